@@ -8,6 +8,7 @@ table that no look-up reads.
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import zlib
@@ -78,8 +79,7 @@ def open_store_file(path: Path) -> sqlite3.Connection:
     """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # created here, not by SQLite: for the user alone from its first byte
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        _make_file(path)
     except OSError as error:
         raise StorePathError(
             f"cannot open the verdict store {path}: {error.strerror}; "
@@ -95,6 +95,22 @@ def open_store_file(path: Path) -> sqlite3.Connection:
     except sqlite3.Error as error:
         raise store_error(error, path) from error
     return connection
+
+
+def _make_file(path: Path) -> None:
+    """Make the file where it is missing: by us, for the user alone from its first byte.
+
+    One that is there is looked at and not opened: closing any descriptor of a file drops the locks
+    that other connections of this process hold on it, and another process that closes the store
+    would then take its log away under them, with verdicts in it.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)) from None
+        if not os.access(path, os.R_OK | os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES)) from None
 
 
 def connect(path: Path) -> sqlite3.Connection:

@@ -281,3 +281,25 @@ def test_a_read_only_folder_is_one_clear_line(tmp_path):
 def test_a_store_on_a_read_only_file_system_is_one_clear_line():
     with pytest.raises(StoreError, match="cannot open the verdict store"):
         VerdictStore("/proc/rubricbeat/v.sqlite", JUDGE)
+
+
+def test_a_second_grader_of_a_process_does_not_open_the_store_to_others_cleaning_up(path):
+    """Another process that opens and closes must find the file in use, whoever opened it twice."""
+    first, second = VerdictStore(path, JUDGE), VerdictStore(path, JUDGE)
+    first.write([record(1)])
+    look = "import sqlite3, sys; d = sqlite3.connect(sys.argv[1]); " + (
+        "print(d.execute('SELECT count(*) FROM verdicts').fetchone()[0]); d.close()"
+    )
+
+    def seen_from_outside() -> int:
+        done = subprocess.run(
+            [sys.executable, "-c", look, str(path)], capture_output=True, text=True, check=True
+        )
+        return int(done.stdout)
+
+    assert seen_from_outside() == 1
+    first.write([record(2)])
+    second.write([record(3)])
+    assert seen_from_outside() == 3
+    first.close()
+    second.close()
