@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .answers import solution_of
-from .assembly import Part, open_runtime, part_of
+from .assembly import Part, StoreOpener, keys_of, open_runtime, open_store, part_of
 from .closing import Closing
 from .errors import ConfigError
 from .estimate import Estimate, estimate_part
@@ -104,6 +104,8 @@ class Grader(Closing):
         self._judge_options = dict(judge_options or {})
         self._part: Part = part_of(judge, self.options)
         self.identity: JudgeIdentity = self._part.identity
+        self.store_of: StoreOpener = open_store
+        """Opens the store; another one may be set before the first use."""
         self._thread: LoopThread | None = None
         self._runtime: Runtime | None = None
         self._ended: tuple[str | None, str | None] = (None, None)
@@ -173,6 +175,18 @@ class Grader(Closing):
         """Say what grading would cost; nothing is sent, and the store is only read."""
         return estimate_part(self._part, list(self._sheets(answers, [])), self.options)
 
+    def store_keys(self, answer: Answer) -> list[bytes]:
+        """Give the keys under which a store may hold verdicts on an answer, replicates included."""
+        judged = solution_of(answer.text, include_reasoning=self.options.include_reasoning)
+        return list(keys_of(self._part, Sheet(answer.example, judged), self.options.replicates))
+
+    def stop(self, reason: str) -> None:
+        """Ask nothing more, from any thread; calls in flight end, and their verdicts are kept."""
+        with self._lock:
+            thread, runtime = self._thread, self._runtime
+        if thread is not None and runtime is not None:
+            thread.loop.call_soon_threadsafe(runtime.stop_asking, reason)
+
     @property
     def outage(self) -> str | None:
         """Why the judge counts as down since the last run, or None."""
@@ -237,7 +251,7 @@ class Grader(Closing):
             self._reset()
         with self._lock:
             if self._thread is None or self._runtime is None:
-                self._runtime = open_runtime(self._part, self.options)
+                self._runtime = open_runtime(self._part, self.options, store_of=self.store_of)
                 self._thread = LoopThread()
                 self._thread.closers.append(self._runtime.aclose)
             if self._thread.is_current:

@@ -248,6 +248,12 @@ class Runtime:
         if is_hard:
             self._server.refuse_waiters()
 
+    def stop_asking(self, reason: str) -> None:
+        """Ask nothing more, of no member either; what is in flight ends."""
+        self.halt(reason, is_hard=False)
+        for child in self._children.values():
+            child.stop_asking(reason)
+
     def fail(self, error: RubricbeatError) -> None:
         """End every run with an error, once its calls in flight are over."""
         self._fatal = self._fatal or error

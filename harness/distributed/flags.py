@@ -23,6 +23,7 @@ _NEEDS_RAY = {
     "resume": "--resume",
     "store_only": "--store-only",
     "chunk": "--chunk",
+    "worker_stores": "--worker-stores",
 }
 
 
@@ -51,6 +52,14 @@ def add_worker_arguments(parser: argparse.ArgumentParser) -> None:
         "--store-only",
         action="store_true",
         help="fill the store and write no result files: memory does not grow with the answers",
+    )
+    group.add_argument(
+        "--worker-stores",
+        nargs="?",
+        const=True,
+        metavar="FOLDER",
+        help="each worker writes a store on its own machine, which is merged into --store and "
+        "deleted (default folder: in the user's cache); needs no shared files and no server",
     )
 
 
@@ -86,6 +95,7 @@ def run_workers(
         chunk=args.chunk,
         limit=args.limit,
         resume=args.resume,
+        worker_stores=args.worker_stores or False,
     )
     run = grade_over_workers(request, options, {each.prompt_id: each for each in examples})
     if run.warning and args.store_only:  # else said again where the results are written
@@ -96,6 +106,11 @@ def run_workers(
     if run.outcome.n_lost_workers:
         print(
             f"rubricbeat: {run.outcome.n_lost_workers} workers died; others took over their work",
+            file=sys.stderr,
+        )
+    for store in run.left:
+        print(
+            f"rubricbeat: not merged: {store}; --resume takes it in when it is reached",
             file=sys.stderr,
         )
     return run

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
@@ -20,7 +21,10 @@ from ...judges.verdict import Verdict
 from .answer_stream import AnswerStream
 from .cluster import ray_session
 from .feeder import Feeder
+from .gathering import Gathering
+from .own_store import OwnPlace
 from .pool import Pool, PoolOutcome, PoolPlan
+from .whereabouts import list_of
 
 MIN_CHUNK, MAX_CHUNK = 4, 512
 """Answers a worker gets at a time, where nobody says it."""
@@ -45,6 +49,8 @@ class WorkersRequest:
     limit: int | None = None
     seed: int = 0
     resume: bool = False
+    worker_stores: str | bool = False
+    """Whether workers write stores of their own, True in their caches; or the folder for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,8 @@ class WorkersRun:
     n_answers: int
     warning: str | None
     n_workers: int
+    left: tuple[str, ...] = ()
+    """Workers' own stores that could not be read: where they lie, and why."""
 
     @property
     def is_complete(self) -> bool:
@@ -72,6 +80,7 @@ class WorkersRun:
             "missing": len(self.outcome.missing),
             "workers": self.n_workers,
             "lost_workers": self.outcome.n_lost_workers,
+            "unmerged_stores": list(self.left),
             "stopped": self.outcome.stopped,
             "calls": sum(facts["calls"] for facts in self.outcome.facts),
             "seconds": max((facts["seconds"] for facts in self.outcome.facts), default=0.0),
@@ -99,10 +108,41 @@ def grade_over_workers(
     stream = AnswerStream(request.responses, examples, limit=request.limit)
     chunk = request.chunk or chunk_size(plan.options[0]["max_concurrency"], examples)
     feeder = Feeder(stream, chunk, _conversations(examples))
+    left: tuple[str, ...] = ()
     with ray_session(request.address, len(plan.options)) as ray:
-        pool = Pool(ray, plan, feeder, ray.put(dict(examples)))
-        outcome = pool.run()
-    return WorkersRun(outcome, stream.n_answers, stream.warning(), len(plan.options))
+        known = ray.put(dict(examples))
+        place = _own_place(request, plan, ray)
+        if plan.file is None or (place is None and not list_of(plan.file).exists()):
+            outcome = Pool(ray, plan, feeder, known).run()
+        else:
+            with Gathering(ray, plan.file, place or OwnPlace(), grader, examples) as gathering:
+                outcome = Pool(ray, plan, feeder, known, gathering if place else None).run()
+            left = gathering.left()
+    return WorkersRun(outcome, stream.n_answers, stream.warning(), len(plan.options), left)
+
+
+def _own_place(request: WorkersRequest, plan: PoolPlan, ray: Any) -> OwnPlace | None:
+    """Say where workers write stores of their own; None where they share one.
+
+    A store that is a file is not reached from other machines: where the cluster has some, each
+    worker gets its own without being asked.
+
+    Raises:
+        ConfigError: The store is a server's.
+    """
+    wanted = request.worker_stores
+    if plan.file is None:
+        if wanted:
+            raise ConfigError(
+                "--worker-stores: a server is reached from everywhere; leave the flag out, or "
+                "name a file as --store"
+            )
+        return None
+    here = socket.gethostname()
+    is_spread = any(n["Alive"] and n["NodeManagerHostname"] != here for n in ray.nodes())
+    if not wanted and not is_spread:
+        return None
+    return OwnPlace(wanted if isinstance(wanted, str) else None)
 
 
 def chunk_size(max_concurrency: int, examples: Mapping[str, Example]) -> int:
@@ -158,6 +198,7 @@ class WorkersGrader(Grader):
             "stopped": self.stopped,
             "workers": self._run.n_workers,
             "lost_workers": self._run.outcome.n_lost_workers,
+            "store_hits": added.get("store_hits", 0) + self._run.outcome.n_known,
         }
 
     def _reasoned(self, one: GradedAnswer) -> GradedAnswer:
@@ -219,7 +260,7 @@ def _plan(request: WorkersRequest, options: Mapping[str, Any], grader: Grader) -
         request.seed,
         _gpus(options) if needs_gpu else 0,
         grader.options.max_calls is not None or grader.options.max_cost is not None,
-        isinstance(place, Path),
+        place.absolute() if isinstance(place, Path) else None,
         grader.options.deadline_s,
     )
 

@@ -12,13 +12,16 @@ import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ...judges.errors import ConfigError, StoreError
+from ...judges.store_rows import StoreRows
 from ...judges.verdict import Outcome, Verdict
 from .answer_stream import Item
 from .feeder import Chunk, Feeder
-from .worker import Missing, Report, Worker
+from .gathering import Gathering
+from .worker import Account, Missing, Place, Report, Worker
 
 IN_FLIGHT = 2
 """Chunks that lie with a worker: while one drains, the other fills its pool."""
@@ -45,8 +48,8 @@ class PoolPlan:
     """Of a worker."""
     has_budget: bool
     """Whether calls or money are bounded: a worker that dies then takes its share with it."""
-    needs_this_machine: bool
-    """The store is a file: workers elsewhere would open another one."""
+    file: Path | None
+    """The store, where it is a file: workers elsewhere would open another one."""
     deadline_s: float | None = None
     """Of the whole run."""
 
@@ -64,6 +67,8 @@ class PoolOutcome:
     """Of every worker, the lost ones as they last reported."""
     retired: list[str] = field(default_factory=list)
     """Why workers stopped before the others."""
+    n_known: int = 0
+    """Verdicts that were found in the store without a worker."""
 
 
 @dataclass(slots=True)
@@ -73,6 +78,10 @@ class _Slot:
     starting: Any
     """The reference that `ready` will answer; None once it has."""
     chunks: dict[Any, Chunk] = field(default_factory=dict)
+    store: str | None = None
+    """The file of its own."""
+    n_merged: int = 0
+    """Shipments from it that are in the store of the run."""
     facts: dict[str, Any] | None = None
     last_report: int = 0
     n_restarts: int = 0
@@ -83,7 +92,14 @@ class _Slot:
 class Pool:
     """One run over the workers."""
 
-    def __init__(self, ray: Any, plan: PoolPlan, feeder: Feeder, examples: Any) -> None:
+    def __init__(
+        self,
+        ray: Any,
+        plan: PoolPlan,
+        feeder: Feeder,
+        examples: Any,
+        gathering: Gathering | None = None,
+    ) -> None:
         """Start every worker.
 
         Args:
@@ -91,11 +107,14 @@ class Pool:
             plan: What the workers are made of.
             feeder: What they grade.
             examples: The rubrics, as a reference that Ray gives to each node once.
+            gathering: Where the verdicts of workers with stores of their own go; None where all
+                write into one.
         """
         self._ray = ray
         self._plan = plan
         self._feeder = feeder
         self._examples = examples
+        self._gathering = gathering
         self._outcome = PoolOutcome()
         self._idle_since = time.monotonic()
         self._deadline = self._idle_since + (plan.deadline_s or float("inf"))
@@ -156,7 +175,8 @@ class Pool:
         return [slot for slot in self._slots if not slot.is_retired]
 
     def _started(self, number: int) -> _Slot:
-        actor = self._actor.remote(self._plan.options[number], self._examples, self._plan.seed)
+        own = self._gathering.place if self._gathering is not None else None
+        actor = self._actor.remote(self._plan.options[number], self._examples, self._plan.seed, own)
         return _Slot(number, actor, actor.ready.remote())
 
     def _give_out(self) -> None:
@@ -168,10 +188,23 @@ class Pool:
                 tries = [self._feeder.next_tries, *(c.tries for c in slot.chunks.values())]
                 if slot.chunks and max(tries) >= ALONE_AFTER:
                     continue
-                chunk = self._feeder.next()
+                chunk, known = self._next()
                 if chunk is None:
                     return
-                slot.chunks[slot.actor.grade.remote(list(chunk.items))] = chunk
+                slot.chunks[slot.actor.grade.remote(list(chunk.items), known)] = chunk
+
+    def _next(self) -> tuple[Chunk | None, StoreRows | None]:
+        """Give a chunk, and what a worker with a store of its own cannot know of it."""
+        while (chunk := self._feeder.next()) is not None:
+            if self._gathering is None:
+                return chunk, None
+            known = self._gathering.known(chunk.items)
+            if known.n_verdicts is None:
+                return chunk, known.rows
+            self._outcome.n_verdicts += known.n_verdicts
+            self._outcome.n_known += known.n_verdicts
+            self._feeder.done(chunk)
+        return None, None
 
     def _take(self, ref: Any) -> None:
         slot = next(s for s in self._slots if ref in s.chunks or ref == s.starting)
@@ -185,14 +218,26 @@ class Pool:
         else:
             if ref == slot.starting:
                 slot.starting = None
-                self._check_host(str(result))
+                self._began(slot, result)
             else:
                 self._reported(slot, slot.chunks.pop(ref), result)
         if slot.is_retired and not slot.chunks and slot in self._slots:
             self._slots.remove(slot)
             self._end(slot)
 
+    def _began(self, slot: _Slot, place: Place) -> None:
+        self._check_host(place.host)
+        slot.store = place.store
+        if self._gathering is not None:
+            self._gathering.began(place)  # before it is asked anything
+
+    def _merge(self, slot: _Slot, rows: StoreRows) -> None:
+        if rows and self._gathering is not None:
+            self._gathering.merge(rows)
+            slot.n_merged += 1
+
     def _reported(self, slot: _Slot, chunk: Chunk, report: Report) -> None:
+        self._merge(slot, report.rows)
         if report.number >= slot.last_report:
             slot.facts, slot.last_report = report.facts, report.number
         again: dict[Item, None] = {}
@@ -233,6 +278,10 @@ class Pool:
         """Take back what a dead worker had, and start another in its place."""
         self._outcome.n_lost_workers += 1
         self._slots.remove(slot)
+        if slot.store is not None and self._gathering is not None:
+            # what it had on disk and did not report: before others are asked the same
+            self._gathering.ended(slot.store, is_deleted=False)
+            self._gathering.collect()
         for chunk in slot.chunks.values():
             self._take_back(chunk)
         slot.chunks.clear()
@@ -270,10 +319,10 @@ class Pool:
         import socket
 
         here = socket.gethostname()
-        if self._plan.needs_this_machine and host != here:
+        if self._plan.file is not None and self._gathering is None and host != here:
             self._error = ConfigError(
                 f"a worker runs on {host} and would not share the store file of {here}; "
-                "use store=postgresql://HOST/DATABASE for several machines"
+                "use --worker-stores, or store=postgresql://HOST/DATABASE, for several machines"
             )
 
     def _stop(self, reason: str) -> None:
@@ -297,10 +346,22 @@ class Pool:
             done, _ = self._ray.wait([closing], timeout=timeout)
             if done:
                 with contextlib.suppress(self._ray.exceptions.RayError):
-                    slot.facts = self._ray.get(closing)
+                    self._settle(slot, self._ray.get(closing))
         if slot.facts is not None:
             self._outcome.facts.append(slot.facts)
         self._ray.kill(slot.actor)
+
+    def _settle(self, slot: _Slot, account: Account) -> None:
+        """Take what a closed worker leaves behind, and let it delete a store that is merged."""
+        slot.facts = account.facts
+        if slot.store is None or self._gathering is None:
+            return
+        is_deleted = False
+        with contextlib.suppress(StoreError):  # its file has it all, and stays
+            self._merge(slot, account.rows)
+            forgets = slot.actor.forget.remote(slot.n_merged)
+            is_deleted = bool(self._ray.get(forgets, timeout=CLOSE_TIMEOUT_S))
+        self._gathering.ended(slot.store, is_deleted=is_deleted)
 
 
 _UNASKED = {Outcome.SKIPPED, Outcome.TRANSPORT}

@@ -1,7 +1,8 @@
-"""What one worker does: it grades chunks with a grader of its own into the store all share.
+"""What one worker does: it grades chunks with a grader of its own.
 
-Knows nothing of Ray: the pool makes an actor of it. Every verdict is in the store before a chunk
-is reported, so that a worker may be killed at any moment.
+Verdicts go into the store that all share; or into a file of the worker's own, and to the driver
+with each report (`own_store.py`). Knows nothing of Ray: the pool makes an actor of it. Every
+verdict is on disk before a chunk is reported, so that a worker may be killed at any moment.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from typing import Any
 from ...judges.graded import GradedAnswer
 from ...judges.grading import Answer, Grader, open_grader
 from ...judges.rubric import Example
+from ...judges.store_rows import StoreRows
 from ...judges.verdict import Verdict
 from .answer_stream import Item
+from .own_store import OwnPlace, OwnStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,39 +47,80 @@ class Report:
     """Of the worker's grader, since it began."""
     number: int = 0
     """Of the reports of this worker: they may arrive in another order."""
+    rows: StoreRows = field(default_factory=StoreRows, repr=False)
+    """What came into the worker's own store since the last report; none where it has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a worker runs, and where its own store lies."""
+
+    host: str
+    store: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What a worker leaves behind."""
+
+    facts: dict[str, Any]
+    rows: StoreRows = field(default_factory=StoreRows, repr=False)
 
 
 class Worker:
     """Grades chunks; several at a time, from several threads."""
 
     def __init__(
-        self, options: Mapping[str, Any], examples: Mapping[str, Example], seed: int = 0
+        self,
+        options: Mapping[str, Any],
+        examples: Mapping[str, Example],
+        seed: int = 0,
+        own: OwnPlace | None = None,
     ) -> None:
-        """Keep what the judge is made of; `ready` builds it, and says what is wrong with it."""
+        """Keep what the judge is made of; `ready` builds it, and says what is wrong with it.
+
+        Args:
+            options: Of the grader.
+            examples: The rubrics, by prompt_id.
+            seed: For judges that take one.
+            own: Where the worker's own store is made; None: it writes into the one of `options`.
+        """
         self._options = dict(options)
         self._seed = seed
+        self._own_place = own
+        self._own: OwnStore | None = None
         self._examples = examples
         self._opened: Grader | None = None
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
 
-    def ready(self) -> str:
-        """Say on which machine this worker is, once it can work.
+    def ready(self) -> Place:
+        """Say where this worker is, once it can work.
 
         Raises:
             ConfigError: The judge cannot be built here: a key or a file is missing.
+            StoreError: Its own store cannot be made.
         """
         self._open()
-        return socket.gethostname()
+        return Place(socket.gethostname(), str(self._own.path) if self._own is not None else None)
 
     def _open(self) -> Grader:
         with self._lock:
             if self._opened is None:
                 self._opened = open_grader(self._options, seed=self._seed)
+                if self._own_place is not None:
+                    # what is paid for while the disk is full goes to the driver: ask no more
+                    self._own = OwnStore(self._own_place.folder(), self._opened.stop)
+                    self._opened.store_of = self._own.opened
             return self._opened
 
-    def grade(self, items: Sequence[Item]) -> Report:
+    def grade(self, items: Sequence[Item], known: StoreRows | None = None) -> Report:
         """Grade answers into the store.
+
+        Args:
+            items: The answers.
+            known: Verdicts on some of them that the driver has, for a worker with a store of its
+                own.
 
         Raises:
             ConfigError: The judge can never answer.
@@ -84,6 +128,8 @@ class Worker:
         """
         answers = [Answer(self._examples[prompt_id], text) for prompt_id, text in items]
         grader = self._open()
+        if known and self._own is not None:
+            self._own.keep(known, is_known=True)
         graded = grader.grade(answers, progress=False)
         missing = tuple(
             Missing(prompt_id, text, replicate, index, verdict)
@@ -96,15 +142,21 @@ class Worker:
             sum(verdict.met is not None for row in rows_of(one) for verdict in row)
             for one in graded
         )
-        stopped = grader.outage or grader.stopped
         with self._lock:
-            return Report(n_by_item, missing, stopped, grader.facts(), next(self._numbers))
+            fault = self._own.fault if self._own is not None else None
+            stopped = grader.outage or grader.stopped or fault
+            rows = self._own.take() if self._own is not None else StoreRows()
+            return Report(n_by_item, missing, stopped, grader.facts(), next(self._numbers), rows)
 
-    def close(self) -> dict[str, Any]:
-        """Write what waits, and let go; gives the last facts."""
+    def close(self) -> Account:
+        """Write what waits, and let go; gives the last facts and verdicts."""
         grader = self._open()
         grader.close()
-        return grader.facts()
+        return Account(grader.facts(), self._own.take() if self._own is not None else StoreRows())
+
+    def forget(self, n_merged: int) -> bool:
+        """Delete the worker's own store, if the driver has merged so many shipments: all."""
+        return self._own is not None and self._own.forget(n_merged)
 
 
 def rows_of(graded: GradedAnswer) -> tuple[tuple[Verdict, ...], ...]:

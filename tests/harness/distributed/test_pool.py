@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import socket
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rubricbeat.harness.distributed.feeder import Feeder
 from rubricbeat.harness.distributed.pool import MAX_TRIES, Pool, PoolPlan
-from rubricbeat.harness.distributed.worker import Missing, Report
+from rubricbeat.harness.distributed.worker import Account, Missing, Place, Report
 from rubricbeat.judges.errors import ConfigError, StoreError
 from rubricbeat.judges.verdict import Outcome, Verdict
 
@@ -56,7 +57,7 @@ class FakeRay:
 
         class Factory:
             @staticmethod
-            def remote(options: Any, examples: Any, seed: int) -> FakeActor:
+            def remote(options: Any, examples: Any, seed: int, own: Any) -> FakeActor:
                 number = next(ray._numbers)
                 ray.started.append(number)
                 return FakeActor(ray, number)
@@ -66,7 +67,7 @@ class FakeRay:
     def wait(self, refs: list[Any], num_returns: int = 1, timeout: float = 0) -> Any:
         return refs[:num_returns], refs[num_returns:]
 
-    def get(self, ref: Any) -> Any:
+    def get(self, ref: Any, timeout: float | None = None) -> Any:
         return ref()
 
     def kill(self, actor: FakeActor) -> None:
@@ -77,11 +78,11 @@ class FakeActor:
     def __init__(self, ray: FakeRay, number: int) -> None:
         self.ray, self.number, self.n_calls = ray, number, 0
         self.is_dead = False
-        self.ready = Method(lambda: ray.host)
-        self.close = Method(lambda: FACTS)
+        self.ready = Method(lambda: Place(ray.host))
+        self.close = Method(lambda: Account(FACTS))
         self.grade = Method(self._grade)
 
-    def _grade(self, items: list[tuple[str, str]]) -> Any:
+    def _grade(self, items: list[tuple[str, str]], known: None) -> Any:
         if self.is_dead:
             raise ActorDied
         self.n_calls += 1
@@ -110,7 +111,8 @@ def pool(
     behave, n_workers=2, *, has_budget=False, is_file=True, host=None, size=2, deadline_s=None
 ):
     ray = FakeRay(behave, host)
-    plan = PoolPlan([{}] * n_workers, 0, 0, has_budget, is_file, deadline_s)
+    file = Path("v.sqlite") if is_file else None
+    plan = PoolPlan([{}] * n_workers, 0, 0, has_budget, file, deadline_s)
     feeder = Feeder(ITEMS, size, lambda prompt_id: prompt_id.encode())
     return ray, Pool(ray, plan, feeder, {})
 
