@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .arrays import Bools, Floats
-from .table import VerdictTable
+from .table import Codes, VerdictTable
 
 MAX_MISSING_SHARE = 0.20
 """An item with more of its absolute points missing than this has no score (method sheet, 2)."""
@@ -123,7 +123,7 @@ def tag_items(table: VerdictTable, items: Items) -> Floats:
     return np.concatenate([by_example_TN, by_criterion_TN])
 
 
-def worst_at_k(h_N: Floats, table: VerdictTable) -> dict[int, float]:
+def worst_at_k(h_N: Floats, prompt_N: Codes) -> dict[int, float]:
     """Give the expected score of the worst of k answers to a prompt, for each possible k.
 
     W_k = sum over ascending h_(i) of h_(i) C(n-i, k-1) / C(n, k), mean over the prompts with at
@@ -132,8 +132,8 @@ def worst_at_k(h_N: Floats, table: VerdictTable) -> dict[int, float]:
     Empty without repeats.
     """
     scored_N = ~np.isnan(h_N)
-    order = np.lexsort((h_N[scored_N], table.prompt_N[scored_N]))
-    ordered, prompts = h_N[scored_N][order], table.prompt_N[scored_N][order]
+    order = np.lexsort((h_N[scored_N], prompt_N[scored_N]))
+    ordered, prompts = h_N[scored_N][order], prompt_N[scored_N][order]
     groups = np.split(ordered, np.flatnonzero(np.diff(prompts)) + 1) if len(ordered) else []
     most = max(map(len, groups), default=0)
     if most < 2:

@@ -44,6 +44,10 @@ class ClusteredColumns:
             _by_prompt(has_MN.astype(np.float64), prompt_N, n_prompts),
         )
 
+    def plus(self, other: ClusteredColumns) -> ClusteredColumns:
+        """Add the same columns of further answers to the same prompts."""
+        return ClusteredColumns(self.sums_MP + other.sums_MP, self.counts_MP + other.counts_MP)
+
     @property
     def n_M(self) -> Floats:
         """Values in each column."""

@@ -8,7 +8,6 @@ None (NaN inside) is "not known", and is never counted as 0.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -18,7 +17,9 @@ import numpy as np
 from .arrays import Floats
 from .graded import GradedAnswer
 from .items import PASS_RULES, Items, item_scores, score_items, tag_items, worst_at_k
+from .packed import PackedAnswers
 from .resampling import N_DRAWS, ClusteredColumns, summarise_draws, wilson_interval
+from .scored import LENGTH_CENTRE_CHARS, LENGTH_UNIT_CHARS, N_HEAD, ScoredAnswers
 from .table import VerdictTable
 
 __all__ = [
@@ -34,13 +35,12 @@ __all__ = [
     "length_penalty_of",
     "score_items",
     "summarise",
+    "summarise_scored",
     "summarise_table",
     "tag_items",
     "worst_at_k",
 ]
 
-LENGTH_CENTRE_CHARS = 2_000
-LENGTH_UNIT_CHARS = 500
 LENGTH_PENALTIES = {"full": 0.0299, "hard": 0.0392, "consensus": 0.0020, "professional": 0.0147}
 """Score lost for 500 characters beyond 2,000, by HealthBench set (method sheet, 2)."""
 SEED = 1234
@@ -106,13 +106,13 @@ def summarise(
         n_draws: Bootstrap draws.
         length_penalty: Score lost for 500 characters beyond 2,000 (`LENGTH_PENALTIES`).
     """
-    reasons = Counter(v.outcome.value for g in graded for v in g.verdicts if v.met is None)
-    return summarise_table(
-        VerdictTable.of(graded),
+    packed = PackedAnswers.of(graded)
+    return summarise_scored(
+        ScoredAnswers.of(packed.tables(), length_penalty),
         seed=seed,
         n_draws=n_draws,
         length_penalty=length_penalty,
-        missing_by_reason=dict(sorted(reasons.items())),
+        missing_by_reason=packed.missing_by_reason,
     )
 
 
@@ -125,21 +125,39 @@ def summarise_table(
     missing_by_reason: Mapping[str, int] | None = None,
 ) -> Summary:
     """Compute every metric of a packed run; see `summarise`."""
-    items = score_items(table)
-    adjusted_N = _length_adjusted(items.h, table.chars_N, length_penalty)
-    names = [*table.example_tags, *table.criterion_tags.names]
-    head_MN = np.stack([items.h, adjusted_N, *(items.passes[rule] for rule in PASS_RULES)])
-    columns = ClusteredColumns.of(
-        np.concatenate([head_MN, tag_items(table, items)]), table.prompt_N, len(table.prompt_ids)
+    return summarise_scored(
+        ScoredAnswers.of(table.blocks(), length_penalty),
+        seed=seed,
+        n_draws=n_draws,
+        length_penalty=length_penalty,
+        missing_by_reason=missing_by_reason,
     )
+
+
+def summarise_scored(
+    scored: ScoredAnswers,
+    *,
+    seed: int = SEED,
+    n_draws: int = N_DRAWS,
+    length_penalty: float = LENGTH_PENALTIES["full"],
+    missing_by_reason: Mapping[str, int] | None = None,
+) -> Summary:
+    """Compute every metric of scored answers; see `summarise`.
+
+    Args:
+        scored: The answers, scored under this very length penalty.
+        seed: Of the bootstrap.
+        n_draws: Bootstrap draws.
+        length_penalty: Score lost for 500 characters beyond 2,000.
+        missing_by_reason: Verdicts that never came, by outcome.
+    """
+    columns = scored.columns
     bars = _error_bars(columns, seed, n_draws)
-    metrics = _head_metrics(table, items, columns, bars, length_penalty)
-    first_tag = len(head_MN)
-    tags = {name: _tag_score(columns, bars, first_tag + t) for t, name in enumerate(names)}
+    tags = {name: _tag_score(columns, bars, N_HEAD + t) for t, name in enumerate(scored.tags)}
     return Summary(
-        metrics=metrics,
+        metrics=_head_metrics(scored, bars, length_penalty),
         tags={name: tag for name, tag in sorted(tags.items()) if tag.n},
-        worst_at_k=worst_at_k(items.h, table),
+        worst_at_k=worst_at_k(scored.items.h, scored.prompt_N),
         missing_by_reason=dict(missing_by_reason or {}),
         seed=seed,
         n_draws=n_draws,
@@ -152,10 +170,6 @@ def length_penalty_of(task: str) -> float:
     return next(
         (b for name, b in LENGTH_PENALTIES.items() if name in words), LENGTH_PENALTIES["full"]
     )
-
-
-def _length_adjusted(h_N: Floats, chars_N: Floats, penalty: float) -> Floats:
-    return h_N - penalty * (chars_N - LENGTH_CENTRE_CHARS) / LENGTH_UNIT_CHARS
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,15 +194,10 @@ def _error_bars(columns: ClusteredColumns, seed: int, n_draws: int) -> _ErrorBar
 
 
 def _head_metrics(
-    table: VerdictTable,
-    items: Items,
-    columns: ClusteredColumns,
-    bars: _ErrorBars,
-    length_penalty: float,
+    scored: ScoredAnswers, bars: _ErrorBars, length_penalty: float
 ) -> dict[str, Value]:
+    items, columns, absolute_N = scored.items, scored.columns, scored.absolute_N
     means_M = columns.means_M
-    absolute_N = np.abs(table.rubrics.points).sum(axis=1)
-    n_missing = int((table.rubrics.present & np.isnan(table.verdicts_NC)).sum())
     metrics: dict[str, Value] = {
         "score": _clip_or_none(means_M[0]),
         "score_stderr": _or_none(bars.stderr_M[0]),
@@ -198,19 +207,19 @@ def _head_metrics(
         "score_low": _clip_or_none(_mean(items.low)),
         "score_high": _clip_or_none(_mean(items.high)),
         "missing_points": _or_none(_total_share(items.missing_share * absolute_N, absolute_N)),
-        "n_missing_verdicts": n_missing,
-        "n_verdicts": int(table.rubrics.present.sum()),
+        "n_missing_verdicts": scored.n_missing,
+        "n_verdicts": scored.n_verdicts,
         "n_scored": int(columns.n_M[0]),
-        "n_asked": len(table),
-        "n_prompts": len(table.prompt_ids),
+        "n_asked": len(scored),
+        "n_prompts": len(scored.prompt_ids),
         "score_length_adjusted": _clip_or_none(means_M[1]),
         "score_length_adjusted_interval": _pair(bars.interval_M2[1]),
         "length_penalty": length_penalty,
-        "mean_chars": _or_none(_mean(table.chars_N)),
+        "mean_chars": _or_none(_mean(scored.chars_N)),
         "positive_share": _or_none(_mean(items.positive_share)),
         "negative_share": _or_none(_mean(items.negative_share)),
     }
-    repeats = len(table) > len(table.prompt_ids)
+    repeats = len(scored) > len(scored.prompt_ids)
     for column, rule in enumerate(PASS_RULES, start=2):
         share, n = _or_none(means_M[column]), float(columns.n_M[column])
         metrics[rule] = share

@@ -1,4 +1,4 @@
-"""Graded answers packed into arrays: what every score, reward and study is computed from.
+"""Graded answers as arrays: what every score, reward and study is computed from.
 
 Axes: N answers, C criteria (padded), P prompts; K is one entry for each tag of each criterion of
 each answer.
@@ -6,18 +6,28 @@ each answer.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .answers import solution_of
-from .arrays import Bools, Floats, RubricArrays, pack_rubrics, pack_verdicts
+from .arrays import Bools, Floats, RubricArrays, pack_rubrics
 from .graded import GradedAnswer
 from .rubric import Example
+from .verdict import Outcome, Verdict
 
 Codes = NDArray[np.intp]
+BLOCK = 8_192
+"""Answers that are scored at a time: whatever the size of a run, the arrays between stay small."""
+_NOT_MET, _MET, _MISSING = 0, 1, 2
+_CODES = dict.fromkeys(Outcome, _MISSING) | {
+    Outcome.MET: _MET,
+    Outcome.NOT_MET: _NOT_MET,
+}
+_VALUES = np.array([0.0, 1.0, np.nan])
+"""Of the codes above, as the formulas take them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +37,7 @@ class CriterionTags:
     names: tuple[str, ...]
     """Sorted; `tag_K` counts in them."""
     answer_K: Codes
+    """Ascending."""
     criterion_K: Codes
     tag_K: Codes
 
@@ -54,26 +65,123 @@ class VerdictTable:
     def of(cls, graded: Sequence[GradedAnswer]) -> VerdictTable:
         """Pack graded answers, in their order; the same example may occur any number of times."""
         examples, example_N = _distinct([g.example for g in graded])
-        rubrics_EC = pack_rubrics([e.rubric for e in examples])
-        n_criteria = rubrics_EC.points.shape[1]
         code_by_id: dict[str, int] = {}
         prompts = [code_by_id.setdefault(g.example.prompt_id, len(code_by_id)) for g in graded]
-        example_tags = tuple(sorted({tag for e in examples for tag in e.tags}))
-        return cls(
-            verdicts_NC=pack_verdicts([g.verdicts for g in graded], n_criteria),
-            rubrics=rubrics_EC.take(example_N),
+        return TablePacker(examples).table(
+            example_N,
+            b"".join(verdict_codes(g.verdicts) for g in graded),
             prompt_N=np.array(prompts, dtype=np.intp),
             prompt_ids=tuple(code_by_id),
             repeat_N=np.array([g.repeat for g in graded], dtype=np.intp),
             chars_N=np.array([len(solution_of(g.answer)) for g in graded], dtype=np.float64),
-            criterion_tags=_criterion_tags(examples, example_N),
-            example_tags=example_tags,
-            tagged_TN=_example_tags(examples, example_tags)[:, example_N],
         )
 
     def __len__(self) -> int:
         """Count the answers."""
         return len(self.prompt_N)
+
+    def blocks(self, size: int = BLOCK) -> Iterator[VerdictTable]:
+        """Give the same answers as tables of so many, as `PackedAnswers.tables` does."""
+        if len(self) <= size:
+            yield self
+            return
+        tags = self.criterion_tags
+        for start in range(0, len(self), size):
+            here = slice(start, min(start + size, len(self)))
+            first, last = np.searchsorted(tags.answer_K, [here.start, here.stop])
+            yield replace(
+                self,
+                verdicts_NC=self.verdicts_NC[here],
+                rubrics=RubricArrays(
+                    self.rubrics.points[here],
+                    self.rubrics.desirable[here],
+                    self.rubrics.category[here],
+                ),
+                prompt_N=self.prompt_N[here],
+                repeat_N=self.repeat_N[here],
+                chars_N=self.chars_N[here],
+                criterion_tags=CriterionTags(
+                    tags.names,
+                    tags.answer_K[first:last] - start,
+                    tags.criterion_K[first:last],
+                    tags.tag_K[first:last],
+                ),
+                tagged_TN=self.tagged_TN[:, here],
+            )
+
+
+class TablePacker:
+    """The rubrics and tags of some examples, to make tables of any answers to them."""
+
+    def __init__(self, examples: Sequence[Example]) -> None:
+        """Pack the rubrics."""
+        self._rubrics_EC: RubricArrays = pack_rubrics([e.rubric for e in examples])
+        self._present_EC: Bools = np.arange(self._rubrics_EC.points.shape[1]) < np.array(
+            [len(e.rubric) for e in examples], dtype=np.intp
+        ).reshape(-1, 1)
+        self._example_tags = tuple(sorted({tag for e in examples for tag in e.tags}))
+        self._tagged_TE = _example_tags(examples, self._example_tags)
+        self._names, self._pairs_E = _criterion_tags(examples)
+
+    def table(
+        self,
+        example_N: Codes,
+        verdicts: bytes,
+        *,
+        prompt_N: Codes,
+        prompt_ids: tuple[str, ...],
+        repeat_N: Codes,
+        chars_N: Floats,
+    ) -> VerdictTable:
+        """Make a table of answers; `verdicts` are the codes of all their criteria, one by one."""
+        verdicts_NC = np.full((len(example_N), self._rubrics_EC.points.shape[1]), np.nan)
+        verdicts_NC[self._present_EC[example_N]] = _VALUES[np.frombuffer(verdicts, dtype=np.uint8)]
+        pairs = [self._pairs_E[code] for code in example_N]
+        entries = np.concatenate(pairs) if pairs else np.empty((0, 2), dtype=np.intp)
+        lengths = np.array([len(p) for p in pairs], dtype=np.intp)
+        answer_K = np.repeat(np.arange(len(pairs), dtype=np.intp), lengths)
+        return VerdictTable(
+            verdicts_NC=verdicts_NC,
+            rubrics=self._rubrics_EC.take(example_N),
+            prompt_N=prompt_N,
+            prompt_ids=prompt_ids,
+            repeat_N=repeat_N,
+            chars_N=chars_N,
+            criterion_tags=CriterionTags(self._names, answer_K, entries[:, 0], entries[:, 1]),
+            example_tags=self._example_tags,
+            tagged_TN=self._tagged_TE[:, example_N],
+        )
+
+
+def _criterion_tags(examples: Sequence[Example]) -> tuple[tuple[str, ...], list[Codes]]:
+    """Give the names, and for each example the pairs of criterion and tag, [K, 2]."""
+    names = tuple(sorted({t for e in examples for c in e.rubric.criteria for t in c.tags}))
+    code_by_name = {name: code for code, name in enumerate(names)}
+    return names, [
+        np.array(
+            [
+                (column, code_by_name[tag])
+                for column, criterion in enumerate(example.rubric.criteria)
+                for tag in dict.fromkeys(criterion.tags)  # a tag written twice counts once
+            ],
+            dtype=np.intp,
+        ).reshape(-1, 2)
+        for example in examples
+    ]
+
+
+def _example_tags(examples: Sequence[Example], names: Sequence[str]) -> Bools:
+    tagged_TE = np.zeros((len(names), len(examples)), dtype=bool)
+    code_by_name = {name: code for code, name in enumerate(names)}
+    for column, example in enumerate(examples):
+        for tag in example.tags:
+            tagged_TE[code_by_name[tag], column] = True
+    return tagged_TE
+
+
+def verdict_codes(verdicts: Sequence[Verdict]) -> bytes:
+    """Give a byte for each verdict, as `TablePacker.table` takes them."""
+    return bytes([_CODES[verdict.outcome] for verdict in verdicts])
 
 
 def _distinct(examples: Sequence[Example]) -> tuple[list[Example], Codes]:
@@ -88,33 +196,3 @@ def _distinct(examples: Sequence[Example]) -> tuple[list[Example], Codes]:
             distinct.append(example)
         codes[index] = code
     return distinct, codes
-
-
-def _criterion_tags(examples: Sequence[Example], example_N: Codes) -> CriterionTags:
-    names = tuple(sorted({t for e in examples for c in e.rubric.criteria for t in c.tags}))
-    code_by_name = {name: code for code, name in enumerate(names)}
-    pairs_of_example = [
-        np.array(
-            [
-                (column, code_by_name[tag])
-                for column, criterion in enumerate(example.rubric.criteria)
-                for tag in dict.fromkeys(criterion.tags)  # a tag written twice counts once
-            ],
-            dtype=np.intp,
-        ).reshape(-1, 2)
-        for example in examples
-    ]
-    pairs = [pairs_of_example[code] for code in example_N]
-    entries = np.concatenate(pairs) if pairs else np.empty((0, 2), dtype=np.intp)
-    lengths = np.array([len(p) for p in pairs], dtype=np.intp)
-    answer_K = np.repeat(np.arange(len(pairs), dtype=np.intp), lengths)
-    return CriterionTags(names, answer_K, entries[:, 0], entries[:, 1])
-
-
-def _example_tags(examples: Sequence[Example], names: Sequence[str]) -> Bools:
-    tagged_TE = np.zeros((len(names), len(examples)), dtype=bool)
-    code_by_name = {name: code for code, name in enumerate(names)}
-    for column, example in enumerate(examples):
-        for tag in example.tags:
-            tagged_TE[code_by_name[tag], column] = True
-    return tagged_TE

@@ -253,7 +253,8 @@ class TestRepeats:
         # h = 0, .5, 1: W1 = .5; pairs have worst 0, 0, .5, so W2 = 1/6; W3 = 0
         run = [answer([2, 2], v, repeat=i) for i, v in enumerate([(1, 0), (1, 1), (0, 0)])]
         table = VerdictTable.of(run)
-        assert worst_at_k(item_scores(table), table) == pytest.approx({1: 0.5, 2: 1 / 6, 3: 0})
+        worst = worst_at_k(item_scores(table), table.prompt_N)
+        assert worst == pytest.approx({1: 0.5, 2: 1 / 6, 3: 0})
 
     def test_worst_at_k_is_the_mean_worst_over_all_choices_of_k(self) -> None:
         by_prompt = {"a": [0.1, 0.9, 0.4, 0.4], "b": [1.0, 0.0, 0.7]}
@@ -264,7 +265,7 @@ class TestRepeats:
         ]
         table = VerdictTable.of(run)
         scores_N = np.array([h for scores in by_prompt.values() for h in scores])
-        for k, worst in worst_at_k(scores_N, table).items():
+        for k, worst in worst_at_k(scores_N, table.prompt_N).items():
             expected = [
                 np.mean([min(chosen) for chosen in itertools.combinations(scores, k)])
                 for scores in by_prompt.values()
