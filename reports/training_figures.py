@@ -1,8 +1,13 @@
-"""Learning curves as SVG that sits in a page: one line style and one mark for each run."""
+"""Learning curves as SVG that sits in a page: one line style and one mark for each arm.
+
+Runs of an arm are one line, their mean at each step, in a band from the lowest to the highest run.
+Rewards have colours and scales have dashes, so that a matrix of both can be read.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,85 +15,129 @@ import numpy as np
 from ..judges.arrays import Floats
 from .display import displayed
 from .signal_figures import BLUE, GREY, INK, ORANGE, WIDTH_IN, as_svg
-from .training_runs import GOLD, TRAINING, TrainingRun
+from .training_arms import Arm
+from .training_runs import GOLD, TRAINING, TrainingRun, mean_known
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLOURS = (BLUE, ORANGE, GREY, "#5b9a68", "#a06ab4", "#b58900")
+COLOURS = (BLUE, ORANGE, "#5b9a68", "#a06ab4", GREY, "#b58900")
 DASHES = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))
 MARKS = "osD^vP"
 SMOOTH_STEPS = 10
 """Window of the moving mean, no longer than a fifth of the run."""
-MAX_NAME = 34
+MAX_NAME = 42
+LEGEND_ROW_IN = 0.26
+MOST_BANDS = 4
+"""Arms up to which their bands, or the single steps of their runs, are drawn beside the lines."""
 ALTERNATIVE = "reward_alt/"
 
 
-def training_figures(runs: Sequence[TrainingRun]) -> dict[str, str]:
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An arm and how it is drawn."""
+
+    arm: Arm
+    colour: str
+    dash: Any
+    mark: str
+    has_band: bool
+
+    @property
+    def label(self) -> str:
+        """For the legend."""
+        n = len(self.arm.runs)
+        return _short(self.arm.runs[0].name if n == 1 else self.arm.name, MAX_NAME) + (
+            f" ({n} runs)" if n > 1 else ""
+        )
+
+
+def training_figures(arms: Sequence[Arm]) -> dict[str, str]:
     """Draw every figure there is data for, as inline SVG by name."""
-    drawn: dict[str, Callable[[Sequence[TrainingRun]], Figure | None]] = {
+    drawn: dict[str, Callable[[Sequence[Line]], Figure | None]] = {
         "rewards": reward_curves,
         "gold": gold_curves,
         "groups": group_curves,
         "costs": cost_curves,
     }
+    lines = lines_of(arms)
     figures = {}
     for name, draw in drawn.items():
-        svg = as_svg(lambda draw=draw: draw(runs), f"training-{name}")  # type: ignore[misc]  # bound early
+        svg = as_svg(lambda draw=draw: draw(lines), f"training-{name}")  # type: ignore[misc]  # bound early
         if svg is not None:
             figures[name] = svg
     return figures
 
 
-def reward_curves(runs: Sequence[TrainingRun]) -> Figure:
-    """Draw the trained reward and every other one on the same verdicts."""
-    names = list(
-        dict.fromkeys(
-            key for run in runs for line in run.steps for key in line if key.startswith(ALTERNATIVE)
+def lines_of(arms: Sequence[Arm]) -> list[Line]:
+    """Give each arm its looks: by reward and scale where that tells all apart, else by place."""
+    rewards = list(dict.fromkeys(arm.runs[0].reward for arm in arms))
+    scales = list(dict.fromkeys(arm.runs[0].scale for arm in arms))
+    places = [(rewards.index(arm.runs[0].reward), scales.index(arm.runs[0].scale)) for arm in arms]
+    is_matrix = len(set(places)) == len(arms) and len(rewards) <= len(COLOURS)
+    if not is_matrix or len(scales) > len(DASHES):
+        places = [(i % len(COLOURS), i // len(COLOURS) % len(DASHES)) for i in range(len(arms))]
+    return [
+        Line(
+            arm, COLOURS[colour], DASHES[dash], MARKS[colour % len(MARKS)], len(arms) <= MOST_BANDS
         )
-    )
-    trained = list(dict.fromkeys(run.reward for run in runs))
-    panels = [*trained, *(n.removeprefix(ALTERNATIVE) for n in names)]
-    panels = list(dict.fromkeys(panels))
-    axes = _panels(len(panels), columns=3)
-    for panel, name in zip(axes.flat, panels, strict=False):
-        panel.set_title(_short(name))
-        for index, run in enumerate(runs):
-            is_trained = run.reward == name
-            key = "reward" if is_trained else f"{ALTERNATIVE}{name}"
-            _curve(panel, run, key, index, label=run.name if panel is axes.flat[0] else None)
+        for arm, (colour, dash) in zip(arms, places, strict=True)
+    ]
+
+
+def reward_curves(lines: Sequence[Line]) -> Figure:
+    """Draw the trained reward and every other one on the same verdicts."""
+    runs = [run for line in lines for run in line.arm.runs]
+    logged = [
+        key.removeprefix(ALTERNATIVE)
+        for run in runs
+        for step in run.steps
+        for key in step
+        if key.startswith(ALTERNATIVE)
+    ]
+    names = list(dict.fromkeys([*(run.reward for run in runs), *logged]))
+    axes = _panels(len(names), columns=3)
+    for panel, name in zip(axes.flat, names, strict=False):
+        panel.set_title(_short(name, MAX_NAME))
+        for line in lines:
+            is_trained = line.arm.runs[0].reward == name
+            _curve(panel, line, "reward" if is_trained else f"{ALTERNATIVE}{name}")
         panel.set_xlabel("step")
-    return _finish(axes, len(panels), len(runs))
+    return _finish(axes, lines)
 
 
-def gold_curves(runs: Sequence[TrainingRun]) -> Figure | None:
+def gold_curves(lines: Sequence[Line]) -> Figure | None:
     """Draw what either judge says of the same held-out answers."""
-    looked = [(index, run) for index, run in enumerate(runs) if run.looks]
+    looked = [line for line in lines if any(run.looks for run in line.arm.runs)]
     if not looked:
         return None
     axes = _panels(2, columns=2)
+    rewards = list(dict.fromkeys(line.arm.runs[0].gold_reward for line in looked))
+    scored_by = _short(rewards[0], 18) if len(rewards) == 1 else "reward of its own"
     for panel, judge in zip(axes.flat, (GOLD, TRAINING), strict=True):
         title = "the gold judge" if judge == GOLD else "the judge that trains"
-        panel.set_title(f"held-out answers, {title}")
-        for index, run in looked:
-            looks = [look for look in run.looks if look.judge == judge]
-            values = [_mean(look.rewards.get(run.gold_reward)) for look in looks]
+        panel.set_title(f"held-out {scored_by}, {title}")
+        for line in looked:
+            series = [_of_looks(run, judge) for run in line.arm.runs]
+            steps, low, mean, high = _pool(series)
+            if line.has_band and len(series) > 1:
+                panel.fill_between(steps, low, high, color=line.colour, alpha=0.15, linewidth=0)
             panel.plot(
-                [look.step for look in looks],
-                values,
-                color=_colour(index),
-                linestyle=_dash(index),
-                marker=MARKS[index % len(MARKS)],
+                steps,
+                mean,
+                color=line.colour,
+                linestyle=line.dash,
+                marker=line.mark,
                 markersize=4,
-                label=_short(f"{run.name}: {run.gold_reward}"),
+                label=line.label,
             )
         panel.set_xlabel("step")
     _share_limits(axes)
-    return _finish(axes, 2, len(looked))
+    return _finish(axes, looked)
 
 
-def group_curves(runs: Sequence[TrainingRun]) -> Figure:
+def group_curves(lines: Sequence[Line]) -> Figure:
     """Draw dead groups, the spread inside the others, and the judge's reliability."""
     axes = _panels(3, columns=3)
     keys = (
@@ -98,18 +147,18 @@ def group_curves(runs: Sequence[TrainingRun]) -> Figure:
     )
     for panel, (key, title) in zip(axes.flat, keys, strict=True):
         panel.set_title(title)
-        for index, run in enumerate(runs):
+        for line in lines:
             if key == "reliability":
-                _points(panel, run, key, index)
+                _points(panel, line, key)
             else:
-                _curve(panel, run, key, index, label=run.name if panel is axes.flat[0] else None)
+                _curve(panel, line, key)
         panel.set_xlabel("step")
         if key != "group_std":
             panel.set_ylim(-0.03, 1.03)
-    return _finish(axes, 3, len(runs))
+    return _finish(axes, lines)
 
 
-def cost_curves(runs: Sequence[TrainingRun]) -> Figure:
+def cost_curves(lines: Sequence[Line]) -> Figure:
     """Draw the length of the answers and the judge's share of a step."""
     axes = _panels(3, columns=3)
     keys = (
@@ -119,22 +168,26 @@ def cost_curves(runs: Sequence[TrainingRun]) -> Figure:
     )
     for panel, (key, title) in zip(axes.flat, keys, strict=True):
         panel.set_title(title)
-        for index, run in enumerate(runs):
-            _curve(panel, run, key, index, label=run.name if panel is axes.flat[0] else None)
+        for line in lines:
+            _curve(panel, line, key)
         panel.set_xlabel("step")
-        if key != "chars":
+        if key == "chars":
+            panel.set_ylim(bottom=0)
+        else:
             panel.set_ylim(-0.03, 1.03)
-    return _finish(axes, 3, len(runs))
+    return _finish(axes, lines)
 
 
 def captions() -> Mapping[str, str]:
     """Say under each figure what it shows."""
     return {
         "rewards": "Mean reward of a step's answers, trained and only logged, all on the same "
-        f"verdicts: thin, each step; thick, moving mean of up to {SMOOTH_STEPS} steps.",
+        f"verdicts: moving mean of up to {SMOOTH_STEPS} steps, over the runs of an arm. Up to "
+        f"{MOST_BANDS} arms, thin lines are the single steps of one run, bands reach from the "
+        "lowest to the highest run. Rewards have ranges of their own.",
         "gold": "Answers to prompts that were never trained on, by the judge that does not train "
-        "and by the one that does. Where the right curve rises and the left one does not, the "
-        "policy learnt the judge and not the task.",
+        "and by the one that does, on one axis. Where the right curve rises and the left one does "
+        "not, the policy learnt the judge and not the task.",
         "groups": "A dead group teaches nothing. The dead share is read with the reliability "
         "beside it: noise makes dead groups look alive. Reliability is measured on the groups "
         "that were judged twice.",
@@ -154,34 +207,58 @@ def moving_mean(values: Floats, window: int) -> Floats:
     return means
 
 
-def _curve(axes: Axes, run: TrainingRun, key: str, index: int, label: str | None) -> None:
-    steps, values = run.series("step"), run.series(key)
-    if np.isnan(values).all():
-        return
-    window = max(1, min(SMOOTH_STEPS, len(values) // 5))
-    colour, dash = _colour(index), _dash(index)
-    axes.plot(steps, values, color=colour, linewidth=0.7, alpha=0.45)
-    axes.plot(
-        steps,
-        moving_mean(values, window),
-        color=colour,
-        linestyle=dash,
-        linewidth=1.8,
-        label=None if label is None else _short(label),
-    )
+def _curve(axes: Axes, line: Line, key: str) -> None:
+    runs = line.arm.runs
+    series = []
+    for run in runs:
+        steps, values = run.series("step"), run.series(key)
+        if np.isnan(values).all():
+            continue
+        window = max(1, min(SMOOTH_STEPS, len(values) // 5))
+        series.append((steps, moving_mean(values, window)))
+        if len(runs) == 1 and line.has_band:
+            axes.plot(steps, values, color=line.colour, linewidth=0.7, alpha=0.45)
+    # an arm without the number keeps its place in the legend
+    steps, low, mean, high = _pool(series)
+    if line.has_band and len(series) > 1:
+        axes.fill_between(steps, low, high, color=line.colour, alpha=0.15, linewidth=0)
+    axes.plot(steps, mean, color=line.colour, linestyle=line.dash, linewidth=1.8, label=line.label)
 
 
-def _points(axes: Axes, run: TrainingRun, key: str, index: int) -> None:
-    steps, values = run.series("step"), run.series(key)
-    known = ~np.isnan(values)
-    axes.plot(
-        steps[known],
-        values[known],
-        linestyle="none",
-        marker=MARKS[index % len(MARKS)],
-        markersize=3.5,
-        color=_colour(index),
-    )
+def _points(axes: Axes, line: Line, key: str) -> None:
+    for run in line.arm.runs:
+        steps, values = run.series("step"), run.series(key)
+        known = ~np.isnan(values)
+        axes.plot(
+            steps[known],
+            values[known],
+            linestyle="none",
+            marker=line.mark,
+            markersize=3.5,
+            color=line.colour,
+        )
+
+
+def _of_looks(run: TrainingRun, judge: str) -> tuple[Floats, Floats]:
+    looks = run.looks_by(judge)
+    means = [
+        mean_known(values) if (values := look.rewards.get(run.gold_reward)) is not None else None
+        for look in looks
+    ]
+    numbers = [np.nan if mean is None else mean for mean in means]
+    return np.array([float(look.step) for look in looks]), np.array(numbers)
+
+
+def _pool(series: Iterable[tuple[Floats, Floats]]) -> tuple[Floats, Floats, Floats, Floats]:
+    """Give the steps of several runs, and the lowest, the mean and the highest number at each."""
+    at: dict[float, list[float]] = {}
+    for steps, values in series:
+        for step, value in zip(steps, values, strict=True):
+            if not np.isnan(value):
+                at.setdefault(float(step), []).append(float(value))
+    ordered = sorted(at)
+    low, mean, high = (np.array([of(at[step]) for step in ordered]) for of in (min, np.mean, max))
+    return np.array(ordered), low, mean, high
 
 
 def _panels(n: int, columns: int) -> Any:
@@ -199,10 +276,13 @@ def _panels(n: int, columns: int) -> Any:
     return axes
 
 
-def _finish(axes: Any, n: int, n_runs: int) -> Figure:
+def _finish(axes: Any, lines: Sequence[Line]) -> Figure:
     figure: Figure = axes.flat[0].figure
     handles, labels = axes.flat[0].get_legend_handles_labels()
-    if n_runs > 1 and handles:
+    if len(lines) > 1 and handles:
+        rows = -(-len(handles) // 3)
+        # beside the panels, not out of them
+        figure.set_figheight(figure.get_figheight() + LEGEND_ROW_IN * rows)
         figure.legend(
             handles,
             labels,
@@ -210,6 +290,7 @@ def _finish(axes: Any, n: int, n_runs: int) -> Figure:
             ncols=min(3, len(handles)),
             frameon=False,
             labelcolor=INK,
+            handlelength=3.2,
         )
     return figure
 
@@ -222,21 +303,6 @@ def _share_limits(axes: Any) -> None:
         panel.set_ylim(low, high)
 
 
-def _mean(values: Floats | None) -> float:
-    if values is None:
-        return float("nan")
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if known.size else float("nan")
-
-
-def _colour(index: int) -> str:
-    return COLOURS[index % len(COLOURS)]
-
-
-def _dash(index: int) -> Any:
-    return DASHES[index // len(COLOURS) % len(DASHES)]
-
-
-def _short(name: str) -> str:
+def _short(name: str, length: int) -> str:
     line = " ".join(displayed(name).split())
-    return line if len(line) <= MAX_NAME else f"{line[: MAX_NAME - 1]}…"
+    return line if len(line) <= length else f"{line[: length - 1]}…"

@@ -1,15 +1,15 @@
-"""Read the folders that training leaves, and say what changed: values, no page.
+"""Read the folders that training leaves: values, no page, nothing compared.
 
 The files are written by `harness/training/run_files.py`: metrics.jsonl (a line a step), gold.jsonl
-(held-out answers, a line for each look and judge), config.yaml, facts.json, status.json and
-completions/*.parquet. A run that was killed reads as far as it came.
+(held-out answers, a line for each look and judge), config.yaml, facts.json and status.json. A run
+that was killed reads as far as it came. Answers are read by `training_samples.py`.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +18,11 @@ import yaml
 
 from ..judges.arrays import Floats
 from ..judges.errors import DataError
-from .intervals import NO_INTERVAL, Interval, mean_intervals
 
 METRICS = "metrics.jsonl"
 GOLD, TRAINING = "gold", "training"
 EDGE_STEPS = 10
 """Steps averaged at either end of a curve: one step is a few prompts."""
-SAMPLE_PROMPTS = 3
-SAMPLE_STEPS = 4
-MAX_SAMPLE_CHARS = 3_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +39,6 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
-    """One answer of the training, with what the judge said of it."""
-
-    step: int
-    prompt_id: str
-    text: str
-    reward: float | None
-    criteria: tuple[tuple[str, bool | None, bool], ...]
-    """Text, whether it was met, and whether it is good when it is."""
-
-
-@dataclass(frozen=True, slots=True)
 class TrainingRun:
     """One run, as far as it came."""
 
@@ -66,7 +50,6 @@ class TrainingRun:
     steps: tuple[Mapping[str, Any], ...]
     """Lines of metrics.jsonl, in order, each step once."""
     looks: tuple[Look, ...]
-    samples: tuple[Sample, ...] = ()
 
     @property
     def reward(self) -> str:
@@ -85,9 +68,14 @@ class TrainingRun:
         return None if seed is None else int(seed)
 
     @property
-    def arm(self) -> str:
-        """What runs that differ in the seed alone have in common."""
-        return f"{self.reward}, scale {self.scale}"
+    def state(self) -> str:
+        """`running`, `done`, `interrupted`, `outage`, or `unknown`."""
+        return str(self.status.get("state", "unknown"))
+
+    @property
+    def has_rewards(self) -> bool:
+        """Whether a step with a reward was recorded: an SFT run has none."""
+        return any("reward" in line for line in self.steps)
 
     @property
     def gold_reward(self) -> str:
@@ -96,67 +84,31 @@ class TrainingRun:
 
     def series(self, key: str) -> Floats:
         """Give one number of every step, NaN where it is undefined."""
-        return np.array([_number(line.get(key)) for line in self.steps])
+        return np.array([number_or_nan(line.get(key)) for line in self.steps])
 
     def ends(self, key: str) -> tuple[float | None, float | None]:
         """Average the first and the last steps of a curve."""
         values = self.series(key)
         edge = max(1, min(EDGE_STEPS, len(values) // 4))
-        return _mean(values[:edge]), _mean(values[-edge:])
+        return mean_known(values[:edge]), mean_known(values[-edge:])
 
+    def mean(self, key: str) -> float | None:
+        """Average one number over all steps that have it."""
+        return mean_known(self.series(key))
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What became of the held-out answers between the first and the last look."""
-
-    judge: str
-    n_prompts: int
-    n_runs: int
-    first: float | None
-    last: float | None
-    difference: float | None
-    """Mean over prompts of last minus first, runs of an arm averaged within a prompt first."""
-    interval: Interval = NO_INTERVAL
-    """Bootstrap over prompts."""
-    between_runs: float | None = None
-    """Sample standard deviation of the runs' mean differences; None with one run."""
-
-
-@dataclass(frozen=True, slots=True)
-class Arm:
-    """Runs that differ in the seed alone."""
-
-    name: str
-    runs: tuple[TrainingRun, ...]
-    first: float | None
-    """Trained reward, first steps; mean over runs."""
-    last: float | None
-    dead: float | None
-    """Share of dead groups over the run, mean over runs."""
-    changes: Mapping[str, Change] = field(default_factory=dict)
-    """By judge: `gold` and `training`, on the same held-out answers."""
-
-    @property
-    def is_hacked(self) -> bool:
-        """The training judge saw a sure rise where the gold judge saw a sure fall or none."""
-        gold, own = self.changes.get(GOLD), self.changes.get(TRAINING)
-        if gold is None or own is None or gold.interval.low is None:
-            return False
-        rose = own.interval.low is not None and own.interval.low > 0
-        return rose and not gold.interval.low > 0
+    def looks_by(self, judge: str) -> list[Look]:
+        """Give the looks of `gold` or of `training`, in order."""
+        return [look for look in self.looks if look.judge == judge]
 
 
 def is_training_run(path: Path) -> bool:
     """Say whether a folder is a training run, or holds some."""
-    return (path / METRICS).is_file() or any(path.glob(f"*/{METRICS}"))
+    depths = (METRICS, f"*/{METRICS}", f"*/*/{METRICS}")
+    return any(any(path.glob(depth)) for depth in depths)
 
 
-def read_training_runs(paths: Sequence[Path | str], *, samples: bool = True) -> list[TrainingRun]:
+def read_training_runs(paths: Sequence[Path | str]) -> list[TrainingRun]:
     """Read the runs in some folders, those in folders below included.
-
-    Args:
-        paths: Folders.
-        samples: Read sample completions as well.
 
     Raises:
         DataError: A folder holds no training run, or a file of one cannot be read.
@@ -167,91 +119,21 @@ def read_training_runs(paths: Sequence[Path | str], *, samples: bool = True) -> 
         if not folders:
             raise DataError(f"{path}: no {METRICS} in it or below, so no training run")
         found.update(dict.fromkeys(folders))
-    runs = [_read_run(folder, samples=samples) for folder in found]
-    usable = [run for run in runs if any("reward" in line for line in run.steps)]
-    if not usable:
-        raise DataError(f"{paths[0]}: no step with a reward was recorded yet")
-    return usable
+    return list(map(_read_run, found))
 
 
-def arms_of(runs: Sequence[TrainingRun], *, seed: int, n_draws: int) -> list[Arm]:
-    """Put runs that differ in the seed alone together, and measure what changed."""
-    by_setting: dict[str, list[TrainingRun]] = {}
-    for run in runs:
-        by_setting.setdefault(_setting(run), []).append(run)
-    arms = []
-    for members in by_setting.values():
-        name = members[0].arm
-        if sum(others[0].arm == name for others in by_setting.values()) > 1:
-            # the same reward under other settings is another arm, named by its runs
-            name = f"{name} ({', '.join(run.name for run in members)})"
-        ends = [run.ends("reward") for run in members]
-        changes = {
-            judge: change
-            for judge in (GOLD, TRAINING)
-            if (change := _change(members, judge, seed, n_draws)) is not None
-        }
-        dead = [value for run in members if (value := _mean(run.series("dead_frac"))) is not None]
-        arms.append(
-            Arm(
-                name,
-                tuple(members),
-                _mean_of(first for first, _ in ends),
-                _mean_of(last for _, last in ends),
-                _mean_of(dead),
-                changes,
-            )
-        )
-    return arms
+def mean_known(values: Floats) -> float | None:
+    """Average what is known; None where nothing is."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else None
 
 
-def _setting(run: TrainingRun) -> str:
-    """Give what makes runs comparable: the whole configuration but for seed and folder."""
-    plain: dict[str, Any] = json.loads(json.dumps(run.config, default=str))
-    for key in ("seed", "output_dir", "label", "threads", "completions_every", "save_steps"):
-        plain.get("run", {}).pop(key, None)
-    plain.get("data", {}).pop("seed", None)
-    return json.dumps(plain, sort_keys=True)
+def number_or_nan(value: Any) -> float:
+    """Read a number of a file, where null is no number."""
+    return float("nan") if value is None else float(value)
 
 
-def _change(runs: Sequence[TrainingRun], judge: str, seed: int, n_draws: int) -> Change | None:
-    """Compare the last look with the first, prompt by prompt."""
-    rows: list[dict[str, float]] = []
-    firsts, lasts = [], []
-    for run in runs:
-        looks = [look for look in run.looks if look.judge == judge]
-        if len(looks) < 2 or run.gold_reward not in looks[0].rewards:
-            continue
-        before, after = (_by_prompt(look, run.gold_reward) for look in (looks[0], looks[-1]))
-        shared = [p for p in before if p in after]
-        rows.append({p: after[p] - before[p] for p in shared})
-        firsts.append(_mean(np.array([before[p] for p in shared])))
-        lasts.append(_mean(np.array([after[p] for p in shared])))
-    if not rows:
-        return None
-    prompts = sorted({p for row in rows for p in row})
-    table_RP = np.array([[row.get(p, np.nan) for p in prompts] for row in rows])
-    known = ~np.isnan(table_RP).all(axis=0)
-    mean_P = np.nanmean(table_RP[:, known], axis=0) if known.any() else np.zeros(0)
-    of_runs = [value for row in table_RP if (value := _mean(row)) is not None]
-    return Change(
-        judge=judge,
-        n_prompts=int(known.sum()),
-        n_runs=len(rows),
-        first=_mean_of(firsts),
-        last=_mean_of(lasts),
-        difference=_mean(mean_P),
-        interval=mean_intervals(mean_P[None], seed=seed, n_draws=n_draws)[0],
-        between_runs=float(np.std(of_runs, ddof=1)) if len(of_runs) > 1 else None,
-    )
-
-
-def _by_prompt(look: Look, reward: str) -> dict[str, float]:
-    values = zip(look.prompt_ids, look.rewards[reward], strict=True)
-    return {prompt: float(value) for prompt, value in values if not np.isnan(value)}
-
-
-def _read_run(folder: Path, *, samples: bool) -> TrainingRun:
+def _read_run(folder: Path) -> TrainingRun:
     config = _read(folder / "config.yaml", yaml.safe_load) or {}
     by_step = {int(line["step"]): line for line in _lines(folder / METRICS)}
     label = config.get("run", {}).get("label")
@@ -263,7 +145,6 @@ def _read_run(folder: Path, *, samples: bool) -> TrainingRun:
         status=_read(folder / "status.json", json.loads) or {},
         steps=tuple(by_step[step] for step in sorted(by_step)),
         looks=tuple(map(_look, _lines(folder / "gold.jsonl"))),
-        samples=tuple(_samples(folder / "completions")) if samples else (),
     )
 
 
@@ -273,7 +154,7 @@ def _look(line: Mapping[str, Any]) -> Look:
         judge=str(line["judge"]),
         prompt_ids=tuple(map(str, line["prompt_ids"])),
         rewards={
-            str(name): np.array([_number(value) for value in values])
+            str(name): np.array([number_or_nan(value) for value in values])
             for name, values in line["rewards"].items()
         },
         chars=float(line.get("chars") or 0.0),
@@ -303,56 +184,3 @@ def _read(path: Path, parse: Any) -> dict[str, Any] | None:
     except (ValueError, yaml.YAMLError) as error:
         raise DataError(f"{path} cannot be read: {error}") from error
     return plain if isinstance(plain, dict) else None
-
-
-def _samples(folder: Path) -> list[Sample]:
-    """Take the prompts that were asked at most of the steps on record, early to late."""
-    files = sorted(folder.glob("step_*.parquet")) if folder.is_dir() else []
-    if not files:
-        return []
-    import pandas as pd
-
-    tables = [pd.read_parquet(file) for file in files]
-    seen: dict[str, int] = {}
-    for table in tables:
-        for prompt_id in dict.fromkeys(table["prompt_id"]):
-            seen[prompt_id] = seen.get(prompt_id, 0) + 1
-    chosen = sorted(seen, key=lambda p: (-seen[p], p))[:SAMPLE_PROMPTS]
-    samples = []
-    for prompt_id in chosen:
-        held = [t[t["prompt_id"] == prompt_id] for t in tables]
-        held = [t for t in held if len(t)]
-        places = np.unique(np.linspace(0, len(held) - 1, min(SAMPLE_STEPS, len(held))).round())
-        samples += [_sample(held[int(place)].iloc[0]) for place in places]
-    return samples
-
-
-def _sample(row: Any) -> Sample:
-    verdicts = json.loads(row["verdicts"])
-    criteria = json.loads(row["criteria"])
-    reward = _number(row["reward"])
-    text = str(row["completion"])
-    return Sample(
-        step=int(row["step"]),
-        prompt_id=str(row["prompt_id"]),
-        text=text if len(text) <= MAX_SAMPLE_CHARS else f"{text[:MAX_SAMPLE_CHARS]} …",
-        reward=None if np.isnan(reward) else reward,
-        criteria=tuple(
-            (str(c["text"]), v.get("met"), c["polarity"] == "desirable")
-            for c, v in zip(criteria, verdicts, strict=True)
-        ),
-    )
-
-
-def _number(value: Any) -> float:
-    return float("nan") if value is None else float(value)
-
-
-def _mean(values: Floats) -> float | None:
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if known.size else None
-
-
-def _mean_of(values: Any) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None

@@ -1,20 +1,25 @@
 """Report one run, or the repeats of one model, in one HTML file.
 
-PATHS are as for `rubricbeat compare`, which is the command for several models.
+PATHS are as for `rubricbeat compare`, which is the command for several models; or folders that
+`rubricbeat train` left: learning curves, and runs of several seeds taken together and compared.
 
 Examples:
   rubricbeat report results/demo -o report.html
   rubricbeat report results/demo --table summary.tex --figures figures
+  rubricbeat report runs/heart-seed1 runs/heart-seed2 -o training.html
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 from ...judges.errors import ConfigError, UnknownNameError
+from ...judges.private_files import write_private
 from ...reports.audits import read_audits
 from ...reports.comparison import compare_runs
+from ...reports.display import displayed
 from ...reports.models import SANITY_PREFIX
 from ...reports.runs import read_runs
 from ...reports.simple_evals_export import export_simple_evals
@@ -73,20 +78,25 @@ def run(args: argparse.Namespace) -> int:
 
 def _report_training(args: argparse.Namespace) -> int:
     """Report folders that `rubricbeat train` left: learning curves instead of scores."""
-    from ...reports.training_page import write_training_page
+    from ...reports.training_json import training_json
+    from ...reports.training_page import render_training_page, training_report
 
-    if not args.output:
-        raise ConfigError("nothing to write: give -o report.html")
-    if args.json or args.table or args.figures or args.simple_evals or args.model or args.task:
-        raise ConfigError("a training run is reported as a page only: give -o FILE and no other")
-    print(
-        write_training_page(
-            args.paths,
-            args.output,
-            seed=args.seed,
-            n_draws=args.draws,
-            examples=not args.no_examples,
-        )
-    )
-    print(args.output)
+    if args.table or args.figures or args.simple_evals or args.model or args.task:
+        raise ConfigError("a training run is reported as a page or as JSON: give -o FILE or --json")
+    if not (args.output or args.json):
+        raise ConfigError("nothing to write: give -o report.html or --json")
+    report = training_report(args.paths, seed=args.seed, n_draws=args.draws)
+    if args.output:
+        page = render_training_page(report, examples=not args.no_examples)
+        try:
+            args.output.parent.mkdir(parents=True, exist_ok=True)
+            write_private(args.output, page)
+        except OSError as error:
+            raise ConfigError(f"cannot write {error.filename}: {error.strerror}") from error
+    if args.json:
+        print(json.dumps(training_json(report), indent=2, allow_nan=False))
+    else:
+        # names of runs are anybody's: no control character of theirs reaches the terminal
+        print(displayed(report.headline))
+        print(args.output)
     return 0

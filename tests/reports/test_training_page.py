@@ -6,132 +6,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
-import yaml
+from training_kit import write_run
 
 from rubricbeat.harness import cli
 from rubricbeat.judges.errors import DataError
-from rubricbeat.reports.training_figures import moving_mean
-from rubricbeat.reports.training_page import write_training_page
-from rubricbeat.reports.training_runs import GOLD, TRAINING, arms_of, read_training_runs
+from rubricbeat.reports.training_figures import lines_of, moving_mean
+from rubricbeat.reports.training_page import render_training_page, training_report
+from rubricbeat.reports.training_runs import read_training_runs
 
 HOSTILE = "</script><img src=x onerror=alert(1)>{{ 7*7 }}"
 
 
-def write_run(
-    folder: Path,
-    *,
-    seed: int = 1,
-    reward: str = "hybrid",
-    gold: dict[int, list[float]] | None = None,
-    training: dict[int, list[float]] | None = None,
-    n_steps: int = 20,
-    state: str = "done",
-    text: str = "rest",
-) -> Path:
-    folder.mkdir(parents=True)
-    config = {
-        "judge": "keyword",
-        "reward": {"name": reward},
-        "grpo": {"scale_rewards": "group"},
-        "gold": {"judge": "local", "reward": "healthbench"},
-        "run": {"seed": seed, "label": folder.name, "output_dir": str(folder)},
-    }
-    (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    (folder / "facts.json").write_text(json.dumps({"plan": {"max_steps": 20}}), encoding="utf-8")
-    (folder / "status.json").write_text(json.dumps({"state": state}), encoding="utf-8")
-    lines = [
-        {
-            "step": step,
-            "reward": float(step),
-            "answers": 8,
-            "unscored": 0,
-            "dead_frac": 0.25,
-            "group_std": 1.0,
-            "reliability": 0.5 if step % 8 == 0 else None,
-            "chars": 100.0,
-            "judge_share": 0.1,
-            "reward_alt/binary": 0.0,
-        }
-        for step in range(1, n_steps + 1)
-    ]
-    text_lines = "".join(json.dumps(line) + "\n" for line in lines)
-    (folder / "metrics.jsonl").write_text(text_lines, encoding="utf-8")
-    looks: list[dict[str, Any]] = []
-    for judge, table in ((GOLD, gold), (TRAINING, training)):
-        for step, values in (table or {}).items():
-            ids = [f"p{i}" for i in range(len(values))]
-            looks.append(
-                {
-                    "step": step,
-                    "judge": judge,
-                    "prompt_ids": ids,
-                    "rewards": {"healthbench": values},
-                    "chars": 9.0,
-                }
-            )
-    if looks:
-        text_looks = "".join(json.dumps(look) + "\n" for look in looks)
-        (folder / "gold.jsonl").write_text(text_looks, encoding="utf-8")
-    (folder / "completions").mkdir()
-    row = {
-        "step": 1,
-        "prompt_id": "p0",
-        "completion": text,
-        "reward": 1.5,
-        "verdicts": json.dumps(
-            [{"outcome": "met", "met": True}, {"outcome": "refused", "met": None}]
-        ),
-        "criteria": json.dumps(
-            [
-                {"text": text, "points": 5, "polarity": "desirable"},
-                {"text": "b", "points": -1, "polarity": "undesirable"},
-            ]
-        ),
-    }
-    pd.DataFrame([row]).to_parquet(folder / "completions" / "step_000001.parquet")
-    return folder
-
-
-def test_a_change_is_paired_by_prompt(tmp_path: Path) -> None:
-    gold = {0: [0.0, 0.5, 1.0], 20: [0.5, 1.0, 1.5]}
-    runs = read_training_runs([write_run(tmp_path / "a", gold=gold)])
-    change = arms_of(runs, seed=1, n_draws=500)[0].changes[GOLD]
-    # every prompt rose by one half: no spread, so the interval is the point itself
-    assert (change.difference, change.interval.low, change.interval.high) == (0.5, 0.5, 0.5)
-    assert (change.first, change.last, change.n_prompts) == (0.5, 1.0, 3)
-
-
-def test_runs_that_differ_in_the_seed_are_one_arm_and_others_are_not(tmp_path: Path) -> None:
-    gold = {0: [0.0, 0.0], 20: [0.2, 0.4]}
-    write_run(tmp_path / "r" / "a1", seed=1, gold=gold)
-    write_run(tmp_path / "r" / "a2", seed=2, gold={0: [0.0, 0.0], 20: [0.4, 0.6]})
-    write_run(tmp_path / "r" / "b1", seed=1, reward="binary", gold=gold)
-    arms = arms_of(read_training_runs([tmp_path / "r"]), seed=1, n_draws=500)
-    assert [(arm.name, len(arm.runs)) for arm in arms] == [
-        ("hybrid, scale group", 2),
-        ("binary, scale group", 1),
-    ]
-    change = arms[0].changes[GOLD]
-    # prompts .3 and .5, mean .4; runs .3 and .5, their sample deviation .2/sqrt(2)
-    assert change.difference == pytest.approx(0.4)
-    assert change.between_runs == pytest.approx(0.1 * 2**0.5)
-
-
-def test_judge_hacking_is_named(tmp_path: Path) -> None:
-    rising, falling = {0: [0.1, 0.2, 0.1], 20: [0.9, 0.9, 0.8]}, {0: [0.5] * 3, 20: [0.4] * 3}
-    path = write_run(tmp_path / "a", gold=falling, training=rising)
-    assert arms_of(read_training_runs([path]), seed=1, n_draws=500)[0].is_hacked
-    write_training_page([path], tmp_path / "page.html", n_draws=500)
-    assert "judge hacking" in (tmp_path / "page.html").read_text(encoding="utf-8")
-
-
-def test_a_missing_reward_leaves_its_prompt_out_and_counts_as_nothing(tmp_path: Path) -> None:
-    gold = {0: [0.0, None], 20: [1.0, 1.0]}
-    runs = read_training_runs([write_run(tmp_path / "a", gold=gold)])  # type: ignore[arg-type]
-    change = arms_of(runs, seed=1, n_draws=100)[0].changes[GOLD]
-    assert (change.n_prompts, change.difference) == (1, 1.0)
+def page_of(*paths: Path, **options: Any) -> str:
+    return render_training_page(training_report(paths, n_draws=100), **options)
 
 
 class _Names(HTMLParser):
@@ -147,8 +35,7 @@ class _Names(HTMLParser):
 
 def test_texts_of_the_policy_cannot_become_markup(tmp_path: Path) -> None:
     path = write_run(tmp_path / "a", text=HOSTILE)
-    write_training_page([path], tmp_path / "page.html", n_draws=100)
-    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    page = page_of(path)
     seen = _Names()
     seen.feed(page)
     assert not {"img", "script"} & set(seen.tags)
@@ -158,23 +45,21 @@ def test_texts_of_the_policy_cannot_become_markup(tmp_path: Path) -> None:
 
 def test_no_prompt_or_answer_stands_in_a_page_without_examples(tmp_path: Path) -> None:
     path = write_run(tmp_path / "a", text="a very private answer")
-    write_training_page([path], tmp_path / "page.html", n_draws=100, examples=False)
-    assert "very private" not in (tmp_path / "page.html").read_text(encoding="utf-8")
+    report = training_report([path], n_draws=100)
+    assert "very private" not in render_training_page(report, examples=False)
+    assert "very private" in render_training_page(report)
 
 
 def test_the_same_runs_give_the_same_bytes(tmp_path: Path) -> None:
     path = write_run(tmp_path / "a", gold={0: [0.1, 0.3], 20: [0.5, 0.9]})
-    for name in ("one.html", "two.html"):
-        write_training_page([path], tmp_path / name, n_draws=200)
-    assert (tmp_path / "one.html").read_bytes() == (tmp_path / "two.html").read_bytes()
+    assert page_of(path) == page_of(path)
 
 
 def test_a_run_cut_off_by_a_kill_is_reported_as_far_as_it_came(tmp_path: Path) -> None:
     path = write_run(tmp_path / "a", n_steps=5, state="running")
     with (path / "metrics.jsonl").open("a", encoding="utf-8") as file:
         file.write('{"step": 6, "rew')
-    write_training_page([path], tmp_path / "page.html", n_draws=100)
-    assert "is not complete (running)" in (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "is not complete (running)" in page_of(path)
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
@@ -191,9 +76,80 @@ def test_the_report_command_knows_a_training_run(
     assert "held-out prompts" in capsys.readouterr().out
     assert cli.main(["report", str(tmp_path / "runs"), "-o", str(output), "--draws", "200"]) == 0
     assert cli.main(["report", str(path)]) == 2
-    assert cli.main(["report", str(path), "-o", str(output), "--json"]) == 2
+    assert cli.main(["report", str(path), "-o", str(output), "--table", "t.md"]) == 2
+
+
+def test_the_numbers_of_the_arms_are_given_as_json(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seed, last in ((1, [0.3, 0.5]), (2, [0.5, 0.7])):
+        write_run(tmp_path / f"a{seed}", seed=seed, gold={0: [0.1, 0.3], 20: last})
+    assert cli.main(["report", str(tmp_path), "--json"]) == 0
+    [arm] = json.loads(capsys.readouterr().out)["arms"]
+    # gains .2 and .2 under one seed, .4 and .4 under the other
+    assert arm["held_out"]["gold"]["difference"] == pytest.approx(0.3)
+    assert arm["held_out"]["gold"]["n_runs"] == 2
+    assert arm["runs"] == ["a1", "a2"]
 
 
 def test_moving_mean_by_hand() -> None:
     found = moving_mean(np.array([1.0, np.nan, 3.0, 5.0]), 2)
     assert found.tolist() == [1.0, 1.0, 3.0, 4.0]
+
+
+def test_a_matrix_of_runs_reads_by_arm(tmp_path: Path) -> None:
+    """Seeds pooled, arms ranked by the gold judge, pairs corrected, one curve an arm."""
+    for reward, gain in (("hybrid", 0.4), ("binary", 0.0)):
+        for seed in (1, 2, 3):
+            jitter = [gain * 0.02 * ((seed * i) % 3) for i in range(4)]
+            write_run(
+                tmp_path / f"{reward}{seed}",
+                reward=reward,
+                seed=seed,
+                gold={0: [0.1] * 4, 20: [0.1 + gain + j for j in jitter]},
+                training={0: [0.1] * 4, 20: [0.1 + gain + j for j in jitter]},
+            )
+    report = training_report([tmp_path], n_draws=100)
+    page = render_training_page(report)
+    assert report.headline.startswith("Of 2 arms, hybrid, scale group did best")
+    assert "surely better than the other" in report.headline
+    assert "correction): 1 of 1." in page
+    assert "All 6 runs" in page and "hybrid, scale group (3 runs)" in page
+    assert page.index("hybrid, scale group, gold judge") < page.index("binary, scale group, gold")
+
+
+def test_a_run_without_a_reward_yet_is_named_and_not_counted(tmp_path: Path) -> None:
+    write_run(tmp_path / "good")
+    started = write_run(tmp_path / "started")
+    (started / "metrics.jsonl").write_text('{"step": 1}\n', encoding="utf-8")
+    report = training_report([tmp_path], n_draws=100)
+    assert [run.name for run in report.runs] == ["good"]
+    assert any("No step with a reward was recorded in started" in note for note in report.notes)
+    with pytest.raises(DataError, match="no step with a reward"):
+        training_report([started])
+
+
+def test_mostly_dead_groups_and_a_gold_judge_that_never_moves_are_said_first(
+    tmp_path: Path,
+) -> None:
+    path = write_run(tmp_path / "a", gold={0: [0.0, 0.0], 20: [0.0, 0.0]})
+    lines = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+    dead = "".join(json.dumps(line | {"dead_frac": 0.8}) + "\n" for line in lines)
+    (path / "metrics.jsonl").write_text(dead, encoding="utf-8")
+    notes = " ".join(training_report([path], n_draws=100).notes)
+    assert "Most groups were dead" in notes
+    assert "the same score at every look" in notes
+
+
+def test_rewards_have_colours_and_scales_have_dashes(tmp_path: Path) -> None:
+    for reward in ("hybrid", "binary"):
+        for scale in ("group", "none"):
+            write_run(tmp_path / f"{reward}-{scale}", reward=reward, scale=scale)
+    lines = {
+        (line.arm.runs[0].reward, line.arm.runs[0].scale): line
+        for line in lines_of(training_report([tmp_path], n_draws=100).arms)
+    }
+    assert lines["hybrid", "group"].colour == lines["hybrid", "none"].colour
+    assert lines["hybrid", "group"].dash != lines["hybrid", "none"].dash
+    assert lines["binary", "group"].colour != lines["hybrid", "group"].colour
+    assert lines["binary", "group"].dash == lines["hybrid", "group"].dash

@@ -1,0 +1,128 @@
+"""The mean of a table of runs x prompts, and how far to trust it over both.
+
+Runs that differ in the seed answer the same prompts. The runs are a sample of all seeds and the
+prompts a sample of all prompts, so an interval over prompts alone says nothing of other seeds.
+
+Sources: the two-way random model without replication (Searle, Casella & McCulloch 1992, chapter 4)
+for the balanced table, with the cluster sums of Cameron, Gelbach & Miller 2011 where cells are
+missing, which give the same numbers when none is; Satterthwaite 1946 for the degrees of freedom.
+A bootstrap over three runs would understate their share of the variance by a third.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..judges.arrays import Floats
+from .intervals import NO_INTERVAL, Interval, mean_intervals
+from .paired import paired_difference
+
+FIT_ROUNDS = 200
+"""Most rounds of the additive fit to a table with missing cells; a full one needs none."""
+LEVEL = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class CrossedMean:
+    """A mean over runs and prompts."""
+
+    n_runs: int
+    n_prompts: int
+    mean: float | None
+    """Every known cell counts once."""
+    interval: Interval = NO_INTERVAL
+    """95 %: t over runs and prompts; with one run, percentile bootstrap over prompts."""
+    p_value: float | None = None
+    """Against a mean of 0, two-sided, uncorrected; None where there is no spread to test by."""
+    between_runs: float | None = None
+    """Sample standard deviation of the runs' own means; None with one run."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Spread:
+    variance: float
+    """Of the mean."""
+    freedom: float
+
+
+def crossed_mean(values_RP: Floats, *, seed: int, n_draws: int) -> CrossedMean:
+    """Average a table of runs and prompts, with an interval over both.
+
+    Args:
+        values_RP: NaN where a run has no number for a prompt; rows or columns may be empty.
+        seed: Of the bootstrap over prompts, used with one run only.
+        n_draws: Its draws.
+    """
+    known_RP = ~np.isnan(values_RP)
+    table_RP = values_RP[known_RP.any(axis=1)][:, known_RP.any(axis=0)]
+    n_runs, n_prompts = table_RP.shape
+    if table_RP.size == 0:
+        return CrossedMean(0, 0, None)
+    if n_runs == 1:
+        alone_P = table_RP[0]
+        against_0 = paired_difference(alone_P, np.zeros(n_prompts), seed=seed, n_draws=n_draws)
+        [interval] = mean_intervals(alone_P[None], seed=seed, n_draws=n_draws)
+        return CrossedMean(1, n_prompts, float(alone_P.mean()), interval, against_0.p_value)
+    mean = float(np.nanmean(table_RP))
+    between = float(np.nanmean(table_RP, axis=1).std(ddof=1))
+    spread = _spread(table_RP, mean)
+    if spread is None:
+        return CrossedMean(n_runs, n_prompts, mean, between_runs=between)
+    error = math.sqrt(spread.variance)
+    if error < 1e-12:
+        # equal numbers everywhere: the mean is all there is, and no test has a spread to go by
+        exact = 1.0 if abs(mean) < 1e-12 else None
+        return CrossedMean(n_runs, n_prompts, mean, Interval(mean, mean), exact, between)
+    from scipy.special import stdtr, stdtrit
+
+    reach = float(stdtrit(spread.freedom, (1 + LEVEL) / 2)) * error
+    return CrossedMean(
+        n_runs,
+        n_prompts,
+        mean,
+        Interval(mean - reach, mean + reach),
+        float(2 * stdtr(spread.freedom, -abs(mean) / error)),
+        between,
+    )
+
+
+def _spread(table_RP: Floats, mean: float) -> _Spread | None:
+    """Give the variance of the mean over other runs and other prompts; None with one prompt."""
+    n_runs, n_prompts = table_RP.shape
+    if n_prompts < 2:
+        return None
+    known_RP = ~np.isnan(table_RP)
+    n = int(known_RP.sum())
+    gaps_RP = np.where(known_RP, table_RP - mean, 0.0)
+    of_runs = n_runs / (n_runs - 1) * float((gaps_RP.sum(axis=1) ** 2).sum()) / n**2
+    of_prompts = n_prompts / (n_prompts - 1) * float((gaps_RP.sum(axis=0) ** 2).sum()) / n**2
+    rest_freedom = n - n_runs - n_prompts + 1
+    rest = 0.0
+    if rest_freedom > 0:
+        residual_RP = _residuals(gaps_RP, known_RP)
+        rest = float((residual_RP**2).sum()) / rest_freedom / n
+    # a part below the rest is an estimate of zero; it keeps its few degrees of freedom all the
+    # same, because three runs that happen to agree do not show that all would
+    of_runs, of_prompts = max(of_runs, rest), max(of_prompts, rest)
+    variance = of_runs + of_prompts - rest
+    doubt = of_runs**2 / (n_runs - 1) + of_prompts**2 / (n_prompts - 1)
+    if rest_freedom > 0:
+        doubt += rest**2 / rest_freedom
+    return _Spread(variance, variance**2 / doubt if doubt > 0 else 1.0)
+
+
+def _residuals(gaps_RP: Floats, known_RP: Floats) -> Floats:
+    """Take the means of runs and of prompts out of a table, whose unknown cells are 0."""
+    residual_RP = gaps_RP.copy()
+    per_run, per_prompt = known_RP.sum(axis=1), known_RP.sum(axis=0)
+    for _ in range(FIT_ROUNDS):
+        of_runs = residual_RP.sum(axis=1) / per_run
+        residual_RP = np.where(known_RP, residual_RP - of_runs[:, None], 0.0)
+        of_prompts = residual_RP.sum(axis=0) / per_prompt
+        residual_RP = np.where(known_RP, residual_RP - of_prompts, 0.0)
+        if max(np.abs(of_runs).max(), np.abs(of_prompts).max()) < 1e-12:
+            break
+    return residual_RP

@@ -1,0 +1,70 @@
+"""Arms of a training against each other, seed by seed and prompt by prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from .crossed import CrossedMean, crossed_mean
+from .paired import holm
+from .training_arms import Arm, gains, gains_table
+from .training_runs import GOLD
+
+
+@dataclass(frozen=True, slots=True)
+class ArmPair:
+    """The held-out gain of one arm minus that of another, by the gold judge."""
+
+    this: str
+    other: str
+    over: CrossedMean
+    """Over the seeds both arms have and the prompts both looked at."""
+    p_holm: float | None
+    """Corrected over all pairs of the page."""
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether the difference stands after the correction."""
+        return self.p_holm is not None and self.p_holm < 0.05
+
+
+def arm_pairs(arms: Sequence[Arm], *, seed: int, n_draws: int) -> list[ArmPair]:
+    """Compare every pair of arms that are done and share a seed, the better one first.
+
+    Two runs of one seed start from the same weights and ask the same prompts in the same order, so
+    what the seed does to both cancels.
+
+    Args:
+        arms: Of one page.
+        seed: Of the bootstrap where one seed is shared.
+        n_draws: Its draws.
+    """
+    ready = sorted(
+        (arm for arm in arms if GOLD in arm.changes and arm.is_done),
+        key=lambda arm: -(arm.changes[GOLD].difference or 0.0),
+    )
+    found = []
+    for this, other in combinations(ready, 2):
+        if this.changes[GOLD].reward != other.changes[GOLD].reward:
+            continue
+        over = _difference(this, other, seed, n_draws)
+        if over.n_runs:
+            found.append((this.name, other.name, over))
+    corrected = holm([over.p_value for _, _, over in found])
+    return [
+        ArmPair(this, other, over, p)
+        for (this, other, over), p in zip(found, corrected, strict=True)
+    ]
+
+
+def _difference(this: Arm, other: Arm, seed: int, n_draws: int) -> CrossedMean:
+    theirs = {run.seed: gains(run, GOLD) for run in other.measured}
+    rows = []
+    for run in this.measured:
+        mine, its = gains(run, GOLD), theirs.get(run.seed, {})
+        rows.append({p: mine[p] - its[p] for p in mine if p in its})
+    rows = [row for row in rows if row]
+    if not rows:
+        return CrossedMean(0, 0, None)
+    return crossed_mean(gains_table(rows), seed=seed, n_draws=n_draws)

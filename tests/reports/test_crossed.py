@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rubricbeat.reports.crossed import crossed_mean
+
+NAN = math.nan
+
+
+def test_the_two_way_random_model_by_hand() -> None:
+    # runs x prompts; run means 1, 3, 5, prompt means 2, 4, grand mean 3
+    table = np.array([[0.0, 2.0], [2.0, 4.0], [4.0, 6.0]])
+    found = crossed_mean(table, seed=1, n_draws=10)
+    # MS runs = 2 * (4 + 0 + 4) / 2 = 8, MS prompts = 3 * (1 + 1) / 1 = 6, no rest:
+    # variance (8 + 6) / 6; freedom 14^2 / (8^2 / 2 + 6^2 / 1) = 2.8824, t .975 = 3.2572 (scipy)
+    error = math.sqrt(14 / 6)
+    assert found.mean == 3.0
+    assert found.interval.high is not None
+    assert (found.interval.high - 3.0) / error == pytest.approx(3.2572, abs=1e-4)
+    assert found.between_runs == 2.0
+    assert (found.n_runs, found.n_prompts) == (3, 2)
+
+
+def test_runs_that_differ_widen_the_interval_though_prompts_agree() -> None:
+    runs = np.repeat([[0.0], [1.0], [2.0]], 50, axis=1)
+    found = crossed_mean(runs, seed=1, n_draws=10)
+    # three runs, 1/sqrt(3) standard error, t with 2 degrees of freedom 4.3027
+    assert found.interval.low == pytest.approx(1 - 4.3027 / math.sqrt(3), abs=1e-3)
+
+
+def test_one_run_has_the_bootstrap_over_prompts() -> None:
+    found = crossed_mean(np.array([[0.0, 1.0, NAN, 1.0]]), seed=1, n_draws=500)
+    assert (found.n_runs, found.n_prompts, found.between_runs) == (1, 3, None)
+    assert found.interval.low is not None and found.interval.high is not None
+    assert found.interval.low == pytest.approx(0, abs=1e-6)
+    assert found.interval.high == pytest.approx(1, abs=1e-6)
+
+
+def test_nothing_known_has_no_mean_and_one_prompt_no_interval() -> None:
+    assert crossed_mean(np.full((2, 3), NAN), seed=1, n_draws=10).mean is None
+    one = crossed_mean(np.array([[0.25], [0.75]]), seed=1, n_draws=10)
+    assert (one.mean, one.interval.low, one.p_value) == (0.5, None, None)
+
+
+def test_equal_cells_have_an_interval_of_no_width() -> None:
+    found = crossed_mean(np.full((3, 4), 0.25), seed=1, n_draws=10)
+    assert (found.interval.low, found.interval.high) == (0.25, 0.25)
+    assert found.p_value is None
+    assert crossed_mean(np.zeros((3, 4)), seed=1, n_draws=10).p_value == 1.0
+
+
+def test_empty_rows_and_columns_change_nothing() -> None:
+    table = np.array([[0.1, 0.4, 0.2], [0.5, 0.3, 0.9]])
+    wider = np.full((3, 4), NAN)
+    wider[1:, :3] = table
+    assert crossed_mean(wider, seed=1, n_draws=10) == crossed_mean(table, seed=1, n_draws=10)
+
+
+@given(st.integers(0, 1000))
+def test_a_missing_cell_keeps_the_mean_of_the_known_ones(seed: int) -> None:
+    table = np.random.default_rng(seed).normal(size=(3, 5))
+    table[1, 2] = NAN
+    found = crossed_mean(table, seed=1, n_draws=10)
+    assert found.mean == pytest.approx(float(np.nanmean(table)))
+    assert found.interval.low is not None and found.mean is not None
+    assert found.interval.low < found.mean
+
+
+@pytest.mark.parametrize(("of_runs", "of_prompts"), [(0.0, 0.1), (0.05, 0.1), (0.1, 0.0)])
+def test_the_interval_covers_the_truth_as_often_as_it_says(
+    of_runs: float, of_prompts: float
+) -> None:
+    rng = np.random.default_rng(3)
+    hits = 0
+    for _ in range(400):
+        table = (
+            rng.normal(0, 1, (3, 1)) * of_runs
+            + rng.normal(0, 1, (1, 16)) * of_prompts
+            + rng.normal(0, 0.1, (3, 16))
+        )
+        found = crossed_mean(table, seed=1, n_draws=1).interval
+        assert found.low is not None and found.high is not None
+        hits += found.low <= 0 <= found.high
+    # 95 % of 400 is 380, its standard deviation 4.4; three seeds make it a little cautious
+    assert hits >= 366

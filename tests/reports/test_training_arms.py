@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from training_kit import write_run
+
+from rubricbeat.reports.training_arms import Arm, arms_of
+from rubricbeat.reports.training_pairs import arm_pairs
+from rubricbeat.reports.training_runs import GOLD, TRAINING, read_training_runs
+
+
+def arms_in(*paths: Path) -> list[Arm]:
+    return arms_of(read_training_runs(paths), seed=1, n_draws=500)
+
+
+def test_a_change_is_paired_by_prompt(tmp_path: Path) -> None:
+    gold = {0: [0.0, 0.5, 1.0], 20: [0.5, 1.0, 1.5]}
+    [arm] = arms_in(write_run(tmp_path / "a", gold=gold))
+    change = arm.changes[GOLD]
+    # every prompt rose by one half: no spread, so the interval is the point itself
+    assert (change.difference, change.interval.low, change.interval.high) == (0.5, 0.5, 0.5)
+    assert (change.first, change.last, change.n_prompts) == (0.5, 1.0, 3)
+
+
+def test_runs_that_differ_in_the_seed_are_one_arm_and_others_are_not(tmp_path: Path) -> None:
+    gold = {0: [0.0, 0.0], 20: [0.2, 0.4]}
+    write_run(tmp_path / "r" / "a1", seed=1, gold=gold)
+    write_run(tmp_path / "r" / "a2", seed=2, gold={0: [0.0, 0.0], 20: [0.4, 0.6]})
+    write_run(tmp_path / "r" / "b1", seed=1, reward="binary", gold=gold)
+    arms = arms_in(tmp_path / "r")
+    assert [(arm.name, len(arm.runs)) for arm in arms] == [
+        ("hybrid, scale group", 2),
+        ("binary, scale group", 1),
+    ]
+    change = arms[0].changes[GOLD]
+    # prompts .3 and .5, mean .4; runs .3 and .5, their sample deviation .2/sqrt(2)
+    assert change.difference == pytest.approx(0.4)
+    assert change.between_runs == pytest.approx(0.1 * 2**0.5)
+
+
+def test_where_verdicts_are_kept_and_how_often_is_saved_makes_no_other_arm(tmp_path: Path) -> None:
+    for seed in (1, 2):
+        changed = {
+            "gold": {"judge": {"name": "local", "store": f"{seed}.sqlite"}},
+            "run": {"save_steps": seed},
+        }
+        write_run(tmp_path / f"a{seed}", seed=seed, changed=changed)
+    assert [len(arm.runs) for arm in arms_in(tmp_path)] == [2]
+
+
+def test_arms_of_one_reward_are_named_by_what_differs(tmp_path: Path) -> None:
+    for name, rate in (("slow", 1e-5), ("fast", 1e-3)):
+        write_run(tmp_path / name, changed={"grpo": {"learning_rate": rate}})
+    assert {arm.name for arm in arms_in(tmp_path)} == {
+        "hybrid, scale group (grpo.learning_rate 1e-05)",
+        "hybrid, scale group (grpo.learning_rate 0.001)",
+    }
+
+
+def test_a_run_that_is_not_done_is_left_out_beside_one_that_is(tmp_path: Path) -> None:
+    write_run(tmp_path / "a1", seed=1, gold={0: [0.0, 0.1], 20: [0.5, 0.6]})
+    write_run(tmp_path / "a2", seed=2, gold={0: [0.0, 0.1], 10: [9.0, 9.0]}, state="outage")
+    [arm] = arms_in(tmp_path)
+    assert len(arm.runs) == 2 and arm.changes[GOLD].n_runs == 1
+    assert arm.changes[GOLD].difference == pytest.approx(0.5)
+    [alone] = arms_in(tmp_path / "a2")
+    assert alone.changes[GOLD].n_runs == 1 and not alone.is_done
+
+
+def test_judge_hacking_needs_a_sure_rise_and_a_sure_gap(tmp_path: Path) -> None:
+    rising, falling = {0: [0.1, 0.2, 0.1], 20: [0.9, 0.9, 0.8]}, {0: [0.5] * 3, 20: [0.4] * 3}
+    [arm] = arms_in(write_run(tmp_path / "hacked", gold=falling, training=rising))
+    # the judge that trains saw +.8, +.7, +.7, the gold judge -.1 each
+    assert arm.gap.mean == pytest.approx(2.2 / 3 + 0.1)
+    assert arm.is_hacked
+    # a gold judge that is all over the place proves nothing
+    noisy = {0: [0.5] * 3, 20: [2.5, -0.5, 0.4]}
+    [unsure] = arms_in(write_run(tmp_path / "unsure", gold=noisy, training=rising))
+    assert not unsure.is_hacked
+    [learnt] = arms_in(write_run(tmp_path / "learnt", gold=rising, training=rising))
+    assert not learnt.is_hacked
+
+
+def test_a_missing_reward_leaves_its_prompt_out_and_counts_as_nothing(tmp_path: Path) -> None:
+    gold = {0: [0.0, None], 20: [1.0, 1.0]}
+    [arm] = arms_in(write_run(tmp_path / "a", gold=gold))  # type: ignore[arg-type]
+    change = arm.changes[GOLD]
+    assert (change.n_prompts, change.difference) == (1, 1.0)
+    assert TRAINING not in arm.changes
+
+
+def test_arms_are_compared_on_the_seeds_and_prompts_both_have(tmp_path: Path) -> None:
+    # the seed lifts both arms alike: within a seed the difference is .1 on each prompt
+    for seed, lift in ((1, 0.0), (2, 0.5), (3, -0.5)):
+        for reward, gain in (("hybrid", 0.3), ("binary", 0.2)):
+            gold = {0: [0.0] * 3, 20: [gain + lift + i for i in range(3)]}
+            write_run(tmp_path / f"{reward}{seed}", seed=seed, reward=reward, gold=gold)
+    write_run(tmp_path / "hybrid9", seed=9, gold={0: [0.0] * 3, 20: [7.0] * 3})
+    [pair] = arm_pairs(arms_in(tmp_path), seed=1, n_draws=100)
+    assert (pair.this, pair.other) == ("hybrid, scale group", "binary, scale group")
+    assert pair.over.n_runs == 3
+    assert pair.over.mean == pytest.approx(0.1)
+    assert pair.over.interval.low == pytest.approx(0.1)
+
+
+def test_arms_without_a_common_seed_are_not_compared(tmp_path: Path) -> None:
+    gold = {0: [0.0, 0.1], 20: [0.5, 0.6]}
+    write_run(tmp_path / "a", seed=1, gold=gold)
+    write_run(tmp_path / "b", seed=2, reward="binary", gold=gold)
+    assert arm_pairs(arms_in(tmp_path), seed=1, n_draws=100) == []

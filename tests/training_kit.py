@@ -1,0 +1,92 @@
+"""Made-up folders of training runs, for the tests of what reads them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from rubricbeat.reports.training_runs import GOLD, TRAINING
+
+
+def write_run(
+    folder: Path,
+    *,
+    seed: int = 1,
+    reward: str = "hybrid",
+    gold: dict[int, list[float]] | None = None,
+    training: dict[int, list[float]] | None = None,
+    n_steps: int = 20,
+    state: str = "done",
+    text: str = "rest",
+    scale: str = "group",
+    changed: dict[str, dict[str, Any]] | None = None,
+) -> Path:
+    """Write the folder of a made-up run; `changed` replaces values of its configuration."""
+    folder.mkdir(parents=True)
+    config: dict[str, Any] = {
+        "judge": "keyword",
+        "reward": {"name": reward},
+        "grpo": {"scale_rewards": scale},
+        "gold": {"judge": "local", "reward": "healthbench"},
+        "run": {"seed": seed, "label": folder.name, "output_dir": str(folder)},
+    }
+    for section, values in (changed or {}).items():
+        config[section] |= values
+    (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    (folder / "facts.json").write_text(json.dumps({"plan": {"max_steps": 20}}), encoding="utf-8")
+    (folder / "status.json").write_text(json.dumps({"state": state}), encoding="utf-8")
+    lines = [
+        {
+            "step": step,
+            "reward": float(step),
+            "answers": 8,
+            "unscored": 0,
+            "dead_frac": 0.25,
+            "group_std": 1.0,
+            "reliability": 0.5 if step % 8 == 0 else None,
+            "chars": 100.0,
+            "judge_share": 0.1,
+            "reward_alt/binary": 0.0,
+        }
+        for step in range(1, n_steps + 1)
+    ]
+    text_lines = "".join(json.dumps(line) + "\n" for line in lines)
+    (folder / "metrics.jsonl").write_text(text_lines, encoding="utf-8")
+    looks: list[dict[str, Any]] = []
+    for judge, table in ((GOLD, gold), (TRAINING, training)):
+        for step, values in (table or {}).items():
+            ids = [f"p{i}" for i in range(len(values))]
+            looks.append(
+                {
+                    "step": step,
+                    "judge": judge,
+                    "prompt_ids": ids,
+                    "rewards": {"healthbench": values},
+                    "chars": 9.0,
+                }
+            )
+    if looks:
+        text_looks = "".join(json.dumps(look) + "\n" for look in looks)
+        (folder / "gold.jsonl").write_text(text_looks, encoding="utf-8")
+    (folder / "completions").mkdir()
+    row = {
+        "step": 1,
+        "prompt_id": "p0",
+        "completion": text,
+        "reward": 1.5,
+        "verdicts": json.dumps(
+            [{"outcome": "met", "met": True}, {"outcome": "refused", "met": None}]
+        ),
+        "criteria": json.dumps(
+            [
+                {"text": text, "points": 5, "polarity": "desirable"},
+                {"text": "b", "points": -1, "polarity": "undesirable"},
+            ]
+        ),
+    }
+    pd.DataFrame([row]).to_parquet(folder / "completions" / "step_000001.parquet")
+    return folder
