@@ -1,4 +1,4 @@
-"""Read saved answers to be judged, and sort them into runs.
+"""Read saved answers to be judged, one after the other, and say which run each belongs to.
 
 Two shapes, told apart row by row: flat rows with `prompt_id` and `completion` (optional `model`,
 `run`, `repeat`), and lm-eval's samples with `doc` and `resps`. An answer without a row of rubrics
@@ -8,45 +8,49 @@ is left out and named; nothing is guessed.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from ..judges.errors import DataError
 from ..judges.grading import Answer
-from ..judges.json_files import read_json_rows
 from ..judges.rows import SkippedRow
 from ..judges.rubric import Example
+from .row_stream import stream_rows
 
 ANSWER_FIELDS = ("completion", "answer", "response")
 
 
-@dataclass(frozen=True, slots=True)
-class ResponseRun:
-    """The answers of one model in one run."""
-
-    model: str
-    label: str
-    """Empty where the rows name no run."""
-    answers: tuple[Answer, ...]
+RunKey: TypeAlias = tuple[str, str]
+"""A model, and the label of its run; empty where the rows name none."""
+MAX_NAMED = 5
+"""Rows left out that a warning names; the rest are counted."""
 
 
 @dataclass(frozen=True, slots=True)
-class ResponseFile:
-    """What a file or folder of saved answers holds."""
+class Census:
+    """What saved answers hold, from a first reading."""
 
-    runs: tuple[ResponseRun, ...]
+    runs: tuple[RunKey, ...]
+    """In the order of their first answers."""
+    n_answers: int
+    n_criteria: int
+    """Of all answers: the verdicts asked for, without replicates."""
     skipped: tuple[SkippedRow, ...]
+    """The first rows without an answer that can be judged."""
+    n_skipped: int
     path: str
 
     def warning(self) -> str | None:
         """Name and count the answers left out, in one line; None where there are none."""
-        if not self.skipped:
+        if not self.n_skipped:
             return None
-        named = "; ".join(f"row {row.row}: {row.reason}" for row in self.skipped[:5])
-        more = f"; and {len(self.skipped) - 5} more" if len(self.skipped) > 5 else ""
-        return f"{self.path}: {len(self.skipped)} answers left out: {named}{more}"
+        named = "; ".join(f"row {row.row}: {row.reason}" for row in self.skipped)
+        more = self.n_skipped - len(self.skipped)
+        tail = f"; and {more} more" if more else ""
+        return f"{self.path}: {self.n_skipped} answers left out: {named}{tail}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,67 +62,114 @@ class _Response:
     repeat: int | None
 
 
-def read_responses(
-    path: Path,
-    examples: Mapping[str, Example],
-    *,
-    model: str | None = None,
-    label: str | None = None,
-    limit: int | None = None,
-) -> ResponseFile:
-    """Read saved answers.
+class Responses:
+    """The saved answers of a file or folder; each pass reads them again, one by one."""
 
-    Args:
-        path: JSON Lines (`.gz` allowed), or a folder with lm-eval's samples_*.jsonl in it.
-        examples: The rubrics, by prompt_id.
-        model: Name of the model, over whatever the rows say.
-        label: Label of the run, over whatever the rows say.
-        limit: Take the answers to the first so many prompts only.
+    def __init__(
+        self,
+        path: Path,
+        examples: Mapping[str, Example],
+        *,
+        model: str | None = None,
+        label: str | None = None,
+        limit: int | None = None,
+    ) -> None:
+        """Open nothing yet.
 
-    Raises:
-        DataError: Nothing can be read, or no answer has a rubric.
-    """
-    groups: dict[tuple[str, str], list[_Response]] = {}
-    skipped: list[SkippedRow] = []
-    for file in _files(path):
-        default = _model_beside(file) or _stem(file)
-        for number, row, fault in _rows(file):
-            try:
-                if fault:
-                    raise DataError(fault)
-                response = _response(row, default)
-                if response.prompt_id not in examples:
-                    raise DataError(
-                        f"prompt_id {response.prompt_id[:64]} is not among the rows of --data"
-                    )
-            except DataError as error:
-                skipped.append(SkippedRow(number, str(error)))
+        Args:
+            path: JSON Lines (`.gz` allowed), a JSON array or Parquet; or a folder with lm-eval's
+                samples_*.jsonl in it.
+            examples: The rubrics, by prompt_id.
+            model: Name of the model, over whatever the rows say.
+            label: Label of the run, over whatever the rows say.
+            limit: Of each run, only the answers to the first so many prompts.
+
+        Raises:
+            DataError: There is no such file or folder.
+        """
+        self._path = path
+        self._files = _files(path)
+        self._examples = examples
+        self._model = model
+        self._label = label
+        self._limit = limit
+
+    def __iter__(self) -> Iterator[tuple[RunKey, Answer]]:
+        """Read every answer, with the run it belongs to.
+
+        Raises:
+            DataError: A file breaks off.
+        """
+        return (each for each in self._each() if not isinstance(each, SkippedRow))
+
+    def census(self) -> Census:
+        """Read everything once, so that whatever is wrong is known before anything is paid.
+
+        Raises:
+            DataError: A file breaks off, or no answer has a rubric.
+        """
+        skipped: list[SkippedRow] = []
+        n_skipped = n_answers = n_criteria = 0
+        runs: dict[RunKey, None] = {}
+        for each in self._each():
+            if isinstance(each, SkippedRow):
+                n_skipped += 1
+                if len(skipped) < MAX_NAMED:
+                    skipped.append(each)
                 continue
-            key = (model or response.model, response.label if label is None else label)
-            groups.setdefault(key, []).append(response)
-    if not groups:
-        first = f"; row {skipped[0].row}: {skipped[0].reason}" if skipped else ""
-        raise DataError(f"{path}: holds no answer that can be judged{first}")
-    runs = tuple(
-        ResponseRun(name, run, tuple(_answers(responses, examples, limit)))
-        for (name, run), responses in groups.items()
-    )
-    return ResponseFile(runs, tuple(skipped), str(path))
+            run, answer = each
+            n_answers += 1
+            n_criteria += len(answer.example.rubric)
+            runs[run] = None
+        if not n_answers:
+            first = f"; row {skipped[0].row}: {skipped[0].reason}" if skipped else ""
+            raise DataError(f"{self._path}: holds no answer that can be judged{first}")
+        return Census(
+            tuple(runs), n_answers, n_criteria, tuple(skipped), n_skipped, str(self._path)
+        )
 
+    def _each(self) -> Iterator[tuple[RunKey, Answer] | SkippedRow]:
+        """Give every answer, and every row that has none that can be judged."""
+        counts: dict[tuple[RunKey, str], int] = {}
+        n_prompts: Counter[RunKey] = Counter()
+        for response in self._read():
+            if isinstance(response, SkippedRow):
+                yield response
+                continue
+            run = self._run_of(response)
+            place = (run, response.prompt_id)
+            if place not in counts:
+                if self._limit is not None and n_prompts[run] >= self._limit:
+                    continue
+                n_prompts[run] += 1
+                counts[place] = 0
+            for text in response.texts:
+                # numbered here, unless the rows do
+                repeat = counts[place] if response.repeat is None else response.repeat
+                counts[place] += 1
+                yield run, Answer(self._examples[response.prompt_id], text, repeat)
 
-def _answers(
-    responses: Sequence[_Response], examples: Mapping[str, Example], limit: int | None
-) -> Iterator[Answer]:
-    """Number the answers to one prompt, unless the rows do."""
-    counts: dict[str, int] = {}
-    for response in responses:
-        if response.prompt_id not in counts and limit is not None and len(counts) >= limit:
-            continue
-        for text in response.texts:
-            count = counts.get(response.prompt_id, 0)
-            counts[response.prompt_id] = count + 1
-            repeat = count if response.repeat is None else response.repeat
-            yield Answer(examples[response.prompt_id], text, repeat)
+    def _run_of(self, response: _Response) -> RunKey:
+        label = response.label if self._label is None else self._label
+        return self._model or response.model, label
+
+    def _read(self) -> Iterator[_Response | SkippedRow]:
+        """Give the answers of each row, or why it has none that can be judged."""
+        for file in self._files:
+            default = _model_beside(file) or _stem(file)
+            for number, row, fault in stream_rows(file):
+                try:
+                    if fault:
+                        raise DataError(fault)
+                    response = _response(row, default)
+                    if response.prompt_id not in self._examples:
+                        raise DataError(
+                            f"prompt_id {response.prompt_id[:64]} is not among the rows of --data"
+                        )
+                except DataError as error:
+                    yield SkippedRow(number, str(error))
+                else:
+                    yield response
 
 
 def _response(row: Any, default_model: str) -> _Response:
@@ -167,11 +218,6 @@ def _files(path: Path) -> list[Path]:
     if not path.is_file():
         raise DataError(f"{path}: no such file or folder")
     return [path]
-
-
-def _rows(file: Path) -> Iterator[tuple[int, Any, str | None]]:
-    for row in read_json_rows(file).rows:
-        yield row.number, row.value, row.fault
 
 
 def _model_beside(file: Path) -> str | None:

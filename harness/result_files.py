@@ -14,18 +14,21 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from ..judges.errors import ConfigError, DataError
+from ..judges.errors import ConfigError
 from ..judges.graded import SCHEMA_VERSION, GradedAnswer
 from ..judges.rows import example_to_row
-from ..judges.scoring import SEED
-from ..tasks.metrics import SCORE_METRICS, document_scores, run_scores
+from ..judges.rubric import Example
+from ..judges.scored import ScoredAnswers
+from ..judges.scoring import LENGTH_PENALTIES, SEED, summarise_scored
+from ..tasks.metrics import SCORE_METRICS, distinct_share, mean_share, prompt_scores
+from .run_documents import Document, HeldDocuments, RunDocuments, dump
 
 TASK_VERSION = 1
 FILE_MODE = 0o600
@@ -43,7 +46,7 @@ class GradedRun:
     model: str
     """As reports show it; runs of one name are repeats of each other."""
     task: str
-    graded: Sequence[GradedAnswer]
+    graded: Sequence[GradedAnswer] | RunDocuments
     """In any order; answers to one prompt stand in one document."""
     judge: Mapping[str, Any] = field(default_factory=dict)
     """`Grader.facts()`, or what a recorded file says of its judge."""
@@ -83,22 +86,27 @@ def write_run(
         ConfigError: The folder cannot be written.
         DataError: Answers to one prompt_id belong to different rows.
     """
-    documents = _documents(run.graded)
-    values = document_scores(documents)
-    metrics = run_scores(run.graded, seed=run.seed, length_penalty=run.length_penalty)
-    lines = [
-        _sample(doc_id, answers, values[prompt_id])
-        for doc_id, (prompt_id, answers) in enumerate(documents.items())
-    ]
+    answers = run.graded
+    held: RunDocuments = HeldDocuments(answers) if isinstance(answers, Sequence) else answers
+    penalty = LENGTH_PENALTIES["full"] if run.length_penalty is None else run.length_penalty
+    scored = ScoredAnswers.of(held.packed.tables(), penalty)
+    lines = _Lines(held.documents(), prompt_scores(scored))
     folder = Path(output_path) / sanitized(run.model)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         moment, stamp = _free_stamp(folder, now or datetime.now())
         samples = folder / f"samples_{run.task}_{stamp}.jsonl"
         results = folder / f"results_{stamp}.json"
-        _write_new(samples, (_dump(line) + b"\n" for line in lines))
+        _write_new(samples, lines)
+        metrics = summarise_scored(
+            scored,
+            seed=run.seed,
+            length_penalty=penalty,
+            missing_by_reason=held.packed.missing_by_reason,
+        ).to_json()
+        metrics["distinct_answers"] = mean_share(lines.shares)
         # the results file comes last: where it is, the samples are whole
-        _write_new(results, [_dump(_results(run, metrics, lines, moment), indent=2), b"\n"])
+        _write_new(results, [dump(_results(run, metrics, lines, moment), indent=2), b"\n"])
     except OSError as error:
         raise ConfigError(f"{folder}: cannot write results ({error})") from error
     return WrittenRun(results, samples, metrics)
@@ -112,27 +120,42 @@ def sanitized(model: str) -> str:
     return name if name.strip(".") else "unnamed"
 
 
-def _documents(graded: Sequence[GradedAnswer]) -> dict[str, list[GradedAnswer]]:
-    documents: dict[str, list[GradedAnswer]] = {}
-    for answer in graded:
-        answers = documents.setdefault(answer.example.prompt_id, [])
-        first = answers[0].example if answers else answer.example
-        if first is not answer.example and first != answer.example:
-            raise DataError(
-                f"prompt_id {answer.example.prompt_id}: two answers of a run have other rows; "
-                "give each row its own prompt_id"
-            )
-        answers.append(answer)
-    return documents
+class _Lines:
+    """The lines of a samples file, once through; what the results say of all of them is left."""
+
+    def __init__(self, documents: Iterator[Document], values: Iterator[Mapping[str, Any]]) -> None:
+        self._documents = documents
+        self._values = values
+        self._hash = hashlib.sha256()
+        self.n = 0
+        self.shares: list[float | None] = []
+        """How far the answers of each document differ."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        for (example, answers), values in zip(self._documents, self._values, strict=True):
+            share = distinct_share([answer["answer"] for answer in answers])
+            line = _sample(self.n, example, answers, {**values, "distinct_answers": share})
+            self.shares.append(share)
+            for name in ("doc_hash", "prompt_hash", "target_hash"):
+                self._hash.update(line[name].encode())
+            self.n += 1
+            yield dump(line) + b"\n"
+
+    @property
+    def hash(self) -> str:
+        """Hash of all documents, as lm-eval makes it."""
+        return self._hash.hexdigest()
 
 
 def _sample(
-    doc_id: int, answers: Sequence[GradedAnswer], values: Mapping[str, Any]
+    doc_id: int,
+    example: Example,
+    answers: Sequence[Mapping[str, Any]],
+    values: Mapping[str, Any],
 ) -> dict[str, Any]:
-    example = answers[0].example
     doc = example_to_row(example)
     target = example.references[0] if example.references else ""
-    texts = [answer.answer for answer in answers]
+    texts = [answer["answer"] for answer in answers]
     prompt = json.dumps(doc["prompt"], ensure_ascii=False)
     return {
         "doc_id": doc_id,
@@ -151,7 +174,7 @@ def _sample(
         "rubric": {
             "schema_version": SCHEMA_VERSION,
             "prompt_id": example.prompt_id,
-            "answers": [answer.to_json() for answer in answers],
+            "answers": list(answers),
         },
     }
 
@@ -159,7 +182,7 @@ def _sample(
 def _results(
     run: GradedRun,
     metrics: Mapping[str, Any],
-    lines: Sequence[Mapping[str, Any]],
+    lines: _Lines,
     moment: datetime,
 ) -> dict[str, Any]:
     numbers = {
@@ -168,8 +191,7 @@ def _results(
         for name, value in metrics.items()
         if name not in _SETTINGS and (value is None or isinstance(value, int | float))
     }
-    n_listed = run.data.get("n_listed", run.data.get("n_rows", len(lines)))
-    hashes = (line["doc_hash"] + line["prompt_hash"] + line["target_hash"] for line in lines)
+    n_listed = run.data.get("n_listed", run.data.get("n_rows", lines.n))
     return {
         "results": {run.task: {"alias": run.task, **numbers}},
         "group_subtasks": {run.task: []},
@@ -190,12 +212,12 @@ def _results(
         "versions": {run.task: run.version},
         "n-shot": {run.task: 0},
         "higher_is_better": {run.task: {m.name: m.higher_is_better for m in SCORE_METRICS}},
-        "n-samples": {run.task: {"original": n_listed, "effective": len(lines)}},
+        "n-samples": {run.task: {"original": n_listed, "effective": lines.n}},
         "config": {"model": run.model, **run.config},
         "date": moment.timestamp(),
         "model_name": run.model,
         "model_name_sanitized": sanitized(run.model),
-        "task_hashes": {run.task: _hash("".join(hashes))},
+        "task_hashes": {run.task: lines.hash},
     }
 
 
@@ -224,15 +246,6 @@ def _write_new(path: Path, parts: Iterable[bytes]) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-
-
-def _dump(value: Mapping[str, Any], indent: int | None = None) -> bytes:
-    """Write JSON that any reader takes: no NaN, and half surrogates of an answer as escapes."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
-    try:
-        return text.encode("utf-8")
-    except UnicodeEncodeError:
-        return json.dumps(value, allow_nan=False, indent=indent).encode("ascii")
 
 
 def _hash(text: str) -> str:

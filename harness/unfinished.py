@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+
+import numpy as np
 
 from ..judges.errors import ConfigError
 from ..judges.graded import GradedAnswer
@@ -13,8 +14,10 @@ from ..judges.grading import Answer
 from ..judges.rubric import Rubric
 from ..judges.verdict import Verdict
 from ..reports.run import Run
-from ..reports.runs import read_runs
+from ..reports.runs import answers_in, described, read_runs, samples_below
+from .responses import RunKey
 from .result_files import WrittenRun
+from .run_documents import SpooledDocuments, answer_key
 
 SUPERSEDED = ".superseded"
 """Put behind the name of a result file that a later one has taken the place of."""
@@ -80,49 +83,39 @@ def merge(before: Sequence[GradedAnswer], fresh: Sequence[GradedAnswer]) -> list
     return merged
 
 
-def runs_below(folder: Path) -> list[Run]:
-    """Read the runs that a folder holds already; none where it holds nothing yet."""
-    if not folder.is_dir() or not any(folder.rglob("samples_*.jsonl")):
-        return []
-    return read_runs([folder])
-
-
 def retire(
-    earlier: Sequence[Run],
-    model: str,
-    label: str,
+    folder: Path,
+    run: RunKey,
     task: str,
-    judge: Mapping[str, Any],
+    digest: str,
     written: WrittenRun,
-    graded: Sequence[GradedAnswer],
+    answers: SpooledDocuments,
 ) -> int:
     """Set earlier results of the very same run aside, so that it does not count twice.
 
     The same run: model, label, task and judge, and no answer that the new one lacks. Files are
-    renamed, never deleted.
+    renamed, never deleted. Earlier samples are read line by line.
 
     Returns:
         How many results were set aside.
     """
     n_retired = 0
-    new = {_answer_key(answer) for answer in graded}
-    for run in earlier:
-        samples = Path(run.path)
-        same = (run.model, _label(run), run.task) == (model, label, task)
-        if not same or samples == written.samples or run.judge_digest != judge["digest"]:
+    new = np.unique(np.array(answers.keys, dtype=np.uint64))
+    for samples in samples_below(folder):
+        if samples == written.samples:
             continue
-        if not new.issuperset(_answer_key(answer) for answer in run.graded):
+        earlier = described(samples)
+        same = (earlier.model, _label(earlier), earlier.task) == (*run, task)
+        if not same or earlier.judge_digest != digest:
             continue
-        stamp = _stamp(run)
+        old = np.fromiter((answer_key(*each) for each in answers_in(samples)), dtype=np.uint64)
+        if not len(old) or not np.isin(old, new).all():
+            continue
         for path in sorted(samples.parent.iterdir()):
-            if path == samples or path.name == f"results_{stamp}.json":
+            if path == samples or path.name == f"results_{_stamp(earlier)}.json":
                 path.rename(path.with_name(path.name + SUPERSEDED))
         n_retired += 1
     return n_retired
-
-
-def _answer_key(answer: GradedAnswer) -> tuple[str, str, int]:
-    return answer.example.prompt_id, answer.answer, answer.repeat
 
 
 def _missing(answer: GradedAnswer) -> list[int]:

@@ -17,6 +17,7 @@ import inspect
 import itertools
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -43,8 +44,10 @@ __all__ = ["Answer", "Estimate", "Grader", "RuntimeOptions", "open_grader"]
 
 _TICK_S = 0.2
 """Between two drawings of the bar."""
-_CHUNK = 256
-"""Answers of `grade_each` that are in hand at a time, twice."""
+_CHUNK = 128
+"""Answers of `grade_each` that are started together."""
+_MAX_WAITING = 32
+"""Chunks of `grade_each` that are graded and wait for one before them."""
 _WAKE_S = 1.0
 """An interrupt that reached another thread is seen within this time."""
 
@@ -58,6 +61,26 @@ class Answer:
     """As the model gave it, reasoning included."""
     repeat: int = 0
     """Which of the answers to this example under the same model and run."""
+    replicates: int | None = None
+    """Independent verdicts for each criterion of this answer; None for the grader's own number."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Some of the answers of `grade_each`, which are graded together."""
+
+    run: concurrent.futures.Future[None]
+    filled: list[tuple[Answer, Sheet]]
+    n_questions: int
+
+    @property
+    def n_open(self) -> int:
+        """Questions without their verdict, a little out of date: the loop goes on meanwhile."""
+        if self.run.done():
+            return 0
+        sheets = [sheet for _, sheet in list(self.filled) if sheet.rows]
+        n_done = sum(len(s.rows) * len(s.example.rubric) - s.n_open for s in sheets)
+        return self.n_questions - n_done
 
 
 def open_grader(options: str | Mapping[str, Any] | Judge, *, seed: int = 0) -> Grader:
@@ -137,33 +160,65 @@ class Grader(Closing):
             self._wait(self._start(self._sheets(answers, filled)), bar)
         return [_graded(answer, sheet) for answer, sheet in filled]
 
-    def grade_each(self, answers: Iterable[Answer]) -> Iterator[GradedAnswer]:
+    def grade_each(
+        self,
+        answers: Iterable[Answer],
+        *,
+        progress: bool | None = False,
+        n_questions: int = 0,
+    ) -> Iterator[GradedAnswer]:
         """Grade any number of answers, in order, in memory that does not grow with it.
 
         Answers are drawn from the iterable as the pool needs them. Errors are those of `grade`;
         leaving the loop early cancels what is in flight.
+
+        Args:
+            answers: What to grade.
+            progress: Whether to draw a bar on stderr; None draws it on a terminal only.
+            n_questions: How many verdicts are asked for in all, for the bar.
         """
         source = iter(answers)
-        runs: deque[tuple[concurrent.futures.Future[None], list[tuple[Answer, Sheet]]]] = deque()
+        parts: deque[_Part] = deque()
+        deadline_s = self.options.deadline_s
+        end = time.monotonic() + deadline_s if deadline_s is not None else None
 
-        def start_next() -> None:
-            if chunk := list(itertools.islice(source, _CHUNK)):
+        def start_next() -> bool:
+            chunk = list(itertools.islice(source, _CHUNK))
+            if chunk:
                 filled: list[tuple[Answer, Sheet]] = []
-                runs.append((self._start(self._sheets(chunk, filled)), filled))
+                left_s = None if end is None else end - time.monotonic()
+                run = self._start(self._sheets(chunk, filled), left_s)
+                parts.append(_Part(run, filled, self._n_questions(chunk)))
+            return bool(chunk)
 
         try:
-            start_next()
-            start_next()  # two at a time: the pool stays full while one of them drains
-            while runs:
-                run, filled = runs[0]
-                run.result()
-                runs.popleft()
-                start_next()
-                for answer, sheet in filled:
-                    yield _graded(answer, sheet)
+            with Bar.open(progress, self._part.ledger, n_questions) as bar:
+                is_read = not start_next()
+                while parts:
+                    while not is_read and self._has_room(parts):
+                        is_read = not start_next()
+                    if not parts[0].run.done():
+                        concurrent.futures.wait([parts[0].run], timeout=_TICK_S)
+                        bar.draw(self._runtime.n_in_flight if self._runtime is not None else 0)
+                        continue
+                    part = parts.popleft()
+                    part.run.result()
+                    for answer, sheet in part.filled:
+                        yield _graded(answer, sheet)
         finally:
-            for run, _ in runs:
-                run.cancel()
+            for part in parts:
+                part.run.cancel()
+
+    def _has_room(self, parts: Sequence[_Part]) -> bool:
+        """Say whether the pool would soon run dry without more answers.
+
+        A slow answer does not hold up those behind it: they wait in memory, up to a bound.
+        """
+        if sum(part.run.done() for part in parts) > _MAX_WAITING:
+            return False
+        wide = self._runtime.max_in_flight if self._runtime is not None else 0
+        n_open = sum(part.n_open for part in parts)
+        return n_open < 2 * wide + (parts[-1].n_questions if parts else 1)
 
     async def grade_async(self, answers: Sequence[Answer]) -> list[GradedAnswer]:
         """Grade answers from any running event loop; cancelling it cancels the calls."""
@@ -178,7 +233,8 @@ class Grader(Closing):
     def store_keys(self, answer: Answer) -> list[bytes]:
         """Give the keys under which a store may hold verdicts on an answer, replicates included."""
         judged = solution_of(answer.text, include_reasoning=self.options.include_reasoning)
-        return list(keys_of(self._part, Sheet(answer.example, judged), self.options.replicates))
+        n_replicates = answer.replicates or self.options.replicates
+        return list(keys_of(self._part, Sheet(answer.example, judged), n_replicates))
 
     def stop(self, reason: str) -> None:
         """Ask nothing more, from any thread; calls in flight end, and their verdicts are kept."""
@@ -242,7 +298,9 @@ class Grader(Closing):
         self._runtime = None
         self._ended = (None, None)
 
-    def _start(self, sheets: Iterator[Sheet]) -> concurrent.futures.Future[None]:
+    def _start(
+        self, sheets: Iterator[Sheet], left_s: float | None = None
+    ) -> concurrent.futures.Future[None]:
         """Start a run on the loop thread, and the thread where there is none yet."""
         if os.getpid() != self._pid:  # forked: the parent's thread does not exist here
             if self._runtime is not None:
@@ -256,7 +314,7 @@ class Grader(Closing):
                 self._thread.closers.append(self._runtime.aclose)
             if self._thread.is_current:
                 raise ConfigError("a judge must not call its own grader: it would wait for itself")
-            return self._thread.submit(self._runtime.run(sheets))
+            return self._thread.submit(self._runtime.run(sheets, left_s))
 
     def _wait(self, run: concurrent.futures.Future[None], bar: Bar) -> None:
         """Wait for a run in the caller's thread, drawing the bar meanwhile."""
@@ -285,12 +343,13 @@ class Grader(Closing):
         include_reasoning = self.options.include_reasoning
         for answer in answers:
             judged = solution_of(answer.text, include_reasoning=include_reasoning)
-            sheet = Sheet(answer.example, judged)
+            sheet = Sheet(answer.example, judged, answer.replicates)
             filled.append((answer, sheet))
             yield sheet
 
     def _n_questions(self, answers: Sequence[Answer]) -> int:
-        return sum(len(a.example.rubric) for a in answers) * self.options.replicates
+        own = self.options.replicates
+        return sum(len(a.example.rubric) * (a.replicates or own) for a in answers)
 
 
 def _facts_of(part: Part) -> dict[str, Any]:

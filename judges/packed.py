@@ -16,7 +16,7 @@ import numpy as np
 from .answers import solution_of
 from .graded import GradedAnswer
 from .rubric import Example
-from .table import BLOCK, TablePacker, VerdictTable, verdict_codes
+from .table import BLOCK, Codes, TablePacker, VerdictTable, verdict_codes
 
 
 class PackedAnswers:
@@ -69,6 +69,10 @@ class PackedAnswers:
     def prompt_ids(self) -> tuple[str, ...]:
         """The prompts, in the order of their first answer."""
         return tuple(self._prompts)
+
+    def prompt_codes(self) -> Codes:
+        """Give the position of each answer's prompt among the prompts."""
+        return np.array(self._prompt_N, dtype=np.intp)
 
     @property
     def missing_by_reason(self) -> dict[str, int]:

@@ -95,14 +95,23 @@ class Runtime:
         return self._stop.reason or next((why for why in stops if why), None)
 
     @property
+    def max_in_flight(self) -> int:
+        """Most questions that are asked at once."""
+        return self._options.max_concurrency
+
+    @property
     def n_in_flight(self) -> int:
         """Calls that wait for their reply."""
         return self._server.n_in_flight + sum(
             child.n_in_flight for child in self._children.values()
         )
 
-    async def run(self, sheets: Iterator[Sheet]) -> None:
+    async def run(self, sheets: Iterator[Sheet], left_s: float | None = None) -> None:
         """Fill sheets with verdicts; returns when each has all, or the reason for each missing.
+
+        Args:
+            sheets: Drawn as the pool has room.
+            left_s: What is left of `deadline_s` for a part of a larger run; None for all of it.
 
         Raises:
             ConfigError: The judge says that no call can work; nothing more was sent.
@@ -110,11 +119,15 @@ class Runtime:
         """
         loop = asyncio.get_running_loop()
         run = Run(sheets, loop.create_future())
-        self._begin(run)
         timer = None
-        if self._options.deadline_s is not None:
-            reason = f"deadline: {self._options.deadline_s:g} s have passed"
-            timer = loop.call_later(self._options.deadline_s, self._close_run, run, reason)
+        if (deadline_s := self._options.deadline_s) is not None:
+            reason = f"deadline: {deadline_s:g} s have passed"
+            left_s = deadline_s if left_s is None else left_s
+            if left_s <= 0:
+                run.closed = reason  # what is stored is given all the same
+            else:
+                timer = loop.call_later(left_s, self._close_run, run, reason)
+        self._begin(run)
         try:
             await run.done
         finally:
@@ -336,7 +349,8 @@ class Runtime:
 
     def _admit(self, run: Run, sheet: Sheet) -> None:
         """Look an answer's questions up; make calls of those that are open."""
-        n_criteria, n_rows = len(sheet.example.rubric), self._options.replicates
+        n_criteria = len(sheet.example.rubric)
+        n_rows = sheet.n_replicates or self._options.replicates
         sheet.rows = [[None] * n_criteria for _ in range(n_rows)]
         sheet.n_open = n_criteria * n_rows
         run.n_open += sheet.n_open

@@ -15,6 +15,7 @@ import json
 import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -109,16 +110,16 @@ def read_samples(path: Path, examples: Examples | None = None) -> list[Run]:
         examples: Examples of the other runs, which this one shares and adds to.
     """
     examples = {} if examples is None else examples
+    graded: list[GradedAnswer] = []
+    for where, sample in _samples(path):
+        graded.extend(_answers_of(sample, where, examples))
+    return [replace(described(path), graded=tuple(graded))] if graded else []
+
+
+def described(path: Path) -> Run:
+    """Say what the results file beside some samples says of their run; no verdict is read."""
     match = _SAMPLES.match(path.name)
     task, stamp = (match["task"], match["stamp"]) if match else (path.stem, "")
-    graded: list[GradedAnswer] = []
-    for number, line in enumerate(_lines(path), start=1):
-        where = f"{path.name}, line {number}"
-        sample = parse_object(line, where)
-        if isinstance(sample.get("rubric"), Mapping):
-            graded.extend(_answers_of(sample, where, examples))
-    if not graded:
-        return []
     results = _results_beside(path, stamp)
     config = mapping(mapping(results.get("configs")).get(task))
     metadata = mapping(config.get("metadata"))
@@ -139,17 +140,47 @@ def read_samples(path: Path, examples: Examples | None = None) -> list[Run]:
         "system_instruction_sha": results.get("system_instruction_sha"),
         "chat_template_sha": results.get("chat_template_sha"),
     }
-    return [
-        Run(
-            model=_model_name(results, path),
-            label=str(label),
-            task=task,
-            graded=tuple(graded),
-            stored=stored_metrics(mapping(results.get("results")).get(task)),
-            facts=facts,
-            path=str(path),
-        )
-    ]
+    return Run(
+        model=_model_name(results, path),
+        label=str(label),
+        task=task,
+        graded=(),
+        stored=stored_metrics(mapping(results.get("results")).get(task)),
+        facts=facts,
+        path=str(path),
+    )
+
+
+def samples_below(folder: Path) -> list[Path]:
+    """List the samples files below a folder, in a stable order."""
+    return sorted(file for file in folder.rglob("samples_*") if _SAMPLES.match(file.name))
+
+
+def answers_in(path: Path) -> Iterator[tuple[str, str, int]]:
+    """Give prompt_id, text and repeat of each graded answer, one line of samples in memory.
+
+    Raises:
+        DataError: The file is broken.
+    """
+    for where, sample in _samples(path):
+        try:
+            rubric = sample["rubric"]
+            prompt_id = str(rubric.get("prompt_id") or sample["doc"]["prompt_id"])
+            for answer in rubric.get("answers", ()):
+                yield prompt_id, str(answer["answer"]), int(answer.get("repeat", 0))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise DataError(
+                f"{where}: unreadable answers ({type(error).__name__}: {error})"
+            ) from error
+
+
+def _samples(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Give the samples that hold verdicts, and where each stands."""
+    for number, line in enumerate(_lines(path), start=1):
+        where = f"{path.name}, line {number}"
+        sample = parse_object(line, where)
+        if isinstance(sample.get("rubric"), Mapping):
+            yield where, sample
 
 
 def _answers_of(sample: Mapping[str, Any], where: str, examples: Examples) -> list[GradedAnswer]:

@@ -5,7 +5,7 @@ The sums are `judges/scoring.py`; this says which of them become metrics.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,9 @@ import numpy as np
 
 from ..judges.arrays import Floats
 from ..judges.graded import GradedAnswer
-from ..judges.scoring import LENGTH_PENALTIES, score_items, summarise
+from ..judges.items import Items, score_items
+from ..judges.scored import ScoredAnswers
+from ..judges.scoring import LENGTH_PENALTIES, summarise
 from ..judges.table import VerdictTable
 
 
@@ -56,27 +58,52 @@ def document_scores(graded: Mapping[str, Sequence[GradedAnswer]]) -> dict[str, d
     if not flat:
         return {}
     table = VerdictTable.of(flat)
-    items = score_items(table)
     absolute_N = np.abs(table.rubrics.points).sum(axis=1)
-    by_metric = {
-        "score": items.h,
-        "score_low": items.low,
-        "score_high": items.high,
-        "missing_points": np.where(absolute_N > 0, items.missing_share, np.nan),
-        **items.passes,
-    }
+    by_metric = _by_metric(score_items(table), absolute_N)
     values: dict[str, dict[str, Any]] = {}
     first = 0
     for prompt_id, answers in graded.items():
         here = slice(first, first + len(answers))
         first += len(answers)
         values[prompt_id] = {
-            **{name: _mean(values_N[here]) for name, values_N in by_metric.items()},
-            "n_asked": len(answers),
-            "n_scored": int(np.count_nonzero(~np.isnan(items.h[here]))),
-            "distinct_answers": distinct_share(answers),
+            **_document(by_metric, here),
+            "distinct_answers": distinct_share([answer.answer for answer in answers]),
         }
     return values
+
+
+def prompt_scores(scored: ScoredAnswers) -> Iterator[dict[str, Any]]:
+    """Give each prompt's values, in the order of the prompts, as `document_scores` does.
+
+    All but `distinct_answers`, which takes the answers' words.
+    """
+    order = np.argsort(scored.prompt_N, kind="stable")
+    by_metric = {
+        name: values_N[order]
+        for name, values_N in _by_metric(scored.items, scored.absolute_N).items()
+    }
+    first = 0
+    for count in np.bincount(scored.prompt_N, minlength=len(scored.prompt_ids)).tolist():
+        yield _document(by_metric, slice(first, first + count))
+        first += count
+
+
+def _by_metric(items: Items, absolute_N: Floats) -> dict[str, Floats]:
+    return {
+        "score": items.h,
+        "score_low": items.low,
+        "score_high": items.high,
+        "missing_points": np.where(absolute_N > 0, items.missing_share, np.nan),
+        **items.passes,
+    }
+
+
+def _document(by_metric: Mapping[str, Floats], here: slice) -> dict[str, Any]:
+    return {
+        **{name: _mean(values_N[here]) for name, values_N in by_metric.items()},
+        "n_asked": here.stop - here.start,
+        "n_scored": int(np.count_nonzero(~np.isnan(by_metric["score"][here]))),
+    }
 
 
 def run_scores(
@@ -85,22 +112,25 @@ def run_scores(
     """Give the run's values; see docs/results.md for each."""
     penalty = LENGTH_PENALTIES["full"] if length_penalty is None else length_penalty
     values = summarise(graded, seed=seed, length_penalty=penalty).to_json()
-    by_prompt: dict[str, list[GradedAnswer]] = {}
+    by_prompt: dict[str, list[str]] = {}
     for answer in graded:
-        by_prompt.setdefault(answer.example.prompt_id, []).append(answer)
-    shares = [share for a in by_prompt.values() if (share := distinct_share(a)) is not None]
-    values["distinct_answers"] = sum(shares) / len(shares) if shares else None
+        by_prompt.setdefault(answer.example.prompt_id, []).append(answer.answer)
+    values["distinct_answers"] = mean_share(map(distinct_share, by_prompt.values()))
     return values
 
 
-def distinct_share(answers: Sequence[GradedAnswer]) -> float | None:
+def distinct_share(texts: Sequence[str]) -> float | None:
     """Say how far the answers to one prompt differ: 0 all alike, 1 no two alike.
 
     None where there is one answer only.
     """
-    if len(answers) < 2:
-        return None
-    return (len({answer.answer for answer in answers}) - 1) / (len(answers) - 1)
+    return (len(set(texts)) - 1) / (len(texts) - 1) if len(texts) > 1 else None
+
+
+def mean_share(shares: Iterable[float | None]) -> float | None:
+    """Give the mean over the prompts that have a share; None where none has."""
+    known = [share for share in shares if share is not None]
+    return sum(known) / len(known) if known else None
 
 
 def _mean(values: Floats) -> float | None:

@@ -18,7 +18,7 @@ from ..judges.rewards import Needs, Reward, parse_rewards
 from ..judges.signal.advantages import equal_in_group, spread_of
 from ..judges.signal.groups import group_answers
 from ..judges.signal.study import SignalStudy, plain_form, study_signal
-from .metrics import Metric, distinct_share
+from .metrics import Metric, distinct_share, mean_share
 from .rubric_task import RubricTask
 
 log = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ class RewardVarianceTask(RubricTask):
             prompt_id: {
                 "n_asked": len(answers),
                 "n_groups": int(len(answers) >= MIN_ANSWERS),
-                "distinct_answers": distinct_share(answers),
+                "distinct_answers": distinct_share([answer.answer for answer in answers]),
             }
             for prompt_id, answers in graded.items()
         }
@@ -164,5 +164,4 @@ def _distinct(graded: Sequence[GradedAnswer]) -> float | None:
     by_prompt: dict[str, list[GradedAnswer]] = {}
     for answer in graded:
         by_prompt.setdefault(answer.example.prompt_id, []).append(answer)
-    shares = [share for rows in by_prompt.values() if (share := distinct_share(rows)) is not None]
-    return sum(shares) / len(shares) if shares else None
+    return mean_share(distinct_share([each.answer for each in rows]) for rows in by_prompt.values())

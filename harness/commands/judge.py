@@ -19,7 +19,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,6 @@ from ...judges.grading import Answer, Grader
 from ...judges.judge_options import parse_judge_args
 from ...judges.rows import ExampleFile, read_examples
 from ...judges.scoring import SEED
-from ...judges.verdict import Outcome
 from ..distributed.flags import (
     RAY,
     add_worker_arguments,
@@ -40,25 +39,24 @@ from ..distributed.flags import (
     report_workers,
     run_workers,
 )
+from ..judged_runs import JudgedRun, JudgedRuns, graded_by_run
 from ..outputs import require_folder
-from ..responses import ResponseRun, read_responses
-from ..result_files import GradedRun, WrittenRun, write_run
+from ..responses import Responses, RunKey
+from ..run_documents import Spool
 from ..score_table import ScoreLine, score_table
-from ..unfinished import earlier_runs, merge, questions_left, retire, runs_below
+from ..unfinished import earlier_runs, merge, questions_left
 
 DEFAULT_TASK = "judged"
-_INCOMPLETE = {Outcome.TRANSPORT}
-"""Outcomes that another run of the same command may mend, beside a stop by outage or budget."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Todo:
-    """One run to grade: what is asked, and where its verdicts go."""
+class _Failed:
+    """A run in the folder of which some verdicts are missing."""
 
-    run: ResponseRun
+    key: RunKey
+    before: tuple[GradedAnswer, ...]
     asked: tuple[Answer, ...]
-    before: tuple[GradedAnswer, ...] | None
-    """What an earlier run in the folder has of it, under --failed-only."""
+    """Its answers with missing verdicts, with those criteria alone."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -108,36 +106,41 @@ def run(args: argparse.Namespace) -> int:
     data = read_examples(args.data, strict=args.strict)
     _warn(data.warning())
     options = _options(args)
+    examples = {example.prompt_id: example for example in data.examples}
+    responses = Responses(
+        args.responses, examples, model=args.model, label=args.run, limit=args.limit
+    )
+    census = responses.census()
+    _warn(census.warning())
     workers = None
     if args.engine == RAY and not args.dry_run:
         if not args.store_only:
             require_folder(args.output_path)
-        workers = run_workers(args, options, data.examples)
+        workers = run_workers(args, options, examples, responses)
         if args.store_only:
             return report_workers(workers, as_json=args.json)
-    responses = read_responses(
-        args.responses,
-        {example.prompt_id: example for example in data.examples},
-        model=args.model,
-        label=args.run,
-        limit=args.limit,
-    )
-    _warn(responses.warning())
     if args.dry_run:
         _need_no_key(options)
     with opened(options, workers) as grader:
-        todo = _todo(responses.runs, grader, args)
-        if args.failed_only and not any(one.asked for one in todo):
+        failed = _failed(census.runs, grader, args) if args.failed_only else None
+        if failed == []:
             print(f"rubricbeat: nothing in {args.output_path} lacks a verdict", file=sys.stderr)
             return 0
-        asked = [answer for one in todo for answer in one.asked]
         if args.dry_run:
-            return _dry_run(grader, asked, args)
+            asked = responses if failed is None else _asked(failed)
+            return _dry_run(grader, [answer for _, answer in asked], args)
         require_folder(args.output_path)
-        graded = grader.grade(asked)
-        lines = _write(todo, graded, grader, data, args)
-        _report(lines, grader, args)
-        return _exit_code(graded, grader)
+        with Spool(args.output_path) as spool:
+            judged = JudgedRuns(spool)
+            if failed is None:
+                n_questions = census.n_criteria * grader.options.replicates
+                for key, graded in graded_by_run(grader, responses, n_questions=n_questions):
+                    judged.add(key, graded)
+            else:
+                _complete(failed, grader, judged)
+            runs = _write(judged, grader, data, args)
+        _report(runs, grader, args)
+        return int(bool(grader.outage or grader.stopped) or not judged.is_complete)
 
 
 def _options(args: argparse.Namespace) -> dict[str, Any]:
@@ -173,21 +176,37 @@ def _need_no_key(options: Any) -> None:
             _need_no_key(value)
 
 
-def _todo(runs: Sequence[ResponseRun], grader: Grader, args: argparse.Namespace) -> list[_Todo]:
-    if not args.failed_only:
-        return [_Todo(run, run.answers, None) for run in runs]
+def _failed(runs: Sequence[RunKey], grader: Grader, args: argparse.Namespace) -> list[_Failed]:
+    """Find what has no verdict in the results of these runs."""
     earlier = earlier_runs(args.output_path, args.task, grader.identity.digest)
-    todo = []
-    for run in runs:
-        before = earlier.get((run.model, run.label))
+    failed = []
+    for key in runs:
+        before = earlier.get(key)
         if before is None:
             known = ", ".join(sorted({model for model, _ in earlier})) or "none"
             raise ConfigError(
-                f"--failed-only: {args.output_path} holds no run of {run.model!r} for the task "
+                f"--failed-only: {args.output_path} holds no run of {key[0]!r} for the task "
                 f"{args.task!r}; it holds: {known}"
             )
-        todo.append(_Todo(run, tuple(questions_left(before.graded)), before.graded))
-    return todo
+        asked = tuple(questions_left(before.graded))
+        if asked:
+            failed.append(_Failed(key, before.graded, asked))
+    return failed
+
+
+def _asked(failed: Sequence[_Failed]) -> Iterator[tuple[RunKey, Answer]]:
+    return ((one.key, answer) for one in failed for answer in one.asked)
+
+
+def _complete(failed: Sequence[_Failed], grader: Grader, judged: JudgedRuns) -> None:
+    """Ask what is missing of each run, and put it into the places of the whole run."""
+    graded = grader.grade([answer for _, answer in _asked(failed)])
+    start = 0
+    for one in failed:
+        fresh = graded[start : start + len(one.asked)]
+        start += len(one.asked)
+        for answer in merge(one.before, fresh):
+            judged.add(one.key, answer)
 
 
 def _dry_run(grader: Grader, asked: Sequence[Answer], args: argparse.Namespace) -> int:
@@ -201,69 +220,48 @@ def _dry_run(grader: Grader, asked: Sequence[Answer], args: argparse.Namespace) 
 
 
 def _write(
-    todo: Sequence[_Todo],
-    graded: Sequence[GradedAnswer],
-    grader: Grader,
-    data: ExampleFile,
-    args: argparse.Namespace,
-) -> list[tuple[ScoreLine, WrittenRun]]:
-    lines: list[tuple[ScoreLine, WrittenRun]] = []
-    start = 0
-    facts = grader.facts()
-    earlier = runs_below(args.output_path)
-    for one in todo:
-        if not one.asked:
-            continue
-        fresh = graded[start : start + len(one.asked)]
-        start += len(one.asked)
-        whole = fresh if one.before is None else merge(one.before, fresh)
-        written = write_run(
-            GradedRun(
-                model=one.run.model,
-                task=args.task,
-                graded=whole,
-                judge=facts,
-                data=data.facts(),
-                run={"label": one.run.label} if one.run.label else {},
-                config={"command": "judge", "responses": args.responses.name, "limit": args.limit},
-                seed=args.seed,
-            ),
-            args.output_path,
-        )
-        retired = retire(earlier, one.run.model, one.run.label, args.task, facts, written, whole)
-        if retired:
+    judged: JudgedRuns, grader: Grader, data: ExampleFile, args: argparse.Namespace
+) -> list[JudgedRun]:
+    runs = []
+    for run in judged.write(
+        args.output_path,
+        args.task,
+        judge=grader.facts(),
+        data=data.facts(),
+        config={"command": "judge", "responses": args.responses.name, "limit": args.limit},
+        seed=args.seed,
+    ):
+        runs.append(run)
+        if run.n_retired:
             print(
-                f"{one.run.model}: {retired} earlier results of the same run are set aside "
+                f"{run.key[0]}: {run.n_retired} earlier results of the same run are set aside "
                 "(*.superseded)",
                 file=sys.stderr,
             )
-        line = ScoreLine(one.run.model, one.run.label, args.task, written.metrics, "")
-        lines.append((line, written))
-    return lines
+    return runs
 
 
-def _report(
-    lines: Sequence[tuple[ScoreLine, WrittenRun]], grader: Grader, args: argparse.Namespace
-) -> None:
+def _report(runs: Sequence[JudgedRun], grader: Grader, args: argparse.Namespace) -> None:
     facts = grader.facts()
     if args.json:
-        runs = [
+        plain = [
             {
-                "model": line.model,
-                "run": line.label,
-                "task": line.task,
-                "metrics": dict(line.metrics),
-                "results": str(written.results),
-                "samples": str(written.samples),
+                "model": run.key[0],
+                "run": run.key[1],
+                "task": args.task,
+                "metrics": dict(run.written.metrics),
+                "results": str(run.written.results),
+                "samples": str(run.written.samples),
             }
-            for line, written in lines
+            for run in runs
         ]
-        print(json.dumps({"runs": runs, "judge": facts}, indent=2, ensure_ascii=False))
+        print(json.dumps({"runs": plain, "judge": facts}, indent=2, ensure_ascii=False))
     else:
-        print(score_table([line for line, _ in lines]))
+        lines = [ScoreLine(*run.key, args.task, run.written.metrics, "") for run in runs]
+        print(score_table(lines))
         print(_calls_line(facts))
-        for _, written in lines:
-            print(written.results)
+        for run in runs:
+            print(run.written.results)
     stopped = grader.outage or grader.stopped
     if stopped:
         print(
@@ -283,13 +281,6 @@ def _calls_line(facts: Mapping[str, Any]) -> str:
         f"{facts['asked']:,} criteria asked ({missing}), {facts['store_hits']:,} from the store, "
         f"{facts['calls']:,} calls, {money}"
     )
-
-
-def _exit_code(graded: Sequence[GradedAnswer], grader: Grader) -> int:
-    if grader.outage or grader.stopped:
-        return 1
-    rows = (row for answer in graded for row in (answer.verdicts, *answer.replicates))
-    return int(any(verdict.outcome in _INCOMPLETE for row in rows for verdict in row))
 
 
 def _warn(line: str | None) -> None:

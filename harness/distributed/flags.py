@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ...judges.errors import ConfigError
 from ...judges.grading import Grader, open_grader
 from ...judges.rubric import Example
+from ..responses import Responses
 
 if TYPE_CHECKING:
     from .judge_run import WorkersRun
@@ -81,25 +82,25 @@ def check_worker_arguments(args: argparse.Namespace) -> None:
 
 
 def run_workers(
-    args: argparse.Namespace, options: Mapping[str, Any], examples: Sequence[Example]
+    args: argparse.Namespace,
+    options: Mapping[str, Any],
+    examples: Mapping[str, Example],
+    responses: Responses,
 ) -> WorkersRun:
     """Grade on workers, and say on stderr what happened to them."""
     from .judge_run import WorkersRequest, grade_over_workers
 
     endpoints = tuple(url.strip() for url in (args.endpoints or "").split(",") if url.strip())
     request = WorkersRequest(
-        args.responses,
+        responses,
         workers=args.workers,
         address=args.ray_address,
         endpoints=endpoints,
         chunk=args.chunk,
-        limit=args.limit,
         resume=args.resume,
         worker_stores=args.worker_stores or False,
     )
-    run = grade_over_workers(request, options, {each.prompt_id: each for each in examples})
-    if run.warning and args.store_only:  # else said again where the results are written
-        print(f"rubricbeat: {run.warning}", file=sys.stderr)
+    run = grade_over_workers(request, options, examples)
     for reason in dict.fromkeys(run.outcome.retired):
         of = " (its share)" if reason.startswith("budget") else ""
         print(f"rubricbeat: a worker stopped: {reason}{of}", file=sys.stderr)

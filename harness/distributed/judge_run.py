@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
@@ -18,6 +18,7 @@ from ...judges.grading import Answer, Grader, open_grader
 from ...judges.rubric import Example
 from ...judges.sharing import added_facts, shares_of
 from ...judges.verdict import Verdict
+from ..responses import Responses
 from .answer_stream import AnswerStream
 from .cluster import ray_session
 from .feeder import Feeder
@@ -38,7 +39,7 @@ GPU_JUDGES = {"vllm"}
 class WorkersRequest:
     """What the flags say about workers."""
 
-    responses: Path
+    responses: Responses
     workers: int | None = None
     """None: one a GPU for judges that need one, else two."""
     address: str | None = None
@@ -46,7 +47,6 @@ class WorkersRequest:
     """Base URLs, dealt out to the workers in turn; none: the judge's own."""
     chunk: int | None = None
     """Answers a worker gets at a time; None: two rounds of its calls."""
-    limit: int | None = None
     seed: int = 0
     resume: bool = False
     worker_stores: str | bool = False
@@ -59,7 +59,6 @@ class WorkersRun:
 
     outcome: PoolOutcome
     n_answers: int
-    warning: str | None
     n_workers: int
     left: tuple[str, ...] = ()
     """Workers' own stores that could not be read: where they lie, and why."""
@@ -105,7 +104,7 @@ def grade_over_workers(
         raise ConfigError(f"--chunk must be at least 1, not {request.chunk}")
     with open_grader(dict(options), seed=request.seed) as grader:
         plan = _plan(request, options, grader)
-    stream = AnswerStream(request.responses, examples, limit=request.limit)
+    stream = AnswerStream(request.responses)
     chunk = request.chunk or chunk_size(plan.options[0]["max_concurrency"], examples)
     feeder = Feeder(stream, chunk, _conversations(examples))
     left: tuple[str, ...] = ()
@@ -118,7 +117,7 @@ def grade_over_workers(
             with Gathering(ray, plan.file, place or OwnPlace(), grader, examples) as gathering:
                 outcome = Pool(ray, plan, feeder, known, gathering if place else None).run()
             left = gathering.left()
-    return WorkersRun(outcome, stream.n_answers, stream.warning(), len(plan.options), left)
+    return WorkersRun(outcome, stream.n_answers, len(plan.options), left)
 
 
 def _own_place(request: WorkersRequest, plan: PoolPlan, ray: Any) -> OwnPlace | None:
@@ -181,7 +180,18 @@ class WorkersGrader(Grader):
         self, answers: Sequence[Answer], *, progress: bool | None = None
     ) -> list[GradedAnswer]:
         """Give the verdicts of the store, and the workers' reasons for those that are not."""
-        return [self._reasoned(one) for one in super().grade(answers, progress=progress)]
+        return list(self.grade_each(answers, progress=progress))
+
+    def grade_each(
+        self,
+        answers: Iterable[Answer],
+        *,
+        progress: bool | None = False,
+        n_questions: int = 0,
+    ) -> Iterator[GradedAnswer]:
+        """Give the same one by one, in memory that does not grow with them."""
+        each = super().grade_each(answers, progress=progress, n_questions=n_questions)
+        return map(self._reasoned, each)
 
     def facts(self) -> dict[str, Any]:
         """Give the facts of the judge, with the calls and costs of all workers."""

@@ -16,7 +16,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from engine_kit import CountingJudge, answers, outcomes
+from engine_kit import CountingJudge, answers, outcomes, reasons
 from loopback import Loopback
 
 from rubricbeat.judges.errors import ConfigError
@@ -90,12 +90,41 @@ def test_grades_one_by_one_without_drawing_far_ahead():
     with Grader(judge, RuntimeOptions(store=False)) as one:
         for number, graded in enumerate(one.grade_each(source())):
             assert graded.example.prompt_id == f"made-up-{number}"
-            assert drawn <= number + 3 * 256
+            assert drawn <= number + 5 * 128
             if number == 700:
                 break
     assert drawn < 1500
     with Grader(CountingJudge()) as one:
         assert outcomes(list(one.grade_each(iter(answers(600))))) == [RIGHT] * 600
+
+
+def test_one_slow_answer_does_not_hold_up_those_behind_it():
+    class SlowAtFirst(CountingJudge):
+        async def judge(self, question):
+            if question.example.prompt_id == "made-up-0":
+                await asyncio.wait_for(enough.wait(), 20)
+            verdict = await super().judge(question)
+            if sum(self.asked.values()) >= 3000:
+                enough.set()
+            return verdict
+
+    enough = asyncio.Event()
+    judge = SlowAtFirst()
+    with Grader(judge, RuntimeOptions(store=False, max_concurrency=4, timeout_s=30)) as one:
+        # three criteria each: the first answer is over when a thousand others are
+        said = list(one.grade_each(iter(answers(1500))))
+    assert outcomes(said) == [RIGHT] * 1500
+
+
+def test_the_deadline_is_that_of_all_answers_and_not_of_a_part():
+    judge = CountingJudge(pause_s=0.01)
+    options = RuntimeOptions(store=False, max_concurrency=8, deadline_s=0.3)
+    with Grader(judge, options) as one:
+        said = list(one.grade_each(iter(answers(2000))))
+    # 8 calls of 10 ms at a time: some 240 of 6,000 in the time
+    n_asked = sum(v.met is not None for each in said for v in each.verdicts)
+    assert 0 < n_asked < 1500
+    assert reasons(said) == {"deadline: 0.3 s have passed"}
 
 
 def test_grades_from_several_threads_at_once():

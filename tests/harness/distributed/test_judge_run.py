@@ -50,7 +50,7 @@ def test_results_come_from_the_store_with_the_workers_reasons_and_accounts(tmp_p
         outcome = PoolOutcome(
             3, [Missing(*place, 0, 1, mute)], stopped="budget: spent", facts=[facts, facts]
         )
-        with WorkersGrader(options, WorkersRun(outcome, 2, None, 2)) as reader:
+        with WorkersGrader(options, WorkersRun(outcome, 2, 2)) as reader:
             graded = reader.grade(some)
             told = reader.facts()
         assert server.n_requests == n_requests

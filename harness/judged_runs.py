@@ -1,0 +1,110 @@
+"""The runs of one `rubricbeat judge`: graded answers go in as they come, result files come out."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..judges.graded import GradedAnswer
+from ..judges.grading import Answer, Grader
+from ..judges.verdict import Outcome
+from .responses import RunKey
+from .result_files import GradedRun, WrittenRun, write_run
+from .run_documents import Spool, SpooledDocuments
+from .unfinished import retire
+
+_INCOMPLETE = {Outcome.TRANSPORT}
+"""Outcomes that another run of the same command may mend, beside a stop by outage or budget."""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedRun:
+    """A run that was graded and written."""
+
+    key: RunKey
+    written: WrittenRun
+    n_retired: int
+    """Earlier results of it that were set aside."""
+
+
+class JudgedRuns:
+    """Graded answers, each under its run."""
+
+    def __init__(self, spool: Spool) -> None:
+        """Begin with none.
+
+        Args:
+            spool: Where the answers of all runs wait for their files.
+        """
+        self._spool = spool
+        self._runs: dict[RunKey, SpooledDocuments] = {}
+        self.is_complete = True
+        """Whether no question was left without a reply for want of a connection."""
+
+    def add(self, key: RunKey, answer: GradedAnswer) -> None:
+        """Take an answer in.
+
+        Raises:
+            DataError: An answer of the run to the same prompt_id belongs to a different row.
+            ConfigError: It cannot be written.
+        """
+        if key not in self._runs:
+            self._runs[key] = SpooledDocuments(self._spool)
+        self._runs[key].add(answer)
+        rows = (answer.verdicts, *answer.replicates)
+        if any(verdict.outcome in _INCOMPLETE for row in rows for verdict in row):
+            self.is_complete = False
+
+    def write(
+        self,
+        folder: Path,
+        task: str,
+        *,
+        judge: Mapping[str, Any],
+        data: Mapping[str, Any],
+        config: Mapping[str, Any],
+        seed: int,
+    ) -> Iterator[JudgedRun]:
+        """Write the result files of each run, in the order of their first answers.
+
+        Args:
+            folder: What `--output_path` names.
+            task: Name of the task.
+            judge: `Grader.facts()`.
+            data: `ExampleFile.facts()`.
+            config: What was asked for.
+            seed: Of the bootstrap.
+        """
+        for key, answers in self._runs.items():
+            model, label = key
+            run = GradedRun(
+                model=model,
+                task=task,
+                graded=answers,
+                judge=judge,
+                data=data,
+                run={"label": label} if label else {},
+                config=config,
+                seed=seed,
+            )
+            written = write_run(run, folder)
+            n_retired = retire(folder, key, task, str(judge["digest"]), written, answers)
+            yield JudgedRun(key, written, n_retired)
+
+
+def graded_by_run(
+    grader: Grader, answers: Iterable[tuple[RunKey, Answer]], *, n_questions: int
+) -> Iterator[tuple[RunKey, GradedAnswer]]:
+    """Grade answers one after the other, each with its run; a bar on a terminal."""
+    keys: deque[RunKey] = deque()
+
+    def drawn() -> Iterator[Answer]:
+        for key, answer in answers:
+            keys.append(key)
+            yield answer
+
+    for graded in grader.grade_each(drawn(), progress=None, n_questions=n_questions):
+        yield keys.popleft(), graded

@@ -1,0 +1,133 @@
+"""Saved answers, row by row: which run each belongs to, and what is left out and why."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from engine_kit import example
+
+from rubricbeat.harness.responses import Responses
+from rubricbeat.judges.errors import DataError
+
+EXAMPLES = {f"made-up-{n}": example(n) for n in range(3)}
+
+
+def row(number: int, **more: Any) -> dict[str, Any]:
+    return {"prompt_id": f"made-up-{number}", "completion": f"Answer {number}", **more}
+
+
+def lines(rows: list[Any]) -> bytes:
+    return "".join(f"{json.dumps(each)}\n" for each in rows).encode()
+
+
+def write(path: Path, *rows: Any) -> Path:
+    path.write_bytes(lines(list(rows)))
+    return path
+
+
+def read(responses: Responses) -> list[tuple[str, str, str, str, int]]:
+    return [
+        (*run, answer.example.prompt_id, answer.text, answer.repeat) for run, answer in responses
+    ]
+
+
+def test_every_pass_reads_the_same_answers_again(tmp_path: Path) -> None:
+    responses = Responses(write(tmp_path / "said.jsonl", row(0), row(1), row(0)), EXAMPLES)
+    first = read(responses)
+    assert first == read(responses)
+    assert [each[0] for each in first] == ["said"] * 3
+    assert [each[2:] for each in first] == [
+        ("made-up-0", "Answer 0", 0),
+        ("made-up-1", "Answer 1", 0),
+        ("made-up-0", "Answer 0", 1),
+    ]
+
+
+def test_runs_may_lie_mixed_and_number_their_own_repeats(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "said.jsonl",
+        row(0, model="a"),
+        row(0, model="b", run="x"),
+        row(0, model="a"),
+        row(0, model="b", run="x", repeat=7),
+    )
+    responses = Responses(path, EXAMPLES)
+    assert [(each[:2], each[4]) for each in read(responses)] == [
+        (("a", ""), 0),
+        (("b", "x"), 0),
+        (("a", ""), 1),
+        (("b", "x"), 7),
+    ]
+    census = responses.census()
+    assert census.runs == (("a", ""), ("b", "x"))
+    assert (census.n_answers, census.n_criteria, census.warning()) == (4, 12, None)
+    renamed = Responses(path, EXAMPLES, model="c", label="y")
+    assert renamed.census().runs == (("c", "y"),)
+
+
+def test_a_limit_counts_prompts_of_each_run_and_not_answers(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "said.jsonl",
+        row(0, model="a"),
+        row(1, model="a"),
+        row(0, model="a"),
+        row(2, model="b"),
+        row(0, model="b"),
+    )
+    taken = [(each[0], each[2]) for each in read(Responses(path, EXAMPLES, limit=1))]
+    assert taken == [("a", "made-up-0"), ("a", "made-up-0"), ("b", "made-up-2")]
+    as_one = [each[2] for each in read(Responses(path, EXAMPLES, model="c", limit=1))]
+    assert as_one == ["made-up-0"] * 3
+
+
+def test_samples_of_lm_eval_are_read_from_their_folder(tmp_path: Path) -> None:
+    sample = {"doc": {"prompt_id": "made-up-1"}, "resps": [["one", "two"]]}
+    write(tmp_path / "samples_task_x.jsonl", sample)
+    assert [each[2:] for each in read(Responses(tmp_path, EXAMPLES))] == [
+        ("made-up-1", "one", 0),
+        ("made-up-1", "two", 1),
+    ]
+
+
+def test_rows_that_cannot_be_judged_are_counted_and_the_first_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "said.jsonl"
+    strangers = [{"prompt_id": f"x{n}", "answer": ""} for n in range(6)]
+    path.write_bytes(lines([row(0)]) + b"{broken\n" + lines(strangers))
+    census = Responses(path, EXAMPLES).census()
+    warning = census.warning()
+    assert warning is not None
+    assert (census.n_answers, census.n_skipped) == (1, 7)
+    assert "7 answers left out: row 2: not JSON" in warning
+    assert warning.endswith("and 2 more")
+
+
+def test_a_file_without_an_answer_and_a_file_cut_short_are_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "said.jsonl", {"prompt_id": "nobody", "completion": ""})
+    with pytest.raises(DataError, match="nobody"):
+        Responses(path, EXAMPLES).census()
+    packed = gzip.compress(lines([row(0)] * 300))
+    path.write_bytes(packed[: len(packed) - 12])
+    with pytest.raises(DataError, match="cannot be read to its end"):
+        Responses(path, EXAMPLES).census()
+
+
+@pytest.mark.parametrize(
+    ("bad", "why"),
+    [
+        ([1], "not a JSON object"),
+        ({"completion": "x"}, "no prompt_id"),
+        ({"prompt_id": "made-up-0"}, "completion"),
+        ({"prompt_id": "made-up-0", "completion": None}, "completion"),
+        ({"prompt_id": "made-up-0", "completion": "x", "repeat": True}, "whole number"),
+        ({"doc": {"prompt_id": "made-up-0"}, "resps": [[None]]}, "no text"),
+        ({"doc": {}, "resps": [["x"]]}, "no prompt_id"),
+    ],
+)
+def test_a_bad_row_is_left_out_with_its_reason(tmp_path: Path, bad: Any, why: str) -> None:
+    census = Responses(write(tmp_path / "said.jsonl", row(0), bad), EXAMPLES).census()
+    assert census.n_answers == 1
+    assert why in census.skipped[0].reason
