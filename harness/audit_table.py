@@ -2,58 +2,166 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Sequence
 
-from ..judges.audit.study import Audit, Figure, JudgeFigures
+from ..judges.audit.bias import Shift
+from ..judges.audit.figure import Figure
+from ..judges.audit.study import Audit, JudgeFigures
 from ..reports import numbers
+from .auditing import Audited, Variant
 
 _COLUMNS = ("balanced_f1", "pairwise", "auroc", "kappa", "sensitivity", "specificity")
 _HEADS = ("balanced F1", "pairwise", "AUROC", "kappa", "sensitivity", "specificity")
+_GROUPS = {
+    "judge met": "judge_met",
+    "labels met": "label_met",
+    "sensitivity": "sensitivity",
+    "specificity": "specificity",
+}
+MAX_RATERS = 8
 MAX_CATEGORIES = 12
 """Categories shown; all of them are in --json."""
 
 
-def audit_text(audit: Audit, judge: Mapping[str, Any]) -> str:
+def audit_text(found: Audited) -> str:
     """Lay out an audit for a terminal."""
-    found = audit.judge
+    audit, judge = found.audit, found.judge
+    figures = audit.judge
     name = " ".join(str(judge[key]) for key in ("name", "model") if judge.get(key))
-    rows = [_row(name, found), *(_row(f"  {n}", f) for n, f in audit.baselines.items())]
+    rows = [_row(name, figures), *(_row(f"  {n}", f) for n, f in audit.baselines.items())]
     parts = [
-        f"{found.n_questions} criteria of answers, {found.n_pairs} (judge, label) pairs, "
-        f"{found.n_without_verdict} without a verdict; {found.n_answer_pairs} pairs of answers "
+        f"{figures.n_questions} criteria of answers, {figures.n_pairs} (judge, label) pairs, "
+        f"{figures.n_without_verdict} without a verdict; {figures.n_answer_pairs} pairs of answers "
         "within a criterion",
+        *_gaps(figures),
         _table([("", *_HEADS), *rows]),
         "pairwise: an answer that meets a criterion ranked above one that does not; .50 by "
         "construction\nfor one that does not look: majority, category_rate and no_look never do.",
-        _scalars(audit),
+        *_variants(found.variants, name),
+        "\n".join(_scalars(audit, found.usd_per_correct)),
+        *_raters(audit),
+        *_shifts(audit.shifts),
         _table(_categories(audit)),
     ]
     return "\n\n".join(parts)
+
+
+def _gaps(found: JudgeFigures) -> Iterator[str]:
+    """Say why figures are missing where they are."""
+    counts = found.counts
+    if found.n_pairs == 0:
+        yield "NO VERDICT AT ALL: nothing is known of this judge."
+        return
+    for kind, cells in (("met", ("tp", "fn")), ("not met", ("fp", "tn"))):
+        if sum(counts[cell] for cell in cells) == 0:
+            yield (
+                f"No judged label says {kind}: what takes both kinds (balanced F1, pairwise, "
+                "AUROC, kappa) is not defined."
+            )
 
 
 def _row(name: str, figures: JudgeFigures) -> tuple[str, ...]:
     return (name, *(_cell(figures.figures[column]) for column in _COLUMNS))
 
 
-def _cell(figure: Figure) -> str:
+def _cell(figure: Figure, *, signed: bool = False) -> str:
     if figure.value is None:
         return numbers.NONE
-    return f"{numbers.score(figure.value)} {numbers.interval(figure.low, figure.high)}"
+    value = numbers.difference(figure.value) if signed else numbers.score(figure.value)
+    return f"{value} {numbers.interval(figure.low, figure.high, signed=signed)}"
 
 
-def _scalars(audit: Audit) -> str:
+def _scalars(audit: Audit, usd_per_correct: float | None) -> Iterator[str]:
     named = {
         "Krippendorff's alpha among raters": audit.alpha_labels,
         "with the judge as one more rater": audit.alpha_with_judge,
-        "correlation of length with judge minus label": audit.length_correlation,
+        "correlation of length with the verdict, given the label": audit.length_correlation,
         "verdicts that flip between replicates": audit.flip_rate,
     }
     if audit.judge.calibration is not None:
         named["expected calibration error"] = audit.judge.calibration.ece
         named["Brier score"] = audit.judge.calibration.brier
-    width = max(map(len, named))
-    return "\n".join(f"{name:<{width}}  {numbers.score(value)}" for name, value in named.items())
+    told = {name: numbers.score(value) for name, value in named.items() if value is not None}
+    if audit.order is not None:
+        told["verdicts that flip when the criteria of a call change places"] = _cell(
+            audit.order.flips
+        )
+        told["change of P(met) from the first place of a call to the last"] = _cell(
+            audit.order.shift
+        )
+    if usd_per_correct is not None:
+        told["USD a verdict that agrees with its labels"] = f"{usd_per_correct:.6f}"
+    width = max(map(len, told), default=0)
+    yield from (f"{name:<{width}}  {value}" for name, value in told.items())
+    if audit.flip_rate is None:
+        yield "(how often verdicts flip: --judge_args ...,replicates=2)"
+
+
+def _raters(audit: Audit) -> Iterator[str]:
+    """Put the judge beside each rater, both scored on the labels of the others."""
+    known = [
+        r for r in audit.raters if r.physician_f1 == r.physician_f1 and r.judge_f1 == r.judge_f1
+    ]
+    if not known:
+        return
+    ahead = sum(row.judge_f1 > row.physician_f1 for row in known)
+    ordered = sorted(known, key=lambda row: -row.n_pairs)
+    rows = [
+        (row.rater or "(unnamed)", str(row.n_pairs), numbers.score(row.physician_f1),
+         numbers.score(row.judge_f1))
+        for row in ordered[:MAX_RATERS]
+    ]  # fmt: skip
+    if len(ordered) > MAX_RATERS:
+        rows.append((f"and {len(ordered) - MAX_RATERS} more (--json)", "", "", ""))
+    head = ("rater, against all others", "pairs", "balanced F1", "the judge on the same labels")
+    yield _table([head, *rows]) + (
+        f"\nthe judge agrees better than the rater with the others for {ahead} of {len(known)}"
+    )
+
+
+def _variants(variants: Sequence[Variant], name: str) -> Iterator[str]:
+    if not variants:
+        return
+    rows = [_row(f"  {variant.name}", variant.figures) for variant in variants]
+    yield _table([("variant", *_HEADS), *rows])
+    changes = [
+        (
+            f"  {variant.name}",
+            str(variant.difference.n),
+            _cell(variant.difference.disagree),
+            *(
+                _cell(variant.difference.figures[column], signed=True)
+                for column in ("balanced_f1", "pairwise", "kappa")
+            ),
+        )
+        for variant in variants
+    ]
+    head = (f"minus {name}", "criteria", "differ", "balanced F1", "pairwise", "kappa")
+    yield _table([head, *changes])
+
+
+def _shifts(shifts: Sequence[Shift]) -> Iterator[str]:
+    """Say what moves the judge where the label is the same."""
+    known = [shift for shift in shifts if shift.shift.value is not None]
+    if not known:
+        return
+    head = ("bias: change of P(judge says met) for", "95 % interval", "n", "compared within")
+    rows = [
+        (shift.unit, _cell(shift.shift, signed=True), str(shift.n), shift.within) for shift in known
+    ]
+    yield _table([head, *rows]) + (
+        "\nat the same label: 0 where the judge's errors do not hang on it (docs/trust.md)"
+    )
+    groups = [
+        (
+            f"{shift.trait}: {group['name']}" if place == 0 else f"  {group['name']}",
+            str(group["n"]),
+            *(numbers.score(group[column]) for column in _GROUPS.values()),
+        )
+        for shift in known
+        for place, group in enumerate(shift.groups)
+    ]
+    yield _table([("where", "criteria", *_GROUPS), *groups])
 
 
 def _categories(audit: Audit) -> list[tuple[str, ...]]:

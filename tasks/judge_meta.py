@@ -21,10 +21,11 @@ from lm_eval.api.instance import Instance
 from lm_eval.api.task import ConfigurableTask
 
 from ..judges.answers import solution_of
+from ..judges.audit.figure import Figure
 from ..judges.audit.label_files import read_labels
 from ..judges.audit.labelled import AuditTable, LabelledAnswer
 from ..judges.audit.no_look import no_look_probability
-from ..judges.audit.study import Audit, Figure, audit_judge, flip_rate_of
+from ..judges.audit.study import Audit, audit_judge, flip_rate_of
 from ..judges.backends.asking import Asking
 from ..judges.errors import ConfigError
 from ..judges.graded import GradedAnswer

@@ -2,12 +2,14 @@
 
 Labels come from --labels (HealthBench meta-evaluation rows, or your own: docs/judges.md), or from
 recorded verdicts with --verdicts and --data, as `rubricbeat import` reads them. What is printed:
-agreement, ranking within a criterion, calibration, and the same for baselines that never look at
-the answer. --output FILE keeps the audit, to correct scores with (`rubricbeat score --audit FILE`).
+agreement, ranking within a criterion, calibration, what sways the judge beside the answer's worth
+(length, places), and the same for baselines that never look at the answer. --output FILE keeps the
+audit, to correct scores with (`rubricbeat score --audit FILE`).
 
 Examples:
   rubricbeat audit --judge chat --judge_args model=gpt-4.1 --labels meta_eval.jsonl
   rubricbeat audit --judge fitted:my-judge --verdicts recorded.jsonl.gz --data rows.jsonl.gz --json
+  rubricbeat audit --judge chat --judge_args model=m --labels l.jsonl --variant shape=prefix
 """
 
 from __future__ import annotations
@@ -17,18 +19,14 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...judges.errors import ConfigError
 from ...judges.fitted.folder import read_card
-from ...judges.grading import Answer, open_grader
 from ...judges.judge_options import parse_judge_args
 from ...judges.private_files import write_private
 from ..labels import add_label_arguments, read_labelled, seen_before
 from ..outputs import require_file, require_folder
-
-if TYPE_CHECKING:
-    from ...judges.audit.study import JudgeFigures
 
 SEED = 1234
 N_DRAWS = 2_000
@@ -39,6 +37,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--judge", required=True, metavar="NAME", help="a judge, or module:Class")
     parser.add_argument("--judge_args", metavar="K=V", help="k=v,k=v or a YAML file")
     add_label_arguments(parser)
+    parser.add_argument(
+        "--variant",
+        action="append",
+        default=[],
+        metavar="K=V",
+        help="the judge with these options changed, on the same rows; may be given several times",
+    )
+    parser.add_argument(
+        "--reorder",
+        action="store_true",
+        help="ask the criteria of grouped calls a second time in another order (twice the calls)",
+    )
     parser.add_argument("--seed", type=int, default=SEED, help=f"of the bootstrap ({SEED})")
     parser.add_argument("--draws", type=int, default=N_DRAWS, help=f"bootstrap draws ({N_DRAWS:,})")
     parser.add_argument("--output", "-o", type=Path, metavar="FILE", help="keep the audit as JSON")
@@ -49,33 +59,27 @@ def run(args: argparse.Namespace) -> int:
     """Grade the labelled answers, audit the verdicts, print and keep what was found."""
     if args.draws < 100:
         raise ConfigError(f"--draws {args.draws}: an interval from fewer than 100 says nothing")
+    if args.seed < 0:
+        raise ConfigError(f"--seed {args.seed}: must not be negative")
+    options = parse_judge_args(args.judge, args.judge_args)
+    variants = {words: _changed(options, words) for words in args.variant}
     labelled, facts = read_labelled(args, "audit")
-    from ...judges.audit.labelled import AuditTable
-    from ...judges.audit.no_look import no_look_probability
-    from ...judges.audit.study import audit_judge, flip_rate_of
-
     _warn_of_own_data(args.judge, facts)
     if args.output is not None:  # before the judge is paid
         require_folder(args.output.parent, "--output")
         require_file(args.output, "--output")
-    with open_grader(parse_judge_args(args.judge, args.judge_args), seed=args.seed) as grader:
-        graded = grader.grade([Answer(item.example, item.text) for item in labelled])
-        judge = grader.facts()
-        stopped = grader.stopped
-    table = AuditTable.of(labelled, graded)
-    study = audit_judge(
-        table,
-        seed=args.seed,
-        n_draws=args.draws,
-        flip_rate=flip_rate_of(graded),
-        no_look_N=no_look_probability(table, labelled),
+    from ..auditing import audit_options
+
+    found = audit_options(
+        labelled, options, variants, reorder=args.reorder, seed=args.seed, n_draws=args.draws
     )
     plain = {
-        "judge": judge,
+        "judge": dict(found.judge),
         "labels": facts,
         "seed": args.seed,
-        "usd_per_correct_verdict": _usd_per_correct(judge, study.judge),
-        "audit": study.to_json(),
+        "usd_per_correct_verdict": found.usd_per_correct,
+        "audit": found.audit.to_json(),
+        "variants": [variant.to_json() for variant in found.variants],
     }
     if args.output is not None:
         write_private(args.output, json.dumps(plain, indent=1, allow_nan=False))
@@ -84,25 +88,18 @@ def run(args: argparse.Namespace) -> int:
     else:
         from ..audit_table import audit_text
 
-        print(audit_text(study, judge))
-        if plain["usd_per_correct_verdict"] is not None:
-            print(f"\n{plain['usd_per_correct_verdict']:.6f} USD a correct verdict")
-    if stopped is not None:
-        print(f"rubricbeat audit: incomplete: {stopped}; run it again", file=sys.stderr)
+        print(audit_text(found))
+    if found.stopped is not None:
+        print(f"rubricbeat audit: incomplete: {found.stopped}; run it again", file=sys.stderr)
         return 1
     return 0
 
 
-def _usd_per_correct(judge: Mapping[str, Any], figures: JudgeFigures) -> float | None:
-    """Give the cost of a verdict that agrees with its labels; None where the cost is not known.
-
-    Verdicts from the store were paid for in another run, so with any of them it is not known.
-    """
-    cost, accuracy = judge.get("cost_usd"), figures.figures["accuracy"].value
-    n_right = (figures.n_questions - figures.n_without_verdict) * (accuracy or 0.0)
-    if not cost or judge.get("store_hits") or not n_right:
-        return None
-    return float(cost) / n_right
+def _changed(options: Mapping[str, Any], words: str) -> dict[str, Any]:
+    """Put a variant's options in the place of the judge's own."""
+    if not words.strip():
+        raise ConfigError("--variant: no options; give such as shape=prefix")
+    return {**options, **parse_judge_args(str(options["name"]), words)}
 
 
 def _warn_of_own_data(judge: str, labels: Mapping[str, Any]) -> None:

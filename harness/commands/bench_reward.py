@@ -32,9 +32,9 @@ from ..recorded import read_recorded
 from ..recorded_runs import group_runs
 
 if TYPE_CHECKING:
+    from ...judges.audit.figure import Figure
     from ...judges.audit.preference import Preference
     from ...judges.audit.probes import ProbeRow
-    from ...judges.audit.study import Figure
     from ...judges.rewards import Reward
 
 SEED = 1234

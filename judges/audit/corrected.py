@@ -20,6 +20,8 @@ from ..resampling import Z_95, draw_weights
 
 MIN_LABELS_OF_A_CLASS = 10
 """Fewer labels of "met" or of "not met" than this say nothing of the judge's error on them."""
+MIN_LABELLED_PROMPTS = 20
+"""Fewer than this and the normal interval of prediction-powered inference is too short."""
 N_DRAWS = 2_000
 
 
@@ -52,26 +54,37 @@ class ErrorRates:
     specificity_B: Floats
     sensitivity_B: Floats
     refused: str | None = None
+    has_enough: bool = True
+    """Whether there are enough labels of both kinds to say anything."""
 
     @classmethod
-    def of(cls, cells_PK: Floats, *, seed: int, n_draws: int = N_DRAWS) -> ErrorRates:
+    def of(
+        cls,
+        cells_PK: Floats,
+        *,
+        seed: int,
+        n_draws: int = N_DRAWS,
+        classes: tuple[str, str] = ("labels met", "not met"),
+    ) -> ErrorRates:
         """Estimate the error rates of a judge, and refuse where they cannot carry a correction.
 
         Args:
             cells_PK: Counts by prompt of the audit, [P, 4], in the order of `confusion.CELLS`.
             seed: Of the bootstrap over the audit's prompts.
             n_draws: Bootstrap draws.
+            classes: What is counted, in words.
         """
         tp, fp, fn, tn = cells_PK.sum(axis=0)
         drawn_BK = _draws(cells_PK, seed, n_draws)
-        with np.errstate(invalid="ignore", divide="ignore"):
+        with np.errstate(invalid="ignore", divide="ignore"):  # 0 / 0 is NaN: no label of a kind
             sensitivity_B = drawn_BK[:, 0] / (drawn_BK[:, 0] + drawn_BK[:, 2])
             specificity_B = drawn_BK[:, 3] / (drawn_BK[:, 3] + drawn_BK[:, 1])
             sensitivity, specificity = tp / (tp + fn), tn / (tn + fp)
         refused = None
-        if min(tp + fn, tn + fp) < MIN_LABELS_OF_A_CLASS:
+        has_enough = min(tp + fn, tn + fp) >= MIN_LABELS_OF_A_CLASS
+        if not has_enough:
             refused = (
-                f"the audit has {tp + fn:g} labels met and {tn + fp:g} not met; it takes "
+                f"the audit has {tp + fn:g} {classes[0]} and {tn + fp:g} {classes[1]}; it takes "
                 f"{MIN_LABELS_OF_A_CLASS} of each"
             )
         elif specificity + sensitivity <= 1:
@@ -81,7 +94,7 @@ class ErrorRates:
             )
         elif np.nanquantile(specificity_B + sensitivity_B, 0.025) <= 1:
             refused = "the audit cannot tell this judge from chance; it needs more labels"
-        return cls(specificity, sensitivity, specificity_B, sensitivity_B, refused)
+        return cls(specificity, sensitivity, specificity_B, sensitivity_B, refused, has_enough)
 
 
 def corrected_rate(sums_P: Floats, counts_P: Floats, rates: ErrorRates, *, seed: int) -> Corrected:
@@ -218,11 +231,11 @@ def prediction_powered(judged_all: Floats, judged_labelled: Floats, label: Float
     """
     n, n_all = len(label), len(judged_all)
     raw = float(np.concatenate([judged_all, judged_labelled]).mean())
-    if n < MIN_LABELS_OF_A_CLASS:
+    if n < MIN_LABELLED_PROMPTS:
         return Corrected(
             raw,
             method="prediction-powered",
-            refused=f"{n} prompts carry labels; it takes {MIN_LABELS_OF_A_CLASS}",
+            refused=f"{n} prompts carry labels; it takes {MIN_LABELLED_PROMPTS}",
         )
     pooled = np.concatenate([judged_all, judged_labelled])
     variance = float(pooled.var(ddof=1))

@@ -95,7 +95,7 @@ def _answer(row: Field) -> LabelledAnswer:
     polarity = Polarity.DESIRABLE if points > 0 else Polarity.UNDESIRABLE
     category = row["category"].any_text() if row.has("category") else None
     rubric = Rubric((Criterion(criterion, points, polarity, row["tags"].strings()),))
-    prompt_id = row["prompt_id"].text() if row.has("prompt_id") else _digest(prompt)
+    prompt_id = row["prompt_id"].text() if row.has("prompt_id") else digest_of_prompt(prompt)
     return LabelledAnswer(
         example=Example(prompt_id, prompt, rubric),
         text=row.first(*ANSWER_FIELDS).any_text(),
@@ -128,7 +128,7 @@ def _truth(field: Field) -> bool:
     raise field.fault(f"is {kind_of(field.value)}, neither true nor false")
 
 
-def _digest(prompt: Sequence[Message]) -> str:
+def digest_of_prompt(prompt: Sequence[Message]) -> str:
     """Name a prompt without an id by its text: rows of one prompt must share a cluster."""
     text = "\0".join(f"{m.role}\0{m.content}" for m in prompt)
     return "sha256-" + hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import Bools, Floats
-from ..resampling import draw_weights, interval_of_draws
+from ..resampling import draw_weights
+from .figure import Figure, ratio_figure
 from .labelled import Codes
-from .study import Figure
 
 SEED = 1234
 N_DRAWS = 2_000
@@ -112,12 +112,14 @@ def compare_orders(
         n_answers=int(known_N.sum()),
         n_without_reward=int((known_N & ~has_N).sum()),
         n_pairs=int(total[2]),
-        accuracy=_share(pairs_PK[:, 0], pairs_PK[:, 2], weights_BP),
+        accuracy=ratio_figure(pairs_PK[:, 0], pairs_PK[:, 2], weights_BP),
         ties=float(total[1] / total[2]) if total[2] else None,
-        correlation=_share(np.nan_to_num(tau_P), (~np.isnan(tau_P)).astype(np.float64), weights_BP),
+        correlation=ratio_figure(
+            np.nan_to_num(tau_P), (~np.isnan(tau_P)).astype(np.float64), weights_BP
+        ),
         best_of_n=_best_of_n(reward_N, reference_N, groups, weights_BP),
         by_theme={
-            name: _share(pairs_PK[:, 0] * has_P, pairs_PK[:, 2] * has_P, weights_BP)
+            name: ratio_figure(pairs_PK[:, 0] * has_P, pairs_PK[:, 2] * has_P, weights_BP)
             for name, has_P in tags.items()
         },
     )
@@ -163,7 +165,7 @@ def _best_of_n(
         curve.append(
             BestOfN(
                 n=n,
-                picked=_share(picked, counts, weights_BP),
+                picked=ratio_figure(picked, counts, weights_BP),
                 at_random=float(mean.sum() / n_prompts),
                 best=float(best.sum() / n_prompts),
                 n_prompts=n_prompts,
@@ -185,12 +187,3 @@ def expected_pick(reward: Floats, reference: Floats, n: int) -> float:
     _, level = np.unique(-reward[order], return_inverse=True)
     shared = np.bincount(level, weights=chance) / np.bincount(level)
     return float((shared[level] * reference[order]).sum())
-
-
-def _share(sums_P: Floats, counts_P: Floats, weights_BP: Floats) -> Figure:
-    if counts_P.sum() == 0:
-        return Figure(None)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        drawn_B = (weights_BP @ sums_P) / (weights_BP @ counts_P)
-    low, high = interval_of_draws(drawn_B[None, :])[0]
-    return Figure(float(sums_P.sum() / counts_P.sum()), float(low), float(high))

@@ -15,30 +15,21 @@ import numpy as np
 
 from ..arrays import Bools, Floats
 from ..graded import GradedAnswer
-from ..resampling import draw_weights, interval_of_draws
+from ..resampling import draw_weights
+from .bias import OrderEffect, Shift, correlation_given_label, shifts_of
 from .calibration import Calibration, calibration
 from .confusion import CELLS, Confusion, plain
+from .figure import Figure as Figure  # the card of fitted judges takes it from here
+from .figure import figure_of_draws, number
 from .labelled import AuditTable
 from .ranking import Pairs, auroc, pairs_within_criteria
 from .raters import RaterRow, each_against_the_others, krippendorff_alpha
+from .traits import Trait
 
 SEED = 1234
 N_DRAWS = 2_000
 N_AUROC_DRAWS = 200
 """Each AUROC draw sorts again; 200 give its interval to about a tenth of its width."""
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """A figure with its 95 % interval; None where it is undefined."""
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-
-    def to_json(self) -> dict[str, float | None]:
-        """Give the plain form."""
-        return {"value": self.value, "low": self.low, "high": self.high}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +74,18 @@ class Audit:
     """The same with the judge as one more rater."""
     raters: tuple[RaterRow, ...]
     length_correlation: float | None
-    """Between the characters of an answer and (judge - label): above 0, length is favoured."""
+    """Between the characters of an answer and the verdict among questions of the same label: above
+    0, length is favoured."""
     flip_rate: float | None
     """Share of questions whose verdict differs between two replicates; None without replicates."""
     cells_by_category: Mapping[str, Floats] = field(repr=False)
     """Counts by prompt, [P, 4]: what a correction draws from."""
+    shifts: tuple[Shift, ...] = ()
+    """What moves the judge beside the label; empty where the traits were not given."""
+    order: OrderEffect | None = None
+    """Of the criteria in a call; None where they were not judged in a second order."""
+    pass_cells: Mapping[str, Floats] = field(default_factory=dict, repr=False)
+    """Whole answers that pass by judge and by labels, counts by prompt [P, 4], by pass rule."""
 
     def to_json(self) -> dict[str, Any]:
         """Give the plain form; `cells` hold what `--audit FILE` needs to correct a score."""
@@ -100,11 +98,17 @@ class Audit:
             "raters": [_rater_json(row) for row in self.raters],
             "length_correlation": self.length_correlation,
             "flip_rate": self.flip_rate,
+            "shifts": [shift.to_json() for shift in self.shifts],
+            "order": self.order.to_json() if self.order else None,
             "cells": {
                 name: cells[cells.any(axis=1)].astype(int).tolist()
                 for name, cells in self.cells_by_category.items()
             },
             "cells_pooled": np.asarray(sum(self.cells_by_category.values())).astype(int).tolist(),
+            "pass_cells": {
+                rule: cells[cells.any(axis=1)].astype(int).tolist()
+                for rule, cells in self.pass_cells.items()
+            },
         }
 
 
@@ -115,6 +119,9 @@ def audit_judge(
     n_draws: int = N_DRAWS,
     flip_rate: float | None = None,
     no_look_N: Floats | None = None,
+    traits: Sequence[Trait] = (),
+    order: OrderEffect | None = None,
+    pass_cells: Mapping[str, Floats] | None = None,
 ) -> Audit:
     """Audit a judge on labelled verdicts.
 
@@ -125,6 +132,9 @@ def audit_judge(
         flip_rate: As `flip_rate_of` gives it; None without replicates.
         no_look_N: P(met) by a judge that never sees the answer (see `no_look.py`), for the
             baseline of that name; without it that baseline is left out.
+        traits: What could sway the judge (see `traits.py`), of the same labels.
+        order: As `order_effect` gives it; None where there was no second order.
+        pass_cells: As `pass_cells_of` gives them; None where no whole answer is labelled.
     """
     blind = baselines_of(table)
     if no_look_N is not None:
@@ -140,39 +150,59 @@ def audit_judge(
             name: judge_figures(other, seed=seed, n_draws=n_draws) for name, other in blind.items()
         },
         by_category={name: _category_row(cells_PK) for name, cells_PK in cells.items()},
-        alpha_labels=_number(krippendorff_alpha(n_met_N, n_labels_N)),
-        alpha_with_judge=_number(krippendorff_alpha(n_met_N + said_N, n_labels_N + judged)),
+        alpha_labels=number(krippendorff_alpha(n_met_N, n_labels_N)),
+        alpha_with_judge=number(krippendorff_alpha(n_met_N + said_N, n_labels_N + judged)),
         raters=tuple(each_against_the_others(table)),
-        length_correlation=_correlation(
-            table.chars_N, table.verdict_N - (table.label_share_N > 0.5)
+        length_correlation=correlation_given_label(
+            table.chars_N, table.verdict_N, table.label_share_N > 0.5
         ),
         flip_rate=flip_rate,
         cells_by_category=cells,
+        shifts=shifts_of(table, traits, seed=seed, n_draws=n_draws),
+        order=order,
+        pass_cells=pass_cells or {},
     )
 
 
 def judge_figures(table: AuditTable, *, seed: int = SEED, n_draws: int = N_DRAWS) -> JudgeFigures:
     """Compute every figure of one judge with its interval."""
-    cells_PK = table.cells_PK()
-    total = Confusion(cells_PK.sum(axis=0))
-    weights_BP = np.concatenate(list(draw_weights(seed, n_draws, table.n_prompts)))
-    drawn = Confusion(weights_BP.astype(np.float64) @ cells_PK).figures()
-    figures = {name: _figure(float(value), drawn[name]) for name, value in total.figures().items()}
-    met_N = table.label_share_N > 0.5
-    pairs = pairs_within_criteria(
-        table.score_N, met_N, table.criterion_N, table.prompt_N, table.n_prompts
-    )
-    figures["pairwise"] = _pairwise(pairs, weights_BP)
-    figures["auroc"] = _auroc(table, met_N, weights_BP[:N_AUROC_DRAWS])
+    drawn = draw_figures(table, seed=seed, n_draws=n_draws)
+    total = table.cells_PK().sum(axis=0)
     return JudgeFigures(
         n_questions=len(table),
         n_without_verdict=int(np.isnan(table.verdict_N).sum()),
-        n_pairs=int(total.n),
-        counts=dict(zip(CELLS, map(float, total.counts), strict=True)),
-        figures=figures,
-        n_answer_pairs=int(pairs.n_P.sum()),
+        n_pairs=int(total.sum()),
+        counts=dict(zip(CELLS, map(float, total), strict=True)),
+        figures={name: figure_of_draws(one.value, one.drawn_B) for name, one in drawn.items()},
+        n_answer_pairs=int(_pairs_of(table).n_P.sum()),
         calibration=calibration(table.probability_N, table.label_share_N),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A figure and what it is in each bootstrap draw; NaN where undefined."""
+
+    value: float
+    drawn_B: Floats
+
+
+def draw_figures(
+    table: AuditTable, *, seed: int = SEED, n_draws: int = N_DRAWS
+) -> dict[str, Drawn]:
+    """Compute every figure in every draw over prompts; equal seeds draw equal prompts."""
+    cells_PK = table.cells_PK()
+    weights_BP = np.concatenate(list(draw_weights(seed, n_draws, table.n_prompts)))
+    drawn = Confusion(weights_BP.astype(np.float64) @ cells_PK).figures()
+    total = Confusion(cells_PK.sum(axis=0)).figures()
+    found = {name: Drawn(float(value), drawn[name]) for name, value in total.items()}
+    pairs = _pairs_of(table)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        right_B = (weights_BP @ pairs.right_P) / (weights_BP @ pairs.n_P)
+        right = float(np.float64(pairs.right_P.sum()) / np.float64(pairs.n_P.sum()))
+    found["pairwise"] = Drawn(right, right_B)
+    found["auroc"] = _auroc(table, weights_BP[:N_AUROC_DRAWS])
+    return found
 
 
 def baselines_of(table: AuditTable) -> dict[str, AuditTable]:
@@ -231,38 +261,23 @@ def _category_row(cells_PK: Floats) -> dict[str, Any]:
     return Confusion(cells_PK.sum(axis=0)).to_json()
 
 
-def _pairwise(pairs: Pairs, weights_BP: Any) -> Figure:
-    if pairs.n_P.sum() == 0:
-        return Figure(None)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        drawn_B = (weights_BP @ pairs.right_P) / (weights_BP @ pairs.n_P)
-    return _figure(float(pairs.right_P.sum() / pairs.n_P.sum()), drawn_B)
+def _pairs_of(table: AuditTable) -> Pairs:
+    return pairs_within_criteria(
+        table.score_N, _met_N(table), table.criterion_N, table.prompt_N, table.n_prompts
+    )
 
 
-def _auroc(table: AuditTable, met_N: Bools, weights_BP: Any) -> Figure:
-    score_N = table.score_N
+def _met_N(table: AuditTable) -> Bools:
+    met: Bools = table.label_share_N > 0.5
+    return met
+
+
+def _auroc(table: AuditTable, weights_BP: Any) -> Drawn:
+    score_N, met_N = table.score_N, _met_N(table)
     drawn = [auroc(score_N, met_N, weights_P[table.prompt_N]) for weights_P in weights_BP]
-    return _figure(auroc(score_N, met_N), np.array(drawn))
-
-
-def _figure(value: float, drawn_B: Floats) -> Figure:
-    if np.isnan(value):
-        return Figure(None)
-    low, high = interval_of_draws(drawn_B[None, :])[0]
-    return Figure(value, _number(low), _number(high))
-
-
-def _correlation(x: Floats, y: Floats) -> float | None:
-    has = ~np.isnan(y)
-    if has.sum() < 3 or np.ptp(x[has]) == 0 or np.ptp(y[has]) == 0:
-        return None
-    return float(np.corrcoef(x[has], y[has])[0, 1])
+    return Drawn(auroc(score_N, met_N), np.array(drawn))
 
 
 def _rater_json(row: RaterRow) -> dict[str, Any]:
     figures = plain({"physician_f1": row.physician_f1, "judge_f1": row.judge_f1})
     return {"rater": row.rater, "n_pairs": row.n_pairs, **figures}
-
-
-def _number(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)

@@ -1,0 +1,235 @@
+"""Put labelled answers to a judge, once or in several ways, and audit what it said."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..judges.errors import ConfigError
+from ..judges.grading import Answer, Grader, open_grader
+from ..judges.rubric import Rubric
+
+if TYPE_CHECKING:
+    from ..judges.audit.bias import OrderEffect
+    from ..judges.audit.labelled import AuditTable, LabelledAnswer
+    from ..judges.audit.study import Audit, JudgeFigures
+    from ..judges.audit.variants import Difference
+    from ..judges.graded import GradedAnswer
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Variant:
+    """The same judge with other options, on the same rows."""
+
+    name: str
+    """The options that differ, as the user wrote them."""
+    judge: Mapping[str, Any]
+    figures: JudgeFigures
+    difference: Difference
+    usd_per_correct: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the plain form."""
+        return {
+            "variant": self.name,
+            "judge": dict(self.judge),
+            "figures": self.figures.to_json(),
+            "difference": self.difference.to_json(),
+            "usd_per_correct_verdict": self.usd_per_correct,
+        }
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Audited:
+    """A judge's audit, and its variants beside it."""
+
+    judge: Mapping[str, Any]
+    """Facts of the grader."""
+    audit: Audit
+    usd_per_correct: float | None
+    variants: tuple[Variant, ...]
+    stopped: str | None
+    """Why the judging ended early; None where it did not."""
+
+
+def audit_options(
+    labelled: Sequence[LabelledAnswer],
+    options: Mapping[str, Any],
+    variants: Mapping[str, Mapping[str, Any]],
+    *,
+    reorder: bool = False,
+    seed: int,
+    n_draws: int,
+) -> Audited:
+    """Grade the labelled answers and audit the verdicts.
+
+    Args:
+        labelled: The labels.
+        options: Of the judge, as `open_grader` takes them.
+        variants: Options of each variant, whole, by its name.
+        reorder: Ask the criteria of each answer a second time in another order.
+        seed: Of the judge and of every bootstrap.
+        n_draws: Bootstrap draws.
+
+    Raises:
+        ConfigError: The judge cannot be made, or sees one criterion at a time and is to be asked in
+            another order.
+    """
+    from ..judges.audit.labelled import AuditTable
+    from ..judges.audit.no_look import no_look_probability
+    from ..judges.audit.passes import pass_cells_of
+    from ..judges.audit.study import audit_judge, flip_rate_of
+    from ..judges.audit.traits import traits_of
+
+    with contextlib.ExitStack() as stack:
+        # all of them are made before one is paid
+        grader = stack.enter_context(open_grader(options, seed=seed))
+        others = {
+            name: stack.enter_context(open_grader(changed, seed=seed))
+            for name, changed in variants.items()
+        }
+        if reorder:
+            _require_several(grader, labelled)
+        graded = _grade(grader, labelled)
+        table = AuditTable.of(labelled, graded)
+        order = _order(grader, labelled, table, seed, n_draws) if reorder else None
+        audit = audit_judge(
+            table,
+            seed=seed,
+            n_draws=n_draws,
+            flip_rate=flip_rate_of(graded),
+            no_look_N=no_look_probability(table, labelled),
+            traits=traits_of(labelled),
+            order=order,
+            pass_cells=pass_cells_of(labelled, graded),
+        )
+        facts = grader.facts()
+        found = [
+            _variant(name, other, labelled, table, seed, n_draws) for name, other in others.items()
+        ]
+        stops = [one.stopped for one in (grader, *others.values()) if one.stopped is not None]
+    return Audited(
+        judge=facts,
+        audit=audit,
+        usd_per_correct=usd_per_correct(facts, audit.judge),
+        variants=tuple(found),
+        stopped=stops[0] if stops else None,
+    )
+
+
+def usd_per_correct(judge: Mapping[str, Any], figures: JudgeFigures) -> float | None:
+    """Give the cost of a verdict that agrees with its labels; None where the cost is not known.
+
+    Verdicts from the store were paid for in another run, so with any of them it is not known.
+    """
+    cost, accuracy = judge.get("cost_usd"), figures.figures["accuracy"].value
+    n_right = (figures.n_questions - figures.n_without_verdict) * (accuracy or 0.0)
+    if not cost or judge.get("store_hits") or not n_right:
+        return None
+    return float(cost) / n_right
+
+
+def _grade(grader: Grader, labelled: Sequence[LabelledAnswer]) -> list[GradedAnswer]:
+    return grader.grade([Answer(item.example, item.text) for item in labelled])
+
+
+def _variant(
+    name: str,
+    grader: Grader,
+    labelled: Sequence[LabelledAnswer],
+    first: AuditTable,
+    seed: int,
+    n_draws: int,
+) -> Variant:
+    from ..judges.audit.labelled import AuditTable
+    from ..judges.audit.study import judge_figures
+    from ..judges.audit.variants import difference
+
+    table = AuditTable.of(labelled, _grade(grader, labelled))
+    figures, facts = judge_figures(table, seed=seed, n_draws=n_draws), grader.facts()
+    return Variant(
+        name=name,
+        judge=facts,
+        figures=figures,
+        difference=difference(first, table, seed=seed, n_draws=n_draws),
+        usd_per_correct=usd_per_correct(facts, figures),
+    )
+
+
+# The order of a call
+
+
+def _require_several(grader: Grader, labelled: Sequence[LabelledAnswer]) -> None:
+    """Refuse another order where there is none: it would be measured as no effect."""
+    if _group_size(grader) < 2:
+        raise ConfigError(
+            f"--reorder: judge {grader.identity.name!r} sees one criterion a call, so their order "
+            "cannot matter; it is for grouped calls (--judge_args shape=grouped)"
+        )
+    if all(len(item.example.rubric) < 2 for item in labelled):
+        raise ConfigError(
+            "--reorder: each labelled row carries one criterion, so there is no order; take "
+            "recorded verdicts of whole rubrics (--verdicts FILES --data ROWS)"
+        )
+
+
+def _order(
+    grader: Grader,
+    labelled: Sequence[LabelledAnswer],
+    table: AuditTable,
+    seed: int,
+    n_draws: int,
+) -> OrderEffect:
+    """Ask everything again with the criteria of each answer in another order."""
+    from ..judges.audit.bias import order_effect
+
+    rng = np.random.default_rng(seed)
+    orders = [rng.permutation(len(item.example.rubric)) for item in labelled]
+    turned = [_turned(item, order.tolist()) for item, order in zip(labelled, orders, strict=True)]
+    size = _group_size(grader)
+    said: list[float] = []
+    places: list[tuple[float, float]] = []
+    for item, order, answer in zip(labelled, orders, _grade(grader, turned), strict=True):
+        new_place = np.argsort(order)
+        for index, labels in enumerate(item.labels):
+            if not labels:
+                continue
+            met = answer.verdicts[new_place[index]].met
+            said.append(np.nan if met is None else float(met))
+            n = len(item.labels)
+            places.append((_place(index, n, size), _place(int(new_place[index]), n, size)))
+    return order_effect(
+        table.verdict_N,
+        np.array(said),
+        np.array(places),
+        table.prompt_N,
+        table.n_prompts,
+        seed=seed,
+        n_draws=n_draws,
+    )
+
+
+def _turned(item: LabelledAnswer, order: Sequence[int]) -> LabelledAnswer:
+    criteria = item.example.rubric.criteria
+    example = dataclasses.replace(
+        item.example, rubric=Rubric(tuple(criteria[place] for place in order))
+    )
+    return dataclasses.replace(
+        item, example=example, labels=tuple(item.labels[place] for place in order)
+    )
+
+
+def _place(index: int, n_criteria: int, group_size: int) -> float:
+    """Place a criterion in its call: 0 the first, 1 the last; 0 where it is alone."""
+    start = index - index % group_size
+    n = min(group_size, n_criteria - start)
+    return (index - start) / (n - 1) if n > 1 else 0.0
+
+
+def _group_size(grader: Grader) -> int:
+    judge = grader.judge
+    return int(getattr(judge, "group_size", 1) or 1) if hasattr(judge, "judge_group") else 1

@@ -1,0 +1,208 @@
+"""Does anything but the answer's worth sway the judge: length, place, the order of a call.
+
+A judge that errs at random calls more of the rare class wrong, so (verdict - label) goes with
+whatever the label goes with, and says nothing of bias. Here questions are compared only where the
+label is the same, and, as far as the data carries it, the criterion or the prompt too: the shift is
+the slope of "judge says met" on the trait within those strata (fixed effects), and 0 for every
+judge whose errors do not hang on the trait.
+
+What is left of the content is not taken out: a rubric's last criteria are other criteria than its
+first, and labels err as well. Only the order of a call can be changed with all else the same
+(`order_effect`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..arrays import Bools, Floats
+from ..resampling import draw_weights
+from .confusion import Confusion, plain
+from .figure import Figure, ratio_figure
+from .labelled import AuditTable, Codes
+from .traits import Trait, Within
+
+MIN_COMPARED = 50
+"""Questions with a partner in their stratum, below which wider strata are taken."""
+WORDS = {
+    Within.CRITERION: "the same criterion",
+    Within.PROMPT: "the same prompt",
+    Within.CATEGORY: "the same category",
+}
+_SHOWN = ("judge_met", "label_met", "sensitivity", "specificity", "balanced_f1")
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """How far one trait moves a judge where the label is the same."""
+
+    trait: str
+    unit: str
+    shift: Figure
+    """Change of the chance that the judge says met, for one `unit`; None where nothing varies."""
+    n: int
+    """Questions compared with another one of their stratum."""
+    within: str
+    """What compared questions share beside the label; empty where none are compared."""
+    groups: tuple[Mapping[str, Any], ...]
+    """By the size of the trait: `name`, `n`, and what judge and labels say there."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the plain form."""
+        return {
+            "trait": self.trait,
+            "unit": self.unit,
+            "shift": self.shift.to_json(),
+            "n": self.n,
+            "within": self.within,
+            "groups": [dict(group) for group in self.groups],
+        }
+
+
+def shifts_of(
+    table: AuditTable, traits: Sequence[Trait], *, seed: int, n_draws: int
+) -> tuple[Shift, ...]:
+    """Measure how far each trait moves the judge.
+
+    Args:
+        table: Verdicts beside labels.
+        traits: Of the same labels, as `traits_of` gives them.
+        seed: Of the bootstrap over prompts.
+        n_draws: Bootstrap draws.
+    """
+    weights_BP = np.concatenate(list(draw_weights(seed, n_draws, table.n_prompts)))
+    return tuple(_shift(table, trait, weights_BP) for trait in traits)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderEffect:
+    """What the order of the criteria in a call does to the verdicts."""
+
+    n: int
+    """Questions with a verdict in both orders."""
+    flips: Figure
+    """Share of them whose verdict differs between the orders."""
+    shift: Figure
+    """Change of the chance of met from the first place of a call to the last."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the plain form."""
+        return {"n": self.n, "flips": self.flips.to_json(), "shift": self.shift.to_json()}
+
+
+def order_effect(
+    first_N: Floats,
+    second_N: Floats,
+    places_N2: Floats,
+    prompt_N: Codes,
+    n_prompts: int,
+    *,
+    seed: int,
+    n_draws: int,
+) -> OrderEffect:
+    """Compare the verdicts on the same questions in two orders; nothing else differs.
+
+    Args:
+        first_N: Verdicts in the first order; NaN without one.
+        second_N: Verdicts in the second.
+        places_N2: Place of each question in its call, 0 first and 1 last, in both orders.
+        prompt_N: Cluster of each question.
+        n_prompts: How many there are.
+        seed: Of the bootstrap over prompts.
+        n_draws: Bootstrap draws.
+    """
+    weights_BP = np.concatenate(list(draw_weights(seed, n_draws, n_prompts)))
+    has = ~np.isnan(first_N) & ~np.isnan(second_N)
+    change, moved = (second_N - first_N)[has], (places_N2[:, 1] - places_N2[:, 0])[has]
+
+    def by_prompt(values: Floats) -> Floats:
+        return _by_prompt(values, prompt_N[has], n_prompts)
+
+    n_P = by_prompt(np.ones(len(change)))
+    return OrderEffect(
+        n=int(has.sum()),
+        flips=ratio_figure(by_prompt(np.abs(change)), n_P, weights_BP),
+        shift=ratio_figure(by_prompt(change * moved), by_prompt(moved**2), weights_BP),
+    )
+
+
+def correlation_given_label(value_N: Floats, verdict_N: Floats, met_N: Bools) -> float | None:
+    """Correlate a trait with the verdict among questions of the same label; None if undefined."""
+    has = ~np.isnan(verdict_N) & ~np.isnan(value_N)
+    if has.sum() < 3:
+        return None
+    value, verdict = value_N[has], verdict_N[has]
+    residues = [_centred(column, met_N[has].astype(np.intp)) for column in (value, verdict)]
+    scale = np.sqrt((residues[0] ** 2).sum() * (residues[1] ** 2).sum())
+    return float((residues[0] * residues[1]).sum() / scale) if scale > 1e-12 else None
+
+
+def _shift(table: AuditTable, trait: Trait, weights_BP: NDArray[Any]) -> Shift:
+    met_N = table.label_share_N > 0.5
+    has_N = ~np.isnan(trait.value_N) & ~np.isnan(table.verdict_N)
+    if trait.is_about_met:
+        has_N &= met_N
+    value, verdict, met = trait.value_N[has_N], table.verdict_N[has_N], met_N[has_N]
+    prompt = table.prompt_N[has_N]
+    figure, n, within = Figure(None), 0, ""
+    for kind in Within:
+        if kind < trait.strictest:
+            continue
+        stratum = _strata(table, kind)[has_N] * 2 + met
+        moved = _centred(value, stratum)
+        n_here = int(np.count_nonzero(np.abs(moved) > 1e-9))
+        if n_here < MIN_COMPARED and kind is not Within.CATEGORY:
+            continue
+        if n_here:
+            top = _by_prompt(moved * _centred(verdict, stratum), prompt, table.n_prompts)
+            bottom = _by_prompt(moved**2, prompt, table.n_prompts)
+            figure = ratio_figure(top, bottom, weights_BP)
+            n, within = n_here, WORDS[kind]
+        break
+    return Shift(trait.name, trait.unit, figure, n, within, _groups(trait, value, verdict, met))
+
+
+def _strata(table: AuditTable, kind: Within) -> Codes:
+    codes = {
+        Within.CRITERION: table.criterion_N,
+        Within.PROMPT: table.prompt_N,
+        Within.CATEGORY: table.category_N,
+    }
+    return codes[kind]
+
+
+def _groups(
+    trait: Trait, value: Floats, verdict: Floats, met: Bools
+) -> tuple[Mapping[str, Any], ...]:
+    if not len(value):
+        return ()
+    edges = trait.edges or tuple(np.quantile(value, [1 / 3, 2 / 3]))
+    group = np.searchsorted(edges, value, side="right")
+    shown = []
+    for code, name in enumerate(trait.names):
+        here = group == code
+        said, label = verdict[here] == 1, met[here]
+        counts = Confusion.of(
+            (said & label).sum(), (said & ~label).sum(), (~said & label).sum(),
+            (~said & ~label).sum(),
+        )  # fmt: skip
+        figures = plain(counts.figures())
+        shown.append({"name": name, "n": int(here.sum()), **{key: figures[key] for key in _SHOWN}})
+    return tuple(shown)
+
+
+def _centred(values: Floats, stratum: NDArray[np.intp]) -> Floats:
+    """Take the mean of its stratum off each value."""
+    _, code = np.unique(stratum, return_inverse=True)
+    mean = np.bincount(code, weights=values) / np.bincount(code)
+    centred: Floats = values - mean[code]
+    return centred
+
+
+def _by_prompt(values: Floats, prompt: Codes, n_prompts: int) -> Floats:
+    return np.bincount(prompt, weights=values, minlength=n_prompts).astype(np.float64)

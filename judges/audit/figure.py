@@ -1,0 +1,46 @@
+"""A figure with its 95 % interval from draws over prompts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..arrays import Floats
+from ..resampling import interval_of_draws
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A figure with its 95 % interval; None where it is undefined."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+
+    def to_json(self) -> dict[str, float | None]:
+        """Give the plain form."""
+        return {"value": self.value, "low": self.low, "high": self.high}
+
+
+def figure_of_draws(value: float, drawn_B: Floats) -> Figure:
+    """Put the percentile interval of its draws beside a figure; NaN is undefined."""
+    if np.isnan(value):
+        return Figure(None)
+    low, high = interval_of_draws(drawn_B[None, :])[0]
+    return Figure(value, number(low), number(high))
+
+
+def ratio_figure(sums_P: Floats, counts_P: Floats, weights_BP: Any) -> Figure:
+    """Give the ratio of two sums over prompts, with prompts drawn as the weights say, [B, P]."""
+    if counts_P.sum() == 0:
+        return Figure(None)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        drawn_B = (weights_BP @ sums_P) / (weights_BP @ counts_P)
+    return figure_of_draws(float(sums_P.sum() / counts_P.sum()), drawn_B)
+
+
+def number(value: float) -> float | None:
+    """Turn NaN into None."""
+    return None if np.isnan(value) else float(value)
