@@ -67,8 +67,8 @@ class OwnStore:
         self.path = (folder / f"{uuid.uuid4().hex}.sqlite").absolute()
         self._db = open_store_file(self.path)
         self._reader = connect(self.path)  # a look-up must not wait for a write
-        # held as long as the process lives, and let go by the kernel: then it can be deleted
-        self._held = _locked(self.path)
+        # as long as the process lives nobody else deletes the file; the kernel lets go of it
+        self._held: int | None = _locked(self.path)
         self._on_fault = on_fault
         self.fault: str | None = None
         """Why the file cannot be written any more, or None."""
@@ -124,10 +124,13 @@ class OwnStore:
             return StoreRows.joined(unsent)
 
     def close(self) -> None:
-        """Close the file; it stays."""
+        """Close the file, and let it be deleted by others who have merged it."""
         with self._lock:
             self._reader.close()
             self._db.close()
+            if self._held is not None:
+                os.close(self._held)
+                self._held = None
 
     def forget(self, n_merged: int) -> bool:
         """Delete the file if the driver has merged every shipment; say whether it did."""

@@ -1,0 +1,245 @@
+"""Workers with stores of their own on a real cluster: every fault, and nothing is paid for twice.
+
+A chunk is so large that a worker reports late: what is merged then was read from its disk.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import sqlite3
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from loopback import Loopback
+from ray_kit import IN_FLIGHT, Task, done, worker_pids
+
+from rubricbeat.harness.distributed.whereabouts import list_of
+
+pytest.importorskip("ray", reason="Ray is an extra")
+pytest.importorskip("psutil")
+
+TWO = ("--workers", "2", "--store-only")
+LATE = ("--chunk", "60")
+UNWRITTEN = 2 * IN_FLIGHT
+"""Calls of one worker at its sudden end: in flight, or answered in the last 20 ms."""
+
+
+def until(is_so: Callable[[], bool], what: str, run: subprocess.Popen[str] | None = None) -> None:
+    """Wait for something, as long as the run goes on."""
+    give_up = time.monotonic() + 60
+    while not is_so():
+        if time.monotonic() > give_up or (run is not None and run.poll() is not None):
+            said = "" if run is None else (run.kill(), run.communicate(timeout=30))[1]
+            raise AssertionError(f"waited in vain for {what}: {said}")
+        time.sleep(0.01)
+
+
+class OwnTask(Task):
+    """A task whose workers have stores of their own."""
+
+    def __init__(self, folder: Path, url: str, n: int) -> None:
+        super().__init__(folder, url, n)
+        self.own = folder / "own"
+
+    def flags(self, cluster) -> tuple[str, ...]:
+        return (*TWO, "--ray-address", cluster.address, "--worker-stores", str(self.own))
+
+    @property
+    def n_stored(self) -> int:
+        return count(self.store)
+
+    @property
+    def n_own(self) -> int:
+        # only of workers that have begun: a store that is being made must be left alone
+        listed = list_of(self.store)
+        lines = listed.read_text().splitlines() if listed.exists() else []
+        return sum(count(Path(json.loads(line)["made"])) for line in lines if "made" in line)
+
+    def busiest(self) -> int:
+        """Find the process of the worker that has most verdicts on its disk."""
+        import psutil
+
+        def n_here(pid: int) -> int:
+            files = [Path(one.path) for one in psutil.Process(pid).open_files()]
+            return max((count(path) for path in files if path.suffix == ".sqlite"), default=0)
+
+        return max(worker_pids(), key=n_here)
+
+    def assert_tidy(self) -> None:
+        assert self.n_stored == self.n_verdicts
+        assert list(self.own.iterdir()) == []
+        assert not list_of(self.store).exists()
+
+
+def count(path: Path) -> int:
+    if not path.exists():
+        return 0
+    try:
+        db = sqlite3.connect(path)
+        try:
+            return int(db.execute("SELECT count(*) FROM verdicts").fetchone()[0])
+        finally:
+            db.close()
+    except sqlite3.Error:  # it is being made
+        return 0
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a store as another program's long write does."""
+    db = sqlite3.connect(path, isolation_level=None, timeout=30)
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        db.execute("ROLLBACK")
+        db.close()
+
+
+@contextmanager
+def stopped(*pids: int) -> Iterator[None]:
+    """Stop processes: for everybody else they are behind a network that is cut."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+def no_more_room(pid: int, bytes_more: int = 0) -> None:
+    """Let no file of a process grow beyond so many bytes."""
+    _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (40_000 + bytes_more, hard))
+
+
+def test_what_a_killed_worker_had_not_reported_is_not_asked_again(cluster, tmp_path):
+    with Loopback(latency_s=0.02) as server:
+        task = OwnTask(tmp_path, server.url, 120)
+        run = task.start(*task.flags(cluster), *LATE)
+        until(lambda: task.n_own > 0.3 * task.n_verdicts, "verdicts on the workers' disks", run)
+        n_merged = task.n_stored
+        os.kill(task.busiest(), signal.SIGKILL)
+        said = done(run)
+        assert n_merged < 0.2 * task.n_verdicts  # else the test would show nothing
+        assert (said["lost_workers"], said["stopped"]) == (1, None)
+        assert server.n_repeated <= UNWRITTEN
+        task.assert_tidy()
+
+
+def test_a_later_driver_finds_what_the_workers_of_a_killed_one_left(cluster, tmp_path):
+    with Loopback(latency_s=0.02) as server:
+        task = OwnTask(tmp_path, server.url, 120)
+        run = task.start(*task.flags(cluster), *LATE)
+        until(lambda: task.n_own > 0.4 * task.n_verdicts, "verdicts on the workers' disks", run)
+        run.kill()
+        run.communicate(timeout=30)
+        until(lambda: not worker_pids(), "the end of its workers")
+        assert task.n_stored < 0.2 * task.n_verdicts
+        n_left = task.n_own
+        said = task.finish(*task.flags(cluster), "--resume")
+        assert said["calls"] == task.n_verdicts - n_left
+        assert server.n_repeated <= 2 * UNWRITTEN
+        task.assert_tidy()
+
+
+def test_a_network_that_is_cut_for_a_while_costs_nothing(cluster, tmp_path):
+    with Loopback(latency_s=0.02) as server:
+        task = OwnTask(tmp_path, server.url, 120)
+        run = task.start(*task.flags(cluster))
+        until(lambda: task.n_stored > 0.2 * task.n_verdicts, "the first verdicts", run)
+        with stopped(task.busiest()):
+            # two chunks of eight answers are with the one that is not heard
+            until(lambda: task.n_stored >= task.n_verdicts - 2 * 8 * 3, "the others' verdicts", run)
+            assert run.poll() is None
+        said = done(run)
+        assert (said["lost_workers"], said["stopped"]) == (0, None)
+        assert server.n_requests == task.n_verdicts
+        task.assert_tidy()
+
+
+def test_a_full_disk_of_one_worker_retires_it_and_loses_nothing(cluster, tmp_path):
+    with Loopback(latency_s=0.02) as server:
+        task = OwnTask(tmp_path, server.url, 120)
+        run = task.start(*task.flags(cluster))
+        until(lambda: task.n_own > 0, "the first verdict", run)
+        no_more_room(task.busiest())
+        out, err = run.communicate(timeout=120)
+        assert run.returncode == 0, err
+        said = json.loads(out)
+        assert f"a worker stopped: verdict store {task.own}" in err
+        assert (said["lost_workers"], said["missing"]) == (0, 0)
+        assert server.n_requests == task.n_verdicts
+        task.assert_tidy()
+
+
+def test_a_full_disk_of_the_driver_ends_the_run_and_the_next_one_pays_for_the_rest(
+    cluster, tmp_path
+):
+    with Loopback(latency_s=0.02) as server:
+        task = OwnTask(tmp_path, server.url, 120)
+        run = task.start(*task.flags(cluster))
+        until(lambda: task.n_stored > 0, "the first verdicts", run)
+        no_more_room(run.pid, 60_000)
+        _, err = run.communicate(timeout=120)
+        assert run.returncode == 1
+        assert f"verdict store {task.store}" in err
+        assert task.n_stored < task.n_own < task.n_verdicts
+        until(lambda: not worker_pids(), "the end of its workers")
+        said = task.finish(*task.flags(cluster), "--resume")
+        assert said["stopped"] is None
+        assert server.n_repeated <= 2 * UNWRITTEN
+        task.assert_tidy()
+
+
+@pytest.mark.parametrize("has_own", [True, False], ids=["own stores", "one store"])
+def test_a_store_that_another_process_holds_is_waited_for(cluster, tmp_path, has_own):
+    with Loopback(latency_s=0.02) as server:
+        task = OwnTask(tmp_path, server.url, 60)
+        flags = task.flags(cluster) if has_own else (*TWO, "--ray-address", cluster.address)
+        run = task.start(*flags)
+        until(lambda: task.n_stored > 0.1 * task.n_verdicts, "the first verdicts", run)
+        with locked(task.store):
+            n_stored, n_seen, since = task.n_stored, -1, time.monotonic()
+            while time.monotonic() - since < 1.5:  # until nobody gets on any more
+                if server.n_requests != n_seen:
+                    n_seen, since = server.n_requests, time.monotonic()
+                time.sleep(0.05)
+            assert run.poll() is None
+            assert task.n_stored == n_stored < task.n_verdicts
+        said = done(run)
+        assert (said["lost_workers"], said["stopped"]) == (0, None)
+        assert server.n_requests == task.n_stored == task.n_verdicts
+
+
+SKEWED = '''
+import os, time
+from pathlib import Path
+from rubricbeat.judges.backends.chat import ChatJudge
+
+class SkewedChat(ChatJudge):
+    """Asks as `chat` does, in a process whose clock is days off: each one otherwise."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        if "RUBRICBEAT_TEST_CLOCKS" not in os.environ:  # once a process
+            folder = Path(os.environ["RUBRICBEAT_TEST_FOLDER"])
+            number = 0
+            while True:
+                try:
+                    (folder / f"clock{number}").touch(exist_ok=False)
+                    break
+                except FileExistsError:
+                    number += 1
+            os.environ["RUBRICBEAT_TEST_CLOCKS"] = str(number)
+            real, days = time.time, (0, 300, -300, 900)[number % 4]
+            time.time = lambda: real() + 86_400 * days
+'''
