@@ -45,12 +45,20 @@ def no_reply(why: str, n_attempts: int) -> Verdict:
 class Sheet:
     """One answer and the places of its verdicts."""
 
-    __slots__ = ("example", "judged", "n_open", "rows", "subject")
+    __slots__ = ("example", "judged", "n_open", "n_replicates", "rows", "subject")
 
-    def __init__(self, example: Example, judged: str) -> None:
-        """Open an empty sheet for the part of an answer that is judged."""
+    def __init__(self, example: Example, judged: str, n_replicates: int | None = None) -> None:
+        """Open an empty sheet for the part of an answer that is judged.
+
+        Args:
+            example: What was answered.
+            judged: The part of the answer that is judged.
+            n_replicates: Independent verdicts for each criterion; None for as many as the grader
+                asks for.
+        """
         self.example = example
         self.judged = judged
+        self.n_replicates = n_replicates
         self.rows: list[list[Verdict | None]] = []
         """Replicate, then criterion."""
         self.n_open = 0
@@ -90,7 +98,7 @@ class Waiter:
 class Flight:
     """One question that is being asked, and everybody who waits for its verdict."""
 
-    __slots__ = ("call", "key", "last", "n_bytes", "question", "sheet", "waiters")
+    __slots__ = ("call", "claim", "key", "last", "n_bytes", "question", "sheet", "waiters")
 
     def __init__(
         self, key: bytes, question: Question, n_bytes: int, sheet: Sheet, waiter: Waiter
@@ -102,6 +110,9 @@ class Flight:
         self.sheet = sheet
         self.waiters = [waiter]
         self.call: Call | None = None
+        """None while it is put aside, because another process asks about the same answer."""
+        self.claim = b""
+        """Name of the claim it is under; empty for none."""
         self.last: Verdict | None = None
         """The last reply without a verdict."""
 

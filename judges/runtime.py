@@ -15,6 +15,7 @@ from typing import Any
 
 from .attempts import check_verdicts
 from .budget import Budget
+from .claims import ClaimDesk
 from .errors import ConfigError, RubricbeatError, StoreError
 from .judge import Judge, JudgeIdentity, Question, identity_of
 from .ledger import Ledger
@@ -24,10 +25,12 @@ from .runs import Call, Flight, Run, Sheet, Waiter, again, no_reply, skipped
 from .runtime_options import RuntimeOptions
 from .serving import CallServer, Stop
 from .store import question_material, verdict_key
-from .store_protocol import StoreProtocol
+from .store_protocol import ClaimingStore, StoreProtocol
 from .store_writer import StoreWriter
 from .verdict import Source, Verdict
 
+MIN_PATIENCE_S = 300.0
+"""How long verdicts that another process is asking for are waited for without any, at least."""
 MAX_SUBJECTS = 256
 """Answers whose description for the store is kept at hand."""
 
@@ -79,6 +82,16 @@ class Runtime:
         self._workers: set[asyncio.Task[None]] = set()
         self._subjects: dict[tuple[int, str], tuple[Example, Subject]] = {}
         self._writer = StoreWriter(store, self.settle, self.fail) if store is not None else None
+        self._desk: ClaimDesk | None = None
+        if is_keyed and isinstance(store, ClaimingStore):
+            self._desk = ClaimDesk(
+                identity.digest,
+                store,
+                patience_s=max(MIN_PATIENCE_S, 2 * options.timeout_s),
+                ask=self._ask_claimed,
+                found=self._found,
+                fail=self.fail,
+            )
         self._fatal: RubricbeatError | None = None
         self._busy_since = 0.0
 
@@ -146,8 +159,8 @@ class Runtime:
         sheet = Sheet(question.example, question.answer)
         sheet.rows, sheet.n_open, run.n_open = [[None]], 1, 1
         self._ledger.n_asked += 1
-        self._open(run, sheet, [self._flight(run, sheet, question, 0, 0)])
         try:
+            self._open(run, sheet, [self._flight(run, sheet, question, 0, 0)])
             await run.done
         finally:
             self._close_run(run, "cancelled")
@@ -167,6 +180,8 @@ class Runtime:
         if self._workers:
             await asyncio.gather(*self._workers, return_exceptions=True)
         await self.flushed()
+        if self._desk is not None:
+            self._desk.close()
         for child in self._children.values():
             await child.aclose()
         aclose = getattr(self._judge, "aclose", None)
@@ -238,7 +253,10 @@ class Runtime:
     def _abandon(self, flight: Flight) -> None:
         """End a call that nobody waits for any more."""
         call = flight.call
-        if call is None or any(f.waiters for f in call.flights):
+        if call is None:
+            self._remove(flight)  # another process asks, and nobody here waits for it any more
+            return
+        if any(f.waiters for f in call.flights):
             return
         if call.is_replied:
             return  # paid for, and on its way to the store
@@ -260,6 +278,8 @@ class Runtime:
         self._stop.wake()
         if is_hard:
             self._server.refuse_waiters()
+            for flight in self._desk.waiting() if self._desk is not None else ():
+                self.settle(flight, skipped(reason))
 
     def stop_asking(self, reason: str) -> None:
         """Ask nothing more, of no member either; what is in flight ends."""
@@ -390,7 +410,23 @@ class Runtime:
                 self._flights[flight.key] = flight
             run.flights.add(flight)
             fresh.append(flight)
-        self._queue(fresh)
+        if fresh and self._desk is not None:
+            self._desk.take(sheet, fresh)
+        else:
+            self._queue(fresh)
+
+    def _ask_claimed(self, flights: list[Flight]) -> None:
+        """Ask what no other process is asking, unless nothing more is to be asked by now."""
+        if self._stop.reason is None:
+            self._queue(flights)
+            return
+        for flight in flights:
+            self.settle(flight, skipped(self._stop.reason))
+
+    def _found(self, flight: Flight, verdict: Verdict) -> None:
+        """Give a verdict that another process had kept meanwhile."""
+        self._ledger.n_hits += 1
+        self.settle(flight, verdict)
 
     def _flight(
         self, run: Run, sheet: Sheet, question: Question, row: int, place: int
@@ -510,6 +546,8 @@ class Runtime:
     def _remove(self, flight: Flight) -> None:
         if self._is_keyed and self._flights.get(flight.key) is flight:
             del self._flights[flight.key]
+        if self._desk is not None:
+            self._desk.over(flight)
 
     def _deliver(
         self, run: Run, sheet: Sheet, replicate: int, index: int, verdict: Verdict

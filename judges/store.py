@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import StoreError
+from .file_claims import FileClaims
 from .judge import JudgeIdentity, Question
 from .records import Record, Subject
 from .store_protocol import is_address
@@ -97,6 +98,7 @@ class VerdictStore:
         self._judge = bytes.fromhex(identity.digest) if identity else b""
         self._pid = os.getpid()
         self._writing = threading.Lock()
+        self._claims: FileClaims | None = None
         self._writer = open_store_file(self.path)
         try:
             self._reader = connect(self.path)
@@ -153,11 +155,24 @@ class VerdictStore:
                 return {}
             return self._find(self._writer, [r.key for r in good])
 
+    def claim(self, names: Sequence[bytes]) -> set[bytes]:
+        """Say that this process asks about some answers; gives those that no other one does."""
+        if self._claims is None:
+            self._claims = FileClaims(self.path)
+        return self._claims.claim(names)
+
+    def release(self, names: Sequence[bytes]) -> None:
+        """Say that this process asks about them no more."""
+        if self._claims is not None:
+            self._claims.release(names)
+
     def close(self) -> None:
         """Close the file; after a fork, leave the parent's connections alone."""
         if os.getpid() != self._pid:
             _ORPHANS.extend((self._reader, self._writer))
             return
+        if self._claims is not None:
+            self._claims.close()
         self._reader.close()
         self._writer.close()
 

@@ -1,12 +1,13 @@
 """What the runtime asks of a verdict store, wherever it lies.
 
-Three methods: whoever keeps verdicts in another database writes these and nothing else.
+Three methods: whoever keeps verdicts in another database writes these and nothing else. With the
+two of `ClaimingStore` as well, processes that start the same work at the same moment share it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from .records import Record
 from .verdict import Verdict
@@ -39,6 +40,23 @@ class StoreProtocol(Protocol):
 
     def close(self) -> None:
         """Close; after a fork, leave the parent's connections alone."""
+        ...
+
+
+@runtime_checkable
+class ClaimingStore(StoreProtocol, Protocol):
+    """A store through which processes tell each other what they are asking about.
+
+    A claim belongs to one open store of a living process; when that ends, in whatever way, the
+    claim is free. Both are called on the loop, so quick.
+    """
+
+    def claim(self, names: Sequence[bytes]) -> set[bytes]:
+        """Take claims by their names of eight bytes; gives those that nobody else holds."""
+        ...
+
+    def release(self, names: Sequence[bytes]) -> None:
+        """Let claims go; those that are not held stay as they are."""
         ...
 
 

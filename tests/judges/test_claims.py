@@ -1,0 +1,305 @@
+"""Processes that start the same work at once share it: nothing is paid for twice."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from engine_kit import CountingJudge, FlakyJudge, answers, outcomes
+from loopback import Loopback
+
+from rubricbeat.judges import claims
+from rubricbeat.judges.file_claims import FileClaims
+from rubricbeat.judges.grading import Answer, Grader, RuntimeOptions, open_grader
+from rubricbeat.judges.store_writer import FLUSH_ROWS
+
+TESTS = Path(__file__).resolve().parent.parent
+IN_FLIGHT = 8
+N_CRITERIA = 3
+HOST = """
+    import os, sys
+    sys.path.insert(0, sys.argv[1])
+    from engine_kit import answers
+    import aiohttp
+    from rubricbeat.judges import rows
+    from rubricbeat.judges.backends import chat
+    from rubricbeat.judges.grading import open_grader
+    children = []
+    for _ in range(int(sys.argv[5])):
+        child = os.fork()
+        if child == 0:
+            with open_grader({"name": "chat", "model": "m", "base_url": sys.argv[2],
+                              "store": sys.argv[3], "max_concurrency": 8}) as g:
+                g.grade(answers(int(sys.argv[4])))
+                os._exit(0 if not g.facts()["missing"] else 3)
+        children.append(child)
+    print(*children, flush=True)
+    print(*[os.waitpid(child, 0)[1] for child in children], flush=True)
+"""
+
+
+class Host:
+    """Graders of the same answers, in so many processes; a context manager."""
+
+    def __init__(self, url: str, store: Path, n_answers: int, n: int) -> None:
+        words = [sys.executable, "-c", textwrap.dedent(HOST), str(TESTS), url, str(store)]
+        self.process = subprocess.Popen(
+            [*words, str(n_answers), str(n)], stdout=subprocess.PIPE, text=True
+        )
+        self.children = self.line()
+
+    def line(self) -> list[int]:
+        """Wait for the next line; after that of the children, their exit codes."""
+        assert self.process.stdout is not None
+        return [int(word) for word in self.process.stdout.readline().split()]
+
+    def __enter__(self) -> Host:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.communicate(timeout=30)
+
+
+def stored(path: Path) -> int:
+    with sqlite3.connect(path) as db:
+        return int(db.execute("SELECT count(*) FROM verdicts").fetchone()[0])
+
+
+def test_processes_that_start_at_once_ask_nothing_twice_and_share_the_work(tmp_path):
+    path, n = tmp_path / "v.sqlite", 150
+    open_grader({"name": "chat", "model": "m", "base_url": "http://127.0.0.1:9/v1"}).close()
+    with Loopback(latency_s=0.01) as server, Host(server.url, path, n, 3) as host:
+        assert host.line() == [0, 0, 0]
+        assert server.n_requests == len(server.by_prompt) == n * N_CRITERIA == stored(path)
+        assert server.max_in_service > IN_FLIGHT  # not one after the other
+
+
+def test_what_a_killed_process_was_asking_is_taken_over_at_once(tmp_path):
+    path, n = tmp_path / "v.sqlite", 150
+    with Loopback(latency_s=0.01) as server, Host(server.url, path, n, 2) as host:
+        give_up = time.monotonic() + 20
+        while server.n_requests < 100 and time.monotonic() < give_up:
+            time.sleep(0.001)
+        os.kill(host.children[0], signal.SIGKILL)
+        assert host.line() == [signal.SIGKILL, 0]
+        assert stored(path) == len(server.by_prompt) == n * N_CRITERIA
+        # in flight when it died, or in the transaction that was being put together
+        assert server.n_repeated <= IN_FLIGHT + FLUSH_ROWS
+
+
+def test_claims_are_kept_apart_in_a_process_and_go_with_their_store(tmp_path):
+    ours, theirs = FileClaims(tmp_path / "v"), FileClaims(tmp_path / "v")
+    a, b = b"a" * 8, b"b" * 8
+    assert ours.claim([a]) == {a}
+    assert ours.claim([a, b]) == {a, b}
+    assert theirs.claim([a, b]) == set()
+    theirs.release([a])  # is not theirs
+    assert theirs.claim([a]) == set()
+    ours.release([a])
+    assert theirs.claim([a, b]) == {a}
+    ours.close()
+    assert theirs.claim([b]) == {b}
+    theirs.close()
+    assert (tmp_path / "v-claims").stat().st_size == 0
+    assert (tmp_path / "v-claims").stat().st_mode & 0o777 == 0o600
+
+
+HOLDER = """
+    import sys
+    from pathlib import Path
+    from rubricbeat.judges.file_claims import FileClaims
+    claims = FileClaims(Path(sys.argv[1]))
+    assert claims.claim([b"a" * 8])
+    print("held", flush=True)
+    sys.stdin.readline()
+    claims.release([b"a" * 8])
+    print("free", flush=True)
+    sys.stdin.readline()
+"""
+
+
+@pytest.mark.parametrize("end", ["release", "kill"])
+def test_a_claim_of_another_process_is_free_when_it_lets_go_or_dies(tmp_path, end):
+    ours = FileClaims(tmp_path / "v")
+    passing = FileClaims(tmp_path / "v")
+    holder = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(HOLDER), str(tmp_path / "v")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert holder.stdout is not None and holder.stdin is not None
+    assert holder.stdout.readline() == "held\n"
+    assert ours.claim([b"b" * 8]) == {b"b" * 8}
+    passing.close()  # another store of this process must not take our locks with it
+    assert ours.claim([b"a" * 8]) == set()
+    if end == "kill":
+        holder.kill()
+        holder.wait(10)
+    else:
+        holder.stdin.write("\n")
+        holder.stdin.flush()
+        assert holder.stdout.readline() == "free\n"
+    assert ours.claim([b"a" * 8]) == {b"a" * 8}
+    ours.close()
+    holder.communicate(timeout=10)
+
+
+def test_a_forked_child_starts_without_the_parents_claims(tmp_path):
+    ours = FileClaims(tmp_path / "v")
+    ours.claim([b"a" * 8])
+    child = os.fork()
+    if child == 0:
+        mine = FileClaims(tmp_path / "v")
+        os._exit(int(bool(mine.claim([b"a" * 8])) or not mine.claim([b"b" * 8])))
+    assert os.waitpid(child, 0)[1] == 0
+    ours.close()
+
+
+class Held:
+    """Another process's hand on some answers, until it is opened."""
+
+    def __init__(self, store: Path, some: list[Answer], judge: CountingJudge) -> None:
+        self.judge = judge
+        self.is_asked = threading.Event()
+        self.goes_on = threading.Event()
+        judge_of_theirs = _Waiting(self)
+        self.grader = Grader(judge_of_theirs, RuntimeOptions(store=str(store)))
+        self.thread = threading.Thread(target=self.grader.grade, args=(some,))
+
+    def __enter__(self) -> Held:
+        self.thread.start()
+        assert self.is_asked.wait(10)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.goes_on.set()
+        self.thread.join(20)
+        self.grader.close()
+
+
+class _Waiting(CountingJudge):
+    """The same judge, whose replies wait until somebody lets them go."""
+
+    def __init__(self, held: Held) -> None:
+        super().__init__()
+        self.held = held
+
+    async def judge(self, question):
+        import asyncio
+
+        self.held.is_asked.set()
+        while not self.held.goes_on.is_set():
+            await asyncio.sleep(0.005)
+        return await super().judge(question)
+
+
+def test_other_answers_are_graded_while_one_is_waited_for(tmp_path):
+    judge, some = CountingJudge(), answers(30)
+    with (
+        Held(tmp_path / "v", some[:1], judge) as held,
+        Grader(judge, RuntimeOptions(store=str(tmp_path / "v"))) as ours,
+    ):
+        done: list[list[list[str]]] = []
+        thread = threading.Thread(target=lambda: done.append(outcomes(ours.grade(some))))
+        thread.start()
+        give_up = time.monotonic() + 10
+        while sum(judge.asked.values()) < 29 * 3 and time.monotonic() < give_up:
+            time.sleep(0.005)
+        assert not done
+        held.goes_on.set()
+        thread.join(20)
+        assert done == [[["met", "not_met", "met"]] * 30]
+        assert sum(judge.asked.values()) == 29 * 3
+        assert ours.facts()["store_hits"] == 3
+
+
+def test_a_run_that_waits_ends_with_its_deadline_and_the_next_one_waits_again(tmp_path):
+    judge, some = CountingJudge(), answers(2)
+    options = RuntimeOptions(store=str(tmp_path / "v"), deadline_s=0.2)
+    with Held(tmp_path / "v", some[:1], judge) as held, Grader(judge, options) as ours:
+        late = ours.grade(some)
+        assert outcomes(late) == [["skipped"] * 3, ["met", "not_met", "met"]]
+        held.goes_on.set()
+        held.thread.join(20)
+        assert outcomes(ours.grade(some)) == [["met", "not_met", "met"]] * 2
+    assert sum(judge.asked.values()) == 3
+
+
+def test_what_the_other_gave_up_is_asked_here(tmp_path):
+    some = answers(1)
+    judge = CountingJudge()
+    with Held(tmp_path / "v", some, judge) as held:
+        theirs = held.grader
+        with Grader(judge, RuntimeOptions(store=str(tmp_path / "v"))) as ours:
+            done: list[list[list[str]]] = []
+            thread = threading.Thread(target=lambda: done.append(outcomes(ours.grade(some))))
+            thread.start()
+            time.sleep(0.05)
+            assert not judge.asked
+            theirs._thread.submit(_cancelled(theirs)).result(10)
+            thread.join(20)
+            assert done == [[["met", "not_met", "met"]]]
+            assert sum(judge.asked.values()) == 3
+
+
+async def _cancelled(grader: Grader) -> None:
+    for run in list(grader._runtime._runs):
+        grader._runtime._close_run(run, "cancelled")
+
+
+def test_nobody_is_waited_for_without_end(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("rubricbeat.judges.runtime.MIN_PATIENCE_S", 0.3)
+    monkeypatch.setattr(claims, "SAY_AFTER_S", 0.1)
+    judge, some = CountingJudge(), answers(1)
+    options = RuntimeOptions(store=str(tmp_path / "v"), timeout_s=0.1)
+    with Held(tmp_path / "v", some, judge), Grader(judge, options) as ours:
+        assert outcomes(ours.grade(some)) == [["met", "not_met", "met"]]
+    said = capsys.readouterr().err
+    assert "this process waits for its verdicts" in said
+    assert "asked again" in said
+
+
+def test_an_error_ends_those_who_wait_too(tmp_path):
+    from rubricbeat.judges.errors import ConfigError
+
+    some = answers(2)
+    judge = FlakyJudge(ConfigError("a wrong key"))
+    with (
+        Held(tmp_path / "v", some[:1], CountingJudge()),
+        Grader(judge, RuntimeOptions(store=str(tmp_path / "v"))) as ours,
+        pytest.raises(ConfigError, match="wrong key"),
+    ):
+        ours.grade(some)
+
+
+def test_equal_answers_in_one_run_wait_together_and_are_asked_once(tmp_path):
+    judge, one = CountingJudge(), answers(1)
+    with (
+        Held(tmp_path / "v", one, judge) as held,
+        Grader(judge, RuntimeOptions(store=str(tmp_path / "v"), replicates=2)) as ours,
+    ):
+        done: list[list[list[str]]] = []
+        thread = threading.Thread(target=lambda: done.append(outcomes(ours.grade(one * 3))))
+        thread.start()
+        time.sleep(0.05)
+        held.goes_on.set()
+        thread.join(20)
+        assert done == [[["met", "not_met", "met"]] * 3]
+    # the first replicate came from the other one, the second was asked here
+    assert sorted(set(judge.asked.values())) == [1]
+    assert {key[3] for key in judge.asked} == {1}
+
+
+def test_a_judge_without_a_store_needs_no_claims(tmp_path):
+    with Grader(CountingJudge(), RuntimeOptions(store=False)) as one:
+        assert outcomes(one.grade(answers(2))) == [["met", "not_met", "met"]] * 2
+    assert not list(tmp_path.iterdir())
