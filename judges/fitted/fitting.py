@@ -86,8 +86,8 @@ def fit_judge(
     """
     if options.kind.needs_vectors and encoder is None:
         raise ConfigError(f"--head {options.kind} needs an encoder; without one: --head trees")
-    lessons, words = _lessons(labelled, encoder, shelf, say, progress)
-    fold_N = _folds([lesson.prompt for lesson in lessons], options.n_folds, options.seed)
+    lessons, words = lessons_of(labelled, encoder, shelf, say, progress)
+    fold_N = folds_of([lesson.prompt for lesson in lessons], options.n_folds, options.seed)
     names = names_of(has_vectors=encoder is not None)
     blind = criterion_columns(names)
     held_out = _held_out(lessons, fold_N, options, None, True, say, options.kind.value)
@@ -102,7 +102,7 @@ def fit_judge(
     )
     say("auditing the verdicts on held-out prompts")
     chance = _calibrated(held_out, lessons, fold_N)
-    table = AuditTable.of(labelled, _graded(labelled, chance))
+    table = AuditTable.of(labelled, graded_of(labelled, chance))
     audit = audit_judge(table, seed=options.seed, n_draws=options.n_draws)
     others = {"no_look": _calibrated(held_out_blind, lessons, fold_N)}
     simple = replace(options, kind=HeadKind.LINEAR)
@@ -129,13 +129,18 @@ def fit_judge(
     )
 
 
-def _lessons(
+def lessons_of(
     labelled: Sequence[LabelledAnswer],
     encoder: SentenceEncoder | None,
     shelf: VectorShelf | None,
     say: Say,
     progress: Progress | None,
 ) -> tuple[list[Lesson], WordWeights]:
+    """Look at labelled answers as a judge does, and weigh their words.
+
+    Raises:
+        ConfigError: Too few labels to learn from.
+    """
     answers = [(item.example, solution_of(item.text)) for item in labelled]
     criteria = {c.text for example, _ in answers for c in example.rubric.criteria}
     words = WordWeights.of([*(text for _, text in answers), *sorted(criteria)])
@@ -169,7 +174,7 @@ def _check(lessons: Sequence[Lesson]) -> None:
         )
 
 
-def _folds(prompts: Sequence[int], n_folds: int, seed: int) -> NDArray[np.intp]:
+def folds_of(prompts: Sequence[int], n_folds: int, seed: int) -> NDArray[np.intp]:
     """Deal prompts into folds at random; the answers of one prompt stay together."""
     n_prompts = max(prompts) + 1
     fold_P = np.random.default_rng(seed).permutation(n_prompts) % min(n_folds, n_prompts)
@@ -222,7 +227,8 @@ def _platt(logits: Sequence[Floats], lessons: Sequence[Lesson], rows: list[int])
     return Calibration(slope, float(curve.bias - slope * curve.mean_F[0]))
 
 
-def _graded(labelled: Sequence[LabelledAnswer], chance: Sequence[Floats]) -> list[GradedAnswer]:
+def graded_of(labelled: Sequence[LabelledAnswer], chance: Sequence[Floats]) -> list[GradedAnswer]:
+    """Put P(met) of every criterion into verdicts."""
     return [
         GradedAnswer(
             item.example,

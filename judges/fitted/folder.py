@@ -1,7 +1,7 @@
 """The folder a fitted judge is kept in: JSON and safetensors, never pickle.
 
 * `judge.json`: what it looks at, its head, its calibration, its words;
-* `network.safetensors`: the weights of a network head, where there is one;
+* `network.safetensors`: the weights of a network head and of a tuned encoder, where there are any;
 * `card.json`, `README.md`: what is known of its worth (`card.py`).
 """
 
@@ -135,7 +135,7 @@ def read_card(folder: Path) -> Mapping[str, Any]:
     return card if isinstance(card, dict) else {}
 
 
-def _arrays(folder: Path) -> dict[str, NDArray[np.float32]]:
+def _arrays(folder: Path) -> dict[str, NDArray[Any]]:
     path = folder / NETWORK_FILE
     if not path.is_file():
         return {}
@@ -147,7 +147,7 @@ def _arrays(folder: Path) -> dict[str, NDArray[np.float32]]:
             f"{path}: reading it needs safetensors ({error}); pip install 'rubricbeat[fit]'"
         ) from error
     try:
-        arrays: dict[str, NDArray[np.float32]] = load_file(str(path))
+        arrays: dict[str, NDArray[Any]] = load_file(str(path))
     except SafetensorError as error:
         raise ConfigError(f"{path}: not safetensors ({error})") from error
     return arrays

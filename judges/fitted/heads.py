@@ -3,13 +3,14 @@
 * linear: ridge logistic regression on the features;
 * trees: gradient-boosted trees on the features;
 * network: attention of the criterion over the answer's sentences (needs an encoder);
-* blend: the mean of the log-odds of trees and network.
+* blend: the mean of the log-odds of trees and network;
+* cross_encoder: trees, network and a tuned encoder, weighed (`cross_fitting.py` trains it).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -17,10 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import Floats
+from .cross_encoder import PREFIX, CrossEncoder
+from .encoder import MiniLM
 from .features import Seen
 from .logistic import Logistic, fit_logistic
 from .network import Network
 from .trees import Trees, grow
+
+STACK = "stack"
+"""A stack in the plain form; no head of its own to ask for."""
 
 
 class HeadKind(StrEnum):
@@ -30,11 +36,12 @@ class HeadKind(StrEnum):
     TREES = "trees"
     NETWORK = "network"
     BLEND = "blend"
+    CROSS_ENCODER = "cross_encoder"
 
     @property
     def needs_vectors(self) -> bool:
         """Whether it looks at sentences as vectors."""
-        return self in (HeadKind.NETWORK, HeadKind.BLEND)
+        return self not in (HeadKind.LINEAR, HeadKind.TREES)
 
 
 class Head(Protocol):
@@ -80,6 +87,36 @@ class BlendHead:
         return total
 
 
+@dataclass(frozen=True, slots=True)
+class StackHead:
+    """Several heads' log-odds, each with a weight."""
+
+    parts: tuple[Head, ...]
+    weights: tuple[float, ...]
+    bias: float
+
+    def logits(self, seen: Seen) -> Floats:
+        """Give the log-odds, [C]."""
+        each = [w * part.logits(seen) for w, part in zip(self.weights, self.parts, strict=True)]
+        total: Floats = np.sum(each, axis=0) + self.bias
+        return total
+
+
+def bind(head: Head, encoder: MiniLM | None) -> Head:
+    """Give the same head, with the encoder where it reads tokens itself.
+
+    Raises:
+        ValueError: Its weights are of another encoder.
+    """
+    if encoder is None:
+        return head
+    if isinstance(head, CrossEncoder):
+        return head.bind(encoder)
+    if isinstance(head, StackHead):
+        return replace(head, parts=tuple(bind(part, encoder) for part in head.parts))
+    return head
+
+
 def train_head(
     kind: HeadKind,
     lessons: Sequence[Lesson],
@@ -110,6 +147,8 @@ def train_head(
         )
     n_features = lessons[0].seen.features_CF.shape[1]
     kept = tuple(range(n_features) if columns is None else columns)
+    if kind is HeadKind.CROSS_ENCODER:
+        raise ValueError("a cross-encoder takes validation prompts: fit_cross_encoder trains it")
     if kind is HeadKind.NETWORK:
         from .network_training import train_network
 
@@ -123,15 +162,21 @@ def train_head(
     return TabularHead(grow(features, met_N, seed=seed), kept)
 
 
-def head_to_json(head: Head) -> tuple[dict[str, Any], dict[str, NDArray[np.float32]]]:
+def head_to_json(head: Head) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Give the plain form of a head, and apart from it the arrays of its network."""
-    if isinstance(head, BlendHead):
+    if isinstance(head, CrossEncoder):
+        named = {PREFIX + name: array for name, array in head.weights.items()}
+        return {"kind": HeadKind.CROSS_ENCODER.value, **head.to_json()}, named
+    if isinstance(head, BlendHead | StackHead):
         parts: list[dict[str, Any]] = []
-        arrays: dict[str, NDArray[np.float32]] = {}
+        arrays: dict[str, NDArray[Any]] = {}
         for part in head.parts:
             plain, own = head_to_json(part)
             parts.append(plain)
             arrays |= own
+        if isinstance(head, StackHead):
+            weighed = {"weights": list(head.weights), "bias": head.bias}
+            return {"kind": STACK, "parts": parts, **weighed}, arrays
         return {"kind": HeadKind.BLEND.value, "parts": parts}, arrays
     if isinstance(head, Network):
         return {"kind": HeadKind.NETWORK.value, **head.to_json()}, dict(head.weights)
@@ -142,13 +187,21 @@ def head_to_json(head: Head) -> tuple[dict[str, Any], dict[str, NDArray[np.float
     return {"kind": kind.value, "columns": list(head.columns), "model": model}, {}
 
 
-def head_from_json(plain: Mapping[str, Any], arrays: Mapping[str, NDArray[np.float32]]) -> Head:
+def head_from_json(plain: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Head:
     """Read a head back.
 
     Raises:
         KeyError, TypeError, ValueError: It is none of ours.
     """
+    if plain["kind"] == STACK:
+        stacked = tuple(head_from_json(part, arrays) for part in plain["parts"])
+        weights = tuple(float(weight) for weight in plain["weights"])
+        if len(weights) != len(stacked):
+            raise ValueError("a stack has one weight a part")
+        return StackHead(stacked, weights, float(plain["bias"]))
     kind = HeadKind(plain["kind"])
+    if kind is HeadKind.CROSS_ENCODER:
+        return CrossEncoder.from_json(plain, arrays)
     if kind is HeadKind.BLEND:
         return BlendHead(tuple(head_from_json(part, arrays) for part in plain["parts"]))
     if kind is HeadKind.NETWORK:

@@ -81,10 +81,9 @@ class Network:
         Raises:
             KeyError, ValueError: Something is missing or not of this form.
         """
-        for layer in LAYERS:
-            arrays[f"{layer}.weight"], arrays[f"{layer}.bias"]
+        names = ["cosine", *(f"{layer}.{part}" for layer in LAYERS for part in ("weight", "bias"))]
         return cls(
-            weights={**arrays, "cosine": arrays["cosine"]},
+            weights={name: arrays[name] for name in names},
             columns=tuple(int(column) for column in plain["columns"]),
             mean_F=np.array(plain["mean"], dtype=np.float64),
             scale_F=np.array(plain["scale"], dtype=np.float64),

@@ -72,7 +72,14 @@ class Sight:
         self, example: Example, text: str, sentences: list[str], vectors: TextVectors
     ) -> Seen:
         features = self._maker.features(example, text, sentences, vectors)
-        return Seen(features, vectors.sentences_LD, vectors.criteria_CD)
+        return Seen(
+            features,
+            vectors.sentences_LD,
+            vectors.criteria_CD,
+            vectors.clauses,
+            tuple(sentences),
+            tuple(criterion.text for criterion in example.rubric.criteria),
+        )
 
 
 def texts_of_example(example: Example) -> list[str]:

@@ -1,0 +1,192 @@
+"""A tuned encoder learns to read, is kept without pickle, and goes on where it was killed."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from made_up_encoder import save_tiny_encoder
+from made_up_labels import labelled_answers
+
+from rubricbeat.judges.errors import ConfigError
+from rubricbeat.judges.fitted.cross_checkpoint import Checkpoint
+from rubricbeat.judges.fitted.cross_fitting import CrossOptions, fit_cross_encoder
+from rubricbeat.judges.fitted.cross_training import Rows, Tuning, in_order, losses, plan, tune
+from rubricbeat.judges.fitted.encoder import MiniLM
+from rubricbeat.judges.fitted.fitting import FitOptions
+from rubricbeat.judges.fitted.folder import load_model, save_model
+from rubricbeat.judges.fitted.heads import bind
+from rubricbeat.judges.fitted.pairs import Pair
+from rubricbeat.judges.fitted.sight import Sight
+from rubricbeat.judges.fitted.vectors import VectorShelf
+from rubricbeat.judges.grading import Answer, open_grader
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("transformers")
+pytest.importorskip("sklearn")
+
+
+@pytest.fixture(scope="module")
+def encoder_folder(tmp_path_factory):
+    texts = [
+        text
+        for item in labelled_answers()
+        for text in (item.text, *(c.text for c in item.example.rubric.criteria))
+    ]
+    return save_tiny_encoder(tmp_path_factory.mktemp("encoder"), texts)
+
+
+def rows_of(n_groups: int, *, seed: int = 0) -> Rows:
+    """Four answers a criterion; met where token 9 stands in the answer's part."""
+    rng = np.random.default_rng(seed)
+    pairs, met = [], []
+    for n in range(4 * n_groups):
+        is_met = n % 4 < 2
+        body = [*rng.integers(10, 30, 6).tolist(), 9 if is_met else 8, 3]
+        pairs.append(Pair(np.array([2, 12, 3, *body], dtype=np.int32), 3))
+        met.append(float(is_met))
+    group = np.arange(4 * n_groups) // 4
+    return Rows(pairs, np.array(met), np.zeros(len(pairs)), group)
+
+
+def test_tuning_learns_to_tell_answers_of_one_criterion_apart(encoder_folder):
+    encoder = MiniLM(encoder_folder)
+    said = []
+    head = tune(rows_of(40), rows_of(8, seed=1), encoder, Tuning(32, 60.0, 0), say=said.append)
+    test = rows_of(8, seed=2)
+    found = bind(head, encoder).reader.logits(test.pairs)
+    order = in_order(torch, torch.tensor(found), torch.tensor(test.met_N),
+                     torch.tensor(test.group_N))  # fmt: skip
+    assert order > 0.9
+    assert any("left" in line for line in said)
+
+
+def test_a_killed_tuning_goes_on_to_the_same_weights(encoder_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("rubricbeat.judges.fitted.cross_training.SAVE_EVERY_S", -1.0)
+    monkeypatch.setattr("rubricbeat.judges.fitted.cross_training.BATCH_TOKENS", 90)
+    encoder, learn, check = MiniLM(encoder_folder), rows_of(12), rows_of(4, seed=1)
+    tuning = Tuning(32, 2.0, 3)
+    whole = tune(learn, check, encoder, tuning, say=lambda words: None)
+    kept = Checkpoint(tmp_path, "this tuning")
+
+    def die(words):
+        if "validation after step 6" in words:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tune(learn, check, encoder, tuning, say=die, checkpoint=kept)
+    assert kept.load().step == 5
+    said = []
+    again = tune(learn, check, encoder, tuning, say=said.append, checkpoint=kept)
+    assert said[0] == "going on after step 5"
+    for name, value in whole.weights.items():
+        assert again.weights[name] == pytest.approx(value, abs=1e-6)
+
+
+def test_fewer_epochs_than_the_checkpoint_has_seen_keep_what_there_is(
+    encoder_folder, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("rubricbeat.judges.fitted.cross_training.BATCH_TOKENS", 90)
+    encoder, learn, check = MiniLM(encoder_folder), rows_of(12), rows_of(4, seed=1)
+    kept = Checkpoint(tmp_path, "this tuning")
+    first = tune(learn, check, encoder, Tuning(32, 2.0, 3), say=lambda words: None, checkpoint=kept)
+    said = []
+    again = tune(learn, check, encoder, Tuning(32, 1.0, 3), say=said.append, checkpoint=kept)
+    assert not any("loss" in line and "left" in line for line in said)
+    assert all(np.array_equal(again.weights[name], first.weights[name]) for name in first.weights)
+
+
+def test_the_checkpoint_of_another_tuning_is_refused(encoder_folder, tmp_path):
+    encoder, rows = MiniLM(encoder_folder), rows_of(4)
+    tuning = Tuning(32, 0.5, 0)
+    tune(rows, rows, encoder, tuning, say=print, checkpoint=Checkpoint(tmp_path, "one"))
+    with pytest.raises(ConfigError, match="delete it to start anew"):
+        tune(rows, rows, encoder, tuning, say=print, checkpoint=Checkpoint(tmp_path, "other"))
+    Checkpoint(tmp_path, "one").path.write_bytes(b"no safetensors")
+    with pytest.raises(ConfigError, match="no checkpoint that can be read"):
+        Checkpoint(tmp_path, "one").load()
+
+
+def test_answers_to_one_criterion_share_a_batch_and_both_kinds_are_there():
+    rows = rows_of(30)
+    rows.met_N[:40] = 1.0  # the first ten criteria are met by all
+    batches = plan(rows, Tuning(32, 1.0, 0))
+    place = {row: n for n, (taken, _) in enumerate(batches) for row in taken}
+    for group in range(30):
+        members = [row for row in range(4 * group, 4 * group + 4) if row in place]
+        assert len({place[row] for row in members}) == 1
+        assert len(members) == (1 if group < 10 else 4)
+        if group >= 10:
+            assert set(rows.met_N[members]) == {0.0, 1.0}
+    weights = {row: w for taken, ws in batches for row, w in zip(taken, ws, strict=True)}
+    assert weights[next(row for row in range(4) if row in weights)] == 3.0
+    assert weights[60] == 1.0
+
+
+def test_the_loss_is_cross_entropy_and_order():
+    logits, met = torch.tensor([0.0, 0.0]), torch.tensor([1.0, 0.0])
+    same, apart = torch.tensor([0, 0]), torch.tensor([0, 1])
+    even = torch.ones(2)
+    # log 2 for the cross-entropy of each; once more for the pair, which is not told apart
+    assert float(losses(torch, logits, met, apart, even)) == pytest.approx(np.log(2))
+    assert float(losses(torch, logits, met, same, even)) == pytest.approx(2 * np.log(2))
+    assert in_order(torch, logits, met, same) == 0.5
+
+
+@pytest.fixture(scope="module")
+def fit(encoder_folder):
+    encoder = MiniLM(encoder_folder)
+    return fit_cross_encoder(
+        labelled_answers(24, 4),
+        FitOptions(n_draws=100),
+        CrossOptions(n_tokens=48, epochs=1.0),
+        encoder=encoder,
+        shelf=VectorShelf(encoder),
+    )
+
+
+def test_every_figure_is_of_held_out_prompts_and_stands_beside_a_no_look_judge(fit):
+    # 24 prompts in 5 folds: the first holds 5, with 4 answers of 4 criteria each
+    assert fit.audit.judge.n_questions == 5 * 4 * 4
+    assert fit.audit.baselines["no_look"].figures["pairwise"].value == 0.5
+    assert fit.audit.judge.figures["pairwise"].value > 0.9
+    assert "without the cross-encoder" in fit.audit.baselines
+
+
+def test_the_kept_judge_says_what_was_measured_wherever_a_judge_is_named(
+    fit, encoder_folder, tmp_path
+):
+    folder = tmp_path / "mine"
+    save_model(fit.model, folder)
+    assert sorted(path.name for path in folder.iterdir()) == ["judge.json", "network.safetensors"]
+    item = labelled_answers(24, 4)[0]
+    options = {"name": f"fitted:{folder}", "encoder": str(encoder_folder)}
+    with open_grader(options) as grader:
+        (graded,) = grader.grade([Answer(item.example, item.text)])
+    encoder = MiniLM(encoder_folder)
+    kept = load_model(folder)
+    seen = Sight(kept.words, encoder).see(item.example, item.text)
+    expected = kept.calibration.probability(bind(fit.model.head, encoder).logits(seen))
+    assert [v.probability for v in graded.verdicts] == pytest.approx(expected, abs=1e-6)
+    # without the embeddings and the lower layers, which are the encoder's own
+    assert not any("embeddings" in name for name in kept.head.parts[2].weights)
+    assert pickle.loads(pickle.dumps(grader.identity)) == grader.identity
+
+
+def test_weights_of_another_encoder_are_refused(fit, encoder_folder):
+    cross = fit.model.head.parts[2]
+    wrong = replace(cross, weights={"hidden.weight": np.zeros((2, 2), dtype=np.float16)})
+    with pytest.raises(ValueError, match=r"hidden\.weight"):
+        wrong.bind(MiniLM(encoder_folder))
+
+
+def test_too_few_prompts_to_part_are_refused():
+    from rubricbeat.judges.fitted.cross_fitting import _Parts
+    from rubricbeat.judges.fitted.features import Seen
+    from rubricbeat.judges.fitted.heads import Lesson
+
+    lessons = [Lesson(Seen(np.zeros((1, 1))), np.ones(1), 0) for _ in range(3)]
+    with pytest.raises(ConfigError, match="--head blend"):
+        _Parts.of(lessons, FitOptions())
