@@ -49,7 +49,9 @@ class Estimate:
 
 def estimate_part(part: Part, sheets: Sequence[Sheet], options: RuntimeOptions) -> Estimate:
     """Count what grading some answers would ask; the store is read, nothing is sent."""
-    n_criteria = sum(len(sheet.example.rubric) for sheet in sheets) * options.replicates
+    n_criteria = sum(
+        len(sheet.example.rubric) * (sheet.n_replicates or options.replicates) for sheet in sheets
+    )
     if not part.members:
         return _estimate_one(part, sheets, options, n_criteria)
     times = max(1, int(getattr(part.judge, "asks_each", 1)))
@@ -79,7 +81,7 @@ def _estimate_one(
     store = open_store(part, options)
     try:
         for sheet in sheets:
-            for replicate in range(options.replicates):
+            for replicate in range(sheet.n_replicates or options.replicates):
                 lengths = _lengths(part, sheet, replicate)
                 found = store.lookup(list(lengths)) if store is not None else {}
                 n_hits += len(found)

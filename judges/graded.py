@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .errors import DataError
+from .rating import Rating
 from .rubric import Example
 from .verdict import Verdict
 
@@ -31,6 +32,9 @@ class GradedAnswer:
     """Which of the answers to this example under the same model and run."""
     replicates: tuple[tuple[Verdict, ...], ...] = ()
     """Further independent verdicts: replicate, then criterion. Empty where judged once."""
+    ratings: tuple[Rating, ...] = ()
+    """Ratings of the whole answer, 1 to 10: the first, then independent further ones. Empty where
+    none was asked for."""
 
     def __post_init__(self) -> None:
         """Refuse verdicts that do not align with the rubric."""
@@ -51,6 +55,8 @@ class GradedAnswer:
         }
         if self.replicates:
             plain["replicates"] = [[v.to_json() for v in row] for row in self.replicates]
+        if self.ratings:
+            plain["ratings"] = [rating.to_verdict().to_json() for rating in self.ratings]
         return plain
 
     @classmethod
@@ -63,5 +69,8 @@ class GradedAnswer:
             repeat=int(plain.get("repeat", 0)),
             replicates=tuple(
                 tuple(map(Verdict.from_json, row)) for row in plain.get("replicates", ())
+            ),
+            ratings=tuple(
+                Rating.from_verdict(Verdict.from_json(one)) for one in plain.get("ratings", ())
             ),
         )

@@ -116,6 +116,16 @@ class RatingQuestions:
             declared = replace(base, sampling={**base.sampling, "shape": "rating"})
         self.identity = declared
 
+    @property
+    def stored(self) -> bool:
+        """Whether the judge says of itself that its answers are kept; not there where it does not.
+
+        Raises:
+            AttributeError: It says nothing, and its name decides.
+        """
+        inner: Any = self.inner
+        return bool(inner.stored)
+
     async def judge(self, question: Question) -> Verdict:
         """Rate the answer of a question about a `WholeRubric`."""
         return (await self.inner.rate(_restored(question), question.answer)).to_verdict()

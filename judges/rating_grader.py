@@ -62,6 +62,30 @@ class RatingGrader(Closing):
         """Rate answers from any running event loop."""
         return _ratings(await self._grader.grade_async(_whole(answers)))
 
+    async def rate_again_async(self, answers: Sequence[Answer]) -> list[tuple[Rating, ...]]:
+        """Give every rating of each answer: the first, then as many as its replicates ask for."""
+        return _every_rating(await self._grader.grade_async(_whole(answers)))
+
+    def rate_again(
+        self, answers: Sequence[Answer], *, progress: bool | None = None
+    ) -> list[tuple[Rating, ...]]:
+        """Give every rating of each answer, from code that is not async."""
+        return _every_rating(self._grader.grade(_whole(answers), progress=progress))
+
+    @property
+    def options(self) -> RuntimeOptions:
+        """Its limits; others may be set before the first use."""
+        return self._grader.options
+
+    @options.setter
+    def options(self, options: RuntimeOptions) -> None:
+        self._grader.options = options
+
+    @property
+    def stopped(self) -> str | None:
+        """Why nothing more was asked: an outage, a spent budget; or None."""
+        return self._grader.stopped
+
     def facts(self) -> dict[str, Any]:
         """Give what results say about their judge."""
         return self._grader.facts()
@@ -77,3 +101,10 @@ def _whole(answers: Sequence[Answer]) -> list[Answer]:
 
 def _ratings(graded: Sequence[GradedAnswer]) -> list[Rating]:
     return [Rating.from_verdict(answer.verdicts[0]) for answer in graded]
+
+
+def _every_rating(graded: Sequence[GradedAnswer]) -> list[tuple[Rating, ...]]:
+    return [
+        tuple(Rating.from_verdict(row[0]) for row in (answer.verdicts, *answer.replicates))
+        for answer in graded
+    ]

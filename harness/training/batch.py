@@ -13,6 +13,7 @@ from ...judges.answers import solution_of
 from ...judges.arrays import Floats, RubricArrays, pack_rubrics, pack_verdicts
 from ...judges.graded import GradedAnswer
 from ...judges.rewards import evaluate
+from .graders import VERDICTS_ONLY, Asked
 from .groups import GroupStats
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ class BatchScore:
     """Seconds waited for the judge."""
     own_s: float
     """Seconds spent beside that."""
+    asked: Asked = VERDICTS_ONLY
+    """What the judge was asked about each answer."""
 
     @property
     def unscored_frac(self) -> float:
@@ -56,18 +59,40 @@ class BatchVerdicts:
     """[N, C]."""
     chars: Floats
     """Characters of each judged section, [N]."""
+    ratings: Floats
+    """1 to 10, [N]; NaN where there is none."""
 
     @classmethod
-    def of(cls, graded: Sequence[GradedAnswer]) -> BatchVerdicts:
-        """Pack graded answers."""
+    def of(cls, graded: Sequence[GradedAnswer], *, replicate: int = 0) -> BatchVerdicts:
+        """Pack graded answers, by their first verdicts and ratings or by further ones.
+
+        Args:
+            graded: The answers.
+            replicate: 0 for the first; an answer without that many has none.
+        """
         rubric = pack_rubrics([answer.example.rubric for answer in graded])
-        verdicts = pack_verdicts([answer.verdicts for answer in graded], rubric.points.shape[-1])
+        rows = [(answer.verdicts, *answer.replicates) for answer in graded]
+        verdicts = pack_verdicts(
+            [row[replicate] if replicate < len(row) else () for row in rows],
+            rubric.points.shape[-1],
+        )
         chars = np.array([len(solution_of(answer.answer)) for answer in graded], np.float64)
-        return cls(verdicts, rubric, chars)
+        ratings = [
+            answer.ratings[replicate].value if replicate < len(answer.ratings) else None
+            for answer in graded
+        ]
+        known = [math.nan if rating is None else float(rating) for rating in ratings]
+        return cls(verdicts, rubric, chars, np.array(known))
 
     def reward(self, reward: Reward) -> Floats:
         """Compute a reward for each answer, [N]; NaN where there is none."""
-        return evaluate(reward, self.verdicts, self.rubric, chars=self.chars)
+        return evaluate(reward, self.verdicts, self.rubric, ratings=self.ratings, chars=self.chars)
+
+    def evidence(self, reward: Reward) -> Floats:
+        """Give what the judge said that bears on a reward, [N, C] or [N, C + 1] with the rating."""
+        if reward.needs != "rating":
+            return self.verdicts
+        return np.concatenate([self.verdicts, self.ratings[:, None]], axis=1)
 
 
 def text_of(completion: Any) -> str:

@@ -1,6 +1,6 @@
 """What is wrong with a training run, found before a weight is loaded or a verdict is paid.
 
-Cheap questions first: values, then files, then the data, then one question to the judge.
+Cheap questions first: values, then files, then the data. The judges are asked in `judge_checks.py`.
 """
 
 from __future__ import annotations
@@ -11,13 +11,11 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
-from ...judges.errors import ConfigError, JudgeError, near_names
-from ...judges.judge import Judge
+from ...judges.errors import ConfigError, near_names
 from ...judges.rewards import Reward, get_reward
-from ...judges.rubric import Example, Rubric
 from .config import DTYPES, LOSSES, SCALES, TrainConfig
+from .judge_checks import check_raters
 from .plan import Plan, check_save_steps, plan_run
 from .policy import LARGE, PolicyFacts
 from .world import rank, world_size
@@ -97,6 +95,7 @@ def check_reward(config: TrainConfig) -> Reward:
     reward = get_reward(section.name, **section.options)
     for name in (*section.alternatives, config.gold.reward):
         get_reward(name)
+    check_raters(config, reward)
     inert = reward.constant_terms if scale == "group" else ()
     if inert and not section.allow_inert_terms:
         raise ConfigError(
@@ -159,30 +158,6 @@ def check_plan(config: TrainConfig, n_examples: int) -> Plan:
     plan = plan_run(config.grpo, n_examples, world_size())
     check_save_steps(config.run.save_steps, plan)
     return plan
-
-
-def check_judge(judge: str | Mapping[str, Any] | Judge, example: Example, what: str) -> None:
-    """Ask a judge one question, as an answer that says nothing.
-
-    Raises:
-        ConfigError: No verdict came: it is down, refuses, or cannot judge these criteria.
-    """
-    from ...judges.grading import Answer, open_grader
-
-    first = dataclasses.replace(example, rubric=Rubric(example.rubric.criteria[:1]))
-    options = {"name": judge} if isinstance(judge, str) else judge
-    if isinstance(options, Mapping):
-        # the run retries patiently; whether anyone is there at all shows at once
-        retries = min(1, int(options.get("max_retries", 1)))
-        options = {**options, "max_retries": retries, "store": False}
-    try:
-        with open_grader(options) as grader:
-            verdict = grader.grade([Answer(first, "I cannot say.")], progress=False)[0].verdicts[0]
-    except JudgeError as error:
-        raise ConfigError(f"{what} is down: {error}") from error
-    if verdict.met is None:
-        why = verdict.explanation or verdict.reply or "no reason given"
-        raise ConfigError(f"{what} gave no verdict ({verdict.outcome.value}): {why[:300]}")
 
 
 def check_output_dir(config: TrainConfig, resume: bool) -> Path:

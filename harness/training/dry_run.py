@@ -6,6 +6,7 @@ twice, so that the study can tell the policy's spread from the judge's noise.
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -19,12 +20,15 @@ from ...judges.errors import ConfigError
 from ...judges.graded import GradedAnswer
 from ...judges.grading import Answer, open_grader
 from ...judges.rewards import get_reward
+from ...judges.rubric import Example
 from ...judges.signal.groups import group_answers
 from ...judges.signal.study import SignalStudy, study_signal
 from .config import TrainConfig
 from .data import sample_examples
 from .generate import generate_answers
+from .graders import Graders
 from .grpo import prepare
+from .judge_checks import asked_of
 from .policy import load_model, lora_config, quiet_libraries
 from .prepared import NO_FOLDER, Prepared, judge_options
 
@@ -32,6 +36,15 @@ MOSTLY_DEAD = 0.9
 """Share of groups that teach nothing above which a run is called unable to learn; ours."""
 NOISE_ONLY = 0.1
 """Reliability below which the spread is called the judge's; ours."""
+
+
+@dataclass(frozen=True)
+class Bill:
+    """What some questions cost."""
+
+    calls: int
+    cost_usd: float | None
+    """None where the price is not known."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +58,14 @@ class DryRun:
     group: int
     steps: int
     planned_verdicts: int
-    """Criteria to be judged in the planned run, second verdicts and gold looks included."""
+    """Of the judge that trains in the planned run, second ones and held-out looks included."""
+    planned_ratings: int
+    """Ratings of whole answers, likewise; 0 where no reward needs one."""
     planned_calls: int
+    gold_calls: int
+    """Of the gold judge, estimated."""
     planned_cost_usd: float | None
-    """None where the judge's price is not known; never 0 for that."""
+    """Of both judges; None where a price is not known, never 0 for that."""
     step_s: Mapping[str, float]
     """Seconds of a step by part, on this machine: generation, judge, update."""
     dead: float
@@ -58,7 +75,7 @@ class DryRun:
     reasons: tuple[str, ...]
     """Why the run could not learn; empty where nothing speaks against it."""
     spent: Mapping[str, Any]
-    """The judge's ledger of the dry run itself."""
+    """The judge's ledgers of the dry run itself: `judge` for verdicts, `ratings`."""
 
     @property
     def hours(self) -> float:
@@ -114,9 +131,7 @@ def dry_run(config: TrainConfig, n_prompts: int) -> DryRun:
         generation_s = time.perf_counter() - began
         update_s = _update_seconds(model, prepared, [t[0] for t in texts])
     answers = [
-        Answer(example, text, repeat)
-        for example, group in zip(examples, texts, strict=True)
-        for repeat, text in enumerate(group)
+        (example, text) for example, group in zip(examples, texts, strict=True) for text in group
     ]
     graded, judge_s, spent = _judge_twice(config, answers)
     return _conclude(prepared, graded, spent, (generation_s, judge_s, update_s))
@@ -126,6 +141,9 @@ def words_of(found: DryRun) -> str:
     """Say it on a page: verdict first, then cost, then the study in words."""
     cost = "unknown" if found.planned_cost_usd is None else f"${found.planned_cost_usd:,.2f}"
     reliability = "not measured" if found.reliability is None else f"{found.reliability:.2f}"
+    counts = ((found.planned_verdicts, "verdicts"), (found.planned_ratings, "ratings"))
+    asked = [f"{n:,} {name}" for n, name in counts if n]
+    gold = f" and {found.gold_calls:,} of the gold judge" if found.gold_calls else ""
     parts = ", ".join(f"{name} {value:.2f} s" for name, value in found.step_s.items())
     lines = [
         "this run could not learn:" if found.reasons else "nothing here speaks against the run:",
@@ -135,8 +153,8 @@ def words_of(found: DryRun) -> str:
         f"  dead groups {found.dead:.0%}, reliability of the judge {reliability}, "
         f"answers without a reward {found.unscored:.0%}",
         "planned run:",
-        f"  {found.steps:,} steps, {found.planned_verdicts:,} verdicts, {found.planned_calls:,} "
-        f"judge calls, cost {cost}",
+        f"  {found.steps:,} steps, {' and '.join(asked)}, {found.planned_calls:,} judge calls"
+        f"{gold}, cost {cost}",
         f"  {found.hours:.2f} hours on this machine ({parts} a step)",
         "rewards on the same verdicts (share of dead groups, mean, spread in a group):",
     ]
@@ -153,15 +171,20 @@ def words_of(found: DryRun) -> str:
 
 
 def _judge_twice(
-    config: TrainConfig, answers: Sequence[Answer]
+    config: TrainConfig, answers: Sequence[tuple[Example, str]]
 ) -> tuple[list[GradedAnswer], float, dict[str, Any]]:
-    options = judge_options(config) | {"replicates": 2}
     if config.run.output_dir != NO_FOLDER:
         Path(config.run.output_dir).mkdir(parents=True, exist_ok=True)
-    with open_grader(options, seed=config.run.seed) as grader:
+    graders = Graders(judge_options(config), config.run.seed)
+    examples, texts = [e for e, _ in answers], [t for _, t in answers]
+    try:
         began = time.perf_counter()
-        graded = grader.grade(answers)
-        return graded, time.perf_counter() - began, grader.facts()
+        graded = asyncio.run(
+            graders.grade(texts, examples, asked=asked_of(config), twice=range(len(answers)))
+        )
+        return graded, time.perf_counter() - began, graders.facts()
+    finally:
+        graders.close()
 
 
 def _conclude(
@@ -185,11 +208,13 @@ def _conclude(
     reliability = next(
         (split.icc.value for split in study.variance if split.reward == reward.name), None
     )
-    verdicts = _planned_verdicts(prepared)
-    asked = max(1, int(spent.get("asked") or 0))
-    cost = 0.0 if _is_free(spent) else spent.get("cost_usd")
-    # a store hit cost nothing in the dry run and says nothing of the run's price
-    priced = max(1, int(spent.get("fresh") or 0))
+    verdicts, ratings = planned_questions(prepared)
+    bills = (
+        _bill(spent.get("judge", {}), verdicts),
+        _bill(spent.get("ratings", {}), ratings),
+        _gold_bill(prepared, [(one.example, one.answer) for one in graded]),
+    )
+    costs = [bill.cost_usd for bill in bills]
     generation_s, judge_s, update_s = seconds
     per_step = plan.answers_per_step / plan.n_processes / max(1, len(graded))
     return DryRun(
@@ -200,8 +225,10 @@ def _conclude(
         group=group,
         steps=plan.max_steps,
         planned_verdicts=verdicts,
-        planned_calls=math.ceil(verdicts * int(spent.get("calls") or 0) / asked),
-        planned_cost_usd=None if cost is None else float(cost) / priced * verdicts,
+        planned_ratings=ratings,
+        planned_calls=bills[0].calls + bills[1].calls,
+        gold_calls=bills[2].calls,
+        planned_cost_usd=None if None in costs else sum(cost for cost in costs if cost),
         step_s={
             "generation": generation_s * per_step,
             # judged twice here, once (and one group in `replicate_every` twice) in the run
@@ -238,16 +265,51 @@ def _reasons(
     return tuple(reasons)
 
 
-def _planned_verdicts(prepared: Prepared) -> int:
+def planned_questions(prepared: Prepared) -> tuple[int, int]:
+    """Count the verdicts and the ratings the training judge gives in a whole run.
+
+    Second ones and its looks at held-out answers are among them.
+    """
     config, plan = prepared.config, prepared.plan
+    asked = asked_of(config)
     criteria = float(np.mean([len(example.rubric) for example in prepared.data.train]))
-    trained = plan.n_rows * config.grpo.num_generations * criteria * _replicate_factor(config)
-    gold = 0.0
-    if config.gold.judge is not None:
-        looks = plan.max_steps // config.gold.every + 2
-        n = min(config.gold.n_prompts, len(prepared.data.held_out))
-        gold = 2 * looks * n * criteria
-    return round(trained + gold)
+    answers = plan.n_rows * config.grpo.num_generations * _replicate_factor(config)
+    answers += _n_looked_at(prepared)
+    return round(answers * asked.verdicts * criteria), round(answers * asked.ratings)
+
+
+def _n_looked_at(prepared: Prepared) -> int:
+    """Count the held-out answers that each judge looks at in a whole run."""
+    gold = prepared.config.gold
+    if gold.judge is None:
+        return 0
+    looks = prepared.plan.max_steps // gold.every + 2
+    return looks * min(gold.n_prompts, len(prepared.data.held_out))
+
+
+def _gold_bill(prepared: Prepared, answers: Sequence[tuple[Example, str]]) -> Bill:
+    """Estimate what the gold judge costs, from the lengths of the answers; nothing is sent."""
+    n, config = _n_looked_at(prepared), prepared.config
+    if n == 0 or not answers:
+        return Bill(0, 0.0)
+    options = judge_options(config, config.gold.judge) | {"store": False}
+    with open_grader(options) as grader:
+        few = grader.estimate([Answer(example, text) for example, text in answers])
+    cost = few.cost_usd
+    times = n / len(answers)
+    return Bill(math.ceil(few.calls * times), None if cost is None else cost * times)
+
+
+def _bill(spent: Mapping[str, Any], planned: int) -> Bill:
+    """Give the calls and the cost of many questions, from the ledger of a few."""
+    if planned == 0:
+        return Bill(0, 0.0)
+    asked = max(1, int(spent.get("asked") or 0))
+    calls = math.ceil(planned * int(spent.get("calls") or 0) / asked)
+    cost = 0.0 if _is_free(spent) else spent.get("cost_usd")
+    # a store hit cost nothing in the dry run and says nothing of the run's price
+    fresh = max(1, int(spent.get("fresh") or 0))
+    return Bill(calls, None if cost is None else float(cost) / fresh * planned)
 
 
 def _is_free(spent: Mapping[str, Any]) -> bool:

@@ -13,9 +13,11 @@ import numpy as np
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from ...judges.errors import JudgeError
-from ...judges.graded import GradedAnswer
+from ...judges.rewards import get_reward
+from .batch import BatchScore
 from .data import sample_examples
 from .generate import generate_answers, own_random_state
+from .graders import can_rate
 from .prepared import Prepared, judge_options
 from .reward import RubricReward
 from .run_files import GOLD, GOLD_LEDGER, RunFiles
@@ -25,21 +27,32 @@ from .world import rank
 class GoldJudge(TrainerCallback):
     """Grades held-out answers every few steps, before the first step and after the last."""
 
-    def __init__(self, prepared: Prepared, trainer: Any, files: RunFiles) -> None:
-        """Choose the held-out prompts; nothing is opened yet."""
+    def __init__(
+        self, prepared: Prepared, trainer: Any, files: RunFiles, reward: RubricReward
+    ) -> None:
+        """Choose the held-out prompts; nothing is opened yet.
+
+        Args:
+            prepared: The run.
+            trainer: Whose model answers.
+            files: Where the looks are written.
+            reward: Of the judge that trains: it looks under the limits it trains under.
+        """
         config = prepared.config
         self._prepared, self._trainer, self._files = prepared, trainer, files
         self._examples = sample_examples(
             prepared.data.held_out, config.gold.n_prompts, config.data.seed
         )
-        names = dict.fromkeys([config.gold.reward, config.reward.name, *config.reward.alternatives])
-        first, *others = names
-        self._judges = {
-            "gold": RubricReward(
-                judge_options(config, config.gold.judge), first, alternatives=others
-            ),
-            "training": RubricReward(judge_options(config), first, alternatives=others),
-        }
+        trained = get_reward(config.reward.name, **config.reward.options).name
+        names = list(dict.fromkeys([config.gold.reward, trained, *config.reward.alternatives]))
+        gold_judge = judge_options(config, config.gold.judge)
+        self._judges: dict[str, tuple[RubricReward, str]] = {}
+        """By judge: what looks, and the first of its rewards, which the others stand beside."""
+        if first := _computable(names, gold_judge):
+            gold = RubricReward(gold_judge, first[0], alternatives=first[1:])
+            self._judges["gold"] = gold, first[0]
+        if first := _computable(names, config.judge):
+            self._judges["training"] = reward.looking(first[0], first[1:]), first[0]
         self._last_step: int | None = None
 
     def on_train_begin(
@@ -64,11 +77,11 @@ class GoldJudge(TrainerCallback):
         """Look at what the run left, and close the judges."""
         if self._last_step != state.global_step:
             self._look(state.global_step)
-        self._files.write_json(
-            GOLD_LEDGER, {name: judge.facts() for name, judge in self._judges.items()}
-        )
-        for judge in self._judges.values():
-            judge.close()
+        # the other one's looks are in the ledger of the training, whose limits they keep
+        if "gold" in self._judges:
+            gold, _ = self._judges["gold"]
+            self._files.write_json(GOLD_LEDGER, {"gold": gold.facts()})
+            gold.close()
 
     def _look(self, step: int) -> None:
         self._last_step = step
@@ -91,7 +104,7 @@ class GoldJudge(TrainerCallback):
             )
         if rank() != 0:
             return
-        for name, judge in self._judges.items():
+        for name, (judge, first) in self._judges.items():
             try:
                 with own_random_state(config.run.seed):
                     batch = judge.score(None, [t[0] for t in texts], self._examples, step=step)
@@ -101,11 +114,8 @@ class GoldJudge(TrainerCallback):
                     file=sys.stderr,
                 )
                 continue
-            rewards = {self._name_of_first(): batch.unmasked, **batch.alternatives}
-            self._files.append(GOLD, _line(step, name, rewards, batch.graded))
-
-    def _name_of_first(self) -> str:
-        return self._prepared.config.gold.reward
+            rewards = {first: batch.unmasked, **batch.alternatives}
+            self._files.append(GOLD, _line(step, name, rewards, batch))
 
     def _policy(self) -> Any:
         """Give the bare model, its weights gathered where ZeRO-3 has spread them."""
@@ -119,21 +129,28 @@ class GoldJudge(TrainerCallback):
         )
 
 
+def _computable(names: list[str], judge: Any) -> list[str]:
+    """Leave out the rewards that need a rating where the judge gives none."""
+    if can_rate(judge):
+        return names
+    return [name for name in names if get_reward(name).needs != "rating"]
+
+
 def _line(
-    step: int,
-    judge: str,
-    rewards: dict[str, tuple[float | None, ...]],
-    graded: tuple[GradedAnswer, ...],
+    step: int, judge: str, rewards: dict[str, tuple[float | None, ...]], batch: BatchScore
 ) -> dict[str, Any]:
+    graded, asked = batch.graded, batch.asked
     means = {}
     for name, values in rewards.items():
         known = [value for value in values if value is not None]
         means[name] = float(np.mean(known)) if known else None
+    n_missing = sum(v.met is None for answer in graded for v in answer.verdicts)
     return {
         "step": step,
         "judge": judge,
         "n": len(graded),
-        "n_missing": sum(v.met is None for answer in graded for v in answer.verdicts),
+        "n_missing": n_missing if asked.verdicts else 0,
+        "n_unrated": sum(one.ratings[0].value is None for one in graded) if asked.ratings else 0,
         "chars": float(np.mean([len(answer.answer) for answer in graded])),
         "means": means,
         # per prompt, so that a report can pair steps and draw intervals over prompts

@@ -13,7 +13,6 @@ from ...judges.errors import ConfigError
 from ...judges.rubric import Example
 from .checks import (
     check_columns,
-    check_judge,
     check_output_dir,
     check_plan,
     check_policy,
@@ -22,6 +21,7 @@ from .checks import (
 )
 from .config import TrainConfig
 from .data import TrainingData, load_data, messages_of, ordered_rows
+from .judge_checks import check_judges
 from .plan import Plan
 from .policy import (
     load_model,
@@ -84,9 +84,7 @@ def prepare(config: TrainConfig, *, resume: bool = False, probe: bool = True) ->
     check_policy(config, policy, longest)
     plan = check_plan(config, len(data.train))
     if probe and rank() == 0:
-        check_judge(config.judge, data.train[0], "the judge")
-        if config.gold.judge is not None:
-            check_judge(config.gold.judge, data.train[0], "the gold judge")
+        check_judges(config, data.train[0])
     return Prepared(config, policy, tokenizer, data, plan, longest)
 
 
@@ -144,7 +142,7 @@ def build_grpo(prepared: Prepared, *, model: Any = None) -> GrpoRun:
     )  # forty numbers a step; `StepRecorder` says it in one line
     # the gold judge generates with the trainer's own model, so it comes after it; the ledger last
     if config.gold.judge is not None:
-        trainer.add_callback(GoldJudge(prepared, trainer, files))
+        trainer.add_callback(GoldJudge(prepared, trainer, files, reward))
     if config.eval.tasks:
         from .task_evaluation import TaskEvaluation
 

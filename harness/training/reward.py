@@ -14,7 +14,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -24,11 +24,10 @@ from ...judges.graded import GradedAnswer
 from ...judges.judge import Judge
 from ...judges.rubric import Example
 from .batch import BatchScore, BatchVerdicts, as_optional, batch_metrics, text_of
+from .graders import Asked, Graders
 from .groups import GroupStats, group_stats, reliability_of
-from .world import rank, share_limits, world_size
 
 if TYPE_CHECKING:
-    from ...judges.grading import Answer, Grader
     from ...judges.rewards import Reward
 
 UNCOLLECTED_BATCHES = 16
@@ -40,10 +39,11 @@ MASK_OUTAGE = "judge outage"
 
 
 class RubricReward:
-    """A reward from a judge's verdicts, for TRL's GRPOTrainer and for anything else.
+    """A reward from a judge's verdicts or ratings, for TRL's GRPOTrainer and for anything else.
 
-    The grader opens at the first batch, so that a reward can be built, pickled and sent to a
-    child process before anything is paid or connected.
+    The judge opens at the first batch, so that a reward can be built, pickled and sent to a child
+    process before anything is paid or connected. Verdicts are asked for where a reward needs them,
+    trained or logged; ratings likewise.
     """
 
     def __init__(
@@ -67,7 +67,8 @@ class RubricReward:
             judge: What `open_grader` takes: a name, a mapping with options, or a judge.
             reward: The reward that trains.
             reward_options: Its options.
-            alternatives: Rewards computed on the same verdicts and logged only.
+            alternatives: Rewards that are logged only. Those from verdicts cost nothing beside
+                one another; the first that needs a rating costs a call an answer.
             examples: Found by `prompt_id` when a batch carries that column.
             group_size: G; where None, neighbours with one prompt_id are a group.
             replicate_every: Judge one group in this many twice; 0 for none.
@@ -78,9 +79,9 @@ class RubricReward:
             seed: Of the judge's runtime.
 
         Raises:
-            ConfigError: A reward is unknown, or needs what verdicts cannot give.
+            ConfigError: A reward is unknown.
         """
-        self._judge = judge
+        self._graders = Graders(judge, seed)
         self._reward_name = reward
         self._reward_options = dict(reward_options or {})
         self._alternative_names = tuple(alternatives)
@@ -90,7 +91,6 @@ class RubricReward:
         self._mask_dead_groups = mask_dead_groups
         self._min_reliability = min_reliability
         self._max_unscored_frac = max_unscored_frac
-        self._seed = seed
         self._n_groups_seen = 0
         self._noise_sum = 0.0
         self._n_noise = 0
@@ -98,10 +98,9 @@ class RubricReward:
         """Why the judge counts as down; None while it answers."""
         self.batches: deque[BatchScore] = deque(maxlen=UNCOLLECTED_BATCHES)
         """Scored batches that nobody has collected yet."""
-        self._grader: Grader | None = None
-        self._replicator: Grader | None = None
-        self._closed_facts: dict[str, Any] = {}
-        self._rewards()  # an unknown reward is an error now, not at the first batch
+        trained, others = self._rewards()  # an unknown one is an error now, not at the first batch
+        self.asked = Asked.by([trained, *others])
+        """What the judge is asked about each answer."""
         # TRL logs rewards by this name, and two functions of one name would share a column
         self.__name__ = f"rubric_{reward.partition('(')[0].rpartition(':')[2]}"
 
@@ -180,11 +179,19 @@ class RubricReward:
         batch = self._reward_batch(graded, groups, chosen, step or 0, judge_s, down)
         return dataclasses.replace(batch, own_s=time.perf_counter() - began - judge_s)
 
+    def looking(self, reward: str, alternatives: Sequence[str]) -> Self:
+        """Give another reward of the same judge, under the same limits and ledger.
+
+        For looks at held-out answers: nothing is judged twice or masked. Closing this one closes
+        both.
+        """
+        other = type(self)(self._graders.judge, reward, alternatives=alternatives)
+        other._graders = self._graders
+        return other
+
     def facts(self) -> dict[str, Any]:
         """Give the judge's identity and its ledger so far; empty before the first batch."""
-        graders = {"judge": self._grader, "second_verdicts": self._replicator}
-        opened = {name: grader.facts() for name, grader in graders.items() if grader is not None}
-        return opened or self._closed_facts
+        return self._graders.facts()
 
     def state(self) -> dict[str, Any]:
         """Give what must survive a restart: the noise measured so far."""
@@ -201,21 +208,12 @@ class RubricReward:
         self._n_groups_seen = int(state["n_groups_seen"])
 
     def close(self) -> None:
-        """Close the graders; everything they paid for is stored already."""
-        self._closed_facts = self.facts()
-        for grader in (self._grader, self._replicator):
-            if grader is not None:
-                grader.close()
-        self._grader = self._replicator = None
+        """Close the judge; everything that was paid for is stored already."""
+        self._graders.close()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave open graders and uncollected batches behind."""
-        return {
-            **self.__dict__,
-            "_grader": None,
-            "_replicator": None,
-            "batches": deque(maxlen=UNCOLLECTED_BATCHES),
-        }
+        """Leave uncollected batches behind."""
+        return {**self.__dict__, "batches": deque(maxlen=UNCOLLECTED_BATCHES)}
 
     # ------------------------------------------------------------------ parts
 
@@ -224,12 +222,6 @@ class RubricReward:
 
         trained = get_reward(self._reward_name, **self._reward_options)
         others = [get_reward(name) for name in self._alternative_names]
-        for reward in (trained, *others):
-            if reward.needs == "rating":
-                raise ConfigError(
-                    f"reward {reward.name!r} needs one rating of the whole rubric, which is "
-                    "another judge call; training computes rewards from verdicts only"
-                )
         return trained, [reward for reward in others if reward.name != trained.name]
 
     def _resolve(
@@ -288,30 +280,20 @@ class RubricReward:
     async def _grade(
         self, completions: Sequence[str], examples: Sequence[Example], twice: set[int]
     ) -> tuple[list[GradedAnswer], str | None]:
-        """Grade the batch; groups in `twice` get a second, independent verdict."""
-        from ...judges.grading import Answer
+        """Grade the batch; groups in `twice` are asked about a second time, independently.
 
+        Returns:
+            The graded answers, and why the judge counts as down where something is missing.
+        """
         groups = self._groups(examples)
-        answers = [Answer(e, text) for e, text in zip(examples, completions, strict=True)]
-        again = [i for g in sorted(twice) for i in range(len(answers))[groups[g]]]
-        once = [i for i in range(len(answers)) if i not in set(again)]
-        self._open(with_replicator=bool(again))
-        graders = (self._grader, self._replicator)
-        parts = await asyncio.gather(
-            _grade_some(self._grader, [answers[i] for i in once]),
-            _grade_some(self._replicator, [answers[i] for i in again]),
+        again = {i for g in twice for i in range(groups[g].start, groups[g].stop)}
+        graded = await self._graders.grade(completions, examples, asked=self.asked, twice=again)
+        has_gap = any(
+            (self.asked.verdicts and any(verdict.met is None for verdict in answer.verdicts))
+            or any(rating.value is None for rating in answer.ratings)
+            for answer in graded
         )
-        by_place = dict(zip([*once, *again], [*parts[0], *parts[1]], strict=True))
-        graded = [by_place[i] for i in range(len(answers))]
-        stopped = next((g.stopped for g in graders if g is not None and g.stopped), None)
-        is_missing = any(verdict.met is None for answer in graded for verdict in answer.verdicts)
-        return graded, stopped if is_missing else None
-
-    def _open(self, *, with_replicator: bool) -> None:
-        if self._grader is None:
-            self._grader = _open_shared(self._judge, self._seed)
-        if with_replicator and self._replicator is None:
-            self._replicator = _open_shared(self._judge, self._seed, replicates=2)
+        return graded, self._graders.stopped if has_gap else None
 
     def _reward_batch(
         self,
@@ -325,10 +307,11 @@ class RubricReward:
         trained, others = self._rewards()
         table_NC = BatchVerdicts.of(graded)
         rewards_N = table_NC.reward(trained)
+        evidence_NC = table_NC.evidence(trained)
         stats, withheld = [], np.zeros(len(graded), bool)
         for i, group in enumerate(groups):
             one = group_stats(
-                graded[group.start].example.prompt_id, rewards_N[group], table_NC.verdicts[group]
+                graded[group.start].example.prompt_id, rewards_N[group], evidence_NC[group]
             )
             if i in twice:
                 one = self._with_noise(one, rewards_N[group], graded[group], trained)
@@ -345,6 +328,7 @@ class RubricReward:
             step=step,
             judge_s=judge_s,
             own_s=0.0,
+            asked=self.asked,
         )
         return self._watch(batch, down)
 
@@ -368,11 +352,9 @@ class RubricReward:
         graded: Sequence[GradedAnswer],
         trained: Reward,
     ) -> GroupStats:
-        replicates = [answer.replicates for answer in graded]
-        if not all(replicates):
+        if not all(answer.replicates or len(answer.ratings) > 1 for answer in graded):
             return stats
-        second = [dataclasses.replace(a, verdicts=a.replicates[0], replicates=()) for a in graded]
-        again_G = BatchVerdicts.of(second).reward(trained)
+        again_G = BatchVerdicts.of(graded, replicate=1).reward(trained)
         measured = reliability_of(np.stack([rewards_G, again_G], axis=1))
         if measured is None:
             return stats
@@ -390,24 +372,3 @@ class RubricReward:
             if reliability < self._min_reliability:
                 return MASK_NOISE
         return None
-
-
-async def _grade_some(grader: Grader | None, answers: list[Answer]) -> list[GradedAnswer]:
-    if not answers:
-        return []
-    assert grader is not None
-    return await grader.grade_async(answers)
-
-
-def _open_shared(judge: Any, seed: int, **runtime: Any) -> Grader:
-    from ...judges.grading import Grader, RuntimeOptions, open_grader
-
-    if isinstance(judge, str):
-        judge = {"name": judge}
-    if isinstance(judge, Mapping):
-        grader = open_grader({**judge, **runtime}, seed=seed)
-    else:
-        defaults = getattr(judge, "runtime_defaults", {})
-        grader = Grader(judge, RuntimeOptions.from_mapping({**defaults, **runtime}))
-    grader.options = share_limits(grader.options, world_size(), rank())
-    return grader

@@ -100,6 +100,8 @@ def completion_rows(step: int, batches: Iterable[BatchScore]) -> Iterable[dict[s
         for i, graded in enumerate(batch.graded):
             group = batch.groups[batch.group_of[i]]
             met = [verdict.met for verdict in graded.verdicts]
+            has_verdicts = batch.asked.verdicts
+            rating = graded.ratings[0] if graded.ratings else None
             yield {
                 "step": step,
                 "prompt_id": graded.example.prompt_id,
@@ -109,9 +111,11 @@ def completion_rows(step: int, batches: Iterable[BatchScore]) -> Iterable[dict[s
                 "trained_reward": batch.rewards[i],
                 "masked": group.masked,
                 "dead": None if group.dead is None else group.dead.value,
-                "n_met": sum(one is True for one in met),
-                "n_missing": sum(one is None for one in met),
+                "n_met": sum(one is True for one in met) if has_verdicts else None,
+                "n_missing": sum(one is None for one in met) if has_verdicts else None,
                 "n_criteria": len(met),
+                "rating": None if rating is None else rating.value,
+                "rating_words": None if rating is None else rating.explanation,
                 **{f"reward_alt/{name}": v[i] for name, v in batch.alternatives.items()},
                 "verdicts": json.dumps([verdict.to_json() for verdict in graded.verdicts]),
                 "criteria": json.dumps(

@@ -16,7 +16,9 @@ from .. import expressions, language, negation, patterns, predicates
 from ..errors import DataError
 from ..judge import JudgeIdentity, Question
 from ..predicates import LANGUAGE_VERSION, Predicate, holds, parse_check
+from ..rating import HIGHEST, Rating
 from ..registry import register_judge
+from ..rubric import Example, Polarity
 from ..verdict import Outcome, Verdict
 
 NO_PREDICATE = "this criterion carries no predicate; the keyword judge never guesses"
@@ -45,6 +47,29 @@ class KeywordJudge:
             return Verdict(Outcome.SKIPPED, explanation=str(error), attempts=0)
         evidence = holds(predicate, question.answer)
         return Verdict.of(evidence.holds, explanation=evidence.reason)
+
+    async def rate(self, example: Example, answer: str) -> Rating:
+        """Rate by the share of the absolute points that speak for the answer: 1 at 0, 10 at 1.
+
+        No opinion of its own: the same predicates, in one number. Without a verdict on every
+        criterion there is no rating.
+        """
+        criteria = example.rubric.criteria
+        verdicts = [
+            await self.judge(Question(example, answer, index)) for index in range(len(criteria))
+        ]
+        missing = next((verdict for verdict in verdicts if verdict.met is None), None)
+        whole = sum(abs(criterion.points) for criterion in criteria)
+        if missing is not None or whole == 0:
+            why = missing.explanation if missing is not None else "the rubric has no points"
+            return Rating(None, Outcome.SKIPPED, why)
+        earned = sum(
+            abs(criterion.points)
+            for criterion, verdict in zip(criteria, verdicts, strict=True)
+            if verdict.met is (criterion.polarity is Polarity.DESIRABLE)
+        )
+        rating = 1 + round((HIGHEST - 1) * earned / whole)
+        return Rating(rating, explanation=f"{earned:g} of {whole:g} points speak for the answer")
 
     def key_material(self, question: Question) -> bytes:
         """Give what a verdict depends on: the check and the answer, not the conversation."""

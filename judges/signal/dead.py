@@ -79,8 +79,15 @@ def identical_verdicts(groups: GroupedVerdicts) -> Bools:
     """Say in which groups no two answers differ in a verdict; a missing verdict differs from none.
 
     Criteria without a verdict are passed over: only a criterion that was met by one answer and not
-    by another can tell answers apart.
+    by another can tell answers apart. Where answers were rated, different ratings do so as well.
     """
+    if groups.ratings_PG is not None:
+        low_P, high_P = (of.reduce(groups.ratings_PG, axis=1) for of in (np.fmin, np.fmax))
+        return _same_verdicts(groups) & ~(high_P > low_P)
+    return _same_verdicts(groups)
+
+
+def _same_verdicts(groups: GroupedVerdicts) -> Bools:
     verdicts_PGC = groups.verdicts_PGC
     if not np.isnan(verdicts_PGC).any():
         return np.asarray((verdicts_PGC == verdicts_PGC[:, :1]).all((1, 2)))

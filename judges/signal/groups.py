@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..arrays import Bools, Floats, RubricArrays, pack_rubrics, pack_verdicts
 from ..errors import ConfigError, DataError
 from ..graded import GradedAnswer
-from ..rewards import Reward, evaluate
+from ..rewards import Needs, Reward, evaluate
 from ..rubric import Rubric
 
 MIN_ANSWERS = 3
@@ -51,6 +51,8 @@ class GroupedVerdicts:
     """Further independent verdicts, without the first; NaN where there is none."""
     ratings_PG: Floats | None = None
     """One rating of the whole rubric, 1 to 10, where a judge gave it."""
+    further_ratings_RPG: Floats | None = None
+    """Further independent ratings, without the first; NaN where there is none."""
     n_left_out: int = 0
     """Answers in groups that were too small."""
     n_repeated: int = 0
@@ -82,8 +84,9 @@ class GroupedVerdicts:
 
     @property
     def n_replicates(self) -> int:
-        """Count the verdicts of a criterion, the first included."""
-        return 1 if self.replicates_RPGC is None else 1 + int(self.replicates_RPGC.shape[0])
+        """Count the verdicts of a criterion, or ratings of an answer, the first included."""
+        further = (self.replicates_RPGC, self.further_ratings_RPG)
+        return 1 + max(0 if rows is None else int(rows.shape[0]) for rows in further)
 
     @property
     def sizes_P(self) -> NDArray[np.intp]:
@@ -98,16 +101,21 @@ class GroupedVerdicts:
 
     def rewards(self, reward: Reward) -> Floats:
         """Compute a reward for every answer, [P, G]; NaN where there is none."""
-        return self._rewards(reward, self.verdicts_PGC)
+        return self._rewards(reward, self.verdicts_PGC, self.ratings_PG)
 
     def replicate_rewards(self, reward: Reward) -> Floats | None:
         """Compute a reward from each replicate alone, [R, P, G] with the first in front."""
+        if reward.needs is Needs.RATING:
+            if self.ratings_PG is None or self.further_ratings_RPG is None:
+                return None
+            ratings = [self.ratings_PG, *self.further_ratings_RPG]
+            return np.stack([self._rewards(reward, self.verdicts_PGC, row) for row in ratings])
         if self.replicates_RPGC is None:
             return None
         rows = [self.verdicts_PGC, *self.replicates_RPGC]
-        return np.stack([self._rewards(reward, row) for row in rows])
+        return np.stack([self._rewards(reward, row, None) for row in rows])
 
-    def _rewards(self, reward: Reward, verdicts_PGC: Floats) -> Floats:
+    def _rewards(self, reward: Reward, verdicts_PGC: Floats, ratings_PG: Floats | None) -> Floats:
         with warnings.catch_warnings():
             # padding has no verdict at all, of which numpy's nan-functions in a user's own reward
             # would warn at every call
@@ -116,7 +124,7 @@ class GroupedVerdicts:
                 reward,
                 verdicts_PGC,
                 self.rubric_PC.for_groups(),
-                ratings=self.ratings_PG,
+                ratings=ratings_PG,
                 chars=self.chars_PG,
             )
         return np.where(self.answered_PG, rewards, np.nan)
@@ -135,6 +143,9 @@ class GroupedVerdicts:
                 None if self.replicates_RPGC is None else self.replicates_RPGC[:, groups]
             ),
             ratings_PG=None if self.ratings_PG is None else self.ratings_PG[groups],
+            further_ratings_RPG=(
+                None if self.further_ratings_RPG is None else self.further_ratings_RPG[:, groups]
+            ),
         )
 
 
@@ -202,6 +213,12 @@ def _pack(
     answered_PG[rows, columns] = True
     chars_PG = np.full(shape, np.nan)
     chars_PG[rows, columns] = [len(answer.answer) for answer in flat]
+    n_ratings = max(len(answer.ratings) for answer in flat)
+    ratings_RPG = np.full((n_ratings, *shape), np.nan)
+    for n, answer in enumerate(flat):
+        for r, rating in enumerate(answer.ratings):
+            if rating.value is not None:
+                ratings_RPG[r, rows[n], columns[n]] = rating.value
     n_replicates = max(len(answer.replicates) for answer in flat)
     replicates = [
         spread(
@@ -219,6 +236,8 @@ def _pack(
         labels=tuple(dict(zip(by, key[1:], strict=True)) for key in kept),
         chars_PG=chars_PG,
         replicates_RPGC=np.stack(replicates) if replicates else None,
+        ratings_PG=ratings_RPG[0] if n_ratings else None,
+        further_ratings_RPG=ratings_RPG[1:] if n_ratings > 1 else None,
         n_left_out=n_left_out,
         n_repeated=sum(len(group) - len({a.answer for a in group}) for group in kept.values()),
     )

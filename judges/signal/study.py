@@ -274,8 +274,6 @@ def _computable(
 
 
 def _replicates(groups: GroupedVerdicts, reward: Reward, values: Mapping[str, Floats]) -> Floats:
-    if reward.needs is Needs.RATING:
-        return values[reward.name][None]
     replicates = groups.replicate_rewards(reward)
     return values[reward.name][None] if replicates is None else replicates
 

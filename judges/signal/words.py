@@ -102,7 +102,8 @@ def _cautions_first(found: Mapping[str, Any]) -> list[Sentence]:
         )
     asked = found["n_verdicts"] + found["n_missing"]
     missing = found["n_missing"] / asked if asked else 0.0
-    if missing > 0.01:
+    # a study of ratings alone asked for no verdict, so none is missing
+    if missing > 0.01 and found["n_verdicts"]:
         sentences.append(
             Sentence(
                 Topic.CAUTION,

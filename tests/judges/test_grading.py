@@ -13,6 +13,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -335,3 +336,16 @@ def test_the_store_is_the_users_own_unless_named(monkeypatch, tmp_path):
     with Grader(CountingJudge(), RuntimeOptions(store=False)) as two:
         two.grade(answers(1))
     assert two.facts()["calls"] == 3
+
+
+def test_one_answer_may_be_judged_more_often_than_the_others():
+    judge = CountingJudge()
+    first, second = answers(2)
+    with Grader(judge, RuntimeOptions(store=False)) as one:
+        graded = one.grade([replace(first, replicates=2), second])
+        assert [len(answer.replicates) for answer in graded] == [1, 0]
+        assert one.facts()["asked"] == 9
+        # two verdicts on each of three criteria, and one on each of three
+        assert len(one.store_keys(replace(first, replicates=2))) == 6
+        assert len(one.store_keys(second)) == 3
+        assert one.estimate([replace(first, replicates=2), second]).criteria == 9

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import pickle
 from typing import Any
 
 import pytest
 
+from rubricbeat.judges.backends.keyword import KeywordJudge
 from rubricbeat.judges.errors import ConfigError
+from rubricbeat.judges.graded import GradedAnswer
 from rubricbeat.judges.grading import Answer, open_grader
 from rubricbeat.judges.rating import Rating, RatingQuestions, WholeRubric
 from rubricbeat.judges.rating_grader import RatingGrader, open_rating_grader
@@ -113,3 +116,49 @@ def test_a_rating_grader_pickles_before_its_first_use():
     grader = open_rating_grader({"name": "chat", "model": "m", "base_url": "http://127.0.0.1:1/v1"})
     again = pickle.loads(pickle.dumps(grader))
     assert again.identity.digest == grader.identity.digest
+
+
+def test_an_answer_rated_twice_has_both_ratings():
+    rater = Rater()
+    with RatingGrader(rater, {"store": False}) as grader:
+        twice, once = grader.rate_again(
+            [Answer(EXAMPLE, "xxx", replicates=2), Answer(EXAMPLE, "x")]
+        )
+        again = asyncio.run(grader.rate_again_async([Answer(EXAMPLE, "xx")]))
+    assert [rating.value for rating in twice] == [3, 3]
+    assert [rating.value for rating in once] == [1]
+    assert [[rating.value for rating in one] for one in again] == [[2]]
+
+
+def test_a_judge_that_says_its_answers_are_kept_is_believed():
+    assert RatingQuestions(Rater()).stored is True
+    assert not hasattr(RatingQuestions(KeywordJudge()), "stored")
+
+
+def test_ratings_travel_with_their_answer():
+    verdicts = (Verdict.of(True), Verdict.of(False))
+    rated = GradedAnswer(
+        EXAMPLE,
+        "a",
+        verdicts,
+        ratings=(Rating(7, explanation="good"), Rating(None, Outcome.REFUSED)),
+    )
+    assert GradedAnswer.from_json(EXAMPLE, json.loads(json.dumps(rated.to_json()))) == rated
+    assert "ratings" not in GradedAnswer(EXAMPLE, "a", verdicts).to_json()
+
+
+def test_the_keyword_judge_rates_by_the_share_of_the_points():
+    checked = Rubric(
+        (
+            Criterion("rest", 5, Polarity.DESIRABLE, check={"mentions": "rest"}),
+            Criterion("call", 3, Polarity.DESIRABLE, check={"mentions": "call"}),
+            Criterion("alone", -2, Polarity.UNDESIRABLE, check={"mentions": "alone"}),
+        )
+    )
+    example = Example("p", EXAMPLE.prompt, checked)
+    with RatingGrader(KeywordJudge()) as grader:
+        said = grader.rate([Answer(example, t) for t in ("rest, call", "rest", "alone", "hello")])
+        # of 10 points 10, 7 (5 + 2 for what is not said), 0 and 2: 1 + 9 x share, to the nearest
+        assert [rating.value for rating in said] == [10, 7, 1, 3]
+        [none] = grader.rate([Answer(EXAMPLE, "rest")])
+    assert none.value is None and "no predicate" in none.explanation

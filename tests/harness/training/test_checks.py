@@ -9,15 +9,16 @@ import pytest
 from rubricbeat.harness.training import checks
 from rubricbeat.harness.training.checks import (
     check_columns,
-    check_judge,
     check_policy,
     check_reward,
     check_values,
 )
 from rubricbeat.harness.training.config import TrainConfig
 from rubricbeat.harness.training.config_reading import load_config
+from rubricbeat.harness.training.judge_checks import check_judge, check_judges
 from rubricbeat.harness.training.policy import PolicyFacts, find_policy, policy_facts
 from rubricbeat.judges.errors import ConfigError, UnknownNameError
+from rubricbeat.judges.rubric import Criterion, Polarity, Rubric
 
 from .examples import example
 
@@ -185,3 +186,21 @@ def test_a_base_model_that_is_not_there_is_said(tmp_path: Path) -> None:
 def test_an_adapter_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no adapter_config\.json"):
         find_policy(replace(config().model, adapter=str(tmp_path)))
+
+
+def test_a_rating_is_asked_only_of_a_judge_that_gives_ratings() -> None:
+    with pytest.raises(ConfigError, match=r"'rar_implicit' needs a rating .* judge 'constant'"):
+        check_reward(config(judge="constant", reward={"name": "rar_implicit"}))
+    with pytest.raises(ConfigError, match="'rar_implicit' needs a rating"):
+        check_reward(config(judge="constant", reward={"alternatives": ["rar_implicit"]}))
+    with pytest.raises(ConfigError, match=r"gold\.reward 'rar_implicit' needs a rating"):
+        check_reward(config(gold={"judge": "constant", "reward": "rar_implicit"}))
+    check_reward(config(reward={"name": "rar_implicit"}))
+
+
+def test_a_judge_that_cannot_rate_these_criteria_is_found_before_the_weights() -> None:
+    bare = replace(example(), rubric=Rubric((Criterion("Is kind.", 1.0, Polarity.DESIRABLE),)))
+    rated = config(reward={"name": "rar_implicit", "alternatives": []}, gold={"judge": None})
+    with pytest.raises(ConfigError, match="the judge gave no rating"):
+        check_judges(rated, bare)
+    check_judges(rated, example())

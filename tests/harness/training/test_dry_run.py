@@ -28,8 +28,9 @@ def test_a_run_that_can_learn_is_told_what_it_costs(
     assert runs.run_score(config(tmp_path), n_prompts=6, as_json=True) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["reasons"] == []
-    # 60 steps x 32 answers x 5 criteria x (1 + 1/8), and 5 looks at 4 held-out prompts by 2 judges
-    assert found["planned_verdicts"] == 60 * 32 * 5 * 9 // 8 + 5 * 2 * 4 * 5
+    # 60 steps x 32 answers x 5 criteria x (1 + 1/8), and 5 looks at 4 held-out prompts
+    assert found["planned_verdicts"] == 60 * 32 * 5 * 9 // 8 + 5 * 4 * 5
+    assert (found["planned_ratings"], found["gold_calls"]) == (0, 5 * 4 * 5)
     assert found["planned_cost_usd"] == 0.0
     assert found["reliability"] == 1.0  # the keyword judge never contradicts itself
     assert found["hours"] > 0
@@ -57,3 +58,15 @@ def test_a_dry_run_needs_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_a_dry_run_changes_nothing_of_the_run_to_come(tmp_path: Path) -> None:
     dry_run(config(tmp_path / "run"), 4)
     assert not (tmp_path / "run" / "config.yaml").exists()
+
+
+def test_ratings_are_counted_beside_verdicts_and_alone(tmp_path: Path) -> None:
+    both = dry_run(config(tmp_path / "both", reward={"alternatives": ["rar_implicit"]}), 4)
+    # 60 steps x 32 answers x (1 + 1/8), and 5 looks at 4 held-out prompts
+    assert both.planned_ratings == 60 * 32 * 9 // 8 + 5 * 4
+    assert both.planned_verdicts == 5 * both.planned_ratings
+    rated = {"name": "rar_implicit", "alternatives": []}
+    alone = dry_run(config(tmp_path / "alone", reward=rated), 4)
+    assert (alone.planned_verdicts, alone.planned_ratings) == (0, both.planned_ratings)
+    assert alone.reliability == 1.0 and alone.reasons == ()
+    assert not any("missing" in sentence.text for sentence in alone.study.words)

@@ -3,18 +3,23 @@ from __future__ import annotations
 import asyncio
 import json
 import pickle
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from rubricbeat.harness.training.batch import text_of
+from rubricbeat.harness.training.groups import Dead
 from rubricbeat.harness.training.reward import MASK_DEAD, MASK_OUTAGE, RubricReward
 from rubricbeat.judges.backends.scripted import ScriptedJudge
 from rubricbeat.judges.errors import ConfigError, UnknownNameError
 from rubricbeat.judges.judge import Question
+from rubricbeat.judges.rating import Rating
+from rubricbeat.judges.rating_grader import RatingGrader
 from rubricbeat.judges.rows import example_to_row
-from rubricbeat.judges.verdict import Verdict
+from rubricbeat.judges.rubric import Example
+from rubricbeat.judges.verdict import Outcome, Verdict
 
 from .examples import example
 
@@ -136,9 +141,117 @@ def test_an_unknown_reward_is_an_error_at_once() -> None:
         reward(name="hybird")
 
 
-def test_a_reward_that_needs_a_rating_is_refused() -> None:
-    with pytest.raises(ConfigError, match="rating"):
-        reward(name="rar_implicit")
+class Rater(ScriptedJudge):
+    """Meets everything, and rates by a script of its own; None is no rating."""
+
+    stored = True
+
+    def __init__(self, rate: Any, *, is_met: bool | None = True) -> None:
+        super().__init__(lambda question: is_met)
+        self._rate = rate
+        self.rated: list[str] = []
+
+    async def rate(self, example: Example, answer: str) -> Rating:
+        self.rated.append(answer)
+        value = self._rate(answer)
+        if isinstance(value, Exception):
+            raise value
+        return Rating(value, Outcome.MET if value else Outcome.REFUSED, "because")
+
+
+def test_a_reward_from_ratings_asks_for_one_rating_and_no_verdict() -> None:
+    judge = Rater({"a": 10, "b": 3}.get)
+    scored = reward(judge, "rar_implicit")
+    batch = scored.score(None, ["a", "b"], [ONE] * 2)
+    assert batch.rewards == (1.0, 0.3)
+    assert (judge.rated, judge.asked) == (["a", "b"], [])
+    assert not batch.asked.verdicts and batch.asked.ratings
+    assert scored.facts().keys() == {"ratings"}
+    scored.close()
+
+
+def test_a_rating_may_be_logged_beside_verdicts() -> None:
+    judge = Rater({"a": 10, "b": 3}.get)
+    batch = reward(judge, "hybrid", alternatives=("rar_implicit",)).score(
+        None, ["a", "b"], [ONE] * 2
+    )
+    assert batch.alternatives["rar_implicit"] == (1.0, 0.3)
+    assert len(judge.asked) == 6 and len(judge.rated) == 2
+
+
+def test_a_missing_rating_gives_none_never_the_lowest_one() -> None:
+    scored = reward(Rater({"a": 1}.get), "rar_implicit", max_unscored_frac=0.6)
+    assert scored.score(None, ["a", "b"], [ONE] * 2).rewards == (0.1, None)
+    scored.close()
+
+
+def test_too_many_missing_ratings_are_an_outage() -> None:
+    scored = reward(Rater({}.get), "rar_implicit")
+    batch = scored.score(None, ["a", "b"], [ONE] * 2)
+    assert batch.rewards == (None, None) and batch.groups[0].masked == MASK_OUTAGE
+    assert scored.outage is not None and "2 of 2" in scored.outage
+    scored.close()
+
+
+def test_a_group_of_equal_ratings_is_lost_by_the_reward_where_verdicts_differ() -> None:
+    judge = Rater(lambda answer: 5)
+    judge.script = lambda question: question.answer == "a"
+    with_verdicts = reward(judge, "rar_implicit", alternatives=("hybrid",))
+    [group] = with_verdicts.score(None, ["a", "b"], [ONE] * 2).groups
+    assert group.dead is Dead.REWARD
+    [alone] = reward(judge, "rar_implicit").score(None, ["a", "b"], [ONE] * 2).groups
+    assert alone.dead is Dead.SAME_VERDICTS
+
+
+def test_second_ratings_give_the_reliability_of_a_rating() -> None:
+    said = iter([4, 8, 6, 10])  # two answers, each rated twice
+    scored = reward(Rater(lambda answer: next(said)), "rar_implicit", replicate_every=1)
+    batch = scored.score(None, ["a", "b"], [ONE] * 2, step=0)
+    by_answer = [[r.value for r in answer.ratings] for answer in batch.graded]
+    assert sorted(map(sorted, by_answer)) in ([[4, 6], [8, 10]], [[4, 8], [6, 10]])
+    [group] = batch.groups
+    # within an answer: (.4, .6) and (.8, 1.) differ by .2, variance .02;
+    # or (.4, .8) and (.6, 1.) by .4, variance .08
+    assert group.noise == pytest.approx(0.02) or group.noise == pytest.approx(0.08)
+    scored.close()
+
+
+def test_stored_ratings_are_not_bought_again(tmp_path: Path) -> None:
+    options = {"store": str(tmp_path / "v.sqlite")}
+    for bought in (2, 0):
+        judge = Rater({"a": 10, "b": 3}.get)
+        scored = reward(judge, "rar_implicit")
+        scored._graders._ratings = RatingGrader(judge, options)
+        assert scored.score(None, ["a", "b"], [ONE] * 2).rewards == (1.0, 0.3)
+        assert len(judge.rated) == bought
+        scored.close()
+
+
+def test_verdicts_and_ratings_share_the_limits_of_their_judge() -> None:
+    scored = reward(
+        {"name": "keyword", "max_concurrency": 64, "requests_per_minute": 600, "max_calls": 100},
+        "hybrid",
+        alternatives=("rar_implicit",),
+    )
+    scored.score(None, ["rest"], [ONE])
+    verdicts, ratings = scored._graders._verdicts, scored._graders._ratings
+    assert verdicts is not None and ratings is not None
+    # three criteria and one rating an answer: a quarter of all calls are ratings
+    assert (verdicts.options.max_concurrency, ratings.options.max_concurrency) == (48, 16)
+    assert (verdicts.options.max_calls, ratings.options.max_calls) == (75, 25)
+    assert ratings.options.requests_per_minute == 150
+    scored.close()
+
+
+def test_a_look_shares_the_ledger_and_asks_nothing_twice() -> None:
+    judge = ScriptedJudge(lambda question: True)
+    scored = reward(judge, replicate_every=1)
+    look = scored.looking("binary", ["hybrid"])
+    batch = look.score(None, ["a"], [ONE])
+    assert batch.unmasked == (0.0,) and "hybrid" in batch.alternatives  # the fault is "met" too
+    assert len(judge.asked) == 3
+    assert scored.facts()["judge"]["asked"] == 3
+    scored.close()
 
 
 def test_one_group_in_so_many_is_judged_twice() -> None:
@@ -246,7 +359,7 @@ def test_all_questions_of_a_batch_are_in_flight_at_once() -> None:
     from rubricbeat.judges.grading import Grader, RuntimeOptions
 
     scored = reward()
-    scored._grader = Grader(Patient(), RuntimeOptions(max_concurrency=256))
+    scored._graders._verdicts = Grader(Patient(), RuntimeOptions(max_concurrency=256))
     scored.score(None, ["first"], [example(points=(1.0,), words=("a",))])
     batch = scored.score(None, [f"{i}" for i in range(24)], nine)
     assert n_asked == 216
@@ -260,7 +373,7 @@ def test_a_judge_that_goes_down_is_an_outage_with_its_reason() -> None:
 
     scored = reward()
     judge = ScriptedJudge(TransportError("connection refused"))
-    scored._grader = Grader(judge, RuntimeOptions(max_retries=0, store=False))
+    scored._graders._verdicts = Grader(judge, RuntimeOptions(max_retries=0, store=False))
     batch = scored.score(None, [f"{i}" for i in range(8)], [ONE] * 8)
     assert batch.rewards == (None,) * 8
     assert scored.outage is not None and "8 of 8" in scored.outage

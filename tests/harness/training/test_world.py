@@ -8,6 +8,8 @@ from rubricbeat.harness.training.reward import RubricReward
 from rubricbeat.harness.training.world import share_limits
 from rubricbeat.judges.runtime_options import RuntimeOptions
 
+from .examples import example
+
 
 def test_the_limits_of_the_judge_are_shared_by_the_processes() -> None:
     whole = RuntimeOptions(max_concurrency=64, requests_per_minute=600, max_calls=100, max_cost=4)
@@ -37,11 +39,9 @@ def test_a_reward_opens_its_judge_with_its_part(
     monkeypatch.setenv("WORLD_SIZE", "3")
     monkeypatch.setenv("RANK", number)
     reward = RubricReward({"name": "keyword", "store": False, "max_concurrency": 64}, "hybrid")
-    reward._open(with_replicator=True)
+    reward.score(None, ["rest"], [example()])
     try:
-        assert reward._grader is not None and reward._replicator is not None
-        assert reward._grader.options.max_concurrency == in_flight
-        assert reward._replicator.options.max_concurrency == in_flight
-        assert reward._replicator.options.replicates == 2
+        grader = reward._graders._verdicts
+        assert grader is not None and grader.options.max_concurrency == in_flight
     finally:
         reward.close()

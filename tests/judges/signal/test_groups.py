@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from rubricbeat.judges.errors import ConfigError, DataError
 from rubricbeat.judges.graded import GradedAnswer
+from rubricbeat.judges.rating import Rating
 from rubricbeat.judges.rewards import get_reward
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
+from rubricbeat.judges.signal.dead import identical_verdicts
 from rubricbeat.judges.signal.groups import LabelledAnswer, group_answers
 from rubricbeat.judges.verdict import Outcome, Verdict
 
@@ -109,3 +113,20 @@ def test_some_groups_can_be_taken() -> None:
     taken = group_answers(answers).take(np.array([2, 0]))
     assert taken.prompt_ids == ("c", "a")
     assert taken.n_groups == 2 and taken.n_replicates == 2
+
+
+def test_ratings_become_an_array_of_their_own_and_further_ones_their_replicates() -> None:
+    def rated(*values: int | None) -> GradedAnswer:
+        ratings = tuple(Rating(v, Outcome.MET if v else Outcome.REFUSED) for v in values)
+        return replace(graded(example(), True, False, text=str(values)), ratings=ratings)
+
+    groups = group_answers([rated(10, 8), rated(3), rated(None)])
+    reward = get_reward("rar_implicit")
+    assert groups.rewards(reward)[0] == pytest.approx([1.0, 0.3, np.nan], nan_ok=True)
+    again = groups.replicate_rewards(reward)
+    assert again is not None
+    assert again[1, 0] == pytest.approx([0.8, np.nan, np.nan], nan_ok=True)
+    assert groups.n_replicates == 2
+    # equal verdicts, but one answer was rated above another: a reward could tell them apart
+    assert identical_verdicts(groups).tolist() == [False]
+    assert groups.take(np.array([0])).further_ratings_RPG is not None

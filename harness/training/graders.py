@@ -1,0 +1,187 @@
+"""The judge of a run at work: verdicts, second verdicts and ratings, under one set of limits.
+
+Opened at the first batch, so that a reward can be built, pickled and sent to a child process
+before anything is paid or connected. Shared by the training and by the looks at held-out prompts:
+what a user lets a judge cost is for both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from ...judges.graded import GradedAnswer
+from ...judges.judge import Judge
+from ...judges.registry import JUDGES
+from ...judges.rubric import Example
+from ...judges.verdict import Outcome, Verdict
+from .world import rank, share_limits, world_size
+
+if TYPE_CHECKING:
+    from ...judges.grading import Grader
+    from ...judges.rating import Rating
+    from ...judges.rating_grader import RatingGrader
+    from ...judges.rewards import Reward
+    from ...judges.runtime_options import RuntimeOptions
+
+NOT_ASKED = "not asked: no reward of this run is computed from verdicts"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a judge is asked about each answer."""
+
+    verdicts: bool
+    """One verdict for each criterion."""
+    ratings: bool
+    """One rating of the whole answer."""
+
+    @classmethod
+    def by(cls, rewards: Collection[Reward]) -> Asked:
+        """Give what some rewards need."""
+        n_ratings = sum(reward.needs == "rating" for reward in rewards)
+        return cls(verdicts=n_ratings < len(rewards), ratings=n_ratings > 0)
+
+
+VERDICTS_ONLY = Asked(verdicts=True, ratings=False)
+
+
+def can_rate(judge: str | Mapping[str, Any] | Judge) -> bool:
+    """Say whether a judge gives ratings of whole answers; nothing is built or asked."""
+    name = judge.get("name") if isinstance(judge, Mapping) else judge
+    return hasattr(JUDGES.find(name) if isinstance(name, str) else judge, "rate")
+
+
+class Graders:
+    """A judge and its limits; opens what is asked of it."""
+
+    def __init__(self, judge: str | Mapping[str, Any] | Judge, seed: int) -> None:
+        """Take what `open_grader` takes; nothing is opened yet."""
+        self.judge = judge
+        """What is opened, as it was given."""
+        self._seed = seed
+        self._verdicts: Grader | None = None
+        self._ratings: RatingGrader | None = None
+        self._closed_facts: dict[str, Any] = {}
+
+    async def grade(
+        self,
+        texts: Sequence[str],
+        examples: Sequence[Example],
+        *,
+        asked: Asked,
+        twice: Collection[int] = (),
+    ) -> list[GradedAnswer]:
+        """Ask about each answer, all at once.
+
+        Args:
+            texts: The answers.
+            examples: What each of them answers.
+            asked: Verdicts, ratings, or both.
+            twice: Places of the answers that are asked about a second time, independently.
+        """
+        from ...judges.grading import Answer
+
+        self._open(asked, examples)
+        answers = [
+            Answer(example, text, replicates=2 if i in twice else None)
+            for i, (example, text) in enumerate(zip(examples, texts, strict=True))
+        ]
+        graded, ratings = await asyncio.gather(
+            self._grade(answers, asked.verdicts), self._rate(answers, asked.ratings)
+        )
+        return [replace(one, ratings=rated) for one, rated in zip(graded, ratings, strict=True)]
+
+    @property
+    def stopped(self) -> str | None:
+        """Why nothing more was asked: an outage, a spent budget; or None."""
+        opened = [one for one in (self._verdicts, self._ratings) if one is not None]
+        return next((one.stopped for one in opened if one.stopped), None)
+
+    def facts(self) -> dict[str, Any]:
+        """Give the judge's identity and its ledger so far; empty before the first batch."""
+        opened = {"judge": self._verdicts, "ratings": self._ratings}
+        facts = {name: one.facts() for name, one in opened.items() if one is not None}
+        return facts or self._closed_facts
+
+    def close(self) -> None:
+        """Close what is open; everything that was paid for is stored already."""
+        self._closed_facts = self.facts()
+        for one in (self._verdicts, self._ratings):
+            if one is not None:
+                one.close()
+        self._verdicts = self._ratings = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave open graders behind."""
+        return {**self.__dict__, "_verdicts": None, "_ratings": None}
+
+    def _open(self, asked: Asked, examples: Sequence[Example]) -> None:
+        if asked.verdicts and self._verdicts is None:
+            self._verdicts = _open_verdicts(self.judge, self._seed)
+            self._verdicts.options = _limits(self._verdicts.options, asked, examples)[0]
+        if asked.ratings and self._ratings is None:
+            from ...judges.rating_grader import open_rating_grader
+
+            self._ratings = open_rating_grader(self.judge)
+            self._ratings.options = _limits(self._ratings.options, asked, examples)[1]
+
+    async def _grade(self, answers: Sequence[Any], is_asked: bool) -> list[GradedAnswer]:
+        if is_asked and self._verdicts is not None and answers:
+            return await self._verdicts.grade_async(answers)
+        skipped = Verdict(Outcome.SKIPPED, explanation=NOT_ASKED, attempts=0)
+        return [
+            GradedAnswer(one.example, one.text, (skipped,) * len(one.example.rubric))
+            for one in answers
+        ]
+
+    async def _rate(self, answers: Sequence[Any], is_asked: bool) -> list[tuple[Rating, ...]]:
+        if is_asked and self._ratings is not None and answers:
+            return await self._ratings.rate_again_async(answers)
+        return [() for _ in answers]
+
+
+def _open_verdicts(judge: Any, seed: int) -> Grader:
+    from ...judges.grading import open_grader
+
+    return open_grader(judge, seed=seed)
+
+
+def _limits(
+    options: RuntimeOptions, asked: Asked, examples: Sequence[Example]
+) -> tuple[RuntimeOptions, RuntimeOptions]:
+    """Give verdicts and ratings their parts of this process's limits, by the calls they make.
+
+    An endpoint's limits are for all that is asked of it. A tenth of the calls gets a tenth of the
+    places, so that both kinds are done at about the same time.
+    """
+    here = share_limits(options, world_size(), rank())
+    if not (asked.verdicts and asked.ratings):
+        return here, here
+    n_verdicts = sum(len(example.rubric) for example in examples)
+    share = len(examples) / (len(examples) + n_verdicts)
+    places = min(max(1, round(here.max_concurrency * share)), max(1, here.max_concurrency - 1))
+    calls = None if here.max_calls is None else round(here.max_calls * share)
+    ratings = replace(
+        here,
+        max_concurrency=places,
+        requests_per_minute=_part(here.requests_per_minute, share),
+        tokens_per_minute=_part(here.tokens_per_minute, share),
+        max_cost=_part(here.max_cost, share),
+        max_calls=calls,
+    )
+    verdicts = replace(
+        here,
+        max_concurrency=max(1, here.max_concurrency - places),
+        requests_per_minute=_part(here.requests_per_minute, 1 - share),
+        tokens_per_minute=_part(here.tokens_per_minute, 1 - share),
+        max_cost=_part(here.max_cost, 1 - share),
+        max_calls=None if here.max_calls is None or calls is None else here.max_calls - calls,
+    )
+    return verdicts, ratings
+
+
+def _part(whole: float | None, share: float) -> float | None:
+    return None if whole is None else whole * share
