@@ -12,7 +12,6 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar
@@ -26,6 +25,7 @@ from ..judges.audit.label_files import read_labels
 from ..judges.audit.labelled import AuditTable, LabelledAnswer
 from ..judges.audit.no_look import no_look_probability
 from ..judges.audit.study import Audit, audit_judge, flip_rate_of
+from ..judges.audit.traits import traits_of
 from ..judges.backends.asking import Asking
 from ..judges.errors import ConfigError
 from ..judges.graded import GradedAnswer
@@ -35,6 +35,7 @@ from ..judges.rubric import Message
 from ..judges.verdict import Outcome, Verdict
 from .conversation import render
 from .metrics import Metric
+from .registration import register_metrics
 from .rubric_task import FILTER, Documents
 
 log = logging.getLogger(__name__)
@@ -56,6 +57,8 @@ METRICS = (
     Metric("alpha_labels"),
     Metric("alpha_with_judge", higher_is_better=True),
     Metric("length_correlation"),
+    Metric("length_shift"),
+    Metric("evidence_shift"),
     Metric("flip_rate", higher_is_better=False),
     Metric("n_questions"),
     Metric("n_without_verdict", higher_is_better=False),
@@ -99,17 +102,13 @@ class JudgeMetaTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries 
         config["metadata"] = {"version": metadata.get("version", 1)}
         config["metric_list"] = []
         super().__init__(data_dir, cache_dir, download_mode, config)
-        self._config.metric_list = [
-            {"metric": m.name, "aggregation": "rubricbeat", "higher_is_better": m.higher_is_better}
-            for m in self.metrics
-        ]
-        for metric in self.metrics:
-            self._metric_fn_list[metric.name] = None
-            self._metric_fn_kwargs[metric.name] = {}
-            self._aggregation_list[metric.name] = partial(self._value, metric.name)
-            self._higher_is_better[metric.name] = metric.higher_is_better
-        self._aggregation_list[VERDICT_KEY] = self._audit_documents
-        self._higher_is_better[VERDICT_KEY] = None
+        register_metrics(
+            self,
+            self.metrics,
+            documents_key=VERDICT_KEY,
+            take_documents=self._audit_documents,
+            value_of=self._value,
+        )
 
     # Rows
 
@@ -208,6 +207,7 @@ class JudgeMetaTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries 
             n_draws=N_DRAWS,
             flip_rate=flip_rate_of(graded),
             no_look_N=no_look_probability(table, labelled),
+            traits=traits_of(labelled),
         )
         n_missing = self._audit.judge.n_without_verdict
         if n_missing:
@@ -228,6 +228,8 @@ class JudgeMetaTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries 
             "alpha_labels": self._audit.alpha_labels,
             "alpha_with_judge": self._audit.alpha_with_judge,
             "length_correlation": self._audit.length_correlation,
+            "length_shift": _shift(self._audit, "length"),
+            "evidence_shift": _shift(self._audit, "evidence"),
             "flip_rate": self._audit.flip_rate,
             "n_questions": judge.n_questions,
             "n_without_verdict": judge.n_without_verdict,
@@ -286,6 +288,10 @@ def _graded(item: LabelledAnswer, verdicts: Sequence[Verdict]) -> GradedAnswer:
 def _baseline(audit: Audit, name: str) -> float | None:
     figures = audit.baselines[name].figures if name in audit.baselines else {}
     return figures.get("balanced_f1", Figure(None)).value
+
+
+def _shift(audit: Audit, trait: str) -> float | None:
+    return next((one.shift.value for one in audit.shifts if one.trait == trait), None)
 
 
 def _mean_of_raters(audit: Audit) -> float | None:

@@ -22,7 +22,6 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from importlib.metadata import version
 from typing import Any, ClassVar
 
@@ -42,6 +41,7 @@ from .conversation import render, with_instruction
 from .endpoints import check_address
 from .metrics import SCORE_METRICS, Metric, document_scores, run_scores
 from .ranks import gathered, is_spare
+from .registration import register_metrics
 from .responses import Responses, read_responses
 from .settings import TaskSettings
 from .sources import MAX_NAMED_IDS, load_task_data
@@ -118,17 +118,13 @@ class RubricTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries no 
         config["metadata"] = {"version": metadata.get("version", 1)}
         config["metric_list"] = []
         super().__init__(data_dir, cache_dir, download_mode, config)
-        self._config.metric_list = [
-            {"metric": m.name, "aggregation": "rubricbeat", "higher_is_better": m.higher_is_better}
-            for m in self.metrics
-        ]
-        for metric in self.metrics:
-            self._metric_fn_list[metric.name] = None
-            self._metric_fn_kwargs[metric.name] = {}
-            self._aggregation_list[metric.name] = partial(self._summary_value, metric.name)
-            self._higher_is_better[metric.name] = metric.higher_is_better
-        self._aggregation_list[RUBRIC_KEY] = self._summarise_documents
-        self._higher_is_better[RUBRIC_KEY] = None
+        register_metrics(
+            self,
+            self.metrics,
+            documents_key=RUBRIC_KEY,
+            take_documents=self._summarise_documents,
+            value_of=self._summary_value,
+        )
 
     # What a subclass may replace
 
