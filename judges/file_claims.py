@@ -59,6 +59,18 @@ class FileClaims:
         self._file.leave()
 
 
+def is_claimed(store: Path) -> bool:
+    """Say whether anybody is asking for verdicts that go into a store, here or elsewhere."""
+    path = Path(f"{os.path.realpath(store)}{SUFFIX}")
+    if not path.exists():
+        return False
+    file = _LockFile.of(path)
+    try:
+        return file.is_in_use()
+    finally:
+        file.leave()
+
+
 class _LockFile:
     """The one descriptor of a lock file in this process, shared by all its stores."""
 
@@ -111,6 +123,22 @@ class _LockFile:
             if fcntl is not None and self._descriptor is not None:
                 with contextlib.suppress(OSError):
                     fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, place)
+
+    def is_in_use(self) -> bool:
+        """Say whether any byte is locked, by whomever."""
+        with self._lock:
+            if self._locked:
+                return True
+            if fcntl is None or self._descriptor is None:
+                return False
+            try:
+                fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.lockf(self._descriptor, fcntl.LOCK_UN)
+            except (BlockingIOError, PermissionError):
+                return True
+            except OSError:  # a file system without locks
+                return False
+            return False
 
     def leave(self) -> None:
         """Count one user less; the last one closes the file."""

@@ -1,4 +1,4 @@
-"""A verdict store in PostgreSQL, for teams: the same three methods as the file, one server for all.
+"""A verdict store in PostgreSQL, for teams: the same methods as the file, one server for all.
 
 Tables and meaning are those of the SQLite store (`store_schema.py`), in a schema of their own. The
 first verdict under a key counts, for every process that asks. A connection that breaks is opened
@@ -10,68 +10,39 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
-from .errors import ConfigError, StoreError
+from .errors import StoreError
 from .judge import JudgeIdentity
+from .postgres_connection import checked_address, connect, shown, worded
 from .records import Record, Subject
 from .store import clean, failed_row, read_verdict, verdict_row
-from .store_schema import FAILED_COLUMNS, SCHEMA_VERSION, VERDICT_COLUMNS
+from .store_schema import FAILED_COLUMNS, VERDICT_COLUMNS
 from .verdict import Verdict
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
-SCHEMA = "rubricbeat"
-CONNECT_TIMEOUT_S = 10
 RECONNECT_S = 30.0
 """How long a lost server is waited for, before the run stops with everything kept."""
 PAUSE_S = 0.25
-_LOCK = 0x72626561
-"""Of the advisory lock under which the tables are made."""
 _SELECT = (
     "SELECT key, met, probability, explanation, prompt_tokens, cached_tokens, completion_tokens, "
     "latency_s, crc FROM verdicts WHERE key = ANY(%s)"
 )
+_CLAIM = "SELECT place FROM unnest(%s::bigint[]) AS place WHERE pg_try_advisory_lock(place)"
+_RELEASE = "SELECT pg_advisory_unlock(place) FROM unnest(%s::bigint[]) AS place"
 _INSERT_VERDICT = (
     f"INSERT INTO verdicts ({VERDICT_COLUMNS}) VALUES ({', '.join(['%s'] * 16)}) "
     "ON CONFLICT (key) DO NOTHING"
 )
 _INSERT_FAILED = f"INSERT INTO failed_replies ({FAILED_COLUMNS}) VALUES ({', '.join(['%s'] * 14)})"
-_TABLES = """
-CREATE TABLE IF NOT EXISTS layout (version INTEGER PRIMARY KEY);
-CREATE TABLE IF NOT EXISTS judges (digest BYTEA PRIMARY KEY, identity TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS examples (
-    id BYTEA PRIMARY KEY, prompt_id TEXT NOT NULL, row TEXT NOT NULL
-);
-CREATE TABLE IF NOT EXISTS answers (id BYTEA PRIMARY KEY, text TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS verdicts (
-    seq BIGSERIAL, key BYTEA PRIMARY KEY,
-    judge BYTEA NOT NULL, example BYTEA NOT NULL, criterion INTEGER NOT NULL, answer BYTEA NOT NULL,
-    replicate INTEGER NOT NULL, met SMALLINT NOT NULL, probability DOUBLE PRECISION,
-    explanation TEXT NOT NULL, prompt_tokens BIGINT NOT NULL, cached_tokens BIGINT NOT NULL,
-    completion_tokens BIGINT NOT NULL, latency_s DOUBLE PRECISION NOT NULL,
-    attempts INTEGER NOT NULL, created DOUBLE PRECISION NOT NULL, crc BIGINT NOT NULL
-);
-CREATE TABLE IF NOT EXISTS failed_replies (
-    key BYTEA NOT NULL, judge BYTEA NOT NULL, example BYTEA NOT NULL, criterion INTEGER NOT NULL,
-    answer BYTEA NOT NULL, replicate INTEGER NOT NULL, outcome TEXT NOT NULL,
-    explanation TEXT NOT NULL, reply TEXT NOT NULL, prompt_tokens BIGINT NOT NULL,
-    cached_tokens BIGINT NOT NULL, completion_tokens BIGINT NOT NULL,
-    latency_s DOUBLE PRECISION NOT NULL, created DOUBLE PRECISION NOT NULL
-);
-"""
-MISSING = (
-    "a store at postgresql:// needs psycopg, which is not installed: "
-    "pip install 'rubricbeat[postgres]'"
-)
+MAX_CLAIMS = 256
+"""Advisory locks of one session: a server has room for some thousands, for all its users."""
 _ORPHANS: list[Any] = []
 """Connections of a parent process: closing them after a fork would end the parent's session."""
 
@@ -98,6 +69,8 @@ class PostgresStore:
         self._writing = threading.Lock()
         self._writer = connect(self.address, makes_tables=True)
         self._reader = connect(self.address)
+        self._claimed: set[bytes] = set()
+        self._claimed_on = self._reader
         if identity is not None:
             plain = json.dumps(identity.to_json(), sort_keys=True)
             with self._worded():
@@ -156,6 +129,42 @@ class PostgresStore:
             keys = [row[0] for row in good]
             return self._insisting("_writer", lambda db: self._find(db, keys))
 
+    def claim(self, names: Sequence[bytes]) -> set[bytes]:
+        """Say that this process asks about some answers; gives those that no other one does.
+
+        Held by the reading connection: the server lets them go when that ends, however it ends.
+        Beyond `MAX_CLAIMS` everything counts as free.
+
+        Raises:
+            StoreError: The server does not come back.
+        """
+        self._forget_lost()
+        wanted = [name for name in names if name not in self._claimed]
+        room = MAX_CLAIMS - len(self._claimed)
+        asked = {_signed(name): name for name in wanted[:room]}
+        taken = set(names) - set(wanted) | set(wanted[room:])
+        if asked:
+            rows = self._insisting(
+                "_reader", lambda db: db.execute(_CLAIM, (list(asked),)).fetchall()
+            )
+            self._forget_lost()
+            mine = {asked[place] for (place,) in rows}
+            self._claimed |= mine
+            taken |= mine
+        return taken
+
+    def release(self, names: Sequence[bytes]) -> None:
+        """Say that this process asks about them no more."""
+        import psycopg
+
+        self._forget_lost()
+        places = [_signed(name) for name in names if name in self._claimed]
+        self._claimed.difference_update(names)
+        if places:
+            # a connection that is gone has let go of everything; the next look-up opens another
+            with contextlib.suppress(psycopg.Error):
+                self._reader.execute(_RELEASE, (places,))
+
     def close(self) -> None:
         """Close both connections; after a fork, leave them to the parent."""
         if os.getpid() != self._pid:
@@ -163,6 +172,12 @@ class PostgresStore:
             return
         self._reader.close()
         self._writer.close()
+
+    def _forget_lost(self) -> None:
+        """Forget the claims of a connection that was lost: the server has."""
+        if self._claimed_on is not self._reader:
+            self._claimed.clear()
+            self._claimed_on = self._reader
 
     def _find(self, db: Connection[Any], keys: Sequence[bytes]) -> dict[bytes, Verdict]:
         rows = db.execute(_SELECT, (list(keys),)).fetchall()
@@ -213,72 +228,9 @@ class PostgresStore:
             raise worded(error, self.address) from error
 
 
-def checked_address(address: str) -> str:
-    """Refuse an address that cannot be used, or that says a secret.
-
-    Raises:
-        ConfigError: psycopg is missing, or there is a password in the address.
-    """
-    if find_spec("psycopg") is None:
-        raise ConfigError(MISSING)
-    parts = urlsplit(address)
-    if parts.password is not None or "password" in dict(parse_qsl(parts.query)):
-        raise ConfigError(
-            f"store={shown(address)}: no password in an address; put it into PGPASSWORD or "
-            "~/.pgpass"
-        )
-    return address
-
-
-def shown(address: str) -> str:
-    """Give an address without what a message must not say."""
-    parts = urlsplit(address)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
-
-
-def connect(address: str, *, makes_tables: bool = False) -> Connection[Any]:
-    """Open a connection that sees the store's tables by their plain names.
-
-    Raises:
-        StoreError: The server cannot be reached or refuses; a newer rubricbeat made the tables.
-    """
-    import psycopg
-
-    try:
-        # autocommit: a transaction is only where we say so, and a reader holds nothing
-        db = psycopg.connect(address, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S)
-    except psycopg.Error as error:
-        raise worded(error, address) from error
-    try:
-        db.execute(f"SET search_path TO {SCHEMA}")
-        if makes_tables:
-            _make_tables(db, address)
-    except psycopg.Error as error:
-        db.close()
-        raise worded(error, address) from error
-    except BaseException:
-        db.close()
-        raise
-    return db
-
-
-def _make_tables(db: Connection[Any], address: str) -> None:
-    found = db.execute("SELECT to_regclass(%s)", (f"{SCHEMA}.layout",)).fetchone()
-    if found is None or found[0] is None:
-        with db.transaction():
-            db.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
-            db.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
-            for statement in _TABLES.split(";"):
-                if statement.strip():
-                    db.execute(statement.encode())
-            db.execute("INSERT INTO layout VALUES (%s) ON CONFLICT DO NOTHING", (SCHEMA_VERSION,))
-    row = db.execute("SELECT max(version) FROM layout").fetchone()
-    version = row[0] if row else None
-    if version is not None and version > SCHEMA_VERSION:
-        raise StoreError(
-            f"verdict store {shown(address)} has layout {version}, this rubricbeat knows up to "
-            f"{SCHEMA_VERSION}; upgrade rubricbeat, or name another database with store=ADDRESS"
-        )
+def _signed(name: bytes) -> int:
+    """Give the number of a claim's advisory lock."""
+    return int.from_bytes(name[:8], "big", signed=True)
 
 
 def _keep_subjects(cursor: Any, subjects: Iterable[Subject]) -> None:
@@ -307,17 +259,3 @@ def _storable(record: Record) -> Record:
 
 def _plain(text: str) -> str:
     return clean(text).replace("\0", "\N{REPLACEMENT CHARACTER}")
-
-
-def worded(error: Exception, address: str) -> StoreError:
-    """Word a fault of the server so that its reader knows what to do, without its secrets."""
-    said = re.sub(r"password=\S+", "password=...", " ".join(str(error).split()))
-    if "No space left" in said or "disk full" in said:
-        how = "its disk is full; what was committed is kept: make room and run again"
-    elif "authentication" in said or "no password supplied" in said:
-        how = "put the password into PGPASSWORD or ~/.pgpass"
-    elif "read-only" in said or "permission denied" in said:
-        how = f"this user needs the right to write the schema {SCHEMA!r}"
-    else:
-        how = "what was committed is kept; is the server up, is the address right?"
-    return StoreError(f"verdict store {shown(address)}: {said}; {how}")

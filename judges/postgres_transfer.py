@@ -1,4 +1,4 @@
-"""Counts, exports and merges for the store in PostgreSQL; the file's are in `store_transfer.py`."""
+"""Counts, moves and prunes verdicts of the store in PostgreSQL, as `store_*.py` do of the file."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .postgres_store import checked_address, connect, shown
-from .postgres_store import worded as worded_error
+from .postgres_connection import checked_address, connect, shown
+from .postgres_connection import worded as worded_error
+from .store_import import examples_needed, lines_as_store, refuse_orphans
+from .store_prune import ORPHANS, created_before, require_condition
 from .store_schema import FAILED_COLUMNS, SCHEMA_VERSION, VERDICT_COLUMNS, checksum, store_error
 from .store_transfer import EXPORT, Moved, copy_store, exported, judges_fitting
 
@@ -22,6 +24,11 @@ if TYPE_CHECKING:
 _BATCH = 5_000
 """Rows moved at a time: memory does not grow with the store."""
 _TEXTS = {"judges": "digest, identity", "examples": "id, prompt_id, row", "answers": "id, text"}
+_TABLES = (*_TEXTS, "verdicts", "failed_replies")
+_N_CLAIMS = (
+    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = "
+    "(SELECT oid FROM pg_database WHERE datname = current_database())"
+)
 _STATS = (
     "SELECT j.digest, j.identity, count(v.key), coalesce(sum(v.met), 0), "
     "coalesce(sum(v.prompt_tokens), 0), coalesce(sum(v.completion_tokens), 0), "
@@ -120,12 +127,75 @@ def merge(address: str, sources: Iterable[Path]) -> Moved:
                         moved = _merge_one(db, file)
                 except sqlite3.Error as error:
                     raise store_error(error, source) from error
-            total = Moved(
-                total.n_added + moved.n_added,
-                total.n_known + moved.n_known,
-                total.n_failed + moved.n_failed,
-            )
+            total = total.plus(moved)
     return total
+
+
+def import_lines(address: str, lines: Iterable[str], *, where: str) -> Moved:
+    """Take exported verdicts into a server, all of them or none.
+
+    Raises:
+        DataError: A line is no exported verdict; nothing was taken in.
+    """
+    with _opened(address) as db, lines_as_store(lines, where=where) as (file, n_lines):
+        if needed := examples_needed(file):
+            query = "SELECT id FROM examples WHERE id = ANY(%s)"
+            known = [bytes(id) for (id,) in db.execute(query, (list(needed),))]
+            refuse_orphans(needed, known, where)
+        with contextlib.closing(sqlite3.connect(file)) as source:
+            moved = _merge_one(db, source)
+    return Moved(moved.n_added, n_lines - moved.n_added)
+
+
+def prune(
+    address: str,
+    *,
+    judge: str | None = None,
+    older_than_days: float | None = None,
+    damaged: bool = False,
+    dry_run: bool = False,
+    now: float | None = None,
+) -> dict[str, int]:
+    """Take verdicts out, as `store_prune.prune` does of a file; those who write wait meanwhile.
+
+    Raises:
+        ConfigError: No condition is named, or no judge fits.
+    """
+    import psycopg
+
+    require_condition(judge, older_than_days, damaged)
+    gone: dict[str, int] = {}
+    with _opened(address) as db:
+        conditions, values = ["true"], list[Any]()
+        if judge is not None:
+            conditions.append("judge = ANY(%s)")
+            values.append(sorted(judges_fitting(db, judge)))
+        if older_than_days is not None:
+            conditions.append("created < %s")
+            values.append(created_before(older_than_days, now))
+        where = " AND ".join(conditions)
+        bad = [bytes(row[0]) for row in _rows(db, _SUMS) if _is_damaged(row)] if damaged else []
+        with db.transaction():
+            db.execute(f"LOCK TABLE {', '.join(_TABLES)} IN SHARE ROW EXCLUSIVE MODE".encode())
+            of_verdicts, more = (f"{where} AND key = ANY(%s)", [bad]) if damaged else (where, [])
+            gone["verdicts"] = _delete(db, "verdicts", of_verdicts, [*values, *more])
+            gone["failed_replies"] = 0 if damaged else _delete(db, "failed_replies", where, values)
+            in_use = bool(_one(db, _N_CLAIMS))
+            for table, orphans in ORPHANS.items():
+                gone[table] = 0 if in_use else _delete(db, table, orphans, [])
+            if dry_run:
+                raise psycopg.Rollback
+    return gone
+
+
+def is_claimed(address: str) -> bool:
+    """Say whether anybody is asking for verdicts that go into this database."""
+    with _opened(address) as db:
+        return bool(_one(db, _N_CLAIMS))
+
+
+def _delete(db: Connection[Any], table: str, where: str, values: Sequence[Any]) -> int:
+    return db.execute(f"DELETE FROM {table} WHERE {where}".encode(), values).rowcount
 
 
 def _merge_one(db: Connection[Any], file: sqlite3.Connection) -> Moved:

@@ -1,4 +1,4 @@
-"""Looks into verdict stores, and moves verdicts between them: stats, export, import, merge, prune.
+"""Looks into verdict stores, and moves verdicts between them: stats, export, merge.
 
 Keys are content-addressed: verdicts from any number of stores can lie in one without a conflict,
 and where two stores hold different verdicts under one key, the one that was there first stays.
@@ -10,15 +10,12 @@ import contextlib
 import json
 import sqlite3
 import tempfile
-import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .errors import ConfigError, DataError, RubricbeatError, StoreError
-from .judge import JudgeIdentity
-from .records import text_id
+from .errors import ConfigError, StoreError
 from .store_schema import (
     FAILED_COLUMNS,
     SCHEMA_VERSION,
@@ -28,9 +25,7 @@ from .store_schema import (
     open_store_file,
     store_error,
 )
-from .verdict import Verdict
 
-DAY_S = 86_400.0
 EXPORT = """
 SELECT v.key, v.judge, v.example, v.criterion, v.replicate, v.met, v.probability, v.explanation,
        v.prompt_tokens, v.cached_tokens, v.completion_tokens, v.latency_s, v.attempts, v.created,
@@ -39,7 +34,7 @@ FROM verdicts v
 JOIN examples e ON e.id = v.example JOIN answers a ON a.id = v.answer
 JOIN judges j ON j.digest = v.judge
 """
-_TOKENS = ("prompt_tokens", "cached_tokens", "completion_tokens")
+TOKENS = ("prompt_tokens", "cached_tokens", "completion_tokens")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +46,14 @@ class Moved:
     """Already there under the same key."""
     n_failed: int = 0
     """Replies without a verdict that were added."""
+
+    def plus(self, other: Moved) -> Moved:
+        """Add what came of another one."""
+        return Moved(
+            self.n_added + other.n_added,
+            self.n_known + other.n_known,
+            self.n_failed + other.n_failed,
+        )
 
 
 @contextlib.contextmanager
@@ -107,7 +110,7 @@ def stats(path: Path) -> dict[str, Any]:
             "layout": SCHEMA_VERSION,
             "bytes": path.stat().st_size,
             **counts,
-            "damaged": len(_damaged(db)),
+            "damaged": len(damaged_keys(db)),
             "file_check": db.execute("PRAGMA quick_check").fetchone()[0],
             "judges": judges,
         }
@@ -130,49 +133,6 @@ def export_lines(path: Path, judge: str | None = None) -> Iterator[str]:
                 yield json.dumps(exported(row, path, shown), ensure_ascii=False)
 
 
-def import_lines(path: Path, lines: Iterable[str], *, where: str) -> Moved:
-    """Take exported verdicts into a store, which is made where there is none.
-
-    Raises:
-        DataError: A line is no exported verdict; nothing was taken in.
-    """
-    rows: list[dict[str, Any]] = []
-    examples: dict[bytes, tuple[bytes, str, str]] = {}
-    for number, line in enumerate(lines, start=1):
-        if line.strip():
-            try:
-                rows.append(_imported(json.loads(line), examples))
-            except (ValueError, KeyError, TypeError, RubricbeatError) as error:
-                why = f"no {error}" if isinstance(error, KeyError) else str(error)
-                raise DataError(f"{where}, line {number}: no exported verdict: {why}") from error
-    db = open_store_file(path)
-    try:
-        db.execute("BEGIN IMMEDIATE")
-        known = {key for (key,) in db.execute("SELECT id FROM examples")}
-        missing = next((r for r in rows if r["example"] not in known.union(examples)), None)
-        if missing is not None:
-            db.execute("ROLLBACK")
-            raise DataError(
-                f"{where}: a verdict on {missing['prompt_id']!r} names an example that neither "
-                "the file nor the store holds; import the whole export"
-            )
-        n_before = db.total_changes
-        db.executemany(
-            f"INSERT OR IGNORE INTO verdicts ({VERDICT_COLUMNS}) VALUES ({', '.join('?' * 16)})",
-            [row["verdict"] for row in rows],
-        )
-        n_added = db.total_changes - n_before
-        db.executemany("INSERT OR IGNORE INTO judges VALUES (?, ?)", [r["judge"] for r in rows])
-        db.executemany("INSERT OR IGNORE INTO answers VALUES (?, ?)", [r["answer"] for r in rows])
-        db.executemany("INSERT OR IGNORE INTO examples VALUES (?, ?, ?)", examples.values())
-        db.execute("COMMIT")
-    except sqlite3.Error as error:
-        raise store_error(error, path) from error
-    finally:
-        db.close()
-    return Moved(n_added, len(rows) - n_added)
-
-
 def merge(path: Path, sources: Iterable[Path]) -> Moved:
     """Take the verdicts of other stores into one; the others stay as they are."""
     total = Moved()
@@ -187,79 +147,13 @@ def merge(path: Path, sources: Iterable[Path]) -> Moved:
             with tempfile.TemporaryDirectory() as folder:
                 copy = Path(folder) / "source.sqlite"
                 copy_store(source, copy)
-                moved = _merge_one(target, copy)
-            total = Moved(
-                total.n_added + moved.n_added,
-                total.n_known + moved.n_known,
-                total.n_failed + moved.n_failed,
-            )
+                moved = merge_file(target, copy)
+            total = total.plus(moved)
     except sqlite3.Error as error:
         raise store_error(error, path) from error
     finally:
         target.close()
     return total
-
-
-def prune(
-    path: Path,
-    *,
-    judge: str | None = None,
-    older_than_days: float | None = None,
-    damaged: bool = False,
-    dry_run: bool = False,
-    now: float | None = None,
-) -> dict[str, int]:
-    """Take verdicts out that fit every condition named, and texts that nobody needs any more.
-
-    Args:
-        path: The store.
-        judge: Digest (or how it begins), name or model of a judge.
-        older_than_days: Verdicts from before so many days.
-        damaged: Those whose checksum does not fit.
-        dry_run: Only count.
-        now: Seconds since 1970; the clock's where None.
-
-    Raises:
-        ConfigError: No condition is named, or no judge fits.
-    """
-    if judge is None and older_than_days is None and not damaged:
-        raise ConfigError("prune needs a condition: a judge, an age or damaged verdicts")
-    with existing_store(path) as db:
-        conditions, values = ["1"], list[Any]()
-        if judge is not None:
-            digests = sorted(judges_fitting(db, judge))
-            conditions.append(f"judge IN ({', '.join('?' * len(digests))})")
-            values += digests
-        if older_than_days is not None:
-            conditions.append("created < ?")
-            values.append((time.time() if now is None else now) - older_than_days * DAY_S)
-        where = " AND ".join(conditions)
-        db.execute("BEGIN IMMEDIATE")
-        if damaged:
-            db.execute("CREATE TEMP TABLE bad (key BLOB PRIMARY KEY)")
-            db.executemany("INSERT INTO bad VALUES (?)", [(key,) for key in _damaged(db)])
-            verdicts_where = f"{where} AND key IN (SELECT key FROM bad)"
-        else:
-            verdicts_where = where
-        gone = {"verdicts": _delete(db, "verdicts", verdicts_where, values)}
-        gone["failed_replies"] = 0 if damaged else _delete(db, "failed_replies", where, values)
-        for table, key in (("examples", "id"), ("answers", "id"), ("judges", "digest")):
-            column = "judge" if table == "judges" else table.removesuffix("s")
-            gone[table] = _delete(
-                db,
-                table,
-                f"{key} NOT IN (SELECT {column} FROM verdicts) "
-                f"AND {key} NOT IN (SELECT {column} FROM failed_replies)",
-                [],
-            )
-        db.execute("ROLLBACK" if dry_run else "COMMIT")
-        if not dry_run:
-            db.execute("VACUUM")
-        return gone
-
-
-def _delete(db: sqlite3.Connection, table: str, where: str, values: list[Any]) -> int:
-    return db.execute(f"DELETE FROM {table} WHERE {where}", values).rowcount
 
 
 def judges_fitting(db: Any, wanted: str | None) -> set[bytes]:
@@ -287,7 +181,8 @@ def judges_fitting(db: Any, wanted: str | None) -> set[bytes]:
     return found
 
 
-def _damaged(db: sqlite3.Connection) -> list[bytes]:
+def damaged_keys(db: Any) -> list[bytes]:
+    """List the verdicts whose checksum does not fit, of a store of SQLite or PostgreSQL."""
     rows = db.execute(
         "SELECT key, met, probability, explanation, prompt_tokens, cached_tokens, "
         "completion_tokens, crc FROM verdicts"
@@ -323,7 +218,7 @@ def exported(row: tuple[Any, ...], path: Path | str, shown: set[bytes]) -> dict[
         "met": bool(met),
         "probability": chance,
         "explanation": words,
-        **dict(zip(_TOKENS, tokens, strict=True)),
+        **dict(zip(TOKENS, tokens, strict=True)),
         "latency_s": latency,
         "attempts": attempts,
         "created": created,
@@ -333,62 +228,6 @@ def exported(row: tuple[Any, ...], path: Path | str, shown: set[bytes]) -> dict[
         shown.add(example_id)
         line["example"] = example
     return line
-
-
-def _imported(
-    line: Mapping[str, Any], examples: dict[bytes, tuple[bytes, str, str]]
-) -> dict[str, Any]:
-    """Check one exported line and make rows of it; its example is put with the others."""
-    verdict = Verdict.from_json({"outcome": line["outcome"], "met": line["met"]})
-    if verdict.met is None:
-        raise DataError("it has no verdict")
-    plain = line["judge"]
-    identity = JudgeIdentity(
-        str(plain["name"]),
-        str(plain["version"]),
-        str(plain["model"]),
-        str(plain["prompt"]),
-        dict(plain["sampling"]),
-    )
-    key, digest = bytes.fromhex(line["key"]), bytes.fromhex(identity.digest)
-    example_id = bytes.fromhex(line["example_id"])
-    if len(key) != 32:
-        raise DataError("its key is not 64 hex digits")
-    if "example" in line:
-        text = json.dumps(line["example"], sort_keys=True)
-        if text_id(text) != example_id:
-            raise DataError("its example was changed after the export")
-        examples[example_id] = (example_id, str(line["prompt_id"]), text)
-    answer = str(line["answer"])
-    chance = None if line["probability"] is None else float(line["probability"])
-    words, met = str(line["explanation"]), int(verdict.met)
-    tokens = (
-        int(line["prompt_tokens"]),
-        int(line["cached_tokens"]),
-        int(line["completion_tokens"]),
-    )
-    return {
-        "prompt_id": line["prompt_id"],
-        "example": example_id,
-        "judge": (digest, json.dumps(identity.to_json(), sort_keys=True)),
-        "answer": (text_id(answer), answer),
-        "verdict": (
-            key,
-            digest,
-            example_id,
-            int(line["criterion_index"]),
-            text_id(answer),
-            int(line["replicate"]),
-            met,
-            chance,
-            words,
-            *tokens,
-            float(line["latency_s"]),
-            int(line["attempts"]),
-            float(line["created"]),
-            checksum(key, met, chance, words, tokens),
-        ),
-    }
 
 
 def copy_store(source: Path, copy: Path) -> None:
@@ -426,7 +265,8 @@ def _read_only(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
 
 
-def _merge_one(target: sqlite3.Connection, source: Path) -> Moved:
+def merge_file(target: sqlite3.Connection, source: Path) -> Moved:
+    """Take everything in a store file that is of this layout into an open one."""
     target.execute("ATTACH DATABASE ? AS other", (str(source),))
     try:
         target.execute("BEGIN IMMEDIATE")

@@ -25,9 +25,12 @@ from types import ModuleType
 from typing import Any
 
 from ...judges.errors import ConfigError
+from ...judges.file_claims import is_claimed
 from ...judges.store import default_store_path
+from ...judges.store_import import import_lines
 from ...judges.store_protocol import is_address
-from ...judges.store_transfer import export_lines, import_lines, merge, prune, stats
+from ...judges.store_prune import prune
+from ...judges.store_transfer import export_lines, merge, stats
 from ..outputs import require_file
 
 Place = Path | str
@@ -152,9 +155,13 @@ def _export_parquet(path: Place, args: argparse.Namespace) -> int:
 
 
 def _import(path: Place, args: argparse.Namespace) -> int:
-    file = _file(path, "import into a file, and merge that into the server")
     for name in args.files:
-        moved = import_lines(file, _lines(name), where=name)
+        lines = _lines(name)
+        moved = (
+            import_lines(path, lines, where=name)
+            if isinstance(path, Path)
+            else _server().import_lines(path, lines, where=name)
+        )
         print(f"{name}: {moved.n_added:,} verdicts added, {moved.n_known:,} known already")
     return 0
 
@@ -164,7 +171,7 @@ def _merge(path: Place, args: argparse.Namespace) -> int:
         merge(path, args.sources) if isinstance(path, Path) else _server().merge(path, args.sources)
     )
     print(
-        f"{path}: {moved.n_added:,} verdicts added, {moved.n_known:,} known already, "
+        f"{_shown(path)}: {moved.n_added:,} verdicts added, {moved.n_known:,} known already, "
         f"{moved.n_failed:,} replies without a verdict added"
     )
     return 0
@@ -173,15 +180,20 @@ def _merge(path: Place, args: argparse.Namespace) -> int:
 def _prune(path: Place, args: argparse.Namespace) -> int:
     if args.judge is None and args.older_than is None and not args.damaged:
         raise ConfigError("prune needs --judge, --older-than or --damaged")
-    gone = prune(
-        _file(path, "take rows out with SQL, in the schema rubricbeat"),
-        judge=args.judge,
-        older_than_days=args.older_than,
-        damaged=args.damaged,
-        dry_run=args.dry_run,
-    )
+    wanted = {
+        "judge": args.judge,
+        "older_than_days": args.older_than,
+        "damaged": args.damaged,
+        "dry_run": args.dry_run,
+    }
+    gone = prune(path, **wanted) if isinstance(path, Path) else _server().prune(path, **wanted)
     what = ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in gone.items())
-    print(f"{path}: {'would take' if args.dry_run else 'took'} out {what}")
+    print(f"{_shown(path)}: {'would take' if args.dry_run else 'took'} out {what}")
+    if is_claimed(path) if isinstance(path, Path) else _server().is_claimed(path):
+        print(
+            "rubricbeat: somebody is grading into this store: texts stay until the next prune",
+            file=sys.stderr,
+        )
     return 0
 
 
@@ -190,11 +202,8 @@ def _place(text: str) -> Place:
     return text if is_address(text) else Path(text)
 
 
-def _file(place: Place, instead: str) -> Path:
-    """Refuse a server where only a file will do."""
-    if isinstance(place, Path):
-        return place
-    raise ConfigError(f"{place}: this works on store files only; {instead}")
+def _shown(place: Place) -> str:
+    return str(place) if isinstance(place, Path) else str(_server().shown(place))
 
 
 def _own() -> Place:

@@ -27,11 +27,16 @@ from rubricbeat.judges.errors import ConfigError, StoreError
 from rubricbeat.judges.grading import Grader, RuntimeOptions, open_grader
 from rubricbeat.judges.judge import JudgeIdentity
 from rubricbeat.judges.records import Record, Subject
-from rubricbeat.judges.store_transfer import export_lines, import_lines
+from rubricbeat.judges.store_import import import_lines
+from rubricbeat.judges.store_transfer import export_lines
 from rubricbeat.judges.verdict import Outcome, Source, Verdict
 
 psycopg = pytest.importorskip("psycopg")
-from rubricbeat.judges import postgres_store, postgres_transfer  # noqa: E402
+from rubricbeat.judges import (  # noqa: E402
+    postgres_connection,
+    postgres_store,
+    postgres_transfer,
+)
 from rubricbeat.judges.postgres_store import PostgresStore  # noqa: E402
 
 TESTS = Path(__file__).resolve().parent.parent
@@ -215,7 +220,7 @@ def test_a_password_belongs_into_the_environment_and_is_not_repeated():
 
 
 def test_without_psycopg_the_line_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(postgres_store, "find_spec", lambda name: None)
+    monkeypatch.setattr(postgres_connection, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"rubricbeat\[postgres\]"):
         PostgresStore("postgresql://h/db", JUDGE)
 
@@ -292,10 +297,50 @@ def test_two_processes_at_once_lose_nothing_and_agree(address):
         assert host.line() == [0, 0]
         assert count(address) == 120
         n_requests = endpoint.n_requests
+        assert n_requests == 120  # and nothing is asked twice
         options = {"name": "chat", "model": "m", "base_url": endpoint.url, "store": address}
         with open_grader(options) as grader:
             grader.grade(answers(40))
         assert endpoint.n_requests == n_requests
+
+
+def test_what_a_killed_process_was_asking_is_taken_over_by_the_other(address):
+    PostgresStore(address, JUDGE).close()
+    with Loopback(latency_s=0.01) as endpoint, Host(endpoint, address, 80) as host:
+        children = host.start(2)
+        give_up = time.monotonic() + 20
+        while endpoint.n_requests < 60 and time.monotonic() < give_up:
+            time.sleep(0.001)
+        os.kill(children[0], signal.SIGKILL)
+        assert host.line() == [signal.SIGKILL, 0]
+        assert count(address) == len(endpoint.by_prompt) == 240
+        assert endpoint.n_repeated <= IN_FLIGHT + FLUSH_ROWS
+
+
+def test_claims_keep_stores_apart_and_go_with_the_connection(address):
+    ours, theirs = PostgresStore(address, JUDGE), PostgresStore(address, JUDGE)
+    a, b, most = b"a" * 8, b"\xff" * 8, postgres_store.MAX_CLAIMS
+    assert ours.claim([a]) == {a}
+    assert ours.claim([a, b]) == {a, b}
+    assert theirs.claim([a, b]) == set()
+    theirs.release([a])  # is not theirs
+    assert theirs.claim([a]) == set()
+    ours.release([a])
+    assert theirs.claim([a, b]) == {a}
+    # a connection that breaks lets everything go, and the next claim is taken on a new one
+    ours._reader.close()
+    assert ours.claim([a]) == set()
+    assert theirs.claim([b]) == {b}
+    # the server's room is left to others: beyond so many nobody is kept out
+    many = [number.to_bytes(8, "big") for number in range(most + 10)]
+    assert ours.claim(many) == set(many)
+    assert len(theirs.claim(many)) < len(many)
+    ours.close()
+    give_up = time.monotonic() + 10  # the server notices a moment later
+    while theirs.claim(many) != set(many) and time.monotonic() < give_up:
+        time.sleep(0.01)
+    assert theirs.claim(many) == set(many)
+    theirs.close()
 
 
 def file_store(path, start, stop, model="counting"):
@@ -333,8 +378,6 @@ def test_a_server_is_counted_and_exported_as_a_file_is(address, tmp_path, capsys
     out = tmp_path / "out"
     assert main(["verdicts", "export", address, "--format", "parquet", "-o", str(out)]) == 0
     assert "9 verdicts" in capsys.readouterr().out
-    assert main(["verdicts", "prune", address, "--damaged"]) == 2
-    assert "files only" in capsys.readouterr().err
 
 
 def test_merging_from_both_ends_at_once_gives_the_union(address, tmp_path):

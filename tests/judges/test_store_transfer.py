@@ -12,14 +12,9 @@ from hypothesis import strategies as st
 
 from rubricbeat.judges.errors import ConfigError, DataError, StoreError
 from rubricbeat.judges.grading import Grader, RuntimeOptions
-from rubricbeat.judges.store_transfer import (
-    Moved,
-    export_lines,
-    import_lines,
-    merge,
-    prune,
-    stats,
-)
+from rubricbeat.judges.store_import import import_lines
+from rubricbeat.judges.store_prune import prune
+from rubricbeat.judges.store_transfer import Moved, export_lines, merge, stats
 
 
 def filled(path, numbers, model="counting"):
