@@ -22,7 +22,7 @@ FIGURES = {
 SCALARS = {
     "alpha_labels": "Krippendorff's alpha among the raters",
     "alpha_with_judge": "Krippendorff's alpha with the judge as one more rater",
-    "length_correlation": "Correlation of length with judge minus label",
+    "length_correlation": "Correlation of length with the verdict, given the label",
     "flip_rate": "Verdicts that flip between replicates",
 }
 

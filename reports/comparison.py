@@ -10,9 +10,11 @@ from ..judges.resampling import N_DRAWS
 from ..judges.scoring import PASS_RULES, SEED
 from ..judges.signal.study import SignalStudy
 from .audits import JudgeAudit
+from .corrected import ModelCorrection, corrections_of
 from .headline import Headline, headline_of
 from .intervals import Interval
 from .judging import JudgeFacts, judge_facts
+from .label_sources import LabelSource
 from .measures import Measured, StoredCheck, check_stored, measure
 from .models import group_models, pick_task, require_comparable, split_sanity
 from .notes import notes_of
@@ -43,6 +45,8 @@ class Comparison:
     judges: tuple[JudgeFacts, ...]
     audits: tuple[JudgeAudit, ...]
     """What `rubricbeat audit` measured of the judges, where it was given."""
+    corrections: tuple[ModelCorrection, ...]
+    """Figures without the judge's error, where an audit or labels were given."""
     stored: tuple[StoredCheck, ...]
     signal: SignalStudy | None
     """Of the repeats; None where no prompt was answered often enough by one model."""
@@ -59,6 +63,7 @@ def compare_runs(
     task: str | None = None,
     allow_different: bool = False,
     audits: Sequence[JudgeAudit] = (),
+    labels: Sequence[LabelSource] = (),
     seed: int = SEED,
     n_draws: int = N_DRAWS,
 ) -> Comparison:
@@ -70,6 +75,7 @@ def compare_runs(
         task: Which task, where the runs are of several.
         allow_different: Go on where data, judges or rubrics differ, and say so.
         audits: Of the judges of these runs, as `read_audits` gives them.
+        labels: Of some of these answers, as `read_label_sources` gives them.
         seed: Of every bootstrap.
         n_draws: Of every bootstrap.
 
@@ -97,6 +103,7 @@ def compare_runs(
         slices=tuple(slices_of(measured, seed=seed, n_draws=n_draws, is_turned=baseline is None)),
         judges=tuple(judge_facts(m) for m in measured),
         audits=tuple(audits),
+        corrections=tuple(corrections_of([m.model for m in measured], audits, labels)),
         stored=stored,
         signal=signal_of_answers({m.model.name: m.model.graded for m in measured}),
         seed=seed,

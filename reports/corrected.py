@@ -1,16 +1,104 @@
-"""Corrected figures in words: the value without the judge's error beside the raw one."""
+"""Figures of each model without the error of its judge, beside the raw ones.
+
+By an audit of the judge on other answers (Rogan-Gladen), and by labels of some of the very answers
+(prediction-powered inference). Where a correction cannot be given, its reason stands in its place.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..judges.audit.corrected import Corrected
-from ..judges.audit.run_correction import correct_run, read_audit_rates
+from ..judges.audit.run_correction import RunCorrection, correct_run, read_audit_rates
+from ..judges.audit.run_labels import correct_by_labels, match_labels
 from ..judges.errors import DataError
 from . import numbers
 from .audits import JudgeAudit
+from .label_sources import LabelSource
 from .models import Model
+
+TITLES = {
+    "score": "Score",
+    "met": "Criteria met",
+    "pass_range50": "Range 50",
+    "pass_hb50": "Score 50",
+    "pass_strict": "Strict",
+}
+"""Of the figures that are corrected, in their order."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCorrection:
+    """One model's figures without its judge's error, by one audit or one file of labels."""
+
+    model: str
+    source: str
+    """The audit or the labels: a name, no folder."""
+    figures: Mapping[str, Corrected]
+    """By the names in `TITLES`."""
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why figures are not corrected, each reason once, with the figures it holds for."""
+        titles: dict[str, list[str]] = {}
+        for name, figure in self.figures.items():
+            if figure.refused is not None:
+                titles.setdefault(figure.refused, []).append(TITLES[name])
+        return tuple(
+            f"{_listing(names, len(self.figures))}: {reason}" for reason, names in titles.items()
+        )
+
+
+def corrections_of(
+    models: Sequence[Model], audits: Sequence[JudgeAudit], labels: Sequence[LabelSource]
+) -> list[ModelCorrection]:
+    """Correct every model by every audit of its judge and by all labels.
+
+    An audit of another judge corrects nothing; that is said among the notes.
+    """
+    found = []
+    for audit in audits:
+        try:
+            rates = read_audit_rates(Path(audit.path))
+        except DataError:
+            continue  # `correction_faults` says so
+        for model in models:
+            digests = {run.judge_digest for run in model.runs}
+            if digests == {audit.digest}:
+                made = correct_run(model.graded, rates, judge_digest=audit.digest)
+                found.append(_named(model.name, Path(audit.path).name, made))
+    for source in labels:
+        for model in models:
+            own = {digest for run in model.runs if (digest := run.judge_digest)}
+            made = corrected_by(source, model, own)
+            found.append(_named(model.name, source.name, made))
+    return found
+
+
+def corrected_by(source: LabelSource, model: Model, digests: set[str]) -> RunCorrection:
+    """Correct a model by labels of some of its answers.
+
+    Args:
+        source: The labels.
+        model: Whose answers they are about.
+        digests: Of the judges of its runs.
+    """
+    fault = None
+    if digests & source.digests:
+        fault = "the labels are verdicts of the very judge that is to be corrected"
+    labels = match_labels(model.graded, source.labelled)
+    return correct_by_labels(model.graded, labels, fault=fault)
+
+
+def correction_faults(audits: Sequence[JudgeAudit]) -> Iterator[str]:
+    """Say which audits cannot correct anything, for want of their counts."""
+    for audit in audits:
+        try:
+            read_audit_rates(Path(audit.path))
+        except DataError as error:
+            yield f"No figure is corrected for the judge's error: {error}."
 
 
 def corrected_words(corrected: Corrected) -> str:
@@ -22,20 +110,23 @@ def corrected_words(corrected: Corrected) -> str:
     return f"raw {raw}, without the judge's error {numbers.score(corrected.value)} {interval}"
 
 
-def corrected_notes(models: Sequence[Model], audits: Sequence[JudgeAudit]) -> Iterator[str]:
-    """Word the score of each model without its judge's error, by the audits of that judge."""
-    for audit in audits:
-        try:
-            rates = read_audit_rates(Path(audit.path))
-        except DataError as error:
-            yield f"No score is corrected for the judge's error: {error}."
-            continue
-        for model in models:
-            digests = {run.judge_digest for run in model.runs}
-            if digests != {audit.digest}:
-                continue  # `notes` says that the audit is of another judge
-            found = correct_run(model.graded, rates, judge_digest=audit.digest)
-            yield (
-                f"Score of {model.name}: {corrected_words(found.score)} (Rogan-Gladen by "
-                f"{audit.path}, over the errors of run and audit)."
-            )
+def correction_lines(name: str, source: str, correction: RunCorrection) -> Iterator[str]:
+    """Word every figure of one run for a terminal."""
+    made = _named(name, source, correction)
+    method = next(iter(made.figures.values())).method
+    yield f"{name}, without the judge's error by {source} ({method}):"
+    reasons = {figure.refused for figure in made.figures.values()}
+    if len(reasons) == 1 and None not in reasons:
+        yield f"  not corrected: {reasons.pop()}"
+        return
+    width = max(map(len, TITLES.values()))
+    for key, figure in made.figures.items():
+        yield f"  {TITLES[key]:<{width}}  {corrected_words(figure)}"
+
+
+def _named(model: str, source: str, correction: RunCorrection) -> ModelCorrection:
+    return ModelCorrection(model, source, correction.figures())
+
+
+def _listing(names: Sequence[str], n_all: int) -> str:
+    return "No figure is corrected" if len(names) == n_all else f"{', '.join(names)} not corrected"

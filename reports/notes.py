@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .audits import JudgeAudit
-from .corrected import corrected_notes
+from .corrected import correction_faults
 from .measures import StoredCheck
 from .models import Model
 from .results import ModelResult
@@ -32,7 +32,7 @@ def notes_of(
     yield from _mismatches(stored)
     yield from _unscored(results)
     yield from _other_audits(models, audits)
-    yield from corrected_notes(models, audits)
+    yield from correction_faults(audits)
     for model in models:
         yield from _uneven_runs(model)
         yield from _copies(model)

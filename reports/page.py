@@ -13,6 +13,7 @@ from . import numbers
 from .audits import FIGURES, SCALARS
 from .browser import browser_data
 from .comparison import Comparison
+from .corrected import TITLES
 from .environment import asset, content_security_policy, environment, own_version
 from .facts import facts_of
 from .forest import forest
@@ -66,6 +67,8 @@ def render_page(comparison: Comparison, *, command: str = "", examples: bool = T
         "audit_figures": FIGURES,
         "audit_scalars": SCALARS,
         "judge_remarks": list(dict.fromkeys(r for j in comparison.judges for r in j.remarks)),
+        "corrections": comparison.corrections,
+        "corrected_titles": TITLES,
         "rules": RULES,
         "length_note": _length_note(comparison),
         "score_forest": forest(

@@ -16,6 +16,7 @@ from typing import Any
 from ..judges.errors import ConfigError
 from . import numbers
 from .comparison import Comparison
+from .corrected import TITLES, ModelCorrection
 from .display import displayed
 from .intervals import Interval
 from .pairs import Pair
@@ -25,12 +26,15 @@ Cells = list[list[str]]
 
 SUMMARY_HEAD = ("Model", "Score", "95 % interval", "Scored", "Range 50", "Score 50", "Strict")
 PAIRS_HEAD = ("Pair", "Difference", "95 % interval", "n", "r", "p (t)", "p (McNemar)", "Detectable")
+CORRECTED_HEAD = ("Model, by", "Figure", "Raw", "Corrected", "95 % interval", "Method")
 CSV_HEAD = (
     *("row", "name", "other", "value", "low", "high", "standard_error", "n", "n_asked"),
     *("pass_range50", "pass_hb50", "pass_strict", "correlation", "p_t", "p_t_holm"),
     *("p_mcnemar_range50", "p_mcnemar_hb50", "p_mcnemar_strict", "detectable"),
+    *("figure", "raw", "method", "refused"),
 )
-"""Of every row; `p_mcnemar_*` are after Holm's correction."""
+"""Of every row; the last four are of corrected figures, whose `other` is the audit or the labels.
+`p_mcnemar_*` are after Holm's correction."""
 FORMATS = (".tex", ".md", ".csv")
 
 
@@ -102,6 +106,12 @@ def to_csv(comparison: Comparison) -> str:
         row |= {"standard_error": d.standard_error, "correlation": d.correlation, **ps}
         row |= {"p_t": d.p_value, "p_t_holm": p.p_holm, "detectable": d.detectable}
         writer.writerow(_csv_cells(row | _ends(d.interval)))
+    for c in comparison.corrections:
+        for figure, f in c.figures.items():
+            row = {"row": "corrected", "name": c.model, "other": c.source, "figure": figure}
+            row |= {"value": f.value, "low": f.low, "high": f.high, "raw": f.raw}
+            row |= {"method": f.method, "refused": f.refused}
+            writer.writerow(_csv_cells(row))
     return stream.getvalue()
 
 
@@ -125,6 +135,8 @@ def _tables(comparison: Comparison) -> list[tuple[Sequence[str], Cells]]:
     ]
     if comparison.pairs:
         tables.append((PAIRS_HEAD, [_pair_row(p) for p in comparison.pairs]))
+    if comparison.corrections:
+        tables.append((CORRECTED_HEAD, _corrected_rows(comparison.corrections)))
     return tables
 
 
@@ -149,6 +161,21 @@ def _pair_row(pair: Pair) -> list[str]:
         numbers.p_value(pair.p_holm),
         numbers.p_value(pair.passes[0].p_holm),
         numbers.score(found.detectable),
+    ]
+
+
+def _corrected_rows(corrections: Sequence[ModelCorrection]) -> Cells:
+    return [
+        [
+            f"{one.model}, {one.source}",
+            TITLES[name],
+            numbers.score(figure.raw),
+            numbers.score(figure.value),
+            numbers.interval(figure.low, figure.high),
+            figure.method if figure.refused is None else f"not corrected: {figure.refused}",
+        ]
+        for one in corrections
+        for name, figure in one.figures.items()
     ]
 
 

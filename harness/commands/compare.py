@@ -23,6 +23,7 @@ from ...reports.audits import read_audits
 from ...reports.comparison import Comparison, compare_runs
 from ...reports.comparison_json import comparison_json
 from ...reports.display import displayed
+from ...reports.label_sources import LabelSource, read_label_sources
 from ...reports.page import render_page
 from ...reports.runs import read_runs
 from ...reports.tables import render_table, require_format
@@ -79,6 +80,15 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="an audit of the judge ('rubricbeat audit --output FILE'), to stand on the page",
     )
+    parser.add_argument(
+        "--labels",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="labels of some of these answers (docs/trust.md), or a better judge's results on "
+        "them: figures are corrected by them",
+    )
     parser.add_argument("--json", action="store_true", help="print every number as JSON")
 
 
@@ -93,6 +103,7 @@ def run(args: argparse.Namespace) -> int:
         task=args.task,
         allow_different=args.allow_different,
         audits=read_audits(args.audit),
+        labels=labels_given(args),
         seed=args.seed,
         n_draws=args.draws,
     )
@@ -100,6 +111,15 @@ def run(args: argparse.Namespace) -> int:
     if args.fail_if_worse is None:
         return 0
     return _gate(comparison, args.fail_if_worse)
+
+
+def labels_given(args: argparse.Namespace) -> list[LabelSource]:
+    """Read what --labels names, and say what of it was left out."""
+    sources = read_label_sources(args.labels)
+    for source in sources:
+        if source.warning:
+            print(displayed(f"rubricbeat: {source.warning}"), file=sys.stderr)
+    return sources
 
 
 def check_outputs(args: argparse.Namespace) -> None:
@@ -153,7 +173,8 @@ def _written(args: argparse.Namespace, comparison: Comparison, command: str) -> 
 
 
 def _flags(args: argparse.Namespace) -> list[str]:
-    flags: list[str] = []
+    flags = [word for path in args.audit for word in ("--audit", str(path))]
+    flags += [word for path in args.labels for word in ("--labels", str(path))]
     for name in ("baseline", "task"):
         value = getattr(args, name, None)
         if value is not None:

@@ -24,7 +24,7 @@ from ...reports.models import SANITY_PREFIX
 from ...reports.runs import read_runs
 from ...reports.simple_evals_export import export_simple_evals
 from ...reports.training_runs import is_training_run
-from .compare import add_common_arguments, check_outputs, write_outputs
+from .compare import add_common_arguments, check_outputs, labels_given, write_outputs
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -69,6 +69,7 @@ def run(args: argparse.Namespace) -> int:
         runs,
         task=args.task,
         audits=read_audits(args.audit),
+        labels=labels_given(args),
         seed=args.seed,
         n_draws=args.draws,
     )

@@ -7,6 +7,7 @@ Examples:
   rubricbeat score results
   rubricbeat score results --json --seed 7 --draws 20000 > scores.json
   rubricbeat score results --audit audit.json    (of the judge that graded them)
+  rubricbeat score results --labels labels.jsonl (of some of these very answers)
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,10 @@ from ...judges.audit.run_correction import (
 from ...judges.errors import ConfigError
 from ...judges.resampling import N_DRAWS
 from ...judges.scoring import SEED, length_penalty_of, summarise
-from ...reports.corrected import corrected_words
+from ...reports.corrected import corrected_by, correction_lines
+from ...reports.display import displayed
+from ...reports.label_sources import LabelSource, read_label_sources
+from ...reports.models import Model
 from ...reports.run import Run
 from ...reports.runs import read_runs
 from ..score_table import ScoreLine, score_table
@@ -43,6 +47,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--audit", type=Path, metavar="FILE", help="correct for the judge's error, as audited"
     )
+    parser.add_argument(
+        "--labels",
+        type=Path,
+        metavar="PATH",
+        help="correct by labels of some of these answers, or by a better judge's results on them",
+    )
     parser.add_argument("--json", action="store_true", help="print every metric as JSON")
     parser.add_argument("--seed", type=int, default=SEED, help=f"of the bootstrap ({SEED})")
     parser.add_argument("--draws", type=int, default=N_DRAWS, help=f"bootstrap draws ({N_DRAWS:,})")
@@ -53,8 +63,10 @@ class _Scored:
     run: Run
     metrics: dict[str, Any]
     mismatches: list[Mismatch]
-    correction: RunCorrection | None = None
+    by_audit: RunCorrection | None = None
     """Without the judge's error, where an audit was given."""
+    by_labels: RunCorrection | None = None
+    """The same, where labels of the run's own answers were given."""
 
 
 def run(args: argparse.Namespace) -> int:
@@ -64,19 +76,24 @@ def run(args: argparse.Namespace) -> int:
     if args.seed < 0:
         raise ConfigError(f"--seed {args.seed}: must not be negative")
     audit = read_audit_rates(args.audit, seed=args.seed) if args.audit is not None else None
-    scored = [_score(run, args.seed, args.draws, audit) for run in read_runs(args.dirs)]
+    labels = read_label_sources([args.labels])[0] if args.labels is not None else None
+    if labels is not None and labels.warning:
+        print(f"rubricbeat score: {labels.warning}", file=sys.stderr)
+    scored = [_score(run, args.seed, args.draws, audit, labels) for run in read_runs(args.dirs)]
     if args.json:
         print(json.dumps({"runs": [_plain(s) for s in scored]}, indent=2, allow_nan=False))
     else:
         print(score_table([_line(s) for s in scored]))
-        for line in _corrected_lines(scored):
-            print(line)
+        for line in _corrected_lines(scored, args):
+            print(displayed(line))
     for words in _mismatch_words(scored):
         print(f"rubricbeat score: {words}", file=sys.stderr)
     return 1 if any(s.mismatches for s in scored) else 0
 
 
-def _score(run: Run, seed: int, n_draws: int, audit: AuditRates | None) -> _Scored:
+def _score(
+    run: Run, seed: int, n_draws: int, audit: AuditRates | None, labels: LabelSource | None
+) -> _Scored:
     claims = dict(run.stored)
     penalty = claims.get("length_penalty")
     if penalty is None:
@@ -85,11 +102,16 @@ def _score(run: Run, seed: int, n_draws: int, audit: AuditRates | None) -> _Scor
         penalty = length_penalty_of(run.task)
     summary = summarise(run.graded, seed=seed, n_draws=n_draws, length_penalty=penalty)
     metrics = summary.to_json()
-    correction = None
-    if audit is not None:
-        digest = run.judge_digest
-        correction = correct_run(run.graded, audit, judge_digest=digest, seed=seed)
-    return _Scored(run, metrics, check_metrics(claims, metrics), correction)
+    digest = run.judge_digest
+    return _Scored(
+        run,
+        metrics,
+        check_metrics(claims, metrics),
+        correct_run(run.graded, audit, judge_digest=digest, seed=seed) if audit else None,
+        corrected_by(labels, Model(run.model, (run,)), {digest} if digest else set())
+        if labels
+        else None,
+    )
 
 
 def _plain(scored: _Scored) -> dict[str, Any]:
@@ -102,20 +124,19 @@ def _plain(scored: _Scored) -> dict[str, Any]:
         "metrics": scored.metrics,
         "stored": dict(run.stored),
         "mismatches": [m.to_json() for m in scored.mismatches],
-        **({"corrected": scored.correction.to_json()} if scored.correction else {}),
+        **({"corrected": scored.by_audit.to_json()} if scored.by_audit else {}),
+        **({"corrected_by_labels": scored.by_labels.to_json()} if scored.by_labels else {}),
     }
 
 
-def _corrected_lines(scored: Sequence[_Scored]) -> list[str]:
+def _corrected_lines(scored: Sequence[_Scored], args: argparse.Namespace) -> Iterator[str]:
     """Word each corrected figure beside the raw one, or why there is none."""
-    lines: list[str] = []
     for one in scored:
-        if one.correction is None:
-            continue
         name = " ".join(filter(None, (one.run.model, one.run.label, one.run.task)))
-        named = {"score": one.correction.score, "criteria met": one.correction.met}
-        lines += [f"corrected {what}, {name}: {corrected_words(c)}" for what, c in named.items()]
-    return ["", *lines] if lines else []
+        for source, correction in ((args.audit, one.by_audit), (args.labels, one.by_labels)):
+            if correction is not None:
+                yield ""
+                yield from correction_lines(name, source.name, correction)
 
 
 def _line(scored: _Scored) -> ScoreLine:

@@ -75,7 +75,9 @@ def match_labels(graded: Sequence[GradedAnswer], labelled: Sequence[LabelledAnsw
     return LabelsOfRun(tuple(truth), len(labelled), n_matched)
 
 
-def correct_by_labels(graded: Sequence[GradedAnswer], labels: LabelsOfRun) -> RunCorrection:
+def correct_by_labels(
+    graded: Sequence[GradedAnswer], labels: LabelsOfRun, *, fault: str | None = None
+) -> RunCorrection:
     """Correct a run's figures by labels of some of its own answers.
 
     The unit is the prompt: a prompt with a labelled answer stands with its labelled answers, every
@@ -84,11 +86,12 @@ def correct_by_labels(graded: Sequence[GradedAnswer], labels: LabelsOfRun) -> Ru
     Args:
         graded: The run.
         labels: As `match_labels` gives them for this run.
+        fault: Why these labels may not be used at all; None where they may.
     """
     judged, known = VerdictTable.of(graded), VerdictTable.of(labels.truth)
     by_judge, by_labels = score_items(judged), score_items(known)
     whole_N = labels.whole_N
-    fault = _fault(labels, whole_N)
+    fault = fault or _fault(labels, whole_N)
 
     def figure(said_N: Floats, true_N: Floats) -> Corrected:
         """Correct one figure of an answer; NaN leaves it out."""
@@ -148,6 +151,9 @@ def _powered(said_N: Floats, true_N: Floats, table: VerdictTable, fault: str | N
     rest_P = _mean_by_prompt(said_N, ~np.isnan(said_N), table)
     labelled_P = ~np.isnan(said_P)
     rest = rest_P[~labelled_P & ~np.isnan(rest_P)]
+    found = prediction_powered(rest, said_P[labelled_P], true_P[labelled_P])
+    if found.value is None or found.low is None or found.high is None:
+        return Corrected(raw, method=METHOD, refused=found.refused)
     z = _distance(said_P[labelled_P], rest)
     if z is not None and z > MAX_Z:
         return Corrected(
@@ -158,9 +164,6 @@ def _powered(said_N: Floats, true_N: Floats, table: VerdictTable, fault: str | N
                 f"gives them {said_P[labelled_P].mean():.3f} and the others {rest.mean():.3f}"
             ),
         )
-    found = prediction_powered(rest, said_P[labelled_P], true_P[labelled_P])
-    if found.value is None or found.low is None or found.high is None:
-        return Corrected(raw, method=METHOD, refused=found.refused)
     value, low, high = (float(np.clip(x, 0.0, 1.0)) for x in (found.value, found.low, found.high))
     return Corrected(raw, value, low, high, method=METHOD)
 

@@ -99,8 +99,8 @@ def test_a_score_is_shown_with_its_corrected_value(fitted, recorded, capsys, tmp
     kept.write_text(json.dumps(whole))
     assert main(["score", results, "--audit", str(kept), "--draws", "100"]) == 0
     out = capsys.readouterr().out
-    assert "corrected score, m" in out
-    assert "without the judge's error" in out
+    assert "without the judge's error by audit.json (rogan-gladen):" in out
+    assert "Score 50      raw" in out
     assert main(["score", results, "--audit", str(kept), "--json", "--draws", "100"]) == 0
     plain = json.loads(capsys.readouterr().out)["runs"][0]["corrected"]
     # the judge is nearly always right on these, so little is to be corrected
@@ -134,6 +134,9 @@ def test_the_cost_of_a_correct_verdict_is_known_only_where_all_were_paid_for_now
             "--vectors",
         ),
         (["audit", "--judge", "keyword", "--labels", "a"], "a: no such file"),
+        (["audit", "--judge", "constant", "--labels", "a", "--variant", " "], "--variant"),
+        (["audit", "--judge", "constant", "--labels", "a", "--seed", "-1"], "--seed -1"),
+        (["score", ".", "--labels", "none.jsonl"], "--labels none.jsonl: no such file"),
         (["score", ".", "--audit", "none.json"], "none.json"),
     ],
 )  # fmt: skip
@@ -193,3 +196,96 @@ def test_a_reward_model_of_transformers_is_benched(recorded, capsys, tmp_path):
     found = json.loads(capsys.readouterr().out)
     assert 0 <= found["preference"]["accuracy"]["value"] <= 1
     assert found["preference"]["n_without_reward"] == 0
+
+
+@pytest.fixture
+def results(recorded, tmp_path) -> Path:
+    folder = tmp_path / "results"
+    assert main(["import", recorded[1], "--data", recorded[3], "--output_path", str(folder)]) == 0
+    return folder
+
+
+def label_rows(labelled) -> list[dict]:
+    """One row a criterion of each answer, as people write them down."""
+    return [
+        {
+            "prompt_id": item.example.prompt_id,
+            "prompt": [{"role": m.role, "content": m.content} for m in item.example.prompt],
+            "answer": item.text,
+            "criterion": criterion.text,
+            "label": labels[0].met,
+        }
+        for item in labelled
+        for criterion, labels in zip(item.example.rubric.criteria, item.labels, strict=True)
+    ]
+
+
+def test_a_score_is_corrected_by_labels_of_its_own_answers(results, capsys, tmp_path):
+    labels = tmp_path / "labels.jsonl"
+    rows = label_rows(labelled_answers())
+    labels.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    capsys.readouterr()
+    assert main(["score", str(results), "--labels", str(labels), "--json", "--draws", "100"]) == 0
+    for one in json.loads(capsys.readouterr().out)["runs"]:
+        found = one["corrected_by_labels"]["score"]
+        # the recorded verdicts are the labels: nothing to correct
+        assert found["method"] == "prediction-powered"
+        assert found["value"] == pytest.approx(found["raw"], abs=0.02)
+    assert main(["score", str(results), "--labels", str(labels), "--draws", "100"]) == 0
+    out = capsys.readouterr().out
+    assert "without the judge's error by labels.jsonl (prediction-powered):" in out
+    assert "Criteria met  raw" in out
+
+
+def test_labels_of_other_answers_are_refused_in_one_line_and_the_score_stands(
+    results, capsys, tmp_path
+):
+    labels = tmp_path / "labels.jsonl"
+    rows = [row | {"answer": "other"} for row in label_rows(labelled_answers())[:40]]
+    labels.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    capsys.readouterr()
+    assert main(["score", str(results), "--labels", str(labels), "--draws", "100"]) == 0
+    out = capsys.readouterr().out
+    assert "  not corrected: none of the 40 labelled rows is about an answer of this run" in out
+    page = tmp_path / "page.html"
+    words = ["compare", str(results), "--labels", str(labels), "-o", str(page), "--draws", "100"]
+    assert main([*words, "--allow-different"]) == 0
+    assert "No figure is corrected: none of the 40 labelled rows" in page.read_text()
+    assert f"--labels {labels}" in page.read_text()
+
+
+def test_variants_are_compared_on_the_same_rows(recorded, capsys):
+    words = ["audit", "--judge", "constant", "--judge_args", "met=true", *recorded]
+    assert main([*words, "--draws", "100", "--variant", "met=false", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    (variant,) = found["variants"]
+    assert variant["variant"] == "met=false"
+    assert variant["difference"]["disagree"]["value"] == 1.0
+    assert variant["difference"]["n"] == found["audit"]["judge"]["n_questions"]
+    for name, sign in (("sensitivity", -1.0), ("specificity", 1.0), ("kappa", 0.0)):
+        assert variant["difference"]["figures"][name]["value"] == sign
+    assert main([*words, "--draws", "100", "--variant", "met=false"]) == 0
+    assert "minus constant" in capsys.readouterr().out
+
+
+def test_a_judge_that_prefers_the_first_place_of_a_call_is_found_out(recorded, capsys, monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parent)
+    words = ["audit", "--judge", "judge_of_places:FirstIsMet", *recorded, "--draws", "100"]
+    assert main([*words, "--reorder", "--json"]) == 0
+    order = json.loads(capsys.readouterr().out)["audit"]["order"]
+    assert order["flips"]["low"] > 0.2
+    assert order["shift"]["high"] < -0.5
+    assert main([*words, "--reorder"]) == 0
+    assert "verdicts that flip when the criteria of a call change places" in capsys.readouterr().out
+
+
+def test_what_sways_the_judge_stands_in_the_audit(fitted, recorded, capsys):
+    capsys.readouterr()
+    words = ["audit", "--judge", f"fitted:{fitted}", *recorded, "--draws", "100"]
+    assert main(words) == 0
+    out = capsys.readouterr().out
+    assert "bias: change of P(judge says met) for" in out
+    assert "last of its rubric, not first" in out
+    assert main([*words, "--json"]) == 0
+    shifts = {s["trait"]: s for s in json.loads(capsys.readouterr().out)["audit"]["shifts"]}
+    assert set(shifts) == {"length", "rank", "evidence", "conversation", "turns"}

@@ -141,3 +141,38 @@ def test_corrected_scores_cover_the_true_one_in_simulation(tmp_path):
         score = correct_run(runs, read_audit_rates(path)).score
         n_covered += score.low <= true_share <= score.high
     assert 0.91 <= n_covered / 200 <= 0.99
+
+
+def test_a_category_on_which_the_judge_is_blind_is_not_corrected_by_the_pooled_rates(tmp_path):
+    """Met in .5 % of the cases that the labels call met: fine on the whole, worthless there."""
+    cells = {"axis:accuracy": (1900, 100, 100, 1900), "axis:tone": (0, 0, 200, 200)}
+    audit = read_audit_rates(audit_file(tmp_path, cells))
+    assert audit.pooled.refused is None
+    runs = graded([[True, True], [False, False]] * 10, [1.0, 1.0], [("axis:accuracy",), ()])
+    assert correct_run(runs, audit).score.refused is None
+    blind = graded([[True, True], [False, False]] * 10, [1.0, 1.0], [("axis:tone",), ()])
+    found = correct_run(blind, audit)
+    assert found.score.refused == found.met.refused
+    assert found.score.refused.startswith("in axis:tone, the judge is no better than chance")
+
+
+def test_a_category_with_few_labels_takes_the_pooled_rates(tmp_path):
+    cells = {"axis:accuracy": (1900, 100, 100, 1900), "axis:tone": (0, 0, 0, 20)}
+    audit = read_audit_rates(audit_file(tmp_path, cells))
+    found = correct_run(graded([[True], [False]] * 10, [1.0], [("axis:tone",)]), audit)
+    assert found.score.refused is None
+    assert found.n_by_category == {"pooled": 20}
+
+
+def test_counts_below_zero_or_of_nothing_are_no_audit(tmp_path):
+    path = audit_file(tmp_path, {"other": (180, 40, 20, 160)})
+    whole = json.loads(path.read_text())
+    whole["audit"]["cells_pooled"][0][0] = -1
+    path.write_text(json.dumps(whole))
+    with pytest.raises(DataError, match="not an audit"):
+        read_audit_rates(path)
+    # a judge that gave no verdict at all leaves no counts: refused, with its reason
+    whole["audit"] = {"cells": {"other": []}, "cells_pooled": []}
+    path.write_text(json.dumps(whole))
+    found = correct_run(graded([[True]] * 5, [1.0], [()]), read_audit_rates(path))
+    assert "the audit has 0 labels met and 0 not met" in found.score.refused
