@@ -69,7 +69,8 @@ class Whereabouts:
 
     def _append(self, entry: dict[str, str]) -> None:
         try:
-            os.write(self._file, f"{json.dumps(entry)}\n".encode())
+            # on a line of its own, whatever a crash has cut off before it
+            os.write(self._file, f"\n{json.dumps(entry)}\n".encode())
             os.fsync(self._file)
         except OSError as error:
             raise StoreError(
@@ -88,7 +89,7 @@ def _read(path: Path) -> dict[str, str]:
     for line in path.read_text(encoding="utf-8").splitlines():
         try:
             entry = json.loads(line)
-        except ValueError:  # cut off by a crash: nothing was asked for it
+        except ValueError:  # empty, or cut off by a crash: nothing was asked for it
             continue
         if "made" in entry:
             left[entry["made"]] = entry["host"]

@@ -13,10 +13,10 @@ def cluster():
     os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0")
     from ray.cluster_utils import Cluster
 
-    started = Cluster(
-        initialize_head=True,
-        head_node_args={"num_cpus": 1, "include_dashboard": False, "object_store_memory": 10**8},
-    )
+    head = {"num_cpus": 1, "include_dashboard": False, "object_store_memory": 10**8}
+    # a node that is gone is given up after seconds; one that is slow, after a minute, as usual
+    soon = {"health_check_period_ms": 500}
+    started = Cluster(initialize_head=True, head_node_args={**head, "_system_config": soon})
     started.add_node(num_cpus=1, object_store_memory=10**8)
     yield started
     started.shutdown()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import time
 
 import pytest
@@ -67,20 +66,6 @@ def test_a_driver_that_is_killed_is_resumed(tmp_path):
         assert said["calls"] == task.n_verdicts - n_stored
         assert task.n_stored == task.n_verdicts
         assert server.n_repeated <= 2 * (IN_FLIGHT + FLUSH_ROWS)
-
-
-def test_the_endpoint_of_one_worker_may_be_down(cluster, tmp_path):
-    with socket.socket() as probe, Loopback(latency_s=0.01) as server:
-        probe.bind(("127.0.0.1", 0))  # bound and not listening: refuses
-        dead = f"http://127.0.0.1:{probe.getsockname()[1]}/v1"
-        task = Task(tmp_path, server.url, 40)
-        said = task.finish(
-            "--workers", "2", "--ray-address", cluster.address, "--store-only",
-            "--endpoints", f"{dead},{server.url}",
-        )  # fmt: skip
-        assert said["stopped"] is None
-        assert task.n_stored == task.n_verdicts
-        assert server.n_repeated == 0
 
 
 def test_a_node_that_is_lost_leaves_its_work_to_the_other(cluster, tmp_path):

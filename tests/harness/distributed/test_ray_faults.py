@@ -9,6 +9,7 @@ import json
 import os
 import resource
 import signal
+import socket
 import sqlite3
 import subprocess
 import time
@@ -59,7 +60,7 @@ class OwnTask(Task):
     def n_own(self) -> int:
         # only of workers that have begun: a store that is being made must be left alone
         listed = list_of(self.store)
-        lines = listed.read_text().splitlines() if listed.exists() else []
+        lines = listed.read_text().split("\n") if listed.exists() else []
         return sum(count(Path(json.loads(line)["made"])) for line in lines if "made" in line)
 
     def busiest(self) -> int:
@@ -82,7 +83,7 @@ def count(path: Path) -> int:
     if not path.exists():
         return 0
     try:
-        db = sqlite3.connect(path)
+        db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
         try:
             return int(db.execute("SELECT count(*) FROM verdicts").fetchone()[0])
         finally:
@@ -220,26 +221,82 @@ def test_a_store_that_another_process_holds_is_waited_for(cluster, tmp_path, has
         assert server.n_requests == task.n_stored == task.n_verdicts
 
 
-SKEWED = '''
-import os, time
+SKEWED = """
+import itertools, os, time
 from pathlib import Path
 from rubricbeat.judges.backends.chat import ChatJudge
 
-class SkewedChat(ChatJudge):
-    """Asks as `chat` does, in a process whose clock is days off: each one otherwise."""
+real = time.time
 
+class SkewedChat(ChatJudge):
     def __post_init__(self):
         super().__post_init__()
-        if "RUBRICBEAT_TEST_CLOCKS" not in os.environ:  # once a process
-            folder = Path(os.environ["RUBRICBEAT_TEST_FOLDER"])
-            number = 0
-            while True:
+        if time.time is real:  # once a process: each takes a number, and a clock of its own
+            for number in itertools.count():
                 try:
-                    (folder / f"clock{number}").touch(exist_ok=False)
+                    (Path(__file__).parent / f"clock{number}").touch(exist_ok=False)
                     break
                 except FileExistsError:
-                    number += 1
-            os.environ["RUBRICBEAT_TEST_CLOCKS"] = str(number)
-            real, days = time.time, (0, 300, -300, 900)[number % 4]
+                    pass
+            days = (0, -300, 300, 900, -900)[number % 5]
             time.time = lambda: real() + 86_400 * days
-'''
+"""
+
+
+@pytest.mark.parametrize("has_own", [True, False], ids=["own stores", "one store"])
+def test_clocks_that_are_days_apart_change_nothing(cluster, tmp_path, monkeypatch, has_own):
+    (tmp_path / "skewed.py").write_text(SKEWED)
+    monkeypatch.chdir(tmp_path)  # Ray's workers find what lies in the driver's folder
+    with Loopback(latency_s=0.02) as server:
+        task = OwnTask(tmp_path, server.url, 60)
+        flags = task.flags(cluster) if has_own else (*TWO, "--ray-address", cluster.address)
+        flags += ("--judge", "skewed:SkewedChat")
+        run = task.start(*flags)
+        until(lambda: task.n_stored > 0.2 * task.n_verdicts, "the first verdicts", run)
+        os.kill(task.busiest(), signal.SIGKILL)
+        assert done(run)["lost_workers"] == 1
+        assert server.n_repeated <= UNWRITTEN + (0 if has_own else 64)
+        again = task.finish(*flags, "--resume")
+        assert (again["calls"], again["verdicts"]) == (0, task.n_verdicts)
+    with sqlite3.connect(task.store) as db:
+        days = db.execute("SELECT DISTINCT round(created / 86400) FROM verdicts").fetchall()
+    db.close()
+    assert len(days) >= 2
+    assert max(days)[0] - min(days)[0] >= 300
+
+
+@pytest.mark.parametrize("has_own", [True, False], ids=["own stores", "one store"])
+def test_the_endpoint_of_one_worker_may_be_down(cluster, tmp_path, has_own):
+    with socket.socket() as probe, Loopback(latency_s=0.01) as server:
+        probe.bind(("127.0.0.1", 0))  # bound and not listening: refuses
+        dead = f"http://127.0.0.1:{probe.getsockname()[1]}/v1"
+        task = OwnTask(tmp_path, server.url, 40)
+        flags = task.flags(cluster) if has_own else (*TWO, "--ray-address", cluster.address)
+        said = task.finish(*flags, "--endpoints", f"{dead},{server.url}")
+        assert said["stopped"] is None
+        assert task.n_stored == task.n_verdicts
+        assert server.n_repeated == 0
+
+
+def test_a_node_that_is_cut_off_for_good_is_given_up_and_found_again_later(cluster, tmp_path):
+    import psutil
+
+    node = cluster.add_node(num_cpus=1, object_store_memory=10**8)
+    raylet = node.all_processes["raylet"][0].process.pid
+    with Loopback(latency_s=0.02) as server:
+        task = OwnTask(tmp_path, server.url, 120)
+        run = task.start(*task.flags(cluster), "--workers", "3")
+        until(lambda: task.n_stored > 0.2 * task.n_verdicts, "the first verdicts", run)
+        (there,) = (pid for pid in worker_pids() if psutil.Process(pid).ppid() == raylet)
+        with stopped(there):
+            cluster.remove_node(node, allow_graceful=False)
+            said = done(run)
+        assert (said["lost_workers"], said["stopped"]) == (1, None)
+        assert task.n_stored == task.n_verdicts
+        assert server.n_repeated <= UNWRITTEN
+        # its worker might have woken up any moment: its file was read, and stays
+        (left,) = said["unmerged_stores"]
+        assert left.endswith("(its worker is still at work)")
+        until(lambda: there not in worker_pids(), "the end of a worker that was given up")
+        assert task.finish(*task.flags(cluster), "--resume")["calls"] == 0
+        task.assert_tidy()
