@@ -2,11 +2,12 @@
 
     python benchmarks/scale.py                          # the smaller sizes: minutes on two cores
     python benchmarks/scale.py --full --plot scale.svg  # those of the table in docs/scale.md
-    python benchmarks/scale.py --only grade,rescore
+    python benchmarks/scale.py --only grade --sizes 1000,10000,100000,1000000
+    python benchmarks/scale.py --only pair,rescore
 
 Rows are made up; the judge is the tests' own fake server, in a process of its own. Each grading is
-`rubricbeat judge --engine ray --store-only` (or `--engine local` by `grade_each`) in a process of
-its own, whose peak memory is read when it ends.
+a whole `rubricbeat judge`, result files included, in a process of its own whose peak memory is read
+when it ends.
 """
 
 from __future__ import annotations
@@ -17,12 +18,15 @@ import os
 import platform
 import random
 import resource
+import shutil
 import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +45,12 @@ from rubricbeat.judges.verdict import Verdict
 ROOT = Path(__file__).resolve().parent.parent
 N_CRITERIA = 10
 N_EXAMPLES = 500
+ONE, TWO = "rubricbeat judge", "rubricbeat judge --engine ray, 2 workers"
 REWARDS = ("healthbench", "binary", "hybrid", "rar_points", "rar_explicit", "healthbench_clipped")
 BATCH = 5_000
 BARS = {
-    "memory": "driver <= 300 MB at 10^6 verdicts, and flat",
+    "memory": "driver <= 300 MB at 10^6 verdicts, and flat, with result files",
+    "pair": "two equal commands at once ask nothing twice",
     "workers": "two workers >= 1.8 times one, bound by latency",
     "merge": "ten stores of 10^5 verdicts in <= 20 s",
     "rescore": "10^6 stored verdicts under six rewards in <= 10 s, the read included",
@@ -117,32 +123,38 @@ def run_measured(words: list[str]) -> tuple[dict[str, Any], float, float]:
         return json.loads(out.read()), wall, usage.ru_maxrss / 1024
 
 
-def judge_words(rows: Path, said: Path, url: str, store: Path, workers: int, in_flight: int) -> Any:
-    """Word the command that grades on workers."""
+def judge_words(
+    task: tuple[Path, Path], url: str, store: Path, in_flight: int, *more: str
+) -> list[str]:
+    """Word the command that grades."""
+    rows, said = task
     return [
         sys.executable, "-c",
         "import sys; from rubricbeat.harness.cli import main; sys.exit(main(sys.argv[1:]))",
         "judge", "--data", str(rows), "--responses", str(said), "--judge", "chat",
         "--judge_args", f"model=m,base_url={url},max_concurrency={in_flight}",
-        "--store", str(store), "--output_path", str(store.parent / "out"), "--json",
-        "--engine", "ray", "--workers", str(workers), "--store-only",
+        "--store", str(store), "--output_path", f"{store}-out", "--json", *more,
     ]  # fmt: skip
+
+
+def on_ray(n: int, *more: str) -> tuple[str, ...]:
+    """Word so many workers."""
+    return ("--engine", "ray", "--workers", str(n), *more)
 
 
 def grade(folder: Path, sizes: list[int]) -> Iterator[dict[str, Any]]:
     """Grade more and more; the server answers at once, so that our own cost is what shows."""
     for n in sizes:
-        rows, said = write_task(folder, n)
+        task = write_task(folder, n)
         server, url = serve(0.0)
         try:
-            store = folder / f"local-{n}.sqlite"
-            words = [sys.executable, __file__, "--worker", str(rows), str(said), url, str(store)]
-            found, wall, peak = run_measured(words)
-            yield line("one process", n, found["seconds"], peak, wall)
-            words = judge_words(rows, said, url, folder / f"ray-{n}.sqlite", 2, 64)
-            found, wall, peak = run_measured(words)
-            assert found["verdicts"] == n, found
-            yield line("Ray driver, 2 workers", n, found["seconds"], peak, wall)
+            for what, more in ((ONE, ()), (TWO, on_ray(2))):
+                store = folder / f"{len(more)}-{n}.sqlite"
+                found, wall, peak = run_measured(judge_words(task, url, store, 64, *more))
+                assert found["judge"]["missing"] == 0, found["judge"]
+                yield line(what, n, found["judge"]["seconds"], peak, wall)
+                shutil.rmtree(f"{store}-out")
+                store.unlink()
         finally:
             server.terminate()
             server.wait()
@@ -160,34 +172,47 @@ def line(what: str, n: int, seconds: float, peak: float, wall: float) -> dict[st
     }
 
 
-def local(rows: Path, said: Path, url: str, store: Path) -> None:
-    """Grade in this process, answer by answer; for `--worker`."""
-    from rubricbeat.harness.distributed.answer_stream import AnswerStream
-    from rubricbeat.judges.grading import Answer, open_grader
-    from rubricbeat.judges.rows import read_examples
-
-    examples = {each.prompt_id: each for each in read_examples(rows).examples}
-    options = {"name": "chat", "model": "m", "base_url": url, "store": str(store)}
-    with open_grader(options) as grader:
-        stream = (Answer(examples[i], text) for i, text in AnswerStream(said, examples))
-        for _ in grader.grade_each(stream):
-            pass
-        print(json.dumps({"seconds": grader.facts()["seconds"]}))
-
-
 def workers(folder: Path, n: int) -> Iterator[dict[str, Any]]:
     """Grade with one worker and with two of the same size, against an endpoint of 200 ms."""
-    rows, said = write_task(folder, n)
+    task = write_task(folder, n)
     server, url = serve(0.2)
     try:
         for count in (1, 2):
             store = folder / f"workers-{count}.sqlite"
-            words = judge_words(rows, said, url, store, count, 16 * count)
+            words = judge_words(task, url, store, 16 * count, *on_ray(count, "--store-only"))
             found, wall, peak = run_measured(words)
             yield line(f"{count} workers of 16 in flight, 200 ms", n, found["seconds"], peak, wall)
     finally:
         server.terminate()
         server.wait()
+
+
+def pair(folder: Path, n: int) -> Iterator[dict[str, Any]]:
+    """Start the same command once, and twice at the same moment; count the requests."""
+    task = write_task(folder, n)
+    server, url = serve(0.2)
+    try:
+        for count in (1, 2):
+            before = asked(url)
+            store = folder / f"pair-{count}.sqlite"
+            words = judge_words(task, url, store, 16)
+            started = time.perf_counter()
+            with ThreadPoolExecutor(count) as pool:
+                found = list(pool.map(run_measured, [words] * count))
+            wall = time.perf_counter() - started
+            seconds = max(one["judge"]["seconds"] for one, _, _ in found)
+            peak = max(peak for _, _, peak in found)
+            row = line(f"{count} commands of 16 in flight at once, 200 ms", n, seconds, peak, wall)
+            yield row | {"requests": asked(url) - before}
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def asked(url: str) -> int:
+    """Read how many requests the fake server has had."""
+    with urllib.request.urlopen(f"{url.removesuffix('/v1')}/stats", timeout=10) as reply:
+        return int(json.load(reply)["requests"])
 
 
 def filled(path: Path, n: int, start: int = 0) -> Path:
@@ -284,7 +309,7 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
-    marks = {"one process": "o-", "Ray driver, 2 workers": "s--"}
+    marks = {ONE: "o-", TWO: "s--"}
     for what, mark in marks.items():
         some = [row for row in rows if row["what"] == what]
         sizes = [row["verdicts"] for row in some]
@@ -302,17 +327,12 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
 def main() -> int:
     """Run the benchmarks and print the table as Markdown."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", default="grade,workers,merge,rescore")
+    parser.add_argument("--only", default="grade,workers,pair,merge,rescore")
     parser.add_argument("--full", action="store_true", help="10^5 graded, 10^6 merged, re-scored")
     parser.add_argument("--sizes", help="verdicts to grade, such as 1000,10000,100000,1000000")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="an .svg or .png")
-    parser.add_argument("--worker", nargs=4, help=argparse.SUPPRESS)
     args = parser.parse_args()
     os.environ.pop("OPENAI_API_KEY", None)
-    if args.worker:
-        rows, said, url, store = args.worker
-        local(Path(rows), Path(said), url, Path(store))
-        return 0
     sizes = [1_000, 10_000, 100_000] if args.full else [1_000, 10_000]
     if args.sizes:
         sizes = [int(size) for size in args.sizes.split(",")]
@@ -331,13 +351,16 @@ def main() -> int:
         if "workers" in only:
             for row in workers(folder, 10_000 if args.full else 2_000):
                 keep(row)
+        if "pair" in only:
+            for row in pair(folder, 10_000 if args.full else 2_000):
+                keep(row)
         if "merge" in only:
             keep(merged(folder, 100_000 if args.full else 10_000))
         if "rescore" in only:
             keep(rescored(folder, 1_000_000 if args.full else 100_000))
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}\n")
-    print("| what | verdicts | seconds | a second | peak, MiB | wall, s |")
-    print("|---|---|---|---|---|---|")
+    print("| what | verdicts | seconds | a second | peak, MiB | wall, s | requests |")
+    print("|---|---|---|---|---|---|---|")
     for row in found:
         print("| " + " | ".join(str(value) for value in row.values()) + " |")
     for name, bar in BARS.items():

@@ -11,6 +11,7 @@ from typing import Any
 from ..judges.graded import GradedAnswer
 from ..judges.grading import Answer, Grader
 from ..judges.verdict import Outcome
+from ..reports.runs import samples_below
 from .responses import RunKey
 from .result_files import GradedRun, WrittenRun, write_run
 from .run_documents import Spool, SpooledDocuments
@@ -33,13 +34,16 @@ class JudgedRun:
 class JudgedRuns:
     """Graded answers, each under its run."""
 
-    def __init__(self, spool: Spool) -> None:
+    def __init__(self, spool: Spool, folder: Path) -> None:
         """Begin with none.
 
         Args:
             spool: Where the answers of all runs wait for their files.
+            folder: What `--output_path` names.
         """
         self._spool = spool
+        self._folder = folder
+        self._there = frozenset(samples_below(folder))
         self._runs: dict[RunKey, SpooledDocuments] = {}
         self.is_complete = True
         """Whether no question was left without a reply for want of a connection."""
@@ -60,7 +64,6 @@ class JudgedRuns:
 
     def write(
         self,
-        folder: Path,
         task: str,
         *,
         judge: Mapping[str, Any],
@@ -71,7 +74,6 @@ class JudgedRuns:
         """Write the result files of each run, in the order of their first answers.
 
         Args:
-            folder: What `--output_path` names.
             task: Name of the task.
             judge: `Grader.facts()`.
             data: `ExampleFile.facts()`.
@@ -90,8 +92,9 @@ class JudgedRuns:
                 config=config,
                 seed=seed,
             )
-            written = write_run(run, folder)
-            n_retired = retire(folder, key, task, str(judge["digest"]), written, answers)
+            written = write_run(run, self._folder)
+            digest = str(judge["digest"])
+            n_retired = retire(self._folder, key, task, digest, written, answers, there=self._there)
             yield JudgedRun(key, written, n_retired)
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import contextlib
+import sys
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from ..judges.errors import ConfigError
+from ..judges.errors import ConfigError, DataError
 from ..judges.graded import GradedAnswer
 from ..judges.grading import Answer
 from ..judges.rubric import Rubric
@@ -90,11 +92,23 @@ def retire(
     digest: str,
     written: WrittenRun,
     answers: SpooledDocuments,
+    *,
+    there: Container[Path] = (),
 ) -> int:
     """Set earlier results of the very same run aside, so that it does not count twice.
 
     The same run: model, label, task and judge, and no answer that the new one lacks. Files are
-    renamed, never deleted. Earlier samples are read line by line.
+    renamed, never deleted. Earlier samples are read line by line. Of two commands that end at the
+    same moment the later results stay.
+
+    Args:
+        folder: Where results lie.
+        run: Model and label.
+        task: Name of the task.
+        digest: Of the judge.
+        written: The new results.
+        answers: What they hold.
+        there: Samples that were there when the command began: earlier, whatever their stamp says.
 
     Returns:
         How many results were set aside.
@@ -104,16 +118,23 @@ def retire(
     for samples in samples_below(folder):
         if samples == written.samples:
             continue
-        earlier = described(samples)
-        same = (earlier.model, _label(earlier), earlier.task) == (*run, task)
-        if not same or earlier.judge_digest != digest:
+        try:
+            earlier = described(samples)
+            same = (earlier.model, _label(earlier), earlier.task) == (*run, task)
+            before = samples in there or _stamp(earlier) < _stamp(described(written.samples))
+            if not (same and before) or earlier.judge_digest != digest:
+                continue
+            old = np.fromiter((answer_key(*each) for each in answers_in(samples)), np.uint64)
+        except (DataError, OSError) as error:
+            if samples.exists():  # else another command has just set it aside
+                print(f"rubricbeat: left as it is: {error}", file=sys.stderr)
             continue
-        old = np.fromiter((answer_key(*each) for each in answers_in(samples)), dtype=np.uint64)
         if not len(old) or not np.isin(old, new).all():
             continue
         for path in sorted(samples.parent.iterdir()):
             if path == samples or path.name == f"results_{_stamp(earlier)}.json":
-                path.rename(path.with_name(path.name + SUPERSEDED))
+                with contextlib.suppress(FileNotFoundError):
+                    path.rename(path.with_name(path.name + SUPERSEDED))
         n_retired += 1
     return n_retired
 

@@ -131,7 +131,7 @@ def run(args: argparse.Namespace) -> int:
             return _dry_run(grader, [answer for _, answer in asked], args)
         require_folder(args.output_path)
         with Spool(args.output_path) as spool:
-            judged = JudgedRuns(spool)
+            judged = JudgedRuns(spool, args.output_path)
             if failed is None:
                 n_questions = census.n_criteria * grader.options.replicates
                 for key, graded in graded_by_run(grader, responses, n_questions=n_questions):
@@ -224,7 +224,6 @@ def _write(
 ) -> list[JudgedRun]:
     runs = []
     for run in judged.write(
-        args.output_path,
         args.task,
         judge=grader.facts(),
         data=data.facts(),
