@@ -34,14 +34,14 @@ def audit_text(found: Audited) -> str:
         f"{figures.n_without_verdict} without a verdict; {figures.n_answer_pairs} pairs of answers "
         "within a criterion",
         *_gaps(figures),
-        _table([("", *_HEADS), *rows]),
+        table_text([("", *_HEADS), *rows]),
         "pairwise: an answer that meets a criterion ranked above one that does not; .50 by "
         "construction\nfor one that does not look: majority, category_rate and no_look never do.",
         *_variants(found.variants, name),
         "\n".join(_scalars(audit, found.usd_per_correct)),
         *_raters(audit),
         *_shifts(audit.shifts),
-        _table(_categories(audit)),
+        table_text(_categories(audit)),
     ]
     return "\n\n".join(parts)
 
@@ -114,7 +114,7 @@ def _raters(audit: Audit) -> Iterator[str]:
     if len(ordered) > MAX_RATERS:
         rows.append((f"and {len(ordered) - MAX_RATERS} more (--json)", "", "", ""))
     head = ("rater, against all others", "pairs", "balanced F1", "the judge on the same labels")
-    yield _table([head, *rows]) + (
+    yield table_text([head, *rows]) + (
         f"\nthe judge agrees better than the rater with the others for {ahead} of {len(known)}"
     )
 
@@ -123,7 +123,7 @@ def _variants(variants: Sequence[Variant], name: str) -> Iterator[str]:
     if not variants:
         return
     rows = [_row(f"  {variant.name}", variant.figures) for variant in variants]
-    yield _table([("variant", *_HEADS), *rows])
+    yield table_text([("variant", *_HEADS), *rows])
     changes = [
         (
             f"  {variant.name}",
@@ -137,7 +137,7 @@ def _variants(variants: Sequence[Variant], name: str) -> Iterator[str]:
         for variant in variants
     ]
     head = (f"minus {name}", "criteria", "differ", "balanced F1", "pairwise", "kappa")
-    yield _table([head, *changes])
+    yield table_text([head, *changes])
 
 
 def _shifts(shifts: Sequence[Shift]) -> Iterator[str]:
@@ -149,7 +149,7 @@ def _shifts(shifts: Sequence[Shift]) -> Iterator[str]:
     rows = [
         (shift.unit, _cell(shift.shift, signed=True), str(shift.n), shift.within) for shift in known
     ]
-    yield _table([head, *rows]) + (
+    yield table_text([head, *rows]) + (
         "\nat the same label: 0 where the judge's errors do not hang on it (docs/trust.md)"
     )
     groups = [
@@ -161,7 +161,7 @@ def _shifts(shifts: Sequence[Shift]) -> Iterator[str]:
         for shift in known
         for place, group in enumerate(shift.groups)
     ]
-    yield _table([("where", "criteria", *_GROUPS), *groups])
+    yield table_text([("where", "criteria", *_GROUPS), *groups])
 
 
 def _categories(audit: Audit) -> list[tuple[str, ...]]:
@@ -181,7 +181,8 @@ def _categories(audit: Audit) -> list[tuple[str, ...]]:
     return [("category", "pairs", "balanced F1", "judge says met", "labels say met"), *rows]
 
 
-def _table(rows: list[tuple[str, ...]]) -> str:
+def table_text(rows: Sequence[tuple[str, ...]]) -> str:
+    """Lay out rows of cells in columns, the first row being their heads."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

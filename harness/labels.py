@@ -58,6 +58,11 @@ def read_labelled(
         _warn(command, skipped_words(recorded.path, len(recorded.rows), recorded.skipped))
         for one in group_runs(recorded.rows):
             answers += labels_of_verdicts(one.graded, one.grader)
+    if not any(labels for item in answers for labels in item.labels):
+        raise ConfigError(
+            f"{', '.join(map(str, args.verdicts))}: no verdict in them to take for a label; every "
+            "one is null"
+        )
     facts = {
         "path": [path.name for path in args.verdicts],
         "sha256": [hashlib.sha256(path.read_bytes()).hexdigest() for path in args.verdicts],

@@ -26,14 +26,12 @@ from ...judges.errors import ConfigError
 from ...judges.graded import GradedAnswer
 from ...judges.private_files import write_private
 from ...judges.rows import read_examples, skipped_words
-from ...reports import numbers
+from ..bench_table import bench_text
 from ..outputs import require_file, require_folder
 from ..recorded import read_recorded
 from ..recorded_runs import group_runs
 
 if TYPE_CHECKING:
-    from ...judges.audit.figure import Figure
-    from ...judges.audit.preference import Preference
     from ...judges.audit.probes import ProbeRow
     from ...judges.rewards import Reward
 
@@ -78,6 +76,8 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError("name what is tested: either --judge NAME or --reward_model NAME")
     if args.draws < 100:
         raise ConfigError(f"--draws {args.draws}: an interval from fewer than 100 says nothing")
+    if args.seed < 0:
+        raise ConfigError(f"--seed {args.seed}: must not be negative")
     if args.probes < 0 or (args.limit is not None and args.limit < 1):
         raise ConfigError("--probes counts from 0 and --limit from 1")
     from ...judges.audit.preference import compare_orders
@@ -89,6 +89,7 @@ def run(args: argparse.Namespace) -> int:
     recorded = _recorded(args)
     table = VerdictTable.of(recorded)
     reference_N = reference_reward(table.verdicts_NC, table.rubrics)
+    _require_an_order(reference_N, table.prompt_N, args)
     answers = [(one.example, one.answer) for one in recorded]
     if args.output is not None:  # before a judge is paid
         require_folder(args.output.parent, "--output")
@@ -96,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
     with _Rater(args, reward) as rater:
         rewards_N = rater.rate(answers)
         probes = _probed(rater, answers, rewards_N, args)
-        facts = rater.facts()
+        facts, stopped = rater.facts(), rater.stopped
     tags_P = {
         name: np.bincount(table.prompt_N, weights=tagged, minlength=len(table.prompt_ids)) > 0
         for name, tagged in zip(table.example_tags, table.tagged_TN, strict=True)
@@ -115,8 +116,36 @@ def run(args: argparse.Namespace) -> int:
     }
     if args.output is not None:
         write_private(args.output, json.dumps(plain, indent=1, allow_nan=False))
-    print(json.dumps(plain, indent=2, allow_nan=False) if args.json else _text(found, probes))
+    if args.json:
+        print(json.dumps(plain, indent=2, allow_nan=False))
+    else:
+        print(bench_text(_name(args), found, probes))
+    if stopped is not None:
+        print(f"rubricbeat bench-reward: incomplete: {stopped}; run it again", file=sys.stderr)
+        return 1
     return 0
+
+
+def _require_an_order(reference_N: Floats, prompt_N: Any, args: argparse.Namespace) -> None:
+    """Refuse a reference that tells no two answers apart, before a judge is paid.
+
+    Raises:
+        ConfigError: It does not.
+    """
+    known = ~np.isnan(reference_N)
+    scored = {
+        (int(prompt), float(score))
+        for prompt, score in zip(prompt_N[known], reference_N[known], strict=True)
+    }
+    if len(scored) == len({prompt for prompt, _ in scored}):
+        raise ConfigError(
+            f"{', '.join(map(str, args.verdicts))}: under reward {args.reference!r} the reference "
+            "tells no two answers to a prompt apart: there is no order to compare"
+        )
+
+
+def _name(args: argparse.Namespace) -> str:
+    return str(args.reward_model or f"{args.judge} with reward {args.reward}")
 
 
 class _Rater:
@@ -161,6 +190,11 @@ class _Rater:
             verdicts_NC = _soft(graded, verdicts_NC)
         rewards: Floats = self._reward(verdicts_NC, table.rubrics)
         return rewards
+
+    @property
+    def stopped(self) -> str | None:
+        """Why the judging ended early; None where it did not, or a model was tested."""
+        return None if self._grader is None else self._grader.stopped
 
     def facts(self) -> dict[str, Any]:
         """Say who was tested."""
@@ -217,36 +251,3 @@ def _probed(
         changed = [(answers[row][0], change(*answers[row])) for row in chosen]
         found.append(probe_row(name, rewards_N[chosen], rater.rate(changed)))
     return found
-
-
-def _text(found: Preference, probes: Sequence[ProbeRow]) -> str:
-    lines = [
-        f"{found.n_answers} answers to {found.n_prompts} prompts, {found.n_pairs} pairs that the "
-        f"reference tells apart; {found.n_without_reward} answers without a reward",
-        "",
-        f"pairwise accuracy      {_cell(found.accuracy)}   ties {numbers.share(found.ties)}",
-        f"tau within a prompt    {_cell(found.correlation)}",
-        "",
-        "best of n: mean reference score of the answer picked, at random, best possible",
-    ]
-    lines += [
-        f"  {row.n}  {_cell(row.picked)}  {numbers.score(row.at_random)}  {numbers.score(row.best)}"
-        for row in found.best_of_n
-    ]
-    if found.by_theme:
-        lines += ["", "pairwise accuracy by tag"]
-        lines += [f"  {name}  {_cell(figure)}" for name, figure in found.by_theme.items()]
-    if probes:
-        lines += ["", "probe: share of answers it raises, lowers; mean change of the reward"]
-        lines += [
-            f"  {row.name:<16} {numbers.share(row.raised)}  {numbers.share(row.lowered)}  "
-            f"{numbers.score(row.change)}  (n {row.n})"
-            for row in probes
-        ]
-    return "\n".join(lines)
-
-
-def _cell(figure: Figure) -> str:
-    if figure.value is None:
-        return numbers.NONE
-    return f"{numbers.score(figure.value)} {numbers.interval(figure.low, figure.high)}"

@@ -24,6 +24,7 @@ from ..rubric import Criterion, Example, Message, Polarity, Rubric
 from .labelled import Label, LabelledAnswer
 
 ANSWER_FIELDS = ("completion", "answer", "response")
+LABEL_FIELDS = ("label", "labels", "binary_labels")
 CRITERION_FIELDS = ("rubric", "criterion")
 
 
@@ -111,6 +112,8 @@ def _prompt(field: Field) -> tuple[Message, ...]:
 
 
 def _labels(row: Field) -> tuple[Label, ...]:
+    if not any(row.has(name) for name in LABEL_FIELDS):
+        raise row.fault("has no label: give `label` (true or false) or `labels` (a list)")
     if row.has("label"):
         mets = [_truth(row["label"])]
     else:

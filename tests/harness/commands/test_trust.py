@@ -138,6 +138,11 @@ def test_the_cost_of_a_correct_verdict_is_known_only_where_all_were_paid_for_now
         (["audit", "--judge", "constant", "--labels", "a", "--seed", "-1"], "--seed -1"),
         (["score", ".", "--labels", "none.jsonl"], "--labels none.jsonl: no such file"),
         (["score", ".", "--audit", "none.json"], "none.json"),
+        (
+            ["bench-reward", "--judge", "constant", "--verdicts", "a", "--data", "b", "--seed",
+             "-1"],
+            "--seed -1",
+        ),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_one_line_and_exit_code_2(words, message, capsys, monkeypatch, tmp_path):
@@ -289,3 +294,41 @@ def test_what_sways_the_judge_stands_in_the_audit(fitted, recorded, capsys):
     assert main([*words, "--json"]) == 0
     shifts = {s["trait"]: s for s in json.loads(capsys.readouterr().out)["audit"]["shifts"]}
     assert set(shifts) == {"length", "rank", "evidence", "conversation", "turns"}
+
+
+def all_say(met: bool | None, recorded: list[str]) -> list[str]:
+    """Write the recorded verdicts as if each were the same; give the flags that name them."""
+    source = Path(recorded[1])
+    rows = [json.loads(line) for line in source.read_text(encoding="utf-8").splitlines()]
+    same = [row | {"criteria_met": [met] * len(row["criteria_met"])} for row in rows]
+    path = source.with_name("same.jsonl")
+    path.write_text("".join(json.dumps(row) + "\n" for row in same), encoding="utf-8")
+    return ["--verdicts", str(path), *recorded[2:]]
+
+
+@pytest.mark.parametrize("met", [True, None])
+def test_a_reference_that_tells_nothing_apart_is_refused(met, recorded, capsys):
+    words = ["bench-reward", "--judge", "constant", "--judge_args", "met=true"]
+    assert main([*words, *all_say(met, recorded)]) == 2
+    err = capsys.readouterr().err
+    assert "tells no two answers to a prompt apart" in err
+    assert err.count("\n") == 1
+
+
+def test_verdicts_that_are_all_null_are_no_labels(recorded, capsys):
+    words = ["audit", "--judge", "constant", "--judge_args", "met=true"]
+    assert main([*words, *all_say(None, recorded)]) == 2
+    assert "every one is null" in capsys.readouterr().err
+
+
+def test_a_judge_without_a_verdict_is_said_to_be_unknown(recorded, capsys):
+    assert main(["audit", "--judge", "keyword", *recorded, "--draws", "100"]) == 0
+    assert "NO VERDICT AT ALL" in capsys.readouterr().out
+    assert main(["bench-reward", "--judge", "keyword", *recorded, "--draws", "100"]) == 0
+    assert "NO REWARD AT ALL" in capsys.readouterr().out
+
+
+def test_labels_of_one_kind_are_said_to_leave_figures_open(recorded, capsys):
+    words = ["audit", "--judge", "constant", "--judge_args", "met=true", "--draws", "100"]
+    assert main([*words, *all_say(True, recorded)]) == 0
+    assert "No judged label says not met" in capsys.readouterr().out
