@@ -17,6 +17,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from .batch import BatchScore
 from .metrics import StepShare, step_line, with_trainer_logs
 from .reward import RubricReward
+from .rewind import StepStart
 from .run_files import CHECKPOINT, METRICS, RunFiles
 from .world import rank, world_size
 
@@ -82,10 +83,11 @@ class StepRecorder(TrainerCallback):
 
 
 class OutageStop(TrainerCallback):
-    """Stops a run whose judge is down, with the weights as they were before.
+    """Stops a run whose judge is down, as it was before the step that has no rewards.
 
     Left alone, TRL trains on: every advantage is 0, the loss is 0, and AdamW still moves the
-    weights by its momentum and decay. Taking the gradients away keeps the optimiser still.
+    weights by its momentum and decay. Taking the gradients away keeps the optimiser still, and
+    `StepStart` takes back what else the step moved: a resumed run asks its prompts again.
     """
 
     def __init__(self, reward: RubricReward, files: RunFiles) -> None:
@@ -94,6 +96,19 @@ class OutageStop(TrainerCallback):
         self._files = files
         self.reason: str | None = None
         """Why the run was stopped; None where it was not."""
+        self._start: StepStart | None = None
+
+    def on_step_begin(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        optimizer: Any = None,
+        lr_scheduler: Any = None,
+        **more: Any,
+    ) -> None:
+        """Keep what this step will move."""
+        self._start = StepStart.of(state, optimizer, lr_scheduler, self._reward)
 
     def on_pre_optimizer_step(
         self,
@@ -112,17 +127,28 @@ class OutageStop(TrainerCallback):
             parameter.grad = None
 
     def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        optimizer: Any = None,
+        lr_scheduler: Any = None,
+        **more: Any,
     ) -> None:
-        """Save what there is, and stop."""
+        """Take the step back, save what was before it, and stop."""
         if self.reason is None:
             return
-        control.should_save = True
+        spoilt = state.global_step
+        if self._start is not None:
+            self._start.restore(state, optimizer, lr_scheduler, self._reward)
+        # before the first step there is nothing to keep: the same run starts from its seed again
+        control.should_save = state.global_step > 0
+        control.should_log = control.should_evaluate = False
         control.should_training_stop = True
         if rank() == 0:
             print(
-                f"rubricbeat: judge outage at step {state.global_step}: {self.reason}; "
-                "saved, stopping",
+                f"rubricbeat: judge outage at step {spoilt}: {self.reason}; stopping. --resume "
+                f"asks the prompts of step {spoilt} again",
                 file=sys.stderr,
             )
 

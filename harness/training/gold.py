@@ -15,6 +15,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from ...judges.errors import JudgeError
 from ...judges.rewards import get_reward
 from .batch import BatchScore
+from .callbacks import OutageStop
 from .data import sample_examples
 from .generate import generate_answers, own_random_state
 from .graders import can_rate
@@ -28,7 +29,12 @@ class GoldJudge(TrainerCallback):
     """Grades held-out answers every few steps, before the first step and after the last."""
 
     def __init__(
-        self, prepared: Prepared, trainer: Any, files: RunFiles, reward: RubricReward
+        self,
+        prepared: Prepared,
+        trainer: Any,
+        files: RunFiles,
+        reward: RubricReward,
+        outage: OutageStop,
     ) -> None:
         """Choose the held-out prompts; nothing is opened yet.
 
@@ -37,8 +43,10 @@ class GoldJudge(TrainerCallback):
             trainer: Whose model answers.
             files: Where the looks are written.
             reward: Of the judge that trains: it looks under the limits it trains under.
+            outage: Says whether the run was stopped; a spoilt step is not looked at.
         """
         config = prepared.config
+        self._outage = outage
         self._prepared, self._trainer, self._files = prepared, trainer, files
         self._examples = sample_examples(
             prepared.data.held_out, config.gold.n_prompts, config.data.seed
@@ -68,6 +76,8 @@ class GoldJudge(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
     ) -> None:
         """Look every `gold.every` steps."""
+        if self._outage.reason is not None:
+            return  # the step was taken back; the one before it had its look
         if state.global_step % self._prepared.config.gold.every == 0:
             self._look(state.global_step)
 
@@ -75,7 +85,7 @@ class GoldJudge(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
     ) -> None:
         """Look at what the run left, and close the judges."""
-        if self._last_step != state.global_step:
+        if self._last_step != state.global_step and self._outage.reason is None:
             self._look(state.global_step)
         # the other one's looks are in the ledger of the training, whose limits they keep
         if "gold" in self._judges:

@@ -142,11 +142,11 @@ def build_grpo(prepared: Prepared, *, model: Any = None) -> GrpoRun:
     )  # forty numbers a step; `StepRecorder` says it in one line
     # the gold judge generates with the trainer's own model, so it comes after it; the ledger last
     if config.gold.judge is not None:
-        trainer.add_callback(GoldJudge(prepared, trainer, files, reward))
+        trainer.add_callback(GoldJudge(prepared, trainer, files, reward, outage))
     if config.eval.tasks:
         from .task_evaluation import TaskEvaluation
 
-        trainer.add_callback(TaskEvaluation(prepared, files))
+        trainer.add_callback(TaskEvaluation(prepared, files, outage))
     trainer.add_callback(Ledger(reward, files))
     return GrpoRun(trainer, reward, files, outage, prepared)
 

@@ -18,6 +18,9 @@ from .policy import quiet_libraries
 from .run_files import CONFIG, LEDGER, METRICS, read_lines
 from .world import rank
 
+MAY_CHANGE = {"run.output_dir", "run.threads", "run.save_total_limit", "run.label"}
+"""Settings that change nothing that is learnt: a resumed run may have others."""
+
 
 def run_grpo(config: TrainConfig, *, resume: bool, as_json: bool) -> int:
     """Train, from the start or from the last checkpoint.
@@ -101,7 +104,7 @@ def run_score(config: TrainConfig, *, n_prompts: int, as_json: bool) -> int:
 def _begin(run: GrpoRun, checkpoint: Path | None) -> None:
     from .callbacks import load_reward_state
 
-    step = 0
+    step = -1  # from the start: not even the look before the first step stays
     if checkpoint is not None:
         step = int(checkpoint.name.split("-")[1])
         load_reward_state(run.reward, checkpoint)
@@ -124,11 +127,20 @@ def _check_same_run(config: TrainConfig, folder: Path) -> None:
     before = yaml.safe_load(path.read_text(encoding="utf-8"))
     now = json.loads(json.dumps(config.to_json()))
     for name, old, new in _differences(before, now, ""):
-        if name not in {"run.output_dir", "run.threads", "run.save_total_limit", "run.label"}:
+        if name not in MAY_CHANGE and not _is_limit(name):
             raise ConfigError(
                 f"--resume: {name} was {old!r} in {folder} and is {new!r} now; "
                 "resume with the same configuration, or start another folder"
             )
+
+
+def _is_limit(name: str) -> bool:
+    """Say whether a setting is how fast or how far a judge may be asked, and not what it says."""
+    from ...judges.runtime_options import RuntimeOptions
+
+    judge, _, option = name.rpartition(".")
+    is_limit = option in set(RuntimeOptions.names()) - {"replicates", "include_reasoning"}
+    return is_limit and judge in {"judge", "gold.judge", "eval.judge"}
 
 
 def _differences(before: Any, now: Any, name: str) -> list[tuple[str, Any, Any]]:

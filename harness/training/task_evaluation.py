@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
+from .callbacks import OutageStop
 from .run_files import RunFiles
 from .world import rank
 
@@ -29,10 +30,11 @@ FOLDER = "evaluation"
 class TaskEvaluation(TrainerCallback):
     """Runs the tasks on checkpoints; a failed evaluation is told and does not end the training."""
 
-    def __init__(self, prepared: Prepared, files: RunFiles) -> None:
-        """Take what to run and where its results go."""
+    def __init__(self, prepared: Prepared, files: RunFiles, outage: OutageStop) -> None:
+        """Take what to run, where its results go, and who knows whether the run was stopped."""
         self._config = prepared.config
         self._files = files
+        self._outage = outage
 
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
@@ -40,6 +42,8 @@ class TaskEvaluation(TrainerCallback):
         """Evaluate a checkpoint when it is due."""
         every = self._config.eval.every
         is_last = state.global_step >= state.max_steps
+        if self._outage.reason is not None:
+            return  # the checkpoint stands before a spoilt step, and was due at its own time
         if rank() != 0 or not (is_last or (every and state.global_step % every == 0)):
             return
         checkpoint = Path(str(args.output_dir)) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}"

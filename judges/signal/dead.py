@@ -83,7 +83,7 @@ def identical_verdicts(groups: GroupedVerdicts) -> Bools:
     """
     if groups.ratings_PG is not None:
         low_P, high_P = (of.reduce(groups.ratings_PG, axis=1) for of in (np.fmin, np.fmax))
-        return _same_verdicts(groups) & ~(high_P > low_P)
+        return np.asarray(_same_verdicts(groups) & ~(high_P > low_P))
     return _same_verdicts(groups)
 
 

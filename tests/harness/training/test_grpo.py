@@ -144,13 +144,61 @@ def test_a_batch_without_verdicts_stops_the_run_and_leaves_the_weights(
     assert status["state"] == "outage" and "32 of 32" in status["reason"]
     last = read_lines(tmp_path / "run" / "metrics.jsonl")[-1]
     assert (last["unscored"], last["reward"]) == (32, None)
+    # the checkpoint stands before the spoilt step, so that a resumed run asks its prompts again
     checkpoint = latest_checkpoint(tmp_path / "run")
-    assert checkpoint is not None and checkpoint.name == f"checkpoint-{last['step']}"
+    assert checkpoint is not None and checkpoint.name == f"checkpoint-{last['step'] - 1}"
     from safetensors.torch import load_file
 
     saved = load_file(checkpoint / "model.safetensors")
     # the optimiser had momentum, and yet the step of the outage moved nothing
     assert all(torch.equal(saved[k], before[last["step"] - 1][k]) for k in saved)
+
+
+@pytest.mark.parametrize("spoilt", [1, 6, 9])
+def test_a_run_resumed_after_an_outage_is_as_one_that_had_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoilt: int
+) -> None:
+    """In the first step, in the middle of an epoch of three steps, and in the last step."""
+
+    def config(name: str) -> TrainConfig:
+        plain = tiny(tmp_path / name, max_steps=9, lr_scheduler_type="linear", warmup_ratio=0.2)
+        # second verdicts, so that the noise measured so far is part of what is taken back
+        reward = replace(plain.reward, replicate_every=2, min_reliability=0.01)
+        gold = replace(plain.gold, every=3)
+        return replace(plain, run=replace(plain.run, save_steps=4), reward=reward, gold=gold)
+
+    from rubricbeat.harness.training.reward import RubricReward
+
+    assert runs.run_grpo(config("whole"), resume=False, as_json=False) == 0
+    real = RubricReward._grade
+
+    async def down(self: Any, completions: Any, examples: Any, twice: Any) -> Any:
+        graded, stopped = await real(self, completions, examples, twice)
+        n_scored[0] += len(completions) == 32
+        if len(completions) == 32 and n_scored[0] == spoilt:
+            nothing = Verdict(Outcome.TRANSPORT, explanation="down")
+            graded = [replace(g, verdicts=(nothing,) * len(g.verdicts)) for g in graded]
+        return graded, stopped
+
+    n_scored = [0]
+    monkeypatch.setattr(RubricReward, "_grade", down)
+    assert runs.run_grpo(config("down"), resume=False, as_json=False) == 1
+    assert read_lines(tmp_path / "down" / "metrics.jsonl")[-1]["step"] == spoilt
+    monkeypatch.setattr(RubricReward, "_grade", real)
+    assert runs.run_grpo(config("down"), resume=True, as_json=False) == 0
+
+    for name in ("metrics.jsonl", "gold.jsonl"):
+        whole, resumed = (
+            [{k: v for k, v in line.items() if k not in TIMES} for line in read_lines(path / name)]
+            for path in (tmp_path / "whole", tmp_path / "down")
+        )
+        assert resumed == whole
+    from safetensors.torch import load_file
+
+    whole_weights, resumed_weights = (
+        load_file(tmp_path / name / "final" / "model.safetensors") for name in ("whole", "down")
+    )
+    assert all(torch.equal(whole_weights[key], resumed_weights[key]) for key in whole_weights)
 
 
 def test_trl_masks_what_we_give_as_none(tmp_path: Path) -> None:
@@ -216,6 +264,16 @@ def test_resuming_another_configuration_is_refused(tmp_path: Path) -> None:
     changed = replace(config, grpo=replace(config.grpo, learning_rate=0.5))
     with pytest.raises(ConfigError, match=r"grpo\.learning_rate was 0\.01 .* and is 0\.5 now"):
         runs.run_grpo(changed, resume=True, as_json=False)
+
+
+def test_a_run_may_be_resumed_with_a_larger_budget(tmp_path: Path) -> None:
+    config = replace(tiny(tmp_path / "run", max_steps=2), judge={"name": "keyword", "max_cost": 1})
+    RunFiles(tmp_path / "run").start(config, {})
+    richer = replace(config, judge={"name": "keyword", "max_cost": 9, "max_concurrency": 8})
+    runs._check_same_run(richer, tmp_path / "run")
+    other = replace(config, judge={"name": "keyword", "max_cost": 1, "include_reasoning": True})
+    with pytest.raises(ConfigError, match=r"judge\.include_reasoning was None .* and is True now"):
+        runs._check_same_run(other, tmp_path / "run")
 
 
 def test_resuming_nothing_is_refused(tmp_path: Path) -> None:
