@@ -46,6 +46,10 @@ class OwnPlace:
             return Path(self.named).expanduser()
         return default_store_path().parent / "workers"
 
+    def new_path(self) -> Path:
+        """Name a file that nobody else will; it is not made yet."""
+        return (self.folder() / f"{uuid.uuid4().hex}.sqlite").absolute()
+
 
 class OwnStore:
     """The file of one worker, and what the driver has not heard of it yet.
@@ -54,17 +58,17 @@ class OwnStore:
     and what comes in still goes to the driver from memory.
     """
 
-    def __init__(self, folder: Path, on_fault: Callable[[str], None]) -> None:
+    def __init__(self, path: Path, on_fault: Callable[[str], None]) -> None:
         """Make the file.
 
         Args:
-            folder: Where.
+            path: As the driver has put it on its list.
             on_fault: Called once, from any thread, when the file cannot be written any more.
 
         Raises:
             StoreError: It cannot be made.
         """
-        self.path = (folder / f"{uuid.uuid4().hex}.sqlite").absolute()
+        self.path = path
         self._db = open_store_file(self.path)
         self._reader = connect(self.path)  # a look-up must not wait for a write
         # as long as the process lives nobody else deletes the file; the kernel lets go of it

@@ -87,7 +87,7 @@ class Worker:
         """
         self._options = dict(options)
         self._seed = seed
-        self._own_place = own
+        self._own_path = own.new_path() if own is not None else None
         self._own: OwnStore | None = None
         self._examples = examples
         self._opened: Grader | None = None
@@ -99,20 +99,23 @@ class Worker:
 
         Raises:
             ConfigError: The judge cannot be built here: a key or a file is missing.
-            StoreError: Its own store cannot be made.
         """
         self._open()
-        return Place(socket.gethostname(), str(self._own.path) if self._own is not None else None)
+        return Place(socket.gethostname(), str(self._own_path) if self._own_path else None)
 
     def _open(self) -> Grader:
         with self._lock:
             if self._opened is None:
                 self._opened = open_grader(self._options, seed=self._seed)
-                if self._own_place is not None:
-                    # what is paid for while the disk is full goes to the driver: ask no more
-                    self._own = OwnStore(self._own_place.folder(), self._opened.stop)
-                    self._opened.store_of = self._own.opened
             return self._opened
+
+    def _open_own(self, grader: Grader) -> None:
+        """Make the store of its own with the first chunk: by then it is on the driver's list."""
+        with self._lock:
+            if self._own is None and self._own_path is not None:
+                # what comes in while the disk is full goes to the driver alone: ask no more
+                self._own = OwnStore(self._own_path, grader.stop)
+                grader.store_of = self._own.opened
 
     def grade(self, items: Sequence[Item], known: StoreRows | None = None) -> Report:
         """Grade answers into the store.
@@ -128,6 +131,7 @@ class Worker:
         """
         answers = [Answer(self._examples[prompt_id], text) for prompt_id, text in items]
         grader = self._open()
+        self._open_own(grader)
         if known and self._own is not None:
             self._own.keep(known, is_known=True)
         graded = grader.grade(answers, progress=False)
@@ -152,11 +156,15 @@ class Worker:
         """Write what waits, and let go; gives the last facts and verdicts."""
         grader = self._open()
         grader.close()
-        return Account(grader.facts(), self._own.take() if self._own is not None else StoreRows())
+        if self._own is None:
+            return Account(grader.facts())
+        rows = self._own.take()
+        self._own.close()
+        return Account(grader.facts(), rows)
 
     def forget(self, n_merged: int) -> bool:
         """Delete the worker's own store, if the driver has merged so many shipments: all."""
-        return self._own is not None and self._own.forget(n_merged)
+        return self._own is None or self._own.forget(n_merged)
 
 
 def rows_of(graded: GradedAnswer) -> tuple[tuple[Verdict, ...], ...]:

@@ -218,3 +218,32 @@ def test_a_jury_is_known_by_what_its_members_said(task, server, tmp_path):
             second.close()
         assert sum(report.n_by_item) == 6
         assert n_before == server.n_requests == 18
+
+
+def test_a_worker_that_was_never_asked_leaves_no_file(task, tmp_path):
+    _, place, options, _ = task
+    _, run = gathering(task, here())
+    with run:
+        worker = Worker(options, EXAMPLES, 0, place)
+        run.began(worker.ready())
+        worker.close()
+        assert worker.forget(0)
+    # killed before the driver heard of its end: on the list, and nowhere else
+    assert run.left() == ()
+    assert not (tmp_path / "own").exists()
+
+
+def test_a_store_whose_worker_lives_is_read_and_named(task):
+    _, place, options, _ = task
+    _, run = gathering(task, here())
+    with run:
+        worker = Worker(options, EXAMPLES, 0, place)
+        run.began(worker.ready())
+        worker.grade(ITEMS)  # and then it is not heard any more
+    (line,) = run.left()
+    assert line.endswith("(its worker is still at work)")
+    worker.close()
+    _, later = gathering(task, here())
+    with later:
+        assert later.known(ITEMS).n_verdicts == 12
+    assert later.left() == ()

@@ -55,7 +55,7 @@ def faults() -> list[str]:
 
 @pytest.fixture
 def own(tmp_path, faults):
-    store = OwnStore(tmp_path / "workers", faults.append)
+    store = OwnStore(OwnPlace(str(tmp_path / "workers")).new_path(), faults.append)
     yield store
     store.close()
 
@@ -118,7 +118,7 @@ def test_a_file_system_without_room_is_a_full_disk(tmp_path):
         pytest.skip("file systems cannot be mounted here")
     try:
         said: list[str] = []
-        own = OwnStore(folder, said.append)
+        own = OwnStore(folder / "v.sqlite", said.append)
         for number in range(100):
             own.keep(rows(number, words="x" * 10_000))
         assert len(said) == 1
@@ -134,7 +134,7 @@ def test_a_file_system_without_room_is_a_full_disk(tmp_path):
 def test_a_grader_with_a_full_disk_ends_its_calls_and_keeps_what_they_say(tmp_path):
     judge = CountingJudge()
     grader = open_grader(judge)
-    own = OwnStore(tmp_path, grader.stop)
+    own = OwnStore(tmp_path / "v.sqlite", grader.stop)
     grader.store_of = own.opened
     some = answers(30, n_criteria=4)
     size = own.path.stat().st_size + 20_000
@@ -158,7 +158,7 @@ def test_a_grader_with_a_full_disk_ends_its_calls_and_keeps_what_they_say(tmp_pa
 def test_a_folder_that_cannot_be_made_is_an_error_at_once(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(StoreError, match="cannot open"):
-        OwnStore(tmp_path / "file", print)
+        OwnStore(tmp_path / "file" / "v.sqlite", print)
 
 
 def test_only_verdicts_that_are_paid_for_are_kept(own):
@@ -182,7 +182,7 @@ def test_a_file_is_read_in_pages_to_its_end(own, monkeypatch):
 
 
 def test_a_file_whose_worker_lives_is_read_and_stays(tmp_path):
-    own = OwnStore(tmp_path, print)
+    own = OwnStore(tmp_path / "v.sqlite", print)
     own.keep(rows(1))
     path = str(own.path)
     assert present([path, str(tmp_path / "other")]) == [path]

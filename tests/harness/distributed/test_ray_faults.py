@@ -289,8 +289,9 @@ def test_a_node_that_is_cut_off_for_good_is_given_up_and_found_again_later(clust
         until(lambda: task.n_stored > 0.2 * task.n_verdicts, "the first verdicts", run)
         (there,) = (pid for pid in worker_pids() if psutil.Process(pid).ppid() == raylet)
         with stopped(there):
-            cluster.remove_node(node, allow_graceful=False)
+            os.kill(raylet, signal.SIGKILL)
             said = done(run)
+        cluster.remove_node(node, allow_graceful=False)
         assert (said["lost_workers"], said["stopped"]) == (1, None)
         assert task.n_stored == task.n_verdicts
         assert server.n_repeated <= UNWRITTEN
@@ -298,5 +299,6 @@ def test_a_node_that_is_cut_off_for_good_is_given_up_and_found_again_later(clust
         (left,) = said["unmerged_stores"]
         assert left.endswith("(its worker is still at work)")
         until(lambda: there not in worker_pids(), "the end of a worker that was given up")
-        assert task.finish(*task.flags(cluster), "--resume")["calls"] == 0
+        again = task.finish(*task.flags(cluster), "--resume")
+        assert (again["calls"], again["unmerged_stores"]) == (0, [])
         task.assert_tidy()
