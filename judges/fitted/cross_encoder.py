@@ -123,8 +123,8 @@ def new_module(encoder: Any, hidden_width: int) -> Any:
         def __init__(self) -> None:
             super().__init__()
             self.encoder = encoder
-            self.hidden = torch.nn.Linear(2 * width, hidden_width)
-            self.out = torch.nn.Linear(hidden_width, 1)
+            self.hidden = torch.nn.Linear(2 * width, hidden_width, dtype=torch.float32)
+            self.out = torch.nn.Linear(hidden_width, 1, dtype=torch.float32)
             torch.nn.init.zeros_(self.out.weight)
             torch.nn.init.zeros_(self.out.bias)
 

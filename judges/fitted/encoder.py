@@ -6,6 +6,7 @@ The only module here that needs torch to judge, and only once a text is to be en
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
@@ -22,6 +23,9 @@ WEIGHTS_FILE = "model.safetensors"
 MAX_TOKENS = 192
 BATCH_TOKENS = 2_048
 """Tokens of one forward pass, padding included."""
+
+_LOADING = threading.Lock()
+"""Loading sets what the whole process shares (torch's default kind of number, the bars)."""
 
 Vectors = NDArray[np.float32]
 
@@ -99,7 +103,11 @@ def load_encoder(folder: Path, *, dtype: Any, **config: Any) -> Any:
     Raises:
         ConfigError: The folder holds no such model.
     """
-    return _loaded("AutoModel", folder, dtype=dtype, **config).eval()
+    import torch
+
+    # turned to `dtype` afterwards: transformers makes the kind that it loads torch's default for
+    # every thread of the process, and a trainer beside this judge would build its layers in it
+    return _loaded("AutoModel", folder, dtype=torch.float32, **config).to(dtype).eval()
 
 
 def find_encoder(path: str | None) -> Path:
@@ -138,16 +146,17 @@ def _loaded(kind: str, folder: Path, **given: Any) -> Any:
     from transformers.utils import logging
 
     bars: Any = logging
-    was_shown = bars.is_progress_bar_enabled()
-    bars.disable_progress_bar()
-    try:
-        return getattr(transformers, kind).from_pretrained(str(folder), **given)
-    except (OSError, ValueError) as error:
-        reason = str(error).split("\n")[0]
-        raise ConfigError(f"{folder}: no encoder that loads ({reason})") from error
-    finally:
-        if was_shown:
-            bars.enable_progress_bar()
+    with _LOADING:
+        was_shown = bars.is_progress_bar_enabled()
+        bars.disable_progress_bar()
+        try:
+            return getattr(transformers, kind).from_pretrained(str(folder), **given)
+        except (OSError, ValueError) as error:
+            reason = str(error).split("\n")[0]
+            raise ConfigError(f"{folder}: no encoder that loads ({reason})") from error
+        finally:
+            if was_shown:
+                bars.enable_progress_bar()
 
 
 def batches_of(order: Sequence[int], lengths: Sequence[int], n_tokens: int) -> list[list[int]]:

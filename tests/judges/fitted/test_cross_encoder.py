@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -173,6 +175,27 @@ def test_the_kept_judge_says_what_was_measured_wherever_a_judge_is_named(
     # without the embeddings and the lower layers, which are the encoder's own
     assert not any("embeddings" in name for name in kept.head.parts[2].weights)
     assert pickle.loads(pickle.dumps(grader.identity)) == grader.identity
+
+
+def test_judges_that_load_at_the_same_moment_leave_the_kind_of_numbers_alone(encoder_folder):
+    # a trainer in the same process makes its layers in torch's default
+    seen_while_loading = set()
+    done = threading.Event()
+
+    def look():
+        while not done.is_set():
+            seen_while_loading.add(torch.get_default_dtype())
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            loaded = list(pool.map(MiniLM, [encoder_folder] * 8))
+    finally:
+        done.set()
+        watcher.join()
+    assert seen_while_loading == {torch.float32}
+    assert all({p.dtype for p in one.model.parameters()} == {one.dtype} for one in loaded)
 
 
 def test_weights_of_another_encoder_are_refused(fit, encoder_folder):
