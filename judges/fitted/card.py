@@ -7,11 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..audit.study import Figure, JudgeFigures
+from ..audit.figure import Figure
+from ..audit.study import JudgeFigures
 from .features import MIN_WORD_TEXTS
 from .fitting import Fit
+from .heads import HeadKind
 
 COLUMNS = {"balanced_f1": "macro-F1", "auroc": "AUROC", "pairwise": "pairwise within a criterion"}
+WITHOUT = "without the cross-encoder"
+"""Baseline of a judge that has one."""
 WARNING = (
     "It ranks by likeness of wording. It can be deceived by repeating the criterion, it does not "
     "check facts, and outside of the data it was fitted on its figures do not hold."
@@ -37,6 +41,7 @@ def card_of(fit: Fit, data: Mapping[str, Any], command: str, seconds: float) -> 
         "n_prompts": fit.n_prompts,
         "n_labels": fit.n_labels,
         "n_folds": fit.options.n_folds,
+        "measured_on": "one fold" if _is_measured_once(fit) else "all folds",
         "seed": fit.options.seed,
         "seconds": round(seconds, 1),
         "warning": WARNING,
@@ -59,12 +64,22 @@ def figures_table(rows: Mapping[str, JudgeFigures]) -> str:
 def readme_of(fit: Fit, card: Mapping[str, Any]) -> str:
     """Word the card for people."""
     judge = {"**this judge**": fit.audit.judge, **fit.audit.baselines}
+    kept = "The judge in this folder has learned from all prompts."
+    if _is_measured_once(fit):
+        kept = (
+            "One fold is held out, and its figures are those of the judge in this folder: it has "
+            "learned from the others alone, and was calibrated on some of them."
+        )
+    without = ""
+    if WITHOUT in judge:
+        without = f"\n`{WITHOUT}` is the rest of this judge, weighed anew."
     return f"""# A fitted judge
 
 Gives P(met) of a criterion without a call: `--judge fitted:PATH` (rubricbeat). {WARNING}
 
 Fitted on {fit.n_labels:,} labels of {fit.n_answers:,} answers to {fit.n_prompts:,} prompts
 (head: {card["head"]}, {card["n_folds"]} folds by prompt, seed {card["seed"]}).
+{kept}
 Every figure below is of prompts that the head and the calibration behind it had not seen, with
 95 % intervals from a bootstrap over prompts.
 
@@ -73,7 +88,7 @@ Every figure below is of prompts that the head and the calibration behind it had
 `no_look` is the same head, given the criterion and never the answer: what the judge adds to it is
 what it is worth. *Pairwise* is the share of answer pairs on one criterion, one labelled met and one
 not, that it orders right; .5 is chance. `majority` says what most labels say; `length` and
-`lexical overlap` are logistic regression on those and the criterion.
+`lexical overlap` are logistic regression on those and the criterion.{without}
 
 Length: the correlation of an answer's length with (verdict - label) is
 {_number(fit.audit.length_correlation)}; above 0, long answers are favoured.
@@ -88,6 +103,11 @@ def write_card(fit: Fit, card: Mapping[str, Any], folder: Path) -> None:
     text = json.dumps(card, indent=1, allow_nan=False)
     (folder / "card.json").write_text(text, encoding="utf-8")
     (folder / "README.md").write_text(readme_of(fit, card), encoding="utf-8")
+
+
+def _is_measured_once(fit: Fit) -> bool:
+    """Whether one fold was held out, not each in turn: tuning takes long."""
+    return fit.options.kind is HeadKind.CROSS_ENCODER
 
 
 def _cell(figure: Figure) -> str:

@@ -19,6 +19,7 @@ from ..arrays import Floats
 from ..audit.labelled import AuditTable, LabelledAnswer
 from ..audit.study import audit_judge, judge_figures, with_probability
 from ..errors import ConfigError
+from .card import WITHOUT
 from .cross_checkpoint import Checkpoint
 from .cross_training import Rows, Tuning, tune
 from .encoder import MiniLM
@@ -108,7 +109,7 @@ def fit_cross_encoder(
     say("auditing the verdicts on held-out prompts")
     found = {
         "no_look": blind.test_logits(),
-        "without the cross-encoder": judge.test_logits(2),
+        WITHOUT: judge.test_logits(2),
         **{
             name: work.simple([*blind_columns, *(names.index(feature) for feature in features)])
             for name, features in SIMPLE.items()
