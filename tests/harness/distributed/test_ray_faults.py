@@ -14,7 +14,7 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -113,7 +113,8 @@ def stopped(*pids: int) -> Iterator[None]:
         yield
     finally:
         for pid in pids:
-            os.kill(pid, signal.SIGCONT)
+            with suppress(ProcessLookupError):  # somebody ended it meanwhile
+                os.kill(pid, signal.SIGCONT)
 
 
 def no_more_room(pid: int, bytes_more: int = 0) -> None:
@@ -295,9 +296,9 @@ def test_a_node_that_is_cut_off_for_good_is_given_up_and_found_again_later(clust
         assert (said["lost_workers"], said["stopped"]) == (1, None)
         assert task.n_stored == task.n_verdicts
         assert server.n_repeated <= UNWRITTEN
-        # its worker might have woken up any moment: its file was read, and stays
-        (left,) = said["unmerged_stores"]
-        assert left.endswith("(its worker is still at work)")
+        # read in any case; and not deleted where its worker may wake up any moment (some systems
+        # end a stopped process with its parent)
+        assert all(one.endswith("(its worker is still at work)") for one in said["unmerged_stores"])
         until(lambda: there not in worker_pids(), "the end of a worker that was given up")
         again = task.finish(*task.flags(cluster), "--resume")
         assert (again["calls"], again["unmerged_stores"]) == (0, [])
