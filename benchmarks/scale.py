@@ -13,6 +13,7 @@ when it ends.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import platform
@@ -124,15 +125,17 @@ def run_measured(words: list[str]) -> tuple[dict[str, Any], float, float]:
 
 
 def judge_words(
-    task: tuple[Path, Path], url: str, store: Path, in_flight: int, *more: str
+    task: tuple[Path, Path], url: str | None, store: Path, in_flight: int, *more: str
 ) -> list[str]:
-    """Word the command that grades."""
+    """Word the command that grades, against a server or by a judge in the same process."""
     rows, said = task
+    judge = ["instant_judge:InstantJudge"] if url is None else ["chat"]
+    options = f"max_concurrency={in_flight}" + (f",model=m,base_url={url}" if url else "")
     return [
         sys.executable, "-c",
         "import sys; from rubricbeat.harness.cli import main; sys.exit(main(sys.argv[1:]))",
-        "judge", "--data", str(rows), "--responses", str(said), "--judge", "chat",
-        "--judge_args", f"model=m,base_url={url},max_concurrency={in_flight}",
+        "judge", "--data", str(rows), "--responses", str(said), "--judge", *judge,
+        "--judge_args", options,
         "--store", str(store), "--output_path", f"{store}-out", "--json", *more,
     ]  # fmt: skip
 
@@ -142,22 +145,33 @@ def on_ray(n: int, *more: str) -> tuple[str, ...]:
     return ("--engine", "ray", "--workers", str(n), *more)
 
 
-def grade(folder: Path, sizes: list[int]) -> Iterator[dict[str, Any]]:
-    """Grade more and more; the server answers at once, so that our own cost is what shows."""
+def grade(folder: Path, sizes: list[int], instant_from: int) -> Iterator[dict[str, Any]]:
+    """Grade more and more; the judge answers at once, so that our own cost is what shows."""
     for n in sizes:
         task = write_task(folder, n)
-        server, url = serve(0.0)
-        try:
+        with judge_of(n < instant_from) as url:
             for what, more in ((ONE, ()), (TWO, on_ray(2))):
                 store = folder / f"{len(more)}-{n}.sqlite"
                 found, wall, peak = run_measured(judge_words(task, url, store, 64, *more))
                 assert found["judge"]["missing"] == 0, found["judge"]
+                what = what if url else f"{what}, instant judge"
                 yield line(what, n, found["judge"]["seconds"], peak, wall)
                 shutil.rmtree(f"{store}-out")
                 store.unlink()
-        finally:
-            server.terminate()
-            server.wait()
+
+
+@contextlib.contextmanager
+def judge_of(is_server: bool) -> Iterator[str | None]:
+    """Give the address of a server that answers at once; None for the judge in the process."""
+    if not is_server:
+        yield None
+        return
+    server, url = serve(0.0)
+    try:
+        yield url
+    finally:
+        server.terminate()
+        server.wait()
 
 
 def line(what: str, n: int, seconds: float, peak: float, wall: float) -> dict[str, Any]:
@@ -311,7 +325,8 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
     marks = {ONE: "o-", TWO: "s--"}
     for what, mark in marks.items():
-        some = [row for row in rows if row["what"] == what]
+        some = [row for row in rows if row["what"].startswith(what) and row["wall_s"]]
+        some = [row for row in some if (what == TWO) == row["what"].startswith(TWO)]
         sizes = [row["verdicts"] for row in some]
         axes[0].plot(sizes, [row["per_s"] for row in some], mark, label=what)
         axes[1].plot(sizes, [row["peak_mib"] for row in some], mark, label=what)
@@ -330,9 +345,19 @@ def main() -> int:
     parser.add_argument("--only", default="grade,workers,pair,merge,rescore")
     parser.add_argument("--full", action="store_true", help="10^5 graded, 10^6 merged, re-scored")
     parser.add_argument("--sizes", help="verdicts to grade, such as 1000,10000,100000,1000000")
+    parser.add_argument(
+        "--instant-from",
+        type=int,
+        default=10**6,
+        metavar="N",
+        help="from so many verdicts on, a judge in the process instead of the server",
+    )
     parser.add_argument("--plot", type=Path, metavar="FILE", help="an .svg or .png")
     args = parser.parse_args()
     os.environ.pop("OPENAI_API_KEY", None)
+    os.environ["PYTHONPATH"] = os.pathsep.join(  # `instant_judge`, for workers too
+        [str(ROOT / "benchmarks"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    )
     sizes = [1_000, 10_000, 100_000] if args.full else [1_000, 10_000]
     if args.sizes:
         sizes = [int(size) for size in args.sizes.split(",")]
@@ -346,7 +371,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if "grade" in only:
-            for row in grade(folder, sizes):
+            for row in grade(folder, sizes, args.instant_from):
                 keep(row)
         if "workers" in only:
             for row in workers(folder, 10_000 if args.full else 2_000):
