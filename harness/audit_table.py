@@ -74,7 +74,7 @@ def _cell(figure: Figure, *, signed: bool = False) -> str:
 def _scalars(audit: Audit, usd_per_correct: float | None) -> Iterator[str]:
     named = {
         "Krippendorff's alpha among raters": audit.alpha_labels,
-        "with the judge as one more rater": audit.alpha_with_judge,
+        "Krippendorff's alpha, the judge as one more rater": audit.alpha_with_judge,
         "correlation of length with the verdict, given the label": audit.length_correlation,
         "verdicts that flip between replicates": audit.flip_rate,
     }

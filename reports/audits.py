@@ -25,6 +25,8 @@ SCALARS = {
     "length_correlation": "Correlation of length with the verdict, given the label",
     "flip_rate": "Verdicts that flip between replicates",
 }
+SHA_DIGITS = 12
+"""Of a hash that is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,16 @@ class AuditRow:
 
 
 @dataclass(frozen=True, slots=True)
+class AuditShift:
+    """How far something moves the judge where the label is the same."""
+
+    trait: str
+    unit: str
+    shift: AuditFigure
+    within: str
+
+
+@dataclass(frozen=True, slots=True)
 class JudgeAudit:
     """How far a judge agrees with labels."""
 
@@ -59,6 +71,8 @@ class JudgeAudit:
     """The judge first, then the baselines."""
     scalars: Mapping[str, float | None]
     path: str
+    shifts: tuple[AuditShift, ...] = ()
+    """What moves the judge beside the label, as far as it was measured."""
 
 
 def read_audits(paths: Sequence[Path]) -> list[JudgeAudit]:
@@ -86,12 +100,19 @@ def _read(path: Path) -> JudgeAudit:
             rows=tuple(rows),
             scalars={key: _number(audit.get(key)) for key in SCALARS},
             path=str(path),
+            shifts=tuple(_shift(one) for one in audit.get("shifts") or ()),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise DataError(
             f"{path.name}: not an audit ({type(error).__name__}: {error}); "
             "'rubricbeat audit --output FILE' writes one"
         ) from error
+
+
+def _shift(plain: Mapping[str, Any]) -> AuditShift:
+    return AuditShift(
+        str(plain["trait"]), str(plain["unit"]), _figure(plain["shift"]), str(plain["within"])
+    )
 
 
 def _row(name: str, plain: Mapping[str, Any]) -> AuditRow:
@@ -111,11 +132,18 @@ def _figure(plain: Mapping[str, Any]) -> AuditFigure:
 
 
 def _labels(value: object) -> str:
+    """Word where labels come from: names whole, hashes by their first digits."""
     if not isinstance(value, Mapping):
         return str(value or "")
-    return ", ".join(
-        f"{key} {entry}" for key, entry in value.items() if isinstance(entry, (str, int, float))
-    )
+    told = []
+    for key, entry in value.items():
+        entries = entry if isinstance(entry, list) else [entry]
+        words = [str(one) for one in entries if isinstance(one, (str, int, float))]
+        if key.endswith("sha256"):
+            words = [word[:SHA_DIGITS] for word in words]
+        if words:
+            told.append(f"{key.replace('_', ' ')} {' '.join(words)}")
+    return ", ".join(told)
 
 
 def _number(value: object) -> float | None:

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from . import numbers
 from .audits import JudgeAudit
 from .corrected import correction_faults
 from .measures import StoredCheck
@@ -33,6 +34,7 @@ def notes_of(
     yield from _unscored(results)
     yield from _other_audits(models, audits)
     yield from correction_faults(audits)
+    yield from _swayed(models, audits)
     for model in models:
         yield from _uneven_runs(model)
         yield from _copies(model)
@@ -84,6 +86,23 @@ def _other_audits(models: Sequence[Model], audits: Sequence[JudgeAudit]) -> Iter
                 f"{audit.digest[:12] or 'not stated'}) than the one of these runs: its figures "
                 "need not hold here."
             )
+
+
+def _swayed(models: Sequence[Model], audits: Sequence[JudgeAudit]) -> Iterator[str]:
+    """Warn of a judge that length moves: its errors on other lengths are other errors."""
+    digests = {run.judge_digest for model in models for run in model.runs}
+    for audit in audits:
+        for one in audit.shifts:
+            if one.trait == "length" and one.shift.interval.excludes_zero:
+                if audit.digest not in digests or one.shift.value is None:
+                    continue
+                way = "met more" if one.shift.value > 0 else "met less"
+                yield (
+                    f"{audit.judge} says {way} often of longer answers at the same label "
+                    f"({numbers.difference(one.shift.value)} for {one.unit}): a difference between "
+                    "models whose answers differ in length is partly that, and a correction by "
+                    f"{audit.path} holds only for answers as long as those audited."
+                )
 
 
 def _uneven_runs(model: Model) -> Iterator[str]:

@@ -44,6 +44,29 @@ def test_an_audit_stands_on_the_page_with_its_baselines(tmp_path):
     assert "Labels: kind physicians, n 9." in page
 
 
+def test_a_judge_that_length_moves_is_named_and_what_sways_it_stands_on_the_page(tmp_path):
+    path = audit_file(tmp_path)
+    whole = json.loads(path.read_text())
+    shift = {"trait": "length", "unit": "an answer twice as long", "within": "the same criterion"}
+    found = {"value": 0.06, "low": 0.04, "high": 0.08}
+    whole["audit"]["shifts"] = [shift | {"shift": found}]
+    whole["labels"] = {"path": ["a.jsonl", "b.jsonl"], "data_sha256": "0123456789abcdef" * 4}
+    path.write_text(json.dumps(whole))
+    made = run("m", [graded("110", example("p", (5, 3, -2)))])
+    comparison = compare_runs([made], audits=read_audits([path]), n_draws=50)
+    (note,) = [note for note in comparison.notes if "longer answers" in note]
+    assert note.startswith("chat some-judge says met more often of longer answers")
+    assert "+0.0600 for an answer twice as long" in note
+    page = render_page(comparison)
+    assert "+0.0600" in page
+    assert "Labels: path a.jsonl b.jsonl, data sha256 0123456789ab." in page
+    # an interval that holds 0 shows nothing
+    whole["audit"]["shifts"] = [shift | {"shift": found | {"low": -0.01}}]
+    path.write_text(json.dumps(whole))
+    comparison = compare_runs([made], audits=read_audits([path]), n_draws=50)
+    assert not any("longer answers" in note for note in comparison.notes)
+
+
 def test_an_audit_of_another_judge_is_marked(tmp_path):
     audits = read_audits([audit_file(tmp_path, digest="b" * 64)])
     made = run("m", [graded("110", example("p", (5, 3, -2)))])
