@@ -14,6 +14,15 @@ from .runtime_options import RuntimeOptions
 
 _SUMS = ("asked", "fresh", "store_hits", "shared", "missing", "calls")
 _TABLES = ("outcomes", "faults", "retries", "tokens")
+_SHARED = (
+    "max_concurrency",
+    "requests_per_minute",
+    "tokens_per_minute",
+    "max_cost",
+    "max_calls",
+)
+"""Limits that are divided."""
+_DEFAULTS = RuntimeOptions()
 
 
 def shares_of(options: RuntimeOptions, n_workers: int) -> list[dict[str, Any]]:
@@ -53,9 +62,11 @@ def added_facts(each: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Add up `Grader.facts()` of several processes; what cannot be added is the first one's.
 
     Latencies are None: percentiles of parts do not make those of the whole. A cost is unknown
-    where one of them is.
+    where one of them is. The limits are those of all together.
     """
     total: dict[str, Any] = dict(each[0])
+    if len(each) > 1 and "options" in total:
+        total["options"] = {**total["options"], **_whole_limits([one["options"] for one in each])}
     for name in _SUMS:
         if all(name in one for one in each):
             total[name] = sum(one[name] for one in each)
@@ -74,6 +85,16 @@ def added_facts(each: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     if len(each) > 1:
         total |= {"latency_s": None, "criteria_per_s": None}
     return total
+
+
+def _whole_limits(shares: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Put shares of limits together again; options leave out what is as the default."""
+    whole = {}
+    for name in _SHARED:
+        parts = [share.get(name, getattr(_DEFAULTS, name)) for share in shares]
+        if all(part is not None for part in parts):
+            whole[name] = sum(parts)
+    return whole
 
 
 def _part(whole: int, n: int, number: int) -> int:

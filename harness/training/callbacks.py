@@ -14,6 +14,7 @@ from typing import Any
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
+from ...judges.sharing import added_facts
 from .batch import BatchScore
 from .metrics import StepShare, step_line, with_trainer_logs
 from .reward import RubricReward
@@ -164,18 +165,26 @@ class Ledger(TrainerCallback):
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
     ) -> None:
-        """Write the ledger of this process beside the checkpoint; rank 0 beside the run too."""
+        """Write the ledger beside the checkpoint: rank 0 that of the run, others their own."""
+        ledger = ledger_of_all(self._reward)  # of every process, before one of them returns
         folder = Path(str(args.output_dir)) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}"
         if not folder.is_dir():
             return
         plain = {
             "step": state.global_step,
             "processes": world_size(),
-            "ledger": self._reward.facts(),
+            "ledger": ledger if rank() == 0 else self._reward.facts(),
             "reward_state": self._reward.state(),
         }
         name = CHECKPOINT if rank() == 0 else f"rubricbeat_rank{rank()}.json"
         (folder / name).write_text(json.dumps(plain, indent=1, default=str), encoding="utf-8")
+
+
+def ledger_of_all(reward: RubricReward) -> dict[str, Any]:
+    """Give the judge's account over all processes; a collective call."""
+    each = _gather(reward.facts())
+    names = dict.fromkeys(name for facts in each for name in facts)
+    return {name: added_facts([facts[name] for facts in each if name in facts]) for name in names}
 
 
 def load_reward_state(reward: RubricReward, checkpoint: Path) -> None:

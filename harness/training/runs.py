@@ -31,6 +31,8 @@ def run_grpo(config: TrainConfig, *, resume: bool, as_json: bool) -> int:
     folder = Path(config.run.output_dir)
     if resume:
         _check_same_run(config, folder)
+    from .callbacks import ledger_of_all
+
     prepared = prepare(config, resume=resume)
     # the libraries print their logs; stdout is for the result
     with redirect_stdout(sys.stderr):
@@ -45,12 +47,12 @@ def run_grpo(config: TrainConfig, *, resume: bool, as_json: bool) -> int:
             raise
         finally:
             run.reward.close()
+        run.files.write_json(LEDGER, ledger_of_all(run.reward))
         if run.outage.reason is not None:
             run.files.status("outage", reason=run.outage.reason)
             return 1
         run.trainer.save_model(str(folder / "final"))
         prepared.tokenizer.save_pretrained(str(folder / "final"))
-    run.files.write_json(LEDGER, run.reward.facts())
     run.files.status("done")
     if rank() == 0:
         _print_result(run, as_json)

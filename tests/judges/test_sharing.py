@@ -65,3 +65,19 @@ def test_counts_of_several_processes_are_one_account():
     assert (both["stopped"], both["latency_s"]) == ("budget", None)
     assert added_facts([one]) == one
     assert added_facts([one, {**other, "cost_usd": None}])["cost_usd"] is None
+
+
+def test_one_account_names_the_limits_of_all_together():
+    def facts(**options):
+        return {"options": options, "outcomes": {}, "faults": {}, "retries": {}, "tokens": {}}
+
+    # 64 in flight is the default, which options leave out; nobody has a limit of tokens
+    both = added_facts(
+        [
+            facts(requests_per_minute=30.0, max_cost=1.0, model="m"),
+            facts(requests_per_minute=30.0, max_cost=1.0, max_concurrency=63, model="m"),
+        ]
+    )
+    assert both["options"] == {
+        "requests_per_minute": 60.0, "max_cost": 2.0, "max_concurrency": 127, "model": "m",
+    }  # fmt: skip
