@@ -7,25 +7,30 @@ assumed and said to be. Prices come from the prices files; an unknown price or s
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 from ..judges.assembly import Part, part_of
 from ..judges.call_plan import CallShape, PlannedRun, Speed, Workload, added, plan_run, scales
-from ..judges.errors import ConfigError, DataError
+from ..judges.errors import ConfigError
 from ..judges.estimate import BYTES_PER_TOKEN
 from ..judges.grading import Grader, open_grader
 from ..judges.runs import REPLY_TOKENS_GUESS
 from ..judges.wording_lengths import call_shape
+from .pilot import Pilot
 
 FIRST_TOKEN_S = 0.5
 TOKENS_PER_S = 80.0
 """Of one reply of a hosted model; both are guesses of the order, for want of a measurement."""
+GPU_SOURCES = {
+    "prompt_tokens_per_s": "unknown: measure it, docs/scale.md says how; --gpu_speed",
+    "reply_tokens_per_s": "unknown: measure it, docs/scale.md says how; --gpu_speed",
+    "gpu_usd_per_hour": "unknown: --gpu_price",
+}
+"""Why no speed is shipped: it differs tenfold by model, card and length of the prompts."""
 IN_PROCESS = {"vllm", "local"}
 """Judges that run on the user's own device: no endpoint's latency says how fast they are."""
 
@@ -47,19 +52,6 @@ class Assumption:
     name: str
     value: float | int | str | None
     source: str
-
-
-@dataclass(frozen=True, slots=True)
-class Pilot:
-    """What a measured run says of a judge."""
-
-    path: str
-    digest: str
-    prompt_tokens: float
-    """Of a call."""
-    reply_tokens: float
-    """Of a verdict."""
-    latency_s: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +99,11 @@ def make_plan(
         ConfigError: The judge cannot be built, or the pilot is another judge's.
     """
     notes: list[Assumption] = []
+    name = str(options.get("name"))
     options = _buildable(options, notes)
     with _keys_stand_in(options), open_grader(options) as grader:
         part = part_of(grader.judge, grader.options)
+        is_ours = name in IN_PROCESS or _is_in_process(part.payers)
         speed = _with_limits(speed, grader)
         if pilot is not None:
             if len(part.payers) != 1 or pilot.digest != part.identity.digest:
@@ -121,13 +115,13 @@ def make_plan(
             if speed.latency_s is None and pilot.latency_s is not None:
                 speed = replace(speed, latency_s=pilot.latency_s)
                 notes.append(Assumption("latency_s", pilot.latency_s, "pilot, median"))
-        speed = _with_latency(speed, part, lengths, work, notes)
+        speed = _with_latency(speed, part, lengths, work, notes, is_ours=is_ours)
         notes += _length_notes(lengths, given, pilot)
         members = list(_members(part, work.replicates))
         shapes = {
             member.identity.digest: _shape(member, lengths, pilot, work) for member, _ in members
         }
-        notes += _own_notes(members, shapes, speed)
+        notes += _own_notes(members, shapes, speed, is_ours=is_ours)
         runs = []
         for rows in scales(work.rows):
             runs.append(
@@ -138,46 +132,7 @@ def make_plan(
                     ]
                 )
             )
-        return Plan(part.identity.name, part.identity.model, tuple(runs), tuple(notes))
-
-
-def read_pilot(path: Path) -> Pilot:
-    """Read the newest result file of a judge below a path.
-
-    Raises:
-        DataError: There is none that made calls.
-    """
-    files = sorted(path.rglob("results_*.json")) if path.is_dir() else [path]
-    for file in sorted(files, key=lambda each: each.name, reverse=True):
-        for judge in _judges_in(file):
-            calls, tokens = judge.get("calls"), judge.get("tokens") or {}
-            n_verdicts = sum((judge.get("outcomes") or {}).values()) - judge.get("store_hits", 0)
-            if not calls or not tokens.get("prompt") or n_verdicts < 1:
-                continue
-            latency = (judge.get("latency_s") or {}).get("p50")
-            return Pilot(
-                file.name,
-                str(judge.get("digest")),
-                tokens["prompt"] / calls,
-                tokens["completion"] / n_verdicts,
-                float(latency) if latency is not None else None,
-            )
-    raise DataError(
-        f"--pilot {path}: no result file there whose judge made calls; grade a few answers with "
-        "`rubricbeat judge ... --output_path FOLDER` into a fresh store first"
-    )
-
-
-def _judges_in(file: Path) -> Iterator[Mapping[str, Any]]:
-    try:
-        results = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"--pilot {file}: {error}") from error
-    configs = results.get("configs") if isinstance(results, Mapping) else None
-    for config in (configs or {}).values():
-        judge = (config.get("metadata") or {}).get("judge")
-        if isinstance(judge, Mapping):
-            yield judge
+        return Plan(name, part.identity.model, tuple(runs), tuple(notes))
 
 
 def _buildable(options: Mapping[str, Any], notes: list[Assumption]) -> dict[str, Any]:
@@ -228,11 +183,21 @@ def _with_limits(speed: Speed, grader: Grader) -> Speed:
 
 
 def _with_latency(
-    speed: Speed, part: Part, lengths: Lengths, work: Workload, notes: list[Assumption]
+    speed: Speed,
+    part: Part,
+    lengths: Lengths,
+    work: Workload,
+    notes: list[Assumption],
+    *,
+    is_ours: bool,
 ) -> Speed:
     """Guess the latency of an endpoint where nobody says it."""
     payers = [each for each in part.payers if each.is_stored]
-    if speed.latency_s is not None or speed.gpus or not payers or _is_in_process(payers):
+    if speed.latency_s is not None or speed.gpus or not payers or is_ours:
+        return speed
+    if any(getattr(each.judge, "collects", False) for each in payers):
+        source = "a batch is done when its provider has time: within a day; --latency"
+        notes.append(Assumption("latency_s", None, source))
         return speed
     size = max(int(getattr(each.judge, "group_size", 1) or 1) for each in payers)
     latency = FIRST_TOKEN_S + lengths.reply * min(float(size), work.criteria) / TOKENS_PER_S
@@ -290,6 +255,8 @@ def _own_notes(
     members: Sequence[tuple[Part, int]],
     shapes: Mapping[str, CallShape],
     speed: Speed,
+    *,
+    is_ours: bool,
 ) -> Iterator[Assumption]:
     yield Assumption("bytes_per_token", BYTES_PER_TOKEN, "English prose")
     yield Assumption("max_concurrency", speed.max_concurrency, "judge options")
@@ -308,11 +275,14 @@ def _own_notes(
             yield Assumption(f"price of {model}", None, "unknown: prices=FILE names it")
         else:
             words = f"${price.input:g} in, ${price.cached:g} cached, ${price.output:g} out"
-            yield Assumption(f"price of {model}", words, "prices.yaml or yours; per 1e6 tokens")
-    if speed.gpus or _is_in_process([part for part, _ in members]):
+            source = "prices.yaml or yours; per 1e6 tokens"
+            if getattr(part.judge, "collects", False) and not is_ours:
+                source += " of single calls: a batch is charged less (OpenAI: half)"
+            yield Assumption(f"price of {model}", words, source)
+    if speed.gpus or is_ours:
         yield Assumption("gpus", speed.gpus, "given" if speed.gpus else "none given: --gpus")
         for name in ("prompt_tokens_per_s", "reply_tokens_per_s", "gpu_usd_per_hour"):
             value = getattr(speed, name)
-            yield Assumption(name, value, "given" if value is not None else "unknown: state it")
+            yield Assumption(name, value, "given" if value is not None else GPU_SOURCES[name])
     yield Assumption("reuse", "at best", "every shared prefix is still cached when it is needed")
     yield Assumption("retries", 0, "none counted; a store makes a second run free")

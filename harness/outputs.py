@@ -1,12 +1,16 @@
-"""Find out that an output cannot be written before anything is computed or paid for."""
+"""Write outputs whole or not at all, and know beforehand that they can be written."""
 
 from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from ..judges.errors import ConfigError
+
+FILE_MODE = 0o600
+"""Of outputs: answers and rows may be private."""
 
 
 def require_folder(path: Path | str, flag: str = "--output_path") -> None:
@@ -44,6 +48,23 @@ def require_file(path: Path, flag: str) -> None:
         raise ConfigError(
             f"{flag} {path}: cannot write there ({error.strerror}); name another place"
         ) from error
+
+
+def write_new(path: Path, parts: Iterable[bytes]) -> None:
+    """Write a file that must not be there yet: whole under another name, then moved into place."""
+    handle, temporary = tempfile.mkstemp(prefix=".", suffix=".partial", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:  # mkstemp opens it for its owner alone (0600)
+            file.writelines(parts)
+            file.flush()
+            os.fsync(file.fileno())
+        # taking the name first makes the move fail where the name is taken; a hard link would do
+        # both at once, and some network and USB file systems have none
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, FILE_MODE))
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
 
 
 def _make_a_file_in(folder: Path) -> None:

@@ -11,10 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
@@ -28,10 +26,10 @@ from ..judges.rubric import Example
 from ..judges.scored import ScoredAnswers
 from ..judges.scoring import LENGTH_PENALTIES, SEED, summarise_scored
 from ..tasks.metrics import SCORE_METRICS, distinct_share, mean_share, prompt_scores
+from .outputs import write_new
 from .run_documents import Document, HeldDocuments, RunDocuments, dump
 
 TASK_VERSION = 1
-FILE_MODE = 0o600
 MAX_NAME_BYTES = 200
 _TABLES = ("tags", "worst_at_k", "missing_by_reason")
 """Metrics that are no single number; the tasks put them in the same place."""
@@ -97,7 +95,7 @@ def write_run(
         moment, stamp = _free_stamp(folder, now or datetime.now())
         samples = folder / f"samples_{run.task}_{stamp}.jsonl"
         results = folder / f"results_{stamp}.json"
-        _write_new(samples, lines)
+        write_new(samples, lines)
         metrics = summarise_scored(
             scored,
             seed=run.seed,
@@ -106,7 +104,7 @@ def write_run(
         ).to_json()
         metrics["distinct_answers"] = mean_share(lines.shares)
         # the results file comes last: where it is, the samples are whole
-        _write_new(results, [dump(_results(run, metrics, lines, moment), indent=2), b"\n"])
+        write_new(results, [dump(_results(run, metrics, lines, moment), indent=2), b"\n"])
     except OSError as error:
         raise ConfigError(f"{folder}: cannot write results ({error})") from error
     return WrittenRun(results, samples, metrics)
@@ -229,23 +227,6 @@ def _free_stamp(folder: Path, moment: datetime) -> tuple[datetime, str]:
         if not any(stamp in name for name in taken):
             return moment, stamp
         moment += timedelta(microseconds=1)
-
-
-def _write_new(path: Path, parts: Iterable[bytes]) -> None:
-    """Write a file that must not be there yet: whole under another name, then moved into place."""
-    handle, temporary = tempfile.mkstemp(prefix=".", suffix=".partial", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:  # mkstemp opens it for its owner alone (0600)
-            file.writelines(parts)
-            file.flush()
-            os.fsync(file.fileno())
-        # taking the name first makes the move fail where the name is taken; a hard link would do
-        # both at once, and some network and USB file systems have none
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, FILE_MODE))
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def _hash(text: str) -> str:

@@ -15,6 +15,8 @@ from .errors import ConfigError
 from .prices import Price
 
 SECONDS_PER_HOUR = 3_600.0
+MOST = 10**9
+"""Of rows, samples, criteria or replicates: more is a slip of the hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +34,12 @@ class Workload:
     def __post_init__(self) -> None:
         """Refuse what is no workload."""
         for name in ("rows", "samples", "replicates"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if not self.criteria > 0:
-            raise ConfigError(f"criteria must be above 0, not {self.criteria}")
+            if not 1 <= getattr(self, name) <= MOST:
+                raise ConfigError(
+                    f"{name} must be at least 1 and at most {MOST:,}, not {getattr(self, name)}"
+                )
+        if not 0 < self.criteria <= MOST:
+            raise ConfigError(f"criteria must be above 0 and at most {MOST:,}, not {self.criteria}")
 
     @property
     def answers(self) -> int:

@@ -57,7 +57,10 @@ def checked_address(address: str) -> str:
     """
     if find_spec("psycopg") is None:
         raise ConfigError(MISSING)
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+    except ValueError as error:
+        raise ConfigError(f"store={address}: no address of a server ({error})") from None
     if parts.password is not None or "password" in dict(parse_qsl(parts.query)):
         raise ConfigError(
             f"store={shown(address)}: no password in an address; put it into PGPASSWORD or "

@@ -124,7 +124,10 @@ class _Reader:
 
     def rows(self, line: str, number: int) -> dict[str, tuple[Any, ...]]:
         try:
-            return self._rows(json.loads(line))
+            plain = json.loads(line)
+            if not isinstance(plain, Mapping):
+                raise DataError("not a JSON object")
+            return self._rows(plain)
         except KeyError as error:
             why = f"no {error}"
         except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:

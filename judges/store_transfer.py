@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import ConfigError, StoreError
+from .records import text_id
 from .store_schema import (
     FAILED_COLUMNS,
     SCHEMA_VERSION,
@@ -203,15 +204,24 @@ def exported(row: tuple[Any, ...], path: Path | str, shown: set[bytes]) -> dict[
             f"verdict store {path}: the verdict {key.hex()[:16]} is damaged; take it out with "
             f"`rubricbeat verdicts prune --damaged {path}`"
         )
-    example = json.loads(example_text)
-    criterion = example["rubrics"][index]
+    try:
+        if example_id not in shown and text_id(example_text) != bytes(example_id):
+            raise ValueError("it was changed")
+        example = json.loads(example_text)
+        criterion = example["rubrics"][index]
+        points, wording = criterion["points"], criterion["criterion"]
+    except (ValueError, KeyError, IndexError, TypeError) as error:
+        raise StoreError(
+            f"verdict store {path}: the example of the verdict {key.hex()[:16]} is damaged "
+            f"({error}); merge the store with another one that holds it"
+        ) from error
     line = {
         "key": key.hex(),
         "judge": json.loads(identity),
         "prompt_id": example["prompt_id"],
         "criterion_index": index,
-        "criterion": criterion["criterion"],
-        "points": criterion["points"],
+        "criterion": wording,
+        "points": points,
         "answer": answer,
         "replicate": replicate,
         "outcome": "met" if met else "not_met",

@@ -21,8 +21,11 @@ from ...judges.call_plan import PlannedRun, Speed, Workload
 from ...judges.errors import ConfigError
 from ...judges.judge_options import parse_judge_args
 from ...reports import numbers
-from ..cost_plan import Assumption, Lengths, Plan, make_plan, read_pilot
+from ..cost_plan import Assumption, Lengths, Plan, make_plan
+from ..pilot import read_pilot
 
+MOST = 1e9
+"""Of a length, a latency, a speed or a price: more is a slip of the hand."""
 _LENGTHS = ("prompt", "answer", "criterion", "reply")
 
 
@@ -35,9 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--judge_args", metavar="K=V,...|FILE", help="its options, or a YAML file")
     parser.add_argument("--pilot", type=Path, metavar="RESULTS", help="results of a small run")
     for name in _LENGTHS:
-        default = getattr(Lengths(), name)
+        default, article = getattr(Lengths(), name), "an" if name == "answer" else "a"
         parser.add_argument(
-            f"--{name}_tokens", type=float, help=f"tokens of a {name} (default {default:g})"
+            f"--{name}_tokens",
+            type=float,
+            help=f"tokens of {article} {name} (default {default:g})",
         )
     parser.add_argument("--latency", type=float, metavar="S", help="seconds a call takes")
     parser.add_argument("--gpus", type=int, default=0, help="GPUs that serve the judge")
@@ -53,10 +58,13 @@ def run(args: argparse.Namespace) -> int:
     stated = {name: getattr(args, f"{name}_tokens") for name in _LENGTHS}
     given = {name: value for name, value in stated.items() if value is not None}
     for name, value in {**given, "latency": args.latency}.items():
-        if value is not None and not value > 0:
-            raise ConfigError(f"{name} must be above 0, not {value:g}")
-    if args.gpus < 0 or (args.gpu_price is not None and args.gpu_price < 0):
-        raise ConfigError("--gpus and --gpu_price must not be negative")
+        if value is not None and not 0 < value < MOST:
+            raise ConfigError(f"{name} must be above 0 and below {MOST:g}, not {value:g}")
+    price = args.gpu_price
+    if args.gpus < 0 or (price is not None and not 0 <= price < MOST):
+        raise ConfigError("--gpus and --gpu_price must be numbers and not negative")
+    if not args.gpus and (price is not None or args.gpu_speed is not None):
+        raise ConfigError("--gpu_speed and --gpu_price are of GPUs: say how many by --gpus")
     options = parse_judge_args(args.judge, args.judge_args)
     read, write = _gpu_speed(args.gpu_speed)
     plan = make_plan(
@@ -91,7 +99,7 @@ def _gpu_speed(text: str | None) -> tuple[float | None, float | None]:
         read, write = (float(part) for part in text.split(","))
     except ValueError:
         read = write = 0.0
-    if not (read > 0 and write > 0):
+    if not (0 < read < MOST and 0 < write < MOST):
         raise ConfigError(f"--gpu_speed {text!r}: two speeds in tokens/s, such as 20000,2500")
     return read, write
 

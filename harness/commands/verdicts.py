@@ -31,7 +31,7 @@ from ...judges.store_import import import_lines
 from ...judges.store_protocol import is_address
 from ...judges.store_prune import prune
 from ...judges.store_transfer import export_lines, merge, stats
-from ..outputs import require_file
+from ..outputs import require_file, write_new
 
 Place = Path | str
 """A store file, or the address of a server."""
@@ -69,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     one.add_argument("files", metavar="FILE", nargs="+", help="JSON Lines (.gz too), or -")
     one = action("merge", "take the verdicts of other stores into one")
     one.add_argument("path", metavar="PATH", type=_place, help="the store; made if it is missing")
-    one.add_argument("sources", metavar="STORE", nargs="+", type=Path, help="stores to read")
+    one.add_argument("sources", metavar="STORE", nargs="+", type=_place, help="stores to read")
     one = action("prune", "take verdicts out that fit every condition named")
     one.add_argument("path", metavar="PATH", nargs="?", type=_place, help=own)
     one.add_argument("--judge", help="of this judge: digest, name or model")
@@ -136,9 +136,7 @@ def _export(path: Place, args: argparse.Namespace) -> int:
     if args.output.exists():
         raise ConfigError(f"{args.output} is there already; name a new file")
     require_file(args.output, "--output")
-    with args.output.open("x", encoding="utf-8") as file:
-        args.output.chmod(0o600)
-        file.writelines(f"{line}\n" for line in lines)
+    write_new(args.output, (f"{line}\n".encode() for line in lines))
     print(args.output)
     return 0
 
@@ -167,6 +165,12 @@ def _import(path: Place, args: argparse.Namespace) -> int:
 
 
 def _merge(path: Place, args: argparse.Namespace) -> int:
+    for source in args.sources:
+        if not isinstance(source, Path):
+            raise ConfigError(
+                f"{_shown(source)}: a server is not merged from; pipe `rubricbeat verdicts export` "
+                "of its address into `rubricbeat verdicts import STORE -`"
+            )
     moved = (
         merge(path, args.sources) if isinstance(path, Path) else _server().merge(path, args.sources)
     )

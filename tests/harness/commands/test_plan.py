@@ -138,6 +138,45 @@ def test_gpus_of_unknown_speed_have_no_time_and_of_known_speed_have_one(capsys):
     assert plan["scales"][-1]["usd_gpus"] > 0
 
 
+def test_a_speed_that_nobody_measured_stays_unknown_and_says_how_to_measure_it(capsys):
+    plan = planned(capsys, *SIZE, "--judge", "vllm", "--judge_args", "model=m")
+    assert plan["judge"] == "vllm"
+    assert [scale["seconds"] for scale in plan["scales"]] == [None] * 3
+    notes = {each["name"]: each for each in plan["assumptions"]}
+    assert notes["prompt_tokens_per_s"]["value"] is None
+    assert "measure it" in notes["reply_tokens_per_s"]["source"]
+    assert "latency_s" not in notes  # an endpoint's guess says nothing of one's own device
+
+
+def test_a_batch_has_no_time_of_its_own(capsys):
+    plan = planned(capsys, *SIZE, "--judge", "batch", "--judge_args", "model=gpt-4.1")
+    assert [scale["seconds"] for scale in plan["scales"]] == [None] * 3
+    notes = {each["name"]: each["source"] for each in plan["assumptions"]}
+    assert "within a day" in notes["latency_s"]
+    assert "half" in notes["price of gpt-4.1"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[1]",
+        '{"configs": [1]}',
+        '{"configs": {"t": 1}}',
+        '{"configs": {"t": {"metadata": {"judge": {"calls": "x", "tokens": {"prompt": 1}}}}}}',
+        '{"configs": {"t": {"metadata": {"judge": {"calls": 1, "tokens": [1]}}}}}',
+        "[" * 100_000,
+        "\ud83d",
+    ],
+)
+def test_a_pilot_that_is_none_is_one_line(tmp_path, capsys, text):
+    (tmp_path / "results_x.json").write_text(text, encoding="utf-8", errors="surrogatepass")
+    words = [*SIZE, "--judge", "chat", "--judge_args", "model=m", "--pilot", str(tmp_path)]
+    assert main(["plan", *words]) == 2
+    error = capsys.readouterr().err
+    assert "--pilot" in error
+    assert error.count("\n") == 1
+
+
 def test_a_free_judge_makes_no_call_and_costs_nothing(capsys):
     whole = planned(capsys, *SIZE, "--judge", "keyword")["scales"][-1]
     assert (whole["calls"], whole["usd"]) == (0, 0)
@@ -150,6 +189,14 @@ def test_a_free_judge_makes_no_call_and_costs_nothing(capsys):
         (["--latency", "0"], "latency"),
         (["--rows", "0"], "rows"),
         (["--gpus", "-1"], "gpus"),
+        (["--rows", str(10**12)], "rows"),
+        (["--criteria", "inf"], "criteria"),
+        (["--criteria", "nan"], "criteria"),
+        (["--prompt_tokens", "inf"], "prompt"),
+        (["--gpus", "1", "--gpu_price", "nan"], "gpu_price"),
+        (["--gpus", "1", "--gpu_speed", "inf,1"], "gpu_speed"),
+        (["--gpu_speed", "20000,2500"], "--gpus"),
+        (["--pilot", "nowhere"], "no such file"),
         (["--judge_args", "replicates=x"], "replicates"),
     ],
 )

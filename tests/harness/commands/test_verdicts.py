@@ -5,13 +5,16 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import sqlite3
 import stat
 import sys
+from pathlib import Path
 
 import pytest
 from engine_kit import CountingJudge, answers
 
 from rubricbeat.harness.cli import main
+from rubricbeat.judges.file_claims import FileClaims
 from rubricbeat.judges.grading import Grader, RuntimeOptions
 
 
@@ -114,3 +117,84 @@ def test_a_damaged_store_is_exit_code_1(store, tmp_path, capsys):
     assert main(["verdicts", "stats", store]) == 1
     assert "DAMAGED: 1 verdicts" in capsys.readouterr().out
     assert main(["verdicts", "export", store]) == 1
+
+
+def test_an_export_that_fails_leaves_no_file(store, tmp_path, capsys):
+    with sqlite3.connect(store) as db:
+        db.execute("UPDATE verdicts SET met = 1 - met WHERE rowid = 5")
+    db.close()
+    file = tmp_path / "v.jsonl"
+    assert main(["verdicts", "export", store, "-o", str(file)]) == 1
+    assert "is damaged" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir() if "jsonl" in path.name] == []
+
+
+@pytest.mark.parametrize("row", ["{", "[]", '{"rubrics": []}'])
+def test_a_damaged_example_is_an_error_and_no_traceback(store, capsys, row):
+    with sqlite3.connect(store) as db:
+        db.execute("UPDATE examples SET row = ?", (row,))
+    db.close()
+    assert main(["verdicts", "export", store]) == 1
+    said = capsys.readouterr().err
+    assert "the example of the verdict" in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"criterion_index": 99}, "fewer criteria"),
+        ({"criterion_index": -1}, "out of range"),
+        ({"replicate": 10**30}, "out of range"),
+        ({"probability": 2}, r"not in [0, 1]"),
+        ({"probability": "nan"}, r"not in [0, 1]"),
+        ({"answer": "\ud83d"}, "surrogates"),
+        ({"attempts": None}, "int()"),
+        ({"example": {"prompt_id": "x"}}, "changed after the export"),
+    ],
+)
+def test_a_line_out_of_bounds_is_named_and_nothing_is_taken(store, tmp_path, capsys, change, why):
+    file, target = tmp_path / "v.jsonl", tmp_path / "b.sqlite"
+    main(["verdicts", "export", store, "-o", str(file)])
+    lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    lines[1] |= change
+    file.write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
+    capsys.readouterr()
+    assert main(["verdicts", "import", str(target), str(file)]) == 2
+    said = capsys.readouterr().err
+    assert f"{file}, line 2: no exported verdict: " in said
+    assert why in said
+    assert not target.exists()
+
+
+@pytest.mark.parametrize("days", ["-1", "nan", "inf"])
+def test_an_age_that_is_none_prunes_nothing(store, capsys, days):
+    assert main(["verdicts", "prune", store, "--older-than", days]) == 2
+    assert "number of days" in capsys.readouterr().err
+
+
+def test_an_address_where_a_file_belongs_says_what_to_do(store, capsys):
+    assert main(["verdicts", "merge", store, "postgresql://me@h/team"]) == 2
+    assert "pipe" in capsys.readouterr().err
+
+
+def test_an_address_that_is_none_is_one_line(capsys):
+    pytest.importorskip("psycopg")
+    assert main(["verdicts", "stats", "postgresql://[::1/x"]) == 2
+    said = capsys.readouterr().err
+    assert "no address of a server" in said
+    assert said.count("\n") == 1
+
+
+def test_texts_stay_while_somebody_grades_into_the_file(store, capsys):
+    claims = FileClaims(Path(store))
+    claims.claim([b"a" * 8])
+    assert main(["verdicts", "prune", store, "--judge", "counting"]) == 0
+    said = capsys.readouterr()
+    assert "took out 6 verdicts, 0 failed replies, 0 examples, 0 answers, 0 judges" in said.out
+    assert "somebody is grading" in said.err
+    claims.close()
+    assert main(["verdicts", "prune", store, "--older-than", "1"]) == 0
+    said = capsys.readouterr()
+    assert "took out 0 verdicts, 0 failed replies, 2 examples, 2 answers, 1 judges" in said.out
+    assert not said.err
