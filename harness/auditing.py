@@ -11,7 +11,6 @@ import numpy as np
 
 from ..judges.errors import ConfigError
 from ..judges.grading import Answer, Grader, open_grader
-from ..judges.rubric import Rubric
 
 if TYPE_CHECKING:
     from ..judges.audit.bias import OrderEffect
@@ -92,11 +91,13 @@ def audit_options(
             name: stack.enter_context(open_grader(changed, seed=seed))
             for name, changed in variants.items()
         }
+        turned = None
         if reorder:
             _require_several(grader, labelled)
+            turned = stack.enter_context(_reordered(options, seed))
         graded = _grade(grader, labelled)
         table = AuditTable.of(labelled, graded)
-        order = _order(grader, labelled, table, seed, n_draws) if reorder else None
+        order = _order(turned, labelled, table, seed, n_draws) if turned else None
         audit = audit_judge(
             table,
             seed=seed,
@@ -111,7 +112,8 @@ def audit_options(
         found = [
             _variant(name, other, labelled, table, seed, n_draws) for name, other in others.items()
         ]
-        stops = [one.stopped for one in (grader, *others.values()) if one.stopped is not None]
+        asked = [grader, *others.values(), *([turned] if turned else [])]
+        stops = [one.stopped for one in asked if one.stopped is not None]
     return Audited(
         judge=facts,
         audit=audit,
@@ -184,24 +186,21 @@ def _order(
     seed: int,
     n_draws: int,
 ) -> OrderEffect:
-    """Ask everything again with the criteria of each answer in another order."""
+    """Compare with what the judge says of the criteria of each answer in another order."""
     from ..judges.audit.bias import order_effect
+    from ..judges.audit.reordered import in_order, reorder
 
-    rng = np.random.default_rng(seed)
-    orders = [rng.permutation(len(item.example.rubric)) for item in labelled]
-    turned = [_turned(item, order.tolist()) for item, order in zip(labelled, orders, strict=True)]
+    turned = [reorder(item, seed) for item in labelled]
     size = _group_size(grader)
     said: list[float] = []
     places: list[tuple[float, float]] = []
-    for item, order, answer in zip(labelled, orders, _grade(grader, turned), strict=True):
-        new_place = np.argsort(order)
+    graded = _grade(grader, [item for item, _ in turned])
+    for item, (_, order), answer in zip(labelled, turned, graded, strict=True):
+        verdicts, n = in_order(answer, order), len(order)
         for index, labels in enumerate(item.labels):
-            if not labels:
-                continue
-            met = answer.verdicts[new_place[index]].met
-            said.append(np.nan if met is None else float(met))
-            n = len(item.labels)
-            places.append((_place(index, n, size), _place(int(new_place[index]), n, size)))
+            if labels:
+                said.append(verdicts[index])
+                places.append((_place(index, n, size), _place(order.index(index), n, size)))
     return order_effect(
         table.verdict_N,
         np.array(said),
@@ -213,13 +212,13 @@ def _order(
     )
 
 
-def _turned(item: LabelledAnswer, order: Sequence[int]) -> LabelledAnswer:
-    criteria = item.example.rubric.criteria
-    example = dataclasses.replace(
-        item.example, rubric=Rubric(tuple(criteria[place] for place in order))
-    )
-    return dataclasses.replace(
-        item, example=example, labels=tuple(item.labels[place] for place in order)
+def _reordered(options: Mapping[str, Any], seed: int) -> Grader:
+    """Open the judge once more, as one that is asked in another order."""
+    from ..judges.audit.reordered import Reordered
+
+    plain = open_grader(options, seed=seed)
+    return Grader(
+        Reordered(plain.judge, seed), dataclasses.replace(plain.options, replicates=1), options
     )
 
 

@@ -29,6 +29,8 @@ from .traits import Trait, Within
 
 MIN_COMPARED = 50
 """Questions with a partner in their stratum, below which wider strata are taken."""
+MAX_WIDTH = 1.0
+"""A shift is a change of a chance: an interval wider than this says nothing, and is not shown."""
 WORDS = {
     Within.CRITERION: "the same criterion",
     Within.PROMPT: "the same prompt",
@@ -44,7 +46,8 @@ class Shift:
     trait: str
     unit: str
     shift: Figure
-    """Change of the chance that the judge says met, for one `unit`; None where nothing varies."""
+    """Change of the chance that the judge says met, for one `unit`; None where nothing varies, or
+    too little to say."""
     n: int
     """Questions compared with another one of their stratum."""
     within: str
@@ -161,10 +164,15 @@ def _shift(table: AuditTable, trait: Trait, weights_BP: NDArray[Any]) -> Shift:
         if n_here:
             top = _by_prompt(moved * _centred(verdict, stratum), prompt, table.n_prompts)
             bottom = _by_prompt(moved**2, prompt, table.n_prompts)
-            figure = ratio_figure(top, bottom, weights_BP)
-            n, within = n_here, WORDS[kind]
+            found = ratio_figure(top, bottom, weights_BP)
+            if _says_something(found):
+                figure, n, within = found, n_here, WORDS[kind]
         break
     return Shift(trait.name, trait.unit, figure, n, within, _groups(trait, value, verdict, met))
+
+
+def _says_something(found: Figure) -> bool:
+    return found.low is not None and found.high is not None and found.high - found.low <= MAX_WIDTH
 
 
 def _strata(table: AuditTable, kind: Within) -> Codes:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from loopback import Loopback
 from made_up_labels import labelled_answers
 
 from rubricbeat.harness.cli import main
@@ -332,3 +333,24 @@ def test_labels_of_one_kind_are_said_to_leave_figures_open(recorded, capsys):
     words = ["audit", "--judge", "constant", "--judge_args", "met=true", "--draws", "100"]
     assert main([*words, *all_say(True, recorded)]) == 0
     assert "No judged label says not met" in capsys.readouterr().out
+
+
+def test_another_order_is_asked_and_not_read_back_as_the_first(recorded, capsys):
+    """The store keeps verdicts by question alone: read back, no order would ever matter."""
+    with Loopback() as server:
+        options = f"model=fake,shape=grouped,base_url={server.url}"
+        words = ["audit", "--judge", "chat", "--judge_args", options, *recorded, "--draws", "100"]
+        assert main([*words, "--reorder", "--json"]) == 0
+        found = json.loads(capsys.readouterr().out)["audit"]
+        n_asked = server.n_requests
+        # the fake's verdicts hang on every word of the call
+        assert found["order"]["flips"]["low"] > 0.3
+        assert found["order"]["n"] == found["judge"]["n_questions"]
+        assert main([*words, "--reorder", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["audit"]["order"] == found["order"]
+        assert server.n_requests == n_asked
+        single = options.replace("shape=grouped", "shape=prefix")
+        words[4] = single
+        assert main([*words, "--reorder"]) == 2
+        assert "sees one criterion a call" in capsys.readouterr().err
+        assert server.n_requests == n_asked

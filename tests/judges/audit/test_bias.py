@@ -130,6 +130,16 @@ def test_a_trait_that_never_varies_has_no_shift() -> None:
     assert one.to_json()["shift"] == {"value": None, "low": None, "high": None}
 
 
+def test_a_trait_that_hardly_varies_gives_no_figure_instead_of_a_wild_one() -> None:
+    table, traits = world(np.random.default_rng(8))
+    (found,) = shifts_of(
+        table, (trait("length", traits[0].value_N / 100, Within.CRITERION),), seed=1, n_draws=100
+    )
+    # a change by one is a hundred standard deviations away
+    assert (found.shift.value, found.within) == (None, "")
+    assert sum(group["n"] for group in found.groups) == SIZE
+
+
 def test_evidence_is_asked_of_what_is_labelled_met_alone() -> None:
     table, _ = world(np.random.default_rng(5))
     place = trait("evidence", table.chars_N, Within.CRITERION, is_about_met=True)
