@@ -18,7 +18,6 @@ import itertools
 import os
 import threading
 import time
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,7 +27,9 @@ from .assembly import Part, StoreOpener, keys_of, open_runtime, open_store, part
 from .closing import Closing
 from .errors import ConfigError
 from .estimate import Estimate, estimate_part
+from .grade_parts import GradePart, in_order
 from .graded import GradedAnswer
+from .grader_facts import facts_of, without_secrets
 from .judge import Judge, JudgeIdentity
 from .judge_options import make_judge
 from .loop_thread import LoopThread
@@ -46,8 +47,6 @@ _TICK_S = 0.2
 """Between two drawings of the bar."""
 _CHUNK = 128
 """Answers of `grade_each` that are started together."""
-_MAX_WAITING = 32
-"""Chunks of `grade_each` that are graded and wait for one before them."""
 _WAKE_S = 1.0
 """An interrupt that reached another thread is seen within this time."""
 
@@ -63,24 +62,6 @@ class Answer:
     """Which of the answers to this example under the same model and run."""
     replicates: int | None = None
     """Independent verdicts for each criterion of this answer; None for the grader's own number."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """Some of the answers of `grade_each`, which are graded together."""
-
-    run: concurrent.futures.Future[None]
-    filled: list[tuple[Answer, Sheet]]
-    n_questions: int
-
-    @property
-    def n_open(self) -> int:
-        """Questions without their verdict, a little out of date: the loop goes on meanwhile."""
-        if self.run.done():
-            return 0
-        sheets = [sheet for _, sheet in list(self.filled) if sheet.rows]
-        n_done = sum(len(s.rows) * len(s.example.rubric) - s.n_open for s in sheets)
-        return self.n_questions - n_done
 
 
 def open_grader(options: str | Mapping[str, Any] | Judge, *, seed: int = 0) -> Grader:
@@ -178,47 +159,29 @@ class Grader(Closing):
             n_questions: How many verdicts are asked for in all, for the bar.
         """
         source = iter(answers)
-        parts: deque[_Part] = deque()
         deadline_s = self.options.deadline_s
         end = time.monotonic() + deadline_s if deadline_s is not None else None
 
-        def start_next() -> bool:
+        def start_next() -> GradePart[Answer] | None:
             chunk = list(itertools.islice(source, _CHUNK))
-            if chunk:
-                filled: list[tuple[Answer, Sheet]] = []
-                left_s = None if end is None else end - time.monotonic()
-                run = self._start(self._sheets(chunk, filled), left_s)
-                parts.append(_Part(run, filled, self._n_questions(chunk)))
-            return bool(chunk)
+            if not chunk:
+                return None
+            filled: list[tuple[Answer, Sheet]] = []
+            left_s = None if end is None else end - time.monotonic()
+            run = self._start(self._sheets(chunk, filled), left_s)
+            return GradePart(run, filled, self._n_questions(chunk))
 
-        try:
-            with Bar.open(progress, self._part.ledger, n_questions) as bar:
-                is_read = not start_next()
-                while parts:
-                    while not is_read and self._has_room(parts):
-                        is_read = not start_next()
-                    if not parts[0].run.done():
-                        concurrent.futures.wait([parts[0].run], timeout=_TICK_S)
-                        bar.draw(self._runtime.n_in_flight if self._runtime is not None else 0)
-                        continue
-                    part = parts.popleft()
-                    part.run.result()
-                    for answer, sheet in part.filled:
-                        yield _graded(answer, sheet)
-        finally:
-            for part in parts:
-                part.run.cancel()
+        def max_in_flight() -> int:
+            return self._runtime.max_in_flight if self._runtime is not None else 0
 
-    def _has_room(self, parts: Sequence[_Part]) -> bool:
-        """Say whether the pool would soon run dry without more answers.
+        with Bar.open(progress, self._part.ledger, n_questions) as bar:
 
-        A slow answer does not hold up those behind it: they wait in memory, up to a bound.
-        """
-        if sum(part.run.done() for part in parts) > _MAX_WAITING:
-            return False
-        wide = self._runtime.max_in_flight if self._runtime is not None else 0
-        n_open = sum(part.n_open for part in parts)
-        return n_open < 2 * wide + (parts[-1].n_questions if parts else 1)
+            def tick() -> None:
+                bar.draw(self._runtime.n_in_flight if self._runtime is not None else 0)
+
+            with contextlib.closing(in_order(start_next, max_in_flight, tick)) as each:
+                for answer, sheet in each:
+                    yield _graded(answer, sheet)
 
     async def grade_async(self, answers: Sequence[Answer]) -> list[GradedAnswer]:
         """Grade answers from any running event loop; cancelling it cancels the calls."""
@@ -257,9 +220,9 @@ class Grader(Closing):
         """Give what results say about their judge: identity, options, counts, tokens, cost."""
         notes = getattr(self.judge, "notes", None)
         return {
-            **_facts_of(self._part),
+            **facts_of(self._part),
             **({"notes": str(notes)} if notes else {}),
-            "options": {**self.options.to_json(), **_without_secrets(self._judge_options)},
+            "options": {**self.options.to_json(), **without_secrets(self._judge_options)},
             "outage": self.outage,
             "stopped": self.stopped,
         }
@@ -352,33 +315,6 @@ class Grader(Closing):
         return sum(len(a.example.rubric) * (a.replicates or own) for a in answers)
 
 
-def _facts_of(part: Part) -> dict[str, Any]:
-    """Give identity and counts; of a judge made of others the calls are those of all of them."""
-    facts = {**part.identity.to_json(), "digest": part.identity.digest, **part.ledger.to_json()}
-    if not part.members:
-        return facts
-    payers = part.payers
-    counts = [payer.ledger.to_json() for payer in payers]
-    costs = [payer.ledger.cost for payer in payers if payer.is_stored]
-    known = [cost for cost in costs if cost is not None]
-    return {
-        **facts,
-        **{name: sum(one[name] for one in counts) for name in ("calls", "store_hits")},
-        **{name: _added(one[name] for one in counts) for name in ("faults", "retries", "tokens")},
-        # one member of unknown price makes the sum unknown; those that are free add nothing
-        "cost_usd": sum(known) if len(known) == len(costs) else None,
-        "members": [_facts_of(member) for member in part.members],
-    }
-
-
-def _added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    total: dict[str, int] = {}
-    for one in counts:
-        for name, number in one.items():
-            total[name] = total.get(name, 0) + number
-    return total
-
-
 def _graded(answer: Answer, sheet: Sheet) -> GradedAnswer:
     rows = tuple(tuple(v if v is not None else _LOST for v in row) for row in sheet.rows)
     return GradedAnswer(answer.example, answer.text, rows[0], answer.repeat, rows[1:])
@@ -407,35 +343,3 @@ def _build(options: dict[str, Any], seed: int) -> Judge:
     if "seed" in taken and "seed" not in options:
         options = {**options, "seed": seed}
     return make_judge(options)
-
-
-def _without_secrets(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out what a result file must not hold, whatever its name promises."""
-    kept: dict[str, Any] = {}
-    for name, value in options.items():
-        plain = name.lower()
-        if name == "name" or any(word in plain for word in ("secret", "password", "header")):
-            continue
-        if ("key" in plain or "token" in plain) and not plain.startswith(("max_", "n_")):
-            continue
-        if value is None or isinstance(value, str | int | float | bool | list | tuple | Mapping):
-            kept[name] = _plain(value)
-    return kept
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return _without_secrets(value)
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, str) and "://" in value:
-        return _plain_address(value)
-    return value
-
-
-def _plain_address(address: str) -> str:
-    """Take a user's name, a password and a query out of an address."""
-    from urllib.parse import urlsplit, urlunsplit
-
-    parts = urlsplit(address)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
