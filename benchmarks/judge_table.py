@@ -13,6 +13,7 @@ are kept in the store: a stopped run goes on.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gzip
 import json
 import sys
@@ -133,9 +134,15 @@ def _fitted_folder(args: argparse.Namespace, held: set[str]) -> Path:
                 if isinstance(row.value, dict) and row.value.get("prompt_id") not in held:
                     stream.write(json.dumps(row.value) + "\n")
     words = ["fit-judge", "--verdicts", str(verdicts), "--data", str(args.data)]
-    words += ["--head", args.head, "--output_path", str(folder), "--vectors", str(args.vectors)]
-    if rubricbeat(words) != 0:
-        sys.exit(2)
+    words += ["--head", args.head, "--output_path", str(folder)]
+    if args.encoder == "none":
+        words += ["--encoder", "none"]
+    else:
+        words += ["--vectors", str(args.vectors or args.work / "vectors.npz")]
+    with contextlib.redirect_stdout(sys.stderr):  # stdout is the table's
+        status = rubricbeat(words)
+    if status:
+        sys.exit(status)
     return folder
 
 
@@ -235,6 +242,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, metavar="ROWS")
     parser.add_argument("--work", type=Path, required=True, metavar="FOLDER", help="kept between")
     parser.add_argument("--vectors", type=Path, help="of fit-judge; default: in FOLDER")
+    parser.add_argument("--encoder", help="of fit-judge: none for a judge of words, without torch")
     parser.add_argument("--head", default="trees", help="of the fitted judge (trees)")
     parser.add_argument(
         "--judge", action="append", default=[], metavar="'NAME K=V,K=V'", help="one more row"
@@ -243,7 +251,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--sample", type=int, default=30, help="of them, for each --judge (30)")
     parser.add_argument("--seed", type=int, default=1234)
     args = parser.parse_args()
-    args.vectors = args.vectors or args.work / "vectors.npz"
     return argparse.Namespace(**vars(args), labels=None, limit=None, strict=False)
 
 
