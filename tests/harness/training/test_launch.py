@@ -7,10 +7,12 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 import yaml
+from loopback import Loopback
 
 from rubricbeat.harness.training.run_files import read_lines
 from rubricbeat.harness.training.world import accelerate_folder
@@ -44,18 +46,47 @@ def test_the_shipped_configurations_are_what_accelerate_reads() -> None:
             assert plain["deepspeed_config"]["zero_stage"] == int(name[-1])
 
 
-def test_two_processes_train_together(tmp_path: Path) -> None:
-    done = launch(tmp_path / "run", "grpo.max_steps=2", "run.save_steps=2", "gold.every=2")
-    assert done.returncode == 0, done.stderr[-2000:]
+def test_two_processes_train_together_within_the_limits_of_one_judge(tmp_path: Path) -> None:
+    asked_at: list[float] = []
+    with Loopback(latency_s=0.02, script=lambda seen: asked_at.append(time.monotonic())) as server:
+        done = launch(
+            tmp_path / "run", "grpo.max_steps=2", "run.save_steps=2", "gold.every=2",
+            "judge.name=chat", "judge.model=gpt-4.1", f"judge.base_url={server.url}",
+            "judge.max_concurrency=6", "judge.requests_per_minute=6000",
+            "reward.replicate_every=0",
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr[-2000:]
+        # 3 each, never more than the 6 of the user; and no question twice
+        assert server.max_in_service == 6
+        assert server.n_repeated == 0
+    # 100 a second, and what two full buckets hold at the start: one second's worth
+    asked_at.sort()
+    fastest = max(
+        (n_later + 1 - 100 - 6) / (later - first)
+        for i, first in enumerate(asked_at)
+        for n_later, later in enumerate(asked_at[i:])
+        if later - first > 0.5
+    )
+    assert fastest <= 100
     lines = read_lines(tmp_path / "run" / "metrics.jsonl")
     assert [line["step"] for line in lines] == [1, 2]
     # 4 prompts x 8 answers over both processes, every group counted once
     assert [(line["answers"], line["groups"]) for line in lines] == [(32, 4), (32, 4)]
     names = sorted(path.name for path in (tmp_path / "run" / "completions").iterdir())
     assert names == ["step_000001.parquet", "step_000001_rank1.parquet"]
-    second = json.loads((tmp_path / "run" / "checkpoint-2" / "rubricbeat_rank1.json").read_text())
-    # the limit of 64 calls in flight is the user's, not each process's
-    assert second["ledger"]["judge"]["options"]["max_concurrency"] == 32
+    whole, second = (
+        json.loads((tmp_path / "run" / "checkpoint-2" / name).read_text())["ledger"]["judge"]
+        for name in ("rubricbeat.json", "rubricbeat_rank1.json")
+    )
+    assert whole["options"]["max_concurrency"] == 6
+    assert second["options"]["max_concurrency"] == 3
+    # one account of both: 64 answers, 5 criteria each, half of them the second process's; and the
+    # two looks at 4 held-out prompts by the judge that trains
+    assert (whole["asked"], second["asked"]) == (320 + 2 * 4 * 5, 160)
+    end = json.loads((tmp_path / "run" / "judge.json").read_text())["judge"]
+    # but for the one question that is asked before the weights are loaded
+    assert end["calls"] == server.n_requests - 1
+    assert 0 < second["cost_usd"] < whole["cost_usd"] == end["cost_usd"]
 
 
 @pytest.mark.parametrize("prompts", [3])
