@@ -25,6 +25,7 @@ ANSWER_FIELDS = ("completion", "answer", "response")
 
 RunKey: TypeAlias = tuple[str, str]
 """A model, and the label of its run; empty where the rows name none."""
+MAX_REPEATS = 10**9
 MAX_NAMED = 5
 """Rows left out that a warning names; the rest are counted."""
 
@@ -184,6 +185,8 @@ def _response(row: Any, default_model: str) -> _Response:
     repeat = row.get("repeat")
     if repeat is not None and (not isinstance(repeat, int) or isinstance(repeat, bool)):
         raise DataError("repeat is not a whole number")
+    if repeat is not None and not 0 <= repeat < MAX_REPEATS:
+        raise DataError(f"repeat is not in 0 to {MAX_REPEATS - 1:,}")
     return _Response(
         _prompt_id(row),
         (row[field],),

@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -47,6 +48,7 @@ from ..score_table import ScoreLine, score_table
 from ..unfinished import earlier_runs, merge, questions_left
 
 DEFAULT_TASK = "judged"
+TASK_NAME = re.compile(r"[\w.-]{1,100}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +102,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Grade, write, and print one line a run; 1 where verdicts are still to be had."""
-    if args.limit is not None and args.limit < 1:
-        raise ConfigError(f"--limit {args.limit}: at least 1")
+    _check(args)
     check_worker_arguments(args)
     data = read_examples(args.data, strict=args.strict)
     _warn(data.warning())
@@ -143,6 +144,23 @@ def run(args: argparse.Namespace) -> int:
         return int(bool(grader.outage or grader.stopped) or not judged.is_complete)
 
 
+def _check(args: argparse.Namespace) -> None:
+    """Refuse what would be found out when everything is graded and paid for.
+
+    Raises:
+        ConfigError: A flag that cannot work.
+    """
+    if args.limit is not None and args.limit < 1:
+        raise ConfigError(f"--limit {args.limit}: at least 1")
+    if args.seed < 0:
+        raise ConfigError(f"--seed {args.seed}: not negative")
+    if not TASK_NAME.fullmatch(args.task):
+        raise ConfigError(
+            f"--task {args.task[:40]!r}: it is part of file names; give 1 to 100 letters, digits, "
+            "'.', '_' or '-'"
+        )
+
+
 def _options(args: argparse.Namespace) -> dict[str, Any]:
     """Put the flags over --judge_args: what is said twice must agree."""
     options = parse_judge_args(args.judge, args.judge_args)
@@ -156,7 +174,7 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
     for name, value in flags.items():
         if value is None:
             continue
-        if options.get(name, value) != value:
+        if name in options and options[name] != value:
             raise ConfigError(
                 f"--{name.replace('_', '-')} {value} and --judge_args {name}={options[name]} "
                 "disagree; give one of them"

@@ -123,6 +123,8 @@ def test_a_file_without_an_answer_and_a_file_cut_short_are_refused(tmp_path: Pat
         ({"prompt_id": "made-up-0"}, "completion"),
         ({"prompt_id": "made-up-0", "completion": None}, "completion"),
         ({"prompt_id": "made-up-0", "completion": "x", "repeat": True}, "whole number"),
+        ({"prompt_id": "made-up-0", "completion": "x", "repeat": 10**30}, "repeat is not in"),
+        ({"prompt_id": "made-up-0", "completion": "x", "repeat": -1}, "repeat is not in"),
         ({"doc": {"prompt_id": "made-up-0"}, "resps": [[None]]}, "no text"),
         ({"doc": {}, "resps": [["x"]]}, "no prompt_id"),
     ],

@@ -262,6 +262,11 @@ def test_answers_that_cannot_be_used_are_named_and_left_out(folder, judge, capsy
         (["--judge_args", "model=m,base_url=https://example.org/v1"], "OPENAI_API_KEY"),
         (["--shape", "prefx"], "prefix"),
         (["--limit", "0"], "at least 1"),
+        (["--seed", "-1"], "--seed"),
+        (["--task", "a/b"], "part of file names"),
+        (["--task", ""], "part of file names"),
+        (["--task", "x" * 300], "part of file names"),
+        (["--max-cost", "nan"], "max_cost"),
         (["--failed-only"], "no such file or folder"),
     ],
 )
