@@ -14,7 +14,7 @@ from ...judges.arrays import Floats, RubricArrays, pack_rubrics, pack_verdicts
 from ...judges.graded import GradedAnswer
 from ...judges.rewards import evaluate
 from .graders import VERDICTS_ONLY, Asked
-from .groups import GroupStats
+from .groups import GroupStats, summarise_groups
 
 if TYPE_CHECKING:
     from ...judges.rewards import Reward
@@ -122,6 +122,8 @@ def batch_metrics(batch: BatchScore) -> dict[str, float]:
         known = [value for value in values if value is not None]
         if known:
             metrics[f"reward_alt/{name}"] = float(np.mean(known))
-    if batch.groups:
-        metrics["rubric/dead_frac"] = float(np.mean([g.dead is not None for g in batch.groups]))
+    of_groups = summarise_groups(batch.groups)
+    for name in ("dead_frac", "group_std", "reliability"):
+        if of_groups.get(name) is not None:
+            metrics[f"rubric/{name}"] = float(of_groups[name])
     return metrics

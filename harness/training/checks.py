@@ -18,6 +18,7 @@ from .config import DTYPES, LOSSES, SCALES, TrainConfig
 from .judge_checks import check_raters
 from .plan import Plan, check_save_steps, plan_run
 from .policy import LARGE, PolicyFacts
+from .value_checks import check_numbers, check_words
 from .world import rank, world_size
 
 RESERVED_COLUMNS = frozenset(
@@ -58,28 +59,21 @@ def check_values(config: TrainConfig) -> None:
     """
     if not config.run.output_dir:
         raise ConfigError("run.output_dir is empty; give --output_dir DIR")
+    check_numbers(config)
     _one_of("model.dtype", config.model.dtype, DTYPES)
     _one_of("grpo.scale_rewards", config.grpo.scale_rewards, SCALES)
     _one_of("grpo.loss_type", config.grpo.loss_type, LOSSES)
-    _share("data.held_out", config.data.held_out)
-    _share("data.sft_share", config.data.sft_share)
-    _share("reward.min_reliability", config.reward.min_reliability)
-    if not 0 < config.reward.max_unscored_frac <= 1:
-        raise ConfigError("reward.max_unscored_frac must be in (0, 1]")
     if config.grpo.temperature <= 0:
         raise ConfigError("grpo.temperature must be above 0: equal answers teach nothing")
-    if config.grpo.learning_rate <= 0 or config.sft.learning_rate <= 0:
-        raise ConfigError("learning_rate must be above 0")
     is_held_out = config.data.held_out > 0 or config.data.held_out_path is not None
     if config.gold.judge is not None and not is_held_out:
         raise ConfigError("gold.judge needs prompts that are not trained on: set data.held_out")
-    if config.gold.judge is not None and config.gold.every < 1:
-        raise ConfigError(f"gold.every must be at least 1, not {config.gold.every}")
     if config.model.name == "tiny" and config.grpo.beta > 0 and not config.model.lora:
         raise ConfigError(
             "grpo.beta needs a reference policy, and the model `tiny` is in no folder to load it "
             "from again; set grpo.beta: 0 or model.lora: true"
         )
+    check_words(config)
     _check_trl_fields(config)
     _check_reporters(config.run.report_to)
     _check_vllm(config)
@@ -135,10 +129,11 @@ def check_policy(config: TrainConfig, facts: PolicyFacts, longest_prompt: int) -
     needed = longest_prompt + config.grpo.max_completion_length
     if facts.context is not None and needed > facts.context:
         room = facts.context - config.grpo.max_completion_length
+        mend = f"set data.max_prompt_tokens: {room} or less" if room > 0 else "lower it"
         raise ConfigError(
             f"the longest prompt has {longest_prompt} tokens, and with grpo.max_completion_length "
             f"{config.grpo.max_completion_length} that is past the {facts.context} of "
-            f"{facts.name}; set data.max_prompt_tokens: {max(0, room)} or less"
+            f"{facts.name}; {mend}"
         )
 
 
@@ -182,11 +177,6 @@ def warn(message: str) -> None:
 def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
         raise ConfigError(f"{name}: unknown value {value!r}; {near_names(value, known)}")
-
-
-def _share(name: str, value: float) -> None:
-    if not 0 <= value < 1:
-        raise ConfigError(f"{name} must be in [0, 1), not {value:g}")
 
 
 def _check_trl_fields(config: TrainConfig) -> None:

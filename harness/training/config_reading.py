@@ -46,14 +46,18 @@ def load_config(
     written = read_yaml(Path(path)) if path is not None else {}
     start = preset or written.get("preset")
     merged: dict[str, Any] = _read_preset(str(start)) if start else {}
-    _merge(merged, written)
-    for setting in settings:
-        _merge(merged, _parse_setting(setting))
-    _merge(merged, overrides or {})
+    sources = [
+        (str(path), written),
+        *((f"--set {setting}", _parse_setting(setting)) for setting in settings),
+        ("the flags", overrides or {}),
+    ]
+    for where, source in sources:
+        # each on its own first: a message names the place where the mistake stands
+        _build(TrainConfig, source, where)
+        _merge(merged, source)
     if start:
         merged["preset"] = str(start)
-    where = str(path) if path is not None else f"preset {start}" if start else "the settings"
-    config = _build(TrainConfig, merged, where)
+    config = _build(TrainConfig, merged, "the configuration")
     assert isinstance(config, TrainConfig)
     return config
 

@@ -7,7 +7,7 @@ and which never do.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,10 +53,9 @@ def load_data(section: DataSection, *, count_tokens: TokenCounter | None = None)
     kept = _filter(examples, section, count_tokens, facts)
     kept = _without_contamination(kept, section, facts)
     if not kept:
-        dropped = {key: n for key, n in facts.items() if key.startswith("dropped_") and n}
         raise ConfigError(
             f"data {section.path!r}: none of the {len(examples)} examples is left; "
-            f"left out: {dropped or 'nothing'}"
+            f"left out: {left_out(facts) or 'nothing'}"
         )
     held_out, sft, train = _split(kept, section)
     if section.held_out_path is not None:
@@ -71,6 +70,33 @@ def load_data(section: DataSection, *, count_tokens: TokenCounter | None = None)
     facts |= {"n_train": len(train), "n_held_out": len(held_out), "n_sft": len(sft)}
     facts["seed"] = section.seed
     return TrainingData(tuple(train), tuple(held_out), tuple(sft), facts)
+
+
+LEFT_OUT = {
+    "dropped_unreadable": "could not be read",
+    "dropped_no_positive_points": "have no positive points, so no answer could earn any",
+    "dropped_criteria": "have too few or too many criteria (data.min_criteria, max_criteria)",
+    "dropped_not_heart": "are not about the heart (data.heart_only)",
+    "dropped_percentile": "are too long (data.prompt_percentile)",
+    "dropped_prompt_tokens": "are too long (data.max_prompt_tokens)",
+    "dropped_contaminated": "are evaluation prompts (data.evaluation)",
+}
+
+
+def left_out(facts: Mapping[str, Any]) -> str:
+    """Say how many rows each filter left out; empty where none did."""
+    return ", ".join(f"{facts[key]} {why}" for key, why in LEFT_OUT.items() if facts.get(key))
+
+
+def data_line(facts: Mapping[str, Any]) -> str:
+    """Say in one line what became of the rows."""
+    without = left_out(facts)
+    parts = [f"{facts['n_train']} to train on", f"{facts['n_held_out']} held out"]
+    if facts.get("n_sft"):
+        parts.append(f"{facts['n_sft']} for SFT")
+    return f"{facts['n_read']} prompts read: {', '.join(parts)}" + (
+        f"; left out: {without}" if without else ""
+    )
 
 
 def ordered_rows(examples: Sequence[Example], n_rows: int, seed: int) -> list[Example]:
@@ -131,7 +157,9 @@ def _read_file(
     else:
         path = Path(name)
     if not name or not path.is_file():
-        known = " or ".join(repr(short) for short in BUILT_IN)
+        known = " or ".join(
+            repr(short) for short in BUILT_IN if short != "tiny" or key == "data.path"
+        )
         raise ConfigError(f"{key}: no file {name!r}; a path, or {known}")
     read = read_examples(path, kind=kind)
     facts: dict[str, Any] = {"path": path.name, "sha256": read.sha256, "kind": read.kind}

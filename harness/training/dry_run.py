@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +25,7 @@ from ...judges.rubric import Example
 from ...judges.signal.groups import group_answers
 from ...judges.signal.study import SignalStudy, study_signal
 from .config import TrainConfig
-from .data import sample_examples
+from .data import data_line, sample_examples
 from .generate import generate_answers
 from .graders import Graders
 from .grpo import prepare
@@ -100,6 +101,7 @@ def dry_run(config: TrainConfig, n_prompts: int) -> DryRun:
     if not config.run.output_dir:
         config = replace(config, run=replace(config.run, output_dir=NO_FOLDER))
     prepared = prepare(config, resume=True)
+    print(f"rubricbeat: {data_line(prepared.data.facts)}", file=sys.stderr)
     grpo = config.grpo
     if config.run.threads is not None:
         import torch

@@ -6,6 +6,7 @@ a second judge shows it. Both judges see the same held-out answers.
 
 from __future__ import annotations
 
+import copy
 import sys
 from typing import Any
 
@@ -125,7 +126,21 @@ class GoldJudge(TrainerCallback):
                 )
                 continue
             rewards = {first: batch.unmasked, **batch.alternatives}
-            self._files.append(GOLD, _line(step, name, rewards, batch))
+            line = _line(step, name, rewards, batch)
+            self._files.append(GOLD, line)
+            self._report(name, line["means"])
+
+    def _report(self, judge: str, means: dict[str, float | None]) -> None:
+        """Tell TensorBoard, W&B and the like, past the trainer's own `log`.
+
+        That one would take the averages of the step that is not logged yet with it (TRL 1.16).
+        """
+        known = {f"held_out/{judge}/{name}": x for name, x in means.items() if x is not None}
+        trainer = self._trainer
+        # a copy: the handler takes `should_log` back, and the step's own log would be left out, on
+        # this process alone: the others would wait for it in a collective call
+        control = copy.copy(trainer.control)
+        trainer.callback_handler.on_log(trainer.args, trainer.state, control, known)
 
     def _policy(self) -> Any:
         """Give the bare model, its weights gathered where ZeRO-3 has spread them."""

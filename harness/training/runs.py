@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
 from ...judges.errors import ConfigError
 from .config import TrainConfig
+from .data import data_line
 from .grpo import GrpoRun, build_grpo, latest_checkpoint, prepare, run_facts
 from .policy import quiet_libraries
 from .run_files import CONFIG, LEDGER, METRICS, read_lines
@@ -34,6 +36,7 @@ def run_grpo(config: TrainConfig, *, resume: bool, as_json: bool) -> int:
     from .callbacks import ledger_of_all
 
     prepared = prepare(config, resume=resume)
+    _say_data(prepared.data.facts)
     # the libraries print their logs; stdout is for the result
     with redirect_stdout(sys.stderr):
         run = build_grpo(prepared)
@@ -67,6 +70,7 @@ def run_sft(config: TrainConfig, *, resume: bool, as_json: bool) -> int:
     if resume:
         _check_same_run(config, folder)
     prepared = prepare_sft(config, resume=resume)
+    _say_data(prepared.data.facts)
     with redirect_stdout(sys.stderr):
         trainer, files = build_sft(prepared)
         files.start(config, prepared.facts())
@@ -101,6 +105,11 @@ def run_score(config: TrainConfig, *, n_prompts: int, as_json: bool) -> int:
         found = dry_run(config, n_prompts)
     print(json.dumps(found.to_json(), default=str) if as_json else words_of(found))
     return 1 if found.reasons else 0
+
+
+def _say_data(facts: Mapping[str, Any]) -> None:
+    if rank() == 0:
+        print(f"rubricbeat: {data_line(facts)}", file=sys.stderr)
 
 
 def _begin(run: GrpoRun, checkpoint: Path | None) -> None:

@@ -14,9 +14,10 @@ from rubricbeat.harness.training.checks import (
     check_values,
 )
 from rubricbeat.harness.training.config import TrainConfig
-from rubricbeat.harness.training.config_reading import load_config
+from rubricbeat.harness.training.config_reading import load_config, preset_names
 from rubricbeat.harness.training.judge_checks import check_judge, check_judges
 from rubricbeat.harness.training.policy import PolicyFacts, find_policy, policy_facts
+from rubricbeat.harness.training.value_checks import BOUNDS, check_numbers
 from rubricbeat.judges.errors import ConfigError, UnknownNameError
 from rubricbeat.judges.rubric import Criterion, Polarity, Rubric
 
@@ -204,3 +205,52 @@ def test_a_judge_that_cannot_rate_these_criteria_is_found_before_the_weights() -
     with pytest.raises(ConfigError, match="the judge gave no rating"):
         check_judges(rated, bare)
     check_judges(rated, example())
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "words"),
+    [
+        ("grpo", "top_p", 1.5, "in (0, 1], not 1.5"),
+        ("grpo", "num_iterations", 0, "at least 1, not 0"),
+        ("grpo", "learning_rate", 0.0, "above 0, not 0"),
+        ("grpo", "beta", float("nan"), "at least 0, not nan"),
+        ("data", "prompt_percentile", 200.0, "in (0, 100], not 200"),
+        ("data", "held_out", 1.0, "in [0, 1), not 1"),
+        ("model", "lora_r", 0, "at least 1, not 0"),
+        ("run", "seed", -1, "in [0, 4.29497e+09], not -1"),
+    ],
+)
+def test_a_number_that_cannot_work_is_refused_with_its_bounds(
+    section: str, key: str, value: Any, words: str
+) -> None:
+    with pytest.raises(ConfigError) as error:
+        check_numbers(config(**{section: {key: value}}))
+    assert str(error.value) == f"{section}.{key} must be {words}"
+
+
+def test_every_bound_is_of_a_setting_and_the_presets_keep_them() -> None:
+    for preset in preset_names():
+        check_numbers(load_config(preset=preset))
+    assert {name for name in BOUNDS if name.partition(".")[0] == "gold"} == {
+        "gold.every",
+        "gold.n_prompts",
+        "gold.temperature",
+        "gold.max_completion_length",
+    }
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "words"),
+    [
+        ("grpo", {"optim": "adamv_torch"}, "grpo.optim: unknown 'adamv_torch'; did you mean"),
+        ("sft", {"lr_scheduler_type": "liner"}, "sft.lr_scheduler_type: unknown 'liner'"),
+        ("eval", {"tasks": ["healthbench_hart_demo"]}, "did you mean 'healthbench_heart_demo'"),
+        ("eval", {"every": 5}, "eval.every 5 does nothing without eval.tasks"),
+    ],
+)
+def test_words_that_nobody_knows_are_refused_before_the_run(
+    section: str, values: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ConfigError) as error:
+        check_values(config(**{section: values}))
+    assert words in str(error.value)

@@ -141,3 +141,15 @@ def test_the_configuration_in_the_docs_can_be_read(root: Path, tmp_path: Path) -
     config = load_config(path)
     assert config.preset == "recommended"
     assert config.gold.every == 50 and config.eval.tasks == ("healthbench_heart_demo",)
+
+
+def test_a_mistake_is_looked_for_where_it_stands(tmp_path: Path) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text("preset: cpu_tiny\ngrpo: {max_steps: 5}\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"^--set grpo\.lerning_rate=1: unknown key .*'learning_"):
+        load_config(file, settings=["grpo.lerning_rate=1"])
+    with pytest.raises(ConfigError, match=r"^the flags: model\.name must be text"):
+        load_config(file, overrides={"model": {"name": 3}})
+    file.write_text("grpo: {max_step: 5}\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"run\.yaml: unknown key 'grpo\.max_step'"):
+        load_config(file, preset="cpu_tiny")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rubricbeat.harness.training.config import DataSection
 from rubricbeat.harness.training.contamination import find_overlaps
-from rubricbeat.harness.training.data import load_data, messages_of, ordered_rows
+from rubricbeat.harness.training.data import data_line, load_data, messages_of, ordered_rows
 from rubricbeat.harness.training.formats import SYSTEM_PROMPT
 from rubricbeat.judges.errors import ConfigError, DataError
 from rubricbeat.judges.rows import example_to_row
@@ -183,3 +183,13 @@ def test_real_rows_load_and_split(shared_data: Path) -> None:
     assert len(data.train) > 150
     ids = {e.prompt_id for e in data.train}
     assert not ids & {e.prompt_id for e in data.held_out}
+
+
+def test_what_was_left_out_is_said_in_words() -> None:
+    facts = {"n_read": 9, "n_train": 4, "n_held_out": 2, "n_sft": 0, "dropped_criteria": 0}
+    assert data_line(facts) == "9 prompts read: 4 to train on, 2 held out"
+    dropped = facts | {"n_sft": 1, "dropped_no_positive_points": 2}
+    assert data_line(dropped) == (
+        "9 prompts read: 4 to train on, 2 held out, 1 for SFT; left out: 2 have no positive "
+        "points, so no answer could earn any"
+    )
