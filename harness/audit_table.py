@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ..judges.audit.bias import Shift
+from ..judges.audit.calibration import Calibration
 from ..judges.audit.figure import Figure
 from ..judges.audit.study import Audit, JudgeFigures
 from ..reports import numbers
@@ -39,6 +40,7 @@ def audit_text(found: Audited) -> str:
         "construction\nfor one that does not look: majority, category_rate and no_look never do.",
         *_variants(found.variants, name),
         "\n".join(_scalars(audit, found.usd_per_correct)),
+        *_reliability(audit.judge.calibration),
         *_raters(audit),
         *_shifts(audit.shifts),
         table_text(_categories(audit)),
@@ -95,6 +97,17 @@ def _scalars(audit: Audit, usd_per_correct: float | None) -> Iterator[str]:
     yield from (f"{name:<{width}}  {value}" for name, value in told.items())
     if audit.flip_rate is None:
         yield "(how often verdicts flip: --judge_args ...,replicates=2)"
+
+
+def _reliability(known: Calibration | None) -> Iterator[str]:
+    """Show the reliability curve: what the judge states, and what the labels say there."""
+    if known is None:
+        return
+    rows = [
+        (numbers.score(one["stated"]), numbers.score(one["observed"]), f"{one['n']:.0f}")
+        for one in known.bins
+    ]
+    yield table_text([("P(met) stated", "labels met", "criteria"), *rows])
 
 
 def _raters(audit: Audit) -> Iterator[str]:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..judges.arrays import Floats, pack_rubrics
+from ..judges.arrays import Bools, Floats, pack_rubrics
 from ..judges.audit.preference import Preference, compare_orders
 from ..judges.errors import ConfigError
 from ..judges.rewards import Needs, get_reward
@@ -71,9 +71,19 @@ class RubricPreferenceTask(JudgeMetaTask):
             np.array(column) for column in zip(*map(self._rewards, answers.values()), strict=True)
         )
         self._preference = compare_orders(
-            given_N, wanted_N, prompt_N.astype(np.intp), {}, seed=self._seed
+            given_N, wanted_N, prompt_N.astype(np.intp), self._categories(prompts), seed=self._seed
         )
         return len(documents)
+
+    def _categories(self, prompts: Mapping[str, int]) -> dict[str, Bools]:
+        """Say which prompts have a row of each category."""
+        carried: dict[str, Bools] = {}
+        for item in self._labelled:
+            place = prompts.get(item.example.prompt_id)
+            if item.category is not None and place is not None:
+                mask_P = carried.setdefault(item.category, np.zeros(len(prompts), dtype=bool))
+                mask_P[place] = True
+        return carried
 
     def _rewards(self, rows: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
         """Give the reward of one answer by the model's verdicts and by the labels."""

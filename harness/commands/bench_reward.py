@@ -1,6 +1,6 @@
 """Measure whether a judge with a reward orders answers as a reference judge does.
 
-The reference is recorded verdicts of a better judge, or of physicians (--verdicts and --data).
+The reference is recorded verdicts of a better judge (--verdicts and --data), or labels (--labels).
 Printed: pairwise accuracy within a prompt, best-of-n, rank correlation, by theme; and how often
 each probe that makes an answer no better (longer, keywords, criteria pasted, flattery, injected
 instructions) raises the reward.
@@ -52,9 +52,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--soft", action="store_true", help="put P(met) in the place of the verdict, where known"
     )
     parser.add_argument(
-        "--verdicts", type=Path, nargs="+", required=True, metavar="FILES", help="of the reference"
+        "--verdicts", type=Path, nargs="+", metavar="FILES", help="of the reference judge"
     )
-    parser.add_argument("--data", type=Path, required=True, metavar="ROWS", help="their rows")
+    parser.add_argument("--data", type=Path, metavar="ROWS", help="their rows")
+    parser.add_argument(
+        "--labels", type=Path, metavar="FILE", help="instead: labelled rows, as of physicians"
+    )
     parser.add_argument(
         "--reference", default="healthbench", help="reward made of the reference's (healthbench)"
     )
@@ -74,6 +77,12 @@ def run(args: argparse.Namespace) -> int:
     """Rate the answers, compare the orders, probe, print."""
     if (args.judge is None) == (args.reward_model is None):
         raise ConfigError("name what is tested: either --judge NAME or --reward_model NAME")
+    if (args.labels is None) == (args.verdicts is None):
+        raise ConfigError(
+            "name the reference: either --verdicts FILES with --data, or --labels FILE"
+        )
+    if args.verdicts is not None and args.data is None:
+        raise ConfigError("--verdicts needs --data ROWS: the rubrics that the verdicts belong to")
     if args.draws < 100:
         raise ConfigError(f"--draws {args.draws}: an interval from fewer than 100 says nothing")
     if args.seed < 0:
@@ -109,7 +118,7 @@ def run(args: argparse.Namespace) -> int:
         "tested": facts,
         "reward": reward.name if args.judge else None,
         "soft": args.soft,
-        "reference": {"verdicts": [p.name for p in args.verdicts], "reward": args.reference},
+        "reference": {"files": [p.name for p in _files(args)], "reward": args.reference},
         "seed": args.seed,
         "preference": found.to_json(),
         "probes": [row.to_json() for row in probes],
@@ -139,7 +148,7 @@ def _require_an_order(reference_N: Floats, prompt_N: Any, args: argparse.Namespa
     }
     if len(scored) == len({prompt for prompt, _ in scored}):
         raise ConfigError(
-            f"{', '.join(map(str, args.verdicts))}: under reward {args.reference!r} the reference "
+            f"{', '.join(map(str, _files(args)))}: under reward {args.reference!r} the reference "
             "tells no two answers to a prompt apart: there is no order to compare"
         )
 
@@ -213,6 +222,30 @@ def _of_verdicts(reward: Reward) -> Reward:
 
 
 def _recorded(args: argparse.Namespace) -> list[GradedAnswer]:
+    graded = _labelled(args) if args.labels is not None else _judged(args)
+    kept = set(list(dict.fromkeys(g.example.prompt_id for g in graded))[: args.limit])
+    graded = [one for one in graded if one.example.prompt_id in kept]
+    if len(graded) == len(kept):
+        raise ConfigError("no prompt has two answers: there is no order to compare")
+    return graded
+
+
+def _files(args: argparse.Namespace) -> list[Path]:
+    return [args.labels] if args.labels is not None else list(args.verdicts)
+
+
+def _labelled(args: argparse.Namespace) -> list[GradedAnswer]:
+    """Take what the labels say for the reference's verdicts, answer by answer."""
+    from ...judges.audit.label_files import merged_answers, read_labels
+    from ...judges.audit.passes import graded_by_labels
+
+    file = read_labels(args.labels, strict=args.strict)
+    if words := file.warning():
+        print(f"rubricbeat bench-reward: {words}", file=sys.stderr)
+    return [graded_by_labels(item) for item in merged_answers(file.answers)]
+
+
+def _judged(args: argparse.Namespace) -> list[GradedAnswer]:
     rows = read_examples(args.data, strict=args.strict)
     by_id = {example.prompt_id: example for example in rows.examples}
     graded: list[GradedAnswer] = []
@@ -221,10 +254,6 @@ def _recorded(args: argparse.Namespace) -> list[GradedAnswer]:
             print(f"rubricbeat bench-reward: {words}", file=sys.stderr)
         for one in group_runs(file.rows):
             graded += one.graded
-    kept = set(list(dict.fromkeys(g.example.prompt_id for g in graded))[: args.limit])
-    graded = [one for one in graded if one.example.prompt_id in kept]
-    if len(graded) == len(kept):
-        raise ConfigError("no prompt has two answers: there is no order to compare")
     return graded
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import DataError
@@ -85,6 +85,31 @@ def labels_of_verdicts(graded: Sequence[GradedAnswer], rater: str = "") -> list[
         )
         for answer in graded
     ]
+
+
+def merged_answers(labelled: Sequence[LabelledAnswer]) -> list[LabelledAnswer]:
+    """Put the rows about one answer together: the same prompt and text, all their criteria.
+
+    A criterion that comes twice keeps the labels of both; the order is that of first sight.
+    """
+    rows: dict[tuple[str, str], list[LabelledAnswer]] = {}
+    for item in labelled:
+        rows.setdefault((item.example.prompt_id, item.text), []).append(item)
+    return [_merged(same) for same in rows.values()]
+
+
+def _merged(rows: Sequence[LabelledAnswer]) -> LabelledAnswer:
+    criteria: dict[tuple[str, float], Criterion] = {}
+    labels: dict[tuple[str, float], tuple[Label, ...]] = {}
+    for row in rows:
+        for criterion, given in zip(row.example.rubric.criteria, row.labels, strict=True):
+            key = (criterion.text, criterion.points)
+            criteria.setdefault(key, criterion)
+            labels[key] = (*labels.get(key, ()), *given)
+    first = rows[0]
+    tags = tuple(dict.fromkeys(row.category for row in rows if row.category is not None))
+    example = replace(first.example, rubric=Rubric(tuple(criteria.values())), tags=tags)
+    return replace(first, example=example, labels=tuple(labels.values()))
 
 
 def _answer(row: Field) -> LabelledAnswer:

@@ -22,6 +22,7 @@ def bench(evaluate, tmp_path):
             "criterion": f"criterion {c}",
             "points": (3, 1)[c],
             "label": mets[c],
+            "category": "hedging" if p < 2 else "context",
         }
         for p in range(5)
         for name, mets in LABELS.items()
@@ -50,7 +51,12 @@ def test_a_grader_that_reads_orders_every_pair(bench, fake_model):
     assert value(results, "n_answer_pairs") == 15
     assert value(results, "pairwise_accuracy") == 1.0
     assert value(results, "rank_correlation") == pytest.approx(1.0)
-    curve = results["configs"]["rubric_preference"]["metadata"]["preference"]["best_of_n"]
+    found = results["configs"]["rubric_preference"]["metadata"]["preference"]
+    assert {name: row["value"] for name, row in found["by_theme"].items()} == {
+        "hedging": 1.0,
+        "context": 1.0,
+    }
+    curve = found["best_of_n"]
     # of three answers the best scores 1, one at random (1 + 3/4 + 0) / 3
     assert curve[2]["picked"]["value"] == pytest.approx(1.0)
     assert curve[2]["at_random"] == pytest.approx(1.75 / 3)

@@ -354,3 +354,26 @@ def test_another_order_is_asked_and_not_read_back_as_the_first(recorded, capsys)
         assert main([*words, "--reorder"]) == 2
         assert "sees one criterion a call" in capsys.readouterr().err
         assert server.n_requests == n_asked
+
+
+def test_physicians_labels_are_a_reference_as_recorded_verdicts_are(recorded, capsys, tmp_path):
+    """The same truth in both shapes gives the same order; a label without an opinion is none."""
+    labels = tmp_path / "labels.jsonl"
+    rows = [row | {"category": "theme:a"} for row in label_rows(labelled_answers())]
+    labels.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    words = ["bench-reward", "--judge", "constant", "--judge_args", "met=true", "--json"]
+    words += ["--draws", "100", "--probes", "0"]
+    found = []
+    for reference in (recorded, ["--labels", str(labels)]):
+        assert main([*words, *reference]) == 0
+        found.append(json.loads(capsys.readouterr().out)["preference"])
+    by_verdicts, by_labels = found
+    for name in ("n_prompts", "accuracy", "ties"):
+        assert by_verdicts[name] == by_labels[name]
+    # equal answers to one prompt are one answer in labelled rows
+    assert by_labels["n_answers"] <= by_verdicts["n_answers"]
+    assert list(by_labels["by_theme"]) == ["theme:a"]
+    assert main([*words, *recorded, "--labels", str(labels)]) == 2
+    assert "name the reference" in capsys.readouterr().err
+    assert main([*words, *recorded[:2]]) == 2
+    assert "--verdicts needs --data" in capsys.readouterr().err

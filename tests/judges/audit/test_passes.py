@@ -6,8 +6,9 @@ import json
 
 import numpy as np
 
+from rubricbeat.judges.audit.label_files import merged_answers
 from rubricbeat.judges.audit.labelled import Label, LabelledAnswer
-from rubricbeat.judges.audit.passes import is_whole, pass_cells_of
+from rubricbeat.judges.audit.passes import graded_by_labels, is_whole, pass_cells_of
 from rubricbeat.judges.audit.run_correction import correct_run, read_audit_rates
 from rubricbeat.judges.graded import GradedAnswer
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
@@ -48,6 +49,25 @@ def test_rows_of_single_criteria_and_half_labelled_answers_are_no_whole_answers(
     )
     assert not any(map(is_whole, (half, tied, single)))
     assert pass_cells_of([half], [answer]) == {}
+
+
+def test_rows_about_one_answer_are_put_together() -> None:
+    item, _ = case(0, [1] * 5, [1, 0, 1, 0, 1])
+    rows = [
+        LabelledAnswer(
+            Example("p0", item.example.prompt, Rubric((criterion,))), "a", (labels,), "theme:x"
+        )
+        for criterion, labels in zip(RUBRIC.criteria, item.labels, strict=True)
+    ]
+    again = LabelledAnswer(rows[0].example, "a", ((Label(False),),), "theme:y")
+    other = LabelledAnswer(rows[0].example, "b", rows[0].labels)
+    first, second = merged_answers([*rows, again, other])
+    assert first.example.rubric == RUBRIC
+    assert first.labels == ((Label(True), Label(False)), *item.labels[1:])
+    assert first.example.tags == ("theme:x", "theme:y")
+    assert (second.text, len(second.labels)) == ("b", 1)
+    # two raters that differ leave the first criterion without a verdict
+    assert [v.met for v in graded_by_labels(first).verdicts] == [None, False, True, False, True]
 
 
 def drawn(rng: np.random.Generator, n: int):
