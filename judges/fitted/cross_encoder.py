@@ -44,7 +44,8 @@ class CrossEncoder:
         """Give the same head with its encoder, ready to read."""
         import torch
 
-        module = new_module(load_encoder(encoder.folder, dtype=encoder.dtype), HIDDEN_WIDTH)
+        own = load_encoder(encoder.folder, dtype=encoder.dtype, attn_implementation="eager")
+        module = new_module(own, HIDDEN_WIDTH)
         put_weights(module, self.weights)
         reader = Reader(torch, module.eval(), PairMaker(encoder.tokenizer, self.n_tokens))
         return replace(self, reader=reader)

@@ -34,8 +34,6 @@ from .vectors import VectorShelf
 N_EPOCHS = 2.0
 N_CHECK_PARTS = 8
 """One part in so many of the prompts to learn from is for validation."""
-N_INNER_FOLDS = 3
-"""Folds behind the log-odds that the tuning starts from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,10 +197,8 @@ class _Work:
             self.say(f"{name}: training {kind}")
             seed = self.options.seed
             heads.append(train_head(kind, learn, columns=columns, looks=looks, seed=seed))
-        trees = heads[0]
-        rows = self._rows(self.parts.learn, self._trees_unseen(columns), looks)
-        check_offset = [trees.logits(self.lessons[row].seen) for row in self.parts.check]
-        check = self._rows(self.parts.check, check_offset, looks)
+        rows = self._rows(self.parts.learn, looks)
+        check = self._rows(self.parts.check, looks)
         self.say(f"{name}: tuning the encoder on {len(rows)} criteria of answers")
         tuning = Tuning(self.cross.n_tokens, self.cross.epochs, self.options.seed, looks)
         kept = Checkpoint(folder, _digest(rows, self.encoder)) if folder is not None else None
@@ -230,26 +226,13 @@ class _Work:
         head = train_head(HeadKind.LINEAR, learn, columns=columns)
         return [head.logits(self.lessons[row].seen) for row in self.parts.test]
 
-    def _trees_unseen(self, columns: Sequence[int] | None) -> list[Floats]:
-        """Give each answer to learn from the log-odds of trees that have not seen its prompt."""
-        learn = self.parts.learn
-        fold_N = folds_of([self.lessons[row].prompt for row in learn], N_INNER_FOLDS, 0)
-        found: dict[int, Floats] = {}
-        for fold in range(N_INNER_FOLDS):
-            rest = [self.lessons[row] for row, f in zip(learn, fold_N, strict=True) if f != fold]
-            trees = train_head(HeadKind.TREES, rest, columns=columns, seed=self.options.seed)
-            for place in map(int, np.flatnonzero(fold_N == fold)):
-                found[place] = trees.logits(self.lessons[learn[place]].seen)
-        return [found[place] for place in range(len(learn))]
-
-    def _rows(self, wanted: list[int], offset: list[Floats], looks: bool) -> Rows:
+    def _rows(self, wanted: list[int], looks: bool) -> Rows:
         """Lay out criteria of answers; without a look each criterion once, with its mean label."""
         pairs: list[Pair] = []
         met: list[list[float]] = []
-        offsets: list[float] = []
         groups: list[int] = []
         codes: dict[tuple[int, str], int] = {}
-        for row, offset_C in zip(wanted, offset, strict=True):
+        for row in wanted:
             lesson = self.lessons[row]
             labelled = ~np.isnan(lesson.met_C)
             made = self.maker.pairs(lesson.seen, looks=looks)
@@ -261,14 +244,12 @@ class _Work:
                 if looks or is_new:
                     pairs.append(made[place])
                     met.append([label])
-                    offsets.append(float(offset_C[place]))
                     groups.append(code)
                 else:
                     met[code].append(label)
         return Rows(
             pairs=pairs,
             met_N=np.array([np.mean(labels) for labels in met]),
-            offset_N=np.array(offsets),
             group_N=np.array(groups, dtype=np.intp),
         )
 

@@ -69,7 +69,8 @@ class MiniLM:
         # half precision only where the processor has it: elsewhere it is slower than full
         fast = bool(getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)())
         self.dtype: Any = torch.bfloat16 if fast else torch.float32
-        self.model: Any = load_encoder(folder, dtype=self.dtype)
+        # the plain sums of attention: on a CPU a tenth faster than the fused ones at these lengths
+        self.model: Any = load_encoder(folder, dtype=self.dtype, attn_implementation="eager")
         self._torch = torch
 
     def encode(self, texts: Sequence[str]) -> Vectors:

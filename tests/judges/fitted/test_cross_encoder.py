@@ -50,7 +50,7 @@ def rows_of(n_groups: int, *, seed: int = 0) -> Rows:
         pairs.append(Pair(np.array([2, 12, 3, *body], dtype=np.int32), 3))
         met.append(float(is_met))
     group = np.arange(4 * n_groups) // 4
-    return Rows(pairs, np.array(met), np.zeros(len(pairs)), group)
+    return Rows(pairs, np.array(met), group)
 
 
 def test_tuning_learns_to_tell_answers_of_one_criterion_apart(encoder_folder):
