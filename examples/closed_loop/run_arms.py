@@ -1,11 +1,12 @@
-"""Run the arms of the closed loop: rewards x seeds x scales, one after the other, resumable.
+"""Run the arms of the closed loop: one warm start, then rewards x scales x seeds; resumable.
 
     python examples/closed_loop/run_arms.py --output runs/closed_loop
     python examples/closed_loop/run_arms.py --output runs/closed_loop --rewards hybrid --seeds 1
     rubricbeat report runs/closed_loop -o closed_loop.html
 
 A run that is done is left alone; one that was stopped goes on from its last checkpoint. Every arm
-has the same budget: the steps, prompts and answers of closed_loop.yaml.
+begins from the same warm start and has the same budget: the steps, prompts and answers of
+closed_loop.yaml.
 """
 
 from __future__ import annotations
@@ -16,13 +17,15 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-REWARDS = ("hybrid", "complexity", "rar_explicit", "binary", "healthbench")
+REWARDS = ("healthbench", "hybrid", "complexity", "rar_explicit", "binary")
 SEEDS = (1, 2, 3)
 SCALES = ("none", "group")
+WARM_START = "warm_start"
 
 
 def main() -> int:
@@ -32,9 +35,13 @@ def main() -> int:
     parser.add_argument("--rewards", nargs="+", default=REWARDS, choices=REWARDS)
     parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS)
     parser.add_argument("--scales", nargs="+", default=SCALES, choices=SCALES)
+    parser.add_argument("--gold", metavar="JUDGE", help="such as fitted:FOLDER")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="for all")
     parser.add_argument("--until", metavar="HH:MM", help="start no run after this time of day")
     args = parser.parse_args()
+    warm_start = args.output / WARM_START
+    if not run("sft", warm_start, ["run.seed=1", *args.set]):
+        return 1
     failed = 0
     # seeds outermost: stopped early, every arm has as many seeds as any other
     for seed, reward, scale in product(args.seeds, args.rewards, args.scales):
@@ -42,29 +49,31 @@ def main() -> int:
             print(f"stopped at {args.until}; start again to go on")
             return 1
         folder = args.output / f"{reward}-{scale}-seed{seed}"
-        if state_of(folder) == "done":
-            print(f"{folder.name}: done")
-            continue
-        print(f"{folder.name}: running", flush=True)
-        failed += run_one(folder, reward, scale, seed, args.set) != 0
+        # the order of prompts stays that of data.seed; weights and sampling are the run's
+        settings = [f"run.seed={seed}", f"run.label={folder.name}"]
+        settings += [f"grpo.scale_rewards={scale}", f"model.adapter={warm_start / 'final'}"]
+        if args.gold:
+            settings.append(f"gold.judge={args.gold}")
+        failed += not run("grpo", folder, [*settings, *args.set], ["--reward", reward])
     return 1 if failed else 0
 
 
-def run_one(folder: Path, reward: str, scale: str, seed: int, settings: list[str]) -> int:
-    """Run or resume one arm with one seed."""
-    command = [sys.executable, "-m", "rubricbeat", "train", "grpo"]
-    command += ["--config", str(HERE / "closed_loop.yaml"), "--output_dir", str(folder)]
-    command += ["--reward", reward, "--set", f"grpo.scale_rewards={scale}"]
-    # the order of prompts stays that of data.seed; weights and sampling are the run's
-    command += ["--set", f"run.seed={seed}", "--set", f"run.label={folder.name}"]
+def run(command: str, folder: Path, settings: Sequence[str], flags: Sequence[str] = ()) -> bool:
+    """Run or resume one training; say whether it is done."""
+    if state_of(folder) == "done":
+        print(f"{folder.name}: done")
+        return True
+    print(f"{folder.name}: running", flush=True)
+    words = [sys.executable, "-m", "rubricbeat", "train", command, *flags]
+    words += ["--config", str(HERE / "closed_loop.yaml"), "--output_dir", str(folder)]
     for setting in settings:
-        command += ["--set", setting]
+        words += ["--set", setting]
     if state_of(folder) is not None:
-        command.append("--resume")
+        words.append("--resume")
     paths = [str(HERE.parent / "custom_judge"), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     with (folder.parent / f"{folder.name}.log").open("a", encoding="utf-8") as log:
-        return subprocess.run(command, env=environment, stderr=log).returncode
+        return subprocess.run(words, env=environment, stderr=log).returncode == 0
 
 
 def state_of(folder: Path) -> str | None:

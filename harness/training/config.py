@@ -33,6 +33,8 @@ class ModelSection:
     lora_alpha: int = 32
     lora_dropout: float = 0.0
     lora_targets: tuple[str, ...] = LORA_TARGETS
+    lora_last_blocks: int | None = None
+    """Adapt only this many of the last blocks; the backward pass ends at the first of them."""
     trust_remote_code: bool = False
     allow_float32: bool = False
     """Load more than 3 billion parameters in float32 all the same."""

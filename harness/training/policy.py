@@ -169,8 +169,29 @@ def lora_config(section: ModelSection) -> Any | None:
         lora_alpha=section.lora_alpha,
         lora_dropout=section.lora_dropout,
         target_modules=list(section.lora_targets),
+        layers_to_transform=_last_blocks(section),
         task_type="CAUSAL_LM",
     )
+
+
+def _last_blocks(section: ModelSection) -> list[int] | None:
+    """Give the numbers of the blocks to adapt; None for all."""
+    wanted = section.lora_last_blocks
+    path = find_policy(section)
+    if wanted is None:
+        return None
+    if path == "tiny":
+        from .tiny_model import N_BLOCKS
+
+        n_blocks = N_BLOCKS
+    else:
+        from transformers import AutoConfig
+
+        config = AutoConfig.from_pretrained(path, trust_remote_code=section.trust_remote_code)
+        n_blocks = config.get_text_config().num_hidden_layers
+    if not 1 <= wanted <= n_blocks:
+        raise ConfigError(f"model.lora_last_blocks is {wanted}; the model has {n_blocks} blocks")
+    return list(range(n_blocks - wanted, n_blocks))
 
 
 def prompt_lengths(tokenizer: Any, examples: Sequence[Example], data: DataSection) -> list[int]:

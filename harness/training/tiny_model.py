@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+N_BLOCKS = 2
 MAX_WORDS = 400
 """Words of the tokenizer: the reward must find them by chance before it can teach them."""
 CHAT_TEMPLATE = (
@@ -52,7 +53,7 @@ def build_tokenizer(texts: Iterable[str], words: Iterable[str] = ()) -> Any:
     return tokenizer
 
 
-def build_model(tokenizer: Any, *, seed: int, hidden: int = 64, layers: int = 2) -> Any:
+def build_model(tokenizer: Any, *, seed: int, hidden: int = 64, layers: int = N_BLOCKS) -> Any:
     """Build a random Qwen3 for a tokenizer; the same seed gives the same weights."""
     import torch
     from transformers import Qwen3Config, Qwen3ForCausalLM

@@ -41,16 +41,20 @@ def test_the_whole_matrix_is_five_rewards_three_seeds_two_scales(
     script: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     commands = run(script, monkeypatch, "--output", str(tmp_path))
-    assert len(commands) == 30
+    warm_start, *arms = commands
+    assert warm_start[warm_start.index("train") + 1] == "sft"
+    assert len(arms) == 30
+    assert all(f"model.adapter={tmp_path / 'warm_start' / 'final'}" in arm for arm in arms)
     # after a third of the time every arm has one seed, none has three
-    first = [command[command.index("--output_dir") + 1] for command in commands[:10]]
+    first = [command[command.index("--output_dir") + 1] for command in arms[:10]]
     assert all(name.endswith("seed1") for name in first)
 
 
 def test_what_is_done_is_left_alone_and_what_was_stopped_goes_on(
     script: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    for name, state in (("hybrid-none-seed1", "done"), ("binary-none-seed1", "running")):
+    states = {"warm_start": "done", "hybrid-none-seed1": "done", "binary-none-seed1": "running"}
+    for name, state in states.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / "status.json").write_text(json.dumps({"state": state}), "utf-8")
     words = ["--output", str(tmp_path), "--seeds", "1", "--scales", "none"]
@@ -59,8 +63,15 @@ def test_what_is_done_is_left_alone_and_what_was_stopped_goes_on(
     assert resumed == {"binary": True, "healthbench": False}
 
 
-def test_its_configurations_are_ones_we_can_read(root: Path) -> None:
-    for name in ("closed_loop.yaml", "warm_start.yaml"):
-        config = load_config(root / "examples" / "closed_loop" / name)
-        assert config.data.held_out_path == "demo" and config.data.path == "demo_extra"
-        assert config.gold.judge != config.judge
+def test_another_gold_judge_is_passed_on(
+    script: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    words = ["--output", str(tmp_path), "--seeds", "1", "--rewards", "hybrid"]
+    _, *arms = run(script, monkeypatch, *words, "--gold", "fitted:mine")
+    assert all("gold.judge=fitted:mine" in arm for arm in arms)
+
+
+def test_its_configuration_is_one_we_can_read(root: Path) -> None:
+    config = load_config(root / "examples" / "closed_loop" / "closed_loop.yaml")
+    assert config.data.held_out_path == "demo" and config.data.path == "demo_extra"
+    assert config.gold.judge != config.judge
