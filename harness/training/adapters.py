@@ -1,13 +1,16 @@
 """Our reward for other trainers: verl, verifiers and OpenRLHF, with missing verdicts told.
 
 None of the three can mask an answer as TRL does, so each function says what it makes of a missing
-verdict, and offers to raise instead. A wrong 0 trains the policy; where a trainer leaves a choice,
-take `on_missing="raise"` and let the run stop.
+verdict. A wrong 0 trains the policy: where a function offers it and the trainer lets it through,
+`on_missing="raise"` stops the run instead. Signatures are those of verl's reward loop
+(NaiveRewardManager), verifiers' Rubric and OpenRLHF's examples/python/reward_func.py as published
+by November 2026.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -18,6 +21,8 @@ from .batch import text_of
 from .reward import RubricReward
 
 ON_MISSING = ("fallback", "raise")
+END_TOKENS = ("<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end_of_text|>", "</s>", "<eos>")
+"""Ends of a turn in common chat templates."""
 
 
 def verl_compute_score(
@@ -25,15 +30,15 @@ def verl_compute_score(
 ) -> Callable[..., dict[str, float]]:
     """Make verl's `compute_score(data_source, solution_str, ground_truth, extra_info)`.
 
-    `ground_truth` holds the example: a row of ours as a mapping or as JSON.
+    `ground_truth` holds the example: a row of ours as a mapping or as JSON. verl calls it from
+    several threads at once; `verl_compute_score_async` asks the judge about more answers at a time.
 
     A missing verdict: verl needs a number and has no mask. The score is `fallback`, by default
     the mean of the scores given so far (0 before the first), and the result carries
     `is_scored: 0.0`, which verl logs and a filter can read. With `on_missing="raise"` it raises
     instead. Prefer batches small enough to see `is_scored` fall.
     """
-    _check(on_missing)
-    seen: list[float] = []
+    score = _verl(reward, fallback, on_missing)
 
     def compute_score(
         data_source: str,
@@ -43,15 +48,67 @@ def verl_compute_score(
         **more: Any,
     ) -> dict[str, float]:
         del data_source, extra_info, more
-        value = reward.score(None, [solution_str], [_example(ground_truth)]).unmasked[0]
-        if value is None:
-            _maybe_raise(on_missing)
-            neutral = sum(seen) / len(seen) if seen else 0.0
-            return {"score": neutral if fallback is None else fallback, "is_scored": 0.0}
-        seen.append(value)
-        return {"score": value, "is_scored": 1.0}
+        batch = reward.score(None, [solution_str], [_example(ground_truth)])
+        return score(batch.unmasked[0])
 
     return compute_score
+
+
+def verl_compute_score_async(
+    reward: RubricReward, *, fallback: float | None = None, on_missing: str = "fallback"
+) -> Callable[..., Awaitable[dict[str, float]]]:
+    """Make the same as a coroutine function, which verl's reward loop awaits as it is."""
+    score = _verl(reward, fallback, on_missing)
+
+    async def compute_score(
+        data_source: str,
+        solution_str: str,
+        ground_truth: Mapping[str, Any] | str,
+        extra_info: Mapping[str, Any] | None = None,
+        **more: Any,
+    ) -> dict[str, float]:
+        del data_source, extra_info, more
+        batch = await reward.score_async([solution_str], [_example(ground_truth)])
+        return score(batch.unmasked[0])
+
+    return compute_score
+
+
+def verifiers_group_reward(
+    reward: RubricReward,
+) -> Callable[..., Awaitable[list[float]]]:
+    """Make a group reward function for a `verifiers` Rubric: all answers to one prompt at once.
+
+    `info["rubric_row"]` or `answer` of each holds the example, as a mapping or as JSON. This is
+    the one to train with.
+
+    A missing verdict: the answer gets the mean of the scored answers of its group, so that its
+    advantage is 0, which is what masking does; where none is scored, all get 0.0 and are equal.
+    `state["rubric_scored"]` tells which were scored.
+    """
+
+    async def rubric_reward(
+        completions: Sequence[Any],
+        answers: Sequence[Any] = (),
+        infos: Sequence[Mapping[str, Any]] = (),
+        states: Sequence[Any] = (),
+        **more: Any,
+    ) -> list[float]:
+        del more
+        rows = [
+            _row(infos[i] if i < len(infos) else None, answers[i] if i < len(answers) else None)
+            for i in range(len(completions))
+        ]
+        texts = list(map(text_of, completions))
+        batch = await reward.score_async(texts, list(map(_example, rows)))
+        for state, value in zip(states, batch.unmasked, strict=False):
+            if isinstance(state, dict):
+                state["rubric_scored"] = value is not None
+        known = [value for value in batch.unmasked if value is not None]
+        neutral = _mean(known) if known else 0.0
+        return [neutral if value is None else value for value in batch.unmasked]
+
+    return rubric_reward
 
 
 def verifiers_reward(
@@ -59,12 +116,12 @@ def verifiers_reward(
 ) -> Callable[..., Awaitable[float]]:
     """Make a reward function for a `verifiers` Rubric: async, with `completion` and `info`.
 
-    `info["rubric_row"]` or `answer` holds the example, as a mapping or as JSON.
+    `info["rubric_row"]` or `answer` holds the example, as a mapping or as JSON. For evaluation.
 
-    A missing verdict: a reward function of verifiers gives a float, so nothing can be masked
-    there. By default we raise, and what becomes of the answer is its Rubric's to decide and to
-    log; with `on_missing="fallback"` it gets `fallback`. Either way `state["rubric_scored"]` says
-    so. Where masking matters, train with `rubricbeat train`.
+    A missing verdict: by default we raise, and a Rubric of verifiers then logs an error and gives
+    0.0 (its `_call_individual_reward_func`), which would train the policy: train with
+    `verifiers_group_reward`. With `on_missing="fallback"` the answer gets `fallback`. Either way
+    `state["rubric_scored"]` says so.
     """
     _check(on_missing)
 
@@ -76,10 +133,7 @@ def verifiers_reward(
         **more: Any,
     ) -> float:
         del more
-        row = (info or {}).get("rubric_row", answer)
-        if row is None:
-            raise ConfigError("the data set needs info.rubric_row, a row of judges/rows.py")
-        batch = await reward.score_async([text_of(completion)], [_example(row)])
+        batch = await reward.score_async([text_of(completion)], [_example(_row(info, answer))])
         value = batch.unmasked[0]
         if isinstance(state, dict):
             state["rubric_scored"] = value is not None
@@ -92,11 +146,16 @@ def verifiers_reward(
 
 
 def openrlhf_reward(
-    reward: RubricReward, *, on_missing: str = "fallback"
+    reward: RubricReward,
+    *,
+    on_missing: str = "fallback",
+    end_tokens: Sequence[str] = END_TOKENS,
 ) -> Callable[..., dict[str, Any]]:
     """Make OpenRLHF's `reward_func(queries, prompts, labels)`.
 
-    `labels` hold the examples, as JSON rows; `queries` hold prompt and answer in one text.
+    `labels` hold the examples, as JSON rows; `queries` hold prompt and answer in one text, with
+    the special tokens, so `end_tokens` are cut off its end before it is judged. `rewards` are as
+    they are; `scores`, which OpenRLHF filters prompts by, are brought to [0, 1].
 
     A missing verdict: OpenRLHF needs a tensor without NaN. The answer gets the mean of the scored
     answers of its own prompt, so that its advantage is 0 under group baselines, which is what
@@ -111,17 +170,66 @@ def openrlhf_reward(
         import torch
 
         del more
-        answers = [q.removeprefix(p) for q, p in zip(queries, prompts, strict=True)]
+        answers = [
+            _without_end(query.removeprefix(prompt), end_tokens)
+            for query, prompt in zip(queries, prompts, strict=True)
+        ]
         examples = list(map(_example, labels))
         values = reward.score(None, answers, examples).unmasked
         if None in values:
             _maybe_raise(on_missing)
         filled = _fill_with_group_mean(values, [example.prompt_id for example in examples])
         scored = torch.tensor([float(value is not None) for value in values])
-        rewards = torch.tensor(filled)
-        return {"rewards": rewards, "scores": rewards, "extra_logs": {"is_scored": scored}}
+        shares = torch.tensor([_share(value, reward.range) for value in filled])
+        return {
+            "rewards": torch.tensor(filled),
+            "scores": shares,
+            "extra_logs": {"is_scored": scored},
+        }
 
     return reward_func
+
+
+def _verl(
+    reward: RubricReward, fallback: float | None, on_missing: str
+) -> Callable[[float | None], dict[str, float]]:
+    _check(on_missing)
+    seen: list[float] = []
+
+    def score(value: float | None) -> dict[str, float]:
+        if value is None:
+            _maybe_raise(on_missing)
+            neutral = _mean(seen) if seen else 0.0
+            return {"score": neutral if fallback is None else fallback, "is_scored": 0.0}
+        seen.append(value)
+        return {"score": value, "is_scored": 1.0}
+
+    return score
+
+
+def _row(info: Mapping[str, Any] | None, answer: Any) -> Mapping[str, Any] | str:
+    row = (info or {}).get("rubric_row", answer or None)
+    if row is None:
+        raise ConfigError("the data set needs info.rubric_row, a row of judges/rows.py")
+    found: Mapping[str, Any] | str = row
+    return found
+
+
+def _without_end(text: str, end_tokens: Sequence[str]) -> str:
+    """Cut special tokens off the end: a judge must not read them as part of the answer."""
+    while True:
+        text = text.rstrip()
+        end = next((token for token in end_tokens if text.endswith(token)), None)
+        if end is None:
+            return text
+        text = text.removesuffix(end)
+
+
+def _share(value: float, ends: tuple[float, float]) -> float:
+    """Bring a reward to [0, 1]: by its range where that is finite, else as it is, clipped."""
+    low, high = ends
+    share = (value - low) / (high - low) if math.isfinite(low) and math.isfinite(high) else value
+    return min(1.0, max(0.0, share))
 
 
 def _fill_with_group_mean(values: Sequence[float | None], prompt_ids: Sequence[str]) -> list[float]:

@@ -8,6 +8,7 @@ what a user lets a judge cost is for both.
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -65,6 +66,7 @@ class Graders:
         self._verdicts: Grader | None = None
         self._ratings: RatingGrader | None = None
         self._closed_facts: dict[str, Any] = {}
+        self._lock = threading.Lock()
 
     async def grade(
         self,
@@ -116,9 +118,20 @@ class Graders:
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave open graders behind."""
-        return {**self.__dict__, "_verdicts": None, "_ratings": None}
+        kept = {name: value for name, value in self.__dict__.items() if name != "_lock"}
+        return {**kept, "_verdicts": None, "_ratings": None}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        """Take the rest up in the other process."""
+        self.__dict__.update(state)
+        self._lock = threading.Lock()
 
     def _open(self, asked: Asked, examples: Sequence[Example]) -> None:
+        # other trainers call from several threads at once, and one judge has one set of limits
+        with self._lock:
+            self._open_missing(asked, examples)
+
+    def _open_missing(self, asked: Asked, examples: Sequence[Example]) -> None:
         if asked.verdicts and self._verdicts is None:
             self._verdicts = _open_verdicts(self.judge, self._seed)
             self._verdicts.options = _limits(self._verdicts.options, asked, examples)[0]

@@ -179,6 +179,11 @@ class RubricReward:
         batch = self._reward_batch(graded, groups, chosen, step or 0, judge_s, down)
         return dataclasses.replace(batch, own_s=time.perf_counter() - began - judge_s)
 
+    @property
+    def range(self) -> tuple[float, float]:
+        """Lowest and highest value of the reward that trains; either may be infinite."""
+        return self._rewards()[0].range
+
     def looking(self, reward: str, alternatives: Sequence[str]) -> Self:
         """Give another reward of the same judge, under the same limits and ledger.
 

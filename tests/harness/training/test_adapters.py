@@ -1,15 +1,19 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from rubricbeat.harness.training.adapters import (
     openrlhf_reward,
+    verifiers_group_reward,
     verifiers_reward,
     verl_compute_score,
+    verl_compute_score_async,
 )
 from rubricbeat.harness.training.reward import RubricReward
 from rubricbeat.judges.backends.scripted import ScriptedJudge
@@ -90,3 +94,61 @@ def test_openrlhf_may_raise() -> None:
 def test_another_way_to_handle_missing_is_refused() -> None:
     with pytest.raises(ConfigError, match="on_missing must be one of"):
         verl_compute_score(reward(), on_missing="zero")
+
+
+def test_verls_reward_loop_awaits_the_coroutine_function() -> None:
+    compute_score = verl_compute_score_async(reward())
+    assert inspect.iscoroutinefunction(compute_score)  # how verl tells one
+    found = asyncio.run(
+        compute_score(data_source="x", solution_str="rest", ground_truth=TEXT, extra_info={})
+    )
+    assert found == {"score": 0.625, "is_scored": 1.0}
+
+
+def test_threads_of_verl_share_one_judge() -> None:
+    scored = RubricReward("keyword", "healthbench")
+    compute_score = verl_compute_score(scored)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda text: compute_score("x", text, ROW), ["rest"] * 16))
+    assert {one["score"] for one in found} == {0.625}
+    assert scored.facts()["judge"]["asked"] == 16 * 3
+    scored.close()
+
+
+def test_verifiers_scores_a_group_and_what_is_missing_moves_nothing() -> None:
+    function = verifiers_group_reward(reward())
+    # a Rubric of verifiers tells a group function by these names
+    assert {"completions", "states", "infos", "answers"} <= set(
+        inspect.signature(function).parameters
+    )
+    states: list[dict[str, Any]] = [{}, {}, {}]
+    turns = [[{"role": "assistant", "content": text}] for text in ("rest", "bad", "no")]
+    infos = [{"rubric_row": TEXT}] * 3
+    found = asyncio.run(
+        function(completions=turns, infos=infos, answers=[""] * 3, states=states, parser=None)
+    )
+    # the one without a verdict gets the mean of .625 and 0
+    assert found == [0.625, 0.3125, 0.0]
+    assert [state["rubric_scored"] for state in states] == [True, False, True]
+    # nothing scored: all equal, so no advantage either
+    assert asyncio.run(function(completions=["bad", "bad"], answers=[TEXT] * 2)) == [0.0, 0.0]
+    with pytest.raises(ConfigError, match="rubric_row"):
+        asyncio.run(function(completions=["bad"], answers=[""]))
+
+
+def test_openrlhfs_special_tokens_are_not_judged_and_its_scores_are_shares() -> None:
+    seen: list[str] = []
+
+    def says(question: Question) -> bool:
+        seen.append(question.answer)
+        return question.index == 0
+
+    scored = RubricReward(ScriptedJudge(says), "hybrid")
+    found = openrlhf_reward(scored)(["Q: rest <|im_end|>\n<|endoftext|>"], ["Q:"], [TEXT])
+    assert set(seen) == {"rest"}
+    # s = 5/8: 15 x .625 = 9.375 of 20
+    assert found["rewards"].tolist() == [9.375]
+    assert found["scores"].tolist() == [9.375 / 20]
+    unbounded = RubricReward(ScriptedJudge(lambda question: question.index == 2), "healthbench")
+    minus = openrlhf_reward(unbounded)(["x"], [""], [TEXT])
+    assert minus["rewards"].tolist() == [-0.25] and minus["scores"].tolist() == [0.0]
