@@ -106,51 +106,8 @@ def corrected_rate(sums_P: Floats, counts_P: Floats, rates: ErrorRates, *, seed:
         rates: The judge's error rates, from an audit on other prompts.
         seed: Of the bootstrap over the run's prompts.
     """
-    return corrected_mean(
-        sums_P, counts_P, np.zeros_like(sums_P), counts_P, rates, seed=seed, bounds=(0.0, 1.0)
-    )
-
-
-def corrected_mean(
-    sums_P: Floats,
-    counts_P: Floats,
-    floor_P: Floats,
-    span_P: Floats,
-    rates: ErrorRates,
-    *,
-    seed: int,
-    bounds: tuple[float, float],
-) -> Corrected:
-    """Correct the mean of any figure that is linear in the verdicts.
-
-    A figure f = floor + sum w v over the verdicts v of a unit becomes
-    floor + (f - floor + (q0 - 1) span) / (q0 + q1 - 1) with span = sum w: the verdict-wise
-    Rogan-Gladen correction, summed up. A HealthBench item score has floor 0 and span equal to all
-    signed points over the positive points.
-
-    Args:
-        sums_P: Sum of the figure over each prompt's units.
-        counts_P: Units of each prompt.
-        floor_P: Sum of the floors of each prompt's units.
-        span_P: Sum of the spans of each prompt's units.
-        rates: The judge's error rates.
-        seed: Of the bootstrap over the run's prompts.
-        bounds: Range of the mean; the corrected mean is clipped to it.
-    """
-    raw = float(np.clip(sums_P.sum() / counts_P.sum(), *bounds))
-    if rates.refused is not None:
-        return Corrected(raw, method="rogan-gladen", refused=rates.refused)
-    columns_PK = np.stack([sums_P, counts_P, floor_P, span_P], axis=1)
-    # seeds of the two samples differ, or their draws would go together
-    drawn_BK = _draws(columns_PK, seed + 1, len(rates.specificity_B))
-    value = _corrected(columns_PK.sum(axis=0), rates.specificity, rates.sensitivity)
-    value_B = _corrected(drawn_BK.T, rates.specificity_B, rates.sensitivity_B)
-    # a draw in which the judge falls to chance says only that the figure may lie anywhere
-    value_B = np.where(rates.specificity_B + rates.sensitivity_B > 1, value_B, np.nan)
-    low, high = np.nanquantile(np.clip(value_B, *bounds), [0.025, 0.975])
-    return Corrected(
-        raw, float(np.clip(value, *bounds)), float(low), float(high), method="rogan-gladen"
-    )
+    part = LinearPart(sums_P, counts_P, rates)
+    return corrected_sum([part], np.zeros_like(counts_P), counts_P, seed=seed, bounds=(0.0, 1.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +131,10 @@ def corrected_sum(
 ) -> Corrected:
     """Correct the mean of a figure that is linear in verdicts of several kinds.
 
-    Each part is corrected by its own rates: (sum + (q0 - 1) span) / (q0 + q1 - 1); what no verdict
-    changes (`floor_P`) is added. Parts of the same rates share their draws.
+    A figure f = floor + sum w v over the verdicts v of a unit is corrected verdict by verdict, each
+    part by its own rates: (sum w v + (q0 - 1) span) / (q0 + q1 - 1) with span = sum w; what no
+    verdict changes (`floor_P`) is added. A HealthBench item score has floor 0 and span equal to all
+    signed points over the positive points. Parts of the same rates share their draws.
 
     Args:
         parts: One for each kind of verdict.
@@ -193,13 +152,15 @@ def corrected_sum(
     for part in parts:
         columns += [part.sums_P, part.span_P]
     columns_PK = np.stack(columns, axis=1)
-    drawn_BK = _draws(columns_PK, seed + 1, N_DRAWS)
+    # seeds of the two samples differ, or their draws would go together
+    drawn_BK = _draws(columns_PK, seed + 1, len(parts[0].rates.specificity_B))
     value, value_B = float(floor_P.sum()), drawn_BK[:, 1].copy()
     for place, part in enumerate(parts):
         rates = part.rates
         value += _lifted(part.sums_P.sum(), part.span_P.sum(), rates.specificity, rates.sensitivity)
         drawn = drawn_BK[:, 2 + 2 * place], drawn_BK[:, 3 + 2 * place]
         lifted_B = _lifted(*drawn, rates.specificity_B, rates.sensitivity_B)
+        # a draw in which the judge falls to chance says only that the figure may lie anywhere
         is_better = rates.specificity_B + rates.sensitivity_B > 1
         value_B += np.where(is_better, lifted_B, np.nan)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -257,13 +218,6 @@ def prediction_powered(judged_all: Floats, judged_labelled: Floats, label: Float
         float(mean) + half,
         method="prediction-powered",
     )
-
-
-def _corrected(sums_K: Floats, specificity: Any, sensitivity: Any) -> Any:
-    total, count, floor, span = sums_K
-    with np.errstate(invalid="ignore", divide="ignore"):
-        lifted = total - floor + (specificity - 1) * span
-        return (floor + lifted / (specificity + sensitivity - 1)) / count
 
 
 def _draws(columns_PK: Floats, seed: int, n_draws: int) -> Floats:

@@ -8,8 +8,9 @@ import pytest
 from rubricbeat.judges.audit.corrected import (
     Corrected,
     ErrorRates,
-    corrected_mean,
+    LinearPart,
     corrected_rate,
+    corrected_sum,
     prediction_powered,
 )
 
@@ -38,7 +39,8 @@ def test_a_score_is_corrected_verdict_by_verdict() -> None:
     # true share of a verdict 1 is (1 + .8 - 1) / .7 = 8/7: 4/4 * 8/7 - 2/4 * 8/7 = 4/7
     rates = ErrorRates.of(cells(90, 20, 10, 80), seed=1)
     one = np.array([1.0])
-    found = corrected_mean(0.5 * one, one, 0 * one, 0.5 * one, rates, seed=1, bounds=(0.0, 1.0))
+    part = LinearPart(sums_P=0.5 * one, span_P=0.5 * one, rates=rates)
+    found = corrected_sum([part], 0 * one, one, seed=1, bounds=(0.0, 1.0))
     assert found.value == pytest.approx(4 / 7, abs=1e-12)
 
 
