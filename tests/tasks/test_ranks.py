@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from rubricbeat.harness.training.world import accelerate_folder
 from rubricbeat.judges.backends.scripted import ScriptedJudge
 from rubricbeat.judges.errors import ConfigError
 from rubricbeat.tasks.ranks import gathered
@@ -20,10 +21,10 @@ pytest.importorskip("torch")
 pytest.importorskip("transformers")
 pytest.importorskip("accelerate")
 
-SCRIPT = """
+COMMON = """
     import hashlib, json, os, sys
     from pathlib import Path
-    folder, port = Path(sys.argv[1]), sys.argv[2]
+    folder = Path(sys.argv[1])
     import lm_eval.evaluator
     from lm_eval import simple_evaluate
     from lm_eval.models.huggingface import HFLM
@@ -53,22 +54,24 @@ SCRIPT = """
         words = question.criterion.text + question.answer
         return hashlib.sha1(words.encode()).digest()[0] % 2 == 0
 
-    def run(n_ranks):
+    def run(name, model):
         manager = TaskManager(
             include_path=str(tasks_folder()), include_defaults=False,
             metadata={"data": str(folder / "rows.jsonl"), "judge": ScriptedJudge(says)},
         )
         results = simple_evaluate(
-            model=Ranks(pretrained=str(folder / "model"), device="cpu", batch_size=1),
+            model=model(pretrained=str(folder / "model"), device="cpu", batch_size=1),
             tasks=["rubric_judge"], task_manager=manager, apply_chat_template=True,
             gen_kwargs={"max_gen_toks": 8},
         )
         rank = os.environ.get("RANK", "0")
-        (folder / f"asked-{n_ranks}-{rank}").write_text(str(n_asked))
+        (folder / f"asked-{name}-{rank}").write_text(str(n_asked))
         if results is not None:
             keep = {key: results[key] for key in ("results", "configs", "samples")}
-            (folder / f"{n_ranks}.json").write_text(json.dumps(keep, default=str))
-
+            (folder / f"{name}.json").write_text(json.dumps(keep, default=str))
+"""
+FORKED = """
+    port = sys.argv[2]
     for n_ranks in (1, 2):  # a process for each rank; the imports are paid for once
         children = []
         for rank in range(n_ranks):
@@ -78,11 +81,11 @@ SCRIPT = """
                     os.environ.update(
                         RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(n_ranks),
                         LOCAL_WORLD_SIZE=str(n_ranks), MASTER_ADDR="127.0.0.1",
-                        MASTER_PORT=port, ACCELERATE_USE_CPU="true",
+                        MASTER_PORT=port,
                     )
                 code = 1
                 try:
-                    run(n_ranks)
+                    run(n_ranks, Ranks)
                     code = 0
                 except BaseException as error:
                     print(repr(error), file=sys.stderr)
@@ -92,6 +95,11 @@ SCRIPT = """
             children.append(child)
         if any([os.waitpid(child, 0)[1] for child in children]):
             sys.exit(1)
+"""
+LAUNCHED = """
+    run("launched", Ranks)
+    n_asked = 0
+    run("spare", HFLM)
 """
 
 
@@ -119,23 +127,57 @@ def folder(tmp_path_factory) -> Path:
     return made
 
 
-def test_two_ranks_give_what_one_process_gives(folder):
+def free_port() -> str:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
+        return str(probe.getsockname()[1])
+
+
+def finish(*words: str) -> None:
     more = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"}
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(SCRIPT), str(folder), port],
-        env={**os.environ, **more},
+        [sys.executable, *words],
+        env={**os.environ, **more, "ACCELERATE_USE_CPU": "true"},
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=400,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    one, two = (json.loads((folder / f"{n}.json").read_text()) for n in (1, 2))
+
+
+@pytest.fixture(scope="module")
+def forked(folder: Path) -> Path:
+    """What one process says, and what two say that we started ourselves."""
+    finish("-c", textwrap.dedent(COMMON) + textwrap.dedent(FORKED), str(folder), free_port())
+    return folder
+
+
+def test_two_ranks_give_what_one_process_gives(forked):
+    assert_same(forked, "2")
+
+
+def test_accelerates_own_launcher_gives_what_one_process_gives(forked):
+    script = forked / "evaluate.py"
+    script.write_text(textwrap.dedent(COMMON) + textwrap.dedent(LAUNCHED))
+    config = accelerate_folder() / "cpu_gloo.yaml"
+    finish(
+        "-m", "accelerate.commands.launch", "--config_file", str(config),
+        "--main_process_port", free_port(), str(script), str(forked),
+    )  # fmt: skip
+    assert_same(forked, "launched")
+    # as lm-eval runs without GPUs: every process has every document, and one asks the judge
+    asked = [(forked / f"asked-spare-{rank}").read_text() for rank in (0, 1)]
+    assert asked == ["12", "0"]
+    one, two = (json.loads((forked / f"{name}.json").read_text()) for name in ("1", "spare"))
+    assert one["results"]["rubric_judge"] == two["results"]["rubric_judge"]
+
+
+def assert_same(folder: Path, name: str) -> None:
+    """Compare what ranks say with what one process says: scores, samples, the judge's account."""
+    one, two = (json.loads((folder / f"{n}.json").read_text()) for n in ("1", name))
     # made-up-1 gets no verdict: of the others each rank asks about its own, and no other
-    asked = [(folder / f"asked-{rank}").read_text() for rank in ("1-0", "2-0", "2-1")]
+    asked = [(folder / f"asked-{rank}").read_text() for rank in ("1-0", f"{name}-0", f"{name}-1")]
     assert asked == ["12", "9", "3"]
     assert one["results"]["rubric_judge"] == two["results"]["rubric_judge"]
     assert 0 < one["results"]["rubric_judge"]["score,none"] < 1
@@ -146,11 +188,11 @@ def test_two_ranks_give_what_one_process_gives(folder):
     assert samples[0].keys() == samples[1].keys()
     for prompt_id, ours in samples[1].items():
         theirs = samples[0][prompt_id]
-        for name in ("filtered_resps", "score", "doc_id"):
-            assert ours[name] == theirs[name]
+        for field in ("filtered_resps", "score", "doc_id"):
+            assert ours[field] == theirs[field]
     metadata = [each["configs"]["rubric_judge"]["metadata"] for each in (one, two)]
-    for name in ("asked", "missing", "outcomes", "calls"):
-        assert metadata[0]["judge"][name] == metadata[1]["judge"][name], name
+    for fact in ("asked", "missing", "outcomes", "calls"):
+        assert metadata[0]["judge"][fact] == metadata[1]["judge"][fact], fact
     assert metadata[0]["judge"]["asked"] == 15
     assert metadata[1]["n_answers"] == 5
 

@@ -1,0 +1,40 @@
+"""What goes wrong with Ray itself is one clear line."""
+
+from __future__ import annotations
+
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from rubricbeat.harness.distributed import cluster
+from rubricbeat.judges.errors import ConfigError
+
+
+def no_ray(**said):
+    """Stand in for the module where it cannot be started."""
+
+    def init(**options):
+        raise said["error"]
+
+    return SimpleNamespace(init=init, shutdown=lambda: None)
+
+
+@pytest.mark.parametrize(
+    ("address", "error", "line"),
+    [
+        (None, Exception("The current node timed out"), "at this machine: The current node timed"),
+        ("far:6379", ConnectionError("no\n route"), "at far:6379: no route"),
+    ],
+)
+def test_a_cluster_that_does_not_start_is_one_clear_line(monkeypatch, address, error, line):
+    monkeypatch.setitem(sys.modules, "ray", no_ray(error=error))
+    monkeypatch.setattr(cluster, "find_spec", lambda name: object())
+    with pytest.raises(ConfigError, match=line), cluster.ray_session(address, 2):
+        pass
+
+
+def test_without_ray_the_extra_is_named(monkeypatch):
+    monkeypatch.setattr(cluster, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"rubricbeat\[ray\]"), cluster.ray_session(None, 2):
+        pass
