@@ -145,12 +145,15 @@ def on_ray(n: int, *more: str) -> tuple[str, ...]:
     return ("--engine", "ray", "--workers", str(n), *more)
 
 
-def grade(folder: Path, sizes: list[int], instant_from: int) -> Iterator[dict[str, Any]]:
+def grade(
+    folder: Path, sizes: list[int], instant_from: int, engines: set[str]
+) -> Iterator[dict[str, Any]]:
     """Grade more and more; the judge answers at once, so that our own cost is what shows."""
     for n in sizes:
         task = write_task(folder, n)
         with judge_of(n < instant_from) as url:
-            for what, more in ((ONE, ()), (TWO, on_ray(2))):
+            each = {"local": (ONE, ()), "ray": (TWO, on_ray(2))}
+            for what, more in (each[name] for name in each if name in engines):
                 store = folder / f"{len(more)}-{n}.sqlite"
                 found, wall, peak = run_measured(judge_words(task, url, store, 64, *more))
                 assert found["judge"]["missing"] == 0, found["judge"]
@@ -345,6 +348,7 @@ def main() -> int:
     parser.add_argument("--only", default="grade,workers,pair,merge,rescore")
     parser.add_argument("--full", action="store_true", help="10^5 graded, 10^6 merged, re-scored")
     parser.add_argument("--sizes", help="verdicts to grade, such as 1000,10000,100000,1000000")
+    parser.add_argument("--engines", default="local,ray", help="of those that grade")
     parser.add_argument(
         "--instant-from",
         type=int,
@@ -371,7 +375,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if "grade" in only:
-            for row in grade(folder, sizes, args.instant_from):
+            for row in grade(folder, sizes, args.instant_from, set(args.engines.split(","))):
                 keep(row)
         if "workers" in only:
             for row in workers(folder, 10_000 if args.full else 2_000):

@@ -6,7 +6,6 @@ and is never counted as 0. Axes: N answers, C criteria, T tags, K tagged criteri
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +17,8 @@ from .table import Codes, VerdictTable
 
 MAX_MISSING_SHARE = 0.20
 """An item with more of its absolute points missing than this has no score (method sheet, 2)."""
+MAX_WORST_K = 256
+"""Largest k of worst@k; more answers to a prompt still count, in the others."""
 PASS_RULES = ("pass_range50", "pass_hb50", "pass_strict")
 
 
@@ -124,7 +125,7 @@ def tag_items(table: VerdictTable, items: Items) -> Floats:
 
 
 def worst_at_k(h_N: Floats, prompt_N: Codes) -> dict[int, float]:
-    """Give the expected score of the worst of k answers to a prompt, for each possible k.
+    """Give the expected score of the worst of k answers to a prompt, for each k up to 256.
 
     W_k = sum over ascending h_(i) of h_(i) C(n-i, k-1) / C(n, k), mean over the prompts with at
     least k scored answers, then clipped. Source: HealthBench (arXiv 2505.08775) and
@@ -135,19 +136,33 @@ def worst_at_k(h_N: Floats, prompt_N: Codes) -> dict[int, float]:
     order = np.lexsort((h_N[scored_N], prompt_N[scored_N]))
     ordered, prompts = h_N[scored_N][order], prompt_N[scored_N][order]
     groups = np.split(ordered, np.flatnonzero(np.diff(prompts)) + 1) if len(ordered) else []
-    most = max(map(len, groups), default=0)
+    by_size: dict[int, list[Floats]] = {}
+    for group in groups:
+        by_size.setdefault(len(group), []).append(group)
+    most = min(MAX_WORST_K, max(by_size, default=0))
     if most < 2:
         return {}
-    return {
-        k: min(1.0, max(0.0, float(np.mean([_worst_of(g, k) for g in groups if len(g) >= k]))))
-        for k in range(1, most + 1)
-    }
+    sums_K, counts_K = np.zeros(most), np.zeros(most)
+    for n, same in by_size.items():
+        total_I = np.sum(same, axis=0)
+        for k in range(1, min(n, most) + 1):
+            sums_K[k - 1] += float(_worst_weights(n, k) @ total_I)
+        counts_K[:n] += len(same)
+    means_K = np.clip(sums_K / counts_K, 0.0, 1.0)
+    return {k: float(mean) for k, mean in enumerate(means_K, start=1)}
 
 
-def _worst_of(ascending: Floats, k: int) -> float:
-    n = len(ascending)
-    weights = [math.comb(n - i, k - 1) / math.comb(n, k) for i in range(1, n - k + 2)]
-    return float(np.dot(ascending[: n - k + 1], weights))
+def _worst_weights(n: int, k: int) -> Floats:
+    """Give the chance that the i-th lowest of n answers is the worst of k of them, [n].
+
+    C(n - i, k - 1) / C(n, k), as a product of its ratios from one i to the next: k / n for the
+    lowest, then (n - i - k + 1) / (n - i) times as much; 0 where fewer than k are left.
+    """
+    i_I = np.arange(1.0, n)
+    weights_I = np.empty(n)
+    weights_I[0] = k / n
+    np.divide(np.maximum(n - i_I - k + 1, 0.0), n - i_I, out=weights_I[1:])
+    return np.cumprod(weights_I, out=weights_I)
 
 
 def _is_scored(positive: Floats, missing_share: Floats) -> Bools:

@@ -273,6 +273,17 @@ class TestRepeats:
             ]
             assert worst == pytest.approx(np.mean(expected)), k
 
+    @pytest.mark.parametrize("n", [2, 3, 30, 300])
+    def test_worst_at_k_is_the_formula_at_every_size(self, n: int) -> None:
+        h_N = np.sort(np.random.default_rng(n).uniform(0, 1, n))
+        found = worst_at_k(h_N, np.zeros(n, dtype=np.intp))
+        assert list(found) == list(range(1, min(n, 256) + 1))
+        for k, worst in found.items():
+            exact = sum(
+                h * math.comb(n - i, k - 1) / math.comb(n, k) for i, h in enumerate(h_N, start=1)
+            )
+            assert worst == pytest.approx(exact, rel=0, abs=1e-12)
+
     def test_no_repeats_give_no_worst_at_k(self) -> None:
         assert summarise([answer([1], [1])]).worst_at_k == {}
 
