@@ -149,19 +149,25 @@ class Gathering:
         paths = [path for path in left if path not in self._alive]
         if not paths:
             return
-        hosts: set[str] = set()
+        nodes = [node for node in self._ray.nodes() if node["Alive"]]
+        hosts = {node["NodeManagerHostname"] for node in nodes}
+        asked: set[str] = set()
         seen: set[str] = set()
-        for node in self._ray.nodes():
-            if not node["Alive"]:
+        for node in nodes:
+            here = node["NodeManagerHostname"]
+            # a machine that bears another name now may be any
+            near = [path for path in paths if left[path] == here or left[path] not in hosts]
+            wanted = [path for path in near if path not in seen]
+            if not wanted:
                 continue
             with contextlib.suppress(self._ray.exceptions.RayError):  # it died under our hands
-                for path in self._on(node, present, [p for p in paths if p not in seen]):
+                for path in self._on(node, present, wanted):
                     seen.add(path)
                     self._collect_one(node, path)
-                hosts.add(node["NodeManagerHostname"])
-        for path, host in self._list.host_by_path().items():
+                asked.add(here)
+        for path in paths:
             # its machine is there and the file is not: it was merged, and its line not written
-            if host in hosts and path in paths and path not in seen:
+            if left[path] in asked and path not in seen:
                 self._list.remove(path)
 
     def left(self) -> tuple[str, ...]:

@@ -69,7 +69,11 @@ class OwnStore:
             StoreError: It cannot be made.
         """
         self.path = path
-        self._db = open_store_file(self.path)
+        try:
+            self._db = open_store_file(path)
+        except StoreError:
+            _delete(path)  # what there is of it holds nothing
+            raise
         self._reader = connect(self.path)  # a look-up must not wait for a write
         # as long as the process lives nobody else deletes the file; the kernel lets go of it
         self._held: int | None = _locked(self.path)
@@ -206,9 +210,9 @@ def delete_merged(path: str, mark: Mark) -> bool:
 
 
 def _delete(path: Path) -> None:
-    for end in ("-wal", "-shm", ""):  # itself after what belongs to it
-        path.with_name(path.name + end).unlink(missing_ok=True)
-    _lock_of(path).unlink(missing_ok=True)
+    for end in ("-wal", "-shm", "", ".lock"):  # itself after what belongs to it
+        with contextlib.suppress(OSError):
+            path.with_name(path.name + end).unlink()
 
 
 def _lock_of(path: Path) -> Path:

@@ -278,6 +278,7 @@ class Pool:
         """Take back what a dead worker had, and start another in its place."""
         self._outcome.n_lost_workers += 1
         self._slots.remove(slot)
+        self._ray.kill(slot.actor)  # if only what it said was lost, it must not go on by itself
         if slot.store is not None and self._gathering is not None:
             # what it had on disk and did not report: before others are asked the same
             self._gathering.ended(slot.store, is_deleted=False)

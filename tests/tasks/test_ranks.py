@@ -140,7 +140,7 @@ def finish(*words: str) -> None:
         env={**os.environ, **more, "ACCELERATE_USE_CPU": "true"},
         capture_output=True,
         text=True,
-        timeout=400,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]

@@ -152,6 +152,24 @@ def test_a_store_on_a_node_that_is_not_there_stays_on_the_list(task):
         assert later.known(ITEMS).n_verdicts == 12
 
 
+def test_a_store_is_looked_for_on_its_own_machine_or_where_no_machine_bears_the_name(task):
+    left_by_a_killed_worker(task)
+    ray, run = gathering(task, "other", here())
+    asked = []
+    ray.fails = asked.append
+    with run:
+        pass
+    # one node: is it there, its rows, the end of them, delete it
+    assert asked == ["present", "read_page", "read_page", "delete_merged"]
+    assert run.left() == ()
+    path = left_by_a_killed_worker(task)
+    _, renamed = gathering(task, "new name")
+    with renamed:
+        pass
+    assert renamed.left() == ()
+    assert not Path(path).exists()
+
+
 def test_a_store_that_cannot_be_read_is_named_and_does_not_end_the_run(task):
     path = left_by_a_killed_worker(task)
     Path(path).write_bytes(b"no database at all" * 100)

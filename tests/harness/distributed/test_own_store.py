@@ -161,6 +161,17 @@ def test_a_folder_that_cannot_be_made_is_an_error_at_once(tmp_path):
         OwnStore(tmp_path / "file" / "v.sqlite", print)
 
 
+def test_a_file_that_cannot_be_begun_leaves_nothing_behind(tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, hard))
+    try:
+        with pytest.raises(StoreError):
+            OwnStore(tmp_path / "v.sqlite", print)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_only_verdicts_that_are_paid_for_are_kept(own):
     options = RuntimeOptions()
     free = part_of(ScriptedJudge(True), options)
