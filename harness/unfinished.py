@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,39 @@ from .run_documents import SpooledDocuments, answer_key
 
 SUPERSEDED = ".superseded"
 """Put behind the name of a result file that a later one has taken the place of."""
+
+
+@dataclass(frozen=True, slots=True)
+class FailedRun:
+    """A run in a folder of which some verdicts are missing."""
+
+    key: RunKey
+    before: tuple[GradedAnswer, ...]
+    asked: tuple[Answer, ...]
+    """Its answers with missing verdicts, with those criteria alone."""
+
+
+def failed_runs(folder: Path, task: str, digest: str, runs: Iterable[RunKey]) -> list[FailedRun]:
+    """Find what has no verdict in the results of some runs; a run that has all is left out.
+
+    Raises:
+        DataError: The folder holds no runs.
+        ConfigError: It does not hold one of them, or another judge graded it.
+    """
+    earlier = earlier_runs(folder, task, digest)
+    failed = []
+    for key in runs:
+        before = earlier.get(key)
+        if before is None:
+            known = ", ".join(sorted({model for model, _ in earlier})) or "none"
+            raise ConfigError(
+                f"--failed-only: {folder} holds no run of {key[0]!r} for the task {task!r}; "
+                f"it holds: {known}"
+            )
+        asked = tuple(questions_left(before.graded))
+        if asked:
+            failed.append(FailedRun(key, before.graded, asked))
+    return failed
 
 
 def earlier_runs(folder: Path, task: str, digest: str) -> dict[tuple[str, str], Run]:

@@ -20,14 +20,13 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from ...judges.assembly import FREE
 from ...judges.errors import ConfigError
-from ...judges.graded import GradedAnswer
 from ...judges.grading import Answer, Grader
 from ...judges.judge_options import parse_judge_args
 from ...judges.rows import ExampleFile, read_examples
@@ -42,23 +41,13 @@ from ..distributed.flags import (
 )
 from ..judged_runs import JudgedRun, JudgedRuns, graded_by_run
 from ..outputs import require_folder
-from ..responses import Responses, RunKey
+from ..responses import Responses
 from ..run_documents import Spool
 from ..score_table import ScoreLine, score_table
-from ..unfinished import earlier_runs, merge, questions_left
+from ..unfinished import FailedRun, failed_runs, merge
 
 DEFAULT_TASK = "judged"
 TASK_NAME = re.compile(r"[\w.-]{1,100}")
-
-
-@dataclass(frozen=True, slots=True)
-class _Failed:
-    """A run in the folder of which some verdicts are missing."""
-
-    key: RunKey
-    before: tuple[GradedAnswer, ...]
-    asked: tuple[Answer, ...]
-    """Its answers with missing verdicts, with those criteria alone."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -123,13 +112,20 @@ def run(args: argparse.Namespace) -> int:
     if args.dry_run:
         _need_no_key(options)
     with opened(options, workers) as grader:
-        failed = _failed(census.runs, grader, args) if args.failed_only else None
+        failed = None
+        if args.failed_only:
+            digest = grader.identity.digest
+            failed = failed_runs(args.output_path, args.task, digest, census.runs)
         if failed == []:
             print(f"rubricbeat: nothing in {args.output_path} lacks a verdict", file=sys.stderr)
             return 0
         if args.dry_run:
-            asked = responses if failed is None else _asked(failed)
-            return _dry_run(grader, [answer for _, answer in asked], args)
+            asked = (
+                [answer for _, answer in responses]
+                if failed is None
+                else [answer for one in failed for answer in one.asked]
+            )
+            return _dry_run(grader, asked, args)
         require_folder(args.output_path)
         with Spool(args.output_path) as spool:
             judged = JudgedRuns(spool, args.output_path)
@@ -194,36 +190,11 @@ def _need_no_key(options: Any) -> None:
             _need_no_key(value)
 
 
-def _failed(runs: Sequence[RunKey], grader: Grader, args: argparse.Namespace) -> list[_Failed]:
-    """Find what has no verdict in the results of these runs."""
-    earlier = earlier_runs(args.output_path, args.task, grader.identity.digest)
-    failed = []
-    for key in runs:
-        before = earlier.get(key)
-        if before is None:
-            known = ", ".join(sorted({model for model, _ in earlier})) or "none"
-            raise ConfigError(
-                f"--failed-only: {args.output_path} holds no run of {key[0]!r} for the task "
-                f"{args.task!r}; it holds: {known}"
-            )
-        asked = tuple(questions_left(before.graded))
-        if asked:
-            failed.append(_Failed(key, before.graded, asked))
-    return failed
-
-
-def _asked(failed: Sequence[_Failed]) -> Iterator[tuple[RunKey, Answer]]:
-    return ((one.key, answer) for one in failed for answer in one.asked)
-
-
-def _complete(failed: Sequence[_Failed], grader: Grader, judged: JudgedRuns) -> None:
+def _complete(failed: Sequence[FailedRun], grader: Grader, judged: JudgedRuns) -> None:
     """Ask what is missing of each run, and put it into the places of the whole run."""
-    graded = grader.grade([answer for _, answer in _asked(failed)])
-    start = 0
+    graded = iter(grader.grade([answer for one in failed for answer in one.asked]))
     for one in failed:
-        fresh = graded[start : start + len(one.asked)]
-        start += len(one.asked)
-        for answer in merge(one.before, fresh):
+        for answer in merge(one.before, list(islice(graded, len(one.asked)))):
             judged.add(one.key, answer)
 
 
