@@ -7,7 +7,6 @@ twice, so that the study can tell the policy's spread from the judge's noise.
 from __future__ import annotations
 
 import asyncio
-import math
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -19,33 +18,20 @@ import numpy as np
 
 from ...judges.errors import ConfigError
 from ...judges.graded import GradedAnswer
-from ...judges.grading import Answer, open_grader
 from ...judges.rewards import get_reward
 from ...judges.rubric import Example
 from ...judges.signal.groups import group_answers
 from ...judges.signal.study import SignalStudy, study_signal
+from .bills import bill_of, gold_bill, planned_questions, replicate_factor
 from .config import TrainConfig
 from .data import data_line, sample_examples
 from .generate import generate_answers
 from .graders import Graders
 from .grpo import prepare
 from .judge_checks import asked_of
+from .outlook import Findings, cautions, reasons_against
 from .policy import load_model, lora_config, quiet_libraries
 from .prepared import NO_FOLDER, Prepared, judge_options
-
-MOSTLY_DEAD = 0.9
-"""Share of groups that teach nothing above which a run is called unable to learn; ours."""
-NOISE_ONLY = 0.1
-"""Reliability below which the spread is called the judge's; ours."""
-
-
-@dataclass(frozen=True)
-class Bill:
-    """What some questions cost."""
-
-    calls: int
-    cost_usd: float | None
-    """None where the price is not known."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +61,10 @@ class DryRun:
     """Share of the answers without a reward."""
     reasons: tuple[str, ...]
     """Why the run could not learn; empty where nothing speaks against it."""
+    cautions: tuple[str, ...]
+    """What makes little of it."""
+    dead_words: str
+    """The dead share with its interval over the groups looked at."""
     spent: Mapping[str, Any]
     """The judge's ledgers of the dry run itself: `judge` for verdicts, `ratings`."""
 
@@ -148,11 +138,11 @@ def words_of(found: DryRun) -> str:
     gold = f" and {found.gold_calls:,} of the gold judge" if found.gold_calls else ""
     parts = ", ".join(f"{name} {value:.2f} s" for name, value in found.step_s.items())
     lines = [
-        "this run could not learn:" if found.reasons else "nothing here speaks against the run:",
-        *(f"  - {reason}" for reason in found.reasons),
+        _opening(found),
+        *(f"  - {reason}" for reason in (*found.reasons, *found.cautions)),
         f"  reward {found.reward}, scale {found.scale}, {found.n_prompts} prompts x {found.group} "
         "answers of the frozen policy",
-        f"  dead groups {found.dead:.0%}, reliability of the judge {reliability}, "
+        f"  dead groups {found.dead_words}, reliability of the judge {reliability}, "
         f"answers without a reward {found.unscored:.0%}",
         "planned run:",
         f"  {found.steps:,} steps, {' and '.join(asked)}, {found.planned_calls:,} judge calls"
@@ -170,6 +160,14 @@ def words_of(found: DryRun) -> str:
     lines.append("what the study says:")
     lines += [f"  - {sentence.text}" for sentence in found.study.words]
     return "\n".join(lines)
+
+
+def _opening(found: DryRun) -> str:
+    if found.reasons:
+        return "this run could not learn:"
+    if found.cautions:
+        return "this run could learn, but little:"
+    return "nothing here speaks against the run:"
 
 
 def _judge_twice(
@@ -210,11 +208,26 @@ def _conclude(
     reliability = next(
         (split.icc.value for split in study.variance if split.reward == reward.name), None
     )
+    found = Findings(
+        reward=reward.name,
+        n_groups=groups.n_groups,
+        dead=dead_share,
+        identical=study.identical,
+        dead_by_reward={
+            row.reward: float(row.dead.value)
+            for row in study.dead
+            if row.reward != reward.name and row.dead.value is not None
+        },
+        reliability=None if reliability is None else float(reliability),
+        unscored=unscored,
+        max_unscored=config.reward.max_unscored_frac,
+        planned_groups=plan.n_rows,
+    )
     verdicts, ratings = planned_questions(prepared)
     bills = (
-        _bill(spent.get("judge", {}), verdicts),
-        _bill(spent.get("ratings", {}), ratings),
-        _gold_bill(prepared, [(one.example, one.answer) for one in graded]),
+        bill_of(spent.get("judge", {}), verdicts),
+        bill_of(spent.get("ratings", {}), ratings),
+        gold_bill(prepared, [(one.example, one.answer) for one in graded]),
     )
     costs = [bill.cost_usd for bill in bills]
     generation_s, judge_s, update_s = seconds
@@ -234,94 +247,17 @@ def _conclude(
         step_s={
             "generation": generation_s * per_step,
             # judged twice here, once (and one group in `replicate_every` twice) in the run
-            "judge": judge_s / 2 * per_step * _replicate_factor(config),
+            "judge": judge_s / 2 * per_step * replicate_factor(config),
             "update": update_s * plan.gradient_accumulation_steps,
         },
         dead=dead_share,
         reliability=None if reliability is None else float(reliability),
         unscored=unscored,
-        reasons=_reasons(config, dead_share, reliability, unscored),
+        reasons=reasons_against(found),
+        cautions=cautions(found),
+        dead_words=found.dead_words,
         spent=spent,
     )
-
-
-def _reasons(
-    config: TrainConfig, dead: float, reliability: float | None, unscored: float
-) -> tuple[str, ...]:
-    reasons = []
-    if unscored > config.reward.max_unscored_frac:
-        reasons.append(
-            f"{unscored:.0%} of the answers got no reward, and the run stops above "
-            f"{config.reward.max_unscored_frac:.0%} (reward.max_unscored_frac)"
-        )
-    if dead >= MOSTLY_DEAD:
-        reasons.append(
-            f"{dead:.0%} of the groups have equal rewards and teach nothing; see the other "
-            "rewards below, raise grpo.temperature or num_generations, or warm start by SFT"
-        )
-    if reliability is not None and reliability < NOISE_ONLY:
-        reasons.append(
-            f"the spread is the judge's own noise (reliability {reliability:.2f}); ask a better "
-            "judge, or the same one several times"
-        )
-    return tuple(reasons)
-
-
-def planned_questions(prepared: Prepared) -> tuple[int, int]:
-    """Count the verdicts and the ratings the training judge gives in a whole run.
-
-    Second ones and its looks at held-out answers are among them.
-    """
-    config, plan = prepared.config, prepared.plan
-    asked = asked_of(config)
-    criteria = float(np.mean([len(example.rubric) for example in prepared.data.train]))
-    answers = plan.n_rows * config.grpo.num_generations * _replicate_factor(config)
-    answers += _n_looked_at(prepared)
-    return round(answers * asked.verdicts * criteria), round(answers * asked.ratings)
-
-
-def _n_looked_at(prepared: Prepared) -> int:
-    """Count the held-out answers that each judge looks at in a whole run."""
-    gold = prepared.config.gold
-    if gold.judge is None:
-        return 0
-    looks = prepared.plan.max_steps // gold.every + 2
-    return looks * min(gold.n_prompts, len(prepared.data.held_out))
-
-
-def _gold_bill(prepared: Prepared, answers: Sequence[tuple[Example, str]]) -> Bill:
-    """Estimate what the gold judge costs, from the lengths of the answers; nothing is sent."""
-    n, config = _n_looked_at(prepared), prepared.config
-    if n == 0 or not answers:
-        return Bill(0, 0.0)
-    options = judge_options(config, config.gold.judge) | {"store": False}
-    with open_grader(options) as grader:
-        few = grader.estimate([Answer(example, text) for example, text in answers])
-    cost = few.cost_usd
-    times = n / len(answers)
-    return Bill(math.ceil(few.calls * times), None if cost is None else cost * times)
-
-
-def _bill(spent: Mapping[str, Any], planned: int) -> Bill:
-    """Give the calls and the cost of many questions, from the ledger of a few."""
-    if planned == 0:
-        return Bill(0, 0.0)
-    asked = max(1, int(spent.get("asked") or 0))
-    calls = math.ceil(planned * int(spent.get("calls") or 0) / asked)
-    cost = 0.0 if _is_free(spent) else spent.get("cost_usd")
-    # a store hit cost nothing in the dry run and says nothing of the run's price
-    fresh = max(1, int(spent.get("fresh") or 0))
-    return Bill(calls, None if cost is None else float(cost) / fresh * planned)
-
-
-def _is_free(spent: Mapping[str, Any]) -> bool:
-    """Say whether the judge used no model at all: no tokens either way, and no model's name."""
-    return not spent.get("model") and not any((spent.get("tokens") or {}).values())
-
-
-def _replicate_factor(config: TrainConfig) -> float:
-    every = config.reward.replicate_every
-    return 1 + 1 / every if every > 0 else 1.0
 
 
 def _update_seconds(model: Any, prepared: Prepared, texts: Sequence[str]) -> float:

@@ -1,0 +1,83 @@
+"""What a planned run will ask its judges, and what that costs, from a few answers of today."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...judges.grading import Answer, open_grader
+from ...judges.rubric import Example
+from .config import TrainConfig
+from .judge_checks import asked_of
+from .prepared import Prepared, judge_options
+
+
+@dataclass(frozen=True)
+class Bill:
+    """What some questions cost."""
+
+    calls: int
+    cost_usd: float | None
+    """None where the price is not known."""
+
+
+def planned_questions(prepared: Prepared) -> tuple[int, int]:
+    """Count the verdicts and the ratings the training judge gives in a whole run.
+
+    Second ones and its looks at held-out answers are among them.
+    """
+    config, plan = prepared.config, prepared.plan
+    asked = asked_of(config)
+    criteria = float(np.mean([len(example.rubric) for example in prepared.data.train]))
+    answers = plan.n_rows * config.grpo.num_generations * replicate_factor(config)
+    answers += _n_looked_at(prepared)
+    return round(answers * asked.verdicts * criteria), round(answers * asked.ratings)
+
+
+def _n_looked_at(prepared: Prepared) -> int:
+    """Count the held-out answers that each judge looks at in a whole run."""
+    gold = prepared.config.gold
+    if gold.judge is None:
+        return 0
+    looks = prepared.plan.max_steps // gold.every + 2
+    return looks * min(gold.n_prompts, len(prepared.data.held_out))
+
+
+def gold_bill(prepared: Prepared, answers: Sequence[tuple[Example, str]]) -> Bill:
+    """Estimate what the gold judge costs, from the lengths of the answers; nothing is sent."""
+    n, config = _n_looked_at(prepared), prepared.config
+    if n == 0 or not answers:
+        return Bill(0, 0.0)
+    options = judge_options(config, config.gold.judge) | {"store": False}
+    with open_grader(options) as grader:
+        few = grader.estimate([Answer(example, text) for example, text in answers])
+    cost = few.cost_usd
+    times = n / len(answers)
+    return Bill(math.ceil(few.calls * times), None if cost is None else cost * times)
+
+
+def bill_of(spent: Mapping[str, Any], planned: int) -> Bill:
+    """Give the calls and the cost of many questions, from the ledger of a few."""
+    if planned == 0:
+        return Bill(0, 0.0)
+    asked = max(1, int(spent.get("asked") or 0))
+    calls = math.ceil(planned * int(spent.get("calls") or 0) / asked)
+    cost = 0.0 if _is_free(spent) else spent.get("cost_usd")
+    # a store hit cost nothing in the dry run and says nothing of the run's price
+    fresh = max(1, int(spent.get("fresh") or 0))
+    return Bill(calls, None if cost is None else float(cost) / fresh * planned)
+
+
+def _is_free(spent: Mapping[str, Any]) -> bool:
+    """Say whether the judge used no model at all: no tokens either way, and no model's name."""
+    return not spent.get("model") and not any((spent.get("tokens") or {}).values())
+
+
+def replicate_factor(config: TrainConfig) -> float:
+    """Say how many times over a run asks about its answers, second verdicts included."""
+    every = config.reward.replicate_every
+    return 1 + 1 / every if every > 0 else 1.0
