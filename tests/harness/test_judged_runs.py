@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,22 @@ def test_the_scores_are_those_of_the_answers(tmp_path):
             assert math.isclose(metrics[name], value, rel_tol=0, abs_tol=1e-12), name
         else:
             assert metrics[name] == value, name
+
+
+def test_an_answer_leaves_few_bytes_in_memory(tmp_path):
+    [one] = graded(1)
+    words = "words " * 500
+    with Spool(tmp_path) as spool:
+        documents = SpooledDocuments(spool)
+        documents.add(one)
+        tracemalloc.start()
+        try:
+            for number in range(4_000):
+                documents.add(replace(one, answer=f"{number} {words}", repeat=number))
+            grown, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert grown / 4_000 < 200  # the words alone are 3,000
 
 
 def test_a_spool_leaves_nothing_behind_not_even_when_the_run_fails(tmp_path):
