@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from ...judges.errors import ConfigError
-from ...judges.fitted.cross_checkpoint import FILE as CHECKPOINT_FILE
 from ...judges.fitted.heads import HeadKind
+from ...judges.fitted.tuning_checkpoint import FILE as CHECKPOINT_FILE
 from ..labels import add_label_arguments, read_labelled
 from ..outputs import require_folder
 
@@ -62,8 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--epochs",
         type=float,
         metavar="N",
-        help="passes of a cross-encoder over the answers (default 2; less than its checkpoint has "
-        "seen: keep what there is)",
+        help="passes of a tuning over the answers (default 2; fewer than a checkpoint has seen: "
+        "keep what there is)",
     )
     parser.add_argument(
         "--folds", type=int, default=N_FOLDS, help=f"held-out parts of the prompts ({N_FOLDS})"
@@ -96,17 +96,17 @@ def run(args: argparse.Namespace) -> int:
     options = FitOptions(kind, n_folds=args.folds, seed=args.seed, n_draws=args.draws)
     shelf = VectorShelf(encoder, args.vectors) if encoder else None
     progress = _progress if sys.stderr.isatty() else None
-    if kind is HeadKind.CROSS_ENCODER:
-        from ...judges.fitted.cross_fitting import CrossOptions, fit_cross_encoder
+    if kind.is_tuned:
+        from ...judges.fitted.tuned_fitting import TuningOptions, fit_tuned
 
-        # checked by _check_tuning: a cross-encoder comes with an encoder
+        # _check_tuning has seen to it that there is one
         assert encoder is not None and shelf is not None
-        default = CrossOptions()
-        cross = CrossOptions(args.tokens or default.n_tokens, args.epochs or default.epochs)
-        fit = fit_cross_encoder(
+        default = TuningOptions()
+        tuning = TuningOptions(args.tokens or default.n_tokens, args.epochs or default.epochs)
+        fit = fit_tuned(
             labelled,
             options,
-            cross,
+            tuning,
             encoder=encoder,
             shelf=shelf,
             folder=args.output_path,
@@ -131,14 +131,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check_tuning(args: argparse.Namespace) -> None:
-    """Refuse what a cross-encoder cannot do before anything is read."""
-    if args.head != HeadKind.CROSS_ENCODER:
-        for name in ("tokens", "epochs"):
-            if getattr(args, name) is not None:
-                raise ConfigError(f"--{name} is of the tuning; it goes with --head cross_encoder")
+    """Refuse what a tuning cannot do before anything is read."""
+    if args.tokens is not None and args.head != HeadKind.CROSS_ENCODER:
+        raise ConfigError("--tokens is of the tuning of a pair; it goes with --head cross_encoder")
+    if args.head is None or not HeadKind(args.head).is_tuned:
+        if args.epochs is not None:
+            raise ConfigError("--epochs is of a tuning; it goes with --head tuned, cross_encoder")
         return
     if args.encoder == NO_ENCODER:
-        raise ConfigError("--head cross_encoder tunes an encoder; it cannot go with --encoder none")
+        raise ConfigError(f"--head {args.head} tunes an encoder; not with --encoder none")
     if args.tokens is not None and not MIN_TOKENS <= args.tokens <= MAX_TOKENS:
         raise ConfigError(f"--tokens {args.tokens}: from {MIN_TOKENS} to {MAX_TOKENS}")
     if args.epochs is not None and not 0 < args.epochs <= MAX_EPOCHS:

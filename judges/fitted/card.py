@@ -11,11 +11,10 @@ from ..audit.figure import Figure
 from ..audit.study import JudgeFigures
 from .features import MIN_WORD_TEXTS
 from .fitting import Fit
-from .heads import HeadKind
 
 COLUMNS = {"balanced_f1": "macro-F1", "auroc": "AUROC", "pairwise": "pairwise within a criterion"}
-WITHOUT = "without the cross-encoder"
-"""Baseline of a judge that has one."""
+WITHOUT = "without tuning"
+"""Baseline of a judge whose encoder was tuned."""
 WARNING = (
     "It ranks by likeness of wording. It can be deceived by repeating the criterion, it does not "
     "check facts, and outside of the data it was fitted on its figures do not hold."
@@ -107,7 +106,7 @@ def write_card(fit: Fit, card: Mapping[str, Any], folder: Path) -> None:
 
 def _is_measured_once(fit: Fit) -> bool:
     """Whether one fold was held out, not each in turn: tuning takes long."""
-    return fit.options.kind is HeadKind.CROSS_ENCODER
+    return fit.options.kind.is_tuned
 
 
 def _cell(figure: Figure) -> str:

@@ -18,9 +18,8 @@ from ..arrays import Floats
 from .encoder import MiniLM, batches_of, load_encoder
 from .features import Seen
 from .pairs import Pair, PairMaker
+from .tuned_weights import put_weights, upper_layers
 
-N_FROZEN = 2
-"""Lower layers that stay as they are."""
 HIDDEN_WIDTH = 128
 BATCH_TOKENS = 4_096
 """Tokens of one forward pass, padding included."""
@@ -143,37 +142,8 @@ def new_module(encoder: Any, hidden_width: int) -> Any:
     return Module()
 
 
-def tuned_names(module: Any, n_frozen: int = N_FROZEN) -> list[str]:
+def tuned_names(module: Any) -> list[str]:
     """Name the parameters that are tuned: the upper layers of the encoder, and the head."""
-    import torch
-
-    stacks = [
-        (name, layers)
-        for name, layers in module.encoder.named_modules()
-        if isinstance(layers, torch.nn.ModuleList)
-    ]
-    name, layers = max(stacks, key=lambda stack: len(stack[1]))
-    # of a shallow encoder one layer at least
-    n_frozen = min(n_frozen, len(layers) - 1)
-    upper = tuple(f"encoder.{name}.{place}." for place in range(n_frozen, len(layers)))
-    return [
-        name
-        for name, _ in module.named_parameters()
-        if name.startswith((*upper, "hidden.", "out."))
-    ]
-
-
-def put_weights(module: Any, weights: Mapping[str, NDArray[Any]]) -> None:
-    """Put tuned weights into a module.
-
-    Raises:
-        ValueError: They are of another encoder.
-    """
-    import torch
-
-    known = dict(module.named_parameters())
-    with torch.no_grad():
-        for name, value in weights.items():
-            if name not in known or tuple(known[name].shape) != value.shape:
-                raise ValueError(f"weights of {name} do not fit the encoder")
-            known[name].copy_(torch.from_numpy(np.ascontiguousarray(value)))
+    upper = tuple(f"encoder.{prefix}" for prefix in upper_layers(module.encoder))
+    names = [name for name, _ in module.named_parameters()]
+    return [name for name in names if name.startswith((*upper, "hidden.", "out."))]

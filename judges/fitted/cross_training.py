@@ -7,34 +7,34 @@ the rest.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import Floats
-from .cross_checkpoint import Checkpoint, State
 from .cross_encoder import (
     HIDDEN_WIDTH,
     CrossEncoder,
     Reader,
     new_module,
-    put_weights,
     tensors,
     tuned_names,
 )
 from .encoder import MiniLM, load_encoder
 from .pairs import Pair, PairMaker
+from .tuned_weights import only_tuned
+from .tuning_checkpoint import Checkpoint
+from .tuning_loop import Loop
+
+if TYPE_CHECKING:
+    from .heads import Lesson
 
 PEAK_RATE = 4e-5
 """Of the encoder; at 1e-4 MiniLM forgot within 200 steps to tell texts apart."""
 HEAD_RATE = 4e-4
-WEIGHT_DECAY = 0.01
-WARM_UP = 0.1
-"""Share of the steps over which the rate rises; then it falls in a line to 0."""
 BATCH_TOKENS = 4_096
 ORDER_WEIGHT = 1.0
 """Of the loss on the order of answers, beside the cross-entropy."""
@@ -45,13 +45,8 @@ MAX_OF_ALIKE = 1
 MAX_WEIGHT = 3.0
 BLOCK = 256
 """Criteria that are shuffled together before those of similar length share a batch."""
-N_CHECKS = 4
-"""Looks at the validation prompts; the best weights seen there are kept."""
 MIN_SPREAD = 0.01
 """Standard deviation of the log-odds below which nothing has been learned."""
-SAY_EVERY_S = 30.0
-SAVE_EVERY_S = 300.0
-"""Between two checkpoints: what a killed run loses at most."""
 
 Codes = NDArray[np.intp]
 
@@ -109,138 +104,60 @@ def tune(
             encoder.folder, dtype=torch.float32, attn_implementation="eager",
             hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
         )  # fmt: skip
-        run = _Run(torch, new_module(base, HIDDEN_WIDTH), encoder, check, tuning, say)
-    weights = run.train(learn, checkpoint)
-    kept = {name: value.astype(np.float16) for name, value in weights.items()}
+        module = new_module(base, HIDDEN_WIDTH)
+    tuned = only_tuned(module, tuned_names(module))
+    batches = plan(learn, tuning)
+    reader = Reader(torch, module, PairMaker(encoder.tokenizer, tuning.n_tokens))
+    half = torch.autocast("cpu", torch.bfloat16, enabled=encoder.dtype is torch.bfloat16)
+
+    def step(place: int) -> Any:
+        rows, weights = batches[place]
+        with half:
+            logits = module(*tensors(torch, [learn.pairs[row] for row in rows]))
+        met = torch.tensor(learn.met_N[rows], dtype=torch.float32)
+        group = torch.tensor(learn.group_N[rows])
+        return losses(torch, logits, met, group, torch.tensor(weights, dtype=torch.float32))
+
+    def look() -> float:
+        with half:
+            logits = torch.tensor(reader.logits(check.pairs))
+        met, group = torch.tensor(check.met_N), torch.tensor(check.group_N)
+        loss = float(losses(torch, logits, met, group, torch.ones_like(met)))
+        order = in_order(torch, logits, met, group)
+        say(f"validation: loss {loss:.4f}, pairs in order {order:.3f}")
+        if float(logits.std()) < MIN_SPREAD:
+            say("it says the same of every pair: the tuning has collapsed, or is too short")
+        return loss
+
+    def rate_of(name: str) -> float:
+        return PEAK_RATE if name.startswith("encoder.") else HEAD_RATE
+
+    best = Loop(torch, tuned, rate_of, step, look, say, checkpoint).run(len(batches))
+    kept = {name: value.astype(np.float16) for name, value in best.items()}
     return CrossEncoder(kept, tuning.n_tokens, tuning.looks)
 
 
-class _Run:
-    """One tuning, from the first step or from a checkpoint to the last."""
-
-    def __init__(
-        self, torch: Any, module: Any, encoder: MiniLM, check: Rows, tuning: Tuning, say: Any
-    ) -> None:
-        self.torch = torch
-        self.module = module
-        self.check = check
-        self.tuning = tuning
-        self.say = say
-        self.dtype = encoder.dtype
-        self.maker = PairMaker(encoder.tokenizer, tuning.n_tokens)
-        names = set(tuned_names(module))
-        self.tuned = {n: p for n, p in module.named_parameters() if n in names}
-        for name, parameter in module.named_parameters():
-            parameter.requires_grad_(name in names)
-        self.optimizer = torch.optim.AdamW(
-            [
-                {"params": [p for n, p in self.tuned.items() if n.startswith("encoder.")],
-                 "lr": PEAK_RATE},
-                {"params": [p for n, p in self.tuned.items() if not n.startswith("encoder.")],
-                 "lr": HEAD_RATE},
-            ],
-            weight_decay=WEIGHT_DECAY,
-        )  # fmt: skip
-        self.best: dict[str, NDArray[np.float32]] = self.weights()
-        self.best_loss = math.inf
-
-    def weights(self) -> dict[str, NDArray[np.float32]]:
-        return {name: p.detach().numpy().copy() for name, p in self.tuned.items()}
-
-    def train(self, learn: Rows, checkpoint: Checkpoint | None) -> dict[str, NDArray[np.float32]]:
-        batches = plan(learn, self.tuning)
-        n_steps = len(batches)
-        rates = [group["lr"] for group in self.optimizer.param_groups]
-        first = self._resume(checkpoint)
-        checks = {n_steps * (n + 1) // N_CHECKS for n in range(N_CHECKS)} | {n_steps}
-        began = said = saved = time.monotonic()
-        recent: list[float] = []
-        self.module.train()
-        for step in range(first, n_steps):
-            for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
-                group["lr"] = rate * _share_of_rate(step, n_steps)
-            recent = [*recent[-99:], self._step(learn, *batches[step])]
-            now = time.monotonic()
-            if now - said > SAY_EVERY_S or step + 1 in checks:
-                said = now
-                left_s = (now - began) / (step + 1 - first) * (n_steps - step - 1)
-                self.say(
-                    f"step {step + 1} of {n_steps}, loss {np.mean(recent):.4f}, "
-                    f"{_minutes(left_s)} left"
-                )
-            if step + 1 in checks:
-                self._look(step + 1)
-            if checkpoint is not None and now - saved > SAVE_EVERY_S:
-                saved = now
-                self._save(checkpoint, step + 1)
-        if checkpoint is not None and first < n_steps:
-            self._save(checkpoint, n_steps)
-        if first >= n_steps:
-            self._look(first)
-        return self.best
-
-    def _step(self, learn: Rows, rows: list[int], weights: list[float]) -> float:
-        torch = self.torch
-        logits = self._logits([learn.pairs[row] for row in rows])
-        met = torch.tensor(learn.met_N[rows], dtype=torch.float32)
-        group = torch.tensor(learn.group_N[rows])
-        loss = losses(torch, logits, met, group, torch.tensor(weights, dtype=torch.float32))
-        self.optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(list(self.tuned.values()), 1.0)
-        self.optimizer.step()
-        return float(loss.detach())
-
-    def _logits(self, pairs: Sequence[Pair]) -> Any:
-        torch = self.torch
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.dtype is torch.bfloat16):
-            return self.module(*tensors(torch, pairs))
-
-    def _look(self, step: int) -> None:
-        """Measure on the validation prompts, and keep the weights if none were better."""
-        torch = self.torch
-        self.module.eval()
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.dtype is torch.bfloat16):
-            reader = Reader(torch, self.module, self.maker)
-            logits = torch.tensor(reader.logits(self.check.pairs))
-        self.module.train()
-        met, group = torch.tensor(self.check.met_N), torch.tensor(self.check.group_N)
-        loss = float(losses(torch, logits, met, group, torch.ones_like(met)))
-        self.say(
-            f"validation after step {step}: loss {loss:.4f}, pairs in order "
-            f"{in_order(torch, logits, met, group):.3f}"
-        )
-        if float(logits.std()) < MIN_SPREAD:
-            self.say("it says the same of every pair: the tuning has collapsed, or is too short")
-        if loss < self.best_loss:
-            self.best_loss, self.best = loss, self.weights()
-
-    def _save(self, checkpoint: Checkpoint, step: int) -> None:
-        moments = self.optimizer.state_dict()["state"]
-        names = list(self.tuned)
-        order = [
-            *(name for name in names if name.startswith("encoder.")),
-            *(name for name in names if not name.startswith("encoder.")),
-        ]
-        first = {name: moments[n]["exp_avg"].numpy() for n, name in enumerate(order)}
-        second = {name: moments[n]["exp_avg_sq"].numpy() for n, name in enumerate(order)}
-        checkpoint.save(State(step, self.weights(), first, second, self.best, self.best_loss))
-
-    def _resume(self, checkpoint: Checkpoint | None) -> int:
-        state = checkpoint.load() if checkpoint is not None else None
-        if state is None:
-            return 0
-        torch = self.torch
-        put_weights(self.module, state.weights)
-        self.best, self.best_loss = state.best, state.best_loss
-        for name, parameter in self.tuned.items():
-            self.optimizer.state[parameter] = {
-                "step": torch.tensor(float(state.step)),
-                "exp_avg": torch.from_numpy(state.first[name].copy()),
-                "exp_avg_sq": torch.from_numpy(state.second[name].copy()),
-            }
-        self.say(f"going on after step {state.step}")
-        return state.step
+def rows_of(lessons: Sequence[Lesson], maker: PairMaker, *, looks: bool) -> Rows:
+    """Lay out criteria of answers; without a look each criterion once, with its mean label."""
+    pairs: list[Pair] = []
+    met: list[list[float]] = []
+    groups: list[int] = []
+    codes: dict[tuple[int, str], int] = {}
+    for lesson in lessons:
+        made = maker.pairs(lesson.seen, looks=looks)
+        for place in map(int, np.flatnonzero(~np.isnan(lesson.met_C))):
+            key = (lesson.prompt, lesson.seen.criteria[place])
+            is_new = key not in codes
+            code = codes.setdefault(key, len(codes))
+            label = float(lesson.met_C[place])
+            if looks or is_new:
+                pairs.append(made[place])
+                met.append([label])
+                groups.append(code)
+            else:
+                met[code].append(label)
+    met_N = np.array([np.mean(labels) for labels in met])
+    return Rows(pairs, met_N, np.array(groups, dtype=np.intp))
 
 
 def losses(torch: Any, logits: Any, met: Any, group: Any, weights: Any) -> Any:
@@ -327,13 +244,3 @@ def _some(members: Codes, met_N: Floats, rng: np.random.Generator) -> tuple[list
         taken = [int(row) for row in shuffled[:MAX_OF_ALIKE]]
     weight = min(len(members) / len(taken), MAX_WEIGHT)
     return taken, [weight] * len(taken)
-
-
-def _share_of_rate(step: int, n_steps: int) -> float:
-    rising = (step + 1) / max(1.0, WARM_UP * n_steps)
-    falling = (n_steps - step) / max(1.0, (1 - WARM_UP) * n_steps)
-    return min(1.0, rising, falling)
-
-
-def _minutes(seconds: float) -> str:
-    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"

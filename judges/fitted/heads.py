@@ -4,7 +4,10 @@
 * trees: gradient-boosted trees on the features;
 * network: attention of the criterion over the answer's sentences (needs an encoder);
 * blend: the mean of the log-odds of trees and network;
-* cross_encoder: trees, network and a tuned encoder, weighed (`cross_fitting.py` trains it).
+* tuned: trees, network, and a network whose encoder is tuned with it, weighed;
+* cross_encoder: trees, network, and an encoder tuned to read criterion and sentences together.
+
+The last two are trained by `tuned_fitting.py`.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from .features import Seen
 from .logistic import Logistic, fit_logistic
 from .network import Network
 from .trees import Trees, grow
+from .tuned_network import TunedNetwork
 
 STACK = "stack"
 """A stack in the plain form; no head of its own to ask for."""
@@ -36,12 +40,18 @@ class HeadKind(StrEnum):
     TREES = "trees"
     NETWORK = "network"
     BLEND = "blend"
+    TUNED = "tuned"
     CROSS_ENCODER = "cross_encoder"
 
     @property
     def needs_vectors(self) -> bool:
         """Whether it looks at sentences as vectors."""
         return self not in (HeadKind.LINEAR, HeadKind.TREES)
+
+    @property
+    def is_tuned(self) -> bool:
+        """Whether an encoder is tuned for it."""
+        return self in (HeadKind.TUNED, HeadKind.CROSS_ENCODER)
 
 
 class Head(Protocol):
@@ -110,7 +120,7 @@ def bind(head: Head, encoder: MiniLM | None) -> Head:
     """
     if encoder is None:
         return head
-    if isinstance(head, CrossEncoder):
+    if isinstance(head, CrossEncoder | TunedNetwork):
         return head.bind(encoder)
     if isinstance(head, StackHead):
         return replace(head, parts=tuple(bind(part, encoder) for part in head.parts))
@@ -147,8 +157,8 @@ def train_head(
         )
     n_features = lessons[0].seen.features_CF.shape[1]
     kept = tuple(range(n_features) if columns is None else columns)
-    if kind is HeadKind.CROSS_ENCODER:
-        raise ValueError("a cross-encoder takes validation prompts: fit_cross_encoder trains it")
+    if kind.is_tuned:
+        raise ValueError("tuning takes validation prompts: fit_tuned trains it")
     if kind is HeadKind.NETWORK:
         from .network_training import train_network
 
@@ -167,6 +177,8 @@ def head_to_json(head: Head) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     if isinstance(head, CrossEncoder):
         named = {PREFIX + name: array for name, array in head.weights.items()}
         return {"kind": HeadKind.CROSS_ENCODER.value, **head.to_json()}, named
+    if isinstance(head, TunedNetwork):
+        return {"kind": HeadKind.TUNED.value, **head.to_json()}, head.arrays()
     if isinstance(head, BlendHead | StackHead):
         parts: list[dict[str, Any]] = []
         arrays: dict[str, NDArray[Any]] = {}
@@ -202,6 +214,8 @@ def head_from_json(plain: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]])
     kind = HeadKind(plain["kind"])
     if kind is HeadKind.CROSS_ENCODER:
         return CrossEncoder.from_json(plain, arrays)
+    if kind is HeadKind.TUNED:
+        return TunedNetwork.from_json(plain, arrays)
     if kind is HeadKind.BLEND:
         return BlendHead(tuple(head_from_json(part, arrays) for part in plain["parts"]))
     if kind is HeadKind.NETWORK:

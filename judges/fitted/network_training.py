@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..arrays import Floats
 from ..errors import ConfigError
 from .network import (
     CLIP,
@@ -59,37 +61,57 @@ def train_network(
     features = np.concatenate([lesson.seen.features_CF[:, columns] for lesson in lessons])
     mean_F, spread_F = features.mean(axis=0), features.std(axis=0)
     scale_F = np.where(spread_F > 0, spread_F, 1.0)
-    by_prompt: dict[int, list[_Answer]] = {}
+    by_prompt: dict[int, list[BatchAnswer]] = {}
     for lesson in lessons:
         scaled = (lesson.seen.features_CF[:, columns] - mean_F) / scale_F
-        answer = _Answer(torch, lesson, np.clip(scaled, -CLIP, CLIP))
+        answer = BatchAnswer.of_lesson(torch, lesson, np.clip(scaled, -CLIP, CLIP))
         by_prompt.setdefault(lesson.prompt, []).append(answer)
     prompts = list(by_prompt.values())
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         width = prompts[0][0].criteria.shape[1]
-        module = _module(torch, width, len(columns), looks)
+        module = module_of(torch, width, len(columns), looks)
         _fit(torch, module, prompts, np.random.default_rng(seed))
     weights = {name: value.numpy().copy() for name, value in module.state_dict().items()}
     return Network(weights, columns, mean_F, scale_F, looks)
 
 
-class _Answer:
+@dataclass(frozen=True, slots=True)
+class BatchAnswer:
     """One answer as tensors."""
 
-    def __init__(self, torch: Any, lesson: Lesson, features: Any) -> None:
-        assert lesson.seen.sentences_LD is not None and lesson.seen.criteria_CD is not None
-        self.sentences = torch.from_numpy(lesson.seen.sentences_LD[:MAX_SENTENCES])
-        self.criteria = torch.from_numpy(lesson.seen.criteria_CD)
-        self.cosine = self.criteria @ self.sentences.T
-        self.features = torch.from_numpy(features.astype(np.float32))
-        self.met = torch.from_numpy(lesson.met_C.astype(np.float32))
+    sentences: Any
+    criteria: Any
+    cosine: Any
+    features: Any
+    met: Any
+
+    @classmethod
+    def of(
+        cls, torch: Any, sentences: Any, criteria: Any, features: Floats, met_C: Floats
+    ) -> BatchAnswer:
+        """Put an answer together from its vectors, its scaled features and its labels."""
+        return cls(
+            sentences,
+            criteria,
+            criteria @ sentences.T,
+            torch.from_numpy(features.astype(np.float32)),
+            torch.from_numpy(met_C.astype(np.float32)),
+        )
+
+    @classmethod
+    def of_lesson(cls, torch: Any, lesson: Lesson, features: Floats) -> BatchAnswer:
+        """Take the vectors as they were seen."""
+        seen = lesson.seen
+        assert seen.sentences_LD is not None and seen.criteria_CD is not None
+        sentences = torch.from_numpy(seen.sentences_LD[:MAX_SENTENCES])
+        return cls.of(torch, sentences, torch.from_numpy(seen.criteria_CD), features, lesson.met_C)
 
 
 class _Batch:
     """Answers side by side: texts end to end, everything else padded."""
 
-    def __init__(self, torch: Any, answers: Sequence[_Answer]) -> None:
+    def __init__(self, torch: Any, answers: Sequence[BatchAnswer]) -> None:
         self._pad = torch.nn.utils.rnn.pad_sequence
         self.sentences = torch.cat([a.sentences for a in answers])
         self.criteria = torch.cat([a.criteria for a in answers])
@@ -110,7 +132,8 @@ class _Batch:
         return self._pad(flat.split(lengths), batch_first=True)
 
 
-def _module(torch: Any, width: int, n_features: int, looks: bool) -> Any:
+def module_of(torch: Any, width: int, n_features: int, looks: bool) -> Any:
+    """Make the module of a network head."""
     nn = torch.nn
 
     class Module(nn.Module):  # type: ignore[misc, name-defined]  # torch is imported in here
@@ -168,7 +191,9 @@ def _module(torch: Any, width: int, n_features: int, looks: bool) -> Any:
     return Module()
 
 
-def _fit(torch: Any, module: Any, prompts: list[list[_Answer]], rng: np.random.Generator) -> None:
+def _fit(
+    torch: Any, module: Any, prompts: list[list[BatchAnswer]], rng: np.random.Generator
+) -> None:
     n_steps = max(1, len(prompts) // BATCH_PROMPTS)
     optimizer = torch.optim.AdamW(module.parameters(), PEAK_RATE, weight_decay=WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -179,7 +204,7 @@ def _fit(torch: Any, module: Any, prompts: list[list[_Answer]], rng: np.random.G
         order = rng.permutation(len(prompts))
         for step in range(n_steps):
             chosen = order[step * BATCH_PROMPTS : (step + 1) * BATCH_PROMPTS]
-            loss = _loss(torch, module, [prompts[place] for place in chosen])
+            loss = loss_of(torch, module, [prompts[place] for place in chosen])
             if loss is None:
                 continue
             optimizer.zero_grad()
@@ -188,7 +213,7 @@ def _fit(torch: Any, module: Any, prompts: list[list[_Answer]], rng: np.random.G
             schedule.step()
 
 
-def _loss(torch: Any, module: Any, prompts: list[list[_Answer]]) -> Any:
+def loss_of(torch: Any, module: Any, prompts: list[list[BatchAnswer]]) -> Any:
     """Give the loss of a batch; None where none of its criteria has a label."""
     batch = _Batch(torch, [answer for prompt in prompts for answer in prompt])
     met, logits = batch.met, module(batch)

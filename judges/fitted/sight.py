@@ -8,10 +8,8 @@ from ..rubric import Example
 from .encoder import SentenceEncoder, Vectors
 from .features import FeatureMaker, Seen, TextVectors, WordWeights
 from .texts import clauses_of, sentences_of
-from .vectors import VectorShelf
+from .vectors import KeptVectors, VectorShelf
 
-MAX_KEPT_TEXTS = 20_000
-"""Criteria, clauses and last turns whose vectors are kept at hand, 1.5 KB each."""
 MAX_PROMPT_CHARS = 1_500
 """Of the last turn, before the encoder cuts it."""
 
@@ -23,19 +21,15 @@ class Sight:
         """Take the words' weights and, where sentences are seen as vectors, the encoder."""
         self._maker = FeatureMaker(words, encoder is not None)
         self._encoder = encoder
-        self._kept: VectorShelf | None = None
-        self._n_kept = 0
+        self._kept = KeptVectors(encoder) if encoder is not None else None
 
     def see(self, example: Example, text: str) -> Seen:
         """See one answer; criteria and prompt are encoded the first time they come."""
         sentences = sentences_of(text)
-        if self._encoder is None:
+        if self._encoder is None or self._kept is None:
             return Seen(self._maker.features(example, text, sentences, None))
-        if self._kept is None or self._n_kept > MAX_KEPT_TEXTS:
-            self._kept, self._n_kept = VectorShelf(self._encoder), 0
-        known = texts_of_example(example)
-        self._n_kept += len(known)
-        vectors = _split(example, self._encoder.encode(sentences), self._kept.of(known))
+        known = self._kept.of(texts_of_example(example))
+        vectors = _split(example, self._encoder.encode(sentences), known)
         return self._seen(example, text, sentences, vectors)
 
     def see_all(

@@ -14,6 +14,8 @@ from .encoder import SentenceEncoder, Vectors
 
 CHUNK = 512
 """Texts encoded between two words of progress."""
+MAX_KEPT_TEXTS = 20_000
+"""Asked for between two clearings of `KeptVectors`, 1.5 KB each."""
 SAVE_EVERY = 8_192
 """Texts encoded between two writes: what a killed run loses at most."""
 
@@ -90,6 +92,23 @@ class VectorShelf:
         self._rows = {bytes(key): row for row, key in enumerate(keys)}
         self._blocks = [vectors.astype(np.float32)]
         self._n_saved = len(self._rows)
+
+
+class KeptVectors:
+    """Vectors of texts that come again and again, at hand until there are too many."""
+
+    def __init__(self, encoder: SentenceEncoder) -> None:
+        """Keep nothing yet."""
+        self._encoder = encoder
+        self._shelf = VectorShelf(encoder)
+        self._n_asked = 0
+
+    def of(self, texts: Sequence[str]) -> Vectors:
+        """Give the vectors of texts, [n, D]."""
+        if self._n_asked > MAX_KEPT_TEXTS:
+            self._shelf, self._n_asked = VectorShelf(self._encoder), 0
+        self._n_asked += len(texts)
+        return self._shelf.of(texts)
 
 
 def _key(text: str) -> bytes:

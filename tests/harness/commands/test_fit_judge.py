@@ -40,7 +40,7 @@ def test_a_judge_that_reads_is_fitted_kept_and_audited_by_its_command(labels, ca
     words += ["--head", "cross_encoder", "--tokens", "48", "--epochs", "0.5"]
     assert main([*words, "--output_path", str(mine)]) == 0
     out, err = capsys.readouterr()
-    for name in ("this judge", "no_look", "without the cross-encoder", "length"):
+    for name in ("this judge", "no_look", "without tuning", "length"):
         assert f"| {name} |" in out
     assert "left" in err and "validation" in err
     card = json.loads((mine / "card.json").read_text())
@@ -60,8 +60,10 @@ def test_a_judge_that_reads_is_fitted_kept_and_audited_by_its_command(labels, ca
     ("words", "message"),
     [
         (["--tokens", "128"], "--tokens is of the tuning"),
-        (["--head", "blend", "--epochs", "2"], "--epochs is of the tuning"),
+        (["--head", "tuned", "--tokens", "128"], "--tokens is of the tuning"),
+        (["--head", "blend", "--epochs", "2"], "--epochs is of a tuning"),
         (["--head", "cross_encoder", "--encoder", "none"], "--encoder none"),
+        (["--head", "tuned", "--encoder", "none"], "--encoder none"),
         (["--head", "cross_encoder", "--tokens", "8"], "--tokens 8"),
         (["--head", "cross_encoder", "--epochs", "0"], "--epochs 0"),
         (["--head", "cross_encoder", "--encoder", "nowhere"], "no such folder"),

@@ -1,4 +1,4 @@
-"""Fits a judge that reads: a cross-encoder on top of the heads that see sentences as vectors.
+"""Fits a judge whose encoder is tuned, on top of the heads that see sentences as vectors.
 
 Tuning takes long, so it is done once. Prompts fall in three parts: those the heads learn from,
 validation prompts that choose the weights of the tuning and of the heads among each other, and
@@ -20,15 +20,17 @@ from ..audit.labelled import AuditTable, LabelledAnswer
 from ..audit.study import audit_judge, judge_figures, with_probability
 from ..errors import ConfigError
 from .card import WITHOUT
-from .cross_checkpoint import Checkpoint
-from .cross_training import Rows, Tuning, tune
+from .cross_training import Tuning, rows_of, tune
 from .encoder import MiniLM
 from .features import criterion_columns, names_of
 from .fitting import SIMPLE, Fit, FitOptions, Progress, Say, folds_of, graded_of, lessons_of
 from .folder import Calibration, FittedModel
 from .heads import Head, HeadKind, Lesson, StackHead, bind, train_head
 from .logistic import fit_logistic
-from .pairs import N_TOKENS, Pair, PairMaker
+from .network import Network
+from .pairs import N_TOKENS, PairMaker
+from .tuned_training import tune_network
+from .tuning_checkpoint import Checkpoint
 from .vectors import VectorShelf
 
 N_EPOCHS = 2.0
@@ -37,7 +39,7 @@ N_CHECK_PARTS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class CrossOptions:
+class TuningOptions:
     """How the tuning is done."""
 
     n_tokens: int = N_TOKENS
@@ -71,10 +73,10 @@ class _Parts:
         return parts
 
 
-def fit_cross_encoder(
+def fit_tuned(
     labelled: Sequence[LabelledAnswer],
     options: FitOptions,
-    cross: CrossOptions,
+    tuning: TuningOptions,
     *,
     encoder: MiniLM,
     shelf: VectorShelf,
@@ -82,12 +84,12 @@ def fit_cross_encoder(
     say: Say = lambda words: None,
     progress: Progress | None = None,
 ) -> Fit:
-    """Fit a judge with a cross-encoder and audit it on held-out prompts.
+    """Fit a judge whose encoder is tuned, and audit it on held-out prompts.
 
     Args:
         labelled: Answers with labels.
-        options: Seed, folds (one of them is held out) and bootstrap draws.
-        cross: How the tuning is done.
+        options: Which of the tuned heads; folds, of which one is held out; seed; bootstrap draws.
+        tuning: How the tuning is done.
         encoder: To start from; it also gives the vectors.
         shelf: Vectors of that encoder.
         folder: Where a checkpoint is kept while it runs; None keeps none.
@@ -101,7 +103,7 @@ def fit_cross_encoder(
     parts = _Parts.of(lessons, options)
     names = names_of(has_vectors=True)
     blind_columns = criterion_columns(names)
-    work = _Work(lessons, parts, options, cross, encoder, say)
+    work = _Work(lessons, parts, options, tuning, encoder, say)
     judge = work.stack(None, looks=True, folder=folder)
     blind = work.stack(blind_columns, looks=False, folder=None)
     say("auditing the verdicts on held-out prompts")
@@ -131,7 +133,7 @@ def fit_cross_encoder(
         model=FittedModel(
             head=judge.head(), calibration=certain, words=words, encoder=encoder.digest
         ),
-        options=replace(options, kind=HeadKind.CROSS_ENCODER),
+        options=options,
         audit=replace(audit, baselines={**audit.baselines, **baselines}),
         n_answers=len(labelled),
         n_prompts=len({lesson.prompt for lesson in lessons}),
@@ -176,20 +178,19 @@ class _Work:
         lessons: Sequence[Lesson],
         parts: _Parts,
         options: FitOptions,
-        cross: CrossOptions,
+        tuning: TuningOptions,
         encoder: MiniLM,
         say: Say,
     ) -> None:
         self.lessons = lessons
         self.parts = parts
         self.options = options
-        self.cross = cross
+        self.tuning = tuning
         self.encoder = encoder
         self.say = say
-        self.maker = PairMaker(encoder.tokenizer, cross.n_tokens)
 
     def stack(self, columns: Sequence[int] | None, *, looks: bool, folder: Path | None) -> _Stack:
-        """Train trees, network and cross-encoder."""
+        """Train trees and network, and tune an encoder beside them."""
         name = "the judge" if looks else "the no-look baseline"
         learn = [self.lessons[row] for row in self.parts.learn]
         heads: list[Head] = []
@@ -197,13 +198,8 @@ class _Work:
             self.say(f"{name}: training {kind}")
             seed = self.options.seed
             heads.append(train_head(kind, learn, columns=columns, looks=looks, seed=seed))
-        rows = self._rows(self.parts.learn, looks)
-        check = self._rows(self.parts.check, looks)
-        self.say(f"{name}: tuning the encoder on {len(rows)} criteria of answers")
-        tuning = Tuning(self.cross.n_tokens, self.cross.epochs, self.options.seed, looks)
-        kept = Checkpoint(folder, _digest(rows, self.encoder)) if folder is not None else None
-        tuned = tune(rows, check, self.encoder, tuning, say=self.say, checkpoint=kept)
-        heads.append(tuned)
+        self.say(f"{name}: tuning the encoder on {len(learn)} answers")
+        heads.append(self._tuned(learn, heads[-1], looks, folder))
         self.say(f"{name}: reading the validation and the held-out prompts")
         bound = [bind(head, self.encoder) for head in heads]
 
@@ -220,45 +216,44 @@ class _Work:
             test=by_head(self.parts.test),
         )
 
+    def _tuned(
+        self, learn: Sequence[Lesson], network: Head, looks: bool, folder: Path | None
+    ) -> Head:
+        """Tune an encoder, to read both texts together or for the network."""
+        kind, tuning, seed = self.options.kind, self.tuning, self.options.seed
+        check = [self.lessons[row] for row in self.parts.check]
+        kept = None
+        if folder is not None:
+            kept = Checkpoint(folder, _digest(kind, learn, self.encoder, tuning.n_tokens))
+        if kind is HeadKind.TUNED:
+            assert isinstance(network, Network)
+            return tune_network(
+                learn,
+                check,
+                network,
+                self.encoder,
+                epochs=tuning.epochs,
+                seed=seed,
+                say=self.say,
+                checkpoint=kept,
+            )
+        maker = PairMaker(self.encoder.tokenizer, tuning.n_tokens)
+        rows, check_rows = (rows_of(part, maker, looks=looks) for part in (learn, check))
+        how = Tuning(tuning.n_tokens, tuning.epochs, seed, looks)
+        return tune(rows, check_rows, self.encoder, how, say=self.say, checkpoint=kept)
+
     def simple(self, columns: Sequence[int]) -> list[Floats]:
         """Give the log-odds of a logistic regression on some features, for held-out answers."""
         learn = [self.lessons[row] for row in self.parts.learn + self.parts.check]
         head = train_head(HeadKind.LINEAR, learn, columns=columns)
         return [head.logits(self.lessons[row].seen) for row in self.parts.test]
 
-    def _rows(self, wanted: list[int], looks: bool) -> Rows:
-        """Lay out criteria of answers; without a look each criterion once, with its mean label."""
-        pairs: list[Pair] = []
-        met: list[list[float]] = []
-        groups: list[int] = []
-        codes: dict[tuple[int, str], int] = {}
-        for row in wanted:
-            lesson = self.lessons[row]
-            labelled = ~np.isnan(lesson.met_C)
-            made = self.maker.pairs(lesson.seen, looks=looks)
-            for place in map(int, np.flatnonzero(labelled)):
-                key = (lesson.prompt, lesson.seen.criteria[place])
-                is_new = key not in codes
-                code = codes.setdefault(key, len(codes))
-                label = float(lesson.met_C[place])
-                if looks or is_new:
-                    pairs.append(made[place])
-                    met.append([label])
-                    groups.append(code)
-                else:
-                    met[code].append(label)
-        return Rows(
-            pairs=pairs,
-            met_N=np.array([np.mean(labels) for labels in met]),
-            group_N=np.array(groups, dtype=np.intp),
-        )
 
-
-def _digest(rows: Rows, encoder: MiniLM) -> str:
+def _digest(kind: HeadKind, lessons: Sequence[Lesson], encoder: MiniLM, n_tokens: int) -> str:
     """Hash what is tuned on what."""
-    digest = hashlib.sha256(encoder.digest.encode())
-    for pair in rows.pairs:
-        digest.update(pair.ids.tobytes())
-    for array in (rows.met_N, rows.group_N):
-        digest.update(array.tobytes())
+    digest = hashlib.sha256(f"{kind} {encoder.digest} {n_tokens}".encode())
+    for lesson in lessons:
+        texts = (*lesson.seen.sentences, *lesson.seen.criteria)
+        digest.update("\0".join(texts).encode("utf-8", "surrogatepass"))
+        digest.update(lesson.met_C.tobytes())
     return digest.hexdigest()
