@@ -16,12 +16,14 @@ from typing import Any
 
 from ..judges.errors import ConfigError, DataError, StoreError
 from ..judges.graded import GradedAnswer
+from ..judges.rating import Rating
 from ..judges.rows import example_from_row, read_examples
 from ..judges.rubric import Example
 from ..judges.signal import LabelledAnswer
 from ..judges.store import read_verdict
 from ..judges.store_schema import layout_of
 from ..judges.verdict import Outcome, Verdict
+from ..judges.wording import numbered
 
 SQLITE_MAGIC = b"SQLite format 3\0"
 DEFAULT_LABELS = ("model", "system", "task", "judge")
@@ -168,8 +170,9 @@ def read_store(path: Path) -> list[LabelledAnswer]:
     """Read every answer of a verdict store, with its replicates, one entry a judge.
 
     A store does not know which model gave an answer: all answers to a prompt under one judge form
-    one group. Criteria without a verdict are missing. Ratings of whole rubrics are no verdicts on
-    criteria and are passed over.
+    one group. Criteria without a verdict are missing. Ratings of whole answers, which the reward
+    `rar_implicit` needs, go to the verdicts of the same judge on the same answer by the same
+    rubric; those without any are entries of their own.
 
     Raises:
         StoreError: The file is no verdict store, is of a newer layout, or cannot be read.
@@ -191,19 +194,32 @@ def read_store(path: Path) -> list[LabelledAnswer]:
     sheets: dict[tuple[bytes, bytes, bytes], dict[tuple[int, int], Verdict]] = {}
     texts: dict[bytes, str] = {}
     judges: dict[bytes, str] = {}
+    asked: dict[bytes, tuple[str, str]] = {}
+    rated: dict[tuple[bytes, bytes, bytes], dict[int, Rating]] = {}
     for row, text, answer, example, identity, criterion, replicate, judge, *stored in rows:
-        if _is_rating(identity):
-            continue
         if example not in examples:
             examples[example] = example_from_row(
                 json.loads(row), where=f"{path.name}, a stored row"
             )
         texts[answer] = text
         judges[judge] = _judge_name(identity)
+        asked[judge] = _who(identity)
         verdict = read_verdict(tuple(stored), path, is_checked=has_sums)
+        if _is_rating(identity):
+            rated.setdefault((judge, example, answer), {})[replicate] = Rating.from_verdict(verdict)
+            continue
         sheets.setdefault((judge, example, answer), {})[replicate, criterion] = verdict
     missing = Verdict(Outcome.SKIPPED, explanation="not in the store", attempts=0)
+    # a rating's example is the whole rubric as one criterion, whose text says which rubric
+    ratings = {
+        (asked[judge], examples[example].prompt_id, _rubric_text(examples[example]), answer): (
+            (judge, example),
+            tuple(found[replicate] for replicate in sorted(found)),
+        )
+        for (judge, example, answer), found in rated.items()
+    }
     answers = []
+    paired = set()
     for (judge, example, answer), verdicts in sheets.items():
         n_criteria = len(examples[example].rubric)
         n_replicates = 1 + max(replicate for replicate, _ in verdicts)
@@ -211,11 +227,36 @@ def read_store(path: Path) -> list[LabelledAnswer]:
             tuple(verdicts.get((replicate, c), missing) for c in range(n_criteria))
             for replicate in range(n_replicates)
         ]
+        one = examples[example]
+        key = (asked[judge], one.prompt_id, numbered(one.rubric.criteria), answer)
+        paired.add(key)
         graded = GradedAnswer(
-            examples[example], texts[answer], table[0], replicates=tuple(table[1:])
+            one,
+            texts[answer],
+            table[0],
+            replicates=tuple(table[1:]),
+            ratings=ratings[key][1] if key in ratings else (),
         )
         answers.append(LabelledAnswer(graded, {"judge": judges[judge]}))
+    for key, ((judge, example), given) in ratings.items():
+        if key not in paired:
+            alone = GradedAnswer(examples[example], texts[key[3]], (missing,), ratings=given)
+            answers.append(LabelledAnswer(alone, {"judge": judges[judge]}))
     return answers
+
+
+def _rubric_text(example: Example) -> str:
+    """Give the one criterion that stands for a whole rubric."""
+    return example.rubric.criteria[0].text
+
+
+def _who(identity: str) -> tuple[str, str]:
+    """Give a judge's name and model: what it has in common when it rates and when it judges."""
+    try:
+        plain = json.loads(identity)
+    except ValueError:
+        return identity, ""
+    return str(plain.get("name")), str(plain.get("model"))
 
 
 def _is_rating(identity: str) -> bool:

@@ -12,7 +12,13 @@ import pytest
 
 from rubricbeat.harness.signal_input import read_signal_input
 from rubricbeat.judges.errors import ConfigError, DataError, StoreError
-from rubricbeat.judges.signal import group_answers
+from rubricbeat.judges.grading import Answer, Grader, RuntimeOptions
+from rubricbeat.judges.rating import Rating
+from rubricbeat.judges.rating_grader import RatingGrader
+from rubricbeat.judges.rewards import get_reward
+from rubricbeat.judges.rows import example_from_row
+from rubricbeat.judges.signal import group_answers, study_signal
+from rubricbeat.judges.verdict import Verdict
 
 ROW = {
     "prompt_id": "p1",
@@ -161,3 +167,43 @@ def test_another_sqlite_file_is_no_store(tmp_path: Path) -> None:
     connection.close()
     with pytest.raises(StoreError, match="another program, not a verdict store"):
         read_signal_input([path])
+
+
+class Rater:
+    """Meets what is said, and rates by length: a judge of both kinds, whose words are kept."""
+
+    version = "1"
+    stored = True
+
+    async def judge(self, question: Any) -> Verdict:
+        return Verdict.of(question.answer.startswith("a"))
+
+    async def rate(self, example: Any, answer: str) -> Rating:
+        return Rating(len(answer))
+
+
+def test_ratings_of_a_store_go_to_the_verdicts_of_their_judge(tmp_path: Path) -> None:
+    store = {"store": str(tmp_path / "v.sqlite")}
+    asked = example_from_row(ROW)
+    texts = ["a", "bb", "acc"]
+    twice = [Answer(asked, text, replicates=2) for text in texts]
+    with RatingGrader(Rater(), store) as ratings:
+        ratings.rate_again(twice)
+        ratings.rate([Answer(asked, "only rated")])
+    with Grader(Rater(), RuntimeOptions.from_mapping(store)) as verdicts:
+        verdicts.grade(twice)
+    found = read_signal_input([tmp_path / "v.sqlite"])
+    by_text = {one.graded.answer: one.graded for one in found.answers}
+    assert {text: [r.value for r in one.ratings] for text, one in by_text.items()} == {
+        "a": [1, 1],
+        "bb": [2, 2],
+        "acc": [3, 3],
+        "only rated": [10],
+    }
+    assert [v.met for v in by_text["a"].verdicts] == [True, True]
+    assert by_text["only rated"].verdicts[0].met is None
+    groups = group_answers(found.answers, found.by)
+    assert groups.n_answers == 3 and groups.n_replicates == 2
+    study = study_signal(groups, [get_reward("rar_implicit"), get_reward("healthbench")])
+    assert study.skipped == {}
+    assert [row.n for row in study.rewards] == [3, 3]
