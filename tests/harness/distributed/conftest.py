@@ -16,7 +16,14 @@ def cluster():
     head = {"num_cpus": 1, "include_dashboard": False, "object_store_memory": 10**8}
     # a node that is gone is given up after seconds; one that is slow, after a minute, as usual
     soon = {"health_check_period_ms": 500}
-    started = Cluster(initialize_head=True, head_node_args={**head, "_system_config": soon})
+    for _ in range(3):  # Ray gives its helpers 15 s to start, too few on a machine that is busy
+        try:
+            started = Cluster(initialize_head=True, head_node_args={**head, "_system_config": soon})
+            break
+        except Exception as error:
+            failed = error
+    else:
+        raise failed
     started.add_node(num_cpus=1, object_store_memory=10**8)
     yield started
     started.shutdown()

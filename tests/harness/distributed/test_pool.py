@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from rubricbeat.harness.distributed.feeder import Feeder
+from rubricbeat.harness.distributed.gathering import Known
 from rubricbeat.harness.distributed.pool import MAX_TRIES, Pool, PoolPlan
 from rubricbeat.harness.distributed.worker import Account, Missing, Place, Report
 from rubricbeat.judges.errors import ConfigError, StoreError
+from rubricbeat.judges.store_rows import StoreRows
 from rubricbeat.judges.verdict import Outcome, Verdict
 
 ITEMS = [(f"p{number}", "text") for number in range(12)]
@@ -44,6 +46,8 @@ class FakeRay:
         self.behave = behave
         self.host = host or socket.gethostname()
         self.killed: list[int] = []
+        self.forgotten: list[tuple[int, int]] = []
+        """Whose own store was let go, and after how many merged shipments."""
         self.started: list[int] = []
         self.max_out = 0
         self.n_out = 0
@@ -78,8 +82,9 @@ class FakeActor:
     def __init__(self, ray: FakeRay, number: int) -> None:
         self.ray, self.number, self.n_calls = ray, number, 0
         self.is_dead = False
-        self.ready = Method(lambda: Place(ray.host))
+        self.ready = Method(lambda: Place(ray.host, f"/own/{number}.sqlite"))
         self.close = Method(lambda: Account(FACTS))
+        self.forget = Method(lambda n_merged: ray.forgotten.append((number, n_merged)) or True)
         self.grade = Method(self._grade)
 
     def _grade(self, items: list[tuple[str, str]], known: None) -> Any:
@@ -99,22 +104,61 @@ class Method:
 
 
 FACTS = {"calls": 1}
+NO_ROWS = StoreRows()
+ROWS = StoreRows(verdicts=(("a verdict",),))
 
 
-def good(items, missing=(), stopped=None):
+class FakeGathering:
+    """Notes what the pool asks of it."""
+
+    place = None
+
+    def __init__(self, known: Callable[[str], int | None] = lambda prompt_id: None) -> None:
+        self.events: list[tuple[Any, ...]] = []
+        self.fault: Exception | None = None
+        self._known = known
+
+    def began(self, place: Place) -> None:
+        self.events.append(("began", place.store))
+
+    def known(self, items: list[tuple[str, str]]) -> Known:
+        each = [self._known(prompt_id) for prompt_id, _ in items]
+        return Known(NO_ROWS, None if None in each else sum(each))
+
+    def merge(self, rows: StoreRows) -> None:
+        if self.fault is not None:
+            raise self.fault
+        self.events.append(("merge",))
+
+    def ended(self, path: str, *, is_deleted: bool) -> None:
+        self.events.append(("ended", path, is_deleted))
+
+    def collect(self) -> None:
+        self.events.append(("collect",))
+
+
+def good(items, missing=(), stopped=None, rows=NO_ROWS):
     lacking = {(one.prompt_id, one.text) for one in missing}
     counts = tuple(int(item not in lacking) for item in items)
-    return Report(counts, tuple(missing), stopped, FACTS)
+    return Report(counts, tuple(missing), stopped, FACTS, rows=rows)
 
 
 def pool(
-    behave, n_workers=2, *, has_budget=False, is_file=True, host=None, size=2, deadline_s=None
+    behave,
+    n_workers=2,
+    *,
+    has_budget=False,
+    is_file=True,
+    host=None,
+    size=2,
+    deadline_s=None,
+    gathering=None,
 ):
     ray = FakeRay(behave, host)
     file = Path("v.sqlite") if is_file else None
     plan = PoolPlan([{}] * n_workers, 0, 0, has_budget, file, deadline_s)
     feeder = Feeder(ITEMS, size, lambda prompt_id: prompt_id.encode())
-    return ray, Pool(ray, plan, feeder, {})
+    return ray, Pool(ray, plan, feeder, {}, gathering)
 
 
 def test_every_answer_is_graded_once_and_each_worker_has_two_chunks_at_most():
@@ -312,3 +356,69 @@ def test_workers_that_never_start_are_an_end_and_not_a_wait(monkeypatch):
     monkeypatch.setattr(ray, "wait", lambda refs, **_: ([], refs))
     assert run.run().stopped == "no worker could be started within -1 s"
     assert sorted(ray.killed) == [0, 1]
+
+
+def test_what_a_worker_brings_is_merged_and_then_its_own_store_may_go():
+    gathering = FakeGathering()
+    ray, run = pool(lambda number, call, items: good(items, rows=ROWS), 1, gathering=gathering)
+    assert run.run().n_verdicts == 12
+    merges = [("merge",)] * 6
+    assert gathering.events == [
+        ("began", "/own/0.sqlite"), *merges, ("ended", "/own/0.sqlite", True)
+    ]  # fmt: skip
+    assert ray.forgotten == [(0, 6)]
+
+
+def test_a_workers_own_store_is_noted_before_it_is_asked_anything():
+    gathering = FakeGathering()
+
+    def behave(number, call, items):
+        gathering.events.append(("asked", f"/own/{number}.sqlite"))
+        return good(items)
+
+    _, run = pool(behave, 1, gathering=gathering)
+    run.run()
+    assert gathering.events[:2] == [("began", "/own/0.sqlite"), ("asked", "/own/0.sqlite")]
+
+
+def test_what_a_dead_worker_left_is_collected_before_others_are_asked_the_same():
+    gathering = FakeGathering()
+    graves = []
+
+    def behave(number, call, items):
+        if number == 0 and call == 2:
+            graves.extend(items)
+            raise ActorDied
+        if any(item in graves for item in items):
+            gathering.events.append(("asked again",))
+        return good(items)
+
+    ray, run = pool(behave, gathering=gathering)
+    assert run.run().n_lost_workers == 1
+    events = gathering.events
+    assert events.index(("ended", "/own/0.sqlite", False)) < events.index(("collect",))
+    assert events.index(("collect",)) < events.index(("asked again",))
+    assert 0 in ray.killed  # if only what it said was lost, it must not go on
+
+
+def test_answers_whose_verdicts_are_all_known_go_to_no_worker():
+    seen = []
+    gathering = FakeGathering(known=lambda prompt_id: 3 if prompt_id < "p3" else None)
+    _, run = pool(
+        lambda number, call, items: seen.extend(items) or good(items), gathering=gathering
+    )
+    outcome = run.run()
+    # p0 and p1 are a chunk, p10 and p11 another one; p2 shares its chunk with p3
+    assert {prompt_id for prompt_id, _ in seen} == {f"p{n}" for n in range(2, 10)}
+    assert (outcome.n_known, outcome.n_verdicts) == (12, 12 + 8)
+
+
+def test_a_store_that_takes_nothing_ends_the_run_and_keeps_the_workers_stores():
+    gathering = FakeGathering()
+    gathering.fault = StoreError("the disk is full")
+    ray, run = pool(lambda number, call, items: good(items, rows=ROWS), gathering=gathering)
+    with pytest.raises(StoreError, match="the disk is full"):
+        run.run()
+    assert sorted(ray.killed) == [0, 1]
+    # asked to go with fewer shipments merged than were sent, a worker keeps its file
+    assert {n for _, n in ray.forgotten} == {0}
