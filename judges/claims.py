@@ -120,8 +120,9 @@ class ClaimDesk:
 
     def _begin(self, name: bytes, flights: list[Flight]) -> None:
         """Ask what is not in the store by now: it was looked up before the claim was ours."""
-        self._n_open[name] = len(flights)
         hits = self._store.lookup([flight.key for flight in flights])
+        self._aside.pop(name, None)
+        self._n_open[name] = len(flights)
         fresh = [flight for flight in flights if flight.key not in hits]
         for flight in flights:
             if flight.key in hits:
@@ -135,7 +136,9 @@ class ClaimDesk:
         try:
             for name in self._free():
                 if name in self._aside:
-                    self._begin(name, self._aside.pop(name).flights)
+                    self._begin(name, list(self._aside[name].flights))
+                elif name not in self._n_open:  # nobody here waits for it any more
+                    self._store.release([name])
         except StoreError as error:
             self._fail(error)
         if self._aside:

@@ -275,11 +275,11 @@ class Runtime:
         for call in calls:
             for flight in call.flights:
                 self.settle(flight, skipped(reason))
+        for flight in self._desk.waiting() if self._desk is not None else ():
+            self.settle(flight, skipped(reason))
         self._stop.wake()
         if is_hard:
             self._server.refuse_waiters()
-            for flight in self._desk.waiting() if self._desk is not None else ():
-                self.settle(flight, skipped(reason))
 
     def stop_asking(self, reason: str) -> None:
         """Ask nothing more, of no member either; what is in flight ends."""

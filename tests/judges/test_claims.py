@@ -17,6 +17,7 @@ from engine_kit import CountingJudge, FlakyJudge, answers, outcomes
 from loopback import Loopback
 
 from rubricbeat.judges import claims
+from rubricbeat.judges.errors import ConfigError, StoreError
 from rubricbeat.judges.file_claims import FileClaims
 from rubricbeat.judges.grading import Answer, Grader, RuntimeOptions, open_grader
 from rubricbeat.judges.store_writer import FLUSH_ROWS
@@ -269,8 +270,6 @@ def test_nobody_is_waited_for_without_end(tmp_path, monkeypatch, capsys):
 
 
 def test_an_error_ends_those_who_wait_too(tmp_path):
-    from rubricbeat.judges.errors import ConfigError
-
     some = answers(2)
     judge = FlakyJudge(ConfigError("a wrong key"))
     with (
@@ -279,6 +278,51 @@ def test_an_error_ends_those_who_wait_too(tmp_path):
         pytest.raises(ConfigError, match="wrong key"),
     ):
         ours.grade(some)
+
+
+def test_a_store_that_cannot_be_read_any_more_ends_those_who_wait(tmp_path):
+    judge, some = CountingJudge(), answers(1)
+    with (
+        Held(tmp_path / "v", some, CountingJudge()) as held,
+        Grader(judge, RuntimeOptions(store=str(tmp_path / "v"))) as ours,
+    ):
+        ended: list[str] = []
+
+        def grade() -> None:
+            try:
+                ours.grade(some)
+            except StoreError as error:
+                ended.append(str(error))
+
+        thread = threading.Thread(target=grade)
+        thread.start()
+        give_up = time.monotonic() + 10
+        while not (ours._runtime and ours._runtime._desk.waiting()) and time.monotonic() < give_up:
+            time.sleep(0.005)
+        ours._runtime._writer.store._reader.close()
+        held.goes_on.set()
+        thread.join(20)
+        assert not thread.is_alive()
+        assert len(ended) == 1
+    assert not judge.asked
+
+
+def test_a_stop_ends_those_who_wait(tmp_path):
+    judge, some = CountingJudge(), answers(1)
+    with (
+        Held(tmp_path / "v", some, CountingJudge()),
+        Grader(judge, RuntimeOptions(store=str(tmp_path / "v"))) as ours,
+    ):
+        said: list[list[list[str]]] = []
+        thread = threading.Thread(target=lambda: said.append(outcomes(ours.grade(some))))
+        thread.start()
+        give_up = time.monotonic() + 10
+        while not (ours._runtime and ours._runtime._desk.waiting()) and time.monotonic() < give_up:
+            time.sleep(0.005)
+        ours.stop("enough")
+        thread.join(20)
+        assert said == [[["skipped"] * 3]]
+        assert ours.stopped == "enough"
 
 
 def test_equal_answers_in_one_run_wait_together_and_are_asked_once(tmp_path):
