@@ -125,17 +125,9 @@ def _own_place(request: WorkersRequest, plan: PoolPlan, ray: Any) -> OwnPlace | 
 
     A store that is a file is not reached from other machines: where the cluster has some, each
     worker gets its own without being asked.
-
-    Raises:
-        ConfigError: The store is a server's.
     """
     wanted = request.worker_stores
     if plan.file is None:
-        if wanted:
-            raise ConfigError(
-                "--worker-stores: a server is reached from everywhere; leave the flag out, or "
-                "name a file as --store"
-            )
         return None
     here = socket.gethostname()
     is_spread = any(n["Alive"] and n["NodeManagerHostname"] != here for n in ray.nodes())
@@ -248,6 +240,11 @@ def _plan(request: WorkersRequest, options: Mapping[str, Any], grader: Grader) -
     place = store_place(grader.options)
     if place is None:
         raise ConfigError("--engine ray needs a store: it is where the workers' verdicts meet")
+    if not isinstance(place, Path) and request.worker_stores:
+        raise ConfigError(
+            "--worker-stores: a server is reached from everywhere; leave the flag out, or name a "
+            "file as --store"
+        )
     if isinstance(place, Path) and request.resume and not place.is_file():
         raise ConfigError(f"--resume: there is no store at {place}; leave it out to begin")
     needs_gpu = any(payer.identity.name in GPU_JUDGES for payer in payers)

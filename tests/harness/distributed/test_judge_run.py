@@ -6,7 +6,13 @@ import pytest
 from engine_kit import answers, example
 from loopback import Loopback
 
-from rubricbeat.harness.distributed.judge_run import WorkersGrader, WorkersRun, chunk_size
+from rubricbeat.harness.distributed.judge_run import (
+    WorkersGrader,
+    WorkersRequest,
+    WorkersRun,
+    chunk_size,
+    grade_over_workers,
+)
 from rubricbeat.harness.distributed.pool import PoolOutcome
 from rubricbeat.harness.distributed.worker import Missing, Worker
 from rubricbeat.judges.errors import ConfigError
@@ -70,3 +76,11 @@ def test_a_worker_that_cannot_build_its_judge_says_so_when_it_is_asked_for(monke
     worker = Worker({"name": "chat", "model": "m"}, {})
     with pytest.raises(ConfigError, match="OPENAI_API_KEY"):
         worker.ready()
+
+
+def test_workers_that_reach_a_server_need_no_stores_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    options = {"name": "chat", "model": "m", "store": "postgresql://me@host/team"}
+    request = WorkersRequest(tmp_path / "answers.jsonl", worker_stores=True)
+    with pytest.raises(ConfigError, match="--worker-stores: a server is reached from everywhere"):
+        grade_over_workers(request, options, {"a": example(1)})
