@@ -251,8 +251,8 @@ def _passing(run: _Run, rule: str, fault: str | None) -> Corrected:
     rates = run.audit.passes.get(rule)
     if fault is None and rates is None:
         fault = (
-            "the labels of the audit are of single criteria, not of whole answers, so the judge's "
-            "error on a pass is not known"
+            "the audit counts no whole answers (its labels are of single criteria, or it is an old "
+            "one), so the judge's error on a pass is not known"
         )
     if fault is not None or rates is None:
         return Corrected(float(passed_P.sum() / n_P.sum()), method=ROGAN_GLADEN, refused=fault)

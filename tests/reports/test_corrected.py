@@ -77,9 +77,9 @@ def test_a_model_under_the_audited_judge_gets_its_corrected_figures(tmp_path):
     assert found.figures["score"].value == pytest.approx(3 / 7)
     assert found.figures["met"].value == pytest.approx(3 / 7)
     # this audit is of single criteria
-    assert "not of whole answers" in found.figures["pass_hb50"].refused
+    assert "counts no whole answers" in found.figures["pass_hb50"].refused
     (reason,) = found.reasons
-    assert reason.startswith("Range 50, Score 50, Strict not corrected: the labels of the audit")
+    assert reason.startswith("Range 50, Score 50, Strict not corrected: the audit counts no whole")
 
 
 def test_a_model_under_another_judge_gets_none(tmp_path):
