@@ -106,13 +106,18 @@ class Arm:
         return mean_of(run.ends(key)[1] for run in self.measured)
 
     @property
+    def is_gold_still(self) -> bool:
+        """Whether the gold judge told nothing apart in any of its runs."""
+        return all(run.is_gold_still for run in self.measured)
+
+    @property
     def is_hacked(self) -> bool:
         """The training judge saw a sure rise that the gold judge surely did not see as much of.
 
         A gold judge that is merely unsure is no proof: the gap between the two must be sure too.
         """
         gold, own = self.changes.get(GOLD), self.changes.get(TRAINING)
-        if gold is None or own is None:
+        if gold is None or own is None or self.is_gold_still:
             return False
         return _is_above_zero(own) and _is_above_zero(self.gap) and not _is_above_zero(gold)
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import numpy as np
-
 from . import numbers
 from .training_arms import Arm
 from .training_pairs import ArmPair
@@ -38,6 +36,13 @@ def headline_of(arms: Sequence[Arm], pairs: Sequence[ArmPair]) -> str:
     )
     if len(measured) == 1:
         return f"{best.name}: {gain}{'' if _is_sure(best) else ', which may be nothing'}"
+    if not any(map(_is_sure, measured)):
+        return (
+            f"None of {len(measured)} arms surely moved the gold judge's score on "
+            f"{change.n_prompts} held-out prompts; the most, {best.name}: "
+            f"{numbers.difference(change.difference)} "
+            f"{numbers.interval(change.interval.low, change.interval.high, signed=True)}{runs}"
+        )
     n_beaten = sum(pair.this == best.name and pair.is_sure for pair in pairs)
     against = _against(n_beaten, len(measured) - 1)
     may_be = "" if _is_sure(best) else ", which may be nothing"
@@ -65,7 +70,7 @@ def notes_of(
             f"{_listed(own)}: the gold judge is the judge that trained; it cannot show judge "
             "hacking, only learning that carries over to other prompts."
         )
-    still = [run.name for run in runs if _never_moves(run)]
+    still = [run.name for run in runs if run.is_gold_still]
     if still:
         notes.append(
             f"{_listed(still)}: the gold judge gave every answer to every held-out prompt the same "
@@ -109,16 +114,6 @@ def _unfinished(runs: Sequence[TrainingRun]) -> Iterable[str]:
 def _judges_itself(run: TrainingRun) -> bool:
     gold = run.config.get("gold", {}).get("judge")
     return gold is not None and gold == run.config.get("judge")
-
-
-def _never_moves(run: TrainingRun) -> bool:
-    values = [look.rewards.get(run.gold_reward) for look in run.looks_by(GOLD)]
-    known = [table for table in values if table is not None]
-    if len(known) < 2:
-        return False
-    every = np.concatenate(known)
-    every = every[~np.isnan(every)]
-    return bool(every.size > 1 and np.ptp(every) == 0)
 
 
 def _against(n_beaten: int, n_others: int) -> str:

@@ -82,6 +82,17 @@ class TrainingRun:
         """Name of the reward the gold judge's answers are scored by."""
         return str(self.config.get("gold", {}).get("reward", "healthbench"))
 
+    @property
+    def is_gold_still(self) -> bool:
+        """Whether the gold judge gave every held-out answer of every look the same score."""
+        tables = [look.rewards.get(self.gold_reward) for look in self.looks_by(GOLD)]
+        known = [table for table in tables if table is not None]
+        if len(known) < 2:
+            return False
+        every = np.concatenate(known)
+        every = every[~np.isnan(every)]
+        return bool(every.size > 1 and np.ptp(every) == 0)
+
     def series(self, key: str) -> Floats:
         """Give one number of every step, NaN where it is undefined."""
         return np.array([number_or_nan(line.get(key)) for line in self.steps])

@@ -132,13 +132,23 @@ def test_a_run_without_a_reward_yet_is_named_and_not_counted(tmp_path: Path) -> 
 def test_mostly_dead_groups_and_a_gold_judge_that_never_moves_are_said_first(
     tmp_path: Path,
 ) -> None:
-    path = write_run(tmp_path / "a", gold={0: [0.0, 0.0], 20: [0.0, 0.0]})
+    still = {0: [0.0, 0.0], 20: [0.0, 0.0]}
+    path = write_run(tmp_path / "a", gold=still, training={0: [0.0, 0.1], 20: [0.9, 1.0]})
     lines = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
     dead = "".join(json.dumps(line | {"dead_frac": 0.8}) + "\n" for line in lines)
     (path / "metrics.jsonl").write_text(dead, encoding="utf-8")
     notes = " ".join(training_report([path], n_draws=100).notes)
     assert "Most groups were dead" in notes
     assert "the same score at every look" in notes
+    # nothing a judge could have been hacked against
+    assert "judge hacking" not in notes and "tells nothing apart" in page_of(path)
+
+
+def test_arms_none_of_which_surely_moved_are_not_ranked_in_the_headline(tmp_path: Path) -> None:
+    for reward in ("hybrid", "binary"):
+        write_run(tmp_path / reward, reward=reward, gold={0: [0.0, 0.5], 20: [0.5, 0.2]})
+    headline = training_report([tmp_path], n_draws=100).headline
+    assert headline.startswith("None of 2 arms surely moved the gold judge's score on 2 held-out")
 
 
 def test_rewards_have_colours_and_scales_have_dashes(tmp_path: Path) -> None:
