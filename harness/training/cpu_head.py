@@ -23,4 +23,4 @@ def score_answers_alone() -> None:
         return device.type == "cpu" or bool(asks(device))
 
     use_compact.asks = asks  # type: ignore[attr-defined]  # TRL's own; marks that ours is set
-    utils._use_triton = use_compact
+    utils._use_triton = use_compact  # type: ignore[attr-defined]  # private to TRL 1.16
