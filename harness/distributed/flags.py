@@ -52,7 +52,7 @@ def add_worker_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--store-only",
         action="store_true",
-        help="fill the store and write no result files: memory does not grow with the answers",
+        help="fill the store and write no result files",
     )
     group.add_argument(
         "--worker-stores",
