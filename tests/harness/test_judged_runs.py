@@ -234,6 +234,25 @@ def test_a_command_killed_while_it_grades_leaves_no_file_and_is_finished_by_the_
     assert line["rubric"]["answers"][0]["verdicts"][0]["source"] in {"store", "fresh"}
 
 
+def test_an_interrupt_keeps_what_came_back_and_leaves_no_file(tmp_path):
+    with Loopback(latency_s=0.03) as server:
+        task = Task(tmp_path, server.url, 100)
+        run = task.start("out")
+        give_up = time.monotonic() + 30
+        while server.n_requests < 60 and time.monotonic() < give_up:
+            time.sleep(0.005)
+        run.send_signal(signal.SIGINT)
+        _, said = run.communicate(timeout=20)
+        assert run.returncode == 130
+        assert "Traceback" not in said
+        assert list((tmp_path / "out").rglob("*")) == []
+        n_asked = len(server.by_prompt)
+        assert 60 <= n_asked < 300
+        assert results_of(task.start("out"))["judge"]["missing"] == 0
+        # asked again: at most what was in flight
+        assert server.n_repeated <= 8
+
+
 def test_the_same_command_twice_at_once_pays_once_and_leaves_one_run(tmp_path):
     with Loopback(latency_s=0.02) as server:
         task = Task(tmp_path, server.url, 60)
