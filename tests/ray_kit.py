@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
 import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from engine_kit import answers
@@ -48,7 +50,7 @@ class Task:
             words += ["--engine", "ray", "--chunk", "8"]
         code = "import sys; from rubricbeat.harness.cli import main; sys.exit(main(sys.argv[1:]))"
         return subprocess.Popen(
-            [sys.executable, "-c", code, *words[3:], *more],
+            [sys.executable, "-X", "faulthandler", "-c", code, *words[3:], *more],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -77,19 +79,39 @@ class Task:
         raise AssertionError(f"the run does not get on: {run.communicate(timeout=30)}")
 
 
+def ended(process: subprocess.Popen[str], seconds: float = 120) -> tuple[str, str]:
+    """Wait for the end of a run; one that hangs says where, and does not stay in others' way."""
+    try:
+        return process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGABRT)
+        _, err = process.communicate(timeout=30)
+        raise AssertionError(f"the run has not ended after {seconds:g} s: {err[-4000:]}") from None
+
+
 def done(process: subprocess.Popen[str], code: int = 0) -> dict:
-    out, err = process.communicate(timeout=120)
+    out, err = ended(process)
     assert process.returncode == code, err[-2000:]
     return json.loads(out) if out.strip() else {"err": err}
 
 
 def worker_pids() -> list[int]:
-    """Find the processes of our actors."""
+    """Find the processes of our actors: below this one, for others may run Ray here too."""
     import psutil
 
-    return [
-        one.pid
-        for one in psutil.process_iter(["name", "cmdline"])
-        if any("ray::Worker" in word for word in one.info["cmdline"] or [])
-        and one.username() == psutil.Process().username()
-    ]
+    found = []
+    for one in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):  # it ends under our hands
+            if any("ray::Worker" in word for word in one.cmdline()):
+                found.append(one.pid)
+    return found
+
+
+def is_at_work(pid: int) -> bool:
+    """Say whether a process is there, and not only its name."""
+    import psutil
+
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -9,7 +9,7 @@ import time
 import pytest
 from loopback import Loopback
 from postgres_server import postgres_server
-from ray_kit import IN_FLIGHT, Task, done, worker_pids
+from ray_kit import IN_FLIGHT, Task, done, ended, worker_pids
 
 pytest.importorskip("ray", reason="Ray is an extra")
 pytest.importorskip("psutil")
@@ -54,7 +54,7 @@ def test_a_driver_that_is_killed_is_resumed(tmp_path):
         run = task.start("--workers", "2", "--store-only")  # on a cluster of its own
         task.wait_for(0.25, run)
         run.kill()
-        run.communicate(timeout=30)
+        ended(run)
         give_up = time.monotonic() + 30
         n_seen = -1
         while n_seen != server.n_requests and time.monotonic() < give_up:
@@ -88,7 +88,7 @@ def test_an_interrupt_ends_the_run_and_keeps_what_is_finished(cluster, tmp_path)
         run = task.start("--workers", "2", "--ray-address", cluster.address, "--store-only")
         task.wait_for(0.2, run)
         run.send_signal(signal.SIGINT)
-        _, said = run.communicate(timeout=60)
+        _, said = ended(run)
         assert run.returncode == 130
         assert "what was finished is kept" in said
         # whatever came back before the end is in the store, but for calls that were called off

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 from loopback import Loopback
-from ray_kit import IN_FLIGHT, Task, done, worker_pids
+from ray_kit import IN_FLIGHT, Task, done, ended, is_at_work, worker_pids
 
 from rubricbeat.harness.distributed.whereabouts import list_of
 
@@ -34,10 +34,10 @@ UNWRITTEN = 2 * IN_FLIGHT
 
 def until(is_so: Callable[[], bool], what: str, run: subprocess.Popen[str] | None = None) -> None:
     """Wait for something, as long as the run goes on."""
-    give_up = time.monotonic() + 60
+    give_up = time.monotonic() + 100
     while not is_so():
         if time.monotonic() > give_up or (run is not None and run.poll() is not None):
-            said = "" if run is None else (run.kill(), run.communicate(timeout=30))[1]
+            said = "" if run is None else (run.kill(), ended(run))[1]
             raise AssertionError(f"waited in vain for {what}: {said}")
         time.sleep(0.01)
 
@@ -143,7 +143,7 @@ def test_a_later_driver_finds_what_the_workers_of_a_killed_one_left(cluster, tmp
         run = task.start(*task.flags(cluster), *LATE)
         until(lambda: task.n_own > 0.4 * task.n_verdicts, "verdicts on the workers' disks", run)
         run.kill()
-        run.communicate(timeout=30)
+        ended(run)
         until(lambda: not worker_pids(), "the end of its workers")
         assert task.n_stored < 0.2 * task.n_verdicts
         n_left = task.n_own
@@ -174,7 +174,7 @@ def test_a_full_disk_of_one_worker_retires_it_and_loses_nothing(cluster, tmp_pat
         run = task.start(*task.flags(cluster))
         until(lambda: task.n_own > 0, "the first verdict", run)
         no_more_room(task.busiest())
-        out, err = run.communicate(timeout=120)
+        out, err = ended(run)
         assert run.returncode == 0, err
         said = json.loads(out)
         assert f"a worker stopped: verdict store {task.own}" in err
@@ -191,7 +191,7 @@ def test_a_full_disk_of_the_driver_ends_the_run_and_the_next_one_pays_for_the_re
         run = task.start(*task.flags(cluster))
         until(lambda: task.n_stored > 0, "the first verdicts", run)
         no_more_room(run.pid, 60_000)
-        _, err = run.communicate(timeout=120)
+        _, err = ended(run)
         assert run.returncode == 1
         assert f"verdict store {task.store}" in err
         assert task.n_stored < task.n_own < task.n_verdicts
@@ -220,6 +220,20 @@ def test_a_store_that_another_process_holds_is_waited_for(cluster, tmp_path, has
         said = done(run)
         assert (said["lost_workers"], said["stopped"]) == (0, None)
         assert server.n_requests == task.n_stored == task.n_verdicts
+
+
+def test_an_interrupt_brings_home_what_the_workers_have(cluster, tmp_path):
+    with Loopback(latency_s=0.02) as server:
+        task = OwnTask(tmp_path, server.url, 120)
+        run = task.start(*task.flags(cluster), *LATE)
+        until(lambda: task.n_own > 0.3 * task.n_verdicts, "verdicts on the workers' disks", run)
+        run.send_signal(signal.SIGINT)
+        _, err = ended(run)
+        assert run.returncode == 130, err
+        assert task.n_stored > 0.3 * task.n_verdicts
+        assert task.finish(*task.flags(cluster), "--resume")["stopped"] is None
+        assert server.n_repeated <= 2 * UNWRITTEN
+        task.assert_tidy()
 
 
 SKEWED = """
@@ -299,7 +313,7 @@ def test_a_node_that_is_cut_off_for_good_is_given_up_and_found_again_later(clust
         # read in any case; and not deleted where its worker may wake up any moment (some systems
         # end a stopped process with its parent)
         assert all(one.endswith("(its worker is still at work)") for one in said["unmerged_stores"])
-        until(lambda: there not in worker_pids(), "the end of a worker that was given up")
+        until(lambda: not is_at_work(there), "the end of a worker that was given up")
         again = task.finish(*task.flags(cluster), "--resume")
         assert (again["calls"], again["unmerged_stores"]) == (0, [])
         task.assert_tidy()
