@@ -18,6 +18,7 @@ import gzip
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ from rubricbeat.harness.cli import main as rubricbeat
 from rubricbeat.harness.labels import read_labelled
 from rubricbeat.judges.answers import solution_of
 from rubricbeat.judges.arrays import Floats
-from rubricbeat.judges.audit.labelled import AuditTable, LabelledAnswer
+from rubricbeat.judges.audit.labelled import AuditTable, LabelledAnswer, category_of
 from rubricbeat.judges.audit.no_look import no_look_probability
 from rubricbeat.judges.audit.study import Figure, JudgeFigures, judge_figures, with_probability
 from rubricbeat.judges.fitted.logistic import chance_of, fit_logistic
@@ -48,25 +49,27 @@ def main() -> None:
     held = set(names)
     rest = [item for item in labelled if item.example.prompt_id not in held]
     table = AuditTable.of(labelled, [_silent(item) for item in labelled])
+    no_look = no_look_probability(table, labelled)
     chances = {
         "majority": np.full(len(table), _share_met(rest)),
         "category_rate": _category_rates(labelled, rest),
-        "no_look": no_look_probability(table, labelled),
-        "length": _logistic(labelled, rest, _length),
-        "overlap": _logistic(labelled, rest, _overlap),
+        "no_look": no_look,
+        "length": _logistic(labelled, held, _length, no_look),
+        "overlap": _logistic(labelled, held, _overlap, no_look),
     }
     mine = [n for n, item in enumerate(labelled) if item.example.prompt_id in held]
     fitted = _fitted_folder(args, held)
     free = {"keyword": "keyword", f"fitted, `{args.head}`": f"fitted path={fitted}"}
-    print(f"**On all {len(held)} held-out prompts**")
-    _print_rows(_measured(labelled, mine, free, chances, args.seed))
-    asked = [(spec, *_size(spec, args.sample)) for spec in args.judge]
-    for size in sorted({size for _, _, size in asked}, reverse=True):
-        judges = {f"`{judge}`": judge for _, judge, n in asked if n == size}
+    asked = [_size(spec, args.sample) for spec in args.judge]
+    for size in sorted({size for _, size in asked}):
+        judges = {f"`{judge}`": judge for judge, n in asked if n == size}
         pairs = sample[:size]
-        print(f"\n**On a sample: two answers to each of {len(pairs)} of them**")
         places = sorted(place for pair in pairs for place in pair)
+        print(f"**On two answers to each of {len(pairs)} held-out prompts**")
         _print_rows(_measured(labelled, places, {**judges, **free}, chances, args.seed))
+    if not args.sample_only:
+        print(f"**On all answers to {len(held)} held-out prompts**")
+        _print_rows(_measured(labelled, mine, free, chances, args.seed))
 
 
 def deal(
@@ -151,36 +154,44 @@ def _fitted_folder(args: argparse.Namespace, held: set[str]) -> Path:
 
 def _logistic(
     labelled: Sequence[LabelledAnswer],
-    rest: Sequence[LabelledAnswer],
-    feature: Callable[[LabelledAnswer, int], list[float]],
+    held: set[str],
+    feature: Callable[[LabelledAnswer, int], float],
+    no_look: Floats,
 ) -> Floats:
-    """Learn from other prompts what one feature says of met."""
+    """Learn on the other prompts what one feature adds to the criterion alone.
 
-    def columns(items: Sequence[LabelledAnswer]) -> Floats:
-        return np.array([feature(item, n) for item in items for n in _places(item)])
+    Without the criterion the feature's slope would be that between criteria: long ones share fewer
+    of their words with any answer, and the order of the answers to one would come out wrong.
+    """
+    rows = [(item, n) for item in labelled for n in _places(item)]
+    met = np.array([_met(item, n) for item, n in rows])
+    seen = np.array([item.example.prompt_id not in held for item, _ in rows])
+    design = np.array([[feature(item, n) for item, n in rows], np.log(no_look / (1 - no_look))]).T
+    return chance_of(fit_logistic(design[seen], met[seen]).logits(design))
 
-    met = np.array([_met(item, n) for item in rest for n in _places(item)])
-    return chance_of(fit_logistic(columns(rest), met).logits(columns(labelled)))
+
+def _length(item: LabelledAnswer, place: int) -> float:
+    return float(np.log1p(len(solution_of(item.text))))
 
 
-def _length(item: LabelledAnswer, place: int) -> list[float]:
-    return [float(np.log1p(len(solution_of(item.text))))]
-
-
-def _overlap(item: LabelledAnswer, place: int) -> list[float]:
+def _overlap(item: LabelledAnswer, place: int) -> float:
     """Share of the criterion's words that the answer holds."""
     wanted = set(stems_of(item.example.rubric.criteria[place].text))
-    return [len(wanted & set(stems_of(solution_of(item.text)))) / max(1, len(wanted))]
+    return len(wanted & _stems_of_answer(item.text)) / max(1, len(wanted))
+
+
+@lru_cache(maxsize=1)  # the criteria of one answer come after each other
+def _stems_of_answer(text: str) -> frozenset[str]:
+    return frozenset(stems_of(solution_of(text)))
 
 
 def _category_rates(labelled: Sequence[LabelledAnswer], rest: Sequence[LabelledAnswer]) -> Floats:
-    """Give the share met of each criterion's tags and sign on other prompts."""
+    """Give the share met of each criterion's category on other prompts."""
 
-    def kind(item: LabelledAnswer, place: int) -> tuple[object, ...]:
-        one = item.example.rubric.criteria[place]
-        return (*one.tags, one.points > 0)
+    def kind(item: LabelledAnswer, place: int) -> str:
+        return item.category or category_of(item.example.rubric.criteria[place].tags)
 
-    counts: dict[tuple[object, ...], list[int]] = {}
+    counts: dict[str, list[int]] = {}
     for item in rest:
         for place in _places(item):
             seen = counts.setdefault(kind(item, place), [0, 0])
@@ -215,7 +226,8 @@ def _silent(item: LabelledAnswer) -> GradedAnswer:
 def _print_rows(rows: Mapping[str, JudgeFigures]) -> None:
     print("\n| " + " | ".join(HEADS) + " |\n|" + "---|" * len(HEADS))
     for name, found in rows.items():
-        print(_line(name, found), flush=True)
+        print(_line(name, found))
+    print(flush=True)
 
 
 def _line(name: str, found: JudgeFigures) -> str:
@@ -249,6 +261,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--held-out", type=int, default=90, help="prompts (90)")
     parser.add_argument("--sample", type=int, default=30, help="of them, for each --judge (30)")
+    parser.add_argument("--sample-only", action="store_true", help="leave the last part out")
     parser.add_argument("--seed", type=int, default=1234)
     args = parser.parse_args()
     return argparse.Namespace(**vars(args), labels=None, limit=None, strict=False)

@@ -10,6 +10,9 @@ import numpy as np
 from ..arrays import Floats
 from ..resampling import interval_of_draws
 
+MIN_PROMPTS = 5
+"""Draws of fewer prompts than this are nearly always the same: their interval is far too short."""
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:
@@ -33,9 +36,14 @@ def figure_of_draws(value: float, drawn_B: Floats) -> Figure:
 
 
 def ratio_figure(sums_P: Floats, counts_P: Floats, weights_BP: Any) -> Figure:
-    """Give the ratio of two sums over prompts, with prompts drawn as the weights say, [B, P]."""
+    """Give the ratio of two sums over prompts, with prompts drawn as the weights say, [B, P].
+
+    Without an interval where fewer than `MIN_PROMPTS` hold anything.
+    """
     if counts_P.sum() == 0:
         return Figure(None)
+    if np.count_nonzero(counts_P) < MIN_PROMPTS:
+        return Figure(float(sums_P.sum() / counts_P.sum()))
     with np.errstate(invalid="ignore", divide="ignore"):
         drawn_B = (weights_BP @ sums_P) / (weights_BP @ counts_P)
     return figure_of_draws(float(sums_P.sum() / counts_P.sum()), drawn_B)

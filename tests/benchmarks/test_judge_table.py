@@ -41,10 +41,10 @@ def test_one_command_makes_the_table_and_a_judge_is_one_more_row(files, capsys, 
     monkeypatch.setattr(sys, "argv", ["judge_table.py", *files, *words, *judges])
     runpy.run_path(str(SCRIPT), run_name="__main__")
     out = capsys.readouterr().out
-    whole, sample, small = out.split("\n**On ")
-    assert whole.startswith("**On all 8 held-out prompts**")
-    assert sample.startswith("a sample: two answers to each of 6 of them**")
-    assert small.startswith("a sample: two answers to each of 3 of them**")
+    small, sample, whole = out.removeprefix("**On ").split("\n**On ")
+    assert small.startswith("two answers to each of 3 held-out prompts**")
+    assert sample.startswith("two answers to each of 6 held-out prompts**")
+    assert whole.startswith("all answers to 8 held-out prompts**")
     for part in (whole, sample, small):
         names = [line.split(" | ")[0] for line in part.splitlines() if line.startswith("| ")]
         for name in ("fitted, `linear`", "keyword", "majority", "no_look", "length", "overlap"):
