@@ -63,6 +63,8 @@ def ray_session(address: str | None, n_workers: int) -> Iterator[Any]:
     except Exception as error:  # Ray raises plain ones too: a machine too busy to start it in time
         where = address or "this machine"
         said = " ".join(str(error).split())[:300]
+        if address is not None and "RAY_AUTH" not in said:
+            said += "; is it there, and is RAY_AUTH_MODE here as it is there? (docs/scale.md)"
         raise ConfigError(f"cannot use Ray at {where}: {said}") from error
     # Ray prints what happens to nodes on stdout, which is for results
     with contextlib.redirect_stdout(sys.stderr):

@@ -24,7 +24,11 @@ def no_ray(**said):
     ("address", "error", "line"),
     [
         (None, Exception("The current node timed out"), "at this machine: The current node timed"),
-        ("far:6379", ConnectionError("no\n route"), "at far:6379: no route"),
+        (
+            "far:6379",
+            ConnectionError("no\n route"),
+            r"at far:6379: no route; is it there.*RAY_AUTH_MODE",
+        ),
     ],
 )
 def test_a_cluster_that_does_not_start_is_one_clear_line(monkeypatch, address, error, line):
