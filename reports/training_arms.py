@@ -106,6 +106,15 @@ class Arm:
         return mean_of(run.ends(key)[1] for run in self.measured)
 
     @property
+    def lost_by_reward(self) -> float | None:
+        """Share of the groups that are dead although their verdicts differ: this reward's doing."""
+        return mean_of(
+            float(np.nansum(run.series("dead_reward")) / n)
+            for run in self.measured
+            if (n := np.nansum(run.series("groups"))) > 0
+        )
+
+    @property
     def is_gold_still(self) -> bool:
         """Whether the gold judge told nothing apart in any of its runs."""
         return all(run.is_gold_still for run in self.measured)

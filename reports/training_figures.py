@@ -264,6 +264,7 @@ def _pool(series: Iterable[tuple[Floats, Floats]]) -> tuple[Floats, Floats, Floa
 def _panels(n: int, columns: int) -> Any:
     # not pyplot: it keeps every figure it makes, and picks a backend
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     rows = -(-n // columns)
     figure = Figure(figsize=(WIDTH_IN, 2.9 * rows), layout="constrained")
@@ -271,6 +272,7 @@ def _panels(n: int, columns: int) -> Any:
     for panel in axes.flat[n:]:
         panel.set_visible(False)
     for panel in axes.flat[:n]:
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True))  # there is no step 2.5
         panel.grid(axis="y", color=GREY, alpha=0.25, linewidth=0.6)
         panel.set_axisbelow(True)
     return axes

@@ -39,6 +39,7 @@ def _arm(arm: Arm) -> dict[str, Any]:
         "reward_first": first,
         "reward_last": last,
         **{key: arm.mean(key) for key in ARM_NUMBERS},
+        "lost_by_reward": arm.lost_by_reward,
         "chars_last": arm.last("chars"),
         "held_out": {judge: _change(change) for judge, change in arm.changes.items()},
         "gold_by_reward": {name: _change(change) for name, change in arm.by_reward.items()},

@@ -53,7 +53,7 @@ def training_report(
         raise DataError(f"{paths[0]}: no step with a reward was recorded yet")
     arms = arms_of(runs, seed=seed, n_draws=n_draws)
     pairs = arm_pairs(arms, seed=seed, n_draws=n_draws)
-    skipped = [run for run in found if not run.has_rewards]
+    skipped = [run for run in found if not run.has_rewards and run.facts.get("kind") != "sft"]
     return TrainingReport(
         runs=tuple(runs),
         arms=tuple(arms),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -109,3 +110,17 @@ def test_arms_without_a_common_seed_are_not_compared(tmp_path: Path) -> None:
     write_run(tmp_path / "a", seed=1, gold=gold)
     write_run(tmp_path / "b", seed=2, reward="binary", gold=gold)
     assert arm_pairs(arms_in(tmp_path), seed=1, n_draws=100) == []
+
+
+def test_groups_that_the_reward_lost_are_told_from_those_no_reward_could_save(
+    tmp_path: Path,
+) -> None:
+    path = write_run(tmp_path / "a", n_steps=2)
+    lines = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+    counts = [{"groups": 4, "dead_reward": 1}, {"groups": 4, "dead_reward": 2}]
+    merged = [json.dumps(line | count) for line, count in zip(lines, counts, strict=True)]
+    (path / "metrics.jsonl").write_text("\n".join(merged) + "\n", encoding="utf-8")
+    [arm] = arms_in(path)
+    assert arm.lost_by_reward == 3 / 8
+    [without] = arms_in(write_run(tmp_path / "b"))
+    assert without.lost_by_reward is None

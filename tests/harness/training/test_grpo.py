@@ -201,6 +201,40 @@ def test_a_run_resumed_after_an_outage_is_as_one_that_had_none(
     assert all(torch.equal(whole_weights[key], resumed_weights[key]) for key in whole_weights)
 
 
+class Heard(TrainerCallback):
+    """Stands for TensorBoard: it hears what transformers tells every reporter."""
+
+    def __init__(self) -> None:
+        self.logs: list[tuple[int, dict[str, Any]]] = []
+
+    def on_log(self, args: Any, state: Any, control: Any, **more: Any) -> None:
+        self.logs.append((state.global_step, dict(more["logs"])))
+
+
+def test_reporters_hear_of_rewards_groups_and_looks(tmp_path: Path) -> None:
+    config = tiny(tmp_path / "run", max_steps=2)
+    run = build_grpo(prepare(replace(config, gold=replace(config.gold, every=1))))
+    heard = Heard()
+    run.trainer.add_callback(heard)
+    run.files.start(config, {})
+    run.trainer.train()
+    run.reward.close()
+    steps = {step: logs for step, logs in heard.logs if "loss" in logs}
+    assert set(steps) == {1, 2}
+    for logs in steps.values():
+        # telling of a look has not taken the averages of the step with it
+        assert {"reward", "reward_alt/healthbench", "rubric/dead_frac", "rubric/group_std"} <= set(
+            logs
+        )
+    looks = [step for step, logs in heard.logs if "held_out/gold/healthbench" in logs]
+    assert looks == [0, 1, 2]
+    lines = read_lines(tmp_path / "run" / "gold.jsonl")
+    told = [logs for _, logs in heard.logs if "held_out/training/hybrid" in logs]
+    assert [one["held_out/training/hybrid"] for one in told] == [
+        line["means"]["hybrid"] for line in lines if line["judge"] == "training"
+    ]
+
+
 def test_trl_masks_what_we_give_as_none(tmp_path: Path) -> None:
     # what the whole design rests on: None alone in a group gets advantage 0 and is left out of
     # the baseline of the others
