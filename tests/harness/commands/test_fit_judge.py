@@ -1,4 +1,4 @@
-"""`fit-judge --head cross_encoder` as a user runs it, a tiny encoder in the place of MiniLM."""
+"""`fit-judge` with a tuned encoder as a user runs it, a tiny one in the place of MiniLM."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ def labels(tmp_path):
     return path
 
 
-def test_a_judge_that_reads_is_fitted_kept_and_audited_by_its_command(labels, capsys, tmp_path):
+@pytest.mark.parametrize("head", ["--head cross_encoder --tokens 48", "--head tuned"])
+def test_a_tuned_judge_is_fitted_kept_and_audited_by_its_command(head, labels, capsys, tmp_path):
     pytest.importorskip("torch")
     pytest.importorskip("transformers")
     pytest.importorskip("sklearn")
@@ -37,14 +38,14 @@ def test_a_judge_that_reads_is_fitted_kept_and_audited_by_its_command(labels, ca
     texts = [json.loads(line)[key] for line in lines for key in ("answer", "criterion")]
     encoder, mine = str(save_tiny_encoder(tmp_path / "tiny", texts)), tmp_path / "mine"
     words = ["fit-judge", "--labels", str(labels), "--encoder", encoder, "--draws", "100"]
-    words += ["--head", "cross_encoder", "--tokens", "48", "--epochs", "0.5"]
+    words += [*head.split(), "--epochs", "0.5"]
     assert main([*words, "--output_path", str(mine)]) == 0
     out, err = capsys.readouterr()
     for name in ("this judge", "no_look", "without tuning", "length"):
         assert f"| {name} |" in out
     assert "left" in err and "validation" in err
     card = json.loads((mine / "card.json").read_text())
-    assert "--head cross_encoder --tokens 48 --epochs 0.5" in card["command"]
+    assert f"{head} --epochs 0.5" in card["command"]
     assert card["measured_on"] == "one fold"
     page = (mine / "README.md").read_text()
     assert "One fold is held out" in page and str(tmp_path) not in page
