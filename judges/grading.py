@@ -161,14 +161,17 @@ class Grader(Closing):
         source = iter(answers)
         deadline_s = self.options.deadline_s
         end = time.monotonic() + deadline_s if deadline_s is not None else None
+        n_started = 0
 
         def start_next() -> GradePart[Answer] | None:
+            nonlocal n_started
             chunk = list(itertools.islice(source, _CHUNK))
             if not chunk:
                 return None
             filled: list[tuple[Answer, Sheet]] = []
             left_s = None if end is None else end - time.monotonic()
-            run = self._start(self._sheets(chunk, filled), left_s)
+            run = self._start(self._sheets(chunk, filled), left_s, goes_on=n_started > 0)
+            n_started += 1
             return GradePart(run, filled, self._n_questions(chunk))
 
         def max_in_flight() -> int:
@@ -262,7 +265,7 @@ class Grader(Closing):
         self._ended = (None, None)
 
     def _start(
-        self, sheets: Iterator[Sheet], left_s: float | None = None
+        self, sheets: Iterator[Sheet], left_s: float | None = None, *, goes_on: bool = False
     ) -> concurrent.futures.Future[None]:
         """Start a run on the loop thread, and the thread where there is none yet."""
         if os.getpid() != self._pid:  # forked: the parent's thread does not exist here
@@ -277,7 +280,7 @@ class Grader(Closing):
                 self._thread.closers.append(self._runtime.aclose)
             if self._thread.is_current:
                 raise ConfigError("a judge must not call its own grader: it would wait for itself")
-            return self._thread.submit(self._runtime.run(sheets, left_s))
+            return self._thread.submit(self._runtime.run(sheets, left_s, goes_on=goes_on))
 
     def _wait(self, run: concurrent.futures.Future[None], bar: Bar) -> None:
         """Wait for a run in the caller's thread, drawing the bar meanwhile."""

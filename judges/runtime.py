@@ -119,12 +119,15 @@ class Runtime:
             child.n_in_flight for child in self._children.values()
         )
 
-    async def run(self, sheets: Iterator[Sheet], left_s: float | None = None) -> None:
+    async def run(
+        self, sheets: Iterator[Sheet], left_s: float | None = None, *, goes_on: bool = False
+    ) -> None:
         """Fill sheets with verdicts; returns when each has all, or the reason for each missing.
 
         Args:
             sheets: Drawn as the pool has room.
             left_s: What is left of `deadline_s` for a part of a larger run; None for all of it.
+            goes_on: A part that is not the first one: an outage before it ends it too.
 
         Raises:
             ConfigError: The judge says that no call can work; nothing more was sent.
@@ -140,7 +143,7 @@ class Runtime:
                 run.closed = reason  # what is stored is given all the same
             else:
                 timer = loop.call_later(left_s, self._close_run, run, reason)
-        self._begin(run)
+        self._begin(run, goes_on=goes_on)
         try:
             await run.done
         finally:
@@ -206,10 +209,10 @@ class Runtime:
 
     # -- runs -----------------------------------------------------------------------------
 
-    def _begin(self, run: Run) -> None:
+    def _begin(self, run: Run, *, goes_on: bool) -> None:
         if not self._runs:
             self._busy_since = asyncio.get_running_loop().time()
-            self._reopen()
+            self._reopen(forgets=not goes_on)
         self._runs.append(run)
         if self._fatal is not None:
             run.error, run.is_fed = self._fatal, True
@@ -217,15 +220,15 @@ class Runtime:
         else:
             self._spawn()
 
-    def _reopen(self) -> None:
+    def _reopen(self, *, forgets: bool) -> None:
         """Forget an outage or a fatal error: a new run may find the judge up again."""
         self._server.open()
-        if self._stop.is_hard:
+        if self._stop.is_hard and forgets:
             self._server.breaker.reset()
             self._stop.clear()
             self._fatal = None
         for child in self._children.values():
-            child._reopen()
+            child._reopen(forgets=forgets)
 
     def _forget(self, run: Run) -> None:
         """Let go of a run that is over or was cancelled."""

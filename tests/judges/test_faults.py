@@ -199,6 +199,18 @@ def test_total_outage_stops_the_run_and_keeps_what_there_is(server, tmp_path):
     assert server.n_requests - before == 70
 
 
+def test_an_outage_ends_a_long_run_whose_answers_come_in_parts(server):
+    server.script = lambda seen: faults.server_error() if seen.number > 20 else None
+    with chat(server, max_concurrency=2, max_retries=0, outage_after=4) as grader:
+        graded = list(grader.grade_each(iter(answers(700))))
+        assert "HTTP 500" in str(grader.outage)
+        assert len(graded) == 700
+        assert server.n_requests < 30  # found out once, and not by every part of the run
+        server.script = None
+        assert len(list(grader.grade_each(iter(answers(3))))) == 3  # a new run asks again
+        assert grader.outage is None
+
+
 def test_a_grader_works_again_when_the_judge_is_up_again(server):
     server.script = lambda seen: faults.server_error() if seen.number > 1 else None
     with chat(server, max_retries=0, outage_after=2) as grader:
