@@ -89,7 +89,7 @@ what it is worth. *Pairwise* is the share of answer pairs on one criterion, one 
 not, that it orders right; .5 is chance. `majority` says what most labels say; `length` and
 `lexical overlap` are logistic regression on those and the criterion.{without}
 
-Length: the correlation of an answer's length with (verdict - label) is
+Length: the correlation of an answer's length with the verdict, at the same label, is
 {_number(fit.audit.length_correlation)}; above 0, long answers are favoured.
 
 The folder holds words that stood in {MIN_WORD_TEXTS} or more of the texts it was fitted on
