@@ -134,13 +134,20 @@ def order_effect(
     )
 
 
-def correlation_given_label(value_N: Floats, verdict_N: Floats, met_N: Bools) -> float | None:
-    """Correlate a trait with the verdict among questions of the same label; None if undefined."""
+def correlation_given_label(value_N: Floats, verdict_N: Floats, label_N: Floats) -> float | None:
+    """Correlate a trait with the verdict among questions of the same label; None if undefined.
+
+    Args:
+        value_N: The trait; NaN leaves the question out.
+        verdict_N: The judge's; NaN likewise.
+        label_N: Share of the question's labels that say met.
+    """
     has = ~np.isnan(verdict_N) & ~np.isnan(value_N)
     if has.sum() < 3:
         return None
     value, verdict = value_N[has], verdict_N[has]
-    residues = [_centred(column, met_N[has].astype(np.intp)) for column in (value, verdict)]
+    _, label = np.unique(label_N[has], return_inverse=True)
+    residues = [_centred(column, label) for column in (value, verdict)]
     scale = np.sqrt((residues[0] ** 2).sum() * (residues[1] ** 2).sum())
     return float((residues[0] * residues[1]).sum() / scale) if scale > 1e-12 else None
 
@@ -151,12 +158,14 @@ def _shift(table: AuditTable, trait: Trait, weights_BP: NDArray[Any]) -> Shift:
     if trait.is_about_met:
         has_N &= met_N
     value, verdict, met = trait.value_N[has_N], table.verdict_N[has_N], met_N[has_N]
+    # raters who differ make labels between met and not met: those are compared with each other
+    labels, label = np.unique(table.label_share_N[has_N], return_inverse=True)
     prompt = table.prompt_N[has_N]
     figure, n, within = Figure(None), 0, ""
     for kind in Within:
         if kind < trait.strictest:
             continue
-        stratum = _strata(table, kind)[has_N] * 2 + met
+        stratum = _strata(table, kind)[has_N] * len(labels) + label
         moved = _centred(value, stratum)
         n_here = int(np.count_nonzero(np.abs(moved) > 1e-9))
         if n_here < MIN_COMPARED and kind is not Within.CATEGORY:

@@ -20,9 +20,14 @@ from ..resampling import Z_95, draw_weights
 
 MIN_LABELS_OF_A_CLASS = 10
 """Fewer labels of "met" or of "not met" than this say nothing of the judge's error on them."""
+MIN_PROMPTS_OF_A_CLASS = 10
+"""Prompts that must hold labels of a class: error rates are drawn by prompt, and an interval from 3
+prompts of 40 answers holds the truth in 77 % of cases, from 10 prompts in 92 %."""
 MIN_LABELLED_PROMPTS = 20
 """Fewer than this and the normal interval of prediction-powered inference is too short."""
 N_DRAWS = 2_000
+_KINDS = ([0, 2], [1, 3])
+"""Columns of `confusion.CELLS` with a label "met", and with one "not met"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +60,7 @@ class ErrorRates:
     sensitivity_B: Floats
     refused: str | None = None
     has_enough: bool = True
-    """Whether there are enough labels of both kinds to say anything."""
+    """Whether there are enough labels of both kinds, of enough prompts, to say anything."""
 
     @classmethod
     def of(
@@ -80,21 +85,35 @@ class ErrorRates:
             sensitivity_B = drawn_BK[:, 0] / (drawn_BK[:, 0] + drawn_BK[:, 2])
             specificity_B = drawn_BK[:, 3] / (drawn_BK[:, 3] + drawn_BK[:, 1])
             sensitivity, specificity = tp / (tp + fn), tn / (tn + fp)
-        refused = None
-        has_enough = min(tp + fn, tn + fp) >= MIN_LABELS_OF_A_CLASS
-        if not has_enough:
+        n_prompts = [int(np.count_nonzero(cells_PK[:, kind].sum(axis=1))) for kind in _KINDS]
+        refused: str | None
+        has_enough = False
+        if min(tp + fn, tn + fp) < MIN_LABELS_OF_A_CLASS:
             refused = (
                 f"the audit has {tp + fn:g} {classes[0]} and {tn + fp:g} {classes[1]}; it takes "
                 f"{MIN_LABELS_OF_A_CLASS} of each"
             )
-        elif specificity + sensitivity <= 1:
+        elif min(n_prompts) < MIN_PROMPTS_OF_A_CLASS:
             refused = (
-                f"the judge is no better than chance on the audit (specificity {specificity:.3f} + "
-                f"sensitivity {sensitivity:.3f} <= 1)"
+                f"the audit has {classes[0]} of {n_prompts[0]} prompts and {classes[1]} of "
+                f"{n_prompts[1]}; it takes {MIN_PROMPTS_OF_A_CLASS} prompts of each"
             )
-        elif np.nanquantile(specificity_B + sensitivity_B, 0.025) <= 1:
-            refused = "the audit cannot tell this judge from chance; it needs more labels"
+        else:
+            has_enough = True
+            refused = _chance(specificity, sensitivity, specificity_B + sensitivity_B)
         return cls(specificity, sensitivity, specificity_B, sensitivity_B, refused, has_enough)
+
+
+def _chance(specificity: float, sensitivity: float, sum_B: Floats) -> str | None:
+    """Say that a judge cannot be told from chance; None where it can."""
+    if specificity + sensitivity <= 1:
+        return (
+            f"the judge is no better than chance on the audit (specificity {specificity:.3f} + "
+            f"sensitivity {sensitivity:.3f} <= 1)"
+        )
+    if np.nanquantile(sum_B, 0.025) <= 1:
+        return "the audit cannot tell this judge from chance; it needs more labels"
+    return None
 
 
 def corrected_rate(sums_P: Floats, counts_P: Floats, rates: ErrorRates, *, seed: int) -> Corrected:

@@ -154,7 +154,7 @@ def audit_judge(
         alpha_with_judge=number(krippendorff_alpha(n_met_N + said_N, n_labels_N + judged)),
         raters=tuple(each_against_the_others(table)),
         length_correlation=correlation_given_label(
-            table.chars_N, table.verdict_N, table.label_share_N > 0.5
+            table.chars_N, table.verdict_N, table.label_share_N
         ),
         flip_rate=flip_rate,
         cells_by_category=cells,

@@ -178,3 +178,24 @@ def test_order_effect_by_hand() -> None:
     assert (found.n, found.flips.value) == (2, 0.5)
     # changes 0 and +1 with moves +1 and -1: (0 - 1) / 2
     assert found.shift.value == -0.5
+
+
+def test_questions_on_which_raters_differ_are_compared_with_each_other() -> None:
+    """A judge that follows the labels' share is not swayed by length, though shares are."""
+    rng = np.random.default_rng(5)
+    table, (length, _) = world(rng)
+    share = (rng.random((2, SIZE)) < 1 / (1 + np.exp(-1.5 * length.value_N))).astype(float)
+    said = rng.random(SIZE) < 0.2 + 0.6 * share.mean(axis=0)
+    two = replace(
+        table,
+        verdict_N=said.astype(float),
+        met_L=share.T.ravel() == 1,
+        question_L=np.repeat(np.arange(SIZE), 2),
+        rater_L=np.tile([0, 1], SIZE),
+        raters=("a", "b"),
+    )
+    met = two.label_share_N > 0.5
+    # a tie taken for "not met" makes long answers look favoured
+    assert correlation_given_label(length.value_N, two.verdict_N, met) > 0.08
+    assert abs(correlation_given_label(length.value_N, two.verdict_N, two.label_share_N)) < 0.05
+    assert covers(shifts_of(two, [length], seed=1, n_draws=300)[0], 0.0)

@@ -28,6 +28,19 @@ def test_a_rate_is_corrected_as_rogan_and_gladen_do() -> None:
     assert found.raw == pytest.approx(0.55, abs=1e-12)
 
 
+def test_error_rates_of_few_prompts_are_refused_however_many_labels_they_have() -> None:
+    # drawn by prompt, nine know little of other prompts: intervals would be far too short
+    few = ErrorRates.of(cells(900, 200, 100, 800, n_prompts=9), seed=1)
+    assert not few.has_enough
+    assert few.refused == (
+        "the audit has labels met of 9 prompts and not met of 9; it takes 10 prompts of each"
+    )
+    assert ErrorRates.of(cells(900, 200, 100, 800, n_prompts=10), seed=1).refused is None
+    # all labels "not met" are of one prompt
+    lopsided = np.array([[5.0, 0.0, 1.0, 0.0]] * 20 + [[0.0, 5.0, 0.0, 30.0]])
+    assert "not met of 1;" in str(ErrorRates.of(lopsided, seed=1).refused)
+
+
 def test_a_perfect_judge_changes_nothing() -> None:
     rates = ErrorRates.of(cells(100, 0, 0, 100), seed=1)
     found = corrected_rate(np.array([3.0, 1.0]), np.array([4.0, 4.0]), rates, seed=1)
