@@ -22,6 +22,8 @@ from ..resampling import draw_weights
 from .figure import Figure, ratio_figure
 from .labelled import Codes
 
+DIGITS = 9
+"""Numbers that are equal to so many decimals are a tie: sums of weights differ by rounding."""
 SEED = 1234
 N_DRAWS = 2_000
 
@@ -97,6 +99,7 @@ def compare_orders(
         seed: Of the bootstrap over prompts.
         n_draws: Bootstrap draws.
     """
+    reward_N, reference_N = np.round(reward_N, DIGITS), np.round(reference_N, DIGITS)
     n_prompts = int(prompt_N.max(initial=-1)) + 1
     known_N = ~np.isnan(reference_N)
     has_N = known_N & ~np.isnan(reward_N)

@@ -39,6 +39,14 @@ def test_pairs_that_the_reference_does_not_tell_apart_count_for_nothing():
     assert found.accuracy.value == 1.0
 
 
+def test_rewards_that_differ_by_rounding_alone_are_a_tie():
+    # .3 three times and .9 once, as weights of criteria add up
+    found = compare([0.3 + 0.3 + 0.3, 0.9, 2, 0.1 + 0.2, 0.3], [1, 2, 3, 0, 1])
+    assert found.ties == pytest.approx(2 / 4)
+    assert found.accuracy.value == pytest.approx(3 / 4)
+    assert found.best_of_n[1].picked.value == pytest.approx((2.5 + 0.5) / 2)
+
+
 def test_an_answer_without_a_reward_is_counted_and_left_out():
     found = compare([np.nan, 1, 2, 1, 2], [1, 2, 3, 0, 1])
     assert found.n_without_reward == 1
