@@ -43,7 +43,8 @@ def _n_looked_at(prepared: Prepared) -> int:
     gold = prepared.config.gold
     if gold.judge is None:
         return 0
-    looks = prepared.plan.max_steps // gold.every + 2
+    # before the first step, every so many steps, and after the last
+    looks = math.ceil(prepared.plan.max_steps / gold.every) + 1
     return looks * min(gold.n_prompts, len(prepared.data.held_out))
 
 
@@ -64,12 +65,13 @@ def bill_of(spent: Mapping[str, Any], planned: int) -> Bill:
     """Give the calls and the cost of many questions, from the ledger of a few."""
     if planned == 0:
         return Bill(0, 0.0)
-    asked = max(1, int(spent.get("asked") or 0))
-    calls = math.ceil(planned * int(spent.get("calls") or 0) / asked)
     cost = 0.0 if _is_free(spent) else spent.get("cost_usd")
-    # a store hit cost nothing in the dry run and says nothing of the run's price
-    fresh = max(1, int(spent.get("fresh") or 0))
-    return Bill(calls, None if cost is None else float(cost) / fresh * planned)
+    # a store hit took no call in the dry run and says nothing of the run's calls and price
+    asked = int(spent.get("fresh") or 0) + int(spent.get("shared") or 0)
+    if asked <= 0:
+        return Bill(planned, 0.0 if _is_free(spent) else None)
+    calls = math.ceil(planned * int(spent.get("calls") or 0) / asked)
+    return Bill(calls, None if cost is None else float(cost) / asked * planned)
 
 
 def _is_free(spent: Mapping[str, Any]) -> bool:

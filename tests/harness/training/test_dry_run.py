@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from rubricbeat.harness.training import runs
+from rubricbeat.harness.training.bills import Bill, bill_of
 from rubricbeat.harness.training.config_reading import load_config
 from rubricbeat.harness.training.dry_run import dry_run
 
@@ -28,9 +29,10 @@ def test_a_run_that_can_learn_is_told_what_it_costs(
     assert runs.run_score(config(tmp_path), n_prompts=6, as_json=True) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["reasons"] == []
-    # 60 steps x 32 answers x 5 criteria x (1 + 1/8), and 5 looks at 4 held-out prompts
-    assert found["planned_verdicts"] == 60 * 32 * 5 * 9 // 8 + 5 * 4 * 5
-    assert (found["planned_ratings"], found["gold_calls"]) == (0, 5 * 4 * 5)
+    # 60 steps x 32 answers x 5 criteria x (1 + 1/8), and looks at 4 held-out prompts
+    # before step 1 and after steps 20, 40 and 60
+    assert found["planned_verdicts"] == 60 * 32 * 5 * 9 // 8 + 4 * 4 * 5
+    assert (found["planned_ratings"], found["gold_calls"]) == (0, 4 * 4 * 5)
     assert found["planned_cost_usd"] == 0.0
     assert found["reliability"] == 1.0  # the keyword judge never contradicts itself
     assert found["hours"] > 0
@@ -62,11 +64,20 @@ def test_a_dry_run_changes_nothing_of_the_run_to_come(tmp_path: Path) -> None:
 
 def test_ratings_are_counted_beside_verdicts_and_alone(tmp_path: Path) -> None:
     both = dry_run(config(tmp_path / "both", reward={"alternatives": ["rar_implicit"]}), 4)
-    # 60 steps x 32 answers x (1 + 1/8), and 5 looks at 4 held-out prompts
-    assert both.planned_ratings == 60 * 32 * 9 // 8 + 5 * 4
+    # 60 steps x 32 answers x (1 + 1/8), and 4 looks at 4 held-out prompts
+    assert both.planned_ratings == 60 * 32 * 9 // 8 + 4 * 4
     assert both.planned_verdicts == 5 * both.planned_ratings
     rated = {"name": "rar_implicit", "alternatives": []}
     alone = dry_run(config(tmp_path / "alone", reward=rated), 4)
     assert (alone.planned_verdicts, alone.planned_ratings) == (0, both.planned_ratings)
     assert alone.reliability == 1.0 and alone.reasons == ()
     assert not any("missing" in sentence.text for sentence in alone.study.words)
+
+
+def test_a_dry_run_whose_answers_were_stored_says_that_the_cost_is_unknown() -> None:
+    ledger = {"asked": 100, "fresh": 0, "shared": 0, "calls": 0, "cost_usd": 0.0, "model": "m"}
+    assert bill_of(ledger, 1000) == Bill(1000, None)
+    half = {**ledger, "fresh": 50, "calls": 60, "cost_usd": 0.5}
+    assert bill_of(half, 1000) == Bill(1200, 10.0)
+    # a judge without a model costs nothing, stored or not
+    assert bill_of({**ledger, "model": None}, 1000) == Bill(1000, 0.0)
