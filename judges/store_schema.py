@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+import time
 import zlib
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ APPLICATION_ID = 0x72626561
 SCHEMA_VERSION = 2
 BUSY_TIMEOUT_S = 60.0
 """How long a process waits for another one's write."""
+_PAUSE_S = 0.01
+"""Between two tries to put a new file into WAL mode."""
 
 VERDICT_COLUMNS = (
     "key, judge, example, criterion, answer, replicate, met, probability, explanation, "
@@ -145,8 +148,7 @@ def store_error(error: sqlite3.Error, path: Path) -> StoreError:
 def _bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
     if layout_of(connection, path) == SCHEMA_VERSION:
         return
-    if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-        connection.execute("PRAGMA journal_mode = WAL")
+    _use_wal(connection)
     connection.execute("BEGIN IMMEDIATE")
     try:
         # looked at again under the lock: another process may have been faster
@@ -163,15 +165,31 @@ def _bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
         raise
 
 
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Put a file into WAL mode; of processes that make it at once, all but one wait.
+
+    SQLite itself does not wait here: where another connection is about to write, it fails at once.
+    """
+    give_up = time.monotonic() + BUSY_TIMEOUT_S
+    while connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() >= give_up:
+                raise
+            time.sleep(_PAUSE_S)
+
+
 def layout_of(connection: sqlite3.Connection, path: Path) -> int:
     """Read the version of a file's layout; 0 for an empty file.
 
     Raises:
         StoreError: A file of another program, or of a newer rubricbeat.
     """
-    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    owner = int(connection.execute("PRAGMA application_id").fetchone()[0])
+    # in this order: another process may make the tables meanwhile, all in one transaction
     n_tables = int(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
+    owner = int(connection.execute("PRAGMA application_id").fetchone()[0])
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if n_tables and owner != APPLICATION_ID:
         raise StoreError(f"{path} is an SQLite file of another program, not a verdict store")
     if version > SCHEMA_VERSION:

@@ -24,7 +24,7 @@ from rubricbeat.judges.store import (
     question_material,
     verdict_key,
 )
-from rubricbeat.judges.store_schema import SCHEMA_VERSION
+from rubricbeat.judges.store_schema import SCHEMA_VERSION, layout_of
 from rubricbeat.judges.verdict import Outcome, Source, Verdict
 
 TESTS = Path(__file__).resolve().parent.parent
@@ -303,3 +303,37 @@ def test_a_second_grader_of_a_process_does_not_open_the_store_to_others_cleaning
     assert seen_from_outside() == 3
     first.close()
     second.close()
+
+
+def test_a_store_that_another_process_is_just_making_is_waited_for(path):
+    path.parent.mkdir()
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")  # as SQLite does when it changes to WAL
+    timer = threading.Timer(0.2, other.execute, ("COMMIT",))
+    timer.start()
+    try:
+        VerdictStore(path, JUDGE).close()
+    finally:
+        timer.join()
+        other.close()
+
+
+@pytest.mark.parametrize("n_before", [0, 1, 2])
+def test_a_file_that_becomes_a_store_while_it_is_looked_at_is_no_strangers(path, n_before):
+    path.parent.mkdir()
+    reader = sqlite3.connect(path, isolation_level=None)
+    reader.execute("PRAGMA journal_mode = WAL")
+
+    class Looking:
+        """The reader, and a process that makes the store after so many of its looks."""
+
+        n = 0
+
+        def execute(self, words: str) -> sqlite3.Cursor:
+            if self.n == n_before:
+                VerdictStore(path, JUDGE).close()
+            self.n += 1
+            return reader.execute(words)
+
+    assert layout_of(Looking(), path) in {0, SCHEMA_VERSION}  # type: ignore[arg-type]
+    reader.close()
