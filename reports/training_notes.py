@@ -96,6 +96,12 @@ def notes_of(
         )
     if two:
         notes.append(f"{_listed(two)}: two runs, which say little of other seeds.")
+    again = [arm.name for arm in arms if len(set(arm.seeds)) < len(arm.seeds)]
+    if again:
+        notes.append(
+            f"{_listed(again)}: some of its runs have one seed; they are no sample of other seeds, "
+            "and the interval is too short."
+        )
     if len({arm.last_step for arm in arms if arm.is_done}) > 1:
         notes.append("The arms did not train for the same number of steps; see the table.")
     return notes

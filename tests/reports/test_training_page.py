@@ -163,3 +163,15 @@ def test_rewards_have_colours_and_scales_have_dashes(tmp_path: Path) -> None:
     assert lines["hybrid", "group"].dash != lines["hybrid", "none"].dash
     assert lines["binary", "group"].colour != lines["hybrid", "group"].colour
     assert lines["binary", "group"].dash == lines["hybrid", "group"].dash
+
+
+def test_runs_of_one_seed_are_not_taken_for_several_seeds(tmp_path: Path) -> None:
+    gold = {0: [0.0, 0.1, 0.2], 20: [0.3, 0.2, 0.6]}
+    for name in "abc":
+        write_run(tmp_path / "r" / name, seed=1, gold=gold)
+    notes = training_report([tmp_path / "r"], n_draws=100).notes
+    assert any("no sample of other seeds" in note for note in notes)
+    write_run(tmp_path / "s" / "a", seed=1, gold=gold)
+    write_run(tmp_path / "s" / "b", seed=2, gold=gold)
+    notes = training_report([tmp_path / "s"], n_draws=100).notes
+    assert not any("no sample of other seeds" in note for note in notes)
