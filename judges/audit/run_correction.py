@@ -65,7 +65,7 @@ class RunCorrection:
     score: Corrected
     """The HealthBench score: the clipped mean of the items."""
     met: Corrected
-    """The share of criteria met, by the pooled rates."""
+    """The share of criteria met."""
     passes: Mapping[str, Corrected]
     """The share of answers that pass, by rule."""
     n_by_category: Mapping[str, int] = field(default_factory=dict)
