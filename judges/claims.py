@@ -120,7 +120,11 @@ class ClaimDesk:
 
     def _begin(self, name: bytes, flights: list[Flight]) -> None:
         """Ask what is not in the store by now: it was looked up before the claim was ours."""
-        hits = self._store.lookup([flight.key for flight in flights])
+        try:
+            hits = self._store.lookup([flight.key for flight in flights])
+        except StoreError:
+            self._store.release([name])
+            raise
         self._aside.pop(name, None)
         self._n_open[name] = len(flights)
         fresh = [flight for flight in flights if flight.key not in hits]
@@ -133,14 +137,16 @@ class ClaimDesk:
     def _look_again(self) -> None:
         """Take up what the others are done with."""
         self._timer = None
+        free: list[bytes] = []
         try:
-            for name in self._free():
+            free = self._free()
+            for name in free:
                 if name in self._aside:
                     self._begin(name, list(self._aside[name].flights))
-                elif name not in self._n_open:  # nobody here waits for it any more
-                    self._store.release([name])
         except StoreError as error:
             self._fail(error)
+        # those that nobody here waits for any more
+        self._store.release([name for name in free if name not in self._n_open])
         if self._aside:
             self._set_timer()
 

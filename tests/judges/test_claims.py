@@ -281,7 +281,7 @@ def test_an_error_ends_those_who_wait_too(tmp_path):
 
 
 def test_a_store_that_cannot_be_read_any_more_ends_those_who_wait(tmp_path):
-    judge, some = CountingJudge(), answers(1)
+    judge, some = CountingJudge(), answers(2)
     with (
         Held(tmp_path / "v", some, CountingJudge()) as held,
         Grader(judge, RuntimeOptions(store=str(tmp_path / "v"))) as ours,
@@ -304,6 +304,7 @@ def test_a_store_that_cannot_be_read_any_more_ends_those_who_wait(tmp_path):
         thread.join(20)
         assert not thread.is_alive()
         assert len(ended) == 1
+        assert not ours._runtime._writer.store._claims._held  # others need not wait for us
     assert not judge.asked
 
 
