@@ -6,6 +6,7 @@ when the file is written, so that until then a run of any size costs a few bytes
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import tempfile
@@ -111,7 +112,8 @@ class Spool:
         trace: TracebackType | None,
     ) -> None:
         """Give its room back."""
-        self._file.close()
+        with contextlib.suppress(OSError):  # a full disk takes no more, and nobody reads it again
+            self._file.close()
 
 
 class SpooledDocuments:

@@ -118,18 +118,21 @@ def test_a_spool_leaves_nothing_behind_not_even_when_the_run_fails(tmp_path):
 
 
 def test_a_full_disk_is_one_clear_line(tmp_path):
-    with Spool(tmp_path) as spool:
-        documents = SpooledDocuments(spool)
-        before = resource.getrlimit(resource.RLIMIT_FSIZE)
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
-        try:
-            with pytest.raises(ConfigError, match=r"cannot write results .*are kept"):
-                for one in graded(400):
-                    documents.add(one)
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, before)
-            signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        # the disk is still full when the spool is closed
+        with (
+            pytest.raises(ConfigError, match=r"cannot write results .*are kept"),
+            Spool(tmp_path) as spool,
+        ):
+            documents = SpooledDocuments(spool)
+            for one in graded(400):
+                documents.add(one)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
 
 
 def finished(folder: Path, some: list[GradedAnswer], key: tuple[str, str] = ("m", "")) -> Any:
