@@ -213,9 +213,6 @@ def verdict_row(record: Record, judge: bytes, now: float) -> tuple[Any, ...]:
     met = int(verdict.outcome is Outcome.MET)
     tokens = (verdict.prompt_tokens, verdict.cached_tokens, verdict.completion_tokens)
     probability = verdict.probability
-    if probability is not None:
-        # a judge may give 1 where the column holds 1.0; NaN would come back as NULL
-        probability = float(probability) if probability == probability else None
     return (
         record.key,
         judge,

@@ -6,9 +6,11 @@ unchanged to scores, rewards and reports, and is never turned into 0 or False.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from numbers import Real
 from typing import Any
 
 from .errors import DataError, near_names
@@ -45,7 +47,7 @@ class Verdict:
 
     outcome: Outcome
     probability: float | None = None
-    """P(met) in [0, 1] where the judge gives one."""
+    """P(met) in [0, 1] where the judge gives one; NaN and infinities count as none."""
     explanation: str = ""
     """The judge's own words, or why there is no verdict. Untrusted text."""
     reply: str = ""
@@ -61,6 +63,15 @@ class Verdict:
     """Tokens received."""
     latency_s: float = 0.0
     """Seconds from sending to receiving, of the last call."""
+
+    def __post_init__(self) -> None:
+        """Take whatever number a judge computes with: results and stores hold plain ones."""
+        chance: Any = self.probability
+        if type(chance) is float and math.isfinite(chance):
+            return
+        if isinstance(chance, Real):
+            plain = float(chance)
+            object.__setattr__(self, "probability", plain if math.isfinite(plain) else None)
 
     @property
     def met(self) -> bool | None:

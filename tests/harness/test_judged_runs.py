@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from engine_kit import answers
 from loopback import Loopback
@@ -133,6 +134,18 @@ def test_a_full_disk_is_one_clear_line(tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"), [(np.float32(0.25), 0.25), (1, 1.0), (np.nan, None), (np.inf, None)]
+)
+def test_any_number_of_a_judge_can_be_written(tmp_path, given, kept):
+    [some] = graded(1)
+    said = (Verdict.of(True, probability=given), *some.verdicts[1:])
+    finished(tmp_path, [replace(some, verdicts=said)])
+    [run] = read_runs([tmp_path])
+    assert run.graded[0].verdicts[0].probability == kept
+    assert run.graded[0].verdicts[1:] == some.verdicts[1:]
 
 
 def finished(folder: Path, some: list[GradedAnswer], key: tuple[str, str] = ("m", "")) -> Any:

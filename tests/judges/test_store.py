@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sqlite3
 import stat
@@ -86,7 +87,8 @@ def test_any_text_and_any_number_can_be_kept(tmp_path_factory, met, probability,
     store.close()
     assert found.met is met
     assert found.explanation == explanation.encode("utf-8", "replace").decode()
-    assert found.probability == (None if probability != probability else probability)
+    is_finite = probability is not None and math.isfinite(probability)
+    assert found.probability == (probability if is_finite else None)
 
 
 def test_it_is_for_the_user_alone(store, path):
