@@ -262,18 +262,18 @@ def _category_row(cells_PK: Floats) -> dict[str, Any]:
 
 
 def _pairs_of(table: AuditTable) -> Pairs:
-    return pairs_within_criteria(
-        table.score_N, _met_N(table), table.criterion_N, table.prompt_N, table.n_prompts
-    )
+    score_N, met_N = _ranked(table)
+    return pairs_within_criteria(score_N, met_N, table.criterion_N, table.prompt_N, table.n_prompts)
 
 
-def _met_N(table: AuditTable) -> Bools:
-    met: Bools = table.label_share_N > 0.5
-    return met
+def _ranked(table: AuditTable) -> tuple[Floats, Bools]:
+    """Give score and label of what is ranked; no score where raters tie: neither kind has it."""
+    share_N = table.label_share_N
+    return np.where(share_N == 0.5, np.nan, table.score_N), share_N > 0.5
 
 
 def _auroc(table: AuditTable, weights_BP: Any) -> Drawn:
-    score_N, met_N = table.score_N, _met_N(table)
+    score_N, met_N = _ranked(table)
     drawn = [auroc(score_N, met_N, weights_P[table.prompt_N]) for weights_P in weights_BP]
     return Drawn(auroc(score_N, met_N), np.array(drawn))
 

@@ -169,6 +169,17 @@ def test_pairwise_accuracy_equals_counting_every_pair() -> None:
     assert pairs.n_P.sum() == n
 
 
+def test_what_raters_tie_on_is_neither_met_nor_not_met_when_answers_are_ranked() -> None:
+    rows = [
+        ("p", True, [(True, "a"), (True, "b")]),
+        ("p", True, [(True, "a"), (False, "b")]),
+        ("p", False, [(False, "a"), (False, "b")]),
+    ]
+    judge = audit_judge(audited(rows), n_draws=100).judge
+    assert judge.n_answer_pairs == 1
+    assert (judge.figures["pairwise"].value, judge.figures["auroc"].value) == (1.0, 1.0)
+
+
 def test_auroc_by_hand_and_with_weights() -> None:
     # met .8 and .3 against not met .5 and .3: right 1 1 0 1/2 of 4
     score, met = np.array([0.8, 0.3, 0.5, 0.3]), np.array([True, True, False, False])
