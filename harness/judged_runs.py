@@ -10,6 +10,7 @@ from typing import Any
 
 from ..judges.graded import GradedAnswer
 from ..judges.grading import Answer, Grader
+from ..judges.runs import DEADLINE
 from ..judges.verdict import Outcome
 from ..reports.runs import samples_below
 from .responses import RunKey
@@ -46,7 +47,9 @@ class JudgedRuns:
         self._there = frozenset(samples_below(folder))
         self._runs: dict[RunKey, SpooledDocuments] = {}
         self.is_complete = True
-        """Whether no question was left without a reply for want of a connection."""
+        """Whether no question was left without a reply for want of a connection or of time."""
+        self.deadline: str | None = None
+        """The reason of those that the deadline left unasked; None where it left none."""
 
     def add(self, key: RunKey, answer: GradedAnswer) -> None:
         """Take an answer in.
@@ -58,9 +61,13 @@ class JudgedRuns:
         if key not in self._runs:
             self._runs[key] = SpooledDocuments(self._spool)
         self._runs[key].add(answer)
-        rows = (answer.verdicts, *answer.replicates)
-        if any(verdict.outcome in _INCOMPLETE for row in rows for verdict in row):
-            self.is_complete = False
+        for row in (answer.verdicts, *answer.replicates):
+            for verdict in row:
+                is_late = verdict.met is None and verdict.explanation.startswith(DEADLINE)
+                if is_late:
+                    self.deadline = verdict.explanation
+                if is_late or verdict.outcome in _INCOMPLETE:
+                    self.is_complete = False
 
     def write(
         self,

@@ -12,6 +12,8 @@ from .verdict import Outcome, Source, Verdict
 
 REPLY_TOKENS_GUESS = 150
 """Added for the reply where a call's tokens are estimated before its usage is known."""
+DEADLINE = "deadline: "
+"""How the reason of a question begins that `deadline_s` left unasked."""
 
 
 def again(

@@ -21,7 +21,7 @@ from .judge import Judge, JudgeIdentity, Question, identity_of
 from .ledger import Ledger
 from .records import Record, Subject
 from .rubric import Example
-from .runs import Call, Flight, Run, Sheet, Waiter, again, no_reply, skipped
+from .runs import DEADLINE, Call, Flight, Run, Sheet, Waiter, again, no_reply, skipped
 from .runtime_options import RuntimeOptions
 from .serving import CallServer, Stop
 from .store import question_material, verdict_key
@@ -137,7 +137,7 @@ class Runtime:
         run = Run(sheets, loop.create_future())
         timer = None
         if (deadline_s := self._options.deadline_s) is not None:
-            reason = f"deadline: {deadline_s:g} s have passed"
+            reason = f"{DEADLINE}{deadline_s:g} s have passed"
             left_s = deadline_s if left_s is None else left_s
             if left_s <= 0:
                 run.closed = reason  # what is stored is given all the same

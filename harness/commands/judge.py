@@ -136,7 +136,7 @@ def run(args: argparse.Namespace) -> int:
             else:
                 _complete(failed, grader, judged)
             runs = _write(judged, grader, data, args)
-        _report(runs, grader, args)
+        _report(runs, grader, args, judged.deadline)
         return int(bool(grader.outage or grader.stopped) or not judged.is_complete)
 
 
@@ -229,7 +229,9 @@ def _write(
     return runs
 
 
-def _report(runs: Sequence[JudgedRun], grader: Grader, args: argparse.Namespace) -> None:
+def _report(
+    runs: Sequence[JudgedRun], grader: Grader, args: argparse.Namespace, deadline: str | None
+) -> None:
     facts = grader.facts()
     if args.json:
         plain = [
@@ -250,7 +252,7 @@ def _report(runs: Sequence[JudgedRun], grader: Grader, args: argparse.Namespace)
         print(_calls_line(facts))
         for run in runs:
             print(run.written.results)
-    stopped = grader.outage or grader.stopped
+    stopped = grader.outage or grader.stopped or deadline
     if stopped:
         print(
             f"rubricbeat: the judge stopped: {stopped}; what was finished is kept, the same "

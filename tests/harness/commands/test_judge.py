@@ -159,6 +159,12 @@ def test_a_budget_ends_with_1_and_the_rest_follows(folder, judge, capsys):
     assert len(judge.prompts) == 12
 
 
+def test_a_deadline_ends_with_1_and_the_rest_follows(folder, judge, capsys):
+    assert call(folder, judge, args=",deadline_s=0.000001") == 1
+    assert "the judge stopped: deadline: 1e-06 s have passed" in capsys.readouterr().err
+    assert call(folder, judge) == 0
+
+
 def test_an_outage_ends_with_1_and_resumes(folder, judge, capsys):
     call(folder, judge, "--max-calls", "4")
     judge.is_down = True
