@@ -61,8 +61,7 @@ def no_look_probability(table: AuditTable, labelled: Sequence[LabelledAnswer]) -
     met_C = summed_C.astype(np.float64)
     prompt_C = np.zeros(n_criteria, dtype=np.intp)
     prompt_C[table.criterion_N] = table.prompt_N
-    fold_P = np.random.default_rng(0).permutation(table.n_prompts) % N_FOLDS
-    fold_C = fold_P[prompt_C]
+    fold_C = prompt_folds(table.n_prompts)[prompt_C]
     words = _vocabulary(criteria)
     chance_C = np.full(n_criteria, met_C.sum() / max(weight_C.sum(), 1.0))
     for fold in range(N_FOLDS):
@@ -71,6 +70,12 @@ def no_look_probability(table: AuditTable, labelled: Sequence[LabelledAnswer]) -
             chance_C[held] = _learned(words, met_C, weight_C, rest, held)
     probability: Floats = chance_C[table.criterion_N]
     return probability
+
+
+def prompt_folds(n_prompts: int) -> NDArray[np.intp]:
+    """Deal prompts into folds, always the same way: [P], 0 to `N_FOLDS` - 1."""
+    folds: NDArray[np.intp] = np.random.default_rng(0).permutation(n_prompts) % N_FOLDS
+    return folds
 
 
 def _criteria_of(labelled: Sequence[LabelledAnswer]) -> list[CriterionText]:

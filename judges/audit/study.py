@@ -22,6 +22,7 @@ from .confusion import CELLS, Confusion, plain
 from .figure import Figure as Figure  # the card of fitted judges takes it from here
 from .figure import figure_of_draws, number
 from .labelled import AuditTable
+from .no_look import N_FOLDS, prompt_folds
 from .ranking import Pairs, auroc, pairs_within_criteria
 from .raters import RaterRow, each_against_the_others, krippendorff_alpha
 from .traits import Trait
@@ -209,20 +210,23 @@ def baselines_of(table: AuditTable) -> dict[str, AuditTable]:
     """Give judges that never look at the answer, in the judge's place.
 
     `majority` says what most labels say. `category_rate` says how often the labels of the
-    question's category say met on all other prompts: it sees what kind of criterion it is, and no
-    answer. The one that reads the criterion's words is in `no_look.py`.
+    question's category say met on other prompts (folds by prompt): it sees what kind of criterion
+    it is, and no answer. The one that reads the criterion's words is in `no_look.py`.
     """
     share_N = table.label_share_N
     overall = float(table.met_L.mean()) if len(table.met_L) else 0.0
     n_categories = len(table.categories)
-    key_N = table.prompt_N * n_categories + table.category_N
-    size = table.n_prompts * n_categories
+    # not all other prompts: a rate that leaves out this prompt alone is the lower the more of this
+    # prompt is met, which orders questions the wrong way round
+    fold_N = prompt_folds(table.n_prompts)[table.prompt_N]
+    key_N = fold_N * n_categories + table.category_N
+    size = N_FOLDS * n_categories
     sums = np.bincount(key_N, weights=share_N, minlength=size).reshape(-1, n_categories)
     counts = np.bincount(key_N, minlength=size).reshape(-1, n_categories).astype(np.float64)
     others = counts.sum(axis=0) - counts
-    rate_PC = np.full(sums.shape, overall, dtype=np.float64)
-    np.divide(sums.sum(axis=0) - sums, others, out=rate_PC, where=others > 0)
-    category_rate: Floats = rate_PC[table.prompt_N, table.category_N]
+    rate_FC = np.full(sums.shape, overall, dtype=np.float64)
+    np.divide(sums.sum(axis=0) - sums, others, out=rate_FC, where=others > 0)
+    category_rate: Floats = rate_FC[fold_N, table.category_N]
     return {
         "majority": with_probability(table, np.full(len(table), overall, dtype=np.float64)),
         "category_rate": with_probability(table, category_rate),

@@ -208,3 +208,12 @@ def test_baselines_do_not_look_at_the_answer() -> None:
     found = audit_judge(audited(rows), n_draws=200)
     for name in ("majority", "category_rate"):
         assert found.baselines[name].figures["pairwise"].value == 0.5
+
+
+def test_a_category_that_says_nothing_does_not_order_prompts_the_wrong_way_round() -> None:
+    # one category, prompts that differ: leaving out the own prompt alone gives an AUROC of .22
+    rng = np.random.default_rng(3)
+    chance = np.repeat(rng.beta(1.5, 2, 200), 10)
+    rows = [(f"p{i // 10}", None, [(bool(rng.random() < chance[i]), "")]) for i in range(2000)]
+    rate = audit_judge(audited(rows), n_draws=100).baselines["category_rate"]
+    assert rate.figures["auroc"].value == pytest.approx(0.5, abs=0.05)
