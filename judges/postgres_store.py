@@ -71,13 +71,9 @@ class PostgresStore:
         self._reader = connect(self.address)
         self._claimed: set[bytes] = set()
         self._claimed_on = self._reader
-        if identity is not None:
-            plain = json.dumps(identity.to_json(), sort_keys=True)
-            with self._worded():
-                self._writer.execute(
-                    "INSERT INTO judges VALUES (%s, %s) ON CONFLICT DO NOTHING",
-                    (self._judge, plain),
-                )
+        self._identity = identity
+        with self._worded():
+            self._keep_judge(self._writer)
 
     def lookup(self, keys: Sequence[bytes]) -> dict[bytes, Verdict]:
         """Find the verdicts among some keys.
@@ -107,12 +103,13 @@ class PostgresStore:
         ]
         # two processes that lock the same keys in one order cannot wait for each other
         good.sort(key=lambda row: bytes(row[0]))
-        fresh = {id(r.subject): r.subject for r in records if not r.subject.is_kept}
+        subjects = {id(r.subject): r.subject for r in records}.values()
         with self._writing:
 
             def keep(db: Connection[Any]) -> int:
                 with db.transaction(), db.cursor() as cursor:
-                    _keep_subjects(cursor, fresh.values())
+                    self._keep_judge(cursor)  # first: from here on a prune waits for us
+                    _keep_subjects(cursor, subjects)
                     n_new = 0
                     if good:
                         cursor.executemany(_INSERT_VERDICT, good)
@@ -122,8 +119,6 @@ class PostgresStore:
                 return n_new
 
             n_new = self._insisting("_writer", keep)
-            for subject in fresh.values():
-                subject.is_kept = True
             if n_new == len(good):
                 return {}
             keys = [row[0] for row in good]
@@ -178,6 +173,12 @@ class PostgresStore:
         if self._claimed_on is not self._reader:
             self._claimed.clear()
             self._claimed_on = self._reader
+
+    def _keep_judge(self, db: Any) -> None:
+        if self._identity is not None:
+            plain = json.dumps(self._identity.to_json(), sort_keys=True)
+            statement = "INSERT INTO judges VALUES (%s, %s) ON CONFLICT DO NOTHING"
+            db.execute(statement, (self._judge, plain))
 
     def _find(self, db: Connection[Any], keys: Sequence[bytes]) -> dict[bytes, Verdict]:
         rows = db.execute(_SELECT, (list(keys),)).fetchall()
@@ -234,6 +235,7 @@ def _signed(name: bytes) -> int:
 
 
 def _keep_subjects(cursor: Any, subjects: Iterable[Subject]) -> None:
+    """Keep the texts that are not there: new ones, and those that a prune took out meanwhile."""
     subjects = list(subjects)
     examples = {s.example_id: (s.example_id, _plain(s.prompt_id), s.row) for s in subjects}
     answers = {s.answer_id: (s.answer_id, _plain(s.answer)) for s in subjects}
@@ -241,10 +243,12 @@ def _keep_subjects(cursor: Any, subjects: Iterable[Subject]) -> None:
         ("examples", "%s, %s, %s", examples),
         ("answers", "%s, %s", answers),
     ):
-        if rows:
+        found = cursor.execute(f"SELECT id FROM {table} WHERE id = ANY(%s)", (list(rows),))
+        missing = rows.keys() - {bytes(id) for (id,) in found.fetchall()}
+        if missing:
             cursor.executemany(
                 f"INSERT INTO {table} VALUES ({marks}) ON CONFLICT DO NOTHING",
-                [rows[key] for key in sorted(rows)],
+                [rows[key] for key in sorted(missing)],
             )
 
 

@@ -103,7 +103,7 @@ class VerdictStore:
         try:
             self._reader = connect(self.path)
             if identity is not None:
-                self._keep_judge(identity)
+                self._keep_judge()
         except sqlite3.Error as error:
             self._writer.close()
             raise store_error(error, self.path) from error
@@ -128,12 +128,14 @@ class VerdictStore:
         now = time.time()
         good = [r for r in records if r.verdict.met is not None]
         failed = [r for r in records if r.verdict.met is None]
-        fresh = {id(r.subject): r.subject for r in records if not r.subject.is_kept}
+        # also what was kept before: a prune between two runs takes out what no verdict names
+        subjects = {id(r.subject): r.subject for r in records}.values()
         with self._writing:
             try:
                 self._writer.execute("BEGIN IMMEDIATE")
                 try:
-                    self._keep_subjects(fresh.values())
+                    self._keep_judge()
+                    self._keep_subjects(subjects)
                     before = self._writer.total_changes
                     self._writer.executemany(
                         _INSERT_VERDICT, [verdict_row(r, self._judge, now) for r in good]
@@ -149,8 +151,6 @@ class VerdictStore:
                     raise
             except sqlite3.Error as error:
                 raise store_error(error, self.path) from error
-            for subject in fresh.values():
-                subject.is_kept = True
             if n_new == len(good):
                 return {}
             return self._find(self._writer, [r.key for r in good])
@@ -188,10 +188,10 @@ class VerdictStore:
             raise store_error(error, self.path) from error
         return found
 
-    def _keep_judge(self, identity: JudgeIdentity) -> None:
-        plain = json.dumps(identity.to_json(), sort_keys=True)
-        known = self._reader.execute("SELECT 1 FROM judges WHERE digest = ?", (self._judge,))
-        if known.fetchone() is None:
+    def _keep_judge(self) -> None:
+        known = self._writer.execute("SELECT 1 FROM judges WHERE digest = ?", (self._judge,))
+        if self._identity is not None and known.fetchone() is None:
+            plain = json.dumps(self._identity.to_json(), sort_keys=True)
             self._writer.execute("INSERT OR IGNORE INTO judges VALUES (?, ?)", (self._judge, plain))
 
     def _keep_subjects(self, subjects: Iterable[Subject]) -> None:

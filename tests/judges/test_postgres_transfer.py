@@ -181,3 +181,15 @@ def test_a_server_goes_into_a_file_and_back(address, tmp_path):
 
     assert into_file(copied, server_lines(address), where="server").n_added == 9
     assert merge_files(tmp_path / "all.sqlite", [copied]).n_added == 9
+
+
+def test_what_is_graded_after_a_prune_can_be_exported(address):
+    some = answers(2)
+    with Grader(CountingJudge(), RuntimeOptions(store=address)) as grader:
+        for _ in range(2):
+            grader.grade(some)
+            assert len(list(server_lines(address))) == 6
+            gone = prune(address, older_than_days=0)
+            assert (gone["verdicts"], gone["judges"], gone["examples"]) == (6, 1, 2)
+        grader.grade(some)
+    assert len(list(server_lines(address))) == 6

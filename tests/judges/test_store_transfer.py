@@ -176,3 +176,15 @@ def test_an_unknown_judge_is_refused_and_the_known_are_named(tmp_path, judge):
 def test_pruning_without_a_condition_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="needs a condition"):
         prune(filled(tmp_path / "a.sqlite", [0]))
+
+
+def test_what_is_graded_after_a_prune_can_be_exported(tmp_path):
+    path, some = tmp_path / "v.sqlite", answers(2)
+    with Grader(CountingJudge(), RuntimeOptions(store=str(path))) as grader:
+        for _ in range(2):
+            grader.grade(some)
+            assert len(list(export_lines(path))) == 6
+            gone = prune(path, older_than_days=0)
+            assert (gone["verdicts"], gone["judges"], gone["examples"]) == (6, 1, 2)
+        grader.grade(some)
+    assert len(list(export_lines(path))) == 6
