@@ -27,19 +27,33 @@ class Whereabouts:
             StoreError: It cannot be read or written.
         """
         self.path = list_of(store)
+        self._file = self._locked(store)
+        while not self._is_there():  # the run before us deleted it while we opened it
+            os.close(self._file)
+            self._file = self._locked(store)
+        self._host_by_path = _read(self.path)
+
+    def _locked(self, store: Path) -> int:
         try:
-            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+            file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         except OSError as error:
             raise StoreError(f"{self.path}: {error.strerror}") from error
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            os.close(self._file)
+            os.close(file)
             raise ConfigError(
                 f"another run with workers' own stores is filling {store}; wait for its end, or "
                 "name another --store"
             ) from None
-        self._host_by_path = _read(self.path)
+        return file
+
+    def _is_there(self) -> bool:
+        """Say whether the file we hold is the one that others will find under its name."""
+        try:
+            return os.path.samestat(os.fstat(self._file), self.path.stat())
+        except FileNotFoundError:
+            return False
 
     def add(self, path: str, host: str) -> None:
         """Note a store that was made.

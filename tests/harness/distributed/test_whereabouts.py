@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+
 import pytest
 
 from rubricbeat.harness.distributed.whereabouts import Whereabouts, list_of
@@ -47,6 +49,25 @@ def test_two_runs_do_not_fill_one_store_at_once(store):
         Whereabouts(store)
     first.close()
     Whereabouts(store).close()
+
+
+def test_a_list_that_the_run_before_deletes_while_it_is_opened_is_begun_anew(store, monkeypatch):
+    first, really = Whereabouts(store), fcntl.flock
+
+    def late(file: int, how: int) -> None:
+        if list_of(store).exists() and not late.is_over:  # opened already, not locked yet
+            late.is_over = True
+            first.close()
+        really(file, how)
+
+    late.is_over = False
+    monkeypatch.setattr(fcntl, "flock", late)
+    second = Whereabouts(store)
+    second.add("/a.sqlite", "one")
+    assert "/a.sqlite" in list_of(store).read_text()
+    with pytest.raises(ConfigError, match="another run"):
+        Whereabouts(store)
+    second.close()
 
 
 def test_a_folder_that_is_not_there_is_a_clear_error(tmp_path):
