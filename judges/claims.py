@@ -122,7 +122,7 @@ class ClaimDesk:
         """Ask what is not in the store by now: it was looked up before the claim was ours."""
         try:
             hits = self._store.lookup([flight.key for flight in flights])
-        except StoreError:
+        except Exception:
             self._store.release([name])
             raise
         self._aside.pop(name, None)
@@ -143,7 +143,9 @@ class ClaimDesk:
             for name in free:
                 if name in self._aside:
                     self._begin(name, list(self._aside[name].flights))
-        except StoreError as error:
+        except Exception as error:  # in a timer: what is not taken here is seen by nobody
+            if not isinstance(error, RubricbeatError):
+                error = StoreError(f"the verdict store failed: {type(error).__name__}: {error}")
             self._fail(error)
         # those that nobody here waits for any more
         self._store.release([name for name in free if name not in self._n_open])

@@ -280,7 +280,8 @@ def test_an_error_ends_those_who_wait_too(tmp_path):
         ours.grade(some)
 
 
-def test_a_store_that_cannot_be_read_any_more_ends_those_who_wait(tmp_path):
+@pytest.mark.parametrize("error", [StoreError("it broke"), KeyError("it broke")])
+def test_a_store_that_cannot_be_read_any_more_ends_those_who_wait(tmp_path, error):
     judge, some = CountingJudge(), answers(2)
     with (
         Held(tmp_path / "v", some, CountingJudge()) as held,
@@ -299,11 +300,16 @@ def test_a_store_that_cannot_be_read_any_more_ends_those_who_wait(tmp_path):
         give_up = time.monotonic() + 10
         while not (ours._runtime and ours._runtime._desk.waiting()) and time.monotonic() < give_up:
             time.sleep(0.005)
-        ours._runtime._writer.store._reader.close()
+
+        def broken(keys: object) -> None:
+            raise error
+
+        ours._runtime._writer.store.lookup = broken
         held.goes_on.set()
         thread.join(20)
         assert not thread.is_alive()
         assert len(ended) == 1
+        assert "it broke" in ended[0]
         assert not ours._runtime._writer.store._claims._held  # others need not wait for us
     assert not judge.asked
 
