@@ -6,7 +6,6 @@ import json
 import math
 import os
 import random
-import resource
 import signal
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 from engine_kit import answers
+from full_disk import files_up_to
 from loopback import Loopback
 
 from rubricbeat.harness.judged_runs import JudgedRuns
@@ -119,21 +119,15 @@ def test_a_spool_leaves_nothing_behind_not_even_when_the_run_fails(tmp_path):
 
 
 def test_a_full_disk_is_one_clear_line(tmp_path):
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
-    try:
-        # the disk is still full when the spool is closed
-        with (
-            pytest.raises(ConfigError, match=r"cannot write results .*are kept"),
-            Spool(tmp_path) as spool,
-        ):
-            documents = SpooledDocuments(spool)
-            for one in graded(400):
-                documents.add(one)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    # the disk is still full when the spool is closed
+    with (
+        files_up_to(4096),
+        pytest.raises(ConfigError, match=r"cannot write results .*are kept"),
+        Spool(tmp_path) as spool,
+    ):
+        documents = SpooledDocuments(spool)
+        for one in graded(400):
+            documents.add(one)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import sqlite3
 import subprocess
 import sys
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from engine_kit import CountingJudge, answers, example
+from full_disk import files_up_to
 
 from rubricbeat.harness.distributed.own_store import (
     OwnPlace,
@@ -94,14 +94,10 @@ def test_the_file_goes_when_every_shipment_is_merged_and_not_before(own):
 
 def test_a_full_disk_stops_the_asking_and_loses_nothing(own, faults):
     own.keep(rows(1))
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (own.path.stat().st_size, hard))
-    try:
+    with files_up_to(own.path.stat().st_size):
         own.keep(rows(*range(2, 60), words="x" * 4_000))
         own.keep(rows(60))
         own.keep(rows(61), is_known=True)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert len(faults) == 1
     assert str(own.path) in faults[0]
     assert own.fault == faults[0]
@@ -138,12 +134,8 @@ def test_a_grader_with_a_full_disk_ends_its_calls_and_keeps_what_they_say(tmp_pa
     grader.store_of = own.opened
     some = answers(30, n_criteria=4)
     size = own.path.stat().st_size + 20_000
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
+    with files_up_to(size):
         graded = [grader.grade([one], progress=False)[0] for one in some]
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     grader.close()
     outcomes = [verdict.outcome for one in graded for verdict in one.verdicts]
     n_given = sum(judge.asked.values())
@@ -162,13 +154,8 @@ def test_a_folder_that_cannot_be_made_is_an_error_at_once(tmp_path):
 
 
 def test_a_file_that_cannot_be_begun_leaves_nothing_behind(tmp_path):
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, hard))
-    try:
-        with pytest.raises(StoreError):
-            OwnStore(tmp_path / "v.sqlite", print)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with files_up_to(1_000), pytest.raises(StoreError):
+        OwnStore(tmp_path / "v.sqlite", print)
     assert list(tmp_path.iterdir()) == []
 
 
