@@ -13,11 +13,11 @@ import tempfile
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Protocol, Self, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
+from ..judges.closing import Closing
 from ..judges.errors import ConfigError, DataError
 from ..judges.graded import GradedAnswer
 from ..judges.packed import PackedAnswers
@@ -62,7 +62,7 @@ class HeldDocuments:
             yield example, [answer.to_json() for answer in answers]
 
 
-class Spool:
+class Spool(Closing):
     """A file for the answers of a whole command, without a name: it is gone with its process."""
 
     def __init__(self, folder: Path) -> None:
@@ -73,7 +73,7 @@ class Spool:
         """
         self._folder = folder
         try:
-            # closed by `__exit__`
+            # closed by `close`
             self._file = tempfile.TemporaryFile(dir=folder, prefix=".")  # noqa: SIM115
         except OSError as error:
             raise ConfigError(f"{folder}: cannot write results ({error})") from error
@@ -101,16 +101,7 @@ class Spool:
         self._file.seek(place)
         return self._file.read(size)
 
-    def __enter__(self) -> Self:
-        """Give the spool."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         """Give its room back."""
         with contextlib.suppress(OSError):  # a full disk takes no more, and nobody reads it again
             self._file.close()

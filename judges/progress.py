@@ -9,9 +9,9 @@ import shutil
 import sys
 import time
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self, TextIO
+from typing import TextIO
 
+from .closing import Closing
 from .ledger import Ledger
 
 _RATE_WINDOW_S = 5.0
@@ -51,7 +51,7 @@ def line_of(snapshot: Snapshot, width: int) -> str:
     return ", ".join(parts)[: max(0, width)]
 
 
-class Bar:
+class Bar(Closing):
     """The line of one run; counts from where the ledger stood at its start."""
 
     def __init__(self, ledger: Ledger, n_all: int, stream: TextIO | None) -> None:
@@ -82,21 +82,13 @@ class Bar:
         self._stream.write("\r" + line_of(self._snapshot(n_in_flight), width).ljust(width))
         self._stream.flush()
 
-    def __enter__(self) -> Self:
-        """Give the bar."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         """Draw the last state and end the line."""
         if self._stream is not None:
             self.draw(0)
             self._stream.write("\n")
             self._stream.flush()
+            self._stream = None
 
     def _snapshot(self, n_in_flight: int) -> Snapshot:
         settled, hits, missing = self._before

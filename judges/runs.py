@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import groupby, islice
 
 from .judge import Question
 from .records import Subject
@@ -140,3 +141,10 @@ class Call:
     def n_tokens(self) -> int:
         """Estimate the tokens of the call: four bytes each, and a short reply."""
         return sum(f.n_bytes for f in self.flights) // 4 + REPLY_TOKENS_GUESS
+
+
+def calls_of(flights: Sequence[Flight], most: int) -> Iterator[Call]:
+    """Bind the questions about one answer into calls: groups of one replicate, `most` at once."""
+    for _, same in groupby(flights, key=lambda flight: flight.question.replicate):
+        while group := list(islice(same, most)):
+            yield Call(group)

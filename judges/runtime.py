@@ -2,8 +2,8 @@
 
 Workers pull from the runs in hand: an answer's criteria are looked up in the store, the misses
 become calls, and a verdict reaches its run when it is on disk. Everything here lives on one event
-loop (`loop_thread.py`) and takes no lock. How a call is made is `serving.py`; who waits for what,
-`grading.py`.
+loop (`loop_thread.py`) and takes no lock. How a call is made is `serving.py`, or `composing.py` for
+a judge made of others; who waits for what, `grading.py`.
 """
 
 from __future__ import annotations
@@ -13,15 +13,13 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .attempts import check_verdicts
 from .budget import Budget
 from .claims import ClaimDesk
+from .composing import Composer
 from .errors import ConfigError, RubricbeatError, StoreError
-from .judge import Judge, JudgeIdentity, Question, identity_of
+from .judge import Judge, JudgeIdentity, Question
 from .ledger import Ledger
-from .records import Record, Subject
-from .rubric import Example
-from .runs import DEADLINE, Call, Flight, Run, Sheet, Waiter, again, no_reply, skipped
+from .runs import DEADLINE, Call, Flight, Run, Sheet, Waiter, again, calls_of, skipped
 from .runtime_options import RuntimeOptions
 from .serving import CallServer, Stop
 from .store import question_material, verdict_key
@@ -31,8 +29,6 @@ from .verdict import Source, Verdict
 
 MIN_PATIENCE_S = 300.0
 """How long verdicts that another process is asking for are waited for without any, at least."""
-MAX_SUBJECTS = 256
-"""Answers whose description for the store is kept at hand."""
 
 
 class Runtime:
@@ -75,12 +71,14 @@ class Runtime:
             judge, identity, options, ledger, budget, self, self._stop, is_grouped=self._is_grouped
         )
         self._children = dict(children)
+        self._serve = self._server.serve
+        if self._children:
+            self._serve = Composer(judge, identity, self._children, self, self._stop).serve
         self._runs: deque[Run] = deque()
         """Runs in hand, in the order they are fed from."""
         self._flights: dict[bytes, Flight] = {}
         self._calls: deque[Call] = deque()
         self._workers: set[asyncio.Task[None]] = set()
-        self._subjects: dict[tuple[int, str], tuple[Example, Subject]] = {}
         self._writer = StoreWriter(store, self.settle, self.fail) if store is not None else None
         self._desk: ClaimDesk | None = None
         if is_keyed and isinstance(store, ClaimingStore):
@@ -327,7 +325,7 @@ class Runtime:
             if call is not None:
                 call.task = task
                 try:
-                    await (self._compose(call) if self._children else self._server.serve(call))
+                    await self._serve(call)
                 except asyncio.CancelledError:
                     if not call.is_abandoned:
                         raise
@@ -451,54 +449,9 @@ class Runtime:
 
     def _queue(self, flights: list[Flight]) -> None:
         """Make calls of open questions: one each, or groups of one replicate."""
-        size = self._group_size if self._is_grouped else 1
-        start = 0
-        while start < len(flights):
-            replicate = flights[start].question.replicate
-            end = start + 1
-            while (
-                end < len(flights)
-                and end - start < size
-                and flights[end].question.replicate == replicate
-            ):
-                end += 1
-            self._calls.append(Call(flights[start:end]))
+        for call in calls_of(flights, self._group_size if self._is_grouped else 1):
+            self._calls.append(call)
             self._spawn()
-            start = end
-
-    # -- composites ----------------------------------------------------------------------
-
-    async def _compose(self, call: Call) -> None:
-        """Let a judge that is made of others ask them, outside of any limit of its own."""
-        flight = call.flights[0]
-        try:
-            verdict = await self._judge.judge_with(flight.question, self._ask_member)
-            check_verdicts(self._judge, [verdict])
-        except (ConfigError, StoreError) as error:
-            self.fail(error)
-            verdict = skipped("fatal")
-        except Exception as error:  # a judge of somebody else's may raise anything
-            verdict = no_reply(f"the judge failed: {type(error).__name__}: {error}", 1)
-        if verdict.met is None and self._stop.reason is not None:
-            verdict = skipped(self._stop.reason)
-        self.settle(flight, verdict)
-
-    async def _ask_member(self, member: Judge, question: Question) -> Verdict:
-        """Ask through the member's own pool; without one of its members a jury is another jury.
-
-        Raises:
-            ConfigError, StoreError: As `run`.
-        """
-        child = self._children.get(identity_of(member).digest)
-        if child is None:
-            raise ConfigError(
-                f"judge {self._identity.name!r} asked {identity_of(member).name!r}, which is none "
-                "of its `members`"
-            )
-        verdict = await child.ask(question)
-        if verdict.met is None and child.stopped is not None:
-            self.halt(child.stopped)
-        return verdict
 
     # -- what came back -------------------------------------------------------------------
 
@@ -516,23 +469,8 @@ class Runtime:
 
     def _write(self, flight: Flight, verdict: Verdict, settles: Flight | None) -> None:
         assert self._writer is not None
-        sheet, question = flight.sheet, flight.question
-        if sheet.subject is None:
-            sheet.subject = self._subject(sheet)
-        record = Record(flight.key, sheet.subject, question.index, question.replicate, verdict)
         is_last = not self._calls and self.n_in_flight == 0
-        self._writer.add(record, settles, is_last=is_last)
-
-    def _subject(self, sheet: Sheet) -> Subject:
-        """Describe an answer for the store; composites ask about the same one many times."""
-        key = (id(sheet.example), sheet.judged)
-        known = self._subjects.get(key)
-        if known is None:
-            known = (sheet.example, Subject.of(sheet.example, sheet.judged))
-            if len(self._subjects) >= MAX_SUBJECTS:
-                self._subjects.pop(next(iter(self._subjects)))
-            self._subjects[key] = known  # holds the example, so that its id stays taken
-        return known[1]
+        self._writer.add(flight, verdict, settles, is_last=is_last)
 
     def settle(self, flight: Flight, verdict: Verdict) -> None:
         """Give a verdict to everybody who waits for it."""

@@ -8,14 +8,17 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from .errors import RubricbeatError, StoreError
-from .records import Record
-from .runs import Flight
+from .records import Record, Subject
+from .rubric import Example
+from .runs import Flight, Sheet
 from .store_protocol import StoreProtocol
 from .verdict import Verdict
 
 FLUSH_S = 0.02
 """Longest a verdict waits for company before it is committed."""
 FLUSH_ROWS = 64
+MAX_SUBJECTS = 256
+"""Answers whose description for the store is kept at hand."""
 
 Item = tuple[Record, Flight | None]
 """What to write, and the flight that is over when it is written; None for a failed reply."""
@@ -40,14 +43,28 @@ class StoreWriter:
         self.store = store
         self._settle = settle
         self._fail = fail
+        self._subjects: dict[tuple[int, str], tuple[Example, Subject]] = {}
         self._pending: list[Item] = []
         self._is_writing = False
         self._timer: asyncio.TimerHandle | None = None
         self._thread = ThreadPoolExecutor(1, "rubricbeat-store")
 
-    def add(self, record: Record, flight: Flight | None, *, is_last: bool) -> None:
-        """Queue a reply; the last one of a burst does not wait for company."""
-        self._pending.append((record, flight))
+    def add(
+        self, flight: Flight, verdict: Verdict, settles: Flight | None, *, is_last: bool
+    ) -> None:
+        """Queue a reply; the last one of a burst does not wait for company.
+
+        Args:
+            flight: The question.
+            verdict: What was replied.
+            settles: The flight that is over when it is written; None for a failed reply.
+            is_last: Nothing else is on its way.
+        """
+        sheet, question = flight.sheet, flight.question
+        if sheet.subject is None:
+            sheet.subject = self._subject(sheet)
+        record = Record(flight.key, sheet.subject, question.index, question.replicate, verdict)
+        self._pending.append((record, settles))
         if is_last or len(self._pending) >= FLUSH_ROWS:
             self.flush()
         else:
@@ -77,6 +94,17 @@ class StoreWriter:
         """End the thread and close the file."""
         self._thread.shutdown()
         self.store.close()
+
+    def _subject(self, sheet: Sheet) -> Subject:
+        """Describe an answer for the store; composites ask about the same one many times."""
+        key = (id(sheet.example), sheet.judged)
+        known = self._subjects.get(key)
+        if known is None:
+            known = (sheet.example, Subject.of(sheet.example, sheet.judged))
+            if len(self._subjects) >= MAX_SUBJECTS:
+                self._subjects.pop(next(iter(self._subjects)))
+            self._subjects[key] = known  # holds the example, so that its id stays taken
+        return known[1]
 
     def _set_timer(self) -> None:
         if self._timer is None and not self._is_writing:

@@ -20,7 +20,6 @@ from engine_kit import CountingJudge, answers, example, outcomes
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from loopback import Loopback
-from postgres_server import PostgresServer, postgres_server
 
 from rubricbeat.harness.cli import main
 from rubricbeat.judges.errors import ConfigError, StoreError
@@ -94,19 +93,6 @@ class Host:
 
     def __exit__(self, *_: object) -> None:
         self.process.communicate(timeout=30)
-
-
-@pytest.fixture(scope="module")
-def server():
-    with postgres_server() as running:
-        if running is None:
-            pytest.skip("no PostgreSQL programs here (apt-get install postgresql)")
-        yield running
-
-
-@pytest.fixture
-def address(server: PostgresServer) -> str:
-    return server.database()
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import threading
 
 import pytest
 from engine_kit import CountingJudge, answers, outcomes
-from postgres_server import PostgresServer, postgres_server
 
 from rubricbeat.harness.cli import main
 from rubricbeat.judges.errors import ConfigError, DataError, StoreError
@@ -27,19 +26,6 @@ from rubricbeat.judges.postgres_transfer import (  # noqa: E402
 )
 
 ALL_RIGHT = ["met", "not_met", "met"]
-
-
-@pytest.fixture(scope="module")
-def server():
-    with postgres_server() as running:
-        if running is None:
-            pytest.skip("no PostgreSQL programs here (apt-get install postgresql)")
-        yield running
-
-
-@pytest.fixture
-def address(server: PostgresServer) -> str:
-    return server.database()
 
 
 def filled(place, numbers, model="counting"):
