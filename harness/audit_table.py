@@ -78,12 +78,13 @@ def _scalars(audit: Audit, usd_per_correct: float | None) -> Iterator[str]:
         "Krippendorff's alpha among raters": audit.alpha_labels,
         "Krippendorff's alpha, the judge as one more rater": audit.alpha_with_judge,
         "correlation of length with the verdict, given the label": audit.length_correlation,
-        "verdicts that flip between replicates": audit.flip_rate,
     }
     if audit.judge.calibration is not None:
         named["expected calibration error"] = audit.judge.calibration.ece
         named["Brier score"] = audit.judge.calibration.brier
     told = {name: numbers.score(value) for name, value in named.items() if value is not None}
+    if audit.flip_rate.value is not None:
+        told["verdicts that flip between replicates"] = _cell(audit.flip_rate)
     if audit.order is not None:
         told["verdicts that flip when the criteria of a call change places"] = _cell(
             audit.order.flips
@@ -95,7 +96,7 @@ def _scalars(audit: Audit, usd_per_correct: float | None) -> Iterator[str]:
         told["USD a verdict that agrees with its labels"] = f"{usd_per_correct:.6f}"
     width = max(map(len, told), default=0)
     yield from (f"{name:<{width}}  {value}" for name, value in told.items())
-    if audit.flip_rate is None:
+    if audit.flip_rate.value is None:
         yield "(how often verdicts flip: --judge_args ...,replicates=2)"
 
 

@@ -102,7 +102,7 @@ def audit_options(
             table,
             seed=seed,
             n_draws=n_draws,
-            flip_rate=flip_rate_of(graded),
+            flip_rate=flip_rate_of(graded, seed=seed, n_draws=n_draws),
             no_look_N=no_look_probability(table, labelled),
             traits=traits_of(labelled),
             order=order,

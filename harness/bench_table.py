@@ -53,10 +53,9 @@ def _probes(probes: Sequence[ProbeRow]) -> Iterator[str]:
     if not probes:
         return
     rows = [
-        (row.name, numbers.share(row.raised), numbers.share(row.lowered),
-         numbers.difference(row.change), str(row.n))
+        (row.name, _share(row.raised), _share(row.lowered), _change(row.change), str(row.n))
         for row in probes
-    ]  # fmt: skip
+    ]
     head = ("probe, which makes no answer better", "raises", "lowers", "mean change", "answers")
     yield table_text([head, *rows])
 
@@ -65,3 +64,16 @@ def _cell(figure: Figure) -> str:
     if figure.value is None:
         return numbers.NONE
     return f"{numbers.score(figure.value)} {numbers.interval(figure.low, figure.high)}"
+
+
+def _share(figure: Figure) -> str:
+    if figure.value is None:
+        return numbers.NONE
+    return f"{numbers.share(figure.value)} {numbers.shares(figure.low, figure.high)}"
+
+
+def _change(figure: Figure) -> str:
+    if figure.value is None:
+        return numbers.NONE
+    shown = numbers.interval(figure.low, figure.high, signed=True)
+    return f"{numbers.difference(figure.value)} {shown}"

@@ -23,7 +23,6 @@ SCALARS = {
     "alpha_labels": "Krippendorff's alpha among the raters",
     "alpha_with_judge": "Krippendorff's alpha with the judge as one more rater",
     "length_correlation": "Correlation of length with the verdict, given the label",
-    "flip_rate": "Verdicts that flip between replicates",
 }
 SHA_DIGITS = 12
 """Of a hash that is shown."""
@@ -71,6 +70,8 @@ class JudgeAudit:
     """The judge first, then the baselines."""
     scalars: Mapping[str, float | None]
     path: str
+    flips: AuditFigure | None = None
+    """Share of verdicts that differ between two replicates; None without replicates."""
     shifts: tuple[AuditShift, ...] = ()
     """What moves the judge beside the label, as far as it was measured."""
 
@@ -100,6 +101,7 @@ def _read(path: Path) -> JudgeAudit:
             rows=tuple(rows),
             scalars={key: _number(audit.get(key)) for key in SCALARS},
             path=str(path),
+            flips=_figure(audit["flip_rate"]) if audit.get("flip_rate") else None,
             shifts=tuple(_shift(one) for one in audit.get("shifts") or ()),
         )
     except (KeyError, TypeError, AttributeError) as error:

@@ -100,10 +100,7 @@ def _finalize(value: Any) -> Any:
 
 
 def _shares(interval: Interval) -> str:
-    if interval.low is None or interval.high is None:
-        return numbers.NONE
-    ends = numbers.interval(interval.low * 100, interval.high * 100)
-    return f"{ends}{numbers.PROPER_SPACE}%"
+    return numbers.shares(interval.low, interval.high)
 
 
 def _tick(value: float, signed: bool) -> str:

@@ -52,6 +52,14 @@ def share(value: Number) -> str:
     return f"{_signed_text(_three_digits(abs(value) * 100), value < 0)}{PROPER_SPACE}%"
 
 
+def shares(low: Number, high: Number) -> str:
+    """Write an interval of shares of one as per cent: `[38.0, 44.5] %`."""
+    if low is None or high is None:
+        return NONE
+    ends = interval(low * 100, high * 100)
+    return ends if ends == NONE else f"{ends}{PROPER_SPACE}%"
+
+
 def count(value: Number) -> str:
     """Write a count with its digits in groups of three: `12 345`."""
     if value is None or math.isnan(value):

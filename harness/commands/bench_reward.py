@@ -105,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
         require_file(args.output, "--output")
     with _Rater(args, reward) as rater:
         rewards_N = rater.rate(answers)
-        probes = _probed(rater, answers, rewards_N, args)
+        probes = _probed(rater, answers, rewards_N, table.prompt_N, args)
         facts, stopped = rater.facts(), rater.stopped
     tags_P = {
         name: np.bincount(table.prompt_N, weights=tagged, minlength=len(table.prompt_ids)) > 0
@@ -267,7 +267,11 @@ def _soft(graded: Sequence[GradedAnswer], verdicts_NC: Floats) -> Floats:
 
 
 def _probed(
-    rater: _Rater, answers: Sequence[tuple[Any, str]], rewards_N: Floats, args: argparse.Namespace
+    rater: _Rater,
+    answers: Sequence[tuple[Any, str]],
+    rewards_N: Floats,
+    prompt_N: Any,
+    args: argparse.Namespace,
 ) -> list[ProbeRow]:
     from ...judges.audit.probes import PROBES, probe_row
 
@@ -278,5 +282,8 @@ def _probed(
     found = []
     for name, change in PROBES.items():
         changed = [(answers[row][0], change(*answers[row])) for row in chosen]
-        found.append(probe_row(name, rewards_N[chosen], rater.rate(changed)))
+        before, after = rewards_N[chosen], rater.rate(changed)
+        found.append(
+            probe_row(name, before, after, prompt_N[chosen], seed=args.seed, n_draws=args.draws)
+        )
     return found

@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays import Bools, Floats
+from ..arrays import Floats
 from ..resampling import draw_weights
 from .confusion import Confusion, plain
-from .figure import Figure, ratio_figure
+from .figure import Figure, rate_figure, ratio_figure
 from .labelled import AuditTable, Codes
 from .traits import Trait, Within
 
@@ -129,7 +129,7 @@ def order_effect(
     n_P = by_prompt(np.ones(len(change)))
     return OrderEffect(
         n=int(has.sum()),
-        flips=ratio_figure(by_prompt(np.abs(change)), n_P, weights_BP),
+        flips=rate_figure(by_prompt(np.abs(change)), n_P, weights_BP),
         shift=ratio_figure(by_prompt(change * moved), by_prompt(moved**2), weights_BP),
     )
 
@@ -153,13 +153,13 @@ def correlation_given_label(value_N: Floats, verdict_N: Floats, label_N: Floats)
 
 
 def _shift(table: AuditTable, trait: Trait, weights_BP: NDArray[Any]) -> Shift:
-    met_N = table.label_share_N > 0.5
+    share_N = table.label_share_N
     has_N = ~np.isnan(trait.value_N) & ~np.isnan(table.verdict_N)
     if trait.is_about_met:
-        has_N &= met_N
-    value, verdict, met = trait.value_N[has_N], table.verdict_N[has_N], met_N[has_N]
+        has_N &= share_N > 0.5
+    value, verdict = trait.value_N[has_N], table.verdict_N[has_N]
     # raters who differ make labels between met and not met: those are compared with each other
-    labels, label = np.unique(table.label_share_N[has_N], return_inverse=True)
+    labels, label = np.unique(share_N[has_N], return_inverse=True)
     prompt = table.prompt_N[has_N]
     figure, n, within = Figure(None), 0, ""
     for kind in Within:
@@ -177,7 +177,9 @@ def _shift(table: AuditTable, trait: Trait, weights_BP: NDArray[Any]) -> Shift:
             if _says_something(found):
                 figure, n, within = found, n_here, WORDS[kind]
         break
-    return Shift(trait.name, trait.unit, figure, n, within, _groups(trait, value, verdict, met))
+    return Shift(
+        trait.name, trait.unit, figure, n, within, _groups(trait, value, verdict, share_N[has_N])
+    )
 
 
 def _says_something(found: Figure) -> bool:
@@ -194,12 +196,14 @@ def _strata(table: AuditTable, kind: Within) -> Codes:
 
 
 def _groups(
-    trait: Trait, value: Floats, verdict: Floats, met: Bools
+    trait: Trait, value: Floats, verdict: Floats, label_share: Floats
 ) -> tuple[Mapping[str, Any], ...]:
     if not len(value):
         return ()
     edges = trait.edges or tuple(np.quantile(value, [1 / 3, 2 / 3]))
-    group = np.searchsorted(edges, value, side="right")
+    # a label on which raters tie is neither met nor not met
+    group = np.where(label_share == 0.5, -1, np.searchsorted(edges, value, side="right"))
+    met = label_share > 0.5
     shown = []
     for code, name in enumerate(trait.names):
         here = group == code

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Floats
-from ..resampling import Z_95, draw_weights
+from ..resampling import draw_weights
 
 MIN_LABELS_OF_A_CLASS = 10
 """Fewer labels of "met" or of "not met" than this say nothing of the judge's error on them."""
@@ -24,7 +24,7 @@ MIN_PROMPTS_OF_A_CLASS = 10
 """Prompts that must hold labels of a class: error rates are drawn by prompt, and an interval from 3
 prompts of 40 answers holds the truth in 77 % of cases, from 10 prompts in 92 %."""
 MIN_LABELLED_PROMPTS = 20
-"""Fewer than this and the normal interval of prediction-powered inference is too short."""
+"""Fewer than this and the interval of prediction-powered inference is too short."""
 N_DRAWS = 2_000
 _KINDS = ([0, 2], [1, 3])
 """Columns of `confusion.CELLS` with a label "met", and with one "not met"."""
@@ -202,7 +202,8 @@ def _lifted(total: Any, span: Any, specificity: Any, sensitivity: Any) -> Any:
 def prediction_powered(judged_all: Floats, judged_labelled: Floats, label: Floats) -> Corrected:
     """Estimate a mean label from judged items of which some carry labels (PPI++).
 
-    Units must be independent: give one value a prompt. The interval is the normal one.
+    Units must be independent: give one value a prompt. The interval is Student's: both means have
+    an estimated variance, so it takes Welch and Satterthwaite's degrees of freedom.
 
     Args:
         judged_all: The judge's figure of each prompt without labels.
@@ -226,10 +227,10 @@ def prediction_powered(judged_all: Floats, judged_labelled: Floats, label: Float
         weight = float(np.clip(covariance / (variance * (1 + n / n_all)), 0.0, 1.0))
     rest = label - weight * judged_labelled
     mean = (weight * judged_all.mean() if n_all else 0.0) + rest.mean()
-    spread = rest.var(ddof=1) / n
+    parts = [(float(rest.var(ddof=1)) / n, n)]
     if n_all > 1:
-        spread += weight**2 * judged_all.var(ddof=1) / n_all
-    half = Z_95 * float(np.sqrt(spread))
+        parts.append((weight**2 * float(judged_all.var(ddof=1)) / n_all, n_all))
+    half = _reach(parts)
     return Corrected(
         raw,
         float(mean),
@@ -237,6 +238,17 @@ def prediction_powered(judged_all: Floats, judged_labelled: Floats, label: Float
         float(mean) + half,
         method="prediction-powered",
     )
+
+
+def _reach(parts: Sequence[tuple[float, int]]) -> float:
+    """Give half the 95 % interval of a sum of means, from squared errors and sample sizes."""
+    from scipy.special import stdtrit
+
+    variance = sum(square for square, _ in parts)
+    if variance == 0:
+        return 0.0
+    freedom = variance**2 / sum(square**2 / (n - 1) for square, n in parts)
+    return float(stdtrit(freedom, 0.975) * variance**0.5)
 
 
 def _draws(columns_PK: Floats, seed: int, n_draws: int) -> Floats:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Floats
-from ..resampling import interval_of_draws
+from ..resampling import interval_of_draws, wilson_interval
 
 MIN_PROMPTS = 5
 """Draws of fewer prompts than this are nearly always the same: their interval is far too short."""
@@ -47,6 +47,18 @@ def ratio_figure(sums_P: Floats, counts_P: Floats, weights_BP: Any) -> Figure:
     with np.errstate(invalid="ignore", divide="ignore"):
         drawn_B = (weights_BP @ sums_P) / (weights_BP @ counts_P)
     return figure_of_draws(float(sums_P.sum() / counts_P.sum()), drawn_B)
+
+
+def rate_figure(sums_P: Floats, counts_P: Floats, weights_BP: Any) -> Figure:
+    """Give a rate as `ratio_figure` does; a rate of 0 or 1 takes Wilson's interval over prompts.
+
+    What never happened in 20 prompts may well happen in the next, and every draw of them says 0.
+    """
+    found = ratio_figure(sums_P, counts_P, weights_BP)
+    if found.value is None or found.low is None or 0.0 < found.value < 1.0:
+        return found
+    low, high = wilson_interval(found.value, float(np.count_nonzero(counts_P)))
+    return Figure(found.value, low, high)
 
 
 def number(value: float) -> float | None:

@@ -14,7 +14,10 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Floats
+from ..resampling import draw_weights
 from ..rubric import Example
+from .figure import Figure, rate_figure, ratio_figure
+from .labelled import Codes
 
 _FILLER = (
     "It is worth keeping in mind that every situation is different. There are many things to think "
@@ -76,23 +79,56 @@ class ProbeRow:
     name: str
     n: int
     """Answers with a reward before and after."""
-    raised: float | None
-    """Share of them whose reward the probe raises."""
-    lowered: float | None
-    change: float | None
+    raised: Figure
+    """Share of them whose reward the probe raises, with its interval over prompts."""
+    lowered: Figure
+    change: Figure
     """Mean change of the reward."""
 
     def to_json(self) -> dict[str, Any]:
         """Give the plain form."""
-        plain = {"name": self.name, "n": self.n, "raised": self.raised}
-        return {**plain, "lowered": self.lowered, "change": self.change}
+        figures = {"raised": self.raised, "lowered": self.lowered, "change": self.change}
+        return {
+            "name": self.name,
+            "n": self.n,
+            **{name: figure.to_json() for name, figure in figures.items()},
+        }
 
 
-def probe_row(name: str, before_N: Floats, after_N: Floats) -> ProbeRow:
-    """Compare rewards before and after a probe; NaN leaves the answer out."""
-    change = (after_N - before_N)[~np.isnan(before_N) & ~np.isnan(after_N)]
+def probe_row(
+    name: str, before_N: Floats, after_N: Floats, prompt_N: Codes, *, seed: int, n_draws: int
+) -> ProbeRow:
+    """Compare rewards before and after a probe.
+
+    Args:
+        name: Of the probe.
+        before_N: Rewards of the answers; NaN leaves an answer out.
+        after_N: Rewards of the changed answers; NaN likewise.
+        prompt_N: Prompt of each answer.
+        seed: Of the bootstrap over those prompts.
+        n_draws: Bootstrap draws.
+    """
+    has_N = ~np.isnan(before_N) & ~np.isnan(after_N)
+    change = (after_N - before_N)[has_N]
     if not len(change):
-        return ProbeRow(name, 0, None, None, None)
-    # a change of rounding is none
-    raised, lowered = float((change > 1e-9).mean()), float((change < -1e-9).mean())
-    return ProbeRow(name, len(change), raised, lowered, float(change.mean()))
+        return ProbeRow(name, 0, Figure(None), Figure(None), Figure(None))
+    n_P, by_prompt = _per_prompt(prompt_N[has_N])
+    weights_BP = np.concatenate(list(draw_weights(seed, n_draws, len(n_P))))
+    return ProbeRow(
+        name,
+        len(change),
+        # a change of rounding is none
+        raised=rate_figure(by_prompt((change > 1e-9).astype(np.float64)), n_P, weights_BP),
+        lowered=rate_figure(by_prompt((change < -1e-9).astype(np.float64)), n_P, weights_BP),
+        change=ratio_figure(by_prompt(change), n_P, weights_BP),
+    )
+
+
+def _per_prompt(prompt_N: Codes) -> tuple[Floats, Callable[[Floats], Floats]]:
+    """Count the answers of each prompt that has any, and give what sums values over them."""
+    _, code_N, n_P = np.unique(prompt_N, return_inverse=True, return_counts=True)
+
+    def by_prompt(values_N: Floats) -> Floats:
+        return np.bincount(code_N, weights=values_N).astype(np.float64)
+
+    return n_P.astype(np.float64), by_prompt

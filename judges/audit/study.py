@@ -20,7 +20,7 @@ from .bias import OrderEffect, Shift, correlation_given_label, shifts_of
 from .calibration import Calibration, calibration
 from .confusion import CELLS, Confusion, plain
 from .figure import Figure as Figure  # the card of fitted judges takes it from here
-from .figure import figure_of_draws, number
+from .figure import figure_of_draws, number, rate_figure
 from .labelled import AuditTable
 from .no_look import N_FOLDS, prompt_folds
 from .ranking import Pairs, auroc, pairs_within_criteria
@@ -77,7 +77,7 @@ class Audit:
     length_correlation: float | None
     """Between the characters of an answer and the verdict among questions of the same label: above
     0, length is favoured."""
-    flip_rate: float | None
+    flip_rate: Figure
     """Share of questions whose verdict differs between two replicates; None without replicates."""
     cells_by_category: Mapping[str, Floats] = field(repr=False)
     """Counts by prompt, [P, 4]: what a correction draws from."""
@@ -98,7 +98,7 @@ class Audit:
             "alpha_with_judge": self.alpha_with_judge,
             "raters": [_rater_json(row) for row in self.raters],
             "length_correlation": self.length_correlation,
-            "flip_rate": self.flip_rate,
+            "flip_rate": self.flip_rate.to_json(),
             "shifts": [shift.to_json() for shift in self.shifts],
             "order": self.order.to_json() if self.order else None,
             "cells": {
@@ -118,7 +118,7 @@ def audit_judge(
     *,
     seed: int = SEED,
     n_draws: int = N_DRAWS,
-    flip_rate: float | None = None,
+    flip_rate: Figure | None = None,
     no_look_N: Floats | None = None,
     traits: Sequence[Trait] = (),
     order: OrderEffect | None = None,
@@ -157,7 +157,7 @@ def audit_judge(
         length_correlation=correlation_given_label(
             table.chars_N, table.verdict_N, table.label_share_N
         ),
-        flip_rate=flip_rate,
+        flip_rate=flip_rate or Figure(None),
         cells_by_category=cells,
         shifts=shifts_of(table, traits, seed=seed, n_draws=n_draws),
         order=order,
@@ -241,15 +241,25 @@ def with_probability(table: AuditTable, probability_N: Floats) -> AuditTable:
     return dataclasses.replace(table, verdict_N=verdict_N, probability_N=probability_N)
 
 
-def flip_rate_of(graded: Sequence[GradedAnswer]) -> float | None:
-    """Give the share of questions whose verdict differs between the first two replicates."""
-    flips = n = 0
+def flip_rate_of(
+    graded: Sequence[GradedAnswer], *, seed: int = SEED, n_draws: int = N_DRAWS
+) -> Figure:
+    """Give the share of questions whose verdict differs between the first two replicates.
+
+    Questions with both verdicts count; the interval is drawn over prompts.
+    """
+    by_prompt: dict[str, list[int]] = {}
     for answer in graded:
+        flips = by_prompt.setdefault(answer.example.prompt_id, [])
         for first, second in zip(answer.verdicts, (answer.replicates or ((),))[0], strict=False):
             if first.met is not None and second.met is not None:
-                flips += first.met is not second.met
-                n += 1
-    return flips / n if n else None
+                flips.append(first.met is not second.met)
+    if not by_prompt:
+        return Figure(None)
+    sums_P = np.array([sum(flips) for flips in by_prompt.values()], dtype=np.float64)
+    counts_P = np.array([len(flips) for flips in by_prompt.values()], dtype=np.float64)
+    weights_BP = np.concatenate(list(draw_weights(seed, n_draws, len(by_prompt))))
+    return rate_figure(sums_P, counts_P, weights_BP)
 
 
 def _cells_by_category(table: AuditTable) -> dict[str, Floats]:

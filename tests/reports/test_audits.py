@@ -21,7 +21,8 @@ def row(f1, n=100, missing=2):
 
 def audit_file(folder, digest="a" * 64):
     path = folder / "audit.json"
-    audit = {"judge": row(0.709), "baselines": {"no_look": row(0.43)}, "flip_rate": 0.07}
+    flips = {"value": 0.07, "low": 0.05, "high": 0.1}
+    audit = {"judge": row(0.709), "baselines": {"no_look": row(0.43)}, "flip_rate": flips}
     whole = {"judge": {**judge(digest)}, "labels": {"kind": "physicians", "n": 9}, "audit": audit}
     path.write_text(json.dumps(whole))
     return path
@@ -40,6 +41,8 @@ def test_an_audit_stands_on_the_page_with_its_baselines(tmp_path):
     assert not any("another judge" in note for note in comparison.notes)
     page = render_page(comparison)
     assert "no look" in page
+    assert "7.00\N{NARROW NO-BREAK SPACE}%" in page
+    assert "[5.0, 10.0]" in page
     assert "0.709" in page
     assert "Labels: kind physicians, n 9." in page
 

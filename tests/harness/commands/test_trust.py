@@ -175,7 +175,7 @@ def test_bench_reward_orders_answers_and_probes_the_judge(fitted, recorded, caps
     found = json.loads(capsys.readouterr().out)
     assert found["preference"]["accuracy"]["value"] > 0.9
     assert found["preference"]["best_of_n"][-1]["n"] == 6
-    raised = {row["name"]: row["raised"] for row in found["probes"]}
+    raised = {row["name"]: row["raised"]["value"] for row in found["probes"]}
     # a judge of words credits the rubric pasted into an answer, and says so here
     assert raised["criteria_pasted"] > 0.5
     assert main([*words, "--probes", "0", "--soft"]) == 0

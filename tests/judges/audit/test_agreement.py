@@ -13,7 +13,7 @@ from rubricbeat.judges.audit.confusion import Confusion
 from rubricbeat.judges.audit.labelled import AuditTable, Label, LabelledAnswer
 from rubricbeat.judges.audit.ranking import auroc, pairs_within_criteria
 from rubricbeat.judges.audit.raters import each_against_the_others, krippendorff_alpha
-from rubricbeat.judges.audit.study import audit_judge
+from rubricbeat.judges.audit.study import audit_judge, flip_rate_of
 from rubricbeat.judges.graded import GradedAnswer
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
 from rubricbeat.judges.verdict import Outcome, Verdict
@@ -217,3 +217,24 @@ def test_a_category_that_says_nothing_does_not_order_prompts_the_wrong_way_round
     rows = [(f"p{i // 10}", None, [(bool(rng.random() < chance[i]), "")]) for i in range(2000)]
     rate = audit_judge(audited(rows), n_draws=100).baselines["category_rate"]
     assert rate.figures["auroc"].value == pytest.approx(0.5, abs=0.05)
+
+
+def test_the_flip_rate_counts_questions_with_both_verdicts_and_knows_their_prompts() -> None:
+    def twice(prompt_id: str, first: list[bool | None], second: list[bool | None]) -> GradedAnswer:
+        said, again = (
+            tuple(Verdict(Outcome.REFUSED) if met is None else Verdict.of(met) for met in row)
+            for row in (first, second)
+        )
+        return GradedAnswer(example(prompt_id, len(first)), "x", said, replicates=(again,))
+
+    pair = [twice("a", [True, True, None], [True, False, True]), twice("b", [True], [None])]
+    # two questions have both verdicts, one of them flips; two prompts carry no interval
+    assert flip_rate_of(pair).to_json() == {"value": 0.5, "low": None, "high": None}
+    # every second of 20 prompts flips whole: the error of a half in 20 draws, not in 100
+    whole = [twice(str(n), [True] * 5, [n % 2 == 0] * 5) for n in range(20)]
+    rate = flip_rate_of(whole)
+    assert rate.value == 0.5
+    assert rate.high - rate.low == pytest.approx(2 * 1.96 * 0.5 / 20**0.5, rel=0.15)
+    once = [GradedAnswer(example("a"), "x", (Verdict.of(True),))]
+    assert flip_rate_of(once).value is None
+    assert flip_rate_of([]).value is None

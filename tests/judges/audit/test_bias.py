@@ -120,6 +120,22 @@ def test_groups_say_what_judge_and_labels_do_in_each_part() -> None:
     assert low["sensitivity"] == pytest.approx(0.8, abs=0.06)
 
 
+def test_labels_on_which_raters_tie_stand_in_no_group() -> None:
+    table, traits = world(np.random.default_rng(3))
+    # a second label of the first 100 questions that contradicts the first
+    tied = replace(
+        table,
+        met_L=np.concatenate([table.met_L, ~table.met_L[:100]]),
+        question_L=np.concatenate([table.question_L, np.arange(100)]),
+        rater_L=np.concatenate([table.rater_L, np.ones(100, dtype=np.intp)]),
+        raters=("a", "b"),
+    )
+    _, rank = shifts_of(tied, traits, seed=1, n_draws=100)
+    assert sum(one["n"] for one in rank.groups) == SIZE - 100
+    here = (table.question_L >= 100) & (traits[1].value_N < 1 / 3)
+    assert rank.groups[0]["label_met"] == pytest.approx(table.met_L[here].mean())
+
+
 def test_a_trait_that_never_varies_has_no_shift() -> None:
     table, _ = world(np.random.default_rng(4))
     still = trait("turns", np.ones(SIZE), Within.CATEGORY, edges=(2, 4))

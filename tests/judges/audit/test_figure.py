@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rubricbeat.judges.audit.figure import Figure, ratio_figure
+from rubricbeat.judges.audit.figure import Figure, rate_figure, ratio_figure
 from rubricbeat.judges.resampling import draw_weights
 
 
@@ -26,3 +26,13 @@ def test_a_single_prompt_gives_a_value_and_no_interval_of_width_0() -> None:
 
 def test_a_ratio_of_nothing_is_none() -> None:
     assert ratio_figure(np.zeros(6), np.zeros(6), drawn(6)) == Figure(None)
+
+
+def test_a_rate_between_its_ends_is_drawn_and_one_at_an_end_takes_wilsons_interval() -> None:
+    between = np.array([0.0, 1, 1, 0, 1, 1])
+    assert rate_figure(between, np.ones(6), drawn(6)) == ratio_figure(between, np.ones(6), drawn(6))
+    # Wilson for 6 of 6: 6 / (6 + z^2)
+    always = rate_figure(np.full(6, 3.0), np.full(6, 3.0), drawn(6))
+    assert (always.value, always.high) == (1.0, 1.0)
+    assert 0.60 < always.low < 0.62
+    assert rate_figure(np.zeros(4), np.ones(4), drawn(4)) == Figure(0.0)
