@@ -19,7 +19,7 @@ from .batch import BatchScore
 from .metrics import StepShare, step_line, with_trainer_logs
 from .reward import RubricReward
 from .rewind import StepStart
-from .run_files import CHECKPOINT, METRICS, RunFiles
+from .run_files import CHECKPOINT, LEDGER, METRICS, RunFiles, replace_text
 from .world import rank, world_size
 
 
@@ -45,7 +45,7 @@ class StepRecorder(TrainerCallback):
         """Pool what the processes scored in this step."""
         batches = _collect(self._reward)
         step = state.global_step
-        self._line = step_line(step, _gather(StepShare.of(batches))) if batches else {"step": step}
+        self._line = step_line(step, gather(StepShare.of(batches))) if batches else {"step": step}
         every = self._completions_every
         if every and batches and (step == 1 or step % every == 0):
             self._files.write_completions(step, batches, rank())
@@ -120,7 +120,7 @@ class OutageStop(TrainerCallback):
         **more: Any,
     ) -> None:
         """Hold the optimiser still in the step of an outage; ask every process."""
-        reasons = [reason for reason in _gather(self._reward.outage) if reason]
+        reasons = [reason for reason in gather(self._reward.outage) if reason]
         if not reasons:
             return
         self.reason = reasons[0]
@@ -155,12 +155,28 @@ class OutageStop(TrainerCallback):
 
 
 class Ledger(TrainerCallback):
-    """Puts what the judge did and cost, and our own state, beside each checkpoint."""
+    """Keeps the account of what the judge did and cost, and our own state beside each checkpoint.
+
+    The account is written after every step: what was paid between a checkpoint and a kill was
+    paid, although the steps are made again.
+    """
 
     def __init__(self, reward: RubricReward, files: RunFiles) -> None:
         """Take the reward whose graders keep the ledger."""
         self._reward = reward
         self._files = files
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
+    ) -> None:
+        """Write what the look before the first step cost."""
+        self._write()
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
+    ) -> None:
+        """Write the account so far."""
+        self._write()
 
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
@@ -177,22 +193,47 @@ class Ledger(TrainerCallback):
             "reward_state": self._reward.state(),
         }
         name = CHECKPOINT if rank() == 0 else f"rubricbeat_rank{rank()}.json"
-        (folder / name).write_text(json.dumps(plain, indent=1, default=str), encoding="utf-8")
+        # whole or not at all: a checkpoint that lacks it is not taken for a whole one
+        replace_text(folder / name, json.dumps(plain, indent=1, default=str))
+
+    def _write(self) -> None:
+        account = ledger_of_all(self._reward)  # every process
+        if account:
+            self._files.write_json(LEDGER, account)
 
 
 def ledger_of_all(reward: RubricReward) -> dict[str, Any]:
     """Give the judge's account over all processes; a collective call."""
-    each = _gather(reward.facts())
+    each = gather(reward.facts())
     names = dict.fromkeys(name for facts in each for name in facts)
     return {name: added_facts([facts[name] for facts in each if name in facts]) for name in names}
 
 
+def take_up_account(reward: RubricReward, folder: Path, checkpoint: Path | None) -> None:
+    """Go on with a run's account: that of its last step, or else that beside the checkpoint.
+
+    It is the account of all processes, and one of them goes on with it.
+    """
+    if rank() != 0:
+        return
+    if (folder / LEDGER).is_file():
+        reward.carry(json.loads((folder / LEDGER).read_text(encoding="utf-8")))
+    elif checkpoint is not None and (checkpoint / CHECKPOINT).is_file():
+        beside = json.loads((checkpoint / CHECKPOINT).read_text(encoding="utf-8"))
+        reward.carry(beside["ledger"])
+
+
 def load_reward_state(reward: RubricReward, checkpoint: Path) -> None:
-    """Take up what `Ledger` left beside a checkpoint; an older checkpoint has nothing."""
+    """Take up what `Ledger` left beside a checkpoint."""
     name = CHECKPOINT if rank() == 0 else f"rubricbeat_rank{rank()}.json"
     path = checkpoint / name
     if path.is_file():
         reward.load_state(json.loads(path.read_text(encoding="utf-8"))["reward_state"])
+        return
+    print(
+        f"rubricbeat: warning: {path} is missing: the judge's noise is measured anew from here",
+        file=sys.stderr,
+    )
 
 
 def _say(line: dict[str, Any], max_steps: int) -> None:
@@ -214,7 +255,7 @@ def _collect(reward: RubricReward) -> list[BatchScore]:
     return batches
 
 
-def _gather(value: Any) -> list[Any]:
+def gather(value: Any) -> list[Any]:
     """Give the value of every process; a collective call, in the same order everywhere."""
     if world_size() == 1:
         return [value]

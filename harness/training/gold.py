@@ -7,6 +7,7 @@ a second judge shows it. Both judges see the same held-out answers.
 from __future__ import annotations
 
 import copy
+import json
 import sys
 from typing import Any
 
@@ -16,13 +17,13 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from ...judges.errors import JudgeError
 from ...judges.rewards import get_reward
 from .batch import BatchScore
-from .callbacks import OutageStop
+from .callbacks import OutageStop, gather
 from .data import sample_examples
 from .generate import generate_answers, own_random_state
 from .graders import can_rate
 from .prepared import Prepared, judge_options
 from .reward import RubricReward
-from .run_files import GOLD, GOLD_LEDGER, RunFiles
+from .run_files import GOLD, GOLD_LEDGER, RunFiles, read_lines
 from .world import rank
 
 
@@ -63,15 +64,21 @@ class GoldJudge(TrainerCallback):
         if first := _computable(names, config.judge):
             self._judges["training"] = reward.looking(first[0], first[1:]), first[0]
         self._last_step: int | None = None
+        self._looked_at: tuple[int, set[str]] = (-1, set())
+        """The step of this start, and the judges whose look at it is in the file already."""
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
     ) -> None:
         """Look before the first step: without it there is no rise to speak of."""
-        if state.global_step == 0:
-            self._look(0)
-        else:
+        self._take_up_account()
+        # rank 0 wrote them, and all generate or none
+        looked_at = gather(self._looks_at(state.global_step))[0]
+        self._looked_at = state.global_step, looked_at
+        if set(self._judges) <= looked_at:
             self._last_step = state.global_step
+        elif state.global_step % self._prepared.config.gold.every == 0:
+            self._look(state.global_step)
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
@@ -88,11 +95,13 @@ class GoldJudge(TrainerCallback):
         """Look at what the run left, and close the judges."""
         if self._last_step != state.global_step and self._outage.reason is None:
             self._look(state.global_step)
-        # the other one's looks are in the ledger of the training, whose limits they keep
         if "gold" in self._judges:
-            gold, _ = self._judges["gold"]
-            self._files.write_json(GOLD_LEDGER, {"gold": gold.facts()})
-            gold.close()
+            self._judges["gold"][0].close()
+
+    def _looks_at(self, step: int) -> set[str]:
+        path = self._files.folder / GOLD
+        lines = read_lines(path) if path.is_file() else []
+        return {line["judge"] for line in lines if line["step"] == step}
 
     def _look(self, step: int) -> None:
         self._last_step = step
@@ -116,6 +125,8 @@ class GoldJudge(TrainerCallback):
         if rank() != 0:
             return
         for name, (judge, first) in self._judges.items():
+            if step == self._looked_at[0] and name in self._looked_at[1]:
+                continue
             try:
                 with own_random_state(config.run.seed):
                     batch = judge.score(None, [t[0] for t in texts], self._examples, step=step)
@@ -129,6 +140,18 @@ class GoldJudge(TrainerCallback):
             line = _line(step, name, rewards, batch)
             self._files.append(GOLD, line)
             self._report(name, line["means"])
+        self._write_account()
+
+    def _take_up_account(self) -> None:
+        """Go on with what the looks of a run that is resumed have cost."""
+        path = self._files.folder / GOLD_LEDGER
+        if "gold" in self._judges and rank() == 0 and path.is_file():
+            self._judges["gold"][0].carry(json.loads(path.read_text(encoding="utf-8"))["gold"])
+
+    def _write_account(self) -> None:
+        # the other judge's looks are in the ledger of the training, whose limits they keep
+        if "gold" in self._judges:
+            self._files.write_json(GOLD_LEDGER, {"gold": self._judges["gold"][0].facts()})
 
     def _report(self, judge: str, means: dict[str, float | None]) -> None:
         """Tell TensorBoard, W&B and the like, past the trainer's own `log`.

@@ -18,6 +18,7 @@ from ...judges.judge import Judge
 from ...judges.registry import JUDGES
 from ...judges.rubric import Example
 from ...judges.verdict import Outcome, Verdict
+from .account import continued
 from .world import rank, share_limits, world_size
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ class Graders:
         self._verdicts: Grader | None = None
         self._ratings: RatingGrader | None = None
         self._closed_facts: dict[str, Any] = {}
+        self._carried: dict[str, Any] = {}
+        """The account of the run before this process took it up."""
         self._lock = threading.Lock()
 
     async def grade(
@@ -104,13 +107,20 @@ class Graders:
 
     def facts(self) -> dict[str, Any]:
         """Give the judge's identity and its ledger so far; empty before the first batch."""
+        return continued(self._carried, self._facts_of_now())
+
+    def carry(self, account: Mapping[str, Any]) -> None:
+        """Go on with the account of a run that is resumed, as `facts` gave it."""
+        self._carried = dict(account)
+
+    def _facts_of_now(self) -> dict[str, Any]:
         opened = {"judge": self._verdicts, "ratings": self._ratings}
         facts = {name: one.facts() for name, one in opened.items() if one is not None}
         return facts or self._closed_facts
 
     def close(self) -> None:
         """Close what is open; everything that was paid for is stored already."""
-        self._closed_facts = self.facts()
+        self._closed_facts = self._facts_of_now()
         for one in (self._verdicts, self._ratings):
             if one is not None:
                 one.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import platform
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ from .policy import (
 )
 from .prepared import Prepared, judge_options
 from .reward import RubricReward
-from .run_files import RunFiles
+from .run_files import CHECKPOINT, RunFiles
 from .world import rank
 
 if TYPE_CHECKING:
@@ -142,14 +143,15 @@ def build_grpo(prepared: Prepared, *, model: Any = None) -> GrpoRun:
     trainer.remove_callback(
         PrinterCallback
     )  # forty numbers a step; `StepRecorder` says it in one line
-    # the gold judge generates with the trainer's own model, so it comes after it; the ledger last
+    # the gold judge generates with the trainer's own model, so it comes after it; then the ledger,
+    # which counts its looks; evaluations last: a kill in these minutes must not cost the state
     if config.gold.judge is not None:
         trainer.add_callback(GoldJudge(prepared, trainer, files, reward, outage))
+    trainer.add_callback(Ledger(reward, files))
     if config.eval.tasks:
         from .task_evaluation import TaskEvaluation
 
         trainer.add_callback(TaskEvaluation(prepared, files, outage))
-    trainer.add_callback(Ledger(reward, files))
     return GrpoRun(trainer, reward, files, outage, prepared)
 
 
@@ -273,12 +275,26 @@ def library_versions() -> dict[str, str]:
 
 
 def latest_checkpoint(folder: Path) -> Path | None:
-    """Find the last whole checkpoint of a run; a kill may have left half of one."""
+    """Find the last whole checkpoint of a run; a kill may have left half of one.
+
+    Ours is written last. Where no checkpoint has it, as after a warm start, or after a kill between
+    the two with `save_total_limit: 1`, what the trainer wrote has to do.
+    """
     numbered: list[tuple[int, Path]] = []
     for path in folder.glob("checkpoint-*"):
-        if path.name.split("-")[1].isdigit() and (path / "trainer_state.json").is_file():
-            numbered.append((int(path.name.split("-")[1]), path))
-    return max(numbered, default=(0, None))[1]
+        number = path.name.removeprefix("checkpoint-")
+        if number.isdigit() and _is_json(path / "trainer_state.json"):
+            numbered.append((int(number), path))
+    whole = [one for one in numbered if (one[1] / CHECKPOINT).is_file()]
+    return max(whole or numbered, default=(0, None))[1]
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 class _NoRowsInLogs(logging.Filter):

@@ -198,6 +198,10 @@ class RubricReward:
         """Give the judge's identity and its ledger so far; empty before the first batch."""
         return self._graders.facts()
 
+    def carry(self, account: Mapping[str, Any]) -> None:
+        """Go on with the ledger of a run that is resumed."""
+        self._graders.carry(account)
+
     def state(self) -> dict[str, Any]:
         """Give what must survive a restart: the noise measured so far."""
         return {

@@ -45,7 +45,7 @@ class RunFiles:
         """Write what the run was asked to do."""
         if self.writes:
             text = yaml.safe_dump(config.to_json(), sort_keys=False, allow_unicode=True)
-            _replace(self.folder / CONFIG, text)
+            replace_text(self.folder / CONFIG, text)
             self.write_json(FACTS, facts)
             self.status("running")
 
@@ -56,7 +56,7 @@ class RunFiles:
     def write_json(self, name: str, plain: Mapping[str, Any]) -> None:
         """Write a JSON file whole or not at all."""
         if self.writes:
-            _replace(
+            replace_text(
                 self.folder / name, json.dumps(_finite(plain), indent=1, sort_keys=True) + "\n"
             )
 
@@ -74,7 +74,7 @@ class RunFiles:
             path = self.folder / name
             if path.is_file():
                 kept = [line for line in read_lines(path) if int(line["step"]) <= step]
-                _replace(path, "".join(json.dumps(line) + "\n" for line in kept))
+                replace_text(path, "".join(json.dumps(line) + "\n" for line in kept))
         for path in (self.folder / COMPLETIONS).glob("step_*.parquet"):
             if int(path.stem.split("_")[1]) > step:
                 path.unlink()
@@ -145,7 +145,8 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     return read
 
 
-def _replace(path: Path, text: str) -> None:
+def replace_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all: a kill leaves the one before."""
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     unfinished.write_text(text, encoding="utf-8")
     unfinished.replace(path)

@@ -113,8 +113,9 @@ def _say_data(facts: Mapping[str, Any]) -> None:
 
 
 def _begin(run: GrpoRun, checkpoint: Path | None) -> None:
-    from .callbacks import load_reward_state
+    from .callbacks import load_reward_state, take_up_account
 
+    take_up_account(run.reward, run.files.folder, checkpoint)
     step = -1  # from the start: not even the look before the first step stays
     if checkpoint is not None:
         step = int(checkpoint.name.split("-")[1])

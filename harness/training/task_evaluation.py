@@ -36,6 +36,14 @@ class TaskEvaluation(TrainerCallback):
         self._files = files
         self._outage = outage
 
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
+    ) -> None:
+        """Make up for an evaluation that a kill cut off, of the checkpoint resumed from."""
+        output = self._output(state.global_step)
+        if state.global_step > 0 and not any(output.rglob("results_*.json")):
+            self.on_save(args, state, control)
+
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
     ) -> None:
@@ -49,7 +57,7 @@ class TaskEvaluation(TrainerCallback):
         checkpoint = Path(str(args.output_dir)) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}"
         if not checkpoint.is_dir():
             return
-        output = self._files.folder / FOLDER / f"step_{state.global_step:06d}"
+        output = self._output(state.global_step)
         command = evaluation_command(self._config, checkpoint, output, state.global_step)
         output.mkdir(parents=True, exist_ok=True)
         log = output.with_suffix(".log")
@@ -61,6 +69,9 @@ class TaskEvaluation(TrainerCallback):
                 f"(exit {done.returncode}); see {log}",
                 file=sys.stderr,
             )
+
+    def _output(self, step: int) -> Path:
+        return self._files.folder / FOLDER / f"step_{step:06d}"
 
 
 def evaluation_command(config: TrainConfig, checkpoint: Path, output: Path, step: int) -> list[str]:
