@@ -81,3 +81,19 @@ def pack_verdicts(rows: Sequence[Sequence[Verdict]], n_criteria: int) -> Floats:
             if verdict.met is not None:
                 packed[row, column] = verdict.met
     return packed
+
+
+def pack_probabilities(rows: Sequence[Sequence[Verdict]], n_criteria: int) -> Floats | None:
+    """Pad P(met) to [N, C] as `pack_verdicts` does; None where no verdict there is carries one.
+
+    A verdict without a probability among others that have one counts as 1 or 0.
+    """
+    packed = pack_verdicts(rows, n_criteria)
+    n_verdicts = n_known = 0
+    for row, verdicts in enumerate(rows):
+        for column, verdict in enumerate(verdicts):
+            n_verdicts += verdict.met is not None
+            if verdict.met is not None and verdict.probability is not None:
+                packed[row, column] = verdict.probability
+                n_known += 1
+    return packed if n_known or not n_verdicts else None

@@ -33,7 +33,7 @@ from ..recorded_runs import group_runs
 
 if TYPE_CHECKING:
     from ...judges.audit.probes import ProbeRow
-    from ...judges.rewards import Reward
+    from ...judges.rewards import Needs, Reward
 
 SEED = 1234
 N_DRAWS = 2_000
@@ -47,9 +47,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reward_model", metavar="NAME", help="instead: a transformers model")
     parser.add_argument(
         "--reward", default="healthbench", help="reward made of the verdicts (healthbench)"
-    )
-    parser.add_argument(
-        "--soft", action="store_true", help="put P(met) in the place of the verdict, where known"
     )
     parser.add_argument(
         "--verdicts", type=Path, nargs="+", metavar="FILES", help="of the reference judge"
@@ -90,11 +87,11 @@ def run(args: argparse.Namespace) -> int:
     if args.probes < 0 or (args.limit is not None and args.limit < 1):
         raise ConfigError("--probes counts from 0 and --limit from 1")
     from ...judges.audit.preference import compare_orders
-    from ...judges.rewards import get_reward
+    from ...judges.rewards import Needs, get_reward
     from ...judges.table import VerdictTable
 
-    reward = _of_verdicts(get_reward(args.reward))
-    reference_reward = _of_verdicts(get_reward(args.reference))
+    reward = _computable(get_reward(args.reward), Needs.VERDICTS, Needs.PROBABILITIES)
+    reference_reward = _computable(get_reward(args.reference), Needs.VERDICTS)
     recorded = _recorded(args)
     table = VerdictTable.of(recorded)
     reference_N = reference_reward(table.verdicts_NC, table.rubrics)
@@ -117,7 +114,6 @@ def run(args: argparse.Namespace) -> int:
     plain = {
         "tested": facts,
         "reward": reward.name if args.judge else None,
-        "soft": args.soft,
         "reference": {"files": [p.name for p in _files(args)], "reward": args.reference},
         "seed": args.seed,
         "preference": found.to_json(),
@@ -161,7 +157,7 @@ class _Rater:
     """Rates answers: a judge with a reward, or a reward model."""
 
     def __init__(self, args: argparse.Namespace, reward: Reward) -> None:
-        self._reward, self._soft = reward, args.soft
+        self._reward = reward
         self._grader: Any = None
         self._model: Any = None
         if args.reward_model is not None:
@@ -186,7 +182,9 @@ class _Rater:
     def rate(self, answers: Sequence[tuple[Any, str]]) -> Floats:
         """Give the reward of each answer; NaN where there is none."""
         from ...judges.answers import solution_of
+        from ...judges.arrays import pack_probabilities
         from ...judges.grading import Answer
+        from ...judges.rewards import evaluate
         from ...judges.table import VerdictTable
 
         if self._model is not None:
@@ -195,10 +193,8 @@ class _Rater:
         graded = self._grader.grade([Answer(example, text) for example, text in answers])
         table = VerdictTable.of(graded)
         verdicts_NC = table.verdicts_NC
-        if self._soft:
-            verdicts_NC = _soft(graded, verdicts_NC)
-        rewards: Floats = self._reward(verdicts_NC, table.rubrics)
-        return rewards
+        probabilities_NC = pack_probabilities([g.verdicts for g in graded], verdicts_NC.shape[1])
+        return evaluate(self._reward, verdicts_NC, table.rubrics, probabilities=probabilities_NC)
 
     @property
     def stopped(self) -> str | None:
@@ -213,11 +209,12 @@ class _Rater:
         return facts
 
 
-def _of_verdicts(reward: Reward) -> Reward:
-    from ...judges.rewards import Needs
-
-    if reward.needs is not Needs.VERDICTS:
-        raise ConfigError(f"reward {reward.name!r} needs {reward.needs}; it takes one of verdicts")
+def _computable(reward: Reward, *allowed: Needs) -> Reward:
+    if reward.needs not in allowed:
+        raise ConfigError(
+            f"reward {reward.name!r} needs {reward.needs}; here it takes one of "
+            f"{' or '.join(allowed)}"
+        )
     return reward
 
 
@@ -255,15 +252,6 @@ def _judged(args: argparse.Namespace) -> list[GradedAnswer]:
         for one in group_runs(file.rows):
             graded += one.graded
     return graded
-
-
-def _soft(graded: Sequence[GradedAnswer], verdicts_NC: Floats) -> Floats:
-    soft_NC = verdicts_NC.copy()
-    for row, one in enumerate(graded):
-        for column, verdict in enumerate(one.verdicts):
-            if verdict.met is not None and verdict.probability is not None:
-                soft_NC[row, column] = verdict.probability
-    return soft_NC
 
 
 def _probed(

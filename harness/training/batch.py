@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...judges.answers import solution_of
-from ...judges.arrays import Floats, RubricArrays, pack_rubrics, pack_verdicts
+from ...judges.arrays import Floats, RubricArrays, pack_probabilities, pack_rubrics, pack_verdicts
 from ...judges.graded import GradedAnswer
 from ...judges.rewards import evaluate
 from .graders import VERDICTS_ONLY, Asked
@@ -61,6 +61,8 @@ class BatchVerdicts:
     """Characters of each judged section, [N]."""
     ratings: Floats
     """1 to 10, [N]; NaN where there is none."""
+    probabilities: Floats | None
+    """P(met), [N, C]; None where no verdict carries one."""
 
     @classmethod
     def of(cls, graded: Sequence[GradedAnswer], *, replicate: int = 0) -> BatchVerdicts:
@@ -72,24 +74,42 @@ class BatchVerdicts:
         """
         rubric = pack_rubrics([answer.example.rubric for answer in graded])
         rows = [(answer.verdicts, *answer.replicates) for answer in graded]
-        verdicts = pack_verdicts(
-            [row[replicate] if replicate < len(row) else () for row in rows],
-            rubric.points.shape[-1],
-        )
+        chosen = [row[replicate] if replicate < len(row) else () for row in rows]
+        n_criteria = rubric.points.shape[-1]
         chars = np.array([len(solution_of(answer.answer)) for answer in graded], np.float64)
         ratings = [
             answer.ratings[replicate].value if replicate < len(answer.ratings) else None
             for answer in graded
         ]
         known = [math.nan if rating is None else float(rating) for rating in ratings]
-        return cls(verdicts, rubric, chars, np.array(known))
+        return cls(
+            pack_verdicts(chosen, n_criteria),
+            rubric,
+            chars,
+            np.array(known),
+            pack_probabilities(chosen, n_criteria),
+        )
 
     def reward(self, reward: Reward) -> Floats:
-        """Compute a reward for each answer, [N]; NaN where there is none."""
-        return evaluate(reward, self.verdicts, self.rubric, ratings=self.ratings, chars=self.chars)
+        """Compute a reward for each answer, [N]; NaN where there is none.
+
+        A judge without P(met) gives no answer a reward that needs it.
+        """
+        if reward.needs == "probabilities" and self.probabilities is None:
+            return np.full(len(self.chars), np.nan)
+        return evaluate(
+            reward,
+            self.verdicts,
+            self.rubric,
+            ratings=self.ratings,
+            chars=self.chars,
+            probabilities=self.probabilities,
+        )
 
     def evidence(self, reward: Reward) -> Floats:
         """Give what the judge said that bears on a reward, [N, C] or [N, C + 1] with the rating."""
+        if reward.needs == "probabilities" and self.probabilities is not None:
+            return self.probabilities
         if reward.needs != "rating":
             return self.verdicts
         return np.concatenate([self.verdicts, self.ratings[:, None]], axis=1)

@@ -6,7 +6,7 @@ A run that has its weights loaded and its first answers made must not learn then
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...judges.errors import ConfigError, JudgeError
@@ -54,20 +54,38 @@ def check_judges(config: TrainConfig, example: Example) -> None:
         ConfigError: No answer came.
     """
     asked = asked_of(config)
+    section = config.reward
     if asked.verdicts:
-        check_judge(config.judge, example, "the judge")
+        soft = [name for name in (section.name, *section.alternatives) if _is_soft(name)]
+        check_judge(config.judge, example, "the judge", soft)
     if asked.ratings:
         check_rating(config.judge, example, "the judge")
     if config.gold.judge is not None:
-        check = check_rating if _is_rated(config.gold.reward) else check_judge
-        check(config.gold.judge, example, "the gold judge")
+        reward = config.gold.reward
+        if _is_rated(reward):
+            check_rating(config.gold.judge, example, "the gold judge")
+        else:
+            soft = [reward] if _is_soft(reward) else []
+            check_judge(config.gold.judge, example, "the gold judge", soft)
 
 
-def check_judge(judge: str | Mapping[str, Any] | Judge, example: Example, what: str) -> None:
+def check_judge(
+    judge: str | Mapping[str, Any] | Judge,
+    example: Example,
+    what: str,
+    soft: Sequence[str] = (),
+) -> None:
     """Ask a judge one question, as an answer that says nothing.
 
+    Args:
+        judge: As `open_grader` takes it.
+        example: Whose first criterion is asked about.
+        what: The judge's part in the run, for the message.
+        soft: Rewards that are computed from P(met).
+
     Raises:
-        ConfigError: No verdict came: it is down, refuses, or cannot judge these criteria.
+        ConfigError: No verdict came: it is down, refuses, or cannot judge these criteria. Or none
+            with a probability, and a reward needs that.
     """
     from ...judges.grading import Answer, open_grader
 
@@ -80,6 +98,11 @@ def check_judge(judge: str | Mapping[str, Any] | Judge, example: Example, what: 
     if verdict.met is None:
         why = verdict.explanation or verdict.reply or "no reason given"
         raise ConfigError(f"{what} gave no verdict ({verdict.outcome.value}): {why[:300]}")
+    if soft and verdict.probability is None:
+        raise ConfigError(
+            f"reward {soft[0]!r} needs P(met), and {what} {_name(judge)!r} gives verdicts alone; "
+            "fitted and local judges, chat with logprobs, and votes give it"
+        )
 
 
 def check_rating(judge: str | Mapping[str, Any] | Judge, example: Example, what: str) -> None:
@@ -108,6 +131,10 @@ def _hasty(judge: Any) -> Any:
         return options
     retries = min(1, int(options.get("max_retries", 1)))
     return {**options, "max_retries": retries, "store": False}
+
+
+def _is_soft(reward: str) -> bool:
+    return get_reward(reward).needs == "probabilities"
 
 
 def _is_rated(reward: str) -> bool:

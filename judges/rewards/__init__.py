@@ -6,7 +6,7 @@ NaN is "no reward" (TRL's None); it comes from missing verdicts and is never tur
 
     base.py      the protocol, and the shares every reward is built from
     named.py     the rewards of the papers, under their names
-    terms.py     clip, power, bonus, veto, saturation, length penalty: rewards around a reward
+    terms.py     clip, power, bonus, veto, saturation, length, soft: rewards around a reward
     find.py      `get_reward`: name, options, dotted path, or a specification in one string
     catalogue.py the names of ours; importing it registers them
 """
@@ -21,6 +21,7 @@ from .terms import (
     LengthPenalty,
     Powered,
     Saturating,
+    Soft,
     Threshold,
     Veto,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "Reward",
     "Saturating",
     "Shares",
+    "Soft",
     "Threshold",
     "Veto",
     "evaluate",

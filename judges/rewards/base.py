@@ -28,6 +28,8 @@ class Needs(StrEnum):
     """One rating from 1 to 10 of the whole rubric: another judge call than verdicts."""
     VERDICTS_AND_LENGTH = "verdicts+length"
     """Verdicts, and the characters of each answer."""
+    PROBABILITIES = "probabilities"
+    """P(met) of each criterion in the place of its verdict."""
 
 
 @runtime_checkable
@@ -44,7 +46,7 @@ class Reward(Protocol):
 
     @property
     def needs(self) -> Needs:
-        """What the first argument holds: verdicts, or ratings."""
+        """What the first argument holds: verdicts, probabilities, or ratings."""
 
     @property
     def constant_terms(self) -> tuple[str, ...]:
@@ -220,6 +222,7 @@ def evaluate(
     *,
     ratings: Floats | None = None,
     chars: Floats | None = None,
+    probabilities: Floats | None = None,
 ) -> Floats:
     """Compute a reward, giving it what it declares to need.
 
@@ -229,6 +232,7 @@ def evaluate(
         rubric: Broadcasts against the verdicts.
         ratings: [...], 1 to 10, for a reward that needs a rating.
         chars: [...], characters of each answer, for a reward that needs lengths.
+        probabilities: [..., C], P(met), for a reward that needs it; None where no verdict has one.
 
     Raises:
         ConfigError: The reward needs what was not given.
@@ -240,6 +244,13 @@ def evaluate(
                 "grade with a judge in rating mode, or choose another reward"
             )
         return reward(ratings, rubric)
+    if reward.needs is Needs.PROBABILITIES:
+        if probabilities is None:
+            raise ConfigError(
+                f"reward {reward.name!r} needs P(met), and no verdict carries one; fitted and "
+                "local judges, chat with logprobs, and votes give it"
+            )
+        return reward(probabilities, rubric)
     if reward.needs is Needs.VERDICTS_AND_LENGTH:
         if chars is None:
             raise ConfigError(f"reward {reward.name!r} needs the length of each answer")

@@ -37,6 +37,7 @@ _IN_TREE: dict[str, Callable[..., Any]] = {
     "veto": terms.Veto,
     "saturation": terms.Saturating,
     "length": terms.LengthPenalty,
+    "soft": terms.Soft,
     "threshold": terms.Threshold,
     "pass_hb50": _variant(terms.Threshold, "pass_hb50", of=named.HealthBench(), at=0.5),
 }

@@ -64,7 +64,10 @@ class _Around:
         )
 
     def _inside(self, verdicts: Floats, rubric: RubricArrays, chars: Floats | None) -> Floats:
-        return evaluate(self.of, verdicts, rubric, ratings=verdicts, chars=chars)
+        # the first argument is what the reward inside needs, whatever that is
+        return evaluate(
+            self.of, verdicts, rubric, ratings=verdicts, chars=chars, probabilities=verdicts
+        )
 
     def _require_verdicts(self) -> None:
         if self.of.needs is Needs.RATING:
@@ -220,6 +223,49 @@ class Threshold(_Around):
         """Compare; none stays none."""
         rewards = self._inside(verdicts, rubric, chars)
         return np.where(np.isnan(rewards), np.nan, rewards >= self.at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Soft(_Around):
+    """Compute a reward from P(met) in the place of verdicts: answers differ before a verdict turns.
+
+    The expected value of a reward that is linear in verdicts, such as `healthbench` unclipped; of
+    others (`binary`, `hybrid`'s bonus) it is another reward.
+    """
+
+    term: ClassVar[str] = "soft"
+    declared_needs: Needs = field(default=Needs.PROBABILITIES, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuse a reward that is not computed from verdicts alone."""
+        _Around.__post_init__(self)
+        if self.of.needs is not Needs.VERDICTS:
+            raise ConfigError(
+                f"soft around {self.of.name!r}: it puts P(met) in the place of verdicts, and that "
+                f"reward needs {self.of.needs}"
+            )
+
+    @property
+    def needs(self) -> Needs:
+        """Probabilities."""
+        return self.declared_needs
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """That of the reward inside."""
+        return self.of.range
+
+    def __call__(
+        self, verdicts: Floats, rubric: RubricArrays, *, chars: Floats | None = None
+    ) -> Floats:
+        """Compute the reward inside.
+
+        Args:
+            verdicts: [..., C], P(met) in [0, 1]; NaN where there is no verdict.
+            rubric: Broadcasts against them.
+            chars: Not looked at.
+        """
+        return self.of(verdicts, rubric)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -104,7 +104,7 @@ def flip_effects(
     """Flip verdicts at random, and compare the advantages with the ones before.
 
     The verdicts as they stand are taken for the truth: this is the effect of further noise of a
-    given size, not the noise that is in them. Rewards that need a rating are left out.
+    given size, not the noise that is in them. Rewards of ratings or of P(met) are left out.
 
     Args:
         groups: The verdicts; of more than `MAX_FLIP_GROUPS` groups that many are drawn.
@@ -117,7 +117,7 @@ def flip_effects(
     if groups.n_groups > MAX_FLIP_GROUPS:
         drawn = np.sort(random.choice(groups.n_groups, MAX_FLIP_GROUPS, replace=False))
         groups = groups.take(drawn)
-    judged = [reward for reward in rewards if reward.needs is not Needs.RATING]
+    judged = [r for r in rewards if r.needs not in {Needs.RATING, Needs.PROBABILITIES}]
     before = {reward.name: groups.rewards(reward) for reward in judged}
     effects = []
     for rate in rates:

@@ -98,7 +98,7 @@ def _same_verdicts(groups: GroupedVerdicts) -> Bools:
 
 def attainable(groups: GroupedVerdicts, reward: Reward) -> tuple[Floats, Floats]:
     """Give the lowest and the highest reward each group's rubric allows, [P] and [P]."""
-    if reward.needs is not Needs.VERDICTS:
+    if reward.needs not in {Needs.VERDICTS, Needs.PROBABILITIES}:
         low, high = reward.range
         return np.full(groups.n_groups, low), np.full(groups.n_groups, high)
     worst_PC, best_PC = extreme_verdicts(groups.rubric_PC)

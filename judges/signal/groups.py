@@ -8,17 +8,18 @@ Axes: P groups, G answers of a group, C criteria, R verdicts of the same criteri
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays import Bools, Floats, RubricArrays, pack_rubrics, pack_verdicts
+from ..arrays import Bools, Floats, RubricArrays, pack_probabilities, pack_rubrics, pack_verdicts
 from ..errors import ConfigError, DataError
 from ..graded import GradedAnswer
 from ..rewards import Needs, Reward, evaluate
 from ..rubric import Rubric
+from ..verdict import Verdict
 
 MIN_ANSWERS = 3
 """Fewer answers than this make no group: two alone are equal too often to say much."""
@@ -49,6 +50,8 @@ class GroupedVerdicts:
     """Characters of each answer, NaN at padding."""
     replicates_RPGC: Floats | None = None
     """Further independent verdicts, without the first; NaN where there is none."""
+    probabilities_RPGC: Floats | None = None
+    """P(met) of the first verdicts and of the replicates; None where no verdict carries one."""
     ratings_PG: Floats | None = None
     """One rating of the whole rubric, 1 to 10, where a judge gave it."""
     further_ratings_RPG: Floats | None = None
@@ -101,7 +104,7 @@ class GroupedVerdicts:
 
     def rewards(self, reward: Reward) -> Floats:
         """Compute a reward for every answer, [P, G]; NaN where there is none."""
-        return self._rewards(reward, self.verdicts_PGC, self.ratings_PG)
+        return self._rewards(reward, self.verdicts_PGC, self.ratings_PG, self._probabilities(0))
 
     def replicate_rewards(self, reward: Reward) -> Floats | None:
         """Compute a reward from each replicate alone, [R, P, G] with the first in front."""
@@ -109,13 +112,26 @@ class GroupedVerdicts:
             if self.ratings_PG is None or self.further_ratings_RPG is None:
                 return None
             ratings = [self.ratings_PG, *self.further_ratings_RPG]
-            return np.stack([self._rewards(reward, self.verdicts_PGC, row) for row in ratings])
+            return np.stack(
+                [self._rewards(reward, self.verdicts_PGC, row, None) for row in ratings]
+            )
         if self.replicates_RPGC is None:
             return None
         rows = [self.verdicts_PGC, *self.replicates_RPGC]
-        return np.stack([self._rewards(reward, row, None) for row in rows])
+        return np.stack(
+            [self._rewards(reward, row, None, self._probabilities(r)) for r, row in enumerate(rows)]
+        )
 
-    def _rewards(self, reward: Reward, verdicts_PGC: Floats, ratings_PG: Floats | None) -> Floats:
+    def _probabilities(self, replicate: int) -> Floats | None:
+        return None if self.probabilities_RPGC is None else self.probabilities_RPGC[replicate]
+
+    def _rewards(
+        self,
+        reward: Reward,
+        verdicts_PGC: Floats,
+        ratings_PG: Floats | None,
+        probabilities_PGC: Floats | None,
+    ) -> Floats:
         with warnings.catch_warnings():
             # padding has no verdict at all, of which numpy's nan-functions in a user's own reward
             # would warn at every call
@@ -126,6 +142,7 @@ class GroupedVerdicts:
                 self.rubric_PC.for_groups(),
                 ratings=ratings_PG,
                 chars=self.chars_PG,
+                probabilities=probabilities_PGC,
             )
         return np.where(self.answered_PG, rewards, np.nan)
 
@@ -141,6 +158,9 @@ class GroupedVerdicts:
             chars_PG=None if self.chars_PG is None else self.chars_PG[groups],
             replicates_RPGC=(
                 None if self.replicates_RPGC is None else self.replicates_RPGC[:, groups]
+            ),
+            probabilities_RPGC=(
+                None if self.probabilities_RPGC is None else self.probabilities_RPGC[:, groups]
             ),
             ratings_PG=None if self.ratings_PG is None else self.ratings_PG[groups],
             further_ratings_RPG=(
@@ -220,26 +240,45 @@ def _pack(
             if rating.value is not None:
                 ratings_RPG[r, rows[n], columns[n]] = rating.value
     n_replicates = max(len(answer.replicates) for answer in flat)
-    replicates = [
-        spread(
-            pack_verdicts(
-                [a.replicates[r] if r < len(a.replicates) else () for a in flat], n_criteria
-            )
-        )
-        for r in range(n_replicates)
+    rows_RN = [
+        [answer.verdicts for answer in flat],
+        *(
+            [a.replicates[r] if r < len(a.replicates) else () for a in flat]
+            for r in range(n_replicates)
+        ),
     ]
+    verdicts_RPGC = np.stack([spread(pack_verdicts(rows_N, n_criteria)) for rows_N in rows_RN])
     return GroupedVerdicts(
-        verdicts_PGC=spread(pack_verdicts([answer.verdicts for answer in flat], n_criteria)),
+        verdicts_PGC=verdicts_RPGC[0],
         rubric_PC=rubric_PC,
         answered_PG=answered_PG,
         prompt_ids=tuple(key[0] for key in kept),
         labels=tuple(dict(zip(by, key[1:], strict=True)) for key in kept),
         chars_PG=chars_PG,
-        replicates_RPGC=np.stack(replicates) if replicates else None,
+        replicates_RPGC=verdicts_RPGC[1:] if n_replicates else None,
+        probabilities_RPGC=_probabilities(rows_RN, verdicts_RPGC, spread),
         ratings_PG=ratings_RPG[0] if n_ratings else None,
         further_ratings_RPG=ratings_RPG[1:] if n_ratings > 1 else None,
         n_left_out=n_left_out,
         n_repeated=sum(len(group) - len({a.answer for a in group}) for group in kept.values()),
+    )
+
+
+def _probabilities(
+    rows_RN: Sequence[Sequence[Sequence[Verdict]]],
+    verdicts_RPGC: Floats,
+    spread: Callable[[Floats], Floats],
+) -> Floats | None:
+    """Pack P(met) of every replicate, one without any by its verdicts; None without a first."""
+    n_criteria = verdicts_RPGC.shape[-1]
+    packed_R = [pack_probabilities(rows_N, n_criteria) for rows_N in rows_RN]
+    if packed_R[0] is None:
+        return None
+    return np.stack(
+        [
+            verdicts_PGC if packed_NC is None else spread(packed_NC)
+            for packed_NC, verdicts_PGC in zip(packed_R, verdicts_RPGC, strict=True)
+        ]
     )
 
 

@@ -266,6 +266,8 @@ def _computable(
     for reward in rewards:
         if reward.needs is Needs.RATING and groups.ratings_PG is None:
             skipped[reward.name] = "needs a rating of the whole rubric, and there are verdicts only"
+        elif reward.needs is Needs.PROBABILITIES and groups.probabilities_RPGC is None:
+            skipped[reward.name] = "needs P(met), and no verdict carries one"
         elif reward.needs is Needs.VERDICTS_AND_LENGTH and groups.chars_PG is None:
             skipped[reward.name] = "needs the length of each answer"
         else:

@@ -223,6 +223,34 @@ class TestTerms:
         with pytest.raises(ConfigError, match="length"):
             reward(verdicts, rubric_of([1.0, 2.0]))
 
+    def test_soft_is_the_expected_reward_where_that_is_linear(self) -> None:
+        reward = get_reward("soft(of=healthbench)")
+        assert (reward.needs, reward.range) == (
+            Needs.PROBABILITIES,
+            get_reward("healthbench").range,
+        )
+        chances = np.array([0.9, 0.5, 0.2, 0.0, 0.7])
+        got = evaluate(reward, np.zeros(5), rubric_of(FIVE), probabilities=chances)
+        # (5 * .9 + 5 * .5 + 3 * .2 - 2 * .7) / 14
+        assert got == pytest.approx(6.2 / 14)
+        drawn = np.random.default_rng(1).random((20_000, 5)) < chances
+        mean = get_reward("healthbench")(drawn.astype(float), rubric_of(FIVE)).mean()
+        assert got == pytest.approx(mean, abs=0.01)
+
+    def test_soft_without_probabilities_is_refused_and_never_falls_back(self) -> None:
+        with pytest.raises(ConfigError, match=r"needs P.met., and no verdict carries one"):
+            evaluate(get_reward("soft(of=hybrid)"), np.zeros(5), rubric_of(FIVE))
+        for inside in ("rar_implicit", "length(of=hybrid)", "soft(of=hybrid)"):
+            with pytest.raises(ConfigError, match=r"puts P.met. in the place of verdicts"):
+                get_reward(f"soft(of={inside})")
+
+    def test_terms_go_around_a_soft_reward(self) -> None:
+        reward = get_reward("clip(of=soft(of=healthbench),low=0.5)")
+        chances = np.array([[0.9, 0.5, 0.2, 0.0, 0.7], [1.0, 1.0, 1.0, 1.0, 0.5]])
+        got = evaluate(reward, np.zeros((2, 5)), rubric_of(FIVE), probabilities=chances)
+        assert got == pytest.approx([0.5, 13 / 14])
+        assert reward.without("soft").name.startswith("clip")  # type: ignore[attr-defined]
+
     def test_terms_stack_and_come_apart_again(self) -> None:
         reward = get_reward("clip(of=power(of=hybrid_unclipped,exponent=2),low=0)")
         assert reward.terms[:2] == ("clip", "power")  # type: ignore[attr-defined]
@@ -262,6 +290,7 @@ class TestNames:
             "hybrid(bonus=0,clip=false)",
             "clip(of=hybrid_unclipped,high=9,low=0)",
             "power(of=veto(of=hybrid),exponent=2)",
+            "soft(of=hybrid(bonus=0))",
             "veto(of=hybrid)",
         ):
             assert get_reward(spec).name == spec

@@ -178,7 +178,7 @@ def test_bench_reward_orders_answers_and_probes_the_judge(fitted, recorded, caps
     raised = {row["name"]: row["raised"]["value"] for row in found["probes"]}
     # a judge of words credits the rubric pasted into an answer, and says so here
     assert raised["criteria_pasted"] > 0.5
-    assert main([*words, "--probes", "0", "--soft"]) == 0
+    assert main([*words, "--probes", "0", "--reward", "soft(of=healthbench)"]) == 0
     assert "pairwise accuracy" in capsys.readouterr().out
 
 

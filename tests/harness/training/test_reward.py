@@ -48,6 +48,23 @@ def test_other_rewards_are_computed_on_the_same_verdicts() -> None:
     assert batch.alternatives == {"binary": (0.0, 0.0), "hybrid": (9.375, 9.375)}
 
 
+def test_a_soft_reward_trains_on_p_met_where_the_verdicts_are_the_same() -> None:
+    chances = {"a": 0.6, "b": 0.8}
+    judge = ScriptedJudge(lambda q: Verdict.of(q.index < 2, probability=chances[q.answer]))
+    scored = reward(judge, "soft(of=healthbench)", alternatives=("healthbench",))
+    batch = scored.score(None, ["a", "b"], [ONE] * 2)
+    # P(met) is the same for all criteria: (5 + 3 - 2) p / 8
+    assert batch.rewards == pytest.approx((0.45, 0.6))
+    assert batch.groups[0].dead is None
+    assert batch.alternatives == {"healthbench": (1.0, 1.0)}
+
+
+def test_a_judge_without_p_met_gives_a_soft_reward_none_never_its_verdicts() -> None:
+    batch = reward(alternatives=("soft(of=healthbench)",)).score(None, ["rest", "call"], [ONE] * 2)
+    assert batch.alternatives == {"soft(of=healthbench)": (None, None)}
+    assert None not in batch.rewards
+
+
 def test_the_trained_reward_is_not_among_the_alternatives() -> None:
     assert not reward(alternatives=("healthbench",)).score(None, ["a"], [ONE]).alternatives
 

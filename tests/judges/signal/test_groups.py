@@ -14,6 +14,7 @@ from rubricbeat.judges.rewards import get_reward
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
 from rubricbeat.judges.signal.dead import identical_verdicts
 from rubricbeat.judges.signal.groups import LabelledAnswer, group_answers
+from rubricbeat.judges.signal.study import study_signal
 from rubricbeat.judges.verdict import Outcome, Verdict
 
 
@@ -130,3 +131,69 @@ def test_ratings_become_an_array_of_their_own_and_further_ones_their_replicates(
     # equal verdicts, but one answer was rated above another: a reward could tell them apart
     assert identical_verdicts(groups).tolist() == [False]
     assert groups.take(np.array([0])).further_ratings_RPG is not None
+
+
+def chances(of: Example, *probability: float | None, again: tuple[float, ...] = ()) -> GradedAnswer:
+    """An answer whose verdicts follow P(met); None is a lost verdict."""
+
+    def verdict(p: float | None) -> Verdict:
+        if p is None:
+            return Verdict(Outcome.TRANSPORT)
+        return Verdict.of(p > 0.5, probability=p)
+
+    replicates = (tuple(map(verdict, again)),) if again else ()
+    return GradedAnswer(
+        of, repr(probability), tuple(map(verdict, probability)), replicates=replicates
+    )
+
+
+def test_p_met_tells_answers_apart_that_have_the_same_verdicts() -> None:
+    answers = [chances(example(), p, 0.1, again=(p, 0.2)) for p in (0.6, 0.7, 0.9)]
+    groups = group_answers(answers)
+    hard, soft = (get_reward(name) for name in ("healthbench", "soft(of=healthbench)"))
+    assert groups.rewards(hard)[0].tolist() == [1, 1, 1]
+    # (5 p - 2 * .1) / 5, and with the second verdicts (5 p - 2 * .2) / 5
+    assert groups.rewards(soft)[0] == pytest.approx([0.56, 0.66, 0.86])
+    again = groups.replicate_rewards(soft)
+    assert again is not None
+    assert again[1][0] == pytest.approx([0.52, 0.62, 0.82])
+    assert groups.take(np.array([0])).rewards(soft)[0] == pytest.approx([0.56, 0.66, 0.86])
+
+
+def test_a_lost_verdict_stays_lost_among_probabilities_and_plain_verdicts_count_whole() -> None:
+    answers = [
+        chances(example(), 0.6, None),
+        graded(example(), True, False),
+        chances(example(), 0, 0),
+    ]
+    groups = group_answers(answers)
+    assert groups.probabilities_RPGC is not None
+    assert groups.probabilities_RPGC[0, 0] == pytest.approx(
+        np.array([[0.6, np.nan], [1, 0], [0, 0]]), nan_ok=True
+    )
+    soft = groups.rewards(get_reward("soft(of=healthbench)"))[0]
+    # the lost verdict is 2 of 7 points: more than a fifth
+    assert soft == pytest.approx([np.nan, 1, 0], nan_ok=True)
+
+
+def test_verdicts_without_any_probability_have_no_soft_reward() -> None:
+    groups = group_answers([graded(example(), True, False, text=str(n)) for n in range(3)])
+    assert groups.probabilities_RPGC is None
+    with pytest.raises(ConfigError, match="no verdict carries one"):
+        groups.rewards(get_reward("soft(of=healthbench)"))
+
+
+def test_a_study_says_which_dead_groups_p_met_brings_to_life() -> None:
+    rng = np.random.default_rng(2)
+    answers = [
+        chances(example(f"p{n}"), float(p), 0.1)
+        for n in range(12)
+        for p in rng.uniform(0.6, 0.9, 4)
+    ]
+    rewards = [get_reward("healthbench"), get_reward("soft(of=healthbench)")]
+    study = study_signal(group_answers(answers), rewards)
+    assert [row.dead.value for row in study.dead] == [1.0, 0.0]
+    assert [row.reward for row in study.flips] == ["healthbench"] * len(study.flips)
+    bare = [graded(example(), True, False, text=str(n)) for n in range(3)]
+    skipped = study_signal(group_answers(bare), rewards).skipped
+    assert skipped == {"soft(of=healthbench)": "needs P(met), and no verdict carries one"}
