@@ -6,6 +6,7 @@ Cheap questions first: values, then files, then the data. The judges are asked i
 from __future__ import annotations
 
 import dataclasses
+import math
 import sys
 from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -48,6 +49,13 @@ OWN_GRPO_FIELDS: Mapping[str, str] = {
     "bf16": "model.dtype",
     "fp16": "model.dtype",
     "use_cpu": "run.use_cpu",
+    "logging_strategy": "nothing: every step is a line of metrics.jsonl",
+    "ignore_data_skip": "nothing: a resumed run would ask the same prompts again",
+    "save_only_model": "nothing: such a run could not be resumed",
+}
+OWN_SFT_FIELDS: Mapping[str, str] = {
+    "per_device_train_batch_size": "sft.micro_batch",
+    "gradient_accumulation_steps": "sft.batch_size and sft.micro_batch",
 }
 
 
@@ -63,7 +71,7 @@ def check_values(config: TrainConfig) -> None:
     _one_of("model.dtype", config.model.dtype, DTYPES)
     _one_of("grpo.scale_rewards", config.grpo.scale_rewards, SCALES)
     _one_of("grpo.loss_type", config.grpo.loss_type, LOSSES)
-    if config.grpo.temperature <= 0:
+    if not 0 < config.grpo.temperature < math.inf:
         raise ConfigError("grpo.temperature must be above 0: equal answers teach nothing")
     is_held_out = config.data.held_out > 0 or config.data.held_out_path is not None
     if config.gold.judge is not None and not is_held_out:
@@ -73,6 +81,17 @@ def check_values(config: TrainConfig) -> None:
             "grpo.beta needs a reference policy, and the model `tiny` is in no folder to load it "
             "from again; set grpo.beta: 0 or model.lora: true"
         )
+    if config.model.name == "tiny" and config.model.adapter is not None:
+        raise ConfigError(
+            "model.adapter is for weights that are loaded, and the model `tiny` is built anew by "
+            "run.seed; leave one of them out"
+        )
+    if config.model.load_in_4bit and not config.model.lora and config.model.adapter is None:
+        raise ConfigError(
+            "model.load_in_4bit: weights of 4 bits do not train; set model.lora: true"
+        )
+    _check_replicates(config)
+    _check_evaluations(config)
     check_words(config)
     _check_trl_fields(config)
     _check_reporters(config.run.report_to)
@@ -174,6 +193,27 @@ def warn(message: str) -> None:
         print(f"rubricbeat: warning: {message}", file=sys.stderr)
 
 
+def _check_replicates(config: TrainConfig) -> None:
+    """Refuse verdicts that are paid and not used: a reward is computed from the first ones."""
+    for name, judge in (("judge", config.judge), ("gold.judge", config.gold.judge)):
+        asked = judge.get("replicates") if isinstance(judge, Mapping) else None
+        if asked is not None and str(asked) != "1":
+            raise ConfigError(
+                f"{name}.replicates {asked} would be paid, and a reward uses the first only; leave "
+                "it out (reward.replicate_every asks a second time, for the reliability)"
+            )
+
+
+def _check_evaluations(config: TrainConfig) -> None:
+    """Refuse evaluations at steps without a checkpoint: they would be left out in silence."""
+    every, save_steps = config.eval.every, config.run.save_steps
+    if config.eval.tasks and save_steps > 0 and every % save_steps:
+        raise ConfigError(
+            f"eval.every {every} is no multiple of run.save_steps {save_steps}: checkpoints are "
+            f"what is evaluated; make it a multiple of {save_steps}"
+        )
+
+
 def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
         raise ConfigError(f"{name}: unknown value {value!r}; {near_names(value, known)}")
@@ -198,8 +238,24 @@ def _check_trl_fields(config: TrainConfig) -> None:
                 )
             if key in section:
                 raise ConfigError(f"{where}.trl.{key}: set {where}.{key} instead")
-            if key in OWN_GRPO_FIELDS:
-                raise ConfigError(f"{where}.trl.{key}: set {OWN_GRPO_FIELDS[key]} instead")
+            own = OWN_GRPO_FIELDS | (OWN_SFT_FIELDS if where == "sft" else {})
+            if key in own:
+                raise ConfigError(f"{where}.trl.{key}: set {own[key]} instead")
+        defaults = {spec.name: spec.default for spec in dataclasses.fields(kind)}
+        for key, value in extra.items():
+            _check_is_number(f"{where}.trl.{key}", value, defaults[key])
+
+
+def _check_is_number(name: str, value: object, default: object) -> None:
+    """Refuse text where TRL computes with a number: YAML 1.1 reads 2e-1 as text."""
+    if not isinstance(value, str) or isinstance(default, bool):
+        return
+    if isinstance(default, int | float) and not isinstance(default, str):
+        try:
+            mend = f"; write {float(value)!r}"
+        except ValueError:
+            mend = ""
+        raise ConfigError(f"{name} must be a number, not {value!r}{mend}")
 
 
 def _check_reporters(report_to: Iterable[str]) -> None:

@@ -43,14 +43,14 @@ def load_config(
     Raises:
         ConfigError: A key or preset is not known, or a value has the wrong type.
     """
-    written = read_yaml(Path(path)) if path is not None else {}
-    start = preset or written.get("preset")
-    merged: dict[str, Any] = _read_preset(str(start)) if start else {}
-    sources = [
-        (str(path), written),
+    sources: list[tuple[str, Mapping[str, Any]]] = [
+        (str(path), read_yaml(Path(path)) if path is not None else {}),
         *((f"--set {setting}", _parse_setting(setting)) for setting in settings),
         ("the flags", overrides or {}),
     ]
+    named = [source["preset"] for _, source in sources if source.get("preset")]
+    start = preset or (named[-1] if named else None)
+    merged: dict[str, Any] = _read_preset(str(start)) if start else {}
     for where, source in sources:
         # each on its own first: a message names the place where the mistake stands
         _build(TrainConfig, source, where)
@@ -60,6 +60,23 @@ def load_config(
     config = _build(TrainConfig, merged, "the configuration")
     assert isinstance(config, TrainConfig)
     return config
+
+
+class _KeyTwiceError(Exception):
+    """A mapping holds a key twice; PyYAML would keep the last value in silence."""
+
+
+class _NoKeyTwice(yaml.SafeLoader):
+    """YAML's plain types, and no key twice in one mapping."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen and key.value != "<<":
+                line = key.start_mark.line + 1
+                raise _KeyTwiceError(f"line {line}: {key.value!r} is written twice; join the two")
+            seen.add(key.value if isinstance(key, yaml.ScalarNode) else None)
+        return super().construct_mapping(node, deep)
 
 
 def _read_preset(name: str) -> dict[str, Any]:
@@ -76,9 +93,13 @@ def read_yaml(path: Path) -> dict[str, Any]:
         ConfigError: It cannot be read, or holds something else.
     """
     try:
-        plain = yaml.safe_load(path.read_text(encoding="utf-8"))
+        plain = yaml.load(path.read_text(encoding="utf-8"), _NoKeyTwice)
     except OSError as error:
         raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8 text; save it as such") from error
+    except _KeyTwiceError as error:
+        raise ConfigError(f"{path}, {error}") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if plain is None:
@@ -104,6 +125,8 @@ def _parse_setting(setting: str) -> dict[str, Any]:
 def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> None:
     for key, value in over.items():
         known = base.get(key)
+        if key == "judge" and isinstance(known, str) and isinstance(value, Mapping):
+            known = base[key] = {"name": known}  # the same judge, named in one word
         # a judge written as a mapping replaces another judge; its options do not mix
         nested = isinstance(known, dict) and isinstance(value, Mapping)
         if nested and not ("name" in value and key in {"judge"}):
@@ -138,7 +161,10 @@ def _value(hint: Any, value: Any, name: str) -> Any:
     for option in options:
         base = typing.get_origin(option) or option
         if base is tuple and isinstance(value, (list, tuple, str)):
-            return (value,) if isinstance(value, str) else tuple(value)
+            listed = (value,) if isinstance(value, str) else tuple(value)
+            if not all(isinstance(one, str) for one in listed):
+                raise ConfigError(f"{name} must be a list of text, not {value!r}")
+            return listed
         if base is float and isinstance(value, str):  # YAML 1.1 reads 5e-6 as text
             try:
                 return float(value)

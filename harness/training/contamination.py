@@ -1,18 +1,25 @@
 """Find training prompts that an evaluation also asks: the same text, or nearly the same.
 
-Compares the user's turns only, in lower case and without punctuation. Nothing of a prompt is put
-into a message: ids only, because evaluation texts must not be spread.
+Compares the user's turns only, in lower case, without punctuation and in one of the encodings that
+Unicode has for a letter; Chinese and Japanese by characters. Nothing of a prompt is put into a
+message: ids only, because evaluation texts must not be spread.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ...judges.rubric import Example
 
+_TOKEN = re.compile(
+    r"[\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]"
+    r"|[^\W\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]+"
+)
+"""A word; of Chinese and Japanese, which put no spaces between words, a character."""
 SHINGLE_WORDS = 5
 """Words of a shingle: shorter ones are shared by strangers ("what should I do about")."""
 NEAR = 0.6
@@ -34,27 +41,29 @@ class Overlap:
 
 def find_overlaps(train: Sequence[Example], evaluation: Iterable[Example]) -> list[Overlap]:
     """List the training prompts that an evaluation also asks, each with its nearest twin."""
-    texts: dict[str, str] = {}
-    sizes: dict[str, int] = {}
-    by_shingle: defaultdict[int, list[str]] = defaultdict(list)
-    ids = {example.prompt_id: example for example in evaluation}
-    for prompt_id, example in ids.items():
+    texts: dict[str, int] = {}
+    sizes: list[int] = []
+    by_shingle: defaultdict[int, list[int]] = defaultdict(list)
+    asked = list(evaluation)
+    # by place and not by id: files of evaluations may number their prompts alike
+    for place, example in enumerate(asked):
         words = _words(example)
-        texts.setdefault(" ".join(words), prompt_id)
+        texts.setdefault(" ".join(words), place)
         shingles = _shingles(words)
-        sizes[prompt_id] = len(shingles)
+        sizes.append(len(shingles))
         for shingle in shingles:
-            by_shingle[shingle].append(prompt_id)
+            by_shingle[shingle].append(place)
     found = []
     for example in train:
         words = _words(example)
         twin = texts.get(" ".join(words))
         if twin is not None:
-            found.append(Overlap(example.prompt_id, twin, True, 1.0))
+            found.append(Overlap(example.prompt_id, asked[twin].prompt_id, True, 1.0))
             continue
         near = _nearest(_shingles(words), by_shingle, sizes)
         if near is not None:
-            found.append(Overlap(example.prompt_id, near[0], False, near[1]))
+            twin_id = asked[near[0]].prompt_id
+            found.append(Overlap(example.prompt_id, twin_id, False, near[1]))
     return found
 
 
@@ -65,7 +74,7 @@ def prompt_key(example: Example) -> str:
 
 def _words(example: Example) -> list[str]:
     text = " ".join(turn.content for turn in example.prompt if turn.role == "user")
-    return re.findall(r"\w+", text.lower())
+    return _TOKEN.findall(unicodedata.normalize("NFKC", text).lower())
 
 
 def _shingles(words: list[str]) -> set[int]:
@@ -74,18 +83,18 @@ def _shingles(words: list[str]) -> set[int]:
 
 
 def _nearest(
-    shingles: set[int], by_shingle: dict[int, list[str]], sizes: dict[str, int]
-) -> tuple[str, float] | None:
+    shingles: set[int], by_shingle: Mapping[int, list[int]], sizes: Sequence[int]
+) -> tuple[int, float] | None:
     if len(shingles) < MIN_SHINGLES:
         return None
-    shared: Counter[str] = Counter()
+    shared: Counter[int] = Counter()
     for shingle in shingles:
         shared.update(by_shingle.get(shingle, ()))
-    best: tuple[str, float] | None = None
-    for prompt_id, n_shared in shared.items():
-        if sizes[prompt_id] < MIN_SHINGLES:
+    best: tuple[int, float] | None = None
+    for place, n_shared in shared.items():
+        if sizes[place] < MIN_SHINGLES:
             continue
-        similarity = n_shared / min(len(shingles), sizes[prompt_id])
+        similarity = n_shared / min(len(shingles), sizes[place])
         if similarity >= NEAR and (best is None or similarity > best[1]):
-            best = (prompt_id, similarity)
+            best = (place, similarity)
     return best

@@ -47,7 +47,11 @@ class GroupStats:
     noise: float = math.nan
     """Variance the judge alone gives the reward, from a second verdict; NaN where not measured."""
     policy: float = math.nan
-    """Variance left when the judge's is taken away, never below 0; NaN where not measured."""
+    """Variance left when the judge's is taken away; NaN where not measured.
+
+    Below 0 where noise alone would have spread more: 0 in its place would add up to a reliability
+    that is not there when groups are pooled.
+    """
     masked: str | None = None
     """Why its rewards were withheld from the training; None where they were not."""
 
@@ -90,13 +94,13 @@ class Reliability:
     noise: float
     """Mean square within answers: the judge's variance."""
     policy: float
-    """max(0, (MSB - MSW) / R): the variance between answers that is the policy's."""
+    """(MSB - MSW) / R: the variance between answers that is the policy's; may be below 0."""
 
     @property
     def icc(self) -> float:
-        """Policy variance over policy plus judge variance; NaN where both are 0."""
+        """Policy variance over policy plus judge variance, 0 at least; NaN where both are 0."""
         total = self.policy + self.noise
-        return self.policy / total if total > 0 else math.nan
+        return max(0.0, self.policy) / total if total > 0 else math.nan
 
 
 def reliability_of(rewards_GR: Floats) -> Reliability | None:
@@ -114,7 +118,7 @@ def reliability_of(rewards_GR: Floats) -> Reliability | None:
     n_replicates = complete.shape[1]
     noise = float(complete.var(axis=1, ddof=1).mean())
     between = n_replicates * float(complete.mean(axis=1).var(ddof=1))
-    return Reliability(noise, max(0.0, (between - noise) / n_replicates))
+    return Reliability(noise, (between - noise) / n_replicates)
 
 
 def summarise_groups(groups: Sequence[GroupStats]) -> dict[str, Any]:
@@ -138,7 +142,8 @@ def summarise_groups(groups: Sequence[GroupStats]) -> dict[str, Any]:
     }
     noise, policy = plain["judge_variance"], plain["policy_variance"]
     pooled = None if noise is None or policy is None else noise + policy
-    plain["reliability"] = policy / pooled if pooled else None
+    # method sheet, 4.3: the policy's part is cut off at 0 once, of all groups together
+    plain["reliability"] = max(0.0, policy) / pooled if pooled else None
     return plain
 
 

@@ -23,7 +23,7 @@ from .checks import (
 from .config import TrainConfig
 from .cpu_head import score_answers_alone
 from .data import TrainingData, load_data, messages_of, ordered_rows
-from .judge_checks import check_judges
+from .judge_checks import check_judge, check_judges
 from .plan import Plan
 from .policy import (
     load_model,
@@ -81,12 +81,20 @@ def prepare(config: TrainConfig, *, resume: bool = False, probe: bool = True) ->
     check_output_dir(config, resume)
     policy = policy_facts(config.model)
     tokenizer, data = load_prompts(config)
+    if config.gold.judge is not None and not data.held_out:
+        raise ConfigError(
+            f"gold.judge has no prompt to look at: data.held_out {config.data.held_out:g} of "
+            f"{data.facts['n_train'] + data.facts['n_sft']} prompts is none; raise data.held_out, "
+            "or set data.held_out_path"
+        )
     lengths = prompt_lengths(tokenizer, [*data.train, *data.held_out], config.data)
     longest = max(lengths)
     check_policy(config, policy, longest)
     plan = check_plan(config, len(data.train))
     if probe and rank() == 0:
         check_judges(config, data.train[0])
+        if config.eval.tasks and config.eval.judge is not None:
+            check_judge(config.eval.judge, data.train[0], "eval.judge")
     return Prepared(config, policy, tokenizer, data, plan, longest)
 
 

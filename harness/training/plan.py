@@ -62,6 +62,13 @@ def plan_run(grpo: GrpoSection, n_examples: int, n_processes: int) -> Plan:
     check_whole_groups(micro, per_generation, group)
     prompts_per_generation = micro * per_generation * n_processes // group
     every = per_generation * grpo.num_iterations
+    if every % accumulation and accumulation % every:
+        raise ConfigError(
+            f"grpo.steps_per_generation {per_generation} x num_iterations {grpo.num_iterations} "
+            f"and the {accumulation} micro-batches of a step: a round of generation would begin "
+            "within a step, and a run stopped there could not go on exactly; make one a multiple "
+            "of the other"
+        )
     max_steps = _max_steps(grpo, n_examples, prompts_per_generation, every, accumulation)
     # TRL's sampler repeats each generation batch `every` times, one micro-batch each
     rounds = math.ceil(max_steps * accumulation / every)
@@ -122,6 +129,11 @@ def check_save_steps(save_steps: int, plan: Plan) -> None:
 def _max_steps(
     grpo: GrpoSection, n_examples: int, per_generation: int, every: int, accumulation: int
 ) -> int:
+    if grpo.max_steps < 1 and grpo.max_steps != -1:
+        raise ConfigError(
+            "grpo.max_steps must be at least 1, or -1 where grpo.num_train_epochs says how long, "
+            f"not {grpo.max_steps}"
+        )
     if grpo.max_steps > 0 and grpo.num_train_epochs is not None:
         raise ConfigError(
             f"grpo.max_steps {grpo.max_steps} would override grpo.num_train_epochs "

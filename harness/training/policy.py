@@ -10,9 +10,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...judges.errors import ConfigError
+from ...judges.errors import ConfigError, near_names
 from ...judges.rubric import Example
-from .config import DataSection, ModelSection
+from .config import LORA_TARGETS, DataSection, ModelSection
 from .data import messages_of
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ def policy_facts(section: ModelSection) -> PolicyFacts:
     """
     path = find_policy(section)
     if path == "tiny":
+        _check_lora(section, None)
         return PolicyFacts("tiny", 100_000, 4096)
     from transformers import AutoConfig
 
@@ -96,7 +97,10 @@ def policy_facts(section: ModelSection) -> PolicyFacts:
         ) from error
     text = config.get_text_config()
     context = getattr(text, "max_position_embeddings", None)
-    return PolicyFacts(section.name, _count_parameters(config), context)
+    empty = _empty_model(config)
+    _check_lora(section, empty)
+    n_parameters = None if empty is None else int(empty.num_parameters())
+    return PolicyFacts(section.name, n_parameters, context)
 
 
 def load_tokenizer(section: ModelSection, examples: Iterable[Example]) -> Any:
@@ -217,13 +221,37 @@ def needs_gpu(section: ModelSection) -> str | None:
     return None if torch.cuda.is_available() else "there is no CUDA device"
 
 
-def _count_parameters(config: Any) -> int | None:
+def _check_lora(section: ModelSection, empty: Any) -> None:
+    """Refuse an adapter for parts that the model does not have.
+
+    Args:
+        section: What is asked for.
+        empty: The model without weights; None for `tiny`, whose parts have the usual names, and
+            where it could not be built.
+
+    Raises:
+        ConfigError: A part is not there.
+    """
+    if not section.lora or section.adapter is not None:
+        return
+    _last_blocks(section)
+    if empty is None and section.name != "tiny":
+        return
+    named = () if empty is None else (name for name, _ in empty.named_modules())
+    parts = {name.rpartition(".")[2] for name in named} or set(LORA_TARGETS)
+    for target in section.lora_targets:
+        if target.rpartition(".")[2] not in parts:
+            raise ConfigError(
+                f"model.lora_targets: {section.name} has no {target!r}; {near_names(target, parts)}"
+            )
+
+
+def _empty_model(config: Any) -> Any | None:
     import torch
     from transformers import AutoModelForCausalLM
 
     try:
         with torch.device("meta"):
-            empty: Any = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
-            return int(empty.num_parameters())
+            return AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
     except (ValueError, NotImplementedError, AttributeError, ImportError):
         return None

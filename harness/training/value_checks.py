@@ -16,7 +16,7 @@ from .config import TrainConfig
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Where a number must lie; None is allowed where the setting's type allows it."""
+    """Where a number must lie, infinity excluded; None is allowed where its type allows it."""
 
     low: float = -math.inf
     high: float = math.inf
@@ -36,7 +36,7 @@ class Bounds:
         """Say whether a number lies inside."""
         above = value > self.low if self.is_above else value >= self.low
         below = value < self.high if self.is_below else value <= self.high
-        return above and below
+        return above and below and math.isfinite(value)
 
 
 AT_LEAST_0, AT_LEAST_1 = Bounds(0), Bounds(1)
@@ -58,6 +58,7 @@ BOUNDS: Mapping[str, Bounds] = {
     "reward.replicate_every": AT_LEAST_0,
     "reward.min_reliability": SHARE_BELOW_1,
     "reward.max_unscored_frac": Bounds(0, 1, is_above=True),
+    "grpo.micro_batch": AT_LEAST_1,
     "grpo.num_iterations": AT_LEAST_1,
     "grpo.steps_per_generation": AT_LEAST_1,
     "grpo.num_train_epochs": ABOVE_0,
@@ -67,7 +68,6 @@ BOUNDS: Mapping[str, Bounds] = {
     "grpo.learning_rate": ABOVE_0,
     "grpo.warmup_ratio": SHARE_BELOW_1,
     "grpo.weight_decay": AT_LEAST_0,
-    "grpo.max_grad_norm": AT_LEAST_0,
     "grpo.beta": AT_LEAST_0,
     "grpo.vllm_gpu_memory_utilization": Bounds(0, 1, is_above=True),
     "sft.max_steps": AT_LEAST_1,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from rubricbeat.harness.training.checks import (
 )
 from rubricbeat.harness.training.config import TrainConfig
 from rubricbeat.harness.training.config_reading import load_config, preset_names
+from rubricbeat.harness.training.grpo import prepare
 from rubricbeat.harness.training.judge_checks import check_judge, check_judges
 from rubricbeat.harness.training.policy import PolicyFacts, find_policy, policy_facts
 from rubricbeat.harness.training.value_checks import BOUNDS, check_numbers
@@ -52,6 +54,35 @@ def config(**sections: Any) -> TrainConfig:
         ({"run": {"output_dir": "o", "report_to": ["tensorbord"]}}, r"did you mean 'tensorboard'"),
         ({"grpo": {"learning_rate": 0}}, r"learning_rate must be above 0"),
         ({"grpo": {"beta": 0.1}}, r"grpo\.beta needs a reference policy"),
+        ({"grpo": {"temperature": math.nan}}, r"grpo\.temperature must be above 0"),
+        ({"grpo": {"learning_rate": math.inf}}, r"learning_rate must be above 0, not inf"),
+        ({"grpo": {"num_train_epochs": math.inf}}, r"num_train_epochs must be above 0, not inf"),
+        ({"grpo": {"micro_batch": 0}}, r"grpo\.micro_batch must be at least 1, not 0"),
+        (
+            {"grpo": {"trl": {"epsilon": "2e-1"}}},
+            r"grpo\.trl\.epsilon must be a number, not '2e-1'; write 0\.2",
+        ),
+        ({"grpo": {"trl": {"ignore_data_skip": True}}}, r"resumed run would ask the same prompts"),
+        ({"grpo": {"trl": {"save_only_model": True}}}, r"could not be resumed"),
+        ({"grpo": {"trl": {"logging_strategy": "no"}}}, r"every step is a line"),
+        (
+            {"sft": {"trl": {"per_device_train_batch_size": 3}}},
+            r"sft\.trl\.per_device_train_batch_size: set sft\.micro_batch instead",
+        ),
+        (
+            {"eval": {"tasks": ["healthbench_heart_demo"], "every": 30}},
+            r"eval\.every 30 .* run\.save_steps 20: .* multiple of 20",
+        ),
+        ({"judge": {"name": "keyword", "replicates": 3}}, r"judge\.replicates 3 .* first only"),
+        (
+            {"gold": {"judge": {"name": "keyword", "replicates": "2"}}},
+            r"gold\.judge\.replicates 2 .* first only",
+        ),
+        (
+            {"model": {"name": "m", "load_in_4bit": True, "lora": False}},
+            r"load_in_4bit: .* model\.lora: true",
+        ),
+        ({"model": {"adapter": "runs/x"}}, r"model\.adapter .* `tiny`"),
     ],
 )
 def test_what_cannot_work_is_refused(sections: dict[str, Any], message: str) -> None:
@@ -178,6 +209,17 @@ def test_the_probe_asks_one_question_only() -> None:
     assert len(judge.asked) == 1
 
 
+def test_a_soft_reward_of_a_judge_without_probabilities_is_said_before_the_model_is_loaded() -> (
+    None
+):
+    soft = config(judge="keyword", reward={"name": "soft(of=healthbench)"})
+    with pytest.raises(ConfigError, match=r"needs P.met., and the judge 'keyword' gives"):
+        check_judges(soft, example())
+    logged = config(judge="keyword", reward={"alternatives": ["soft(of=hybrid)"]})
+    with pytest.raises(ConfigError, match=r"soft\(of=hybrid\)"):
+        check_judges(logged, example())
+
+
 def test_a_base_model_that_is_not_there_is_said(tmp_path: Path) -> None:
     missing = config(model={"name": str(tmp_path / "nothing")})
     with pytest.raises(ConfigError, match=r"model\.name: no folder"):
@@ -254,3 +296,26 @@ def test_words_that_nobody_knows_are_refused_before_the_run(
     with pytest.raises(ConfigError) as error:
         check_values(config(**{section: values}))
     assert words in str(error.value)
+
+
+def test_names_that_fit_no_weights_are_refused_before_the_weights_are_loaded() -> None:
+    lora = {"lora": True, "lora_targets": ["q_proj", "v_prj"]}
+    with pytest.raises(ConfigError, match=r"lora_targets: .* no 'v_prj'; did you mean 'v_proj'"):
+        policy_facts(config(model=lora).model)
+    # nobody reads them where there is no adapter to add
+    policy_facts(config(model={**lora, "lora": False}).model)
+    with pytest.raises(ConfigError, match="lora_last_blocks is 9; the model has 2 blocks"):
+        policy_facts(config(model={"lora": True, "lora_last_blocks": 9}).model)
+
+
+def test_the_judge_of_the_evaluations_is_asked_as_well(tmp_path: Path) -> None:
+    tasks = {"tasks": ["healthbench_heart_demo"], "judge": "keywrd"}
+    with pytest.raises(ConfigError, match="did you mean 'keyword'"):
+        prepare(config(eval=tasks, run={"output_dir": str(tmp_path / "run")}))
+
+
+def test_a_gold_judge_without_a_held_out_prompt_is_refused(tmp_path: Path) -> None:
+    # a tenth of sixteen prompts is two, of four none
+    rare = config(data={"held_out": 0.01}, run={"output_dir": str(tmp_path / "run")})
+    with pytest.raises(ConfigError, match=r"gold\.judge has no prompt to look at.*data\.held_out"):
+        prepare(rare)

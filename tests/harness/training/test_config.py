@@ -153,3 +153,52 @@ def test_a_mistake_is_looked_for_where_it_stands(tmp_path: Path) -> None:
     file.write_text("grpo: {max_step: 5}\n", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"run\.yaml: unknown key 'grpo\.max_step'"):
         load_config(file, preset="cpu_tiny")
+
+
+def test_a_key_written_twice_is_refused_with_its_line(tmp_path: Path) -> None:
+    # YAML readers keep the last one in silence: the first section would be lost
+    path = tmp_path / "run.yaml"
+    path.write_text("grpo: {max_steps: 5}\nreward: {name: binary}\ngrpo:\n  beta: 0.1\n")
+    with pytest.raises(ConfigError, match=r"run\.yaml, line 3: 'grpo' is written twice"):
+        load_config(path)
+    path.write_text("grpo:\n  beta: 0.1\n  max_steps: 5\n  beta: 0.2\n")
+    with pytest.raises(ConfigError, match=r"line 4: 'beta' is written twice"):
+        load_config(path)
+    path.write_text("base: &b {max_steps: 5}\n")
+    with pytest.raises(ConfigError, match="unknown key 'base'"):
+        load_config(path)
+
+
+def test_a_preset_that_is_set_is_started_from() -> None:
+    config = load_config(settings=["preset=cpu_tiny", "grpo.max_steps=7"])
+    assert (config.preset, config.model.name, config.grpo.max_steps) == ("cpu_tiny", "tiny", 7)
+    assert load_config(overrides={"preset": "cpu_tiny"}).model.name == "tiny"
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_bytes(b"run: {label: caf\xe9}")
+    with pytest.raises(ConfigError, match=r"run\.yaml is not UTF-8 text"):
+        load_config(path)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("reward.alternatives=[binary, null]", r"alternatives must be a list of text.*None"),
+        ("data.evaluation=[[a]]", r"data\.evaluation must be a list of text"),
+        ("model.lora_targets=[1]", r"model\.lora_targets must be a list of text"),
+    ],
+)
+def test_what_stands_in_a_list_must_be_text(setting: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_config(settings=[setting])
+
+
+def test_an_option_of_a_judge_named_in_one_word_keeps_its_name() -> None:
+    config = load_config(preset="cpu_tiny", settings=["judge.max_concurrency=5"])
+    assert config.judge == {"name": "keyword", "max_concurrency": 5}
+    assert load_config(preset="cpu_tiny", settings=["gold.judge.max_cost=5"]).gold.judge == {
+        "name": "keyword",
+        "max_cost": 5,
+    }

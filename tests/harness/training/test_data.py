@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections import Counter
 from pathlib import Path
 
@@ -193,3 +194,28 @@ def test_what_was_left_out_is_said_in_words() -> None:
         "9 prompts read: 4 to train on, 2 held out, 1 for SFT; left out: 2 have no positive "
         "points, so no answer could earn any"
     )
+
+
+def test_a_near_duplicate_without_spaces_between_words_is_found() -> None:
+    chinese = (
+        "\u6211\u7236\u4eb2\u53bb\u5e74\u5fc3\u810f\u75c5\u53d1\u4f5c\u4e86"
+        "\u73b0\u5728\u4ed6\u8d70\u8def\u7684\u65f6\u5019\u5de6\u81c2\u75bc\u75db"
+    )
+    near = chinese.replace("\u7236", "\u6bcd")
+    found = find_overlaps([example("near", near)], [example("e", chinese)])
+    assert [(o.train_id, o.exact) for o in found] == [("near", False)]
+    stranger = "\u4eca\u5929\u665a\u4e0a\u5bb6\u91cc\u6709\u516d\u4e2a\u4eba\u5403\u996d"
+    assert not find_overlaps([example("other", stranger)], [example("e", chinese)])
+
+
+def test_one_text_in_two_encodings_is_the_same_text() -> None:
+    text = "mon p\u00e8re a \u00e9t\u00e9 op\u00e9r\u00e9"
+    parts = unicodedata.normalize("NFD", text)
+    assert parts != text
+    assert find_overlaps([example("a", parts)], [example("e", text)])[0].exact
+
+
+def test_evaluations_that_number_their_prompts_alike_are_all_compared() -> None:
+    evaluations = [example("1", "why does my heart skip"), example("1", "how much salt a day")]
+    for one in evaluations:
+        assert find_overlaps([example("a", one.prompt[0].content)], evaluations)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -59,7 +60,8 @@ def test_reliability_by_hand() -> None:
 def test_noise_alone_has_no_reliability() -> None:
     found = reliability_of(np.array([[0.0, 1.0], [1.0, 0.0]]))
     assert found is not None
-    assert (found.policy, found.icc) == (0.0, 0.0)
+    # MSW .5, MSB 0: (0 - .5) / 2, and a share is never below 0
+    assert (found.policy, found.icc) == (-0.25, 0.0)
 
 
 def test_reliability_needs_two_complete_answers() -> None:
@@ -82,3 +84,17 @@ def test_a_step_pools_its_groups() -> None:
     )
     assert pooled["group_span"] == 1.0  # spans 2 and 0; the third has none
     assert pooled["reliability"] is None  # nothing was judged twice
+
+
+def test_noise_alone_adds_up_to_no_reliability() -> None:
+    # cutting each group off at 0 gave .13 here, of a judge that throws dice
+    rng = np.random.default_rng(0)
+    groups = []
+    for _ in range(2000):
+        rewards = rng.normal(size=(6, 2))
+        measured = reliability_of(rewards)
+        assert measured is not None
+        one = group_stats("p", rewards[:, 0], np.zeros((6, 1)))
+        groups.append(replace(one, noise=measured.noise, policy=measured.policy))
+    reliability = summarise_groups(groups)["reliability"]
+    assert reliability is not None and reliability < 0.03

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -107,3 +109,19 @@ def test_whatever_is_planned_gives_trl_whole_groups_and_enough_rows(
     # TRL's sampler: rows x G answers, each generation repeated `generation_every` times
     micro_batches = plan.n_rows // plan.prompts_per_generation * plan.generation_every
     assert micro_batches >= steps * plan.gradient_accumulation_steps
+
+
+@pytest.mark.parametrize("steps", [0, -5])
+def test_a_number_of_steps_that_is_none_is_refused(steps: int) -> None:
+    with pytest.raises(ConfigError, match=rf"max_steps must be at least 1, or -1 .*, not {steps}"):
+        plan_run(GrpoSection(max_steps=steps, num_train_epochs=2.0), 10, 1)
+
+
+def test_a_round_of_generation_within_a_step_is_refused() -> None:
+    # 4 micro-batches a step, 6 a round: the second round begins in the middle of step 2, and a run
+    # stopped there by an outage could not take the step back
+    grpo = GrpoSection(max_steps=9, num_generations=6, micro_batch=6, steps_per_generation=6)
+    with pytest.raises(ConfigError, match=r"steps_per_generation 6 .* 4 .* multiple"):
+        plan_run(grpo, 10, 1)
+    for fits in (1, 2, 4, 8):
+        plan_run(replace(grpo, steps_per_generation=fits), 10, 1)
