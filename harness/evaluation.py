@@ -107,7 +107,7 @@ def _evaluate_one(request: RunRequest) -> Evaluated:
             task_manager=manager,
             batch_size=request.batch_size,
             max_batch_size=request.max_batch_size,
-            device=request.device,
+            device=_device(request),
             use_cache=cache,
             limit=request.limit,
             samples=request.samples,
@@ -199,6 +199,20 @@ def _model(request: RunRequest) -> tuple[Any, dict[str, Any]]:
             baselines = [f"{BASELINE_PREFIX}{kind.value}" for kind in Baseline]
             raise UnknownNameError.among("model", request.model, [*MODEL_MAPPING, *baselines])
     return request.model, dict(request.model_args)
+
+
+def _device(request: RunRequest) -> str | None:
+    """Give the device asked for; "cpu" for transformers' models where nothing else is there.
+
+    Without one lm-eval takes "cuda" even where there is none (0.4.13), and transformers fails.
+    """
+    if request.device is not None or not request.model.startswith(("hf", "huggingface")):
+        return request.device
+    try:
+        import torch
+    except ImportError:  # lm-eval says what is missing
+        return None
+    return None if torch.accelerator.is_available() else "cpu"
 
 
 def _recorded_model(request: RunRequest) -> str:

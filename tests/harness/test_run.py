@@ -273,6 +273,21 @@ def test_a_model_that_is_not_there_is_one_line(rows, capsys, tmp_path):
     assert len(said) == 1
 
 
+def test_a_transformers_model_runs_on_a_machine_without_a_gpu_and_without_a_flag(
+    rows, capsys, tmp_path
+):
+    pytest.importorskip("transformers")
+    from rubricbeat.harness.training.tiny_model import build_model, build_tokenizer
+
+    tokenizer = build_tokenizer(["yes no"])
+    build_model(tokenizer, seed=1).save_pretrained(tmp_path / "tiny")
+    tokenizer.save_pretrained(tmp_path / "tiny")
+    words = ["--model", "hf", "--model_args", f"pretrained={tmp_path / 'tiny'}"]
+    words += ["--gen_kwargs", "max_gen_toks=2", "--judge", "constant", "--apply_chat_template"]
+    assert main(on(rows, *words)) == 0
+    assert "n_scored" in capsys.readouterr().out
+
+
 def test_a_missing_key_is_one_line(rows, capsys, monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY")
     words = ["--model", "openai-chat-completions", "--model_args", "model=m", "--judge", "constant"]
