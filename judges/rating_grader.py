@@ -12,7 +12,7 @@ from typing import Any
 
 from .closing import Closing
 from .graded import GradedAnswer
-from .grading import Answer, Grader, RuntimeOptions
+from .grading import Answer, Estimate, Grader, RuntimeOptions
 from .judge import Judge, JudgeIdentity
 from .judge_options import make_judge
 from .rating import Rating, RatingJudge, RatingQuestions, WholeRubric
@@ -71,6 +71,10 @@ class RatingGrader(Closing):
     ) -> list[tuple[Rating, ...]]:
         """Give every rating of each answer, from code that is not async."""
         return _every_rating(self._grader.grade(_whole(answers), progress=progress))
+
+    def estimate(self, answers: Sequence[Answer]) -> Estimate:
+        """Say what rating would cost; nothing is sent, and the store is only read."""
+        return self._grader.estimate(_whole(answers))
 
     @property
     def options(self) -> RuntimeOptions:

@@ -171,8 +171,8 @@ def openrlhf_reward(
 
         del more
         answers = [
-            _without_end(query.removeprefix(prompt), end_tokens)
-            for query, prompt in zip(queries, prompts, strict=True)
+            _without_end(_after_prompt(query, prompt, place), end_tokens)
+            for place, (query, prompt) in enumerate(zip(queries, prompts, strict=True))
         ]
         examples = list(map(_example, labels))
         values = reward.score(None, answers, examples).unmasked
@@ -213,6 +213,20 @@ def _row(info: Mapping[str, Any] | None, answer: Any) -> Mapping[str, Any] | str
         raise ConfigError("the data set needs info.rubric_row, a row of judges/rows.py")
     found: Mapping[str, Any] | str = row
     return found
+
+
+def _after_prompt(query: str, prompt: str, place: int) -> str:
+    """Give the answer of a query; a tokenizer may have put a mark before the prompt.
+
+    Raises:
+        ConfigError: The prompt is not in it: the judge would read it as part of the answer.
+    """
+    if prompt not in query:
+        raise ConfigError(
+            f"query {place} does not hold its prompt, so that its answer cannot be told; give "
+            "OpenRLHF prompts that its tokenizer gives back as they are"
+        )
+    return query[query.index(prompt) + len(prompt) :]
 
 
 def _without_end(text: str, end_tokens: Sequence[str]) -> str:

@@ -10,8 +10,11 @@ from typing import Any
 import numpy as np
 
 from ...judges.grading import Answer, open_grader
+from ...judges.rating_grader import open_rating_grader
+from ...judges.rewards import get_reward
 from ...judges.rubric import Example
 from .config import TrainConfig
+from .graders import Asked, can_rate
 from .judge_checks import asked_of
 from .prepared import Prepared, judge_options
 
@@ -54,11 +57,23 @@ def gold_bill(prepared: Prepared, answers: Sequence[tuple[Example, str]]) -> Bil
     if n == 0 or not answers:
         return Bill(0, 0.0)
     options = judge_options(config, config.gold.judge) | {"store": False}
-    with open_grader(options) as grader:
-        few = grader.estimate([Answer(example, text) for example, text in answers])
-    cost = few.cost_usd
+    few = [Answer(example, text) for example, text in answers]
+    estimates = []
+    # it is asked for what its own reward needs, and for the run's rewards beside
+    rewards = [get_reward(config.gold.reward)]
+    rewards.append(get_reward(config.reward.name, **config.reward.options))
+    rewards += map(get_reward, config.reward.alternatives)
+    asked = Asked.by([one for one in rewards if one.needs != "rating" or can_rate(options)])
+    if asked.verdicts:
+        with open_grader(options) as grader:
+            estimates.append(grader.estimate(few))
+    if asked.ratings:
+        with open_rating_grader(options) as rater:
+            estimates.append(rater.estimate(few))
+    costs = [one.cost_usd for one in estimates]
     times = n / len(answers)
-    return Bill(math.ceil(few.calls * times), None if cost is None else cost * times)
+    cost = None if None in costs else sum(cost for cost in costs if cost) * times
+    return Bill(math.ceil(sum(one.calls for one in estimates) * times), cost)
 
 
 def bill_of(spent: Mapping[str, Any], planned: int) -> Bill:

@@ -26,8 +26,24 @@ from .world import rank, world_size
 class StepRecorder(TrainerCallback):
     """Writes a line a step, and the table of completions every few steps."""
 
-    def __init__(self, reward: RubricReward, files: RunFiles, completions_every: int) -> None:
-        """Take the reward whose batches are collected, and where they go."""
+    def __init__(
+        self,
+        reward: RubricReward,
+        files: RunFiles,
+        completions_every: int,
+        *,
+        n_epochs: float = 1.0,
+    ) -> None:
+        """Take the reward whose batches are collected, and where they go.
+
+        Args:
+            reward: Whose batches these are.
+            files: Of the run.
+            completions_every: Steps between two tables of completions; 0 for none.
+            n_epochs: Times the run asks every prompt. The trainer sees the rows of all of them as
+                one epoch.
+        """
+        self._n_epochs = n_epochs
         self._reward = reward
         self._files = files
         self._completions_every = completions_every
@@ -60,8 +76,10 @@ class StepRecorder(TrainerCallback):
     ) -> None:
         """Add the trainer's own numbers of the step, and write the line."""
         if self._line is not None and logs is not None and "loss" in logs:
+            self._line = with_trainer_logs(self._line, logs)
+            if self._line.get("epoch") is not None:
+                self._line["epoch"] *= self._n_epochs
             if "judge_s" in self._line:
-                self._line = with_trainer_logs(self._line, logs)
                 _say(self._line, state.max_steps)
             self._flush()
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import sys
 from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -19,6 +20,7 @@ from .config import DTYPES, LOSSES, SCALES, TrainConfig
 from .judge_checks import check_raters
 from .plan import Plan, check_save_steps, plan_run
 from .policy import LARGE, PolicyFacts
+from .run_files import CONFIG, GOLD, METRICS
 from .value_checks import check_numbers, check_words
 from .world import rank, world_size
 
@@ -178,12 +180,27 @@ def check_output_dir(config: TrainConfig, resume: bool) -> Path:
     """Refuse a folder that holds another run.
 
     Raises:
-        ConfigError: There is a run in it, and nobody asked to resume it; or there is none.
+        ConfigError: There is a run in it, and nobody asked to resume it; or it cannot be written.
     """
     folder = Path(config.run.output_dir)
-    started = (folder / "config.yaml").is_file()
-    if started and not resume and rank() == 0:
+    if rank() != 0:
+        return folder  # the first process writes while the others still check
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise ConfigError(f"run.output_dir {folder}: {there} is no folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise ConfigError(f"run.output_dir {folder}: {there} cannot be written to")
+    if resume:
+        return folder
+    if (folder / CONFIG).is_file():
         raise ConfigError(f"{folder} holds a run already; add --resume, or take another folder")
+    for name in (METRICS, GOLD, "checkpoint-*"):
+        # their lines would be cut, their checkpoints rotated away or resumed from
+        for path in folder.glob(name):
+            raise ConfigError(
+                f"{folder} holds {path.name} and no {CONFIG}: files of something else, which a "
+                "run would write over; take another folder"
+            )
     return folder
 
 

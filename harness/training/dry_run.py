@@ -7,6 +7,7 @@ twice, so that the study can tell the policy's spread from the judge's noise.
 from __future__ import annotations
 
 import asyncio
+import math
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -65,6 +66,8 @@ class DryRun:
     """What makes little of it."""
     dead_words: str
     """The dead share with its interval over the groups looked at."""
+    not_counted: str
+    """What the run will do beside; empty where it is all counted."""
     spent: Mapping[str, Any]
     """The judge's ledgers of the dry run itself: `judge` for verdicts, `ratings`."""
 
@@ -117,6 +120,8 @@ def dry_run(config: TrainConfig, n_prompts: int) -> DryRun:
             temperature=grpo.temperature,
             top_p=grpo.top_p,
             min_p=grpo.min_p,
+            top_k=grpo.trl.get("top_k", 0),
+            repetition_penalty=grpo.trl.get("repetition_penalty", 1.0),
             n=grpo.num_generations,
             seed=config.run.seed,
         )
@@ -148,6 +153,7 @@ def words_of(found: DryRun) -> str:
         f"  {found.steps:,} steps, {' and '.join(asked)}, {found.planned_calls:,} judge calls"
         f"{gold}, cost {cost}",
         f"  {found.hours:.2f} hours on this machine ({parts} a step)",
+        *([f"  not counted: {found.not_counted}"] if found.not_counted else []),
         "rewards on the same verdicts (share of dead groups, mean, spread in a group):",
     ]
     spread = {summary.reward: summary for summary in found.study.rewards}
@@ -160,6 +166,15 @@ def words_of(found: DryRun) -> str:
     lines.append("what the study says:")
     lines += [f"  - {sentence.text}" for sentence in found.study.words]
     return "\n".join(lines)
+
+
+def _not_counted(config: TrainConfig, steps: int) -> str:
+    section = config.eval
+    if not section.tasks:
+        return ""
+    n = math.ceil(steps / section.every) if section.every else 1  # the last checkpoint always
+    ends = "s" if n > 1 else ""
+    return f"{n} evaluation{ends} of {', '.join(section.tasks)} (eval.tasks)"
 
 
 def _opening(found: DryRun) -> str:
@@ -231,7 +246,7 @@ def _conclude(
     )
     costs = [bill.cost_usd for bill in bills]
     generation_s, judge_s, update_s = seconds
-    per_step = plan.answers_per_step / plan.n_processes / max(1, len(graded))
+    per_step = plan.answers_made_per_step / plan.n_processes / max(1, len(graded))
     return DryRun(
         study=study,
         reward=reward.name,
@@ -256,6 +271,7 @@ def _conclude(
         reasons=reasons_against(found),
         cautions=cautions(found),
         dead_words=found.dead_words,
+        not_counted=_not_counted(config, plan.max_steps),
         spent=spent,
     )
 

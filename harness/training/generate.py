@@ -47,6 +47,8 @@ def generate_answers(
     temperature: float = 0.0,
     top_p: float = 1.0,
     min_p: float | None = None,
+    top_k: int = 0,
+    repetition_penalty: float = 1.0,
     n: int = 1,
     seed: int = 0,
 ) -> list[list[str]]:
@@ -61,6 +63,8 @@ def generate_answers(
         temperature: 0 for the most likely answer.
         top_p: As in training.
         min_p: As in training.
+        top_k: As in training, where 0, which is TRL's, is for no limit.
+        repetition_penalty: As in training: TRL's, and not what the model brings in its files.
         n: Answers to each prompt.
         seed: Of the sampling.
     """
@@ -68,9 +72,11 @@ def generate_answers(
 
     sampling: dict[str, Any] = {"do_sample": False}
     if temperature > 0:
-        sampling = {"do_sample": True, "temperature": temperature, "top_p": top_p, "top_k": 0}
+        sampling = {"do_sample": True, "temperature": temperature, "top_p": top_p, "top_k": top_k}
         if min_p is not None:
             sampling["min_p"] = min_p
+    # said, or the model's own generation_config.json would say it
+    sampling["repetition_penalty"] = repetition_penalty
     answers: list[list[str]] = []
     was_training = model.training
     model.eval()

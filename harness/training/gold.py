@@ -18,6 +18,7 @@ from ...judges.errors import JudgeError
 from ...judges.rewards import get_reward
 from .batch import BatchScore
 from .callbacks import OutageStop, gather
+from .config import TrainConfig
 from .data import sample_examples
 from .generate import generate_answers, own_random_state
 from .graders import can_rate
@@ -53,16 +54,18 @@ class GoldJudge(TrainerCallback):
         self._examples = sample_examples(
             prepared.data.held_out, config.gold.n_prompts, config.data.seed
         )
-        trained = get_reward(config.reward.name, **config.reward.options).name
+        trained = spelled(config)
         names = list(dict.fromkeys([config.gold.reward, trained, *config.reward.alternatives]))
         gold_judge = judge_options(config, config.gold.judge)
         self._judges: dict[str, tuple[RubricReward, str]] = {}
         """By judge: what looks, and the first of its rewards, which the others stand beside."""
         if first := _computable(names, gold_judge):
-            gold = RubricReward(gold_judge, first[0], alternatives=first[1:])
-            self._judges["gold"] = gold, first[0]
+            # one process grades, and no other asks this judge
+            gold = RubricReward(gold_judge, first[0], alternatives=first[1:], is_alone=True)
+            self._judges["gold"] = gold, get_reward(first[0]).name
         if first := _computable(names, config.judge):
-            self._judges["training"] = reward.looking(first[0], first[1:]), first[0]
+            looking = reward.looking(first[0], first[1:])
+            self._judges["training"] = looking, get_reward(first[0]).name
         self._last_step: int | None = None
         self._looked_at: tuple[int, set[str]] = (-1, set())
         """The step of this start, and the judges whose look at it is in the file already."""
@@ -120,6 +123,8 @@ class GoldJudge(TrainerCallback):
                 else config.gold.temperature,
                 top_p=config.grpo.top_p,
                 min_p=config.grpo.min_p,
+                top_k=config.grpo.trl.get("top_k", 0),
+                repetition_penalty=config.grpo.trl.get("repetition_penalty", 1.0),
                 seed=config.run.seed,
             )
         if rank() != 0:
@@ -175,6 +180,15 @@ class GoldJudge(TrainerCallback):
             trainer.accelerator,
             gradient_checkpointing_kwargs=trainer.args.gradient_checkpointing_kwargs,
         )
+
+
+def spelled(config: TrainConfig) -> str:
+    """Give the reward that trains, with its options, as it can be asked for again.
+
+    A function of one's own is called by its name, and found by its module.
+    """
+    section = config.reward
+    return get_reward(section.name, **section.options).name if section.options else section.name
 
 
 def _computable(names: list[str], judge: Any) -> list[str]:

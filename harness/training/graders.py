@@ -59,11 +59,20 @@ def can_rate(judge: str | Mapping[str, Any] | Judge) -> bool:
 class Graders:
     """A judge and its limits; opens what is asked of it."""
 
-    def __init__(self, judge: str | Mapping[str, Any] | Judge, seed: int) -> None:
-        """Take what `open_grader` takes; nothing is opened yet."""
+    def __init__(
+        self, judge: str | Mapping[str, Any] | Judge, seed: int, *, is_alone: bool = False
+    ) -> None:
+        """Take what `open_grader` takes; nothing is opened yet.
+
+        Args:
+            judge: As `open_grader` takes it.
+            seed: Of the judge's runtime.
+            is_alone: No other process asks, so that the limits are all this one's.
+        """
         self.judge = judge
         """What is opened, as it was given."""
         self._seed = seed
+        self._n_processes = 1 if is_alone else None
         self._verdicts: Grader | None = None
         self._ratings: RatingGrader | None = None
         self._closed_facts: dict[str, Any] = {}
@@ -144,12 +153,18 @@ class Graders:
     def _open_missing(self, asked: Asked, examples: Sequence[Example]) -> None:
         if asked.verdicts and self._verdicts is None:
             self._verdicts = _open_verdicts(self.judge, self._seed)
-            self._verdicts.options = _limits(self._verdicts.options, asked, examples)[0]
+            self._verdicts.options = self._limits(self._verdicts.options, asked, examples)[0]
         if asked.ratings and self._ratings is None:
             from ...judges.rating_grader import open_rating_grader
 
             self._ratings = open_rating_grader(self.judge)
-            self._ratings.options = _limits(self._ratings.options, asked, examples)[1]
+            self._ratings.options = self._limits(self._ratings.options, asked, examples)[1]
+
+    def _limits(
+        self, options: RuntimeOptions, asked: Asked, examples: Sequence[Example]
+    ) -> tuple[RuntimeOptions, RuntimeOptions]:
+        here = share_limits(options, self._n_processes or world_size(), rank())
+        return _limits(here, asked, examples)
 
     async def _grade(self, answers: Sequence[Any], is_asked: bool) -> list[GradedAnswer]:
         if is_asked and self._verdicts is not None and answers:
@@ -173,14 +188,13 @@ def _open_verdicts(judge: Any, seed: int) -> Grader:
 
 
 def _limits(
-    options: RuntimeOptions, asked: Asked, examples: Sequence[Example]
+    here: RuntimeOptions, asked: Asked, examples: Sequence[Example]
 ) -> tuple[RuntimeOptions, RuntimeOptions]:
     """Give verdicts and ratings their parts of this process's limits, by the calls they make.
 
     An endpoint's limits are for all that is asked of it. A tenth of the calls gets a tenth of the
     places, so that both kinds are done at about the same time.
     """
-    here = share_limits(options, world_size(), rank())
     if not (asked.verdicts and asked.ratings):
         return here, here
     n_verdicts = sum(len(example.rubric) for example in examples)

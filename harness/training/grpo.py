@@ -130,9 +130,15 @@ def build_grpo(prepared: Prepared, *, model: Any = None) -> GrpoRun:
         import torch
 
         torch.set_num_threads(config.run.threads)
-    reward = build_reward(config, prepared.data)
+    reward = build_reward(prepared)
     files = RunFiles(Path(config.run.output_dir), writes=rank() == 0)
     outage = OutageStop(reward, files)
+    recorder = StepRecorder(
+        reward,
+        files,
+        config.run.completions_every,
+        n_epochs=plan.n_rows / len(prepared.data.train),
+    )
     rows = prompt_rows(prepared)
     # before the weights: ZeRO-3 shards them while they load, once the arguments have said so
     arguments = grpo_arguments(config, plan)
@@ -146,7 +152,7 @@ def build_grpo(prepared: Prepared, *, model: Any = None) -> GrpoRun:
             train_dataset=rows,
             processing_class=prepared.tokenizer,
             peft_config=lora_config(config.model) if model is None else None,
-            callbacks=[StepRecorder(reward, files, config.run.completions_every), outage],
+            callbacks=[recorder, outage],
         )
     trainer.remove_callback(
         PrinterCallback
@@ -163,20 +169,22 @@ def build_grpo(prepared: Prepared, *, model: Any = None) -> GrpoRun:
     return GrpoRun(trainer, reward, files, outage, prepared)
 
 
-def build_reward(config: TrainConfig, data: TrainingData) -> RubricReward:
+def build_reward(prepared: Prepared) -> RubricReward:
     """Build the reward of a run from its configuration."""
+    config, plan = prepared.config, prepared.plan
     section = config.reward
     return RubricReward(
         judge_options(config),
         section.name,
         reward_options=section.options,
         alternatives=section.alternatives,
-        examples=data.train,
+        examples=prepared.data.train,
         group_size=config.grpo.num_generations,
         replicate_every=section.replicate_every,
         mask_dead_groups=section.mask_dead_groups,
         min_reliability=section.min_reliability,
         max_unscored_frac=section.max_unscored_frac,
+        steps_per_round=plan.generation_every // plan.gradient_accumulation_steps,
         seed=config.run.seed,
     )
 

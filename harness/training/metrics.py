@@ -83,7 +83,7 @@ def with_trainer_logs(line: dict[str, Any], logs: Mapping[str, Any]) -> dict[str
         if theirs in logs:
             merged[ours] = _number(logs[theirs])
     step_s = merged.get("step_s")
-    if step_s:
+    if step_s and "judge_s" in line:
         merged["judge_share"] = min(1.0, line["judge_s"] / step_s)
     return merged
 

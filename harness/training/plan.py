@@ -29,6 +29,16 @@ class Plan:
     """Prompts the run asks, repeats over epochs included."""
 
     @property
+    def answers_made_per_step(self) -> float:
+        """Over all processes, on average: fewer than trained on where a round serves several."""
+        group = (
+            self.answers_per_step
+            * self.steps_per_generation
+            // (self.gradient_accumulation_steps * self.prompts_per_generation)
+        )
+        return self.n_rows * group / self.max_steps
+
+    @property
     def generation_every(self) -> int:
         """Micro-batches from one round of generation to the next."""
         return self.steps_per_generation * self.num_iterations

@@ -59,6 +59,8 @@ class RubricReward:
         mask_dead_groups: bool = False,
         min_reliability: float = 0.0,
         max_unscored_frac: float = 0.2,
+        steps_per_round: int = 1,
+        is_alone: bool = False,
         seed: int = 0,
     ) -> None:
         """Describe the reward; nothing is opened yet.
@@ -76,12 +78,14 @@ class RubricReward:
             min_reliability: Give None for groups whose reliability, estimated from the judge
                 variance measured so far, is below this.
             max_unscored_frac: More than this share of a batch without a reward is an outage.
+            steps_per_round: Steps that share one round of answers, where several do.
+            is_alone: One process asks, so that the judge's limits are not divided by all of them.
             seed: Of the judge's runtime.
 
         Raises:
             ConfigError: A reward is unknown.
         """
-        self._graders = Graders(judge, seed)
+        self._graders = Graders(judge, seed, is_alone=is_alone)
         self._reward_name = reward
         self._reward_options = dict(reward_options or {})
         self._alternative_names = tuple(alternatives)
@@ -91,6 +95,7 @@ class RubricReward:
         self._mask_dead_groups = mask_dead_groups
         self._min_reliability = min_reliability
         self._max_unscored_frac = max_unscored_frac
+        self._steps_per_round = max(1, steps_per_round)
         self._n_groups_seen = 0
         self._noise_sum = 0.0
         self._n_noise = 0
@@ -280,7 +285,8 @@ class RubricReward:
 
         A resumed run must choose as the first one would have, without a random state of its own.
         """
-        first = step * len(groups) if step is not None else self._n_groups_seen
+        round_ = None if step is None else step // self._steps_per_round
+        first = self._n_groups_seen if round_ is None else round_ * len(groups)
         self._n_groups_seen = first + len(groups)
         if self._replicate_every <= 0:
             return set()

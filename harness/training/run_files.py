@@ -15,13 +15,14 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from ...judges.errors import DataError
+from ...judges.errors import ConfigError, DataError
 from .batch import BatchScore
 from .config import TrainConfig
 
@@ -29,6 +30,7 @@ CONFIG, FACTS, STATUS = "config.yaml", "facts.json", "status.json"
 METRICS, GOLD, COMPLETIONS = "metrics.jsonl", "gold.jsonl", "completions"
 LEDGER, GOLD_LEDGER = "judge.json", "gold_judge.json"
 CHECKPOINT = "rubricbeat.json"
+LOCK = ".lock"
 
 
 class RunFiles:
@@ -143,6 +145,31 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
                 break
             raise DataError(f"{path}, line {number} is no JSON: {error}") from error
     return read
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Keep a second process out of a run's folder; the system lets go of it when this one ends.
+
+    Raises:
+        ConfigError: Another process holds it.
+    """
+    try:
+        import fcntl
+    except ImportError:  # no such locks on this system
+        yield
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK).open("a", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(
+                f"another process is training in {folder}; wait for it, or end it first"
+            ) from None
+        except OSError:
+            pass  # a file system without locks
+        yield
 
 
 def replace_text(path: Path, text: str) -> None:

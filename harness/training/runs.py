@@ -7,8 +7,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
-from contextlib import redirect_stdout
+from collections.abc import Iterator, Mapping
+from contextlib import (
+    AbstractContextManager,
+    contextmanager,
+    nullcontext,
+    redirect_stdout,
+    suppress,
+)
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +23,7 @@ from .config import TrainConfig
 from .data import data_line
 from .grpo import GrpoRun, build_grpo, latest_checkpoint, prepare, run_facts
 from .policy import quiet_libraries
-from .run_files import CONFIG, LEDGER, METRICS, read_lines
+from .run_files import CONFIG, FACTS, LEDGER, METRICS, RunFiles, held, read_lines
 from .world import rank
 
 MAY_CHANGE = {"run.output_dir", "run.threads", "run.save_total_limit", "run.label"}
@@ -32,22 +38,21 @@ def run_grpo(config: TrainConfig, *, resume: bool, as_json: bool) -> int:
     """
     folder = Path(config.run.output_dir)
     if resume:
-        _check_same_run(config, folder)
+        _check_same_run(config, folder, "grpo")
     from .callbacks import ledger_of_all
 
     prepared = prepare(config, resume=resume)
+    if resume:
+        _check_same_data(folder, prepared.data.facts)
     _say_data(prepared.data.facts)
     # the libraries print their logs; stdout is for the result
-    with redirect_stdout(sys.stderr):
+    with _alone_in(folder), redirect_stdout(sys.stderr):
         run = build_grpo(prepared)
         checkpoint = latest_checkpoint(folder) if resume else None
         _begin(run, checkpoint)
         try:
-            with quiet_libraries():
+            with _said_in(run.files), quiet_libraries():
                 run.trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        except KeyboardInterrupt:
-            run.files.status("interrupted")
-            raise
         finally:
             run.reward.close()
         run.files.write_json(LEDGER, ledger_of_all(run.reward))
@@ -68,14 +73,17 @@ def run_sft(config: TrainConfig, *, resume: bool, as_json: bool) -> int:
 
     folder = Path(config.run.output_dir)
     if resume:
-        _check_same_run(config, folder)
+        _check_same_run(config, folder, "sft")
     prepared = prepare_sft(config, resume=resume)
+    if resume:
+        _check_same_data(folder, prepared.data.facts)
     _say_data(prepared.data.facts)
-    with redirect_stdout(sys.stderr):
+    with _alone_in(folder), redirect_stdout(sys.stderr):
         trainer, files = build_sft(prepared)
-        files.start(config, prepared.facts())
         checkpoint = latest_checkpoint(folder) if resume else None
-        with quiet_libraries():
+        files.cut_after(int(checkpoint.name.split("-")[1]) if checkpoint else -1)
+        files.start(config, prepared.facts())
+        with _said_in(files), quiet_libraries():
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         trainer.save_model(str(folder / "final"))
         prepared.tokenizer.save_pretrained(str(folder / "final"))
@@ -125,13 +133,58 @@ def _begin(run: GrpoRun, checkpoint: Path | None) -> None:
     run.files.start(run.prepared.config, run_facts(run.prepared))
 
 
-def _check_same_run(config: TrainConfig, folder: Path) -> None:
+def _alone_in(folder: Path) -> AbstractContextManager[None]:
+    """Hold the folder, for all processes of this run."""
+    return held(folder) if rank() == 0 else nullcontext()
+
+
+@contextmanager
+def _said_in(files: RunFiles) -> Iterator[None]:
+    """Have the run's status say that it was interrupted or broke, and not that it still runs."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        files.status("interrupted")
+        raise
+    except Exception as error:
+        # on a full disk there is no room for this either, and the fault itself says more
+        with suppress(OSError):
+            files.status("failed", reason=f"{type(error).__name__}: {error}")
+        raise
+
+
+def _check_same_data(folder: Path, now: Mapping[str, Any]) -> None:
+    """Refuse to go on with other rows: what was held out would be trained on.
+
+    Raises:
+        ConfigError: A file has changed since the run began.
+    """
+    path = folder / FACTS
+    facts = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    before = facts.get("data") or {}
+    for name in ("path", "held_out_path"):
+        key = name.replace("path", "sha256")
+        if key in before and before[key] != now.get(key):
+            raise ConfigError(
+                f"--resume: {now.get(name)} is not the file the run in {folder} began with; put "
+                "that one back, or start another folder"
+            )
+
+
+def _check_same_run(config: TrainConfig, folder: Path, stage: str | None = None) -> None:
     """Refuse to go on with another configuration: the curve would join two different runs.
 
     Raises:
-        ConfigError: There is nothing to resume, or a value differs.
+        ConfigError: There is nothing to resume, it is another stage's, or a value differs.
     """
     import yaml
+
+    facts = folder / FACTS
+    kind = json.loads(facts.read_text(encoding="utf-8")).get("kind") if facts.is_file() else None
+    if stage and kind and kind != stage:
+        raise ConfigError(
+            f"--resume: {folder} holds a run of `train {kind}`; give `train {stage}` another folder"
+        )
 
     path = folder / CONFIG
     if not path.is_file():

@@ -7,13 +7,14 @@ TRL keeps a frozen copy of it as the reference policy of the KL term.
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ...judges.errors import ConfigError
 from ...judges.rubric import Example
-from .checks import check_output_dir, check_policy, check_values
+from .checks import check_output_dir, check_policy, check_values, warn
 from .config import TrainConfig
 from .data import TrainingData, messages_of
 from .formats import in_format, working_from_rubric
@@ -40,6 +41,8 @@ class PreparedSft:
     data: TrainingData
     pairs: tuple[tuple[Example, str], ...]
     """Examples and the text to learn for each."""
+    longest_pair: int
+    """Tokens of the longest prompt and answer together."""
 
     def facts(self) -> dict[str, Any]:
         """Give what goes beside the run."""
@@ -85,7 +88,8 @@ def prepare_sft(config: TrainConfig, *, resume: bool = False) -> PreparedSft:
             f"none of the {len(data.sft)} examples of the SFT split has a reference answer"
         )
     check_policy(config, policy, max(prompt_lengths(tokenizer, data.sft, config.data)))
-    return PreparedSft(config, policy, tokenizer, data, pairs)
+    longest = _check_lengths(config, tokenizer, pairs)
+    return PreparedSft(config, policy, tokenizer, data, pairs, longest)
 
 
 def build_sft(prepared: PreparedSft) -> tuple[Any, RunFiles]:
@@ -166,6 +170,36 @@ def sft_rows(prepared: PreparedSft) -> list[dict[str, Any]]:
     ]
     random.Random(config.data.seed).shuffle(rows)
     return rows
+
+
+def _check_lengths(
+    config: TrainConfig, tokenizer: Any, pairs: Sequence[tuple[Example, str]]
+) -> int:
+    """Refuse prompts of which TRL would leave no answer, and say how many answers it cuts.
+
+    Returns:
+        Tokens of the longest pair.
+
+    Raises:
+        ConfigError: A prompt fills `sft.max_length`.
+    """
+    room = config.sft.max_length
+    prompts = prompt_lengths(tokenizer, [example for example, _ in pairs], config.data)
+    answers = [len(tokenizer(text)["input_ids"]) for _, text in pairs]
+    too_long = sum(length >= room for length in prompts)
+    if too_long:
+        raise ConfigError(
+            f"{too_long} of {len(pairs)} prompts leave no room for the answer in sft.max_length "
+            f"{room}; raise it above {max(prompts)}, or lower data.max_prompt_tokens"
+        )
+    both = [a + b for a, b in zip(prompts, answers, strict=True)]
+    n_cut = sum(length > room for length in both)
+    if n_cut:
+        warn(
+            f"{n_cut} of {len(pairs)} prompts and answers are longer than sft.max_length {room} "
+            f"and are cut off there; the longest has {max(both)} tokens"
+        )
+    return max(both)
 
 
 def _target(config: TrainConfig, example: Example, reference: str) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import pytest
 from rubricbeat.harness.training import runs
 from rubricbeat.harness.training.bills import Bill, bill_of
 from rubricbeat.harness.training.config_reading import load_config
-from rubricbeat.harness.training.dry_run import dry_run
+from rubricbeat.harness.training.dry_run import dry_run, words_of
+from rubricbeat.harness.training.plan import plan_run
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::FutureWarning"),
@@ -67,6 +69,8 @@ def test_ratings_are_counted_beside_verdicts_and_alone(tmp_path: Path) -> None:
     # 60 steps x 32 answers x (1 + 1/8), and 4 looks at 4 held-out prompts
     assert both.planned_ratings == 60 * 32 * 9 // 8 + 4 * 4
     assert both.planned_verdicts == 5 * both.planned_ratings
+    # the gold judge rates as well, and is asked for the rating where it is logged
+    assert both.gold_calls == 4 * 4 * (5 + 1)
     rated = {"name": "rar_implicit", "alternatives": []}
     alone = dry_run(config(tmp_path / "alone", reward=rated), 4)
     assert (alone.planned_verdicts, alone.planned_ratings) == (0, both.planned_ratings)
@@ -81,3 +85,20 @@ def test_a_dry_run_whose_answers_were_stored_says_that_the_cost_is_unknown() -> 
     assert bill_of(half, 1000) == Bill(1200, 10.0)
     # a judge without a model costs nothing, stored or not
     assert bill_of({**ledger, "model": None}, 1000) == Bill(1000, 0.0)
+
+
+def test_answers_that_serve_several_steps_are_made_once(tmp_path: Path) -> None:
+    # 60 steps of 4 prompts x 8 answers
+    section = config(tmp_path).grpo
+    assert plan_run(section, 12, 1).answers_made_per_step == 32
+    # each round serves two steps: 30 rounds of 32 answers
+    twice = replace(section, num_iterations=2)
+    assert plan_run(twice, 12, 1).answers_made_per_step == 16
+
+
+def test_what_the_bill_leaves_out_is_said(tmp_path: Path) -> None:
+    tasks = {"tasks": ["healthbench_heart_demo"], "every": 40}
+    found = dry_run(config(tmp_path, eval=tasks), 4)
+    # after step 40, and at the end
+    assert "not counted: 2 evaluations of healthbench_heart_demo" in words_of(found)
+    assert "not counted" not in words_of(dry_run(config(tmp_path / "without"), 4))

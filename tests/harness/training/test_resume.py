@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,10 +12,26 @@ from loopback import Loopback
 from transformers import TrainerCallback
 
 from rubricbeat.harness.training import runs
-from rubricbeat.harness.training.config import TrainConfig
+from rubricbeat.harness.training.callbacks import OutageStop, StepRecorder
+from rubricbeat.harness.training.config import DataSection, TrainConfig
 from rubricbeat.harness.training.config_reading import load_config
-from rubricbeat.harness.training.grpo import build_grpo, latest_checkpoint, prepare
-from rubricbeat.harness.training.run_files import read_lines
+from rubricbeat.harness.training.generate import generate_answers
+from rubricbeat.harness.training.gold import GoldJudge
+from rubricbeat.harness.training.grpo import (
+    build_grpo,
+    build_reward,
+    latest_checkpoint,
+    prepare,
+    run_facts,
+)
+from rubricbeat.harness.training.policy import load_model, load_tokenizer
+from rubricbeat.harness.training.reward import RubricReward
+from rubricbeat.harness.training.run_files import RunFiles, held, read_lines
+from rubricbeat.harness.training.tiny_data import tiny_examples
+from rubricbeat.judges.errors import ConfigError
+from rubricbeat.judges.rows import example_to_row
+
+from .examples import example
 
 # TRL sets fields that transformers and torch have renamed; no user can act on it
 pytestmark = [
@@ -165,3 +182,120 @@ def test_half_a_checkpoint_and_a_copy_are_not_resumed_from(tmp_path: Path) -> No
     # where there is no other, its weights are worth more than the judge's noise
     (third / "rubricbeat.json").unlink()
     assert latest_checkpoint(tmp_path) == sixth
+
+
+def test_a_run_that_broke_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class FullDisk(TrainerCallback):
+        def on_step_begin(self, args: Any, state: Any, control: Any, **more: Any) -> None:
+            raise OSError(28, "No space left on device")
+
+    real = runs.build_grpo
+
+    def breaking(prepared: Any) -> Any:
+        run = real(prepared)
+        run.trainer.add_callback(FullDisk())
+        return run
+
+    monkeypatch.setattr(runs, "build_grpo", breaking)
+    with pytest.raises(OSError, match="No space left"):
+        runs.run_grpo(small(tmp_path / "run"), resume=False, as_json=False)
+    status = json.loads((tmp_path / "run" / "status.json").read_text())
+    assert status["state"] == "failed" and "No space left" in status["reason"]
+
+
+def test_a_run_is_resumed_with_its_own_stage_and_data(tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    texts = [f"question {i} of a patient" for i in range(8)]
+
+    def write(texts: list[str]) -> None:
+        lines = [json.dumps(example_to_row(example(f"p{i}", t))) for i, t in enumerate(texts)]
+        rows.write_text("\n".join(lines), encoding="utf-8")
+
+    write(texts)
+    config = small(tmp_path / "run", data={"path": str(rows), "held_out": 0.25})
+    RunFiles(tmp_path / "run").start(config, run_facts(prepare(config)))
+    write([*texts[:-1], "another question than the run began with"])
+    with pytest.raises(ConfigError, match=r"rows\.jsonl is not the file the run .* began with"):
+        runs.run_grpo(config, resume=True, as_json=False)
+    with pytest.raises(ConfigError, match="holds a run of `train grpo`"):
+        runs.run_sft(config, resume=True, as_json=False)
+
+
+@pytest.mark.parametrize("name", ["checkpoint-500", "metrics.jsonl", "gold.jsonl"])
+def test_a_folder_with_files_of_another_run_is_left_alone(tmp_path: Path, name: str) -> None:
+    # their checkpoints would be resumed from or rotated away, and their lines be cut
+    folder = tmp_path / "run"
+    (folder / name).mkdir(parents=True) if "-" in name else None
+    folder.mkdir(exist_ok=True)
+    if "-" not in name:
+        (folder / name).write_text('{"step": 1}\n', encoding="utf-8")
+    with pytest.raises(ConfigError, match=rf"holds {name} and no config\.yaml"):
+        prepare(small(folder))
+
+
+def test_a_folder_that_cannot_be_written_is_said_before_a_judge_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("x", encoding="utf-8")
+    for folder in (tmp_path / "file", tmp_path / "file" / "run"):
+        with pytest.raises(ConfigError, match=r"run\.output_dir .*file is no folder"):
+            prepare(small(folder))
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    with pytest.raises(ConfigError, match=r"run\.output_dir .* cannot be written to"):
+        prepare(small(tmp_path / "run"))
+
+
+def test_a_step_that_makes_no_answers_keeps_its_loss(tmp_path: Path) -> None:
+    # with num_iterations or steps_per_generation a round of answers serves several steps
+    recorder = StepRecorder(RubricReward("keyword"), RunFiles(tmp_path), 0)
+    state = SimpleNamespace(global_step=2, max_steps=4)
+    recorder.on_step_end(None, state, None)
+    recorder.on_log(None, state, None, logs={"loss": 0.25, "grad_norm": 1.5})
+    assert read_lines(tmp_path / "metrics.jsonl") == [{"step": 2, "loss": 0.25, "grad_norm": 1.5}]
+
+
+def test_a_reward_of_ones_own_is_looked_at_by_the_gold_judge(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = "import numpy as np\ndef half(verdicts, rubric):\n    return verdicts.mean(-1) / 2\n"
+    (tmp_path / "own_rewards.py").write_text(module, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    prepared = prepare(small(tmp_path / "run", reward={"name": "own_rewards:half"}))
+    reward = build_reward(prepared)
+    files = RunFiles(tmp_path / "run")
+    looks = GoldJudge(prepared, None, files, reward, OutageStop(reward, files))
+    batch = looks._judges["gold"][0].score(None, ["rest water call doctor"], [tiny_examples()[0]])
+    assert batch.alternatives["half"] == (0.4,)  # 4 of 5 words
+
+
+def test_looks_sample_as_training_does_whatever_the_model_brings(tmp_path: Path) -> None:
+    section = load_config(preset="cpu_tiny").model
+    tokenizer = load_tokenizer(section, tiny_examples())
+    model = load_model(section, tokenizer, seed=0)
+
+    def answers() -> list[list[str]]:
+        few = list(tiny_examples()[:4])
+        return generate_answers(
+            model, tokenizer, few, DataSection(), max_new_tokens=12, temperature=1.0, n=2
+        )
+
+    plain = answers()
+    # Qwen's own generation_config.json has one; TRL samples without
+    model.generation_config.repetition_penalty = 5.0
+    assert answers() == plain
+
+
+def test_a_run_that_still_runs_is_not_resumed_beside_itself(tmp_path: Path) -> None:
+    # two would cut each other's lines and write each other's checkpoints
+    config = small(tmp_path / "run")
+    run_until(config, 2)
+    before = (tmp_path / "run" / "metrics.jsonl").read_text()
+    with (
+        held(tmp_path / "run"),
+        pytest.raises(ConfigError, match="another process is training in"),
+    ):
+        runs.run_grpo(config, resume=True, as_json=False)
+    assert (tmp_path / "run" / "metrics.jsonl").read_text() == before
+    # with the epochs of the data, and not of the rows that were laid out
+    epochs = [json.loads(line)["epoch"] for line in before.splitlines()]
+    assert epochs == pytest.approx([2 / 12, 4 / 12])

@@ -279,7 +279,8 @@ def test_one_group_in_so_many_is_judged_twice() -> None:
     assert [len(g.replicates) for g in batch.graded] == [1, 1, 0, 0]
     # all met (6/8) against none met (0): noise (.75^2)/2 in each answer, no policy variance
     assert batch.groups[0].noise == pytest.approx(0.75**2 / 2)
-    assert batch.groups[0].policy == 0.0
+    # by hand: (0 - noise) / 2; cut off at 0 only where groups are pooled
+    assert batch.groups[0].policy == pytest.approx(-(0.75**2) / 4)
     assert len(judge.asked) == 4 * 3 + 2 * 3
     scored.close()
 
@@ -292,6 +293,31 @@ def test_which_groups_are_judged_twice_depends_on_the_step_alone() -> None:
         return [i for i, graded in enumerate(batch.graded) if graded.replicates]
 
     assert [chosen(step) for step in (0, 1, 2, 3)] == [[0], [1], [], [0]]
+
+
+def test_answers_that_serve_several_steps_are_judged_twice_as_often_as_said() -> None:
+    # rounds at the steps 0, 2, 4 ... of four groups each: by the step alone it was one in four
+    judge = ScriptedJudge(True)
+    scored = reward(judge, replicate_every=8, steps_per_round=2)
+    four = [example(name) for name in "abcd"]
+    batches = [scored.score(None, ["x"] * 4, four, step=step) for step in range(0, 16, 2)]
+    assert sum(bool(one.replicates) for batch in batches for one in batch.graded) == 4 * 8 / 8
+    scored.close()
+
+
+def test_a_judge_that_one_process_asks_alone_keeps_its_whole_limits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "8")
+    judge = {"name": "keyword", "max_concurrency": 16, "max_cost": 8.0}
+    options = []
+    for is_alone in (False, True):
+        scored = reward(judge, is_alone=is_alone)
+        scored.score(None, ["rest"], [ONE])
+        options.append(scored.facts()["judge"]["options"])
+        scored.close()
+    assert [one["max_concurrency"] for one in options] == [2, 16]
+    assert [one["max_cost"] for one in options] == [1.0, 8.0]
 
 
 def test_dead_groups_can_be_masked() -> None:

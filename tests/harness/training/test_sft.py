@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from transformers import TrainerCallback
 
 from rubricbeat.harness.training import runs
 from rubricbeat.harness.training.config import TrainConfig
@@ -131,3 +133,42 @@ def test_a_batch_that_does_not_divide_is_refused(tmp_path: Path) -> None:
         ConfigError, match=r"sft\.batch_size 4 is no multiple of sft\.micro_batch 3"
     ):
         prepare_sft(replace(plain, sft=replace(plain.sft, micro_batch=3)))
+
+
+def test_a_warm_start_killed_and_resumed_has_each_step_once(
+    tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warm = config(tmp_path / "sft", {"name": str(base)})
+    warm = replace(warm, sft=replace(warm.sft, max_steps=8))
+
+    class KillAt(TrainerCallback):
+        def on_step_begin(self, args: Any, state: Any, control: Any, **more: Any) -> None:
+            if state.global_step == 6:
+                raise KeyboardInterrupt
+
+    def killed(prepared: Any) -> Any:
+        trainer, files = build_sft(prepared)
+        trainer.add_callback(KillAt())
+        return trainer, files
+
+    monkeypatch.setattr("rubricbeat.harness.training.sft.build_sft", killed)
+    with pytest.raises(KeyboardInterrupt):
+        runs.run_sft(warm, resume=False, as_json=False)
+    status = json.loads((tmp_path / "sft" / "status.json").read_text())
+    assert status == {"state": "interrupted"}
+    monkeypatch.undo()
+    assert runs.run_sft(warm, resume=True, as_json=False) == 0
+    steps = [line["step"] for line in read_lines(tmp_path / "sft" / "metrics.jsonl")]
+    assert steps == [1, 2, 3, 4, 5, 6, 7, 8]
+
+
+def test_a_reference_that_would_be_cut_is_said(
+    tmp_path: Path, base: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # TRL cuts at max_length in silence: of a long prompt nothing is left to learn
+    warm = config(tmp_path / "sft", {"name": str(base)})
+    with pytest.raises(ConfigError, match=r"leave no room for the answer in sft\.max_length 8"):
+        prepare_sft(replace(warm, sft=replace(warm.sft, max_length=8)))
+    longest = prepare_sft(warm).longest_pair
+    prepare_sft(replace(warm, sft=replace(warm.sft, max_length=longest - 1)))
+    assert "are longer than sft.max_length" in capsys.readouterr().err
