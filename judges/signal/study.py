@@ -17,6 +17,7 @@ from ..arrays import Floats
 from ..errors import ConfigError
 from ..rewards import Needs, Reward, get_reward
 from .advantages import (
+    EQUAL,
     Scale,
     TermEffect,
     advantages_of,
@@ -130,6 +131,9 @@ class SignalStudy:
     dead: tuple[DeadGroups, ...]
     identical: float
     """Share of groups with identical verdicts."""
+    identical_but_for_p: float | None
+    """Share of those in which P(met) differs between answers; None where no verdict carries one, or
+    there is no such group."""
     variance: tuple[VarianceSplit, ...]
     by_scale: tuple[ScaleSummary, ...]
     terms: tuple[TermEffect, ...]
@@ -222,6 +226,7 @@ def study_signal(
         "skipped": skipped,
         "dead": tuple(dead_groups(groups, r, values[r.name], identical_P) for r in studied),
         "identical": float(identical_P.mean()),
+        "identical_but_for_p": _differing_share(groups, identical_P),
         "variance": tuple(
             split_variance(name, rewards_RPG, clusters_P)
             for name, rewards_RPG in replicates.items()
@@ -341,6 +346,14 @@ def _low_spread_weight(rewards_PG: Floats, advantages_PG: Floats) -> float | Non
         return None
     lowest = np.argsort(spread_P, kind="stable")[: len(spread_P) // 4]
     return float(squares_P[lowest].sum()) / total
+
+
+def _differing_share(groups: GroupedVerdicts, identical_P: np.ndarray[Any, Any]) -> float | None:
+    if groups.probabilities_RPGC is None or not identical_P.any():
+        return None
+    chances_PGC = groups.probabilities_RPGC[0][identical_P]
+    span_PC = np.fmax.reduce(chances_PGC, axis=1) - np.fmin.reduce(chances_PGC, axis=1)
+    return float((span_PC > EQUAL).any(1).mean())
 
 
 def _prompts_to_drop(

@@ -56,6 +56,7 @@ def verdict_in_words(found: Mapping[str, Any]) -> tuple[Sentence, ...]:
     return (
         *_cautions_first(found),
         *_reward(found, best),
+        *_soft(found),
         *_clip(found),
         *_scale(found, best),
         *_replicates(found, best),
@@ -176,6 +177,22 @@ def _reward(found: Mapping[str, Any], best: str) -> list[Sentence]:
     return sentences
 
 
+def _soft(found: Mapping[str, Any]) -> list[Sentence]:
+    share = found["identical_but_for_p"]
+    if not share:
+        return []
+    return [
+        Sentence(
+            Topic.REWARD,
+            f"In {_pct(share)} of the groups with identical verdicts P(met) differs: "
+            "soft(of=healthbench) makes them teach. Whether it teaches right takes a better judge "
+            "or labels (rubricbeat bench-reward).",
+            "facts",
+            {"identical_but_for_p": share},
+        )
+    ]
+
+
 def _clip(found: Mapping[str, Any]) -> list[Sentence]:
     names = {row.reward for row in found["dead"]}
     for plain, clipped in (("healthbench", "healthbench_clipped"), ("hybrid_unclipped", "hybrid")):
@@ -287,7 +304,7 @@ def _drop(found: Mapping[str, Any]) -> list[Sentence]:
         Sentence(
             Topic.PROMPTS,
             f"Drop {len(drop)} of {n} prompts: all their answers have identical verdicts, so no "
-            f"reward can teach there ({hard} with less than half of their points met, "
+            f"reward of verdicts can teach there ({hard} with less than half of their points met, "
             f"{len(drop) - hard} with more).",
             "drop",
             {"n": len(drop), "n_prompts": n, "hard": hard},

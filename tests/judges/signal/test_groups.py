@@ -193,7 +193,11 @@ def test_a_study_says_which_dead_groups_p_met_brings_to_life() -> None:
     rewards = [get_reward("healthbench"), get_reward("soft(of=healthbench)")]
     study = study_signal(group_answers(answers), rewards)
     assert [row.dead.value for row in study.dead] == [1.0, 0.0]
+    assert study.identical_but_for_p == 1.0
+    (sentence,) = [one.text for one in study.words if "P(met) differs" in one.text]
+    assert sentence.startswith("In 100 % of the groups with identical verdicts")
     assert [row.reward for row in study.flips] == ["healthbench"] * len(study.flips)
     bare = [graded(example(), True, False, text=str(n)) for n in range(3)]
-    skipped = study_signal(group_answers(bare), rewards).skipped
-    assert skipped == {"soft(of=healthbench)": "needs P(met), and no verdict carries one"}
+    hard = study_signal(group_answers(bare), rewards)
+    assert hard.identical_but_for_p is None
+    assert hard.skipped == {"soft(of=healthbench)": "needs P(met), and no verdict carries one"}
