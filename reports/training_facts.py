@@ -25,10 +25,14 @@ def common_facts(runs: Sequence[TrainingRun]) -> list[tuple[str, str]]:
         "Versions": _versions,
     }
     facts = []
+    of_itself = [run for run in runs if run.gold_ledger.get("notes")]
     for name, tell in told.items():
         values = list(dict.fromkeys(map(tell, runs)))
         text = values[0] if len(values) == 1 else f"{DIFFERS}: {'; '.join(values[:4])}"
         facts.append((name, text if len(values) <= 4 else f"{text}; and {len(values) - 4} more"))
+        if name == "Gold judge" and of_itself:
+            told_notes = dict.fromkeys(str(run.gold_ledger["notes"]) for run in of_itself)
+            facts.append(("It says of itself", "; ".join(list(told_notes)[:4])))
     return facts
 
 

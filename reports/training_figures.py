@@ -1,7 +1,8 @@
 """Learning curves as SVG that sits in a page: one line style and one mark for each arm.
 
-Runs of an arm are one line, their mean at each step, in a band from the lowest to the highest run.
-Rewards have colours and scales have dashes, so that a matrix of both can be read.
+Runs of an arm are one line, their mean at each step, in a band from the lowest to the highest run:
+the same runs that its numbers are of. Rewards have colours and scales have dashes, so that a matrix
+of both can be read.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..judges.arrays import Floats
-from .display import displayed
-from .signal_figures import BLUE, GREY, INK, ORANGE, WIDTH_IN, as_svg
+from .signal_figures import BLUE, GREY, ORANGE, as_svg
 from .training_arms import Arm
-from .training_runs import GOLD, TRAINING, TrainingRun, mean_known
+from .training_looks import change_curve
+from .training_panels import MAX_NAME, finish, log_scale, panels, share_limits, short
+from .training_runs import GOLD, TRAINING
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,8 +29,6 @@ DASHES = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))
 MARKS = "osD^vP"
 SMOOTH_STEPS = 10
 """Window of the moving mean, no longer than a fifth of the run."""
-MAX_NAME = 42
-LEGEND_ROW_IN = 0.26
 MOST_BANDS = 4
 """Arms up to which their bands, or the single steps of their runs, are drawn beside the lines."""
 ALTERNATIVE = "reward_alt/"
@@ -47,10 +47,10 @@ class Line:
     @property
     def label(self) -> str:
         """For the legend."""
-        n = len(self.arm.runs)
-        return _short(self.arm.runs[0].name if n == 1 else self.arm.name, MAX_NAME) + (
-            f" ({n} runs)" if n > 1 else ""
-        )
+        n, of = len(self.arm.measured), len(self.arm.runs)
+        name = self.arm.runs[0].name if of == 1 else self.arm.name
+        runs = f" ({n} of {of} runs)" if n < of else f" ({n} runs)" if n > 1 else ""
+        return short(name, MAX_NAME) + runs
 
 
 def training_figures(arms: Sequence[Arm]) -> dict[str, str]:
@@ -88,7 +88,7 @@ def lines_of(arms: Sequence[Arm]) -> list[Line]:
 
 def reward_curves(lines: Sequence[Line]) -> Figure:
     """Draw the trained reward and every other one on the same verdicts."""
-    runs = [run for line in lines for run in line.arm.runs]
+    runs = [run for line in lines for run in line.arm.measured]
     logged = [
         key.removeprefix(ALTERNATIVE)
         for run in runs
@@ -97,29 +97,30 @@ def reward_curves(lines: Sequence[Line]) -> Figure:
         if key.startswith(ALTERNATIVE)
     ]
     names = list(dict.fromkeys([*(run.reward for run in runs), *logged]))
-    axes = _panels(len(names), columns=3)
+    axes = panels(len(names), columns=3)
     for panel, name in zip(axes.flat, names, strict=False):
-        panel.set_title(_short(name, MAX_NAME))
+        panel.set_title(short(name, MAX_NAME))
         for line in lines:
             is_trained = line.arm.runs[0].reward == name
             _curve(panel, line, "reward" if is_trained else f"{ALTERNATIVE}{name}")
         panel.set_xlabel("step")
-    return _finish(axes, lines)
+    return finish(axes, len(lines))
 
 
 def gold_curves(lines: Sequence[Line]) -> Figure | None:
-    """Draw what either judge says of the same held-out answers."""
-    looked = [line for line in lines if any(run.looks for run in line.arm.runs)]
+    """Draw how either judge's score of the same held-out answers changed since step 0."""
+    looked = [line for line in lines if any(run.looks for run in line.arm.measured)]
     if not looked:
         return None
-    axes = _panels(2, columns=2)
+    axes = panels(2, columns=2, height_in=3.8)
     rewards = list(dict.fromkeys(line.arm.runs[0].gold_reward for line in looked))
-    scored_by = _short(rewards[0], 18) if len(rewards) == 1 else "reward of its own"
+    scored_by = short(rewards[0], 18) if len(rewards) == 1 else "reward of its own"
     for panel, judge in zip(axes.flat, (GOLD, TRAINING), strict=True):
         title = "the gold judge" if judge == GOLD else "the judge that trains"
-        panel.set_title(f"held-out {scored_by}, {title}")
+        panel.set_title(f"change of held-out {scored_by}, {title}")
+        panel.axhline(0, color=GREY, linewidth=0.8)
         for line in looked:
-            series = [_of_looks(run, judge) for run in line.arm.runs]
+            series = [change_curve(run, judge) for run in line.arm.measured]
             steps, low, mean, high = _pool(series)
             if line.has_band and len(series) > 1:
                 panel.fill_between(steps, low, high, color=line.colour, alpha=0.15, linewidth=0)
@@ -133,19 +134,22 @@ def gold_curves(lines: Sequence[Line]) -> Figure | None:
                 label=line.label,
             )
         panel.set_xlabel("step")
-    _share_limits(axes)
-    return _finish(axes, looked)
+    share_limits(axes)
+    return finish(axes, len(looked))
 
 
-def group_curves(lines: Sequence[Line]) -> Figure:
+def group_curves(lines: Sequence[Line]) -> Figure | None:
     """Draw dead groups, the spread inside the others, and the judge's reliability."""
-    axes = _panels(3, columns=3)
-    keys = (
+    keys = _known(
+        lines,
         ("dead_frac", "share of dead groups"),
         ("group_std", "spread in a group (sd of the reward)"),
         ("reliability", "reliability of the judge"),
     )
-    for panel, (key, title) in zip(axes.flat, keys, strict=True):
+    if not keys:
+        return None
+    axes = panels(len(keys), columns=len(keys))
+    for panel, (key, title) in zip(axes.flat, keys, strict=False):
         panel.set_title(title)
         for line in lines:
             if key == "reliability":
@@ -155,18 +159,23 @@ def group_curves(lines: Sequence[Line]) -> Figure:
         panel.set_xlabel("step")
         if key != "group_std":
             panel.set_ylim(-0.03, 1.03)
-    return _finish(axes, lines)
+        elif len({line.arm.runs[0].reward for line in lines}) > 1:
+            log_scale(panel)
+    return finish(axes, len(lines))
 
 
-def cost_curves(lines: Sequence[Line]) -> Figure:
+def cost_curves(lines: Sequence[Line]) -> Figure | None:
     """Draw the length of the answers and the judge's share of a step."""
-    axes = _panels(3, columns=3)
-    keys = (
+    keys = _known(
+        lines,
         ("chars", "characters judged in an answer"),
         ("truncated_frac", "answers cut off at the limit"),
         ("judge_share", "judge's share of a step's time"),
     )
-    for panel, (key, title) in zip(axes.flat, keys, strict=True):
+    if not keys:
+        return None
+    axes = panels(len(keys), columns=len(keys))
+    for panel, (key, title) in zip(axes.flat, keys, strict=False):
         panel.set_title(title)
         for line in lines:
             _curve(panel, line, key)
@@ -175,7 +184,7 @@ def cost_curves(lines: Sequence[Line]) -> Figure:
             panel.set_ylim(bottom=0)
         else:
             panel.set_ylim(-0.03, 1.03)
-    return _finish(axes, lines)
+    return finish(axes, len(lines))
 
 
 def captions() -> Mapping[str, str]:
@@ -184,13 +193,18 @@ def captions() -> Mapping[str, str]:
         "rewards": "Mean reward of a step's answers, trained and only logged, all on the same "
         f"verdicts: moving mean of up to {SMOOTH_STEPS} steps, over the runs of an arm. Up to "
         f"{MOST_BANDS} arms, thin lines are the single steps of one run, bands reach from the "
-        "lowest to the highest run. Rewards have ranges of their own.",
+        "lowest to the highest run. Rewards have ranges of their own. Arms ask the same prompts at "
+        "a step: what all of them do at once is the prompts.",
         "gold": "Answers to prompts that were never trained on, by the judge that does not train "
-        "and by the one that does, on one axis. Where the right curve rises and the left one does "
-        "not, the policy learnt the judge and not the task.",
+        "and by the one that does, on one axis: mean change since step 0, prompt by prompt. Where "
+        "the right curve rises and the left one does not, the policy may have learnt the judge and "
+        "not the task; or the gold judge tells too little apart to see it. Intervals stand in the "
+        "table.",
         "groups": "A dead group teaches nothing. The dead share is read with the reliability "
         "beside it: noise makes dead groups look alive. Reliability is measured on the groups "
-        "that were judged twice.",
+        "that were judged twice, and not drawn where none was. The spread is in each reward's own "
+        "range: compare lines of one reward. Where several rewards meet its axis is logarithmic, "
+        "on which a spread of 0 has no place.",
         "costs": "Length is watched because judges pay for it; the judge's share says what "
         "waiting for it cost.",
     }
@@ -208,7 +222,7 @@ def moving_mean(values: Floats, window: int) -> Floats:
 
 
 def _curve(axes: Axes, line: Line, key: str) -> None:
-    runs = line.arm.runs
+    runs = line.arm.measured
     series = []
     for run in runs:
         steps, values = run.series("step"), run.series(key)
@@ -226,7 +240,7 @@ def _curve(axes: Axes, line: Line, key: str) -> None:
 
 
 def _points(axes: Axes, line: Line, key: str) -> None:
-    for run in line.arm.runs:
+    for run in line.arm.measured:
         steps, values = run.series("step"), run.series(key)
         known = ~np.isnan(values)
         axes.plot(
@@ -237,16 +251,6 @@ def _points(axes: Axes, line: Line, key: str) -> None:
             markersize=3.5,
             color=line.colour,
         )
-
-
-def _of_looks(run: TrainingRun, judge: str) -> tuple[Floats, Floats]:
-    looks = run.looks_by(judge)
-    means = [
-        mean_known(values) if (values := look.rewards.get(run.gold_reward)) is not None else None
-        for look in looks
-    ]
-    numbers = [np.nan if mean is None else mean for mean in means]
-    return np.array([float(look.step) for look in looks]), np.array(numbers)
 
 
 def _pool(series: Iterable[tuple[Floats, Floats]]) -> tuple[Floats, Floats, Floats, Floats]:
@@ -261,50 +265,7 @@ def _pool(series: Iterable[tuple[Floats, Floats]]) -> tuple[Floats, Floats, Floa
     return np.array(ordered), low, mean, high
 
 
-def _panels(n: int, columns: int) -> Any:
-    # not pyplot: it keeps every figure it makes, and picks a backend
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
-
-    rows = -(-n // columns)
-    figure = Figure(figsize=(WIDTH_IN, 2.9 * rows), layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False)
-    for panel in axes.flat[n:]:
-        panel.set_visible(False)
-    for panel in axes.flat[:n]:
-        panel.xaxis.set_major_locator(MaxNLocator(integer=True))  # there is no step 2.5
-        panel.grid(axis="y", color=GREY, alpha=0.25, linewidth=0.6)
-        panel.set_axisbelow(True)
-    return axes
-
-
-def _finish(axes: Any, lines: Sequence[Line]) -> Figure:
-    figure: Figure = axes.flat[0].figure
-    handles, labels = axes.flat[0].get_legend_handles_labels()
-    if len(lines) > 1 and handles:
-        rows = -(-len(handles) // 3)
-        # beside the panels, not out of them
-        figure.set_figheight(figure.get_figheight() + LEGEND_ROW_IN * rows)
-        figure.legend(
-            handles,
-            labels,
-            loc="outside lower center",
-            ncols=min(3, len(handles)),
-            frameon=False,
-            labelcolor=INK,
-            handlelength=3.2,
-        )
-    return figure
-
-
-def _share_limits(axes: Any) -> None:
-    """Give both judges one axis: a difference in level must not hide in the scale."""
-    limits = [panel.get_ylim() for panel in axes.flat]
-    low, high = min(low for low, _ in limits), max(high for _, high in limits)
-    for panel in axes.flat:
-        panel.set_ylim(low, high)
-
-
-def _short(name: str, length: int) -> str:
-    line = " ".join(displayed(name).split())
-    return line if len(line) <= length else f"{line[: length - 1]}…"
+def _known(lines: Sequence[Line], *keys: tuple[str, str]) -> list[tuple[str, str]]:
+    """Keep the numbers that some run has: a panel without a curve only looks like a finding."""
+    runs = [run for line in lines for run in line.arm.measured]
+    return [(key, title) for key, title in keys if any(run.mean(key) is not None for run in runs)]

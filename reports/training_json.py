@@ -36,6 +36,8 @@ def _arm(arm: Arm) -> dict[str, Any]:
         "runs": [run.name for run in arm.runs],
         "measured": [run.name for run in arm.measured],
         "steps": arm.last_step,
+        "look_step": arm.look_step,
+        "is_done": arm.is_done,
         "reward_first": first,
         "reward_last": last,
         **{key: arm.mean(key) for key in ARM_NUMBERS},
@@ -44,7 +46,12 @@ def _arm(arm: Arm) -> dict[str, Any]:
         "held_out": {judge: _change(change) for judge, change in arm.changes.items()},
         "gold_by_reward": {name: _change(change) for name, change in arm.by_reward.items()},
         "gap": _over(arm.gap),
+        "p_holm": dict(arm.p_holm),
+        "moved": arm.moved,
         "is_hacked": arm.is_hacked,
+        "is_gold_dull": arm.is_gold_dull,
+        "scores_asked": arm.scores[0],
+        "scores_missing": arm.scores[1],
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from markupsafe import Markup
 from ..judges.errors import DataError
 from ..judges.resampling import N_DRAWS
 from .environment import asset, environment, own_version, style_policy
-from .forest import forest
+from .forest import Forest, forest
 from .training_arms import Arm, arms_of
 from .training_facts import common_facts, run_facts
 from .training_figures import captions, training_figures
@@ -86,7 +86,11 @@ def render_training_page(report: TrainingReport, *, examples: bool = True) -> st
         "rewards": list(dict.fromkeys(name for arm in looked for name in arm.by_reward)),
         "pairs": report.pairs,
         "n_sure": sum(pair.is_sure for pair in report.pairs),
-        "pair_forest": forest([(p.over.mean, p.over.interval) for p in report.pairs], include=0.0),
+        "pair_forest": _sure_where(
+            forest([(p.over.mean, p.over.interval) for p in report.pairs], include=0.0),
+            [pair.is_sure for pair in report.pairs],
+        ),
+        "was_looked_at": any(run.looks for run in report.runs),
         "gold": GOLD,
         "training": TRAINING,
         # our own drawing of escaped text: matplotlib writes text through an XML writer
@@ -99,7 +103,7 @@ def render_training_page(report: TrainingReport, *, examples: bool = True) -> st
     return environment().get_template("training.html").render(context)
 
 
-def _forest_of(arms: Sequence[Arm]) -> Any:
+def _forest_of(arms: Sequence[Arm]) -> Forest:
     """Place the changes that either judge saw on one axis: gold at even places, training at odd."""
     estimates = []
     for arm in arms:
@@ -107,7 +111,16 @@ def _forest_of(arms: Sequence[Arm]) -> Any:
         estimates.append((gold.difference, gold.interval))
         same = gold if own is None else own
         estimates.append((None if own is None else own.difference, same.interval))
-    return forest(estimates, include=0.0)
+    sure = [arm.direction(judge) != 0 for arm in arms for judge in (GOLD, TRAINING)]
+    return _sure_where(forest(estimates, include=0.0), sure)
+
+
+def _sure_where(drawn: Forest, sure: Sequence[bool]) -> Forest:
+    """Colour as sure what stands after the correction, not every interval that leaves out 0."""
+    marks = [
+        replace(mark, is_sure=is_sure) for mark, is_sure in zip(drawn.marks, sure, strict=True)
+    ]
+    return replace(drawn, marks=tuple(marks))
 
 
 def _samples(arms: Sequence[Arm]) -> list[tuple[str, list[tuple[str, list[Sample]]]]]:

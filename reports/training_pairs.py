@@ -8,7 +8,8 @@ from itertools import combinations
 
 from .crossed import CrossedMean, crossed_mean
 from .paired import holm
-from .training_arms import Arm, gains, gains_table
+from .training_arms import Arm, mean_of
+from .training_looks import difference_in_kind, gains, gains_table
 from .training_runs import GOLD
 
 
@@ -46,7 +47,7 @@ def arm_pairs(arms: Sequence[Arm], *, seed: int, n_draws: int) -> list[ArmPair]:
     )
     found = []
     for this, other in combinations(ready, 2):
-        if this.changes[GOLD].reward != other.changes[GOLD].reward:
+        if difference_of_kind((this, other)) is not None:
             continue
         over = _difference(this, other, seed, n_draws)
         if over.n_runs:
@@ -58,13 +59,37 @@ def arm_pairs(arms: Sequence[Arm], *, seed: int, n_draws: int) -> list[ArmPair]:
     ]
 
 
+def difference_of_kind(arms: Sequence[Arm]) -> str | None:
+    """Say why the held-out scores of some arms mean different things; None where they do not."""
+    runs = [run for arm in arms for run in arm.measured]
+    for this, other in combinations(runs, 2):
+        if (why := difference_in_kind(this, other)) is not None:
+            return why
+    return None
+
+
 def _difference(this: Arm, other: Arm, seed: int, n_draws: int) -> CrossedMean:
-    theirs = {run.seed: gains(run, GOLD) for run in other.measured}
-    rows = []
-    for run in this.measured:
-        mine, its = gains(run, GOLD), theirs.get(run.seed, {})
-        rows.append({p: mine[p] - its[p] for p in mine if p in its})
+    mine, its = _gains_by_seed(this), _gains_by_seed(other)
+    rows = [
+        {p: gain - its[key][p] for p, gain in mine[key].items() if p in its[key]}
+        for key in mine
+        if key in its
+    ]
     rows = [row for row in rows if row]
     if not rows:
         return CrossedMean(0, 0, None)
     return crossed_mean(gains_table(rows), seed=seed, n_draws=n_draws)
+
+
+def _gains_by_seed(arm: Arm) -> dict[int, dict[str, float]]:
+    """Give each seed's gains; runs of one seed are averaged, and one without a seed has no twin."""
+    found: dict[int, list[dict[str, float]]] = {}
+    for run in arm.measured:
+        if run.seed is not None:
+            found.setdefault(run.seed, []).append(gains(run, GOLD))
+    means = {}
+    for key, rows in found.items():
+        prompts = dict.fromkeys(prompt for row in rows for prompt in row)
+        averaged = {p: mean_of(row[p] for row in rows if p in row) for p in prompts}
+        means[key] = {p: mean for p, mean in averaged.items() if mean is not None}
+    return means

@@ -1,17 +1,18 @@
 """Read the folders that training leaves: values, no page, nothing compared.
 
 The files are written by `harness/training/run_files.py`: metrics.jsonl (a line a step), gold.jsonl
-(held-out answers, a line for each look and judge), config.yaml, facts.json and status.json. A run
-that was killed reads as far as it came. Answers are read by `training_samples.py`.
+(held-out answers, a line for each look and judge), gold_judge.json, config.yaml, facts.json and
+status.json. A run that was killed reads as far as it came. Answers are read by
+`training_samples.py`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import yaml
@@ -23,6 +24,10 @@ METRICS = "metrics.jsonl"
 GOLD, TRAINING = "gold", "training"
 EDGE_STEPS = 10
 """Steps averaged at either end of a curve: one step is a few prompts."""
+SECTIONS = ("model", "data", "reward", "grpo", "gold", "run")
+"""Parts of a configuration that are read here, each a table of its own."""
+
+Read = TypeVar("Read")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,8 @@ class TrainingRun:
     steps: tuple[Mapping[str, Any], ...]
     """Lines of metrics.jsonl, in order, each step once."""
     looks: tuple[Look, ...]
+    gold_ledger: Mapping[str, Any] = field(default_factory=dict)
+    """What the gold judge says of itself and was asked; empty where that was not written yet."""
 
     @property
     def reward(self) -> str:
@@ -93,6 +100,20 @@ class TrainingRun:
         every = every[~np.isnan(every)]
         return bool(every.size > 1 and np.ptp(every) == 0)
 
+    @property
+    def end_step(self) -> int:
+        """Step of the look that counts as the last.
+
+        That of the last step where the run is done. Before its end, the last step that every judge
+        has looked at: one of them is always ahead of the other for a while.
+        """
+        last = int(self.steps[-1]["step"])
+        if self.state == "done":
+            return last
+        looked = [{look.step for look in self.looks_by(judge)} for judge in (GOLD, TRAINING)]
+        shared = set.intersection(*(steps for steps in looked if steps)) if any(looked) else set()
+        return max(shared, default=last)
+
     def series(self, key: str) -> Floats:
         """Give one number of every step, NaN where it is undefined."""
         return np.array([number_or_nan(line.get(key)) for line in self.steps])
@@ -124,13 +145,15 @@ def read_training_runs(paths: Sequence[Path | str]) -> list[TrainingRun]:
     Raises:
         DataError: A folder holds no training run, or a file of one cannot be read.
     """
-    found: dict[Path, None] = {}
+    found: dict[Path, Path] = {}
     for path in map(Path, paths):
         folders = sorted({file.parent for file in path.rglob(METRICS)}) if path.is_dir() else []
         if not folders:
             raise DataError(f"{path}: no {METRICS} in it or below, so no training run")
-        found.update(dict.fromkeys(folders))
-    return list(map(_read_run, found))
+        for folder in folders:
+            # one folder under two names is one run, and no sample of two
+            found.setdefault(folder.resolve(), folder)
+    return list(map(_read_run, found.values()))
 
 
 def mean_known(values: Floats) -> float | None:
@@ -146,8 +169,12 @@ def number_or_nan(value: Any) -> float:
 
 def _read_run(folder: Path) -> TrainingRun:
     config = _read(folder / "config.yaml", yaml.safe_load) or {}
-    by_step = {int(line["step"]): line for line in _lines(folder / METRICS)}
+    for section in SECTIONS:
+        if not isinstance(config.get(section, {}), dict):
+            raise DataError(f"{folder / 'config.yaml'}: {section} is no table of settings")
+    by_step = dict(_lines(folder / METRICS, lambda line: (int(line["step"]), line)))
     label = config.get("run", {}).get("label")
+    ledger = _read(folder / "gold_judge.json", json.loads) or {}
     return TrainingRun(
         name=str(label or folder.name),
         path=folder,
@@ -155,24 +182,30 @@ def _read_run(folder: Path) -> TrainingRun:
         facts=_read(folder / "facts.json", json.loads) or {},
         status=_read(folder / "status.json", json.loads) or {},
         steps=tuple(by_step[step] for step in sorted(by_step)),
-        looks=tuple(map(_look, _lines(folder / "gold.jsonl"))),
+        looks=tuple(_lines(folder / "gold.jsonl", _look)),
+        gold_ledger=ledger.get("gold", {}).get("judge", {}),
     )
 
 
 def _look(line: Mapping[str, Any]) -> Look:
+    prompt_ids = tuple(map(str, line["prompt_ids"]))
+    rewards = {
+        str(name): np.array([number_or_nan(value) for value in values])
+        for name, values in line["rewards"].items()
+    }
+    for name, values in rewards.items():
+        if len(values) != len(prompt_ids):
+            raise ValueError(f"{len(values)} rewards {name!r} for {len(prompt_ids)} prompts")
     return Look(
         step=int(line["step"]),
         judge=str(line["judge"]),
-        prompt_ids=tuple(map(str, line["prompt_ids"])),
-        rewards={
-            str(name): np.array([number_or_nan(value) for value in values])
-            for name, values in line["rewards"].items()
-        },
+        prompt_ids=prompt_ids,
+        rewards=rewards,
         chars=float(line.get("chars") or 0.0),
     )
 
 
-def _lines(path: Path) -> list[dict[str, Any]]:
+def _lines(path: Path, parse: Callable[[Any], Read]) -> list[Read]:
     """Read JSONL; a last line cut by a kill is left out."""
     if not path.is_file():
         return []
@@ -180,10 +213,16 @@ def _lines(path: Path) -> list[dict[str, Any]]:
     lines = path.read_text(encoding="utf-8").splitlines()
     for number, line in enumerate(lines, 1):
         try:
-            read.append(json.loads(line))
+            plain = json.loads(line)
         except json.JSONDecodeError as error:
             if number < len(lines):
                 raise DataError(f"{path}, line {number} is no JSON: {error}") from error
+            break
+        try:
+            read.append(parse(plain))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            what = f"no {error}" if isinstance(error, KeyError) else str(error)
+            raise DataError(f"{path}, line {number} cannot be read: {what}") from error
     return read
 
 
