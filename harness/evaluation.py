@@ -9,17 +9,17 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-from ..judges.errors import ConfigError, RubricbeatError, UnknownNameError
+from ..judges.errors import ConfigError, RubricbeatError
 from ..tasks.baselines import Baseline
 from ..tasks.endpoints import check_model
 from .answer_cache import forget_answers, unfinished_answers
+from .lm_eval_logs import quiet
+from .models import device_of, is_stand_in, model_of
 from .outputs import require_folder
 from .request import BASELINE_PREFIX, RunRequest, baseline_of
 from .task_loading import load_tasks, task_manager
@@ -51,7 +51,7 @@ def evaluate(request: RunRequest, *, with_tables: bool = True) -> int:
         request: What is run.
         with_tables: Print lm-eval's table and the paths of each; else nothing goes to stdout.
     """
-    _quiet(request)
+    quiet(request.verbosity)
     runs: list[Evaluated] = []
     for each in _with_baselines(request):
         done = _evaluate_one(each)
@@ -86,14 +86,14 @@ def _evaluate_one(request: RunRequest) -> Evaluated:
     from lm_eval import simple_evaluate
     from lm_eval.loggers import EvaluationTracker
 
-    model, model_args = _model(request)
+    model, model_args = model_of(request)
     manager = task_manager(request)
     tasks = load_tasks(manager, request)
     tracker = EvaluationTracker(output_path=request.output_path)
     kept = _kept_answers(request, tasks)
     cache = request.use_cache or kept
     random_seed, numpy_seed, torch_seed, fewshot_seed = request.seeds
-    if not _is_stand_in(request):
+    if not is_stand_in(request):
         check_model(request.model, model_args)
     if request.output_path is not None:
         require_folder(request.output_path)
@@ -107,14 +107,14 @@ def _evaluate_one(request: RunRequest) -> Evaluated:
             task_manager=manager,
             batch_size=request.batch_size,
             max_batch_size=request.max_batch_size,
-            device=_device(request),
+            device=device_of(request),
             use_cache=cache,
             limit=request.limit,
             samples=request.samples,
             write_out=request.write_out,
             evaluation_tracker=tracker,
             system_instruction=request.system_instruction,
-            apply_chat_template=_is_stand_in(request) or request.apply_chat_template,
+            apply_chat_template=is_stand_in(request) or request.apply_chat_template,
             gen_kwargs=dict(request.gen_kwargs) or None,
             predict_only=request.predict_only,
             random_seed=random_seed,
@@ -137,7 +137,7 @@ def _evaluate_one(request: RunRequest) -> Evaluated:
         raise RunError(f"--model {request.model}: {_first_line(error)}") from error
     if results is None:  # another rank writes
         return Evaluated(request.model, {}, (), True, False)
-    if _is_stand_in(request):
+    if is_stand_in(request):
         results["config"]["model"] = model_args["model"]
     results["config"]["use_cache"] = request.use_cache
     files = _save(tracker, results, request)
@@ -159,13 +159,9 @@ def _evaluate_one(request: RunRequest) -> Evaluated:
 
 def _is_scored(results: dict[str, Any], request: RunRequest) -> bool:
     """Say whether each rubric task scored anything; a stand-in or a first stage need not."""
-    if request.predict_only or _is_stand_in(request):
+    if request.predict_only or is_stand_in(request):
         return True
     return all(row.get("n_scored,none") != 0 for row in results["results"].values())
-
-
-def _is_stand_in(request: RunRequest) -> bool:
-    return not request.model or baseline_of(request.model) is not None
 
 
 def _kept_answers(request: RunRequest, tasks: list[Any]) -> str | None:
@@ -173,53 +169,11 @@ def _kept_answers(request: RunRequest, tasks: list[Any]) -> str | None:
 
     Sampled answers are not: lm-eval cannot tell the repeats of a prompt apart (0.4.13).
     """
-    if request.output_path is None or request.use_cache or _is_stand_in(request):
+    if request.output_path is None or request.use_cache or is_stand_in(request):
         return None
     if any(getattr(task.config, "repeats", 1) > 1 for task in tasks if hasattr(task, "config")):
         return None
     return unfinished_answers(request.output_path, request.model, request.model_args)
-
-
-def _model(request: RunRequest) -> tuple[Any, dict[str, Any]]:
-    """Give what `simple_evaluate` takes: a name with arguments, or a stand-in."""
-    from ..tasks.stand_ins import BaselineModel, RecordedModel
-
-    kind = baseline_of(request.model)
-    if kind is not None:
-        return BaselineModel(kind), {"model": request.model}
-    if not request.model:
-        name = request.model_args.get("model") or _recorded_model(request)
-        return RecordedModel(), {"model": name}
-    from lm_eval.models import MODEL_MAPPING
-
-    if request.model not in MODEL_MAPPING:
-        from lm_eval.api.registry import model_registry
-
-        if request.model not in model_registry:
-            baselines = [f"{BASELINE_PREFIX}{kind.value}" for kind in Baseline]
-            raise UnknownNameError.among("model", request.model, [*MODEL_MAPPING, *baselines])
-    return request.model, dict(request.model_args)
-
-
-def _device(request: RunRequest) -> str | None:
-    """Give the device asked for; "cpu" for transformers' models where nothing else is there.
-
-    Without one lm-eval takes "cuda" even where there is none (0.4.13), and transformers fails.
-    """
-    if request.device is not None or not request.model.startswith(("hf", "huggingface")):
-        return request.device
-    try:
-        import torch
-    except ImportError:  # lm-eval says what is missing
-        return None
-    return None if torch.accelerator.is_available() else "cpu"
-
-
-def _recorded_model(request: RunRequest) -> str:
-    from ..tasks.responses import read_responses
-
-    recorded = read_responses(str(request.metadata["responses"]), request.tasks[0])
-    return recorded.model or Path(str(request.metadata["responses"])).name
 
 
 def _save(tracker: Any, results: dict[str, Any], request: RunRequest) -> tuple[Path, ...]:
@@ -294,49 +248,3 @@ def _network_faults() -> tuple[type[BaseException], ...]:
     import requests
 
     return (aiohttp.ClientError, requests.RequestException, ConnectionError, TimeoutError)
-
-
-def _quiet(request: RunRequest) -> None:
-    """Send logs to stderr, progress bars to a terminal only, and no look-ups to the hub."""
-    if not sys.stderr.isatty():
-        os.environ.setdefault("TQDM_DISABLE", "1")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    level = logging.getLevelNamesMapping().get(request.verbosity)
-    if level is None:
-        raise ConfigError(f"--verbosity is {request.verbosity!r}; give INFO, WARNING or ERROR")
-    import lm_eval.evaluator
-    from lm_eval.utils import setup_logging
-
-    # lm-eval asks git for the commit, and lets it complain where there is no repository (0.4.13)
-    lm_eval.evaluator.get_git_commit_hash = _commit
-    setup_logging(level)
-    ours = logging.getLogger("rubricbeat")
-    ours.setLevel(level)
-    if not ours.handlers:
-        handler = _ToStderr()
-        handler.setFormatter(logging.Formatter("rubricbeat: %(message)s"))
-        ours.addHandler(handler)
-
-
-def _commit() -> str | None:
-    """Name the commit of the working directory, None outside of a repository or without git."""
-    try:
-        asked = subprocess.run(
-            ["git", "describe", "--always"], capture_output=True, text=True, check=False
-        )
-    except OSError:
-        return None
-    return asked.stdout.strip() or None
-
-
-class _ToStderr(logging.StreamHandler[TextIO]):
-    """Writes to what stderr is now, not to what it was when logging was set up."""
-
-    @property
-    def stream(self) -> TextIO:
-        """Give stderr."""
-        return sys.stderr
-
-    @stream.setter
-    def stream(self, value: TextIO) -> None:
-        """Keep to stderr."""
