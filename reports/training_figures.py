@@ -48,9 +48,8 @@ class Line:
     def label(self) -> str:
         """For the legend."""
         n, of = len(self.arm.measured), len(self.arm.runs)
-        name = self.arm.runs[0].name if of == 1 else self.arm.name
         runs = f" ({n} of {of} runs)" if n < of else f" ({n} runs)" if n > 1 else ""
-        return short(name, MAX_NAME) + runs
+        return short(self.arm.name, MAX_NAME) + runs
 
 
 def training_figures(arms: Sequence[Arm]) -> dict[str, str]:
@@ -193,8 +192,9 @@ def captions() -> Mapping[str, str]:
         "rewards": "Mean reward of a step's answers, trained and only logged, all on the same "
         f"verdicts: moving mean of up to {SMOOTH_STEPS} steps, over the runs of an arm. Up to "
         f"{MOST_BANDS} arms, thin lines are the single steps of one run, bands reach from the "
-        "lowest to the highest run. Rewards have ranges of their own. Arms ask the same prompts at "
-        "a step: what all of them do at once is the prompts.",
+        "lowest to the highest run. Rewards have ranges of their own. The prompts of a step are "
+        "others than those of the next: a rise may be theirs. An arm that learnt nothing, on the "
+        "same prompts, shows how much.",
         "gold": "Answers to prompts that were never trained on, by the judge that does not train "
         "and by the one that does, on one axis: mean change since step 0, prompt by prompt. Where "
         "the right curve rises and the left one does not, the policy may have learnt the judge and "

@@ -51,9 +51,11 @@ def headline_of(arms: Sequence[Arm], pairs: Sequence[ArmPair]) -> str:
     if len(measured) == 1:
         return f"{best.name}: {on} the gold judge's score changed by {found}{may_be}{_stop(so_far)}"
     if not any(arm.moved for arm in measured):
+        alone = change.interval.excludes_zero
+        picked = f", an interval that does not know it is of one arm in {len(measured)}"
         return (
             f"None of {len(measured)} arms surely moved the gold judge's score {on}; the most, "
-            f"{best.name}: {found}{_stop(so_far)}"
+            f"{best.name}: {found}{picked if alone else ''}{_stop(so_far)}"
         )
     against = "" if so_far else f"; {_against(best, pairs, len(measured) - 1)}"
     return (
@@ -97,6 +99,12 @@ def notes_of(
         notes.append(
             f"{_listed(again)}: some of its runs have one seed; they are no sample of other seeds, "
             "and the interval is too short."
+        )
+    seeds = {frozenset(arm.seeds) for arm in arms if GOLD in arm.changes}
+    if len(seeds) > 1:
+        notes.append(
+            "The arms do not have the same seeds: their own changes are over different runs, which "
+            "differ in more than the arm. Pairs are over the seeds both have."
         )
     if len({arm.last_step for arm in arms if arm.is_done}) > 1:
         notes.append("The arms did not train for the same number of steps; see the table.")

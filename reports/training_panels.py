@@ -77,6 +77,9 @@ def share_limits(axes: Any) -> None:
 
 
 def short(name: str, length: int) -> str:
-    """Give a name on one line, cut to a length."""
+    """Give a name on one line, cut in its middle: what tells two names apart stands last."""
     line = " ".join(displayed(name).split())
-    return line if len(line) <= length else f"{line[: length - 1]}…"
+    if len(line) <= length:
+        return line
+    tail = length // 2
+    return f"{line[: length - 1 - tail]}…{line[-tail:]}"

@@ -96,3 +96,15 @@ def test_a_figure_keeps_its_width_where_the_window_is_narrow(tmp_path: Path) -> 
     page = render_training_page(training_report([write_run(tmp_path / "a")], n_draws=100))
     assert '<div class="scroll wide" tabindex="0"' in page
     assert ".figure .wide svg { max-width: none; }" in page
+
+
+def test_arms_are_called_alike_in_legends_and_tables_and_stay_apart(tmp_path: Path) -> None:
+    for rate in (1e-5, 1e-3):
+        for seed in (1, 2):
+            changed = {"grpo": {"learning_rate": rate}}
+            write_run(tmp_path / f"{rate}-{seed}", seed=seed, changed=changed)
+    write_run(tmp_path / "b", reward="binary")
+    labels = [line.label for line in lines_of(arms_in(tmp_path))]
+    assert len(set(labels)) == 3
+    assert "binary, scale group" in labels
+    assert any(label.endswith("1e-05) (2 runs)") for label in labels)

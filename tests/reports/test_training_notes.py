@@ -125,3 +125,22 @@ def test_what_the_gold_judge_says_of_itself_stands_beside_its_name(tmp_path: Pat
     (path / "gold_judge.json").write_text(json.dumps(ledger), encoding="utf-8")
     page = render_training_page(report_of(path))
     assert "<dt>It says of itself</dt><dd><bdi>pairwise within a criterion 0.466</bdi>" in page
+
+
+def test_arms_that_do_not_have_the_same_seeds_are_said_not_to(tmp_path: Path) -> None:
+    for seed in (1, 2):
+        write_run(tmp_path / f"a{seed}", seed=seed, gold=RISING)
+    write_run(tmp_path / "b1", seed=1, reward="binary", gold=RISING)
+    assert "The arms do not have the same seeds" in notes_on(tmp_path)
+    write_run(tmp_path / "b2", seed=2, reward="binary", gold=RISING)
+    assert "do not have the same seeds" not in notes_on(tmp_path)
+
+
+def test_an_interval_that_was_picked_is_said_to_be(tmp_path: Path) -> None:
+    write_run(tmp_path / "r0", reward="r0", gold={0: [0.0] * 4, 20: [0.02, 0.01, 0.03, 0.012]})
+    for i in range(1, 10):
+        unmoved = [0.01 * i, -0.01 * i, 0.02, -0.02]
+        write_run(tmp_path / f"r{i}", reward=f"r{i}", gold={0: [0.0] * 4, 20: unmoved})
+    headline = report_of(tmp_path).headline
+    assert headline.startswith("None of 10 arms surely moved")
+    assert headline.endswith("in one run, an interval that does not know it is of one arm in 10")
