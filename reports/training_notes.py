@@ -40,12 +40,10 @@ def headline_of(arms: Sequence[Arm], pairs: Sequence[ArmPair]) -> str:
         return f"{n} cannot be ranked: {why}; see each arm for itself"
     best = max(measured, key=_gain)
     change = best.changes[GOLD]
-    found = (
-        f"{numbers.difference(change.difference)} "
-        f"{numbers.interval(change.interval.low, change.interval.high, signed=True)} "
-        f"{_over_runs(change.n_runs)}"
-    )
-    on = f"on {change.n_prompts} held-out prompts"
+    ends = numbers.interval(change.interval.low, change.interval.high, signed=True)
+    ends = "" if change.interval.low is None else f" {ends}"
+    found = f"{numbers.difference(change.difference)}{ends} {_over_runs(change.n_runs)}"
+    on = f"on {change.n_prompts} held-out prompt{'s' if change.n_prompts > 1 else ''}"
     so_far = "" if best.is_done else f" So far, at step {best.look_step}: no run is done."
     may_be = "" if best.moved else ", which may be nothing"
     if len(measured) == 1:
@@ -192,9 +190,9 @@ def _of_the_gold_judge(runs: Sequence[TrainingRun], arms: Sequence[Arm]) -> Iter
             f"{_listed(still)}: the gold judge gave every answer to every held-out prompt the same "
             "score at every look. It tells nothing apart here; take another one."
         )
-    dull = [arm for arm in arms if arm.is_gold_dull and not arm.is_gold_still]
+    dull = [arm for arm in arms if arm.is_gold_dull]
     found = commonest_score([run for arm in dull for run in arm.measured])
-    if found is not None:
+    if found is not None and not all(arm.is_gold_still for arm in dull):
         score, share = found
         of = "" if len(dull) == len(arms) else f" of {_listed(arm.name for arm in dull)}"
         yield (

@@ -183,7 +183,7 @@ def _read_run(folder: Path) -> TrainingRun:
         status=_read(folder / "status.json", json.loads) or {},
         steps=tuple(by_step[step] for step in sorted(by_step)),
         looks=tuple(_lines(folder / "gold.jsonl", _look)),
-        gold_ledger=ledger.get("gold", {}).get("judge", {}),
+        gold_ledger=(ledger.get("gold") or {}).get("judge") or {},
     )
 
 

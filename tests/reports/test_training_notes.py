@@ -144,3 +144,22 @@ def test_an_interval_that_was_picked_is_said_to_be(tmp_path: Path) -> None:
     headline = report_of(tmp_path).headline
     assert headline.startswith("None of 10 arms surely moved")
     assert headline.endswith("in one run, an interval that does not know it is of one arm in 10")
+
+
+def test_one_prompt_has_a_difference_and_no_interval(tmp_path: Path) -> None:
+    headline = report_of(write_run(tmp_path / "a", gold={0: [0.1], 20: [0.3]})).headline
+    assert "on 1 held-out prompt the gold judge's score changed by +0.200 in one run" in headline
+
+
+def test_the_share_of_equal_scores_is_the_one_that_was_judged_by(tmp_path: Path) -> None:
+    # 18 of 24 scores are .1: all of one arm, and the first looks of the other
+    for seed in range(3):
+        write_run(tmp_path / f"a{seed}", seed=seed, gold={0: [0.1] * 4, 20: [0.3] * 4})
+        same = {0: [0.1] * 4, 20: [0.1] * 4}
+        write_run(tmp_path / f"b{seed}", seed=seed, reward="binary", gold=same)
+    assert "The gold judge gave 75.0" in notes_on(tmp_path)
+
+
+def test_a_run_without_a_seed_has_a_dash_for_it(tmp_path: Path) -> None:
+    path = write_run(tmp_path / "a", changed={"run": {"seed": None}})
+    assert "<td>None</td>" not in render_training_page(report_of(path))

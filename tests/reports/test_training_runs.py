@@ -44,3 +44,10 @@ def test_a_folder_named_twice_is_one_run(tmp_path: Path) -> None:
     found = read_training_runs([tmp_path / "runs", tmp_path / "runs" / ".." / "runs", path])
     assert [run.name for run in found] == ["a"]
     assert len(read_training_runs([path, tmp_path / "link" / "a"])) == 1
+
+
+def test_an_account_of_the_gold_judge_without_a_judge_is_no_account(tmp_path: Path) -> None:
+    path = write_run(tmp_path / "a")
+    (path / "gold_judge.json").write_text('{"gold": null}', encoding="utf-8")
+    [run] = read_training_runs([path])
+    assert run.gold_ledger == {}
