@@ -255,7 +255,7 @@ def _check_trl_fields(config: TrainConfig) -> None:
                 )
             if key in section:
                 raise ConfigError(f"{where}.trl.{key}: set {where}.{key} instead")
-            own = OWN_GRPO_FIELDS | (OWN_SFT_FIELDS if where == "sft" else {})
+            own = {**OWN_GRPO_FIELDS, **(OWN_SFT_FIELDS if where == "sft" else {})}
             if key in own:
                 raise ConfigError(f"{where}.trl.{key}: set {own[key]} instead")
         defaults = {spec.name: spec.default for spec in dataclasses.fields(kind)}
@@ -267,7 +267,7 @@ def _check_is_number(name: str, value: object, default: object) -> None:
     """Refuse text where TRL computes with a number: YAML 1.1 reads 2e-1 as text."""
     if not isinstance(value, str) or isinstance(default, bool):
         return
-    if isinstance(default, int | float) and not isinstance(default, str):
+    if isinstance(default, int | float):
         try:
             mend = f"; write {float(value)!r}"
         except ValueError:

@@ -75,6 +75,12 @@ class GoldJudge(TrainerCallback):
     ) -> None:
         """Look before the first step: without it there is no rise to speak of."""
         self._take_up_account()
+        step = state.global_step
+        # what is missing was not stored, and may be had now
+        self._files.keep(
+            GOLD,
+            lambda x: x["step"] != step or not (x.get("n_missing") or x.get("n_unrated")),
+        )
         # rank 0 wrote them, and all generate or none
         looked_at = gather(self._looks_at(state.global_step))[0]
         self._looked_at = state.global_step, looked_at

@@ -36,6 +36,7 @@ from .policy import (
 from .prepared import Prepared, judge_options
 from .reward import RubricReward
 from .run_files import CHECKPOINT, RunFiles
+from .warm_start import check_warm_start
 from .world import rank
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ def prepare(config: TrainConfig, *, resume: bool = False, probe: bool = True) ->
             f"{data.facts['n_train'] + data.facts['n_sft']} prompts is none; raise data.held_out, "
             "or set data.held_out_path"
         )
+    check_warm_start(config.model, data)
     lengths = prompt_lengths(tokenizer, [*data.train, *data.held_out], config.data)
     longest = max(lengths)
     check_policy(config, policy, longest)

@@ -129,8 +129,9 @@ def _hasty(judge: Any) -> Any:
     options = {"name": judge} if isinstance(judge, str) else judge
     if not isinstance(options, Mapping):
         return options
-    retries = min(1, int(options.get("max_retries", 1)))
-    return {**options, "max_retries": retries, "store": False}
+    retries = options.get("max_retries", 1)
+    few = min(1, int(retries)) if str(retries).isdigit() else retries  # else refused in words
+    return {**options, "max_retries": few, "store": False}
 
 
 def _is_soft(reward: str) -> bool:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -68,15 +68,19 @@ class RunFiles:
             with (self.folder / name).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(_finite(line)) + "\n")
 
+    def keep(self, name: str, is_kept: Callable[[dict[str, Any]], bool]) -> None:
+        """Drop the other lines of a JSONL file, whole or not at all."""
+        path = self.folder / name
+        if self.writes and path.is_file():
+            kept = [line for line in read_lines(path) if is_kept(line)]
+            replace_text(path, "".join(json.dumps(line) + "\n" for line in kept))
+
     def cut_after(self, step: int) -> None:
         """Drop what a killed run wrote past the checkpoint it resumes from."""
         if not self.writes:
             return
         for name in (METRICS, GOLD):
-            path = self.folder / name
-            if path.is_file():
-                kept = [line for line in read_lines(path) if int(line["step"]) <= step]
-                replace_text(path, "".join(json.dumps(line) + "\n" for line in kept))
+            self.keep(name, lambda line: int(line["step"]) <= step)
         for path in (self.folder / COMPLETIONS).glob("step_*.parquet"):
             if int(path.stem.split("_")[1]) > step:
                 path.unlink()

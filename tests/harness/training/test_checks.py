@@ -319,3 +319,9 @@ def test_a_gold_judge_without_a_held_out_prompt_is_refused(tmp_path: Path) -> No
     rare = config(data={"held_out": 0.01}, run={"output_dir": str(tmp_path / "run")})
     with pytest.raises(ConfigError, match=r"gold\.judge has no prompt to look at.*data\.held_out"):
         prepare(rare)
+
+
+def test_a_judge_option_that_is_no_number_is_refused_in_words() -> None:
+    judge = {"name": "keyword", "max_retries": "many"}
+    with pytest.raises(ConfigError, match="max_retries must be a whole number, not 'many'"):
+        check_judge(judge, example(), "the judge")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,7 @@ from rubricbeat.harness.training import runs
 from rubricbeat.harness.training.callbacks import OutageStop, StepRecorder
 from rubricbeat.harness.training.config import DataSection, TrainConfig
 from rubricbeat.harness.training.config_reading import load_config
+from rubricbeat.harness.training.data import load_data
 from rubricbeat.harness.training.generate import generate_answers
 from rubricbeat.harness.training.gold import GoldJudge
 from rubricbeat.harness.training.grpo import (
@@ -28,8 +30,10 @@ from rubricbeat.harness.training.policy import load_model, load_tokenizer
 from rubricbeat.harness.training.reward import RubricReward
 from rubricbeat.harness.training.run_files import RunFiles, held, read_lines
 from rubricbeat.harness.training.tiny_data import tiny_examples
+from rubricbeat.harness.training.warm_start import check_warm_start
 from rubricbeat.judges.errors import ConfigError
 from rubricbeat.judges.rows import example_to_row
+from rubricbeat.judges.verdict import Outcome, Verdict
 
 from .examples import example
 
@@ -299,3 +303,58 @@ def test_a_run_that_still_runs_is_not_resumed_beside_itself(tmp_path: Path) -> N
     # with the epochs of the data, and not of the rows that were laid out
     epochs = [json.loads(line)["epoch"] for line in before.splitlines()]
     assert epochs == pytest.approx([2 / 12, 4 / 12])
+
+
+def test_a_look_that_an_outage_spoilt_is_had_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def config(name: str) -> TrainConfig:
+        return small(tmp_path / name, reward={"replicate_every": 0})
+
+    assert runs.run_grpo(config("whole"), resume=False, as_json=False) == 0
+    real = RubricReward._grade
+    n_batches = [0]
+
+    async def down(self: Any, completions: Any, examples: Any, twice: Any) -> Any:
+        graded, stopped = await real(self, completions, examples, twice)
+        n_batches[0] += len(completions) == 4
+        if n_batches[0] == 3 or (n_batches[0] == 2 and len(completions) == 2):
+            nothing = Verdict(Outcome.TRANSPORT, explanation="down")
+            graded = [replace(g, verdicts=(nothing,) * len(g.verdicts)) for g in graded]
+        return graded, stopped
+
+    # down from the look after step 2: step 3 has no rewards, and the run stops before it
+    monkeypatch.setattr(RubricReward, "_grade", down)
+    assert runs.run_grpo(config("down"), resume=False, as_json=False) == 1
+    spoilt = read_lines(tmp_path / "down" / "gold.jsonl")[-1]
+    assert spoilt["step"] == 2 and spoilt["n_missing"] == 10
+    monkeypatch.setattr(RubricReward, "_grade", real)
+    assert runs.run_grpo(config("down"), resume=True, as_json=False) == 0
+    looks = [read_lines(tmp_path / name / "gold.jsonl") for name in ("whole", "down")]
+    assert looks[1] == looks[0]
+
+
+def test_what_the_warm_start_learnt_is_not_held_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # another data.seed makes other splits, and `train grpo --seed` sets it
+    warm = tmp_path / "warm"
+    (warm / "final").mkdir(parents=True)
+
+    def learnt(prompt_ids: list[str]) -> None:
+        facts = {"kind": "sft", "prompt_ids": prompt_ids}
+        (warm / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
+
+    config = small(tmp_path / "run").model
+    adapted = replace(config, adapter=str(warm / "final"))
+    data = load_data(DataSection(path="tiny", held_out=0.25))
+    learnt([data.held_out[0].prompt_id, data.train[0].prompt_id])
+    with pytest.raises(ConfigError, match=r"1 of 4 held-out prompts .* data\.seed"):
+        check_warm_start(adapted, data)
+    learnt([one.prompt_id for one in data.train[:2]])
+    check_warm_start(adapted, data)
+    assert "2 of 12 training prompts were asked by the warm start" in capsys.readouterr().err
+    learnt(["another"])
+    check_warm_start(adapted, data)
+    check_warm_start(config, data)
+    assert capsys.readouterr().err == ""
