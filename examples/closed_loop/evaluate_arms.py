@@ -1,0 +1,166 @@
+"""Evaluate what the arms left: the lm-eval task, several answers a prompt, both judges; resumable.
+
+    python examples/closed_loop/evaluate_arms.py --runs runs/closed_loop --output evaluated
+    python examples/closed_loop/evaluate_arms.py ... --gold fitted:FOLDER --arms hybrid-none
+
+A look during training takes one answer to a prompt; this takes more, of the last weights and of the
+warm start they began from, by `rubricbeat run --tasks healthbench_heart_demo`. Printed are the
+changes from the warm start by arm, with 95 % intervals over seeds and prompts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from rubricbeat.judges.arrays import pack_probabilities
+from rubricbeat.judges.errors import ConfigError
+from rubricbeat.judges.rewards import evaluate, get_reward
+from rubricbeat.judges.table import VerdictTable
+from rubricbeat.reports import numbers
+from rubricbeat.reports.crossed import CrossedMean, crossed_mean
+from rubricbeat.reports.runs import read_runs
+
+HERE = Path(__file__).resolve().parent
+TASK = "healthbench_heart_demo"
+WARM_START = "warm_start"
+REWARDS = ("healthbench", "soft(of=healthbench)")
+SEED, N_DRAWS = 1234, 10_000
+ARM = re.compile(r"^(?P<arm>.+)-seed\d+$")
+
+Scores = dict[str, float]
+"""Mean reward of each prompt's answers, by prompt_id."""
+
+
+def main() -> int:
+    """Evaluate what is not evaluated yet, and print the table; give 1 when a run failed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=Path, required=True, help="folder of run_arms.py")
+    parser.add_argument("--output", type=Path, required=True, help="folder of the results")
+    parser.add_argument("--gold", metavar="JUDGE", default="overlap_judge:OverlapJudge")
+    parser.add_argument("--arms", nargs="+", metavar="ARM", help="such as hybrid-none (all)")
+    parser.add_argument("--answers", type=int, default=4, help="answers to each prompt (4)")
+    args = parser.parse_args()
+    names = [WARM_START, *finished(args.runs, args.arms)]
+    for name in names:
+        answers = args.output / "training" / name
+        words = ["--repeats", str(args.answers), "--run", name]
+        policy = asked_of(args.runs / name / "final")
+        if not run(answers, [*policy, "--judge", "keyword", *words]):
+            return 1
+        again = ["--responses", str(answers), "--judge", args.gold, *words]
+        if not run(args.output / "gold" / name, again):
+            return 1
+    for judge in ("training", "gold"):
+        for reward in REWARDS:
+            try:
+                scores = {name: scores_of(args.output / judge / name, reward) for name in names}
+            except ConfigError:  # this judge gives no P(met)
+                continue
+            print_changes(f"{judge} judge, {reward}", scores)
+    return 0
+
+
+def finished(runs: Path, arms: Sequence[str] | None) -> list[str]:
+    """List the runs of some arms, or of all, that are done."""
+    states = {path.parent.name: json.loads(path.read_text()) for path in runs.glob("*/status.json")}
+    found = [name for name, state in sorted(states.items()) if state["state"] == "done"]
+    matched = [(name, ARM.match(name)) for name in found]
+    return [name for name, arm in matched if arm and (arms is None or arm["arm"] in arms)]
+
+
+def asked_of(final: Path) -> list[str]:
+    """Give the words of `rubricbeat run` that ask a policy as its training did."""
+    config = yaml.safe_load((HERE / "closed_loop.yaml").read_text(encoding="utf-8"))
+    adapter = json.loads((final / "adapter_config.json").read_text(encoding="utf-8"))
+    model = {
+        "pretrained": adapter["base_model_name_or_path"],
+        "peft": str(final),
+        "tokenizer": str(final),
+        "dtype": config["model"]["dtype"],
+    }
+    sampling = {
+        "max_gen_toks": config["grpo"]["max_completion_length"],
+        "do_sample": True,
+        "temperature": config["grpo"]["temperature"],
+    }
+    return [
+        *("--model", "hf", "--model_args", json.dumps(model), "--apply_chat_template"),
+        *("--gen_kwargs", json.dumps(sampling), "--batch_size", "32"),
+        *("--system_instruction", config["data"]["system_prompt"]),
+    ]
+
+
+def run(folder: Path, words: Sequence[str]) -> bool:
+    """Run the task, unless its results are there; say whether they are."""
+    if any(folder.rglob("samples_*.jsonl")):
+        return True
+    print(f"{folder}: running", file=sys.stderr, flush=True)
+    command = [sys.executable, "-m", "rubricbeat", "run", "--tasks", TASK, *words]
+    paths = [str(HERE.parent / "custom_judge"), os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "log.txt").open("w", encoding="utf-8") as log:
+        done = subprocess.run(
+            [*command, "--output_path", str(folder)], env=environment, stdout=log, stderr=log
+        )
+    if done.returncode:
+        print(f"{folder}: failed; see log.txt there", file=sys.stderr)
+    return done.returncode == 0
+
+
+def scores_of(folder: Path, reward: str) -> Scores:
+    """Give the mean reward of each prompt's answers in a result folder.
+
+    Raises:
+        ConfigError: The reward needs P(met), and no verdict there carries one.
+    """
+    graded = [answer for run in read_runs([folder]) for answer in run.graded]
+    table = VerdictTable.of(graded)
+    n_criteria = table.verdicts_NC.shape[1]
+    rewards_N = evaluate(
+        get_reward(reward),
+        table.verdicts_NC,
+        table.rubrics,
+        probabilities=pack_probabilities([answer.verdicts for answer in graded], n_criteria),
+    )
+    known_N = ~np.isnan(rewards_N)
+    return {
+        prompt: float(rewards_N[here_N].mean())
+        for code, prompt in enumerate(table.prompt_ids)
+        if (here_N := known_N & (table.prompt_N == code)).any()
+    }
+
+
+def change_of(runs: Sequence[Scores], before: Scores) -> CrossedMean:
+    """Average the changes of an arm's runs from one start, over the prompts of both."""
+    prompts = sorted(before)
+    table_RP = np.array([[after.get(p, np.nan) - before[p] for p in prompts] for after in runs])
+    return crossed_mean(table_RP, seed=SEED, n_draws=N_DRAWS)
+
+
+def print_changes(title: str, scores: dict[str, Scores]) -> None:
+    """Print the change of each arm from the warm start."""
+    before = scores[WARM_START]
+    arms: dict[str, list[Scores]] = {}
+    for name, of in scores.items():
+        if arm := ARM.match(name):
+            arms.setdefault(arm["arm"], []).append(of)
+    print(f"\n{title}: warm start {numbers.score(float(np.mean(list(before.values()))))}")
+    for arm, runs in arms.items():
+        change = change_of(runs, before)
+        interval = numbers.interval(change.interval.low, change.interval.high, signed=True)
+        print(f"{arm:20} {len(runs)} runs  {numbers.difference(change.mean):>8} {interval}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
