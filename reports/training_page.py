@@ -49,6 +49,10 @@ def training_report(
     """
     found = read_training_runs(paths)
     runs = [run for run in found if run.has_rewards]
+    if not runs and all(run.facts.get("kind") == "sft" for run in found):
+        raise DataError(
+            f"{paths[0]}: a warm start, which has no rewards to report; name a GRPO run"
+        )
     if not runs:
         raise DataError(f"{paths[0]}: no step with a reward was recorded yet")
     arms = arms_of(runs, seed=seed, n_draws=n_draws)

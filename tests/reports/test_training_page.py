@@ -175,3 +175,11 @@ def test_runs_of_one_seed_are_not_taken_for_several_seeds(tmp_path: Path) -> Non
     write_run(tmp_path / "s" / "b", seed=2, gold=gold)
     notes = training_report([tmp_path / "s"], n_draws=100).notes
     assert not any("no sample of other seeds" in note for note in notes)
+
+
+def test_a_warm_start_alone_is_not_said_to_be_waiting_for_rewards(tmp_path: Path) -> None:
+    path = write_run(tmp_path / "warm_start")
+    (path / "metrics.jsonl").write_text('{"step": 1, "loss": 2.0}\n', encoding="utf-8")
+    (path / "facts.json").write_text('{"kind": "sft"}', encoding="utf-8")
+    with pytest.raises(DataError, match="warm start, which has no rewards"):
+        training_report([path])
