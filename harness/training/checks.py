@@ -20,6 +20,7 @@ from .config import DTYPES, LOSSES, SCALES, TrainConfig
 from .judge_checks import check_raters
 from .plan import Plan, check_save_steps, plan_run
 from .policy import LARGE, PolicyFacts
+from .prepared import NO_FOLDER
 from .run_files import CONFIG, GOLD, METRICS
 from .value_checks import check_numbers, check_words
 from .world import rank, world_size
@@ -183,7 +184,7 @@ def check_output_dir(config: TrainConfig, resume: bool) -> Path:
         ConfigError: There is a run in it, and nobody asked to resume it; or it cannot be written.
     """
     folder = Path(config.run.output_dir)
-    if rank() != 0:
+    if rank() != 0 or config.run.output_dir == NO_FOLDER:
         return folder  # the first process writes while the others still check
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not there.is_dir():

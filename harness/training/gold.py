@@ -219,7 +219,7 @@ def _line(
         "n": len(graded),
         "n_missing": n_missing if asked.verdicts else 0,
         "n_unrated": sum(one.ratings[0].value is None for one in graded) if asked.ratings else 0,
-        "chars": float(np.mean([len(answer.answer) for answer in graded])),
+        "chars": float(np.mean(batch.chars)),
         "means": means,
         # per prompt, so that a report can pair steps and draw intervals over prompts
         "prompt_ids": [answer.example.prompt_id for answer in graded],

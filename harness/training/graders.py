@@ -109,6 +109,12 @@ class Graders:
         return [replace(one, ratings=rated) for one, rated in zip(graded, ratings, strict=True)]
 
     @property
+    def include_reasoning(self) -> bool:
+        """Whether whole answers are judged; known when something was asked."""
+        opened = [one for one in (self._verdicts, self._ratings) if one is not None]
+        return any(one.options.include_reasoning for one in opened)
+
+    @property
     def stopped(self) -> str | None:
         """Why nothing more was asked: an outage, a spent budget; or None."""
         opened = [one for one in (self._verdicts, self._ratings) if one is not None]

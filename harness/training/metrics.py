@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from ...judges.answers import solution_of
 from .batch import BatchScore
 from .groups import GroupStats, summarise_groups
 
@@ -47,7 +46,7 @@ class StepShare:
             rewards=tuple(r for b in batches for r in b.unmasked),
             alternatives={n: tuple(v for b in batches for v in b.alternatives[n]) for n in names},
             groups=tuple(g for b in batches for g in b.groups),
-            chars=tuple(len(solution_of(a.answer)) for b in batches for a in b.graded),
+            chars=tuple(n for b in batches for n in b.chars),
             judge_s=sum(b.judge_s for b in batches),
             own_s=sum(b.own_s for b in batches),
         )

@@ -320,7 +320,8 @@ class RubricReward:
         down: str | None,
     ) -> BatchScore:
         trained, others = self._rewards()
-        table_NC = BatchVerdicts.of(graded)
+        is_whole = self._graders.include_reasoning
+        table_NC = BatchVerdicts.of(graded, include_reasoning=is_whole)
         rewards_N = table_NC.reward(trained)
         evidence_NC = table_NC.evidence(trained)
         stats, withheld = [], np.zeros(len(graded), bool)
@@ -344,6 +345,7 @@ class RubricReward:
             judge_s=judge_s,
             own_s=0.0,
             asked=self.asked,
+            include_reasoning=is_whole,
         )
         return self._watch(batch, down)
 
@@ -369,7 +371,9 @@ class RubricReward:
     ) -> GroupStats:
         if not all(answer.replicates or len(answer.ratings) > 1 for answer in graded):
             return stats
-        again_G = BatchVerdicts.of(graded, replicate=1).reward(trained)
+        is_whole = self._graders.include_reasoning
+        again_NC = BatchVerdicts.of(graded, replicate=1, include_reasoning=is_whole)
+        again_G = again_NC.reward(trained)
         measured = reliability_of(np.stack([rewards_G, again_G], axis=1))
         if measured is None:
             return stats

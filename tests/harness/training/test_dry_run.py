@@ -54,6 +54,8 @@ def test_a_run_that_could_not_learn_says_so_and_exits_1(
 
 def test_a_dry_run_needs_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    # nor one it could write to
+    monkeypatch.setattr("os.access", lambda path, mode: False)
     found = dry_run(load_config(preset="cpu_tiny"), 4)
     assert found.steps == 60
     assert list(tmp_path.iterdir()) == []

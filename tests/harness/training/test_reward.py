@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from rubricbeat.harness.training.batch import text_of
+from rubricbeat.harness.training.gold import _line
 from rubricbeat.harness.training.groups import Dead
+from rubricbeat.harness.training.metrics import StepShare
 from rubricbeat.harness.training.reward import MASK_DEAD, MASK_OUTAGE, RubricReward
 from rubricbeat.judges.backends.scripted import ScriptedJudge
 from rubricbeat.judges.errors import ConfigError, UnknownNameError
@@ -422,3 +424,18 @@ def test_a_judge_that_goes_down_is_an_outage_with_its_reason() -> None:
     assert scored.outage is not None and "8 of 8" in scored.outage
     assert "connection refused" in scored.outage
     scored.close()
+
+
+def test_the_length_is_that_of_what_was_judged() -> None:
+    text = f"<think>{'I had better say rest. ' * 200}</think>call"
+    for include_reasoning, n_chars in ((False, 4), (True, len(text))):
+        judge = {"name": "keyword", "include_reasoning": include_reasoning}
+        scored = reward(judge, "length(of=healthbench)", alternatives=("healthbench",))
+        batch = scored.score(None, [text], [ONE])
+        assert StepShare.of([batch]).chars == (n_chars,)
+        assert _line(0, "gold", {}, batch)["chars"] == n_chars
+        # 4,600 characters are past the length that costs nothing
+        plain, shortened = batch.alternatives["healthbench"][0], batch.rewards[0]
+        assert plain is not None and shortened is not None
+        assert (shortened < plain) is include_reasoning
+        scored.close()
