@@ -38,12 +38,18 @@ class TrainingData:
     """File name, sha256, seed, and how many rows each filter left out; goes beside the run."""
 
 
-def load_data(section: DataSection, *, count_tokens: TokenCounter | None = None) -> TrainingData:
+def load_data(
+    section: DataSection,
+    *,
+    count_tokens: TokenCounter | None = None,
+    evaluated_by: Sequence[Example] = (),
+) -> TrainingData:
     """Read the data of a run and split it.
 
     Args:
         section: Paths, filters and splits.
         count_tokens: Needed where `max_prompt_tokens` is set.
+        evaluated_by: Prompts that must not be trained on, beside those of `evaluation`.
 
     Raises:
         ConfigError: Nothing is left to train on, or an evaluation's prompts are in the data.
@@ -51,7 +57,7 @@ def load_data(section: DataSection, *, count_tokens: TokenCounter | None = None)
     examples, facts = _read(section)
     facts["n_read"] = len(examples)
     kept = _filter(examples, section, count_tokens, facts)
-    kept = _without_contamination(kept, section, facts)
+    kept = _without_contamination(kept, section, facts, evaluated_by)
     if not kept:
         raise ConfigError(
             f"data {section.path!r}: none of the {len(examples)} examples is left; "
@@ -227,11 +233,14 @@ def _n_chars(example: Example) -> int:
 
 
 def _without_contamination(
-    examples: list[Example], section: DataSection, facts: dict[str, Any]
+    examples: list[Example],
+    section: DataSection,
+    facts: dict[str, Any],
+    evaluated_by: Sequence[Example],
 ) -> list[Example]:
-    if not section.evaluation:
+    if not section.evaluation and not evaluated_by:
         return examples
-    evaluation: list[Example] = []
+    evaluation = list(evaluated_by)
     for path in section.evaluation:
         evaluation.extend(_read_file(path, "data.evaluation")[0])
     overlaps = find_overlaps(examples, evaluation)

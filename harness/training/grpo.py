@@ -23,6 +23,7 @@ from .checks import (
 from .config import TrainConfig
 from .cpu_head import score_answers_alone
 from .data import TrainingData, load_data, messages_of, ordered_rows
+from .evaluation_prompts import evaluation_prompts
 from .judge_checks import check_judge, check_judges
 from .plan import Plan
 from .policy import (
@@ -102,8 +103,9 @@ def prepare(config: TrainConfig, *, resume: bool = False, probe: bool = True) ->
 
 def load_prompts(config: TrainConfig) -> tuple[Any, TrainingData]:
     """Load the tokenizer and the data, each of which needs the other for its filters."""
+    asked = evaluation_prompts(config.eval.tasks)
     if config.model.name == "tiny":
-        data = load_data(config.data, count_tokens=count_words)
+        data = load_data(config.data, count_tokens=count_words, evaluated_by=asked)
         everything = [*data.train, *data.held_out, *data.sft]
         return load_tokenizer(config.model, everything), data
     tokenizer = load_tokenizer(config.model, ())
@@ -111,7 +113,7 @@ def load_prompts(config: TrainConfig) -> tuple[Any, TrainingData]:
     def count(example: Example) -> int:
         return prompt_lengths(tokenizer, [example], config.data)[0]
 
-    return tokenizer, load_data(config.data, count_tokens=count)
+    return tokenizer, load_data(config.data, count_tokens=count, evaluated_by=asked)
 
 
 def count_words(example: Example) -> int:

@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from ...judges.errors import ConfigError
+from .checks import warn
 from .config import TrainConfig
 from .data import data_line
 from .grpo import GrpoRun, build_grpo, latest_checkpoint, prepare, run_facts
 from .policy import quiet_libraries
 from .run_files import CONFIG, FACTS, LEDGER, METRICS, RunFiles, held, read_lines
-from .world import rank
+from .world import rank, world_size
 
 MAY_CHANGE = {"run.output_dir", "run.threads", "run.save_total_limit", "run.label"}
 """Settings that change nothing that is learnt: a resumed run may have others."""
@@ -44,6 +45,7 @@ def run_grpo(config: TrainConfig, *, resume: bool, as_json: bool) -> int:
     prepared = prepare(config, resume=resume)
     if resume:
         _check_same_data(folder, prepared.data.facts)
+        _say_processes(folder)
     _say_data(prepared.data.facts)
     # the libraries print their logs; stdout is for the result
     with _alone_in(folder), redirect_stdout(sys.stderr):
@@ -159,9 +161,7 @@ def _check_same_data(folder: Path, now: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: A file has changed since the run began.
     """
-    path = folder / FACTS
-    facts = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    before = facts.get("data") or {}
+    before = _facts(folder).get("data") or {}
     for name in ("path", "held_out_path"):
         key = name.replace("path", "sha256")
         if key in before and before[key] != now.get(key):
@@ -169,6 +169,23 @@ def _check_same_data(folder: Path, now: Mapping[str, Any]) -> None:
                 f"--resume: {now.get(name)} is not the file the run in {folder} began with; put "
                 "that one back, or start another folder"
             )
+
+
+def _say_processes(folder: Path) -> None:
+    """Say that a run goes on in other processes: the answers of a step are spread otherwise."""
+    before = (_facts(folder).get("plan") or {}).get("processes")
+    if before is not None and before != world_size():
+        ends = "es" if before > 1 else ""
+        warn(
+            f"the run in {folder} began with {before} process{ends} and goes on with "
+            f"{world_size()}: not bit for bit as it would have"
+        )
+
+
+def _facts(folder: Path) -> dict[str, Any]:
+    path = folder / FACTS
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return found
 
 
 def _check_same_run(config: TrainConfig, folder: Path, stage: str | None = None) -> None:
@@ -179,8 +196,7 @@ def _check_same_run(config: TrainConfig, folder: Path, stage: str | None = None)
     """
     import yaml
 
-    facts = folder / FACTS
-    kind = json.loads(facts.read_text(encoding="utf-8")).get("kind") if facts.is_file() else None
+    kind = _facts(folder).get("kind")
     if stage and kind and kind != stage:
         raise ConfigError(
             f"--resume: {folder} holds a run of `train {kind}`; give `train {stage}` another folder"

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rubricbeat.harness.training.config import DataSection
+from rubricbeat.harness.training.config_reading import load_config
 from rubricbeat.harness.training.contamination import find_overlaps
 from rubricbeat.harness.training.data import data_line, load_data, messages_of, ordered_rows
 from rubricbeat.harness.training.formats import SYSTEM_PROMPT
+from rubricbeat.harness.training.grpo import load_prompts
 from rubricbeat.judges.errors import ConfigError, DataError
 from rubricbeat.judges.rows import example_to_row
 from rubricbeat.judges.rubric import Example, Message
@@ -219,3 +222,25 @@ def test_evaluations_that_number_their_prompts_alike_are_all_compared() -> None:
     evaluations = [example("1", "why does my heart skip"), example("1", "how much salt a day")]
     for one in evaluations:
         assert find_overlaps([example("a", one.prompt[0].content)], evaluations)
+
+
+def test_the_prompts_of_the_evaluations_are_not_trained_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # nobody wrote data.evaluation: the task itself says what it asks
+    demo = load_config(
+        preset="cpu_tiny",
+        overrides={"data": {"path": "demo"}, "eval": {"tasks": ["healthbench_heart_demo"]}},
+    )
+    with pytest.raises(DataError, match=r"training prompts are also evaluation prompts \(\d+ exac"):
+        load_prompts(demo)
+    apart = replace(demo, data=replace(demo.data, path="demo_extra"))
+    assert load_prompts(apart)[1].facts["n_evaluation"] > 0
+    # an evaluation without its rows would fail at the first checkpoint
+    monkeypatch.setenv("RUBRICBEAT_DATA", str(tmp_path / "nowhere.jsonl"))
+    missing = replace(apart, eval=replace(apart.eval, tasks=("healthbench_heart",)))
+    with pytest.raises(ConfigError, match=r"healthbench_heart: RUBRICBEAT_DATA: .*nowhere"):
+        load_prompts(missing)
+    # rows with labels, which no policy answers
+    judging = replace(apart, eval=replace(apart.eval, tasks=("judge_meta",)))
+    assert "n_evaluation" not in load_prompts(judging)[1].facts

@@ -358,3 +358,15 @@ def test_what_the_warm_start_learnt_is_not_held_out(
     check_warm_start(adapted, data)
     check_warm_start(config, data)
     assert capsys.readouterr().err == ""
+
+
+def test_another_number_of_processes_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = small(tmp_path / "run")
+    RunFiles(tmp_path / "run").start(config, run_facts(prepare(config)))
+    runs._say_processes(tmp_path / "run")
+    assert capsys.readouterr().err == ""
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    runs._say_processes(tmp_path / "run")
+    assert "began with 1 process and goes on with 2" in capsys.readouterr().err
