@@ -22,6 +22,9 @@ from .paired import paired_difference
 
 FIT_ROUNDS = 200
 """Most rounds of the additive fit to a table with missing cells; a full one needs none."""
+MIN_AGREEING = 3
+"""Runs from which their agreement counts: where they differ by less than their cells do, the few
+degrees of freedom between runs lose their weight. Two that agree show nothing."""
 LEVEL = 0.95
 
 
@@ -104,14 +107,15 @@ def _spread(table_RP: Floats, mean: float) -> _Spread | None:
     if rest_freedom > 0:
         residual_RP = _residuals(gaps_RP, known_RP)
         rest = float((residual_RP**2).sum()) / rest_freedom / n
-    # a part below the rest is an estimate of zero; it keeps its few degrees of freedom all the
-    # same, because three runs that happen to agree do not show that all would
-    of_runs, of_prompts = max(of_runs, rest), max(of_prompts, rest)
-    variance = of_runs + of_prompts - rest
+    # a part below the rest is an estimate of zero
+    variance = max(of_runs, rest) + max(of_prompts, rest) - rest
+    if n_runs < MIN_AGREEING:
+        of_runs = max(of_runs, rest)
     doubt = of_runs**2 / (n_runs - 1) + of_prompts**2 / (n_prompts - 1)
     if rest_freedom > 0:
         doubt += rest**2 / rest_freedom
-    return _Spread(variance, variance**2 / doubt if doubt > 0 else 1.0)
+    least = float(min(n_runs, n_prompts) - 1)
+    return _Spread(variance, max(variance**2 / doubt, least) if doubt > 0 else least)
 
 
 def _residuals(gaps_RP: Floats, known_RP: Floats) -> Floats:

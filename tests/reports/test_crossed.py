@@ -71,6 +71,25 @@ def test_a_missing_cell_keeps_the_mean_of_the_known_ones(seed: int) -> None:
     assert found.interval.low < found.mean
 
 
+def test_three_runs_that_agree_are_not_asked_for_the_t_of_two_degrees_of_freedom() -> None:
+    rng = np.random.default_rng(4)
+    noise = rng.normal(0, 0.1, (3, 32))
+    agreeing = noise - noise.mean(axis=1, keepdims=True)
+    found = crossed_mean(agreeing, seed=1, n_draws=1).interval
+    # the prompts and the rest alone: t near 1.96 instead of 4.30, on the error of their sum
+    gaps = agreeing - agreeing.mean()
+    rest = gaps - gaps.mean(axis=0)
+    of_rest = (rest**2).sum() / 62 / 96
+    of_prompts = 32 / 31 * (gaps.sum(axis=0) ** 2).sum() / 96**2
+    variance = max(of_prompts, of_rest)
+    freedom = variance**2 / (of_prompts**2 / 31 + of_rest**2 / 62)
+    assert freedom > 25
+    assert found.high == pytest.approx(2.03 * math.sqrt(variance), rel=0.03)
+    # two that agree may have done so by chance
+    two = crossed_mean(agreeing[:2], seed=1, n_draws=1).interval
+    assert two.high > 2 * found.high
+
+
 @pytest.mark.parametrize(("of_runs", "of_prompts"), [(0.0, 0.1), (0.05, 0.1), (0.1, 0.0)])
 def test_the_interval_covers_the_truth_as_often_as_it_says(
     of_runs: float, of_prompts: float
