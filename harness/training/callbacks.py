@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,8 @@ class StepRecorder(TrainerCallback):
                 one epoch.
         """
         self._n_epochs = n_epochs
+        # collected after every step, so that none is forgotten, however many rounds a step has
+        reward.batches = deque(reward.batches)
         self._reward = reward
         self._files = files
         self._completions_every = completions_every

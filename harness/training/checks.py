@@ -142,11 +142,12 @@ def check_policy(config: TrainConfig, facts: PolicyFacts, longest_prompt: int) -
         if "8bit" in name and find_spec("bitsandbytes") is None:
             raise ConfigError(f"optim {name} needs bitsandbytes: pip install bitsandbytes")
     n = facts.n_parameters
-    is_wide = config.model.dtype == "float32" and not config.model.allow_float32
-    if is_wide and n is not None and n > LARGE:
+    said = config.model.dtype
+    is_wide = "float32" in {said, facts.dtype if said == "auto" else said}
+    if is_wide and not config.model.allow_float32 and n is not None and n > LARGE:
         raise ConfigError(
-            f"model.dtype float32 of {n / 1e9:.1f} billion parameters takes {4 * n / 1e9:.0f} "
-            "GB; set model.dtype: bfloat16, or model.allow_float32: true"
+            f"model.dtype {_wide_words(said, facts)} of {n / 1e9:.1f} billion parameters takes "
+            f"{4 * n / 1e9:.0f} GB; set model.dtype: bfloat16, or model.allow_float32: true"
         )
     needed = longest_prompt + config.grpo.max_completion_length
     if facts.context is not None and needed > facts.context:
@@ -157,6 +158,10 @@ def check_policy(config: TrainConfig, facts: PolicyFacts, longest_prompt: int) -
             f"{config.grpo.max_completion_length} that is past the {facts.context} of "
             f"{facts.name}; {mend}"
         )
+
+
+def _wide_words(said: str, facts: PolicyFacts) -> str:
+    return said if said == "float32" else f"{said}, which is float32 in {facts.name},"
 
 
 def check_columns(columns: Iterable[str]) -> None:

@@ -31,6 +31,8 @@ class PolicyFacts:
     """None where the architecture could not be built empty."""
     context: int | None
     """Tokens of prompt and completion together; None where the configuration does not say."""
+    dtype: str | None = None
+    """Of the weights as they lie there; None where the configuration does not say."""
 
 
 @contextmanager
@@ -100,7 +102,9 @@ def policy_facts(section: ModelSection) -> PolicyFacts:
     empty = _empty_model(config)
     _check_lora(section, empty)
     n_parameters = None if empty is None else int(empty.num_parameters())
-    return PolicyFacts(section.name, n_parameters, context)
+    dtype = getattr(text, "dtype", None) or getattr(config, "dtype", None)
+    lies_in = None if dtype is None else str(dtype).removeprefix("torch.")
+    return PolicyFacts(section.name, n_parameters, context, lies_in)
 
 
 def load_tokenizer(section: ModelSection, examples: Iterable[Example]) -> Any:

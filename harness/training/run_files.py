@@ -102,6 +102,7 @@ class RunFiles:
 
 def completion_rows(step: int, batches: Iterable[BatchScore]) -> Iterable[dict[str, Any]]:
     """Lay out answers as table rows; verdicts are JSON text, as result files hold them."""
+    n_groups = 0
     for batch in batches:
         for i, graded in enumerate(batch.graded):
             group = batch.groups[batch.group_of[i]]
@@ -111,7 +112,7 @@ def completion_rows(step: int, batches: Iterable[BatchScore]) -> Iterable[dict[s
             yield {
                 "step": step,
                 "prompt_id": graded.example.prompt_id,
-                "group": batch.group_of[i],
+                "group": n_groups + batch.group_of[i],
                 "completion": graded.answer,
                 "reward": batch.unmasked[i],
                 "trained_reward": batch.rewards[i],
@@ -131,6 +132,7 @@ def completion_rows(step: int, batches: Iterable[BatchScore]) -> Iterable[dict[s
                     ]
                 ),
             }
+        n_groups += len(batch.groups)
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

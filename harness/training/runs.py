@@ -61,8 +61,9 @@ def run_grpo(config: TrainConfig, *, resume: bool, as_json: bool) -> int:
         if run.outage.reason is not None:
             run.files.status("outage", reason=run.outage.reason)
             return 1
-        run.trainer.save_model(str(folder / "final"))
-        prepared.tokenizer.save_pretrained(str(folder / "final"))
+        with _said_in(run.files):
+            run.trainer.save_model(str(folder / "final"))
+            prepared.tokenizer.save_pretrained(str(folder / "final"))
     run.files.status("done")
     if rank() == 0:
         _print_result(run, as_json)
@@ -87,8 +88,8 @@ def run_sft(config: TrainConfig, *, resume: bool, as_json: bool) -> int:
         files.start(config, prepared.facts())
         with _said_in(files), quiet_libraries():
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        trainer.save_model(str(folder / "final"))
-        prepared.tokenizer.save_pretrained(str(folder / "final"))
+            trainer.save_model(str(folder / "final"))
+            prepared.tokenizer.save_pretrained(str(folder / "final"))
     files.status("done")
     if rank() == 0:
         losses = [line["loss"] for line in trainer.state.log_history if "loss" in line]

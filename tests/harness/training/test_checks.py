@@ -130,6 +130,17 @@ def test_float32_weights_of_a_large_model_are_refused() -> None:
     check_policy(config(model={"dtype": "bfloat16"}), large, 10)
 
 
+def test_float32_weights_are_refused_where_the_checkpoint_says_so_itself(tmp_path: Path) -> None:
+    from transformers import Qwen3Config
+
+    Qwen3Config(
+        hidden_size=4096, intermediate_size=12288, num_hidden_layers=32, dtype="float32"
+    ).save_pretrained(tmp_path)
+    section = config(model={"name": str(tmp_path), "dtype": "auto"})
+    with pytest.raises(ConfigError, match=r"model\.dtype auto, which is float32 in .* billion"):
+        check_policy(section, policy_facts(section.model), 10)
+
+
 def test_prompts_that_leave_no_room_for_the_answer_are_refused() -> None:
     facts = PolicyFacts("m", 1000, 100)
     with pytest.raises(ConfigError, match=r"longest prompt has 95 tokens.*max_prompt_tokens: 88"):

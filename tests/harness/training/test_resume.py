@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -188,16 +189,20 @@ def test_half_a_checkpoint_and_a_copy_are_not_resumed_from(tmp_path: Path) -> No
     assert latest_checkpoint(tmp_path) == sixth
 
 
-def test_a_run_that_broke_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class FullDisk(TrainerCallback):
-        def on_step_begin(self, args: Any, state: Any, control: Any, **more: Any) -> None:
-            raise OSError(28, "No space left on device")
+@pytest.mark.parametrize("breaks", ["train", "save_model"])
+def test_a_run_that_broke_says_so(
+    breaks: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full_disk(*args: Any, **more: Any) -> None:
+        raise OSError(28, "No space left on device")
 
     real = runs.build_grpo
 
     def breaking(prepared: Any) -> Any:
         run = real(prepared)
-        run.trainer.add_callback(FullDisk())
+        if breaks == "save_model":
+            monkeypatch.setattr(run.trainer, "train", lambda **more: None)
+        monkeypatch.setattr(run.trainer, breaks, full_disk)
         return run
 
     monkeypatch.setattr(runs, "build_grpo", breaking)
@@ -370,3 +375,21 @@ def test_another_number_of_processes_is_said(
     monkeypatch.setenv("WORLD_SIZE", "2")
     runs._say_processes(tmp_path / "run")
     assert "began with 1 process and goes on with 2" in capsys.readouterr().err
+
+
+def test_no_answer_of_a_step_is_left_out_of_its_line(tmp_path: Path) -> None:
+    # steps_per_generation 1 and 20 micro-batches: twenty rounds of answers in one step
+    reward = RubricReward("keyword", examples=[example()])
+    recorder = StepRecorder(reward, RunFiles(tmp_path), 1)
+    for _ in range(20):
+        asyncio.run(reward(prompts=["x"] * 2, completions=["rest", "no"], prompt_id=["p1"] * 2))
+    state = SimpleNamespace(global_step=1, max_steps=1)
+    recorder.on_step_end(None, state, None)
+    recorder.on_train_end(None, state, None)
+    [line] = read_lines(tmp_path / "metrics.jsonl")
+    assert (line["answers"], line["groups"]) == (40, 20)
+    import pandas as pd
+
+    table = pd.read_parquet(tmp_path / "completions" / "step_000001.parquet")
+    # a group is one of the step, whichever round it was of
+    assert table.groupby("group").size().tolist() == [2] * 20
