@@ -228,9 +228,14 @@ def _check_replicates(config: TrainConfig) -> None:
 
 
 def _check_evaluations(config: TrainConfig) -> None:
-    """Refuse evaluations at steps without a checkpoint: they would be left out in silence."""
+    """Refuse evaluations that cannot be: of no checkpoint, or of one that nobody can load."""
     every, save_steps = config.eval.every, config.run.save_steps
-    if config.eval.tasks and save_steps > 0 and every % save_steps:
+    if config.eval.tasks and config.model.name == "tiny" and config.model.lora:
+        raise ConfigError(
+            "eval.tasks cannot load an adapter of `tiny`, which is in no folder; set "
+            "model.lora: false, or name a model that is"
+        )
+    if config.eval.tasks and every % save_steps:
         raise ConfigError(
             f"eval.every {every} is no multiple of run.save_steps {save_steps}: checkpoints are "
             f"what is evaluated; make it a multiple of {save_steps}"

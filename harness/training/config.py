@@ -90,7 +90,7 @@ class RewardSection:
     min_reliability: float = 0.0
     """Give None for groups whose spread is not above the judge's noise by this much, in [0, 1)."""
     max_unscored_frac: float = 0.2
-    """Stop the run when more of a batch than this has no reward."""
+    """Stop the run when more of a batch than this has no reward, or nothing of it has one."""
     allow_inert_terms: bool = False
     """Train although a term of the reward cancels under the chosen scale."""
 

@@ -128,10 +128,15 @@ def sample_examples(examples: Sequence[Example], n: int, seed: int) -> list[Exam
     return [examples[i] for i in chosen]
 
 
+def instruction_of(section: DataSection) -> str | None:
+    """Give what the policy is told before each conversation, or None."""
+    return section.system_prompt or (SYSTEM_PROMPT if section.reasoning else None)
+
+
 def messages_of(example: Example, section: DataSection) -> list[dict[str, str]]:
     """Give the conversation as TRL and chat templates take it, every turn of it."""
     turns = [{"role": turn.role, "content": turn.content} for turn in example.prompt]
-    wanted = section.system_prompt or (SYSTEM_PROMPT if section.reasoning else None)
+    wanted = instruction_of(section)
     if wanted is None:
         return turns
     if turns and turns[0]["role"] == "system":

@@ -77,7 +77,8 @@ class RubricReward:
             mask_dead_groups: Give None for groups whose rewards are all equal.
             min_reliability: Give None for groups whose reliability, estimated from the judge
                 variance measured so far, is below this.
-            max_unscored_frac: More than this share of a batch without a reward is an outage.
+            max_unscored_frac: More than this share of a batch without a reward is an outage; a
+                batch without any always is.
             steps_per_round: Steps that share one round of answers, where several do.
             is_alone: One process asks, so that the judge's limits are not divided by all of them.
             seed: Of the judge's runtime.
@@ -351,7 +352,8 @@ class RubricReward:
 
     def _watch(self, batch: BatchScore, down: str | None) -> BatchScore:
         """Set the flag of an outage; a batch of an outage trains nothing."""
-        if down is None and batch.unscored_frac <= self._max_unscored_frac:
+        is_enough = batch.unscored_frac <= self._max_unscored_frac and batch.unscored_frac < 1
+        if down is None and is_enough:
             return batch
         n = len(batch.unmasked)
         unscored = sum(reward is None for reward in batch.unmasked)

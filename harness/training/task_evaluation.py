@@ -17,6 +17,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from .callbacks import OutageStop
+from .data import instruction_of
 from .run_files import RunFiles
 from .world import rank
 
@@ -89,12 +90,20 @@ def evaluation_command(config: TrainConfig, checkpoint: Path, output: Path, step
         command += ["--gen_kwargs", _words(config.eval.gen_kwargs)]
     if config.eval.limit is not None:
         command += ["--limit", str(config.eval.limit)]
+    instruction = instruction_of(config.data)
+    if instruction is not None:  # asked as in training
+        command += ["--system_instruction", instruction]
     if config.run.use_cpu:
         command += ["--device", "cpu"]
     return command
 
 
 def _model_args(config: TrainConfig, checkpoint: Path) -> dict[str, Any]:
+    own_code = {"trust_remote_code": True} if config.model.trust_remote_code else {}
+    return {**_weights(config, checkpoint), **own_code}
+
+
+def _weights(config: TrainConfig, checkpoint: Path) -> dict[str, Any]:
     adapter = checkpoint / "adapter_config.json"
     if not adapter.is_file():
         return {"pretrained": str(checkpoint), "dtype": config.model.dtype}

@@ -84,6 +84,7 @@ BOUNDS: Mapping[str, Bounds] = {
     "eval.every": AT_LEAST_0,
     "eval.limit": AT_LEAST_1,
     "run.seed": Bounds(0, 2**32 - 1),
+    "run.save_steps": AT_LEAST_1,
     "run.save_total_limit": AT_LEAST_1,
     "run.completions_every": AT_LEAST_0,
     "run.threads": AT_LEAST_1,

@@ -83,6 +83,11 @@ def config(**sections: Any) -> TrainConfig:
             r"load_in_4bit: .* model\.lora: true",
         ),
         ({"model": {"adapter": "runs/x"}}, r"model\.adapter .* `tiny`"),
+        (
+            {"model": {"lora": True}, "eval": {"tasks": ["healthbench_heart_demo"]}},
+            r"eval\.tasks .* adapter of `tiny`.* model\.lora: false",
+        ),
+        ({"run": {"output_dir": "o", "save_steps": 0}}, r"run\.save_steps must be at least 1"),
     ],
 )
 def test_what_cannot_work_is_refused(sections: dict[str, Any], message: str) -> None:

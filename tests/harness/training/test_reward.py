@@ -439,3 +439,10 @@ def test_the_length_is_that_of_what_was_judged() -> None:
         assert plain is not None and shortened is not None
         assert (shortened < plain) is include_reasoning
         scored.close()
+
+
+def test_a_batch_of_which_nothing_was_scored_is_an_outage_whatever_is_allowed() -> None:
+    # no advantage, and an optimiser that moves the weights by its momentum all the same
+    scored = reward(ScriptedJudge(lambda question: None), max_unscored_frac=1.0)
+    assert scored.score(None, ["a", "b"], [ONE] * 2).rewards == (None, None)
+    assert scored.outage is not None and "2 of 2" in scored.outage

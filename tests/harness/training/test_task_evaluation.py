@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from rubricbeat.harness.training.config_reading import load_config
+from rubricbeat.harness.training.formats import SYSTEM_PROMPT
 from rubricbeat.harness.training.task_evaluation import evaluation_command
 
 
@@ -35,3 +36,15 @@ def test_an_adapter_is_evaluated_on_its_base(tmp_path: Path) -> None:
     text = " ".join(command)
     assert f"pretrained=B,peft={tmp_path}" in text
     assert "--judge chat --judge_args model=m" in text
+
+
+def test_what_the_model_needs_to_load_and_was_told_is_passed_on(tmp_path: Path) -> None:
+    plain = " ".join(evaluation_command(config(), tmp_path, tmp_path, 1))
+    assert "trust_remote_code" not in plain and "--system_instruction" not in plain
+    model = {"name": "m", "trust_remote_code": True}
+    command = evaluation_command(
+        config(model=model, data={"reasoning": True}), tmp_path, tmp_path, 1
+    )
+    assert "trust_remote_code=True" in command[command.index("--model_args") + 1]
+    # the policy is asked as it was in training
+    assert command[command.index("--system_instruction") + 1] == SYSTEM_PROMPT
