@@ -95,7 +95,12 @@ def read_config(args: argparse.Namespace) -> TrainConfig:
     put("reward", "name", args.reward)
     put("sft" if args.stage == "sft" else "grpo", "max_steps", args.max_steps)
     if args.judge is not None:
-        flags["judge"] = {"name": args.judge, **_judge_options(args.judge_args)}
+        options = _judge_options(args.judge_args)
+        if options.get("name", args.judge) != args.judge:
+            raise ConfigError(
+                f"--judge_args names {options['name']!r} and --judge {args.judge!r}; keep one"
+            )
+        flags["judge"] = {**options, "name": args.judge}
     elif args.judge_args is not None:
         raise ConfigError("--judge_args without --judge; name the judge they are for")
     path = Path(args.config) if args.config else None

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rubricbeat.harness.commands import train
 from rubricbeat.harness.training.config import GrpoSection, TrainConfig
 from rubricbeat.harness.training.config_reading import load_config, preset_names
 from rubricbeat.judges.errors import ConfigError
@@ -202,3 +204,15 @@ def test_an_option_of_a_judge_named_in_one_word_keeps_its_name() -> None:
         "name": "keyword",
         "max_cost": 5,
     }
+
+
+def test_two_names_of_one_judge_are_refused() -> None:
+    parser = argparse.ArgumentParser()
+    train.add_arguments(parser)
+    words = ["grpo", "--preset", "cpu_tiny", "--judge", "keyword", "--judge_args"]
+    assert train.read_config(parser.parse_args([*words, "max_cost=1"])).judge == {
+        "name": "keyword",
+        "max_cost": 1,
+    }
+    with pytest.raises(ConfigError, match="--judge_args names 'chat' and --judge 'keyword'"):
+        train.read_config(parser.parse_args([*words, "name=chat"]))
