@@ -131,6 +131,17 @@ class Arm:
         return mean_of(run.ends(key)[1] for run in self.measured)
 
     @property
+    def reliability(self) -> float | None:
+        """Share of the spread within groups that a second verdict confirms, of all groups at once.
+
+        The policy's variance is cut off at 0 once, for the whole: an average of steps each cut off
+        at 0 finds reliability in pure noise.
+        """
+        parts = [_variances(run) for run in self.measured]
+        policy, noise = (sum(part[at] for part in parts) for at in (0, 1))
+        return max(0.0, policy) / (policy + noise) if policy + noise > 0 else None
+
+    @property
     def lost_by_reward(self) -> float | None:
         """Share of the groups that are dead although their verdicts differ: this reward's doing."""
         return mean_of(
@@ -206,6 +217,13 @@ def arms_of(runs: Sequence[TrainingRun], *, seed: int, n_draws: int) -> list[Arm
         gap = _gap(measured, seed, n_draws)
         arms.append(Arm(name, tuple(group), measured, changes, by_reward, gap))
     return _corrected(arms)
+
+
+def _variances(run: TrainingRun) -> tuple[float, float]:
+    """Sum the policy's and the judge's variance over the groups that were judged twice."""
+    weights = np.nan_to_num(run.series("replicated_groups"))
+    policy, noise = (run.series(f"{whose}_variance") for whose in ("policy", "judge"))
+    return float(np.nansum(weights * policy)), float(np.nansum(weights * noise))
 
 
 def mean_of(values: Iterable[float | None]) -> float | None:

@@ -9,7 +9,7 @@ from .training_arms import Arm, Change
 from .training_facts import common_facts, run_facts
 from .training_page import TrainingReport
 
-ARM_NUMBERS = ("dead_frac", "group_std", "reliability", "judge_share", "step_s")
+ARM_NUMBERS = ("dead_frac", "group_std", "judge_share", "step_s")
 
 
 def training_json(report: TrainingReport) -> dict[str, Any]:
@@ -41,6 +41,7 @@ def _arm(arm: Arm) -> dict[str, Any]:
         "reward_first": first,
         "reward_last": last,
         **{key: arm.mean(key) for key in ARM_NUMBERS},
+        "reliability": arm.reliability,
         "lost_by_reward": arm.lost_by_reward,
         "chars_last": arm.last("chars"),
         "held_out": {judge: _change(change) for judge, change in arm.changes.items()},

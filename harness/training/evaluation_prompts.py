@@ -38,7 +38,7 @@ class _PlainLoader(yaml.SafeLoader):
     """Reads a task's YAML without looking up the Python names in it."""
 
 
-_PlainLoader.add_multi_constructor("!", lambda loader, suffix, node: None)  # type: ignore[no-untyped-call]
+_PlainLoader.add_multi_constructor("!", lambda loader, suffix, node: None)
 
 
 def _metadata(task: str) -> dict[str, Any]:

@@ -59,6 +59,24 @@ def test_arms_of_one_reward_are_named_by_what_differs(tmp_path: Path) -> None:
     }
 
 
+def test_reliability_is_of_all_groups_at_once_and_pure_noise_has_none(tmp_path: Path) -> None:
+    def set_variances(folder: Path, *by_step: tuple[int, float, float]) -> None:
+        lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        for line, (groups, policy, noise) in zip(lines, by_step, strict=False):
+            line |= {"replicated_groups": groups, "policy_variance": policy}
+            line |= {"judge_variance": noise, "reliability": max(0.0, policy) / (policy + noise)}
+        text = "".join(json.dumps(line) + "\n" for line in lines[: len(by_step)])
+        (folder / "metrics.jsonl").write_text(text, "utf-8")
+
+    noisy = write_run(tmp_path / "noisy", n_steps=2)
+    set_variances(noisy, (1, 0.3, 0.9), (3, -0.2, 1.0))
+    assert [arm.reliability for arm in arms_in(noisy)] == [0.0]
+    real = write_run(tmp_path / "real", n_steps=2)
+    set_variances(real, (1, 0.6, 0.4), (3, 0.2, 0.6))
+    # (1 x .6 + 3 x .2) of (1 x 1 + 3 x .8)
+    assert arms_in(real)[0].reliability == pytest.approx(1.2 / 3.4)
+
+
 def test_a_run_that_is_not_done_is_left_out_beside_one_that_is(tmp_path: Path) -> None:
     write_run(tmp_path / "a1", seed=1, gold={0: [0.0, 0.1], 20: [0.5, 0.6]})
     write_run(tmp_path / "a2", seed=2, gold={0: [0.0, 0.1], 10: [9.0, 9.0]}, state="outage")
