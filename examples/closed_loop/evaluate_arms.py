@@ -5,7 +5,9 @@
 
 A look during training takes one answer to a prompt; this takes more, of the last weights and of the
 warm start they began from, by `rubricbeat run --tasks healthbench_heart_demo`. Printed are the
-changes from the warm start by arm, with 95 % intervals over seeds and prompts.
+changes from the warm start by arm, with 95 % intervals over seeds and prompts. Before them stands
+what each arm learnt on the prompts it trained on: its later steps beside those of an arm whose
+policy never moved, which were asked the same prompts.
 """
 
 from __future__ import annotations
@@ -34,8 +36,12 @@ HERE = Path(__file__).resolve().parent
 TASK = "healthbench_heart_demo"
 WARM_START = "warm_start"
 REWARDS = ("healthbench", "soft(of=healthbench)")
+CONTROL = "binary"
+"""Its groups are all dead here: its policy stays the warm start."""
 SEED, N_DRAWS = 1234, 10_000
 ARM = re.compile(r"^(?P<arm>.+)-seed\d+$")
+REWARD_OF = re.compile(r"^[a-z_]+(?=-)")
+"""The reward in a run's name."""
 
 Scores = dict[str, float]
 """Mean reward of each prompt's answers, by prompt_id."""
@@ -50,7 +56,9 @@ def main() -> int:
     parser.add_argument("--arms", nargs="+", metavar="ARM", help="such as hybrid-none (all)")
     parser.add_argument("--answers", type=int, default=4, help="answers to each prompt (4)")
     args = parser.parse_args()
-    names = [WARM_START, *finished(args.runs, args.arms)]
+    runs = finished(args.runs, args.arms)
+    print_learning(args.runs, runs)
+    names = [WARM_START, *runs]
     for name in names:
         answers = args.output / "training" / name
         words = ["--repeats", str(args.answers), "--run", name]
@@ -141,6 +149,32 @@ def scores_of(folder: Path, reward: str) -> Scores:
     }
 
 
+def learning_of(folder: Path, control: Path) -> list[float]:
+    """Give what each later step scored above the same step of a run that never moved."""
+    own, still = (_steps_of(path) for path in (folder, control))
+    half = len(own) // 2
+    return [score - other for score, other in zip(own[half:], still[half:], strict=True)]
+
+
+def _steps_of(folder: Path) -> list[float]:
+    """Give the mean `healthbench` reward of each step's answers, whatever the run trained on."""
+    lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    key = "reward" if folder.name.startswith(REWARDS[0]) else f"reward_alt/{REWARDS[0]}"
+    return [float(json.loads(line)[key]) for line in lines]
+
+
+def print_learning(runs: Path, names: Sequence[str]) -> None:
+    """Print what each arm learnt on its training prompts, over seeds and steps."""
+    arms: dict[str, list[list[float]]] = {}
+    for name in names:
+        control = runs / REWARD_OF.sub(CONTROL, name)
+        if (arm := ARM.match(name)) and not name.startswith(CONTROL) and control.is_dir():
+            arms.setdefault(arm["arm"], []).append(learning_of(runs / name, control))
+    print(f"training prompts, training judge, {REWARDS[0]}: later steps above those of {CONTROL}")
+    for arm_name, tables in arms.items():
+        _print(arm_name, len(tables), crossed_mean(np.array(tables), seed=SEED, n_draws=N_DRAWS))
+
+
 def change_of(runs: Sequence[Scores], before: Scores) -> CrossedMean:
     """Average the changes of an arm's runs from one start, over the prompts of both."""
     prompts = sorted(before)
@@ -156,10 +190,13 @@ def print_changes(title: str, scores: dict[str, Scores]) -> None:
         if arm := ARM.match(name):
             arms.setdefault(arm["arm"], []).append(of)
     print(f"\n{title}: warm start {numbers.score(float(np.mean(list(before.values()))))}")
-    for arm, runs in arms.items():
-        change = change_of(runs, before)
-        interval = numbers.interval(change.interval.low, change.interval.high, signed=True)
-        print(f"{arm:20} {len(runs)} runs  {numbers.difference(change.mean):>8} {interval}")
+    for arm_name, of_arm in arms.items():
+        _print(arm_name, len(of_arm), change_of(of_arm, before))
+
+
+def _print(arm: str, n_runs: int, change: CrossedMean) -> None:
+    interval = numbers.interval(change.interval.low, change.interval.high, signed=True)
+    print(f"{arm:20} {n_runs} runs  {numbers.difference(change.mean):>8} {interval}", flush=True)
 
 
 if __name__ == "__main__":

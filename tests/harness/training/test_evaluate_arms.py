@@ -90,3 +90,23 @@ def test_changes_from_the_warm_start_are_pooled_over_seeds_and_nothing_is_asked_
     assert "soft" not in said, "neither judge gives P(met)"
     with pytest.raises(ConfigError, match="no verdict carries one"):
         script.scores_of(tmp_path / "out" / "gold" / NAMES[0], "soft(of=healthbench)")
+
+
+def test_what_was_learnt_is_counted_above_a_policy_that_never_moved(
+    script: ModuleType, runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def write(name: str, key: str, *rewards: float) -> None:
+        lines = "".join(json.dumps({"reward": 9.0, key: reward}) + "\n" for reward in rewards)
+        (runs / name).mkdir(exist_ok=True)
+        (runs / name / "metrics.jsonl").write_text(lines, "utf-8")
+
+    for seed in (1, 2):
+        write(f"binary-none-seed{seed}", "reward_alt/healthbench", 0.0, 0.0, 0.1, 0.3)
+        write(f"hybrid-none-seed{seed}", "reward_alt/healthbench", 0.5, 0.5, 0.2, 0.5)
+    write("healthbench-none-seed1", "reward", 0.0, 0.0, 0.1, 0.2)
+    names = [path.name for path in sorted(runs.glob("h*-seed*"))]
+    script.print_learning(runs, names)
+    said = capsys.readouterr().out.splitlines()
+    # later steps: (.2 - .1 + .5 - .3) / 2, and (.1 - .1 + .2 - .3) / 2
+    assert "+0.150" in said[2] and said[2].startswith("hybrid-none          2 runs")
+    assert "\N{MINUS SIGN}0.0500" in said[1] and said[1].startswith("healthbench-none")
