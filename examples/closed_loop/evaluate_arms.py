@@ -166,9 +166,10 @@ def _steps_of(folder: Path) -> list[float]:
 def print_learning(runs: Path, names: Sequence[str]) -> None:
     """Print what each arm learnt on its training prompts, over seeds and steps."""
     arms: dict[str, list[list[float]]] = {}
+    done = set(finished(runs, None))
     for name in names:
         control = runs / REWARD_OF.sub(CONTROL, name)
-        if (arm := ARM.match(name)) and not name.startswith(CONTROL) and control.is_dir():
+        if (arm := ARM.match(name)) and not name.startswith(CONTROL) and control.name in done:
             arms.setdefault(arm["arm"], []).append(learning_of(runs / name, control))
     print(f"training prompts, training judge, {REWARDS[0]}: later steps above those of {CONTROL}")
     for arm_name, tables in arms.items():

@@ -98,12 +98,15 @@ def test_what_was_learnt_is_counted_above_a_policy_that_never_moved(
     def write(name: str, key: str, *rewards: float) -> None:
         lines = "".join(json.dumps({"reward": 9.0, key: reward}) + "\n" for reward in rewards)
         (runs / name).mkdir(exist_ok=True)
+        (runs / name / "status.json").write_text(json.dumps({"state": "done"}), "utf-8")
         (runs / name / "metrics.jsonl").write_text(lines, "utf-8")
 
     for seed in (1, 2):
         write(f"binary-none-seed{seed}", "reward_alt/healthbench", 0.0, 0.0, 0.1, 0.3)
         write(f"hybrid-none-seed{seed}", "reward_alt/healthbench", 0.5, 0.5, 0.2, 0.5)
     write("healthbench-none-seed1", "reward", 0.0, 0.0, 0.1, 0.2)
+    # a control that is not done is none
+    write("hybrid-group-seed1", "reward_alt/healthbench", 0.5, 0.5, 0.2, 0.5)
     names = [path.name for path in sorted(runs.glob("h*-seed*"))]
     script.print_learning(runs, names)
     said = capsys.readouterr().out.splitlines()
