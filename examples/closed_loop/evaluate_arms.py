@@ -7,7 +7,7 @@ A look during training takes one answer to a prompt; this takes more, of the las
 warm start they began from, by `rubricbeat run --tasks healthbench_heart_demo`. Printed are the
 changes from the warm start by arm, with 95 % intervals over seeds and prompts. Before them stands
 what each arm learnt on the prompts it trained on: its later steps beside those of an arm whose
-policy never moved, which were asked the same prompts.
+policy never moved, which were asked the same prompts. p is corrected over the arms shown (Holm).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +30,7 @@ from rubricbeat.judges.rewards import evaluate, get_reward
 from rubricbeat.judges.table import VerdictTable
 from rubricbeat.reports import numbers
 from rubricbeat.reports.crossed import CrossedMean, crossed_mean
+from rubricbeat.reports.paired import holm
 from rubricbeat.reports.runs import read_runs
 
 HERE = Path(__file__).resolve().parent
@@ -58,7 +59,7 @@ def main() -> int:
     args = parser.parse_args()
     runs = finished(args.runs, args.arms)
     print_learning(args.runs, runs)
-    names = [WARM_START, *runs]
+    names = [WARM_START, *(name for name in runs if not name.startswith(CONTROL))]
     for name in names:
         answers = args.output / "training" / name
         words = ["--repeats", str(args.answers), "--run", name]
@@ -172,15 +173,13 @@ def print_learning(runs: Path, names: Sequence[str]) -> None:
         if (arm := ARM.match(name)) and not name.startswith(CONTROL) and control.name in done:
             arms.setdefault(arm["arm"], []).append(learning_of(runs / name, control))
     print(f"training prompts, training judge, {REWARDS[0]}: later steps above those of {CONTROL}")
-    for arm_name, tables in arms.items():
-        _print(arm_name, len(tables), crossed_mean(np.array(tables), seed=SEED, n_draws=N_DRAWS))
+    _print({arm: _mean_of(tables) for arm, tables in arms.items()})
 
 
 def change_of(runs: Sequence[Scores], before: Scores) -> CrossedMean:
     """Average the changes of an arm's runs from one start, over the prompts of both."""
     prompts = sorted(before)
-    table_RP = np.array([[after.get(p, np.nan) - before[p] for p in prompts] for after in runs])
-    return crossed_mean(table_RP, seed=SEED, n_draws=N_DRAWS)
+    return _mean_of([[after.get(p, np.nan) - before[p] for p in prompts] for after in runs])
 
 
 def print_changes(title: str, scores: dict[str, Scores]) -> None:
@@ -191,13 +190,25 @@ def print_changes(title: str, scores: dict[str, Scores]) -> None:
         if arm := ARM.match(name):
             arms.setdefault(arm["arm"], []).append(of)
     print(f"\n{title}: warm start {numbers.score(float(np.mean(list(before.values()))))}")
-    for arm_name, of_arm in arms.items():
-        _print(arm_name, len(of_arm), change_of(of_arm, before))
+    _print({arm: change_of(of_arm, before) for arm, of_arm in arms.items()})
+    if len(arms) > 1:
+        together = change_of([of for of_arm in arms.values() for of in of_arm], before)
+        print(_row("all runs", together), flush=True)
 
 
-def _print(arm: str, n_runs: int, change: CrossedMean) -> None:
+def _mean_of(table_RP: Sequence[Sequence[float]]) -> CrossedMean:
+    return crossed_mean(np.array(table_RP), seed=SEED, n_draws=N_DRAWS)
+
+
+def _print(arms: Mapping[str, CrossedMean]) -> None:
+    corrected = holm([change.p_value for change in arms.values()])
+    for (arm, change), p in zip(arms.items(), corrected, strict=True):
+        print(f"{_row(arm, change)}  p {numbers.p_value(p)}", flush=True)
+
+
+def _row(name: str, change: CrossedMean) -> str:
     interval = numbers.interval(change.interval.low, change.interval.high, signed=True)
-    print(f"{arm:20} {n_runs} runs  {numbers.difference(change.mean):>8} {interval}", flush=True)
+    return f"{name:20} {change.n_runs} runs  {numbers.difference(change.mean):>8} {interval}"
 
 
 if __name__ == "__main__":
