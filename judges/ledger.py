@@ -107,8 +107,9 @@ class Ledger:
     def _percentiles(self) -> dict[str, float] | None:
         if not self._latencies:
             return None
+        # a copy in one go: an array whose buffer is lent cannot grow, and the loop is at work
+        latencies = np.frombuffer(self._latencies.tobytes(), np.float32)
+        ranks = {name: round(share * (len(latencies) - 1)) for name, share in _PERCENTILES.items()}
         # asked for at every step of a training: a partition, not a sort
-        last = len(self._latencies) - 1
-        ranks = {name: round(share * last) for name, share in _PERCENTILES.items()}
-        ordered = np.partition(np.frombuffer(self._latencies, np.float32), list(ranks.values()))
+        ordered = np.partition(latencies, list(ranks.values()))
         return {name: round(float(ordered[rank]), 4) for name, rank in ranks.items()}

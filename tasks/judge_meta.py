@@ -205,7 +205,7 @@ class JudgeMetaTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries 
             table,
             seed=self._seed,
             n_draws=N_DRAWS,
-            flip_rate=flip_rate_of(graded),
+            flip_rate=flip_rate_of(graded, seed=self._seed),
             no_look_N=no_look_probability(table, labelled),
             traits=traits_of(labelled),
         )
@@ -230,7 +230,7 @@ class JudgeMetaTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries 
             "length_correlation": self._audit.length_correlation,
             "length_shift": _shift(self._audit, "length"),
             "evidence_shift": _shift(self._audit, "evidence"),
-            "flip_rate": self._audit.flip_rate,
+            "flip_rate": self._audit.flip_rate.value,
             "n_questions": judge.n_questions,
             "n_without_verdict": judge.n_without_verdict,
         }
