@@ -19,6 +19,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -69,13 +70,16 @@ def main() -> int:
         again = ["--responses", str(answers), "--judge", args.gold, *words]
         if not run(args.output / "gold" / name, again):
             return 1
+    found: dict[str, dict[str, Scores]] = {}
     for judge in ("training", "gold"):
         for reward in REWARDS:
             try:
                 scores = {name: scores_of(args.output / judge / name, reward) for name in names}
             except ConfigError:  # this judge gives no P(met)
                 continue
+            found.setdefault(judge, scores)
             print_changes(f"{judge} judge, {reward}", scores)
+    print_gaps(found["training"], found["gold"])
     return 0
 
 
@@ -194,6 +198,41 @@ def print_changes(title: str, scores: dict[str, Scores]) -> None:
     if len(arms) > 1:
         together = change_of([of for of_arm in arms.values() for of in of_arm], before)
         print(_row("all runs", together), flush=True)
+        print_surest_pair(scores, list(arms))
+
+
+def print_surest_pair(scores: dict[str, Scores], arms: Sequence[str]) -> None:
+    """Print which two arms differ most surely, seed by seed, and p corrected over all pairs."""
+    pairs = {
+        f"{one} - {other}": _difference(scores, one, other) for one, other in combinations(arms, 2)
+    }
+    tested = {name: change for name, change in pairs.items() if change.p_value is not None}
+    p_values = [change.p_value for change in tested.values()]
+    if tested:
+        # the smallest p stays the smallest when it is corrected
+        name, p = list(tested)[int(np.argmin(p_values))], min(holm(p_values))
+        print(f"surest of {len(pairs)} pairs: {_row(name, tested[name])}  p {numbers.p_value(p)}")
+
+
+def _difference(scores: dict[str, Scores], one: str, other: str) -> CrossedMean:
+    seeds = [name.removeprefix(one) for name in scores if name.startswith(f"{one}-seed")]
+    both = [seed for seed in seeds if other + seed in scores]
+    prompts = sorted(scores[WARM_START])
+    return _mean_of(
+        [
+            [scores[one + s].get(p, np.nan) - scores[other + s].get(p, np.nan) for p in prompts]
+            for s in both
+        ]
+    )
+
+
+def print_gaps(training: dict[str, Scores], gold: dict[str, Scores]) -> None:
+    """Print how much more of a change the judge that trains saw than the gold judge, by arm."""
+    beyond = {
+        name: {p: of[p] - gold[name][p] for p in of if p in gold[name]}
+        for name, of in training.items()
+    }
+    print_changes(f"training judge above gold judge, {REWARDS[0]}", beyond)
 
 
 def _mean_of(table_RP: Sequence[Sequence[float]]) -> CrossedMean:

@@ -85,8 +85,14 @@ def test_changes_from_the_warm_start_are_pooled_over_seeds_and_nothing_is_asked_
     said = capsys.readouterr().out
     assert "training judge, healthbench: warm start 0" in said
     # the reference meets every criterion and an empty answer none: (1 + 0) / 2
-    (line,) = [line for line in said.splitlines() if "+0.500" in line]
-    assert line.startswith("hybrid-none") and "2 runs" in line
+    changed = [
+        part for part in said.split("\n\n") if "hybrid-none          2 runs    +0.500" in part
+    ]
+    # by the judge that trains, and above the other one, to which all answers are the same
+    assert [part.partition(":")[0] for part in changed] == [
+        "training judge, healthbench",
+        "training judge above gold judge, healthbench",
+    ]
     assert "soft" not in said, "neither judge gives P(met)"
     with pytest.raises(ConfigError, match="no verdict carries one"):
         script.scores_of(tmp_path / "out" / "gold" / NAMES[0], "soft(of=healthbench)")
