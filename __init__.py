@@ -9,13 +9,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .judges.data.examples import read_examples
     from .judges.errors import JudgeError, RubricbeatError
     from .judges.graded import GradedAnswer
     from .judges.grading import Answer, Grader, open_grader
     from .judges.judge import Judge, JudgeIdentity, Question
     from .judges.registry import register_judge
     from .judges.rewards import get_reward, register_reward
-    from .judges.rows import read_examples
     from .judges.rubric import Criterion, Example, Polarity, Rubric
     from .judges.scoring import summarise
     from .judges.signal import group_answers, study_signal
@@ -67,7 +67,7 @@ _HOME = {
     "get_reward": "judges.rewards",
     "group_answers": "judges.signal",
     "open_grader": "judges.grading",
-    "read_examples": "judges.rows",
+    "read_examples": "judges.data.examples",
     "register_judge": "judges.registry",
     "register_reward": "judges.rewards",
     "study_signal": "judges.signal",

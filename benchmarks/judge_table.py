@@ -30,11 +30,11 @@ from rubricbeat.judges.arrays import Floats
 from rubricbeat.judges.audit.labelled import AuditTable, LabelledAnswer, category_of
 from rubricbeat.judges.audit.no_look import no_look_probability
 from rubricbeat.judges.audit.study import Figure, JudgeFigures, judge_figures, with_probability
+from rubricbeat.judges.data.json_rows import read_json_rows
+from rubricbeat.judges.data.text_units import stems_of
 from rubricbeat.judges.fitted.logistic import chance_of, fit_logistic
-from rubricbeat.judges.fitted.texts import stems_of
 from rubricbeat.judges.graded import GradedAnswer
 from rubricbeat.judges.grading import Answer, open_grader
-from rubricbeat.judges.json_files import read_json_rows
 from rubricbeat.judges.judge_options import parse_judge_args
 from rubricbeat.judges.verdict import Outcome, Verdict
 

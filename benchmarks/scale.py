@@ -34,10 +34,10 @@ from typing import Any
 import numpy as np
 
 from rubricbeat.judges.arrays import RubricArrays, pack_rubrics
+from rubricbeat.judges.data.examples import example_from_row, example_to_row
 from rubricbeat.judges.judge import JudgeIdentity
 from rubricbeat.judges.records import Record, Subject
 from rubricbeat.judges.rewards import get_reward
-from rubricbeat.judges.rows import example_from_row, example_to_row
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
 from rubricbeat.judges.store import VerdictStore
 from rubricbeat.judges.store_transfer import merge

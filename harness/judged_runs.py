@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..judges.data.responses import RunKey
 from ..judges.graded import GradedAnswer
 from ..judges.grading import Answer, Grader
 from ..judges.runs import DEADLINE
 from ..judges.verdict import Outcome
 from ..reports.runs import samples_below
-from .responses import RunKey
 from .result_files import GradedRun, WrittenRun, write_run
 from .run_documents import Spool, SpooledDocuments
 from .unfinished import retire

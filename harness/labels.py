@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..judges.data.examples import read_examples, skipped_words
 from ..judges.errors import ConfigError
-from ..judges.rows import read_examples, skipped_words
 
 if TYPE_CHECKING:
     from ..judges.audit.labelled import LabelledAnswer
@@ -48,8 +48,8 @@ def read_labelled(
         return file.answers[: args.limit], facts
     if args.data is None:
         raise ConfigError("--verdicts needs --data ROWS: the rubrics that the verdicts belong to")
-    from .recorded import read_recorded
-    from .recorded_runs import group_runs
+    from ..judges.data.recorded import read_recorded
+    from ..judges.data.recorded_runs import group_runs
 
     rows = read_examples(args.data, strict=args.strict)
     by_id = {example.prompt_id: example for example in rows.examples}

@@ -55,7 +55,7 @@ def device_of(request: RunRequest) -> str | None:
 
 
 def _recorded_model(request: RunRequest) -> str:
-    from ..tasks.responses import read_responses
+    from ..judges.data.earlier_answers import read_responses
 
     recorded = read_responses(str(request.metadata["responses"]), request.tasks[0])
     return recorded.model or Path(str(request.metadata["responses"])).name

@@ -19,9 +19,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from ..judges.data.examples import example_to_row
 from ..judges.errors import ConfigError
 from ..judges.graded import SCHEMA_VERSION, GradedAnswer
-from ..judges.rows import example_to_row
 from ..judges.rubric import Example
 from ..judges.scored import ScoredAnswers
 from ..judges.scoring import LENGTH_PENALTIES, SEED, summarise_scored

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..judges.data.examples import example_from_row, read_examples
 from ..judges.errors import ConfigError, DataError, StoreError
 from ..judges.graded import GradedAnswer
 from ..judges.rating import Rating
-from ..judges.rows import example_from_row, read_examples
 from ..judges.rubric import Example
 from ..judges.signal import LabelledAnswer
 from ..judges.store import read_verdict
@@ -81,7 +81,7 @@ def read_signal_input(paths: Sequence[Path], data: Path | None = None) -> Signal
 def _recorded(
     path: Path, examples: Mapping[str, Example], warnings: list[str]
 ) -> list[LabelledAnswer]:
-    from .recorded import read_recorded
+    from ..judges.data.recorded import read_recorded
 
     answers = []
     for file in read_recorded([path], examples):

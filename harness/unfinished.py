@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..judges.data.responses import RunKey
 from ..judges.errors import ConfigError, DataError
 from ..judges.graded import GradedAnswer
 from ..judges.grading import Answer
@@ -17,7 +18,6 @@ from ..judges.rubric import Rubric
 from ..judges.verdict import Verdict
 from ..reports.run import Run
 from ..reports.runs import answers_in, described, read_runs, samples_below
-from .responses import RunKey
 from .result_files import WrittenRun
 from .run_documents import SpooledDocuments, answer_key
 

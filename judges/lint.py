@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from .data.polarity import polarity_from_wording
 from .graded import GradedAnswer
-from .polarity import polarity_from_wording
 from .rubric import Criterion, Example, Polarity
 
 LONG_RUBRIC = 40

@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 
-from .rows import example_to_row
+from .data.examples import example_to_row
 from .rubric import Example
 from .verdict import Verdict
 

@@ -15,10 +15,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from .data.examples import example_from_row
 from .errors import DataError, RubricbeatError
 from .judge import JudgeIdentity
 from .records import text_id
-from .rows import example_from_row
 from .store_schema import VERDICT_COLUMNS, checksum, open_store_file, store_error
 from .store_transfer import TOKENS, Moved, merge_file
 from .verdict import Verdict

@@ -29,10 +29,11 @@ from lm_eval.api.instance import Instance
 from lm_eval.api.task import ConfigurableTask
 from lm_eval.utils import handle_non_serializable, hash_string
 
+from ..judges.data.earlier_answers import Responses, read_responses
+from ..judges.data.examples import example_to_row
 from ..judges.errors import ConfigError, RubricbeatError
 from ..judges.graded import SCHEMA_VERSION, GradedAnswer
 from ..judges.grading import Answer, Grader, open_grader
-from ..judges.rows import example_to_row
 from ..judges.rubric import Example
 from ..judges.sharing import added_facts, shares_of
 from ..judges.verdict import Outcome, Verdict
@@ -42,7 +43,6 @@ from .endpoints import check_address
 from .metrics import SCORE_METRICS, Metric, document_scores, run_scores
 from .ranks import gathered, is_spare
 from .registration import register_metrics
-from .responses import Responses, read_responses
 from .settings import TaskSettings
 from .sources import MAX_NAMED_IDS, load_task_data
 

@@ -1,7 +1,7 @@
 """Find a task's rows, choose its subset, and say what was found.
 
 Rows come from `--metadata '{"data": PATH}'`, else from `RUBRICBEAT_DATA`, else from the hub; the
-reading itself is `judges/rows.py`.
+reading itself is `judges/data/examples.py`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..judges.data.examples import ExampleFile, read_examples
+from ..judges.data.json_rows import read_json_rows
 from ..judges.errors import ConfigError, DataError
-from ..judges.json_files import read_json_rows
-from ..judges.rows import ExampleFile, read_examples
 from ..judges.rubric import Example, Rubric
 from .endpoints import check_address
 from .heart.selector import heart_ids, heart_sample_ids, heart_selector

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from rubricbeat.judges.audit.labelled import Label, LabelledAnswer
+from rubricbeat.judges.data.text_units import stems_of
 from rubricbeat.judges.fitted.encoder import Vectors
-from rubricbeat.judges.fitted.texts import stems_of
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
 
 TOPICS = ("aspirin", "insulin", "oxygen", "fluids", "surgery", "antibiotics", "rest", "splint")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from engine_kit import answers
 
-from rubricbeat.judges.rows import example_to_row
+from rubricbeat.judges.data.examples import example_to_row
 
 IN_FLIGHT = 4
 """Calls of each of two workers."""

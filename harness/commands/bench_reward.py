@@ -22,14 +22,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...judges.arrays import Floats
+from ...judges.data.examples import read_examples, skipped_words
+from ...judges.data.recorded import read_recorded
+from ...judges.data.recorded_runs import group_runs
 from ...judges.errors import ConfigError
 from ...judges.graded import GradedAnswer
 from ...judges.private_files import write_private
-from ...judges.rows import read_examples, skipped_words
 from ..bench_table import bench_text
 from ..outputs import require_file, require_folder
-from ..recorded import read_recorded
-from ..recorded_runs import group_runs
 
 if TYPE_CHECKING:
     from ...judges.audit.probes import ProbeRow

@@ -18,12 +18,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from ...judges.data.examples import ExampleFile, read_examples, skipped_words
+from ...judges.data.recorded import RecordedFile, read_recorded
+from ...judges.data.recorded_runs import RecordedRun, group_runs
 from ...judges.errors import ConfigError
 from ...judges.judge import JudgeIdentity
-from ...judges.rows import ExampleFile, read_examples, skipped_words
 from ...judges.scoring import SEED, length_penalty_of
-from ..recorded import RecordedFile, read_recorded
-from ..recorded_runs import RecordedRun, group_runs
 from ..result_files import GradedRun, WrittenRun, write_run
 from ..score_table import ScoreLine, score_table
 from ..stored import ItemCheck, check_items

@@ -26,10 +26,11 @@ from pathlib import Path
 from typing import Any
 
 from ...judges.assembly import FREE
+from ...judges.data.examples import ExampleFile, read_examples
+from ...judges.data.responses import Responses
 from ...judges.errors import ConfigError
 from ...judges.grading import Answer, Grader
 from ...judges.judge_options import parse_judge_args
-from ...judges.rows import ExampleFile, read_examples
 from ...judges.scoring import SEED
 from ..distributed.flags import (
     RAY,
@@ -41,7 +42,6 @@ from ..distributed.flags import (
 )
 from ..judged_runs import JudgedRun, JudgedRuns, graded_by_run
 from ..outputs import require_folder
-from ..responses import Responses
 from ..run_documents import Spool
 from ..score_table import ScoreLine, score_table
 from ..unfinished import FailedRun, failed_runs, merge

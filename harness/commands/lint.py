@@ -46,8 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Lint, and print."""
+    from ...judges.data.examples import read_examples
     from ...judges.lint import lint_rubrics
-    from ...judges.rows import read_examples
     from ..signal_input import read_signal_input
 
     data = read_examples(args.rows)

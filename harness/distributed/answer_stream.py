@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..responses import Responses
+from ...judges.data.responses import Responses
 
 Item = tuple[str, str]
 """A prompt_id and an answer to it."""

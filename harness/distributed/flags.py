@@ -8,10 +8,10 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ...judges.data.responses import Responses
 from ...judges.errors import ConfigError
 from ...judges.grading import Grader, open_grader
 from ...judges.rubric import Example
-from ..responses import Responses
 
 if TYPE_CHECKING:
     from .judge_run import WorkersRun

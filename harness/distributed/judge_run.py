@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from ...judges.assembly import part_of, store_place
+from ...judges.data.responses import Responses
 from ...judges.errors import ConfigError
 from ...judges.graded import GradedAnswer
 from ...judges.grading import Answer, Grader, open_grader
 from ...judges.rubric import Example
 from ...judges.sharing import added_facts, shares_of
 from ...judges.verdict import Verdict
-from ..responses import Responses
 from .answer_stream import AnswerStream
 from .cluster import ray_session
 from .feeder import Feeder

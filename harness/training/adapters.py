@@ -14,8 +14,8 @@ import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+from ...judges.data.examples import example_from_row
 from ...judges.errors import ConfigError, OutageError
-from ...judges.rows import example_from_row
 from ...judges.rubric import Example
 from .batch import text_of
 from .reward import RubricReward
@@ -210,7 +210,7 @@ def _verl(
 def _row(info: Mapping[str, Any] | None, answer: Any) -> Mapping[str, Any] | str:
     row = (info or {}).get("rubric_row", answer or None)
     if row is None:
-        raise ConfigError("the data set needs info.rubric_row, a row of judges/rows.py")
+        raise ConfigError("the data set needs info.rubric_row, a row of judges/data/examples.py")
     found: Mapping[str, Any] | str = row
     return found
 

@@ -1,7 +1,7 @@
 """The prompts of a run: read, filtered, split, checked against evaluations, and put in order.
 
-Rows become examples in `judges/rows.py`; this module decides which of them train, in which order,
-and which never do.
+Rows become examples in `judges/data/examples.py`; this module decides which of them train, in
+which order, and which never do.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ def _read_file(
     Raises:
         ConfigError: There is no such file.
     """
-    from ...judges.rows import read_examples
+    from ...judges.data.examples import read_examples
     from ...tasks.demo import demo_path
 
     if name in {"demo", "demo_extra"}:

@@ -252,7 +252,7 @@ class RubricReward:
                 "the data set needs a column `prompt_id` (with examples= given to RubricReward) "
                 "or a column `rubric_row` (JSON of judges.rows.example_to_row)"
             )
-        from ...judges.rows import example_from_row
+        from ...judges.data.examples import example_from_row
 
         known: dict[str, Example] = {}
         for row in rubric_row:

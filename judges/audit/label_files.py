@@ -15,11 +15,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ..data.examples import SkippedRow, skipped_words
+from ..data.json_rows import read_json_rows
+from ..data.row_fields import Field, kind_of
 from ..errors import DataError
 from ..graded import GradedAnswer
-from ..json_files import read_json_rows
-from ..row_fields import Field, kind_of
-from ..rows import SkippedRow, skipped_words
 from ..rubric import Criterion, Example, Message, Polarity, Rubric
 from .labelled import Label, LabelledAnswer
 

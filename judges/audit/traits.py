@@ -15,7 +15,7 @@ import numpy as np
 
 from ..answers import solution_of
 from ..arrays import Floats
-from ..fitted.texts import sentences_of, stems_of
+from ..data.text_units import sentences_of, stems_of
 from ..rubric import Example
 from .labelled import LabelledAnswer
 

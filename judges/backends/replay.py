@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ..answers import solution_of
+from ..data.json_rows import read_json_rows
 from ..errors import ConfigError, DataError
-from ..json_files import read_json_rows
 from ..judge import JudgeIdentity, Question
 from ..registry import register_judge
 from ..verdict import Outcome, Source, Verdict

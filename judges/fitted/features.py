@@ -16,9 +16,9 @@ from itertools import pairwise
 import numpy as np
 
 from ..arrays import Floats
+from ..data.text_units import stems_of
 from ..rubric import Criterion, Example
 from .encoder import Vectors
-from .texts import stems_of
 
 CRITERION_FEATURES = (
     "points", "is_fault", "criterion_chars", "criterion_words", "numbers", "asks", "negated",

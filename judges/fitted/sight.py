@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from ..data.text_units import clauses_of, sentences_of
 from ..rubric import Example
 from .encoder import SentenceEncoder, Vectors
 from .features import FeatureMaker, Seen, TextVectors, WordWeights
-from .texts import clauses_of, sentences_of
 from .vectors import KeptVectors, VectorShelf
 
 MAX_PROMPT_CHARS = 1_500

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from made_up_labels import labelled_answers
 
-from rubricbeat.judges.rows import example_to_row
+from rubricbeat.judges.data.examples import example_to_row
 
 SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "judge_table.py"
 

@@ -25,9 +25,9 @@ from rubricbeat.harness.judged_runs import JudgedRuns
 from rubricbeat.harness.result_files import GradedRun, write_run
 from rubricbeat.harness.run_documents import HeldDocuments, Spool, SpooledDocuments
 from rubricbeat.harness.unfinished import retire
+from rubricbeat.judges.data.examples import example_to_row
 from rubricbeat.judges.errors import ConfigError, DataError
 from rubricbeat.judges.graded import GradedAnswer
-from rubricbeat.judges.rows import example_to_row
 from rubricbeat.judges.rubric import Rubric
 from rubricbeat.judges.scoring import summarise
 from rubricbeat.judges.verdict import Outcome, Verdict

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from rubricbeat.harness.result_files import GradedRun, sanitized, write_run
+from rubricbeat.judges.data.examples import example_from_row, example_to_row
 from rubricbeat.judges.errors import ConfigError, DataError
 from rubricbeat.judges.graded import GradedAnswer
-from rubricbeat.judges.rows import example_from_row, example_to_row
 from rubricbeat.judges.verdict import Outcome, Verdict
 from rubricbeat.reports.runs import read_runs
 

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from rubricbeat.harness.signal_input import read_signal_input
+from rubricbeat.judges.data.examples import example_from_row
 from rubricbeat.judges.errors import ConfigError, DataError, StoreError
 from rubricbeat.judges.grading import Answer, Grader, RuntimeOptions
 from rubricbeat.judges.rating import Rating
 from rubricbeat.judges.rating_grader import RatingGrader
 from rubricbeat.judges.rewards import get_reward
-from rubricbeat.judges.rows import example_from_row
 from rubricbeat.judges.signal import group_answers, study_signal
 from rubricbeat.judges.verdict import Verdict
 
@@ -85,9 +85,9 @@ def test_result_folders_are_read_with_model_and_run(
 
 def test_a_store_is_read_with_its_replicates(tmp_path: Path) -> None:
     from rubricbeat.judges.backends.scripted import ScriptedJudge
+    from rubricbeat.judges.data.examples import example_from_row
     from rubricbeat.judges.grading import Answer, open_grader
     from rubricbeat.judges.registry import JUDGES
-    from rubricbeat.judges.rows import example_from_row
 
     example = example_from_row(ROW)
     answers = [Answer(example, f"answer {n}", n) for n in range(4)]
@@ -111,8 +111,8 @@ def test_a_store_is_read_with_its_replicates(tmp_path: Path) -> None:
 def kept_store(path: Path) -> Path:
     """Two verdicts on one answer."""
     from rubricbeat.judges.backends.scripted import ScriptedJudge
+    from rubricbeat.judges.data.examples import example_from_row
     from rubricbeat.judges.grading import Answer, Grader, RuntimeOptions
-    from rubricbeat.judges.rows import example_from_row
 
     class Kept(ScriptedJudge):
         stored = True

@@ -163,7 +163,7 @@ def test_no_rows_no_crash() -> None:
 
 @pytest.fixture(scope="module")
 def real(shared_data: Path) -> LintReport:
-    from rubricbeat.judges.rows import read_examples
+    from rubricbeat.judges.data.examples import read_examples
 
     return lint_rubrics(read_examples(shared_data / "healthbench_rows.jsonl.gz").examples)
 

@@ -165,7 +165,7 @@ def test_prefix_shares_nine_tenths_of_its_prompts_and_healthbench_does_not():
 
 
 def test_prefix_shares_nine_tenths_on_real_rows(shared_data):
-    from rubricbeat.judges.rows import read_examples
+    from rubricbeat.judges.data.examples import read_examples
 
     rows = read_examples(shared_data / "healthbench_heart_rows.jsonl.gz").examples
     rows = [row for row in rows if row.references and len(row.rubric) > 1][:60]

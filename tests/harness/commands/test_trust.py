@@ -10,7 +10,7 @@ from loopback import Loopback
 from made_up_labels import labelled_answers
 
 from rubricbeat.harness.cli import main
-from rubricbeat.judges.rows import example_to_row
+from rubricbeat.judges.data.examples import example_to_row
 
 
 @pytest.fixture

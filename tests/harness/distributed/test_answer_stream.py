@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from engine_kit import example
 
 from rubricbeat.harness.distributed.answer_stream import AnswerStream
-from rubricbeat.harness.responses import Responses
+from rubricbeat.judges.data.responses import Responses
 
 EXAMPLES = {f"made-up-{n}": example(n) for n in range(3)}
 ROWS = [{"prompt_id": f"made-up-{n}", "completion": f"Answer {n}"} for n in (0, 1, 2, 1)]

@@ -10,7 +10,7 @@ from engine_kit import answers
 
 from rubricbeat.harness.cli import main
 from rubricbeat.harness.distributed import cluster
-from rubricbeat.judges.rows import example_to_row
+from rubricbeat.judges.data.examples import example_to_row
 
 
 @pytest.fixture

@@ -17,9 +17,9 @@ from rubricbeat.harness.training.adapters import (
 )
 from rubricbeat.harness.training.reward import RubricReward
 from rubricbeat.judges.backends.scripted import ScriptedJudge
+from rubricbeat.judges.data.examples import example_to_row
 from rubricbeat.judges.errors import ConfigError, OutageError
 from rubricbeat.judges.judge import Question
-from rubricbeat.judges.rows import example_to_row
 
 from .examples import example
 

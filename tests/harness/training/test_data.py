@@ -16,8 +16,8 @@ from rubricbeat.harness.training.contamination import find_overlaps
 from rubricbeat.harness.training.data import data_line, load_data, messages_of, ordered_rows
 from rubricbeat.harness.training.formats import SYSTEM_PROMPT
 from rubricbeat.harness.training.grpo import load_prompts
+from rubricbeat.judges.data.examples import example_to_row
 from rubricbeat.judges.errors import ConfigError, DataError
-from rubricbeat.judges.rows import example_to_row
 from rubricbeat.judges.rubric import Example, Message
 
 from .examples import example

@@ -32,8 +32,8 @@ from rubricbeat.harness.training.reward import RubricReward
 from rubricbeat.harness.training.run_files import RunFiles, held, read_lines
 from rubricbeat.harness.training.tiny_data import tiny_examples
 from rubricbeat.harness.training.warm_start import check_warm_start
+from rubricbeat.judges.data.examples import example_to_row
 from rubricbeat.judges.errors import ConfigError
-from rubricbeat.judges.rows import example_to_row
 from rubricbeat.judges.verdict import Outcome, Verdict
 
 from .examples import example

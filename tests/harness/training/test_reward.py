@@ -15,11 +15,11 @@ from rubricbeat.harness.training.groups import Dead
 from rubricbeat.harness.training.metrics import StepShare
 from rubricbeat.harness.training.reward import MASK_DEAD, MASK_OUTAGE, RubricReward
 from rubricbeat.judges.backends.scripted import ScriptedJudge
+from rubricbeat.judges.data.examples import example_to_row
 from rubricbeat.judges.errors import ConfigError, UnknownNameError
 from rubricbeat.judges.judge import Question
 from rubricbeat.judges.rating import Rating
 from rubricbeat.judges.rating_grader import RatingGrader
-from rubricbeat.judges.rows import example_to_row
 from rubricbeat.judges.rubric import Example
 from rubricbeat.judges.verdict import Outcome, Verdict
 

@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from rubricbeat.judges.rows import read_examples
+from rubricbeat.judges.data.examples import read_examples
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
 from rubricbeat.tasks.heart.selector import heart_ids, heart_sample_ids, heart_selector
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from .rubric import Polarity
+from ..rubric import Polarity
 
 _PREFIX = re.compile(r"^\W*(?:essential|important|optional|pitfall)\s+criteri(?:a|on)\s*:\s*", re.I)
 _SUBJECT = re.compile(

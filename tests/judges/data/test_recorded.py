@@ -10,12 +10,12 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rubricbeat.harness.recorded import read_recorded
-from rubricbeat.harness.recorded_runs import group_runs
 from rubricbeat.harness.result_files import GradedRun, write_run
 from rubricbeat.harness.stored import check_items
+from rubricbeat.judges.data.examples import example_from_row
+from rubricbeat.judges.data.recorded import read_recorded
+from rubricbeat.judges.data.recorded_runs import group_runs
 from rubricbeat.judges.errors import DataError
-from rubricbeat.judges.rows import example_from_row
 from rubricbeat.reports.runs import read_runs
 
 EXAMPLE = example_from_row(

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..judges.errors import DataError, near_names
-from ..judges.graded import GradedAnswer
+from ..errors import DataError, near_names
+from ..graded import GradedAnswer
 from .recorded import Recorded
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .errors import DataError
+from ..errors import DataError
 
 MAX_QUOTED_CHARS = 24
 """Numbers and short words are quoted in messages up to this length; longer text never is."""

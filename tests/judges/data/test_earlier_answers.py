@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from rubricbeat.judges.data.earlier_answers import read_responses
 from rubricbeat.judges.errors import ConfigError, DataError
-from rubricbeat.tasks.responses import read_responses
 
 STAMP = "2026-01-01T00-00-00.000000"
 

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..judges.errors import DataError
-from ..judges.json_files import read_json_rows
-from ..judges.row_fields import Field
-from ..judges.rows import SkippedRow
-from ..judges.rubric import Example
-from ..judges.verdict import Outcome, Source, Verdict
+from ..errors import DataError
+from ..rubric import Example
+from ..verdict import Outcome, Source, Verdict
+from .examples import SkippedRow
+from .json_rows import read_json_rows
+from .row_fields import Field
 
 ANSWER_FIELDS = ("completion", "answer", "response")
 MAX_FACT_CHARS = 200

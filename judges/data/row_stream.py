@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..judges.errors import DataError
-from ..judges.json_files import read_json_rows
+from ..errors import DataError
+from .json_rows import read_json_rows
 
 _BATCH = 1_000
 """Rows of a parquet file read at a time."""

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rubricbeat.judges.data.examples import example_from_row, example_to_row, read_examples
 from rubricbeat.judges.errors import DataError, UnknownNameError
-from rubricbeat.judges.rows import example_from_row, example_to_row, read_examples
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
 
 

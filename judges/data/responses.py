@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from ..judges.errors import DataError
-from ..judges.grading import Answer
-from ..judges.rows import SkippedRow
-from ..judges.rubric import Example
+from ..errors import DataError
+from ..grading import Answer
+from ..rubric import Example
+from .examples import SkippedRow
 from .row_stream import stream_rows
 
 ANSWER_FIELDS = ("completion", "answer", "response")

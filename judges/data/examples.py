@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .errors import DataError, UnknownNameError
-from .json_files import NumberedRow, read_json_rows
+from ..errors import DataError, UnknownNameError
+from ..rubric import Criterion, Example
+from .json_rows import NumberedRow, read_json_rows
 from .row_shapes import RowKind, kind_of_row, read_row
-from .rubric import Criterion, Example
 
 MAX_NAMED = 8
 """Skipped rows named in a warning; the rest are counted."""

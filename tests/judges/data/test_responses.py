@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from engine_kit import example
 
-from rubricbeat.harness.responses import Responses
+from rubricbeat.judges.data.responses import Responses
 from rubricbeat.judges.errors import DataError
 
 EXAMPLES = {f"made-up-{n}": example(n) for n in range(3)}

@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any
 
-from .arrays import CATEGORIES
-from .errors import DataError, near_names
+from ..arrays import CATEGORIES
+from ..errors import DataError, near_names
+from ..rubric import Criterion, Example, Message, Polarity, Rubric
 from .polarity import category_from_prefix, polarity_from_wording
 from .row_fields import Field
-from .rubric import Criterion, Example, Message, Polarity, Rubric
 
 ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
 """Roles of a prompt's turns; what newer endpoints call developer is the system turn."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rubricbeat.judges.fitted.texts import MAX_SENTENCES, clauses_of, sentences_of, stems_of
+from rubricbeat.judges.data.text_units import MAX_SENTENCES, clauses_of, sentences_of, stems_of
 
 
 def test_sentences_and_list_entries_lose_their_marks():
