@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..judges.errors import DataError
-from ..reports.run import mapping
+from ..reports.results.run import mapping
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,8 @@
     OUT/<model>/results_<stamp>.json            scores, configuration, judge, data
     OUT/<model>/samples_<task>_<stamp>.jsonl    one line a document, with its verdicts
 
-The reader is `reports/runs.py`. Files appear whole or not at all, are never overwritten, and are
-readable by their owner alone: answers and rows may be private.
+The reader is `reports/results/reader.py`. Files appear whole or not at all, are never overwritten,
+and are readable by their owner alone: answers and rows may be private.
 """
 
 from __future__ import annotations

@@ -107,7 +107,7 @@ def file_model(source: str, facts: Mapping[str, Any]) -> str:
 
 
 def _runs(path: Path) -> list[LabelledAnswer]:
-    from ..reports.runs import read_runs
+    from ..reports.results.reader import read_runs
 
     return [
         LabelledAnswer(

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..judges.errors import DataError
 from .intervals import Interval
-from .run import parse_object
+from .results.run import parse_object
 
 FIGURES = {
     "balanced_f1": "Balanced F1",

@@ -19,7 +19,7 @@ from ..judges.rubric import Example
 from ..judges.verdict import Outcome
 from .comparison import Comparison
 from .measures import Measured
-from .run import Run
+from .results.run import Run
 from .slices import split_tag
 
 BLOCK_CHARS = 400_000

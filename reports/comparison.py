@@ -16,12 +16,12 @@ from .intervals import Interval
 from .judging import JudgeFacts, judge_facts
 from .label_sources import LabelSource
 from .measures import Measured, StoredCheck, check_stored, measure
+from .model_result import ModelResult, PassRate
 from .models import group_models, pick_task, require_comparable, split_sanity
 from .notes import notes_of
 from .pairs import Pair, pairs_of
 from .repeats import repeat_variance
-from .results import ModelResult, PassRate
-from .run import Run
+from .results.run import Run
 from .signal_section import signal_of_answers
 from .slices import Slice, slices_of
 

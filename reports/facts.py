@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .comparison import Comparison
-from .run import Run
+from .results.run import Run
 
 MAX_LINES = 6
 """Different values of a fact that are listed; the rest are counted."""

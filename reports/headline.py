@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from . import numbers
+from .model_result import ModelResult
 from .pairs import Pair
-from .results import ModelResult
 
 LEVEL = "95\N{NO-BREAK SPACE}%"
 

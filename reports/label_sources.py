@@ -9,7 +9,7 @@ from pathlib import Path
 from ..judges.audit.label_files import labels_of_verdicts, read_labels
 from ..judges.audit.labelled import LabelledAnswer
 from ..judges.errors import DataError
-from .runs import read_runs
+from .results.reader import read_runs
 
 _RESULT_NAMES = ("samples_", "results_")
 

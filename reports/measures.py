@@ -23,7 +23,7 @@ from ..judges.scoring import (
 )
 from ..judges.table import VerdictTable
 from .models import Model
-from .run import Run
+from .results.run import Run
 
 TOLERANCE = 1e-6
 """A stored score further than this from the one its verdicts give is a mismatch."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from ..judges.errors import ConfigError, UnknownNameError
 from ..judges.graded import GradedAnswer
 from ..judges.rubric import Example
-from .run import Run
+from .results.run import Run
 
 
 @dataclass(frozen=True, slots=True)

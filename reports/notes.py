@@ -13,9 +13,9 @@ from . import numbers
 from .audits import JudgeAudit
 from .corrected import correction_faults
 from .measures import StoredCheck
+from .model_result import ModelResult
 from .models import Model
-from .results import ModelResult
-from .run import Run
+from .results.run import Run
 
 MOSTLY = 0.5
 """Share of the repeated prompts from which copies are worth a note."""

@@ -19,8 +19,8 @@ from .comparison import Comparison
 from .corrected import TITLES, ModelCorrection
 from .display import displayed
 from .intervals import Interval
+from .model_result import ModelResult
 from .pairs import Pair
-from .results import ModelResult
 
 Cells = list[list[str]]
 

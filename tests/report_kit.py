@@ -12,7 +12,7 @@ from rubricbeat.judges.data.examples import example_to_row
 from rubricbeat.judges.graded import GradedAnswer
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
 from rubricbeat.judges.verdict import Outcome, Verdict
-from rubricbeat.reports.run import Run
+from rubricbeat.reports.results.run import Run
 
 LETTERS = {
     "1": Outcome.MET,

@@ -62,6 +62,17 @@ def test_imports_only_go_down(root: Path) -> None:
     assert upward == []
 
 
+def test_the_room_of_readers_asks_no_other_room_of_reports(root: Path) -> None:
+    below = {"display", "numbers", "judges"}
+    upward = [
+        f"{path.name}: {name}"
+        for path in (root / "reports" / "results").rglob("*.py")
+        for name in re.findall(r"^\s*from \.\.+(\w+)", path.read_text("utf-8"), re.M)
+        if name not in below
+    ]
+    assert upward == []
+
+
 def test_the_front_page_loads_nothing_heavy() -> None:
     code = (
         "import sys, rubricbeat, rubricbeat.harness.cli as cli; cli.main(['--help']);"

@@ -32,7 +32,7 @@ from rubricbeat.judges.table import VerdictTable
 from rubricbeat.reports import numbers
 from rubricbeat.reports.crossed import CrossedMean, crossed_mean
 from rubricbeat.reports.paired import holm
-from rubricbeat.reports.runs import read_runs
+from rubricbeat.reports.results.reader import read_runs
 
 HERE = Path(__file__).resolve().parent
 TASK = "healthbench_heart_demo"

@@ -25,7 +25,7 @@ from ...reports.comparison_json import comparison_json
 from ...reports.display import displayed
 from ...reports.label_sources import LabelSource, read_label_sources
 from ...reports.page import render_page
-from ...reports.runs import read_runs
+from ...reports.results.reader import read_runs
 from ...reports.tables import render_table, require_format
 
 

@@ -78,7 +78,7 @@ def _show(folder: Path) -> None:
     """Write the page; print the scores, where the files are, and how to open the page."""
     from ...reports.comparison import compare_runs
     from ...reports.page import render_page
-    from ...reports.runs import read_runs
+    from ...reports.results.reader import read_runs
     from ..score_table import ScoreLine, score_table
 
     runs = read_runs([folder])

@@ -21,8 +21,8 @@ from ...reports.audits import read_audits
 from ...reports.comparison import compare_runs
 from ...reports.display import displayed
 from ...reports.models import SANITY_PREFIX
-from ...reports.runs import read_runs
-from ...reports.simple_evals_export import export_simple_evals
+from ...reports.results.reader import read_runs
+from ...reports.results.simple_evals_export import export_simple_evals
 from ...reports.training_runs import is_training_run
 from .compare import add_common_arguments, check_outputs, labels_given, write_outputs
 

@@ -33,8 +33,8 @@ from ...reports.corrected import corrected_by, correction_lines
 from ...reports.display import displayed
 from ...reports.label_sources import LabelSource, read_label_sources
 from ...reports.models import Model
-from ...reports.run import Run
-from ...reports.runs import read_runs
+from ...reports.results.reader import read_runs
+from ...reports.results.run import Run
 from ..score_table import ScoreLine, score_table
 from ..stored import Mismatch, check_metrics
 

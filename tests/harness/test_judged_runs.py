@@ -31,7 +31,7 @@ from rubricbeat.judges.graded import GradedAnswer
 from rubricbeat.judges.rubric import Rubric
 from rubricbeat.judges.scoring import summarise
 from rubricbeat.judges.verdict import Outcome, Verdict
-from rubricbeat.reports.runs import read_runs
+from rubricbeat.reports.results.reader import read_runs
 
 COMMAND = "import sys; from rubricbeat.harness.cli import main; sys.exit(main(sys.argv[1:]))"
 SAID = [Verdict.of(True, probability=0.7), Verdict.of(False), Verdict(Outcome.REFUSED)]

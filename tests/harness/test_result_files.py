@@ -15,7 +15,7 @@ from rubricbeat.judges.data.examples import example_from_row, example_to_row
 from rubricbeat.judges.errors import ConfigError, DataError
 from rubricbeat.judges.graded import GradedAnswer
 from rubricbeat.judges.verdict import Outcome, Verdict
-from rubricbeat.reports.runs import read_runs
+from rubricbeat.reports.results.reader import read_runs
 
 NOW = datetime(2026, 11, 23, 12, 30, 15, 123456)
 

@@ -263,7 +263,7 @@ def recorded(shared_data):
 @pytest.fixture(scope="module")
 def recorded_comparison(recorded, shared_data, tmp_path_factory):
     from rubricbeat.harness.cli import main
-    from rubricbeat.reports.runs import read_runs
+    from rubricbeat.reports.results.reader import read_runs
 
     folder = tmp_path_factory.mktemp("recorded")
     judged = folder / "judged.jsonl"

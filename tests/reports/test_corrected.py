@@ -27,7 +27,7 @@ from rubricbeat.reports.corrected import (
 from rubricbeat.reports.label_sources import LabelSource, read_label_sources
 from rubricbeat.reports.models import Model
 from rubricbeat.reports.page import render_page
-from rubricbeat.reports.run import Run
+from rubricbeat.reports.results.run import Run
 from rubricbeat.reports.tables import to_csv, to_latex, to_markdown
 
 DIGEST = "d" * 64

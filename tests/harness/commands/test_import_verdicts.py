@@ -12,7 +12,7 @@ import pytest
 
 from rubricbeat.harness.cli import main
 from rubricbeat.judges.scoring import summarise
-from rubricbeat.reports.runs import read_runs
+from rubricbeat.reports.results.reader import read_runs
 
 RUBRIC = [
     {"criterion": "Says rest", "points": 4, "tags": ["axis:accuracy"]},

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from rubricbeat.harness.cli import main
-from rubricbeat.reports.runs import read_runs
+from rubricbeat.reports.results.reader import read_runs
 
 
 class Judge:

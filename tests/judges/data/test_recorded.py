@@ -16,7 +16,7 @@ from rubricbeat.judges.data.examples import example_from_row
 from rubricbeat.judges.data.recorded import read_recorded
 from rubricbeat.judges.data.recorded_runs import group_runs
 from rubricbeat.judges.errors import DataError
-from rubricbeat.reports.runs import read_runs
+from rubricbeat.reports.results.reader import read_runs
 
 EXAMPLE = example_from_row(
     {

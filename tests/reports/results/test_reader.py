@@ -7,7 +7,7 @@ import pytest
 from report_kit import example, graded, run, write_run
 
 from rubricbeat.judges.errors import DataError
-from rubricbeat.reports.runs import read_runs
+from rubricbeat.reports.results.reader import read_runs
 
 FIRST = "2026-01-02T03-04-05.678901"
 SECOND = "2026-01-02T03-05-05.678901"

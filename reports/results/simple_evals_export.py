@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from ..judges.private_files import write_private
-from ..judges.resampling import ClusteredColumns
-from ..judges.scoring import SEED, score_items, tag_items
-from ..judges.table import VerdictTable
-from .display import displayed
+from ...judges.private_files import write_private
+from ...judges.resampling import ClusteredColumns
+from ...judges.scoring import SEED, score_items, tag_items
+from ...judges.table import VerdictTable
+from ..display import displayed
 from .run import Run
 from .simple_evals import GENERATOR, SUFFIX
 

@@ -19,10 +19,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..judges.data.examples import example_from_row
-from ..judges.errors import DataError, RubricbeatError
-from ..judges.graded import SCHEMA_VERSION, GradedAnswer
-from ..judges.rubric import Example
+from ...judges.data.examples import example_from_row
+from ...judges.errors import DataError, RubricbeatError
+from ...judges.graded import SCHEMA_VERSION, GradedAnswer
+from ...judges.rubric import Example
 from .foreign import is_foreign, read_foreign
 from .run import Run, mapping, parse_object
 

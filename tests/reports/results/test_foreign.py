@@ -10,8 +10,8 @@ from rubricbeat.judges.errors import DataError
 from rubricbeat.judges.verdict import Outcome
 from rubricbeat.reports.comparison import compare_runs
 from rubricbeat.reports.measures import check_stored
-from rubricbeat.reports.runs import read_runs
-from rubricbeat.reports.simple_evals_export import export_simple_evals
+from rubricbeat.reports.results.reader import read_runs
+from rubricbeat.reports.results.simple_evals_export import export_simple_evals
 
 
 def item(prompt_id, met, answer="Rest."):

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..judges.errors import DataError
-from ..judges.graded import GradedAnswer
+from ...judges.errors import DataError
+from ...judges.graded import GradedAnswer
 
 
 @dataclass(frozen=True, slots=True)

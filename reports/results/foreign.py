@@ -1,7 +1,7 @@
 """Tell the result files of other programs apart, and read them as runs.
 
 Each format has its module: `simple_evals.py`, `inspect_logs.py`. lm-eval samples of any task that
-writes our verdict schema need none; `runs.py` reads them as they are.
+writes our verdict schema need none; `reader.py` reads them as they are.
 """
 
 from __future__ import annotations

@@ -17,10 +17,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..judges.data.examples import example_from_row
-from ..judges.errors import DataError, RubricbeatError
-from ..judges.graded import GradedAnswer
-from ..judges.verdict import Outcome, Verdict
+from ...judges.data.examples import example_from_row
+from ...judges.errors import DataError, RubricbeatError
+from ...judges.graded import GradedAnswer
+from ...judges.verdict import Outcome, Verdict
 from .run import Run, parse_object
 
 SUFFIX = "_allresults.json"

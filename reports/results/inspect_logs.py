@@ -16,9 +16,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..judges.data.examples import example_from_row
-from ..judges.errors import DataError, RubricbeatError
-from ..judges.graded import GradedAnswer
+from ...judges.data.examples import example_from_row
+from ...judges.errors import DataError, RubricbeatError
+from ...judges.graded import GradedAnswer
 from .run import Run
 from .simple_evals import verdict_of
 
