@@ -25,7 +25,8 @@ from .negation import Standing, is_conditional, is_rubric_voice, spelled_negatio
 from .patterns import Pattern, Text, compile_pattern, count_words, read_text, split_alternatives
 
 LANGUAGE_VERSION = "2"
-"""Raised whenever the same check and answer could give another result."""
+"""Raised whenever the same check and answer could give another result: it names the keyword judge.
+A test compares the verdicts on the bundled answers with those of this version."""
 MAX_DEPTH = 8
 MAX_EXCERPT_CHARS = 90
 

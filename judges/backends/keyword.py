@@ -5,14 +5,11 @@ No model, no network, no cost. Where a criterion has no `check` there is no verd
 
 from __future__ import annotations
 
-import hashlib
-import inspect
 import json
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from .. import expressions, language, negation, patterns, predicates
 from ..errors import DataError
 from ..judge import JudgeIdentity, Question
 from ..predicates import LANGUAGE_VERSION, Predicate, holds, parse_check
@@ -31,7 +28,7 @@ class KeywordJudge:
     def __init__(self) -> None:
         """Take no options: the criterion carries everything."""
         self.identity = JudgeIdentity(
-            name="keyword", version=LANGUAGE_VERSION, prompt=f"predicates-{_language_hash()}"
+            name="keyword", version=LANGUAGE_VERSION, prompt=f"predicates-{LANGUAGE_VERSION}"
         )
 
     async def judge(self, question: Question) -> Verdict:
@@ -87,11 +84,3 @@ def _canonical(check: Mapping[str, Any], where: str) -> str:
 @lru_cache(maxsize=8_192)
 def _parsed(canonical: str, where: str) -> Predicate:
     return parse_check(json.loads(canonical), where=where)
-
-
-@lru_cache(maxsize=1)
-def _language_hash() -> str:
-    """Hash the code that reads predicates: a changed heuristic is a changed judge."""
-    modules = (predicates, patterns, negation, language, expressions)
-    code = "\0".join(inspect.getsource(module) for module in modules)
-    return f"{LANGUAGE_VERSION}:{hashlib.sha256(code.encode()).hexdigest()[:16]}"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import time
 from collections import Counter
@@ -12,7 +13,7 @@ import pytest
 
 from rubricbeat.judges.backends.keyword import KeywordJudge
 from rubricbeat.judges.judge import Question
-from rubricbeat.judges.predicates import Predicate, holds, parse_check
+from rubricbeat.judges.predicates import LANGUAGE_VERSION, Predicate, holds, parse_check
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
 from rubricbeat.tasks.demo import demo_path
 
@@ -138,6 +139,16 @@ def test_the_judge_agrees_with_a_reader(case: dict[str, Any]) -> None:
     evidence = holds(predicates(case["prompt_id"])[case["criterion"]], case["answer"])
     assert evidence.holds is case["met"], evidence.reason
     assert evidence.reason
+
+
+def test_verdicts_on_the_bundled_answers_are_those_of_this_language_version() -> None:
+    # another verdict is another judge: where this fails on purpose, raise LANGUAGE_VERSION and
+    # write the new digest down, so that runs of the two are never taken for the same judge's
+    answers = [*cases(), *whole_answers("good"), *whole_answers("met")]
+    said = [verdicts(case["prompt_id"], case["answer"]) for case in answers]
+    n_verdicts = sum(map(len, said))
+    digest = hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]
+    assert (LANGUAGE_VERSION, n_verdicts, digest) == ("2", 6955, "22ef21ba2af9476d")
 
 
 @pytest.mark.parametrize("prompt_id", sorted(rows()))

@@ -5,6 +5,7 @@ import pickle
 from typing import Any
 
 from rubricbeat.judges.judge import Judge, Question
+from rubricbeat.judges.predicates import LANGUAGE_VERSION
 from rubricbeat.judges.registry import JUDGES
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
 from rubricbeat.judges.verdict import Outcome, Verdict
@@ -45,7 +46,8 @@ def test_an_unusable_check_gives_no_verdict_and_names_the_row() -> None:
 def test_the_identity_holds_the_language_and_survives_pickling() -> None:
     judge = JUDGES.find("keyword")()
     assert judge.identity.name == "keyword"
-    assert judge.identity.prompt.startswith("predicates-2:")
+    assert judge.identity.version == LANGUAGE_VERSION
+    assert judge.identity.prompt == f"predicates-{LANGUAGE_VERSION}"
     assert pickle.loads(pickle.dumps(judge)).identity == judge.identity
 
 
