@@ -32,7 +32,7 @@ HOST = """
     sys.path.insert(0, sys.argv[1])
     from engine_kit import answers
     import aiohttp
-    from rubricbeat.judges import rows
+    from rubricbeat.judges.data import examples
     from rubricbeat.judges.backends import chat
     from rubricbeat.judges.grading import open_grader
     children = []

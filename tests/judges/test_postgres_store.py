@@ -51,7 +51,8 @@ HOST = """
     sys.path.insert(0, sys.argv[1])
     from engine_kit import answers
     import aiohttp, psycopg
-    from rubricbeat.judges import postgres_store, rows
+    from rubricbeat.judges import postgres_store
+    from rubricbeat.judges.data import examples
     from rubricbeat.judges.backends import chat
     from rubricbeat.judges.grading import open_grader
     for line in sys.stdin:  # a fork is killed; the imports are paid for once
