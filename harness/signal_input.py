@@ -124,6 +124,13 @@ def _runs(path: Path) -> list[LabelledAnswer]:
     ]
 
 
+def holds_verdicts(path: Path) -> bool:
+    """Tell what `read_signal_input` reads from other files, such as labelled rows."""
+    if path.is_dir() or path.name.startswith(("samples_", "results_")):
+        return True
+    return _is_store(path) or _is_recorded(path)
+
+
 def _is_store(path: Path) -> bool:
     if not path.is_file():
         return False

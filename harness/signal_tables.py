@@ -25,6 +25,8 @@ def study_text(study: SignalStudy) -> str:
     """Write the whole study."""
     parts = [_facts(study), _words(study)]
     parts += [
+        _titled("Held against gold (correlation of advantages with the gold score's)",
+                _gold_table(study)),
         _titled("Dead groups (share of groups; none of them teaches)", dead_table(study)),
         _titled("Rewards over answers", _reward_table(study)),
         _titled("Advantages by scaling", _scale_table(study)),
@@ -161,6 +163,29 @@ def _words(study: SignalStudy) -> str:
     return _titled("Verdict", "\n".join(lines))
 
 
+def _gold_table(study: SignalStudy) -> str:
+    gold = study.gold
+    if gold is None:
+        return ""
+    rows = [
+        [
+            row.reward,
+            _with_interval(row.alignment),
+            _with_interval(row.behind),
+            str(row.standing) if gold.is_enough else NONE,
+        ]
+        for row in gold.rows
+    ]
+    about = (
+        f"{count(gold.n_answers)} answers in {count(gold.n_groups)} groups of "
+        f"{count(gold.n_prompts)} prompts, scale {gold.scale}; the two judges agree on "
+        f"{share(gold.agreement)} of the verdicts. Intervals of the last but one column allow for "
+        f"{max(1, len(gold.rows) - 1)} comparisons."
+    )
+    heads = ["reward", "corr. with gold score", "behind the best by", "standing"]
+    return f"{textwrap.fill(about, WIDTH)}\n{table(heads, rows)}"
+
+
 def _reward_table(study: SignalStudy) -> str:
     rows = [
         [
@@ -189,13 +214,13 @@ def _scale_table(study: SignalStudy) -> str:
             count(s.effective_answers),
             share(s.effective_share),
             share(s.low_spread_weight),
-            _with_interval(s.target_correlation),
+            _with_interval(s.gold_correlation),
             _with_interval(s.replicate_correlation),
         ]
         for s in study.by_scale
     ]
     heads = ["reward", "scale", "effective answers", "of all", "weight of low-spread quarter",
-             "corr. with score", "corr. of two verdicts"]  # fmt: skip
+             "corr. with gold score", "corr. of two verdicts"]  # fmt: skip
     return table(heads, rows)
 
 

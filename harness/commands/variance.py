@@ -1,11 +1,13 @@
 """Find out whether a reward carries signal, from verdicts you already have, before training.
 
 PATHS are result folders, a verdict store, or recorded verdicts (these need --data ROWS). Answers to
-one prompt by one policy form a group, as in GRPO; rewards are compared on the same verdicts.
+one prompt by one policy form a group, as in GRPO; rewards are compared on the same verdicts. Which
+of them to train with is said where --gold has a better judge's verdicts on some of the answers.
 
 Examples:
   rubricbeat variance results/ --html signal.html
   rubricbeat variance judged.jsonl.gz --data rows.jsonl.gz --rewards "healthbench,hybrid(bonus=0)"
+  rubricbeat variance results/ --gold better-judge/        (which reward teaches what gold would)
   rubricbeat variance pilot/ --fidelity 0.9 --difference 0.02
 """
 
@@ -16,7 +18,7 @@ import json
 import sys
 from pathlib import Path
 
-from ...judges.files import require_file, write_file
+from ...judges.private_files import write_private
 from ...judges.signal.groups import MIN_ANSWERS
 
 
@@ -44,6 +46,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=MIN_ANSWERS,
         help=f"leave smaller groups out (default {MIN_ANSWERS})",
     )
+    parser.add_argument(
+        "--gold",
+        type=Path,
+        nargs="+",
+        metavar="PATHS",
+        help="a better judge's verdicts, or labels, of some of these answers, to tell rewards by",
+    )
     parser.add_argument("--fidelity", type=float, help="plan for this advantage fidelity, 0 to 1")
     parser.add_argument("--difference", type=float, help="plan to detect this difference in reward")
     parser.add_argument(
@@ -64,6 +73,8 @@ def run(args: argparse.Namespace) -> int:
     from ...judges.rewards import get_reward, parse_rewards
     from ...judges.signal import DEFAULT_REWARDS, group_answers, parse_scales, plan, study_signal
     from ...judges.signal.study import plain_form
+    from ..gold_input import with_gold
+    from ..outputs import require_file
     from ..signal_input import read_signal_input
     from ..signal_tables import criteria_csv, plan_text, study_text
 
@@ -75,6 +86,8 @@ def run(args: argparse.Namespace) -> int:
         if path:
             require_file(path, flag)
     found = read_signal_input(args.paths, args.data)
+    if args.gold:
+        found = with_gold(found, args.gold, args.data)
     for warning in found.warnings:
         print(f"rubricbeat variance: {warning}", file=sys.stderr)
     groups = group_answers(
@@ -91,12 +104,12 @@ def run(args: argparse.Namespace) -> int:
     else:
         print("\n\n".join([study_text(study), *map(plan_text, plans)]))
     if args.criteria:
-        write_file(args.criteria, criteria_csv(study))
+        write_private(args.criteria, criteria_csv(study), newline="")
         print(args.criteria, file=sys.stderr)
     if args.html:
         from ...reports.signal_section import signal_page
 
-        write_file(args.html, signal_page(study, plans))
+        write_private(args.html, signal_page(study, plans))
         print(args.html, file=sys.stderr)
     return 0
 

@@ -32,6 +32,8 @@ class LabelledAnswer:
     graded: GradedAnswer
     labels: Mapping[str, str] = field(default_factory=dict)
     """Such as `model`, `system`, `run`."""
+    gold: tuple[Verdict, ...] = ()
+    """What a better judge, or people, say of the same criteria; empty where they say nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,8 @@ class GroupedVerdicts:
     """One rating of the whole rubric, 1 to 10, where a judge gave it."""
     further_ratings_RPG: Floats | None = None
     """Further independent ratings, without the first; NaN where there is none."""
+    gold_PGC: Floats | None = None
+    """Verdicts of a better judge on the same criteria, NaN where it gave none."""
     n_left_out: int = 0
     """Answers in groups that were too small."""
     n_repeated: int = 0
@@ -71,6 +75,8 @@ class GroupedVerdicts:
         }
         if self.replicates_RPGC is not None:
             expected["replicates"] = (self.replicates_RPGC.shape[1:], self.verdicts_PGC.shape)
+        if self.gold_PGC is not None:
+            expected["gold"] = (self.gold_PGC.shape, self.verdicts_PGC.shape)
         for name, (got, wanted) in expected.items():
             if got != wanted:
                 raise DataError(f"grouped verdicts: {name} has shape {got}, expected {wanted}")
@@ -122,6 +128,10 @@ class GroupedVerdicts:
             [self._rewards(reward, row, None, self._probabilities(r)) for r, row in enumerate(rows)]
         )
 
+    def rewards_from(self, reward: Reward, verdicts_PGC: Floats) -> Floats:
+        """Compute a reward of verdicts from another judge's on the same criteria, [P, G]."""
+        return self._rewards(reward, verdicts_PGC, None, None)
+
     def _probabilities(self, replicate: int) -> Floats | None:
         return None if self.probabilities_RPGC is None else self.probabilities_RPGC[replicate]
 
@@ -162,6 +172,7 @@ class GroupedVerdicts:
             probabilities_RPGC=(
                 None if self.probabilities_RPGC is None else self.probabilities_RPGC[:, groups]
             ),
+            gold_PGC=None if self.gold_PGC is None else self.gold_PGC[groups],
             ratings_PG=None if self.ratings_PG is None else self.ratings_PG[groups],
             further_ratings_RPG=(
                 None if self.further_ratings_RPG is None else self.further_ratings_RPG[:, groups]
@@ -188,15 +199,13 @@ def group_answers(
     """
     if min_answers < 2:
         raise ConfigError(f"a group needs at least 2 answers, not {min_answers}")
-    members: dict[tuple[str, ...], list[GradedAnswer]] = {}
+    members: dict[tuple[str, ...], list[LabelledAnswer]] = {}
     seen_labels: set[str] = set()
     for answer in answers:
-        graded, labels = (
-            (answer.graded, answer.labels) if isinstance(answer, LabelledAnswer) else (answer, {})
-        )
-        seen_labels.update(labels)
-        key = (graded.example.prompt_id, *(labels.get(name, "") for name in by))
-        members.setdefault(key, []).append(graded)
+        one = answer if isinstance(answer, LabelledAnswer) else LabelledAnswer(answer)
+        seen_labels.update(one.labels)
+        key = (one.graded.example.prompt_id, *(one.labels.get(name, "") for name in by))
+        members.setdefault(key, []).append(one)
     for name in by:
         if members and name not in seen_labels:
             known = ", ".join(sorted(seen_labels)) or "none"
@@ -214,8 +223,10 @@ def group_answers(
 
 
 def _pack(
-    kept: Mapping[tuple[str, ...], Sequence[GradedAnswer]], by: Sequence[str], n_left_out: int
+    members: Mapping[tuple[str, ...], Sequence[LabelledAnswer]], by: Sequence[str], n_left_out: int
 ) -> GroupedVerdicts:
+    kept = {key: [one.graded for one in group] for key, group in members.items()}
+    gold = [one.gold for group in members.values() for one in group]
     rubrics = [_one_rubric(key[0], group) for key, group in kept.items()]
     rubric_PC = pack_rubrics(rubrics)
     n_criteria = rubric_PC.points.shape[1]
@@ -257,6 +268,7 @@ def _pack(
         chars_PG=chars_PG,
         replicates_RPGC=verdicts_RPGC[1:] if n_replicates else None,
         probabilities_RPGC=_probabilities(rows_RN, verdicts_RPGC, spread),
+        gold_PGC=spread(pack_verdicts(gold, n_criteria)) if any(gold) else None,
         ratings_PG=ratings_RPG[0] if n_ratings else None,
         further_ratings_RPG=ratings_RPG[1:] if n_ratings > 1 else None,
         n_left_out=n_left_out,

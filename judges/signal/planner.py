@@ -150,7 +150,7 @@ def plan(
         designs=tuple(designs),
         for_fidelity=_cheapest_for_fidelity(designs, fidelity),
         for_difference=_cheapest_for_difference(designs) if difference is not None else None,
-        notes=tuple(_notes(known_judge, correlation, designs, fidelity)),
+        notes=tuple(_notes(split, correlation, designs, fidelity)),
     )
 
 
@@ -275,12 +275,18 @@ def _cheapest_for_difference(designs: Sequence[Design]) -> Design | None:
 
 
 def _notes(
-    known_judge: bool,
+    split: VarianceSplit,
     correlation: float | None,
     designs: Sequence[Design],
     fidelity: float | None,
 ) -> list[str]:
     notes = []
+    known_judge = split.icc.value is not None
+    if known_judge and split.icc.low is not None and split.icc.low <= 0:
+        notes.append(
+            "the interval of the judge's reliability touches 0: the spread may be its noise alone, "
+            "and then no design reaches any fidelity"
+        )
     if not known_judge:
         notes.append(
             "no answer was judged twice, so the judge's noise is unknown: no fidelity can be "

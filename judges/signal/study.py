@@ -26,6 +26,7 @@ from .advantages import (
     spread_of,
     term_effects,
 )
+from .advice import Sentence
 from .agreement import FlipEffect, PairAgreement, flip_effects, pair_agreements, survival
 from .criteria import (
     CriterionStudy,
@@ -37,9 +38,10 @@ from .criteria import (
 )
 from .dead import DeadGroups, dead_groups, identical_verdicts
 from .estimates import Estimate, correlation, effective_n, mean
+from .gold import GoldStudy, gold_rewards, hold_against_gold
 from .groups import GroupedVerdicts
 from .variance import VarianceSplit, split_variance
-from .words import Sentence, verdict_in_words
+from .words import verdict_in_words
 
 DEFAULT_REWARDS = (
     "healthbench",
@@ -52,8 +54,6 @@ DEFAULT_REWARDS = (
     "pass_hb50",
 )
 """Together they give the table of the method sheet, section 4.2."""
-TARGET = "healthbench"
-"""The reward whose unclipped advantages others are held against: it is the score reported."""
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 SURVIVAL_RATES = (0.01, 0.02, 0.05, 0.1, 0.2)
 
@@ -94,8 +94,8 @@ class ScaleSummary:
     replicate_correlation: Estimate
     """Of the advantages from two independent verdicts: measured reliability, the square of the
     fidelity. None without replicates."""
-    target_correlation: Estimate
-    """With the advantages of the score reported (healthbench, unclipped)."""
+    gold_correlation: Estimate
+    """With the advantages of the score under the gold judge, scaled alike; None without gold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +136,8 @@ class SignalStudy:
     there is no such group."""
     variance: tuple[VarianceSplit, ...]
     by_scale: tuple[ScaleSummary, ...]
+    gold: GoldStudy | None
+    """Rewards held against a better judge, under the first scale; None without its verdicts."""
     terms: tuple[TermEffect, ...]
     pairs: tuple[PairAgreement, ...]
     flips: tuple[FlipEffect, ...]
@@ -198,10 +200,7 @@ def study_signal(
         name: {scale: advantages_of(rewards_PG, scale) for scale in scales}
         for name, rewards_PG in values.items()
     }
-    target_PG = values.get(TARGET)
-    if target_PG is None:
-        target_PG = groups.rewards(get_reward(TARGET))
-    target = {scale: advantages_of(target_PG, scale) for scale in scales}
+    gold_PG = gold_rewards(groups)
     identical_P = identical_verdicts(groups)
     criteria = study_criteria(groups)
     replicates = {reward.name: _replicates(groups, reward, values) for reward in studied}
@@ -232,10 +231,11 @@ def study_signal(
             for name, rewards_RPG in replicates.items()
         ),
         "by_scale": tuple(
-            _scale_summary(name, scale, values[name], replicates[name], advantages, target, groups)
+            _scale_summary(name, scale, values[name], replicates[name], advantages, gold_PG, groups)
             for name in values
             for scale in scales
         ),
+        "gold": hold_against_gold(groups, values, scales[0]),
         "terms": tuple(
             effect for r in studied for effect in term_effects(groups, r, values[r.name], scales)
         ),
@@ -314,7 +314,7 @@ def _scale_summary(
     rewards_PG: Floats,
     rewards_RPG: Floats,
     advantages: Mapping[str, Mapping[Scale, Floats]],
-    target: Mapping[Scale, Floats],
+    gold_PG: Floats | None,
     groups: GroupedVerdicts,
 ) -> ScaleSummary:
     advantages_PG = advantages[name][scale]
@@ -333,8 +333,20 @@ def _scale_summary(
         effective_share=effective / n if n else 0.0,
         low_spread_weight=_low_spread_weight(rewards_PG, advantages_PG),
         replicate_correlation=replicated,
-        target_correlation=correlation(advantages_PG, target[scale], groups.clusters_P),
+        gold_correlation=_with_gold(rewards_PG, gold_PG, scale, groups),
     )
+
+
+def _with_gold(
+    rewards_PG: Floats, gold_PG: Floats | None, scale: Scale, groups: GroupedVerdicts
+) -> Estimate:
+    if gold_PG is None:
+        return Estimate(None)
+    both = ~np.isnan(rewards_PG) & ~np.isnan(gold_PG)
+    first, second = (
+        advantages_of(np.where(both, one, np.nan), scale) for one in (rewards_PG, gold_PG)
+    )
+    return correlation(first, second, groups.clusters_P)
 
 
 def _low_spread_weight(rewards_PG: Floats, advantages_PG: Floats) -> float | None:

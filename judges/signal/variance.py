@@ -171,7 +171,8 @@ def _icc(sums: _Sums, clusters_P: NDArray[np.intp], size: float) -> Estimate:
     answers_df, judge_df = float(sums.answers_df_P.sum()), float(sums.judge_df_P.sum())
     between, within = float(sums.answers_P.sum()), float(sums.judge_P.sum())
     if between <= 0:
-        return Estimate(None)
+        # means of answers that are all equal beside verdicts that differ are noise, and not unknown
+        return Estimate(0.0, 0.0) if within > 0 else Estimate(None)
     if within <= 0:
         return Estimate(1.0)  # replicates never differ: no noise to put an interval on
     ratio = (between / answers_df) / (within / judge_df)

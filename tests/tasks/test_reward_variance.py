@@ -86,9 +86,10 @@ def test_a_second_verdict_gives_a_reliability(run, varied):
     assert 0 <= reliability < 1
 
 
-def test_the_results_say_in_words_what_to_train_with(run, varied):
+def test_the_results_say_in_words_what_was_found(run, varied):
     signal = run(varied)["configs"]["reward_variance"]["metadata"]["signal"]
-    assert any(sentence["text"].startswith("Train with") for sentence in signal["words"])
+    assert not any("Train with" in sentence["text"] for sentence in signal["words"])
+    assert any("--gold" in sentence["text"] for sentence in signal["words"])
     assert any("Reliability unknown" in sentence["text"] for sentence in signal["words"])
     assert {row["reward"] for row in signal["dead"]} >= {"healthbench", "binary"}
 

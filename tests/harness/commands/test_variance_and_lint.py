@@ -42,12 +42,13 @@ def pilot(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     return str(recorded), str(data)
 
 
-def test_variance_says_first_what_to_train_with(
+def test_variance_asks_for_gold_before_it_names_a_reward(
     pilot: tuple[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["variance", pilot[0], "--data", pilot[1]]) == 0
     said = capsys.readouterr().out
-    assert said.index("Train with") < said.index("Dead groups") < said.index("Agreement")
+    assert "Train with" not in said
+    assert said.index("--gold") < said.index("Dead groups") < said.index("Agreement")
     for reward in ("healthbench", "hybrid", "complexity", "rar_explicit", "binary", "pass_hb50"):
         assert reward in said
 
@@ -73,7 +74,70 @@ def test_a_page_is_written_with_its_figures(
     text = page.read_text(encoding="utf-8")
     assert text.count("<svg") == 4
     assert "Difference 0.100 between two policies" in text
-    assert "Train with" in text
+    assert "Train with" not in text and "--gold" in text
+
+
+@pytest.fixture
+def gold(pilot: tuple[str, str], tmp_path: Path) -> Path:
+    """Verdicts of a better judge on the same answers: it differs in the third criterion."""
+    path = tmp_path / "gold.jsonl"
+    with open(pilot[0], encoding="utf-8") as file:
+        rows = [json.loads(line) for line in file]
+    for row in rows:
+        row["criteria_met"][2] = not row["criteria_met"][2]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def test_gold_tells_which_reward_to_train_with(
+    pilot: tuple[str, str], gold: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["variance", pilot[0], "--data", pilot[1], "--rewards", "healthbench,binary"]
+    page = tmp_path / "signal.html"
+    assert main([*words, "--gold", str(gold), "--html", str(page)]) == 0
+    said = capsys.readouterr().out
+    assert "Train with healthbench" in said
+    assert said.index("Held against gold") < said.index("Dead groups")
+    assert "behind" in said
+    text = page.read_text(encoding="utf-8")
+    assert "Train with healthbench" in text and 'id="signal-gold"' in text
+
+
+def test_labels_of_people_are_gold_too(
+    pilot: tuple[str, str], gold: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with open(pilot[1], encoding="utf-8") as file:
+        rows = {row["prompt_id"]: row for row in map(json.loads, file)}
+    labels = tmp_path / "labels.jsonl"
+    with gold.open(encoding="utf-8") as file, labels.open("w", encoding="utf-8") as out:
+        for answer in map(json.loads, file):
+            row = rows[answer["prompt_id"]]
+            for one, met in zip(row["rubrics"], answer["criteria_met"], strict=True):
+                label = {"prompt_id": row["prompt_id"], "prompt": row["prompt"], "label": met}
+                label |= {"answer": answer["completion"], "criterion": one["criterion"]}
+                out.write(json.dumps(label) + "\n")
+    words = ["variance", pilot[0], "--data", pilot[1], "--json", "--rewards", "healthbench,binary"]
+    found = []
+    for path in (gold, labels):
+        assert main([*words, "--gold", str(path)]) == 0
+        found.append(json.loads(capsys.readouterr().out)["gold"])
+    assert found[0] == found[1]
+    assert found[0]["n_prompts"] == N_PROMPTS
+
+
+def test_gold_of_the_same_verdicts_or_of_other_answers_is_refused(
+    pilot: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["variance", pilot[0], "--data", pilot[1], "--gold"]
+    assert main([*words, pilot[0]]) == 2
+    assert "the judge under study" in capsys.readouterr().err
+    other = tmp_path / "other.jsonl"
+    row = {"prompt_id": "p0", "completion": "another answer", "criteria_met": [True] * 3}
+    other.write_text(json.dumps(row) + "\n", encoding="utf-8")
+    assert main([*words, str(other)]) == 2
+    assert "none of its 1 answers is one of those studied" in capsys.readouterr().err
+    assert main([*words, "/no/such/gold"]) == 2
+    assert "no such file" in capsys.readouterr().err
 
 
 def test_every_criterion_of_every_group_is_written_without_its_text(

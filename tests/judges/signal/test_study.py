@@ -15,8 +15,8 @@ from rubricbeat.judges.errors import ConfigError
 from rubricbeat.judges.registry import REWARDS
 from rubricbeat.judges.rewards import get_reward, register_reward
 from rubricbeat.judges.signal import Scale, SignalStudy, advantages_of, group_answers, study_signal
+from rubricbeat.judges.signal.advice import Topic
 from rubricbeat.judges.signal.estimates import correlation, mean, share, wilson
-from rubricbeat.judges.signal.words import Topic
 
 
 @pytest.fixture(scope="module")
@@ -29,10 +29,10 @@ def texts(study: SignalStudy, topic: Topic) -> str:
 
 
 class TestWords:
-    def test_the_verdict_names_a_reward_a_scale_and_the_replicates(
+    def test_the_verdict_asks_for_gold_and_names_a_scale_and_the_replicates(
         self, study: SignalStudy
     ) -> None:
-        assert "Train with healthbench" in texts(study, Topic.REWARD)
+        assert "--gold" in texts(study, Topic.REWARD)
         assert "caling" in texts(study, Topic.SCALE)
         assert "reliability" in texts(study, Topic.REPLICATES)
 
@@ -41,9 +41,9 @@ class TestWords:
         assert {sentence.table for sentence in study.words} <= tables
 
     def test_numbers_of_a_sentence_stand_in_its_table(self, study: SignalStudy) -> None:
-        sentence = next(s for s in study.words if s.text.startswith("Train with"))
-        dead = next(row for row in study.dead if row.reward == "healthbench")
-        assert sentence.values["dead"] == dead.dead.value
+        sentence = next(s for s in study.words if s.text.startswith("Clipping"))
+        dead = next(row for row in study.dead if row.reward == "healthbench_clipped")
+        assert sentence.values["healthbench_clipped"] == dead.dead.value
         words = next(s for s in study.words if s.topic is Topic.REPLICATES)
         split = next(v for v in study.variance if v.reward == "healthbench")
         assert words.values["icc"] == split.icc.value
@@ -73,7 +73,7 @@ class TestWords:
     def test_clipping_is_warned_of_where_it_kills_groups(self) -> None:
         groups = drawn_pilot(8)
         groups.rubric_PC.points[:] = np.where(groups.rubric_PC.points < 0, -9.0, 1.0)
-        assert "Do not clip" in texts(study_signal(groups), Topic.REWARD)
+        assert "Clipping single answers at 0" in texts(study_signal(groups), Topic.REWARD)
 
 
 class TestTables:
@@ -251,6 +251,6 @@ class TestRecordedAnswers:
 
     def test_its_words_say_what_the_sheet_says(self, recorded: SignalStudy) -> None:
         said = "\n".join(sentence.text for sentence in recorded.words)
-        assert "Train with healthbench" in said
-        assert "Do not clip" in said
+        assert "Train with" not in said
+        assert "Clipping single answers at 0" in said
         assert "Reliability unknown" in said
