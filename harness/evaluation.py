@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from ..judges.errors import ConfigError, RubricbeatError
+from ..judges.files import require_folder
 from ..tasks.baselines import Baseline
 from ..tasks.endpoints import check_model
 from .answer_cache import forget_answers, unfinished_answers
 from .lm_eval_logs import quiet
 from .models import device_of, is_stand_in, model_of
-from .outputs import require_folder
 from .request import BASELINE_PREFIX, RunRequest, baseline_of
 from .task_loading import load_tasks, task_manager
 

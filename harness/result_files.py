@@ -21,12 +21,12 @@ from typing import Any
 
 from ..judges.data.examples import example_to_row
 from ..judges.errors import ConfigError
+from ..judges.files import write_file
 from ..judges.graded import SCHEMA_VERSION, GradedAnswer
 from ..judges.rubric import Example
 from ..judges.scored import ScoredAnswers
 from ..judges.scoring import LENGTH_PENALTIES, SEED, summarise_scored
 from ..tasks.metrics import SCORE_METRICS, distinct_share, mean_share, prompt_scores
-from .outputs import write_new
 from .run_documents import Document, HeldDocuments, RunDocuments, dump
 
 TASK_VERSION = 1
@@ -95,7 +95,7 @@ def write_run(
         moment, stamp = _free_stamp(folder, now or datetime.now())
         samples = folder / f"samples_{run.task}_{stamp}.jsonl"
         results = folder / f"results_{stamp}.json"
-        write_new(samples, lines)
+        write_file(samples, lines, replaces=False)
         metrics = summarise_scored(
             scored,
             seed=run.seed,
@@ -104,7 +104,8 @@ def write_run(
         ).to_json()
         metrics["distinct_answers"] = mean_share(lines.shares)
         # the results file comes last: where it is, the samples are whole
-        write_new(results, [dump(_results(run, metrics, lines, moment), indent=2), b"\n"])
+        text = dump(_results(run, metrics, lines, moment), indent=2)
+        write_file(results, [text, b"\n"], replaces=False)
     except OSError as error:
         raise ConfigError(f"{folder}: cannot write results ({error})") from error
     return WrittenRun(results, samples, metrics)

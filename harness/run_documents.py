@@ -17,8 +17,8 @@ from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
-from ..judges.closing import Closing
 from ..judges.errors import ConfigError, DataError
+from ..judges.files import Closing
 from ..judges.graded import GradedAnswer
 from ..judges.packed import PackedAnswers
 from ..judges.rubric import Example

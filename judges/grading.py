@@ -24,9 +24,9 @@ from typing import Any
 
 from .answers import solution_of
 from .assembly import Part, StoreOpener, keys_of, open_runtime, open_store, part_of
-from .closing import Closing
 from .errors import ConfigError
 from .estimate import Estimate, estimate_part
+from .files import Closing
 from .grade_parts import GradePart, in_order
 from .graded import GradedAnswer
 from .grader_facts import facts_of, without_secrets

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from typing import TextIO
 
-from .closing import Closing
+from .files import Closing
 from .ledger import Ledger
 
 _RATE_WINDOW_S = 5.0

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from .closing import Closing
+from .files import Closing
 from .graded import GradedAnswer
 from .grading import Answer, Estimate, Grader, RuntimeOptions
 from .judge import Judge, JudgeIdentity

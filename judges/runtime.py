@@ -321,6 +321,8 @@ class Runtime:
         task = asyncio.current_task()
         assert task is not None
         while True:
+            if self._writer is not None:
+                await self._writer.room()
             call = self._next_call()
             if call is not None:
                 call.task = task

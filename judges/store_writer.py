@@ -17,6 +17,7 @@ from .verdict import Verdict
 FLUSH_S = 0.02
 """Longest a verdict waits for company before it is committed."""
 FLUSH_ROWS = 64
+"""Verdicts of one transaction; while so many wait for the one before, nothing more is asked."""
 MAX_SUBJECTS = 256
 """Answers whose description for the store is kept at hand."""
 
@@ -47,6 +48,8 @@ class StoreWriter:
         self._pending: list[Item] = []
         self._is_writing = False
         self._timer: asyncio.TimerHandle | None = None
+        self._written_soon: asyncio.Future[None] | None = None
+        """Those who wait for room hold on to it."""
         self._thread = ThreadPoolExecutor(1, "rubricbeat-store")
 
     def add(
@@ -83,6 +86,17 @@ class StoreWriter:
         loop = asyncio.get_running_loop()
         written = loop.run_in_executor(self._thread, self.store.write, records)
         written.add_done_callback(partial(self._written, batch))
+
+    async def room(self) -> None:
+        """Wait while a transaction's worth of verdicts waits for a disk that is slow.
+
+        So a sudden end costs at most the calls in flight, one transaction and one in the making.
+        """
+        while len(self._pending) >= FLUSH_ROWS:
+            self.flush()
+            if self._written_soon is None:
+                self._written_soon = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._written_soon)
 
     async def flushed(self) -> None:
         """Wait until everything is on disk."""
@@ -122,6 +136,9 @@ class StoreWriter:
         for record, flight in batch:
             if flight is not None:
                 self._settle(flight, earlier.get(record.key, record.verdict))
+        if self._written_soon is not None:
+            self._written_soon.set_result(None)
+            self._written_soon = None
         if len(self._pending) >= FLUSH_ROWS:
             self.flush()
         elif self._pending:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..judges.files import writing
 from .comparison import Comparison
 from .display import displayed
 from .intervals import Interval
@@ -49,8 +50,10 @@ def write_figures(comparison: Comparison, folder: Path) -> list[Path]:
     with matplotlib.rc_context(SETTINGS):
         for name, figure in _figures(comparison):
             svg, png = folder / f"{name}.svg", folder / f"{name}.png"
-            figure.savefig(svg, metadata={"Date": None})
-            figure.savefig(png, dpi=PNG_DPI)
+            with writing(svg, is_private=False) as file:
+                figure.savefig(file, format="svg", metadata={"Date": None})
+            with writing(png, is_private=False) as file:
+                figure.savefig(file, format="png", dpi=PNG_DPI)
             written += [svg, png]
     return written
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import Counter
 from typing import Any
 
@@ -56,7 +57,7 @@ class CountingJudge:
         self.n_now += 1
         self.max_now = max(self.max_now, self.n_now)
         try:
-            await asyncio.sleep(self.pause_s)
+            await self.pause()
         except asyncio.CancelledError:
             self.n_cancelled += 1
             raise
@@ -64,11 +65,31 @@ class CountingJudge:
             self.n_now -= 1
         return self.verdict(question)
 
+    async def pause(self) -> None:
+        await asyncio.sleep(self.pause_s)
+
     def verdict(self, question: Question) -> Verdict:
         return Verdict.of(question.index % 2 == 0, explanation="because", prompt_tokens=100)
 
     async def aclose(self) -> None:
         self.is_closed = True
+
+
+class GatedJudge(CountingJudge):
+    """Answers so many questions at once, and the others when somebody opens it."""
+
+    def __init__(self, n_free: int = 0) -> None:
+        super().__init__()
+        self.n_free = n_free
+        self.is_asked = threading.Event()
+        """Set when a question waits."""
+        self.goes_on = threading.Event()
+
+    async def pause(self) -> None:
+        self.n_free -= 1
+        while self.n_free < 0 and not self.goes_on.is_set():
+            self.is_asked.set()
+            await asyncio.sleep(0.002)
 
 
 class GroupingJudge(CountingJudge):

@@ -6,7 +6,7 @@
 
 Raw asyncio on a thread of its own, so that it costs little beside what is tested. The verdict is a
 function of the prompt alone (`met_of`), so that two programs that ask the same get the same. Also
-usable as a process: `python -m tests.loopback --port N` or `python tests/loopback.py`.
+usable as a process: `python tests/loopback.py --port N`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import hashlib
 import json
 import math
 import re
+import socket
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -24,6 +25,8 @@ from dataclasses import dataclass, field
 from statistics import NormalDist
 from types import TracebackType
 from typing import Any, Self
+
+from waiting import until
 
 _N_ITEMS = re.compile(r"# The rubric items, (\d+) in number")
 EXPLANATION = "The answer was compared with the item. " * 5
@@ -268,6 +271,8 @@ class Loopback:
     """0 takes a free one."""
     n_requests: int = 0
     n_connections: int = 0
+    n_open: int = 0
+    """Connections that are open now."""
     n_in_service: int = 0
     max_in_service: int = 0
     by_prompt: Counter[str] = field(default_factory=Counter)
@@ -276,6 +281,9 @@ class Loopback:
     seen: list[Seen] = field(default_factory=list)
     """Every request, where `keeps_requests`."""
     keeps_requests: bool = False
+    n_held: int = 0
+    """Requests that wait for `release`."""
+    _gate: tuple[int, asyncio.Event] | None = field(default=None, init=False, repr=False)
 
     def __enter__(self) -> Self:
         """Serve, from a thread."""
@@ -283,7 +291,7 @@ class Loopback:
         ready = threading.Event()
         self._thread = threading.Thread(target=self._serve, args=(ready,), daemon=True)
         self._thread.start()
-        ready.wait(10)
+        ready.wait()
         return self
 
     def __exit__(
@@ -294,7 +302,7 @@ class Loopback:
     ) -> None:
         """Stop serving."""
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join()
 
     @property
     def url(self) -> str:
@@ -311,6 +319,37 @@ class Loopback:
         self.n_requests = self.max_in_service = 0
         self.by_prompt.clear()
         self.seen.clear()
+
+    def hold_after(self, n_requests: int) -> None:
+        """Answer requests up to this number; those beyond wait until `release`.
+
+        So a test stops a program at a place that it knows: so many replies, and no more.
+        """
+        self._gate = (n_requests, asyncio.Event())
+
+    def release(self) -> None:
+        """Answer what is held, and hold nothing any more."""
+        if self._gate is not None:
+            (_, opened), self._gate = self._gate, None
+            self._loop.call_soon_threadsafe(opened.set)
+
+    def settle(self) -> None:
+        """Wait until all is read that programs had sent before they ended; none may live."""
+        # connections are taken up in order: behind this one nothing of theirs is left to come
+        with socket.create_connection(("127.0.0.1", self.port)) as last:
+            last.sendall(b"GET /stats HTTP/1.1\r\n\r\n")
+            last.recv(1)
+        until(lambda: self.n_open == 0, "the end of connections that nobody holds")
+
+    async def _hold(self, number: int) -> None:
+        gate = self._gate
+        if gate is None or number <= gate[0]:
+            return
+        self.n_held += 1
+        try:
+            await gate[1].wait()
+        finally:
+            self.n_held -= 1
 
     async def start(self) -> asyncio.Server:
         """Start serving on the running loop."""
@@ -358,10 +397,12 @@ class _Connection(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         self.server.n_connections += 1
+        self.server.n_open += 1
         _Connection.open.add(self)
 
     def connection_lost(self, error: Exception | None) -> None:
         self.transport = None
+        self.server.n_open -= 1
         _Connection.open.discard(self)
         for task in self._tasks:
             task.cancel()
@@ -412,6 +453,7 @@ class _Connection(asyncio.Protocol):
         server.n_in_service += 1
         server.max_in_service = max(server.max_in_service, server.n_in_service)
         try:
+            await server._hold(number)
             reply = server.answer(seen)
             latency = server.latency_s
             if server.jitter:

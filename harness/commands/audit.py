@@ -22,11 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from ...judges.errors import ConfigError
+from ...judges.files import require_file, require_folder, write_file
 from ...judges.fitted.folder import read_card
 from ...judges.judge_options import parse_judge_args
-from ...judges.private_files import write_private
 from ..labels import add_label_arguments, read_labelled, seen_before
-from ..outputs import require_file, require_folder
 
 SEED = 1234
 N_DRAWS = 2_000
@@ -82,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
         "variants": [variant.to_json() for variant in found.variants],
     }
     if args.output is not None:
-        write_private(args.output, json.dumps(plain, indent=1, allow_nan=False))
+        write_file(args.output, json.dumps(plain, indent=1, allow_nan=False))
     if args.json:
         print(json.dumps(plain, indent=2, allow_nan=False))
     else:

@@ -26,10 +26,9 @@ from ...judges.data.examples import read_examples, skipped_words
 from ...judges.data.recorded import read_recorded
 from ...judges.data.recorded_runs import group_runs
 from ...judges.errors import ConfigError
+from ...judges.files import require_file, require_folder, write_file
 from ...judges.graded import GradedAnswer
-from ...judges.private_files import write_private
 from ..bench_table import bench_text
-from ..outputs import require_file, require_folder
 
 if TYPE_CHECKING:
     from ...judges.audit.probes import ProbeRow
@@ -120,7 +119,7 @@ def run(args: argparse.Namespace) -> int:
         "probes": [row.to_json() for row in probes],
     }
     if args.output is not None:
-        write_private(args.output, json.dumps(plain, indent=1, allow_nan=False))
+        write_file(args.output, json.dumps(plain, indent=1, allow_nan=False))
     if args.json:
         print(json.dumps(plain, indent=2, allow_nan=False))
     else:

@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 
 from ...judges.errors import ConfigError
-from ...judges.private_files import write_private
+from ...judges.files import write_file
 from ...reports.audits import read_audits
 from ...reports.comparison import Comparison, compare_runs
 from ...reports.comparison_json import comparison_json
@@ -159,11 +159,11 @@ def _written(args: argparse.Namespace, comparison: Comparison, command: str) -> 
         words = shlex.join(["rubricbeat", command, *map(str, args.paths), *_flags(args)])
         page = render_page(comparison, command=words, examples=not args.no_examples)
         args.output.parent.mkdir(parents=True, exist_ok=True)
-        write_private(args.output, page)
+        write_file(args.output, page)
         written.append(args.output)
     for path in args.table:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_private(path, render_table(comparison, path))
+        write_file(path, render_table(comparison, path))
         written.append(path)
     if args.figures:
         from ...reports.figures import write_figures

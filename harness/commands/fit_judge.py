@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from ...judges.errors import ConfigError
+from ...judges.files import require_folder
 from ...judges.fitted.heads import HeadKind
 from ...judges.fitted.tuning_checkpoint import FILE as CHECKPOINT_FILE
 from ..labels import add_label_arguments, read_labelled
-from ..outputs import require_folder
 
 SEED = 1234
 N_FOLDS = 5

@@ -29,6 +29,7 @@ from ...judges.assembly import FREE
 from ...judges.data.examples import ExampleFile, read_examples
 from ...judges.data.responses import Responses
 from ...judges.errors import ConfigError
+from ...judges.files import require_folder
 from ...judges.grading import Answer, Grader
 from ...judges.judge_options import parse_judge_args
 from ...judges.scoring import SEED
@@ -41,7 +42,6 @@ from ..distributed.flags import (
     run_workers,
 )
 from ..judged_runs import JudgedRun, JudgedRuns, graded_by_run
-from ..outputs import require_folder
 from ..run_documents import Spool
 from ..score_table import ScoreLine, score_table
 from ..unfinished import FailedRun, failed_runs, merge

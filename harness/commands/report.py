@@ -16,7 +16,7 @@ import json
 from pathlib import Path
 
 from ...judges.errors import ConfigError, UnknownNameError
-from ...judges.private_files import write_private
+from ...judges.files import write_file
 from ...reports.audits import read_audits
 from ...reports.comparison import compare_runs
 from ...reports.display import displayed
@@ -91,7 +91,7 @@ def _report_training(args: argparse.Namespace) -> int:
         page = render_training_page(report, examples=not args.no_examples)
         try:
             args.output.parent.mkdir(parents=True, exist_ok=True)
-            write_private(args.output, page)
+            write_file(args.output, page)
         except OSError as error:
             raise ConfigError(f"cannot write {error.filename}: {error.strerror}") from error
     if args.json:

@@ -18,7 +18,7 @@ import json
 import sys
 from pathlib import Path
 
-from ...judges.private_files import write_private
+from ...judges.files import require_file, write_file
 from ...judges.signal.groups import MIN_ANSWERS
 
 
@@ -74,7 +74,6 @@ def run(args: argparse.Namespace) -> int:
     from ...judges.signal import DEFAULT_REWARDS, group_answers, parse_scales, plan, study_signal
     from ...judges.signal.study import plain_form
     from ..gold_input import with_gold
-    from ..outputs import require_file
     from ..signal_input import read_signal_input
     from ..signal_tables import criteria_csv, plan_text, study_text
 
@@ -104,12 +103,12 @@ def run(args: argparse.Namespace) -> int:
     else:
         print("\n\n".join([study_text(study), *map(plan_text, plans)]))
     if args.criteria:
-        write_private(args.criteria, criteria_csv(study), newline="")
+        write_file(args.criteria, criteria_csv(study))
         print(args.criteria, file=sys.stderr)
     if args.html:
         from ...reports.signal_section import signal_page
 
-        write_private(args.html, signal_page(study, plans))
+        write_file(args.html, signal_page(study, plans))
         print(args.html, file=sys.stderr)
     return 0
 

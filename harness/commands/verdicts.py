@@ -26,12 +26,12 @@ from typing import Any
 
 from ...judges.errors import ConfigError
 from ...judges.file_claims import is_claimed
+from ...judges.files import require_file, write_file
 from ...judges.store import default_store_path
 from ...judges.store_import import import_lines
 from ...judges.store_protocol import is_address
 from ...judges.store_prune import prune
 from ...judges.store_transfer import export_lines, merge, stats
-from ..outputs import require_file, write_new
 
 Place = Path | str
 """A store file, or the address of a server."""
@@ -136,7 +136,7 @@ def _export(path: Place, args: argparse.Namespace) -> int:
     if args.output.exists():
         raise ConfigError(f"{args.output} is there already; name a new file")
     require_file(args.output, "--output")
-    write_new(args.output, (f"{line}\n".encode() for line in lines))
+    write_file(args.output, (f"{line}\n".encode() for line in lines), replaces=False)
     print(args.output)
     return 0
 

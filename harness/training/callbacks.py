@@ -15,12 +15,13 @@ from typing import Any
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
+from ...judges.files import write_file
 from ...judges.sharing import added_facts
 from .batch import BatchScore
 from .metrics import StepShare, step_line, with_trainer_logs
 from .reward import RubricReward
 from .rewind import StepStart
-from .run_files import CHECKPOINT, LEDGER, METRICS, RunFiles, replace_text
+from .run_files import CHECKPOINT, LEDGER, METRICS, RunFiles
 from .world import rank, world_size
 
 
@@ -215,7 +216,7 @@ class Ledger(TrainerCallback):
         }
         name = CHECKPOINT if rank() == 0 else f"rubricbeat_rank{rank()}.json"
         # whole or not at all: a checkpoint that lacks it is not taken for a whole one
-        replace_text(folder / name, json.dumps(plain, indent=1, default=str))
+        write_file(folder / name, json.dumps(plain, indent=1, default=str))
 
     def _write(self) -> None:
         account = ledger_of_all(self._reward)  # every process

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +22,7 @@ from typing import Any
 import yaml
 
 from ...judges.errors import ConfigError, DataError
+from ...judges.files import write_file, writing
 from .batch import BatchScore
 from .config import TrainConfig
 
@@ -47,7 +47,7 @@ class RunFiles:
         """Write what the run was asked to do."""
         if self.writes:
             text = yaml.safe_dump(config.to_json(), sort_keys=False, allow_unicode=True)
-            replace_text(self.folder / CONFIG, text)
+            write_file(self.folder / CONFIG, text)
             self.write_json(FACTS, facts)
             self.status("running")
 
@@ -58,7 +58,7 @@ class RunFiles:
     def write_json(self, name: str, plain: Mapping[str, Any]) -> None:
         """Write a JSON file whole or not at all."""
         if self.writes:
-            replace_text(
+            write_file(
                 self.folder / name, json.dumps(_finite(plain), indent=1, sort_keys=True) + "\n"
             )
 
@@ -73,7 +73,7 @@ class RunFiles:
         path = self.folder / name
         if self.writes and path.is_file():
             kept = [line for line in read_lines(path) if is_kept(line)]
-            replace_text(path, "".join(json.dumps(line) + "\n" for line in kept))
+            write_file(path, "".join(json.dumps(line) + "\n" for line in kept))
 
     def cut_after(self, step: int) -> None:
         """Drop what a killed run wrote past the checkpoint it resumes from."""
@@ -95,9 +95,8 @@ class RunFiles:
         import pandas as pd
 
         name = f"step_{step:06d}.parquet" if rank == 0 else f"step_{step:06d}_rank{rank}.parquet"
-        unfinished = folder / f".{name}.{os.getpid()}"
-        pd.DataFrame(rows).to_parquet(unfinished, index=False)
-        unfinished.replace(folder / name)
+        with writing(folder / name) as file:
+            pd.DataFrame(rows).to_parquet(file, index=False)
 
 
 def completion_rows(step: int, batches: Iterable[BatchScore]) -> Iterable[dict[str, Any]]:
@@ -176,13 +175,6 @@ def held(folder: Path) -> Iterator[None]:
         except OSError:
             pass  # a file system without locks
         yield
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all: a kill leaves the one before."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(path)
 
 
 def _finite(value: Any) -> Any:

@@ -10,14 +10,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError, StoreError
+from ..files import write_file
 
 FILE_MODE = 0o600
 
@@ -76,12 +75,7 @@ class JobFolder:
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            handle, temporary = tempfile.mkstemp(prefix=".", dir=self.folder)
-            with os.fdopen(handle, "w", encoding="utf-8") as file:  # mkstemp: 0600
-                json.dump(job.to_json(), file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, self._path(job))
+            write_file(self._path(job), json.dumps(job.to_json()))
         except OSError as error:
             raise ConfigError(f"batch folder {self.folder} cannot be written: {error}") from error
 

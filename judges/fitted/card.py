@@ -9,6 +9,7 @@ from typing import Any
 
 from ..audit.figure import Figure
 from ..audit.study import JudgeFigures
+from ..files import write_file
 from .features import MIN_WORD_TEXTS
 from .fitting import Fit
 
@@ -100,8 +101,8 @@ The folder holds words that stood in {MIN_WORD_TEXTS} or more of the texts it wa
 def write_card(fit: Fit, card: Mapping[str, Any], folder: Path) -> None:
     """Write card.json and README.md into the judge's folder."""
     text = json.dumps(card, indent=1, allow_nan=False)
-    (folder / "card.json").write_text(text, encoding="utf-8")
-    (folder / "README.md").write_text(readme_of(fit, card), encoding="utf-8")
+    write_file(folder / "card.json", text, is_private=False)
+    write_file(folder / "README.md", readme_of(fit, card), is_private=False)
 
 
 def _is_measured_once(fit: Fit) -> bool:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from ..arrays import Floats
 from ..errors import ConfigError
+from ..files import write_file
 from .features import WordWeights, names_of
 from .heads import Head, head_from_json, head_to_json
 from .logistic import chance_of
@@ -75,11 +76,11 @@ def save_model(model: FittedModel, folder: Path) -> str:
 
         contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
         # written by us: save_file would keep it from every other user of the machine
-        (folder / NETWORK_FILE).write_bytes(save(contiguous))
+        write_file(folder / NETWORK_FILE, save(contiguous), is_private=False)
     else:
         (folder / NETWORK_FILE).unlink(missing_ok=True)
     text = json.dumps(plain, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    (folder / JUDGE_FILE).write_text(text, encoding="utf-8")
+    write_file(folder / JUDGE_FILE, text, is_private=False)
     return digest_of_folder(folder)
 
 

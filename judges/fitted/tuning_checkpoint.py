@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ConfigError
+from ..files import write_file
 
 FILE = "tuning.safetensors"
 
@@ -60,9 +60,7 @@ class Checkpoint:
         best = state.best_loss if np.isfinite(state.best_loss) else None
         facts = {"of": self.of, "step": state.step, "best_loss": best}
         self.folder.mkdir(parents=True, exist_ok=True)
-        part = self.path.with_name(self.path.name + ".part")
-        part.write_bytes(save(arrays, metadata={"state": json.dumps(facts)}))
-        os.replace(part, self.path)
+        write_file(self.path, save(arrays, metadata={"state": json.dumps(facts)}))
 
     def load(self) -> State | None:
         """Read the state; None where there is none.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import ConfigError
+from ..files import writing
 from .encoder import SentenceEncoder, Vectors
 
 CHUNK = 512
@@ -73,13 +73,11 @@ class VectorShelf:
         if self._path is None:
             return
         keys = np.frombuffer(b"".join(self._rows), dtype="V16")
-        part = self._path.with_name(self._path.name + ".part")
-        with part.open("wb") as file:
+        with writing(self._path) as file:
             np.savez(
                 file, keys=keys, vectors=self._table().astype(np.float16),
                 encoder=np.array(self._encoder.digest),
             )  # fmt: skip
-        os.replace(part, self._path)
 
     def _read(self, path: Path) -> None:
         try:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ...judges.private_files import write_private
+from ...judges.files import write_file
 from ...judges.resampling import ClusteredColumns
 from ...judges.scoring import SEED, score_items, tag_items
 from ...judges.table import VerdictTable
@@ -49,7 +49,7 @@ def export_simple_evals(run: Run, folder: Path) -> list[Path]:
         folder / f"{stem}{SUFFIX}": json.dumps(whole, indent=2),
     }
     for path, text in files.items():
-        write_private(path, text)
+        write_file(path, text)
     return list(files)
 
 

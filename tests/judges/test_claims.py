@@ -9,12 +9,12 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 from pathlib import Path
 
 import pytest
-from engine_kit import CountingJudge, FlakyJudge, answers, outcomes
+from engine_kit import CountingJudge, FlakyJudge, GatedJudge, answers, outcomes, reasons
 from loopback import Loopback
+from waiting import HANG_S, join, until
 
 from rubricbeat.judges import claims
 from rubricbeat.judges.errors import ConfigError, StoreError
@@ -24,13 +24,15 @@ from rubricbeat.judges.store_writer import FLUSH_ROWS
 
 TESTS = Path(__file__).resolve().parent.parent
 IN_FLIGHT = 8
+UNWRITTEN = 2 * (FLUSH_ROWS + IN_FLIGHT)
+"""In flight when it died, in a transaction, or in the one being put together meanwhile."""
 N_CRITERIA = 3
 HOST = """
     import os, sys
     sys.path.insert(0, sys.argv[1])
     from engine_kit import answers
     import aiohttp
-    from rubricbeat.judges import rows
+    from rubricbeat.judges.data import examples
     from rubricbeat.judges.backends import chat
     from rubricbeat.judges.grading import open_grader
     children = []
@@ -66,7 +68,7 @@ class Host:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.process.communicate(timeout=30)
+        self.process.communicate(timeout=HANG_S)
 
 
 def stored(path: Path) -> int:
@@ -77,23 +79,27 @@ def stored(path: Path) -> int:
 def test_processes_that_start_at_once_ask_nothing_twice_and_share_the_work(tmp_path):
     path, n = tmp_path / "v.sqlite", 150
     open_grader({"name": "chat", "model": "m", "base_url": "http://127.0.0.1:9/v1"}).close()
-    with Loopback(latency_s=0.01) as server, Host(server.url, path, n, 3) as host:
-        assert host.line() == [0, 0, 0]
+    with Loopback() as server:
+        server.hold_after(60)
+        with Host(server.url, path, n, 3) as host:
+            # not one after the other: all three of them have all their calls in flight
+            until(lambda: server.n_held == 3 * IN_FLIGHT, "calls of all", host.process)
+            server.release()
+            assert host.line() == [0, 0, 0]
         assert server.n_requests == len(server.by_prompt) == n * N_CRITERIA == stored(path)
-        assert server.max_in_service > IN_FLIGHT  # not one after the other
 
 
 def test_what_a_killed_process_was_asking_is_taken_over_at_once(tmp_path):
     path, n = tmp_path / "v.sqlite", 150
-    with Loopback(latency_s=0.01) as server, Host(server.url, path, n, 2) as host:
-        give_up = time.monotonic() + 20
-        while server.n_requests < 100 and time.monotonic() < give_up:
-            time.sleep(0.001)
-        os.kill(host.children[0], signal.SIGKILL)
-        assert host.line() == [signal.SIGKILL, 0]
+    with Loopback(latency_s=0.01) as server:
+        server.hold_after(120)  # neither of them can be done before one of them is killed
+        with Host(server.url, path, n, 2) as host:
+            until(lambda: server.n_requests >= 100, "a hundred requests", host.process)
+            os.kill(host.children[0], signal.SIGKILL)
+            server.release()
+            assert host.line() == [signal.SIGKILL, 0]
         assert stored(path) == len(server.by_prompt) == n * N_CRITERIA
-        # in flight when it died, or in the transaction that was being put together
-        assert server.n_repeated <= IN_FLIGHT + FLUSH_ROWS
+        assert server.n_repeated <= UNWRITTEN
 
 
 def test_claims_are_kept_apart_in_a_process_and_go_with_their_store(tmp_path):
@@ -144,14 +150,14 @@ def test_a_claim_of_another_process_is_free_when_it_lets_go_or_dies(tmp_path, en
     assert ours.claim([b"a" * 8]) == set()
     if end == "kill":
         holder.kill()
-        holder.wait(10)
+        holder.wait(HANG_S)
     else:
         holder.stdin.write("\n")
         holder.stdin.flush()
         assert holder.stdout.readline() == "free\n"
     assert ours.claim([b"a" * 8]) == {b"a" * 8}
     ours.close()
-    holder.communicate(timeout=10)
+    holder.communicate(timeout=HANG_S)
 
 
 def test_a_forked_child_starts_without_the_parents_claims(tmp_path):
@@ -168,69 +174,78 @@ def test_a_forked_child_starts_without_the_parents_claims(tmp_path):
 class Held:
     """Another process's hand on some answers, until it is opened."""
 
-    def __init__(self, store: Path, some: list[Answer], judge: CountingJudge) -> None:
-        self.judge = judge
-        self.is_asked = threading.Event()
-        self.goes_on = threading.Event()
-        judge_of_theirs = _Waiting(self)
-        self.grader = Grader(judge_of_theirs, RuntimeOptions(store=str(store)))
+    def __init__(self, store: Path, some: list[Answer]) -> None:
+        self.judge = GatedJudge()
+        self.grader = Grader(self.judge, RuntimeOptions(store=str(store)))
         self.thread = threading.Thread(target=self.grader.grade, args=(some,))
 
     def __enter__(self) -> Held:
         self.thread.start()
-        assert self.is_asked.wait(10)
+        assert self.judge.is_asked.wait(HANG_S)
         return self
 
+    def let_go(self) -> None:
+        """Give the verdicts."""
+        self.judge.goes_on.set()
+        join(self.thread)
+
     def __exit__(self, *_: object) -> None:
-        self.goes_on.set()
-        self.thread.join(20)
+        self.let_go()
         self.grader.close()
 
 
-class _Waiting(CountingJudge):
-    """The same judge, whose replies wait until somebody lets them go."""
+class Graded(threading.Thread):
+    """Our grading of some answers, on a thread of its own."""
 
-    def __init__(self, held: Held) -> None:
+    def __init__(self, ours: Grader, some: list[Answer]) -> None:
         super().__init__()
-        self.held = held
+        self.ours, self.some = ours, some
+        self.said: list[list[str]] = []
+        self.error = ""
+        self.start()
 
-    async def judge(self, question):
-        import asyncio
+    def run(self) -> None:
+        try:
+            self.said = outcomes(self.ours.grade(self.some))
+        except StoreError as error:
+            self.error = str(error)
 
-        self.held.is_asked.set()
-        while not self.held.goes_on.is_set():
-            await asyncio.sleep(0.005)
-        return await super().judge(question)
+    def until_it_waits(self) -> None:
+        """Wait until nothing is left but what the other process is asked."""
+        until(self._is_waiting, "a run that waits for others")
+
+    def _is_waiting(self) -> bool:
+        runtime = self.ours._runtime
+        return runtime is not None and bool(runtime._desk.waiting())
 
 
 def test_other_answers_are_graded_while_one_is_waited_for(tmp_path):
     judge, some = CountingJudge(), answers(30)
     with (
-        Held(tmp_path / "v", some[:1], judge) as held,
+        Held(tmp_path / "v", some[:1]) as held,
         Grader(judge, RuntimeOptions(store=str(tmp_path / "v"))) as ours,
     ):
-        done: list[list[list[str]]] = []
-        thread = threading.Thread(target=lambda: done.append(outcomes(ours.grade(some))))
-        thread.start()
-        give_up = time.monotonic() + 10
-        while sum(judge.asked.values()) < 29 * 3 and time.monotonic() < give_up:
-            time.sleep(0.005)
-        assert not done
-        held.goes_on.set()
-        thread.join(20)
-        assert done == [[["met", "not_met", "met"]] * 30]
+        grading = Graded(ours, some)
+        until(lambda: sum(judge.asked.values()) == 29 * 3, "all other verdicts")
+        assert grading.is_alive()
+        held.let_go()
+        join(grading)
+        assert grading.said == [["met", "not_met", "met"]] * 30
         assert sum(judge.asked.values()) == 29 * 3
         assert ours.facts()["store_hits"] == 3
 
 
-def test_a_run_that_waits_ends_with_its_deadline_and_the_next_one_waits_again(tmp_path):
+def test_a_run_that_waits_ends_with_its_deadline_and_the_next_one_waits_again(
+    tmp_path, virtual_time
+):
     judge, some = CountingJudge(), answers(2)
     options = RuntimeOptions(store=str(tmp_path / "v"), deadline_s=0.2)
-    with Held(tmp_path / "v", some[:1], judge) as held, Grader(judge, options) as ours:
+    with Held(tmp_path / "v", some[:1]) as held, Grader(judge, options) as ours:
         late = ours.grade(some)
+        assert reasons(late) == {"deadline: 0.2 s have passed"}
         assert outcomes(late) == [["skipped"] * 3, ["met", "not_met", "met"]]
-        held.goes_on.set()
-        held.thread.join(20)
+        held.let_go()
+    with Grader(judge, RuntimeOptions(store=str(tmp_path / "v"))) as ours:
         assert outcomes(ours.grade(some)) == [["met", "not_met", "met"]] * 2
     assert sum(judge.asked.values()) == 3
 
@@ -238,18 +253,17 @@ def test_a_run_that_waits_ends_with_its_deadline_and_the_next_one_waits_again(tm
 def test_what_the_other_gave_up_is_asked_here(tmp_path):
     some = answers(1)
     judge = CountingJudge()
-    with Held(tmp_path / "v", some, judge) as held:
-        theirs = held.grader
-        with Grader(judge, RuntimeOptions(store=str(tmp_path / "v"))) as ours:
-            done: list[list[list[str]]] = []
-            thread = threading.Thread(target=lambda: done.append(outcomes(ours.grade(some))))
-            thread.start()
-            time.sleep(0.05)
-            assert not judge.asked
-            theirs._thread.submit(_cancelled(theirs)).result(10)
-            thread.join(20)
-            assert done == [[["met", "not_met", "met"]]]
-            assert sum(judge.asked.values()) == 3
+    with (
+        Held(tmp_path / "v", some) as held,
+        Grader(judge, RuntimeOptions(store=str(tmp_path / "v"))) as ours,
+    ):
+        grading = Graded(ours, some)
+        grading.until_it_waits()
+        assert not judge.asked
+        held.grader._thread.submit(_cancelled(held.grader)).result(HANG_S)
+        join(grading)
+        assert grading.said == [["met", "not_met", "met"]]
+        assert sum(judge.asked.values()) == 3
 
 
 async def _cancelled(grader: Grader) -> None:
@@ -257,12 +271,12 @@ async def _cancelled(grader: Grader) -> None:
         grader._runtime._close_run(run, "cancelled")
 
 
-def test_nobody_is_waited_for_without_end(tmp_path, monkeypatch, capsys):
+def test_nobody_is_waited_for_without_end(tmp_path, monkeypatch, capsys, virtual_time):
     monkeypatch.setattr("rubricbeat.judges.runtime.MIN_PATIENCE_S", 0.3)
     monkeypatch.setattr(claims, "SAY_AFTER_S", 0.1)
     judge, some = CountingJudge(), answers(1)
     options = RuntimeOptions(store=str(tmp_path / "v"), timeout_s=0.1)
-    with Held(tmp_path / "v", some, judge), Grader(judge, options) as ours:
+    with Held(tmp_path / "v", some), Grader(judge, options) as ours:
         assert outcomes(ours.grade(some)) == [["met", "not_met", "met"]]
     said = capsys.readouterr().err
     assert "this process waits for its verdicts" in said
@@ -273,7 +287,7 @@ def test_an_error_ends_those_who_wait_too(tmp_path):
     some = answers(2)
     judge = FlakyJudge(ConfigError("a wrong key"))
     with (
-        Held(tmp_path / "v", some[:1], CountingJudge()),
+        Held(tmp_path / "v", some[:1]),
         Grader(judge, RuntimeOptions(store=str(tmp_path / "v"))) as ours,
         pytest.raises(ConfigError, match="wrong key"),
     ):
@@ -284,32 +298,19 @@ def test_an_error_ends_those_who_wait_too(tmp_path):
 def test_a_store_that_cannot_be_read_any_more_ends_those_who_wait(tmp_path, error):
     judge, some = CountingJudge(), answers(2)
     with (
-        Held(tmp_path / "v", some, CountingJudge()) as held,
+        Held(tmp_path / "v", some) as held,
         Grader(judge, RuntimeOptions(store=str(tmp_path / "v"))) as ours,
     ):
-        ended: list[str] = []
-
-        def grade() -> None:
-            try:
-                ours.grade(some)
-            except StoreError as error:
-                ended.append(str(error))
-
-        thread = threading.Thread(target=grade)
-        thread.start()
-        give_up = time.monotonic() + 10
-        while not (ours._runtime and ours._runtime._desk.waiting()) and time.monotonic() < give_up:
-            time.sleep(0.005)
+        grading = Graded(ours, some)
+        grading.until_it_waits()
 
         def broken(keys: object) -> None:
             raise error
 
         ours._runtime._writer.store.lookup = broken
-        held.goes_on.set()
-        thread.join(20)
-        assert not thread.is_alive()
-        assert len(ended) == 1
-        assert "it broke" in ended[0]
+        held.judge.goes_on.set()
+        join(grading)
+        assert "it broke" in grading.error
         assert not ours._runtime._writer.store._claims._held  # others need not wait for us
     assert not judge.asked
 
@@ -317,34 +318,28 @@ def test_a_store_that_cannot_be_read_any_more_ends_those_who_wait(tmp_path, erro
 def test_a_stop_ends_those_who_wait(tmp_path):
     judge, some = CountingJudge(), answers(1)
     with (
-        Held(tmp_path / "v", some, CountingJudge()),
+        Held(tmp_path / "v", some),
         Grader(judge, RuntimeOptions(store=str(tmp_path / "v"))) as ours,
     ):
-        said: list[list[list[str]]] = []
-        thread = threading.Thread(target=lambda: said.append(outcomes(ours.grade(some))))
-        thread.start()
-        give_up = time.monotonic() + 10
-        while not (ours._runtime and ours._runtime._desk.waiting()) and time.monotonic() < give_up:
-            time.sleep(0.005)
+        grading = Graded(ours, some)
+        grading.until_it_waits()
         ours.stop("enough")
-        thread.join(20)
-        assert said == [[["skipped"] * 3]]
+        join(grading)
+        assert grading.said == [["skipped"] * 3]
         assert ours.stopped == "enough"
 
 
 def test_equal_answers_in_one_run_wait_together_and_are_asked_once(tmp_path):
     judge, one = CountingJudge(), answers(1)
     with (
-        Held(tmp_path / "v", one, judge) as held,
+        Held(tmp_path / "v", one) as held,
         Grader(judge, RuntimeOptions(store=str(tmp_path / "v"), replicates=2)) as ours,
     ):
-        done: list[list[list[str]]] = []
-        thread = threading.Thread(target=lambda: done.append(outcomes(ours.grade(one * 3))))
-        thread.start()
-        time.sleep(0.05)
-        held.goes_on.set()
-        thread.join(20)
-        assert done == [[["met", "not_met", "met"]] * 3]
+        grading = Graded(ours, one * 3)
+        grading.until_it_waits()
+        held.let_go()
+        join(grading)
+        assert grading.said == [["met", "not_met", "met"]] * 3
     # the first replicate came from the other one, the second was asked here
     assert sorted(set(judge.asked.values())) == [1]
     assert {key[3] for key in judge.asked} == {1}

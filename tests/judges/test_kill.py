@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 import sqlite3
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 from engine_kit import answers, outcomes
 from loopback import Loopback
+from waiting import HANG_S, until
 
 from rubricbeat.judges.grading import open_grader
 from rubricbeat.judges.scoring import summarise
@@ -21,12 +23,14 @@ TESTS = Path(__file__).resolve().parent.parent
 N_KILLS = 20
 N_ANSWERS = 400
 IN_FLIGHT = 4
+UNWRITTEN = 2 * (FLUSH_ROWS + IN_FLIGHT)
+"""In flight when it died, in a transaction, or in the one being put together meanwhile."""
 SCRIPT = """
     import os, sys
     sys.path.insert(0, sys.argv[1])
     from engine_kit import answers
     import aiohttp
-    from rubricbeat.judges import rows
+    from rubricbeat.judges.data import examples
     from rubricbeat.judges.backends import chat
     from rubricbeat.judges.grading import open_grader
     for line in sys.stdin:  # a fork is killed; the imports are paid for once
@@ -48,15 +52,6 @@ def stored(path: Path) -> int:
         return int(db.execute("SELECT count(*) FROM verdicts").fetchone()[0])
 
 
-def settle(server: Loopback) -> None:
-    """Wait until the server has read what the dead process had sent."""
-    quiet_since, n_seen = time.monotonic(), -1
-    while time.monotonic() - quiet_since < 0.05:
-        if server.n_requests != n_seen or server.n_in_service:
-            quiet_since, n_seen = time.monotonic(), server.n_requests
-        time.sleep(0.002)
-
-
 def test_killed_at_twenty_random_moments_no_finished_verdict_is_asked_twice(tmp_path):
     path = tmp_path / "v.sqlite"
     rng = random.Random(20)
@@ -73,15 +68,14 @@ def test_killed_at_twenty_random_moments_no_finished_verdict_is_asked_twice(tmp_
             asked_before = dict(server.by_prompt)
             host.stdin.write("\n")
             child = int(host.stdout.readline())
-            # somewhere inside the work: after so many requests, and a moment more
+            # somewhere inside the work: after so many requests, and some more or none
             target = server.n_requests + rng.randrange(1, 40)
-            give_up = time.monotonic() + 20
-            while server.n_requests < target and time.monotonic() < give_up:
-                time.sleep(0.0005)
-            time.sleep(rng.random() * 0.01)
-            subprocess.run(["kill", "-9", str(child)], check=False)
+            server.hold_after(target + rng.randrange(20))
+            until(lambda n=target: server.n_requests >= n, "its requests", host)
+            os.kill(child, signal.SIGKILL)
             assert host.stdout.readline() == "ended\n"
-            settle(server)
+            server.release()
+            server.settle()
             n_now = stored(path)
             assert n_now >= n_before, "a stored verdict was lost"
             n_before = n_now
@@ -93,10 +87,9 @@ def test_killed_at_twenty_random_moments_no_finished_verdict_is_asked_twice(tmp_
             )
             assert again <= n_unfinished
             n_unfinished = len(server.by_prompt) - n_now
-            # in flight when it died, or in the transaction that was being put together
-            assert n_unfinished <= IN_FLIGHT + FLUSH_ROWS
+            assert n_unfinished <= UNWRITTEN
         host.stdin.close()
-        host.wait(20)
+        host.wait(HANG_S)
         host.stdout.close()
         n_stored = stored(path)
         assert 0 < n_stored < N_ANSWERS * 3

@@ -12,7 +12,6 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,7 @@ from engine_kit import CountingJudge, answers, example, outcomes
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from loopback import Loopback
+from waiting import HANG_S, join, until
 
 from rubricbeat.harness.cli import main
 from rubricbeat.judges.errors import ConfigError, StoreError
@@ -28,6 +28,7 @@ from rubricbeat.judges.judge import JudgeIdentity
 from rubricbeat.judges.records import Record, Subject
 from rubricbeat.judges.store_import import import_lines
 from rubricbeat.judges.store_transfer import export_lines
+from rubricbeat.judges.store_writer import FLUSH_ROWS
 from rubricbeat.judges.verdict import Outcome, Source, Verdict
 
 psycopg = pytest.importorskip("psycopg")
@@ -43,13 +44,15 @@ JUDGE = JudgeIdentity("made-up", model="m", sampling={"temperature": 0.5})
 N_KILLS = 6
 N_ANSWERS = 150
 IN_FLIGHT = 4
-FLUSH_ROWS = 64
+UNWRITTEN = 2 * (FLUSH_ROWS + IN_FLIGHT)
+"""In flight when it died, in a transaction, or in the one being put together meanwhile."""
 HOST = """
     import os, sys
     sys.path.insert(0, sys.argv[1])
     from engine_kit import answers
     import aiohttp, psycopg
-    from rubricbeat.judges import postgres_store, rows
+    from rubricbeat.judges import postgres_store
+    from rubricbeat.judges.data import examples
     from rubricbeat.judges.backends import chat
     from rubricbeat.judges.grading import open_grader
     for line in sys.stdin:  # a fork is killed; the imports are paid for once
@@ -92,7 +95,7 @@ class Host:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.process.communicate(timeout=30)
+        self.process.communicate(timeout=HANG_S)
 
 
 @pytest.fixture
@@ -164,8 +167,7 @@ def test_equal_keys_written_at_once_from_both_ends_are_written_once(address):
     ]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join(30)
+    join(*threads)
     assert (count(address), count(address, "examples")) == (300, 300)
     for each in stores:
         each.close()
@@ -179,7 +181,8 @@ def test_a_damaged_verdict_is_noticed_and_never_served(store, address):
         store.lookup([record(1).key])
 
 
-def test_a_server_that_restarts_is_waited_for(store, server, address):
+def test_a_server_that_restarts_is_waited_for(store, server, address, monkeypatch):
+    monkeypatch.setattr(postgres_store, "RECONNECT_S", HANG_S)
     store.write([record(1)])
     if server.folder is None:
         pytest.skip("somebody else's server")
@@ -188,7 +191,7 @@ def test_a_server_that_restarts_is_waited_for(store, server, address):
     starting.start()
     store.write([record(2)])
     assert set(store.lookup([record(1).key, record(2).key])) == {record(1).key, record(2).key}
-    starting.join()
+    join(starting)
 
 
 def test_a_server_that_is_gone_is_one_clear_line(tmp_path):
@@ -228,15 +231,6 @@ def test_the_environment_can_name_the_teams_store(monkeypatch, address):
             assert endpoint.n_requests == n_requests
 
 
-def settle(endpoint: Loopback) -> None:
-    """Wait until the endpoint has read what a dead process had sent."""
-    quiet_since, n_seen = time.monotonic(), -1
-    while time.monotonic() - quiet_since < 0.05:
-        if endpoint.n_requests != n_seen or endpoint.n_in_service:
-            quiet_since, n_seen = time.monotonic(), endpoint.n_requests
-        time.sleep(0.002)
-
-
 def test_killed_at_random_moments_no_finished_verdict_is_asked_twice(address):
     rng = random.Random(20)
     n_unfinished = n_before = 0
@@ -247,13 +241,12 @@ def test_killed_at_random_moments_no_finished_verdict_is_asked_twice(address):
                 asked_before = dict(endpoint.by_prompt)
                 [child] = host.start()
                 target = endpoint.n_requests + rng.randrange(1, 40)
-                give_up = time.monotonic() + 20
-                while endpoint.n_requests < target and time.monotonic() < give_up:
-                    time.sleep(0.0005)
-                time.sleep(rng.random() * 0.02)
+                endpoint.hold_after(target + rng.randrange(20))
+                until(lambda n=target: endpoint.n_requests >= n, "its requests", host.process)
                 os.kill(child, signal.SIGKILL)
                 host.line()
-                settle(endpoint)
+                endpoint.release()
+                endpoint.settle()
                 n_now = count(address)
                 assert n_now >= n_before, "a stored verdict was lost"
                 n_before = n_now
@@ -264,7 +257,7 @@ def test_killed_at_random_moments_no_finished_verdict_is_asked_twice(address):
                 )
                 assert again <= n_unfinished
                 n_unfinished = len(endpoint.by_prompt) - n_now
-                assert n_unfinished <= IN_FLIGHT + FLUSH_ROWS
+                assert n_unfinished <= UNWRITTEN
         n_stored = count(address)
         assert 0 < n_stored < N_ANSWERS * 3
         endpoint.latency_s = 0
@@ -293,14 +286,14 @@ def test_two_processes_at_once_lose_nothing_and_agree(address):
 def test_what_a_killed_process_was_asking_is_taken_over_by_the_other(address):
     PostgresStore(address, JUDGE).close()
     with Loopback(latency_s=0.01) as endpoint, Host(endpoint, address, 80) as host:
+        endpoint.hold_after(80)  # neither of them can be done before one of them is killed
         children = host.start(2)
-        give_up = time.monotonic() + 20
-        while endpoint.n_requests < 60 and time.monotonic() < give_up:
-            time.sleep(0.001)
+        until(lambda: endpoint.n_requests >= 60, "sixty requests", host.process)
         os.kill(children[0], signal.SIGKILL)
+        endpoint.release()
         assert host.line() == [signal.SIGKILL, 0]
         assert count(address) == len(endpoint.by_prompt) == 240
-        assert endpoint.n_repeated <= IN_FLIGHT + FLUSH_ROWS
+        assert endpoint.n_repeated <= UNWRITTEN
 
 
 def test_claims_keep_stores_apart_and_go_with_the_connection(address):
@@ -322,10 +315,7 @@ def test_claims_keep_stores_apart_and_go_with_the_connection(address):
     assert ours.claim(many) == set(many)
     assert len(theirs.claim(many)) < len(many)
     ours.close()
-    give_up = time.monotonic() + 10  # the server notices a moment later
-    while theirs.claim(many) != set(many) and time.monotonic() < give_up:
-        time.sleep(0.01)
-    assert theirs.claim(many) == set(many)
+    until(lambda: theirs.claim(many) == set(many), "the server to notice")
     theirs.close()
 
 
@@ -372,6 +362,5 @@ def test_merging_from_both_ends_at_once_gives_the_union(address, tmp_path):
     threads = [threading.Thread(target=postgres_transfer.merge, args=(address, [f])) for f in files]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join(60)
+    join(*threads)
     assert count(address) == 120

@@ -6,7 +6,8 @@ import json
 import threading
 
 import pytest
-from engine_kit import CountingJudge, answers, outcomes
+from engine_kit import CountingJudge, GatedJudge, answers, outcomes
+from waiting import HANG_S, join
 
 from rubricbeat.harness.cli import main
 from rubricbeat.judges.errors import ConfigError, DataError, StoreError
@@ -121,25 +122,15 @@ def test_a_prune_needs_a_condition_and_a_judge_that_is_there(address):
 
 def test_texts_stay_while_somebody_grades(address):
     filled(address, [0], model="old")
-    goes_on, is_asked = threading.Event(), threading.Event()
-
-    class Slow(CountingJudge):
-        async def judge(self, question):
-            import asyncio
-
-            is_asked.set()
-            while not goes_on.is_set():
-                await asyncio.sleep(0.005)
-            return await super().judge(question)
-
-    with Grader(Slow(), RuntimeOptions(store=address)) as grader:
+    judge = GatedJudge()
+    with Grader(judge, RuntimeOptions(store=address)) as grader:
         thread = threading.Thread(target=grader.grade, args=(answers(1),))
         thread.start()
-        assert is_asked.wait(10)
+        assert judge.is_asked.wait(HANG_S)
         assert is_claimed(address)
         gone = prune(address, judge="old")
-        goes_on.set()
-        thread.join(20)
+        judge.goes_on.set()
+        join(thread)
     assert (gone["verdicts"], gone["examples"], gone["answers"]) == (3, 0, 0)
     assert not is_claimed(address)
     assert len(list(server_lines(address))) == 3

@@ -12,12 +12,14 @@ from engine_kit import (
     UNREADABLE,
     CountingJudge,
     FlakyJudge,
+    GatedJudge,
     GroupingJudge,
     answers,
     example,
     outcomes,
     reasons,
 )
+from waiting import HANG_S, until
 
 from rubricbeat.judges.backends.jury import JuryJudge
 from rubricbeat.judges.errors import (
@@ -31,6 +33,7 @@ from rubricbeat.judges.errors import (
 )
 from rubricbeat.judges.grading import Answer, Grader, RuntimeOptions, open_grader
 from rubricbeat.judges.judge import JudgeIdentity
+from rubricbeat.judges.store_writer import FLUSH_ROWS
 from rubricbeat.judges.verdict import Outcome, Source, Verdict
 
 
@@ -51,7 +54,7 @@ def test_no_answers_give_no_grades():
         assert one.grade([]) == []
 
 
-def test_criteria_of_all_answers_share_one_pool_and_its_bound():
+def test_criteria_of_all_answers_share_one_pool_and_its_bound(virtual_time):
     judge = CountingJudge(pause_s=0.002)
     with grader(judge, max_concurrency=7) as one:
         one.grade(answers(10))
@@ -125,7 +128,7 @@ def test_reasoning_judged_or_not_are_two_judges():
     assert asked == {"Drink less coffee.", text}
 
 
-def test_equal_questions_in_flight_are_one_call_and_its_cost_counts_once():
+def test_equal_questions_in_flight_are_one_call_and_its_cost_counts_once(virtual_time):
     judge = CountingJudge(pause_s=0.01)
     same = answers(1) * 6
     with grader(judge) as one:
@@ -140,7 +143,7 @@ def test_equal_questions_in_flight_are_one_call_and_its_cost_counts_once():
 
 
 def test_cancelling_one_waiter_leaves_the_others_their_verdict():
-    judge = CountingJudge(pause_s=0.2)
+    judge = GatedJudge()
 
     async def both(one: Grader):
         first = asyncio.create_task(one.grade_async(answers(1)))
@@ -150,6 +153,7 @@ def test_cancelling_one_waiter_leaves_the_others_their_verdict():
         first.cancel()
         with pytest.raises(asyncio.CancelledError):
             await first
+        judge.goes_on.set()
         return await second
 
     with grader(judge) as one:
@@ -160,11 +164,11 @@ def test_cancelling_one_waiter_leaves_the_others_their_verdict():
 
 
 def test_cancelling_the_only_waiter_ends_its_calls():
-    judge = CountingJudge(pause_s=30)
+    judge = GatedJudge()
 
     async def cancelled(one: Grader):
         task = asyncio.create_task(one.grade_async(answers(5)))
-        while not judge.n_now:
+        while not judge.is_asked.is_set():
             await asyncio.sleep(0.001)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -172,9 +176,9 @@ def test_cancelling_the_only_waiter_ends_its_calls():
 
     with grader(judge, max_concurrency=4) as one:
         asyncio.run(cancelled(one))
-        judge.pause_s = 0
+        until(lambda: judge.n_cancelled == 1, "the end of the only call")
+        judge.goes_on.set()
         assert outcomes(one.grade(answers(1))) == [["met", "not_met", "met"]]
-    assert judge.n_cancelled >= 1
 
 
 def test_replicates_are_asked_apart_and_kept_apart():
@@ -300,7 +304,7 @@ def test_a_wrong_setting_ends_the_run_before_anything_else_is_asked():
         assert outcomes(one.grade(answers(1))) == [["met", "not_met", "met"]]
 
 
-def test_a_time_out_bounds_one_call():
+def test_a_time_out_bounds_one_call(virtual_time):
     judge = CountingJudge(pause_s=30)
     with grader(judge, timeout_s=0.01, max_retries=1, outage_after=100) as one:
         graded = one.grade(answers(1))
@@ -308,17 +312,37 @@ def test_a_time_out_bounds_one_call():
     assert reasons(graded) == {"no reply within 0.01 s"}
 
 
-def test_a_deadline_bounds_the_run_and_keeps_what_is_done():
+def test_a_deadline_bounds_the_run_and_keeps_what_is_done(virtual_time):
     judge = CountingJudge(pause_s=0.01)
-    with grader(judge, deadline_s=0.15, max_concurrency=2) as one:
+    with grader(judge, deadline_s=0.155, max_concurrency=2) as one:
         graded = one.grade(answers(200))
-    n_done = sum(o != "skipped" for g in outcomes(graded) for o in g)
-    assert 2 <= n_done < 60
-    assert reasons(graded) == {"deadline: 0.15 s have passed"}
+    # the first one alone, and then two every .01 s up to .15
+    n_done = 1 + 2 * 14
+    assert sum(o != "skipped" for g in outcomes(graded) for o in g) == n_done
+    assert reasons(graded) == {"deadline: 0.155 s have passed"}
     judge.pause_s, before = 0, sum(judge.asked.values())
     with grader(judge) as two:
         two.grade(answers(200))
     assert sum(judge.asked.values()) - before == 600 - n_done
+
+
+def test_a_slow_disk_holds_up_the_asking(virtual_time, monkeypatch):
+    judge = CountingJudge()
+    with grader(judge, max_concurrency=4) as one:
+        one.grade(answers(1))
+        store, asked = one._runtime._writer.store, []
+        write, loop = store.write, virtual_time[0]
+        loop.is_idle.clear()
+
+        def write_at_last(records):
+            loop.is_idle.wait(HANG_S)  # until everybody has asked what may be asked
+            asked.append(sum(judge.asked.values()))
+            return write(records)
+
+        monkeypatch.setattr(store, "write", write_at_last)
+        assert outcomes(one.grade(answers(400))) == [["met", "not_met", "met"]] * 400
+    # three are known; while the first transaction is on its way one more is made ready, by four
+    assert asked[0] - 3 <= 2 * (FLUSH_ROWS + 4)
 
 
 def test_a_budget_of_calls_is_never_passed():
@@ -411,11 +435,12 @@ def test_a_disk_that_is_full_ends_the_run_with_a_clear_line(tmp_path):
         db.execute(f"PRAGMA max_page_count = {pages}")
         with pytest.raises(StoreError, match="the disk is full; what was committed is kept"):
             one.grade(answers(400))
-    n_asked = sum(judge.asked.values())
-    assert n_asked < 1200  # it did not go on paying
     with sqlite3.connect(path) as db:
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        assert db.execute("SELECT count(*) FROM verdicts").fetchone()[0] >= 3
+        n_kept = db.execute("SELECT count(*) FROM verdicts").fetchone()[0]
+    assert n_kept >= 3
+    # it did not go on paying
+    assert sum(judge.asked.values()) - n_kept <= 2 * (FLUSH_ROWS + 8)
 
 
 def test_closing_closes_the_judge_and_leaves_no_thread():
@@ -481,7 +506,7 @@ def test_options_may_be_text_as_a_command_line_gives_them():
     assert options == RuntimeOptions(32, timeout_s=10.0, store=False, include_reasoning=True)
 
 
-def test_a_member_of_a_jury_has_the_options_it_needs():
+def test_a_member_of_a_jury_has_the_options_it_needs(virtual_time):
     class Patient(CountingJudge):
         runtime_defaults: ClassVar = {"timeout_s": 60.0, "max_concurrency": 90}
 

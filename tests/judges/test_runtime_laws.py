@@ -9,6 +9,7 @@ from collections import Counter
 from engine_kit import UNREADABLE, CountingJudge, answers
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from waiting import HANG_S
 
 from rubricbeat.judges.errors import RateLimitError, RejectedError, TransportError
 from rubricbeat.judges.grading import Grader, RuntimeOptions
@@ -90,7 +91,7 @@ def test_nothing_hangs_nothing_is_wrong_nothing_finished_is_asked_again(
         return [one for one in results if not isinstance(one, asyncio.CancelledError)]
 
     with Grader(judge, options) as grader:
-        done = asyncio.run(asyncio.wait_for(run(grader), 20))
+        done = asyncio.run(asyncio.wait_for(run(grader), HANG_S))
         facts = grader.facts()
     if max_calls is not None:
         assert facts["calls"] <= max_calls

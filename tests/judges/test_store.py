@@ -16,6 +16,7 @@ import pytest
 from engine_kit import example
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from waiting import HANG_S, join
 
 from rubricbeat.judges.errors import StoreError
 from rubricbeat.judges.judge import JudgeIdentity, Question
@@ -159,7 +160,7 @@ def test_several_processes_write_at_once_and_lose_nothing(path):
     """
     words = [sys.executable, "-c", textwrap.dedent(script), str(TESTS), str(path)]
     processes = [subprocess.Popen([*words, str(start)]) for start in (0, 40, 80)]
-    assert [process.wait(60) for process in processes] == [0] * 3
+    assert [process.wait(HANG_S) for process in processes] == [0] * 3
     store = VerdictStore(path, JUDGE)
     assert len(store.lookup([b"%032d" % n for n in range(140)])) == 140
     store.close()
@@ -173,7 +174,7 @@ def test_a_reader_is_not_held_up_by_a_writer(store, path):
         waiting = threading.Thread(target=store.write, args=([record(2)],))
         waiting.start()
         other.execute("COMMIT")
-        waiting.join(20)
+        join(waiting)
     other.close()
     assert len(store.lookup([record(2).key])) == 1
 
@@ -316,7 +317,7 @@ def test_a_store_that_another_process_is_just_making_is_waited_for(path):
     try:
         VerdictStore(path, JUDGE).close()
     finally:
-        timer.join()
+        join(timer)
         other.close()
 
 
