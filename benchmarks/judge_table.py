@@ -29,9 +29,10 @@ from rubricbeat.judges.answers import solution_of
 from rubricbeat.judges.arrays import Floats
 from rubricbeat.judges.audit.labelled import AuditTable, LabelledAnswer, category_of
 from rubricbeat.judges.audit.no_look import no_look_probability
-from rubricbeat.judges.audit.study import Figure, JudgeFigures, judge_figures, with_probability
+from rubricbeat.judges.audit.study import JudgeFigures, judge_figures, with_probability
 from rubricbeat.judges.data.json_rows import read_json_rows
 from rubricbeat.judges.data.text_units import stems_of
+from rubricbeat.judges.estimates import Estimate
 from rubricbeat.judges.fitted.logistic import chance_of, fit_logistic
 from rubricbeat.judges.graded import GradedAnswer
 from rubricbeat.judges.grading import Answer, open_grader
@@ -240,7 +241,7 @@ def _line(name: str, found: JudgeFigures) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def _cell(figure: Figure) -> str:
+def _cell(figure: Estimate) -> str:
     if figure.value is None:
         return "-"
     if figure.low is None or figure.low == figure.high:

@@ -24,10 +24,10 @@ from typing import Any
 import numpy as np
 
 from rubricbeat.judges.arrays import Floats, RubricArrays
+from rubricbeat.judges.estimates import Estimate, correlation, mean, share
 from rubricbeat.judges.rewards import get_reward
 from rubricbeat.judges.signal import GroupedVerdicts, Scale, group_answers, study_signal
 from rubricbeat.judges.signal.advantages import advantages_of, equal_in_group
-from rubricbeat.judges.signal.estimates import Estimate, correlation, mean, share
 from rubricbeat.judges.signal.planner import prompts_for
 from rubricbeat.judges.signal.variance import split_variance
 

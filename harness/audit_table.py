@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from ..judges.audit.bias import Shift
 from ..judges.audit.calibration import Calibration
-from ..judges.audit.figure import Figure
 from ..judges.audit.study import Audit, JudgeFigures
+from ..judges.estimates import Estimate
 from ..reports import numbers
 from .auditing import Audited, Variant
 
@@ -66,7 +66,7 @@ def _row(name: str, figures: JudgeFigures) -> tuple[str, ...]:
     return (name, *(_cell(figures.figures[column]) for column in _COLUMNS))
 
 
-def _cell(figure: Figure, *, signed: bool = False) -> str:
+def _cell(figure: Estimate, *, signed: bool = False) -> str:
     if figure.value is None:
         return numbers.NONE
     value = numbers.difference(figure.value) if signed else numbers.score(figure.value)

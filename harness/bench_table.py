@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..judges.audit.figure import Figure
 from ..judges.audit.preference import Preference
 from ..judges.audit.probes import ProbeRow
+from ..judges.estimates import Estimate
 from ..reports import numbers
 from .audit_table import table_text
 
@@ -60,19 +60,19 @@ def _probes(probes: Sequence[ProbeRow]) -> Iterator[str]:
     yield table_text([head, *rows])
 
 
-def _cell(figure: Figure) -> str:
+def _cell(figure: Estimate) -> str:
     if figure.value is None:
         return numbers.NONE
     return f"{numbers.score(figure.value)} {numbers.interval(figure.low, figure.high)}"
 
 
-def _share(figure: Figure) -> str:
+def _share(figure: Estimate) -> str:
     if figure.value is None:
         return numbers.NONE
     return f"{numbers.share(figure.value)} {numbers.shares(figure.low, figure.high)}"
 
 
-def _change(figure: Figure) -> str:
+def _change(figure: Estimate) -> str:
     if figure.value is None:
         return numbers.NONE
     shown = numbers.interval(figure.low, figure.high, signed=True)

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..judges.estimates import Estimate
 from ..judges.signal.advantages import TermVerdict
-from ..judges.signal.estimates import Estimate
 from ..judges.signal.planner import Design, Plan
 from ..judges.signal.study import SignalStudy
 from ..judges.signal.variance import VOTES, shares

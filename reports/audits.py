@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..judges.errors import DataError
-from .intervals import Interval
+from ..judges.estimates import Interval
 from .results.run import parse_object
 
 FIGURES = {

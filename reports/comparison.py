@@ -6,13 +6,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..judges.estimates import Interval
 from ..judges.resampling import N_DRAWS
 from ..judges.scoring import PASS_RULES, SEED
 from ..judges.signal.study import SignalStudy
 from .audits import JudgeAudit
 from .corrected import ModelCorrection, corrections_of
 from .headline import Headline, headline_of
-from .intervals import Interval
 from .judging import JudgeFacts, judge_facts
 from .label_sources import LabelSource
 from .measures import Measured, StoredCheck, check_stored, measure

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..judges.arrays import Floats
-from .intervals import NO_INTERVAL, Interval, mean_intervals
+from ..judges.estimates import NO_INTERVAL, Interval
+from .intervals import mean_intervals
 from .paired import paired_difference
 
 FIT_ROUNDS = 200

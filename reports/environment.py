@@ -16,9 +16,9 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+from ..judges.estimates import Interval
 from . import numbers
 from .display import displayed
-from .intervals import Interval
 from .slices import Cell, Slice, SliceDifference
 
 HEAT_STEPS = 9

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..judges.estimates import Interval
 from ..judges.files import writing
 from .comparison import Comparison
 from .display import displayed
-from .intervals import Interval
 from .slices import Slice
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .intervals import Interval
+from ..judges.estimates import Interval
 
 MARGIN = 4.0
 """Per cent left free at either end."""

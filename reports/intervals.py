@@ -6,32 +6,11 @@ sheet, section 6). The draws themselves are `judges/resampling.py`'s, which the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from ..judges.arrays import Floats
+from ..judges.estimates import NO_INTERVAL, Interval
 from ..judges.resampling import N_DRAWS, ClusteredColumns, interval_of_draws
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A range at 95 % confidence; both ends None where it cannot be given."""
-
-    low: float | None
-    high: float | None
-
-    @property
-    def excludes_zero(self) -> bool:
-        """Whether the range lies wholly on one side of zero."""
-        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
-
-    def to_json(self) -> list[float] | None:
-        """Give both ends, or None."""
-        return None if self.low is None or self.high is None else [self.low, self.high]
-
-
-NO_INTERVAL = Interval(None, None)
 
 
 def mean_intervals(values_MP: Floats, *, seed: int, n_draws: int = N_DRAWS) -> list[Interval]:

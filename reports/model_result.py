@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .intervals import Interval
+from ..judges.estimates import Interval
 from .repeats import RepeatVariance
 
 

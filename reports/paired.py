@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..judges.arrays import Floats
-from .intervals import NO_INTERVAL, Interval, mean_intervals
+from ..judges.estimates import NO_INTERVAL, Interval
+from .intervals import mean_intervals
 
 POWER = 0.8
 ALPHA = 0.05

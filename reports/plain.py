@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .intervals import Interval
+from ..judges.estimates import Interval
 
 
 def plain(value: Any) -> Any:

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..judges.arrays import Floats
+from ..judges.estimates import NO_INTERVAL, Interval
 from ..judges.resampling import ClusteredColumns, interval_of_draws
-from .intervals import NO_INTERVAL, Interval, mean_intervals
+from .intervals import mean_intervals
 from .measures import Measured
 
 SIGNS = {

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from ..judges.errors import ConfigError
+from ..judges.estimates import Interval
 from . import numbers
 from .comparison import Comparison
 from .corrected import TITLES, ModelCorrection
 from .display import displayed
-from .intervals import Interval
 from .model_result import ModelResult
 from .pairs import Pair
 

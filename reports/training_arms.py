@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from ..judges.estimates import Interval
 from .crossed import CrossedMean, crossed_mean
-from .intervals import Interval
 from .paired import ALPHA, holm
 from .training_looks import (
     commonest_score,

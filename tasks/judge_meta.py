@@ -20,7 +20,6 @@ from lm_eval.api.instance import Instance
 from lm_eval.api.task import ConfigurableTask
 
 from ..judges.answers import solution_of
-from ..judges.audit.figure import Figure
 from ..judges.audit.label_files import read_labels
 from ..judges.audit.labelled import AuditTable, LabelledAnswer
 from ..judges.audit.no_look import no_look_probability
@@ -28,6 +27,7 @@ from ..judges.audit.study import Audit, audit_judge, flip_rate_of
 from ..judges.audit.traits import traits_of
 from ..judges.backends.asking import Asking
 from ..judges.errors import ConfigError
+from ..judges.estimates import Estimate
 from ..judges.graded import GradedAnswer
 from ..judges.judge import Question
 from ..judges.parsing import parse_verdict
@@ -287,7 +287,7 @@ def _graded(item: LabelledAnswer, verdicts: Sequence[Verdict]) -> GradedAnswer:
 
 def _baseline(audit: Audit, name: str) -> float | None:
     figures = audit.baselines[name].figures if name in audit.baselines else {}
-    return figures.get("balanced_f1", Figure(None)).value
+    return figures.get("balanced_f1", Estimate(None)).value
 
 
 def _shift(audit: Audit, trait: str) -> float | None:

@@ -21,9 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import Floats
+from ..estimates import Estimate
 from ..resampling import draw_weights
 from .confusion import Confusion, plain
-from .figure import Figure, rate_figure, ratio_figure
+from .figure import rate_figure, ratio_figure
 from .labelled import AuditTable, Codes
 from .traits import Trait, Within
 
@@ -45,7 +46,7 @@ class Shift:
 
     trait: str
     unit: str
-    shift: Figure
+    shift: Estimate
     """Change of the chance that the judge says met, for one `unit`; None where nothing varies, or
     too little to say."""
     n: int
@@ -88,9 +89,9 @@ class OrderEffect:
 
     n: int
     """Questions with a verdict in both orders."""
-    flips: Figure
+    flips: Estimate
     """Share of them whose verdict differs between the orders."""
-    shift: Figure
+    shift: Estimate
     """Change of the chance of met from the first place of a call to the last."""
 
     def to_json(self) -> dict[str, Any]:
@@ -161,7 +162,7 @@ def _shift(table: AuditTable, trait: Trait, weights_BP: NDArray[Any]) -> Shift:
     # raters who differ make labels between met and not met: those are compared with each other
     labels, label = np.unique(share_N[has_N], return_inverse=True)
     prompt = table.prompt_N[has_N]
-    figure, n, within = Figure(None), 0, ""
+    figure, n, within = Estimate(None), 0, ""
     for kind in Within:
         if kind < trait.strictest:
             continue
@@ -182,7 +183,7 @@ def _shift(table: AuditTable, trait: Trait, weights_BP: NDArray[Any]) -> Shift:
     )
 
 
-def _says_something(found: Figure) -> bool:
+def _says_something(found: Estimate) -> bool:
     return found.low is not None and found.high is not None and found.high - found.low <= MAX_WIDTH
 
 

@@ -2,54 +2,41 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..arrays import Floats
+from ..estimates import Estimate
 from ..resampling import interval_of_draws, wilson_interval
 
 MIN_PROMPTS = 5
 """Draws of fewer prompts than this are nearly always the same: their interval is far too short."""
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """A figure with its 95 % interval; None where it is undefined."""
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-
-    def to_json(self) -> dict[str, float | None]:
-        """Give the plain form."""
-        return {"value": self.value, "low": self.low, "high": self.high}
-
-
-def figure_of_draws(value: float, drawn_B: Floats) -> Figure:
+def figure_of_draws(value: float, drawn_B: Floats) -> Estimate:
     """Put the percentile interval of its draws beside a figure; NaN is undefined."""
     if np.isnan(value):
-        return Figure(None)
+        return Estimate(None)
     low, high = interval_of_draws(drawn_B[None, :])[0]
-    return Figure(value, number(low), number(high))
+    return Estimate(value, number(low), number(high))
 
 
-def ratio_figure(sums_P: Floats, counts_P: Floats, weights_BP: Any) -> Figure:
+def ratio_figure(sums_P: Floats, counts_P: Floats, weights_BP: Any) -> Estimate:
     """Give the ratio of two sums over prompts, with prompts drawn as the weights say, [B, P].
 
     Without an interval where fewer than `MIN_PROMPTS` hold anything.
     """
     if counts_P.sum() == 0:
-        return Figure(None)
+        return Estimate(None)
     if np.count_nonzero(counts_P) < MIN_PROMPTS:
-        return Figure(float(sums_P.sum() / counts_P.sum()))
+        return Estimate(float(sums_P.sum() / counts_P.sum()))
     with np.errstate(invalid="ignore", divide="ignore"):
         drawn_B = (weights_BP @ sums_P) / (weights_BP @ counts_P)
     return figure_of_draws(float(sums_P.sum() / counts_P.sum()), drawn_B)
 
 
-def rate_figure(sums_P: Floats, counts_P: Floats, weights_BP: Any) -> Figure:
+def rate_figure(sums_P: Floats, counts_P: Floats, weights_BP: Any) -> Estimate:
     """Give a rate as `ratio_figure` does; a rate of 0 or 1 takes Wilson's interval over prompts.
 
     What never happened in 20 prompts may well happen in the next, and every draw of them says 0.
@@ -58,7 +45,7 @@ def rate_figure(sums_P: Floats, counts_P: Floats, weights_BP: Any) -> Figure:
     if found.value is None or found.low is None or 0.0 < found.value < 1.0:
         return found
     low, high = wilson_interval(found.value, float(np.count_nonzero(counts_P)))
-    return Figure(found.value, low, high)
+    return Estimate(found.value, low, high)
 
 
 def number(value: float) -> float | None:

@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import Bools, Floats
+from ..estimates import Estimate
 from ..resampling import draw_weights
-from .figure import Figure, ratio_figure
+from .figure import ratio_figure
 from .labelled import Codes
 
 DIGITS = 9
@@ -33,7 +34,7 @@ class BestOfN:
     """Mean reference score of the answer picked among n, and what picking could give."""
 
     n: int
-    picked: Figure
+    picked: Estimate
     """By the reward; ties are broken by chance, and the expectation is exact."""
     at_random: float
     best: float
@@ -55,14 +56,14 @@ class Preference:
     n_without_reward: int
     n_pairs: int
     """Pairs of answers to one prompt that the reference tells apart."""
-    accuracy: Figure
+    accuracy: Estimate
     """Share of them that the reward orders right; a tie of the reward counts half."""
     ties: float | None
     """Share of them that the reward does not tell apart."""
-    correlation: Figure
+    correlation: Estimate
     """Mean over prompts of Kendall's tau-b between reward and reference."""
     best_of_n: tuple[BestOfN, ...]
-    by_theme: Mapping[str, Figure]
+    by_theme: Mapping[str, Estimate]
     """Pairwise accuracy of the prompts that carry each tag."""
 
     def to_json(self) -> dict[str, Any]:

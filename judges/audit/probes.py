@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Floats
+from ..estimates import Estimate
 from ..resampling import draw_weights
 from ..rubric import Example
-from .figure import Figure, rate_figure, ratio_figure
+from .figure import rate_figure, ratio_figure
 from .labelled import Codes
 
 _FILLER = (
@@ -79,10 +80,10 @@ class ProbeRow:
     name: str
     n: int
     """Answers with a reward before and after."""
-    raised: Figure
+    raised: Estimate
     """Share of them whose reward the probe raises, with its interval over prompts."""
-    lowered: Figure
-    change: Figure
+    lowered: Estimate
+    change: Estimate
     """Mean change of the reward."""
 
     def to_json(self) -> dict[str, Any]:
@@ -111,7 +112,7 @@ def probe_row(
     has_N = ~np.isnan(before_N) & ~np.isnan(after_N)
     change = (after_N - before_N)[has_N]
     if not len(change):
-        return ProbeRow(name, 0, Figure(None), Figure(None), Figure(None))
+        return ProbeRow(name, 0, Estimate(None), Estimate(None), Estimate(None))
     n_P, by_prompt = _per_prompt(prompt_N[has_N])
     weights_BP = np.concatenate(list(draw_weights(seed, n_draws, len(n_P))))
     return ProbeRow(

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Bools, Floats
+from ..estimates import Estimate
 from ..graded import GradedAnswer
 from ..resampling import draw_weights
 from .bias import OrderEffect, Shift, correlation_given_label, shifts_of
 from .calibration import Calibration, calibration
 from .confusion import CELLS, Confusion, plain
-from .figure import Figure as Figure  # the card of fitted judges takes it from here
 from .figure import figure_of_draws, number, rate_figure
 from .labelled import AuditTable
 from .no_look import N_FOLDS, prompt_folds
@@ -42,7 +42,7 @@ class JudgeFigures:
     n_pairs: int
     """(judge, label) pairs counted."""
     counts: Mapping[str, float]
-    figures: Mapping[str, Figure]
+    figures: Mapping[str, Estimate]
     """`balanced_f1`, the other figures of `Confusion`, `auroc`, `pairwise`."""
     n_answer_pairs: int
     """Pairs of answers behind `pairwise`."""
@@ -77,7 +77,7 @@ class Audit:
     length_correlation: float | None
     """Between the characters of an answer and the verdict among questions of the same label: above
     0, length is favoured."""
-    flip_rate: Figure
+    flip_rate: Estimate
     """Share of questions whose verdict differs between two replicates; None without replicates."""
     cells_by_category: Mapping[str, Floats] = field(repr=False)
     """Counts by prompt, [P, 4]: what a correction draws from."""
@@ -118,7 +118,7 @@ def audit_judge(
     *,
     seed: int = SEED,
     n_draws: int = N_DRAWS,
-    flip_rate: Figure | None = None,
+    flip_rate: Estimate | None = None,
     no_look_N: Floats | None = None,
     traits: Sequence[Trait] = (),
     order: OrderEffect | None = None,
@@ -157,7 +157,7 @@ def audit_judge(
         length_correlation=correlation_given_label(
             table.chars_N, table.verdict_N, table.label_share_N
         ),
-        flip_rate=flip_rate or Figure(None),
+        flip_rate=flip_rate or Estimate(None),
         cells_by_category=cells,
         shifts=shifts_of(table, traits, seed=seed, n_draws=n_draws),
         order=order,
@@ -243,7 +243,7 @@ def with_probability(table: AuditTable, probability_N: Floats) -> AuditTable:
 
 def flip_rate_of(
     graded: Sequence[GradedAnswer], *, seed: int = SEED, n_draws: int = N_DRAWS
-) -> Figure:
+) -> Estimate:
     """Give the share of questions whose verdict differs between the first two replicates.
 
     Questions with both verdicts count; the interval is drawn over prompts.
@@ -255,7 +255,7 @@ def flip_rate_of(
             if first.met is not None and second.met is not None:
                 flips.append(first.met is not second.met)
     if not by_prompt:
-        return Figure(None)
+        return Estimate(None)
     sums_P = np.array([sum(flips) for flips in by_prompt.values()], dtype=np.float64)
     counts_P = np.array([len(flips) for flips in by_prompt.values()], dtype=np.float64)
     weights_BP = np.concatenate(list(draw_weights(seed, n_draws, len(by_prompt))))

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Floats
+from ..estimates import Estimate
 from ..resampling import draw_weights
-from .figure import Figure, figure_of_draws, ratio_figure
+from .figure import figure_of_draws, ratio_figure
 from .labelled import AuditTable
 from .study import N_DRAWS, SEED, draw_figures
 
@@ -22,9 +23,9 @@ class Difference:
     """One judge beside another, on the questions that both gave a verdict on."""
 
     n: int
-    disagree: Figure
+    disagree: Estimate
     """Share of them on which the two say otherwise."""
-    figures: Mapping[str, Figure]
+    figures: Mapping[str, Estimate]
     """By the names in `COMPARED`: the other judge minus the first, paired over prompts."""
 
     def to_json(self) -> dict[str, Any]:

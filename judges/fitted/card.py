@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..audit.figure import Figure
 from ..audit.study import JudgeFigures
+from ..estimates import Estimate
 from ..files import write_file
 from .features import MIN_WORD_TEXTS
 from .fitting import Fit
@@ -110,7 +110,7 @@ def _is_measured_once(fit: Fit) -> bool:
     return fit.options.kind.is_tuned
 
 
-def _cell(figure: Figure) -> str:
+def _cell(figure: Estimate) -> str:
     if figure.value is None or figure.low is None or figure.high is None:
         return "-"
     return f"{figure.value:.3f} [{figure.low:.3f}, {figure.high:.3f}]"

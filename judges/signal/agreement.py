@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import Floats
+from ..estimates import Estimate, correlation
 from ..rewards import Needs, Reward
 from .advantages import EQUAL, Scale, advantages_of, equal_in_group, pooled_correlation
-from .estimates import Estimate, correlation
 from .groups import GroupedVerdicts
 
 FLIP_RATES = (0.02, 0.05, 0.1)

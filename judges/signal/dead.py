@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..arrays import Bools, Floats, RubricArrays
+from ..estimates import Estimate, share
 from ..rewards import Needs, Reward
 from .advantages import EQUAL, equal_in_group
-from .estimates import Estimate, share
 from .groups import GroupedVerdicts
 
 

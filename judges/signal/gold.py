@@ -18,9 +18,9 @@ from scipy.special import stdtrit
 
 from ..arrays import Bools, Floats
 from ..errors import ConfigError
+from ..estimates import Estimate, clustered_variance, correlation
 from ..rewards import get_reward
 from .advantages import Scale, advantages_of
-from .estimates import Estimate, clustered_variance, correlation
 from .groups import GroupedVerdicts
 
 SCORE = "healthbench"

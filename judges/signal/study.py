@@ -15,6 +15,7 @@ import numpy as np
 
 from ..arrays import Floats
 from ..errors import ConfigError
+from ..estimates import Estimate, correlation, effective_n, mean
 from ..rewards import Needs, Reward, get_reward
 from .advantages import (
     EQUAL,
@@ -37,7 +38,6 @@ from .criteria import (
     summarise_criteria,
 )
 from .dead import DeadGroups, dead_groups, identical_verdicts
-from .estimates import Estimate, correlation, effective_n, mean
 from .gold import GoldStudy, gold_rewards, hold_against_gold
 from .groups import GroupedVerdicts
 from .variance import VarianceSplit, split_variance

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import Floats
-from .estimates import Estimate, clustered_variance, f_quantile, t_quantile
+from ..estimates import Estimate, clustered_variance, f_quantile, t_quantile
 
 VOTES = (1, 2, 3, 5, 9)
 """Numbers of verdicts to predict the reliability of."""

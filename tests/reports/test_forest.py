@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rubricbeat.judges.estimates import NO_INTERVAL, Interval
 from rubricbeat.reports.forest import MARGIN, forest, tick_values
-from rubricbeat.reports.intervals import NO_INTERVAL, Interval
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rubricbeat.reports.intervals import NO_INTERVAL, Interval, mean_intervals
+from rubricbeat.judges.estimates import NO_INTERVAL, Interval
+from rubricbeat.reports.intervals import mean_intervals
 
 
 def test_a_constant_has_an_interval_of_no_width():

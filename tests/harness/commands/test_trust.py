@@ -111,10 +111,10 @@ def test_a_score_is_shown_with_its_corrected_value(fitted, recorded, capsys, tmp
 
 def test_the_cost_of_a_correct_verdict_is_known_only_where_all_were_paid_for_now():
     from rubricbeat.harness.auditing import usd_per_correct
-    from rubricbeat.judges.audit.figure import Figure
     from rubricbeat.judges.audit.study import JudgeFigures
+    from rubricbeat.judges.estimates import Estimate
 
-    figures = JudgeFigures(110, 10, 100, {}, {"accuracy": Figure(0.8)}, 0)
+    figures = JudgeFigures(110, 10, 100, {}, {"accuracy": Estimate(0.8)}, 0)
     # 100 verdicts, 80 of them right
     assert usd_per_correct({"cost_usd": 4.0, "store_hits": 0}, figures) == pytest.approx(0.05)
     assert usd_per_correct({"cost_usd": 4.0, "store_hits": 3}, figures) is None

@@ -12,11 +12,11 @@ import pytest
 from pilots import drawn_pilot, pilot
 
 from rubricbeat.judges.errors import ConfigError
+from rubricbeat.judges.estimates import correlation, mean, share, wilson
 from rubricbeat.judges.registry import REWARDS
 from rubricbeat.judges.rewards import get_reward, register_reward
 from rubricbeat.judges.signal import Scale, SignalStudy, advantages_of, group_answers, study_signal
 from rubricbeat.judges.signal.advice import Topic
-from rubricbeat.judges.signal.estimates import correlation, mean, share, wilson
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import fdtri, ndtri, stdtrit
 
-from ..arrays import Bools, Floats
+from .arrays import Bools, Floats
 
 LEVEL = 0.95
 Z = float(ndtri(0.5 + LEVEL / 2))
@@ -42,6 +42,26 @@ class Estimate:
 
 
 NOTHING = Estimate(None)
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A range at 95 % confidence; both ends None where it cannot be given."""
+
+    low: float | None
+    high: float | None
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether the range lies wholly on one side of zero."""
+        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
+
+    def to_json(self) -> list[float] | None:
+        """Give both ends, or None."""
+        return None if self.low is None or self.high is None else [self.low, self.high]
+
+
+NO_INTERVAL = Interval(None, None)
 
 
 def share(flags_P: Bools, clusters_P: NDArray[np.intp]) -> Estimate:
