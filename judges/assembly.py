@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .answers import USUAL
 from .budget import Budget
 from .errors import ConfigError
 from .judge import Judge, JudgeIdentity, Question, identity_of
@@ -56,8 +57,8 @@ def part_of(judge: Judge, options: RuntimeOptions) -> Part:
         ConfigError: `max_cost` is set and the price of a model is not known.
     """
     identity = identity_of(judge)
-    if options.include_reasoning:
-        sampling = {**identity.sampling, "include_reasoning": True}
+    if options.reading != USUAL:
+        sampling = {**identity.sampling, **options.reading.to_json()}
         identity = dataclasses.replace(identity, sampling=sampling)
     members: tuple[Part, ...] = ()
     if hasattr(judge, "judge_with"):

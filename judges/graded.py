@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .answers import USUAL, Reading
 from .errors import DataError
 from .rating import Rating
 from .rubric import Example
@@ -35,6 +36,13 @@ class GradedAnswer:
     ratings: tuple[Rating, ...] = ()
     """Ratings of the whole answer, 1 to 10: the first, then independent further ones. Empty where
     none was asked for."""
+    reading: Reading = USUAL
+    """Which part of the answer was judged."""
+
+    @property
+    def judged(self) -> str:
+        """The part of the answer that was judged: what lengths count and what reports show."""
+        return self.reading.part(self.answer)
 
     def __post_init__(self) -> None:
         """Refuse verdicts that do not align with the rubric."""
@@ -57,6 +65,8 @@ class GradedAnswer:
             plain["replicates"] = [[v.to_json() for v in row] for row in self.replicates]
         if self.ratings:
             plain["ratings"] = [rating.to_verdict().to_json() for rating in self.ratings]
+        if self.reading != USUAL:
+            plain["reading"] = self.reading.to_json()
         return plain
 
     @classmethod
@@ -73,4 +83,5 @@ class GradedAnswer:
             ratings=tuple(
                 Rating.from_verdict(Verdict.from_json(one)) for one in plain.get("ratings", ())
             ),
+            reading=Reading.from_json(plain.get("reading") or {}),
         )

@@ -22,7 +22,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .answers import solution_of
 from .assembly import Part, StoreOpener, keys_of, open_runtime, open_store, part_of
 from .errors import ConfigError
 from .estimate import Estimate, estimate_part
@@ -34,6 +33,7 @@ from .judge import Judge, JudgeIdentity
 from .judge_options import make_judge
 from .loop_thread import LoopThread
 from .progress import Bar
+from .reasoning import Remarks
 from .registry import JUDGES
 from .rubric import Example
 from .runs import Sheet
@@ -112,6 +112,7 @@ class Grader(Closing):
         """Opens the store; another one may be set before the first use."""
         self._thread: LoopThread | None = None
         self._runtime: Runtime | None = None
+        self._remarks = Remarks()
         self._ended: tuple[str | None, str | None] = (None, None)
         """Outage and stop of the last runtime, when it is closed."""
         self._reset()
@@ -139,7 +140,7 @@ class Grader(Closing):
         filled: list[tuple[Answer, Sheet]] = []
         with Bar.open(progress, self._part.ledger, self._n_questions(answers)) as bar:
             self._wait(self._start(self._sheets(answers, filled)), bar)
-        return [_graded(answer, sheet) for answer, sheet in filled]
+        return [self._graded(answer, sheet) for answer, sheet in filled]
 
     def grade_each(
         self,
@@ -184,13 +185,13 @@ class Grader(Closing):
 
             with contextlib.closing(in_order(start_next, max_in_flight, tick)) as each:
                 for answer, sheet in each:
-                    yield _graded(answer, sheet)
+                    yield self._graded(answer, sheet)
 
     async def grade_async(self, answers: Sequence[Answer]) -> list[GradedAnswer]:
         """Grade answers from any running event loop; cancelling it cancels the calls."""
         filled: list[tuple[Answer, Sheet]] = []
         await asyncio.wrap_future(self._start(self._sheets(answers, filled)))
-        return [_graded(answer, sheet) for answer, sheet in filled]
+        return [self._graded(answer, sheet) for answer, sheet in filled]
 
     def estimate(self, answers: Iterable[Answer]) -> Estimate:
         """Say what grading would cost; nothing is sent, and the store is only read."""
@@ -198,7 +199,7 @@ class Grader(Closing):
 
     def store_keys(self, answer: Answer) -> list[bytes]:
         """Give the keys under which a store may hold verdicts on an answer, replicates included."""
-        judged = solution_of(answer.text, include_reasoning=self.options.include_reasoning)
+        judged = self.options.reading.part(answer.text)
         n_replicates = answer.replicates or self.options.replicates
         return list(keys_of(self._part, Sheet(answer.example, judged), n_replicates))
 
@@ -225,6 +226,7 @@ class Grader(Closing):
         return {
             **facts_of(self._part),
             **({"notes": str(notes)} if notes else {}),
+            **({"answers": said} if (said := self._remarks.notes()) else {}),
             "options": {**self.options.to_json(), **without_secrets(self._judge_options)},
             "outage": self.outage,
             "stopped": self.stopped,
@@ -306,10 +308,9 @@ class Grader(Closing):
         self, answers: Iterable[Answer], filled: list[tuple[Answer, Sheet]]
     ) -> Iterator[Sheet]:
         """Open a sheet for each answer when the pool asks for it, not before."""
-        include_reasoning = self.options.include_reasoning
+        reading = self.options.reading
         for answer in answers:
-            judged = solution_of(answer.text, include_reasoning=include_reasoning)
-            sheet = Sheet(answer.example, judged, answer.replicates)
+            sheet = Sheet(answer.example, reading.part(answer.text), answer.replicates)
             filled.append((answer, sheet))
             yield sheet
 
@@ -317,10 +318,14 @@ class Grader(Closing):
         own = self.options.replicates
         return sum(len(a.example.rubric) * (a.replicates or own) for a in answers)
 
-
-def _graded(answer: Answer, sheet: Sheet) -> GradedAnswer:
-    rows = tuple(tuple(v if v is not None else _LOST for v in row) for row in sheet.rows)
-    return GradedAnswer(answer.example, answer.text, rows[0], answer.repeat, rows[1:])
+    def _graded(self, answer: Answer, sheet: Sheet) -> GradedAnswer:
+        reading = self.options.reading
+        if not reading.include_reasoning:
+            self._remarks.add(answer.text, reading.marks)
+        rows = tuple(tuple(v if v is not None else _LOST for v in row) for row in sheet.rows)
+        return GradedAnswer(
+            answer.example, answer.text, rows[0], answer.repeat, rows[1:], reading=reading
+        )
 
 
 _LOST = Verdict.from_json({"outcome": "skipped", "explanation": "never asked", "attempts": 0})

@@ -13,7 +13,6 @@ from typing import Self
 
 import numpy as np
 
-from .answers import solution_of
 from .graded import GradedAnswer
 from .rubric import Example
 from .table import BLOCK, Codes, TablePacker, VerdictTable, verdict_codes
@@ -54,7 +53,7 @@ class PackedAnswers:
         self._example_N.append(code)
         self._prompt_N.append(prompt)
         self._repeat_N.append(answer.repeat)
-        self._chars_N.append(len(solution_of(answer.answer)))
+        self._chars_N.append(len(answer.judged))
         self._verdicts += verdict_codes(answer.verdicts)
         for verdict in answer.verdicts:
             if verdict.met is None:

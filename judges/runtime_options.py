@@ -7,8 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from .answers import Reading
 from .errors import ConfigError
+from .reasoning import Marks, own_marks
 
+CHANGES_VERDICTS = frozenset(
+    {"replicates", "include_reasoning", "reasoning_marks", "reasoning_opens"}
+)
+"""Options that say what is asked; the others say how fast and how far."""
 _OFF = {"none", "null", "", "off"}
 _TRUE = {"true", "yes", "1", "on"}
 _FALSE = {"false", "no", "0", "off"}
@@ -40,6 +46,10 @@ class RuntimeOptions:
     """US dollars; calls stop before it would be passed."""
     include_reasoning: bool = False
     """Judge the whole answer instead of its solution section: another judge."""
+    reasoning_marks: tuple[str, ...] = ()
+    """Marks of reasoning beside the known ones, each `OPEN...CLOSE`: another judge likewise."""
+    reasoning_opens: str = "text"
+    """`prompt` where the model's chat template opens the block, so that answers begin inside."""
     store: str | bool | None = None
     """Path of the verdict store; None the user's own; False (or "none") no store."""
     prices: str | None = None
@@ -47,6 +57,7 @@ class RuntimeOptions:
 
     def __post_init__(self) -> None:
         """Refuse values that cannot work."""
+        Marks.of(self.reasoning_marks, self.reasoning_opens)
         for name in ("max_concurrency", "outage_after", "replicates"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
@@ -58,6 +69,12 @@ class RuntimeOptions:
             value = getattr(self, name)
             if value is not None and not value >= 0:
                 raise ConfigError(f"{name} must not be negative: {value}")
+
+    @property
+    def reading(self) -> Reading:
+        """Which part of an answer is judged."""
+        marks = Marks.of(self.reasoning_marks, self.reasoning_opens)
+        return Reading(self.include_reasoning, marks)
 
     @classmethod
     def names(cls) -> list[str]:
@@ -95,6 +112,8 @@ def _coerce(name: str, value: Any, kind: str) -> Any:
     """
     if name == "store":
         return _store(value)
+    if name == "reasoning_marks":
+        return own_marks(value)
     optional = "None" in kind
     if value is None or (isinstance(value, str) and value.lower() in _OFF and optional):
         if optional:

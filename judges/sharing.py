@@ -82,6 +82,8 @@ def added_facts(each: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     total["seconds"] = max(one.get("seconds") or 0.0 for one in each)
     for name in ("outage", "stopped"):
         total[name] = next((one[name] for one in each if one.get(name)), None)
+    if said := [note for one in each for note in one.get("answers") or ()]:
+        total["answers"] = said
     if len(each) > 1:
         total |= {"latency_s": None, "criteria_per_s": None}
     return total

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from .answers import solution_of
 from .arrays import Bools, Floats, RubricArrays, pack_rubrics
 from .graded import GradedAnswer
 from .rubric import Example
@@ -55,7 +54,7 @@ class VerdictTable:
     prompt_ids: tuple[str, ...]
     repeat_N: Codes
     chars_N: Floats
-    """Characters of the solution section: what a reader of the answer has to read."""
+    """Characters of the part of each answer that was judged."""
     criterion_tags: CriterionTags
     example_tags: tuple[str, ...]
     tagged_TN: Bools
@@ -73,7 +72,7 @@ class VerdictTable:
             prompt_N=np.array(prompts, dtype=np.intp),
             prompt_ids=tuple(code_by_id),
             repeat_N=np.array([g.repeat for g in graded], dtype=np.intp),
-            chars_N=np.array([len(solution_of(g.answer)) for g in graded], dtype=np.float64),
+            chars_N=np.array([len(g.judged) for g in graded], dtype=np.float64),
         )
 
     def __len__(self) -> int:

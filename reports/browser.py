@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..judges.answers import solution_of
 from ..judges.graded import GradedAnswer
 from ..judges.rubric import Example
 from ..judges.verdict import Outcome
@@ -115,7 +114,7 @@ def _answer(example: Example, given: Given) -> dict[str, Any]:
     }
     if graded.example.rubric != example.rubric:  # compared all the same, on request
         entry["differs"] = True
-    judged = solution_of(graded.answer, include_reasoning=run.includes_reasoning).strip()
+    judged = graded.judged.strip()
     if judged != graded.answer.strip():
         entry["judged"] = judged
     if graded.replicates:

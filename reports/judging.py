@@ -123,6 +123,8 @@ def _latency(stated: Mapping[str, Any]) -> dict[str, float]:
 
 def _remarks(stated: Mapping[str, Any]) -> list[str]:
     remarks = [str(stated["notes"])] if stated.get("notes") else []
+    said = stated.get("answers")
+    remarks += [str(one) for one in said] if isinstance(said, list) else []
     if stated.get("outage"):
         remarks.append(f"the judge went down: {stated['outage']}")
     if stated.get("stopped"):

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from ..judges.arrays import Floats
-from ..judges.runtime_options import RuntimeOptions
+from ..judges.runtime_options import CHANGES_VERDICTS, RuntimeOptions
 from .training_runs import GOLD, Look, TrainingRun
 
-SPEED_ONLY = frozenset(RuntimeOptions.names()) - {"replicates", "include_reasoning"}
+SPEED_ONLY = frozenset(RuntimeOptions.names()) - CHANGES_VERDICTS
 """Options of a judge that say how fast and how far it may be asked, and not what it answers."""
 
 

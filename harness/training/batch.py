@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...judges.answers import solution_of
 from ...judges.arrays import Floats, RubricArrays, pack_probabilities, pack_rubrics, pack_verdicts
 from ...judges.graded import GradedAnswer
 from ...judges.rewards import evaluate
@@ -42,13 +41,11 @@ class BatchScore:
     """Seconds spent beside that."""
     asked: Asked = VERDICTS_ONLY
     """What the judge was asked about each answer."""
-    include_reasoning: bool = False
-    """The whole answer was judged, not its solution section alone."""
 
     @property
     def chars(self) -> tuple[int, ...]:
         """Characters of each judged section."""
-        return chars_of(self.graded, self.include_reasoning)
+        return chars_of(self.graded)
 
     @property
     def unscored_frac(self) -> float:
@@ -72,25 +69,18 @@ class BatchVerdicts:
     """P(met), [N, C]; None where no verdict carries one."""
 
     @classmethod
-    def of(
-        cls,
-        graded: Sequence[GradedAnswer],
-        *,
-        replicate: int = 0,
-        include_reasoning: bool = False,
-    ) -> BatchVerdicts:
+    def of(cls, graded: Sequence[GradedAnswer], *, replicate: int = 0) -> BatchVerdicts:
         """Pack graded answers, by their first verdicts and ratings or by further ones.
 
         Args:
             graded: The answers.
             replicate: 0 for the first; an answer without that many has none.
-            include_reasoning: The whole answer was judged.
         """
         rubric = pack_rubrics([answer.example.rubric for answer in graded])
         rows = [(answer.verdicts, *answer.replicates) for answer in graded]
         chosen = [row[replicate] if replicate < len(row) else () for row in rows]
         n_criteria = rubric.points.shape[-1]
-        chars = np.array(chars_of(graded, include_reasoning), np.float64)
+        chars = np.array(chars_of(graded), np.float64)
         ratings = [
             answer.ratings[replicate].value if replicate < len(answer.ratings) else None
             for answer in graded
@@ -129,11 +119,9 @@ class BatchVerdicts:
         return np.concatenate([self.verdicts, self.ratings[:, None]], axis=1)
 
 
-def chars_of(graded: Sequence[GradedAnswer], include_reasoning: bool) -> tuple[int, ...]:
+def chars_of(graded: Sequence[GradedAnswer]) -> tuple[int, ...]:
     """Count the characters of what was judged of each answer."""
-    return tuple(
-        len(solution_of(one.answer, include_reasoning=include_reasoning)) for one in graded
-    )
+    return tuple(len(one.judged) for one in graded)
 
 
 def text_of(completion: Any) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from ...judges.answers import USUAL
 from ...judges.graded import GradedAnswer
 from ...judges.judge import Judge
 from ...judges.registry import JUDGES
@@ -109,12 +110,6 @@ class Graders:
         return [replace(one, ratings=rated) for one, rated in zip(graded, ratings, strict=True)]
 
     @property
-    def include_reasoning(self) -> bool:
-        """Whether whole answers are judged; known when something was asked."""
-        opened = [one for one in (self._verdicts, self._ratings) if one is not None]
-        return any(one.options.include_reasoning for one in opened)
-
-    @property
     def stopped(self) -> str | None:
         """Why nothing more was asked: an outage, a spent budget; or None."""
         opened = [one for one in (self._verdicts, self._ratings) if one is not None]
@@ -176,8 +171,12 @@ class Graders:
         if is_asked and self._verdicts is not None and answers:
             return await self._verdicts.grade_async(answers)
         skipped = Verdict(Outcome.SKIPPED, explanation=NOT_ASKED, attempts=0)
+        # ratings alone: they are asked about the same part of an answer
+        reading = self._ratings.options.reading if self._ratings is not None else USUAL
         return [
-            GradedAnswer(one.example, one.text, (skipped,) * len(one.example.rubric))
+            GradedAnswer(
+                one.example, one.text, (skipped,) * len(one.example.rubric), reading=reading
+            )
             for one in answers
         ]
 

@@ -321,8 +321,7 @@ class RubricReward:
         down: str | None,
     ) -> BatchScore:
         trained, others = self._rewards()
-        is_whole = self._graders.include_reasoning
-        table_NC = BatchVerdicts.of(graded, include_reasoning=is_whole)
+        table_NC = BatchVerdicts.of(graded)
         rewards_N = table_NC.reward(trained)
         evidence_NC = table_NC.evidence(trained)
         stats, withheld = [], np.zeros(len(graded), bool)
@@ -346,7 +345,6 @@ class RubricReward:
             judge_s=judge_s,
             own_s=0.0,
             asked=self.asked,
-            include_reasoning=is_whole,
         )
         return self._watch(batch, down)
 
@@ -373,8 +371,7 @@ class RubricReward:
     ) -> GroupStats:
         if not all(answer.replicates or len(answer.ratings) > 1 for answer in graded):
             return stats
-        is_whole = self._graders.include_reasoning
-        again_NC = BatchVerdicts.of(graded, replicate=1, include_reasoning=is_whole)
+        again_NC = BatchVerdicts.of(graded, replicate=1)
         again_G = again_NC.reward(trained)
         measured = reliability_of(np.stack([rewards_G, again_G], axis=1))
         if measured is None:

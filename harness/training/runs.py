@@ -218,10 +218,10 @@ def _check_same_run(config: TrainConfig, folder: Path, stage: str | None = None)
 
 def _is_limit(name: str) -> bool:
     """Say whether a setting is how fast or how far a judge may be asked, and not what it says."""
-    from ...judges.runtime_options import RuntimeOptions
+    from ...judges.runtime_options import CHANGES_VERDICTS, RuntimeOptions
 
     judge, _, option = name.rpartition(".")
-    is_limit = option in set(RuntimeOptions.names()) - {"replicates", "include_reasoning"}
+    is_limit = option in set(RuntimeOptions.names()) - CHANGES_VERDICTS
     return is_limit and judge in {"judge", "gold.judge", "eval.judge"}
 
 

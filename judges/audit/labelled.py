@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..answers import solution_of
 from ..arrays import Bools, Floats
 from ..graded import GradedAnswer
 from ..rubric import Example
@@ -80,7 +79,7 @@ class AuditTable:
         pairs: list[tuple[bool, int, int]] = []
         for item, answer in zip(labelled, graded, strict=True):
             prompt = prompts.setdefault(item.example.prompt_id, len(prompts))
-            n_chars = len(solution_of(item.text))
+            n_chars = len(answer.judged)
             for index, labels in enumerate(item.labels):
                 if not labels:
                     continue

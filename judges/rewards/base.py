@@ -231,7 +231,7 @@ def evaluate(
         verdicts: [..., C].
         rubric: Broadcasts against the verdicts.
         ratings: [...], 1 to 10, for a reward that needs a rating.
-        chars: [...], characters of each answer, for a reward that needs lengths.
+        chars: [...], characters of the judged part of each answer, for a reward that needs them.
         probabilities: [..., C], P(met), for a reward that needs it; None where no verdict has one.
 
     Raises:

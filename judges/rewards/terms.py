@@ -270,7 +270,7 @@ class Soft(_Around):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LengthPenalty(_Around):
-    """Take points off for length, in HealthBench's form: b (chars - free) / 500."""
+    """Take points off for the length of what was judged, as HealthBench: b (chars - free) / 500."""
 
     per_500_chars: float = 0.0299
     """In units of the reward. Source: H, full set."""
@@ -306,7 +306,7 @@ class LengthPenalty(_Around):
         Args:
             verdicts: [..., C].
             rubric: Broadcasts against the verdicts.
-            chars: [...], characters of each answer.
+            chars: [...], characters of the judged part of each answer.
         """
         if chars is None:
             raise ConfigError(f"reward {self.name!r} needs the length of each answer (chars=)")

@@ -243,7 +243,7 @@ def _pack(
     answered_PG = np.zeros(shape, bool)
     answered_PG[rows, columns] = True
     chars_PG = np.full(shape, np.nan)
-    chars_PG[rows, columns] = [len(answer.answer) for answer in flat]
+    chars_PG[rows, columns] = [len(answer.judged) for answer in flat]
     n_ratings = max(len(answer.ratings) for answer in flat)
     ratings_RPG = np.full((n_ratings, *shape), np.nan)
     for n, answer in enumerate(flat):

@@ -19,6 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ...judges.answers import USUAL, Reading
 from ...judges.data.examples import example_from_row
 from ...judges.errors import DataError, RubricbeatError
 from ...judges.graded import SCHEMA_VERSION, GradedAnswer
@@ -113,7 +114,14 @@ def read_samples(path: Path, examples: Examples | None = None) -> list[Run]:
     graded: list[GradedAnswer] = []
     for where, sample in _samples(path):
         graded.extend(_answers_of(sample, where, examples))
-    return [replace(described(path), graded=tuple(graded))] if graded else []
+    if not graded:
+        return []
+    run = described(path)
+    # older files say so only once, in their facts, and not with each answer
+    if run.includes_reasoning:
+        whole = Reading(include_reasoning=True)
+        graded = [replace(g, reading=whole) if g.reading == USUAL else g for g in graded]
+    return [replace(run, graded=tuple(graded))]
 
 
 def described(path: Path) -> Run:

@@ -5,13 +5,14 @@ import gzip
 import hashlib
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from report_kit import example, graded, run
 
-from rubricbeat.judges.answers import solution_of
+from rubricbeat.judges.answers import Reading, solution_of
 from rubricbeat.reports.browser import browser_data
 from rubricbeat.reports.comparison import compare_runs
 from rubricbeat.reports.display import displayed
@@ -71,9 +72,9 @@ def test_blocks_unpack_to_what_was_judged():
 
 
 def test_a_judge_that_read_the_reasoning_has_no_part_that_is_judged():
-    answers = [graded("1", example("p", (5,)), answer="<think>no</think> yes")]
-    facts = {"judge": {"options": {"include_reasoning": True}}}
-    data = browser_data(compare_runs([run("m", answers, facts=facts)], n_draws=50))
+    one = graded("1", example("p", (5,)), answer="<think>no</think> yes")
+    whole = replace(one, reading=Reading(include_reasoning=True))
+    data = browser_data(compare_runs([run("m", [whole])], n_draws=50))
     [packed] = json.loads(gzip.decompress(base64.b64decode(data.blocks[0])))
     assert "judged" not in packed["answers"][0][0]
 
