@@ -212,6 +212,8 @@ def read_store(path: Path) -> list[LabelledAnswer]:
         judges[judge] = _judge_name(identity)
         asked[judge] = _who(identity)
         verdict = read_verdict(tuple(stored), path, is_checked=has_sums)
+        if verdict.met is None:
+            raise StoreError(f"{path}: {verdict.explanation}")
         if _is_rating(identity):
             rated.setdefault((judge, example, answer), {})[replicate] = Rating.from_verdict(verdict)
             continue

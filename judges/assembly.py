@@ -97,10 +97,11 @@ def store_place(options: RuntimeOptions) -> Path | str | None:
     named = options.store
     if named is False:
         return None
-    if not isinstance(named, str):
+    if named is None or named is True:
         named = os.environ.get("RUBRICBEAT_STORE", "")
         return named if is_address(named) else default_store_path()
-    return named if is_address(named) else Path(named).expanduser()
+    place = os.fspath(named)
+    return place if is_address(place) else Path(place).expanduser()
 
 
 def open_store(part: Part, options: RuntimeOptions) -> StoreProtocol | None:

@@ -9,12 +9,13 @@ process (`file_claims.py`, advisory locks in PostgreSQL), so nothing expires and
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from .errors import RubricbeatError, StoreError
+from .errors import RubricbeatError, store_fault
 from .runs import Flight, Sheet
 from .store_protocol import ClaimingStore
 from .verdict import Verdict
@@ -144,11 +145,10 @@ class ClaimDesk:
                 if name in self._aside:
                     self._begin(name, list(self._aside[name].flights))
         except Exception as error:  # in a timer: what is not taken here is seen by nobody
-            if not isinstance(error, RubricbeatError):
-                error = StoreError(f"the verdict store failed: {type(error).__name__}: {error}")
-            self._fail(error)
-        # those that nobody here waits for any more
-        self._store.release([name for name in free if name not in self._n_open])
+            self._fail(store_fault(error))
+        # those that nobody here waits for any more; what cannot be let go ends with the store
+        with contextlib.suppress(Exception):
+            self._store.release([name for name in free if name not in self._n_open])
         if self._aside:
             self._set_timer()
 

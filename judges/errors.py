@@ -56,6 +56,13 @@ class StorePathError(StoreError, ConfigError):
     """No store can be opened or made where it was asked for."""
 
 
+def store_fault(error: BaseException) -> RubricbeatError:
+    """Give an error of ours for whatever a store raised."""
+    if isinstance(error, RubricbeatError):
+        return error
+    return StoreError(f"the verdict store failed: {type(error).__name__}: {error}")
+
+
 class JudgeError(RubricbeatError, RuntimeError):
     """A judge failed; a retry may help."""
 

@@ -79,7 +79,7 @@ class PostgresStore:
         """Find the verdicts among some keys.
 
         Raises:
-            StoreError: The server cannot be read, or a stored verdict is damaged.
+            StoreError: The server cannot be read. A damaged verdict comes as none, and says so.
         """
         return self._insisting("_reader", lambda db: self._find(db, keys)) if keys else {}
 
@@ -122,7 +122,8 @@ class PostgresStore:
             if n_new == len(good):
                 return {}
             keys = [row[0] for row in good]
-            return self._insisting("_writer", lambda db: self._find(db, keys))
+            earlier = self._insisting("_writer", lambda db: self._find(db, keys))
+            return {key: verdict for key, verdict in earlier.items() if verdict.met is not None}
 
     def claim(self, names: Sequence[bytes]) -> set[bytes]:
         """Say that this process asks about some answers; gives those that no other one does.

@@ -15,8 +15,17 @@ from .postgres_connection import checked_address, connect, shown
 from .postgres_connection import worded as worded_error
 from .store_import import examples_needed, lines_as_store, refuse_orphans
 from .store_prune import ORPHANS, created_before, require_condition
-from .store_schema import FAILED_COLUMNS, SCHEMA_VERSION, VERDICT_COLUMNS, checksum, store_error
-from .store_transfer import EXPORT, Moved, copy_store, exported, judges_fitting
+from .store_schema import FAILED_COLUMNS, SCHEMA_VERSION, VERDICT_COLUMNS, store_error
+from .store_transfer import (
+    EXPORT,
+    SUMS,
+    Moved,
+    copy_store,
+    damaged_keys,
+    exported,
+    judges_fitting,
+    refuse_damaged,
+)
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -39,7 +48,7 @@ _STATS = (
 
 def stats(address: str) -> dict[str, Any]:
     """Count what a store holds, judge by judge, and check every verdict's sum."""
-    with _opened(address) as db:
+    with opened_server(address) as db:
         judges = [
             {
                 **json.loads(identity),
@@ -68,21 +77,10 @@ def stats(address: str) -> dict[str, Any]:
                 )
             ),
             **counts,
-            "damaged": sum(_is_damaged(row) for row in _rows(db, _SUMS)),
+            "damaged": len(damaged_keys(server_rows(db, SUMS))),
             "file_check": "ok",
             "judges": judges,
         }
-
-
-_SUMS = (
-    "SELECT key, met, probability, explanation, prompt_tokens, cached_tokens, completion_tokens, "
-    "crc FROM verdicts"
-)
-
-
-def _is_damaged(row: Sequence[Any]) -> bool:
-    key, met, chance, words, *tokens, crc = row
-    return bool(crc != checksum(key, met, chance, words, tuple(tokens)))
 
 
 def export_lines(address: str, judge: str | None = None) -> Iterator[str]:
@@ -92,10 +90,10 @@ def export_lines(address: str, judge: str | None = None) -> Iterator[str]:
         ConfigError: No judge fits.
         StoreError: A verdict is damaged.
     """
-    with _opened(address) as db:
+    with opened_server(address) as db:
         wanted = judges_fitting(db, judge)
         seen: set[bytes] = set()
-        for row in _rows(db, f"{EXPORT} ORDER BY v.seq"):
+        for row in server_rows(db, f"{EXPORT} ORDER BY v.seq"):
             if row[1] in wanted:
                 line = exported(tuple(row), shown(address), seen)
                 yield json.dumps(line, ensure_ascii=False)
@@ -105,10 +103,10 @@ def rows_by_judge(
     address: str, judge: str | None
 ) -> Iterator[tuple[bytes, Iterator[Sequence[Any]]]]:
     """Give the rows of `EXPORT`, judge by judge; judges without a verdict are left out."""
-    with _opened(address) as db:
+    with opened_server(address) as db:
         for digest in sorted(judges_fitting(db, judge)):
             query = f"{EXPORT} WHERE v.judge = '\\x{digest.hex()}' ORDER BY v.seq"
-            rows = _rows(db, query)
+            rows = server_rows(db, query)
             first = next(rows, None)
             if first is not None:
                 yield digest, chain([first], rows)
@@ -117,11 +115,12 @@ def rows_by_judge(
 def merge(address: str, sources: Iterable[Path]) -> Moved:
     """Take the verdicts of store files into one on a server; each file in one transaction."""
     total = Moved()
-    with _opened(address) as db:
+    with opened_server(address) as db:
         for source in sources:
             with tempfile.TemporaryDirectory() as folder:
                 copy = Path(folder) / "source.sqlite"
                 copy_store(source, copy)
+                refuse_damaged(copy, source)
                 try:
                     with contextlib.closing(sqlite3.connect(copy)) as file:
                         moved = _merge_one(db, file)
@@ -137,7 +136,7 @@ def import_lines(address: str, lines: Iterable[str], *, where: str) -> Moved:
     Raises:
         DataError: A line is no exported verdict; nothing was taken in.
     """
-    with _opened(address) as db, lines_as_store(lines, where=where) as (file, n_lines):
+    with opened_server(address) as db, lines_as_store(lines, where=where) as (file, n_lines):
         if needed := examples_needed(file):
             query = "SELECT id FROM examples WHERE id = ANY(%s)"
             known = [bytes(id) for (id,) in db.execute(query, (list(needed),))]
@@ -152,7 +151,6 @@ def prune(
     *,
     judge: str | None = None,
     older_than_days: float | None = None,
-    damaged: bool = False,
     dry_run: bool = False,
     now: float | None = None,
 ) -> dict[str, int]:
@@ -163,9 +161,9 @@ def prune(
     """
     import psycopg
 
-    require_condition(judge, older_than_days, damaged)
+    require_condition(judge, older_than_days)
     gone: dict[str, int] = {}
-    with _opened(address) as db:
+    with opened_server(address) as db:
         conditions, values = ["true"], list[Any]()
         if judge is not None:
             conditions.append("judge = ANY(%s)")
@@ -174,12 +172,10 @@ def prune(
             conditions.append("created < %s")
             values.append(created_before(older_than_days, now))
         where = " AND ".join(conditions)
-        bad = [bytes(row[0]) for row in _rows(db, _SUMS) if _is_damaged(row)] if damaged else []
         with db.transaction():
             db.execute(f"LOCK TABLE {', '.join(_TABLES)} IN SHARE ROW EXCLUSIVE MODE".encode())
-            of_verdicts, more = (f"{where} AND key = ANY(%s)", [bad]) if damaged else (where, [])
-            gone["verdicts"] = _delete(db, "verdicts", of_verdicts, [*values, *more])
-            gone["failed_replies"] = 0 if damaged else _delete(db, "failed_replies", where, values)
+            for table in ("verdicts", "failed_replies"):
+                gone[table] = _delete(db, table, where, values)
             in_use = bool(_one(db, _N_CLAIMS))
             for table, orphans in ORPHANS.items():
                 gone[table] = 0 if in_use else _delete(db, table, orphans, [])
@@ -190,7 +186,7 @@ def prune(
 
 def is_claimed(address: str) -> bool:
     """Say whether anybody is asking for verdicts that go into this database."""
-    with _opened(address) as db:
+    with opened_server(address) as db:
         return bool(_one(db, _N_CLAIMS))
 
 
@@ -250,7 +246,7 @@ def _storable(value: Any) -> Any:
     return value.replace("\0", "\N{REPLACEMENT CHARACTER}") if isinstance(value, str) else value
 
 
-def _rows(db: Connection[Any], query: str) -> Iterator[Sequence[Any]]:
+def server_rows(db: Connection[Any], query: str) -> Iterator[Sequence[Any]]:
     """Stream a query's rows: the server keeps what was not read yet."""
     with db.transaction(), db.cursor(name="rubricbeat_rows") as cursor:
         cursor.itersize = _BATCH
@@ -264,7 +260,8 @@ def _one(db: Connection[Any], query: str) -> Any:
 
 
 @contextlib.contextmanager
-def _opened(address: str) -> Iterator[Connection[Any]]:
+def opened_server(address: str) -> Iterator[Connection[Any]]:
+    """Connect to a server for a block, and word its faults."""
     import psycopg
 
     db = connect(checked_address(address), makes_tables=True)

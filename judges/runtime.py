@@ -16,10 +16,10 @@ from typing import Any
 from .budget import Budget
 from .claims import ClaimDesk
 from .composing import Composer
-from .errors import ConfigError, RubricbeatError, StoreError
+from .errors import ConfigError, RubricbeatError, StoreError, store_fault
 from .judge import Judge, JudgeIdentity, Question
 from .ledger import Ledger
-from .runs import DEADLINE, Call, Flight, Run, Sheet, Waiter, again, calls_of, skipped
+from .runs import DEADLINE, Call, Flight, Run, Sheet, Waiter, again, calls_of, no_reply, skipped
 from .runtime_options import RuntimeOptions
 from .serving import CallServer, Stop
 from .store import question_material, verdict_key
@@ -310,11 +310,24 @@ class Runtime:
         self._workers.discard(task)
         if task.cancelled() or task.exception() is None:
             return
-        # a bug of ours or of a judge's `identity`: end the runs rather than hang
+        # a bug of ours: end the runs rather than hang
         error = task.exception()
         for run in list(self._runs):
             if not run.done.done() and error is not None:
                 run.done.set_exception(error)
+
+    def _broke(self, call: Call, error: Exception) -> None:
+        """End a call that raised what no judge may raise, and every run with that error.
+
+        Its questions get a reason all the same: one that stayed in flight would be waited for by
+        the next run that asks it.
+        """
+        for flight in list(call.flights):
+            self.settle(flight, no_reply(f"{type(error).__name__}: {error}", 1))
+        for run in list(self._runs):
+            run.error, run.is_fed = run.error or error, True
+            self._close_run(run, "failed")
+            self._finish_if_over(run)
 
     async def _work(self) -> None:
         """Serve calls; feed where there is none; end where there is nothing to feed."""
@@ -332,6 +345,8 @@ class Runtime:
                     if not call.is_abandoned:
                         raise
                     task.uncancel()
+                except Exception as error:
+                    self._broke(call, error)
                 finally:
                     call.task = None
             elif not self._feed():
@@ -378,12 +393,16 @@ class Runtime:
         sheet.n_open = n_criteria * n_rows
         run.n_open += sheet.n_open
         self._ledger.n_asked += sheet.n_open
-        flights = []
-        for row in range(n_rows):
-            for index in range(n_criteria):
-                question = Question(sheet.example, sheet.judged, index, row)
-                flights.append(self._flight(run, sheet, question, row, index))
-        self._open(run, sheet, flights)
+        flights: list[Flight | None] = []
+        try:
+            for row in range(n_rows):
+                for index in range(n_criteria):
+                    question = Question(sheet.example, sheet.judged, index, row)
+                    flights.append(self._flight(run, sheet, question, row, index))
+            self._open(run, sheet, flights)
+        except BaseException as error:
+            self._leave_unasked(run, sheet, flights, f"not asked: {error}")
+            raise
 
     def _open(self, run: Run, sheet: Sheet, flights: list[Flight | None]) -> None:
         """Settle the questions that are known; wait for those in flight; queue the rest."""
@@ -396,7 +415,7 @@ class Runtime:
                 continue
             waiter = flight.waiters[0]
             if hits and flight.key in hits:
-                self._ledger.n_hits += 1
+                self._ledger.n_hits += hits[flight.key].met is not None
                 self._deliver(run, sheet, waiter.replicate, waiter.index, hits[flight.key])
                 continue
             known = self._flights.get(flight.key) if self._is_keyed else None
@@ -418,6 +437,24 @@ class Runtime:
         else:
             self._queue(fresh)
 
+    def _leave_unasked(
+        self, run: Run, sheet: Sheet, flights: list[Flight | None], why: str
+    ) -> None:
+        """Give each question of a sheet that nobody asks its reason, so that the run can end."""
+        for flight in flights:
+            if flight is not None and flight in run.flights and flight.call is None:
+                self.settle(flight, skipped(why))
+        awaited = {
+            (waiter.replicate, waiter.index)
+            for flight in run.flights
+            for waiter in flight.waiters
+            if waiter.sheet is sheet
+        }
+        for row, verdicts in enumerate(sheet.rows):
+            for index, verdict in enumerate(verdicts):
+                if verdict is None and (row, index) not in awaited:
+                    self._deliver(run, sheet, row, index, skipped(why))
+
     def _ask_claimed(self, flights: list[Flight]) -> None:
         """Ask what no other process is asking, unless nothing more is to be asked by now."""
         if self._stop.reason is None:
@@ -428,7 +465,7 @@ class Runtime:
 
     def _found(self, flight: Flight, verdict: Verdict) -> None:
         """Give a verdict that another process had kept meanwhile."""
-        self._ledger.n_hits += 1
+        self._ledger.n_hits += verdict.met is not None
         self.settle(flight, verdict)
 
     def _flight(
@@ -490,7 +527,10 @@ class Runtime:
         if self._is_keyed and self._flights.get(flight.key) is flight:
             del self._flights[flight.key]
         if self._desk is not None:
-            self._desk.over(flight)
+            try:
+                self._desk.over(flight)
+            except Exception as error:  # of a claim that cannot be let go: the verdict still counts
+                self.fail(store_fault(error))
 
     def _deliver(
         self, run: Run, sheet: Sheet, replicate: int, index: int, verdict: Verdict

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -50,7 +51,7 @@ class RuntimeOptions:
     """Marks of reasoning beside the known ones, each `OPEN...CLOSE`: another judge likewise."""
     reasoning_opens: str = "text"
     """`prompt` where the model's chat template opens the block, so that answers begin inside."""
-    store: str | bool | None = None
+    store: str | os.PathLike[str] | bool | None = None
     """Path of the verdict store; None the user's own; False (or "none") no store."""
     prices: str | None = None
     """Path of a prices file that goes before the shipped one."""

@@ -16,7 +16,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from .errors import StoreError
 from .file_claims import FileClaims
 from .judge import JudgeIdentity, Question
 from .records import Record, Subject
@@ -26,6 +25,7 @@ from .store_schema import (
     VERDICT_COLUMNS,
     checksum,
     connect,
+    damaged,
     open_store_file,
     store_error,
 )
@@ -112,7 +112,7 @@ class VerdictStore:
         """Find the verdicts among some keys.
 
         Raises:
-            StoreError: The file cannot be read, or a stored verdict is damaged.
+            StoreError: The file cannot be read. A damaged verdict comes as none, with that reason.
         """
         return self._find(self._reader, keys)
 
@@ -153,7 +153,8 @@ class VerdictStore:
                 raise store_error(error, self.path) from error
             if n_new == len(good):
                 return {}
-            return self._find(self._writer, [r.key for r in good])
+            earlier = self._find(self._writer, [r.key for r in good])
+            return {key: verdict for key, verdict in earlier.items() if verdict.met is not None}
 
     def claim(self, names: Sequence[bytes]) -> set[bytes]:
         """Say that this process asks about some answers; gives those that no other one does."""
@@ -253,24 +254,17 @@ def failed_row(record: Record, judge: bytes, now: float) -> tuple[Any, ...]:
 
 
 def read_verdict(row: tuple[Any, ...], where: Path | str, *, is_checked: bool = True) -> Verdict:
-    """Read a stored verdict; a damaged one is refused, never served.
+    """Read a stored verdict; a damaged one is no verdict, with that reason, and never served.
 
     Args:
         row: In the order of a look-up's columns.
         where: The store, for messages.
         is_checked: Whether the store has checksums; those of the first layout have none.
-
-    Raises:
-        StoreError: The checksum does not fit.
     """
     key, met, probability, explanation, prompt, cached, completion, latency, crc = row
     tokens = (prompt, cached, completion)
     if is_checked and crc != checksum(key, met, probability, explanation, tokens):
-        raise StoreError(
-            f"verdict store {where}: the verdict {key.hex()[:16]} is damaged; "
-            "move the file away, or take the verdict out with "
-            f"`rubricbeat verdicts prune --damaged {where}`"
-        )
+        return Verdict(Outcome.SKIPPED, None, damaged(key, where), "", Source.STORE, 0)
     return Verdict(
         Outcome.MET if met else Outcome.NOT_MET,
         probability,

@@ -157,6 +157,9 @@ class _Reader:
             raise DataError(f"probability {chance} is not in [0, 1]")
         met = int(verdict.met)
         tokens = tuple(_count(line, name) for name in TOKENS)
+        crc = checksum(key, met, chance, words, (tokens[0], tokens[1], tokens[2]))
+        if line.get("crc", crc) != crc:  # exports of earlier versions carry none
+            raise DataError("it was changed after the export: its checksum does not fit")
         rows["answers"] = (text_id(answer), answer)
         rows["verdicts"] = (
             key,
@@ -172,7 +175,7 @@ class _Reader:
             float(line["latency_s"]),
             _count(line, "attempts"),
             float(line["created"]),
-            checksum(key, met, chance, words, (tokens[0], tokens[1], tokens[2])),
+            crc,
         )
         return rows
 

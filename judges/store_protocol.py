@@ -23,7 +23,7 @@ class StoreProtocol(Protocol):
         """Find the verdicts among some keys; called on the loop, so quick.
 
         Raises:
-            StoreError: The store cannot be read, or a stored verdict is damaged.
+            StoreError: The store cannot be read. A damaged verdict comes as none, with that reason.
         """
         ...
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from .errors import ConfigError
 from .file_claims import is_claimed
-from .store_transfer import damaged_keys, existing_store, judges_fitting
+from .store_transfer import existing_store, judges_fitting
 
 DAY_S = 86_400.0
 _NOBODYS = (
@@ -29,7 +29,6 @@ def prune(
     *,
     judge: str | None = None,
     older_than_days: float | None = None,
-    damaged: bool = False,
     dry_run: bool = False,
     now: float | None = None,
 ) -> dict[str, int]:
@@ -41,14 +40,13 @@ def prune(
         path: The store.
         judge: Digest (or how it begins), name or model of a judge.
         older_than_days: Verdicts from before so many days.
-        damaged: Those whose checksum does not fit.
         dry_run: Only count.
         now: Seconds since 1970; the clock's where None.
 
     Raises:
         ConfigError: No condition is named, or no judge fits.
     """
-    require_condition(judge, older_than_days, damaged)
+    require_condition(judge, older_than_days)
     with existing_store(path) as db:
         conditions, values = ["1"], list[Any]()
         if judge is not None:
@@ -60,14 +58,7 @@ def prune(
             values.append(created_before(older_than_days, now))
         where = " AND ".join(conditions)
         db.execute("BEGIN IMMEDIATE")
-        if damaged:
-            db.execute("CREATE TEMP TABLE bad (key BLOB PRIMARY KEY)")
-            db.executemany("INSERT INTO bad VALUES (?)", [(key,) for key in damaged_keys(db)])
-            verdicts_where = f"{where} AND key IN (SELECT key FROM bad)"
-        else:
-            verdicts_where = where
-        gone = {"verdicts": _delete(db, "verdicts", verdicts_where, values)}
-        gone["failed_replies"] = 0 if damaged else _delete(db, "failed_replies", where, values)
+        gone = {name: _delete(db, name, where, values) for name in ("verdicts", "failed_replies")}
         in_use = is_claimed(path)
         for table, orphans in ORPHANS.items():
             gone[table] = 0 if in_use else _delete(db, table, orphans, [])
@@ -77,14 +68,14 @@ def prune(
         return gone
 
 
-def require_condition(judge: str | None, older_than_days: float | None, damaged: bool) -> None:
+def require_condition(judge: str | None, older_than_days: float | None) -> None:
     """Refuse to take out everything.
 
     Raises:
         ConfigError: No condition is named, or an age that is none.
     """
-    if judge is None and older_than_days is None and not damaged:
-        raise ConfigError("prune needs a condition: a judge, an age or damaged verdicts")
+    if judge is None and older_than_days is None:
+        raise ConfigError("prune needs a condition: a judge or an age")
     if older_than_days is not None and not 0 <= older_than_days < float("inf"):
         raise ConfigError(f"older than {older_than_days:g} days: a number of days, from 0 up")
 

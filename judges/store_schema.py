@@ -13,6 +13,7 @@ import os
 import sqlite3
 import time
 import zlib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,14 @@ def checksum(
     return zlib.crc32(line.encode("utf-8", "replace"), zlib.crc32(key))
 
 
+def damaged(key: bytes, where: Path | str) -> str:
+    """Name a stored verdict whose checksum does not fit, and say how to mend it."""
+    return (
+        f"the stored verdict {key.hex()[:16]} is damaged; `rubricbeat verdicts check --repair "
+        f"{where}` sets it aside, and the next run asks again"
+    )
+
+
 def open_store_file(path: Path) -> sqlite3.Connection:
     """Open a store, create it where there is none, and bring it to this version's layout.
 
@@ -124,6 +133,8 @@ def connect(path: Path) -> sqlite3.Connection:
     # NORMAL under WAL: a commit survives the death of the process at any point; only a power
     # failure may lose the last ones, and never the file
     connection.execute("PRAGMA synchronous = NORMAL")
+    # a damaged text is read with the wrong letters, and then its checksum does not fit
+    connection.text_factory = partial(str, encoding="utf-8", errors="replace")
     return connection
 
 

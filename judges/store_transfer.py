@@ -10,7 +10,7 @@ import contextlib
 import json
 import sqlite3
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from .store_schema import (
     SCHEMA_VERSION,
     VERDICT_COLUMNS,
     checksum,
+    damaged,
     layout_of,
     open_store_file,
     store_error,
@@ -35,6 +36,11 @@ FROM verdicts v
 JOIN examples e ON e.id = v.example JOIN answers a ON a.id = v.answer
 JOIN judges j ON j.digest = v.judge
 """
+SUMS = (
+    "SELECT key, met, probability, explanation, prompt_tokens, cached_tokens, completion_tokens, "
+    "crc FROM verdicts"
+)
+"""What a checksum is made of, and the checksum."""
 TOKENS = ("prompt_tokens", "cached_tokens", "completion_tokens")
 
 
@@ -111,7 +117,7 @@ def stats(path: Path) -> dict[str, Any]:
             "layout": SCHEMA_VERSION,
             "bytes": path.stat().st_size,
             **counts,
-            "damaged": len(damaged_keys(db)),
+            "damaged": len(damaged_keys(db.execute(SUMS))),
             "file_check": db.execute("PRAGMA quick_check").fetchone()[0],
             "judges": judges,
         }
@@ -148,6 +154,7 @@ def merge(path: Path, sources: Iterable[Path]) -> Moved:
             with tempfile.TemporaryDirectory() as folder:
                 copy = Path(folder) / "source.sqlite"
                 copy_store(source, copy)
+                refuse_damaged(copy, source)
                 moved = merge_file(target, copy)
             total = total.plus(moved)
     except sqlite3.Error as error:
@@ -182,16 +189,29 @@ def judges_fitting(db: Any, wanted: str | None) -> set[bytes]:
     return found
 
 
-def damaged_keys(db: Any) -> list[bytes]:
-    """List the verdicts whose checksum does not fit, of a store of SQLite or PostgreSQL."""
-    rows = db.execute(
-        "SELECT key, met, probability, explanation, prompt_tokens, cached_tokens, "
-        "completion_tokens, crc FROM verdicts"
-    )
+def refuse_damaged(copy: Path, source: Path) -> None:
+    """See that each verdict of a store that is to be taken in fits its checksum.
+
+    Args:
+        copy: The store, up to date.
+        source: Where it was copied from, for the message.
+
+    Raises:
+        StoreError: One does not.
+    """
+    with existing_store(copy) as db:
+        keys = damaged_keys(db.execute(SUMS))
+    if keys:
+        more = f", and {len(keys) - 1} more are" if len(keys) > 1 else ""
+        raise StoreError(f"verdict store {source}: {damaged(keys[0], source)}{more}")
+
+
+def damaged_keys(rows: Iterable[Sequence[Any]]) -> list[bytes]:
+    """List the verdicts whose checksum does not fit, among the rows of `SUMS`."""
     return [
-        key
+        key if isinstance(key, bytes) else str(key).encode()  # the kind of a value can be damaged
         for key, met, chance, words, *tokens, crc in rows
-        if crc != checksum(key, met, chance, words, tuple(tokens))
+        if not isinstance(key, bytes) or crc != checksum(key, met, chance, words, tuple(tokens))
     ]
 
 
@@ -200,10 +220,7 @@ def exported(row: tuple[Any, ...], path: Path | str, shown: set[bytes]) -> dict[
     (key, _, example_id, index, replicate, met, chance, words, *tokens) = row[:11]
     latency, attempts, created, crc, example_text, answer, identity = row[11:]
     if crc != checksum(key, met, chance, words, tuple(tokens)):
-        raise StoreError(
-            f"verdict store {path}: the verdict {key.hex()[:16]} is damaged; take it out with "
-            f"`rubricbeat verdicts prune --damaged {path}`"
-        )
+        raise StoreError(f"verdict store {path}: {damaged(key, path)}")
     try:
         if example_id not in shown and text_id(example_text) != bytes(example_id):
             raise ValueError("it was changed")
@@ -233,6 +250,7 @@ def exported(row: tuple[Any, ...], path: Path | str, shown: set[bytes]) -> dict[
         "attempts": attempts,
         "created": created,
         "example_id": example_id.hex(),
+        "crc": crc,
     }
     if example_id not in shown:
         shown.add(example_id)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from .errors import RubricbeatError, StoreError
+from .errors import RubricbeatError, store_fault
 from .records import Record, Subject
 from .rubric import Example
 from .runs import Flight, Sheet
@@ -80,11 +80,11 @@ class StoreWriter:
             self._timer = None
         if self._is_writing or not self._pending:
             return
-        batch, self._pending = self._pending, []
-        self._is_writing = True
-        records = [record for record, _ in batch]
+        records = [record for record, _ in self._pending]
         loop = asyncio.get_running_loop()
         written = loop.run_in_executor(self._thread, self.store.write, records)
+        batch, self._pending = self._pending, []
+        self._is_writing = True
         written.add_done_callback(partial(self._written, batch))
 
     async def room(self) -> None:
@@ -132,7 +132,7 @@ class StoreWriter:
             if error is None:
                 earlier = written.result()
             else:
-                self._fail(error if isinstance(error, RubricbeatError) else StoreError(str(error)))
+                self._fail(store_fault(error))
         for record, flight in batch:
             if flight is not None:
                 self._settle(flight, earlier.get(record.key, record.verdict))

@@ -1,6 +1,7 @@
-"""Look into, export, import, merge or prune a verdict store.
+"""Look into, check, export, import, merge or prune a verdict store.
 
   rubricbeat verdicts stats                          # the user's own store
+  rubricbeat verdicts check --repair                 # set damaged verdicts aside
   rubricbeat verdicts export verdicts.sqlite > verdicts.jsonl
   rubricbeat verdicts import verdicts.sqlite verdicts.jsonl
   rubricbeat verdicts export --format parquet -o verdicts-by-judge
@@ -28,11 +29,14 @@ from ...judges.errors import ConfigError
 from ...judges.file_claims import is_claimed
 from ...judges.files import require_file, write_file
 from ...judges.store import default_store_path
+from ...judges.store_check import check_store
 from ...judges.store_import import import_lines
 from ...judges.store_protocol import is_address
 from ...judges.store_prune import prune
 from ...judges.store_transfer import export_lines, merge, stats
 
+MAX_NAMED = 20
+"""Damaged verdicts that are listed; the rest are counted."""
 Place = Path | str
 """A store file, or the address of a server."""
 
@@ -48,6 +52,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     one = action("stats", "count what a store holds, judge by judge, and check its file")
     one.add_argument("path", metavar="PATH", nargs="?", type=_place, help=own)
     one.add_argument("--json", action="store_true", help="print JSON")
+    one = action("check", "compare every verdict with its checksum")
+    one.add_argument("path", metavar="PATH", nargs="?", type=_place, help=own)
+    one.add_argument(
+        "--repair",
+        action="store_true",
+        help="write damaged verdicts to a file beside the store and take them out: the next run "
+        "asks them again",
+    )
     one = action("export", "write verdicts as JSON Lines or parquet, to stdout or a new place")
     one.add_argument("path", metavar="PATH", nargs="?", type=_place, help=own)
     one.add_argument(
@@ -74,7 +86,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     one.add_argument("path", metavar="PATH", nargs="?", type=_place, help=own)
     one.add_argument("--judge", help="of this judge: digest, name or model")
     one.add_argument("--older-than", metavar="DAYS", type=float, help="from before so many days")
-    one.add_argument("--damaged", action="store_true", help="whose checksum does not fit")
     one.add_argument("--dry-run", action="store_true", help="only count")
 
 
@@ -83,6 +94,7 @@ def run(args: argparse.Namespace) -> int:
     path = args.path or _own()
     actions = {
         "stats": _stats,
+        "check": _check,
         "export": _export,
         "import": _import,
         "merge": _merge,
@@ -107,7 +119,10 @@ def _stats_lines(found: dict[str, Any]) -> Iterator[str]:
         f"{found['bytes'] / 2**20:.1f} MiB"
     )
     if found["file_check"] != "ok" or found["damaged"]:
-        yield f"DAMAGED: {found['damaged']} verdicts; file check: {found['file_check']}"
+        yield (
+            f"DAMAGED: {found['damaged']} verdicts; file check: {found['file_check']}; "
+            "see `rubricbeat verdicts check`"
+        )
     for judge in found["judges"]:
         named = " ".join(filter(None, (judge["name"], judge["model"], judge["prompt"])))
         span = ""
@@ -119,6 +134,22 @@ def _stats_lines(found: dict[str, Any]) -> Iterator[str]:
             f"{judge['prompt_tokens']:,} prompt and {judge['completion_tokens']:,} "
             "completion tokens"
         )
+
+
+def _check(path: Place, args: argparse.Namespace) -> int:
+    found = check_store(path, repair=args.repair)
+    print(f"{_shown(path)}: {found.n_verdicts:,} verdicts, {len(found.damaged):,} damaged")
+    for key in found.damaged[:MAX_NAMED]:
+        print(f"  {key.hex()}")
+    if len(found.damaged) > MAX_NAMED:
+        print(f"  and {len(found.damaged) - MAX_NAMED:,} more")
+    if found.file_check != "ok":
+        print(f"  the file itself: {found.file_check}; restore it with `sqlite3 FILE .recover`")
+    if found.aside is not None:
+        print(f"set aside in {found.aside}; the next run asks these questions again")
+    elif found.damaged:
+        print("--repair sets them aside, and the next run asks these questions again")
+    return 0 if found.is_sound else 1
 
 
 def _export(path: Place, args: argparse.Namespace) -> int:
@@ -182,12 +213,11 @@ def _merge(path: Place, args: argparse.Namespace) -> int:
 
 
 def _prune(path: Place, args: argparse.Namespace) -> int:
-    if args.judge is None and args.older_than is None and not args.damaged:
-        raise ConfigError("prune needs --judge, --older-than or --damaged")
+    if args.judge is None and args.older_than is None:
+        raise ConfigError("prune needs --judge or --older-than")
     wanted = {
         "judge": args.judge,
         "older_than_days": args.older_than,
-        "damaged": args.damaged,
         "dry_run": args.dry_run,
     }
     gone = prune(path, **wanted) if isinstance(path, Path) else _server().prune(path, **wanted)

@@ -12,6 +12,7 @@ from waiting import HANG_S, join
 from rubricbeat.harness.cli import main
 from rubricbeat.judges.errors import ConfigError, DataError, StoreError
 from rubricbeat.judges.grading import Grader, RuntimeOptions
+from rubricbeat.judges.store_check import check_store
 from rubricbeat.judges.store_transfer import export_lines
 from rubricbeat.judges.store_transfer import merge as merge_files
 
@@ -99,7 +100,8 @@ def test_pruning_by_age_and_judge_needs_both(address):
     assert stats(address)["verdicts"] == 4
 
 
-def test_damaged_verdicts_are_counted_refused_and_pruned(address):
+def test_damaged_verdicts_are_counted_refused_and_set_aside(address, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     filled(address, range(2))
     change(
         address,
@@ -108,7 +110,9 @@ def test_damaged_verdicts_are_counted_refused_and_pruned(address):
     assert stats(address)["damaged"] == 1
     with pytest.raises(StoreError, match="is damaged"):
         list(server_lines(address))
-    assert prune(address, damaged=True)["verdicts"] == 1
+    repaired = check_store(address, repair=True)
+    assert repaired.is_sound and repaired.aside is not None
+    assert len(repaired.aside.read_text("utf-8").splitlines()) == 1
     assert stats(address)["damaged"] == 0
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from rubricbeat.judges.errors import ConfigError, DataError, StoreError
 from rubricbeat.judges.grading import Grader, RuntimeOptions
+from rubricbeat.judges.store_check import check_store
 from rubricbeat.judges.store_import import import_lines
 from rubricbeat.judges.store_prune import prune
 from rubricbeat.judges.store_transfer import Moved, export_lines, merge, stats
@@ -153,7 +154,7 @@ def test_pruning_by_age_and_judge_needs_both(tmp_path):
     assert stats(path)["verdicts"] == 4
 
 
-def test_damaged_verdicts_are_counted_refused_and_pruned(tmp_path):
+def test_damaged_verdicts_are_counted_refused_and_set_aside(tmp_path):
     path = filled(tmp_path / "a.sqlite", range(2))
     with sqlite3.connect(path) as db:
         db.execute("UPDATE verdicts SET explanation = 'other' WHERE rowid = 2")
@@ -161,7 +162,9 @@ def test_damaged_verdicts_are_counted_refused_and_pruned(tmp_path):
     assert stats(path)["damaged"] == 1
     with pytest.raises(StoreError, match="is damaged"):
         list(export_lines(path))
-    assert prune(path, damaged=True)["verdicts"] == 1
+    with pytest.raises(StoreError, match="is damaged"):
+        merge(tmp_path / "all.sqlite", [path])
+    assert check_store(path, repair=True).is_sound
     assert stats(path)["damaged"] == 0
     assert len(list(export_lines(path))) == 5
 

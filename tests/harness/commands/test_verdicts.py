@@ -95,7 +95,7 @@ def test_an_export_into_a_folder_that_is_not_there_is_one_line(store, tmp_path, 
     ("words", "message"),
     [
         (["stats", "nowhere.sqlite"], "there is no verdict store at nowhere.sqlite"),
-        (["prune", "nowhere.sqlite"], "prune needs --judge, --older-than or --damaged"),
+        (["prune", "nowhere.sqlite"], "prune needs --judge or --older-than"),
         (["import", "x.sqlite", "nowhere.jsonl"], "cannot read nowhere.jsonl"),
         (["merge", "x.sqlite", "nowhere.sqlite"], "there is no verdict store at nowhere"),
     ],
@@ -117,6 +117,27 @@ def test_a_damaged_store_is_exit_code_1(store, tmp_path, capsys):
     assert main(["verdicts", "stats", store]) == 1
     assert "DAMAGED: 1 verdicts" in capsys.readouterr().out
     assert main(["verdicts", "export", store]) == 1
+    assert main(["verdicts", "merge", str(tmp_path / "all.sqlite"), store]) == 1
+    capsys.readouterr()
+    assert main(["verdicts", "check", store]) == 1
+    said = capsys.readouterr().out
+    assert "6 verdicts, 1 damaged" in said and "--repair sets them aside" in said
+    assert main(["verdicts", "check", "--repair", store]) == 0
+    assert "set aside in" in capsys.readouterr().out
+    assert main(["verdicts", "check", store]) == 0
+    assert main(["verdicts", "export", store]) == 0
+
+
+def test_an_exported_line_that_was_changed_is_not_taken_in(store, tmp_path, capsys):
+    assert main(["verdicts", "export", store]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    line = json.loads(lines[2])
+    line["explanation"] = "other words"
+    lines[2] = json.dumps(line)
+    file = tmp_path / "v.jsonl"
+    file.write_text("\n".join(lines), encoding="utf-8")
+    assert main(["verdicts", "import", str(tmp_path / "new.sqlite"), str(file)]) == 2
+    assert "line 3" in (said := capsys.readouterr().err) and "checksum does not fit" in said
 
 
 def test_an_export_that_fails_leaves_no_file(store, tmp_path, capsys):
