@@ -20,7 +20,7 @@ from ..tasks.baselines import Baseline
 from ..tasks.endpoints import check_model
 from .answer_cache import forget_answers, unfinished_answers
 from .lm_eval_logs import quiet
-from .models import device_of, is_stand_in, model_of
+from .models import device_of, is_stand_in, model_of, typed_arguments
 from .request import BASELINE_PREFIX, RunRequest, baseline_of
 from .task_loading import load_tasks, task_manager
 
@@ -94,6 +94,7 @@ def _evaluate_one(request: RunRequest) -> Evaluated:
     cache = request.use_cache or kept
     random_seed, numpy_seed, torch_seed, fewshot_seed = request.seeds
     if not is_stand_in(request):
+        model_args = typed_arguments(request.model, model_args)
         check_model(request.model, model_args)
     if request.output_path is not None:
         require_folder(request.output_path)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..judges.errors import UnknownNameError
+from ..judges.errors import ConfigError, UnknownNameError
+from ..judges.option_reader import Word, annotations_of, plain, typed
 from ..tasks.baselines import Baseline
 from .request import BASELINE_PREFIX, RunRequest, baseline_of
 
@@ -27,7 +30,7 @@ def model_of(request: RunRequest) -> tuple[Any, dict[str, Any]]:
     if kind is not None:
         return BaselineModel(kind), {"model": request.model}
     if not request.model:
-        name = request.model_args.get("model") or _recorded_model(request)
+        name = str(request.model_args.get("model") or _recorded_model(request))
         return RecordedModel(), {"model": name}
     from lm_eval.models import MODEL_MAPPING
 
@@ -38,6 +41,29 @@ def model_of(request: RunRequest) -> tuple[Any, dict[str, Any]]:
             baselines = [f"{BASELINE_PREFIX}{kind.value}" for kind in Baseline]
             raise UnknownNameError.among("model", request.model, [*MODEL_MAPPING, *baselines])
     return request.model, dict(request.model_args)
+
+
+def typed_arguments(model: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Give each argument the type that lm-eval's model takes, which is then imported.
+
+    Where the model does not say, or the word is none of it, lm-eval's own reading stands.
+    """
+    from lm_eval.api.registry import get_model
+
+    try:
+        kinds = get_model(model).__mro__
+    except ImportError:  # a package is not installed: lm-eval says which
+        kinds = ()
+    taken: dict[str, Any] = {}
+    for kind in reversed(kinds):
+        taken |= annotations_of(kind)
+    found = {}
+    for name, value in arguments.items():
+        found[name] = plain(value)
+        if isinstance(value, Word) and value and found[name] is not None:
+            with contextlib.suppress(ConfigError):
+                found[name] = typed(name, value, taken.get(name, Any))
+    return found
 
 
 def device_of(request: RunRequest) -> str | None:

@@ -10,9 +10,9 @@ from typing import Any
 
 from ..judges.errors import ConfigError, UnknownNameError
 from ..judges.judge_options import parse_judge_args
+from ..judges.option_reader import plain, read_options
 from ..tasks.baselines import Baseline
 from ..tasks.settings import TaskSettings
-from .key_values import read_key_values
 
 BASELINE_PREFIX = "baseline:"
 DEFAULT_SEEDS = (0, 1234, 1234, 1234)
@@ -27,6 +27,7 @@ class RunRequest:
     model: str
     """lm-eval's model type, or `baseline:KIND`, or empty where recorded answers are judged."""
     model_args: Mapping[str, Any] = field(default_factory=dict)
+    """Words of the command line among them; the model that takes them says what they are."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     """For the tasks: data, judge, repeats and what else `TaskSettings` takes."""
     gen_kwargs: Mapping[str, Any] = field(default_factory=dict)
@@ -73,7 +74,7 @@ class RunRequest:
                 "baseline:constant; --responses judges recorded answers without one"
             )
         model = given["model"] or ""
-        model_args = read_key_values("--model_args", given["model_args"])
+        model_args = read_options("--model_args", given["model_args"])
         for name in _SECRETS & set(model_args):
             raise ConfigError(
                 f"--model_args {name}: keys come from the environment (OPENAI_API_KEY, HF_TOKEN); "
@@ -86,7 +87,7 @@ class RunRequest:
             model=model,
             model_args=model_args,
             metadata=_metadata(given),
-            gen_kwargs=read_key_values("--gen_kwargs", given["gen_kwargs"]),
+            gen_kwargs=plain(read_options("--gen_kwargs", given["gen_kwargs"])),
             apply_chat_template=_chat_template(given["apply_chat_template"], model),
             limit=_limit(given["limit"]),
             samples=_samples(given["samples"]),
@@ -122,7 +123,7 @@ def baseline_of(model: str) -> Baseline | None:
 
 
 def _metadata(given: Mapping[str, Any]) -> dict[str, Any]:
-    metadata = read_key_values("--metadata", given["metadata"])
+    metadata = TaskSettings.typed(read_options("--metadata", given["metadata"]))
     if given["judge"]:
         metadata["judge"] = parse_judge_args(given["judge"], given["judge_args"])
     elif given["judge_args"]:

@@ -1,7 +1,7 @@
 """From what a user writes to a judge: `--judge_args`, YAML, nested judges of a jury.
 
-Shared by `rubricbeat judge` and `run`, by the tasks' metadata and by training. What it does not
-know: the runtime's own options (limits, store, retries), which `open_grader` takes out first.
+Shared by `rubricbeat judge` and `run`, by the tasks' metadata and by training. The text
+itself is read by `option_reader.py`.
 """
 
 from __future__ import annotations
@@ -9,22 +9,23 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from .errors import ConfigError, RubricbeatError, near_names
 from .judge import Judge, JudgeIdentity
+from .option_files import read_yaml
+from .option_reader import annotations_of, read_options, typed
 from .registry import JUDGES
+from .runtime_options import RuntimeOptions
 
 _KEY_NAMES = re.compile(
     r"(^|[-_])(api[-_]?key|apikey|secret|token|password|key|authorization)$", re.IGNORECASE
 )
 _KEY_VALUE = re.compile(r"^(sk|gsk|xai|pk)[-_][A-Za-z0-9_-]{12,}$")
-_STARTS_PAIR = re.compile(r"^\w+\s*=")
+_STARTS_PAIR = re.compile(r"^(\{|[\w-]+\s*=)")
 _VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
-_CONSTANTS: dict[str, Any] = {"true": True, "false": False, "none": None, "null": None}
-_OPENING, _CLOSING = "[{", "]}"
 
 
 def parse_judge_args(name: str, text_or_path: str | None = None) -> dict[str, Any]:
@@ -41,15 +42,16 @@ def parse_judge_args(name: str, text_or_path: str | None = None) -> dict[str, An
     text = (text_or_path or "").strip()
     if not text:
         options: dict[str, Any] = {}
-    elif _STARTS_PAIR.match(text) and not Path(text).is_file():
-        options = dict(_pairs(text))
+    elif _STARTS_PAIR.match(text) and not _is_file(text):
+        options = read_options("--judge_args", text)
     else:
         options = _from_file(text)
     stated = options.pop("name", name)
     if stated != name:
         raise ConfigError(f"--judge says {name!r}, --judge_args name={stated!r}; give one of them")
     refuse_keys(options)
-    return {"name": name, **options}
+    mine, rest = RuntimeOptions.split(options)
+    return {"name": name, **RuntimeOptions.typed(mine), **typed_options(name, rest)}
 
 
 def make_judge(spec: object, *, label: str = "judge") -> Judge:
@@ -97,6 +99,21 @@ def refuse_keys(options: Mapping[str, Any]) -> None:
             )
         if isinstance(value, Mapping):
             refuse_keys(value)
+
+
+def typed_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Give each option of a judge the type that the judge takes.
+
+    Raises:
+        UnknownNameError: No judge of this name.
+        ConfigError: A value is none that its option takes.
+    """
+    taken = annotations_of(JUDGES.find(name))
+    where = f"judge {name!r}: "
+    return {
+        option: typed(option, value, taken.get(option, Any), where)
+        for option, value in options.items()
+    }
 
 
 def _built(name: str, options: dict[str, Any]) -> Judge:
@@ -158,79 +175,21 @@ def _bind(name: str, factory: Callable[..., Any], options: dict[str, Any]) -> di
     ]
     if missing:
         raise ConfigError(f"judge {name!r} needs {missing[0]}: --judge_args {missing[0]}=VALUE")
-    return {
-        option: _as_text(value, parameters[option].annotation) if option in parameters else value
-        for option, value in options.items()
-    }
-
-
-def _as_text(value: Any, annotation: Any) -> Any:
-    """Give back as text what was read as a number where text is wanted: a model named 4."""
-    wanted = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "")
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return str(value) if is_number and wanted in {"str", "str | None"} else value
+    return typed_options(name, options)
 
 
 def _from_file(text: str) -> dict[str, Any]:
-    import yaml
-
     path = Path(text).expanduser()
-    if not path.is_file():
+    if not _is_file(text):
         raise ConfigError(f"--judge_args {text!r}: neither key=value,key=value nor a file")
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
+    content = read_yaml(path)
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         raise ConfigError(f"{path}: holds no mapping of option names to values")
     return content
 
 
-def _pairs(text: str) -> Iterator[tuple[str, Any]]:
-    seen: set[str] = set()
-    for piece in _split(text):
-        option, equals, value = piece.partition("=")
-        option = option.strip()
-        if not equals or not option:
-            raise ConfigError(f"--judge_args: {piece.strip()!r} is not key=value")
-        if option in seen:
-            raise ConfigError(f"--judge_args: {option} is given twice")
-        seen.add(option)
-        yield option, _value(option, value.strip())
-
-
-def _split(text: str) -> Iterator[str]:
-    """Split at commas outside of brackets and quotes."""
-    depth, quoted, start = 0, False, 0
-    for position, character in enumerate(text):
-        if character == '"' and (position == 0 or text[position - 1] != "\\"):
-            quoted = not quoted
-        elif quoted:
-            continue
-        elif character in _OPENING:
-            depth += 1
-        elif character in _CLOSING:
-            depth -= 1
-        elif character == "," and depth == 0:
-            yield text[start:position]
-            start = position + 1
-    if text[start:].strip():
-        yield text[start:]
-
-
-def _value(option: str, text: str) -> Any:
-    if text.lower() in _CONSTANTS:
-        return _CONSTANTS[text.lower()]
-    if text[:1] in {"{", "[", '"'}:
-        try:
-            return json.loads(text)
-        except ValueError as error:
-            raise ConfigError(f"--judge_args: {option}={text!r} is not JSON ({error})") from None
-    for kind in (int, float):
-        # underscores and nan are Python's spelling, not a number a user means
-        if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", text):
-            try:
-                return kind(text)
-            except ValueError:
-                continue
-    return text
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).expanduser().is_file()
+    except (OSError, ValueError, RuntimeError):  # too long for a name, or no home folder
+        return False

@@ -10,15 +10,14 @@ from typing import Any, Self
 
 from .answers import Reading
 from .errors import ConfigError
+from .option_reader import annotations_of, typed
 from .reasoning import Marks, own_marks
 
 CHANGES_VERDICTS = frozenset(
     {"replicates", "include_reasoning", "reasoning_marks", "reasoning_opens"}
 )
 """Options that say what is asked; the others say how fast and how far."""
-_OFF = {"none", "null", "", "off"}
-_TRUE = {"true", "yes", "1", "on"}
-_FALSE = {"false", "no", "0", "off"}
+_NO_STORE = {"none", "null", "off", "false", "no"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +91,17 @@ class RuntimeOptions:
     @classmethod
     def from_mapping(cls, plain: Mapping[str, Any]) -> Self:
         """Read options as a command line or a YAML file gives them: numbers may be text."""
-        types = {spec.name: str(spec.type) for spec in dataclasses.fields(cls)}
-        return cls(**{name: _coerce(name, value, types[name]) for name, value in plain.items()})
+        return cls(**cls.typed(plain))
+
+    @classmethod
+    def typed(cls, plain: Mapping[str, Any]) -> dict[str, Any]:
+        """Give each option its type.
+
+        Raises:
+            ConfigError: A value is none that its option takes.
+        """
+        taken = annotations_of(cls)
+        return {name: _present(name, value, taken[name]) for name, value in plain.items()}
 
     def to_json(self) -> dict[str, Any]:
         """Give what differs from the defaults; of the store only whether there is one."""
@@ -105,43 +113,26 @@ class RuntimeOptions:
         return plain
 
 
-def _coerce(name: str, value: Any, kind: str) -> Any:
-    """Turn text into what the annotation says.
-
-    Raises:
-        ConfigError: The text is no such thing.
-    """
+def _present(name: str, value: Any, annotation: Any) -> Any:
     if name == "store":
         return _store(value)
     if name == "reasoning_marks":
         return own_marks(value)
-    optional = "None" in kind
-    if value is None or (isinstance(value, str) and value.lower() in _OFF and optional):
-        if optional:
-            return None
+    value = typed(name, value, annotation)
+    if value is None and annotation in (int, float, bool):
         raise ConfigError(f"{name} needs a value")
-    if kind == "bool":
-        text = str(value).lower()
-        if text in _TRUE | _FALSE:
-            return text in _TRUE
-        raise ConfigError(f"{name} must be true or false, not {value!r}")
-    if kind.startswith("str"):
-        return str(value)
-    try:
-        number = float(value)
-        if kind.startswith("int"):
-            if number != int(number):
-                raise ValueError
-            return int(number)
-    except (TypeError, ValueError, OverflowError):
-        what = "a whole number" if kind.startswith("int") else "a number"
-        raise ConfigError(f"{name} must be {what}, not {value!r}") from None
-    return number
+    return value
 
 
 def _store(value: Any) -> str | bool | None:
-    if value is None or value is True:
-        return None
-    if value is False or str(value).lower() in _OFF | _FALSE - {"0"}:
-        return False
-    return str(value)
+    """Read `none`, in whatever spelling, as no store: the user's own is what leaving it out gives.
+
+    Raises:
+        ConfigError: The value is empty.
+    """
+    if value is None or value is True or value is False:
+        return None if value is not False else False
+    text = str(value).strip()
+    if not text:
+        raise ConfigError("store is empty; give a path, or none for no store")
+    return False if text.lower() in _NO_STORE else str(value)

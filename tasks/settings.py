@@ -7,7 +7,6 @@ be refused outright; one that looks like a misspelling of ours is.
 from __future__ import annotations
 
 import difflib
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -15,6 +14,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from ..judges.errors import ConfigError, near_names
+from ..judges.option_reader import Word, annotations_of, read_json, typed
 
 JUDGE_VARIABLE = "RUBRICBEAT_JUDGE"
 DATA_VARIABLE = "RUBRICBEAT_DATA"
@@ -71,6 +71,21 @@ class TaskSettings:
     """Score lost for each 500 characters past 2,000; None for HealthBench's own."""
 
     @classmethod
+    def typed(cls, metadata: Mapping[str, Any]) -> dict[str, Any]:
+        """Give words of a command line the types that our keys, or else lm-eval, take.
+
+        Raises:
+            ConfigError: A value is not what its key takes.
+        """
+        taken = annotations_of(cls)
+        return {
+            key: str(value)
+            if isinstance(value, Word) and taken.get(key) in (Subset, Selector)
+            else typed(key, value, taken.get(key, Any), "metadata: ")
+            for key, value in metadata.items()
+        }
+
+    @classmethod
     def from_metadata(cls, metadata: Mapping[str, Any]) -> TaskSettings:
         """Read our keys out of a task's metadata.
 
@@ -119,8 +134,8 @@ class TaskSettings:
             )
         if isinstance(judge, str) and judge.lstrip().startswith("{"):
             try:
-                judge = json.loads(judge)
-            except json.JSONDecodeError as error:
+                judge = read_json(judge)
+            except ValueError as error:
                 raise ConfigError(f"judge: not a JSON object ({error}): {judge!r}") from None
         if isinstance(judge, Mapping) and not judge.get("name"):
             raise ConfigError('judge: no "name" among its options; for example {"name": "chat"}')

@@ -30,7 +30,7 @@ from ...judges.data.examples import ExampleFile, read_examples
 from ...judges.data.responses import Responses
 from ...judges.errors import ConfigError
 from ...judges.files import require_folder
-from ...judges.grading import Answer, Grader
+from ...judges.grading import Answer, Grader, RuntimeOptions
 from ...judges.judge_options import parse_judge_args
 from ...judges.scoring import SEED
 from ..distributed.flags import (
@@ -160,16 +160,10 @@ def _check(args: argparse.Namespace) -> None:
 def _options(args: argparse.Namespace) -> dict[str, Any]:
     """Put the flags over --judge_args: what is said twice must agree."""
     options = parse_judge_args(args.judge, args.judge_args)
-    flags = {
-        "prompt": args.prompt,
-        "shape": args.shape,
-        "store": args.store,
-        "max_calls": args.max_calls,
-        "max_cost": args.max_cost,
-    }
-    for name, value in flags.items():
-        if value is None:
-            continue
+    names = ("prompt", "shape", "store", "max_calls", "max_cost")
+    given = {name: value for name in names if (value := getattr(args, name)) is not None}
+    limits, wording = RuntimeOptions.split(given)
+    for name, value in {**wording, **RuntimeOptions.typed(limits)}.items():
         if name in options and options[name] != value:
             raise ConfigError(
                 f"--{name.replace('_', '-')} {value} and --judge_args {name}={options[name]} "

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...judges.errors import ConfigError, OutageError
+from ...judges.judge_options import parse_judge_args
 
 if TYPE_CHECKING:
     from ..training.config import TrainConfig
@@ -95,28 +96,11 @@ def read_config(args: argparse.Namespace) -> TrainConfig:
     put("reward", "name", args.reward)
     put("sft" if args.stage == "sft" else "grpo", "max_steps", args.max_steps)
     if args.judge is not None:
-        options = _judge_options(args.judge_args)
-        if options.get("name", args.judge) != args.judge:
-            raise ConfigError(
-                f"--judge_args names {options['name']!r} and --judge {args.judge!r}; keep one"
-            )
-        flags["judge"] = {**options, "name": args.judge}
+        flags["judge"] = parse_judge_args(args.judge, args.judge_args)
     elif args.judge_args is not None:
         raise ConfigError("--judge_args without --judge; name the judge they are for")
     path = Path(args.config) if args.config else None
     return load_config(path, preset=args.preset, settings=args.set, overrides=flags)
-
-
-def _judge_options(text: str | None) -> dict[str, Any]:
-    if not text:
-        return {}
-    if text.endswith((".yaml", ".yml")):
-        from ..training.config_reading import read_yaml
-
-        return read_yaml(Path(text))
-    from ..key_values import read_key_values
-
-    return read_key_values("--judge_args", [text])
 
 
 def _need_training_packages() -> None:

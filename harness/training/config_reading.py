@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from ...judges.errors import ConfigError, near_names
+from ...judges.option_files import read_yaml
 from .config import TrainConfig
 
 
@@ -44,7 +45,7 @@ def load_config(
         ConfigError: A key or preset is not known, or a value has the wrong type.
     """
     sources: list[tuple[str, Mapping[str, Any]]] = [
-        (str(path), read_yaml(Path(path)) if path is not None else {}),
+        (str(path), _read_file(Path(path)) if path is not None else {}),
         *((f"--set {setting}", _parse_setting(setting)) for setting in settings),
         ("the flags", overrides or {}),
     ]
@@ -62,23 +63,6 @@ def load_config(
     return config
 
 
-class _KeyTwiceError(Exception):
-    """A mapping holds a key twice; PyYAML would keep the last value in silence."""
-
-
-class _NoKeyTwice(yaml.SafeLoader):
-    """YAML's plain types, and no key twice in one mapping."""
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-        seen = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.value in seen and key.value != "<<":
-                line = key.start_mark.line + 1
-                raise _KeyTwiceError(f"line {line}: {key.value!r} is written twice; join the two")
-            seen.add(key.value if isinstance(key, yaml.ScalarNode) else None)
-        return super().construct_mapping(node, deep)
-
-
 def _read_preset(name: str) -> dict[str, Any]:
     if name not in preset_names():
         raise ConfigError(f"unknown preset {name!r}; {near_names(name, preset_names())}")
@@ -86,22 +70,13 @@ def _read_preset(name: str) -> dict[str, Any]:
     return dict(yaml.safe_load(text))
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
+def _read_file(path: Path) -> dict[str, Any]:
     """Read a YAML file that holds a mapping.
 
     Raises:
         ConfigError: It cannot be read, or holds something else.
     """
-    try:
-        plain = yaml.load(path.read_text(encoding="utf-8"), _NoKeyTwice)
-    except OSError as error:
-        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not UTF-8 text; save it as such") from error
-    except _KeyTwiceError as error:
-        raise ConfigError(f"{path}, {error}") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    plain = read_yaml(path)
     if plain is None:
         return {}
     if not isinstance(plain, dict):

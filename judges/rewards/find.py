@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import numpy as np
-import yaml
 
 from ..arrays import Floats
 from ..errors import ConfigError, RubricbeatError, UnknownNameError
+from ..option_reader import annotations_of, plain, read_options, split_outside, typed
 from ..registry import REWARDS
 from .base import FunctionReward, Needs, Reward
 
@@ -42,6 +42,8 @@ def get_reward(name_or_path: str, **options: Any) -> Reward:
     if _is_reward_function(factory):
         plain = _function_factory(factory, name.rpartition(":")[2] or name)
         factory = _DECLARED.get(factory, plain)
+    taken = annotations_of(factory)
+    options = {key: _typed(key, value, taken.get(key, Any)) for key, value in options.items()}
     _check_options(name, factory, options)
     label = options.get("name")
     try:
@@ -109,15 +111,8 @@ def register_reward(
 
 
 def split_specs(text: str) -> list[str]:
-    """Split at the commas outside parentheses."""
-    parts, depth = [""], 0
-    for char in text:
-        depth += (char == "(") - (char == ")")
-        if char == "," and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += char
-    return [part.strip() for part in parts if part.strip()]
+    """Split at the commas outside brackets and quotes."""
+    return [part.strip() for part in split_outside(text, "rewards")]
 
 
 def _split_options(spec: str) -> tuple[str, dict[str, Any]]:
@@ -126,21 +121,15 @@ def _split_options(spec: str) -> tuple[str, dict[str, Any]]:
         return name.strip(), {}
     if not rest.rstrip().endswith(")"):
         raise ConfigError(f"reward {spec!r}: the parenthesis is not closed")
-    options: dict[str, Any] = {}
-    for part in split_specs(rest.rstrip()[:-1]):
-        key, equals, value = part.partition("=")
-        if not equals:
-            raise ConfigError(f"reward {spec!r}: {part!r} is not an option; write key=value")
-        options[key.strip()] = _option_value(value.strip())
-    return name.strip(), options
+    return name.strip(), read_options(f"reward {name.strip()!r}", rest.rstrip()[:-1])
 
 
-def _option_value(text: str) -> Any:
+def _typed(key: str, value: Any, annotation: Any) -> Any:
+    """Type a word; one that its option does not take is left to the checks, which word it."""
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        return text
-    return value if isinstance(value, bool | int | float) else text
+        return typed(key, value, annotation)
+    except ConfigError:
+        return plain(value)
 
 
 def _written(name: str, options: dict[str, Any]) -> str:

@@ -17,43 +17,91 @@ from rubricbeat.judges.verdict import Verdict
     ("text", "options"),
     [
         ("model=gpt-4.1", {"model": "gpt-4.1"}),
-        ("a=1,b=0.5,c=1e-3,d=-2", {"a": 1, "b": 0.5, "c": 0.001, "d": -2}),
-        ("a=true,b=False,c=none,d=null", {"a": True, "b": False, "c": None, "d": None}),
+        # what reads as a number, a truth value or nothing elsewhere is a name here
+        ("model=1.0", {"model": "1.0"}),
+        ("model=007", {"model": "007"}),
+        ("model=true", {"model": "true"}),
+        ("model=none", {"model": "none"}),
+        ("reasoning_effort=none", {"reasoning_effort": "none"}),
+        ("reasoning_effort=null", {"reasoning_effort": None}),
+        ("structured=none,max_tokens_name=auto", {"structured": "none", "max_tokens_name": "auto"}),
+        ("temperature=none,top_p=None,request_seed=NULL",
+         {"temperature": None, "top_p": None, "request_seed": None}),
+        ("temperature=0,top_p=.5", {"temperature": 0, "top_p": 0.5}),
+        ("max_tokens=1e3", {"max_tokens": 1000}),
+        ("group_size=all", {"group_size": "all"}),
+        ("group_size=4", {"group_size": 4}),
+        ("look=false,logprobs=True", {"look": False, "logprobs": True}),
+        ("store=none", {"store": False}),
+        ("store=None,max_cost=none", {"store": False, "max_cost": None}),
         ("base_url=http://127.0.0.1:8000/v1?x=1", {"base_url": "http://127.0.0.1:8000/v1?x=1"}),
-        ("model=a/b,base_url=http://h/v1", {"model": "a/b", "base_url": "http://h/v1"}),
+        ("prompt=it's, model = m ,", {"prompt": "it's", "model": "m"}),
+        ('prompt="a, b=c"', {"prompt": "a, b=c"}),
+        ("prompt='a, b'", {"prompt": "a, b"}),
         (
-            'm=[{"name":"chat","model":"a,b"},"constant"]',
-            {"m": [{"name": "chat", "model": "a,b"}, "constant"]},
+            'extra_body={"a": {"b": [1, "x,y", null, "}"]}, "c": "none"},model=m',
+            {"extra_body": {"a": {"b": [1, "x,y", None, "}"]}, "c": "none"}, "model": "m"},
         ),
-        ('s="a,b=c"', {"s": "a,b=c"}),
-        ("a=,b=1", {"a": "", "b": 1}),
-        (
-            "v=1.2.3,w=2024-10-21,x=1_000,y=nan",
-            {"v": "1.2.3", "w": "2024-10-21", "x": "1_000", "y": "nan"},
-        ),
+        ("extra_body={'top_k': 5}", {"extra_body": {"top_k": 5}}),
+        ('{"model": "a,b", "request_seed": null}', {"model": "a,b", "request_seed": None}),
         ("", {}),
         (None, {}),
     ],
-)
-def test_pairs_are_read_with_their_types(text, options):
+)  # fmt: skip
+def test_a_value_has_the_type_of_the_option_that_receives_it(text, options):
     assert parse_judge_args("chat", text) == {"name": "chat", **options}
+
+
+def test_lists_are_read_for_the_options_that_take_them():
+    text = 'members=[{"name":"chat","model":"a,b"},"constant"],weights=[1, 2.5],quorum=none'
+    assert parse_judge_args("jury", text) == {
+        "name": "jury",
+        "members": [{"name": "chat", "model": "a,b"}, "constant"],
+        "weights": [1, 2.5],
+        "quorum": None,
+    }
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
         ("model", "neither key=value"),
-        ("a=1,b", "'b' is not key=value"),
-        ("a=1,a=2", "twice"),
-        ("m={oops", "not JSON"),
+        ("model=1,b", "'b' is not key=value"),
+        ("model=1,model=2", "model is given twice"),
+        ('{"model": "a", "model": "b"}', "'model' is given twice"),
+        ('extra_body={"a": 1, "a": 2}', "'a' is given twice"),
+        ("extra_body={oops}", "what follows extra_body= is not JSON"),
+        ('extra_body={"a": 1,base_url=http://h/v1', "bracket { in extra_body is not closed"),
+        ('prompt="a,base_url=http://h/v1', 'quote " in prompt is not closed'),
+        ("members=[[1},2]", r"in members, \[ is closed by }"),
+        ('prompt="a"b', "what follows prompt= is not JSON"),
+        ('extra_body={"x": NaN}', "NaN is no number that JSON can carry"),
+        ('extra_body={"x": -Infinity}', "-Infinity is no number"),
+        ('extra_body={"x": 1e999}', "extra_body.x must be a finite number"),
+        ("extra_body=x", "extra_body must be a JSON object"),
+        ("temperature=hot", "temperature must be a number or none, not 'hot'"),
+        ("temperature=nan", "temperature must be a number or none, not 'nan'"),
+        ("max_tokens=2.5", "max_tokens must be a whole number or none, not '2.5'"),
+        ("look=perhaps", "look must be true or false, not 'perhaps'"),
+        ("base_url=", "base_url is empty"),
+        ("max_cost=", "max_cost is empty"),
+        ("store=", "store is empty"),
         ("name=replay", "give one of them"),
         ("nowhere.yaml", "nor a file"),
+        ("x" * 5000, "nor a file"),
     ],
 )
 def test_what_cannot_be_read_is_one_line(text, words):
     with pytest.raises(ConfigError, match=words) as caught:
         parse_judge_args("chat", text)
     assert "\n" not in str(caught.value)
+
+
+def test_no_part_of_a_key_is_shown_where_its_option_cannot_be_read():
+    for text in ('headers={"Authorization": "Bearer abc123', "headers={Authorization: abc123}"):
+        with pytest.raises(ConfigError, match="headers") as caught:
+            parse_judge_args("chat", text)
+        assert "abc123" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -88,6 +136,12 @@ def test_yaml_files_are_read(tmp_path: Path):
     }
     path.write_text("- just\n- a list\n")
     with pytest.raises(ConfigError, match="no mapping"):
+        parse_judge_args("jury", str(path))
+    path.write_text("rule: mean\nrule: majority\n")
+    with pytest.raises(ConfigError, match="line 2: 'rule' is written twice"):
+        parse_judge_args("jury", str(path))
+    path.write_text("rule: no\n")
+    with pytest.raises(ConfigError, match="put it into quotes"):
         parse_judge_args("jury", str(path))
     path.write_text("a: [1\n")
     with pytest.raises(ConfigError, match="not YAML"):

@@ -484,7 +484,8 @@ def test_unknown_options_are_refused_with_the_near_names():
         ({"max_retries": -1}, "max_retries must not be negative"),
         ({"max_concurrency": "many"}, "must be a whole number, not 'many'"),
         ({"max_concurrency": "2.5"}, "must be a whole number"),
-        ({"timeout_s": "nan"}, "timeout_s must be above 0"),
+        ({"timeout_s": "nan"}, "timeout_s must be a number"),
+        ({"timeout_s": float("nan")}, "timeout_s must be a finite number"),
         ({"include_reasoning": "perhaps"}, "must be true or false"),
     ],
 )

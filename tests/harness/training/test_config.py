@@ -214,5 +214,5 @@ def test_two_names_of_one_judge_are_refused() -> None:
         "name": "keyword",
         "max_cost": 1,
     }
-    with pytest.raises(ConfigError, match="--judge_args names 'chat' and --judge 'keyword'"):
+    with pytest.raises(ConfigError, match="--judge says 'keyword', --judge_args name='chat'"):
         train.read_config(parser.parse_args([*words, "name=chat"]))
