@@ -21,7 +21,7 @@ from ..judges.rating import Rating
 from ..judges.rubric import Example
 from ..judges.signal import LabelledAnswer
 from ..judges.store import read_verdict
-from ..judges.store_schema import layout_of
+from ..judges.store_schema import layout_of, read_only
 from ..judges.verdict import Outcome, Verdict
 from ..judges.wording import numbered
 
@@ -185,14 +185,11 @@ def read_store(path: Path) -> list[LabelledAnswer]:
         StoreError: The file is no verdict store, is of a newer layout, or cannot be read.
     """
     try:
-        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
-        try:
+        with read_only(path) as connection:
             has_sums = layout_of(connection, path) > 1
             rows = connection.execute(
                 _STORED.format(crc="verdicts.crc" if has_sums else "NULL")
             ).fetchall()
-        finally:
-            connection.close()
     except sqlite3.Error as error:
         raise StoreError(f"{path}: not readable as a verdict store: {error}") from error
     if not rows:

@@ -57,7 +57,7 @@ def check_store(place: Path | str, *, repair: bool = False) -> StoreCheck:
             keys = damaged_keys(server_rows(server, SUMS))
             return _checked(server, "%s", keys, Path("server"), "ok", repair=repair)
     path = Path(place)
-    with existing_store(path) as db:
+    with existing_store(path, writes=repair) as db:
         file_check = str(db.execute("PRAGMA quick_check").fetchone()[0])
         keys = damaged_keys(db.execute(SUMS))
         return _checked(db, "?", keys, path, file_check, repair=repair)

@@ -47,7 +47,7 @@ def prune(
         ConfigError: No condition is named, or no judge fits.
     """
     require_condition(judge, older_than_days)
-    with existing_store(path) as db:
+    with existing_store(path, writes=True) as db:
         conditions, values = ["1"], list[Any]()
         if judge is not None:
             digests = sorted(judges_fitting(db, judge))

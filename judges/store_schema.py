@@ -8,12 +8,15 @@ table that no look-up reads.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import shutil
 import sqlite3
+import tempfile
 import time
 import zlib
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +128,10 @@ def _make_file(path: Path) -> None:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES)) from None
 
 
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")
+
+
 def connect(path: Path) -> sqlite3.Connection:
     """Open one more connection to a store file; transactions are explicit."""
     connection = sqlite3.connect(
@@ -134,8 +141,32 @@ def connect(path: Path) -> sqlite3.Connection:
     # failure may lose the last ones, and never the file
     connection.execute("PRAGMA synchronous = NORMAL")
     # a damaged text is read with the wrong letters, and then its checksum does not fit
-    connection.text_factory = partial(str, encoding="utf-8", errors="replace")
+    connection.text_factory = _text
     return connection
+
+
+@contextlib.contextmanager
+def read_only(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a store to read it as it is, also where nothing can be written.
+
+    SQLite must write a log's index to read a store in WAL mode: on a read-only file system a copy
+    is read, the log included.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        place = path
+        if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+            place = Path(folder) / "copy.sqlite"
+            for ending in ("", "-wal"):
+                with contextlib.suppress(FileNotFoundError):
+                    shutil.copyfile(f"{path}{ending}", f"{place}{ending}")
+        # as an URI, so that a path with "?" or "#" in it is still that path
+        uri = f"{place.resolve().as_uri()}?mode={'ro' if place is path else 'rw'}"
+        connection = sqlite3.connect(uri, uri=True)
+        connection.text_factory = _text
+        try:
+            yield connection
+        finally:
+            connection.close()
 
 
 def store_error(error: sqlite3.Error, path: Path) -> StoreError:

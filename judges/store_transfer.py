@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sqlite3
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,6 +26,7 @@ from .store_schema import (
     damaged,
     layout_of,
     open_store_file,
+    read_only,
     store_error,
 )
 
@@ -64,8 +66,13 @@ class Moved:
 
 
 @contextlib.contextmanager
-def existing_store(path: Path) -> Iterator[sqlite3.Connection]:
+def existing_store(path: Path, *, writes: bool = False) -> Iterator[sqlite3.Connection]:
     """Open a store that must be there, and word the faults of SQLite.
+
+    Args:
+        path: The file.
+        writes: Whether it will be changed. Else a store on a read-only file system is read from a
+            copy, which is also brought to the present layout.
 
     Raises:
         ConfigError: It is not there.
@@ -73,13 +80,17 @@ def existing_store(path: Path) -> Iterator[sqlite3.Connection]:
     """
     if not path.is_file():
         raise ConfigError(f"there is no verdict store at {path}")
-    connection = open_store_file(path)
-    try:
-        yield connection
-    except sqlite3.Error as error:
-        raise store_error(error, path) from error
-    finally:
-        connection.close()
+    with contextlib.ExitStack() as stack:
+        place = path
+        if not writes and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+            place = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "copy.sqlite"
+            copy_store(path, place)
+        connection = open_store_file(place)
+        stack.callback(connection.close)
+        try:
+            yield connection
+        except sqlite3.Error as error:
+            raise store_error(error, path) from error
 
 
 def stats(path: Path) -> dict[str, Any]:
@@ -268,7 +279,7 @@ def copy_store(source: Path, copy: Path) -> None:
     _look_at(source)
     try:
         with (
-            contextlib.closing(_read_only(source)) as old,
+            read_only(source) as old,
             contextlib.closing(sqlite3.connect(copy)) as new,
         ):
             old.backup(new)
@@ -282,15 +293,10 @@ def _look_at(source: Path) -> None:
     if not source.is_file():
         raise ConfigError(f"there is no verdict store at {source}")
     try:
-        with contextlib.closing(_read_only(source)) as connection:
+        with read_only(source) as connection:
             layout_of(connection, source)
     except sqlite3.Error as error:
         raise store_error(error, source) from error
-
-
-def _read_only(path: Path) -> sqlite3.Connection:
-    # as an URI, so that a path with "?" or "#" in it is still that path
-    return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
 
 
 def merge_file(target: sqlite3.Connection, source: Path) -> Moved:
