@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..judges.estimates import interval_of
 from ..reports import numbers
+from ..reports.environment import interval_words
 
 _HEAD = ("model", "run", "task", "score", "95 % interval", "scored", "missing", "bounds", "stored")
 _RIGHT = {"score", "scored", "missing"}
@@ -43,13 +45,13 @@ def score_table(lines: Sequence[ScoreLine]) -> str:
 
 def _cells(line: ScoreLine) -> tuple[str, ...]:
     m = line.metrics
-    low, high = m["interval"] or (None, None)
+    interval = interval_of(m["interval"], min(m["n_prompts"], m["n_scored"]))
     return (
         _one_line(line.model),
         _one_line(line.label),
         _one_line(line.task),
         numbers.score(m["score"]),
-        numbers.interval(low, high),
+        "" if m["score"] is None else interval_words(interval),
         f"{m['n_scored']} of {m['n_asked']}",
         numbers.share(m["missing_points"]),
         numbers.interval(m["score_low"], m["score_high"]) if m["n_missing_verdicts"] else "",

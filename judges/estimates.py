@@ -1,22 +1,31 @@
-"""Estimates with intervals, for groups that cluster on their prompt.
+"""Every interval of the package: Student's t over prompts, and Wilson's for shares.
 
-Every interval here is at 95 % and needs no random draws: linearised (delta-method) standard errors
-over clusters with Student's t, and Wilson's form for shares. Groups of one prompt are one cluster.
+Answers to one prompt are not independent, so the prompt is the unit: errors are clustered on it
+(Miller 2024, arXiv 2411.00640) and the degrees of freedom count prompts. All intervals are at 95 %
+and need no random draws; docs/evidence/coverage.md has what each covers. Student's t and no
+bootstrap: on scores shaped as HealthBench's, of 10 to 275 prompts, t held the truth in 94 to 96 %
+of 2,000 samples, the percentile bootstrap in 88 to 95, BCa in 88 to 94; the bootstrap t covers as
+t does and is a fifth wider at 10 prompts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import fdtri, ndtri, stdtrit
 
 from .arrays import Bools, Floats
 
 LEVEL = 0.95
-Z = float(ndtri(0.5 + LEVEL / 2))
+Z = 1.959963984540054
+"""Normal quantile of a 95 % interval."""
+MIN_PROMPTS = 10
+"""Below so many prompts there is no interval and no p value: their spread is not known well enough
+for any method to cover."""
+TOO_FEW = "n < 10: no interval"
+NO_SPREAD = "all equal: no interval"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +35,18 @@ class Estimate:
     value: float | None
     low: float | None = None
     high: float | None = None
+    why: str = ""
+    """Why there is no interval, in words for a table; empty where there is one, or no value."""
 
-    def to_json(self) -> dict[str, float | None]:
-        """Give the plain form."""
-        return {"value": self.value, "low": self.low, "high": self.high}
+    @property
+    def interval(self) -> Interval:
+        """Both ends."""
+        return Interval(self.low, self.high, self.why)
+
+    def to_json(self) -> dict[str, float | str | None]:
+        """Give the plain form; `why` only where there is no interval to a value."""
+        why: dict[str, str] = {"why": self.why} if self.why else {}
+        return {"value": self.value, "low": self.low, "high": self.high, **why}
 
     def clipped(self, low: float, high: float) -> Estimate:
         """Keep value and ends between two bounds."""
@@ -38,7 +55,8 @@ class Estimate:
     def mapped(self, function: Callable[[float], float]) -> Estimate:
         """Put a rising function on value and ends."""
         ends = (self.value, self.low, self.high)
-        return Estimate(*(None if end is None else function(end) for end in ends))
+        value, low, high = (None if end is None else function(end) for end in ends)
+        return Estimate(value, low, high, self.why)
 
 
 NOTHING = Estimate(None)
@@ -50,6 +68,8 @@ class Interval:
 
     low: float | None
     high: float | None
+    why: str = ""
+    """Why it cannot be given, in words for a table."""
 
     @property
     def excludes_zero(self) -> bool:
@@ -64,32 +84,125 @@ class Interval:
 NO_INTERVAL = Interval(None, None)
 
 
-def share(flags_P: Bools, clusters_P: NDArray[np.intp]) -> Estimate:
-    """Give a share of groups with Wilson's interval.
+def interval_of(ends: Sequence[float] | None, n_prompts: int) -> Interval:
+    """Give both ends, or why there are none.
 
-    Groups of one prompt are alike, so that their number overstates what is known. The interval is
-    Wilson's at the number of independent groups that would give the clustered variance.
-    Source: Wilson 1927; Korn and Graubard 1998 for the effective number.
+    Args:
+        ends: Low and high; None or NaN where there is no interval.
+        n_prompts: Prompts behind the number.
     """
+    if ends is not None and not np.isnan(ends[0]):
+        return Interval(float(ends[0]), float(ends[1]))
+    return Interval(None, None, TOO_FEW if n_prompts < MIN_PROMPTS else NO_SPREAD)
+
+
+@dataclass(frozen=True, slots=True)
+class PairedTests:
+    """Paired differences of rows, each with its interval and the test that goes with it, [M]."""
+
+    mean_M: Floats
+    standard_error_M: Floats
+    interval_M2: Floats
+    """NaN below `MIN_PROMPTS`, and where all differences are equal."""
+    p_M: Floats
+    """Two-sided p of a mean difference of 0: below .05 just where the interval leaves out 0."""
+    n_M: NDArray[np.intp]
+    """Prompts with a difference."""
+
+    def intervals(self) -> list[Interval]:
+        """Give the intervals one by one."""
+        return [interval_of(e, int(n)) for e, n in zip(self.interval_M2, self.n_M, strict=True)]
+
+
+def paired_tests(gaps_MP: Floats, step_M: Floats | float = 0.0) -> PairedTests:
+    """Test differences between two models over prompts, by Student's t.
+
+    Differences of shares move in steps and are often nearly all 0; their spread is then known
+    badly. Two made-up prompts, one step up and one down, mend it (Bonett and Price 2012, for one
+    answer each; with more answers the step is smaller, ours).
+
+    Args:
+        gaps_MP: Differences, one row a comparison; NaN is no difference.
+        step_M: Smallest difference that a prompt's shares can have; 0 where the values are no
+            shares.
+    """
+    known_MP = ~np.isnan(gaps_MP)
+    gaps_MP = np.where(known_MP, gaps_MP, 0.0)
+    n_M = known_MP.sum(axis=1)
+    step_M = np.broadcast_to(np.asarray(step_M, dtype=np.float64), n_M.shape)
+    size_M = np.maximum(n_M + 2.0 * (step_M > 0), 1.0)
+    sum_M = gaps_MP.sum(axis=1)
+    mean_M = sum_M / size_M
+    squares_M = (np.where(known_MP, gaps_MP - mean_M[:, None], 0.0) ** 2).sum(axis=1)
+    squares_M += np.where(step_M > 0, 2 * (step_M**2 + mean_M**2), 0.0)
+    error_M = np.sqrt(squares_M / np.maximum(size_M - 1, 1) / size_M)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        t_M = np.abs(mean_M) / error_M
+    has_M = (n_M >= MIN_PROMPTS) & (error_M > 1e-12)
+    df_M = np.maximum(n_M - 1, 1)
+    half_M = t_quantile(df_M) * error_M
+    from scipy.special import stdtr
+
+    none_M = np.where(n_M > 0, 1.0, np.nan)
+    return PairedTests(
+        mean_M=none_M * sum_M / np.maximum(n_M, 1),
+        standard_error_M=np.where(n_M > 1, error_M, np.nan),
+        interval_M2=np.where(has_M, np.stack([mean_M - half_M, mean_M + half_M]), np.nan).T,
+        p_M=np.where(has_M, 2 * stdtr(df_M, -np.nan_to_num(t_M)), np.nan),
+        n_M=n_M,
+    )
+
+
+def share(flags_P: Bools, clusters_P: NDArray[np.intp]) -> Estimate:
+    """Give a share of groups with Wilson's interval, as `share_intervals` does."""
     n = len(flags_P)
     if n == 0:
         return NOTHING
     p = float(flags_P.mean())
-    influence_P = (flags_P.astype(np.float64) - p) / n
-    clustered = clustered_variance(influence_P, clusters_P)
-    apart = clustered_variance(influence_P, np.arange(n, dtype=np.intp))
-    effective = float(n)
-    if clustered and apart:
-        effective = min(effective, n * apart / clustered)
-    low, high = wilson(p, effective)
-    return Estimate(p, low, high)
+    variance = clustered_variance((flags_P - p) / n, clusters_P)
+    sizes = np.bincount(clusters_P).astype(np.float64)
+    error = np.sqrt([np.nan if variance is None else variance])
+    [ends] = share_intervals(np.array([p]), error, sizes[None])
+    return Estimate(p, *_ends(interval_of(ends, len(sizes))))
 
 
-def wilson(p: float, n: float) -> tuple[float, float]:
-    """Give Wilson's 95 % interval of a share seen in n independent trials."""
-    centre = (p + Z**2 / (2 * n)) / (1 + Z**2 / n)
-    half = Z / (1 + Z**2 / n) * np.sqrt(p * (1 - p) / n + Z**2 / (4 * n**2))
-    return max(0.0, float(centre - half)), min(1.0, float(centre + half))
+def share_intervals(p_M: Floats, error_M: Floats, counts_MP: Floats) -> Floats:
+    """Give Wilson's interval of shares of answers at their effective number, [M, 2].
+
+    Answers to one prompt are alike, so that their number overstates what is known. The effective
+    number is that of independent answers with the clustered standard error (Kish 1965, the design
+    effect), between that of answers that are all alike within a prompt, (sum m)^2 / sum m^2, and
+    their number. At a share of 0 or 1 nothing tells how alike they are, and the lower one counts.
+    With repeats it is lowered by (z / t)^2, since few prompts tell the design effect badly
+    (Korn and Graubard 1998). NaN below `MIN_PROMPTS`.
+
+    Args:
+        p_M: Shares.
+        error_M: Their clustered standard errors; NaN is unknown.
+        counts_MP: Answers of each prompt.
+    """
+    n_M, squares_M = counts_MP.sum(axis=1), (counts_MP**2).sum(axis=1)
+    prompts_M = np.count_nonzero(counts_MP, axis=1)
+    alike_M = n_M**2 / np.maximum(squares_M, 1.0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        effective_M = p_M * (1 - p_M) / error_M**2
+    usable_M = np.isfinite(effective_M) & (effective_M > 0)
+    effective_M = np.clip(np.where(usable_M, effective_M, 0.0), alike_M, np.maximum(n_M, alike_M))
+    repeats_M = squares_M > n_M
+    t_M = t_quantile(np.maximum(prompts_M - 1, 1))
+    effective_M = np.where(repeats_M, effective_M * (Z / t_M) ** 2, effective_M)
+    low_M, high_M = wilson(p_M, np.maximum(effective_M, 1e-9))
+    return np.where(prompts_M >= MIN_PROMPTS, np.stack([low_M, high_M]), np.nan).T
+
+
+def wilson(p_M: Floats, n_M: Floats) -> tuple[Floats, Floats]:
+    """Give Wilson's 95 % interval of shares seen in n independent trials.
+
+    Source: Wilson 1927, the score interval without continuity correction.
+    """
+    centre_M = (p_M + Z**2 / (2 * n_M)) / (1 + Z**2 / n_M)
+    half_M = Z / (1 + Z**2 / n_M) * np.sqrt(p_M * (1 - p_M) / n_M + Z**2 / (4 * n_M**2))
+    return np.maximum(0.0, centre_M - half_M), np.minimum(1.0, centre_M + half_M)
 
 
 def mean(values_PG: Floats, clusters_P: NDArray[np.intp]) -> Estimate:
@@ -142,31 +255,37 @@ def correlation(first_PG: Floats, second_PG: Floats, clusters_P: NDArray[np.intp
     variance = clustered_variance(influence_P, clusters_P)
     if variance is None:
         return Estimate(r)
-    half = _t(clusters_P) * np.sqrt(variance) / (1 - r**2)
+    half = float(t_quantile(n_clusters(clusters_P) - 1) * np.sqrt(variance) / (1 - r**2))
     z = np.arctanh(r)
     return Estimate(r, float(np.tanh(z - half)), float(np.tanh(z + half)))
 
 
 def around(value: float, variance: float | None, clusters_P: NDArray[np.intp]) -> Estimate:
-    """Put a t interval around a value; none where there is no variance to speak of."""
-    if variance is None:
-        return Estimate(value)
-    half = float(_t(clusters_P) * np.sqrt(variance))
-    return Estimate(value, value - half, value + half)
+    """Put a t interval around a value; none of few prompts, or without a spread between them."""
+    n = n_clusters(clusters_P)
+    if variance is None or n < MIN_PROMPTS:
+        return Estimate(value, why=TOO_FEW)
+    half = float(t_quantile(n - 1) * np.sqrt(variance))
+    return (
+        Estimate(value, value - half, value + half) if half > 0 else Estimate(value, why=NO_SPREAD)
+    )
 
 
-def t_quantile(n_clusters: int) -> float:
-    """Give the 97.5 % point of Student's t with n - 1 degrees of freedom."""
-    return float(stdtrit(n_clusters - 1, 0.5 + LEVEL / 2))
+def t_quantile(df: NDArray[np.integer] | int) -> Floats:
+    """Give the 97.5 % point of Student's t."""
+    from scipy.special import stdtrit
+
+    points: Floats = stdtrit(df, 0.5 + LEVEL / 2)
+    return points
 
 
-def f_quantile(p: float, top: float, bottom: float) -> float:
-    """Give a point of the F distribution."""
-    return float(fdtri(top, bottom, p))
+def n_clusters(clusters_P: NDArray[np.intp]) -> int:
+    """Count the prompts."""
+    return int(clusters_P.max(initial=-1)) + 1
 
 
-def _t(clusters_P: NDArray[np.intp]) -> float:
-    return t_quantile(int(clusters_P.max()) + 1)
+def _ends(interval: Interval) -> tuple[float | None, float | None, str]:
+    return interval.low, interval.high, interval.why
 
 
 def _variance_of_ratio(

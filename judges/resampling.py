@@ -1,15 +1,14 @@
-"""Error bars for means over answers: clustered on prompts, seeded, vectorised over many columns.
+"""Error bars for means over answers: clustered on prompts, vectorised over many columns.
 
-Answers to the same prompt are not independent, so a draw takes whole prompts. Several columns (the
-score, each tag, each pass rule) share the draws: one matrix product serves all of them.
-Sources: Miller 2024 (arXiv 2411.00640) for the clustered error; the bootstrap over examples is
-HealthBench's (arXiv 2505.08775), which draws unseeded.
+Intervals are `estimates.py`'s: Student's t over prompts, Wilson's where every value is 0 or 1. The
+seeded draws of whole prompts are for what has no formula, and for the error that HealthBench
+reports (arXiv 2505.08775, which draws unseeded): several columns share one matrix product.
+Source of the clustered error: Miller 2024 (arXiv 2411.00640).
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -17,15 +16,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrays import Floats
+from .arrays import Bools, Floats
+from .estimates import MIN_PROMPTS, share_intervals, t_quantile
 
 N_DRAWS = 10_000
 CHUNK_DRAWS = 250
 """Draws made at a time. Part of what a seed means: another value gives other draws."""
 MAX_KEPT_BYTES = 8_000_000
 """Draw weights of one run size and seed that are kept for the next run, one byte each."""
-Z_95 = 1.959963984540054
-"""Normal quantile of a 95 % interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +32,8 @@ class ClusteredColumns:
 
     sums_MP: Floats
     counts_MP: Floats
+    is_share_M: Bools
+    """Whether every value is 0 or 1, so that the mean is a share."""
 
     @classmethod
     def of(cls, values_MN: Floats, prompt_N: NDArray[np.intp], n_prompts: int) -> ClusteredColumns:
@@ -42,11 +42,21 @@ class ClusteredColumns:
         return cls(
             _by_prompt(np.where(has_MN, values_MN, 0.0), prompt_N, n_prompts),
             _by_prompt(has_MN.astype(np.float64), prompt_N, n_prompts),
+            ((values_MN == 0) | (values_MN == 1) | ~has_MN).all(axis=1),
         )
 
     def plus(self, other: ClusteredColumns) -> ClusteredColumns:
         """Add the same columns of further answers to the same prompts."""
-        return ClusteredColumns(self.sums_MP + other.sums_MP, self.counts_MP + other.counts_MP)
+        return ClusteredColumns(
+            self.sums_MP + other.sums_MP,
+            self.counts_MP + other.counts_MP,
+            self.is_share_M & other.is_share_M,
+        )
+
+    def of_rows(self, rows: Sequence[int]) -> ClusteredColumns:
+        """Give some of the columns."""
+        at = list(rows)
+        return ClusteredColumns(self.sums_MP[at], self.counts_MP[at], self.is_share_M[at])
 
     @property
     def n_M(self) -> Floats:
@@ -77,6 +87,21 @@ class ClusteredColumns:
         factor_M = _ratio(g_M, np.where(g_M > 1, g_M - 1, 0.0))
         variance_M = _ratio((deviations_MP**2).sum(axis=1), self.n_M**2) * factor_M
         return np.sqrt(variance_M)
+
+    @property
+    def intervals_M2(self) -> Floats:
+        """95 % interval of each mean; NaN of fewer than 10 prompts, and where nothing varies.
+
+        t over prompts at the clustered error; of a share, Wilson's at the effective number.
+        """
+        g_M, means_M, stderr_M = self.n_prompts_M, np.nan_to_num(self.means_M), self.stderr_M
+        has_M = (g_M >= MIN_PROMPTS) & (stderr_M > 1e-12)
+        half_M = np.where(has_M, t_quantile(np.maximum(g_M - 1, 1)) * stderr_M, np.nan)
+        ends_M2 = np.stack([means_M - half_M, means_M + half_M], axis=1)
+        if self.is_share_M.any():
+            rows = self.is_share_M
+            ends_M2[rows] = share_intervals(means_M[rows], stderr_M[rows], self.counts_MP[rows])
+        return ends_M2
 
     def draws(self, *, seed: int, n_draws: int = N_DRAWS) -> Floats:
         """Draw prompts with replacement and give the mean of each column in each draw, [M, B].
@@ -127,16 +152,6 @@ def summarise_draws(draws_MB: Floats, level: float = 0.95) -> DrawSummary:
     for row in np.flatnonzero(~whole_M & (n_M > 0)):
         std_M[row] = ordered[row, : n_M[row]].std()
     return DrawSummary(np.stack(ends, axis=1), std_M)
-
-
-def wilson_interval(share: float, n: float) -> tuple[float, float]:
-    """Give Wilson's 95 % interval of a share of `n` independent cases.
-
-    Source: Wilson 1927, the score interval without continuity correction.
-    """
-    centre = (share + Z_95**2 / (2 * n)) / (1 + Z_95**2 / n)
-    half = Z_95 / (1 + Z_95**2 / n) * math.sqrt(share * (1 - share) / n + Z_95**2 / (4 * n**2))
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def draw_weights(seed: int, n_draws: int, n_prompts: int) -> Iterable[NDArray[np.integer[Any]]]:

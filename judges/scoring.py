@@ -18,7 +18,7 @@ from .arrays import Floats
 from .graded import GradedAnswer
 from .items import PASS_RULES, Items, item_scores, score_items, tag_items, worst_at_k
 from .packed import PackedAnswers
-from .resampling import N_DRAWS, ClusteredColumns, summarise_draws, wilson_interval
+from .resampling import N_DRAWS, ClusteredColumns
 from .scored import LENGTH_CENTRE_CHARS, LENGTH_UNIT_CHARS, N_HEAD, ScoredAnswers
 from .table import VerdictTable
 
@@ -176,21 +176,17 @@ def length_penalty_of(task: str) -> float:
 class _ErrorBars:
     stderr_M: Floats
     interval_M2: Floats
-    bootstrap_std_M: Floats
+    """Of the unclipped means."""
+    bootstrap_std: float
+    """Of the clipped score, over draws of prompts: HealthBench's own error."""
 
 
 def _error_bars(columns: ClusteredColumns, seed: int, n_draws: int) -> _ErrorBars:
-    """Clip the mean in every draw, never the items (HealthBench)."""
-    n_columns, n_prompts = columns.sums_MP.shape
-    if n_prompts < 2 or n_draws < 1:
-        nothing = np.full(n_columns, np.nan)
-        return _ErrorBars(nothing, np.full((n_columns, 2), np.nan), nothing)
-    draws_MB = columns.draws(seed=seed, n_draws=n_draws)
-    summary = summarise_draws(np.clip(draws_MB, 0.0, 1.0, out=draws_MB))
-    alone_M = columns.n_prompts_M < 2  # one prompt: every draw says the same, which is no error bar
-    summary.interval_M2[alone_M] = np.nan
-    summary.std_M[alone_M] = np.nan
-    return _ErrorBars(columns.stderr_M, summary.interval_M2, summary.std_M)
+    spread = math.nan
+    if columns.n_prompts_M[0] > 1 and n_draws > 0:
+        score = columns.of_rows([0]).draws(seed=seed, n_draws=n_draws)
+        spread = float(np.nanstd(np.clip(score, 0.0, 1.0)))
+    return _ErrorBars(columns.stderr_M, columns.intervals_M2, spread)
 
 
 def _head_metrics(
@@ -201,8 +197,8 @@ def _head_metrics(
     metrics: dict[str, Value] = {
         "score": _clip_or_none(means_M[0]),
         "score_stderr": _or_none(bars.stderr_M[0]),
-        "interval": _pair(bars.interval_M2[0]),
-        "bootstrap_std": _or_none(bars.bootstrap_std_M[0]),
+        "interval": _clipped_pair(bars.interval_M2[0]),
+        "bootstrap_std": _or_none(bars.bootstrap_std),
         "score_unclipped": _or_none(means_M[0]),
         "score_low": _clip_or_none(_mean(items.low)),
         "score_high": _clip_or_none(_mean(items.high)),
@@ -213,19 +209,15 @@ def _head_metrics(
         "n_asked": len(scored),
         "n_prompts": len(scored.prompt_ids),
         "score_length_adjusted": _clip_or_none(means_M[1]),
-        "score_length_adjusted_interval": _pair(bars.interval_M2[1]),
+        "score_length_adjusted_interval": _clipped_pair(bars.interval_M2[1]),
         "length_penalty": length_penalty,
         "mean_chars": _or_none(_mean(scored.chars_N)),
         "positive_share": _or_none(_mean(items.positive_share)),
         "negative_share": _or_none(_mean(items.negative_share)),
     }
-    repeats = len(scored) > len(scored.prompt_ids)
     for column, rule in enumerate(PASS_RULES, start=2):
-        share, n = _or_none(means_M[column]), float(columns.n_M[column])
-        metrics[rule] = share
-        # Wilson's cases are independent; repeats of a prompt are not, and take the bootstrap
-        wilson = None if share is None else list(wilson_interval(share, n))
-        metrics[f"{rule}_interval"] = _pair(bars.interval_M2[column]) if repeats else wilson
+        metrics[rule] = _or_none(means_M[column])
+        metrics[f"{rule}_interval"] = _clipped_pair(bars.interval_M2[column])
     accuracy = metrics["pass_range50"]
     assert accuracy is None or isinstance(accuracy, float)
     metrics["f1_compat"] = None if accuracy is None else 2 * accuracy / (1 + accuracy)
@@ -236,7 +228,7 @@ def _tag_score(columns: ClusteredColumns, bars: _ErrorBars, column: int) -> TagS
     return TagScore(
         score=_clip_or_none(columns.means_M[column]),
         stderr=_or_none(bars.stderr_M[column]),
-        interval=_pair(bars.interval_M2[column]),
+        interval=_clipped_pair(bars.interval_M2[column]),
         n=int(columns.n_M[column]),
         n_prompts=int(columns.n_prompts_M[column]),
     )
@@ -266,6 +258,7 @@ def _clip_or_none(value: Any) -> float | None:
     return None if number is None else _clip(number)
 
 
-def _pair(ends: Floats) -> list[float] | None:
+def _clipped_pair(ends: Floats) -> list[float] | None:
+    """Clip the ends as the mean is clipped: where they hold it, they hold the clipped mean."""
     low, high = float(ends[0]), float(ends[1])
-    return None if math.isnan(low) or math.isnan(high) else [low, high]
+    return None if math.isnan(low) or math.isnan(high) else [_clip(low), _clip(high)]

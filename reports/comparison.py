@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..judges.estimates import Interval
+from ..judges.estimates import Interval, interval_of
 from ..judges.resampling import N_DRAWS
 from ..judges.scoring import PASS_RULES, SEED
 from ..judges.signal.study import SignalStudy
@@ -76,8 +76,8 @@ def compare_runs(
         allow_different: Go on where data, judges or rubrics differ, and say so.
         audits: Of the judges of these runs, as `read_audits` gives them.
         labels: Of some of these answers, as `read_label_sources` gives them.
-        seed: Of every bootstrap.
-        n_draws: Of every bootstrap.
+        seed: Of the draws behind `bootstrap_std`.
+        n_draws: Of them.
 
     Raises:
         ConfigError: Nothing can be compared, or should be.
@@ -89,7 +89,7 @@ def compare_runs(
     measured = _by_height(measure(real, seed=seed, n_draws=n_draws), baseline)
     results = tuple(_result(m, m.model.name == baseline) for m in measured)
     sanity = tuple(_result(m, False) for m in measure(stand_ins, seed=seed, n_draws=n_draws))
-    pairs = pairs_of(measured, has_baseline=baseline is not None, seed=seed, n_draws=n_draws)
+    pairs = pairs_of(measured, has_baseline=baseline is not None)
     stored = tuple(check_stored(run) for model in models for run in model.runs)
     return Comparison(
         task=chosen[0].task,
@@ -100,7 +100,7 @@ def compare_runs(
         results=results,
         sanity=sanity,
         pairs=pairs,
-        slices=tuple(slices_of(measured, seed=seed, n_draws=n_draws, is_turned=baseline is None)),
+        slices=tuple(slices_of(measured, is_turned=baseline is None)),
         judges=tuple(judge_facts(m) for m in measured),
         audits=tuple(audits),
         corrections=tuple(corrections_of([m.model for m in measured], audits, labels)),
@@ -114,6 +114,7 @@ def compare_runs(
 
 def _result(measured: Measured, is_baseline: bool) -> ModelResult:
     metrics = measured.summary.metrics
+    repeats = repeat_variance(measured.items.h, measured.table.prompt_N)
     return ModelResult(
         name=measured.model.name,
         is_baseline=is_baseline,
@@ -122,17 +123,24 @@ def _result(measured: Measured, is_baseline: bool) -> ModelResult:
         n_asked=len(measured.table),
         n_scored=int(metrics["n_scored"] or 0),  # type: ignore[arg-type]  # a count
         score=_number(metrics["score"]),
-        interval=_interval(metrics["interval"]),
+        interval=_interval(metrics["interval"], repeats.n_prompts),
+        length_adjusted_interval=_interval(
+            metrics["score_length_adjusted_interval"], repeats.n_prompts
+        ),
         standard_error=_number(metrics["score_stderr"]),
         unclipped=_number(metrics["score_unclipped"]),
         low=_number(metrics["score_low"]),
         high=_number(metrics["score_high"]),
         missing_points=_number(metrics["missing_points"]),
         passes=tuple(
-            PassRate(rule, _number(metrics[rule]), _interval(metrics[f"{rule}_interval"]))
+            PassRate(
+                rule,
+                _number(metrics[rule]),
+                _interval(metrics[f"{rule}_interval"], repeats.n_prompts),
+            )
             for rule in PASS_RULES
         ),
-        repeats=repeat_variance(measured.items.h, measured.table.prompt_N),
+        repeats=repeats,
         metrics=measured.summary.to_json(),
     )
 
@@ -151,7 +159,5 @@ def _number(value: object) -> float | None:
     return float(value) if isinstance(value, (int, float)) else None
 
 
-def _interval(value: object) -> Interval:
-    if isinstance(value, list):
-        return Interval(float(value[0]), float(value[1]))
-    return Interval(None, None)
+def _interval(value: object, n_prompts: int) -> Interval:
+    return interval_of(value if isinstance(value, list) else None, n_prompts)

@@ -17,9 +17,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..judges.arrays import Floats
-from ..judges.estimates import NO_INTERVAL, Interval
-from .intervals import mean_intervals
-from .paired import paired_difference
+from ..judges.estimates import (
+    MIN_PROMPTS,
+    NO_INTERVAL,
+    NO_SPREAD,
+    TOO_FEW,
+    Interval,
+    paired_tests,
+)
 
 FIT_ROUNDS = 200
 """Most rounds of the additive fit to a table with missing cells; a full one needs none."""
@@ -38,7 +43,7 @@ class CrossedMean:
     mean: float | None
     """Every known cell counts once."""
     interval: Interval = NO_INTERVAL
-    """95 %: t over runs and prompts; with one run, percentile bootstrap over prompts."""
+    """95 %: t over runs and prompts; with one run over prompts alone. None below ten prompts."""
     p_value: float | None = None
     """Against a mean of 0, two-sided, uncorrected; None where there is no spread to test by."""
     between_runs: float | None = None
@@ -52,13 +57,11 @@ class _Spread:
     freedom: float
 
 
-def crossed_mean(values_RP: Floats, *, seed: int, n_draws: int) -> CrossedMean:
+def crossed_mean(values_RP: Floats) -> CrossedMean:
     """Average a table of runs and prompts, with an interval over both.
 
     Args:
         values_RP: NaN where a run has no number for a prompt; rows or columns may be empty.
-        seed: Of the bootstrap over prompts, used with one run only.
-        n_draws: Its draws.
     """
     known_RP = ~np.isnan(values_RP)
     table_RP = values_RP[known_RP.any(axis=1)][:, known_RP.any(axis=0)]
@@ -66,20 +69,25 @@ def crossed_mean(values_RP: Floats, *, seed: int, n_draws: int) -> CrossedMean:
     if table_RP.size == 0:
         return CrossedMean(0, 0, None)
     if n_runs == 1:
-        alone_P = table_RP[0]
-        against_0 = paired_difference(alone_P, np.zeros(n_prompts), seed=seed, n_draws=n_draws)
-        [interval] = mean_intervals(alone_P[None], seed=seed, n_draws=n_draws)
-        return CrossedMean(1, n_prompts, float(alone_P.mean()), interval, against_0.p_value)
+        found = paired_tests(table_RP)
+        p = float(found.p_M[0])
+        return CrossedMean(
+            1,
+            n_prompts,
+            float(found.mean_M[0]),
+            found.intervals()[0],
+            None if math.isnan(p) else p,
+        )
     mean = float(np.nanmean(table_RP))
     between = float(np.nanmean(table_RP, axis=1).std(ddof=1))
+    if n_prompts < MIN_PROMPTS:
+        none = Interval(None, None, TOO_FEW)
+        return CrossedMean(n_runs, n_prompts, mean, none, between_runs=between)
     spread = _spread(table_RP, mean)
-    if spread is None:
-        return CrossedMean(n_runs, n_prompts, mean, between_runs=between)
     error = math.sqrt(spread.variance)
     if error < 1e-12:
-        # equal numbers everywhere: the mean is all there is, and no test has a spread to go by
-        exact = 1.0 if abs(mean) < 1e-12 else None
-        return CrossedMean(n_runs, n_prompts, mean, Interval(mean, mean), exact, between)
+        none = Interval(None, None, NO_SPREAD)
+        return CrossedMean(n_runs, n_prompts, mean, none, between_runs=between)
     from scipy.special import stdtr, stdtrit
 
     reach = float(stdtrit(spread.freedom, (1 + LEVEL) / 2)) * error
@@ -93,11 +101,9 @@ def crossed_mean(values_RP: Floats, *, seed: int, n_draws: int) -> CrossedMean:
     )
 
 
-def _spread(table_RP: Floats, mean: float) -> _Spread | None:
-    """Give the variance of the mean over other runs and other prompts; None with one prompt."""
+def _spread(table_RP: Floats, mean: float) -> _Spread:
+    """Give the variance of the mean over other runs and other prompts."""
     n_runs, n_prompts = table_RP.shape
-    if n_prompts < 2:
-        return None
     known_RP = ~np.isnan(table_RP)
     n = int(known_RP.sum())
     gaps_RP = np.where(known_RP, table_RP - mean, 0.0)

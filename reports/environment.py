@@ -44,10 +44,9 @@ def environment() -> Environment:
         p_value=numbers.p_value,
         cost=numbers.cost,
         seconds=numbers.seconds,
-        interval=lambda interval: numbers.interval(interval.low, interval.high),
-        signed_interval=lambda i: numbers.interval(i.low, i.high, signed=True),
+        interval=interval_words,
+        signed_interval=lambda interval: interval_words(interval, signed=True),
         ends=lambda ends: numbers.interval(*ends),
-        pair=lambda ends: numbers.interval(*ends) if ends else numbers.NONE,
         shares=_shares,
         tick=_tick,
         heat=_heat,
@@ -99,8 +98,13 @@ def _finalize(value: Any) -> Any:
     return displayed(value)
 
 
+def interval_words(interval: Interval, *, signed: bool = False) -> str:
+    """Write an interval, or why there is none."""
+    return interval.why or numbers.interval(interval.low, interval.high, signed=signed)
+
+
 def _shares(interval: Interval) -> str:
-    return numbers.shares(interval.low, interval.high)
+    return interval.why or numbers.shares(interval.low, interval.high)
 
 
 def _tick(value: float, signed: bool) -> str:

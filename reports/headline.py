@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..judges.estimates import MIN_PROMPTS, Interval
 from . import numbers
 from .model_result import ModelResult
 from .pairs import Pair
@@ -39,12 +40,11 @@ def _single(result: ModelResult, sanity: Sequence[ModelResult]) -> Headline:
             "points; the judge section says why.",
         )
     text = f"{result.name} scores {numbers.score(result.score)}"
-    if result.interval.low is not None:
-        text += f" {_range(result.interval.low, result.interval.high)}"
+    text += f" {_range(result.interval)}"
     detail = (
         f"On {numbers.count(result.n_prompts)} prompts, {numbers.count(result.n_scored)} of "
         f"{numbers.count(result.n_asked)} answers scored. In brackets the {LEVEL} interval over "
-        "prompts."
+        f"prompts, which takes {MIN_PROMPTS} of them."
     )
     if (result.missing_points or 0) > 0:
         detail += (
@@ -59,11 +59,18 @@ def _single(result: ModelResult, sanity: Sequence[ModelResult]) -> Headline:
 
 def _of_pair(pair: Pair, is_clipped: bool) -> Headline:
     found = pair.difference
-    if found.mean is None or found.interval.low is None:
+    if found.mean is None or found.n < MIN_PROMPTS:
         return Headline(
             f"{pair.this} and {pair.other} share {found.n} scored prompt"
             f"{'' if found.n == 1 else 's'}: too few to compare",
-            "A difference needs at least two shared prompts.",
+            f"A difference takes at least {MIN_PROMPTS} shared prompts; the mean one here is "
+            f"{numbers.difference(found.mean)}.",
+        )
+    if found.interval.low is None:
+        return Headline(
+            f"{pair.this} minus {pair.other} is {numbers.difference(found.mean)} on every one of "
+            f"{found.n} prompts",
+            "Without a spread between prompts there is no interval.",
         )
     n = numbers.count(found.n)
     clipped = " A score below 0 is shown as 0; differences are not clipped." if is_clipped else ""
@@ -72,7 +79,7 @@ def _of_pair(pair: Pair, is_clipped: bool) -> Headline:
         way = "higher" if found.mean > 0 else "lower"
         text = (
             f"{pair.this} scores {size} {way} than {pair.other} "
-            f"{_range(found.interval.low, found.interval.high, signed=True)}"
+            f"{_range(found.interval, signed=True)}"
         )
         detail = (
             f"Mean difference over the {n} prompts that both answered, each prompt once, with its "
@@ -83,7 +90,7 @@ def _of_pair(pair: Pair, is_clipped: bool) -> Headline:
     text = (
         f"No difference between {pair.this} and {pair.other} is shown: "
         f"{numbers.difference(found.mean)} "
-        f"{_range(found.interval.low, found.interval.high, signed=True)}"
+        f"{_range(found.interval, signed=True)}"
     )
     detail = f"Mean difference over the {n} prompts that both answered, with its {LEVEL} interval."
     if found.detectable is not None:
@@ -101,8 +108,7 @@ def _of_several(results: Sequence[ModelResult], pairs: Sequence[Pair]) -> Headli
     ranked = sorted(scored, key=lambda r: -(r.unclipped or 0.0))
     best = ranked[0]
     text = f"{best.name} scores highest: {numbers.score(best.score)}"
-    if best.interval.low is not None:
-        text += f" {_range(best.interval.low, best.interval.high)}"
+    text += f" {_range(best.interval)}"
     clear = [p for p in pairs if p.difference.interval.excludes_zero and _survives(p)]
     detail = (
         f"{len(results)} models; of {len(pairs)} paired differences {len(clear)} "
@@ -132,5 +138,7 @@ def _is_top(pair: Pair, best: ModelResult, second: ModelResult) -> bool:
     return {pair.this, pair.other} == {best.name, second.name}
 
 
-def _range(low: float | None, high: float | None, *, signed: bool = False) -> str:
-    return numbers.interval(low, high, signed=signed)
+def _range(interval: Interval, *, signed: bool = False) -> str:
+    if interval.why:
+        return f"({interval.why})"
+    return numbers.interval(interval.low, interval.high, signed=signed)

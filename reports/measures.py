@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ..judges.arrays import Floats
+from ..judges.arrays import Bools, Floats
 from ..judges.scoring import (
     Items,
     Summary,
@@ -45,15 +46,22 @@ class Measured:
 
         NaN for a prompt without a scored answer; NaN answers are left out of the mean.
         """
-        n_prompts = len(self.position)
-        to_report = np.array([self.position[name] for name in self.table.prompt_ids], dtype=np.intp)
+        counts_P, totals_P = self.count_by_prompt(values_N), np.zeros(len(self.position))
         known_N = ~np.isnan(values_N)
-        prompts = to_report[self.table.prompt_N[known_N]] if len(to_report) else to_report
-        totals_P = np.bincount(prompts, values_N[known_N], minlength=n_prompts)
-        counts_P = np.bincount(prompts, minlength=n_prompts)
-        means_P = np.full(n_prompts, np.nan)
+        np.add.at(totals_P, self._prompts_of(known_N), values_N[known_N])
+        means_P = np.full(len(self.position), np.nan)
         np.divide(totals_P, counts_P, out=means_P, where=counts_P > 0)
         return means_P
+
+    def count_by_prompt(self, values_N: Floats) -> Floats:
+        """Count the answers to each prompt that have a number, [P]."""
+        prompts = self._prompts_of(~np.isnan(values_N))
+        return np.bincount(prompts, minlength=len(self.position)).astype(np.float64)
+
+    def _prompts_of(self, rows_N: Bools) -> NDArray[np.intp]:
+        """Give the position in the report of the prompts of some answers."""
+        to_report = np.array([self.position[name] for name in self.table.prompt_ids], dtype=np.intp)
+        return to_report[self.table.prompt_N[rows_N]]
 
     def scores_P(self) -> Floats:
         """Mean unclipped item score of each prompt, [P]."""

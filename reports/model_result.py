@@ -32,6 +32,7 @@ class ModelResult:
     score: float | None
     """HealthBench score: mean of the item scores, the mean clipped to [0, 1]."""
     interval: Interval
+    length_adjusted_interval: Interval
     standard_error: float | None
     unclipped: float | None
     low: float | None

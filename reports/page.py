@@ -87,8 +87,6 @@ def render_page(comparison: Comparison, *, command: str = "", examples: bool = T
         "browser": browser,
         # base64, which holds nothing to escape; megabytes of it need no second look
         "blocks": [Markup(block) for block in browser.blocks] if browser else [],
-        "seed": comparison.seed,
-        "n_draws": comparison.n_draws,
     }
     context["contents"] = _contents(context)
     return environment().get_template("report.html").render(context)

@@ -4,7 +4,8 @@ The unit is the prompt: answers repeated under other seeds are averaged first. P
 a difference visible: two models find the same prompts hard, and that shared part cancels.
 
 Sources: Miller 2024 (arXiv 2411.00640) for the paired difference, its correlation and the minimum
-detectable difference; McNemar 1947 in its exact form; Holm 1979. Method sheet, section 6.
+detectable difference; McNemar 1947, exact, and as chi-square with Edwards' correction (1948);
+Holm 1979; Bonferroni 1936. Method sheet, section 6.
 """
 
 from __future__ import annotations
@@ -15,11 +16,9 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..judges.arrays import Floats
-from ..judges.estimates import NO_INTERVAL, Interval
-from .intervals import mean_intervals
+from ..judges.estimates import Interval, paired_tests
 
 POWER = 0.8
 ALPHA = 0.05
@@ -34,12 +33,12 @@ class PairedDifference:
     mean: float | None
     """Mean of (this model - the other), each prompt once."""
     interval: Interval
-    """Percentile bootstrap over prompts."""
+    """Student's t over prompts; of models whose answers all score 0 or 1, Bonett and Price's."""
     standard_error: float | None
     correlation: float | None
     """Pearson's, between the two models over prompts; None where one of them does not vary."""
     p_value: float | None
-    """Of the paired t test over prompts, two-sided, before any correction."""
+    """Of the test that goes with the interval, two-sided, before any correction."""
     detectable: float | None
     """Smallest true difference this n would show in four of five tries (80 % power, 5 % level)."""
     n_better: int
@@ -49,65 +48,87 @@ class PairedDifference:
 
 @dataclass(frozen=True, slots=True)
 class PassChange:
-    """Prompts that pass under one model and not under the other."""
+    """How far one model's pass rate lies from another's, on the prompts both have."""
 
     n: int
-    n_both: int
-    n_only_this: int
-    n_only_other: int
-    n_neither: int
+    difference: float | None
+    """Mean over prompts of the share of answers that pass, this model's minus the other's."""
+    interval: Interval
     p_value: float | None
-    """Of McNemar's exact test, two-sided, before any correction."""
+    """Two-sided, before any correction: of McNemar's exact test where either model answered each
+    prompt once, else of the paired t test on the prompts' shares."""
+    test: str
+    """`mcnemar` or `t`."""
+    n_only_this: float
+    """Prompts that pass under this model alone; with repeats, their shares summed up."""
+    n_only_other: float
+    chi_square_p: float | None
+    """Of McNemar's test in its chi-square form with Edwards' correction, for comparison with
+    papers; None with repeats, where its cases are not independent."""
 
 
-def paired_difference(
-    this_P: Floats, other_P: Floats, *, seed: int, n_draws: int = 10_000
-) -> PairedDifference:
+def paired_difference(this_P: Floats, other_P: Floats) -> PairedDifference:
     """Compare two models by their means over each prompt.
+
+    Below ten shared prompts there is no interval and no p value.
 
     Args:
         this_P: One number for each prompt, NaN where the model has none.
         other_P: The other model's, over the same prompts.
-        seed: Of the bootstrap.
-        n_draws: Of the bootstrap.
     """
     shared = np.isfinite(this_P) & np.isfinite(other_P)
     this, other = this_P[shared], other_P[shared]
     gaps = this - other
     n = int(gaps.size)
     better, worse = int((gaps > 0).sum()), int((gaps < 0).sum())
-    counts = (better, worse, n - better - worse)
-    if n < 2:
-        # one prompt has no spread: a difference, and nothing to say how far to trust it
-        mean = float(gaps[0]) if n else None
-        return PairedDifference(n, mean, NO_INTERVAL, None, None, None, None, *counts)
-    spread = float(gaps.std(ddof=1))
-    [interval] = mean_intervals(gaps[None, :], seed=seed, n_draws=n_draws)
+    [found] = difference_intervals(this_P[None], other_P[None])
+    spread = float(gaps.std(ddof=1)) if n > 1 else 0.0
     return PairedDifference(
-        n,
-        float(gaps.mean()),
-        interval,
-        spread / math.sqrt(n),
-        _correlation(this, other),
-        _t_test(gaps, spread),
-        detectable_difference(spread, n),
-        *counts,
+        n=n,
+        mean=float(gaps.mean()) if n else None,
+        interval=found.interval,
+        standard_error=spread / math.sqrt(n) if n > 1 else None,
+        correlation=_correlation(this, other) if n > 1 else None,
+        p_value=found.p_value,
+        detectable=detectable_difference(spread, n),
+        n_better=better,
+        n_worse=worse,
+        n_equal=n - better - worse,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class TestedInterval:
+    """An interval and the p value that goes with it: below .05 just where it leaves out 0."""
+
+    interval: Interval
+    p_value: float | None
+
+
+def difference_intervals(this_MP: Floats, other_MP: Floats) -> list[TestedInterval]:
+    """Give the interval of each row's mean difference over the prompts both sides have.
+
+    Rows whose numbers are all 0 or 1 are shares: a prompt changes by a whole step there.
+    """
+    gaps_MP = this_MP - other_MP
+    known_MP = ~np.isnan(gaps_MP)
+    both = np.stack([this_MP, other_MP])
+    is_share_M = ((both == 0) | (both == 1) | ~known_MP).all(axis=(0, 2))
+    tests = paired_tests(gaps_MP, is_share_M.astype(np.float64))
+    return [
+        TestedInterval(interval, _or_none(p))
+        for interval, p in zip(tests.intervals(), tests.p_M, strict=True)
+    ]
+
+
+def _or_none(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
 
 
 def _correlation(this: Floats, other: Floats) -> float | None:
     if np.ptp(this) == 0 or np.ptp(other) == 0:
         return None
     return float(np.corrcoef(this, other)[0, 1])
-
-
-def _t_test(gaps: Floats, spread: float) -> float | None:
-    # equal answers everywhere: the t statistic is 0/0 or infinite, and says nothing
-    if spread < 1e-12:
-        return 1.0 if abs(gaps.mean()) < 1e-12 else None
-    from scipy.stats import ttest_1samp
-
-    return float(ttest_1samp(gaps, 0.0).pvalue)
 
 
 def detectable_difference(spread: float, n: int) -> float | None:
@@ -133,32 +154,65 @@ def _detectable_effect(n: int) -> float:
     return float(np.squeeze(effect))
 
 
-def pass_change(this_P: Floats, other_P: Floats) -> PassChange:
-    """Test whether one model passes more prompts than the other, by McNemar's exact test.
+def pass_change(
+    this_P: Floats, other_P: Floats, this_count_P: Floats, other_count_P: Floats
+) -> PassChange:
+    """Test whether one model passes more often than the other.
 
-    A prompt with several answers passes when more than half of them do; a prompt enters once,
-    however often it was answered.
+    A prompt enters once, with the shares of its answers that pass: a share of one answer and of
+    four have the same mean, where a majority of them has not.
 
     Args:
         this_P: Share of a prompt's answers that pass, NaN where the model has none.
         other_P: The other model's, over the same prompts.
+        this_count_P: Answers behind each share.
+        other_count_P: The other model's.
     """
     shared = np.isfinite(this_P) & np.isfinite(other_P)
-    this, other = passes(this_P[shared]), passes(other_P[shared])
-    both, only_this = int((this & other).sum()), int((this & ~other).sum())
-    only_other, neither = int((~this & other).sum()), int((~this & ~other).sum())
-    p_value = None
-    if shared.any():
-        from statsmodels.stats.contingency_tables import mcnemar
+    gaps = np.where(shared, this_P - other_P, np.nan)
+    counts = np.minimum(this_count_P, other_count_P)[shared]
+    single = bool(np.all(this_count_P[shared] == 1) and np.all(other_count_P[shared] == 1))
+    step = float((1 / counts).mean()) if counts.size else 1.0
+    found = paired_tests(gaps[None], step)
+    [interval] = found.intervals()
+    n = int(shared.sum())
+    only_this, only_other = (float(np.nansum(np.maximum(x, 0.0))) for x in (gaps, -gaps))
+    exact = chi_square = None
+    if single and n:
+        exact, chi_square = mcnemar(round(only_this), round(only_other))
+    return PassChange(
+        n=n,
+        difference=_or_none(float(found.mean_M[0])),
+        interval=interval,
+        p_value=exact if single else _or_none(float(found.p_M[0])),
+        test="mcnemar" if single else "t",
+        n_only_this=only_this,
+        n_only_other=only_other,
+        chi_square_p=chi_square,
+    )
 
-        result = mcnemar([[both, only_this], [only_other, neither]], exact=True)
-        p_value = min(1.0, float(result.pvalue))
-    return PassChange(int(shared.sum()), both, only_this, only_other, neither, p_value)
+
+def mcnemar(only_this: int, only_other: int) -> tuple[float, float]:
+    """Give the two-sided p of McNemar's test, exact and as chi-square with Edwards' correction.
+
+    Args:
+        only_this: Cases that pass on one side alone.
+        only_other: Cases that pass on the other alone.
+    """
+    from scipy.stats import binom, chi2
+
+    n = only_this + only_other
+    if n == 0:
+        return 1.0, 1.0
+    exact = min(1.0, 2 * float(binom.cdf(min(only_this, only_other), n, 0.5)))
+    statistic = max(0, abs(only_this - only_other) - 1) ** 2 / n
+    return exact, float(chi2.sf(statistic, 1))
 
 
-def passes(share_P: Floats) -> NDArray[np.bool_]:
-    """Say which prompts pass: those of which more than half of the answers do."""
-    return share_P > 0.5
+def bonferroni(p_values: Sequence[float | None]) -> list[float | None]:
+    """Multiply each p value by the size of its family; a missing one stays missing."""
+    n = sum(p is not None for p in p_values)
+    return [None if p is None else min(1.0, p * n) for p in p_values]
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:

@@ -8,16 +8,25 @@ from dataclasses import dataclass
 from ..judges.errors import ConfigError
 from ..judges.scoring import PASS_RULES
 from .measures import Measured
-from .paired import PairedDifference, PassChange, holm, paired_difference, pass_change
+from .paired import (
+    PairedDifference,
+    PassChange,
+    bonferroni,
+    holm,
+    paired_difference,
+    pass_change,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class PassComparison:
-    """McNemar's test of one pass rule, with its p value corrected over all pairs."""
+    """The change of one pass rate, with p values corrected over all pairs."""
 
     rule: str
     change: PassChange
     p_holm: float | None
+    chi_square_p_bonferroni: float | None
+    """McNemar's chi-square form under Bonferroni's correction: for comparison with papers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +40,12 @@ class Pair:
     passes: tuple[PassComparison, ...]
 
 
-def pairs_of(
-    measured: Sequence[Measured], *, has_baseline: bool, seed: int, n_draws: int
-) -> tuple[Pair, ...]:
+def pairs_of(measured: Sequence[Measured], *, has_baseline: bool) -> tuple[Pair, ...]:
     """Compare every pair, or every model with the baseline; correct over all of them.
 
     Args:
         measured: The baseline first where there is one, else the highest score first.
         has_baseline: Compare with the first model only.
-        seed: Of every bootstrap.
-        n_draws: Of every bootstrap.
 
     Raises:
         ConfigError: Two models have no scored prompt in common.
@@ -54,9 +59,7 @@ def pairs_of(
         if this != other and (other == 0 if has_baseline else this < other)
     ]
     differences = [
-        paired_difference(
-            measured[this].scores_P(), measured[other].scores_P(), seed=seed, n_draws=n_draws
-        )
+        paired_difference(measured[this].scores_P(), measured[other].scores_P())
         for this, other in chosen
     ]
     for (this, other), found in zip(chosen, differences, strict=True):
@@ -82,7 +85,13 @@ def pairs_of(
 def _pass_changes(
     measured: Sequence[Measured], chosen: Sequence[tuple[int, int]], rule: str
 ) -> list[PassComparison]:
-    shares_MP = [m.by_prompt(m.items.passes[rule]) for m in measured]
-    changes = [pass_change(shares_MP[this], shares_MP[other]) for this, other in chosen]
+    values = [m.items.passes[rule] for m in measured]
+    shares = [m.by_prompt(v) for m, v in zip(measured, values, strict=True)]
+    counts = [m.count_by_prompt(v) for m, v in zip(measured, values, strict=True)]
+    changes = [
+        pass_change(shares[this], shares[other], counts[this], counts[other])
+        for this, other in chosen
+    ]
     corrected = holm([change.p_value for change in changes])
-    return [PassComparison(rule, c, p) for c, p in zip(changes, corrected, strict=True)]
+    of_papers = bonferroni([change.chi_square_p for change in changes])
+    return [PassComparison(rule, *one) for one in zip(changes, corrected, of_papers, strict=True)]

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..judges.arrays import Floats
-from ..judges.estimates import NO_INTERVAL, Interval
-from ..judges.resampling import ClusteredColumns, interval_of_draws
-from .intervals import mean_intervals
+from ..judges.estimates import NO_INTERVAL, Interval, interval_of
+from ..judges.resampling import ClusteredColumns
 from .measures import Measured
+from .paired import difference_intervals
 
 SIGNS = {
     "positive points earned": "positive_share",
@@ -58,27 +58,23 @@ class Slice:
     """Of the two models, where there are just two: as the one pair of the report."""
 
 
-def slices_of(
-    measured: Sequence[Measured], *, seed: int, n_draws: int, is_turned: bool = False
-) -> list[Slice]:
+def slices_of(measured: Sequence[Measured], *, is_turned: bool = False) -> list[Slice]:
     """Give every slice: themes, axes, signs, then the other tags by name.
 
     Args:
         measured: The models.
-        seed: Of every bootstrap.
-        n_draws: Of every bootstrap.
         is_turned: With two models, give the first - the second, as the pair above the table does.
     """
     tags = sorted({tag for m in measured for tag in m.summary.tags}, key=_tag_order)
     head = [tag for tag in tags if split_tag(tag)[0] in {"theme", "axis"}]
     order = [*head, *SIGNS, *tags[len(head) :]]
     rows = [{**m.tag_scores_P(), **_sign_scores_P(m)} for m in measured]
-    differences = _differences(rows, order, seed, n_draws, is_turned)
+    differences = _differences(rows, order, is_turned)
     return [
         Slice(
             *(("sign", name) if name in SIGNS else split_tag(name)),
             lower_is_better=name.startswith("negative points"),
-            cells=tuple(_cell(m, name, seed, n_draws) for m in measured),
+            cells=tuple(_cell(m, name) for m in measured),
             difference=differences.get(name),
         )
         for name in order
@@ -99,25 +95,23 @@ def _tag_order(tag: str) -> tuple[int, str, str]:
     return first, kind, name
 
 
-def _cell(measured: Measured, name: str, seed: int, n_draws: int) -> Cell:
+def _cell(measured: Measured, name: str) -> Cell:
     if name in SIGNS:
-        return _sign_cell(measured, _sign_values(measured, name), seed, n_draws)
+        return _sign_cell(measured, _sign_values(measured, name))
     found = measured.summary.tags.get(name)
     if found is None:
         return Cell(None, NO_INTERVAL, 0)
-    ends = found.interval
-    return Cell(found.score, Interval(*ends) if ends else NO_INTERVAL, found.n)
+    return Cell(found.score, interval_of(found.interval, found.n_prompts), found.n)
 
 
-def _sign_cell(measured: Measured, values_N: Floats, seed: int, n_draws: int) -> Cell:
+def _sign_cell(measured: Measured, values_N: Floats) -> Cell:
     """Estimate a share over answers, clustered on prompts as the tags are."""
     n_prompts = len(measured.table.prompt_ids)
     columns = ClusteredColumns.of(values_N[None, :], measured.table.prompt_N, n_prompts)
     n = int(columns.n_M[0])
-    if columns.n_prompts_M[0] < 2:
-        return Cell(float(columns.means_M[0]) if n else None, NO_INTERVAL, n)
-    [[low, high]] = interval_of_draws(columns.draws(seed=seed, n_draws=n_draws))
-    return Cell(float(columns.means_M[0]), Interval(float(low), float(high)), n)
+    [ends] = np.clip(columns.intervals_M2, 0.0, 1.0)
+    interval = interval_of(ends, int(columns.n_prompts_M[0]))
+    return Cell(float(columns.means_M[0]) if n else None, interval, n)
 
 
 def _sign_scores_P(measured: Measured) -> dict[str, Floats]:
@@ -136,22 +130,20 @@ def _sign_values(measured: Measured, name: str) -> Floats:
 def _differences(
     rows: Sequence[Mapping[str, Floats]],
     names: Sequence[str],
-    seed: int,
-    n_draws: int,
     is_turned: bool,
 ) -> dict[str, SliceDifference]:
-    """Pair two models in every slice both have; all slices share the draws."""
+    """Pair two models in every slice both have, as the pair of the report is."""
     if len(rows) != 2:
         return {}
     this, other = rows if is_turned else (rows[1], rows[0])
     shared = [name for name in names if name in this and name in other]
     if not shared:
         return {}
-    gaps_MP = np.stack([this[name] - other[name] for name in shared])
-    intervals = mean_intervals(gaps_MP, seed=seed, n_draws=n_draws)
+    sides = [np.stack([row[name] for name in shared]) for row in (this, other)]
+    tested = difference_intervals(sides[0], sides[1])
     found = {}
-    for name, gaps_P, interval in zip(shared, gaps_MP, intervals, strict=True):
+    for name, gaps_P, one in zip(shared, sides[0] - sides[1], tested, strict=True):
         known = gaps_P[~np.isnan(gaps_P)]
         if known.size:
-            found[name] = SliceDifference(float(known.mean()), interval, int(known.size))
+            found[name] = SliceDifference(float(known.mean()), one.interval, int(known.size))
     return found

@@ -14,27 +14,28 @@ from pathlib import Path
 from typing import Any
 
 from ..judges.errors import ConfigError
-from ..judges.estimates import Interval
+from ..judges.estimates import MIN_PROMPTS, Interval
 from . import numbers
 from .comparison import Comparison
 from .corrected import TITLES, ModelCorrection
 from .display import displayed
+from .environment import interval_words
 from .model_result import ModelResult
 from .pairs import Pair
 
 Cells = list[list[str]]
 
 SUMMARY_HEAD = ("Model", "Score", "95 % interval", "Scored", "Range 50", "Score 50", "Strict")
-PAIRS_HEAD = ("Pair", "Difference", "95 % interval", "n", "r", "p (t)", "p (McNemar)", "Detectable")
+PAIRS_HEAD = ("Pair", "Difference", "95 % interval", "n", "r", "p", "p (Range 50)", "Detectable")
 CORRECTED_HEAD = ("Model, by", "Figure", "Raw", "Corrected", "95 % interval", "Method")
 CSV_HEAD = (
     *("row", "name", "other", "value", "low", "high", "standard_error", "n", "n_asked"),
     *("pass_range50", "pass_hb50", "pass_strict", "correlation", "p_t", "p_t_holm"),
-    *("p_mcnemar_range50", "p_mcnemar_hb50", "p_mcnemar_strict", "detectable"),
+    *("p_range50", "p_hb50", "p_strict", "detectable"),
     *("figure", "raw", "method", "refused"),
 )
 """Of every row; the last four are of corrected figures, whose `other` is the audit or the labels.
-`p_mcnemar_*` are after Holm's correction."""
+`p_range50` and its like are after Holm's correction."""
 FORMATS = (".tex", ".md", ".csv")
 
 
@@ -67,13 +68,13 @@ def to_markdown(comparison: Comparison) -> str:
         lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
         cells = ([_markdown(c) if i != 1 else c for c in line] for i, line in enumerate(lines))
         parts.append("\n".join(f"| {' | '.join(line)} |" for line in cells))
-    parts.append(_markdown(_method(comparison)))
+    parts.append(_markdown(_method()))
     return "\n\n".join(parts) + "\n"
 
 
 def to_latex(comparison: Comparison) -> str:
     """Write both tables for LaTeX with booktabs, the method as a comment."""
-    parts = [f"% {_one_line(comparison.headline.text)}", f"% {_one_line(_method(comparison))}"]
+    parts = [f"% {_one_line(comparison.headline.text)}", f"% {_one_line(_method())}"]
     parts += [f"% NOT COMPARABLE: {_one_line(problem)}" for problem in comparison.problems]
     for head, rows in _tables(comparison):
         lines = [
@@ -101,7 +102,7 @@ def to_csv(comparison: Comparison) -> str:
         writer.writerow(_csv_cells(row | _ends(r.interval)))
     for p in comparison.pairs:
         d = p.difference
-        ps = {f"p_mcnemar_{c.rule.removeprefix('pass_')}": c.p_holm for c in p.passes}
+        ps = {f"p_{c.rule.removeprefix('pass_')}": c.p_holm for c in p.passes}
         row = {"row": "difference", "name": p.this, "other": p.other, "value": d.mean, "n": d.n}
         row |= {"standard_error": d.standard_error, "correlation": d.correlation, **ps}
         row |= {"p_t": d.p_value, "p_t_holm": p.p_holm, "detectable": d.detectable}
@@ -144,7 +145,7 @@ def _summary_row(result: ModelResult) -> list[str]:
     return [
         result.name,
         numbers.score(result.score),
-        numbers.interval(result.interval.low, result.interval.high),
+        interval_words(result.interval),
         f"{result.n_scored} of {result.n_asked}",
         *(numbers.share(rate.share) for rate in result.passes),
     ]
@@ -155,7 +156,7 @@ def _pair_row(pair: Pair) -> list[str]:
     return [
         f"{pair.this} minus {pair.other}",
         numbers.difference(found.mean),
-        numbers.interval(found.interval.low, found.interval.high, signed=True),
+        interval_words(found.interval, signed=True),
         str(found.n),
         numbers.score(found.correlation),
         numbers.p_value(pair.p_holm),
@@ -179,11 +180,12 @@ def _corrected_rows(corrections: Sequence[ModelCorrection]) -> Cells:
     ]
 
 
-def _method(comparison: Comparison) -> str:
+def _method() -> str:
     return (
-        f"Intervals: percentile bootstrap over prompts, {comparison.n_draws} draws, seed "
-        f"{comparison.seed}. Differences are paired over shared prompts; p values are Holm's; "
-        "McNemar's is of the rule Range 50."
+        "Intervals: Student's t over prompts, of pass rates Wilson's at the effective n; none "
+        f"below {MIN_PROMPTS} prompts. Differences are paired over shared prompts; p values are "
+        "Holm's: the paired t test, and of Range 50 McNemar's exact test where each prompt was "
+        "answered once."
     )
 
 

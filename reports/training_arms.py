@@ -188,13 +188,11 @@ class Arm:
         return int(np.sign(over.mean)) if p is None or p < ALPHA else 0
 
 
-def arms_of(runs: Sequence[TrainingRun], *, seed: int, n_draws: int) -> list[Arm]:
+def arms_of(runs: Sequence[TrainingRun]) -> list[Arm]:
     """Put runs that differ in the seed alone together, and measure what changed.
 
     Args:
         runs: With a reward in some step each.
-        seed: Of the bootstrap over prompts of an arm with one run.
-        n_draws: Its draws.
     """
     by_setting: dict[str, list[TrainingRun]] = {}
     for run in runs:
@@ -207,14 +205,14 @@ def arms_of(runs: Sequence[TrainingRun], *, seed: int, n_draws: int) -> list[Arm
         changes = {
             judge: change
             for judge in (GOLD, TRAINING)
-            if (change := _change(measured, judge, None, seed, n_draws)) is not None
+            if (change := _change(measured, judge, None)) is not None
         }
         by_reward = {
             reward: change
             for reward in _rewards_of(measured)
-            if (change := _change(measured, GOLD, reward, seed, n_draws)) is not None
+            if (change := _change(measured, GOLD, reward)) is not None
         }
-        gap = _gap(measured, seed, n_draws)
+        gap = _gap(measured)
         arms.append(Arm(name, tuple(group), measured, changes, by_reward, gap))
     return _corrected(arms)
 
@@ -264,9 +262,7 @@ def _rewards_of(runs: Sequence[TrainingRun]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _change(
-    runs: Sequence[TrainingRun], judge: str, reward: str | None, seed: int, n_draws: int
-) -> Change | None:
+def _change(runs: Sequence[TrainingRun], judge: str, reward: str | None) -> Change | None:
     """Compare the last look with the first, prompt by prompt."""
     by_run = [ends for run in runs if (ends := ends_by_prompt(run, judge, reward))]
     if not by_run:
@@ -277,11 +273,11 @@ def _change(
         reward=reward or runs[0].gold_reward,
         first=mean_of(before for ends in by_run for before, _ in ends.values()),
         last=mean_of(after for ends in by_run for _, after in ends.values()),
-        over=crossed_mean(gains_table(rows), seed=seed, n_draws=n_draws),
+        over=crossed_mean(gains_table(rows)),
     )
 
 
-def _gap(runs: Sequence[TrainingRun], seed: int, n_draws: int) -> CrossedMean:
+def _gap(runs: Sequence[TrainingRun]) -> CrossedMean:
     rows = []
     for run in runs:
         own, gold = gains(run, TRAINING), gains(run, GOLD)
@@ -289,4 +285,4 @@ def _gap(runs: Sequence[TrainingRun], seed: int, n_draws: int) -> CrossedMean:
     rows = [row for row in rows if row]
     if not rows:
         return CrossedMean(0, 0, None)
-    return crossed_mean(gains_table(rows), seed=seed, n_draws=n_draws)
+    return crossed_mean(gains_table(rows))

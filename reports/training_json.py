@@ -24,8 +24,6 @@ def training_json(report: TrainingReport) -> dict[str, Any]:
             {"this": pair.this, "other": pair.other, **_over(pair.over), "p_holm": pair.p_holm}
             for pair in report.pairs
         ],
-        "seed": report.seed,
-        "n_draws": report.n_draws,
     }
 
 

@@ -10,7 +10,6 @@ from typing import Any
 from markupsafe import Markup
 
 from ..judges.errors import DataError
-from ..judges.resampling import N_DRAWS
 from .environment import asset, environment, own_version, style_policy
 from .forest import Forest, forest
 from .training_arms import Arm, arms_of
@@ -21,7 +20,6 @@ from .training_pairs import ArmPair, arm_pairs
 from .training_runs import GOLD, TRAINING, TrainingRun, read_training_runs
 from .training_samples import Sample, read_samples
 
-DEFAULT_SEED = 1234
 MOST_OPEN_RUNS = 6
 """Runs up to which their table stands open."""
 
@@ -35,12 +33,10 @@ class TrainingReport:
     pairs: tuple[ArmPair, ...]
     headline: str
     notes: tuple[str, ...]
-    seed: int
-    n_draws: int
 
 
 def training_report(
-    paths: Sequence[Path | str], *, seed: int = DEFAULT_SEED, n_draws: int = N_DRAWS
+    paths: Sequence[Path | str],
 ) -> TrainingReport:
     """Read runs and measure them.
 
@@ -55,8 +51,8 @@ def training_report(
         )
     if not runs:
         raise DataError(f"{paths[0]}: no step with a reward was recorded yet")
-    arms = arms_of(runs, seed=seed, n_draws=n_draws)
-    pairs = arm_pairs(arms, seed=seed, n_draws=n_draws)
+    arms = arms_of(runs)
+    pairs = arm_pairs(arms)
     skipped = [run for run in found if not run.has_rewards and run.facts.get("kind") != "sft"]
     return TrainingReport(
         runs=tuple(runs),
@@ -64,8 +60,6 @@ def training_report(
         pairs=tuple(pairs),
         headline=headline_of(arms, pairs),
         notes=tuple(notes_of(runs, arms, skipped)),
-        seed=seed,
-        n_draws=n_draws,
     )
 
 
@@ -101,8 +95,6 @@ def render_training_page(report: TrainingReport, *, examples: bool = True) -> st
         "figures": {name: Markup(svg) for name, svg in training_figures(report.arms).items()},
         "captions": captions(),
         "samples": _samples(report.arms) if examples else [],
-        "seed": report.seed,
-        "n_draws": report.n_draws,
     }
     return environment().get_template("training.html").render(context)
 

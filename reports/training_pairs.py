@@ -30,7 +30,7 @@ class ArmPair:
         return self.p_holm is not None and self.p_holm < 0.05
 
 
-def arm_pairs(arms: Sequence[Arm], *, seed: int, n_draws: int) -> list[ArmPair]:
+def arm_pairs(arms: Sequence[Arm]) -> list[ArmPair]:
     """Compare every pair of arms that are done and share a seed, the better one first.
 
     Two runs of one seed start from the same weights and ask the same prompts in the same order, so
@@ -38,8 +38,6 @@ def arm_pairs(arms: Sequence[Arm], *, seed: int, n_draws: int) -> list[ArmPair]:
 
     Args:
         arms: Of one page.
-        seed: Of the bootstrap where one seed is shared.
-        n_draws: Its draws.
     """
     ready = sorted(
         (arm for arm in arms if GOLD in arm.changes and arm.is_done),
@@ -49,7 +47,7 @@ def arm_pairs(arms: Sequence[Arm], *, seed: int, n_draws: int) -> list[ArmPair]:
     for this, other in combinations(ready, 2):
         if difference_of_kind((this, other)) is not None:
             continue
-        over = _difference(this, other, seed, n_draws)
+        over = _difference(this, other)
         if over.n_runs:
             found.append((this.name, other.name, over))
     corrected = holm([over.p_value for _, _, over in found])
@@ -68,7 +66,7 @@ def difference_of_kind(arms: Sequence[Arm]) -> str | None:
     return None
 
 
-def _difference(this: Arm, other: Arm, seed: int, n_draws: int) -> CrossedMean:
+def _difference(this: Arm, other: Arm) -> CrossedMean:
     mine, its = _gains_by_seed(this), _gains_by_seed(other)
     rows = [
         {p: gain - its[key][p] for p, gain in mine[key].items() if p in its[key]}
@@ -78,7 +76,7 @@ def _difference(this: Arm, other: Arm, seed: int, n_draws: int) -> CrossedMean:
     rows = [row for row in rows if row]
     if not rows:
         return CrossedMean(0, 0, None)
-    return crossed_mean(gains_table(rows), seed=seed, n_draws=n_draws)
+    return crossed_mean(gains_table(rows))
 
 
 def _gains_by_seed(arm: Arm) -> dict[int, dict[str, float]]:

@@ -40,7 +40,6 @@ WARM_START = "warm_start"
 REWARDS = ("healthbench", "soft(of=healthbench)")
 CONTROL = "binary"
 """Its groups are all dead here: its policy stays the warm start."""
-SEED, N_DRAWS = 1234, 10_000
 ARM = re.compile(r"^(?P<arm>.+)-seed\d+$")
 REWARD_OF = re.compile(r"^[a-z_]+(?=-)")
 """The reward in a run's name."""
@@ -236,7 +235,7 @@ def print_gaps(training: dict[str, Scores], gold: dict[str, Scores]) -> None:
 
 
 def _mean_of(table_RP: Sequence[Sequence[float]]) -> CrossedMean:
-    return crossed_mean(np.array(table_RP), seed=SEED, n_draws=N_DRAWS)
+    return crossed_mean(np.array(table_RP))
 
 
 def _print(arms: Mapping[str, CrossedMean]) -> None:

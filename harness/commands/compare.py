@@ -18,6 +18,7 @@ import sys
 from pathlib import Path
 
 from ...judges.errors import ConfigError
+from ...judges.estimates import MIN_PROMPTS
 from ...judges.files import write_file
 from ...reports.audits import read_audits
 from ...reports.comparison import Comparison, compare_runs
@@ -25,6 +26,7 @@ from ...reports.comparison_json import comparison_json
 from ...reports.display import displayed
 from ...reports.label_sources import LabelSource, read_label_sources
 from ...reports.page import render_page
+from ...reports.paired import PairedDifference
 from ...reports.results.reader import read_runs
 from ...reports.tables import render_table, require_format
 
@@ -54,9 +56,15 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATHS")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="the HTML file to write")
     parser.add_argument("--task", help="which task, where the runs are of several")
-    parser.add_argument("--seed", type=int, default=1234, help="of every bootstrap (1234)")
     parser.add_argument(
-        "--draws", type=_draws, default=10_000, metavar="N", help="bootstrap draws (10000)"
+        "--seed", type=int, default=1234, help="of the draws behind bootstrap_std (1234)"
+    )
+    parser.add_argument(
+        "--draws",
+        type=_draws,
+        default=10_000,
+        metavar="N",
+        help="draws behind bootstrap_std, HealthBench's own error (10000)",
     )
     parser.add_argument(
         "--no-examples", action="store_true", help="leave the texts out of the page: numbers only"
@@ -192,21 +200,32 @@ def _gate(comparison: Comparison, margin: float) -> int:
     for pair in comparison.pairs:
         found = pair.difference
         this, other = displayed(pair.this), displayed(pair.other)
-        if found.interval.high is None or found.mean is None:
+        if found.mean is None or found.n < MIN_PROMPTS:
             print(
-                f"rubricbeat: {this}: too few shared prompts to tell from {other}; the gate fails",
+                f"rubricbeat: {this}: {found.n} prompts shared with {other}; the gate needs "
+                f"{MIN_PROMPTS} to tell, and fails",
                 file=sys.stderr,
             )
             status = 1
-        elif found.interval.high < 0 and found.mean <= -margin:
+        elif found.mean <= -margin and _is_below(found):
             print(
                 f"rubricbeat: {this} is worse than {other} by {-found.mean:.4f} "
-                f"(95 % interval {found.interval.low:.4f} to {found.interval.high:.4f}, "
-                f"{found.n} prompts)",
+                f"({_ends(found)}, {found.n} prompts)",
                 file=sys.stderr,
             )
             status = 1
     return status
+
+
+def _is_below(found: PairedDifference) -> bool:
+    """Say whether a difference is shown to be negative: without a spread, its sign says so."""
+    return (found.mean or 0.0) < 0 if found.interval.high is None else found.interval.high < 0
+
+
+def _ends(found: PairedDifference) -> str:
+    if found.interval.low is None:
+        return "the same on every prompt"
+    return f"95 % interval {found.interval.low:.4f} to {found.interval.high:.4f}"
 
 
 def _share(text: str) -> float:
@@ -219,5 +238,5 @@ def _share(text: str) -> float:
 def _draws(text: str) -> int:
     value = int(text)
     if value < 100:
-        raise argparse.ArgumentTypeError("an interval from fewer than 100 draws says nothing")
+        raise argparse.ArgumentTypeError("a spread of fewer than 100 draws says nothing")
     return value

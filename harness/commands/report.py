@@ -86,7 +86,7 @@ def _report_training(args: argparse.Namespace) -> int:
         raise ConfigError("a training run is reported as a page or as JSON: give -o FILE or --json")
     if not (args.output or args.json):
         raise ConfigError("nothing to write: give -o report.html or --json")
-    report = training_report(args.paths, seed=args.seed, n_draws=args.draws)
+    report = training_report(args.paths)
     if args.output:
         page = render_training_page(report, examples=not args.no_examples)
         try:

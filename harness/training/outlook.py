@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ...judges.resampling import wilson_interval
+import numpy as np
+
+from ...judges.estimates import MIN_PROMPTS, TOO_FEW, wilson
 
 MOSTLY_DEAD = 0.75
 """Share of groups that teach nothing from which a run is called unable to learn; ours.
@@ -46,7 +48,9 @@ class Findings:
     @property
     def dead_words(self) -> str:
         """The share with its interval: a few groups do not know it well."""
-        low, high = wilson_interval(self.dead, self.n_groups)
+        if self.n_groups < MIN_PROMPTS:
+            return f"{self.dead:.0%} ({TOO_FEW})"
+        low, high = wilson(np.array(self.dead), np.array(self.n_groups))
         return f"{self.dead:.0%} [{low:.0%}, {high:.0%}]"
 
 

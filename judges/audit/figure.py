@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Floats
-from ..estimates import Estimate
-from ..resampling import interval_of_draws, wilson_interval
+from ..estimates import Estimate, wilson
+from ..resampling import interval_of_draws
 
 MIN_PROMPTS = 5
 """Draws of fewer prompts than this are nearly always the same: their interval is far too short."""
@@ -44,8 +44,8 @@ def rate_figure(sums_P: Floats, counts_P: Floats, weights_BP: Any) -> Estimate:
     found = ratio_figure(sums_P, counts_P, weights_BP)
     if found.value is None or found.low is None or 0.0 < found.value < 1.0:
         return found
-    low, high = wilson_interval(found.value, float(np.count_nonzero(counts_P)))
-    return Estimate(found.value, low, high)
+    low, high = wilson(np.array(found.value), np.array(np.count_nonzero(counts_P)))
+    return Estimate(found.value, float(low), float(high))
 
 
 def number(value: float) -> float | None:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import Floats
-from ..estimates import Estimate, clustered_variance, f_quantile, t_quantile
+from ..estimates import Estimate, clustered_variance, t_quantile
 
 VOTES = (1, 2, 3, 5, 9)
 """Numbers of verdicts to predict the reliability of."""
@@ -39,8 +39,6 @@ class VarianceSplit:
     """Between the answers of a group, the judge included, at one verdict."""
     icc: Estimate
     """Reliability of one verdict within a group: answers / (answers + judge)."""
-    icc_normal: Estimate
-    """The same with the F interval, which is exact for normal rewards of equal group sizes."""
     n_judged_twice: int
     """Answers with two rewards or more."""
 
@@ -93,12 +91,11 @@ def split_variance(reward: str, rewards_RPG: Floats, clusters_P: NDArray[np.intp
         answers_df, 1
     )
     judge = answers = None
-    icc = icc_normal = Estimate(None)
+    icc = Estimate(None)
     if judge_df > 0 and answers_df > 0:
         judge = float(sums.judge_P.sum()) / judge_df
         answers = max(0.0, (between_answers - judge) / size)
         icc = _icc(sums, clusters_P, size)
-        icc_normal = _icc_normal(between_answers, judge, answers_df, judge_df, size)
     within = between_answers if judge is None or answers is None else answers + judge
     return VarianceSplit(
         reward=reward,
@@ -108,7 +105,6 @@ def split_variance(reward: str, rewards_RPG: Floats, clusters_P: NDArray[np.intp
         judge=judge,
         within=within,
         icc=icc,
-        icc_normal=icc_normal,
         n_judged_twice=int(((~np.isnan(rewards_RPG)).sum(0) > 1).sum()),
     )
 
@@ -184,21 +180,9 @@ def _icc(sums: _Sums, clusters_P: NDArray[np.intp], size: float) -> Estimate:
     top_P = sums.answers_P / between - sums.answers_df_P / answers_df
     bottom_P = sums.judge_P / within - sums.judge_df_P / judge_df
     variance = clustered_variance(top_P - bottom_P, clusters_P)
-    half = t_quantile(n_clusters) * np.sqrt(variance or 0.0)
+    half = float(t_quantile(n_clusters - 1)) * np.sqrt(variance or 0.0)
     low, high = (_icc_of_ratio(ratio * np.exp(sign * half), size) for sign in (-1, 1))
     return Estimate(value, low, high).clipped(0.0, 1.0)
-
-
-def _icc_normal(
-    between: float, within: float, answers_df: float, judge_df: float, size: float
-) -> Estimate:
-    if within <= 0:
-        return Estimate(1.0 if between > 0 else None)
-    ratio = between / within
-    low = ratio / f_quantile(0.975, answers_df, judge_df)
-    high = ratio * f_quantile(0.975, judge_df, answers_df)
-    ends = [_icc_of_ratio(x, size) for x in (ratio, low, high)]
-    return Estimate(*ends).clipped(0.0, 1.0)
 
 
 def _icc_of_ratio(ratio: float, size: float) -> float:

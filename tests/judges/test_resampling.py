@@ -13,7 +13,6 @@ from rubricbeat.judges.resampling import (
     draw_weights,
     interval_of_draws,
     summarise_draws,
-    wilson_interval,
 )
 
 NAN = float("nan")
@@ -93,29 +92,3 @@ def test_interval_and_spread_are_numpys(values: list[float], n_missing: int) -> 
     summary = summarise_draws(row[None])
     assert summary.interval_M2[0] == pytest.approx(np.nanpercentile(row, [2.5, 97.5]))
     assert summary.std_M[0] == pytest.approx(np.nanstd(row), abs=1e-12)
-
-
-def test_interval_covers_the_truth_as_often_as_it_says() -> None:
-    # 3,000 runs of 100 prompts with known mean 0: a standard error of .4 %; the percentile
-    # bootstrap is a little narrow by nature (sd with n instead of n - 1 and no t quantile)
-    rng = np.random.default_rng(0)
-    of = ClusteredColumns.of(rng.normal(size=(3_000, 100)), np.arange(100), 100)
-    ends = interval_of_draws(of.draws(seed=1, n_draws=1_000))
-    covered = np.mean((ends[:, 0] <= 0) & (ends[:, 1] >= 0))
-    assert covered == pytest.approx(0.945, abs=0.015)
-
-
-@pytest.mark.parametrize(
-    ("share", "n", "low", "high"),
-    [
-        # Newcombe 1998 (Statistics in Medicine 17), table I, method 3
-        (81 / 263, 263, 0.2553, 0.3662),
-        (15 / 148, 148, 0.0624, 0.1605),
-        (0 / 20, 20, 0.0000, 0.1611),
-        (1 / 29, 29, 0.0061, 0.1718),
-    ],
-)
-def test_wilson_interval_is_the_published_one(
-    share: float, n: int, low: float, high: float
-) -> None:
-    assert wilson_interval(share, n) == pytest.approx((low, high), abs=5e-5)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from rubricbeat.reports.paired import (
+    bonferroni,
     detectable_difference,
     holm,
     paired_difference,
@@ -15,18 +16,24 @@ from rubricbeat.reports.paired import (
 NAN = math.nan
 
 
-def test_a_difference_of_three_prompts_is_worked_by_hand():
-    # gaps 0.1, 0.2, 0.3: mean 0.2, sd 0.1, error 0.1/sqrt(3), t = 0.2/0.057735 = 3.4641
-    change = paired_difference(
-        np.array([0.6, 0.7, 0.8]), np.array([0.5, 0.5, 0.5]), seed=1, n_draws=500
-    )
-    assert change.n == 3
-    assert change.mean == pytest.approx(0.2)
-    assert change.standard_error == pytest.approx(0.1 / math.sqrt(3))
-    # two-sided p of t = 3.4641 with 2 degrees of freedom: 1 - t/sqrt(2 + t^2) = 0.0742
-    assert change.p_value == pytest.approx(0.07418, abs=1e-5)
+def test_a_difference_of_ten_prompts_is_worked_by_hand():
+    # gaps .01 to .10: mean .055, sd .0302765, error .00957427, t = 5.7446 with 9 degrees of freedom
+    this = np.arange(1, 11) / 100 + 0.5
+    change = paired_difference(this, np.full(10, 0.5))
+    assert change.n == 10
+    assert change.mean == pytest.approx(0.055)
+    assert change.standard_error == pytest.approx(0.00957427)
+    assert change.p_value == pytest.approx(0.000278, abs=1e-6)
+    # t .975 of 9 degrees of freedom: 2.262157
+    assert change.interval.low == pytest.approx(0.055 - 2.262157 * 0.00957427, abs=1e-6)
     assert change.correlation is None  # the other model does not vary
-    assert (change.n_better, change.n_worse, change.n_equal) == (3, 0, 0)
+    assert (change.n_better, change.n_worse, change.n_equal) == (10, 0, 0)
+
+
+def test_nine_prompts_have_a_difference_and_no_interval():
+    change = paired_difference(np.arange(9) / 10, np.zeros(9))
+    assert change.mean == pytest.approx(0.4)
+    assert (change.interval.why, change.p_value) == ("n < 10: no interval", None)
 
 
 def test_pairing_finds_what_separate_error_bars_hide():
@@ -34,7 +41,7 @@ def test_pairing_finds_what_separate_error_bars_hide():
     hardness = generator.normal(0, 1, 200)
     other = hardness + generator.normal(0, 0.1, 200)
     this = hardness + 0.05 + generator.normal(0, 0.1, 200)
-    change = paired_difference(this, other, seed=1, n_draws=1000)
+    change = paired_difference(this, other)
     assert change.interval.excludes_zero
     assert change.correlation is not None
     assert change.correlation > 0.98
@@ -44,9 +51,7 @@ def test_pairing_finds_what_separate_error_bars_hide():
 
 
 def test_only_shared_prompts_count():
-    change = paired_difference(
-        np.array([1.0, 0.5, NAN]), np.array([0.5, NAN, 0.1]), seed=1, n_draws=50
-    )
+    change = paired_difference(np.array([1.0, 0.5, NAN]), np.array([0.5, NAN, 0.1]))
     assert change.n == 1
     assert change.mean == 0.5
     assert change.interval.low is None
@@ -54,14 +59,15 @@ def test_only_shared_prompts_count():
 
 
 def test_no_shared_prompt_gives_no_difference():
-    change = paired_difference(np.array([1.0, NAN]), np.array([NAN, 1.0]), seed=1, n_draws=50)
+    change = paired_difference(np.array([1.0, NAN]), np.array([NAN, 1.0]))
     assert (change.n, change.mean) == (0, None)
 
 
 def test_identical_models_do_not_differ():
-    same = np.array([0.1, 0.5, 0.9])
-    change = paired_difference(same, same, seed=1, n_draws=50)
-    assert (change.mean, change.p_value, change.n_equal) == (0.0, 1.0, 3)
+    same = np.array([0.1, 0.5, 0.9] * 4)
+    change = paired_difference(same, same)
+    assert (change.mean, change.p_value, change.n_equal) == (0.0, None, 12)
+    assert change.interval.why == "all equal: no interval"
     assert change.correlation == pytest.approx(1.0)
     assert change.detectable is None
 
@@ -69,32 +75,68 @@ def test_identical_models_do_not_differ():
 def test_turning_the_pair_round_turns_the_sign():
     generator = np.random.default_rng(4)
     this, other = generator.normal(size=30), generator.normal(size=30)
-    there = paired_difference(this, other, seed=1, n_draws=2000)
-    back = paired_difference(other, this, seed=1, n_draws=2000)
+    there = paired_difference(this, other)
+    back = paired_difference(other, this)
     assert there.mean == pytest.approx(-back.mean)
     assert there.interval.low == pytest.approx(-back.interval.high)
     assert there.p_value == pytest.approx(back.p_value)
+
+
+def once(values):
+    return np.ones(len(values))
 
 
 def test_mcnemar_is_the_exact_binomial_test_on_the_discordant_prompts():
     # 5 prompts only this model passes, 1 only the other: 2 * (C(6,0) + C(6,1)) / 2^6 = 14/64
     this = np.array([1.0] * 5 + [0.0] + [1.0] * 4 + [0.0] * 3)
     other = np.array([0.0] * 5 + [1.0] + [1.0] * 4 + [0.0] * 3)
-    change = pass_change(this, other)
-    assert (change.n_only_this, change.n_only_other) == (5, 1)
-    assert (change.n_both, change.n_neither, change.n) == (4, 3, 13)
+    change = pass_change(this, other, once(this), once(other))
+    assert (change.test, change.n_only_this, change.n_only_other, change.n) == ("mcnemar", 5, 1, 13)
     assert change.p_value == pytest.approx(14 / 64)
+    # (|5 - 1| - 1)^2 / 6 = 1.5: the chi-square of one degree of freedom leaves .2207 above it
+    assert change.chi_square_p == pytest.approx(0.2207, abs=1e-4)
+    # 4 / 13, and Bonett and Price over 15 prompts: 4 / 15 -+ t(12) sqrt((8 - 16 / 15) / 14 / 15)
+    assert change.difference == pytest.approx(4 / 13)
+    half = 2.178813 * math.sqrt((8 - 16 / 15) / 14 / 15)
+    assert change.interval.low == pytest.approx(4 / 15 - half, abs=1e-6)
+    assert change.interval.high == pytest.approx(4 / 15 + half, abs=1e-6)
 
 
-def test_repeats_of_a_prompt_enter_mcnemar_once():
-    # two prompts, whatever the number of answers behind their shares
-    change = pass_change(np.array([0.8, 0.2]), np.array([0.2, 0.2]))
-    assert (change.n, change.n_only_this, change.n_neither) == (2, 1, 1)
-    assert change.p_value == pytest.approx(1.0)
+def test_a_rule_that_every_answer_fails_differs_by_little_and_not_by_nothing():
+    change = pass_change(np.zeros(20), np.zeros(20), np.ones(20), np.ones(20))
+    assert (change.difference, change.p_value) == (0.0, 1.0)
+    # two made-up prompts of twenty-two, one up and one down: t(19) sqrt(2 / 21 / 22)
+    assert change.interval.high == pytest.approx(2.093024 * math.sqrt(2 / 21 / 22), abs=1e-6)
 
 
-def test_half_of_the_answers_is_not_a_pass():
-    assert pass_change(np.array([0.5]), np.array([0.51])).n_only_other == 1
+@pytest.mark.parametrize("repeats", [2, 4])
+def test_equal_systems_answered_unequally_often_are_told_apart_one_time_in_twenty(repeats):
+    # a majority of two is both, which a single answer is not held to: McNemar on majorities called
+    # equal systems different in 96 to 100 % of such samples
+    generator = np.random.default_rng(repeats)
+    found = 0
+    for _ in range(400):
+        chance = generator.beta(1, 1, 200)
+        this = generator.binomial(1, chance).astype(float)
+        other = generator.binomial(repeats, chance) / repeats
+        change = pass_change(this, other, np.ones(200), np.full(200, float(repeats)))
+        assert (change.test, change.chi_square_p) == ("t", None)
+        assert change.p_value is not None
+        found += change.p_value < 0.05
+    assert found / 400 <= 0.09  # 5 %, sd 1.1 %
+
+
+def test_repeats_that_are_copies_say_what_one_answer_says_of_the_difference():
+    this, other = np.array([1.0, 0.0, 1.0, 1.0] * 5), np.array([0.0, 0.0, 1.0, 0.0] * 5)
+    twice = np.full(20, 2.0)
+    single, copied = (pass_change(this, other, n, n) for n in (np.ones(20), twice))
+    assert single.difference == copied.difference == 0.5
+    assert copied.test == "t"
+
+
+def test_bonferroni_multiplies_every_p_by_the_size_of_the_family():
+    assert bonferroni([0.01, None, 0.4]) == [pytest.approx(0.02), None, pytest.approx(0.8)]
+    assert bonferroni([0.6, 0.7]) == [1.0, 1.0]
 
 
 def test_holm_multiplies_the_smallest_p_by_the_number_of_pairs():
@@ -121,7 +163,7 @@ def test_a_difference_of_the_detectable_size_is_found_in_four_of_five_tries():
     assert size is not None
     found = 0
     for _ in range(400):
-        change = paired_difference(generator.normal(size, 1, 50), np.zeros(50), seed=1, n_draws=2)
+        change = paired_difference(generator.normal(size, 1, 50), np.zeros(50))
         assert change.p_value is not None
         found += change.p_value < 0.05
     assert 0.74 <= found / 400 <= 0.86  # 80 %, sd 2 %

@@ -15,7 +15,7 @@ RISING: dict[int, list[float]] = {0: [0.1, 0.2, 0.1], 20: [0.9, 0.9, 0.8]}
 
 
 def arms_in(*paths: Path) -> list[Arm]:
-    return arms_of(read_training_runs(paths), seed=1, n_draws=500)
+    return arms_of(read_training_runs(paths))
 
 
 def change_json(path: Path, **values: Any) -> None:
@@ -66,14 +66,14 @@ def test_first_and_last_are_of_the_same_answers_as_their_difference(tmp_path: Pa
 def test_arms_of_different_gold_judges_are_not_compared(tmp_path: Path) -> None:
     write_run(tmp_path / "a", gold=RISING)
     write_run(tmp_path / "b", reward="binary", gold=RISING, changed={"gold": {"judge": "kind"}})
-    assert arm_pairs(arms_in(tmp_path), seed=1, n_draws=100) == []
+    assert arm_pairs(arms_in(tmp_path)) == []
 
 
 def test_one_name_of_two_gold_judges_is_found_out_by_their_digests(tmp_path: Path) -> None:
     for reward in ("hybrid", "binary"):
         path = write_run(tmp_path / reward, reward=reward, gold=RISING)
         change_json(path / "gold_judge.json", gold={"judge": {"digest": f"of {reward}"}})
-    assert arm_pairs(arms_in(tmp_path), seed=1, n_draws=100) == []
+    assert arm_pairs(arms_in(tmp_path)) == []
 
 
 def test_runs_on_other_rows_under_the_same_path_are_another_arm(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_runs_on_other_rows_under_the_same_path_are_another_arm(tmp_path: Path) 
     assert [len(arm.runs) for arm in arms] == [1, 1]
     assert "data.file 111111111111" in arms[0].name
     # and the held-out prompts came from there
-    assert arm_pairs(arms, seed=1, n_draws=100) == []
+    assert arm_pairs(arms) == []
 
 
 def test_how_fast_a_judge_is_asked_makes_no_other_arm(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_runs_of_one_seed_are_averaged_before_arms_are_compared(tmp_path: Path) 
         for i, gain in enumerate(gains):
             last = [gain, gain + 0.1]
             write_run(tmp_path / f"{reward}{i}", reward=reward, gold={0: [0.0, 0.0], 20: last})
-    [pair] = arm_pairs(arms_in(tmp_path), seed=1, n_draws=100)
+    [pair] = arm_pairs(arms_in(tmp_path))
     # .5 minus .2 on either prompt; one seed, however often it was run
     assert pair.over.mean == pytest.approx(0.3)
     assert pair.over.n_runs == 1
@@ -117,14 +117,14 @@ def test_a_gold_judge_at_its_floor_is_no_witness_of_judge_hacking(tmp_path: Path
 
 
 def test_what_is_sure_of_one_arm_alone_is_not_among_ten(tmp_path: Path) -> None:
-    # mean .018, sample deviation .00909: t = 3.96 with 3 degrees of freedom, p = .029
-    moved = [0.02, 0.01, 0.03, 0.012]
-    write_run(tmp_path / "r0", reward="r0", gold={0: [0.0] * 4, 20: moved})
+    # mean .0225, sample deviation .0314: t = 2.48 with 11 degrees of freedom, p = .03
+    moved = [-0.025, 0.05, 0.02, 0.045] * 3
+    write_run(tmp_path / "r0", reward="r0", gold={0: [0.0] * 12, 20: moved})
     [alone] = arms_in(tmp_path)
     assert alone.moved == 1 and (alone.p_holm[GOLD] or 1.0) < 0.05
     for i in range(1, 10):
-        unmoved = [0.01 * i, -0.01 * i, 0.02, -0.02]
-        write_run(tmp_path / f"r{i}", reward=f"r{i}", gold={0: [0.0] * 4, 20: unmoved})
+        unmoved = [0.01 * i, -0.01 * i, 0.02, -0.02] * 3
+        write_run(tmp_path / f"r{i}", reward=f"r{i}", gold={0: [0.0] * 12, 20: unmoved})
     arms = arms_in(tmp_path)
     assert alone.changes[GOLD].interval == arms[0].changes[GOLD].interval
     assert [arm.moved for arm in arms] == [0] * 10

@@ -13,7 +13,7 @@ RISING: dict[int, list[float]] = {0: [0.1, 0.2, 0.1], 20: [0.9, 0.9, 0.8]}
 
 
 def report_of(*paths: Path) -> TrainingReport:
-    return training_report(paths, n_draws=200)
+    return training_report(paths)
 
 
 def notes_on(*paths: Path) -> str:
@@ -49,8 +49,8 @@ def test_arms_scored_by_different_rewards_are_not_ranked(tmp_path: Path) -> None
 
 
 def test_one_seed_is_not_called_the_arm(tmp_path: Path) -> None:
-    write_run(tmp_path / "a", gold={0: [0.1] * 4, 20: [0.5, 0.6, 0.5, 0.6]})
-    write_run(tmp_path / "b", reward="binary", gold={0: [0.1] * 4, 20: [0.1, 0.12, 0.1, 0.1]})
+    write_run(tmp_path / "a", gold={0: [0.1] * 12, 20: [0.5, 0.6, 0.5, 0.6] * 3})
+    write_run(tmp_path / "b", reward="binary", gold={0: [0.1] * 12, 20: [0.1, 0.12, 0.1, 0.1] * 3})
     headline = report_of(tmp_path).headline
     assert "in one run; surely better than the other under the one seed they share" in headline
 
@@ -108,8 +108,9 @@ def test_a_gold_judge_at_its_floor_is_said_to_tell_little_apart(tmp_path: Path) 
 
 
 def test_judge_hacking_is_told_in_the_words_of_what_was_measured(tmp_path: Path) -> None:
-    falling = {0: [0.5, 0.4, 0.6], 20: [0.4, 0.4, 0.55]}
-    path = write_run(tmp_path / "a", gold=falling, training=RISING)
+    falling = {0: [0.5, 0.4, 0.6] * 4, 20: [0.4, 0.4, 0.55] * 4}
+    rising = {step: scores * 4 for step, scores in RISING.items()}
+    path = write_run(tmp_path / "a", gold=falling, training=rising)
     assert "surely saw less of it, and no sure rise" in notes_on(path)
 
 
@@ -137,10 +138,12 @@ def test_arms_that_do_not_have_the_same_seeds_are_said_not_to(tmp_path: Path) ->
 
 
 def test_an_interval_that_was_picked_is_said_to_be(tmp_path: Path) -> None:
-    write_run(tmp_path / "r0", reward="r0", gold={0: [0.0] * 4, 20: [0.02, 0.01, 0.03, 0.012]})
+    write_run(
+        tmp_path / "r0", reward="r0", gold={0: [0.0] * 12, 20: [-0.025, 0.05, 0.02, 0.045] * 3}
+    )
     for i in range(1, 10):
-        unmoved = [0.01 * i, -0.01 * i, 0.02, -0.02]
-        write_run(tmp_path / f"r{i}", reward=f"r{i}", gold={0: [0.0] * 4, 20: unmoved})
+        unmoved = [0.01 * i, -0.01 * i, 0.02, -0.02] * 3
+        write_run(tmp_path / f"r{i}", reward=f"r{i}", gold={0: [0.0] * 12, 20: unmoved})
     headline = report_of(tmp_path).headline
     assert headline.startswith("None of 10 arms surely moved")
     assert headline.endswith("in one run, an interval that does not know it is of one arm in 10")

@@ -19,7 +19,7 @@ HOSTILE = "</script><img src=x onerror=alert(1)>{{ 7*7 }}"
 
 
 def page_of(*paths: Path, **options: Any) -> str:
-    return render_training_page(training_report(paths, n_draws=100), **options)
+    return render_training_page(training_report(paths), **options)
 
 
 class _Names(HTMLParser):
@@ -45,7 +45,7 @@ def test_texts_of_the_policy_cannot_become_markup(tmp_path: Path) -> None:
 
 def test_no_prompt_or_answer_stands_in_a_page_without_examples(tmp_path: Path) -> None:
     path = write_run(tmp_path / "a", text="a very private answer")
-    report = training_report([path], n_draws=100)
+    report = training_report([path])
     assert "very private" not in render_training_page(report, examples=False)
     assert "very private" in render_training_page(report)
 
@@ -101,15 +101,15 @@ def test_a_matrix_of_runs_reads_by_arm(tmp_path: Path) -> None:
     """Seeds pooled, arms ranked by the gold judge, pairs corrected, one curve an arm."""
     for reward, gain in (("hybrid", 0.4), ("binary", 0.0)):
         for seed in (1, 2, 3):
-            jitter = [gain * 0.02 * ((seed * i) % 3) for i in range(4)]
+            jitter = [gain * 0.02 * ((seed * i) % 3) for i in range(12)]
             write_run(
                 tmp_path / f"{reward}{seed}",
                 reward=reward,
                 seed=seed,
-                gold={0: [0.1] * 4, 20: [0.1 + gain + j for j in jitter]},
-                training={0: [0.1] * 4, 20: [0.1 + gain + j for j in jitter]},
+                gold={0: [0.1] * 12, 20: [0.1 + gain + j for j in jitter]},
+                training={0: [0.1] * 12, 20: [0.1 + gain + j for j in jitter]},
             )
-    report = training_report([tmp_path], n_draws=100)
+    report = training_report([tmp_path])
     page = render_training_page(report)
     assert report.headline.startswith("Of 2 arms, hybrid, scale group did best")
     assert "surely better than the other" in report.headline
@@ -122,7 +122,7 @@ def test_a_run_without_a_reward_yet_is_named_and_not_counted(tmp_path: Path) -> 
     write_run(tmp_path / "good")
     started = write_run(tmp_path / "started")
     (started / "metrics.jsonl").write_text('{"step": 1}\n', encoding="utf-8")
-    report = training_report([tmp_path], n_draws=100)
+    report = training_report([tmp_path])
     assert [run.name for run in report.runs] == ["good"]
     assert any("No step with a reward was recorded in started" in note for note in report.notes)
     with pytest.raises(DataError, match="no step with a reward"):
@@ -137,7 +137,7 @@ def test_mostly_dead_groups_and_a_gold_judge_that_never_moves_are_said_first(
     lines = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
     dead = "".join(json.dumps(line | {"dead_frac": 0.8}) + "\n" for line in lines)
     (path / "metrics.jsonl").write_text(dead, encoding="utf-8")
-    notes = " ".join(training_report([path], n_draws=100).notes)
+    notes = " ".join(training_report([path]).notes)
     assert "Most groups were dead" in notes
     assert "the same score at every look" in notes
     # nothing a judge could have been hacked against
@@ -147,7 +147,7 @@ def test_mostly_dead_groups_and_a_gold_judge_that_never_moves_are_said_first(
 def test_arms_none_of_which_surely_moved_are_not_ranked_in_the_headline(tmp_path: Path) -> None:
     for reward in ("hybrid", "binary"):
         write_run(tmp_path / reward, reward=reward, gold={0: [0.0, 0.5], 20: [0.5, 0.2]})
-    headline = training_report([tmp_path], n_draws=100).headline
+    headline = training_report([tmp_path]).headline
     assert headline.startswith("None of 2 arms surely moved the gold judge's score on 2 held-out")
 
 
@@ -157,7 +157,7 @@ def test_rewards_have_colours_and_scales_have_dashes(tmp_path: Path) -> None:
             write_run(tmp_path / f"{reward}-{scale}", reward=reward, scale=scale)
     lines = {
         (line.arm.runs[0].reward, line.arm.runs[0].scale): line
-        for line in lines_of(training_report([tmp_path], n_draws=100).arms)
+        for line in lines_of(training_report([tmp_path]).arms)
     }
     assert lines["hybrid", "group"].colour == lines["hybrid", "none"].colour
     assert lines["hybrid", "group"].dash != lines["hybrid", "none"].dash
@@ -169,11 +169,11 @@ def test_runs_of_one_seed_are_not_taken_for_several_seeds(tmp_path: Path) -> Non
     gold = {0: [0.0, 0.1, 0.2], 20: [0.3, 0.2, 0.6]}
     for name in "abc":
         write_run(tmp_path / "r" / name, seed=1, gold=gold)
-    notes = training_report([tmp_path / "r"], n_draws=100).notes
+    notes = training_report([tmp_path / "r"]).notes
     assert any("no sample of other seeds" in note for note in notes)
     write_run(tmp_path / "s" / "a", seed=1, gold=gold)
     write_run(tmp_path / "s" / "b", seed=2, gold=gold)
-    notes = training_report([tmp_path / "s"], n_draws=100).notes
+    notes = training_report([tmp_path / "s"]).notes
     assert not any("no sample of other seeds" in note for note in notes)
 
 

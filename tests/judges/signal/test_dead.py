@@ -51,10 +51,10 @@ def test_groups_without_two_rewards_are_counted_apart() -> None:
 
 
 def test_the_interval_of_one_dead_group_in_four_is_wilsons() -> None:
-    groups = pilot([FOUR[0], FOUR[3], FOUR[3], FOUR[3]], POINTS)
+    groups = pilot([FOUR[0], FOUR[3], FOUR[3], FOUR[3]] * 3, POINTS)
     dead = of(groups, "healthbench").dead
-    # Wilson's interval of 1 in 4 at 95 %: .0456 to .6994
-    assert (dead.low, dead.high) == pytest.approx((0.0456, 0.6994), abs=1e-4)
+    # Wilson's interval of 3 in 12 at 95 %: .0889 to .5323
+    assert (dead.low, dead.high) == pytest.approx((0.0889, 0.5323), abs=1e-4)
 
 
 def test_groups_of_one_prompt_widen_the_interval() -> None:
