@@ -7,6 +7,7 @@ answers score below null answers (`polarity_check.py`).
 
 from __future__ import annotations
 
+import heapq
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -247,24 +248,47 @@ _TURNING = _NEGATIONS - {"doe", "t"}
 
 
 def _pairs(example: Example) -> Iterator[Finding]:
-    """Compare every two criteria of a rubric by their words."""
+    """Name, for each criterion, the first one before it that it repeats or contradicts."""
     criteria = example.rubric.criteria
     words = [_words(criterion) for criterion in criteria]
     bags = [frozenset(row) - _NEGATIONS for row in words]
-    negated = [len(_TURNING.intersection(row)) % 2 == 1 for row in words]
-    for i, first in enumerate(criteria):
-        for j in range(i + 1, len(criteria)):
-            second = criteria[j]
-            if words[i] == words[j] or (
-                min(len(words[i]), len(words[j])) >= MIN_WORDS
-                and _jaccard(bags[i], bags[j]) >= NEAR_DUPLICATE
-            ):
-                good_first, good_second = (
-                    (criterion.polarity is Polarity.DESIRABLE) != flipped
-                    for criterion, flipped in ((first, negated[i]), (second, negated[j]))
-                )
-                rule = Rule.DUPLICATE if good_first == good_second else Rule.CONTRADICTION
-                yield Finding(rule, example.prompt_id, (i, j))
+    is_good = [
+        (criterion.polarity is Polarity.DESIRABLE) != (len(_TURNING.intersection(row)) % 2 == 1)
+        for criterion, row in zip(criteria, words, strict=True)
+    ]
+    for j, i in enumerate(_alike_before(words, bags)):
+        if i is not None:
+            rule = Rule.DUPLICATE if is_good[i] == is_good[j] else Rule.CONTRADICTION
+            yield Finding(rule, example.prompt_id, (i, j))
+
+
+def _alike_before(
+    words: Sequence[Sequence[str]], bags: Sequence[frozenset[str]]
+) -> Iterator[int | None]:
+    """Give, for each criterion, the first earlier one that asks the same; None where none does.
+
+    Two bags that differ by at most d words share one of the d + 1 rarest words of each, so only
+    criteria that do are compared (prefix filter, Chaudhuri et al. 2006).
+    """
+    frequency = Counter(word for bag in bags for word in bag)
+    by_words: dict[tuple[str, ...], int] = {}
+    by_rare_word: dict[str, list[int]] = {}
+    for j, row in enumerate(words):
+        same = by_words.setdefault(tuple(row), j)
+        if same != j:
+            yield same
+            continue
+        rare = sorted(bags[j], key=lambda word: (frequency[word], word))[: MAX_WORDS_APART + 1]
+        near = heapq.merge(*(by_rare_word.get(word, ()) for word in rare))
+        alike = (
+            i
+            for i in near
+            if min(len(words[i]), len(row)) >= MIN_WORDS
+            and _jaccard(bags[i], bags[j]) >= NEAR_DUPLICATE
+        )
+        yield next(alike, None)
+        for word in rare:
+            by_rare_word.setdefault(word, []).append(j)
 
 
 def _words(criterion: Criterion) -> list[str]:

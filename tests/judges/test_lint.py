@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from rubricbeat.judges import lint
 from rubricbeat.judges.graded import GradedAnswer
 from rubricbeat.judges.lint import ADVICE, LintReport, Rule, lint_rubrics
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
@@ -175,3 +176,25 @@ def test_real_rubrics_are_sound_in_the_main(real: LintReport) -> None:
     assert counts[Rule.CONTRADICTION] < 10
     assert counts[Rule.SIGN_WORDING] / real.n_criteria < 0.005
     assert counts[Rule.COMPOUND] / real.n_criteria < 0.02
+
+
+def test_each_repetition_is_named_once_with_the_first_it_repeats() -> None:
+    texts = [("Advises rest and plenty of water", 5.0)] * 3 + [("Names a cause", 2.0)]
+    assert found(*texts)[Rule.DUPLICATE] == [(0, 1), (0, 2)]
+
+
+def test_criteria_of_one_template_are_compared_a_few_times_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    n_compared, measured = 0, lint._jaccard
+
+    def counted(first: frozenset[str], second: frozenset[str]) -> float:
+        nonlocal n_compared
+        n_compared += 1
+        return measured(first, second)
+
+    monkeypatch.setattr(lint, "_jaccard", counted)
+    n = 500
+    texts = [(f"Mentions item {i} of the list that is taken with food", 1.0) for i in range(n)]
+    assert len(found(*texts)[Rule.DUPLICATE]) == n - 1
+    assert n_compared <= 2 * n
