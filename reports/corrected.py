@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..judges.audit.audit_rates import read_audit_rates
 from ..judges.audit.corrected import Corrected
-from ..judges.audit.run_correction import RunCorrection, correct_run, read_audit_rates
+from ..judges.audit.run_correction import RunCorrection, correct_run
 from ..judges.audit.run_labels import correct_by_labels, match_labels
 from ..judges.errors import DataError
 from . import numbers
@@ -59,6 +60,12 @@ def corrections_of(
     An audit of another judge corrects nothing; that is said among the notes.
     """
     found = []
+    # labels of the very answers assume nothing of the judge, so they come first
+    for source in labels:
+        for model in models:
+            own = {digest for run in model.runs if (digest := run.judge_digest)}
+            made = corrected_by(source, model, own)
+            found.append(_named(model.name, source.name, made))
     for audit in audits:
         try:
             rates = read_audit_rates(Path(audit.path))
@@ -69,11 +76,6 @@ def corrections_of(
             if digests == {audit.digest}:
                 made = correct_run(model.graded, rates, judge_digest=audit.digest)
                 found.append(_named(model.name, Path(audit.path).name, made))
-    for source in labels:
-        for model in models:
-            own = {digest for run in model.runs if (digest := run.judge_digest)}
-            made = corrected_by(source, model, own)
-            found.append(_named(model.name, source.name, made))
     return found
 
 
@@ -99,6 +101,21 @@ def correction_faults(audits: Sequence[JudgeAudit]) -> Iterator[str]:
             read_audit_rates(Path(audit.path))
         except DataError as error:
             yield f"No figure is corrected for the judge's error: {error}."
+
+
+def preference(by_audit: RunCorrection | None, by_labels: RunCorrection | None) -> str | None:
+    """Say which of two corrections to go by, or what the one there is assumes; None for none."""
+    if by_audit is None or (by_audit.score.refused and by_audit.met.refused):
+        return None
+    if by_labels is not None and by_labels.score.refused is None:
+        return (
+            "Go by the labels of these very answers: they assume nothing of the judge's errors, "
+            "where the audit assumes that they are here as they were on the answers audited."
+        )
+    return (
+        "This assumes that the judge errs here, on each kind of criterion, as on the answers "
+        "audited. Labels on a random part of these answers (--labels) assume nothing of it."
+    )
 
 
 def corrected_words(corrected: Corrected) -> str:

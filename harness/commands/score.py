@@ -20,16 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...judges.audit.run_correction import (
-    AuditRates,
-    RunCorrection,
-    correct_run,
-    read_audit_rates,
-)
+from ...judges.audit.audit_rates import AuditRates, read_audit_rates
+from ...judges.audit.run_correction import RunCorrection, correct_run
 from ...judges.errors import ConfigError
 from ...judges.resampling import N_DRAWS
 from ...judges.scoring import SEED, length_penalty_of, summarise
-from ...reports.corrected import corrected_by, correction_lines
+from ...reports.corrected import corrected_by, correction_lines, preference
 from ...reports.display import displayed
 from ...reports.label_sources import LabelSource, read_label_sources
 from ...reports.models import Model
@@ -133,10 +129,13 @@ def _corrected_lines(scored: Sequence[_Scored], args: argparse.Namespace) -> Ite
     """Word each corrected figure beside the raw one, or why there is none."""
     for one in scored:
         name = " ".join(filter(None, (one.run.model, one.run.label, one.run.task)))
-        for source, correction in ((args.audit, one.by_audit), (args.labels, one.by_labels)):
+        for source, correction in ((args.labels, one.by_labels), (args.audit, one.by_audit)):
             if correction is not None:
                 yield ""
                 yield from correction_lines(name, source.name, correction)
+        if words := preference(one.by_audit, one.by_labels):
+            yield ""
+            yield words
 
 
 def _line(scored: _Scored) -> ScoreLine:

@@ -4,7 +4,8 @@ Two ways: Rogan-Gladen, where the judge was audited on other items (Rogan & Glad
 (p + q0 - 1) / (q0 + q1 - 1) with specificity q0 and sensitivity q1), and prediction-powered
 inference, where some of the very items carry labels (Angelopoulos et al. 2023, with the weight of
 PPI++). Intervals draw prompts of both samples. Where the audit cannot carry a correction it is
-refused with the reason: a number from a judge at chance would be noise divided by nothing.
+refused with the reason: a number from a judge at chance would be noise divided by nothing. A small
+part of a figure whose error rates are not known may take any value: the interval allows for that.
 """
 
 from __future__ import annotations
@@ -25,7 +26,13 @@ MIN_PROMPTS_OF_A_CLASS = 10
 prompts of 40 answers holds the truth in 77 % of cases, from 10 prompts in 92 %."""
 MIN_LABELLED_PROMPTS = 20
 """Fewer than this and the interval of prediction-powered inference is too short."""
+MAX_UNKNOWN_SHARE = 0.05
+"""Of a figure's weight, that may be of verdicts whose error rates the audit does not tell."""
+MIN_ABOVE_CHANCE = 0.05
+"""Specificity and sensitivity less 1, which a correction divides by: its interval must lie above
+this, or one draw in forty throws the corrected figure anywhere."""
 N_DRAWS = 2_000
+ROGAN_GLADEN = "rogan-gladen"
 _KINDS = ([0, 2], [1, 3])
 """Columns of `confusion.CELLS` with a label "met", and with one "not met"."""
 
@@ -61,6 +68,15 @@ class ErrorRates:
     refused: str | None = None
     has_enough: bool = True
     """Whether there are enough labels of both kinds, of enough prompts, to say anything."""
+
+    @property
+    def youden(self) -> float:
+        """Specificity and sensitivity less 1: what a correction divides by (Youden 1950)."""
+        return self.specificity + self.sensitivity - 1
+
+    def youden_end(self, q: float) -> float:
+        """Give a quantile of it over the draws."""
+        return float(np.nanquantile(self.specificity_B + self.sensitivity_B - 1, q))
 
     @classmethod
     def of(
@@ -111,7 +127,7 @@ def _chance(specificity: float, sensitivity: float, sum_B: Floats) -> str | None
             f"the judge is no better than chance on the audit (specificity {specificity:.3f} + "
             f"sensitivity {sensitivity:.3f} <= 1)"
         )
-    if np.nanquantile(sum_B, 0.025) <= 1:
+    if np.nanquantile(sum_B, 0.025) <= 1 + MIN_ABOVE_CHANCE:
         return "the audit cannot tell this judge from chance; it needs more labels"
     return None
 
@@ -138,6 +154,15 @@ class LinearPart:
     span_P: Floats
     """Sum of w over the same."""
     rates: ErrorRates
+    name: str = ""
+    """What the verdicts are of, for a refusal."""
+    size_P: Floats | None = None
+    """Sum of |w|, where weights of both signs come together; else that of `span_P`."""
+
+    @property
+    def size(self) -> float:
+        """How much of the figure hangs on it."""
+        return float(np.abs(self.span_P if self.size_P is None else self.size_P).sum())
 
 
 def corrected_sum(
@@ -161,37 +186,68 @@ def corrected_sum(
         counts_P: Units of each prompt.
         seed: Of the bootstrap over the run's prompts.
         bounds: Range of the mean; raw and corrected are clipped to it.
+
+    Parts whose rates are refused are refused with the figure, unless they carry no more than
+    `MAX_UNKNOWN_SHARE` of it: these stay as judged, and the interval lets them take any value.
     """
     total = sum(float(part.sums_P.sum()) for part in parts) + float(floor_P.sum())
     raw = float(np.clip(total / counts_P.sum(), *bounds))
-    refused = next((part.rates.refused for part in parts if part.rates.refused), None)
+    refused = _refusal(parts)
     if refused is not None:
-        return Corrected(raw, method="rogan-gladen", refused=refused)
+        return Corrected(raw, method=ROGAN_GLADEN, refused=refused)
     columns = [counts_P, floor_P]
     for part in parts:
         columns += [part.sums_P, part.span_P]
-    columns_PK = np.stack(columns, axis=1)
     # seeds of the two samples differ, or their draws would go together
-    drawn_BK = _draws(columns_PK, seed + 1, len(parts[0].rates.specificity_B))
-    value, value_B = float(floor_P.sum()), drawn_BK[:, 1].copy()
+    n_draws = max((len(part.rates.specificity_B) for part in parts), default=N_DRAWS)
+    drawn_BK = _draws(np.stack(columns, axis=1), seed + 1, n_draws)
+    value, low_B, high_B = float(floor_P.sum()), drawn_BK[:, 1].copy(), drawn_BK[:, 1].copy()
     for place, part in enumerate(parts):
+        sums_B, span_B = drawn_BK[:, 2 + 2 * place], drawn_BK[:, 3 + 2 * place]
         rates = part.rates
-        value += _lifted(part.sums_P.sum(), part.span_P.sum(), rates.specificity, rates.sensitivity)
-        drawn = drawn_BK[:, 2 + 2 * place], drawn_BK[:, 3 + 2 * place]
-        lifted_B = _lifted(*drawn, rates.specificity_B, rates.sensitivity_B)
+        if rates.refused is not None:
+            value += float(part.sums_P.sum())
+            low_B += np.minimum(span_B, 0.0)
+            high_B += np.maximum(span_B, 0.0)
+            continue
+        sums, span = part.sums_P.sum(), part.span_P.sum()
+        value += _lifted(sums, span, rates.specificity, rates.sensitivity)
+        lifted_B = _lifted(sums_B, span_B, rates.specificity_B, rates.sensitivity_B)
         # a draw in which the judge falls to chance says only that the figure may lie anywhere
         is_better = rates.specificity_B + rates.sensitivity_B > 1
-        value_B += np.where(is_better, lifted_B, np.nan)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean_B = value_B / drawn_BK[:, 0]
-    low, high = np.nanquantile(np.clip(mean_B, *bounds), [0.025, 0.975])
-    return Corrected(
-        raw,
-        float(np.clip(value / counts_P.sum(), *bounds)),
-        float(low),
-        float(high),
-        method="rogan-gladen",
+        low_B += np.where(is_better, lifted_B, -np.inf)
+        high_B += np.where(is_better, lifted_B, np.inf)
+    value = float(np.clip(value / counts_P.sum(), *bounds))
+    low, high = (
+        float(_quantile(np.clip(ends_B / drawn_BK[:, 0], *bounds), q))
+        for ends_B, q in ((low_B, 0.025), (high_B, 0.975))
     )
+    return Corrected(raw, value, min(low, value), max(high, value), method=ROGAN_GLADEN)
+
+
+def _refusal(parts: Sequence[LinearPart]) -> str | None:
+    """Say why a figure cannot be corrected; None where it can, but for a small part."""
+    unknown = [part for part in parts if part.rates.refused is not None and part.size > 0]
+    size = sum(part.size for part in parts)
+    share = sum(part.size for part in unknown) / size if size > 0 else 0.0
+    if not unknown or share <= MAX_UNKNOWN_SHARE:
+        return None
+    largest = max(unknown, key=lambda part: part.size)
+    reason = largest.rates.refused or ""
+    if not largest.name:
+        return reason
+    kinds = "" if len(unknown) == 1 else f", and {len(unknown) - 1} more kinds"
+    return (
+        f"the judge's error rates are not known for {100 * share:.0f} % of what the figure is "
+        f"made of ({largest.name}{kinds}): {reason}"
+    )
+
+
+def _quantile(ends_B: Floats, q: float) -> float:
+    # an interpolated quantile between infinities is NaN; the nearest draw outwards is not
+    known_B = np.sort(ends_B[~np.isnan(ends_B)])
+    place = q * (len(known_B) - 1)
+    return float(known_B[int(np.floor(place) if q < 0.5 else np.ceil(place))])
 
 
 def _lifted(total: Any, span: Any, specificity: Any, sensitivity: Any) -> Any:

@@ -14,10 +14,36 @@ from numpy.typing import NDArray
 
 from ..arrays import Bools, Floats
 from ..graded import GradedAnswer
-from ..rubric import Example
+from ..rubric import Criterion, Example, Polarity
 from ..verdict import Verdict
 
 Codes = NDArray[np.intp]
+UNTAGGED = "other"
+"""Category of a criterion without a tag."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Stratum:
+    """A kind of criterion on which a judge has errors of its own."""
+
+    category: str
+    """As `category_of` gives it, or as the labelled data groups its rows."""
+    polarity: Polarity
+    """A judge that misses what is good may well see what is bad everywhere, and the other way."""
+
+    @classmethod
+    def of(cls, criterion: Criterion) -> Stratum:
+        """Give the kind of a criterion."""
+        return cls(category_of(criterion.tags), criterion.polarity)
+
+    @property
+    def family(self) -> Stratum:
+        """Its categories are named alike up to a colon: `cluster:`, `axis:`, `level:`."""
+        return Stratum(self.category.partition(":")[0], self.polarity)
+
+    def __str__(self) -> str:
+        """Name it in words."""
+        return f"{self.polarity.value} {self.category}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +81,8 @@ class AuditTable:
     """The same criterion of the same prompt has the same code, whatever the answer."""
     category_N: Codes
     categories: tuple[str, ...]
+    desirable_N: Bools
+    """Whether it is good when the criterion's text is true of an answer."""
     chars_N: Floats
     """Characters of the judged answer."""
     met_L: Bools
@@ -75,7 +103,7 @@ class AuditTable:
         criteria: dict[tuple[int, int, str], int] = {}
         categories: dict[str, int] = {}
         raters: dict[str, int] = {}
-        rows: list[tuple[Verdict, int, int, int, int]] = []
+        rows: list[tuple[Verdict, int, int, int, int, bool]] = []
         pairs: list[tuple[bool, int, int]] = []
         for item, answer in zip(labelled, graded, strict=True):
             prompt = prompts.setdefault(item.example.prompt_id, len(prompts))
@@ -90,7 +118,9 @@ class AuditTable:
                 for label in labels:
                     rater = raters.setdefault(label.rater, len(raters))
                     pairs.append((label.met, len(rows), rater))
-                rows.append((answer.verdicts[index], prompt, code, category, n_chars))
+                desirable = criterion.polarity is Polarity.DESIRABLE
+                verdict = answer.verdicts[index]
+                rows.append((verdict, prompt, code, category, n_chars, desirable))
         verdicts = [row[0] for row in rows]
         return cls(
             verdict_N=np.array([_number(v.met) for v in verdicts]),
@@ -99,6 +129,7 @@ class AuditTable:
             criterion_N=np.array([row[2] for row in rows], dtype=np.intp),
             category_N=np.array([row[3] for row in rows], dtype=np.intp),
             categories=tuple(categories),
+            desirable_N=np.array([row[5] for row in rows], dtype=bool),
             chars_N=np.array([row[4] for row in rows], dtype=np.float64),
             met_L=np.array([pair[0] for pair in pairs], dtype=bool),
             question_L=np.array([pair[1] for pair in pairs], dtype=np.intp),
@@ -149,7 +180,7 @@ def category_of(tags: Sequence[str]) -> str:
         for tag in tags:
             if tag.startswith(prefix):
                 return tag
-    return "other"
+    return UNTAGGED
 
 
 def _number(value: float | bool | None) -> float:

@@ -1,61 +1,30 @@
 """A run's score, pass rates and share of criteria met, with the error of its judge taken out.
 
-The error rates come from an audit file (`rubricbeat audit --output FILE`): those of a criterion's
-category where the audit carries them, the pooled ones elsewhere. Every verdict is corrected by
-Rogan-Gladen and weighed by its points, so that the corrected score is the expected one under the
-labels. A pass rate is corrected by how often the judge passed whole labelled answers rightly.
-Refused, with the reason, where the audit cannot carry it or is of another judge.
+The error rates come from an audit file, by kind of criterion (`audit_rates.py`). Every verdict is
+corrected by Rogan-Gladen and weighed by its points, so that the corrected score is the expected one
+under the labels. A pass rate is corrected by how often the judge passed whole labelled answers
+rightly. Refused, with the reason, where the audit cannot carry it or is of another judge.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from ..arrays import Floats
-from ..errors import DataError
 from ..graded import GradedAnswer
 from ..items import PASS_RULES, Items, score_items
 from ..table import VerdictTable
-from .corrected import Corrected, ErrorRates, LinearPart, corrected_rate, corrected_sum
-from .labelled import category_of
+from .audit_rates import MAX_UNSEEN_SHARE, SEED, AuditRates
+from .corrected import ROGAN_GLADEN, Corrected, LinearPart, corrected_rate, corrected_sum
+from .labelled import Stratum
 
 POOLED = "pooled"
-ROGAN_GLADEN = "rogan-gladen"
-SEED = 1234
-
-
-@dataclass(frozen=True, slots=True)
-class AuditRates:
-    """What an audit file says of a judge's errors."""
-
-    pooled: ErrorRates
-    by_category: Mapping[str, ErrorRates]
-    """Of the categories that have rates of their own: those that the audit carries, and those it
-    cannot carry and shows to be worse than the pooled rates, which are refused. All others get the
-    pooled rates."""
-    judge: str
-    """Name and model."""
-    digest: str
-    """Of the audited judge; empty where the file does not say."""
-    path: str
-    passes: Mapping[str, ErrorRates] = field(default_factory=dict)
-    """Of whole answers, by pass rule; empty where the audit's labels are of single criteria."""
-
-    def rates_of(self, category: str) -> ErrorRates:
-        """Give the rates that hold for a category; the pooled ones where it has none of its own."""
-        return self.by_category.get(category, self.pooled)
-
-    def fault_for(self, digest: str | None) -> str | None:
-        """Say why the audit does not fit a run's judge; None where it does or nothing is known."""
-        if not self.digest or not digest or self.digest == digest:
-            return None
-        return f"the audit is of another judge ({self.judge}, {self.digest[:12]})"
+UNSEEN = "not in the audit"
+REFUSED = "not corrected"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +37,10 @@ class RunCorrection:
     """The share of criteria met."""
     passes: Mapping[str, Corrected]
     """The share of answers that pass, by rule."""
-    n_by_category: Mapping[str, int] = field(default_factory=dict)
-    """Verdicts corrected by the rates of each category; `pooled` for the rest. Empty where labels
-    of the run's own answers correct it."""
+    n_by_kind: Mapping[str, int] = field(default_factory=dict)
+    """Verdicts corrected by the rates of each kind of criterion, or of a pool of the remaining
+    kinds of a polarity; those of kinds that are not in the audit, and those not corrected. Empty
+    where labels of the run's own answers correct it."""
 
     def figures(self) -> dict[str, Corrected]:
         """Give every corrected figure by its name, the score first."""
@@ -79,35 +49,7 @@ class RunCorrection:
     def to_json(self) -> dict[str, Any]:
         """Give the plain form."""
         figures = {name: figure.to_json() for name, figure in self.figures().items()}
-        return {**figures, "n_by_category": dict(self.n_by_category)}
-
-
-def read_audit_rates(path: Path, *, seed: int = SEED) -> AuditRates:
-    """Read the error rates from an audit file.
-
-    Raises:
-        DataError: The file is no audit that carries its counts.
-    """
-    try:
-        whole = json.loads(path.read_bytes())
-        judge, audit = whole["judge"], whole["audit"]
-        pooled = _rates(audit["cells_pooled"], seed)
-        found = {name: _rates(cells, seed) for name, cells in audit["cells"].items()}
-        passes = {
-            rule: _rates(cells, seed, ("answers that pass", "that do not"))
-            for rule, cells in (audit.get("pass_cells") or {}).items()
-        }
-        name = " ".join(str(judge[key]) for key in ("name", "model") if judge.get(key))
-        digest = str(judge.get("digest") or "")
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror or error}") from error
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DataError(
-            f"{path}: not an audit with its counts ({type(error).__name__}: {error}); "
-            "'rubricbeat audit --output FILE' writes one"
-        ) from error
-    own = {name: one for name, rates in found.items() if (one := _own(name, rates, pooled))}
-    return AuditRates(pooled, own, name or "unnamed", digest, str(path), passes)
+        return {**figures, "n_by_kind": dict(self.n_by_kind)}
 
 
 def correct_run(
@@ -131,7 +73,7 @@ def correct_run(
         score=_score(run, fault),
         met=_met(run, fault),
         passes={rule: _passing(run, rule, fault) for rule in PASS_RULES},
-        n_by_category=_counts(run),
+        n_by_kind=_counts(run),
     )
 
 
@@ -141,15 +83,21 @@ class _Run:
 
     table: VerdictTable
     items: Items
-    category_NC: Any
+    code_NC: Any
+    """Of each criterion's kind."""
+    strata: Sequence[Stratum]
     audit: AuditRates
     seed: int
 
     @classmethod
     def of(cls, graded: Sequence[GradedAnswer], audit: AuditRates, seed: int) -> _Run:
         table = VerdictTable.of(graded)
-        categories = _categories(graded, table.verdicts_NC.shape)
-        return cls(table, score_items(table), categories, audit, seed)
+        code_NC, strata = _strata(graded, table.verdicts_NC.shape)
+        keys = list(dict.fromkeys(audit.key_of(stratum) for stratum in strata))
+        key_of_code = np.array([keys.index(audit.key_of(one)) for one in strata], dtype=np.intp)
+        # kinds that the audit does not tell apart are one; padding keeps its -1
+        code_NC = np.where(code_NC < 0, -1, key_of_code[code_NC]) if keys else code_NC
+        return cls(table, score_items(table), code_NC, keys, audit, seed)
 
     def by_prompt(self, values_N: Floats) -> Floats:
         """Sum a number of each answer by prompt."""
@@ -157,51 +105,39 @@ class _Run:
         total = np.bincount(self.table.prompt_N, weights=values_N, minlength=n_prompts)
         return total.astype(np.float64)
 
+    def _unseen_share(self, answered_NC: Any) -> float:
+        unseen = [code for code, one in enumerate(self.strata) if not self.audit.has_seen(one)]
+        n_answered = int(answered_NC.sum())
+        n_unseen = int(np.isin(self.code_NC[answered_NC], unseen).sum())
+        return n_unseen / n_answered if n_answered else 0.0
+
     def parts(self, weight_NC: Floats, answered_NC: Any) -> list[LinearPart]:
-        """Split sum w v by what the audit knows of each category's errors."""
+        """Split sum w v by what the audit knows of the errors on each kind of criterion."""
         met_NC = np.where(answered_NC, self.table.verdicts_NC, 0.0)
         parts = []
-        for name in sorted({*np.unique(self.category_NC[answered_NC])}):
-            mine_NC = np.where(answered_NC & (self.category_NC == name), weight_NC, 0.0)
-            sums_P = self.by_prompt((mine_NC * met_NC).sum(axis=1))
-            rates = self.audit.rates_of(name)
-            parts.append(LinearPart(sums_P, self.by_prompt(mine_NC.sum(axis=1)), rates))
+        may_be_unseen = self._unseen_share(answered_NC) <= MAX_UNSEEN_SHARE
+        for code in np.unique(self.code_NC[answered_NC]).tolist():
+            mine_NC = np.where(answered_NC & (self.code_NC == code), weight_NC, 0.0)
+            parts.append(
+                LinearPart(
+                    sums_P=self.by_prompt((mine_NC * met_NC).sum(axis=1)),
+                    span_P=self.by_prompt(mine_NC.sum(axis=1)),
+                    rates=self.audit.rates_of(self.strata[code], may_be_unseen=may_be_unseen),
+                    name=str(self.strata[code]),
+                    size_P=self.by_prompt(np.abs(mine_NC).sum(axis=1)),
+                )
+            )
         return parts
 
 
-def _rates(
-    cells: Any, seed: int, classes: tuple[str, str] = ("labels met", "not met")
-) -> ErrorRates:
-    cells_PK = np.array(cells, dtype=np.float64)
-    if cells_PK.size == 0:
-        cells_PK = np.zeros((1, 4))  # nothing was counted, and that is refused with its reason
-    if cells_PK.ndim != 2 or cells_PK.shape[1] != 4 or not (cells_PK >= 0).all():
-        raise ValueError("the counts are not rows of four")
-    return ErrorRates.of(cells_PK, seed=seed, classes=classes)
-
-
-def _own(name: str, rates: ErrorRates, pooled: ErrorRates) -> ErrorRates | None:
-    """Give a category's own rates; None where the pooled ones may stand for it.
-
-    The pooled rates may not stand for a category on which the judge is shown to be worse than on
-    the whole: a judge can be good on average and blind to one kind of criterion.
-    """
-    if rates.refused is None:
-        return rates
-    if not rates.has_enough:
-        return None
-    best = np.nanquantile(rates.specificity_B + rates.sensitivity_B, 0.975)
-    if best >= pooled.specificity + pooled.sensitivity:
-        return None
-    return replace(rates, refused=f"in {name}, {rates.refused}")
-
-
-def _categories(graded: Sequence[GradedAnswer], shape: tuple[int, ...]) -> Any:
-    found = np.full(shape, "", dtype=object)
+def _strata(graded: Sequence[GradedAnswer], shape: tuple[int, ...]) -> tuple[Any, list[Stratum]]:
+    """Number the kinds of a run's criteria, [N, C]; -1 at padding."""
+    code_NC = np.full(shape, -1, dtype=np.intp)
+    codes: dict[Stratum, int] = {}
     for row, answer in enumerate(graded):
         for column, criterion in enumerate(answer.example.rubric.criteria):
-            found[row, column] = category_of(criterion.tags)
-    return found
+            code_NC[row, column] = codes.setdefault(Stratum.of(criterion), len(codes))
+    return code_NC, list(codes)
 
 
 def _score(run: _Run, fault: str | None) -> Corrected:
@@ -261,8 +197,15 @@ def _passing(run: _Run, rule: str, fault: str | None) -> Corrected:
 
 def _counts(run: _Run) -> dict[str, int]:
     counts: dict[str, int] = {}
-    answered = run.category_NC[~np.isnan(run.table.verdicts_NC)]
-    for name, size in zip(*np.unique(answered, return_counts=True), strict=True):
-        key = name if name in run.audit.by_category else POOLED
-        counts[key] = counts.get(key, 0) + int(size)
+    answered = run.code_NC[~np.isnan(run.table.verdicts_NC)]
+    for code, size in zip(*np.unique(answered, return_counts=True), strict=True):
+        stratum = run.strata[int(code)]
+        name = str(stratum)
+        if not run.audit.has_seen(stratum):
+            name = UNSEEN
+        elif run.audit.rates_of(stratum).refused is not None:
+            name = REFUSED
+        elif stratum in run.audit.pooled:
+            name = f"{POOLED} {stratum.polarity.value}"
+        counts[name] = counts.get(name, 0) + int(size)
     return counts

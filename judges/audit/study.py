@@ -17,11 +17,12 @@ from ..arrays import Bools, Floats
 from ..estimates import Estimate
 from ..graded import GradedAnswer
 from ..resampling import draw_weights
+from ..rubric import Polarity
 from .bias import OrderEffect, Shift, correlation_given_label, shifts_of
 from .calibration import Calibration, calibration
 from .confusion import CELLS, Confusion, plain
 from .figure import figure_of_draws, number, rate_figure
-from .labelled import AuditTable
+from .labelled import AuditTable, Stratum
 from .no_look import N_FOLDS, prompt_folds
 from .ranking import Pairs, auroc, pairs_within_criteria
 from .raters import RaterRow, each_against_the_others, krippendorff_alpha
@@ -79,8 +80,8 @@ class Audit:
     0, length is favoured."""
     flip_rate: Estimate
     """Share of questions whose verdict differs between two replicates; None without replicates."""
-    cells_by_category: Mapping[str, Floats] = field(repr=False)
-    """Counts by prompt, [P, 4]: what a correction draws from."""
+    cells_by_stratum: Mapping[Stratum, Floats] = field(repr=False)
+    """Counts by prompt, [P, 4], of each kind of criterion: what a correction draws from."""
     shifts: tuple[Shift, ...] = ()
     """What moves the judge beside the label; empty where the traits were not given."""
     order: OrderEffect | None = None
@@ -101,11 +102,14 @@ class Audit:
             "flip_rate": self.flip_rate.to_json(),
             "shifts": [shift.to_json() for shift in self.shifts],
             "order": self.order.to_json() if self.order else None,
-            "cells": {
-                name: cells[cells.any(axis=1)].astype(int).tolist()
-                for name, cells in self.cells_by_category.items()
-            },
-            "cells_pooled": np.asarray(sum(self.cells_by_category.values())).astype(int).tolist(),
+            "strata": [
+                {
+                    "category": stratum.category,
+                    "polarity": stratum.polarity.value,
+                    "cells": _sparse(cells),
+                }
+                for stratum, cells in self.cells_by_stratum.items()
+            ],
             "pass_cells": {
                 rule: cells[cells.any(axis=1)].astype(int).tolist()
                 for rule, cells in self.pass_cells.items()
@@ -144,13 +148,18 @@ def audit_judge(
     n_met_N = table.label_share_N * n_labels_N
     judged = ~np.isnan(table.verdict_N)
     said_N = np.where(judged, table.verdict_N, 0.0)
-    cells = _cells_by_category(table)
+    cells = cells_by_stratum(table)
     return Audit(
         judge=judge_figures(table, seed=seed, n_draws=n_draws),
         baselines={
             name: judge_figures(other, seed=seed, n_draws=n_draws) for name, other in blind.items()
         },
-        by_category={name: _category_row(cells_PK) for name, cells_PK in cells.items()},
+        by_category={
+            name: _category_row(
+                sum(cells_PK for key, cells_PK in cells.items() if key.category == name)
+            )
+            for name in table.categories
+        },
         alpha_labels=number(krippendorff_alpha(n_met_N, n_labels_N)),
         alpha_with_judge=number(krippendorff_alpha(n_met_N + said_N, n_labels_N + judged)),
         raters=tuple(each_against_the_others(table)),
@@ -158,7 +167,7 @@ def audit_judge(
             table.chars_N, table.verdict_N, table.label_share_N
         ),
         flip_rate=flip_rate or Estimate(None),
-        cells_by_category=cells,
+        cells_by_stratum=cells,
         shifts=shifts_of(table, traits, seed=seed, n_draws=n_draws),
         order=order,
         pass_cells=pass_cells or {},
@@ -262,16 +271,30 @@ def flip_rate_of(
     return rate_figure(sums_P, counts_P, weights_BP)
 
 
-def _cells_by_category(table: AuditTable) -> dict[str, Floats]:
-    n_categories = len(table.categories)
-    question_L = table.question_L
-    group_L = table.prompt_N[question_L] * n_categories + table.category_N[question_L]
-    cells = table.cells_by(group_L, table.n_prompts * n_categories)
-    by_category = cells.reshape(table.n_prompts, n_categories, 4)
-    return {name: by_category[:, code] for code, name in enumerate(table.categories)}
+def cells_by_stratum(table: AuditTable) -> dict[Stratum, Floats]:
+    """Count judge against labels by kind of criterion and prompt: [P, 4] each."""
+    size = 2 * len(table.categories)
+    code_N = 2 * table.category_N + table.desirable_N
+    group_L = (table.prompt_N * size + code_N)[table.question_L]
+    cells = table.cells_by(group_L, table.n_prompts * size).reshape(table.n_prompts, size, 4)
+    asked = set(np.unique(code_N).tolist())
+    polarities = (Polarity.UNDESIRABLE, Polarity.DESIRABLE)
+    return {
+        Stratum(name, polarity): cells[:, 2 * code + sign]
+        for code, name in enumerate(table.categories)
+        for sign, polarity in enumerate(polarities)
+        if 2 * code + sign in asked
+    }
 
 
-def _category_row(cells_PK: Floats) -> dict[str, Any]:
+def _sparse(cells_PK: Floats) -> list[list[int]]:
+    """List the prompts that are counted, each with its place: draws take prompts of all kinds."""
+    place = np.flatnonzero(cells_PK.any(axis=1))
+    rows: list[list[int]] = np.column_stack([place, cells_PK[place]]).astype(int).tolist()
+    return rows
+
+
+def _category_row(cells_PK: Any) -> dict[str, Any]:
     return Confusion(cells_PK.sum(axis=0)).to_json()
 
 

@@ -47,12 +47,11 @@ def model(digest: str, n: int = 20) -> Model:
 
 def audit(folder) -> JudgeAudit:
     # sensitivity .9, specificity .8 over twenty prompts
-    cells = [[9, 2, 1, 8]] * 20
+    cells = [[prompt, 9, 2, 1, 8] for prompt in range(20)]
     judge = {"name": "chat", "model": "m", "digest": DIGEST}
     path = folder / "audit.json"
-    path.write_text(
-        json.dumps({"judge": judge, "audit": {"cells": {"other": cells}, "cells_pooled": cells}})
-    )
+    strata = [{"category": "other", "polarity": "desirable", "cells": cells}]
+    path.write_text(json.dumps({"judge": judge, "audit": {"strata": strata}}))
     return JudgeAudit("chat m", DIGEST, "labels", (), {}, str(path))
 
 

@@ -48,6 +48,7 @@ def world(rng: np.random.Generator, *, by_length: float = 0.0, by_rank: float = 
         criterion_N=prompt * N_CRITERIA + criterion,
         category_N=np.zeros(SIZE, dtype=np.intp),
         categories=("all",),
+        desirable_N=np.ones(SIZE, dtype=bool),
         chars_N=np.exp2(10 + length),
         met_L=met,
         question_L=np.arange(SIZE),

@@ -6,10 +6,11 @@ import json
 
 import numpy as np
 
+from rubricbeat.judges.audit.audit_rates import read_audit_rates
 from rubricbeat.judges.audit.label_files import merged_answers
 from rubricbeat.judges.audit.labelled import Label, LabelledAnswer
 from rubricbeat.judges.audit.passes import graded_by_labels, is_whole, pass_cells_of
-from rubricbeat.judges.audit.run_correction import correct_run, read_audit_rates
+from rubricbeat.judges.audit.run_correction import correct_run
 from rubricbeat.judges.graded import GradedAnswer
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
 from rubricbeat.judges.verdict import Outcome, Verdict
@@ -90,8 +91,7 @@ def test_corrected_pass_rates_cover_the_truth_though_errors_go_together(tmp_path
         pairs = [case(n, said[n], truth[n]) for n in range(200)]
         cells = pass_cells_of(*zip(*pairs, strict=True))
         plain = {
-            "cells": {},
-            "cells_pooled": [[1, 0, 0, 1]] * 20,
+            "strata": [],
             "pass_cells": {rule: rows.astype(int).tolist() for rule, rows in cells.items()},
         }
         path.write_text(json.dumps({"judge": {}, "audit": plain}))
@@ -112,8 +112,7 @@ def test_an_audit_with_hardly_any_perfect_answer_refuses_the_strict_rate(tmp_pat
     pairs = [case(n, said[n], truth[n]) for n in range(60)]
     cells = pass_cells_of(*zip(*pairs, strict=True))
     plain = {
-        "cells": {},
-        "cells_pooled": [[1, 0, 0, 1]] * 20,
+        "strata": [],
         "pass_cells": {rule: rows.astype(int).tolist() for rule, rows in cells.items()},
     }
     path = tmp_path / "audit.json"
