@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import threading
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 from rubricbeat.judges.grading import Answer
@@ -27,6 +29,20 @@ def example(number: int = 0, n_criteria: int = 3) -> Example:
 def answers(n: int, n_criteria: int = 3) -> list[Answer]:
     """Make answers, one to each of n examples."""
     return [Answer(example(i, n_criteria), f"Answer {i}: drink less coffee.") for i in range(n)]
+
+
+def count(path: Path) -> int:
+    """Count the verdicts of a store, which may not be made yet."""
+    if not path.exists():
+        return 0
+    try:
+        db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+        try:
+            return int(db.execute("SELECT count(*) FROM verdicts").fetchone()[0])
+        finally:
+            db.close()
+    except sqlite3.Error:  # it is being made
+        return 0
 
 
 def outcomes(graded: list[Any]) -> list[list[str]]:

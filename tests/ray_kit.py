@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import signal
-import sqlite3
 import subprocess
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-from engine_kit import answers
+from engine_kit import answers, count
+from waiting import HANG_S
 
 from rubricbeat.judges.data.examples import example_to_row
 
@@ -43,7 +43,8 @@ class Task:
         words = [
             sys.executable, "-m", "rubricbeat.harness", "judge", "--data", str(self.rows),
             "--responses", str(self.said), "--judge", "chat", "--judge_args",
-            f"model=m,base_url={self.url},max_concurrency={2 * IN_FLIGHT},max_retries=1",
+            f"model=m,base_url={self.url},max_concurrency={2 * IN_FLIGHT},max_retries=1,"
+            f"timeout_s={HANG_S}",
             "--store", str(self.store), "--output_path", str(self.folder / "out"), "--json",
         ]  # fmt: skip
         if engine == "ray":
@@ -61,32 +62,17 @@ class Task:
 
     @property
     def n_stored(self) -> int:
-        if not self.store.exists():
-            return 0
-        with sqlite3.connect(self.store) as db:
-            return int(db.execute("SELECT count(*) FROM verdicts").fetchone()[0])
-
-    def wait_for(self, share: float, run: subprocess.Popen[str]) -> None:
-        give_up = time.monotonic() + 100
-        while time.monotonic() < give_up and run.poll() is None:
-            try:
-                if self.n_stored >= share * self.n_verdicts:
-                    return
-            except sqlite3.Error:  # it is being made
-                pass
-            time.sleep(0.01)
-        run.kill()
-        raise AssertionError(f"the run does not get on: {run.communicate(timeout=30)}")
+        return count(self.store)
 
 
-def ended(process: subprocess.Popen[str], seconds: float = 120) -> tuple[str, str]:
+def ended(process: subprocess.Popen[str]) -> tuple[str, str]:
     """Wait for the end of a run; one that hangs says where, and does not stay in others' way."""
     try:
-        return process.communicate(timeout=seconds)
+        return process.communicate(timeout=HANG_S)
     except subprocess.TimeoutExpired:
         process.send_signal(signal.SIGABRT)
-        _, err = process.communicate(timeout=30)
-        raise AssertionError(f"the run has not ended after {seconds:g} s: {err[-4000:]}") from None
+        _, err = process.communicate()
+        raise AssertionError(f"the run does not end: {err[-4000:]}") from None
 
 
 def done(process: subprocess.Popen[str], code: int = 0) -> dict:
@@ -105,6 +91,21 @@ def worker_pids() -> list[int]:
             if any("ray::Worker" in word for word in one.cmdline()):
                 found.append(one.pid)
     return found
+
+
+def worker_on(node: Any, port: int) -> int | None:
+    """Find the process of our actor on a node that asks the endpoint at a port."""
+    import psutil
+
+    raylet = node.all_processes["raylet"][0].process.pid
+    for pid in worker_pids():
+        with suppress(psutil.Error):
+            one = psutil.Process(pid)
+            if one.ppid() == raylet and any(
+                link.raddr and link.raddr.port == port for link in one.net_connections("tcp")
+            ):
+                return pid
+    return None
 
 
 def is_at_work(pid: int) -> bool:

@@ -32,6 +32,8 @@ MAX_REQUESTS = 50_000
 """Requests in one batch, by OpenAI's limit."""
 MAX_BYTES = 190_000_000
 """Bytes of one input file; OpenAI's limit is 200 MB."""
+QUIET_ROUNDS = 5
+"""Rounds of the event loop without a new question that end a gathering, once it has lingered."""
 _OVER = {"completed", "expired", "cancelled", "failed"}
 ENDPOINT = "/v1/chat/completions"
 
@@ -169,9 +171,7 @@ class BatchJudge:
 
     async def _collect(self) -> None:
         """Send what has gathered once nothing more comes in."""
-        loop = asyncio.get_running_loop()
-        while (rest := self._last_asked + self.linger_s - loop.time()) > 0:
-            await asyncio.sleep(rest)
+        await self._gathered()
         requests, self._waiting = self._waiting, {}
         try:
             for job, part in self._found_again(requests):
@@ -183,6 +183,19 @@ class BatchJudge:
         except Exception as error:  # whatever it is, each asker must hear of it
             for request in requests.values():
                 _fail(request, error)
+
+    async def _gathered(self) -> None:
+        """Wait until nothing has come in for `linger_s`, nor does in a few rounds of the loop.
+
+        The clock alone would send half a batch where the machine stood still for a moment.
+        """
+        loop = asyncio.get_running_loop()
+        n_seen, n_quiet = 0, 0
+        while n_quiet < QUIET_ROUNDS:
+            rest = self._last_asked + self.linger_s - loop.time()
+            await asyncio.sleep(max(0.0, rest))
+            n_quiet = n_quiet + 1 if len(self._waiting) == n_seen else 0
+            n_seen = len(self._waiting)
 
     def _found_again(self, requests: dict[str, _Request]) -> list[tuple[Job, dict[str, _Request]]]:
         """Take out the requests that an earlier process has sent already."""

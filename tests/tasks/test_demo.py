@@ -3,18 +3,20 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import time
 from collections import Counter
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from steps import n_calls
 
 from rubricbeat.judges.backends.keyword import KeywordJudge
 from rubricbeat.judges.judge import Question
+from rubricbeat.judges.patterns import MAX_ANSWER_CHARS
 from rubricbeat.judges.predicates import LANGUAGE_VERSION, Predicate, holds, parse_check
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
+from rubricbeat.judges.verdict import Verdict
 from rubricbeat.tasks.demo import demo_path
 
 FILES = ("demo_heart.jsonl", "demo_heart_extra.jsonl")
@@ -205,27 +207,39 @@ def example(row: dict[str, Any]) -> Example:
     return Example(row["prompt_id"], messages, Rubric(criteria))
 
 
+QUESTIONS = [(made, n) for made in map(example, rows().values()) for n in range(len(made.rubric))]
+
+
+def graded(answer: str) -> list[Verdict]:
+    async def grade() -> list[Verdict]:
+        judge = KeywordJudge()
+        return [await judge.judge(Question(made, answer, n)) for made, n in QUESTIONS]
+
+    return asyncio.run(grade())
+
+
 @pytest.mark.parametrize(
     "answer",
     ["", "\0\0\0", "\ud800\udfff", "a" * 2_000_000, "call 911 " * 250_000, "(((((" * 400_000],
     ids=["empty", "nul", "surrogates", "letters", "stuffed", "brackets"],
 )
-def test_hostile_answers_are_graded_at_once(answer: str) -> None:
-    judge = KeywordJudge()
-    questions = [
-        Question(made, answer, n)
-        for made in map(example, rows().values())
-        for n in range(len(made.rubric))
-    ]
+def test_hostile_answers_get_verdicts_and_cost_no_more_than_the_part_that_is_read(
+    answer: str,
+) -> None:
+    verdicts = graded(answer)
+    assert all(verdict.met is not None for verdict in verdicts)
+    for verdict in verdicts:
+        verdict.explanation.encode("utf-8")
+    # beyond the part that is read the length of an answer does not matter
+    read = graded(answer[: MAX_ANSWER_CHARS + 1])
+    assert [v.met for v in verdicts] == [v.met for v in read]
 
-    async def grade() -> float:
-        await asyncio.gather(*(judge.judge(q) for q in questions[:1]))
-        start = time.perf_counter()
-        for question in questions:
-            verdict = await judge.judge(question)
-            assert verdict.met is not None
-            verdict.explanation.encode("utf-8")
-        return time.perf_counter() - start
 
-    # 381 criteria of 60 rows: measured .01-1.5 s; the bound leaves room for a busy machine
-    assert asyncio.run(grade()) < 5.0
+@pytest.mark.parametrize("unit", ["call 911 ", "do not call the "])
+def test_work_does_not_grow_faster_than_an_answer(unit: str) -> None:
+    graded(unit)  # patterns are compiled once
+
+    def work(n_chars: int) -> int:
+        return n_calls(lambda: graded(unit * (n_chars // len(unit))))
+
+    assert work(MAX_ANSWER_CHARS) <= 2.2 * work(MAX_ANSWER_CHARS // 2)

@@ -7,10 +7,10 @@ import os
 import socket
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 
 import pytest
+from waiting import HANG_S
 
 from rubricbeat.harness.training.world import accelerate_folder
 from rubricbeat.judges.backends.scripted import ScriptedJudge
@@ -20,87 +20,6 @@ from rubricbeat.tasks.ranks import gathered
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 pytest.importorskip("accelerate")
-
-COMMON = """
-    import hashlib, json, os, sys
-    from pathlib import Path
-    folder = Path(sys.argv[1])
-    import lm_eval.evaluator
-    from lm_eval import simple_evaluate
-    from lm_eval.models.huggingface import HFLM
-    from lm_eval.tasks import TaskManager
-    from rubricbeat.judges.backends.scripted import ScriptedJudge
-    from rubricbeat.tasks.folder import tasks_folder
-    lm_eval.evaluator.add_env_info = lambda results: None
-
-    class Ranks(HFLM):
-        # as HFLM is with several GPUs; without one it leaves the ranks alone (0.4.13)
-        def __init__(self, **options):
-            super().__init__(**options)
-            if "RANK" in os.environ:
-                from accelerate import Accelerator
-
-                self.accelerator = Accelerator()
-                self._rank = self.accelerator.process_index
-                self._world_size = self.accelerator.num_processes
-
-    n_asked = 0
-
-    def says(question):
-        global n_asked
-        if question.example.prompt_id == "made-up-1":
-            return None
-        n_asked += 1
-        words = question.criterion.text + question.answer
-        return hashlib.sha1(words.encode()).digest()[0] % 2 == 0
-
-    def run(name, model):
-        manager = TaskManager(
-            include_path=str(tasks_folder()), include_defaults=False,
-            metadata={"data": str(folder / "rows.jsonl"), "judge": ScriptedJudge(says)},
-        )
-        results = simple_evaluate(
-            model=model(pretrained=str(folder / "model"), device="cpu", batch_size=1),
-            tasks=["rubric_judge"], task_manager=manager, apply_chat_template=True,
-            gen_kwargs={"max_gen_toks": 8},
-        )
-        rank = os.environ.get("RANK", "0")
-        (folder / f"asked-{name}-{rank}").write_text(str(n_asked))
-        if results is not None:
-            keep = {key: results[key] for key in ("results", "configs", "samples")}
-            (folder / f"{name}.json").write_text(json.dumps(keep, default=str))
-"""
-FORKED = """
-    port = sys.argv[2]
-    for n_ranks in (1, 2):  # a process for each rank; the imports are paid for once
-        children = []
-        for rank in range(n_ranks):
-            child = os.fork()
-            if child == 0:
-                if n_ranks > 1:
-                    os.environ.update(
-                        RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(n_ranks),
-                        LOCAL_WORLD_SIZE=str(n_ranks), MASTER_ADDR="127.0.0.1",
-                        MASTER_PORT=port,
-                    )
-                code = 1
-                try:
-                    run(n_ranks, Ranks)
-                    code = 0
-                except BaseException as error:
-                    print(repr(error), file=sys.stderr)
-                finally:
-                    sys.stderr.flush()
-                    os._exit(code)
-            children.append(child)
-        if any([os.waitpid(child, 0)[1] for child in children]):
-            sys.exit(1)
-"""
-LAUNCHED = """
-    run("launched", Ranks)
-    n_asked = 0
-    run("spare", HFLM)
-"""
 
 
 @pytest.fixture(scope="module")
@@ -133,43 +52,31 @@ def free_port() -> str:
         return str(probe.getsockname()[1])
 
 
-def finish(*words: str) -> None:
-    more = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"}
+def test_two_processes_give_what_one_process_gives(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import evaluate_ranks
+
+    monkeypatch.setattr("lm_eval.evaluator.add_env_info", lambda results: None)
+    evaluate_ranks.run(folder, "1", evaluate_ranks.Ranked)
+    config = accelerate_folder() / "cpu_gloo.yaml"
+    words = ["-m", "accelerate.commands.launch", "--config_file", str(config)]
+    words += ["--main_process_port", free_port(), evaluate_ranks.__file__, str(folder)]
+    more = {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true", "TQDM_DISABLE": "1"}
     done = subprocess.run(
         [sys.executable, *words],
-        env={**os.environ, **more, "ACCELERATE_USE_CPU": "true"},
+        env={**os.environ, **more},
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=HANG_S,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-
-
-@pytest.fixture(scope="module")
-def forked(folder: Path) -> Path:
-    """What one process says, and what two say that we started ourselves."""
-    finish("-c", textwrap.dedent(COMMON) + textwrap.dedent(FORKED), str(folder), free_port())
-    return folder
-
-
-def test_two_ranks_give_what_one_process_gives(forked):
-    assert_same(forked, "2")
-
-
-def test_accelerates_own_launcher_gives_what_one_process_gives(forked):
-    script = forked / "evaluate.py"
-    script.write_text(textwrap.dedent(COMMON) + textwrap.dedent(LAUNCHED))
-    config = accelerate_folder() / "cpu_gloo.yaml"
-    finish(
-        "-m", "accelerate.commands.launch", "--config_file", str(config),
-        "--main_process_port", free_port(), str(script), str(forked),
-    )  # fmt: skip
-    assert_same(forked, "launched")
+    assert_same(folder, "launched")
     # as lm-eval runs without GPUs: every process has every document, and one asks the judge
-    asked = [(forked / f"asked-spare-{rank}").read_text() for rank in (0, 1)]
+    asked = [(folder / f"asked-spare-{rank}").read_text() for rank in (0, 1)]
     assert asked == ["12", "0"]
-    one, two = (json.loads((forked / f"{name}.json").read_text()) for name in ("1", "spare"))
+    one, two = (json.loads((folder / f"{name}.json").read_text()) for name in ("1", "spare"))
     assert one["results"]["rubric_judge"] == two["results"]["rubric_judge"]
 
 

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 
 import pytest
 from loopback import Loopback
 from postgres_server import postgres_server
-from ray_kit import IN_FLIGHT, Task, done, ended, worker_pids
+from ray_kit import IN_FLIGHT, Task, done, ended, worker_on, worker_pids
+from waiting import until
 
 pytest.importorskip("ray", reason="Ray is an extra")
 pytest.importorskip("psutil")
 
-FLUSH_ROWS = 64
-
 
 def test_two_workers_say_what_one_process_says_and_ask_nothing_twice(cluster, tmp_path):
-    with Loopback(latency_s=0.01) as server:
+    with Loopback() as server:
         task = Task(tmp_path, server.url, 60)
         address = ("--ray-address", cluster.address)
         by_workers = task.finish("--workers", "2", *address)
@@ -34,67 +32,68 @@ def test_two_workers_say_what_one_process_says_and_ask_nothing_twice(cluster, tm
 
 
 def test_a_worker_that_is_killed_is_replaced_and_its_work_is_done(cluster, tmp_path):
-    with Loopback(latency_s=0.03) as server:
+    with Loopback() as server:
+        server.hold_after(90)
         task = Task(tmp_path, server.url, 120)
         run = task.start("--workers", "2", "--ray-address", cluster.address, "--store-only")
-        task.wait_for(0.25, run)
-        before = worker_pids()
-        os.kill(min(before), signal.SIGKILL)
+        until(lambda: task.n_stored == 90, "what is answered, on disk", run)
+        os.kill(min(worker_pids()), signal.SIGKILL)
+        server.release()
         said = done(run)
         assert said["lost_workers"] == 1
         assert said["stopped"] is None
         assert task.n_stored == task.n_verdicts
-        # in flight with the one that died, or in the transaction it was putting together
-        assert server.n_repeated <= IN_FLIGHT + FLUSH_ROWS
+        assert server.n_repeated <= IN_FLIGHT  # what the one that died was asking
 
 
 def test_a_driver_that_is_killed_is_resumed(tmp_path):
-    with Loopback(latency_s=0.03) as server:
+    with Loopback() as server:
+        server.hold_after(90)
         task = Task(tmp_path, server.url, 120)
         run = task.start("--workers", "2", "--store-only")  # on a cluster of its own
-        task.wait_for(0.25, run)
+        until(lambda: task.n_stored == 90, "what is answered, on disk", run)
         run.kill()
         ended(run)
-        give_up = time.monotonic() + 30
-        n_seen = -1
-        while n_seen != server.n_requests and time.monotonic() < give_up:
-            n_seen = server.n_requests
-            time.sleep(0.5)
-        n_stored = task.n_stored
-        assert n_stored < task.n_verdicts
+        server.settle()  # its workers are gone
+        server.release()
         said = task.finish("--workers", "2", "--resume", "--store-only")
-        assert said["calls"] == task.n_verdicts - n_stored
+        assert said["calls"] == task.n_verdicts - 90
         assert task.n_stored == task.n_verdicts
-        assert server.n_repeated <= 2 * (IN_FLIGHT + FLUSH_ROWS)
+        assert server.n_repeated <= 2 * IN_FLIGHT
 
 
 def test_a_node_that_is_lost_leaves_its_work_to_the_other(cluster, tmp_path):
     lost = cluster.add_node(num_cpus=1, object_store_memory=10**8)
-    with Loopback(latency_s=0.03) as server:
+    with Loopback() as server:
+        server.hold_after(90)
         task = Task(tmp_path, server.url, 150)
         run = task.start("--workers", "3", "--ray-address", cluster.address, "--store-only")
-        task.wait_for(0.2, run)
+        until(lambda: worker_on(lost, server.port) is not None, "a call from that node", run)
+        until(lambda: task.n_stored == 90, "what is answered, on disk", run)
         cluster.remove_node(lost, allow_graceful=False)
+        server.release()
         said = done(run)
         assert said["lost_workers"] >= 1
         assert said["stopped"] is None
         assert task.n_stored == task.n_verdicts
-        assert server.n_repeated <= 2 * (IN_FLIGHT + FLUSH_ROWS)
+        assert server.n_repeated <= IN_FLIGHT
 
 
 def test_an_interrupt_ends_the_run_and_keeps_what_is_finished(cluster, tmp_path):
-    with Loopback(latency_s=0.03) as server:
+    with Loopback() as server:
+        server.hold_after(72)
         task = Task(tmp_path, server.url, 120)
         run = task.start("--workers", "2", "--ray-address", cluster.address, "--store-only")
-        task.wait_for(0.2, run)
+        until(lambda: task.n_stored == 72, "what is answered, on disk", run)
         run.send_signal(signal.SIGINT)
         _, said = ended(run)
         assert run.returncode == 130
         assert "what was finished is kept" in said
-        # whatever came back before the end is in the store, but for calls that were called off
-        assert len(server.by_prompt) - task.n_stored <= 4 * IN_FLIGHT
+        assert task.n_stored == 72  # and the calls in flight were called off
+        server.release()
         resumed = task.finish("--workers", "2", "--ray-address", cluster.address, "--store-only")
         assert (resumed["verdicts"], resumed["stopped"]) == (task.n_verdicts, None)
+        assert server.n_repeated <= 2 * IN_FLIGHT
 
 
 def test_workers_meet_in_a_teams_server(cluster, tmp_path):
@@ -103,7 +102,7 @@ def test_workers_meet_in_a_teams_server(cluster, tmp_path):
         if postgres is None:
             pytest.skip("no PostgreSQL programs here")
         address = postgres.database()
-        with Loopback(latency_s=0.01) as server:
+        with Loopback() as server:
             task = Task(tmp_path, server.url, 40)
             more = ("--ray-address", cluster.address, "--store-only", "--store", address)
             said = task.finish("--workers", "2", *more)

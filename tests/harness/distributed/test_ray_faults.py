@@ -11,15 +11,15 @@ import resource
 import signal
 import socket
 import sqlite3
-import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from engine_kit import count
 from loopback import Loopback
-from ray_kit import IN_FLIGHT, Task, done, ended, is_at_work, worker_pids
+from ray_kit import IN_FLIGHT, Task, done, ended, is_at_work, worker_on, worker_pids
+from waiting import until
 
 from rubricbeat.harness.distributed.whereabouts import list_of
 
@@ -28,18 +28,6 @@ pytest.importorskip("psutil")
 
 TWO = ("--workers", "2", "--store-only")
 LATE = ("--chunk", "60")
-UNWRITTEN = 2 * IN_FLIGHT
-"""Calls of one worker at its sudden end: in flight, or answered in the last 20 ms."""
-
-
-def until(is_so: Callable[[], bool], what: str, run: subprocess.Popen[str] | None = None) -> None:
-    """Wait for something, as long as the run goes on."""
-    give_up = time.monotonic() + 100
-    while not is_so():
-        if time.monotonic() > give_up or (run is not None and run.poll() is not None):
-            said = "" if run is None else (run.kill(), ended(run))[1]
-            raise AssertionError(f"waited in vain for {what}: {said}")
-        time.sleep(0.01)
 
 
 class OwnTask(Task):
@@ -79,19 +67,6 @@ class OwnTask(Task):
         assert not list_of(self.store).exists()
 
 
-def count(path: Path) -> int:
-    if not path.exists():
-        return 0
-    try:
-        db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
-        try:
-            return int(db.execute("SELECT count(*) FROM verdicts").fetchone()[0])
-        finally:
-            db.close()
-    except sqlite3.Error:  # it is being made
-        return 0
-
-
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold a store as another program's long write does."""
@@ -124,41 +99,46 @@ def no_more_room(pid: int, bytes_more: int = 0) -> None:
 
 
 def test_what_a_killed_worker_had_not_reported_is_not_asked_again(cluster, tmp_path):
-    with Loopback(latency_s=0.02) as server:
+    with Loopback() as server:
+        server.hold_after(108)  # of 360; a chunk has 180
         task = OwnTask(tmp_path, server.url, 120)
         run = task.start(*task.flags(cluster), *LATE)
-        until(lambda: task.n_own > 0.3 * task.n_verdicts, "verdicts on the workers' disks", run)
-        n_merged = task.n_stored
+        until(lambda: task.n_own == 108, "what is answered, on the workers' disks", run)
+        assert task.n_stored == 0  # else the test would show nothing
         os.kill(task.busiest(), signal.SIGKILL)
+        server.release()
         said = done(run)
-        assert n_merged < 0.2 * task.n_verdicts  # else the test would show nothing
         assert (said["lost_workers"], said["stopped"]) == (1, None)
-        assert server.n_repeated <= UNWRITTEN
+        assert server.n_repeated <= IN_FLIGHT
         task.assert_tidy()
 
 
 def test_a_later_driver_finds_what_the_workers_of_a_killed_one_left(cluster, tmp_path):
-    with Loopback(latency_s=0.02) as server:
+    with Loopback() as server:
+        server.hold_after(144)
         task = OwnTask(tmp_path, server.url, 120)
         run = task.start(*task.flags(cluster), *LATE)
-        until(lambda: task.n_own > 0.4 * task.n_verdicts, "verdicts on the workers' disks", run)
+        until(lambda: task.n_own == 144, "what is answered, on the workers' disks", run)
         run.kill()
         ended(run)
         until(lambda: not worker_pids(), "the end of its workers")
-        assert task.n_stored < 0.2 * task.n_verdicts
-        n_left = task.n_own
+        server.settle()
+        server.release()
+        assert task.n_stored == 0
         said = task.finish(*task.flags(cluster), "--resume")
-        assert said["calls"] == task.n_verdicts - n_left
-        assert server.n_repeated <= 2 * UNWRITTEN
+        assert said["calls"] == task.n_verdicts - 144
+        assert server.n_repeated <= 2 * IN_FLIGHT
         task.assert_tidy()
 
 
 def test_a_network_that_is_cut_for_a_while_costs_nothing(cluster, tmp_path):
-    with Loopback(latency_s=0.02) as server:
+    with Loopback() as server:
+        server.hold_after(108)
         task = OwnTask(tmp_path, server.url, 120)
         run = task.start(*task.flags(cluster))
-        until(lambda: task.n_stored > 0.2 * task.n_verdicts, "the first verdicts", run)
+        until(lambda: task.n_own == 108, "what is answered, on the workers' disks", run)
         with stopped(task.busiest()):
+            server.release()
             # two chunks of eight answers are with the one that is not heard
             until(lambda: task.n_stored >= task.n_verdicts - 2 * 8 * 3, "the others' verdicts", run)
             assert run.poll() is None
@@ -169,11 +149,13 @@ def test_a_network_that_is_cut_for_a_while_costs_nothing(cluster, tmp_path):
 
 
 def test_a_full_disk_of_one_worker_retires_it_and_loses_nothing(cluster, tmp_path):
-    with Loopback(latency_s=0.02) as server:
+    with Loopback() as server:
+        server.hold_after(60)
         task = OwnTask(tmp_path, server.url, 120)
         run = task.start(*task.flags(cluster))
-        until(lambda: task.n_own > 0, "the first verdict", run)
+        until(lambda: task.n_own == 60, "what is answered, on the workers' disks", run)
         no_more_room(task.busiest())
+        server.release()
         out, err = ended(run)
         assert run.returncode == 0, err
         said = json.loads(out)
@@ -186,7 +168,8 @@ def test_a_full_disk_of_one_worker_retires_it_and_loses_nothing(cluster, tmp_pat
 def test_a_full_disk_of_the_driver_ends_the_run_and_the_next_one_pays_for_the_rest(
     cluster, tmp_path
 ):
-    with Loopback(latency_s=0.02) as server:
+    with Loopback() as server:
+        server.hold_after(240)
         task = OwnTask(tmp_path, server.url, 120)
         run = task.start(*task.flags(cluster))
         until(lambda: task.n_stored > 0, "the first verdicts", run)
@@ -196,43 +179,46 @@ def test_a_full_disk_of_the_driver_ends_the_run_and_the_next_one_pays_for_the_re
         assert f"verdict store {task.store}" in err
         assert task.n_stored < task.n_own < task.n_verdicts
         until(lambda: not worker_pids(), "the end of its workers")
+        server.release()
         said = task.finish(*task.flags(cluster), "--resume")
         assert said["stopped"] is None
-        assert server.n_repeated <= 2 * UNWRITTEN
+        assert server.n_repeated <= 2 * IN_FLIGHT
         task.assert_tidy()
 
 
 @pytest.mark.parametrize("has_own", [True, False], ids=["own stores", "one store"])
 def test_a_store_that_another_process_holds_is_waited_for(cluster, tmp_path, has_own):
-    with Loopback(latency_s=0.02) as server:
-        task = OwnTask(tmp_path, server.url, 60)
+    with Loopback() as server:
+        server.hold_after(56)  # of 96: one of the two has done a chunk of 24, and reports it
+        task = OwnTask(tmp_path, server.url, 32)  # two chunks for each: nobody waits for another
         flags = task.flags(cluster) if has_own else (*TWO, "--ray-address", cluster.address)
         run = task.start(*flags)
-        until(lambda: task.n_stored > 0.1 * task.n_verdicts, "the first verdicts", run)
+        until(lambda: task.n_stored >= 24, "the first verdicts", run)
         with locked(task.store):
-            n_stored, n_seen, since = task.n_stored, -1, time.monotonic()
-            while time.monotonic() - since < 1.5:  # until nobody gets on any more
-                if server.n_requests != n_seen:
-                    n_seen, since = server.n_requests, time.monotonic()
-                time.sleep(0.05)
-            assert run.poll() is None
+            n_stored = task.n_stored
+            server.release()
+            # so much fits into a transaction, and is asked before the store is waited for
+            until(lambda: server.n_requests == task.n_verdicts, "all questions", run)
             assert task.n_stored == n_stored < task.n_verdicts
+            assert run.poll() is None
         said = done(run)
         assert (said["lost_workers"], said["stopped"]) == (0, None)
         assert server.n_requests == task.n_stored == task.n_verdicts
 
 
 def test_an_interrupt_brings_home_what_the_workers_have(cluster, tmp_path):
-    with Loopback(latency_s=0.02) as server:
+    with Loopback() as server:
+        server.hold_after(108)
         task = OwnTask(tmp_path, server.url, 120)
         run = task.start(*task.flags(cluster), *LATE)
-        until(lambda: task.n_own > 0.3 * task.n_verdicts, "verdicts on the workers' disks", run)
+        until(lambda: task.n_own == 108, "what is answered, on the workers' disks", run)
         run.send_signal(signal.SIGINT)
         _, err = ended(run)
         assert run.returncode == 130, err
-        assert task.n_stored > 0.3 * task.n_verdicts
+        assert task.n_stored == 108
+        server.release()
         assert task.finish(*task.flags(cluster), "--resume")["stopped"] is None
-        assert server.n_repeated <= 2 * UNWRITTEN
+        assert server.n_repeated <= 2 * IN_FLIGHT
         task.assert_tidy()
 
 
@@ -262,15 +248,17 @@ class SkewedChat(ChatJudge):
 def test_clocks_that_are_days_apart_change_nothing(cluster, tmp_path, monkeypatch, has_own):
     (tmp_path / "skewed.py").write_text(SKEWED)
     monkeypatch.chdir(tmp_path)  # Ray's workers find what lies in the driver's folder
-    with Loopback(latency_s=0.02) as server:
+    with Loopback() as server:
+        server.hold_after(60)
         task = OwnTask(tmp_path, server.url, 60)
         flags = task.flags(cluster) if has_own else (*TWO, "--ray-address", cluster.address)
         flags += ("--judge", "skewed:SkewedChat")
         run = task.start(*flags)
-        until(lambda: task.n_stored > 0.2 * task.n_verdicts, "the first verdicts", run)
+        until(lambda: (task.n_own if has_own else task.n_stored) == 60, "what is answered", run)
         os.kill(task.busiest(), signal.SIGKILL)
+        server.release()
         assert done(run)["lost_workers"] == 1
-        assert server.n_repeated <= UNWRITTEN + (0 if has_own else 64)
+        assert server.n_repeated <= IN_FLIGHT
         again = task.finish(*flags, "--resume")
         assert (again["calls"], again["verdicts"]) == (0, task.n_verdicts)
     with sqlite3.connect(task.store) as db:
@@ -282,7 +270,7 @@ def test_clocks_that_are_days_apart_change_nothing(cluster, tmp_path, monkeypatc
 
 @pytest.mark.parametrize("has_own", [True, False], ids=["own stores", "one store"])
 def test_the_endpoint_of_one_worker_may_be_down(cluster, tmp_path, has_own):
-    with socket.socket() as probe, Loopback(latency_s=0.01) as server:
+    with socket.socket() as probe, Loopback() as server:
         probe.bind(("127.0.0.1", 0))  # bound and not listening: refuses
         dead = f"http://127.0.0.1:{probe.getsockname()[1]}/v1"
         task = OwnTask(tmp_path, server.url, 40)
@@ -294,22 +282,23 @@ def test_the_endpoint_of_one_worker_may_be_down(cluster, tmp_path, has_own):
 
 
 def test_a_node_that_is_cut_off_for_good_is_given_up_and_found_again_later(cluster, tmp_path):
-    import psutil
-
     node = cluster.add_node(num_cpus=1, object_store_memory=10**8)
     raylet = node.all_processes["raylet"][0].process.pid
-    with Loopback(latency_s=0.02) as server:
+    with Loopback() as server:
+        server.hold_after(108)
         task = OwnTask(tmp_path, server.url, 120)
         run = task.start(*task.flags(cluster), "--workers", "3")
-        until(lambda: task.n_stored > 0.2 * task.n_verdicts, "the first verdicts", run)
-        (there,) = (pid for pid in worker_pids() if psutil.Process(pid).ppid() == raylet)
+        until(lambda: worker_on(node, server.port) is not None, "a call from that node", run)
+        until(lambda: task.n_own == 108, "what is answered, on the workers' disks", run)
+        there = worker_on(node, server.port)
         with stopped(there):
             os.kill(raylet, signal.SIGKILL)
+            server.release()
             said = done(run)
         cluster.remove_node(node, allow_graceful=False)
         assert (said["lost_workers"], said["stopped"]) == (1, None)
         assert task.n_stored == task.n_verdicts
-        assert server.n_repeated <= UNWRITTEN
+        assert server.n_repeated <= IN_FLIGHT
         # read in any case; and not deleted where its worker may wake up any moment (some systems
         # end a stopped process with its parent)
         assert all(one.endswith("(its worker is still at work)") for one in said["unmerged_stores"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import asyncio
 import json
 import re
 import stat
@@ -39,12 +39,6 @@ def bad(request: dict[str, Any], status: int, message: str, code: str = "") -> d
     body = {"error": {"message": message, "code": code}}
     response = {"status_code": status, "request_id": "r", "body": body}
     return {"id": "x", "custom_id": request["custom_id"], "response": response, "error": None}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _openai_is_loaded() -> None:
-    """Its first import takes seconds on a busy machine, and deadlines here are short."""
-    importlib.import_module("openai")
 
 
 @dataclass
@@ -173,7 +167,7 @@ def grader(api: BatchApi, tmp_path: Path) -> Callable[..., Grader]:
                 "folder": str(tmp_path / "jobs"),
                 "store": str(tmp_path / "store.sqlite"),
                 "poll_s": 0.01,
-                "linger_s": 0.3,
+                "linger_s": 0.05,
                 "backoff_s": 0.001,
                 **options,
             }
@@ -186,6 +180,22 @@ def grade(grader: Grader, example: Any, n_answers: int = 4) -> tuple[list[Any], 
     with grader:
         graded = grader.grade([Answer(example, f"answer {n}") for n in range(n_answers)])
         return [v for g in graded for v in g.verdicts], grader.facts()
+
+
+def interrupted(api: BatchApi, grader: Grader, example: Any, n_answers: int) -> None:
+    """Grade until the batch is looked after, and then no more."""
+
+    async def begin() -> None:
+        some = [Answer(example, f"answer {n}") for n in range(n_answers)]
+        grading = asyncio.create_task(grader.grade_async(some))
+        while not any(batch["polls"] for batch in list(api.batches.values())):
+            await asyncio.sleep(0.002)
+        grading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await grading
+
+    with grader:
+        asyncio.run(begin())
 
 
 def test_everything_goes_into_one_batch(api, grader, example):
@@ -278,7 +288,7 @@ def test_a_batch_that_fails_validation_says_why(api, grader, example):
 
 def test_an_interrupted_run_finds_its_batch_again_and_pays_once(api, grader, example, tmp_path):
     api.n_polls = 10**9
-    grade(grader(deadline_s=1.0), example)
+    interrupted(api, grader(), example, 4)
     (job,) = JobFolder(tmp_path / "jobs").jobs()
     assert (job.batch_id, len(job.custom_ids)) == ("batch_1", 12)
     (file,) = (tmp_path / "jobs").glob("*.job.json")
@@ -292,7 +302,7 @@ def test_an_interrupted_run_finds_its_batch_again_and_pays_once(api, grader, exa
 
 def test_a_larger_run_after_an_interrupted_one_sends_only_what_is_new(api, grader, example):
     api.n_polls = 10**9
-    grade(grader(deadline_s=1.0), example, 2)
+    interrupted(api, grader(), example, 2)
     api.n_polls = 0
     verdicts, _ = grade(grader(), example, 5)
     assert [len(batch) for batch in api.requests] == [6, 9]
