@@ -13,7 +13,7 @@ from ..judges.graded import GradedAnswer
 from ..judges.grading import Answer, Grader
 from ..judges.runs import DEADLINE
 from ..judges.verdict import Outcome
-from ..reports.results.reader import samples_below
+from ..reports.results.samples import samples_below
 from .result_files import GradedRun, WrittenRun, write_run
 from .run_documents import Spool, SpooledDocuments
 from .unfinished import retire

@@ -72,7 +72,7 @@ def read_signal_input(paths: Sequence[Path], data: Path | None = None) -> Signal
                 examples = {example.prompt_id: example for example in file.examples}
             answers += _recorded(path, examples, warnings)
         else:
-            answers += _runs(path)
+            answers += _runs(path, warnings)
     carried = {name for answer in answers for name in answer.labels}
     by = tuple(name for name in DEFAULT_LABELS if name in carried)
     return SignalInput(tuple(answers), by, tuple(warnings))
@@ -106,9 +106,11 @@ def file_model(source: str, facts: Mapping[str, Any]) -> str:
     return str(facts.get("model") or source)
 
 
-def _runs(path: Path) -> list[LabelledAnswer]:
+def _runs(path: Path, warnings: list[str]) -> list[LabelledAnswer]:
     from ..reports.results.reader import read_runs
 
+    runs = read_runs([path], warnings.append)
+    warnings += [note for run in runs for note in run.notes]
     return [
         LabelledAnswer(
             graded,
@@ -119,7 +121,7 @@ def _runs(path: Path) -> list[LabelledAnswer]:
                 "judge": run.judge_digest or "",
             },
         )
-        for run in read_runs([path])
+        for run in runs
         for graded in run.graded
     ]
 

@@ -16,8 +16,9 @@ from ..judges.graded import GradedAnswer
 from ..judges.grading import Answer
 from ..judges.rubric import Rubric
 from ..judges.verdict import Verdict
-from ..reports.results.reader import answers_in, described, read_runs, samples_below
+from ..reports.results.reader import read_runs
 from ..reports.results.run import Run
+from ..reports.results.samples import answers_in, described, samples_below
 from .result_files import WrittenRun
 from .run_documents import SpooledDocuments, answer_key
 

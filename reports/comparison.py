@@ -64,6 +64,7 @@ def compare_runs(
     allow_different: bool = False,
     audits: Sequence[JudgeAudit] = (),
     labels: Sequence[LabelSource] = (),
+    notes: Sequence[str] = (),
     seed: int = SEED,
     n_draws: int = N_DRAWS,
 ) -> Comparison:
@@ -76,6 +77,7 @@ def compare_runs(
         allow_different: Go on where data, judges or rubrics differ, and say so.
         audits: Of the judges of these runs, as `read_audits` gives them.
         labels: Of some of these answers, as `read_label_sources` gives them.
+        notes: What is to be said beside these runs, such as files that were left out.
         seed: Of the draws behind `bootstrap_std`.
         n_draws: Of them.
 
@@ -96,7 +98,7 @@ def compare_runs(
         baseline=baseline,
         headline=headline_of(results, pairs, sanity),
         problems=tuple(problems),
-        notes=tuple(notes_of(models, results, sanity, audits, stored)),
+        notes=(*notes, *notes_of(models, results, sanity, audits, stored)),
         results=results,
         sanity=sanity,
         pairs=pairs,

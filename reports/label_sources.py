@@ -44,11 +44,13 @@ def _read(path: Path) -> LabelSource:
     if not path.exists():
         raise DataError(f"--labels {path}: no such file or folder")
     if path.is_dir() or path.name.startswith(_RESULT_NAMES):
-        runs = read_runs([path])
+        notes: list[str] = []
+        runs = read_runs([path], notes.append)
         return LabelSource(
             path.name,
             tuple(item for run in runs for item in labels_of_verdicts(run.graded, run.name)),
             frozenset(run.judge_digest for run in runs if run.judge_digest),
+            "; ".join((*notes, *(note for run in runs for note in run.notes))) or None,
         )
     file = read_labels(path)
     return LabelSource(path.name, file.answers, warning=file.warning())

@@ -36,6 +36,8 @@ def notes_of(
     yield from correction_faults(audits)
     yield from _swayed(models, audits)
     for model in models:
+        for run in model.runs:
+            yield from run.notes
         yield from _uneven_runs(model)
         yield from _copies(model)
     if len(models) > 1:

@@ -1,8 +1,8 @@
 """Compare models on the same examples, in one HTML file.
 
-PATHS are result folders (searched recursively), samples_*.jsonl, results_*.json, import folders,
-simple-evals *_allresults.json or HTML, or inspect .eval logs. Runs of one model name are repeats of
-each other. Every score is computed anew from the verdicts.
+PATHS are result folders (searched recursively), samples_*.jsonl, results_*.json, import folders, or
+logs of simple-evals, inspect, evalscope, promptfoo or verifiers (docs/data.md). Runs of one model
+name are repeats of each other. Every score is computed anew from the verdicts.
 
 Examples:
   rubricbeat compare results -o report.html
@@ -105,8 +105,10 @@ def run(args: argparse.Namespace) -> int:
     if args.fail_if_worse is not None and args.baseline is None:
         raise ConfigError("--fail-if-worse needs --baseline NAME: worse than which model?")
     check_outputs(args)
+    left_out: list[str] = []
     comparison = compare_runs(
-        read_runs(args.paths),
+        read_runs(args.paths, left_out.append),
+        notes=left_out,
         baseline=args.baseline,
         task=args.task,
         allow_different=args.allow_different,

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 from ...judges.errors import ConfigError, UnknownNameError
@@ -45,7 +46,8 @@ def run(args: argparse.Namespace) -> int:
         return _report_training(args)
     if not args.simple_evals:
         check_outputs(args)
-    runs = read_runs(args.paths)
+    left_out: list[str] = []
+    runs = read_runs(args.paths, left_out.append)
     if args.model is not None:
         known = {one.model for one in runs}
         if args.model not in known:
@@ -64,9 +66,12 @@ def run(args: argparse.Namespace) -> int:
             for path in export_simple_evals(one, args.simple_evals):
                 print(path)
         if not (args.output or args.json or args.figures or args.table):
+            for note in (*left_out, *(note for one in runs for note in one.notes)):
+                print(displayed(f"rubricbeat: note: {note}"), file=sys.stderr)
             return 0
     comparison = compare_runs(
         runs,
+        notes=left_out,
         task=args.task,
         audits=read_audits(args.audit),
         labels=labels_given(args),

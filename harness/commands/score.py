@@ -75,7 +75,11 @@ def run(args: argparse.Namespace) -> int:
     labels = read_label_sources([args.labels])[0] if args.labels is not None else None
     if labels is not None and labels.warning:
         print(f"rubricbeat score: {labels.warning}", file=sys.stderr)
-    scored = [_score(run, args.seed, args.draws, audit, labels) for run in read_runs(args.dirs)]
+    notes: list[str] = []
+    runs = read_runs(args.dirs, notes.append)
+    for note in (*notes, *(note for run in runs for note in run.notes)):
+        print(displayed(f"rubricbeat score: note: {note}"), file=sys.stderr)
+    scored = [_score(run, args.seed, args.draws, audit, labels) for run in runs]
     if args.json:
         print(json.dumps({"runs": [_plain(s) for s in scored]}, indent=2, allow_nan=False))
     else:

@@ -1,84 +1,80 @@
-"""Read inspect's `.eval` logs: a zip of JSON, one entry a sample.
+"""Read inspect's logs: `.eval`, a zip of JSON with one entry a sample, and `.json`, the same whole.
 
-Scorers of rubrics keep their verdicts in the score's metadata under names of their own. Any list
-there whose entries carry a criterion and a verdict is taken; points and tags come from the entries,
-or from the sample's own rubric in the same order.
+Each epoch of a sample is an answer; reduced scores are not used. Where several scorers hold
+verdicts on criteria, the one with the most answers is read and the others are named.
 
-Source of the format: UKGovernmentBEIS/inspect_ai, `log/_recorders/eval.py`: `header.json` (or
-`_journal/start.json`, or `start.json` of older logs), `samples/<id>_epoch_<n>.json`.
+Source of the format: UKGovernmentBEIS/inspect_ai, `log/_log.py` and `log/_recorders/eval.py`:
+`header.json` (or `_journal/start.json`, or `start.json` of older logs) and
+`samples/<id>_epoch_<n>.json`.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ...judges.data.examples import example_from_row
-from ...judges.errors import DataError, RubricbeatError
-from ...judges.graded import GradedAnswer
-from .run import Run
-from .simple_evals import verdict_of
+from ...judges.errors import DataError
+from ...judges.verdict import Outcome, Verdict
+from .criteria import JudgedCriterion, find_judged, own_rubric, read_marked, unjudged
+from .findings import Findings, number_of, reason_of, text_of
+from .run import Run, mapping
+from .zip_entries import read_entry
 
-MAX_ENTRY_BYTES = 256 * 1024 * 1024
-"""Of one unpacked entry: a log may come from anywhere, and a zip can promise any size."""
 HEADERS = ("header.json", "_journal/start.json", "start.json")
-TEXT_KEYS = ("criterion", "criteria", "rubric", "text", "description")
-MET_KEYS = ("criteria_met", "met", "verdict", "passed")
-WORD_KEYS = ("explanation", "reason", "reasoning", "justification")
-POINT_KEYS = ("points", "weight")
+_ATTACHMENT = re.compile(r"attachment://([0-9a-f]{32})")
 
 
 def is_log(path: Path) -> bool:
-    """Say whether a file is an inspect log, by its name."""
+    """Say whether a file is a packed inspect log, by its name."""
     return path.suffix == ".eval"
 
 
+def is_log_object(whole: Mapping[str, Any]) -> bool:
+    """Say whether a JSON object is an inspect log."""
+    return isinstance(whole.get("eval"), Mapping) and ("status" in whole or "samples" in whole)
+
+
 def read_log(path: Path) -> Run:
-    """Read one log.
+    """Read one packed log, a sample in memory at a time.
 
     Raises:
         DataError: It is no inspect log, or its scores hold no verdicts on criteria.
     """
     try:
         with zipfile.ZipFile(path) as log:
-            header = _header(log, path)
-            samples = [
-                (name, _entry(log, name, path))
-                for name in sorted(log.namelist())
-                if name.startswith("samples/") and name.endswith(".json")
-            ]
-    except (zipfile.BadZipFile, NotImplementedError) as error:
+            return _read(path, _header(log, path), _packed_samples(log, path))
+    except (zipfile.BadZipFile, NotImplementedError, zlib.error, EOFError, OSError) as error:
         raise DataError(
             f"{path.name}: cannot be unpacked ({error}); 'inspect log convert --to eval' writes it "
             "anew"
         ) from error
-    graded = [
-        answer
-        for name, sample in samples
-        if (answer := _graded_sample(sample, f"{path.name}, {name}")) is not None
-    ]
-    if not graded:
-        raise DataError(
-            f"{path.name}: none of its {len(samples)} samples has verdicts on criteria in the "
-            f"metadata of a score (a list with one of {', '.join(TEXT_KEYS)} and one of "
-            f"{', '.join(MET_KEYS)})"
-        )
-    spec = _mapping(header.get("eval"))
-    return Run(
-        model=str(spec.get("model") or path.stem),
-        label=str(spec.get("created") or spec.get("run_id") or ""),
-        task=str(spec.get("task") or "inspect").rpartition("/")[2],
-        graded=tuple(graded),
-        facts={
-            "judge": {"name": "inspect", **_judge(spec)},
-            "versions": {"format": "inspect", **_packages(spec)},
-            "config": {"model": spec.get("model")},
-        },
-        path=str(path),
-    )
+
+
+def read_log_object(path: Path, whole: Mapping[str, Any]) -> Run:
+    """Read a log that is one JSON object.
+
+    Raises:
+        DataError: It holds no samples, or their scores no verdicts on criteria.
+    """
+    samples = whole.get("samples")
+    if not isinstance(samples, list):
+        raise DataError(f"{path.name}: the log holds no samples (written with --no-log-samples?)")
+    return _read(path, whole, ((f"sample {n}", one) for n, one in enumerate(samples)))
+
+
+def _packed_samples(log: zipfile.ZipFile, path: Path) -> Iterator[tuple[str, Any]]:
+    names = dict.fromkeys(sorted(log.namelist()))  # a resumed log may write a name twice
+    for name in names:
+        if name.startswith("samples/") and name.endswith(".json"):
+            try:
+                yield name, _entry(log, name, path)
+            except (DataError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+                yield name, error
 
 
 def _header(log: zipfile.ZipFile, path: Path) -> Mapping[str, Any]:
@@ -90,117 +86,238 @@ def _header(log: zipfile.ZipFile, path: Path) -> Mapping[str, Any]:
 
 
 def _entry(log: zipfile.ZipFile, name: str, path: Path) -> Mapping[str, Any]:
-    size = log.getinfo(name).file_size
-    if size > MAX_ENTRY_BYTES:
-        raise DataError(f"{path.name}: its entry {name} unpacks to {size} bytes; too large to read")
     try:
-        value = json.loads(log.read(name))
-    except ValueError as error:
+        value = json.loads(read_entry(log, name))
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path.name}, {name}: not valid JSON ({error})") from error
     if not isinstance(value, Mapping):
         raise DataError(f"{path.name}, {name}: expected a JSON object")
     return value
 
 
-def _graded_sample(sample: Mapping[str, Any], where: str) -> GradedAnswer | None:
-    """Give the graded answer of a sample; None where its scores hold no verdicts."""
-    metadata = _mapping(sample.get("metadata"))
-    scores = _mapping(sample.get("scores"))
-    for score in scores.values():
-        entries = next(_verdict_lists(_mapping(score).get("metadata")), None)
-        if entries is None:
-            continue
-        own = metadata.get("rubrics") or metadata.get("rubric") or []
-        row = {
-            "prompt_id": str(metadata.get("prompt_id") or sample.get("id")),
-            "prompt": _messages(sample.get("input")),
-            "rubrics": [_criterion(e, own, at, where) for at, e in enumerate(entries)],
-            "example_tags": metadata.get("example_tags") or [],
-        }
-        try:
-            return GradedAnswer(
-                example=example_from_row(row, where=where),
-                answer=_answer(sample, _mapping(score)),
-                verdicts=tuple(
-                    verdict_of(_first(e, MET_KEYS), str(_first(e, WORD_KEYS) or ""))
-                    for e in entries
-                ),
-                repeat=int(sample.get("epoch") or 1) - 1,
+def _read(path: Path, header: Mapping[str, Any], samples: Iterator[tuple[str, Any]]) -> Run:
+    log = _Log(path.name)
+    for place, sample in samples:
+        log.take(place, sample)
+    scorer, findings = log.finish()
+    spec = mapping(header.get("eval"))
+    expected = _expected(spec)
+    if header.get("status") not in (None, "success"):
+        of = f" of {expected}" if expected else ""
+        findings.note(
+            f"the log's status is {str(header['status'])[:40]!r}: it holds {log.n_samples}{of} "
+            "samples"
+        )
+    graded = findings.require("no verdicts")
+    return Run(
+        model=str(spec.get("model") or path.stem),
+        label=str(spec.get("created") or spec.get("run_id") or ""),
+        task=str(spec.get("task") or "inspect").rpartition("/")[2],
+        graded=graded,
+        stored=_stored(header, scorer),
+        facts={
+            "judge": {"name": "inspect", **_judge(spec)},
+            "versions": {"format": "inspect", **_packages(spec)},
+            "config": {"model": spec.get("model")},
+        },
+        path=str(path),
+        notes=findings.notes(),
+    )
+
+
+class _Log:
+    """The answers of a log by scorer, and the samples that no scorer judged."""
+
+    def __init__(self, file: str) -> None:
+        self.n_samples = 0
+        self._file = file
+        self._by_scorer: dict[str, Findings] = {}
+        self._rest: list[tuple[str, Mapping[str, Any]]] = []
+
+    def take(self, place: str, sample: Any) -> None:
+        """Add the verdicts of a sample to those of each scorer that has any."""
+        self.n_samples += 1
+        if not isinstance(sample, Mapping) or sample.get("invalidation"):
+            what = "invalidated" if isinstance(sample, Mapping) else "not a JSON object"
+            self._rest.append((place, {"left_out": sample if _is_fault(sample) else what}))
+            return
+        is_judged = False
+        for scorer, score in mapping(sample.get("scores")).items():
+            try:
+                judged = _judged(mapping(score), sample)
+                if judged:
+                    is_judged = True
+                    self._add(self._of(scorer), sample, judged, place, mapping(score))
+            except (DataError, KeyError, TypeError, ValueError) as error:
+                is_judged = True
+                self._of(scorer).leave_out(place, f"{self._file}, {place}: {reason_of(error)}")
+        if not is_judged:
+            self._rest.append((place, _unjudged_sample(sample)))
+
+    def finish(self) -> tuple[str, Findings]:
+        """Give the scorer that judged most answers, with what none judged put to it."""
+        if not self._by_scorer:
+            raise DataError(
+                f"{self._file}: none of its {self.n_samples} samples has verdicts on criteria in "
+                "the metadata of a score (a list of criteria with criteria_met, met, verdict or "
+                "passed); a log with total scores alone cannot be read"
             )
-        except RubricbeatError:
-            raise
-        except (TypeError, ValueError) as error:
-            raise DataError(f"{where}: {error}") from error
-    return None
+        scorer = max(self._by_scorer, key=lambda name: len(self._by_scorer[name].graded))
+        findings = self._by_scorer[scorer]
+        if not findings.graded:
+            findings.require("no verdicts")
+        for place, sample in self._rest:
+            _add_unjudged(findings, place, sample)
+        others = [repr(n[:40]) for n, f in self._by_scorer.items() if n != scorer and f.graded]
+        if others:
+            findings.note(
+                f"the verdicts of the scorer {scorer[:40]!r} are read; {', '.join(others)} judged "
+                "the same answers and is not read"
+            )
+        return scorer, findings
+
+    def _of(self, scorer: str) -> Findings:
+        return self._by_scorer.setdefault(scorer, Findings(self._file))
+
+    def _add(
+        self,
+        findings: Findings,
+        sample: Mapping[str, Any],
+        judged: list[JudgedCriterion],
+        place: str,
+        score: Mapping[str, Any],
+    ) -> None:
+        findings.add(
+            _row(sample, [one.row for one in judged]),
+            _answer(sample, score),
+            [
+                findings.verdict(one.value, one.words, f"{place}, criterion {at}")
+                for at, one in enumerate(judged)
+            ],
+            place,
+            repeat=int(sample.get("epoch") or 1) - 1,
+            claim=number_of(mapping(score.get("value")).get("healthbench_score")),
+        )
 
 
-def _verdict_lists(value: object, depth: int = 3) -> Iterator[list[Mapping[str, Any]]]:
-    """Find lists of verdicts in a score's metadata, the nearest first."""
-    if isinstance(value, list) and value and all(_is_verdict(entry) for entry in value):
-        yield value
-    elif isinstance(value, Mapping) and depth:
-        for inner in value.values():
-            yield from _verdict_lists(inner, depth - 1)
+def _is_fault(sample: Any) -> bool:
+    return isinstance(sample, Exception)
 
 
-def _is_verdict(entry: object) -> bool:
-    return isinstance(entry, Mapping) and any(key in entry for key in MET_KEYS)
+def _judged(score: Mapping[str, Any], sample: Mapping[str, Any]) -> list[JudgedCriterion]:
+    """Find the verdicts of one score: in its metadata, its value, or its explanation."""
+    rubric = own_rubric(sample.get("metadata"), score.get("metadata"), sample.get("store"))
+    return (
+        find_judged(score.get("metadata"), rubric)
+        or find_judged(score.get("value"), rubric)
+        or read_marked(score.get("explanation"), rubric)
+    )
 
 
-def _criterion(entry: Mapping[str, Any], own: object, at: int, where: str) -> dict[str, Any]:
-    """Make a rubric row of a verdict, with what the sample's own rubric says of it."""
-    known = own[at] if isinstance(own, list) and at < len(own) else {}
-    known = known if isinstance(known, Mapping) else {}
-    text = _first(entry, TEXT_KEYS) or _first(known, TEXT_KEYS)
-    if isinstance(text, Mapping):  # the whole criterion may stand there
-        entry, text = {**text, **entry}, _first(text, TEXT_KEYS)
-    points = _first(entry, POINT_KEYS)
-    points = _first(known, POINT_KEYS) if points is None else points
-    if not isinstance(text, str) or points is None:
-        raise DataError(f"{where}: criterion {at} has no text or no points")
-    return {"criterion": text, "points": points, "tags": entry.get("tags") or known.get("tags")}
+def _unjudged_sample(sample: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Keep of a sample without verdicts what says that its answer was asked for."""
+    error = sample.get("error")
+    said = mapping(error).get("message") if isinstance(error, Mapping) else error
+    reason = f"ended in an error: {str(said)[:200]}" if error else "no verdicts on its criteria"
+    try:
+        rubric = [one.row for one in unjudged(own_rubric(sample.get("metadata")))]
+    except DataError:
+        rubric = []
+    if not rubric:
+        return {"left_out": reason}
+    return {
+        "row": _row(sample, rubric),
+        "answer": None if error else _answer(sample, {}),
+        "epoch": sample.get("epoch"),
+        "reason": reason,
+    }
 
 
-def _messages(value: object) -> list[dict[str, str]]:
-    if isinstance(value, list):
-        return [
-            {"role": str(_mapping(m).get("role", "user")), "content": _text(_mapping(m))}
-            for m in value
-        ]
-    return [{"role": "user", "content": str(value or "")}]
+def _add_unjudged(findings: Findings, place: str, sample: Mapping[str, Any]) -> None:
+    if "row" not in sample:
+        findings.leave_out(place, f"{findings.file}, {place}: {sample['left_out']}")
+        return
+    row = sample["row"]
+    gone = Verdict(Outcome.UNPARSEABLE, explanation=sample["reason"], attempts=0)
+    try:
+        repeat = int(sample["epoch"] or 1) - 1
+        findings.add(row, sample["answer"], [gone] * len(row["rubrics"]), place, repeat=repeat)
+    except (DataError, TypeError, ValueError) as error:
+        findings.leave_out(place, f"{findings.file}, {place}: {reason_of(error)}")
 
 
-def _answer(sample: Mapping[str, Any], score: Mapping[str, Any]) -> str:
-    output = _mapping(sample.get("output"))
+def _row(sample: Mapping[str, Any], rubric: list[dict[str, Any]]) -> dict[str, Any]:
+    metadata = mapping(sample.get("metadata"))
+    return {
+        "prompt_id": str(metadata.get("prompt_id") or sample.get("id")),
+        "prompt": _messages(sample),
+        "rubrics": rubric,
+        "example_tags": metadata.get("example_tags") or [],
+    }
+
+
+def _messages(sample: Mapping[str, Any]) -> list[dict[str, str]]:
+    given = sample.get("input")
+    if not isinstance(given, list):
+        return [{"role": "user", "content": _resolved(str(given or ""), sample)}]
+    return [
+        {
+            "role": str(mapping(m).get("role", "user")),
+            "content": _resolved(text_of(mapping(m).get("content")) or "", sample),
+        }
+        for m in given
+    ]
+
+
+def _answer(sample: Mapping[str, Any], score: Mapping[str, Any]) -> str | None:
+    output = mapping(sample.get("output"))
     choices = output.get("choices")
     if isinstance(choices, list) and choices:
-        return _text(_mapping(_mapping(choices[0]).get("message")))
-    return str(output.get("completion") or score.get("answer") or "")
+        text = text_of(mapping(mapping(choices[0]).get("message")).get("content"))
+    else:
+        text = text_of(output.get("completion") or score.get("answer"))
+    if text is None or (not text and output.get("error")):
+        return None
+    return _resolved(text, sample)
 
 
-def _text(message: Mapping[str, Any]) -> str:
-    """Join the text parts of a message; reasoning and images are no part of the answer."""
-    content = message.get("content")
-    if isinstance(content, list):
-        parts = [_mapping(part) for part in content]
-        return "\n".join(str(part.get("text") or "") for part in parts if part.get("text"))
-    return str(content or "")
+def _resolved(text: str, sample: Mapping[str, Any]) -> str:
+    """Put back the long texts that inspect keeps apart as attachments."""
+    kept = mapping(sample.get("attachments"))
+    return _ATTACHMENT.sub(lambda m: str(kept.get(m[1], m[0])), text) if kept else text
+
+
+def _expected(spec: Mapping[str, Any]) -> int | None:
+    n = mapping(spec.get("dataset")).get("samples")
+    epochs = mapping(spec.get("config")).get("epochs") or 1
+    return n * epochs if isinstance(n, int) and isinstance(epochs, int) else None
+
+
+def _stored(header: Mapping[str, Any], scorer: str) -> dict[str, float]:
+    """Give the HealthBench score that the log states, where its scorer has one."""
+    scores = mapping(header.get("results")).get("scores")
+    for entry in scores if isinstance(scores, list) else ():
+        entry = mapping(entry)
+        metrics = mapping(entry.get("metrics"))
+        value = number_of(mapping(metrics.get("bootstrap_score")).get("value"))
+        if value is not None and scorer in (
+            mapping(entry).get("name"),
+            mapping(entry).get("scorer"),
+        ):
+            return {"score": value}
+    return {}
 
 
 def _judge(spec: Mapping[str, Any]) -> dict[str, Any]:
-    roles = _mapping(spec.get("model_roles"))
-    arguments = _mapping(spec.get("task_args"))
-    grader = _mapping(roles.get("grader")).get("model") or arguments.get("judge_model")
+    roles = mapping(spec.get("model_roles"))
+    scorers = spec.get("scorers")
+    places = [mapping(spec.get("task_args"))]
+    places += [mapping(mapping(s).get("options")) for s in scorers or ()] if scorers else []
+    grader = mapping(roles.get("grader")).get("model") or next(
+        (p[k] for p in places for k in ("judge_model", "grader_model", "model") if p.get(k)), None
+    )
     return {"model": str(grader)} if grader else {}
 
 
 def _packages(spec: Mapping[str, Any]) -> dict[str, str]:
-    return {str(name): str(value) for name, value in _mapping(spec.get("packages")).items()}
-
-
-def _first(entry: Mapping[str, Any], keys: tuple[str, ...]) -> Any:
-    return next((entry[key] for key in keys if entry.get(key) is not None), None)
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+    return {str(name): str(value) for name, value in mapping(spec.get("packages")).items()}

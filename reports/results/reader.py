@@ -1,8 +1,7 @@
-"""Read graded runs back from result folders.
+"""Read graded runs back from result folders: ours, lm-eval's, and the logs of other programs.
 
-A run is one model's answers to one task under one judge. lm-eval and our own writers leave it as a
-`results_<stamp>.json` with a `samples_<task>_<stamp>.jsonl` beside it, somewhere below the folder
-that `--output_path` named. Formats of other programs are in `foreign.py`.
+A run is one model's answers to one task under one judge. A file that is broken, or holds no
+verdicts on criteria, never makes a folder unreadable: it is left out, and named with the reason.
 
 Nothing here trusts a stored score: a run carries its verdicts, and what was stored beside them only
 to be compared with what they give.
@@ -10,38 +9,31 @@ to be compared with what they give.
 
 from __future__ import annotations
 
-import gzip
-import json
-import re
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-from ...judges.answers import USUAL, Reading
-from ...judges.data.examples import example_from_row
-from ...judges.errors import DataError, RubricbeatError
-from ...judges.graded import SCHEMA_VERSION, GradedAnswer
-from ...judges.rubric import Example
-from .foreign import is_foreign, read_foreign
-from .run import Run, mapping, parse_object
+from ...judges.errors import DataError
+from ..display import displayed
+from .evalscope import merged
+from .logs import read_log
+from .run import Run
+from .samples import Examples, is_results, is_samples, read_samples, samples_beside
 
-_STAMP = r"\d{4}-\d{2}-\d{2}T\d{2}[-:]\d{2}[-:]\d{2}(?:[.,]\d+)?(?:[+-]\d{2}[-:]?\d{2}|Z)?"
-_SAMPLES = re.compile(rf"^samples_(?P<task>.+)_(?P<stamp>{_STAMP})\.jsonl(?:\.gz)?$")
-_RESULTS = re.compile(rf"^(?P<stem>.+)_(?P<stamp>{_STAMP})\.json$")
-"""lm-eval names results `<stem>_<stamp>.json` where --output_path ends in .json."""
+MAX_NAMED = 5
+"""Reasons given where nothing can be read."""
 
 
-def read_runs(paths: Sequence[Path | str]) -> list[Run]:
+def read_runs(paths: Sequence[Path | str], tell: Callable[[str], None] | None = None) -> list[Run]:
     """Read every run below some folders, or in some files, in a stable order.
 
     Args:
-        paths: Folders (searched recursively), `results_*.json`, `samples_*.jsonl`, or files of
-            another program (see `foreign.py`).
+        paths: Folders (searched recursively), `results_*.json`, `samples_*.jsonl`, or logs of
+            another program (docs/data.md).
+        tell: Takes a sentence on each file that is left out; by default it goes to stderr.
 
     Raises:
-        DataError: A path holds nothing that can be read, or a file is broken.
+        DataError: A path holds nothing that can be read; says why not.
     """
     runs: list[Run] = []
     seen: set[Path] = set()
@@ -50,214 +42,55 @@ def read_runs(paths: Sequence[Path | str]) -> list[Run]:
         path = Path(given)
         if not path.exists():
             raise DataError(f"{path}: no such file or folder")
-        found = 0
+        n_found, faults = 0, []
         for file in _candidates(path):
-            resolved = file.resolve()
-            if resolved in seen:
-                found += 1
+            if file.resolve() in seen:
+                n_found += 1
                 continue
-            if _SAMPLES.match(file.name):
-                fresh = read_samples(file, examples)
-            elif is_foreign(file):
-                fresh = read_foreign(file)
-            else:
+            try:
+                fresh = read_samples(file, examples) if is_samples(file) else read_log(file)
+            except DataError as error:
+                faults.append(_fault(file, error))
                 continue
             if fresh:
-                seen.add(resolved)
-                found += 1
+                seen.add(file.resolve())
+                n_found += 1
                 runs.extend(fresh)
-        if not found:
-            raise DataError(
-                f"{path}: no run with verdicts is here; expected samples_*.jsonl beside "
-                "results_*.json (lm-eval writes them with --log_samples), a simple-evals "
-                "*_allresults.json or its HTML, or an inspect .eval log"
-            )
-    return sorted(runs, key=lambda run: (run.model, run.task, run.label, run.path))
+        if not n_found:
+            raise DataError(_nothing(path, faults))
+        for fault in faults:
+            (tell or _tell)(f"left out: {fault}")
+    return sorted(merged(runs), key=lambda run: (run.model, run.task, run.label, run.path))
 
 
 def _candidates(path: Path) -> Iterator[Path]:
     """List the files to look at: those below a folder, or of one results file, or one file."""
     if path.is_dir():
         yield from sorted(file for file in path.rglob("*") if file.is_file())
-        return
-    match = _RESULTS.match(path.name)
-    if match is None:
+    elif is_results(path) and not is_samples(path):
+        yield from samples_beside(path)
+    else:
         yield path
-        return
-    beside = [
-        file
-        for file in sorted(path.parent.iterdir())
-        if (found := _SAMPLES.match(file.name)) and found["stamp"] == match["stamp"]
-    ]
-    if not beside:
-        raise DataError(
-            f"{path}: no samples_*_{match['stamp']}.jsonl lies beside it, so there are no verdicts "
-            "to read; run lm-eval with --log_samples"
-        )
-    yield from beside
 
 
-Examples = dict[str, Example]
-"""Examples read so far, by the text of their row: runs of the same data share them."""
+def _fault(file: Path, error: DataError) -> str:
+    """Name the file in a message that may not name it."""
+    words = str(error)
+    return words if file.name in words else f"{file.name}: {words}"
 
 
-def read_samples(path: Path, examples: Examples | None = None) -> list[Run]:
-    """Read one `samples_<task>_<stamp>.jsonl`, with the results file of the same stamp.
-
-    Gives no run where the samples hold no verdicts (another task of the same lm-eval call).
-
-    Args:
-        path: The samples.
-        examples: Examples of the other runs, which this one shares and adds to.
-    """
-    examples = {} if examples is None else examples
-    graded: list[GradedAnswer] = []
-    for where, sample in _samples(path):
-        graded.extend(_answers_of(sample, where, examples))
-    if not graded:
-        return []
-    run = described(path)
-    # older files say so only once, in their facts, and not with each answer
-    if run.includes_reasoning:
-        whole = Reading(include_reasoning=True)
-        graded = [replace(g, reading=whole) if g.reading == USUAL else g for g in graded]
-    return [replace(run, graded=tuple(graded))]
-
-
-def described(path: Path) -> Run:
-    """Say what the results file beside some samples says of their run; no verdict is read."""
-    match = _SAMPLES.match(path.name)
-    task, stamp = (match["task"], match["stamp"]) if match else (path.stem, "")
-    results = _results_beside(path, stamp)
-    config = mapping(mapping(results.get("configs")).get(task))
-    metadata = mapping(config.get("metadata"))
-    run = mapping(metadata.get("run")) or {"label": metadata.get("run")}
-    label = run.get("label") or stamp
-    facts = {
-        "stamp": stamp,
-        "date": results.get("date"),
-        "judge": metadata.get("judge") or {},
-        "data": metadata.get("data") or {},
-        "run": run,
-        "seed": metadata.get("seed"),
-        "versions": _versions(results, metadata),
-        "task_hash": mapping(results.get("task_hashes")).get(task),
-        "n_samples": mapping(mapping(results.get("n-samples")).get(task)),
-        "config": mapping(results.get("config")),
-        "generation": mapping(config.get("generation_kwargs")),
-        "system_instruction_sha": results.get("system_instruction_sha"),
-        "chat_template_sha": results.get("chat_template_sha"),
-    }
-    return Run(
-        model=_model_name(results, path),
-        label=str(label),
-        task=task,
-        graded=(),
-        stored=stored_metrics(mapping(results.get("results")).get(task)),
-        facts=facts,
-        path=str(path),
+def _nothing(path: Path, faults: list[str]) -> str:
+    if len(faults) == 1:
+        return faults[0] if path.name in faults[0] else f"{path}: {faults[0]}"
+    if faults:
+        more = f"; and {len(faults) - MAX_NAMED} more" if len(faults) > MAX_NAMED else ""
+        return f"{path}: nothing here can be read: {'; '.join(faults[:MAX_NAMED])}{more}"
+    return (
+        f"{path}: no run with verdicts is here; expected samples_*.jsonl beside results_*.json "
+        "(lm-eval writes them with --log_samples), or a log of simple-evals, inspect, evalscope, "
+        "promptfoo or verifiers (docs/data.md)"
     )
 
 
-def samples_below(folder: Path) -> list[Path]:
-    """List the samples files below a folder, in a stable order."""
-    return sorted(file for file in folder.rglob("samples_*") if _SAMPLES.match(file.name))
-
-
-def answers_in(path: Path) -> Iterator[tuple[str, str, int]]:
-    """Give prompt_id, text and repeat of each graded answer, one line of samples in memory.
-
-    Raises:
-        DataError: The file is broken.
-    """
-    for where, sample in _samples(path):
-        try:
-            rubric = sample["rubric"]
-            prompt_id = str(rubric.get("prompt_id") or sample["doc"]["prompt_id"])
-            for answer in rubric.get("answers", ()):
-                yield prompt_id, str(answer["answer"]), int(answer.get("repeat", 0))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise DataError(
-                f"{where}: unreadable answers ({type(error).__name__}: {error})"
-            ) from error
-
-
-def _samples(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Give the samples that hold verdicts, and where each stands."""
-    for number, line in enumerate(_lines(path), start=1):
-        where = f"{path.name}, line {number}"
-        sample = parse_object(line, where)
-        if isinstance(sample.get("rubric"), Mapping):
-            yield where, sample
-
-
-def _answers_of(sample: Mapping[str, Any], where: str, examples: Examples) -> list[GradedAnswer]:
-    rubric = sample["rubric"]
-    version = rubric.get("schema_version", SCHEMA_VERSION)
-    if version != SCHEMA_VERSION:
-        raise DataError(
-            f"{where}: verdicts of schema version {version!r}, this program reads "
-            f"{SCHEMA_VERSION}; use the rubricbeat that wrote them"
-        )
-    doc = sample.get("doc")
-    if not isinstance(doc, Mapping):
-        raise DataError(f"{where}: 'doc' is missing, so the verdicts have no criteria")
-    try:
-        key = json.dumps(doc, sort_keys=True)
-        example = examples.get(key) or example_from_row(doc, where=where)
-        examples[key] = example
-        return [GradedAnswer.from_json(example, answer) for answer in rubric.get("answers", ())]
-    except RubricbeatError as error:
-        message = str(error)
-        raise DataError(message if where in message else f"{where}: {message}") from error
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(
-            f"{where}: unreadable verdicts ({type(error).__name__}: {error})"
-        ) from error
-
-
-def _results_beside(path: Path, stamp: str) -> Mapping[str, Any]:
-    """Read the results file that shares the stamp; empty where there is none."""
-    for file in sorted(path.parent.iterdir()):
-        match = _RESULTS.match(file.name)
-        if match and stamp and match["stamp"] == stamp:
-            return parse_object(file.read_bytes(), file.name)
-    return {}
-
-
-def stored_metrics(entry: object) -> dict[str, float]:
-    """Give lm-eval's `score,none` style entries by plain metric name, numbers only."""
-    metrics: dict[str, float] = {}
-    for key, value in mapping(entry).items():
-        name = str(key).partition(",")[0]
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            metrics[name] = float(value)
-    return metrics
-
-
-def _model_name(results: Mapping[str, Any], path: Path) -> str:
-    config = mapping(results.get("config"))
-    name = results.get("model_name") or config.get("model")
-    return str(name or path.parent.name or "unnamed model")
-
-
-def _versions(results: Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[str, str]:
-    known = {
-        "rubricbeat": metadata.get("rubricbeat"),
-        "task": metadata.get("version"),
-        "lm_eval": results.get("lm_eval_version"),
-        "transformers": results.get("transformers_version"),
-        "git": results.get("git_hash"),
-    }
-    return {name: str(value) for name, value in known.items() if value not in (None, "", "N/A")}
-
-
-def _lines(path: Path) -> Iterator[bytes]:
-    """Give the lines that are not blank; only a line feed ends one (U+2028 stands in answers)."""
-    try:
-        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
-            for line in file:
-                if line.strip():
-                    yield line
-    except (OSError, EOFError, zlib.error) as error:  # a folder's rights; a cut-off archive
-        raise DataError(f"{path}: cannot be read ({error})") from error
+def _tell(words: str) -> None:
+    print(displayed(f"rubricbeat: note: {words}"), file=sys.stderr)

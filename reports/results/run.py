@@ -27,6 +27,8 @@ class Run:
     """What is known of how the run came about: `judge`, `data`, `versions`, `config`, `stamp`."""
     path: str = ""
     """The file the verdicts were read from."""
+    notes: tuple[str, ...] = ()
+    """What in that file could not be taken as it stands, one sentence each; untrusted words."""
 
     @property
     def name(self) -> str:

@@ -17,11 +17,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ...judges.data.examples import example_from_row
-from ...judges.errors import DataError, RubricbeatError
-from ...judges.graded import GradedAnswer
-from ...judges.verdict import Outcome, Verdict
-from .run import Run, parse_object
+from ...judges.errors import DataError
+from .findings import Findings, number_of, reason_of, text_of
+from .run import Run, mapping
 
 SUFFIX = "_allresults.json"
 _NAME = re.compile(
@@ -33,9 +31,9 @@ GENERATOR = '<meta name="generator" content="rubricbeat">'
 """In the reports we write ourselves, whose judge's words are escaped."""
 
 
-def is_all_results(path: Path) -> bool:
-    """Say whether a file is an `*_allresults.json`, by its name."""
-    return path.name.endswith(SUFFIX)
+def is_all_results(path: Path, whole: Mapping[str, Any]) -> bool:
+    """Say whether a JSON object is what simple-evals writes as `*_allresults.json`."""
+    return path.name.endswith(SUFFIX) or {"score", "metadata", "htmls", "convos"} <= whole.keys()
 
 
 def is_html_report(path: Path) -> bool:
@@ -51,62 +49,57 @@ def all_results_of(report: Path) -> Path:
     return report.with_name(report.stem + SUFFIX)
 
 
-def read_all_results(path: Path) -> Run:
+def read_all_results(path: Path, whole: Mapping[str, Any]) -> Run:
     """Read an `*_allresults.json`.
 
     Raises:
         DataError: It holds no graded examples, as those of other evaluations do not.
     """
-    whole = parse_object(path.read_bytes(), path.name)
-    metadata = whole.get("metadata")
-    items = metadata.get("example_level_metadata") if isinstance(metadata, Mapping) else None
-    if not isinstance(items, list) or not items:
+    items = mapping(whole.get("metadata")).get("example_level_metadata")
+    if not isinstance(items, list) or not any(isinstance(item, Mapping) for item in items):
         raise DataError(
-            f"{path.name}: no metadata.example_level_metadata, so it holds no graded rubrics; only "
-            "HealthBench results of simple-evals can be read"
+            f"{path.name}: no graded rubrics in metadata.example_level_metadata; only HealthBench "
+            "results of simple-evals can be read"
         )
-    n_seen: dict[str, int] = {}
-    graded = []
+    findings = Findings(path.name, "examples")
     for number, item in enumerate(items):
-        where = f"{path.name}, example {number}"
+        place = f"example {number}"
         try:
-            answer = _graded_item(item, n_seen, where)
-        except (KeyError, TypeError, ValueError, IndexError) as error:
-            if isinstance(error, RubricbeatError):
-                raise
-            kind = type(error).__name__
-            raise DataError(f"{where}: not as simple-evals writes it ({kind}: {error})") from error
-        graded.append(answer)
-    return _run(path, path.name.removesuffix(SUFFIX), graded, whole.get("score"))
-
-
-def _graded_item(item: Mapping[str, Any], n_seen: dict[str, int], where: str) -> GradedAnswer:
-    rubric = item["rubric_items"]
-    prompt_id = str(item["prompt_id"])
-    row = {
-        "prompt_id": prompt_id,
-        "prompt": item["prompt"],
-        "rubrics": rubric,
-        "example_tags": item.get("example_tags") or [],
-    }
-    repeat = n_seen.get(prompt_id, 0)
-    n_seen[prompt_id] = repeat + 1
-    return GradedAnswer(
-        example=example_from_row(row, where=where),
-        answer=str(item["completion"][-1]["content"]),
-        verdicts=tuple(
-            verdict_of(entry.get("criteria_met"), str(entry.get("explanation") or ""))
-            for entry in rubric
-        ),
-        repeat=repeat,
+            _add_item(findings, item, place)
+        except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
+            reason = reason_of(error).replace("this format has it", "simple-evals writes it")
+            start = f"{path.name}, {place}"
+            findings.leave_out(place, reason if start in reason else f"{start}: {reason}")
+    return _run(
+        path, path.name.removesuffix(SUFFIX).removesuffix(".json"), findings, whole.get("score")
     )
 
 
-def verdict_of(met: object, words: str) -> Verdict:
-    """Give another program's verdict as ours; what is neither true nor false is no verdict."""
-    if met is True or met is False:
-        return Verdict.of(met, explanation=words, attempts=0)
-    return Verdict(Outcome.UNPARSEABLE, explanation=words, attempts=0)
+def _add_item(findings: Findings, item: Mapping[str, Any], place: str) -> None:
+    rubric = item["rubric_items"]
+    completion = item["completion"]
+    findings.add(
+        {
+            "prompt_id": str(item["prompt_id"]),
+            "prompt": item["prompt"],
+            "rubrics": [
+                {"criterion": e["criterion"], "points": e["points"], "tags": e.get("tags") or []}
+                for e in rubric
+            ],
+            "example_tags": item.get("example_tags") or [],
+        },
+        text_of(completion[-1]["content"]) if completion else None,
+        [
+            findings.verdict(
+                entry.get("criteria_met"),
+                str(entry.get("explanation") or ""),
+                f"{place}, criterion {at}",
+            )
+            for at, entry in enumerate(rubric)
+        ],
+        place,
+        claim=number_of(item.get("score")),
+    )
 
 
 def read_html_report(path: Path) -> Run:
@@ -118,12 +111,14 @@ def read_html_report(path: Path) -> Run:
     text = path.read_text(encoding="utf-8", errors="replace")
     is_escaped = GENERATOR in text
     head, *parts = text.split(_MARK)
-    n_seen: dict[str, int] = {}
-    graded = []
+    findings = Findings(path.name, "examples")
     for number, part in enumerate(parts):
-        where = f"{path.name}, example {number}"
-        graded.append(_graded_part(part, is_escaped, n_seen, where))
-    return _run(path, path.stem, graded, _stored_score(head))
+        place = f"example {number}"
+        try:
+            _add_part(findings, part, is_escaped, place)
+        except DataError as error:
+            findings.leave_out(place, str(error))
+    return _run(path, path.stem, findings, _stored_score(head))
 
 
 _MESSAGE = re.compile(
@@ -133,12 +128,13 @@ _MESSAGE = re.compile(
 )
 _GRADES = re.compile(r"<p>Rubrics with grades:(?P<grades>.*)</p>", re.DOTALL)
 _GRADE = re.compile(
-    r"(?:^|<br><br>)\[(?P<met>True|False|None)\] \[(?P<points>-?\d+(?:\.\d+)?)\] ", re.DOTALL
+    r"(?:^|<br><br>)\[(?P<met>(?i:true|false|none|null|yes|no))\] \[(?P<points>-?\d+(?:\.\d+)?)\] ",
+    re.DOTALL,
 )
 _EXPLANATION = "<br>\tExplanation: "
 
 
-def _graded_part(part: str, is_escaped: bool, n_seen: dict[str, int], where: str) -> GradedAnswer:
+def _add_part(findings: Findings, part: str, is_escaped: bool, place: str) -> None:
     grades = _GRADES.search(part)
     # what stands before the grades is escaped, so that no text in it can look like markup
     before = part[: grades.start()] if grades else part
@@ -148,20 +144,21 @@ def _graded_part(part: str, is_escaped: bool, n_seen: dict[str, int], where: str
     ]
     entries = _grades_of(grades["grades"], is_escaped) if grades else []
     if len(turns) < 2 or not entries:
-        raise DataError(f"{where}: no conversation with graded criteria could be read in it")
+        raise DataError(
+            f"{findings.file}, {place}: no conversation with graded criteria could be read in it"
+        )
     *prompt, answer = turns
     digest = hashlib.sha256(json.dumps(prompt, sort_keys=True).encode()).hexdigest()
     # the report sorts its criteria by verdict: a fixed order makes rubrics comparable
     entries.sort(key=lambda entry: (str(entry["criterion"]), float(entry["points"])))
-    prompt_id = f"html-{digest[:16]}"
-    row = {"prompt_id": prompt_id, "prompt": prompt, "rubrics": entries}
-    repeat = n_seen.get(prompt_id, 0)
-    n_seen[prompt_id] = repeat + 1
-    return GradedAnswer(
-        example=example_from_row(row, where=where),
-        answer=answer["content"],
-        verdicts=tuple(verdict_of(e["criteria_met"], str(e["explanation"])) for e in entries),
-        repeat=repeat,
+    findings.add(
+        {"prompt_id": f"html-{digest[:16]}", "prompt": prompt, "rubrics": entries},
+        answer["content"],
+        [
+            findings.verdict(e["criteria_met"], str(e["explanation"]), f"{place}, criterion {at}")
+            for at, e in enumerate(entries)
+        ],
+        place,
     )
 
 
@@ -181,7 +178,7 @@ def _grades_of(text: str, is_escaped: bool) -> list[dict[str, Any]]:
                 "criterion": _plain(criterion, is_escaped),
                 "points": int(points) if points.is_integer() else points,
                 "tags": [],
-                "criteria_met": {"True": True, "False": False}.get(match["met"]),
+                "criteria_met": match["met"],
                 "explanation": _plain(words, is_escaped),
             }
         )
@@ -202,15 +199,16 @@ def _stored_score(head: str) -> float | None:
     return float(match["value"]) if match else None
 
 
-def _run(path: Path, stem: str, graded: list[GradedAnswer], score: object) -> Run:
+def _run(path: Path, stem: str, findings: Findings, score: object) -> Run:
     match = _NAME.match(stem)
-    is_number = isinstance(score, (int, float)) and not isinstance(score, bool)
+    claim = number_of(score)
     return Run(
         model=match["model"] if match else stem,
         label=match["date"] if match else "",
         task=match["task"] if match else "healthbench",
-        graded=tuple(graded),
-        stored={"score": float(score)} if is_number else {},  # type: ignore[arg-type]  # a number
+        graded=findings.require("no graded examples could be read in it"),
+        stored={} if claim is None else {"score": claim},
         facts={"judge": {"name": "simple-evals"}, "versions": {"format": "simple-evals"}},
         path=str(path),
+        notes=findings.notes(),
     )

@@ -136,3 +136,41 @@ def test_nothing_to_read_says_what_was_expected(tmp_path):
     samples.unlink()
     with pytest.raises(DataError, match="no samples"):
         read_runs([samples.parent / f"results_{FIRST}.json"])
+
+
+def test_a_broken_file_is_left_out_of_a_folder_by_name(tmp_path):
+    write_run(tmp_path, run("m", [graded("1")], label="first"), FIRST)
+    broken = write_run(tmp_path, run("m", [graded("0")], label="second"), SECOND)
+    broken.write_text("{broken")
+    left_out: list[str] = []
+    [read] = read_runs([tmp_path], left_out.append)
+    assert read.label == "first"
+    [words] = left_out
+    assert words.startswith(f"left out: {broken.name}, line 1: not valid JSON")
+
+
+def test_what_is_left_out_goes_to_stderr_where_nobody_takes_it(tmp_path, capsys):
+    write_run(tmp_path, run("m", [graded("1")]))
+    (tmp_path / "a.eval").write_text("no zip")
+    read_runs([tmp_path])
+    assert "rubricbeat: note: left out: a.eval: cannot be unpacked" in capsys.readouterr().err
+
+
+def test_a_file_asked_for_by_name_must_be_readable(tmp_path):
+    samples = write_run(tmp_path, run("m", [graded("1")]))
+    (tmp_path / "a.eval").write_text("no zip")
+    with pytest.raises(DataError, match="cannot be unpacked"):
+        read_runs([samples, tmp_path / "a.eval"])
+
+
+def test_files_of_other_kinds_are_passed_over(tmp_path):
+    write_run(tmp_path, run("m", [graded("1")]))
+    (tmp_path / "config.json").write_text('{"eval": 1, "results": [1]}')
+    (tmp_path / "rows.jsonl").write_text('{"prompt_id": "p"}\n')
+    (tmp_path / "empty.jsonl").write_text("")
+    (tmp_path / "empty.json").write_text("")
+    (tmp_path / "list.json").write_text('["eval"]')
+    (tmp_path / "deep.jsonl").write_text("[" * 100_000)
+    told: list[str] = []
+    assert len(read_runs([tmp_path], told.append)) == 1
+    assert not [words for words in told if "list.json" not in words]

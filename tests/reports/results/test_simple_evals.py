@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import json
-import zipfile
 
+import logs_kit as k
 import pytest
 from report_kit import example, graded, run
 
@@ -71,6 +71,68 @@ def test_a_mismatch_with_the_stored_score_is_said(tmp_path):
     all_results(tmp_path, [item("p1", (True, False)), item("p2", (True, False))])
     comparison = compare_runs(read_runs([tmp_path]), n_draws=50)
     assert any("stored score 0.3000 is not what the verdicts give" in n for n in comparison.notes)
+
+
+def test_words_for_a_verdict_are_read_and_an_unknown_one_is_named(tmp_path):
+    k.simple_evals(
+        tmp_path,
+        [k.simple_item("a", ("true", "false")), k.simple_item("b", ("Yes", "P"))],
+        score=None,
+    )
+    [read] = read_runs([tmp_path])
+    assert [[v.met for v in g.verdicts] for g in read.graded] == [[True, False], [True, None]]
+    assert read.graded[1].verdicts[1].outcome is Outcome.UNPARSEABLE
+    [note] = read.notes
+    assert "1 verdicts are recorded as 'P'" in note
+    assert "(the first: example 1, criterion 1)" in note
+
+
+def test_a_null_answer_is_a_missing_answer_and_its_verdicts_are_of_nothing(tmp_path):
+    silent = {"completion": [{"role": "assistant", "content": None}]}
+    k.simple_evals(tmp_path, [k.simple_item("a", **silent), k.simple_item("b")], score=None)
+    [read] = read_runs([tmp_path])
+    assert [v.outcome for v in read.graded[0].verdicts] == [Outcome.SKIPPED] * 2
+    assert (read.graded[0].answer, read.graded[1].answer) == ("", "Rest.")
+    [note] = read.notes
+    assert "1 of 2 answers are missing (the first: example 0)" in note
+    [result] = compare_runs([read], n_draws=50).results
+    # b alone has a score: (5 - 3) / 5
+    assert (result.n_asked, result.n_scored, result.score) == (2, 1, pytest.approx(0.4))
+
+
+@pytest.mark.parametrize(
+    "completion", [[], [{"role": "assistant", "content": []}], [{"content": [{"type": "image"}]}]]
+)
+def test_an_answer_is_missing_or_empty_and_never_the_text_none(tmp_path, completion):
+    k.simple_evals(tmp_path, [k.simple_item("a", completion=completion)], score=None)
+    [read] = read_runs([tmp_path])
+    assert read.graded[0].answer == ""
+
+
+def test_the_text_parts_of_an_answer_are_joined(tmp_path):
+    parts = [{"type": "text", "text": "Rest."}, {"type": "text", "text": "See a doctor."}]
+    k.simple_evals(tmp_path, [k.simple_item("a", completion=[{"content": parts}])], score=None)
+    assert read_runs([tmp_path])[0].graded[0].answer == "Rest.\nSee a doctor."
+
+
+def test_item_scores_that_the_verdicts_do_not_give_are_counted(tmp_path):
+    k.simple_evals(tmp_path, [k.simple_item("a"), k.simple_item("b", score=0.9)])
+    [note] = read_runs([tmp_path])[0].notes
+    # b is worth .4, and .9 is stated
+    assert "1 of 2 item scores in it are not what their verdicts give (by up to 0.5" in note
+
+
+def test_one_broken_example_is_left_out_and_named(tmp_path):
+    k.simple_evals(tmp_path, [k.simple_item("a"), {"prompt_id": "x"}, None], score=None)
+    [read] = read_runs([tmp_path])
+    assert len(read.graded) == 1
+    assert "2 of 3 examples are left out; the first is example 1" in read.notes[0]
+
+
+def test_a_renamed_file_is_known_by_what_it_holds(tmp_path):
+    path = k.simple_evals(tmp_path, [k.simple_item("a")], score=1.0)
+    path.rename(tmp_path / "mine.json")
+    assert read_runs([tmp_path])[0].model == "mine"
 
 
 def test_results_of_another_evaluation_are_refused_by_name(tmp_path):
@@ -192,108 +254,6 @@ def test_an_exported_run_reads_back_and_its_html_is_escaped(tmp_path):
     [again] = read_runs([html])
     assert again.graded[0].answer == hostile
     assert again.graded[0].verdicts[0].explanation == hostile
-
-
-def inspect_log(path, samples, header="header.json"):
-    spec = {
-        "version": 2,
-        "eval": {
-            "task": "inspect_evals/healthbench",
-            "model": "org/m",
-            "created": "2026-01-01T00:00:00+00:00",
-            "packages": {"inspect_ai": "0.3.100"},
-            "model_roles": {"grader": {"model": "openai/judge"}},
-        },
-    }
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as log:
-        log.writestr(header, json.dumps(spec))
-        for sample in samples:
-            log.writestr(f"samples/{sample['id']}_epoch_{sample['epoch']}.json", json.dumps(sample))
-
-
-def inspect_sample(name="p1", epoch=1, entries=None):
-    return {
-        "id": name,
-        "epoch": epoch,
-        "input": [{"role": "user", "content": [{"type": "text", "text": "May I run?"}]}],
-        "output": {
-            "choices": [
-                {
-                    "message": {
-                        "role": "assistant",
-                        "content": [
-                            {"type": "reasoning", "reasoning": "hmm"},
-                            {"type": "text", "text": "Rest."},
-                        ],
-                    }
-                }
-            ]
-        },
-        "metadata": {
-            "prompt_id": f"id-{name}",
-            "example_tags": ["theme:hedging"],
-            "rubrics": [
-                {"criterion": "Says rest", "points": 5, "tags": ["axis:accuracy"]},
-                {"criterion": "Boasts", "points": -2, "tags": []},
-            ],
-        },
-        "scores": {
-            "healthbench_scorer": {
-                "value": 1.0,
-                "answer": "Rest.",
-                "metadata": {
-                    "total": 2,
-                    "criteria_results": entries
-                    or [
-                        {"criterion": "Says rest", "criteria_met": True, "explanation": "it does"},
-                        {"criterion": "Boasts", "criteria_met": None, "explanation": "no JSON"},
-                    ],
-                },
-            }
-        },
-    }
-
-
-@pytest.mark.parametrize("header", ["header.json", "_journal/start.json", "start.json"])
-def test_an_inspect_log_becomes_a_run(tmp_path, header):
-    inspect_log(tmp_path / "a.eval", [inspect_sample(), inspect_sample(epoch=2)], header)
-    [read] = read_runs([tmp_path])
-    assert (read.model, read.task) == ("org/m", "healthbench")
-    assert [g.repeat for g in read.graded] == [0, 1]
-    first = read.graded[0]
-    assert first.example.prompt_id == "id-p1"
-    assert first.example.prompt[0].content == "May I run?"
-    assert first.answer == "Rest."
-    assert [c.points for c in first.example.rubric.criteria] == [5, -2]
-    assert [v.outcome for v in first.verdicts] == [Outcome.MET, Outcome.UNPARSEABLE]
-    assert first.example.tags == ("theme:hedging",)
-    assert read.judge["model"] == "openai/judge"
-
-
-def test_an_inspect_log_without_verdicts_says_what_is_looked_for(tmp_path):
-    sample = inspect_sample()
-    sample["scores"] = {"match": {"value": "C"}}
-    inspect_log(tmp_path / "a.eval", [sample])
-    with pytest.raises(DataError, match="none of its 1 samples has verdicts on criteria"):
-        read_runs([tmp_path])
-
-
-def test_verdicts_without_points_anywhere_are_refused(tmp_path):
-    sample = inspect_sample()
-    del sample["metadata"]["rubrics"]
-    inspect_log(tmp_path / "a.eval", [sample])
-    with pytest.raises(DataError, match="criterion 0 has no text or no points"):
-        read_runs([tmp_path])
-
-
-def test_a_file_that_is_no_zip_is_refused(tmp_path):
-    (tmp_path / "a.eval").write_text("not a zip")
-    with pytest.raises(DataError, match="cannot be unpacked"):
-        read_runs([tmp_path])
-    with zipfile.ZipFile(tmp_path / "a.eval", "w") as log:
-        log.writestr("other.txt", "x")
-    with pytest.raises(DataError, match="is it an inspect log"):
-        read_runs([tmp_path])
 
 
 def test_scores_of_any_source_pair_with_ours(tmp_path):

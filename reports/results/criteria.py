@@ -1,0 +1,252 @@
+"""Find verdicts on criteria in what a scorer wrote, and the rubric they belong to.
+
+Scorers keep verdicts under names of their own. Any list whose entries carry a verdict and a
+criterion is taken; points and tags come from the entries, or from the sample's own rubric.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ...judges.errors import DataError
+
+TEXT_KEYS = (
+    *("criterion", "criterion_text", "criteria", "rubric", "requirement", "text", "description"),
+    *("title", "name"),
+)
+MET_KEYS = (
+    *("criteria_met", "criterion_met", "met", "is_met", "verdict", "passed", "pass", "satisfied"),
+    *("grade", "judgement", "judgment", "label", "result"),
+)
+WORD_KEYS = (
+    "explanation",
+    "judge_explanation",
+    "reason",
+    "reasoning",
+    "justification",
+    "rationale",
+)
+POINT_KEYS = ("points", "weight")
+ID_KEYS = ("id", "criterion_id", "name", "title")
+RUBRIC_KEYS = ("rubrics", "rubric", "rubric_items", "criteria")
+MAX_DEPTH = 4
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedCriterion:
+    """One criterion with the value that is its verdict."""
+
+    row: dict[str, Any]
+    """As in a canonical row: criterion, points, tags."""
+    value: Any
+    """As the log has it; `Findings.verdict` reads it."""
+    words: str
+    """The judge's."""
+
+
+def find_judged(value: Any, rubric: Sequence[Mapping[str, Any]]) -> list[JudgedCriterion]:
+    """Find the verdicts on criteria in some metadata, the nearest to its top first.
+
+    Args:
+        value: A mapping or list of any shape.
+        rubric: The sample's own rubric, for what the verdicts do not say; may be empty.
+
+    Returns:
+        Empty where no verdicts stand there.
+
+    Raises:
+        DataError: A verdict has no text or no points, here nor in the rubric.
+    """
+    fault: DataError | None = None
+    for entries in _verdict_lists(value, MAX_DEPTH):
+        if len(entries) == len(rubric) or all(_first(e, TEXT_KEYS) is not None for e in entries):
+            try:
+                return [_judged(entry, at, rubric) for at, entry in enumerate(entries)]
+            except DataError as error:  # another list may hold the verdicts
+                fault = fault or error
+    named = list(_by_name(value, rubric))
+    if fault is not None and not named:
+        raise fault
+    return named
+
+
+def own_rubric(*places: Any) -> list[Mapping[str, Any]]:
+    """Give the rubric of the first place that holds one, as entries; empty where none does.
+
+    `criteria` with `points_list` beside it is a rubric in two lists, of texts and of points.
+    """
+    for place in places:
+        if not isinstance(place, Mapping):
+            continue
+        for key in RUBRIC_KEYS:
+            entries = _decoded(place.get(key))
+            if not isinstance(entries, list) or not entries:
+                continue
+            points = place.get("points_list") or place.get("points")
+            if all(isinstance(e, str) for e in entries) and isinstance(points, list):
+                axes = place.get("axes")
+                return _paired(entries, points, axes if isinstance(axes, list) else [])
+            if all(isinstance(e, Mapping) and _first(e, TEXT_KEYS) for e in entries):
+                return list(entries)
+    return []
+
+
+def unjudged(rubric: Sequence[Mapping[str, Any]]) -> list[JudgedCriterion]:
+    """Give the criteria of a rubric without any verdict, for an answer that never came."""
+    return [_judged(entry, at, ()) for at, entry in enumerate(rubric)]
+
+
+_MARKED = re.compile(r"^\[(?P<mark>\w+|[✓✔✗✘])\] \[(?P<points>[-+\d.eE]+)\] ", re.MULTILINE)
+
+
+def read_marked(text: Any, rubric: Sequence[Mapping[str, Any]]) -> list[JudgedCriterion]:
+    """Read verdicts from an explanation of blocks `[True] [5] criterion`, then the judge's words.
+
+    evalscope and openbench write no list but such a text. It is read only where every criterion of
+    the rubric stands in it by its whole text and points; else the answer is an empty list.
+    """
+    if not isinstance(text, str) or not rubric:
+        return []
+    heads = list(_MARKED.finditer(text))
+    ends = [head.start() for head in heads[1:]] + [len(text)]
+    blocks = [
+        (head["mark"], float(head["points"]), text[head.end() : end])
+        for head, end in zip(heads, ends, strict=True)
+        if _is_number(head["points"])
+    ]
+    judged = []
+    for at, entry in enumerate(rubric):
+        row = _judged(entry, at, ()).row
+        wanted = str(row["criterion"])
+        found = next(
+            (b for b in blocks if b[1] == row["points"] and b[2].startswith(wanted + "\n")), None
+        )
+        if found is None:
+            return []
+        blocks.remove(found)
+        words = found[2].removeprefix(wanted).strip().removeprefix("Explanation:").strip()
+        judged.append(JudgedCriterion(row, found[0], words))
+    return judged
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _verdict_lists(value: Any, depth: int) -> Iterator[list[Mapping[str, Any]]]:
+    if isinstance(value, list) and value:
+        if all(isinstance(e, Mapping) and _met_key(e) for e in value):
+            yield value
+        elif depth and len(value) == 1:  # one round of judging, as a list in a list
+            yield from _verdict_lists(value[0], depth - 1)
+    elif isinstance(value, Mapping) and depth:
+        for inner in value.values():
+            yield from _verdict_lists(inner, depth - 1)
+
+
+def _by_name(value: Any, rubric: Sequence[Mapping[str, Any]]) -> Iterator[JudgedCriterion]:
+    """Read a mapping of the rubric's own texts or names to verdicts, wherever it stands."""
+    names = [{str(e[key]) for key in (*ID_KEYS, *TEXT_KEYS) if key in e} for e in rubric]
+    for place in _mappings(value, MAX_DEPTH) if rubric else ():
+        keys = [next((k for k in place if str(k) in known), None) for known in names]
+        if None in keys or len(set(keys)) < len(keys):
+            keys = [f"_crit_{at}_met" for at in range(len(rubric))]  # inspect_evals' reduced value
+            if not all(key in place for key in keys):
+                continue
+        for at, (key, entry) in enumerate(zip(keys, rubric, strict=True)):
+            given = place[key]
+            inside = isinstance(given, Mapping)
+            yield JudgedCriterion(
+                _judged(entry, at, ()).row,
+                given[_met_key(given)] if inside and _met_key(given) else given,
+                str(_first(given, WORD_KEYS) or "") if inside else "",
+            )
+        return
+
+
+def _mappings(value: Any, depth: int) -> Iterator[Mapping[Any, Any]]:
+    if isinstance(value, Mapping):
+        yield value
+        if depth:
+            for inner in value.values():
+                yield from _mappings(inner, depth - 1)
+
+
+def _judged(
+    entry: Mapping[str, Any], at: int, rubric: Sequence[Mapping[str, Any]]
+) -> JudgedCriterion:
+    text = _first(entry, TEXT_KEYS)
+    if isinstance(text, Mapping):  # the whole criterion may stand there
+        entry, text = {**text, **entry}, _first(text, TEXT_KEYS)
+    known = _known(entry, text, at, rubric)
+    text = _first(known, TEXT_KEYS) if known and _first(known, TEXT_KEYS) else text
+    points = _first(entry, POINT_KEYS)
+    points = _first(known, POINT_KEYS) if points is None else points
+    if not isinstance(text, str) or points is None:
+        raise DataError(f"criterion {at} has no text or no points")
+    tags = entry.get("tags") or known.get("tags") or _axis(entry) or _axis(known)
+    key = _met_key(entry)
+    return JudgedCriterion(
+        {"criterion": text, "points": points, "tags": tags},
+        entry[key] if key else None,
+        str(_first(entry, WORD_KEYS) or ""),
+    )
+
+
+def _known(
+    entry: Mapping[str, Any], text: Any, at: int, rubric: Sequence[Mapping[str, Any]]
+) -> Mapping[str, Any]:
+    """Find a verdict's criterion in the rubric: by its text or name, else by its place."""
+    for other in rubric:
+        if text is not None and text in [other.get(key) for key in (*TEXT_KEYS, *ID_KEYS)]:
+            return other
+    for key in ID_KEYS:
+        same = [other for other in rubric if key in entry and other.get(key) == entry[key]]
+        if len(same) == 1:
+            return same[0]
+    if text is None and at < len(rubric):
+        return rubric[at]
+    return {}
+
+
+def _axis(entry: Mapping[str, Any]) -> list[str]:
+    axis = entry.get("axis")
+    return [f"axis:{axis}"] if isinstance(axis, str) and axis else []
+
+
+def _paired(texts: list[str], points: list[Any], axes: list[Any]) -> list[Mapping[str, Any]]:
+    if len(texts) != len(points):
+        raise DataError(f"{len(texts)} criteria stand beside {len(points)} points")
+    axes = axes if len(axes) == len(texts) else [None] * len(texts)
+    return [
+        {"criterion": text, "points": value, "axis": axis}
+        for text, value, axis in zip(texts, points, axes, strict=True)
+    ]
+
+
+def _decoded(value: Any) -> Any:
+    """Give a list that stands in a log as JSON text."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _met_key(entry: Mapping[str, Any]) -> str | None:
+    """Name the field with the verdict: the first that holds one, else the first there is."""
+    there = [key for key in MET_KEYS if key in entry]
+    return next((key for key in there if entry[key] is not None), there[0] if there else None)
+
+
+def _first(entry: Mapping[str, Any], keys: tuple[str, ...]) -> Any:
+    return next((entry[key] for key in keys if entry.get(key) is not None), None)

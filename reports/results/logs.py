@@ -1,0 +1,89 @@
+"""Tell the logs of other programs apart by what they hold, and read them as runs.
+
+Each format has its module. A file is parsed only where its bytes hold a field of such a log; what
+is none (a configuration, a data file, a picture) is passed over in silence.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ...judges.errors import DataError
+from . import evalscope, inspect_logs, promptfoo, simple_evals, verifiers
+from .run import Run, parse_object
+from .samples import is_results, lines_of
+
+FIELDS = (b'"example_level_metadata"', b'"eval"', b'"gradingResult"', b'"componentResults"')
+"""One of which stands in every log that is one JSON object."""
+MAX_FIRST_LINE = 64 * 1024 * 1024
+"""Bytes of the first line of a JSON Lines file that are parsed to tell what it is."""
+
+
+def read_log(path: Path) -> list[Run]:
+    """Read the runs of another program's log; none where the file is no such log.
+
+    An HTML report of simple-evals is left alone where the `*_allresults.json` of the same run lies
+    beside it, which holds all of it and more.
+
+    Raises:
+        DataError: The log is broken, or holds no verdict on any criterion.
+    """
+    if inspect_logs.is_log(path):
+        return [inspect_logs.read_log(path)]
+    if path.name.endswith((".jsonl", ".jsonl.gz")):
+        return _read_lines(path)
+    if path.suffix == ".json":
+        return _read_object(path)
+    if simple_evals.is_html_report(path) and not simple_evals.all_results_of(path).exists():
+        return [simple_evals.read_html_report(path)]
+    return []
+
+
+def _read_object(path: Path) -> list[Run]:
+    is_named = path.name.endswith(simple_evals.SUFFIX)
+    if not is_named and (is_results(path) or not _holds_a_field(path)):
+        return []
+    try:
+        whole = parse_object(path.read_bytes(), path.name)
+    except OSError as error:
+        raise DataError(f"{path.name}: cannot be read ({error})") from error
+    if simple_evals.is_all_results(path, whole):
+        return [simple_evals.read_all_results(path, whole)]
+    if inspect_logs.is_log_object(whole):
+        return [inspect_logs.read_log_object(path, whole)]
+    if promptfoo.is_output(whole):
+        return promptfoo.read_output(path, whole)
+    return []
+
+
+def _holds_a_field(path: Path) -> bool:
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+            return any(text.find(name) >= 0 for name in FIELDS)
+    except (OSError, ValueError):  # not readable, or empty, which cannot be mapped
+        return False
+
+
+def _read_lines(path: Path) -> list[Run]:
+    first = _first_object(path)
+    if evalscope.is_review(first):
+        return [evalscope.read_reviews(path)]
+    if verifiers.is_rollout(first):
+        return verifiers.read_results(path)
+    if promptfoo.is_result(first):
+        return promptfoo.read_result_lines(path)
+    return []
+
+
+def _first_object(path: Path) -> Mapping[str, Any]:
+    """Give the first line of a file as an object; an empty one where it is none."""
+    try:
+        line = next(iter(lines_of(path)), b"")
+        value = json.loads(line) if len(line) <= MAX_FIRST_LINE else None
+    except (DataError, ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, Mapping) else {}

@@ -1,0 +1,224 @@
+"""Read the samples of lm-eval that hold our verdicts, and the results file beside them.
+
+lm-eval and our own writers leave a run as a `results_<stamp>.json` with a
+`samples_<task>_<stamp>.jsonl` beside it, somewhere below the folder that `--output_path` named.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ...judges.answers import USUAL, Reading
+from ...judges.data.examples import example_from_row
+from ...judges.errors import DataError, RubricbeatError
+from ...judges.graded import SCHEMA_VERSION, GradedAnswer
+from ...judges.rubric import Example
+from .run import Run, mapping, parse_object
+
+_STAMP = r"\d{4}-\d{2}-\d{2}T\d{2}[-:]\d{2}[-:]\d{2}(?:[.,]\d+)?(?:[+-]\d{2}[-:]?\d{2}|Z)?"
+_SAMPLES = re.compile(rf"^samples_(?P<task>.+)_(?P<stamp>{_STAMP})\.jsonl(?:\.gz)?$")
+_RESULTS = re.compile(rf"^(?P<stem>.+)_(?P<stamp>{_STAMP})\.json$")
+"""lm-eval names results `<stem>_<stamp>.json` where --output_path ends in .json."""
+
+
+def is_samples(path: Path) -> bool:
+    """Say whether a file holds samples of lm-eval, by its name."""
+    return _SAMPLES.match(path.name) is not None
+
+
+def is_results(path: Path) -> bool:
+    """Say whether a file is one that lm-eval writes beside its samples, by its name."""
+    return _RESULTS.match(path.name) is not None
+
+
+def samples_beside(path: Path) -> list[Path]:
+    """List the samples of the stamp that a results file has.
+
+    Raises:
+        DataError: There are none.
+    """
+    stamp = match["stamp"] if (match := _RESULTS.match(path.name)) else ""
+    beside = [
+        file
+        for file in sorted(path.parent.iterdir())
+        if (found := _SAMPLES.match(file.name)) and found["stamp"] == stamp
+    ]
+    if not beside:
+        raise DataError(
+            f"{path}: no samples_*_{stamp}.jsonl lies beside it, so there are no verdicts "
+            "to read; run lm-eval with --log_samples"
+        )
+    return beside
+
+
+Examples = dict[str, Example]
+"""Examples read so far, by the text of their row: runs of the same data share them."""
+
+
+def read_samples(path: Path, examples: Examples | None = None) -> list[Run]:
+    """Read one `samples_<task>_<stamp>.jsonl`, with the results file of the same stamp.
+
+    Gives no run where the samples hold no verdicts (another task of the same lm-eval call).
+
+    Args:
+        path: The samples.
+        examples: Examples of the other runs, which this one shares and adds to.
+    """
+    examples = {} if examples is None else examples
+    graded: list[GradedAnswer] = []
+    for where, sample in _samples(path):
+        graded.extend(_answers_of(sample, where, examples))
+    if not graded:
+        return []
+    run = described(path)
+    # older files say so only once, in their facts, and not with each answer
+    if run.includes_reasoning:
+        whole = Reading(include_reasoning=True)
+        graded = [replace(g, reading=whole) if g.reading == USUAL else g for g in graded]
+    return [replace(run, graded=tuple(graded))]
+
+
+def described(path: Path) -> Run:
+    """Say what the results file beside some samples says of their run; no verdict is read."""
+    match = _SAMPLES.match(path.name)
+    task, stamp = (match["task"], match["stamp"]) if match else (path.stem, "")
+    results = _results_beside(path, stamp)
+    config = mapping(mapping(results.get("configs")).get(task))
+    metadata = mapping(config.get("metadata"))
+    run = mapping(metadata.get("run")) or {"label": metadata.get("run")}
+    label = run.get("label") or stamp
+    facts = {
+        "stamp": stamp,
+        "date": results.get("date"),
+        "judge": metadata.get("judge") or {},
+        "data": metadata.get("data") or {},
+        "run": run,
+        "seed": metadata.get("seed"),
+        "versions": _versions(results, metadata),
+        "task_hash": mapping(results.get("task_hashes")).get(task),
+        "n_samples": mapping(mapping(results.get("n-samples")).get(task)),
+        "config": mapping(results.get("config")),
+        "generation": mapping(config.get("generation_kwargs")),
+        "system_instruction_sha": results.get("system_instruction_sha"),
+        "chat_template_sha": results.get("chat_template_sha"),
+    }
+    return Run(
+        model=_model_name(results, path),
+        label=str(label),
+        task=task,
+        graded=(),
+        stored=stored_metrics(mapping(results.get("results")).get(task)),
+        facts=facts,
+        path=str(path),
+    )
+
+
+def samples_below(folder: Path) -> list[Path]:
+    """List the samples files below a folder, in a stable order."""
+    return sorted(file for file in folder.rglob("samples_*") if _SAMPLES.match(file.name))
+
+
+def answers_in(path: Path) -> Iterator[tuple[str, str, int]]:
+    """Give prompt_id, text and repeat of each graded answer, one line of samples in memory.
+
+    Raises:
+        DataError: The file is broken.
+    """
+    for where, sample in _samples(path):
+        try:
+            rubric = sample["rubric"]
+            prompt_id = str(rubric.get("prompt_id") or sample["doc"]["prompt_id"])
+            for answer in rubric.get("answers", ()):
+                yield prompt_id, str(answer["answer"]), int(answer.get("repeat", 0))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise DataError(
+                f"{where}: unreadable answers ({type(error).__name__}: {error})"
+            ) from error
+
+
+def _samples(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Give the samples that hold verdicts, and where each stands."""
+    for number, line in enumerate(lines_of(path), start=1):
+        where = f"{path.name}, line {number}"
+        sample = parse_object(line, where)
+        if isinstance(sample.get("rubric"), Mapping):
+            yield where, sample
+
+
+def _answers_of(sample: Mapping[str, Any], where: str, examples: Examples) -> list[GradedAnswer]:
+    rubric = sample["rubric"]
+    version = rubric.get("schema_version", SCHEMA_VERSION)
+    if version != SCHEMA_VERSION:
+        raise DataError(
+            f"{where}: verdicts of schema version {version!r}, this program reads "
+            f"{SCHEMA_VERSION}; use the rubricbeat that wrote them"
+        )
+    doc = sample.get("doc")
+    if not isinstance(doc, Mapping):
+        raise DataError(f"{where}: 'doc' is missing, so the verdicts have no criteria")
+    try:
+        key = json.dumps(doc, sort_keys=True)
+        example = examples.get(key) or example_from_row(doc, where=where)
+        examples[key] = example
+        return [GradedAnswer.from_json(example, answer) for answer in rubric.get("answers", ())]
+    except RubricbeatError as error:
+        message = str(error)
+        raise DataError(message if where in message else f"{where}: {message}") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"{where}: unreadable verdicts ({type(error).__name__}: {error})"
+        ) from error
+
+
+def _results_beside(path: Path, stamp: str) -> Mapping[str, Any]:
+    """Read the results file that shares the stamp; empty where there is none."""
+    for file in sorted(path.parent.iterdir()):
+        match = _RESULTS.match(file.name)
+        if match and stamp and match["stamp"] == stamp:
+            return parse_object(file.read_bytes(), file.name)
+    return {}
+
+
+def stored_metrics(entry: object) -> dict[str, float]:
+    """Give lm-eval's `score,none` style entries by plain metric name, numbers only."""
+    metrics: dict[str, float] = {}
+    for key, value in mapping(entry).items():
+        name = str(key).partition(",")[0]
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            metrics[name] = float(value)
+    return metrics
+
+
+def _model_name(results: Mapping[str, Any], path: Path) -> str:
+    config = mapping(results.get("config"))
+    name = results.get("model_name") or config.get("model")
+    return str(name or path.parent.name or "unnamed model")
+
+
+def _versions(results: Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[str, str]:
+    known = {
+        "rubricbeat": metadata.get("rubricbeat"),
+        "task": metadata.get("version"),
+        "lm_eval": results.get("lm_eval_version"),
+        "transformers": results.get("transformers_version"),
+        "git": results.get("git_hash"),
+    }
+    return {name: str(value) for name, value in known.items() if value not in (None, "", "N/A")}
+
+
+def lines_of(path: Path) -> Iterator[bytes]:
+    """Give the lines that are not blank; only a line feed ends one (U+2028 stands in answers)."""
+    try:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+            for line in file:
+                if line.strip():
+                    yield line
+    except (OSError, EOFError, zlib.error) as error:  # a folder's rights; a cut-off archive
+        raise DataError(f"{path}: cannot be read ({error})") from error
