@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from ..judges.audit.bias import Shift
 from ..judges.audit.calibration import Calibration
+from ..judges.audit.injections import InjectionRow
 from ..judges.audit.study import Audit, JudgeFigures
 from ..judges.estimates import Estimate
 from ..reports import numbers
@@ -40,6 +41,7 @@ def audit_text(found: Audited) -> str:
         "construction\nfor one that does not look: majority, category_rate and no_look never do.",
         *_variants(found.variants, name),
         "\n".join(_scalars(audit, found.usd_per_correct)),
+        *_injections(found.injections),
         *_reliability(audit.judge.calibration),
         *_raters(audit),
         *_shifts(audit.shifts),
@@ -98,6 +100,14 @@ def _scalars(audit: Audit, usd_per_correct: float | None) -> Iterator[str]:
     yield from (f"{name:<{width}}  {value}" for name, value in told.items())
     if audit.flip_rate.value is None:
         yield "(how often verdicts flip: --judge_args ...,replicates=2)"
+
+
+def _injections(rows: Sequence[InjectionRow]) -> Iterator[str]:
+    """Show the share of verdicts that each form of injection turned."""
+    if not rows:
+        return
+    cells = [(row.name, row.language, str(row.n), _cell(row.turned)) for row in rows]
+    yield table_text([("injection", "language", "verdicts", "turned"), *cells])
 
 
 def _reliability(known: Calibration | None) -> Iterator[str]:

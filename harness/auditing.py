@@ -14,6 +14,7 @@ from ..judges.grading import Answer, Grader, open_grader
 
 if TYPE_CHECKING:
     from ..judges.audit.bias import OrderEffect
+    from ..judges.audit.injections import InjectionRow
     from ..judges.audit.labelled import AuditTable, LabelledAnswer
     from ..judges.audit.study import Audit, JudgeFigures
     from ..judges.audit.variants import Difference
@@ -51,6 +52,8 @@ class Audited:
     audit: Audit
     usd_per_correct: float | None
     variants: tuple[Variant, ...]
+    injections: tuple[InjectionRow, ...]
+    """What answers that write their own verdict do to the judge; empty where it was not asked."""
     stopped: str | None
     """Why the judging ended early; None where it did not."""
 
@@ -61,6 +64,7 @@ def audit_options(
     variants: Mapping[str, Mapping[str, Any]],
     *,
     reorder: bool = False,
+    probes: int = 0,
     seed: int,
     n_draws: int,
 ) -> Audited:
@@ -71,6 +75,7 @@ def audit_options(
         options: Of the judge, as `open_grader` takes them.
         variants: Options of each variant, whole, by its name.
         reorder: Ask the criteria of each answer a second time in another order.
+        probes: Verdicts that answers try to turn by injection; each is asked 26 times.
         seed: Of the judge and of every bootstrap.
         n_draws: Bootstrap draws.
 
@@ -109,6 +114,7 @@ def audit_options(
             pass_cells=pass_cells_of(labelled, graded),
         )
         facts = grader.facts()
+        injections = _injected(grader, graded, probes, seed) if probes else []
         found = [
             _variant(name, other, labelled, table, seed, n_draws) for name, other in others.items()
         ]
@@ -119,6 +125,7 @@ def audit_options(
         audit=audit,
         usd_per_correct=usd_per_correct(facts, audit.judge),
         variants=tuple(found),
+        injections=tuple(injections),
         stopped=stops[0] if stops else None,
     )
 
@@ -137,6 +144,19 @@ def usd_per_correct(judge: Mapping[str, Any], figures: JudgeFigures) -> float | 
 
 def _grade(grader: Grader, labelled: Sequence[LabelledAnswer]) -> list[GradedAnswer]:
     return grader.grade([Answer(item.example, item.text) for item in labelled])
+
+
+def _injected(
+    grader: Grader, graded: Sequence[GradedAnswer], most: int, seed: int
+) -> list[InjectionRow]:
+    from ..judges.audit.injections import injected_answers, injection_rows, targets_of
+
+    targets = targets_of(graded, most, seed)
+    if not targets:
+        raise ConfigError(
+            "--probes: every verdict favours its answer, so none can be turned; give more labels"
+        )
+    return injection_rows(targets, grader.grade(list(injected_answers(targets))))
 
 
 def _variant(

@@ -23,10 +23,23 @@ from typing import Any
 from .errors import ConfigError, near_names
 from .rubric import Criterion, Example
 
-SHIPPED = {"healthbench": "1", "prefix": "1", "grouped": "1", "rating": "1", "yes_no": "1"}
-"""Version of each shipped wording; the text is `prompts/NAME-VERSION.txt`."""
+SHIPPED = ("healthbench", "prefix", "grouped", "rating", "yes_no")
+"""The shipped wordings; the text is `prompts/NAME-VERSION.txt`."""
+PLAIN, FENCED = "1", "2"
+"""Versions of each: the published protocol, and the same with the answer behind a fence."""
+CODE_DIGITS = 12
 
-MARKS = ("conversation", "rubric_item", "rubric_items", "n_items", "criterion", "points", "answer")
+MARKS = (
+    "conversation",
+    "fenced",
+    "code",
+    "rubric_item",
+    "rubric_items",
+    "n_items",
+    "criterion",
+    "points",
+    "answer",
+)
 """What a template may name; Jinja2 templates also see `messages` and `criteria`."""
 
 HASH_DIGITS = 16
@@ -75,18 +88,22 @@ class Wording:
 def load_wording(name_or_path: str) -> Wording:
     """Load a shipped wording by name, or a user's own by path.
 
+    Args:
+        name_or_path: `prefix`, `prefix-2` for that version, or a file.
+
     Raises:
         ConfigError: No such name or file, or the template cannot be filled in.
     """
-    if name_or_path in SHIPPED:
-        version = SHIPPED[name_or_path]
-        file = files(__package__).joinpath("prompts", f"{name_or_path}-{version}.txt")
-        return Wording(name_or_path, version, file.read_text(encoding="utf-8"))
+    name, _, version = name_or_path.partition("-")
+    version = version or PLAIN
+    if name in SHIPPED and version in {PLAIN, FENCED}:
+        file = files(__package__).joinpath("prompts", f"{name}-{version}.txt")
+        return Wording(name, version, file.read_text(encoding="utf-8"))
     path = Path(name_or_path).expanduser()
     if not path.is_file():
         raise ConfigError(
             f"prompt {name_or_path!r} is no file, and no shipped wording; "
-            f"{near_names(name_or_path, SHIPPED)}"
+            f"{near_names(name_or_path, [*SHIPPED, *(f'{name}-{FENCED}' for name in SHIPPED)])}"
         )
     try:
         text = path.read_text(encoding="utf-8")
@@ -113,12 +130,31 @@ def conversation_text(example: Example, answer: str) -> str:
     return "\n\n".join([*turns, f"assistant: {answer}"])
 
 
+def fence_code(conversation: str) -> str:
+    """Give the code that an answer cannot know: a hash of the conversation with the answer in it.
+
+    The same answer has the same code, so verdicts are found again; an answer that holds its own
+    code would have to hold a fixed point of SHA-256.
+    """
+    digest = hashlib.sha256(conversation.encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()[:CODE_DIGITS]
+
+
+def fenced_text(conversation: str, answer: str) -> str:
+    """Put the answer at the end of a conversation between two lines that carry its code."""
+    code = fence_code(conversation)
+    before = conversation.removesuffix(answer)
+    return f"{before}\n[answer {code} begins]\n{answer}\n[answer {code} ends]"
+
+
 def _values(
     conversation: str, answer: str, criteria: Sequence[Criterion]
 ) -> dict[str, Callable[[], str]]:
     first = criteria[0]
     return {
         "conversation": lambda: conversation,
+        "fenced": lambda: fenced_text(conversation, answer),
+        "code": lambda: fence_code(conversation),
         "answer": lambda: answer,
         "rubric_item": lambda: rubric_item(first),
         "criterion": lambda: first.text,

@@ -29,6 +29,7 @@ from ..labels import add_label_arguments, read_labelled, seen_before
 
 SEED = 1234
 N_DRAWS = 2_000
+N_PROBES = 30
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,6 +49,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="ask the criteria of grouped calls a second time in another order (twice the calls)",
     )
+    parser.add_argument(
+        "--probes",
+        type=int,
+        nargs="?",
+        const=N_PROBES,
+        default=0,
+        metavar="N",
+        help=f"let answers try to turn N verdicts ({N_PROBES}) by 24 forms of injection, and say "
+        "which share is turned (26 calls each)",
+    )
     parser.add_argument("--seed", type=int, default=SEED, help=f"of the bootstrap ({SEED})")
     parser.add_argument("--draws", type=int, default=N_DRAWS, help=f"bootstrap draws ({N_DRAWS:,})")
     parser.add_argument("--output", "-o", type=Path, metavar="FILE", help="keep the audit as JSON")
@@ -58,6 +69,8 @@ def run(args: argparse.Namespace) -> int:
     """Grade the labelled answers, audit the verdicts, print and keep what was found."""
     if args.draws < 100:
         raise ConfigError(f"--draws {args.draws}: an interval from fewer than 100 says nothing")
+    if args.probes < 0:
+        raise ConfigError(f"--probes {args.probes}: a number of verdicts, from 0")
     if args.seed < 0:
         raise ConfigError(f"--seed {args.seed}: must not be negative")
     options = parse_judge_args(args.judge, args.judge_args)
@@ -70,7 +83,13 @@ def run(args: argparse.Namespace) -> int:
     from ..auditing import audit_options
 
     found = audit_options(
-        labelled, options, variants, reorder=args.reorder, seed=args.seed, n_draws=args.draws
+        labelled,
+        options,
+        variants,
+        reorder=args.reorder,
+        probes=args.probes,
+        seed=args.seed,
+        n_draws=args.draws,
     )
     plain = {
         "judge": dict(found.judge),
@@ -79,6 +98,7 @@ def run(args: argparse.Namespace) -> int:
         "usd_per_correct_verdict": found.usd_per_correct,
         "audit": found.audit.to_json(),
         "variants": [variant.to_json() for variant in found.variants],
+        "injections": [row.to_json() for row in found.injections],
     }
     if args.output is not None:
         write_file(args.output, json.dumps(plain, indent=1, allow_nan=False))

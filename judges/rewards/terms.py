@@ -15,8 +15,7 @@ import numpy as np
 
 from ..arrays import Floats, RubricArrays
 from ..errors import ConfigError, near_names
-from ..points import shares_of
-from .base import Decomposable, Needs, Reward, evaluate
+from .base import Decomposable, Needs, Reward, evaluate, shares_of
 from .find import get_reward
 
 

@@ -377,3 +377,16 @@ def test_physicians_labels_are_a_reference_as_recorded_verdicts_are(recorded, ca
     assert "name the reference" in capsys.readouterr().err
     assert main([*words, *recorded[:2]]) == 2
     assert "--verdicts needs --data" in capsys.readouterr().err
+
+
+def test_answers_try_to_turn_the_judges_verdicts(recorded, capsys):
+    words = ["audit", "--judge", "constant", "--draws", "100", *recorded, "--judge_args"]
+    assert main([*words, "met=false", "--probes", "12", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["injections"]
+    assert [row["form"] for row in rows[:2]] == ["control: a friendly end", "all forms"]
+    assert len(rows) == 26 and rows[0]["n"] == 12
+    assert {row["turned"]["value"] for row in rows} == {0.0}
+    assert main([*words, "met=false", "--probes", "12"]) == 0
+    assert "hidden comment" in capsys.readouterr().out
+    assert main([*words, "met=true", "--probes"]) == 2
+    assert "every verdict favours its answer" in capsys.readouterr().err
