@@ -30,7 +30,7 @@ from rubricbeat.judges.arrays import Floats
 from rubricbeat.judges.audit.labelled import AuditTable, LabelledAnswer, category_of
 from rubricbeat.judges.audit.no_look import no_look_probability
 from rubricbeat.judges.audit.study import JudgeFigures, judge_figures, with_probability
-from rubricbeat.judges.data.json_rows import read_json_rows
+from rubricbeat.judges.data.reader import read_rows
 from rubricbeat.judges.data.text_units import stems_of
 from rubricbeat.judges.estimates import Estimate
 from rubricbeat.judges.fitted.logistic import chance_of, fit_logistic
@@ -134,7 +134,7 @@ def _fitted_folder(args: argparse.Namespace, held: set[str]) -> Path:
     verdicts = args.work / "not_held_out.jsonl.gz"  # private rows: delete the folder afterwards
     with gzip.open(verdicts, "wt", encoding="utf-8") as stream:
         for path in args.verdicts:
-            for row in read_json_rows(path).rows:
+            for row in read_rows(path).rows:
                 if isinstance(row.value, dict) and row.value.get("prompt_id") not in held:
                     stream.write(json.dumps(row.value) + "\n")
     words = ["fit-judge", "--verdicts", str(verdicts), "--data", str(args.data)]

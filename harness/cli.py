@@ -13,8 +13,8 @@ import argparse
 import importlib
 import os
 import sys
-from collections.abc import Sequence
-from typing import NamedTuple, NoReturn
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, NoReturn
 
 from ..judges.errors import ConfigError, RubricbeatError, UnknownNameError
 
@@ -124,7 +124,26 @@ def _dispatch(words: list[str]) -> int:
         args = parser.parse_args(words[1:])
     except SystemExit as stop:  # argparse has printed its help or its one line
         return int(stop.code or 0)
+    require_one_stdin(vars(args))
     return int(module.run(args))
+
+
+def require_one_stdin(given: Mapping[str, Any]) -> None:
+    """Refuse two inputs that are both standard input: the second one would find it empty.
+
+    Raises:
+        ConfigError: They are.
+    """
+    named = [
+        name
+        for name, value in given.items()
+        for one in (value if isinstance(value, list) else [value])
+        if str(one) == "-"
+    ]
+    if len(named) > 1:
+        raise ConfigError(
+            f"{' and '.join(dict.fromkeys(named))} are both '-': standard input can be one file"
+        )
 
 
 def _front_page() -> argparse.ArgumentParser:

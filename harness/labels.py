@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..judges.data.examples import read_examples, skipped_words
+from ..judges.data.columns import Columns, add_columns_argument
+from ..judges.data.examples import read_examples
+from ..judges.data.reader import source_hash
+from ..judges.data.streams import name_of
 from ..judges.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ def add_label_arguments(parser: argparse.ArgumentParser) -> None:
         "--verdicts", type=Path, nargs="+", metavar="FILES", help="recorded verdicts as labels"
     )
     parser.add_argument("--data", type=Path, metavar="ROWS", help="the rows of the verdicts")
+    add_columns_argument(parser)
     parser.add_argument("--limit", type=int, metavar="N", help="the first N answers")
     parser.add_argument("--strict", action="store_true", help="stop at a bad row")
 
@@ -41,21 +44,22 @@ def read_labelled(
         raise ConfigError(f"--limit {args.limit}: at least 1")
     if (args.labels is None) == (args.verdicts is None):
         raise ConfigError("name the labels: either --labels FILE, or --verdicts FILES with --data")
+    columns = Columns.read(args.columns)
     if args.labels is not None:
-        file = read_labels(args.labels, strict=args.strict)
+        file = read_labels(args.labels, strict=args.strict, columns=columns)
         _warn(command, file.warning())
-        facts: dict[str, Any] = {"path": args.labels.name, "sha256": file.sha256}
+        facts: dict[str, Any] = {"path": Path(name_of(args.labels)).name, "sha256": file.sha256}
         return file.answers[: args.limit], facts
     if args.data is None:
         raise ConfigError("--verdicts needs --data ROWS: the rubrics that the verdicts belong to")
-    from ..judges.data.recorded import read_recorded
-    from ..judges.data.recorded_runs import group_runs
+    from ..judges.data.recorded import group_runs, read_recorded
 
-    rows = read_examples(args.data, strict=args.strict)
+    rows = read_examples(args.data, strict=args.strict, columns=columns)
     by_id = {example.prompt_id: example for example in rows.examples}
     answers: list[LabelledAnswer] = []
-    for recorded in read_recorded(args.verdicts, by_id, strict=args.strict):
-        _warn(command, skipped_words(recorded.path, len(recorded.rows), recorded.skipped))
+    for recorded in read_recorded(args.verdicts, by_id, strict=args.strict, columns=columns):
+        for words in recorded.warnings():
+            _warn(command, words)
         for one in group_runs(recorded.rows):
             answers += labels_of_verdicts(one.graded, one.grader)
     if not any(labels for item in answers for labels in item.labels):
@@ -64,8 +68,8 @@ def read_labelled(
             "one is null"
         )
     facts = {
-        "path": [path.name for path in args.verdicts],
-        "sha256": [hashlib.sha256(path.read_bytes()).hexdigest() for path in args.verdicts],
+        "path": [Path(name_of(path)).name for path in args.verdicts],
+        "sha256": [source_hash(path) for path in args.verdicts],
         "data_sha256": rows.sha256,
     }
     return answers[: args.limit], facts

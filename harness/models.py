@@ -81,7 +81,7 @@ def device_of(request: RunRequest) -> str | None:
 
 
 def _recorded_model(request: RunRequest) -> str:
-    from ..judges.data.earlier_answers import read_responses
+    from ..judges.data.answers import read_earlier_answers
 
-    recorded = read_responses(str(request.metadata["responses"]), request.tasks[0])
+    recorded = read_earlier_answers(str(request.metadata["responses"]), request.tasks[0])
     return recorded.model or Path(str(request.metadata["responses"])).name

@@ -14,7 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..judges.data.columns import Columns
 from ..judges.data.examples import example_from_row, read_examples
+from ..judges.data.reader import stream_rows
+from ..judges.data.row_fields import Field
+from ..judges.data.streams import is_stdin
 from ..judges.errors import ConfigError, DataError, StoreError
 from ..judges.graded import GradedAnswer
 from ..judges.rating import Rating
@@ -41,12 +45,15 @@ class SignalInput:
     warnings: tuple[str, ...] = ()
 
 
-def read_signal_input(paths: Sequence[Path], data: Path | None = None) -> SignalInput:
+def read_signal_input(
+    paths: Sequence[Path], data: Path | None = None, columns: Columns | None = None
+) -> SignalInput:
     """Read graded answers from any mixture of inputs.
 
     Args:
         paths: Folders or files.
         data: Rows with the rubrics, for verdicts that another program recorded.
+        columns: Other names of the fields of such verdicts and rows.
 
     Raises:
         DataError: A path is missing or holds no verdicts.
@@ -55,22 +62,22 @@ def read_signal_input(paths: Sequence[Path], data: Path | None = None) -> Signal
     warnings: list[str] = []
     examples: Mapping[str, Example] | None = None
     for path in paths:
-        if not path.exists():
+        if not (is_stdin(path) or path.exists()):
             raise DataError(f"{path}: no such file or folder")
         if _is_store(path):
             answers += read_store(path)
-        elif _is_recorded(path):
+        elif _is_recorded(path, columns):
             if data is None:
                 raise ConfigError(
                     f"{path}: recorded verdicts name their criteria by position only; "
                     "add --data ROWS, the file with the rubrics"
                 )
             if examples is None:
-                file = read_examples(data)
+                file = read_examples(data, columns=columns)
                 if warning := file.warning():
                     warnings.append(warning)
                 examples = {example.prompt_id: example for example in file.examples}
-            answers += _recorded(path, examples, warnings)
+            answers += _recorded(path, examples, warnings, columns)
         else:
             answers += _runs(path, warnings)
     carried = {name for answer in answers for name in answer.labels}
@@ -79,18 +86,16 @@ def read_signal_input(paths: Sequence[Path], data: Path | None = None) -> Signal
 
 
 def _recorded(
-    path: Path, examples: Mapping[str, Example], warnings: list[str]
+    path: Path,
+    examples: Mapping[str, Example],
+    warnings: list[str],
+    columns: Columns | None,
 ) -> list[LabelledAnswer]:
     from ..judges.data.recorded import read_recorded
 
     answers = []
-    for file in read_recorded([path], examples):
-        if file.skipped:
-            first = file.skipped[0]
-            warnings.append(
-                f"{path.name}: {len(file.skipped)} of {len(file.rows) + len(file.skipped)} rows "
-                f"left out; row {first.row}: {first.reason}"
-            )
+    for file in read_recorded([path], examples, columns=columns):
+        warnings += file.warnings()
         for row in file.rows:
             labels = {"model": file_model(row.source, row.facts)}
             labels |= {name: str(value) for name, value in row.facts.items() if name != "model"}
@@ -130,7 +135,7 @@ def holds_verdicts(path: Path) -> bool:
     """Tell what `read_signal_input` reads from other files, such as labelled rows."""
     if path.is_dir() or path.name.startswith(("samples_", "results_")):
         return True
-    return _is_store(path) or _is_recorded(path)
+    return _is_store(path) or _is_recorded(path, None)
 
 
 def _is_store(path: Path) -> bool:
@@ -140,26 +145,23 @@ def _is_store(path: Path) -> bool:
         return file.read(len(SQLITE_MAGIC)) == SQLITE_MAGIC
 
 
-def _is_recorded(path: Path) -> bool:
+def _is_recorded(path: Path, columns: Columns | None) -> bool:
     """Tell recorded verdicts from a samples file: `criteria_met` beside a `prompt_id`."""
-    if not path.is_file() or not path.name.endswith((".jsonl", ".jsonl.gz", ".json", ".json.gz")):
+    if not is_stdin(path) and (path.is_dir() or path.name.startswith("samples_")):
         return False
-    import gzip
-
-    opener = gzip.open if path.name.endswith(".gz") else open
     try:
-        with opener(path, "rt", encoding="utf-8") as file:
-            head = file.readline(1_000_000).lstrip("[ \n")
-            first = json.loads(head.rstrip().rstrip(","))
-    except (OSError, ValueError):
+        rows = stream_rows(path, columns.of_verdicts() if columns else None)
+        first = next((row.value for row in rows if isinstance(row.value, Mapping)), None)
+    except ConfigError:
         return False
-    if not isinstance(first, dict) or "prompt_id" not in first:
+    if first is None:
         return False
-    rubrics = first.get("rubrics")
-    inside = isinstance(rubrics, list) and any(
-        isinstance(row, dict) and "criteria_met" in row for row in rubrics
+    row = Field(first)
+    inside = row["rubrics"].value
+    in_rubrics = isinstance(inside, list) and any(
+        isinstance(each, Mapping) and "criteria_met" in each for each in inside
     )
-    return "criteria_met" in first or inside
+    return row.has("prompt_id") and (row.has("criteria_met") or in_rubrics)
 
 
 _STORED = """

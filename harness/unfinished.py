@@ -92,7 +92,7 @@ def questions_left(graded: Sequence[GradedAnswer]) -> Iterator[Answer]:
     """
     for answer in graded:
         left = _missing(answer)
-        if left:
+        if left and not answer.is_absent:
             criteria = answer.example.rubric.criteria
             example = replace(answer.example, rubric=Rubric(tuple(criteria[i] for i in left)))
             yield Answer(example, answer.answer, answer.repeat)
@@ -104,7 +104,7 @@ def merge(before: Sequence[GradedAnswer], fresh: Sequence[GradedAnswer]) -> list
     merged = []
     for answer in before:
         left = _missing(answer)
-        if not left:
+        if not left or answer.is_absent:
             merged.append(answer)
             continue
         new = next(rest)

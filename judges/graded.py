@@ -16,6 +16,8 @@ from .rating import Rating
 from .rubric import Example
 from .verdict import Verdict
 
+NO_ANSWER = "no recorded answer"
+"""Reason of the verdicts on an answer that the model never gave."""
 SCHEMA_VERSION = 1
 """Of the `rubric` object in samples_*.jsonl."""
 
@@ -53,6 +55,11 @@ class GradedAnswer:
                     f"prompt_id {self.example.prompt_id}: {len(row)} verdicts for "
                     f"{n_criteria} criteria; they cannot be aligned"
                 )
+
+    @property
+    def is_absent(self) -> bool:
+        """Whether the model gave no answer at all; an empty text is one."""
+        return not self.answer and all(v.explanation == NO_ANSWER for v in self.verdicts)
 
     def to_json(self) -> dict[str, Any]:
         """Give the plain form, without the example (which stands beside it as `doc`)."""

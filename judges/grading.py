@@ -27,7 +27,7 @@ from .errors import ConfigError
 from .estimate import Estimate, estimate_part
 from .files import Closing
 from .grade_parts import GradePart, in_order
-from .graded import GradedAnswer
+from .graded import NO_ANSWER, GradedAnswer
 from .grader_facts import facts_of, without_secrets
 from .judge import Judge, JudgeIdentity
 from .judge_options import make_judge
@@ -56,8 +56,9 @@ class Answer:
     """A model's answer to an example, before it is graded."""
 
     example: Example
-    text: str
-    """As the model gave it, reasoning included."""
+    text: str | None
+    """As the model gave it, reasoning included; None where it gave none: it counts as asked for,
+    and nothing is asked about it."""
     repeat: int = 0
     """Which of the answers to this example under the same model and run."""
     replicates: int | None = None
@@ -199,6 +200,8 @@ class Grader(Closing):
 
     def store_keys(self, answer: Answer) -> list[bytes]:
         """Give the keys under which a store may hold verdicts on an answer, replicates included."""
+        if answer.text is None:
+            return []
         judged = self.options.reading.part(answer.text)
         n_replicates = answer.replicates or self.options.replicates
         return list(keys_of(self._part, Sheet(answer.example, judged), n_replicates))
@@ -310,16 +313,27 @@ class Grader(Closing):
         """Open a sheet for each answer when the pool asks for it, not before."""
         reading = self.options.reading
         for answer in answers:
+            if answer.text is None:
+                n_replicates = answer.replicates or self.options.replicates
+                filled.append((answer, Sheet(answer.example, "", n_replicates)))
+                continue
             sheet = Sheet(answer.example, reading.part(answer.text), answer.replicates)
             filled.append((answer, sheet))
             yield sheet
 
     def _n_questions(self, answers: Sequence[Answer]) -> int:
         own = self.options.replicates
-        return sum(len(a.example.rubric) * (a.replicates or own) for a in answers)
+        return sum(
+            len(a.example.rubric) * (a.replicates or own) for a in answers if a.text is not None
+        )
 
     def _graded(self, answer: Answer, sheet: Sheet) -> GradedAnswer:
         reading = self.options.reading
+        if answer.text is None:
+            absent = ((_ABSENT,) * len(answer.example.rubric),) * (sheet.n_replicates or 1)
+            return GradedAnswer(
+                answer.example, "", absent[0], answer.repeat, absent[1:], reading=reading
+            )
         if not reading.include_reasoning:
             self._remarks.add(answer.text, reading.marks)
         rows = tuple(tuple(v if v is not None else _LOST for v in row) for row in sheet.rows)
@@ -328,6 +342,7 @@ class Grader(Closing):
         )
 
 
+_ABSENT = Verdict.from_json({"outcome": "skipped", "explanation": NO_ANSWER, "attempts": 0})
 _LOST = Verdict.from_json({"outcome": "skipped", "explanation": "never asked", "attempts": 0})
 
 

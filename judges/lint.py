@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from .data.polarity import polarity_from_wording
+from .data.criteria import polarity_from_wording
 from .graded import GradedAnswer
 from .rubric import Criterion, Example, Polarity
 

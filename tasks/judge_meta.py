@@ -26,6 +26,7 @@ from ..judges.audit.no_look import no_look_probability
 from ..judges.audit.study import Audit, audit_judge, flip_rate_of
 from ..judges.audit.traits import traits_of
 from ..judges.backends.asking import Asking
+from ..judges.data.reader import can_name_rows
 from ..judges.errors import ConfigError
 from ..judges.estimates import Estimate
 from ..judges.graded import GradedAnswer
@@ -260,7 +261,7 @@ def _labels_path(metadata: Mapping[str, Any], task: str) -> Path:
             f"{LABELS_VARIABLE} (its shape: docs/trust.md)"
         )
     path = Path(str(named)).expanduser()
-    if not path.is_file():
+    if not can_name_rows(path):
         raise ConfigError(f"{task}: labels {named!r}: no such file")
     return path
 

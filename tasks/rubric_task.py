@@ -29,10 +29,10 @@ from lm_eval.api.instance import Instance
 from lm_eval.api.task import ConfigurableTask
 from lm_eval.utils import handle_non_serializable, hash_string
 
-from ..judges.data.earlier_answers import Responses, read_responses
+from ..judges.data.answers import EarlierAnswers, read_earlier_answers
 from ..judges.data.examples import example_to_row
 from ..judges.errors import ConfigError, RubricbeatError
-from ..judges.graded import SCHEMA_VERSION, GradedAnswer
+from ..judges.graded import NO_ANSWER, SCHEMA_VERSION, GradedAnswer
 from ..judges.grading import Answer, Grader, open_grader
 from ..judges.rubric import Example
 from ..judges.sharing import added_facts, shares_of
@@ -99,7 +99,7 @@ class RubricTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries no 
         self._grader: Grader | None = None
         self._graded: dict[str, list[GradedAnswer]] = {}
         self._document_metrics: Mapping[str, Mapping[str, Any]] = {}
-        self._responses: Responses | None = None
+        self._responses: EarlierAnswers | None = None
         self._instruction: str | None = None
         self._summary: Mapping[str, Any] = {}
         self._judge_facts: dict[str, Any] = {}
@@ -218,7 +218,7 @@ class RubricTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries no 
         answers, absent = self._collect(instances)
         if is_spare(self._world_size):
             self._close_judge()
-            graded = [_without_verdicts(a.example, a.text, a.repeat, _SPARE) for a in answers]
+            graded = [_without_verdicts(a.example, a.text or "", a.repeat, _SPARE) for a in answers]
         else:
             graded = self._judge(answers)
         graded += absent
@@ -247,7 +247,7 @@ class RubricTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries no 
         answers: list[Answer] = []
         absent: list[GradedAnswer] = []
         lacking: list[str] = []
-        n_empty = 0
+        n_empty = n_null = 0
         for instance in instances:
             example = self._judged_example(instance.doc)
             if self._responses is not None:
@@ -255,9 +255,12 @@ class RubricTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries no 
             texts = instance.filtered_resps[FILTER]
             if not texts:
                 lacking.append(example.prompt_id)
-                absent.append(_without_verdicts(example, "", 0, "no recorded answer"))
+                absent.append(_without_verdicts(example, "", 0, NO_ANSWER))
             for repeat, text in enumerate(texts):
-                if isinstance(text, NoAnswer):
+                if text is None:  # an endpoint's, or a recorded one: never the word "None"
+                    n_null += 1
+                    absent.append(_without_verdicts(example, "", repeat, NO_ANSWER))
+                elif isinstance(text, NoAnswer):
                     absent.append(_without_verdicts(example, "", repeat, str(text.reason)))
                 else:
                     answers.append(Answer(example, str(text), repeat))
@@ -270,6 +273,11 @@ class RubricTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries no 
                 "%s: %d of %d documents have no recorded answer and are not scored: %s%s",
                 self._label, len(lacking), len(instances), named,
                 f" and {more} more" if more > 0 else "",
+            )  # fmt: skip
+        if n_null:
+            log.warning(
+                "%s: %d answers are null: they count as asked, and are not graded",
+                self._label, n_null,
             )  # fmt: skip
         if n_empty:
             log.warning(
@@ -292,7 +300,7 @@ class RubricTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries no 
             log.warning(
                 "%s: judging ended: %s; the answers are kept without verdicts", self._label, why
             )
-            graded = [_without_verdicts(a.example, a.text, a.repeat, why) for a in answers]
+            graded = [_without_verdicts(a.example, a.text or "", a.repeat, why) for a in answers]
         finally:
             self._close_judge()
         self._report(graded)
@@ -375,7 +383,7 @@ class RubricTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries no 
         return with_instruction(self._examples[doc["prompt_id"]], instruction)
 
     def _read_responses(self, path: str) -> None:
-        self._responses = read_responses(path, self._label)
+        self._responses = read_earlier_answers(path, self._label, self.settings.columns)
         self._run_facts["responses"] = self._responses.file
         if self._responses.system_instruction:
             self._run_facts["system_instruction"] = self._responses.system_instruction
@@ -390,7 +398,7 @@ class RubricTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries no 
                 "conversations; was it made from other data?"
             )
 
-    def _recorded(self, doc: dict[str, Any]) -> list[str]:
+    def _recorded(self, doc: dict[str, Any]) -> list[str | None]:
         assert self._responses is not None
         found = self._responses.find(doc, doc_hash(doc))
         return list(found.texts)[: self._responses.repeats] if found else []

@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from ..judges.data.columns import Columns
 from ..judges.errors import ConfigError, near_names
 from ..judges.option_reader import Word, annotations_of, read_json, typed
 
@@ -67,6 +68,8 @@ class TaskSettings:
     """A label, to tell runs of one model apart."""
     seed: int | None = None
     """Of the bootstrap; lm-eval's own `--seed` where this is not given."""
+    columns: Columns | None = None
+    """Other names of the fields of rows and answers."""
     length_penalty: float | None = None
     """Score lost for each 500 characters past 2,000; None for HealthBench's own."""
 
@@ -104,6 +107,8 @@ class TaskSettings:
         for key in ("repeats", "seed"):
             if key in given:
                 given[key] = _whole_number(key, given[key], at_least=1 if key == "repeats" else 0)
+        if "columns" in given:
+            given["columns"] = Columns.read(given["columns"])
         if "length_penalty" in given:
             given["length_penalty"] = _number("length_penalty", given["length_penalty"])
         for key in ("data", "responses", "run"):

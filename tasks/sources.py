@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from ..judges.data.examples import ExampleFile, read_examples
-from ..judges.data.json_rows import read_json_rows
+from ..judges.data.reader import can_name_rows, read_rows
+from ..judges.data.tables import ROW_SUFFIXES, is_saved_set
 from ..judges.errors import ConfigError, DataError
 from ..judges.rubric import Example, Rubric
 from .endpoints import check_address
@@ -40,7 +41,7 @@ PUBLISHED_STEMS: dict[Subset, tuple[str, ...]] = {
     Subset.PROFESSIONAL: ("healthbench_professional_eval", "healthbench_professional"),
 }
 """File names a data folder is searched for, the published one first (openai/simple-evals)."""
-SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".json.gz")
+SUFFIXES = tuple(f"{rows}{packed}" for rows in ROW_SUFFIXES for packed in ("", ".gz", ".zst"))
 HARD_ROWS = 1_000
 """Rows of the published hard file."""
 
@@ -62,7 +63,7 @@ def load_task_data(task: str, settings: TaskSettings) -> TaskData:
             what to do.
     """
     path = find_data(task, settings)
-    read = read_examples(path, strict=settings.strict)
+    read = read_examples(path, strict=settings.strict, columns=settings.columns)
     if warning := read.warning():
         log.warning("%s: %s", task, warning)
     facts = {**read.facts(), "subset": settings.subset.value}
@@ -104,10 +105,10 @@ def find_data(task: str, settings: TaskSettings) -> Path:
 
 
 def _in_place(path: Path, stems: Sequence[str], source: str) -> Path:
-    if path.is_file():
-        return path
-    if not path.exists():
+    if not can_name_rows(path):
         raise ConfigError(f"{source}: {path}: no such file or folder")
+    if not path.is_dir() or is_saved_set(path):
+        return path
     wanted = [f"{stem}{suffix}" for stem in stems for suffix in SUFFIXES]
     for name in wanted:
         if (path / name).is_file():
@@ -115,7 +116,7 @@ def _in_place(path: Path, stems: Sequence[str], source: str) -> Path:
     found = sorted(p.name for p in path.iterdir() if p.name.endswith(SUFFIXES))
     if len(found) == 1:
         return path / found[0]
-    holds = f"it holds {', '.join(found[:MAX_NAMED_IDS])}" if found else "it holds no JSON Lines"
+    holds = f"it holds {', '.join(found[:MAX_NAMED_IDS])}" if found else "it holds no file of rows"
     raise ConfigError(
         f"{source}: {path}: none of {', '.join(wanted[:2] or ['one .jsonl file'])} is in this "
         f"folder ({holds}); name the file itself"
@@ -217,7 +218,7 @@ def _hard(
         return read.examples
     flagged = {
         str(row.value.get("prompt_id"))
-        for row in read_json_rows(read.path).rows
+        for row in read_rows(read.path).rows
         if isinstance(row.value, Mapping) and _says_hard(row.value)
     }
     if not flagged:

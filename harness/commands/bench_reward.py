@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...judges.arrays import Floats
-from ...judges.data.examples import read_examples, skipped_words
-from ...judges.data.recorded import read_recorded
-from ...judges.data.recorded_runs import group_runs
+from ...judges.data.columns import Columns, add_columns_argument
+from ...judges.data.examples import read_examples
+from ...judges.data.recorded import group_runs, read_recorded
 from ...judges.errors import ConfigError
 from ...judges.files import require_file, require_folder, write_file
 from ...judges.graded import GradedAnswer
@@ -57,6 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--reference", default="healthbench", help="reward made of the reference's (healthbench)"
     )
+    add_columns_argument(parser)
     parser.add_argument("--limit", type=int, metavar="N", help="the first N prompts")
     parser.add_argument(
         "--probes", type=int, default=N_PROBED, metavar="N",
@@ -235,21 +236,22 @@ def _labelled(args: argparse.Namespace) -> list[GradedAnswer]:
     from ...judges.audit.label_files import merged_answers, read_labels
     from ...judges.audit.passes import graded_by_labels
 
-    file = read_labels(args.labels, strict=args.strict)
+    file = read_labels(args.labels, strict=args.strict, columns=Columns.read(args.columns))
     if words := file.warning():
         print(f"rubricbeat bench-reward: {words}", file=sys.stderr)
     return [graded_by_labels(item) for item in merged_answers(file.answers)]
 
 
 def _judged(args: argparse.Namespace) -> list[GradedAnswer]:
-    rows = read_examples(args.data, strict=args.strict)
+    columns = Columns.read(args.columns)
+    rows = read_examples(args.data, strict=args.strict, columns=columns)
     by_id = {example.prompt_id: example for example in rows.examples}
     graded: list[GradedAnswer] = []
-    for file in read_recorded(args.verdicts, by_id, strict=args.strict):
-        if words := skipped_words(file.path, len(file.rows), file.skipped):
+    for file in read_recorded(args.verdicts, by_id, strict=args.strict, columns=columns):
+        for words in file.warnings():
             print(f"rubricbeat bench-reward: {words}", file=sys.stderr)
         for one in group_runs(file.rows):
-            graded += one.graded
+            graded += [each for each in one.graded if not each.is_absent]
     return graded
 
 

@@ -18,9 +18,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ...judges.data.examples import ExampleFile, read_examples, skipped_words
-from ...judges.data.recorded import RecordedFile, read_recorded
-from ...judges.data.recorded_runs import RecordedRun, group_runs
+from ...judges.data.columns import Columns, add_columns_argument
+from ...judges.data.examples import ExampleFile, read_examples
+from ...judges.data.recorded import RecordedRun, group_runs, read_recorded
 from ...judges.errors import ConfigError
 from ...judges.judge import JudgeIdentity
 from ...judges.scoring import SEED, length_penalty_of
@@ -37,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data", type=Path, required=True, help="the rows with the rubrics (docs/data.md)"
     )
+    add_columns_argument(parser)
     parser.add_argument(
         "--output_path", type=Path, required=True, help="folder for the result files"
     )
@@ -65,13 +66,14 @@ def run(args: argparse.Namespace) -> int:
     """Import, and print one line a run."""
     if not re.fullmatch(r"[\w.-]+", args.task):
         raise ConfigError(f"--task {args.task!r}: letters, digits, '_', '-' and '.' only")
-    data = read_examples(args.data, strict=args.strict)
+    columns = Columns.read(args.columns)
+    data = read_examples(args.data, strict=args.strict, columns=columns)
     _say(data.warning())
     examples = {example.prompt_id: example for example in data.examples}
-    files = read_recorded(args.files, examples, strict=args.strict)
+    files = read_recorded(args.files, examples, strict=args.strict, columns=columns)
     for file in files:
-        _say(skipped_words(file.path, len(file.rows) + len(file.copies), file.skipped))
-        _say(_copy_words(file))
+        for words in file.warnings():
+            _say(words)
     runs = group_runs(
         [row for file in files for row in file.rows],
         default_model=args.model,
@@ -150,16 +152,6 @@ def _check_words(checks: list[ItemCheck]) -> str | None:
     return (
         f"stored item scores: {n_compared} compared with their verdicts, {n_different} differ "
         "by more than 1e-9"
-    )
-
-
-def _copy_words(file: RecordedFile) -> str | None:
-    if not file.copies:
-        return None
-    first = file.copies[0]
-    return (
-        f"{file.path}: {len(file.copies)} rows repeat another in everything and are left out; the "
-        f"first is row {first.row}: {first.reason}"
     )
 
 

@@ -26,8 +26,10 @@ from pathlib import Path
 from typing import Any
 
 from ...judges.assembly import FREE
+from ...judges.data.columns import Columns, add_columns_argument
 from ...judges.data.examples import ExampleFile, read_examples
 from ...judges.data.responses import Responses
+from ...judges.data.streams import name_of
 from ...judges.errors import ConfigError
 from ...judges.files import require_folder
 from ...judges.grading import Answer, Grader, RuntimeOptions
@@ -59,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         help="saved answers: a file, or a folder of samples",
     )
+    add_columns_argument(parser)
     parser.add_argument(
         "--judge", required=True, metavar="NAME", help="a registered judge or module:Class"
     )
@@ -93,15 +96,22 @@ def run(args: argparse.Namespace) -> int:
     """Grade, write, and print one line a run; 1 where verdicts are still to be had."""
     _check(args)
     check_worker_arguments(args)
-    data = read_examples(args.data, strict=args.strict)
+    columns = Columns.read(args.columns)
+    data = read_examples(args.data, strict=args.strict, columns=columns)
     _warn(data.warning())
     options = _options(args)
     examples = {example.prompt_id: example for example in data.examples}
     responses = Responses(
-        args.responses, examples, model=args.model, label=args.run, limit=args.limit
+        args.responses,
+        examples,
+        model=args.model,
+        label=args.run,
+        limit=args.limit,
+        columns=columns,
     )
     census = responses.census()
-    _warn(census.warning())
+    for warning in census.warnings():
+        _warn(warning)
     workers = None
     if args.engine == RAY and not args.dry_run:
         if not args.store_only:
@@ -210,7 +220,11 @@ def _write(
         args.task,
         judge=grader.facts(),
         data=data.facts(),
-        config={"command": "judge", "responses": args.responses.name, "limit": args.limit},
+        config={
+            "command": "judge",
+            "responses": Path(name_of(args.responses)).name,
+            "limit": args.limit,
+        },
         seed=args.seed,
     ):
         runs.append(run)

@@ -17,6 +17,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ...judges.data.columns import Columns, add_columns_argument
 from ...judges.graded import GradedAnswer
 from ...judges.lint import ADVICE, Finding, LintReport
 
@@ -37,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="verdicts on these rubrics: result folders, recorded verdicts or a store",
     )
+    add_columns_argument(parser)
     parser.add_argument("--all", action="store_true", help="show every finding")
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
     parser.add_argument(
@@ -50,11 +52,12 @@ def run(args: argparse.Namespace) -> int:
     from ...judges.lint import lint_rubrics
     from ..signal_input import read_signal_input
 
-    data = read_examples(args.rows)
+    columns = Columns.read(args.columns)
+    data = read_examples(args.rows, columns=columns)
     warnings = [data.warning()]
     graded = []
     if args.results:
-        found = read_signal_input(args.results, args.rows)
+        found = read_signal_input(args.results, args.rows, columns)
         graded = [row.graded for row in found.answers]
         warnings += [warning for warning in found.warnings if warning not in warnings]
     for warning in filter(None, warnings):

@@ -22,6 +22,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from ...judges.data.columns import add_columns_argument
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags, spelt as lm-eval spells them where it has them."""
@@ -49,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     data = parser.add_argument_group("data and judge")
     data.add_argument("--data", metavar="PATH", help="rows, or the folder of the published files")
+    add_columns_argument(data)
     data.add_argument("--judge", metavar="NAME", help="a judge, or module:Class")
     data.add_argument("--judge_args", metavar="K=V", help="k=v,k=v or a YAML file")
     data.add_argument("--repeats", type=int, metavar="N", help="answers to each prompt")

@@ -18,6 +18,7 @@ import json
 import sys
 from pathlib import Path
 
+from ...judges.data.columns import Columns, add_columns_argument
 from ...judges.files import require_file, write_file
 from ...judges.signal.groups import MIN_ANSWERS
 
@@ -26,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATHS")
     parser.add_argument("--data", type=Path, help="rows with the rubrics of recorded verdicts")
+    add_columns_argument(parser)
     parser.add_argument(
         "--rewards",
         help="comma-separated names, module:Name, or with options: hybrid(bonus=0) "
@@ -84,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
     for flag, path in (("--html", args.html), ("--criteria", args.criteria)):
         if path:
             require_file(path, flag)
-    found = read_signal_input(args.paths, args.data)
+    found = read_signal_input(args.paths, args.data, Columns.read(args.columns))
     if args.gold:
         found = with_gold(found, args.gold, args.data)
     for warning in found.warnings:

@@ -26,4 +26,5 @@ class AnswerStream:
         """
         for _, answer in self._responses:
             self.n_answers += 1
-            yield answer.example.prompt_id, answer.text
+            if answer.text is not None:
+                yield answer.example.prompt_id, answer.text

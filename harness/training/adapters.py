@@ -14,10 +14,10 @@ import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+from ...judges.data.conversations import text_of_answer
 from ...judges.data.examples import example_from_row
 from ...judges.errors import ConfigError, OutageError
 from ...judges.rubric import Example
-from .batch import text_of
 from .reward import RubricReward
 
 ON_MISSING = ("fallback", "raise")
@@ -99,7 +99,7 @@ def verifiers_group_reward(
             _row(infos[i] if i < len(infos) else None, answers[i] if i < len(answers) else None)
             for i in range(len(completions))
         ]
-        texts = list(map(text_of, completions))
+        texts = list(map(text_of_answer, completions))
         batch = await reward.score_async(texts, list(map(_example, rows)))
         for state, value in zip(states, batch.unmasked, strict=False):
             if isinstance(state, dict):
@@ -133,7 +133,9 @@ def verifiers_reward(
         **more: Any,
     ) -> float:
         del more
-        batch = await reward.score_async([text_of(completion)], [_example(_row(info, answer))])
+        batch = await reward.score_async(
+            [text_of_answer(completion)], [_example(_row(info, answer))]
+        )
         value = batch.unmasked[0]
         if isinstance(state, dict):
             state["rubric_scored"] = value is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -122,17 +122,6 @@ class BatchVerdicts:
 def chars_of(graded: Sequence[GradedAnswer]) -> tuple[int, ...]:
     """Count the characters of what was judged of each answer."""
     return tuple(len(one.judged) for one in graded)
-
-
-def text_of(completion: Any) -> str:
-    """Give the text of a completion: itself, or its assistant turns in order."""
-    if isinstance(completion, str):
-        return completion
-    return "\n".join(
-        str(turn.get("content") or "")
-        for turn in completion
-        if turn.get("role", "assistant") == "assistant"
-    )
 
 
 def as_optional(values_N: Floats) -> tuple[float | None, ...]:

@@ -45,9 +45,11 @@ class DataSection:
     """Which prompts, and which of them are never trained on."""
 
     path: str = ""
-    """A file of examples (HealthBench, RaR or plain JSONL), or `demo`, `demo_extra` or `tiny`."""
+    """Rows with rubrics in any form of docs/data.md, or `demo`, `demo_extra` or `tiny`."""
     kind: str | None = None
-    """`healthbench`, `rar` or `plain`; read off the file where None."""
+    """The one kind that its rows must have, such as `rar`; any, row by row, where None."""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """Other names of its fields, such as `prompt: question` (docs/data.md)."""
     held_out: float = 0.1
     """Share kept for the gold judge; never trained on."""
     held_out_path: str | None = None

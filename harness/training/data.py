@@ -6,6 +6,7 @@ which order, and which never do.
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,12 +15,16 @@ from typing import Any
 
 import numpy as np
 
+from ...judges.data.columns import Columns
+from ...judges.data.reader import can_name_rows
 from ...judges.errors import ConfigError, DataError
 from ...judges.rubric import Example
 from .config import DataSection
 from .contamination import find_overlaps, prompt_key
 from .formats import SYSTEM_PROMPT
 from .tiny_data import tiny_examples
+
+log = logging.getLogger(__name__)
 
 BUILT_IN = ("tiny", "demo", "demo_extra")
 
@@ -149,11 +154,11 @@ def messages_of(example: Example, section: DataSection) -> list[dict[str, str]]:
 def _read(section: DataSection) -> tuple[list[Example], dict[str, Any]]:
     if section.path == "tiny":
         return list(tiny_examples()), {"path": "tiny"}
-    return _read_file(section.path, "data.path", section.kind)
+    return _read_file(section.path, "data.path", section.kind, Columns.read(section.columns))
 
 
 def _read_file(
-    name: str, key: str, kind: str | None = None
+    name: str, key: str, kind: str | None = None, columns: Columns | None = None
 ) -> tuple[list[Example], dict[str, Any]]:
     """Read a file, or one of the bundled ones by its short name.
 
@@ -167,12 +172,14 @@ def _read_file(
         path = Path(demo_path(f"demo_heart{name.removeprefix('demo')}.jsonl"))
     else:
         path = Path(name)
-    if not name or not path.is_file():
+    if not name or not can_name_rows(path):
         known = " or ".join(
             repr(short) for short in BUILT_IN if short != "tiny" or key == "data.path"
         )
         raise ConfigError(f"{key}: no file {name!r}; a path, or {known}")
-    read = read_examples(path, kind=kind)
+    read = read_examples(path, kind=kind, columns=columns)
+    if warning := read.warning():
+        log.warning("%s: %s", key, warning)
     facts: dict[str, Any] = {"path": path.name, "sha256": read.sha256, "kind": read.kind}
     facts["dropped_unreadable"] = len(read.skipped)
     return list(read.examples), facts

@@ -83,7 +83,7 @@ class Graders:
 
     async def grade(
         self,
-        texts: Sequence[str],
+        texts: Sequence[str | None],
         examples: Sequence[Example],
         *,
         asked: Asked,
@@ -175,7 +175,7 @@ class Graders:
         reading = self._ratings.options.reading if self._ratings is not None else USUAL
         return [
             GradedAnswer(
-                one.example, one.text, (skipped,) * len(one.example.rubric), reading=reading
+                one.example, one.text or "", (skipped,) * len(one.example.rubric), reading=reading
             )
             for one in answers
         ]

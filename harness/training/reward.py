@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from ...judges.arrays import Floats
+from ...judges.data.conversations import text_of_answer
 from ...judges.errors import ConfigError
 from ...judges.graded import GradedAnswer
 from ...judges.judge import Judge
 from ...judges.rubric import Example
-from .batch import BatchScore, BatchVerdicts, as_optional, batch_metrics, text_of
+from .batch import BatchScore, BatchVerdicts, as_optional, batch_metrics
 from .graders import Asked, Graders
 from .groups import GroupStats, group_stats, reliability_of
 
@@ -139,7 +140,7 @@ class RubricReward:
         del prompts, columns
         examples = self._resolve(prompt_id, rubric_row)
         step = int(trainer_state.global_step) if trainer_state is not None else None
-        batch = await self.score_async(list(map(text_of, completions)), examples, step=step)
+        batch = await self.score_async(list(map(text_of_answer, completions)), examples, step=step)
         self.batches.append(batch)
         if log_metric is not None:
             for name, value in batch_metrics(batch).items():
@@ -167,11 +168,15 @@ class RubricReward:
             step: Decides which groups are judged twice; a counter of its own where None.
         """
         del prompts
-        texts = list(map(text_of, completions))
+        texts = list(map(text_of_answer, completions))
         return asyncio.run(self.score_async(texts, examples, step=step))
 
     async def score_async(
-        self, completions: Sequence[str], examples: Sequence[Example], *, step: int | None = None
+        self,
+        completions: Sequence[str | None],
+        examples: Sequence[Example],
+        *,
+        step: int | None = None,
     ) -> BatchScore:
         """Grade and reward a batch of texts, from any running loop."""
         began = time.perf_counter()
@@ -294,7 +299,7 @@ class RubricReward:
         return {i for i in range(len(groups)) if (first + i) % self._replicate_every == 0}
 
     async def _grade(
-        self, completions: Sequence[str], examples: Sequence[Example], twice: set[int]
+        self, completions: Sequence[str | None], examples: Sequence[Example], twice: set[int]
     ) -> tuple[list[GradedAnswer], str | None]:
         """Grade the batch; groups in `twice` are asked about a second time, independently.
 

@@ -15,17 +15,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ..data.answers import answer_field
+from ..data.columns import Columns
+from ..data.conversations import prompt_of, text_of_answer
 from ..data.examples import SkippedRow, skipped_words
-from ..data.json_rows import read_json_rows
-from ..data.row_fields import Field, kind_of
+from ..data.reader import read_rows
+from ..data.row_fields import Cell, Field, kind_of
+from ..data.streams import name_of
 from ..errors import DataError
 from ..graded import GradedAnswer
 from ..rubric import Criterion, Example, Message, Polarity, Rubric
 from .labelled import Label, LabelledAnswer
 
-ANSWER_FIELDS = ("completion", "answer", "response")
 LABEL_FIELDS = ("label", "labels", "binary_labels")
 CRITERION_FIELDS = ("rubric", "criterion")
+_TRUTHS = {"true": True, "1": True, "false": False, "0": False}
+"""What a cell of CSV says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +47,21 @@ class LabelFile:
         return skipped_words(self.path, len(self.answers), self.skipped)
 
 
-def read_labels(path: Path | str, *, strict: bool = False) -> LabelFile:
+def read_labels(
+    path: Path | str, *, strict: bool = False, columns: Columns | None = None
+) -> LabelFile:
     """Read labelled rows.
 
     Args:
-        path: .jsonl or .json, either with .gz.
+        path: What `stream_rows` takes.
         strict: Raise at the first bad row instead of leaving it out.
+        columns: Other names of the fields.
 
     Raises:
         DataError: The file cannot be read, or no row of it can.
     """
-    file = read_json_rows(path)
+    name = name_of(path)
+    file = read_rows(path, columns.of_labels() if columns else None)
     answers: list[LabelledAnswer] = []
     skipped: list[SkippedRow] = []
     for row in file.rows:
@@ -62,14 +71,14 @@ def read_labels(path: Path | str, *, strict: bool = False) -> LabelFile:
             answers.append(_answer(Field(row.value)))
         except DataError as error:
             if strict:
-                raise DataError(f"{path}: row {row.number}: {error}") from None
+                raise DataError(f"{name}: row {row.number}: {error}") from None
             skipped.append(SkippedRow(row.number, str(error)))
     if not answers:
         first = skipped[0]
         raise DataError(
-            f"{path}: none of its {len(skipped)} rows is labelled; row {first.row}: {first.reason}"
+            f"{name}: none of its {len(skipped)} rows is labelled; row {first.row}: {first.reason}"
         )
-    return LabelFile(tuple(answers), file.sha256, str(path), tuple(skipped))
+    return LabelFile(tuple(answers), file.sha256, name, tuple(skipped))
 
 
 def labels_of_verdicts(graded: Sequence[GradedAnswer], rater: str = "") -> list[LabelledAnswer]:
@@ -113,7 +122,7 @@ def _merged(rows: Sequence[LabelledAnswer]) -> LabelledAnswer:
 
 
 def _answer(row: Field) -> LabelledAnswer:
-    prompt = _prompt(row["prompt"])
+    prompt = prompt_of(row["prompt"])
     criterion = row.first(*CRITERION_FIELDS).text()
     points = row["points"].number() if row.has("points") else 1.0
     if points == 0:
@@ -121,19 +130,16 @@ def _answer(row: Field) -> LabelledAnswer:
     polarity = Polarity.DESIRABLE if points > 0 else Polarity.UNDESIRABLE
     category = row["category"].any_text() if row.has("category") else None
     rubric = Rubric((Criterion(criterion, points, polarity, row["tags"].strings()),))
-    prompt_id = row["prompt_id"].text() if row.has("prompt_id") else digest_of_prompt(prompt)
+    prompt_id = row["prompt_id"].identifier() if row.has("prompt_id") else digest_of_prompt(prompt)
+    text = text_of_answer(answer_field(row.value).value)
+    if text is None:
+        raise DataError("the answer is null, so its label says nothing")
     return LabelledAnswer(
         example=Example(prompt_id, prompt, rubric),
-        text=row.first(*ANSWER_FIELDS).any_text(),
+        text=text,
         labels=(_labels(row),),
         category=category,
     )
-
-
-def _prompt(field: Field) -> tuple[Message, ...]:
-    if isinstance(field.value, str):
-        return (Message("user", field.text()),)
-    return tuple(Message(m["role"].text(), m["content"].any_text()) for m in field.items())
 
 
 def _labels(row: Field) -> tuple[Label, ...]:
@@ -142,7 +148,7 @@ def _labels(row: Field) -> tuple[Label, ...]:
     if row.has("label"):
         mets = [_truth(row["label"])]
     else:
-        mets = [_truth(item) for item in row.first("binary_labels", "labels").items()]
+        mets = [_truth(item) for item in row.first("binary_labels", "labels").decoded().items()]
     raters = row.first("anonymized_physician_ids", "raters").strings()
     if raters and len(raters) != len(mets):
         raise row.fault(f"has {len(mets)} labels and {len(raters)} raters")
@@ -151,6 +157,8 @@ def _labels(row: Field) -> tuple[Label, ...]:
 
 
 def _truth(field: Field) -> bool:
+    if isinstance(field.value, Cell) and field.value.strip().lower() in _TRUTHS:
+        return _TRUTHS[field.value.strip().lower()]
     if field.value in (0, 1) and not isinstance(field.value, str | float):
         return bool(field.value)
     raise field.fault(f"is {kind_of(field.value)}, neither true nor false")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ..answers import solution_of
-from ..data.json_rows import read_json_rows
+from ..data.reader import read_rows
 from ..errors import ConfigError, DataError
 from ..judge import JudgeIdentity, Question
 from ..registry import register_judge
@@ -58,7 +58,7 @@ class ReplayJudge:
         source = Path(self.path).expanduser()
         if not source.is_file():
             raise ConfigError(f"replay: no file {self.path!r}; give path=FILE.jsonl[.gz]")
-        file = read_json_rows(source)
+        file = read_rows(source)
         self._sha256 = file.sha256
         for row in file.rows:
             where, record = f"{source}, row {row.number}", row.value

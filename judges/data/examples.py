@@ -13,8 +13,11 @@ from typing import Any
 
 from ..errors import DataError, UnknownNameError
 from ..rubric import Criterion, Example
-from .json_rows import NumberedRow, read_json_rows
-from .row_shapes import RowKind, kind_of_row, read_row
+from .columns import Columns
+from .json_rows import NumberedRow
+from .reader import read_rows
+from .row_shapes import RowKind, read_row
+from .streams import name_of
 
 MAX_NAMED = 8
 """Skipped rows named in a warning; the rest are counted."""
@@ -39,6 +42,16 @@ def skipped_words(path: str, n_used: int, skipped: Sequence[SkippedRow]) -> str 
     return f"{path}: {len(skipped)} of {n_used + len(skipped)} rows left out: {named}{more}"
 
 
+def null_words(path: str, n_answers: int, first: Sequence[str], n_null: int) -> str:
+    """Name and count the answers that are null, by the first of their prompts."""
+    more = f" and {n_null - len(first)} more" if n_null > len(first) else ""
+    named = ", ".join(name[:64] for name in first)
+    return (
+        f"{path}: {n_null} of {n_answers} answers are null: {named}{more}; they count as asked, "
+        "and are not graded"
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class ExampleFile:
     """The examples of a file, and what was left out."""
@@ -48,17 +61,17 @@ class ExampleFile:
     """Of the file's bytes as they lie on disk."""
     path: str
     kind: str
-    """The shape of its rows: a `RowKind`."""
+    """The shapes of its rows: a `RowKind`, or several joined by `+`."""
     skipped: tuple[SkippedRow, ...] = ()
 
     def warning(self) -> str | None:
         """Name and count the rows left out, in one line; None where there are none."""
-        return skipped_words(self.path, len(self.examples), self.skipped)
+        return skipped_words(name_of(self.path), len(self.examples), self.skipped)
 
     def facts(self) -> dict[str, Any]:
         """Give what result files say about their data: file name, hash, counts."""
         return {
-            "path": Path(self.path).name,
+            "path": Path(name_of(self.path)).name,
             "sha256": self.sha256,
             "kind": self.kind,
             "n_rows": len(self.examples) + len(self.skipped),
@@ -67,39 +80,47 @@ class ExampleFile:
 
 
 def read_examples(
-    path: Path | str, *, strict: bool = False, kind: str | None = None
+    path: Path | str,
+    *,
+    strict: bool = False,
+    kind: str | None = None,
+    columns: Columns | None = None,
 ) -> ExampleFile:
     """Read a file of rows with rubrics.
 
     Args:
-        path: .jsonl, .json, either with .gz, or Parquet; the content decides.
+        path: What `stream_rows` takes.
         strict: Raise at the first bad row instead of leaving it out.
-        kind: Shape of the rows; else that of the first row that has a known one.
+        kind: The one shape that its rows must have; any, row by row, where None.
+        columns: Other names of the fields.
 
     Raises:
         DataError: The file cannot be read, no row of it can, or one cannot and `strict` is set.
     """
-    file = read_json_rows(path)
-    shape = _named_kind(kind) if kind else _kind_of_file(file.rows, path)
+    wanted = _named_kind(kind) if kind else None
+    name = name_of(path)
+    file = read_rows(path, columns.of_rows() if columns else None)
     examples: list[Example] = []
     skipped: list[SkippedRow] = []
+    kinds: dict[str, None] = {}
     row_by_id: dict[str, int] = {}
     for row in file.rows:
         try:
-            example = _read_new(row, shape, row_by_id)
+            example, shape = _read_new(row, wanted, row_by_id)
         except DataError as error:
             if strict:
-                raise DataError(f"{path}: row {row.number}: {error}") from None
+                raise DataError(f"{name}: row {row.number}: {error}") from None
             skipped.append(SkippedRow(row.number, str(error)))
         else:
             row_by_id[example.prompt_id] = row.number
+            kinds[shape.value] = None
             examples.append(example)
     if not examples:
         first = skipped[0]
         raise DataError(
-            f"{path}: none of its {len(skipped)} rows can be used; row {first.row}: {first.reason}"
+            f"{name}: none of its {len(skipped)} rows can be used; row {first.row}: {first.reason}"
         )
-    return ExampleFile(tuple(examples), file.sha256, str(path), shape.value, tuple(skipped))
+    return ExampleFile(tuple(examples), file.sha256, str(path), "+".join(kinds), tuple(skipped))
 
 
 def example_from_row(row: Mapping[str, Any], *, where: str = "row") -> Example:
@@ -109,7 +130,7 @@ def example_from_row(row: Mapping[str, Any], *, where: str = "row") -> Example:
         DataError: Names `where` and the field.
     """
     try:
-        return read_row(row, kind_of_row(row))
+        return read_row(row)[0]
     except DataError as error:
         raise DataError(f"{where}: {error}") from None
 
@@ -144,28 +165,20 @@ def _criterion_row(criterion: Criterion) -> dict[str, Any]:
     return row
 
 
-def _read_new(row: NumberedRow, shape: RowKind, row_by_id: Mapping[str, int]) -> Example:
+def _read_new(
+    row: NumberedRow, wanted: RowKind | None, row_by_id: Mapping[str, int]
+) -> tuple[Example, RowKind]:
     if row.fault:
         raise DataError(row.fault)
     if not isinstance(row.value, Mapping):
         raise DataError("not a JSON object")
-    example = read_row(row.value, shape)
+    example, shape = read_row(row.value)
+    if wanted not in (None, shape):
+        raise DataError(f"a row of the kind {shape.value!r}, where {wanted!s} was asked for")
     known = row_by_id.get(example.prompt_id)
     if known is not None:
         raise DataError(f"the same prompt_id as row {known}, which is kept")
-    return example
-
-
-def _kind_of_file(rows: tuple[NumberedRow, ...], path: Path | str) -> RowKind:
-    first_fault: str | None = None
-    for row in rows:
-        if row.fault:
-            continue
-        try:
-            return kind_of_row(row.value)
-        except DataError as error:
-            first_fault = first_fault or f"row {row.number}: {error}"
-    raise DataError(f"{path}: {first_fault}")
+    return example, shape
 
 
 def _named_kind(kind: str) -> RowKind:

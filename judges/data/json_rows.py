@@ -1,133 +1,170 @@
-"""Read JSON Lines, JSON and their gzip forms into numbered rows.
+"""JSON Lines, a JSON array, one JSON object, or several one after the other, as numbered rows.
 
-Knows nothing of rubrics. The content decides, not the name: a gzip file is known by its first
-bytes, a JSON array by its first character.
+Lines are read one by one, in memory that does not grow with their number; an array or an object
+over several lines is read whole. What is wrong is said with the line where it stands in the file.
 """
 
 from __future__ import annotations
 
-import gzip
-import hashlib
 import json
-import zlib
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from ..errors import DataError
+from .streams import bytes_of, lines_of, name_of
 
-_GZIP_MAGIC = b"\x1f\x8b"
-_PARQUET_MAGIC = b"PAR1"
+_BLANK = " \t\r\n"
+_SPACE = re.compile(f"[{_BLANK}]*")
+_WRAPPERS = ("rows", "data", "examples", "items", "records", "instances")
+"""Names of the one list that a lone object may hold in the place of an array."""
 
 
 @dataclass(frozen=True, slots=True)
 class NumberedRow:
-    """One JSON value of a file, or why it could not be read."""
+    """One row of a file, or why it could not be read."""
 
     number: int
-    """The line in a JSON Lines file, the place in an array; counted from 1."""
+    """The line it begins on in a file of lines, its place in an array; counted from 1."""
     value: Any
     fault: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class JsonFile:
-    """The rows of a file, and the hash of its bytes as they lie on disk."""
+def json_rows(path: Path | str, head: bytes) -> Iterator[NumberedRow]:
+    """Read the rows of a JSON file.
 
-    rows: tuple[NumberedRow, ...]
-    sha256: str
-
-
-def read_json_rows(path: Path | str) -> JsonFile:
-    """Read every row of a .jsonl, .json, .jsonl.gz or .json.gz file.
-
-    A line that is not JSON is a row with a fault; the file goes on.
+    Args:
+        path: The file.
+        head: Its first bytes.
 
     Raises:
-        DataError: The file cannot be read at all, or holds nothing.
+        DataError: The file cannot be read to its end, or is no JSON as a whole.
     """
-    raw = _bytes_of(Path(path))
-    digest = hashlib.sha256(raw).hexdigest()
-    if raw.startswith(_PARQUET_MAGIC):
-        return JsonFile(_parquet_rows(Path(path)), digest)
-    text = _decode(_unpack(raw, path), path)
-    if not text.strip():
-        raise DataError(f"{path}: the file is empty")
-    whole = _whole(text)
-    rows = _lines(text) if whole is None else whole
-    if not rows:
-        raise DataError(f"{path}: an empty list, so no rows")
-    if all(row.fault for row in rows):
-        raise DataError(f"{path}: {rows[0].fault} (line {rows[0].number}); expected JSON Lines")
-    return JsonFile(tuple(rows), digest)
+    first = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+    if first == b"[" or (first == b"{" and not _is_of_lines(path)):
+        return _whole(path)
+    return _unwrapped(_lines(path))
 
 
-def _bytes_of(path: Path) -> bytes:
+def _unwrapped(rows: Iterator[NumberedRow]) -> Iterator[NumberedRow]:
+    """Read the list that the one line of a file holds as the rows; more lines are rows already."""
+    first = next(rows, None)
+    if first is None:
+        return
+    second = next(rows, None)
+    inside = _inside(first.value) if second is None else [first.value]
+    if inside and inside[0] is not first.value:
+        yield from (NumberedRow(number, row) for number, row in enumerate(inside, start=1))
+        return
+    yield first
+    if second is not None:
+        yield second
+    yield from rows
+
+
+def _is_of_lines(path: Path | str) -> bool:
+    """Say whether one of the first two lines is an object by itself."""
+    lines = islice((line for line in lines_of(path) if line.strip()), 2)
+    return any(isinstance(_line(0, line).value, Mapping) for line in lines)
+
+
+def _lines(path: Path | str) -> Iterator[NumberedRow]:
+    for number, line in enumerate(lines_of(path), start=1):
+        if line.strip():
+            yield _line(number, line)
+
+
+def _line(number: int, line: bytes) -> NumberedRow:
     try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
-    except IsADirectoryError:
-        raise DataError(f"{path}: a folder, not a file of rows") from None
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read ({error})") from None
-
-
-def _unpack(raw: bytes, path: Path | str) -> bytes:
-    if not raw.startswith(_GZIP_MAGIC):
-        if str(path).endswith(".gz") and raw:
-            raise DataError(f"{path}: ends in .gz and is no gzip file")
-        return raw
-    try:
-        return gzip.decompress(raw)
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: the gzip data is broken or cut short ({error})") from None
-
-
-def _decode(raw: bytes, path: Path | str) -> str:
-    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise DataError(f"{path}: the text is UTF-16; save it as UTF-8")
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise DataError(f"{path}: line {line} is not UTF-8") from None
-
-
-def _whole(text: str) -> list[NumberedRow] | None:
-    """Read a JSON array, or one object over several lines; None where the text is neither."""
-    head = text.lstrip()[:1]
-    if head not in {"[", "{"}:
-        return None
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    rows = value if isinstance(value, list) else [value]
-    return [NumberedRow(number, row) for number, row in enumerate(rows, start=1)]
-
-
-def _lines(text: str) -> list[NumberedRow]:
-    # split at \n alone: U+2028 and its like may stand inside a JSON string
-    lines = enumerate(text.split("\n"), start=1)
-    return [_line(number, line) for number, line in lines if line.strip()]
-
-
-def _line(number: int, line: str) -> NumberedRow:
-    try:
-        return NumberedRow(number, json.loads(line))
-    except ValueError as error:
-        what = error.msg if isinstance(error, json.JSONDecodeError) else "a number out of range"
-        return NumberedRow(number, None, f"not JSON: {what}")
+        text = line.decode("utf-8-sig")
+        return NumberedRow(number, json.loads(text))
+    except UnicodeDecodeError:
+        return NumberedRow(number, None, "not UTF-8; save the file as UTF-8")
+    except json.JSONDecodeError as error:
+        return NumberedRow(number, None, f"not JSON: {_what(text, error)[1]}")
+    except ValueError:
+        return NumberedRow(number, None, "not JSON: a number out of range")
     except RecursionError:
         return NumberedRow(number, None, "not JSON: nested too deep")
 
 
-def _parquet_rows(path: Path) -> tuple[NumberedRow, ...]:
-    import pyarrow.parquet  # slow to import, and few files are Parquet
-
+def _whole(path: Path | str) -> Iterator[NumberedRow]:
+    """Read an array, or objects that stand over several lines each."""
+    name = name_of(path)
+    raw = bytes_of(path)
     try:
-        rows = pyarrow.parquet.read_table(path).to_pylist()
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: the Parquet data is broken ({error})") from None
-    return tuple(NumberedRow(number, row) for number, row in enumerate(rows, start=1))
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise DataError(f"{name}: line {line} is not UTF-8; save the file as UTF-8") from None
+    del raw
+    values = list(_values(name, text))
+    if len(values) > 1:
+        return iter(values)
+    rows = _inside(values[0].value)
+    if not rows:
+        raise DataError(f"{name}: an empty list, so no rows")
+    return (NumberedRow(number, row) for number, row in enumerate(rows, start=1))
+
+
+def _values(name: str, text: str) -> Iterator[NumberedRow]:
+    """Read one JSON value after the other."""
+    decoder = json.JSONDecoder()
+    end = len(text.rstrip(_BLANK))
+    place = line = 0
+    while place < end:
+        start = _SPACE.match(text, place).end()  # type: ignore[union-attr]  # matches nothing too
+        line += text.count("\n", place, start)
+        try:
+            value, place = decoder.raw_decode(text, start)
+        except json.JSONDecodeError as error:
+            at, what = _what(text, error)
+            number = text.count("\n", 0, at) + 1
+            raise DataError(f"{name}: line {number}: not JSON: {what}") from None
+        except ValueError:
+            raise DataError(f"{name}: not JSON: a number out of range") from None
+        except RecursionError:
+            raise DataError(f"{name}: not JSON: nested too deep") from None
+        yield NumberedRow(line + 1, value)
+        line += text.count("\n", start, place)
+
+
+def _inside(value: Any) -> list[Any]:
+    """Give the rows of the one value that a file holds."""
+    if isinstance(value, list):
+        return value
+    if isinstance(value, Mapping):
+        lists = [name for name, inner in value.items() if _is_table(inner)]
+        if len(lists) == 1 and lists[0] in _WRAPPERS:
+            rows: list[Any] = value[lists[0]]
+            return rows
+    return [value]
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(v, Mapping) for v in value)
+
+
+def _what(text: str, error: json.JSONDecodeError) -> tuple[int, str]:
+    """Say where JSON is broken, and what would mend it."""
+    at = error.pos
+    rest = text[at:].lstrip(_BLANK + ",")
+    before = text[:at].rstrip(_BLANK)
+    comma = before.endswith(",") or text[at : at + 1] == ","
+    if not text[at:].strip(_BLANK):
+        return max(0, len(before) - 1), "it ends in the middle of a value; cut short?"
+    if comma and rest[:1] in {"]", "}"}:
+        return len(text) - len(rest), f"a comma stands before the closing {rest[0]!r}; remove it"
+    if error.msg.startswith("Unterminated"):
+        return at, "a string is begun and never closed; cut short?"
+    if rest.startswith("'"):
+        return at, "a single quote; JSON takes double quotes (write it by json.dumps)"
+    if rest.startswith(("//", "/*", "#")):
+        return at, "a comment; JSON has none"
+    if error.msg == "Extra data":
+        follows = "a comma" if text[at : at + 1] == "," else "something"
+        return at, f"Extra data: {follows} follows the object; each line is one object"
+    return at, f"{error.msg} (column {error.colno})"

@@ -2,30 +2,36 @@
 
 Two shapes: flat rows with `criteria_met` in the order of the rubric, and rows of graded
 conversations whose criteria carry their verdicts (healthbench-srh-eval). Verdicts that do not align
-with the rubric of their prompt_id are left out and named: nothing is guessed.
+with the rubric of their prompt_id are left out and named: nothing is guessed. Then they are sorted
+into runs: whose answers, in which run, judged by whom.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import DataError
+from ..errors import DataError, near_names
+from ..graded import NO_ANSWER, GradedAnswer
 from ..rubric import Example
 from ..verdict import Outcome, Source, Verdict
-from .examples import SkippedRow
-from .json_rows import read_json_rows
+from .answers import ById, answer_field, prompt_id_of, repeat_of
+from .columns import Columns
+from .conversations import text_of_answer
+from .examples import MAX_NAMED, SkippedRow, null_words, skipped_words
+from .reader import stream_rows
 from .row_fields import Field
+from .streams import name_of
 
-ANSWER_FIELDS = ("completion", "answer", "response")
 MAX_FACT_CHARS = 200
 """Longer texts are content, not facts about a run."""
 _CONTENT = {
-    "prompt_id", "completion", "answer", "response", "criteria_met", "explanation", "explanations",
-    "score", "total", "repeat", "prompt", "conversations", "rubrics", "canary",
+    "prompt_id", "id", "sample_id", "completion", "answer", "response", "criteria_met",
+    "explanation", "explanations", "score", "total", "repeat", "prompt", "conversations",
+    "rubrics", "canary",
 }  # fmt: skip
 
 
@@ -44,6 +50,8 @@ class Recorded:
     """Name of the file without its endings: the model, where the row names none."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """Short fields of the row that are not its content: model, run, system, grader, seed ..."""
+    is_absent: bool = False
+    """Whether the answer is null: its verdicts, whatever they are, judge nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +65,27 @@ class RecordedFile:
     copies: tuple[SkippedRow, ...] = ()
     """Rows that say what another row has said in everything."""
 
+    def warnings(self) -> list[str]:
+        """Say what is left out or missing, each kind in one line."""
+        lines = [skipped_words(self.path, len(self.rows) + len(self.copies), self.skipped)]
+        if self.copies:
+            first = self.copies[0]
+            lines.append(
+                f"{self.path}: {len(self.copies)} rows repeat another in everything and are left "
+                f"out; the first is row {first.row}: {first.reason}"
+            )
+        absent = [row.example.prompt_id for row in self.rows if row.is_absent]
+        if absent:
+            lines.append(null_words(self.path, len(self.rows), absent[:MAX_NAMED], len(absent)))
+        return [line for line in lines if line]
+
 
 def read_recorded(
-    paths: Sequence[Path | str], examples: Mapping[str, Example], *, strict: bool = False
+    paths: Sequence[Path | str],
+    examples: Mapping[str, Example],
+    *,
+    strict: bool = False,
+    columns: Columns | None = None,
 ) -> list[RecordedFile]:
     """Read files of recorded verdicts.
 
@@ -67,32 +93,39 @@ def read_recorded(
     left out; a repeated prompt with another answer is a repeat.
 
     Args:
-        paths: .jsonl, .json or either with .gz.
+        paths: Each what `stream_rows` takes.
         examples: The rubrics, by prompt_id.
         strict: Raise at the first row that cannot be used instead of leaving it out.
+        columns: Other names of the fields.
 
     Raises:
         DataError: A file cannot be read, or no row of it aligns with the rubrics.
     """
     seen: dict[Any, str] = {}
-    return [_read_file(path, examples, seen, strict) for path in paths]
+    by_id = ById[Example](examples)
+    own = columns.of_verdicts() if columns else None
+    return [_read_file(path, by_id, seen, strict, own) for path in paths]
 
 
 def _read_file(
-    path: Path | str, examples: Mapping[str, Example], seen: dict[Any, str], strict: bool
+    path: Path | str,
+    examples: ById[Example],
+    seen: dict[Any, str],
+    strict: bool,
+    columns: Columns | None,
 ) -> RecordedFile:
     rows: list[Recorded] = []
     skipped: list[SkippedRow] = []
     copies: list[SkippedRow] = []
-    name = Path(path).name
-    for row in read_json_rows(path).rows:
+    name = Path(name_of(path)).name
+    for row in stream_rows(path, columns):
         try:
             if row.fault:
                 raise DataError(row.fault)
             recorded = _recorded(Field(row.value), examples, name.partition(".")[0] or name)
         except DataError as error:
             if strict:
-                raise DataError(f"{path}: row {row.number}: {error}") from None
+                raise DataError(f"{name_of(path)}: row {row.number}: {error}") from None
             skipped.append(SkippedRow(row.number, str(error)))
             continue
         original = _original_of(recorded, seen, f"{name} row {row.number}")
@@ -102,11 +135,12 @@ def _read_file(
             prompt_id = recorded.example.prompt_id
             copies.append(SkippedRow(row.number, f"prompt_id {prompt_id}: a copy of {original}"))
     if not rows and not copies:
-        first = skipped[0]
+        first = skipped[0] if skipped else SkippedRow(1, "there is none")
         raise DataError(
-            f"{path}: none of its {len(skipped)} rows can be used; row {first.row}: {first.reason}"
+            f"{name_of(path)}: none of its {len(skipped)} rows can be used; row {first.row}: "
+            f"{first.reason}"
         )
-    return RecordedFile(str(path), tuple(rows), tuple(skipped), tuple(copies))
+    return RecordedFile(name_of(path), tuple(rows), tuple(skipped), tuple(copies))
 
 
 def _original_of(row: Recorded, seen: dict[Any, str], place: str) -> str | None:
@@ -118,45 +152,47 @@ def _original_of(row: Recorded, seen: dict[Any, str], place: str) -> str | None:
     return None if first == place else first
 
 
-def _recorded(row: Field, examples: Mapping[str, Example], source: str) -> Recorded:
+def _recorded(row: Field, examples: ById[Example], source: str) -> Recorded:
+    if not isinstance(row.value, Mapping):
+        raise DataError("not a JSON object")
     if row.has("doc") and row.has("rubric"):
         raise DataError("a line of our own result files; score, compare and report read them as is")
-    prompt_id = row["prompt_id"].text()
-    example = examples.get(prompt_id)
-    if example is None:
-        raise DataError(f"prompt_id {prompt_id[:64]} is not among the rows of --data")
+    example = examples.find(prompt_id_of(row.value))
     read = _from_conversation if row.has("conversations") else _from_flat
     answer, met, explanations, score = read(row, example)
     verdicts = tuple(
-        _verdict(value, explanation) for value, explanation in zip(met, explanations, strict=True)
+        _verdict(value, explanation) if answer is not None else _ABSENT
+        for value, explanation in zip(met, explanations, strict=True)
     )
     return Recorded(
         example=example,
-        answer=answer,
+        answer=answer or "",
+        is_absent=answer is None,
         verdicts=verdicts,
-        repeat=_repeat(row["repeat"]),
+        repeat=repeat_of(row["repeat"]),
         score=score,
         source=source,
         facts={k: v for k, v in row.value.items() if k not in _CONTENT and _is_fact(v)},
     )
 
 
-_Parts = tuple[str, list[bool | None], list[str], float | None]
+_Parts = tuple[str | None, list[bool | None], list[str], float | None]
+_ABSENT = Verdict(Outcome.SKIPPED, explanation=NO_ANSWER, source=Source.REPLAY, attempts=0)
 
 
 def _from_flat(row: Field, example: Example) -> _Parts:
     if not row.has("criteria_met"):
         raise row["criteria_met"].fault("is missing; answers without verdicts: 'rubricbeat judge'")
-    met = [_met(item) for item in row["criteria_met"].items()]
+    met = [_met(item) for item in row["criteria_met"].decoded().items()]
     _require_count("verdicts in criteria_met", len(met), example)
-    given = row.first("explanation", "explanations")
+    given = row.first("explanation", "explanations").decoded()
     if given.value is None:
         explanations = [""] * len(met)
     else:
         explanations = ["" if e.value is None else _loose_text(e) for e in given.items()]
         _require_count("texts in explanation", len(explanations), example)
     score = _stored_score(row["score"])
-    return _loose_text(row.first(*ANSWER_FIELDS)), met, explanations, score
+    return text_of_answer(answer_field(row.value).value), met, explanations, score
 
 
 def _from_conversation(row: Field, example: Example) -> _Parts:
@@ -176,16 +212,7 @@ def _from_conversation(row: Field, example: Example) -> _Parts:
     total = _stored_score(row["total"])
     score = None if total is None else total / example.rubric.positive_points
     met = [_met(item["criteria_met"]) for item in judged]
-    return _loose_text(last["content"]), met, explanations, score
-
-
-def _repeat(field: Field) -> int | None:
-    if field.value is None:
-        return None
-    number = field.number()
-    if number < 0 or number != int(number):
-        raise field.fault("is no count from 0")
-    return int(number)
+    return text_of_answer(last["content"].value), met, explanations, score
 
 
 def _stored_score(field: Field) -> float | None:
@@ -228,3 +255,82 @@ def _is_fact(value: Any) -> bool:
     if isinstance(value, str):
         return len(value) <= MAX_FACT_CHARS
     return isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedRun:
+    """The answers of one model in one run under one grader."""
+
+    model: str
+    label: str
+    grader: str
+    graded: tuple[GradedAnswer, ...]
+    stored_scores: tuple[float | None, ...]
+    """The item score stored beside each answer."""
+    facts: Mapping[str, Any]
+    """Fields that every row of the run agrees on."""
+
+
+def group_runs(
+    rows: Sequence[Recorded],
+    *,
+    default_model: str | None = None,
+    model_from: Sequence[str] | None = None,
+    run_from: Sequence[str] | None = None,
+) -> list[RecordedRun]:
+    """Sort recorded answers into runs: one for each model, run label and grader.
+
+    Args:
+        rows: The answers.
+        default_model: For rows that name no model; else the name of their file.
+        model_from: Fields whose values, joined by "/", name the model; by default `model` and,
+            where there is one, `system`: a model behind another system is another contestant.
+        run_from: Fields whose values name the run; by default `run`.
+
+    Raises:
+        DataError: No row carries a field asked for.
+    """
+    wanted = tuple(model_from) if model_from else ("model", "system")
+    known = {key for row in rows for key in row.facts}
+    for name in (*(model_from or ()), *(run_from or ())):
+        if name not in known:
+            raise DataError(
+                f"no row has a field {name!r} to name models or runs by; {near_names(name, known)}"
+            )
+    groups: dict[tuple[str, str, str], list[Recorded]] = {}
+    for row in rows:
+        model = _joined(row.facts, wanted) or default_model or row.source
+        key = (model, _joined(row.facts, run_from or ("run",)), str(row.facts.get("grader", "")))
+        groups.setdefault(key, []).append(row)
+    return [_run(*key, members) for key, members in groups.items()]
+
+
+def _run(model: str, label: str, grader: str, rows: Sequence[Recorded]) -> RecordedRun:
+    shared = dict(rows[0].facts)
+    for row in rows:
+        shared = {k: v for k, v in shared.items() if row.facts.get(k) == v}
+    repeats = _numbered(rows)
+    return RecordedRun(
+        model=model,
+        label=label,
+        grader=grader,
+        graded=tuple(
+            GradedAnswer(row.example, row.answer, row.verdicts, repeat)
+            for row, repeat in zip(rows, repeats, strict=True)
+        ),
+        stored_scores=tuple(row.score for row in rows),
+        facts=shared,
+    )
+
+
+def _numbered(rows: Sequence[Recorded]) -> Iterator[int]:
+    """Number the answers to one prompt within a run, unless the rows do."""
+    seen: dict[str, int] = {}
+    for row in rows:
+        count = seen.get(row.example.prompt_id, 0)
+        seen[row.example.prompt_id] = count + 1
+        yield count if row.repeat is None else row.repeat
+
+
+def _joined(facts: Mapping[str, Any], names: Sequence[str]) -> str:
+    return "/".join(str(facts[name]) for name in names if facts.get(name) not in (None, ""))

@@ -1,33 +1,32 @@
 """Read saved answers to be judged, one after the other, and say which run each belongs to.
 
-Two shapes, told apart row by row: flat rows with `prompt_id` and `completion` (optional `model`,
-`run`, `repeat`), and lm-eval's samples with `doc` and `resps`. An answer without a row of rubrics
-is left out and named; nothing is guessed.
+What a row may look like is told in `answers.py`. An answer without a row of rubrics is left
+out and named; nothing is guessed.
 """
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from ..errors import DataError
 from ..grading import Answer
 from ..rubric import Example
-from .examples import SkippedRow
-from .row_stream import stream_rows
-
-ANSWER_FIELDS = ("completion", "answer", "response")
-
+from .answers import AnswerRow, ById, Filters, model_beside, read_answer_row
+from .columns import Columns
+from .examples import SkippedRow, null_words
+from .reader import stream_rows
+from .streams import is_stdin, name_of
 
 RunKey: TypeAlias = tuple[str, str]
 """A model, and the label of its run; empty where the rows name none."""
-MAX_REPEATS = 10**9
 MAX_NAMED = 5
 """Rows left out that a warning names; the rest are counted."""
+_FEW_REPEATS = 1_024
+"""Numbers of repeats up to which those that are there are remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,30 +36,49 @@ class Census:
     runs: tuple[RunKey, ...]
     """In the order of their first answers."""
     n_answers: int
+    """With those that the model never gave."""
     n_criteria: int
-    """Of all answers: the verdicts asked for, without replicates."""
+    """Of all answers that are there: the verdicts asked for, without replicates."""
     skipped: tuple[SkippedRow, ...]
     """The first rows without an answer that can be judged."""
     n_skipped: int
     path: str
+    absent: tuple[str, ...] = ()
+    """The first prompts whose answer is null."""
+    n_absent: int = 0
+    n_copies: int = 0
+    """Lines that differ from an earlier one in lm-eval's filter alone."""
+    unanswered: tuple[str, ...] = ()
+    """Prompts of the rubrics that no row answers."""
 
-    def warning(self) -> str | None:
-        """Name and count the answers left out, in one line; None where there are none."""
-        if not self.n_skipped:
-            return None
-        named = "; ".join(f"row {row.row}: {row.reason}" for row in self.skipped)
-        more = self.n_skipped - len(self.skipped)
-        tail = f"; and {more} more" if more else ""
-        return f"{self.path}: {self.n_skipped} answers left out: {named}{tail}"
+    def warnings(self) -> list[str]:
+        """Name and count what is left out, each kind in one line."""
+        lines = []
+        if self.n_skipped:
+            named = "; ".join(f"row {row.row}: {row.reason}" for row in self.skipped)
+            tail = _and_more(self.n_skipped - len(self.skipped), "; ")
+            lines.append(f"{self.path}: {self.n_skipped} answers left out: {named}{tail}")
+        if self.n_absent:
+            lines.append(null_words(self.path, self.n_answers, self.absent, self.n_absent))
+        if self.n_copies:
+            lines.append(
+                f"{self.path}: {self.n_copies} lines differ from another in 'filter' alone, and "
+                "count as one answer with it"
+            )
+        if self.unanswered:
+            lines.append(
+                f"{self.path}: {len(self.unanswered)} rows of --data have no answer: "
+                f"{_named(self.unanswered[:MAX_NAMED], len(self.unanswered))}"
+            )
+        return lines
 
 
-@dataclass(frozen=True, slots=True)
-class _Response:
-    prompt_id: str
-    texts: tuple[str, ...]
-    model: str
-    label: str
-    repeat: int | None
+def _named(names: tuple[str, ...], count: int) -> str:
+    return ", ".join(name[:64] for name in names) + _and_more(count - len(names), ", ")
+
+
+def _and_more(count: int, mark: str) -> str:
+    return f"{mark}and {count} more" if count > 0 else ""
 
 
 class Responses:
@@ -74,26 +92,28 @@ class Responses:
         model: str | None = None,
         label: str | None = None,
         limit: int | None = None,
+        columns: Columns | None = None,
     ) -> None:
         """Open nothing yet.
 
         Args:
-            path: JSON Lines (`.gz` allowed), a JSON array or Parquet; or a folder with lm-eval's
-                samples_*.jsonl in it.
+            path: What `stream_rows` takes; or a folder with lm-eval's samples_*.jsonl in it.
             examples: The rubrics, by prompt_id.
             model: Name of the model, over whatever the rows say.
             label: Label of the run, over whatever the rows say.
             limit: Of each run, only the answers to the first so many prompts.
-
-        Raises:
-            DataError: There is no such file or folder.
+            columns: Other names of the fields.
         """
         self._path = path
+        self._name = name_of(path)
         self._files = _files(path)
         self._examples = examples
+        self._by_id = ById(examples)
         self._model = model
         self._label = label
         self._limit = limit
+        self._columns = columns.of_answers() if columns else None
+        self._n_copies = 0
 
     def __iter__(self) -> Iterator[tuple[RunKey, Answer]]:
         """Read every answer, with the run it belongs to.
@@ -110,8 +130,10 @@ class Responses:
             DataError: A file breaks off, or no answer has a rubric.
         """
         skipped: list[SkippedRow] = []
-        n_skipped = n_answers = n_criteria = 0
+        absent: list[str] = []
+        n_skipped = n_answers = n_criteria = n_absent = 0
         runs: dict[RunKey, None] = {}
+        answered: set[str] = set()
         for each in self._each():
             if isinstance(each, SkippedRow):
                 n_skipped += 1
@@ -120,121 +142,105 @@ class Responses:
                 continue
             run, answer = each
             n_answers += 1
-            n_criteria += len(answer.example.rubric)
             runs[run] = None
-        if not n_answers:
+            answered.add(answer.example.prompt_id)
+            if answer.text is not None:
+                n_criteria += len(answer.example.rubric)
+                continue
+            n_absent += 1
+            if len(absent) < MAX_NAMED:
+                absent.append(answer.example.prompt_id)
+        if n_answers == n_absent:
             first = f"; row {skipped[0].row}: {skipped[0].reason}" if skipped else ""
-            raise DataError(f"{self._path}: holds no answer that can be judged{first}")
+            null = f"; {n_absent} are null" if n_absent else ""
+            raise DataError(f"{self._name}: holds no answer that can be judged{null}{first}")
+        unanswered = () if self._limit else tuple(p for p in self._examples if p not in answered)
         return Census(
-            tuple(runs), n_answers, n_criteria, tuple(skipped), n_skipped, str(self._path)
+            tuple(runs),
+            n_answers,
+            n_criteria,
+            tuple(skipped),
+            n_skipped,
+            self._name,
+            tuple(absent),
+            n_absent,
+            self._n_copies,
+            unanswered,
         )
 
     def _each(self) -> Iterator[tuple[RunKey, Answer] | SkippedRow]:
         """Give every answer, and every row that has none that can be judged."""
-        counts: dict[tuple[RunKey, str], int] = {}
+        taken: dict[tuple[RunKey, str], int] = {}  # repeats below it are taken, all of them
+        numbered: dict[tuple[RunKey, str], int] = {}  # a bit for each that a row names
         n_prompts: Counter[RunKey] = Counter()
-        for response in self._read():
-            if isinstance(response, SkippedRow):
-                yield response
+        for each in self._read():
+            if isinstance(each, SkippedRow):
+                yield each
                 continue
-            run = self._run_of(response)
-            place = (run, response.prompt_id)
-            if place not in counts:
+            example, said = each.example, each.row
+            label = said.run if self._label is None else self._label
+            run = (self._model or said.model or each.default_model, label)
+            place = (run, example.prompt_id)
+            if place not in taken:
                 if self._limit is not None and n_prompts[run] >= self._limit:
                     continue
                 n_prompts[run] += 1
-                counts[place] = 0
-            for text in response.texts:
-                # numbered here, unless the rows do
-                repeat = counts[place] if response.repeat is None else response.repeat
-                counts[place] += 1
-                yield run, Answer(self._examples[response.prompt_id], text, repeat)
+                taken[place] = 0
+            for text in said.texts:
+                mask = numbered.get(place, 0)
+                repeat = said.repeat
+                if repeat is None:
+                    repeat = taken[place]
+                    while mask >> repeat & 1:
+                        repeat += 1
+                    taken[place] = repeat + 1
+                elif repeat < taken[place] or (repeat < _FEW_REPEATS and mask >> repeat & 1):
+                    yield SkippedRow(
+                        each.number,
+                        f"a second answer to prompt_id {example.prompt_id[:64]} with repeat "
+                        f"{said.repeat} in the same run; the first is kept",
+                    )
+                    continue
+                elif repeat < _FEW_REPEATS:
+                    numbered[place] = mask | 1 << repeat
+                yield run, Answer(example, text, repeat)
 
-    def _run_of(self, response: _Response) -> RunKey:
-        label = response.label if self._label is None else self._label
-        return self._model or response.model, label
-
-    def _read(self) -> Iterator[_Response | SkippedRow]:
+    def _read(self) -> Iterator[_Said | SkippedRow]:
         """Give the answers of each row, or why it has none that can be judged."""
+        self._n_copies = 0
         for file in self._files:
-            default = _model_beside(file) or _stem(file)
-            for number, row, fault in stream_rows(file):
+            default = model_beside(file) or _stem(file)
+            filters = Filters()
+            for row in stream_rows(file, self._columns):
                 try:
-                    if fault:
-                        raise DataError(fault)
-                    response = _response(row, default)
-                    if response.prompt_id not in self._examples:
-                        raise DataError(
-                            f"prompt_id {response.prompt_id[:64]} is not among the rows of --data"
-                        )
+                    if row.fault:
+                        raise DataError(row.fault)
+                    said = read_answer_row(row.value)
+                    if filters.is_copy(row.value, said):
+                        self._n_copies += 1
+                        continue
+                    yield _Said(row.number, self._by_id.find(said.prompt_id), said, default)
                 except DataError as error:
-                    yield SkippedRow(number, str(error))
-                else:
-                    yield response
+                    yield SkippedRow(row.number, str(error))
 
 
-def _response(row: Any, default_model: str) -> _Response:
-    if not isinstance(row, Mapping):
-        raise DataError("not a JSON object")
-    doc = row.get("doc")
-    if isinstance(doc, Mapping):
-        return _Response(_prompt_id(doc), _sampled(row), default_model, "", None)
-    field = next((name for name in ANSWER_FIELDS if name in row), None)
-    if field is None or not isinstance(row[field], str):
-        raise DataError("needs `completion` (text), or lm-eval's `doc` and `resps`")
-    repeat = row.get("repeat")
-    if repeat is not None and (not isinstance(repeat, int) or isinstance(repeat, bool)):
-        raise DataError("repeat is not a whole number")
-    if repeat is not None and not 0 <= repeat < MAX_REPEATS:
-        raise DataError(f"repeat is not in 0 to {MAX_REPEATS - 1:,}")
-    return _Response(
-        _prompt_id(row),
-        (row[field],),
-        str(row.get("model") or default_model),
-        str(row["run"]) if row.get("run") not in (None, "") else "",
-        repeat,
-    )
-
-
-def _prompt_id(row: Mapping[str, Any]) -> str:
-    prompt_id = row.get("prompt_id")
-    if not isinstance(prompt_id, str) or not prompt_id:
-        raise DataError("has no prompt_id")
-    return prompt_id
-
-
-def _sampled(row: Mapping[str, Any]) -> tuple[str, ...]:
-    resps = row.get("resps")
-    texts = resps[0] if isinstance(resps, list) and resps else None
-    texts = [texts] if isinstance(texts, str) else texts
-    if not isinstance(texts, list) or not texts or not all(isinstance(t, str) for t in texts):
-        raise DataError("resps holds no text")
-    return tuple(texts)
+@dataclass(frozen=True, slots=True)
+class _Said:
+    number: int
+    example: Example
+    row: AnswerRow
+    default_model: str
 
 
 def _files(path: Path) -> list[Path]:
-    if path.is_dir():
-        found = sorted(path.rglob("samples_*.jsonl"))
-        if not found:
-            raise DataError(f"{path}: holds no samples_*.jsonl; name a JSON Lines file of answers")
-        return found
-    if not path.is_file():
-        raise DataError(f"{path}: no such file or folder")
+    """Give lm-eval's samples in a folder, or the path itself: a file, a data set or its name."""
+    if not is_stdin(path) and path.is_dir():
+        found = sorted(each for each in path.rglob("samples_*.jsonl*") if each.is_file())
+        return found or [path]
     return [path]
 
 
-def _model_beside(file: Path) -> str | None:
-    """Read the model's name from the results file that lm-eval writes beside its samples."""
-    if not file.name.startswith("samples_"):
-        return None
-    stamp = file.name.removesuffix(".gz").removesuffix(".jsonl").rsplit("_", 1)[-1]
-    try:
-        results = json.loads((file.parent / f"results_{stamp}.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return file.parent.name or None
-    name = results.get("model_name") or (results.get("config") or {}).get("model")
-    return str(name) if name else file.parent.name
-
-
-def _stem(file: Path) -> str:
-    return file.name.split(".", 1)[0] or "unnamed"
+def _stem(path: Path) -> str:
+    if is_stdin(path):
+        return "stdin"
+    return path.name.split(".", 1)[0] or "unnamed"

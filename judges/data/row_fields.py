@@ -5,6 +5,8 @@ Never quotes a value at length: rows may be private, and messages travel into lo
 
 from __future__ import annotations
 
+import contextlib
+import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,6 +16,12 @@ from ..errors import DataError
 
 MAX_QUOTED_CHARS = 24
 """Numbers and short words are quoted in messages up to this length; longer text never is."""
+
+
+class Cell(str):
+    """The text of a cell of CSV, where everything is text: it may stand for a number or a list."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,22 @@ class Field:
         """Give the first of several members that is there, or the first name as missing."""
         return next((self[name] for name in names if self.has(name)), self[names[0]])
 
+    def decoded(self) -> Field:
+        """Give the list or object that a text holds as JSON; anything else as it is.
+
+        Raises:
+            DataError: The text begins as one and is none.
+        """
+        if not isinstance(self.value, str) or not self.value.lstrip().startswith(("[", "{")):
+            return self
+        try:
+            return Field(json.loads(self.value), self.parent, self.key)
+        except (ValueError, RecursionError):
+            raise self.fault(
+                "is text that begins as JSON and is none (a Python list, written by str()?); write "
+                "it by json.dumps"
+            ) from None
+
     def items(self) -> Iterator[Field]:
         """Go through a list that must hold something."""
         if not isinstance(self.value, list | tuple):
@@ -76,10 +100,22 @@ class Field:
         if not _encodes(self.value):
             # half an emoji: no file, endpoint or hash takes it, and replacing it changes the row
             raise self.fault("holds half of a surrogate pair (a broken \\ud8xx escape)")
-        return self.value
+        return str(self.value)
+
+    def identifier(self) -> str:
+        """Give an id as text: 7, 7.0 and "7" are one id, "07" is another."""
+        if isinstance(self.value, str):
+            return self.text()
+        number = self.number()
+        if number != int(number):
+            raise self.fault(f"is {kind_of(self.value)}, which is no id")
+        return str(int(self.value))
 
     def number(self) -> float:
-        """Give a finite number; a string of digits or a true is none."""
+        """Give a finite number; a true is none, and a string of digits only as a cell of CSV."""
+        if isinstance(self.value, Cell):
+            with contextlib.suppress(ValueError):
+                return Field(float(self.value), self.parent, self.key).number()
         if isinstance(self.value, bool) or not isinstance(self.value, int | float):
             raise self.fault(f"is {kind_of(self.value)}, not a number")
         try:
@@ -91,9 +127,15 @@ class Field:
         return number
 
     def strings(self) -> tuple[str, ...]:
-        """Give a list of strings; missing or null reads as none."""
+        """Give a list of strings; missing or null reads as none, a cell of CSV as one."""
         if self.value is None:
             return ()
+        if isinstance(self.value, Cell):
+            inner = self.decoded()
+            if inner is not self:
+                return inner.strings()
+            if not any(mark in self.value for mark in ",;|"):
+                return (self.any_text(),)
         if not isinstance(self.value, list | tuple):
             raise self.fault(f"is {kind_of(self.value)}, not a list of texts")
         return tuple(item.any_text() for item in self.items()) if self.value else ()

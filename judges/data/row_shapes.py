@@ -1,29 +1,30 @@
 """The shapes of rows this package reads, and how each becomes an `Example`.
 
-Recognised by their fields. Our own canonical row is a HealthBench row with more said, so one
-reader serves both. docs/data.md shows every shape.
+The shape is decided for each row by its own fields, never by another row or by its first criterion
+alone. Where two readings are left, the row is refused with both named. docs/data.md shows every
+shape with an example.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
-from ..arrays import CATEGORIES
-from ..errors import DataError, near_names
-from ..rubric import Criterion, Example, Message, Polarity, Rubric
-from .polarity import category_from_prefix, polarity_from_wording
+from ..errors import DataError
+from ..rubric import Example, Message, Rubric
+from .conversations import is_missing, prompt_of
+from .criteria import Form, criteria_of, criteria_of_text, form_of, unique
 from .row_fields import Field
 
-ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
-"""Roles of a prompt's turns; what newer endpoints call developer is the system turn."""
-MAX_POINTS = 1e9
-"""Most that a criterion may be worth, either way."""
 PROFESSIONAL_TAGS = ("use_case", "type", "difficulty", "specialty")
 """Fields of a HealthBench Professional row that become tags of the example."""
+PRBENCH_TAGS = ("field", "topic", "expert")
+PROMPT_FIELDS = ("prompt", "question", "messages", "instruction", "conversation")
+"""Where a prompt may stand; `prompt` counts before the others, between which a row must choose."""
+ID_FIELDS = ("prompt_id", "id", "sample_id")
 
 
 class RowKind(StrEnum):
@@ -41,13 +42,34 @@ class RowKind(StrEnum):
     """`reward_model.rubrics` of criterion, points."""
     RESEARCHRUBRICS = "researchrubrics"
     """`rubrics` of criterion, weight, axis."""
+    PRBENCH = "prbench"
+    """`prompt_0`, `response_0`, ... and `rubric` of title and annotations with the weight."""
+    PROFBENCH = "profbench"
+    """`rubrics` of criterion_description and criterion_weight in words."""
+    OPENRUBRICS = "openrubrics"
+    """`instruction` and `rubric` as a numbered text."""
 
 
-def kind_of_row(row: Any) -> RowKind:
-    """Recognise the shape of a row.
+_KINDS = {
+    "rubric_items": dict.fromkeys(Form, RowKind.PROFESSIONAL),
+    "reward_model": dict.fromkeys(Form, RowKind.RUBRICHUB),
+    "rubrics": {Form.POINTS: RowKind.HEALTHBENCH, Form.WEIGHT: RowKind.RESEARCHRUBRICS},
+    "rubric": {Form.POINTS: RowKind.PLAIN, Form.WEIGHT: RowKind.RAR},
+}
+"""Kind of a row by the field its criteria stand in and their form; else by the form alone."""
+_BY_FORM = {
+    Form.RUBRICHUB: RowKind.RUBRICHUB,
+    Form.RAR: RowKind.RAR,
+    Form.PRBENCH: RowKind.PRBENCH,
+    Form.PROFBENCH: RowKind.PROFBENCH,
+}
+
+
+def read_row(row: Any) -> tuple[Example, RowKind]:
+    """Turn a row into an example, and say which shape it has.
 
     Raises:
-        DataError: No known shape; says which fields were looked for.
+        DataError: No known shape, or two, or a field is wrong: names the field and what is there.
     """
     field = Field(row)
     if not isinstance(row, Mapping):
@@ -57,244 +79,145 @@ def kind_of_row(row: Any) -> RowKind:
             "the row holds recorded verdicts, not a rubric; give this file to 'rubricbeat import' "
             "and the rubrics by --data"
         )
-    if field.has("rubric_items"):
-        return RowKind.PROFESSIONAL
-    if isinstance(row.get("reward_model"), Mapping) and "rubrics" in row["reward_model"]:
-        return RowKind.RUBRICHUB
-    for name in ("rubrics", "rubric"):
-        if field.has(name):
-            return _kind_of_rubric(field[name], name)
-    found = ", ".join(repr(name[:24]) for name in sorted(map(str, row))[:8]) or "none"
+    name, container = _container(field)
+    if isinstance(container.value, str):
+        kind, rubric = RowKind.OPENRUBRICS, Rubric(criteria_of_text(container))
+    else:
+        items = list(container.items())
+        form = form_of(items)
+        if name == "reward_model" and form is Form.POINTS:
+            form = Form.RUBRICHUB
+        kind = _KINDS[name].get(form) or _BY_FORM[form]
+        rubric = Rubric(criteria_of(items, form))
+    example = _example(field, kind, rubric)
+    if rubric.positive_points <= 0:
+        raise DataError("the rubric has no positive points, so no score can be computed")
+    return example, kind
+
+
+def _container(row: Field) -> tuple[str, Field]:
+    """Find the field that holds the criteria."""
+    there = {name: inner for name in _KINDS if (inner := _criteria_in(row, name)) is not None}
+    full = {name: inner for name, inner in there.items() if inner.value not in ([], "")} or there
+    if not full:
+        _refuse_unknown(row)
+    (name, first), *others = full.items()
+    for other, inner in others:
+        if inner.value != first.value:
+            raise DataError(
+                f"two rubrics, in {first.path!r} and in {inner.path!r}, which differ; "
+                f"--columns rubric={name} or rubric={other} chooses"
+            )
+    return name, first
+
+
+def _criteria_in(row: Field, name: str) -> Field | None:
+    if not row.has(name):
+        return None
+    found = row[name].decoded()
+    if name != "reward_model":
+        return found
+    inner = found["rubrics"].decoded() if isinstance(found.value, Mapping) else found
+    return inner if isinstance(found.value, Mapping) and inner.value is not None else None
+
+
+def _refuse_unknown(row: Field) -> None:
+    null = next((name for name in ("rubric", "rubrics", "rubric_items") if name in row.value), None)
+    if null is not None:
+        raise row[null].fault("is null: the row has no criteria")
+    if row.has("criterion"):
+        raise DataError(
+            "one criterion a row: put all criteria of a prompt into one row, as a list 'rubric'"
+        )
+    found = ", ".join(repr(name[:24]) for name in sorted(map(str, row.value))[:8]) or "none"
     raise DataError(
         "unknown shape: neither 'rubrics' (HealthBench) nor 'rubric' (RaR, plain) is among the "
-        f"fields; found: {found}"
+        f"fields; found: {found}; --columns rubric=NAME,prompt=NAME reads any other"
     )
 
 
-def read_row(row: Any, kind: RowKind) -> Example:
-    """Turn a row of a known shape into an example.
-
-    Raises:
-        DataError: Names the field and what is wrong with it.
-    """
-    example = _READERS[kind](Field(row))
-    if example.rubric.positive_points <= 0:
-        raise DataError("the rubric has no positive points, so no score can be computed")
-    return example
-
-
-def _kind_of_rubric(rubric: Field, name: str) -> RowKind:
-    head = next(iter(rubric.items()))
-    if not isinstance(head.value, Mapping):
-        raise head.fault("is not an object with 'criterion' and 'points'")
-    if name == "rubrics":
-        return RowKind.RESEARCHRUBRICS if head.has("weight") else RowKind.HEALTHBENCH
-    return RowKind.RAR if head.has("weight") or head.has("description") else RowKind.PLAIN
-
-
-def _from_healthbench(row: Field) -> Example:
+def _example(row: Field, kind: RowKind, rubric: Rubric) -> Example:
+    prompt = (
+        _prbench_turns(row) if kind is RowKind.PRBENCH and row.has("prompt_0") else _prompt(row)
+    )
     return Example(
-        prompt_id=row["prompt_id"].text(),
-        prompt=_prompt(row["prompt"]),
-        rubric=Rubric(tuple(_criterion(item) for item in row["rubrics"].items())),
-        tags=_unique(row["example_tags"].strings()),
-        references=_healthbench_references(row),
-        canary=_canary(row, "canary"),
-    )
-
-
-def _healthbench_references(row: Field) -> tuple[str, ...]:
-    if row.has("references"):
-        return row["references"].strings()
-    ideal = row["ideal_completions_data"]
-    if ideal.value is None:
-        return ()
-    own = (ideal["ideal_completion"].text(),) if ideal.has("ideal_completion") else ()
-    return own
-
-
-def _from_professional(row: Field) -> Example:
-    conversation = row["conversation"]
-    turns = conversation["messages"] if conversation.has("messages") else conversation
-    reference = row["physician_response"]
-    return Example(
-        prompt_id=row.first("id", "prompt_id").text(),
-        prompt=_prompt(turns),
-        rubric=Rubric(tuple(_criterion(item) for item in row["rubric_items"].items())),
-        tags=tuple(f"{name}:{row[name].text()}" for name in PROFESSIONAL_TAGS if row.has(name)),
-        references=(reference.text(),) if reference.value else (),
-        canary=_canary(row, "canary_string", "canary"),
-    )
-
-
-def _from_rar(row: Field) -> Example:
-    criteria = tuple(_rar_criterion(item) for item in row["rubric"].items())
-    reference = row.first("reference_answer", "reference", "answer")
-    return _with_id(
-        row,
-        prompt=_prompt(row.first("prompt", "question")),
-        rubric=Rubric(criteria),
-        references=(reference.text(),) if reference.value else (),
-    )
-
-
-def _rar_criterion(item: Field) -> Criterion:
-    text = item.first("description", "criterion").text()
-    points = _points(item.first("weight", "points"))
-    category = _category(item["category"]) or category_from_prefix(text)
-    if category is None and item.has("title"):
-        category = category_from_prefix(item["title"].any_text())
-    return Criterion(
-        text=text,
-        points=points,
-        polarity=_polarity(item["polarity"]) or polarity_from_wording(text, points),
-        tags=_unique(item["tags"].strings()),
-        category=category,
-    )
-
-
-def _from_plain(row: Field) -> Example:
-    return _with_id(
-        row,
-        prompt=_prompt(row.first("prompt", "messages")),
-        rubric=Rubric(tuple(_criterion(item) for item in row["rubric"].items())),
-        references=row["references"].strings(),
-    )
-
-
-def _from_rubrichub(row: Field) -> Example:
-    rubrics = row["reward_model"]["rubrics"]
-    criteria = tuple(
-        _bare_criterion(item["criterion"].text(), _points(item["points"]))
-        for item in rubrics.items()
-    )
-    return _with_id(row, prompt=_prompt(row["prompt"]), rubric=Rubric(criteria))
-
-
-def _from_researchrubrics(row: Field) -> Example:
-    criteria = tuple(
-        _bare_criterion(
-            item["criterion"].text(),
-            _points(item["weight"]),
-            (f"axis:{item['axis'].text()}",) if item.has("axis") else (),
-        )
-        for item in row["rubrics"].items()
-    )
-    return _with_id(row, prompt=_prompt(row["prompt"]), rubric=Rubric(criteria))
-
-
-def _bare_criterion(text: str, points: float, tags: tuple[str, ...] = ()) -> Criterion:
-    return Criterion(text, points, polarity_from_wording(text, points), tags)
-
-
-def _criterion(item: Field) -> Criterion:
-    points = _points(item["points"])
-    by_sign = Polarity.DESIRABLE if points > 0 else Polarity.UNDESIRABLE
-    check = item["check"]
-    if check.value is not None and not isinstance(check.value, Mapping):
-        raise check.fault("is not an object (a predicate of the keyword judge)")
-    return Criterion(
-        text=item.first("criterion", "criterion_text").text(),
-        points=points,
-        polarity=_polarity(item["polarity"]) or by_sign,
-        tags=_unique(item["tags"].strings()),
-        category=_category(item["category"]),
-        check=check.value,
-    )
-
-
-def _points(field: Field) -> float:
-    points = field.number()
-    if points == 0:
-        raise field.fault("is 0; a criterion must be worth something")
-    if abs(points) > MAX_POINTS:
-        raise field.fault(f"is {points:g}, beyond {MAX_POINTS:g}: sums would overflow")
-    return points
-
-
-def _polarity(field: Field) -> Polarity | None:
-    if field.value is None:
-        return None
-    name = field.text().strip().lower()
-    try:
-        return Polarity(name)
-    except ValueError:
-        raise field.fault(
-            f"is unknown; {near_names(name[:24], [p.value for p in Polarity])}"
-        ) from None
-
-
-def _category(field: Field) -> str | None:
-    if field.value is None:
-        return None
-    name = field.text().strip().capitalize()
-    if name not in CATEGORIES:
-        raise field.fault(f"is unknown; {near_names(name[:24], CATEGORIES)}")
-    return name
-
-
-def _prompt(field: Field) -> tuple[Message, ...]:
-    if isinstance(field.value, str):
-        return (Message("user", field.text()),)
-    messages = tuple(_message(item) for item in field.items())
-    if messages[-1].role != "user":
-        raise field.fault(f"ends with a turn of {messages[-1].role!r}; the last must be the user's")
-    return messages
-
-
-def _message(item: Field) -> Message:
-    role = item["role"].text()
-    if role not in ROLES:
-        raise item["role"].fault(f"is unknown; {near_names(role[:24], ROLES)}")
-    content = item["content"]
-    if isinstance(content.value, list):  # the parts form of the chat API
-        return Message(ROLES[role], "\n".join(part["text"].any_text() for part in content.items()))
-    return Message(ROLES[role], content.any_text())
-
-
-def _with_id(
-    row: Field,
-    prompt: tuple[Message, ...],
-    rubric: Rubric,
-    references: tuple[str, ...] = (),
-) -> Example:
-    """Build an example whose row may lack an id: one is made of its prompt and rubric."""
-    given = row.first("prompt_id", "id", "sample_id")
-    if given.value is None:
-        content = (
-            [[m.role, m.content] for m in prompt],
-            [[c.text, c.points] for c in rubric.criteria],
-        )
-        digest = hashlib.sha256(json.dumps(content).encode("utf-8")).hexdigest()
-        prompt_id = f"row-{digest[:24]}"
-    elif isinstance(given.value, int) and not isinstance(given.value, bool):
-        prompt_id = str(given.value)
-    else:
-        prompt_id = given.text()
-    return Example(
-        prompt_id=prompt_id,
+        prompt_id=_prompt_id(row, kind, prompt, rubric),
         prompt=prompt,
         rubric=rubric,
-        tags=_unique(row.first("example_tags", "tags").strings()),
-        references=references,
-        canary=_canary(row, "canary"),
+        tags=_tags(row, kind),
+        references=_references(row, kind),
+        canary=_canary(row),
     )
 
 
-def _canary(row: Field, *names: str) -> str | None:
-    field = row.first(*names)
+def _prompt(row: Field) -> tuple[Message, ...]:
+    if row.has("prompt"):
+        return prompt_of(row["prompt"])
+    there = [name for name in PROMPT_FIELDS if row.has(name)]
+    if not there:
+        raise row["prompt"].fault("is missing")
+    first, *others = [prompt_of(row[name]) for name in there]
+    for name, other in zip(there[1:], others, strict=True):
+        if other != first:
+            raise DataError(
+                f"two fields could be the prompt, {there[0]!r} and {name!r}; "
+                f"--columns prompt={there[0]} or prompt={name} chooses"
+            )
+    return first
+
+
+def _prbench_turns(row: Field) -> tuple[Message, ...]:
+    """Put the numbered turns of PRBench together, each with the texts it refers to before it."""
+    turns: list[Message] = []
+    n_turns = 0
+    while row.has(f"prompt_{n_turns}"):
+        if n_turns:
+            turns.append(Message("assistant", row[f"response_{n_turns - 1}"].any_text()))
+        texts = row[f"reference_texts_{n_turns}"].decoded().strings()
+        before = "".join(f"Reference Text {i}:\n{text}\n\n" for i, text in enumerate(texts))
+        turns.append(Message("user", before + row[f"prompt_{n_turns}"].text()))
+        n_turns += 1
+    return tuple(turns)
+
+
+def _prompt_id(row: Field, kind: RowKind, prompt: tuple[Message, ...], rubric: Rubric) -> str:
+    """Give the row's own id, or make one of its prompt and rubric that stays while they do."""
+    own = {RowKind.PRBENCH: ("task",), RowKind.PROFBENCH: ("task_id",)}.get(kind, ())
+    given = row.first("prompt_id", *own, *ID_FIELDS)
+    if not is_missing(given.value):
+        return given.identifier()
+    if kind in {RowKind.HEALTHBENCH, RowKind.PROFESSIONAL}:
+        raise row["prompt_id"].fault("is missing")
+    content = (
+        [[m.role, m.content] for m in prompt],
+        [[c.text, c.points] for c in rubric.criteria],
+    )
+    digest = hashlib.sha256(json.dumps(content).encode("utf-8")).hexdigest()
+    return f"row-{digest[:24]}"
+
+
+def _tags(row: Field, kind: RowKind) -> tuple[str, ...]:
+    named = {RowKind.PROFESSIONAL: PROFESSIONAL_TAGS, RowKind.PRBENCH: PRBENCH_TAGS}.get(kind, ())
+    if kind is RowKind.PROFBENCH:
+        named = ("domain",)
+    made = tuple(f"{name}:{row[name].text()}" for name in named if row.has(name))
+    return unique(row.first("example_tags", "tags").strings() + made)
+
+
+def _references(row: Field, kind: RowKind) -> tuple[str, ...]:
+    if row.has("references"):
+        return row["references"].strings()
+    if kind is RowKind.HEALTHBENCH:
+        ideal = row["ideal_completions_data"].decoded()
+        return (ideal["ideal_completion"].text(),) if ideal.has("ideal_completion") else ()
+    names = {
+        RowKind.PROFESSIONAL: ("physician_response",),
+        RowKind.RAR: ("reference_answer", "reference", "answer"),
+    }.get(kind)
+    reference = row.first(*names) if names else None
+    return (reference.text(),) if reference is not None and reference.value else ()
+
+
+def _canary(row: Field) -> str | None:
+    field = row.first("canary", "canary_string")
     return None if field.value is None else field.any_text()
-
-
-def _unique(tags: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(tags))
-
-
-_READERS: dict[RowKind, Callable[[Field], Example]] = {
-    RowKind.HEALTHBENCH: _from_healthbench,
-    RowKind.PROFESSIONAL: _from_professional,
-    RowKind.RAR: _from_rar,
-    RowKind.PLAIN: _from_plain,
-    RowKind.RUBRICHUB: _from_rubrichub,
-    RowKind.RESEARCHRUBRICS: _from_researchrubrics,
-}

@@ -142,13 +142,13 @@ BAD = [
     (verdicts(criteria_met=[1, 0, 0]), "criteria_met[0] is neither true, false nor null"),
     (verdicts(criteria_met=["true", False, False]), "criteria_met[0] is neither true"),
     (verdicts(criteria_met=None), "criteria_met is missing"),
-    (verdicts(completion=None), "completion is missing"),
+    (verdicts(completion=3), "the answer is the number 3, not text"),
     (verdicts(criteria_met=None), "answers without verdicts: 'rubricbeat judge'"),
-    (verdicts(repeat=0.5), "repeat is no count from 0"),
+    (verdicts(repeat=0.5), "repeat is not a whole number"),
     ({"doc": {"a": 1}, "rubric": {"answers": []}}, "our own result files"),
     (verdicts(explanation=["x"]), "1 texts in explanation for 3 criteria"),
     (verdicts(score="high"), "score is the text 'high', not a number"),
-    ([1], "not an object"),
+    ([1], "not a JSON object"),
 ]
 
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from rubricbeat.harness.training.batch import text_of
 from rubricbeat.harness.training.gold import _line
 from rubricbeat.harness.training.groups import Dead
 from rubricbeat.harness.training.metrics import StepShare
 from rubricbeat.harness.training.reward import MASK_DEAD, MASK_OUTAGE, RubricReward
 from rubricbeat.judges.backends.scripted import ScriptedJudge
+from rubricbeat.judges.data.conversations import text_of_answer
 from rubricbeat.judges.data.examples import example_to_row
 from rubricbeat.judges.errors import ConfigError, UnknownNameError
 from rubricbeat.judges.judge import Question
@@ -372,8 +372,11 @@ def test_only_the_solution_is_judged() -> None:
 
 
 def test_a_conversation_gives_its_assistant_text() -> None:
-    assert text_of([{"role": "assistant", "content": "a"}]) == "a"
-    assert text_of([{"role": "tool", "content": "t"}, {"role": "assistant", "content": None}]) == ""
+    assert text_of_answer([{"role": "assistant", "content": "a"}]) == "a"
+    assert (
+        text_of_answer([{"role": "tool", "content": "t"}, {"role": "assistant", "content": None}])
+        is None
+    )
 
 
 def test_a_verdict_keeps_its_words_in_the_batch() -> None:

@@ -20,8 +20,7 @@ from rubricbeat.judges.audit.labelled import AuditTable
 from rubricbeat.judges.audit.run_correction import correct_run
 from rubricbeat.judges.audit.study import cells_by_stratum
 from rubricbeat.judges.data.examples import read_examples
-from rubricbeat.judges.data.recorded import read_recorded
-from rubricbeat.judges.data.recorded_runs import group_runs
+from rubricbeat.judges.data.recorded import group_runs, read_recorded
 from rubricbeat.judges.errors import DataError
 from rubricbeat.judges.graded import GradedAnswer
 from rubricbeat.judges.items import score_items

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rubricbeat.judges.data.polarity import category_from_prefix, polarity_from_wording
+from rubricbeat.judges.data.criteria import category_from_prefix, polarity_from_wording
 from rubricbeat.judges.rubric import Polarity
 
 FAULTS = [

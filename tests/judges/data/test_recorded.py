@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from rubricbeat.harness.result_files import GradedRun, write_run
 from rubricbeat.harness.stored import check_items
 from rubricbeat.judges.data.examples import example_from_row
-from rubricbeat.judges.data.recorded import read_recorded
-from rubricbeat.judges.data.recorded_runs import group_runs
+from rubricbeat.judges.data.recorded import group_runs, read_recorded
 from rubricbeat.judges.errors import DataError
 from rubricbeat.reports.results.reader import read_runs
 

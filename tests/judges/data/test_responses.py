@@ -64,7 +64,7 @@ def test_runs_may_lie_mixed_and_number_their_own_repeats(tmp_path: Path) -> None
     ]
     census = responses.census()
     assert census.runs == (("a", ""), ("b", "x"))
-    assert (census.n_answers, census.n_criteria, census.warning()) == (4, 12, None)
+    assert (census.n_answers, census.n_criteria, census.n_skipped) == (4, 12, 0)
     renamed = Responses(path, EXAMPLES, model="c", label="y")
     assert renamed.census().runs == (("c", "y"),)
 
@@ -98,8 +98,7 @@ def test_rows_that_cannot_be_judged_are_counted_and_the_first_are_named(tmp_path
     strangers = [{"prompt_id": f"x{n}", "answer": ""} for n in range(6)]
     path.write_bytes(lines([row(0)]) + b"{broken\n" + lines(strangers))
     census = Responses(path, EXAMPLES).census()
-    warning = census.warning()
-    assert warning is not None
+    warning = census.warnings()[0]
     assert (census.n_answers, census.n_skipped) == (1, 7)
     assert "7 answers left out: row 2: not JSON" in warning
     assert warning.endswith("and 2 more")
@@ -121,11 +120,17 @@ def test_a_file_without_an_answer_and_a_file_cut_short_are_refused(tmp_path: Pat
         ([1], "not a JSON object"),
         ({"completion": "x"}, "no prompt_id"),
         ({"prompt_id": "made-up-0"}, "completion"),
-        ({"prompt_id": "made-up-0", "completion": None}, "completion"),
         ({"prompt_id": "made-up-0", "completion": "x", "repeat": True}, "whole number"),
         ({"prompt_id": "made-up-0", "completion": "x", "repeat": 10**30}, "repeat is not in"),
         ({"prompt_id": "made-up-0", "completion": "x", "repeat": -1}, "repeat is not in"),
-        ({"doc": {"prompt_id": "made-up-0"}, "resps": [[None]]}, "no text"),
+        ({"doc": {"prompt_id": "made-up-0"}, "resps": [[["x", 1]]]}, "no text"),
+        ({"doc": {"prompt_id": "made-up-0"}, "resps": []}, "no text"),
+        ({"prompt_id": "made-up-0", "completion": 3}, "the number 3, not text"),
+        ({"prompt_id": "made-up-0", "response": "x", "answer": "B"}, "could be the answer"),
+        ({"prompt_id": "made-up-0", "response": None, "answer": "B"}, "could be the answer"),
+        ({"prompt_id": True, "completion": "x"}, "prompt_id is true"),
+        ({"prompt_id": 1.5, "completion": "x"}, "no id"),
+        ({"prompt_id": " made-up-0", "completion": "x"}, "without the blanks around it"),
         ({"doc": {}, "resps": [["x"]]}, "no prompt_id"),
     ],
 )

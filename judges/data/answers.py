@@ -1,0 +1,344 @@
+"""Saved answers: what one row says, and those of an earlier run found by their document.
+
+For all commands, tasks and training. Two shapes, told apart row by row: flat rows with an id and an
+answer, and lm-eval's samples with `doc` and `resps`. A null is an answer that the model never gave:
+it is counted and never graded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from ..errors import ConfigError, DataError
+from .columns import Columns
+from .conversations import is_missing, text_of_answer
+from .reader import stream_rows
+from .row_fields import Field
+from .row_shapes import ID_FIELDS
+from .streams import is_stdin, name_of
+from .tables import hub_name
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+ANSWER_FIELDS = ("completion", "response", "answer")
+"""Where an answer may stand; a row that has two that differ must choose."""
+MAX_REPEATS = 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerRow:
+    """What one row says was answered."""
+
+    prompt_id: str
+    texts: tuple[str | None, ...]
+    """One a repeat; None where the model gave none."""
+    model: str | None
+    run: str
+    repeat: int | None
+    """As the row numbers it; None where it does not."""
+
+
+def read_answer_row(row: Any) -> AnswerRow:
+    """Read a row of saved answers.
+
+    Raises:
+        DataError: It has no id or no answer, or two fields could be the answer.
+    """
+    if not isinstance(row, Mapping):
+        raise DataError("not a JSON object")
+    fields = Field(row)
+    doc = fields["doc"].decoded()
+    if isinstance(doc.value, Mapping):
+        return AnswerRow(prompt_id_of(doc.value), sampled_texts(row), None, "", None)
+    return AnswerRow(
+        prompt_id_of(row),
+        (text_of_answer(answer_field(row).value),),
+        _word(fields["model"]),
+        _word(fields["run"]) or "",
+        repeat_of(fields["repeat"]),
+    )
+
+
+def answer_field(row: Mapping[str, Any]) -> Field:
+    """Find the field that holds the answer; its value may be null.
+
+    Raises:
+        DataError: There is none, or two that differ: nobody but the user knows which is meant.
+    """
+    there = [name for name in ANSWER_FIELDS if name in row]
+    if not there:
+        raise DataError(
+            "has no answer: needs `completion` (text), or lm-eval's `doc` and `resps`; "
+            "--columns answer=NAME reads another field"
+        )
+    first, *others = there
+    for other in others:
+        if row[other] != row[first] and not (is_missing(row[other]) and is_missing(row[first])):
+            raise DataError(
+                f"two fields could be the answer, {first!r} and {other!r}; "
+                f"--columns answer={first} or answer={other} chooses"
+            )
+    return Field(row)[first]
+
+
+def prompt_id_of(row: Mapping[str, Any]) -> str:
+    """Give the id of the prompt that a row belongs to.
+
+    Raises:
+        DataError: It has none that can be one.
+    """
+    given = Field(row).first(*ID_FIELDS)
+    if is_missing(given.value) or given.value == "":
+        raise DataError("has no prompt_id; --columns prompt_id=NAME reads another field")
+    return given.identifier()
+
+
+def sampled_texts(row: Mapping[str, Any]) -> tuple[str | None, ...]:
+    """Give the answers of one of lm-eval's samples: its `resps`, before any filter.
+
+    Raises:
+        DataError: There are none.
+    """
+    resps = row.get("resps")
+    given = resps[0] if isinstance(resps, list | tuple) and len(resps) == 1 else resps
+    if isinstance(given, str) or is_missing(given):
+        if "resps" not in row:
+            raise DataError("has `doc` and no `resps`")
+        return (text_of_answer(given),)
+    if not isinstance(given, list | tuple) or not given:
+        raise DataError("resps holds no text")
+    if not all(isinstance(text, str) or is_missing(text) for text in given):
+        raise DataError("resps holds no text")
+    return tuple(map(text_of_answer, given))
+
+
+def repeat_of(field: Field) -> int | None:
+    """Give the number of a repeat, from 0; None where the row gives none.
+
+    Raises:
+        DataError: It is no such number.
+    """
+    if is_missing(field.value):
+        return None
+    try:
+        number = field.number()
+    except DataError:
+        raise DataError("repeat is not a whole number") from None
+    if number != int(number):
+        raise DataError("repeat is not a whole number")
+    if not 0 <= number < MAX_REPEATS:
+        raise DataError(f"repeat is not in 0 to {MAX_REPEATS - 1:,}")
+    return int(number)
+
+
+def _word(field: Field) -> str | None:
+    """Give a name: text, or a number as text; None for nothing."""
+    if is_missing(field.value) or field.value == "":
+        return None
+    return field.identifier() if not isinstance(field.value, bool) else str(field.value)
+
+
+class ById(Generic[T]):
+    """Examples or answers, found by what another file calls them.
+
+    Ids are the same when they are the same text. Where there is none of that text, one is taken
+    that is written the same in Unicode's composed form, or that is the same whole number with `.0`
+    behind it, as tables write ids; never one of two.
+    """
+
+    def __init__(self, values: Mapping[str, T]) -> None:
+        """Take them by their own ids."""
+        self._values = values
+        self._alike: dict[str, str | None] | None = None
+
+    def find(self, prompt_id: str) -> T:
+        """Give what an id names.
+
+        Raises:
+            DataError: There is none.
+        """
+        found = self._values.get(prompt_id)
+        if found is not None:
+            return found
+        if self._alike is None:
+            self._alike = _alike(self._values)
+        same = self._alike.get(_plain(prompt_id))
+        if same is not None:
+            return self._values[same]
+        words = f"prompt_id {prompt_id[:64]} is not among the rows of --data"
+        if prompt_id.strip() in self._values:
+            words += "; without the blanks around it, it is"
+        raise DataError(words)
+
+
+def _alike(ids: Iterable[str]) -> dict[str, str | None]:
+    found: dict[str, str | None] = {}
+    for each in ids:
+        plain = _plain(each)
+        found[plain] = None if plain in found else each
+    return found
+
+
+def _plain(prompt_id: str) -> str:
+    text = unicodedata.normalize("NFC", prompt_id)
+    whole = text.removesuffix(".0")
+    return whole if whole.isascii() and whole.isdigit() and str(int(whole)) == whole else text
+
+
+class Filters:
+    """Finds lines of lm-eval that give the same answers again, under another filter."""
+
+    def __init__(self) -> None:
+        """Begin with none seen."""
+        self._seen: dict[bytes, set[str]] = {}
+
+    def is_copy(self, row: Mapping[str, Any], said: AnswerRow) -> bool:
+        """Say whether an earlier line has these answers to this document under another filter."""
+        name = row.get("filter")
+        if not isinstance(name, str) or "doc_id" not in row:
+            return False
+        words = repr((row["doc_id"], row.get("doc_hash"), said.prompt_id, said.texts))
+        key = hashlib.blake2b(words.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        names = self._seen.setdefault(key, set())
+        is_copy = bool(names) and name not in names
+        names.add(name)
+        return is_copy
+
+
+def model_beside(file: Path) -> str | None:
+    """Read the model's name from the results file that lm-eval writes beside its samples."""
+    if not file.name.startswith("samples_"):
+        return None
+    stamp = file.name.partition(".jsonl")[0].rsplit("_", 1)[-1]
+    try:
+        results = json.loads((file.parent / f"results_{stamp}.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return file.parent.name or None
+    name = results.get("model_name") or (results.get("config") or {}).get("model")
+    return str(name) if name else file.parent.name
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedAnswers:
+    """What one document was answered."""
+
+    doc_hash: str
+    prompt: Any
+    """The turns that were asked, as the row has them."""
+    texts: tuple[str | None, ...]
+    """One a repeat; None where the model gave none."""
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierAnswers:
+    """The answers of one earlier run."""
+
+    by_prompt_id: Mapping[str, RecordedAnswers]
+    file: str
+    """Name of the samples file."""
+    system_instruction: str | None
+    """What the model was told beside the documents; the judge is shown it too."""
+    model: str | None = None
+    """The model's name."""
+    generation_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    """How the answers were generated."""
+    repeats: int | None = None
+    """Answers asked for each prompt; None where the results do not say."""
+
+    def find(self, document: Mapping[str, Any], doc_hash: str) -> RecordedAnswers | None:
+        """Find the answers to a document; None where there are none to this conversation.
+
+        A changed rubric does not matter, the answers are to the same question; a changed
+        conversation does.
+        """
+        try:
+            recorded = ById(self.by_prompt_id).find(str(document.get("prompt_id")))
+        except DataError:
+            return None
+        is_flat = not recorded.doc_hash and recorded.prompt is None  # it says no conversation
+        same = recorded.doc_hash == doc_hash or recorded.prompt == document.get("prompt")
+        return recorded if same or is_flat else None
+
+
+def read_earlier_answers(path: str, task: str, columns: Columns | None = None) -> EarlierAnswers:
+    """Read the answers of a samples file, or of the newest one for a task in a folder.
+
+    Raises:
+        ConfigError: No file is there, or the folder holds several models.
+    """
+    chosen = _choose(Path(path).expanduser(), task)
+    by_prompt_id: dict[str, RecordedAnswers] = {}
+    filters = Filters()
+    for row in stream_rows(chosen, columns.of_answers() if columns else None):
+        try:
+            if row.fault:
+                raise DataError(row.fault)
+            said = read_answer_row(row.value)
+        except DataError as error:
+            raise DataError(
+                f"{name_of(chosen)}: line {row.number} is not a sample of ours: {error}"
+            ) from None
+        if filters.is_copy(row.value, said):
+            continue
+        doc = Field(row.value)["doc"].decoded()
+        before = by_prompt_id.get(said.prompt_id)
+        by_prompt_id[said.prompt_id] = RecordedAnswers(
+            str(row.value.get("doc_hash") or ""),
+            doc["prompt"].value if doc.value is not None else None,
+            (*(before.texts if before else ()), *said.texts),
+        )
+    if not by_prompt_id:
+        raise DataError(f"{name_of(chosen)}: holds no samples")
+    run = _results_beside(chosen)
+    config = run.get("configs", {}).get(task, {})
+    return EarlierAnswers(
+        by_prompt_id,
+        Path(name_of(chosen)).name,
+        run.get("system_instruction") or None,
+        run.get("model_name"),
+        config.get("generation_kwargs") or {},
+        config.get("repeats"),
+    )
+
+
+def _choose(path: Path, task: str) -> Path:
+    if is_stdin(path) or not path.is_dir():
+        if not is_stdin(path) and not path.exists() and hub_name(path) is None:
+            raise ConfigError(f"responses: {path}: no such file or folder")
+        return path
+    found = sorted(path.rglob(f"samples_{task}_2*.jsonl"))  # the stamp begins with the year
+    if not found:
+        others = sorted(p.name for p in path.rglob("samples_*.jsonl"))
+        holds = f"it holds {', '.join(others[:5])}" if others else "it holds no samples_*.jsonl"
+        raise ConfigError(
+            f"responses: {path}: no samples_{task}_*.jsonl ({holds}); name the file, or answer "
+            "first with --predict_only --output_path"
+        )
+    folders = sorted({p.parent for p in found})
+    if len(folders) > 1:
+        names = ", ".join(p.name for p in folders)
+        raise ConfigError(f"responses: {path} holds several models ({names}); name one folder")
+    newest = max(found, key=lambda p: p.name)
+    if len(found) > 1:
+        log.warning("responses: %d files for %s; the newest is used: %s", len(found), task, newest)
+    return newest
+
+
+def _results_beside(samples: Path) -> dict[str, Any]:
+    """Read the results file that lm-eval writes beside the samples; empty where it is not there."""
+    stamp = samples.name.partition(".jsonl")[0].rpartition("_")[2]
+    try:
+        text = (samples.parent / f"results_{stamp}.json").read_text(encoding="utf-8")
+        found: dict[str, Any] = json.loads(text)
+    except (OSError, ValueError):
+        return {}
+    return found

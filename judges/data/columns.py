@@ -1,0 +1,198 @@
+"""`--columns prompt=question,rubric=criteria`: other names of the fields of rows and answers.
+
+One mapping serves a command that reads rows and answers: a name of a row's field says nothing of
+the answers, and the other way round.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import ConfigError, DataError, near_names
+from .json_rows import NumberedRow
+from .row_fields import Field
+
+ROW_FIELDS = ("prompt_id", "prompt", "rubric", "tags", "references", "canary")
+CRITERION_FIELDS = ("criterion", "points", "polarity", "category", "criterion_tags")
+"""Of each object in a rubric."""
+ANSWER_FIELDS = ("prompt_id", "answer", "model", "run", "repeat")
+LABEL_FIELDS = (
+    "prompt_id",
+    "prompt",
+    "answer",
+    "criterion",
+    "label",
+    "raters",
+    "points",
+    "category",
+)
+VERDICT_FIELDS = (*ANSWER_FIELDS, "criteria_met", "explanation", "score", "grader")
+_KNOWN = tuple(dict.fromkeys((*ROW_FIELDS, *CRITERION_FIELDS, *LABEL_FIELDS, *VERDICT_FIELDS)))
+HELP = "other names of fields: prompt=question,rubric=criteria; also " + ", ".join(
+    name for name in _KNOWN if name not in {"prompt", "rubric"}
+)
+_SHARED = {"prompt_id", "model", "run"}
+"""Asked for in several files of one command; a file may have them under their usual names."""
+_ALIASES = {
+    "rubric": ("rubrics", "rubric_items", "reward_model"),
+    "prompt": ("question", "messages", "instruction", "conversation", "prompt_0"),
+    "prompt_id": ("id", "sample_id", "task_id", "task"),
+    "tags": ("example_tags",),
+    "answer": ("completion", "response"),
+    "label": ("labels", "binary_labels"),
+    "criterion": ("criterion_text", "criterion_description", "description", "rubric"),
+    "points": ("weight", "criterion_weight"),
+}
+"""Names that would be read beside the one that is given; the given one counts alone."""
+_OPTIONAL = frozenset(_KNOWN) - {"prompt", "rubric", "answer", "criterion", "points", "label"}
+
+
+def add_columns_argument(parser: argparse._ActionsContainer) -> None:
+    """Declare `--columns`."""
+    parser.add_argument("--columns", metavar="NAME=COLUMN,...", help=HELP)
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Which field of a file is read under which name."""
+
+    names: Mapping[str, str]
+    """Our name of a field, and the file's; a dot goes into an object: `input.question`."""
+    inner: Mapping[str, str] = field(default_factory=dict)
+    """The same of the objects in a rubric."""
+
+    @classmethod
+    def read(cls, given: str | Mapping[str, Any] | None) -> Columns | None:
+        """Read `name=column,name=column` or a mapping; None where none is given.
+
+        Raises:
+            ConfigError: A name is none of ours, or comes twice, or has no column.
+        """
+        if not given:
+            return None
+        pairs = given.items() if isinstance(given, Mapping) else map(_pair, str(given).split(","))
+        names: dict[str, str] = {}
+        for name, column in pairs:
+            if name not in _KNOWN:
+                raise ConfigError(f"--columns {name}={column}: {near_names(str(name), _KNOWN)}")
+            if name in names:
+                raise ConfigError(f"--columns: {name} is given twice")
+            names[name] = str(column)
+        return cls(names)
+
+    def of_rows(self) -> Columns:
+        """Keep what says something of rows with rubrics."""
+        return Columns(self._only(ROW_FIELDS), self._only(CRITERION_FIELDS))
+
+    def of_answers(self) -> Columns:
+        """Keep what says something of saved answers."""
+        return Columns(self._only(ANSWER_FIELDS))
+
+    def of_labels(self) -> Columns:
+        """Keep what says something of labelled rows."""
+        return Columns(self._only(LABEL_FIELDS))
+
+    def of_verdicts(self) -> Columns:
+        """Keep what says something of recorded verdicts."""
+        return Columns(self._only(VERDICT_FIELDS))
+
+    def _only(self, fields: Iterable[str]) -> dict[str, str]:
+        return {name: self.names[name] for name in fields if name in self.names}
+
+    def renamed(self, rows: Iterable[NumberedRow], where: str) -> Iterator[NumberedRow]:
+        """Give each row with our names in the place of the file's.
+
+        Args:
+            rows: As the file has them.
+            where: The file, for messages.
+
+        Raises:
+            DataError: A column is in none of the rows.
+        """
+        unseen = dict(self.names)
+        there: dict[str, None] = {}
+        for row in rows:
+            if row.fault or not isinstance(row.value, Mapping):
+                yield row
+                continue
+            there |= dict.fromkeys(map(str, row.value)) if unseen else {}
+            for name in [n for n, c in unseen.items() if _has(row.value, c) or _kept(row.value, n)]:
+                del unseen[name]
+            try:
+                yield NumberedRow(row.number, self._renamed(row.value))
+            except DataError as error:
+                yield NumberedRow(row.number, None, str(error))
+        if unseen and there:
+            name, column = next(iter(unseen.items()))
+            raise DataError(_absent(where, name, column, there))
+
+    def _renamed(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        given = {}
+        for name, column in self.names.items():
+            if _has(row, column):
+                given[name] = _find(row, column)
+            elif name not in _OPTIONAL:
+                raise DataError(_absent("the row", name, column, map(str, row)))
+        hidden = {alias for name in given for alias in _ALIASES.get(name, ())}
+        hidden |= {column for name, column in self.names.items() if name in given}
+        new = {name: value for name, value in row.items() if name not in hidden} | given
+        if self.inner:
+            new["rubric"] = [self._criterion(item) for item in self._items(new)]
+            for alias in _ALIASES["rubric"]:
+                new.pop(alias, None)
+        return new
+
+    def _items(self, row: Mapping[str, Any]) -> Iterable[Any]:
+        for name in ("rubric", "rubrics", "rubric_items"):
+            if row.get(name) is not None:
+                return [item.value for item in Field(row, None)[name].decoded().items()]
+        raise DataError("has no rubric; --columns rubric=COLUMN names it")
+
+    def _criterion(self, item: Any) -> Any:
+        if not isinstance(item, Mapping):
+            return item
+        given = {}
+        for name, column in self.inner.items():
+            if _has(item, column):
+                given["tags" if name == "criterion_tags" else name] = _find(item, column)
+            elif name not in _OPTIONAL:
+                raise DataError(_absent("a criterion", name, column, map(str, item)))
+        hidden = {alias for name in given for alias in _ALIASES.get(name, ())}
+        hidden |= set(self.inner.values())
+        return {name: value for name, value in item.items() if name not in hidden} | given
+
+
+def _pair(word: str) -> tuple[str, str]:
+    name, mark, column = word.partition("=")
+    if not mark or not name.strip() or not column.strip():
+        raise ConfigError(f"--columns {word[:40]!r}: give NAME=COLUMN, such as prompt=question")
+    return name.strip(), column.strip()
+
+
+def _kept(row: Mapping[str, Any], name: str) -> bool:
+    """Say whether a row has a field under its usual name, which another file may call otherwise."""
+    return name in _SHARED and row.get(name) is not None
+
+
+def _has(row: Mapping[str, Any], column: str) -> bool:
+    if column in row:
+        return True
+    head, mark, rest = column.partition(".")
+    inner = row.get(head)
+    return bool(mark) and isinstance(inner, Mapping) and _has(inner, rest)
+
+
+def _find(row: Mapping[str, Any], column: str) -> Any:
+    if column in row:
+        return row[column]
+    head, _, rest = column.partition(".")
+    return _find(row[head], rest)
+
+
+def _absent(where: str, name: str, column: str, there: Iterable[str]) -> str:
+    return f"--columns {name}={column}: {where} has no column {column!r}; " + near_names(
+        column, [each[:40] for each in there]
+    )

@@ -1,0 +1,319 @@
+"""Read the criteria of a row: which of the published forms they have, and each as a `Criterion`.
+
+All criteria of a row have one form. `criterion` with `points` is that form whatever stands beside.
+
+The sign of the points does not tell whether "true" is good: 88 % of the pitfalls of RaR-Medicine
+are phrased as faults ("Does not mention ...", "Recommends ...": true is bad) and 80 % of those of
+RaR-Science as avoidance ("Avoids ...", "Must not ...": true is good), all with a negative weight
+(method sheet, section 1). The rules here read the first words of one criterion; its own `polarity`
+always wins over them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
+
+from ..arrays import CATEGORIES
+from ..errors import DataError, near_names
+from ..rubric import Criterion, Polarity
+from .row_fields import Field, kind_of
+
+MAX_POINTS = 1e9
+"""Most that a criterion may be worth, either way."""
+PROFBENCH_POINTS = {"critical": 4.0, "major": 3.0, "minor": 2.0, "additional": 1.0}
+"""What ProfBench's own scoring makes of the words of `criterion_weight` (arXiv 2510.18941)."""
+PRBENCH_CLASSES = (
+    "critically important", "important", "slightly important",
+    "slightly detrimental", "detrimental", "critically detrimental",
+)  # fmt: skip
+"""`weight_class` of PRBench; the weight is in the annotation of that name with `_weight`."""
+_TEXT_ITEM = re.compile(
+    r"\s*(?:\d+\s*[.):]|[-*\u2022])?\s*(?P<text>\S.*?)\s*\[(?P<kind>Hard Rule|Principle)\][.;]?",
+    re.I | re.S,
+)
+
+_PREFIX = re.compile(r"^\W*(?:essential|important|optional|pitfall)\s+criteri(?:a|on)\s*:\s*", re.I)
+_SUBJECT = re.compile(
+    r"^(?:(?:the|this|an?)\s+)?(?:response|answer|solution|model|explanation|it|reply)\s+", re.I
+)
+
+_BAD_DEEDS = (
+    r"assum|bias|blam|claim|conceal|conflat|confus|contradict|copy|deny|dismiss|distort|downplay|"
+    r"exaggerat|exceed|exclud|fabricat|fail|forget|fudge|guess|hallucinat|ignor|incorrect|inflat|"
+    r"invent|invert|lack|lose|mis\w+|mix|neglect|omit|over\w+|promis|repeat|revers|rush|skip|swap|"
+    r"underestimat|understat|violat|wrong"
+)
+"""Stems of what a bad answer does: "does not confuse X with Y" is avoidance.
+
+Without one of them, "does not ..." is a fault of omission: the published instructions for writing
+RaR rubrics begin every pitfall with "Does not mention ..." or "Recommends ..." (arXiv 2507.17746).
+"""
+
+_NEGATION = r"(?:does\s+not|doesn['\u2019]t|do\s+not|don['\u2019]t|did\s+not)"
+_AVOIDANCE = re.compile(
+    rf"^(?:avoid|refrain|{_NEGATION}\s+(?:{_BAD_DEEDS})|(?:is|are)\s+not\b|never\b|not\b"
+    r"|(?:should|must|shall|may|can|need|ought)(?:\s+to)?\s*(?:not\b|n['\u2019]t\b|never\b|avoid)"
+    r"|(?:should|must)\s+(?:refrain|steer\s+clear|stay\s+clear)|cannot\b"
+    r"|(?:steers?|stays?)\s+(?:clear|away)|(?:is\s+)?free\s+(?:of|from)\b|contains?\s+no\b)",
+    re.I,
+)
+
+
+class Form(StrEnum):
+    """How a criterion is written."""
+
+    POINTS = "'criterion' and 'points'"
+    RUBRICHUB = "'criterion' and 'points' with an object of tags"
+    WEIGHT = "'criterion' and 'weight'"
+    RAR = "'description' and 'weight'"
+    PRBENCH = "'title' and 'annotations'"
+    PROFBENCH = "'criterion_description' and 'criterion_weight'"
+
+
+def form_of(items: Sequence[Field]) -> Form:
+    """Find the one form that all criteria of a row have.
+
+    Raises:
+        DataError: Two of them have different forms, or one can be read in two.
+    """
+    found: Field | None = None
+    form: Form | None = None
+    for item in items:
+        if not isinstance(item.value, Mapping):
+            raise item.fault(
+                f"is not an object with 'criterion' and 'points', but {kind_of(item.value)}"
+            )
+        here = _form(item)
+        if form is None:
+            found, form = item, here
+        elif here is not None and found is not None and here is not form:
+            raise DataError(
+                f"{found.path} has {form} and {item.path} has {here}: two forms in one rubric; "
+                "write all criteria in one"
+            )
+    return form or Form.POINTS
+
+
+def _form(item: Field) -> Form | None:
+    """Give the form of one criterion; None where too little of it is there to tell."""
+    if item.has("annotations"):
+        return Form.PRBENCH
+    if item.has("criterion_description") or item.has("criterion_weight"):
+        return Form.PROFBENCH
+    has_text = item.has("criterion") or item.has("criterion_text")
+    if has_text and item.has("points"):
+        return Form.RUBRICHUB if isinstance(item["tags"].value, Mapping) else Form.POINTS
+    if has_text and item.has("weight"):
+        if item.has("description") and item["description"].value != item["criterion"].value:
+            raise item.fault(
+                "has 'criterion' (ResearchRubrics) and 'description' (RaR), and either could be "
+                "the text; --columns criterion=NAME chooses"
+            )
+        return Form.WEIGHT
+    if item.has("description"):
+        return Form.RAR
+    return None
+
+
+def criteria_of(items: Sequence[Field], form: Form) -> tuple[Criterion, ...]:
+    """Read criteria of a form.
+
+    Raises:
+        DataError: A field is wrong, or a rule and not a judge checks a criterion.
+    """
+    for number, item in enumerate(items, start=1):
+        _refuse_rules(item, number, len(items))
+    return tuple(map(_READERS[form], items))
+
+
+def criteria_of_text(field: Field) -> tuple[Criterion, ...]:
+    """Read a rubric that is a text of items ending in [Hard Rule] or [Principle] (OpenRubrics).
+
+    The set gives them no weights: each is worth 1 point.
+
+    Raises:
+        DataError: Something in it is no such item.
+    """
+    text = field.text()
+    criteria = []
+    end = 0
+    while text[end:].strip():
+        match = _TEXT_ITEM.match(text, end)
+        if match is None:
+            raise field.fault(
+                "is a text that is not all items ending in [Hard Rule] or [Principle]; give a list "
+                'of {"criterion", "points"}'
+            )
+        tag = f"type:{match['kind'].lower()}"
+        criteria.append(Criterion(" ".join(match["text"].split()), 1.0, Polarity.DESIRABLE, (tag,)))
+        end = match.end()
+    return tuple(criteria)
+
+
+def _refuse_rules(item: Field, number: int, n_items: int) -> None:
+    tags = item["tags"].value
+    verifier = tags.get("verifier") if isinstance(tags, Mapping) else None
+    if isinstance(verifier, str) and verifier.lower() not in {"", "llm"}:
+        raise DataError(
+            f"criterion {number} of {n_items} is checked by a rule and not by a judge "
+            f"(tags.verifier is {verifier[:24]!r})"
+        )
+
+
+def _by_sign(item: Field) -> Criterion:
+    points = _points(item["points"])
+    by_sign = Polarity.DESIRABLE if points > 0 else Polarity.UNDESIRABLE
+    check = item["check"].decoded()
+    if check.value is not None and not isinstance(check.value, Mapping):
+        raise check.fault("is not an object (a predicate of the keyword judge)")
+    return Criterion(
+        text=item.first("criterion", "criterion_text").text(),
+        points=points,
+        polarity=_polarity(item["polarity"]) or by_sign,
+        tags=unique(item["tags"].strings()),
+        category=_category(item["category"]),
+        check=check.value,
+    )
+
+
+def _rubrichub(item: Field) -> Criterion:
+    return _by_wording(item, item["criterion"], item["points"])
+
+
+def _weighted(item: Field) -> Criterion:
+    tags = item["tags"].strings()
+    axis = (f"axis:{item['axis'].text()}",) if item.has("axis") else ()
+    return _by_wording(item, item.first("criterion", "criterion_text"), item["weight"], axis + tags)
+
+
+def _by_wording(item: Field, text: Field, points: Field, tags: tuple[str, ...] = ()) -> Criterion:
+    words, worth = text.text(), _points(points)
+    polarity = _polarity(item["polarity"]) or polarity_from_wording(words, worth)
+    return Criterion(words, worth, polarity, unique(tags), _category(item["category"]))
+
+
+def _rar(item: Field) -> Criterion:
+    text = item["description"].text()
+    points = _points(item.first("weight", "points"))
+    polarity = _polarity(item["polarity"]) or polarity_from_wording(text, points)
+    if not item.has("weight") and points < 0 and polarity is Polarity.DESIRABLE:
+        _require_polarity(item)
+    category = _category(item["category"]) or category_from_prefix(text)
+    if category is None and item.has("title"):
+        category = category_from_prefix(item["title"].any_text())
+    return Criterion(text, points, polarity, unique(item["tags"].strings()), category)
+
+
+def _require_polarity(item: Field) -> None:
+    if not item.has("polarity"):
+        raise item.fault(
+            "has 'description' and negative 'points', and can be read in two ways: true is bad "
+            "(HealthBench, by the sign) or good (RaR, by the wording); add 'polarity'"
+        )
+
+
+def _prbench(item: Field) -> Criterion:
+    notes = item["annotations"]
+    text = item["title"] if item.has("title") else notes["criteria_description"]
+    points = _prbench_points(notes)
+    tags = (
+        (f"category:{notes['criteria_category'].text()}",) if notes.has("criteria_category") else ()
+    )
+    polarity = Polarity.DESIRABLE if points > 0 else Polarity.UNDESIRABLE
+    return Criterion(text.text(), points, _polarity(item["polarity"]) or polarity, tags)
+
+
+def _prbench_points(notes: Field) -> float:
+    name = notes["weight_class"].text().strip().lower()
+    if name not in PRBENCH_CLASSES:
+        raise notes["weight_class"].fault(f"is unknown; {near_names(name[:24], PRBENCH_CLASSES)}")
+    weight = notes[f"{name.replace(' ', '_')}_weight"]
+    points = _points(weight)
+    if (points < 0) != ("detrimental" in name):
+        raise weight.fault(f"is {points:g}, and its weight_class says {name!r}: the signs disagree")
+    return points
+
+
+def _profbench(item: Field) -> Criterion:
+    weight = item["criterion_weight"]
+    words = weight.value.strip().lower() if isinstance(weight.value, str) else None
+    if words is not None and words in PROFBENCH_POINTS:
+        points = PROFBENCH_POINTS[words]
+    elif words is not None:
+        raise weight.fault(f"is unknown; {near_names(words[:24], PROFBENCH_POINTS)}")
+    else:
+        points = _points(weight)
+    kinds = item["criterion_type"]
+    types = (kinds.any_text(),) if isinstance(kinds.value, str) else kinds.strings()
+    text = item["criterion_description"].text()
+    tags = unique(tuple(f"type:{kind}" for kind in types))
+    return Criterion(text, points, polarity_from_wording(text, points), tags)
+
+
+def _points(field: Field) -> float:
+    points = field.number()
+    if points == 0:
+        raise field.fault("is 0; a criterion must be worth something")
+    if abs(points) > MAX_POINTS:
+        raise field.fault(f"is {points:g}, beyond {MAX_POINTS:g}: sums would overflow")
+    return points
+
+
+def _polarity(field: Field) -> Polarity | None:
+    if field.value is None:
+        return None
+    name = field.text().strip().lower()
+    try:
+        return Polarity(name)
+    except ValueError:
+        raise field.fault(
+            f"is unknown; {near_names(name[:24], [p.value for p in Polarity])}"
+        ) from None
+
+
+def _category(field: Field) -> str | None:
+    if field.value is None:
+        return None
+    name = field.text().strip().capitalize()
+    if name not in CATEGORIES:
+        raise field.fault(f"is unknown; {near_names(name[:24], CATEGORIES)}")
+    return name
+
+
+def unique(tags: tuple[str, ...]) -> tuple[str, ...]:
+    """Leave out tags that come again."""
+    return tuple(dict.fromkeys(tags))
+
+
+def polarity_from_wording(text: str, points: float) -> Polarity:
+    """Give the polarity of a criterion that does not say its own.
+
+    Args:
+        text: The criterion, with or without a prefix such as "Pitfall Criteria:".
+        points: Its signed points. Positive points always mean that true is good.
+
+    Returns:
+        For negative points: desirable when the text is phrased as avoidance, else undesirable.
+    """
+    if points > 0:
+        return Polarity.DESIRABLE
+    core = _SUBJECT.sub("", _PREFIX.sub("", text.strip()))
+    return Polarity.DESIRABLE if _AVOIDANCE.match(core) else Polarity.UNDESIRABLE
+
+
+def category_from_prefix(text: str) -> str | None:
+    """Read "Essential", "Important", "Optional" or "Pitfall" off the front of a RaR description."""
+    match = _PREFIX.match(text)
+    return match.group().strip(" :\t\n*-").split()[0].capitalize() if match else None
+
+
+_READERS: dict[Form, Callable[[Field], Criterion]] = {
+    Form.POINTS: _by_sign,
+    Form.RUBRICHUB: _rubrichub,
+    Form.WEIGHT: _weighted,
+    Form.RAR: _rar,
+    Form.PRBENCH: _prbench,
+    Form.PROFBENCH: _profbench,
+}
