@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from ...judges.errors import DataError
-from ...judges.verdict import Outcome, Verdict
 from .criteria import MET_KEYS, JudgedCriterion, find_judged, own_rubric, read_marked, unjudged
 from .findings import Findings, number_of, reason_of, text_of
 from .run import Run, mapping, parse_object
@@ -43,17 +42,22 @@ def read_reviews(path: Path) -> Run:
     findings = Findings(path.name, "reviews")
     task, subset = _names(path)
     judges: dict[str, None] = {}
+    outdated = _outdated_lines(path)
     for number, line in enumerate(lines_of(path), start=1):
         place = f"line {number}"
+        if number in outdated:
+            continue
         try:
             review = parse_object(line, f"{path.name}, {place}")
             _add(findings, review, subset, place, judges)
         except (DataError, AttributeError, KeyError, TypeError, ValueError) as error:
-            reason = reason_of(error)
-            findings.leave_out(
-                place, reason if place in reason else f"{path.name}, {place}: {reason}"
-            )
+            findings.leave_out(place, reason_of(error))
     graded = findings.require("no reviews")
+    if outdated:
+        findings.note(
+            f"{len(outdated)} of its lines have a later review of the same sample, which is "
+            "the one read (evalscope does so too)"
+        )
     if len(judges) > 1:
         first, *others = judges
         findings.note(f"the verdicts of {first} are read; {', '.join(others)} judged too")
@@ -86,6 +90,23 @@ def merged(runs: Iterable[Run]) -> list[Run]:
             else run
         )
     return list(joined.values())
+
+
+def _outdated_lines(path: Path) -> set[int]:
+    """Number the lines that a later review of the same sample takes the place of."""
+    newest: dict[str, int] = {}
+    outdated = set()
+    for number, line in enumerate(lines_of(path), start=1):
+        try:
+            review = mapping(json.loads(line))
+        except (ValueError, RecursionError):
+            continue
+        numbers = (mapping(review.get("sample_score")).get("sample_id"), review.get("index"))
+        sample = json.dumps(next((n for n in numbers if n is not None), ["line", number]))
+        if sample in newest:
+            outdated.add(newest[sample])
+        newest[sample] = number
+    return outdated
 
 
 def _names(path: Path) -> tuple[str, str]:
@@ -125,7 +146,6 @@ def _add(
         [findings.verdict(o.value, o.words, f"{place}, criterion {at}") for at, o in enumerate(one)]
         for one in rounds
     ]
-    gone = Verdict(Outcome.UNPARSEABLE, explanation="no verdict in the log", attempts=0)
     findings.add(
         {
             "prompt_id": _prompt_id(review, sample, metadata, subset),
@@ -134,7 +154,7 @@ def _add(
             "example_tags": metadata.get("example_tags") or [],
         },
         _answer(review, score),
-        read[0] if read else [gone] * len(rows),
+        read[0] if read else None,
         place,
         claim=number_of(mapping(score.get("value")).get("overall_score")),
         replicates=read[1:],

@@ -50,6 +50,7 @@ class Findings:
     _words: dict[str, _Count] = field(default_factory=dict)
     _failed: _Count = field(default_factory=_Count)
     _unanswered: _Count = field(default_factory=_Count)
+    _unjudged: _Count = field(default_factory=_Count)
     _left_out: _Count = field(default_factory=_Count)
     _reason: str = ""
     _n_seen: dict[str, int] = field(default_factory=dict)
@@ -72,7 +73,7 @@ class Findings:
         self,
         row: Mapping[str, Any],
         answer: str | None,
-        verdicts: Sequence[Verdict],
+        verdicts: Sequence[Verdict] | None,
         place: str,
         *,
         repeat: int | None = None,
@@ -85,7 +86,7 @@ class Findings:
             row: The example, in the canonical form of docs/data.md.
             answer: None where none came: it counts as asked, and its verdicts, which are of no
                 answer, are left out.
-            verdicts: One for each criterion of the row.
+            verdicts: One for each criterion of the row; None where the log holds none for it.
             place: Where in the log, for messages.
             repeat: Which answer to this prompt; None numbers them as they come.
             claim: The item score that the log states, or None.
@@ -99,6 +100,10 @@ class Findings:
             self._unanswered.add(place)
             gone = Verdict(Outcome.SKIPPED, explanation="the log holds no answer", attempts=0)
             verdicts, replicates, claim = [gone] * len(example.rubric), (), None
+        elif verdicts is None:
+            self._unjudged.add(place)
+            gone = Verdict(Outcome.UNPARSEABLE, explanation="the log holds no verdict", attempts=0)
+            verdicts = [gone] * len(example.rubric)
         number = self._n_seen.get(example.prompt_id, 0)
         self._n_seen[example.prompt_id] = number + 1
         taken = GradedAnswer(
@@ -113,8 +118,11 @@ class Findings:
         self._claims.append(claim if all(v.met is not None for v in taken.verdicts) else None)
 
     def leave_out(self, place: str, reason: str) -> None:
-        """Count a sample that cannot be read."""
+        """Count a sample that cannot be read; the reason may name the place, or leave it to us."""
         self._left_out.add(place)
+        here = f"{self.file}, {place}: "
+        while reason.startswith(here):
+            reason = reason.removeprefix(here)
         self._reason = self._reason or reason
 
     def note(self, words: str) -> None:
@@ -128,7 +136,8 @@ class Findings:
             DataError: There are none: says why the first sample could not be read, or `otherwise`.
         """
         if not self.graded:
-            raise DataError(self._reason or f"{self.file}: {otherwise}")
+            first = f", {self._left_out.first}: {self._reason}" if self._reason else None
+            raise DataError(f"{self.file}{first or f': {otherwise}'}")
         return tuple(self.graded)
 
     def notes(self) -> tuple[str, ...]:
@@ -138,6 +147,7 @@ class Findings:
             for words in (
                 self._left_out_words(),
                 self._unanswered_words(),
+                self._unjudged_words(),
                 *self._word_words(),
                 self._failed_words(),
                 self._claim_words(),
@@ -150,12 +160,9 @@ class Findings:
         if not self._left_out.n:
             return ""
         total = self._left_out.n + len(self.graded)
-        reason = self._reason.removeprefix(f"{self.file}, ").removeprefix(f"{self.file}: ")
-        if reason.startswith(self._left_out.first):
-            reason = reason.removeprefix(self._left_out.first).removeprefix(": ")
         return (
-            f"{self._left_out.n} of {total} {self.kind} are left out; the first is "
-            f"{self._left_out.first}: {reason}"
+            f"{self._left_out.n} of {total} {self.kind} left out; the first is "
+            f"{self._left_out.first}: {self._reason}"
         )
 
     def _unanswered_words(self) -> str:
@@ -163,28 +170,37 @@ class Findings:
         if not count.n:
             return ""
         return (
-            f"{count.n} of {len(self.graded)} answers are missing (the first: {count.first}); they "
+            f"{count.n} of {len(self.graded)} answers missing (the first: {count.first}); they "
             "count as asked and have no score, whatever verdicts the log gives them"
+        )
+
+    def _unjudged_words(self) -> str:
+        count = self._unjudged
+        if not count.n:
+            return ""
+        return (
+            f"{count.n} of {len(self.graded)} answers without any verdict on their criteria (the "
+            f"first: {count.first}); they count as asked and have no score"
         )
 
     def _word_words(self) -> list[str]:
         words = [
-            f"{count.n} verdicts are recorded as {word}, which says neither met nor not met (the "
-            f"first: {count.first}); they count as missing"
+            f"{count.n} {'verdict' if count.n == 1 else 'verdicts'} recorded as {word}, which says "
+            f"neither met nor not met (the first: {count.first}); counted as missing"
             for word, count in list(self._words.items())[:MAX_WORDS]
         ]
         rest = list(self._words.values())[MAX_WORDS:]
         if rest:
             n = sum(count.n for count in rest)
-            words.append(f"{n} more verdicts are recorded as {len(rest)} further words")
+            words.append(f"{n} more verdicts recorded as {len(rest)} further words")
         return words
 
     def _failed_words(self) -> str:
         if not self._failed.n:
             return ""
         return (
-            f"{self._failed.n} verdicts are recorded as not met because the judge's reply could "
-            f"not be read (the first: {self._failed.first}); they count as missing"
+            f"{self._failed.n} of its verdicts say not met only because the judge's reply could "
+            f"not be read (the first: {self._failed.first}); counted as missing"
         )
 
     def _claim_words(self) -> str:
@@ -201,10 +217,25 @@ class Findings:
         if not differing:
             return ""
         return (
-            f"{len(differing)} of {len(gaps)} item scores in it are not what their verdicts give "
+            f"{len(differing)} of its {len(gaps)} item scores are not what their verdicts give "
             f"(by up to {max(differing)[0]:.4g}; the first: prompt_id {differing[0][1]}); the "
             "verdicts are used"
         )
+
+
+def readable(by_model: Mapping[str, Findings]) -> dict[str, Findings]:
+    """Keep the models of a log of which something can be read; the first is told of the others.
+
+    Raises:
+        DataError: There is none: says why the first sample could not be read.
+    """
+    read = {model: findings for model, findings in by_model.items() if findings.graded}
+    for model, findings in by_model.items():
+        if not read:
+            findings.require("it holds no samples")
+        if model not in read:
+            next(iter(read.values())).note(f"of {model[:60]!r}, {findings._left_out_words()}")
+    return read
 
 
 def _nearest(score: float, claim: float) -> float:

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 from ...judges.errors import DataError
-from ...judges.verdict import Outcome, Verdict
 from .criteria import JudgedCriterion, find_judged, own_rubric, read_marked, unjudged
 from .findings import Findings, number_of, reason_of, text_of
 from .run import Run, mapping
@@ -150,7 +149,7 @@ class _Log:
                     self._add(self._of(scorer), sample, judged, place, mapping(score))
             except (DataError, KeyError, TypeError, ValueError) as error:
                 is_judged = True
-                self._of(scorer).leave_out(place, f"{self._file}, {place}: {reason_of(error)}")
+                self._of(scorer).leave_out(place, reason_of(error))
         if not is_judged:
             self._rest.append((place, _unjudged_sample(sample)))
 
@@ -229,21 +228,18 @@ def _unjudged_sample(sample: Mapping[str, Any]) -> Mapping[str, Any]:
         "row": _row(sample, rubric),
         "answer": None if error else _answer(sample, {}),
         "epoch": sample.get("epoch"),
-        "reason": reason,
     }
 
 
 def _add_unjudged(findings: Findings, place: str, sample: Mapping[str, Any]) -> None:
     if "row" not in sample:
-        findings.leave_out(place, f"{findings.file}, {place}: {sample['left_out']}")
+        findings.leave_out(place, str(sample["left_out"]))
         return
-    row = sample["row"]
-    gone = Verdict(Outcome.UNPARSEABLE, explanation=sample["reason"], attempts=0)
     try:
         repeat = int(sample["epoch"] or 1) - 1
-        findings.add(row, sample["answer"], [gone] * len(row["rubrics"]), place, repeat=repeat)
+        findings.add(sample["row"], sample["answer"], None, place, repeat=repeat)
     except (DataError, TypeError, ValueError) as error:
-        findings.leave_out(place, f"{findings.file}, {place}: {reason_of(error)}")
+        findings.leave_out(place, reason_of(error))
 
 
 def _row(sample: Mapping[str, Any], rubric: list[dict[str, Any]]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from . import evalscope, inspect_logs, promptfoo, simple_evals, verifiers
 from .run import Run, parse_object
 from .samples import is_results, lines_of
 
-FIELDS = (b'"example_level_metadata"', b'"eval"', b'"gradingResult"', b'"componentResults"')
+FIELDS = (b'"example_level_metadata"', b'"eval"', b'"gradingResult"', b'"promptIdx"')
 """One of which stands in every log that is one JSON object."""
 MAX_FIRST_LINE = 64 * 1024 * 1024
 """Bytes of the first line of a JSON Lines file that are parsed to tell what it is."""
@@ -48,7 +48,10 @@ def _read_object(path: Path) -> list[Run]:
     if not is_named and (is_results(path) or not _holds_a_field(path)):
         return []
     try:
-        whole = parse_object(path.read_bytes(), path.name)
+        text = path.read_bytes()
+        if not is_named and not text.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
+            return []
+        whole = parse_object(text, path.name)
     except OSError as error:
         raise DataError(f"{path.name}: cannot be read ({error})") from error
     if simple_evals.is_all_results(path, whole):

@@ -17,9 +17,9 @@ from typing import Any
 
 from ...judges.errors import DataError
 from .criteria import JudgedCriterion
-from .findings import Findings, reason_of, text_of
-from .run import Run, mapping, parse_object
-from .samples import lines_of
+from .findings import Findings, readable, reason_of, text_of
+from .run import Run, mapping
+from .samples import objects_of
 
 NO_CRITERIA = ("human", "select-best", "max-score")
 """Assertions that are no property of one answer: a thumb of a person, a choice between answers."""
@@ -56,13 +56,9 @@ def read_result_lines(path: Path) -> list[Run]:
     """Read an output file in JSON Lines.
 
     Raises:
-        DataError: A line is broken, or none has assertions.
+        DataError: None of its results has assertions.
     """
-    rows = (
-        (f"line {n}", parse_object(line, f"{path.name}, line {n}"))
-        for n, line in enumerate(lines_of(path), start=1)
-    )
-    return _runs(path, rows, "", None)
+    return _runs(path, objects_of(path), "", None)
 
 
 def _results(whole: Mapping[str, Any]) -> list[Any]:
@@ -81,42 +77,41 @@ def _runs(path: Path, rows: Iterable[tuple[str, Any]], label: str, grader: Any) 
         try:
             _add(findings, row, place)
         except (DataError, AttributeError, KeyError, TypeError, ValueError) as error:
-            findings.leave_out(place, f"{path.name}, {place}: {reason_of(error)}")
-    read = {model: findings for model, findings in by_model.items() if findings.graded}
-    if not read:
-        next(iter(by_model.values())).require("no results")
-    runs = []
-    for model, findings in read.items():
-        runs.append(
-            Run(
-                model=model,
-                label=label,
-                task="promptfoo",
-                graded=tuple(findings.graded),
-                facts={
-                    "judge": {"name": "promptfoo", **_grader(grader)},
-                    "versions": {"format": "promptfoo"},
-                },
-                path=str(path),
-                notes=findings.notes(),
-            )
+            findings.leave_out(place, reason_of(error))
+    return [
+        Run(
+            model=model,
+            label=label,
+            task="promptfoo",
+            graded=tuple(findings.graded),
+            facts={
+                "judge": {"name": "promptfoo", **_grader(grader)},
+                "versions": {"format": "promptfoo"},
+            },
+            path=str(path),
+            notes=findings.notes(),
         )
-    return runs
+        for model, findings in readable(by_model).items()
+    ]
 
 
 def _add(findings: Findings, row: Mapping[str, Any], place: str) -> None:
+    if isinstance(row.get("fault"), DataError):
+        raise row["fault"]
     criteria = _criteria(row)
     if not criteria:
         raise DataError("no assertion of it is a criterion, so there is nothing but a total score")
     rows = [one.row for one in criteria]
-    answer = _answer(row)
+    is_judged = bool(mapping(row.get("gradingResult")))
     findings.add(
         {"prompt_id": _prompt_id(row, rows), "prompt": _prompt(row), "rubrics": rows},
-        answer,
+        _answer(row),
         [
             findings.verdict(one.value, one.words, f"{place}, assertion {at}")
             for at, one in enumerate(criteria)
-        ],
+        ]
+        if is_judged
+        else None,
         place,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -67,7 +68,7 @@ class Run:
 def parse_object(text: bytes, where: str) -> dict[str, Any]:
     """Parse one JSON object, lone surrogates included, or say where it is broken."""
     try:
-        value = json.loads(text.decode("utf-8", "surrogatepass"))
+        value = json.loads(text.removeprefix(BOM_UTF8).decode("utf-8", "surrogatepass"))
     except ValueError as error:  # broken JSON and broken UTF-8 both
         raise DataError(f"{where}: not valid JSON ({error})") from error
     if not isinstance(value, dict):

@@ -213,6 +213,16 @@ def _versions(results: Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[s
     return {name: str(value) for name, value in known.items() if value not in (None, "", "N/A")}
 
 
+def objects_of(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Give each line of another program's log with its place; one that is broken as its `fault`."""
+    for number, line in enumerate(lines_of(path), start=1):
+        place = f"line {number}"
+        try:
+            yield place, parse_object(line, f"{path.name}, {place}")
+        except DataError as error:
+            yield place, {"fault": error}
+
+
 def lines_of(path: Path) -> Iterator[bytes]:
     """Give the lines that are not blank; only a line feed ends one (U+2028 stands in answers)."""
     try:

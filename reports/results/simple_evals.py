@@ -68,8 +68,7 @@ def read_all_results(path: Path, whole: Mapping[str, Any]) -> Run:
             _add_item(findings, item, place)
         except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
             reason = reason_of(error).replace("this format has it", "simple-evals writes it")
-            start = f"{path.name}, {place}"
-            findings.leave_out(place, reason if start in reason else f"{start}: {reason}")
+            findings.leave_out(place, reason)
     return _run(
         path, path.name.removesuffix(SUFFIX).removesuffix(".json"), findings, whole.get("score")
     )
@@ -77,7 +76,6 @@ def read_all_results(path: Path, whole: Mapping[str, Any]) -> Run:
 
 def _add_item(findings: Findings, item: Mapping[str, Any], place: str) -> None:
     rubric = item["rubric_items"]
-    completion = item["completion"]
     findings.add(
         {
             "prompt_id": str(item["prompt_id"]),
@@ -88,7 +86,7 @@ def _add_item(findings: Findings, item: Mapping[str, Any], place: str) -> None:
             ],
             "example_tags": item.get("example_tags") or [],
         },
-        text_of(completion[-1]["content"]) if completion else None,
+        _answer(item["completion"]),
         [
             findings.verdict(
                 entry.get("criteria_met"),
@@ -100,6 +98,12 @@ def _add_item(findings: Findings, item: Mapping[str, Any], place: str) -> None:
         place,
         claim=number_of(item.get("score")),
     )
+
+
+def _answer(completion: Any) -> str | None:
+    if isinstance(completion, list):
+        return text_of(completion[-1]["content"]) if completion else None
+    return text_of(completion)
 
 
 def read_html_report(path: Path) -> Run:
@@ -144,9 +148,7 @@ def _add_part(findings: Findings, part: str, is_escaped: bool, place: str) -> No
     ]
     entries = _grades_of(grades["grades"], is_escaped) if grades else []
     if len(turns) < 2 or not entries:
-        raise DataError(
-            f"{findings.file}, {place}: no conversation with graded criteria could be read in it"
-        )
+        raise DataError("no conversation with graded criteria could be read in it")
     *prompt, answer = turns
     digest = hashlib.sha256(json.dumps(prompt, sort_keys=True).encode()).hexdigest()
     # the report sorts its criteria by verdict: a fixed order makes rubrics comparable

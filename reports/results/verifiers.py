@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from ...judges.errors import DataError
-from ...judges.verdict import Outcome, Verdict
 from .criteria import find_judged, own_rubric, unjudged
-from .findings import Findings, number_of, reason_of, text_of
-from .run import Run, mapping, parse_object
-from .samples import lines_of
+from .findings import Findings, number_of, readable, reason_of, text_of
+from .run import Run, mapping
+from .samples import objects_of
 from .verifiers_traces import judged_calls, rollout_of
 
 MARKS = ("example_id", "is_completed", "generation_ms", "metrics", "task", "info")
@@ -38,7 +37,7 @@ def read_results(path: Path) -> list[Run]:
     """Read one file of rollouts; the rollouts of one example are repeats.
 
     Raises:
-        DataError: A line is broken, or no rollout holds verdicts on criteria.
+        DataError: No rollout holds verdicts on criteria.
     """
     about = _about(path)
     by_model: dict[str, Findings] = {}
@@ -48,11 +47,8 @@ def read_results(path: Path) -> list[Run]:
         try:
             _add(findings, row, place)
         except (DataError, AttributeError, KeyError, TypeError, ValueError) as error:
-            findings.leave_out(place, f"{path.name}, {place}: {reason_of(error)}")
-    read = {model: findings for model, findings in by_model.items() if findings.graded}
-    if not read and by_model:
-        next(iter(by_model.values())).require("no rollouts")
-    if not read:
+            findings.leave_out(place, reason_of(error))
+    if not by_model:
         raise DataError(f"{path.name}: no rollouts")
     return [
         Run(
@@ -67,23 +63,24 @@ def read_results(path: Path) -> list[Run]:
             path=str(path),
             notes=findings.notes(),
         )
-        for model, findings in read.items()
+        for model, findings in readable(by_model).items()
     ]
 
 
 def _rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Give the rollouts in one form; a v1 episode has one trace for each of its agents."""
-    for number, line in enumerate(lines_of(path), start=1):
-        row = parse_object(line, f"{path.name}, line {number}")
+    for place, row in objects_of(path):
         traces = row.get("traces")
         if not isinstance(traces, list):
-            yield f"line {number}", row
+            yield place, row
             continue
         for trace in traces:
-            yield f"line {number}", rollout_of(mapping(trace))
+            yield place, rollout_of(mapping(trace))
 
 
 def _add(findings: Findings, row: Mapping[str, Any], place: str) -> None:
+    if isinstance(row.get("fault"), DataError):
+        raise row["fault"]
     info = row.get("info")
     info = mapping(_decoded(info))
     rubric = own_rubric(info, row)
@@ -91,11 +88,12 @@ def _add(findings: Findings, row: Mapping[str, Any], place: str) -> None:
     judged = judged_calls(info, row.get("rewards")) or find_judged({**places, "info": info}, rubric)
     answer = _answer(row.get("completion")) if not row.get("error") else None
     if not judged and not rubric:
+        if row.get("error"):
+            raise DataError(f"ended in an error: {str(row['error'])[:200]}")
         raise DataError(
             "it holds rewards and no verdicts on criteria, so there is nothing but totals to read"
         )
     criteria = judged or unjudged(rubric)
-    gone = Verdict(Outcome.UNPARSEABLE, explanation="no verdict in the log", attempts=0)
     findings.add(
         {
             "prompt_id": str(info.get("prompt_id") or row.get("example_id") or row.get("id") or 0),
@@ -108,7 +106,7 @@ def _add(findings: Findings, row: Mapping[str, Any], place: str) -> None:
             findings.verdict(one.value, one.words, f"{place}, criterion {at}")
             for at, one in enumerate(judged)
         ]
-        or [gone] * len(criteria),
+        or None,
         place,
         claim=_claim(row),
     )

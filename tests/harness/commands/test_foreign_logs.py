@@ -86,7 +86,7 @@ def test_null_answers_are_missing_and_said(tmp_path, capsys):
     code, row, err = report(tmp_path, capsys, tmp_path)
     assert code == 0
     assert (row["n_asked"], row["n_scored"], row["score"]) == (2, 1, pytest.approx(0.4))
-    assert "1 of 2 answers are missing" in err
+    assert "1 of 2 answers missing" in err
 
 
 def test_one_foreign_file_leaves_the_folder_readable(tmp_path, capsys):

@@ -111,7 +111,7 @@ def test_a_missing_prediction_is_a_missing_answer(tmp_path):
     review["sample_score"]["score"]["prediction"] = None
     review["messages"] = k.question("a")
     read = review_run(tmp_path, review)
-    assert "1 of 1 answers are missing" in read.notes[0]
+    assert "1 of 1 answers missing" in read.notes[0]
 
 
 def test_reviews_of_another_benchmark_say_that_they_hold_totals(tmp_path):
@@ -132,3 +132,19 @@ def test_repeats_of_a_sample_are_repeats(tmp_path):
         review["sample_score"]["group_id"] = 0
     read = review_run(tmp_path, *reviews)
     assert [g.repeat for g in read.graded] == [0, 1, 2]
+
+
+def test_a_later_review_of_a_sample_takes_the_place_of_an_earlier(tmp_path):
+    read = review_run(tmp_path, k.evalscope_review("a", (False, False)), k.evalscope_review("a"))
+    assert mets(read) == [[True, False]]
+    assert "1 of its lines have a later review of the same sample" in read.notes[0]
+
+
+def test_a_line_cut_off_is_left_out(tmp_path):
+    path = tmp_path / "reviews" / "m1" / "health_bench_hedging.jsonl"
+    k.write(path, k.evalscope_review("a"))
+    with path.open("a") as file:
+        file.write('\n{"index": 1, "sample_sc')
+    [read] = read_runs([tmp_path])
+    assert mets(read) == [[True, False]]
+    assert "1 of 2 reviews left out; the first is line 2: not valid JSON" in read.notes[0]

@@ -163,7 +163,7 @@ def test_a_word_that_is_no_verdict_is_named_and_missing(tmp_path, word):
     read = run_of(tmp_path, k.inspect_sample("a", (True, word), key="grade"))
     assert mets(read) == [[True, None]]
     shown = "list" if isinstance(word, list) else str(word)
-    assert f"1 verdicts are recorded as '{shown}'" in read.notes[0]
+    assert f"1 verdict recorded as '{shown}'" in read.notes[0]
     assert "criterion 1" in read.notes[0]
 
 
@@ -173,7 +173,7 @@ def test_a_verdict_written_for_want_of_one_is_missing(tmp_path):
     entries[1] |= {"met": False, "explanation": "Failed to parse judge response: no JSON"}
     read = run_of(tmp_path, sample)
     assert mets(read) == [[True, None]]
-    assert "because the judge's reply could not be read" in read.notes[0]
+    assert "only because the judge's reply could" in read.notes[0]
 
 
 def test_the_score_that_a_log_states_is_compared(tmp_path):
@@ -216,7 +216,7 @@ def test_a_sample_that_ended_in_an_error_counts_as_asked(tmp_path):
     failed |= {"scores": None, "error": {"message": "out of tokens"}}
     read = run_of(tmp_path, k.inspect_sample("a"), failed)
     assert [v.outcome for v in read.graded[1].verdicts] == [Outcome.SKIPPED] * 2
-    assert "1 of 2 answers are missing" in read.notes[0]
+    assert "1 of 2 answers missing" in read.notes[0]
 
 
 def test_a_sample_that_no_scorer_judged_has_its_answer_and_no_verdicts(tmp_path):

@@ -107,7 +107,7 @@ def test_a_result_with_an_error_counts_as_asked_with_the_test_s_own_criteria(tmp
     [read] = runs_of(tmp_path, k.promptfoo_result("a"), failed)
     assert told(read.graded[1]) == told(read.graded[0])
     assert mets(read)[1] == [None, None]
-    assert "1 of 2 answers are missing" in read.notes[0]
+    assert "1 of 2 answers missing" in read.notes[0]
 
 
 def test_a_grader_s_own_failure_is_no_verdict(tmp_path):
@@ -174,4 +174,20 @@ def test_tests_without_assertions_say_that_there_are_only_totals(tmp_path):
     with pytest.raises(DataError, match="nothing but a total score"):
         runs_of(tmp_path, bare)
     [read] = runs_of(tmp_path, bare, k.promptfoo_result("b"))
-    assert "1 of 2 results are left out" in read.notes[0]
+    assert "1 of 2 results left out" in read.notes[0]
+
+
+def test_a_line_cut_off_is_left_out(tmp_path):
+    path = k.write(tmp_path / "out.jsonl", k.promptfoo_result("a"))
+    with path.open("a") as file:
+        file.write('\n{"promptIdx": 0, "prov')
+    [read] = read_runs([tmp_path])
+    assert mets(read) == [[True, True]]
+    assert "1 of 1 results left out; the first is line 2: not valid JSON" in read.notes[0]
+
+
+def test_a_provider_of_which_nothing_can_be_read_is_named(tmp_path):
+    grading = {"pass": True, "score": 1, "reason": "No assertions"}
+    bare = k.promptfoo_result("a", provider="m2", gradingResult=grading, testCase={})
+    [read] = runs_of(tmp_path, k.promptfoo_result("a"), bare)
+    assert "of 'm2', 1 of 1 results left out" in read.notes[0]

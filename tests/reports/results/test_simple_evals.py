@@ -83,7 +83,7 @@ def test_words_for_a_verdict_are_read_and_an_unknown_one_is_named(tmp_path):
     assert [[v.met for v in g.verdicts] for g in read.graded] == [[True, False], [True, None]]
     assert read.graded[1].verdicts[1].outcome is Outcome.UNPARSEABLE
     [note] = read.notes
-    assert "1 verdicts are recorded as 'P'" in note
+    assert "1 verdict recorded as 'P'" in note
     assert "(the first: example 1, criterion 1)" in note
 
 
@@ -94,7 +94,7 @@ def test_a_null_answer_is_a_missing_answer_and_its_verdicts_are_of_nothing(tmp_p
     assert [v.outcome for v in read.graded[0].verdicts] == [Outcome.SKIPPED] * 2
     assert (read.graded[0].answer, read.graded[1].answer) == ("", "Rest.")
     [note] = read.notes
-    assert "1 of 2 answers are missing (the first: example 0)" in note
+    assert "1 of 2 answers missing (the first: example 0)" in note
     [result] = compare_runs([read], n_draws=50).results
     # b alone has a score: (5 - 3) / 5
     assert (result.n_asked, result.n_scored, result.score) == (2, 1, pytest.approx(0.4))
@@ -119,14 +119,20 @@ def test_item_scores_that_the_verdicts_do_not_give_are_counted(tmp_path):
     k.simple_evals(tmp_path, [k.simple_item("a"), k.simple_item("b", score=0.9)])
     [note] = read_runs([tmp_path])[0].notes
     # b is worth .4, and .9 is stated
-    assert "1 of 2 item scores in it are not what their verdicts give (by up to 0.5" in note
+    assert "1 of its 2 item scores are not what their verdicts give (by up to 0.5" in note
 
 
 def test_one_broken_example_is_left_out_and_named(tmp_path):
     k.simple_evals(tmp_path, [k.simple_item("a"), {"prompt_id": "x"}, None], score=None)
     [read] = read_runs([tmp_path])
     assert len(read.graded) == 1
-    assert "2 of 3 examples are left out; the first is example 1" in read.notes[0]
+    assert "2 of 3 examples left out; the first is example 1" in read.notes[0]
+
+
+def test_a_byte_order_mark_is_no_fault_and_a_bare_text_is_an_answer(tmp_path):
+    path = k.simple_evals(tmp_path, [k.simple_item("a", completion="Rest.")], score=1.0)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert read_runs([tmp_path])[0].graded[0].answer == "Rest."
 
 
 def test_a_renamed_file_is_known_by_what_it_holds(tmp_path):

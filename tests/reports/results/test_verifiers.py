@@ -58,7 +58,7 @@ def test_a_rollout_with_an_error_counts_as_asked(tmp_path):
     failed = k.verifiers_row("b", performance_by_rubric=None, error={"error": "Timeout"})
     read = run_of(tmp_path, k.verifiers_row("a"), failed)
     assert mets(read) == [[True, False], [None, None]]
-    assert "1 of 2 answers are missing" in read.notes[0]
+    assert "1 of 2 answers missing" in read.notes[0]
 
 
 def test_an_answer_without_verdicts_has_none(tmp_path):
@@ -69,7 +69,7 @@ def test_an_answer_without_verdicts_has_none(tmp_path):
 
 def test_a_reward_that_the_verdicts_do_not_give_is_named(tmp_path):
     read = run_of(tmp_path, k.verifiers_row("a", reward_healthbench=0.25))
-    assert "1 of 1 item scores in it are not what their verdicts give" in read.notes[0]
+    assert "1 of its 1 item scores are not what their verdicts give" in read.notes[0]
 
 
 def test_rewards_without_criteria_are_totals(tmp_path):
@@ -120,3 +120,26 @@ def test_a_choice_between_best_and_worst_is_named(tmp_path):
     read = traces(tmp_path, episode)
     assert mets(read) == [[True, None]]
     assert "recorded as 'partly'" in read.notes[0]
+
+
+def test_a_line_cut_off_is_left_out(tmp_path):
+    path = k.verifiers_folder(tmp_path, [k.verifiers_row("a")])
+    with path.open("a") as file:
+        file.write('\n{"example_id": 1, "prom')
+    [read] = read_runs([tmp_path])
+    assert mets(read) == [[True, False]]
+    assert "1 of 2 rollouts left out; the first is line 2: not valid JSON" in read.notes[0]
+
+
+def test_verdicts_that_do_not_fit_the_rubric_are_not_guessed(tmp_path):
+    short = k.verifiers_row("b", performance_by_rubric=[[{"criteria_met": True}]])
+    read = run_of(tmp_path, k.verifiers_row("a"), short)
+    assert mets(read) == [[True, False], [None, None]]
+    assert "1 of 2 answers without any verdict on their criteria" in read.notes[0]
+
+
+def test_a_trace_that_failed_before_its_judge_is_named_with_its_error(tmp_path):
+    failed = k.verifiers_trace("b", ("no", "no"), ok=False, info={})
+    failed["traces"][0]["errors"] = [{"type": "ProviderError", "message": "down"}]
+    read = traces(tmp_path, k.verifiers_trace("a", ("yes", "no")), failed)
+    assert "line 2: ended in an error" in read.notes[0]
