@@ -129,7 +129,7 @@ class Target:
     def alone(self, injection: Injection | None) -> Answer:
         """Give the answer with the form added, to be asked about this criterion only."""
         example = replace(self.answer.example, rubric=Rubric((self.criterion,)))
-        text = self.answer.text
+        text = self.answer.text or ""  # an answer with a verdict is there
         return Answer(example, injection.into(text, self.criterion) if injection else text)
 
 
