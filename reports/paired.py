@@ -216,11 +216,16 @@ def bonferroni(p_values: Sequence[float | None]) -> list[float | None]:
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Correct a family of p values by Holm's method; a missing one stays missing."""
-    known = [p for p in p_values if p is not None]
-    if not known:
-        return list(p_values)
-    from statsmodels.stats.multitest import multipletests
+    """Correct a family of p values by Holm's method; a missing one stays missing.
 
-    corrected = iter(multipletests(known, alpha=ALPHA, method="holm")[1])
-    return [None if p is None else float(next(corrected)) for p in p_values]
+    Written here for its speed: `multipletests` of statsmodels collects garbage at each call, which
+    takes a fifth of a second in a process that has loaded much.
+    """
+    known = sorted((p, at) for at, p in enumerate(p_values) if p is not None)
+    corrected: list[float | None] = [None] * len(p_values)
+    largest = 0.0
+    for rank, (p, at) in enumerate(known):
+        # never below the one before it: a smaller p may not become the larger one
+        largest = max(largest, min(1.0, p * (len(known) - rank)))
+        corrected[at] = largest
+    return corrected

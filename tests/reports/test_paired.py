@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rubricbeat.reports.paired import (
     bonferroni,
@@ -148,6 +150,15 @@ def test_holm_multiplies_the_smallest_p_by_the_number_of_pairs():
         pytest.approx(0.04),
     ]
     assert holm([None]) == [None]
+    assert holm([0.5, 0.6]) == [1.0, 1.0]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+def test_holm_gives_what_statsmodels_gives(p_values):
+    from statsmodels.stats.multitest import multipletests
+
+    assert holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1].tolist())
 
 
 def test_the_detectable_difference_nears_the_normal_rule_for_many_prompts():
