@@ -50,7 +50,8 @@ def test_the_shipped_configurations_are_what_accelerate_reads() -> None:
 
 def test_two_processes_train_together_within_the_limits_of_one_judge(tmp_path: Path) -> None:
     with Loopback() as server:
-        server.hold_after(20)
+        # the key is tried, the first look at 4 x 5 questions, and a part of the first step of both
+        server.hold_after(1 + 20 + 40)
         done = launch(
             tmp_path / "run", "grpo.max_steps=2", "run.save_steps=2", "gold.every=2",
             "judge.name=chat", "judge.model=gpt-4.1", f"judge.base_url={server.url}",
