@@ -117,7 +117,6 @@ def coverage(n_seeds: int = N_SEEDS) -> dict[str, Any]:
         random = np.random.default_rng(seed)
         split = split_variance("r", normal_rewards(random, 60), np.arange(60))
         seen("icc, clustered", split.icc, 0.36 / 0.52)
-        seen("icc, F", split.icc_normal, 0.36 / 0.52)
         seen("fidelity", split.fidelity, float(np.sqrt(0.36 / 0.52)))
         seen(
             "fidelity, 3 votes",

@@ -51,7 +51,7 @@ def _cells(line: ScoreLine) -> tuple[str, ...]:
         _one_line(line.label),
         _one_line(line.task),
         numbers.score(m["score"]),
-        "" if m["score"] is None else interval_words(interval),
+        numbers.NONE if m["score"] is None else interval_words(interval),
         f"{m['n_scored']} of {m['n_asked']}",
         numbers.share(m["missing_points"]),
         numbers.interval(m["score_low"], m["score_high"]) if m["n_missing_verdicts"] else "",

@@ -6,17 +6,16 @@ and is never counted as 0. Axes: N answers, C criteria, T tags, K tagged criteri
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from .arrays import Bools, Floats
+from .points import net_points, shares_of, too_much_missing
 from .table import Codes, VerdictTable
 
-MAX_MISSING_SHARE = 0.20
-"""An item with more of its absolute points missing than this has no score (method sheet, 2)."""
 MAX_WORST_K = 256
 """Largest k of worst@k; more answers to a prompt still count, in the others."""
 PASS_RULES = ("pass_range50", "pass_hb50", "pass_strict")
@@ -41,7 +40,7 @@ class Items:
     passes: Mapping[str, Floats]
     """1 or 0 by each of `PASS_RULES`, over the answered criteria.
 
-    `pass_strict` is NaN where nothing is wrong so far and no negative criterion was answered.
+    `pass_strict` is NaN where nothing is wrong so far and a verdict is missing.
     """
 
 
@@ -51,47 +50,38 @@ def item_scores(table: VerdictTable) -> Floats:
 
 
 def score_items(table: VerdictTable) -> Items:
-    """Score each answer over its answered criteria.
+    """Score each answer over its answered criteria; `points.py` has the rule for missing ones.
 
     Sources: h from HealthBench (arXiv 2505.08775), s and rho from Ahmadi et al. 2026
-    (arXiv 2606.05174), the pass rules from the method sheet, section 5. The bounds and the rule
-    for missing verdicts are ours.
+    (arXiv 2606.05174), the pass rules from the method sheet, section 5. The bounds are ours.
     """
     points_NC = table.rubrics.points
     hits_NC = table.rubrics.hits(table.verdicts_NC)
+    shares = shares_of(table.verdicts_NC, table.rubrics)
     answered_NC = ~np.isnan(hits_NC)
-    earned_NC = points_NC * np.where(answered_NC, hits_NC, 0.0)
+    earned_N = (points_NC * np.where(answered_NC, hits_NC, 0.0)).sum(axis=1)
     positive_NC, negative_NC = np.maximum(points_NC, 0.0), np.maximum(-points_NC, 0.0)
-    all_positive_N, all_negative_N = positive_NC.sum(axis=1), negative_NC.sum(axis=1)
+    all_positive_N = positive_NC.sum(axis=1)
     positive_N = np.where(answered_NC, positive_NC, 0.0).sum(axis=1)
     negative_N = np.where(answered_NC, negative_NC, 0.0).sum(axis=1)
-    earned_N = earned_NC.sum(axis=1)
     # summed up, not subtracted: nothing missing is 0 exactly
     missing_positive_N = np.where(answered_NC, 0.0, positive_NC).sum(axis=1)
     missing_negative_N = np.where(answered_NC, 0.0, negative_NC).sum(axis=1)
     missing_N = missing_positive_N + missing_negative_N
-    missing_share_N = _share(missing_N, all_positive_N + all_negative_N)
-    scored_N = _is_scored(positive_N, missing_share_N)
-    h_N = _where(scored_N, _share(earned_N, positive_N))
-    triggered_N = np.maximum(-earned_NC, 0.0).sum(axis=1)
-    met_N = np.maximum(earned_NC, 0.0).sum(axis=1)
+    h_N = shares.points
+    scored_N = ~np.isnan(h_N)
     range_N = _share(earned_N + negative_N, positive_N + negative_N)
-    flawed_N = (answered_NC & (hits_NC != (points_NC > 0))).any(axis=1)
-    # nothing known of the faults is not "no faults": such an answer may be perfect or not
-    unknown_N = ~flawed_N & (all_negative_N > 0) & (negative_N == 0)
-    strict_N = np.where(unknown_N, np.nan, ~flawed_N)
-    negative_share_N = np.where(all_negative_N > 0, _share(triggered_N, negative_N), 0.0)
     return Items(
         h=h_N,
         low=_share(earned_N - missing_negative_N, all_positive_N),
         high=_share(earned_N + missing_positive_N, all_positive_N),
-        missing_share=missing_share_N,
-        positive_share=_where(scored_N, _share(met_N, positive_N)),
-        negative_share=_where(scored_N, negative_share_N),
+        missing_share=_share(missing_N, all_positive_N + negative_NC.sum(axis=1)),
+        positive_share=_where(all_positive_N > 0, shares.positive),
+        negative_share=_where(all_positive_N > 0, shares.negative),
         passes={
             "pass_range50": _where(scored_N, (range_N > 0.5).astype(np.float64)),
             "pass_hb50": _where(scored_N, (h_N >= 0.5).astype(np.float64)),
-            "pass_strict": _where(scored_N, strict_N),
+            "pass_strict": _where(all_positive_N > 0, shares.perfect),
         },
     )
 
@@ -100,7 +90,7 @@ def tag_items(table: VerdictTable, items: Items) -> Floats:
     """Give the items' h under each tag, [T, N]: example tags first, then criterion tags.
 
     A criterion tag's h is the same formula on the tagged criteria, where they hold a positive
-    point; more than 20 % of their own points missing leaves the item out of the tag.
+    point, and the same rule for missing verdicts on their own points.
     """
     by_example_TN = np.where(table.tagged_TN, items.h, np.nan)
     tags = table.criterion_tags
@@ -115,13 +105,27 @@ def tag_items(table: VerdictTable, items: Items) -> Floats:
         sums = np.bincount(cells_K, weights=values_K, minlength=size)
         return sums.astype(np.float64, copy=False).reshape(shape)
 
-    positive_TN = total(np.where(answered_K, np.maximum(points_K, 0.0), 0.0))
-    earned_TN = total(np.where(answered_K, points_K * np.nan_to_num(hits_K), 0.0))
-    missing_TN = total(np.where(answered_K, 0.0, np.abs(points_K)))
-    missing_share_TN = _share(missing_TN, total(np.abs(points_K)))
-    scored_TN = _is_scored(positive_TN, missing_share_TN) & ~np.isnan(items.h)
-    by_criterion_TN = _where(scored_TN, _share(earned_TN, positive_TN))
+    if answered_K.all():
+        by_criterion_TN = _share(total(points_K * hits_K), total(np.maximum(points_K, 0.0)))
+    else:
+        by_criterion_TN = _tagged_points(points_K, hits_K, total)
+    by_criterion_TN = _where(~np.isnan(items.h), by_criterion_TN)
     return np.concatenate([by_example_TN, by_criterion_TN])
+
+
+def _tagged_points(points_K: Floats, hits_K: Floats, total: Callable[[Floats], Floats]) -> Floats:
+    """Give h of the tagged criteria where verdicts are missing, by the rule of `points.py`."""
+    answered_K = ~np.isnan(hits_K)
+    hits_K = np.nan_to_num(hits_K)
+    shares, sizes = [], []
+    for weights_K in (np.maximum(points_K, 0.0), np.maximum(-points_K, 0.0)):
+        size_TN = total(weights_K)
+        share_TN = _share(total(weights_K * hits_K), total(weights_K * answered_K))
+        shares.append(np.where(size_TN > 0, share_TN, 0.0))
+        sizes.append(size_TN)
+    missing_TN = total(np.where(answered_K, 0.0, np.abs(points_K)))
+    none_TN = too_much_missing(missing_TN, sizes[0] + sizes[1])
+    return np.where(none_TN, np.nan, net_points(*shares, *sizes))
 
 
 def worst_at_k(h_N: Floats, prompt_N: Codes) -> dict[int, float]:
@@ -163,11 +167,6 @@ def _worst_weights(n: int, k: int) -> Floats:
     weights_I[0] = k / n
     np.divide(np.maximum(n - i_I - k + 1, 0.0), n - i_I, out=weights_I[1:])
     return np.cumprod(weights_I, out=weights_I)
-
-
-def _is_scored(positive: Floats, missing_share: Floats) -> Bools:
-    # a margin for the rounding of sums: exactly 20 % missing is still scored
-    return (positive > 0) & (missing_share <= MAX_MISSING_SHARE + 1e-12)
 
 
 def _share(part: Floats, whole: Any) -> Floats:

@@ -1,31 +1,30 @@
 """Read verdicts in what a judge wrote. Pure text in, values out; the text is untrusted.
 
 Two ways. Strict: the whole reply, bare or in one fence, is the JSON object asked for. Tolerant: the
-object may stand among other words, in single quotes, with "true" as text or a trailing comma, and a
-cut-off reply counts when its verdict stands before the cut. Neither way guesses: replies that hold
-two different verdicts, or none, have no verdict.
+object may also end a reply of words, be spelt as Python does, hold "true" as text, a trailing comma
+or unescaped quotation marks. Neither way guesses: a verdict counts only where the reply commits to
+it (`commitment.py`), and two different verdicts in one reply are none.
 """
 
 from __future__ import annotations
 
-import ast
-import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-MAX_OBJECTS = 50
-MAX_BROKEN = 6
-"""Objects, and broken ones, looked at in one reply: ten thousand braces must not take seconds."""
+from .commitment import CUT, NOTHING, Committed, commitment, is_harmless, stands_apart
+from .json_in_text import CONTRADICTED, decode_at, unfenced
+from .reasoning import TABLE, Marks, lone_closing_mark, split_reasoning, unknown_mark
 
-_FENCED = re.compile(r"\A\s*```[A-Za-z]*\s*\n(.*?)\n?\s*```\s*\Z", re.DOTALL)
-_BARE_VERDICT = re.compile(
-    r"(?<!\\)[\"']criteria_met(?<!\\)[\"']\s*:\s*[\"']?(true|false)\b", re.IGNORECASE
-)
-_EXPLANATION = re.compile(r"(?<!\\)\"explanation\"\s*:\s*\"((?:[^\"\\]|\\.)*)", re.DOTALL)
-_TRAILING_COMMA = re.compile(r",(\s*[}\]])")
+CONTRADICTS = "the reply holds contradicting verdicts"
+IN_REASONING = "the reply ends inside its reasoning"
 _WORDS = {"true": True, "false": False, "yes": True, "no": False}
+_WRAPPERS = frozenset(
+    {"verdict", "result", "output", "evaluation", "grade", "grading", "judgment", "judgement"}
+    | {"assessment", "decision", "json", "final", "final_answer", "final_verdict"}
+)
+"""Names under which a reply may put the object it was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,205 +37,327 @@ class Parsed:
     """The judge's words, or why no verdict can be read."""
 
 
-def parse_verdict(reply: str, *, strict: bool = False) -> Parsed:
+_PLACEHOLDER = re.compile(
+    r"\s*(?:\.{2,}|…|<[^<>]*>|string|(?:your )?explanation)\s*", re.IGNORECASE
+)
+"""What stands in the place of an explanation where the format is repeated."""
+
+
+def parse_verdict(
+    reply: str, *, strict: bool = False, ended: bool = True, marks: Marks = TABLE
+) -> Parsed:
     """Read one verdict.
 
     Args:
         reply: The judge's text.
         strict: Take only the exact object, bare or in one fence.
+        ended: The reply ended by itself, and was not cut off by a limit.
+        marks: The marks of reasoning.
     """
-    text = after_thinking(reply)
-    if strict:
-        return _strict_verdict(text)
-    found = [_verdict_in(item) for item in _objects(text)]
-    verdicts = [parsed for parsed in found if parsed is not None]
-    if not verdicts:
-        return _bare_verdict(text)
-    if len({parsed.met for parsed in verdicts}) > 1:
-        return Parsed(None, "the reply holds contradicting verdicts")
-    return verdicts[0]
+    split = split_reasoning(reply, marks)
+    if split.is_cut_off:
+        return Parsed(None, IN_REASONING)
+    text = split.rest
+    found = commitment(
+        text, "criteria_met", _holds_verdict, ended=ended, strict=strict, marks=marks
+    )
+    if isinstance(found, str) and ended and not strict:
+        found = _unescaped(text) or _last_line(text, marks) or found
+    if isinstance(found, str):
+        return Parsed(None, _with_hint(found, text, marks))
+    said = {_truth(raw, strict) for value in found.values for raw in _named(value, "criteria_met")}
+    said |= set(_verdicts_named(found.beside)) | set(_verdicts_in_words(found.outside))
+    if len(said - {None}) > 1 or _is_contradicted(found, "criteria_met"):
+        return Parsed(None, _with_hint(CONTRADICTS, text, marks))
+    holder = _holder(found.values[-1], "criteria_met")
+    met = _truth(holder.get("criteria_met"), strict)
+    if met is None:
+        return Parsed(None, "criteria_met is not true or false")
+    if _PLACEHOLDER.fullmatch(_words(holder)):
+        return Parsed(None, "the reply repeats the format: its explanation is a placeholder")
+    return Parsed(met, _words(holder))
 
 
-def parse_group(reply: str, n_items: int, *, strict: bool = False) -> list[Parsed]:
+def parse_group(
+    reply: str, n_items: int, *, strict: bool = False, ended: bool = True, marks: Marks = TABLE
+) -> list[Parsed]:
     """Read verdicts on items 1 to n, aligned by their index.
 
-    An item without a verdict, or with two, has none. An index that was never asked for casts doubt
-    on all of them (a judge that counts from 0 would shift every verdict by one): then no item has
-    a verdict.
+    An item without a verdict, or with two different ones, has none. An index that was never asked
+    for casts doubt on all of them (a judge that counts from 0 would shift every verdict by one):
+    then no item has a verdict. Of a list that was cut off, the whole entries count.
     """
-    text = after_thinking(reply)
-    items = _strict_list(text) if strict else _list_in(text)
-    if items is None:
-        return [Parsed(None, "the reply holds no list of verdicts")] * n_items
-    by_index: dict[int, list[Parsed]] = {}
-    for item in items:
-        index = _whole(item.get("index"), strict) if isinstance(item, dict) else None
-        if index is None or not 1 <= index <= n_items:
-            shown = item.get("index") if isinstance(item, dict) else None
-            why = f"the reply names item {shown!r}, of items 1 to {n_items}; none can be trusted"
-            return [Parsed(None, why[:300])] * n_items
-        met = _truth(item.get("criteria_met"), strict)
-        words = str(item.get("explanation") or "")
-        parsed = Parsed(met, words if met is not None else "criteria_met is not true or false")
-        by_index.setdefault(index, []).append(parsed)
-    return [_only(by_index.get(index, ()), index) for index in range(1, n_items + 1)]
+    split = split_reasoning(reply, marks)
+    text = split.rest
+    if split.is_cut_off:
+        return [Parsed(None, IN_REASONING)] * n_items
+    found = commitment(text, "criteria_met", _holds_list, ended=ended, strict=strict, marks=marks)
+    if isinstance(found, str) and not strict:
+        found = _broken_off_list(text) or found
+    if isinstance(found, str):
+        why = "the reply holds no list of verdicts" if found == NOTHING else found
+        return [Parsed(None, _with_hint(why, text, marks))] * n_items
+    entries = [entry for value in found.values for entry in _list_of(value)]
+    if found.beside and sum(1 for _ in _verdicts_named(found.beside)) > len(entries):
+        return [Parsed(None, CONTRADICTS)] * n_items
+    last = _by_index(_list_of(found.values[-1]), n_items, strict)
+    every = _by_index(entries, n_items, strict)
+    if isinstance(last, str) or isinstance(every, str):
+        return [Parsed(None, last if isinstance(last, str) else str(every))] * n_items
+    is_whole = len(last) == n_items
+    return [
+        _only(last.get(n, ()), every.get(n, ()), n, is_whole=is_whole)
+        for n in range(1, n_items + 1)
+    ]
 
 
-def parse_rating(reply: str, *, strict: bool = False) -> tuple[int | None, str]:
+def parse_rating(
+    reply: str, *, strict: bool = False, ended: bool = True, marks: Marks = TABLE
+) -> tuple[int | None, str]:
     """Read a rating from 1 to 10 and its explanation; else None and the reason."""
-    text = after_thinking(reply)
-    ratings = [item for item in _objects(text, strict=strict) if "rating" in item]
-    if not ratings:
-        return None, "the reply holds no rating"
-    values = {_whole(item["rating"], strict) for item in ratings}
-    if len(values) > 1:
+    split = split_reasoning(reply, marks)
+    if split.is_cut_off:
+        return None, IN_REASONING
+    found = commitment(split.rest, "rating", _holds_rating, ended=ended, strict=strict, marks=marks)
+    if isinstance(found, str):
+        return None, "the reply holds no rating" if found == NOTHING else found
+    named = {_whole(raw, strict) for value in found.values for raw in _named(value, "rating")}
+    named |= {int(digits) for digits in _RATING.findall(found.beside)}
+    if len(named) > 1 or _is_contradicted(found, "rating"):
         return None, "the reply holds contradicting ratings"
-    value = values.pop()
+    holder = _holder(found.values[-1], "rating")
+    value = _whole(holder.get("rating"), strict)
     if value is None or not 1 <= value <= 10:
-        return None, f"the rating {ratings[0]['rating']!r} is no whole number from 1 to 10"[:300]
-    return value, str(ratings[0].get("explanation") or "")
+        shown = repr(holder.get("rating"))
+        return None, f"the rating {shown} is no whole number from 1 to 10"[:300]
+    return value, _words(holder)
 
 
-def after_thinking(reply: str) -> str:
-    """Give what follows the thinking block; nothing where the block never ends."""
-    end = reply.rfind("</think>")
-    if end >= 0:
-        return reply[end + len("</think>") :]
-    return "" if reply.lstrip().startswith("<think>") else reply
+# ---- the objects asked for
 
 
-def _strict_verdict(text: str) -> Parsed:
-    item = _strict_json(text)
-    met = item.get("criteria_met") if isinstance(item, dict) else None
-    if not isinstance(met, bool):
-        return Parsed(None, "the reply is not the JSON object asked for")
-    return Parsed(met, str(item.get("explanation") or ""))
+def _holds_verdict(value: Any) -> bool:
+    return "criteria_met" in _holder(value, "criteria_met")
 
 
-def _strict_json(text: str) -> Any:
-    fenced = _FENCED.match(text)
-    try:
-        return json.loads(fenced.group(1) if fenced else text)
-    except (ValueError, RecursionError):
+def _holds_rating(value: Any) -> bool:
+    return "rating" in _holder(value, "rating")
+
+
+def _holds_list(value: Any) -> bool:
+    return bool(_list_of(value)) or (isinstance(value, dict) and value.get("verdicts") == [])
+
+
+def _holder(value: Any, name: str) -> dict[str, Any]:
+    """Give the object that holds a name: the value, or the one that it wraps; else an empty one."""
+    for _ in range(4):
+        if isinstance(value, list) and len(value) == 1:
+            value = value[0]
+        if not isinstance(value, dict):
+            return {}
+        if name in value:
+            return value
+        inner = [v for k, v in value.items() if str(k).lower() in _WRAPPERS and isinstance(v, dict)]
+        value = inner[0] if len(inner) == 1 else None
+    return {}
+
+
+def _list_of(value: Any) -> list[Any]:
+    items = value.get("verdicts") if isinstance(value, dict) else value
+    if isinstance(value, dict) and items is None:
+        items = next((v.get("verdicts") for v in value.values() if isinstance(v, dict)), None)
+    return items if isinstance(items, list) else []
+
+
+def _named(value: Any, name: str) -> Iterator[Any]:
+    """Give every value of a name in a decoded value, at whatever depth."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            if name in one:
+                yield one[name]
+            waiting += one.values()
+        elif isinstance(one, list | tuple):
+            waiting += one
+
+
+def _is_contradicted(found: Committed, name: str) -> bool:
+    return any(raw is CONTRADICTED for value in found.values for raw in _named(value, name))
+
+
+def _words(holder: dict[str, Any]) -> str:
+    words = holder.get("explanation")
+    return words if isinstance(words, str) else ("" if words is None else str(words)[:4_000])
+
+
+# ---- verdicts that stand in text
+
+_KEY = re.compile(r"criteri(?:a|on)\\?[_ -]?met", re.IGNORECASE)
+_QUOTES = "\\\\\"'`*\\s\u201c\u201d\u201e\u00ab\u00bb\u300c\u300d"
+_VALUE = re.compile(
+    rf"(?:[{_QUOTES})]|&quot;){{0,12}}"
+    r"(?:[:=\uff1a]|->|=>|→|\b(?:is|was|as|to|should be|must be|would be)\b)"
+    rf"(?:[{_QUOTES}(<\[]|&quot;){{0,12}}(true|false|yes|no)\b",
+    re.IGNORECASE,
+)
+_ALTERNATIVE = re.compile(
+    rf"[{_QUOTES}>\]]{{0,6}}(?:[/|]|//|\bor\b|,\s*(?:or\s+)?[\"']?(?:true|false)\b)", re.IGNORECASE
+)
+_RATING = re.compile(
+    rf"rating[{_QUOTES}]{{0,6}}[:=][{_QUOTES}]{{0,6}}(\d{{1,3}})(?![\d.]|\s*(?:-|\u2013|to|/))",
+    re.IGNORECASE,
+)
+_SAID = re.compile(
+    r"\b(?:criteri(?:on|a)|item|requirement)\b[^.\n;:{}\"]{0,30}?\b(?:is|was|are|were|been)"
+    r"(?P<not>n't|\s+not|\s+never)?\s+(?:\w+ly\s+)?(?P<un>un|not\s+)?(?:met|satisfied|fulfilled)\b"
+    r"(?!\s+(?:if|when|only|unless|or))",
+    re.IGNORECASE,
+)
+_CALLED = re.compile(
+    r"\b(?:verdict|decision|judge?ment|final answer)\b[\s:=*_\"'`]{0,6}(?:is[\s:*_\"'`]{1,4})?"
+    r"(?P<word>true|met|satisfied|false|not met|unmet|not satisfied)\b(?!\s*(?:/|\||or\b))",
+    re.IGNORECASE,
+)
+_UNREAL = re.compile(r"\b(?:if|whether|would|could|should|when|unless|that|say)\b", re.IGNORECASE)
+
+
+def _verdicts_named(text: str) -> Iterator[bool]:
+    """Give the verdicts that text spells with their name, however they are quoted.
+
+    `true/false`, `true or false` and the like are no verdict but the format.
+    """
+    for key in _KEY.finditer(text):
+        value = _VALUE.match(text, key.end(), key.end() + 60)
+        if value is not None and not _ALTERNATIVE.match(text, value.end(), value.end() + 24):
+            yield _WORDS[value.group(1).lower()]
+
+
+def _verdicts_in_words(text: str) -> Iterator[bool]:
+    """Give what plain sentences say of the criterion, where they say it without a condition."""
+    for said in _SAID.finditer(text):
+        before = text[max(0, said.start() - 60) : said.start()]
+        if not _UNREAL.search(re.split(r"[.\n;]", before)[-1]):
+            yield not (said["not"] or said["un"])
+    for called in _CALLED.finditer(text):
+        yield called["word"].lower() in {"true", "met", "satisfied"}
+
+
+_UNESCAPED_LAST = re.compile(r"\s*,\s*[\"']\Z")
+_UNESCAPED_FIRST = re.compile(r"\{\s*[\"']\Z")
+_STARTS_OBJECT = re.compile(
+    r"\{\s*[\"'](?:explanation|reasoning|reason|rationale|criteria_met)[\"']\s*:"
+)
+_EXPLANATION = re.compile(r"[\"']explanation[\"']\s*:\s*[\"']")
+
+
+def _unescaped(text: str) -> Committed | None:
+    """Read a whole object that breaks by quotation marks inside its explanation.
+
+    Its one verdict must be its first field or its last, where no quotation can put it.
+    """
+    body = unfenced(text)
+    if not (_STARTS_OBJECT.match(body) and body.endswith("}")) or body.count("{") != 1:
         return None
+    keys = list(_KEY.finditer(body))
+    values = [_VALUE.match(body, key.end(), key.end() + 60) for key in keys]
+    if len(keys) != 1 or (value := values[0]) is None:
+        return None
+    rest = body[value.end() :]
+    is_last = bool(re.fullmatch(r"[\"']?\s*,?\s*\}", rest))
+    before = body[max(0, keys[0].start() - 40) : keys[0].start()]
+    is_first = _UNESCAPED_FIRST.fullmatch(body[: keys[0].start()]) is not None
+    if not (is_first and rest.lstrip("\"' ").startswith(",")) and not (
+        is_last and _UNESCAPED_LAST.search(before)
+    ):
+        return None
+    opening = _EXPLANATION.search(body)
+    end = keys[0].start() if is_last else len(body)
+    words = body[opening.end() : end].rstrip(" \n\t,}\"'") if opening else ""
+    met = _WORDS[value.group(1).lower()]
+    return Committed(({"explanation": words, "criteria_met": met},))
 
 
-def _strict_list(text: str) -> list[Any] | None:
-    item = _strict_json(text)
-    items = item.get("verdicts") if isinstance(item, dict) else None
-    return items if isinstance(items, list) else None
+_LAST_LINE = re.compile(
+    r"(?:(?:my |the )?(?:final )?(?:verdict|answer|result|output)\W{1,6})?[\"'`*]*criteria_met"
+    r"[\"'`*]*\s*[:=]\s*[\"'`*]*(true|false)[\"'`*.\s]*",
+    re.IGNORECASE,
+)
 
 
-def _list_in(text: str) -> list[Any] | None:
-    """Find the list of verdicts, complete or cut off."""
-    whole = _strict_json(text)
-    if isinstance(whole, list):
-        return whole
-    for item in _objects(text):
-        verdicts = item.get("verdicts")
-        if isinstance(verdicts, list):
-            return verdicts
-    # a cut-off list: the outer object never closes, the complete entries inside it do
-    entries = [item for item in _objects(text) if "index" in item and "criteria_met" in item]
-    return entries or None
+def _last_line(text: str, marks: Marks) -> Committed | None:
+    """Read a last line that says `criteria_met: true` and nothing else."""
+    body = text.rstrip()
+    start = body.rfind("\n") + 1
+    line = body[start:].strip(" \t*_`#>-")
+    said = _LAST_LINE.fullmatch(line)
+    if said is None or not stands_apart(body, start, len(body), marks):
+        return None
+    outside = body[:start]
+    return Committed(({"criteria_met": _WORDS[said.group(1).lower()]},), outside, outside)
 
 
-def _objects(text: str, *, strict: bool = False) -> Iterator[dict[str, Any]]:
-    """Give the outermost JSON objects of a text, in order."""
-    if strict:
-        whole = _strict_json(text)
-        if isinstance(whole, dict):
-            yield whole
-        return
-    decoder = json.JSONDecoder(strict=False)  # line breaks inside strings are common
-    position = text.find("{")
-    n_broken = 0
-    for _ in range(MAX_OBJECTS):
-        if position < 0 or n_broken >= MAX_BROKEN:
-            return
-        item, end = _decode(decoder, text, position)
-        if isinstance(item, dict):
-            yield item
-        else:
-            n_broken += 1
-        position = text.find("{", end)
+# ---- lists of verdicts
 
 
-def _decode(decoder: json.JSONDecoder, text: str, start: int) -> tuple[Any, int]:
-    """Decode the object at a brace; give None and the next place to look where it is none."""
-    try:
-        return decoder.raw_decode(text, start)
-    except (ValueError, RecursionError):
-        pass
-    end = _closing_brace(text, start)
-    if end is None:
-        return None, start + 1
-    piece = _TRAILING_COMMA.sub(r"\1", text[start:end])
-    try:
-        return decoder.decode(piece), end
-    except (ValueError, RecursionError):
-        pass
-    try:
-        # single quotes, True and False: a Python literal; literal_eval runs no code
-        return ast.literal_eval(_python_words(piece)), end
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return None, start + 1
+def _broken_off_list(text: str) -> Committed | None:
+    """Read the whole entries of a list that the reply begins with and does not end."""
+    body = unfenced(text)
+    opening = re.match(r"\{\s*\"verdicts\"\s*:\s*\[|\[", body)
+    entries: list[Any] = []
+    place = opening.end() if opening else 0
+    while opening and (at := _next_entry(body, place)) is not None:
+        piece = decode_at(body, at)
+        if piece is None:
+            break
+        entries.append(piece.value)
+        place = piece.end
+    rest = body[place:].strip(" \n\t,")
+    is_list = all(isinstance(e, dict) and "criteria_met" in e and "index" in e for e in entries)
+    if not entries or not is_list or (rest and (rest[0] != "{" or "}" in rest)):
+        return None
+    return Committed(({"verdicts": entries},))
 
 
-def _python_words(piece: str) -> str:
-    """Write JSON's bare true, false and null as Python does, outside of strings."""
-    words = {"true": "True", "false": "False", "null": "None"}
-    pattern = r"('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")|\b(true|false|null)\b"
-    return re.sub(pattern, lambda m: m.group(1) or words[m.group(2)], piece)
+def _next_entry(text: str, place: int) -> int | None:
+    found = re.compile(r"[\s,]*(?=\{)").match(text, place)
+    return found.end() if found else None
 
 
-def _closing_brace(text: str, start: int) -> int | None:
-    """Find the end of the object that opens at `start`, minding strings of either quote."""
-    depth, quote, position = 0, "", start
-    while position < len(text):
-        character = text[position]
-        if quote:
-            if character == "\\":
-                position += 1
-            elif character == quote:
-                quote = ""
-        elif character == '"' or (character == "'" and _opens_string(text, position)):
-            quote = character
-        elif character == "{":
-            depth += 1
-        elif character == "}":
-            depth -= 1
-            if depth == 0:
-                return position + 1
-        position += 1
-    return None
+def _by_index(entries: Sequence[Any], n_items: int, strict: bool) -> dict[int, list[Parsed]] | str:
+    """Sort entries by the item they name; or say which name casts doubt on all of them."""
+    found: dict[int, list[Parsed]] = {}
+    for entry in entries:
+        index = _whole(entry.get("index"), strict) if isinstance(entry, dict) else None
+        if index is None or not 1 <= index <= n_items:
+            shown = entry.get("index") if isinstance(entry, dict) else None
+            why = f"the reply names item {shown!r}, of items 1 to {n_items}; none can be trusted"
+            return why[:300]
+        met = _truth(entry.get("criteria_met"), strict)
+        words = _words(entry) if met is not None else "criteria_met is not true or false"
+        others = set(_named(entry, "criteria_met")) if _is_plain(entry) else {None, True}
+        if len(others) > 1:
+            met, words = None, CONTRADICTS
+        found.setdefault(index, []).append(Parsed(met, words))
+    return found
 
 
-def _opens_string(text: str, position: int) -> bool:
-    """Tell a quoting ' from an apostrophe: the first stands after `{`, `:`, `,`, `[` or space."""
-    return text[position - 1] in "{[:, \n\t"
+def _is_plain(entry: dict[str, Any]) -> bool:
+    return all(isinstance(raw, bool | str | int | None) for raw in _named(entry, "criteria_met"))
 
 
-def _verdict_in(item: dict[str, Any], depth: int = 0) -> Parsed | None:
-    """Find a verdict in an object, or in one nested in it."""
-    if "criteria_met" in item:
-        met = _truth(item["criteria_met"], strict=False)
-        return None if met is None else Parsed(met, str(item.get("explanation") or ""))
-    if depth < 3:
-        for value in item.values():
-            if isinstance(value, dict) and (inner := _verdict_in(value, depth + 1)):
-                return inner
-    return None
+def _only(last: Sequence[Parsed], every: Sequence[Parsed], index: int, *, is_whole: bool) -> Parsed:
+    if not last:
+        return Parsed(None, f"the reply holds no verdict on item {index}")
+    if len({parsed.met for parsed in every}) > 1:
+        return Parsed(None, f"the reply holds contradicting verdicts on item {index}")
+    if len(last) > 1 and not is_whole:
+        # another item has none: one of these may be meant for it
+        return Parsed(None, f"the reply holds {len(last)} verdicts on item {index}")
+    return last[0]
 
 
-def _bare_verdict(text: str) -> Parsed:
-    """Read a verdict in a reply that was cut off, or whose object does not parse."""
-    words = {match.lower() for match in _BARE_VERDICT.findall(text)}
-    if len(words) != 1:
-        why = "the reply holds contradicting verdicts" if words else "the reply holds no verdict"
-        return Parsed(None, why)
-    explanation = _EXPLANATION.search(text)
-    return Parsed(words == {"true"}, explanation.group(1) if explanation else "")
+# ---- values
 
 
 def _truth(value: Any, strict: bool) -> bool | None:
@@ -259,9 +380,12 @@ def _whole(value: Any, strict: bool) -> int | None:
     return None
 
 
-def _only(found: list[Parsed] | tuple[Parsed, ...], index: int) -> Parsed:
-    if not found:
-        return Parsed(None, f"the reply holds no verdict on item {index}")
-    if len(found) > 1:
-        return Parsed(None, f"the reply holds {len(found)} verdicts on item {index}")
-    return found[0]
+def _with_hint(why: str, text: str, marks: Marks) -> str:
+    """Add to a reason what looks like a mark of reasoning."""
+    if why == CUT or is_harmless(text):
+        return why
+    mark, _ = unknown_mark(text)
+    if mark:
+        return f"{why}; it opens with {mark}, no known mark of reasoning: reply_marks=OPEN...CLOSE"
+    lone = lone_closing_mark(text, marks)
+    return f"{why}; it holds {lone} alone: reply_opens=prompt reads what follows" if lone else why

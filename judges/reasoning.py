@@ -157,6 +157,15 @@ def split_reasoning(text: str, marks: Marks = TABLE) -> Split:
     return Split(rest)
 
 
+def has_open_block(text: str, marks: Marks = TABLE) -> bool:
+    """Say whether a text ends inside a block of reasoning, wherever the block opens."""
+    table = _compiled(marks)
+    opening = None
+    for opening in table.any_open.finditer(text):  # noqa: B007  # the last one
+        pass
+    return opening is not None and table.any_close.search(text, opening.end()) is None
+
+
 def lone_closing_mark(text: str, marks: Marks = TABLE) -> str:
     """Give a closing mark that ends a line of a text which opens no reasoning; else nothing.
 
@@ -250,6 +259,7 @@ class _Table:
     """Matches at the start of a text; the name of the group says which mark."""
     closes: dict[str, re.Pattern[str]]
     spoken: frozenset[str]
+    any_open: re.Pattern[str]
     any_close: re.Pattern[str]
 
 
@@ -269,6 +279,7 @@ def _compiled(marks: Marks) -> _Table:
         re.compile(rf"(?:{_HEADS})*(?:{opens})", re.IGNORECASE),
         {g: re.compile(pair[1], re.IGNORECASE | re.MULTILINE) for g, pair in every.items()},
         frozenset(spoken),
+        re.compile("|".join([*(pair[0] for pair in (*pairs, *by_tag.values()))]), re.IGNORECASE),
         re.compile(closing, re.IGNORECASE),
     )
 

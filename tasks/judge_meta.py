@@ -70,7 +70,8 @@ class JudgeMetaTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries 
     """Grades labelled answers with the model, and audits its verdicts.
 
     Keys of the metadata: `labels` (a file), `prompt` and `shape` (the wording, as of the chat
-    judge), `parsing` (tolerant or strict), `look` (false withholds the answer), `seed`, `strict`.
+    judge), `parsing` (tolerant or strict), `look` (false withholds the answer),
+    `reply_marks` and `reply_opens` (of the model's reasoning), `seed`, `strict`.
     """
 
     metrics: ClassVar[Sequence[Metric]] = METRICS
@@ -95,6 +96,8 @@ class JudgeMetaTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries 
             prompt=metadata.get("prompt"),
             parsing=str(metadata.get("parsing", "tolerant")),
             look=bool(metadata.get("look", True)),
+            reply_marks=metadata.get("reply_marks") or "",
+            reply_opens=str(metadata.get("reply_opens", "text")),
         )
         if self._asking.is_grouped:
             raise ConfigError(f"{self._label}: one criterion a call; shape healthbench or prefix")
@@ -185,7 +188,7 @@ class JudgeMetaTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries 
 
     def verdict_in(self, reply: str) -> Verdict:
         """Read the verdict in one reply; a reply without one is kept."""
-        parsed = parse_verdict(reply, strict=self._asking.parsing == "strict")
+        parsed = parse_verdict(reply, **self._asking.how_to_read())
         if parsed.met is None:
             return Verdict(
                 Outcome.UNPARSEABLE, explanation=parsed.explanation, reply=reply[:MAX_REPLY_CHARS]

@@ -14,6 +14,7 @@ from ..errors import ConfigError
 from ..judge import Question
 from ..parsing import Parsed, parse_group, parse_rating, parse_verdict
 from ..rating import Rating
+from ..reasoning import TABLE, Marks
 from ..rubric import Example
 from ..verdict import Outcome, Verdict
 from ..wording import FENCED, PLAIN, WITHHELD, Wording, conversation_text, load_wording
@@ -43,6 +44,11 @@ class Asking:
     group_size: int | str = 1
     parsing: str = "tolerant"
     look: bool = True
+    reply_marks: str | Sequence[str] = ""
+    """Marks of the judge's own reasoning beside the known ones, each `OPEN...CLOSE`."""
+    reply_opens: str = "text"
+    """`prompt` where the judge's chat template opens the block, so that replies begin inside."""
+    marks: Marks = field(init=False, repr=False)
     wording: Wording = field(init=False, repr=False)
     rating_wording: Wording = field(init=False, repr=False)
     n_group: int = field(init=False)
@@ -53,6 +59,7 @@ class Asking:
         self.shape = member_of(Shape, "shape", self.shape)
         if self.parsing not in {"tolerant", "strict"}:
             raise ConfigError(f"parsing={self.parsing!r}: tolerant or strict")
+        self.marks = Marks.of(self.reply_marks, self.reply_opens, option="reply")
         self.n_group = self._checked_group_size()
         self.wording = load_wording(self.prompt or self.shape)
         version = FENCED if self.wording.version == FENCED else PLAIN
@@ -83,25 +90,30 @@ class Asking:
 
     def verdicts_in(self, completion: Completion, n_questions: int) -> list[Verdict]:
         """Read one verdict for each question asked; the call's tokens are counted once."""
-        is_strict = self.parsing == "strict"
         if completion.refusal:
             parsed = [Parsed(None, "the judge refused")] * n_questions
         elif self.is_grouped:
-            parsed = parse_group(completion.text, n_questions, strict=is_strict)
+            how = self.how_to_read(ended=completion.ended)
+            parsed = parse_group(completion.text, n_questions, **how)
         else:
-            parsed = [parse_verdict(completion.text, strict=is_strict)]
+            parsed = [parse_verdict(completion.text, **self.how_to_read(ended=completion.ended))]
         if not self.is_grouped:
             return [completion.verdict(parsed[0])]
         return [_one_of_group(completion, one, first=n == 0) for n, one in enumerate(parsed)]
 
     def rating_in(self, completion: Completion) -> Rating:
         """Read a rating."""
-        value, words = parse_rating(completion.text, strict=self.parsing == "strict")
+        how = self.how_to_read(ended=completion.ended)
+        value, words = parse_rating(completion.text, **how)
         if completion.refusal or value is None:
             outcome, why = completion.without_verdict(words)
             reply = completion.text[:MAX_REPLY_CHARS]
             return Rating(None, outcome, why, reply, **completion.usage)
         return Rating(value, Outcome.MET, words[:MAX_EXPLANATION_CHARS], **completion.usage)
+
+    def how_to_read(self, *, ended: bool = True) -> dict[str, Any]:
+        """Give how a reply is read, as the functions of `parsing` take it."""
+        return {"strict": self.parsing == "strict", "ended": ended, "marks": self.marks}
 
     def settings(self, shape: str | None = None) -> dict[str, Any]:
         """Name what of these could change a verdict; those left alone are left out."""
@@ -110,6 +122,8 @@ class Asking:
             named["group_size"] = self.n_group
         if not self.look:
             named["look"] = False
+        if self.marks != TABLE:
+            named["reply"] = self.marks.to_json()
         return named
 
     def _checked_group_size(self) -> int:

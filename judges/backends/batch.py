@@ -74,6 +74,8 @@ class BatchJudge:
     logprobs: bool = False
     parsing: str = "tolerant"
     look: bool = True
+    reply_marks: str | Sequence[str] = ""
+    reply_opens: str = "text"
     extra_body: Mapping[str, Any] = field(default_factory=dict)
     folder: str | None = None
     """Where the ids of open batches are kept; default: beside the verdict store."""

@@ -76,6 +76,10 @@ class ChatJudge:
     """`strict` takes only the exact JSON object."""
     look: bool = True
     """False withholds the answer: the no-look baseline."""
+    reply_marks: str | Sequence[str] = ""
+    """Marks of the judge's own reasoning beside the known ones, each `OPEN...CLOSE`."""
+    reply_opens: str = "text"
+    """`prompt` where the judge's chat template opens the block, so that replies begin inside."""
     extra_body: Mapping[str, Any] = field(default_factory=dict)
     """Further fields of the request, as the endpoint names them."""
     identity: JudgeIdentity = field(init=False)
@@ -99,6 +103,8 @@ class ChatJudge:
             group_size=self.group_size,
             parsing=self.parsing,
             look=self.look,
+            reply_marks=self.reply_marks,
+            reply_opens=self.reply_opens,
         )
         self.group_size = self._asking.n_group
         self.structured = member_of(Structured, "structured", self.structured)

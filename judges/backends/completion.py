@@ -65,6 +65,11 @@ class Completion:
         )
 
     @property
+    def ended(self) -> bool:
+        """Whether the reply ended by itself: not by a limit, a filter or a reason nobody knows."""
+        return self.finish_reason.lower() in ENDED_BY_ITSELF
+
+    @property
     def usage(self) -> dict[str, Any]:
         """The token counts, as a verdict's fields."""
         return {
@@ -135,6 +140,13 @@ class Completion:
         return chance, ""
 
 
+ENDED_BY_ITSELF = frozenset(
+    {"", "stop", "eos", "eos_token", "stop_sequence", "stop_token", "end_turn", "complete"}
+    | {"tool_calls", "function_call", "tool_use"}
+)
+"""Reasons for the end of a reply that is whole; where none is given it is taken for whole."""
+
+
 def _verdict_token(tokens: Sequence[TokenChance]) -> TokenChance | None:
     """Find the token that starts the value of the last `criteria_met`."""
     text = "".join(token.text for token in tokens)
@@ -180,8 +192,13 @@ def _text(value: Any) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, list):
-        return "".join(_text(part.get("text")) for part in value if isinstance(part, Mapping))
+        said = [part for part in map(_mapping, value) if part.get("type") not in _REASONED]
+        return "".join(_text(part.get("text")) for part in said)
     return ""
+
+
+_REASONED = frozenset({"thinking", "reasoning", "reasoning_text", "redacted_thinking"})
+"""Kinds of content parts that hold reasoning beside the reply."""
 
 
 def _count(value: Any) -> int:

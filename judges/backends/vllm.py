@@ -70,6 +70,8 @@ class VllmJudge:
     """Hold replies to the JSON schema."""
     parsing: str = "tolerant"
     look: bool = True
+    reply_marks: str | Sequence[str] = ""
+    reply_opens: str = "text"
     linger_s: float = 0.02
     """Seconds without a further question before a batch starts."""
     engine: Mapping[str, Any] = field(default_factory=dict)
@@ -94,6 +96,8 @@ class VllmJudge:
             group_size=self.group_size,
             parsing=self.parsing,
             look=self.look,
+            reply_marks=self.reply_marks,
+            reply_opens=self.reply_opens,
         )
         self.group_size = self._asking.n_group
         self.identity = self._identity(None, self._asking.wording.label)

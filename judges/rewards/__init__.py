@@ -12,7 +12,7 @@ NaN is "no reward" (TRL's None); it comes from missing verdicts and is never tur
 """
 
 from . import catalogue as catalogue
-from .base import MAX_MISSING_SHARE, FunctionReward, Needs, Reward, Shares, evaluate, shares_of
+from .base import FunctionReward, Needs, Reward, evaluate
 from .find import get_reward, parse_rewards, register_reward, reward_names, split_specs
 from .named import Binary, Complexity, HealthBench, Hybrid, RarExplicit, RarImplicit
 from .terms import (
@@ -27,7 +27,6 @@ from .terms import (
 )
 
 __all__ = [
-    "MAX_MISSING_SHARE",
     "Binary",
     "Bonus",
     "Clipped",
@@ -42,7 +41,6 @@ __all__ = [
     "RarImplicit",
     "Reward",
     "Saturating",
-    "Shares",
     "Soft",
     "Threshold",
     "Veto",
@@ -51,6 +49,5 @@ __all__ = [
     "parse_rewards",
     "register_reward",
     "reward_names",
-    "shares_of",
     "split_specs",
 ]

@@ -1,4 +1,4 @@
-"""What a reward is, and the shares of points that every verdict reward is built from.
+"""What a reward is; the shares of points that verdict rewards are built from are `points.py`'s.
 
 Verdicts are float64 over [..., C]: 1 met, 0 not met, NaN no verdict; a fraction is a share of votes
 or a probability. The rubric broadcasts against them. Results are float64 over [...], NaN for none.
@@ -15,9 +15,7 @@ import numpy as np
 
 from ..arrays import Floats, RubricArrays
 from ..errors import ConfigError, RubricbeatError
-
-MAX_MISSING_SHARE = 0.2
-"""Of a rubric's absolute weight that may lack a verdict before there is no reward (method 3)."""
+from ..points import is_unknown
 
 
 class Needs(StrEnum):
@@ -108,111 +106,7 @@ class FunctionReward:
             )
         if self.needs is Needs.RATING:
             return rewards
-        weights = np.abs(rubric.points)
-        return np.where(missing_share(verdicts, weights) > MAX_MISSING_SHARE, np.nan, rewards)
-
-
-@dataclass(frozen=True, slots=True)
-class Shares:
-    """What an answer earned and lost of a rubric's points, over [...]; NaN where unknown.
-
-    Source: Ahmadi et al. 2026 (arXiv 2606.05174); positive and negative points are normalised
-    separately. With missing verdicts every sum runs over the answered criteria (ours).
-    """
-
-    positive: Floats
-    """Share of the positive points met, s in [0, 1]; 0 where the rubric has none."""
-    negative: Floats
-    """Share of the negative points triggered, rho in [0, 1]; 0 where the rubric has none."""
-    perfect: Floats
-    """1 where every positive criterion is met and no negative one triggered, else 0."""
-    n_criteria: Floats
-    """Criteria of either sign, answered or not: constant within a group."""
-    points: Floats
-    """Net points over the positive points, h; NaN where the rubric has no positive point."""
-
-
-def shares_of(verdicts: Floats, rubric: RubricArrays, *, uniform: bool = False) -> Shares:
-    """Sum verdicts to shares of points.
-
-    Unknown (NaN) where more than a fifth of the absolute points lacks a verdict. A share none of
-    whose criteria was answered is unknown too, not 0: a lost verdict on the one pitfall of a
-    rubric must not count as "avoided" (ours; method sheet, section 9).
-
-    Args:
-        verdicts: [..., C].
-        rubric: Broadcasts against the verdicts.
-        uniform: Count each criterion as one point of its sign.
-    """
-    points = np.sign(rubric.points) if uniform else rubric.points
-    present = rubric.present
-    hits = rubric.hits(verdicts)
-    known = ~np.isnan(hits)
-    hits = np.where(known, hits, 0.0)
-    gains, losses = np.maximum(points, 0.0), np.maximum(-points, 0.0)
-    complete = bool(np.all(known | ~present))
-
-    earned, lost = _dot(hits, gains), _dot(hits, losses)
-    all_gains, all_losses = gains.sum(-1), losses.sum(-1)
-    if complete:
-        open_gains: Floats = np.broadcast_to(all_gains, earned.shape)
-        open_losses: Floats = np.broadcast_to(all_losses, lost.shape)
-    else:
-        answered = known.astype(np.float64)
-        open_gains, open_losses = _dot(answered, gains), _dot(answered, losses)
-    positive = _share(earned, open_gains, all_gains)
-    negative = _share(lost, open_losses, all_losses)
-
-    # unmet positives and triggered negatives, counted so that no rounding of points matters
-    wanted = (points > 0).astype(np.float64)
-    faults = _dot(
-        np.where(known, np.where(wanted > 0, 1.0 - hits, hits), 0.0), np.abs(np.sign(points))
-    )
-    perfect = (faults <= 0).astype(np.float64)
-    undecided = (perfect > 0) & (np.isnan(positive) | np.isnan(negative))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        net = np.where(open_gains > 0, (earned - lost) / open_gains, np.nan)
-
-    n_criteria = np.broadcast_to(present.sum(-1).astype(np.float64), earned.shape)
-    none = n_criteria == 0
-    if not complete:
-        total = all_gains + all_losses
-        none = none | (total - (open_gains + open_losses) > MAX_MISSING_SHARE * total * _ROUNDING)
-    if none.any() or undecided.any():
-        positive, negative, net = (np.where(none, np.nan, x) for x in (positive, negative, net))
-        perfect = np.where(none | undecided, np.nan, perfect)
-    return Shares(positive, negative, perfect, n_criteria, net)
-
-
-_ROUNDING = 1 + 1e-9
-"""A share of exactly one fifth must not tip over in its last bit."""
-
-
-def _dot(values: Floats, weights: Floats) -> Floats:
-    """Sum values times weights over the last axis, without the product in memory."""
-    summed: Floats = np.einsum("...c,...c->...", values, weights)
-    return summed
-
-
-def _share(part: Floats, answered: Floats, whole: Floats) -> Floats:
-    """Divide; 0 where the rubric has no such points, NaN where none of them was answered."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        share = part / answered
-    return np.where(answered > 0, share, np.where(whole > 0, np.nan, 0.0))
-
-
-def missing_share(verdicts: Floats, weights: Floats) -> Floats:
-    """Give the share of a rubric's absolute weight without a verdict, over [...].
-
-    Args:
-        verdicts: [..., C], NaN where there is none.
-        weights: Broadcasts against the verdicts; 0 at padding.
-    """
-    missing = _dot(np.isnan(verdicts).astype(np.float64), np.abs(weights))
-    whole = np.abs(weights).sum(-1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        share = missing / whole / _ROUNDING
-    return np.where(whole > 0, share, 1.0)
+        return np.where(is_unknown(verdicts, np.abs(rubric.points)), np.nan, rewards)
 
 
 def evaluate(

@@ -16,7 +16,8 @@ import numpy as np
 
 from ..arrays import CATEGORIES, Floats, RubricArrays
 from ..errors import ConfigError, DataError, near_names
-from .base import MAX_MISSING_SHARE, Needs, Reward, missing_share, shares_of
+from ..points import is_unknown, shares_of, signs_known
+from .base import Needs, Reward
 
 LOG_COMPLEXITY_BASE = 26.0
 """1 + 25 criteria: where the complexity bonus of P reaches its full size."""
@@ -242,7 +243,7 @@ class RarExplicit:
         return replace(self, weights=Weights.UNIFORM, name=f"{self.name} without {term}")
 
     def __call__(self, verdicts: Floats, rubric: RubricArrays) -> Floats:
-        """Give sum w g / sum w over the answered criteria."""
+        """Give sum w g / sum w over the answered criteria, some of either sign."""
         weights = self._weights(rubric)
         # as it should be: a positive criterion that counts, a negative one that does not
         hits = rubric.hits(verdicts)
@@ -252,7 +253,8 @@ class RarExplicit:
         whole = np.einsum("...c,...c->...", known.astype(np.float64), weights)
         with np.errstate(invalid="ignore", divide="ignore"):
             share = np.where(whole > 0, earned / whole, np.nan)
-        return np.where(missing_share(verdicts, weights) > MAX_MISSING_SHARE, np.nan, share)
+        known = signs_known(verdicts, weights, rubric.points)
+        return np.where(is_unknown(verdicts, weights) | ~known, np.nan, share)
 
     def _weights(self, rubric: RubricArrays) -> Floats:
         if self.weights == Weights.POINTS:

@@ -15,7 +15,8 @@ import numpy as np
 
 from ..arrays import Floats, RubricArrays
 from ..errors import ConfigError, near_names
-from .base import Decomposable, Needs, Reward, evaluate, shares_of
+from ..points import shares_of
+from .base import Decomposable, Needs, Reward, evaluate
 from .find import get_reward
 
 

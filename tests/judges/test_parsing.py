@@ -32,7 +32,7 @@ EXACT = '{"explanation": "why", "criteria_met": true}'
         ('{"explanation": "why", "criteria_met": true,}', True),
         ('{"explanation": "two\nlines", "criteria_met": true}', True),
         ('{"explanation": "a "quoted" word", "criteria_met": false}', False),
-        ('{"criteria_met": true, "explanation": "cut o', True),
+        ('{"criteria_met": true, "explanation": "cut o', None),
         ('{"explanation": "cut o', None),
         ('{"explanation": "why", "criteria_met": tr', None),
         ('{"explanation": "why", "criteria_met": null}', None),
@@ -106,7 +106,10 @@ def group(*items: tuple[object, object]) -> str:
         (group((1, True), (2, False), (3, True)), [True, False, True]),
         (group((3, True), (1, False), (2, True)), [False, True, True]),
         (group((1, True), (3, True)), [True, None, True]),
-        (group((1, True), (2, True), (2, True), (3, False)), [True, None, False]),
+        (group((1, True), (2, True), (2, True), (3, False)), [True, True, False]),
+        (group((1, True), (2, True), (2, False), (3, False)), [True, None, False]),
+        # one of the two may be meant for item 3
+        (group((1, True), (2, True), (2, True)), [True, None, None]),
         # counted from 0: item 1's verdict would be taken for item 2's
         (group((0, True), (1, False), (2, True)), [None, None, None]),
         (group((1, True), (2, True), (3, True), (4, True)), [None, None, None]),

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from rubricbeat.judges.arrays import CATEGORIES, Floats, RubricArrays
 from rubricbeat.judges.errors import ConfigError, DataError, UnknownNameError
+from rubricbeat.judges.points import shares_of
 from rubricbeat.judges.registry import REWARDS
 from rubricbeat.judges.rewards import (
     FunctionReward,
@@ -19,7 +20,6 @@ from rubricbeat.judges.rewards import (
     parse_rewards,
     register_reward,
     reward_names,
-    shares_of,
 )
 
 FIVE = [5.0, 5.0, 3.0, 1.0, -2.0]
@@ -140,11 +140,26 @@ def test_exactly_a_fifth_missing_still_counts() -> None:
 
 
 def test_a_lost_verdict_on_the_only_pitfall_is_not_taken_for_avoided() -> None:
-    verdicts = [1, 1, 1, 1, np.nan]
-    for name in ("binary", "hybrid", "complexity"):
-        assert np.isnan(value(name, FIVE, verdicts)), name
+    # 2 of 17 points missing, 12 %: few enough, and yet nothing is known of the pitfalls
+    for name in VERDICT_REWARDS:
+        if "uniform" not in name:  # there it is a fourth of the criteria
+            assert np.isnan(value(name, [5.0, 5.0, 5.0, -2.0], [1, 1, 1, np.nan])), name
+    assert np.isnan(value("healthbench", [5.0] * 4 + [-2.0], [1, 0, 1, 1, np.nan]))
+    # nor is the only positive criterion taken for as well met as the pitfalls are avoided
+    assert np.isnan(value("rar_points", [1.0, -5.0, -5.0], [np.nan, 0, 0]))
     # another criterion has already decided that the answer is not perfect
     assert value("binary", FIVE, [0, 1, 1, 1, np.nan]) == 0.0
+
+
+def test_a_lost_pitfall_counts_as_the_answered_ones_do() -> None:
+    # s = 1, one of two answered pitfalls triggered: rho = 2 / 4, h = 1 - .5 x 5 / 20 = .875; with
+    # the lost one taken for avoided it was 1 - 2 / 20
+    points, verdicts = [10.0, 10.0, -2.0, -2.0, -1.0], [1, 1, 1, 0, np.nan]
+    assert value("healthbench", points, verdicts) == pytest.approx(0.875)
+    # nothing is wrong so far, and the lost verdict could find it: perfect or not is not known
+    assert np.isnan(value("binary", points, [1, 1, 0, 0, np.nan]))
+    assert np.isnan(value("hybrid", points, [1, 1, 0, 0, np.nan]))
+    assert value("healthbench", points, [1, 1, 0, 0, np.nan]) == pytest.approx(1.0)
 
 
 def test_a_rubric_without_positive_points_has_no_healthbench_score() -> None:
@@ -439,6 +454,19 @@ class TestLaws:
             )
         )
         assert shuffled == pytest.approx(straight, nan_ok=True, abs=1e-12)
+
+    @settings(max_examples=60, deadline=None)
+    @given(case=graded(), lost=st.sets(st.integers(0, 7), max_size=2))
+    def test_a_missing_verdict_leaves_the_reward_where_it_could_be(
+        self, name: str, case: tuple[list[float], list[bool], list[float]], lost: set[int]
+    ) -> None:
+        points, desirable, verdicts = case
+        known = np.array([np.nan if i in lost else v for i, v in enumerate(verdicts)])
+        best = np.where(np.isnan(known), np.array(desirable, float), known)
+        worst = np.where(np.isnan(known), 1.0 - np.array(desirable, float), known)
+        rubric, reward = rubric_of(points, desirable), get_reward(name)
+        got, high, low = (float(reward(v, rubric)) for v in (known, best, worst))
+        assert np.isnan(got) or low - 1e-9 <= got <= high + 1e-9
 
     @settings(max_examples=40, deadline=None)
     @given(case=graded(missing=True))

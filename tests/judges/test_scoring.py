@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rubricbeat.judges.graded import GradedAnswer
+from rubricbeat.judges.rewards import get_reward
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
 from rubricbeat.judges.scoring import (
     Items,
@@ -152,6 +153,17 @@ class TestMissingVerdicts:
         assert math.isnan(graded.negative_share[0])
         assert graded.low[0] == pytest.approx(6 / 8)
         assert graded.high[0] == 1
+
+    def test_lost_pitfall_is_not_an_avoided_one(self) -> None:
+        # 2 of 17 points missing: 1.0 if the only pitfall were taken for avoided
+        graded = items(answer([5, 5, 5, -2], [1, 1, 1, None]))
+        assert math.isnan(graded.h[0])
+        assert (graded.low[0], graded.high[0]) == (pytest.approx(13 / 15), 1)
+        metrics = summarise([answer([5, 5, 5, -2], [1, 1, 1, None])]).metrics
+        assert (metrics["score"], metrics["n_scored"], metrics["n_asked"]) == (None, 0, 1)
+        # of three, the answered ones speak for the lost one: 1 of 2 points triggered, of 3 / 20
+        graded = items(answer([10, 10, -1, -1, -1], [1, 1, 1, 0, None]))
+        assert graded.h[0] == pytest.approx(1 - 0.5 * 3 / 20)
 
     def test_known_fault_fails_whatever_is_missing(self) -> None:
         assert items(answer([4, 4, -1], [1, 0, None])).passes["pass_strict"][0] == 0
@@ -478,6 +490,21 @@ def test_bounds_hold_whatever_the_missing_verdicts_turn_out(
     known = [v if data.draw(st.booleans()) else None for v in final]
     graded, truth = items(answer(points, known)), items(answer(points, final))
     assert graded.low[0] - 1e-9 <= truth.h[0] <= graded.high[0] + 1e-9
+
+
+@settings(max_examples=100, deadline=None)
+@given(points_strategy, st.data())
+def test_score_and_reward_are_one_number_within_its_bounds(
+    points: list[float], data: st.DataObject
+) -> None:
+    known = [data.draw(st.sampled_from([0, 1, 1, 0, None])) for _ in points]
+    one = answer(points, known)
+    table = VerdictTable.of([one])
+    graded = score_items(table)
+    reward = get_reward("healthbench")(table.verdicts_NC, table.rubrics)
+    assert graded.h == pytest.approx(reward, nan_ok=True, abs=0)
+    if not math.isnan(graded.h[0]):
+        assert graded.low[0] - 1e-9 <= graded.h[0] <= graded.high[0] + 1e-9
 
 
 @settings(max_examples=60, deadline=None)

@@ -119,10 +119,19 @@ def test_no_verdict_says_why(endpoint, question, run, content, finish, message, 
     assert words in verdict.explanation
 
 
-def test_a_verdict_before_the_cut_counts(endpoint, question, run):
-    endpoint.say('{"criteria_met": false, "explanation": "It goes on and', "length")
+@pytest.mark.parametrize(
+    ("content", "met"),
+    [
+        ('{"criteria_met": false, "explanation": "It goes on and', None),
+        ('{"criteria_met": false, "explanation": "It ends."}\n\n\n', False),
+    ],
+)
+def test_a_verdict_before_the_cut_counts_where_its_object_is_whole(
+    endpoint, question, run, content, met
+):
+    endpoint.say(content, "length")
     judge = chat(endpoint)
-    assert run(judge, judge.judge(question)).met is False
+    assert run(judge, judge.judge(question)).met is met
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def test_two_replicates_by_hand() -> None:
     # between: 2 ((1 - 2)^2 + (3 - 2)^2) / 1 = 4; answers (4 - 2) / 2 = 1; ICC 1 / (1 + 2)
     assert found.judge == pytest.approx(2.0)
     assert found.answers == pytest.approx(1.0)
-    assert found.icc_normal.value == pytest.approx(1 / 3)
+    assert found.icc.value == pytest.approx(1 / 3)
 
 
 def test_without_replicates_the_reliability_is_unknown_not_perfect() -> None:
@@ -110,14 +110,13 @@ def test_predicted_fidelity_is_what_a_simulation_gives() -> None:
     assert split(rewards_RPG).fidelity_of_votes(2).value == pytest.approx(lifted, abs=0.01)
 
 
-@pytest.mark.parametrize("kind", ["clustered", "normal"])
-def test_intervals_of_the_icc_cover_it(kind: str) -> None:
+def test_intervals_of_the_icc_cover_it() -> None:
     """200 seeds here, 1,000 in the benchmark; 95 % less three standard errors is 90.4 %."""
     true = 0.36 / 0.52
     hits = 0
     for seed in range(200):
         found = split(drawn(seed + 100, n_groups=40))
-        interval = found.icc if kind == "clustered" else found.icc_normal
+        interval = found.icc
         assert interval.low is not None and interval.high is not None
         hits += interval.low <= true <= interval.high
     assert 0.904 <= hits / 200 <= 0.99
