@@ -7,6 +7,10 @@ import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+from seen_warnings import pytest_terminal_summary, pytest_warning_recorded
+
+__all__ = ["pytest_terminal_summary", "pytest_warning_recorded"]
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -14,6 +18,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_DATASETS_OFFLINE"] = "1"
+
+# no law of ours is about time: a busy machine is not to break one
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 def pytest_configure() -> None:

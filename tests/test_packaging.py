@@ -12,6 +12,8 @@ import pytest
 
 import rubricbeat
 
+pytestmark = pytest.mark.border
+
 NOT_PACKAGES = {"tests", "docs", "examples", "benchmarks", "build", "dist"}
 
 

@@ -3,8 +3,8 @@
 None of the three can mask an answer as TRL does, so each function says what it makes of a missing
 verdict. A wrong 0 trains the policy: where a function offers it and the trainer lets it through,
 `on_missing="raise"` stops the run instead. Signatures are those of verl's reward loop
-(NaiveRewardManager), verifiers' Rubric and OpenRLHF's examples/python/reward_func.py as published
-by November 2026.
+(NaiveRewardManager), verifiers' v1 tasks (0.4) and OpenRLHF's examples/python/reward_func.py as
+published by November 2026.
 """
 
 from __future__ import annotations
@@ -74,71 +74,35 @@ def verl_compute_score_async(
     return compute_score
 
 
-def verifiers_group_reward(
-    reward: RubricReward,
-) -> Callable[..., Awaitable[list[float]]]:
-    """Make a group reward function for a `verifiers` Rubric: all answers to one prompt at once.
-
-    `info["rubric_row"]` or `answer` of each holds the example, as a mapping or as JSON. This is
-    the one to train with.
-
-    A missing verdict: the answer gets the mean of the scored answers of its group, so that its
-    advantage is 0, which is what masking does; where none is scored, all get 0.0 and are equal.
-    `state["rubric_scored"]` tells which were scored.
-    """
-
-    async def rubric_reward(
-        completions: Sequence[Any],
-        answers: Sequence[Any] = (),
-        infos: Sequence[Mapping[str, Any]] = (),
-        states: Sequence[Any] = (),
-        **more: Any,
-    ) -> list[float]:
-        del more
-        rows = [
-            _row(infos[i] if i < len(infos) else None, answers[i] if i < len(answers) else None)
-            for i in range(len(completions))
-        ]
-        texts = list(map(text_of_answer, completions))
-        batch = await reward.score_async(texts, list(map(_example, rows)))
-        for state, value in zip(states, batch.unmasked, strict=False):
-            if isinstance(state, dict):
-                state["rubric_scored"] = value is not None
-        known = [value for value in batch.unmasked if value is not None]
-        neutral = _mean(known) if known else 0.0
-        return [neutral if value is None else value for value in batch.unmasked]
-
-    return rubric_reward
-
-
 def verifiers_reward(
     reward: RubricReward, *, fallback: float = 0.0, on_missing: str = "raise"
 ) -> Callable[..., Awaitable[float]]:
-    """Make a reward function for a `verifiers` Rubric: async, with `completion` and `info`.
+    """Make a reward function for verifiers' v1 tasks: async, of a task and its trace.
 
-    `info["rubric_row"]` or `answer` holds the example, as a mapping or as JSON. For evaluation.
+    Put it into the task's class, or name it among the `rewards` of its configuration:
 
-    A missing verdict: by default we raise, and a Rubric of verifiers then logs an error and gives
-    0.0 (its `_call_individual_reward_func`), which would train the policy: train with
-    `verifiers_group_reward`. With `on_missing="fallback"` the answer gets `fallback`. Either way
-    `state["rubric_scored"]` says so.
+        class RubricData(vf.TaskData):
+            rubric_row: dict
+
+        class RubricTask(vf.Task[RubricData]):
+            rubric = vf.reward(verifiers_reward(reward))
+
+    `rubric_row` or `answer` of the task's data holds the example, as a mapping or as JSON; what is
+    judged is `trace.last_reply`.
+
+    A missing verdict: by default we raise, and verifiers records a rollout that failed, whose
+    reward is None (its `trace.reward` says 0.0 of it all the same: read `trace.ok`). With
+    `on_missing="fallback"` the answer gets `fallback`. Either way `trace.info["rubric_scored"]`
+    says whether it was scored.
     """
     _check(on_missing)
 
-    async def rubric_reward(
-        completion: Any,
-        answer: Any = None,
-        info: Mapping[str, Any] | None = None,
-        state: Mapping[str, Any] | None = None,
-        **more: Any,
-    ) -> float:
-        del more
-        batch = await reward.score_async(
-            [text_of_answer(completion)], [_example(_row(info, answer))]
-        )
+    async def rubric_reward(task: Any, trace: Any) -> float:
+        # as a method it is given the task, as a configured function the task's data
+        row = _row(getattr(task, "data", task))
+        batch = await reward.score_async([trace.last_reply], [_example(row)])
         value = batch.unmasked[0]
-        if isinstance(state, dict):
-            state["rubric_scored"] = value is not None
+        trace.info["rubric_scored"] = value is not None
         if value is None:
             _maybe_raise(on_missing)
             return fallback
@@ -209,10 +173,10 @@ def _verl(
     return score
 
 
-def _row(info: Mapping[str, Any] | None, answer: Any) -> Mapping[str, Any] | str:
-    row = (info or {}).get("rubric_row", answer or None)
+def _row(data: Any) -> Mapping[str, Any] | str:
+    row = getattr(data, "rubric_row", None) or getattr(data, "answer", None)
     if row is None:
-        raise ConfigError("the data set needs info.rubric_row, a row of judges/data/examples.py")
+        raise ConfigError("the task's data needs rubric_row, a row of judges/data/examples.py")
     found: Mapping[str, Any] | str = row
     return found
 

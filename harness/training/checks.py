@@ -10,9 +10,10 @@ import math
 import os
 import sys
 from collections.abc import Iterable, Mapping
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...judges.errors import ConfigError, near_names
 from ...judges.rewards import Reward, get_reward
@@ -25,6 +26,9 @@ from .run_files import CONFIG, GOLD, METRICS
 from .value_checks import check_numbers, check_words
 from .world import rank, world_size
 
+if TYPE_CHECKING:
+    from packaging.specifiers import SpecifierSet
+
 RESERVED_COLUMNS = frozenset(
     {
         *("prompts", "completions", "completion", "completion_ids", "trainer_state"),
@@ -33,9 +37,6 @@ RESERVED_COLUMNS = frozenset(
     }
 )
 """Columns TRL 1.16 passes, drops or writes itself: a data set's own would collide or vanish."""
-
-VLLM_WINDOW = ("0.22.0", "0.31.0")
-"""What TRL 1.16 supports; outside it warns and goes on."""
 
 OWN_GRPO_FIELDS: Mapping[str, str] = {
     "output_dir": "run.output_dir",
@@ -303,12 +304,26 @@ def _check_vllm(config: TrainConfig) -> None:
         found = version("vllm")
     except PackageNotFoundError:
         raise ConfigError(
-            "grpo.use_vllm: vllm is not installed: pip install 'rubricbeat[vllm]'"
+            "grpo.use_vllm: vllm is not installed: pip install 'rubricbeat[train-vllm]'"
         ) from None
     from packaging.version import Version
 
-    low, high = VLLM_WINDOW
-    if not Version(low) <= Version(Version(found).base_version) <= Version(high):
+    window = _vllm_window()
+    # a local build (0.31.0+cpu) and a release candidate count as the release
+    if Version(found).base_version not in window:
         raise ConfigError(
-            f"grpo.use_vllm: vllm {found} is outside what TRL supports ({low} to {high})"
+            f"grpo.use_vllm: vllm {found} is outside what TRL {version('trl')} takes ({window}): "
+            "pip install 'rubricbeat[train-vllm]'"
         )
+
+
+def _vllm_window() -> SpecifierSet:
+    """Read which vLLM the installed TRL takes off its metadata; outside TRL warns and goes on."""
+    from packaging.requirements import Requirement
+    from packaging.specifiers import SpecifierSet
+
+    for line in requires("trl") or ():
+        needed = Requirement(line)
+        if needed.name == "vllm" and needed.marker and needed.marker.evaluate({"extra": "vllm"}):
+            return needed.specifier
+    return SpecifierSet()

@@ -21,7 +21,6 @@ from .checks import (
     check_values,
 )
 from .config import TrainConfig
-from .cpu_head import score_answers_alone
 from .data import TrainingData, load_data, messages_of, ordered_rows
 from .evaluation_prompts import evaluation_prompts
 from .judge_checks import check_judge, check_judges
@@ -147,7 +146,6 @@ def build_grpo(prepared: Prepared, *, model: Any = None) -> GrpoRun:
     # before the weights: ZeRO-3 shards them while they load, once the arguments have said so
     arguments = grpo_arguments(config, plan)
     quiet_missing_rewards()
-    score_answers_alone()
     with quiet_libraries():
         trainer = GRPOTrainer(
             model=model or load_model(config.model, prepared.tokenizer, seed=config.run.seed),

@@ -7,6 +7,8 @@ from report_kit import example, graded, run, write_run
 
 from rubricbeat.harness.cli import main
 
+pytestmark = pytest.mark.border
+
 POINTS = (5, 3, -2)
 STAMPS = [f"2026-01-02T03-0{n}-05.678901" for n in range(9)]
 

@@ -10,6 +10,8 @@ from loopback import Loopback, Reply, completion
 
 from rubricbeat.harness.cli import main
 
+pytestmark = pytest.mark.border
+
 ROWS = [
     {
         "prompt_id": f"p{n}",

@@ -17,6 +17,8 @@ import pytest
 from rubricbeat.judges.errors import ConfigError, TransportError
 from rubricbeat.judges.llama_server import LlamaServer, package_gguf, serve
 
+pytestmark = pytest.mark.border
+
 
 @pytest.fixture(scope="module")
 def gguf() -> Path:

@@ -39,6 +39,8 @@ from rubricbeat.judges import (  # noqa: E402
 )
 from rubricbeat.judges.postgres_store import PostgresStore  # noqa: E402
 
+pytestmark = pytest.mark.border
+
 TESTS = Path(__file__).resolve().parent.parent
 JUDGE = JudgeIdentity("made-up", model="m", sampling={"temperature": 0.5})
 N_KILLS = 6

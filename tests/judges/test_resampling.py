@@ -15,6 +15,8 @@ from rubricbeat.judges.resampling import (
     summarise_draws,
 )
 
+pytestmark = pytest.mark.border
+
 NAN = float("nan")
 
 

@@ -36,6 +36,8 @@ from rubricbeat.judges.judge import JudgeIdentity
 from rubricbeat.judges.store_writer import FLUSH_ROWS
 from rubricbeat.judges.verdict import Outcome, Source, Verdict
 
+pytestmark = pytest.mark.border
+
 
 def grader(judge, **options) -> Grader:
     return Grader(judge, RuntimeOptions(**{"backoff_s": 0.001, **options}))

@@ -28,6 +28,8 @@ from rubricbeat.judges.scoring import (
 from rubricbeat.judges.table import VerdictTable
 from rubricbeat.judges.verdict import Outcome, Verdict
 
+pytestmark = pytest.mark.border
+
 MISSING = Verdict(Outcome.TRANSPORT)
 DESIRABLE, UNDESIRABLE = Polarity.DESIRABLE, Polarity.UNDESIRABLE
 

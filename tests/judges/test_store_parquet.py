@@ -11,6 +11,8 @@ from rubricbeat.judges.grading import Grader, RuntimeOptions
 from rubricbeat.judges.store_parquet import export_parquet
 from rubricbeat.judges.store_transfer import merge, stats
 
+pytestmark = pytest.mark.border
+
 
 def filled(path, start, stop, model="counting"):
     with Grader(CountingJudge(model=model), RuntimeOptions(store=str(path))) as grader:

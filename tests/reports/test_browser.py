@@ -26,7 +26,10 @@ FLAGS = [
 ]
 PLAYWRIGHT = "playwright.sync_api"
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (apt: chromium)")
+pytestmark = [
+    pytest.mark.border,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (apt: chromium)"),
+]
 
 HOSTILE = (
     "</script><script>window.pwned=1</script><img src=x onerror='window.pwned=1'>"

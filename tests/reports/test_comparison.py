@@ -14,6 +14,8 @@ from rubricbeat.judges.errors import ConfigError, UnknownNameError
 from rubricbeat.reports.comparison import compare_runs
 from rubricbeat.reports.comparison_json import comparison_json
 
+pytestmark = pytest.mark.border
+
 POINTS = (5, 3, -2)
 # scores over P = 8: "110" 1, "100" 5/8, "000" 0, "001" -2/8, "111" 6/8
 

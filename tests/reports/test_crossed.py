@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from rubricbeat.reports.crossed import crossed_mean
 
+pytestmark = pytest.mark.border
+
 NAN = math.nan
 
 

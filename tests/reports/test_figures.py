@@ -6,6 +6,8 @@ from report_kit import example, graded, run
 from rubricbeat.reports.comparison import compare_runs
 from rubricbeat.reports.figures import write_figures
 
+pytestmark = pytest.mark.border
+
 
 @pytest.fixture(scope="module")
 def comparison():

@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from rubricbeat.judges.estimates import NO_INTERVAL, Interval
 from rubricbeat.reports.forest import MARGIN, forest, tick_values
 
+pytestmark = pytest.mark.border
+
 
 @pytest.mark.parametrize(
     ("low", "high", "ticks"),

@@ -18,6 +18,8 @@ from rubricbeat.reports.comparison import compare_runs
 from rubricbeat.reports.display import displayed
 from rubricbeat.reports.page import render_page
 
+pytestmark = pytest.mark.border
+
 POINTS = (5, 3, -2)
 
 

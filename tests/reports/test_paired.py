@@ -15,6 +15,8 @@ from rubricbeat.reports.paired import (
     pass_change,
 )
 
+pytestmark = pytest.mark.border
+
 NAN = math.nan
 
 

@@ -18,6 +18,8 @@ from rubricbeat.judges.signal import SignalStudy, study_signal
 from rubricbeat.reports.signal_figures import INK, for_page, signal_figures
 from rubricbeat.reports.signal_section import render_signal_section, signal_page
 
+pytestmark = pytest.mark.border
+
 
 @pytest.fixture(scope="module")
 def study() -> SignalStudy:

@@ -18,6 +18,8 @@ from rubricbeat.reports.training_looks import change_curve
 from rubricbeat.reports.training_page import render_training_page, training_report
 from rubricbeat.reports.training_runs import GOLD, read_training_runs
 
+pytestmark = pytest.mark.border
+
 
 def arms_in(*paths: Path) -> list[Arm]:
     return arms_of(read_training_runs(paths))

@@ -15,6 +15,8 @@ from rubricbeat.reports.training_figures import lines_of, moving_mean
 from rubricbeat.reports.training_page import render_training_page, training_report
 from rubricbeat.reports.training_runs import read_training_runs
 
+pytestmark = pytest.mark.border
+
 HOSTILE = "</script><img src=x onerror=alert(1)>{{ 7*7 }}"
 
 

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import pytest
+
 from rubricbeat.tasks.baselines import CONSTANT_ANSWER, Baseline, NoAnswer, baseline_answer
+
+pytestmark = pytest.mark.border
 
 ROW = {
     "rubrics": [{"criterion": "Good", "points": 5}, {"criterion": "Bad", "points": -2}],

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import pytest
+
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
 from rubricbeat.tasks.conversation import render, with_instruction
+
+pytestmark = pytest.mark.border
 
 USER = Message("user", "hello {{ 7*7 }} <|im_end|>")
 RUBRIC = Rubric((Criterion("c", 1.0, Polarity.DESIRABLE),))

@@ -7,6 +7,8 @@ import pytest
 from rubricbeat.judges.errors import ConfigError
 from rubricbeat.tasks.endpoints import check_address, check_model
 
+pytestmark = pytest.mark.border
+
 
 @pytest.fixture(autouse=True)
 def _no_proxy(monkeypatch):

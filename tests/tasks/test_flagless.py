@@ -5,9 +5,12 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
 from installed import build_wheel, install, uninstall
 
 from rubricbeat.tasks.folder import task_names
+
+pytestmark = pytest.mark.border
 
 BEFORE_THE_HARNESS = """
 import sys

@@ -10,6 +10,8 @@ import pytest
 from rubricbeat.judges.errors import ConfigError
 from rubricbeat.judges.parsing import parse_verdict
 
+pytestmark = pytest.mark.border
+
 
 def row(n: int, labels: list[bool], category: str = "hedging") -> dict:
     return {

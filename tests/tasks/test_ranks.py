@@ -17,6 +17,8 @@ from rubricbeat.judges.backends.scripted import ScriptedJudge
 from rubricbeat.judges.errors import ConfigError
 from rubricbeat.tasks.ranks import gathered
 
+pytestmark = pytest.mark.border
+
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 pytest.importorskip("accelerate")

@@ -8,6 +8,8 @@ import pytest
 
 from rubricbeat.judges.errors import ConfigError
 
+pytestmark = pytest.mark.border
+
 ANSWERS = {
     # h: 0, 5/8, 3/8, -2/8, 8/8, 6/8
     "ache": ["no", "age", "angina", "drug", "age angina", "age angina drug"],

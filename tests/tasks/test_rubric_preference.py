@@ -8,6 +8,8 @@ import pytest
 
 from rubricbeat.judges.errors import ConfigError
 
+pytestmark = pytest.mark.border
+
 LABELS = {"both": (True, True), "first": (True, False), "none": (False, False)}
 
 

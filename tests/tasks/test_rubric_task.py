@@ -9,6 +9,8 @@ from rubricbeat.judges.backends.scripted import ScriptedJudge
 from rubricbeat.judges.errors import ConfigError
 from rubricbeat.judges.verdict import Outcome, Verdict
 
+pytestmark = pytest.mark.border
+
 SAYS_AGE = "What is your age? It depends. Spanish?"
 
 

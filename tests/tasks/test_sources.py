@@ -10,6 +10,8 @@ from rubricbeat.tasks.heart.selector import heart_ids, heart_sample_ids
 from rubricbeat.tasks.settings import Selector, Subset, TaskSettings
 from rubricbeat.tasks.sources import load_task_data
 
+pytestmark = pytest.mark.border
+
 LISTED = sorted(heart_ids())
 
 

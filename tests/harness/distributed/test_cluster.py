@@ -10,6 +10,8 @@ import pytest
 from rubricbeat.harness.distributed import cluster
 from rubricbeat.judges.errors import ConfigError
 
+pytestmark = pytest.mark.border
+
 
 def no_ray(**said):
     """Stand in for the module where it cannot be started."""

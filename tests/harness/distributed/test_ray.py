@@ -11,6 +11,8 @@ from postgres_server import postgres_server
 from ray_kit import IN_FLIGHT, Task, done, ended, worker_on, worker_pids
 from waiting import until
 
+pytestmark = pytest.mark.border
+
 pytest.importorskip("ray", reason="Ray is an extra")
 pytest.importorskip("psutil")
 

@@ -4,13 +4,12 @@ import asyncio
 import inspect
 import json
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from types import SimpleNamespace
 
 import pytest
 
 from rubricbeat.harness.training.adapters import (
     openrlhf_reward,
-    verifiers_group_reward,
     verifiers_reward,
     verl_compute_score,
     verl_compute_score_async,
@@ -22,6 +21,8 @@ from rubricbeat.judges.errors import ConfigError, OutageError
 from rubricbeat.judges.judge import Question
 
 from .examples import example
+
+pytestmark = pytest.mark.border
 
 ROW = example_to_row(example())
 TEXT = json.dumps(ROW)
@@ -49,26 +50,51 @@ def test_verl_may_name_its_fallback_or_raise() -> None:
         verl_compute_score(reward(), on_missing="raise")("x", "bad", ROW)
 
 
+def trace(reply: str) -> SimpleNamespace:
+    """Give what the adapter reads and writes of a verifiers trace."""
+    return SimpleNamespace(last_reply=reply, info={})
+
+
 def test_verifiers_gets_a_float_and_a_missing_verdict_raises() -> None:
     function = verifiers_reward(reward())
-    turns = [{"role": "assistant", "content": "rest"}]
-    state: dict[str, Any] = {}
-    assert asyncio.run(function(completion=turns, info={"rubric_row": ROW}, state=state)) == 0.625
-    assert state == {"rubric_scored": True}
-    assert asyncio.run(function(completion="no", answer=TEXT)) == 0.0
+    # verifiers tells by these names what to give
+    assert list(inspect.signature(function).parameters) == ["task", "trace"]
+    good, no, bad = map(trace, ("rest", "no", "bad"))
+    assert asyncio.run(function(SimpleNamespace(rubric_row=ROW), good)) == 0.625
+    assert asyncio.run(function(SimpleNamespace(data=SimpleNamespace(answer=TEXT)), no)) == 0.0
     with pytest.raises(OutageError):
-        asyncio.run(function(completion="bad", answer=TEXT, state=state))
-    assert state == {"rubric_scored": False}
+        asyncio.run(function(SimpleNamespace(answer=TEXT), bad))
+    assert [one.info["rubric_scored"] for one in (good, no, bad)] == [True, True, False]
 
 
 def test_verifiers_may_take_a_fallback() -> None:
     function = verifiers_reward(reward(), on_missing="fallback", fallback=0.5)
-    assert asyncio.run(function(completion="bad", answer=TEXT)) == 0.5
+    assert asyncio.run(function(SimpleNamespace(answer=TEXT), trace("bad"))) == 0.5
 
 
 def test_verifiers_without_a_row_is_told_where_to_put_it() -> None:
-    with pytest.raises(ConfigError, match=r"info\.rubric_row"):
-        asyncio.run(verifiers_reward(reward())(completion="x"))
+    with pytest.raises(ConfigError, match=r"data needs rubric_row"):
+        asyncio.run(verifiers_reward(reward())(SimpleNamespace(), trace("x")))
+
+
+def test_verifiers_itself_records_the_reward_and_a_missing_one_as_none() -> None:
+    vf = pytest.importorskip("verifiers.v1", reason="verifiers takes no openai 3: `.ci/extras`")
+    from verifiers.v1.errors import TaskError
+
+    class RubricData(vf.TaskData):  # type: ignore[misc, name-defined]
+        rubric_row: dict  # type: ignore[type-arg]
+
+    class RubricTask(vf.Task[RubricData]):  # type: ignore[misc, name-defined]
+        rubric = vf.reward(verifiers_reward(reward()))
+
+    task = RubricTask(RubricData(prompt="A question", rubric_row=ROW))
+    good, bad = (vf.Trace.model_construct(root_reply=text) for text in ("rest", "bad"))
+    asyncio.run(task.score(good))
+    assert {name: given.score for name, given in good.rewards.items()} == {"rubric_reward": 0.625}
+    with pytest.raises(TaskError, match="no reward"):
+        asyncio.run(task.score(bad))
+    assert bad.rewards == {"rubric_reward": None}
+    assert bad.info == {"rubric_scored": False}
 
 
 def test_openrlhf_fills_a_missing_reward_with_the_mean_of_its_group() -> None:
@@ -113,27 +139,6 @@ def test_threads_of_verl_share_one_judge() -> None:
     assert {one["score"] for one in found} == {0.625}
     assert scored.facts()["judge"]["asked"] == 16 * 3
     scored.close()
-
-
-def test_verifiers_scores_a_group_and_what_is_missing_moves_nothing() -> None:
-    function = verifiers_group_reward(reward())
-    # a Rubric of verifiers tells a group function by these names
-    assert {"completions", "states", "infos", "answers"} <= set(
-        inspect.signature(function).parameters
-    )
-    states: list[dict[str, Any]] = [{}, {}, {}]
-    turns = [[{"role": "assistant", "content": text}] for text in ("rest", "bad", "no")]
-    infos = [{"rubric_row": TEXT}] * 3
-    found = asyncio.run(
-        function(completions=turns, infos=infos, answers=[""] * 3, states=states, parser=None)
-    )
-    # the one without a verdict gets the mean of .625 and 0
-    assert found == [0.625, 0.3125, 0.0]
-    assert [state["rubric_scored"] for state in states] == [True, False, True]
-    # nothing scored: all equal, so no advantage either
-    assert asyncio.run(function(completions=["bad", "bad"], answers=[TEXT] * 2)) == [0.0, 0.0]
-    with pytest.raises(ConfigError, match="rubric_row"):
-        asyncio.run(function(completions=["bad"], answers=[""]))
 
 
 def test_openrlhfs_special_tokens_are_not_judged_and_its_scores_are_shares() -> None:

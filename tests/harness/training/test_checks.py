@@ -25,11 +25,7 @@ from rubricbeat.judges.rubric import Criterion, Polarity, Rubric
 
 from .examples import example
 
-# importing TRL warns of names that its own dependencies renamed
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::FutureWarning"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-]
+pytestmark = pytest.mark.border
 
 
 def config(**sections: Any) -> TrainConfig:
@@ -171,20 +167,33 @@ def test_columns_trl_uses_itself_are_refused(column: str) -> None:
     check_columns(["prompt", "prompt_id"])
 
 
+def with_vllm(monkeypatch: pytest.MonkeyPatch, found: str) -> None:
+    """Have a vLLM of this version, and a TRL that takes 0.22 to 0.31."""
+    needs = ["numpy>=1.26", 'vllm<=0.31.0,>=0.22.0; extra == "vllm"', 'vllm; extra == "other"']
+    monkeypatch.setattr(checks, "version", {"vllm": found, "trl": "1.99"}.get)
+    monkeypatch.setattr(checks, "requires", {"trl": needs}.get)
+
+
 @pytest.mark.parametrize("version", ["0.21.0", "0.32.0"])
 def test_vllm_outside_of_trls_window_is_refused(
     version: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checks, "version", lambda name: version)
-    with pytest.raises(ConfigError, match=rf"vllm {version} is outside .*0\.22\.0 to 0\.31\.0"):
+    with_vllm(monkeypatch, version)
+    words = rf"vllm {version} is outside what TRL 1\.99 takes \(<=0\.31\.0,>=0\.22\.0\)"
+    with pytest.raises(ConfigError, match=words):
         check_values(config(grpo={"use_vllm": True}))
 
 
+@pytest.mark.parametrize("version", ["0.22.0", "0.31.0", "0.31.0+cu129", "0.30.1rc1"])
 def test_vllm_inside_of_the_window_passes_a_local_build_included(
-    monkeypatch: pytest.MonkeyPatch,
+    version: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checks, "version", lambda name: "0.31.0+cu129")
+    with_vllm(monkeypatch, version)
     check_values(config(grpo={"use_vllm": True}))
+
+
+def test_the_installed_trl_says_which_vllm_it_takes() -> None:
+    assert str(checks._vllm_window()) != ""
 
 
 def test_vllm_that_is_missing_is_said() -> None:

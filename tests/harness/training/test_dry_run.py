@@ -13,10 +13,7 @@ from rubricbeat.harness.training.config_reading import load_config
 from rubricbeat.harness.training.dry_run import dry_run, words_of
 from rubricbeat.harness.training.plan import plan_run
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::FutureWarning"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-]
+pytestmark = pytest.mark.border
 
 
 def config(folder: Path, **sections: Any) -> Any:

@@ -15,6 +15,8 @@ import pytest
 from rubricbeat.harness.cli import main
 from rubricbeat.judges.errors import ConfigError
 
+pytestmark = pytest.mark.border
+
 NAMES = ["warm_start", "hybrid-none-seed1", "hybrid-none-seed2"]
 
 

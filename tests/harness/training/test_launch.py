@@ -18,6 +18,8 @@ from rubricbeat.harness.cli import main
 from rubricbeat.harness.training.run_files import read_lines
 from rubricbeat.harness.training.world import accelerate_folder
 
+pytestmark = pytest.mark.border
+
 
 def launch(output: Path, *settings: str) -> subprocess.Popen[str]:
     with socket.socket() as one:

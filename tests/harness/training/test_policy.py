@@ -9,6 +9,8 @@ from rubricbeat.harness.training.policy import lora_config, quiet_libraries
 from rubricbeat.harness.training.tiny_model import build_model, build_tokenizer
 from rubricbeat.judges.errors import ConfigError
 
+pytestmark = pytest.mark.border
+
 
 def test_an_adapter_of_the_last_blocks_leaves_the_others_alone() -> None:
     import peft

@@ -38,10 +38,9 @@ from rubricbeat.judges.verdict import Outcome, Verdict
 
 from .examples import example
 
-# TRL sets fields that transformers and torch have renamed; no user can act on it
+# torch and TRL tell users of what they do on a CPU
 pytestmark = [
-    pytest.mark.filterwarnings("ignore::FutureWarning"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.border,
     pytest.mark.filterwarnings("ignore::UserWarning"),
 ]
 

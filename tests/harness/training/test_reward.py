@@ -25,6 +25,8 @@ from rubricbeat.judges.verdict import Outcome, Verdict
 
 from .examples import example
 
+pytestmark = pytest.mark.border
+
 ONE = example()  # rest 5, call 3, alone -2
 
 

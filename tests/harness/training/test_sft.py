@@ -26,8 +26,7 @@ from rubricbeat.judges.errors import ConfigError
 from .examples import example
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore::FutureWarning"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.border,
     pytest.mark.filterwarnings("ignore::UserWarning"),
 ]
 

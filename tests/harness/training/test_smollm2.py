@@ -7,6 +7,8 @@ import pytest
 from rubricbeat.harness.training import smollm2
 from rubricbeat.judges.errors import ConfigError
 
+pytestmark = pytest.mark.border
+
 
 def test_a_converted_model_is_found_and_not_converted_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

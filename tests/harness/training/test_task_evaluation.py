@@ -4,9 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from rubricbeat.harness.training.config_reading import load_config
 from rubricbeat.harness.training.formats import SYSTEM_PROMPT
 from rubricbeat.harness.training.task_evaluation import evaluation_command
+
+pytestmark = pytest.mark.border
 
 
 def config(**sections: Any) -> Any:

@@ -18,6 +18,8 @@ from rubricbeat.judges.graded import GradedAnswer
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
 from rubricbeat.judges.verdict import Outcome, Verdict
 
+pytestmark = pytest.mark.border
+
 
 def example(prompt_id: str = "p", n_criteria: int = 1) -> Example:
     criteria = tuple(

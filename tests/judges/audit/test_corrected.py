@@ -14,6 +14,8 @@ from rubricbeat.judges.audit.corrected import (
     prediction_powered,
 )
 
+pytestmark = pytest.mark.border
+
 
 def cells(tp: float, fp: float, fn: float, tn: float, n_prompts: int = 50) -> np.ndarray:
     """Spread counts evenly over prompts."""

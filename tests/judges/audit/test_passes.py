@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pytest
 
 from rubricbeat.judges.audit.audit_rates import read_audit_rates
 from rubricbeat.judges.audit.label_files import merged_answers
@@ -14,6 +15,8 @@ from rubricbeat.judges.audit.run_correction import correct_run
 from rubricbeat.judges.graded import GradedAnswer
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
 from rubricbeat.judges.verdict import Outcome, Verdict
+
+pytestmark = pytest.mark.border
 
 N_CRITERIA = 5
 RUBRIC = Rubric(tuple(Criterion(f"c{n}", 1.0, Polarity.DESIRABLE) for n in range(N_CRITERIA)))

@@ -22,6 +22,8 @@ from rubricbeat.judges.errors import ConfigError, StoreError
 from rubricbeat.judges.grading import Answer, Grader, open_grader
 from rubricbeat.judges.verdict import Outcome
 
+pytestmark = pytest.mark.border
+
 MET = '{"explanation": "yes", "criteria_met": true}'
 Reply = Callable[[dict[str, Any]], dict[str, Any] | None]
 

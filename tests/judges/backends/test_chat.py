@@ -23,6 +23,8 @@ from rubricbeat.judges.errors import (
 from rubricbeat.judges.judge import Question
 from rubricbeat.judges.verdict import Outcome
 
+pytestmark = pytest.mark.border
+
 MET = '{"explanation": "It asks.", "criteria_met": true}'
 
 

@@ -16,6 +16,8 @@ from rubricbeat.judges.errors import ConfigError
 from rubricbeat.judges.judge import Question
 from rubricbeat.judges.verdict import Outcome
 
+pytestmark = pytest.mark.border
+
 
 class Weighing:
     """A model that says what it is told."""

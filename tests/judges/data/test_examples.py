@@ -15,6 +15,8 @@ from rubricbeat.judges.data.examples import example_from_row, example_to_row, re
 from rubricbeat.judges.errors import DataError, UnknownNameError
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
 
+pytestmark = pytest.mark.border
+
 
 def healthbench_row(prompt_id: str = "p1", **changes: Any) -> dict[str, Any]:
     return {

@@ -17,6 +17,8 @@ from rubricbeat.judges.fitted.heads import bind
 from rubricbeat.judges.fitted.pairs import Pair
 from rubricbeat.judges.fitted.tuning_checkpoint import Checkpoint
 
+pytestmark = pytest.mark.border
+
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 pytest.importorskip("sklearn")

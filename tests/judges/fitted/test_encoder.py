@@ -9,6 +9,8 @@ from made_up_encoder import save_tiny_encoder
 from rubricbeat.judges.fitted.encoder import MiniLM, find_encoder, load_encoder
 from rubricbeat.judges.fitted.vectors import KeptVectors
 
+pytestmark = pytest.mark.border
+
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 TEXTS = ["take aspirin now", "see a doctor", "rest", "take a rest now and see a doctor now"]

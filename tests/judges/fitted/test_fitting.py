@@ -23,6 +23,8 @@ from rubricbeat.judges.grading import Answer, open_grader
 from rubricbeat.judges.judge import Question
 from rubricbeat.judges.judge_options import make_judge
 
+pytestmark = pytest.mark.border
+
 LINEAR = FitOptions(HeadKind.LINEAR, n_draws=200)
 
 

@@ -11,6 +11,8 @@ from rubricbeat.judges.fitted.heads import Lesson
 from rubricbeat.judges.fitted.network import Network
 from rubricbeat.judges.fitted.sight import Sight
 
+pytestmark = pytest.mark.border
+
 torch = pytest.importorskip("torch")
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from rubricbeat.judges.fitted.trees import Trees, grow
 
+pytestmark = pytest.mark.border
+
 
 def test_a_tree_worked_by_hand():
     tree = Trees(

@@ -20,6 +20,8 @@ from rubricbeat.judges.fitted.tuned_fitting import TuningOptions, _Parts, fit_tu
 from rubricbeat.judges.fitted.vectors import VectorShelf
 from rubricbeat.judges.grading import Answer, open_grader
 
+pytestmark = pytest.mark.border
+
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 pytest.importorskip("sklearn")

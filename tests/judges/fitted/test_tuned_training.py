@@ -14,6 +14,8 @@ from rubricbeat.judges.fitted.sight import Sight
 from rubricbeat.judges.fitted.tuned_training import tune_network
 from rubricbeat.judges.fitted.tuning_checkpoint import Checkpoint
 
+pytestmark = pytest.mark.border
+
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 LABELLED = labelled_answers(12, 4)

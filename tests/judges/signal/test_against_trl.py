@@ -17,6 +17,8 @@ from rubricbeat.judges.arrays import Floats
 from rubricbeat.judges.rewards import get_reward
 from rubricbeat.judges.signal.advantages import Scale, TermVerdict, advantages_of, term_effects
 
+pytestmark = pytest.mark.border
+
 N_GROUPS, N_ANSWERS = 12, 6
 WORDS = ["<pad>", "<eos>", "a", "b", "c", "d", "e", "f"]
 
@@ -114,7 +116,7 @@ def real_and_without() -> tuple[Floats, Floats, Any]:
     return groups.rewards(reward), groups.rewards(reward.without("log_complexity")), groups  # type: ignore[attr-defined]
 
 
-@pytest.mark.filterwarnings("ignore")  # torch and trl warn of things that are not ours
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of torch and TRL
 @pytest.mark.parametrize("scale", list(Scale))
 def test_advantages_are_those_trl_trains_with(
     scale: Scale, real_and_without: tuple[Floats, Floats, Any], tmp_path: Path
@@ -129,7 +131,7 @@ def test_advantages_are_those_trl_trains_with(
     assert ours_PG == pytest.approx(trl_PG, abs=2e-4)
 
 
-@pytest.mark.filterwarnings("ignore")
+@pytest.mark.filterwarnings("ignore::UserWarning")
 def test_the_log_bonus_found_inert_is_inert_in_trl(
     real_and_without: tuple[Floats, Floats, Any], tmp_path: Path
 ) -> None:

@@ -15,6 +15,8 @@ from rubricbeat.judges.signal.agreement import (
     survival,
 )
 
+pytestmark = pytest.mark.border
+
 
 def agreement(first: list[list[float]], second: list[list[float]]) -> PairAgreement:
     rewards = {"first": np.array(first), "second": np.array(second)}

@@ -20,6 +20,8 @@ from rubricbeat.judges.signal.planner import (
 )
 from rubricbeat.judges.signal.variance import split_variance
 
+pytestmark = pytest.mark.border
+
 REWARD = get_reward("healthbench")
 
 

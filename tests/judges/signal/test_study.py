@@ -17,6 +17,8 @@ from rubricbeat.judges.rewards import get_reward, register_reward
 from rubricbeat.judges.signal import Scale, SignalStudy, advantages_of, group_answers, study_signal
 from rubricbeat.judges.signal.advice import Topic
 
+pytestmark = pytest.mark.border
+
 
 @pytest.fixture(scope="module")
 def study() -> SignalStudy:
