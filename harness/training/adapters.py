@@ -14,7 +14,6 @@ import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from ...judges.data.conversations import text_of_answer
 from ...judges.data.examples import example_from_row
 from ...judges.errors import ConfigError, OutageError
 from ...judges.rubric import Example
