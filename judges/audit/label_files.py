@@ -23,7 +23,7 @@ from ..data.row_fields import Cell, Field, kind_of
 from ..data.streams import name_of
 from ..errors import DataError
 from ..graded import GradedAnswer
-from ..rubric import Criterion, Example, Message, Polarity, Rubric, digest_of_prompt
+from ..rubric import Criterion, Example, Polarity, Rubric, digest_of_prompt
 from .labelled import Label, LabelledAnswer
 
 LABEL_FIELDS = ("label", "labels", "binary_labels")
