@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from .json_in_text import decode_at, exact, fenced_blocks, mended, objects_in, unfenced
+from .json_in_text import OPEN_FENCE, decode_at, exact, fenced_blocks, mended, objects_in, unfenced
 from .reasoning import TABLE, Marks, has_open_block, lone_closing_mark, unknown_mark
 
 CUT = "the reply was cut off before it committed to a verdict"
@@ -123,11 +123,11 @@ def _first_of_its_row(text: str, starts: list[int], ends: list[int]) -> int:
 
 _OWN_TAGS = re.compile(
     r"</?(?:answer|output|result|response|reply|verdict|json|final|final_answer|judge?ment|"
-    r"evaluation|solution)>|<\|?/?(?:im_end|eot_id|endoftext|end_of_text|end|return|eom_id)\|?>|"
+    r"evaluation|solution)>|~~~|<\|?/?(?:im_end|eot_id|endoftext|end_of_text|end|return|eom_id)\|?>|"
     r"</s>|<end_of_turn>|<eos>",
     re.IGNORECASE,
 )
-_MARKUP = " \t\n\r*_#>`~-\u2013\u2014\u2022.!;,)]('\"\u201d\u201c"
+_MARKUP = " \t\n\r*_#>`-\u2013\u2014\u2022.!;,)]('\"\u201d\u201c"
 _POLITE = re.compile(
     r"thank(?:s| you)\b.{0,60}|done|end|sure|certain|final|that(?:'s| is) (?:all|it)|"
     r"(?:i )?hope (?:this|that|it) .{0,40}|(?:please )?let me know .{0,100}|feel free .{0,100}|"
@@ -160,6 +160,8 @@ def is_harmless(after: str) -> bool:
     said = _OWN_TAGS.sub(" ", after).strip(_MARKUP)
     if not said:
         return True
+    if not said.strip("?"):
+        return False
     if len(said) > 4_000 or _TAKEN_BACK.search(said):
         return False
     if _EXPLAINED.match(said):
@@ -177,6 +179,20 @@ _FORMATTED = re.compile(
     re.IGNORECASE,
 )
 """Words of form in a lead that is not about the form."""
+_AS_JSON = re.compile(
+    r"\b(?:response|answer|reply) (?:in|as) (?:a |the )?(?:valid )?json(?: format)?\b|"
+    r"\bjson response\b|"
+    r"\bjson(?: object)?(?: that)? you (?:requested|asked for)\b|\bstructured (?:json|output)\b",
+    re.IGNORECASE,
+)
+_OF_WHAT = re.compile(
+    r"\b(evaluation|assessment|judge?ment|verdict|grading|analysis|rating)s?"
+    r"(?:(?: (?:of|for|on|about|based on|per)) (?:the |this |your |that )?(?:\w+ ){0,2}?"
+    r"(?:response|answer|reply|turn|conversation|item|criterion|criteria|rubric|evaluation|analysis))+"
+    r"(?= |\W*\Z)",
+    re.IGNORECASE,
+)
+"""What a verdict is on. Not said of JSON: the JSON of an answer is somebody else's."""
 _EXAMPLE = re.compile(
     r"format|formato|schema|template|placeholder|example|for instance|e\.g\.|\bsample|"
     r"\bdrafts?\b|hypothe|\bif\b|\bunless\b|\bwould\b|beispiel|entwurf|\bwenn\b|\bfalls\b|ejemplo|"
@@ -211,6 +227,19 @@ _OWN_LEAD = frozenset(
     )
 )
 """Words of which a reply makes the line that introduces its own object."""
+_GOES_ON = re.compile(
+    r"\b(?:says?|said|reads?|writes?|wrote|states?|contain(?:s|ed)?|includes?|with|like|as|is|are|"
+    r"be|to|of|that|the|an?|and|or|namely|lautet|sagt|ist|est|dit|es|dice)\Z",
+    re.IGNORECASE,
+)
+"""Words that no line ends with which is complete."""
+_OPENS_LEAD = re.compile(
+    r"(?:after|based|given|considering|having|looking|overall|in|therefore|thus|hence|so|ok|okay|"
+    r"finally|all|to|with|and|as|also|sure|certainly|of course|absolutely|yes|daher|somit|donc|"
+    r"por lo tanto|因此|所以|综上)\b",
+    re.IGNORECASE,
+)
+"""How a clause begins that may stand before such words."""
 _OWN_ANSWER = re.compile(
     r"(?:(?:here is )?my |(?:the |my )?final )?(?:answer|response|reply)(?: is)?"
 )
@@ -227,27 +256,50 @@ def stands_apart(text: str, start: int, end: int, marks: Marks) -> bool:
     mark, closes = unknown_mark(text)
     if mark and (closes is None or start < closes):
         return False  # inside what may be reasoning
-    if before.count("{") > before.count("}") or has_open_block(before, marks):
-        return False  # inside another object, or inside reasoning
+    if before.count("{") > before.count("}") or _has_open_quote(before):
+        return False  # inside another object, or inside a quotation
+    if has_open_block(before, marks):
+        return False
     return is_harmless(after) and _is_introduced(before, marks)
+
+
+def _is_left_alone(before: str, line: str) -> bool:
+    """Tell whether a line without a full stop ends there: an entry of a list, a row of a table."""
+    if line.startswith("|"):
+        return True
+    is_heading = line.startswith(("#", "**")) or not re.search(
+        r"\n[ \t]*\n[ \t]*(?:```.*)?\Z", before
+    )
+    return (
+        not is_heading and re.search(r"[\w)%`\]]\Z", line) is not None and not _GOES_ON.search(line)
+    )
+
+
+def _has_open_quote(before: str) -> bool:
+    """Tell whether a text ends inside quotation marks."""
+    is_odd = (before.count('"') - before.count('\\"')) % 2 == 1
+    curly = before.count("\u201c") - before.count("\u201d") - before.count("\u201e")
+    return is_odd or curly > 0 or before.count("\xab") > before.count("\xbb")
 
 
 def _is_introduced(before: str, marks: Marks) -> bool:
     """Tell a reply's own object from one that is quoted, by the line before it."""
-    lead = _OWN_TAGS.sub("", re.sub(r"(?:```|~~~)[\w+-]*[ \t]*\Z", "", before.rstrip()))
-    is_inline = "\n" not in before[len(before.rstrip()) :] and lead == before.rstrip()
-    line = lead.rstrip().rpartition("\n")[2].lstrip("> \t").strip(" \t*_#`~-\u2022")
+    lead = _OWN_TAGS.sub("", OPEN_FENCE.sub("", before.rstrip()))
+    raw_line = lead.rstrip().rpartition("\n")[2].lstrip("> \t")
+    line = raw_line.strip(" \t*_#`-\u2022")
     if not line or line == lone_closing_mark(line, marks):
         return True
     sentence = re.split(r"(?<=[.!?\u3002\uff01\uff1f\u0964])\s+", line[-600:])[-1]
-    said = _FORMATTED.sub(" ", sentence)
+    said = _OF_WHAT.sub(r"\1", _FORMATTED.sub(" ", _AS_JSON.sub("json", sentence)))
     if _MARK_IN_LEAD.search(said) or _EXAMPLE.search(said):
         return False
-    is_sentence = line.endswith(_ENDS_SENTENCE) or line.startswith("|")  # a row of a table
-    if is_sentence and not is_inline and not _POINTS_AT.search(said):
+    is_sentence = line.endswith(_ENDS_SENTENCE) or _is_left_alone(before, raw_line)
+    if is_sentence and not _POINTS_AT.search(said):
         return True
-    clause = re.split(r"[,;\u2014\u2013\uff0c\u3001]", said)[-1].lower()
+    *others, clause = re.split(r"[,;\u2014\u2013\uff0c\u3001]", said.lower())
     own = " ".join(re.findall(r"[^\W\d_]+", clause))
+    if "~~" in line or not all(_OPENS_LEAD.match(other.strip()) for other in others):
+        return False
     return (
         set(own.split()) <= _OWN_LEAD
         or _OWN_ANSWER.fullmatch(own) is not None

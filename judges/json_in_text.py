@@ -15,10 +15,10 @@ MAX_BROKEN = 8
 """Objects, and broken ones, looked at in one text: ten thousand braces must not take seconds."""
 CONTRADICTED = object()
 """The value of a name that one object gives two different values."""
-_FENCE = re.compile(
-    r"^[ \t]*(```|~~~)[ \t]*(?:json\w?|javascript|js|python|py|text|txt|plaintext)?[ \t]*$",
-    re.MULTILINE | re.IGNORECASE,
-)
+_OPENING = r"(```|~~~)[ \t]*(?:json\w?|javascript|js|python|py|text|txt|plaintext)?[ \t]*"
+_FENCE = re.compile(rf"^[ \t]*{_OPENING}$", re.MULTILINE | re.IGNORECASE)
+OPEN_FENCE = re.compile(rf"{_OPENING}\Z", re.IGNORECASE)
+"""A fence that opens at the end of a text, for data and not for a draft."""
 _ONE_LINE_FENCE = re.compile(r"\A```(?:json)?\s*([\[{].*[\]}])\s*```\Z", re.DOTALL)
 _BLANK = " \t\r\n\f\v\ufeff\u200b\u2060\xa0"
 _TRAILING_COMMA = re.compile(r",(\s*[}\]])")

@@ -280,7 +280,7 @@ def _unescaped(text: str) -> Committed | None:
 
 _LAST_LINE = re.compile(
     r"(?:(?:my |the )?(?:final )?(?:verdict|answer|result|output)\W{1,6})?[\"'`*]*criteria_met"
-    r"[\"'`*]*\s*[:=]\s*[\"'`*]*(true|false)[\"'`*.\s]*",
+    r"[\"'`*]*\s*[:=][\"'`*\s]*(true|false)[\"'`*.\s]*",
     re.IGNORECASE,
 )
 

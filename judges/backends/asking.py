@@ -20,6 +20,8 @@ from ..verdict import Outcome, Verdict
 from ..wording import FENCED, PLAIN, WITHHELD, Wording, conversation_text, load_wording
 from .completion import MAX_EXPLANATION_CHARS, MAX_REPLY_CHARS, Completion
 
+MIN_REPEATED_CHARS = 40
+"""An explanation this long that stands in the wording is the wording's."""
 ALL_CRITERIA = 10_000
 """Group size of `group_size=all`: more criteria than any rubric has."""
 
@@ -97,9 +99,17 @@ class Asking:
             parsed = parse_group(completion.text, n_questions, **how)
         else:
             parsed = [parse_verdict(completion.text, **self.how_to_read(ended=completion.ended))]
+        parsed = [self._unless_repeated(one) for one in parsed]
         if not self.is_grouped:
             return [completion.verdict(parsed[0])]
         return [_one_of_group(completion, one, first=n == 0) for n, one in enumerate(parsed)]
+
+    def _unless_repeated(self, parsed: Parsed) -> Parsed:
+        """Take no verdict from an example of the wording that a model gives back word by word."""
+        words = parsed.explanation.strip()
+        if parsed.met is None or len(words) < MIN_REPEATED_CHARS or words not in self.wording.text:
+            return parsed
+        return Parsed(None, "the reply repeats an example of the prompt")
 
     def rating_in(self, completion: Completion) -> Rating:
         """Read a rating."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 from hypothesis import given
@@ -80,6 +81,50 @@ def test_ten_thousand_braces_end_quickly_without_a_verdict(hostile):
     assert parse_verdict(hostile).met is None
     assert parse_group(hostile, 2)[0].met is None
     assert parse_rating(hostile)[0] is None
+
+
+GROWING = {
+    "braces": "{",
+    "open objects": '{"a":',
+    "single quotes": "{'",
+    "echoes": '{"explanation": "...", "criteria_met": true/false} ',
+    "objects": EXACT,
+    "other objects": '{"a": 1} ',
+    "names": '"criteria_met": ',
+    "lines": "a line of words\n",
+    "fences": "```\n",
+    "tags": "<think></think>",
+    "mentions": "the criterion is met. ",
+    "entries": '{"verdicts": [{"index": 1, "criteria_met": true}, ',
+}
+
+
+@pytest.mark.parametrize("name", GROWING)
+def test_the_work_grows_with_the_length_and_not_with_its_square(name):
+    def n_steps(text: str) -> int:
+        """Count the calls, Python's and C's, and the lines that are run."""
+        n = 0
+
+        def count(frame, event, argument):
+            nonlocal n
+            n += 1
+            return count
+
+        before = sys.gettrace(), sys.getprofile()
+        sys.settrace(count)
+        sys.setprofile(lambda *_: count(*_) and None)
+        try:
+            parse_verdict(text)
+            parse_group(text, 3)
+            parse_rating(text)
+        finally:
+            sys.settrace(before[0])
+            sys.setprofile(before[1])
+        return n
+
+    piece = GROWING[name]
+    short, long = n_steps(piece * 400), n_steps(piece * 1_600)
+    assert long <= 4.4 * short + 400
 
 
 @given(st.text(), st.booleans())
