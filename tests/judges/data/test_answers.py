@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from rubricbeat.judges.data.answers import read_earlier_answers
+from rubricbeat.judges.data.answers import ById, read_earlier_answers
+from rubricbeat.judges.data.conversations import text_of_answer
 from rubricbeat.judges.errors import ConfigError, DataError
 
 STAMP = "2026-01-01T00-00-00.000000"
@@ -77,3 +78,72 @@ def test_a_line_that_is_no_sample_is_named_by_number(tmp_path, line):
     path.write_text(path.read_text("utf-8") + line + "\n", encoding="utf-8")
     with pytest.raises(DataError, match="line 2 is not a sample of ours"):
         read_earlier_answers(str(path), "t")
+
+
+def test_a_null_is_no_text_and_lines_of_other_filters_are_the_same_answer(tmp_path):
+    line = sample("a", None, "y") | {"doc_id": 0, "filter": "strict"}
+    path = write(tmp_path, line, line | {"filter": "flexible"})
+    read = read_earlier_answers(str(path), "t")
+    assert read.find(sample("a")["doc"], "h").texts == (None, "y")
+
+
+def test_answers_of_any_file_are_found_by_their_id(tmp_path):
+    path = tmp_path / "said.csv"
+    path.write_text("prompt_id,completion\n1.0,x\n2,\n", encoding="utf-8")
+    read = read_earlier_answers(str(path), "t")
+    assert read.find({"prompt_id": "1", "prompt": "any"}, "hash").texts == ("x",)
+    assert read.find({"prompt_id": "2"}, "hash").texts == (None,)
+    assert read.find({"prompt_id": "3"}, "hash") is None
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, None),
+        (float("nan"), None),
+        ("", ""),
+        ("  ", "  "),
+        ("None", "None"),
+        ([], None),
+        ([{"type": "text", "text": "a"}, {"type": "text", "text": "b"}], "a\nb"),
+        (["a", "b"], "a\nb"),
+        ({"role": "assistant", "content": "a"}, "a"),
+        ({"role": "assistant", "content": None}, None),
+        ({"type": "output_text", "text": "a"}, "a"),
+        ([{"role": "user", "content": "q"}, {"role": "assistant", "content": ["a"]}], "a"),
+        ('[{"role": "assistant", "content": "a"}]', "a"),
+        ('{"answer": 42}', '{"answer": 42}'),
+        ("[1, 2]", "[1, 2]"),
+        ({"choices": [{"text": "a"}]}, "a"),
+    ],
+)
+def test_the_text_of_an_answer(value, text):
+    assert text_of_answer(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        (3, "the number 3, not text"),
+        (True, "is true, not text"),
+        ({"a": 1}, "neither a message nor a chat completion"),
+        ([{"type": "image_url"}], "holds an image"),
+        ([{"type": "tool_use"}], "holds a tool call"),
+        ([{"a": 1}], "without text"),
+        ("[{'role': 'assistant', 'content': 'a'}]", "as Python prints them"),
+    ],
+)
+def test_what_is_no_answer_is_refused_by_name(value, why):
+    with pytest.raises(DataError, match=why):
+        text_of_answer(value)
+
+
+def test_ids_that_could_be_two_are_neither():
+    known = ById({"1": "a", "1.0": "b", "cafe\u0301": "c", "v1.0": "d"})
+    assert (known.find("1"), known.find("1.0"), known.find("caf\u00e9")) == ("a", "b", "c")
+    assert known.find("v1.0") == "d"
+    for other in ("01", "1.00", "v1", "CAF\u00c9"):
+        with pytest.raises(DataError, match="is not among the rows"):
+            known.find(other)
+    two = ById({"1.0": "b"})
+    assert two.find("1") == "b"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,7 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rubricbeat.judges.audit.label_files import read_labels
 from rubricbeat.judges.data.examples import example_from_row, example_to_row, read_examples
+from rubricbeat.judges.data.responses import Responses
+from rubricbeat.judges.data.row_shapes import RowKind
 from rubricbeat.judges.errors import DataError, UnknownNameError
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
 
@@ -438,6 +442,32 @@ class TestRealRows:
         assert (hub.kind, len(hub.examples)) == ("rubrichub", 100)
         assert (research.kind, len(research.examples)) == ("researchrubrics", 99)
         assert [s.row for s in research.skipped] == [57], "one criterion of it is worth 0"
+
+
+EXAMPLES = re.compile(r"^```(jsonl|csv) (\w+)\n(.*?)^```$", re.M | re.S)
+
+
+def test_every_example_in_the_documentation_is_read_as_what_it_is_called(
+    root: Path, tmp_path: Path
+) -> None:
+    text = (root / "docs" / "data.md").read_text(encoding="utf-8")
+    rows = {"a1": example_from_row(healthbench_row("a1"))}
+    named = []
+    for number, (form, name, content) in enumerate(EXAMPLES.findall(text)):
+        path = tmp_path / f"{number}.{form}"
+        path.write_text(content, encoding="utf-8")
+        if name == "answers":
+            assert Responses(path, rows).census().n_answers == 1, content
+        elif name == "labels":
+            assert len(read_labels(path, strict=True).answers) == 1, content
+        else:
+            assert read_examples(path, strict=True).kind == name, content
+        named.append(name)
+    kinds = {kind.value for kind in RowKind}
+    assert kinds <= set(named), "every kind has its example"
+    assert {"answers", "labels"} <= set(named)
+    shown = set(re.findall(r"^\| `(\w+)` \| .* \| .* \|$", text, re.M))
+    assert kinds <= shown, "and its row in the table"
 
 
 def test_rows_shown_in_the_documentation_are_read(root: Path) -> None:
