@@ -139,17 +139,18 @@ class Columns:
         hidden = {alias for name in given for alias in _ALIASES.get(name, ())}
         hidden |= {column for name, column in self.names.items() if name in given}
         new = {name: value for name, value in row.items() if name not in hidden} | given
-        if self.inner:
-            new["rubric"] = [self._criterion(item) for item in self._items(new)]
+        items = self._items(new) if self.inner else None
+        if items is not None:
+            new["rubric"] = [self._criterion(item) for item in items]
             for alias in _ALIASES["rubric"]:
                 new.pop(alias, None)
         return new
 
-    def _items(self, row: Mapping[str, Any]) -> Iterable[Any]:
+    def _items(self, row: Mapping[str, Any]) -> Iterable[Any] | None:
         for name in ("rubric", "rubrics", "rubric_items"):
             if row.get(name) is not None:
                 return [item.value for item in Field(row, None)[name].decoded().items()]
-        raise DataError("has no rubric; --columns rubric=COLUMN names it")
+        return None
 
     def _criterion(self, item: Any) -> Any:
         if not isinstance(item, Mapping):

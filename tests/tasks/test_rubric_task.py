@@ -291,6 +291,25 @@ def test_missing_responses_are_named_and_not_scored(evaluate, fake_model, tmp_pa
     assert (result(judged, "n_scored"), result(judged, "n_asked")) == (2, 3)
 
 
+def test_a_recorded_null_is_missing_and_not_the_word_none(evaluate, tmp_path, caution):
+    from rubricbeat.tasks.stand_ins import RecordedModel
+
+    path = tmp_path / "said.jsonl"
+    said = {"ache": None, "brief": "depends", "corazón": ""}
+    lines = [json.dumps({"prompt_id": name, "completion": text}) for name, text in said.items()]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    judged = evaluate(RecordedModel(), metadata={"responses": str(path)})
+    answers = {
+        sample["doc"]["prompt_id"]: sample["rubric"]["answers"][0]
+        for sample in judged["samples"]["rubric_judge"]
+    }
+    assert answers["ache"]["answer"] == ""
+    assert {v["explanation"] for v in answers["ache"]["verdicts"]} == {"no recorded answer"}
+    assert answers["brief"]["verdicts"][0]["outcome"] == "met"
+    assert answers["corazón"]["verdicts"][0]["outcome"] == "not_met", "an empty text is an answer"
+    assert "1 answers are null: they count as asked, and are not graded" in caution()
+
+
 def test_responses_to_other_conversations_are_refused(evaluate, fake_model, tmp_path):
     from rubricbeat.tasks.stand_ins import RecordedModel
 

@@ -86,6 +86,23 @@ def test_rubrics_with_nothing_to_gain_are_refused(tmp_path: Path) -> None:
         load_data(DataSection(path=str(path)))
 
 
+def test_training_reads_what_the_commands_read(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "rows.csv"
+    cell = json.dumps([{"text": "Says why", "worth": 2}]).replace('"', '""')
+    lines = "".join(f'{n},Question {n}?,"{cell}"\n' for n in range(8))
+    path.write_text(f"key,ask,judged\n{lines}8,No rubric,\n", encoding="utf-8")
+    columns = {
+        "prompt_id": "key", "prompt": "ask", "rubric": "judged", "criterion": "text",
+        "points": "worth",
+    }  # fmt: skip
+    data = load_data(DataSection(path=str(path), columns=columns, held_out=0.25))
+    assert {e.prompt_id for e in (*data.train, *data.held_out)} == {str(n) for n in range(8)}
+    assert data.facts["dropped_unreadable"] == 1
+    assert "row 10: rubric is null" in caplog.text, "the row that is left out is named"
+
+
 def test_a_missing_file_is_named() -> None:
     with pytest.raises(ConfigError, match=r"data\.path: no file 'nowhere\.jsonl'.*'tiny'"):
         load_data(DataSection(path="nowhere.jsonl"))
