@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from ..errors import ConfigError, DataError
+from ..graded import NO_ANSWER
 from .columns import Columns
 from .conversations import is_missing, text_of_answer
 from .reader import stream_rows
@@ -105,9 +106,15 @@ def prompt_id_of(row: Mapping[str, Any]) -> str:
 def sampled_texts(row: Mapping[str, Any]) -> tuple[str | None, ...]:
     """Give the answers of one of lm-eval's samples: its `resps`, before any filter.
 
+    Samples that were judged before hold what was judged under `rubric`; in the second stage of a
+    run nobody was asked, and their `resps` are empty.
+
     Raises:
         DataError: There are none.
     """
+    judged = Field(row)["rubric"]
+    if isinstance(judged.value, Mapping) and isinstance(judged["answers"].value, list):
+        return tuple(_judged_text(item) for item in judged["answers"].items())
     resps = row.get("resps")
     given = resps[0] if isinstance(resps, list | tuple) and len(resps) == 1 else resps
     if isinstance(given, str) or is_missing(given):
@@ -119,6 +126,13 @@ def sampled_texts(row: Mapping[str, Any]) -> tuple[str | None, ...]:
     if not all(isinstance(text, str) or is_missing(text) for text in given):
         raise DataError("resps holds no text")
     return tuple(map(text_of_answer, given))
+
+
+def _judged_text(item: Field) -> str | None:
+    verdicts = item["verdicts"].value
+    reasons = [one.get("explanation") for one in verdicts] if isinstance(verdicts, list) else []
+    is_absent = bool(reasons) and all(reason == NO_ANSWER for reason in reasons)
+    return None if is_absent else text_of_answer(item["answer"].value)
 
 
 def repeat_of(field: Field) -> int | None:
@@ -144,7 +158,9 @@ def _word(field: Field) -> str | None:
     """Give a name: text, or a number as text; None for nothing."""
     if is_missing(field.value) or field.value == "":
         return None
-    return field.identifier() if not isinstance(field.value, bool) else str(field.value)
+    if isinstance(field.value, int | float) and not isinstance(field.value, bool):
+        return str(field.value).removesuffix(".0")  # a table writes 3 as 3.0
+    return field.text()
 
 
 class ById(Generic[T]):

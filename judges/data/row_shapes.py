@@ -83,7 +83,7 @@ def read_row(row: Any) -> tuple[Example, RowKind]:
     if isinstance(container.value, str):
         kind, rubric = RowKind.OPENRUBRICS, Rubric(criteria_of_text(container))
     else:
-        items = list(container.items())
+        items = [item.decoded() for item in container.items()]
         form = form_of(items)
         if name == "reward_model" and form is Form.POINTS:
             form = Form.RUBRICHUB

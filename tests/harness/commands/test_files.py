@@ -24,6 +24,7 @@ TREES = {"id": 2, "prompt": "Name two trees.", "rubric": [mentions("oak", 2)]}
 
 
 def write(path: Path, *rows: Any) -> Path:
+    path.parent.mkdir(exist_ok=True)
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return path
 
@@ -162,6 +163,20 @@ class TestAnswers:
         assert judge(data, write(tmp_path / "samples_t_2026.jsonl", *rows)) == 0
         assert outcomes(data) == {"1": [True, False], "2": [True]}
         assert "2 lines differ from another in 'filter' alone" in capsys.readouterr().err
+
+    def test_results_that_were_judged_give_their_answers_again(
+        self, data: Path, tmp_path: Path
+    ) -> None:
+        rows = [{"prompt_id": 1, "completion": None}, {"prompt_id": 2, "completion": ""}]
+        judge(data, write(tmp_path / "a.jsonl", *rows))
+        [samples] = (tmp_path / "out").rglob("samples_*.jsonl")
+        # in the second stage of a run lm-eval's own answers are empty
+        lines = [json.loads(line) for line in samples.read_text("utf-8").splitlines()]
+        lines[1]["rubric"]["answers"][0]["answer"] = "oak"
+        write(tmp_path / "again" / "rows.jsonl", FRUITS, TREES)
+        again = write(tmp_path / "again" / "samples_t_2026.jsonl", *lines)
+        judge(tmp_path / "again" / "rows.jsonl", again)
+        assert outcomes(tmp_path / "again" / "rows.jsonl") == {"1": [None], "2": [True]}
 
     def test_a_repeat_that_comes_twice_is_left_out_by_name(
         self, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
