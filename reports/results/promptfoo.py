@@ -102,7 +102,7 @@ def _add(findings: Findings, row: Mapping[str, Any], place: str) -> None:
     if not criteria:
         raise DataError("no assertion of it is a criterion, so there is nothing but a total score")
     rows = [one.row for one in criteria]
-    is_judged = bool(mapping(row.get("gradingResult")))
+    is_judged = any(one.value is not None for one in criteria)
     findings.add(
         {"prompt_id": _prompt_id(row, rows), "prompt": _prompt(row), "rubrics": rows},
         _answer(row),

@@ -95,7 +95,9 @@ def _example(run: Run, at: int, score: float | None) -> dict[str, Any]:
             for criterion, verdict in zip(example.rubric.criteria, graded.verdicts, strict=True)
         ],
         "prompt": [{"role": m.role, "content": m.content} for m in example.prompt],
-        "completion": [{"content": graded.answer, "role": "assistant"}],
+        "completion": [
+            {"content": None if graded.is_absent else graded.answer, "role": "assistant"}
+        ],
         "prompt_id": example.prompt_id,
         "example_tags": list(example.tags),
         "completion_id": hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest(),
@@ -115,15 +117,15 @@ def _html(example: dict[str, Any]) -> str:
     answer = example["completion"][0]
     return (
         f"<h3>Prompt conversation</h3>\n{prompt}\n<h3>Sampled message</h3>\n{_message(answer)}\n"
-        f"<h3>Results</h3>\n<p>Extracted Answer: {_escaped(answer['content'])}</p>\n"
+        f"<h3>Results</h3>\n<p>Extracted Answer: {_escaped(answer['content'] or '')}</p>\n"
         f"<p>Score: {example['score']}</p>\n"
         f"<p>Rubrics with grades: <br><br>{'<br><br>'.join(grades)}</p>"
     )
 
 
-def _message(message: dict[str, str]) -> str:
+def _message(message: dict[str, Any]) -> str:
     role = html.escape(displayed(message["role"]))
-    content = html.escape(displayed(message["content"]))
+    content = html.escape(displayed(message["content"] or ""))
     return (
         f'<div class="message {role}">\n<div class="role">\n{role}\n</div>\n'
         f'<div class="content">\n<pre>{content}</pre>\n</div>\n</div>'

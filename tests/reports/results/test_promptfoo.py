@@ -191,3 +191,10 @@ def test_a_provider_of_which_nothing_can_be_read_is_named(tmp_path):
     bare = k.promptfoo_result("a", provider="m2", gradingResult=grading, testCase={})
     [read] = runs_of(tmp_path, k.promptfoo_result("a"), bare)
     assert "of 'm2', 1 of 1 results left out" in read.notes[0]
+
+
+def test_a_grading_without_its_parts_gives_no_verdicts(tmp_path):
+    bare = {"pass": True, "score": 1, "reason": "r", "componentResults": []}
+    runs = runs_of(tmp_path, k.promptfoo_result("a"), k.promptfoo_result("b", gradingResult=bare))
+    assert mets(runs[0]) == [[True, True], [None, None]]
+    assert "1 of 2 answers without any verdict" in runs[0].notes[0]

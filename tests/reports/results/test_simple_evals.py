@@ -129,6 +129,16 @@ def test_one_broken_example_is_left_out_and_named(tmp_path):
     assert "2 of 3 examples left out; the first is example 1" in read.notes[0]
 
 
+def test_a_missing_answer_is_exported_as_null_and_read_back_as_missing(tmp_path):
+    silent = {"completion": [{"role": "assistant", "content": None}]}
+    k.simple_evals(tmp_path, [k.simple_item("a", **silent), k.simple_item("b")], score=None)
+    [read] = read_runs([tmp_path])
+    _, _, whole = export_simple_evals(read, tmp_path / "out")
+    [again] = read_runs([whole])
+    assert [graded.is_absent for graded in again.graded] == [True, False]
+    assert again.graded == read.graded
+
+
 def test_a_byte_order_mark_is_no_fault_and_a_bare_text_is_an_answer(tmp_path):
     path = k.simple_evals(tmp_path, [k.simple_item("a", completion="Rest.")], score=1.0)
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
