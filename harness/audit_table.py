@@ -10,7 +10,7 @@ from ..judges.audit.injections import InjectionRow
 from ..judges.audit.study import Audit, JudgeFigures
 from ..judges.estimates import Estimate
 from ..reports import numbers
-from .auditing import Audited, Variant
+from .auditing import Audited, SeenApart, Variant
 
 _COLUMNS = ("balanced_f1", "pairwise", "auroc", "kappa", "sensitivity", "specificity")
 _HEADS = ("balanced F1", "pairwise", "AUROC", "kappa", "sensitivity", "specificity")
@@ -39,6 +39,7 @@ def audit_text(found: Audited) -> str:
         table_text([("", *_HEADS), *rows]),
         "pairwise: an answer that meets a criterion ranked above one that does not; .50 by "
         "construction\nfor one that does not look: majority, category_rate and no_look never do.",
+        *_learned(found.seen),
         *_variants(found.variants, name),
         "\n".join(_scalars(audit, found.usd_per_correct)),
         *_injections(found.injections),
@@ -48,6 +49,19 @@ def audit_text(found: Audited) -> str:
         table_text(_categories(audit)),
     ]
     return "\n\n".join(parts)
+
+
+def _learned(found: SeenApart | None) -> Iterator[str]:
+    """Say what of the prompts the judge has learned from, and how it does there."""
+    if found is None:
+        return
+    warning = (found.seen.warning() or "").capitalize()
+    if found.figures is None:
+        yield f"{warning}. The figures above are of all prompts."
+        return
+    row = _row(f"{found.seen.n_seen} prompts learned from", found.figures)
+    yield f"{warning}. The figures above are of the others; apart from them:"
+    yield table_text([("", *_HEADS), row])
 
 
 def _gaps(found: JudgeFigures) -> Iterator[str]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..judges.errors import ConfigError
 from ..judges.grading import Answer, Grader, open_grader
+from ..judges.learned import Seen, seen_by
 
 if TYPE_CHECKING:
     from ..judges.audit.bias import OrderEffect
@@ -44,6 +45,24 @@ class Variant:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class SeenApart:
+    """A fitted judge on prompts that it has learned from, apart from those that are new to it."""
+
+    seen: Seen
+    figures: JudgeFigures | None
+    """On these prompts alone; None where there are no others, or the card does not say."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the plain form."""
+        return {
+            "n": self.seen.n_seen,
+            "of": self.seen.n_prompts,
+            "is_unknown": self.seen.is_unknown,
+            "figures": self.figures.to_json() if self.figures else None,
+        }
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Audited:
     """A judge's audit, and its variants beside it."""
 
@@ -56,6 +75,8 @@ class Audited:
     """What answers that write their own verdict do to the judge; empty where it was not asked."""
     stopped: str | None
     """Why the judging ended early; None where it did not."""
+    seen: SeenApart | None = None
+    """What the judge does on prompts it has learned from; None where there are none."""
 
 
 def audit_options(
@@ -65,6 +86,7 @@ def audit_options(
     *,
     reorder: bool = False,
     probes: int = 0,
+    allow_seen: bool = False,
     seed: int,
     n_draws: int,
 ) -> Audited:
@@ -76,6 +98,7 @@ def audit_options(
         variants: Options of each variant, whole, by its name.
         reorder: Ask the criteria of each answer a second time in another order.
         probes: Verdicts that answers try to turn by injection; each is asked 26 times.
+        allow_seen: Go on where the judge has learned from every prompt.
         seed: Of the judge and of every bootstrap.
         n_draws: Bootstrap draws.
 
@@ -100,6 +123,11 @@ def audit_options(
         if reorder:
             _require_several(grader, labelled)
             turned = stack.enter_context(_reordered(options, seed))
+        seen = seen_by(grader.judge, [item.example for item in labelled])
+        if not allow_seen:
+            seen.require_new("--allow_seen")
+        flattered = [] if seen.is_all else seen.seen(labelled)
+        labelled = labelled if seen.is_all else seen.unseen(labelled)
         graded = _grade(grader, labelled)
         table = AuditTable.of(labelled, graded)
         order = _order(turned, labelled, table, seed, n_draws) if turned else None
@@ -113,6 +141,7 @@ def audit_options(
             order=order,
             pass_cells=pass_cells_of(labelled, graded),
         )
+        learned = _learned(seen, grader, flattered, seed, n_draws)
         facts = grader.facts()
         injections = _injected(grader, graded, probes, seed) if probes else []
         found = [
@@ -127,6 +156,7 @@ def audit_options(
         variants=tuple(found),
         injections=tuple(injections),
         stopped=stops[0] if stops else None,
+        seen=learned,
     )
 
 
@@ -157,6 +187,20 @@ def _injected(
             "--probes: every verdict favours its answer, so none can be turned; give more labels"
         )
     return injection_rows(targets, grader.grade(list(injected_answers(targets))))
+
+
+def _learned(
+    seen: Seen, grader: Grader, labelled: Sequence[LabelledAnswer], seed: int, n_draws: int
+) -> SeenApart | None:
+    from ..judges.audit.labelled import AuditTable
+    from ..judges.audit.study import judge_figures
+
+    if seen.warning() is None:
+        return None
+    if not any(labels for item in labelled for labels in item.labels):
+        return SeenApart(seen, None)
+    table = AuditTable.of(labelled, _grade(grader, labelled))
+    return SeenApart(seen, judge_figures(table, seed=seed, n_draws=n_draws))
 
 
 def _variant(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,15 @@ def add_label_arguments(parser: argparse.ArgumentParser) -> None:
     add_columns_argument(parser)
     parser.add_argument("--limit", type=int, metavar="N", help="the first N answers")
     parser.add_argument("--strict", action="store_true", help="stop at a bad row")
+
+
+def add_allow_seen(parser: argparse.ArgumentParser) -> None:
+    """Declare the flag that lets a fitted judge be used on nothing but what it has learned."""
+    parser.add_argument(
+        "--allow_seen",
+        action="store_true",
+        help="go on where a fitted judge has learned from every one of the prompts",
+    )
 
 
 def read_labelled(
@@ -73,19 +82,6 @@ def read_labelled(
         "data_sha256": rows.sha256,
     }
     return answers[: args.limit], facts
-
-
-def seen_before(card: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
-    """Say whether a fitted judge has learned from one of the files that the labels come from."""
-    learned = card.get("data")
-    if not isinstance(learned, Mapping):
-        return False
-    return bool(_hashes(learned) & _hashes(facts))
-
-
-def _hashes(facts: Mapping[str, Any]) -> set[str]:
-    value = facts.get("sha256") or ()
-    return {value} if isinstance(value, str) else set(value)
 
 
 def _warn(command: str, words: str | None) -> None:

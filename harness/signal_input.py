@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from ..judges.data.row_fields import Field
 from ..judges.data.streams import is_stdin
 from ..judges.errors import ConfigError, DataError, StoreError
 from ..judges.graded import GradedAnswer
+from ..judges.learned import Seen
 from ..judges.rating import Rating
 from ..judges.rubric import Example
 from ..judges.signal import LabelledAnswer
@@ -43,6 +44,8 @@ class SignalInput:
     by: tuple[str, ...]
     """Those of `DEFAULT_LABELS` that the answers carry."""
     warnings: tuple[str, ...] = ()
+    learned: frozenset[str] = frozenset()
+    """Prompts, by id, that a fitted judge of these answers has learned from, as results say."""
 
 
 def read_signal_input(
@@ -60,6 +63,7 @@ def read_signal_input(
     """
     answers: list[LabelledAnswer] = []
     warnings: list[str] = []
+    learned: set[str] = set()
     examples: Mapping[str, Example] | None = None
     for path in paths:
         if not (is_stdin(path) or path.exists()):
@@ -79,10 +83,37 @@ def read_signal_input(
                 examples = {example.prompt_id: example for example in file.examples}
             answers += _recorded(path, examples, warnings, columns)
         else:
-            answers += _runs(path, warnings)
+            answers += _runs(path, warnings, learned)
     carried = {name for answer in answers for name in answer.labels}
     by = tuple(name for name in DEFAULT_LABELS if name in carried)
-    return SignalInput(tuple(answers), by, tuple(warnings))
+    return SignalInput(tuple(answers), by, tuple(warnings), frozenset(learned))
+
+
+def on_new_prompts(found: SignalInput, *, allow_seen: bool) -> SignalInput:
+    """Leave out prompts that a fitted judge has learned from, and say so.
+
+    Args:
+        found: The answers to study.
+        allow_seen: Keep everything where nothing else would be left.
+
+    Raises:
+        ConfigError: The judge has learned from every prompt.
+    """
+    ids = [answer.graded.example.prompt_id for answer in found.answers]
+    flags = tuple(prompt_id in found.learned for prompt_id in ids)
+    n_seen = len(found.learned & set(ids))
+    seen = Seen(flags, n_seen, len(set(ids)))
+    warning = seen.warning()
+    if warning is None:
+        return found
+    if not allow_seen:
+        seen.require_new("--allow_seen")
+    if seen.is_all:
+        return replace(found, warnings=(*found.warnings, warning))
+    left = f"{warning}; they are left out of the study"
+    return replace(
+        found, answers=tuple(seen.unseen(found.answers)), warnings=(*found.warnings, left)
+    )
 
 
 def _recorded(
@@ -111,11 +142,13 @@ def file_model(source: str, facts: Mapping[str, Any]) -> str:
     return str(facts.get("model") or source)
 
 
-def _runs(path: Path, warnings: list[str]) -> list[LabelledAnswer]:
+def _runs(path: Path, warnings: list[str], learned: set[str]) -> list[LabelledAnswer]:
     from ..reports.results.reader import read_runs
 
     runs = read_runs([path], warnings.append)
     warnings += [note for run in runs for note in run.notes]
+    for run in runs:
+        learned |= run.learned_prompts
     return [
         LabelledAnswer(
             graded,

@@ -31,6 +31,7 @@ from .graded import NO_ANSWER, GradedAnswer
 from .grader_facts import facts_of, without_secrets
 from .judge import Judge, JudgeIdentity
 from .judge_options import make_judge
+from .learned import learned_prompts_of
 from .loop_thread import LoopThread
 from .progress import Bar
 from .reasoning import Remarks
@@ -114,6 +115,9 @@ class Grader(Closing):
         self._thread: LoopThread | None = None
         self._runtime: Runtime | None = None
         self._remarks = Remarks()
+        self._learned = learned_prompts_of(judge)
+        self._flattered: set[str] = set()
+        """Prompts graded that the judge has learned from, by id."""
         self._ended: tuple[str | None, str | None] = (None, None)
         """Outage and stop of the last runtime, when it is closed."""
         self._reset()
@@ -230,6 +234,7 @@ class Grader(Closing):
             **facts_of(self._part),
             **({"notes": str(notes)} if notes else {}),
             **({"answers": said} if (said := self._remarks.notes()) else {}),
+            **({"learned_prompts": sorted(self._flattered)} if self._flattered else {}),
             "options": {**self.options.to_json(), **without_secrets(self._judge_options)},
             "outage": self.outage,
             "stopped": self.stopped,
@@ -336,6 +341,8 @@ class Grader(Closing):
             )
         if not reading.include_reasoning:
             self._remarks.add(answer.text, reading.marks)
+        if any(answer.example in one for one in self._learned):
+            self._flattered.add(answer.example.prompt_id)
         rows = tuple(tuple(v if v is not None else _LOST for v in row) for row in sheet.rows)
         return GradedAnswer(
             answer.example, answer.text, rows[0], answer.repeat, rows[1:], reading=reading

@@ -5,7 +5,8 @@ Values only. Files become values in `rows.py`; what a judge says of them is `ver
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -92,3 +93,9 @@ class Example:
     """Answers the data set holds up as good; may be empty."""
     canary: str | None = None
     """The data set's contamination marker, carried into whatever is derived from the row."""
+
+
+def digest_of_prompt(prompt: Sequence[Message]) -> str:
+    """Name a prompt without an id by its text: rows of one prompt must share a cluster."""
+    text = "\0".join(f"{m.role}\0{m.content}" for m in prompt)
+    return "sha256-" + hashlib.sha256(text.encode()).hexdigest()[:16]

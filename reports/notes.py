@@ -9,6 +9,10 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
+from ..judges.items import item_scores
+from ..judges.table import VerdictTable
 from . import numbers
 from .audits import JudgeAudit
 from .corrected import correction_faults
@@ -38,6 +42,7 @@ def notes_of(
     for model in models:
         for run in model.runs:
             yield from run.notes
+        yield from _learned(model)
         yield from _uneven_runs(model)
         yield from _copies(model)
     if len(models) > 1:
@@ -105,6 +110,26 @@ def _swayed(models: Sequence[Model], audits: Sequence[JudgeAudit]) -> Iterator[s
                     "models whose answers differ in length is partly that, and a correction by "
                     f"{audit.path} holds only for answers as long as those audited."
                 )
+
+
+def _learned(model: Model) -> Iterator[str]:
+    """Tell of prompts that a fitted judge had learned from, and the score without them."""
+    learned = frozenset[str]().union(*(run.learned_prompts for run in model.runs))
+    if not learned:
+        return
+    known = [one for one in model.graded if one.example.prompt_id in learned]
+    new = [one for one in model.graded if one.example.prompt_id not in learned]
+    n_known, n_new = (len({one.example.prompt_id for one in part}) for part in (known, new))
+    text = (
+        f"{model.name}: the fitted judge has learned from {n_known} of the {n_known + n_new} "
+        "prompts, and is better on these than on new ones"
+    )
+    scores = [np.nanmean(item_scores(VerdictTable.of(part))) for part in (known, new) if part]
+    if len(scores) < 2:
+        yield f"{text}: nothing here can say what it gives on new prompts."
+        return
+    was, is_new = (numbers.score(float(score)) for score in scores)
+    yield f"{text}: it gives {was} there and {is_new} on the others, on average and unclipped."
 
 
 def _uneven_runs(model: Model) -> Iterator[str]:

@@ -23,9 +23,8 @@ from typing import Any
 
 from ...judges.errors import ConfigError
 from ...judges.files import require_file, require_folder, write_file
-from ...judges.fitted.folder import read_card
 from ...judges.judge_options import parse_judge_args
-from ..labels import add_label_arguments, read_labelled, seen_before
+from ..labels import add_allow_seen, add_label_arguments, read_labelled
 
 SEED = 1234
 N_DRAWS = 2_000
@@ -59,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"let answers try to turn N verdicts ({N_PROBES}) by 24 forms of injection, and say "
         "which share is turned (26 calls each)",
     )
+    add_allow_seen(parser)
     parser.add_argument("--seed", type=int, default=SEED, help=f"of the bootstrap ({SEED})")
     parser.add_argument("--draws", type=int, default=N_DRAWS, help=f"bootstrap draws ({N_DRAWS:,})")
     parser.add_argument("--output", "-o", type=Path, metavar="FILE", help="keep the audit as JSON")
@@ -76,7 +76,6 @@ def run(args: argparse.Namespace) -> int:
     options = parse_judge_args(args.judge, args.judge_args)
     variants = {words: _changed(options, words) for words in args.variant}
     labelled, facts = read_labelled(args, "audit")
-    _warn_of_own_data(args.judge, facts)
     if args.output is not None:  # before the judge is paid
         require_folder(args.output.parent, "--output")
         require_file(args.output, "--output")
@@ -88,6 +87,7 @@ def run(args: argparse.Namespace) -> int:
         variants,
         reorder=args.reorder,
         probes=args.probes,
+        allow_seen=args.allow_seen,
         seed=args.seed,
         n_draws=args.draws,
     )
@@ -97,6 +97,7 @@ def run(args: argparse.Namespace) -> int:
         "seed": args.seed,
         "usd_per_correct_verdict": found.usd_per_correct,
         "audit": found.audit.to_json(),
+        "learned_prompts": found.seen.to_json() if found.seen else None,
         "variants": [variant.to_json() for variant in found.variants],
         "injections": [row.to_json() for row in found.injections],
     }
@@ -119,14 +120,3 @@ def _changed(options: Mapping[str, Any], words: str) -> dict[str, Any]:
     if not words.strip():
         raise ConfigError("--variant: no options; give such as shape=prefix")
     return {**options, **parse_judge_args(str(options["name"]), words)}
-
-
-def _warn_of_own_data(judge: str, labels: Mapping[str, Any]) -> None:
-    """Say so where a fitted judge is audited on what it has learned from."""
-    kind, _, path = judge.partition(":")
-    if kind == "fitted" and path and seen_before(read_card(Path(path).expanduser()), labels):
-        print(
-            "rubricbeat audit: this judge was fitted on these very labels, so the figures below "
-            f"flatter it; those of unseen prompts are in {path}/README.md",
-            file=sys.stderr,
-        )

@@ -29,9 +29,11 @@ from ...judges.errors import ConfigError
 from ...judges.files import require_file, require_folder, write_file
 from ...judges.graded import GradedAnswer
 from ..bench_table import bench_text
+from ..labels import add_allow_seen
 
 if TYPE_CHECKING:
     from ...judges.audit.probes import ProbeRow
+    from ...judges.learned import Seen
     from ...judges.rewards import Needs, Reward
 
 SEED = 1234
@@ -59,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_columns_argument(parser)
     parser.add_argument("--limit", type=int, metavar="N", help="the first N prompts")
+    add_allow_seen(parser)
     parser.add_argument(
         "--probes", type=int, default=N_PROBED, metavar="N",
         help=f"answers that are probed; 0 for none ({N_PROBED})",
@@ -92,16 +95,21 @@ def run(args: argparse.Namespace) -> int:
 
     reward = _computable(get_reward(args.reward), Needs.VERDICTS, Needs.PROBABILITIES)
     reference_reward = _computable(get_reward(args.reference), Needs.VERDICTS)
-    recorded = _recorded(args)
-    table = VerdictTable.of(recorded)
-    reference_N = reference_reward(table.verdicts_NC, table.rubrics)
-    _require_an_order(reference_N, table.prompt_N, args)
-    answers = [(one.example, one.answer) for one in recorded]
+    everything = _recorded(args)
     if args.output is not None:  # before a judge is paid
         require_folder(args.output.parent, "--output")
         require_file(args.output, "--output")
     with _Rater(args, reward) as rater:
+        seen = rater.seen_of([one.example for one in everything])
+        if not args.allow_seen:
+            seen.require_new("--allow_seen")
+        recorded = everything if seen.is_all else seen.unseen(everything)
+        table = VerdictTable.of(recorded)
+        reference_N = reference_reward(table.verdicts_NC, table.rubrics)
+        _require_an_order(reference_N, table.prompt_N, args)
+        answers = [(one.example, one.answer) for one in recorded]
         rewards_N = rater.rate(answers)
+        learned = None if seen.is_all else _learned(rater, seen.seen(everything), reference_reward)
         probes = _probed(rater, answers, rewards_N, table.prompt_N, args)
         facts, stopped = rater.facts(), rater.stopped
     tags_P = {
@@ -117,6 +125,7 @@ def run(args: argparse.Namespace) -> int:
         "reference": {"files": [p.name for p in _files(args)], "reward": args.reference},
         "seed": args.seed,
         "preference": found.to_json(),
+        "learned_prompts": {"n": seen.n_seen, "of": seen.n_prompts, "accuracy": learned},
         "probes": [row.to_json() for row in probes],
     }
     if args.output is not None:
@@ -125,10 +134,29 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(plain, indent=2, allow_nan=False))
     else:
         print(bench_text(_name(args), found, probes))
+        if words := seen.warning():
+            apart = "" if learned is None else f"; there its pairwise accuracy is {learned:.3f}"
+            above = "all prompts" if seen.is_all or seen.is_unknown else "the others"
+            print(f"\n{words.capitalize()}{apart}. The figures above are of {above}.")
     if stopped is not None:
         print(f"rubricbeat bench-reward: incomplete: {stopped}; run it again", file=sys.stderr)
         return 1
     return 0
+
+
+def _learned(
+    rater: _Rater, graded: Sequence[GradedAnswer], reference_reward: Reward
+) -> float | None:
+    """Give the pairwise accuracy on prompts that the judge has learned from; None without any."""
+    from ...judges.audit.preference import compare_orders
+    from ...judges.table import VerdictTable
+
+    if not graded:
+        return None
+    table = VerdictTable.of(graded)
+    reference_N = reference_reward(table.verdicts_NC, table.rubrics)
+    rewards_N = rater.rate([(one.example, one.answer) for one in graded])
+    return compare_orders(rewards_N, reference_N, table.prompt_N, {}, n_draws=100).accuracy.value
 
 
 def _require_an_order(reference_N: Floats, prompt_N: Any, args: argparse.Namespace) -> None:
@@ -195,6 +223,12 @@ class _Rater:
         verdicts_NC = table.verdicts_NC
         probabilities_NC = pack_probabilities([g.verdicts for g in graded], verdicts_NC.shape[1])
         return evaluate(self._reward, verdicts_NC, table.rubrics, probabilities=probabilities_NC)
+
+    def seen_of(self, examples: Sequence[Any]) -> Seen:
+        """Find the prompts that the judge has learned from."""
+        from ...judges.learned import seen_by
+
+        return seen_by(None if self._grader is None else self._grader.judge, examples)
 
     @property
     def stopped(self) -> str | None:

@@ -90,6 +90,7 @@ def run(args: argparse.Namespace) -> int:
     from ...judges.fitted.fitting import FitOptions, fit_judge
     from ...judges.fitted.folder import save_model
     from ...judges.fitted.vectors import VectorShelf
+    from ...judges.learned import LearnedPrompts
 
     encoder = None if args.encoder == NO_ENCODER else MiniLM(find_encoder(args.encoder))
     kind = HeadKind(args.head or (HeadKind.BLEND if encoder else HeadKind.TREES))
@@ -117,8 +118,9 @@ def run(args: argparse.Namespace) -> int:
         fit = fit_judge(
             labelled, options, encoder=encoder, shelf=shelf, say=_say, progress=progress
         )
-    save_model(fit.model, args.output_path)
-    card = card_of(fit, facts, _command(args), time.monotonic() - started)
+    salt = save_model(fit.model, args.output_path)[:16]
+    prompts = LearnedPrompts.of((item.example for item in labelled), salt)
+    card = card_of(fit, prompts, facts, _command(args), time.monotonic() - started)
     write_card(fit, card, args.output_path)
     # the judge is complete: what a killed tuning would go on from is of no use any more
     (args.output_path / CHECKPOINT_FILE).unlink(missing_ok=True)

@@ -1,11 +1,14 @@
 """Turn verdicts that another program recorded into result files, without judging anything again.
 
-FILES are JSON Lines (or .gz) with prompt_id, completion and criteria_met (true, false or null in
-the order of the row's rubric); optional explanation, model, system, run, grader, score. Several
-runs in one file become several runs. Rows that do not align with --data are named and left out.
+FILES are rows with prompt_id, completion and criteria_met (true, false or null in the order of the
+row's rubric); optional explanation, model, system, run, grader, score. Several runs in one file
+become several runs. Rows that do not align with --data are named and left out. FILES may also be
+logs of simple-evals, inspect, evalscope, promptfoo or verifiers, which hold their rubrics: they
+need no --data.
 
 Examples:
   rubricbeat import judged.jsonl.gz --data healthbench.jsonl --output_path results
+  rubricbeat import 2026-01-02_healthbench.eval --output_path results
   rubricbeat import judged.jsonl --data rows.jsonl --output_path results --task healthbench_hard
 """
 
@@ -15,15 +18,22 @@ import argparse
 import json
 import re
 import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ...judges.data.columns import Columns, add_columns_argument
-from ...judges.data.examples import ExampleFile, read_examples
+from ...judges.data.examples import read_examples
 from ...judges.data.recorded import RecordedRun, group_runs, read_recorded
-from ...judges.errors import ConfigError
+from ...judges.data.streams import is_stdin
+from ...judges.errors import ConfigError, DataError
 from ...judges.judge import JudgeIdentity
 from ...judges.scoring import SEED, length_penalty_of
+from ...reports.display import displayed
+from ...reports.results.evalscope import merged
+from ...reports.results.logs import read_log
+from ...reports.results.run import Run
 from ..result_files import GradedRun, WrittenRun, write_run
 from ..score_table import ScoreLine, score_table
 from ..stored import ItemCheck, check_items
@@ -34,15 +44,13 @@ DEFAULT_TASK = "imported"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     parser.add_argument("files", nargs="+", type=Path, metavar="FILES", help="recorded verdicts")
-    parser.add_argument(
-        "--data", type=Path, required=True, help="the rows with the rubrics (docs/data.md)"
-    )
+    parser.add_argument("--data", type=Path, help="the rows with the rubrics (docs/data.md)")
     add_columns_argument(parser)
     parser.add_argument(
         "--output_path", type=Path, required=True, help="folder for the result files"
     )
     parser.add_argument(
-        "--task", default=DEFAULT_TASK, help=f"task name in the results (default {DEFAULT_TASK})"
+        "--task", help=f"task name in the results (default: the log's, else {DEFAULT_TASK})"
     )
     parser.add_argument(
         "--model", help="name of the model where the rows name none (default: the file's name)"
@@ -64,75 +72,134 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Import, and print one line a run."""
-    if not re.fullmatch(r"[\w.-]+", args.task):
+    if args.task is not None and not re.fullmatch(r"[\w.-]+", args.task):
         raise ConfigError(f"--task {args.task!r}: letters, digits, '_', '-' and '.' only")
+    rows, logs = _sorted(args.files)
+    sources = [_of_log(run, args) for run in logs]
+    if rows or not logs:
+        sources += _of_rows(rows, args)
+    written = [write_run(_graded_run(source, args), args.output_path) for source in sources]
+    print(_shown(sources, written, args))
+    _say(_check_words([source.check for source in sources]))
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A run to be written, and where it comes from."""
+
+    run: RecordedRun
+    task: str
+    judge: str
+    """Name of the judge: the program that recorded its verdicts."""
+    check: ItemCheck
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _sorted(files: Sequence[Path]) -> tuple[list[Path], list[Run]]:
+    """Tell files of rows from logs of other programs, and read the logs."""
+    rows: list[Path] = []
+    logs: list[Run] = []
+    for file in files:
+        found = [] if is_stdin(file) or not file.is_file() else read_log(file)
+        if not found:
+            rows.append(file)
+        for run in found:
+            for note in run.notes:
+                _say(note)
+            logs.append(run)
+    return rows, merged(logs)
+
+
+def _of_log(run: Run, args: argparse.Namespace) -> _Source:
+    judge = run.judge
+    none = (None,) * len(run.graded)
+    recorded = RecordedRun(
+        run.model, run.label, str(judge.get("model") or ""), run.graded, none, facts={}
+    )
+    task = re.sub(r"[^\w.-]+", "-", args.task or run.task)
+    name = str(judge.get("name") or "recorded")
+    return _Source(recorded, task, name, check_items(run.graded, none))
+
+
+def _of_rows(files: Sequence[Path], args: argparse.Namespace) -> list[_Source]:
+    missing = [file for file in files if not (is_stdin(file) or file.exists())]
+    if missing:
+        raise DataError(f"{missing[0]}: no such file")
+    if args.data is None:
+        raise ConfigError(
+            f"{files[0]}: recorded verdicts name their criteria by position only; add --data ROWS, "
+            "the file with the rubrics"
+        )
     columns = Columns.read(args.columns)
     data = read_examples(args.data, strict=args.strict, columns=columns)
     _say(data.warning())
     examples = {example.prompt_id: example for example in data.examples}
-    files = read_recorded(args.files, examples, strict=args.strict, columns=columns)
-    for file in files:
+    read = read_recorded(files, examples, strict=args.strict, columns=columns)
+    for file in read:
         for words in file.warnings():
             _say(words)
     runs = group_runs(
-        [row for file in files for row in file.rows],
+        [row for file in read for row in file.rows],
         default_model=args.model,
         model_from=_fields(args.model_from),
         run_from=_fields(args.run_from),
     )
-    checks = [check_items(run.graded, run.stored_scores) for run in runs]
-    written = [
-        write_run(_graded_run(run, data, check, args), args.output_path)
-        for run, check in zip(runs, checks, strict=True)
+    return [
+        _Source(
+            run,
+            args.task or DEFAULT_TASK,
+            "recorded",
+            check_items(run.graded, run.stored_scores),
+            data.facts(),
+        )
+        for run in runs
     ]
-    print(_shown(runs, checks, written, args))
-    _say(_check_words(checks))
-    return 0
 
 
-def _graded_run(
-    run: RecordedRun, data: ExampleFile, check: ItemCheck, args: argparse.Namespace
-) -> GradedRun:
-    identity = JudgeIdentity(name="recorded", model=run.grader)
+def _graded_run(source: _Source, args: argparse.Namespace) -> GradedRun:
+    run = source.run
+    identity = JudgeIdentity(name=source.judge, model=run.grader)
+    check = source.check.to_json()
     return GradedRun(
         model=run.model,
-        task=args.task,
+        task=source.task,
         graded=run.graded,
         judge={"identity": identity.to_json(), "digest": identity.digest},
-        data=data.facts(),
-        run={**run.facts, "label": run.label, "stored_item_scores": check.to_json()},
+        data=source.data,
+        run={**run.facts, "label": run.label, "stored_item_scores": check},
         config={"model_args": {}, "command": "import", "files": [f.name for f in args.files]},
         seed=args.seed,
-        length_penalty=length_penalty_of(args.task),
+        length_penalty=length_penalty_of(source.task),
     )
 
 
-def _shown(
-    runs: list[RecordedRun],
-    checks: list[ItemCheck],
-    written: list[WrittenRun],
-    args: argparse.Namespace,
-) -> str:
-    together = list(zip(runs, checks, written, strict=True))
+def _shown(sources: list[_Source], written: list[WrittenRun], args: argparse.Namespace) -> str:
+    together = list(zip(sources, written, strict=True))
     if args.json:
-        plain = [_plain(run, check, files, args.task) for run, check, files in together]
-        return json.dumps({"runs": plain}, indent=2)
+        return json.dumps({"runs": [_plain(source, files) for source, files in together]}, indent=2)
     lines = [
-        ScoreLine(run.model, run.label, args.task, files.metrics, _stored_words(check))
-        for run, check, files in together
+        ScoreLine(
+            source.run.model,
+            source.run.label,
+            source.task,
+            files.metrics,
+            _stored_words(source.check),
+        )
+        for source, files in together
     ]
     where = "1 run is" if len(lines) == 1 else f"{len(lines)} runs are"
     return f"{score_table(lines)}\n{where} in {args.output_path}"
 
 
-def _plain(run: RecordedRun, check: ItemCheck, files: WrittenRun, task: str) -> dict[str, Any]:
+def _plain(source: _Source, files: WrittenRun) -> dict[str, Any]:
     return {
-        "model": run.model,
-        "label": run.label,
-        "task": task,
+        "model": source.run.model,
+        "label": source.run.label,
+        "task": source.task,
         "results": str(files.results),
         "samples": str(files.samples),
-        "stored_item_scores": check.to_json(),
+        "stored_item_scores": source.check.to_json(),
         "metrics": dict(files.metrics),
     }
 
@@ -166,4 +233,4 @@ def _fields(words: str | None) -> tuple[str, ...] | None:
 
 def _say(words: str | None) -> None:
     if words:
-        print(f"rubricbeat import: {words}", file=sys.stderr)
+        print(displayed(f"rubricbeat import: {words}"), file=sys.stderr)

@@ -21,6 +21,7 @@ from pathlib import Path
 from ...judges.data.columns import Columns, add_columns_argument
 from ...judges.files import require_file, write_file
 from ...judges.signal.groups import MIN_ANSWERS
+from ..labels import add_allow_seen
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATHS",
         help="a better judge's verdicts, or labels, of some of these answers, to tell rewards by",
     )
+    add_allow_seen(parser)
     parser.add_argument("--fidelity", type=float, help="plan for this advantage fidelity, 0 to 1")
     parser.add_argument("--difference", type=float, help="plan to detect this difference in reward")
     parser.add_argument(
@@ -76,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
     from ...judges.signal import DEFAULT_REWARDS, group_answers, parse_scales, plan, study_signal
     from ...judges.signal.study import plain_form
     from ..gold_input import with_gold
-    from ..signal_input import read_signal_input
+    from ..signal_input import on_new_prompts, read_signal_input
     from ..signal_tables import criteria_csv, plan_text, study_text
 
     # everything that can be wrong in the request is found before a file is read
@@ -86,7 +88,10 @@ def run(args: argparse.Namespace) -> int:
     for flag, path in (("--html", args.html), ("--criteria", args.criteria)):
         if path:
             require_file(path, flag)
-    found = read_signal_input(args.paths, args.data, Columns.read(args.columns))
+    columns = Columns.read(args.columns)
+    found = on_new_prompts(
+        read_signal_input(args.paths, args.data, columns), allow_seen=args.allow_seen
+    )
     if args.gold:
         found = with_gold(found, args.gold, args.data)
     for warning in found.warnings:

@@ -95,6 +95,8 @@ class RewardSection:
     """Stop the run when more of a batch than this has no reward, or nothing of it has one."""
     allow_inert_terms: bool = False
     """Train although a term of the reward cancels under the chosen scale."""
+    allow_seen_prompts: bool = False
+    """Train although a fitted judge has learned from every prompt of the run."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import platform
+import sys
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -23,7 +24,7 @@ from .checks import (
 from .config import TrainConfig
 from .data import TrainingData, load_data, messages_of, ordered_rows
 from .evaluation_prompts import evaluation_prompts
-from .judge_checks import check_judge, check_judges
+from .judge_checks import check_judge, check_judges, check_seen
 from .plan import Plan
 from .policy import (
     load_model,
@@ -93,6 +94,9 @@ def prepare(config: TrainConfig, *, resume: bool = False, probe: bool = True) ->
     longest = max(lengths)
     check_policy(config, policy, longest)
     plan = check_plan(config, len(data.train))
+    if rank() == 0:
+        for words in check_seen(config, data):
+            print(f"rubricbeat: {words}", file=sys.stderr)
     if probe and rank() == 0:
         check_judges(config, data.train[0])
         if config.eval.tasks and config.eval.judge is not None:

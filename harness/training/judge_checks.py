@@ -11,9 +11,11 @@ from typing import Any
 
 from ...judges.errors import ConfigError, JudgeError
 from ...judges.judge import Judge
+from ...judges.learned import seen_by
 from ...judges.rewards import Reward, get_reward
 from ...judges.rubric import Example, Rubric
 from .config import TrainConfig
+from .data import TrainingData
 from .graders import Asked, can_rate
 
 PROBE = "I cannot say."
@@ -67,6 +69,32 @@ def check_judges(config: TrainConfig, example: Example) -> None:
         else:
             soft = [reward] if _is_soft(reward) else []
             check_judge(config.gold.judge, example, "the gold judge", soft)
+
+
+def check_seen(config: TrainConfig, data: TrainingData) -> list[str]:
+    """Find prompts that a fitted judge of the run has learned from.
+
+    Returns:
+        One line for each judge that has learned from some of the prompts it is asked about.
+
+    Raises:
+        ConfigError: The judge that trains has learned from all of them, and the configuration does
+            not allow that.
+    """
+    from ...judges.grading import open_grader
+
+    asked = [("the judge that trains", config.judge, data.train)]
+    if config.gold.judge is not None:
+        asked.append(("the gold judge", config.gold.judge, data.held_out))
+    said = []
+    for what, judge, examples in asked:
+        with open_grader(_hasty(judge)) as grader:
+            seen = seen_by(grader.judge, examples)
+        if not config.reward.allow_seen_prompts:
+            seen.require_new("reward.allow_seen_prompts: true")
+        if warning := seen.warning():
+            said.append(f"{what}: {warning}")
+    return said
 
 
 def check_judge(

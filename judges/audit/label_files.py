@@ -10,7 +10,6 @@ A labelled row is an example whose rubric is its one criterion, so any judge can
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,7 +23,7 @@ from ..data.row_fields import Cell, Field, kind_of
 from ..data.streams import name_of
 from ..errors import DataError
 from ..graded import GradedAnswer
-from ..rubric import Criterion, Example, Message, Polarity, Rubric
+from ..rubric import Criterion, Example, Polarity, Rubric, digest_of_prompt
 from .labelled import Label, LabelledAnswer
 
 LABEL_FIELDS = ("label", "labels", "binary_labels")
@@ -162,9 +161,3 @@ def _truth(field: Field) -> bool:
     if field.value in (0, 1) and not isinstance(field.value, str | float):
         return bool(field.value)
     raise field.fault(f"is {kind_of(field.value)}, neither true nor false")
-
-
-def digest_of_prompt(prompt: Sequence[Message]) -> str:
-    """Name a prompt without an id by its text: rows of one prompt must share a cluster."""
-    text = "\0".join(f"{m.role}\0{m.content}" for m in prompt)
-    return "sha256-" + hashlib.sha256(text.encode()).hexdigest()[:16]

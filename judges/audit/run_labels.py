@@ -18,10 +18,10 @@ from ..answers import solution_of
 from ..arrays import Bools, Floats
 from ..graded import GradedAnswer
 from ..items import PASS_RULES, score_items
+from ..rubric import digest_of_prompt
 from ..table import VerdictTable
 from ..verdict import Outcome, Verdict
 from .corrected import MIN_LABELS_OF_A_CLASS, Corrected, prediction_powered
-from .label_files import digest_of_prompt
 from .labelled import Label, LabelledAnswer
 from .run_correction import RunCorrection
 

@@ -19,6 +19,7 @@ from ..fitted.folder import FittedModel, load_model, read_card
 from ..fitted.heads import Head, bind
 from ..fitted.sight import Sight
 from ..judge import JudgeIdentity, Question
+from ..learned import LearnedPrompts
 from ..registry import register_judge
 from ..verdict import Verdict
 
@@ -40,6 +41,8 @@ class FittedJudge:
     identity: JudgeIdentity = field(init=False)
     notes: str = field(init=False)
     """The figures on its card; they stand in the results."""
+    learned: LearnedPrompts | None = field(init=False, repr=False)
+    """The prompts it has learned from; None where its card does not say."""
     _model: FittedModel = field(init=False, repr=False)
     _encoder_folder: Path | None = field(default=None, init=False, repr=False)
     _sight: Sight | None = field(default=None, init=False, repr=False)
@@ -61,7 +64,8 @@ class FittedJudge:
         self.identity = JudgeIdentity(
             "fitted", model=folder.resolve().name, prompt=f"files:{self._model.digest[:16]}"
         )
-        self.notes = _worth(read_card(folder))
+        card = read_card(folder)
+        self.notes, self.learned = _worth(card), LearnedPrompts.of_card(card)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the loaded encoder and the thread behind."""

@@ -9,6 +9,7 @@ into runs: whose answers, in which run, judged by whom.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,7 @@ from .examples import MAX_NAMED, SkippedRow, null_words, skipped_words
 from .reader import stream_rows
 from .row_fields import Field
 from .streams import name_of
+from .verdict_words import VerdictWord, named, read_verdict, unknown_words
 
 MAX_FACT_CHARS = 200
 """Longer texts are content, not facts about a run."""
@@ -50,6 +52,8 @@ class Recorded:
     """Name of the file without its endings: the model, where the row names none."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """Short fields of the row that are not its content: model, run, system, grader, seed ..."""
+    unknown: tuple[str, ...] = ()
+    """Words in the place of its verdicts that are none."""
     is_absent: bool = False
     """Whether the answer is null: its verdicts, whatever they are, judge nothing."""
 
@@ -74,10 +78,19 @@ class RecordedFile:
                 f"{self.path}: {len(self.copies)} rows repeat another in everything and are left "
                 f"out; the first is row {first.row}: {first.reason}"
             )
+        lines += self._unknown_words()
         absent = [row.example.prompt_id for row in self.rows if row.is_absent]
         if absent:
             lines.append(null_words(self.path, len(self.rows), absent[:MAX_NAMED], len(absent)))
         return [line for line in lines if line]
+
+    def _unknown_words(self) -> list[str]:
+        counts = Counter(word for row in self.rows for word in row.unknown)
+        first = {word: row.example.prompt_id for row in self.rows[::-1] for word in row.unknown}
+        return [
+            f"{self.path}: {unknown_words(n, word, f'prompt_id {first[word]}')}"
+            for word, n in counts.most_common(MAX_NAMED)
+        ]
 
 
 def read_recorded(
@@ -168,6 +181,7 @@ def _recorded(row: Field, examples: ById[Example], source: str) -> Recorded:
         example=example,
         answer=answer or "",
         is_absent=answer is None,
+        unknown=tuple(named(word.unknown) for word in met if word.unknown),
         verdicts=verdicts,
         repeat=repeat_of(row["repeat"]),
         score=score,
@@ -176,14 +190,14 @@ def _recorded(row: Field, examples: ById[Example], source: str) -> Recorded:
     )
 
 
-_Parts = tuple[str | None, list[bool | None], list[str], float | None]
+_Parts = tuple[str | None, list[VerdictWord], list[str], float | None]
 _ABSENT = Verdict(Outcome.SKIPPED, explanation=NO_ANSWER, source=Source.REPLAY, attempts=0)
 
 
 def _from_flat(row: Field, example: Example) -> _Parts:
     if not row.has("criteria_met"):
         raise row["criteria_met"].fault("is missing; answers without verdicts: 'rubricbeat judge'")
-    met = [_met(item) for item in row["criteria_met"].decoded().items()]
+    met = [read_verdict(item.value) for item in row["criteria_met"].decoded().items()]
     _require_count("verdicts in criteria_met", len(met), example)
     given = row.first("explanation", "explanations").decoded()
     if given.value is None:
@@ -211,7 +225,7 @@ def _from_conversation(row: Field, example: Example) -> _Parts:
     ]
     total = _stored_score(row["total"])
     score = None if total is None else total / example.rubric.positive_points
-    met = [_met(item["criteria_met"]) for item in judged]
+    met = [read_verdict(item["criteria_met"].value) for item in judged]
     return text_of_answer(last["content"].value), met, explanations, score
 
 
@@ -231,17 +245,13 @@ def _require_count(what: str, count: int, example: Example) -> None:
         )
 
 
-def _met(field: Field) -> bool | None:
-    if field.value is None or isinstance(field.value, bool):
-        return field.value
-    raise field.fault("is neither true, false nor null")
-
-
-def _verdict(met: bool | None, explanation: str) -> Verdict:
-    if met is None:
+def _verdict(read: VerdictWord, explanation: str) -> Verdict:
+    if read.met is None:
         words = explanation or "recorded as null"
+        if read.unknown:
+            words = f"recorded as {named(read.unknown)}, which is no verdict. {explanation}".strip()
         return Verdict(Outcome.UNPARSEABLE, explanation=words, source=Source.REPLAY, attempts=0)
-    return Verdict.of(met, explanation=explanation, source=Source.REPLAY, attempts=0)
+    return Verdict.of(read.met, explanation=explanation, source=Source.REPLAY, attempts=0)
 
 
 def _loose_text(field: Field) -> str:

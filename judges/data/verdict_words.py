@@ -62,6 +62,14 @@ def _read_number(value: float) -> VerdictWord:
     return VerdictWord(None, "" if is_missing else f"{value:g}")
 
 
+def unknown_words(n: int, word: str, first: str) -> str:
+    """Say of a word, as `named` gives it, how often it stands for a verdict and where first."""
+    return (
+        f"{n} {'verdict' if n == 1 else 'verdicts'} recorded as {word}, which says neither met nor "
+        f"not met (the first: {first}); counted as missing"
+    )
+
+
 def named(word: str) -> str:
     """Give an unknown word as it stands in a message."""
     short = word if len(word) <= MAX_WORD_CHARS else word[: MAX_WORD_CHARS - 1] + "…"

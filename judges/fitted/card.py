@@ -10,6 +10,7 @@ from typing import Any
 from ..audit.study import JudgeFigures
 from ..estimates import Estimate
 from ..files import write_file
+from ..learned import LearnedPrompts
 from .features import MIN_WORD_TEXTS
 from .fitting import Fit
 
@@ -22,11 +23,14 @@ WARNING = (
 )
 
 
-def card_of(fit: Fit, data: Mapping[str, Any], command: str, seconds: float) -> dict[str, Any]:
+def card_of(
+    fit: Fit, prompts: LearnedPrompts, data: Mapping[str, Any], command: str, seconds: float
+) -> dict[str, Any]:
     """Give the card in the plain form.
 
     Args:
         fit: The judge and its audit.
+        prompts: That it has learned from.
         data: Names and hashes of the files it was fitted on.
         command: What remakes it.
         seconds: How long fitting took.
@@ -35,6 +39,7 @@ def card_of(fit: Fit, data: Mapping[str, Any], command: str, seconds: float) -> 
         "format": 1,
         "command": command,
         "data": dict(data),
+        "prompts": prompts.to_json(),
         "head": fit.options.kind.value,
         "encoder": fit.model.encoder,
         "n_answers": fit.n_answers,
@@ -94,7 +99,8 @@ Length: the correlation of an answer's length with the verdict, at the same labe
 {_number(fit.audit.length_correlation)}; above 0, long answers are favoured.
 
 The folder holds words that stood in {MIN_WORD_TEXTS} or more of the texts it was fitted on
-(judge.json), and no text. Made by: `{card["command"]}`
+(judge.json), salted hashes of the prompts it has learned from (card.json), which `audit`,
+`bench-reward`, `variance` and training hold apart, and no text. Made by: `{card["command"]}`
 """
 
 

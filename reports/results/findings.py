@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...judges.data.examples import example_from_row
-from ...judges.data.verdict_words import named, read_verdict
+from ...judges.data.verdict_words import named, read_verdict, unknown_words
 from ...judges.errors import DataError, RubricbeatError
-from ...judges.graded import GradedAnswer
+from ...judges.graded import NO_ANSWER, GradedAnswer
 from ...judges.scoring import item_scores
 from ...judges.table import VerdictTable
 from ...judges.verdict import Outcome, Verdict
@@ -98,7 +98,7 @@ class Findings:
         example = example_from_row(row, where=f"{self.file}, {place}")
         if answer is None:
             self._unanswered.add(place)
-            gone = Verdict(Outcome.SKIPPED, explanation="the log holds no answer", attempts=0)
+            gone = Verdict(Outcome.SKIPPED, explanation=NO_ANSWER, attempts=0)
             verdicts, replicates, claim = [gone] * len(example.rubric), (), None
         elif verdicts is None:
             self._unjudged.add(place)
@@ -185,8 +185,7 @@ class Findings:
 
     def _word_words(self) -> list[str]:
         words = [
-            f"{count.n} {'verdict' if count.n == 1 else 'verdicts'} recorded as {word}, which says "
-            f"neither met nor not met (the first: {count.first}); counted as missing"
+            unknown_words(count.n, word, count.first)
             for word, count in list(self._words.items())[:MAX_WORDS]
         ]
         rest = list(self._words.values())[MAX_WORDS:]

@@ -58,6 +58,12 @@ class Run:
         return str(value) if value else None
 
     @property
+    def learned_prompts(self) -> frozenset[str]:
+        """Prompts, by id, that a fitted judge of this run has learned from."""
+        value = mapping(self.facts.get("judge")).get("learned_prompts")
+        return frozenset(map(str, value)) if isinstance(value, list) else frozenset()
+
+    @property
     def includes_reasoning(self) -> bool:
         """Whether the judge read the whole answer, and not its solution section alone."""
         options = mapping(mapping(self.facts.get("judge")).get("options"))

@@ -53,7 +53,7 @@ def test_a_tuned_judge_is_fitted_kept_and_audited_by_its_command(head, labels, c
     assert {path.suffix for path in mine.iterdir()} == {".json", ".safetensors", ".md"}
     assert not (mine / "tuning.safetensors").exists()
     audit = ["audit", "--judge", f"fitted:{mine}", "--judge_args", f"encoder={encoder}"]
-    assert main([*audit, "--labels", str(labels), "--draws", "100", "--json"]) == 0
+    assert main([*audit, "--labels", str(labels), "--draws", "100", "--json", "--allow_seen"]) == 0
     assert json.loads(capsys.readouterr().out)["judge"]
 
 

@@ -8,6 +8,7 @@ import logs_kit as k
 import pytest
 
 from rubricbeat.harness.cli import main
+from rubricbeat.reports.results.reader import read_runs
 
 
 def report(tmp_path, capsys, folder):
@@ -121,3 +122,34 @@ def test_a_page_shows_what_was_left_out(tmp_path):
     text = page.read_text("utf-8")
     assert "broken.eval: cannot be unpacked" in text
     assert "perhaps" in text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_log_is_imported_without_rows_and_scores_the_same(tmp_path, capsys, kind):
+    write_log(kind, tmp_path / "log")
+    files = [str(p) for p in (tmp_path / "log").rglob("*") if p.is_file() and p.name[:2] != "me"]
+    files = [name for name in files if "/reports/" not in name]
+    assert main(["import", *files, "--output_path", str(tmp_path / "out")]) == 0
+    capsys.readouterr()
+    code, row, err = report(tmp_path, capsys, tmp_path / "out")
+    assert code == 0, err
+    assert row["score"] == pytest.approx((1 + 5 / 8) / 2 if kind == "promptfoo" else k.SCORE)
+    assert (row["n_asked"], row["n_scored"]) == (2, 2)
+
+
+def test_an_imported_log_keeps_its_missing_answers_missing(tmp_path, capsys):
+    silent = {"completion": [{"role": "assistant", "content": None}]}
+    log = k.simple_evals(tmp_path, [k.simple_item("a", **silent), k.simple_item("b")])
+    assert main(["import", str(log), "--output_path", str(tmp_path / "out")]) == 0
+    assert "1 of 2 answers missing" in capsys.readouterr().err
+    [run] = read_runs([tmp_path / "out"])
+    assert [graded.is_absent for graded in run.graded] == [True, False]
+    assert run.task == "healthbench"
+
+
+def test_rows_still_need_their_rubrics_and_a_file_that_is_not_there_is_named(tmp_path, capsys):
+    rows = k.write(tmp_path / "v.jsonl", {"prompt_id": "a", "criteria_met": [True]})
+    assert main(["import", str(rows), "--output_path", str(tmp_path / "out")]) == 2
+    assert "add --data ROWS" in capsys.readouterr().err
+    assert main(["import", str(tmp_path / "no"), "--output_path", str(tmp_path / "out")]) == 2
+    assert "no such file" in capsys.readouterr().err

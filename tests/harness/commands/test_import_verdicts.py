@@ -139,8 +139,6 @@ BAD = [
     (verdicts(prompt_id="zz"), "prompt_id zz is not among the rows"),
     (verdicts(criteria_met=[True]), "prompt_id a: 1 verdicts in criteria_met for 3 criteria"),
     (verdicts(criteria_met=[True] * 4), "4 verdicts in criteria_met for 3 criteria"),
-    (verdicts(criteria_met=[1, 0, 0]), "criteria_met[0] is neither true, false nor null"),
-    (verdicts(criteria_met=["true", False, False]), "criteria_met[0] is neither true"),
     (verdicts(criteria_met=None), "criteria_met is missing"),
     (verdicts(completion=3), "the answer is the number 3, not text"),
     (verdicts(criteria_met=None), "answers without verdicts: 'rubricbeat judge'"),
@@ -359,3 +357,21 @@ def stored_metrics(shared_data: Path) -> dict[str, dict[str, float]]:
     path = shared_data / "judged" / "humbleai_run_metrics.jsonl.gz"
     with gzip.open(path, "rt", encoding="utf-8") as file:
         return {row["run"]: row["metrics"] for row in map(json.loads, file)}
+
+
+def test_words_for_a_verdict_are_read_and_an_unknown_one_is_named(
+    tmp_path: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [
+        verdicts("a", criteria_met=["met", "NOT_MET", 0]),
+        verdicts("b", criteria_met=["CORRECT", "P", "false"]),
+    ]
+    assert do_import(write(tmp_path / "v.jsonl", *rows), data) == 0
+    [run] = read_runs([tmp_path / "out"])
+    assert [[v.met for v in graded.verdicts] for graded in run.graded] == [
+        [True, False, False],
+        [True, None, False],
+    ]
+    said = capsys.readouterr().err
+    assert "1 verdict recorded as 'P', which says neither met nor not met" in said
+    assert "prompt_id b" in said

@@ -59,9 +59,14 @@ def test_a_fitted_judge_is_audited_on_recorded_verdicts(fitted, recorded, capsys
     capsys.readouterr()
     kept = tmp_path / "audit.json"
     options = ["--json", "--draws", "100", "--output", str(kept)]
-    assert main(["audit", "--judge", f"fitted:{fitted}", *recorded, *options]) == 0
+    refused = ["audit", "--judge", f"fitted:{fitted}", *recorded, *options]
+    assert main(refused) == 2
+    assert "learned from every one of the 30 prompts" in capsys.readouterr().err
+    assert not kept.exists()
+    assert main([*refused, "--allow_seen"]) == 0
     out, err = capsys.readouterr()
-    assert "fitted on these very labels" in err
+    assert not err or "learned" not in err
+    assert json.loads(out)["learned_prompts"]["n"] == json.loads(out)["learned_prompts"]["of"]
     found = json.loads(out)
     figures = found["audit"]["judge"]["figures"]
     for name in ("balanced_f1", "auroc", "pairwise"):
@@ -87,7 +92,7 @@ def test_an_output_that_cannot_be_written_is_known_first(words, recorded, capsys
 
 def test_a_score_is_shown_with_its_corrected_value(fitted, recorded, capsys, tmp_path):
     kept = tmp_path / "audit.json"
-    audit = ["audit", "--judge", f"fitted:{fitted}", *recorded, "--draws", "100"]
+    audit = ["audit", "--judge", f"fitted:{fitted}", *recorded, "--draws", "100", "--allow_seen"]
     assert main([*audit, "--output", str(kept)]) == 0
     results = str(tmp_path / "results")
     assert main(["import", recorded[1], "--data", recorded[3], "--output_path", results]) == 0
@@ -170,7 +175,15 @@ def test_the_real_verdicts_can_be_audited_without_an_encoder(shared_data, capsys
 
 def test_bench_reward_orders_answers_and_probes_the_judge(fitted, recorded, capsys):
     capsys.readouterr()
-    words = ["bench-reward", "--judge", f"fitted:{fitted}", *recorded, "--draws", "100"]
+    words = [
+        "bench-reward",
+        "--judge",
+        f"fitted:{fitted}",
+        *recorded,
+        "--draws",
+        "100",
+        "--allow_seen",
+    ]
     assert main([*words, "--probes", "10", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["preference"]["accuracy"]["value"] > 0.9
@@ -287,7 +300,7 @@ def test_a_judge_that_prefers_the_first_place_of_a_call_is_found_out(recorded, c
 
 def test_what_sways_the_judge_stands_in_the_audit(fitted, recorded, capsys):
     capsys.readouterr()
-    words = ["audit", "--judge", f"fitted:{fitted}", *recorded, "--draws", "100"]
+    words = ["audit", "--judge", f"fitted:{fitted}", *recorded, "--draws", "100", "--allow_seen"]
     assert main(words) == 0
     out = capsys.readouterr().out
     assert "bias: change of P(judge says met) for" in out

@@ -90,7 +90,7 @@ def test_labels_of_every_answer_give_their_own_mean() -> None:
 
 
 def test_a_prompt_is_found_by_its_words_where_the_labels_have_no_id() -> None:
-    from rubricbeat.judges.audit.label_files import digest_of_prompt
+    from rubricbeat.judges.rubric import digest_of_prompt
 
     rng = np.random.default_rng(3)
     graded, labelled, _ = world(rng, 30, 30)

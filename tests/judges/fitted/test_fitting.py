@@ -22,6 +22,7 @@ from rubricbeat.judges.fitted.vectors import VectorShelf
 from rubricbeat.judges.grading import Answer, open_grader
 from rubricbeat.judges.judge import Question
 from rubricbeat.judges.judge_options import make_judge
+from rubricbeat.judges.learned import LearnedPrompts
 
 pytestmark = pytest.mark.border
 
@@ -80,7 +81,11 @@ def test_a_head_on_vectors_without_an_encoder_is_refused():
 def folder(tmp_path):
     fit = fit_judge(labelled_answers(), LINEAR, encoder=None, shelf=None)
     save_model(fit.model, tmp_path / "mine")
-    write_card(fit, card_of(fit, {"path": "x"}, "rubricbeat fit-judge", 1.0), tmp_path / "mine")
+    write_card(
+        fit,
+        card_of(fit, LearnedPrompts("", frozenset()), {"path": "x"}, "rubricbeat fit-judge", 1.0),
+        tmp_path / "mine",
+    )
     return tmp_path / "mine"
 
 

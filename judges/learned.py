@@ -1,0 +1,148 @@
+"""The prompts that a fitted judge has learned from, kept as hashes: a guard against flattery.
+
+On other answers to prompts it has learned from, a fitted judge is better than on new ones (pairwise
+.72 against .68 on real verdicts), and nothing in its verdicts tells. So its card names the prompts,
+and whoever measures it, or measures with it, can hold them apart.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from .errors import ConfigError
+from .rubric import Example, digest_of_prompt
+
+N_HEX = 16
+"""Of a hash that are kept: among a million prompts two are alike once in 30 million cards."""
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class LearnedPrompts:
+    """Prompts by salted hashes of their ids and of their words; no text can be read back."""
+
+    salt: str
+    """Of this judge alone, so that two cards cannot be matched without the prompts at hand."""
+    hashes: frozenset[str]
+
+    @classmethod
+    def of(cls, examples: Iterable[Example], salt: str) -> LearnedPrompts:
+        """Remember prompts."""
+        names = {name for example in examples for name in _names(example)}
+        return cls(salt, frozenset(_hash(salt, name) for name in names))
+
+    def __contains__(self, example: Example) -> bool:
+        """Say whether a prompt is among them, by its id or by its words."""
+        return any(_hash(self.salt, name) in self.hashes for name in _names(example))
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the plain form."""
+        return {"salt": self.salt, "sha256": sorted(self.hashes)}
+
+    @classmethod
+    def of_card(cls, card: Mapping[str, Any]) -> LearnedPrompts | None:
+        """Read them from a card; None where it does not say."""
+        plain = card.get("prompts")
+        if not isinstance(plain, Mapping) or not isinstance(plain.get("sha256"), list):
+            return None
+        return cls(str(plain.get("salt", "")), frozenset(map(str, plain["sha256"])))
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Which of some items are about prompts that a judge has learned from."""
+
+    flags: tuple[bool, ...]
+    """Of each item."""
+    n_seen: int
+    n_prompts: int
+    """Prompts, learned from and in all."""
+    is_unknown: bool = False
+    """A fitted judge is among those asked whose card does not say what it learned from."""
+
+    @property
+    def is_all(self) -> bool:
+        """Whether no prompt is new to the judge."""
+        return 0 < self.n_prompts == self.n_seen
+
+    def unseen(self, items: Sequence[Item]) -> list[Item]:
+        """Keep the items on new prompts."""
+        return [item for item, flag in zip(items, self.flags, strict=True) if not flag]
+
+    def seen(self, items: Sequence[Item]) -> list[Item]:
+        """Keep the items on prompts that the judge has learned from."""
+        return [item for item, flag in zip(items, self.flags, strict=True) if flag]
+
+    def warning(self) -> str | None:
+        """Say what was found, in one line; None where nothing was."""
+        if self.is_unknown:
+            return (
+                "this fitted judge's card does not say which prompts it learned from, so figures "
+                "on them cannot be held apart; fit it again"
+            )
+        if not self.n_seen:
+            return None
+        return (
+            f"this judge has learned from {self.n_seen:,} of the {self.n_prompts:,} prompts, which "
+            "flatters it there"
+        )
+
+    def require_new(self, go_on: str) -> None:
+        """Refuse prompts none of which is new to the judge.
+
+        Args:
+            go_on: What to give to go on all the same.
+
+        Raises:
+            ConfigError: So it is.
+        """
+        if self.is_all:
+            raise ConfigError(
+                f"this judge has learned from every one of the {self.n_prompts:,} prompts, so "
+                "nothing here can say how it does on new ones; take other prompts, a judge fitted "
+                f"without these, or {go_on} to go on all the same"
+            )
+
+
+def seen_by(judge: Any, examples: Sequence[Example]) -> Seen:
+    """Find the prompts that a judge, or a member of it, has learned from.
+
+    Args:
+        judge: Any judge; one that learned nothing has seen nothing.
+        examples: Of the items, in their order.
+    """
+    learned = [one.learned for one in _fitted(judge)]
+    known = [one for one in learned if one is not None]
+    by_prompt: dict[str, bool] = {}
+    for example in examples:
+        if example.prompt_id not in by_prompt:
+            by_prompt[example.prompt_id] = any(example in one for one in known)
+    return Seen(
+        flags=tuple(by_prompt[example.prompt_id] for example in examples),
+        n_seen=sum(by_prompt.values()),
+        n_prompts=len(by_prompt),
+        is_unknown=len(known) < len(learned),
+    )
+
+
+def learned_prompts_of(judge: Any) -> tuple[LearnedPrompts, ...]:
+    """Give what a judge and its members have learned from, as far as their cards say."""
+    return tuple(one.learned for one in _fitted(judge) if one.learned is not None)
+
+
+def _fitted(judge: Any) -> list[Any]:
+    own = [judge] if hasattr(judge, "learned") else []
+    members = getattr(judge, "members", ())
+    return own + [found for member in members for found in _fitted(member)]
+
+
+def _names(example: Example) -> tuple[str, str]:
+    return example.prompt_id, digest_of_prompt(example.prompt)
+
+
+def _hash(salt: str, name: str) -> str:
+    return hashlib.sha256(f"{salt}\0{name}".encode()).hexdigest()[:N_HEX]
