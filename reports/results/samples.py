@@ -178,12 +178,20 @@ def _answers_of(sample: Mapping[str, Any], where: str, examples: Examples) -> li
 
 
 def _results_beside(path: Path, stamp: str) -> Mapping[str, Any]:
-    """Read the results file that shares the stamp; empty where there is none."""
+    """Read the results file that shares the stamp.
+
+    Raises:
+        DataError: There is none. It is written last, so the run did not end; and without it nobody
+            knows which judge gave the verdicts.
+    """
     for file in sorted(path.parent.iterdir()):
         match = _RESULTS.match(file.name)
         if match and stamp and match["stamp"] == stamp:
             return parse_object(file.read_bytes(), file.name)
-    return {}
+    raise DataError(
+        f"{path.name}: no results file of its stamp lies beside it, so the run that wrote it did "
+        "not end; run the same command again, or put its results_*.json here"
+    )
 
 
 def stored_metrics(entry: object) -> dict[str, float]:

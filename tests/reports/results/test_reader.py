@@ -70,11 +70,16 @@ def test_a_cut_off_archive_is_named(tmp_path):
         read_runs([tmp_path])
 
 
-def test_samples_without_a_results_file_are_named_by_their_folder(tmp_path):
+def test_samples_of_a_run_that_did_not_end_are_left_out_and_named(tmp_path):
     samples = write_run(tmp_path, run("m", [graded("1")]))
     (samples.parent / f"results_{FIRST}.json").unlink()
-    [read] = read_runs([tmp_path])
-    assert (read.model, read.stored, read.data_sha256) == ("m", {}, None)
+    for path in (tmp_path, samples):
+        with pytest.raises(DataError, match=rf"{samples.name}: no results file .* did not end"):
+            read_runs([path])
+    write_run(tmp_path, run("another", [graded("1")]))
+    told: list[str] = []
+    assert [read.model for read in read_runs([tmp_path], told.append)] == ["another"]
+    assert len(told) == 1 and samples.name in told[0]
 
 
 def test_hostile_text_survives_reading(tmp_path):
