@@ -335,15 +335,11 @@ def _by_index(entries: Sequence[Any], n_items: int, strict: bool) -> dict[int, l
             return why[:300]
         met = _truth(entry.get("criteria_met"), strict)
         words = _words(entry) if met is not None else "criteria_met is not true or false"
-        others = set(_named(entry, "criteria_met")) if _is_plain(entry) else {None, True}
-        if len(others) > 1:
+        first, *others = [*_named(entry, "criteria_met")] or [None]
+        if any(other != first for other in others) or first is CONTRADICTED:
             met, words = None, CONTRADICTS
         found.setdefault(index, []).append(Parsed(met, words))
     return found
-
-
-def _is_plain(entry: dict[str, Any]) -> bool:
-    return all(isinstance(raw, bool | str | int | None) for raw in _named(entry, "criteria_met"))
 
 
 def _only(last: Sequence[Parsed], every: Sequence[Parsed], index: int, *, is_whole: bool) -> Parsed:

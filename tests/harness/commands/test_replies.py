@@ -110,6 +110,31 @@ def test_lists_that_contradict_each_other_give_no_verdict_where_they_differ(
         assert judged(tmp_path, "--judge", "chat", "--judge_args", args) == outcomes
 
 
+def test_a_run_of_whole_answers_is_read_as_one_also_from_an_older_file(tmp_path):
+    check = {"criterion": "Greets", "points": 1, "check": {"mentions": "hello"}}
+    write(
+        tmp_path,
+        [{"prompt_id": "p1", "prompt": "Greet.", "rubric": [check]}],
+        [{"prompt_id": "p1", "completion": "<think>hello</think>Fine."}],
+    )
+    args = ["--judge", "keyword", "--judge_args", "include_reasoning=true"]
+    assert judged(tmp_path, *args) == ["met"]
+    [samples] = (tmp_path / "out").rglob("samples_*.jsonl")
+    for text in (samples.read_text("utf-8"), _without_reading(samples.read_text("utf-8"))):
+        samples.write_text(text, encoding="utf-8")
+        [run] = read_runs([tmp_path / "out"])
+        assert [one.judged for one in run.graded] == ["<think>hello</think>Fine."]
+
+
+def _without_reading(text: str) -> str:
+    """Take out what older files do not have."""
+    rows = [json.loads(line) for line in text.splitlines()]
+    for row in rows:
+        for answer in row["rubric"]["answers"]:
+            assert answer.pop("reading") == {"include_reasoning": True}
+    return "\n".join(json.dumps(row) for row in rows)
+
+
 MARKED = {
     "plain mention": ("Hello! The closing tag is written `</think>` and ends the block.", "met"),
     "think": ("<think>hm</think>Hello! The closing tag is `</think>`.", "met"),

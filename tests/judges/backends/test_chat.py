@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from rubricbeat.judges.backends.chat import ChatJudge
+from rubricbeat.judges.backends.completion import Completion
 from rubricbeat.judges.backends.endpoint import retry_after_s
 from rubricbeat.judges.errors import (
     ConfigError,
@@ -119,6 +120,27 @@ def test_no_verdict_says_why(endpoint, question, run, content, finish, message, 
     verdict = run(judge, judge.judge(question))
     assert (verdict.outcome, verdict.met) == (outcome, None)
     assert words in verdict.explanation
+
+
+def test_an_example_of_the_prompt_that_comes_back_is_no_verdict(endpoint, question):
+    judge = chat(endpoint)
+    [prompt] = [message["content"] for message in judge.body([question])["messages"]]
+    examples = [line for line in prompt.splitlines() if line.startswith('{"explanation"')]
+    assert examples
+    for example in examples:
+        [verdict] = judge.verdicts_in(Completion(example), 1)
+        assert verdict.outcome is Outcome.UNPARSEABLE
+        assert "repeats an example" in verdict.explanation
+    [verdict] = judge.verdicts_in(Completion(MET), 1)
+    assert verdict.met is True
+
+
+@pytest.mark.parametrize("kind", ["thinking", "reasoning"])
+def test_reasoning_that_comes_as_a_part_beside_the_reply_is_not_read(kind):
+    draft = {"type": kind, "text": f"Draft: {MET}"}
+    message = {"content": [draft, {"type": "text", "text": "I cannot say."}]}
+    completion = Completion.from_reply({"choices": [{"message": message}]})
+    assert completion.text == "I cannot say."
 
 
 @pytest.mark.parametrize(
