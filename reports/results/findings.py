@@ -45,6 +45,8 @@ class Findings:
     """Its name, for messages."""
     kind: str = "samples"
     """What the log calls its entries."""
+    of: str = ""
+    """Whose answers these are, where the log holds those of several models."""
     graded: list[GradedAnswer] = field(default_factory=list)
     _claims: list[float | None] = field(default_factory=list)
     _words: dict[str, _Count] = field(default_factory=dict)
@@ -142,8 +144,9 @@ class Findings:
 
     def notes(self) -> tuple[str, ...]:
         """Say what was found, one sentence each, the gravest first."""
+        whose = f", {self.of[:60]}" if self.of else ""
         return tuple(
-            f"{self.file}: {words}"
+            f"{self.file}{whose}: {words}"
             for words in (
                 self._left_out_words(),
                 self._unanswered_words(),
@@ -230,6 +233,7 @@ def readable(by_model: Mapping[str, Findings]) -> dict[str, Findings]:
     """
     read = {model: findings for model, findings in by_model.items() if findings.graded}
     for model, findings in by_model.items():
+        findings.of = model if len(read) > 1 else ""
         if not read:
             findings.require("it holds no samples")
         if model not in read:

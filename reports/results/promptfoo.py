@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from .samples import objects_of
 NO_CRITERIA = ("human", "select-best", "max-score")
 """Assertions that are no property of one answer: a thumb of a person, a choice between answers."""
 MAX_LABEL_CHARS = 60
+_VARIABLE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 TEXT_TYPES = ("llm-rubric", "g-eval", "model-graded-closedqa", "search-rubric", "factuality")
 """Assertions whose value is the criterion in plain words."""
 
@@ -122,11 +124,22 @@ def _criteria(row: Mapping[str, Any]) -> list[JudgedCriterion]:
     components = grading.get("componentResults")
     if isinstance(components, list) and components:
         return list(_components(components))
-    stated = list(_stated(mapping(row.get("testCase")).get("assert"), 1.0))
+    variables = mapping(row.get("vars"))
+    stated = [
+        ({**assertion, "value": _rendered(assertion.get("value"), variables)}, weight)
+        for assertion, weight in _stated(mapping(row.get("testCase")).get("assert"), 1.0)
+    ]
     if grading and len(stated) == 1:  # one grader of the whole
         [(assertion, weight)] = stated
         return [_judged(assertion, weight, grading)]
     return [_judged(assertion, weight, {}) for assertion, weight in stated]
+
+
+def _rendered(value: Any, variables: Mapping[str, Any]) -> Any:
+    """Fill in plain variables, as promptfoo does before it judges; filters stay as they are."""
+    if not isinstance(value, str):
+        return value
+    return _VARIABLE.sub(lambda m: str(variables.get(m[1], m[0])), value)
 
 
 def _components(components: Sequence[Any]) -> Iterator[JudgedCriterion]:

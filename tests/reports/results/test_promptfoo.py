@@ -198,3 +198,21 @@ def test_a_grading_without_its_parts_gives_no_verdicts(tmp_path):
     runs = runs_of(tmp_path, k.promptfoo_result("a"), k.promptfoo_result("b", gradingResult=bare))
     assert mets(runs[0]) == [[True, True], [None, None]]
     assert "1 of 2 answers without any verdict" in runs[0].notes[0]
+
+
+def test_a_template_of_a_failed_result_is_filled_in_as_that_of_a_judged_one(tmp_path):
+    template = {"type": "llm-rubric", "value": "Answers {{ question }}", "weight": 5}
+    judged = k.promptfoo_result("a", testCase={"assert": [template]})
+    judged["gradingResult"]["componentResults"] = [
+        {
+            "pass": True,
+            "reason": "r",
+            "assertion": template,
+            "metadata": {"renderedAssertionValue": "Answers Sore leg a"},
+        }
+    ]
+    failed = judged | {"gradingResult": None, "response": {"error": "down"}, "provider": "m2"}
+    runs = {run.model: run for run in runs_of(tmp_path, judged, failed)}
+    assert runs["m2"].graded[0].example == runs["openai:m1"].graded[0].example
+    assert runs["m2"].notes[0].startswith("out.json, m2: 1 of 1 answers missing")
+    assert runs["openai:m1"].notes == ()
