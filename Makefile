@@ -6,17 +6,21 @@ PYTHON ?= python3
 # The build of torch: cpu, or another that `uv pip install --torch-backend` names (cu130, auto).
 TORCH_BUILD ?= cpu
 
+# what is imported once is compiled once: half of a short program's time
+export PYTHONDONTWRITEBYTECODE :=
+
 VENV    := .venv
 BIN     := $(VENV)/bin
 UV      := $(BIN)/uv
 PINS    := constraints/pinned.txt
 TORCH   := torch==$(shell sed -n 's/^torch==//p' $(PINS))
 TORCH_FLOOR := $(shell sed -n 's/.*"torch>=\([0-9.]*\)".*/\1/p' pyproject.toml | head -n 1)
-PYTEST  := -m pytest -n 2 --dist loadfile
+# one worker more than there are cores, and the longest files first: see tests/conftest.py
+PYTEST  := -m pytest -n auto --dist loadfile --no-loadscope-reorder
 # the tests of every place where another package is called; its warnings fail nothing there
 BORDERS := $(PYTEST) -m border -W default
 
-.PHONY: demo test test-newest test-floor check format constraints clean vllm-check
+.PHONY: demo test quick test-newest test-floor check format constraints clean vllm-check
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
@@ -24,6 +28,10 @@ demo: $(VENV)/.demo
 
 test: check
 	$(BIN)/python $(PYTEST)
+
+# for every save: no torch, no Ray, no browser, no index of lm-eval
+quick: $(VENV)/.dev
+	$(BIN)/python $(PYTEST) --quick -q
 
 # what a user gets today
 test-newest: | $(VENV)/.uv

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,80 @@ settings.register_profile("untimed", deadline=None, suppress_health_check=[Healt
 settings.load_profile("untimed")
 
 
+HEAVY = (
+    # Ray, real processes
+    "harness/distributed/test_ray_faults.py",
+    "harness/distributed/test_ray.py",
+    "harness/training/test_launch.py",
+    "tasks/test_ranks.py",
+    # torch, a browser, statistics on many draws, real data
+    "harness/training/",
+    "reports/test_browser.py",
+    "reports/test_training_",
+    "harness/test_compare.py",
+    "harness/commands/test_fit_judge.py",
+    "harness/commands/test_train.py",
+    "harness/commands/test_trust.py",
+    "harness/commands/test_import_verdicts.py",
+    "judges/audit/test_run_labels.py",
+    "judges/audit/test_run_correction.py",
+    "judges/audit/test_passes.py",
+    "judges/fitted/",
+    "judges/signal/test_against_trl.py",
+    "judges/signal/test_study.py",
+    "judges/signal/test_gold.py",
+    "reports/test_comparison.py",
+    "reports/test_signal_section.py",
+    "reports/test_figures.py",
+    "judges/test_kill.py",
+    "judges/test_postgres_",
+    "judges/test_llama_server.py",
+    "judges/test_claims.py",
+    "judges/backends/test_local.py",
+    "judges/test_rewards.py",
+    "harness/test_judged_runs.py",
+    "harness/test_run.py",
+    # lm-eval and its index, the built package
+    "tasks/",
+    "examples/",
+    "benchmarks/",
+    "test_packaging.py",
+)
+"""Beginnings of the tests that take long, the longest first: the whole suite begins with them, so
+that none is left alone at the end, and `--quick` leaves them out."""
+NOT_QUICK = {"torch", "ray", "playwright", "lm_eval", "xllamacpp", "psycopg"}
+"""What no quick test may load."""
+
+
+def _weight(path: Path) -> int:
+    """Give the place of a file among the heavy ones; their number for all others."""
+    name = path.relative_to(ROOT / "tests").as_posix()
+    return next((n for n, start in enumerate(HEAVY) if name.startswith(start)), len(HEAVY))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--quick`."""
+    parser.addoption("--quick", action="store_true", help="leave out what takes long (HEAVY)")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not even import, with `--quick`, the tests that take long."""
+    is_test = collection_path.name.startswith("test_")
+    if config.getoption("--quick") and is_test and _weight(collection_path) < len(HEAVY):
+        return True
+    return None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests that take longest."""
+    items.sort(key=lambda item: _weight(item.path))
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Give each core a test, and one more: some of the tests wait for other programs."""
+    return min(8, len(os.sched_getaffinity(0)) + 1)
+
+
 def pytest_configure() -> None:
     """Let Ctrl-C reach the programs under test where the suite itself runs in the background.
 
@@ -31,6 +107,14 @@ def pytest_configure() -> None:
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_tests_load_little(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Hold the tests of `--quick` to their word."""
+    yield
+    if request.config.getoption("--quick"):
+        assert not NOT_QUICK & sys.modules.keys(), "loaded by a quick test: add it to HEAVY"
 
 
 @pytest.fixture(scope="session")
