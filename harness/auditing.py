@@ -12,6 +12,7 @@ import numpy as np
 from ..judges.errors import ConfigError
 from ..judges.grading import Answer, Grader, open_grader
 from ..judges.learned import Seen, seen_by
+from ..judges.missing import MissingVerdicts
 
 if TYPE_CHECKING:
     from ..judges.audit.bias import OrderEffect
@@ -75,6 +76,8 @@ class Audited:
     """What answers that write their own verdict do to the judge; empty where it was not asked."""
     stopped: str | None
     """Why the judging ended early; None where it did not."""
+    missing: MissingVerdicts
+    """Of the judge, its variants and the other order together."""
     seen: SeenApart | None = None
     """What the judge does on prompts it has learned from; None where there are none."""
 
@@ -112,6 +115,7 @@ def audit_options(
     from ..judges.audit.study import audit_judge, flip_rate_of
     from ..judges.audit.traits import traits_of
 
+    missing = MissingVerdicts()
     with contextlib.ExitStack() as stack:
         # all of them are made before one is paid
         grader = stack.enter_context(open_grader(options, seed=seed))
@@ -128,9 +132,9 @@ def audit_options(
             seen.require_new("--allow_seen")
         flattered = [] if seen.is_all else seen.seen(labelled)
         labelled = labelled if seen.is_all else seen.unseen(labelled)
-        graded = _grade(grader, labelled)
+        graded = _grade(grader, labelled, missing)
         table = AuditTable.of(labelled, graded)
-        order = _order(turned, labelled, table, seed, n_draws) if turned else None
+        order = _order(turned, labelled, table, missing, seed, n_draws) if turned else None
         audit = audit_judge(
             table,
             seed=seed,
@@ -141,11 +145,12 @@ def audit_options(
             order=order,
             pass_cells=pass_cells_of(labelled, graded),
         )
-        learned = _learned(seen, grader, flattered, seed, n_draws)
+        learned = _learned(seen, grader, flattered, missing, seed, n_draws)
         facts = grader.facts()
         injections = _injected(grader, graded, probes, seed) if probes else []
         found = [
-            _variant(name, other, labelled, table, seed, n_draws) for name, other in others.items()
+            _variant(name, other, labelled, table, missing, seed, n_draws)
+            for name, other in others.items()
         ]
         asked = [grader, *others.values(), *([turned] if turned else [])]
         stops = [one.stopped for one in asked if one.stopped is not None]
@@ -156,6 +161,7 @@ def audit_options(
         variants=tuple(found),
         injections=tuple(injections),
         stopped=stops[0] if stops else None,
+        missing=missing,
         seen=learned,
     )
 
@@ -172,8 +178,13 @@ def usd_per_correct(judge: Mapping[str, Any], figures: JudgeFigures) -> float | 
     return float(cost) / n_right
 
 
-def _grade(grader: Grader, labelled: Sequence[LabelledAnswer]) -> list[GradedAnswer]:
-    return grader.grade([Answer(item.example, item.text) for item in labelled])
+def _grade(
+    grader: Grader, labelled: Sequence[LabelledAnswer], missing: MissingVerdicts
+) -> list[GradedAnswer]:
+    graded = grader.grade([Answer(item.example, item.text) for item in labelled])
+    for answer in graded:
+        missing.add(answer)
+    return graded
 
 
 def _injected(
@@ -190,7 +201,12 @@ def _injected(
 
 
 def _learned(
-    seen: Seen, grader: Grader, labelled: Sequence[LabelledAnswer], seed: int, n_draws: int
+    seen: Seen,
+    grader: Grader,
+    labelled: Sequence[LabelledAnswer],
+    missing: MissingVerdicts,
+    seed: int,
+    n_draws: int,
 ) -> SeenApart | None:
     from ..judges.audit.labelled import AuditTable
     from ..judges.audit.study import judge_figures
@@ -199,7 +215,7 @@ def _learned(
         return None
     if not any(labels for item in labelled for labels in item.labels):
         return SeenApart(seen, None)
-    table = AuditTable.of(labelled, _grade(grader, labelled))
+    table = AuditTable.of(labelled, _grade(grader, labelled, missing))
     return SeenApart(seen, judge_figures(table, seed=seed, n_draws=n_draws))
 
 
@@ -208,6 +224,7 @@ def _variant(
     grader: Grader,
     labelled: Sequence[LabelledAnswer],
     first: AuditTable,
+    missing: MissingVerdicts,
     seed: int,
     n_draws: int,
 ) -> Variant:
@@ -215,7 +232,7 @@ def _variant(
     from ..judges.audit.study import judge_figures
     from ..judges.audit.variants import difference
 
-    table = AuditTable.of(labelled, _grade(grader, labelled))
+    table = AuditTable.of(labelled, _grade(grader, labelled, missing))
     figures, facts = judge_figures(table, seed=seed, n_draws=n_draws), grader.facts()
     return Variant(
         name=name,
@@ -247,6 +264,7 @@ def _order(
     grader: Grader,
     labelled: Sequence[LabelledAnswer],
     table: AuditTable,
+    missing: MissingVerdicts,
     seed: int,
     n_draws: int,
 ) -> OrderEffect:
@@ -258,7 +276,7 @@ def _order(
     size = _group_size(grader)
     said: list[float] = []
     places: list[tuple[float, float]] = []
-    graded = _grade(grader, [item for item, _ in turned])
+    graded = _grade(grader, [item for item, _ in turned], missing)
     for item, (_, order), answer in zip(labelled, turned, graded, strict=True):
         verdicts, n = in_order(answer, order), len(order)
         for index, labels in enumerate(item.labels):

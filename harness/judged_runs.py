@@ -11,15 +11,12 @@ from typing import Any
 from ..judges.data.responses import RunKey
 from ..judges.graded import GradedAnswer
 from ..judges.grading import Answer, Grader
+from ..judges.missing import MissingVerdicts
 from ..judges.runs import DEADLINE
-from ..judges.verdict import Outcome
 from ..reports.results.samples import samples_below
 from .result_files import GradedRun, WrittenRun, write_run
 from .run_documents import Spool, SpooledDocuments
 from .unfinished import retire
-
-_INCOMPLETE = {Outcome.TRANSPORT}
-"""Outcomes that another run of the same command may mend, beside a stop by outage or budget."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +32,21 @@ class JudgedRun:
 class JudgedRuns:
     """Graded answers, each under its run."""
 
-    def __init__(self, spool: Spool, folder: Path) -> None:
+    def __init__(self, spool: Spool, folder: Path, allowed: float = 0.0) -> None:
         """Begin with none.
 
         Args:
             spool: Where the answers of all runs wait for their files.
             folder: What `--output_path` names.
+            allowed: Share of the verdicts that may be missing.
         """
         self._spool = spool
         self._folder = folder
         self._there = frozenset(samples_below(folder))
         self._runs: dict[RunKey, SpooledDocuments] = {}
-        self.is_complete = True
-        """Whether no question was left without a reply for want of a connection or of time."""
+        self.missing = MissingVerdicts(allowed)
+        """Of all runs."""
+        self._missing: dict[RunKey, MissingVerdicts] = {}
         self.deadline: str | None = None
         """The reason of those that the deadline left unasked; None where it left none."""
 
@@ -60,14 +59,14 @@ class JudgedRuns:
         """
         if key not in self._runs:
             self._runs[key] = SpooledDocuments(self._spool)
+            self._missing[key] = MissingVerdicts()
         self._runs[key].add(answer)
+        self.missing.add(answer)
+        self._missing[key].add(answer)
         for row in (answer.verdicts, *answer.replicates):
             for verdict in row:
-                is_late = verdict.met is None and verdict.explanation.startswith(DEADLINE)
-                if is_late:
+                if verdict.met is None and verdict.explanation.startswith(DEADLINE):
                     self.deadline = verdict.explanation
-                if is_late or verdict.outcome in _INCOMPLETE:
-                    self.is_complete = False
 
     def write(
         self,
@@ -95,7 +94,7 @@ class JudgedRuns:
                 graded=answers,
                 judge=judge,
                 data=data,
-                run={"label": label} if label else {},
+                run={**({"label": label} if label else {}), **self._missing[key].facts()},
                 config=config,
                 seed=seed,
             )

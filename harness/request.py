@@ -10,6 +10,7 @@ from typing import Any
 
 from ..judges.errors import ConfigError, UnknownNameError
 from ..judges.judge_options import parse_judge_args
+from ..judges.missing import allowed_share
 from ..judges.option_reader import plain, read_options
 from ..tasks.baselines import Baseline
 from ..tasks.settings import TaskSettings
@@ -133,6 +134,8 @@ def _metadata(given: Mapping[str, Any]) -> dict[str, Any]:
             metadata[name] = given[name]
     if given["strict"]:
         metadata["strict"] = True
+    if allowed := allowed_share(given["allow_missing"]):
+        metadata["allow_missing"] = allowed
     TaskSettings.from_metadata(metadata)
     return metadata
 

@@ -15,10 +15,12 @@ from typing import Any
 
 from .errors import (
     ConfigError,
+    DoubtfulError,
     JudgeError,
     OutageError,
     RateLimitError,
     RejectedError,
+    TooLongError,
 )
 from .judge import Question
 from .retries import Fault, is_unreachable
@@ -30,6 +32,10 @@ class End(StrEnum):
 
     REJECTED = "rejected"
     """The endpoint refused this one request for good."""
+    TOO_LONG = "too_long"
+    """The question is longer than the judge's context."""
+    DOUBTFUL = "doubtful"
+    """The endpoint refused, for the question or for the settings."""
     WRONG = "wrong"
     """A setting is wrong: no call can work."""
     DOWN = "down"
@@ -50,6 +56,8 @@ class Reply:
     end: End | None = None
     error: ConfigError | None = None
     """The wrong setting."""
+    doubt: DoubtfulError | None = None
+    """A refusal that other questions have to explain."""
     why: str = ""
 
     @property
@@ -75,6 +83,10 @@ async def attempt(
         return Reply(fault=Fault.RATE_LIMIT, retry_after_s=error.retry_after_s, why=why)
     except ConfigError as error:
         return Reply(end=End.WRONG, error=error, why=str(error))
+    except DoubtfulError as error:
+        return Reply(end=End.DOUBTFUL, doubt=error, why=str(error))
+    except TooLongError as error:
+        return Reply(end=End.TOO_LONG, why=str(error))
     except RejectedError as error:
         return Reply(end=End.REJECTED, why=str(error))
     except OutageError as error:
@@ -82,7 +94,9 @@ async def attempt(
     except TimeoutError:
         return Reply(fault=Fault.TIMEOUT, why=f"no reply within {timeout_s:g} s")
     except (JudgeError, OSError, EOFError) as error:
-        wrong = ConfigError(f"{error}; is the judge's server up, is the address right?")
+        raw = isinstance(error, OSError | EOFError)
+        hint = "; is the judge's server up, is the address right?" if raw else ""
+        wrong = ConfigError(f"{error}{hint}")
         return Reply(
             fault=Fault.TRANSPORT,
             why=str(error) or repr(error),

@@ -52,8 +52,14 @@ class Budget:
         self._n_taken += 1
         return Grant.GRANTED
 
-    def give_back(self, worst: float) -> None:
-        """End a reservation: the call is over and its true cost is in the ledger."""
+    def give_back(self, worst: float, *, is_made: bool = True) -> None:
+        """End a reservation: the call is over and its true cost is in the ledger.
+
+        Args:
+            worst: As it was taken.
+            is_made: False for a call that was never sent, which then does not count.
+        """
+        self._n_taken -= int(not is_made)
         if self._max_cost is not None:
             self._reserved = max(0.0, self._reserved - worst)
             if self._reserved < 1e-12:  # the crumbs of float sums must not read as a call

@@ -2,6 +2,7 @@
 
     RubricbeatError
     ├── ConfigError (ValueError)      the request is wrong; a retry cannot help
+    │   ├── RefusedSettingsError      the endpoint refuses the key, the address or a setting
     │   ├── DataError                 a data file or one of its rows cannot be read as a rubric
     │   └── UnknownNameError          a judge, reward or task that is not registered
     ├── StoreError (RuntimeError)     the verdict store cannot be read or written
@@ -9,7 +10,9 @@
     └── JudgeError (RuntimeError)     a judge failed; a retry may help
         ├── RateLimitError            the endpoint asked for a pause; carries its length
         ├── TransportError            no answer came: connection, time-out, 5xx
-        ├── RejectedError             the endpoint refused this one request for good (400, filter)
+        ├── RejectedError             the endpoint refused this one request for good (a filter)
+        │   ├── TooLongError          the question is longer than the judge's context
+        │   └── DoubtfulError         refused (4xx), and only other questions tell why
         └── OutageError               the judge is down; the run stops with everything kept
 
 Every error survives pickling: extra fields have defaults.
@@ -27,6 +30,10 @@ class RubricbeatError(Exception):
 
 class ConfigError(RubricbeatError, ValueError):
     """The request is wrong; a retry cannot help."""
+
+
+class RefusedSettingsError(ConfigError):
+    """The endpoint refuses the key, the address, the model or a setting, whatever is asked."""
 
 
 class DataError(ConfigError):
@@ -86,6 +93,27 @@ class TransportError(JudgeError):
 
 class RejectedError(JudgeError):
     """The endpoint refused this one request for good; another request may pass."""
+
+
+class TooLongError(RejectedError):
+    """The question, with room for the reply, is longer than the judge's context."""
+
+
+class DoubtfulError(RejectedError):
+    """Refused, and the words do not say whether for the question or for the settings.
+
+    Where other questions are answered it was the question; where none is, the settings.
+    """
+
+    def __init__(self, message: str = "refused", status: int = 400, is_long: bool = False) -> None:
+        """Keep the HTTP status, and whether the length of the question may be the reason."""
+        super().__init__(message)
+        self.status = status
+        self.is_long = is_long
+
+    def __reduce__(self) -> tuple[type[DoubtfulError], tuple[str, int, bool]]:
+        """Carry the status through pickling."""
+        return type(self), (str(self), self.status, self.is_long)
 
 
 class OutageError(JudgeError):

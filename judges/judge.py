@@ -81,6 +81,8 @@ class Judge(Protocol):
       the user says goes before them;
     * `collects = True`: it gathers questions before it answers any (a batch), so that the runtime
       must not try the first one alone;
+    * `is_probed = True`: an endpoint may refuse its settings, so that few calls are made until one
+      is answered;
     * `stored = False`: its verdicts cost nothing and are not kept;
     * `notes: str`: what readers of the results should know of it;
     * `async aclose()`: called once, when the runtime closes.

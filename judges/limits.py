@@ -16,6 +16,8 @@ MAX_PAUSE_S = 120.0
 """Longest pause an endpoint may impose; a longer Retry-After is cut to it."""
 HEAD_START_S = 0.5
 """Longest that the first call goes alone; a wrong key or address shows sooner than that."""
+N_PROBES = 3
+"""Most calls in flight after that, as long as an endpoint has answered none."""
 SHRINK = 0.7
 """The in-flight limit is multiplied by this on a 429."""
 
@@ -64,15 +66,29 @@ class Limiter:
         requests_per_minute: float | None,
         tokens_per_minute: float | None,
         clock: Callable[[], float],
+        *,
+        n_probes: int | None = None,
     ) -> None:
-        """Open a limiter on a clock in seconds, the loop's own."""
+        """Open a limiter on a clock in seconds, the loop's own.
+
+        Args:
+            max_in_flight: Calls at a time.
+            requests_per_minute: None for no bound.
+            tokens_per_minute: None for no bound.
+            clock: Seconds.
+            n_probes: Calls at a time after the head start, until `prove` is called; None where the
+                end of any call proves the judge.
+        """
+        self._n_probes = n_probes
+        self._n_unproven = 1
         self._clock = clock
         self.max_in_flight = max_in_flight
         self.limit = float(max_in_flight)
         """Calls allowed in flight now; falls on 429 and climbs by one a round of successes."""
         self.in_flight = 0
         self.is_proven = False
-        """False until one call has ended: a wrong key or address then costs one request."""
+        """False until one call has ended (an endpoint: was answered): a wrong key then costs one
+        request, and settings that are refused a few."""
         self._paused_until = 0.0
         now = clock()
         self._requests = Bucket(requests_per_minute, now) if requests_per_minute else None
@@ -111,7 +127,7 @@ class Limiter:
     def release(self, n_tokens_over: float = 0) -> None:
         """Give a place back, with the tokens estimated beyond those used."""
         self.in_flight -= 1
-        self.is_proven = True
+        self.is_proven = self.is_proven or self._n_probes is None
         if self._tokens is not None and n_tokens_over:
             self._tokens.give_back(n_tokens_over)
         if self._waiters:
@@ -120,6 +136,14 @@ class Limiter:
     def prove(self) -> None:
         """Let the others follow the first call."""
         self.is_proven = True
+        self._wake()
+
+    def end_head_start(self) -> None:
+        """Let some follow the first call, or all where no more is known of the judge."""
+        if self._n_probes is None:
+            self.is_proven = True
+        else:
+            self._n_unproven = self._n_probes
         self._wake()
 
     def succeeded(self) -> None:
@@ -141,7 +165,8 @@ class Limiter:
 
     def _wait_s(self, n_tokens: int) -> float:
         """Say how long to wait; infinity means until somebody releases."""
-        if self.in_flight >= (int(self.limit) if self.is_proven else 1):
+        most = int(self.limit) if self.is_proven else min(int(self.limit), self._n_unproven)
+        if self.in_flight >= most:
             return float("inf")
         now = self._clock()
         wait = max(0.0, self._paused_until - now)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from .budget import Budget
@@ -78,6 +78,7 @@ class Runtime:
         """Runs in hand, in the order they are fed from."""
         self._flights: dict[bytes, Flight] = {}
         self._calls: deque[Call] = deque()
+        self._n_serving = 0
         self._workers: set[asyncio.Task[None]] = set()
         self._writer = StoreWriter(store, self.settle, self.fail) if store is not None else None
         self._desk: ClaimDesk | None = None
@@ -273,7 +274,8 @@ class Runtime:
             return
         self._stop.reason, self._stop.is_hard = reason, is_hard
         calls, self._calls = self._calls, deque()
-        for call in calls:
+        self._server.end_trial()
+        for call in (*calls, *self._server.trial.take_deferred()):
             for flight in call.flights:
                 self.settle(flight, skipped(reason))
         for flight in self._desk.waiting() if self._desk is not None else ():
@@ -339,6 +341,7 @@ class Runtime:
             call = self._next_call()
             if call is not None:
                 call.task = task
+                self._n_serving += 1
                 try:
                     await self._serve(call)
                 except asyncio.CancelledError:
@@ -348,8 +351,9 @@ class Runtime:
                 except Exception as error:
                     self._broke(call, error)
                 finally:
+                    self._n_serving -= 1
                     call.task = None
-            elif not self._feed():
+            elif not self._feed() and not self._explain_refusals():
                 return
             elif not self._calls:
                 await asyncio.sleep(0)  # all hits: let the loop breathe
@@ -357,9 +361,31 @@ class Runtime:
     def _next_call(self) -> Call | None:
         while self._calls:
             call = self._calls.popleft()
-            if not call.is_abandoned:
+            if not call.is_abandoned and not self._server.trial.defers(call):
                 return call
         return None
+
+    def _explain_refusals(self) -> bool:
+        """Ask on where nothing but refused questions is left; False where there is nothing to ask.
+
+        Refused calls wait for one that is answered. Where none can come any more, they are to tell
+        by themselves whether the settings are wrong.
+        """
+        trial = self._server.trial
+        if not trial.is_open or self._n_serving:
+            return False
+        probe = trial.next_probe()
+        if probe is not None:
+            self._calls.append(probe)
+            return True
+        self.fail(trial.verdict())
+        return False
+
+    def resume(self, calls: Iterable[Call]) -> None:
+        """Ask what was kept back."""
+        for call in calls:
+            self._calls.append(call)
+            self._spawn()
 
     def _feed(self) -> bool:
         """Take the next sheet of the next run; False where no run has one."""
@@ -415,7 +441,7 @@ class Runtime:
                 continue
             waiter = flight.waiters[0]
             if hits and flight.key in hits:
-                self._ledger.n_hits += hits[flight.key].met is not None
+                self._hit(hits[flight.key])
                 self._deliver(run, sheet, waiter.replicate, waiter.index, hits[flight.key])
                 continue
             known = self._flights.get(flight.key) if self._is_keyed else None
@@ -463,9 +489,15 @@ class Runtime:
         for flight in flights:
             self.settle(flight, skipped(self._stop.reason))
 
+    def _hit(self, verdict: Verdict) -> None:
+        """Count a stored verdict; by these very settings the judge has answered before."""
+        if verdict.met is not None:
+            self._ledger.n_hits += 1
+            self._server.answered()
+
     def _found(self, flight: Flight, verdict: Verdict) -> None:
         """Give a verdict that another process had kept meanwhile."""
-        self._ledger.n_hits += verdict.met is not None
+        self._hit(verdict)
         self.settle(flight, verdict)
 
     def _flight(

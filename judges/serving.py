@@ -8,19 +8,28 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 from .attempts import End, Reply, attempt
 from .budget import DEFAULT_REPLY_TOKENS, Budget, Grant
-from .errors import RubricbeatError
+from .errors import RefusedSettingsError, RubricbeatError
 from .judge import Judge, JudgeIdentity
 from .ledger import Ledger
-from .limits import HEAD_START_S, Limiter
+from .limits import HEAD_START_S, N_PROBES, Limiter
 from .retries import FAULT_OF_OUTCOME, Breaker, Fault, RetryPolicy
 from .runs import Call, Flight, again, no_reply, skipped
 from .runtime_options import RuntimeOptions
+from .trial import Doubt, Trial
 from .verdict import Outcome, Verdict
 
+_REFUSALS = {
+    End.REJECTED: Outcome.REFUSED,
+    End.TOO_LONG: Outcome.OVERFLOW,
+    End.DOUBTFUL: Outcome.REFUSED,
+}
+_FINAL = {Outcome.SKIPPED, Outcome.OVERFLOW}
+"""Verdicts without an answer that asking again cannot mend."""
 _WHOLE_CALL = {Outcome.TRANSPORT, Outcome.SKIPPED}
 """Ends that are the same for all questions of a call."""
 
@@ -42,6 +51,10 @@ class Pool(Protocol):
 
     def halt(self, reason: str, *, is_hard: bool = True) -> None:
         """Ask nothing more for any run."""
+        ...
+
+    def resume(self, calls: Iterable[Call]) -> None:
+        """Ask what was kept back."""
         ...
 
     def fail(self, error: RubricbeatError) -> None:
@@ -120,6 +133,10 @@ class CallServer:
         self._is_grouped = is_grouped
         self._policy = RetryPolicy(options.max_retries, options.backoff_s)
         self.breaker = Breaker(options.outage_after)
+        self.trial = Trial()
+        self._is_probed = bool(getattr(judge, "is_probed", False))
+        self._is_reached = False
+        """Whether a call has ended otherwise than with nothing at the address."""
         max_reply = identity.sampling.get("max_tokens")
         self._max_reply = max_reply if isinstance(max_reply, int) else DEFAULT_REPLY_TOKENS
         self._rng = random.Random()  # jitter only: it must differ between processes
@@ -139,6 +156,7 @@ class CallServer:
                 options.requests_per_minute,
                 options.tokens_per_minute,
                 asyncio.get_running_loop().time,
+                n_probes=N_PROBES if self._is_probed else None,
             )
             # a judge that gathers questions would wait a day for its first one alone
             self._limiter.is_proven = bool(getattr(self._judge, "collects", False))
@@ -158,6 +176,9 @@ class CallServer:
                 stop = skipped(self._stop.reason or "cancelled")
                 for flight in call.flights:
                     self._pool.settle(flight, last if n_attempts else stop)
+                return
+            if self.trial.defers(call):  # its prompt was refused while it waited for its place
+                self._give_place_back(call)
                 return
             n_attempts += 1
             reply = await self._attempt(call)
@@ -213,15 +234,20 @@ class CallServer:
             if not granted:
                 self._budget.give_back(call.worst_cost)
 
+    def _give_place_back(self, call: Call) -> None:
+        assert self._limiter is not None
+        self._limiter.release(call.n_tokens)
+        self._budget.give_back(call.worst_cost, is_made=False)
+
     async def _attempt(self, call: Call) -> Reply:
         """Make one call, and give its place and its reservation back."""
         limiter = self._limiter
         assert limiter is not None
         self._ledger.n_calls += 1
         n_tokens_over = 0
-        is_first = not limiter.is_proven
-        if is_first:
-            asyncio.get_running_loop().call_later(HEAD_START_S, limiter.prove)
+        is_first = not (limiter.is_proven or self._is_reached)
+        if not limiter.is_proven:
+            asyncio.get_running_loop().call_later(HEAD_START_S, limiter.end_head_start)
         try:
             reply = await attempt(
                 self._judge,
@@ -235,6 +261,8 @@ class CallServer:
                     self._ledger.paid(verdict)
                 if n_tokens := reply.n_tokens:
                     n_tokens_over = call.n_tokens - n_tokens
+            if reply.verdicts or reply.fault is Fault.TIMEOUT:
+                limiter.prove()
         finally:
             limiter.release(n_tokens_over)
             self._budget.give_back(call.worst_cost)
@@ -242,6 +270,7 @@ class CallServer:
             limiter.rate_limited(reply.retry_after_s)
         if is_first and reply.error is not None:  # nothing at the address, from the start
             return Reply(end=End.WRONG, error=reply.error, why=reply.why)
+        self._is_reached = True
         return reply
 
     def _take_in(self, call: Call, reply: Reply, n_attempts: int) -> tuple[Fault | None, Verdict]:
@@ -256,9 +285,17 @@ class CallServer:
         last = no_reply(reply.why, n_attempts)
         if reply.fault is not None:
             return reply.fault, last
-        if reply.end is End.REJECTED:
+        if reply.doubt is not None and not self.trial.is_over:
+            if (error := self.trial.hold(Doubt(call, reply.doubt, n_attempts))) is not None:
+                self._pool.fail(error)
+            return None, last
+        if (outcome := _REFUSALS.get(reply.end or End.BROKEN)) is not None:
             self.breaker.succeeded()
-            last = Verdict(Outcome.REFUSED, explanation=reply.why, attempts=n_attempts)
+            is_long = reply.doubt is not None and reply.doubt.is_long
+            outcome = Outcome.OVERFLOW if is_long else outcome
+            last = Verdict(outcome, explanation=reply.why, attempts=n_attempts)
+        elif isinstance(reply.error, RefusedSettingsError) and self.trial.is_over:
+            pass  # it has worked before: a key that was revoked ends as an outage does
         elif reply.error is not None:
             self._pool.fail(reply.error)
             last = skipped("fatal")
@@ -266,6 +303,23 @@ class CallServer:
             self.breaker.reason = reply.why
         self._give_up(call, last)
         return None, last
+
+    def answered(self) -> None:
+        """Note that the judge has answered: what was refused so far was refused for itself."""
+        if self.trial.is_over:
+            return
+        self.trial.is_over = True
+        if self._limiter is not None:
+            self._limiter.prove()
+        self.end_trial()
+        self._pool.resume(self.trial.take_deferred())
+
+    def end_trial(self) -> None:
+        """Settle the calls put aside as refused."""
+        for doubt in self.trial.take_doubts():
+            outcome = Outcome.OVERFLOW if doubt.error.is_long else Outcome.REFUSED
+            verdict = Verdict(outcome, explanation=str(doubt.error), attempts=doubt.n_attempts)
+            self._give_up(doubt.call, verdict)
 
     def _take_in_verdicts(
         self, call: Call, reply: Reply, n_attempts: int
@@ -279,7 +333,7 @@ class CallServer:
             verdict = each
             if n_attempts > 1 or not each.latency_s:
                 verdict = again(each, n_attempts, each.latency_s or reply.latency_s)
-            if verdict.met is not None or verdict.outcome is Outcome.SKIPPED:
+            if verdict.met is not None or verdict.outcome in _FINAL:
                 has_reply = True
                 self._pool.keep(flight, verdict)
                 continue
@@ -290,6 +344,7 @@ class CallServer:
                 has_reply = True
                 self._pool.keep_failed(flight, verdict)
         if has_reply:
+            self.answered()
             self._ledger.call_ended(reply.latency_s)
             self.breaker.succeeded()
             if self._limiter is not None:

@@ -27,6 +27,8 @@ class Outcome(StrEnum):
     """The judge declined to answer."""
     TRUNCATED = "truncated"
     """The reply was cut off before its verdict."""
+    OVERFLOW = "overflow"
+    """The question is longer than the judge's context."""
     TRANSPORT = "transport"
     """No reply came within the retries allowed."""
     SKIPPED = "skipped"

@@ -31,6 +31,7 @@ CODES = {
     Outcome.UNPARSEABLE: "u",
     Outcome.REFUSED: "r",
     Outcome.TRUNCATED: "t",
+    Outcome.OVERFLOW: "o",
     Outcome.TRANSPORT: "n",
     Outcome.SKIPPED: "s",
 }

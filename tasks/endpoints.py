@@ -51,12 +51,16 @@ def check_address(address: str, label: str) -> None:
     Raises:
         ConfigError: It is no address, or nothing listens there.
     """
-    parts = urlsplit(address)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    try:
+        parts = urlsplit(address)
+        is_address = parts.scheme in {"http", "https"} and bool(parts.hostname)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:  # a port beyond 65535
+        is_address = False
+    if not is_address:
         raise ConfigError(f"{label} {address!r} is no http address")
     if os.environ.get(f"{parts.scheme}_proxy") or os.environ.get(f"{parts.scheme.upper()}_PROXY"):
         return  # the way there is the proxy's
-    port = parts.port or (443 if parts.scheme == "https" else 80)
     try:
         socket.create_connection((parts.hostname, port), CONNECT_TIMEOUT_S).close()
     except OSError as error:

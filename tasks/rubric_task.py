@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import json
 import logging
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
@@ -34,6 +33,7 @@ from ..judges.data.examples import example_to_row
 from ..judges.errors import ConfigError, RubricbeatError
 from ..judges.graded import NO_ANSWER, SCHEMA_VERSION, GradedAnswer
 from ..judges.grading import Answer, Grader, open_grader
+from ..judges.missing import MissingVerdicts
 from ..judges.rubric import Example
 from ..judges.sharing import added_facts, shares_of
 from ..judges.verdict import Outcome, Verdict
@@ -314,25 +314,15 @@ class RubricTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries no 
 
     def _report(self, graded: Sequence[GradedAnswer]) -> None:
         """Count the verdicts that never came, by reason."""
-        missing = Counter(v.outcome for g in graded for v in g.verdicts if v.met is None)
+        missing = MissingVerdicts.of(graded, self.settings.allow_missing)
         stopped = self._judge_facts.get("stopped")
-        if self.failure is not None or stopped or missing[Outcome.TRANSPORT]:
+        if self.failure is not None or stopped or not missing.is_accepted:
             self.is_complete = False
-        if missing:
-            n_asked = sum(len(g.verdicts) for g in graded)
-            whys = Counter(
-                v.explanation
-                for g in graded
-                for v in g.verdicts
-                if v.outcome is Outcome.SKIPPED and v.explanation
-            )
-            why = stopped or (whys.most_common(1)[0][0] if whys else "")
-            log.warning(
-                "%s: %d of %d verdicts are missing (%s)%s",
-                self._label, missing.total(), n_asked,
-                ", ".join(f"{outcome.value} {n}" for outcome, n in missing.most_common()),
-                f": {why}" if why else "",
-            )  # fmt: skip
+        self._run_facts |= missing.facts()
+        if missing.n_missing:
+            head, *reasons = missing.lines()
+            why = "; ".join(map(str.strip, reasons))
+            log.warning("%s: %s %s%s", self._label, head, why, f": {stopped}" if stopped else "")
 
     def open_judge(self) -> None:
         """Open the judge that was named; nothing happens where it is open.

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from ..judges.data.columns import Columns
 from ..judges.errors import ConfigError, near_names
+from ..judges.missing import allowed_share
 from ..judges.option_reader import Word, annotations_of, read_json, typed
 
 JUDGE_VARIABLE = "RUBRICBEAT_JUDGE"
@@ -70,6 +71,8 @@ class TaskSettings:
     """Of the bootstrap; lm-eval's own `--seed` where this is not given."""
     columns: Columns | None = None
     """Other names of the fields of rows and answers."""
+    allow_missing: float = 0.0
+    """Share of the verdicts, 0 to 1, that may be missing from a run that is complete."""
     length_penalty: float | None = None
     """Score lost for each 500 characters past 2,000; None for HealthBench's own."""
 
@@ -109,6 +112,8 @@ class TaskSettings:
                 given[key] = _whole_number(key, given[key], at_least=1 if key == "repeats" else 0)
         if "columns" in given:
             given["columns"] = Columns.read(given["columns"])
+        if "allow_missing" in given:
+            given["allow_missing"] = allowed_share(given["allow_missing"])
         if "length_penalty" in given:
             given["length_penalty"] = _number("length_penalty", given["length_penalty"])
         for key in ("data", "responses", "run"):

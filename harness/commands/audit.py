@@ -24,6 +24,8 @@ from typing import Any
 from ...judges.errors import ConfigError
 from ...judges.files import require_file, require_folder, write_file
 from ...judges.judge_options import parse_judge_args
+from ...judges.missing import allowed_share
+from ..allow_missing import add_allow_missing, told
 from ..labels import add_allow_seen, add_label_arguments, read_labelled
 
 SEED = 1234
@@ -63,6 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--draws", type=int, default=N_DRAWS, help=f"bootstrap draws ({N_DRAWS:,})")
     parser.add_argument("--output", "-o", type=Path, metavar="FILE", help="keep the audit as JSON")
     parser.add_argument("--json", action="store_true", help="print the audit as JSON")
+    add_allow_missing(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -73,6 +76,7 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"--probes {args.probes}: a number of verdicts, from 0")
     if args.seed < 0:
         raise ConfigError(f"--seed {args.seed}: must not be negative")
+    allowed = allowed_share(args.allow_missing)
     options = parse_judge_args(args.judge, args.judge_args)
     variants = {words: _changed(options, words) for words in args.variant}
     labelled, facts = read_labelled(args, "audit")
@@ -109,10 +113,12 @@ def run(args: argparse.Namespace) -> int:
         from ..audit_table import audit_text
 
         print(audit_text(found))
+    found.missing.allowed = allowed
+    code = told(found.missing, "rubricbeat audit", "run it again, to ask what is missing")
     if found.stopped is not None:
         print(f"rubricbeat audit: incomplete: {found.stopped}; run it again", file=sys.stderr)
         return 1
-    return 0
+    return code
 
 
 def _changed(options: Mapping[str, Any], words: str) -> dict[str, Any]:

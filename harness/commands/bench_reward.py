@@ -28,6 +28,8 @@ from ...judges.data.recorded import group_runs, read_recorded
 from ...judges.errors import ConfigError
 from ...judges.files import require_file, require_folder, write_file
 from ...judges.graded import GradedAnswer
+from ...judges.missing import MissingVerdicts, allowed_share
+from ..allow_missing import add_allow_missing, told
 from ..bench_table import bench_text
 from ..labels import add_allow_seen
 
@@ -71,6 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--strict", action="store_true", help="stop at a bad row")
     parser.add_argument("--output", "-o", type=Path, metavar="FILE", help="keep it as JSON")
     parser.add_argument("--json", action="store_true", help="print JSON")
+    add_allow_missing(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -89,6 +92,7 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"--seed {args.seed}: must not be negative")
     if args.probes < 0 or (args.limit is not None and args.limit < 1):
         raise ConfigError("--probes counts from 0 and --limit from 1")
+    allowed = allowed_share(args.allow_missing)
     from ...judges.audit.preference import compare_orders
     from ...judges.rewards import Needs, get_reward
     from ...judges.table import VerdictTable
@@ -111,7 +115,7 @@ def run(args: argparse.Namespace) -> int:
         rewards_N = rater.rate(answers)
         learned = None if seen.is_all else _learned(rater, seen.seen(everything), reference_reward)
         probes = _probed(rater, answers, rewards_N, table.prompt_N, args)
-        facts, stopped = rater.facts(), rater.stopped
+        facts, stopped, missing = rater.facts(), rater.stopped, rater.missing
     tags_P = {
         name: np.bincount(table.prompt_N, weights=tagged, minlength=len(table.prompt_ids)) > 0
         for name, tagged in zip(table.example_tags, table.tagged_TN, strict=True)
@@ -138,10 +142,12 @@ def run(args: argparse.Namespace) -> int:
             apart = "" if learned is None else f"; there its pairwise accuracy is {learned:.3f}"
             above = "all prompts" if seen.is_all or seen.is_unknown else "the others"
             print(f"\n{words.capitalize()}{apart}. The figures above are of {above}.")
+    missing.allowed = allowed
+    code = told(missing, "rubricbeat bench-reward", "run it again, to ask what is missing")
     if stopped is not None:
         print(f"rubricbeat bench-reward: incomplete: {stopped}; run it again", file=sys.stderr)
         return 1
-    return 0
+    return code
 
 
 def _learned(
@@ -186,6 +192,7 @@ class _Rater:
 
     def __init__(self, args: argparse.Namespace, reward: Reward) -> None:
         self._reward = reward
+        self.missing = MissingVerdicts()
         self._grader: Any = None
         self._model: Any = None
         if args.reward_model is not None:
@@ -219,6 +226,8 @@ class _Rater:
             scored: Floats = self._model.rewards([(e, solution_of(text)) for e, text in answers])
             return scored
         graded = self._grader.grade([Answer(example, text) for example, text in answers])
+        for one in graded:
+            self.missing.add(one)
         table = VerdictTable.of(graded)
         verdicts_NC = table.verdicts_NC
         probabilities_NC = pack_probabilities([g.verdicts for g in graded], verdicts_NC.shape[1])

@@ -29,11 +29,13 @@ from ...judges.data.recorded import RecordedRun, group_runs, read_recorded
 from ...judges.data.streams import is_stdin
 from ...judges.errors import ConfigError, DataError
 from ...judges.judge import JudgeIdentity
+from ...judges.missing import MissingVerdicts, allowed_share
 from ...judges.scoring import SEED, length_penalty_of
 from ...reports.display import displayed
 from ...reports.results.evalscope import merged
 from ...reports.results.logs import read_log
 from ...reports.results.run import Run
+from ..allow_missing import add_allow_missing, told
 from ..result_files import GradedRun, WrittenRun, write_run
 from ..score_table import ScoreLine, score_table
 from ..stored import ItemCheck, check_items
@@ -68,12 +70,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--strict", action="store_true", help="stop at the first row that cannot be used"
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    add_allow_missing(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Import, and print one line a run."""
     if args.task is not None and not re.fullmatch(r"[\w.-]+", args.task):
         raise ConfigError(f"--task {args.task!r}: letters, digits, '_', '-' and '.' only")
+    allowed = allowed_share(args.allow_missing)
     rows, logs = _sorted(args.files)
     sources = [_of_log(run, args) for run in logs]
     if rows or not logs:
@@ -81,7 +85,8 @@ def run(args: argparse.Namespace) -> int:
     written = [write_run(_graded_run(source, args), args.output_path) for source in sources]
     print(_shown(sources, written, args))
     _say(_check_words([source.check for source in sources]))
-    return 0
+    missing = MissingVerdicts.of((one for source in sources for one in source.run.graded), allowed)
+    return told(missing, "rubricbeat import", "the results are written, and marked so")
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +172,12 @@ def _graded_run(source: _Source, args: argparse.Namespace) -> GradedRun:
         graded=run.graded,
         judge={"identity": identity.to_json(), "digest": identity.digest},
         data=source.data,
-        run={**run.facts, "label": run.label, "stored_item_scores": check},
+        run={
+            **run.facts,
+            "label": run.label,
+            "stored_item_scores": check,
+            **MissingVerdicts.of(run.graded).facts(),
+        },
         config={"model_args": {}, "command": "import", "files": [f.name for f in args.files]},
         seed=args.seed,
         length_penalty=length_penalty_of(source.task),

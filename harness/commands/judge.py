@@ -34,7 +34,9 @@ from ...judges.errors import ConfigError
 from ...judges.files import require_folder
 from ...judges.grading import Answer, Grader, RuntimeOptions
 from ...judges.judge_options import parse_judge_args
+from ...judges.missing import allowed_share
 from ...judges.scoring import SEED
+from ..allow_missing import add_allow_missing, told
 from ..distributed.flags import (
     RAY,
     add_worker_arguments,
@@ -49,6 +51,7 @@ from ..score_table import ScoreLine, score_table
 from ..unfinished import FailedRun, failed_runs, merge
 
 DEFAULT_TASK = "judged"
+_WHAT_NOW = "results are written and marked so; the same command again asks what is missing"
 TASK_NAME = re.compile(r"[\w.-]{1,100}")
 
 
@@ -89,6 +92,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=SEED, help="of the bootstrap")
     parser.add_argument("--strict", action="store_true", help="stop at the first bad row of --data")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    add_allow_missing(parser)
     add_worker_arguments(parser)
 
 
@@ -118,7 +122,7 @@ def run(args: argparse.Namespace) -> int:
             require_folder(args.output_path)
         workers = run_workers(args, options, examples, responses)
         if args.store_only:
-            return report_workers(workers, as_json=args.json)
+            return report_workers(workers, args)
     if args.dry_run:
         _need_no_key(options)
     with opened(options, workers) as grader:
@@ -138,7 +142,7 @@ def run(args: argparse.Namespace) -> int:
             return _dry_run(grader, asked, args)
         require_folder(args.output_path)
         with Spool(args.output_path) as spool:
-            judged = JudgedRuns(spool, args.output_path)
+            judged = JudgedRuns(spool, args.output_path, allowed_share(args.allow_missing))
             if failed is None:
                 n_questions = census.n_criteria * grader.options.replicates
                 for key, graded in graded_by_run(grader, responses, n_questions=n_questions):
@@ -147,7 +151,8 @@ def run(args: argparse.Namespace) -> int:
                 _complete(failed, grader, judged)
             runs = _write(judged, grader, data, args)
         _report(runs, grader, args, judged.deadline)
-        return int(bool(grader.outage or grader.stopped) or not judged.is_complete)
+        code = told(judged.missing, "rubricbeat judge", _WHAT_NOW)
+        return int(code or bool(grader.outage or grader.stopped or judged.deadline))
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -160,6 +165,7 @@ def _check(args: argparse.Namespace) -> None:
         raise ConfigError(f"--limit {args.limit}: at least 1")
     if args.seed < 0:
         raise ConfigError(f"--seed {args.seed}: not negative")
+    allowed_share(args.allow_missing)
     if not TASK_NAME.fullmatch(args.task):
         raise ConfigError(
             f"--task {args.task[:40]!r}: it is part of file names; give 1 to 100 letters, digits, "

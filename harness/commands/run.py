@@ -23,6 +23,7 @@ import argparse
 from typing import Any
 
 from ...judges.data.columns import add_columns_argument
+from ..allow_missing import add_allow_missing
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,6 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     stages.add_argument("--responses", metavar="DIR", help="judge an earlier run's answers")
     stages.add_argument("--baselines", action="store_true", help="score the sanity rows beside it")
     stages.add_argument("--run", metavar="LABEL", help="a label, to tell runs of one model apart")
+    add_allow_missing(stages)
     stages.add_argument("--output_path", "-o", metavar="DIR")
     stages.add_argument("--log_samples", "-s", action="store_true", help="always on here")
     stages.add_argument("--use_cache", "-c", metavar="PATH", help="keep answers, as lm-eval does")

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 from ...judges.data.responses import Responses
 from ...judges.errors import ConfigError
 from ...judges.grading import Grader, open_grader
+from ...judges.missing import allowed_share
 from ...judges.rubric import Example
+from ..allow_missing import told
 
 if TYPE_CHECKING:
     from .judge_run import WorkersRun
@@ -117,10 +119,10 @@ def run_workers(
     return run
 
 
-def report_workers(run: WorkersRun, *, as_json: bool) -> int:
+def report_workers(run: WorkersRun, args: argparse.Namespace) -> int:
     """Print what `--store-only` did; 1 where something is still to be had."""
     plain = run.to_json()
-    if as_json:
+    if args.json:
         print(json.dumps(plain, indent=2))
     else:
         print(
@@ -133,7 +135,9 @@ def report_workers(run: WorkersRun, *, as_json: bool) -> int:
             "the same command again asks only the rest",
             file=sys.stderr,
         )
-    return int(not run.is_complete)
+    missing = run.missing(allowed_share(args.allow_missing))
+    code = told(missing, "rubricbeat judge", "the same command again asks what is missing")
+    return int(code or run.outcome.stopped is not None)
 
 
 def opened(options: Mapping[str, Any], run: WorkersRun | None) -> Grader:

@@ -16,6 +16,7 @@ from ...judges.data.responses import Responses
 from ...judges.errors import ConfigError
 from ...judges.graded import GradedAnswer
 from ...judges.grading import Answer, Grader, open_grader
+from ...judges.missing import MissingVerdicts
 from ...judges.rubric import Example
 from ...judges.sharing import added_facts, shares_of
 from ...judges.verdict import Verdict
@@ -63,13 +64,13 @@ class WorkersRun:
     left: tuple[str, ...] = ()
     """Workers' own stores that could not be read: where they lie, and why."""
 
-    @property
-    def is_complete(self) -> bool:
-        """Whether another run of the same command would find nothing more to ask."""
-        return self.outcome.stopped is None and not any(
-            missing.verdict.outcome.value in {"transport", "skipped"}
-            for missing in self.outcome.missing
-        )
+    def missing(self, allowed: float) -> MissingVerdicts:
+        """Count the verdicts that never came; `allowed` is the share that may be missing."""
+        found = MissingVerdicts(allowed)
+        found.n_asked = self.outcome.n_verdicts
+        for one in self.outcome.missing:
+            found.add_verdict(one.verdict)
+        return found
 
     def to_json(self) -> dict[str, Any]:
         """Give the plain form."""

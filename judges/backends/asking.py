@@ -92,7 +92,7 @@ class Asking:
 
     def verdicts_in(self, completion: Completion, n_questions: int) -> list[Verdict]:
         """Read one verdict for each question asked; the call's tokens are counted once."""
-        if completion.refusal:
+        if completion.is_refused:
             parsed = [Parsed(None, "the judge refused")] * n_questions
         elif self.is_grouped:
             how = self.how_to_read(ended=completion.ended)
@@ -115,7 +115,7 @@ class Asking:
         """Read a rating."""
         how = self.how_to_read(ended=completion.ended)
         value, words = parse_rating(completion.text, **how)
-        if completion.refusal or value is None:
+        if completion.is_refused or value is None:
             outcome, why = completion.without_verdict(words)
             reply = completion.text[:MAX_REPLY_CHARS]
             return Rating(None, outcome, why, reply, **completion.usage)

@@ -59,7 +59,7 @@ class BatchJudge:
     }
     collects: ClassVar[bool] = True
     model: str = ""
-    base_url: str = ""
+    base_url: str | None = None
     api_key_env: str = "OPENAI_API_KEY"
     shape: str = "healthbench"
     prompt: str | None = None
@@ -307,7 +307,7 @@ class BatchJudge:
 
             self._client = AsyncOpenAI(
                 api_key=self._chat.key() or "none",
-                base_url=self._chat.base_url.removesuffix("/chat/completions"),
+                base_url=self._chat.address,
                 max_retries=5,
             )
         return self._client

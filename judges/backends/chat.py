@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 
-from ..errors import ConfigError
+from ..errors import ConfigError, DoubtfulError, RefusedSettingsError
 from ..judge import JudgeIdentity, Question
 from ..rating import Rating
 from ..registry import register_judge
@@ -24,7 +24,8 @@ from ..rubric import Example
 from ..verdict import Outcome, Verdict
 from .asking import Asking, member_of
 from .completion import Completion
-from .endpoint import OPENAI_URL, Endpoint, FilteredError, GarbledError, SettingRefusedError
+from .endpoint import OPENAI_URL, Endpoint, GarbledError
+from .refusals import is_limit_of_reply
 from .reply_schema import response_format
 
 log = logging.getLogger(__name__)
@@ -45,9 +46,11 @@ class Structured(StrEnum):
 class ChatJudge:
     """Grades through `POST base_url/chat/completions`."""
 
+    is_probed: ClassVar[bool] = True
+
     model: str = ""
     """Name of the judge model; there is no default, because it is part of every number."""
-    base_url: str = ""
+    base_url: str | None = None
     """Default: OPENAI_BASE_URL of the environment, else OpenAI's."""
     api_key_env: str = "OPENAI_API_KEY"
     auth_header: str = "Authorization"
@@ -93,9 +96,13 @@ class ChatJudge:
         """Check every setting before the first call."""
         if not self.model:
             raise ConfigError("the chat judge needs a model: --judge_args model=NAME")
-        self.base_url = self.base_url or os.environ.get("OPENAI_BASE_URL", "") or OPENAI_URL
+        if self.base_url is not None and not self.base_url.strip():
+            # else an answer would be sent to where nobody meant it to go
+            raise ConfigError("base_url is empty; give an address, or leave it out")
+        given = self.base_url or os.environ.get("OPENAI_BASE_URL", "").strip() or OPENAI_URL
+        self.base_url = given
         self._endpoint = Endpoint(
-            self.base_url, self.api_key_env, self.auth_header, self.api_version, self.headers
+            given, self.api_key_env, self.auth_header, self.api_version, self.headers
         )
         self._asking = Asking(
             shape=self.shape,
@@ -156,14 +163,19 @@ class ChatJudge:
         """Read the reply to such a request."""
         return self._asking.verdicts_in(completion, n_questions)
 
-    def failure(self, status: int, content: bytes) -> Verdict | Exception:
+    def failure(
+        self, status: int, content: bytes, sent: Mapping[str, Any] | None = None
+    ) -> Verdict | Exception:
         """Sort an HTTP failure: a verdict without an answer, or the error to raise."""
-        error = self._endpoint.failure(status, {}, content)
-        if isinstance(error, FilteredError):
-            return Verdict(Outcome.REFUSED, explanation=f"content filter: {error}")
+        error = self._endpoint.failure(status, {}, content, sent)
         if isinstance(error, GarbledError):
             return Verdict(Outcome.UNPARSEABLE, explanation=str(error))
         return error
+
+    @property
+    def address(self) -> str:
+        """Where it asks, up to and including `/v1`."""
+        return self._endpoint.base_url
 
     def key(self) -> str:
         """Read the key from the environment, for a client that is not ours."""
@@ -187,11 +199,9 @@ class ChatJudge:
             body = write_body()
             try:
                 reply = await self._endpoint.post("chat/completions", body)
-            except FilteredError as error:
-                return Verdict(Outcome.REFUSED, explanation=f"content filter: {error}")
             except GarbledError as error:
                 return Verdict(Outcome.UNPARSEABLE, explanation=str(error))
-            except SettingRefusedError as error:
+            except (RefusedSettingsError, DoubtfulError) as error:
                 if not self._adapt(body, str(error)):
                     raise
             else:
@@ -221,7 +231,8 @@ class ChatJudge:
     def _adapt(self, body: Mapping[str, Any], said: str) -> bool:
         """Change the one setting the endpoint objects to, and say whether a new try is worth it."""
         switched = "max_completion_tokens"
-        if switched in said and self.max_tokens_name == "auto" and "max_tokens" in body:
+        is_name = switched in said and not is_limit_of_reply(said)
+        if is_name and self.max_tokens_name == "auto" and "max_tokens" in body:
             if self._tokens_name != switched:
                 log.info("%s takes %s instead of max_tokens", self.base_url, switched)
                 self._tokens_name = switched

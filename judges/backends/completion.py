@@ -6,6 +6,7 @@ Pure: a decoded reply in, values out. The reply is untrusted.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,15 @@ MAX_REPLY_CHARS = 4_000
 MAX_EXPLANATION_CHARS = 4_000
 MIN_MASS = 0.5
 """Probability that must lie on the words true and false for P(met) to be read from them."""
+
+
+_CUT = {"length", "max_tokens", "max_output_tokens", "token_limit"}
+_FILTERED = re.compile(
+    r"content_?filter|safety|image_safety|prohibited|recitation|blocklist|spii|refusal|sensitive|"
+    r"moderation|guardrail|blocked|flagged",
+    re.IGNORECASE,
+)
+"""Reasons to end a reply: OpenAI's and Azure's, Gemini's, Anthropic's, Zhipu's, Bedrock's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +51,8 @@ class Completion:
     prompt_tokens: int = 0
     cached_tokens: int = 0
     completion_tokens: int = 0
+    called: str = ""
+    """Name of the tool that the model called instead of answering."""
     tokens: tuple[TokenChance, ...] = field(default=(), repr=False)
     """Log-probabilities, where they were asked for and came."""
 
@@ -61,6 +73,7 @@ class Completion:
             prompt_tokens=_count(usage.get("prompt_tokens")),
             cached_tokens=_count(details.get("cached_tokens")),
             completion_tokens=_count(usage.get("completion_tokens")),
+            called=_called(message),
             tokens=_tokens(choice.get("logprobs")),
         )
 
@@ -98,19 +111,36 @@ class Completion:
         """Tell apart why a reply holds no verdict: refused, cut off, empty, or unreadable."""
         if self.refusal:
             return Outcome.REFUSED, f"the judge refused: {self.refusal}"
-        if self.finish_reason == "content_filter":
-            return Outcome.REFUSED, "the endpoint's content filter withheld the reply"
-        if self.finish_reason in {"length", "max_tokens"}:
-            spent = f"after {self.completion_tokens} tokens" if self.completion_tokens else ""
-            if self.n_reasoning_chars and not self.text.strip():
+        if self.is_filtered:
+            return Outcome.REFUSED, f"the endpoint's filter withheld it ({self.finish_reason})"
+        if self.finish_reason.lower() in _CUT:
+            spent = f" after {self.completion_tokens} tokens" if self.completion_tokens else ""
+            if not self.text.strip():
                 return Outcome.TRUNCATED, (
-                    f"the model spent all its tokens on reasoning {spent}: raise max_tokens"
+                    f"the model spent all its tokens on reasoning{spent}: raise max_tokens"
                 )
-            return Outcome.TRUNCATED, f"the reply was cut off before its verdict {spent}".strip()
+            return Outcome.TRUNCATED, (
+                f"the reply was cut off before its verdict{spent}: raise max_tokens"
+            )
+        if self.called and not self.text.strip():
+            return Outcome.UNPARSEABLE, (
+                f"the model called the tool {self.called!r} instead of answering; take "
+                "tools out of extra_body, or name a model that answers"
+            )
         if not self.text.strip():
             reasoned = " beside its reasoning" if self.n_reasoning_chars else ""
             return Outcome.UNPARSEABLE, f"the reply is empty{reasoned}"
         return Outcome.UNPARSEABLE, parse_note
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether nothing in its text counts: the model declined, or a filter cut in."""
+        return bool(self.refusal) or self.is_filtered
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether the endpoint's filter ended the reply, in whatever words it says so."""
+        return bool(_FILTERED.match(self.finish_reason))
 
     def chance_of_met(self, met: bool) -> tuple[float | None, str]:
         """Give P(met) from the log-probabilities of the verdict's own token.
@@ -199,6 +229,13 @@ def _text(value: Any) -> str:
 
 _REASONED = frozenset({"thinking", "reasoning", "reasoning_text", "redacted_thinking"})
 """Kinds of content parts that hold reasoning beside the reply."""
+
+
+def _called(message: Mapping[str, Any]) -> str:
+    calls = message.get("tool_calls")
+    call = _mapping(calls[0]) if isinstance(calls, list) and calls else message
+    function = _mapping(call.get("function") or call.get("function_call"))
+    return str(function.get("name") or "") or ("without a name" if call is not message else "")
 
 
 def _count(value: Any) -> int:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,35 +23,31 @@ import orjson
 
 from ..errors import (
     ConfigError,
+    DoubtfulError,
     OutageError,
     RateLimitError,
+    RefusedSettingsError,
     RejectedError,
+    TooLongError,
     TransportError,
 )
+from .addresses import check_proxy, checked_address, explained, proxy_words
+from .refusals import SHOWN_CHARS, Said, mend, said_in, said_of
 
 if TYPE_CHECKING:
     import aiohttp
 
 OPENAI_URL = "https://api.openai.com/v1"
 CONNECT_TIMEOUT_S = 30.0
-SHOWN_CHARS = 300
-"""Most characters of an endpoint's words in a message of ours."""
-
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
-_BROKEN_ACCOUNT = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
-_BAD_SETTING = {"unsupported_parameter", "unsupported_value", "unknown_parameter"}
 
 
 class FilteredError(RejectedError):
-    """The endpoint's content filter refused the request (HTTP 400)."""
+    """The endpoint's content filter refused the request."""
 
 
 class GarbledError(RejectedError):
     """The endpoint checked the model's reply itself, and found it unreadable (HTTP 400)."""
-
-
-class SettingRefusedError(ConfigError):
-    """The endpoint does not take one of our settings; carries what it said."""
 
 
 @dataclass(slots=True)
@@ -76,21 +71,7 @@ class Endpoint:
 
     def __post_init__(self) -> None:
         """Refuse an address or a missing key before anything is sent."""
-        self.base_url = self.base_url.rstrip("/").removesuffix("/chat/completions")
-        parts = urlsplit(self.base_url)
-        # neither is shown: both are where people put keys
-        if "@" in self.base_url:
-            raise ConfigError("base_url holds a user name or password; keys come from environment")
-        if parts.query or parts.fragment:
-            raise ConfigError(
-                f"base_url {self.base_url.partition('?')[0].partition('#')[0]!r} goes on with a "
-                "query; leave it out: a key comes from the environment, Azure's version is "
-                "api_version=, other fields go into headers or extra_body"
-            )
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ConfigError(
-                f"base_url {self.base_url!r} is no address; give one like http://127.0.0.1:8000/v1"
-            )
+        self.base_url = checked_address(self.base_url)
         self.key()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -145,17 +126,13 @@ class Endpoint:
             ) as response:
                 content = await response.read()
                 status, headers = response.status, response.headers
-        except (aiohttp.ClientConnectorCertificateError, ssl.SSLCertVerificationError) as error:
-            raise ConfigError(
-                f"{self.base_url}: the certificate is not trusted ({error})"
-            ) from error
         except aiohttp.InvalidURL as error:
-            raise ConfigError(f"{self.base_url} is no address an HTTP client takes") from error
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            raise TransportError(f"{self.base_url}: {_named(error)}") from error
+            raise ConfigError(f"base_url {self.base_url}: {error} is no address") from error
+        except (TimeoutError, ValueError, aiohttp.ClientError, OSError) as error:
+            raise explained(error, self.base_url, is_local=self.is_loopback) from error
         if status != 200:
-            raise self.failure(status, headers, content)
-        return self._decoded(content, headers)
+            raise self.failure(status, headers, content, body)
+        return self._decoded(content, headers, body)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -169,6 +146,8 @@ class Endpoint:
         loop = asyncio.get_running_loop()
         if self._session is not None and self._loop is loop and not self._session.closed:
             return self._session
+        if not self.is_loopback:
+            check_proxy(self.base_url)
         # limit=0: how many run at a time is the runtime's to say, and only there
         connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=300)
         headers = {"Content-Type": "application/json", **self.headers}
@@ -186,82 +165,114 @@ class Endpoint:
         )
         return self._session
 
-    def _decoded(self, content: bytes, headers: Mapping[str, str]) -> dict[str, Any]:
+    def _decoded(
+        self, content: bytes, headers: Mapping[str, str], sent: Mapping[str, Any]
+    ) -> dict[str, Any]:
         try:
             reply = orjson.loads(content)
         except orjson.JSONDecodeError:
+            words = said_in(content, self._clean).words or "empty"
             raise TransportError(
-                f"{self.base_url}: the reply is no JSON but {self._shown(content)}"
+                f"{self.base_url}: the reply is no JSON but {words[:SHOWN_CHARS]!r}"
             ) from None
         if not isinstance(reply, dict):
             raise TransportError(f"{self.base_url}: the reply is no JSON object")
         # some routers answer 200 and put the failure of the model behind them into the body
-        error = reply.get("error")
-        if error and not reply.get("choices"):
-            code = error.get("code") if isinstance(error, dict) else None
-            status = code if isinstance(code, int) and 400 <= code < 600 else 502
-            raise self.failure(status, headers, content)
-        return reply
+        fault = fault_in(reply)
+        if fault is None:
+            return reply
+        code = fault.get("code") if isinstance(fault, Mapping) else None
+        said = said_of(fault, self._clean)
+        if isinstance(code, str) and code.isdigit():
+            code = int(code)
+        if isinstance(code, int) and 400 <= code < 600:
+            raise self._sorted(code, headers, said, sent)
+        if said.is_filter or said.is_too_long or said.is_broken_account or said.is_setting:
+            raise self._sorted(400, headers, said, sent)
+        if "choices" not in reply and "error" not in reply:
+            raise DoubtfulError(
+                f"{self.base_url}: the reply is no chat completion: "
+                f"{said.words[:SHOWN_CHARS] or 'empty'}; check base_url, which ends in /v1",
+                200,
+            )
+        raise TransportError(f"{self.base_url}: {said.words[:SHOWN_CHARS] or 'an empty reply'}")
 
     def failure(
-        self, status: int, headers: Mapping[str, str], content: bytes
+        self,
+        status: int,
+        headers: Mapping[str, str],
+        content: bytes,
+        sent: Mapping[str, Any] | None = None,
     ) -> ConfigError | RateLimitError | TransportError | RejectedError | OutageError:
-        """Sort an HTTP failure by whether a retry would help, without showing the key."""
-        words, code = self._said(content)
-        where = f"{self.base_url}: HTTP {status}"
-        said = f"{where}: {words}" if words else where
-        if status in {401, 403}:
-            return ConfigError(f"{said} (the key comes from {self.api_key_env})")
-        if status == 402 or code in _BROKEN_ACCOUNT:
-            return OutageError(f"{said} (the account is out of credit; a retry cannot help)")
+        """Sort an HTTP failure by whether a retry would help, without showing the key.
+
+        Args:
+            status: Of HTTP.
+            headers: Of the reply.
+            content: Its body.
+            sent: The request, to tell which of its settings is refused.
+        """
+        return self._sorted(status, headers, said_in(content, self._clean), sent or {})
+
+    def _sorted(
+        self, status: int, headers: Mapping[str, str], said: Said, sent: Mapping[str, Any]
+    ) -> ConfigError | RateLimitError | TransportError | RejectedError | OutageError:
+        words = said.words[:SHOWN_CHARS]
+        told = f"{self.base_url}: HTTP {status}" + (f": {words}" if words else "")
+        if status == 407:
+            return ConfigError(f"{told}; {proxy_words(self.base_url)}")
+        if status == 402 or said.is_broken_account:
+            return OutageError(f"{told} (the account is out of credit; a retry cannot help)")
         asks_for_pause = "retry-after" in {name.lower() for name in headers}
         if status == 429 or (status in {503, 529} and asks_for_pause):
-            return RateLimitError(said, retry_after_s(headers))
-        if status in {404, 405} or 300 <= status < 400:
-            return ConfigError(f"{said} (check base_url, which ends in /v1 as a rule, and model)")
-        if status >= 500 or status in {408, 409, 425}:
-            return TransportError(said)
-        if status == 400 and ("content_filter" in code or "content management policy" in words):
-            return FilteredError(said)
-        if code == "json_validate_failed":
-            return GarbledError(said)
-        if code == "model_not_found" or code == "invalid_api_key":
-            return ConfigError(said)
-        if code in _BAD_SETTING or _names_setting(words):
-            return SettingRefusedError(said)
-        return RejectedError(said)
-
-    def _said(self, content: bytes) -> tuple[str, str]:
-        """Give the endpoint's message and error code, with the key blotted out."""
-        try:
-            reply = orjson.loads(content)
-        except orjson.JSONDecodeError:
-            return self._shown(content), ""
-        error = reply.get("error", reply) if isinstance(reply, dict) else reply
-        if isinstance(error, dict):
-            words = str(error.get("message") or error.get("detail") or "")
-            parts = [str(error.get(name) or "") for name in ("code", "type")]
-            inner = error.get("innererror")
-            if isinstance(inner, dict):
-                parts.append(str(inner.get("code") or ""))
-            code = next((part for part in parts if part), "")
-            if any("filter" in part.lower() for part in parts):
-                code = "content_filter"
-            if any(part in _BROKEN_ACCOUNT for part in parts):
-                code = "insufficient_quota"
-            return self._clean(words)[:SHOWN_CHARS], code
-        return self._clean(str(error))[:SHOWN_CHARS], ""
-
-    def _shown(self, content: bytes) -> str:
-        text = self._clean(content.decode("utf-8", "replace"))
-        kind = "HTML: " if text.lower().startswith(("<!doctype", "<html")) else ""
-        return f"{kind}{text[: SHOWN_CHARS // 2]!r}" if text else "empty"
+            return RateLimitError(told, retry_after_s(headers))
+        is_fault = status in {408, 409, 425} or (status >= 500 and status not in {501, 505})
+        is_long = said.is_out_of_context if is_fault else said.is_too_long
+        if status == 413 or (is_long and not said.is_limit_of_reply):
+            return TooLongError(f"{told} (the question is longer than the judge's context)")
+        if is_fault:
+            return TransportError(told)
+        if status != 401 and said.is_filter:
+            return FilteredError(told)
+        if "json_validate_failed" in said.codes:
+            return GarbledError(told)
+        told = f"{told.rstrip('. ')}; {mend(status, said, sent, self.api_key_env)}"
+        if status in {401, 404, 405, 410} or 300 <= status < 400 or said.is_setting:
+            return RefusedSettingsError(told)
+        return DoubtfulError(told, status, said.is_limit_of_reply)
 
     def _clean(self, words: str) -> str:
         """Blot out the key; before a text is cut, or half of the key would stay."""
-        key = os.environ.get(self.api_key_env, "").strip()
+        key = self.given_key or os.environ.get(self.api_key_env, "").strip()
         one_line = " ".join(words.split())
         return one_line.replace(key, "[key]") if key else one_line
+
+
+def fault_in(reply: Mapping[str, Any]) -> Any:
+    """Give what a reply with status 200 says of a failure, or None where it is an answer."""
+    choices = reply.get("choices")
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    if isinstance(choice, Mapping):
+        if error := choice.get("error"):
+            return error if isinstance(error, Mapping | list) else {"message": str(error)}
+        if str(choice.get("finish_reason")).lower() == "error":
+            message = choice.get("message")
+            words = message.get("content") if isinstance(message, Mapping) else None
+            return {"message": f"the endpoint ended the reply with an error: {words or 'no words'}"}
+        return None
+    error = reply.get("error")
+    if error:
+        return error if isinstance(error, Mapping | list) else reply
+    if "choices" not in reply or _is_filtered(reply):
+        return reply
+    return {"message": "the reply has no choices"}
+
+
+def _is_filtered(reply: Mapping[str, Any]) -> bool:
+    """Say whether a reply without choices tells of a filter, as Gemini and Azure do."""
+    feedback = reply.get("promptFeedback") or reply.get("prompt_feedback")
+    found = reply.get("prompt_filter_results")
+    return bool(feedback) or '"filtered":true' in orjson.dumps(found, default=str).decode()
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
@@ -290,17 +301,3 @@ def _seconds(value: str, per: float) -> float | None:
         return None
     # NaN and infinity are numbers to float(), and no pause to keep
     return number / per if 0 <= number < 1e9 else None
-
-
-def _names_setting(words: str) -> bool:
-    lower = words.lower()
-    if "response_format" in lower:  # each endpoint has its own words for "I have no such thing"
-        return True
-    named = ("max_tokens", "max_completion_tokens", "logprobs", "temperature")
-    return any(name in lower for name in named) and any(
-        word in lower for word in ("support", "unknown", "unrecognized", "not permitted", "extra")
-    )
-
-
-def _named(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

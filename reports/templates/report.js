@@ -29,6 +29,7 @@
   const MORE_CHARS = 200000;
   const OUTCOMES = {
     1: "met", 0: "not met", u: "unparseable", r: "refused", t: "truncated",
+    o: "longer than the judge's context",
     n: "no reply", s: "not asked",
   };
   const MINUS = "\u2212";

@@ -202,7 +202,7 @@ def test_an_unfinished_judging_exits_1(rows, server, tmp_path):
 def test_a_run_that_scored_nothing_exits_1(rows, server, caplog):
     # the keyword judge finds no predicate in these rows
     assert main(on(rows, *endpoint(server), "--judge", "keyword")) == 1
-    assert "4 of 4 verdicts are missing (skipped 4): " in caplog.text
+    assert "4 of 4 verdicts are missing: 4 x skipped: " in caplog.text
 
 
 @pytest.mark.parametrize(

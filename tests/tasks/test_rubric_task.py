@@ -101,7 +101,7 @@ def test_a_missing_verdict_is_not_a_zero(evaluate, fake_model, caution):
     assert result(results, "score_low") == pytest.approx((6 / 8 + 0 + 1) / 3)
     assert result(results, "score_high") == pytest.approx((6 / 8 + 1 + 1) / 3)
     assert (result(results, "n_scored"), result(results, "n_asked")) == (2, 3)
-    assert "1 of 5 verdicts are missing (unparseable 1)" in caution()
+    assert "1 of 5 verdicts are missing: 1 x unparseable" in caution()
 
 
 def test_a_run_without_any_verdict_has_no_score(evaluate, fake_model):

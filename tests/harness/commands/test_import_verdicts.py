@@ -63,7 +63,11 @@ def test_recorded_rows_become_runs_that_score_the_same(
         verdicts("b", criteria_met=[True, True, True], score=0.5),
         verdicts("a", run="r2", criteria_met=[False, None, False]),
     ]
-    assert do_import(write(tmp_path / "v.jsonl", *rows), data, "--json") == 0
+    path = write(tmp_path / "v.jsonl", *rows)
+    # one of nine verdicts is null
+    assert do_import(path, data, "--allow-missing", "0.1") == 1
+    assert "1 of 9 verdicts are missing" in capsys.readouterr().err
+    assert do_import(path, data, "--json", "--allow-missing", "0.12") == 0
     printed = json.loads(capsys.readouterr().out)
     assert [(r["model"], r["label"]) for r in printed["runs"]] == [("m1", "r1"), ("m1", "r2")]
     assert printed["runs"][0]["metrics"]["score"] == pytest.approx(0.45)

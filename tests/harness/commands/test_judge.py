@@ -178,7 +178,7 @@ def test_an_outage_ends_with_1_and_resumes(folder, judge, capsys):
 
 def test_failed_only_asks_exactly_what_has_no_verdict_even_without_a_store(folder, judge, capsys):
     judge.is_mute = lambda prompt: "warns 1" in prompt
-    assert call(folder, judge, "--store", "none") == 0
+    assert call(folder, judge, "--store", "none") == 1
     missing = [v for run in read_runs([folder / "out"]) for g in run.graded for v in g.verdicts]
     assert sum(v.met is None for v in missing) == 2
     judge.is_mute = lambda prompt: False

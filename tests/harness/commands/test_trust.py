@@ -336,10 +336,14 @@ def test_verdicts_that_are_all_null_are_no_labels(recorded, capsys):
 
 
 def test_a_judge_without_a_verdict_is_said_to_be_unknown(recorded, capsys):
-    assert main(["audit", "--judge", "keyword", *recorded, "--draws", "100"]) == 0
-    assert "NO VERDICT AT ALL" in capsys.readouterr().out
-    assert main(["bench-reward", "--judge", "keyword", *recorded, "--draws", "100"]) == 0
-    assert "NO REWARD AT ALL" in capsys.readouterr().out
+    words = ["--judge", "keyword", *recorded, "--draws", "100"]
+    for command, said in (("audit", "NO VERDICT AT ALL"), ("bench-reward", "NO REWARD AT ALL")):
+        assert main([command, *words]) == 1
+        told = capsys.readouterr()
+        assert said in told.out
+        assert "skipped: this criterion carries no predicate" in told.err
+        assert main([command, *words, "--allow-missing", "1"]) == 0
+        capsys.readouterr()
 
 
 def test_labels_of_one_kind_are_said_to_leave_figures_open(recorded, capsys):

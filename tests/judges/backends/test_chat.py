@@ -13,12 +13,14 @@ import pytest
 
 from rubricbeat.judges.backends.chat import ChatJudge
 from rubricbeat.judges.backends.completion import Completion
-from rubricbeat.judges.backends.endpoint import retry_after_s
+from rubricbeat.judges.backends.endpoint import FilteredError, retry_after_s
 from rubricbeat.judges.errors import (
     ConfigError,
+    DoubtfulError,
     OutageError,
     RateLimitError,
-    RejectedError,
+    RefusedSettingsError,
+    TooLongError,
     TransportError,
 )
 from rubricbeat.judges.judge import Question
@@ -166,12 +168,13 @@ def test_a_verdict_before_the_cut_counts_where_its_object_is_whole(
         (500, "oops", "", TransportError),
         (503, "busy", "", TransportError),
         (401, "bad key", "invalid_api_key", ConfigError),
-        (403, "no access", "", ConfigError),
+        (403, "no access", "", DoubtfulError),
         (404, "no model", "model_not_found", ConfigError),
         (302, "", "", ConfigError),
-        (413, "too long", "", RejectedError),
-        (400, "too many tokens", "context_length_exceeded", RejectedError),
-        (400, "temperature is not supported", "unsupported_value", ConfigError),
+        (413, "too long", "", TooLongError),
+        (400, "too many tokens", "context_length_exceeded", TooLongError),
+        (400, "temperature is not supported", "unsupported_value", RefusedSettingsError),
+        (400, "temperature is not supported", "", DoubtfulError),
     ],
 )
 def test_failures_are_sorted_by_what_a_retry_can_do(
@@ -197,19 +200,19 @@ def test_failures_are_sorted_by_what_a_retry_can_do(
         (
             400,
             {"object": "error", "message": "maximum context length is 2048", "code": 400},
-            RejectedError,
+            TooLongError,
         ),
         (
             503,
             {"error": {"code": 503, "message": "Loading model", "type": "unavailable"}},
             TransportError,
         ),
-        (422, {"detail": [{"loc": ["body"], "msg": "field required"}]}, RejectedError),
+        (422, {"detail": [{"loc": ["body"], "msg": "field required"}]}, DoubtfulError),
         (529, {"error": {"type": "overloaded_error", "message": "Overloaded"}}, TransportError),
         (502, b"<html><body>Bad Gateway</body></html>", TransportError),
         (404, b"<html><body>Not Found</body></html>", ConfigError),
         (500, b"", TransportError),
-        (400, [1, 2], RejectedError),
+        (400, [1, 2], DoubtfulError),
     ],
 )
 def test_other_servers_words_are_sorted_too(endpoint, question, run, status, body, kind):
@@ -226,7 +229,8 @@ def test_azures_filter_is_found_in_the_inner_error(endpoint, question, run):
     error = {"message": "filtered", "code": "content_filter", "innererror": inner}
     endpoint.send({"error": error}, 400)
     judge = chat(endpoint)
-    assert run(judge, judge.judge(question)).outcome is Outcome.REFUSED
+    with pytest.raises(FilteredError, match="filtered"):
+        run(judge, judge.judge(question))
 
 
 def test_a_reply_the_endpoint_found_unreadable_is_unparseable(endpoint, question, run):
@@ -242,12 +246,27 @@ def test_content_in_parts_is_read(endpoint, question, run):
 
 
 @pytest.mark.parametrize(
-    "reply", [{}, {"choices": []}, {"choices": [{}]}, {"choices": None}, {"choices": [None]}]
+    ("reply", "kind", "words"),
+    [
+        ({}, DoubtfulError, "no chat completion"),
+        ({"status": "ok"}, DoubtfulError, "check base_url"),
+        ({"choices": []}, TransportError, "no choices"),
+        ({"choices": None}, TransportError, "no choices"),
+        ({"choices": [None]}, TransportError, "no choices"),
+    ],
 )
-def test_a_reply_without_content_is_unparseable_and_no_crash(endpoint, question, run, reply):
+def test_a_reply_that_is_no_completion_says_so(endpoint, question, run, reply, kind, words):
     endpoint.send(reply)
     judge = chat(endpoint)
-    assert run(judge, judge.judge(question)).outcome is Outcome.UNPARSEABLE
+    with pytest.raises(kind, match=words):
+        run(judge, judge.judge(question))
+
+
+def test_a_choice_without_a_message_is_an_empty_reply(endpoint, question, run):
+    endpoint.send({"choices": [{}]})
+    judge = chat(endpoint)
+    verdict = run(judge, judge.judge(question))
+    assert (verdict.outcome, verdict.explanation) == (Outcome.UNPARSEABLE, "the reply is empty")
 
 
 def test_the_pause_asked_for_is_carried(endpoint, question, run):
@@ -295,7 +314,8 @@ def test_an_error_inside_a_good_status_is_a_failure(endpoint, question, run):
 def test_a_content_filter_refuses_one_request_only(endpoint, question, run):
     endpoint.fail(400, "The response was filtered", "content_filter")
     judge = chat(endpoint)
-    assert run(judge, judge.judge(question)).outcome is Outcome.REFUSED
+    with pytest.raises(FilteredError):
+        run(judge, judge.judge(question))
 
 
 def test_the_token_limit_is_renamed_once_and_remembered(endpoint, question):

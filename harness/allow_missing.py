@@ -1,0 +1,36 @@
+"""The flag `--allow-missing`, and what a command says and returns where verdicts are missing."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from ..judges.missing import MissingVerdicts
+
+
+def add_allow_missing(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """Declare the flag."""
+    parser.add_argument(
+        "--allow-missing",
+        "--allow_missing",
+        default=0.0,
+        metavar="SHARE",
+        help="share of the verdicts, 0 to 1, that may be missing without exit code 1 (default 0)",
+    )
+
+
+def told(missing: MissingVerdicts, command: str, hint: str) -> int:
+    """Say on stderr what is missing and why; give the exit code.
+
+    Args:
+        missing: The account.
+        command: For the lines, such as `rubricbeat judge`.
+        hint: What to do about it.
+    """
+    lines = missing.lines()
+    for line in lines:
+        print(f"{command}: {line}", file=sys.stderr)
+    if missing.is_accepted:
+        return 0
+    print(f"{command}: incomplete: {hint}; --allow-missing SHARE accepts some", file=sys.stderr)
+    return 1
