@@ -134,6 +134,8 @@ class CallServer:
         self._policy = RetryPolicy(options.max_retries, options.backoff_s)
         self.breaker = Breaker(options.outage_after)
         self.trial = Trial()
+        # a judge that gathers questions asks them all at once, and tells by itself
+        self.trial.is_over = bool(getattr(judge, "collects", False))
         self._is_probed = bool(getattr(judge, "is_probed", False))
         self._is_reached = False
         """Whether a call has ended otherwise than with nothing at the address."""

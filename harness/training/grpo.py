@@ -42,6 +42,7 @@ from .world import rank
 
 if TYPE_CHECKING:
     from .callbacks import OutageStop
+    from .task_evaluation import TaskEvaluation
 
 LIBRARIES = ("rubricbeat", "trl", "transformers", "torch", "peft", "datasets", "accelerate")
 
@@ -55,6 +56,8 @@ class GrpoRun:
     files: RunFiles
     outage: OutageStop
     prepared: Prepared
+    evaluation: TaskEvaluation | None = None
+    """Of checkpoints, by tasks; None where none is asked for."""
 
 
 def build_grpo_trainer(config: TrainConfig, *, model: Any = None) -> Any:
@@ -168,11 +171,13 @@ def build_grpo(prepared: Prepared, *, model: Any = None) -> GrpoRun:
     if config.gold.judge is not None:
         trainer.add_callback(GoldJudge(prepared, trainer, files, reward, outage))
     trainer.add_callback(Ledger(reward, files))
+    evaluation = None
     if config.eval.tasks:
         from .task_evaluation import TaskEvaluation
 
-        trainer.add_callback(TaskEvaluation(prepared, files, outage))
-    return GrpoRun(trainer, reward, files, outage, prepared)
+        evaluation = TaskEvaluation(prepared, files, outage)
+        trainer.add_callback(evaluation)
+    return GrpoRun(trainer, reward, files, outage, prepared, evaluation)
 
 
 def build_reward(prepared: Prepared) -> RubricReward:

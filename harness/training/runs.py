@@ -35,7 +35,7 @@ def run_grpo(config: TrainConfig, *, resume: bool, as_json: bool) -> int:
     """Train, from the start or from the last checkpoint.
 
     Returns:
-        0 done; 1 stopped by an outage, kept and resumable.
+        0 done; 1 stopped by an outage, kept and resumable, or an evaluation did not end well.
     """
     folder = Path(config.run.output_dir)
     if resume:
@@ -67,7 +67,7 @@ def run_grpo(config: TrainConfig, *, resume: bool, as_json: bool) -> int:
     run.files.status("done")
     if rank() == 0:
         _print_result(run, as_json)
-    return 0
+    return int(run.evaluation is not None and not run.evaluation.told())
 
 
 def run_sft(config: TrainConfig, *, resume: bool, as_json: bool) -> int:

@@ -18,7 +18,15 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ..errors import ConfigError, JudgeError, OutageError, RateLimitError, TransportError
+from ..errors import (
+    ConfigError,
+    DoubtfulError,
+    JudgeError,
+    OutageError,
+    RateLimitError,
+    RefusedSettingsError,
+    TransportError,
+)
 from ..judge import JudgeIdentity, Question
 from ..registry import register_judge
 from ..verdict import Verdict
@@ -131,9 +139,7 @@ class BatchJudge:
         line = await self._reply(
             custom_id(self.identity.digest, body, questions[0].replicate), body
         )
-        response = line.get("response")
-        status = response.get("status_code") if isinstance(response, Mapping) else None
-        content = response.get("body") if isinstance(response, Mapping) else None
+        status, content = _answer(line)
         if status == 200 and isinstance(content, Mapping):
             return self._chat.verdicts_in(Completion.from_reply(content), len(questions))
         return [self._failed(line, status, content)] * len(questions)
@@ -247,6 +253,7 @@ class BatchJudge:
                 raise ConfigError(f"batch {job.batch_id} was refused: {_words(batch)}")
             if batch.status == "cancelled" and not lines:
                 raise OutageError(f"batch {job.batch_id} was cancelled; it is sent anew next time")
+            self._check_settings(lines, part)
         except asyncio.CancelledError:
             raise
         except Exception as error:  # whatever it is, each asker must hear of it
@@ -289,13 +296,39 @@ class BatchJudge:
                     log.warning("batch %s: line %d of its results is broken", batch.id, number)
         return lines
 
+    def _check_settings(
+        self, lines: Mapping[str, Mapping[str, Any]], part: Mapping[str, _Request]
+    ) -> None:
+        """Refuse a batch whose every request was refused: it was the settings, and no question.
+
+        Raises:
+            ConfigError: As the last of them was worded.
+        """
+        refused: Any = None
+        for name, line in lines.items():
+            status, content = _answer(line)
+            if status == 200 or name not in part:
+                return
+            refused = self._failure(status, content, part[name].body)
+            if not isinstance(refused, DoubtfulError | RefusedSettingsError):
+                return
+        if isinstance(refused, ConfigError) or len(lines) > 1:
+            raise ConfigError(str(refused))
+
+    def _failure(
+        self, status: Any, content: Any, sent: Mapping[str, Any]
+    ) -> Verdict | Exception | None:
+        if not isinstance(status, int):
+            return None
+        body = json.dumps(content if isinstance(content, Mapping | list) else {}).encode()
+        return self._chat.failure(status, body, sent)
+
     def _failed(self, line: Mapping[str, Any], status: Any, content: Any) -> Verdict:
         """Word the failure of one request as what a retry can do about it."""
-        if isinstance(status, int):
-            body = json.dumps(content if isinstance(content, Mapping) else {}).encode()
-            error = self._chat.failure(status, body)
-            if isinstance(error, Verdict):
-                return error
+        error = self._failure(status, content, {})
+        if isinstance(error, Verdict):
+            return error
+        if error is not None:
             raise error
         said = line.get("error")
         words = said.get("message") or said.get("code") if isinstance(said, Mapping) else said
@@ -348,6 +381,14 @@ async def _call(awaitable: Any) -> Any:
         raise kind(f"batch: HTTP {error.status_code}: {error.message}") from None
     except openai.APIConnectionError as error:
         raise TransportError(f"batch: {error}") from None
+
+
+def _answer(line: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Give the status and the body of a result line; None where it holds none."""
+    response = line.get("response")
+    if not isinstance(response, Mapping):
+        return None, None
+    return response.get("status_code"), response.get("body")
 
 
 def _words(batch: Any) -> str:

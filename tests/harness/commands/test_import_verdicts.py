@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,7 @@ def test_recorded_rows_become_runs_that_score_the_same(
     # one of nine verdicts is null
     assert do_import(path, data, "--allow-missing", "0.1") == 1
     assert "1 of 9 verdicts are missing" in capsys.readouterr().err
+    shutil.rmtree(tmp_path / "out")
     assert do_import(path, data, "--json", "--allow-missing", "0.12") == 0
     printed = json.loads(capsys.readouterr().out)
     assert [(r["model"], r["label"]) for r in printed["runs"]] == [("m1", "r1"), ("m1", "r2")]

@@ -282,6 +282,24 @@ def test_a_content_filter_refuses_its_own_request_only(api, grader, example):
     assert [v.outcome for v in verdicts] == [Outcome.MET, Outcome.REFUSED, Outcome.MET]
 
 
+def test_a_batch_whose_every_request_is_refused_is_a_wrong_setting(api, grader, example):
+    api.replies = [lambda request: bad(request, 400, "temperature is not taken", "")]
+    with pytest.raises(ConfigError, match="temperature is not taken; temperature=none"):
+        grade(grader(), example)
+    assert len(api.requests) == 1
+
+
+def test_a_request_that_is_refused_beside_others_is_refused_for_itself(api, grader, example):
+    def odd(request: dict[str, Any]) -> dict[str, Any]:
+        if "[7]" in request["body"]["messages"][0]["content"]:
+            return bad(request, 400, "no", "")
+        return good(request)
+
+    api.replies = [odd]
+    verdicts, _ = grade(grader(max_retries=0), example, 1)
+    assert [v.outcome for v in verdicts] == [Outcome.MET, Outcome.REFUSED, Outcome.MET]
+
+
 def test_a_batch_that_fails_validation_says_why(api, grader, example):
     api.status = "failed"
     with pytest.raises(ConfigError, match="line 1 is too long"):
