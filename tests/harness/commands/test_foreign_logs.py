@@ -140,7 +140,7 @@ def test_a_log_is_imported_without_rows_and_scores_the_same(tmp_path, capsys, ki
 def test_an_imported_log_keeps_its_missing_answers_missing(tmp_path, capsys):
     silent = {"completion": [{"role": "assistant", "content": None}]}
     log = k.simple_evals(tmp_path, [k.simple_item("a", **silent), k.simple_item("b")])
-    assert main(["import", str(log), "--output_path", str(tmp_path / "out")]) == 0
+    assert main(["import", str(log), "--output_path", str(tmp_path / "out")]) == 1
     assert "1 of 2 answers missing" in capsys.readouterr().err
     [run] = read_runs([tmp_path / "out"])
     assert [graded.is_absent for graded in run.graded] == [True, False]

@@ -372,7 +372,7 @@ def test_words_for_a_verdict_are_read_and_an_unknown_one_is_named(
         verdicts("a", criteria_met=["met", "NOT_MET", 0]),
         verdicts("b", criteria_met=["CORRECT", "P", "false"]),
     ]
-    assert do_import(write(tmp_path / "v.jsonl", *rows), data) == 0
+    assert do_import(write(tmp_path / "v.jsonl", *rows), data) == 1  # P is no verdict
     [run] = read_runs([tmp_path / "out"])
     assert [[v.met for v in graded.verdicts] for graded in run.graded] == [
         [True, False, False],
