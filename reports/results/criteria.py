@@ -22,6 +22,8 @@ MET_KEYS = (
     *("criteria_met", "criterion_met", "met", "is_met", "verdict", "passed", "pass", "satisfied"),
     *("grade", "judgement", "judgment", "label", "result"),
 )
+LOOSE_KEYS = ("value", "answer", "status")
+"""Names that hold a verdict only beside the text of a criterion; alone they may hold anything."""
 WORD_KEYS = (
     "explanation",
     "judge_explanation",
@@ -244,7 +246,8 @@ def _decoded(value: Any) -> Any:
 
 def _met_key(entry: Mapping[str, Any]) -> str | None:
     """Name the field with the verdict: the first that holds one, else the first there is."""
-    there = [key for key in MET_KEYS if key in entry]
+    loose = LOOSE_KEYS if isinstance(_first(entry, TEXT_KEYS), (str, Mapping)) else ()
+    there = [key for key in (*MET_KEYS, *loose) if key in entry]
     return next((key for key in there if entry[key] is not None), there[0] if there else None)
 
 

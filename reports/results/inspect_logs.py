@@ -141,7 +141,8 @@ class _Log:
             self._rest.append((place, {"left_out": sample if _is_fault(sample) else what}))
             return
         is_judged = False
-        for scorer, score in mapping(sample.get("scores")).items():
+        scores = mapping(sample.get("scores")) or {"score": sample.get("score")}  # of old logs
+        for scorer, score in scores.items():
             try:
                 judged = _judged(mapping(score), sample)
                 if judged:

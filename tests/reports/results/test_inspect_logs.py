@@ -297,6 +297,24 @@ def test_a_list_that_only_looks_like_verdicts_does_not_hide_them(tmp_path):
     assert mets(run_of(tmp_path, sample)) == [[True, False]]
 
 
+@pytest.mark.parametrize("key", ["value", "answer", "status", "judgement", "satisfied"])
+def test_other_names_for_a_verdict_beside_its_criterion(tmp_path, key):
+    assert mets(run_of(tmp_path, k.inspect_sample("a", ("C", "I"), key=key))) == [[True, False]]
+
+
+def test_a_list_as_long_as_the_rubric_is_not_taken_for_verdicts(tmp_path):
+    sample = k.inspect_sample("a")
+    sample["scores"] = {"s": {"value": 1, "metadata": {"usage": [{"value": 1}, {"value": 0}]}}}
+    with pytest.raises(DataError, match="none of its 1 samples has verdicts"):
+        run_of(tmp_path, sample)
+
+
+def test_the_single_score_of_old_logs_is_read(tmp_path):
+    sample = k.inspect_sample("a")
+    [sample["score"]] = sample.pop("scores").values()
+    assert mets(run_of(tmp_path, sample)) == [[True, False]]
+
+
 def test_an_explanation_of_marked_blocks_is_read(tmp_path):
     # as openbench writes it: what is not met first, and no list anywhere
     sample = k.inspect_sample("a")
