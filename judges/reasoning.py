@@ -201,6 +201,7 @@ _BRACKETED = re.compile(
 )
 _TOKEN = re.compile(r"<\|[^<>\s]{1,40}>|<unused\d+>|<!--|◁[^▷\n]{1,20}▷|<[^<>\s]{1,40}\|>")
 _SPOKEN_HEAD = re.compile(
+    r"<details[^<>]{0,100}>\s*<summary>[^<\n]{0,40}(?:thought|thinking|reason)|"
     r"```(?:think|thought|reason)\w*|analysis(?=[A-Z][a-z])|(?:\#+ |\*\*)?(?:thinking|reasoning|"
     r"thought process|chain of thought|scratchpad|internal monologue)(?: process)?(?:\*\*)?:?"
     r"(?:\*\*)?[ \t]*(?=\n)",

@@ -121,6 +121,10 @@ def test_a_mark_further_down_is_text(opens: str, closes: str) -> None:
         ("<|reasoning_start|>hm<|reasoning_end|>Rest.", ("unknown", "<|reasoning_start|>")),
         ("<unused12>hm<unused13>Rest.", ("unknown", "<unused12>")),
         ("```thinking\nhm\n```\nRest.", ("unknown", "```thinking")),
+        (
+            "<details>\n<summary>Thought for 5 s</summary>hm</details>Rest.",
+            ("unknown", "<details>\n<summary>Thought"),
+        ),
         ("**Thinking:**\nhm\n\nRest.", ("unknown", "**Thinking:**")),
         ("I guess aspirin.\n</think>\n\nSee a doctor.", ("lone", "</think>")),
         ("The block ends with `</think>`\nand more", ("", "")),
