@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -89,7 +90,9 @@ def mended(text: str) -> Any:
         return None
     words = _PYTHON_WORD.sub(lambda m: m.group(1) or _WORDS[m.group(2)], text)
     try:
-        return ast.literal_eval(words)  # runs no code
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of escapes that Python does not know
+            return ast.literal_eval(words)  # runs no code
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return None
 
