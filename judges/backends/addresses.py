@@ -128,13 +128,13 @@ def explained(error: BaseException, base_url: str, *, is_local: bool) -> ConfigE
         told = f"{base_url}: the proxy refuses (HTTP {error.status} {error.message})"
         kind = TransportError if error.status >= 500 else RefusedSettingsError
         return kind(f"{told}; {proxy_words(base_url)}")
-    if isinstance(error, ValueError):
-        return ConfigError(f"{told}; {proxy_words(base_url) if found else 'check base_url'}")
     if (certificate := _certificate_fault(error)) is not None:
         return ConfigError(
             f"{base_url}: the certificate is not trusted ({certificate}); for one that is "
             "self-signed, set SSL_CERT_FILE=FILE.pem to the certificate of its signer"
         )
+    if isinstance(error, ValueError):
+        return ConfigError(f"{told}; {proxy_words(base_url) if found else 'check base_url'}")
     if "WRONG_VERSION_NUMBER" in told or "record layer failure" in told.lower():
         return ConfigError(f"{told}; does the server speak http:// and not https://?")
     if is_unreachable(error):
