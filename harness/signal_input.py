@@ -168,7 +168,9 @@ def holds_verdicts(path: Path) -> bool:
     """Tell what `read_signal_input` reads from other files, such as labelled rows."""
     if path.is_dir() or path.name.startswith(("samples_", "results_")):
         return True
-    return _is_store(path) or _is_recorded(path, None)
+    from ..reports.results.logs import is_log
+
+    return _is_store(path) or _is_recorded(path, None) or is_log(path)
 
 
 def _is_store(path: Path) -> bool:

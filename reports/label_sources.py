@@ -9,6 +9,7 @@ from pathlib import Path
 from ..judges.audit.label_files import labels_of_verdicts, read_labels
 from ..judges.audit.labelled import LabelledAnswer
 from ..judges.errors import DataError
+from .results.logs import is_log
 from .results.reader import read_runs
 
 _RESULT_NAMES = ("samples_", "results_")
@@ -43,7 +44,7 @@ def read_label_sources(paths: Sequence[Path]) -> list[LabelSource]:
 def _read(path: Path) -> LabelSource:
     if not path.exists():
         raise DataError(f"--labels {path}: no such file or folder")
-    if path.is_dir() or path.name.startswith(_RESULT_NAMES):
+    if path.is_dir() or path.name.startswith(_RESULT_NAMES) or is_log(path):
         notes: list[str] = []
         runs = read_runs([path], notes.append)
         return LabelSource(

@@ -43,6 +43,14 @@ def read_log(path: Path) -> list[Run]:
     return []
 
 
+def is_log(path: Path) -> bool:
+    """Say whether a file is the log of another program, be it broken or without criteria."""
+    try:
+        return path.is_file() and bool(read_log(path))
+    except DataError:
+        return True
+
+
 def _read_object(path: Path) -> list[Run]:
     is_named = path.name.endswith(simple_evals.SUFFIX)
     if not is_named and (is_results(path) or not _holds_a_field(path)):

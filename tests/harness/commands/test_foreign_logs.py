@@ -153,3 +153,12 @@ def test_rows_still_need_their_rubrics_and_a_file_that_is_not_there_is_named(tmp
     assert "add --data ROWS" in capsys.readouterr().err
     assert main(["import", str(tmp_path / "no"), "--output_path", str(tmp_path / "out")]) == 2
     assert "no such file" in capsys.readouterr().err
+
+
+def test_a_log_of_a_better_judge_on_the_same_answers_is_a_source_of_labels(tmp_path, capsys):
+    k.simple_evals(tmp_path / "run", [k.simple_item("a"), k.simple_item("b")])
+    better = [k.inspect_sample("a"), k.inspect_sample("b", (True, False))]
+    log = k.inspect_eval(tmp_path / "better.eval", better)
+    assert main(["score", str(tmp_path / "run"), "--labels", str(log), "--json"]) == 0
+    [scored] = json.loads(capsys.readouterr().out)["runs"]
+    assert "corrected_by_labels" in scored
