@@ -39,7 +39,6 @@ from rubricbeat.judges.grading import Answer, open_grader
 from rubricbeat.judges.judge_options import parse_judge_args
 from rubricbeat.judges.verdict import Outcome, Verdict
 
-N_DRAWS = 2_000
 HEADS = ("judge", "criteria (no verdict)", "macro-F1", "AUROC", "pairwise", "kappa", "cal. error")
 
 
@@ -112,10 +111,10 @@ def _measured(
     rows = {}
     for name, spec in judges.items():
         graded = _graded(spec, items, seed)
-        rows[name] = judge_figures(AuditTable.of(items, graded), seed=seed, n_draws=N_DRAWS)
+        rows[name] = judge_figures(AuditTable.of(items, graded))
     for name, chance in chances.items():
         table = with_probability(blank, chance[kept])
-        rows[name] = judge_figures(table, seed=seed, n_draws=N_DRAWS)
+        rows[name] = judge_figures(table)
     return rows
 
 

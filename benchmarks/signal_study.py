@@ -24,7 +24,8 @@ from typing import Any
 import numpy as np
 
 from rubricbeat.judges.arrays import Floats, RubricArrays
-from rubricbeat.judges.estimates import Estimate, correlation, mean, share
+from rubricbeat.judges.estimates import Estimate, mean, share
+from rubricbeat.judges.jackknife import correlation
 from rubricbeat.judges.rewards import get_reward
 from rubricbeat.judges.signal import GroupedVerdicts, Scale, group_answers, study_signal
 from rubricbeat.judges.signal.advantages import advantages_of, equal_in_group

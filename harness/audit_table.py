@@ -10,6 +10,7 @@ from ..judges.audit.injections import InjectionRow
 from ..judges.audit.study import Audit, JudgeFigures
 from ..judges.estimates import Estimate
 from ..reports import numbers
+from ..reports.interval_words import interval_words
 from .auditing import Audited, SeenApart, Variant
 
 _COLUMNS = ("balanced_f1", "pairwise", "auroc", "kappa", "sensitivity", "specificity")
@@ -86,7 +87,7 @@ def _cell(figure: Estimate, *, signed: bool = False) -> str:
     if figure.value is None:
         return numbers.NONE
     value = numbers.difference(figure.value) if signed else numbers.score(figure.value)
-    return f"{value} {numbers.interval(figure.low, figure.high, signed=signed)}"
+    return f"{value} {interval_words(figure.interval, signed=signed)}"
 
 
 def _scalars(audit: Audit, usd_per_correct: float | None) -> Iterator[str]:

@@ -91,7 +91,6 @@ def audit_options(
     probes: int = 0,
     allow_seen: bool = False,
     seed: int,
-    n_draws: int,
 ) -> Audited:
     """Grade the labelled answers and audit the verdicts.
 
@@ -102,8 +101,7 @@ def audit_options(
         reorder: Ask the criteria of each answer a second time in another order.
         probes: Verdicts that answers try to turn by injection; each is asked 26 times.
         allow_seen: Go on where the judge has learned from every prompt.
-        seed: Of the judge and of every bootstrap.
-        n_draws: Bootstrap draws.
+        seed: Of the judge, of the other order and of the probes.
 
     Raises:
         ConfigError: The judge cannot be made, or sees one criterion at a time and is to be asked in
@@ -134,24 +132,19 @@ def audit_options(
         labelled = labelled if seen.is_all else seen.unseen(labelled)
         graded = _grade(grader, labelled, missing)
         table = AuditTable.of(labelled, graded)
-        order = _order(turned, labelled, table, missing, seed, n_draws) if turned else None
+        order = _order(turned, labelled, table, missing, seed) if turned else None
         audit = audit_judge(
             table,
-            seed=seed,
-            n_draws=n_draws,
-            flip_rate=flip_rate_of(graded, seed=seed, n_draws=n_draws),
+            flip_rate=flip_rate_of(graded),
             no_look_N=no_look_probability(table, labelled),
             traits=traits_of(labelled),
             order=order,
             pass_cells=pass_cells_of(labelled, graded),
         )
-        learned = _learned(seen, grader, flattered, missing, seed, n_draws)
+        learned = _learned(seen, grader, flattered, missing)
         facts = grader.facts()
         injections = _injected(grader, graded, probes, seed) if probes else []
-        found = [
-            _variant(name, other, labelled, table, missing, seed, n_draws)
-            for name, other in others.items()
-        ]
+        found = [_variant(name, other, labelled, table, missing) for name, other in others.items()]
         asked = [grader, *others.values(), *([turned] if turned else [])]
         stops = [one.stopped for one in asked if one.stopped is not None]
     return Audited(
@@ -205,8 +198,6 @@ def _learned(
     grader: Grader,
     labelled: Sequence[LabelledAnswer],
     missing: MissingVerdicts,
-    seed: int,
-    n_draws: int,
 ) -> SeenApart | None:
     from ..judges.audit.labelled import AuditTable
     from ..judges.audit.study import judge_figures
@@ -216,7 +207,7 @@ def _learned(
     if not any(labels for item in labelled for labels in item.labels):
         return SeenApart(seen, None)
     table = AuditTable.of(labelled, _grade(grader, labelled, missing))
-    return SeenApart(seen, judge_figures(table, seed=seed, n_draws=n_draws))
+    return SeenApart(seen, judge_figures(table))
 
 
 def _variant(
@@ -225,20 +216,18 @@ def _variant(
     labelled: Sequence[LabelledAnswer],
     first: AuditTable,
     missing: MissingVerdicts,
-    seed: int,
-    n_draws: int,
 ) -> Variant:
     from ..judges.audit.labelled import AuditTable
     from ..judges.audit.study import judge_figures
     from ..judges.audit.variants import difference
 
     table = AuditTable.of(labelled, _grade(grader, labelled, missing))
-    figures, facts = judge_figures(table, seed=seed, n_draws=n_draws), grader.facts()
+    figures, facts = judge_figures(table), grader.facts()
     return Variant(
         name=name,
         judge=facts,
         figures=figures,
-        difference=difference(first, table, seed=seed, n_draws=n_draws),
+        difference=difference(first, table),
         usd_per_correct=usd_per_correct(facts, figures),
     )
 
@@ -266,7 +255,6 @@ def _order(
     table: AuditTable,
     missing: MissingVerdicts,
     seed: int,
-    n_draws: int,
 ) -> OrderEffect:
     """Compare with what the judge says of the criteria of each answer in another order."""
     from ..judges.audit.bias import order_effect
@@ -289,8 +277,6 @@ def _order(
         np.array(places),
         table.prompt_N,
         table.n_prompts,
-        seed=seed,
-        n_draws=n_draws,
     )
 
 

@@ -8,6 +8,7 @@ from ..judges.audit.preference import Preference
 from ..judges.audit.probes import ProbeRow
 from ..judges.estimates import Estimate
 from ..reports import numbers
+from ..reports.interval_words import interval_words, share_words
 from .audit_table import table_text
 
 
@@ -63,17 +64,16 @@ def _probes(probes: Sequence[ProbeRow]) -> Iterator[str]:
 def _cell(figure: Estimate) -> str:
     if figure.value is None:
         return numbers.NONE
-    return f"{numbers.score(figure.value)} {numbers.interval(figure.low, figure.high)}"
+    return f"{numbers.score(figure.value)} {interval_words(figure.interval)}"
 
 
 def _share(figure: Estimate) -> str:
     if figure.value is None:
         return numbers.NONE
-    return f"{numbers.share(figure.value)} {numbers.shares(figure.low, figure.high)}"
+    return f"{numbers.share(figure.value)} {share_words(figure.interval)}"
 
 
 def _change(figure: Estimate) -> str:
     if figure.value is None:
         return numbers.NONE
-    shown = numbers.interval(figure.low, figure.high, signed=True)
-    return f"{numbers.difference(figure.value)} {shown}"
+    return f"{numbers.difference(figure.value)} {interval_words(figure.interval, signed=True)}"

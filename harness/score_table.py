@@ -8,7 +8,7 @@ from typing import Any
 
 from ..judges.estimates import interval_of
 from ..reports import numbers
-from ..reports.environment import interval_words
+from ..reports.interval_words import interval_words
 
 _HEAD = ("model", "run", "task", "score", "95 % interval", "scored", "missing", "bounds", "stored")
 _RIGHT = {"score", "scored", "missing"}

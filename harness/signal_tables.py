@@ -14,7 +14,8 @@ from ..judges.signal.advantages import TermVerdict
 from ..judges.signal.planner import Design, Plan
 from ..judges.signal.study import SignalStudy
 from ..judges.signal.variance import VOTES, shares
-from ..reports.numbers import NONE, count, interval, score, share
+from ..reports.interval_words import interval_words
+from ..reports.numbers import NONE, count, score, share
 
 WIDTH = 100
 MAX_LISTED = 20
@@ -193,7 +194,7 @@ def _reward_table(study: SignalStudy) -> str:
             count(r.n),
             count(r.n_none),
             score(r.mean.value),
-            interval(r.mean.low, r.mean.high),
+            interval_words(r.mean.interval),
             count(r.effective_n),
             score(r.sd),
             score(r.spread),
@@ -355,12 +356,12 @@ def _verdicts(n: int) -> str:
 def _with_interval(estimate: Estimate) -> str:
     if estimate.value is None:
         return NONE
-    if estimate.low is None or estimate.low == estimate.high:
+    if estimate.low == estimate.high and not estimate.why:
         return score(estimate.value)
-    return f"{score(estimate.value)} {interval(estimate.low, estimate.high)}"
+    return f"{score(estimate.value)} {interval_words(estimate.interval)}"
 
 
 def _share_interval(estimate: Estimate) -> str:
     if estimate.low is None or estimate.high is None:
-        return NONE
+        return estimate.why or NONE
     return f"{100 * estimate.low:.1f} to {100 * estimate.high:.1f}"

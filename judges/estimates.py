@@ -172,9 +172,9 @@ def share_intervals(p_M: Floats, error_M: Floats, counts_MP: Floats) -> Floats:
     Answers to one prompt are alike, so that their number overstates what is known. The effective
     number is that of independent answers with the clustered standard error (Kish 1965, the design
     effect), between that of answers that are all alike within a prompt, (sum m)^2 / sum m^2, and
-    their number. At a share of 0 or 1 nothing tells how alike they are, and the lower one counts.
-    With repeats it is lowered by (z / t)^2, since few prompts tell the design effect badly
-    (Korn and Graubard 1998). NaN below `MIN_PROMPTS`.
+    their number. With repeats it is lowered by (z / t)^2, since few prompts tell the design effect
+    badly (Korn and Graubard 1998). At a share of 0 or 1 nothing tells how alike answers are, and
+    the lower number counts. NaN below `MIN_PROMPTS`.
 
     Args:
         p_M: Shares.
@@ -188,7 +188,8 @@ def share_intervals(p_M: Floats, error_M: Floats, counts_MP: Floats) -> Floats:
         effective_M = p_M * (1 - p_M) / error_M**2
     usable_M = np.isfinite(effective_M) & (effective_M > 0)
     effective_M = np.clip(np.where(usable_M, effective_M, 0.0), alike_M, np.maximum(n_M, alike_M))
-    repeats_M = squares_M > n_M
+    # at 0 or 1 nothing was estimated that few prompts would tell badly
+    repeats_M = (squares_M > n_M) & usable_M
     t_M = t_quantile(np.maximum(prompts_M - 1, 1))
     effective_M = np.where(repeats_M, effective_M * (Z / t_M) ** 2, effective_M)
     low_M, high_M = wilson(p_M, np.maximum(effective_M, 1e-9))
@@ -233,33 +234,6 @@ def effective_n(values_PG: Floats, clusters_P: NDArray[np.intp]) -> float | None
     return min(float(n), spread / variance) if variance and spread > 0 else None
 
 
-def correlation(first_PG: Floats, second_PG: Floats, clusters_P: NDArray[np.intp]) -> Estimate:
-    """Correlate two sets of advantages over answers, with an interval on Fisher's z.
-
-    Advantages are centred in their groups already, so no mean is subtracted. The standard error is
-    that of the linearised correlation, summed by prompt.
-    """
-    both = ~(np.isnan(first_PG) | np.isnan(second_PG))
-    first, second = np.where(both, first_PG, 0.0), np.where(both, second_PG, 0.0)
-    xx_P = np.einsum("pg,pg->p", first, first)
-    yy_P = np.einsum("pg,pg->p", second, second)
-    xy_P = np.einsum("pg,pg->p", first, second)
-    xx, yy, xy = float(xx_P.sum()), float(yy_P.sum()), float(xy_P.sum())
-    if xx <= 0 or yy <= 0:
-        return NOTHING
-    r = float(np.clip(xy / np.sqrt(xx * yy), -1.0, 1.0))
-    if abs(r) > 1 - 1e-12:
-        return Estimate(r, r, r)
-    # d r = r (dxy / xy - dxx / 2 xx - dyy / 2 yy); written without the division by xy
-    influence_P = xy_P / np.sqrt(xx * yy) - r * (xx_P / (2 * xx) + yy_P / (2 * yy))
-    variance = clustered_variance(influence_P, clusters_P)
-    if variance is None:
-        return Estimate(r)
-    half = float(t_quantile(n_clusters(clusters_P) - 1) * np.sqrt(variance) / (1 - r**2))
-    z = np.arctanh(r)
-    return Estimate(r, float(np.tanh(z - half)), float(np.tanh(z + half)))
-
-
 def around(value: float, variance: float | None, clusters_P: NDArray[np.intp]) -> Estimate:
     """Put a t interval around a value; none of few prompts, or without a spread between them."""
     n = n_clusters(clusters_P)
@@ -271,7 +245,7 @@ def around(value: float, variance: float | None, clusters_P: NDArray[np.intp]) -
     )
 
 
-def t_quantile(df: NDArray[np.integer] | int) -> Floats:
+def t_quantile(df: NDArray[np.integer] | float) -> Floats:
     """Give the 97.5 % point of Student's t."""
     from scipy.special import stdtrit
 

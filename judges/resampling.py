@@ -126,34 +126,6 @@ class ClusteredColumns:
         return means_M[:, None] + shifts_MB
 
 
-def interval_of_draws(draws_MB: Floats, level: float = 0.95) -> Floats:
-    """Give the percentile interval of each row of draws, [M, 2]; NaN draws are left out."""
-    return summarise_draws(draws_MB, level).interval_M2
-
-
-@dataclass(frozen=True, slots=True)
-class DrawSummary:
-    """What the draws of each column say, NaN draws left out."""
-
-    interval_M2: Floats
-    """Percentile interval."""
-    std_M: Floats
-
-
-def summarise_draws(draws_MB: Floats, level: float = 0.95) -> DrawSummary:
-    """Give the percentile interval and the spread of each row of draws."""
-    ordered = np.sort(draws_MB, axis=1)  # NaN sorts to the end
-    n_M = np.count_nonzero(~np.isnan(ordered), axis=1)
-    tail = (1 - level) / 2
-    ends = [_quantile(ordered, n_M, q) for q in (tail, 1 - tail)]
-    std_M = np.full(len(ordered), np.nan)
-    whole_M = n_M == ordered.shape[1]
-    std_M[whole_M] = ordered[whole_M].std(axis=1)
-    for row in np.flatnonzero(~whole_M & (n_M > 0)):
-        std_M[row] = ordered[row, : n_M[row]].std()
-    return DrawSummary(np.stack(ends, axis=1), std_M)
-
-
 def draw_weights(seed: int, n_draws: int, n_prompts: int) -> Iterable[NDArray[np.integer[Any]]]:
     """Count how often each prompt is in each draw: chunks [B, P] that make up all draws.
 
@@ -180,19 +152,6 @@ def _fresh_weights(seed: int, n_draws: int, n_prompts: int) -> Iterator[NDArray[
         picks_BP = rng.integers(0, n_prompts, size=(size, n_prompts), dtype=dtype)
         cells = (picks_BP + offsets_B1[:size]).ravel()
         yield np.bincount(cells, minlength=size * n_prompts).reshape(size, n_prompts)
-
-
-def _quantile(ordered_MB: Floats, n_M: NDArray[np.intp], q: float) -> Floats:
-    """Interpolate linearly between the ordered draws, as numpy's default quantile does."""
-    if ordered_MB.shape[1] == 0:
-        return np.full(len(ordered_MB), np.nan)
-    position_M = q * np.maximum(n_M - 1, 0)
-    below_M = np.floor(position_M).astype(np.intp)
-    above_M = np.minimum(below_M + 1, np.maximum(n_M - 1, 0))
-    rows = np.arange(len(ordered_MB))
-    low_M, high_M = ordered_MB[rows, below_M], ordered_MB[rows, above_M]
-    quantile_M: Floats = low_M + (position_M - below_M) * (high_M - low_M)
-    return quantile_M
 
 
 def _by_prompt(values_MN: Floats, prompt_N: NDArray[np.intp], n_prompts: int) -> Floats:

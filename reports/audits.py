@@ -129,7 +129,10 @@ def _row(name: str, plain: Mapping[str, Any]) -> AuditRow:
 
 def _figure(plain: Mapping[str, Any]) -> AuditFigure:
     return AuditFigure(
-        _number(plain.get("value")), Interval(_number(plain.get("low")), _number(plain.get("high")))
+        _number(plain.get("value")),
+        Interval(
+            _number(plain.get("low")), _number(plain.get("high")), str(plain.get("why") or "")
+        ),
     )
 
 

@@ -16,9 +16,9 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from ..judges.estimates import Interval
 from . import numbers
 from .display import displayed
+from .interval_words import interval_words, share_words
 from .slices import Cell, Slice, SliceDifference
 
 HEAT_STEPS = 9
@@ -47,7 +47,7 @@ def environment() -> Environment:
         interval=interval_words,
         signed_interval=lambda interval: interval_words(interval, signed=True),
         ends=lambda ends: numbers.interval(*ends),
-        shares=_shares,
+        shares=share_words,
         tick=_tick,
         heat=_heat,
         direction=_direction,
@@ -96,15 +96,6 @@ def _finalize(value: Any) -> Any:
     if isinstance(value, Markup) or not isinstance(value, str):
         return value
     return displayed(value)
-
-
-def interval_words(interval: Interval, *, signed: bool = False) -> str:
-    """Write an interval, or why there is none."""
-    return interval.why or numbers.interval(interval.low, interval.high, signed=signed)
-
-
-def _shares(interval: Interval) -> str:
-    return interval.why or numbers.shares(interval.low, interval.high)
 
 
 def _tick(value: float, signed: bool) -> str:

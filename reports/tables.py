@@ -19,7 +19,7 @@ from . import numbers
 from .comparison import Comparison
 from .corrected import TITLES, ModelCorrection
 from .display import displayed
-from .environment import interval_words
+from .interval_words import interval_words
 from .model_result import ModelResult
 from .pairs import Pair
 

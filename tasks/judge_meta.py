@@ -44,7 +44,6 @@ log = logging.getLogger(__name__)
 LABELS_VARIABLE = "RUBRICBEAT_LABELS"
 VERDICT_KEY = "verdicts"
 SEED = 1234
-N_DRAWS = 2_000
 MAX_REPLY_CHARS = 2_000
 AGREEMENT = (
     "balanced_f1", "f1_met", "f1_not_met", "precision_met", "precision_not_met", "sensitivity",
@@ -207,9 +206,7 @@ class JudgeMetaTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries 
         table = AuditTable.of(labelled, graded)
         self._audit = audit_judge(
             table,
-            seed=self._seed,
-            n_draws=N_DRAWS,
-            flip_rate=flip_rate_of(graded, seed=self._seed),
+            flip_rate=flip_rate_of(graded),
             no_look_N=no_look_probability(table, labelled),
             traits=traits_of(labelled),
         )

@@ -71,7 +71,7 @@ class RubricPreferenceTask(JudgeMetaTask):
             np.array(column) for column in zip(*map(self._rewards, answers.values()), strict=True)
         )
         self._preference = compare_orders(
-            given_N, wanted_N, prompt_N.astype(np.intp), self._categories(prompts), seed=self._seed
+            given_N, wanted_N, prompt_N.astype(np.intp), self._categories(prompts)
         )
         return len(documents)
 

@@ -61,8 +61,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "which share is turned (26 calls each)",
     )
     add_allow_seen(parser)
-    parser.add_argument("--seed", type=int, default=SEED, help=f"of the bootstrap ({SEED})")
-    parser.add_argument("--draws", type=int, default=N_DRAWS, help=f"bootstrap draws ({N_DRAWS:,})")
+    parser.add_argument(
+        "--seed", type=int, default=SEED, help=f"of the judge and of what is drawn ({SEED})"
+    )
     parser.add_argument("--output", "-o", type=Path, metavar="FILE", help="keep the audit as JSON")
     parser.add_argument("--json", action="store_true", help="print the audit as JSON")
     add_allow_missing(parser)
@@ -70,8 +71,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Grade the labelled answers, audit the verdicts, print and keep what was found."""
-    if args.draws < 100:
-        raise ConfigError(f"--draws {args.draws}: an interval from fewer than 100 says nothing")
     if args.probes < 0:
         raise ConfigError(f"--probes {args.probes}: a number of verdicts, from 0")
     if args.seed < 0:
@@ -93,7 +92,6 @@ def run(args: argparse.Namespace) -> int:
         probes=args.probes,
         allow_seen=args.allow_seen,
         seed=args.seed,
-        n_draws=args.draws,
     )
     plain = {
         "judge": dict(found.judge),

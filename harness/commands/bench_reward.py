@@ -68,8 +68,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--probes", type=int, default=N_PROBED, metavar="N",
         help=f"answers that are probed; 0 for none ({N_PROBED})",
     )  # fmt: skip
-    parser.add_argument("--seed", type=int, default=SEED, help=f"of the bootstrap ({SEED})")
-    parser.add_argument("--draws", type=int, default=N_DRAWS, help=f"bootstrap draws ({N_DRAWS:,})")
+    parser.add_argument(
+        "--seed", type=int, default=SEED, help=f"of the judge and of what is drawn ({SEED})"
+    )
     parser.add_argument("--strict", action="store_true", help="stop at a bad row")
     parser.add_argument("--output", "-o", type=Path, metavar="FILE", help="keep it as JSON")
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -86,8 +87,6 @@ def run(args: argparse.Namespace) -> int:
         )
     if args.verdicts is not None and args.data is None:
         raise ConfigError("--verdicts needs --data ROWS: the rubrics that the verdicts belong to")
-    if args.draws < 100:
-        raise ConfigError(f"--draws {args.draws}: an interval from fewer than 100 says nothing")
     if args.seed < 0:
         raise ConfigError(f"--seed {args.seed}: must not be negative")
     if args.probes < 0 or (args.limit is not None and args.limit < 1):
@@ -120,9 +119,7 @@ def run(args: argparse.Namespace) -> int:
         name: np.bincount(table.prompt_N, weights=tagged, minlength=len(table.prompt_ids)) > 0
         for name, tagged in zip(table.example_tags, table.tagged_TN, strict=True)
     }
-    found = compare_orders(
-        rewards_N, reference_N, table.prompt_N, tags_P, seed=args.seed, n_draws=args.draws
-    )
+    found = compare_orders(rewards_N, reference_N, table.prompt_N, tags_P)
     plain = {
         "tested": facts,
         "reward": reward.name if args.judge else None,
@@ -315,7 +312,5 @@ def _probed(
     for name, change in PROBES.items():
         changed = [(answers[row][0], change(*answers[row])) for row in chosen]
         before, after = rewards_N[chosen], rater.rate(changed)
-        found.append(
-            probe_row(name, before, after, prompt_N[chosen], seed=args.seed, n_draws=args.draws)
-        )
+        found.append(probe_row(name, before, after, prompt_N[chosen]))
     return found

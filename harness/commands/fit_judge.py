@@ -69,7 +69,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--folds", type=int, default=N_FOLDS, help=f"held-out parts of the prompts ({N_FOLDS})"
     )
     parser.add_argument("--seed", type=int, default=SEED, help=f"of all that is drawn ({SEED})")
-    parser.add_argument("--draws", type=int, default=N_DRAWS, help=f"bootstrap draws ({N_DRAWS:,})")
     parser.add_argument("--json", action="store_true", help="print the card as JSON")
 
 
@@ -77,8 +76,6 @@ def run(args: argparse.Namespace) -> int:
     """Fit, audit on held-out prompts, write the folder, print the table."""
     if args.folds < 2:
         raise ConfigError(f"--folds {args.folds}: it takes 2 to hold prompts out")
-    if args.draws < 100:
-        raise ConfigError(f"--draws {args.draws}: an interval from fewer than 100 says nothing")
     if args.vectors is not None and args.encoder == NO_ENCODER:
         raise ConfigError("--vectors keeps what an encoder makes; it cannot go with --encoder none")
     _check_tuning(args)
@@ -94,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
 
     encoder = None if args.encoder == NO_ENCODER else MiniLM(find_encoder(args.encoder))
     kind = HeadKind(args.head or (HeadKind.BLEND if encoder else HeadKind.TREES))
-    options = FitOptions(kind, n_folds=args.folds, seed=args.seed, n_draws=args.draws)
+    options = FitOptions(kind, n_folds=args.folds, seed=args.seed)
     shelf = VectorShelf(encoder, args.vectors) if encoder else None
     progress = _progress if sys.stderr.isatty() else None
     if kind.is_tuned:

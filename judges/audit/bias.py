@@ -22,9 +22,8 @@ from numpy.typing import NDArray
 
 from ..arrays import Floats
 from ..estimates import Estimate
-from ..resampling import draw_weights
+from ..jackknife import rate, ratio
 from .confusion import Confusion, plain
-from .figure import rate_figure, ratio_figure
 from .labelled import AuditTable, Codes
 from .traits import Trait, Within
 
@@ -68,19 +67,14 @@ class Shift:
         }
 
 
-def shifts_of(
-    table: AuditTable, traits: Sequence[Trait], *, seed: int, n_draws: int
-) -> tuple[Shift, ...]:
+def shifts_of(table: AuditTable, traits: Sequence[Trait]) -> tuple[Shift, ...]:
     """Measure how far each trait moves the judge.
 
     Args:
         table: Verdicts beside labels.
         traits: Of the same labels, as `traits_of` gives them.
-        seed: Of the bootstrap over prompts.
-        n_draws: Bootstrap draws.
     """
-    weights_BP = np.concatenate(list(draw_weights(seed, n_draws, table.n_prompts)))
-    return tuple(_shift(table, trait, weights_BP) for trait in traits)
+    return tuple(_shift(table, trait) for trait in traits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +99,6 @@ def order_effect(
     places_N2: Floats,
     prompt_N: Codes,
     n_prompts: int,
-    *,
-    seed: int,
-    n_draws: int,
 ) -> OrderEffect:
     """Compare the verdicts on the same questions in two orders; nothing else differs.
 
@@ -117,10 +108,7 @@ def order_effect(
         places_N2: Place of each question in its call, 0 first and 1 last, in both orders.
         prompt_N: Cluster of each question.
         n_prompts: How many there are.
-        seed: Of the bootstrap over prompts.
-        n_draws: Bootstrap draws.
     """
-    weights_BP = np.concatenate(list(draw_weights(seed, n_draws, n_prompts)))
     has = ~np.isnan(first_N) & ~np.isnan(second_N)
     change, moved = (second_N - first_N)[has], (places_N2[:, 1] - places_N2[:, 0])[has]
 
@@ -130,8 +118,8 @@ def order_effect(
     n_P = by_prompt(np.ones(len(change)))
     return OrderEffect(
         n=int(has.sum()),
-        flips=rate_figure(by_prompt(np.abs(change)), n_P, weights_BP),
-        shift=ratio_figure(by_prompt(change * moved), by_prompt(moved**2), weights_BP),
+        flips=rate(by_prompt(np.abs(change)), n_P),
+        shift=ratio(by_prompt(change * moved), by_prompt(moved**2)),
     )
 
 
@@ -153,7 +141,7 @@ def correlation_given_label(value_N: Floats, verdict_N: Floats, label_N: Floats)
     return float((residues[0] * residues[1]).sum() / scale) if scale > 1e-12 else None
 
 
-def _shift(table: AuditTable, trait: Trait, weights_BP: NDArray[Any]) -> Shift:
+def _shift(table: AuditTable, trait: Trait) -> Shift:
     share_N = table.label_share_N
     has_N = ~np.isnan(trait.value_N) & ~np.isnan(table.verdict_N)
     if trait.is_about_met:
@@ -174,7 +162,7 @@ def _shift(table: AuditTable, trait: Trait, weights_BP: NDArray[Any]) -> Shift:
         if n_here:
             top = _by_prompt(moved * _centred(verdict, stratum), prompt, table.n_prompts)
             bottom = _by_prompt(moved**2, prompt, table.n_prompts)
-            found = ratio_figure(top, bottom, weights_BP)
+            found = ratio(top, bottom)
             if _says_something(found):
                 figure, n, within = found, n_here, WORDS[kind]
         break

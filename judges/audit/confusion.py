@@ -71,7 +71,12 @@ class Confusion:
 
 def plain(figures: Mapping[str, Any]) -> dict[str, float | None]:
     """Turn scalar figures into JSON numbers; NaN becomes None."""
-    return {name: None if np.isnan(value) else float(value) for name, value in figures.items()}
+    return {name: number(value) for name, value in figures.items()}
+
+
+def number(value: Any) -> float | None:
+    """Turn NaN into None."""
+    return None if np.isnan(value) else float(value)
 
 
 def _ratio(top: Floats, bottom: Floats) -> Floats:

@@ -2,9 +2,9 @@
 
 Pairwise accuracy within a prompt, the best-of-n curve, rank correlation within a prompt, and the
 same by theme. Knows nothing of judges: it sees two numbers an answer, the reward under test and the
-reference score. Intervals draw prompts. NaN leaves an answer out, and is counted.
+reference score. Intervals are over prompts. NaN leaves an answer out, and is counted.
 
-Axes: N answers, P prompts, B bootstrap draws.
+Axes: N answers, P prompts.
 """
 
 from __future__ import annotations
@@ -19,14 +19,12 @@ from numpy.typing import NDArray
 
 from ..arrays import Bools, Floats
 from ..estimates import Estimate
-from ..resampling import draw_weights
-from .figure import ratio_figure
+from ..jackknife import rate, ratio
 from .labelled import Codes
 
 DIGITS = 9
 """Numbers that are equal to so many decimals are a tie: sums of weights differ by rounding."""
 SEED = 1234
-N_DRAWS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +84,6 @@ def compare_orders(
     reference_N: Floats,
     prompt_N: Codes,
     tags: Mapping[str, Bools],
-    *,
-    seed: int = SEED,
-    n_draws: int = N_DRAWS,
 ) -> Preference:
     """Compare the order of a reward with that of a reference, prompt by prompt.
 
@@ -97,8 +92,6 @@ def compare_orders(
         reference_N: The reference score; NaN leaves the answer out.
         prompt_N: Prompt of each answer, 0 to P - 1.
         tags: Which prompts [P] carry a tag.
-        seed: Of the bootstrap over prompts.
-        n_draws: Bootstrap draws.
     """
     reward_N, reference_N = np.round(reward_N, DIGITS), np.round(reference_N, DIGITS)
     n_prompts = int(prompt_N.max(initial=-1)) + 1
@@ -109,21 +102,18 @@ def compare_orders(
         -1, 3
     )
     tau_P = np.array([_tau(reward_N[rows], reference_N[rows]) for rows in groups])
-    weights_BP = np.concatenate(list(draw_weights(seed, n_draws, n_prompts))).astype(np.float64)
     total = pairs_PK.sum(axis=0)
     return Preference(
         n_prompts=n_prompts,
         n_answers=int(known_N.sum()),
         n_without_reward=int((known_N & ~has_N).sum()),
         n_pairs=int(total[2]),
-        accuracy=ratio_figure(pairs_PK[:, 0], pairs_PK[:, 2], weights_BP),
+        accuracy=rate(pairs_PK[:, 0], pairs_PK[:, 2]),
         ties=float(total[1] / total[2]) if total[2] else None,
-        correlation=ratio_figure(
-            np.nan_to_num(tau_P), (~np.isnan(tau_P)).astype(np.float64), weights_BP
-        ),
-        best_of_n=_best_of_n(reward_N, reference_N, groups, weights_BP),
+        correlation=ratio(np.nan_to_num(tau_P), (~np.isnan(tau_P)).astype(np.float64)),
+        best_of_n=_best_of_n(reward_N, reference_N, groups),
         by_theme={
-            name: ratio_figure(pairs_PK[:, 0] * has_P, pairs_PK[:, 2] * has_P, weights_BP)
+            name: rate(pairs_PK[:, 0] * has_P, pairs_PK[:, 2] * has_P)
             for name, has_P in tags.items()
         },
     )
@@ -150,7 +140,7 @@ def _tau(reward: Floats, reference: Floats) -> float:
 
 
 def _best_of_n(
-    reward_N: Floats, reference_N: Floats, groups: Sequence[NDArray[np.intp]], weights_BP: Floats
+    reward_N: Floats, reference_N: Floats, groups: Sequence[NDArray[np.intp]]
 ) -> tuple[BestOfN, ...]:
     """Give the curve for 1 to as many answers as most prompts have."""
     sizes = np.array([len(rows) for rows in groups])
@@ -169,7 +159,7 @@ def _best_of_n(
         curve.append(
             BestOfN(
                 n=n,
-                picked=ratio_figure(picked, counts, weights_BP),
+                picked=ratio(picked, counts),
                 at_random=float(mean.sum() / n_prompts),
                 best=float(best.sum() / n_prompts),
                 n_prompts=n_prompts,

@@ -15,9 +15,8 @@ import numpy as np
 
 from ..arrays import Floats
 from ..estimates import Estimate
-from ..resampling import draw_weights
+from ..jackknife import rate, ratio
 from ..rubric import Example
-from .figure import rate_figure, ratio_figure
 from .labelled import Codes
 
 _FILLER = (
@@ -96,9 +95,7 @@ class ProbeRow:
         }
 
 
-def probe_row(
-    name: str, before_N: Floats, after_N: Floats, prompt_N: Codes, *, seed: int, n_draws: int
-) -> ProbeRow:
+def probe_row(name: str, before_N: Floats, after_N: Floats, prompt_N: Codes) -> ProbeRow:
     """Compare rewards before and after a probe.
 
     Args:
@@ -106,22 +103,19 @@ def probe_row(
         before_N: Rewards of the answers; NaN leaves an answer out.
         after_N: Rewards of the changed answers; NaN likewise.
         prompt_N: Prompt of each answer.
-        seed: Of the bootstrap over those prompts.
-        n_draws: Bootstrap draws.
     """
     has_N = ~np.isnan(before_N) & ~np.isnan(after_N)
     change = (after_N - before_N)[has_N]
     if not len(change):
         return ProbeRow(name, 0, Estimate(None), Estimate(None), Estimate(None))
     n_P, by_prompt = _per_prompt(prompt_N[has_N])
-    weights_BP = np.concatenate(list(draw_weights(seed, n_draws, len(n_P))))
     return ProbeRow(
         name,
         len(change),
         # a change of rounding is none
-        raised=rate_figure(by_prompt((change > 1e-9).astype(np.float64)), n_P, weights_BP),
-        lowered=rate_figure(by_prompt((change < -1e-9).astype(np.float64)), n_P, weights_BP),
-        change=ratio_figure(by_prompt(change), n_P, weights_BP),
+        raised=rate(by_prompt((change > 1e-9).astype(np.float64)), n_P),
+        lowered=rate(by_prompt((change < -1e-9).astype(np.float64)), n_P),
+        change=ratio(by_prompt(change), n_P),
     )
 
 

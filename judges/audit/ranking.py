@@ -54,7 +54,7 @@ def pairs_within_criteria(
     )
 
 
-def auroc(score_N: Floats, met_N: Bools, weight_N: Floats | None = None) -> float:
+def auroc(score_N: Floats, met_N: Bools) -> float:
     """Give the chance that a question labelled met scores above one labelled not met.
 
     Ties count half; NaN scores are left out; NaN where one of the classes is empty.
@@ -62,18 +62,51 @@ def auroc(score_N: Floats, met_N: Bools, weight_N: Floats | None = None) -> floa
     Args:
         score_N: The judge's score.
         met_N: The label.
-        weight_N: How often each question counts; once where None.
     """
-    has = ~np.isnan(score_N)
-    weight = np.ones(len(score_N)) if weight_N is None else weight_N
-    _, level = np.unique(score_N[has], return_inverse=True)
-    met_by_level = np.bincount(level, weights=np.where(met_N[has], weight[has], 0.0))
-    not_by_level = np.bincount(level, weights=np.where(met_N[has], 0.0, weight[has]))
-    below = np.concatenate([[0.0], np.cumsum(not_by_level)[:-1]])
-    n_pairs = met_by_level.sum() * not_by_level.sum()
-    if n_pairs == 0:
-        return float("nan")
-    return float((met_by_level * (below + not_by_level / 2)).sum() / n_pairs)
+    has_N = ~np.isnan(score_N)
+    pairs = pairs_within_criteria(score_N, met_N, _all(score_N), _all(score_N), 1)
+    n_pairs = float(met_N[has_N].sum()) * float((~met_N[has_N]).sum())
+    return float(pairs.right_P[0]) / n_pairs if n_pairs else float("nan")
+
+
+def auroc_without(score_N: Floats, met_N: Bools, prompt_N: Codes, n_prompts: int) -> Floats:
+    """Give the same without the questions of each prompt in turn, [P].
+
+    A prompt takes the pairs of its met questions with all others, and of all others with its
+    questions that are not met; the pairs inside it are counted in both, and given back once.
+
+    Args:
+        score_N: The judge's score.
+        met_N: The label.
+        prompt_N: Prompt of each question.
+        n_prompts: How many there are.
+    """
+    has_N = ~np.isnan(score_N)
+    score, met, prompt = score_N[has_N], met_N[has_N], prompt_N[has_N]
+    of_met, of_not = np.sort(score[met]), np.sort(score[~met])
+    below = _at_most_half(of_not, score[met])
+    above = len(of_met) - _at_most_half(of_met, score[~met])
+    of_its_met = np.bincount(prompt[met], weights=below, minlength=n_prompts)
+    of_its_others = np.bincount(prompt[~met], weights=above, minlength=n_prompts)
+    inside = pairs_within_criteria(score, met, prompt, prompt, n_prompts).right_P
+    taken = of_its_met + of_its_others - inside
+    left = len(of_met) - np.bincount(prompt[met], minlength=n_prompts)
+    left = left * (len(of_not) - np.bincount(prompt[~met], minlength=n_prompts))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        without_P: Floats = (below.sum() - taken) / left
+    return without_P
+
+
+def _at_most_half(ordered: Floats, values: Floats) -> Floats:
+    """Count for each value the ordered ones below it, and half of those that are equal."""
+    counts: Floats = (
+        np.searchsorted(ordered, values, "left") + np.searchsorted(ordered, values, "right")
+    ) / 2
+    return counts
+
+
+def _all(score_N: Floats) -> Codes:
+    return np.zeros(len(score_N), dtype=np.intp)
 
 
 def _mid_ranks(score: Floats, group: Codes) -> Floats:

@@ -1,8 +1,8 @@
 """The whole audit of one judge: agreement, ranking, calibration, raters, bias, and what it adds.
 
-Every figure has an interval from one seeded bootstrap over prompts: questions about one prompt are
-not independent. Beside the judge stand baselines that never look at the answer; what a judge is
-worth is what it adds to them.
+Every figure has a jackknife interval over prompts: questions about one prompt are not independent.
+Beside the judge stand baselines that never look at the answer; what a judge is worth is what it
+adds to them.
 """
 
 from __future__ import annotations
@@ -16,22 +16,20 @@ import numpy as np
 from ..arrays import Bools, Floats
 from ..estimates import Estimate
 from ..graded import GradedAnswer
-from ..resampling import draw_weights
+from ..jackknife import Curve, LeftOut, rate
 from ..rubric import Polarity
 from .bias import OrderEffect, Shift, correlation_given_label, shifts_of
 from .calibration import Calibration, calibration
-from .confusion import CELLS, Confusion, plain
-from .figure import figure_of_draws, number, rate_figure
+from .confusion import CELLS, Confusion, number, plain
 from .labelled import AuditTable, Stratum
 from .no_look import N_FOLDS, prompt_folds
-from .ranking import Pairs, auroc, pairs_within_criteria
+from .ranking import Pairs, auroc, auroc_without, pairs_within_criteria
 from .raters import RaterRow, each_against_the_others, krippendorff_alpha
 from .traits import Trait
 
 SEED = 1234
-N_DRAWS = 2_000
-N_AUROC_DRAWS = 200
-"""Each AUROC draw sorts again; 200 give its interval to about a tenth of its width."""
+CURVES = {"kappa": Curve.PLAIN}
+"""Of figures that are no shares; all others have a logit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +118,6 @@ class Audit:
 def audit_judge(
     table: AuditTable,
     *,
-    seed: int = SEED,
-    n_draws: int = N_DRAWS,
     flip_rate: Estimate | None = None,
     no_look_N: Floats | None = None,
     traits: Sequence[Trait] = (),
@@ -132,8 +128,6 @@ def audit_judge(
 
     Args:
         table: Verdicts beside labels.
-        seed: Of every bootstrap.
-        n_draws: Bootstrap draws over prompts.
         flip_rate: As `flip_rate_of` gives it; None without replicates.
         no_look_N: P(met) by a judge that never sees the answer (see `no_look.py`), for the
             baseline of that name; without it that baseline is left out.
@@ -150,10 +144,8 @@ def audit_judge(
     said_N = np.where(judged, table.verdict_N, 0.0)
     cells = cells_by_stratum(table)
     return Audit(
-        judge=judge_figures(table, seed=seed, n_draws=n_draws),
-        baselines={
-            name: judge_figures(other, seed=seed, n_draws=n_draws) for name, other in blind.items()
-        },
+        judge=judge_figures(table),
+        baselines={name: judge_figures(other) for name, other in blind.items()},
         by_category={
             name: _category_row(
                 sum(cells_PK for key, cells_PK in cells.items() if key.category == name)
@@ -168,50 +160,47 @@ def audit_judge(
         ),
         flip_rate=flip_rate or Estimate(None),
         cells_by_stratum=cells,
-        shifts=shifts_of(table, traits, seed=seed, n_draws=n_draws),
+        shifts=shifts_of(table, traits),
         order=order,
         pass_cells=pass_cells or {},
     )
 
 
-def judge_figures(table: AuditTable, *, seed: int = SEED, n_draws: int = N_DRAWS) -> JudgeFigures:
+def judge_figures(table: AuditTable) -> JudgeFigures:
     """Compute every figure of one judge with its interval."""
-    drawn = draw_figures(table, seed=seed, n_draws=n_draws)
+    found = figures_of(table)
     total = table.cells_PK().sum(axis=0)
     return JudgeFigures(
         n_questions=len(table),
         n_without_verdict=int(np.isnan(table.verdict_N).sum()),
         n_pairs=int(total.sum()),
         counts=dict(zip(CELLS, map(float, total), strict=True)),
-        figures={name: figure_of_draws(one.value, one.drawn_B) for name, one in drawn.items()},
+        figures={name: one.estimate(CURVES.get(name, Curve.LOGIT)) for name, one in found.items()},
         n_answer_pairs=int(_pairs_of(table).n_P.sum()),
         calibration=calibration(table.probability_N, table.label_share_N),
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Drawn:
-    """A figure and what it is in each bootstrap draw; NaN where undefined."""
-
-    value: float
-    drawn_B: Floats
-
-
-def draw_figures(
-    table: AuditTable, *, seed: int = SEED, n_draws: int = N_DRAWS
-) -> dict[str, Drawn]:
-    """Compute every figure in every draw over prompts; equal seeds draw equal prompts."""
+def figures_of(table: AuditTable) -> dict[str, LeftOut]:
+    """Compute every figure, with all prompts and without each of them."""
     cells_PK = table.cells_PK()
-    weights_BP = np.concatenate(list(draw_weights(seed, n_draws, table.n_prompts)))
-    drawn = Confusion(weights_BP.astype(np.float64) @ cells_PK).figures()
-    total = Confusion(cells_PK.sum(axis=0)).figures()
-    found = {name: Drawn(float(value), drawn[name]) for name, value in total.items()}
+    total_K, n_P = cells_PK.sum(axis=0), cells_PK.sum(axis=1)
+    without = Confusion(total_K - cells_PK).figures()
+    found = {
+        name: LeftOut(float(value), without[name], n_P)
+        for name, value in Confusion(total_K).figures().items()
+    }
     pairs = _pairs_of(table)
+    right, n = pairs.right_P.sum(), pairs.n_P.sum()
     with np.errstate(invalid="ignore", divide="ignore"):
-        right_B = (weights_BP @ pairs.right_P) / (weights_BP @ pairs.n_P)
-        right = float(np.float64(pairs.right_P.sum()) / np.float64(pairs.n_P.sum()))
-    found["pairwise"] = Drawn(right, right_B)
-    found["auroc"] = _auroc(table, weights_BP[:N_AUROC_DRAWS])
+        without_P = (right - pairs.right_P) / (n - pairs.n_P)
+    found["pairwise"] = LeftOut(float(right / n) if n else np.nan, without_P, pairs.n_P)
+    score_N, met_N = _ranked(table)
+    found["auroc"] = LeftOut(
+        auroc(score_N, met_N),
+        auroc_without(score_N, met_N, table.prompt_N, table.n_prompts),
+        np.bincount(table.prompt_N, minlength=table.n_prompts).astype(np.float64),
+    )
     return found
 
 
@@ -250,12 +239,10 @@ def with_probability(table: AuditTable, probability_N: Floats) -> AuditTable:
     return dataclasses.replace(table, verdict_N=verdict_N, probability_N=probability_N)
 
 
-def flip_rate_of(
-    graded: Sequence[GradedAnswer], *, seed: int = SEED, n_draws: int = N_DRAWS
-) -> Estimate:
+def flip_rate_of(graded: Sequence[GradedAnswer]) -> Estimate:
     """Give the share of questions whose verdict differs between the first two replicates.
 
-    Questions with both verdicts count; the interval is drawn over prompts.
+    Questions with both verdicts count; the interval is over prompts.
     """
     by_prompt: dict[str, list[int]] = {}
     for answer in graded:
@@ -267,8 +254,7 @@ def flip_rate_of(
         return Estimate(None)
     sums_P = np.array([sum(flips) for flips in by_prompt.values()], dtype=np.float64)
     counts_P = np.array([len(flips) for flips in by_prompt.values()], dtype=np.float64)
-    weights_BP = np.concatenate(list(draw_weights(seed, n_draws, len(by_prompt))))
-    return rate_figure(sums_P, counts_P, weights_BP)
+    return rate(sums_P, counts_P)
 
 
 def cells_by_stratum(table: AuditTable) -> dict[Stratum, Floats]:
@@ -307,12 +293,6 @@ def _ranked(table: AuditTable) -> tuple[Floats, Bools]:
     """Give score and label of what is ranked; no score where raters tie: neither kind has it."""
     share_N = table.label_share_N
     return np.where(share_N == 0.5, np.nan, table.score_N), share_N > 0.5
-
-
-def _auroc(table: AuditTable, weights_BP: Any) -> Drawn:
-    score_N, met_N = _ranked(table)
-    drawn = [auroc(score_N, met_N, weights_P[table.prompt_N]) for weights_P in weights_BP]
-    return Drawn(auroc(score_N, met_N), np.array(drawn))
 
 
 def _rater_json(row: RaterRow) -> dict[str, Any]:

@@ -10,10 +10,9 @@ import numpy as np
 
 from ..arrays import Floats
 from ..estimates import Estimate
-from ..resampling import draw_weights
-from .figure import figure_of_draws, ratio_figure
+from ..jackknife import rate
 from .labelled import AuditTable
-from .study import N_DRAWS, SEED, draw_figures
+from .study import figures_of
 
 COMPARED = ("balanced_f1", "pairwise", "auroc", "kappa", "sensitivity", "specificity")
 
@@ -37,27 +36,18 @@ class Difference:
         }
 
 
-def difference(
-    first: AuditTable, other: AuditTable, *, seed: int = SEED, n_draws: int = N_DRAWS
-) -> Difference:
-    """Compare two judges on the same labels; both are drawn with the same prompts.
+def difference(first: AuditTable, other: AuditTable) -> Difference:
+    """Compare two judges on the same labels; both are without the same prompt in turn.
 
     Args:
         first: What is compared with.
         other: Verdicts of the other judge beside the same labels, in the same order.
-        seed: Of the bootstrap over prompts.
-        n_draws: Bootstrap draws.
     """
     has = ~np.isnan(first.verdict_N) & ~np.isnan(other.verdict_N)
     one, two = (
-        draw_figures(
-            replace(side, verdict_N=np.where(has, side.verdict_N, np.nan)),
-            seed=seed,
-            n_draws=n_draws,
-        )
+        figures_of(replace(side, verdict_N=np.where(has, side.verdict_N, np.nan)))
         for side in (first, other)
     )
-    weights_BP = np.concatenate(list(draw_weights(seed, n_draws, first.n_prompts)))
 
     def by_prompt(values: Floats) -> Floats:
         sums = np.bincount(first.prompt_N[has], weights=values, minlength=first.n_prompts)
@@ -66,11 +56,6 @@ def difference(
     differs = np.abs(first.verdict_N - other.verdict_N)[has]
     return Difference(
         n=int(has.sum()),
-        disagree=ratio_figure(by_prompt(differs), by_prompt(np.ones(len(differs))), weights_BP),
-        figures={
-            name: figure_of_draws(
-                two[name].value - one[name].value, two[name].drawn_B - one[name].drawn_B
-            )
-            for name in COMPARED
-        },
+        disagree=rate(by_prompt(differs), by_prompt(np.ones(len(differs)))),
+        figures={name: two[name].minus(one[name]).estimate() for name in COMPARED},
     )

@@ -45,8 +45,6 @@ class FitOptions:
     kind: HeadKind = HeadKind.TREES
     n_folds: int = 5
     seed: int = 1234
-    n_draws: int = 2_000
-    """Bootstrap draws behind the intervals of the card."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +101,7 @@ def fit_judge(
     say("auditing the verdicts on held-out prompts")
     chance = _calibrated(held_out, lessons, fold_N)
     table = AuditTable.of(labelled, graded_of(labelled, chance))
-    audit = audit_judge(table, seed=options.seed, n_draws=options.n_draws)
+    audit = audit_judge(table)
     others = {"no_look": _calibrated(held_out_blind, lessons, fold_N)}
     simple = replace(options, kind=HeadKind.LINEAR)
     for name, features in SIMPLE.items():
@@ -114,8 +112,6 @@ def fit_judge(
     baselines = {
         name: judge_figures(
             with_probability(table, np.concatenate(chances)[has]),
-            seed=options.seed,
-            n_draws=options.n_draws,
         )
         for name, chances in others.items()
     }

@@ -88,7 +88,7 @@ def fit_tuned(
 
     Args:
         labelled: Answers with labels.
-        options: Which of the tuned heads; folds, of which one is held out; seed; bootstrap draws.
+        options: Which of the tuned heads; folds, of which one is held out; seed.
         tuning: How the tuning is done.
         encoder: To start from; it also gives the vectors.
         shelf: Vectors of that encoder.
@@ -119,13 +119,11 @@ def fit_tuned(
     certain = Calibration()
     chances = [certain.probability(logits) for logits in judge.test_logits()]
     table = AuditTable.of(held_out, graded_of(held_out, chances))
-    audit = audit_judge(table, seed=options.seed, n_draws=options.n_draws)
+    audit = audit_judge(table)
     has = np.concatenate([[bool(labels) for labels in item.labels] for item in held_out])
     baselines = {
         name: judge_figures(
             with_probability(table, certain.probability(np.concatenate(logits))[has]),
-            seed=options.seed,
-            n_draws=options.n_draws,
         )
         for name, logits in found.items()
     }

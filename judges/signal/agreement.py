@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import Floats
-from ..estimates import Estimate, correlation
+from ..estimates import Estimate
+from ..jackknife import correlation
 from ..rewards import Needs, Reward
 from .advantages import EQUAL, Scale, advantages_of, equal_in_group, pooled_correlation
 from .groups import GroupedVerdicts

@@ -18,7 +18,8 @@ from scipy.special import stdtrit
 
 from ..arrays import Bools, Floats
 from ..errors import ConfigError
-from ..estimates import Estimate, clustered_variance, correlation
+from ..estimates import Estimate, clustered_variance
+from ..jackknife import correlation
 from ..rewards import get_reward
 from .advantages import Scale, advantages_of
 from .groups import GroupedVerdicts

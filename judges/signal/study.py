@@ -15,7 +15,8 @@ import numpy as np
 
 from ..arrays import Floats
 from ..errors import ConfigError
-from ..estimates import Estimate, correlation, effective_n, mean
+from ..estimates import Estimate, effective_n, mean
+from ..jackknife import correlation
 from ..rewards import Needs, Reward, get_reward
 from .advantages import (
     EQUAL,

@@ -3,8 +3,7 @@
 Nested analysis of variance, unbalanced: replicates (verdicts of one answer) in answers in groups.
 Only the middle term, answers within a group, teaches (method sheet, sections 4.3 and 4.4).
 Sources: Searle, Casella and McCulloch, Variance Components (1992), chapter 3, for the expected mean
-squares; Shrout and Fleiss 1979 for ICC(1) and its F interval; Spearman 1910 and Brown 1910 for the
-mean of k votes.
+squares; Shrout and Fleiss 1979 for ICC(1); Spearman 1910 and Brown 1910 for the mean of k votes.
 """
 
 from __future__ import annotations
@@ -16,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import Floats
-from ..estimates import Estimate, clustered_variance, t_quantile
+from ..estimates import MIN_PROMPTS, NO_SPREAD, TOO_FEW, Estimate
+from ..jackknife import spread_of
 
 VOTES = (1, 2, 3, 5, 9)
 """Numbers of verdicts to predict the reliability of."""
@@ -163,7 +163,11 @@ def _between_groups(sums: _Sums, n: float, judge: float, answers: float) -> floa
 
 
 def _icc(sums: _Sums, clusters_P: NDArray[np.intp], size: float) -> Estimate:
-    """Give the ICC with an interval on the log of the ratio of mean squares, over prompts."""
+    """Give the ICC with a jackknife interval on the log of the ratio of mean squares.
+
+    The F interval of Shrout and Fleiss is exact for normal rewards of equal spread and covered 49
+    to 83 % where groups differ in theirs, as rubrics make them.
+    """
     answers_df, judge_df = float(sums.answers_df_P.sum()), float(sums.judge_df_P.sum())
     between, within = float(sums.answers_P.sum()), float(sums.judge_P.sum())
     if between <= 0:
@@ -173,14 +177,20 @@ def _icc(sums: _Sums, clusters_P: NDArray[np.intp], size: float) -> Estimate:
         return Estimate(1.0)  # replicates never differ: no noise to put an interval on
     ratio = (between / answers_df) / (within / judge_df)
     value = _icc_of_ratio(ratio, size)
-    n_clusters = int(clusters_P.max()) + 1
-    if n_clusters < 3:
-        return Estimate(max(0.0, value))
-    # each mean square is a sum over a sum: both vary with the groups drawn
-    top_P = sums.answers_P / between - sums.answers_df_P / answers_df
-    bottom_P = sums.judge_P / within - sums.judge_df_P / judge_df
-    variance = clustered_variance(top_P - bottom_P, clusters_P)
-    half = float(t_quantile(n_clusters - 1)) * np.sqrt(variance or 0.0)
+    answers_P, judge_P, answers_df_P, judge_df_P = (
+        np.bincount(clusters_P, weights=x)
+        for x in (sums.answers_P, sums.judge_P, sums.answers_df_P, sums.judge_df_P)
+    )
+    weight_P = answers_P / between + judge_P / within
+    live_P = weight_P > 0
+    if live_P.sum() < MIN_PROMPTS:
+        return Estimate(max(0.0, value), why=TOO_FEW)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log_P = np.log((between - answers_P) / (answers_df - answers_df_P))
+        log_P -= np.log((within - judge_P) / (judge_df - judge_df_P))
+    half = spread_of(log_P[live_P], weight_P[live_P])
+    if not np.isfinite(half):  # all of one mean square is one prompt's
+        return Estimate(max(0.0, value), why=NO_SPREAD)
     low, high = (_icc_of_ratio(ratio * np.exp(sign * half), size) for sign in (-1, 1))
     return Estimate(value, low, high).clipped(0.0, 1.0)
 

@@ -99,11 +99,11 @@ class TestShares:
         assert [float(x) for x in wilson(np.array(met / n), np.array(n))] == pytest.approx(ends)
 
     def test_a_repeated_answer_does_not_make_none_of_twenty_certain(self) -> None:
-        # 21 answers to 20 prompts, none passes: 21^2 / (19 + 4) = 19.174 independent answers,
-        # times (1.95996 / 2.09302)^2 = 16.814; Wilson's upper end z^2 / (n + z^2) = .18598
+        # 21 answers to 20 prompts, none passes: 21^2 / (19 + 4) = 19.174 independent answers;
+        # Wilson's upper end z^2 / (n + z^2) = .16691
         prompt_N = np.array([*range(20), 0], dtype=np.intp)
         of = ClusteredColumns.of(np.zeros((1, 21)), prompt_N, 20)
-        assert of.intervals_M2[0] == pytest.approx([0.0, 0.18598], abs=1e-5)
+        assert of.intervals_M2[0] == pytest.approx([0.0, 0.16691], abs=1e-5)
 
     @pytest.mark.parametrize("chance", [0.5, 0.1])
     @pytest.mark.parametrize("n", [10, 30, 100])

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from rubricbeat.judges import resampling
 from rubricbeat.judges.resampling import (
     ClusteredColumns,
     draw_weights,
-    interval_of_draws,
-    summarise_draws,
 )
 
 pytestmark = pytest.mark.border
@@ -76,21 +72,9 @@ def test_draw_without_any_of_a_columns_prompts_is_nan_and_left_out() -> None:
     draws = of.draws(seed=1, n_draws=2_000)
     # (3/4)^4 = 32 % of the draws miss the one prompt of the second column
     assert np.isnan(draws[1]).mean() == pytest.approx(0.316, abs=0.04)
-    assert interval_of_draws(draws)[1].tolist() == [7, 7]
+    assert set(draws[1][~np.isnan(draws[1])]) == {7.0}
 
 
 def test_repeats_of_a_prompt_are_drawn_together() -> None:
     of = columns([1, 1, 0, 0], prompts=[0, 0, 1, 1])
     assert set(np.unique(of.draws(seed=2, n_draws=300))) == {0.0, 0.5, 1.0}
-
-
-@settings(max_examples=50, deadline=None)
-@given(
-    st.lists(st.floats(-5, 5), min_size=1, max_size=40),
-    st.integers(0, 10),
-)
-def test_interval_and_spread_are_numpys(values: list[float], n_missing: int) -> None:
-    row = np.array([*values, *[NAN] * n_missing])
-    summary = summarise_draws(row[None])
-    assert summary.interval_M2[0] == pytest.approx(np.nanpercentile(row, [2.5, 97.5]))
-    assert summary.std_M[0] == pytest.approx(np.nanstd(row), abs=1e-12)

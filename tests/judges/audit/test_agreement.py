@@ -11,9 +11,10 @@ import pytest
 from rubricbeat.judges.audit.calibration import calibration
 from rubricbeat.judges.audit.confusion import Confusion
 from rubricbeat.judges.audit.labelled import AuditTable, Label, LabelledAnswer
-from rubricbeat.judges.audit.ranking import auroc, pairs_within_criteria
+from rubricbeat.judges.audit.ranking import auroc, auroc_without, pairs_within_criteria
 from rubricbeat.judges.audit.raters import each_against_the_others, krippendorff_alpha
 from rubricbeat.judges.audit.study import audit_judge, flip_rate_of
+from rubricbeat.judges.estimates import Estimate
 from rubricbeat.judges.graded import GradedAnswer
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
 from rubricbeat.judges.verdict import Outcome, Verdict
@@ -67,7 +68,7 @@ def test_every_pair_of_judge_and_label_counts_once_and_a_missing_verdict_not_at_
             ("c", None, [(True, "r1")]),
         ]
     )
-    found = audit_judge(table, n_draws=200).judge
+    found = audit_judge(table).judge
     assert found.counts == {"tp": 1, "fp": 1, "fn": 1, "tn": 2}
     assert (found.n_questions, found.n_pairs, found.n_without_verdict) == (3, 5, 1)
 
@@ -177,17 +178,18 @@ def test_what_raters_tie_on_is_neither_met_nor_not_met_when_answers_are_ranked()
         ("p", True, [(True, "a"), (False, "b")]),
         ("p", False, [(False, "a"), (False, "b")]),
     ]
-    judge = audit_judge(audited(rows), n_draws=100).judge
+    judge = audit_judge(audited(rows)).judge
     assert judge.n_answer_pairs == 1
     assert (judge.figures["pairwise"].value, judge.figures["auroc"].value) == (1.0, 1.0)
 
 
-def test_auroc_by_hand_and_with_weights() -> None:
+def test_auroc_by_hand_and_without_each_prompt() -> None:
     # met .8 and .3 against not met .5 and .3: right 1 1 0 1/2 of 4
     score, met = np.array([0.8, 0.3, 0.5, 0.3]), np.array([True, True, False, False])
     assert auroc(score, met) == pytest.approx(2.5 / 4)
-    # the first question twice: its two pairs count twice
-    assert auroc(score, met, np.array([2.0, 1, 1, 1])) == pytest.approx((2 * 2 + 0.5) / 6)
+    # without the first question .3 stands against .5 and .3; without the last two none is not met
+    without = auroc_without(score, met, np.array([0, 1, 2, 2]), 3)
+    assert without == pytest.approx([0.25, 1.0, np.nan], nan_ok=True)
     assert np.isnan(auroc(score, np.ones(4, bool)))
 
 
@@ -207,7 +209,7 @@ def test_baselines_do_not_look_at_the_answer() -> None:
         (f"p{i // 4}", bool(rng.random() < 0.5), [(bool(rng.random() < 0.6), "")])
         for i in range(200)
     ]
-    found = audit_judge(audited(rows), n_draws=200)
+    found = audit_judge(audited(rows))
     for name in ("majority", "category_rate"):
         assert found.baselines[name].figures["pairwise"].value == 0.5
 
@@ -217,7 +219,7 @@ def test_a_category_that_says_nothing_does_not_order_prompts_the_wrong_way_round
     rng = np.random.default_rng(3)
     chance = np.repeat(rng.beta(1.5, 2, 200), 10)
     rows = [(f"p{i // 10}", None, [(bool(rng.random() < chance[i]), "")]) for i in range(2000)]
-    rate = audit_judge(audited(rows), n_draws=100).baselines["category_rate"]
+    rate = audit_judge(audited(rows)).baselines["category_rate"]
     assert rate.figures["auroc"].value == pytest.approx(0.5, abs=0.05)
 
 
@@ -231,12 +233,12 @@ def test_the_flip_rate_counts_questions_with_both_verdicts_and_knows_their_promp
 
     pair = [twice("a", [True, True, None], [True, False, True]), twice("b", [True], [None])]
     # two questions have both verdicts, one of them flips; two prompts carry no interval
-    assert flip_rate_of(pair).to_json() == {"value": 0.5, "low": None, "high": None}
-    # every second of 20 prompts flips whole: the error of a half in 20 draws, not in 100
+    assert flip_rate_of(pair) == Estimate(0.5, None, None, "n < 10: no interval")
+    # every second of 20 prompts flips whole: the error of a half in 20 prompts, not in 100
     whole = [twice(str(n), [True] * 5, [n % 2 == 0] * 5) for n in range(20)]
     rate = flip_rate_of(whole)
     assert rate.value == 0.5
-    assert rate.high - rate.low == pytest.approx(2 * 1.96 * 0.5 / 20**0.5, rel=0.15)
+    assert rate.high - rate.low == pytest.approx(2 * 2.09 * 0.5 / 20**0.5, rel=0.15)
     once = [GradedAnswer(example("a"), "x", (Verdict.of(True),))]
     assert flip_rate_of(once).value is None
     assert flip_rate_of([]).value is None

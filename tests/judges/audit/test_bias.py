@@ -65,7 +65,7 @@ def world(rng: np.random.Generator, *, by_length: float = 0.0, by_rank: float = 
 
 def shifts(rng: np.random.Generator, **planted: float) -> dict[str, Shift]:
     table, traits = world(rng, **planted)
-    found = shifts_of(table, traits, seed=int(rng.integers(1 << 30)), n_draws=200)
+    found = shifts_of(table, traits)
     return {one.trait: one for one in found}
 
 
@@ -98,22 +98,22 @@ def test_a_judge_that_errs_at_random_is_not_called_biased_where_the_naive_figure
     assert naive < -0.1
     given = correlation_given_label(traits[0].value_N, table.verdict_N, met)
     assert abs(given) < 0.05
-    assert covers(shifts_of(table, traits, seed=1, n_draws=200)[0], 0.0)
+    assert covers(shifts_of(table, traits)[0], 0.0)
 
 
 def test_the_same_criterion_is_compared_where_it_can_be_and_wider_strata_where_not() -> None:
     table, traits = world(np.random.default_rng(2))
-    length, rank = shifts_of(table, traits, seed=1, n_draws=100)
+    length, rank = shifts_of(table, traits)
     assert (length.within, rank.within) == ("the same criterion", "the same prompt")
     # each criterion comes once in the data: only its prompt has others to compare with
     alone = replace(table, criterion_N=np.arange(SIZE))
-    length, _ = shifts_of(alone, traits, seed=1, n_draws=100)
+    length, _ = shifts_of(alone, traits)
     assert length.within == "the same prompt"
 
 
 def test_groups_say_what_judge_and_labels_do_in_each_part() -> None:
     table, traits = world(np.random.default_rng(3))
-    _, rank = shifts_of(table, traits, seed=1, n_draws=100)
+    _, rank = shifts_of(table, traits)
     low, middle, high = rank.groups
     # criteria 0 and 1; 2 and 3; 4 and 5 of 6
     assert [one["n"] for one in rank.groups] == [480, 480, 480]
@@ -131,7 +131,7 @@ def test_labels_on_which_raters_tie_stand_in_no_group() -> None:
         rater_L=np.concatenate([table.rater_L, np.ones(100, dtype=np.intp)]),
         raters=("a", "b"),
     )
-    _, rank = shifts_of(tied, traits, seed=1, n_draws=100)
+    _, rank = shifts_of(tied, traits)
     assert sum(one["n"] for one in rank.groups) == SIZE - 100
     here = (table.question_L >= 100) & (traits[1].value_N < 1 / 3)
     assert rank.groups[0]["label_met"] == pytest.approx(table.met_L[here].mean())
@@ -141,7 +141,7 @@ def test_a_trait_that_never_varies_has_no_shift() -> None:
     table, _ = world(np.random.default_rng(4))
     still = trait("turns", np.ones(SIZE), Within.CATEGORY, edges=(2, 4))
     empty = trait("rank", np.full(SIZE, np.nan), Within.PROMPT, edges=(1 / 3, 2 / 3))
-    for one in shifts_of(table, (still, empty), seed=1, n_draws=100):
+    for one in shifts_of(table, (still, empty)):
         assert (one.shift.value, one.n, one.within) == (None, 0, "")
     assert one.groups == ()
     assert one.to_json()["shift"] == {"value": None, "low": None, "high": None}
@@ -149,9 +149,7 @@ def test_a_trait_that_never_varies_has_no_shift() -> None:
 
 def test_a_trait_that_hardly_varies_gives_no_figure_instead_of_a_wild_one() -> None:
     table, traits = world(np.random.default_rng(8))
-    (found,) = shifts_of(
-        table, (trait("length", traits[0].value_N / 100, Within.CRITERION),), seed=1, n_draws=100
-    )
+    (found,) = shifts_of(table, (trait("length", traits[0].value_N / 100, Within.CRITERION),))
     # a change by one is a hundred standard deviations away
     assert (found.shift.value, found.within) == (None, "")
     assert sum(group["n"] for group in found.groups) == SIZE
@@ -160,7 +158,7 @@ def test_a_trait_that_hardly_varies_gives_no_figure_instead_of_a_wild_one() -> N
 def test_evidence_is_asked_of_what_is_labelled_met_alone() -> None:
     table, _ = world(np.random.default_rng(5))
     place = trait("evidence", table.chars_N, Within.CRITERION, is_about_met=True)
-    (found,) = shifts_of(table, (place,), seed=1, n_draws=100)
+    (found,) = shifts_of(table, (place,))
     assert sum(group["n"] for group in found.groups) == table.met_L.sum()
 
 
@@ -176,7 +174,6 @@ def test_a_planted_pull_of_the_first_place_of_a_call_is_found() -> None:
         said = [rng.random(len(prompt)) < leaning + pull * (columns[:, n] - 0.5) for n in (0, 1)]
         found = order_effect(
             said[0].astype(float), said[1].astype(float), columns, prompt, 80,
-            seed=int(rng.integers(1 << 30)), n_draws=300,
         )  # fmt: skip
         covered.append(found.shift.low <= pull <= found.shift.high)
         flips.append(found.flips.value)
@@ -190,7 +187,6 @@ def test_order_effect_by_hand() -> None:
     found = order_effect(
         np.array([1.0, 0.0, np.nan]), np.array([1.0, 1.0, 1.0]),
         np.array([[0.0, 1.0], [1.0, 0.0], [0.5, 0.5]]), np.array([0, 0, 1]), 2,
-        seed=1, n_draws=100,
     )  # fmt: skip
     assert (found.n, found.flips.value) == (2, 0.5)
     # changes 0 and +1 with moves +1 and -1: (0 - 1) / 2
@@ -215,4 +211,4 @@ def test_questions_on_which_raters_differ_are_compared_with_each_other() -> None
     # a tie taken for "not met" makes long answers look favoured
     assert correlation_given_label(length.value_N, two.verdict_N, met) > 0.08
     assert abs(correlation_given_label(length.value_N, two.verdict_N, two.label_share_N)) < 0.05
-    assert covers(shifts_of(two, [length], seed=1, n_draws=300)[0], 0.0)
+    assert covers(shifts_of(two, [length])[0], 0.0)

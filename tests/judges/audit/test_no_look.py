@@ -46,7 +46,7 @@ def test_wording_that_tells_is_learned_on_other_prompts():
     )
     assert chance[polite].mean() == pytest.approx(0.9, abs=0.06)
     assert chance[~polite].mean() == pytest.approx(0.1, abs=0.06)
-    found = audit_judge(table, n_draws=100, no_look_N=chance).baselines["no_look"]
+    found = audit_judge(table, no_look_N=chance).baselines["no_look"]
     assert found.figures["balanced_f1"].value > 0.85
     assert found.figures["pairwise"].value == 0.5
 

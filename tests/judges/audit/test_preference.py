@@ -17,9 +17,7 @@ PROMPTS = np.array([0, 0, 0, 1, 1])
 
 
 def compare(reward, reference, prompt=PROMPTS, tags=None):
-    return compare_orders(
-        np.array(reward, float), np.array(reference, float), prompt, tags or {}, n_draws=200
-    )
+    return compare_orders(np.array(reward, float), np.array(reference, float), prompt, tags or {})
 
 
 def test_pairs_and_ties_worked_by_hand():
@@ -102,27 +100,23 @@ def test_probes_keep_the_answer_and_add_what_they_say():
 
 def test_a_probe_row_counts_what_rose_and_what_fell():
     before, after = np.array([0.0, 0.5, 1.0, np.nan]), np.array([0.5, 0.5, 0.5, 1.0])
-    row = probe_row("longer", before, after, np.array([7, 7, 2, 3]), seed=1, n_draws=100)
+    row = probe_row("longer", before, after, np.array([7, 7, 2, 3]))
     assert (row.n, row.raised.value, row.lowered.value) == (3, pytest.approx(1 / 3), 1 / 3)
     assert row.change.value == pytest.approx(0.0)
     assert row.raised.low is None, "two prompts carry no interval"
-    nothing = probe_row("longer", before[3:], after[3:], np.array([0]), seed=1, n_draws=100)
+    nothing = probe_row("longer", before[3:], after[3:], np.array([0]))
     assert (nothing.n, nothing.raised.value) == (0, None)
 
 
 def test_the_interval_of_a_probe_knows_that_answers_to_one_prompt_go_together():
     rises = np.repeat(np.arange(20) % 2, 10).astype(np.float64)  # every other prompt, whole
-    row = probe_row(
-        "longer", np.zeros(200), rises, np.repeat(np.arange(20), 10), seed=1, n_draws=2000
-    )
+    row = probe_row("longer", np.zeros(200), rises, np.repeat(np.arange(20), 10))
     # the error of a share of one half in 20 draws, not in 200
     assert row.raised.high - row.raised.low == pytest.approx(2 * 1.96 * 0.5 / 20**0.5, rel=0.1)
 
 
 def test_a_probe_that_never_raised_a_reward_may_still_do_so():
-    row = probe_row(
-        "longer", np.zeros(40), np.zeros(40), np.repeat(np.arange(20), 2), seed=1, n_draws=200
-    )
+    row = probe_row("longer", np.zeros(40), np.zeros(40), np.repeat(np.arange(20), 2))
     # Wilson's upper end for 0 of 20: z^2 / (20 + z^2)
     assert (row.raised.value, row.raised.low) == (0.0, 0.0)
     assert row.raised.high == pytest.approx(1.96**2 / (20 + 1.96**2), abs=1e-3)

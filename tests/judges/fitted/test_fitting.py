@@ -26,7 +26,7 @@ from rubricbeat.judges.learned import LearnedPrompts
 
 pytestmark = pytest.mark.border
 
-LINEAR = FitOptions(HeadKind.LINEAR, n_draws=200)
+LINEAR = FitOptions(HeadKind.LINEAR)
 
 
 def test_a_judge_that_reads_beats_one_that_does_not():
@@ -57,7 +57,7 @@ def test_a_kept_judge_says_what_the_fitted_one_said(kind, tmp_path):
         pytest.importorskip("torch")
     encoder = WordEncoder()
     labelled = labelled_answers(12, 4)
-    options = FitOptions(kind, n_folds=2, n_draws=100)
+    options = FitOptions(kind, n_folds=2)
     fit = fit_judge(labelled, options, encoder=encoder, shelf=VectorShelf(encoder))
     save_model(fit.model, tmp_path)
     kept = load_model(tmp_path)

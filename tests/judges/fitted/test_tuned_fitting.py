@@ -43,7 +43,7 @@ def fit(request, encoder_folder):
     encoder = MiniLM(encoder_folder)
     return fit_tuned(
         LABELLED,
-        FitOptions(request.param, n_draws=100),
+        FitOptions(request.param),
         TuningOptions(n_tokens=48, epochs=1.0),
         encoder=encoder,
         shelf=VectorShelf(encoder),

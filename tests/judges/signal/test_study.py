@@ -11,7 +11,8 @@ import pytest
 from pilots import drawn_pilot, pilot
 
 from rubricbeat.judges.errors import ConfigError
-from rubricbeat.judges.estimates import correlation, mean, share, wilson
+from rubricbeat.judges.estimates import mean, share, wilson
+from rubricbeat.judges.jackknife import correlation
 from rubricbeat.judges.registry import REWARDS
 from rubricbeat.judges.rewards import get_reward, register_reward
 from rubricbeat.judges.signal import Scale, SignalStudy, advantages_of, group_answers, study_signal
