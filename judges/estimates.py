@@ -203,7 +203,9 @@ def wilson(p_M: Floats, n_M: Floats) -> tuple[Floats, Floats]:
     """
     centre_M = (p_M + Z**2 / (2 * n_M)) / (1 + Z**2 / n_M)
     half_M = Z / (1 + Z**2 / n_M) * np.sqrt(p_M * (1 - p_M) / n_M + Z**2 / (4 * n_M**2))
-    return np.maximum(0.0, centre_M - half_M), np.minimum(1.0, centre_M + half_M)
+    # at 0 and 1 the end is the share itself, which rounding would miss by its last bit
+    low_M = np.where(p_M <= 0, 0.0, np.maximum(0.0, centre_M - half_M))
+    return low_M, np.where(p_M >= 1, 1.0, np.minimum(1.0, centre_M + half_M))
 
 
 def mean(values_PG: Floats, clusters_P: NDArray[np.intp]) -> Estimate:

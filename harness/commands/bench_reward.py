@@ -159,7 +159,7 @@ def _learned(
     table = VerdictTable.of(graded)
     reference_N = reference_reward(table.verdicts_NC, table.rubrics)
     rewards_N = rater.rate([(one.example, one.answer) for one in graded])
-    return compare_orders(rewards_N, reference_N, table.prompt_N, {}, n_draws=100).accuracy.value
+    return compare_orders(rewards_N, reference_N, table.prompt_N, {}).accuracy.value
 
 
 def _require_an_order(reference_N: Floats, prompt_N: Any, args: argparse.Namespace) -> None:

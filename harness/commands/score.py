@@ -51,7 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print every metric as JSON")
     parser.add_argument("--seed", type=int, default=SEED, help=f"of the bootstrap ({SEED})")
-    parser.add_argument("--draws", type=int, default=N_DRAWS, help=f"bootstrap draws ({N_DRAWS:,})")
+    parser.add_argument(
+        "--draws", type=int, default=N_DRAWS, help=f"draws behind bootstrap_std ({N_DRAWS:,})"
+    )
 
 
 @dataclass(frozen=True, slots=True)

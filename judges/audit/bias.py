@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import Floats
-from ..estimates import Estimate
+from ..estimates import NO_SPREAD, Estimate
 from ..jackknife import rate, ratio
 from .confusion import Confusion, plain
 from .labelled import AuditTable, Codes
@@ -172,7 +172,9 @@ def _shift(table: AuditTable, trait: Trait) -> Shift:
 
 
 def _says_something(found: Estimate) -> bool:
-    return found.low is not None and found.high is not None and found.high - found.low <= MAX_WIDTH
+    if found.low is None or found.high is None:
+        return found.why == NO_SPREAD  # a judge that errs nowhere is moved by nothing
+    return found.high - found.low <= MAX_WIDTH
 
 
 def _strata(table: AuditTable, kind: Within) -> Codes:

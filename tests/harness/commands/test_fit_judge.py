@@ -37,7 +37,7 @@ def test_a_tuned_judge_is_fitted_kept_and_audited_by_its_command(head, labels, c
     lines = labels.read_text().splitlines()
     texts = [json.loads(line)[key] for line in lines for key in ("answer", "criterion")]
     encoder, mine = str(save_tiny_encoder(tmp_path / "tiny", texts)), tmp_path / "mine"
-    words = ["fit-judge", "--labels", str(labels), "--encoder", encoder, "--draws", "100"]
+    words = ["fit-judge", "--labels", str(labels), "--encoder", encoder]
     words += [*head.split(), "--epochs", "0.5"]
     assert main([*words, "--output_path", str(mine)]) == 0
     out, err = capsys.readouterr()
@@ -53,7 +53,7 @@ def test_a_tuned_judge_is_fitted_kept_and_audited_by_its_command(head, labels, c
     assert {path.suffix for path in mine.iterdir()} == {".json", ".safetensors", ".md"}
     assert not (mine / "tuning.safetensors").exists()
     audit = ["audit", "--judge", f"fitted:{mine}", "--judge_args", f"encoder={encoder}"]
-    assert main([*audit, "--labels", str(labels), "--draws", "100", "--json", "--allow_seen"]) == 0
+    assert main([*audit, "--labels", str(labels), "--json", "--allow_seen"]) == 0
     assert json.loads(capsys.readouterr().out)["judge"]
 
 

@@ -36,14 +36,14 @@ def recorded(tmp_path: Path) -> list[str]:
 @pytest.fixture
 def fitted(recorded, tmp_path) -> Path:
     folder = tmp_path / "mine"
-    options = ["--encoder", "none", "--head", "linear", "--draws", "100"]
+    options = ["--encoder", "none", "--head", "linear"]
     assert main(["fit-judge", *recorded, *options, "--output_path", str(folder)]) == 0
     return folder
 
 
 def test_fit_judge_prints_its_table_and_says_how_to_use_it(recorded, capsys, tmp_path):
     fitted = tmp_path / "mine"
-    options = ["--encoder", "none", "--head", "linear", "--draws", "100"]
+    options = ["--encoder", "none", "--head", "linear"]
     assert main(["fit-judge", *recorded, *options, "--output_path", str(fitted)]) == 0
     out, err = capsys.readouterr()
     for name in ("this judge", "majority", "no_look", "length", "lexical overlap"):
@@ -58,7 +58,7 @@ def test_fit_judge_prints_its_table_and_says_how_to_use_it(recorded, capsys, tmp
 def test_a_fitted_judge_is_audited_on_recorded_verdicts(fitted, recorded, capsys, tmp_path):
     capsys.readouterr()
     kept = tmp_path / "audit.json"
-    options = ["--json", "--draws", "100", "--output", str(kept)]
+    options = ["--json", "--output", str(kept)]
     refused = ["audit", "--judge", f"fitted:{fitted}", *recorded, *options]
     assert main(refused) == 2
     assert "learned from every one of the 30 prompts" in capsys.readouterr().err
@@ -92,7 +92,7 @@ def test_an_output_that_cannot_be_written_is_known_first(words, recorded, capsys
 
 def test_a_score_is_shown_with_its_corrected_value(fitted, recorded, capsys, tmp_path):
     kept = tmp_path / "audit.json"
-    audit = ["audit", "--judge", f"fitted:{fitted}", *recorded, "--draws", "100", "--allow_seen"]
+    audit = ["audit", "--judge", f"fitted:{fitted}", *recorded, "--allow_seen"]
     assert main([*audit, "--output", str(kept)]) == 0
     results = str(tmp_path / "results")
     assert main(["import", recorded[1], "--data", recorded[3], "--output_path", results]) == 0
@@ -163,7 +163,7 @@ def test_the_real_verdicts_can_be_audited_without_an_encoder(shared_data, capsys
     """The no-look judge is far above the majority on real rows: F1 alone proves nothing."""
     words = [
         "audit", "--judge", "constant", "--judge_args", "met=true", "--limit", "400", "--json",
-        "--draws", "100", "--verdicts",
+        "--verdicts",
         str(shared_data / "judged" / "humbleai_hard_gpt41_judge.jsonl.gz"),
         "--data", str(shared_data / "healthbench_rows.jsonl.gz"),
     ]  # fmt: skip
@@ -210,7 +210,7 @@ def test_a_reward_model_of_transformers_is_benched(recorded, capsys, tmp_path):
     transformers.BertForSequenceClassification(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     capsys.readouterr()
-    words = ["bench-reward", "--reward_model", folder, *recorded, "--draws", "100"]
+    words = ["bench-reward", "--reward_model", folder, *recorded]
     assert main([*words, "--limit", "5", "--probes", "3", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert 0 <= found["preference"]["accuracy"]["value"] <= 1
@@ -275,7 +275,7 @@ def test_labels_of_other_answers_are_refused_in_one_line_and_the_score_stands(
 
 def test_variants_are_compared_on_the_same_rows(recorded, capsys):
     words = ["audit", "--judge", "constant", "--judge_args", "met=true", *recorded]
-    assert main([*words, "--draws", "100", "--variant", "met=false", "--json"]) == 0
+    assert main([*words, "--variant", "met=false", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     (variant,) = found["variants"]
     assert variant["variant"] == "met=false"
@@ -283,13 +283,13 @@ def test_variants_are_compared_on_the_same_rows(recorded, capsys):
     assert variant["difference"]["n"] == found["audit"]["judge"]["n_questions"]
     for name, sign in (("sensitivity", -1.0), ("specificity", 1.0), ("kappa", 0.0)):
         assert variant["difference"]["figures"][name]["value"] == sign
-    assert main([*words, "--draws", "100", "--variant", "met=false"]) == 0
+    assert main([*words, "--variant", "met=false"]) == 0
     assert "minus constant" in capsys.readouterr().out
 
 
 def test_a_judge_that_prefers_the_first_place_of_a_call_is_found_out(recorded, capsys, monkeypatch):
     monkeypatch.syspath_prepend(Path(__file__).parent)
-    words = ["audit", "--judge", "judge_of_places:FirstIsMet", *recorded, "--draws", "100"]
+    words = ["audit", "--judge", "judge_of_places:FirstIsMet", *recorded]
     assert main([*words, "--reorder", "--json"]) == 0
     order = json.loads(capsys.readouterr().out)["audit"]["order"]
     assert order["flips"]["low"] > 0.2
@@ -300,7 +300,7 @@ def test_a_judge_that_prefers_the_first_place_of_a_call_is_found_out(recorded, c
 
 def test_what_sways_the_judge_stands_in_the_audit(fitted, recorded, capsys):
     capsys.readouterr()
-    words = ["audit", "--judge", f"fitted:{fitted}", *recorded, "--draws", "100", "--allow_seen"]
+    words = ["audit", "--judge", f"fitted:{fitted}", *recorded, "--allow_seen"]
     assert main(words) == 0
     out = capsys.readouterr().out
     assert "bias: change of P(judge says met) for" in out
@@ -336,7 +336,7 @@ def test_verdicts_that_are_all_null_are_no_labels(recorded, capsys):
 
 
 def test_a_judge_without_a_verdict_is_said_to_be_unknown(recorded, capsys):
-    words = ["--judge", "keyword", *recorded, "--draws", "100"]
+    words = ["--judge", "keyword", *recorded]
     for command, said in (("audit", "NO VERDICT AT ALL"), ("bench-reward", "NO REWARD AT ALL")):
         assert main([command, *words]) == 1
         told = capsys.readouterr()
@@ -347,7 +347,7 @@ def test_a_judge_without_a_verdict_is_said_to_be_unknown(recorded, capsys):
 
 
 def test_labels_of_one_kind_are_said_to_leave_figures_open(recorded, capsys):
-    words = ["audit", "--judge", "constant", "--judge_args", "met=true", "--draws", "100"]
+    words = ["audit", "--judge", "constant", "--judge_args", "met=true"]
     assert main([*words, *all_say(True, recorded)]) == 0
     assert "No judged label says not met" in capsys.readouterr().out
 
@@ -356,7 +356,7 @@ def test_another_order_is_asked_and_not_read_back_as_the_first(recorded, capsys)
     """The store keeps verdicts by question alone: read back, no order would ever matter."""
     with Loopback() as server:
         options = f"model=fake,shape=grouped,base_url={server.url}"
-        words = ["audit", "--judge", "chat", "--judge_args", options, *recorded, "--draws", "100"]
+        words = ["audit", "--judge", "chat", "--judge_args", options, *recorded]
         assert main([*words, "--reorder", "--json"]) == 0
         found = json.loads(capsys.readouterr().out)["audit"]
         n_asked = server.n_requests
@@ -379,14 +379,15 @@ def test_physicians_labels_are_a_reference_as_recorded_verdicts_are(recorded, ca
     rows = [row | {"category": "theme:a"} for row in label_rows(labelled_answers())]
     labels.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     words = ["bench-reward", "--judge", "constant", "--judge_args", "met=true", "--json"]
-    words += ["--draws", "100", "--probes", "0"]
+    words += ["--probes", "0"]
     found = []
     for reference in (recorded, ["--labels", str(labels)]):
         assert main([*words, *reference]) == 0
         found.append(json.loads(capsys.readouterr().out)["preference"])
     by_verdicts, by_labels = found
-    for name in ("n_prompts", "accuracy", "ties"):
+    for name in ("n_prompts", "ties"):
         assert by_verdicts[name] == by_labels[name]
+    assert by_verdicts["accuracy"]["value"] == by_labels["accuracy"]["value"]
     # equal answers to one prompt are one answer in labelled rows
     assert by_labels["n_answers"] <= by_verdicts["n_answers"]
     assert list(by_labels["by_theme"]) == ["theme:a"]
@@ -397,7 +398,7 @@ def test_physicians_labels_are_a_reference_as_recorded_verdicts_are(recorded, ca
 
 
 def test_answers_try_to_turn_the_judges_verdicts(recorded, capsys):
-    words = ["audit", "--judge", "constant", "--draws", "100", *recorded, "--judge_args"]
+    words = ["audit", "--judge", "constant", *recorded, "--judge_args"]
     assert main([*words, "met=false", "--probes", "12", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)["injections"]
     assert [row["form"] for row in rows[:2]] == ["control: a friendly end", "all forms"]
