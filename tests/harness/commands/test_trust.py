@@ -180,8 +180,6 @@ def test_bench_reward_orders_answers_and_probes_the_judge(fitted, recorded, caps
         "--judge",
         f"fitted:{fitted}",
         *recorded,
-        "--draws",
-        "100",
         "--allow_seen",
     ]
     assert main([*words, "--probes", "10", "--json"]) == 0
