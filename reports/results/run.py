@@ -75,7 +75,7 @@ def parse_object(text: bytes, where: str) -> dict[str, Any]:
     """Parse one JSON object, lone surrogates included, or say where it is broken."""
     try:
         value = json.loads(text.removeprefix(BOM_UTF8).decode("utf-8", "surrogatepass"))
-    except ValueError as error:  # broken JSON and broken UTF-8 both
+    except (ValueError, RecursionError) as error:  # broken JSON, broken UTF-8, endless nesting
         raise DataError(f"{where}: not valid JSON ({error})") from error
     if not isinstance(value, dict):
         raise DataError(f"{where}: expected a JSON object, got {type(value).__name__}")

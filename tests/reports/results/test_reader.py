@@ -168,6 +168,12 @@ def test_a_file_asked_for_by_name_must_be_readable(tmp_path):
         read_runs([samples, tmp_path / "a.eval"])
 
 
+def test_nesting_without_end_is_one_line(tmp_path):
+    (tmp_path / "log.json").write_text('{"eval": ' + "[" * 200_000)
+    with pytest.raises(DataError, match="not valid JSON"):
+        read_runs([tmp_path])
+
+
 def test_files_of_other_kinds_are_passed_over(tmp_path):
     write_run(tmp_path, run("m", [graded("1")]))
     (tmp_path / "config.json").write_text('{"eval": 1, "results": [1]}')
