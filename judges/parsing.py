@@ -37,8 +37,9 @@ class Parsed:
     """The judge's words, or why no verdict can be read."""
 
 
-_PLACEHOLDER = re.compile(
-    r"\s*(?:\.{2,}|…|<[^<>]*>|string|(?:your )?explanation)\s*", re.IGNORECASE
+_PLACEHOLDERS = frozenset(
+    {"...", "string", "<string>", "<explanation>", "<why>", "<reason>", "<your explanation>"}
+    | {"your explanation", "<...>", "explanation here"}
 )
 """What stands in the place of an explanation where the format is repeated."""
 
@@ -73,7 +74,7 @@ def parse_verdict(
     met = _truth(holder.get("criteria_met"), strict)
     if met is None:
         return Parsed(None, "criteria_met is not true or false")
-    if _PLACEHOLDER.fullmatch(_words(holder)):
+    if _words(holder).strip().lower() in _PLACEHOLDERS:
         return Parsed(None, "the reply repeats the format: its explanation is a placeholder")
     return Parsed(met, _words(holder))
 
