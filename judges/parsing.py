@@ -74,7 +74,8 @@ def parse_verdict(
     met = _truth(holder.get("criteria_met"), strict)
     if met is None:
         return Parsed(None, "criteria_met is not true or false")
-    if _words(holder).strip().lower() in _PLACEHOLDERS:
+    # a reply that is the object and nothing else has said it, whatever its words are
+    if found.beside and _words(holder).strip().lower() in _PLACEHOLDERS:
         return Parsed(None, "the reply repeats the format: its explanation is a placeholder")
     return Parsed(met, _words(holder))
 
