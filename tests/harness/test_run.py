@@ -311,3 +311,44 @@ def test_the_tasks_folder_is_printed(capsys):
     assert main(["tasks-dir"]) == 0
     folder = Path(capsys.readouterr().out.strip())
     assert (folder / "healthbench_heart.yaml").is_file()
+
+
+def test_missing_verdicts_end_a_run_with_1_and_their_reason_unless_they_are_allowed(
+    rows, server, tmp_path, caplog
+):
+    def script(seen):
+        if "kind answer" not in seen.prompt:
+            return completion(f"kind answer to {seen.prompt}")
+        if "question 0" in seen.prompt:
+            return Reply(403, b'{"error": "Content violates usage guidelines"}')
+        return completion('{"explanation": "", "criteria_met": true}')
+
+    server.script = script
+    options = f"model=m,base_url={server.url},store=none"
+    words = [*endpoint(server), "--judge", "chat", "--judge_args", options]
+    assert main(on(rows, *words, "--output_path", str(tmp_path / "out"))) == 1
+    assert "1 of 4 verdicts are missing: 1 x refused: " in caplog.text
+    assert "usage guidelines" in caplog.text
+    facts = results_in(tmp_path / "out")["configs"]["rubric_judge"]["metadata"]
+    assert facts["complete"] is False and facts["missing_verdicts"] == 1
+    assert main(on(rows, *words, "--allow-missing", "0.25")) == 0
+    assert main(on(rows, *words, "--allow-missing", "2")) == 2
+    # a setting that is refused ends it with 2; the answers are written
+    server.script = lambda seen: (
+        Reply(400, b'{"message": "temperature is not taken"}')
+        if "kind answer" in seen.prompt
+        else completion("kind answer")
+    )
+    assert main(on(rows, *words, "--output_path", str(tmp_path / "refused"))) == 2
+    assert len(list((tmp_path / "refused").rglob("samples_*.jsonl"))) == 1
+
+
+def test_arguments_of_the_model_are_what_it_takes(rows, server, tmp_path):
+    server.keeps_requests = True
+    address = f"model=007,base_url={server.url}/chat/completions,max_retries=1,num_concurrent=2"
+    words = ["--model", "local-chat-completions", "--model_args", address, "--judge", "constant"]
+    kwargs = ["--gen_kwargs", "temperature=0.5,until=['a,b'],reasoning_effort=none"]
+    assert main(on(rows, *words, *kwargs)) == 0
+    sent = server.seen[0].body
+    assert sent["model"] == "007" and sent["stop"][0] == "a,b"
+    assert (sent["temperature"], sent["reasoning_effort"]) == (0.5, "none")
