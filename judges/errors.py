@@ -105,15 +105,29 @@ class DoubtfulError(RejectedError):
     Where other questions are answered it was the question; where none is, the settings.
     """
 
-    def __init__(self, message: str = "refused", status: int = 400, is_long: bool = False) -> None:
-        """Keep the HTTP status, and whether the length of the question may be the reason."""
+    def __init__(
+        self, message: str = "refused", status: int = 400, mend: str = "", is_long: bool = False
+    ) -> None:
+        """Keep what is known of it.
+
+        Args:
+            message: The endpoint's words.
+            status: Of HTTP.
+            mend: The option that mends it, where the settings are to blame.
+            is_long: Whether the length of the question may be the reason.
+        """
         super().__init__(message)
         self.status = status
+        self.mend = mend
         self.is_long = is_long
 
-    def __reduce__(self) -> tuple[type[DoubtfulError], tuple[str, int, bool]]:
-        """Carry the status through pickling."""
-        return type(self), (str(self), self.status, self.is_long)
+    def __reduce__(self) -> tuple[type[DoubtfulError], tuple[str, int, str, bool]]:
+        """Carry what is known through pickling."""
+        return type(self), (str(self), self.status, self.mend, self.is_long)
+
+    def as_settings(self) -> RefusedSettingsError:
+        """Give the error where the settings are to blame."""
+        return RefusedSettingsError(f"{str(self).rstrip('. ')}; {self.mend}".rstrip("; "))
 
 
 class OutageError(JudgeError):

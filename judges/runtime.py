@@ -374,6 +374,9 @@ class Runtime:
         trial = self._server.trial
         if not trial.is_open or self._n_serving:
             return False
+        if self._stop.reason is not None:
+            self._server.end_trial()
+            return False
         probe = trial.next_probe()
         if probe is not None:
             self._calls.append(probe)

@@ -92,4 +92,4 @@ def _answer(call: Call) -> tuple[str, str]:
 
 
 def _fatal(doubt: Doubt) -> RefusedSettingsError:
-    return RefusedSettingsError(str(doubt.error))
+    return doubt.error.as_settings()

@@ -312,7 +312,9 @@ class BatchJudge:
             refused = self._failure(status, content, part[name].body)
             if not isinstance(refused, DoubtfulError | RefusedSettingsError):
                 return
-        if isinstance(refused, ConfigError) or len(lines) > 1:
+        if isinstance(refused, DoubtfulError) and len(lines) > 1:
+            refused = refused.as_settings()
+        if isinstance(refused, ConfigError):
             raise ConfigError(str(refused))
 
     def _failure(

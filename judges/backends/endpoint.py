@@ -26,7 +26,6 @@ from ..errors import (
     DoubtfulError,
     OutageError,
     RateLimitError,
-    RefusedSettingsError,
     RejectedError,
     TooLongError,
     TransportError,
@@ -192,8 +191,9 @@ class Endpoint:
         if "choices" not in reply and "error" not in reply:
             raise DoubtfulError(
                 f"{self.base_url}: the reply is no chat completion: "
-                f"{said.words[:SHOWN_CHARS] or 'empty'}; check base_url, which ends in /v1",
+                f"{said.words[:SHOWN_CHARS] or 'empty'}",
                 200,
+                "check base_url, which ends in /v1 as a rule",
             )
         raise TransportError(f"{self.base_url}: {said.words[:SHOWN_CHARS] or 'an empty reply'}")
 
@@ -224,7 +224,8 @@ class Endpoint:
         if status == 402 or said.is_broken_account:
             return OutageError(f"{told} (the account is out of credit; a retry cannot help)")
         asks_for_pause = "retry-after" in {name.lower() for name in headers}
-        if status == 429 or (status in {503, 529} and asks_for_pause):
+        is_paced = status in {400, 403} and said.is_rate_limit
+        if status == 429 or is_paced or (status in {503, 529} and asks_for_pause):
             return RateLimitError(told, retry_after_s(headers))
         is_fault = status in {408, 409, 425} or (status >= 500 and status not in {501, 505})
         is_long = said.is_out_of_context if is_fault else said.is_too_long
@@ -236,10 +237,11 @@ class Endpoint:
             return FilteredError(told)
         if "json_validate_failed" in said.codes:
             return GarbledError(told)
-        told = f"{told.rstrip('. ')}; {mend(status, said, sent, self.api_key_env)}"
+        way = mend(status, said, sent, self.api_key_env)
+        doubt = DoubtfulError(told, status, way, said.is_limit_of_reply)
         if status in {401, 404, 405, 410} or 300 <= status < 400 or said.is_setting:
-            return RefusedSettingsError(told)
-        return DoubtfulError(told, status, said.is_limit_of_reply)
+            return doubt.as_settings()
+        return doubt
 
     def _clean(self, words: str) -> str:
         """Blot out the key; before a text is cut, or half of the key would stay."""

@@ -110,6 +110,11 @@ class Said:
         return bool(_LONG_WORDS.search(self.words))
 
     @property
+    def is_rate_limit(self) -> bool:
+        """Whether too much was asked in too short a time."""
+        return bool(re.search(r"rate.?limit|per minute", " ".join((self.words, *self.codes)), re.I))
+
+    @property
     def is_out_of_context(self) -> bool:
         """Whether the context is named, as a fault of a server must do to be taken for this."""
         named = ("context_length", "context_window", "exceed_context", "context length")

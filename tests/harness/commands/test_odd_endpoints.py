@@ -136,6 +136,20 @@ def test_few_calls_are_in_flight_before_the_first_answer(judge):
     assert code == 2 and n_calls <= 5
 
 
+def test_a_budget_that_ends_before_it_is_known_why_ends_as_a_budget(judge, tmp_path):
+    code, told, n_calls = judge(error(400, b"no"), max_calls=1)
+    assert (code, n_calls) == (1, 1)
+    assert "max_calls=1 reached" in told and "1 x refused: " in told
+
+
+def test_a_rate_limit_in_the_words_of_another_status_is_waited_for(judge, tmp_path):
+    def script(seen: Seen) -> Reply | None:
+        return error(403, openai("Rate limit reached, per minute")) if seen.attempt == 1 else FINE
+
+    assert judge(script, n_rows=1)[0] == 0
+    assert outcomes(tmp_path) == {"p0": {"met"}}
+
+
 # -- one question is refused -----------------------------------------------------------------
 
 FLAGGED = [
@@ -170,7 +184,8 @@ def test_one_flagged_prompt_is_refused_and_the_others_are_judged(
     assert code == 1
     assert outcomes(tmp_path) == {"p0": {"refused"}} | {f"p{n}": {"met"} for n in range(1, N_ROWS)}
     assert f"{N_CRITERIA} of {N_ROWS * N_CRITERIA} verdicts are missing" in told
-    assert "refused: " in told
+    # the words alone: no option mends a question
+    assert "refused: " in told and "; " not in told.split("refused: ")[1].split("\n")[0]
     assert n_calls == N_ROWS * N_CRITERIA  # each question once
     # the same again asks the flagged prompt alone, and is no configuration error either
     code, told, n_calls = judge(script, store=store, max_concurrency=max_concurrency)
