@@ -10,7 +10,7 @@ first asked. It is verified for real by `benchmarks/vllm_check.py` (`make vllm-c
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 
 import orjson
 
-from ..errors import ConfigError, OutageError
+from ..errors import ConfigError, OutageError, TooLongError
 from ..judge import JudgeIdentity, Question
 from ..rating import Rating
 from ..registry import register_judge
@@ -26,6 +26,7 @@ from ..rubric import Example
 from ..verdict import Verdict
 from .asking import Asking
 from .completion import Completion
+from .refusals import SHOWN_CHARS, Said
 from .reply_schema import SCHEMAS
 
 MISSING = (
@@ -182,19 +183,39 @@ class VllmJudge:
                         one.reply.set_exception(known)
                 continue
             for one, completion in zip(batch, completions, strict=True):
-                if not one.reply.done():
+                if one.reply.done():
+                    continue
+                if isinstance(completion, TooLongError):
+                    one.reply.set_exception(completion)
+                else:
                     one.reply.set_result(completion)
 
-    def _generate(self, batch: Sequence[_Waiting]) -> list[Completion]:
-        """Run one batch; on the model's own thread."""
+    def _generate(self, batch: Sequence[_Waiting]) -> list[Completion | TooLongError]:
+        """Run one batch, on the model's own thread; one that is too long costs no other its reply.
+
+        vLLM refuses the whole batch for one prompt beyond its context, so that such a batch is
+        halved until the prompt is alone.
+        """
         if self._llm is None:
             self._llm = self._load()
+        try:
+            return list(self._asked(batch))
+        except ValueError as error:
+            line = " ".join(str(error).split())[:SHOWN_CHARS]
+            if not Said(line).is_too_long:
+                raise
+            if len(batch) == 1:
+                return [TooLongError(f"{line} (the question is longer than the judge's context)")]
+            half = len(batch) // 2
+            return [*self._generate(batch[:half]), *self._generate(batch[half:])]
+
+    def _asked(self, batch: Sequence[_Waiting]) -> Iterator[Completion]:
         outputs = self._llm.chat(
             [one.messages for one in batch],
             sampling_params=[self._sampling(one) for one in batch],
             use_tqdm=False,
         )
-        return [completion_of(output) for output in outputs]
+        return map(completion_of, outputs)
 
     def _load(self) -> Any:
         try:

@@ -23,6 +23,7 @@ from types import SimpleNamespace
 CALLS = []
 LOADED = []
 FAULT = []
+LIMIT = []
 
 
 class LLM:
@@ -34,6 +35,8 @@ class LLM:
     def chat(self, conversations, sampling_params, use_tqdm):
         if FAULT:
             raise RuntimeError(FAULT[0])
+        if any("answer 3" in c[0]["content"] for c in conversations) and LIMIT:
+            raise ValueError("The prompt (length 9120) is longer than the maximum model length")
         CALLS.append((conversations, sampling_params))
         return [self.output(c[0]["content"], p) for c, p in zip(conversations, sampling_params)]
 
@@ -135,6 +138,15 @@ def test_an_engine_that_fails_stops_the_run(vllm, question):
     judge = VllmJudge(model="m")
     with pytest.raises(OutageError, match="out of memory"):
         asyncio.run(judge.judge(question))
+
+
+def test_a_question_beyond_the_context_is_told_and_the_others_are_answered(vllm, example):
+    vllm.LIMIT.append(True)
+    verdicts = grade(VllmJudge(model="m"), example)
+    assert [v.outcome for v in verdicts[9:12]] == [Outcome.OVERFLOW] * 3
+    assert "longer than the maximum model length" in verdicts[9].explanation
+    others = verdicts[:9] + verdicts[12:]
+    assert {v.outcome for v in others} == {Outcome.MET, Outcome.TRUNCATED}
 
 
 def test_a_missing_vllm_is_one_line_that_says_what_to_do(monkeypatch):
