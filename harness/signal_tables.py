@@ -222,7 +222,9 @@ def _scale_table(study: SignalStudy) -> str:
     ]
     heads = ["reward", "scale", "effective answers", "of all", "weight of low-spread quarter",
              "corr. with gold score", "corr. of two verdicts"]  # fmt: skip
-    return table(heads, rows)
+    told = ", ".join(f"{name} {score(r)}" for name, r in study.batch_agreement.items())
+    note = f"\nnone and batch at {study.batch_groups} groups a batch correlate: {told}."
+    return table(heads, rows) + note
 
 
 def _term_table(study: SignalStudy) -> str:

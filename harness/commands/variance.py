@@ -19,8 +19,9 @@ import sys
 from pathlib import Path
 
 from ...judges.data.columns import Columns, add_columns_argument
+from ...judges.errors import ConfigError
 from ...judges.files import require_file, write_file
-from ...judges.signal.groups import MIN_ANSWERS
+from ...judges.signal.groups import BATCH_GROUPS, MIN_ANSWERS
 from ..labels import add_allow_seen
 
 
@@ -62,6 +63,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--plan_for", metavar="REWARD", help="reward to plan for (default: the first)"
     )
+    parser.add_argument(
+        "--batch_groups",
+        "--batch-groups",
+        type=int,
+        default=BATCH_GROUPS,
+        metavar="N",
+        help="groups in a batch of the training, to compare scale_rewards none and batch "
+        f"(default {BATCH_GROUPS})",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the random flips (default 0)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     parser.add_argument(
@@ -82,6 +92,8 @@ def run(args: argparse.Namespace) -> int:
     from ..signal_tables import criteria_csv, plan_text, study_text
 
     # everything that can be wrong in the request is found before a file is read
+    if args.batch_groups < 1:
+        raise ConfigError(f"--batch_groups {args.batch_groups}: a number of groups, from 1")
     rewards = parse_rewards(args.rewards or DEFAULT_REWARDS)
     scales = parse_scales(args.scales)
     planned_for = get_reward(args.plan_for) if args.plan_for else rewards[0]
@@ -99,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
     groups = group_answers(
         found.answers, _labels(args.group_by, found.by), min_answers=args.min_group
     )
-    study = study_signal(groups, rewards, scales, seed=args.seed)
+    study = study_signal(groups, rewards, scales, seed=args.seed, batch_groups=args.batch_groups)
     plans = []
     if args.fidelity is not None or args.difference is not None:
         plans.append(plan(groups, planned_for, fidelity=args.fidelity, difference=args.difference))

@@ -21,6 +21,8 @@ from ..rewards import Needs, Reward, evaluate
 from ..rubric import Rubric
 from ..verdict import Verdict
 
+BATCH_GROUPS = 4
+"""Groups in a batch of a training where none is said: 24 answers in groups of six."""
 MIN_ANSWERS = 3
 """Fewer answers than this make no group: two alone are equal too often to say much."""
 

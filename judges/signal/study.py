@@ -23,6 +23,7 @@ from .advantages import (
     Scale,
     TermEffect,
     advantages_of,
+    batch_agreement,
     effective_answers,
     equal_in_group,
     spread_of,
@@ -40,7 +41,7 @@ from .criteria import (
 )
 from .dead import DeadGroups, dead_groups, identical_verdicts
 from .gold import GoldStudy, gold_rewards, hold_against_gold
-from .groups import GroupedVerdicts
+from .groups import BATCH_GROUPS, GroupedVerdicts
 from .variance import VarianceSplit, split_variance
 from .words import verdict_in_words
 
@@ -137,6 +138,10 @@ class SignalStudy:
     there is no such group."""
     variance: tuple[VarianceSplit, ...]
     by_scale: tuple[ScaleSummary, ...]
+    batch_groups: int
+    """Groups in a batch of the training that `batch_agreement` is for."""
+    batch_agreement: Mapping[str, float | None]
+    """Of each reward's advantages under `none` and under `batch` at so many groups a batch."""
     gold: GoldStudy | None
     """Rewards held against a better judge, under the first scale; None without its verdicts."""
     terms: tuple[TermEffect, ...]
@@ -178,6 +183,7 @@ def study_signal(
     scales: Sequence[Scale] = tuple(Scale),
     *,
     seed: int = 0,
+    batch_groups: int = BATCH_GROUPS,
 ) -> SignalStudy:
     """Study rewards on verdicts.
 
@@ -185,7 +191,8 @@ def study_signal(
         groups: Groups of graded answers.
         rewards: Rewards of any kind; None for `DEFAULT_REWARDS`.
         scales: Scalings of the advantages.
-        seed: Of the flip study, the one thing drawn at random.
+        seed: Of the flip study and of the dealing into batches.
+        batch_groups: Groups in a batch of the training, for `batch_agreement`.
 
     Raises:
         ConfigError: None of the rewards can be computed from these verdicts.
@@ -236,6 +243,11 @@ def study_signal(
             for name in values
             for scale in scales
         ),
+        "batch_groups": batch_groups,
+        "batch_agreement": {
+            name: batch_agreement(rewards_PG, batch_groups, seed=seed)
+            for name, rewards_PG in values.items()
+        },
         "gold": hold_against_gold(groups, values, scales[0]),
         "terms": tuple(
             effect for r in studied for effect in term_effects(groups, r, values[r.name], scales)

@@ -154,7 +154,8 @@ def _scale(found: Mapping[str, Any], reward: str) -> list[Sentence]:
             else f"These data do not tell the scalings of {reward} apart."
         )
         return [Sentence(Topic.SCALE, text, table, values)]
-    # "none" and "batch" differ by one factor for all groups: the same up to the step size
+    # over all groups of a study "none" and "batch" are one factor apart; in a training's small
+    # batches they are not, and the sentence says how far
     alike = [str(scale) for scale in fidelity if fidelity[top] - fidelity[scale] <= 1e-6]
     text = f"Under scale_rewards {' or '.join(alike)} {reward} has fidelity {fidelity[top]:.2f}"
     if Scale.GROUP in fidelity:
@@ -167,7 +168,16 @@ def _scale(found: Mapping[str, Any], reward: str) -> list[Sentence]:
             "with the least spread"
         )
         values["low_spread_weight"] = low
-    return [Sentence(Topic.SCALE, text + ".", table, values)]
+    text += "."
+    agreement = found["batch_agreement"].get(reward)
+    if {"none", "batch"} <= set(alike) and agreement is not None:
+        n = found["batch_groups"]
+        text += (
+            f" Over all groups none and batch are one factor apart; with {n} groups a batch, each "
+            f"with its own spread, their advantages correlate {agreement:.2f}."
+        )
+        values["batch_agreement"] = agreement
+    return [Sentence(Topic.SCALE, text, table, values)]
 
 
 def _replicates(found: Mapping[str, Any], reward: str) -> list[Sentence]:

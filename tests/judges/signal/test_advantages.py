@@ -14,6 +14,7 @@ from rubricbeat.judges.signal.advantages import (
     TermEffect,
     TermVerdict,
     advantages_of,
+    batch_agreement,
     effective_answers,
     equal_in_group,
     parse_scales,
@@ -41,6 +42,25 @@ def test_batch_scaling_divides_every_group_by_one_deviation() -> None:
     spread = np.sqrt(104 / 3) + 1e-4
     expected = np.array([[-1.0, 1], [-1, 1]]) / spread
     assert advantages_of(rewards_PG, Scale.BATCH) == pytest.approx(expected)
+
+
+def test_none_and_batch_agree_over_the_study_and_not_in_small_batches() -> None:
+    # spreads of groups as rubrics make them (a factor of 2 up and down) around levels of their own
+    rng = np.random.default_rng(0)
+    size, level = rng.lognormal(0, 0.7, (600, 1)), rng.normal(0, 1, (600, 1))
+    rewards_PG = level + size * rng.normal(size=(600, 6))
+    assert batch_agreement(rewards_PG, 600) == pytest.approx(1.0)
+    # measured another way: batch after batch through `advantages_of` itself
+    plain = advantages_of(rewards_PG, Scale.NONE)
+    dealt = [advantages_of(rewards_PG[i : i + 4], Scale.BATCH) for i in range(0, 600, 4)]
+    by_hand = np.corrcoef(plain.ravel(), np.concatenate(dealt).ravel())[0, 1]
+    small = batch_agreement(rewards_PG, 4)
+    assert small == pytest.approx(by_hand, abs=0.02)
+    assert small is not None and small < 0.95 < (batch_agreement(rewards_PG, 64) or 0.0)
+
+
+def test_batches_of_dead_groups_agree_on_nothing() -> None:
+    assert batch_agreement(np.full((8, 3), 0.5), 4) is None
 
 
 def test_a_missing_reward_is_left_out_of_its_group_and_has_no_advantage() -> None:
