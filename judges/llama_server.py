@@ -22,8 +22,10 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from .errors import ConfigError, TransportError
+from .shared_port import shared_port
 
 START_TIMEOUT_S = 120.0
 KEY_VARIABLE = "RUBRICBEAT_LOCAL_KEY"
@@ -55,8 +57,13 @@ def serve(
     n_slots: int = 1,
     n_threads: int = 1,
     n_batch_threads: int = 2,
+    n_processes: int = 1,
 ) -> Iterator[LlamaServer]:
     """Serve a GGUF model for as long as the `with` block lasts.
+
+    An answer of one slot is the same each time. Requests that are answered together in several
+    slots of a process change each other's last digits, and so sometimes a word: for answers that
+    come again, use more processes and not more slots.
 
     Args:
         gguf: The model file.
@@ -65,6 +72,8 @@ def serve(
         n_slots: Requests served at the same time.
         n_threads: Threads that generate. One is fastest on a machine of two cores.
         n_batch_threads: Threads that read prompts.
+        n_processes: Servers behind the one address, each with all of the above. With more than one
+            no prompt is kept, since which of them gets a request depends on the moment.
 
     Raises:
         ConfigError: The file or the runtime is missing.
@@ -79,8 +88,18 @@ def serve(
     command = [
         sys.executable, "-m", __name__, str(gguf), "--model", name, "--n_ctx", str(n_ctx),
         "--n_slots", str(n_slots), "--n_threads", str(n_threads),
-        "--n_batch_threads", str(n_batch_threads),
+        "--n_batch_threads", str(n_batch_threads), "--keeps_prompts", str(int(n_processes == 1)),
     ]  # fmt: skip
+    with contextlib.ExitStack() as stack:
+        starting = [stack.enter_context(_child(command, key)) for _ in range(n_processes)]
+        ports = [_port_of(child, log) for child, log in starting]
+        port = ports[0] if n_processes == 1 else stack.enter_context(shared_port(ports))
+        yield LlamaServer(f"http://127.0.0.1:{port}/v1", name, key)
+
+
+@contextlib.contextmanager
+def _child(command: list[str], key: str) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]]]:
+    """Start a server's process, and end it; it says its port, and everything else to a log."""
     # without PASSIVE, waiting threads spin: a busy 2-core box fell from 50 to 2-9 tokens/s
     environment = {**os.environ, KEY_VARIABLE: key, "OMP_WAIT_POLICY": "PASSIVE"}
     with tempfile.TemporaryFile() as log:
@@ -92,12 +111,21 @@ def serve(
             env=environment,
         )
         try:
-            port = _await_port(child)
-            if port is None or not _await_health(child, port):
-                raise TransportError(f"the llama.cpp server did not start: {_last_lines(log)}")
-            yield LlamaServer(f"http://127.0.0.1:{port}/v1", name, key)
+            yield child, log
         finally:
             _end(child)
+
+
+def _port_of(child: subprocess.Popen[bytes], log: IO[bytes]) -> int:
+    """Wait until a server answers.
+
+    Raises:
+        TransportError: It does not.
+    """
+    port = _await_port(child)
+    if port is None or not _await_health(child, port):
+        raise TransportError(f"the llama.cpp server did not start: {_last_lines(log)}")
+    return port
 
 
 def package_gguf(package: str) -> Path:
@@ -149,9 +177,9 @@ def _await_health(child: subprocess.Popen[bytes], port: int) -> bool:
     return False
 
 
-def _last_lines(log: object, n_lines: int = 4) -> str:
-    log.seek(0)  # type: ignore[attr-defined]  # a temporary file, whose type has no public name
-    text: bytes = log.read()  # type: ignore[attr-defined]
+def _last_lines(log: IO[bytes], n_lines: int = 4) -> str:
+    log.seek(0)
+    text = log.read()
     lines = [line for line in text.decode("utf-8", "replace").splitlines() if line.strip()]
     return " | ".join(lines[-n_lines:]) or "it said nothing"
 
@@ -173,7 +201,7 @@ def _run_child() -> None:
     parser = argparse.ArgumentParser(description=_run_child.__doc__)
     parser.add_argument("gguf")
     parser.add_argument("--model", required=True)
-    for name in ("n_ctx", "n_slots", "n_threads", "n_batch_threads"):
+    for name in ("n_ctx", "n_slots", "n_threads", "n_batch_threads", "keeps_prompts"):
         parser.add_argument(f"--{name}", type=int, required=True)
     args = parser.parse_args()
 
@@ -191,6 +219,7 @@ def _run_child() -> None:
     params.n_ctx = args.n_ctx * args.n_slots
     params.cpuparams.n_threads = args.n_threads
     params.cpuparams_batch.n_threads = args.n_batch_threads
+    params.cache_prompt = bool(args.keeps_prompts)
     params.ui = False
     server = xllamacpp.Server(params)
     port = server.listening_address.rsplit(":", 1)[1].strip("/")

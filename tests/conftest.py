@@ -98,7 +98,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_xdist_auto_num_workers() -> int:
     """Give each core a test, and one more: some of the tests wait for other programs."""
-    return min(8, len(os.sched_getaffinity(0)) + 1)
+    return min(8, (os.cpu_count() or 1) + 1)
 
 
 def pytest_configure() -> None:

@@ -27,6 +27,8 @@ TASK = "healthbench_heart_demo"
 ANSWER_TOKENS = 256
 CONTEXT_TOKENS = 2048
 """Room for the longest demo conversation and its answer."""
+MAX_SERVERS = 2
+"""Processes of the model, a core each: an answer is the same whichever gives it."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,24 +48,32 @@ def run(args: argparse.Namespace) -> int:
     # a folder of its own for each run: the page would take an earlier run for a repeat of this one
     folder = Path(args.output_path) / time.strftime("%Y-%m-%dT%H-%M-%S")
     _say(f"starting {name} on llama.cpp ...")
-    with serve(gguf, model=name, n_ctx=CONTEXT_TOKENS) as server:
-        _say("it answers, and the embedded judge grades (two to four minutes on two cores) ...")
+    n_servers = min(MAX_SERVERS, (os.cpu_count() or 1))
+    with serve(
+        gguf, model=name, n_ctx=CONTEXT_TOKENS, n_batch_threads=1, n_processes=n_servers
+    ) as server:
+        _say("it answers, and the embedded judge grades (a minute or two on two cores) ...")
         with _key_in_environment(server.key):
-            code = _evaluate(name, server.base_url, folder, args.limit)
+            code = _evaluate(name, server.base_url, folder, args.limit, n_servers)
     if code == 0:
         _show(folder)
         _say(f"done in {time.monotonic() - started:.0f} s")
     return code
 
 
-def _evaluate(name: str, base_url: str, folder: Path, limit: int | None) -> int:
+def _evaluate(name: str, base_url: str, folder: Path, limit: int | None, n_concurrent: int) -> int:
     from ..evaluation import evaluate
     from ..request import RunRequest
 
     request = RunRequest(
         tasks=(TASK,),
         model="local-chat-completions",
-        model_args={"model": name, "base_url": f"{base_url}/chat/completions", "eos_string": ""},
+        model_args={
+            "model": name,
+            "base_url": f"{base_url}/chat/completions",
+            "eos_string": "",
+            "num_concurrent": n_concurrent,
+        },
         gen_kwargs={"max_gen_toks": ANSWER_TOKENS},
         apply_chat_template=True,
         limit=limit,

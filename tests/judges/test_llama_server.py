@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,7 @@ def ask(server: LlamaServer, key: str) -> dict:
                 "model": server.model,
                 "messages": [{"role": "user", "content": "Hi"}],
                 "max_tokens": 4,
+                "temperature": 0,
             }
         ).encode(),
         {"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
@@ -55,6 +57,14 @@ def test_it_answers_with_its_key_alone_and_ends_with_the_block(gguf: Path) -> No
         assert server.key not in repr(server)
     with pytest.raises(urllib.error.URLError):
         ask(server, server.key)
+
+
+def test_an_answer_is_the_same_whichever_process_gives_it(gguf: Path) -> None:
+    with serve(gguf, n_ctx=256, n_batch_threads=1, n_processes=2) as server:
+        with ThreadPoolExecutor(4) as pool:
+            said = list(pool.map(lambda _: ask(server, server.key), range(6)))
+        words = {json.dumps(reply["choices"][0]["message"]) for reply in said}
+    assert len(words) == 1
 
 
 def test_it_ends_when_its_parent_is_killed(gguf: Path) -> None:
