@@ -82,6 +82,9 @@ def device_of(request: RunRequest) -> str | None:
 
 def _recorded_model(request: RunRequest) -> str:
     from ..judges.data.answers import read_earlier_answers
+    from ..judges.data.columns import Columns
 
-    recorded = read_earlier_answers(str(request.metadata["responses"]), request.tasks[0])
+    columns = Columns.read(request.metadata.get("columns"))
+    path = str(request.metadata["responses"])
+    recorded = read_earlier_answers(path, request.tasks[0], columns)
     return recorded.model or Path(str(request.metadata["responses"])).name

@@ -1,7 +1,8 @@
 r"""Grade saved answers with a judge, and write result files.
 
---responses is JSON Lines (or .gz) with prompt_id and completion, optional model and run; or a
-samples_*.jsonl of lm-eval, or a folder that holds some. --data are the rows with the rubrics.
+--responses holds prompt_id and completion, optional model and run, in any form of docs/data.md
+(JSON Lines, CSV, Parquet, '-' ...); or is a samples_*.jsonl of lm-eval, or a folder that holds
+some. --data are the rows with the rubrics.
 Every verdict is kept as soon as it is there: the same command again asks only what is missing.
 
 two real commands:

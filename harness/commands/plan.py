@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from ...judges.call_plan import PlannedRun, Speed, Workload
+from ...judges.data.columns import Columns, add_columns_argument
 from ...judges.errors import ConfigError
 from ...judges.judge_options import parse_judge_args
 from ...reports import numbers
@@ -31,9 +33,13 @@ _LENGTHS = ("prompt", "answer", "criterion", "reply")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
-    parser.add_argument("--rows", type=int, required=True, help="rows of the data")
+    parser.add_argument(
+        "--data", type=Path, metavar="ROWS", help="count rows and criteria of these (docs/data.md)"
+    )
+    add_columns_argument(parser)
+    parser.add_argument("--rows", type=int, help="rows of the data")
     parser.add_argument("--samples", type=int, default=1, help="answers to each row (default 1)")
-    parser.add_argument("--criteria", type=float, required=True, help="of a row, on average")
+    parser.add_argument("--criteria", type=float, help="of a row, on average")
     parser.add_argument("--judge", required=True, metavar="NAME", help="judge by name")
     parser.add_argument("--judge_args", metavar="K=V,...|FILE", help="its options, or a YAML file")
     parser.add_argument("--pilot", type=Path, metavar="RESULTS", help="results of a small run")
@@ -67,8 +73,9 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError("--gpu_speed and --gpu_price are of GPUs: say how many by --gpus")
     options = parse_judge_args(args.judge, args.judge_args)
     read, write = _gpu_speed(args.gpu_speed)
+    rows, criteria = _size(args)
     plan = make_plan(
-        Workload(args.rows, args.samples, args.criteria, _replicates(options.get("replicates"))),
+        Workload(rows, args.samples, criteria, _replicates(options.get("replicates"))),
         options,
         lengths=Lengths(**given),
         given=frozenset(given),
@@ -83,6 +90,27 @@ def run(args: argparse.Namespace) -> int:
     )
     print(json.dumps(plan.to_json(), indent=2) if args.json else _text(plan))
     return 0
+
+
+def _size(args: argparse.Namespace) -> tuple[int, float]:
+    """Give the rows and the mean number of their criteria: as stated, else counted.
+
+    Raises:
+        ConfigError: They are neither stated nor to be counted.
+    """
+    rows, criteria = args.rows, args.criteria
+    if args.data is not None and (rows is None or criteria is None):
+        from ...judges.data.examples import read_examples
+
+        file = read_examples(args.data, columns=Columns.read(args.columns))
+        if warning := file.warning():
+            print(f"rubricbeat plan: {warning}", file=sys.stderr)
+        n_criteria = sum(len(example.rubric) for example in file.examples)
+        rows = len(file.examples) if rows is None else rows
+        criteria = n_criteria / len(file.examples) if criteria is None else criteria
+    if rows is None or criteria is None:
+        raise ConfigError("say how much: --data ROWS, or --rows N and --criteria N")
+    return rows, criteria
 
 
 def _replicates(value: object) -> int:

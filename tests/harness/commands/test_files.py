@@ -268,6 +268,18 @@ def test_import_and_variance_read_csv_too(
     assert main(["variance", str(verdicts), "--data", str(data)]) == 0
 
 
+def test_a_plan_counts_the_rows_of_a_file(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["--judge", "keyword", "--json", "--samples", "3"]
+    assert main(["plan", "--data", str(data), *flags]) == 0
+    counted = json.loads(capsys.readouterr().out)
+    assert main(["plan", "--rows", "2", "--criteria", "1", *flags]) == 0
+    assert json.loads(capsys.readouterr().out) == counted
+    assert main(["plan", "--data", str(data), "--rows", "50", *flags]) == 0, "of many like these"
+    assert json.loads(capsys.readouterr().out) != counted
+    assert main(["plan", "--rows", "2", *flags]) == 2
+    assert "--data ROWS, or --rows N and --criteria N" in capsys.readouterr().err
+
+
 def case(shared_data: Path, name: str) -> Path:
     return shared_data.parent / "cases" / "inputs" / "files" / name
 
