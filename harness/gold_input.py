@@ -9,18 +9,26 @@ from pathlib import Path
 from ..judges.audit.label_files import labels_of_verdicts, read_labels
 from ..judges.audit.labelled import LabelledAnswer as Labelled
 from ..judges.audit.run_labels import match_labels
+from ..judges.data.columns import Columns
+from ..judges.data.reader import can_name_rows
 from ..judges.errors import ConfigError, DataError
 from ..judges.verdict import Verdict
 from .signal_input import SignalInput, holds_verdicts, read_signal_input
 
 
-def with_gold(found: SignalInput, paths: Sequence[Path], data: Path | None = None) -> SignalInput:
+def with_gold(
+    found: SignalInput,
+    paths: Sequence[Path],
+    data: Path | None = None,
+    columns: Columns | None = None,
+) -> SignalInput:
     """Put gold beside the verdicts of the same answers: the same prompt, text and criterion.
 
     Args:
         found: The answers to study.
         paths: Of gold: result folders, a store, recorded verdicts (with `data`), or labelled rows.
         data: Rows with the rubrics of recorded verdicts.
+        columns: Other names of the fields of labels, verdicts and rows.
 
     Raises:
         ConfigError: Gold is of the judge under study.
@@ -30,14 +38,14 @@ def with_gold(found: SignalInput, paths: Sequence[Path], data: Path | None = Non
     warnings = list(found.warnings)
     judges = {name for answer in found.answers if (name := answer.labels.get("judge"))}
     for path in paths:
-        if not path.exists():
+        if not can_name_rows(path):
             raise DataError(f"--gold {path}: no such file or folder")
-        if not holds_verdicts(path):
-            file = read_labels(path)
+        if not holds_verdicts(path, columns):
+            file = read_labels(path, columns=columns)
             labelled += file.answers
             warnings += [words] if (words := file.warning()) else []
             continue
-        gold = read_signal_input([path], data)
+        gold = read_signal_input([path], data, columns)
         warnings += gold.warnings
         if judges & {answer.labels.get("judge") for answer in gold.answers}:
             raise ConfigError(

@@ -164,13 +164,13 @@ def _runs(path: Path, warnings: list[str], learned: set[str]) -> list[LabelledAn
     ]
 
 
-def holds_verdicts(path: Path) -> bool:
+def holds_verdicts(path: Path, columns: Columns | None = None) -> bool:
     """Tell what `read_signal_input` reads from other files, such as labelled rows."""
     if path.is_dir() or path.name.startswith(("samples_", "results_")):
         return True
     from ..reports.results.logs import is_log
 
-    return _is_store(path) or _is_recorded(path, None) or is_log(path)
+    return _is_store(path) or _is_recorded(path, columns) or is_log(path)
 
 
 def _is_store(path: Path) -> bool:

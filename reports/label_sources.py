@@ -8,6 +8,9 @@ from pathlib import Path
 
 from ..judges.audit.label_files import labels_of_verdicts, read_labels
 from ..judges.audit.labelled import LabelledAnswer
+from ..judges.data.columns import Columns
+from ..judges.data.reader import can_name_rows
+from ..judges.data.streams import name_of
 from ..judges.errors import DataError
 from .results.logs import is_log
 from .results.reader import read_runs
@@ -28,21 +31,22 @@ class LabelSource:
     """What was left out, in one line."""
 
 
-def read_label_sources(paths: Sequence[Path]) -> list[LabelSource]:
+def read_label_sources(paths: Sequence[Path], columns: Columns | None = None) -> list[LabelSource]:
     """Read labels, one source a path.
 
     Args:
         paths: A file of labelled rows (docs/trust.md), or result files or folders in which a better
             judge graded some of the same answers.
+        columns: Other names of the fields of labelled rows.
 
     Raises:
         DataError: A path holds none of these.
     """
-    return [_read(path) for path in paths]
+    return [_read(path, columns) for path in paths]
 
 
-def _read(path: Path) -> LabelSource:
-    if not path.exists():
+def _read(path: Path, columns: Columns | None) -> LabelSource:
+    if not can_name_rows(path):
         raise DataError(f"--labels {path}: no such file or folder")
     if path.is_dir() or path.name.startswith(_RESULT_NAMES) or is_log(path):
         notes: list[str] = []
@@ -53,5 +57,5 @@ def _read(path: Path) -> LabelSource:
             frozenset(run.judge_digest for run in runs if run.judge_digest),
             "; ".join((*notes, *(note for run in runs for note in run.notes))) or None,
         )
-    file = read_labels(path)
-    return LabelSource(path.name, file.answers, warning=file.warning())
+    file = read_labels(path, columns=columns)
+    return LabelSource(Path(name_of(path)).name, file.answers, warning=file.warning())

@@ -26,7 +26,9 @@ from ..judges.audit.no_look import no_look_probability
 from ..judges.audit.study import Audit, audit_judge, flip_rate_of
 from ..judges.audit.traits import traits_of
 from ..judges.backends.asking import Asking
+from ..judges.data.columns import Columns
 from ..judges.data.reader import can_name_rows
+from ..judges.data.streams import name_of
 from ..judges.errors import ConfigError
 from ..judges.estimates import Estimate
 from ..judges.graded import GradedAnswer
@@ -88,6 +90,7 @@ class JudgeMetaTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries 
         metadata = dict(config.get("metadata") or {})
         self._label = str(config.get("task", "judge_meta"))
         self._path = _labels_path(metadata, self._label)
+        self._columns = Columns.read(metadata.get("columns"))
         self._strict_rows = bool(metadata.get("strict", False))
         self._seed = int(metadata.get("seed", SEED))
         self._asking = Asking(
@@ -117,11 +120,15 @@ class JudgeMetaTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries 
 
     def download(self, dataset_kwargs: dict[str, Any] | None = None, **kwargs: Any) -> None:
         """Read the labelled rows once; a document names its row."""
-        file = read_labels(self._path, strict=self._strict_rows)
+        file = read_labels(self._path, strict=self._strict_rows, columns=self._columns)
         if warning := file.warning():
             log.warning("%s: %s", self._label, warning)
         self._labelled = file.answers
-        self._data_facts = {"path": self._path.name, "sha256": file.sha256, "n": len(file.answers)}
+        self._data_facts = {
+            "path": Path(name_of(self._path)).name,
+            "sha256": file.sha256,
+            "n": len(file.answers),
+        }
         documents = [
             {"row": row, "prompt_id": item.example.prompt_id, **_shown(item)}
             for row, item in enumerate(file.answers)

@@ -218,7 +218,7 @@ def _hard(
         return read.examples
     flagged = {
         str(row.value.get("prompt_id"))
-        for row in read_rows(read.path).rows
+        for row in read_rows(read.path, settings.columns and settings.columns.of_rows()).rows
         if isinstance(row.value, Mapping) and _says_hard(row.value)
     }
     if not flagged:

@@ -17,6 +17,7 @@ import shlex
 import sys
 from pathlib import Path
 
+from ...judges.data.columns import Columns, add_columns_argument
 from ...judges.errors import ConfigError
 from ...judges.estimates import MIN_PROMPTS
 from ...judges.files import write_file
@@ -97,6 +98,7 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
         help="labels of some of these answers (docs/trust.md), or a better judge's results on "
         "them: figures are corrected by them",
     )
+    add_columns_argument(parser)
     parser.add_argument("--json", action="store_true", help="print every number as JSON")
 
 
@@ -125,7 +127,7 @@ def run(args: argparse.Namespace) -> int:
 
 def labels_given(args: argparse.Namespace) -> list[LabelSource]:
     """Read what --labels names, and say what of it was left out."""
-    sources = read_label_sources(args.labels)
+    sources = read_label_sources(args.labels, Columns.read(args.columns))
     for source in sources:
         if source.warning:
             print(displayed(f"rubricbeat: {source.warning}"), file=sys.stderr)

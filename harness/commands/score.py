@@ -22,6 +22,7 @@ from typing import Any
 
 from ...judges.audit.audit_rates import AuditRates, read_audit_rates
 from ...judges.audit.run_correction import RunCorrection, correct_run
+from ...judges.data.columns import Columns, add_columns_argument
 from ...judges.errors import ConfigError
 from ...judges.resampling import N_DRAWS
 from ...judges.scoring import SEED, length_penalty_of, summarise
@@ -49,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="correct by labels of some of these answers, or by a better judge's results on them",
     )
+    add_columns_argument(parser)
     parser.add_argument("--json", action="store_true", help="print every metric as JSON")
     parser.add_argument("--seed", type=int, default=SEED, help=f"of the bootstrap ({SEED})")
     parser.add_argument(
@@ -74,7 +76,11 @@ def run(args: argparse.Namespace) -> int:
     if args.seed < 0:
         raise ConfigError(f"--seed {args.seed}: must not be negative")
     audit = read_audit_rates(args.audit, seed=args.seed) if args.audit is not None else None
-    labels = read_label_sources([args.labels])[0] if args.labels is not None else None
+    labels = (
+        read_label_sources([args.labels], Columns.read(args.columns))[0]
+        if args.labels is not None
+        else None
+    )
     if labels is not None and labels.warning:
         print(f"rubricbeat score: {labels.warning}", file=sys.stderr)
     notes: list[str] = []

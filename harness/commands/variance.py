@@ -105,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
         read_signal_input(args.paths, args.data, columns), allow_seen=args.allow_seen
     )
     if args.gold:
-        found = with_gold(found, args.gold, args.data)
+        found = with_gold(found, args.gold, args.data, columns)
     for warning in found.warnings:
         print(f"rubricbeat variance: {warning}", file=sys.stderr)
     groups = group_answers(

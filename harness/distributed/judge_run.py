@@ -205,7 +205,7 @@ class WorkersGrader(Grader):
         }
 
     def _reasoned(self, one: GradedAnswer) -> GradedAnswer:
-        if not self._reasons:
+        if not self._reasons or one.is_absent:
             return one
         rows = []
         for replicate, row in enumerate((one.verdicts, *one.replicates)):

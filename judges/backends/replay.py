@@ -15,7 +15,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ..answers import solution_of
+from ..data.answers import answer_field, prompt_id_of
+from ..data.conversations import text_of_answer
 from ..data.reader import read_rows
+from ..data.row_fields import Field
 from ..errors import ConfigError, DataError
 from ..judge import JudgeIdentity, Question
 from ..registry import register_judge
@@ -43,7 +46,7 @@ class ReplayJudge:
     stored: ClassVar[bool] = False
     """Nothing is paid for, and the file is there again next time."""
     path: str
-    """JSON Lines file, `.gz` allowed."""
+    """Recorded verdicts in any form of docs/data.md."""
     model: str | None = None
     """Only the records of this model, where the file holds several."""
     run: str | None = None
@@ -119,12 +122,15 @@ class ReplayJudge:
         return prompt_id, hashlib.sha256(answer.encode("utf-8", "surrogatepass")).digest()
 
     def _keep(self, record: Mapping[str, Any], where: str) -> None:
-        met = record.get("criteria_met")
+        met = Field(record)["criteria_met"].decoded().value
         if not isinstance(met, list) or any(not isinstance(m, bool | None) for m in met):
             raise DataError(f"{where}: criteria_met must be a list of true, false or null")
-        if "prompt_id" not in record:
-            raise DataError(f"{where}: no prompt_id")
-        if not self.by_prompt and not isinstance(record.get("completion"), str):
+        try:
+            prompt_id = prompt_id_of(record)
+            answer = "" if self.by_prompt else text_of_answer(answer_field(record).value)
+        except DataError as error:
+            raise DataError(f"{where}: {error}") from None
+        if answer is None:
             raise DataError(
                 f"{where}: no completion to match answers by; by_prompt=true matches by prompt_id"
             )
@@ -132,11 +138,11 @@ class ReplayJudge:
         if not isinstance(words, list) or (words and len(words) != len(met)):
             raise DataError(f"{where}: explanation must be a list as long as criteria_met")
         recorded = Recorded(tuple(met), tuple(str(w or "") for w in words))
-        answers = {""} if self.by_prompt else {record["completion"]}
+        answers = {answer}
         # the judge is asked about the solution section, the record holds the whole completion
         answers |= {solution_of(answer) for answer in answers if answer}
         for answer in answers:
-            key = self._key(str(record["prompt_id"]), answer)
+            key = self._key(prompt_id, answer)
             self._records.setdefault(key, []).append(recorded)
 
 

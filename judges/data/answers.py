@@ -21,7 +21,7 @@ from ..graded import NO_ANSWER
 from .columns import Columns
 from .conversations import is_missing, text_of_answer
 from .reader import stream_rows
-from .row_fields import Field
+from .row_fields import Cell, Field
 from .row_shapes import ID_FIELDS
 from .streams import is_stdin, name_of
 from .tables import hub_name
@@ -57,9 +57,9 @@ def read_answer_row(row: Any) -> AnswerRow:
     if not isinstance(row, Mapping):
         raise DataError("not a JSON object")
     fields = Field(row)
-    doc = fields["doc"].decoded()
-    if isinstance(doc.value, Mapping):
-        return AnswerRow(prompt_id_of(doc.value), sampled_texts(row), None, "", None)
+    doc = document_of(row)
+    if doc is not None:
+        return AnswerRow(prompt_id_of(doc), sampled_texts(row), None, "", None)
     return AnswerRow(
         prompt_id_of(row),
         (text_of_answer(answer_field(row).value),),
@@ -67,6 +67,14 @@ def read_answer_row(row: Any) -> AnswerRow:
         _word(fields["run"]) or "",
         repeat_of(fields["repeat"]),
     )
+
+
+def document_of(row: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Give the document of one of lm-eval's samples; None for a flat row."""
+    doc = row.get("doc")
+    if isinstance(doc, Cell) and doc.startswith("{"):
+        doc = Field(doc).decoded().value
+    return doc if isinstance(doc, Mapping) else None
 
 
 def answer_field(row: Mapping[str, Any]) -> Field:
@@ -305,11 +313,11 @@ def read_earlier_answers(path: str, task: str, columns: Columns | None = None) -
             ) from None
         if filters.is_copy(row.value, said):
             continue
-        doc = Field(row.value)["doc"].decoded()
+        doc = document_of(row.value)
         before = by_prompt_id.get(said.prompt_id)
         by_prompt_id[said.prompt_id] = RecordedAnswers(
             str(row.value.get("doc_hash") or ""),
-            doc["prompt"].value if doc.value is not None else None,
+            doc.get("prompt") if doc is not None else None,
             (*(before.texts if before else ()), *said.texts),
         )
     if not by_prompt_id:

@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from ..errors import DataError
@@ -116,7 +117,7 @@ class Field:
         if isinstance(self.value, Cell):
             with contextlib.suppress(ValueError):
                 return Field(float(self.value), self.parent, self.key).number()
-        if isinstance(self.value, bool) or not isinstance(self.value, int | float):
+        if isinstance(self.value, bool) or not isinstance(self.value, int | float | Decimal):
             raise self.fault(f"is {kind_of(self.value)}, not a number")
         try:
             number = float(self.value)

@@ -214,7 +214,11 @@ def files_inside(folder: Path) -> list[Path]:
             f"{folder}: a data set of several splits; name one: "
             + " or ".join(str(folder / split) for split in splits)
         )
-    found = sorted(p for p in folder.rglob("*") if p.is_file() and _is_rows(p))
+    try:  # a hub's clone has its shards one folder below
+        there = [*folder.glob("*"), *folder.glob("*/*")]
+        found = sorted(path for path in there if _is_rows(path) and path.is_file())
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be read ({error})") from None
     stems = {match.group(1) if (match := _SHARD.fullmatch(p.name)) else p.name for p in found}
     if len(stems) == 1:
         return found
