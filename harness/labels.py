@@ -53,7 +53,7 @@ def read_labelled(
         raise ConfigError(f"--limit {args.limit}: at least 1")
     if (args.labels is None) == (args.verdicts is None):
         raise ConfigError("name the labels: either --labels FILE, or --verdicts FILES with --data")
-    columns = Columns.read(args.columns)
+    columns = Columns.read(args.columns, is_shared=args.labels is None)
     if args.labels is not None:
         file = read_labels(args.labels, strict=args.strict, columns=columns)
         _warn(command, file.warning())

@@ -84,7 +84,7 @@ def _recorded_model(request: RunRequest) -> str:
     from ..judges.data.answers import read_earlier_answers
     from ..judges.data.columns import Columns
 
-    columns = Columns.read(request.metadata.get("columns"))
+    columns = Columns.read(request.metadata.get("columns"), is_shared=True)
     path = str(request.metadata["responses"])
     recorded = read_earlier_answers(path, request.tasks[0], columns)
     return recorded.model or Path(str(request.metadata["responses"])).name

@@ -111,7 +111,7 @@ class TaskSettings:
             if key in given:
                 given[key] = _whole_number(key, given[key], at_least=1 if key == "repeats" else 0)
         if "columns" in given:
-            given["columns"] = Columns.read(given["columns"])
+            given["columns"] = Columns.read(given["columns"], is_shared="responses" in given)
         if "allow_missing" in given:
             given["allow_missing"] = allowed_share(given["allow_missing"])
         if "length_penalty" in given:

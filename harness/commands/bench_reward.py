@@ -283,7 +283,7 @@ def _labelled(args: argparse.Namespace) -> list[GradedAnswer]:
 
 
 def _judged(args: argparse.Namespace) -> list[GradedAnswer]:
-    columns = Columns.read(args.columns)
+    columns = Columns.read(args.columns, is_shared=True)
     rows = read_examples(args.data, strict=args.strict, columns=columns)
     by_id = {example.prompt_id: example for example in rows.examples}
     graded: list[GradedAnswer] = []

@@ -136,7 +136,7 @@ def _of_rows(files: Sequence[Path], args: argparse.Namespace) -> list[_Source]:
             f"{files[0]}: recorded verdicts name their criteria by position only; add --data ROWS, "
             "the file with the rubrics"
         )
-    columns = Columns.read(args.columns)
+    columns = Columns.read(args.columns, is_shared=True)
     data = read_examples(args.data, strict=args.strict, columns=columns)
     _say(data.warning())
     examples = {example.prompt_id: example for example in data.examples}

@@ -101,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
     """Grade, write, and print one line a run; 1 where verdicts are still to be had."""
     _check(args)
     check_worker_arguments(args)
-    columns = Columns.read(args.columns)
+    columns = Columns.read(args.columns, is_shared=True)
     data = read_examples(args.data, strict=args.strict, columns=columns)
     _warn(data.warning())
     options = _options(args)

@@ -100,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
     for flag, path in (("--html", args.html), ("--criteria", args.criteria)):
         if path:
             require_file(path, flag)
-    columns = Columns.read(args.columns)
+    columns = Columns.read(args.columns, is_shared=True)
     found = on_new_prompts(
         read_signal_input(args.paths, args.data, columns), allow_seen=args.allow_seen
     )

@@ -63,10 +63,18 @@ class Columns:
     """Our name of a field, and the file's; a dot goes into an object: `input.question`."""
     inner: Mapping[str, str] = field(default_factory=dict)
     """The same of the objects in a rubric."""
+    is_shared: bool = False
+    """Whether several files are read by it: one of them may have an id under its usual name."""
 
     @classmethod
-    def read(cls, given: str | Mapping[str, Any] | None) -> Columns | None:
+    def read(
+        cls, given: str | Mapping[str, Any] | None, *, is_shared: bool = False
+    ) -> Columns | None:
         """Read `name=column,name=column` or a mapping; None where none is given.
+
+        Args:
+            given: The names.
+            is_shared: Whether several files are read by them.
 
         Raises:
             ConfigError: A name is none of ours, or comes twice, or has no column.
@@ -81,23 +89,23 @@ class Columns:
             if name in names:
                 raise ConfigError(f"--columns: {name} is given twice")
             names[name] = str(column)
-        return cls(names)
+        return cls(names, is_shared=is_shared)
 
     def of_rows(self) -> Columns:
         """Keep what says something of rows with rubrics."""
-        return Columns(self._only(ROW_FIELDS), self._only(CRITERION_FIELDS))
+        return Columns(self._only(ROW_FIELDS), self._only(CRITERION_FIELDS), self.is_shared)
 
     def of_answers(self) -> Columns:
         """Keep what says something of saved answers."""
-        return Columns(self._only(ANSWER_FIELDS))
+        return Columns(self._only(ANSWER_FIELDS), is_shared=self.is_shared)
 
     def of_labels(self) -> Columns:
         """Keep what says something of labelled rows."""
-        return Columns(self._only(LABEL_FIELDS))
+        return Columns(self._only(LABEL_FIELDS), is_shared=self.is_shared)
 
     def of_verdicts(self) -> Columns:
         """Keep what says something of recorded verdicts."""
-        return Columns(self._only(VERDICT_FIELDS))
+        return Columns(self._only(VERDICT_FIELDS), is_shared=self.is_shared)
 
     def _only(self, fields: Iterable[str]) -> dict[str, str]:
         return {name: self.names[name] for name in fields if name in self.names}
@@ -119,7 +127,7 @@ class Columns:
                 yield row
                 continue
             there |= dict.fromkeys(map(str, row.value)) if unseen else {}
-            for name in [n for n, c in unseen.items() if _has(row.value, c) or _kept(row.value, n)]:
+            for name in [n for n, c in unseen.items() if self._is_there(row.value, n, c)]:
                 del unseen[name]
             try:
                 yield NumberedRow(row.number, self._renamed(row.value))
@@ -128,6 +136,10 @@ class Columns:
         if unseen and there:
             name, column = next(iter(unseen.items()))
             raise DataError(_absent(where, name, column, there))
+
+    def _is_there(self, row: Mapping[str, Any], name: str, column: str) -> bool:
+        kept = self.is_shared and name in _SHARED and row.get(name) is not None
+        return _has(row, column) or kept
 
     def _renamed(self, row: Mapping[str, Any]) -> dict[str, Any]:
         given = {}
@@ -171,11 +183,6 @@ def _pair(word: str) -> tuple[str, str]:
     if not mark or not name.strip() or not column.strip():
         raise ConfigError(f"--columns {word[:40]!r}: give NAME=COLUMN, such as prompt=question")
     return name.strip(), column.strip()
-
-
-def _kept(row: Mapping[str, Any], name: str) -> bool:
-    """Say whether a row has a field under its usual name, which another file may call otherwise."""
-    return name in _SHARED and row.get(name) is not None
 
 
 def _has(row: Mapping[str, Any], column: str) -> bool:

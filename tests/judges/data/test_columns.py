@@ -78,6 +78,15 @@ def test_a_column_that_is_nowhere_is_named_with_the_near_ones(tmp_path: Path) ->
         read(path, "prompt=question,rubric=criteria,criterion=statement")
 
 
+def test_an_id_may_have_its_usual_name_in_one_of_several_files_only(tmp_path: Path) -> None:
+    row = {"prompt_id": "a", "prompt": "Why?", "rubric": [{"criterion": "c", "points": 1}]}
+    path = write(tmp_path / "r.jsonl", row)
+    with pytest.raises(DataError, match="has no column 'qid'"):
+        read(path, "prompt_id=qid")
+    shared = Columns.read("prompt_id=qid", is_shared=True)
+    assert [e.prompt_id for e in read_examples(path, columns=shared).examples] == ["a"]
+
+
 def test_one_row_without_the_column_is_left_out_alone(tmp_path: Path) -> None:
     rubric = [{"criterion": "c", "points": 1}]
     path = write(tmp_path / "r.jsonl", {"q": "Why?", "rubric": rubric}, {"x": 1, "rubric": rubric})
