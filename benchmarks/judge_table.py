@@ -264,7 +264,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--sample-only", action="store_true", help="leave the last part out")
     parser.add_argument("--seed", type=int, default=1234)
     args = parser.parse_args()
-    return argparse.Namespace(**vars(args), labels=None, limit=None, strict=False)
+    return argparse.Namespace(**vars(args), labels=None, limit=None, strict=False, columns=None)
 
 
 if __name__ == "__main__":

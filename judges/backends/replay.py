@@ -129,7 +129,8 @@ class ReplayJudge:
             prompt_id = prompt_id_of(record)
             answer = "" if self.by_prompt else text_of_answer(answer_field(record).value)
         except DataError as error:
-            raise DataError(f"{where}: {error}") from None
+            hint = "" if self.by_prompt else "; by_prompt=true matches by prompt_id alone"
+            raise DataError(f"{where}: {error}{hint}") from None
         if answer is None:
             raise DataError(
                 f"{where}: no completion to match answers by; by_prompt=true matches by prompt_id"
