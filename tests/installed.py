@@ -19,9 +19,15 @@ from pathlib import Path
 def build_wheel(root: Path, folder: Path) -> Path:
     """Build the wheel of a checkout from a copy, which leaves no build folder behind."""
     source = folder / "source"
-    unwanted = shutil.ignore_patterns(
-        ".*", "*.egg-info", "build", "dist", "tests", "docs", "__pycache__", "results*"
+    everywhere = shutil.ignore_patterns(
+        ".*", "*.egg-info", "build", "dist", "tests", "docs", "__pycache__"
     )
+
+    def unwanted(folder: str, names: list[str]) -> set[str]:
+        # results of runs lie in the checkout itself; the package has a room of that name
+        own = {name for name in names if name.startswith("results")} if folder == str(root) else ()
+        return everywhere(folder, names) | set(own)
+
     shutil.copytree(root, source, ignore=unwanted)
     _run("-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-q", "-w", folder, source)
     (wheel,) = folder.glob("rubricbeat-*.whl")

@@ -138,8 +138,11 @@ def sampled_texts(row: Mapping[str, Any]) -> tuple[str | None, ...]:
 
 def _judged_text(item: Field) -> str | None:
     verdicts = item["verdicts"].value
-    reasons = [one.get("explanation") for one in verdicts] if isinstance(verdicts, list) else []
-    is_absent = bool(reasons) and all(reason == NO_ANSWER for reason in reasons)
+    is_absent = (
+        isinstance(verdicts, list)
+        and bool(verdicts)
+        and all(isinstance(v, Mapping) and v.get("explanation") == NO_ANSWER for v in verdicts)
+    )
     return None if is_absent else text_of_answer(item["answer"].value)
 
 

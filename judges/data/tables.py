@@ -50,10 +50,11 @@ def columnar_rows(path: Path | str, head: bytes) -> Iterator[NumberedRow]:
     number = 0
     try:
         for batch in _batches(path, head):
+            batch.validate(full=True)  # what points outside a broken file would end the process
             for row in batch.to_pylist():
                 number += 1
                 yield NumberedRow(number, row)
-    except (OSError, ValueError, TypeError, NotImplementedError) as error:
+    except (OSError, ValueError, TypeError, LookupError, MemoryError, NotImplementedError) as error:
         if isinstance(error, DataError):
             raise
         words = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -72,7 +73,7 @@ def _batches(path: Path | str, head: bytes) -> Iterator[Any]:
         with pq.ParquetFile(source) as opened:
             yield from opened.iter_batches(_BATCH)
         return
-    with pa.memory_map(source) if is_plain else source as raw:
+    with pa.OSFile(source) if is_plain else source as raw:
         if head.startswith(ARROW_FILE):
             with pa.ipc.open_file(raw) as reader:
                 for index in range(reader.num_record_batches):

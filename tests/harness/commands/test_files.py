@@ -262,7 +262,7 @@ def test_import_and_variance_read_csv_too(
         encoding="utf-8",
     )
     out = ["--output_path", str(tmp_path / "out")]
-    assert main(["import", str(verdicts), "--data", str(data), *out]) == 0
+    assert main(["import", str(verdicts), "--data", str(data), *out]) == 1, "verdicts are missing"
     assert "1 of 4 answers are null: 2; they count as asked" in capsys.readouterr().err
     assert outcomes(data) == {"1": [True, False, False], "2": [None]}
     assert main(["variance", str(verdicts), "--data", str(data)]) == 0

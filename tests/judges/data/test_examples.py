@@ -502,6 +502,27 @@ VALID_ROWS = [
     {"prompt": "Why?", "rubric": [{"criterion": "c", "points": 1, "tags": ["t"], "check": {}}]},
     {"prompt": "Why?", "reward_model": {"rubrics": [{"criterion": "c", "points": 1}]}},
     {"prompt": "Why?", "rubrics": [{"criterion": "c", "weight": 1, "axis": "a"}]},
+    {
+        "task": "t",
+        "prompt_0": "Why?",
+        "response_0": "So.",
+        "prompt_1": "And?",
+        "reference_texts_0": ["r"],
+        "rubric": [
+            {"title": "c", "annotations": {"weight_class": "important", "important_weight": 2}}
+        ],
+    },
+    {
+        "prompt": "Why?",
+        "rubrics": [
+            {"criterion_description": "c", "criterion_weight": "Major", "criterion_type": ["t"]}
+        ],
+    },
+    {"instruction": "Why?", "rubric": "1. c [Hard Rule]"},
+    {
+        "prompt": [{"role": "user", "content": [{"type": "text", "text": "Why?"}]}],
+        "rubric": [{"criterion": "c", "points": 1, "weight": 2, "description": "d"}],
+    },
 ]
 
 

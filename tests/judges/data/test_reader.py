@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import random
 import sys
 import tracemalloc
 from pathlib import Path
@@ -245,3 +246,25 @@ def test_a_stream_holds_a_few_rows_at_a_time(tmp_path: Path, name: str) -> None:
     finally:
         tracemalloc.stop()
     assert peak < 8_000_000
+
+
+def test_any_broken_byte_is_read_around_or_one_line(tmp_path: Path) -> None:
+    rng = random.Random(7)
+    for turn in range(150):
+        name, content = rng.choice(list(FORMS.items()))
+        if turn % 3:
+            name, content = name + ".x", rng.choice([gzip.compress, zstd])(content)
+        broken = bytearray(content)
+        for _ in range(rng.randint(1, 4)):
+            at = rng.randrange(len(broken))
+            if rng.random() < 0.5:
+                broken[at] = rng.randrange(256)
+            else:
+                del broken[at : at + rng.randint(1, 20)]
+        path = tmp_path / name
+        path.write_bytes(bytes(broken))
+        try:
+            read_examples(path)
+        except ConfigError as error:
+            assert "\n" not in str(error)
+            assert str(error).startswith(str(path))
