@@ -20,7 +20,7 @@ PYTEST  := -m pytest -n auto --dist loadfile --no-loadscope-reorder
 # the tests of every place where another package is called; its warnings fail nothing there
 BORDERS := $(PYTEST) -m border -W default
 
-.PHONY: demo test quick test-newest test-floor check format constraints clean vllm-check
+.PHONY: demo test quick test-newest test-floor check format constraints clean coverage vllm-check
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
@@ -70,6 +70,9 @@ constraints: | $(VENV)/.uv
 	@{ echo "# Made by \`make constraints\` on $$(date -u +%F): what \`make demo\` and \`make test\` install."; \
 		grep -Ev '^(nvidia|cuda|triton)' $(VENV)/pinned.txt; } > $(PINS)
 	@git diff --stat -- $(PINS)
+
+coverage: $(VENV)/.dev
+	$(BIN)/python benchmarks/coverage.py
 
 vllm-check:
 	$(PYTHON) benchmarks/vllm_check.py

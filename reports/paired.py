@@ -18,7 +18,7 @@ from functools import cache
 import numpy as np
 
 from ..judges.arrays import Floats
-from ..judges.estimates import Interval, paired_tests
+from ..judges.estimates import MIN_PROMPTS, Interval, paired_tests
 
 POWER = 0.8
 ALPHA = 0.05
@@ -55,8 +55,8 @@ class PassChange:
     """Mean over prompts of the share of answers that pass, this model's minus the other's."""
     interval: Interval
     p_value: float | None
-    """Two-sided, before any correction: of McNemar's exact test where either model answered each
-    prompt once, else of the paired t test on the prompts' shares."""
+    """Two-sided, before any correction: of McNemar's exact test where both models answered each
+    prompt once, else of the paired t test on the prompts' shares. None below ten prompts."""
     test: str
     """`mcnemar` or `t`."""
     n_only_this: float
@@ -178,7 +178,7 @@ def pass_change(
     n = int(shared.sum())
     only_this, only_other = (float(np.nansum(np.maximum(x, 0.0))) for x in (gaps, -gaps))
     exact = chi_square = None
-    if single and n:
+    if single and n >= MIN_PROMPTS:
         exact, chi_square = mcnemar(round(only_this), round(only_other))
     return PassChange(
         n=n,

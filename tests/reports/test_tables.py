@@ -33,7 +33,7 @@ def test_csv_carries_whole_numbers_and_no_formula(comparison):
     assert rows[1]["name"] == "'=SUM(A1)"
     assert rows[0]["correlation"] == ""
     assert rows[2]["pass_range50"] == ""
-    assert float(rows[2]["p_range50"]) == 1.0
+    assert rows[2]["p_range50"] == "", "two prompts are no test"
 
 
 def test_markdown_keeps_its_columns_whatever_a_name_holds(comparison):
