@@ -20,7 +20,7 @@ PYTEST  := -m pytest -n auto --dist loadfile --no-loadscope-reorder
 # the tests of every place where another package is called; its warnings fail nothing there
 BORDERS := $(PYTEST) -m border -W default
 
-.PHONY: demo test quick test-newest test-floor check format constraints clean coverage vllm-check
+.PHONY: demo test quick test-newest test-floor test-extras check format constraints clean coverage vllm-check
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
@@ -50,6 +50,10 @@ test-floor: | $(VENV)/.uv
 	$(call install_weights,.venv-floor)
 	.venv-floor/bin/python $(BORDERS)
 
+# each extra alone in an empty environment; name some by `make test-extras EXTRAS='hf ray'`
+test-extras: | $(VENV)/.uv
+	UV=$(UV) PYTHON=$(BIN)/python TORCH='$(TORCH)+$(TORCH_BUILD)' .ci/extras $(EXTRAS)
+
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -78,7 +82,7 @@ vllm-check:
 	$(PYTHON) benchmarks/vllm_check.py
 
 clean:
-	rm -rf $(VENV) .venv-newest .venv-floor build dist *.egg-info
+	rm -rf $(VENV) .venv-newest .venv-floor .venv-extras build dist *.egg-info
 
 $(VENV)/bin/python:
 	$(call make_environment,$(VENV))

@@ -48,6 +48,8 @@ def build_tokenizer(texts: Iterable[str], words: Iterable[str] = ()) -> Any:
         unk_token="<unknown>",
         additional_special_tokens=["<system>", "<user>", "<assistant>"],
         padding_side="left",
+        # transformers 4 adds token_type_ids by itself, which no causal model takes
+        model_input_names=["input_ids", "attention_mask"],
     )
     tokenizer.chat_template = CHAT_TEMPLATE
     return tokenizer

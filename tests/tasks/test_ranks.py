@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,10 @@ def free_port() -> str:
         return str(probe.getsockname()[1])
 
 
+@pytest.mark.skipif(
+    version("transformers").startswith("4."),
+    reason="transformers 4 reads no weights onto the device that lm-eval gives a CPU's rank",
+)
 def test_two_processes_give_what_one_process_gives(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
