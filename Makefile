@@ -20,7 +20,7 @@ PYTEST  := -m pytest -n auto --dist loadfile --no-loadscope-reorder
 # the tests of every place where another package is called; its warnings fail nothing there
 BORDERS := $(PYTEST) -m border -W default
 
-.PHONY: demo test quick test-newest test-floor test-extras check format constraints clean coverage vllm-check
+.PHONY: demo test quick test-newest test-floor test-extras check format constraints clean coverage evidence vllm-check
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
@@ -77,6 +77,14 @@ constraints: | $(VENV)/.uv
 
 coverage: $(VENV)/.dev
 	$(BIN)/python benchmarks/coverage.py
+
+# The figures of the fitted judge, of corrected scores and of rewards against gold in README and docs:
+# make evidence VERDICTS=judged.jsonl.gz ROWS=rows.jsonl.gz
+evidence: $(VENV)/.dev
+	@test -f "$(VERDICTS)" -a -f "$(ROWS)" || { echo "make evidence needs recorded verdicts of a" \
+		"better judge and their rows: make evidence VERDICTS=judged.jsonl.gz ROWS=rows.jsonl.gz"; exit 2; }
+	$(BIN)/rubricbeat fit-judge --verdicts $(VERDICTS) --data $(ROWS) --output_path $(VENV)/evidence-judge
+	$(BIN)/python benchmarks/weak_judge.py $(VERDICTS) --data $(ROWS)
 
 vllm-check:
 	$(PYTHON) benchmarks/vllm_check.py

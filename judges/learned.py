@@ -35,6 +35,10 @@ class LearnedPrompts:
         names = {name for example in examples for name in _names(example)}
         return cls(salt, frozenset(_hash(salt, name) for name in names))
 
+    def with_more(self, examples: Iterable[Example]) -> LearnedPrompts:
+        """Remember further prompts too."""
+        return LearnedPrompts(self.salt, self.hashes | self.of(examples, self.salt).hashes)
+
     def __contains__(self, example: Example) -> bool:
         """Say whether a prompt is among them, by its id or by its words."""
         return any(_hash(self.salt, name) in self.hashes for name in _names(example))
@@ -63,6 +67,28 @@ class Seen:
     """Prompts, learned from and in all."""
     is_unknown: bool = False
     """A fitted judge is among those asked whose card does not say what it learned from."""
+
+    @classmethod
+    def of(
+        cls,
+        learned: Sequence[LearnedPrompts],
+        examples: Sequence[Example],
+        *,
+        is_unknown: bool = False,
+    ) -> Seen:
+        """Look the prompts of some items up.
+
+        Args:
+            learned: What each judge has learned from.
+            examples: Of the items, in their order.
+            is_unknown: See the attribute.
+        """
+        by_prompt: dict[str, bool] = {}
+        for example in examples:
+            if example.prompt_id not in by_prompt:
+                by_prompt[example.prompt_id] = any(example in one for one in learned)
+        flags = tuple(by_prompt[example.prompt_id] for example in examples)
+        return cls(flags, sum(by_prompt.values()), len(by_prompt), is_unknown)
 
     @property
     def is_all(self) -> bool:
@@ -117,16 +143,7 @@ def seen_by(judge: Any, examples: Sequence[Example]) -> Seen:
     """
     learned = [one.learned for one in _fitted(judge)]
     known = [one for one in learned if one is not None]
-    by_prompt: dict[str, bool] = {}
-    for example in examples:
-        if example.prompt_id not in by_prompt:
-            by_prompt[example.prompt_id] = any(example in one for one in known)
-    return Seen(
-        flags=tuple(by_prompt[example.prompt_id] for example in examples),
-        n_seen=sum(by_prompt.values()),
-        n_prompts=len(by_prompt),
-        is_unknown=len(known) < len(learned),
-    )
+    return Seen.of(known, examples, is_unknown=len(known) < len(learned))
 
 
 def learned_prompts_of(judge: Any) -> tuple[LearnedPrompts, ...]:

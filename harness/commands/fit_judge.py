@@ -1,13 +1,15 @@
 """Fit a judge of your own to recorded verdicts or labels: free, offline, with P(met).
 
-It sees words, and sentences as vectors (MiniLM); a head turns likeness into P(met), calibrated on
-held-out prompts. Its card says how far it can be trusted, beside baselines that never look at the
-answer. Use it anywhere: --judge fitted:DIR, or as the cheap judge of a cascade.
+It sees the words of criterion and answer; boosted trees turn that into P(met), calibrated on
+held-out prompts. --head blend sees sentences as vectors too (MiniLM, torch). Its card says how far
+it can be trusted, beside baselines that never look at the answer. It is calibrated on answers like
+those it was fitted on: --recalibrate sets its probabilities right on others. Use it anywhere:
+--judge fitted:DIR, or as the cheap judge of a cascade.
 
 Examples:
   rubricbeat fit-judge --verdicts judged.jsonl.gz --data rows.jsonl.gz --output_path my-judge
-  rubricbeat fit-judge --labels labels.jsonl --encoder none --output_path my-judge
-  rubricbeat fit-judge --labels labels.jsonl --head cross_encoder --output_path my-judge
+  rubricbeat fit-judge --labels labels.jsonl --head blend --output_path my-judge
+  rubricbeat fit-judge --recalibrate my-judge --labels others.jsonl --output_path my-judge-there
 """
 
 from __future__ import annotations
@@ -22,15 +24,13 @@ from typing import Any
 from ...judges.errors import ConfigError
 from ...judges.files import require_folder
 from ...judges.fitted.heads import HeadKind
-from ...judges.fitted.tuning_checkpoint import FILE as CHECKPOINT_FILE
 from ..labels import add_label_arguments, read_labelled
 
 SEED = 1234
 N_FOLDS = 5
 N_DRAWS = 2_000
 NO_ENCODER = "none"
-MIN_TOKENS, MAX_TOKENS = 32, 512
-MAX_EPOCHS = 20
+PACKAGED = "minilm"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,28 +42,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--head",
         choices=[kind.value for kind in HeadKind],
-        help="default: blend with an encoder, else trees",
+        help=f"default: {HeadKind.WORDS}; {HeadKind.BLEND} where an encoder is named",
     )
     parser.add_argument(
         "--encoder",
         metavar="PATH",
-        help="folder of a sentence encoder (default: MiniLM among the packages), or none",
+        help="folder of a sentence encoder, minilm for the one among the packages, or none "
+        "(default: none, and minilm for the heads that need one)",
     )
     parser.add_argument(
         "--vectors", type=Path, metavar="FILE", help="keep encoded sentences here (.npz), to resume"
     )
     parser.add_argument(
-        "--tokens",
-        type=int,
-        metavar="N",
-        help="what a cross-encoder reads of a criterion and an answer together (default 128)",
-    )
-    parser.add_argument(
-        "--epochs",
-        type=float,
-        metavar="N",
-        help="passes of a tuning over the answers (default 2; fewer than a checkpoint has seen: "
-        "keep what there is)",
+        "--recalibrate",
+        type=Path,
+        metavar="DIR",
+        help="instead: this fitted judge, its probabilities set right on these labels",
     )
     parser.add_argument(
         "--folds", type=int, default=N_FOLDS, help=f"held-out parts of the prompts ({N_FOLDS})"
@@ -76,51 +70,30 @@ def run(args: argparse.Namespace) -> int:
     """Fit, audit on held-out prompts, write the folder, print the table."""
     if args.folds < 2:
         raise ConfigError(f"--folds {args.folds}: it takes 2 to hold prompts out")
-    if args.vectors is not None and args.encoder == NO_ENCODER:
-        raise ConfigError("--vectors keeps what an encoder makes; it cannot go with --encoder none")
-    _check_tuning(args)
+    if args.recalibrate is not None:
+        return _recalibrate(args)
+    kind, encoder_path = _kind_and_encoder(args)
+    if args.vectors is not None and encoder_path is None:
+        raise ConfigError("--vectors keeps what an encoder makes; there is none: --head blend")
     started = time.monotonic()
     labelled, facts = read_labelled(args, "fit-judge")
     require_folder(args.output_path)
     from ...judges.fitted.card import card_of, figures_table, write_card
-    from ...judges.fitted.encoder import MiniLM, find_encoder
+    from ...judges.fitted.encoder import MiniLM
     from ...judges.fitted.fitting import FitOptions, fit_judge
     from ...judges.fitted.folder import save_model
     from ...judges.fitted.vectors import VectorShelf
     from ...judges.learned import LearnedPrompts
 
-    encoder = None if args.encoder == NO_ENCODER else MiniLM(find_encoder(args.encoder))
-    kind = HeadKind(args.head or (HeadKind.BLEND if encoder else HeadKind.TREES))
+    encoder = None if encoder_path is None else MiniLM(encoder_path)
     options = FitOptions(kind, n_folds=args.folds, seed=args.seed)
     shelf = VectorShelf(encoder, args.vectors) if encoder else None
     progress = _progress if sys.stderr.isatty() else None
-    if kind.is_tuned:
-        from ...judges.fitted.tuned_fitting import TuningOptions, fit_tuned
-
-        # _check_tuning has seen to it that there is one
-        assert encoder is not None and shelf is not None
-        default = TuningOptions()
-        tuning = TuningOptions(args.tokens or default.n_tokens, args.epochs or default.epochs)
-        fit = fit_tuned(
-            labelled,
-            options,
-            tuning,
-            encoder=encoder,
-            shelf=shelf,
-            folder=args.output_path,
-            say=_say,
-            progress=progress,
-        )
-    else:
-        fit = fit_judge(
-            labelled, options, encoder=encoder, shelf=shelf, say=_say, progress=progress
-        )
+    fit = fit_judge(labelled, options, encoder=encoder, shelf=shelf, say=_say, progress=progress)
     salt = save_model(fit.model, args.output_path)[:16]
     prompts = LearnedPrompts.of((item.example for item in labelled), salt)
     card = card_of(fit, prompts, facts, _command(args), time.monotonic() - started)
     write_card(fit, card, args.output_path)
-    # the judge is complete: what a killed tuning would go on from is of no use any more
-    (args.output_path / CHECKPOINT_FILE).unlink(missing_ok=True)
     if args.json:
         print(json.dumps(card, indent=2, allow_nan=False))
     else:
@@ -129,20 +102,59 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _check_tuning(args: argparse.Namespace) -> None:
-    """Refuse what a tuning cannot do before anything is read."""
-    if args.tokens is not None and args.head != HeadKind.CROSS_ENCODER:
-        raise ConfigError("--tokens is of the tuning of a pair; it goes with --head cross_encoder")
-    if args.head is None or not HeadKind(args.head).is_tuned:
-        if args.epochs is not None:
-            raise ConfigError("--epochs is of a tuning; it goes with --head tuned, cross_encoder")
-        return
-    if args.encoder == NO_ENCODER:
-        raise ConfigError(f"--head {args.head} tunes an encoder; not with --encoder none")
-    if args.tokens is not None and not MIN_TOKENS <= args.tokens <= MAX_TOKENS:
-        raise ConfigError(f"--tokens {args.tokens}: from {MIN_TOKENS} to {MAX_TOKENS}")
-    if args.epochs is not None and not 0 < args.epochs <= MAX_EPOCHS:
-        raise ConfigError(f"--epochs {args.epochs:g}: above 0, at most {MAX_EPOCHS}")
+def _kind_and_encoder(args: argparse.Namespace) -> tuple[HeadKind, Path | None]:
+    """Find out which head is asked for and where its encoder lies, before anything is read."""
+    from ...judges.fitted.encoder import find_encoder
+
+    is_named = args.encoder not in (None, NO_ENCODER)
+    kind = HeadKind(args.head or (HeadKind.BLEND if is_named else HeadKind.WORDS))
+    if kind is HeadKind.WORDS and is_named:
+        raise ConfigError("--head words sees words only; it takes no --encoder")
+    if kind.needs_vectors and args.encoder == NO_ENCODER:
+        raise ConfigError(f"--head {kind} needs an encoder; without one: --head {HeadKind.WORDS}")
+    if not is_named and not kind.needs_vectors:
+        return kind, None
+    return kind, find_encoder(None if args.encoder in (None, PACKAGED) else args.encoder)
+
+
+def _recalibrate(args: argparse.Namespace) -> int:
+    """Set the probabilities of a fitted judge right on labels, and write it to a new folder."""
+    from ...judges.fitted.card import figures_table, write_recalibrated
+    from ...judges.fitted.encoder import MiniLM, find_encoder
+    from ...judges.fitted.folder import load_model, read_card, save_model
+    from ...judges.fitted.recalibration import recalibrate
+    from ...judges.learned import LearnedPrompts, Seen
+
+    if args.head is not None or args.vectors is not None:
+        raise ConfigError("--recalibrate keeps the judge's head; it takes no --head and --vectors")
+    if args.output_path.resolve() == args.recalibrate.resolve():
+        raise ConfigError(f"--output_path {args.output_path}: the judge itself; name a new folder")
+    model, card = load_model(args.recalibrate), dict(read_card(args.recalibrate))
+    labelled, facts = read_labelled(args, "fit-judge")
+    require_folder(args.output_path)
+    learned = LearnedPrompts.of_card(card)
+    if learned is not None:
+        seen = Seen.of([learned], [item.example for item in labelled])
+        if words := seen.warning():
+            _say(f"{words}; calibrate on others where you can")
+    found = recalibrate(
+        model,
+        labelled,
+        encoder=MiniLM(find_encoder(args.encoder)) if model.has_vectors else None,
+        n_folds=args.folds,
+        seed=args.seed,
+    )
+    save_model(found.model, args.output_path)
+    card["recalibrated"] = found.to_json(facts)
+    if learned is not None:
+        card["prompts"] = learned.with_more(item.example for item in labelled).to_json()
+    write_recalibrated(found, card, args.recalibrate, args.output_path)
+    if args.json:
+        print(json.dumps(card, indent=2, allow_nan=False))
+    else:
+        print(figures_table({"before": found.before, "recalibrated": found.after}))
+        print(f"\n{args.output_path}: use it with --judge fitted:{args.output_path}")
+    return 0
 
 
 def _command(args: argparse.Namespace) -> str:
@@ -154,9 +166,8 @@ def _command(args: argparse.Namespace) -> str:
         names = " ".join(path.name for path in args.verdicts)
         words.append(f"--verdicts {names} --data {args.data.name}")
     given: dict[str, Any] = {"limit": args.limit, "head": args.head}
-    given |= {"tokens": args.tokens, "epochs": args.epochs}
-    if args.encoder == NO_ENCODER:
-        given["encoder"] = NO_ENCODER
+    if args.encoder in (NO_ENCODER, PACKAGED):
+        given["encoder"] = args.encoder
     if args.seed != SEED:
         given["seed"] = args.seed
     if args.folds != N_FOLDS:

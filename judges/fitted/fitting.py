@@ -42,7 +42,7 @@ Progress = Callable[[int, int], None]
 class FitOptions:
     """How a judge is fitted."""
 
-    kind: HeadKind = HeadKind.TREES
+    kind: HeadKind = HeadKind.WORDS
     n_folds: int = 5
     seed: int = 1234
 
@@ -83,31 +83,32 @@ def fit_judge(
         ConfigError: Too few labels to learn from, or a package is missing.
     """
     if options.kind.needs_vectors and encoder is None:
-        raise ConfigError(f"--head {options.kind} needs an encoder; without one: --head trees")
+        raise ConfigError(f"--head {options.kind} needs an encoder; without one: --head words")
     lessons, words = lessons_of(labelled, encoder, shelf, say, progress)
+    mets = [lesson.met_C for lesson in lessons]
     fold_N = folds_of([lesson.prompt for lesson in lessons], options.n_folds, options.seed)
     names = names_of(has_vectors=encoder is not None)
     blind = criterion_columns(names)
-    held_out = _held_out(lessons, fold_N, options, None, True, say, options.kind.value)
-    held_out_blind = _held_out(lessons, fold_N, options, blind, False, say, "no-look baseline")
+    seen_by_none = held_out(lessons, fold_N, options, None, True, say, options.kind.value)
+    seen_by_none_blind = held_out(lessons, fold_N, options, blind, False, say, "no-look baseline")
     say("training the judge on all prompts")
     head = train_head(options.kind, lessons, seed=options.seed)
     model = FittedModel(
         head=head,
-        calibration=_platt(held_out, lessons, list(range(len(lessons)))),
+        calibration=calibration_of(seen_by_none, mets),
         words=words,
         encoder=encoder.digest if encoder is not None else None,
     )
     say("auditing the verdicts on held-out prompts")
-    chance = _calibrated(held_out, lessons, fold_N)
+    chance = calibrated(seen_by_none, mets, fold_N)
     table = AuditTable.of(labelled, graded_of(labelled, chance))
     audit = audit_judge(table)
-    others = {"no_look": _calibrated(held_out_blind, lessons, fold_N)}
+    others = {"no_look": calibrated(seen_by_none_blind, mets, fold_N)}
     simple = replace(options, kind=HeadKind.LINEAR)
     for name, features in SIMPLE.items():
         kept = [*blind, *(names.index(feature) for feature in features)]
-        logits = _held_out(lessons, fold_N, simple, kept, True, lambda words: None, name)
-        others[name] = _calibrated(logits, lessons, fold_N)
+        logits = held_out(lessons, fold_N, simple, kept, True, lambda words: None, name)
+        others[name] = calibrated(logits, mets, fold_N)
     has = np.concatenate([[bool(labels) for labels in item.labels] for item in labelled])
     baselines = {
         name: judge_figures(
@@ -144,14 +145,14 @@ def lessons_of(
     seen = Sight(words, encoder).see_all(answers, shelf, progress)
     codes: dict[str, int] = {}
     lessons = [
-        Lesson(one, _met(item), codes.setdefault(item.example.prompt_id, len(codes)))
+        Lesson(one, met_of(item), codes.setdefault(item.example.prompt_id, len(codes)))
         for one, item in zip(seen, labelled, strict=True)
     ]
-    _check(lessons)
+    require_enough(len(codes), [lesson.met_C for lesson in lessons])
     return lessons, words
 
 
-def _met(item: LabelledAnswer) -> Floats:
+def met_of(item: LabelledAnswer) -> Floats:
     """Give what most labels of each criterion say; NaN without a label or where they tie."""
     shares = [
         np.mean([label.met for label in labels]) if labels else np.nan for labels in item.labels
@@ -159,9 +160,17 @@ def _met(item: LabelledAnswer) -> Floats:
     return np.array([np.nan if share == 0.5 else np.round(share) for share in shares])
 
 
-def _check(lessons: Sequence[Lesson]) -> None:
-    n_prompts = len({lesson.prompt for lesson in lessons})
-    met = np.concatenate([lesson.met_C for lesson in lessons]) if lessons else np.zeros(0)
+def require_enough(n_prompts: int, mets: Sequence[Floats]) -> None:
+    """Refuse labels that nothing can be learned from.
+
+    Args:
+        n_prompts: That they are about.
+        mets: Labels of the criteria of each answer: 1, 0, or NaN.
+
+    Raises:
+        ConfigError: They are too few.
+    """
+    met = np.concatenate(mets) if mets else np.zeros(0)
     n_met, n_not = int((met == 1).sum()), int((met == 0).sum())
     if n_prompts < MIN_PROMPTS or min(n_met, n_not) < MIN_OF_A_CLASS:
         raise ConfigError(
@@ -178,7 +187,7 @@ def folds_of(prompts: Sequence[int], n_folds: int, seed: int) -> NDArray[np.intp
     return fold_N
 
 
-def _held_out(
+def held_out(
     lessons: Sequence[Lesson],
     fold_N: NDArray[np.intp],
     options: FitOptions,
@@ -187,7 +196,17 @@ def _held_out(
     say: Say,
     name: str,
 ) -> list[Floats]:
-    """Give each answer the log-odds of a head that has not seen its prompt."""
+    """Give each answer the log-odds of a head that has not seen its prompt.
+
+    Args:
+        lessons: The answers.
+        fold_N: Of each answer.
+        options: How heads are trained.
+        columns: Features they may use; all where None.
+        looks: As `train_head` has it.
+        say: Told of each fold.
+        name: Of what is trained, in that word.
+    """
     found: dict[int, Floats] = {}
     n_folds = int(fold_N.max()) + 1
     for fold in range(n_folds):
@@ -201,22 +220,22 @@ def _held_out(
     return [found[row] for row in range(len(lessons))]
 
 
-def _calibrated(
-    logits: Sequence[Floats], lessons: Sequence[Lesson], fold_N: NDArray[np.intp]
+def calibrated(
+    logits: Sequence[Floats], mets: Sequence[Floats], fold_N: NDArray[np.intp]
 ) -> list[Floats]:
     """Turn log-odds into probabilities by a curve fitted on the other folds."""
     found: dict[int, Floats] = {}
     for fold in range(int(fold_N.max()) + 1):
-        rest = [int(row) for row in np.flatnonzero(fold_N != fold)]
-        curve = _platt(logits, lessons, rest)
+        rest = np.flatnonzero(fold_N != fold).tolist()
+        curve = calibration_of([logits[row] for row in rest], [mets[row] for row in rest])
         for row in map(int, np.flatnonzero(fold_N == fold)):
             found[row] = curve.probability(logits[row])
-    return [found[row] for row in range(len(lessons))]
+    return [found[row] for row in range(len(logits))]
 
 
-def _platt(logits: Sequence[Floats], lessons: Sequence[Lesson], rows: list[int]) -> Calibration:
-    x = np.concatenate([logits[row] for row in rows])
-    met = np.concatenate([lessons[row].met_C for row in rows])
+def calibration_of(logits: Sequence[Floats], mets: Sequence[Floats]) -> Calibration:
+    """Fit the curve from log-odds to probabilities (Platt 1999)."""
+    x, met = np.concatenate(logits), np.concatenate(mets)
     has = ~np.isnan(met)
     curve = fit_logistic(x[has][:, None], met[has] == 1)
     slope = float(curve.weight_F[0] / curve.scale_F[0])

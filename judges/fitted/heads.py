@@ -1,19 +1,16 @@
 """Heads of a fitted judge: from what is seen of an answer to the log-odds that a criterion is met.
 
+* words: gradient-boosted trees on the features, and on the log-odds of the criterion's wording;
 * linear: ridge logistic regression on the features;
 * trees: gradient-boosted trees on the features;
 * network: attention of the criterion over the answer's sentences (needs an encoder);
-* blend: the mean of the log-odds of trees and network;
-* tuned: trees, network, and a network whose encoder is tuned with it, weighed;
-* cross_encoder: trees, network, and an encoder tuned to read criterion and sentences together.
-
-The last two are trained by `tuned_fitting.py`.
+* blend: the mean of the log-odds of trees and network.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -21,37 +18,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import Floats
-from .cross_encoder import PREFIX, CrossEncoder
-from .encoder import MiniLM
 from .features import Seen
 from .logistic import Logistic, fit_logistic
 from .network import Network
 from .trees import Trees, grow
-from .tuned_network import TunedNetwork
-
-STACK = "stack"
-"""A stack in the plain form; no head of its own to ask for."""
+from .wording import Wording, held_out_logits, learn_wording
 
 
 class HeadKind(StrEnum):
     """The heads there are."""
 
+    WORDS = "words"
     LINEAR = "linear"
     TREES = "trees"
     NETWORK = "network"
     BLEND = "blend"
-    TUNED = "tuned"
-    CROSS_ENCODER = "cross_encoder"
 
     @property
     def needs_vectors(self) -> bool:
         """Whether it looks at sentences as vectors."""
-        return self not in (HeadKind.LINEAR, HeadKind.TREES)
-
-    @property
-    def is_tuned(self) -> bool:
-        """Whether an encoder is tuned for it."""
-        return self in (HeadKind.TUNED, HeadKind.CROSS_ENCODER)
+        return self in (HeadKind.NETWORK, HeadKind.BLEND)
 
 
 class Head(Protocol):
@@ -98,33 +84,17 @@ class BlendHead:
 
 
 @dataclass(frozen=True, slots=True)
-class StackHead:
-    """Several heads' log-odds, each with a weight."""
+class WordsHead:
+    """Trees on chosen features and on what the criterion's wording says."""
 
-    parts: tuple[Head, ...]
-    weights: tuple[float, ...]
-    bias: float
+    trees: Trees
+    columns: tuple[int, ...]
+    wording: Wording
 
     def logits(self, seen: Seen) -> Floats:
         """Give the log-odds, [C]."""
-        each = [w * part.logits(seen) for w, part in zip(self.weights, self.parts, strict=True)]
-        total: Floats = np.sum(each, axis=0) + self.bias
-        return total
-
-
-def bind(head: Head, encoder: MiniLM | None) -> Head:
-    """Give the same head, with the encoder where it reads tokens itself.
-
-    Raises:
-        ValueError: Its weights are of another encoder.
-    """
-    if encoder is None:
-        return head
-    if isinstance(head, CrossEncoder | TunedNetwork):
-        return head.bind(encoder)
-    if isinstance(head, StackHead):
-        return replace(head, parts=tuple(bind(part, encoder) for part in head.parts))
-    return head
+        said_C = self.wording.logits(seen.criteria)
+        return self.trees.logits(np.column_stack([seen.features_CF[:, self.columns], said_C]))
 
 
 def train_head(
@@ -157,8 +127,6 @@ def train_head(
         )
     n_features = lessons[0].seen.features_CF.shape[1]
     kept = tuple(range(n_features) if columns is None else columns)
-    if kind.is_tuned:
-        raise ValueError("tuning takes validation prompts: fit_tuned trains it")
     if kind is HeadKind.NETWORK:
         from .network_training import train_network
 
@@ -169,27 +137,28 @@ def train_head(
     features, met_N = features[has], met[has] == 1
     if kind is HeadKind.LINEAR:
         return TabularHead(fit_logistic(features, met_N), kept)
-    return TabularHead(grow(features, met_N, seed=seed), kept)
+    if kind is HeadKind.TREES:
+        return TabularHead(grow(features, met_N, seed=seed), kept)
+    criteria = [text for lesson in lessons for text in lesson.seen.criteria]
+    prompt = np.concatenate([np.full(len(lesson.met_C), lesson.prompt) for lesson in lessons])
+    said = held_out_logits(criteria, met, prompt, seed)[has]
+    trees = grow(np.column_stack([features, said]), met_N, seed=seed)
+    return WordsHead(trees, kept, learn_wording(criteria, met))
 
 
 def head_to_json(head: Head) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Give the plain form of a head, and apart from it the arrays of its network."""
-    if isinstance(head, CrossEncoder):
-        named = {PREFIX + name: array for name, array in head.weights.items()}
-        return {"kind": HeadKind.CROSS_ENCODER.value, **head.to_json()}, named
-    if isinstance(head, TunedNetwork):
-        return {"kind": HeadKind.TUNED.value, **head.to_json()}, head.arrays()
-    if isinstance(head, BlendHead | StackHead):
+    if isinstance(head, BlendHead):
         parts: list[dict[str, Any]] = []
         arrays: dict[str, NDArray[Any]] = {}
         for part in head.parts:
             plain, own = head_to_json(part)
             parts.append(plain)
             arrays |= own
-        if isinstance(head, StackHead):
-            weighed = {"weights": list(head.weights), "bias": head.bias}
-            return {"kind": STACK, "parts": parts, **weighed}, arrays
         return {"kind": HeadKind.BLEND.value, "parts": parts}, arrays
+    if isinstance(head, WordsHead):
+        words = {"columns": list(head.columns), "wording": head.wording.to_json()}
+        return {"kind": HeadKind.WORDS.value, "model": head.trees.to_json(), **words}, {}
     if isinstance(head, Network):
         return {"kind": HeadKind.NETWORK.value, **head.to_json()}, dict(head.weights)
     if not isinstance(head, TabularHead):
@@ -205,17 +174,7 @@ def head_from_json(plain: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]])
     Raises:
         KeyError, TypeError, ValueError: It is none of ours.
     """
-    if plain["kind"] == STACK:
-        stacked = tuple(head_from_json(part, arrays) for part in plain["parts"])
-        weights = tuple(float(weight) for weight in plain["weights"])
-        if len(weights) != len(stacked):
-            raise ValueError("a stack has one weight a part")
-        return StackHead(stacked, weights, float(plain["bias"]))
     kind = HeadKind(plain["kind"])
-    if kind is HeadKind.CROSS_ENCODER:
-        return CrossEncoder.from_json(plain, arrays)
-    if kind is HeadKind.TUNED:
-        return TunedNetwork.from_json(plain, arrays)
     if kind is HeadKind.BLEND:
         return BlendHead(tuple(head_from_json(part, arrays) for part in plain["parts"]))
     if kind is HeadKind.NETWORK:
@@ -225,4 +184,7 @@ def head_from_json(plain: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]])
         HeadKind.LINEAR: Logistic,
     }
     columns = tuple(int(column) for column in plain["columns"])
+    if kind is HeadKind.WORDS:
+        wording = Wording.from_json(plain["wording"])
+        return WordsHead(Trees.from_json(plain["model"]), columns, wording)
     return TabularHead(kinds[kind].from_json(plain["model"]), columns)

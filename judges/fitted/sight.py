@@ -27,7 +27,7 @@ class Sight:
         """See one answer; criteria and prompt are encoded the first time they come."""
         sentences = sentences_of(text)
         if self._encoder is None or self._kept is None:
-            return Seen(self._maker.features(example, text, sentences, None))
+            return self._of_words(example, text, sentences)
         known = self._kept.of(texts_of_example(example))
         vectors = _split(example, self._encoder.encode(sentences), known)
         return self._seen(example, text, sentences, vectors)
@@ -48,7 +48,7 @@ class Sight:
         cut = [sentences_of(text) for _, text in answers]
         if shelf is None:
             return [
-                Seen(self._maker.features(example, text, sentences, None))
+                self._of_words(example, text, sentences)
                 for (example, text), sentences in zip(answers, cut, strict=True)
             ]
         texts = dict.fromkeys(text for sentences in cut for text in sentences)
@@ -62,18 +62,24 @@ class Sight:
             seen.append(self._seen(example, text, sentences, vectors))
         return seen
 
+    def _of_words(self, example: Example, text: str, sentences: list[str]) -> Seen:
+        features = self._maker.features(example, text, sentences, None)
+        return Seen(features, criteria=_criteria(example))
+
     def _seen(
         self, example: Example, text: str, sentences: list[str], vectors: TextVectors
     ) -> Seen:
-        features = self._maker.features(example, text, sentences, vectors)
         return Seen(
-            features,
+            self._maker.features(example, text, sentences, vectors),
             vectors.sentences_LD,
             vectors.criteria_CD,
             vectors.clauses,
-            tuple(sentences),
-            tuple(criterion.text for criterion in example.rubric.criteria),
+            _criteria(example),
         )
+
+
+def _criteria(example: Example) -> tuple[str, ...]:
+    return tuple(criterion.text for criterion in example.rubric.criteria)
 
 
 def texts_of_example(example: Example) -> list[str]:

@@ -78,7 +78,7 @@ def judge(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A judge fitted on the first 20 of 30 prompts."""
     folder = tmp_path_factory.mktemp("judge")
     learned = labelled_answers()[: 20 * 6]
-    fit = fit_judge(learned, FitOptions(HeadKind.LINEAR, n_draws=100), encoder=None, shelf=None)
+    fit = fit_judge(learned, FitOptions(HeadKind.LINEAR), encoder=None, shelf=None)
     salt = save_model(fit.model, folder)
     prompts = LearnedPrompts.of((item.example for item in learned), salt)
     write_card(fit, card_of(fit, prompts, {}, "test", 0.0), folder)
@@ -88,7 +88,7 @@ def judge(tmp_path_factory: pytest.TempPathFactory) -> str:
 class TestAudit:
     def test_prompts_learned_from_are_audited_apart(self, judge: str) -> None:
         labelled = labelled_answers()
-        found = audit_options(labelled, {"name": "fitted", "path": judge}, {}, seed=1, n_draws=100)
+        found = audit_options(labelled, {"name": "fitted", "path": judge}, {}, seed=1)
         assert found.audit.judge.n_questions == 10 * 6 * 4
         assert found.seen is not None and found.seen.figures is not None
         assert (found.seen.seen.n_seen, found.seen.seen.n_prompts) == (20, 30)
@@ -98,15 +98,15 @@ class TestAudit:
         labelled = labelled_answers()[: 20 * 6]
         options = {"name": "fitted", "path": judge}
         with pytest.raises(ConfigError, match=r"every one of the 20 prompts.*--allow_seen"):
-            audit_options(labelled, options, {}, seed=1, n_draws=100)
-        found = audit_options(labelled, options, {}, allow_seen=True, seed=1, n_draws=100)
+            audit_options(labelled, options, {}, seed=1)
+        found = audit_options(labelled, options, {}, allow_seen=True, seed=1)
         assert found.audit.judge.n_questions == 20 * 6 * 4
         assert found.seen is not None and found.seen.seen.is_all
 
     def test_a_cascade_with_it_is_no_way_around(self, judge: str) -> None:
         options = {"name": "cascade", "members": [{"name": "fitted", "path": judge}, "keyword"]}
         with pytest.raises(ConfigError, match="every one of the 20 prompts"):
-            audit_options(labelled_answers()[: 20 * 6], options, {}, seed=1, n_draws=100)
+            audit_options(labelled_answers()[: 20 * 6], options, {}, seed=1)
 
     def test_other_answers_to_the_same_prompts_are_found_though_the_file_is_another(
         self, judge: str, tmp_path, capsys
@@ -125,7 +125,7 @@ class TestAudit:
         ]
         path = tmp_path / "labels.jsonl"
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-        words = ["audit", "--judge", f"fitted:{judge}", "--labels", str(path), "--draws", "100"]
+        words = ["audit", "--judge", f"fitted:{judge}", "--labels", str(path)]
         assert main(words) == 2
         assert "learned from every one of the 20 prompts" in capsys.readouterr().err
         assert main([*words, "--allow_seen"]) == 0

@@ -50,7 +50,7 @@ def test_labels_at_random_are_not_learned_on_held_out_prompts():
     assert found["pairwise"].low < 0.5 < found["pairwise"].high
 
 
-@pytest.mark.parametrize("kind", [HeadKind.TREES, HeadKind.LINEAR, HeadKind.BLEND])
+@pytest.mark.parametrize("kind", [HeadKind.WORDS, HeadKind.TREES, HeadKind.LINEAR, HeadKind.BLEND])
 def test_a_kept_judge_says_what_the_fitted_one_said(kind, tmp_path):
     pytest.importorskip("sklearn")
     if kind.needs_vectors:
@@ -73,7 +73,7 @@ def test_too_few_labels_are_refused_before_anything_is_trained():
 
 
 def test_a_head_on_vectors_without_an_encoder_is_refused():
-    with pytest.raises(ConfigError, match="--head trees"):
+    with pytest.raises(ConfigError, match="--head words"):
         fit_judge(labelled_answers(), FitOptions(HeadKind.BLEND), encoder=None, shelf=None)
 
 

@@ -1,0 +1,117 @@
+"""A fitted judge's probabilities set right on other answers, from labels of some of them.
+
+A fitted judge is calibrated on answers like those it has learned from. On another model's, or to
+other prompts, its P(met) may lean one way or be too sure; two numbers mend that and leave its order
+of answers alone (Platt 1999).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..answers import solution_of
+from ..arrays import Floats
+from ..audit.labelled import AuditTable, LabelledAnswer
+from ..audit.study import JudgeFigures, judge_figures, with_probability
+from ..errors import ConfigError
+from .encoder import SentenceEncoder
+from .fitting import calibrated, calibration_of, folds_of, graded_of, met_of, require_enough
+from .folder import FittedModel
+from .sight import Sight
+
+
+@dataclass(frozen=True, slots=True)
+class Recalibrated:
+    """A judge with new probabilities, and how right both are."""
+
+    model: FittedModel
+    before: JudgeFigures
+    after: JudgeFigures
+    """On prompts that the new numbers had not seen: folds by prompt."""
+    n_prompts: int
+    n_labels: int
+
+    def to_json(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Give the plain form, for the card.
+
+        Args:
+            data: Names and hashes of the files of the labels.
+        """
+        return {
+            "data": dict(data),
+            "n_prompts": self.n_prompts,
+            "n_labels": self.n_labels,
+            "before": self.before.to_json(),
+            "after": self.after.to_json(),
+        }
+
+
+def recalibrate(
+    model: FittedModel,
+    labelled: Sequence[LabelledAnswer],
+    *,
+    encoder: SentenceEncoder | None,
+    n_folds: int,
+    seed: int,
+) -> Recalibrated:
+    """Set a judge's probabilities right on labelled answers.
+
+    Args:
+        model: The judge.
+        labelled: Answers with labels, best on prompts it has not learned from.
+        encoder: That it was fitted with; None for one without.
+        n_folds: Parts of the prompts, each held out once to measure.
+        seed: Of the folds.
+
+    Raises:
+        ConfigError: Too few labels, or on these the judge ranks no better than chance.
+    """
+    sight = Sight(model.words, encoder)
+    # one value a criterion of each answer, as fitting has it
+    logits = [
+        model.head.logits(sight.see(item.example, solution_of(item.text))) for item in labelled
+    ]
+    mets = [met_of(item) for item in labelled]
+    codes: dict[str, int] = {}
+    prompts = [codes.setdefault(item.example.prompt_id, len(codes)) for item in labelled]
+    require_enough(len(codes), mets)
+    curve = calibration_of(logits, mets)
+    if curve.slope <= 0:
+        raise ConfigError(
+            "on these labels the judge ranks no better than chance (slope "
+            f"{curve.slope:.3f}); no calibration can mend that"
+        )
+    before = [model.calibration.probability(one) for one in logits]
+    after = calibrated(logits, mets, folds_of(prompts, n_folds, seed))
+    table = AuditTable.of(labelled, graded_of(labelled, before))
+    has = np.concatenate([[bool(labels) for labels in item.labels] for item in labelled])
+
+    def figures(chances: Sequence[Floats]) -> JudgeFigures:
+        given = with_probability(table, np.concatenate(chances)[has])
+        return judge_figures(given)
+
+    return Recalibrated(
+        model=replace(model, calibration=curve, digest=""),
+        before=figures(before),
+        after=figures(after),
+        n_prompts=len(codes),
+        n_labels=len(table.met_L),
+    )
+
+
+def recalibration_words(found: Recalibrated) -> str:
+    """Word it for the judge's README."""
+
+    def error(figures: JudgeFigures) -> str:
+        return f"{figures.calibration.ece:.3f}" if figures.calibration else "-"
+
+    return (
+        f"\n## Recalibrated\n\nOn {found.n_labels:,} labels of answers to {found.n_prompts:,} "
+        "prompts. Its order of answers is as before; its probabilities hold on answers like "
+        f"these: calibration error {error(found.after)} on held-out prompts, {error(found.before)} "
+        "before. The figures above are of the probabilities before.\n"
+    )
