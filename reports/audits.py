@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..judges.data.streams import bytes_of
 from ..judges.errors import DataError
 from ..judges.estimates import Interval
 from .results.run import parse_object
@@ -88,7 +89,7 @@ def read_audits(paths: Sequence[Path]) -> list[JudgeAudit]:
 def _read(path: Path) -> JudgeAudit:
     if not path.is_file():
         raise DataError(f"{path}: no such file")
-    whole = parse_object(path.read_bytes(), path.name)
+    whole = parse_object(bytes_of(path), path.name)
     try:
         judge, audit = whole["judge"], whole["audit"]
         name = " ".join(str(judge[key]) for key in ("name", "model") if judge.get(key))

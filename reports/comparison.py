@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..judges.estimates import Interval, interval_of
@@ -19,7 +19,7 @@ from .measures import Measured, StoredCheck, check_stored, measure
 from .model_result import ModelResult, PassRate
 from .models import group_models, pick_task, require_comparable, split_sanity
 from .notes import notes_of
-from .pairs import Pair, pairs_of
+from .pairs import Pair, family_size, pairs_of
 from .repeats import repeat_variance
 from .results.run import Run
 from .signal_section import signal_of_answers
@@ -41,6 +41,8 @@ class Comparison:
     """Answers that take no model (`baseline:empty` and so on), where they were scored: what a
     judge gives to nothing. They take no part in pairs, slices or the headline."""
     pairs: tuple[Pair, ...]
+    n_tested: int
+    """Pairs that p values are corrected over: more than `pairs` where there are many models."""
     slices: tuple[Slice, ...]
     judges: tuple[JudgeFacts, ...]
     audits: tuple[JudgeAudit, ...]
@@ -62,6 +64,7 @@ def compare_runs(
     baseline: str | None = None,
     task: str | None = None,
     allow_different: bool = False,
+    all_pairs: bool = False,
     audits: Sequence[JudgeAudit] = (),
     labels: Sequence[LabelSource] = (),
     notes: Sequence[str] = (),
@@ -75,6 +78,7 @@ def compare_runs(
         baseline: The model every other one is compared with; None compares all pairs.
         task: Which task, where the runs are of several.
         allow_different: Go on where data, judges or rubrics differ, and say so.
+        all_pairs: Compare every pair of more than `MAX_PAIRED` models too.
         audits: Of the judges of these runs, as `read_audits` gives them.
         labels: Of some of these answers, as `read_label_sources` gives them.
         notes: What is to be said beside these runs, such as files that were left out.
@@ -91,17 +95,23 @@ def compare_runs(
     measured = _by_height(measure(real, seed=seed, n_draws=n_draws), baseline)
     results = tuple(_result(m, m.model.name == baseline) for m in measured)
     sanity = tuple(_result(m, False) for m in measure(stand_ins, seed=seed, n_draws=n_draws))
-    pairs = pairs_of(measured, has_baseline=baseline is not None)
+    pairs = pairs_of(measured, has_baseline=baseline is not None, all_pairs=all_pairs)
+    n_tested = family_size(len(measured), has_baseline=baseline is not None)
     stored = tuple(check_stored(run) for model in models for run in model.runs)
     return Comparison(
         task=chosen[0].task,
         baseline=baseline,
         headline=headline_of(results, pairs, sanity),
         problems=tuple(problems),
-        notes=(*notes, *notes_of(models, results, sanity, audits, stored)),
+        notes=(
+            *notes,
+            *notes_of(models, results, sanity, audits, stored),
+            *_not_all_pairs(results, pairs, n_tested),
+        ),
         results=results,
         sanity=sanity,
         pairs=pairs,
+        n_tested=n_tested,
         slices=tuple(slices_of(measured, is_turned=baseline is None)),
         judges=tuple(judge_facts(m) for m in measured),
         audits=tuple(audits),
@@ -112,6 +122,17 @@ def compare_runs(
         n_draws=n_draws,
         measured=tuple(measured),
     )
+
+
+def _not_all_pairs(
+    results: Sequence[ModelResult], pairs: Sequence[Pair], n_tested: int
+) -> Iterator[str]:
+    if len(pairs) < n_tested:
+        yield (
+            f"{len(results):,} models have {n_tested:,} pairs; each is compared with the highest "
+            f"score alone, {results[0].name}, and p is corrected over all pairs; --all-pairs "
+            "compares all, --baseline NAME with another model"
+        )
 
 
 def _result(measured: Measured, is_baseline: bool) -> ModelResult:

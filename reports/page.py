@@ -75,6 +75,7 @@ def render_page(comparison: Comparison, *, command: str = "", examples: bool = T
             [(r.score, r.interval) for r in (*comparison.results, *comparison.sanity)]
         ),
         "pairs": comparison.pairs,
+        "n_tested": comparison.n_tested,
         "pair_forest": forest(
             [(p.difference.mean, p.difference.interval) for p in comparison.pairs], include=0.0
         ),

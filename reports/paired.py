@@ -209,23 +209,34 @@ def mcnemar(only_this: int, only_other: int) -> tuple[float, float]:
     return exact, float(chi2.sf(statistic, 1))
 
 
-def bonferroni(p_values: Sequence[float | None]) -> list[float | None]:
-    """Multiply each p value by the size of its family; a missing one stays missing."""
-    n = sum(p is not None for p in p_values)
+def bonferroni(p_values: Sequence[float | None], n_family: int = 0) -> list[float | None]:
+    """Multiply each p value by the size of its family; a missing one stays missing.
+
+    Args:
+        p_values: The tests that are known.
+        n_family: Tests of the family where it is larger than these.
+    """
+    n = max(n_family, sum(p is not None for p in p_values))
     return [None if p is None else min(1.0, p * n) for p in p_values]
 
 
-def holm(p_values: Sequence[float | None]) -> list[float | None]:
+def holm(p_values: Sequence[float | None], n_family: int = 0) -> list[float | None]:
     """Correct a family of p values by Holm's method; a missing one stays missing.
+
+    Args:
+        p_values: The tests that are known.
+        n_family: Tests of the family where it is larger than these. The others are taken to have
+            larger p values, and may have smaller ones, which would make these smaller still.
 
     Written here for its speed: `multipletests` of statsmodels collects garbage at each call, which
     takes a fifth of a second in a process that has loaded much.
     """
     known = sorted((p, at) for at, p in enumerate(p_values) if p is not None)
+    n = max(n_family, len(known))
     corrected: list[float | None] = [None] * len(p_values)
     largest = 0.0
     for rank, (p, at) in enumerate(known):
         # never below the one before it: a smaller p may not become the larger one
-        largest = max(largest, min(1.0, p * (len(known) - rank)))
+        largest = max(largest, min(1.0, p * (n - rank)))
         corrected[at] = largest
     return corrected

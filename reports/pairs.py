@@ -1,4 +1,8 @@
-"""Every pair of models of a report, with tests corrected over all of them."""
+"""Every pair of models of a report, with tests corrected over all of them.
+
+Pairs grow with the square of the models: beyond `MAX_PAIRED` models each is compared with the
+highest score alone, unless all pairs are asked for.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +20,9 @@ from .paired import (
     paired_difference,
     pass_change,
 )
+
+MAX_PAIRED = 30
+"""Models whose pairs are all compared: 435 of them; 2,000 models have two million."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,24 +47,30 @@ class Pair:
     passes: tuple[PassComparison, ...]
 
 
-def pairs_of(measured: Sequence[Measured], *, has_baseline: bool) -> tuple[Pair, ...]:
-    """Compare every pair, or every model with the baseline; correct over all of them.
+def family_size(n_models: int, *, has_baseline: bool) -> int:
+    """Count the pairs that p values are corrected over.
+
+    All of them, even where each model is compared with the best one alone: which one that is was
+    seen in the same numbers.
+    """
+    return max(0, n_models - 1) if has_baseline else n_models * (n_models - 1) // 2
+
+
+def pairs_of(
+    measured: Sequence[Measured], *, has_baseline: bool, all_pairs: bool = False
+) -> tuple[Pair, ...]:
+    """Compare every pair, or every model with the first; correct over `family_size`.
 
     Args:
         measured: The baseline first where there is one, else the highest score first.
         has_baseline: Compare with the first model only.
+        all_pairs: Compare every pair of more than `MAX_PAIRED` models too.
 
     Raises:
         ConfigError: Two models have no scored prompt in common.
     """
     names = [m.model.name for m in measured]
-    chosen = [
-        (this, other)
-        for this in range(len(measured))
-        for other in range(len(measured))
-        # against the baseline, or the higher one against the lower one
-        if this != other and (other == 0 if has_baseline else this < other)
-    ]
+    chosen = _chosen(len(measured), has_baseline, all_pairs)
     differences = [
         paired_difference(measured[this].scores_P(), measured[other].scores_P())
         for this, other in chosen
@@ -68,8 +81,10 @@ def pairs_of(measured: Sequence[Measured], *, has_baseline: bool) -> tuple[Pair,
                 f"{names[this]} and {names[other]} have no scored prompt in common, "
                 "so they cannot be compared; give runs over the same data"
             )
-    corrected = holm([found.p_value for found in differences])
-    changes = {rule: _pass_changes(measured, chosen, rule) for rule in PASS_RULES}
+    n_all = family_size(len(measured), has_baseline=has_baseline)
+    n_family = n_all if len(chosen) < n_all else 0
+    corrected = holm([found.p_value for found in differences], n_family)
+    changes = {rule: _pass_changes(measured, chosen, rule, n_family) for rule in PASS_RULES}
     return tuple(
         Pair(
             this=names[this],
@@ -82,8 +97,16 @@ def pairs_of(measured: Sequence[Measured], *, has_baseline: bool) -> tuple[Pair,
     )
 
 
+def _chosen(n_models: int, has_baseline: bool, all_pairs: bool) -> list[tuple[int, int]]:
+    """Give this and other of each pair by their places, the higher one against the lower one."""
+    if has_baseline:
+        return [(this, 0) for this in range(1, n_models)]
+    first = n_models if all_pairs or n_models <= MAX_PAIRED else 1
+    return [(this, other) for this in range(first) for other in range(this + 1, n_models)]
+
+
 def _pass_changes(
-    measured: Sequence[Measured], chosen: Sequence[tuple[int, int]], rule: str
+    measured: Sequence[Measured], chosen: Sequence[tuple[int, int]], rule: str, n_family: int
 ) -> list[PassComparison]:
     values = [m.items.passes[rule] for m in measured]
     shares = [m.by_prompt(v) for m, v in zip(measured, values, strict=True)]
@@ -92,6 +115,6 @@ def _pass_changes(
         pass_change(shares[this], shares[other], counts[this], counts[other])
         for this, other in chosen
     ]
-    corrected = holm([change.p_value for change in changes])
-    of_papers = bonferroni([change.chi_square_p for change in changes])
+    corrected = holm([change.p_value for change in changes], n_family)
+    of_papers = bonferroni([change.chi_square_p for change in changes], n_family)
     return [PassComparison(rule, *one) for one in zip(changes, corrected, of_papers, strict=True)]

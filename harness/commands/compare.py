@@ -28,6 +28,7 @@ from ...reports.display import displayed
 from ...reports.label_sources import LabelSource, read_label_sources
 from ...reports.page import render_page
 from ...reports.paired import PairedDifference
+from ...reports.pairs import MAX_PAIRED
 from ...reports.results.reader import read_runs
 from ...reports.tables import render_table, require_format
 
@@ -42,6 +43,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--allow-different",
         action="store_true",
         help="compare other data, judges or rubrics all the same; the page says so in red",
+    )
+    parser.add_argument(
+        "--all-pairs",
+        action="store_true",
+        help=f"compare every pair of more than {MAX_PAIRED} models, not each with the best alone",
     )
     parser.add_argument(
         "--fail-if-worse",
@@ -114,6 +120,7 @@ def run(args: argparse.Namespace) -> int:
         baseline=args.baseline,
         task=args.task,
         allow_different=args.allow_different,
+        all_pairs=args.all_pairs,
         audits=read_audits(args.audit),
         labels=labels_given(args),
         seed=args.seed,
@@ -193,6 +200,8 @@ def _flags(args: argparse.Namespace) -> list[str]:
             flags += [f"--{name}", str(value)]
     if getattr(args, "allow_different", False):
         flags.append("--allow-different")
+    if getattr(args, "all_pairs", False):
+        flags.append("--all-pairs")
     if args.output:
         flags += ["-o", str(args.output)]
     return flags

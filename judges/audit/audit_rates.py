@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Floats
+from ..data.streams import bytes_of
 from ..errors import DataError
 from ..rubric import Polarity
 from .corrected import MIN_ABOVE_CHANCE, ErrorRates
@@ -97,7 +98,7 @@ def read_audit_rates(path: Path, *, seed: int = SEED) -> AuditRates:
         DataError: The file is no audit that carries its counts.
     """
     try:
-        whole = json.loads(path.read_bytes())
+        whole = json.loads(bytes_of(path))
         judge, audit = whole["judge"], whole["audit"]
         if "strata" not in audit and "cells" in audit:
             raise DataError(
@@ -118,8 +119,6 @@ def read_audit_rates(path: Path, *, seed: int = SEED) -> AuditRates:
         by_family = rates_by_family(cells, seed=seed)
     except DataError:
         raise
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror or error}") from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(
             f"{path}: not an audit with its counts ({type(error).__name__}: {error}); "

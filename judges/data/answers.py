@@ -23,7 +23,7 @@ from .conversations import is_missing, text_of_answer
 from .reader import stream_rows
 from .row_fields import Cell, Field
 from .row_shapes import ID_FIELDS
-from .streams import is_stdin, name_of
+from .streams import bytes_of, is_stdin, name_of
 from .tables import hub_name
 
 log = logging.getLogger(__name__)
@@ -247,8 +247,8 @@ def model_beside(file: Path) -> str | None:
         return None
     stamp = file.name.partition(".jsonl")[0].rsplit("_", 1)[-1]
     try:
-        results = json.loads((file.parent / f"results_{stamp}.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        results = json.loads(bytes_of(file.parent / f"results_{stamp}.json"))
+    except (ValueError, RecursionError):
         return file.parent.name or None
     name = results.get("model_name") or (results.get("config") or {}).get("model")
     return str(name) if name else file.parent.name
@@ -364,8 +364,7 @@ def _results_beside(samples: Path) -> dict[str, Any]:
     """Read the results file that lm-eval writes beside the samples; empty where it is not there."""
     stamp = samples.name.partition(".jsonl")[0].rpartition("_")[2]
     try:
-        text = (samples.parent / f"results_{stamp}.json").read_text(encoding="utf-8")
-        found: dict[str, Any] = json.loads(text)
-    except (OSError, ValueError):
+        found: dict[str, Any] = json.loads(bytes_of(samples.parent / f"results_{stamp}.json"))
+    except (ValueError, RecursionError):
         return {}
     return found

@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from ..errors import DataError
 from .columns import Columns
 from .json_rows import NumberedRow, json_rows
+from .sizes import ROWS
 from .streams import head_of, is_stdin, name_of, sha256_of
 from .tables import columnar_rows, csv_rows, files_inside, hub_name, hub_rows, is_columnar, is_csv
 
@@ -48,10 +50,14 @@ def read_rows(path: Path | str, columns: Columns | None = None) -> RowFile:
     """Read all rows of a file.
 
     Raises:
-        DataError: The file cannot be read to its end, holds nothing, or no row of it can be read.
+        DataError: The file cannot be read to its end, holds nothing or more than `ROWS`, or no row
+            of it can be read.
         ConfigError: There is none.
     """
-    rows = tuple(stream_rows(path, columns))
+    most = ROWS.value
+    rows = tuple(islice(stream_rows(path, columns), most + 1))
+    if len(rows) > most:
+        ROWS.refuse(name_of(path), "it has more rows")
     if not rows:
         raise DataError(f"{name_of(path)}: no rows")
     if all(row.fault for row in rows):

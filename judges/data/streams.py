@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO, Any, NoReturn, TextIO, cast
 
 from ..errors import DataError
+from .sizes import FILE, LINE, UNLIKELY, most_of
 
 STDIN = "-"
 """The path that stands for standard input."""
@@ -120,8 +121,7 @@ def head_of(path: Path | str) -> bytes:
 
 
 def _is_blank(path: Path | str) -> bool:
-    with open_bytes(path) as file:
-        return not any(line.strip() for line in file)
+    return not any(line.strip() for line in lines_of(path))
 
 
 def broken(name: str, error: BaseException) -> NoReturn:
@@ -140,27 +140,47 @@ def lines_of(path: Path | str) -> Iterator[bytes]:
     r"""Read lines, with their ends, split at `\n` alone: U+2028 may stand inside a string.
 
     Raises:
-        DataError: The file cannot be read to its end.
+        DataError: The file cannot be read to its end, or a line is longer than `LINE`.
     """
+    name, limit, most, n_read = name_of(path), LINE.value, most_of(_size_of(path)), 0
     with open_bytes(path) as file:
         try:
-            for number, line in enumerate(file):
+            for number, line in enumerate(iter(lambda: file.readline(limit + 1), b"")):
+                n_read += len(line)
+                if len(line) > limit:
+                    LINE.refuse(name, f"line {number + 1} is longer")
+                if n_read > most:
+                    FILE.refuse(name, UNLIKELY)
                 yield line.removeprefix(b"\xef\xbb\xbf") if not number else line
         except READ_FAULTS as error:
-            broken(name_of(path), error)
+            broken(name, error)
 
 
 def bytes_of(path: Path | str) -> bytes:
     """Read a whole file, decompressed.
 
     Raises:
-        DataError: The file cannot be read to its end.
+        DataError: The file cannot be read to its end, or holds more than `FILE`.
     """
+    name, size, whole = name_of(path), _size_of(path), io.BytesIO()
+    FILE.check(name, "the file", size)
+    limit = min(FILE.value, most_of(size, LINE))
     with open_bytes(path) as file:
         try:
-            return file.read()
+            while part := file.read(_CHUNK):
+                if whole.write(part) and whole.tell() > limit:
+                    FILE.refuse(name, UNLIKELY if limit < FILE.value else "it unpacks to more")
         except READ_FAULTS as error:
-            broken(name_of(path), error)
+            broken(name, error)
+    return whole.getvalue()
+
+
+def _size_of(path: Path | str) -> int:
+    """Bytes of a file as it lies on disk; 0 where it cannot be said (opening it says why)."""
+    try:
+        return file_of(path).stat().st_size
+    except OSError:
+        return 0
 
 
 def sha256_of(*paths: Path | str) -> str:

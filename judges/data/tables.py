@@ -19,13 +19,13 @@ from urllib.parse import urlsplit
 from ..errors import ConfigError, DataError
 from .json_rows import NumberedRow
 from .row_fields import Cell
+from .sizes import LINE
 from .streams import ARROW_FILE, COLUMNAR, PARQUET, bytes_of, file_of, lines_of, name_of
 
 DELIMITERS = ",;\t|"
 _CONNECT_S = 5.0
 _BATCH = 1_000
 """Rows of a Parquet or Arrow file read at a time."""
-_MAX_CELL_CHARS = 1 << 30
 _NAME = re.compile(r"[\w .()/-]{1,64}")
 _EXCEL_HINT = re.compile(r"sep=(.)\s*", re.I)
 _HUB_NAME = re.compile(
@@ -108,8 +108,8 @@ def csv_rows(path: Path | str, head: bytes) -> Iterator[NumberedRow]:
     name = name_of(path)
     names, delimiter, n_before = _header(head.decode("utf-8-sig", "replace"))
     _check_names(name, names)
-    csv.field_size_limit(_MAX_CELL_CHARS)
-    lines = _texts(path)
+    csv.field_size_limit(LINE.value)
+    lines = _Record(name, _texts(path))
     for _ in range(n_before):
         next(lines)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
@@ -122,10 +122,26 @@ def csv_rows(path: Path | str, head: bytes) -> Iterator[NumberedRow]:
                 if n_rows:
                     yield _csv_row(number, names, cells)
             number = n_before + reader.line_num + 1
+            lines.n_chars = 0
     except csv.Error as error:
         raise DataError(f"{name}: line {number}: {_quote_words(str(error))}") from None
     if n_rows < 1:
         raise DataError(f"{name}: a header and no rows below it")
+
+
+class _Record(Iterator[str]):
+    """Lines for `csv`, which joins all that an open quote runs over: they are counted for a row."""
+
+    def __init__(self, name: str, lines: Iterator[str]) -> None:
+        self.n_chars = 0
+        self._name, self._lines, self._limit = name, lines, LINE.value
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        self.n_chars += len(line)
+        if self.n_chars > self._limit:
+            LINE.refuse(self._name, "a row is longer (a quote that is never closed?)")
+        return line
 
 
 def _csv_row(number: int, names: Sequence[str], cells: Sequence[str]) -> NumberedRow:

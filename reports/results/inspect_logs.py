@@ -22,7 +22,7 @@ from ...judges.errors import DataError
 from .criteria import JudgedCriterion, find_judged, own_rubric, read_marked, unjudged
 from .findings import Findings, number_of, reason_of, text_of
 from .run import Run, mapping
-from .zip_entries import read_entry
+from .zip_entries import read_entry, require_likely
 
 HEADERS = ("header.json", "_journal/start.json", "start.json")
 _ATTACHMENT = re.compile(r"attachment://([0-9a-f]{32})")
@@ -46,6 +46,7 @@ def read_log(path: Path) -> Run:
     """
     try:
         with zipfile.ZipFile(path) as log:
+            require_likely(log, path.stat().st_size)
             return _read(path, _header(log, path), _packed_samples(log, path))
     except (zipfile.BadZipFile, NotImplementedError, zlib.error, EOFError, OSError) as error:
         raise DataError(

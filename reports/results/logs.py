@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ...judges.data.streams import bytes_of
 from ...judges.errors import DataError
 from . import evalscope, inspect_logs, promptfoo, simple_evals, verifiers
 from .run import Run, parse_object
@@ -19,8 +20,6 @@ from .samples import is_results, lines_of
 
 FIELDS = (b'"example_level_metadata"', b'"eval"', b'"gradingResult"', b'"promptIdx"')
 """One of which stands in every log that is one JSON object."""
-MAX_FIRST_LINE = 64 * 1024 * 1024
-"""Bytes of the first line of a JSON Lines file that are parsed to tell what it is."""
 
 
 def read_log(path: Path) -> list[Run]:
@@ -55,13 +54,10 @@ def _read_object(path: Path) -> list[Run]:
     is_named = path.name.endswith(simple_evals.SUFFIX)
     if not is_named and (is_results(path) or not _holds_a_field(path)):
         return []
-    try:
-        text = path.read_bytes()
-        if not is_named and not text.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
-            return []
-        whole = parse_object(text, path.name)
-    except OSError as error:
-        raise DataError(f"{path.name}: cannot be read ({error})") from error
+    text = bytes_of(path)
+    if not is_named and not text.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
+        return []
+    whole = parse_object(text, path.name)
     if simple_evals.is_all_results(path, whole):
         return [simple_evals.read_all_results(path, whole)]
     if inspect_logs.is_log_object(whole):
@@ -92,9 +88,9 @@ def _read_lines(path: Path) -> list[Run]:
 
 def _first_object(path: Path) -> Mapping[str, Any]:
     """Give the first line of a file as an object; an empty one where it is none."""
+    line = next(iter(lines_of(path)), b"")
     try:
-        line = next(iter(lines_of(path)), b"")
-        value = json.loads(line) if len(line) <= MAX_FIRST_LINE else None
-    except (DataError, ValueError, RecursionError):
+        value = json.loads(line)
+    except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, Mapping) else {}

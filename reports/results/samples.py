@@ -6,17 +6,17 @@ lm-eval and our own writers leave a run as a `results_<stamp>.json` with a
 
 from __future__ import annotations
 
-import gzip
 import json
 import re
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ...judges.answers import USUAL, Reading
+from ...judges.data import streams
 from ...judges.data.examples import example_from_row
+from ...judges.data.streams import bytes_of
 from ...judges.errors import DataError, RubricbeatError
 from ...judges.graded import SCHEMA_VERSION, GradedAnswer
 from ...judges.rubric import Example
@@ -187,7 +187,7 @@ def _results_beside(path: Path, stamp: str) -> Mapping[str, Any]:
     for file in sorted(path.parent.iterdir()):
         match = _RESULTS.match(file.name)
         if match and stamp and match["stamp"] == stamp:
-            return parse_object(file.read_bytes(), file.name)
+            return parse_object(bytes_of(file), file.name)
     raise DataError(
         f"{path.name}: no results file of its stamp lies beside it, so the run that wrote it did "
         "not end; run the same command again, or put its results_*.json here"
@@ -233,10 +233,4 @@ def objects_of(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def lines_of(path: Path) -> Iterator[bytes]:
     """Give the lines that are not blank; only a line feed ends one (U+2028 stands in answers)."""
-    try:
-        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
-            for line in file:
-                if line.strip():
-                    yield line
-    except (OSError, EOFError, zlib.error) as error:  # a folder's rights; a cut-off archive
-        raise DataError(f"{path}: cannot be read ({error})") from error
+    return (line for line in streams.lines_of(path) if line.strip())

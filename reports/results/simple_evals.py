@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ...judges.data.streams import bytes_of
 from ...judges.errors import DataError
 from .findings import Findings, number_of, reason_of, text_of
 from .run import Run, mapping
@@ -40,7 +41,7 @@ def is_html_report(path: Path) -> bool:
     """Say whether a file is an HTML report with graded rubrics."""
     if path.suffix.lower() not in {".html", ".htm"}:
         return False
-    text = path.read_text(encoding="utf-8", errors="replace")
+    text = bytes_of(path).decode("utf-8", "replace")
     return _MARK in text and "<p>Rubrics with grades:" in text
 
 
@@ -112,7 +113,7 @@ def read_html_report(path: Path) -> Run:
     The prompt_id is made from the conversation, so that two reports over the same prompts can be
     compared with each other.
     """
-    text = path.read_text(encoding="utf-8", errors="replace")
+    text = bytes_of(path).decode("utf-8", "replace")
     is_escaped = GENERATOR in text
     head, *parts = text.split(_MARK)
     findings = Findings(path.name, "examples")

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ...judges.data.streams import bytes_of
 from ...judges.errors import DataError
 from .criteria import find_judged, own_rubric, unjudged
 from .findings import Findings, number_of, readable, reason_of, text_of
@@ -167,6 +168,6 @@ def _about(path: Path) -> dict[str, Any]:
 
 def _object_in(path: Path) -> Mapping[str, Any]:
     try:
-        return mapping(json.loads(path.read_bytes()))
-    except (OSError, ValueError):
+        return mapping(json.loads(bytes_of(path)))
+    except (ValueError, RecursionError):  # no such file, or no JSON
         return {}

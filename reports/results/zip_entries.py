@@ -9,8 +9,8 @@ import struct
 import zipfile
 import zlib
 
-MAX_ENTRY_BYTES = 256 * 1024 * 1024
-"""Of one unpacked entry: a log may come from anywhere, and a zip can promise any size."""
+from ...judges.data.sizes import FILE, UNLIKELY, most_of
+
 ZSTANDARD = 93
 """The method's number in a zip. Source: APPNOTE.TXT of PKWARE, 4.4.5."""
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
@@ -22,19 +22,32 @@ def read_entry(log: zipfile.ZipFile, name: str) -> bytes:
     """Unpack one entry.
 
     Raises:
-        BadZipFile: It is broken, encrypted, or larger than `MAX_ENTRY_BYTES` unpacked.
+        BadZipFile: It is broken, encrypted, or ends before its size.
+        DataError: Unpacked it is larger than `FILE`, which is checked before: a zip may promise any
+            size.
     """
     info = log.getinfo(name)
-    if info.file_size > MAX_ENTRY_BYTES:
-        raise zipfile.BadZipFile(
-            f"its entry {name} unpacks to {info.file_size} bytes; too large to read"
-        )
+    FILE.check(str(log.filename), f"its entry {name}", info.file_size)
     if info.compress_type != ZSTANDARD:
         try:
             return log.read(info)
         except RuntimeError as error:  # a password is asked for
             raise zipfile.BadZipFile(str(error)) from error
     return _unpacked(_packed(log, info), info)
+
+
+def require_likely(log: zipfile.ZipFile, n_packed: int) -> None:
+    """See that the entries together unpack to no more than data does.
+
+    Args:
+        log: The archive.
+        n_packed: Its size on disk.
+
+    Raises:
+        DataError: They do; entries of a zip may share their bytes.
+    """
+    if sum(info.file_size for info in log.infolist()) > most_of(n_packed):
+        FILE.refuse(str(log.filename), UNLIKELY)
 
 
 def _packed(log: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:

@@ -117,6 +117,25 @@ def test_three_models_give_all_pairs_and_holm_corrects_them():
     assert len(compare(*runs, baseline="b").pairs) == 2
 
 
+def test_many_models_are_compared_with_the_best_alone_unless_all_pairs_are_asked_for():
+    generator = random.Random(1)
+    runs = [
+        run(f"m{n}", three_prompts([generator.choice(["110", "100", "000"]) for _ in range(12)]))
+        for n in range(31)
+    ]
+    comparison = compare(*runs)
+    best = comparison.results[0].name
+    assert {pair.this for pair in comparison.pairs} == {best}
+    assert (len(comparison.pairs), comparison.n_tested) == (30, 465)  # 31 x 30 / 2
+    assert any("31 models have 465 pairs" in note for note in comparison.notes)
+    smallest = min(comparison.pairs, key=lambda pair: pair.difference.p_value)
+    assert smallest.p_holm == pytest.approx(min(1, 465 * smallest.difference.p_value))
+    assert len(compare(*runs, all_pairs=True).pairs) == 465
+    few = compare(*runs[:30])
+    assert (len(few.pairs), few.n_tested) == (435, 435)  # 30 x 29 / 2
+    assert not any("pairs" in note for note in few.notes)
+
+
 @pytest.mark.parametrize(
     ("facts", "message"),
     [

@@ -155,6 +155,12 @@ def test_holm_multiplies_the_smallest_p_by_the_number_of_pairs():
     assert holm([0.5, 0.6]) == [1.0, 1.0]
 
 
+def test_a_family_larger_than_its_known_tests_multiplies_by_its_own_size():
+    # Holm 1979: sorted .001, .01 of ten tests, times 10 and 9
+    assert holm([0.01, 0.001], 10) == [pytest.approx(0.09), pytest.approx(0.01)]
+    assert bonferroni([0.01, None], 10) == [pytest.approx(0.1), None]
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
 def test_holm_gives_what_statsmodels_gives(p_values):

@@ -261,7 +261,7 @@ def test_a_file_that_is_no_audit_is_one_clear_line(tmp_path, text):
     path.write_text(text)
     with pytest.raises(DataError, match=r"a\.json: not an audit"):
         read_audit_rates(path)
-    with pytest.raises(DataError, match="No such file"):
+    with pytest.raises(DataError, match="no such file"):
         read_audit_rates(tmp_path / "none.json")
 
 

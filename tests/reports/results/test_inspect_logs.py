@@ -349,5 +349,5 @@ def test_an_entry_that_promises_another_size_is_refused(tmp_path):
     with pytest.raises(DataError, match="broken or cut short"):
         read_runs([tmp_path])
     (tmp_path / "a.eval").write_bytes(k.zstd_zip(entries, lie=2**30))
-    with pytest.raises(DataError, match="too large to read"):
+    with pytest.raises(DataError, match="at most 1,000 MB are read"):
         read_runs([tmp_path])
