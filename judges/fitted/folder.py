@@ -1,7 +1,7 @@
 """The folder a fitted judge is kept in: JSON and safetensors, never pickle.
 
 * `judge.json`: what it looks at, its head, its calibration, its words;
-* `network.safetensors`: the weights of a network head and of a tuned encoder, where there are any;
+* `network.safetensors`: the weights of a network head, where there is one;
 * `card.json`, `README.md`: what is known of its worth (`card.py`).
 """
 
@@ -21,7 +21,7 @@ from ..arrays import Floats
 from ..errors import ConfigError
 from ..files import write_file
 from .features import WordWeights, names_of
-from .heads import Head, head_from_json, head_to_json
+from .heads import Head, HeadKind, head_from_json, head_to_json
 from .logistic import chance_of
 
 FORMAT = 1
@@ -102,6 +102,8 @@ def load_model(folder: Path) -> FittedModel:
         encoder = plain["encoder"]
         if plain["features"] != list(names_of(has_vectors=encoder is not None)):
             raise ConfigError(f"{path}: fitted on other features than this version's; fit it again")
+        if (kind := plain["head"]["kind"]) not in list(HeadKind):
+            raise ConfigError(f"{path}: a head of another version ({kind!r}); fit it again")
         words = plain["words"]
         return FittedModel(
             head=head_from_json(plain["head"], _arrays(folder)),

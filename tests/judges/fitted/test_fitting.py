@@ -155,3 +155,12 @@ def test_the_card_reads_as_a_page_and_has_no_text_of_the_data(folder):
     everything = page + (folder / "judge.json").read_text() + (folder / "card.json").read_text()
     assert "Think of aspirin" not in everything
     assert "Mentions aspirin" not in everything
+
+
+def test_a_head_of_an_older_version_is_to_be_fitted_again(folder):
+    path = folder / "judge.json"
+    plain = json.loads(path.read_text())
+    plain["head"] = {"kind": "stack", "parts": []}
+    path.write_text(json.dumps(plain))
+    with pytest.raises(ConfigError, match=r"another version \('stack'\); fit it again"):
+        make_judge(f"fitted:{folder}")
