@@ -10,8 +10,10 @@ Exit codes: 0 done, 1 failed or incomplete (kept, resumable), 2 wrong usage or c
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn
@@ -72,6 +74,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand and give its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in words
+    with contextlib.suppress(ValueError):  # not the main thread, which alone gets signals
+        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            # a scheduler's stop ends as Ctrl-C does: what is in flight may end and is kept
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         code = _dispatch([word for word in words if word != "--debug"])
         sys.stdout.flush()  # a full disk is known here, not when the interpreter has gone

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from ..judges.data.responses import RunKey
+from ..judges.errors import RubricbeatError
+from ..judges.files import alone_in
 from ..judges.graded import GradedAnswer
 from ..judges.grading import Answer, Grader
 from ..judges.missing import MissingVerdicts
@@ -68,6 +71,10 @@ class JudgedRuns:
                 if verdict.met is None and verdict.explanation.startswith(DEADLINE):
                     self.deadline = verdict.explanation
 
+    def is_complete(self, n_answers: int) -> bool:
+        """Say whether so many answers were taken in."""
+        return sum(len(answers.packed) for answers in self._runs.values()) == n_answers
+
     def write(
         self,
         task: str,
@@ -98,16 +105,46 @@ class JudgedRuns:
                 config=config,
                 seed=seed,
             )
-            written = write_run(run, self._folder)
             digest = str(judge["digest"])
-            n_retired = retire(self._folder, key, task, digest, written, answers, there=self._there)
+            # of two processes that end together, the second one sees the first one's results whole
+            with alone_in(self._folder):
+                written = write_run(run, self._folder)
+                n_retired = retire(
+                    self._folder, key, task, digest, written, answers, there=self._there
+                )
             yield JudgedRun(key, written, n_retired)
 
 
 def graded_by_run(
     grader: Grader, answers: Iterable[tuple[RunKey, Answer]], *, n_questions: int
 ) -> Iterator[tuple[RunKey, GradedAnswer]]:
-    """Grade answers one after the other, each with its run; a bar on a terminal."""
+    """Grade answers one after the other, each with its run; a bar on a terminal.
+
+    An error that ends the grading before the first answer is graded is raised. After that, what is
+    left has it as the reason of its missing verdicts, so that the results can be written, and then
+    it is raised.
+
+    Args:
+        grader: Grades.
+        answers: Read again from the start where grading ends early.
+        n_questions: For the bar.
+    """
+    n_graded = 0
+    try:
+        for key, graded in _graded_by_run(grader, answers, n_questions):
+            n_graded += 1
+            yield key, graded
+    except RubricbeatError as error:
+        if not n_graded:
+            raise
+        for key, answer in islice(answers, n_graded, None):
+            yield key, grader.unasked(answer, f"not asked: {error}")
+        raise
+
+
+def _graded_by_run(
+    grader: Grader, answers: Iterable[tuple[RunKey, Answer]], n_questions: int
+) -> Iterator[tuple[RunKey, GradedAnswer]]:
     keys: deque[RunKey] = deque()
 
     def drawn() -> Iterator[Answer]:

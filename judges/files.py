@@ -166,6 +166,24 @@ def writing(path: Path, *, replaces: bool = True, is_private: bool = True) -> It
     _sync_folder(path.parent)
 
 
+@contextlib.contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Let one process at a time through, of those that write into a folder.
+
+    The lock is on the folder itself, so nothing is left behind, and it ends with its process. Where
+    the file system has none, nobody waits.
+    """
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(ImportError, OSError):
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
 def _move(temporary: Path, path: Path, *, replaces: bool) -> None:
     if replaces:
         temporary.replace(path)

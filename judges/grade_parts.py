@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -40,6 +40,7 @@ def in_order(
     start_next: Callable[[], GradePart[A] | None],
     max_in_flight: Callable[[], int],
     tick: Callable[[], None],
+    let_finish: Callable[[Sequence[concurrent.futures.Future[None]]], None],
 ) -> Generator[tuple[A, Sheet], None, None]:
     """Give the answers of all parts in order, as they are graded; at the end, cancel what is left.
 
@@ -47,6 +48,7 @@ def in_order(
         start_next: Starts one more part; None where there is none.
         max_in_flight: Most questions that are asked at once.
         tick: Called while one is waited for.
+        let_finish: Given the runs in hand at an interrupt, before they are cancelled.
     """
     parts: deque[GradePart[A]] = deque()
     is_read = False
@@ -67,6 +69,9 @@ def in_order(
             part = parts.popleft()
             part.run.result()
             yield from part.filled
+    except KeyboardInterrupt:
+        let_finish([part.run for part in parts])
+        raise
     finally:
         for part in parts:
             part.run.cancel()

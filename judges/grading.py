@@ -16,6 +16,7 @@ import difflib
 import inspect
 import itertools
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -37,7 +38,7 @@ from .progress import Bar
 from .reasoning import Remarks
 from .registry import JUDGES
 from .rubric import Example
-from .runs import Sheet
+from .runs import Sheet, skipped
 from .runtime import Runtime
 from .runtime_options import RuntimeOptions
 from .verdict import Verdict
@@ -188,9 +189,17 @@ class Grader(Closing):
             def tick() -> None:
                 bar.draw(self._runtime.n_in_flight if self._runtime is not None else 0)
 
-            with contextlib.closing(in_order(start_next, max_in_flight, tick)) as each:
+            parts = in_order(start_next, max_in_flight, tick, self._let_finish)
+            with contextlib.closing(parts) as each:
                 for answer, sheet in each:
                     yield self._graded(answer, sheet)
+
+    def unasked(self, answer: Answer, why: str) -> GradedAnswer:
+        """Give an answer whose criteria were not asked, with the reason."""
+        sheet = Sheet(answer.example, "", answer.replicates)
+        n_rows = answer.replicates or self.options.replicates
+        sheet.rows = [[skipped(why)] * len(answer.example.rubric) for _ in range(n_rows)]
+        return self._graded(answer, sheet)
 
     async def grade_async(self, answers: Sequence[Answer]) -> list[GradedAnswer]:
         """Grade answers from any running event loop; cancelling it cancels the calls."""
@@ -210,12 +219,17 @@ class Grader(Closing):
         n_replicates = answer.replicates or self.options.replicates
         return list(keys_of(self._part, Sheet(answer.example, judged), n_replicates))
 
-    def stop(self, reason: str) -> None:
-        """Ask nothing more, from any thread; calls in flight end, and their verdicts are kept."""
+    def stop(self, reason: str, *, is_hard: bool = False) -> None:
+        """Ask nothing more, from any thread; calls in flight end, and their verdicts are kept.
+
+        Args:
+            reason: Why, for the verdicts that are missing.
+            is_hard: Whether it holds for the runs in hand only, not for later ones.
+        """
         with self._lock:
             thread, runtime = self._thread, self._runtime
         if thread is not None and runtime is not None:
-            thread.loop.call_soon_threadsafe(runtime.stop_asking, reason)
+            thread.loop.call_soon_threadsafe(runtime.stop_asking, reason, is_hard)
 
     @property
     def outage(self) -> str | None:
@@ -300,12 +314,27 @@ class Grader(Closing):
                 if done:
                     break
                 bar.draw(self._runtime.n_in_flight if self._runtime is not None else 0)
-        except BaseException:  # Ctrl-C: end the calls, and let the writes that wait end
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                self._let_finish([run])
             run.cancel()
             with contextlib.suppress(Exception):
                 self._settle_writes()
             raise
         run.result()
+
+    def _let_finish(self, runs: Sequence[concurrent.futures.Future[None]]) -> None:
+        """Let the calls in flight end, which are paid for; a second interrupt ends them at once."""
+        n_in_flight = self._runtime.n_in_flight if self._runtime is not None else 0
+        if not n_in_flight:
+            return
+        print(
+            f"rubricbeat: {n_in_flight} calls are in flight and may end; another Ctrl-C ends them "
+            "at once",
+            file=sys.stderr,
+        )
+        self.stop("interrupted", is_hard=True)
+        concurrent.futures.wait(runs, timeout=self.options.timeout_s)
 
     def _settle_writes(self) -> None:
         thread, runtime = self._thread, self._runtime

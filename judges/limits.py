@@ -84,7 +84,11 @@ class Limiter:
         self._clock = clock
         self.max_in_flight = max_in_flight
         self.limit = float(max_in_flight)
-        """Calls allowed in flight now; falls on 429 and climbs by one a round of successes."""
+        """Calls allowed in flight now; falls on 429 and climbs back."""
+        self._held = float(max_in_flight)
+        """Up to here the limit climbs by doubling: TCP's slow-start threshold (RFC 5681)."""
+        self._has_succeeded = True
+        """Whether a call was answered since the last 429."""
         self.in_flight = 0
         self.is_proven = False
         """False until one call has ended (an endpoint: was answered): a wrong key then costs one
@@ -147,9 +151,14 @@ class Limiter:
         self._wake()
 
     def succeeded(self) -> None:
-        """Let the in-flight limit climb back, one place a round."""
+        """Let the in-flight limit climb back.
+
+        Doubled each round to near where it failed, then by one place a round.
+        """
+        self._has_succeeded = True
         if self.limit < self.max_in_flight:
-            self.limit = min(self.max_in_flight, self.limit + 1 / self.limit)
+            step = 1.0 if self.limit < self._held else 1 / self.limit
+            self.limit = min(self.max_in_flight, self.limit + step)
 
     def rate_limited(self, retry_after_s: float | None) -> None:
         """Pause everyone as long as the endpoint asked, and allow fewer in flight.
@@ -160,6 +169,8 @@ class Limiter:
         now = self._clock()
         if now >= self._paused_until:
             self.limit = max(1.0, self.limit * SHRINK)
+            if self._has_succeeded:  # one storm is one failure, however long it lasts
+                self._held, self._has_succeeded = self.limit, False
         pause = min(retry_after_s if retry_after_s is not None else 0.05, MAX_PAUSE_S)
         self._paused_until = max(self._paused_until, now + pause)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import random
 import socket
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -22,6 +24,8 @@ class Fault(StrEnum):
     UNPARSEABLE = "unparseable"
     TRUNCATED = "truncated"
     REFUSED = "refused"
+    SETTINGS = "settings"
+    """The endpoint refused settings that have worked before."""
 
 
 FAULT_OF_OUTCOME = {
@@ -31,11 +35,17 @@ FAULT_OF_OUTCOME = {
     Outcome.TRANSPORT: Fault.TRANSPORT,
 }
 
-_MOST = {Fault.TIMEOUT: 2, Fault.TRUNCATED: 2, Fault.REFUSED: 1}
+_MOST = {Fault.TIMEOUT: 2, Fault.TRUNCATED: 2, Fault.REFUSED: 1, Fault.SETTINGS: 1}
 """Faults that more tries seldom mend: a hang, a token limit, a judge that declines."""
-_PER_RETRY = {Fault.RATE_LIMIT: 4}
-"""A pause that was asked for is no failure; it is still bounded, as a multiple of max_retries."""
-_WITH_PAUSE = {Fault.RATE_LIMIT, Fault.TIMEOUT, Fault.TRANSPORT}
+RATE_LIMIT_BACKOFF_S = 5.0
+"""Longest pause before a call that was rate limited is tried again, where none was asked for."""
+USELESS_AFTER = 36
+"""Questions that end without a verdict, before a judge that has given none counts as useless."""
+_SOME, _MANY = 10, 40
+"""Questions whose bad replies no further try mended, before they get fewer of them, and none."""
+_LOOK_AGAIN = 10
+"""Of those that get none, each so-manieth gets one all the same."""
+_WITH_PAUSE = {Fault.RATE_LIMIT, Fault.TIMEOUT, Fault.TRANSPORT, Fault.SETTINGS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +57,14 @@ class RetryPolicy:
 
     def allows(self, fault: Fault, n_before: int) -> bool:
         """Say whether a fault may be tried again after `n_before` faults of its class."""
-        most = min(self.max_retries, _MOST.get(fault, self.max_retries))
-        return n_before < most * _PER_RETRY.get(fault, 1)
+        return n_before < min(self.max_retries, _MOST.get(fault, self.max_retries))
 
     def pause_s(self, fault: Fault, n_before: int, rng: random.Random) -> float:
         """Give the pause before the next try, in seconds; a bad reply is asked again at once."""
         if fault not in _WITH_PAUSE:
             return 0.0
-        full = min(MAX_BACKOFF_S, self.backoff_s * 2.0 ** min(n_before, 16))
+        most = RATE_LIMIT_BACKOFF_S if fault is Fault.RATE_LIMIT else MAX_BACKOFF_S
+        full = min(most, self.backoff_s * 2.0 ** min(n_before, 16))
         return float(full * rng.uniform(0.5, 1.0))
 
 
@@ -85,6 +95,53 @@ class Breaker:
         """Start anew, for the next run."""
         self.n_in_a_row = 0
         self.reason = None
+
+
+class Usefulness:
+    """Whether a judge's replies are of use, and whether asking again mends those that are not."""
+
+    def __init__(self) -> None:
+        """Know nothing yet."""
+        self._has_verdict = False
+        self._n_without = 0
+        self._said: Counter[str] = Counter()
+        self._n_tried: Counter[Fault] = Counter()
+        self._mended: set[Fault] = set()
+
+    def verdict_came(self, mended: Iterable[Fault]) -> None:
+        """Count a question that got its verdict, after bad replies of these kinds."""
+        self._has_verdict = True
+        self._mended |= set(mended)
+
+    def gave_up(self, said: str, tried_again: Iterable[Fault]) -> str | None:
+        """Count a question that ended without a verdict.
+
+        Args:
+            said: What was replied, or why it is no verdict.
+            tried_again: The kinds of bad replies after which it was asked again, in vain.
+
+        Returns:
+            Why asking on is useless; None where it may not be.
+        """
+        self._n_tried.update(set(tried_again))
+        self._n_without += 1
+        if self._has_verdict:
+            return None
+        self._said[" ".join(said.split())[:120]] += 1
+        if self._n_without < USELESS_AFTER:
+            return None
+        reply, n = self._said.most_common(1)[0]
+        return (
+            f"none of the first {self._n_without} questions got a verdict; the commonest reply "
+            f"({n} times): {reply!r}; keep_asking=true (--keep-asking) asks on"
+        )
+
+    def most_retries(self, fault: Fault) -> int | None:
+        """Say how often a bad reply is still asked again; None for as often as is allowed."""
+        n_tried = self._n_tried[fault]
+        if fault in self._mended or n_tried < _SOME:
+            return None
+        return 1 if n_tried < _MANY or self._n_without % _LOOK_AGAIN == 0 else 0
 
 
 def is_unreachable(error: BaseException) -> bool:

@@ -223,7 +223,7 @@ class Runtime:
         """Forget an outage or a fatal error: a new run may find the judge up again."""
         self._server.open()
         if self._stop.is_hard and forgets:
-            self._server.breaker.reset()
+            self._server.start_anew()
             self._stop.clear()
             self._fatal = None
         for child in self._children.values():
@@ -284,11 +284,11 @@ class Runtime:
         if is_hard:
             self._server.refuse_waiters()
 
-    def stop_asking(self, reason: str) -> None:
+    def stop_asking(self, reason: str, is_hard: bool = False) -> None:
         """Ask nothing more, of no member either; what is in flight ends."""
-        self.halt(reason, is_hard=False)
+        self.halt(reason, is_hard=is_hard)
         for child in self._children.values():
-            child.stop_asking(reason)
+            child.stop_asking(reason, is_hard)
 
     def fail(self, error: RubricbeatError) -> None:
         """End every run with an error, once its calls in flight are over."""

@@ -37,6 +37,11 @@ class RuntimeOptions:
     """Further calls after a connection fault, a server fault or a reply without a verdict."""
     backoff_s: float = 0.5
     """First pause before a retry; each further one doubles, with jitter, up to 30 s."""
+    rate_limit_patience_s: float = 600.0
+    """How long a question waits out 429, and how long a judge that answers nothing else counts as
+    rate limited, before it counts as down."""
+    keep_asking: bool = False
+    """Ask on although none of the first few dozen questions got a verdict."""
     outage_after: int = 8
     """Questions that end in a row without any reply, before the judge counts as down."""
     replicates: int = 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from .attempts import End, Reply, attempt
@@ -17,7 +17,7 @@ from .errors import RefusedSettingsError, RubricbeatError
 from .judge import Judge, JudgeIdentity
 from .ledger import Ledger
 from .limits import HEAD_START_S, N_PROBES, Limiter
-from .retries import FAULT_OF_OUTCOME, Breaker, Fault, RetryPolicy
+from .retries import FAULT_OF_OUTCOME, Breaker, Fault, RetryPolicy, Usefulness
 from .runs import Call, Flight, again, no_reply, skipped
 from .runtime_options import RuntimeOptions
 from .trial import Doubt, Trial
@@ -30,6 +30,8 @@ _REFUSALS = {
 }
 _FINAL = {Outcome.SKIPPED, Outcome.OVERFLOW}
 """Verdicts without an answer that asking again cannot mend."""
+_USELESS = {Outcome.UNPARSEABLE, Outcome.TRUNCATED, Outcome.REFUSED}
+"""Ends of a question that was answered, and got no verdict."""
 _WHOLE_CALL = {Outcome.TRANSPORT, Outcome.SKIPPED}
 """Ends that are the same for all questions of a call."""
 
@@ -141,6 +143,9 @@ class CallServer:
         """Whether a call has ended otherwise than with nothing at the address."""
         max_reply = identity.sampling.get("max_tokens")
         self._max_reply = max_reply if isinstance(max_reply, int) else DEFAULT_REPLY_TOKENS
+        self.usefulness = Usefulness()
+        self._limited_since: float | None = None
+        """When the first 429 came since the judge answered last, in seconds of the loop."""
         self._rng = random.Random()  # jitter only: it must differ between processes
         self._limiter: Limiter | None = None
 
@@ -163,6 +168,12 @@ class CallServer:
             # a judge that gathers questions would wait a day for its first one alone
             self._limiter.is_proven = bool(getattr(self._judge, "collects", False))
 
+    def start_anew(self) -> None:
+        """Forget that the judge was down or of no use: a new run may find it otherwise."""
+        self.breaker.reset()
+        self.usefulness = Usefulness()
+        self._limited_since = None
+
     def refuse_waiters(self) -> None:
         """Call off those who wait for a place."""
         if self._limiter is not None:
@@ -172,6 +183,7 @@ class CallServer:
         """Ask until each question of a call has its verdict, or may not be asked again."""
         n_faults: dict[Fault, int] = {}
         n_attempts = 0
+        limited_since: float | None = None
         last = skipped("")
         while True:
             if not await self._may_call(call):
@@ -186,16 +198,41 @@ class CallServer:
             reply = await self._attempt(call)
             fault, last = self._take_in(call, reply, n_attempts)
             if fault is None:
+                if last.met is not None:
+                    self.usefulness.verdict_came(n_faults)
                 return
             before = n_faults.get(fault, 0)
             n_faults[fault] = before + 1
             self._ledger.faults[fault] += 1
-            if self._stop.reason is not None or not self._policy.allows(fault, before):
-                self._give_up(call, last)
+            if fault is Fault.RATE_LIMIT:
+                limited_since = limited_since or asyncio.get_running_loop().time()
+                goes_on = self._waits_out(limited_since, reply.why)
+            else:
+                most = self.usefulness.most_retries(fault)
+                goes_on = self._policy.allows(fault, before) and (most is None or before < most)
+            if self._stop.reason is not None or not goes_on:
+                tried_again = [kind for kind, n in n_faults.items() if n > 1]
+                self._give_up(call, last, tried_again)
                 return
             self._ledger.retries[fault] += 1
             if reply.retry_after_s is None:
                 await self._stop.pause(self._policy.pause_s(fault, before, self._rng))
+
+    def _waits_out(self, since: float, why: str) -> bool:
+        """Say whether a rate limit is still waited out; a judge that it has silenced is down.
+
+        Args:
+            since: When this call was rate limited first.
+            why: The endpoint's words.
+        """
+        now = asyncio.get_running_loop().time()
+        patience_s = self._options.rate_limit_patience_s
+        self._limited_since = now if self._limited_since is None else self._limited_since
+        if now - self._limited_since > patience_s and self.breaker.reason is None:
+            self.breaker.reason = (
+                f"{why}; nothing else for {patience_s:g} s (rate_limit_patience_s)"
+            )
+        return now - since <= patience_s and self.breaker.reason is None
 
     async def _may_call(self, call: Call) -> bool:
         """Wait for the limits and the budget; False where nothing more may be asked."""
@@ -249,7 +286,7 @@ class CallServer:
         n_tokens_over = 0
         is_first = not (limiter.is_proven or self._is_reached)
         if not limiter.is_proven:
-            asyncio.get_running_loop().call_later(HEAD_START_S, limiter.end_head_start)
+            asyncio.get_running_loop().call_later(HEAD_START_S, _after_replies, limiter)
         try:
             reply = await attempt(
                 self._judge,
@@ -297,7 +334,7 @@ class CallServer:
             outcome = Outcome.OVERFLOW if is_long else outcome
             last = Verdict(outcome, explanation=reply.why, attempts=n_attempts)
         elif isinstance(reply.error, RefusedSettingsError) and self.trial.is_over:
-            pass  # it has worked before: a key that was revoked ends as an outage does
+            return Fault.SETTINGS, last  # where it persists, it ends as an outage
         elif reply.error is not None:
             self._pool.fail(reply.error)
             last = skipped("fatal")
@@ -349,6 +386,7 @@ class CallServer:
             self.answered()
             self._ledger.call_ended(reply.latency_s)
             self.breaker.succeeded()
+            self._limited_since = None
             if self._limiter is not None:
                 self._limiter.succeeded()
         if fault is not None:
@@ -356,16 +394,28 @@ class CallServer:
             call.is_replied = False
         return fault, last
 
-    def _give_up(self, call: Call, last: Verdict) -> None:
+    def _give_up(self, call: Call, last: Verdict, tried_again: Sequence[Fault] = ()) -> None:
         """End a call without a verdict; count it towards an outage where no reply came."""
         for flight in call.flights:
             # of a group each question has its own last reply
             own = flight.last if last.outcome not in _WHOLE_CALL else None
             self._pool.settle(flight, own or last)
+        if last.outcome in _USELESS:
+            useless = self.usefulness.gave_up(last.reply or last.explanation, tried_again)
+            if useless is not None and not self._options.keep_asking:
+                self._pool.halt(useless)
         if last.outcome is Outcome.TRANSPORT:
             is_down = self.breaker.reason is not None or self.breaker.failed(last.explanation)
             if is_down:
                 self._pool.halt(f"outage: {self.breaker.reason}")
+
+
+def _after_replies(limiter: Limiter, turns: int = 20) -> None:
+    """End the head start once what has arrived is read: a busy machine is late with both."""
+    if turns:
+        asyncio.get_running_loop().call_soon(_after_replies, limiter, turns - 1)
+    else:
+        limiter.end_head_start()
 
 
 def _set(future: asyncio.Future[None]) -> None:

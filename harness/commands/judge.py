@@ -26,13 +26,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from ...judges.assembly import FREE
+from ...judges.assembly import FREE, store_place
 from ...judges.data.columns import Columns, add_columns_argument
 from ...judges.data.examples import ExampleFile, read_examples
-from ...judges.data.responses import Responses
+from ...judges.data.responses import Census, Responses
 from ...judges.data.streams import name_of
-from ...judges.errors import ConfigError
-from ...judges.files import require_folder
+from ...judges.errors import ConfigError, RubricbeatError
+from ...judges.files import require_folder, require_room
 from ...judges.grading import Answer, Grader, RuntimeOptions
 from ...judges.judge_options import parse_judge_args
 from ...judges.missing import allowed_share
@@ -52,6 +52,8 @@ from ..score_table import ScoreLine, score_table
 from ..unfinished import FailedRun, failed_runs, merge
 
 DEFAULT_TASK = "judged"
+VERDICT_BYTES = 1_000
+"""Of a verdict on disk with its words, about."""
 _WHAT_NOW = "results are written and marked so; the same command again asks what is missing"
 TASK_NAME = re.compile(r"[\w.-]{1,100}")
 
@@ -78,6 +80,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--store", metavar="PATH", help="verdict store; 'none' keeps none")
     parser.add_argument("--max-calls", type=int, help="most calls to make")
     parser.add_argument("--max-cost", type=float, help="most US dollars to spend")
+    parser.add_argument(
+        "--keep-asking",
+        action="store_true",
+        default=None,
+        help="ask on although none of the first few dozen questions got a verdict",
+    )
     parser.add_argument(
         "--dry-run", action="store_true", help="print calls, tokens and cost; send nothing"
     )
@@ -142,18 +150,42 @@ def run(args: argparse.Namespace) -> int:
             )
             return _dry_run(grader, asked, args)
         require_folder(args.output_path)
+        _require_room(args, options, census)
         with Spool(args.output_path) as spool:
             judged = JudgedRuns(spool, args.output_path, allowed_share(args.allow_missing))
+            fault: RubricbeatError | None = None
             if failed is None:
                 n_questions = census.n_criteria * grader.options.replicates
-                for key, graded in graded_by_run(grader, responses, n_questions=n_questions):
-                    judged.add(key, graded)
+                try:
+                    for key, graded in graded_by_run(grader, responses, n_questions=n_questions):
+                        judged.add(key, graded)
+                except RubricbeatError as error:
+                    if not judged.is_complete(census.n_answers):
+                        raise
+                    fault = error  # said when the results are written
             else:
                 _complete(failed, grader, judged)
             runs = _write(judged, grader, data, args)
         _report(runs, grader, args, judged.deadline)
+        if fault is not None:
+            raise fault
         code = told(judged.missing, "rubricbeat judge", _WHAT_NOW)
         return int(code or bool(grader.outage or grader.stopped or judged.deadline))
+
+
+def _require_room(args: argparse.Namespace, options: Mapping[str, Any], census: Census) -> None:
+    """See that the disks have room for what the run will write, before anything is paid for.
+
+    Raises:
+        ConfigError: One has not.
+    """
+    n_verdicts = census.n_criteria * int(options.get("replicates") or 1)
+    n_bytes = n_verdicts * VERDICT_BYTES + 2 * census.n_bytes
+    # the answers wait in a file of their own until the results are written
+    require_room(args.output_path, 2 * n_bytes, "the results")
+    place = store_place(RuntimeOptions.from_mapping(RuntimeOptions.split(options)[0]))
+    if isinstance(place, Path):
+        require_room(place.parent, n_bytes, "the verdict store")
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -177,7 +209,7 @@ def _check(args: argparse.Namespace) -> None:
 def _options(args: argparse.Namespace) -> dict[str, Any]:
     """Put the flags over --judge_args: what is said twice must agree."""
     options = parse_judge_args(args.judge, args.judge_args)
-    names = ("prompt", "shape", "store", "max_calls", "max_cost")
+    names = ("prompt", "shape", "store", "max_calls", "max_cost", "keep_asking")
     given = {name: value for name in names if (value := getattr(args, name)) is not None}
     limits, wording = RuntimeOptions.split(given)
     for name, value in {**wording, **RuntimeOptions.typed(limits)}.items():

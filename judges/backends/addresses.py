@@ -61,6 +61,12 @@ def proxy_of(address: str) -> tuple[str, str] | None:
     return None
 
 
+def usable_proxy(address: str) -> str | None:
+    """Give the proxy to ask an address through; None for none. `check_proxy` was asked before."""
+    found = proxy_of(address)
+    return found[1] if found is not None and found[0] != "ALL_PROXY" else None
+
+
 def proxy_words(address: str) -> str:
     """Say which proxy an address is asked through, and how to go without."""
     found = proxy_of(address)

@@ -85,6 +85,8 @@ class ChatJudge:
     """`prompt` where the judge's chat template opens the block, so that replies begin inside."""
     extra_body: Mapping[str, Any] = field(default_factory=dict)
     """Further fields of the request, as the endpoint names them."""
+    max_reply_mb: float = 16.0
+    """Largest reply that is read, in MB of 2^20 bytes, unpacked."""
     identity: JudgeIdentity = field(init=False)
     rating_identity: JudgeIdentity = field(init=False)
     _endpoint: Endpoint = field(init=False, repr=False)
@@ -102,7 +104,12 @@ class ChatJudge:
         given = self.base_url or os.environ.get("OPENAI_BASE_URL", "").strip() or OPENAI_URL
         self.base_url = given
         self._endpoint = Endpoint(
-            given, self.api_key_env, self.auth_header, self.api_version, self.headers
+            given,
+            self.api_key_env,
+            self.auth_header,
+            self.api_version,
+            self.headers,
+            max_reply_mb=self.max_reply_mb,
         )
         self._asking = Asking(
             shape=self.shape,

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -30,7 +31,7 @@ from ..errors import (
     TooLongError,
     TransportError,
 )
-from .addresses import check_proxy, checked_address, explained, proxy_words
+from .addresses import check_proxy, checked_address, explained, proxy_words, usable_proxy
 from .refusals import SHOWN_CHARS, Said, mend, said_in, said_of
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 OPENAI_URL = "https://api.openai.com/v1"
 CONNECT_TIMEOUT_S = 30.0
+_ANY_WINDOW = 47
+"""For zlib: the largest window, gzip or zlib told apart by their heads."""
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -65,6 +68,10 @@ class Endpoint:
     """Further headers, such as a routing hint; never a key."""
     given_key: str = field(default="", repr=False)
     """Of a server that we started ourselves; it is not pickled."""
+    max_reply_mb: float = 16.0
+    """Largest reply that is read, in MB of 2^20 bytes, unpacked."""
+    _proxy: str | None = field(default=None, init=False, repr=False)
+    """The proxy of the environment, with its user and password; None without one."""
     _session: aiohttp.ClientSession | None = field(default=None, init=False, repr=False)
     _loop: asyncio.AbstractEventLoop | None = field(default=None, init=False, repr=False)
 
@@ -75,7 +82,10 @@ class Endpoint:
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the session behind: it belongs to one loop of one process."""
-        names = ("base_url", "api_key_env", "auth_header", "api_version", "headers")
+        names = (
+            *("base_url", "api_key_env", "auth_header", "api_version", "headers"),
+            "max_reply_mb",
+        )
         return {name: getattr(self, name) for name in names}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -83,6 +93,7 @@ class Endpoint:
         for name, value in state.items():
             setattr(self, name, value)
         self.given_key = ""
+        self._proxy = None
         self._session = self._loop = None
 
     @property
@@ -121,9 +132,9 @@ class Endpoint:
         session = self._open()
         try:
             async with session.post(
-                self.url(path), data=orjson.dumps(body), allow_redirects=False
+                self.url(path), data=orjson.dumps(body), allow_redirects=False, proxy=self._proxy
             ) as response:
-                content = await response.read()
+                content = await self._content(response)
                 status, headers = response.status, response.headers
         except aiohttp.InvalidURL as error:
             raise ConfigError(f"base_url {self.base_url}: {error} is no address") from error
@@ -132,6 +143,31 @@ class Endpoint:
         if status != 200:
             raise self.failure(status, headers, content, body)
         return self._decoded(content, headers, body)
+
+    async def _content(self, response: aiohttp.ClientResponse) -> bytes:
+        """Read a body, packed or not, up to the size that a judge's reply may have.
+
+        Raises:
+            RejectedError: It is larger.
+            TransportError: It is packed in a way that was not asked for, or broken.
+        """
+        most = int(self.max_reply_mb * 2**20)
+        packing = response.headers.get("Content-Encoding", "identity").lower()
+        if packing not in {"identity", "gzip", "deflate", "x-gzip"}:
+            raise TransportError(f"{self.base_url}: the reply is packed as {packing[:20]!r}")
+        unpacker = None if packing == "identity" else zlib.decompressobj(_ANY_WINDOW)
+        content = bytearray()
+        async for piece in response.content.iter_any():
+            try:
+                content += piece if unpacker is None else unpacker.decompress(piece, most + 1)
+            except zlib.error as error:
+                raise TransportError(f"{self.base_url}: the packed reply is broken") from error
+            if len(content) > most or (unpacker is not None and unpacker.unconsumed_tail):
+                raise RejectedError(
+                    f"{self.base_url}: the reply is larger than {self.max_reply_mb:g} MB "
+                    "(max_reply_mb)"
+                )
+        return bytes(content)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -145,11 +181,13 @@ class Endpoint:
         loop = asyncio.get_running_loop()
         if self._session is not None and self._loop is loop and not self._session.closed:
             return self._session
+        self._proxy = None
         if not self.is_loopback:
             check_proxy(self.base_url)
+            self._proxy = usable_proxy(self.base_url)
         # limit=0: how many run at a time is the runtime's to say, and only there
         connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=300)
-        headers = {"Content-Type": "application/json", **self.headers}
+        headers = {"Content-Type": "application/json", "Accept-Encoding": "gzip", **self.headers}
         if key := self.key():
             bearer = self.auth_header.lower() == "authorization"
             headers[self.auth_header] = f"Bearer {key}" if bearer else key
@@ -158,8 +196,10 @@ class Endpoint:
             connector=connector,
             headers=headers,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S),
-            # a proxy of the environment serves remote endpoints; looking it up costs each request
-            trust_env=not self.is_loopback,
+            # proxies come from the environment (`_proxy`); a password of ~/.netrc never does
+            trust_env=False,
+            # packed bodies are unpacked here, where their size is watched
+            auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
         )
         return self._session

@@ -39,6 +39,8 @@ class Census:
     """With those that the model never gave."""
     n_criteria: int
     """Of all answers that are there: the verdicts asked for, without replicates."""
+    n_bytes: int
+    """Of the answers' text and of their rows of rubrics, about."""
     skipped: tuple[SkippedRow, ...]
     """The first rows without an answer that can be judged."""
     n_skipped: int
@@ -131,7 +133,7 @@ class Responses:
         """
         skipped: list[SkippedRow] = []
         absent: list[str] = []
-        n_skipped = n_answers = n_criteria = n_absent = 0
+        n_skipped = n_answers = n_criteria = n_absent = n_bytes = 0
         runs: dict[RunKey, None] = {}
         answered: set[str] = set()
         for each in self._each():
@@ -146,6 +148,9 @@ class Responses:
             answered.add(answer.example.prompt_id)
             if answer.text is not None:
                 n_criteria += len(answer.example.rubric)
+                n_bytes += len(answer.text.encode("utf-8", "replace"))
+                n_bytes += sum(len(c.text) for c in answer.example.rubric.criteria)
+                n_bytes += sum(len(m.content) for m in answer.example.prompt)
                 continue
             n_absent += 1
             if len(absent) < MAX_NAMED:
@@ -159,6 +164,7 @@ class Responses:
             tuple(runs),
             n_answers,
             n_criteria,
+            n_bytes,
             tuple(skipped),
             n_skipped,
             self._name,

@@ -180,7 +180,9 @@ def test_replies_that_never_parse_end_listed_and_bound_the_score(server):
     missing = [v for one in graded for v in one.verdicts if v.met is None]
     assert 5 <= len(missing) <= 60
     assert {v.outcome.value for v in missing} == {"unparseable"}
-    assert {v.attempts for v in missing} == {4}
+    # the first ten are asked four times; what that never mends, others twice
+    assert {v.attempts for v in missing} <= {4, 2}
+    assert sum(v.attempts == 4 for v in missing) >= min(10, len(missing))
     assert all(v.reply for v in missing)
     summary = summarise(graded, n_draws=100).metrics
     assert summary["score_low"] < summary["score"] < summary["score_high"]
@@ -265,8 +267,8 @@ def test_a_key_that_is_revoked_in_a_run_is_an_outage_and_loses_nothing(server, t
         graded = grader.grade(answers(10))
         assert "HTTP 401" in grader.outage and "OPENAI_API_KEY" in grader.outage
     assert sum(v.met is not None for one in graded for v in one.verdicts) == 12
-    # eight in a row are an outage, and three more may be in flight
-    assert server.n_requests <= 12 + 8 + 3
+    # eight in a row are an outage, and three more may be in flight; each is asked once more
+    assert server.n_requests <= 12 + 2 * (8 + 3)
     server.script, before = None, server.n_requests
     with chat(server, store=store) as grader:
         graded_right(grader.grade(answers(10)))
@@ -315,9 +317,9 @@ def test_repeated_rate_limits_are_lived_through(server):
 
 def test_a_rate_limit_without_end_ends(server):
     server.script = faults.always(faults.rate_limited(retry_after="0"))
-    with chat(server, max_retries=1, outage_after=2) as grader:
+    with chat(server, rate_limit_patience_s=0) as grader:
         graded = grader.grade(answers(4))
-    assert grader.outage is not None
+    assert "429" in (grader.outage or "") and "rate_limit_patience_s" in (grader.outage or "")
     assert all(v.met is None for one in graded for v in one.verdicts)
 
 

@@ -28,24 +28,33 @@ RIGHT = ["met", "not_met", "met"]
 TESTS = Path(__file__).resolve().parent.parent
 
 
-def test_an_interrupt_ends_the_calls_and_keeps_what_is_finished():
+@pytest.mark.parametrize(("is_repeated", "n_kept"), [(False, 14), (True, 10)])
+def test_an_interrupt_lets_the_calls_in_flight_end_and_a_second_one_does_not(is_repeated, n_kept):
     judge = GatedJudge(n_free=10)
     one = Grader(judge, RuntimeOptions(max_concurrency=4))
 
     def interrupt() -> None:
         until(lambda: judge.n_now == 4 and sum(judge.asked.values()) == 14, "a standstill")
         signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        until(lambda: one.stopped == "interrupted", "the interrupt")
+        if is_repeated:
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        else:
+            judge.goes_on.set()
 
     thread = threading.Thread(target=interrupt)
     thread.start()
     with pytest.raises(KeyboardInterrupt):
         one.grade(answers(20))
     join(thread)
-    until(lambda: judge.n_cancelled == 4, "the end of the calls")
+    until(lambda: judge.n_cancelled == (4 if is_repeated else 0), "the end of the calls")
     again = CountingJudge()
     with Grader(again) as two:
         two.grade(answers(20))
-    assert sum(again.asked.values()) == 60 - 10
+    assert sum(again.asked.values()) == 60 - n_kept
+    # the grader itself asks again, as a notebook's next cell does
+    judge.goes_on.set()
+    assert outcomes(one.grade(answers(30)))[-1] == RIGHT
     one.close()
 
 
@@ -226,16 +235,16 @@ def test_ctrl_c_in_a_script_keeps_what_is_finished(tmp_path):
         process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
         until(lambda: server.n_held == 4, "four calls that wait", process)
         process.send_signal(signal.SIGINT)
+        assert "4 calls are in flight" in process.stderr.readline()
+        server.release()
         _, said = process.communicate(timeout=HANG_S)
         assert "KeyboardInterrupt" in said
         assert "never retrieved" not in said
         assert "was destroyed" not in said
-        server.release()
         options = {"name": "chat", "model": "m", "base_url": server.url, "store": store}
         with open_grader(options) as grader:
             grader.grade(answers(60))
-    # the calls in flight at the interrupt are asked again, and nothing else
-    assert server.n_repeated == 4
+    assert server.n_repeated == 0
 
 
 def test_facts_are_json_and_hold_no_secret():

@@ -1,0 +1,91 @@
+"""What an endpoint may not do: send without end, or be shown a password that is not its own."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+from engine_kit import answers, reasons
+from loopback import Loopback, Reply, completion, faults
+
+from rubricbeat.judges.backends.endpoint import Endpoint
+from rubricbeat.judges.grading import open_grader
+
+GOOD = completion(json.dumps({"explanation": "fine", "criteria_met": True})).body
+
+
+def grade(server: Loopback, **options: object) -> set[str]:
+    plain = {"name": "chat", "model": "fake", "base_url": server.url, "store": False}
+    with open_grader({**plain, "max_retries": 1, "backoff_s": 0.001, **options}) as grader:
+        return reasons(grader.grade(answers(1, n_criteria=2)))
+
+
+def packed(body: bytes, encoding: str = "gzip") -> Reply:
+    return Reply(body=body, headers=(("Content-Encoding", encoding),))
+
+
+def test_a_packed_reply_is_read() -> None:
+    with Loopback() as server:
+        server.script = faults.always(packed(gzip.compress(GOOD)))
+        assert grade(server) == set()
+
+
+@pytest.mark.parametrize("pieces", [1, 7])
+def test_a_bomb_is_dropped_as_soon_as_it_is_too_large(pieces: int) -> None:
+    bomb = gzip.compress(b" " * (64 << 20))
+    with Loopback() as server:
+        server.script = faults.always(Reply(
+            body=bomb, headers=(("Content-Encoding", "gzip"),), pieces=pieces, gap_s=0.0
+        ))  # fmt: skip
+        (why,) = grade(server, max_reply_mb=1)
+    assert "larger than 1 MB (max_reply_mb)" in why
+
+
+def test_a_plain_reply_without_end_is_dropped_too() -> None:
+    with Loopback() as server:
+        server.script = faults.always(Reply(body=b"x" * (3 << 20)))
+        (why,) = grade(server, max_reply_mb=2)
+    assert "larger than 2 MB (max_reply_mb)" in why
+
+
+@pytest.mark.parametrize(("body", "encoding"), [(b"no gzip", "gzip"), (GOOD, "br"), (GOOD, "x")])
+def test_a_reply_packed_otherwise_or_broken_is_a_fault_in_words(body: bytes, encoding: str) -> None:
+    with Loopback() as server:
+        server.script = faults.always(packed(body, encoding))
+        (why,) = grade(server)
+    assert "packed" in why
+
+
+def test_passwords_of_the_netrc_file_are_shown_to_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine judge.example login me password netrc-secret\n", encoding="utf-8")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    monkeypatch.setenv("JUDGE_KEY", "given-key")
+    with Loopback(keeps_requests=True) as server:
+        # a remote host, asked through a proxy of the environment: both stand in for the world
+        proxy = server.url.removesuffix("/v1").replace("http://", "http://proxy-user:proxy-pass@")
+        monkeypatch.setenv("HTTP_PROXY", proxy)
+        monkeypatch.setenv("http_proxy", proxy)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        monkeypatch.delenv("no_proxy", raising=False)
+        options = {"base_url": "http://judge.example/v1", "api_key_env": "JUDGE_KEY"}
+        assert grade(server, **options) == set()
+        headers = [seen.headers for seen in server.seen]
+    assert headers
+    for one in headers:
+        lower = {name.lower(): value for name, value in one.items()}
+        assert lower["authorization"] == "Bearer given-key"
+        assert "proxy-authorization" in lower
+        assert "netrc" not in str(one)
+
+
+def test_the_limit_travels_to_another_process() -> None:
+    import pickle
+
+    one = Endpoint("http://127.0.0.1:9/v1", max_reply_mb=3)
+    assert pickle.loads(pickle.dumps(one)).max_reply_mb == 3
