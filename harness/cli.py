@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 from ..judges.errors import ConfigError, RubricbeatError, UnknownNameError
+from .terminal import harmless_output
 
 
 class Command(NamedTuple):
@@ -72,7 +73,11 @@ class _Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand and give its exit code."""
-    words = list(sys.argv[1:] if argv is None else argv)
+    with harmless_output():
+        return _main(list(sys.argv[1:] if argv is None else argv))
+
+
+def _main(words: list[str]) -> int:
     debug = "--debug" in words
     with contextlib.suppress(ValueError):  # not the main thread, which alone gets signals
         if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
@@ -92,13 +97,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except RubricbeatError as error:
         if debug:
             raise
-        print(f"rubricbeat: {error}", file=sys.stderr)
+        print(f"rubricbeat: {' '.join(str(error).split())}", file=sys.stderr)
         return 2 if isinstance(error, ConfigError) else 1
     except OSError as error:
         # a full disk, a file that went away meanwhile: no traceback helps the user
         if debug:
             raise
-        print(f"rubricbeat: {error} (--debug shows where)", file=sys.stderr)
+        print(f"rubricbeat: {' '.join(str(error).split())} (--debug shows where)", file=sys.stderr)
         try:
             sys.stdout.flush()
         except OSError:

@@ -10,7 +10,17 @@ from ..judges.estimates import interval_of
 from ..reports import numbers
 from ..reports.interval_words import interval_words
 
-_HEAD = ("model", "run", "task", "score", "95 % interval", "scored", "missing", "bounds", "stored")
+_HEAD = (
+    "model",
+    "run",
+    "task",
+    "score",
+    "95 % interval",
+    "scored",
+    "missing",
+    "all asked between",
+    "stored",
+)
 _RIGHT = {"score", "scored", "missing"}
 
 

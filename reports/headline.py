@@ -47,14 +47,22 @@ def _single(result: ModelResult, sanity: Sequence[ModelResult]) -> Headline:
         f"prompts, which takes {MIN_PROMPTS} of them."
     )
     if (result.missing_points or 0) > 0:
-        detail += (
-            f" Missing verdicts leave the score between {numbers.score(result.low)} and "
-            f"{numbers.score(result.high)}."
-        )
+        detail += f" {_bounds(result)}"
     constant = next((r for r in sanity if r.name.endswith(":constant")), None)
     if constant is not None and constant.score is not None:
         detail += f" The same sentence to every prompt scores {numbers.score(constant.score)}."
     return Headline(text, detail)
+
+
+def _bounds(result: ModelResult) -> str:
+    """Say what the missing verdicts could give, and of which answers: the score may be of fewer."""
+    ends = f"{numbers.score(result.low)} and {numbers.score(result.high)}"
+    if result.n_scored == result.n_asked:
+        return f"Missing verdicts leave the score between {ends}."
+    return (
+        f"With all verdicts the mean of all {numbers.count(result.n_asked)} answers would lie "
+        f"between {ends}; the score is of the {numbers.count(result.n_scored)} that have enough."
+    )
 
 
 def _of_pair(pair: Pair, is_clipped: bool) -> Headline:

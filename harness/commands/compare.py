@@ -24,7 +24,6 @@ from ...judges.files import write_file
 from ...reports.audits import read_audits
 from ...reports.comparison import Comparison, compare_runs
 from ...reports.comparison_json import comparison_json
-from ...reports.display import displayed
 from ...reports.label_sources import LabelSource, read_label_sources
 from ...reports.page import render_page
 from ...reports.paired import PairedDifference
@@ -137,7 +136,7 @@ def labels_given(args: argparse.Namespace) -> list[LabelSource]:
     sources = read_label_sources(args.labels, Columns.read(args.columns))
     for source in sources:
         if source.warning:
-            print(displayed(f"rubricbeat: {source.warning}"), file=sys.stderr)
+            print(f"rubricbeat: {source.warning}", file=sys.stderr)
     return sources
 
 
@@ -156,9 +155,9 @@ def _has_gate(args: argparse.Namespace) -> bool:
 def write_outputs(args: argparse.Namespace, comparison: Comparison, command: str) -> None:
     """Write the page, figures and tables; the result on stdout is their path, or the JSON."""
     for problem in comparison.problems:
-        print(displayed(f"rubricbeat: not comparable: {problem}"), file=sys.stderr)
+        print(f"rubricbeat: not comparable: {problem}", file=sys.stderr)
     for note in comparison.notes:
-        print(displayed(f"rubricbeat: note: {note}"), file=sys.stderr)
+        print(f"rubricbeat: note: {note}", file=sys.stderr)
     try:
         written = _written(args, comparison, command)
     except OSError as error:
@@ -166,8 +165,7 @@ def write_outputs(args: argparse.Namespace, comparison: Comparison, command: str
     if args.json:
         print(json.dumps(comparison_json(comparison), indent=2, allow_nan=False))
         return
-    # names of models are untrusted: no control character of theirs reaches the terminal
-    print(displayed(comparison.headline.text))
+    print(comparison.headline.text)
     for path in written:
         print(path)
 
@@ -212,7 +210,7 @@ def _gate(comparison: Comparison, margin: float) -> int:
     status = 0
     for pair in comparison.pairs:
         found = pair.difference
-        this, other = displayed(pair.this), displayed(pair.other)
+        this, other = pair.this, pair.other
         if found.mean is None or found.n < MIN_PROMPTS:
             print(
                 f"rubricbeat: {this}: {found.n} prompts shared with {other}; the gate needs "

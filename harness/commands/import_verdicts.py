@@ -31,7 +31,6 @@ from ...judges.errors import ConfigError, DataError
 from ...judges.judge import JudgeIdentity
 from ...judges.missing import MissingVerdicts, allowed_share
 from ...judges.scoring import SEED, length_penalty_of
-from ...reports.display import displayed
 from ...reports.results.evalscope import merged
 from ...reports.results.logs import read_log
 from ...reports.results.run import Run
@@ -243,4 +242,4 @@ def _fields(words: str | None) -> tuple[str, ...] | None:
 
 def _say(words: str | None) -> None:
     if words:
-        print(displayed(f"rubricbeat import: {words}"), file=sys.stderr)
+        print(f"rubricbeat import: {words}", file=sys.stderr)

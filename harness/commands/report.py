@@ -20,7 +20,6 @@ from ...judges.errors import ConfigError, UnknownNameError
 from ...judges.files import write_file
 from ...reports.audits import read_audits
 from ...reports.comparison import compare_runs
-from ...reports.display import displayed
 from ...reports.models import SANITY_PREFIX
 from ...reports.results.reader import read_runs
 from ...reports.results.simple_evals_export import export_simple_evals
@@ -67,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
                 print(path)
         if not (args.output or args.json or args.figures or args.table):
             for note in (*left_out, *(note for one in runs for note in one.notes)):
-                print(displayed(f"rubricbeat: note: {note}"), file=sys.stderr)
+                print(f"rubricbeat: note: {note}", file=sys.stderr)
             return 0
     comparison = compare_runs(
         runs,
@@ -103,6 +102,6 @@ def _report_training(args: argparse.Namespace) -> int:
         print(json.dumps(training_json(report), indent=2, allow_nan=False))
     else:
         # names of runs are anybody's: no control character of theirs reaches the terminal
-        print(displayed(report.headline))
+        print(report.headline)
         print(args.output)
     return 0

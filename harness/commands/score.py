@@ -27,7 +27,6 @@ from ...judges.errors import ConfigError
 from ...judges.resampling import N_DRAWS
 from ...judges.scoring import SEED, length_penalty_of, summarise
 from ...reports.corrected import corrected_by, correction_lines, preference
-from ...reports.display import displayed
 from ...reports.label_sources import LabelSource, read_label_sources
 from ...reports.models import Model
 from ...reports.results.reader import read_runs
@@ -86,14 +85,14 @@ def run(args: argparse.Namespace) -> int:
     notes: list[str] = []
     runs = read_runs(args.dirs, notes.append)
     for note in (*notes, *(note for run in runs for note in run.notes)):
-        print(displayed(f"rubricbeat score: note: {note}"), file=sys.stderr)
+        print(f"rubricbeat score: note: {note}", file=sys.stderr)
     scored = [_score(run, args.seed, args.draws, audit, labels) for run in runs]
     if args.json:
         print(json.dumps({"runs": [_plain(s) for s in scored]}, indent=2, allow_nan=False))
     else:
         print(score_table([_line(s) for s in scored]))
         for line in _corrected_lines(scored, args):
-            print(displayed(line))
+            print(line)
     for words in _mismatch_words(scored):
         print(f"rubricbeat score: {words}", file=sys.stderr)
     return 1 if any(s.mismatches for s in scored) else 0

@@ -78,7 +78,7 @@ def open_bytes(path: Path | str) -> IO[bytes]:
     try:
         with file.open("rb") as raw:
             magic = raw.read(len(_XZ))
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a ValueError: no file can have such a name
         raise _unreadable(name, error) from None
     for suffix, (kind, expected) in _NAMES.items():
         if name.endswith(suffix) and magic and not magic.startswith(expected):
@@ -196,7 +196,7 @@ def sha256_of(*paths: Path | str) -> str:
     return digest.hexdigest()
 
 
-def _unreadable(name: str, error: OSError) -> DataError:
+def _unreadable(name: str, error: Exception) -> DataError:
     if isinstance(error, FileNotFoundError):
         return DataError(f"{name}: no such file or folder")
     if isinstance(error, IsADirectoryError):

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from ...judges.errors import DataError
-from ..display import displayed
 from .evalscope import merged
 from .logs import read_log
 from .run import Run
@@ -93,4 +92,4 @@ def _nothing(path: Path, faults: list[str]) -> str:
 
 
 def _tell(words: str) -> None:
-    print(displayed(f"rubricbeat: note: {words}"), file=sys.stderr)
+    print(f"rubricbeat: note: {words}", file=sys.stderr)

@@ -91,13 +91,6 @@ def test_a_wrong_request_is_one_line_and_exit_code_2(results, capsys, words, mes
     assert captured.err.count("\n") == 1
 
 
-def test_a_name_cannot_act_on_the_terminal(tmp_path, capsys):
-    write_run(tmp_path, run("a\x1b[2J\ud800\u202e", answers(["110", "100"])), STAMPS[0])
-    assert main(["report", str(tmp_path), "-o", str(tmp_path / "r.html"), "--draws", "100"]) == 0
-    out = capsys.readouterr().out
-    assert out.startswith("a\ufffd[2J\ufffd[U+202E] scores")
-
-
 def test_what_cannot_be_written_is_one_line(results, tmp_path, capsys):
     assert main(["compare", str(results), "-o", str(tmp_path), "--draws", "100"]) == 2
     assert f"cannot write {tmp_path}: Is a directory" in capsys.readouterr().err

@@ -195,6 +195,19 @@ def test_headlines_say_what_is_shown_and_what_is_not():
     assert "would have been found in four of five tries" in same.headline.detail
 
 
+def test_bounds_that_do_not_hold_the_score_say_which_answers_they_are_of():
+    # .2 of one answer; the other earns .6 and may earn 1, and lacks too much for a score
+    fewer = compare(run("a", [graded("10000"), graded("111uu", repeat=1)]))
+    assert fewer.results[0].score == pytest.approx(0.2)
+    assert fewer.headline.detail.endswith(
+        "With all verdicts the mean of all 2 answers would lie between 0.400 and 0.600; "
+        "the score is of the 1 that have enough."
+    )
+    # 4 of 5 points answered, 2 earned: .5 shown, .4 to .6 possible
+    whole = compare(run("a", [graded("1100u")]))
+    assert "Missing verdicts leave the score between 0.400 and 0.600." in whole.headline.detail
+
+
 def test_sanity_rows_stand_beside_the_models_and_never_among_them():
     model = run("m", three_prompts(["110", "100", "000"]))
     constant = run("baseline:constant", three_prompts(["111", "110", "100"]))

@@ -1,0 +1,90 @@
+r"""What is printed may do nothing to a terminal: names, ids and replies come from anywhere.
+
+Controls, lone surrogates and characters that reorder text leave as JSON's escapes, such as
+`\u001b`: text shows them, and JSON printed here stays valid and means the same.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO, cast
+
+# every control but tab and line feed; what reorders text; what UTF-8 cannot hold; tags that no
+# terminal shows and a language model reads
+_UNSAFE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2028\u2029\u2066-\u2069"
+    "\ufeff\ud800-\udfff\ufffe\uffff\U000e0000-\U000e007f]"
+)
+_MOVES = re.compile(r"(?:\n|\r|\x1b\[A)*")
+"""A whole write of these is a progress bar that finds its line."""
+
+
+def harmless(text: str) -> str:
+    """Give the text with an escape in the place of whatever could act on a terminal."""
+    return _UNSAFE.sub(lambda found: _escaped(found.group()), text)
+
+
+def _escaped(text: str) -> str:
+    return json.dumps(text)[1:-1]
+
+
+class HarmlessStream:
+    """A text stream whose writes are harmless; all else is the stream's own.
+
+    A progress bar works: a write may begin with a carriage return where `has_bars`.
+    """
+
+    def __init__(self, stream: TextIO, *, has_bars: bool) -> None:
+        """Write to a stream; only one that carries no results `has_bars`."""
+        self._stream = stream
+        self._has_bars = has_bars
+
+    def write(self, text: str) -> int:
+        """Write, and give the number of characters asked for."""
+        if self._has_bars and _MOVES.fullmatch(text):
+            self._stream.write(text)
+            return len(text)
+        lead = "\r" if self._has_bars and text.startswith("\r") else ""
+        self._stream.write(lead + self._encodable(harmless(text[len(lead) :])))
+        return len(text)
+
+    def writelines(self, lines: Any) -> None:
+        """Write each."""
+        for line in lines:
+            self.write(line)
+
+    def _encodable(self, text: str) -> str:
+        encoding = getattr(self._stream, "encoding", None) or "utf-8"
+        try:
+            text.encode(encoding)
+        except UnicodeEncodeError:
+            return "".join(c if _fits(c, encoding) else _escaped(c) for c in text)
+        return text
+
+    def __getattr__(self, name: str) -> Any:
+        """Give whatever else the stream has."""
+        return getattr(self._stream, name)
+
+
+def _fits(character: str, encoding: str) -> bool:
+    try:
+        character.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+@contextmanager
+def harmless_output() -> Iterator[None]:
+    """Guard stdout and stderr for the time of a command."""
+    before = sys.stdout, sys.stderr
+    sys.stdout = cast(TextIO, HarmlessStream(before[0], has_bars=False))
+    sys.stderr = cast(TextIO, HarmlessStream(before[1], has_bars=True))
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
