@@ -14,6 +14,7 @@ from ..judges.signal.advantages import TermVerdict
 from ..judges.signal.planner import Design, Plan
 from ..judges.signal.study import SignalStudy
 from ..judges.signal.variance import VOTES, shares
+from ..reports.display import csv_cell
 from ..reports.interval_words import interval_words
 from ..reports.numbers import NONE, count, score, share
 
@@ -104,19 +105,19 @@ def criteria_csv(study: SignalStudy) -> str:
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(
-        ["prompt_id", *names, "criterion", "points", "answers", "met", "contrast",
+        ["prompt_id", *map(csv_cell, names), "criterion", "points", "answers", "met", "contrast",
          "variance_share", "never_met", "always_met"]
     )  # fmt: skip
     n_PC = (~np.isnan(groups.verdicts_PGC)).sum(1)
     for group, column in zip(*np.nonzero(groups.rubric_PC.present), strict=True):
         at = group, column
-        labels = [groups.labels[group][name] for name in names]
+        labels = [csv_cell(str(groups.labels[group][name])) for name in names]
         numbers = (
             criteria.pass_rate_PC[at], criteria.contrast_PC[at], criteria.variance_share_PC[at]
         )  # fmt: skip
         writer.writerow(
-            [groups.prompt_ids[group], *labels, int(column) + 1, f"{groups.rubric_PC.points[at]:g}",
-             int(n_PC[at]), *("" if np.isnan(value) else f"{value:.6g}" for value in numbers),
+            [csv_cell(groups.prompt_ids[group]), *labels, int(column) + 1,
+             f"{groups.rubric_PC.points[at]:g}", int(n_PC[at]), *("" if np.isnan(value) else f"{value:.6g}" for value in numbers),
              int(criteria.never_PC[at]), int(criteria.always_PC[at])]
         )  # fmt: skip
     return file.getvalue()

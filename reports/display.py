@@ -14,6 +14,7 @@ REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _UNWRITABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 # embeddings, overrides and isolates: they reorder the text around them
 _REORDERING = re.compile("[\u202a-\u202e\u2066-\u2069]")
+_FORMULA_BEGINS = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
 _LINE_ENDS = re.compile("\r\n?|[\u2028\u2029\u0085]")
 
 
@@ -26,3 +27,9 @@ def displayed(text: str) -> str:
     text = _LINE_ENDS.sub("\n", text)
     text = _REORDERING.sub(lambda found: f"[U+{ord(found.group()):04X}]", text)
     return _UNWRITABLE.sub(REPLACEMENT, text)
+
+
+def csv_cell(text: str) -> str:
+    """Give untrusted text as a cell that a spreadsheet takes for text, and not for a formula."""
+    text = " ".join(displayed(text).split())
+    return f"'{text}" if _FORMULA_BEGINS.match(text) else text

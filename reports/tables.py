@@ -18,7 +18,7 @@ from ..judges.estimates import MIN_PROMPTS, Interval
 from . import numbers
 from .comparison import Comparison
 from .corrected import TITLES, ModelCorrection
-from .display import displayed
+from .display import csv_cell, displayed
 from .interval_words import interval_words
 from .model_result import ModelResult
 from .pairs import Pair
@@ -122,12 +122,10 @@ def _ends(interval: Interval) -> dict[str, Any]:
 
 def _csv_cells(row: Mapping[str, Any]) -> dict[str, Any]:
     """Write None as an empty cell, and keep a spreadsheet from taking a name for a formula."""
-    cells = {}
-    for name, value in row.items():
-        text = _one_line(value) if isinstance(value, str) else value
-        risky = isinstance(text, str) and text[:1] in {"=", "+", "-", "@"}
-        cells[name] = f"'{text}" if risky else "" if text is None else text
-    return cells
+    return {
+        name: csv_cell(value) if isinstance(value, str) else "" if value is None else value
+        for name, value in row.items()
+    }
 
 
 def _tables(comparison: Comparison) -> list[tuple[Sequence[str], Cells]]:
@@ -195,11 +193,16 @@ def _one_line(text: str) -> str:
 
 _SPACES = re.compile(r"[ \t\n]+")  # not the narrow space inside numbers
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~&!])")
+_INTERVAL = re.compile(r"\\\[([^a-zA-Z\[\]\\()]*)\\\](?!\()")
+_LINKED = re.compile(r"(?<=:)(?=//)|(?<=\bwww)(?=\.)|(?<=@)|(?<=mailto)(?=:)", re.I)
+"""Where an address, a mention or an e-mail would become a link without any markup."""
+_WORD_JOINER = "\N{WORD JOINER}"
 
 
 def _markdown(text: str) -> str:
-    """Escape what Markdown, and the HTML inside it, would act on."""
-    return _MARKDOWN.sub(r"\\\1", _one_line(text)).replace(r"\[", "[").replace(r"\]", "]")
+    """Escape what Markdown, and the HTML inside it, would act on; nothing becomes a link."""
+    escaped = _INTERVAL.sub(r"[\1]", _MARKDOWN.sub(r"\\\1", _one_line(text)))
+    return _LINKED.sub(_WORD_JOINER, escaped)
 
 
 _LATEX = {

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from report_kit import example, graded, run
 
 from rubricbeat.judges.errors import ConfigError
 from rubricbeat.reports.comparison import compare_runs
+from rubricbeat.reports.display import csv_cell
 from rubricbeat.reports.tables import render_table
 
 POINTS = (5, 3, -2)
@@ -59,3 +61,54 @@ def test_latex_escapes_what_would_act(comparison):
 def test_another_suffix_is_refused(comparison):
     with pytest.raises(ConfigError, match=r"must end in \.tex, \.md or \.csv"):
         render_table(comparison, Path("t.xlsx"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "=1+1",
+        "+1",
+        "-1",
+        "@SUM(1)",
+        " =1",
+        "\t=1",
+        "\r=1",
+        "\n=1",
+        "\u3000=1",
+        "\uff1d1+1",
+        "\uff0b1",
+    ],
+)
+def test_a_cell_of_untrusted_text_is_no_formula(name):
+    assert csv_cell(name).startswith("'")
+
+
+def test_a_cell_that_is_no_formula_stays_as_it_is():
+    assert csv_cell("gpt-4.1 [a=b]") == "gpt-4.1 [a=b]"
+
+
+# what GFM makes of it: links and images by markup, raw addresses, e-mail, mentions, HTML
+@pytest.mark.parametrize(
+    ("name", "live"),
+    [
+        ("[x](http://a.example)", "[x]("),
+        ("![x](//a.example)", "![x]("),
+        ("[x](javascript:1)", "[x]("),
+        ("http://a.example", "http://"),
+        ("https://a.example", "https://"),
+        ("WWW.a.example", "WWW."),
+        ("a@b.example", "@b"),
+        ("mailto:a@b.example", "mailto:"),
+        ("@somebody", "@somebody"),
+        ("<img src=x>", "<img"),
+        ("<https://a.example>", "<https"),
+        ("&lt;b&gt;", "&lt;"),
+        ("[1, 2](http://a.example)", "2]("),
+    ],
+)
+def test_a_name_is_no_link_in_markdown(name, live):
+    made = compare_runs([run(name, [graded("110", example("p", POINTS))])], n_draws=100)
+    text = render_table(made, Path("t.md"))
+    unescaped = re.sub(r"\\.", "", text)  # what an escape leaves is text
+    assert live not in unescaped
+    assert name.partition("://")[2] in re.sub(r"\\|\u2060", "", text)

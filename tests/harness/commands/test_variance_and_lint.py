@@ -34,7 +34,7 @@ def pilot(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
         for g in range(4):
             met = [draw.random() < 0.2 + 0.6 * (g / 3) for _ in points]
             judged.append(
-                {"prompt_id": f"p{p}", "completion": f"a{g}", "criteria_met": met, "model": "m"}
+                {"prompt_id": f"p{p}", "completion": f"a{g}", "criteria_met": met, "model": "=m"}
             )
     data, recorded = folder / "rows.jsonl", folder / "judged.jsonl"
     data.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
@@ -148,7 +148,7 @@ def test_every_criterion_of_every_group_is_written_without_its_text(
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == sum(3 + p % 6 for p in range(N_PROMPTS))
-    assert rows[0]["prompt_id"] == "p0" and rows[0]["model"] == "m" and rows[0]["points"] == "5"
+    assert rows[0]["prompt_id"] == "p0" and rows[0]["model"] == "'=m" and rows[0]["points"] == "5"
     for row in rows:
         met = float(row["met"])
         assert float(row["contrast"]) == pytest.approx(met * (1 - met), abs=1e-5)
