@@ -115,10 +115,11 @@ def criteria_csv(study: SignalStudy) -> str:
         numbers = (
             criteria.pass_rate_PC[at], criteria.contrast_PC[at], criteria.variance_share_PC[at]
         )  # fmt: skip
+        shown = ["" if np.isnan(value) else f"{value:.6g}" for value in numbers]
+        points = f"{groups.rubric_PC.points[at]:g}"
         writer.writerow(
-            [csv_cell(groups.prompt_ids[group]), *labels, int(column) + 1,
-             f"{groups.rubric_PC.points[at]:g}", int(n_PC[at]), *("" if np.isnan(value) else f"{value:.6g}" for value in numbers),
-             int(criteria.never_PC[at]), int(criteria.always_PC[at])]
+            [csv_cell(groups.prompt_ids[group]), *labels, int(column) + 1, points, int(n_PC[at]),
+             *shown, int(criteria.never_PC[at]), int(criteria.always_PC[at])]
         )  # fmt: skip
     return file.getvalue()
 
