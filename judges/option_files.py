@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,9 @@ import yaml
 
 from .errors import ConfigError
 from .option_reader import read_json
+
+MAX_VALUES = 100_000
+"""Values of a file with every alias written out: ten lines of them can stand for billions."""
 
 
 class _KeyTwiceError(Exception):
@@ -36,16 +40,64 @@ def read_yaml(path: Path) -> Any:
     """
     try:
         text = path.read_text(encoding="utf-8")
-        if path.suffix == ".json":
-            return read_json(text)
-        return yaml.load(text, _NoKeyTwice)
     except OSError as error:
         raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not UTF-8 text; save it as such") from error
-    except _KeyTwiceError as error:
-        raise ConfigError(f"{path}, {error}") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    if path.suffix != ".json":
+        return parse_yaml(text, str(path))
+    try:
+        return read_json(text)
+    except RecursionError:
+        raise ConfigError(f"{path} is nested too deep") from None
     except ValueError as error:
         raise ConfigError(f"{path} is not JSON ({error})") from None
+
+
+def parse_yaml(text: str, where: str) -> Any:
+    """Parse YAML's plain types.
+
+    Args:
+        text: One document.
+        where: What it is, for messages.
+
+    Raises:
+        ConfigError: It is not YAML, holds a key twice, refers to itself, or stands for more than
+            `MAX_VALUES` values.
+    """
+    loader = None
+    try:
+        loader = _NoKeyTwice(text)
+        node = loader.get_single_node()
+        if _size(node, {}) > MAX_VALUES:
+            raise ConfigError(
+                f"{where} refers to itself, or its aliases stand for more than {MAX_VALUES:,} "
+                "values; write them out"
+            )
+        return None if node is None else loader.construct_document(node)
+    except _KeyTwiceError as error:
+        raise ConfigError(f"{where}, {error}") from None
+    except RecursionError:
+        raise ConfigError(f"{where} is nested too deep") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{where} is not YAML: {' '.join(str(error).split())}") from error
+    except (ValueError, TypeError, AttributeError) as error:  # a 13th month, a map that is a list
+        if isinstance(error, ConfigError):
+            raise
+        raise ConfigError(f"{where}: a value cannot be read ({error})") from None
+    finally:
+        if loader is not None:
+            loader.dispose()
+
+
+def _size(node: Any, known: dict[int, float]) -> float:
+    """Count the values that a node stands for; one that holds itself has no end."""
+    if not isinstance(node, yaml.CollectionNode):
+        return 1
+    if id(node) not in known:
+        known[id(node)] = float("inf")  # until it is known: met again below itself
+        parts = (
+            node.value if isinstance(node, yaml.SequenceNode) else chain.from_iterable(node.value)
+        )
+        known[id(node)] = 1 + sum(_size(part, known) for part in parts)
+    return known[id(node)]

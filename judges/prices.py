@@ -66,12 +66,9 @@ def _read(path: Path) -> dict[str, Price]:
 
 
 def _parse(text: str, where: str) -> dict[str, Price]:
-    import yaml
+    from .option_files import parse_yaml  # loads PyYAML, which few judges need
 
-    try:
-        plain = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{where} is not YAML: {error}") from error
+    plain = parse_yaml(text, where)
     models = plain.get("models") if isinstance(plain, Mapping) else None
     if not isinstance(models, Mapping):
         raise ConfigError(f"{where}: expected `models:` with a line for each model")

@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 from .errors import ConfigError, near_names
 from .rubric import Criterion, Example
@@ -187,31 +186,20 @@ def _compile(text: str) -> Callable[[Example, str, str, Sequence[Criterion]], st
     return fill
 
 
-@lru_cache(maxsize=32)
-def _jinja_template(text: str) -> Any:
-    from jinja2 import StrictUndefined
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-    # prompts are plain text for a model, not HTML: escaping would change what the judge reads
-    environment = ImmutableSandboxedEnvironment(
-        undefined=StrictUndefined,
-        autoescape=False,
-        keep_trailing_newline=True,
-    )
-    return environment.from_string(text)
-
-
 def _fill_jinja(
     text: str, example: Example, conversation: str, answer: str, criteria: Sequence[Criterion]
 ) -> str:
+    from .templates import fill_template  # loads Jinja2, which few prompts need
+
     # plain dicts and strings only: a template must not reach our objects
     plain = {name: value() for name, value in _values(conversation, answer, criteria).items()}
-    return str(
-        _jinja_template(text).render(
+    return fill_template(
+        text,
+        {
             **plain,
-            messages=[{"role": m.role, "content": m.content} for m in example.prompt],
-            criteria=[{"text": c.text, "points": points_text(c.points)} for c in criteria],
-        )
+            "messages": [{"role": m.role, "content": m.content} for m in example.prompt],
+            "criteria": [{"text": c.text, "points": points_text(c.points)} for c in criteria],
+        },
     )
 
 

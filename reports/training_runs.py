@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import yaml
 
 from ..judges.arrays import Floats
 from ..judges.errors import DataError
+from ..judges.option_files import parse_yaml
 
 METRICS = "metrics.jsonl"
 GOLD, TRAINING = "gold", "training"
@@ -168,7 +168,7 @@ def number_or_nan(value: Any) -> float:
 
 
 def _read_run(folder: Path) -> TrainingRun:
-    config = _read(folder / "config.yaml", yaml.safe_load) or {}
+    config = _read(folder / "config.yaml", _yaml) or {}
     for section in SECTIONS:
         if not isinstance(config.get(section, {}), dict):
             raise DataError(f"{folder / 'config.yaml'}: {section} is no table of settings")
@@ -226,11 +226,17 @@ def _lines(path: Path, parse: Callable[[Any], Read]) -> list[Read]:
     return read
 
 
+def _yaml(text: str) -> Any:
+    return parse_yaml(text, "config.yaml")
+
+
 def _read(path: Path, parse: Any) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
         plain = parse(path.read_text(encoding="utf-8"))
-    except (ValueError, yaml.YAMLError) as error:
+    except RecursionError:
+        raise DataError(f"{path} is nested too deep") from None
+    except ValueError as error:
         raise DataError(f"{path} cannot be read: {error}") from error
     return plain if isinstance(plain, dict) else None

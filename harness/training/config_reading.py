@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from ...judges.errors import ConfigError, near_names
-from ...judges.option_files import read_yaml
+from ...judges.option_files import parse_yaml, read_yaml
 from .config import TrainConfig
 
 
@@ -88,10 +88,7 @@ def _parse_setting(setting: str) -> dict[str, Any]:
     key, equals, text = setting.partition("=")
     if not equals or not key:
         raise ConfigError(f"cannot read --set {setting!r}; write section.key=value")
-    try:
-        value: Any = yaml.safe_load(text) if text else None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"--set {setting!r}: the value is not YAML") from error
+    value: Any = parse_yaml(text, f"--set {setting!r}: the value") if text else None
     for part in reversed(key.split(".")):
         value = {part: value}
     return dict(value)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ...judges.errors import ConfigError
+from ...judges.option_files import read_yaml
 from .checks import warn
 from .config import TrainConfig
 from .data import data_line
@@ -195,8 +196,6 @@ def _check_same_run(config: TrainConfig, folder: Path, stage: str | None = None)
     Raises:
         ConfigError: There is nothing to resume, it is another stage's, or a value differs.
     """
-    import yaml
-
     kind = _facts(folder).get("kind")
     if stage and kind and kind != stage:
         raise ConfigError(
@@ -206,7 +205,7 @@ def _check_same_run(config: TrainConfig, folder: Path, stage: str | None = None)
     path = folder / CONFIG
     if not path.is_file():
         raise ConfigError(f"--resume: {folder} holds no run; leave --resume out to start one")
-    before = yaml.safe_load(path.read_text(encoding="utf-8"))
+    before = read_yaml(path)
     now = json.loads(json.dumps(config.to_json()))
     for name, old, new in _differences(before, now, ""):
         if name not in MAY_CHANGE and not _is_limit(name):
