@@ -106,9 +106,13 @@ def require_room(folder: Path | str, n_bytes: int, what: str) -> None:
         return
     if free < n_bytes:
         raise ConfigError(
-            f"{folder}: {free / 1e6:,.0f} MB are free and {what} may take "
-            f"{n_bytes / 1e6:,.0f} MB; make room, or name a folder on another disk"
+            f"{folder}: {_shown(free)} are free and {what} may take {_shown(n_bytes)}; "
+            "make room, or name a folder on another disk"
         )
+
+
+def _shown(n_bytes: int) -> str:
+    return f"{n_bytes / 1e6:,.0f} MB" if n_bytes >= 1e7 else f"{n_bytes / 1e3:,.0f} kB"
 
 
 def write_file(

@@ -128,7 +128,8 @@ class Grader(Closing):
     ) -> list[GradedAnswer]:
         """Grade answers, in order; all criteria of all answers share one bounded pool.
 
-        An interrupt (Ctrl-C) ends the calls in flight and keeps what is finished in the store.
+        At an interrupt (Ctrl-C) the calls in flight may end, which takes `timeout_s` at most, and
+        their verdicts are kept in the store; a second interrupt ends them at once.
 
         Args:
             answers: What to grade.

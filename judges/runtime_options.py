@@ -70,7 +70,8 @@ class RuntimeOptions:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ConfigError(f"{name} must be above 0, not {value}")
-        for name in ("max_retries", "backoff_s", "max_calls", "max_cost"):
+        waits = ("max_retries", "backoff_s", "rate_limit_patience_s")
+        for name in (*waits, "max_calls", "max_cost"):
             value = getattr(self, name)
             if value is not None and not value >= 0:
                 raise ConfigError(f"{name} must not be negative: {value}")

@@ -28,6 +28,7 @@ from .store_schema import (
     damaged,
     open_store_file,
     store_error,
+    undo,
 )
 from .verdict import Outcome, Source, Verdict
 
@@ -146,8 +147,7 @@ class VerdictStore:
                     )
                     self._writer.execute("COMMIT")
                 except BaseException:
-                    if self._writer.in_transaction:
-                        self._writer.execute("ROLLBACK")
+                    undo(self._writer)
                     raise
             except sqlite3.Error as error:
                 raise store_error(error, self.path) from error

@@ -17,7 +17,7 @@ from typing import Any
 from .judge import JudgeIdentity
 from .records import Record
 from .store import clean, failed_row, verdict_row
-from .store_schema import FAILED_COLUMNS, VERDICT_COLUMNS, store_error
+from .store_schema import FAILED_COLUMNS, VERDICT_COLUMNS, store_error, undo
 
 Row = tuple[Any, ...]
 _MAX_KEYS = 500
@@ -114,8 +114,7 @@ def add_rows(db: sqlite3.Connection, rows: StoreRows, where: Path) -> int:
             db.executemany(_INSERT["failed"], rows.failed)
             db.execute("COMMIT")
         except BaseException:
-            if db.in_transaction:
-                db.execute("ROLLBACK")
+            undo(db)
             raise
     except sqlite3.Error as error:
         raise store_error(error, where) from error

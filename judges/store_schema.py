@@ -203,8 +203,14 @@ def _bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        undo(connection)
         raise
+
+
+def undo(connection: sqlite3.Connection) -> None:
+    """Roll an open transaction back; on a full disk SQLite may have done so by itself."""
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:

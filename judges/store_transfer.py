@@ -28,6 +28,7 @@ from .store_schema import (
     open_store_file,
     read_only,
     store_error,
+    undo,
 )
 
 EXPORT = """
@@ -322,8 +323,7 @@ def merge_file(target: sqlite3.Connection, source: Path) -> Moved:
         n_failed = target.total_changes - n_before
         target.execute("COMMIT")
     except BaseException:
-        if target.in_transaction:
-            target.execute("ROLLBACK")
+        undo(target)
         raise
     finally:
         target.execute("DETACH DATABASE other")

@@ -11,6 +11,7 @@ The openai package does the Batch API (`batch.py`), where its file handling earn
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import zlib
 from collections.abc import Mapping
@@ -77,6 +78,8 @@ class Endpoint:
 
     def __post_init__(self) -> None:
         """Refuse an address or a missing key before anything is sent."""
+        if not 0 < self.max_reply_mb < math.inf:
+            raise ConfigError(f"max_reply_mb must be above 0 and finite, not {self.max_reply_mb}")
         self.base_url = checked_address(self.base_url)
         self.key()
 

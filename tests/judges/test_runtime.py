@@ -484,6 +484,7 @@ def test_unknown_options_are_refused_with_the_near_names():
         ({"max_concurrency": 0}, "max_concurrency must be at least 1"),
         ({"timeout_s": 0}, "timeout_s must be above 0"),
         ({"max_retries": -1}, "max_retries must not be negative"),
+        ({"rate_limit_patience_s": -1}, "rate_limit_patience_s must not be negative"),
         ({"max_concurrency": "many"}, "must be a whole number, not 'many'"),
         ({"max_concurrency": "2.5"}, "must be a whole number"),
         ({"timeout_s": "nan"}, "timeout_s must be a number"),

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from engine_kit import example
+from full_disk import files_up_to
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from waiting import HANG_S, join
@@ -147,6 +148,7 @@ def test_several_processes_write_at_once_and_lose_nothing(path):
         import sys
         sys.path.insert(0, sys.argv[1])
         from engine_kit import example
+from full_disk import files_up_to
         from rubricbeat.judges.judge import JudgeIdentity
         from rubricbeat.judges.records import Record, Subject
         from rubricbeat.judges.store import VerdictStore
@@ -263,6 +265,13 @@ def test_a_full_disk_keeps_what_was_committed(store):
     store._writer.execute("PRAGMA max_page_count = 100000")
     store.write([record(500)])
     assert len(store.lookup([record(500).key])) == 1
+
+
+@pytest.mark.parametrize("n_bytes", [1, 5_000, 20_000, 40_000])
+def test_a_disk_that_is_full_when_a_store_is_made_is_named(path, n_bytes):
+    path.parent.mkdir()
+    with files_up_to(n_bytes), pytest.raises(StoreError, match=r"disk I/O error|disk is full"):
+        VerdictStore(path, JUDGE)  # SQLite may then have rolled back by itself
 
 
 def test_a_folder_that_cannot_be_written_is_one_clear_line(tmp_path):

@@ -11,6 +11,7 @@ from engine_kit import answers, reasons
 from loopback import Loopback, Reply, completion, faults
 
 from rubricbeat.judges.backends.endpoint import Endpoint
+from rubricbeat.judges.errors import ConfigError
 from rubricbeat.judges.grading import open_grader
 
 GOOD = completion(json.dumps({"explanation": "fine", "criteria_met": True})).body
@@ -89,3 +90,9 @@ def test_the_limit_travels_to_another_process() -> None:
 
     one = Endpoint("http://127.0.0.1:9/v1", max_reply_mb=3)
     assert pickle.loads(pickle.dumps(one)).max_reply_mb == 3
+
+
+@pytest.mark.parametrize("max_reply_mb", [0, -1, float("inf"), float("nan")])
+def test_a_limit_that_cannot_be_is_refused_before_anything_is_sent(max_reply_mb: float) -> None:
+    with pytest.raises(ConfigError, match="max_reply_mb must be above 0 and finite"):
+        Endpoint("http://127.0.0.1:9/v1", max_reply_mb=max_reply_mb)
