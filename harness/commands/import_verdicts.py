@@ -64,7 +64,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--run-from", metavar="FIELDS", help="comma-separated fields that name the run (run)"
     )
-    parser.add_argument("--seed", type=int, default=SEED, help=f"of the bootstrap ({SEED})")
+    parser.add_argument(
+        "--seed", type=int, default=SEED, help=f"of the draws behind bootstrap_std ({SEED})"
+    )
     parser.add_argument(
         "--strict", action="store_true", help="stop at the first row that cannot be used"
     )

@@ -98,7 +98,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--task", default=DEFAULT_TASK, help=f"task name (default {DEFAULT_TASK})")
     parser.add_argument("--model", help="name of the answering model, over the rows' own")
     parser.add_argument("--run", metavar="LABEL", help="label of the run, over the rows' own")
-    parser.add_argument("--seed", type=int, default=SEED, help="of the bootstrap")
+    parser.add_argument("--seed", type=int, default=SEED, help="of the draws behind bootstrap_std")
     parser.add_argument("--strict", action="store_true", help="stop at the first bad row of --data")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     add_allow_missing(parser)

@@ -51,7 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_columns_argument(parser)
     parser.add_argument("--json", action="store_true", help="print every metric as JSON")
-    parser.add_argument("--seed", type=int, default=SEED, help=f"of the bootstrap ({SEED})")
+    parser.add_argument(
+        "--seed", type=int, default=SEED, help=f"of the draws behind bootstrap_std ({SEED})"
+    )
     parser.add_argument(
         "--draws", type=int, default=N_DRAWS, help=f"draws behind bootstrap_std ({N_DRAWS:,})"
     )
