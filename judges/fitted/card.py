@@ -76,7 +76,7 @@ Gives P(met) of a criterion without a call: `--judge fitted:PATH` (rubricbeat). 
 Fitted on {fit.n_labels:,} labels of {fit.n_answers:,} answers to {fit.n_prompts:,} prompts
 (head: {card["head"]}, {card["n_folds"]} folds by prompt, seed {card["seed"]}).
 The judge in this folder has learned from all prompts. Every figure below is of prompts that the
-head and the calibration behind it had not seen, with 95 % jackknife intervals over prompts.
+head and the calibration behind it had not seen, with 95 % intervals over prompts (jackknife).
 
 {figures_table(judge)}
 
