@@ -55,7 +55,7 @@ def score_table(lines: Sequence[ScoreLine]) -> str:
 
 def _cells(line: ScoreLine) -> tuple[str, ...]:
     m = line.metrics
-    interval = interval_of(m["interval"], min(m["n_prompts"], m["n_scored"]))
+    interval = interval_of(m["interval"], min(m["n_prompts"], m["n_scored"]), m["score"])
     return (
         _one_line(line.model),
         _one_line(line.label),

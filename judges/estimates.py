@@ -26,6 +26,9 @@ MIN_PROMPTS = 10
 for any method to cover."""
 TOO_FEW = "n < 10: no interval"
 NO_SPREAD = "all equal: no interval"
+BEYOND = "beyond 0 or 1: no interval"
+"""Of a figure that is clipped: the whole range of its mean lies outside, and [0, 0] would say that
+it is known exactly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +87,21 @@ class Interval:
 NO_INTERVAL = Interval(None, None)
 
 
-def interval_of(ends: Sequence[float] | None, n_prompts: int) -> Interval:
+def interval_of(
+    ends: Sequence[float] | None, n_prompts: int, clipped: float | None = None
+) -> Interval:
     """Give both ends, or why there are none.
 
     Args:
         ends: Low and high; None or NaN where there is no interval.
         n_prompts: Prompts behind the number.
+        clipped: The number, where it is kept between 0 and 1.
     """
     if ends is not None and not np.isnan(ends[0]):
         return Interval(float(ends[0]), float(ends[1]))
-    return Interval(None, None, TOO_FEW if n_prompts < MIN_PROMPTS else NO_SPREAD)
+    if n_prompts < MIN_PROMPTS:
+        return Interval(None, None, TOO_FEW)
+    return Interval(None, None, BEYOND if clipped in (0.0, 1.0) else NO_SPREAD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +113,9 @@ class PairedTests:
     interval_M2: Floats
     """NaN below `MIN_PROMPTS`, and where all differences are equal."""
     p_M: Floats
-    """Two-sided p of a mean difference of 0: below .05 just where the interval leaves out 0."""
+    """Two-sided p of a mean difference of 0: below .05 just where the interval leaves out 0, and
+    never below 2^(1 - n), the least that a test on the signs of n differences can give: of nearly
+    equal differences the spread is not known well enough for more."""
     n_M: NDArray[np.intp]
     """Prompts with a difference."""
 
@@ -144,11 +154,14 @@ def paired_tests(gaps_MP: Floats, step_M: Floats | float = 0.0) -> PairedTests:
     from scipy.special import stdtr
 
     none_M = np.where(n_M > 0, 1.0, np.nan)
+    least_M = 2.0 ** (1.0 - n_M)
+    ends_2M = np.stack([mean_M - half_M, mean_M + half_M])
+    bound_M = np.where(step_M > 0, 1.0, np.inf)  # shares differ by 1 at most
     return PairedTests(
         mean_M=none_M * sum_M / np.maximum(n_M, 1),
         standard_error_M=np.where(n_M > 1, error_M, np.nan),
-        interval_M2=np.where(has_M, np.stack([mean_M - half_M, mean_M + half_M]), np.nan).T,
-        p_M=np.where(has_M, 2 * stdtr(df_M, -np.nan_to_num(t_M)), np.nan),
+        interval_M2=np.where(has_M, np.clip(ends_2M, -bound_M, bound_M), np.nan).T,
+        p_M=np.where(has_M, np.maximum(2 * stdtr(df_M, -np.nan_to_num(t_M)), least_M), np.nan),
         n_M=n_M,
     )
 

@@ -259,6 +259,11 @@ def _clip_or_none(value: Any) -> float | None:
 
 
 def _clipped_pair(ends: Floats) -> list[float] | None:
-    """Clip the ends as the mean is clipped: where they hold it, they hold the clipped mean."""
+    """Clip the ends as the mean is clipped: where they hold it, they hold the clipped mean.
+
+    None where both would be 0, or both 1: the mean's whole range lies outside of the score's.
+    """
     low, high = float(ends[0]), float(ends[1])
-    return None if math.isnan(low) or math.isnan(high) else [_clip(low), _clip(high)]
+    if math.isnan(low) or math.isnan(high) or _clip(low) == _clip(high):
+        return None
+    return [_clip(low), _clip(high)]

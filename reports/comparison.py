@@ -146,9 +146,11 @@ def _result(measured: Measured, is_baseline: bool) -> ModelResult:
         n_asked=len(measured.table),
         n_scored=int(metrics["n_scored"] or 0),  # type: ignore[arg-type]  # a count
         score=_number(metrics["score"]),
-        interval=_interval(metrics["interval"], repeats.n_prompts),
+        interval=_interval(metrics["interval"], repeats.n_prompts, metrics["score"]),
         length_adjusted_interval=_interval(
-            metrics["score_length_adjusted_interval"], repeats.n_prompts
+            metrics["score_length_adjusted_interval"],
+            repeats.n_prompts,
+            metrics["score_length_adjusted"],
         ),
         standard_error=_number(metrics["score_stderr"]),
         unclipped=_number(metrics["score_unclipped"]),
@@ -159,7 +161,7 @@ def _result(measured: Measured, is_baseline: bool) -> ModelResult:
             PassRate(
                 rule,
                 _number(metrics[rule]),
-                _interval(metrics[f"{rule}_interval"], repeats.n_prompts),
+                _interval(metrics[f"{rule}_interval"], repeats.n_prompts, metrics[rule]),
             )
             for rule in PASS_RULES
         ),
@@ -182,5 +184,5 @@ def _number(value: object) -> float | None:
     return float(value) if isinstance(value, (int, float)) else None
 
 
-def _interval(value: object, n_prompts: int) -> Interval:
-    return interval_of(value if isinstance(value, list) else None, n_prompts)
+def _interval(value: object, n_prompts: int, of: object) -> Interval:
+    return interval_of(value if isinstance(value, list) else None, n_prompts, _number(of))

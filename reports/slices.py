@@ -101,7 +101,7 @@ def _cell(measured: Measured, name: str) -> Cell:
     found = measured.summary.tags.get(name)
     if found is None:
         return Cell(None, NO_INTERVAL, 0)
-    return Cell(found.score, interval_of(found.interval, found.n_prompts), found.n)
+    return Cell(found.score, interval_of(found.interval, found.n_prompts, found.score), found.n)
 
 
 def _sign_cell(measured: Measured, values_N: Floats) -> Cell:

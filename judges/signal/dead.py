@@ -79,7 +79,8 @@ def identical_verdicts(groups: GroupedVerdicts) -> Bools:
     """Say in which groups no two answers differ in a verdict; a missing verdict differs from none.
 
     Criteria without a verdict are passed over: only a criterion that was met by one answer and not
-    by another can tell answers apart. Where answers were rated, different ratings do so as well.
+    by another can tell answers apart. Where answers were rated, different ratings do so as well. Of
+    a group without two verdicts on any criterion nothing is known, and it is not called identical.
     """
     if groups.ratings_PG is not None:
         low_P, high_P = (of.reduce(groups.ratings_PG, axis=1) for of in (np.fmin, np.fmax))
@@ -93,7 +94,8 @@ def _same_verdicts(groups: GroupedVerdicts) -> Bools:
         return np.asarray((verdicts_PGC == verdicts_PGC[:, :1]).all((1, 2)))
     low_PC = np.fmin.reduce(verdicts_PGC, axis=1)
     high_PC = np.fmax.reduce(verdicts_PGC, axis=1)
-    return np.asarray(~(high_PC > low_PC).any(1))
+    is_known_P = ((~np.isnan(verdicts_PGC)).sum(1) > 1).any(1)
+    return np.asarray(is_known_P & ~(high_PC > low_PC).any(1))
 
 
 def attainable(groups: GroupedVerdicts, reward: Reward) -> tuple[Floats, Floats]:

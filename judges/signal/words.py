@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..estimates import MIN_PROMPTS
 from .advantages import Scale, TermEffect, TermVerdict
 from .advice import (
     Sentence,
@@ -40,16 +41,19 @@ def verdict_in_words(found: Mapping[str, Any]) -> tuple[Sentence, ...]:
     """Write the sentences from the tables of a study."""
     # what is said of one reward is said of the one to train with, else of the first one asked for
     one = reward_to_train_with(found) or found["dead"][0].reward
+    # of fewer prompts nothing is said that is of rewards and not of these very answers
+    compared = (
+        (*_clip(found), *_scale(found, one), *_inert(found), *_alike(found))
+        if found["n_prompts"] >= MIN_PROMPTS
+        else ()
+    )
     return (
         *_cautions_first(found),
         *reward_advice(found),
         *_soft(found),
-        *_clip(found),
-        *_scale(found, one),
+        *compared,
         *_replicates(found, one),
         *_drop(found),
-        *_inert(found),
-        *_alike(found),
         *_penalty(found),
         *_perfection(found),
     )
@@ -59,10 +63,13 @@ def _cautions_first(found: Mapping[str, Any]) -> list[Sentence]:
     sentences = []
     n_groups = found["n_groups"]
     if n_groups < FEW_GROUPS:
+        rough = "take every share below for a rough one."
+        if found["n_prompts"] < MIN_PROMPTS:
+            rough += f" Rewards and scalings are not compared below {MIN_PROMPTS} prompts."
         sentences.append(
             Sentence(
                 Topic.CAUTION,
-                f"There are {n_groups} groups only: take every share below for a rough one.",
+                f"There {'is 1 group' if n_groups == 1 else f'are {n_groups} groups'} only: {rough}",
                 "facts",
                 {"n_groups": n_groups},
             )

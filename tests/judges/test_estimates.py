@@ -80,6 +80,13 @@ def test_a_mean_that_never_varies_has_no_interval_instead_of_one_of_no_width() -
     assert interval_of(ends, 20) == Interval(None, None, NO_SPREAD)
 
 
+def test_a_clipped_mean_wholly_beyond_a_bound_has_no_interval_of_no_width() -> None:
+    # [0, 0] read as if the score were known exactly
+    assert interval_of(None, 20, 0.0).why == "beyond 0 or 1: no interval"
+    assert interval_of(None, 20, 0.3).why == NO_SPREAD
+    assert interval_of(None, 9, 0.0).why == TOO_FEW
+
+
 class TestShares:
     @pytest.mark.parametrize(
         ("met", "n", "low", "high"),
@@ -163,6 +170,15 @@ class TestPairs:
         tests = paired_tests(gaps, 1 / min(this, other))
         assert (tests.p_M < 0.05).mean() <= 0.06
         assert (tests.p_M < 0.05).mean() >= 0.001 or n == 10
+
+    def test_nearly_equal_differences_give_no_p_below_what_their_signs_allow(self) -> None:
+        # eleven of .5 and one of .25: t would say 2e-11; of 2^12 patterns of signs two are as far
+        tests = paired_tests(np.array([[0.5] * 11 + [0.25]]))
+        assert tests.p_M[0] == pytest.approx(2 / 4096)
+
+    def test_shares_differ_by_one_at_most(self) -> None:
+        [ends] = paired_tests(np.ones((1, 12)), 1.0).interval_M2
+        assert 0.5 < ends[0] < ends[1] == 1.0
 
     def test_of_few_prompts_nothing_is_said(self) -> None:
         tests = paired_tests(np.ones((1, 9)), 1.0)

@@ -44,6 +44,12 @@ def test_a_missing_verdict_does_not_make_answers_differ() -> None:
     assert identical_verdicts(groups).tolist() == [True]
 
 
+def test_a_group_without_two_verdicts_on_any_criterion_is_not_called_identical() -> None:
+    # all lost, or one answer judged and the others not: it was advised to drop the prompt
+    groups = pilot([[[NAN] * 3] * 3, [[1, 0, 0], [NAN] * 3, [NAN] * 3]], POINTS)
+    assert identical_verdicts(groups).tolist() == [False, False]
+
+
 def test_groups_without_two_rewards_are_counted_apart() -> None:
     groups = pilot([[[NAN] * 3, [1, 0, 0], [NAN] * 3], *FOUR], POINTS)
     found = of(groups, "healthbench")
