@@ -16,7 +16,14 @@ from typing import Any
 from .errors import ConfigError, RubricbeatError, near_names
 from .judge import Judge, JudgeIdentity
 from .option_files import read_yaml
-from .option_reader import annotations_of, read_options, typed
+from .option_reader import (
+    WrittenFloat,
+    WrittenInt,
+    annotations_of,
+    read_options,
+    settled,
+    typed,
+)
 from .registry import JUDGES
 from .runtime_options import RuntimeOptions
 
@@ -113,6 +120,26 @@ def typed_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     return {
         option: typed(option, value, taken.get(option, Any), where)
         for option, value in options.items()
+    }
+
+
+def plain_spec(spec: Any) -> Any:
+    """Give a judge as a YAML file describes it in types that any file can hold.
+
+    A number becomes the text that was written where its option takes text (`model: 007`), in the
+    members of a jury too.
+    """
+    if isinstance(spec, list):
+        return [plain_spec(each) for each in spec]
+    if not isinstance(spec, Mapping):
+        return settled(spec)
+    name = spec.get("name")
+    taken = annotations_of(JUDGES.find(name)) if name in JUDGES.names() else {}
+    return {
+        option: typed(option, value, taken[option])
+        if isinstance(value, WrittenInt | WrittenFloat) and option in taken
+        else plain_spec(value)
+        for option, value in spec.items()
     }
 
 

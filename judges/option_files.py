@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from .errors import ConfigError
-from .option_reader import read_json
+from .option_reader import WrittenFloat, WrittenInt, read_json
 
 MAX_VALUES = 100_000
 """Values of a file with every alias written out: ten lines of them can stand for billions."""
@@ -30,6 +30,23 @@ class _NoKeyTwice(yaml.SafeLoader):
                 raise _KeyTwiceError(f"line {line}: {key.value!r} is written twice; join the two")
             seen.add(key.value if isinstance(key, yaml.ScalarNode) else None)
         return super().construct_mapping(node, deep)
+
+    def number(self, node: Any) -> Any:
+        """Keep how a number is written where Python writes it otherwise."""
+        if node.tag.endswith("int"):
+            whole = int(self.construct_yaml_int(node))
+            return whole if str(whole) == node.value else WrittenInt(whole, node.value)
+        number = self.construct_yaml_float(node)
+        return number if str(number) == node.value else WrittenFloat(number, node.value)
+
+    def date(self, node: Any) -> Any:
+        """Leave a date the text that it is, such as Azure's api_version: JSON has none."""
+        return self.construct_scalar(node)
+
+
+_NoKeyTwice.add_constructor("tag:yaml.org,2002:int", _NoKeyTwice.number)
+_NoKeyTwice.add_constructor("tag:yaml.org,2002:float", _NoKeyTwice.number)
+_NoKeyTwice.add_constructor("tag:yaml.org,2002:timestamp", _NoKeyTwice.date)
 
 
 def read_yaml(path: Path) -> Any:

@@ -36,6 +36,41 @@ class Word(str):
     __slots__ = ()
 
 
+class WrittenInt(int):
+    """A whole number of a YAML file that is written as Python would not, such as 007."""
+
+    def __new__(cls, value: int, written: str = "") -> WrittenInt:
+        """Take the number, and how it is written."""
+        made = super().__new__(cls, value)
+        made.written = written
+        return made
+
+    written: str
+
+
+class WrittenFloat(float):
+    """The same of a decimal number, such as 1.10."""
+
+    def __new__(cls, value: float, written: str = "") -> WrittenFloat:
+        """Take the number, and how it is written."""
+        made = super().__new__(cls, value)
+        made.written = written
+        return made
+
+    written: str
+
+
+def settled(value: Any) -> Any:
+    """Give a value of a YAML file with its numbers as plain numbers, at any depth."""
+    if isinstance(value, Mapping):
+        return {name: settled(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [settled(inner) for inner in value]
+    if isinstance(value, WrittenInt):
+        return int(value)
+    return float(value) if isinstance(value, WrittenFloat) else value
+
+
 def read_options(flag: str, words: str | Sequence[str]) -> dict[str, Any]:
     """Read options into words and JSON values.
 
@@ -176,7 +211,11 @@ def typed(name: str, value: Any, annotation: Any, where: str = "") -> Any:
         hint = "; YAML reads yes, no, on and off so: put it into quotes" if str in kinds else ""
         raise ConfigError(f"{where}{name} must be {_wanted(kinds)}, not {str(value).lower()}{hint}")
     if isinstance(value, int | float) and kinds <= {str, type(None)}:
-        return str(value)
+        return getattr(value, "written", str(value))
+    if isinstance(value, Mapping) and str in _kinds_of_values(annotation):
+        return {str(key): _header(f"{where}{name}.{key}", one) for key, one in value.items()}
+    if isinstance(value, WrittenInt | WrittenFloat):
+        value = settled(value)
     if isinstance(value, float) and int in kinds and float not in kinds and value.is_integer():
         return int(value)
     return value
@@ -238,6 +277,19 @@ def _kinds(annotation: Any) -> set[Any]:
     if annotation is None:
         return {type(None)}
     return {annotation} if isinstance(annotation, type) and annotation is not object else set()
+
+
+def _kinds_of_values(annotation: Any) -> set[Any]:
+    """Give the types of a mapping's values, where its annotation says them."""
+    takes = typing.get_args(annotation)
+    is_mapping = typing.get_origin(annotation) in (Mapping, dict)
+    return _kinds(takes[1]) if is_mapping and len(takes) == 2 else set()
+
+
+def _header(name: str, value: Any) -> str:
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        return str(getattr(value, "written", value))
+    raise ConfigError(f"{name} must be text; put it into quotes")
 
 
 def _wanted(kinds: set[Any]) -> str:

@@ -16,7 +16,9 @@ from typing import Any
 import yaml
 
 from ...judges.errors import ConfigError, near_names
+from ...judges.judge_options import plain_spec
 from ...judges.option_files import parse_yaml, read_yaml
+from ...judges.option_reader import settled
 from .config import TrainConfig
 
 
@@ -81,7 +83,17 @@ def _read_file(path: Path) -> dict[str, Any]:
         return {}
     if not isinstance(plain, dict):
         raise ConfigError(f"{path} must hold a mapping of sections, not a {type(plain).__name__}")
-    return plain
+    return dict(_settled(plain))
+
+
+def _settled(value: Any) -> Any:
+    """Give plain numbers, and in a judge the texts that numbers stand for."""
+    if not isinstance(value, Mapping):
+        return settled(value)
+    return {
+        key: plain_spec(inner) if key == "judge" else _settled(inner)
+        for key, inner in value.items()
+    }
 
 
 def _parse_setting(setting: str) -> dict[str, Any]:
@@ -91,7 +103,7 @@ def _parse_setting(setting: str) -> dict[str, Any]:
     value: Any = parse_yaml(text, f"--set {setting!r}: the value") if text else None
     for part in reversed(key.split(".")):
         value = {part: value}
-    return dict(value)
+    return dict(_settled(value))
 
 
 def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> None:

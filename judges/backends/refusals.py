@@ -34,9 +34,10 @@ _FILTER_CODES = re.compile(
 _FILTER_WORDS = re.compile(
     r"content[ _](management )?(polic|filter|moderation)|usage (guideline|polic)|moderation|"
     r"\bflagged\b|safety (system|guideline|filter|polic|check|setting|reason)|inappropriate|"
-    r"(content|prompt|input|message|request|text)s?\b.{0,60}\b(flagged|violat|prohibited|unsafe|"
-    r"harmful|sensitive|blocked)|violat\w* .{0,40}(guideline|polic|terms)|prohibited (content|use)|"
-    r"block_?reason|data.?inspection|guardrail|敏感|不安全|违规",
+    r"(content|prompt|input|output|message|request|text)s?\b.{0,60}(\b|_)(flagged|violat|"
+    r"prohibited|unsafe|harmful|sensitive|blocked|risk\b)|violat\w* .{0,40}(guideline|polic|terms)|"
+    r"prohibited (content|use)|block_?reason|data.?inspection|guardrail|敏感|不安全|违规|涉敏|违禁|"
+    r"审核|审查",
     re.IGNORECASE,
 )
 _OF_THE_ACCOUNT = re.compile(

@@ -35,6 +35,18 @@ ANSWER_FIELDS = ("completion", "response", "answer")
 MAX_REPEATS = 10**9
 
 
+class TwoAnswersError(DataError):
+    """Two fields of a row could be the answer; which one is meant holds for the whole file."""
+
+    def __init__(self, first: str, other: str) -> None:
+        """Name them."""
+        self.names = (first, other)
+        super().__init__(
+            f"two fields could be the answer, {first!r} and {other!r}; "
+            f"--columns answer={first} or answer={other} chooses"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class AnswerRow:
     """What one row says was answered."""
@@ -46,6 +58,8 @@ class AnswerRow:
     run: str
     repeat: int | None
     """As the row numbers it; None where it does not."""
+    field: str = ""
+    """Where a flat row's answer stands."""
 
 
 def read_answer_row(row: Any) -> AnswerRow:
@@ -60,12 +74,14 @@ def read_answer_row(row: Any) -> AnswerRow:
     doc = document_of(row)
     if doc is not None:
         return AnswerRow(prompt_id_of(doc), sampled_texts(row), None, "", None)
+    answer = answer_field(row)
     return AnswerRow(
         prompt_id_of(row),
-        (text_of_answer(answer_field(row).value),),
+        (text_of_answer(answer.value),),
         _word(fields["model"]),
         _word(fields["run"]) or "",
         repeat_of(fields["repeat"]),
+        str(answer.key),
     )
 
 
@@ -81,7 +97,8 @@ def answer_field(row: Mapping[str, Any]) -> Field:
     """Find the field that holds the answer; its value may be null.
 
     Raises:
-        DataError: There is none, or two that differ: nobody but the user knows which is meant.
+        DataError: There is none.
+        TwoAnswersError: There are two that differ: nobody but the user knows which is meant.
     """
     there = [name for name in ANSWER_FIELDS if name in row]
     if not there:
@@ -92,10 +109,7 @@ def answer_field(row: Mapping[str, Any]) -> Field:
     first, *others = there
     for other in others:
         if row[other] != row[first] and not (is_missing(row[other]) and is_missing(row[first])):
-            raise DataError(
-                f"two fields could be the answer, {first!r} and {other!r}; "
-                f"--columns answer={first} or answer={other} chooses"
-            )
+            raise TwoAnswersError(first, other)
     return Field(row)[first]
 
 

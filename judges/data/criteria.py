@@ -102,6 +102,7 @@ def _form(item: Field) -> Form | None:
         return Form.PRBENCH
     if item.has("criterion_description") or item.has("criterion_weight"):
         return Form.PROFBENCH
+    _refuse_two(item, "criterion", "criterion", "criterion_text")
     has_text = item.has("criterion") or item.has("criterion_text")
     if has_text and item.has("points"):
         return Form.RUBRICHUB if isinstance(item["tags"].value, Mapping) else Form.POINTS
@@ -113,8 +114,18 @@ def _form(item: Field) -> Form | None:
             )
         return Form.WEIGHT
     if item.has("description"):
+        _refuse_two(item, "points", "weight", "points")
         return Form.RAR
     return None
+
+
+def _refuse_two(item: Field, field: str, first: str, other: str) -> None:
+    """Refuse two names of one field whose values differ."""
+    if item.has(first) and item.has(other) and item[first].value != item[other].value:
+        raise item.fault(
+            f"has {first!r} and {other!r}, which differ; --columns {field}={first} or "
+            f"{field}={other} chooses"
+        )
 
 
 def criteria_of(items: Sequence[Field], form: Form) -> tuple[Criterion, ...]:

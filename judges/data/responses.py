@@ -15,7 +15,14 @@ from typing import TypeAlias
 from ..errors import DataError
 from ..grading import Answer
 from ..rubric import Example
-from .answers import AnswerRow, ById, Filters, model_beside, read_answer_row
+from .answers import (
+    AnswerRow,
+    ById,
+    Filters,
+    TwoAnswersError,
+    model_beside,
+    read_answer_row,
+)
 from .columns import Columns
 from .examples import SkippedRow, null_words
 from .reader import stream_rows
@@ -116,6 +123,8 @@ class Responses:
         self._limit = limit
         self._columns = columns.of_answers() if columns else None
         self._n_copies = 0
+        self._alone: dict[str, int] = {}  # the first row whose answer stands there
+        self._disputed: dict[str, TwoAnswersError] = {}
 
     def __iter__(self) -> Iterator[tuple[RunKey, Answer]]:
         """Read every answer, with the run it belongs to.
@@ -129,7 +138,8 @@ class Responses:
         """Read everything once, so that whatever is wrong is known before anything is paid.
 
         Raises:
-            DataError: A file breaks off, or no answer has a rubric.
+            DataError: A file breaks off, no answer has a rubric, or the answers stand in a field
+                that may hold something else.
         """
         skipped: list[SkippedRow] = []
         absent: list[str] = []
@@ -159,6 +169,7 @@ class Responses:
             first = f"; row {skipped[0].row}: {skipped[0].reason}" if skipped else ""
             null = f"; {n_absent} are null" if n_absent else ""
             raise DataError(f"{self._name}: holds no answer that can be judged{null}{first}")
+        self._refuse_disputed()
         unanswered = () if self._limit else tuple(p for p in self._examples if p not in answered)
         return Census(
             tuple(runs),
@@ -173,6 +184,18 @@ class Responses:
             self._n_copies,
             unanswered,
         )
+
+    def _refuse_disputed(self) -> None:
+        """Refuse a row with one of two fields between which other rows leave the choice open.
+
+        A gold `answer` beside the completions stands alone where the model gave none.
+        """
+        for name, error in self._disputed.items():
+            if name in self._alone:
+                raise DataError(
+                    f"{self._name}: row {self._alone[name]} has {name!r} alone, and in other rows "
+                    f"{error}"
+                )
 
     def _each(self) -> Iterator[tuple[RunKey, Answer] | SkippedRow]:
         """Give every answer, and every row that has none that can be judged."""
@@ -214,6 +237,7 @@ class Responses:
     def _read(self) -> Iterator[_Said | SkippedRow]:
         """Give the answers of each row, or why it has none that can be judged."""
         self._n_copies = 0
+        self._alone, self._disputed = {}, {}
         for file in self._files:
             default = model_beside(file) or _stem(file)
             filters = Filters()
@@ -222,11 +246,14 @@ class Responses:
                     if row.fault:
                         raise DataError(row.fault)
                     said = read_answer_row(row.value)
+                    self._alone.setdefault(said.field, row.number)
                     if filters.is_copy(row.value, said):
                         self._n_copies += 1
                         continue
                     yield _Said(row.number, self._by_id.find(said.prompt_id), said, default)
                 except DataError as error:
+                    if isinstance(error, TwoAnswersError):
+                        self._disputed |= dict.fromkeys(error.names, error)
                     yield SkippedRow(row.number, str(error))
 
 

@@ -148,6 +148,30 @@ def test_yaml_files_are_read(tmp_path: Path):
         parse_judge_args("jury", str(path))
 
 
+def test_yaml_gives_a_text_as_it_is_written(tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "unused")
+    path = tmp_path / "judge.yaml"
+    path.write_text(
+        "model: 007\napi_version: 2024-10-21\ntemperature: 0.50\n"
+        "headers: {x-version: 1.10, x-day: 2024-10-21}\nextra_body: {top_k: 010, top_p: 0.90}\n"
+    )
+    read = parse_judge_args("chat", str(path))
+    assert json.loads(json.dumps(read)) == {
+        "name": "chat",
+        "model": "007",
+        "api_version": "2024-10-21",
+        "temperature": 0.5,
+        "headers": {"x-version": "1.10", "x-day": "2024-10-21"},
+        "extra_body": {"top_k": 8, "top_p": 0.9},  # 010 is octal in YAML
+    }
+    path.write_text("model: m\nheaders: {x-a: yes}\n")
+    with pytest.raises(ConfigError, match=r"headers\.x-a must be text; put it into quotes"):
+        parse_judge_args("chat", str(path))
+    path.write_text("members: [{name: chat, model: 1.10}, {name: chat, model: 2024-10-21}]\n")
+    jury = make_judge(parse_judge_args("jury", str(path)))
+    assert [member.model for member in jury.members] == ["1.10", "2024-10-21"]
+
+
 class Lenient:
     """A judge as a user might write it: options, no identity."""
 

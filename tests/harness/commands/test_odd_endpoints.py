@@ -193,10 +193,20 @@ def test_one_flagged_prompt_is_refused_and_the_others_are_judged(
     assert outcomes(tmp_path)["p0"] == {"refused"}
 
 
-def test_flagged_prompts_may_be_the_only_ones(judge, tmp_path):
-    code, told, n_calls = judge(error(403, {"error": "Content violates usage guidelines"}))
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (403, "Content violates usage guidelines"),
+        (400, "Content Exists Risk"),
+        (400, "The request was rejected because it was considered high risk"),
+        (422, "input new_sensitive (1026)"),
+        (400, "内容审核未通过"),
+    ],
+)
+def test_flagged_prompts_may_be_the_only_ones(judge, tmp_path, status, words):
+    code, told, n_calls = judge(error(status, {"error": words}))
     assert (code, n_calls) == (1, N_ROWS * N_CRITERIA)
-    assert "18 x refused: " in told and "usage guidelines" in told
+    assert "18 x refused: " in told and words in told
 
 
 def test_a_flagged_prompt_that_comes_last_changes_nothing(judge, tmp_path):

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -169,6 +171,22 @@ def test_a_key_written_twice_is_refused_with_its_line(tmp_path: Path) -> None:
     path.write_text("base: &b {max_steps: 5}\n")
     with pytest.raises(ConfigError, match="unknown key 'base'"):
         load_config(path)
+
+
+def test_a_judge_keeps_its_texts_as_they_are_written(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(
+        "judge: {name: jury, members: [{name: chat, model: 007, temperature: 0.50}]}\n"
+        "eval: {judge: {name: chat, model: 1.10, api_version: 2024-10-21}}\n"
+        "grpo: {beta: 0.10}\n"
+    )
+    config = load_config(path).to_json()
+    # the file of the run is YAML, and checkpoints are evaluated by options in JSON
+    for plain in (yaml.safe_load(yaml.safe_dump(config)), json.loads(json.dumps(config))):
+        assert plain["judge"]["members"] == [{"name": "chat", "model": "007", "temperature": 0.5}]
+        assert plain["eval"]["judge"]["model"] == "1.10"
+        assert plain["eval"]["judge"]["api_version"] == "2024-10-21"
+        assert plain["grpo"]["beta"] == 0.1
 
 
 def test_a_preset_that_is_set_is_started_from() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from engine_kit import example
 
+from rubricbeat.judges.data.columns import Columns
 from rubricbeat.judges.data.responses import Responses
 from rubricbeat.judges.errors import DataError
 
@@ -112,6 +113,17 @@ def test_a_file_without_an_answer_and_a_file_cut_short_are_refused(tmp_path: Pat
     path.write_bytes(packed[: len(packed) - 12])
     with pytest.raises(DataError, match="cannot be read to its end"):
         Responses(path, EXAMPLES).census()
+
+
+def test_a_gold_answer_alone_is_not_taken_where_other_rows_have_both(tmp_path: Path) -> None:
+    both = {"prompt_id": "made-up-0", "completion": "x", "answer": "B"}
+    alone = {"prompt_id": "made-up-1", "answer": "B"}  # the model gave none
+    for rows in ([both, alone], [alone, both]):
+        path = write(tmp_path / "said.jsonl", *rows)
+        with pytest.raises(DataError, match=r"row \d has 'answer' alone, .* --columns answer="):
+            Responses(path, EXAMPLES).census()
+        chosen = Columns.read("answer=completion")
+        assert Responses(path, EXAMPLES, columns=chosen).census().n_answers == 1
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,14 @@ class TestOneRowAlone:
         ("row", "message"),
         [
             (
+                plain({"description": "c", "weight": 5, "points": 1}),
+                r"rubric\[0\] has 'weight' and 'points', which differ; --columns points=weight",
+            ),
+            (
+                plain({"criterion_text": "a", "criterion": "b", "points": 1}),
+                "has 'criterion' and 'criterion_text', which differ; --columns criterion=",
+            ),
+            (
                 {"prompt": "a", "rubric": [GOOD], "rubrics": [{**GOOD, "points": 1}]},
                 "two rubrics, in 'rubrics' and in 'rubric', which differ; --columns rubric=",
             ),
