@@ -63,13 +63,14 @@ def _cautions_first(found: Mapping[str, Any]) -> list[Sentence]:
     sentences = []
     n_groups = found["n_groups"]
     if n_groups < FEW_GROUPS:
+        groups = "is 1 group" if n_groups == 1 else f"are {n_groups} groups"
         rough = "take every share below for a rough one."
         if found["n_prompts"] < MIN_PROMPTS:
             rough += f" Rewards and scalings are not compared below {MIN_PROMPTS} prompts."
         sentences.append(
             Sentence(
                 Topic.CAUTION,
-                f"There {'is 1 group' if n_groups == 1 else f'are {n_groups} groups'} only: {rough}",
+                f"There {groups} only: {rough}",
                 "facts",
                 {"n_groups": n_groups},
             )

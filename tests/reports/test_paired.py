@@ -27,7 +27,8 @@ def test_a_difference_of_ten_prompts_is_worked_by_hand():
     assert change.n == 10
     assert change.mean == pytest.approx(0.055)
     assert change.standard_error == pytest.approx(0.00957427)
-    assert change.p_value == pytest.approx(0.000278, abs=1e-6)
+    # t gives .000278; of the 2^10 patterns of signs two are as far
+    assert change.p_value == pytest.approx(2 / 1024)
     # t .975 of 9 degrees of freedom: 2.262157
     assert change.interval.low == pytest.approx(0.055 - 2.262157 * 0.00957427, abs=1e-6)
     assert change.correlation is None  # the other model does not vary
