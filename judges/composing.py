@@ -13,7 +13,7 @@ from .attempts import check_verdicts
 from .errors import ConfigError, StoreError
 from .judge import Judge, JudgeIdentity, Question, identity_of
 from .runs import Call, no_reply, skipped
-from .serving import Pool, Stop
+from .serving import Outcomes, Pool, Stop
 from .verdict import Verdict
 
 
@@ -38,6 +38,7 @@ class Composer:
         judge: Any,
         identity: JudgeIdentity,
         members: Mapping[str, MemberPool],
+        outcomes: Outcomes,
         pool: Pool,
         stop: Stop,
     ) -> None:
@@ -47,12 +48,14 @@ class Composer:
             judge: Has `judge_with`.
             identity: Of that judge.
             members: The pool of each member, by its digest.
-            pool: Where outcomes go.
+            outcomes: Where verdicts, and reasons for none, go.
+            pool: Told when nothing more is to be asked.
             stop: Whether anything more may be asked.
         """
         self._judge = judge
         self._identity = identity
         self._members = members
+        self._outcomes = outcomes
         self._pool = pool
         self._stop = stop
 
@@ -69,7 +72,7 @@ class Composer:
             verdict = no_reply(f"the judge failed: {type(error).__name__}: {error}", 1)
         if verdict.met is None and self._stop.reason is not None:
             verdict = skipped(self._stop.reason)
-        self._pool.settle(flight, verdict)
+        self._outcomes.settle(flight, verdict)
 
     async def _ask(self, member: Judge, question: Question) -> Verdict:
         """Ask through the member's own pool; without one of its members a jury is another jury.

@@ -84,6 +84,14 @@ class Run:
         """Why nothing more is asked for it, or None."""
         self.error: Exception | None = None
 
+    def finish_if_over(self) -> None:
+        """Let whoever waits for it go on, once every sheet is filled."""
+        if self.n_open == 0 and self.is_fed and not self.done.done():
+            if self.error is not None:
+                self.done.set_exception(self.error)
+            else:
+                self.done.set_result(None)
+
 
 class Waiter:
     """A place on a sheet that a flight's verdict goes to."""

@@ -3,7 +3,7 @@
 Workers pull from the runs in hand: an answer's criteria are looked up in the store, the misses
 become calls, and a verdict reaches its run when it is on disk. Everything here lives on one event
 loop (`loop_thread.py`) and takes no lock. How a call is made is `serving.py`, or `composing.py` for
-a judge made of others; who waits for what, `grading.py`.
+a judge made of others; who waits for which question, `flights.py`; the caller's side, `grading.py`.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from typing import Any
 from .budget import Budget
 from .claims import ClaimDesk
 from .composing import Composer
-from .errors import ConfigError, RubricbeatError, StoreError, store_fault
+from .errors import ConfigError, RubricbeatError, StoreError
+from .flights import Flights
 from .judge import Judge, JudgeIdentity, Question
 from .ledger import Ledger
-from .runs import DEADLINE, Call, Flight, Run, Sheet, Waiter, again, calls_of, no_reply, skipped
+from .runs import DEADLINE, Call, Flight, Run, Sheet, Waiter, calls_of, no_reply, skipped
 from .runtime_options import RuntimeOptions
 from .serving import CallServer, Stop
 from .store import question_material, verdict_key
 from .store_protocol import ClaimingStore, StoreProtocol
-from .store_writer import StoreWriter
-from .verdict import Source, Verdict
+from .verdict import Verdict
 
 MIN_PATIENCE_S = 300.0
 """How long verdicts that another process is asking for are waited for without any, at least."""
@@ -67,23 +67,17 @@ class Runtime:
         self._group_size = max(1, int(getattr(judge, "group_size", 1) or 1))
         self._is_grouped = hasattr(judge, "judge_group") and self._group_size > 1
         self._stop = Stop()
-        self._server = CallServer(
-            judge, identity, options, ledger, budget, self, self._stop, is_grouped=self._is_grouped
+        self.flights = Flights(
+            ledger,
+            store,
+            self._stop,
+            is_keyed=is_keyed,
+            hit=self._hit,
+            is_idle=lambda: not self._calls and self.n_in_flight == 0,
+            fail=self.fail,
         )
-        self._children = dict(children)
-        self._serve = self._server.serve
-        if self._children:
-            self._serve = Composer(judge, identity, self._children, self, self._stop).serve
-        self._runs: deque[Run] = deque()
-        """Runs in hand, in the order they are fed from."""
-        self._flights: dict[bytes, Flight] = {}
-        self._calls: deque[Call] = deque()
-        self._n_serving = 0
-        self._workers: set[asyncio.Task[None]] = set()
-        self._writer = StoreWriter(store, self.settle, self.fail) if store is not None else None
-        self._desk: ClaimDesk | None = None
         if is_keyed and isinstance(store, ClaimingStore):
-            self._desk = ClaimDesk(
+            self.flights.desk = ClaimDesk(
                 identity.digest,
                 store,
                 patience_s=max(MIN_PATIENCE_S, 2 * options.timeout_s),
@@ -91,6 +85,27 @@ class Runtime:
                 found=self._found,
                 fail=self.fail,
             )
+        self._server = CallServer(
+            judge,
+            identity,
+            options,
+            ledger,
+            budget,
+            self.flights,
+            self,
+            self._stop,
+            is_grouped=self._is_grouped,
+        )
+        self._children = dict(children)
+        self._serve = self._server.serve
+        if self._children:
+            composer = Composer(judge, identity, self._children, self.flights, self, self._stop)
+            self._serve = composer.serve
+        self._runs: deque[Run] = deque()
+        """Runs in hand, in the order they are fed from."""
+        self._calls: deque[Call] = deque()
+        self._n_serving = 0
+        self._workers: set[asyncio.Task[None]] = set()
         self._fatal: RubricbeatError | None = None
         self._busy_since = 0.0
 
@@ -141,7 +156,7 @@ class Runtime:
             if left_s <= 0:
                 run.closed = reason  # what is stored is given all the same
             else:
-                timer = loop.call_later(left_s, self._close_run, run, reason)
+                timer = loop.call_later(left_s, self.flights.leave, run, reason)
         self._begin(run, goes_on=goes_on)
         try:
             await run.done
@@ -165,7 +180,7 @@ class Runtime:
             self._open(run, sheet, [self._flight(run, sheet, question, 0, 0)])
             await run.done
         finally:
-            self._close_run(run, "cancelled")
+            self.flights.leave(run, "cancelled")
         verdict = sheet.rows[0][0]
         if self._fatal is not None and verdict is not None and verdict.met is None:
             raise self._fatal
@@ -182,29 +197,29 @@ class Runtime:
         if self._workers:
             await asyncio.gather(*self._workers, return_exceptions=True)
         await self.flushed()
-        if self._desk is not None:
-            self._desk.close()
+        if self.flights.desk is not None:
+            self.flights.desk.close()
         for child in self._children.values():
             await child.aclose()
         aclose = getattr(self._judge, "aclose", None)
         if aclose is not None:
             await aclose()
-        if self._writer is not None:
-            self._writer.close()
+        if self.flights.writer is not None:
+            self.flights.writer.close()
 
     async def flushed(self) -> None:
         """Wait until everything that was paid for is on disk."""
         for child in self._children.values():
             await child.flushed()
-        if self._writer is not None:
-            await self._writer.flushed()
+        if self.flights.writer is not None:
+            await self.flights.writer.flushed()
 
     def leave_to_parent(self) -> None:
         """Let go, in a forked child, of what belongs to the parent."""
         for child in self._children.values():
             child.leave_to_parent()
-        if self._writer is not None:
-            self._writer.store.close()
+        if self.flights.writer is not None:
+            self.flights.writer.store.close()
 
     # -- runs -----------------------------------------------------------------------------
 
@@ -215,7 +230,7 @@ class Runtime:
         self._runs.append(run)
         if self._fatal is not None:
             run.error, run.is_fed = self._fatal, True
-            self._finish_if_over(run)
+            run.finish_if_over()
         else:
             self._spawn()
 
@@ -231,42 +246,12 @@ class Runtime:
 
     def _forget(self, run: Run) -> None:
         """Let go of a run that is over or was cancelled."""
-        self._close_run(run, "cancelled")
+        self.flights.leave(run, "cancelled")
         if run in self._runs:
             self._runs.remove(run)
             if not self._runs:
                 now = asyncio.get_running_loop().time()
                 self._ledger.busy_s += now - self._busy_since
-
-    def _close_run(self, run: Run, reason: str) -> None:
-        """Ask nothing more for a run; a call that others wait for goes on."""
-        run.closed = run.closed or reason
-        for flight in list(run.flights):
-            if not run.done.done() and flight.call is not None and flight.call.is_replied:
-                continue  # its verdict is on its way to the disk
-            mine = [w for w in flight.waiters if w.run is run]
-            flight.waiters = [w for w in flight.waiters if w.run is not run]
-            run.flights.discard(flight)
-            for waiter in mine:
-                self._deliver(run, waiter.sheet, waiter.replicate, waiter.index, skipped(reason))
-            if not flight.waiters:
-                self._abandon(flight)
-
-    def _abandon(self, flight: Flight) -> None:
-        """End a call that nobody waits for any more."""
-        call = flight.call
-        if call is None:
-            self._remove(flight)  # another process asks, and nobody here waits for it any more
-            return
-        if any(f.waiters for f in call.flights):
-            return
-        if call.is_replied:
-            return  # paid for, and on its way to the store
-        call.is_abandoned = True
-        for each in call.flights:
-            self._remove(each)
-        if call.task is not None:
-            call.task.cancel()
 
     def halt(self, reason: str, *, is_hard: bool = True) -> None:
         """Ask nothing more for any run; what is in flight may end."""
@@ -277,9 +262,9 @@ class Runtime:
         self._server.end_trial()
         for call in (*calls, *self._server.trial.take_deferred()):
             for flight in call.flights:
-                self.settle(flight, skipped(reason))
-        for flight in self._desk.waiting() if self._desk is not None else ():
-            self.settle(flight, skipped(reason))
+                self.flights.settle(flight, skipped(reason))
+        for flight in self.flights.desk.waiting() if self.flights.desk is not None else ():
+            self.flights.settle(flight, skipped(reason))
         self._stop.wake()
         if is_hard:
             self._server.refuse_waiters()
@@ -298,7 +283,7 @@ class Runtime:
             run.is_fed = True
         self.halt("fatal")
         for run in list(self._runs):
-            self._finish_if_over(run)
+            run.finish_if_over()
 
     # -- feeding --------------------------------------------------------------------------
 
@@ -325,19 +310,19 @@ class Runtime:
         the next run that asks it.
         """
         for flight in list(call.flights):
-            self.settle(flight, no_reply(f"{type(error).__name__}: {error}", 1))
+            self.flights.settle(flight, no_reply(f"{type(error).__name__}: {error}", 1))
         for run in list(self._runs):
             run.error, run.is_fed = run.error or error, True
-            self._close_run(run, "failed")
-            self._finish_if_over(run)
+            self.flights.leave(run, "failed")
+            run.finish_if_over()
 
     async def _work(self) -> None:
         """Serve calls; feed where there is none; end where there is nothing to feed."""
         task = asyncio.current_task()
         assert task is not None
         while True:
-            if self._writer is not None:
-                await self._writer.room()
+            if self.flights.writer is not None:
+                await self.flights.writer.room()
             call = self._next_call()
             if call is not None:
                 call.task = task
@@ -410,8 +395,8 @@ class Runtime:
                 run.error = run.error or error
             run.is_fed = True
             if run.error is not None:
-                self._close_run(run, "failed")
-            self._finish_if_over(run)
+                self.flights.leave(run, "failed")
+            run.finish_if_over()
         return False
 
     def _admit(self, run: Run, sheet: Sheet) -> None:
@@ -430,59 +415,16 @@ class Runtime:
                     flights.append(self._flight(run, sheet, question, row, index))
             self._open(run, sheet, flights)
         except BaseException as error:
-            self._leave_unasked(run, sheet, flights, f"not asked: {error}")
+            self.flights.leave_unasked(run, sheet, flights, f"not asked: {error}")
             raise
 
     def _open(self, run: Run, sheet: Sheet, flights: list[Flight | None]) -> None:
-        """Settle the questions that are known; wait for those in flight; queue the rest."""
-        hits: dict[bytes, Verdict] = {}
-        if self._writer is not None:
-            hits = self._writer.store.lookup([f.key for f in flights if f is not None])
-        fresh: list[Flight] = []
-        for flight in flights:
-            if flight is None:
-                continue
-            waiter = flight.waiters[0]
-            if hits and flight.key in hits:
-                self._hit(hits[flight.key])
-                self._deliver(run, sheet, waiter.replicate, waiter.index, hits[flight.key])
-                continue
-            known = self._flights.get(flight.key) if self._is_keyed else None
-            if known is not None:
-                self._ledger.n_shared += 1
-                known.waiters.append(waiter)
-                run.flights.add(known)
-                continue
-            stop = run.closed or self._stop.reason
-            if stop is not None:
-                self._deliver(run, sheet, waiter.replicate, waiter.index, skipped(stop))
-                continue
-            if self._is_keyed:
-                self._flights[flight.key] = flight
-            run.flights.add(flight)
-            fresh.append(flight)
-        if fresh and self._desk is not None:
-            self._desk.take(sheet, fresh)
+        """Ask what is neither known nor in flight, unless another process is asking it."""
+        fresh = self.flights.join(run, sheet, flights)
+        if fresh and self.flights.desk is not None:
+            self.flights.desk.take(sheet, fresh)
         else:
             self._queue(fresh)
-
-    def _leave_unasked(
-        self, run: Run, sheet: Sheet, flights: list[Flight | None], why: str
-    ) -> None:
-        """Give each question of a sheet that nobody asks its reason, so that the run can end."""
-        for flight in flights:
-            if flight is not None and flight in run.flights and flight.call is None:
-                self.settle(flight, skipped(why))
-        awaited = {
-            (waiter.replicate, waiter.index)
-            for flight in run.flights
-            for waiter in flight.waiters
-            if waiter.sheet is sheet
-        }
-        for row, verdicts in enumerate(sheet.rows):
-            for index, verdict in enumerate(verdicts):
-                if verdict is None and (row, index) not in awaited:
-                    self._deliver(run, sheet, row, index, skipped(why))
 
     def _ask_claimed(self, flights: list[Flight]) -> None:
         """Ask what no other process is asking, unless nothing more is to be asked by now."""
@@ -490,7 +432,7 @@ class Runtime:
             self._queue(flights)
             return
         for flight in flights:
-            self.settle(flight, skipped(self._stop.reason))
+            self.flights.settle(flight, skipped(self._stop.reason))
 
     def _hit(self, verdict: Verdict) -> None:
         """Count a stored verdict; by these very settings the judge has answered before."""
@@ -501,7 +443,7 @@ class Runtime:
     def _found(self, flight: Flight, verdict: Verdict) -> None:
         """Give a verdict that another process had kept meanwhile."""
         self._hit(verdict)
-        self.settle(flight, verdict)
+        self.flights.settle(flight, verdict)
 
     def _flight(
         self, run: Run, sheet: Sheet, question: Question, row: int, place: int
@@ -516,7 +458,7 @@ class Runtime:
             raise
         except Exception as error:  # one question that cannot be worded must not end a run
             why = f"the question cannot be put: {type(error).__name__}: {error}"
-            self._deliver(run, sheet, row, place, skipped(why))
+            self.flights.deliver(run, sheet, row, place, skipped(why))
             return None
         key = verdict_key(self._identity, material, question.replicate)
         return Flight(key, question, len(material), sheet, waiter)
@@ -526,59 +468,3 @@ class Runtime:
         for call in calls_of(flights, self._group_size if self._is_grouped else 1):
             self._calls.append(call)
             self._spawn()
-
-    # -- what came back -------------------------------------------------------------------
-
-    def keep(self, flight: Flight, verdict: Verdict) -> None:
-        """Put a verdict on disk; it reaches its runs after that."""
-        if self._writer is None or verdict.met is None:
-            self.settle(flight, verdict)
-        else:
-            self._write(flight, verdict, flight)
-
-    def keep_failed(self, flight: Flight, verdict: Verdict) -> None:
-        """Keep a reply that was paid for and gave no verdict; no look-up finds it."""
-        if self._writer is not None:
-            self._write(flight, verdict, None)
-
-    def _write(self, flight: Flight, verdict: Verdict, settles: Flight | None) -> None:
-        assert self._writer is not None
-        is_last = not self._calls and self.n_in_flight == 0
-        self._writer.add(flight, verdict, settles, is_last=is_last)
-
-    def settle(self, flight: Flight, verdict: Verdict) -> None:
-        """Give a verdict to everybody who waits for it."""
-        self._remove(flight)
-        waiters, flight.waiters = flight.waiters, []
-        for n_before, waiter in enumerate(waiters):
-            waiter.run.flights.discard(flight)
-            shared = verdict
-            if n_before and verdict.met is not None:
-                # paid for once: whoever shares it gets it as the store would give it
-                shared = again(verdict, 0, verdict.latency_s, Source.STORE)
-            self._deliver(waiter.run, waiter.sheet, waiter.replicate, waiter.index, shared)
-
-    def _remove(self, flight: Flight) -> None:
-        if self._is_keyed and self._flights.get(flight.key) is flight:
-            del self._flights[flight.key]
-        if self._desk is not None:
-            try:
-                self._desk.over(flight)
-            except Exception as error:  # of a claim that cannot be let go: the verdict still counts
-                self.fail(store_fault(error))
-
-    def _deliver(
-        self, run: Run, sheet: Sheet, replicate: int, index: int, verdict: Verdict
-    ) -> None:
-        sheet.rows[replicate][index] = verdict
-        sheet.n_open -= 1
-        run.n_open -= 1
-        self._ledger.settled(verdict)
-        self._finish_if_over(run)
-
-    def _finish_if_over(self, run: Run) -> None:
-        if run.n_open == 0 and run.is_fed and not run.done.done():
-            if run.error is not None:
-                run.done.set_exception(run.error)
-            else:
-                run.done.set_result(None)

@@ -36,7 +36,7 @@ _WHOLE_CALL = {Outcome.TRANSPORT, Outcome.SKIPPED}
 """Ends that are the same for all questions of a call."""
 
 
-class Pool(Protocol):
+class Outcomes(Protocol):
     """Where the outcome of a call goes."""
 
     def keep(self, flight: Flight, verdict: Verdict) -> None:
@@ -50,6 +50,10 @@ class Pool(Protocol):
     def settle(self, flight: Flight, verdict: Verdict) -> None:
         """Take the reason why a question has no verdict."""
         ...
+
+
+class Pool(Protocol):
+    """Who says which call is next."""
 
     def halt(self, reason: str, *, is_hard: bool = True) -> None:
         """Ask nothing more for any run."""
@@ -109,6 +113,7 @@ class CallServer:
         options: RuntimeOptions,
         ledger: Ledger,
         budget: Budget,
+        outcomes: Outcomes,
         pool: Pool,
         stop: Stop,
         *,
@@ -122,7 +127,8 @@ class CallServer:
             options: Limits and retries.
             ledger: Where it counts.
             budget: Shared by the judges of one grader.
-            pool: Where the outcomes go.
+            outcomes: Where verdicts, and reasons for none, go.
+            pool: Told when nothing more is to be asked, or again.
             stop: The pool's.
             is_grouped: Whether a call may hold several questions.
         """
@@ -130,6 +136,7 @@ class CallServer:
         self._options = options
         self._ledger = ledger
         self._budget = budget
+        self._outcomes = outcomes
         self._pool = pool
         self._stop = stop
         self._is_grouped = is_grouped
@@ -189,7 +196,7 @@ class CallServer:
             if not await self._may_call(call):
                 stop = skipped(self._stop.reason or "cancelled")
                 for flight in call.flights:
-                    self._pool.settle(flight, last if n_attempts else stop)
+                    self._outcomes.settle(flight, last if n_attempts else stop)
                 return
             if self.trial.defers(call):  # its prompt was refused while it waited for its place
                 self._give_place_back(call)
@@ -374,14 +381,14 @@ class CallServer:
                 verdict = again(each, n_attempts, each.latency_s or reply.latency_s)
             if verdict.met is not None or verdict.outcome in _FINAL:
                 has_reply = True
-                self._pool.keep(flight, verdict)
+                self._outcomes.keep(flight, verdict)
                 continue
             fault, last = FAULT_OF_OUTCOME[verdict.outcome], verdict
             flight.last = verdict
             left.append(flight)
             if verdict.outcome is not Outcome.TRANSPORT:
                 has_reply = True
-                self._pool.keep_failed(flight, verdict)
+                self._outcomes.keep_failed(flight, verdict)
         if has_reply:
             self.answered()
             self._ledger.call_ended(reply.latency_s)
@@ -399,7 +406,7 @@ class CallServer:
         for flight in call.flights:
             # of a group each question has its own last reply
             own = flight.last if last.outcome not in _WHOLE_CALL else None
-            self._pool.settle(flight, own or last)
+            self._outcomes.settle(flight, own or last)
         if last.outcome in _USELESS:
             useless = self.usefulness.gave_up(last.reply or last.explanation, tried_again)
             if useless is not None and not self._options.keep_asking:

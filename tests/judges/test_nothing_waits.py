@@ -11,9 +11,10 @@ import pytest
 from engine_kit import CountingJudge, answers, outcomes, reasons
 from waiting import HANG_S
 
-from rubricbeat.judges import runtime, store_check
+from rubricbeat.judges import store_check
 from rubricbeat.judges.assembly import open_store
 from rubricbeat.judges.errors import StoreError
+from rubricbeat.judges.flights import Flights
 from rubricbeat.judges.grading import Answer, Grader, RuntimeOptions
 from rubricbeat.judges.records import Record
 from rubricbeat.judges.verdict import Verdict
@@ -66,7 +67,7 @@ def test_a_grader_goes_on_after_a_run_that_a_bug_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     judge = CountingJudge()
-    keep = runtime.Runtime.keep
+    keep = Flights.keep
     broken = [True]
 
     def keep_once(self: Any, flight: Any, verdict: Verdict) -> None:
@@ -75,7 +76,7 @@ def test_a_grader_goes_on_after_a_run_that_a_bug_ended(
             raise KeyError("a bug of ours")
         keep(self, flight, verdict)
 
-    monkeypatch.setattr(runtime.Runtime, "keep", keep_once)
+    monkeypatch.setattr(Flights, "keep", keep_once)
     with Grader(judge, RuntimeOptions(store=tmp_path / "v.sqlite", max_concurrency=1)) as one:
         with pytest.raises(KeyError, match="a bug of ours"):
             graded_within(one, answers(2))
