@@ -22,6 +22,8 @@ from .row_fields import Field, kind_of
 
 MAX_POINTS = 1e9
 """Most that a criterion may be worth, either way."""
+MIN_POINTS = 1e-9
+"""Least that it may be worth: a share of points below this is no number, or an endless one."""
 PROFBENCH_POINTS = {"critical": 4.0, "major": 3.0, "minor": 2.0, "additional": 1.0}
 """What ProfBench's own scoring makes of the words of `criterion_weight` (arXiv 2510.18941)."""
 PRBENCH_CLASSES = (
@@ -269,6 +271,8 @@ def _points(field: Field) -> float:
         raise field.fault("is 0; a criterion must be worth something")
     if abs(points) > MAX_POINTS:
         raise field.fault(f"is {points:g}, beyond {MAX_POINTS:g}: sums would overflow")
+    if abs(points) < MIN_POINTS:
+        raise field.fault(f"is {points:g}, nearer to 0 than {MIN_POINTS:g}: it would not count")
     return points
 
 

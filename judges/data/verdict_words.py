@@ -59,7 +59,9 @@ def _read_number(value: float) -> VerdictWord:
     if value in (0, 1):
         return VerdictWord(value == 1)
     is_missing = isinstance(value, float) and math.isnan(value)
-    return VerdictWord(None, "" if is_missing else f"{value:g}")
+    # an integer may be too long for a float
+    word = f"{value:g}" if isinstance(value, float) else str(value)
+    return VerdictWord(None, "" if is_missing else word)
 
 
 def unknown_words(n: int, word: str, first: str) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 from ...judges.errors import DataError
 from .criteria import MET_KEYS, JudgedCriterion, find_judged, own_rubric, read_marked, unjudged
 from .findings import Findings, number_of, reason_of, text_of
-from .run import Run, mapping, parse_object
+from .run import ODD_SHAPE, Run, mapping, parse_object
 from .samples import lines_of
 
 KNOWN = ("health_bench", "healthbench", "prbench", "researchrubrics", "plawbench")
@@ -50,7 +50,7 @@ def read_reviews(path: Path) -> Run:
         try:
             review = parse_object(line, f"{path.name}, {place}")
             _add(findings, review, subset, place, judges)
-        except (DataError, AttributeError, KeyError, TypeError, ValueError) as error:
+        except ODD_SHAPE as error:
             findings.leave_out(place, reason_of(error))
     graded = findings.require("no reviews")
     if outdated:

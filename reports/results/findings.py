@@ -250,7 +250,10 @@ def number_of(value: Any) -> float | None:
     """Give a finite number of a log, or None for whatever else stands there."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return float(value) if math.isfinite(value) else None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:  # an integer too long for a float
+        return None
 
 
 def text_of(content: Any) -> str | None:

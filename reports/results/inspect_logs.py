@@ -21,7 +21,7 @@ from typing import Any
 from ...judges.errors import DataError
 from .criteria import JudgedCriterion, find_judged, own_rubric, read_marked, unjudged
 from .findings import Findings, number_of, reason_of, text_of
-from .run import Run, mapping
+from .run import ODD_SHAPE, Run, mapping
 from .zip_entries import read_entry, require_likely
 
 HEADERS = ("header.json", "_journal/start.json", "start.json")
@@ -149,7 +149,7 @@ class _Log:
                 if judged:
                     is_judged = True
                     self._add(self._of(scorer), sample, judged, place, mapping(score))
-            except (DataError, KeyError, TypeError, ValueError) as error:
+            except ODD_SHAPE as error:
                 is_judged = True
                 self._of(scorer).leave_out(place, reason_of(error))
         if not is_judged:
@@ -240,7 +240,7 @@ def _add_unjudged(findings: Findings, place: str, sample: Mapping[str, Any]) -> 
     try:
         repeat = int(sample["epoch"] or 1) - 1
         findings.add(sample["row"], sample["answer"], None, place, repeat=repeat)
-    except (DataError, TypeError, ValueError) as error:
+    except ODD_SHAPE as error:
         findings.leave_out(place, reason_of(error))
 
 

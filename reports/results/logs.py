@@ -15,7 +15,7 @@ from typing import Any
 from ...judges.data.streams import bytes_of
 from ...judges.errors import DataError
 from . import evalscope, inspect_logs, promptfoo, simple_evals, verifiers
-from .run import Run, parse_object
+from .run import ODD_SHAPE, Run, parse_object
 from .samples import is_results, lines_of
 
 FIELDS = (b'"example_level_metadata"', b'"eval"', b'"gradingResult"', b'"promptIdx"')
@@ -46,7 +46,7 @@ def is_log(path: Path) -> bool:
     """Say whether a file is the log of another program, be it broken or without criteria."""
     try:
         return path.is_file() and bool(read_log(path))
-    except DataError:
+    except (DataError, *ODD_SHAPE, RecursionError):
         return True
 
 

@@ -19,7 +19,7 @@ from typing import Any
 from ...judges.errors import DataError
 from .criteria import JudgedCriterion
 from .findings import Findings, readable, reason_of, text_of
-from .run import Run, mapping
+from .run import ODD_SHAPE, Run, mapping
 from .samples import objects_of
 
 NO_CRITERIA = ("human", "select-best", "max-score")
@@ -78,7 +78,7 @@ def _runs(path: Path, rows: Iterable[tuple[str, Any]], label: str, grader: Any) 
         findings = by_model.setdefault(model, Findings(path.name, "results"))
         try:
             _add(findings, row, place)
-        except (DataError, AttributeError, KeyError, TypeError, ValueError) as error:
+        except ODD_SHAPE as error:
             findings.leave_out(place, reason_of(error))
     return [
         Run(

@@ -11,6 +11,9 @@ from typing import Any
 from ...judges.errors import DataError
 from ...judges.graded import GradedAnswer
 
+ODD_SHAPE = (AttributeError, LookupError, OverflowError, TypeError, ValueError)
+"""What reading raises where a file holds something else than its format has."""
+
 
 @dataclass(frozen=True, slots=True)
 class Run:

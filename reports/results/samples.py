@@ -20,7 +20,8 @@ from ...judges.data.streams import bytes_of
 from ...judges.errors import DataError, RubricbeatError
 from ...judges.graded import SCHEMA_VERSION, GradedAnswer
 from ...judges.rubric import Example
-from .run import Run, mapping, parse_object
+from .findings import number_of
+from .run import ODD_SHAPE, Run, mapping, parse_object
 
 _STAMP = r"\d{4}-\d{2}-\d{2}T\d{2}[-:]\d{2}[-:]\d{2}(?:[.,]\d+)?(?:[+-]\d{2}[-:]?\d{2}|Z)?"
 _SAMPLES = re.compile(rf"^samples_(?P<task>.+)_(?P<stamp>{_STAMP})\.jsonl(?:\.gz)?$")
@@ -137,7 +138,7 @@ def answers_in(path: Path) -> Iterator[tuple[str, str, int]]:
             prompt_id = str(rubric.get("prompt_id") or sample["doc"]["prompt_id"])
             for answer in rubric.get("answers", ()):
                 yield prompt_id, str(answer["answer"]), int(answer.get("repeat", 0))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except ODD_SHAPE as error:
             raise DataError(
                 f"{where}: unreadable answers ({type(error).__name__}: {error})"
             ) from error
@@ -171,7 +172,7 @@ def _answers_of(sample: Mapping[str, Any], where: str, examples: Examples) -> li
     except RubricbeatError as error:
         message = str(error)
         raise DataError(message if where in message else f"{where}: {message}") from error
-    except (KeyError, TypeError, ValueError) as error:
+    except ODD_SHAPE as error:
         raise DataError(
             f"{where}: unreadable verdicts ({type(error).__name__}: {error})"
         ) from error
@@ -199,8 +200,9 @@ def stored_metrics(entry: object) -> dict[str, float]:
     metrics: dict[str, float] = {}
     for key, value in mapping(entry).items():
         name = str(key).partition(",")[0]
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            metrics[name] = float(value)
+        number = number_of(value)
+        if number is not None:
+            metrics[name] = number
     return metrics
 
 

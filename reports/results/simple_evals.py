@@ -20,7 +20,7 @@ from typing import Any
 from ...judges.data.streams import bytes_of
 from ...judges.errors import DataError
 from .findings import Findings, number_of, reason_of, text_of
-from .run import Run, mapping
+from .run import ODD_SHAPE, Run, mapping
 
 SUFFIX = "_allresults.json"
 _NAME = re.compile(
@@ -67,7 +67,7 @@ def read_all_results(path: Path, whole: Mapping[str, Any]) -> Run:
         place = f"example {number}"
         try:
             _add_item(findings, item, place)
-        except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
+        except ODD_SHAPE as error:
             reason = reason_of(error).replace("this format has it", "simple-evals writes it")
             findings.leave_out(place, reason)
     return _run(

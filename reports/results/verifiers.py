@@ -18,7 +18,7 @@ from ...judges.data.streams import bytes_of
 from ...judges.errors import DataError
 from .criteria import find_judged, own_rubric, unjudged
 from .findings import Findings, number_of, readable, reason_of, text_of
-from .run import Run, mapping
+from .run import ODD_SHAPE, Run, mapping
 from .samples import objects_of
 from .verifiers_traces import judged_calls, rollout_of
 
@@ -47,7 +47,7 @@ def read_results(path: Path) -> list[Run]:
         findings = by_model.setdefault(model, Findings(path.name, "rollouts"))
         try:
             _add(findings, row, place)
-        except (DataError, AttributeError, KeyError, TypeError, ValueError) as error:
+        except ODD_SHAPE as error:
             findings.leave_out(place, reason_of(error))
     if not by_model:
         raise DataError(f"{path.name}: no rollouts")

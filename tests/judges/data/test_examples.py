@@ -242,6 +242,8 @@ BAD_ROWS = [
     ({"rubrics": [{"criterion": "c", "points": float("inf")}]}, "is inf, not a finite number"),
     ({"rubrics": [{"criterion": "c", "points": 10**400}]}, "too large"),
     ({"rubrics": [{"criterion": "c", "points": 1e300}]}, "sums would overflow"),
+    ({"rubrics": [{"criterion": "c", "points": 1e-320}]}, "nearer to 0 than 1e-09"),
+    ({"rubrics": [{"criterion": "c", "points": -5e-324}]}, "nearer to 0 than 1e-09"),
     ({"rubrics": [{"criterion": "c", "points": 0}]}, r"rubrics\[0\].points is 0"),
     ({"rubrics": [{"criterion": "c", "points": -3}]}, "no positive points"),
     ({"rubrics": [{"criterion": "c", "points": 1, "tags": "axis"}]}, "not a list of texts"),
@@ -399,7 +401,7 @@ texts = st.text(min_size=1, max_size=20).filter(str.strip)
 criteria = st.builds(
     Criterion,
     text=texts,
-    points=st.floats(-1e6, 1e6, allow_nan=False).filter(bool),
+    points=st.floats(-1e6, 1e6, allow_nan=False).filter(lambda p: abs(p) >= 1e-9),
     polarity=st.sampled_from(Polarity),
     tags=st.lists(texts, max_size=3, unique=True).map(tuple),
     category=st.sampled_from([None, "Essential", "Pitfall"]),

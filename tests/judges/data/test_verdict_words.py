@@ -37,3 +37,7 @@ def test_ways_to_write_that_there_is_no_verdict(value):
 @pytest.mark.parametrize(("value", "word"), UNKNOWN)
 def test_whatever_else_is_named(value, word):
     assert read_verdict(value) == VerdictWord(None, word)
+
+
+def test_a_number_too_long_for_a_float_is_an_unknown_word():
+    assert read_verdict(10**400).unknown == str(10**400)
