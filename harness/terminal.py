@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO, cast
 
+from ..judges.secrets import without_credentials, without_secrets
+
 # every control but tab and line feed; what reorders text; what UTF-8 cannot hold; tags that no
 # terminal shows and a language model reads
 _UNSAFE = re.compile(
@@ -33,7 +35,7 @@ def _escaped(text: str) -> str:
 
 
 class HarmlessStream:
-    """A text stream whose writes are harmless; all else is the stream's own.
+    """A text stream whose writes are harmless and hold no key; all else is the stream's own.
 
     A progress bar works: a write may begin with a carriage return where `has_bars`.
     """
@@ -49,7 +51,8 @@ class HarmlessStream:
             self._stream.write(text)
             return len(text)
         lead = "\r" if self._has_bars and text.startswith("\r") else ""
-        self._stream.write(lead + self._encodable(harmless(text[len(lead) :])))
+        said = without_credentials(text) if self._has_bars else without_secrets(text)
+        self._stream.write(lead + self._encodable(harmless(said[len(lead) :])))
         return len(text)
 
     def writelines(self, lines: Any) -> None:

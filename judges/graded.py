@@ -20,6 +20,8 @@ NO_ANSWER = "no recorded answer"
 """Reason of the verdicts on an answer that the model never gave."""
 SCHEMA_VERSION = 1
 """Of the `rubric` object in samples_*.jsonl."""
+MAX_REPEAT = 1_000_000_000
+"""Largest number of a repeat: what is beyond it is a mistake in a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,12 @@ class GradedAnswer:
         return self.reading.part(self.answer)
 
     def __post_init__(self) -> None:
-        """Refuse verdicts that do not align with the rubric."""
+        """Refuse verdicts that do not align with the rubric, and a repeat that is no number."""
+        if not 0 <= self.repeat <= MAX_REPEAT:
+            raise DataError(
+                f"prompt_id {self.example.prompt_id}: repeat is {str(self.repeat)[:20]}, not "
+                f"between 0 and {MAX_REPEAT:,}"
+            )
         n_criteria = len(self.example.rubric)
         for row in (self.verdicts, *self.replicates):
             if len(row) != n_criteria:

@@ -26,11 +26,17 @@ from .option_reader import (
 )
 from .registry import JUDGES
 from .runtime_options import RuntimeOptions
+from .secrets import known_secrets
 
 _KEY_NAMES = re.compile(
-    r"(^|[-_])(api[-_]?key|apikey|secret|token|password|key|authorization)$", re.IGNORECASE
+    r"(^|[-_]|(?-i:(?<=[a-z])(?=[A-Z])))"
+    r"(api[-_]?key|secret|token|password|passwd|pwd|key|authorization|cookie|credentials?|bearer)$",
+    re.IGNORECASE,
 )
-_KEY_VALUE = re.compile(r"^(sk|gsk|xai|pk)[-_][A-Za-z0-9_-]{12,}$")
+_KEY_VALUE = re.compile(
+    r"(?:^|[/=:,\s])(?:(?:sk|gsk|xai|pk)[-_][A-Za-z0-9_-]{12,}|hf_[A-Za-z0-9]{20,}|gh[pousr]_\w{20,}"
+    r"|AIza[\w-]{30,}|eyJ[\w-]{8,}\.[\w-]+\.[\w-]*|(?:Bearer|Basic)\s+\S{8,})(?:$|[/?&,\s])"
+)
 _STARTS_PAIR = re.compile(r"^(\{|[\w-]+\s*=)")
 _VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 
@@ -99,13 +105,27 @@ def refuse_keys(options: Mapping[str, Any]) -> None:
                 "OPENAI_API_KEY, or name another variable with api_key_env=NAME"
             )
         named_badly = name == "api_key_env" and not _VARIABLE.match(str(value))
-        if named_badly or (isinstance(value, str) and _KEY_VALUE.match(value)):
-            raise ConfigError(
-                f"option {name!r} holds what looks like a key; put it into an environment "
-                "variable and name the variable with api_key_env=NAME"
-            )
-        if isinstance(value, Mapping):
-            refuse_keys(value)
+        if named_badly or _holds_key(value):
+            raise _key_in(name)
+        for inner in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(inner, Mapping):
+                refuse_keys(inner)
+            elif _holds_key(inner):
+                raise _key_in(name)
+
+
+def _holds_key(value: Any) -> bool:
+    """Say whether a text holds a key, by its form or because the environment has it as one."""
+    if not isinstance(value, str):
+        return False
+    return bool(_KEY_VALUE.search(value)) or any(secret in value for secret in known_secrets())
+
+
+def _key_in(name: str) -> ConfigError:
+    return ConfigError(
+        f"option {name!r} holds what looks like a key; put it into an environment "
+        "variable and name the variable with api_key_env=NAME"
+    )
 
 
 def typed_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from .errors import ConfigError, StoreError
+from .secrets import without_credentials
 from .store_schema import SCHEMA_VERSION
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ SCHEMA = "rubricbeat"
 CONNECT_TIMEOUT_S = 10
 _LOCK = 0x72626561
 """Of the advisory lock under which the tables are made."""
+_HOST = re.compile(r"(\[[\da-fA-F:.%]*\]|[^:@\[\]\s]*)(:\d*)?")
 _TABLES = """
 CREATE TABLE IF NOT EXISTS layout (version INTEGER PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS judges (digest BYTEA PRIMARY KEY, identity TEXT NOT NULL);
@@ -60,7 +62,13 @@ def checked_address(address: str) -> str:
     try:
         parts = urlsplit(address)
     except ValueError as error:
-        raise ConfigError(f"store={address}: no address of a server ({error})") from None
+        raise ConfigError(f"store={shown(address)}: no address of a server ({error})") from None
+    hosts = parts.netloc.rpartition("@")[2].split(",")
+    if not all(_HOST.fullmatch(host) for host in hosts):
+        raise ConfigError(
+            f"store={shown(address)}: no address of a server; give one like "
+            "postgresql://USER@HOST:PORT/DATABASE, its password in PGPASSWORD or ~/.pgpass"
+        )
     if parts.password is not None or "password" in dict(parse_qsl(parts.query)):
         raise ConfigError(
             f"store={shown(address)}: no password in an address; put it into PGPASSWORD or "
@@ -71,8 +79,10 @@ def checked_address(address: str) -> str:
 
 def shown(address: str) -> str:
     """Give an address without what a message must not say."""
-    parts = urlsplit(address)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    scheme, _, rest = address.partition("://")
+    host, slash, path = re.split("[?#]", rest.rpartition("@")[2])[0].partition("/")
+    # without an @ a name and its password stand where host and port should
+    return f"{scheme}://{host if _HOST.fullmatch(host) else '...'}{slash}{path}"
 
 
 def connect(address: str, *, makes_tables: bool = False) -> Connection[Any]:
@@ -122,7 +132,7 @@ def _make_tables(db: Connection[Any], address: str) -> None:
 
 def worded(error: Exception, address: str) -> StoreError:
     """Word a fault of the server so that its reader knows what to do, without its secrets."""
-    said = re.sub(r"password=\S+", "password=...", " ".join(str(error).split()))
+    said = without_credentials(" ".join(str(error).split()))
     if "No space left" in said or "disk full" in said:
         how = "its disk is full; what was committed is kept: make room and run again"
     elif "authentication" in said or "no password supplied" in said:

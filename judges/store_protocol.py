@@ -6,14 +6,17 @@ two of `ClaimingStore` as well, processes that start the same work at the same m
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
+from .errors import ConfigError
 from .records import Record
 from .verdict import Verdict
 
 ADDRESSES = ("postgresql://", "postgres://")
 """How the name of a store begins that is no file."""
+_SCHEME = re.compile(r"[A-Za-z][\w+.-]+:/|postgres(ql)?:", re.IGNORECASE)
 
 
 class StoreProtocol(Protocol):
@@ -61,5 +64,15 @@ class ClaimingStore(StoreProtocol, Protocol):
 
 
 def is_address(name: object) -> bool:
-    """Say whether a store's name is the address of a server."""
+    """Say whether a store's name is the address of a server.
+
+    Raises:
+        ConfigError: It is the address of another one, or a mistyped one: as a file it would leave
+            the password in it among the names of a folder.
+    """
+    if isinstance(name, str) and not name.startswith(ADDRESSES) and _SCHEME.match(name):
+        raise ConfigError(
+            f"store={name.partition(':')[0]}:... is neither a file nor an address like "
+            "postgresql://USER@HOST/DATABASE"
+        )
     return isinstance(name, str) and name.startswith(ADDRESSES)

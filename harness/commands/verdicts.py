@@ -233,7 +233,10 @@ def _prune(path: Place, args: argparse.Namespace) -> int:
 
 def _place(text: str) -> Place:
     """Take an argument for a file, or for the address of a server."""
-    return text if is_address(text) else Path(text)
+    try:
+        return text if is_address(text) else Path(text)
+    except ConfigError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _shown(place: Place) -> str:

@@ -29,6 +29,7 @@ from ..errors import (
 )
 from ..judge import JudgeIdentity, Question
 from ..registry import register_judge
+from ..secrets import without_secrets
 from ..verdict import Verdict
 from .batch_files import Job, JobFolder, custom_id
 from .chat import ChatJudge
@@ -286,7 +287,7 @@ class BatchJudge:
             if not file_id:
                 continue
             content = await _call(self._open_client().files.content(file_id))
-            for number, text in enumerate(content.text.split("\n"), start=1):
+            for number, text in enumerate(without_secrets(content.text).split("\n"), start=1):
                 if not text.strip():
                     continue
                 try:

@@ -32,6 +32,7 @@ from ..errors import (
     TooLongError,
     TransportError,
 )
+from ..secrets import BLOT, known_secrets
 from .addresses import check_proxy, checked_address, explained, proxy_words, usable_proxy
 from .refusals import SHOWN_CHARS, Said, mend, said_in, said_of
 
@@ -73,6 +74,8 @@ class Endpoint:
     """Largest reply that is read, in MB of 2^20 bytes, unpacked."""
     _proxy: str | None = field(default=None, init=False, repr=False)
     """The proxy of the environment, with its user and password; None without one."""
+    _secrets: tuple[str, ...] = field(default=(), init=False, repr=False)
+    """What no reply may carry into the store."""
     _session: aiohttp.ClientSession | None = field(default=None, init=False, repr=False)
     _loop: asyncio.AbstractEventLoop | None = field(default=None, init=False, repr=False)
 
@@ -97,6 +100,7 @@ class Endpoint:
             setattr(self, name, value)
         self.given_key = ""
         self._proxy = None
+        self._secrets = ()
         self._session = self._loop = None
 
     @property
@@ -137,13 +141,15 @@ class Endpoint:
             async with session.post(
                 self.url(path), data=orjson.dumps(body), allow_redirects=False, proxy=self._proxy
             ) as response:
-                content = await self._content(response)
+                content = self._blotted(await self._content(response))
                 status, headers = response.status, response.headers
         except aiohttp.InvalidURL as error:
             raise ConfigError(f"base_url {self.base_url}: {error} is no address") from error
         except (TimeoutError, ValueError, aiohttp.ClientError, OSError) as error:
             raise explained(error, self.base_url, is_local=self.is_loopback) from error
-        if status != 200:
+        if 200 <= status < 300 and not content.strip():
+            raise TransportError(f"{self.base_url}: HTTP {status} without a reply")
+        if not 200 <= status < 300:
             raise self.failure(status, headers, content, body)
         return self._decoded(content, headers, body)
 
@@ -172,6 +178,13 @@ class Endpoint:
                 )
         return bytes(content)
 
+    def _blotted(self, content: bytes) -> bytes:
+        """Blot out keys: a reply that echoes one would carry it into the store and every result."""
+        for secret in self._secrets:
+            for form in (secret, orjson.dumps(secret)[1:-1].decode(), secret.replace("/", "\\/")):
+                content = content.replace(form.encode(), BLOT.encode())
+        return content
+
     async def aclose(self) -> None:
         """Close the connections."""
         session, self._session = self._session, None
@@ -194,6 +207,7 @@ class Endpoint:
         if key := self.key():
             bearer = self.auth_header.lower() == "authorization"
             headers[self.auth_header] = f"Bearer {key}" if bearer else key
+        self._secrets = tuple(known_secrets([self.key()]))
         self._loop = loop
         self._session = aiohttp.ClientSession(
             connector=connector,
@@ -290,7 +304,7 @@ class Endpoint:
         """Blot out the key; before a text is cut, or half of the key would stay."""
         key = self.given_key or os.environ.get(self.api_key_env, "").strip()
         one_line = " ".join(words.split())
-        return one_line.replace(key, "[key]") if key else one_line
+        return one_line.replace(key, BLOT) if key else one_line
 
 
 def fault_in(reply: Mapping[str, Any]) -> Any:

@@ -264,7 +264,10 @@ def model_beside(file: Path) -> str | None:
         results = json.loads(bytes_of(file.parent / f"results_{stamp}.json"))
     except (ValueError, RecursionError):
         return file.parent.name or None
-    name = results.get("model_name") or (results.get("config") or {}).get("model")
+    if not isinstance(results, Mapping):
+        return file.parent.name or None
+    config = results.get("config")
+    name = results.get("model_name") or (isinstance(config, Mapping) and config.get("model"))
     return str(name) if name else file.parent.name
 
 
@@ -381,4 +384,4 @@ def _results_beside(samples: Path) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(bytes_of(samples.parent / f"results_{stamp}.json"))
     except (ValueError, RecursionError):
         return {}
-    return found
+    return found if isinstance(found, dict) else {}

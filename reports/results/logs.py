@@ -31,6 +31,19 @@ def read_log(path: Path) -> list[Run]:
     Raises:
         DataError: The log is broken, or holds no verdict on any criterion.
     """
+    try:
+        return _read_log(path)
+    except DataError:
+        raise
+    except (*ODD_SHAPE, RecursionError) as error:
+        words = " ".join(str(error).split())[:200]
+        raise DataError(
+            f"{path.name}: holds something else than its format has "
+            f"({type(error).__name__}: {words})"
+        ) from error
+
+
+def _read_log(path: Path) -> list[Run]:
     if inspect_logs.is_log(path):
         return [inspect_logs.read_log(path)]
     if path.name.endswith((".jsonl", ".jsonl.gz")):
@@ -46,7 +59,7 @@ def is_log(path: Path) -> bool:
     """Say whether a file is the log of another program, be it broken or without criteria."""
     try:
         return path.is_file() and bool(read_log(path))
-    except (DataError, *ODD_SHAPE, RecursionError):
+    except DataError:
         return True
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from ...judges.errors import DataError
 from .evalscope import merged
 from .logs import read_log
-from .run import ODD_SHAPE, Run
+from .run import Run
 from .samples import Examples, is_results, is_samples, read_samples, samples_beside
 
 MAX_NAMED = 5
@@ -51,9 +51,6 @@ def read_runs(paths: Sequence[Path | str], tell: Callable[[str], None] | None = 
             except DataError as error:
                 faults.append(_fault(file, error))
                 continue
-            except (*ODD_SHAPE, RecursionError) as error:
-                faults.append(_fault(file, DataError(_odd(error))))
-                continue
             if fresh:
                 seen.add(file.resolve())
                 n_found += 1
@@ -73,11 +70,6 @@ def _candidates(path: Path) -> Iterator[Path]:
         yield from samples_beside(path)
     else:
         yield path
-
-
-def _odd(error: BaseException) -> str:
-    words = " ".join(str(error).split())[:200]
-    return f"holds something else than its format has ({type(error).__name__}: {words})"
 
 
 def _fault(file: Path, error: DataError) -> str:
