@@ -27,11 +27,13 @@ settings.load_profile("untimed")
 
 
 HEAVY = (
-    # Ray, real processes
+    # Ray, real processes, hundreds of faults
+    "faults/test_writes.py",
     "harness/distributed/test_ray_faults.py",
     "harness/distributed/test_ray.py",
     "harness/training/test_launch.py",
     "tasks/test_ranks.py",
+    "faults/test_damage.py",
     # torch, a browser, statistics on many draws, real data
     "harness/training/",
     "reports/test_browser.py",

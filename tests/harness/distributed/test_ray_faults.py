@@ -249,11 +249,15 @@ def test_clocks_that_are_days_apart_change_nothing(cluster, tmp_path, monkeypatc
     (tmp_path / "skewed.py").write_text(SKEWED)
     monkeypatch.chdir(tmp_path)  # Ray's workers find what lies in the driver's folder
     with Loopback() as server:
-        server.hold_after(60)
+        server.hold_after(0)
         task = OwnTask(tmp_path, server.url, 60)
         flags = task.flags(cluster) if has_own else (*TWO, "--ray-address", cluster.address)
         flags += ("--judge", "skewed:SkewedChat")
         run = task.start(*flags)
+        # before its first answer a worker has three calls in flight at most: these are of both
+        until(lambda: server.n_held > 3, "calls of both workers", run)
+        server.release()
+        server.hold_after(60)
         until(lambda: (task.n_own if has_own else task.n_stored) == 60, "what is answered", run)
         os.kill(task.busiest(), signal.SIGKILL)
         server.release()
