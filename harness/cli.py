@@ -41,7 +41,7 @@ COMMANDS: dict[str, Command] = {
     "bench-reward": Command("bench_reward", "find out whether a reward orders answers rightly"),
     "verdicts": Command("verdicts", "look into, export, import, merge or prune a verdict store"),
     "variance": Command("variance", "find out whether a reward carries signal"),
-    "lint": Command("lint", "check rubrics before anything is paid"),
+    "lint": Command("lint", "check rubrics before spending anything"),
     "compare": Command("compare", "compare models in one HTML report"),
     "report": Command("report", "report one run in one HTML file"),
     "train": Command("train", "train a policy with the judge that evaluates it (SFT, GRPO)"),

@@ -330,7 +330,7 @@ class Grader(Closing):
         if not n_in_flight:
             return
         print(
-            f"rubricbeat: {n_in_flight} calls are in flight and may end; another Ctrl-C ends them "
+            f"rubricbeat: {n_in_flight} calls are in flight and are waited for; Ctrl-C again stops "
             "at once",
             file=sys.stderr,
         )

@@ -133,7 +133,7 @@ class Usefulness:
         reply, n = self._said.most_common(1)[0]
         return (
             f"none of the first {self._n_without} questions got a verdict; the commonest reply "
-            f"({n} times): {reply!r}; keep_asking=true (--keep-asking) asks on"
+            f"({n} times): {reply!r}; keep_asking=true (--keep-asking) continues"
         )
 
     def most_retries(self, fault: Fault) -> int | None:

@@ -249,5 +249,7 @@ def _share(text: str) -> float:
 def _draws(text: str) -> int:
     value = int(text)
     if value < 100:
-        raise argparse.ArgumentTypeError("a spread of fewer than 100 draws says nothing")
+        raise argparse.ArgumentTypeError(
+            "fewer than 100 draws are too few for a standard deviation"
+        )
     return value

@@ -126,7 +126,9 @@ def _recalibrate(args: argparse.Namespace) -> int:
     from ...judges.learned import LearnedPrompts, Seen
 
     if args.head is not None or args.vectors is not None:
-        raise ConfigError("--recalibrate keeps the judge's head; it takes no --head and --vectors")
+        raise ConfigError(
+            "--recalibrate keeps the judge's head; it takes neither --head nor --vectors"
+        )
     if args.output_path.resolve() == args.recalibrate.resolve():
         raise ConfigError(f"--output_path {args.output_path}: the judge itself; name a new folder")
     model, card = load_model(args.recalibrate), dict(read_card(args.recalibrate))

@@ -84,7 +84,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--keep-asking",
         action="store_true",
         default=None,
-        help="ask on although none of the first few dozen questions got a verdict",
+        help="continue although none of the first 36 questions got a verdict",
     )
     parser.add_argument(
         "--dry-run", action="store_true", help="print calls, tokens and cost; send nothing"
@@ -312,7 +312,7 @@ def _calls_line(facts: Mapping[str, Any]) -> str:
     cost = facts.get("cost_usd")
     money = "cost unknown" if cost is None else f"${cost:.4f}"
     if not facts["calls"] or facts["name"] in FREE:
-        money = "nothing to pay"
+        money = "$0"
     missing = f"{facts['missing']:,} without verdict" if facts["missing"] else "none missing"
     return (
         f"{facts['asked']:,} criteria asked ({missing}), {facts['store_hits']:,} from the store, "

@@ -1,4 +1,4 @@
-"""Check rubrics before anything is paid.
+"""Check rubrics before spending anything.
 
 Looks at the text and the points of every criterion: compound and duplicate criteria, sign and
 wording at odds, a single pitfall that weighs more than the rest. With --results, also at verdicts

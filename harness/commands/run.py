@@ -14,7 +14,7 @@ Examples:
   rubricbeat run --tasks healthbench_heart --data rows.jsonl --responses results/MODEL \
       --judge chat --judge_args model=gpt-4.1-2025-04-14 --output_path judged
 
-exit codes: 0 done, 1 failed or incomplete (what was finished is kept), 2 wrong request.
+exit codes: 0 done, 1 failed or incomplete (what was finished is kept), 2 usage error.
 """
 
 from __future__ import annotations

@@ -72,19 +72,19 @@ def proxy_words(address: str) -> str:
     found = proxy_of(address)
     host = urlsplit(address).hostname
     if found is None:
-        return "is there a proxy on the way?"
+        return "is there a proxy in between?"
     variable, proxy = found
     shown = proxy.rpartition("@")[2]  # what is before it is a password
     if proxy.startswith("socks"):
         return (
             f"{variable} names the SOCKS proxy {shown}, which is not used: only http:// proxies "
-            f"are; unset it, or run an HTTP proxy before it (NO_PROXY={host} goes without)"
+            f"are; unset it, or run an HTTP proxy before it (NO_PROXY={host} bypasses it)"
         )
     if proxy.startswith("https"):
         return (
             f"{variable} names {shown}: only http:// proxies are used; NO_PROXY={host} goes without"
         )
-    return f"it is asked through the proxy {shown} of {variable}; NO_PROXY={host} goes without"
+    return f"requests go through the proxy {shown} of {variable}; NO_PROXY={host} bypasses it"
 
 
 def check_proxy(base_url: str) -> None:
@@ -107,7 +107,7 @@ def check_proxy(base_url: str) -> None:
     if not is_address or parts.scheme not in {"http", "https"}:
         shown = proxy.rpartition("@")[2]
         raise ConfigError(
-            f"{base_url} cannot be asked: {variable} is {shown!r}, which is no address like "
+            f"{base_url} cannot be asked: {variable} is {shown!r}, which is not an address like "
             "http://HOST:PORT; mend it, or unset it"
         )
 

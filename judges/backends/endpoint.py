@@ -229,7 +229,7 @@ class Endpoint:
         except orjson.JSONDecodeError:
             words = said_in(content, self._clean).words or "empty"
             raise TransportError(
-                f"{self.base_url}: the reply is no JSON but {words[:SHOWN_CHARS]!r}"
+                f"{self.base_url}: the reply is not JSON but {words[:SHOWN_CHARS]!r}"
             ) from None
         if not isinstance(reply, dict):
             raise TransportError(f"{self.base_url}: the reply is no JSON object")
@@ -247,7 +247,7 @@ class Endpoint:
             raise self._sorted(400, headers, said, sent)
         if "choices" not in reply and "error" not in reply:
             raise DoubtfulError(
-                f"{self.base_url}: the reply is no chat completion: "
+                f"{self.base_url}: the reply is not a chat completion: "
                 f"{said.words[:SHOWN_CHARS] or 'empty'}",
                 200,
                 "check base_url, which ends in /v1 as a rule",

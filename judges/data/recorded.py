@@ -249,7 +249,9 @@ def _verdict(read: VerdictWord, explanation: str) -> Verdict:
     if read.met is None:
         words = explanation or "recorded as null"
         if read.unknown:
-            words = f"recorded as {named(read.unknown)}, which is no verdict. {explanation}".strip()
+            words = (
+                f"recorded as {named(read.unknown)}, which is not a verdict. {explanation}".strip()
+            )
         return Verdict(Outcome.UNPARSEABLE, explanation=words, source=Source.REPLAY, attempts=0)
     return Verdict.of(read.met, explanation=explanation, source=Source.REPLAY, attempts=0)
 

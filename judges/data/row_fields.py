@@ -74,8 +74,8 @@ class Field:
             return Field(json.loads(self.value), self.parent, self.key)
         except (ValueError, RecursionError):
             raise self.fault(
-                "is text that begins as JSON and is none (a Python list, written by str()?); write "
-                "it by json.dumps"
+                "is text that begins as JSON and is not JSON (a Python list, written by str()?); "
+                "write it with json.dumps"
             ) from None
 
     def items(self) -> Iterator[Field]:
@@ -109,7 +109,7 @@ class Field:
             return self.text()
         number = self.number()
         if number != int(number):
-            raise self.fault(f"is {kind_of(self.value)}, which is no id")
+            raise self.fault(f"is {kind_of(self.value)}, which is not an id")
         return str(int(self.value))
 
     def number(self) -> float:

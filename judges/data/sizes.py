@@ -61,7 +61,7 @@ class Bound:
             DataError: Always.
         """
         raise DataError(
-            f"{name}: {what}, and at most {self._words(self.value)} are read; if it is right so, "
+            f"{name}: {what}, and at most {self._words(self.value)} are read; if this is intended, "
             f"set the environment variable {self.option} to more"
         )
 

@@ -82,7 +82,7 @@ def open_bytes(path: Path | str) -> IO[bytes]:
         raise _unreadable(name, error) from None
     for suffix, (kind, expected) in _NAMES.items():
         if name.endswith(suffix) and magic and not magic.startswith(expected):
-            raise DataError(f"{name}: ends in {suffix} and is no {kind} file")
+            raise DataError(f"{name}: ends in {suffix} and is not a {kind} file")
     if magic.startswith(_GZIP):
         return cast(IO[bytes], gzip.open(file))
     if magic.startswith(_BZIP2):
@@ -113,7 +113,7 @@ def head_of(path: Path | str) -> bytes:
             raise DataError(f"{name}: the file is empty")
         return head
     if b"\0" in head and not head.startswith((*_OTHERS, *COLUMNAR)):
-        raise DataError(f"{name}: not text, and nothing that is read here; name a file of rows")
+        raise DataError(f"{name}: not text, and not a format that can be read; name a file of rows")
     for magic, what in _OTHERS.items():
         if head.startswith(magic):
             raise DataError(f"{name}: {what}")

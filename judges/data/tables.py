@@ -312,8 +312,8 @@ def hub_rows(name: re.Match[str]) -> Iterator[NumberedRow]:
     except Exception as error:  # offline, gated, no such name: all end in one line
         words = str(error).strip().splitlines()
         raise ConfigError(
-            f"{name['name']}: no such file or folder, and no data set of this name could be had: "
-            f"{words[0][:160] if words else type(error).__name__}"
+            f"{name['name']}: no such file or folder, and no data set of this name could be "
+            f"loaded: {words[0][:160] if words else type(error).__name__}"
         ) from None
     if name["split"] is None:
         if len(found) > 1:

@@ -68,7 +68,7 @@ class Findings:
             return Verdict.of(read.met, explanation=words, attempts=0)
         if read.unknown:
             self._words.setdefault(named(read.unknown), _Count()).add(place)
-            words = f"recorded as {named(read.unknown)}, which is no verdict. {words}".strip()
+            words = f"recorded as {named(read.unknown)}, which is not a verdict. {words}".strip()
         return Verdict(Outcome.UNPARSEABLE, explanation=words or "recorded as null", attempts=0)
 
     def add(

@@ -56,7 +56,7 @@ def test_an_encoder_that_is_named_makes_a_blend(labels, capsys, tmp_path):
         (["--vectors", "v.npz"], "there is none: --head blend"),
         (["--recalibrate", "nowhere"], "no fitted judge there"),
         (["--recalibrate", "x"], "name a new folder"),
-        (["--recalibrate", "nowhere", "--head", "trees"], "takes no --head"),
+        (["--recalibrate", "nowhere", "--head", "trees"], "takes neither --head"),
     ],
 )
 def test_what_cannot_be_is_one_line_and_exit_code_2(words, message, labels, capsys):

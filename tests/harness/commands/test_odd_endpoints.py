@@ -108,7 +108,7 @@ def openai(message: str, code: str | None = None, **more: Any) -> dict[str, Any]
         (400, b"The plain HTTP request was sent to HTTPS port", "plain HTTP", "https://"),
         (400, openai("Unknown name top_k: no such field"), "no such field", "top_k out of extra"),
         (302, b"", "HTTP 302", "base_url"),
-        (200, {"status": "ok"}, "no chat completion", "base_url"),
+        (200, {"status": "ok"}, "not a chat completion", "base_url"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("n_rows", [1, N_ROWS])

@@ -76,9 +76,9 @@ def test_a_proxy_that_does_not_answer_is_named_and_not_the_address(judge, monkey
     [
         ("socks5://127.0.0.1:1080", "HTTP_PROXY names the SOCKS proxy socks5://127.0.0.1:1080"),
         ("socks5h://u:secret@h:1080", "only http:// proxies"),
-        ("127.0.0.1:3128", "no address like http://HOST:PORT"),
-        ("http://", "no address like http://HOST:PORT"),
-        ("http://h:port", "no address like http://HOST:PORT"),
+        ("127.0.0.1:3128", "not an address like http://HOST:PORT"),
+        ("http://", "not an address like http://HOST:PORT"),
+        ("http://h:port", "not an address like http://HOST:PORT"),
     ],
 )
 def test_a_proxy_that_no_request_can_go_through_is_one_line(judge, monkeypatch, proxy, words):

@@ -248,8 +248,8 @@ def test_content_in_parts_is_read(endpoint, question, run):
 @pytest.mark.parametrize(
     ("reply", "kind", "words"),
     [
-        ({}, DoubtfulError, "no chat completion"),
-        ({"status": "ok"}, DoubtfulError, "no chat completion"),
+        ({}, DoubtfulError, "not a chat completion"),
+        ({"status": "ok"}, DoubtfulError, "not a chat completion"),
         ({"choices": []}, TransportError, "no choices"),
         ({"choices": None}, TransportError, "no choices"),
         ({"choices": [None]}, TransportError, "no choices"),

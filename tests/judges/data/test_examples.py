@@ -381,7 +381,7 @@ class TestFiles:
 
     def test_gz_name_on_plain_text_is_said(self, tmp_path: Path) -> None:
         path = write(tmp_path / "rows.jsonl.gz", healthbench_row())
-        with pytest.raises(DataError, match=r"ends in \.gz and is no gzip file"):
+        with pytest.raises(DataError, match=r"ends in \.gz and is not a gzip file"):
             read_examples(path)
 
     def test_missing_file_and_folder_are_said(self, tmp_path: Path) -> None:

@@ -176,7 +176,7 @@ BROKEN = [
     ("t.bin", b"\0\1\2\3" * 9, "not text"),
     ("t.parquet", b"PAR1 broken", "Parquet data is broken"),
     ("t.arrow", b"ARROW1 broken", "Arrow data is broken"),
-    ("t.zst", b"plain", r"ends in \.zst and is no zstd file"),
+    ("t.zst", b"plain", r"ends in \.zst and is not a zstd file"),
     ("t.jsonl", zstd(LINES)[:-4], "cannot be read to its end"),
 ]
 

@@ -141,7 +141,7 @@ def test_a_gold_answer_alone_is_not_taken_where_other_rows_have_both(tmp_path: P
         ({"prompt_id": "made-up-0", "response": "x", "answer": "B"}, "could be the answer"),
         ({"prompt_id": "made-up-0", "response": None, "answer": "B"}, "could be the answer"),
         ({"prompt_id": True, "completion": "x"}, "prompt_id is true"),
-        ({"prompt_id": 1.5, "completion": "x"}, "no id"),
+        ({"prompt_id": 1.5, "completion": "x"}, "not an id"),
         ({"prompt_id": " made-up-0", "completion": "x"}, "without the blanks around it"),
         ({"doc": {}, "resps": [["x"]]}, "no prompt_id"),
     ],

@@ -106,7 +106,7 @@ class TestOneRowAlone:
             (plain({**GOOD, "points": "5"}), "is the text '5', not a number"),
             (plain({**GOOD, "points": "50%"}), "not a number"),
             ({"prompt": "a", "rubric": "be nice"}, r"not all items ending in \[Hard Rule\]"),
-            ({"prompt": "a", "rubric": "[{'criterion': 'c'}]"}, "write it by json.dumps"),
+            ({"prompt": "a", "rubric": "[{'criterion': 'c'}]"}, "write it with json.dumps"),
         ],
     )
     def test_what_has_two_readings_or_none_is_refused_by_name(
@@ -139,7 +139,7 @@ class TestIds:
 
     @pytest.mark.parametrize(
         ("given", "message"),
-        [(7.5, "no id"), (True, "is true"), ([1], "a list"), ("  ", "blank")],
+        [(7.5, "not an id"), (True, "is true"), ([1], "a list"), ("  ", "blank")],
     )
     def test_anything_else_is_none(self, given: Any, message: str) -> None:
         with pytest.raises(DataError, match=message):
