@@ -25,7 +25,6 @@ from .corrected import MIN_ABOVE_CHANCE, ErrorRates
 from .labelled import UNTAGGED, Stratum
 
 SEED = 1234
-PASS_CLASSES = ("answers that pass", "that do not")
 MIN_OWN_YOUDEN = 0.3
 """Lower end of specificity and sensitivity less 1, from which a category has rates of its own: to
 divide by less costs more precision than the split is worth. On halves of 220 prompts graded by a

@@ -24,7 +24,6 @@ def plain(*criteria: Any, **more: Any) -> dict[str, Any]:
 
 
 HB = {"criterion": "Avoids naming any drug", "points": -4, "tags": ["axis:accuracy"]}
-GOOD_TEXT = {"description": "Names it", "points": 1}
 GOOD = {"criterion": "Asks about pain", "points": 8, "tags": ["axis:context_awareness"]}
 
 
