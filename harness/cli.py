@@ -99,11 +99,14 @@ def _main(words: list[str]) -> int:
             raise
         print(f"rubricbeat: {' '.join(str(error).split())}", file=sys.stderr)
         return 2 if isinstance(error, ConfigError) else 1
-    except OSError as error:
+    except Exception as error:
         # a full disk, a file that went away meanwhile: no traceback helps the user
         if debug:
             raise
-        print(f"rubricbeat: {' '.join(str(error).split())} (--debug shows where)", file=sys.stderr)
+        said = " ".join(str(error).split())
+        if not isinstance(error, OSError):
+            said = f"a fault of this program, or of what it read: {type(error).__name__}: {said}"
+        print(f"rubricbeat: {said} (--debug shows where)", file=sys.stderr)
         try:
             sys.stdout.flush()
         except OSError:

@@ -13,6 +13,7 @@ from typing import Any
 from .answers import USUAL
 from .budget import Budget
 from .errors import ConfigError
+from .files import user_path
 from .judge import Judge, JudgeIdentity, Question, identity_of
 from .ledger import Ledger
 from .prices import price_of
@@ -101,7 +102,7 @@ def store_place(options: RuntimeOptions) -> Path | str | None:
         named = os.environ.get("RUBRICBEAT_STORE", "")
         return named if is_address(named) else default_store_path()
     place = os.fspath(named)
-    return place if is_address(place) else Path(place).expanduser()
+    return place if is_address(place) else user_path(place)
 
 
 def open_store(part: Part, options: RuntimeOptions) -> StoreProtocol | None:

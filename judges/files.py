@@ -49,6 +49,15 @@ class Closing:
         self.close()
 
 
+def user_path(named: str | os.PathLike[str]) -> Path:
+    """Give a path with `~` as the user's home; `~name` of nobody stays as it is, as in a shell."""
+    path = Path(named)
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path
+
+
 def require_folder(path: Path | str, flag: str = "--output_path") -> None:
     """Make a folder where it is missing, and see that files can be made in it.
 

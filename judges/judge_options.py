@@ -10,10 +10,10 @@ import inspect
 import json
 import re
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from .errors import ConfigError, RubricbeatError, near_names
+from .files import user_path
 from .judge import Judge, JudgeIdentity
 from .option_files import read_yaml
 from .option_reader import (
@@ -226,7 +226,7 @@ def _bind(name: str, factory: Callable[..., Any], options: dict[str, Any]) -> di
 
 
 def _from_file(text: str) -> dict[str, Any]:
-    path = Path(text).expanduser()
+    path = user_path(text)
     if not _is_file(text):
         raise ConfigError(f"--judge_args {text!r}: neither key=value,key=value nor a file")
     content = read_yaml(path)
@@ -237,6 +237,6 @@ def _from_file(text: str) -> dict[str, Any]:
 
 def _is_file(text: str) -> bool:
     try:
-        return Path(text).expanduser().is_file()
+        return user_path(text).is_file()
     except (OSError, ValueError, RuntimeError):  # too long for a name, or no home folder
         return False

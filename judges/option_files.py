@@ -61,6 +61,8 @@ def read_yaml(path: Path) -> Any:
         raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not UTF-8 text; save it as such") from error
+    except ValueError as error:  # no file can have such a name
+        raise ConfigError(f"cannot read the configuration {path}: {error}") from error
     if path.suffix != ".json":
         return parse_yaml(text, str(path))
     try:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import ConfigError
+from .files import user_path
 
 _DATED = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 
@@ -43,7 +44,7 @@ def price_of(model: str, path: str | None = None) -> Price | None:
     if not model:
         return None
     own = path or os.environ.get("RUBRICBEAT_PRICES")
-    tables = [_read(Path(own).expanduser())] if own else []
+    tables = [_read(user_path(own))] if own else []
     tables.append(_shipped())
     for table in tables:
         for name in (model, _DATED.sub("", model)):
@@ -60,7 +61,7 @@ def _shipped() -> dict[str, Price]:
 def _read(path: Path) -> dict[str, Price]:
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise ConfigError(f"cannot read the prices file {path}: {error}") from error
     return _parse(text, str(path))
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from .file_claims import FileClaims
+from .files import user_path
 from .judge import JudgeIdentity, Question
 from .records import Record, Subject
 from .store_protocol import is_address
@@ -54,7 +55,7 @@ def default_store_path() -> Path:
     """Give the user's own store: `RUBRICBEAT_STORE`, else a file in the cache folder."""
     named = os.environ.get("RUBRICBEAT_STORE")
     if named and not is_address(named):
-        return Path(named).expanduser()
+        return user_path(named)
     cache = os.environ.get("XDG_CACHE_HOME")
     folder = Path(cache) if cache else Path.home() / ".cache"
     return folder / "rubricbeat" / "verdicts.sqlite"

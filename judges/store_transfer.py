@@ -152,12 +152,19 @@ def export_lines(path: Path, judge: str | None = None) -> Iterator[str]:
                 yield json.dumps(exported(row, path, shown), ensure_ascii=False)
 
 
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return one.resolve() == other.resolve()
+    except (RuntimeError, ValueError):  # links in a circle, no name of a file: neither can be read
+        return False
+
+
 def merge(path: Path, sources: Iterable[Path]) -> Moved:
     """Take the verdicts of other stores into one; the others stay as they are."""
     total = Moved()
     sources = list(sources)
     for source in sources:  # looked at before the target is made
-        if source.resolve() == path.resolve():
+        if _is_same(source, path):
             raise ConfigError(f"{source} cannot be merged into itself")
         _look_at(source)
     target = open_store_file(path)

@@ -20,6 +20,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from .errors import ConfigError, near_names
+from .files import user_path
 from .rubric import Criterion, Example
 
 SHIPPED = ("healthbench", "prefix", "grouped", "rating", "yes_no")
@@ -98,7 +99,7 @@ def load_wording(name_or_path: str) -> Wording:
     if name in SHIPPED and version in {PLAIN, FENCED}:
         file = files(__package__).joinpath("prompts", f"{name}-{version}.txt")
         return Wording(name, version, file.read_text(encoding="utf-8"))
-    path = Path(name_or_path).expanduser()
+    path = user_path(name_or_path)
     if not path.is_file():
         raise ConfigError(
             f"prompt {name_or_path!r} is no file, and no shipped wording; "

@@ -31,6 +31,7 @@ from ..judges.data.reader import can_name_rows
 from ..judges.data.streams import name_of
 from ..judges.errors import ConfigError
 from ..judges.estimates import Estimate
+from ..judges.files import user_path
 from ..judges.graded import GradedAnswer
 from ..judges.judge import Question
 from ..judges.parsing import parse_verdict
@@ -267,7 +268,7 @@ def _labels_path(metadata: Mapping[str, Any], task: str) -> Path:
             f"{task}: no labels; name a file with --metadata '{{\"labels\": PATH}}' or by "
             f"{LABELS_VARIABLE} (its shape: docs/trust.md)"
         )
-    path = Path(str(named)).expanduser()
+    path = user_path(str(named))
     if not can_name_rows(path):
         raise ConfigError(f"{task}: labels {named!r}: no such file")
     return path

@@ -18,6 +18,7 @@ from ..judges.data.examples import ExampleFile, read_examples
 from ..judges.data.reader import can_name_rows, read_rows
 from ..judges.data.tables import ROW_SUFFIXES, is_saved_set
 from ..judges.errors import ConfigError, DataError
+from ..judges.files import user_path
 from ..judges.rubric import Example, Rubric
 from .endpoints import check_address
 from .heart.selector import heart_ids, heart_sample_ids, heart_selector
@@ -94,7 +95,7 @@ def find_data(task: str, settings: TaskSettings) -> Path:
     given = settings.data or (None if is_own else os.environ.get(DATA_VARIABLE))
     if given:
         source = "metadata data" if settings.data else DATA_VARIABLE
-        return _in_place(Path(given).expanduser(), stems, f"{task}: {source}")
+        return _in_place(user_path(given), stems, f"{task}: {source}")
     if is_own:
         raise ConfigError(
             f"{task}: no data is named; give your own rows by --metadata "

@@ -15,7 +15,6 @@ A store holds every verdict a judge was paid for; merging any number of them nev
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 import os
 import sys
@@ -25,6 +24,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from ...judges.data.streams import lines_of
 from ...judges.errors import ConfigError
 from ...judges.file_claims import is_claimed
 from ...judges.files import require_file, write_file
@@ -260,12 +260,13 @@ def _lines(name: str) -> Iterator[str]:
         yield from sys.stdin
         return
     try:
-        opener = gzip.open if name.endswith(".gz") else open
-        with opener(name, "rt", encoding="utf-8") as file:
-            yield from file
-    except (OSError, UnicodeDecodeError) as error:
+        yield from (line.decode("utf-8") for line in lines_of(name))
+    except UnicodeDecodeError as error:
         raise ConfigError(f"cannot read {name}: {error}") from error
 
 
 def _day(created: float) -> str:
-    return datetime.fromtimestamp(created, UTC).date().isoformat()
+    try:
+        return datetime.fromtimestamp(created, UTC).date().isoformat()
+    except (ValueError, OverflowError, OSError):  # a clock, or another program, gone wrong
+        return "no date"

@@ -14,6 +14,7 @@ from typing import Any
 from ...judges.assembly import part_of, store_place
 from ...judges.data.responses import Responses
 from ...judges.errors import ConfigError
+from ...judges.files import user_path
 from ...judges.graded import GradedAnswer
 from ...judges.grading import Answer, Grader, open_grader
 from ...judges.missing import MissingVerdicts
@@ -278,8 +279,8 @@ def _absolute(options: Mapping[str, Any]) -> dict[str, str]:
     found = {}
     for name in ("prompt", "prices"):
         value = options.get(name)
-        if isinstance(value, str) and Path(value).expanduser().is_file():
-            found[name] = str(Path(value).expanduser().absolute())
+        if isinstance(value, str) and user_path(value).is_file():
+            found[name] = str(user_path(value).absolute())
     return found
 
 

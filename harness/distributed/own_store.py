@@ -21,6 +21,7 @@ from pathlib import Path
 
 from ...judges.assembly import Part
 from ...judges.errors import StoreError
+from ...judges.files import user_path
 from ...judges.judge import JudgeIdentity
 from ...judges.records import Record
 from ...judges.runtime_options import RuntimeOptions
@@ -43,7 +44,7 @@ class OwnPlace:
     def folder(self) -> Path:
         """Give the folder on this node."""
         if self.named is not None:
-            return Path(self.named).expanduser()
+            return user_path(self.named)
         return default_store_path().parent / "workers"
 
     def new_path(self) -> Path:

@@ -15,7 +15,6 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 from typing import Any, ClassVar
 
 from ..errors import (
@@ -27,6 +26,7 @@ from ..errors import (
     RefusedSettingsError,
     TransportError,
 )
+from ..files import user_path
 from ..judge import JudgeIdentity, Question
 from ..registry import register_judge
 from ..secrets import without_secrets
@@ -119,7 +119,7 @@ class BatchJudge:
         self.group_size = self._chat.group_size
         from ..store import default_store_path
 
-        folder = Path(self.folder).expanduser() if self.folder else None
+        folder = user_path(self.folder) if self.folder else None
         self._jobs = JobFolder(folder or default_store_path().parent / "batches")
 
     def __getstate__(self) -> dict[str, Any]:

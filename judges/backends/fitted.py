@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ..errors import ConfigError
+from ..files import user_path
 from ..fitted.encoder import MiniLM, digest_of, find_encoder
 from ..fitted.folder import FittedModel, load_model, read_card
 from ..fitted.sight import Sight
@@ -49,7 +50,7 @@ class FittedJudge:
 
     def __post_init__(self) -> None:
         """Read the judge, and check that its encoder is there, before anything is asked."""
-        folder = Path(self.path).expanduser()
+        folder = user_path(self.path)
         self._model = load_model(folder)
         if self._model.encoder is not None:
             self._encoder_folder = find_encoder(self.encoder)

@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 import orjson
 
 from ..errors import ConfigError
+from ..files import user_path
 from ..judge import JudgeIdentity, Question
 from ..registry import register_judge
 from ..verdict import Outcome, Verdict
@@ -143,7 +144,7 @@ class LocalJudge:
         if self.is_gguf:
             path = self._gguf()
             return f"{path.name}@{fingerprint(path)}"
-        folder = Path(self.model).expanduser()
+        folder = user_path(self.model)
         return f"{folder.name}@{fingerprint(folder)}" if folder.exists() else self.model
 
     def _gguf(self) -> Path:
@@ -151,7 +152,7 @@ class LocalJudge:
             from ..llama_server import package_gguf
 
             return package_gguf(self.model.removeprefix("package:"))
-        path = Path(self.model).expanduser()
+        path = user_path(self.model)
         if not path.is_file():
             raise ConfigError(f"the local judge's model: no file {self.model}")
         return path

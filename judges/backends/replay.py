@@ -11,7 +11,6 @@ import hashlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, ClassVar
 
 from ..answers import solution_of
@@ -20,6 +19,7 @@ from ..data.conversations import text_of_answer
 from ..data.reader import read_rows
 from ..data.row_fields import Field
 from ..errors import ConfigError, DataError
+from ..files import user_path
 from ..judge import JudgeIdentity, Question
 from ..registry import register_judge
 from ..verdict import Outcome, Source, Verdict
@@ -58,7 +58,7 @@ class ReplayJudge:
 
     def __post_init__(self) -> None:
         """Read the file, so that a wrong one fails before anything is asked."""
-        source = Path(self.path).expanduser()
+        source = user_path(self.path)
         if not source.is_file():
             raise ConfigError(f"replay: no file {self.path!r}; give path=FILE.jsonl[.gz]")
         file = read_rows(source)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from ..errors import ConfigError, DataError
+from ..files import user_path
 from ..graded import NO_ANSWER
 from .columns import Columns
 from .conversations import is_missing, text_of_answer
@@ -319,7 +320,7 @@ def read_earlier_answers(path: str, task: str, columns: Columns | None = None) -
     Raises:
         ConfigError: No file is there, or the folder holds several models.
     """
-    chosen = _choose(Path(path).expanduser(), task)
+    chosen = _choose(user_path(path), task)
     by_prompt_id: dict[str, RecordedAnswers] = {}
     filters = Filters()
     for row in stream_rows(chosen, columns.of_answers() if columns else None):

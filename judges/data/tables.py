@@ -24,6 +24,7 @@ from .streams import ARROW_FILE, COLUMNAR, PARQUET, bytes_of, file_of, lines_of,
 
 DELIMITERS = ",;\t|"
 _CONNECT_S = 5.0
+_FAULTS = (OSError, ValueError, TypeError, LookupError, OverflowError)
 _BATCH = 1_000
 """Rows of a Parquet or Arrow file read at a time."""
 _NAME = re.compile(r"[\w .()/-]{1,64}")
@@ -54,7 +55,7 @@ def columnar_rows(path: Path | str, head: bytes) -> Iterator[NumberedRow]:
             for row in batch.to_pylist():
                 number += 1
                 yield NumberedRow(number, row)
-    except (OSError, ValueError, TypeError, LookupError, MemoryError, NotImplementedError) as error:
+    except (*_FAULTS, NotImplementedError, MemoryError) as error:
         if isinstance(error, DataError):
             raise
         words = str(error).splitlines()[0] if str(error) else type(error).__name__

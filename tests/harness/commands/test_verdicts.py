@@ -33,6 +33,14 @@ def test_stats_name_each_judge(store, capsys):
     assert "counting counting: 6 verdicts, 67% met" in said
 
 
+def test_a_date_that_no_calendar_has_is_said(store, capsys):
+    with sqlite3.connect(store) as db:
+        db.execute("UPDATE verdicts SET created = 1e300")
+    db.close()
+    assert main(["verdicts", "stats", store]) == 0
+    assert "no date" in capsys.readouterr().out
+
+
 def test_stats_as_json(store, capsys):
     assert main(["verdicts", "stats", store, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
@@ -96,7 +104,7 @@ def test_an_export_into_a_folder_that_is_not_there_is_one_line(store, tmp_path, 
     [
         (["stats", "nowhere.sqlite"], "there is no verdict store at nowhere.sqlite"),
         (["prune", "nowhere.sqlite"], "prune needs --judge or --older-than"),
-        (["import", "x.sqlite", "nowhere.jsonl"], "cannot read nowhere.jsonl"),
+        (["import", "x.sqlite", "nowhere.jsonl"], "nowhere.jsonl: no such file"),
         (["merge", "x.sqlite", "nowhere.sqlite"], "there is no verdict store at nowhere"),
     ],
 )
