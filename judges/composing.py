@@ -12,8 +12,8 @@ from typing import Any, Protocol
 from .attempts import check_verdicts
 from .errors import ConfigError, StoreError
 from .judge import Judge, JudgeIdentity, Question, identity_of
-from .runs import Call, no_reply, skipped
-from .serving import Outcomes, Pool, Stop
+from .runs import Call, Stop, no_reply, skipped
+from .serving import Outcomes, Pool
 from .verdict import Verdict
 
 

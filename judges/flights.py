@@ -11,8 +11,7 @@ from collections.abc import Callable
 from .claims import ClaimDesk
 from .errors import RubricbeatError, store_fault
 from .ledger import Ledger
-from .runs import Flight, Run, Sheet, again, skipped
-from .serving import Stop
+from .runs import Flight, Run, Sheet, Stop, again, skipped
 from .store_protocol import StoreProtocol
 from .store_writer import StoreWriter
 from .verdict import Source, Verdict

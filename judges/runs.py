@@ -1,4 +1,4 @@
-"""What the runtime has in hand: sheets to fill, questions in flight, calls, and runs."""
+"""What the runtime has in hand: sheets, questions in flight, calls, runs; and when it stops."""
 
 from __future__ import annotations
 
@@ -149,6 +149,46 @@ class Call:
     def n_tokens(self) -> int:
         """Estimate the tokens of the call: four bytes each, and a short reply."""
         return sum(f.n_bytes for f in self.flights) // 4 + REPLY_TOKENS_GUESS
+
+
+class Stop:
+    """Whether anything more may be asked, and those who pause while it may."""
+
+    def __init__(self) -> None:
+        """Begin with nothing in the way."""
+        self.reason: str | None = None
+        """Why nothing more is asked, or None."""
+        self.is_hard = False
+        """Whether calls that were granted are called off too: an outage, a fatal error."""
+        self._pauses: set[asyncio.Future[None]] = set()
+
+    def clear(self) -> None:
+        """Let everything be asked again."""
+        self.reason, self.is_hard = None, False
+
+    def wake(self) -> None:
+        """End every pause."""
+        for pause in list(self._pauses):
+            _set(pause)
+
+    async def pause(self, seconds: float) -> None:
+        """Wait, but no longer than until everything is halted."""
+        if seconds <= 0 or self.reason is not None:
+            return
+        loop = asyncio.get_running_loop()
+        over: asyncio.Future[None] = loop.create_future()
+        timer = loop.call_later(seconds, _set, over)
+        self._pauses.add(over)
+        try:
+            await over
+        finally:
+            timer.cancel()
+            self._pauses.discard(over)
+
+
+def _set(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 def calls_of(flights: Sequence[Flight], most: int) -> Iterator[Call]:

@@ -20,9 +20,9 @@ from .errors import ConfigError, RubricbeatError, StoreError
 from .flights import Flights
 from .judge import Judge, JudgeIdentity, Question
 from .ledger import Ledger
-from .runs import DEADLINE, Call, Flight, Run, Sheet, Waiter, calls_of, no_reply, skipped
+from .runs import DEADLINE, Call, Flight, Run, Sheet, Stop, Waiter, calls_of, no_reply, skipped
 from .runtime_options import RuntimeOptions
-from .serving import CallServer, Stop
+from .serving import CallServer
 from .store import question_material, verdict_key
 from .store_protocol import ClaimingStore, StoreProtocol
 from .verdict import Verdict

@@ -18,7 +18,7 @@ from .judge import Judge, JudgeIdentity
 from .ledger import Ledger
 from .limits import HEAD_START_S, N_PROBES, Limiter
 from .retries import FAULT_OF_OUTCOME, Breaker, Fault, RetryPolicy, Usefulness
-from .runs import Call, Flight, again, no_reply, skipped
+from .runs import Call, Flight, Stop, again, no_reply, skipped
 from .runtime_options import RuntimeOptions
 from .trial import Doubt, Trial
 from .verdict import Outcome, Verdict
@@ -66,41 +66,6 @@ class Pool(Protocol):
     def fail(self, error: RubricbeatError) -> None:
         """End every run with an error."""
         ...
-
-
-class Stop:
-    """Whether anything more may be asked, and those who pause while it may."""
-
-    def __init__(self) -> None:
-        """Begin with nothing in the way."""
-        self.reason: str | None = None
-        """Why nothing more is asked, or None."""
-        self.is_hard = False
-        """Whether calls that were granted are called off too: an outage, a fatal error."""
-        self._pauses: set[asyncio.Future[None]] = set()
-
-    def clear(self) -> None:
-        """Let everything be asked again."""
-        self.reason, self.is_hard = None, False
-
-    def wake(self) -> None:
-        """End every pause."""
-        for pause in list(self._pauses):
-            _set(pause)
-
-    async def pause(self, seconds: float) -> None:
-        """Wait, but no longer than until everything is halted."""
-        if seconds <= 0 or self.reason is not None:
-            return
-        loop = asyncio.get_running_loop()
-        over: asyncio.Future[None] = loop.create_future()
-        timer = loop.call_later(seconds, _set, over)
-        self._pauses.add(over)
-        try:
-            await over
-        finally:
-            timer.cancel()
-            self._pauses.discard(over)
 
 
 class CallServer:
@@ -423,8 +388,3 @@ def _after_replies(limiter: Limiter, turns: int = 20) -> None:
         asyncio.get_running_loop().call_soon(_after_replies, limiter, turns - 1)
     else:
         limiter.end_head_start()
-
-
-def _set(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
