@@ -26,7 +26,6 @@ MERGES = "a0: &a0 {x: 1, y: 2}\n" + "".join(
         ("[" * 50_000, "nested too deep"),
         ("a: !!python/object/apply:os.system [true]", "could not determine a constructor"),
         ("a: !mine 1", "could not determine a constructor"),
-        ("a: 2026-13-45", "month must be in 1..12"),
         ("a: !!map [1]", "a: a value cannot be read|expected a mapping"),
         ("a: !!int x", "cannot be read"),
         ("a: !!binary é", "not YAML|cannot be read"),
