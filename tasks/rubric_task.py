@@ -221,6 +221,8 @@ class RubricTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries no 
             graded = [_without_verdicts(a.example, a.text or "", a.repeat, _SPARE) for a in answers]
         else:
             graded = self._judge(answers)
+            # a baseline that a row does not have was never asked
+            self._report([*graded, *(one for one in absent if one.is_absent)])
         graded += absent
         for one in sorted(graded, key=lambda g: g.repeat):
             self._graded.setdefault(one.example.prompt_id, []).append(one)
@@ -303,7 +305,6 @@ class RubricTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries no 
             graded = [_without_verdicts(a.example, a.text or "", a.repeat, why) for a in answers]
         finally:
             self._close_judge()
-        self._report(graded)
         return graded
 
     def _close_judge(self) -> None:

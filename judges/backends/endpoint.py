@@ -54,6 +54,10 @@ class GarbledError(RejectedError):
     """The endpoint checked the model's reply itself, and found it unreadable (HTTP 400)."""
 
 
+_OTHER_SERVICE = "; check base_url, which ends in /v1 as a rule"
+"""Where something answers that is no chat endpoint."""
+
+
 @dataclass(slots=True)
 class Endpoint:
     """An address, and the way to show one's key to it. Holds no key: keys are read when used."""
@@ -228,11 +232,14 @@ class Endpoint:
             reply = orjson.loads(content)
         except orjson.JSONDecodeError:
             words = said_in(content, self._clean).words or "empty"
+            # half an object is a reply cut short; a page may be that of a server that wakes up
+            is_cut = not content.strip() or content.lstrip().startswith(b"{")
             raise TransportError(
                 f"{self.base_url}: the reply is not JSON but {words[:SHOWN_CHARS]!r}"
+                f"{'' if is_cut else _OTHER_SERVICE}"
             ) from None
         if not isinstance(reply, dict):
-            raise TransportError(f"{self.base_url}: the reply is no JSON object")
+            raise TransportError(f"{self.base_url}: the reply is no JSON object{_OTHER_SERVICE}")
         # some routers answer 200 and put the failure of the model behind them into the body
         fault = fault_in(reply)
         if fault is None:
@@ -250,7 +257,7 @@ class Endpoint:
                 f"{self.base_url}: the reply is not a chat completion: "
                 f"{said.words[:SHOWN_CHARS] or 'empty'}",
                 200,
-                "check base_url, which ends in /v1 as a rule",
+                _OTHER_SERVICE.removeprefix("; "),
             )
         raise TransportError(f"{self.base_url}: {said.words[:SHOWN_CHARS] or 'an empty reply'}")
 

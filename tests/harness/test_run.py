@@ -313,6 +313,17 @@ def test_the_tasks_folder_is_printed(capsys):
     assert (folder / "healthbench_heart.yaml").is_file()
 
 
+def test_an_answer_that_is_null_ends_a_run_with_1(rows, tmp_path, caplog):
+    said = tmp_path / "said.jsonl"
+    ids = [json.loads(line)["prompt_id"] for line in rows.read_text("utf-8").splitlines()]
+    lines = [json.dumps({"prompt_id": i, "completion": "x" if i != ids[0] else None}) for i in ids]
+    said.write_text("\n".join(lines), encoding="utf-8")
+    words = ["--responses", str(said), "--judge", "constant"]
+    assert main(on(rows, *words)) == 1
+    assert "1 of 4 verdicts are missing: 1 x skipped: no recorded answer" in caplog.text
+    assert main(on(rows, *words, "--allow-missing", "0.25")) == 0
+
+
 def test_missing_verdicts_end_a_run_with_1_and_their_reason_unless_they_are_allowed(
     rows, server, tmp_path, caplog
 ):

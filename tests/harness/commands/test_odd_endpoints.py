@@ -150,6 +150,19 @@ def test_a_rate_limit_in_the_words_of_another_status_is_waited_for(judge, tmp_pa
     assert outcomes(tmp_path) == {"p0": {"met"}}
 
 
+PAGE = b"<html><title>Sign in</title></html>"
+
+
+@pytest.mark.parametrize("body", [PAGE, b"OK", b"[1, 2]", b'data: {"choices": []}'])
+def test_a_page_in_place_of_replies_points_to_the_address(judge, body):
+    code, told, _ = judge(Reply(200, body))
+    assert code == 1
+    assert "check base_url, which ends in /v1" in told
+    # a reply cut short is none
+    code, told, _ = judge(Reply(200, b'{"choices": ['))
+    assert code == 1 and "base_url" not in told
+
+
 # -- one question is refused -----------------------------------------------------------------
 
 FLAGGED = [
