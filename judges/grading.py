@@ -316,11 +316,13 @@ class Grader(Closing):
                     break
                 bar.draw(self._runtime.n_in_flight if self._runtime is not None else 0)
         except BaseException as error:
-            if isinstance(error, KeyboardInterrupt):
-                self._let_finish([run])
-            run.cancel()
-            with contextlib.suppress(Exception):
-                self._settle_writes()
+            try:
+                if isinstance(error, KeyboardInterrupt):
+                    self._let_finish([run])
+            finally:  # also at a second interrupt
+                run.cancel()
+                with contextlib.suppress(Exception):
+                    self._settle_writes()
             raise
         run.result()
 

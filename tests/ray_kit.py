@@ -18,6 +18,8 @@ from rubricbeat.judges.data.examples import example_to_row
 IN_FLIGHT = 4
 """Calls of each of two workers."""
 N_CRITERIA = 3
+CHUNK = 8
+"""Answers that a worker is given at a time."""
 
 
 class Task:
@@ -48,7 +50,7 @@ class Task:
             "--store", str(self.store), "--output_path", str(self.folder / "out"), "--json",
         ]  # fmt: skip
         if engine == "ray":
-            words += ["--engine", "ray", "--chunk", "8"]
+            words += ["--engine", "ray", "--chunk", str(CHUNK)]
         code = "import sys; from rubricbeat.harness.cli import main; sys.exit(main(sys.argv[1:]))"
         return subprocess.Popen(
             [sys.executable, "-X", "faulthandler", "-c", code, *words[3:], *more],

@@ -148,7 +148,6 @@ def test_several_processes_write_at_once_and_lose_nothing(path):
         import sys
         sys.path.insert(0, sys.argv[1])
         from engine_kit import example
-from full_disk import files_up_to
         from rubricbeat.judges.judge import JudgeIdentity
         from rubricbeat.judges.records import Record, Subject
         from rubricbeat.judges.store import VerdictStore

@@ -18,7 +18,17 @@ from pathlib import Path
 import pytest
 from engine_kit import count
 from loopback import Loopback
-from ray_kit import IN_FLIGHT, Task, done, ended, is_at_work, worker_on, worker_pids
+from ray_kit import (
+    CHUNK,
+    IN_FLIGHT,
+    N_CRITERIA,
+    Task,
+    done,
+    ended,
+    is_at_work,
+    worker_on,
+    worker_pids,
+)
 from waiting import until
 
 from rubricbeat.harness.distributed.whereabouts import list_of
@@ -300,9 +310,11 @@ def test_a_node_that_is_cut_off_for_good_is_given_up_and_found_again_later(clust
             server.release()
             said = done(run)
         cluster.remove_node(node, allow_graceful=False)
-        assert (said["lost_workers"], said["stopped"]) == (1, None)
+        # none is lost where the others have done everything before it is missed
+        assert said["lost_workers"] <= 1
+        assert said["stopped"] is None
         assert task.n_stored == task.n_verdicts
-        assert server.n_repeated <= IN_FLIGHT
+        assert server.n_repeated <= CHUNK * N_CRITERIA
         # read in any case; and not deleted where its worker may wake up any moment (some systems
         # end a stopped process with its parent)
         assert all(one.endswith("(its worker is still at work)") for one in said["unmerged_stores"])
