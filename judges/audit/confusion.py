@@ -41,7 +41,8 @@ class Confusion:
         """Give each agreement figure, [...]; NaN where its divisor is 0.
 
         `sensitivity` is the share of labels "met" that the judge calls met, `specificity` that of
-        labels "not met" it calls not met. Kappa is Cohen's over the pairs.
+        labels "not met" it calls not met. Kappa is Cohen's over the pairs; it and the balanced F1
+        are of labels of both kinds, and NaN where one of them is missing.
         """
         tp, fp, fn, tn = np.moveaxis(self.counts, -1, 0)
         n = tp + fp + fn + tn
@@ -49,8 +50,9 @@ class Confusion:
         f1_not = _ratio(2 * tn, 2 * tn + fp + fn)
         observed = _ratio(tp + tn, n)
         expected = _ratio((tp + fp) * (tp + fn) + (fn + tn) * (fp + tn), n * n)
+        both = np.where((tp + fn > 0) & (tn + fp > 0), 1.0, np.nan)
         return {
-            "balanced_f1": (f1_met + f1_not) / 2,
+            "balanced_f1": both * (f1_met + f1_not) / 2,
             "f1_met": f1_met,
             "f1_not_met": f1_not,
             "precision_met": _ratio(tp, tp + fp),
@@ -58,7 +60,7 @@ class Confusion:
             "sensitivity": _ratio(tp, tp + fn),
             "specificity": _ratio(tn, tn + fp),
             "accuracy": observed,
-            "kappa": _ratio(observed - expected, 1 - expected),
+            "kappa": both * _ratio(observed - expected, 1 - expected),
             "judge_met": _ratio(tp + fp, n),
             "label_met": _ratio(tp + fn, n),
         }

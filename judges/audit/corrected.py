@@ -32,6 +32,8 @@ MIN_ABOVE_CHANCE = 0.05
 """Specificity and sensitivity less 1, which a correction divides by: its interval must lie above
 this, or one draw in forty throws the corrected figure anywhere."""
 N_DRAWS = 2_000
+NO_WIDTH = 1e-9
+ALL_ALIKE = "nothing differs between prompts, or all of it lies beyond a bound: no interval"
 ROGAN_GLADEN = "rogan-gladen"
 _KINDS = ([0, 2], [1, 3])
 """Columns of `confusion.CELLS` with a label "met", and with one "not met"."""
@@ -41,7 +43,8 @@ _KINDS = ([0, 2], [1, 3])
 class Corrected:
     """A corrected figure beside the raw one, or why there is none."""
 
-    raw: float
+    raw: float | None
+    """As judged; None where nothing was."""
     value: float | None = None
     """Clipped to the range of the figure."""
     low: float | None = None
@@ -50,6 +53,12 @@ class Corrected:
     method: str = ""
     refused: str | None = None
     """Why the audit cannot carry a correction; None where it can."""
+
+    def unless_a_point(self) -> Corrected:
+        """Refuse an interval of no width, which would say that the figure is known exactly."""
+        if self.low is None or self.high is None or self.high - self.low > NO_WIDTH:
+            return self
+        return Corrected(self.raw, method=self.method, refused=ALL_ALIKE)
 
     def to_json(self) -> dict[str, Any]:
         """Give the plain form."""
@@ -267,14 +276,15 @@ def prediction_powered(judged_all: Floats, judged_labelled: Floats, label: Float
         label: The labels' figure of the same prompts, in the same order.
     """
     n, n_all = len(label), len(judged_all)
-    raw = float(np.concatenate([judged_all, judged_labelled]).mean())
+    pooled = np.concatenate([judged_all, judged_labelled])
+    raw = float(pooled.mean()) if len(pooled) else None
     if n < MIN_LABELLED_PROMPTS:
+        carry = "1 prompt carries" if n == 1 else f"{n} prompts carry"
         return Corrected(
             raw,
             method="prediction-powered",
-            refused=f"{n} prompts carry labels; it takes {MIN_LABELLED_PROMPTS}",
+            refused=f"{carry} labels; it takes {MIN_LABELLED_PROMPTS}",
         )
-    pooled = np.concatenate([judged_all, judged_labelled])
     variance = float(pooled.var(ddof=1))
     covariance = float(np.cov(judged_labelled, label, ddof=1)[0, 1])
     # the weight that minimises the variance; 0 throws the judge away, 1 is classical PPI

@@ -72,9 +72,9 @@ def correct_run(
     run = _Run.of(graded, audit, seed)
     fault = audit.fault_for(judge_digest)
     return RunCorrection(
-        score=_score(run, fault, (0.0, 1.0) if clips else (-np.inf, np.inf)),
-        met=_met(run, fault),
-        passes={rule: _passing(run, rule, fault) for rule in PASS_RULES},
+        score=_score(run, fault, (0.0, 1.0) if clips else (-np.inf, np.inf)).unless_a_point(),
+        met=_met(run, fault).unless_a_point(),
+        passes={rule: _passing(run, rule, fault).unless_a_point() for rule in PASS_RULES},
         n_by_kind=_counts(run),
     )
 
@@ -158,7 +158,7 @@ def _score(run: _Run, fault: str | None, bounds: tuple[float, float]) -> Correct
     weight_NC = np.where(agrees_NC, weight_NC, -weight_NC)
     n_P = run.by_prompt(scored_N.astype(np.float64))
     if n_P.sum() == 0:
-        return Corrected(0.0, method=ROGAN_GLADEN, refused="no answer of the run is scored")
+        return Corrected(None, method=ROGAN_GLADEN, refused="no answer of the run is scored")
     if fault is not None:
         raw = float(np.clip(np.nansum(h_N) / n_P.sum(), *bounds))
         return Corrected(raw, method=ROGAN_GLADEN, refused=fault)
@@ -170,7 +170,7 @@ def _met(run: _Run, fault: str | None) -> Corrected:
     answered_NC = ~np.isnan(run.table.verdicts_NC)
     n_P = run.by_prompt(answered_NC.sum(axis=1).astype(np.float64))
     if n_P.sum() == 0:
-        return Corrected(0.0, method=ROGAN_GLADEN, refused="the run has no verdict")
+        return Corrected(None, method=ROGAN_GLADEN, refused="the run has no verdict")
     if fault is not None:
         raw = float(np.nanmean(run.table.verdicts_NC))
         return Corrected(raw, method=ROGAN_GLADEN, refused=fault)
@@ -185,7 +185,7 @@ def _passing(run: _Run, rule: str, fault: str | None) -> Corrected:
     n_P = run.by_prompt(known_N.astype(np.float64))
     passed_P = run.by_prompt(np.where(known_N, passes_N, 0.0))
     if n_P.sum() == 0:
-        return Corrected(0.0, method=ROGAN_GLADEN, refused="no answer of the run is scored")
+        return Corrected(None, method=ROGAN_GLADEN, refused="no answer of the run is scored")
     rates = run.audit.passes.get(rule)
     if fault is None and rates is None:
         fault = (

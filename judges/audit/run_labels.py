@@ -21,7 +21,7 @@ from ..items import PASS_RULES, score_items
 from ..rubric import digest_of_prompt
 from ..table import VerdictTable
 from ..verdict import Outcome, Verdict
-from .corrected import MIN_LABELS_OF_A_CLASS, Corrected, prediction_powered
+from .corrected import MIN_LABELS_OF_A_CLASS, NO_WIDTH, Corrected, prediction_powered
 from .labelled import Label, LabelledAnswer
 from .run_correction import RunCorrection
 
@@ -143,7 +143,7 @@ def _fault(labels: LabelsOfRun, whole_N: Bools) -> str | None:
 
 
 def _powered(said_N: Floats, true_N: Floats, table: VerdictTable, fault: str | None) -> Corrected:
-    raw = float(np.clip(np.nanmean(said_N), 0.0, 1.0)) if not np.isnan(said_N).all() else 0.0
+    raw = float(np.clip(np.nanmean(said_N), 0.0, 1.0)) if not np.isnan(said_N).all() else None
     if fault is not None:
         return Corrected(raw, method=METHOD, refused=fault)
     both_N = ~np.isnan(said_N) & ~np.isnan(true_N)
@@ -165,7 +165,7 @@ def _powered(said_N: Floats, true_N: Floats, table: VerdictTable, fault: str | N
             ),
         )
     value, low, high = (float(np.clip(x, 0.0, 1.0)) for x in (found.value, found.low, found.high))
-    return Corrected(raw, value, low, high, method=METHOD)
+    return Corrected(raw, value, low, high, method=METHOD).unless_a_point()
 
 
 def _mean_by_prompt(values_N: Floats, has_N: Bools, table: VerdictTable) -> Floats:
@@ -182,7 +182,7 @@ def _distance(some: Floats, others: Floats) -> float | None:
     if min(len(some), len(others)) < 2:
         return None
     error = np.sqrt(some.var(ddof=1) / len(some) + others.var(ddof=1) / len(others))
-    return float(abs(some.mean() - others.mean()) / error) if error > 0 else None
+    return float(abs(some.mean() - others.mean()) / error) if error > NO_WIDTH else None
 
 
 def _verdict(

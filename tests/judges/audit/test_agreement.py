@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rubricbeat.judges.audit.calibration import calibration
-from rubricbeat.judges.audit.confusion import Confusion
+from rubricbeat.judges.audit.confusion import Confusion, plain
 from rubricbeat.judges.audit.labelled import AuditTable, Label, LabelledAnswer
 from rubricbeat.judges.audit.ranking import auroc, auroc_without, pairs_within_criteria
 from rubricbeat.judges.audit.raters import each_against_the_others, krippendorff_alpha
@@ -242,3 +242,10 @@ def test_the_flip_rate_counts_questions_with_both_verdicts_and_knows_their_promp
     once = [GradedAnswer(example("a"), "x", (Verdict.of(True),))]
     assert flip_rate_of(once).value is None
     assert flip_rate_of([]).value is None
+
+
+def test_without_labels_of_both_kinds_no_figure_of_both_is_given() -> None:
+    # a judge that calls 36 criteria met of which none is: F1 of 0 stood beside "not defined"
+    figures = plain(Confusion.of(0, 36, 0, 0).figures())
+    assert (figures["balanced_f1"], figures["kappa"]) == (None, None)
+    assert figures["specificity"] == 0.0

@@ -26,7 +26,7 @@ from rubricbeat.judges.graded import GradedAnswer
 from rubricbeat.judges.items import score_items
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
 from rubricbeat.judges.table import VerdictTable
-from rubricbeat.judges.verdict import Verdict
+from rubricbeat.judges.verdict import Outcome, Verdict
 
 
 def strata(cells: dict[str, list[list[int]]]) -> list[dict[str, object]]:
@@ -241,11 +241,28 @@ def test_points_lost_when_not_met_are_corrected_the_other_way(tmp_path):
 
 def test_an_audit_of_another_judge_is_refused_by_name(tmp_path):
     audit = read_audit_rates(audit_file(tmp_path, {"other": (180, 40, 20, 160)}))
-    runs = graded([[True]] * 5, [1.0], [()])
+    runs = graded([[True], [False]] * 5, [1.0], [()])
     found = correct_run(runs, audit, judge_digest="e" * 64)
     assert found.score.value is None
     assert "another judge (chat m" in found.score.refused
     assert correct_run(runs, audit, judge_digest="d" * 64).score.refused is None
+
+
+def test_no_interval_of_no_width_stands_beside_a_corrected_figure(tmp_path):
+    # all met: (1 + .8 - 1) / .7 lies above 1 in every draw, and [1, 1] would be clipped out of it
+    audit = read_audit_rates(audit_file(tmp_path, {"other": (180, 40, 20, 160)}))
+    found = correct_run(graded([[True]] * 20, [1.0], [()]), audit)
+    assert (found.score.value, found.met.value) == (None, None)
+    assert "no interval" in found.score.refused
+
+
+def test_a_run_without_a_verdict_has_no_raw_figure_of_0(tmp_path):
+    audit = read_audit_rates(audit_file(tmp_path, {"other": (180, 40, 20, 160)}))
+    lost = [
+        replace(one, verdicts=(Verdict(Outcome.TRANSPORT),))
+        for one in graded([[True]] * 12, [1.0], [()])
+    ]
+    assert {figure.raw for figure in correct_run(lost, audit).figures().values()} == {None}
 
 
 def test_a_judge_at_chance_is_refused_with_its_figures(tmp_path):

@@ -11,7 +11,7 @@ from rubricbeat.judges.audit.labelled import Label, LabelledAnswer
 from rubricbeat.judges.audit.run_labels import correct_by_labels, match_labels
 from rubricbeat.judges.graded import GradedAnswer
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
-from rubricbeat.judges.verdict import Verdict
+from rubricbeat.judges.verdict import Outcome, Verdict
 
 POINTS = (5.0, 4.0, 3.0, 2.0, -3.0)
 RUBRIC = Rubric(
@@ -160,3 +160,18 @@ def test_a_rule_that_hardly_any_answer_passes_is_refused_and_the_score_is_not() 
     found = correct_by_labels(graded, match_labels(graded, labelled))
     assert found.score.value is not None
     assert "it takes 10 of each" in found.passes["pass_strict"].refused
+
+
+def test_where_nothing_differs_there_is_no_interval_and_where_nothing_was_judged_no_figure() -> (
+    None
+):
+    rows = np.tile([True, True, True, True, False], (30, 1))
+    graded = [answer(n, row) for n, row in enumerate(rows)]
+    labelled = [labels_of(one, row) for one, row in zip(graded[:25], rows, strict=False)]
+    found = correct_by_labels(graded, match_labels(graded, labelled))
+    assert (found.score.value, found.score.raw) == (None, 1.0)
+    # .8 of both parts, which rounding told apart by billions of standard errors
+    assert "no interval" in found.met.refused
+    lost = [replace(one, verdicts=(Verdict(Outcome.TRANSPORT),) * 5) for one in graded]
+    none = correct_by_labels(lost, match_labels(lost, labelled))
+    assert {figure.raw for figure in none.figures().values()} == {None}
