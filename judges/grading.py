@@ -331,12 +331,14 @@ class Grader(Closing):
         n_in_flight = self._runtime.n_in_flight if self._runtime is not None else 0
         if not n_in_flight:
             return
+        self.stop("interrupted", is_hard=True)
+        if self._thread is not None:  # what is said next must hold: the loop has stopped asking
+            self._thread.submit(asyncio.sleep(0)).result(timeout=self.options.timeout_s)
         print(
             f"rubricbeat: {n_in_flight} calls are in flight and are waited for; Ctrl-C again stops "
             "at once",
             file=sys.stderr,
         )
-        self.stop("interrupted", is_hard=True)
         concurrent.futures.wait(runs, timeout=self.options.timeout_s)
 
     def _settle_writes(self) -> None:

@@ -283,8 +283,8 @@ def test_a_link_opens_its_example(open_page, plain):
     page.get_by_role("button", name="Next").click()
     page.locator("dialog").get_by_text("a answers p06").wait_for()
     page.get_by_role("button", name="Close").click()
-    assert not page.locator("dialog").is_visible()
-    assert page.url.endswith("#examples")
+    page.locator("dialog").wait_for(state="hidden")
+    page.wait_for_function("location.hash === '#examples'")
 
 
 def test_each_repeat_can_be_read(open_page, plain):
