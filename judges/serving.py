@@ -373,7 +373,9 @@ class CallServer:
             own = flight.last if last.outcome not in _WHOLE_CALL else None
             self._outcomes.settle(flight, own or last)
         if last.outcome in _USELESS:
-            useless = self.usefulness.gave_up(last.reply or last.explanation, tried_again)
+            # what a filter withheld may look like a verdict
+            said = last.explanation if last.outcome is Outcome.REFUSED else last.reply
+            useless = self.usefulness.gave_up(said or last.explanation, tried_again)
             if useless is not None and not self._options.keep_asking:
                 self._pool.halt(useless)
         if last.outcome is Outcome.TRANSPORT:

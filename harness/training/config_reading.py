@@ -101,7 +101,10 @@ def _parse_setting(setting: str) -> dict[str, Any]:
     if not equals or not key:
         raise ConfigError(f"cannot read --set {setting!r}; write section.key=value")
     value: Any = parse_yaml(text, f"--set {setting!r}: the value") if text else None
-    for part in reversed(key.split(".")):
+    parts = key.split(".")
+    if "judge" in parts:  # whose name may stand elsewhere: the option itself says what it takes
+        value = getattr(value, "written", value)
+    for part in reversed(parts):
         value = {part: value}
     return dict(_settled(value))
 

@@ -163,6 +163,12 @@ def test_a_page_in_place_of_replies_points_to_the_address(judge, body):
     assert code == 1 and "base_url" not in told
 
 
+def test_a_judge_whose_replies_a_filter_withholds_is_stopped_with_the_filters_name(judge):
+    code, told, _ = judge(completion(MET, finish_reason="SAFETY"), n_rows=14)
+    assert code == 1
+    assert "the commonest reply (36 times): \"the endpoint's filter withheld it (SAFETY)" in told
+
+
 # -- one question is refused -----------------------------------------------------------------
 
 FLAGGED = [

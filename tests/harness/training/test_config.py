@@ -187,6 +187,10 @@ def test_a_judge_keeps_its_texts_as_they_are_written(tmp_path: Path) -> None:
         assert plain["eval"]["judge"]["model"] == "1.10"
         assert plain["eval"]["judge"]["api_version"] == "2024-10-21"
         assert plain["grpo"]["beta"] == 0.1
+    judge = ["judge.name=chat", "judge.model=007", "judge.temperature=0.50", "grpo.beta=0.10"]
+    config = load_config(path, settings=judge)
+    assert config.judge == {"name": "chat", "model": "007", "temperature": "0.50"}  # typed later
+    assert config.grpo.beta == 0.1
 
 
 def test_a_preset_that_is_set_is_started_from() -> None:
