@@ -77,10 +77,7 @@ def pairs_of(
     ]
     for (this, other), found in zip(chosen, differences, strict=True):
         if found.n == 0:
-            raise ConfigError(
-                f"{names[this]} and {names[other]} have no scored prompt in common, "
-                "so they cannot be compared; give runs over the same data"
-            )
+            raise ConfigError(_why_apart(measured[this], measured[other]))
     n_all = family_size(len(measured), has_baseline=has_baseline)
     n_family = n_all if len(chosen) < n_all else 0
     corrected = holm([found.p_value for found in differences], n_family)
@@ -94,6 +91,41 @@ def pairs_of(
             passes=tuple(changes[rule][index] for rule in PASS_RULES),
         )
         for index, (this, other) in enumerate(chosen)
+    )
+
+
+def _why_apart(this: Measured, other: Measured) -> str:
+    """Say why two models have no scored prompt in common, and what would give them one."""
+    mend = (
+        "have the missing verdicts judged (the command that graded them asks only for those), or "
+        "leave its results out"
+    )
+    for one, than in ((this, other), (other, this)):
+        if not one.summary.metrics["n_scored"]:
+            return (
+                f"{one.model.name} has no score, so it cannot be compared with {than.model.name}: "
+                f"{_missing_of(one)}; {mend}"
+            )
+    names = f"{this.model.name} and {other.model.name}"
+    shared = set(this.table.prompt_ids) & set(other.table.prompt_ids)
+    if not shared:
+        return (
+            f"{names} answered no prompt in common, so they cannot be compared; give runs over "
+            "the same data"
+        )
+    return (
+        f"{names} have {len(shared)} prompts in common and no score of both on any of them: "
+        f"{_missing_of(this)}; {_missing_of(other)}; {mend}"
+    )
+
+
+def _missing_of(one: Measured) -> str:
+    of, reasons = one.summary.metrics, one.summary.missing_by_reason
+    said = ", ".join(f"{n} x {reason}" for reason, n in reasons.items())
+    return (
+        f"{of['n_scored']} of {of['n_asked']} answers of {one.model.name} are scored, "
+        f"{of['n_missing_verdicts']} of {of['n_verdicts']} verdicts are missing"
+        + (f" ({said})" if said else "")
     )
 
 

@@ -162,8 +162,28 @@ def test_other_criteria_under_the_same_prompt_are_refused():
 def test_models_without_a_shared_prompt_are_refused():
     a = run("a", [graded("110", example("p0", POINTS))])
     b = run("b", [graded("110", example("p1", POINTS))])
-    with pytest.raises(ConfigError, match="no scored prompt in common"):
+    with pytest.raises(ConfigError, match=r"answered no prompt in common.*the same data"):
         compare(a, b)
+
+
+def test_a_model_without_a_score_is_named_with_its_missing_verdicts_and_no_other_data_is_advised():
+    a, b = run("a", three_prompts(["110"] * 3)), run("b", three_prompts(["uuu"] * 3))
+    said = (
+        r"b has no score, so it cannot be compared with a: 0 of 3 answers of b are scored, 9 of 9 "
+        r"verdicts are missing \(9 x unparseable\); have the missing verdicts judged"
+    )
+    for runs, options in (((a, b), {}), ((b, a), {}), ((a, b), {"baseline": "b"})):
+        with pytest.raises(ConfigError, match=said) as caught:
+            compare(*runs, **options)
+        assert "the same data" not in str(caught.value)
+
+
+def test_models_scored_on_different_prompts_of_the_same_data_are_told_so():
+    a, b = run("a", three_prompts(["110", "uuu"])), run("b", three_prompts(["uuu", "110"]))
+    with pytest.raises(ConfigError, match="2 prompts in common and no score of both") as caught:
+        compare(a, b)
+    assert "1 of 2 answers of a are scored, 3 of 6 verdicts are missing" in str(caught.value)
+    assert "the same data" not in str(caught.value)
 
 
 def test_names_that_are_not_there_are_refused_with_the_near_ones():
