@@ -17,8 +17,10 @@ from .errors import (
     ConfigError,
     DoubtfulError,
     JudgeError,
+    NoApiError,
     OutageError,
     RateLimitError,
+    RefusedSettingsError,
     RejectedError,
     TooLongError,
 )
@@ -55,10 +57,15 @@ class Reply:
     """The pause the endpoint asked for."""
     end: End | None = None
     error: ConfigError | None = None
-    """The wrong setting."""
+    """The wrong setting; beside a fault, what is wrong where nothing better has ever come."""
     doubt: DoubtfulError | None = None
     """A refusal that other questions have to explain."""
     why: str = ""
+
+    @property
+    def is_page(self) -> bool:
+        """Whether something came that is no reply of such an API."""
+        return self.fault is not None and isinstance(self.error, RefusedSettingsError)
 
     @property
     def n_tokens(self) -> int:
@@ -93,6 +100,8 @@ async def attempt(
         return Reply(end=End.DOWN, why=str(error))
     except TimeoutError:
         return Reply(fault=Fault.TIMEOUT, why=f"no reply within {timeout_s:g} s")
+    except NoApiError as error:
+        return Reply(fault=Fault.TRANSPORT, error=error.as_settings(), why=str(error))
     except (JudgeError, OSError, EOFError) as error:
         raw = isinstance(error, OSError | EOFError)
         hint = "; is the judge's server up, is the address right?" if raw else ""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from enum import Enum
 
 from .ledger import Ledger
+from .prices import Price
 
 DEFAULT_REPLY_TOKENS = 2_048
 """Longest reply assumed where a judge declares no `max_tokens`."""
@@ -70,3 +71,17 @@ class Budget:
         if self._max_calls is not None and self._n_taken >= self._max_calls:
             return f"budget: max_calls={self._max_calls} reached"
         return f"budget: one more call could pass max_cost={self._max_cost:g}"
+
+
+def worst_cost(price: Price | None, n_bytes: int, most_reply: int) -> float:
+    """Give the most a call can cost, in US dollars; 0 where there is no price.
+
+    A token for every two bytes sent (no tokenizer splits finer over a whole prompt), and a reply as
+    long as the judge allows: so the bound holds whatever comes back.
+
+    Args:
+        price: Of the judge's model.
+        n_bytes: Sent.
+        most_reply: Tokens of the longest reply.
+    """
+    return price.cost(n_bytes // 2 + 64, 0, most_reply) if price is not None else 0.0

@@ -10,6 +10,7 @@
     └── JudgeError (RuntimeError)     a judge failed; a retry may help
         ├── RateLimitError            the endpoint asked for a pause; carries its length
         ├── TransportError            no answer came: connection, time-out, 5xx
+        │   └── NoApiError            what answered speaks no such API: a page, a word
         ├── RejectedError             the endpoint refused this one request for good (a filter)
         │   ├── TooLongError          the question is longer than the judge's context
         │   └── DoubtfulError         refused (4xx), and only other questions tell why
@@ -89,6 +90,26 @@ class RateLimitError(JudgeError):
 
 class TransportError(JudgeError):
     """No answer came: a connection, a time-out or a server fault."""
+
+
+class NoApiError(TransportError):
+    """What answered speaks no such API: the page of a server that wakes up, or a wrong address.
+
+    Where nothing else has ever come, it is the address.
+    """
+
+    def __init__(self, message: str = "no reply of the API", mend: str = "") -> None:
+        """Keep the reply's words, and the option that mends a wrong address."""
+        super().__init__(message)
+        self.mend = mend
+
+    def __reduce__(self) -> tuple[type[NoApiError], tuple[str, str]]:
+        """Carry what is known through pickling."""
+        return type(self), (str(self), self.mend)
+
+    def as_settings(self) -> RefusedSettingsError:
+        """Give the error where the address is to blame."""
+        return RefusedSettingsError(f"{self}; {self.mend}")
 
 
 class RejectedError(JudgeError):

@@ -14,8 +14,8 @@ BURST_S = 1.0
 """A fresh bucket holds this many seconds of its rate, so that a start does not stutter."""
 MAX_PAUSE_S = 120.0
 """Longest pause an endpoint may impose; a longer Retry-After is cut to it."""
-HEAD_START_S = 0.5
-"""Longest that the first call goes alone; a wrong key or address shows sooner than that."""
+HEAD_START_S = 2.0
+"""Longest that the first call goes alone; a wrong key shows sooner, on a busy machine too."""
 N_PROBES = 3
 """Most calls in flight after that, as long as an endpoint has answered none."""
 SHRINK = 0.7
@@ -141,6 +141,17 @@ class Limiter:
         """Let the others follow the first call."""
         self.is_proven = True
         self._wake()
+
+    def time_head_start(self) -> None:
+        """Let some follow the call that is made now, if its reply takes long."""
+        asyncio.get_running_loop().call_later(HEAD_START_S, self._after_replies)
+
+    def _after_replies(self, turns: int = 20) -> None:
+        """End the head start once what has arrived is read: a busy machine is late with both."""
+        if turns:
+            asyncio.get_running_loop().call_soon(self._after_replies, turns - 1)
+        else:
+            self.end_head_start()
 
     def end_head_start(self) -> None:
         """Let some follow the first call, or all where no more is known of the judge."""

@@ -131,7 +131,7 @@ class Flight:
 class Call:
     """One or more questions about one answer that are asked together."""
 
-    __slots__ = ("flights", "is_abandoned", "is_replied", "task", "worst_cost")
+    __slots__ = ("flights", "is_abandoned", "is_replied", "keeps_place", "task", "worst_cost")
 
     def __init__(self, flights: list[Flight]) -> None:
         """Bind questions into a call."""
@@ -142,6 +142,8 @@ class Call:
         """The worker that serves it now."""
         self.is_abandoned = False
         self.is_replied = False
+        self.keeps_place = False
+        """Whether its next try needs no new place among those in flight."""
         self.worst_cost = 0.0
         """US dollars reserved for it."""
 

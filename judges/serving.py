@@ -12,11 +12,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from .attempts import End, Reply, attempt
-from .budget import DEFAULT_REPLY_TOKENS, Budget, Grant
+from .budget import DEFAULT_REPLY_TOKENS, Budget, Grant, worst_cost
 from .errors import RefusedSettingsError, RubricbeatError
 from .judge import Judge, JudgeIdentity
 from .ledger import Ledger
-from .limits import HEAD_START_S, N_PROBES, Limiter
+from .limits import N_PROBES, Limiter
 from .retries import FAULT_OF_OUTCOME, Breaker, Fault, RetryPolicy, Usefulness
 from .runs import Call, Flight, Stop, again, no_reply, skipped
 from .runtime_options import RuntimeOptions
@@ -153,6 +153,12 @@ class CallServer:
 
     async def serve(self, call: Call) -> None:
         """Ask until each question of a call has its verdict, or may not be asked again."""
+        try:
+            await self._serve(call)
+        finally:
+            self._leave_place(call)
+
+    async def _serve(self, call: Call) -> None:
         n_faults: dict[Fault, int] = {}
         n_attempts = 0
         limited_since: float | None = None
@@ -167,7 +173,7 @@ class CallServer:
                 self._give_place_back(call)
                 return
             n_attempts += 1
-            reply = await self._attempt(call)
+            reply = await self._attempt(call, n_attempts)
             fault, last = self._take_in(call, reply, n_attempts)
             if fault is None:
                 if last.met is not None:
@@ -212,7 +218,8 @@ class CallServer:
         assert limiter is not None
         call.worst_cost = 0.0
         if self._budget.is_bounded:
-            worst = self._worst_cost(call)
+            n_bytes = sum(flight.n_bytes for flight in call.flights)
+            worst = worst_cost(self._ledger.price, n_bytes, self._max_reply)
             while (grant := self._budget.take(worst)) is Grant.WAIT and self._stop.reason is None:
                 await self._stop.pause(0.02)
             if grant is not Grant.GRANTED:
@@ -221,20 +228,10 @@ class CallServer:
             call.worst_cost = worst
         return await self._place(limiter, call)
 
-    def _worst_cost(self, call: Call) -> float:
-        """Give the most a call can cost, in US dollars.
-
-        A token for every two bytes sent (no tokenizer splits finer over a whole prompt), and a
-        reply as long as the judge allows: so the bound holds whatever comes back.
-        """
-        price = self._ledger.price
-        n_bytes = sum(f.n_bytes for f in call.flights)
-        return price.cost(n_bytes // 2 + 64, 0, self._max_reply) if price is not None else 0.0
-
     async def _place(self, limiter: Limiter, call: Call) -> bool:
-        granted = False
+        granted, call.keeps_place = call.keeps_place, False
         try:
-            if not self._stop.is_hard:
+            if not granted and not self._stop.is_hard:
                 n_tokens = call.n_tokens
                 granted = limiter.try_acquire(n_tokens) or await limiter.acquire(n_tokens)
             if granted and self._stop.is_hard:
@@ -245,20 +242,28 @@ class CallServer:
             if not granted:
                 self._budget.give_back(call.worst_cost)
 
+    def _leave_place(self, call: Call) -> None:
+        """Let go of a place that was kept for the next try."""
+        if call.keeps_place:
+            assert self._limiter is not None
+            call.keeps_place = False
+            self._limiter.release()
+
     def _give_place_back(self, call: Call) -> None:
         assert self._limiter is not None
         self._limiter.release(call.n_tokens)
         self._budget.give_back(call.worst_cost, is_made=False)
 
-    async def _attempt(self, call: Call) -> Reply:
+    async def _attempt(self, call: Call, n_attempts: int) -> Reply:
         """Make one call, and give its place and its reservation back."""
         limiter = self._limiter
         assert limiter is not None
         self._ledger.n_calls += 1
         n_tokens_over = 0
+        reply = Reply()
         is_first = not (limiter.is_proven or self._is_reached)
         if not limiter.is_proven:
-            asyncio.get_running_loop().call_later(HEAD_START_S, _after_replies, limiter)
+            limiter.time_head_start()
         try:
             reply = await attempt(
                 self._judge,
@@ -275,14 +280,24 @@ class CallServer:
             if reply.verdicts or reply.fault is Fault.TIMEOUT:
                 limiter.prove()
         finally:
-            limiter.release(n_tokens_over)
+            # the first call goes alone, and so does its second try where a page came
+            call.keeps_place = is_first and reply.is_page
+            if not call.keeps_place:
+                limiter.release(n_tokens_over)
             self._budget.give_back(call.worst_cost)
         if reply.fault is Fault.RATE_LIMIT:
             limiter.rate_limited(reply.retry_after_s)
-        if is_first and reply.error is not None:  # nothing at the address, from the start
-            return Reply(end=End.WRONG, error=reply.error, why=reply.why)
         self._is_reached = True
+        if reply.fault is None or reply.error is None:
+            return reply
+        # nothing at the address, or nothing but pages from the start
+        if self._is_page_again(n_attempts) if reply.is_page else is_first:
+            return Reply(end=End.WRONG, error=reply.error, why=reply.why)
         return reply
+
+    def _is_page_again(self, n_attempts: int) -> bool:
+        """Say whether a page is all there is: one that a waking server shows goes away."""
+        return not self.trial.is_over and n_attempts > min(1, self._options.max_retries)
 
     def _take_in(self, call: Call, reply: Reply, n_attempts: int) -> tuple[Fault | None, Verdict]:
         """Keep what a call brought.
@@ -382,11 +397,3 @@ class CallServer:
             is_down = self.breaker.reason is not None or self.breaker.failed(last.explanation)
             if is_down:
                 self._pool.halt(f"outage: {self.breaker.reason}")
-
-
-def _after_replies(limiter: Limiter, turns: int = 20) -> None:
-    """End the head start once what has arrived is read: a busy machine is late with both."""
-    if turns:
-        asyncio.get_running_loop().call_soon(_after_replies, limiter, turns - 1)
-    else:
-        limiter.end_head_start()

@@ -26,6 +26,7 @@ import orjson
 from ..errors import (
     ConfigError,
     DoubtfulError,
+    NoApiError,
     OutageError,
     RateLimitError,
     RejectedError,
@@ -54,7 +55,7 @@ class GarbledError(RejectedError):
     """The endpoint checked the model's reply itself, and found it unreadable (HTTP 400)."""
 
 
-_OTHER_SERVICE = "; check base_url, which ends in /v1 as a rule"
+_OTHER_SERVICE = "check base_url, which ends in /v1 as a rule"
 """Where something answers that is no chat endpoint."""
 
 
@@ -232,14 +233,12 @@ class Endpoint:
             reply = orjson.loads(content)
         except orjson.JSONDecodeError:
             words = said_in(content, self._clean).words or "empty"
-            # half an object is a reply cut short; a page may be that of a server that wakes up
-            is_cut = not content.strip() or content.lstrip().startswith(b"{")
-            raise TransportError(
-                f"{self.base_url}: the reply is not JSON but {words[:SHOWN_CHARS]!r}"
-                f"{'' if is_cut else _OTHER_SERVICE}"
-            ) from None
+            told = f"{self.base_url}: the reply is not JSON but {words[:SHOWN_CHARS]!r}"
+            if content.lstrip().startswith(b"{"):  # half an object: a reply cut short
+                raise TransportError(told) from None
+            raise NoApiError(told, _OTHER_SERVICE) from None
         if not isinstance(reply, dict):
-            raise TransportError(f"{self.base_url}: the reply is no JSON object{_OTHER_SERVICE}")
+            raise NoApiError(f"{self.base_url}: the reply is no JSON object", _OTHER_SERVICE)
         # some routers answer 200 and put the failure of the model behind them into the body
         fault = fault_in(reply)
         if fault is None:
@@ -257,7 +256,7 @@ class Endpoint:
                 f"{self.base_url}: the reply is not a chat completion: "
                 f"{said.words[:SHOWN_CHARS] or 'empty'}",
                 200,
-                _OTHER_SERVICE.removeprefix("; "),
+                _OTHER_SERVICE,
             )
         raise TransportError(f"{self.base_url}: {said.words[:SHOWN_CHARS] or 'an empty reply'}")
 

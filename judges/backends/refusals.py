@@ -7,6 +7,7 @@ what fits none of them is doubtful, and other questions tell (`trial.py`).
 from __future__ import annotations
 
 import html
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -23,7 +24,12 @@ _WORDS = (
 )  # fmt: skip
 """Where the words stand, the best place first."""
 _CODES = ("code", "type", "status", "reason", "error_code", "blockReason", "block_reason")
-_INSIDE = ("error", "errors", "detail", "innererror", "metadata", "promptFeedback", "response")
+_INSIDE = (
+    "error", "errors", "detail", "innererror", "metadata", "promptFeedback", "response", "message",
+    "raw",
+)  # fmt: skip
+_DEEPEST = 8
+"""An error within an error, as text, within an error."""
 _BROKEN_ACCOUNT = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
 _FILTER_CODES = re.compile(
     r"content_?filter|content_?policy|responsibleaipolicy|moderation|data_?inspection|"
@@ -232,9 +238,11 @@ _MENDS: tuple[tuple[re.Pattern[str], Callable[[str], str]], ...] = tuple(
 
 def _mappings(value: Any, depth: int = 0) -> Iterator[Mapping[str, Any]]:
     """Give the mappings of an error that say what it is, the outer ones first."""
-    if depth > 4:
+    if depth > _DEEPEST:
         return
-    if isinstance(value, list):
+    if isinstance(value, str):
+        yield from _mappings(_json_in(value)[1], depth + 1)
+    elif isinstance(value, list):
         for inner in value[:3]:
             yield from _mappings(inner, depth + 1)
     elif isinstance(value, Mapping):
@@ -245,10 +253,12 @@ def _mappings(value: Any, depth: int = 0) -> Iterator[Mapping[str, Any]]:
 
 def _words(value: Any, depth: int = 0) -> Iterator[str]:
     """Give the words of an error, from the best places in it."""
-    if depth > 4 or value is None or isinstance(value, bool):
+    if depth > _DEEPEST or value is None or isinstance(value, bool):
         return
     if isinstance(value, str):
-        yield " ".join(_readable(value).split())
+        before, inside = _json_in(value)
+        words = " ".join(dict.fromkeys(_words(inside, depth + 1)))
+        yield " ".join((f"{before}{words}" if words else _readable(value)).split())
     elif isinstance(value, list):
         for inner in value[:3]:
             yield from _words(inner, depth + 1)
@@ -269,6 +279,21 @@ def _words(value: Any, depth: int = 0) -> Iterator[str]:
         feedback = value.get("promptFeedback")
         if isinstance(feedback, Mapping):
             yield f"blockReason {feedback.get('blockReason')}"
+
+
+def _json_in(text: str) -> tuple[str, Any]:
+    """Split words that end in JSON, as a router's that quotes the endpoint behind it.
+
+    Returns:
+        The words before it, and its value; None where there is none.
+    """
+    start = text.find("{")
+    if start < 0:
+        return text, None
+    try:
+        return text[:start], json.JSONDecoder().raw_decode(text, start)[0]
+    except (ValueError, RecursionError):
+        return text, None
 
 
 def _names(reply: Any) -> Iterator[str]:

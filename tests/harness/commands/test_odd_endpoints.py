@@ -155,12 +155,50 @@ PAGE = b"<html><title>Sign in</title></html>"
 
 @pytest.mark.parametrize("body", [PAGE, b"OK", b"[1, 2]", b'data: {"choices": []}'])
 def test_a_page_in_place_of_replies_points_to_the_address(judge, body):
-    code, told, _ = judge(Reply(200, body))
-    assert code == 1
-    assert "check base_url, which ends in /v1" in told
+    code, told, n_calls = judge(Reply(200, body), n_rows=60)
+    assert (code, n_calls) == (2, 2)  # once more, as a server that wakes up shows a page as well
+    assert told.count("\n") == 1 and "check base_url, which ends in /v1" in told
+    code, told, n_calls = judge(Reply(200, body), n_rows=60, max_retries=0)
+    assert (code, n_calls) == (2, 1)
     # a reply cut short is none
     code, told, _ = judge(Reply(200, b'{"choices": ['))
     assert code == 1 and "base_url" not in told
+
+
+def test_a_page_that_a_waking_server_shows_to_each_question_changes_nothing(judge):
+    code, told, _ = judge(lambda seen: Reply(200, PAGE) if seen.attempt == 1 else FINE)
+    assert code == 0 and "base_url" not in told
+
+
+def test_pages_after_good_replies_are_an_outage_and_all_is_kept(judge, tmp_path):
+    store = str(tmp_path / "v.sqlite")
+    code, told, _ = judge(
+        lambda seen: FINE if seen.number == 1 else Reply(200, PAGE), store=store, max_retries=1
+    )
+    assert code == 1 and "HTML: Sign in" in told
+    code, _, n_calls = judge(FINE, store=store)
+    assert (code, n_calls) == (0, N_ROWS * N_CRITERIA - 1)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        json.dumps(openai("the key is spent", param=None)),
+        "Provider said: " + json.dumps(openai("the key is spent")),
+        "upstream b'" + json.dumps({"detail": [{"msg": "the key is spent"}]}) + "'",
+        json.dumps({"message": json.dumps({"error": "the key is spent"})}),
+    ],
+)
+def test_words_that_are_json_themselves_are_decoded(judge, message):
+    code, told, _ = judge(error(401, openai(message)))
+    assert code == 2 and "the key is spent" in told
+    assert "{" not in told and "\\" not in told
+
+
+def test_a_code_inside_a_message_counts(judge):
+    inner = json.dumps(openai("no", "content_policy_violation"))
+    code, told, _ = judge(lambda seen: error(400, openai(inner)) if "knee" in seen.prompt else FINE)
+    assert code == 1 and "3 x refused" in told
 
 
 def test_a_judge_whose_replies_a_filter_withholds_is_stopped_with_the_filters_name(judge):
