@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..judges.data.responses import RunKey
-from ..judges.errors import RubricbeatError
+from ..judges.errors import DataError, RubricbeatError
 from ..judges.files import alone_in
 from ..judges.graded import GradedAnswer
 from ..judges.grading import Answer, Grader
 from ..judges.missing import MissingVerdicts
 from ..judges.runs import DEADLINE
-from ..reports.results.samples import samples_below
+from ..reports.results.run import Run
+from ..reports.results.samples import answers_in, described, samples_below
 from .result_files import GradedRun, WrittenRun, write_run
-from .run_documents import Spool, SpooledDocuments
-from .unfinished import retire
+from .run_documents import Spool, SpooledDocuments, answer_key
+
+SUPERSEDED = ".superseded"
+"""Put behind the name of a result file that a later one has taken the place of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,3 +161,67 @@ def _graded_by_run(
 
     for graded in grader.grade_each(drawn(), progress=None, n_questions=n_questions):
         yield keys.popleft(), graded
+
+
+def retire(
+    folder: Path,
+    run: RunKey,
+    task: str,
+    digest: str,
+    written: WrittenRun,
+    answers: SpooledDocuments,
+    *,
+    there: Container[Path] = (),
+) -> int:
+    """Set earlier results of the very same run aside, so that it does not count twice.
+
+    The same run: model, label, task and judge, and no answer that the new one lacks. Files are
+    renamed, never deleted. Earlier samples are read line by line. Of two commands that end at the
+    same moment the later results stay.
+
+    Args:
+        folder: Where results lie.
+        run: Model and label.
+        task: Name of the task.
+        digest: Of the judge.
+        written: The new results.
+        answers: What they hold.
+        there: Samples that were there when the command began: earlier, whatever their stamp says.
+
+    Returns:
+        How many results were set aside.
+    """
+    n_retired = 0
+    new = np.unique(np.array(answers.keys, dtype=np.uint64))
+    for samples in samples_below(folder):
+        if samples == written.samples:
+            continue
+        try:
+            earlier = described(samples)
+            same = (earlier.model, _label(earlier), earlier.task) == (*run, task)
+            before = samples in there or _stamp(earlier) < _stamp(described(written.samples))
+            if not (same and before) or earlier.judge_digest != digest:
+                continue
+            old = np.fromiter((answer_key(*each) for each in answers_in(samples)), np.uint64)
+        except (DataError, OSError) as error:
+            if samples.exists():  # else another command has just set it aside
+                print(f"rubricbeat: left as it is: {error}", file=sys.stderr)
+            continue
+        if not len(old) or not np.isin(old, new).all():
+            continue
+        for path in sorted(samples.parent.iterdir()):
+            if path == samples or path.name == f"results_{_stamp(earlier)}.json":
+                with contextlib.suppress(FileNotFoundError):
+                    path.rename(path.with_name(path.name + SUPERSEDED))
+        n_retired += 1
+    return n_retired
+
+
+def _label(run: Run) -> str:
+    """Give the label the run was given; empty where its stamp stands in for one."""
+    given = run.facts.get("run")
+    return str(given.get("label") or "") if isinstance(given, Mapping) else ""
+
+
+def _stamp(run: Run) -> str:
+    return str(run.facts.get("stamp") or "")

@@ -22,7 +22,6 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +48,6 @@ from ..distributed.flags import (
 from ..judged_runs import JudgedRun, JudgedRuns, graded_by_run
 from ..run_documents import Spool
 from ..score_table import ScoreLine, score_table
-from ..unfinished import FailedRun, failed_runs, merge
 
 DEFAULT_TASK = "judged"
 VERDICT_BYTES = 1_000
@@ -89,11 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="print calls, tokens and cost; send nothing"
     )
-    parser.add_argument(
-        "--failed-only",
-        action="store_true",
-        help="ask only what has no verdict in --output_path, and complete the runs there",
-    )
+    parser.add_argument("--failed-only", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--limit", type=int, help="only the answers to the first so many prompts")
     parser.add_argument("--task", default=DEFAULT_TASK, help=f"task name (default {DEFAULT_TASK})")
     parser.add_argument("--model", help="name of the answering model, over the rows' own")
@@ -113,6 +107,7 @@ def run(args: argparse.Namespace) -> int:
     data = read_examples(args.data, strict=args.strict, columns=columns)
     _warn(data.warning())
     options = _options(args)
+    _needs_no_flag(args, options)
     examples = {example.prompt_id: example for example in data.examples}
     responses = Responses(
         args.responses,
@@ -135,36 +130,21 @@ def run(args: argparse.Namespace) -> int:
     if args.dry_run:
         _need_no_key(options)
     with opened(options, workers) as grader:
-        failed = None
-        if args.failed_only:
-            digest = grader.identity.digest
-            failed = failed_runs(args.output_path, args.task, digest, census.runs)
-        if failed == []:
-            print(f"rubricbeat: nothing in {args.output_path} lacks a verdict", file=sys.stderr)
-            return 0
         if args.dry_run:
-            asked = (
-                [answer for _, answer in responses]
-                if failed is None
-                else [answer for one in failed for answer in one.asked]
-            )
-            return _dry_run(grader, asked, args)
+            return _dry_run(grader, [answer for _, answer in responses], args)
         require_folder(args.output_path)
         _require_room(args, options, census)
         with Spool(args.output_path) as spool:
             judged = JudgedRuns(spool, args.output_path, allowed_share(args.allow_missing))
             fault: RubricbeatError | None = None
-            if failed is None:
-                n_questions = census.n_criteria * grader.options.replicates
-                try:
-                    for key, graded in graded_by_run(grader, responses, n_questions=n_questions):
-                        judged.add(key, graded)
-                except RubricbeatError as error:
-                    if not judged.is_complete(census.n_answers):
-                        raise
-                    fault = error  # said when the results are written
-            else:
-                _complete(failed, grader, judged)
+            n_questions = census.n_criteria * grader.options.replicates
+            try:
+                for key, graded in graded_by_run(grader, responses, n_questions=n_questions):
+                    judged.add(key, graded)
+            except RubricbeatError as error:
+                if not judged.is_complete(census.n_answers):
+                    raise
+                fault = error  # said when the results are written
             runs = _write(judged, grader, data, args)
         _report(runs, grader, args, judged.deadline)
         if fault is not None:
@@ -222,6 +202,22 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
     return options
 
 
+def _needs_no_flag(args: argparse.Namespace, options: Mapping[str, Any]) -> None:
+    """Say of `--failed-only` that every command asks only what is missing, as its store knows.
+
+    Raises:
+        ConfigError: No store is kept, so that everything would be paid for again.
+    """
+    if not args.failed_only:
+        return
+    if RuntimeOptions.from_mapping(RuntimeOptions.split(options)[0]).store is False:
+        raise ConfigError(
+            "--failed-only without a store: nothing says what has its verdict, and all would be "
+            "asked again; leave out --failed-only, or give --store the path of the first run"
+        )
+    _warn("--failed-only is not needed: the same command again asks only what is missing")
+
+
 def _need_no_key(options: Any) -> None:
     """Let an estimate be made without a key: nothing is sent, and keys are asked for on opening."""
     if isinstance(options, Mapping):
@@ -231,14 +227,6 @@ def _need_no_key(options: Any) -> None:
     elif isinstance(options, list | tuple):
         for value in options:
             _need_no_key(value)
-
-
-def _complete(failed: Sequence[FailedRun], grader: Grader, judged: JudgedRuns) -> None:
-    """Ask what is missing of each run, and put it into the places of the whole run."""
-    graded = iter(grader.grade([answer for one in failed for answer in one.asked]))
-    for one in failed:
-        for answer in merge(one.before, list(islice(graded, len(one.asked)))):
-            judged.add(one.key, answer)
 
 
 def _dry_run(grader: Grader, asked: Sequence[Answer], args: argparse.Namespace) -> int:

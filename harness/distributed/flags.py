@@ -70,17 +70,12 @@ def check_worker_arguments(args: argparse.Namespace) -> None:
     """Refuse flags that do not go together.
 
     Raises:
-        ConfigError: A flag of workers without workers, or one that workers do not know.
+        ConfigError: A flag of workers without workers.
     """
     if args.engine == LOCAL:
         for name, flag in _NEEDS_RAY.items():
             if getattr(args, name) not in (None, False):
                 raise ConfigError(f"{flag} needs --engine ray")
-    elif args.failed_only:
-        raise ConfigError(
-            "--failed-only is for one process; with --engine ray the same command again asks "
-            "only what is missing"
-        )
 
 
 def run_workers(

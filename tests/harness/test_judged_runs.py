@@ -21,10 +21,9 @@ from full_disk import files_up_to
 from loopback import Loopback
 from waiting import HANG_S, until
 
-from rubricbeat.harness.judged_runs import JudgedRuns
+from rubricbeat.harness.judged_runs import JudgedRuns, retire
 from rubricbeat.harness.result_files import GradedRun, write_run
 from rubricbeat.harness.run_documents import HeldDocuments, Spool, SpooledDocuments
-from rubricbeat.harness.unfinished import retire
 from rubricbeat.judges.data.examples import example_to_row
 from rubricbeat.judges.errors import ConfigError, DataError
 from rubricbeat.judges.graded import GradedAnswer

@@ -94,15 +94,15 @@ class TestAnswers:
         [absent] = [one for one in graded(data) if one.is_absent]
         assert absent.verdicts[0].explanation == "no recorded answer"
 
-    def test_completing_a_run_never_asks_about_what_was_not_answered(
+    def test_the_same_again_never_asks_about_what_was_not_answered(
         self, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         rows = [{"prompt_id": 1, "completion": None}, {"prompt_id": 2, "completion": "oak"}]
         answers = write(tmp_path / "a.jsonl", *rows)
         judge(data, answers)
         capsys.readouterr()
-        judge(data, answers, "--failed-only")
-        assert "lacks a verdict" in capsys.readouterr().err
+        judge(data, answers)
+        assert "1 criteria asked" in capsys.readouterr().out
         assert outcomes(data) == {"1": [None], "2": [True]}
 
     def test_empty_and_blank_texts_are_answers(self, data: Path, tmp_path: Path) -> None:

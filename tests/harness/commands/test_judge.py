@@ -176,31 +176,40 @@ def test_an_outage_ends_with_1_and_resumes(folder, judge, capsys):
     assert len(judge.prompts) == 8
 
 
-def test_failed_only_asks_exactly_what_has_no_verdict_even_without_a_store(folder, judge, capsys):
+@pytest.mark.parametrize("flag", [(), ("--failed-only",)])
+def test_the_same_command_again_asks_exactly_what_has_no_verdict(folder, judge, capsys, flag):
     judge.is_mute = lambda prompt: "warns 1" in prompt
-    assert call(folder, judge, "--store", "none") == 1
+    assert call(folder, judge) == 1
     missing = [v for run in read_runs([folder / "out"]) for g in run.graded for v in g.verdicts]
     assert sum(v.met is None for v in missing) == 2
     judge.is_mute = lambda prompt: False
     judge.prompts.clear()
-    assert call(folder, judge, "--failed-only", "--store", "none") == 0
+    assert call(folder, judge, *flag) == 0
     assert len(judge.prompts) == 2
     assert all("warns 1" in prompt for prompt in judge.prompts)
     runs = read_runs([folder / "out"])
     assert len(runs) == 2
     assert all(v.met is not None for run in runs for g in run.graded for v in g.verdicts)
     assert all(run.stored["score"] == pytest.approx(5 / 8) for run in runs)
-    capsys.readouterr()
+    said = capsys.readouterr().err
+    assert ("--failed-only is not needed: the same command again asks only" in said) == bool(flag)
     judge.prompts.clear()
-    assert call(folder, judge, "--failed-only") == 0
-    assert "nothing" in capsys.readouterr().err
+    assert call(folder, judge, *flag) == 0
     assert judge.prompts == []
 
 
-def test_failed_only_refuses_another_judge(folder, judge, capsys):
-    call(folder, judge)
-    assert call(folder, judge, "--failed-only", args=",temperature=0") == 2
-    assert "another judge" in capsys.readouterr().err
+def test_failed_only_is_not_in_the_help(capsys):
+    assert main(["judge", "--help"]) == 0
+    assert "--failed-only" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("again", [("--store", "none"), ("--store", "NONE", "--dry-run")])
+def test_failed_only_without_a_store_would_pay_again_and_is_refused(folder, judge, capsys, again):
+    assert call(folder, judge) == 0
+    judge.prompts.clear()
+    assert call(folder, judge, "--failed-only", *again) == 2
+    assert "all would be asked again" in capsys.readouterr().err
+    assert judge.prompts == []
 
 
 def test_shape_and_prompt_are_the_judges_options(folder, judge):
@@ -273,7 +282,7 @@ def test_answers_that_cannot_be_used_are_named_and_left_out(folder, judge, capsy
         (["--task", ""], "part of file names"),
         (["--task", "x" * 300], "part of file names"),
         (["--max-cost", "nan"], "max_cost"),
-        (["--failed-only"], "no such file or folder"),
+        (["--failed-only", "--store", "none"], "without a store"),
     ],
 )
 def test_bad_input_is_one_line_and_2_before_anything_is_asked(folder, judge, capsys, change, words):

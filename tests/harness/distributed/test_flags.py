@@ -35,7 +35,6 @@ RAY = ["--engine", "ray"]
         ([*CHAT, *RAY, "--store", "none"], "needs a store"),
         ([*CHAT, *RAY, "--workers", "0"], "at least 1 worker"),
         ([*CHAT, *RAY, "--workers", "99"], "use 64 workers"),
-        ([*CHAT, *RAY, "--failed-only"], "--failed-only"),
         ([*CHAT, *RAY, "--resume"], "no store at"),
         ([*CHAT, *RAY, "--chunk", "0"], "--chunk"),
         (["--judge", "keyword", *RAY], "keeps no verdicts"),
