@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeVar
 
@@ -26,17 +26,18 @@ class Registry:
     names costs nothing. Names that are not in-tree are looked up in an entry point group.
     """
 
-    def __init__(self, kind: str, group: str, in_tree: dict[str, str]) -> None:
+    def __init__(self, kind: str, group: str, in_tree: Mapping[str, str] | None = None) -> None:
         """Open a registry.
 
         Args:
             kind: What it names, for messages: "judge", "reward".
             group: Entry point group others publish under, such as `rubricbeat.judges`.
-            in_tree: Module of each name this package ships, relative to `rubricbeat.judges`.
+            in_tree: Module of each name this package ships, relative to `rubricbeat.judges`; None
+                where a catalogue registers them.
         """
         self.kind = kind
         self.group = group
-        self._in_tree = dict(in_tree)
+        self._in_tree = dict(in_tree or {})
         self._factories: dict[str, Callable[..., Any]] = {}
 
     def register(self, name: str) -> Callable[[T], T]:
@@ -148,35 +149,7 @@ JUDGES = Registry(
 )
 """Factories of judges, called with the judge's own options as keywords."""
 
-REWARDS = Registry(
-    "reward",
-    "rubricbeat.rewards",
-    {
-        "healthbench": ".rewards",
-        "binary": ".rewards",
-        "rar_explicit": ".rewards",
-        "rar_implicit": ".rewards",
-        "hybrid": ".rewards",
-        "complexity": ".rewards",
-        "healthbench_clipped": ".rewards",
-        "healthbench_uniform": ".rewards",
-        "rar_points": ".rewards",
-        "rar_uniform": ".rewards",
-        "hybrid_unclipped": ".rewards",
-        "hybrid_uniform": ".rewards",
-        "complexity_unclipped": ".rewards",
-        "complexity_uniform": ".rewards",
-        "clip": ".rewards",
-        "power": ".rewards",
-        "bonus": ".rewards",
-        "veto": ".rewards",
-        "saturation": ".rewards",
-        "length": ".rewards",
-        "threshold": ".rewards",
-        "pass_hb50": ".rewards",
-    },
-)
-"""Rewards by name."""
+REWARDS = Registry("reward", "rubricbeat.rewards")
+"""Rewards by name; `rewards/catalogue.py` is the list of ours."""
 
 register_judge = JUDGES.register
-register_reward = REWARDS.register

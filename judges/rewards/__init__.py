@@ -8,7 +8,7 @@ NaN is "no reward" (TRL's None); it comes from missing verdicts and is never tur
     named.py     the rewards of the papers, under their names
     terms.py     clip, power, bonus, veto, saturation, length, soft: rewards around a reward
     find.py      `get_reward`: name, options, dotted path, or a specification in one string
-    catalogue.py the names of ours; importing it registers them
+    catalogue.py the list of ours; importing it registers them
 """
 
 from . import catalogue as catalogue
