@@ -4,51 +4,49 @@ from __future__ import annotations
 
 import io
 
+import pytest
+
 from rubricbeat.judges.ledger import Ledger
 from rubricbeat.judges.prices import Price
-from rubricbeat.judges.progress import Bar, Snapshot, line_of
+from rubricbeat.judges.progress import Bar
 from rubricbeat.judges.verdict import Outcome, Verdict
 
 
-def test_the_line_names_everything():
-    line = line_of(Snapshot(250, 1000, 12.5, 64, 40, 3, 0.456), 200)
-    assert line == (
-        "judging  25% |####------------| 250/1000, 12/s, 1:00 left, 64 in flight, 40 from store, "
-        "3 missing, $0.46"
-    )
-
-
-def test_an_unknown_cost_is_not_shown_as_nothing():
-    assert "$" not in line_of(Snapshot(1, 2, 0.0, 1, 0, 0, None), 200)
-
-
-def test_the_line_fits_the_terminal():
-    assert len(line_of(Snapshot(1, 2, 1.0, 1, 0, 0, 1.0), 30)) == 30
-    assert line_of(Snapshot(1, 2, 1.0, 1, 0, 0, 1.0), -1) == ""
-
-
-def test_hours_are_told():
-    assert "2:46:40 left" in line_of(Snapshot(0, 10_000, 1.0, 1, 0, 0, None), 200)
-
-
-def test_nothing_to_do_is_done():
-    assert line_of(Snapshot(0, 0, 0.0, 0, 0, 0, None), 200).startswith("judging 100%")
-
-
-def test_a_bar_counts_its_own_run_only(monkeypatch):
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")  # under xdist it is 80, and the line is cut
+
+
+def test_the_line_names_everything_of_its_own_run_only() -> None:
     ledger, stream = Ledger(Price(1, 1, 1)), io.StringIO()
     ledger.settled(Verdict.of(True))
     with Bar(ledger, 2, stream) as bar:
         ledger.settled(Verdict(Outcome.REFUSED))
         bar.draw(1)
-    text = stream.getvalue()
-    assert "1/2" in text
-    assert "1 missing" in text
-    assert text.endswith("\n")
+    drawn = stream.getvalue()
+    line = drawn.split("\r")[2]
+    assert line.startswith("judging  50% |########--------| 1/2, ")
+    assert line.rstrip().endswith("left, 1 in flight, 0 from store, 1 missing, $0.00")
+    assert drawn.endswith("\n")
 
 
-def test_no_terminal_no_bar(monkeypatch):
+def test_an_unknown_cost_is_not_shown_as_nothing() -> None:
+    stream = io.StringIO()
+    with Bar(Ledger(None), 2, stream) as bar:
+        bar.draw(1)
+    assert "1 in flight" in stream.getvalue()
+    assert "$" not in stream.getvalue()
+
+
+def test_nothing_to_do_draws_nothing() -> None:
+    stream = io.StringIO()
+    with Bar(Ledger(None), 0, stream) as bar:
+        bar.draw(0)
+    assert stream.getvalue() == ""
+
+
+def test_no_terminal_no_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stderr", io.StringIO())
     assert not Bar.open(None, Ledger(None), 5).is_on
-    assert Bar.open(True, Ledger(None), 5).is_on
+    with Bar.open(True, Ledger(None), 5) as bar:
+        assert bar.is_on
