@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
@@ -76,7 +76,12 @@ class Judge(Protocol):
     * `group_size: int` with `judge_group(questions)`: several criteria of one answer in one call;
     * `key_material(question) -> bytes`: the exact request, for the store key; else the
       conversation, the answer, the criterion and its points;
-    * `judge_with(question, ask)`: a judge made of others (see `CompositeJudge`);
+    * `members` with `judge_with(question, ask)`: a judge made of other judges, such as a jury. It
+      is called in the place of `judge`, outside of any limit (waiting for its members while it held
+      a place in the pool would block them), and `ask` puts every question through the store under
+      the member's own identity: each member's verdict is bought once, whichever judge it serves.
+      The verdict made of theirs is not stored. Where a member is asked several times a question,
+      `asks_each` says how often at most, for the estimate of the cost;
     * `runtime_defaults`: runtime options that this judge needs, such as a longer `timeout_s`; what
       the user says goes before them;
     * `collects = True`: it gathers questions before it answers any (a batch), so that the runtime
@@ -96,40 +101,8 @@ class Judge(Protocol):
         ...
 
 
-@runtime_checkable
-class GroupJudge(Judge, Protocol):
-    """A judge that can answer several questions about one answer in one call."""
-
-    group_size: int
-    """Most questions of one answer in a call."""
-
-    async def judge_group(self, questions: Sequence[Question]) -> list[Verdict]:
-        """Answer questions about the same answer, in order."""
-        ...
-
-
 Ask = Callable[[Judge, Question], Awaitable[Verdict]]
 """Puts a question to a judge the way the runtime does: store, limits and retries included."""
-
-
-@runtime_checkable
-class CompositeJudge(Judge, Protocol):
-    """A judge whose verdict is made of other judges' verdicts: a jury, a cascade.
-
-    The runtime calls `judge_with` in the place of `judge`, outside of any limit (a composite that
-    waited for its members while it held a place in the pool would block them), and puts every
-    question of `ask` through the store under the member's own identity: each member's verdict is
-    bought once, whichever composite it serves. The composite's own verdict is not stored; it is a
-    pure function of theirs.
-    """
-
-    members: Sequence[Judge]
-    """The judges asked. Where one is asked several times a question, `asks_each` says how often
-    at most, for the estimate of the cost."""
-
-    async def judge_with(self, question: Question, ask: Ask) -> Verdict:
-        """Answer one question by asking members through `ask`."""
-        ...
 
 
 def identity_of(judge: object) -> JudgeIdentity:

@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import Any
 
 from .files import Closing
-from .graded import GradedAnswer
 from .grading import Answer, Estimate, Grader, RuntimeOptions
 from .judge import Judge, JudgeIdentity
 from .judge_options import make_judge
@@ -56,21 +55,15 @@ class RatingGrader(Closing):
 
     def rate(self, answers: Sequence[Answer], *, progress: bool | None = None) -> list[Rating]:
         """Rate answers, in order; a missing rating has its reason."""
-        return _ratings(self._grader.grade(_whole(answers), progress=progress))
-
-    async def rate_async(self, answers: Sequence[Answer]) -> list[Rating]:
-        """Rate answers from any running event loop."""
-        return _ratings(await self._grader.grade_async(_whole(answers)))
+        graded = self._grader.grade(_whole(answers), progress=progress)
+        return [Rating.from_verdict(answer.verdicts[0]) for answer in graded]
 
     async def rate_again_async(self, answers: Sequence[Answer]) -> list[tuple[Rating, ...]]:
         """Give every rating of each answer: the first, then as many as its replicates ask for."""
-        return _every_rating(await self._grader.grade_async(_whole(answers)))
-
-    def rate_again(
-        self, answers: Sequence[Answer], *, progress: bool | None = None
-    ) -> list[tuple[Rating, ...]]:
-        """Give every rating of each answer, from code that is not async."""
-        return _every_rating(self._grader.grade(_whole(answers), progress=progress))
+        return [
+            tuple(Rating.from_verdict(row[0]) for row in (answer.verdicts, *answer.replicates))
+            for answer in await self._grader.grade_async(_whole(answers))
+        ]
 
     def estimate(self, answers: Sequence[Answer]) -> Estimate:
         """Say what rating would cost; nothing is sent, and the store is only read."""
@@ -101,14 +94,3 @@ class RatingGrader(Closing):
 
 def _whole(answers: Sequence[Answer]) -> list[Answer]:
     return [replace(answer, example=WholeRubric.of(answer.example)) for answer in answers]
-
-
-def _ratings(graded: Sequence[GradedAnswer]) -> list[Rating]:
-    return [Rating.from_verdict(answer.verdicts[0]) for answer in graded]
-
-
-def _every_rating(graded: Sequence[GradedAnswer]) -> list[tuple[Rating, ...]]:
-    return [
-        tuple(Rating.from_verdict(row[0]) for row in (answer.verdicts, *answer.replicates))
-        for answer in graded
-    ]

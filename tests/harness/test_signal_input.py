@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import sqlite3
@@ -188,7 +189,7 @@ def test_ratings_of_a_store_go_to_the_verdicts_of_their_judge(tmp_path: Path) ->
     texts = ["a", "bb", "acc"]
     twice = [Answer(asked, text, replicates=2) for text in texts]
     with RatingGrader(Rater(), store) as ratings:
-        ratings.rate_again(twice)
+        asyncio.run(ratings.rate_again_async(twice))
         ratings.rate([Answer(asked, "only rated")])
     with Grader(Rater(), RuntimeOptions.from_mapping(store)) as verdicts:
         verdicts.grade(twice)
