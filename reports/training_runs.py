@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..judges.arrays import Floats
+from ..judges.data.json_rows import lines_so_far
 from ..judges.errors import DataError
 from ..judges.option_files import parse_yaml
 
@@ -210,19 +211,12 @@ def _lines(path: Path, parse: Callable[[Any], Read]) -> list[Read]:
     if not path.is_file():
         return []
     read = []
-    lines = path.read_text(encoding="utf-8").splitlines()
-    for number, line in enumerate(lines, 1):
+    for row in lines_so_far(path):
         try:
-            plain = json.loads(line)
-        except json.JSONDecodeError as error:
-            if number < len(lines):
-                raise DataError(f"{path}, line {number} is no JSON: {error}") from error
-            break
-        try:
-            read.append(parse(plain))
+            read.append(parse(row.value))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             what = f"no {error}" if isinstance(error, KeyError) else str(error)
-            raise DataError(f"{path}, line {number} cannot be read: {what}") from error
+            raise DataError(f"{path}, line {row.number} cannot be read: {what}") from error
     return read
 
 

@@ -21,7 +21,8 @@ from typing import Any
 
 import yaml
 
-from ...judges.errors import ConfigError, DataError
+from ...judges.data.json_rows import lines_so_far
+from ...judges.errors import ConfigError
 from ...judges.files import write_file, writing
 from .batch import BatchScore
 from .config import TrainConfig
@@ -140,16 +141,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     Raises:
         DataError: A line before the last is no JSON.
     """
-    lines = path.read_text(encoding="utf-8").splitlines()
-    read: list[dict[str, Any]] = []
-    for number, line in enumerate(lines, 1):
-        try:
-            read.append(json.loads(line))
-        except json.JSONDecodeError as error:
-            if number == len(lines):
-                break
-            raise DataError(f"{path}, line {number} is no JSON: {error}") from error
-    return read
+    return [row.value for row in lines_so_far(path)]
 
 
 @contextmanager

@@ -46,7 +46,7 @@ def json_rows(path: Path | str, head: bytes) -> Iterator[NumberedRow]:
     first = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
     if first == b"[" or (first == b"{" and not _is_of_lines(path)):
         return _whole(path)
-    return _unwrapped(_lines(path))
+    return _unwrapped(numbered_lines(path))
 
 
 def _unwrapped(rows: Iterator[NumberedRow]) -> Iterator[NumberedRow]:
@@ -71,15 +71,40 @@ def _is_of_lines(path: Path | str) -> bool:
     return any(isinstance(_line(0, line).value, Mapping) for line in lines)
 
 
-def _lines(path: Path | str) -> Iterator[NumberedRow]:
+def numbered_lines(path: Path | str, errors: str = "strict") -> Iterator[NumberedRow]:
+    """Read a file of lines that are each one JSON value, by the memory of one; blank ones are none.
+
+    Args:
+        path: The file, plain or compressed.
+        errors: What becomes of broken UTF-8: `surrogatepass` lets lone surrogates be text, as the
+            results of other programs hold them.
+
+    Raises:
+        DataError: The file cannot be read to its end.
+    """
     for number, line in enumerate(lines_of(path), start=1):
         if line.strip():
-            yield _line(number, line)
+            yield _line(number, line, errors)
 
 
-def _line(number: int, line: bytes) -> NumberedRow:
+def lines_so_far(path: Path | str) -> list[NumberedRow]:
+    """Read the lines of a file that is still written; a last one that a kill has cut is left out.
+
+    Raises:
+        DataError: A line before the last is no JSON.
+    """
+    rows = list(numbered_lines(path))
+    if rows and rows[-1].fault:
+        rows.pop()
+    for row in rows:
+        if row.fault:
+            raise DataError(f"{name_of(path)}, line {row.number}: {row.fault}")
+    return rows
+
+
+def _line(number: int, line: bytes, errors: str = "strict") -> NumberedRow:
     try:
-        text = line.decode("utf-8-sig")
+        text = line.decode("utf-8-sig", errors)
         return NumberedRow(number, json.loads(text))
     except UnicodeDecodeError:
         return NumberedRow(number, None, "not UTF-8; save the file as UTF-8")

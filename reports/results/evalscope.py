@@ -19,8 +19,8 @@ from typing import Any
 from ...judges.errors import DataError
 from .criteria import MET_KEYS, JudgedCriterion, find_judged, own_rubric, read_marked, unjudged
 from .findings import Findings, number_of, reason_of, text_of
-from .run import ODD_SHAPE, Run, mapping, parse_object
-from .samples import lines_of
+from .run import ODD_SHAPE, Run, mapping
+from .samples import objects_of
 
 KNOWN = ("health_bench", "healthbench", "prbench", "researchrubrics", "plawbench")
 """Benchmarks with rubrics, for files that have no report beside them to say the name."""
@@ -43,12 +43,12 @@ def read_reviews(path: Path) -> Run:
     task, subset = _names(path)
     judges: dict[str, None] = {}
     outdated = _outdated_lines(path)
-    for number, line in enumerate(lines_of(path), start=1):
-        place = f"line {number}"
-        if number in outdated:
+    for place, review in objects_of(path):
+        if place in outdated:
             continue
         try:
-            review = parse_object(line, f"{path.name}, {place}")
+            if isinstance(review.get("fault"), DataError):
+                raise review["fault"]
             _add(findings, review, subset, place, judges)
         except ODD_SHAPE as error:
             findings.leave_out(place, reason_of(error))
@@ -92,20 +92,16 @@ def merged(runs: Iterable[Run]) -> list[Run]:
     return list(joined.values())
 
 
-def _outdated_lines(path: Path) -> set[int]:
-    """Number the lines that a later review of the same sample takes the place of."""
-    newest: dict[str, int] = {}
+def _outdated_lines(path: Path) -> set[str]:
+    """Name the lines that a later review of the same sample takes the place of."""
+    newest: dict[str, str] = {}
     outdated = set()
-    for number, line in enumerate(lines_of(path), start=1):
-        try:
-            review = mapping(json.loads(line))
-        except (ValueError, RecursionError):
-            continue
+    for place, review in objects_of(path):
         numbers = (mapping(review.get("sample_score")).get("sample_id"), review.get("index"))
-        sample = json.dumps(next((n for n in numbers if n is not None), ["line", number]))
+        sample = json.dumps(next((n for n in numbers if n is not None), ["line", place]))
         if sample in newest:
             outdated.add(newest[sample])
-        newest[sample] = number
+        newest[sample] = place
     return outdated
 
 

@@ -6,17 +6,14 @@ is none (a configuration, a data file, a picture) is passed over in silence.
 
 from __future__ import annotations
 
-import json
 import mmap
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from ...judges.data.streams import bytes_of
 from ...judges.errors import DataError
 from . import evalscope, inspect_logs, promptfoo, simple_evals, verifiers
 from .run import ODD_SHAPE, Run, parse_object
-from .samples import is_results, lines_of
+from .samples import is_results, objects_of
 
 FIELDS = (b'"example_level_metadata"', b'"eval"', b'"gradingResult"', b'"promptIdx"')
 """One of which stands in every log that is one JSON object."""
@@ -89,7 +86,7 @@ def _holds_a_field(path: Path) -> bool:
 
 
 def _read_lines(path: Path) -> list[Run]:
-    first = _first_object(path)
+    _, first = next(objects_of(path), ("", {}))
     if evalscope.is_review(first):
         return [evalscope.read_reviews(path)]
     if verifiers.is_rollout(first):
@@ -97,13 +94,3 @@ def _read_lines(path: Path) -> list[Run]:
     if promptfoo.is_result(first):
         return promptfoo.read_result_lines(path)
     return []
-
-
-def _first_object(path: Path) -> Mapping[str, Any]:
-    """Give the first line of a file as an object; an empty one where it is none."""
-    line = next(iter(lines_of(path)), b"")
-    try:
-        value = json.loads(line)
-    except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, Mapping) else {}

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from ...judges.answers import USUAL, Reading
-from ...judges.data import streams
 from ...judges.data.examples import example_from_row
+from ...judges.data.json_rows import numbered_lines
 from ...judges.data.streams import bytes_of
 from ...judges.errors import DataError, RubricbeatError
 from ...judges.graded import SCHEMA_VERSION, GradedAnswer
@@ -146,11 +146,11 @@ def answers_in(path: Path) -> Iterator[tuple[str, str, int]]:
 
 def _samples(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Give the samples that hold verdicts, and where each stands."""
-    for number, line in enumerate(lines_of(path), start=1):
-        where = f"{path.name}, line {number}"
-        sample = parse_object(line, where)
+    for place, sample in objects_of(path):
+        if isinstance(sample.get("fault"), DataError):
+            raise sample["fault"]
         if isinstance(sample.get("rubric"), Mapping):
-            yield where, sample
+            yield f"{path.name}, {place}", sample
 
 
 def _answers_of(sample: Mapping[str, Any], where: str, examples: Examples) -> list[GradedAnswer]:
@@ -224,15 +224,12 @@ def _versions(results: Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[s
 
 
 def objects_of(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Give each line of another program's log with its place; one that is broken as its `fault`."""
-    for number, line in enumerate(lines_of(path), start=1):
-        place = f"line {number}"
-        try:
-            yield place, parse_object(line, f"{path.name}, {place}")
-        except DataError as error:
-            yield place, {"fault": error}
-
-
-def lines_of(path: Path) -> Iterator[bytes]:
-    """Give the lines that are not blank; only a line feed ends one (U+2028 stands in answers)."""
-    return (line for line in streams.lines_of(path) if line.strip())
+    """Give each object of a file of lines with its place; one that is broken as its `fault`."""
+    # lone surrogates stand in the answers of some programs
+    for row in numbered_lines(path, "surrogatepass"):
+        fault = row.fault
+        if fault is None and not isinstance(row.value, dict):
+            fault = f"expected a JSON object, got {type(row.value).__name__}"
+        place = f"line {row.number}"
+        error = DataError(f"{path.name}, {place}: {fault}")
+        yield place, row.value if fault is None else {"fault": error}

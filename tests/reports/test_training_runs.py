@@ -31,6 +31,18 @@ def test_a_line_of_another_shape_is_refused_by_file_and_line(
     assert name in str(refused.value)
 
 
+def test_a_line_is_cut_by_a_kill_alone_and_ends_at_a_line_feed_alone(tmp_path: Path) -> None:
+    path = write_run(tmp_path / "a")
+    metrics = path / "metrics.jsonl"
+    whole = '{"step": 1, "reward": 0.5, "words": "one\u2028two"}\n'
+    metrics.write_text(f'{whole}{{"step": 2, "rew', encoding="utf-8")
+    [run] = read_training_runs([path])
+    assert [step["words"] for step in run.steps] == ["one\u2028two"]
+    metrics.write_text(f'{{"step": 1, "rew\n{whole}', encoding="utf-8")
+    with pytest.raises(DataError, match=r"metrics\.jsonl, line 1: not JSON"):
+        read_training_runs([path])
+
+
 def test_a_configuration_of_another_shape_is_refused(tmp_path: Path) -> None:
     path = write_run(tmp_path / "a")
     (path / "config.yaml").write_text("reward: hybrid\n", encoding="utf-8")

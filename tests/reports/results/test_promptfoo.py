@@ -183,7 +183,7 @@ def test_a_line_cut_off_is_left_out(tmp_path):
         file.write('\n{"promptIdx": 0, "prov')
     [read] = read_runs([tmp_path])
     assert mets(read) == [[True, True]]
-    assert "1 of 1 results left out; the first is line 2: not valid JSON" in read.notes[0]
+    assert "1 of 1 results left out; the first is line 2: not JSON" in read.notes[0]
 
 
 def test_a_provider_of_which_nothing_can_be_read_is_named(tmp_path):

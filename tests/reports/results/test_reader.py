@@ -100,7 +100,8 @@ def test_runs_over_the_same_rows_share_their_examples(tmp_path):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("{broken", "line 2: not valid JSON"),
+        ("{broken", "line 2: not JSON"),
+        ("\n\n{broken", "line 4: not JSON"),  # as an editor counts, blank lines too
         ("[1]", "line 2: expected a JSON object"),
         ('{"rubric": {"answers": []}}', "line 2: 'doc' is missing"),
         ('{"rubric": {"schema_version": 9}, "doc": {}}', "schema version 9"),
@@ -151,7 +152,7 @@ def test_a_broken_file_is_left_out_of_a_folder_by_name(tmp_path):
     [read] = read_runs([tmp_path], left_out.append)
     assert read.label == "first"
     [words] = left_out
-    assert words.startswith(f"left out: {broken.name}, line 1: not valid JSON")
+    assert words.startswith(f"left out: {broken.name}, line 1: not JSON")
 
 
 def test_what_is_left_out_goes_to_stderr_where_nobody_takes_it(tmp_path, capsys):
