@@ -16,11 +16,10 @@ Examples:
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...judges.errors import ConfigError, OutageError
+from ...judges.errors import ConfigError
 from ...judges.judge_options import parse_judge_args
 
 if TYPE_CHECKING:
@@ -69,11 +68,7 @@ def run(args: argparse.Namespace) -> int:
         return runs.run_sft(config, resume=args.resume, as_json=args.json)
     if args.stage == "score":
         return runs.run_score(config, n_prompts=args.prompts, as_json=args.json)
-    try:
-        return runs.run_grpo(config, resume=args.resume, as_json=args.json)
-    except OutageError as error:
-        print(f"rubricbeat: {error}", file=sys.stderr)
-        return 1
+    return runs.run_grpo(config, resume=args.resume, as_json=args.json)
 
 
 def read_config(args: argparse.Namespace) -> TrainConfig:

@@ -1,4 +1,4 @@
-"""What happens between the steps: metrics, the outage stop, the ledger beside each checkpoint.
+"""What happens between the steps: metrics, and the ledger beside each checkpoint.
 
 TRL's trainer is not subclassed; everything of ours hangs on the callbacks transformers offers.
 """
@@ -20,9 +20,8 @@ from ...judges.sharing import added_facts
 from .batch import BatchScore
 from .metrics import StepShare, step_line, with_trainer_logs
 from .reward import RubricReward
-from .rewind import StepStart
 from .run_files import CHECKPOINT, LEDGER, METRICS, RunFiles
-from .world import rank, world_size
+from .world import gather, rank, world_size
 
 
 class StepRecorder(TrainerCallback):
@@ -103,77 +102,6 @@ class StepRecorder(TrainerCallback):
         if self._line is not None:
             self._files.append(METRICS, self._line)
             self._line = None
-
-
-class OutageStop(TrainerCallback):
-    """Stops a run whose judge is down, as it was before the step that has no rewards.
-
-    Left alone, TRL trains on: every advantage is 0, the loss is 0, and AdamW still moves the
-    weights by its momentum and decay. Taking the gradients away keeps the optimiser still, and
-    `StepStart` takes back what else the step moved: a resumed run asks its prompts again.
-    """
-
-    def __init__(self, reward: RubricReward, files: RunFiles) -> None:
-        """Take the reward whose flag is watched."""
-        self._reward = reward
-        self._files = files
-        self.reason: str | None = None
-        """Why the run was stopped; None where it was not."""
-        self._start: StepStart | None = None
-
-    def on_step_begin(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        optimizer: Any = None,
-        lr_scheduler: Any = None,
-        **more: Any,
-    ) -> None:
-        """Keep what this step will move."""
-        self._start = StepStart.of(state, optimizer, lr_scheduler, self._reward)
-
-    def on_pre_optimizer_step(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        model: Any = None,
-        **more: Any,
-    ) -> None:
-        """Hold the optimiser still in the step of an outage; ask every process."""
-        reasons = [reason for reason in gather(self._reward.outage) if reason]
-        if not reasons:
-            return
-        self.reason = reasons[0]
-        for parameter in model.parameters():
-            parameter.grad = None
-
-    def on_step_end(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        optimizer: Any = None,
-        lr_scheduler: Any = None,
-        **more: Any,
-    ) -> None:
-        """Take the step back, save what was before it, and stop."""
-        if self.reason is None:
-            return
-        spoilt = state.global_step
-        if self._start is not None:
-            self._start.restore(state, optimizer, lr_scheduler, self._reward)
-        # before the first step there is nothing to keep: the same run starts from its seed again
-        control.should_save = state.global_step > 0
-        control.should_log = control.should_evaluate = False
-        control.should_training_stop = True
-        if rank() == 0:
-            print(
-                f"rubricbeat: judge outage at step {spoilt}: {self.reason}; stopping. --resume "
-                f"asks the prompts of step {spoilt} again",
-                file=sys.stderr,
-            )
 
 
 class Ledger(TrainerCallback):
@@ -275,16 +203,6 @@ def _collect(reward: RubricReward) -> list[BatchScore]:
     batches = list(reward.batches)
     reward.batches.clear()
     return batches
-
-
-def gather(value: Any) -> list[Any]:
-    """Give the value of every process; a collective call, in the same order everywhere."""
-    if world_size() == 1:
-        return [value]
-    from accelerate.utils import gather_object  # type: ignore[import-untyped]  # it has none
-
-    gathered: list[Any] = gather_object([value])
-    return gathered
 
 
 def _time_words(line: Mapping[str, Any]) -> str:

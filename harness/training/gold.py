@@ -17,7 +17,6 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from ...judges.errors import JudgeError
 from ...judges.rewards import get_reward
 from .batch import BatchScore
-from .callbacks import OutageStop, gather
 from .config import TrainConfig
 from .data import sample_examples
 from .generate import generate_answers, own_random_state
@@ -25,7 +24,7 @@ from .graders import can_rate
 from .prepared import Prepared, judge_options
 from .reward import RubricReward
 from .run_files import GOLD, GOLD_LEDGER, RunFiles, read_lines
-from .world import rank
+from .world import gather, rank
 
 
 class GoldJudge(TrainerCallback):
@@ -37,7 +36,6 @@ class GoldJudge(TrainerCallback):
         trainer: Any,
         files: RunFiles,
         reward: RubricReward,
-        outage: OutageStop,
     ) -> None:
         """Choose the held-out prompts; nothing is opened yet.
 
@@ -46,10 +44,8 @@ class GoldJudge(TrainerCallback):
             trainer: Whose model answers.
             files: Where the looks are written.
             reward: Of the judge that trains: it looks under the limits it trains under.
-            outage: Says whether the run was stopped; a spoilt step is not looked at.
         """
         config = prepared.config
-        self._outage = outage
         self._prepared, self._trainer, self._files = prepared, trainer, files
         self._examples = sample_examples(
             prepared.data.held_out, config.gold.n_prompts, config.data.seed
@@ -93,17 +89,18 @@ class GoldJudge(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
     ) -> None:
         """Look every `gold.every` steps."""
-        if self._outage.reason is not None:
-            return  # the step was taken back; the one before it had its look
         if state.global_step % self._prepared.config.gold.every == 0:
             self._look(state.global_step)
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
     ) -> None:
-        """Look at what the run left, and close the judges."""
-        if self._last_step != state.global_step and self._outage.reason is None:
+        """Look at what the run left."""
+        if self._last_step != state.global_step:
             self._look(state.global_step)
+
+    def close(self) -> None:
+        """Close the judge that only looks; the other one is the run's."""
         if "gold" in self._judges:
             self._judges["gold"][0].close()
 

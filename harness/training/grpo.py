@@ -35,13 +35,13 @@ from .policy import (
     quiet_libraries,
 )
 from .prepared import Prepared, judge_options
-from .reward import RubricReward
+from .reward import RubricReward, StoppingReward
 from .run_files import CHECKPOINT, RunFiles
 from .warm_start import check_warm_start
 from .world import rank
 
 if TYPE_CHECKING:
-    from .callbacks import OutageStop
+    from .gold import GoldJudge
     from .task_evaluation import TaskEvaluation
 
 LIBRARIES = ("rubricbeat", "trl", "transformers", "torch", "peft", "datasets", "accelerate")
@@ -54,10 +54,16 @@ class GrpoRun:
     trainer: Any
     reward: RubricReward
     files: RunFiles
-    outage: OutageStop
     prepared: Prepared
+    gold: GoldJudge | None = None
     evaluation: TaskEvaluation | None = None
     """Of checkpoints, by tasks; None where none is asked for."""
+
+    def close(self) -> None:
+        """Close the judges; everything that was paid for is stored already."""
+        self.reward.close()
+        if self.gold is not None:
+            self.gold.close()
 
 
 def build_grpo_trainer(config: TrainConfig, *, model: Any = None) -> Any:
@@ -132,7 +138,7 @@ def build_grpo(prepared: Prepared, *, model: Any = None) -> GrpoRun:
     from transformers import PrinterCallback
     from trl.trainer.grpo_trainer import GRPOTrainer
 
-    from .callbacks import Ledger, OutageStop, StepRecorder
+    from .callbacks import Ledger, StepRecorder
     from .gold import GoldJudge
 
     config, plan = prepared.config, prepared.plan
@@ -142,7 +148,6 @@ def build_grpo(prepared: Prepared, *, model: Any = None) -> GrpoRun:
         torch.set_num_threads(config.run.threads)
     reward = build_reward(prepared)
     files = RunFiles(Path(config.run.output_dir), writes=rank() == 0)
-    outage = OutageStop(reward, files)
     recorder = StepRecorder(
         reward,
         files,
@@ -156,28 +161,30 @@ def build_grpo(prepared: Prepared, *, model: Any = None) -> GrpoRun:
     with quiet_libraries():
         trainer = GRPOTrainer(
             model=model or load_model(config.model, prepared.tokenizer, seed=config.run.seed),
-            reward_funcs=cast(Any, reward),  # async, as TRL takes it and does not declare
+            reward_funcs=cast(Any, StoppingReward(reward)),  # it declares plain functions only
             args=arguments,
             train_dataset=rows,
             processing_class=prepared.tokenizer,
             peft_config=lora_config(config.model) if model is None else None,
-            callbacks=[recorder, outage],
+            callbacks=[recorder],
         )
     trainer.remove_callback(
         PrinterCallback
     )  # forty numbers a step; `StepRecorder` says it in one line
     # the gold judge generates with the trainer's own model, so it comes after it; then the ledger,
     # which counts its looks; evaluations last: a kill in these minutes must not cost the state
+    gold = None
     if config.gold.judge is not None:
-        trainer.add_callback(GoldJudge(prepared, trainer, files, reward, outage))
+        gold = GoldJudge(prepared, trainer, files, reward)
+        trainer.add_callback(gold)
     trainer.add_callback(Ledger(reward, files))
     evaluation = None
     if config.eval.tasks:
         from .task_evaluation import TaskEvaluation
 
-        evaluation = TaskEvaluation(prepared, files, outage)
+        evaluation = TaskEvaluation(prepared, files)
         trainer.add_callback(evaluation)
-    return GrpoRun(trainer, reward, files, outage, prepared, evaluation)
+    return GrpoRun(trainer, reward, files, prepared, gold, evaluation)
 
 
 def build_reward(prepared: Prepared) -> RubricReward:

@@ -13,20 +13,22 @@ import json
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 
 from ...judges.arrays import Floats
 from ...judges.data.conversations import text_of_answer
-from ...judges.errors import ConfigError
+from ...judges.errors import ConfigError, OutageError
 from ...judges.graded import GradedAnswer
 from ...judges.judge import Judge
 from ...judges.rubric import Example
 from .batch import BatchScore, BatchVerdicts, as_optional, batch_metrics
 from .graders import Asked, Graders
 from .groups import GroupStats, group_stats, reliability_of
+from .world import gather
 
 if TYPE_CHECKING:
     from ...judges.rewards import Reward
@@ -34,9 +36,10 @@ if TYPE_CHECKING:
 UNCOLLECTED_BATCHES = 16
 """Batches kept for a callback to collect; without one, older ones are forgotten."""
 
+Result = TypeVar("Result")
+
 MASK_DEAD = "dead group"
 MASK_NOISE = "spread within the judge's noise"
-MASK_OUTAGE = "judge outage"
 
 
 class RubricReward:
@@ -136,6 +139,10 @@ class RubricReward:
             log_metric: TRL's.
             log_extra: TRL's.
             columns: Other columns of the data set, not read.
+
+        Raises:
+            OutageError: Too much of the batch has no reward. TRL would train on: the loss would be
+                0, and AdamW would move the weights by its momentum.
         """
         del prompts, columns
         examples = self._resolve(prompt_id, rubric_row)
@@ -147,6 +154,8 @@ class RubricReward:
                 log_metric(name, value)
         if log_extra is not None:
             log_extra("prompt_id", [example.prompt_id for example in examples])
+        if self.outage is not None:
+            raise OutageError(self.outage)
         return list(batch.rewards)
 
     # ------------------------------------------------------------------ framework-free
@@ -169,7 +178,7 @@ class RubricReward:
         """
         del prompts
         texts = list(map(text_of_answer, completions))
-        return asyncio.run(self.score_async(texts, examples, step=step))
+        return _finished(self.score_async(texts, examples, step=step))
 
     async def score_async(
         self,
@@ -351,21 +360,19 @@ class RubricReward:
             own_s=0.0,
             asked=self.asked,
         )
-        return self._watch(batch, down)
+        self._watch(batch, down)
+        return batch
 
-    def _watch(self, batch: BatchScore, down: str | None) -> BatchScore:
-        """Set the flag of an outage; a batch of an outage trains nothing."""
+    def _watch(self, batch: BatchScore, down: str | None) -> None:
+        """Set the flag of an outage; nothing of its batch may train."""
         is_enough = batch.unscored_frac <= self._max_unscored_frac and batch.unscored_frac < 1
         if down is None and is_enough:
-            return batch
+            return
         n = len(batch.unmasked)
         unscored = sum(reward is None for reward in batch.unmasked)
         self.outage = f"{unscored} of {n} answers of a batch got no reward" + (
             f": {down}" if down else f" (max_unscored_frac {self._max_unscored_frac:g})"
         )
-        # the few that were scored would train on a baseline of survivors
-        groups = tuple(dataclasses.replace(g, masked=MASK_OUTAGE) for g in batch.groups)
-        return dataclasses.replace(batch, rewards=(None,) * n, groups=groups)
 
     def _with_noise(
         self,
@@ -395,3 +402,45 @@ class RubricReward:
             if reliability < self._min_reliability:
                 return MASK_NOISE
         return None
+
+
+class StoppingReward:
+    """The reward as a run's trainer calls it: at an outage it raises in every process, or in none.
+
+    One process that raised alone would leave the others waiting for it. Not async, because TRL runs
+    those in a thread of its own, where a collective call would not find this process's device.
+    """
+
+    def __init__(self, reward: RubricReward) -> None:
+        """Take the reward to call."""
+        self._reward = reward
+        self.__name__ = reward.__name__
+
+    def __call__(
+        self, prompts: Sequence[Any], completions: Sequence[Any], **columns: Any
+    ) -> list[float | None]:
+        """Give the reward of each completion.
+
+        Raises:
+            OutageError: Of the first process that has none to give.
+        """
+        rewards: list[float | None] = []
+        said: str | None = None
+        try:
+            rewards = _finished(self._reward(prompts, completions, **columns))
+        except OutageError as error:
+            said = str(error)
+        for reason in gather(said):
+            if reason is not None:
+                raise OutageError(reason)
+        return rewards
+
+
+def _finished(work: Coroutine[Any, Any, Result]) -> Result:
+    """Run a coroutine to its end, in a thread where a loop runs here already, as in a notebook."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()

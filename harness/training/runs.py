@@ -18,7 +18,7 @@ from contextlib import (
 from pathlib import Path
 from typing import Any
 
-from ...judges.errors import ConfigError
+from ...judges.errors import ConfigError, OutageError
 from ...judges.option_files import read_yaml
 from .checks import warn
 from .config import TrainConfig
@@ -56,12 +56,11 @@ def run_grpo(config: TrainConfig, *, resume: bool, as_json: bool) -> int:
         try:
             with _said_in(run.files), quiet_libraries():
                 run.trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        except OutageError as error:
+            return _stopped(run, error)
         finally:
-            run.reward.close()
+            run.close()
         run.files.write_json(LEDGER, ledger_of_all(run.reward))
-        if run.outage.reason is not None:
-            run.files.status("outage", reason=run.outage.reason)
-            return 1
         with _said_in(run.files):
             run.trainer.save_model(str(folder / "final"))
             prepared.tokenizer.save_pretrained(str(folder / "final"))
@@ -69,6 +68,20 @@ def run_grpo(config: TrainConfig, *, resume: bool, as_json: bool) -> int:
     if rank() == 0:
         _print_result(run, as_json)
     return int(run.evaluation is not None and not run.evaluation.told())
+
+
+def _stopped(run: GrpoRun, error: OutageError) -> int:
+    """End a run without a judge; what it paid for is in the store and in the account."""
+    from .callbacks import ledger_of_all
+
+    run.files.write_json(LEDGER, ledger_of_all(run.reward))  # every process
+    if rank() == 0:
+        print(
+            f"rubricbeat: judge outage at step {run.trainer.state.global_step + 1}: {error}; "
+            "nothing of it was learnt. --resume goes on from the last checkpoint and asks again",
+            file=sys.stderr,
+        )
+    return 1
 
 
 def run_sft(config: TrainConfig, *, resume: bool, as_json: bool) -> int:
@@ -147,6 +160,9 @@ def _said_in(files: RunFiles) -> Iterator[None]:
     """Have the run's status say that it was interrupted or broke, and not that it still runs."""
     try:
         yield
+    except OutageError as error:
+        files.status("outage", reason=str(error))
+        raise
     except KeyboardInterrupt:
         files.status("interrupted")
         raise

@@ -17,7 +17,6 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from ...judges.files import write_file
-from .callbacks import OutageStop
 from .data import instruction_of
 from .run_files import RunFiles
 from .world import rank
@@ -37,13 +36,12 @@ class TaskEvaluation(TrainerCallback):
     end which ones failed, and exits with 1.
     """
 
-    def __init__(self, prepared: Prepared, files: RunFiles, outage: OutageStop) -> None:
-        """Take what to run, where its results go, and who knows whether the run was stopped."""
+    def __init__(self, prepared: Prepared, files: RunFiles) -> None:
+        """Take what to run, and where its results go."""
         self.failed: dict[int, str] = {}
         """By step: what became of an evaluation that did not end well."""
         self._config = prepared.config
         self._files = files
-        self._outage = outage
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
@@ -59,8 +57,6 @@ class TaskEvaluation(TrainerCallback):
         """Evaluate a checkpoint when it is due."""
         every = self._config.eval.every
         is_last = state.global_step >= state.max_steps
-        if self._outage.reason is not None:
-            return  # the checkpoint stands before a spoilt step, and was due at its own time
         if rank() != 0 or not (is_last or (every and state.global_step % every == 0)):
             return
         checkpoint = Path(str(args.output_dir)) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}"

@@ -10,6 +10,7 @@ import os
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from ...judges.runtime_options import RuntimeOptions
 from ...judges.sharing import shares_of
@@ -23,6 +24,16 @@ def world_size() -> int:
 def rank() -> int:
     """Give this process's number, 0 for the one that writes."""
     return int(os.environ.get("RANK", "0"))
+
+
+def gather(value: Any) -> list[Any]:
+    """Give the value of every process; a collective call, in the same order everywhere."""
+    if world_size() == 1:
+        return [value]
+    from accelerate.utils import gather_object  # type: ignore[import-untyped]  # it has none
+
+    gathered: list[Any] = gather_object([value])
+    return gathered
 
 
 def share_limits(options: RuntimeOptions, n_processes: int, number: int) -> RuntimeOptions:

@@ -21,7 +21,7 @@ from rubricbeat.harness.training.world import accelerate_folder
 pytestmark = pytest.mark.border
 
 
-def launch(output: Path, *settings: str) -> subprocess.Popen[str]:
+def launch(output: Path, *settings: str, resume: bool = False) -> subprocess.Popen[str]:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         port = one.getsockname()[1]
@@ -29,6 +29,7 @@ def launch(output: Path, *settings: str) -> subprocess.Popen[str]:
     command += ["--config_file", str(accelerate_folder() / "cpu_gloo.yaml")]
     command += ["--main_process_port", str(port), "-m", "rubricbeat"]
     command += ["train", "grpo", "--preset", "cpu_tiny", "--output_dir", str(output)]
+    command += ["--resume"] if resume else []
     for setting in settings:
         command += ["--set", setting]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
@@ -87,6 +88,51 @@ def test_two_processes_train_together_within_the_limits_of_one_judge(tmp_path: P
     # but for the one question that is asked before the weights are loaded
     assert end["calls"] == server.n_requests - 1
     assert 0 < second["cost_usd"] < whole["cost_usd"] == end["cost_usd"]
+
+
+JUDGE = """
+import os
+from pathlib import Path
+
+from rubricbeat.judges.backends.keyword import KeywordJudge
+from rubricbeat.judges.verdict import Outcome, Verdict
+
+
+class FailsOnOne(KeywordJudge):
+    stored = False
+    asked = 0
+
+    async def judge(self, question):
+        # the second process asks about 16 answers to 5 criteria a step
+        type(self).asked += os.environ["RANK"] == "1"
+        if Path(os.environ["DOWN"]).exists() and self.asked > 2 * 16 * 5:
+            return Verdict(Outcome.TRANSPORT, explanation="down here")
+        return await super().judge(question)
+"""
+
+
+def test_an_outage_of_one_process_ends_both_and_both_resume(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_judge.py").write_text(JUDGE, encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("DOWN", str(tmp_path / "down"))
+    settings = (
+        "judge.name=own_judge:FailsOnOne", "gold.judge=null", "grpo.max_steps=4",
+        "run.save_steps=1", "reward.replicate_every=0",
+    )  # fmt: skip
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    assert launch(whole, *settings).wait(HANG_S) == 0
+    (tmp_path / "down").touch()
+    assert launch(stopped, *settings).wait(HANG_S) == 1
+    said = (tmp_path / "said").read_text()
+    assert said.count("judge outage at step 3: 16 of 16 answers") == 1
+    assert json.loads((stopped / "status.json").read_text())["state"] == "outage"
+    assert [line["step"] for line in read_lines(stopped / "metrics.jsonl")] == [1, 2]
+    (tmp_path / "down").unlink()
+    assert launch(stopped, *settings, resume=True).wait(HANG_S) == 0
+    weights = [(path / "final" / "model.safetensors").read_bytes() for path in (whole, stopped)]
+    assert weights[0] == weights[1]
 
 
 def test_two_processes_refuse_straddling_groups(

@@ -119,7 +119,7 @@ def test_a_number_of_steps_that_is_none_is_refused(steps: int) -> None:
 
 def test_a_round_of_generation_within_a_step_is_refused() -> None:
     # 4 micro-batches a step, 6 a round: the second round begins in the middle of step 2, and a run
-    # stopped there by an outage could not take the step back
+    # resumed from a checkpoint there could not make the same answers
     grpo = GrpoSection(max_steps=9, num_generations=6, micro_batch=6, steps_per_generation=6)
     with pytest.raises(ConfigError, match=r"steps_per_generation 6 .* 4 .* multiple"):
         plan_run(grpo, 10, 1)

@@ -14,7 +14,7 @@ from loopback import Loopback
 from transformers import TrainerCallback
 
 from rubricbeat.harness.training import runs
-from rubricbeat.harness.training.callbacks import OutageStop, StepRecorder
+from rubricbeat.harness.training.callbacks import StepRecorder
 from rubricbeat.harness.training.config import DataSection, TrainConfig
 from rubricbeat.harness.training.config_reading import load_config
 from rubricbeat.harness.training.data import load_data
@@ -271,7 +271,7 @@ def test_a_reward_of_ones_own_is_looked_at_by_the_gold_judge(
     prepared = prepare(small(tmp_path / "run", reward={"name": "own_rewards:half"}))
     reward = build_reward(prepared)
     files = RunFiles(tmp_path / "run")
-    looks = GoldJudge(prepared, None, files, reward, OutageStop(reward, files))
+    looks = GoldJudge(prepared, None, files, reward)
     batch = looks._judges["gold"][0].score(None, ["rest water call doctor"], [tiny_examples()[0]])
     assert batch.alternatives["half"] == (0.4,)  # 4 of 5 words
 
@@ -327,7 +327,7 @@ def test_a_look_that_an_outage_spoilt_is_had_again(
             graded = [replace(g, verdicts=(nothing,) * len(g.verdicts)) for g in graded]
         return graded, stopped
 
-    # down from the look after step 2: step 3 has no rewards, and the run stops before it
+    # down from the look after step 2, and step 3 has no rewards
     monkeypatch.setattr(RubricReward, "_grade", down)
     assert runs.run_grpo(config("down"), resume=False, as_json=False) == 1
     spoilt = read_lines(tmp_path / "down" / "gold.jsonl")[-1]

@@ -12,11 +12,11 @@ import pytest
 from rubricbeat.harness.training.gold import _line
 from rubricbeat.harness.training.groups import Dead
 from rubricbeat.harness.training.metrics import StepShare
-from rubricbeat.harness.training.reward import MASK_DEAD, MASK_OUTAGE, RubricReward
+from rubricbeat.harness.training.reward import MASK_DEAD, RubricReward, StoppingReward
 from rubricbeat.judges.backends.scripted import ScriptedJudge
 from rubricbeat.judges.data.conversations import text_of_answer
 from rubricbeat.judges.data.examples import example_to_row
-from rubricbeat.judges.errors import ConfigError, UnknownNameError
+from rubricbeat.judges.errors import ConfigError, OutageError, UnknownNameError
 from rubricbeat.judges.judge import Question
 from rubricbeat.judges.rating import Rating
 from rubricbeat.judges.rating_grader import RatingGrader
@@ -85,16 +85,39 @@ def test_a_missing_verdict_gives_none_never_zero() -> None:
     assert batch.unscored_frac == 0.5
 
 
-def test_too_many_missing_verdicts_are_an_outage_and_train_nothing() -> None:
+def test_too_many_missing_verdicts_are_an_outage_and_raise_in_a_trainer() -> None:
     def script(question: Question) -> bool | None:
         return None if question.answer == "bad" else True
 
     scored = reward(ScriptedJudge(script), max_unscored_frac=0.2)
     batch = scored.score(None, ["good", "bad"], [ONE] * 2)
-    assert batch.rewards == (None, None)
-    assert batch.unmasked[0] is not None  # what was scored is still recorded
-    assert batch.groups[0].masked == MASK_OUTAGE
+    assert batch.rewards == (0.75, None)  # what was scored is recorded: (5 + 3 - 2) of 8
     assert scored.outage is not None and "1 of 2" in scored.outage
+    again = reward(ScriptedJudge(script), max_unscored_frac=0.2, examples=[ONE])
+    columns = {"prompts": ["x"] * 2, "completions": ["good", "bad"], "prompt_id": ["p1"] * 2}
+    with pytest.raises(OutageError, match="1 of 2 answers of a batch got no reward"):
+        asyncio.run(again(**columns))
+    with pytest.raises(OutageError, match="1 of 2"):
+        StoppingReward(again)(**columns)
+    assert len(again.batches) == 2  # what was paid for is there to be read
+
+
+def test_one_process_without_rewards_stops_them_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    def with_another(said: str | None) -> list[str | None]:
+        assert said is None  # this process has its rewards
+        return [None, "8 of 8 answers"]
+
+    monkeypatch.setattr("rubricbeat.harness.training.reward.gather", with_another)
+    scored = StoppingReward(reward(examples=[ONE]))
+    with pytest.raises(OutageError, match="8 of 8"):
+        scored(["x"] * 2, ["rest", "call"], prompt_id=["p1"] * 2)
+
+
+def test_a_batch_is_scored_where_a_loop_runs_already() -> None:
+    async def in_a_notebook() -> tuple[float | None, ...]:
+        return reward().score(None, ["rest, call"], [ONE]).rewards
+
+    assert asyncio.run(in_a_notebook()) == (1.0,)
 
 
 def test_trl_sees_an_async_callable_with_a_name_of_its_own() -> None:
@@ -209,7 +232,7 @@ def test_a_missing_rating_gives_none_never_the_lowest_one() -> None:
 def test_too_many_missing_ratings_are_an_outage() -> None:
     scored = reward(Rater({}.get), "rar_implicit")
     batch = scored.score(None, ["a", "b"], [ONE] * 2)
-    assert batch.rewards == (None, None) and batch.groups[0].masked == MASK_OUTAGE
+    assert batch.rewards == (None, None)
     assert scored.outage is not None and "2 of 2" in scored.outage
     scored.close()
 

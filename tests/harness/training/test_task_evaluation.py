@@ -89,9 +89,8 @@ def test_whatever_judge_trains_evaluates(tmp_path: Path, judge: dict[str, Any]) 
 
 def test_an_evaluation_that_fails_is_told_at_the_end(tmp_path: Path, capsys) -> None:
     whole = config(eval={"tasks": ["no_such_task"]}, run={"output_dir": str(tmp_path)})
-    outage = SimpleNamespace(reason=None)
     files = SimpleNamespace(folder=tmp_path)
-    evaluation = TaskEvaluation(SimpleNamespace(config=whole), files, outage)  # type: ignore[arg-type]
+    evaluation = TaskEvaluation(SimpleNamespace(config=whole), files)  # type: ignore[arg-type]
     (tmp_path / "checkpoint-4").mkdir()
     step = SimpleNamespace(global_step=4, max_steps=4)
     evaluation.on_save(SimpleNamespace(output_dir=tmp_path), step, None)  # type: ignore[arg-type]
