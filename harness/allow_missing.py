@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterable
 
 from ..judges.missing import MissingVerdicts
+from ..reports.results.run import Run
 
 
 def add_allow_missing(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
@@ -34,3 +36,20 @@ def told(missing: MissingVerdicts, command: str, hint: str) -> int:
         return 0
     print(f"{command}: incomplete: {hint}; --allow-missing SHARE accepts some", file=sys.stderr)
     return 1
+
+
+def told_of_empty(runs: Iterable[Run], command: str) -> int:
+    """Say which runs have no verdict at all, and why; give the exit code.
+
+    Args:
+        runs: As they were read; of some missing verdicts tables and pages speak themselves.
+        command: For the lines, such as `rubricbeat score`.
+    """
+    code = 0
+    for run in runs:
+        missing = MissingVerdicts.of(run.graded)
+        if missing.n_asked and missing.n_missing == missing.n_asked:
+            code = 1
+            for line in missing.lines():
+                print(f"{command}: {run.name}: {line}", file=sys.stderr)
+    return code

@@ -65,7 +65,7 @@ class JudgedRuns:
 
         Raises:
             DataError: An answer of the run to the same prompt_id belongs to a different row.
-            ConfigError: It cannot be written.
+            OutputError: It cannot be written.
         """
         if key not in self._runs:
             self._runs[key] = SpooledDocuments(self._spool)

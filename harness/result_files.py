@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ..judges.data.examples import example_to_row
-from ..judges.errors import ConfigError
+from ..judges.errors import unwritable
 from ..judges.files import write_file
 from ..judges.graded import SCHEMA_VERSION, GradedAnswer
 from ..judges.rubric import Example
@@ -82,6 +82,7 @@ def write_run(
 
     Raises:
         ConfigError: The folder cannot be written.
+        OutputError: The disk is full.
         DataError: Answers to one prompt_id belong to different rows.
     """
     answers = run.graded
@@ -107,7 +108,7 @@ def write_run(
         text = dump(_results(run, metrics, lines, moment), indent=2)
         write_file(results, [text, b"\n"], replaces=False)
     except OSError as error:
-        raise ConfigError(f"{folder}: cannot write results ({error})") from error
+        raise unwritable(f"{folder}: cannot write results ({error})", error) from error
     return WrittenRun(results, samples, metrics)
 
 

@@ -17,7 +17,7 @@ from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
-from ..judges.errors import ConfigError, DataError
+from ..judges.errors import DataError, OutputError, unwritable
 from ..judges.files import Closing
 from ..judges.graded import GradedAnswer
 from ..judges.packed import PackedAnswers
@@ -76,20 +76,20 @@ class Spool(Closing):
             # closed by `close`
             self._file = tempfile.TemporaryFile(dir=folder, prefix=".")  # noqa: SIM115
         except OSError as error:
-            raise ConfigError(f"{folder}: cannot write results ({error})") from error
+            raise unwritable(f"{folder}: cannot write results ({error})", error) from error
         self._end = 0
 
     def append(self, data: bytes) -> int:
         """Write, and give the place.
 
         Raises:
-            ConfigError: It cannot be written: the disk is full.
+            OutputError: It cannot be written: the disk is full.
         """
         place = self._end
         try:
             self._file.write(data)
         except OSError as error:
-            raise ConfigError(
+            raise OutputError(
                 f"{self._folder}: cannot write results ({error}); verdicts that are in the store "
                 "are kept, the same command again asks only the rest"
             ) from error
@@ -125,7 +125,7 @@ class SpooledDocuments:
 
         Raises:
             DataError: An answer to the same prompt_id belongs to a different row.
-            ConfigError: The spool cannot be written.
+            OutputError: The spool cannot be written.
         """
         code = self.packed.add(answer)
         if code == len(self._examples):

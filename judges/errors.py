@@ -5,6 +5,7 @@
     │   ├── RefusedSettingsError      the endpoint refuses the key, the address or a setting
     │   ├── DataError                 a data file or one of its rows cannot be read as a rubric
     │   └── UnknownNameError          a judge, reward or task that is not registered
+    ├── OutputError (RuntimeError)    the disk takes no more of what was computed
     ├── StoreError (RuntimeError)     the verdict store cannot be read or written
     │   └── StorePathError (ConfigError)  no store can be where it was asked for
     └── JudgeError (RuntimeError)     a judge failed; a retry may help
@@ -22,6 +23,7 @@ Every error survives pickling: extra fields have defaults.
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable
 
 
@@ -62,6 +64,18 @@ class StoreError(RubricbeatError, RuntimeError):
 
 class StorePathError(StoreError, ConfigError):
     """No store can be opened or made where it was asked for."""
+
+
+class OutputError(RubricbeatError, RuntimeError):
+    """What was computed cannot be written: the disk is full, or fails."""
+
+
+_OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+
+
+def unwritable(words: str, error: OSError) -> RubricbeatError:
+    """Give the error for a file that cannot be written: the disk is to blame, or the name."""
+    return (OutputError if error.errno in _OF_THE_DISK else ConfigError)(words)
 
 
 def store_fault(error: BaseException) -> RubricbeatError:

@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 
 from ...judges.data.columns import Columns, add_columns_argument
-from ...judges.errors import ConfigError
+from ...judges.errors import ConfigError, unwritable
 from ...judges.estimates import MIN_PROMPTS
 from ...judges.files import write_file
 from ...reports.audits import read_audits
@@ -30,6 +30,7 @@ from ...reports.paired import PairedDifference
 from ...reports.pairs import MAX_PAIRED
 from ...reports.results.reader import read_runs
 from ...reports.tables import render_table, require_format
+from ..allow_missing import told_of_empty
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -113,8 +114,9 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError("--fail-if-worse needs --baseline NAME: worse than which model?")
     check_outputs(args)
     left_out: list[str] = []
+    runs = read_runs(args.paths, left_out.append)
     comparison = compare_runs(
-        read_runs(args.paths, left_out.append),
+        runs,
         notes=left_out,
         baseline=args.baseline,
         task=args.task,
@@ -126,9 +128,10 @@ def run(args: argparse.Namespace) -> int:
         n_draws=args.draws,
     )
     write_outputs(args, comparison, "compare")
+    is_empty = told_of_empty(runs, "rubricbeat compare")
     if args.fail_if_worse is None:
-        return 0
-    return _gate(comparison, args.fail_if_worse)
+        return is_empty
+    return _gate(comparison, args.fail_if_worse) or is_empty
 
 
 def labels_given(args: argparse.Namespace) -> list[LabelSource]:
@@ -161,7 +164,7 @@ def write_outputs(args: argparse.Namespace, comparison: Comparison, command: str
     try:
         written = _written(args, comparison, command)
     except OSError as error:
-        raise ConfigError(f"cannot write {error.filename}: {error.strerror}") from error
+        raise unwritable(f"cannot write {error.filename}: {error.strerror}", error) from error
     if args.json:
         print(json.dumps(comparison_json(comparison), indent=2, allow_nan=False))
         return

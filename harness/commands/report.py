@@ -16,7 +16,7 @@ import json
 import sys
 from pathlib import Path
 
-from ...judges.errors import ConfigError, UnknownNameError
+from ...judges.errors import ConfigError, UnknownNameError, unwritable
 from ...judges.files import write_file
 from ...reports.audits import read_audits
 from ...reports.comparison import compare_runs
@@ -24,6 +24,7 @@ from ...reports.models import SANITY_PREFIX
 from ...reports.results.reader import read_runs
 from ...reports.results.simple_evals_export import export_simple_evals
 from ...reports.training_runs import is_training_run
+from ..allow_missing import told_of_empty
 from .compare import add_common_arguments, check_outputs, labels_given, write_outputs
 
 
@@ -67,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
         if not (args.output or args.json or args.figures or args.table):
             for note in (*left_out, *(note for one in runs for note in one.notes)):
                 print(f"rubricbeat: note: {note}", file=sys.stderr)
-            return 0
+            return told_of_empty(runs, "rubricbeat report")
     comparison = compare_runs(
         runs,
         notes=left_out,
@@ -78,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
         n_draws=args.draws,
     )
     write_outputs(args, comparison, "report")
-    return 0
+    return told_of_empty(runs, "rubricbeat report")
 
 
 def _report_training(args: argparse.Namespace) -> int:
@@ -97,7 +98,7 @@ def _report_training(args: argparse.Namespace) -> int:
             args.output.parent.mkdir(parents=True, exist_ok=True)
             write_file(args.output, page)
         except OSError as error:
-            raise ConfigError(f"cannot write {error.filename}: {error.strerror}") from error
+            raise unwritable(f"cannot write {error.filename}: {error.strerror}", error) from error
     if args.json:
         print(json.dumps(training_json(report), indent=2, allow_nan=False))
     else:

@@ -1,7 +1,8 @@
 """Recompute every metric of result files from their verdicts alone.
 
 Stored metrics are compared, never used: a stored number that its verdicts do not give is named, and
-the exit code is 1. DIRS are result folders, results_*.json or samples_*.jsonl.
+the exit code is 1, as where a run has no verdict at all. DIRS are result folders, results_*.json
+or samples_*.jsonl.
 
 Examples:
   rubricbeat score results
@@ -31,6 +32,7 @@ from ...reports.label_sources import LabelSource, read_label_sources
 from ...reports.models import Model
 from ...reports.results.reader import read_runs
 from ...reports.results.run import Run
+from ..allow_missing import told_of_empty
 from ..score_table import ScoreLine, score_table
 from ..stored import Mismatch, check_metrics
 
@@ -97,7 +99,8 @@ def run(args: argparse.Namespace) -> int:
             print(line)
     for words in _mismatch_words(scored):
         print(f"rubricbeat score: {words}", file=sys.stderr)
-    return 1 if any(s.mismatches for s in scored) else 0
+    is_empty = told_of_empty(runs, "rubricbeat score")
+    return 1 if is_empty or any(s.mismatches for s in scored) else 0
 
 
 def _score(

@@ -185,8 +185,8 @@ def _by_sign(item: Field) -> Criterion:
         text=item.first("criterion", "criterion_text").text(),
         points=points,
         polarity=_polarity(item["polarity"]) or by_sign,
-        tags=unique(item["tags"].strings()),
-        category=_category(item["category"]),
+        tags=unique(item["tags"].strings() + _other_category(item["category"])),
+        category=_known_category(item["category"]),
         check=check.value,
     )
 
@@ -204,7 +204,9 @@ def _weighted(item: Field) -> Criterion:
 def _by_wording(item: Field, text: Field, points: Field, tags: tuple[str, ...] = ()) -> Criterion:
     words, worth = text.text(), _points(points)
     polarity = _polarity(item["polarity"]) or polarity_from_wording(words, worth)
-    return Criterion(words, worth, polarity, unique(tags), _category(item["category"]))
+    category = item["category"]
+    tags += _other_category(category)
+    return Criterion(words, worth, polarity, unique(tags), _known_category(category))
 
 
 def _rar(item: Field) -> Criterion:
@@ -213,10 +215,11 @@ def _rar(item: Field) -> Criterion:
     polarity = _polarity(item["polarity"]) or polarity_from_wording(text, points)
     if not item.has("weight") and points < 0 and polarity is Polarity.DESIRABLE:
         _require_polarity(item)
-    category = _category(item["category"]) or category_from_prefix(text)
+    category = _known_category(item["category"]) or category_from_prefix(text)
     if category is None and item.has("title"):
         category = category_from_prefix(item["title"].any_text())
-    return Criterion(text, points, polarity, unique(item["tags"].strings()), category)
+    tags = item["tags"].strings() + _other_category(item["category"])
+    return Criterion(text, points, polarity, unique(tags), category)
 
 
 def _require_polarity(item: Field) -> None:
@@ -288,13 +291,20 @@ def _polarity(field: Field) -> Polarity | None:
         ) from None
 
 
-def _category(field: Field) -> str | None:
+def _known_category(field: Field) -> str | None:
+    """Give the category where it is one of RaR's; any other word is a tag."""
     if field.value is None:
         return None
     name = field.text().strip().capitalize()
-    if name not in CATEGORIES:
-        raise field.fault(f"is unknown; {near_names(name[:24], CATEGORIES)}")
-    return name
+    return name if name in CATEGORIES else None
+
+
+def _other_category(field: Field) -> tuple[str, ...]:
+    """Give a category that is none of RaR's as a tag, by which slices are made as by any other."""
+    if field.value is None or _known_category(field) is not None:
+        return ()
+    word = field.text().strip()
+    return (f"category:{word}",) if word else ()
 
 
 def unique(tags: tuple[str, ...]) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ from rubricbeat.harness.judged_runs import JudgedRuns, retire
 from rubricbeat.harness.result_files import GradedRun, write_run
 from rubricbeat.harness.run_documents import HeldDocuments, Spool, SpooledDocuments
 from rubricbeat.judges.data.examples import example_to_row
-from rubricbeat.judges.errors import ConfigError, DataError
+from rubricbeat.judges.errors import DataError, OutputError
 from rubricbeat.judges.graded import GradedAnswer
 from rubricbeat.judges.rubric import Rubric
 from rubricbeat.judges.scoring import summarise
@@ -121,7 +121,7 @@ def test_a_full_disk_is_one_clear_line(tmp_path):
     # the disk is still full when the spool is closed
     with (
         files_up_to(4096),
-        pytest.raises(ConfigError, match=r"cannot write results .*are kept"),
+        pytest.raises(OutputError, match=r"cannot write results .*are kept"),
         Spool(tmp_path) as spool,
     ):
         documents = SpooledDocuments(spool)

@@ -362,6 +362,19 @@ def test_an_odd_answer_has_its_reason_on_the_terminal(
     assert "--allow-missing" in told
 
 
+def test_commands_on_results_end_with_1_where_a_run_has_no_verdict_at_all(judge, tmp_path, capsys):
+    assert judge(error(403, {"error": "Content violates usage guidelines"}))[0] == 1
+    page, out = str(tmp_path / "p.html"), str(tmp_path / "out")
+    for words in (["score", out], ["report", out, "-o", page], ["compare", out, "-o", page]):
+        assert main(words) == 1
+        said = capsys.readouterr().err
+        assert "18 of 18 verdicts are missing" in said and "usage guidelines" in said
+    assert judge(lambda seen: None if "knee" in seen.prompt else FINE)[0] == 0
+    (tmp_path / "out").rename(tmp_path / "old")
+    assert judge(lambda seen: error(400, b"no") if "knee" in seen.prompt else FINE)[0] == 1
+    assert main(["score", out]) == 0  # a part is missing, which the table says
+
+
 # -- what is accepted, and what is kept -------------------------------------------------------
 
 

@@ -248,9 +248,23 @@ BAD_ROWS = [
     ({"rubrics": [{"criterion": "c", "points": -3}]}, "no positive points"),
     ({"rubrics": [{"criterion": "c", "points": 1, "tags": "axis"}]}, "not a list of texts"),
     ({"rubrics": [{"criterion": "c", "points": 1, "polarity": "good"}]}, "polarity is unknown"),
-    ({"rubrics": [{"criterion": "c", "points": 1, "category": "Vital"}]}, "category is unknown"),
+    ({"rubrics": [{"criterion": "c", "points": 1, "category": 3}]}, "category is the number 3"),
     ({"rubrics": [{"criterion": "c", "points": 1, "check": "x"}]}, "check is not an object"),
 ]
+
+
+@pytest.mark.parametrize("name", ["points", "weight"])
+def test_a_category_that_is_none_of_rars_is_a_tag(name: str) -> None:
+    given = [
+        {"criterion": "c", name: 1, "category": " Cardiology "},
+        {"criterion": "d", name: 1, "category": "pitfall"},
+        {"criterion": "e", name: 1},
+    ]
+    example = example_from_row(healthbench_row(rubrics=given), where="x")
+    read = [(c.category, c.tags) for c in example.rubric.criteria]
+    assert read == [(None, ("category:Cardiology",)), ("Pitfall", ()), (None, ())]
+    again = example_from_row(example_to_row(example), where="x")
+    assert again.rubric == example.rubric
 
 
 @pytest.mark.parametrize(("changes", "message"), BAD_ROWS)
