@@ -14,11 +14,20 @@ from importlib.util import find_spec
 from typing import Any
 
 from ..judges.assembly import Part, part_of
-from ..judges.call_plan import CallShape, PlannedRun, Speed, Workload, added, plan_run, scales
+from ..judges.call_plan import (
+    CallShape,
+    PlannedRun,
+    Speed,
+    Workload,
+    added,
+    free_run,
+    plan_run,
+    scales,
+)
 from ..judges.errors import ConfigError
-from ..judges.estimate import BYTES_PER_TOKEN
+from ..judges.estimate import asked_parts
 from ..judges.grading import Grader, open_grader
-from ..judges.runs import REPLY_TOKENS_GUESS
+from ..judges.prices import BYTES_PER_TOKEN, REPLY_TOKENS_GUESS
 from ..judges.wording_lengths import call_shape
 from .pilot import Pilot
 
@@ -117,7 +126,7 @@ def make_plan(
                 notes.append(Assumption("latency_s", pilot.latency_s, "pilot, median"))
         speed = _with_latency(speed, part, lengths, work, notes, is_ours=is_ours)
         notes += _length_notes(lengths, given, pilot)
-        members = list(_members(part, work.replicates))
+        members = list(asked_parts(part, work.replicates))
         shapes = {
             member.identity.digest: _shape(member, lengths, pilot, work) for member, _ in members
         }
@@ -210,16 +219,6 @@ def _is_in_process(parts: Sequence[Part]) -> bool:
     return any(part.identity.name in IN_PROCESS for part in parts)
 
 
-def _members(part: Part, times: int) -> Iterator[tuple[Part, int]]:
-    """List who is asked, and how often each question goes to them."""
-    if not part.members:
-        yield part, times
-        return
-    each = max(1, int(getattr(part.judge, "asks_each", 1)))
-    for member in part.members:
-        yield from _members(member, times * each)
-
-
 def _shape(part: Part, lengths: Lengths, pilot: Pilot | None, work: Workload) -> CallShape:
     shape = call_shape(
         part.judge,
@@ -235,9 +234,7 @@ def _planned(
     part: Part, work: Workload, shapes: Mapping[str, CallShape], speed: Speed
 ) -> PlannedRun:
     if not part.is_stored:  # free to ask, and no model at all
-        return PlannedRun(
-            work.rows, work.answers, work.verdicts, 0, 0, 0, 0, None, None, 0.0, 0.0, None
-        )
+        return free_run(work)
     return plan_run(work, shapes[part.identity.digest], speed, part.ledger.price)
 
 

@@ -7,12 +7,12 @@ the result, never 0. Who measures the lengths of a judge's wording is `wording_l
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any
 
 from .errors import ConfigError
-from .prices import Price
+from .prices import Cost, Price, known_sum
 
 SECONDS_PER_HOUR = 3_600.0
 MOST = 10**9
@@ -115,28 +115,36 @@ class Speed:
 class PlannedRun:
     """One scale of a plan."""
 
-    rows: int
-    answers: int
-    verdicts: int
-    calls: int
-    """Without retries."""
-    prompt_tokens: int
+    work: Workload
+    cost: Cost
+    """Without prefix reuse."""
     reused_tokens: int
     """Of the prompt tokens, those that a prefix cache has seen, at best."""
-    reply_tokens: int
+    usd_with_reuse: float | None
+    """None where no price is known."""
     seconds: float | None
     """None where no speed is known."""
     bound_by: str | None
     """What sets the time: latency, requests_per_minute, tokens_per_minute or gpus."""
-    usd: float | None
-    """Without prefix reuse; None where no price is known."""
-    usd_with_reuse: float | None
     usd_gpus: float | None
     """Rent of the GPUs for that time; None without a price or without a time."""
 
     def to_json(self) -> dict[str, Any]:
         """Give the plain form."""
-        return asdict(self)
+        return {
+            "rows": self.work.rows,
+            "answers": self.work.answers,
+            "verdicts": self.work.verdicts,
+            "calls": self.cost.calls,
+            "prompt_tokens": self.cost.prompt_tokens,
+            "reused_tokens": self.reused_tokens,
+            "reply_tokens": self.cost.completion_tokens,
+            "seconds": self.seconds,
+            "bound_by": self.bound_by,
+            "usd": self.cost.cost_usd,
+            "usd_with_reuse": self.usd_with_reuse,
+            "usd_gpus": self.usd_gpus,
+        }
 
 
 def plan_run(work: Workload, shape: CallShape, speed: Speed, price: Price | None) -> PlannedRun:
@@ -151,44 +159,38 @@ def plan_run(work: Workload, shape: CallShape, speed: Speed, price: Price | None
         shape.head + work.rows * shape.conversation + work.answers * shape.answer + calls_once * own
     )
     reused = max(0.0, prompt - fresh)
+    cost = Cost.of(price, calls, prompt, reply)
     seconds, bound = _seconds(calls, prompt, reused, reply, speed)
     rent = speed.gpu_usd_per_hour
     has_rent = rent is not None and seconds is not None and speed.gpus > 0
     return PlannedRun(
-        work.rows,
-        work.answers,
-        work.verdicts,
-        calls,
-        round(prompt),
+        work,
+        cost,
         round(reused),
-        round(reply),
+        price.cost(cost.prompt_tokens, round(reused), cost.completion_tokens) if price else None,
         seconds,
         bound,
-        price.cost(round(prompt), 0, round(reply)) if price else None,
-        price.cost(round(prompt), round(reused), round(reply)) if price else None,
         speed.gpus * rent * seconds / SECONDS_PER_HOUR if has_rent else None,  # type: ignore[operator]  # both known here
     )
 
 
+def free_run(work: Workload) -> PlannedRun:
+    """Give the scale of a judge without a model: nothing is called, and its time is not known."""
+    return PlannedRun(work, Cost(), 0, 0.0, None, None, None)
+
+
 def added(runs: Sequence[PlannedRun]) -> PlannedRun:
     """Add up the members of a jury: they are asked at the same time, each on its own."""
-    first = runs[0]
-    times = [run.seconds for run in runs]
     slowest = max(runs, key=lambda run: run.seconds or 0.0)
-    is_timed = all(time is not None for time in times)
+    is_timed = all(run.seconds is not None for run in runs)
     return PlannedRun(
-        first.rows,
-        first.answers,
-        first.verdicts,
-        sum(run.calls for run in runs),
-        sum(run.prompt_tokens for run in runs),
+        runs[0].work,
+        Cost.sum(run.cost for run in runs),
         sum(run.reused_tokens for run in runs),
-        sum(run.reply_tokens for run in runs),
+        known_sum(run.usd_with_reuse for run in runs),
         slowest.seconds if is_timed else None,
         slowest.bound_by if is_timed else None,
-        _sum([run.usd for run in runs]),
-        _sum([run.usd_with_reuse for run in runs]),
-        _sum([run.usd_gpus for run in runs]),
+        known_sum(run.usd_gpus for run in runs),
     )
 
 
@@ -218,8 +220,3 @@ def _seconds(
         return None, None
     slowest = max(bounds, key=lambda name: bounds[name])
     return bounds[slowest], slowest
-
-
-def _sum(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) if len(known) == len(values) else None

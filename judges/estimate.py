@@ -3,39 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from .assembly import Part, open_store
 from .judge import Question
-from .runs import REPLY_TOKENS_GUESS, Sheet
+from .prices import Cost, expected_tokens
+from .runs import Sheet
 from .runtime_options import RuntimeOptions
 from .store import question_material, verdict_key
 
-BYTES_PER_TOKEN = 4
-"""Of English prose under the usual tokenizers; other scripts take more tokens."""
 
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """Calls, tokens and money of a run that has not begun."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate(Cost):
+    """Calls, tokens and money of a run that has not begun; of a cascade the most it can make."""
 
     model: str
     criteria: int
     """Verdicts asked for, replicates included."""
     hits: int
     """Verdicts already in the store; of a jury those of its members."""
-    calls: int
-    """Without retries; of a cascade the most it can make."""
-    prompt_tokens: int
-    completion_tokens: int
-    cost_usd: float | None
-    """None where a model's price is not known; never 0 for that."""
 
     def to_json(self) -> dict[str, Any]:
         """Give the plain form."""
-        return dataclasses.asdict(self)
+        own = {"model": self.model, "criteria": self.criteria, "hits": self.hits}
+        return own | dataclasses.asdict(self)
 
     def line(self) -> str:
         """Say it in one line."""
@@ -47,59 +40,63 @@ class Estimate:
         )
 
 
+def asked_parts(part: Part, times: int) -> Iterator[tuple[Part, int]]:
+    """List who is asked, a jury's members for it, and how often each question goes to them."""
+    if not part.members:
+        yield part, times
+        return
+    each = max(1, int(getattr(part.judge, "asks_each", 1)))
+    for member in part.members:
+        yield from asked_parts(member, times * each)
+
+
 def estimate_part(part: Part, sheets: Sequence[Sheet], options: RuntimeOptions) -> Estimate:
     """Count what grading some answers would ask; the store is read, nothing is sent."""
-    n_criteria = sum(
-        len(sheet.example.rubric) * (sheet.n_replicates or options.replicates) for sheet in sheets
-    )
-    if not part.members:
-        return _estimate_one(part, sheets, options, n_criteria)
-    times = max(1, int(getattr(part.judge, "asks_each", 1)))
-    inner = dataclasses.replace(options, replicates=options.replicates * times)
-    each = [estimate_part(member, sheets, inner) for member in part.members]
-    costs = [one.cost_usd for one in each]
-    known = [cost for cost in costs if cost is not None]
+    n_criteria = sum(len(sheet.example.rubric) * _times(sheet, options) for sheet in sheets)
+    n_hits, costs = 0, []
+    for asked, times in asked_parts(part, 1):
+        hits, cost = _cost_of(asked, sheets, options, times, n_criteria)
+        n_hits += hits
+        costs.append(cost)
     return Estimate(
-        part.identity.model,
-        n_criteria,
-        sum(one.hits for one in each),
-        sum(one.calls for one in each),
-        sum(one.prompt_tokens for one in each),
-        sum(one.completion_tokens for one in each),
-        sum(known) if len(known) == len(costs) else None,
+        model=part.identity.model,
+        criteria=n_criteria,
+        hits=n_hits,
+        **dataclasses.asdict(Cost.sum(costs)),
     )
 
 
-def _estimate_one(
-    part: Part, sheets: Sequence[Sheet], options: RuntimeOptions, n_criteria: int
-) -> Estimate:
+def _times(sheet: Sheet, options: RuntimeOptions) -> int:
+    return sheet.n_replicates or options.replicates
+
+
+def _cost_of(
+    part: Part, sheets: Sequence[Sheet], options: RuntimeOptions, times: int, n_criteria: int
+) -> tuple[int, Cost]:
+    """Give the verdicts that one judge has in its store, and the cost of the others."""
     if not part.is_stored:  # free to ask
-        return Estimate(part.identity.model, n_criteria, 0, n_criteria, 0, 0, 0.0)
+        return 0, Cost(n_criteria * times)
     size = max(1, int(getattr(part.judge, "group_size", 1) or 1))
-    n_hits = n_calls = n_prompt = n_open = 0
+    n_hits = n_calls = n_prompt = n_completion = 0
     seen: set[bytes] = set()
     store = open_store(part, options)
     try:
         for sheet in sheets:
-            for replicate in range(sheet.n_replicates or options.replicates):
+            for replicate in range(_times(sheet, options) * times):
                 lengths = _lengths(part, sheet, replicate)
                 found = store.lookup(list(lengths)) if store is not None else {}
                 n_hits += len(found)
                 fresh = [n for key, n in lengths.items() if key not in found and key not in seen]
                 seen.update(lengths)
-                n_open += len(fresh)
-                # a group's questions share one prompt: it is as long as the longest, not the sum
                 for start in range(0, len(fresh), size):
+                    prompt, completion = expected_tokens(fresh[start : start + size])
                     n_calls += 1
-                    n_prompt += max(fresh[start : start + size]) // BYTES_PER_TOKEN
+                    n_prompt += prompt
+                    n_completion += completion
     finally:
         if store is not None:
             store.close()
-    n_completion = n_open * REPLY_TOKENS_GUESS
-    price = part.ledger.price
-    cost = price.cost(n_prompt, 0, n_completion) if price is not None else None
-    model = part.identity.model
-    return Estimate(model, n_criteria, n_hits, n_calls, n_prompt, n_completion, cost)
+    return n_hits, Cost.of(part.ledger.price, n_calls, n_prompt, n_completion)
 
 
 def _lengths(part: Part, sheet: Sheet, replicate: int) -> dict[bytes, int]:

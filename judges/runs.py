@@ -7,12 +7,11 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby, islice
 
 from .judge import Question
+from .prices import expected_tokens
 from .records import Subject
 from .rubric import Example
 from .verdict import Outcome, Source, Verdict
 
-REPLY_TOKENS_GUESS = 150
-"""Added for the reply where a call's tokens are estimated before its usage is known."""
 DEADLINE = "deadline: "
 """How the reason of a question begins that `deadline_s` left unasked."""
 
@@ -149,8 +148,8 @@ class Call:
 
     @property
     def n_tokens(self) -> int:
-        """Estimate the tokens of the call: four bytes each, and a short reply."""
-        return sum(f.n_bytes for f in self.flights) // 4 + REPLY_TOKENS_GUESS
+        """Tokens that the limits count before its usage is known."""
+        return sum(expected_tokens([flight.n_bytes for flight in self.flights]))
 
 
 class Stop:

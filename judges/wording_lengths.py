@@ -10,8 +10,8 @@ import json
 from collections.abc import Callable
 
 from .call_plan import CallShape
-from .estimate import BYTES_PER_TOKEN
 from .judge import Judge, Question
+from .prices import BYTES_PER_TOKEN
 from .rubric import Criterion, Example, Message, Polarity, Rubric
 from .store import question_material
 

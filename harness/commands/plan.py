@@ -154,15 +154,15 @@ def _text(plan: Plan) -> str:
 
 def _cells(run: PlannedRun) -> tuple[str, ...]:
     return (
-        numbers.count(run.rows),
-        numbers.count(run.answers),
-        numbers.count(run.calls),
-        numbers.count(run.prompt_tokens),
+        numbers.count(run.work.rows),
+        numbers.count(run.work.answers),
+        numbers.count(run.cost.calls),
+        numbers.count(run.cost.prompt_tokens),
         numbers.count(run.reused_tokens),
-        numbers.count(run.reply_tokens),
+        numbers.count(run.cost.completion_tokens),
         numbers.seconds(run.seconds),
         (run.bound_by or numbers.NONE).replace("_", " "),
-        numbers.cost(run.usd),
+        numbers.cost(run.cost.cost_usd),
         numbers.cost(run.usd_with_reuse),
         numbers.cost(run.usd_gpus),
     )

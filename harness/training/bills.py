@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ...judges.grading import Answer, open_grader
+from ...judges.prices import Cost
 from ...judges.rating_grader import open_rating_grader
 from ...judges.rewards import get_reward
 from ...judges.rubric import Example
@@ -17,15 +17,6 @@ from .config import TrainConfig
 from .graders import Asked, can_rate
 from .judge_checks import asked_of
 from .prepared import Prepared, judge_options
-
-
-@dataclass(frozen=True)
-class Bill:
-    """What some questions cost."""
-
-    calls: int
-    cost_usd: float | None
-    """None where the price is not known."""
 
 
 def planned_questions(prepared: Prepared) -> tuple[int, int]:
@@ -51,11 +42,11 @@ def _n_looked_at(prepared: Prepared) -> int:
     return looks * min(gold.n_prompts, len(prepared.data.held_out))
 
 
-def gold_bill(prepared: Prepared, answers: Sequence[tuple[Example, str]]) -> Bill:
+def gold_bill(prepared: Prepared, answers: Sequence[tuple[Example, str]]) -> Cost:
     """Estimate what the gold judge costs, from the lengths of the answers; nothing is sent."""
     n, config = _n_looked_at(prepared), prepared.config
     if n == 0 or not answers:
-        return Bill(0, 0.0)
+        return Cost()
     options = judge_options(config, config.gold.judge) | {"store": False}
     few = [Answer(example, text) for example, text in answers]
     estimates = []
@@ -70,23 +61,26 @@ def gold_bill(prepared: Prepared, answers: Sequence[tuple[Example, str]]) -> Bil
     if asked.ratings:
         with open_rating_grader(options) as rater:
             estimates.append(rater.estimate(few))
-    costs = [one.cost_usd for one in estimates]
-    times = n / len(answers)
-    cost = None if None in costs else sum(cost for cost in costs if cost) * times
-    return Bill(math.ceil(sum(one.calls for one in estimates) * times), cost)
+    return Cost.sum(estimates).times(n, of=len(answers))
 
 
-def bill_of(spent: Mapping[str, Any], planned: int) -> Bill:
-    """Give the calls and the cost of many questions, from the ledger of a few."""
+def bill_of(spent: Mapping[str, Any], planned: int) -> Cost:
+    """Give the cost of many questions, from the ledger of a few."""
     if planned == 0:
-        return Bill(0, 0.0)
-    cost = 0.0 if _is_free(spent) else spent.get("cost_usd")
+        return Cost()
     # a store hit took no call in the dry run and says nothing of the run's calls and price
     asked = int(spent.get("fresh") or 0) + int(spent.get("shared") or 0)
+    cost = 0.0 if _is_free(spent) else spent.get("cost_usd")
     if asked <= 0:
-        return Bill(planned, 0.0 if _is_free(spent) else None)
-    calls = math.ceil(planned * int(spent.get("calls") or 0) / asked)
-    return Bill(calls, None if cost is None else float(cost) / asked * planned)
+        return Cost(planned, cost_usd=0.0 if _is_free(spent) else None)
+    tokens = spent.get("tokens") or {}
+    few = Cost(
+        int(spent.get("calls") or 0),
+        int(tokens.get("prompt") or 0),
+        int(tokens.get("completion") or 0),
+        None if cost is None else float(cost),
+    )
+    return few.times(planned, of=asked)
 
 
 def _is_free(spent: Mapping[str, Any]) -> bool:

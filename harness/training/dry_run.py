@@ -19,6 +19,7 @@ import numpy as np
 
 from ...judges.errors import ConfigError
 from ...judges.graded import GradedAnswer
+from ...judges.prices import Cost
 from ...judges.rewards import get_reward
 from ...judges.rubric import Example
 from ...judges.signal.groups import group_answers
@@ -244,7 +245,6 @@ def _conclude(
         bill_of(spent.get("ratings", {}), ratings),
         gold_bill(prepared, [(one.example, one.answer) for one in graded]),
     )
-    costs = [bill.cost_usd for bill in bills]
     generation_s, judge_s, update_s = seconds
     per_step = plan.answers_made_per_step / plan.n_processes / max(1, len(graded))
     return DryRun(
@@ -258,7 +258,7 @@ def _conclude(
         planned_ratings=ratings,
         planned_calls=bills[0].calls + bills[1].calls,
         gold_calls=bills[2].calls,
-        planned_cost_usd=None if None in costs else sum(cost for cost in costs if cost),
+        planned_cost_usd=Cost.sum(bills).cost_usd,
         step_s={
             "generation": generation_s * per_step,
             # judged twice here, once (and one group in `replicate_every` twice) in the run

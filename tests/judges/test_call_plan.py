@@ -15,13 +15,13 @@ WORK = Workload(rows=10, samples=4, criteria=3)
 
 def test_calls_tokens_and_money_are_those_of_the_hand_count():
     run = plan_run(WORK, SHAPE, Speed(latency_s=2, max_concurrency=8), PRICE)
-    assert (run.answers, run.verdicts, run.calls) == (40, 120, 120)
-    assert run.prompt_tokens == 120 * 200
+    assert (run.work.answers, run.work.verdicts, run.cost.calls) == (40, 120, 120)
+    assert run.cost.prompt_tokens == 120 * 200
     # once 100, a row 50, an answer 30, a call 20
     fresh = 100 + 10 * 50 + 40 * 30 + 120 * 20
     assert run.reused_tokens == 24_000 - fresh
-    assert run.reply_tokens == 600
-    assert run.usd == pytest.approx((24_000 * 2 + 600 * 10) / 1e6)
+    assert run.cost.completion_tokens == 600
+    assert run.cost.cost_usd == pytest.approx((24_000 * 2 + 600 * 10) / 1e6)
     assert run.usd_with_reuse == pytest.approx((fresh * 2 + (24_000 - fresh) * 0.5 + 6_000) / 1e6)
     # one call alone, then 119 of them eight at a time
     assert run.seconds == pytest.approx(2 + 119 / 8 * 2)
@@ -31,21 +31,23 @@ def test_calls_tokens_and_money_are_those_of_the_hand_count():
 def test_a_group_of_criteria_is_one_call_and_the_last_may_be_shorter():
     shape = CallShape(100, 50, 30, 20, 10, 5, group_size=2)
     run = plan_run(WORK, shape, Speed(), None)
-    assert run.calls == 80
-    assert run.prompt_tokens == 40 * (210 + 200)
-    assert run.reply_tokens == 600
+    assert run.cost.calls == 80
+    assert run.cost.prompt_tokens == 40 * (210 + 200)
+    assert run.cost.completion_tokens == 600
 
 
 def test_replicates_ask_again_what_a_cache_knows_whole():
     once = plan_run(WORK, SHAPE, Speed(), None)
     twice = plan_run(Workload(10, 4, 3, replicates=2), SHAPE, Speed(), None)
-    assert (twice.verdicts, twice.calls) == (240, 240)
-    assert twice.reused_tokens == once.reused_tokens + once.prompt_tokens
+    assert (twice.work.verdicts, twice.cost.calls) == (240, 240)
+    assert twice.reused_tokens == once.reused_tokens + once.cost.prompt_tokens
 
 
 def test_what_is_not_known_is_none_and_never_zero():
     run = plan_run(WORK, SHAPE, Speed(), None)
-    assert (run.usd, run.usd_with_reuse, run.usd_gpus, run.seconds, run.bound_by) == (None,) * 5
+    assert (run.cost.cost_usd, run.usd_with_reuse, run.usd_gpus, run.seconds, run.bound_by) == (
+        None,
+    ) * 5
     # GPUs of unknown speed: the latency of somebody else's endpoint says nothing of them
     assert plan_run(WORK, SHAPE, Speed(latency_s=1, gpus=8), PRICE).seconds is None
 
@@ -71,9 +73,9 @@ def test_a_jury_costs_the_sum_and_takes_as_long_as_its_slowest_member():
     fast = plan_run(WORK, SHAPE, Speed(latency_s=1), PRICE)
     slow = plan_run(WORK, SHAPE, Speed(latency_s=3), PRICE)
     both = added([fast, slow])
-    assert (both.calls, both.verdicts, both.seconds) == (240, 120, slow.seconds)
-    assert both.usd == pytest.approx(2 * (fast.usd or 0))
-    assert added([fast, plan_run(WORK, SHAPE, Speed(), None)]).usd is None
+    assert (both.cost.calls, both.work.verdicts, both.seconds) == (240, 120, slow.seconds)
+    assert both.cost.cost_usd == pytest.approx(2 * (fast.cost.cost_usd or 0))
+    assert added([fast, plan_run(WORK, SHAPE, Speed(), None)]).cost.cost_usd is None
 
 
 def test_scales_are_a_hundredth_a_tenth_and_the_whole():

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from engine_kit import CountingJudge, GroupingJudge, answers
 
 from rubricbeat.judges.backends.jury import JuryJudge
 from rubricbeat.judges.backends.replicate import ReplicateJudge
 from rubricbeat.judges.grading import Grader, RuntimeOptions
+from rubricbeat.judges.prices import Cost, expected_tokens
+from rubricbeat.judges.runs import Call, Flight
 
 
 class Fixed(CountingJudge):
@@ -54,9 +58,31 @@ def test_the_estimate_is_what_is_then_asked():
     assert estimate.calls == sum(judge.asked.values()) == 18
 
 
+def test_a_member_asked_thrice_is_counted_thrice_for_an_answer_with_its_own_replicates():
+    with Grader(ReplicateJudge(inner=Fixed(), k=3)) as grader:
+        twice = [replace(answer, replicates=2) for answer in answers(1)]
+        estimate = grader.estimate(twice)
+        grader.grade(twice)
+        assert grader.facts()["calls"] == estimate.calls == 18  # 3 criteria x 2 x 3
+
+
 def test_groups_are_counted_as_calls():
     with Grader(GroupingJudge()) as grader:
         assert grader.estimate(answers(2, n_criteria=7)).calls == 6
+
+
+def test_what_the_limits_count_for_a_call_is_what_the_estimate_counts():
+    """A group's questions share one prompt, and each has its own verdict."""
+    call = Call([Flight(b"", None, n_bytes, None, None) for n_bytes in (400, 800, 600)])
+    assert call.n_tokens == 800 // 4 + 3 * 150
+    assert expected_tokens([400, 800, 600]) == (200, 450)
+
+
+def test_a_part_of_a_call_is_a_call_and_what_is_not_known_stays_so():
+    few = Cost(calls=3, prompt_tokens=10, completion_tokens=5, cost_usd=0.3)
+    assert few.times(10, of=3) == Cost(10, 34, 17, pytest.approx(1.0))
+    assert Cost.sum([few, Cost(1, 1, 1, None)]) == Cost(4, 11, 6, None)
+    assert Cost.sum([]) == Cost(0, 0, 0, 0)
 
 
 def test_an_unknown_price_is_no_cost():

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from rubricbeat.harness.training import runs
-from rubricbeat.harness.training.bills import Bill, bill_of
+from rubricbeat.harness.training.bills import bill_of
 from rubricbeat.harness.training.config_reading import load_config
 from rubricbeat.harness.training.dry_run import dry_run, words_of
 from rubricbeat.harness.training.plan import plan_run
+from rubricbeat.judges.prices import Cost
 
 pytestmark = pytest.mark.border
 
@@ -79,11 +80,11 @@ def test_ratings_are_counted_beside_verdicts_and_alone(tmp_path: Path) -> None:
 
 def test_a_dry_run_whose_answers_were_stored_says_that_the_cost_is_unknown() -> None:
     ledger = {"asked": 100, "fresh": 0, "shared": 0, "calls": 0, "cost_usd": 0.0, "model": "m"}
-    assert bill_of(ledger, 1000) == Bill(1000, None)
+    assert bill_of(ledger, 1000) == Cost(1000, cost_usd=None)
     half = {**ledger, "fresh": 50, "calls": 60, "cost_usd": 0.5}
-    assert bill_of(half, 1000) == Bill(1200, 10.0)
+    assert bill_of(half, 1000) == Cost(1200, cost_usd=10.0)
     # a judge without a model costs nothing, stored or not
-    assert bill_of({**ledger, "model": None}, 1000) == Bill(1000, 0.0)
+    assert bill_of({**ledger, "model": None}, 1000) == Cost(1000, cost_usd=0.0)
 
 
 def test_answers_that_serve_several_steps_are_made_once(tmp_path: Path) -> None:
