@@ -23,12 +23,11 @@ from ..judges.errors import ConfigError, DataError, StoreError
 from ..judges.graded import GradedAnswer
 from ..judges.learned import Seen
 from ..judges.rating import Rating
-from ..judges.rubric import Example
+from ..judges.rubric import Example, numbered
 from ..judges.signal import LabelledAnswer
 from ..judges.store import read_verdict
 from ..judges.store_schema import layout_of, read_only
 from ..judges.verdict import Outcome, Verdict
-from ..judges.wording import numbered
 
 SQLITE_MAGIC = b"SQLite format 3\0"
 DEFAULT_LABELS = ("model", "system", "task", "judge")

@@ -13,14 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .rubric import Polarity, Rubric
+from .rubric import CATEGORIES, Polarity, Rubric
 from .verdict import Verdict
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
-
-CATEGORIES = ("Essential", "Important", "Optional", "Pitfall")
-"""Category codes of `RubricArrays.category`: position in this tuple, -1 for none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,8 @@ from typing import Any, Protocol, runtime_checkable
 
 from .errors import ConfigError
 from .judge import JudgeIdentity, Question, identity_of
-from .rubric import Criterion, Example, Polarity, Rubric
+from .rubric import Criterion, Example, Polarity, Rubric, numbered
 from .verdict import Outcome, Verdict
-from .wording import numbered
 
 HIGHEST = 10
 """The best rating; the reward `rar_implicit` is the rating over it."""

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+CATEGORIES = ("Essential", "Important", "Optional", "Pitfall")
+"""The categories a criterion may have; code of each in `RubricArrays.category`: its position."""
+
 
 class Polarity(StrEnum):
     """Whether it is good or bad when the text of a criterion is true of an answer.
@@ -99,3 +102,18 @@ def digest_of_prompt(prompt: Sequence[Message]) -> str:
     """Name a prompt without an id by its text: rows of one prompt must share a cluster."""
     text = "\0".join(f"{m.role}\0{m.content}" for m in prompt)
     return "sha256-" + hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def points_text(points: float) -> str:
+    """Write points as the data does: `5`, `-2`, `0.5`; never `5.0`."""
+    return str(int(points)) if float(points).is_integer() else repr(float(points))
+
+
+def rubric_item(criterion: Criterion) -> str:
+    """Show a criterion with its points: `[5] text`."""
+    return f"[{points_text(criterion.points)}] {criterion.text}"
+
+
+def numbered(criteria: Sequence[Criterion]) -> str:
+    """List criteria as `1. [5] text`, one a line."""
+    return "\n".join(f"{n}. {rubric_item(c)}" for n, c in enumerate(criteria, start=1))

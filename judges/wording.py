@@ -21,7 +21,7 @@ from pathlib import Path
 
 from .errors import ConfigError, near_names
 from .files import user_path
-from .rubric import Criterion, Example
+from .rubric import Criterion, Example, numbered, points_text, rubric_item
 
 SHIPPED = ("healthbench", "prefix", "grouped", "rating", "yes_no")
 """The shipped wordings; the text is `prompts/NAME-VERSION.txt`."""
@@ -114,16 +114,6 @@ def load_wording(name_or_path: str) -> Wording:
     return wording
 
 
-def points_text(points: float) -> str:
-    """Write points as the data does: `5`, `-2`, `0.5`; never `5.0`."""
-    return str(int(points)) if float(points).is_integer() else repr(float(points))
-
-
-def rubric_item(criterion: Criterion) -> str:
-    """Show a criterion with its points: `[5] text`."""
-    return f"[{points_text(criterion.points)}] {criterion.text}"
-
-
 def conversation_text(example: Example, answer: str) -> str:
     """Write the turns as "role: text", the candidate's system message included, the answer last."""
     turns = [f"{message.role}: {message.content}" for message in example.prompt]
@@ -162,11 +152,6 @@ def _values(
         "n_items": lambda: str(len(criteria)),
         "rubric_items": lambda: numbered(criteria),
     }
-
-
-def numbered(criteria: Sequence[Criterion]) -> str:
-    """List criteria as `1. [5] text`, one a line."""
-    return "\n".join(f"{n}. {rubric_item(c)}" for n, c in enumerate(criteria, start=1))
 
 
 @lru_cache(maxsize=32)

@@ -15,9 +15,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 
-from ..arrays import CATEGORIES
 from ..errors import DataError, near_names
-from ..rubric import Criterion, Polarity
+from ..rubric import CATEGORIES, Criterion, Polarity
 from .row_fields import Field, kind_of
 
 MAX_POINTS = 1e9

@@ -113,6 +113,17 @@ class Seen:
     """Their texts."""
 
 
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """One answer to learn from."""
+
+    seen: Seen
+    met_C: Floats
+    """1 met, 0 not met, NaN no label."""
+    prompt: int
+    """Code of its prompt: answers to one prompt are never on both sides of a split."""
+
+
 @dataclass(slots=True)
 class FeatureMaker:
     """Turns an answer and the criteria of its example into features."""

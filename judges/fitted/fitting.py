@@ -21,9 +21,9 @@ from ..errors import ConfigError
 from ..graded import GradedAnswer
 from ..verdict import Verdict
 from .encoder import SentenceEncoder
-from .features import MATCH_FEATURES, WordWeights, criterion_columns, names_of
+from .features import MATCH_FEATURES, Lesson, WordWeights, criterion_columns, names_of
 from .folder import Calibration, FittedModel
-from .heads import Head, HeadKind, Lesson, train_head
+from .heads import Head, HeadKind, train_head
 from .logistic import fit_logistic
 from .sight import Sight
 from .vectors import VectorShelf

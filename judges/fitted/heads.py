@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import Floats
-from .features import Seen
+from .features import Lesson, Seen
 from .logistic import Logistic, fit_logistic
 from .network import Network
 from .trees import Trees, grow
@@ -46,17 +46,6 @@ class Head(Protocol):
     def logits(self, seen: Seen) -> Floats:
         """Give the log-odds, [C]."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Lesson:
-    """One answer to learn from."""
-
-    seen: Seen
-    met_C: Floats
-    """1 met, 0 not met, NaN no label."""
-    prompt: int
-    """Code of its prompt: answers to one prompt are never on both sides of a split."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ from .network import (
 )
 
 if TYPE_CHECKING:
-    from .heads import Lesson
+    from .features import Lesson
 
 N_EPOCHS = 6
 BATCH_PROMPTS = 8

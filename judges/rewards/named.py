@@ -14,9 +14,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..arrays import CATEGORIES, Floats, RubricArrays
+from ..arrays import Floats, RubricArrays
 from ..errors import ConfigError, DataError, near_names
 from ..points import is_unknown, shares_of, signs_known
+from ..rubric import CATEGORIES
 from .base import Needs, Reward
 
 LOG_COMPLEXITY_BASE = 26.0

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rubricbeat.judges.arrays import CATEGORIES, Floats, RubricArrays
+from rubricbeat.judges.arrays import Floats, RubricArrays
 from rubricbeat.judges.errors import ConfigError, DataError, UnknownNameError
 from rubricbeat.judges.points import shares_of
 from rubricbeat.judges.registry import REWARDS
@@ -21,6 +21,7 @@ from rubricbeat.judges.rewards import (
     register_reward,
     reward_names,
 )
+from rubricbeat.judges.rubric import CATEGORIES
 
 FIVE = [5.0, 5.0, 3.0, 1.0, -2.0]
 

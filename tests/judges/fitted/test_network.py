@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from made_up_labels import WordEncoder, labelled_answers
 
-from rubricbeat.judges.fitted.features import WordWeights
-from rubricbeat.judges.fitted.heads import Lesson
+from rubricbeat.judges.fitted.features import Lesson, WordWeights
 from rubricbeat.judges.fitted.network import Network
 from rubricbeat.judges.fitted.sight import Sight
 
