@@ -16,9 +16,11 @@ by substring search.
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
@@ -56,14 +58,9 @@ _PUNCTUATION = str.maketrans(
         **dict.fromkeys("\u201c\u201d\u201e\u00ab\u00bb\u300c\u300d", '"'),
         **dict.fromkeys("\u2010\u2011\u2012\u2212", "-"),
         **dict.fromkeys("\u2013\u2014", " \u2014 "),
-        **dict.fromkeys("*#", None),
-        **dict.fromkeys(map(chr, [*range(9), 11, 12, *range(14, 32), 127]), " "),
-        "_": " ",
-        "\t": " ",
-        "\r": "\n",
-        "\u060c": ",",
-        "\u061b": ";",
-        "\u061f": "?",
+        **dict.fromkeys("*#"),
+        **dict.fromkeys("\t_\x7f".join(map(chr, [*range(9), 11, 12, *range(14, 32)])), " "),
+        **dict(zip("\r\u060c\u061b\u061f", "\n,;?", strict=True)),
     }
 )
 _ABBREVIATION = re.compile(
@@ -119,6 +116,21 @@ def read_text(answer: str) -> Text:
     return _read(answer[:MAX_ANSWER_CHARS], len(answer) > MAX_ANSWER_CHARS)
 
 
+_NAMES = "latin cyrillic greek arabic hebrew devanagari bengali tamil thai kana han hangul"
+SCRIPTS = tuple(_NAMES.split())
+_SCRIPT_OF = {"hiragana": "kana", "katakana": "kana", "cjk": "han"}
+
+
+def main_script(folded: str) -> str | None:
+    """Name the script of most letters; None where there are none. Han beside kana is Japanese."""
+    first = (unicodedata.name(c, "none").split()[0].lower() for c in folded if c.isalpha())
+    counts = Counter(_SCRIPT_OF.get(name, name) for name in first)
+    if counts["kana"] * 8 >= counts["han"]:
+        counts["kana"] += counts.pop("han", 0)
+    name, count = counts.most_common(1)[0]
+    return name if count else None
+
+
 def count_words(folded: str) -> int:
     """Count words; each character of an unspaced script counts as one."""
     return len(_UNSPACED.findall(folded)) + len(
@@ -128,16 +140,16 @@ def count_words(folded: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A compiled word pattern."""
+    """A compiled word pattern, without alternatives of the whole."""
 
     source: str
     expression: re.Pattern[str] = field(compare=False)
-    needles: frozenset[str] = field(compare=False)
-    """Every match holds at least one of these."""
+    needle: str = field(compare=False)
+    """Every match holds it; the longest word outside brackets, empty where there is none."""
 
     def matches(self, text: Text) -> Iterator[re.Match[str]]:
         """Find the first matches in an answer, in order, without overlap."""
-        if any(needle in text.folded for needle in self.needles):
+        if self.needle in text.folded:
             yield from islice(self.expression.finditer(text.folded), MAX_MATCHES)
 
 
@@ -155,7 +167,7 @@ def split_alternatives(source: str) -> list[str]:
 
 @lru_cache(maxsize=4_096)
 def compile_pattern(source: str) -> Pattern:
-    """Compile a pattern.
+    """Compile a pattern, one alternative of `split_alternatives`.
 
     Raises:
         DataError: It is empty, too long, unbalanced, or its gaps multiply beyond the bound.
@@ -164,99 +176,72 @@ def compile_pattern(source: str) -> Pattern:
         raise DataError("a pattern is empty")
     if len(source) > MAX_PATTERN_CHARS:
         raise DataError(f"a pattern has {len(source)} characters; at most {MAX_PATTERN_CHARS}")
-    parser = _Parser(source)
-    expression, needles = parser.alternatives(depth=0)
-    return Pattern(source, re.compile(expression), needles)
+    try:
+        expression, needle = _translated(t for t in _TOKEN.findall(source) if not t.isspace())
+    except ValueError as error:
+        raise DataError(f"pattern {source!r}: {error}") from None
+    return Pattern(source, re.compile(expression), needle)
 
 
-class _Parser:
-    """Recursive descent over the tokens of one pattern."""
-
-    def __init__(self, source: str) -> None:
-        self.source = source
-        self.tokens = [t for t in _TOKEN.findall(source) if not t.isspace()]
-        self.at = 0
-
-    def alternatives(self, depth: int) -> tuple[str, frozenset[str]]:
-        """Parse `a|b|c` up to its end or its closing bracket."""
-        options: list[str] = []
-        needles: frozenset[str] = frozenset()
-        while True:
-            expression, found = self._sequence(depth)
-            options.append(expression)
-            needles |= found
-            token = self._peek()
-            if token != "|":
-                break
-            self.at += 1
-        if token is None and depth:
-            raise self._fault("a bracket is not closed")
-        if token is not None and not depth:
-            raise self._fault("a bracket closes that was not opened")
-        return f"(?:{'|'.join(options)})", needles
-
-    def _sequence(self, depth: int) -> tuple[str, frozenset[str]]:
-        sides: list[tuple[str, list[frozenset[str]]]] = []
-        near_gap = 0
-        parts: list[str] = []
-        needles: list[frozenset[str]] = []
-        work = 1
-        joint = ""  # what goes before the next item
-        while (token := self._peek()) is not None and token != "|" and token[0] != ")":
-            self.at += 1
-            if token.startswith(("..", "~")):
-                gap = int(token.lstrip(".~") or DEFAULT_GAP_CHARS)
-                work *= gap + 1
-                if not parts or gap > MAX_GAP_CHARS or work > MAX_GAP_WORK:
-                    raise self._fault(f"the gap {token!r} is first, or too wide")
-                joint = rf"[^\n]{{0,{gap}}}?"
-                if token[0] == "~":
-                    if near_gap or depth:
-                        raise self._fault("'~' stands once, outside brackets")
-                    near_gap = gap
-                    sides.append(("".join(parts), needles))
-                    parts, needles, joint = [], [], ""
-                continue
-            if token == "(":
-                expression, found = self.alternatives(depth + 1)
-                closing = self.tokens[self.at]
-                self.at += 1
-                if closing == ")?":
-                    parts.append(f"{joint}(?:{expression}{_SEPARATOR})?")
-                    joint = ""
-                    continue
+def _translated(tokens: Iterable[str]) -> tuple[str, str]:
+    """Write the expression of a pattern, token by token, and find its needle."""
+    parts: list[str] = []
+    needle = ""
+    near: tuple[int, str] | None = None  # where '~' stands among the parts, and its gap
+    work = [1]  # ways to fill the gaps of each open bracket's alternative
+    joint: str | None = None  # what goes before the next item; None where an alternative begins
+    is_whole = False  # whether the alternative may end here
+    for token in tokens:
+        is_first = joint is None or (near is not None and near[0] == len(parts))
+        if token.startswith(("..", "~")):
+            gap = int(token.lstrip(".~") or DEFAULT_GAP_CHARS)
+            work[-1] *= gap + 1
+            if is_first or gap > MAX_GAP_CHARS or work[-1] > MAX_GAP_WORK:
+                raise ValueError(f"the gap {token!r} is first, or too wide")
+            joint, is_whole = rf"[^\n]{{0,{gap}}}?", False
+            if token[0] == "~":
+                if near or len(work) > 1:
+                    raise ValueError("'~' stands once, outside brackets")
+                near, joint = (len(parts), joint), ""
+        elif token == "(":
+            parts.append(f"{joint or ''}(?:(?:")
+            work.append(1)
+            joint, is_whole = None, False
+        elif token == "|" or token[0] == ")":
+            if len(work) == 1:
+                raise ValueError("a bracket closes that was not opened")
+            if not is_whole:
+                raise ValueError(_EMPTY)
+            if token == "|":
+                work[-1] = 1
+                joint, is_whole = None, False
             else:
-                expression, needle = _word(token, is_first=not parts)
-                found = frozenset({needle})
-            parts.append(joint + expression)
-            needles.append(found)
-            joint = _SEPARATOR
-        if not needles or joint != _SEPARATOR:
-            raise self._fault("an alternative is empty, or ends in a gap or an optional group")
-        if near_gap:
-            one, first_needles = sides[0]
-            other, gap_text = "".join(parts), rf"[^\n]{{0,{near_gap}}}?"
-            best = _best([*first_needles, *needles])
-            return f"(?:{one}{gap_text}{other}|{other}{gap_text}{one})", best
-        return "".join(parts), _best(needles)
-
-    def _peek(self) -> str | None:
-        return self.tokens[self.at] if self.at < len(self.tokens) else None
-
-    def _fault(self, what: str) -> DataError:
-        return DataError(f"pattern {self.source!r}: {what}")
+                work.pop()
+                joint, is_whole = (_SEPARATOR, True) if token == ")" else ("", False)
+            parts.append({"|": "|", ")": "))", ")?": rf"){_SEPARATOR})?"}[token])
+        else:
+            expression, core = _word(token, is_first)
+            parts.append((joint or "") + expression)
+            needle = max(needle, core, key=len) if len(work) == 1 else needle
+            joint, is_whole = _SEPARATOR, True
+    if len(work) > 1:
+        raise ValueError("a bracket is not closed")
+    if not is_whole:
+        raise ValueError(_EMPTY)
+    if near is None:
+        return "".join(parts), needle
+    one, gap_text, other = "".join(parts[: near[0]]), near[1], "".join(parts[near[0] :])
+    return f"(?:{one}{gap_text}{other}|{other}{gap_text}{one})", needle
 
 
-def _best(needles: list[frozenset[str]]) -> frozenset[str]:
-    """Choose the item whose needles rule out most: the longest shortest needle."""
-    return max(needles, key=lambda group: min(map(len, group)))
+_EMPTY = "an alternative is empty, or ends in a gap or an optional group"
 
 
 def _word(token: str, is_first: bool) -> tuple[str, str]:
     core = fold(token.strip("*")).strip()
     if not core:
         # fold drops asterisks, so a bare one would match everything
-        raise DataError(f"pattern word {token!r} holds no letter")
+        raise ValueError(f"the word {token!r} holds no letter")
     # the plain \w where it will do: each wide character set costs a millisecond to compile
     letter = f"[{WORD}]" if _INDIC.search(core) else r"\w"
     left, right = _edge(core[0], rf"(?<!{letter})"), _edge(core[-1], rf"(?!{letter})")
@@ -274,3 +259,41 @@ def _edge(char: str, assertion: str) -> str:
     """Give the assertion that a word ends here, nothing for a mark or an unspaced script."""
     is_letter = char.isalnum() or bool(_INDIC.match(char))
     return assertion if is_letter and not _UNSPACED.match(char) else ""
+
+
+# ---- regular expressions: compiled only when the ways to match from one place are few
+
+MAX_EXPRESSION_CHARS = 300
+MAX_WAYS = 5_000
+"""Most ways to match from one place: `(a+)+b` on forty letters takes for ever."""
+_ONE_CHAR = re.compile(r"\\[^1-9]|\[(?:\\.|[^\]\\])+\]")
+_UNBOUNDED = re.compile(r"[*+]|\)\{|\{\d*,\}|\\[1-9]|\(\?(?:P=|\()")
+_WIDTH = re.compile(r"\{(\d*),(\d+)\}")
+
+
+def compile_expression(source: object, where: str) -> re.Pattern[str]:
+    """Compile a regular expression for folded text.
+
+    Raises:
+        DataError: It is not text, too long, not valid, or its work is not bounded.
+    """
+    if not isinstance(source, str) or not 0 < len(source) <= MAX_EXPRESSION_CHARS:
+        raise DataError(
+            f"{where} must be a text of at most {MAX_EXPRESSION_CHARS} characters, not {source!r}"
+        )
+    bare = _ONE_CHAR.sub("x", source)
+    # alternatives of one group add up; those of groups in a row multiply, which is never less
+    ways = math.prod(group.count("|") + 1 for group in bare.split("("))
+    ways *= 2 ** len(re.findall(r"[^(]\?", bare))
+    ways *= math.prod(
+        max(1, int(most) - int(least or 0) + 1) for least, most in _WIDTH.findall(bare)
+    )
+    if _UNBOUNDED.search(bare) or ways > MAX_WAYS:
+        raise DataError(
+            f"{where}: too many ways to match; bound every repeat, as in \\w{{1,20}}, "
+            "and repeat no group"
+        )
+    try:
+        return re.compile(source, re.MULTILINE)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise DataError(f"{where}: not a usable regular expression: {error}") from None

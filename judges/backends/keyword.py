@@ -43,6 +43,8 @@ class KeywordJudge:
             # one bad row never ends a run; the reason names the row and the field
             return Verdict(Outcome.SKIPPED, explanation=str(error), attempts=0)
         evidence = holds(predicate, question.answer)
+        if evidence.holds is None:
+            return Verdict(Outcome.SKIPPED, explanation=evidence.reason, attempts=0)
         return Verdict.of(evidence.holds, explanation=evidence.reason)
 
     async def rate(self, example: Example, answer: str) -> Rating:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,11 +11,11 @@ from hypothesis import strategies as st
 from steps import n_calls
 
 from rubricbeat.judges.errors import DataError
-from rubricbeat.judges.patterns import MAX_ANSWER_CHARS
+from rubricbeat.judges.patterns import MAX_ANSWER_CHARS, SCRIPTS
 from rubricbeat.judges.predicates import holds, parse_check
 
 
-def met(check: dict[str, Any], answer: str) -> bool:
+def met(check: dict[str, Any], answer: str) -> bool | None:
     return holds(parse_check(check), answer).holds
 
 
@@ -52,7 +55,7 @@ def met(check: dict[str, Any], answer: str) -> bool:
     ],
 )
 def test_patterns_match_words_in_any_script(pattern: str, answer: str, expected: bool) -> None:
-    assert met({"says": pattern}, answer) is expected
+    assert met({"says": pattern, "negation": "none"}, answer) is expected
 
 
 @pytest.mark.parametrize(
@@ -77,13 +80,6 @@ def test_patterns_match_words_in_any_script(pattern: str, answer: str, expected:
         ("aspirin", "No problem, aspirin is fine.", True),
         ("aspirin", "No, aspirin is not safe.", False),
         ("call 911", "There is no need to call 911.", False),
-        ("aspirina", "No tome aspirina.", False),
-        ("aspirine", "Ne prenez pas d'aspirine.", False),
-        ("aspirin", "Nehmen Sie kein Aspirin.", False),
-        ("aspirin", "Nehmen Sie Aspirin nicht.", False),
-        ("阿司匹林", "不要吃阿司匹林。", False),
-        ("アスピリン", "アスピリンは飲まないでください。", False),
-        ("أسبرين", "لا تأخذ أسبرين", False),
     ],
 )
 def test_a_negated_mention_is_not_said(pattern: str, answer: str, expected: bool) -> None:
@@ -109,7 +105,7 @@ def test_a_pattern_that_spells_out_its_negation_is_taken_as_it_stands() -> None:
 )
 def test_pasted_rubrics_and_word_lists_say_nothing(answer: str) -> None:
     evidence = holds(parse_check({"says": "call 911"}), answer)
-    assert not evidence
+    assert evidence.holds is False
     assert "not in a statement" in evidence.reason
 
 
@@ -141,13 +137,100 @@ def test_a_firm_phrase_stands_under_no_condition(answer: str, expected: bool) ->
     assert met({"says": "call 911"}, answer)
 
 
-def test_a_firm_phrase_knows_conditions_of_other_languages() -> None:
-    check = {"says": "llame .. 112", "firm": True}
-    assert met(check, "Llame ya al 112.")
-    assert met(check, "Sí, llame al 112 y pregunte si conviene moverla.")
-    assert not met(check, "Si empeora, llame al 112.")
-    assert not met({"says": "112", "firm": True}, "Wenn es schlimmer wird: 112.")
-    assert not met({"says": "120", "firm": True}, "如果加重,打120。")
+SPANISH = "no|nunca|sin|evite*"
+HINDI = "न|नहीं|मत|बिना"
+
+
+@pytest.mark.parametrize(
+    ("check", "answer", "expected"),
+    [
+        ({"says": "aspirina", "negation": SPANISH}, "Tome una aspirina con agua.", True),
+        ({"says": "aspirina", "negation": SPANISH}, "Nunca tome aspirina.", False),
+        ({"says": "aspirina", "negation": SPANISH}, "No espere, tome aspirina.", True),
+        ({"says": "aspirina", "negation": SPANISH}, "La aspirina no es para usted.", False),
+        ({"against": "aspirina", "negation": SPANISH}, "Nunca tome aspirina.", True),
+        ({"against": "aspirina", "negation": SPANISH}, "Tome una aspirina.", False),
+        ({"says": "no .. conduzca", "negation": SPANISH}, "No, no conduzca.", True),
+        (
+            {"says": "llame .. 112", "without": "si", "negation": "no"},
+            "Si empeora, llame al 112.",
+            False,
+        ),
+        ({"says": "दवा", "negation": HINDI}, "दवा लें।", True),
+        ({"says": "दवा", "negation": HINDI}, "दवा बंद न करें।", False),
+        ({"against": "बंद", "negation": HINDI}, "दवा बंद न करें।", True),
+        ({"against": "बंद", "negation": HINDI}, "दवा बंद करें।", False),
+        ({"against": "停", "negation": ["不", "别"]}, "阿司匹林不要停。", True),
+        ({"says": "aspirin", "negation": "nicht"}, "Nehmen Sie Aspirin nicht.", False),
+        ({"says": "aspirin", "negation": "none"}, "Nehmen Sie Aspirin nicht.", True),
+        ({"order": ["uno", "dos"], "negation": "no"}, "No uno, sino dos.", False),
+        ({"order": ["uno", "dos"], "negation": "no"}, "Uno y dos.", True),
+        ({"asks": "aspirina", "negation": "none"}, "¿Toma aspirina?", True),
+        ({"asks": "aspirina", "negation": "none"}, "Toma aspirina.", False),
+        ({"negation": "no", "any": ["uno", {"against": "dos"}]}, "No dos.", True),
+        ({"negation": "no", "any": [{"negation": "none", "says": "uno"}]}, "No uno.", True),
+        ({"negation": "no", "not": {"says": "uno"}}, "No uno.", True),
+        ({"negation": "no", "at_least": 2, "of": ["uno", "dos"]}, "Uno y dos.", True),
+        ({"negation": "english", "says": "aspirin"}, "Do not take aspirin.", False),
+    ],
+)
+def test_a_check_writes_the_negation_of_another_language_out(
+    check: dict[str, Any], answer: str, expected: bool
+) -> None:
+    assert met(check, answer) is expected
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Nehmen Sie kein Aspirin.",
+        "Ne prenez pas d'aspirin.",
+        "Los médicos no recomiendan aspirin para usted.",
+        "Non prenda aspirin per il dolore che sente nel petto.",
+        "Neem het niet: aspirin is een risico.",
+        "आप aspirin न लें, दवा बंद करें।",
+        "Нельзя принимать aspirin.",
+        "不要吃 aspirin,先去医院看医生。",
+        "لا تأخذ aspirin قبل استشارة الطبيب",
+    ],
+)
+def test_english_is_never_read_into_another_language(answer: str) -> None:
+    for check in (
+        {"says": "aspirin"},
+        {"against": "aspirin"},
+        {"asks": "aspirin"},
+        {"order": ["aspirin"]},
+        {"mentions": "aspirin", "firm": True},
+        {"not": {"says": "aspirin"}},
+        {"all": ["aspirin", {"mentions": "aspirin"}]},
+        {"any": ["aspirin", {"lacks": "aspirin"}]},
+        {"at_least": 2, "of": ["aspirin", {"mentions": "aspirin"}, {"words": {"max": 0}}]},
+    ):
+        evidence = holds(parse_check(check), answer)
+        assert evidence.holds is None, check
+        assert "not in English" in evidence.reason
+    # what needs no negation, or is certain without it, has its verdict
+    assert met({"mentions": "aspirin"}, answer) is True
+    assert met({"lacks": "aspirin"}, answer) is False
+    assert met({"any": ["aspirin", {"mentions": "aspirin"}]}, answer) is True
+    assert met({"all": ["aspirin", {"words": {"max": 0}}]}, answer) is False
+    assert met({"not": {"all": ["aspirin", {"words": {"max": 0}}]}}, answer) is True
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "",
+        "911",
+        "Aspirin.",
+        "Take aspirin en route, as Dr. de la Cruz said.",
+        "El Camino Hospital in Los Angeles: call the ward and ask for los.",
+        "Aspirin (阿司匹林) is safe for you.",
+        "aspirin ibuprofen naproxen clopidogrel heparin warfarin",
+    ],
+)
+def test_what_is_not_clearly_another_language_is_read_as_english(answer: str) -> None:
+    assert met({"says": "zzz"}, answer) is False
 
 
 def test_words_beside_a_phrase_can_void_it() -> None:
@@ -197,22 +280,28 @@ def test_place_order_and_number() -> None:
 
 
 @pytest.mark.parametrize(
-    ("language", "answer"),
+    ("script", "answer"),
     [
-        ("en", "Call your doctor and do not drive to the hospital on your own."),
-        ("es", "Llame a su médico y no conduzca al hospital."),
-        ("fr", "Appelez votre médecin et ne conduisez pas vers les urgences."),
-        ("de", "Rufen Sie den Arzt an und fahren Sie nicht selbst in die Klinik."),
-        ("pt", "Ligue para o seu médico e não dirija até o hospital."),
-        ("ar", "اتصل بالطبيب"),
-        ("hi", "डॉक्टर से मिलें"),
-        ("zh", "请去医院"),
-        ("ja", "病院へ行ってください"),
+        ("latin", "Llame a su médico"),
+        ("cyrillic", "врач"),
+        ("greek", "γιατρός"),
+        ("arabic", "اتصل بالطبيب"),
+        ("hebrew", "רופא"),
+        ("devanagari", "डॉक्टर से मिलें 5 mg"),
+        ("bengali", "ডাক্তার"),
+        ("tamil", "மருத்துவர்"),
+        ("thai", "หมอ"),
+        ("han", "请去医院"),
+        ("kana", "病院へ行ってください"),
+        ("kana", "循環器内科医受診の"),
+        ("han", "请去医院看循环科医生の"),
+        ("hangul", "의사"),
     ],
 )
-def test_languages_are_told_apart(language: str, answer: str) -> None:
-    assert met({"language": language}, answer)
-    assert not met({"language": "it"}, answer)
+def test_scripts_are_told_apart(script: str, answer: str) -> None:
+    assert met({"script": script}, answer) is True
+    others = [name for name in SCRIPTS if name != script]
+    assert met({"script": others}, answer) is False
 
 
 def test_scripts_and_combinations() -> None:
@@ -224,6 +313,7 @@ def test_scripts_and_combinations() -> None:
     assert met({"any": ["fever", "cough"], "not": {"mentions": "rash"}}, "cough")
     assert not met({"any": ["fever", "cough"], "not": {"mentions": "rash"}}, "cough, rash")
     assert met({"regex": r"\d{2,3}/\d{2,3}"}, "149/91")
+    assert met({"regex": r"^(low|high)[*+]? \+\*(?=x)$|y"}, "line\nhigh +y")
 
 
 @pytest.mark.parametrize(
@@ -248,7 +338,24 @@ def test_scripts_and_combinations() -> None:
         ({"regex": "(a+)+b"}, "too many ways"),
         ({"regex": "(a{1,20}){1,20}b"}, "too many ways"),
         ({"regex": r"(a)\1"}, "too many ways"),
+        ({"regex": "a*"}, "too many ways"),
+        ({"regex": "a{3,}"}, "too many ways"),
+        ({"regex": "(a|b){1,3}"}, "too many ways"),
+        ({"regex": "(?P<x>a)(?P=x)"}, "too many ways"),
+        ({"regex": "(a|a)" * 13}, "too many ways"),
+        ({"regex": "a?" * 13}, "too many ways"),
+        ({"regex": "a{0,99}a{0,99}"}, "too many ways"),
+        ({"regex": "a" * 301}, "at most 300 characters"),
+        ({"regex": ""}, "at most 300 characters"),
         ({"regex": "("}, "not a usable regular expression"),
+        ({"language": "es"}, "unknown operator 'language'"),
+        ({"script": "lattin"}, "unknown script 'lattin'; did you mean 'latin'"),
+        ({"says": "a", "negation": 3}, "check.negation must be a text"),
+        ({"says": "a", "negation": "(b"}, "check.negation: pattern"),
+        ({"words": {"max": 3}, "negation": "no"}, "check.negation goes with"),
+        ({"negation": "no"}, "must be an object with an operator"),
+        ({"against": "a", "negation": "none"}, "needs words that negate"),
+        ({"says": "a", "firm": True, "negation": "no"}, "write conditions out under 'without'"),
     ],
 )
 def test_an_unusable_check_is_named(check: dict[str, Any], message: str) -> None:
@@ -260,7 +367,7 @@ def test_an_unusable_check_is_named(check: dict[str, Any], message: str) -> None
     "unit", ["a", "call ", "do not call the ", "(", "\0", "不要", "\ud800", "\n"]
 )
 def test_of_a_long_answer_a_bounded_part_is_read(unit: str) -> None:
-    check = {"any": ["call .. 911", "a ~ b", {"regex": r"a{1,30}b"}, {"language": "it"}]}
+    check = {"any": ["call .. 911", "a ~ b", {"regex": r"a{1,30}b"}, {"script": "thai"}]}
     predicate = parse_check(check)
     evidence = holds(predicate, unit * (2_000_000 // len(unit)))
     assert "only the first" in evidence.reason
@@ -277,5 +384,33 @@ def test_of_a_long_answer_a_bounded_part_is_read(unit: str) -> None:
 def test_any_text_gets_a_verdict_and_a_printable_reason(answer: str) -> None:
     said, lacking = {"says": "a* .. b*"}, {"not": {"says": "a* .. b*"}}
     evidence = holds(parse_check(said), answer)
-    assert evidence.holds is not met(lacking, answer)
+    opposite = {True: False, False: True, None: None}
+    assert met(lacking, answer) is opposite[evidence.holds]
     assert evidence.reason.encode("utf-8")
+
+
+def test_the_examples_of_other_languages_in_the_docs_do_what_they_say() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "predicates.md").read_text("utf-8")
+    blocks = re.findall(r"```json\n(\{\"negation\".*?)```", page, re.DOTALL)
+    spanish, hindi = map(json.loads, blocks)
+    for check, verdicts in (
+        (
+            spanish,
+            {
+                "Llame ya al 112.": True,
+                "No espere en casa.": True,
+                "Si empeora, llame al 112.": False,
+                "Espere en casa.": False,
+            },
+        ),
+        (
+            hindi,
+            {
+                "दवा बंद न करें, डॉक्टर से सलाह लें।": True,
+                "दवा बंद करें, डॉक्टर से सलाह लें।": False,
+            },
+        ),
+    ):
+        for answer, expected in verdicts.items():
+            assert answer in page
+            assert met(check, answer) is expected, answer

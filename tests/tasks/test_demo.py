@@ -68,7 +68,7 @@ def whole_answers(key: str) -> list[dict[str, Any]]:
     return [case for case in found if key in case]
 
 
-def verdicts(prompt_id: str, answer: str) -> list[bool]:
+def verdicts(prompt_id: str, answer: str) -> list[bool | None]:
     return [holds(predicate, answer).holds for predicate in predicates(prompt_id)]
 
 
@@ -150,7 +150,7 @@ def test_verdicts_on_the_bundled_answers_are_those_of_this_language_version() ->
     said = [verdicts(case["prompt_id"], case["answer"]) for case in answers]
     n_verdicts = sum(map(len, said))
     digest = hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]
-    assert (LANGUAGE_VERSION, n_verdicts, digest) == ("2", 6955, "22ef21ba2af9476d")
+    assert (LANGUAGE_VERSION, n_verdicts, digest) == ("3", 6955, "8bfe82630821d406")
 
 
 @pytest.mark.parametrize("prompt_id", sorted(rows()))

@@ -43,6 +43,14 @@ def test_an_unusable_check_gives_no_verdict_and_names_the_row() -> None:
     assert verdict.explanation.startswith("prompt_id p-1: criterion 1: check: unknown operator")
 
 
+def test_an_answer_in_another_language_has_no_verdict_and_is_never_not_met() -> None:
+    verdict = judged({"says": "aspirin"}, "Nehmen Sie kein Aspirin.")
+    assert verdict.outcome is Outcome.SKIPPED
+    assert verdict.met is None
+    assert "not in English" in verdict.explanation
+    assert judged({"says": "aspirin", "negation": "kein*"}, "Nehmen Sie kein Aspirin.").met is False
+
+
 def test_the_identity_holds_the_language_and_survives_pickling() -> None:
     judge = JUDGES.find("keyword")()
     assert judge.identity.name == "keyword"
