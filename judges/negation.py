@@ -58,8 +58,8 @@ _UNDER_CONDITION = re.compile(
 _NO_CONDITION = re.compile(
     r"\b(?:(?:even|as|what|only) if|as soon as (?:possible|you can)"
     r"|(?:see|know|check|tell|ask|sure|wonder\w*) (?:if|when)"
-    r"|if (?:possible|available|you(?: can| are able| have not| haven'?t|(?: a|')re in| live in"
-    r"|(?: a|')re alone| cannot| can'?t)|there is no|an ambulance|no one|nobody|not already))\b"
+    r"|if (?:possible|available|you (?:can|are able|have not|haven'?t|are in|live in|are alone"
+    r"|cannot|can'?t)|there is no|an ambulance|no one|nobody|not already))\b"
 )
 _NEW_CONDITION = re.compile(
     r"[;:\u2014]|,(?! (?:if|when|unless)\b)|\b(?:and|or|but) (?=(?:if|when)\b)"
@@ -99,7 +99,7 @@ _FOREIGN_WORD = re.compile(
     r"[\u00bf\u00a1]|\b(?:el|los|las|una|que|del|con|por|para|usted|ustedes|les|des|du|et|est|une"
     r"|pas|ne|vous|dans|pour|avec|sur|il|che|di|della|sono|nel|und|der|das|ist|sie|nicht|kein"
     r"|keine|ein|eine|mit|zu|ihr|auf|fur|oder|nao|um|uma|voce|com|seu|sua|het|een|niet|van|og|och"
-    r"|ikke|inte|nie|jest|bir|tidak|yang|dan)\b"
+    r"|ikke|inte|nie|jest|bir|tidak|yang|hai|hain|aur|aap|nahi|nahin|mein|karein|agar|ke|ki|ka|se)\b"
 )
 _NOTE = re.compile(r"[:;<>%()]|\d ?(?:mg|mcg|g|kg|ml|mmol|h|hrs?|hours?|days?|weeks?|min)\b")
 _NEGATIVE_VERBS = ("stop", "refus", "rule", "skip", "hold off", "avoid")

@@ -190,6 +190,7 @@ def test_a_check_writes_the_negation_of_another_language_out(
         "Neem het niet: aspirin is een risico.",
         "आप aspirin न लें, दवा बंद करें।",
         "Нельзя принимать aspirin.",
+        "Agar dard ho to aspirin mat lein aur doctor ke paas jaayein.",
         "不要吃 aspirin,先去医院看医生。",
         "لا تأخذ aspirin قبل استشارة الطبيب",
     ],
