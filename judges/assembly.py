@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,12 @@ from .answers import USUAL
 from .budget import Budget
 from .errors import ConfigError
 from .files import user_path
-from .judge import Judge, JudgeIdentity, Question, identity_of
+from .judge import Judge, JudgeIdentity, identity_of
 from .ledger import Ledger
 from .prices import price_of
-from .runs import Sheet
 from .runtime import Runtime
 from .runtime_options import RuntimeOptions
-from .store import VerdictStore, default_store_path, question_material, verdict_key
+from .store import VerdictStore, default_store_path
 from .store_protocol import StoreProtocol, is_address
 
 FREE = {"keyword", "constant", "replay", "scripted"}
@@ -75,24 +73,6 @@ def part_of(judge: Judge, options: RuntimeOptions) -> Part:
     return Part(judge, identity, Ledger(price), is_stored, members)
 
 
-def keys_of(part: Part, sheet: Sheet, replicates: int) -> Iterator[bytes]:
-    """Give the keys under which a store may hold verdicts on an answer: of a jury its members'.
-
-    A question that cannot be worded has none.
-    """
-    if part.members:
-        times = max(1, int(getattr(part.judge, "asks_each", 1)))
-        for member in part.members:
-            yield from keys_of(member, sheet, replicates * times)
-        return
-    material = getattr(part.judge, "key_material", question_material)
-    for replicate in range(replicates if part.is_stored else 0):
-        for index in range(len(sheet.example.rubric)):
-            question = Question(sheet.example, sheet.judged, index, replicate)
-            with contextlib.suppress(Exception):  # its verdict will say why, where it is asked
-                yield verdict_key(part.identity, material(question), replicate)
-
-
 def store_place(options: RuntimeOptions) -> Path | str | None:
     """Say where verdicts are kept: a file, the address of a server, or None for nowhere."""
     named = options.store
@@ -117,17 +97,7 @@ def open_store(part: Part, options: RuntimeOptions) -> StoreProtocol | None:
     return VerdictStore(place, part.identity)
 
 
-StoreOpener = Callable[[Part, RuntimeOptions], StoreProtocol | None]
-"""Opens the store of a part, as `open_store` does."""
-
-
-def open_runtime(
-    part: Part,
-    options: RuntimeOptions,
-    budget: Budget | None = None,
-    *,
-    store_of: StoreOpener = open_store,
-) -> Runtime:
+def open_runtime(part: Part, options: RuntimeOptions, budget: Budget | None = None) -> Runtime:
     """Open the pools of a part and of its members; nothing is asked yet.
 
     Members that are the same judge share a pool: its verdicts are bought once.
@@ -142,7 +112,7 @@ def open_runtime(
         digest = identity_of(member.judge).digest
         if digest not in children:
             own = with_defaults(member.judge, options)
-            children[digest] = open_runtime(member, own, budget, store_of=store_of)
+            children[digest] = open_runtime(member, own, budget)
             # a member that collects a batch must be asked as much at once as it can take
             n_open = max(n_open, own.max_concurrency)
     options = dataclasses.replace(options, max_concurrency=n_open)
@@ -151,7 +121,7 @@ def open_runtime(
         part.identity,
         options,
         part.ledger,
-        store_of(part, options),
+        open_store(part, options),
         budget,
         children,
         is_keyed=part.is_stored,

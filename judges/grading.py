@@ -23,7 +23,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .assembly import Part, StoreOpener, keys_of, open_runtime, open_store, part_of
+from .assembly import Part, open_runtime, part_of
 from .errors import ConfigError
 from .estimate import Estimate, estimate_part
 from .files import Closing
@@ -111,8 +111,6 @@ class Grader(Closing):
         self._judge_options = dict(judge_options or {})
         self._part: Part = part_of(judge, self.options)
         self.identity: JudgeIdentity = self._part.identity
-        self.store_of: StoreOpener = open_store
-        """Opens the store; another one may be set before the first use."""
         self._thread: LoopThread | None = None
         self._runtime: Runtime | None = None
         self._remarks = Remarks()
@@ -212,14 +210,6 @@ class Grader(Closing):
         """Say what grading would cost; nothing is sent, and the store is only read."""
         return estimate_part(self._part, list(self._sheets(answers, [])), self.options)
 
-    def store_keys(self, answer: Answer) -> list[bytes]:
-        """Give the keys under which a store may hold verdicts on an answer, replicates included."""
-        if answer.text is None:
-            return []
-        judged = self.options.reading.part(answer.text)
-        n_replicates = answer.replicates or self.options.replicates
-        return list(keys_of(self._part, Sheet(answer.example, judged), n_replicates))
-
     def stop(self, reason: str, *, is_hard: bool = False) -> None:
         """Ask nothing more, from any thread; calls in flight end, and their verdicts are kept.
 
@@ -300,7 +290,7 @@ class Grader(Closing):
             self._reset()
         with self._lock:
             if self._thread is None or self._runtime is None:
-                self._runtime = open_runtime(self._part, self.options, store_of=self.store_of)
+                self._runtime = open_runtime(self._part, self.options)
                 self._thread = LoopThread()
                 self._thread.closers.append(self._runtime.aclose)
             if self._thread.is_current:

@@ -26,8 +26,6 @@ class Subject:
     """The example in our canonical row form, as JSON."""
     answer_id: bytes
     answer: str
-    is_kept: bool = False
-    """Whether this process has written it."""
 
     @classmethod
     def of(cls, example: Example, answer: str) -> Subject:

@@ -29,7 +29,6 @@ settings.load_profile("untimed")
 HEAVY = (
     # Ray, real processes, hundreds of faults
     "faults/test_writes.py",
-    "harness/distributed/test_ray_faults.py",
     "harness/distributed/test_ray.py",
     "harness/training/test_launch.py",
     "tasks/test_ranks.py",

@@ -1,9 +1,7 @@
 """Starts Ray on this machine, or joins a cluster that is there; the only way in and out of it.
 
-Ray Core, not Ray Data: our unit is a call that waits for an endpoint, not a block of rows. Actors
-of Ray Core keep their connections, report verdict by verdict through the store, are replaced one
-by one when they die, and need no plan over the whole input. A Ray Data pipeline would re-run a
-whole block where one answer is missing.
+Ray Core, not Ray Data: our unit is a call that waits for an endpoint, not a block of rows; Ray Data
+would run a whole block again where one answer is missing.
 """
 
 from __future__ import annotations
@@ -44,22 +42,15 @@ def ray_session(address: str | None, n_workers: int) -> Iterator[Any]:
     os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
     ray: Any = importlib.import_module("ray")
     logging.getLogger("ray").setLevel(logging.ERROR)
-    quiet: dict[str, Any] = {
-        "log_to_driver": False,
-        "logging_level": "ERROR",
-        "configure_logging": False,
+    quiet = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
+    # an address of "local": without it, whatever cluster runs here or RAY_ADDRESS names
+    own = {
+        "num_cpus": max(n_workers, os.cpu_count() or 1),
+        "include_dashboard": False,
+        "object_store_memory": OBJECT_STORE_BYTES,
     }
     try:
-        if address is not None:
-            ray.init(address=address, **quiet)
-        else:
-            ray.init(
-                address="local",  # without it, whatever cluster runs here or RAY_ADDRESS names
-                num_cpus=max(n_workers, os.cpu_count() or 1),
-                include_dashboard=False,
-                object_store_memory=OBJECT_STORE_BYTES,
-                **quiet,
-            )
+        ray.init(address=address or "local", **quiet, **({} if address else own))
     except Exception as error:  # Ray raises plain ones too: a machine too busy to start it in time
         where = address or "this machine"
         said = " ".join(str(error).split())[:300]

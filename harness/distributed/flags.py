@@ -19,51 +19,19 @@ if TYPE_CHECKING:
     from .judge_run import WorkersRun
 
 LOCAL, RAY = "local", "ray"
-_NEEDS_RAY = {
-    "ray_address": "--ray-address",
-    "workers": "--workers",
-    "endpoints": "--endpoints",
-    "resume": "--resume",
-    "store_only": "--store-only",
-    "chunk": "--chunk",
-    "worker_stores": "--worker-stores",
-}
+_NEEDS_RAY = ("ray_address", "workers", "endpoints", "chunk", "resume", "store_only")
 
 
 def add_worker_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
-    group = parser.add_argument_group("workers (docs/scale.md)")
-    group.add_argument(
-        "--engine", choices=(LOCAL, RAY), default=LOCAL, help="one process, or workers on Ray"
-    )
-    group.add_argument(
-        "--ray-address", metavar="ADDR", help="a cluster that runs; default: one of its own"
-    )
-    group.add_argument("--workers", type=int, metavar="N", help="workers that share the limits")
-    group.add_argument(
-        "--endpoints", metavar="URL,URL", help="base URLs dealt out to the workers in turn"
-    )
-    group.add_argument(
-        "--chunk",
-        type=int,
-        help="answers a worker gets at a time (default: two rounds of its calls)",
-    )
-    group.add_argument(
-        "--resume", action="store_true", help="go on with a run; its store must be there"
-    )
-    group.add_argument(
-        "--store-only",
-        action="store_true",
-        help="fill the store and write no result files",
-    )
-    group.add_argument(
-        "--worker-stores",
-        nargs="?",
-        const=True,
-        metavar="FOLDER",
-        help="each worker writes a store on its own machine, which is merged into --store and "
-        "deleted (default folder: in the user's cache); needs no shared files and no server",
-    )
+    add = parser.add_argument_group("workers (docs/scale.md)").add_argument
+    add("--engine", choices=(LOCAL, RAY), default=LOCAL, help="one process, or workers on Ray")
+    add("--ray-address", metavar="ADDR", help="a cluster that runs; default: one of its own")
+    add("--workers", type=int, metavar="N", help="workers that share the limits")
+    add("--endpoints", metavar="URL,URL", help="base URLs dealt out to the workers in turn")
+    add("--chunk", type=int, help="answers a worker gets at a time (default: two rounds of calls)")
+    add("--resume", action="store_true", help="go on with a run; its store must be there")
+    add("--store-only", action="store_true", help="fill the store and write no result files")
 
 
 def check_worker_arguments(args: argparse.Namespace) -> None:
@@ -73,9 +41,9 @@ def check_worker_arguments(args: argparse.Namespace) -> None:
         ConfigError: A flag of workers without workers.
     """
     if args.engine == LOCAL:
-        for name, flag in _NEEDS_RAY.items():
+        for name in _NEEDS_RAY:
             if getattr(args, name) not in (None, False):
-                raise ConfigError(f"{flag} needs --engine ray")
+                raise ConfigError(f"--{name.replace('_', '-')} needs --engine ray")
 
 
 def run_workers(
@@ -89,28 +57,14 @@ def run_workers(
 
     endpoints = tuple(url.strip() for url in (args.endpoints or "").split(",") if url.strip())
     request = WorkersRequest(
-        responses,
-        workers=args.workers,
-        address=args.ray_address,
-        endpoints=endpoints,
-        chunk=args.chunk,
-        resume=args.resume,
-        worker_stores=args.worker_stores or False,
+        responses, args.workers, args.ray_address, endpoints, args.chunk, args.resume
     )
     run = grade_over_workers(request, options, examples)
     for reason in dict.fromkeys(run.outcome.retired):
         of = " (its share)" if reason.startswith("budget") else ""
-        print(f"rubricbeat: a worker stopped: {reason}{of}", file=sys.stderr)
+        _say(f"a worker stopped: {reason}{of}")
     if run.outcome.n_lost_workers:
-        print(
-            f"rubricbeat: {run.outcome.n_lost_workers} workers died; others took over their work",
-            file=sys.stderr,
-        )
-    for store in run.left:
-        print(
-            f"rubricbeat: not merged: {store}; --resume takes it in when it is reached",
-            file=sys.stderr,
-        )
+        _say(f"{run.outcome.n_lost_workers} workers died; others took over their work")
     return run
 
 
@@ -125,10 +79,9 @@ def report_workers(run: WorkersRun, args: argparse.Namespace) -> int:
             f"{plain['missing']:,} missing, {plain['calls']:,} calls, {plain['workers']} workers"
         )
     if run.outcome.stopped is not None:
-        print(
-            f"rubricbeat: the workers stopped: {run.outcome.stopped}; what was finished is kept, "
-            "the same command again asks only the rest",
-            file=sys.stderr,
+        _say(
+            f"the workers stopped: {run.outcome.stopped}; what was finished is kept, the same "
+            "command again asks only the rest"
         )
     missing = run.missing(allowed_share(args.allow_missing))
     code = told(missing, "rubricbeat judge", "the same command again asks what is missing")
@@ -142,3 +95,7 @@ def opened(options: Mapping[str, Any], run: WorkersRun | None) -> Grader:
     from .judge_run import WorkersGrader
 
     return WorkersGrader(options, run)
+
+
+def _say(what: str) -> None:
+    print(f"rubricbeat: {what}", file=sys.stderr)

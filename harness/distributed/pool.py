@@ -1,27 +1,25 @@
 """Drives a pool of Ray workers over a stream of answers, through every fault we know of.
 
-A worker that dies gives its chunks back and is replaced; one whose endpoint, disk or budget is out
-is retired and the others go on. Never more than two chunks lie with a worker, and the stream is
-read only when one has room. Whatever happens, the end is one of three: done, stopped with a reason
-and everything kept, or an error of the configuration.
+A worker that dies gives its chunks back and is replaced; one whose endpoint or budget is out is
+retired and the others go on. Never more than two chunks lie with a worker, and the stream is read
+only when one has room. Whatever happens, the end is one of three: done, stopped with a reason and
+everything kept, or an error of the configuration.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import time
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from ...judges.errors import ConfigError, StoreError
-from ...judges.store_rows import StoreRows
+from ...judges.grading import Answer
 from ...judges.verdict import Outcome, Verdict
-from .answer_stream import Item
-from .feeder import Chunk, Feeder
-from .gathering import Gathering
-from .worker import Account, Missing, Place, Report, Worker
+from .worker import Item, Missing, Place, Report, Worker
 
 IN_FLIGHT = 2
 """Chunks that lie with a worker: while one drains, the other fills its pool."""
@@ -38,18 +36,76 @@ _TICK_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
+class Chunk:
+    """Answers that one worker grades at a time."""
+
+    items: tuple[Item, ...]
+    tries: int = 0
+    """How many workers died with it."""
+
+
+class Feeder:
+    """Cuts a stream of answers into chunks; one that comes back undone goes out again."""
+
+    def __init__(self, answers: Iterable[tuple[Any, Answer]], size: int) -> None:
+        """Read nothing yet.
+
+        Args:
+            answers: With the run that each belongs to, as `Responses` gives them.
+            size: Answers in a chunk.
+        """
+        self.n_answers = 0
+        """Read so far, with those that the model never gave."""
+        self._items = self._read(answers)
+        self._size = size
+        self._again: deque[Chunk] = deque()
+        self._is_read = False
+
+    def next(self) -> Chunk | None:
+        """Give a chunk; None where there is none at the moment.
+
+        Raises:
+            DataError: A file breaks off.
+        """
+        if self._again:
+            return self._again.popleft()
+        items = tuple(itertools.islice(self._items, self._size))
+        self._is_read = len(items) < self._size
+        return Chunk(items) if items else None
+
+    def undone(self, items: Sequence[Item], tries: int) -> None:
+        """Give answers out again."""
+        self._again.append(Chunk(tuple(items), tries))
+
+    @property
+    def next_tries(self) -> int:
+        """How many workers died with the chunk that `next` would give; 0 for a new one."""
+        return self._again[0].tries if self._again else 0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left to give out."""
+        return self._is_read and not self._again
+
+    def _read(self, answers: Iterable[tuple[Any, Answer]]) -> Iterator[Item]:
+        for _, answer in answers:
+            self.n_answers += 1
+            if answer.text is not None:
+                yield answer.example.prompt_id, answer.text
+
+
+@dataclass(frozen=True, slots=True)
 class PoolPlan:
     """What the workers are made of."""
 
     options: Sequence[Mapping[str, Any]]
     """Of the grader of each worker, its shares of the limits included."""
-    seed: int
     n_gpus: float
     """Of a worker."""
     has_budget: bool
     """Whether calls or money are bounded: a worker that dies then takes its share with it."""
-    file: Path | None
-    """The store, where it is a file: workers elsewhere would open another one."""
+    place: Place
+    """The store as the driver reaches it."""
     deadline_s: float | None = None
     """Of the whole run."""
 
@@ -67,24 +123,17 @@ class PoolOutcome:
     """Of every worker, the lost ones as they last reported."""
     retired: list[str] = field(default_factory=list)
     """Why workers stopped before the others."""
-    n_known: int = 0
-    """Verdicts that were found in the store without a worker."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Slot:
     number: int
     actor: Any
     starting: Any
     """The reference that `ready` will answer; None once it has."""
-    chunks: dict[Any, Chunk] = field(default_factory=dict)
-    store: str | None = None
-    """The file of its own."""
-    n_merged: int = 0
-    """Shipments from it that are in the store of the run."""
-    facts: dict[str, Any] | None = None
-    last_report: int = 0
     n_restarts: int = 0
+    chunks: dict[Any, Chunk] = field(default_factory=dict)
+    facts: dict[str, Any] | None = None
     is_retired: bool = False
     """Gets nothing more; ends when what it has is back."""
 
@@ -92,29 +141,12 @@ class _Slot:
 class Pool:
     """One run over the workers."""
 
-    def __init__(
-        self,
-        ray: Any,
-        plan: PoolPlan,
-        feeder: Feeder,
-        examples: Any,
-        gathering: Gathering | None = None,
-    ) -> None:
-        """Start every worker.
-
-        Args:
-            ray: The module, connected.
-            plan: What the workers are made of.
-            feeder: What they grade.
-            examples: The rubrics, as a reference that Ray gives to each node once.
-            gathering: Where the verdicts of workers with stores of their own go; None where all
-                write into one.
-        """
+    def __init__(self, ray: Any, plan: PoolPlan, feeder: Feeder, examples: Any) -> None:
+        """Start every worker; `examples` is a reference that Ray gives to each node once."""
         self._ray = ray
         self._plan = plan
         self._feeder = feeder
         self._examples = examples
-        self._gathering = gathering
         self._outcome = PoolOutcome()
         self._idle_since = time.monotonic()
         self._deadline = self._idle_since + (plan.deadline_s or float("inf"))
@@ -139,27 +171,12 @@ class Pool:
             StoreError: No worker can keep verdicts.
         """
         try:
-            while self._error is None:
-                self._give_out()
-                waiting = [ref for slot in self._slots for ref in slot.chunks]
-                starting = [s.starting for s in self._slots if s.starting is not None]
-                if not waiting and (self._feeder.is_over or not self._active):
-                    break
-                if not waiting and not starting:
-                    break
-                if waiting:
-                    self._idle_since = time.monotonic()
-                elif time.monotonic() - self._idle_since > START_TIMEOUT_S:
-                    self._stop(f"no worker could be started within {START_TIMEOUT_S:g} s")
-                    break
-                if time.monotonic() > self._deadline:
-                    self._stop(f"deadline: {self._plan.deadline_s:g} s have passed")
-                    break
-                done, _ = self._ray.wait(waiting + starting, num_returns=1, timeout=_TICK_S)
+            while self._error is None and (refs := self._next_refs()):
+                done, _ = self._ray.wait(refs, num_returns=1, timeout=_TICK_S)
                 for ref in done:
                     self._take(ref)
         finally:
-            self._close()
+            self._end(self._slots)
         if self._error is not None:
             raise self._error
         if not self._feeder.is_over and self._outcome.stopped is None:
@@ -174,10 +191,26 @@ class Pool:
     def _active(self) -> list[_Slot]:
         return [slot for slot in self._slots if not slot.is_retired]
 
-    def _started(self, number: int) -> _Slot:
-        own = self._gathering.place if self._gathering is not None else None
-        actor = self._actor.remote(self._plan.options[number], self._examples, self._plan.seed, own)
-        return _Slot(number, actor, actor.ready.remote())
+    def _started(self, number: int, n_restarts: int = 0) -> _Slot:
+        actor = self._actor.remote(self._plan.options[number], self._examples)
+        return _Slot(number, actor, actor.ready.remote(), n_restarts)
+
+    def _next_refs(self) -> list[Any]:
+        """Fill the workers, and list what is waited for; nothing where the run is at its end."""
+        self._give_out()
+        now = time.monotonic()
+        working = [ref for slot in self._slots for ref in slot.chunks]
+        if working:
+            self._idle_since = now
+        elif self._feeder.is_over or not self._active:
+            return []
+        elif now - self._idle_since > START_TIMEOUT_S:
+            self._stop(f"no worker could be started within {START_TIMEOUT_S:g} s")
+            return []
+        if now > self._deadline:
+            self._stop(f"deadline: {self._plan.deadline_s:g} s have passed")
+            return []
+        return working + [slot.starting for slot in self._slots if slot.starting is not None]
 
     def _give_out(self) -> None:
         """Fill the workers, the emptiest first: a worker must not wait for another's second."""
@@ -188,23 +221,9 @@ class Pool:
                 tries = [self._feeder.next_tries, *(c.tries for c in slot.chunks.values())]
                 if slot.chunks and max(tries) >= ALONE_AFTER:
                     continue
-                chunk, known = self._next()
-                if chunk is None:
+                if (chunk := self._feeder.next()) is None:
                     return
-                slot.chunks[slot.actor.grade.remote(list(chunk.items), known)] = chunk
-
-    def _next(self) -> tuple[Chunk | None, StoreRows | None]:
-        """Give a chunk, and what a worker with a store of its own cannot know of it."""
-        while (chunk := self._feeder.next()) is not None:
-            if self._gathering is None:
-                return chunk, None
-            known = self._gathering.known(chunk.items)
-            if known.n_verdicts is None:
-                return chunk, known.rows
-            self._outcome.n_verdicts += known.n_verdicts
-            self._outcome.n_known += known.n_verdicts
-            self._feeder.done(chunk)
-        return None, None
+                slot.chunks[slot.actor.grade.remote(list(chunk.items))] = chunk
 
     def _take(self, ref: Any) -> None:
         slot = next(s for s in self._slots if ref in s.chunks or ref == s.starting)
@@ -218,43 +237,30 @@ class Pool:
         else:
             if ref == slot.starting:
                 slot.starting = None
-                self._began(slot, result)
+                if result != self._plan.place:  # a store of its own machine's
+                    self._error = not_shared([result.host])
             else:
                 self._reported(slot, slot.chunks.pop(ref), result)
         if slot.is_retired and not slot.chunks and slot in self._slots:
             self._slots.remove(slot)
-            self._end(slot)
-
-    def _began(self, slot: _Slot, place: Place) -> None:
-        self._check_host(place.host)
-        slot.store = place.store
-        if self._gathering is not None:
-            self._gathering.began(place)  # before it is asked anything
-
-    def _merge(self, slot: _Slot, rows: StoreRows) -> None:
-        if rows and self._gathering is not None:
-            self._gathering.merge(rows)
-            slot.n_merged += 1
+            self._end([slot])
 
     def _reported(self, slot: _Slot, chunk: Chunk, report: Report) -> None:
-        self._merge(slot, report.rows)
-        if report.number >= slot.last_report:
-            slot.facts, slot.last_report = report.facts, report.number
+        if slot.facts is None or report.facts["asked"] >= slot.facts["asked"]:
+            slot.facts = report.facts  # reports may arrive in another order
         again: dict[Item, None] = {}
+        unasked = [m for m in report.missing if m.verdict.outcome in _UNASKED]
         if report.stopped is not None and any(s is not slot for s in self._active):
             # what others may still ask goes out again; the rest of the chunk is in the store
-            unasked = (m for m in report.missing if m.verdict.outcome in _UNASKED)
             again = dict.fromkeys((m.prompt_id, m.text) for m in unasked)
         self._outcome.missing += [m for m in report.missing if (m.prompt_id, m.text) not in again]
         self._outcome.n_verdicts += sum(
             n for item, n in zip(chunk.items, report.n_by_item, strict=True) if item not in again
         )
         if again:
-            self._feeder.undone(chunk, [item for item in chunk.items if item in again])
-        else:
-            self._feeder.done(chunk)
+            self._feeder.undone([item for item in chunk.items if item in again], chunk.tries)
         if report.stopped is not None:
-            if not again and any(m.verdict.outcome in _UNASKED for m in report.missing):
+            if unasked and not again:
                 self._stop(report.stopped)  # nobody is left to ask
             self._retire(slot, report.stopped)
 
@@ -266,11 +272,10 @@ class Pool:
             said = f"{type(cause).__name__}: {' '.join(str(cause).split())[:300]}"
             self._error = ConfigError(f"a worker failed: {said}")
             return
-        # its disk is full, its endpoint was never up, its key is missing: others may do better
+        # its endpoint was never up, its key is missing: others may do better
         self._fault = cause
-        chunk = slot.chunks.pop(ref, None)
-        if chunk is not None:
-            self._feeder.undone(chunk)
+        if (chunk := slot.chunks.pop(ref, None)) is not None:
+            self._feeder.undone(chunk.items, chunk.tries)
         slot.starting = None
         self._retire(slot, str(cause))
 
@@ -279,10 +284,6 @@ class Pool:
         self._outcome.n_lost_workers += 1
         self._slots.remove(slot)
         self._ray.kill(slot.actor)  # if only what it said was lost, it must not go on by itself
-        if slot.store is not None and self._gathering is not None:
-            # what it had on disk and did not report: before others are asked the same
-            self._gathering.ended(slot.store, is_deleted=False)
-            self._gathering.collect()
         for chunk in slot.chunks.values():
             self._take_back(chunk)
         slot.chunks.clear()
@@ -294,11 +295,16 @@ class Pool:
             # what it spent on its last chunk is not known: its share is not given out again
             self._outcome.retired.append("a worker died with its share of the budget")
         elif slot.n_restarts < MAX_RESTARTS:
-            fresh = self._started(slot.number)
-            fresh.n_restarts = slot.n_restarts + 1
-            self._slots.append(fresh)
+            self._slots.append(self._started(slot.number, slot.n_restarts + 1))
         else:
             self._outcome.retired.append(f"a worker died {MAX_RESTARTS + 1} times")
+
+    def _take_back(self, chunk: Chunk) -> None:
+        """Give the chunk of a dead worker out again, unless too many have died with it."""
+        if chunk.tries + 1 < MAX_TRIES:
+            self._feeder.undone(chunk.items, chunk.tries + 1)
+        else:
+            self._outcome.missing += [Missing(*item, 0, -1, _DEADLY) for item in chunk.items]
 
     def _retire(self, slot: _Slot, reason: str) -> None:
         """Give a worker nothing more; what it has in hand is paid for, and is waited for."""
@@ -306,63 +312,30 @@ class Pool:
             slot.is_retired = True
             self._outcome.retired.append(reason)
 
-    def _take_back(self, chunk: Chunk) -> None:
-        """Give the chunk of a dead worker out again, unless too many have died with it."""
-        if chunk.tries + 1 < MAX_TRIES:
-            self._feeder.undone(chunk, is_its_fault=True)
-            return
-        self._feeder.done(chunk)
-        self._outcome.missing += [
-            Missing(prompt_id, text, 0, -1, _DEADLY) for prompt_id, text in chunk.items
-        ]
-
-    def _check_host(self, host: str) -> None:
-        import socket
-
-        here = socket.gethostname()
-        if self._plan.file is not None and self._gathering is None and host != here:
-            self._error = ConfigError(
-                f"a worker runs on {host} and would not share the store file of {here}; "
-                "use --worker-stores, or store=postgresql://HOST/DATABASE, for several machines"
-            )
-
     def _stop(self, reason: str) -> None:
         self._outcome.stopped = self._outcome.stopped or reason
 
-    def _close(self) -> None:
-        """Let every worker write what waits; nobody is waited for long."""
-        closing = {s.number: s.actor.close.remote() for s in self._slots if s.starting is None}
-        if closing:
-            refs = list(closing.values())
-            self._ray.wait(refs, num_returns=len(refs), timeout=CLOSE_TIMEOUT_S)
-        for slot in self._slots:
-            self._end(slot, closing.get(slot.number))
-
-    def _end(self, slot: _Slot, closing: Any | None = None) -> None:
-        """Take a worker's last account, and end it."""
-        if slot.starting is None:
-            # where all are closed at once they were waited for together
-            timeout = CLOSE_TIMEOUT_S if closing is None else 0.0
-            closing = slot.actor.close.remote() if closing is None else closing
-            done, _ = self._ray.wait([closing], timeout=timeout)
-            if done:
+    def _end(self, slots: Sequence[_Slot]) -> None:
+        """Let workers write what waits, take their last accounts, and end them."""
+        closing = {s.number: s.actor.close.remote() for s in slots if s.starting is None}
+        refs = list(closing.values())
+        if refs:
+            refs, _ = self._ray.wait(refs, num_returns=len(refs), timeout=CLOSE_TIMEOUT_S)
+        for slot in slots:
+            if closing.get(slot.number) in refs:
                 with contextlib.suppress(self._ray.exceptions.RayError):
-                    self._settle(slot, self._ray.get(closing))
-        if slot.facts is not None:
-            self._outcome.facts.append(slot.facts)
-        self._ray.kill(slot.actor)
+                    slot.facts = self._ray.get(closing[slot.number])
+            if slot.facts is not None:
+                self._outcome.facts.append(slot.facts)
+            self._ray.kill(slot.actor)
 
-    def _settle(self, slot: _Slot, account: Account) -> None:
-        """Take what a closed worker leaves behind, and let it delete a store that is merged."""
-        slot.facts = account.facts
-        if slot.store is None or self._gathering is None:
-            return
-        is_deleted = False
-        with contextlib.suppress(StoreError):  # its file has it all, and stays
-            self._merge(slot, account.rows)
-            forgets = slot.actor.forget.remote(slot.n_merged)
-            is_deleted = bool(self._ray.get(forgets, timeout=CLOSE_TIMEOUT_S))
-        self._gathering.ended(slot.store, is_deleted=is_deleted)
+
+def not_shared(hosts: Iterable[str]) -> ConfigError:
+    """Say that workers on some machines do not reach the store file of this one."""
+    return ConfigError(
+        f"the store is a file of this machine, and workers on {', '.join(hosts)} do not reach it: "
+        "give a store that all reach, --store postgresql://HOST/DATABASE"
+    )
 
 
 _UNASKED = {Outcome.SKIPPED, Outcome.TRANSPORT}

@@ -11,7 +11,7 @@ import pytest
 from engine_kit import CountingJudge, answers, outcomes, reasons
 from waiting import HANG_S
 
-from rubricbeat.judges import store_check
+from rubricbeat.judges import assembly, store_check
 from rubricbeat.judges.assembly import open_store
 from rubricbeat.judges.errors import StoreError
 from rubricbeat.judges.flights import Flights
@@ -54,13 +54,15 @@ def graded_within(one: Grader, asked: Sequence[Answer]) -> Any:
     [("write", 0), *((name, n) for name in ("lookup", "claim", "release") for n in (0, 1, 5))],
 )
 def test_a_store_that_fails_anywhere_ends_the_run_in_its_words(
-    tmp_path: Path, fails: str, after: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str, after: int
 ) -> None:
     judge = CountingJudge()
-    with Grader(judge, RuntimeOptions(store=tmp_path / "v.sqlite", max_concurrency=2)) as one:
-        one.store_of = lambda part, options: Spoilt(open_store(part, options), fails, after)
-        with pytest.raises(StoreError, match="the store is spoilt"):
-            graded_within(one, answers(20))
+    options = RuntimeOptions(store=tmp_path / "v.sqlite", max_concurrency=2)
+    monkeypatch.setattr(
+        assembly, "open_store", lambda *words: Spoilt(open_store(*words), fails, after)
+    )
+    with Grader(judge, options) as one, pytest.raises(StoreError, match="the store is spoilt"):
+        graded_within(one, answers(20))
 
 
 def test_a_grader_goes_on_after_a_run_that_a_bug_ended(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import shutil
 import sqlite3
 import stat
 import sys
@@ -89,6 +90,27 @@ def test_merge_and_prune(store, tmp_path, capsys):
     assert "would take out 6 verdicts" in said
     assert "took out 6 verdicts" in said
     assert ": 0 verdicts on 0 answers" in said
+
+
+def test_what_killed_workers_of_version_0_1_left_is_merged(tmp_path, capsys):
+    """Each had a plain store on its own disk; killed, it leaves the log of SQLite and its lock."""
+    left = []
+    for number, some in enumerate([answers(5), answers(8)[3:]]):
+        path = tmp_path / f"worker{number}.sqlite"
+        with Grader(CountingJudge(), RuntimeOptions(store=str(path))) as grader:
+            grader.grade(some)
+            left.append(tmp_path / "left" / path.name)
+            left[-1].parent.mkdir(exist_ok=True)
+            for end in ("", "-wal"):  # as on disk at that moment: nothing is closed yet
+                shutil.copy(f"{path}{end}", f"{left[-1]}{end}")
+            Path(f"{left[-1]}.lock").touch()
+    target = str(tmp_path / "all.sqlite")
+    for _ in range(2):
+        assert main(["verdicts", "merge", target, *map(str, left)]) == 0
+    said = capsys.readouterr().out
+    # 8 answers of three criteria; two of them were graded by both
+    assert "24 verdicts added, 6 known already" in said
+    assert "0 verdicts added, 30 known already" in said
 
 
 def test_an_export_into_a_folder_that_is_not_there_is_one_line(store, tmp_path, capsys):

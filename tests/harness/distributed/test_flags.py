@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from types import SimpleNamespace
 
 import pytest
 from engine_kit import answers
@@ -69,3 +70,17 @@ def test_a_cluster_that_is_not_there_is_one_line(words, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "ray", NoCluster)
     assert main([*words, *CHAT, *RAY, "--ray-address", "127.0.0.1:1"]) == 2
     assert "cannot use Ray at 127.0.0.1:1: nobody answers" in capsys.readouterr().err
+
+
+def test_a_cluster_of_several_machines_and_a_store_file_are_refused_before_anything(
+    words, monkeypatch, capsys
+):
+    monkeypatch.setattr(cluster, "find_spec", lambda name: name)
+    far = {"NodeManagerHostname": "far", "Alive": True, "Resources": {"CPU": 8.0}}
+    ray = SimpleNamespace(init=lambda **_: None, nodes=lambda: [far], shutdown=lambda: None)
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    assert main([*words, *CHAT, *RAY, "--ray-address", "far:6379"]) == 2
+    error = capsys.readouterr().err
+    assert "workers on far do not reach it" in error
+    assert "--store postgresql://HOST/DATABASE" in error
+    assert error.count("\n") == 1

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 from engine_kit import answers, example
 from loopback import Loopback
 
 from rubricbeat.harness.distributed.judge_run import (
     WorkersGrader,
-    WorkersRequest,
     WorkersRun,
+    check_hosts,
     chunk_size,
-    grade_over_workers,
 )
 from rubricbeat.harness.distributed.pool import PoolOutcome
-from rubricbeat.harness.distributed.worker import Missing, Worker
+from rubricbeat.harness.distributed.worker import Missing, Place, Worker
 from rubricbeat.judges.errors import ConfigError
 from rubricbeat.judges.grading import open_grader
 from rubricbeat.judges.verdict import Outcome, Verdict
@@ -78,9 +79,32 @@ def test_a_worker_that_cannot_build_its_judge_says_so_when_it_is_asked_for(monke
         worker.ready()
 
 
-def test_workers_that_reach_a_server_need_no_stores_of_their_own(tmp_path, monkeypatch):
-    monkeypatch.setenv("OPENAI_API_KEY", "none")
-    options = {"name": "chat", "model": "m", "store": "postgresql://me@host/team"}
-    request = WorkersRequest(tmp_path / "answers.jsonl", worker_stores=True)
-    with pytest.raises(ConfigError, match="--worker-stores: a server is reached from everywhere"):
-        grade_over_workers(request, options, {"a": example(1)})
+def test_a_store_is_the_same_where_it_is_the_same_file_on_the_same_machine(tmp_path):
+    one, other, link = (tmp_path / name for name in ("one", "other", "link"))
+    one.touch()
+    other.touch()
+    link.symlink_to(one)
+    assert Place.of(str(one)) == Place.of(str(link))
+    assert Place.of(str(one)) != Place.of(str(other))
+    assert Place.of(str(one)) != Place.of(str(tmp_path / "none"))
+    # a server is one wherever it is reached from
+    assert Place.of("postgresql://me@host/team") == Place("")
+
+
+def node(host, *, is_alive=True, cpus=4.0):
+    return {"NodeManagerHostname": host, "Alive": is_alive, "Resources": {"CPU": cpus}}
+
+
+def test_a_store_file_and_a_cluster_of_several_machines_are_refused_in_one_line():
+    here = socket.gethostname()
+    with pytest.raises(ConfigError) as refused:
+        check_hosts([node(here), node("far"), node("away"), node("away")])
+    line = str(refused.value)
+    assert "workers on away, far do not reach it" in line
+    assert "--store postgresql://HOST/DATABASE" in line
+    assert "\n" not in line
+
+
+def test_nodes_of_one_machine_and_those_without_room_for_a_worker_share_a_file():
+    here = socket.gethostname()
+    check_hosts([node(here), node(here), node("gone", is_alive=False), node("head", cpus=0.0)])

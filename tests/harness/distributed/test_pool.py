@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import itertools
-import socket
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from engine_kit import example
 
-from rubricbeat.harness.distributed.feeder import Feeder
-from rubricbeat.harness.distributed.gathering import Known
-from rubricbeat.harness.distributed.pool import MAX_TRIES, Pool, PoolPlan
-from rubricbeat.harness.distributed.worker import Account, Missing, Place, Report
+from rubricbeat.harness.distributed.pool import MAX_TRIES, Chunk, Feeder, Pool, PoolPlan
+from rubricbeat.harness.distributed.worker import Missing, Place, Report
 from rubricbeat.judges.errors import ConfigError, StoreError
-from rubricbeat.judges.store_rows import StoreRows
+from rubricbeat.judges.grading import Answer
 from rubricbeat.judges.verdict import Outcome, Verdict
 
 ITEMS = [(f"p{number}", "text") for number in range(12)]
+HERE = Place("here", (1, 7))
 SKIPPED = Verdict(Outcome.SKIPPED, explanation="budget", attempts=0)
 MUTE = Verdict(Outcome.UNPARSEABLE, explanation="no verdict")
 Behaviour = Callable[[int, int, list[tuple[str, str]]], Any]
@@ -42,15 +41,11 @@ class FakeRay:
         RayTaskError = TaskFault
         RayError = Exception
 
-    def __init__(self, behave: Behaviour, host: str | None = None) -> None:
+    def __init__(self, behave: Behaviour, place: Place) -> None:
         self.behave = behave
-        self.host = host or socket.gethostname()
+        self.place = place
         self.killed: list[int] = []
-        self.forgotten: list[tuple[int, int]] = []
-        """Whose own store was let go, and after how many merged shipments."""
         self.started: list[int] = []
-        self.max_out = 0
-        self.n_out = 0
         self._numbers = itertools.count()
 
     def remote(self, cls: type) -> FakeRay:
@@ -61,7 +56,7 @@ class FakeRay:
 
         class Factory:
             @staticmethod
-            def remote(options: Any, examples: Any, seed: int, own: Any) -> FakeActor:
+            def remote(options: Any, examples: Any) -> FakeActor:
                 number = next(ray._numbers)
                 ray.started.append(number)
                 return FakeActor(ray, number)
@@ -82,12 +77,11 @@ class FakeActor:
     def __init__(self, ray: FakeRay, number: int) -> None:
         self.ray, self.number, self.n_calls = ray, number, 0
         self.is_dead = False
-        self.ready = Method(lambda: Place(ray.host, f"/own/{number}.sqlite"))
-        self.close = Method(lambda: Account(FACTS))
-        self.forget = Method(lambda n_merged: ray.forgotten.append((number, n_merged)) or True)
+        self.ready = Method(lambda: ray.place)
+        self.close = Method(lambda: FACTS)
         self.grade = Method(self._grade)
 
-    def _grade(self, items: list[tuple[str, str]], known: None) -> Any:
+    def _grade(self, items: list[tuple[str, str]]) -> Any:
         if self.is_dead:
             raise ActorDied
         self.n_calls += 1
@@ -103,62 +97,58 @@ class Method:
         self.remote = lambda *words: lambda: work(*words)
 
 
-FACTS = {"calls": 1}
-NO_ROWS = StoreRows()
-ROWS = StoreRows(verdicts=(("a verdict",),))
+FACTS = {"calls": 1, "asked": 1}
 
 
-class FakeGathering:
-    """Notes what the pool asks of it."""
-
-    place = None
-
-    def __init__(self, known: Callable[[str], int | None] = lambda prompt_id: None) -> None:
-        self.events: list[tuple[Any, ...]] = []
-        self.fault: Exception | None = None
-        self._known = known
-
-    def began(self, place: Place) -> None:
-        self.events.append(("began", place.store))
-
-    def known(self, items: list[tuple[str, str]]) -> Known:
-        each = [self._known(prompt_id) for prompt_id, _ in items]
-        return Known(NO_ROWS, None if None in each else sum(each))
-
-    def merge(self, rows: StoreRows) -> None:
-        if self.fault is not None:
-            raise self.fault
-        self.events.append(("merge",))
-
-    def ended(self, path: str, *, is_deleted: bool) -> None:
-        self.events.append(("ended", path, is_deleted))
-
-    def collect(self) -> None:
-        self.events.append(("collect",))
-
-
-def good(items, missing=(), stopped=None, rows=NO_ROWS):
+def good(items, missing=(), stopped=None):
     lacking = {(one.prompt_id, one.text) for one in missing}
     counts = tuple(int(item not in lacking) for item in items)
-    return Report(counts, tuple(missing), stopped, FACTS, rows=rows)
+    return Report(counts, tuple(missing), stopped, FACTS)
 
 
-def pool(
-    behave,
-    n_workers=2,
-    *,
-    has_budget=False,
-    is_file=True,
-    host=None,
-    size=2,
-    deadline_s=None,
-    gathering=None,
-):
-    ray = FakeRay(behave, host)
-    file = Path("v.sqlite") if is_file else None
-    plan = PoolPlan([{}] * n_workers, 0, 0, has_budget, file, deadline_s)
-    feeder = Feeder(ITEMS, size, lambda prompt_id: prompt_id.encode())
-    return ray, Pool(ray, plan, feeder, {}, gathering)
+def feeder(items, size=2):
+    """Feed items, as if all were of one run."""
+    some = {prompt_id: replace(example(0), prompt_id=prompt_id) for prompt_id, _ in items}
+    return Feeder(((("m", ""), Answer(some[name], text)) for name, text in items), size)
+
+
+def pool(behave, n_workers=2, *, has_budget=False, place=HERE, size=2, deadline_s=None):
+    ray = FakeRay(behave, place)
+    plan = PoolPlan([{}] * n_workers, 0, has_budget, HERE, deadline_s)
+    return ray, Pool(ray, plan, feeder(ITEMS, size), {})
+
+
+def test_chunks_come_in_the_order_of_the_stream_and_end():
+    one = feeder(ITEMS[:5])
+    chunks = [one.next(), one.next()]
+    assert not one.is_over
+    chunks.append(one.next())
+    assert [chunk.items for chunk in chunks] == [
+        tuple(ITEMS[:2]), tuple(ITEMS[2:4]), tuple(ITEMS[4:5])
+    ]  # fmt: skip
+    assert one.next() is None
+    assert one.is_over
+
+
+def test_the_stream_is_read_no_further_than_asked():
+    one = feeder(ITEMS)
+    one.next()
+    assert one.n_answers == 2
+
+
+def test_an_answer_that_was_never_given_is_counted_and_goes_to_nobody():
+    one = feeder([("a", None), ("b", "x"), ("c", None)])
+    assert one.next() == Chunk((("b", "x"),))
+    assert one.n_answers == 3
+
+
+def test_what_comes_back_goes_out_first_and_deaths_are_counted():
+    one = feeder(ITEMS[:2])
+    chunk = one.next()
+    one.undone(chunk.items[1:], chunk.tries + 1)
+    assert (one.next_tries, one.is_over) == (1, False)
+    assert one.next() == Chunk((ITEMS[1],), 1)
+    assert (one.next_tries, one.next()) == (0, None)
 
 
 def test_every_answer_is_graded_once_and_each_worker_has_two_chunks_at_most():
@@ -322,12 +312,20 @@ def test_a_reply_without_a_verdict_is_missing_and_not_asked_again():
     assert len(outcome.missing) == 6
 
 
-def test_a_store_file_is_not_shared_with_another_machine():
-    _, run = pool(lambda number, call, items: good(items), host="elsewhere")
-    with pytest.raises(ConfigError, match="postgresql://"):
+@pytest.mark.parametrize(
+    "place",
+    [
+        pytest.param(Place("elsewhere", (1, 7)), id="another machine, by chance the same numbers"),
+        pytest.param(Place("here", (1, 8)), id="a machine of the same name, another file"),
+        pytest.param(Place("here"), id="no such file there"),
+    ],
+)
+def test_a_worker_that_would_write_another_file_ends_the_run_before_it_is_asked(place):
+    asked = []
+    _, run = pool(lambda number, call, items: asked.append(items) or good(items), place=place)
+    with pytest.raises(ConfigError, match=f"workers on {place.host} do not.*postgresql://"):
         run.run()
-    _, run = pool(lambda number, call, items: good(items), host="elsewhere", is_file=False)
-    assert run.run().n_verdicts == 12
+    assert asked == []
 
 
 def test_a_deadline_is_that_of_the_whole_run():
@@ -341,8 +339,8 @@ def test_reports_that_arrive_out_of_order_leave_the_latest_account():
     numbers = iter([2, 1])
 
     def behave(number, call, items):
-        latest = next(numbers)
-        return Report((1,) * len(items), (), None, {"calls": latest * 10}, latest)
+        n_asked = next(numbers)
+        return Report((1,) * len(items), (), None, {"calls": n_asked * 10, "asked": n_asked})
 
     _, run = pool(behave, n_workers=1, size=6)
     slot = run._slots[0]
@@ -356,69 +354,3 @@ def test_workers_that_never_start_are_an_end_and_not_a_wait(monkeypatch):
     monkeypatch.setattr(ray, "wait", lambda refs, **_: ([], refs))
     assert run.run().stopped == "no worker could be started within -1 s"
     assert sorted(ray.killed) == [0, 1]
-
-
-def test_what_a_worker_brings_is_merged_and_then_its_own_store_may_go():
-    gathering = FakeGathering()
-    ray, run = pool(lambda number, call, items: good(items, rows=ROWS), 1, gathering=gathering)
-    assert run.run().n_verdicts == 12
-    merges = [("merge",)] * 6
-    assert gathering.events == [
-        ("began", "/own/0.sqlite"), *merges, ("ended", "/own/0.sqlite", True)
-    ]  # fmt: skip
-    assert ray.forgotten == [(0, 6)]
-
-
-def test_a_workers_own_store_is_noted_before_it_is_asked_anything():
-    gathering = FakeGathering()
-
-    def behave(number, call, items):
-        gathering.events.append(("asked", f"/own/{number}.sqlite"))
-        return good(items)
-
-    _, run = pool(behave, 1, gathering=gathering)
-    run.run()
-    assert gathering.events[:2] == [("began", "/own/0.sqlite"), ("asked", "/own/0.sqlite")]
-
-
-def test_what_a_dead_worker_left_is_collected_before_others_are_asked_the_same():
-    gathering = FakeGathering()
-    graves = []
-
-    def behave(number, call, items):
-        if number == 0 and call == 2:
-            graves.extend(items)
-            raise ActorDied
-        if any(item in graves for item in items):
-            gathering.events.append(("asked again",))
-        return good(items)
-
-    ray, run = pool(behave, gathering=gathering)
-    assert run.run().n_lost_workers == 1
-    events = gathering.events
-    assert events.index(("ended", "/own/0.sqlite", False)) < events.index(("collect",))
-    assert events.index(("collect",)) < events.index(("asked again",))
-    assert 0 in ray.killed  # if only what it said was lost, it must not go on
-
-
-def test_answers_whose_verdicts_are_all_known_go_to_no_worker():
-    seen = []
-    gathering = FakeGathering(known=lambda prompt_id: 3 if prompt_id < "p3" else None)
-    _, run = pool(
-        lambda number, call, items: seen.extend(items) or good(items), gathering=gathering
-    )
-    outcome = run.run()
-    # p0 and p1 are a chunk, p10 and p11 another one; p2 shares its chunk with p3
-    assert {prompt_id for prompt_id, _ in seen} == {f"p{n}" for n in range(2, 10)}
-    assert (outcome.n_known, outcome.n_verdicts) == (12, 12 + 8)
-
-
-def test_a_store_that_takes_nothing_ends_the_run_and_keeps_the_workers_stores():
-    gathering = FakeGathering()
-    gathering.fault = StoreError("the disk is full")
-    ray, run = pool(lambda number, call, items: good(items, rows=ROWS), gathering=gathering)
-    with pytest.raises(StoreError, match="the disk is full"):
-        run.run()
-    assert sorted(ray.killed) == [0, 1]
-    # asked to go with fewer shipments merged than were sent, a worker keeps its file
-    assert {n for _, n in ray.forgotten} == {0}
