@@ -293,9 +293,11 @@ def prediction_powered(judged_all: Floats, judged_labelled: Floats, label: Float
         weight = float(np.clip(covariance / (variance * (1 + n / n_all)), 0.0, 1.0))
     rest = label - weight * judged_labelled
     mean = (weight * judged_all.mean() if n_all else 0.0) + rest.mean()
-    parts = [(float(rest.var(ddof=1)) / n, n)]
+    # the weight was fitted to these labels: it takes a degree of freedom, as a slope does
+    freedom = n - 1 - (weight > 0)
+    parts = [(float(((rest - rest.mean()) ** 2).sum()) / freedom / n, freedom)]
     if n_all > 1:
-        parts.append((weight**2 * float(judged_all.var(ddof=1)) / n_all, n_all))
+        parts.append((weight**2 * float(judged_all.var(ddof=1)) / n_all, n_all - 1))
     half = _reach(parts)
     return Corrected(
         raw,
@@ -307,13 +309,13 @@ def prediction_powered(judged_all: Floats, judged_labelled: Floats, label: Float
 
 
 def _reach(parts: Sequence[tuple[float, int]]) -> float:
-    """Give half the 95 % interval of a sum of means, from squared errors and sample sizes."""
+    """Give half the 95 % interval of a sum of means, from squared errors and their freedom."""
     from scipy.special import stdtrit
 
     variance = sum(square for square, _ in parts)
     if variance == 0:
         return 0.0
-    freedom = variance**2 / sum(square**2 / (n - 1) for square, n in parts)
+    freedom = variance**2 / sum(square**2 / its for square, its in parts)
     return float(stdtrit(freedom, 0.975) * variance**0.5)
 
 

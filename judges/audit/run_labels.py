@@ -81,7 +81,7 @@ def correct_by_labels(
     """Correct a run's figures by labels of some of its own answers.
 
     The unit is the prompt: a prompt with a labelled answer stands with its labelled answers, every
-    other prompt with the mean of its answers. Intervals are normal.
+    other prompt with the mean of its answers. Intervals are Student's.
 
     Args:
         graded: The run.

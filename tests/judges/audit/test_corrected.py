@@ -146,6 +146,14 @@ def test_without_a_spread_the_interval_is_a_point_and_without_judged_items_it_is
     assert alone.high - alone.value == pytest.approx(2.093 * label.std(ddof=1) / 20**0.5, rel=1e-4)
 
 
+def test_the_weight_of_the_judge_takes_a_degree_of_freedom() -> None:
+    said, missed = np.tile([-1.0, 1.0], 10), np.tile([1.0, 1.0, -1.0, -1.0], 5)
+    found = prediction_powered(np.tile([-1.0, 1.0], 500), said, said + missed)
+    # weight 1: squares of 20 over 18 and 20 prompts, 1 / 999 of the others; t(18.65) is 2.0957
+    assert found.value == pytest.approx(0.0)
+    assert found.high == pytest.approx(2.0957 * (1 / 18 + 1 / 999) ** 0.5, rel=1e-4)
+
+
 def test_too_few_labels_are_refused() -> None:
     found = prediction_powered(np.ones(50), np.ones(3), np.ones(3))
     assert found.value is None
