@@ -29,7 +29,6 @@ from ..allow_missing import add_allow_missing, told
 from ..labels import add_allow_seen, add_label_arguments, read_labelled
 
 SEED = 1234
-N_DRAWS = 2_000
 N_PROBES = 30
 
 

@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from ...judges.rewards import Needs, Reward
 
 SEED = 1234
-N_DRAWS = 2_000
 N_PROBED = 100
 
 

@@ -28,7 +28,6 @@ from ..labels import add_label_arguments, read_labelled
 
 SEED = 1234
 N_FOLDS = 5
-N_DRAWS = 2_000
 NO_ENCODER = "none"
 PACKAGED = "minilm"
 

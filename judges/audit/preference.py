@@ -24,7 +24,6 @@ from .labelled import Codes
 
 DIGITS = 9
 """Numbers that are equal to so many decimals are a tie: sums of weights differ by rounding."""
-SEED = 1234
 
 
 @dataclass(frozen=True, slots=True)

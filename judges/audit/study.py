@@ -27,7 +27,6 @@ from .ranking import Pairs, auroc, auroc_without, pairs_within_criteria
 from .raters import RaterRow, each_against_the_others, krippendorff_alpha
 from .traits import Trait
 
-SEED = 1234
 CURVES = {"kappa": Curve.PLAIN}
 """Of figures that are no shares; all others have a logit."""
 

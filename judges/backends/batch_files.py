@@ -18,8 +18,6 @@ from typing import Any
 from ..errors import ConfigError, StoreError
 from ..files import write_file
 
-FILE_MODE = 0o600
-
 
 @dataclass(frozen=True, slots=True)
 class Job:

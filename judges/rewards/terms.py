@@ -64,6 +64,21 @@ class _Around:
             f"reward {self.name!r} has no term {term!r}; {near_names(term, self.terms)}"
         )
 
+    def __call__(
+        self, verdicts: Floats, rubric: RubricArrays, *, chars: Floats | None = None
+    ) -> Floats:
+        """Compute the reward inside, and change it.
+
+        Args:
+            verdicts: [..., C], what the reward inside needs.
+            rubric: Broadcasts against them.
+            chars: [...], characters of the judged part of each answer.
+        """
+        return self._changed(self._inside(verdicts, rubric, chars), verdicts, rubric)
+
+    def _changed(self, rewards: Floats, verdicts: Floats, rubric: RubricArrays) -> Floats:
+        raise NotImplementedError
+
     def _inside(self, verdicts: Floats, rubric: RubricArrays, chars: Floats | None) -> Floats:
         # the first argument is what the reward inside needs, whatever that is
         return evaluate(
@@ -92,11 +107,8 @@ class Clipped(_Around):
         low, high = self.of.range
         return max(low, self.low), min(high, self.high)
 
-    def __call__(
-        self, verdicts: Floats, rubric: RubricArrays, *, chars: Floats | None = None
-    ) -> Floats:
-        """Clip."""
-        return np.clip(self._inside(verdicts, rubric, chars), self.low, self.high)
+    def _changed(self, rewards: Floats, verdicts: Floats, rubric: RubricArrays) -> Floats:
+        return np.clip(rewards, self.low, self.high)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,11 +130,8 @@ class Powered(_Around):
         low, high = (_signed_power(np.array(bound), self.exponent) for bound in self.of.range)
         return float(low), float(high)
 
-    def __call__(
-        self, verdicts: Floats, rubric: RubricArrays, *, chars: Floats | None = None
-    ) -> Floats:
-        """Raise."""
-        return _signed_power(self._inside(verdicts, rubric, chars), self.exponent)
+    def _changed(self, rewards: Floats, verdicts: Floats, rubric: RubricArrays) -> Floats:
+        return _signed_power(rewards, self.exponent)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,12 +152,8 @@ class Bonus(_Around):
         low, high = self.of.range
         return min(low, low + self.bonus), max(high, high + self.bonus)
 
-    def __call__(
-        self, verdicts: Floats, rubric: RubricArrays, *, chars: Floats | None = None
-    ) -> Floats:
-        """Add."""
-        perfect = shares_of(verdicts, rubric).perfect
-        return self._inside(verdicts, rubric, chars) + self.bonus * perfect
+    def _changed(self, rewards: Floats, verdicts: Floats, rubric: RubricArrays) -> Floats:
+        return rewards + self.bonus * shares_of(verdicts, rubric).perfect
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,15 +176,12 @@ class Veto(_Around):
         low, high = self.of.range
         return min(low, self.value), max(high, self.value)
 
-    def __call__(
-        self, verdicts: Floats, rubric: RubricArrays, *, chars: Floats | None = None
-    ) -> Floats:
-        """Replace; where a veto criterion has no verdict and none was triggered, give none."""
+    def _changed(self, rewards: Floats, verdicts: Floats, rubric: RubricArrays) -> Floats:
+        # where a veto criterion has no verdict and none was triggered, there is no reward
         grave = rubric.points <= -self.at_points
         hits = rubric.hits(verdicts)
         triggered = (grave & (hits > 0.5)).any(-1)
         unknown = (grave & np.isnan(hits)).any(-1)
-        rewards = self._inside(verdicts, rubric, chars)
         rewards = np.where(triggered & ~np.isnan(rewards), np.minimum(rewards, self.value), rewards)
         return np.where(unknown & ~triggered, np.nan, rewards)
 
@@ -203,11 +205,8 @@ class Saturating(_Around):
         low, high = (self.level * np.tanh(bound / self.level) for bound in self.of.range)
         return float(low), float(high)
 
-    def __call__(
-        self, verdicts: Floats, rubric: RubricArrays, *, chars: Floats | None = None
-    ) -> Floats:
-        """Give level tanh(reward / level)."""
-        return self.level * np.tanh(self._inside(verdicts, rubric, chars) / self.level)
+    def _changed(self, rewards: Floats, verdicts: Floats, rubric: RubricArrays) -> Floats:
+        return self.level * np.tanh(rewards / self.level)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,11 +217,7 @@ class Threshold(_Around):
     term: ClassVar[str] = "threshold"
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
-    def __call__(
-        self, verdicts: Floats, rubric: RubricArrays, *, chars: Floats | None = None
-    ) -> Floats:
-        """Compare; none stays none."""
-        rewards = self._inside(verdicts, rubric, chars)
+    def _changed(self, rewards: Floats, verdicts: Floats, rubric: RubricArrays) -> Floats:
         return np.where(np.isnan(rewards), np.nan, rewards >= self.at)
 
 
