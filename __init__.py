@@ -9,15 +9,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .judges.answer import GradedAnswer
     from .judges.data.examples import read_examples
     from .judges.errors import JudgeError, RubricbeatError
-    from .judges.graded import GradedAnswer
-    from .judges.grading import Answer, Grader, open_grader
+    from .judges.grader import Answer, Grader, open_grader
     from .judges.judge import Judge, JudgeIdentity, Question
     from .judges.registry import register_judge
     from .judges.rewards import get_reward, register_reward
     from .judges.rubric import Criterion, Example, Polarity, Rubric
-    from .judges.scoring import summarise
+    from .judges.scoring.run_scores import summarise
     from .judges.signal import group_answers, study_signal
     from .judges.verdict import Outcome, Verdict
 
@@ -50,11 +50,11 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOME = {
-    "Answer": "judges.grading",
+    "Answer": "judges.grader",
     "Criterion": "judges.rubric",
     "Example": "judges.rubric",
-    "GradedAnswer": "judges.graded",
-    "Grader": "judges.grading",
+    "GradedAnswer": "judges.answer",
+    "Grader": "judges.grader",
     "Judge": "judges.judge",
     "JudgeError": "judges.errors",
     "JudgeIdentity": "judges.judge",
@@ -66,12 +66,12 @@ _HOME = {
     "Verdict": "judges.verdict",
     "get_reward": "judges.rewards",
     "group_answers": "judges.signal",
-    "open_grader": "judges.grading",
+    "open_grader": "judges.grader",
     "read_examples": "judges.data.examples",
     "register_judge": "judges.registry",
     "register_reward": "judges.rewards",
     "study_signal": "judges.signal",
-    "summarise": "judges.scoring",
+    "summarise": "judges.scoring.run_scores",
 }
 """Module of each public name."""
 

@@ -20,14 +20,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rubricbeat.judges.audit.labelled import AuditTable
-from rubricbeat.judges.audit.study import CURVES, figures_of
-from rubricbeat.judges.estimates import Estimate, mean, paired_tests, share
-from rubricbeat.judges.jackknife import Curve, correlation, rate, ratio
-from rubricbeat.judges.resampling import ClusteredColumns
+from rubricbeat.judges.audit.judge_audit import CURVES, figures_of
+from rubricbeat.judges.audit.labels import AuditTable
+from rubricbeat.judges.scoring.bootstrap import ClusteredColumns
+from rubricbeat.judges.scoring.estimates import Estimate, mean, paired_tests, share
+from rubricbeat.judges.scoring.jackknife import Curve, correlation, rate, ratio
 from rubricbeat.judges.signal.variance import split_variance
-from rubricbeat.reports.crossed import crossed_mean
-from rubricbeat.reports.paired import pass_change
+from rubricbeat.reports.comparison.crossed import crossed_mean
+from rubricbeat.reports.comparison.paired import pass_change
 
 Floats = NDArray[np.float64]
 SIZES = (5, 10, 30, 100, 275, 500)

@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from rubricbeat.judges.grading import Answer, open_grader
+from rubricbeat.judges.grader import Answer, open_grader
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -184,8 +184,8 @@ def bare(url: str, in_flight: int) -> dict[str, Any]:
 def store_cost(folder: str) -> dict[str, Any]:
     """Write and read the store alone, in transactions as small as those of a run at 640/s."""
     from rubricbeat.judges.judge import JudgeIdentity, Question
-    from rubricbeat.judges.records import Record, Subject
-    from rubricbeat.judges.store import VerdictStore, question_material, verdict_key
+    from rubricbeat.judges.store.protocol import Record, Subject
+    from rubricbeat.judges.store.sqlite import VerdictStore, question_material, verdict_key
     from rubricbeat.judges.verdict import Verdict
 
     identity = JudgeIdentity("bench", model="m")

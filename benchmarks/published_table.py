@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from rubricbeat.judges.errors import DataError
-from rubricbeat.judges.estimates import wilson
+from rubricbeat.judges.scoring.estimates import wilson
 
 FIELDS = ("accuracy", "f1", "low", "high", "only_this", "only_other", "against")
 """Of a row, beside `name` and `n`; all may be missing."""

@@ -33,14 +33,14 @@ from typing import Any
 
 import numpy as np
 
-from rubricbeat.judges.arrays import RubricArrays, pack_rubrics
 from rubricbeat.judges.data.examples import example_from_row, example_to_row
 from rubricbeat.judges.judge import JudgeIdentity
-from rubricbeat.judges.records import Record, Subject
 from rubricbeat.judges.rewards import get_reward
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
-from rubricbeat.judges.store import VerdictStore
-from rubricbeat.judges.store_transfer import merge
+from rubricbeat.judges.scoring.verdict_table import RubricArrays, pack_rubrics
+from rubricbeat.judges.store.protocol import Record, Subject
+from rubricbeat.judges.store.sqlite import VerdictStore
+from rubricbeat.judges.store.transfer import merge
 from rubricbeat.judges.verdict import Verdict
 
 ROOT = Path(__file__).resolve().parent.parent

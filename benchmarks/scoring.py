@@ -17,10 +17,10 @@ import statistics
 import time
 from collections.abc import Callable
 
-from rubricbeat.judges.graded import GradedAnswer
+from rubricbeat.judges.answer import GradedAnswer
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
-from rubricbeat.judges.scoring import summarise_table
-from rubricbeat.judges.table import VerdictTable
+from rubricbeat.judges.scoring.run_scores import summarise_table
+from rubricbeat.judges.scoring.verdict_table import VerdictTable
 from rubricbeat.judges.verdict import Verdict
 
 POSITIVE = (1, 2, 3, 4, 5, 5, 5, 6, 7, 8, 9, 10)

@@ -23,13 +23,13 @@ from typing import Any
 
 import numpy as np
 
-from rubricbeat.judges.arrays import Floats, RubricArrays
-from rubricbeat.judges.estimates import Estimate, mean, share
-from rubricbeat.judges.jackknife import correlation
 from rubricbeat.judges.rewards import get_reward
+from rubricbeat.judges.scoring.estimates import Estimate, mean, share
+from rubricbeat.judges.scoring.jackknife import correlation
+from rubricbeat.judges.scoring.verdict_table import Floats, RubricArrays
 from rubricbeat.judges.signal import GroupedVerdicts, Scale, group_answers, study_signal
 from rubricbeat.judges.signal.advantages import advantages_of, equal_in_group
-from rubricbeat.judges.signal.planner import prompts_for
+from rubricbeat.judges.signal.power import prompts_for
 from rubricbeat.judges.signal.variance import split_variance
 
 SIX = ("healthbench", "healthbench_clipped", "hybrid", "complexity", "rar_explicit", "binary")
@@ -72,7 +72,7 @@ def million(repeats: int) -> dict[str, Any]:
 
 def recorded(path: Path, data: Path, repeats: int) -> dict[str, Any]:
     """Study recorded answers, loading apart."""
-    from rubricbeat.harness.signal_input import read_signal_input
+    from rubricbeat.harness.inputs import read_signal_input
 
     started = time.perf_counter()
     found = read_signal_input([path], data)

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from loopback import Loopback
 
-from rubricbeat.harness.training.reward import RubricReward
+from rubricbeat.harness.training.reward.reward import RubricReward
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
 
 PROMPTS, ANSWERS, CRITERIA = 4, 6, 9

@@ -18,13 +18,12 @@ from pathlib import Path
 
 import numpy as np
 
-from rubricbeat.judges.arrays import Floats
+from rubricbeat.judges.answer import GradedAnswer
 from rubricbeat.judges.audit.audit_rates import AuditRates, rates_by_family, rates_by_stratum
-from rubricbeat.judges.audit.corrected import Corrected, prediction_powered
-from rubricbeat.judges.audit.label_files import labels_of_verdicts
-from rubricbeat.judges.audit.labelled import AuditTable
+from rubricbeat.judges.audit.correction import Corrected, prediction_powered
+from rubricbeat.judges.audit.judge_audit import cells_by_stratum
+from rubricbeat.judges.audit.labels import AuditTable, labels_of_verdicts
 from rubricbeat.judges.audit.run_correction import correct_run
-from rubricbeat.judges.audit.study import cells_by_stratum
 from rubricbeat.judges.data.examples import read_examples
 from rubricbeat.judges.data.recorded import group_runs, read_recorded
 from rubricbeat.judges.fitted.fitting import (
@@ -35,12 +34,11 @@ from rubricbeat.judges.fitted.fitting import (
     held_out,
     lessons_of,
 )
-from rubricbeat.judges.graded import GradedAnswer
-from rubricbeat.judges.items import score_items
 from rubricbeat.judges.rewards import parse_rewards
+from rubricbeat.judges.scoring.item_scores import score_items
+from rubricbeat.judges.scoring.verdict_table import Floats, VerdictTable
 from rubricbeat.judges.signal import DEFAULT_REWARDS, LabelledAnswer, Scale, group_answers
 from rubricbeat.judges.signal.gold import hold_against_gold
-from rubricbeat.judges.table import VerdictTable
 
 N_LABELLED = 30
 """Prompts of a half whose labels `--labels` would have."""

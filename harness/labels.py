@@ -5,17 +5,23 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..judges.audit.label_correction import match_labels
+from ..judges.audit.labels import LabelledAnswer as Labelled
+from ..judges.audit.labels import labels_of_verdicts, read_labels
 from ..judges.data.columns import Columns, add_columns_argument
 from ..judges.data.examples import read_examples
-from ..judges.data.reader import source_hash
+from ..judges.data.reader import can_name_rows, source_hash
 from ..judges.data.streams import name_of
-from ..judges.errors import ConfigError
+from ..judges.errors import ConfigError, DataError
+from ..judges.verdict import Verdict
+from .inputs import SignalInput, holds_verdicts, read_signal_input
 
 if TYPE_CHECKING:
-    from ..judges.audit.labelled import LabelledAnswer
+    from ..judges.audit.labels import LabelledAnswer
 
 
 def add_label_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +53,7 @@ def read_labelled(
     Raises:
         ConfigError: The flags name none, or both kinds; a file cannot be read.
     """
-    from ..judges.audit.label_files import labels_of_verdicts, read_labels
+    from ..judges.audit.labels import labels_of_verdicts, read_labels
 
     if args.limit is not None and args.limit < 1:
         raise ConfigError(f"--limit {args.limit}: at least 1")
@@ -87,3 +93,57 @@ def read_labelled(
 def _warn(command: str, words: str | None) -> None:
     if words:
         print(f"rubricbeat {command}: {words}", file=sys.stderr)
+
+
+def with_gold(
+    found: SignalInput,
+    paths: Sequence[Path],
+    data: Path | None = None,
+    columns: Columns | None = None,
+) -> SignalInput:
+    """Put gold beside the verdicts of the same answers: the same prompt, text and criterion.
+
+    Args:
+        found: The answers to study.
+        paths: Of gold: result folders, a store, recorded verdicts (with `data`), or labelled rows.
+        data: Rows with the rubrics of recorded verdicts.
+        columns: Other names of the fields of labels, verdicts and rows.
+
+    Raises:
+        ConfigError: Gold is of the judge under study.
+        DataError: A path holds no verdicts or labels, or none of the answers studied.
+    """
+    labelled: list[Labelled] = []
+    warnings = list(found.warnings)
+    judges = {name for answer in found.answers if (name := answer.labels.get("judge"))}
+    for path in paths:
+        if not can_name_rows(path):
+            raise DataError(f"--gold {path}: no such file or folder")
+        if not holds_verdicts(path, columns):
+            file = read_labels(path, columns=columns)
+            labelled += file.answers
+            warnings += [words] if (words := file.warning()) else []
+            continue
+        gold = read_signal_input([path], data, columns)
+        warnings += gold.warnings
+        if judges & {answer.labels.get("judge") for answer in gold.answers}:
+            raise ConfigError(
+                f"--gold {path}: holds verdicts of the judge under study; gold must be another, "
+                "better judge, or labels of people"
+            )
+        labelled += labels_of_verdicts([answer.graded for answer in gold.answers])
+    matched = match_labels([answer.graded for answer in found.answers], labelled)
+    if not matched.n_matched:
+        raise DataError(
+            f"--gold {', '.join(map(str, paths))}: none of its {matched.n_rows:,} answers is one "
+            "of those studied (the same prompt, the same text, the same criterion)"
+        )
+    answers = tuple(
+        replace(answer, gold=truth.verdicts if _says(truth.verdicts) else ())
+        for answer, truth in zip(found.answers, matched.truth, strict=True)
+    )
+    return replace(found, answers=answers, warnings=tuple(warnings))
+
+
+def _says(verdicts: Sequence[Verdict]) -> bool:
+    return any(verdict.met is not None for verdict in verdicts)

@@ -12,20 +12,13 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from .engine.options import RuntimeOptions
 from .errors import ConfigError, RubricbeatError, near_names
 from .files import user_path
 from .judge import Judge, JudgeIdentity
-from .option_files import read_yaml
-from .option_reader import (
-    WrittenFloat,
-    WrittenInt,
-    annotations_of,
-    read_options,
-    settled,
-    typed,
-)
+from .options.files import read_yaml
+from .options.reader import WrittenFloat, WrittenInt, annotations_of, read_options, settled, typed
 from .registry import JUDGES
-from .runtime_options import RuntimeOptions
 from .secrets import known_secrets
 
 _KEY_NAMES = re.compile(

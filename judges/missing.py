@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from .answer import GradedAnswer
 from .errors import ConfigError
-from .graded import GradedAnswer
 from .verdict import Outcome, Verdict
 
 MOST_REASONS = 3

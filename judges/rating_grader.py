@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from .files import Closing
-from .grading import Answer, Estimate, Grader, RuntimeOptions
+from .grader import Answer, Estimate, Grader, RuntimeOptions
 from .judge import Judge, JudgeIdentity
 from .judge_options import make_judge
 from .rating import Rating, RatingJudge, RatingQuestions, WholeRubric

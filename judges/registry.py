@@ -138,13 +138,13 @@ JUDGES = Registry(
         "local": ".backends.local",
         "batch": ".backends.batch",
         "jury": ".backends.jury",
-        "cascade": ".backends.cascade",
-        "fitted": ".backends.fitted",
-        "replicate": ".backends.replicate",
+        "cascade": ".backends.jury",
+        "fitted": ".fitted.judge",
+        "replicate": ".backends.jury",
         "replay": ".backends.replay",
         "scripted": ".backends.scripted",
-        "keyword": ".backends.keyword",
-        "constant": ".backends.constant",
+        "keyword": ".keyword.judge",
+        "constant": ".backends.scripted",
     },
 )
 """Factories of judges, called with the judge's own options as keywords."""

@@ -48,7 +48,7 @@ class Criterion:
     category: str | None = None
     """`Essential`, `Important`, `Optional` or `Pitfall` where the data set says so."""
     check: Mapping[str, Any] | None = field(default=None, hash=False)
-    """A predicate the `keyword` judge can evaluate (see `judges/predicates.py`), or None."""
+    """A predicate the `keyword` judge can evaluate (see `judges/keyword/checks.py`), or None."""
 
     @property
     def counts_when_met(self) -> bool:

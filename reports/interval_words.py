@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..judges.estimates import Interval
+from ..judges.scoring.estimates import Interval
 from . import numbers
 
 

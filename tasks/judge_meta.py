@@ -1,6 +1,6 @@
 """The `judge_meta` task: the judge is the model under test.
 
-Documents are labelled rows (`judges/audit/label_files.py`); the prompt is the grader's wording, the
+Documents are labelled rows (`judges/audit/labels.py`); the prompt is the grader's wording, the
 reply is read as a judge's is, and the numbers are those of an audit, the baselines that never look
 at the answer among them. Any lm-eval model can be put on it.
 
@@ -19,27 +19,24 @@ from typing import Any, ClassVar
 from lm_eval.api.instance import Instance
 from lm_eval.api.task import ConfigurableTask
 
-from ..judges.answers import solution_of
-from ..judges.audit.label_files import read_labels
-from ..judges.audit.labelled import AuditTable, LabelledAnswer
-from ..judges.audit.no_look import no_look_probability
-from ..judges.audit.study import Audit, audit_judge, flip_rate_of
-from ..judges.audit.traits import traits_of
-from ..judges.backends.asking import Asking
+from ..judges.answer import GradedAnswer, solution_of
+from ..judges.audit.baselines import no_look_probability
+from ..judges.audit.bias import traits_of
+from ..judges.audit.judge_audit import Audit, audit_judge, flip_rate_of
+from ..judges.audit.labels import AuditTable, LabelledAnswer, read_labels
+from ..judges.backends.prompting import Asking
 from ..judges.data.columns import Columns
 from ..judges.data.reader import can_name_rows
 from ..judges.data.streams import name_of
 from ..judges.errors import ConfigError
-from ..judges.estimates import Estimate
 from ..judges.files import user_path
-from ..judges.graded import GradedAnswer
 from ..judges.judge import Question
-from ..judges.parsing import parse_verdict
+from ..judges.replies.parsing import parse_verdict
 from ..judges.rubric import Message
+from ..judges.scoring.estimates import Estimate
 from ..judges.verdict import Outcome, Verdict
-from .conversation import render
+from .lm_eval_adapter import register_metrics, render
 from .metrics import Metric
-from .registration import register_metrics
 from .rubric_task import FILTER, Documents
 
 log = logging.getLogger(__name__)

@@ -1,6 +1,6 @@
 """Which numbers a document and a run carry, under the names they have in lm-eval's results.
 
-The sums are `judges/scoring.py`; this says which of them become metrics.
+The sums are `judges/scoring/run_scores.py`; this says which of them become metrics.
 """
 
 from __future__ import annotations
@@ -11,12 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from ..judges.arrays import Floats
-from ..judges.graded import GradedAnswer
-from ..judges.items import Items, score_items
-from ..judges.scored import ScoredAnswers
-from ..judges.scoring import LENGTH_PENALTIES, summarise
-from ..judges.table import VerdictTable
+from ..judges.answer import GradedAnswer
+from ..judges.scoring.item_scores import Items, score_items
+from ..judges.scoring.run_scores import LENGTH_PENALTIES, ScoredAnswers, summarise
+from ..judges.scoring.verdict_table import Floats, VerdictTable
 
 
 @dataclass(frozen=True, slots=True)

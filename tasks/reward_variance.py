@@ -12,8 +12,8 @@ from typing import Any, cast
 
 import numpy as np
 
+from ..judges.answer import GradedAnswer
 from ..judges.errors import ConfigError
-from ..judges.graded import GradedAnswer
 from ..judges.rewards import Needs, Reward, parse_rewards
 from ..judges.signal.advantages import equal_in_group, spread_of
 from ..judges.signal.groups import group_answers

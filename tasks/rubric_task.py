@@ -28,23 +28,20 @@ from lm_eval.api.instance import Instance
 from lm_eval.api.task import ConfigurableTask
 from lm_eval.utils import handle_non_serializable, hash_string
 
+from ..judges.answer import NO_ANSWER, SCHEMA_VERSION, GradedAnswer
 from ..judges.data.answers import EarlierAnswers, read_earlier_answers
 from ..judges.data.examples import example_to_row
+from ..judges.engine.options import added_facts, shares_of
 from ..judges.errors import ConfigError, RubricbeatError
-from ..judges.graded import NO_ANSWER, SCHEMA_VERSION, GradedAnswer
-from ..judges.grading import Answer, Grader, open_grader
+from ..judges.grader import Answer, Grader, open_grader
 from ..judges.missing import MissingVerdicts
 from ..judges.rubric import Example
-from ..judges.sharing import added_facts, shares_of
 from ..judges.verdict import Outcome, Verdict
-from .baselines import BaselineText, NoAnswer
-from .conversation import render, with_instruction
-from .endpoints import check_address
+from .data import MAX_NAMED_IDS, load_task_data
+from .lm_eval_adapter import gathered, is_spare, register_metrics, render, with_instruction
 from .metrics import SCORE_METRICS, Metric, document_scores, run_scores
-from .ranks import gathered, is_spare
-from .registration import register_metrics
+from .models import BaselineText, NoAnswer, check_address
 from .settings import TaskSettings
-from .sources import MAX_NAMED_IDS, load_task_data
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from ..judges.data.columns import Columns
 from ..judges.errors import ConfigError, near_names
 from ..judges.missing import allowed_share
-from ..judges.option_reader import Word, annotations_of, read_json, typed
+from ..judges.options.reader import Word, annotations_of, read_json, typed
 
 JUDGE_VARIABLE = "RUBRICBEAT_JUDGE"
 DATA_VARIABLE = "RUBRICBEAT_DATA"

@@ -18,7 +18,7 @@ from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager
 
 from rubricbeat.judges.backends.scripted import ScriptedJudge
-from rubricbeat.tasks.folder import tasks_folder
+from rubricbeat.tasks.lm_eval_adapter import tasks_folder
 
 
 class Ranked(HFLM):

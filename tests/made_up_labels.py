@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rubricbeat.judges.audit.labelled import Label, LabelledAnswer
+from rubricbeat.judges.audit.labels import Label, LabelledAnswer
 from rubricbeat.judges.data.text_units import stems_of
 from rubricbeat.judges.fitted.encoder import Vectors
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rubricbeat.judges.answer import GradedAnswer
 from rubricbeat.judges.data.examples import example_to_row
-from rubricbeat.judges.graded import GradedAnswer
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
 from rubricbeat.judges.verdict import Outcome, Verdict
 from rubricbeat.reports.results.run import Run

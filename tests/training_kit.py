@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from rubricbeat.reports.training_runs import GOLD, TRAINING
+from rubricbeat.reports.training.runs import GOLD, TRAINING
 
 
 def write_run(

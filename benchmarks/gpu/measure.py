@@ -179,7 +179,7 @@ def judge_curve(latency_s: float) -> list[dict[str, float]]:
     """Judge 4 prompts x 6 answers x 9 criteria at several limits of calls in flight."""
     from loopback import Loopback
 
-    from rubricbeat.harness.training.reward import RubricReward
+    from rubricbeat.harness.training.reward.reward import RubricReward
     from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
 
     criteria = tuple(Criterion(f"Says {i}.", 1.0, Polarity.DESIRABLE) for i in range(9))

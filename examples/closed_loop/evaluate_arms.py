@@ -25,13 +25,12 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from rubricbeat.judges.arrays import pack_probabilities
 from rubricbeat.judges.errors import ConfigError
 from rubricbeat.judges.rewards import evaluate, get_reward
-from rubricbeat.judges.table import VerdictTable
+from rubricbeat.judges.scoring.verdict_table import VerdictTable, pack_probabilities
 from rubricbeat.reports import numbers
-from rubricbeat.reports.crossed import CrossedMean, crossed_mean
-from rubricbeat.reports.paired import holm
+from rubricbeat.reports.comparison.crossed import CrossedMean, crossed_mean
+from rubricbeat.reports.comparison.paired import holm
 from rubricbeat.reports.results.reader import read_runs
 
 HERE = Path(__file__).resolve().parent

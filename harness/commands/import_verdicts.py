@@ -30,14 +30,14 @@ from ...judges.data.streams import is_stdin
 from ...judges.errors import ConfigError, DataError
 from ...judges.judge import JudgeIdentity
 from ...judges.missing import MissingVerdicts, allowed_share
-from ...judges.scoring import SEED, length_penalty_of
+from ...judges.scoring.run_scores import SEED, length_penalty_of
 from ...reports.results.evalscope import merged
 from ...reports.results.logs import read_log
 from ...reports.results.run import Run
 from ..allow_missing import add_allow_missing, told
-from ..result_files import GradedRun, WrittenRun, write_run
-from ..score_table import ScoreLine, score_table
-from ..stored import ItemCheck, check_items
+from ..results.recheck import ItemCheck, check_items
+from ..results.writer import GradedRun, WrittenRun, write_run
+from ..tables.score import ScoreLine, score_table
 
 DEFAULT_TASK = "imported"
 

@@ -25,17 +25,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...judges.assembly import FREE, store_place
 from ...judges.data.columns import Columns, add_columns_argument
 from ...judges.data.examples import ExampleFile, read_examples
 from ...judges.data.responses import Census, Responses
 from ...judges.data.streams import name_of
+from ...judges.engine.assembly import FREE, store_place
 from ...judges.errors import ConfigError, RubricbeatError
 from ...judges.files import require_folder, require_room
-from ...judges.grading import Answer, Grader, RuntimeOptions
+from ...judges.grader import Answer, Grader, RuntimeOptions
 from ...judges.judge_options import parse_judge_args
 from ...judges.missing import allowed_share
-from ...judges.scoring import SEED
+from ...judges.scoring.run_scores import SEED
 from ..allow_missing import add_allow_missing, told
 from ..distributed.flags import (
     RAY,
@@ -45,9 +45,9 @@ from ..distributed.flags import (
     report_workers,
     run_workers,
 )
-from ..judged_runs import JudgedRun, JudgedRuns, graded_by_run
-from ..run_documents import Spool
-from ..score_table import ScoreLine, score_table
+from ..results.documents import Spool
+from ..results.judged_runs import JudgedRun, JudgedRuns, graded_by_run
+from ..tables.score import ScoreLine, score_table
 
 DEFAULT_TASK = "judged"
 VERDICT_BYTES = 1_000

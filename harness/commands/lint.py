@@ -17,9 +17,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ...judges.answer import GradedAnswer
 from ...judges.data.columns import Columns, add_columns_argument
-from ...judges.graded import GradedAnswer
-from ...judges.lint import ADVICE, Finding, LintReport
+from ..lint import ADVICE, Finding, LintReport
 
 MAX_SHOWN = 5
 """Findings of one rule shown on the terminal; --all and --json give every one."""
@@ -49,8 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Lint, and print."""
     from ...judges.data.examples import read_examples
-    from ...judges.lint import lint_rubrics
-    from ..signal_input import read_signal_input
+    from ..inputs import read_signal_input
+    from ..lint import lint_rubrics
 
     columns = Columns.read(args.columns)
     data = read_examples(args.rows, columns=columns)
@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _polarity(graded: Sequence[GradedAnswer]) -> str | None:
     """Compare graded reference answers with null answers, where both are among the verdicts."""
-    from ...judges.polarity_check import check_polarity
+    from ..polarity_check import check_polarity
 
     references = {
         g.example.prompt_id: g for g in graded if g.answer and g.answer in g.example.references

@@ -18,13 +18,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ...judges.call_plan import PlannedRun, Speed, Workload
 from ...judges.data.columns import Columns, add_columns_argument
 from ...judges.errors import ConfigError
 from ...judges.judge_options import parse_judge_args
 from ...reports import numbers
-from ..cost_plan import Assumption, Lengths, Plan, make_plan
-from ..pilot import read_pilot
+from ..costs.call_costs import PlannedRun, Speed, Workload
+from ..costs.plan import Assumption, Lengths, Plan, make_plan, read_pilot
 
 MOST = 1e9
 """Of a length, a latency, a speed or a price: more is a slip of the hand."""

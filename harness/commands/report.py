@@ -18,12 +18,12 @@ from pathlib import Path
 
 from ...judges.errors import ConfigError, UnknownNameError, unwritable
 from ...judges.files import write_file
-from ...reports.audits import read_audits
-from ...reports.comparison import compare_runs
-from ...reports.models import SANITY_PREFIX
+from ...reports.comparison.comparison import compare_runs
+from ...reports.comparison.judges import read_audits
+from ...reports.comparison.models import SANITY_PREFIX
 from ...reports.results.reader import read_runs
 from ...reports.results.simple_evals_export import export_simple_evals
-from ...reports.training_runs import is_training_run
+from ...reports.training.runs import is_training_run
 from ..allow_missing import told_of_empty
 from .compare import add_common_arguments, check_outputs, labels_given, write_outputs
 
@@ -84,8 +84,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _report_training(args: argparse.Namespace) -> int:
     """Report folders that `rubricbeat train` left: learning curves instead of scores."""
-    from ...reports.training_json import training_json
-    from ...reports.training_page import render_training_page, training_report
+    from ...reports.training.page import render_training_page, training_json, training_report
 
     if args.table or args.figures or args.simple_evals or args.model or args.task:
         raise ConfigError("a training run is reported as a page or as JSON: give -o FILE or --json")

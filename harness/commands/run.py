@@ -77,12 +77,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run lm-eval."""
-    from ..evaluation import evaluate
+    from ..evaluation.run import evaluate
 
     return evaluate(_request(args))
 
 
 def _request(args: argparse.Namespace) -> Any:
-    from ..request import RunRequest
+    from ..evaluation.request import RunRequest
 
     return RunRequest.from_arguments(vars(args))

@@ -25,16 +25,21 @@ from ...judges.audit.audit_rates import AuditRates, read_audit_rates
 from ...judges.audit.run_correction import RunCorrection, correct_run
 from ...judges.data.columns import Columns, add_columns_argument
 from ...judges.errors import ConfigError
-from ...judges.resampling import N_DRAWS
-from ...judges.scoring import SEED, length_penalty_of, summarise
-from ...reports.corrected import corrected_by, correction_lines, preference
-from ...reports.label_sources import LabelSource, read_label_sources
-from ...reports.models import Model
+from ...judges.scoring.bootstrap import N_DRAWS
+from ...judges.scoring.run_scores import SEED, length_penalty_of, summarise
+from ...reports.comparison.corrections import (
+    LabelSource,
+    corrected_by,
+    correction_lines,
+    preference,
+    read_label_sources,
+)
+from ...reports.comparison.models import Model
 from ...reports.results.reader import read_runs
 from ...reports.results.run import Run
 from ..allow_missing import told_of_empty
-from ..score_table import ScoreLine, score_table
-from ..stored import Mismatch, check_metrics
+from ..results.recheck import Mismatch, check_metrics
+from ..tables.score import ScoreLine, score_table
 
 MAX_DRAWS = 1_000_000
 

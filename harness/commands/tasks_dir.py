@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 
-from ...tasks.folder import tasks_folder
+from ...tasks.lm_eval_adapter import tasks_folder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

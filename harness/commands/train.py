@@ -56,13 +56,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run one stage."""
     if args.stage == "configs":
-        from ..training.world import accelerate_folder
+        from ..training.reward.graders import accelerate_folder
 
         print(accelerate_folder())
         return 0
     _need_training_packages()
     config = read_config(args)
-    from ..training import runs
+    from ..training.loop import run as runs
 
     if args.stage == "sft":
         return runs.run_sft(config, resume=args.resume, as_json=args.json)

@@ -87,9 +87,9 @@ def run(args: argparse.Namespace) -> int:
     from ...judges.rewards import get_reward, parse_rewards
     from ...judges.signal import DEFAULT_REWARDS, group_answers, parse_scales, plan, study_signal
     from ...judges.signal.study import plain_form
-    from ..gold_input import with_gold
-    from ..signal_input import on_new_prompts, read_signal_input
-    from ..signal_tables import criteria_csv, plan_text, study_text
+    from ..inputs import on_new_prompts, read_signal_input
+    from ..labels import with_gold
+    from ..tables.signal import criteria_csv, plan_text, study_text
 
     # everything that can be wrong in the request is found before a file is read
     if args.batch_groups < 1:
@@ -125,7 +125,7 @@ def run(args: argparse.Namespace) -> int:
         write_file(args.criteria, criteria_csv(study))
         print(args.criteria, file=sys.stderr)
     if args.html:
-        from ...reports.signal_section import signal_page
+        from ...reports.pages.signal_page import signal_page
 
         write_file(args.html, signal_page(study, plans))
         print(args.html, file=sys.stderr)

@@ -26,14 +26,14 @@ from typing import Any
 
 from ...judges.data.streams import lines_of
 from ...judges.errors import ConfigError
-from ...judges.file_claims import is_claimed
 from ...judges.files import require_file, write_file
-from ...judges.store import default_store_path
-from ...judges.store_check import check_store
-from ...judges.store_import import import_lines
-from ...judges.store_protocol import is_address
-from ...judges.store_prune import prune
-from ...judges.store_transfer import export_lines, merge, stats
+from ...judges.store.check import check_store
+from ...judges.store.importing import import_lines
+from ...judges.store.locks import is_claimed
+from ...judges.store.protocol import is_address
+from ...judges.store.prune import prune
+from ...judges.store.sqlite import default_store_path
+from ...judges.store.transfer import export_lines, merge, stats
 
 MAX_NAMED = 20
 """Damaged verdicts that are listed; the rest are counted."""
@@ -173,7 +173,7 @@ def _export(path: Place, args: argparse.Namespace) -> int:
 
 
 def _export_parquet(path: Place, args: argparse.Namespace) -> int:
-    from ...judges.store_parquet import export_parquet
+    from ...judges.store.parquet import export_parquet
 
     if args.output is None:
         raise ConfigError("--format parquet needs --output: a new folder")
@@ -250,7 +250,7 @@ def _own() -> Place:
 
 def _server() -> ModuleType:
     """Import what speaks to a server only where there is one."""
-    from ...judges import postgres_transfer
+    from ...judges.store import postgres_transfer
 
     return postgres_transfer
 

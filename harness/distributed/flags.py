@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from ...judges.data.responses import Responses
 from ...judges.errors import ConfigError
-from ...judges.grading import Grader, open_grader
+from ...judges.grader import Grader, open_grader
 from ...judges.missing import allowed_share
 from ...judges.rubric import Example
 from ..allow_missing import told
 
 if TYPE_CHECKING:
-    from .judge_run import WorkersRun
+    from .run import WorkersRun
 
 LOCAL, RAY = "local", "ray"
 _NEEDS_RAY = ("ray_address", "workers", "endpoints", "chunk", "resume", "store_only")
@@ -53,7 +53,7 @@ def run_workers(
     responses: Responses,
 ) -> WorkersRun:
     """Grade on workers, and say on stderr what happened to them."""
-    from .judge_run import WorkersRequest, grade_over_workers
+    from .run import WorkersRequest, grade_over_workers
 
     endpoints = tuple(url.strip() for url in (args.endpoints or "").split(",") if url.strip())
     request = WorkersRequest(
@@ -92,7 +92,7 @@ def opened(options: Mapping[str, Any], run: WorkersRun | None) -> Grader:
     """Open the judge: to ask it, or to read what the workers have asked."""
     if run is None:
         return open_grader(options)
-    from .judge_run import WorkersGrader
+    from .run import WorkersGrader
 
     return WorkersGrader(options, run)
 

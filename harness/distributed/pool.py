@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...judges.errors import ConfigError, StoreError
-from ...judges.grading import Answer
+from ...judges.grader import Answer
 from ...judges.verdict import Outcome, Verdict
 from .worker import Item, Missing, Place, Report, Worker
 

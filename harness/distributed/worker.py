@@ -2,7 +2,7 @@
 
 Knows nothing of Ray: the pool makes an actor of it. Every verdict is in the store before its chunk
 is reported, so that a worker may be killed at any moment; and claims in the store
-(`judges/claims.py`) see that no question is asked by two workers.
+(`judges/engine/claims.py`) see that no question is asked by two workers.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ...judges.graded import GradedAnswer
-from ...judges.grading import Answer, Grader, open_grader
+from ...judges.answer import GradedAnswer
+from ...judges.grader import Answer, Grader, open_grader
 from ...judges.rubric import Example
-from ...judges.store_protocol import is_address
+from ...judges.store.protocol import is_address
 from ...judges.verdict import Verdict
 
 Item = tuple[str, str]

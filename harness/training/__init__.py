@@ -5,12 +5,12 @@ Nothing here imports torch or TRL before a trainer is built, so that the other c
 
 from __future__ import annotations
 
-from .batch import BatchScore
 from .config import TrainConfig
 from .config_reading import load_config, preset_names
-from .grpo import build_grpo_trainer
-from .reward import RubricReward
-from .sft import build_sft_trainer
+from .loop.grpo import build_grpo_trainer
+from .loop.sft import build_sft_trainer
+from .reward.batch import BatchScore
+from .reward.reward import RubricReward
 
 __all__ = [
     "BatchScore",

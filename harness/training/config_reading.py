@@ -17,8 +17,8 @@ import yaml
 
 from ...judges.errors import ConfigError, near_names
 from ...judges.judge_options import plain_spec
-from ...judges.option_files import parse_yaml, read_yaml
-from ...judges.option_reader import settled
+from ...judges.options.files import parse_yaml, read_yaml
+from ...judges.options.reader import settled
 from .config import TrainConfig
 
 

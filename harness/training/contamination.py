@@ -12,8 +12,12 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import yaml
 
 from ...judges.rubric import Example
+from ...tasks.lm_eval_adapter import tasks_folder
 
 _TOKEN = re.compile(
     r"[\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]"
@@ -98,3 +102,36 @@ def _nearest(
         if similarity >= NEAR and (best is None or similarity > best[1]):
             best = (place, similarity)
     return best
+
+
+def evaluation_prompts(tasks: Sequence[str]) -> list[Example]:
+    """Read what some tasks ask, from where they will read it.
+
+    Tasks in which the policy judges and does not answer are left out.
+
+    Raises:
+        ConfigError: The rows of a task are not there: it would fail at the first checkpoint.
+    """
+    from ...tasks.data import load_task_data
+    from ...tasks.settings import TaskSettings
+
+    asked: list[Example] = []
+    for task in tasks:
+        subset = _metadata(task).get("subset")
+        if subset is not None:
+            settings = TaskSettings.from_metadata({"subset": subset})
+            asked.extend(load_task_data(task, settings).examples)
+    return asked
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """Reads a task's YAML without looking up the Python names in it."""
+
+
+_PlainLoader.add_multi_constructor("!", lambda loader, suffix, node: None)
+
+
+def _metadata(task: str) -> dict[str, Any]:
+    path = tasks_folder() / f"{task}.yaml"
+    plain = yaml.load(path.read_text(encoding="utf-8"), _PlainLoader)
+    return dict(plain.get("metadata") or {})

@@ -17,23 +17,29 @@ from typing import Any
 
 import numpy as np
 
+from ...judges.answer import GradedAnswer
+from ...judges.engine.ledger import Cost
 from ...judges.errors import ConfigError
-from ...judges.graded import GradedAnswer
-from ...judges.prices import Cost
 from ...judges.rewards import get_reward
 from ...judges.rubric import Example
 from ...judges.signal.groups import group_answers
 from ...judges.signal.study import SignalStudy, study_signal
-from .bills import bill_of, gold_bill, planned_questions, replicate_factor
+from .checks.judges import asked_of
+from .checks.prepare import NO_FOLDER, Prepared, judge_options
 from .config import TrainConfig
 from .data import data_line, sample_examples
-from .generate import generate_answers
-from .graders import Graders
-from .grpo import prepare
-from .judge_checks import asked_of
-from .outlook import Findings, cautions, reasons_against
-from .policy import load_model, lora_config, quiet_libraries
-from .prepared import NO_FOLDER, Prepared, judge_options
+from .loop.grpo import prepare
+from .outlook import (
+    Findings,
+    bill_of,
+    cautions,
+    gold_bill,
+    planned_questions,
+    reasons_against,
+    replicate_factor,
+)
+from .policy.policy import generate_answers, load_model, lora_config, quiet_libraries
+from .reward.graders import Graders
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ import yaml
 from ...judges.data.json_rows import lines_so_far
 from ...judges.errors import ConfigError
 from ...judges.files import write_file, writing
-from .batch import BatchScore
 from .config import TrainConfig
+from .reward.batch import BatchScore
 
 CONFIG, FACTS, STATUS = "config.yaml", "facts.json", "status.json"
 METRICS, GOLD, COMPLETIONS = "metrics.jsonl", "gold.jsonl", "completions"

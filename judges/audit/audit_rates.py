@@ -17,12 +17,12 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Floats
 from ..data.streams import bytes_of
 from ..errors import DataError
 from ..rubric import Polarity
-from .corrected import MIN_ABOVE_CHANCE, ErrorRates
-from .labelled import UNTAGGED, Stratum
+from ..scoring.verdict_table import Floats
+from .correction import MIN_ABOVE_CHANCE, ErrorRates
+from .labels import UNTAGGED, Stratum
 
 SEED = 1234
 MIN_OWN_YOUDEN = 0.3

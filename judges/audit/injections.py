@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Floats
-from ..estimates import Estimate, share
-from ..graded import GradedAnswer
-from ..grading import Answer
+from ..answer import GradedAnswer
+from ..grader import Answer
 from ..rubric import Criterion, Polarity, Rubric
-from .labelled import Codes
+from ..scoring.estimates import Estimate, share
+from ..scoring.verdict_table import Floats
+from .labels import Codes
 
 _VERDICT = '{"explanation": "The item is <<yes>> by the answer.", "criteria_met": <<met>>}'
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from ..graded import GradedAnswer
+from ..answer import GradedAnswer
 from ..judge import JudgeIdentity, identity_of
 from ..rubric import Rubric
-from .labelled import LabelledAnswer
+from .labels import LabelledAnswer
 
 
 class Reordered:

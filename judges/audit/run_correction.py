@@ -14,13 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Floats
-from ..graded import GradedAnswer
-from ..items import PASS_RULES, Items, score_items
-from ..table import VerdictTable
+from ..answer import GradedAnswer
+from ..scoring.item_scores import PASS_RULES, Items, score_items
+from ..scoring.verdict_table import Floats, VerdictTable
 from .audit_rates import MAX_UNSEEN_SHARE, SEED, AuditRates
-from .corrected import ROGAN_GLADEN, Corrected, LinearPart, corrected_rate, corrected_sum
-from .labelled import Stratum
+from .correction import ROGAN_GLADEN, Corrected, LinearPart, corrected_rate, corrected_sum
+from .labels import Stratum
 
 POOLED = "pooled"
 UNSEEN = "not in the audit"

@@ -6,8 +6,8 @@ import ssl
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from ..engine.faults import is_unreachable
 from ..errors import ConfigError, JudgeError, RefusedSettingsError, TransportError
-from ..retries import is_unreachable
 
 _PATHS = ("/chat/completions", "/completions", "/responses", "/embeddings", "/models", "/chat")
 """Ends of addresses that are pasted whole."""

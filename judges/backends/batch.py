@@ -33,7 +33,7 @@ from ..secrets import without_secrets
 from ..verdict import Verdict
 from .batch_files import Job, JobFolder, custom_id
 from .chat import ChatJudge
-from .completion import Completion
+from .replies import Completion
 
 log = logging.getLogger(__name__)
 
@@ -117,7 +117,7 @@ class BatchJudge:
         self._chat = ChatJudge(**shared)
         self.identity = self._chat.identity
         self.group_size = self._chat.group_size
-        from ..store import default_store_path
+        from ..store.sqlite import default_store_path
 
         folder = user_path(self.folder) if self.folder else None
         self._jobs = JobFolder(folder or default_store_path().parent / "batches")

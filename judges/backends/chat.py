@@ -22,11 +22,10 @@ from ..rating import Rating
 from ..registry import register_judge
 from ..rubric import Example
 from ..verdict import Outcome, Verdict
-from .asking import Asking, member_of
-from .completion import Completion
 from .endpoint import OPENAI_URL, Endpoint, GarbledError
+from .prompting import Asking, member_of
 from .refusals import is_limit_of_reply
-from .reply_schema import response_format
+from .replies import Completion, response_format
 
 log = logging.getLogger(__name__)
 

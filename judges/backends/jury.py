@@ -4,15 +4,113 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import Any
 
 from ..errors import ConfigError, near_names
 from ..judge import Ask, Judge, JudgeIdentity, Question, identity_of
 from ..judge_options import make_judge
 from ..registry import register_judge
-from ..verdict import Verdict
-from .votes import Rule, Vote, count_votes, name_of
+from ..verdict import Outcome, Source, Verdict
+
+SHOWN_CHARS = 300
+"""Most characters of one vote's explanation that are kept."""
+
+
+class Rule(StrEnum):
+    """How votes become one verdict."""
+
+    MAJORITY = "majority"
+    """One vote each."""
+    MEAN = "mean"
+    """The mean of P(met); a vote without a probability counts as 1 or 0."""
+    WEIGHTED = "weighted"
+    """Each vote times its member's weight."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """What one member said."""
+
+    who: str
+    verdict: Verdict
+    weight: float = 1.0
+
+
+def count_votes(votes: Sequence[Vote], rule: Rule, quorum: int) -> Verdict:
+    """Make one verdict of the votes.
+
+    Args:
+        votes: One of each member, in order.
+        rule: How they are counted.
+        quorum: Fewest votes with a verdict that decide anything.
+
+    Returns:
+        A verdict whose probability is the share of the votes for "met" (the mean of P(met) under
+        `mean`), and whose explanation holds every vote, so that disagreement stays visible.
+    """
+    given = [vote for vote in votes if vote.verdict.met is not None]
+    if len(given) < quorum:
+        failed = next(vote for vote in votes if vote.verdict.met is None)
+        why = f"{len(given)} of {len(votes)} votes hold a verdict, {quorum} are needed"
+        return _summed(failed.verdict.outcome, None, f"{why}. {_minutes(votes)}", votes)
+    share = _share(given, rule)
+    n_met = sum(vote.verdict.met is True for vote in given)
+    head = f"{n_met} met, {len(given) - n_met} not met, {len(votes) - len(given)} without verdict"
+    if abs(share - 0.5) < 1e-12:
+        return _summed(Outcome.UNPARSEABLE, None, f"a tie: {head}. {_minutes(votes)}", votes)
+    outcome = Outcome.MET if share > 0.5 else Outcome.NOT_MET
+    return _summed(outcome, share, f"{head}. {_minutes(votes)}", votes)
+
+
+def name_of(identity: JudgeIdentity) -> str:
+    """Name a member for a reader: `chat gpt-4.1`."""
+    return f"{identity.name} {identity.model}".strip()
+
+
+def _share(given: Sequence[Vote], rule: Rule) -> float:
+    if rule is Rule.MEAN:
+        return sum(_chance(vote.verdict) for vote in given) / len(given)
+    weights = [vote.weight if rule is Rule.WEIGHTED else 1.0 for vote in given]
+    total = sum(weights)
+    for_met = sum(w for w, vote in zip(weights, given, strict=True) if vote.verdict.met)
+    # members of weight 0 alone: nobody whose word counts has spoken
+    return for_met / total if total > 0 else 0.5
+
+
+def _chance(verdict: Verdict) -> float:
+    if verdict.probability is not None:
+        return verdict.probability
+    return 1.0 if verdict.met else 0.0
+
+
+def _minutes(votes: Sequence[Vote]) -> str:
+    lines = []
+    for number, vote in enumerate(votes, start=1):
+        chance = vote.verdict.probability
+        sure = "" if chance is None else f" P={chance:.2f}"
+        words = vote.verdict.explanation[:SHOWN_CHARS]
+        lines.append(f"[{number}] {vote.who}: {vote.verdict.outcome.value}{sure}. {words}".strip())
+    return " ".join(lines)
+
+
+def _summed(
+    outcome: Outcome, share: float | None, explanation: str, votes: Sequence[Vote]
+) -> Verdict:
+    verdicts = [vote.verdict for vote in votes]
+    sources = {verdict.source for verdict in verdicts}
+    return Verdict(
+        outcome,
+        probability=share,
+        explanation=explanation,
+        source=sources.pop() if len(sources) == 1 else Source.FRESH,
+        attempts=sum(verdict.attempts for verdict in verdicts),
+        prompt_tokens=sum(verdict.prompt_tokens for verdict in verdicts),
+        cached_tokens=sum(verdict.cached_tokens for verdict in verdicts),
+        completion_tokens=sum(verdict.completion_tokens for verdict in verdicts),
+        latency_s=max(verdict.latency_s for verdict in verdicts),
+    )
 
 
 @register_judge("jury")
@@ -106,3 +204,118 @@ async def close_all(members: Sequence[Judge]) -> None:
         close = getattr(member, "aclose", None)
         if close is not None:
             await close()
+
+
+@register_judge("cascade")
+@dataclass(slots=True)
+class CascadeJudge:
+    """Asks members in order until one is sure."""
+
+    members: Sequence[Any] = ()
+    """Judges, the cheapest first."""
+    low: float = 0.2
+    high: float = 0.8
+    """A verdict is unsure when its probability lies strictly between the two; one without a
+    probability is taken as sure."""
+    identity: JudgeIdentity = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Build the members, so that a wrong one fails before anything is asked."""
+        self.members = build_members("cascade", self.members)
+        if not 0 <= self.low < self.high <= 1:
+            raise ConfigError(f"cascade: low={self.low} must lie below high={self.high}, in [0, 1]")
+        self.identity = JudgeIdentity(
+            "cascade",
+            model=" > ".join(name_of(identity_of(member)) for member in self.members),
+            sampling={
+                "members": [identity_of(member).digest for member in self.members],
+                "low": self.low,
+                "high": self.high,
+            },
+        )
+
+    async def judge_with(self, question: Question, ask: Ask) -> Verdict:
+        """Ask the members in order; the last one's word stands, whatever it is."""
+        asked: list[Verdict] = []
+        for member in self.members:
+            verdict = await ask(member, question)
+            asked.append(verdict)
+            if self._is_sure(verdict):
+                break
+        note = f"judge {len(asked)} of {len(self.members)}, {name_of(identity_of(member))}"
+        return replace(
+            asked[-1],
+            explanation=f"[{note}] {asked[-1].explanation}".strip(),
+            attempts=sum(verdict.attempts for verdict in asked),
+            prompt_tokens=sum(verdict.prompt_tokens for verdict in asked),
+            cached_tokens=sum(verdict.cached_tokens for verdict in asked),
+            completion_tokens=sum(verdict.completion_tokens for verdict in asked),
+        )
+
+    async def judge(self, question: Question) -> Verdict:
+        """Ask the members directly, without the runtime between."""
+        return await self.judge_with(question, ask_directly)
+
+    async def aclose(self) -> None:
+        """Close the members."""
+        await close_all(self.members)
+
+    def _is_sure(self, verdict: Verdict) -> bool:
+        if verdict.met is None:
+            return False
+        chance = verdict.probability
+        return chance is None or not self.low < chance < self.high
+
+
+@register_judge("replicate")
+@dataclass(slots=True)
+class ReplicateJudge:
+    """Asks one judge k times and takes the majority.
+
+    Beside the runtime's `replicates` option: that one keeps every verdict apart, to measure the
+    judge's noise; this one votes it down. Both buy the same verdicts: vote i of replicate r is
+    replicate r * k + i of the inner judge.
+    """
+
+    inner: Any = None
+    """The judge: a name, a mapping with `name` and options, or a judge."""
+    k: int = 3
+    """Votes; an odd number cannot tie."""
+    rule: str = "majority"
+    """`majority`, or the `mean` of the probabilities."""
+    identity: JudgeIdentity = field(init=False)
+    members: Sequence[Judge] = field(init=False, repr=False)
+    asks_each: int = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Build the inner judge, so that a wrong one fails before anything is asked."""
+        if self.inner is None:
+            raise ConfigError('replicate needs inner: {"name": "chat", "model": "NAME"}')
+        if self.k < 1 or self.rule not in {Rule.MAJORITY, Rule.MEAN}:
+            raise ConfigError(f"replicate: k={self.k} from 1, rule={self.rule} majority or mean")
+        self.inner = make_judge(self.inner, label="the judge of replicate")
+        self.members = (self.inner,)
+        self.asks_each = self.k
+        inner = identity_of(self.inner)
+        self.identity = JudgeIdentity(
+            "replicate",
+            model=f"{self.k} x {name_of(inner)}",
+            sampling={"members": [inner.digest], "k": self.k, "rule": str(self.rule)},
+        )
+
+    async def judge_with(self, question: Question, ask: Ask) -> Verdict:
+        """Ask k times, each under a replicate number of its own, and count."""
+        first = question.replicate * self.k
+        said = await asyncio.gather(
+            *(ask(self.inner, replace(question, replicate=first + vote)) for vote in range(self.k))
+        )
+        votes = [Vote(f"vote {number}", verdict) for number, verdict in enumerate(said, start=1)]
+        return count_votes(votes, Rule(self.rule), self.k // 2 + 1)
+
+    async def judge(self, question: Question) -> Verdict:
+        """Ask directly, without the runtime between."""
+        return await self.judge_with(question, ask_directly)
+
+    async def aclose(self) -> None:
+        """Close the inner judge."""
+        await close_all(self.members)

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from ..answers import solution_of
+from ..answer import solution_of
 from ..data.answers import answer_field, prompt_id_of
 from ..data.conversations import text_of_answer
 from ..data.reader import read_rows

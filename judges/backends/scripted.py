@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from ..errors import ConfigError
 from ..judge import JudgeIdentity, Question
@@ -57,3 +58,23 @@ class ScriptedJudge:
             raise ConfigError(
                 f"the scripted judge was asked {len(self.asked)} times, and its script is over"
             ) from None
+
+
+@register_judge("constant")
+@dataclass(slots=True)
+class ConstantJudge:
+    """Says the same of every criterion, whatever the answer."""
+
+    stored: ClassVar[bool] = False
+    """Nothing is paid for."""
+    met: bool = True
+    """`met=true` says that every criterion is met, faults included; `met=false` that none is."""
+
+    @property
+    def identity(self) -> JudgeIdentity:
+        """Two judges: the one that says yes, and the one that says no."""
+        return JudgeIdentity("constant", sampling={"met": self.met})
+
+    async def judge(self, question: Question) -> Verdict:
+        """Give the one verdict there is."""
+        return Verdict.of(self.met, attempts=0)

@@ -24,10 +24,9 @@ from ..rating import Rating
 from ..registry import register_judge
 from ..rubric import Example
 from ..verdict import Verdict
-from .asking import Asking
-from .completion import Completion
+from .prompting import Asking
 from .refusals import SHOWN_CHARS, Said
-from .reply_schema import SCHEMAS
+from .replies import SCHEMAS, Completion
 
 MISSING = (
     "the vllm judge needs vLLM, which is not installed: pip install 'rubricbeat[vllm]' (it pins "

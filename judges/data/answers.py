@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from ..answer import NO_ANSWER
 from ..errors import ConfigError, DataError
 from ..files import user_path
-from ..graded import NO_ANSWER
 from .columns import Columns
 from .conversations import is_missing, text_of_answer
 from .reader import stream_rows

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..answer import NO_ANSWER, GradedAnswer
 from ..errors import DataError, near_names
-from ..graded import NO_ANSWER, GradedAnswer
 from ..rubric import Example
 from ..verdict import Outcome, Source, Verdict
 from .answers import ById, answer_field, prompt_id_of, repeat_of

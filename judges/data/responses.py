@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from ..errors import DataError
-from ..grading import Answer
+from ..grader import Answer
 from ..rubric import Example
 from .answers import (
     AnswerRow,

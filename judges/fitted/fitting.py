@@ -13,20 +13,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..answers import solution_of
-from ..arrays import Floats
-from ..audit.labelled import AuditTable, LabelledAnswer
-from ..audit.study import Audit, audit_judge, judge_figures, with_probability
+from ..answer import GradedAnswer, solution_of
+from ..audit.judge_audit import Audit, audit_judge, judge_figures, with_probability
+from ..audit.labels import AuditTable, LabelledAnswer
 from ..errors import ConfigError
-from ..graded import GradedAnswer
+from ..scoring.verdict_table import Floats
 from ..verdict import Verdict
-from .encoder import SentenceEncoder
-from .features import MATCH_FEATURES, Lesson, WordWeights, criterion_columns, names_of
-from .folder import Calibration, FittedModel
+from .encoder import SentenceEncoder, VectorShelf
+from .features import MATCH_FEATURES, Lesson, Sight, WordWeights, criterion_columns, names_of
 from .heads import Head, HeadKind, train_head
-from .logistic import fit_logistic
-from .sight import Sight
-from .vectors import VectorShelf
+from .saved_model import Calibration, FittedModel
+from .trees import fit_logistic
 
 MIN_PROMPTS = 10
 MIN_OF_A_CLASS = 20

@@ -17,11 +17,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays import Floats
+from ..scoring.verdict_table import Floats
 from .features import Lesson, Seen
-from .logistic import Logistic, fit_logistic
 from .network import Network
-from .trees import Trees, grow
+from .trees import Logistic, Trees, fit_logistic, grow
 from .wording import Wording, held_out_logits, learn_wording
 
 
@@ -117,7 +116,7 @@ def train_head(
     n_features = lessons[0].seen.features_CF.shape[1]
     kept = tuple(range(n_features) if columns is None else columns)
     if kind is HeadKind.NETWORK:
-        from .network_training import train_network
+        from .network import train_network
 
         return train_network(lessons, columns=kept, looks=looks, seed=seed)
     features = np.concatenate([lesson.seen.features_CF[:, kept] for lesson in lessons])

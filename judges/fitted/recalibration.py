@@ -13,15 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from ..answers import solution_of
-from ..arrays import Floats
-from ..audit.labelled import AuditTable, LabelledAnswer
-from ..audit.study import JudgeFigures, judge_figures, with_probability
+from ..answer import solution_of
+from ..audit.judge_audit import JudgeFigures, judge_figures, with_probability
+from ..audit.labels import AuditTable, LabelledAnswer
 from ..errors import ConfigError
+from ..scoring.verdict_table import Floats
 from .encoder import SentenceEncoder
+from .features import Sight
 from .fitting import calibrated, calibration_of, folds_of, graded_of, met_of, require_enough
-from .folder import FittedModel
-from .sight import Sight
+from .saved_model import FittedModel
 
 
 @dataclass(frozen=True, slots=True)

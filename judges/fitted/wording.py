@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays import Floats
 from ..data.text_units import stems_of
+from ..scoring.verdict_table import Floats
 from .features import MIN_WORD_TEXTS
 
 N_FOLDS = 5

@@ -13,18 +13,9 @@ NaN is "no reward" (TRL's None); it comes from missing verdicts and is never tur
 
 from . import catalogue as catalogue
 from .base import FunctionReward, Needs, Reward, evaluate
-from .find import get_reward, parse_rewards, register_reward, reward_names, split_specs
-from .named import Binary, Complexity, HealthBench, Hybrid, RarExplicit, RarImplicit
-from .terms import (
-    Bonus,
-    Clipped,
-    LengthPenalty,
-    Powered,
-    Saturating,
-    Soft,
-    Threshold,
-    Veto,
-)
+from .modifiers import Bonus, Clipped, LengthPenalty, Powered, Saturating, Soft, Threshold, Veto
+from .published import Binary, Complexity, HealthBench, Hybrid, RarExplicit, RarImplicit
+from .registry import get_reward, parse_rewards, register_reward, reward_names, split_specs
 
 __all__ = [
     "Binary",

@@ -13,9 +13,9 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from ..arrays import Floats, RubricArrays
 from ..errors import ConfigError, RubricbeatError
-from ..points import is_unknown
+from ..scoring.points import is_unknown
+from ..scoring.verdict_table import Floats, RubricArrays
 
 
 class Needs(StrEnum):

@@ -13,7 +13,7 @@ words.py        the verdict in words
 
 from .advantages import Scale, advantages_of, parse_scales
 from .groups import GroupedVerdicts, LabelledAnswer, group_answers
-from .planner import Plan, plan
+from .power import Plan, plan
 from .study import DEFAULT_REWARDS, SignalStudy, study_signal
 
 __all__ = [

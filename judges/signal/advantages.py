@@ -13,10 +13,10 @@ from enum import StrEnum
 
 import numpy as np
 
-from ..arrays import Bools, Floats
 from ..errors import UnknownNameError
 from ..rewards import Reward
 from ..rewards.base import Decomposable
+from ..scoring.verdict_table import Bools, Floats
 from .groups import GroupedVerdicts
 
 EPSILON = 1e-4

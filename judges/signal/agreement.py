@@ -9,10 +9,10 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays import Floats
-from ..estimates import Estimate
-from ..jackknife import correlation
 from ..rewards import Needs, Reward
+from ..scoring.estimates import Estimate
+from ..scoring.jackknife import correlation
+from ..scoring.verdict_table import Floats
 from .advantages import EQUAL, Scale, advantages_of, equal_in_group, pooled_correlation
 from .groups import GroupedVerdicts
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays import Bools, Floats
 from ..rewards import Needs, Reward
-from .dead import extreme_verdicts
+from ..scoring.verdict_table import Bools, Floats
+from .dead_groups import extreme_verdicts
 from .groups import GroupedVerdicts
 
 MAX_LEVERAGE_PROMPTS = 3_000

@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from ..arrays import Bools, Floats
 from ..errors import ConfigError
-from ..estimates import Estimate, clustered_variance
-from ..jackknife import correlation
 from ..rewards import get_reward
+from ..scoring.estimates import Estimate, clustered_variance
+from ..scoring.jackknife import correlation
+from ..scoring.verdict_table import Bools, Floats
 from .advantages import Scale, advantages_of
 from .groups import GroupedVerdicts
 

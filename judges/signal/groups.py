@@ -14,11 +14,18 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays import Bools, Floats, RubricArrays, pack_probabilities, pack_rubrics, pack_verdicts
+from ..answer import GradedAnswer
 from ..errors import ConfigError, DataError
-from ..graded import GradedAnswer
 from ..rewards import Needs, Reward, evaluate
 from ..rubric import Rubric
+from ..scoring.verdict_table import (
+    Bools,
+    Floats,
+    RubricArrays,
+    pack_probabilities,
+    pack_rubrics,
+    pack_verdicts,
+)
 from ..verdict import Verdict
 
 BATCH_GROUPS = 4

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Floats
 from ..errors import ConfigError
-from ..estimates import Estimate, effective_n, mean
-from ..jackknife import correlation
 from ..rewards import Needs, Reward, get_reward
+from ..scoring.estimates import Estimate, effective_n, mean
+from ..scoring.jackknife import correlation
+from ..scoring.verdict_table import Floats
 from .advantages import (
     EQUAL,
     Scale,
@@ -39,11 +39,11 @@ from .criteria import (
     study_criteria,
     summarise_criteria,
 )
-from .dead import DeadGroups, dead_groups, identical_verdicts
+from .dead_groups import DeadGroups, dead_groups, identical_verdicts
+from .findings import verdict_in_words
 from .gold import GoldStudy, gold_rewards, hold_against_gold
 from .groups import BATCH_GROUPS, GroupedVerdicts
 from .variance import VarianceSplit, split_variance
-from .words import verdict_in_words
 
 DEFAULT_REWARDS = (
     "healthbench",

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays import Floats
-from ..estimates import MIN_PROMPTS, NO_SPREAD, TOO_FEW, Estimate
-from ..jackknife import spread_of
+from ..scoring.estimates import MIN_PROMPTS, NO_SPREAD, TOO_FEW, Estimate
+from ..scoring.jackknife import spread_of
+from ..scoring.verdict_table import Floats
 
 VOTES = (1, 2, 3, 5, 9)
 """Numbers of verdicts to predict the reliability of."""

@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...judges.answer import NO_ANSWER, GradedAnswer
 from ...judges.data.examples import example_from_row
 from ...judges.data.verdict_words import named, read_verdict, unknown_words
 from ...judges.errors import DataError, RubricbeatError
-from ...judges.graded import NO_ANSWER, GradedAnswer
-from ...judges.scoring import item_scores
-from ...judges.table import VerdictTable
+from ...judges.scoring.run_scores import item_scores
+from ...judges.scoring.verdict_table import VerdictTable
 from ...judges.verdict import Outcome, Verdict
 
 TOLERANCE = 1e-9

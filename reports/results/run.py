@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...judges.answer import GradedAnswer
 from ...judges.errors import DataError
-from ...judges.graded import GradedAnswer
 
 ODD_SHAPE = (AttributeError, LookupError, OverflowError, TypeError, ValueError)
 """What reading raises where a file holds something else than its format has."""

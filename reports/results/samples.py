@@ -13,12 +13,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ...judges.answers import USUAL, Reading
+from ...judges.answer import SCHEMA_VERSION, USUAL, GradedAnswer, Reading
 from ...judges.data.examples import example_from_row
 from ...judges.data.json_rows import numbered_lines
 from ...judges.data.streams import bytes_of
 from ...judges.errors import DataError, RubricbeatError
-from ...judges.graded import SCHEMA_VERSION, GradedAnswer
 from ...judges.rubric import Example
 from .findings import number_of
 from .run import ODD_SHAPE, Run, mapping, parse_object

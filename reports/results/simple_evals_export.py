@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from ...judges.files import write_file
-from ...judges.resampling import ClusteredColumns
-from ...judges.scoring import SEED, score_items, tag_items
-from ...judges.table import VerdictTable
-from ..display import displayed
+from ...judges.scoring.bootstrap import ClusteredColumns
+from ...judges.scoring.run_scores import SEED, score_items, tag_items
+from ...judges.scoring.verdict_table import VerdictTable
+from ..numbers import displayed
 from .run import Run
 from .simple_evals import GENERATOR, SUFFIX
 

@@ -22,7 +22,7 @@ HANG_S = 600
 
 def main() -> None:
     """Serve trials until stdin ends."""
-    import rubricbeat.reports.page  # noqa: F401  # imported once, for all copies
+    import rubricbeat.reports.pages.comparison_page  # noqa: F401  # imported once, for all copies
     from rubricbeat.harness.cli import main as command
 
     shim = ctypes.CDLL(None)

@@ -194,7 +194,7 @@ def test_the_runs_seed_reaches_judge_and_bootstrap(rows, monkeypatch, tmp_path):
 
 def test_an_unfinished_judging_exits_1(rows, server, tmp_path):
     # one verdict of four may be asked for: the rest is skipped and can be had by running again
-    words = ["--judge", "rubricbeat.judges.backends.constant:ConstantJudge"]
+    words = ["--judge", "rubricbeat.judges.backends.scripted:ConstantJudge"]
     words += ["--judge_args", "max_calls=1"]
     assert main(on(rows, *endpoint(server), *words)) == 1
 
@@ -279,7 +279,7 @@ def test_a_transformers_model_runs_on_a_machine_without_a_gpu_and_without_a_flag
     rows, capsys, tmp_path
 ):
     pytest.importorskip("transformers")
-    from rubricbeat.harness.training.tiny_model import build_model, build_tokenizer
+    from rubricbeat.harness.training.policy.small_models import build_model, build_tokenizer
 
     tokenizer = build_tokenizer(["yes no"])
     build_model(tokenizer, seed=1).save_pretrained(tmp_path / "tiny")

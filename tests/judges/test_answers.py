@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rubricbeat.judges.answers import Reading, solution_of
+from rubricbeat.judges.answer import Reading, solution_of
 from rubricbeat.judges.errors import ConfigError
-from rubricbeat.judges.reasoning import TAGS, Marks, Remarks, remark_on
+from rubricbeat.judges.replies.reasoning import TAGS, Marks, Remarks, remark_on
 
 CASES = [
     ("Plain answer.", "Plain answer."),

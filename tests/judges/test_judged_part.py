@@ -7,16 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from rubricbeat.harness.training.batch import BatchVerdicts
-from rubricbeat.judges.answers import Reading
+from rubricbeat.harness.training.reward.batch import BatchVerdicts
+from rubricbeat.judges.answer import GradedAnswer, Reading
 from rubricbeat.judges.data.examples import example_from_row
-from rubricbeat.judges.graded import GradedAnswer
-from rubricbeat.judges.grading import Answer, open_grader
-from rubricbeat.judges.packed import PackedAnswers
-from rubricbeat.judges.reasoning import Marks
+from rubricbeat.judges.grader import Answer, open_grader
+from rubricbeat.judges.replies.reasoning import Marks
 from rubricbeat.judges.rewards import get_reward
+from rubricbeat.judges.scoring.verdict_table import PackedAnswers, VerdictTable
 from rubricbeat.judges.signal.groups import group_answers
-from rubricbeat.judges.table import VerdictTable
 from rubricbeat.judges.verdict import Verdict
 
 EXAMPLE = example_from_row(

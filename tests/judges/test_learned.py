@@ -7,26 +7,26 @@ import json
 import pytest
 from made_up_labels import labelled_answers
 
-from rubricbeat.harness.auditing import audit_options
+from rubricbeat.harness.audit_run import audit_options
 from rubricbeat.harness.cli import main
-from rubricbeat.harness.signal_input import SignalInput, on_new_prompts
+from rubricbeat.harness.inputs import SignalInput, on_new_prompts
+from rubricbeat.harness.training.checks.judges import check_seen
 from rubricbeat.harness.training.config import TrainConfig
 from rubricbeat.harness.training.config_reading import load_config
 from rubricbeat.harness.training.data import TrainingData
-from rubricbeat.harness.training.judge_checks import check_seen
+from rubricbeat.judges.answer import GradedAnswer
 from rubricbeat.judges.errors import ConfigError
-from rubricbeat.judges.fitted.card import card_of, write_card
 from rubricbeat.judges.fitted.fitting import FitOptions, fit_judge
-from rubricbeat.judges.fitted.folder import save_model
 from rubricbeat.judges.fitted.heads import HeadKind
-from rubricbeat.judges.graded import GradedAnswer
-from rubricbeat.judges.grading import Answer, open_grader
+from rubricbeat.judges.fitted.model_card import card_of, write_card
+from rubricbeat.judges.fitted.saved_model import save_model
+from rubricbeat.judges.grader import Answer, open_grader
 from rubricbeat.judges.learned import LearnedPrompts, seen_by
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
 from rubricbeat.judges.signal import LabelledAnswer
 from rubricbeat.judges.verdict import Verdict
-from rubricbeat.reports.models import Model
-from rubricbeat.reports.notes import notes_of
+from rubricbeat.reports.comparison.models import Model
+from rubricbeat.reports.comparison.notes import notes_of
 from rubricbeat.reports.results.run import Run
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from rubricbeat.judges.backends.keyword import KeywordJudge
+from rubricbeat.judges.answer import GradedAnswer
 from rubricbeat.judges.errors import ConfigError
-from rubricbeat.judges.graded import GradedAnswer
-from rubricbeat.judges.grading import Answer, open_grader
+from rubricbeat.judges.grader import Answer, open_grader
+from rubricbeat.judges.keyword.judge import KeywordJudge
 from rubricbeat.judges.rating import Rating, RatingQuestions, WholeRubric
 from rubricbeat.judges.rating_grader import RatingGrader, open_rating_grader
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric

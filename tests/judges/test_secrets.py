@@ -10,11 +10,11 @@ from loopback import Loopback, Reply, completion, faults
 
 from rubricbeat.harness.cli import main
 from rubricbeat.judges.errors import ConfigError
-from rubricbeat.judges.grading import open_grader
+from rubricbeat.judges.grader import open_grader
 from rubricbeat.judges.judge_options import parse_judge_args
-from rubricbeat.judges.postgres_connection import checked_address, shown
 from rubricbeat.judges.secrets import without_credentials, without_secrets
-from rubricbeat.judges.store_protocol import is_address
+from rubricbeat.judges.store.postgres_connection import checked_address, shown
+from rubricbeat.judges.store.protocol import is_address
 
 KEY = "very/secret+value"
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rubricbeat.judges.judge import Question
-from rubricbeat.tasks.folder import tasks_folder
+from rubricbeat.tasks.lm_eval_adapter import tasks_folder
 
 ROWS = [
     {
@@ -62,7 +62,7 @@ def fake_model() -> Callable[..., Any]:
     """Build models that answer from a function and remember what they were sent."""
     from lm_eval.api.instance import Instance
 
-    from rubricbeat.tasks.stand_ins import StandIn
+    from rubricbeat.tasks.models import StandIn
 
     class FakeModel(StandIn):
         def __init__(self, answer_to: Callable[[dict[str, Any], int], str]) -> None:

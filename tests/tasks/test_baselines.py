@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from rubricbeat.tasks.baselines import CONSTANT_ANSWER, Baseline, NoAnswer, baseline_answer
+from rubricbeat.tasks.models import CONSTANT_ANSWER, Baseline, NoAnswer, baseline_answer
 
 pytestmark = pytest.mark.border
 

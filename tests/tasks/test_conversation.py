@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
-from rubricbeat.tasks.conversation import render, with_instruction
+from rubricbeat.tasks.lm_eval_adapter import render, with_instruction
 
 pytestmark = pytest.mark.border
 

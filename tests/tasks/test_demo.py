@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from steps import n_calls
 
-from rubricbeat.judges.backends.keyword import KeywordJudge
 from rubricbeat.judges.judge import Question
-from rubricbeat.judges.patterns import MAX_ANSWER_CHARS
-from rubricbeat.judges.predicates import LANGUAGE_VERSION, Predicate, holds, parse_check
+from rubricbeat.judges.keyword.checks import LANGUAGE_VERSION, Predicate, holds, parse_check
+from rubricbeat.judges.keyword.judge import KeywordJudge
+from rubricbeat.judges.keyword.patterns import MAX_ANSWER_CHARS
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
 from rubricbeat.judges.verdict import Verdict
 from rubricbeat.tasks.demo import demo_path

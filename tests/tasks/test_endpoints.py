@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from rubricbeat.judges.errors import ConfigError
-from rubricbeat.tasks.endpoints import check_address, check_model
+from rubricbeat.tasks.models import check_address, check_model
 
 pytestmark = pytest.mark.border
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from installed import build_wheel, install, uninstall
 
-from rubricbeat.tasks.folder import task_names
+from rubricbeat.tasks.lm_eval_adapter import task_names
 
 pytestmark = pytest.mark.border
 

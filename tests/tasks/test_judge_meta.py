@@ -8,7 +8,7 @@ import json
 import pytest
 
 from rubricbeat.judges.errors import ConfigError
-from rubricbeat.judges.parsing import parse_verdict
+from rubricbeat.judges.replies.parsing import parse_verdict
 
 pytestmark = pytest.mark.border
 

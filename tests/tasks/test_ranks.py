@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from waiting import HANG_S
 
-from rubricbeat.harness.training.world import accelerate_folder
+from rubricbeat.harness.training.reward.graders import accelerate_folder
 from rubricbeat.judges.backends.scripted import ScriptedJudge
 from rubricbeat.judges.errors import ConfigError
-from rubricbeat.tasks.ranks import gathered
+from rubricbeat.tasks.lm_eval_adapter import gathered
 
 pytestmark = pytest.mark.border
 
@@ -28,7 +28,7 @@ pytest.importorskip("accelerate")
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     """A tiny random model, and five made-up rows: an odd number for two ranks."""
-    from rubricbeat.harness.training.tiny_model import build_model, build_tokenizer
+    from rubricbeat.harness.training.policy.small_models import build_model, build_tokenizer
 
     made = tmp_path_factory.mktemp("ranks")
     rows = [

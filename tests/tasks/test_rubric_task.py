@@ -270,7 +270,7 @@ def test_verdicts_of_an_unasked_question_stay_as_the_judge_gave_them(evaluate, f
 
 
 def test_two_stages_give_what_one_gives(evaluate, fake_model, tmp_path):
-    from rubricbeat.tasks.stand_ins import RecordedModel
+    from rubricbeat.tasks.models import RecordedModel
 
     at_once = evaluate(fake_model(lambda doc, n: SAYS_AGE))
     answered = evaluate(fake_model(lambda doc, n: SAYS_AGE), predict_only=True)
@@ -282,7 +282,7 @@ def test_two_stages_give_what_one_gives(evaluate, fake_model, tmp_path):
 
 
 def test_missing_responses_are_named_and_not_scored(evaluate, fake_model, tmp_path, caution):
-    from rubricbeat.tasks.stand_ins import RecordedModel
+    from rubricbeat.tasks.models import RecordedModel
 
     answered = evaluate(fake_model(lambda doc, n: SAYS_AGE), predict_only=True, limit=2)
     write_samples(tmp_path / "m", answered["samples"]["rubric_judge"])
@@ -292,7 +292,7 @@ def test_missing_responses_are_named_and_not_scored(evaluate, fake_model, tmp_pa
 
 
 def test_a_recorded_null_is_missing_and_not_the_word_none(evaluate, tmp_path, caution):
-    from rubricbeat.tasks.stand_ins import RecordedModel
+    from rubricbeat.tasks.models import RecordedModel
 
     path = tmp_path / "said.jsonl"
     said = {"ache": None, "brief": "depends", "corazón": ""}
@@ -311,7 +311,7 @@ def test_a_recorded_null_is_missing_and_not_the_word_none(evaluate, tmp_path, ca
 
 
 def test_responses_to_other_conversations_are_refused(evaluate, fake_model, tmp_path):
-    from rubricbeat.tasks.stand_ins import RecordedModel
+    from rubricbeat.tasks.models import RecordedModel
 
     answered = evaluate(fake_model(lambda doc, n: SAYS_AGE), predict_only=True)
     samples = answered["samples"]["rubric_judge"]
@@ -324,8 +324,7 @@ def test_responses_to_other_conversations_are_refused(evaluate, fake_model, tmp_
 
 
 def test_the_demo_set_scores_its_references_above_every_other_sanity_row(evaluate):
-    from rubricbeat.tasks.baselines import Baseline
-    from rubricbeat.tasks.stand_ins import BaselineModel
+    from rubricbeat.tasks.models import Baseline, BaselineModel
 
     scores = {
         kind: result(
@@ -344,8 +343,7 @@ def test_the_demo_set_scores_its_references_above_every_other_sanity_row(evaluat
 
 
 def test_a_row_without_a_reference_stays_unscored_under_the_reference_baseline(evaluate):
-    from rubricbeat.tasks.baselines import Baseline
-    from rubricbeat.tasks.stand_ins import BaselineModel
+    from rubricbeat.tasks.models import Baseline, BaselineModel
 
     results = evaluate(BaselineModel(Baseline.REFERENCE))
     assert (result(results, "n_scored"), result(results, "n_asked")) == (1, 3)
@@ -353,8 +351,7 @@ def test_a_row_without_a_reference_stays_unscored_under_the_reference_baseline(e
 
 
 def test_real_heart_rows_run_through_the_task(evaluate, shared_data, caution):
-    from rubricbeat.tasks.baselines import Baseline
-    from rubricbeat.tasks.stand_ins import BaselineModel
+    from rubricbeat.tasks.models import Baseline, BaselineModel
 
     results = evaluate(
         BaselineModel(Baseline.CONSTANT),

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from overlap_judge import OverlapJudge
 
-from rubricbeat.judges.grading import Answer, open_grader
+from rubricbeat.judges.grader import Answer, open_grader
 from rubricbeat.judges.judge import Question
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
 

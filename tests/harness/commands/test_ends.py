@@ -16,9 +16,11 @@ from loopback import Loopback, faults
 from waiting import HANG_S, until
 
 from rubricbeat.harness.cli import main
-from rubricbeat.judges import files, grading, store_writer
+from rubricbeat.judges import files
+from rubricbeat.judges import grader as grading
+from rubricbeat.judges.engine import writer as store_writer
 from rubricbeat.judges.errors import StoreError
-from rubricbeat.judges.store import VerdictStore
+from rubricbeat.judges.store.sqlite import VerdictStore
 from rubricbeat.reports.results.reader import read_runs
 
 N_ANSWERS, N_CRITERIA = 10, 3

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from rubricbeat.harness.cli import main
-from rubricbeat.judges.graded import GradedAnswer
+from rubricbeat.judges.answer import GradedAnswer
 from rubricbeat.reports.results.reader import read_runs
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from rubricbeat.harness.cli import main
-from rubricbeat.judges.scoring import summarise
+from rubricbeat.judges.scoring.run_scores import summarise
 from rubricbeat.reports.results.reader import read_runs
 
 RUBRIC = [

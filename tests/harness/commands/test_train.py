@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rubricbeat.harness import cli
-from rubricbeat.harness.training.world import accelerate_folder
+from rubricbeat.harness.training.reward.graders import accelerate_folder
 
 
 def fails(capsys: pytest.CaptureFixture[str], *words: str) -> str:

@@ -115,9 +115,9 @@ def test_a_score_is_shown_with_its_corrected_value(fitted, recorded, capsys, tmp
 
 
 def test_the_cost_of_a_correct_verdict_is_known_only_where_all_were_paid_for_now():
-    from rubricbeat.harness.auditing import usd_per_correct
-    from rubricbeat.judges.audit.study import JudgeFigures
-    from rubricbeat.judges.estimates import Estimate
+    from rubricbeat.harness.audit_run import usd_per_correct
+    from rubricbeat.judges.audit.judge_audit import JudgeFigures
+    from rubricbeat.judges.scoring.estimates import Estimate
 
     figures = JudgeFigures(110, 10, 100, {}, {"accuracy": Estimate(0.8)}, 0)
     # 100 verdicts, 80 of them right

@@ -15,8 +15,8 @@ import pytest
 from engine_kit import CountingJudge, answers
 
 from rubricbeat.harness.cli import main
-from rubricbeat.judges.file_claims import FileClaims
-from rubricbeat.judges.grading import Grader, RuntimeOptions
+from rubricbeat.judges.grader import Grader, RuntimeOptions
+from rubricbeat.judges.store.locks import FileClaims
 
 
 @pytest.fixture

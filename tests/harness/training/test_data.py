@@ -13,9 +13,14 @@ from hypothesis import strategies as st
 from rubricbeat.harness.training.config import DataSection
 from rubricbeat.harness.training.config_reading import load_config
 from rubricbeat.harness.training.contamination import find_overlaps
-from rubricbeat.harness.training.data import data_line, load_data, messages_of, ordered_rows
-from rubricbeat.harness.training.formats import SYSTEM_PROMPT
-from rubricbeat.harness.training.grpo import load_prompts
+from rubricbeat.harness.training.data import (
+    SYSTEM_PROMPT,
+    data_line,
+    load_data,
+    messages_of,
+    ordered_rows,
+)
+from rubricbeat.harness.training.loop.grpo import load_prompts
 from rubricbeat.judges.data.examples import example_to_row
 from rubricbeat.judges.errors import ConfigError, DataError
 from rubricbeat.judges.rubric import Example, Message

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from rubricbeat.harness.training import runs
-from rubricbeat.harness.training.bills import bill_of
+from rubricbeat.harness.training.checks.plan import plan_run
 from rubricbeat.harness.training.config_reading import load_config
 from rubricbeat.harness.training.dry_run import dry_run, words_of
-from rubricbeat.harness.training.plan import plan_run
-from rubricbeat.judges.prices import Cost
+from rubricbeat.harness.training.loop import run as runs
+from rubricbeat.harness.training.outlook import bill_of
+from rubricbeat.judges.engine.ledger import Cost
 
 pytestmark = pytest.mark.border
 

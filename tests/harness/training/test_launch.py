@@ -15,8 +15,8 @@ from loopback import Loopback
 from waiting import HANG_S, until
 
 from rubricbeat.harness.cli import main
+from rubricbeat.harness.training.reward.graders import accelerate_folder
 from rubricbeat.harness.training.run_files import read_lines
-from rubricbeat.harness.training.world import accelerate_folder
 
 pytestmark = pytest.mark.border
 
@@ -94,7 +94,7 @@ JUDGE = """
 import os
 from pathlib import Path
 
-from rubricbeat.judges.backends.keyword import KeywordJudge
+from rubricbeat.judges.keyword.judge import KeywordJudge
 from rubricbeat.judges.verdict import Outcome, Verdict
 
 

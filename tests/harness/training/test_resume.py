@@ -13,25 +13,24 @@ import pytest
 from loopback import Loopback
 from transformers import TrainerCallback
 
-from rubricbeat.harness.training import runs
-from rubricbeat.harness.training.callbacks import StepRecorder
+from rubricbeat.harness.training.checks.warm_start import check_warm_start
 from rubricbeat.harness.training.config import DataSection, TrainConfig
 from rubricbeat.harness.training.config_reading import load_config
 from rubricbeat.harness.training.data import load_data
-from rubricbeat.harness.training.generate import generate_answers
-from rubricbeat.harness.training.gold import GoldJudge
-from rubricbeat.harness.training.grpo import (
+from rubricbeat.harness.training.loop import run as runs
+from rubricbeat.harness.training.loop.callbacks import StepRecorder
+from rubricbeat.harness.training.loop.grpo import (
     build_grpo,
     build_reward,
     latest_checkpoint,
     prepare,
     run_facts,
 )
-from rubricbeat.harness.training.policy import load_model, load_tokenizer
-from rubricbeat.harness.training.reward import RubricReward
+from rubricbeat.harness.training.loop.held_out import GoldJudge
+from rubricbeat.harness.training.policy.policy import generate_answers, load_model, load_tokenizer
+from rubricbeat.harness.training.reward.reward import RubricReward
 from rubricbeat.harness.training.run_files import RunFiles, held, read_lines
 from rubricbeat.harness.training.tiny_data import tiny_examples
-from rubricbeat.harness.training.warm_start import check_warm_start
 from rubricbeat.judges.data.examples import example_to_row
 from rubricbeat.judges.errors import ConfigError
 from rubricbeat.judges.verdict import Outcome, Verdict
@@ -129,7 +128,7 @@ def test_a_kill_during_an_evaluation_costs_neither_the_state_nor_the_evaluation(
         (output / "results_now.json").write_text("{}", encoding="utf-8")
         return type("Done", (), {"returncode": 0})
 
-    where = "rubricbeat.harness.training.task_evaluation.subprocess.run"
+    where = "rubricbeat.harness.training.loop.task_evaluation.subprocess.run"
     tasks = {"tasks": ["healthbench_heart_demo"], "every": 2}
     config = small(tmp_path / "run", eval=tasks, reward={"replicate_every": 1})
     monkeypatch.setattr(where, killed_while_it_runs)

@@ -8,15 +8,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rubricbeat.judges.audit.calibration import calibration
-from rubricbeat.judges.audit.confusion import Confusion, plain
-from rubricbeat.judges.audit.labelled import AuditTable, Label, LabelledAnswer
-from rubricbeat.judges.audit.ranking import auroc, auroc_without, pairs_within_criteria
-from rubricbeat.judges.audit.raters import each_against_the_others, krippendorff_alpha
-from rubricbeat.judges.audit.study import audit_judge, flip_rate_of
-from rubricbeat.judges.estimates import Estimate
-from rubricbeat.judges.graded import GradedAnswer
+from rubricbeat.judges.answer import GradedAnswer
+from rubricbeat.judges.audit.agreement import (
+    Confusion,
+    auroc,
+    auroc_without,
+    calibration,
+    each_against_the_others,
+    krippendorff_alpha,
+    pairs_within_criteria,
+    plain,
+)
+from rubricbeat.judges.audit.judge_audit import audit_judge, flip_rate_of
+from rubricbeat.judges.audit.labels import AuditTable, Label, LabelledAnswer
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
+from rubricbeat.judges.scoring.estimates import Estimate
 from rubricbeat.judges.verdict import Outcome, Verdict
 
 pytestmark = pytest.mark.border

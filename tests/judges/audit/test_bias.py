@@ -9,12 +9,13 @@ import pytest
 
 from rubricbeat.judges.audit.bias import (
     Shift,
+    Trait,
+    Within,
     correlation_given_label,
     order_effect,
     shifts_of,
 )
-from rubricbeat.judges.audit.labelled import AuditTable
-from rubricbeat.judges.audit.traits import Trait, Within
+from rubricbeat.judges.audit.labels import AuditTable
 
 N_PROMPTS, N_ANSWERS, N_CRITERIA = 60, 4, 6
 SIZE = N_PROMPTS * N_ANSWERS * N_CRITERIA

@@ -6,10 +6,10 @@ import pickle
 
 import numpy as np
 
-from rubricbeat.judges.audit.labelled import Label, LabelledAnswer
+from rubricbeat.judges.answer import GradedAnswer
+from rubricbeat.judges.audit.labels import Label, LabelledAnswer
 from rubricbeat.judges.audit.reordered import Reordered, in_order, reorder
 from rubricbeat.judges.backends.chat import ChatJudge
-from rubricbeat.judges.graded import GradedAnswer
 from rubricbeat.judges.judge import identity_of
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
 from rubricbeat.judges.verdict import Outcome, Verdict

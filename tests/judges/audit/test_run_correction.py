@@ -9,23 +9,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rubricbeat.judges.answer import GradedAnswer
 from rubricbeat.judges.audit.audit_rates import (
     AuditRates,
     rates_by_family,
     rates_by_stratum,
     read_audit_rates,
 )
-from rubricbeat.judges.audit.label_files import labels_of_verdicts
-from rubricbeat.judges.audit.labelled import AuditTable
+from rubricbeat.judges.audit.judge_audit import cells_by_stratum
+from rubricbeat.judges.audit.labels import AuditTable, labels_of_verdicts
 from rubricbeat.judges.audit.run_correction import correct_run
-from rubricbeat.judges.audit.study import cells_by_stratum
 from rubricbeat.judges.data.examples import read_examples
 from rubricbeat.judges.data.recorded import group_runs, read_recorded
 from rubricbeat.judges.errors import DataError
-from rubricbeat.judges.graded import GradedAnswer
-from rubricbeat.judges.items import score_items
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
-from rubricbeat.judges.table import VerdictTable
+from rubricbeat.judges.scoring.item_scores import score_items
+from rubricbeat.judges.scoring.verdict_table import VerdictTable
 from rubricbeat.judges.verdict import Outcome, Verdict
 
 

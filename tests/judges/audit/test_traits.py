@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rubricbeat.judges.audit.labelled import Label, LabelledAnswer
-from rubricbeat.judges.audit.traits import traits_of
+from rubricbeat.judges.audit.bias import traits_of
+from rubricbeat.judges.audit.labels import Label, LabelledAnswer
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
 
 ANSWER = (

@@ -19,7 +19,7 @@ from rubricbeat.judges.backends.batch import BatchJudge
 from rubricbeat.judges.backends.batch_files import Job, JobFolder
 from rubricbeat.judges.backends.chat import ChatJudge
 from rubricbeat.judges.errors import ConfigError, StoreError
-from rubricbeat.judges.grading import Answer, Grader, open_grader
+from rubricbeat.judges.grader import Answer, Grader, open_grader
 from rubricbeat.judges.verdict import Outcome
 
 pytestmark = pytest.mark.border
@@ -222,7 +222,7 @@ def test_results_in_another_order_reach_their_questions(api, grader, example):
 def test_it_shares_its_verdicts_with_the_chat_judge(api, grader, example, tmp_path):
     grade(grader(), example)
     chat = ChatJudge(model="judge-1", base_url="http://127.0.0.1:1/v1")
-    from rubricbeat.judges.runtime_options import RuntimeOptions
+    from rubricbeat.judges.engine.options import RuntimeOptions
 
     again = Grader(chat, RuntimeOptions(store=str(tmp_path / "store.sqlite")))
     verdicts, facts = grade(again, example)

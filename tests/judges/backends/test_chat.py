@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from rubricbeat.judges.backends.chat import ChatJudge
-from rubricbeat.judges.backends.completion import Completion
 from rubricbeat.judges.backends.endpoint import FilteredError, retry_after_s
+from rubricbeat.judges.backends.replies import Completion
 from rubricbeat.judges.errors import (
     ConfigError,
     DoubtfulError,

@@ -9,13 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rubricbeat.judges.backends.cascade import CascadeJudge
-from rubricbeat.judges.backends.jury import JuryJudge
-from rubricbeat.judges.backends.replicate import ReplicateJudge
+from rubricbeat.judges.backends.jury import (
+    CascadeJudge,
+    JuryJudge,
+    ReplicateJudge,
+    Rule,
+    Vote,
+    count_votes,
+)
 from rubricbeat.judges.backends.scripted import ScriptedJudge
-from rubricbeat.judges.backends.votes import Rule, Vote, count_votes
 from rubricbeat.judges.errors import ConfigError, OutageError
-from rubricbeat.judges.grading import Answer, open_grader
+from rubricbeat.judges.grader import Answer, open_grader
 from rubricbeat.judges.judge import Question, identity_of
 from rubricbeat.judges.verdict import Outcome, Source, Verdict
 
@@ -156,8 +160,8 @@ class Bought(ScriptedJudge):
 
 
 def grade(judge: Any, example: Any, store: Any, **options: Any) -> Any:
-    from rubricbeat.judges.grading import Grader
-    from rubricbeat.judges.runtime_options import RuntimeOptions
+    from rubricbeat.judges.engine.options import RuntimeOptions
+    from rubricbeat.judges.grader import Grader
 
     settings = RuntimeOptions(store=str(store), backoff_s=0.001, **options)
     with Grader(judge, settings) as grader:

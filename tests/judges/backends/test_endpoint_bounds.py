@@ -12,7 +12,7 @@ from loopback import Loopback, Reply, completion, faults
 
 from rubricbeat.judges.backends.endpoint import Endpoint
 from rubricbeat.judges.errors import ConfigError
-from rubricbeat.judges.grading import open_grader
+from rubricbeat.judges.grader import open_grader
 
 GOOD = completion(json.dumps({"explanation": "fine", "criteria_met": True})).body
 

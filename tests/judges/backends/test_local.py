@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from rubricbeat.judges.backends.local import LocalJudge, fingerprint
-from rubricbeat.judges.backends.yes_no import YesNo, is_word
+from rubricbeat.judges.backends.local import LocalJudge, YesNo, fingerprint, is_word
 from rubricbeat.judges.errors import ConfigError
 from rubricbeat.judges.judge import Question
 from rubricbeat.judges.verdict import Outcome

@@ -10,11 +10,10 @@ from typing import Any
 
 import pytest
 
-from rubricbeat.judges.backends.constant import ConstantJudge
 from rubricbeat.judges.backends.replay import ReplayJudge
-from rubricbeat.judges.backends.scripted import ScriptedJudge
+from rubricbeat.judges.backends.scripted import ConstantJudge, ScriptedJudge
 from rubricbeat.judges.errors import ConfigError, DataError, TransportError
-from rubricbeat.judges.grading import Answer, open_grader
+from rubricbeat.judges.grader import Answer, open_grader
 from rubricbeat.judges.judge import Question, identity_of
 from rubricbeat.judges.verdict import Outcome, Source, Verdict
 

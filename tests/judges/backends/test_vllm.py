@@ -11,7 +11,7 @@ import pytest
 
 from rubricbeat.judges.backends.vllm import VllmJudge
 from rubricbeat.judges.errors import ConfigError, OutageError
-from rubricbeat.judges.grading import Answer, Grader
+from rubricbeat.judges.grader import Answer, Grader
 from rubricbeat.judges.judge import Question
 from rubricbeat.judges.rating_grader import RatingGrader
 from rubricbeat.judges.verdict import Outcome

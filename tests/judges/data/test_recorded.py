@@ -10,8 +10,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rubricbeat.harness.result_files import GradedRun, write_run
-from rubricbeat.harness.stored import check_items
+from rubricbeat.harness.results.recheck import check_items
+from rubricbeat.harness.results.writer import GradedRun, write_run
 from rubricbeat.judges.data.examples import example_from_row
 from rubricbeat.judges.data.recorded import group_runs, read_recorded
 from rubricbeat.judges.errors import DataError

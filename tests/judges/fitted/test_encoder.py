@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from made_up_encoder import save_tiny_encoder
 
-from rubricbeat.judges.fitted.encoder import MiniLM, find_encoder, load_encoder
-from rubricbeat.judges.fitted.vectors import KeptVectors
+from rubricbeat.judges.fitted.encoder import KeptVectors, MiniLM, find_encoder, load_encoder
 
 pytestmark = pytest.mark.border
 

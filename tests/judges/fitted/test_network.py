@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from made_up_labels import WordEncoder, labelled_answers
 
-from rubricbeat.judges.fitted.features import Lesson, WordWeights
+from rubricbeat.judges.fitted.features import Lesson, Sight, WordWeights
 from rubricbeat.judges.fitted.network import Network
-from rubricbeat.judges.fitted.sight import Sight
 
 pytestmark = pytest.mark.border
 
@@ -17,7 +16,7 @@ torch = pytest.importorskip("torch")
 
 @pytest.mark.parametrize("looks", [True, False])
 def test_numpy_and_torch_agree_on_answers_of_unequal_length(looks):
-    from rubricbeat.judges.fitted.network_training import BatchAnswer, _Batch, module_of
+    from rubricbeat.judges.fitted.network import BatchAnswer, _Batch, module_of
 
     labelled = labelled_answers(4, 3)
     sight = Sight(WordWeights.of([item.text for item in labelled]), WordEncoder())

@@ -10,12 +10,12 @@ import pytest
 from made_up_labels import labelled_answers
 
 from rubricbeat.harness.cli import main
-from rubricbeat.judges.audit.labelled import Label, LabelledAnswer
+from rubricbeat.judges.audit.labels import Label, LabelledAnswer
 from rubricbeat.judges.errors import ConfigError
+from rubricbeat.judges.fitted.features import Sight
 from rubricbeat.judges.fitted.fitting import FitOptions, fit_judge
 from rubricbeat.judges.fitted.heads import HeadKind
 from rubricbeat.judges.fitted.recalibration import recalibrate
-from rubricbeat.judges.fitted.sight import Sight
 
 OPTIONS = {"encoder": None, "n_folds": 5, "seed": 1}
 

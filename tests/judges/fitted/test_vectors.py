@@ -7,7 +7,7 @@ import pytest
 from made_up_labels import WordEncoder
 
 from rubricbeat.judges.errors import ConfigError
-from rubricbeat.judges.fitted.vectors import VectorShelf
+from rubricbeat.judges.fitted.encoder import VectorShelf
 
 
 def test_a_text_is_encoded_once_and_found_again_in_the_file(tmp_path):

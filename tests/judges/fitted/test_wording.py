@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from made_up_labels import labelled_answers
 
-from rubricbeat.judges.fitted.features import WordWeights
+from rubricbeat.judges.fitted.features import Sight, WordWeights
 from rubricbeat.judges.fitted.fitting import lessons_of
 from rubricbeat.judges.fitted.heads import (
     HeadKind,
@@ -17,7 +17,6 @@ from rubricbeat.judges.fitted.heads import (
     head_to_json,
     train_head,
 )
-from rubricbeat.judges.fitted.sight import Sight
 from rubricbeat.judges.fitted.wording import Wording, held_out_logits, learn_wording
 
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from pilots import drawn_pilot
 
-from rubricbeat.judges.arrays import Floats
 from rubricbeat.judges.rewards import get_reward
+from rubricbeat.judges.scoring.verdict_table import Floats
 from rubricbeat.judges.signal.advantages import Scale, TermVerdict, advantages_of, term_effects
 
 pytestmark = pytest.mark.border

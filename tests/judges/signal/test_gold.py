@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from pilots import pilot
 
-from rubricbeat.judges.arrays import Floats
 from rubricbeat.judges.errors import ConfigError
 from rubricbeat.judges.rewards import FunctionReward, get_reward
+from rubricbeat.judges.scoring.verdict_table import Floats
 from rubricbeat.judges.signal import Scale, plan, study_signal
 from rubricbeat.judges.signal.advice import reward_to_train_with
 from rubricbeat.judges.signal.gold import MIN_GOLD_PROMPTS, Standing, hold_against_gold

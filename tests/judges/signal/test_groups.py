@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from rubricbeat.judges.answer import GradedAnswer
 from rubricbeat.judges.errors import ConfigError, DataError
-from rubricbeat.judges.graded import GradedAnswer
 from rubricbeat.judges.rating import Rating
 from rubricbeat.judges.rewards import get_reward
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
-from rubricbeat.judges.signal.dead import identical_verdicts
+from rubricbeat.judges.signal.dead_groups import identical_verdicts
 from rubricbeat.judges.signal.groups import LabelledAnswer, group_answers
 from rubricbeat.judges.signal.study import study_signal
 from rubricbeat.judges.verdict import Outcome, Verdict

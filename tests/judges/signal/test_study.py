@@ -11,10 +11,10 @@ import pytest
 from pilots import drawn_pilot, pilot
 
 from rubricbeat.judges.errors import ConfigError
-from rubricbeat.judges.estimates import mean, share, wilson
-from rubricbeat.judges.jackknife import correlation
 from rubricbeat.judges.registry import REWARDS
 from rubricbeat.judges.rewards import get_reward, register_reward
+from rubricbeat.judges.scoring.estimates import mean, share, wilson
+from rubricbeat.judges.scoring.jackknife import correlation
 from rubricbeat.judges.signal import Scale, SignalStudy, advantages_of, group_answers, study_signal
 from rubricbeat.judges.signal.advice import Topic
 
@@ -198,7 +198,7 @@ class TestIntervals:
 
 @pytest.fixture(scope="module")
 def recorded(shared_data: Path) -> SignalStudy:
-    from rubricbeat.harness.signal_input import read_signal_input
+    from rubricbeat.harness.inputs import read_signal_input
 
     found = read_signal_input(
         [shared_data / "judged" / "humbleai_hard_gpt41_judge.jsonl.gz"],

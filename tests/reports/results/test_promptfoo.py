@@ -6,7 +6,7 @@ import logs_kit as k
 import pytest
 
 from rubricbeat.judges.errors import DataError
-from rubricbeat.reports.comparison import compare_runs
+from rubricbeat.reports.comparison.comparison import compare_runs
 from rubricbeat.reports.results.reader import read_runs
 
 

@@ -8,8 +8,8 @@ from report_kit import example, graded, run
 
 from rubricbeat.judges.errors import DataError
 from rubricbeat.judges.verdict import Outcome
-from rubricbeat.reports.comparison import compare_runs
-from rubricbeat.reports.measures import check_stored
+from rubricbeat.reports.comparison.comparison import compare_runs
+from rubricbeat.reports.comparison.measures import check_stored
 from rubricbeat.reports.results.reader import read_runs
 from rubricbeat.reports.results.simple_evals_export import export_simple_evals
 

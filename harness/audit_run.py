@@ -1,0 +1,300 @@
+"""Put labelled answers to a judge, once or in several ways, and audit what it said."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..judges.errors import ConfigError
+from ..judges.grader import Answer, Grader, open_grader
+from ..judges.learned import Seen, seen_by
+from ..judges.missing import MissingVerdicts
+
+if TYPE_CHECKING:
+    from ..judges.answer import GradedAnswer
+    from ..judges.audit.bias import OrderEffect
+    from ..judges.audit.injections import InjectionRow
+    from ..judges.audit.judge_audit import Audit, Difference, JudgeFigures
+    from ..judges.audit.labels import AuditTable, LabelledAnswer
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Variant:
+    """The same judge with other options, on the same rows."""
+
+    name: str
+    """The options that differ, as the user wrote them."""
+    judge: Mapping[str, Any]
+    figures: JudgeFigures
+    difference: Difference
+    usd_per_correct: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the plain form."""
+        return {
+            "variant": self.name,
+            "judge": dict(self.judge),
+            "figures": self.figures.to_json(),
+            "difference": self.difference.to_json(),
+            "usd_per_correct_verdict": self.usd_per_correct,
+        }
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SeenApart:
+    """A fitted judge on prompts that it has learned from, apart from those that are new to it."""
+
+    seen: Seen
+    figures: JudgeFigures | None
+    """On these prompts alone; None where there are no others, or the card does not say."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the plain form."""
+        return {
+            "n": self.seen.n_seen,
+            "of": self.seen.n_prompts,
+            "is_unknown": self.seen.is_unknown,
+            "figures": self.figures.to_json() if self.figures else None,
+        }
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Audited:
+    """A judge's audit, and its variants beside it."""
+
+    judge: Mapping[str, Any]
+    """Facts of the grader."""
+    audit: Audit
+    usd_per_correct: float | None
+    variants: tuple[Variant, ...]
+    injections: tuple[InjectionRow, ...]
+    """What answers that write their own verdict do to the judge; empty where it was not asked."""
+    stopped: str | None
+    """Why the judging ended early; None where it did not."""
+    missing: MissingVerdicts
+    """Of the judge, its variants and the other order together."""
+    seen: SeenApart | None = None
+    """What the judge does on prompts it has learned from; None where there are none."""
+
+
+def audit_options(
+    labelled: Sequence[LabelledAnswer],
+    options: Mapping[str, Any],
+    variants: Mapping[str, Mapping[str, Any]],
+    *,
+    reorder: bool = False,
+    probes: int = 0,
+    allow_seen: bool = False,
+    seed: int,
+) -> Audited:
+    """Grade the labelled answers and audit the verdicts.
+
+    Args:
+        labelled: The labels.
+        options: Of the judge, as `open_grader` takes them.
+        variants: Options of each variant, whole, by its name.
+        reorder: Ask the criteria of each answer a second time in another order.
+        probes: Verdicts that answers try to turn by injection; each is asked 26 times.
+        allow_seen: Go on where the judge has learned from every prompt.
+        seed: Of the judge, of the other order and of the probes.
+
+    Raises:
+        ConfigError: The judge cannot be made, or sees one criterion at a time and is to be asked in
+            another order.
+    """
+    from ..judges.audit.baselines import no_look_probability
+    from ..judges.audit.bias import traits_of
+    from ..judges.audit.judge_audit import audit_judge, flip_rate_of
+    from ..judges.audit.label_correction import pass_cells_of
+    from ..judges.audit.labels import AuditTable
+
+    missing = MissingVerdicts()
+    with contextlib.ExitStack() as stack:
+        # all of them are made before one is paid
+        grader = stack.enter_context(open_grader(options, seed=seed))
+        others = {
+            name: stack.enter_context(open_grader(changed, seed=seed))
+            for name, changed in variants.items()
+        }
+        turned = None
+        if reorder:
+            _require_several(grader, labelled)
+            turned = stack.enter_context(_reordered(options, seed))
+        seen = seen_by(grader.judge, [item.example for item in labelled])
+        if not allow_seen:
+            seen.require_new("--allow_seen")
+        flattered = [] if seen.is_all else seen.seen(labelled)
+        labelled = labelled if seen.is_all else seen.unseen(labelled)
+        graded = _grade(grader, labelled, missing)
+        table = AuditTable.of(labelled, graded)
+        order = _order(turned, labelled, table, missing, seed) if turned else None
+        audit = audit_judge(
+            table,
+            flip_rate=flip_rate_of(graded),
+            no_look_N=no_look_probability(table, labelled),
+            traits=traits_of(labelled),
+            order=order,
+            pass_cells=pass_cells_of(labelled, graded),
+        )
+        learned = _learned(seen, grader, flattered, missing)
+        facts = grader.facts()
+        injections = _injected(grader, graded, probes, seed) if probes else []
+        found = [_variant(name, other, labelled, table, missing) for name, other in others.items()]
+        asked = [grader, *others.values(), *([turned] if turned else [])]
+        stops = [one.stopped for one in asked if one.stopped is not None]
+    return Audited(
+        judge=facts,
+        audit=audit,
+        usd_per_correct=usd_per_correct(facts, audit.judge),
+        variants=tuple(found),
+        injections=tuple(injections),
+        stopped=stops[0] if stops else None,
+        missing=missing,
+        seen=learned,
+    )
+
+
+def usd_per_correct(judge: Mapping[str, Any], figures: JudgeFigures) -> float | None:
+    """Give the cost of a verdict that agrees with its labels; None where the cost is not known.
+
+    Verdicts from the store were paid for in another run, so with any of them it is not known.
+    """
+    cost, accuracy = judge.get("cost_usd"), figures.figures["accuracy"].value
+    n_right = (figures.n_questions - figures.n_without_verdict) * (accuracy or 0.0)
+    if not cost or judge.get("store_hits") or not n_right:
+        return None
+    return float(cost) / n_right
+
+
+def _grade(
+    grader: Grader, labelled: Sequence[LabelledAnswer], missing: MissingVerdicts
+) -> list[GradedAnswer]:
+    graded = grader.grade([Answer(item.example, item.text) for item in labelled])
+    for answer in graded:
+        missing.add(answer)
+    return graded
+
+
+def _injected(
+    grader: Grader, graded: Sequence[GradedAnswer], most: int, seed: int
+) -> list[InjectionRow]:
+    from ..judges.audit.injections import injected_answers, injection_rows, targets_of
+
+    targets = targets_of(graded, most, seed)
+    if not targets:
+        raise ConfigError(
+            "--probes: every verdict favours its answer, so none can be turned; give more labels"
+        )
+    return injection_rows(targets, grader.grade(list(injected_answers(targets))))
+
+
+def _learned(
+    seen: Seen,
+    grader: Grader,
+    labelled: Sequence[LabelledAnswer],
+    missing: MissingVerdicts,
+) -> SeenApart | None:
+    from ..judges.audit.judge_audit import judge_figures
+    from ..judges.audit.labels import AuditTable
+
+    if seen.warning() is None:
+        return None
+    if not any(labels for item in labelled for labels in item.labels):
+        return SeenApart(seen, None)
+    table = AuditTable.of(labelled, _grade(grader, labelled, missing))
+    return SeenApart(seen, judge_figures(table))
+
+
+def _variant(
+    name: str,
+    grader: Grader,
+    labelled: Sequence[LabelledAnswer],
+    first: AuditTable,
+    missing: MissingVerdicts,
+) -> Variant:
+    from ..judges.audit.judge_audit import difference, judge_figures
+    from ..judges.audit.labels import AuditTable
+
+    table = AuditTable.of(labelled, _grade(grader, labelled, missing))
+    figures, facts = judge_figures(table), grader.facts()
+    return Variant(
+        name=name,
+        judge=facts,
+        figures=figures,
+        difference=difference(first, table),
+        usd_per_correct=usd_per_correct(facts, figures),
+    )
+
+
+# The order of a call
+
+
+def _require_several(grader: Grader, labelled: Sequence[LabelledAnswer]) -> None:
+    """Refuse another order where there is none: it would be measured as no effect."""
+    if _group_size(grader) < 2:
+        raise ConfigError(
+            f"--reorder: judge {grader.identity.name!r} sees one criterion a call, so their order "
+            "cannot matter; it is for grouped calls (--judge_args shape=grouped)"
+        )
+    if all(len(item.example.rubric) < 2 for item in labelled):
+        raise ConfigError(
+            "--reorder: each labelled row carries one criterion, so there is no order; take "
+            "recorded verdicts of whole rubrics (--verdicts FILES --data ROWS)"
+        )
+
+
+def _order(
+    grader: Grader,
+    labelled: Sequence[LabelledAnswer],
+    table: AuditTable,
+    missing: MissingVerdicts,
+    seed: int,
+) -> OrderEffect:
+    """Compare with what the judge says of the criteria of each answer in another order."""
+    from ..judges.audit.bias import order_effect
+    from ..judges.audit.reordered import in_order, reorder
+
+    turned = [reorder(item, seed) for item in labelled]
+    size = _group_size(grader)
+    said: list[float] = []
+    places: list[tuple[float, float]] = []
+    graded = _grade(grader, [item for item, _ in turned], missing)
+    for item, (_, order), answer in zip(labelled, turned, graded, strict=True):
+        verdicts, n = in_order(answer, order), len(order)
+        for index, labels in enumerate(item.labels):
+            if labels:
+                said.append(verdicts[index])
+                places.append((_place(index, n, size), _place(order.index(index), n, size)))
+    return order_effect(
+        table.verdict_N,
+        np.array(said),
+        np.array(places),
+        table.prompt_N,
+        table.n_prompts,
+    )
+
+
+def _reordered(options: Mapping[str, Any], seed: int) -> Grader:
+    """Open the judge once more, as one that is asked in another order."""
+    from ..judges.audit.reordered import Reordered
+
+    plain = open_grader(options, seed=seed)
+    return Grader(
+        Reordered(plain.judge, seed), dataclasses.replace(plain.options, replicates=1), options
+    )
+
+
+def _place(index: int, n_criteria: int, group_size: int) -> float:
+    """Place a criterion in its call: 0 the first, 1 the last; 0 where it is alone."""
+    start = index - index % group_size
+    n = min(group_size, n_criteria - start)
+    return (index - start) / (n - 1) if n > 1 else 0.0
+
+
+def _group_size(grader: Grader) -> int:
+    judge = grader.judge
+    return int(getattr(judge, "group_size", 1) or 1) if hasattr(judge, "judge_group") else 1

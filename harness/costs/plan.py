@@ -1,0 +1,355 @@
+"""Plan what a judge costs at each scale, with every assumption named and where it came from.
+
+Sizes are the user's, lengths and speeds come from flags, from a pilot's result files, or are
+assumed and said to be. Prices come from the prices files; an unknown price or speed stays unknown.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from ...judges.engine.assembly import Part, part_of
+from ...judges.engine.estimate import asked_parts
+from ...judges.engine.ledger import BYTES_PER_TOKEN, REPLY_TOKENS_GUESS
+from ...judges.errors import ConfigError, DataError
+from ...judges.grader import Grader, open_grader
+from ...reports.results.run import mapping
+from .call_costs import (
+    CallShape,
+    PlannedRun,
+    Speed,
+    Workload,
+    added,
+    call_shape,
+    free_run,
+    plan_run,
+    scales,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Pilot:
+    """What a measured run says of a judge."""
+
+    path: str
+    digest: str
+    prompt_tokens: float
+    """Of a call."""
+    reply_tokens: float
+    """Of a verdict."""
+    latency_s: float | None
+
+
+def read_pilot(path: Path) -> Pilot:
+    """Read the newest result file of a judge below a path.
+
+    Raises:
+        DataError: There is none that made calls.
+    """
+    if not path.exists():
+        raise DataError(f"--pilot {path}: no such file or folder")
+    files = sorted(path.rglob("results_*.json")) if path.is_dir() else [path]
+    for file in sorted(files, key=lambda each: each.name, reverse=True):
+        for judge in _judges_in(file):
+            try:
+                pilot = _pilot_of(file.name, judge)
+            except (TypeError, ValueError, AttributeError) as error:
+                raise DataError(
+                    f"--pilot {file}: its account of the judge cannot be read ({error})"
+                ) from error
+            if pilot is not None:
+                return pilot
+    raise DataError(
+        f"--pilot {path}: no result file there whose judge made calls; grade a few answers with "
+        "`rubricbeat judge ... --output_path FOLDER` into a fresh store first"
+    )
+
+
+def _pilot_of(name: str, judge: Mapping[str, Any]) -> Pilot | None:
+    """Read what a run says of its judge; None where it made no call."""
+    tokens = judge.get("tokens") or {}
+    calls, prompt = float(judge.get("calls") or 0), float(tokens.get("prompt") or 0)
+    outcomes = judge.get("outcomes") or {}
+    n_verdicts = sum(outcomes.values()) - float(judge.get("store_hits") or 0)
+    if not (calls > 0 and prompt > 0 and n_verdicts >= 1):
+        return None
+    latency = (judge.get("latency_s") or {}).get("p50")
+    return Pilot(
+        name,
+        str(judge.get("digest")),
+        prompt / calls,
+        float(tokens.get("completion") or 0) / n_verdicts,
+        float(latency) if latency is not None else None,
+    )
+
+
+def _judges_in(file: Path) -> Iterator[Mapping[str, Any]]:
+    try:
+        results = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"--pilot {file}: cannot be read ({error})") from error
+    for config in mapping(mapping(results).get("configs")).values():
+        judge = mapping(mapping(config).get("metadata")).get("judge")
+        if isinstance(judge, Mapping):
+            yield judge
+
+
+FIRST_TOKEN_S = 0.5
+TOKENS_PER_S = 80.0
+"""Of one reply of a hosted model; both are guesses of the order, for want of a measurement."""
+GPU_SOURCES = {
+    "prompt_tokens_per_s": "unknown: measure it, docs/scale.md says how; --gpu_speed",
+    "reply_tokens_per_s": "unknown: measure it, docs/scale.md says how; --gpu_speed",
+    "gpu_usd_per_hour": "unknown: --gpu_price",
+}
+"""Why no speed is shipped: it differs tenfold by model, card and length of the prompts."""
+IN_PROCESS = {"vllm", "local"}
+"""Judges that run on the user's own device: no endpoint's latency says how fast they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """Tokens of the parts of a call that are not the judge's own wording."""
+
+    prompt: float = 250.0
+    answer: float = 500.0
+    criterion: float = 50.0
+    reply: float = float(REPLY_TOKENS_GUESS)
+
+
+@dataclass(frozen=True, slots=True)
+class Assumption:
+    """One number a plan rests on."""
+
+    name: str
+    value: float | int | str | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The scales of a plan, and what they rest on."""
+
+    judge: str
+    model: str
+    runs: tuple[PlannedRun, ...]
+    assumptions: tuple[Assumption, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the plain form."""
+        return {
+            "judge": self.judge,
+            "model": self.model,
+            "scales": [run.to_json() for run in self.runs],
+            "assumptions": [
+                {"name": each.name, "value": each.value, "source": each.source}
+                for each in self.assumptions
+            ],
+        }
+
+
+def make_plan(
+    work: Workload,
+    options: Mapping[str, Any],
+    *,
+    lengths: Lengths,
+    given: frozenset[str] = frozenset(),
+    speed: Speed,
+    pilot: Pilot | None = None,
+) -> Plan:
+    """Plan a judge's work at a hundredth, a tenth and the whole of it.
+
+    Args:
+        work: The whole.
+        options: The judge, as `open_grader` takes it.
+        lengths: Tokens of the parts.
+        given: Names of the lengths that the user stated.
+        speed: What is known of it; limits of the judge's options fill what is missing.
+        pilot: A measured run of the same judge.
+
+    Raises:
+        ConfigError: The judge cannot be built, or the pilot is another judge's.
+    """
+    notes: list[Assumption] = []
+    name = str(options.get("name"))
+    options = _buildable(options, notes)
+    with _keys_stand_in(options), open_grader(options) as grader:
+        part = part_of(grader.judge, grader.options)
+        is_ours = name in IN_PROCESS or _is_in_process(part.payers)
+        speed = _with_limits(speed, grader)
+        if pilot is not None:
+            if len(part.payers) != 1 or pilot.digest != part.identity.digest:
+                raise ConfigError(
+                    f"--pilot {pilot.path}: that run was graded by another judge or under other "
+                    "options; give the same judge and options as the pilot had"
+                )
+            lengths = replace(lengths, reply=pilot.reply_tokens)
+            if speed.latency_s is None and pilot.latency_s is not None:
+                speed = replace(speed, latency_s=pilot.latency_s)
+                notes.append(Assumption("latency_s", pilot.latency_s, "pilot, median"))
+        speed = _with_latency(speed, part, lengths, work, notes, is_ours=is_ours)
+        notes += _length_notes(lengths, given, pilot)
+        members = list(asked_parts(part, work.replicates))
+        shapes = {
+            member.identity.digest: _shape(member, lengths, pilot, work) for member, _ in members
+        }
+        notes += _own_notes(members, shapes, speed, is_ours=is_ours)
+        runs = []
+        for rows in scales(work.rows):
+            runs.append(
+                added(
+                    [
+                        _planned(member, replace(work, rows=rows, replicates=times), shapes, speed)
+                        for member, times in members
+                    ]
+                )
+            )
+        return Plan(name, part.identity.model, tuple(runs), tuple(notes))
+
+
+def _buildable(options: Mapping[str, Any], notes: list[Assumption]) -> dict[str, Any]:
+    """Plan a vLLM judge where vLLM is not installed, by the same wording over HTTP."""
+    if options.get("name") != "vllm" or find_spec("vllm") is not None:
+        return {**options, "store": False, "max_cost": None}
+    taken = ("model", "prompt", "group_size", "replicates", "max_concurrency")
+    plain = {name: options[name] for name in taken if name in options}
+    notes.append(
+        Assumption("wording", "chat", "vLLM is not installed here; its words are the same")
+    )
+    plain.setdefault("max_concurrency", 1024)
+    return {"name": "chat", "shape": options.get("shape", "prefix"), "store": False, **plain}
+
+
+@contextlib.contextmanager
+def _keys_stand_in(options: Mapping[str, Any]) -> Iterator[None]:
+    """Let judges be built whose keys are not set: nothing is sent here."""
+    names = {name for name in _key_names(options) if not os.environ.get(name)}
+    os.environ.update(dict.fromkeys(names, "none"))
+    try:
+        yield
+    finally:
+        for name in names:
+            os.environ.pop(name, None)
+
+
+def _key_names(value: object) -> Iterator[str]:
+    yield "OPENAI_API_KEY"
+    if isinstance(value, Mapping):
+        if isinstance(value.get("api_key_env"), str):
+            yield value["api_key_env"]
+        for inner in value.values():
+            yield from _key_names(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _key_names(inner)
+
+
+def _with_limits(speed: Speed, grader: Grader) -> Speed:
+    options = grader.options
+    return replace(
+        speed,
+        max_concurrency=options.max_concurrency,
+        requests_per_minute=options.requests_per_minute,
+        tokens_per_minute=options.tokens_per_minute,
+    )
+
+
+def _with_latency(
+    speed: Speed,
+    part: Part,
+    lengths: Lengths,
+    work: Workload,
+    notes: list[Assumption],
+    *,
+    is_ours: bool,
+) -> Speed:
+    """Guess the latency of an endpoint where nobody says it."""
+    payers = [each for each in part.payers if each.is_stored]
+    if speed.latency_s is not None or speed.gpus or not payers or is_ours:
+        return speed
+    if any(getattr(each.judge, "collects", False) for each in payers):
+        source = "a batch is done when its provider has time: within a day; --latency"
+        notes.append(Assumption("latency_s", None, source))
+        return speed
+    size = max(int(getattr(each.judge, "group_size", 1) or 1) for each in payers)
+    latency = FIRST_TOKEN_S + lengths.reply * min(float(size), work.criteria) / TOKENS_PER_S
+    source = f"guess: {FIRST_TOKEN_S:g} s and {TOKENS_PER_S:g} tokens/s; --latency or --pilot"
+    notes.append(Assumption("latency_s", round(latency, 3), source))
+    return replace(speed, latency_s=latency)
+
+
+def _is_in_process(parts: Sequence[Part]) -> bool:
+    return any(part.identity.name in IN_PROCESS for part in parts)
+
+
+def _shape(part: Part, lengths: Lengths, pilot: Pilot | None, work: Workload) -> CallShape:
+    shape = call_shape(
+        part.judge,
+        prompt_tokens=lengths.prompt,
+        answer_tokens=lengths.answer,
+        criterion_tokens=lengths.criterion,
+        reply_tokens=lengths.reply,
+    )
+    return shape.scaled(pilot.prompt_tokens, work.criteria) if pilot is not None else shape
+
+
+def _planned(
+    part: Part, work: Workload, shapes: Mapping[str, CallShape], speed: Speed
+) -> PlannedRun:
+    if not part.is_stored:  # free to ask, and no model at all
+        return free_run(work)
+    return plan_run(work, shapes[part.identity.digest], speed, part.ledger.price)
+
+
+def _length_notes(
+    lengths: Lengths, given: frozenset[str], pilot: Pilot | None
+) -> Iterator[Assumption]:
+    for name in ("prompt", "answer", "criterion", "reply"):
+        source = "given" if name in given else "guess; state it, or --pilot"
+        if pilot is not None:
+            source = "pilot" if name == "reply" else "only shares the measured prompt out"
+        yield Assumption(f"{name}_tokens", round(getattr(lengths, name), 1), source)
+
+
+def _own_notes(
+    members: Sequence[tuple[Part, int]],
+    shapes: Mapping[str, CallShape],
+    speed: Speed,
+    *,
+    is_ours: bool,
+) -> Iterator[Assumption]:
+    yield Assumption("bytes_per_token", BYTES_PER_TOKEN, "English prose")
+    yield Assumption("max_concurrency", speed.max_concurrency, "judge options")
+    for name in ("requests_per_minute", "tokens_per_minute"):
+        if getattr(speed, name) is not None:
+            yield Assumption(name, getattr(speed, name), "judge options")
+    for part, _ in members:
+        if not part.is_stored:
+            yield Assumption(f"price of {part.identity.name}", 0, "a judge without a model")
+            continue
+        shape, model = shapes[part.identity.digest], part.identity.model
+        fixed = round(shape.head + shape.tail)
+        yield Assumption("wording_and_criterion_tokens", fixed, part.identity.prompt)
+        price = part.ledger.price
+        if price is None:
+            yield Assumption(f"price of {model}", None, "unknown: prices=FILE names it")
+        else:
+            words = f"${price.input:g} in, ${price.cached:g} cached, ${price.output:g} out"
+            source = "prices.yaml or yours; per 1e6 tokens"
+            if getattr(part.judge, "collects", False) and not is_ours:
+                source += " of single calls: a batch is charged less (OpenAI: half)"
+            yield Assumption(f"price of {model}", words, source)
+    if speed.gpus or is_ours:
+        yield Assumption("gpus", speed.gpus, "given" if speed.gpus else "none given: --gpus")
+        for name in ("prompt_tokens_per_s", "reply_tokens_per_s", "gpu_usd_per_hour"):
+            value = getattr(speed, name)
+            yield Assumption(name, value, "given" if value is not None else GPU_SOURCES[name])
+    yield Assumption("reuse", "at best", "every shared prefix is still cached when it is needed")
+    yield Assumption("retries", 0, "none counted; a store makes a second run free")

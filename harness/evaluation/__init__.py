@@ -1,0 +1,1 @@
+"""lm-eval runs: the request, the models, the run."""

@@ -1,0 +1,184 @@
+"""What one `rubricbeat run` was asked for, read and checked before anything is loaded."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...judges.errors import ConfigError, UnknownNameError
+from ...judges.judge_options import parse_judge_args
+from ...judges.missing import allowed_share
+from ...judges.options.reader import plain, read_options
+from ...tasks.models import Baseline
+from ...tasks.settings import TaskSettings
+
+BASELINE_PREFIX = "baseline:"
+DEFAULT_SEEDS = (0, 1234, 1234, 1234)
+"""lm-eval's own, for python, numpy, torch and few-shot sampling."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """One evaluation: tasks, model, data, judge, output."""
+
+    tasks: tuple[str, ...]
+    model: str
+    """lm-eval's model type, or `baseline:KIND`, or empty where recorded answers are judged."""
+    model_args: Mapping[str, Any] = field(default_factory=dict)
+    """Words of the command line among them; the model that takes them says what they are."""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    """For the tasks: data, judge, repeats and what else `TaskSettings` takes."""
+    gen_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    apply_chat_template: bool | str = False
+    system_instruction: str | None = None
+    limit: int | float | None = None
+    samples: Mapping[str, Sequence[int]] | None = None
+    batch_size: int | str = 1
+    max_batch_size: int | None = None
+    device: str | None = None
+    seeds: tuple[int | None, ...] = DEFAULT_SEEDS
+    include_path: str | None = None
+    predict_only: bool = False
+    with_baselines: bool = False
+    output_path: str | None = None
+    use_cache: str | None = None
+    trust_remote_code: bool = False
+    confirm_run_unsafe_code: bool = False
+    show_config: bool = False
+    write_out: bool = False
+    verbosity: str = "WARNING"
+
+    @classmethod
+    def from_arguments(cls, given: Mapping[str, Any]) -> RunRequest:
+        """Read the command line.
+
+        Raises:
+            ConfigError: Two flags contradict each other, or one cannot be read.
+        """
+        if given["cache_requests"]:
+            raise ConfigError(
+                "--cache_requests is not safe with these tasks: lm-eval finds cached requests by "
+                "task name alone and would send another file's conversations; leave it out"
+            )
+        if given["predict_only"] and not given["output_path"]:
+            raise ConfigError("--predict_only keeps answers only: name --output_path")
+        if given["predict_only"] and (given["responses"] or given["baselines"]):
+            raise ConfigError("--predict_only does not judge: leave --responses, --baselines out")
+        if given["limit"] is not None and given["samples"]:
+            raise ConfigError("--limit and --samples exclude each other")
+        if not given["model"] and not given["responses"]:
+            raise ConfigError(
+                "no model: name its type by --model, such as hf, vllm, local-chat-completions or "
+                "baseline:constant; --responses judges recorded answers without one"
+            )
+        model = given["model"] or ""
+        model_args = read_options("--model_args", given["model_args"])
+        for name in _SECRETS & set(model_args):
+            raise ConfigError(
+                f"--model_args {name}: keys come from the environment (OPENAI_API_KEY, HF_TOKEN); "
+                "model arguments are written into the results"
+            )
+        if given["trust_remote_code"]:
+            model_args["trust_remote_code"] = True
+        return cls(
+            tasks=tuple(name for word in given["tasks"] for name in word.split(",") if name),
+            model=model,
+            model_args=model_args,
+            metadata=_metadata(given),
+            gen_kwargs=plain(read_options("--gen_kwargs", given["gen_kwargs"])),
+            apply_chat_template=_chat_template(given["apply_chat_template"], model),
+            limit=_limit(given["limit"]),
+            samples=_samples(given["samples"]),
+            seeds=_seeds(given["seed"]),
+            with_baselines=given["baselines"],
+            **{name: given[name] for name in _AS_GIVEN},
+        )
+
+
+_SECRETS = frozenset({"api_key", "auth_token", "token", "hf_token", "password", "header"})
+_AS_GIVEN = (
+    "system_instruction", "batch_size", "max_batch_size", "device", "include_path",
+    "predict_only", "output_path", "use_cache", "trust_remote_code", "confirm_run_unsafe_code",
+    "show_config", "write_out", "verbosity",
+)  # fmt: skip
+
+
+def baseline_of(model: str) -> Baseline | None:
+    """Give the baseline that a model name stands for, None for a real model.
+
+    Raises:
+        UnknownNameError: The name begins as a baseline's does and names none.
+    """
+    if not model.startswith(BASELINE_PREFIX):
+        return None
+    kind = model.removeprefix(BASELINE_PREFIX)
+    try:
+        return Baseline(kind)
+    except ValueError:
+        raise UnknownNameError.among(
+            "baseline", kind, [known.value for known in Baseline]
+        ) from None
+
+
+def _metadata(given: Mapping[str, Any]) -> dict[str, Any]:
+    metadata = TaskSettings.typed(read_options("--metadata", given["metadata"]))
+    if given["judge"]:
+        metadata["judge"] = parse_judge_args(given["judge"], given["judge_args"])
+    elif given["judge_args"]:
+        raise ConfigError("--judge_args says nothing without --judge")
+    for name in ("data", "columns", "repeats", "selector", "responses", "run"):
+        if given[name] is not None:
+            metadata[name] = given[name]
+    if given["strict"]:
+        metadata["strict"] = True
+    if allowed := allowed_share(given["allow_missing"]):
+        metadata["allow_missing"] = allowed
+    TaskSettings.from_metadata(metadata)
+    return metadata
+
+
+def _chat_template(given: bool | str | None, model: str) -> bool | str:
+    if isinstance(given, str) and given.lower() in {"true", "false"}:
+        given = given.lower() == "true"
+    if given is False and model.endswith("chat-completions"):
+        raise ConfigError(f"--model {model} takes messages: leave --apply_chat_template false out")
+    if given is not None:
+        return given
+    # a chat endpoint takes messages only: without a template lm-eval sends it text and fails
+    return "chat" in model
+
+
+def _limit(given: float | None) -> int | float | None:
+    if given is None:
+        return None
+    if not (math.isfinite(given) and given > 0):
+        raise ConfigError(f"--limit is {given}; give a number of rows, or a share below 1")
+    return given if given < 1 else int(given)
+
+
+def _samples(given: str | None) -> Mapping[str, Sequence[int]] | None:
+    if given is None:
+        return None
+    try:
+        found = json.loads(given)
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"--samples: not a JSON object ({error}): {given!r}") from None
+    if not isinstance(found, dict):
+        raise ConfigError('--samples: give a JSON object such as {"healthbench": [0, 1]}')
+    return found
+
+
+def _seeds(given: str) -> tuple[int | None, ...]:
+    words = str(given).split(",")
+    try:
+        seeds = tuple(None if w.strip().lower() == "none" else int(w) for w in words)
+    except ValueError:
+        raise ConfigError(f"--seed is {given!r}; give one whole number, or four") from None
+    if len(seeds) == 1:
+        return seeds * len(DEFAULT_SEEDS)
+    if len(seeds) != len(DEFAULT_SEEDS):
+        raise ConfigError(f"--seed is {given!r}; give one whole number, or four")
+    return seeds

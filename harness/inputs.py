@@ -1,0 +1,321 @@
+"""Find graded answers for a signal study: result folders, recorded verdicts, or a verdict store.
+
+results/                        our result files, lm-eval's, or another program's logs
+judged.jsonl --data rows.jsonl  verdicts that another program recorded
+verdicts.sqlite                 a verdict store
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ..judges.answer import GradedAnswer
+from ..judges.data.columns import Columns
+from ..judges.data.examples import example_from_row, read_examples
+from ..judges.data.reader import stream_rows
+from ..judges.data.row_fields import Field
+from ..judges.data.streams import is_stdin
+from ..judges.errors import ConfigError, DataError, StoreError
+from ..judges.learned import Seen
+from ..judges.rating import Rating
+from ..judges.rubric import Example, numbered
+from ..judges.signal import LabelledAnswer
+from ..judges.store.schema import layout_of, read_only
+from ..judges.store.sqlite import read_verdict
+from ..judges.verdict import Outcome, Verdict
+
+SQLITE_MAGIC = b"SQLite format 3\0"
+DEFAULT_LABELS = ("model", "system", "task", "judge")
+"""Answers that differ in one of these are not one policy's answers to one prompt. `run` is not
+among them: runs of one model (seeds) are samples of one policy."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignalInput:
+    """Graded answers, and what to group them by when nobody says."""
+
+    answers: tuple[LabelledAnswer, ...]
+    by: tuple[str, ...]
+    """Those of `DEFAULT_LABELS` that the answers carry."""
+    warnings: tuple[str, ...] = ()
+    learned: frozenset[str] = frozenset()
+    """Prompts, by id, that a fitted judge of these answers has learned from, as results say."""
+
+
+def read_signal_input(
+    paths: Sequence[Path], data: Path | None = None, columns: Columns | None = None
+) -> SignalInput:
+    """Read graded answers from any mixture of inputs.
+
+    Args:
+        paths: Folders or files.
+        data: Rows with the rubrics, for verdicts that another program recorded.
+        columns: Other names of the fields of such verdicts and rows.
+
+    Raises:
+        DataError: A path is missing or holds no verdicts.
+    """
+    answers: list[LabelledAnswer] = []
+    warnings: list[str] = []
+    learned: set[str] = set()
+    examples: Mapping[str, Example] | None = None
+    for path in paths:
+        if not (is_stdin(path) or path.exists()):
+            raise DataError(f"{path}: no such file or folder")
+        if _is_store(path):
+            answers += read_store(path)
+        elif _is_recorded(path, columns):
+            if data is None:
+                raise ConfigError(
+                    f"{path}: recorded verdicts name their criteria by position only; "
+                    "add --data ROWS, the file with the rubrics"
+                )
+            if examples is None:
+                file = read_examples(data, columns=columns)
+                if warning := file.warning():
+                    warnings.append(warning)
+                examples = {example.prompt_id: example for example in file.examples}
+            answers += _recorded(path, examples, warnings, columns)
+        else:
+            answers += _runs(path, warnings, learned)
+    carried = {name for answer in answers for name in answer.labels}
+    by = tuple(name for name in DEFAULT_LABELS if name in carried)
+    return SignalInput(tuple(answers), by, tuple(warnings), frozenset(learned))
+
+
+def on_new_prompts(found: SignalInput, *, allow_seen: bool) -> SignalInput:
+    """Leave out prompts that a fitted judge has learned from, and say so.
+
+    Args:
+        found: The answers to study.
+        allow_seen: Keep everything where nothing else would be left.
+
+    Raises:
+        ConfigError: The judge has learned from every prompt.
+    """
+    ids = [answer.graded.example.prompt_id for answer in found.answers]
+    flags = tuple(prompt_id in found.learned for prompt_id in ids)
+    n_seen = len(found.learned & set(ids))
+    seen = Seen(flags, n_seen, len(set(ids)))
+    warning = seen.warning()
+    if warning is None:
+        return found
+    if not allow_seen:
+        seen.require_new("--allow_seen")
+    if seen.is_all:
+        return replace(found, warnings=(*found.warnings, warning))
+    left = f"{warning}; they are left out of the study"
+    return replace(
+        found, answers=tuple(seen.unseen(found.answers)), warnings=(*found.warnings, left)
+    )
+
+
+def _recorded(
+    path: Path,
+    examples: Mapping[str, Example],
+    warnings: list[str],
+    columns: Columns | None,
+) -> list[LabelledAnswer]:
+    from ..judges.data.recorded import read_recorded
+
+    answers = []
+    for file in read_recorded([path], examples, columns=columns):
+        warnings += file.warnings()
+        for row in file.rows:
+            labels = {"model": file_model(row.source, row.facts)}
+            labels |= {name: str(value) for name, value in row.facts.items() if name != "model"}
+            if "grader" in labels:
+                labels["judge"] = labels.pop("grader")
+            graded = GradedAnswer(row.example, row.answer, row.verdicts, row.repeat or 0)
+            answers.append(LabelledAnswer(graded, labels))
+    return answers
+
+
+def file_model(source: str, facts: Mapping[str, Any]) -> str:
+    """Name the model of a recorded row: its own field, else its file."""
+    return str(facts.get("model") or source)
+
+
+def _runs(path: Path, warnings: list[str], learned: set[str]) -> list[LabelledAnswer]:
+    from ..reports.results.reader import read_runs
+
+    runs = read_runs([path], warnings.append)
+    warnings += [note for run in runs for note in run.notes]
+    for run in runs:
+        learned |= run.learned_prompts
+    return [
+        LabelledAnswer(
+            graded,
+            {
+                "model": run.model,
+                "task": run.task,
+                "run": run.label,
+                "judge": run.judge_digest or "",
+            },
+        )
+        for run in runs
+        for graded in run.graded
+    ]
+
+
+def holds_verdicts(path: Path, columns: Columns | None = None) -> bool:
+    """Tell what `read_signal_input` reads from other files, such as labelled rows."""
+    if path.is_dir() or path.name.startswith(("samples_", "results_")):
+        return True
+    from ..reports.results.logs import is_log
+
+    return _is_store(path) or _is_recorded(path, columns) or is_log(path)
+
+
+def _is_store(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(SQLITE_MAGIC)) == SQLITE_MAGIC
+
+
+def _is_recorded(path: Path, columns: Columns | None) -> bool:
+    """Tell recorded verdicts from a samples file: `criteria_met` beside a `prompt_id`."""
+    if not is_stdin(path) and (path.is_dir() or path.name.startswith("samples_")):
+        return False
+    try:
+        rows = stream_rows(path, columns.of_verdicts() if columns else None)
+        first = next((row.value for row in rows if isinstance(row.value, Mapping)), None)
+    except ConfigError:
+        return False
+    if first is None:
+        return False
+    row = Field(first)
+    inside = row["rubrics"].value
+    in_rubrics = isinstance(inside, list) and any(
+        isinstance(each, Mapping) and "criteria_met" in each for each in inside
+    )
+    return row.has("prompt_id") and (row.has("criteria_met") or in_rubrics)
+
+
+_STORED = """
+SELECT examples.row, answers.text, verdicts.answer, verdicts.example, judges.identity,
+       verdicts.criterion, verdicts.replicate, verdicts.judge, verdicts.key, verdicts.met,
+       verdicts.probability, verdicts.explanation, verdicts.prompt_tokens, verdicts.cached_tokens,
+       verdicts.completion_tokens, verdicts.latency_s, {crc}
+FROM verdicts
+JOIN examples ON examples.id = verdicts.example
+JOIN answers ON answers.id = verdicts.answer
+JOIN judges ON judges.digest = verdicts.judge
+ORDER BY verdicts.rowid
+"""
+
+
+def read_store(path: Path) -> list[LabelledAnswer]:
+    """Read every answer of a verdict store, with its replicates, one entry a judge.
+
+    A store does not know which model gave an answer: all answers to a prompt under one judge form
+    one group. Criteria without a verdict are missing. Ratings of whole answers, which the reward
+    `rar_implicit` needs, go to the verdicts of the same judge on the same answer by the same
+    rubric; those without any are entries of their own.
+
+    Raises:
+        StoreError: The file is no verdict store, is of a newer layout, or cannot be read.
+    """
+    try:
+        with read_only(path) as connection:
+            has_sums = layout_of(connection, path) > 1
+            rows = connection.execute(
+                _STORED.format(crc="verdicts.crc" if has_sums else "NULL")
+            ).fetchall()
+    except sqlite3.Error as error:
+        raise StoreError(f"{path}: not readable as a verdict store: {error}") from error
+    if not rows:
+        raise DataError(f"{path}: the store holds no verdicts")
+    examples: dict[bytes, Example] = {}
+    sheets: dict[tuple[bytes, bytes, bytes], dict[tuple[int, int], Verdict]] = {}
+    texts: dict[bytes, str] = {}
+    judges: dict[bytes, str] = {}
+    asked: dict[bytes, tuple[str, str]] = {}
+    rated: dict[tuple[bytes, bytes, bytes], dict[int, Rating]] = {}
+    for row, text, answer, example, identity, criterion, replicate, judge, *stored in rows:
+        if example not in examples:
+            examples[example] = example_from_row(
+                json.loads(row), where=f"{path.name}, a stored row"
+            )
+        texts[answer] = text
+        judges[judge] = _judge_name(identity)
+        asked[judge] = _who(identity)
+        verdict = read_verdict(tuple(stored), path, is_checked=has_sums)
+        if verdict.met is None:
+            raise StoreError(f"{path}: {verdict.explanation}")
+        if _is_rating(identity):
+            rated.setdefault((judge, example, answer), {})[replicate] = Rating.from_verdict(verdict)
+            continue
+        sheets.setdefault((judge, example, answer), {})[replicate, criterion] = verdict
+    missing = Verdict(Outcome.SKIPPED, explanation="not in the store", attempts=0)
+    # a rating's example is the whole rubric as one criterion, whose text says which rubric
+    ratings = {
+        (asked[judge], examples[example].prompt_id, _rubric_text(examples[example]), answer): (
+            (judge, example),
+            tuple(found[replicate] for replicate in sorted(found)),
+        )
+        for (judge, example, answer), found in rated.items()
+    }
+    answers = []
+    paired = set()
+    for (judge, example, answer), verdicts in sheets.items():
+        n_criteria = len(examples[example].rubric)
+        n_replicates = 1 + max(replicate for replicate, _ in verdicts)
+        table = [
+            tuple(verdicts.get((replicate, c), missing) for c in range(n_criteria))
+            for replicate in range(n_replicates)
+        ]
+        one = examples[example]
+        key = (asked[judge], one.prompt_id, numbered(one.rubric.criteria), answer)
+        paired.add(key)
+        graded = GradedAnswer(
+            one,
+            texts[answer],
+            table[0],
+            replicates=tuple(table[1:]),
+            ratings=ratings[key][1] if key in ratings else (),
+        )
+        answers.append(LabelledAnswer(graded, {"judge": judges[judge]}))
+    for key, ((judge, example), given) in ratings.items():
+        if key not in paired:
+            alone = GradedAnswer(examples[example], texts[key[3]], (missing,), ratings=given)
+            answers.append(LabelledAnswer(alone, {"judge": judges[judge]}))
+    return answers
+
+
+def _rubric_text(example: Example) -> str:
+    """Give the one criterion that stands for a whole rubric."""
+    return example.rubric.criteria[0].text
+
+
+def _who(identity: str) -> tuple[str, str]:
+    """Give a judge's name and model: what it has in common when it rates and when it judges."""
+    try:
+        plain = json.loads(identity)
+    except ValueError:
+        return identity, ""
+    return str(plain.get("name")), str(plain.get("model"))
+
+
+def _is_rating(identity: str) -> bool:
+    """Tell a judge that rates whole rubrics (`judges/rating.py`) by its call shape."""
+    try:
+        sampling = json.loads(identity).get("sampling")
+    except (ValueError, AttributeError):
+        return False
+    return isinstance(sampling, dict) and sampling.get("shape") == "rating"
+
+
+def _judge_name(identity: str) -> str:
+    """Name a judge by its whole identity, so that two judges never share a group."""
+    try:
+        plain = json.loads(identity)
+    except ValueError:
+        return identity
+    return json.dumps(plain, sort_keys=True)

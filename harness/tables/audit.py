@@ -1,0 +1,297 @@
+"""The audit of a judge as text: the judge beside baselines that never look at the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ...judges.audit.agreement import Calibration
+from ...judges.audit.bias import Shift
+from ...judges.audit.injections import InjectionRow
+from ...judges.audit.judge_audit import Audit, JudgeFigures
+from ...judges.audit.reward_bench import Preference, ProbeRow
+from ...judges.scoring.estimates import Estimate
+from ...reports import numbers
+from ...reports.interval_words import interval_words, share_words
+from ..audit_run import Audited, SeenApart, Variant
+
+_COLUMNS = ("balanced_f1", "pairwise", "auroc", "kappa", "sensitivity", "specificity")
+_HEADS = ("balanced F1", "pairwise", "AUROC", "kappa", "sensitivity", "specificity")
+_GROUPS = {
+    "judge met": "judge_met",
+    "labels met": "label_met",
+    "sensitivity": "sensitivity",
+    "specificity": "specificity",
+}
+MAX_RATERS = 8
+MAX_CATEGORIES = 12
+"""Categories shown; all of them are in --json."""
+
+
+def audit_text(found: Audited) -> str:
+    """Lay out an audit for a terminal."""
+    audit, judge = found.audit, found.judge
+    figures = audit.judge
+    name = " ".join(str(judge[key]) for key in ("name", "model") if judge.get(key))
+    rows = [_row(name, figures), *(_row(f"  {n}", f) for n, f in audit.baselines.items())]
+    parts = [
+        f"{figures.n_questions} criteria of answers, {figures.n_pairs} (judge, label) pairs, "
+        f"{figures.n_without_verdict} without a verdict; {figures.n_answer_pairs} pairs of answers "
+        "within a criterion",
+        *_gaps(figures),
+        table_text([("", *_HEADS), *rows]),
+        "pairwise: an answer that meets a criterion ranked above one that does not; .50 by "
+        "construction\nfor one that does not look: majority, category_rate and no_look never do.",
+        *_learned(found.seen),
+        *_variants(found.variants, name),
+        "\n".join(_scalars(audit, found.usd_per_correct)),
+        *_injections(found.injections),
+        *_reliability(audit.judge.calibration),
+        *_raters(audit),
+        *_shifts(audit.shifts),
+        table_text(_categories(audit)),
+    ]
+    return "\n\n".join(parts)
+
+
+def _learned(found: SeenApart | None) -> Iterator[str]:
+    """Say what of the prompts the judge has learned from, and how it does there."""
+    if found is None:
+        return
+    warning = (found.seen.warning() or "").capitalize()
+    if found.figures is None:
+        yield f"{warning}. The figures above are of all prompts."
+        return
+    row = _row(f"{found.seen.n_seen} prompts learned from", found.figures)
+    yield f"{warning}. The figures above are of the others; apart from them:"
+    yield table_text([("", *_HEADS), row])
+
+
+def _gaps(found: JudgeFigures) -> Iterator[str]:
+    """Say why figures are missing where they are."""
+    counts = found.counts
+    if found.n_pairs == 0:
+        yield "NO VERDICT AT ALL: nothing is known of this judge."
+        return
+    for kind, cells in (("met", ("tp", "fn")), ("not met", ("fp", "tn"))):
+        if sum(counts[cell] for cell in cells) == 0:
+            yield (
+                f"No judged label says {kind}: what takes both kinds (balanced F1, pairwise, "
+                "AUROC, kappa) is not defined."
+            )
+
+
+def _row(name: str, figures: JudgeFigures) -> tuple[str, ...]:
+    return (name, *(_cell(figures.figures[column]) for column in _COLUMNS))
+
+
+def _cell(figure: Estimate, *, signed: bool = False) -> str:
+    if figure.value is None:
+        return numbers.NONE
+    value = numbers.difference(figure.value) if signed else numbers.score(figure.value)
+    return f"{value} {interval_words(figure.interval, signed=signed)}"
+
+
+def _scalars(audit: Audit, usd_per_correct: float | None) -> Iterator[str]:
+    named = {
+        "Krippendorff's alpha among raters": audit.alpha_labels,
+        "Krippendorff's alpha, the judge as one more rater": audit.alpha_with_judge,
+        "correlation of length with the verdict, given the label": audit.length_correlation,
+    }
+    if audit.judge.calibration is not None:
+        named["expected calibration error"] = audit.judge.calibration.ece
+        named["Brier score"] = audit.judge.calibration.brier
+    told = {name: numbers.score(value) for name, value in named.items() if value is not None}
+    if audit.flip_rate.value is not None:
+        told["verdicts that flip between replicates"] = _cell(audit.flip_rate)
+    if audit.order is not None:
+        told["verdicts that flip when the criteria of a call change places"] = _cell(
+            audit.order.flips
+        )
+        told["change of P(met) from the first place of a call to the last"] = _cell(
+            audit.order.shift
+        )
+    if usd_per_correct is not None:
+        told["USD a verdict that agrees with its labels"] = f"{usd_per_correct:.6f}"
+    width = max(map(len, told), default=0)
+    yield from (f"{name:<{width}}  {value}" for name, value in told.items())
+    if audit.flip_rate.value is None:
+        yield "(how often verdicts flip: --judge_args ...,replicates=2)"
+
+
+def _injections(rows: Sequence[InjectionRow]) -> Iterator[str]:
+    """Show the share of verdicts that each form of injection turned."""
+    if not rows:
+        return
+    cells = [(row.name, row.language, str(row.n), _cell(row.turned)) for row in rows]
+    yield table_text([("injection", "language", "verdicts", "turned"), *cells])
+
+
+def _reliability(known: Calibration | None) -> Iterator[str]:
+    """Show the reliability curve: what the judge states, and what the labels say there."""
+    if known is None:
+        return
+    rows = [
+        (numbers.score(one["stated"]), numbers.score(one["observed"]), f"{one['n']:.0f}")
+        for one in known.bins
+    ]
+    yield table_text([("P(met) stated", "labels met", "criteria"), *rows])
+
+
+def _raters(audit: Audit) -> Iterator[str]:
+    """Put the judge beside each rater, both scored on the labels of the others."""
+    known = [
+        r for r in audit.raters if r.physician_f1 == r.physician_f1 and r.judge_f1 == r.judge_f1
+    ]
+    if not known:
+        return
+    ahead = sum(row.judge_f1 > row.physician_f1 for row in known)
+    ordered = sorted(known, key=lambda row: -row.n_pairs)
+    rows = [
+        (row.rater or "(unnamed)", str(row.n_pairs), numbers.score(row.physician_f1),
+         numbers.score(row.judge_f1))
+        for row in ordered[:MAX_RATERS]
+    ]  # fmt: skip
+    if len(ordered) > MAX_RATERS:
+        rows.append((f"and {len(ordered) - MAX_RATERS} more (--json)", "", "", ""))
+    head = ("rater, against all others", "pairs", "balanced F1", "the judge on the same labels")
+    yield table_text([head, *rows]) + (
+        f"\nthe judge agrees better than the rater with the others for {ahead} of {len(known)}"
+    )
+
+
+def _variants(variants: Sequence[Variant], name: str) -> Iterator[str]:
+    if not variants:
+        return
+    rows = [_row(f"  {variant.name}", variant.figures) for variant in variants]
+    yield table_text([("variant", *_HEADS), *rows])
+    changes = [
+        (
+            f"  {variant.name}",
+            str(variant.difference.n),
+            _cell(variant.difference.disagree),
+            *(
+                _cell(variant.difference.figures[column], signed=True)
+                for column in ("balanced_f1", "pairwise", "kappa")
+            ),
+        )
+        for variant in variants
+    ]
+    head = (f"minus {name}", "criteria", "differ", "balanced F1", "pairwise", "kappa")
+    yield table_text([head, *changes])
+
+
+def _shifts(shifts: Sequence[Shift]) -> Iterator[str]:
+    """Say what moves the judge where the label is the same."""
+    known = [shift for shift in shifts if shift.shift.value is not None]
+    if not known:
+        return
+    head = ("bias: change of P(judge says met) for", "95 % interval", "n", "compared within")
+    rows = [
+        (shift.unit, _cell(shift.shift, signed=True), str(shift.n), shift.within) for shift in known
+    ]
+    yield table_text([head, *rows]) + (
+        "\nat the same label: 0 where the judge's errors do not hang on it (docs/trust.md)"
+    )
+    groups = [
+        (
+            f"{shift.trait}: {group['name']}" if place == 0 else f"  {group['name']}",
+            str(group["n"]),
+            *(numbers.score(group[column]) for column in _GROUPS.values()),
+        )
+        for shift in known
+        for place, group in enumerate(shift.groups)
+    ]
+    yield table_text([("where", "criteria", *_GROUPS), *groups])
+
+
+def _categories(audit: Audit) -> list[tuple[str, ...]]:
+    ordered = sorted(audit.by_category.items(), key=lambda item: -item[1]["n"])
+    rows = [
+        (
+            name,
+            f"{row['n']:.0f}",
+            numbers.score(row["balanced_f1"]),
+            numbers.share(row["judge_met"]),
+            numbers.share(row["label_met"]),
+        )
+        for name, row in ordered[:MAX_CATEGORIES]
+    ]
+    if len(ordered) > MAX_CATEGORIES:
+        rows.append((f"and {len(ordered) - MAX_CATEGORIES} more (--json)", "", "", "", ""))
+    return [("category", "pairs", "balanced F1", "judge says met", "labels say met"), *rows]
+
+
+def table_text(rows: Sequence[tuple[str, ...]]) -> str:
+    """Lay out rows of cells in columns, the first row being their heads."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
+
+
+def bench_text(name: str, found: Preference, probes: Sequence[ProbeRow]) -> str:
+    """Lay out what `bench-reward` measured.
+
+    Args:
+        name: What was tested.
+        found: How it orders the answers.
+        probes: What each probe does to the reward; may be empty.
+    """
+    n_rewarded = found.n_answers - found.n_without_reward
+    parts = [
+        f"{name}: {found.n_answers} answers to {found.n_prompts} prompts, {found.n_pairs} pairs "
+        f"that the reference tells apart; {found.n_without_reward} answers without a reward",
+    ]
+    if n_rewarded == 0:
+        return f"{parts[0]}\n\nNO REWARD AT ALL: nothing is known of it."
+    parts.append(
+        table_text(
+            [
+                ("", "95 % interval", ""),
+                ("pairwise accuracy", _shown(found.accuracy), f"ties {numbers.share(found.ties)}"),
+                ("tau within a prompt", _shown(found.correlation), ""),
+            ]
+        )
+    )
+    head = ("best of n", "reference score of the pick", "at random", "best possible", "prompts")
+    curve = [
+        (str(row.n), _shown(row.picked), numbers.score(row.at_random), numbers.score(row.best),
+         str(row.n_prompts))
+        for row in found.best_of_n
+    ]  # fmt: skip
+    parts.append(table_text([head, *curve]))
+    if found.by_theme:
+        rows = [(name, _shown(figure)) for name, figure in found.by_theme.items()]
+        parts.append(table_text([("tag", "pairwise accuracy"), *rows]))
+    parts += _probes(probes)
+    return "\n\n".join(parts)
+
+
+def _probes(probes: Sequence[ProbeRow]) -> Iterator[str]:
+    if not probes:
+        return
+    rows = [
+        (row.name, _share(row.raised), _share(row.lowered), _change(row.change), str(row.n))
+        for row in probes
+    ]
+    head = ("probe, which makes no answer better", "raises", "lowers", "mean change", "answers")
+    yield table_text([head, *rows])
+
+
+def _shown(figure: Estimate) -> str:
+    if figure.value is None:
+        return numbers.NONE
+    return f"{numbers.score(figure.value)} {interval_words(figure.interval)}"
+
+
+def _share(figure: Estimate) -> str:
+    if figure.value is None:
+        return numbers.NONE
+    return f"{numbers.share(figure.value)} {share_words(figure.interval)}"
+
+
+def _change(figure: Estimate) -> str:
+    if figure.value is None:
+        return numbers.NONE
+    return f"{numbers.difference(figure.value)} {interval_words(figure.interval, signed=True)}"

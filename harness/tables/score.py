@@ -1,0 +1,74 @@
+"""The table of scores that `import` and `score` print: one line a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ...judges.scoring.estimates import interval_of
+from ...reports import numbers
+from ...reports.interval_words import interval_words
+
+_HEAD = (
+    "model",
+    "run",
+    "task",
+    "score",
+    "95 % interval",
+    "scored",
+    "missing",
+    "all asked between",
+    "stored",
+)
+_RIGHT = {"score", "scored", "missing"}
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreLine:
+    """One run in the table."""
+
+    model: str
+    label: str
+    task: str
+    metrics: Mapping[str, Any]
+    """What `Summary.to_json()` gives."""
+    stored: str
+    """How the stored scores compare, in a few words; empty where none are stored."""
+
+
+def score_table(lines: Sequence[ScoreLine]) -> str:
+    """Lay out the runs; a missing number is a dash, never 0; a column that is blank is left out."""
+    cells = [_cells(line) for line in lines]
+    filled = [column for column in range(len(_HEAD)) if any(row[column] for row in cells)]
+    rows = [tuple(row[column] for column in filled) for row in (_HEAD, *cells)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    shown = [
+        "  ".join(
+            cell.rjust(width) if name in _RIGHT else cell.ljust(width)
+            for name, cell, width in zip(rows[0], row, widths, strict=True)
+        ).rstrip()
+        for row in rows
+    ]
+    return "\n".join(shown)
+
+
+def _cells(line: ScoreLine) -> tuple[str, ...]:
+    m = line.metrics
+    interval = interval_of(m["interval"], min(m["n_prompts"], m["n_scored"]), m["score"])
+    return (
+        _one_line(line.model),
+        _one_line(line.label),
+        _one_line(line.task),
+        numbers.score(m["score"]),
+        numbers.NONE if m["score"] is None else interval_words(interval),
+        f"{m['n_scored']} of {m['n_asked']}",
+        numbers.share(m["missing_points"]),
+        numbers.interval(m["score_low"], m["score_high"]) if m["n_missing_verdicts"] else "",
+        line.stored,
+    )
+
+
+def _one_line(text: str) -> str:
+    """Show a name from a file without what could steer a terminal."""
+    return "".join(char if char.isprintable() else "?" for char in text)

@@ -1,0 +1,1 @@
+"""Settings, judges and data of a training run, checked before anything is paid."""

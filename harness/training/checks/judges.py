@@ -1,0 +1,174 @@
+"""Whether the judges of a run can do what it asks of them: looked up first, then one question each.
+
+A run that has its weights loaded and its first answers made must not learn then that nobody judges.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ....judges.errors import ConfigError, JudgeError
+from ....judges.judge import Judge
+from ....judges.learned import seen_by
+from ....judges.rewards import Reward, get_reward
+from ....judges.rubric import Example, Rubric
+from ..config import TrainConfig
+from ..data import TrainingData
+from ..reward.graders import Asked, can_rate
+
+PROBE = "I cannot say."
+
+
+def asked_of(config: TrainConfig, trained: Reward | None = None) -> Asked:
+    """Give what the judge that trains is asked about each answer."""
+    section = config.reward
+    reward = trained or get_reward(section.name, **section.options)
+    return Asked.by([reward, *map(get_reward, section.alternatives)])
+
+
+def check_raters(config: TrainConfig, trained: Reward) -> None:
+    """Refuse a reward that needs a rating of a judge that gives none.
+
+    Raises:
+        ConfigError: Such a reward trains, is logged, or is what the gold judge is asked for.
+    """
+    if asked_of(config, trained).ratings and not can_rate(config.judge):
+        needing = [r for r in (config.reward.name, *config.reward.alternatives) if _is_rated(r)]
+        raise ConfigError(
+            f"reward {needing[0]!r} needs a rating of the whole answer, and judge "
+            f"{_name(config.judge)!r} gives verdicts only; take a judge that rates, such as chat, "
+            "or another reward"
+        )
+    gold = config.gold
+    if gold.judge is not None and _is_rated(gold.reward) and not can_rate(gold.judge):
+        raise ConfigError(
+            f"gold.reward {gold.reward!r} needs a rating of the whole answer, and gold.judge "
+            f"{_name(gold.judge)!r} gives verdicts only; set gold.reward: healthbench"
+        )
+
+
+def check_judges(config: TrainConfig, example: Example) -> None:
+    """Ask each judge of a run one question of each kind that the run asks.
+
+    Raises:
+        ConfigError: No answer came.
+    """
+    asked = asked_of(config)
+    section = config.reward
+    if asked.verdicts:
+        soft = [name for name in (section.name, *section.alternatives) if _is_soft(name)]
+        check_judge(config.judge, example, "the judge", soft)
+    if asked.ratings:
+        check_rating(config.judge, example, "the judge")
+    if config.gold.judge is not None:
+        reward = config.gold.reward
+        if _is_rated(reward):
+            check_rating(config.gold.judge, example, "the gold judge")
+        else:
+            soft = [reward] if _is_soft(reward) else []
+            check_judge(config.gold.judge, example, "the gold judge", soft)
+
+
+def check_seen(config: TrainConfig, data: TrainingData) -> list[str]:
+    """Find prompts that a fitted judge of the run has learned from.
+
+    Returns:
+        One line for each judge that has learned from some of the prompts it is asked about.
+
+    Raises:
+        ConfigError: The judge that trains has learned from all of them, and the configuration does
+            not allow that.
+    """
+    from ....judges.grader import open_grader
+
+    asked = [("the judge that trains", config.judge, data.train)]
+    if config.gold.judge is not None:
+        asked.append(("the gold judge", config.gold.judge, data.held_out))
+    said = []
+    for what, judge, examples in asked:
+        with open_grader(_hasty(judge)) as grader:
+            seen = seen_by(grader.judge, examples)
+        if not config.reward.allow_seen_prompts:
+            seen.require_new("reward.allow_seen_prompts: true")
+        if warning := seen.warning():
+            said.append(f"{what}: {warning}")
+    return said
+
+
+def check_judge(
+    judge: str | Mapping[str, Any] | Judge,
+    example: Example,
+    what: str,
+    soft: Sequence[str] = (),
+) -> None:
+    """Ask a judge one question, as an answer that says nothing.
+
+    Args:
+        judge: As `open_grader` takes it.
+        example: Whose first criterion is asked about.
+        what: The judge's part in the run, for the message.
+        soft: Rewards that are computed from P(met).
+
+    Raises:
+        ConfigError: No verdict came: it is down, refuses, or cannot judge these criteria. Or none
+            with a probability, and a reward needs that.
+    """
+    from ....judges.grader import Answer, open_grader
+
+    first = dataclasses.replace(example, rubric=Rubric(example.rubric.criteria[:1]))
+    try:
+        with open_grader(_hasty(judge)) as grader:
+            verdict = grader.grade([Answer(first, PROBE)], progress=False)[0].verdicts[0]
+    except JudgeError as error:
+        raise ConfigError(f"{what} is down: {error}") from error
+    if verdict.met is None:
+        why = verdict.explanation or verdict.reply or "no reason given"
+        raise ConfigError(f"{what} gave no verdict ({verdict.outcome.value}): {why[:300]}")
+    if soft and verdict.probability is None:
+        raise ConfigError(
+            f"reward {soft[0]!r} needs P(met), and {what} {_name(judge)!r} gives verdicts alone; "
+            "fitted and local judges, chat with logprobs, and votes give it"
+        )
+
+
+def check_rating(judge: str | Mapping[str, Any] | Judge, example: Example, what: str) -> None:
+    """Ask a judge to rate an answer that says nothing.
+
+    Raises:
+        ConfigError: No rating came.
+    """
+    from ....judges.grader import Answer
+    from ....judges.rating_grader import open_rating_grader
+
+    try:
+        with open_rating_grader(_hasty(judge)) as grader:
+            [rating] = grader.rate([Answer(example, PROBE)], progress=False)
+    except JudgeError as error:
+        raise ConfigError(f"{what} is down: {error}") from error
+    if rating.value is None:
+        why = rating.explanation or rating.reply or "no reason given"
+        raise ConfigError(f"{what} gave no rating ({rating.outcome.value}): {why[:300]}")
+
+
+def _hasty(judge: Any) -> Any:
+    """The run retries patiently; whether anyone is there at all shows at once."""
+    options = {"name": judge} if isinstance(judge, str) else judge
+    if not isinstance(options, Mapping):
+        return options
+    retries = options.get("max_retries", 1)
+    few = min(1, int(retries)) if str(retries).isdigit() else retries  # else refused in words
+    return {**options, "max_retries": few, "store": False}
+
+
+def _is_soft(reward: str) -> bool:
+    return get_reward(reward).needs == "probabilities"
+
+
+def _is_rated(reward: str) -> bool:
+    return get_reward(reward).needs == "rating"
+
+
+def _name(judge: Any) -> str:
+    return str(judge.get("name")) if isinstance(judge, Mapping) else str(judge)

@@ -1,0 +1,163 @@
+"""The sums of a GRPO run: batches, steps and rows, and which of them cannot work."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from ....judges.errors import ConfigError
+from ..config import GrpoSection
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How the answers of a run are spread over steps and processes."""
+
+    n_processes: int
+    answers_per_step: int
+    """Over all processes: prompts x G."""
+    micro_batch: int
+    """Answers in one forward pass of one process."""
+    gradient_accumulation_steps: int
+    steps_per_generation: int
+    """Micro-batches that share one round of generation."""
+    num_iterations: int
+    prompts_per_generation: int
+    """Over all processes."""
+    max_steps: int
+    n_rows: int
+    """Prompts the run asks, repeats over epochs included."""
+
+    @property
+    def answers_made_per_step(self) -> float:
+        """Over all processes, on average: fewer than trained on where a round serves several."""
+        group = (
+            self.answers_per_step
+            * self.steps_per_generation
+            // (self.gradient_accumulation_steps * self.prompts_per_generation)
+        )
+        return self.n_rows * group / self.max_steps
+
+    @property
+    def generation_every(self) -> int:
+        """Micro-batches from one round of generation to the next."""
+        return self.steps_per_generation * self.num_iterations
+
+
+def plan_run(grpo: GrpoSection, n_examples: int, n_processes: int) -> Plan:
+    """Lay out a run.
+
+    Raises:
+        ConfigError: The numbers do not fit; each message names the ones to change.
+    """
+    group, prompts = grpo.num_generations, grpo.prompts_per_step
+    if group < 2:
+        raise ConfigError(f"grpo.num_generations must be at least 2, not {group}")
+    if prompts < 1:
+        raise ConfigError(f"grpo.prompts_per_step must be at least 1, not {prompts}")
+    answers = prompts * group
+    if answers % n_processes:
+        raise ConfigError(
+            f"{prompts} prompts x {group} answers cannot be shared by {n_processes} processes; "
+            f"make grpo.prompts_per_step a multiple of {n_processes}"
+        )
+    here = answers // n_processes
+    micro = grpo.micro_batch or here
+    if micro < 1 or here % micro:
+        raise ConfigError(
+            f"grpo.micro_batch {micro} does not divide the {here} answers a process has in a step"
+        )
+    accumulation = here // micro
+    per_generation = grpo.steps_per_generation or accumulation
+    check_whole_groups(micro, per_generation, group)
+    prompts_per_generation = micro * per_generation * n_processes // group
+    every = per_generation * grpo.num_iterations
+    if every % accumulation and accumulation % every:
+        raise ConfigError(
+            f"grpo.steps_per_generation {per_generation} x num_iterations {grpo.num_iterations} "
+            f"and the {accumulation} micro-batches of a step: a round of generation would begin "
+            "within a step, and a run stopped there could not go on exactly; make one a multiple "
+            "of the other"
+        )
+    max_steps = _max_steps(grpo, n_examples, prompts_per_generation, every, accumulation)
+    # TRL's sampler repeats each generation batch `every` times, one micro-batch each
+    rounds = math.ceil(max_steps * accumulation / every)
+    return Plan(
+        n_processes=n_processes,
+        answers_per_step=answers,
+        micro_batch=micro,
+        gradient_accumulation_steps=accumulation,
+        steps_per_generation=per_generation,
+        num_iterations=grpo.num_iterations,
+        prompts_per_generation=prompts_per_generation,
+        max_steps=max_steps,
+        n_rows=rounds * prompts_per_generation,
+    )
+
+
+def check_whole_groups(
+    per_device_train_batch_size: int, steps_per_generation: int, num_generations: int
+) -> None:
+    """Refuse groups that straddle processes.
+
+    TRL asks only that the batch of all processes holds whole groups (1.16, GRPOConfig); a group
+    cut in two is scored in two places, and neither half knows the spread of the whole.
+
+    Raises:
+        ConfigError: A process would hold a part of a group.
+    """
+    here = per_device_train_batch_size * steps_per_generation
+    if here % num_generations:
+        raise ConfigError(
+            f"groups straddle processes: per_device_train_batch_size "
+            f"{per_device_train_batch_size} x steps_per_generation {steps_per_generation} = {here} "
+            f"answers in a process is no multiple of num_generations {num_generations}; "
+            "change grpo.prompts_per_step, grpo.micro_batch or grpo.steps_per_generation"
+        )
+
+
+def check_save_steps(save_steps: int, plan: Plan) -> None:
+    """Refuse checkpoints between two rounds of generation.
+
+    TRL does not save the answers it holds back, so a resumed run would make others.
+
+    Raises:
+        ConfigError: A checkpoint would fall between.
+    """
+    if save_steps < 1:
+        raise ConfigError(f"run.save_steps must be at least 1, not {save_steps}")
+    if (save_steps * plan.gradient_accumulation_steps) % plan.generation_every:
+        steps = plan.generation_every // math.gcd(
+            plan.generation_every, plan.gradient_accumulation_steps
+        )
+        raise ConfigError(
+            f"run.save_steps {save_steps} falls between two rounds of generation, and a resumed "
+            f"run could not repeat the answers in between; make it a multiple of {steps}"
+        )
+
+
+def _max_steps(
+    grpo: GrpoSection, n_examples: int, per_generation: int, every: int, accumulation: int
+) -> int:
+    if grpo.max_steps < 1 and grpo.max_steps != -1:
+        raise ConfigError(
+            "grpo.max_steps must be at least 1, or -1 where grpo.num_train_epochs says how long, "
+            f"not {grpo.max_steps}"
+        )
+    if grpo.max_steps > 0 and grpo.num_train_epochs is not None:
+        raise ConfigError(
+            f"grpo.max_steps {grpo.max_steps} would override grpo.num_train_epochs "
+            f"{grpo.num_train_epochs:g}; set one of them"
+        )
+    if grpo.max_steps > 0:
+        return grpo.max_steps
+    if grpo.num_train_epochs is None:
+        raise ConfigError("set grpo.max_steps or grpo.num_train_epochs")
+    rounds = int(grpo.num_train_epochs * n_examples // per_generation)
+    steps = rounds * every // accumulation
+    if steps < 1:
+        raise ConfigError(
+            f"{n_examples} prompts x {grpo.num_train_epochs:g} epochs do not fill one step; "
+            "lower grpo.prompts_per_step or raise grpo.num_train_epochs"
+        )
+    return steps

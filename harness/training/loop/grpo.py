@@ -1,0 +1,349 @@
+"""Build a GRPO run over TRL's own trainer: checks first, then data, then weights."""
+
+from __future__ import annotations
+
+import json
+import logging
+import platform
+import sys
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from ....judges.errors import ConfigError
+from ....judges.rubric import Example
+from ..checks.judges import check_judge, check_judges, check_seen
+from ..checks.plan import Plan
+from ..checks.prepare import Prepared, judge_options
+from ..checks.settings import (
+    check_columns,
+    check_output_dir,
+    check_plan,
+    check_policy,
+    check_reward,
+    check_values,
+)
+from ..checks.warm_start import check_warm_start
+from ..config import TrainConfig
+from ..contamination import evaluation_prompts
+from ..data import TrainingData, load_data, messages_of, ordered_rows
+from ..policy.policy import (
+    load_model,
+    load_tokenizer,
+    lora_config,
+    policy_facts,
+    prompt_lengths,
+    quiet_libraries,
+)
+from ..reward.graders import rank
+from ..reward.reward import RubricReward, StoppingReward
+from ..run_files import CHECKPOINT, RunFiles
+
+if TYPE_CHECKING:
+    from .held_out import GoldJudge
+    from .task_evaluation import TaskEvaluation
+
+LIBRARIES = ("rubricbeat", "trl", "transformers", "torch", "peft", "datasets", "accelerate")
+
+
+@dataclass(frozen=True)
+class GrpoRun:
+    """A trainer ready to train, and the parts of ours that hang on it."""
+
+    trainer: Any
+    reward: RubricReward
+    files: RunFiles
+    prepared: Prepared
+    gold: GoldJudge | None = None
+    evaluation: TaskEvaluation | None = None
+    """Of checkpoints, by tasks; None where none is asked for."""
+
+    def close(self) -> None:
+        """Close the judges; everything that was paid for is stored already."""
+        self.reward.close()
+        if self.gold is not None:
+            self.gold.close()
+
+
+def build_grpo_trainer(config: TrainConfig, *, model: Any = None) -> Any:
+    """Build TRL's GRPOTrainer with our reward, data and callbacks; it is not a subclass.
+
+    Args:
+        config: What to train; checked in full before a weight is loaded.
+        model: A policy to use instead of loading `config.model`.
+    """
+    return build_grpo(prepare(config), model=model).trainer
+
+
+def prepare(config: TrainConfig, *, resume: bool = False, probe: bool = True) -> Prepared:
+    """Answer every question that needs no weights.
+
+    Args:
+        config: What to train.
+        resume: The output folder may hold this run already.
+        probe: Ask the judges one question each.
+
+    Raises:
+        ConfigError: Something cannot work; the message says what and how to mend it.
+    """
+    check_values(config)
+    check_reward(config)
+    check_output_dir(config, resume)
+    policy = policy_facts(config.model)
+    tokenizer, data = load_prompts(config)
+    if config.gold.judge is not None and not data.held_out:
+        raise ConfigError(
+            f"gold.judge has no prompt to look at: data.held_out {config.data.held_out:g} of "
+            f"{data.facts['n_train'] + data.facts['n_sft']} prompts is none; raise data.held_out, "
+            "or set data.held_out_path"
+        )
+    check_warm_start(config.model, data)
+    lengths = prompt_lengths(tokenizer, [*data.train, *data.held_out], config.data)
+    longest = max(lengths)
+    check_policy(config, policy, longest)
+    plan = check_plan(config, len(data.train))
+    if rank() == 0:
+        for words in check_seen(config, data):
+            print(f"rubricbeat: {words}", file=sys.stderr)
+    if probe and rank() == 0:
+        check_judges(config, data.train[0])
+        if config.eval.tasks and config.eval.judge is not None:
+            check_judge(config.eval.judge, data.train[0], "eval.judge")
+    return Prepared(config, policy, tokenizer, data, plan, longest)
+
+
+def load_prompts(config: TrainConfig) -> tuple[Any, TrainingData]:
+    """Load the tokenizer and the data, each of which needs the other for its filters."""
+    asked = evaluation_prompts(config.eval.tasks)
+    if config.model.name == "tiny":
+        data = load_data(config.data, count_tokens=count_words, evaluated_by=asked)
+        everything = [*data.train, *data.held_out, *data.sft]
+        return load_tokenizer(config.model, everything), data
+    tokenizer = load_tokenizer(config.model, ())
+
+    def count(example: Example) -> int:
+        return prompt_lengths(tokenizer, [example], config.data)[0]
+
+    return tokenizer, load_data(config.data, count_tokens=count, evaluated_by=asked)
+
+
+def count_words(example: Example) -> int:
+    """Count the tokens of a prompt under the `tiny` tokenizer: its words, and two marks a turn."""
+    return sum(len(turn.content.split()) + 2 for turn in example.prompt)
+
+
+def build_grpo(prepared: Prepared, *, model: Any = None) -> GrpoRun:
+    """Load the weights and put the trainer together."""
+    from transformers import PrinterCallback
+    from trl.trainer.grpo_trainer import GRPOTrainer
+
+    from .callbacks import Ledger, StepRecorder
+    from .held_out import GoldJudge
+
+    config, plan = prepared.config, prepared.plan
+    if config.run.threads is not None:
+        import torch
+
+        torch.set_num_threads(config.run.threads)
+    reward = build_reward(prepared)
+    files = RunFiles(Path(config.run.output_dir), writes=rank() == 0)
+    recorder = StepRecorder(
+        reward,
+        files,
+        config.run.completions_every,
+        n_epochs=plan.n_rows / len(prepared.data.train),
+    )
+    rows = prompt_rows(prepared)
+    # before the weights: ZeRO-3 shards them while they load, once the arguments have said so
+    arguments = grpo_arguments(config, plan)
+    quiet_missing_rewards()
+    with quiet_libraries():
+        trainer = GRPOTrainer(
+            model=model or load_model(config.model, prepared.tokenizer, seed=config.run.seed),
+            reward_funcs=cast(Any, StoppingReward(reward)),  # it declares plain functions only
+            args=arguments,
+            train_dataset=rows,
+            processing_class=prepared.tokenizer,
+            peft_config=lora_config(config.model) if model is None else None,
+            callbacks=[recorder],
+        )
+    trainer.remove_callback(
+        PrinterCallback
+    )  # forty numbers a step; `StepRecorder` says it in one line
+    # the gold judge generates with the trainer's own model, so it comes after it; then the ledger,
+    # which counts its looks; evaluations last: a kill in these minutes must not cost the state
+    gold = None
+    if config.gold.judge is not None:
+        gold = GoldJudge(prepared, trainer, files, reward)
+        trainer.add_callback(gold)
+    trainer.add_callback(Ledger(reward, files))
+    evaluation = None
+    if config.eval.tasks:
+        from .task_evaluation import TaskEvaluation
+
+        evaluation = TaskEvaluation(prepared, files)
+        trainer.add_callback(evaluation)
+    return GrpoRun(trainer, reward, files, prepared, gold, evaluation)
+
+
+def build_reward(prepared: Prepared) -> RubricReward:
+    """Build the reward of a run from its configuration."""
+    config, plan = prepared.config, prepared.plan
+    section = config.reward
+    return RubricReward(
+        judge_options(config),
+        section.name,
+        reward_options=section.options,
+        alternatives=section.alternatives,
+        examples=prepared.data.train,
+        group_size=config.grpo.num_generations,
+        replicate_every=section.replicate_every,
+        mask_dead_groups=section.mask_dead_groups,
+        min_reliability=section.min_reliability,
+        max_unscored_frac=section.max_unscored_frac,
+        steps_per_round=plan.generation_every // plan.gradient_accumulation_steps,
+        seed=config.run.seed,
+    )
+
+
+def prompt_rows(prepared: Prepared) -> Any:
+    """Lay the prompts out in the order they are asked, as TRL's data set."""
+    from datasets import Dataset
+
+    config, plan = prepared.config, prepared.plan
+    examples = ordered_rows(prepared.data.train, plan.n_rows, config.data.seed)
+    columns = {
+        "prompt": [messages_of(example, config.data) for example in examples],
+        "prompt_id": [example.prompt_id for example in examples],
+    }
+    check_columns(columns)
+    return Dataset.from_dict(columns)
+
+
+def grpo_arguments(config: TrainConfig, plan: Plan) -> Any:
+    """Word the run in TRL's terms."""
+    from trl.trainer.grpo_config import GRPOConfig
+
+    grpo, run = config.grpo, config.run
+    warmup = round(grpo.warmup_ratio * plan.max_steps)
+    settings: dict[str, Any] = {
+        "output_dir": run.output_dir,
+        "seed": run.seed,
+        # the rows are the run: one pass over them, in their own order (see `ordered_rows`)
+        "max_steps": plan.max_steps,
+        "shuffle_dataset": False,
+        "per_device_train_batch_size": plan.micro_batch,
+        "gradient_accumulation_steps": plan.gradient_accumulation_steps,
+        "steps_per_generation": plan.steps_per_generation,
+        "num_iterations": grpo.num_iterations,
+        "num_generations": grpo.num_generations,
+        "max_completion_length": grpo.max_completion_length,
+        "temperature": grpo.temperature,
+        "top_p": grpo.top_p,
+        "min_p": grpo.min_p,
+        "learning_rate": grpo.learning_rate,
+        "lr_scheduler_type": grpo.lr_scheduler_type,
+        "warmup_steps": warmup,
+        "weight_decay": grpo.weight_decay,
+        "optim": grpo.optim,
+        "max_grad_norm": grpo.max_grad_norm,
+        "loss_type": grpo.loss_type,
+        "scale_rewards": grpo.scale_rewards,
+        "beta": grpo.beta,
+        "mask_truncated_completions": grpo.mask_truncated_completions,
+        "gradient_checkpointing": grpo.gradient_checkpointing,
+        "bf16": config.model.dtype == "bfloat16",
+        "fp16": config.model.dtype == "float16",
+        "use_cpu": run.use_cpu,
+        "logging_steps": 1,
+        "save_strategy": "steps",
+        "save_steps": run.save_steps,
+        "save_total_limit": run.save_total_limit,
+        "report_to": list(run.report_to),
+        "run_name": run.label or Path(run.output_dir).name,
+        "disable_tqdm": True,
+        "use_vllm": grpo.use_vllm,
+    }
+    if grpo.use_vllm:
+        settings |= {
+            "vllm_mode": grpo.vllm_mode,
+            "vllm_server_base_url": grpo.vllm_server_base_url,
+            "vllm_gpu_memory_utilization": grpo.vllm_gpu_memory_utilization,
+        }
+    try:
+        with quiet_libraries():
+            return GRPOConfig(**settings, **grpo.trl)
+    except (ValueError, TypeError, ImportError) as error:
+        raise ConfigError(f"TRL refuses the configuration: {error}") from error
+
+
+def run_facts(prepared: Prepared) -> dict[str, Any]:
+    """Give what a report needs to say where its numbers come from."""
+    plan = prepared.plan
+    return {
+        "kind": "grpo",
+        "versions": library_versions(),
+        "data": prepared.data.facts,
+        "held_out": [example.prompt_id for example in prepared.data.held_out],
+        "policy": {"name": prepared.policy.name, "parameters": prepared.policy.n_parameters},
+        "longest_prompt_tokens": prepared.longest_prompt,
+        "plan": {
+            "max_steps": plan.max_steps,
+            "answers_per_step": plan.answers_per_step,
+            "prompts_asked": plan.n_rows,
+            "processes": plan.n_processes,
+        },
+    }
+
+
+def library_versions() -> dict[str, str]:
+    """Give the versions of what the numbers depend on."""
+    found = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def latest_checkpoint(folder: Path) -> Path | None:
+    """Find the last whole checkpoint of a run; a kill may have left half of one.
+
+    Ours is written last. Where no checkpoint has it, as after a warm start, or after a kill between
+    the two with `save_total_limit: 1`, what the trainer wrote has to do.
+    """
+    numbered: list[tuple[int, Path]] = []
+    for path in folder.glob("checkpoint-*"):
+        number = path.name.removeprefix("checkpoint-")
+        if number.isdigit() and _is_json(path / "trainer_state.json"):
+            numbered.append((int(number), path))
+    whole = [one for one in numbered if (one[1] / CHECKPOINT).is_file()]
+    return max(whole or numbered, default=(0, None))[1]
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+class _NoRowsInLogs(logging.Filter):
+    """Keeps TRL from printing prompt and completion of each answer without a reward.
+
+    What is masked is in `metrics.jsonl` and in the completions; prompts may be private.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        # accelerate puts the rank in front
+        return "All reward functions returned None" not in str(record.msg)
+
+
+def quiet_missing_rewards() -> None:
+    """Install the filter once."""
+    logger = logging.getLogger("trl.trainer.grpo_trainer")
+    if not any(isinstance(known, _NoRowsInLogs) for known in logger.filters):
+        logger.addFilter(_NoRowsInLogs())

@@ -1,0 +1,223 @@
+"""The gold judge: a judge that does not train, on prompts that are not trained on.
+
+The training judge's reward can rise while a better judge's falls; that is judge hacking, and only
+a second judge shows it. Both judges see the same held-out answers.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import sys
+from typing import Any
+
+import numpy as np
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from ....judges.errors import JudgeError
+from ....judges.rewards import get_reward
+from ..checks.prepare import Prepared, judge_options
+from ..config import TrainConfig
+from ..data import sample_examples
+from ..policy.policy import generate_answers, own_random_state
+from ..reward.batch import BatchScore
+from ..reward.graders import can_rate, gather, rank
+from ..reward.reward import RubricReward
+from ..run_files import GOLD, GOLD_LEDGER, RunFiles, read_lines
+
+
+class GoldJudge(TrainerCallback):
+    """Grades held-out answers every few steps, before the first step and after the last."""
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        trainer: Any,
+        files: RunFiles,
+        reward: RubricReward,
+    ) -> None:
+        """Choose the held-out prompts; nothing is opened yet.
+
+        Args:
+            prepared: The run.
+            trainer: Whose model answers.
+            files: Where the looks are written.
+            reward: Of the judge that trains: it looks under the limits it trains under.
+        """
+        config = prepared.config
+        self._prepared, self._trainer, self._files = prepared, trainer, files
+        self._examples = sample_examples(
+            prepared.data.held_out, config.gold.n_prompts, config.data.seed
+        )
+        trained = spelled(config)
+        names = list(dict.fromkeys([config.gold.reward, trained, *config.reward.alternatives]))
+        gold_judge = judge_options(config, config.gold.judge)
+        self._judges: dict[str, tuple[RubricReward, str]] = {}
+        """By judge: what looks, and the first of its rewards, which the others stand beside."""
+        if first := _computable(names, gold_judge):
+            # one process grades, and no other asks this judge
+            gold = RubricReward(gold_judge, first[0], alternatives=first[1:], is_alone=True)
+            self._judges["gold"] = gold, get_reward(first[0]).name
+        if first := _computable(names, config.judge):
+            looking = reward.looking(first[0], first[1:])
+            self._judges["training"] = looking, get_reward(first[0]).name
+        self._last_step: int | None = None
+        self._looked_at: tuple[int, set[str]] = (-1, set())
+        """The step of this start, and the judges whose look at it is in the file already."""
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
+    ) -> None:
+        """Look before the first step: without it there is no rise to speak of."""
+        self._take_up_account()
+        step = state.global_step
+        # what is missing was not stored, and may be had now
+        self._files.keep(
+            GOLD,
+            lambda x: x["step"] != step or not (x.get("n_missing") or x.get("n_unrated")),
+        )
+        # rank 0 wrote them, and all generate or none
+        looked_at = gather(self._looks_at(state.global_step))[0]
+        self._looked_at = state.global_step, looked_at
+        if set(self._judges) <= looked_at:
+            self._last_step = state.global_step
+        elif state.global_step % self._prepared.config.gold.every == 0:
+            self._look(state.global_step)
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
+    ) -> None:
+        """Look every `gold.every` steps."""
+        if state.global_step % self._prepared.config.gold.every == 0:
+            self._look(state.global_step)
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
+    ) -> None:
+        """Look at what the run left."""
+        if self._last_step != state.global_step:
+            self._look(state.global_step)
+
+    def close(self) -> None:
+        """Close the judge that only looks; the other one is the run's."""
+        if "gold" in self._judges:
+            self._judges["gold"][0].close()
+
+    def _looks_at(self, step: int) -> set[str]:
+        path = self._files.folder / GOLD
+        lines = read_lines(path) if path.is_file() else []
+        return {line["judge"] for line in lines if line["step"] == step}
+
+    def _look(self, step: int) -> None:
+        self._last_step = step
+        config = self._prepared.config
+        # every process generates: sharded weights need them all; one of them grades
+        with self._policy() as model:
+            texts = generate_answers(
+                model,
+                self._prepared.tokenizer,
+                self._examples,
+                config.data,
+                max_new_tokens=config.gold.max_completion_length
+                or config.grpo.max_completion_length,
+                temperature=config.grpo.temperature
+                if config.gold.temperature is None
+                else config.gold.temperature,
+                top_p=config.grpo.top_p,
+                min_p=config.grpo.min_p,
+                top_k=config.grpo.trl.get("top_k", 0),
+                repetition_penalty=config.grpo.trl.get("repetition_penalty", 1.0),
+                seed=config.run.seed,
+            )
+        if rank() != 0:
+            return
+        for name, (judge, first) in self._judges.items():
+            if step == self._looked_at[0] and name in self._looked_at[1]:
+                continue
+            try:
+                with own_random_state(config.run.seed):
+                    batch = judge.score(None, [t[0] for t in texts], self._examples, step=step)
+            except JudgeError as error:
+                print(
+                    f"rubricbeat: warning: the {name} judge gave nothing at step {step}: {error}",
+                    file=sys.stderr,
+                )
+                continue
+            rewards = {first: batch.unmasked, **batch.alternatives}
+            line = _line(step, name, rewards, batch)
+            self._files.append(GOLD, line)
+            self._report(name, line["means"])
+        self._write_account()
+
+    def _take_up_account(self) -> None:
+        """Go on with what the looks of a run that is resumed have cost."""
+        path = self._files.folder / GOLD_LEDGER
+        if "gold" in self._judges and rank() == 0 and path.is_file():
+            self._judges["gold"][0].carry(json.loads(path.read_text(encoding="utf-8"))["gold"])
+
+    def _write_account(self) -> None:
+        # the other judge's looks are in the ledger of the training, whose limits they keep
+        if "gold" in self._judges:
+            self._files.write_json(GOLD_LEDGER, {"gold": self._judges["gold"][0].facts()})
+
+    def _report(self, judge: str, means: dict[str, float | None]) -> None:
+        """Tell TensorBoard, W&B and the like, past the trainer's own `log`.
+
+        That one would take the averages of the step that is not logged yet with it (TRL 1.16).
+        """
+        known = {f"held_out/{judge}/{name}": x for name, x in means.items() if x is not None}
+        trainer = self._trainer
+        # a copy: the handler takes `should_log` back, and the step's own log would be left out, on
+        # this process alone: the others would wait for it in a collective call
+        control = copy.copy(trainer.control)
+        trainer.callback_handler.on_log(trainer.args, trainer.state, control, known)
+
+    def _policy(self) -> Any:
+        """Give the bare model, its weights gathered where ZeRO-3 has spread them."""
+        from trl.models.utils import unwrap_model_for_generation
+
+        trainer = self._trainer
+        return unwrap_model_for_generation(
+            trainer.model_wrapped,
+            trainer.accelerator,
+            gradient_checkpointing_kwargs=trainer.args.gradient_checkpointing_kwargs,
+        )
+
+
+def spelled(config: TrainConfig) -> str:
+    """Give the reward that trains, with its options, as it can be asked for again.
+
+    A function of one's own is called by its name, and found by its module.
+    """
+    section = config.reward
+    return get_reward(section.name, **section.options).name if section.options else section.name
+
+
+def _computable(names: list[str], judge: Any) -> list[str]:
+    """Leave out the rewards that need a rating where the judge gives none."""
+    if can_rate(judge):
+        return names
+    return [name for name in names if get_reward(name).needs != "rating"]
+
+
+def _line(
+    step: int, judge: str, rewards: dict[str, tuple[float | None, ...]], batch: BatchScore
+) -> dict[str, Any]:
+    graded, asked = batch.graded, batch.asked
+    means = {}
+    for name, values in rewards.items():
+        known = [value for value in values if value is not None]
+        means[name] = float(np.mean(known)) if known else None
+    n_missing = sum(v.met is None for answer in graded for v in answer.verdicts)
+    return {
+        "step": step,
+        "judge": judge,
+        "n": len(graded),
+        "n_missing": n_missing if asked.verdicts else 0,
+        "n_unrated": sum(one.ratings[0].value is None for one in graded) if asked.ratings else 0,
+        "chars": float(np.mean(batch.chars)),
+        "means": means,
+        # per prompt, so that a report can pair steps and draw intervals over prompts
+        "prompt_ids": [answer.example.prompt_id for answer in graded],
+        "rewards": {name: list(values) for name, values in rewards.items()},
+    }

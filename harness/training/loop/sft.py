@@ -1,0 +1,207 @@
+"""The warm start: SFT on reference answers in the reasoning format, over TRL's own trainer.
+
+The adapter it leaves is what `model.adapter` of a GRPO run takes: the policy starts from it, and
+TRL keeps a frozen copy of it as the reference policy of the KL term.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ....judges.errors import ConfigError
+from ....judges.rubric import Example
+from ..checks.settings import check_output_dir, check_policy, check_values, warn
+from ..config import TrainConfig
+from ..data import TrainingData, in_format, messages_of, working_from_rubric
+from ..policy.policy import (
+    PolicyFacts,
+    load_model,
+    lora_config,
+    policy_facts,
+    prompt_lengths,
+    quiet_libraries,
+)
+from ..reward.graders import rank, world_size
+from ..run_files import METRICS, RunFiles
+from .grpo import library_versions, load_prompts
+
+
+@dataclass(frozen=True)
+class PreparedSft:
+    """A warm start whose every question was answered but for the weights."""
+
+    config: TrainConfig
+    policy: PolicyFacts
+    tokenizer: Any
+    data: TrainingData
+    pairs: tuple[tuple[Example, str], ...]
+    """Examples and the text to learn for each."""
+    longest_pair: int
+    """Tokens of the longest prompt and answer together."""
+
+    def facts(self) -> dict[str, Any]:
+        """Give what goes beside the run."""
+        return {
+            "kind": "sft",
+            "versions": library_versions(),
+            "data": self.data.facts,
+            "n_pairs": len(self.pairs),
+            "policy": {"name": self.policy.name, "parameters": self.policy.n_parameters},
+            "prompt_ids": sorted({example.prompt_id for example, _ in self.pairs}),
+        }
+
+
+def build_sft_trainer(config: TrainConfig) -> Any:
+    """Build TRL's SFTTrainer with our data; it is not a subclass."""
+    return build_sft(prepare_sft(config))[0]
+
+
+def prepare_sft(config: TrainConfig, *, resume: bool = False) -> PreparedSft:
+    """Answer every question that needs no weights.
+
+    Raises:
+        ConfigError: Something cannot work; the message says what and how to mend it.
+    """
+    check_values(config)
+    check_output_dir(config, resume)
+    if config.sft.batch_size % (config.sft.micro_batch * world_size()):
+        raise ConfigError(
+            f"sft.batch_size {config.sft.batch_size} is no multiple of sft.micro_batch "
+            f"{config.sft.micro_batch} x {world_size()} processes"
+        )
+    policy = policy_facts(config.model)
+    tokenizer, data = load_prompts(config)
+    if not data.sft:
+        raise ConfigError("no SFT split: set data.sft_share above 0")
+    pairs = tuple(
+        (example, _target(config, example, reference))
+        for example in data.sft
+        for reference in example.references
+    )
+    if not pairs:
+        raise ConfigError(
+            f"none of the {len(data.sft)} examples of the SFT split has a reference answer"
+        )
+    check_policy(config, policy, max(prompt_lengths(tokenizer, data.sft, config.data)))
+    longest = _check_lengths(config, tokenizer, pairs)
+    return PreparedSft(config, policy, tokenizer, data, pairs, longest)
+
+
+def build_sft(prepared: PreparedSft) -> tuple[Any, RunFiles]:
+    """Load the weights and put the trainer together."""
+    from datasets import Dataset
+    from transformers import PrinterCallback, TrainerCallback
+    from trl.trainer.sft_config import SFTConfig
+    from trl.trainer.sft_trainer import SFTTrainer
+
+    config = prepared.config
+    sft, run = config.sft, config.run
+    if run.threads is not None:
+        import torch
+
+        torch.set_num_threads(run.threads)
+    files = RunFiles(Path(run.output_dir), writes=rank() == 0)
+
+    class Recorder(TrainerCallback):
+        """Writes a line a step."""
+
+        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+            if logs and "loss" in logs:
+                keys = ("loss", "grad_norm", "learning_rate", "mean_token_accuracy", "epoch")
+                line = {key: float(logs[key]) for key in keys if key in logs}
+                files.append(METRICS, {"step": state.global_step, **line})
+
+    with quiet_libraries():
+        try:
+            arguments = SFTConfig(
+                output_dir=run.output_dir,
+                seed=run.seed,
+                max_steps=sft.max_steps,
+                per_device_train_batch_size=sft.micro_batch,
+                gradient_accumulation_steps=sft.batch_size // (sft.micro_batch * world_size()),
+                learning_rate=sft.learning_rate,
+                lr_scheduler_type=sft.lr_scheduler_type,
+                warmup_steps=sft.warmup_steps,
+                weight_decay=sft.weight_decay,
+                optim=sft.optim,
+                max_length=sft.max_length,
+                # the prompt is given, not learnt (method sheet, section 8)
+                completion_only_loss=True,
+                gradient_checkpointing=sft.gradient_checkpointing,
+                bf16=config.model.dtype == "bfloat16",
+                fp16=config.model.dtype == "float16",
+                use_cpu=run.use_cpu,
+                logging_steps=1,
+                save_strategy="steps",
+                save_steps=run.save_steps,
+                save_total_limit=run.save_total_limit,
+                report_to=list(run.report_to),
+                disable_tqdm=True,
+                **sft.trl,
+            )
+        except (ValueError, TypeError, ImportError) as error:
+            raise ConfigError(f"TRL refuses the configuration: {error}") from error
+        trainer = SFTTrainer(
+            model=load_model(config.model, prepared.tokenizer, seed=run.seed),
+            args=arguments,
+            train_dataset=Dataset.from_list(sft_rows(prepared)),
+            processing_class=prepared.tokenizer,
+            peft_config=lora_config(config.model),
+            callbacks=[Recorder()],
+        )
+    trainer.remove_callback(PrinterCallback)
+    return trainer, files
+
+
+def sft_rows(prepared: PreparedSft) -> list[dict[str, Any]]:
+    """Lay the pairs out as prompt and completion, in a seeded order."""
+    config = prepared.config
+    rows = [
+        {
+            "prompt": messages_of(example, config.data),
+            "completion": [{"role": "assistant", "content": text}],
+        }
+        for example, text in prepared.pairs
+    ]
+    random.Random(config.data.seed).shuffle(rows)
+    return rows
+
+
+def _check_lengths(
+    config: TrainConfig, tokenizer: Any, pairs: Sequence[tuple[Example, str]]
+) -> int:
+    """Refuse prompts of which TRL would leave no answer, and say how many answers it cuts.
+
+    Returns:
+        Tokens of the longest pair.
+
+    Raises:
+        ConfigError: A prompt fills `sft.max_length`.
+    """
+    room = config.sft.max_length
+    prompts = prompt_lengths(tokenizer, [example for example, _ in pairs], config.data)
+    answers = [len(tokenizer(text)["input_ids"]) for _, text in pairs]
+    too_long = sum(length >= room for length in prompts)
+    if too_long:
+        raise ConfigError(
+            f"{too_long} of {len(pairs)} prompts leave no room for the answer in sft.max_length "
+            f"{room}; raise it above {max(prompts)}, or lower data.max_prompt_tokens"
+        )
+    both = [a + b for a, b in zip(prompts, answers, strict=True)]
+    n_cut = sum(length > room for length in both)
+    if n_cut:
+        warn(
+            f"{n_cut} of {len(pairs)} prompts and answers are longer than sft.max_length {room} "
+            f"and are cut off there; the longest has {max(both)} tokens"
+        )
+    return max(both)
+
+
+def _target(config: TrainConfig, example: Example, reference: str) -> str:
+    if not config.data.reasoning:
+        return reference
+    return in_format(reference, working_from_rubric(example))

@@ -1,0 +1,151 @@
+"""Evaluate checkpoints by the very lm-eval task one runs by hand: `rubricbeat run`, as a process.
+
+A process of its own has its own random state and its own memory, and its result files are those of
+any other run: `rubricbeat compare` reads them.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+
+from ....judges.files import write_file
+from ..data import instruction_of
+from ..reward.graders import rank
+from ..run_files import RunFiles
+
+if TYPE_CHECKING:
+    from ..checks.prepare import Prepared
+    from ..config import TrainConfig
+
+FOLDER = "evaluation"
+JUDGE_FILE = "judge_options.json"
+
+
+class TaskEvaluation(TrainerCallback):
+    """Runs the tasks on checkpoints; a failed evaluation does not end the training.
+
+    The steps are paid for, and an evaluation can be made up for by hand; the command tells at its
+    end which ones failed, and exits with 1.
+    """
+
+    def __init__(self, prepared: Prepared, files: RunFiles) -> None:
+        """Take what to run, and where its results go."""
+        self.failed: dict[int, str] = {}
+        """By step: what became of an evaluation that did not end well."""
+        self._config = prepared.config
+        self._files = files
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
+    ) -> None:
+        """Make up for an evaluation that a kill cut off, of the checkpoint resumed from."""
+        output = self._output(state.global_step)
+        if state.global_step > 0 and not any(output.rglob("results_*.json")):
+            self.on_save(args, state, control)
+
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
+    ) -> None:
+        """Evaluate a checkpoint when it is due."""
+        every = self._config.eval.every
+        is_last = state.global_step >= state.max_steps
+        if rank() != 0 or not (is_last or (every and state.global_step % every == 0)):
+            return
+        checkpoint = Path(str(args.output_dir)) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}"
+        if not checkpoint.is_dir():
+            return
+        output = self._output(state.global_step)
+        command = evaluation_command(self._config, checkpoint, output, state.global_step)
+        output.mkdir(parents=True, exist_ok=True)
+        log = output.with_suffix(".log")
+        with log.open("w", encoding="utf-8") as file:
+            done = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT)
+        self.failed.pop(state.global_step, None)
+        if done.returncode != 0:
+            what = "is incomplete" if done.returncode == 1 else "failed"
+            why = f"{what} (exit {done.returncode}): {_last_word(log)}; see {log}"
+            self.failed[state.global_step] = why
+            print(f"rubricbeat: evaluation at step {state.global_step} {why}", file=sys.stderr)
+
+    def told(self) -> bool:
+        """Say at the end of the run which evaluations did not end well; True where all did."""
+        for step, why in sorted(self.failed.items()):
+            print(f"rubricbeat: the evaluation at step {step} {why}", file=sys.stderr)
+        if self.failed:
+            print(
+                f"rubricbeat: the training is done; {len(self.failed)} of its evaluations "
+                "are not, so the exit code is 1",
+                file=sys.stderr,
+            )
+        return not self.failed
+
+    def _output(self, step: int) -> Path:
+        return self._files.folder / FOLDER / f"step_{step:06d}"
+
+
+def evaluation_command(config: TrainConfig, checkpoint: Path, output: Path, step: int) -> list[str]:
+    """Word the evaluation of one checkpoint as the command one would type.
+
+    Options of the judge go through a file beside the results, and those of the model and its
+    generation as JSON: lists and mappings arrive as they stand in the configuration.
+    """
+    command = [sys.executable, "-m", "rubricbeat", "run", "--tasks", *config.eval.tasks]
+    command += ["--model", "hf", "--model_args", _json(_model_args(config, checkpoint))]
+    command += ["--apply_chat_template", "--output_path", str(output)]
+    command += ["--run", f"{config.run.label or Path(config.run.output_dir).name}@{step}"]
+    judge = config.eval.judge if config.eval.judge is not None else config.judge
+    options = {"name": judge} if isinstance(judge, str) else dict(judge)
+    command += ["--judge", str(options.pop("name"))]
+    if options:
+        output.mkdir(parents=True, exist_ok=True)
+        path = output / JUDGE_FILE
+        write_file(path, _json(options))
+        command += ["--judge_args", str(path)]
+    if config.eval.gen_kwargs:
+        command += ["--gen_kwargs", _json(config.eval.gen_kwargs)]
+    if config.eval.limit is not None:
+        command += ["--limit", str(config.eval.limit)]
+    instruction = instruction_of(config.data)
+    if instruction is not None:  # asked as in training
+        command += ["--system_instruction", instruction]
+    if config.run.use_cpu:
+        command += ["--device", "cpu"]
+    return command
+
+
+def _model_args(config: TrainConfig, checkpoint: Path) -> dict[str, Any]:
+    own_code = {"trust_remote_code": True} if config.model.trust_remote_code else {}
+    return {**_weights(config, checkpoint), **own_code}
+
+
+def _weights(config: TrainConfig, checkpoint: Path) -> dict[str, Any]:
+    adapter = checkpoint / "adapter_config.json"
+    if not adapter.is_file():
+        return {"pretrained": str(checkpoint), "dtype": config.model.dtype}
+    base = json.loads(adapter.read_text(encoding="utf-8"))["base_model_name_or_path"]
+    return {
+        "pretrained": base,
+        "peft": str(checkpoint),
+        "tokenizer": str(checkpoint),
+        "dtype": config.model.dtype,
+    }
+
+
+def _json(options: Mapping[str, Any]) -> str:
+    return json.dumps(options, ensure_ascii=False, allow_nan=False)
+
+
+def _last_word(log: Path) -> str:
+    """Give the last line of ours in a log: the error in one line, or what is missing."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    ours = [line for line in lines if line.startswith("rubricbeat")]
+    last = (ours or [line for line in lines if line.strip()] or ["nothing was said"])[-1]
+    return last.removeprefix("rubricbeat: ")[:500]

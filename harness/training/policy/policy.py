@@ -1,0 +1,357 @@
+"""The policy: where its weights come from, and what can be known of it before they are loaded."""
+
+from __future__ import annotations
+
+import random
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ....judges.errors import ConfigError, near_names
+from ....judges.rubric import Example
+from ..config import LORA_TARGETS, DataSection, ModelSection
+from ..data import messages_of
+
+if TYPE_CHECKING:
+    pass
+
+
+LARGE = 3_000_000_000
+"""Parameters above which float32 weights are refused unless asked for: 12 GB and more."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyFacts:
+    """What a model's configuration says, without its weights."""
+
+    name: str
+    n_parameters: int | None
+    """None where the architecture could not be built empty."""
+    context: int | None
+    """Tokens of prompt and completion together; None where the configuration does not say."""
+    dtype: str | None = None
+    """Of the weights as they lie there; None where the configuration does not say."""
+
+
+@contextmanager
+def quiet_libraries() -> Iterator[None]:
+    """Keep TRL and transformers from warning about each other's renamed fields.
+
+    TRL 1.16 sets `gradient_checkpointing`, which transformers 5.23 renames; no user can act on it.
+    """
+    from datasets import disable_progress_bars
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bars()
+    disable_progress_bar()  # type: ignore[no-untyped-call]  # one bar for each file of a model, on a terminal or not
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=FutureWarning, module=r"transformers\..*")
+        yield
+
+
+def find_policy(section: ModelSection) -> str:
+    """Give the path or hub name to load, or `tiny`.
+
+    Raises:
+        ConfigError: There is no such model or adapter, or it needs a GPU that is not here.
+    """
+    if not section.name:
+        raise ConfigError("model.name is empty; name a folder, a hub model, `smollm2` or `tiny`")
+    if section.adapter is not None:
+        folder = Path(section.adapter)
+        if not (folder / "adapter_config.json").is_file():
+            raise ConfigError(f"model.adapter: no adapter_config.json in {section.adapter!r}")
+    if section.name == "tiny":
+        return "tiny"
+    lack = needs_gpu(section)
+    if lack is not None:
+        raise ConfigError(f"model.load_in_4bit cannot work here: {lack}")
+    if section.name.startswith(("/", ".", "~")) and not Path(section.name).is_dir():
+        raise ConfigError(f"model.name: no folder {section.name!r}")
+    if section.name == "smollm2":
+        from .small_models import smollm2_folder
+
+        return str(smollm2_folder())
+    return section.name
+
+
+def policy_facts(section: ModelSection) -> PolicyFacts:
+    """Read a model's configuration; no weight is loaded.
+
+    Raises:
+        ConfigError: There is no such model.
+    """
+    path = find_policy(section)
+    if path == "tiny":
+        _check_lora(section, None)
+        return PolicyFacts("tiny", 100_000, 4096)
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(path, trust_remote_code=section.trust_remote_code)
+    except (OSError, ValueError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise ConfigError(
+            f"model.name: no model {section.name!r} here or on the hub ({first}); "
+            "give a folder with config.json, or log in and check the name"
+        ) from error
+    text = config.get_text_config()
+    context = getattr(text, "max_position_embeddings", None)
+    empty = _empty_model(config)
+    _check_lora(section, empty)
+    n_parameters = None if empty is None else int(empty.num_parameters())
+    dtype = getattr(text, "dtype", None) or getattr(config, "dtype", None)
+    lies_in = None if dtype is None else str(dtype).removeprefix("torch.")
+    return PolicyFacts(section.name, n_parameters, context, lies_in)
+
+
+def load_tokenizer(section: ModelSection, examples: Iterable[Example]) -> Any:
+    """Load the tokenizer, padded on the left as generation needs it.
+
+    Args:
+        section: Which model.
+        examples: What the `tiny` tokenizer takes its words from.
+    """
+    path = find_policy(section)
+    if path == "tiny":
+        from ..tiny_data import WORDS
+        from .small_models import build_tokenizer
+
+        texts = [turn.content for example in examples for turn in example.prompt]
+        return build_tokenizer(texts, WORDS)
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(
+        path, padding_side="left", trust_remote_code=section.trust_remote_code
+    )
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    if tokenizer.chat_template is None:
+        # a base model has none; this one is our own and says no more than who speaks
+        from .small_models import BASE_CHAT_TEMPLATE
+
+        tokenizer.chat_template = BASE_CHAT_TEMPLATE
+    return tokenizer
+
+
+def load_model(section: ModelSection, tokenizer: Any, *, seed: int) -> Any:
+    """Load the weights, and the adapter to start from where one is named."""
+    path = find_policy(section)
+    if path == "tiny":
+        from .small_models import build_model
+
+        return build_model(tokenizer, seed=seed)
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    options: dict[str, Any] = {"trust_remote_code": section.trust_remote_code}
+    if section.load_in_4bit:
+        from transformers import BitsAndBytesConfig
+
+        options["quantization_config"] = BitsAndBytesConfig(  # type: ignore[no-untyped-call]
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_compute_dtype=torch.bfloat16,
+            bnb_4bit_use_double_quant=True,
+        )
+    dtype = section.dtype if section.dtype == "auto" else getattr(torch, section.dtype)
+    model: Any = AutoModelForCausalLM.from_pretrained(path, dtype=dtype, **options)
+    if section.adapter is not None:
+        from peft import PeftModel
+
+        # TRL copies a trainable adapter to "ref": the warm start is what KL is measured against
+        model = PeftModel.from_pretrained(model, section.adapter, is_trainable=True)
+    return model
+
+
+def lora_config(section: ModelSection) -> Any | None:
+    """Give the adapter to add, or None where one is loaded already or none is wanted."""
+    if not section.lora or section.adapter is not None:
+        return None
+    from peft import LoraConfig
+
+    return LoraConfig(
+        r=section.lora_r,
+        lora_alpha=section.lora_alpha,
+        lora_dropout=section.lora_dropout,
+        target_modules=list(section.lora_targets),
+        layers_to_transform=_last_blocks(section),
+        task_type="CAUSAL_LM",
+    )
+
+
+def _last_blocks(section: ModelSection) -> list[int] | None:
+    """Give the numbers of the blocks to adapt; None for all."""
+    wanted = section.lora_last_blocks
+    path = find_policy(section)
+    if wanted is None:
+        return None
+    if path == "tiny":
+        from .small_models import N_BLOCKS
+
+        n_blocks = N_BLOCKS
+    else:
+        from transformers import AutoConfig
+
+        config = AutoConfig.from_pretrained(path, trust_remote_code=section.trust_remote_code)
+        n_blocks = config.get_text_config().num_hidden_layers
+    if not 1 <= wanted <= n_blocks:
+        raise ConfigError(f"model.lora_last_blocks is {wanted}; the model has {n_blocks} blocks")
+    return list(range(n_blocks - wanted, n_blocks))
+
+
+def prompt_lengths(tokenizer: Any, examples: Sequence[Example], data: DataSection) -> list[int]:
+    """Count the tokens of each prompt, chat template included."""
+    return [
+        len(
+            tokenizer.apply_chat_template(
+                messages_of(example, data), add_generation_prompt=True, return_dict=True
+            )["input_ids"]
+        )
+        for example in examples
+    ]
+
+
+def needs_gpu(section: ModelSection) -> str | None:
+    """Say what a 4-bit model lacks here; None where it lacks nothing."""
+    if not section.load_in_4bit:
+        return None
+    if find_spec("bitsandbytes") is None:
+        return "bitsandbytes is not installed"
+    import torch
+
+    return None if torch.cuda.is_available() else "there is no CUDA device"
+
+
+def _check_lora(section: ModelSection, empty: Any) -> None:
+    """Refuse an adapter for parts that the model does not have.
+
+    Args:
+        section: What is asked for.
+        empty: The model without weights; None for `tiny`, whose parts have the usual names, and
+            where it could not be built.
+
+    Raises:
+        ConfigError: A part is not there.
+    """
+    if not section.lora or section.adapter is not None:
+        return
+    _last_blocks(section)
+    if empty is None and section.name != "tiny":
+        return
+    named = () if empty is None else (name for name, _ in empty.named_modules())
+    parts = {name.rpartition(".")[2] for name in named} or set(LORA_TARGETS)
+    for target in section.lora_targets:
+        if target.rpartition(".")[2] not in parts:
+            raise ConfigError(
+                f"model.lora_targets: {section.name} has no {target!r}; {near_names(target, parts)}"
+            )
+
+
+def _empty_model(config: Any) -> Any | None:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    try:
+        with torch.device("meta"):
+            return AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
+    except (ValueError, NotImplementedError, AttributeError, ImportError):
+        return None
+
+
+BATCH = 16
+"""Prompts in one call of `generate`."""
+
+
+@contextmanager
+def own_random_state(seed: int) -> Iterator[None]:
+    """Seed everything inside, and give the outer random states back as they were."""
+    import torch
+
+    python, numpy = random.getstate(), np.random.get_state()  # libraries draw from it
+    with torch.random.fork_rng():
+        random.seed(seed)
+        np.random.seed(seed)
+        torch.manual_seed(seed)
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)
+
+
+def generate_answers(
+    model: Any,
+    tokenizer: Any,
+    examples: Sequence[Example],
+    data: DataSection,
+    *,
+    max_new_tokens: int,
+    temperature: float = 0.0,
+    top_p: float = 1.0,
+    min_p: float | None = None,
+    top_k: int = 0,
+    repetition_penalty: float = 1.0,
+    n: int = 1,
+    seed: int = 0,
+) -> list[list[str]]:
+    """Answer each example n times, with the special tokens left out.
+
+    Args:
+        model: A causal language model, on its device.
+        tokenizer: Its tokenizer, padded on the left.
+        examples: What to ask.
+        data: How conversations are worded.
+        max_new_tokens: Most tokens of an answer.
+        temperature: 0 for the most likely answer.
+        top_p: As in training.
+        min_p: As in training.
+        top_k: As in training, where 0, which is TRL's, is for no limit.
+        repetition_penalty: As in training: TRL's, and not what the model brings in its files.
+        n: Answers to each prompt.
+        seed: Of the sampling.
+    """
+    import torch
+
+    sampling: dict[str, Any] = {"do_sample": False}
+    if temperature > 0:
+        sampling = {"do_sample": True, "temperature": temperature, "top_p": top_p, "top_k": top_k}
+        if min_p is not None:
+            sampling["min_p"] = min_p
+    # said, or the model's own generation_config.json would say it
+    sampling["repetition_penalty"] = repetition_penalty
+    answers: list[list[str]] = []
+    was_training = model.training
+    model.eval()
+    try:
+        with own_random_state(seed), torch.no_grad():
+            for start in range(0, len(examples), BATCH):
+                batch = [messages_of(e, data) for e in examples[start : start + BATCH]]
+                inputs = tokenizer.apply_chat_template(
+                    batch,
+                    add_generation_prompt=True,
+                    padding=True,
+                    return_tensors="pt",
+                    return_dict=True,
+                ).to(model.device)
+                output = model.generate(
+                    input_ids=inputs["input_ids"],
+                    attention_mask=inputs["attention_mask"],
+                    max_new_tokens=max_new_tokens,
+                    num_return_sequences=n,
+                    pad_token_id=tokenizer.pad_token_id,
+                    **sampling,
+                )
+                texts = tokenizer.batch_decode(
+                    output[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True
+                )
+                answers.extend(texts[i : i + n] for i in range(0, len(texts), n))
+    finally:
+        model.train(was_training)
+    return answers

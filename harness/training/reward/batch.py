@@ -1,0 +1,379 @@
+"""A batch of scored answers, as values and arrays; knows neither TRL nor judges."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ....judges.answer import GradedAnswer
+from ....judges.rewards import evaluate
+from ....judges.scoring.verdict_table import (
+    Floats,
+    RubricArrays,
+    pack_probabilities,
+    pack_rubrics,
+    pack_verdicts,
+)
+from ....judges.signal.advantages import equal_in_group, spread_of
+from .graders import VERDICTS_ONLY, Asked
+
+if TYPE_CHECKING:
+    from ....judges.rewards import Reward
+
+
+class Dead(StrEnum):
+    """Why a group teaches nothing (method sheet, section 4.2)."""
+
+    SAME_VERDICTS = "same_verdicts"
+    """All answers have the same verdicts; no reward could tell them apart."""
+    REWARD = "reward"
+    """The verdicts differ and the reward is the same all the same."""
+    UNSCORED = "unscored"
+    """Fewer than two answers have a reward."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupStats:
+    """One group of answers to one prompt."""
+
+    prompt_id: str
+    n_answers: int
+    n_scored: int
+    mean: float
+    """Of the rewards there are; NaN where there are none."""
+    std: float
+    """Sample standard deviation of the rewards; NaN below two."""
+    span: float
+    """Highest minus lowest reward; NaN where there are none."""
+    dead: Dead | None
+    noise: float = math.nan
+    """Variance the judge alone gives the reward, from a second verdict; NaN where not measured."""
+    policy: float = math.nan
+    """Variance left when the judge's is taken away; NaN where not measured.
+
+    Below 0 where noise alone would have spread more: 0 in its place would add up to a reliability
+    that is not there when groups are pooled.
+    """
+    masked: str | None = None
+    """Why its rewards were withheld from the training; None where they were not."""
+
+
+def group_stats(prompt_id: str, rewards_G: Floats, verdicts_GC: Floats) -> GroupStats:
+    """Measure one group.
+
+    Args:
+        prompt_id: Of the prompt the answers answer.
+        rewards_G: NaN where there is none.
+        verdicts_GC: NaN where there is none, and at padding.
+    """
+    scored = rewards_G[~np.isnan(rewards_G)]
+    dead: Dead | None = None
+    if scored.size < 2:
+        dead = Dead.UNSCORED
+    elif bool(equal_in_group(rewards_G[None])[0]):
+        dead = Dead.REWARD if _any_criterion_differs(verdicts_GC) else Dead.SAME_VERDICTS
+    return GroupStats(
+        prompt_id=prompt_id,
+        n_answers=int(rewards_G.size),
+        n_scored=int(scored.size),
+        mean=float(scored.mean()) if scored.size else math.nan,
+        std=float(spread_of(rewards_G[None])[0]),
+        span=float(np.ptp(scored)) if scored.size else math.nan,
+        dead=dead,
+    )
+
+
+def _any_criterion_differs(verdicts_GC: Floats) -> bool:
+    """Say whether some criterion was met by one answer and not by another; NaN says nothing."""
+    low_C, high_C = np.fmin.reduce(verdicts_GC, axis=0), np.fmax.reduce(verdicts_GC, axis=0)
+    return bool((high_C > low_C).any())
+
+
+@dataclass(frozen=True, slots=True)
+class Reliability:
+    """How much of a group's variance survives when the judge is asked again."""
+
+    noise: float
+    """Mean square within answers: the judge's variance."""
+    policy: float
+    """(MSB - MSW) / R: the variance between answers that is the policy's; may be below 0."""
+
+    @property
+    def icc(self) -> float:
+        """Policy variance over policy plus judge variance, 0 at least; NaN where both are 0."""
+        total = self.policy + self.noise
+        return max(0.0, self.policy) / total if total > 0 else math.nan
+
+
+def reliability_of(rewards_GR: Floats) -> Reliability | None:
+    """Split the variance of one group judged R times (method sheet, section 4.3).
+
+    Args:
+        rewards_GR: Rewards of G answers under R independent sets of verdicts.
+
+    Returns:
+        None with fewer than two answers that have every reward, or fewer than two replicates.
+    """
+    complete = rewards_GR[~np.isnan(rewards_GR).any(axis=1)]
+    if complete.shape[0] < 2 or complete.shape[1] < 2:
+        return None
+    n_replicates = complete.shape[1]
+    noise = float(complete.var(axis=1, ddof=1).mean())
+    between = n_replicates * float(complete.mean(axis=1).var(ddof=1))
+    return Reliability(noise, (between - noise) / n_replicates)
+
+
+def summarise_groups(groups: Sequence[GroupStats]) -> dict[str, Any]:
+    """Pool the groups of a step into the numbers of `metrics.jsonl`; None where undefined."""
+    n = len(groups)
+    if n == 0:
+        return {"groups": 0}
+    measured = [g for g in groups if not math.isnan(g.noise)]
+    plain: dict[str, Any] = {
+        "groups": n,
+        "dead_groups": sum(g.dead is not None for g in groups),
+        "dead_frac": sum(g.dead is not None for g in groups) / n,
+        **{f"dead_{cause.value}": sum(g.dead is cause for g in groups) for cause in Dead},
+        "masked_groups": sum(g.masked is not None for g in groups),
+        "group_std": _mean([g.std for g in groups]),
+        "group_span": _mean([g.span for g in groups]),
+        "between_std": _std([g.mean for g in groups]),
+        "replicated_groups": len(measured),
+        "judge_variance": _mean([g.noise for g in measured]),
+        "policy_variance": _mean([g.policy for g in measured]),
+    }
+    noise, policy = plain["judge_variance"], plain["policy_variance"]
+    pooled = None if noise is None or policy is None else noise + policy
+    # method sheet, 4.3: the policy's part is cut off at 0 once, of all groups together
+    plain["reliability"] = max(0.0, policy) / pooled if pooled else None
+    return plain
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    known = [value for value in values if not math.isnan(value)]
+    return float(np.mean(known)) if known else None
+
+
+def _std(values: Sequence[float]) -> float | None:
+    known = [value for value in values if not math.isnan(value)]
+    return float(np.std(known, ddof=1)) if len(known) > 1 else None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchScore:
+    """What one batch of answers got: rewards, verdicts, and what the groups teach."""
+
+    rewards: tuple[float | None, ...]
+    """As given to the trainer: None where no reward, or where a group was masked."""
+    alternatives: dict[str, tuple[float | None, ...]]
+    """Other rewards on the same verdicts; never masked."""
+    unmasked: tuple[float | None, ...]
+    """The trained reward before any masking."""
+    graded: tuple[GradedAnswer, ...]
+    group_of: tuple[int, ...]
+    """Position in `groups` of each answer's group."""
+    groups: tuple[GroupStats, ...]
+    step: int
+    """Optimiser steps finished when the batch was scored."""
+    judge_s: float
+    """Seconds waited for the judge."""
+    own_s: float
+    """Seconds spent beside that."""
+    asked: Asked = VERDICTS_ONLY
+    """What the judge was asked about each answer."""
+
+    @property
+    def chars(self) -> tuple[int, ...]:
+        """Characters of each judged section."""
+        return chars_of(self.graded)
+
+    @property
+    def unscored_frac(self) -> float:
+        """Share of the answers without a reward, before any masking."""
+        return sum(r is None for r in self.unmasked) / max(1, len(self.unmasked))
+
+
+@dataclass(frozen=True, slots=True)
+class BatchVerdicts:
+    """Graded answers as arrays."""
+
+    verdicts: Floats
+    """[N, C], NaN where there is none, and at padding."""
+    rubric: RubricArrays
+    """[N, C]."""
+    chars: Floats
+    """Characters of each judged section, [N]."""
+    ratings: Floats
+    """1 to 10, [N]; NaN where there is none."""
+    probabilities: Floats | None
+    """P(met), [N, C]; None where no verdict carries one."""
+
+    @classmethod
+    def of(cls, graded: Sequence[GradedAnswer], *, replicate: int = 0) -> BatchVerdicts:
+        """Pack graded answers, by their first verdicts and ratings or by further ones.
+
+        Args:
+            graded: The answers.
+            replicate: 0 for the first; an answer without that many has none.
+        """
+        rubric = pack_rubrics([answer.example.rubric for answer in graded])
+        rows = [(answer.verdicts, *answer.replicates) for answer in graded]
+        chosen = [row[replicate] if replicate < len(row) else () for row in rows]
+        n_criteria = rubric.points.shape[-1]
+        chars = np.array(chars_of(graded), np.float64)
+        ratings = [
+            answer.ratings[replicate].value if replicate < len(answer.ratings) else None
+            for answer in graded
+        ]
+        known = [math.nan if rating is None else float(rating) for rating in ratings]
+        return cls(
+            pack_verdicts(chosen, n_criteria),
+            rubric,
+            chars,
+            np.array(known),
+            pack_probabilities(chosen, n_criteria),
+        )
+
+    def reward(self, reward: Reward) -> Floats:
+        """Compute a reward for each answer, [N]; NaN where there is none.
+
+        A judge without P(met) gives no answer a reward that needs it.
+        """
+        if reward.needs == "probabilities" and self.probabilities is None:
+            return np.full(len(self.chars), np.nan)
+        return evaluate(
+            reward,
+            self.verdicts,
+            self.rubric,
+            ratings=self.ratings,
+            chars=self.chars,
+            probabilities=self.probabilities,
+        )
+
+    def evidence(self, reward: Reward) -> Floats:
+        """Give what the judge said that bears on a reward, [N, C] or [N, C + 1] with the rating."""
+        if reward.needs == "probabilities" and self.probabilities is not None:
+            return self.probabilities
+        if reward.needs != "rating":
+            return self.verdicts
+        return np.concatenate([self.verdicts, self.ratings[:, None]], axis=1)
+
+
+def chars_of(graded: Sequence[GradedAnswer]) -> tuple[int, ...]:
+    """Count the characters of what was judged of each answer."""
+    return tuple(len(one.judged) for one in graded)
+
+
+def as_optional(values_N: Floats) -> tuple[float | None, ...]:
+    """Turn NaN into None, which is how TRL and files know a missing reward."""
+    return tuple(None if math.isnan(value) else float(value) for value in values_N)
+
+
+def batch_metrics(batch: BatchScore) -> dict[str, float]:
+    """Give the numbers of a batch for TRL's own logs; what is undefined is left out."""
+    metrics = {
+        "rubric/unscored_frac": batch.unscored_frac,
+        "rubric/judge_s": batch.judge_s,
+        "rubric/own_s": batch.own_s,
+    }
+    for name, values in batch.alternatives.items():
+        known = [value for value in values if value is not None]
+        if known:
+            metrics[f"reward_alt/{name}"] = float(np.mean(known))
+    of_groups = summarise_groups(batch.groups)
+    for name in ("dead_frac", "group_std", "reliability"):
+        if of_groups.get(name) is not None:
+            metrics[f"rubric/{name}"] = float(of_groups[name])
+    return metrics
+
+
+TRAINER_KEYS: Mapping[str, str] = {
+    "loss": "loss",
+    "grad_norm": "grad_norm",
+    "learning_rate": "learning_rate",
+    "kl": "kl",
+    "entropy": "entropy",
+    "completions/mean_length": "completion_tokens",
+    "completions/clipped_ratio": "truncated_frac",
+    "clip_ratio/region_mean": "clip_ratio",
+    "step_time": "step_s",
+    "epoch": "epoch",
+}
+"""Names of TRL's and transformers' logs, and ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepShare:
+    """What one process saw in a step: small enough to send to rank 0."""
+
+    rewards: tuple[float | None, ...]
+    alternatives: dict[str, tuple[float | None, ...]]
+    groups: tuple[GroupStats, ...]
+    chars: tuple[int, ...]
+    """Characters of each judged section."""
+    judge_s: float
+    own_s: float
+
+    @classmethod
+    def of(cls, batches: Sequence[BatchScore]) -> StepShare:
+        """Pool the batches of a process."""
+        names = batches[0].alternatives if batches else {}
+        return cls(
+            rewards=tuple(r for b in batches for r in b.unmasked),
+            alternatives={n: tuple(v for b in batches for v in b.alternatives[n]) for n in names},
+            groups=tuple(g for b in batches for g in b.groups),
+            chars=tuple(n for b in batches for n in b.chars),
+            judge_s=sum(b.judge_s for b in batches),
+            own_s=sum(b.own_s for b in batches),
+        )
+
+
+def step_line(step: int, shares: Sequence[StepShare]) -> dict[str, Any]:
+    """Give the line of a step, without what the trainer logs itself."""
+    rewards = [r for share in shares for r in share.rewards]
+    names = shares[0].alternatives if shares else {}
+    known = [r for r in rewards if r is not None]
+    line: dict[str, Any] = {
+        "step": step,
+        "reward": _mean_of_known(known),
+        "reward_std": float(np.std(known, ddof=1)) if len(known) > 1 else None,
+        "answers": len(rewards),
+        "unscored": len(rewards) - len(known),
+        "chars": _mean_of_known([n for share in shares for n in share.chars]),
+        **summarise_groups([group for share in shares for group in share.groups]),
+    }
+    for name in names:
+        values = [v for share in shares for v in share.alternatives[name]]
+        line[f"reward_alt/{name}"] = _mean_of_known([v for v in values if v is not None])
+    # the slowest process is what the others wait for
+    line["judge_s"] = max((share.judge_s for share in shares), default=0.0)
+    line["own_s"] = max((share.own_s for share in shares), default=0.0)
+    return line
+
+
+def with_trainer_logs(line: dict[str, Any], logs: Mapping[str, Any]) -> dict[str, Any]:
+    """Add what the trainer logged of the same step."""
+    merged = dict(line)
+    for theirs, ours in TRAINER_KEYS.items():
+        if theirs in logs:
+            merged[ours] = _number(logs[theirs])
+    step_s = merged.get("step_s")
+    if step_s and "judge_s" in line:
+        merged["judge_share"] = min(1.0, line["judge_s"] / step_s)
+    return merged
+
+
+def _mean_of_known(values: Sequence[float]) -> float | None:
+    return float(np.mean(values)) if values else None
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None

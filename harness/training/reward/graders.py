@@ -1,0 +1,303 @@
+"""The judge of a run at work: verdicts, second verdicts and ratings, under one set of limits.
+
+Opened at the first batch, so that a reward can be built, pickled and sent to a child process
+before anything is paid or connected. Shared by the training and by the looks at held-out prompts:
+what a user lets a judge cost is for both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ....judges.answer import USUAL, GradedAnswer
+from ....judges.engine.options import RuntimeOptions, added_facts, shares_of
+from ....judges.judge import Judge
+from ....judges.registry import JUDGES
+from ....judges.rubric import Example
+from ....judges.verdict import Outcome, Verdict
+
+if TYPE_CHECKING:
+    from ....judges.grader import Grader
+    from ....judges.rating import Rating
+    from ....judges.rating_grader import RatingGrader
+    from ....judges.rewards import Reward
+
+
+def world_size() -> int:
+    """Give the number of processes, as accelerate and torchrun announce it."""
+    return max(1, int(os.environ.get("WORLD_SIZE", "1")))
+
+
+def rank() -> int:
+    """Give this process's number, 0 for the one that writes."""
+    return int(os.environ.get("RANK", "0"))
+
+
+def gather(value: Any) -> list[Any]:
+    """Give the value of every process; a collective call, in the same order everywhere."""
+    if world_size() == 1:
+        return [value]
+    from accelerate.utils import gather_object  # type: ignore[import-untyped]  # it has none
+
+    gathered: list[Any] = gather_object([value])
+    return gathered
+
+
+def share_limits(options: RuntimeOptions, n_processes: int, number: int) -> RuntimeOptions:
+    """Give one process its part of a judge's limits.
+
+    Each may have one call in flight and make one call, however little there is to share: a run
+    that has its weights loaded must not end for want of it.
+
+    Args:
+        options: Those of the judge, for all processes together.
+        n_processes: The world size.
+        number: Of this process, from 0.
+    """
+    if n_processes == 1:
+        return options
+    calls = options.max_calls
+    whole = replace(
+        options,
+        max_concurrency=max(options.max_concurrency, n_processes),
+        max_calls=None if calls is None else max(calls, n_processes),
+    )
+    return replace(whole, **shares_of(whole, n_processes)[number])
+
+
+def accelerate_folder() -> Path:
+    """Give the folder of the accelerate configurations this package ships."""
+    return Path(str(files("rubricbeat.harness.training").joinpath("accelerate")))
+
+
+def continued(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """Add what was paid since a start to what was paid before it.
+
+    Args:
+        before: Facts of graders by what they give, `judge` and `ratings`, as `Graders.facts` does.
+        now: Those of this start.
+    """
+    names = dict.fromkeys((*now, *before))
+    return {name: _one(before.get(name) or {}, now.get(name) or {}) for name in names}
+
+
+def _one(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """Add up the counts; identity, limits and how the judge stands are those of now."""
+    if not before or not now:
+        return dict(now or before)
+    added = {
+        **added_facts([now, {**before, "options": now.get("options", {})}]),
+        "seconds": round((before.get("seconds") or 0.0) + (now.get("seconds") or 0.0), 3),
+        **{name: now[name] for name in ("options", "outage", "stopped") if name in now},
+    }
+    parts, parts_before = now.get("members"), before.get("members")
+    if parts and parts_before and len(parts) == len(parts_before):
+        added["members"] = [_one(*both) for both in zip(parts_before, parts, strict=True)]
+    return added
+
+
+NOT_ASKED = "not asked: no reward of this run is computed from verdicts"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a judge is asked about each answer."""
+
+    verdicts: bool
+    """One verdict for each criterion."""
+    ratings: bool
+    """One rating of the whole answer."""
+
+    @classmethod
+    def by(cls, rewards: Collection[Reward]) -> Asked:
+        """Give what some rewards need."""
+        n_ratings = sum(reward.needs == "rating" for reward in rewards)
+        return cls(verdicts=n_ratings < len(rewards), ratings=n_ratings > 0)
+
+
+VERDICTS_ONLY = Asked(verdicts=True, ratings=False)
+
+
+def can_rate(judge: str | Mapping[str, Any] | Judge) -> bool:
+    """Say whether a judge gives ratings of whole answers; nothing is built or asked."""
+    name = judge.get("name") if isinstance(judge, Mapping) else judge
+    return hasattr(JUDGES.find(name) if isinstance(name, str) else judge, "rate")
+
+
+class Graders:
+    """A judge and its limits; opens what is asked of it."""
+
+    def __init__(
+        self, judge: str | Mapping[str, Any] | Judge, seed: int, *, is_alone: bool = False
+    ) -> None:
+        """Take what `open_grader` takes; nothing is opened yet.
+
+        Args:
+            judge: As `open_grader` takes it.
+            seed: Of the judge's runtime.
+            is_alone: No other process asks, so that the limits are all this one's.
+        """
+        self.judge = judge
+        """What is opened, as it was given."""
+        self._seed = seed
+        self._n_processes = 1 if is_alone else None
+        self._verdicts: Grader | None = None
+        self._ratings: RatingGrader | None = None
+        self._closed_facts: dict[str, Any] = {}
+        self._carried: dict[str, Any] = {}
+        """The account of the run before this process took it up."""
+        self._lock = threading.Lock()
+
+    async def grade(
+        self,
+        texts: Sequence[str | None],
+        examples: Sequence[Example],
+        *,
+        asked: Asked,
+        twice: Collection[int] = (),
+    ) -> list[GradedAnswer]:
+        """Ask about each answer, all at once.
+
+        Args:
+            texts: The answers.
+            examples: What each of them answers.
+            asked: Verdicts, ratings, or both.
+            twice: Places of the answers that are asked about a second time, independently.
+        """
+        from ....judges.grader import Answer
+
+        self._open(asked, examples)
+        answers = [
+            Answer(example, text, replicates=2 if i in twice else None)
+            for i, (example, text) in enumerate(zip(examples, texts, strict=True))
+        ]
+        graded, ratings = await asyncio.gather(
+            self._grade(answers, asked.verdicts), self._rate(answers, asked.ratings)
+        )
+        return [replace(one, ratings=rated) for one, rated in zip(graded, ratings, strict=True)]
+
+    @property
+    def stopped(self) -> str | None:
+        """Why nothing more was asked: an outage, a spent budget; or None."""
+        opened = [one for one in (self._verdicts, self._ratings) if one is not None]
+        return next((one.stopped for one in opened if one.stopped), None)
+
+    def facts(self) -> dict[str, Any]:
+        """Give the judge's identity and its ledger so far; empty before the first batch."""
+        return continued(self._carried, self._facts_of_now())
+
+    def carry(self, account: Mapping[str, Any]) -> None:
+        """Go on with the account of a run that is resumed, as `facts` gave it."""
+        self._carried = dict(account)
+
+    def _facts_of_now(self) -> dict[str, Any]:
+        opened = {"judge": self._verdicts, "ratings": self._ratings}
+        facts = {name: one.facts() for name, one in opened.items() if one is not None}
+        return facts or self._closed_facts
+
+    def close(self) -> None:
+        """Close what is open; everything that was paid for is stored already."""
+        self._closed_facts = self._facts_of_now()
+        for one in (self._verdicts, self._ratings):
+            if one is not None:
+                one.close()
+        self._verdicts = self._ratings = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave open graders behind."""
+        kept = {name: value for name, value in self.__dict__.items() if name != "_lock"}
+        return {**kept, "_verdicts": None, "_ratings": None}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        """Take the rest up in the other process."""
+        self.__dict__.update(state)
+        self._lock = threading.Lock()
+
+    def _open(self, asked: Asked, examples: Sequence[Example]) -> None:
+        # other trainers call from several threads at once, and one judge has one set of limits
+        with self._lock:
+            self._open_missing(asked, examples)
+
+    def _open_missing(self, asked: Asked, examples: Sequence[Example]) -> None:
+        if asked.verdicts and self._verdicts is None:
+            self._verdicts = _open_verdicts(self.judge, self._seed)
+            self._verdicts.options = self._limits(self._verdicts.options, asked, examples)[0]
+        if asked.ratings and self._ratings is None:
+            from ....judges.rating_grader import open_rating_grader
+
+            self._ratings = open_rating_grader(self.judge)
+            self._ratings.options = self._limits(self._ratings.options, asked, examples)[1]
+
+    def _limits(
+        self, options: RuntimeOptions, asked: Asked, examples: Sequence[Example]
+    ) -> tuple[RuntimeOptions, RuntimeOptions]:
+        here = share_limits(options, self._n_processes or world_size(), rank())
+        return _limits(here, asked, examples)
+
+    async def _grade(self, answers: Sequence[Any], is_asked: bool) -> list[GradedAnswer]:
+        if is_asked and self._verdicts is not None and answers:
+            return await self._verdicts.grade_async(answers)
+        skipped = Verdict(Outcome.SKIPPED, explanation=NOT_ASKED, attempts=0)
+        # ratings alone: they are asked about the same part of an answer
+        reading = self._ratings.options.reading if self._ratings is not None else USUAL
+        return [
+            GradedAnswer(
+                one.example, one.text or "", (skipped,) * len(one.example.rubric), reading=reading
+            )
+            for one in answers
+        ]
+
+    async def _rate(self, answers: Sequence[Any], is_asked: bool) -> list[tuple[Rating, ...]]:
+        if is_asked and self._ratings is not None and answers:
+            return await self._ratings.rate_again_async(answers)
+        return [() for _ in answers]
+
+
+def _open_verdicts(judge: Any, seed: int) -> Grader:
+    from ....judges.grader import open_grader
+
+    return open_grader(judge, seed=seed)
+
+
+def _limits(
+    here: RuntimeOptions, asked: Asked, examples: Sequence[Example]
+) -> tuple[RuntimeOptions, RuntimeOptions]:
+    """Give verdicts and ratings their parts of this process's limits, by the calls they make.
+
+    An endpoint's limits are for all that is asked of it. A tenth of the calls gets a tenth of the
+    places, so that both kinds are done at about the same time.
+    """
+    if not (asked.verdicts and asked.ratings):
+        return here, here
+    n_verdicts = sum(len(example.rubric) for example in examples)
+    share = len(examples) / (len(examples) + n_verdicts)
+    places = min(max(1, round(here.max_concurrency * share)), max(1, here.max_concurrency - 1))
+    calls = None if here.max_calls is None else round(here.max_calls * share)
+    ratings = replace(
+        here,
+        max_concurrency=places,
+        requests_per_minute=_part(here.requests_per_minute, share),
+        tokens_per_minute=_part(here.tokens_per_minute, share),
+        max_cost=_part(here.max_cost, share),
+        max_calls=calls,
+    )
+    verdicts = replace(
+        here,
+        max_concurrency=max(1, here.max_concurrency - places),
+        requests_per_minute=_part(here.requests_per_minute, 1 - share),
+        tokens_per_minute=_part(here.tokens_per_minute, 1 - share),
+        max_cost=_part(here.max_cost, 1 - share),
+        max_calls=None if here.max_calls is None or calls is None else here.max_calls - calls,
+    )
+    return verdicts, ratings
+
+
+def _part(whole: float | None, share: float) -> float | None:
+    return None if whole is None else whole * share

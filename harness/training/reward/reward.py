@@ -1,0 +1,452 @@
+"""The reward TRL calls: grades a batch of answers, and gives one number for each, or None.
+
+One composed reward, because TRL adds several with `nansum`: beside a second reward a None counts
+as 0 (TRL 1.16). Alone, a None masks its answer: advantage 0, baseline of the group without it.
+`score` knows no framework; `__call__` is the thin part that TRL sees.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import numpy as np
+
+from ....judges.answer import GradedAnswer
+from ....judges.data.conversations import text_of_answer
+from ....judges.errors import ConfigError, OutageError
+from ....judges.judge import Judge
+from ....judges.rubric import Example
+from ....judges.scoring.verdict_table import Floats
+from .batch import (
+    BatchScore,
+    BatchVerdicts,
+    GroupStats,
+    as_optional,
+    batch_metrics,
+    group_stats,
+    reliability_of,
+)
+from .graders import Asked, Graders, gather
+
+if TYPE_CHECKING:
+    from ....judges.rewards import Reward
+
+UNCOLLECTED_BATCHES = 16
+"""Batches kept for a callback to collect; without one, older ones are forgotten."""
+
+Result = TypeVar("Result")
+
+MASK_DEAD = "dead group"
+MASK_NOISE = "spread within the judge's noise"
+
+
+class RubricReward:
+    """A reward from a judge's verdicts or ratings, for TRL's GRPOTrainer and for anything else.
+
+    The judge opens at the first batch, so that a reward can be built, pickled and sent to a child
+    process before anything is paid or connected. Verdicts are asked for where a reward needs them,
+    trained or logged; ratings likewise.
+    """
+
+    def __init__(
+        self,
+        judge: str | Mapping[str, Any] | Judge,
+        reward: str = "hybrid",
+        *,
+        reward_options: Mapping[str, Any] | None = None,
+        alternatives: Sequence[str] = (),
+        examples: Sequence[Example] = (),
+        group_size: int | None = None,
+        replicate_every: int = 0,
+        mask_dead_groups: bool = False,
+        min_reliability: float = 0.0,
+        max_unscored_frac: float = 0.2,
+        steps_per_round: int = 1,
+        is_alone: bool = False,
+        seed: int = 0,
+    ) -> None:
+        """Describe the reward; nothing is opened yet.
+
+        Args:
+            judge: What `open_grader` takes: a name, a mapping with options, or a judge.
+            reward: The reward that trains.
+            reward_options: Its options.
+            alternatives: Rewards that are logged only. Those from verdicts cost nothing beside
+                one another; the first that needs a rating costs a call an answer.
+            examples: Found by `prompt_id` when a batch carries that column.
+            group_size: G; where None, neighbours with one prompt_id are a group.
+            replicate_every: Judge one group in this many twice; 0 for none.
+            mask_dead_groups: Give None for groups whose rewards are all equal.
+            min_reliability: Give None for groups whose reliability, estimated from the judge
+                variance measured so far, is below this.
+            max_unscored_frac: More than this share of a batch without a reward is an outage; a
+                batch without any always is.
+            steps_per_round: Steps that share one round of answers, where several do.
+            is_alone: One process asks, so that the judge's limits are not divided by all of them.
+            seed: Of the judge's runtime.
+
+        Raises:
+            ConfigError: A reward is unknown.
+        """
+        self._graders = Graders(judge, seed, is_alone=is_alone)
+        self._reward_name = reward
+        self._reward_options = dict(reward_options or {})
+        self._alternative_names = tuple(alternatives)
+        self._examples = {example.prompt_id: example for example in examples}
+        self._group_size = group_size
+        self._replicate_every = replicate_every
+        self._mask_dead_groups = mask_dead_groups
+        self._min_reliability = min_reliability
+        self._max_unscored_frac = max_unscored_frac
+        self._steps_per_round = max(1, steps_per_round)
+        self._n_groups_seen = 0
+        self._noise_sum = 0.0
+        self._n_noise = 0
+        self.outage: str | None = None
+        """Why the judge counts as down; None while it answers."""
+        self.batches: deque[BatchScore] = deque(maxlen=UNCOLLECTED_BATCHES)
+        """Scored batches that nobody has collected yet."""
+        trained, others = self._rewards()  # an unknown one is an error now, not at the first batch
+        self.asked = Asked.by([trained, *others])
+        """What the judge is asked about each answer."""
+        # TRL logs rewards by this name, and two functions of one name would share a column
+        self.__name__ = f"rubric_{reward.partition('(')[0].rpartition(':')[2]}"
+
+    # ------------------------------------------------------------------ what TRL calls
+
+    async def __call__(
+        self,
+        prompts: Sequence[Any],
+        completions: Sequence[Any],
+        *,
+        prompt_id: Sequence[str] | None = None,
+        rubric_row: Sequence[str] | None = None,
+        trainer_state: Any = None,
+        log_metric: Callable[[str, float], None] | None = None,
+        log_extra: Callable[[str, list[Any]], None] | None = None,
+        **columns: Any,
+    ) -> list[float | None]:
+        """Give the reward of each completion; None where there is none.
+
+        Args:
+            prompts: As TRL gives them; not read, the examples hold the conversations.
+            completions: Texts, or lists of messages.
+            prompt_id: Names examples given at construction.
+            rubric_row: Or: each example as a JSON row, as `example_to_row` writes it.
+            trainer_state: TRL's; its step decides which groups are judged twice.
+            log_metric: TRL's.
+            log_extra: TRL's.
+            columns: Other columns of the data set, not read.
+
+        Raises:
+            OutageError: Too much of the batch has no reward. TRL would train on: the loss would be
+                0, and AdamW would move the weights by its momentum.
+        """
+        del prompts, columns
+        examples = self._resolve(prompt_id, rubric_row)
+        step = int(trainer_state.global_step) if trainer_state is not None else None
+        batch = await self.score_async(list(map(text_of_answer, completions)), examples, step=step)
+        self.batches.append(batch)
+        if log_metric is not None:
+            for name, value in batch_metrics(batch).items():
+                log_metric(name, value)
+        if log_extra is not None:
+            log_extra("prompt_id", [example.prompt_id for example in examples])
+        if self.outage is not None:
+            raise OutageError(self.outage)
+        return list(batch.rewards)
+
+    # ------------------------------------------------------------------ framework-free
+
+    def score(
+        self,
+        prompts: Sequence[Any] | None,
+        completions: Sequence[Any],
+        examples: Sequence[Example],
+        *,
+        step: int | None = None,
+    ) -> BatchScore:
+        """Grade and reward a batch, from code that is not async.
+
+        Args:
+            prompts: Not read: the examples hold the conversations. Kept for adapters.
+            completions: Texts, or lists of messages.
+            examples: One for each completion; neighbours of one prompt_id are a group.
+            step: Decides which groups are judged twice; a counter of its own where None.
+        """
+        del prompts
+        texts = list(map(text_of_answer, completions))
+        return _finished(self.score_async(texts, examples, step=step))
+
+    async def score_async(
+        self,
+        completions: Sequence[str | None],
+        examples: Sequence[Example],
+        *,
+        step: int | None = None,
+    ) -> BatchScore:
+        """Grade and reward a batch of texts, from any running loop."""
+        began = time.perf_counter()
+        if len(completions) != len(examples):
+            raise ConfigError(f"{len(completions)} completions for {len(examples)} examples")
+        groups = self._groups(examples)
+        chosen = self._replicated(groups, step)
+        waited = time.perf_counter()
+        graded, down = await self._grade(completions, examples, chosen)
+        judge_s = time.perf_counter() - waited
+        batch = self._reward_batch(graded, groups, chosen, step or 0, judge_s, down)
+        return dataclasses.replace(batch, own_s=time.perf_counter() - began - judge_s)
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """Lowest and highest value of the reward that trains; either may be infinite."""
+        return self._rewards()[0].range
+
+    def looking(self, reward: str, alternatives: Sequence[str]) -> Self:
+        """Give another reward of the same judge, under the same limits and ledger.
+
+        For looks at held-out answers: nothing is judged twice or masked. Closing this one closes
+        both.
+        """
+        other = type(self)(self._graders.judge, reward, alternatives=alternatives)
+        other._graders = self._graders
+        return other
+
+    def facts(self) -> dict[str, Any]:
+        """Give the judge's identity and its ledger so far; empty before the first batch."""
+        return self._graders.facts()
+
+    def carry(self, account: Mapping[str, Any]) -> None:
+        """Go on with the ledger of a run that is resumed."""
+        self._graders.carry(account)
+
+    def state(self) -> dict[str, Any]:
+        """Give what must survive a restart: the noise measured so far."""
+        return {
+            "noise_sum": self._noise_sum,
+            "n_noise": self._n_noise,
+            "n_groups_seen": self._n_groups_seen,
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take up what `state` gave."""
+        self._noise_sum = float(state["noise_sum"])
+        self._n_noise = int(state["n_noise"])
+        self._n_groups_seen = int(state["n_groups_seen"])
+
+    def close(self) -> None:
+        """Close the judge; everything that was paid for is stored already."""
+        self._graders.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave uncollected batches behind."""
+        return {**self.__dict__, "batches": deque(maxlen=UNCOLLECTED_BATCHES)}
+
+    # ------------------------------------------------------------------ parts
+
+    def _rewards(self) -> tuple[Reward, list[Reward]]:
+        from ....judges.rewards import get_reward
+
+        trained = get_reward(self._reward_name, **self._reward_options)
+        others = [get_reward(name) for name in self._alternative_names]
+        return trained, [reward for reward in others if reward.name != trained.name]
+
+    def _resolve(
+        self, prompt_id: Sequence[str] | None, rubric_row: Sequence[str] | None
+    ) -> list[Example]:
+        if prompt_id is not None and self._examples:
+            missing = [one for one in prompt_id if one not in self._examples]
+            if missing:
+                raise ConfigError(f"prompt_id {missing[0]!r} is not among the reward's examples")
+            return [self._examples[one] for one in prompt_id]
+        if rubric_row is None:
+            raise ConfigError(
+                "the data set needs a column `prompt_id` (with examples= given to RubricReward) "
+                "or a column `rubric_row` (JSON of judges.rows.example_to_row)"
+            )
+        from ....judges.data.examples import example_from_row
+
+        known: dict[str, Example] = {}
+        for row in rubric_row:
+            if row not in known:
+                known[row] = example_from_row(json.loads(row), where="column rubric_row")
+        return [known[row] for row in rubric_row]
+
+    def _groups(self, examples: Sequence[Example]) -> list[slice]:
+        if self._group_size and len(examples) % self._group_size == 0:
+            size = self._group_size
+            groups = [slice(i, i + size) for i in range(0, len(examples), size)]
+        else:
+            starts = [
+                i
+                for i in range(len(examples))
+                if i == 0 or examples[i].prompt_id != examples[i - 1].prompt_id
+            ]
+            groups = [
+                slice(a, b) for a, b in zip(starts, [*starts[1:], len(examples)], strict=True)
+            ]
+        for group in groups:
+            if len({example.prompt_id for example in examples[group]}) > 1:
+                raise ConfigError(
+                    "a group of answers spans two prompts; the batch of a process must hold whole "
+                    "groups of num_generations answers"
+                )
+        return groups
+
+    def _replicated(self, groups: Sequence[slice], step: int | None) -> set[int]:
+        """Choose the groups that are judged twice, by position in the run, not by chance.
+
+        A resumed run must choose as the first one would have, without a random state of its own.
+        """
+        round_ = None if step is None else step // self._steps_per_round
+        first = self._n_groups_seen if round_ is None else round_ * len(groups)
+        self._n_groups_seen = first + len(groups)
+        if self._replicate_every <= 0:
+            return set()
+        return {i for i in range(len(groups)) if (first + i) % self._replicate_every == 0}
+
+    async def _grade(
+        self, completions: Sequence[str | None], examples: Sequence[Example], twice: set[int]
+    ) -> tuple[list[GradedAnswer], str | None]:
+        """Grade the batch; groups in `twice` are asked about a second time, independently.
+
+        Returns:
+            The graded answers, and why the judge counts as down where something is missing.
+        """
+        groups = self._groups(examples)
+        again = {i for g in twice for i in range(groups[g].start, groups[g].stop)}
+        graded = await self._graders.grade(completions, examples, asked=self.asked, twice=again)
+        has_gap = any(
+            (self.asked.verdicts and any(verdict.met is None for verdict in answer.verdicts))
+            or any(rating.value is None for rating in answer.ratings)
+            for answer in graded
+        )
+        return graded, self._graders.stopped if has_gap else None
+
+    def _reward_batch(
+        self,
+        graded: Sequence[GradedAnswer],
+        groups: Sequence[slice],
+        twice: set[int],
+        step: int,
+        judge_s: float,
+        down: str | None,
+    ) -> BatchScore:
+        trained, others = self._rewards()
+        table_NC = BatchVerdicts.of(graded)
+        rewards_N = table_NC.reward(trained)
+        evidence_NC = table_NC.evidence(trained)
+        stats, withheld = [], np.zeros(len(graded), bool)
+        for i, group in enumerate(groups):
+            one = group_stats(
+                graded[group.start].example.prompt_id, rewards_N[group], evidence_NC[group]
+            )
+            if i in twice:
+                one = self._with_noise(one, rewards_N[group], graded[group], trained)
+            one = dataclasses.replace(one, masked=self._mask(one))
+            withheld[group] = one.masked is not None
+            stats.append(one)
+        batch = BatchScore(
+            rewards=as_optional(np.where(withheld, np.nan, rewards_N)),
+            alternatives={other.name: as_optional(table_NC.reward(other)) for other in others},
+            unmasked=as_optional(rewards_N),
+            graded=tuple(graded),
+            group_of=tuple(i for i, g in enumerate(groups) for _ in range(g.start, g.stop)),
+            groups=tuple(stats),
+            step=step,
+            judge_s=judge_s,
+            own_s=0.0,
+            asked=self.asked,
+        )
+        self._watch(batch, down)
+        return batch
+
+    def _watch(self, batch: BatchScore, down: str | None) -> None:
+        """Set the flag of an outage; nothing of its batch may train."""
+        is_enough = batch.unscored_frac <= self._max_unscored_frac and batch.unscored_frac < 1
+        if down is None and is_enough:
+            return
+        n = len(batch.unmasked)
+        unscored = sum(reward is None for reward in batch.unmasked)
+        self.outage = f"{unscored} of {n} answers of a batch got no reward" + (
+            f": {down}" if down else f" (max_unscored_frac {self._max_unscored_frac:g})"
+        )
+
+    def _with_noise(
+        self,
+        stats: GroupStats,
+        rewards_G: Floats,
+        graded: Sequence[GradedAnswer],
+        trained: Reward,
+    ) -> GroupStats:
+        if not all(answer.replicates or len(answer.ratings) > 1 for answer in graded):
+            return stats
+        again_NC = BatchVerdicts.of(graded, replicate=1)
+        again_G = again_NC.reward(trained)
+        measured = reliability_of(np.stack([rewards_G, again_G], axis=1))
+        if measured is None:
+            return stats
+        self._noise_sum += measured.noise
+        self._n_noise += 1
+        return dataclasses.replace(stats, noise=measured.noise, policy=measured.policy)
+
+    def _mask(self, stats: GroupStats) -> str | None:
+        if self._mask_dead_groups and stats.dead is not None:
+            return MASK_DEAD
+        if self._min_reliability > 0 and self._n_noise and not math.isnan(stats.std):
+            noise = self._noise_sum / self._n_noise
+            spread = stats.std**2
+            reliability = max(0.0, spread - noise) / spread if spread > 0 else 0.0
+            if reliability < self._min_reliability:
+                return MASK_NOISE
+        return None
+
+
+class StoppingReward:
+    """The reward as a run's trainer calls it: at an outage it raises in every process, or in none.
+
+    One process that raised alone would leave the others waiting for it. Not async, because TRL runs
+    those in a thread of its own, where a collective call would not find this process's device.
+    """
+
+    def __init__(self, reward: RubricReward) -> None:
+        """Take the reward to call."""
+        self._reward = reward
+        self.__name__ = reward.__name__
+
+    def __call__(
+        self, prompts: Sequence[Any], completions: Sequence[Any], **columns: Any
+    ) -> list[float | None]:
+        """Give the reward of each completion.
+
+        Raises:
+            OutageError: Of the first process that has none to give.
+        """
+        rewards: list[float | None] = []
+        said: str | None = None
+        try:
+            rewards = _finished(self._reward(prompts, completions, **columns))
+        except OutageError as error:
+            said = str(error)
+        for reason in gather(said):
+            if reason is not None:
+                raise OutageError(reason)
+        return rewards
+
+
+def _finished(work: Coroutine[Any, Any, Result]) -> Result:
+    """Run a coroutine to its end, in a thread where a loop runs here already, as in a notebook."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()

@@ -1,0 +1,193 @@
+"""One graded answer: the value that results files hold, and that scores are computed from.
+
+Written by the lm-eval tasks and by `rubricbeat import` and `judge`, read by `score`, `variance`,
+`compare` and `report`. The plain form is documented in docs/results.md.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .errors import DataError
+from .rating import Rating
+from .replies.reasoning import TABLE, Marks, split_reasoning
+from .rubric import Example
+from .verdict import Verdict
+
+_OPENS = re.compile(r"<solution>", re.IGNORECASE)
+_ENDS = re.compile(r"</solution>", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Which part of an answer is judged, by the options of its judge."""
+
+    include_reasoning: bool = False
+    marks: Marks = TABLE
+
+    def part(self, text: str) -> str:
+        """Cut the part that is judged out of an answer."""
+        return text if self.include_reasoning else solution_of(text, self.marks)
+
+    def to_json(self) -> dict[str, Any]:
+        """Give what differs from the usual reading."""
+        return {**({"include_reasoning": True} if self.include_reasoning else {})} | (
+            self.marks.to_json()
+        )
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> Reading:
+        """Read the plain form, or the options of a judge that hold the same names."""
+        opens = str(plain.get("reasoning_opens") or "text")
+        return cls(
+            bool(plain.get("include_reasoning")), Marks.of(plain.get("reasoning_marks"), opens)
+        )
+
+
+USUAL = Reading()
+"""The solution section, by the table of marks."""
+
+
+def solution_of(text: str, marks: Marks = TABLE) -> str:
+    """Give the solution section of an answer.
+
+    The text after its reasoning; inside that the last `<SOLUTION>` section, to the end of the text
+    where it was cut off before its closing tag. Reasoning that never ends leaves nothing to judge:
+    an empty solution, never the reasoning itself.
+
+    Args:
+        text: The answer as the model gave it.
+        marks: The marks of reasoning.
+    """
+    rest = split_reasoning(text, marks).rest
+    closings = [ending.span() for ending in _ENDS.finditer(rest)]
+    n_next = len(closings)
+    for opening in reversed(list(_OPENS.finditer(rest))):
+        while n_next and closings[n_next - 1][0] >= opening.end():
+            n_next -= 1
+        closing = closings[n_next] if n_next < len(closings) else None
+        if _is_section(rest, opening, closing):
+            return rest[opening.end() : closing[0] if closing else len(rest)].strip()
+    return rest.strip()
+
+
+def _is_section(text: str, opening: re.Match[str], closing: tuple[int, int] | None) -> bool:
+    """Tell a section's tag from one that is mentioned.
+
+    A section opens the text, or is spelt in capitals and stands apart: its tag begins a line, or,
+    where it has a closing one, one of the two begins or ends a line.
+    """
+    start, end = opening.span()
+    if start <= _NEAR and _is_blank(text[:start]):
+        return True
+    if opening.group() != "<SOLUTION>":
+        return False
+    if closing is None:
+        return _begins_line(text, start)
+    spans = ((start, end), closing)
+    return any(_begins_line(text, a) or _ends_line(text, b) for a, b in spans)
+
+
+_NEAR = 200
+"""Characters of a line that are looked at."""
+
+
+def _begins_line(text: str, place: int) -> bool:
+    before = text[max(0, place - _NEAR) : place]
+    return _is_blank(before.rpartition("\n")[2])
+
+
+def _ends_line(text: str, place: int) -> bool:
+    return _is_blank(text[place : place + _NEAR].partition("\n")[0])
+
+
+def _is_blank(text: str) -> bool:
+    return not text.strip()
+
+
+NO_ANSWER = "no recorded answer"
+"""Reason of the verdicts on an answer that the model never gave."""
+SCHEMA_VERSION = 1
+"""Of the `rubric` object in samples_*.jsonl."""
+MAX_REPEAT = 1_000_000_000
+"""Largest number of a repeat: what is beyond it is a mistake in a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class GradedAnswer:
+    """An answer to an example, with one verdict for each criterion of its rubric."""
+
+    example: Example
+    answer: str
+    """The answer as the model gave it, reasoning included. Untrusted text."""
+    verdicts: tuple[Verdict, ...]
+    """In the order of the rubric; as many as it has criteria."""
+    repeat: int = 0
+    """Which of the answers to this example under the same model and run."""
+    replicates: tuple[tuple[Verdict, ...], ...] = ()
+    """Further independent verdicts: replicate, then criterion. Empty where judged once."""
+    ratings: tuple[Rating, ...] = ()
+    """Ratings of the whole answer, 1 to 10: the first, then independent further ones. Empty where
+    none was asked for."""
+    reading: Reading = USUAL
+    """Which part of the answer was judged."""
+
+    @property
+    def judged(self) -> str:
+        """The part of the answer that was judged: what lengths count and what reports show."""
+        return self.reading.part(self.answer)
+
+    def __post_init__(self) -> None:
+        """Refuse verdicts that do not align with the rubric, and a repeat that is no number."""
+        if not 0 <= self.repeat <= MAX_REPEAT:
+            raise DataError(
+                f"prompt_id {self.example.prompt_id}: repeat is {str(self.repeat)[:20]}, not "
+                f"between 0 and {MAX_REPEAT:,}"
+            )
+        n_criteria = len(self.example.rubric)
+        for row in (self.verdicts, *self.replicates):
+            if len(row) != n_criteria:
+                raise DataError(
+                    f"prompt_id {self.example.prompt_id}: {len(row)} verdicts for "
+                    f"{n_criteria} criteria; they cannot be aligned"
+                )
+
+    @property
+    def is_absent(self) -> bool:
+        """Whether the model gave no answer at all; an empty text is one."""
+        return not self.answer and all(v.explanation == NO_ANSWER for v in self.verdicts)
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the plain form, without the example (which stands beside it as `doc`)."""
+        plain: dict[str, Any] = {
+            "answer": self.answer,
+            "repeat": self.repeat,
+            "verdicts": [v.to_json() for v in self.verdicts],
+        }
+        if self.replicates:
+            plain["replicates"] = [[v.to_json() for v in row] for row in self.replicates]
+        if self.ratings:
+            plain["ratings"] = [rating.to_verdict().to_json() for rating in self.ratings]
+        if self.reading != USUAL:
+            plain["reading"] = self.reading.to_json()
+        return plain
+
+    @classmethod
+    def from_json(cls, example: Example, plain: Mapping[str, Any]) -> GradedAnswer:
+        """Read the plain form back, for the example it belongs to."""
+        return cls(
+            example=example,
+            answer=str(plain["answer"]),
+            verdicts=tuple(map(Verdict.from_json, plain["verdicts"])),
+            repeat=int(plain.get("repeat", 0)),
+            replicates=tuple(
+                tuple(map(Verdict.from_json, row)) for row in plain.get("replicates", ())
+            ),
+            ratings=tuple(
+                Rating.from_verdict(Verdict.from_json(one)) for one in plain.get("ratings", ())
+            ),
+            reading=Reading.from_json(plain.get("reading") or {}),
+        )

@@ -1,0 +1,315 @@
+"""Counts of a judge's verdicts against labels, and every agreement figure made of them.
+
+Source of the headline: HealthBench (arXiv 2505.08775), meta-evaluation: each (judge, label) pair
+counts once; F1 of "met" and F1 of "not met", averaged. A figure whose divisor is 0 is None, or NaN
+in arrays; it is never 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..scoring.verdict_table import Bools, Floats
+from .labels import AuditTable, Codes
+
+CELLS = ("tp", "fp", "fn", "tn")
+"""Order of the counts on the last axis: judge met and label met, judge met alone, label met alone,
+neither."""
+
+
+@dataclass(frozen=True, slots=True)
+class Confusion:
+    """Counts [..., 4] in the order of `CELLS`; figures keep the leading axes."""
+
+    counts: Floats
+
+    @classmethod
+    def of(cls, tp: float, fp: float, fn: float, tn: float) -> Confusion:
+        """Take the four counts of one judge."""
+        return cls(np.array([tp, fp, fn, tn], dtype=np.float64))
+
+    @property
+    def n(self) -> Floats:
+        """Pairs counted."""
+        total: Floats = self.counts.sum(axis=-1)
+        return total
+
+    def figures(self) -> dict[str, Floats]:
+        """Give each agreement figure, [...]; NaN where its divisor is 0.
+
+        `sensitivity` is the share of labels "met" that the judge calls met, `specificity` that of
+        labels "not met" it calls not met. Kappa is Cohen's over the pairs; it and the balanced F1
+        are of labels of both kinds, and NaN where one of them is missing.
+        """
+        tp, fp, fn, tn = np.moveaxis(self.counts, -1, 0)
+        n = tp + fp + fn + tn
+        f1_met = _ratio(2 * tp, 2 * tp + fp + fn)
+        f1_not = _ratio(2 * tn, 2 * tn + fp + fn)
+        observed = _ratio(tp + tn, n)
+        expected = _ratio((tp + fp) * (tp + fn) + (fn + tn) * (fp + tn), n * n)
+        both = np.where((tp + fn > 0) & (tn + fp > 0), 1.0, np.nan)
+        return {
+            "balanced_f1": both * (f1_met + f1_not) / 2,
+            "f1_met": f1_met,
+            "f1_not_met": f1_not,
+            "precision_met": _ratio(tp, tp + fp),
+            "precision_not_met": _ratio(tn, tn + fn),
+            "sensitivity": _ratio(tp, tp + fn),
+            "specificity": _ratio(tn, tn + fp),
+            "accuracy": observed,
+            "kappa": both * _ratio(observed - expected, 1 - expected),
+            "judge_met": _ratio(tp + fp, n),
+            "label_met": _ratio(tp + fn, n),
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """Give counts and figures of one judge in the plain form."""
+        counts = dict(zip(CELLS, map(float, self.counts), strict=True))
+        return {"n": float(self.n), **counts, **plain(self.figures())}
+
+
+def plain(figures: Mapping[str, Any]) -> dict[str, float | None]:
+    """Turn scalar figures into JSON numbers; NaN becomes None."""
+    return {name: number(value) for name, value in figures.items()}
+
+
+def number(value: Any) -> float | None:
+    """Turn NaN into None."""
+    return None if np.isnan(value) else float(value)
+
+
+def _ratio(top: Floats, bottom: Floats) -> Floats:
+    out = np.full(np.shape(bottom), np.nan)
+    np.divide(top, bottom, out=out, where=np.asarray(bottom) > 0)
+    return out
+
+
+def krippendorff_alpha(n_met_N: Floats, n_labels_N: Floats) -> float:
+    """Give Krippendorff's alpha for two categories and any number of raters a question.
+
+    alpha = 1 - observed / expected disagreement, over questions with two labels or more; 1 is full
+    agreement, 0 chance. NaN where no question has two labels or all labels are equal.
+    Source: Krippendorff 2011, nominal metric with missing values.
+
+    Args:
+        n_met_N: Labels of each question that say met.
+        n_labels_N: All labels of each question.
+    """
+    has = n_labels_N >= 2
+    met, n = n_met_N[has], n_labels_N[has]
+    total, total_met = n.sum(), met.sum()
+    expected = total_met * (total - total_met)
+    if expected == 0:
+        return float("nan")
+    observed = (met * (n - met) / (n - 1)).sum()
+    return float(1 - (total - 1) * observed / expected)
+
+
+@dataclass(frozen=True, slots=True)
+class RaterRow:
+    """One physician and the judge on the same questions, against all other physicians there."""
+
+    rater: str
+    n_pairs: int
+    """Pairs of this physician's labels with the other physicians' labels."""
+    physician_f1: float
+    """Balanced F1 of the physician against the others; NaN where undefined."""
+    judge_f1: float
+    """Balanced F1 of the judge against the same labels of the same others."""
+
+
+def each_against_the_others(table: AuditTable) -> Iterator[RaterRow]:
+    """Put each physician in the judge's place: scored on the labels of all others.
+
+    The judge is scored on the same labels, so the two figures of a row can be compared. The order
+    is that of the physicians' first labels.
+    """
+    n_raters = len(table.raters)
+    if n_raters < 2:
+        return
+    own = np.full((n_raters, len(table)), np.nan)
+    own[table.rater_L, table.question_L] = table.met_L
+    judge_L = table.verdict_N[table.question_L]
+    for rater in range(n_raters):
+        others = (table.rater_L != rater) & ~np.isnan(own[rater, table.question_L])
+        if not others.any():
+            continue
+        mine_L = own[rater, table.question_L[others]]
+        labels = table.met_L[others]
+        yield RaterRow(
+            rater=table.raters[rater],
+            n_pairs=int(others.sum()),
+            physician_f1=_balanced_f1(mine_L, labels),
+            judge_f1=_balanced_f1(judge_L[others], labels),
+        )
+
+
+def _balanced_f1(said: Floats, labels: Bools) -> float:
+    has = ~np.isnan(said)
+    met, label = said[has] == 1, labels[has]
+    counts = Confusion.of(
+        (met & label).sum(), (met & ~label).sum(), (~met & label).sum(), (~met & ~label).sum()
+    )
+    return float(counts.figures()["balanced_f1"])
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Pairs of answers ordered right, summed by cluster; ties count half."""
+
+    right_P: Floats
+    n_P: Floats
+
+
+def pairs_within_criteria(
+    score_N: Floats, met_N: Bools, criterion_N: Codes, prompt_N: Codes, n_prompts: int
+) -> Pairs:
+    """Count pairs (met, not met) of one criterion that the score orders right.
+
+    Args:
+        score_N: The judge's score; NaN leaves the question out.
+        met_N: The label.
+        criterion_N: Same code for the same criterion of the same prompt.
+        prompt_N: Cluster of each question.
+        n_prompts: How many clusters there are.
+    """
+    has_N = ~np.isnan(score_N)
+    score, met, prompt = score_N[has_N], met_N[has_N], prompt_N[has_N]
+    _, criterion = np.unique(criterion_N[has_N], return_inverse=True)
+    n_criteria = int(criterion.max(initial=-1)) + 1
+    n_met = np.bincount(criterion[met], minlength=n_criteria).astype(np.float64)
+    n_not = np.bincount(criterion[~met], minlength=n_criteria).astype(np.float64)
+    # Mann-Whitney by ranks: sum of the met answers' mid-ranks within their criterion
+    rank = _mid_ranks(score, criterion)
+    rank_sum = np.bincount(criterion[met], weights=rank[met], minlength=n_criteria)
+    right = rank_sum - n_met * (n_met + 1) / 2
+    prompt_of = np.zeros(n_criteria, dtype=np.intp)
+    prompt_of[criterion] = prompt
+    return Pairs(
+        np.bincount(prompt_of, weights=right, minlength=n_prompts).astype(np.float64),
+        np.bincount(prompt_of, weights=n_met * n_not, minlength=n_prompts).astype(np.float64),
+    )
+
+
+def auroc(score_N: Floats, met_N: Bools) -> float:
+    """Give the chance that a question labelled met scores above one labelled not met.
+
+    Ties count half; NaN scores are left out; NaN where one of the classes is empty.
+
+    Args:
+        score_N: The judge's score.
+        met_N: The label.
+    """
+    has_N = ~np.isnan(score_N)
+    pairs = pairs_within_criteria(score_N, met_N, _all(score_N), _all(score_N), 1)
+    n_pairs = float(met_N[has_N].sum()) * float((~met_N[has_N]).sum())
+    return float(pairs.right_P[0]) / n_pairs if n_pairs else float("nan")
+
+
+def auroc_without(score_N: Floats, met_N: Bools, prompt_N: Codes, n_prompts: int) -> Floats:
+    """Give the same without the questions of each prompt in turn, [P].
+
+    A prompt takes the pairs of its met questions with all others, and of all others with its
+    questions that are not met; the pairs inside it are counted in both, and given back once.
+
+    Args:
+        score_N: The judge's score.
+        met_N: The label.
+        prompt_N: Prompt of each question.
+        n_prompts: How many there are.
+    """
+    has_N = ~np.isnan(score_N)
+    score, met, prompt = score_N[has_N], met_N[has_N], prompt_N[has_N]
+    of_met, of_not = np.sort(score[met]), np.sort(score[~met])
+    below = _at_most_half(of_not, score[met])
+    above = len(of_met) - _at_most_half(of_met, score[~met])
+    of_its_met = np.bincount(prompt[met], weights=below, minlength=n_prompts)
+    of_its_others = np.bincount(prompt[~met], weights=above, minlength=n_prompts)
+    inside = pairs_within_criteria(score, met, prompt, prompt, n_prompts).right_P
+    taken = of_its_met + of_its_others - inside
+    left = len(of_met) - np.bincount(prompt[met], minlength=n_prompts)
+    left = left * (len(of_not) - np.bincount(prompt[~met], minlength=n_prompts))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        without_P: Floats = (below.sum() - taken) / left
+    return without_P
+
+
+def _at_most_half(ordered: Floats, values: Floats) -> Floats:
+    """Count for each value the ordered ones below it, and half of those that are equal."""
+    counts: Floats = (
+        np.searchsorted(ordered, values, "left") + np.searchsorted(ordered, values, "right")
+    ) / 2
+    return counts
+
+
+def _all(score_N: Floats) -> Codes:
+    return np.zeros(len(score_N), dtype=np.intp)
+
+
+def _mid_ranks(score: Floats, group: Codes) -> Floats:
+    """Rank scores within their group from 1, ties sharing the mean of their ranks."""
+    order = np.lexsort((score, group))
+    ordered_score, ordered_group = score[order], group[order]
+    n = len(order)
+    place = np.arange(n, dtype=np.float64)
+    new_group = np.ones(n, dtype=bool)
+    new_group[1:] = ordered_group[1:] != ordered_group[:-1]
+    new_value = new_group.copy()
+    new_value[1:] |= ordered_score[1:] != ordered_score[:-1]
+    start_of_group = np.maximum.accumulate(np.where(new_group, place, 0.0))
+    run = np.cumsum(new_value) - 1
+    n_run = np.bincount(run, minlength=0)
+    mean_place = np.bincount(run, weights=place) / n_run
+    rank = np.empty(n)
+    rank[order] = mean_place[run] - start_of_group + 1
+    return rank
+
+
+N_BINS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """How stated probabilities stand to the share of labels that say met."""
+
+    n: int
+    """Questions with a stated probability."""
+    brier: float
+    """Mean squared error in [0, 1]; 0.25 for one that always says .5 (Brier 1950)."""
+    ece: float
+    """Mean gap between stated and observed, weighted by the size of ten equal bins, in [0, 1]
+    (Naeini et al. 2015)."""
+    bins: tuple[dict[str, float], ...]
+    """The reliability curve: `stated`, `observed` and `n` of each bin that is not empty."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the plain form."""
+        return {"n": self.n, "brier": self.brier, "ece": self.ece, "bins": list(self.bins)}
+
+
+def calibration(probability_N: Floats, label_share_N: Floats) -> Calibration | None:
+    """Compare stated probabilities with labels; None where no question has a probability.
+
+    Args:
+        probability_N: P(met); NaN leaves the question out.
+        label_share_N: Share of the question's labels that say met.
+    """
+    has = ~np.isnan(probability_N)
+    stated, observed = probability_N[has], label_share_N[has]
+    if not len(stated):
+        return None
+    bin_N = np.minimum((stated * N_BINS).astype(np.intp), N_BINS - 1)
+    n_B = np.bincount(bin_N, minlength=N_BINS)
+    filled = n_B > 0
+    stated_B = np.bincount(bin_N, weights=stated, minlength=N_BINS)[filled] / n_B[filled]
+    observed_B = np.bincount(bin_N, weights=observed, minlength=N_BINS)[filled] / n_B[filled]
+    gap = float((n_B[filled] * np.abs(stated_B - observed_B)).sum() / len(stated))
+    bins = tuple(
+        {"stated": float(s), "observed": float(o), "n": int(n)}
+        for s, o, n in zip(stated_B, observed_B, n_B[filled], strict=True)
+    )
+    return Calibration(len(stated), float(((stated - observed) ** 2).mean()), gap, bins)

@@ -1,0 +1,356 @@
+"""The whole audit of one judge: agreement, ranking, calibration, raters, bias, and what it adds.
+
+Every figure has a jackknife interval over prompts: questions about one prompt are not independent.
+Beside the judge stand baselines that never look at the answer; what a judge is worth is what it
+adds to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from ..answer import GradedAnswer
+from ..rubric import Polarity
+from ..scoring.estimates import Estimate
+from ..scoring.jackknife import Curve, LeftOut, rate
+from ..scoring.verdict_table import Bools, Floats
+from .agreement import (
+    CELLS,
+    Calibration,
+    Confusion,
+    Pairs,
+    RaterRow,
+    auroc,
+    auroc_without,
+    calibration,
+    each_against_the_others,
+    krippendorff_alpha,
+    number,
+    pairs_within_criteria,
+    plain,
+)
+from .baselines import N_FOLDS, prompt_folds
+from .bias import OrderEffect, Shift, Trait, correlation_given_label, shifts_of
+from .labels import AuditTable, Stratum
+
+CURVES = {"kappa": Curve.PLAIN}
+"""Of figures that are no shares; all others have a logit."""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeFigures:
+    """How one judge, or one baseline, stands to the labels."""
+
+    n_questions: int
+    n_without_verdict: int
+    n_pairs: int
+    """(judge, label) pairs counted."""
+    counts: Mapping[str, float]
+    figures: Mapping[str, Estimate]
+    """`balanced_f1`, the other figures of `Confusion`, `auroc`, `pairwise`."""
+    n_answer_pairs: int
+    """Pairs of answers behind `pairwise`."""
+    calibration: Calibration | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the plain form."""
+        return {
+            "n_questions": self.n_questions,
+            "n_without_verdict": self.n_without_verdict,
+            "n_pairs": self.n_pairs,
+            "counts": dict(self.counts),
+            "figures": {name: figure.to_json() for name, figure in self.figures.items()},
+            "n_answer_pairs": self.n_answer_pairs,
+            "calibration": self.calibration.to_json() if self.calibration else None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What is known of a judge."""
+
+    judge: JudgeFigures
+    baselines: Mapping[str, JudgeFigures]
+    """By name: `majority`, `category_rate`, `no_look`; none of them sees an answer."""
+    by_category: Mapping[str, Mapping[str, Any]]
+    alpha_labels: float | None
+    """Krippendorff's alpha among the raters."""
+    alpha_with_judge: float | None
+    """The same with the judge as one more rater."""
+    raters: tuple[RaterRow, ...]
+    length_correlation: float | None
+    """Between the characters of an answer and the verdict among questions of the same label: above
+    0, length is favoured."""
+    flip_rate: Estimate
+    """Share of questions whose verdict differs between two replicates; None without replicates."""
+    cells_by_stratum: Mapping[Stratum, Floats] = field(repr=False)
+    """Counts by prompt, [P, 4], of each kind of criterion: what a correction draws from."""
+    shifts: tuple[Shift, ...] = ()
+    """What moves the judge beside the label; empty where the traits were not given."""
+    order: OrderEffect | None = None
+    """Of the criteria in a call; None where they were not judged in a second order."""
+    pass_cells: Mapping[str, Floats] = field(default_factory=dict, repr=False)
+    """Whole answers that pass by judge and by labels, counts by prompt [P, 4], by pass rule."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the plain form; `cells` hold what `--audit FILE` needs to correct a score."""
+        return {
+            "judge": self.judge.to_json(),
+            "baselines": {name: figures.to_json() for name, figures in self.baselines.items()},
+            "by_category": {name: dict(row) for name, row in self.by_category.items()},
+            "alpha_labels": self.alpha_labels,
+            "alpha_with_judge": self.alpha_with_judge,
+            "raters": [_rater_json(row) for row in self.raters],
+            "length_correlation": self.length_correlation,
+            "flip_rate": self.flip_rate.to_json(),
+            "shifts": [shift.to_json() for shift in self.shifts],
+            "order": self.order.to_json() if self.order else None,
+            "strata": [
+                {
+                    "category": stratum.category,
+                    "polarity": stratum.polarity.value,
+                    "cells": _sparse(cells),
+                }
+                for stratum, cells in self.cells_by_stratum.items()
+            ],
+            "pass_cells": {
+                rule: cells[cells.any(axis=1)].astype(int).tolist()
+                for rule, cells in self.pass_cells.items()
+            },
+        }
+
+
+def audit_judge(
+    table: AuditTable,
+    *,
+    flip_rate: Estimate | None = None,
+    no_look_N: Floats | None = None,
+    traits: Sequence[Trait] = (),
+    order: OrderEffect | None = None,
+    pass_cells: Mapping[str, Floats] | None = None,
+) -> Audit:
+    """Audit a judge on labelled verdicts.
+
+    Args:
+        table: Verdicts beside labels.
+        flip_rate: As `flip_rate_of` gives it; None without replicates.
+        no_look_N: P(met) by a judge that never sees the answer (see `no_look.py`), for the
+            baseline of that name; without it that baseline is left out.
+        traits: What could sway the judge (see `traits.py`), of the same labels.
+        order: As `order_effect` gives it; None where there was no second order.
+        pass_cells: As `pass_cells_of` gives them; None where no whole answer is labelled.
+    """
+    blind = baselines_of(table)
+    if no_look_N is not None:
+        blind["no_look"] = with_probability(table, no_look_N)
+    n_labels_N = np.bincount(table.question_L, minlength=len(table)).astype(np.float64)
+    n_met_N = table.label_share_N * n_labels_N
+    judged = ~np.isnan(table.verdict_N)
+    said_N = np.where(judged, table.verdict_N, 0.0)
+    cells = cells_by_stratum(table)
+    return Audit(
+        judge=judge_figures(table),
+        baselines={name: judge_figures(other) for name, other in blind.items()},
+        by_category={
+            name: _category_row(
+                sum(cells_PK for key, cells_PK in cells.items() if key.category == name)
+            )
+            for name in table.categories
+        },
+        alpha_labels=number(krippendorff_alpha(n_met_N, n_labels_N)),
+        alpha_with_judge=number(krippendorff_alpha(n_met_N + said_N, n_labels_N + judged)),
+        raters=tuple(each_against_the_others(table)),
+        length_correlation=correlation_given_label(
+            table.chars_N, table.verdict_N, table.label_share_N
+        ),
+        flip_rate=flip_rate or Estimate(None),
+        cells_by_stratum=cells,
+        shifts=shifts_of(table, traits),
+        order=order,
+        pass_cells=pass_cells or {},
+    )
+
+
+def judge_figures(table: AuditTable) -> JudgeFigures:
+    """Compute every figure of one judge with its interval."""
+    found = figures_of(table)
+    total = table.cells_PK().sum(axis=0)
+    return JudgeFigures(
+        n_questions=len(table),
+        n_without_verdict=int(np.isnan(table.verdict_N).sum()),
+        n_pairs=int(total.sum()),
+        counts=dict(zip(CELLS, map(float, total), strict=True)),
+        figures={name: one.estimate(CURVES.get(name, Curve.LOGIT)) for name, one in found.items()},
+        n_answer_pairs=int(_pairs_of(table).n_P.sum()),
+        calibration=calibration(table.probability_N, table.label_share_N),
+    )
+
+
+def figures_of(table: AuditTable) -> dict[str, LeftOut]:
+    """Compute every figure, with all prompts and without each of them."""
+    cells_PK = table.cells_PK()
+    total_K, n_P = cells_PK.sum(axis=0), cells_PK.sum(axis=1)
+    without = Confusion(total_K - cells_PK).figures()
+    found = {
+        name: LeftOut(float(value), without[name], n_P)
+        for name, value in Confusion(total_K).figures().items()
+    }
+    pairs = _pairs_of(table)
+    right, n = pairs.right_P.sum(), pairs.n_P.sum()
+    with np.errstate(invalid="ignore", divide="ignore"):
+        without_P = (right - pairs.right_P) / (n - pairs.n_P)
+    found["pairwise"] = LeftOut(float(right / n) if n else np.nan, without_P, pairs.n_P)
+    score_N, met_N = _ranked(table)
+    found["auroc"] = LeftOut(
+        auroc(score_N, met_N),
+        auroc_without(score_N, met_N, table.prompt_N, table.n_prompts),
+        np.bincount(table.prompt_N, minlength=table.n_prompts).astype(np.float64),
+    )
+    return found
+
+
+def baselines_of(table: AuditTable) -> dict[str, AuditTable]:
+    """Give judges that never look at the answer, in the judge's place.
+
+    `majority` says what most labels say. `category_rate` says how often the labels of the
+    question's category say met on other prompts (folds by prompt): it sees what kind of criterion
+    it is, and no answer. The one that reads the criterion's words is in `no_look.py`.
+    """
+    share_N = table.label_share_N
+    overall = float(table.met_L.mean()) if len(table.met_L) else 0.0
+    n_categories = len(table.categories)
+    # not all other prompts: a rate that leaves out this prompt alone is the lower the more of this
+    # prompt is met, which orders questions the wrong way round
+    fold_N = prompt_folds(table.n_prompts)[table.prompt_N]
+    key_N = fold_N * n_categories + table.category_N
+    size = N_FOLDS * n_categories
+    sums = np.bincount(key_N, weights=share_N, minlength=size).reshape(-1, n_categories)
+    counts = np.bincount(key_N, minlength=size).reshape(-1, n_categories).astype(np.float64)
+    others = counts.sum(axis=0) - counts
+    rate_FC = np.full(sums.shape, overall, dtype=np.float64)
+    np.divide(sums.sum(axis=0) - sums, others, out=rate_FC, where=others > 0)
+    category_rate: Floats = rate_FC[fold_N, table.category_N]
+    return {
+        "majority": with_probability(table, np.full(len(table), overall, dtype=np.float64)),
+        "category_rate": with_probability(table, category_rate),
+    }
+
+
+def with_probability(table: AuditTable, probability_N: Floats) -> AuditTable:
+    """Put another judge's P(met) in the place of the judge; it says met above one half."""
+    import dataclasses
+
+    verdict_N = np.where(np.isnan(probability_N), np.nan, probability_N > 0.5)
+    return dataclasses.replace(table, verdict_N=verdict_N, probability_N=probability_N)
+
+
+def flip_rate_of(graded: Sequence[GradedAnswer]) -> Estimate:
+    """Give the share of questions whose verdict differs between the first two replicates.
+
+    Questions with both verdicts count; the interval is over prompts.
+    """
+    by_prompt: dict[str, list[int]] = {}
+    for answer in graded:
+        flips = by_prompt.setdefault(answer.example.prompt_id, [])
+        for first, second in zip(answer.verdicts, (answer.replicates or ((),))[0], strict=False):
+            if first.met is not None and second.met is not None:
+                flips.append(first.met is not second.met)
+    if not by_prompt:
+        return Estimate(None)
+    sums_P = np.array([sum(flips) for flips in by_prompt.values()], dtype=np.float64)
+    counts_P = np.array([len(flips) for flips in by_prompt.values()], dtype=np.float64)
+    return rate(sums_P, counts_P)
+
+
+def cells_by_stratum(table: AuditTable) -> dict[Stratum, Floats]:
+    """Count judge against labels by kind of criterion and prompt: [P, 4] each."""
+    size = 2 * len(table.categories)
+    code_N = 2 * table.category_N + table.desirable_N
+    group_L = (table.prompt_N * size + code_N)[table.question_L]
+    cells = table.cells_by(group_L, table.n_prompts * size).reshape(table.n_prompts, size, 4)
+    asked = set(np.unique(code_N).tolist())
+    polarities = (Polarity.UNDESIRABLE, Polarity.DESIRABLE)
+    return {
+        Stratum(name, polarity): cells[:, 2 * code + sign]
+        for code, name in enumerate(table.categories)
+        for sign, polarity in enumerate(polarities)
+        if 2 * code + sign in asked
+    }
+
+
+def _sparse(cells_PK: Floats) -> list[list[int]]:
+    """List the prompts that are counted, each with its place: draws take prompts of all kinds."""
+    place = np.flatnonzero(cells_PK.any(axis=1))
+    rows: list[list[int]] = np.column_stack([place, cells_PK[place]]).astype(int).tolist()
+    return rows
+
+
+def _category_row(cells_PK: Any) -> dict[str, Any]:
+    return Confusion(cells_PK.sum(axis=0)).to_json()
+
+
+def _pairs_of(table: AuditTable) -> Pairs:
+    score_N, met_N = _ranked(table)
+    return pairs_within_criteria(score_N, met_N, table.criterion_N, table.prompt_N, table.n_prompts)
+
+
+def _ranked(table: AuditTable) -> tuple[Floats, Bools]:
+    """Give score and label of what is ranked; no score where raters tie: neither kind has it."""
+    share_N = table.label_share_N
+    return np.where(share_N == 0.5, np.nan, table.score_N), share_N > 0.5
+
+
+def _rater_json(row: RaterRow) -> dict[str, Any]:
+    figures = plain({"physician_f1": row.physician_f1, "judge_f1": row.judge_f1})
+    return {"rater": row.rater, "n_pairs": row.n_pairs, **figures}
+
+
+COMPARED = ("balanced_f1", "pairwise", "auroc", "kappa", "sensitivity", "specificity")
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One judge beside another, on the questions that both gave a verdict on."""
+
+    n: int
+    disagree: Estimate
+    """Share of them on which the two say otherwise."""
+    figures: Mapping[str, Estimate]
+    """By the names in `COMPARED`: the other judge minus the first, paired over prompts."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the plain form."""
+        return {
+            "n": self.n,
+            "disagree": self.disagree.to_json(),
+            "figures": {name: figure.to_json() for name, figure in self.figures.items()},
+        }
+
+
+def difference(first: AuditTable, other: AuditTable) -> Difference:
+    """Compare two judges on the same labels; both are without the same prompt in turn.
+
+    Args:
+        first: What is compared with.
+        other: Verdicts of the other judge beside the same labels, in the same order.
+    """
+    has = ~np.isnan(first.verdict_N) & ~np.isnan(other.verdict_N)
+    one, two = (
+        figures_of(replace(side, verdict_N=np.where(has, side.verdict_N, np.nan)))
+        for side in (first, other)
+    )
+
+    def by_prompt(values: Floats) -> Floats:
+        sums = np.bincount(first.prompt_N[has], weights=values, minlength=first.n_prompts)
+        return sums.astype(np.float64)
+
+    differs = np.abs(first.verdict_N - other.verdict_N)[has]
+    return Difference(
+        n=int(has.sum()),
+        disagree=rate(by_prompt(differs), by_prompt(np.ones(len(differs)))),
+        figures={name: two[name].minus(one[name]).estimate() for name in COMPARED},
+    )

@@ -1,0 +1,245 @@
+"""A run's figures corrected by labels of some of its own answers: prediction-powered inference.
+
+Where some answers of the run carry labels on all of their criteria, every figure of an answer (its
+score, whether it passes) is known twice on them, by the judge and by the labels. The judge's mean
+over the other answers is corrected by the difference on these (Angelopoulos et al. 2023, PPI++).
+Nothing is assumed of the judge's errors, and the judge may be at chance (the weight then falls to
+0 and the labels stand alone); but the labelled answers must be a random part of the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..answer import GradedAnswer, solution_of
+from ..rubric import digest_of_prompt
+from ..scoring.item_scores import PASS_RULES, score_items
+from ..scoring.verdict_table import Bools, Floats, VerdictTable
+from ..verdict import Outcome, Verdict
+from .correction import MIN_LABELS_OF_A_CLASS, NO_WIDTH, Corrected, prediction_powered
+from .labels import Label, LabelledAnswer
+from .run_correction import RunCorrection
+
+METHOD = "prediction-powered"
+MAX_Z = 3.5
+"""How far the judge's mean on labelled prompts may lie from that on the others, in standard errors;
+a random part of the run passes that once in two thousand times."""
+
+_Key = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelsOfRun:
+    """What the labels say of a run's answers."""
+
+    truth: tuple[GradedAnswer, ...]
+    """Every answer of the run with the labels' verdicts; none where a criterion has no label."""
+    n_rows: int
+    """Labelled rows that were given."""
+    n_matched: int
+    """Criteria of the run's answers that they label."""
+
+    @property
+    def whole_N(self) -> Bools:
+        """Whether every criterion of the answer has a label, [N]."""
+        return np.array([all(v.met is not None for v in one.verdicts) for one in self.truth])
+
+
+def match_labels(graded: Sequence[GradedAnswer], labelled: Sequence[LabelledAnswer]) -> LabelsOfRun:
+    """Find the labels of a run's answers: the same prompt, the same text, the same criterion.
+
+    A prompt is the same by its id, or by its words where the labels name none. Of several raters
+    the majority counts; where they tie the criterion has no label.
+    """
+    by_key: dict[_Key, list[Label]] = {}
+    for item in labelled:
+        text = solution_of(item.text).strip()
+        for criterion, labels in zip(item.example.rubric.criteria, item.labels, strict=True):
+            key = (item.example.prompt_id, text, criterion.text)
+            by_key.setdefault(key, []).extend(labels)
+    truth = []
+    for answer in graded:
+        names = (answer.example.prompt_id, digest_of_prompt(answer.example.prompt))
+        text = solution_of(answer.answer).strip()
+        verdicts = tuple(
+            _verdict(names, text, criterion.text, by_key)
+            for criterion in answer.example.rubric.criteria
+        )
+        truth.append(GradedAnswer(answer.example, answer.answer, verdicts, answer.repeat))
+    n_matched = sum(v.met is not None for one in truth for v in one.verdicts)
+    return LabelsOfRun(tuple(truth), len(labelled), n_matched)
+
+
+def correct_by_labels(
+    graded: Sequence[GradedAnswer], labels: LabelsOfRun, *, fault: str | None = None
+) -> RunCorrection:
+    """Correct a run's figures by labels of some of its own answers.
+
+    The unit is the prompt: a prompt with a labelled answer stands with its labelled answers, every
+    other prompt with the mean of its answers. Intervals are Student's.
+
+    Args:
+        graded: The run.
+        labels: As `match_labels` gives them for this run.
+        fault: Why these labels may not be used at all; None where they may.
+    """
+    judged, known = VerdictTable.of(graded), VerdictTable.of(labels.truth)
+    by_judge, by_labels = score_items(judged), score_items(known)
+    whole_N = labels.whole_N
+    fault = fault or _fault(labels, whole_N)
+
+    def figure(said_N: Floats, true_N: Floats) -> Corrected:
+        """Correct one figure of an answer; NaN leaves it out."""
+        return _powered(said_N, np.where(whole_N, true_N, np.nan), judged, fault)
+
+    met = [np.nanmean(row) if not np.isnan(row).all() else np.nan for row in judged.verdicts_NC]
+    true = [np.nanmean(row) if not np.isnan(row).all() else np.nan for row in known.verdicts_NC]
+    passes: Mapping[str, Corrected] = {
+        rule: _unless_rare(
+            figure(by_judge.passes[rule], by_labels.passes[rule]), by_labels.passes[rule][whole_N]
+        )
+        for rule in PASS_RULES
+    }
+    return RunCorrection(
+        score=figure(by_judge.h, by_labels.h),
+        met=figure(np.array(met), np.array(true)),
+        passes=passes,
+    )
+
+
+def _unless_rare(found: Corrected, passed: Floats) -> Corrected:
+    """Refuse a pass rate whose labels nearly all say the same: a normal interval would lie."""
+    n_passed, n_failed = int((passed == 1).sum()), int((passed == 0).sum())
+    if found.refused is not None or min(n_passed, n_failed) >= MIN_LABELS_OF_A_CLASS:
+        return found
+    return Corrected(
+        found.raw,
+        method=METHOD,
+        refused=(
+            f"of the labelled answers {n_passed} pass and {n_failed} do not; it takes "
+            f"{MIN_LABELS_OF_A_CLASS} of each"
+        ),
+    )
+
+
+def _fault(labels: LabelsOfRun, whole_N: Bools) -> str | None:
+    """Say why the labels cannot correct this run at all; None where they may."""
+    if not labels.n_matched:
+        return (
+            f"none of the {labels.n_rows} labelled rows is about an answer of this run (the same "
+            "prompt, answer and criterion)"
+        )
+    if not whole_N.any():
+        return (
+            f"the labels are of {labels.n_matched} criteria, and no answer of this run has one on "
+            "each of its criteria"
+        )
+    return None
+
+
+def _powered(said_N: Floats, true_N: Floats, table: VerdictTable, fault: str | None) -> Corrected:
+    raw = float(np.clip(np.nanmean(said_N), 0.0, 1.0)) if not np.isnan(said_N).all() else None
+    if fault is not None:
+        return Corrected(raw, method=METHOD, refused=fault)
+    both_N = ~np.isnan(said_N) & ~np.isnan(true_N)
+    said_P, true_P = (_mean_by_prompt(values, both_N, table) for values in (said_N, true_N))
+    rest_P = _mean_by_prompt(said_N, ~np.isnan(said_N), table)
+    labelled_P = ~np.isnan(said_P)
+    rest = rest_P[~labelled_P & ~np.isnan(rest_P)]
+    found = prediction_powered(rest, said_P[labelled_P], true_P[labelled_P])
+    if found.value is None or found.low is None or found.high is None:
+        return Corrected(raw, method=METHOD, refused=found.refused)
+    z = _distance(said_P[labelled_P], rest)
+    if z is not None and z > MAX_Z:
+        return Corrected(
+            raw,
+            method=METHOD,
+            refused=(
+                f"the {labelled_P.sum()} labelled prompts are no random part of the run: the judge "
+                f"gives them {said_P[labelled_P].mean():.3f} and the others {rest.mean():.3f}"
+            ),
+        )
+    value, low, high = (float(np.clip(x, 0.0, 1.0)) for x in (found.value, found.low, found.high))
+    return Corrected(raw, value, low, high, method=METHOD).unless_a_point()
+
+
+def _mean_by_prompt(values_N: Floats, has_N: Bools, table: VerdictTable) -> Floats:
+    n_prompts = len(table.prompt_ids)
+    counts = np.bincount(table.prompt_N[has_N], minlength=n_prompts)
+    sums = np.bincount(table.prompt_N[has_N], weights=values_N[has_N], minlength=n_prompts)
+    mean = np.full(n_prompts, np.nan)
+    np.divide(sums, counts, out=mean, where=counts > 0)
+    return mean
+
+
+def _distance(some: Floats, others: Floats) -> float | None:
+    """Give how far two means lie apart, in standard errors; None where it cannot be told."""
+    if min(len(some), len(others)) < 2:
+        return None
+    error = np.sqrt(some.var(ddof=1) / len(some) + others.var(ddof=1) / len(others))
+    return float(abs(some.mean() - others.mean()) / error) if error > NO_WIDTH else None
+
+
+def _verdict(
+    names: Sequence[str], text: str, criterion: str, by_key: Mapping[_Key, Sequence[Label]]
+) -> Verdict:
+    found = next((by_key[key] for name in names if (key := (name, text, criterion)) in by_key), ())
+    share = np.mean([label.met for label in found]) if found else 0.5
+    return Verdict(Outcome.SKIPPED) if share == 0.5 else Verdict.of(bool(share > 0.5))
+
+
+MIN_CRITERIA = 2
+"""Of a whole answer: rows that carry one criterion each are no rubric."""
+
+
+def pass_cells_of(
+    labelled: Sequence[LabelledAnswer], graded: Sequence[GradedAnswer]
+) -> dict[str, Floats]:
+    """Count answers that pass by the judge and by the labels, by rule: [P, 4] as in `CELLS`.
+
+    Only answers whose every criterion has a label are counted; empty where there is none.
+
+    Args:
+        labelled: The labels.
+        graded: The judge's verdicts on the same answers, in the same order.
+    """
+    whole = [
+        (graded_by_labels(item), answer)
+        for item, answer in zip(labelled, graded, strict=True)
+        if is_whole(item)
+    ]
+    if not whole:
+        return {}
+    truth, said = (VerdictTable.of(side) for side in zip(*whole, strict=True))
+    by_labels, by_judge = score_items(truth), score_items(said)
+    cells = {}
+    for rule in PASS_RULES:
+        wanted_N, given_N = by_labels.passes[rule], by_judge.passes[rule]
+        has = ~np.isnan(wanted_N) & ~np.isnan(given_N)
+        wanted, given = wanted_N[has] == 1, given_N[has] == 1
+        cell = np.where(given, np.where(wanted, 0, 1), np.where(wanted, 2, 3))
+        flat = np.bincount(truth.prompt_N[has] * 4 + cell, minlength=4 * len(truth.prompt_ids))
+        cells[rule] = flat.reshape(-1, 4).astype(np.float64)
+    return cells
+
+
+def is_whole(item: LabelledAnswer) -> bool:
+    """Say whether the labels tell every criterion of a rubric of two or more."""
+    return len(item.labels) >= MIN_CRITERIA and all(
+        _majority(one) is not None for one in item.labels
+    )
+
+
+def graded_by_labels(item: LabelledAnswer) -> GradedAnswer:
+    """Take what most labels say for the verdicts; none where there is no label, or a tie."""
+    mets = [_majority(labels) for labels in item.labels]
+    verdicts = tuple(Verdict(Outcome.SKIPPED) if met is None else Verdict.of(met) for met in mets)
+    return GradedAnswer(item.example, item.text, verdicts)
+
+
+def _majority(labels: Sequence[Label]) -> bool | None:
+    share = np.mean([label.met for label in labels]) if labels else 0.5
+    return None if share == 0.5 else bool(share > 0.5)

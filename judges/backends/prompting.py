@@ -1,0 +1,183 @@
+"""How questions become messages and replies become verdicts, whatever carries them.
+
+Shared by the judges that ask a language model in words: `chat`, `batch`, `vllm`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from ..errors import ConfigError
+from ..judge import Question
+from ..rating import Rating
+from ..replies.parsing import Parsed, parse_group, parse_rating, parse_verdict
+from ..replies.reasoning import TABLE, Marks
+from ..rubric import Example
+from ..verdict import Outcome, Verdict
+from .replies import MAX_EXPLANATION_CHARS, MAX_REPLY_CHARS, Completion
+from .wording import FENCED, PLAIN, WITHHELD, Wording, conversation_text, load_wording
+
+MIN_REPEATED_CHARS = 40
+"""An explanation this long that stands in the wording is the wording's."""
+ALL_CRITERIA = 10_000
+"""Group size of `group_size=all`: more criteria than any rubric has."""
+
+
+class Shape(StrEnum):
+    """How criteria become calls."""
+
+    HEALTHBENCH = "healthbench"
+    """One criterion a call, in the order of the published protocol: conversation, item, task."""
+    PREFIX = "prefix"
+    """One criterion a call; instructions and conversation first, so that endpoints cache them."""
+    GROUPED = "grouped"
+    """Several criteria of one answer in one call."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Asking:
+    """The wording, the shape and the reading of one judge."""
+
+    shape: str = "healthbench"
+    prompt: str | None = None
+    group_size: int | str = 1
+    parsing: str = "tolerant"
+    look: bool = True
+    reply_marks: str | Sequence[str] = ""
+    """Marks of the judge's own reasoning beside the known ones, each `OPEN...CLOSE`."""
+    reply_opens: str = "text"
+    """`prompt` where the judge's chat template opens the block, so that replies begin inside."""
+    marks: Marks = field(init=False, repr=False)
+    wording: Wording = field(init=False, repr=False)
+    rating_wording: Wording = field(init=False, repr=False)
+    n_group: int = field(init=False)
+    """Most criteria of one call."""
+
+    def __post_init__(self) -> None:
+        """Check every setting, and load the wordings."""
+        self.shape = member_of(Shape, "shape", self.shape)
+        if self.parsing not in {"tolerant", "strict"}:
+            raise ConfigError(f"parsing={self.parsing!r}: tolerant or strict")
+        self.marks = Marks.of(self.reply_marks, self.reply_opens, option="reply")
+        self.n_group = self._checked_group_size()
+        self.wording = load_wording(self.prompt or self.shape)
+        version = FENCED if self.wording.version == FENCED else PLAIN
+        self.rating_wording = load_wording(f"rating-{version}")
+
+    @property
+    def is_grouped(self) -> bool:
+        """Whether a reply holds a list of verdicts."""
+        return self.shape == Shape.GROUPED
+
+    def messages(self, questions: Sequence[Question]) -> list[dict[str, str]]:
+        """Render the messages for questions about one answer."""
+        first = questions[0]
+        for question in questions[1:]:
+            if question.example is not first.example or question.answer != first.answer:
+                raise ValueError("one group holds questions about one answer")
+        answer = first.answer if self.look else WITHHELD
+        conversation = conversation_text(first.example, answer)
+        indices = [question.index for question in questions]
+        return _user_message(self.wording.fill(first.example, conversation, answer, indices))
+
+    def rating_messages(self, example: Example, answer: str) -> list[dict[str, str]]:
+        """Render the messages that ask for a rating of the whole answer."""
+        shown = answer if self.look else WITHHELD
+        conversation = conversation_text(example, shown)
+        indices = range(len(example.rubric))
+        return _user_message(self.rating_wording.fill(example, conversation, shown, indices))
+
+    def verdicts_in(self, completion: Completion, n_questions: int) -> list[Verdict]:
+        """Read one verdict for each question asked; the call's tokens are counted once."""
+        if completion.is_refused:
+            parsed = [Parsed(None, "the judge refused")] * n_questions
+        elif self.is_grouped:
+            how = self.how_to_read(ended=completion.ended)
+            parsed = parse_group(completion.text, n_questions, **how)
+        else:
+            parsed = [parse_verdict(completion.text, **self.how_to_read(ended=completion.ended))]
+        parsed = [self._unless_repeated(one) for one in parsed]
+        if not self.is_grouped:
+            return [completion.verdict(parsed[0])]
+        return [_one_of_group(completion, one, first=n == 0) for n, one in enumerate(parsed)]
+
+    def _unless_repeated(self, parsed: Parsed) -> Parsed:
+        """Take no verdict from an example of the wording that a model gives back word by word."""
+        words = parsed.explanation.strip()
+        if parsed.met is None or len(words) < MIN_REPEATED_CHARS or words not in self.wording.text:
+            return parsed
+        return Parsed(None, "the reply repeats an example of the prompt")
+
+    def rating_in(self, completion: Completion) -> Rating:
+        """Read a rating."""
+        how = self.how_to_read(ended=completion.ended)
+        value, words = parse_rating(completion.text, **how)
+        if completion.is_refused or value is None:
+            outcome, why = completion.without_verdict(words)
+            reply = completion.text[:MAX_REPLY_CHARS]
+            return Rating(None, outcome, why, reply, **completion.usage)
+        return Rating(value, Outcome.MET, words[:MAX_EXPLANATION_CHARS], **completion.usage)
+
+    def how_to_read(self, *, ended: bool = True) -> dict[str, Any]:
+        """Give how a reply is read, as the functions of `parsing` take it."""
+        return {"strict": self.parsing == "strict", "ended": ended, "marks": self.marks}
+
+    def settings(self, shape: str | None = None) -> dict[str, Any]:
+        """Name what of these could change a verdict; those left alone are left out."""
+        named: dict[str, Any] = {"shape": shape or self.shape, "parsing": self.parsing}
+        if self.is_grouped and shape is None:
+            named["group_size"] = self.n_group
+        if not self.look:
+            named["look"] = False
+        if self.marks != TABLE:
+            named["reply"] = self.marks.to_json()
+        return named
+
+    def _checked_group_size(self) -> int:
+        size = self.group_size
+        if size == "all":
+            size = ALL_CRITERIA
+        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+            raise ConfigError(f"group_size={self.group_size!r}: a whole number from 1, or all")
+        if self.shape == Shape.GROUPED:
+            return size if size > 1 else ALL_CRITERIA
+        if size > 1:
+            raise ConfigError(f"group_size={self.group_size} needs shape=grouped")
+        return 1
+
+
+def member_of(kind: type[StrEnum], name: str, value: str) -> str:
+    """Give an option's value as one of a closed set.
+
+    Raises:
+        ConfigError: It is none of them.
+    """
+    try:
+        return kind(value).value
+    except ValueError:
+        known = ", ".join(kind)
+        hint = "; ratings are asked for by the reward rar_implicit" if value == "rating" else ""
+        raise ConfigError(f"{name}={value!r} is unknown; known: {known}{hint}") from None
+
+
+def _one_of_group(completion: Completion, parsed: Parsed, *, first: bool) -> Verdict:
+    """Word one verdict of a group."""
+    usage = completion.usage if first else {}
+    if parsed.met is not None:
+        words = parsed.explanation[:MAX_EXPLANATION_CHARS]
+        return Verdict.of(parsed.met, explanation=words, **usage)
+    outcome, why = completion.without_verdict(parsed.explanation)
+    reply = completion.text[:MAX_REPLY_CHARS] if first else ""
+    return Verdict(outcome, explanation=why[:500], reply=reply, **usage)
+
+
+def _user_message(text: str) -> list[dict[str, str]]:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        # half of a surrogate pair, as cut-off answers hold them: JSON cannot carry it
+        text = text.encode("utf-8", "replace").decode("utf-8")
+    return [{"role": "user", "content": text}]

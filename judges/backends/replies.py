@@ -1,0 +1,302 @@
+"""What one chat completion says: its text, why it ended, what it cost; and the verdict in it.
+
+Pure: a decoded reply in, values out. The reply is untrusted.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..replies.parsing import Parsed
+from ..verdict import Outcome, Verdict
+
+MAX_REPLY_CHARS = 4_000
+"""Most characters of a raw reply kept where no verdict could be read in it."""
+MAX_EXPLANATION_CHARS = 4_000
+MIN_MASS = 0.5
+"""Probability that must lie on the words true and false for P(met) to be read from them."""
+
+
+_CUT = {"length", "max_tokens", "max_output_tokens", "token_limit"}
+_FILTERED = re.compile(
+    r"content_?filter|safety|image_safety|prohibited|recitation|blocklist|spii|refusal|sensitive|"
+    r"moderation|guardrail|blocked|flagged",
+    re.IGNORECASE,
+)
+"""Reasons to end a reply: OpenAI's and Azure's, Gemini's, Anthropic's, Zhipu's, Bedrock's."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenChance:
+    """One token of the reply, and the likeliest tokens in its place."""
+
+    text: str
+    alternatives: tuple[tuple[str, float], ...]
+    """(token, log-probability) pairs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One reply of a chat endpoint."""
+
+    text: str
+    finish_reason: str = ""
+    refusal: str = ""
+    n_reasoning_chars: int = 0
+    """Length of the reasoning some models send beside their content."""
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    called: str = ""
+    """Name of the tool that the model called instead of answering."""
+    tokens: tuple[TokenChance, ...] = field(default=(), repr=False)
+    """Log-probabilities, where they were asked for and came."""
+
+    @classmethod
+    def from_reply(cls, reply: Mapping[str, Any]) -> Completion:
+        """Read a decoded reply; whatever is missing is empty."""
+        choices = reply.get("choices")
+        choice = _mapping(choices[0]) if isinstance(choices, list) and choices else {}
+        message = _mapping(choice.get("message"))
+        usage = _mapping(reply.get("usage"))
+        details = _mapping(usage.get("prompt_tokens_details"))
+        reasoning = message.get("reasoning_content") or message.get("reasoning") or ""
+        return cls(
+            text=_text(message.get("content")),
+            finish_reason=str(choice.get("finish_reason") or ""),
+            refusal=_text(message.get("refusal")),
+            n_reasoning_chars=len(_text(reasoning)),
+            prompt_tokens=_count(usage.get("prompt_tokens")),
+            cached_tokens=_count(details.get("cached_tokens")),
+            completion_tokens=_count(usage.get("completion_tokens")),
+            called=_called(message),
+            tokens=_tokens(choice.get("logprobs")),
+        )
+
+    @property
+    def ended(self) -> bool:
+        """Whether the reply ended by itself: not by a limit, a filter or a reason nobody knows."""
+        return self.finish_reason.lower() in ENDED_BY_ITSELF
+
+    @property
+    def usage(self) -> dict[str, Any]:
+        """The token counts, as a verdict's fields."""
+        return {
+            "prompt_tokens": self.prompt_tokens,
+            "cached_tokens": self.cached_tokens,
+            "completion_tokens": self.completion_tokens,
+        }
+
+    def verdict(self, parsed: Parsed) -> Verdict:
+        """Word what was read in this reply as a verdict, or why there is none."""
+        if parsed.met is not None:
+            chance, note = self.chance_of_met(parsed.met)
+            words = parsed.explanation[:MAX_EXPLANATION_CHARS]
+            return Verdict.of(
+                parsed.met,
+                probability=chance,
+                explanation=f"{words} [{note}]".strip() if note else words,
+                **self.usage,
+            )
+        outcome, why = self.without_verdict(parsed.explanation)
+        return Verdict(
+            outcome, explanation=why[:500], reply=self.text[:MAX_REPLY_CHARS], **self.usage
+        )
+
+    def without_verdict(self, parse_note: str) -> tuple[Outcome, str]:
+        """Tell apart why a reply holds no verdict: refused, cut off, empty, or unreadable."""
+        if self.refusal:
+            return Outcome.REFUSED, f"the judge refused: {self.refusal}"
+        if self.is_filtered:
+            return Outcome.REFUSED, f"the endpoint's filter withheld it ({self.finish_reason})"
+        if self.finish_reason.lower() in _CUT:
+            spent = f" after {self.completion_tokens} tokens" if self.completion_tokens else ""
+            if not self.text.strip():
+                return Outcome.TRUNCATED, (
+                    f"the model spent all its tokens on reasoning{spent}: raise max_tokens"
+                )
+            return Outcome.TRUNCATED, (
+                f"the reply was cut off before its verdict{spent}: raise max_tokens"
+            )
+        if self.called and not self.text.strip():
+            return Outcome.UNPARSEABLE, (
+                f"the model called the tool {self.called!r} instead of answering; take "
+                "tools out of extra_body, or name a model that answers"
+            )
+        if not self.text.strip():
+            reasoned = " beside its reasoning" if self.n_reasoning_chars else ""
+            return Outcome.UNPARSEABLE, f"the reply is empty{reasoned}"
+        return Outcome.UNPARSEABLE, parse_note
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether nothing in its text counts: the model declined, or a filter cut in."""
+        return bool(self.refusal) or self.is_filtered
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether the endpoint's filter ended the reply, in whatever words it says so."""
+        return bool(_FILTERED.match(self.finish_reason))
+
+    def chance_of_met(self, met: bool) -> tuple[float | None, str]:
+        """Give P(met) from the log-probabilities of the verdict's own token.
+
+        Returns:
+            P(true) over P(true) + P(false) at the token that spelt the verdict, or None with a
+            note where it cannot be read or contradicts the verdict.
+        """
+        if not self.tokens:
+            return None, ""
+        place = _verdict_token(self.tokens)
+        if place is None:
+            return None, "no P(met): the verdict's token was not found"
+        mass = {True: 0.0, False: 0.0}
+        for token, log_probability in place.alternatives:
+            word = token.strip().strip("\"'").lower()
+            if word and "true".startswith(word):
+                mass[True] += math.exp(min(0.0, log_probability))
+            elif word and "false".startswith(word):
+                mass[False] += math.exp(min(0.0, log_probability))
+        total = mass[True] + mass[False]
+        if total < MIN_MASS:
+            return None, f"no P(met): true and false hold {total:.2f} of the probability"
+        chance = mass[True] / total
+        if (chance > 0.5) != met and chance != 0.5:
+            return None, f"no P(met): log-probabilities say {chance:.2f}, against the verdict"
+        return chance, ""
+
+
+ENDED_BY_ITSELF = frozenset(
+    {"", "stop", "eos", "eos_token", "stop_sequence", "stop_token", "end_turn", "complete"}
+    | {"tool_calls", "function_call", "tool_use"}
+)
+"""Reasons for the end of a reply that is whole; where none is given it is taken for whole."""
+
+
+def _verdict_token(tokens: Sequence[TokenChance]) -> TokenChance | None:
+    """Find the token that starts the value of the last `criteria_met`."""
+    text = "".join(token.text for token in tokens)
+    key = text.rfind('"criteria_met"')
+    if key < 0:
+        return None
+    colon = text.find(":", key)
+    if colon < 0:
+        return None
+    start = colon + 1
+    while start < len(text) and text[start] in " \n\t\"'":
+        start += 1
+    position = 0
+    for token in tokens:
+        position += len(token.text)
+        if position > start:
+            return token
+    return None
+
+
+def _tokens(logprobs: Any) -> tuple[TokenChance, ...]:
+    content = _mapping(logprobs).get("content")
+    if not isinstance(content, list):
+        return ()
+    tokens = []
+    for item in map(_mapping, content):
+        places = [*(item.get("top_logprobs") or []), item]
+        pairs = {
+            str(place.get("token")): float(place["logprob"])
+            for place in map(_mapping, places)
+            if isinstance(place.get("logprob"), int | float)
+        }
+        tokens.append(TokenChance(str(item.get("token") or ""), tuple(pairs.items())))
+    return tuple(tokens)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _text(value: Any) -> str:
+    """Join content that comes in parts; None is empty."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        said = [part for part in map(_mapping, value) if part.get("type") not in _REASONED]
+        return "".join(_text(part.get("text")) for part in said)
+    return ""
+
+
+_REASONED = frozenset({"thinking", "reasoning", "reasoning_text", "redacted_thinking"})
+"""Kinds of content parts that hold reasoning beside the reply."""
+
+
+def _called(message: Mapping[str, Any]) -> str:
+    calls = message.get("tool_calls")
+    call = _mapping(calls[0]) if isinstance(calls, list) and calls else message
+    function = _mapping(call.get("function") or call.get("function_call"))
+    return str(function.get("name") or "") or ("without a name" if call is not message else "")
+
+
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) and value > 0 else 0
+
+
+_VERDICT_FIELDS = {
+    "explanation": {"type": "string"},
+    "criteria_met": {"type": "boolean"},
+}
+
+VERDICT_SCHEMA: Mapping[str, Any] = {
+    "type": "object",
+    "properties": _VERDICT_FIELDS,
+    "required": ["explanation", "criteria_met"],
+    "additionalProperties": False,
+}
+
+GROUP_SCHEMA: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {
+        "verdicts": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"index": {"type": "integer"}, **_VERDICT_FIELDS},
+                "required": ["index", "explanation", "criteria_met"],
+                "additionalProperties": False,
+            },
+        }
+    },
+    "required": ["verdicts"],
+    "additionalProperties": False,
+}
+
+RATING_SCHEMA: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {"explanation": {"type": "string"}, "rating": {"type": "integer"}},
+    "required": ["explanation", "rating"],
+    "additionalProperties": False,
+}
+
+
+SCHEMAS: Mapping[str, Mapping[str, Any]] = {
+    "verdict": VERDICT_SCHEMA,
+    "verdicts": GROUP_SCHEMA,
+    "rating": RATING_SCHEMA,
+}
+"""By what is asked for."""
+
+
+def response_format(kind: str, name: str) -> dict[str, Any]:
+    """Write the `response_format` of a chat request.
+
+    Args:
+        kind: `json_schema` or `json_object`.
+        name: What is asked for: a key of `SCHEMAS`.
+    """
+    if kind == "json_object":
+        return {"type": "json_object"}
+    return {
+        "type": "json_schema",
+        "json_schema": {"name": name, "strict": True, "schema": dict(SCHEMAS[name])},
+    }

@@ -1,0 +1,216 @@
+"""The words a judge is asked with: templates, their versions, and how they are filled in.
+
+A template is plain text with `<<name>>` marks, filled in one single pass: a mark that stands inside
+a conversation or a criterion is text, and is never replaced. A user's own file (`prompt: PATH`) is
+either such a text (the published HealthBench grader prompt is one, and works as it stands) or a
+Jinja2 template, rendered in a sandbox.
+
+The shipped wordings are ours, written from the published description of the grader protocol
+(HealthBench, arXiv 2505.08775).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+
+from ..errors import ConfigError, near_names
+from ..files import user_path
+from ..rubric import Criterion, Example, numbered, points_text, rubric_item
+
+SHIPPED = ("healthbench", "prefix", "grouped", "rating", "yes_no")
+"""The shipped wordings; the text is `prompts/NAME-VERSION.txt`."""
+PLAIN, FENCED = "1", "2"
+"""Versions of each: the published protocol, and the same with the answer behind a fence."""
+CODE_DIGITS = 12
+
+MARKS = (
+    "conversation",
+    "fenced",
+    "code",
+    "rubric_item",
+    "rubric_items",
+    "n_items",
+    "criterion",
+    "points",
+    "answer",
+)
+"""What a template may name; Jinja2 templates also see `messages` and `criteria`."""
+
+HASH_DIGITS = 16
+"""Digits of a wording's hash that stand in the judge's identity."""
+
+WITHHELD = (
+    "(This turn is withheld. Say whether the item is more likely met or not met by the answer of "
+    "a typical assistant.)"
+)
+"""Stands for the answer under `look=false`: the no-look baseline of the method sheet, section 6."""
+
+_MARK = re.compile(r"<<([a-z_]+)>>")
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """One template, ready to be filled in."""
+
+    name: str
+    """`healthbench` or another shipped name, or the file's name."""
+    version: str
+    text: str = field(repr=False)
+    is_jinja: bool = False
+
+    @property
+    def label(self) -> str:
+        """Name, version and hash: what identifies this wording in every verdict."""
+        digest = hashlib.sha256(self.text.encode("utf-8", "surrogatepass")).hexdigest()
+        return f"{self.name}-{self.version}:{digest[:HASH_DIGITS]}"
+
+    def fill(self, example: Example, conversation: str, answer: str, indices: Sequence[int]) -> str:
+        """Fill the template in for some criteria of one example.
+
+        Args:
+            example: The example that is judged.
+            conversation: Its turns with the answer appended (`conversation_text`).
+            answer: The judged answer alone.
+            indices: Positions of the criteria asked about; one for the single shapes.
+        """
+        criteria = [example.rubric.criteria[index] for index in indices]
+        if self.is_jinja:
+            return _fill_jinja(self.text, example, conversation, answer, criteria)
+        return _compile(self.text)(example, conversation, answer, criteria)
+
+
+def load_wording(name_or_path: str) -> Wording:
+    """Load a shipped wording by name, or a user's own by path.
+
+    Args:
+        name_or_path: `prefix`, `prefix-2` for that version, or a file.
+
+    Raises:
+        ConfigError: No such name or file, or the template cannot be filled in.
+    """
+    name, _, version = name_or_path.partition("-")
+    version = version or PLAIN
+    if name in SHIPPED and version in {PLAIN, FENCED}:
+        file = files(__package__).joinpath("prompts", f"{name}-{version}.txt")
+        return Wording(name, version, file.read_text(encoding="utf-8"))
+    path = user_path(name_or_path)
+    if not path.is_file():
+        raise ConfigError(
+            f"prompt {name_or_path!r} is no file, and no shipped wording; "
+            f"{near_names(name_or_path, [*SHIPPED, *(f'{name}-{FENCED}' for name in SHIPPED)])}"
+        )
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"prompt file {path}: not UTF-8 text ({error})") from None
+    wording = Wording(path.name, "own", text, is_jinja=not _MARK.search(text))
+    _try_out(wording, path)
+    return wording
+
+
+def conversation_text(example: Example, answer: str) -> str:
+    """Write the turns as "role: text", the candidate's system message included, the answer last."""
+    turns = [f"{message.role}: {message.content}" for message in example.prompt]
+    return "\n\n".join([*turns, f"assistant: {answer}"])
+
+
+def fence_code(conversation: str) -> str:
+    """Give the code that an answer cannot know: a hash of the conversation with the answer in it.
+
+    The same answer has the same code, so verdicts are found again; an answer that holds its own
+    code would have to hold a fixed point of SHA-256.
+    """
+    digest = hashlib.sha256(conversation.encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()[:CODE_DIGITS]
+
+
+def fenced_text(conversation: str, answer: str) -> str:
+    """Put the answer at the end of a conversation between two lines that carry its code."""
+    code = fence_code(conversation)
+    before = conversation.removesuffix(answer)
+    return f"{before}\n[answer {code} begins]\n{answer}\n[answer {code} ends]"
+
+
+def _values(
+    conversation: str, answer: str, criteria: Sequence[Criterion]
+) -> dict[str, Callable[[], str]]:
+    first = criteria[0]
+    return {
+        "conversation": lambda: conversation,
+        "fenced": lambda: fenced_text(conversation, answer),
+        "code": lambda: fence_code(conversation),
+        "answer": lambda: answer,
+        "rubric_item": lambda: rubric_item(first),
+        "criterion": lambda: first.text,
+        "points": lambda: points_text(first.points),
+        "n_items": lambda: str(len(criteria)),
+        "rubric_items": lambda: numbered(criteria),
+    }
+
+
+@lru_cache(maxsize=32)
+def _compile(text: str) -> Callable[[Example, str, str, Sequence[Criterion]], str]:
+    """Cut a template at its marks, once; filling in is then one join."""
+    pieces = _MARK.split(text)
+    literal, names = pieces[::2], pieces[1::2]
+
+    def fill(
+        example: Example, conversation: str, answer: str, criteria: Sequence[Criterion]
+    ) -> str:
+        values = _values(conversation, answer, criteria)
+        filled = [literal[0]]
+        for name, after in zip(names, literal[1:], strict=True):
+            filled += (values[name](), after)
+        return "".join(filled)
+
+    return fill
+
+
+def _fill_jinja(
+    text: str, example: Example, conversation: str, answer: str, criteria: Sequence[Criterion]
+) -> str:
+    from .templates import fill_template  # loads Jinja2, which few prompts need
+
+    # plain dicts and strings only: a template must not reach our objects
+    plain = {name: value() for name, value in _values(conversation, answer, criteria).items()}
+    return fill_template(
+        text,
+        {
+            **plain,
+            "messages": [{"role": m.role, "content": m.content} for m in example.prompt],
+            "criteria": [{"text": c.text, "points": points_text(c.points)} for c in criteria],
+        },
+    )
+
+
+def _try_out(wording: Wording, path: Path) -> None:
+    """Fill a user's template in with made-up text, so that it fails before anything is paid."""
+    from ..rubric import Message, Polarity, Rubric
+
+    unknown = sorted(set(_MARK.findall(wording.text)) - set(MARKS))
+    if unknown and not wording.is_jinja:
+        raise ConfigError(
+            f"prompt file {path}: unknown mark <<{unknown[0]}>>; {near_names(unknown[0], MARKS)}"
+        )
+    marked = Criterion("CRITERION-HERE", 5, Polarity.DESIRABLE)
+    example = Example("try", (Message("user", "QUESTION-HERE"),), Rubric((marked,)))
+    try:
+        filled = wording.fill(
+            example, conversation_text(example, "ANSWER-HERE"), "ANSWER-HERE", [0]
+        )
+    except Exception as error:  # Jinja2 raises many kinds; each is a fault of the user's file
+        raise ConfigError(
+            f"prompt file {path} cannot be filled in: {type(error).__name__}: {error}; "
+            f"it may use {', '.join(MARKS)}, messages, criteria"
+        ) from error
+    if "CRITERION-HERE" not in filled:
+        raise ConfigError(
+            f"prompt file {path} never shows the criterion; put <<rubric_item>> or "
+            "{{ rubric_item }} where it belongs"
+        )

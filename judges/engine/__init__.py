@@ -1,0 +1,1 @@
+"""Judge calls in flight: limits, retries, budgets, the writer of verdicts."""

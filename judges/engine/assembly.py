@@ -1,0 +1,134 @@
+"""Builds the pools of a grader: one for its judge, and one for each judge that one is made of."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..answer import USUAL
+from ..errors import ConfigError
+from ..files import user_path
+from ..judge import Judge, JudgeIdentity, identity_of
+from ..store.protocol import StoreProtocol, is_address
+from ..store.sqlite import VerdictStore, default_store_path
+from .ledger import Budget, Ledger, price_of
+from .options import RuntimeOptions
+from .pool import Runtime
+
+FREE = {"keyword", "constant", "replay", "scripted"}
+"""Judges that cost nothing to ask: never stored, unless they say otherwise by `stored`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A judge of a grader with its ledger: the grader's own, or a member of it."""
+
+    judge: Judge
+    identity: JudgeIdentity
+    ledger: Ledger
+    is_stored: bool
+    """Whether its verdicts are kept: not those of free judges, nor those made of others'."""
+    members: tuple[Part, ...] = ()
+
+    def all(self) -> list[Part]:
+        """List this part and all below it, each once."""
+        parts = [self]
+        for member in self.members:
+            parts += [part for part in member.all() if part not in parts]
+        return parts
+
+    @property
+    def payers(self) -> list[Part]:
+        """List those that make calls: members in the place of the judge they make up."""
+        return [part for part in self.all() if not part.members]
+
+
+def part_of(judge: Judge, options: RuntimeOptions) -> Part:
+    """Describe a judge and its members.
+
+    Raises:
+        ConfigError: `max_cost` is set and the price of a model is not known.
+    """
+    identity = identity_of(judge)
+    if options.reading != USUAL:
+        sampling = {**identity.sampling, **options.reading.to_json()}
+        identity = dataclasses.replace(identity, sampling=sampling)
+    members: tuple[Part, ...] = ()
+    if hasattr(judge, "judge_with"):
+        inner: Sequence[Any] = getattr(judge, "members", ())
+        members = tuple(part_of(member, options) for member in inner)
+    is_stored = bool(getattr(judge, "stored", identity.name not in FREE)) and not members
+    price = price_of(identity.model, options.prices) if is_stored else None
+    if options.max_cost is not None and price is None and is_stored:
+        raise ConfigError(
+            f"max_cost needs a price, and none is known of model {identity.model!r}; name a file "
+            "with it by prices=PATH (its shape: rubricbeat/judges/prices.yaml), or use max_calls"
+        )
+    return Part(judge, identity, Ledger(price), is_stored, members)
+
+
+def store_place(options: RuntimeOptions) -> Path | str | None:
+    """Say where verdicts are kept: a file, the address of a server, or None for nowhere."""
+    named = options.store
+    if named is False:
+        return None
+    if named is None or named is True:
+        named = os.environ.get("RUBRICBEAT_STORE", "")
+        return named if is_address(named) else default_store_path()
+    place = os.fspath(named)
+    return place if is_address(place) else user_path(place)
+
+
+def open_store(part: Part, options: RuntimeOptions) -> StoreProtocol | None:
+    """Open the store of a part; None where it keeps nothing."""
+    place = store_place(options) if part.is_stored else None
+    if place is None:
+        return None
+    if isinstance(place, str):
+        from ..store.postgres import PostgresStore
+
+        return PostgresStore(place, part.identity)
+    return VerdictStore(place, part.identity)
+
+
+def open_runtime(part: Part, options: RuntimeOptions, budget: Budget | None = None) -> Runtime:
+    """Open the pools of a part and of its members; nothing is asked yet.
+
+    Members that are the same judge share a pool: its verdicts are bought once.
+    """
+    if budget is None:
+        budget = Budget(options.max_calls, options.max_cost)
+        budget.ledgers = [each.ledger for each in part.payers]
+    children: dict[str, Runtime] = {}
+    n_open = options.max_concurrency
+    for member in part.members:
+        # by the judge's own identity: that is how a composite names whom it asks
+        digest = identity_of(member.judge).digest
+        if digest not in children:
+            own = with_defaults(member.judge, options)
+            children[digest] = open_runtime(member, own, budget)
+            # a member that collects a batch must be asked as much at once as it can take
+            n_open = max(n_open, own.max_concurrency)
+    options = dataclasses.replace(options, max_concurrency=n_open)
+    return Runtime(
+        part.judge,
+        part.identity,
+        options,
+        part.ledger,
+        open_store(part, options),
+        budget,
+        children,
+        is_keyed=part.is_stored,
+    )
+
+
+def with_defaults(judge: Judge, options: RuntimeOptions) -> RuntimeOptions:
+    """Give a member's options: what the user left alone is as this judge needs it."""
+    plain = RuntimeOptions()
+    needs: Mapping[str, Any] = getattr(judge, "runtime_defaults", {})
+    left = {k: v for k, v in needs.items() if getattr(options, k) == getattr(plain, k)}
+    return dataclasses.replace(options, **left)

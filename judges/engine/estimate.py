@@ -1,0 +1,109 @@
+"""What grading would cost, before anything is sent."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..judge import Question
+from ..store.sqlite import question_material, verdict_key
+from .assembly import Part, open_store
+from .ledger import Cost, expected_tokens
+from .options import RuntimeOptions
+from .work_items import Sheet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate(Cost):
+    """Calls, tokens and money of a run that has not begun; of a cascade the most it can make."""
+
+    model: str
+    criteria: int
+    """Verdicts asked for, replicates included."""
+    hits: int
+    """Verdicts already in the store; of a jury those of its members."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the plain form."""
+        own = {"model": self.model, "criteria": self.criteria, "hits": self.hits}
+        return own | dataclasses.asdict(self)
+
+    def line(self) -> str:
+        """Say it in one line."""
+        cost = f"about ${self.cost_usd:,.2f}" if self.cost_usd is not None else "cost unknown"
+        return (
+            f"{self.criteria:,} criteria, {self.hits:,} verdicts in the store; "
+            f"{self.calls:,} calls to make, about {self.prompt_tokens:,} prompt and "
+            f"{self.completion_tokens:,} completion tokens, {cost}"
+        )
+
+
+def asked_parts(part: Part, times: int) -> Iterator[tuple[Part, int]]:
+    """List who is asked, a jury's members for it, and how often each question goes to them."""
+    if not part.members:
+        yield part, times
+        return
+    each = max(1, int(getattr(part.judge, "asks_each", 1)))
+    for member in part.members:
+        yield from asked_parts(member, times * each)
+
+
+def estimate_part(part: Part, sheets: Sequence[Sheet], options: RuntimeOptions) -> Estimate:
+    """Count what grading some answers would ask; the store is read, nothing is sent."""
+    n_criteria = sum(len(sheet.example.rubric) * _times(sheet, options) for sheet in sheets)
+    n_hits, costs = 0, []
+    for asked, times in asked_parts(part, 1):
+        hits, cost = _cost_of(asked, sheets, options, times, n_criteria)
+        n_hits += hits
+        costs.append(cost)
+    return Estimate(
+        model=part.identity.model,
+        criteria=n_criteria,
+        hits=n_hits,
+        **dataclasses.asdict(Cost.sum(costs)),
+    )
+
+
+def _times(sheet: Sheet, options: RuntimeOptions) -> int:
+    return sheet.n_replicates or options.replicates
+
+
+def _cost_of(
+    part: Part, sheets: Sequence[Sheet], options: RuntimeOptions, times: int, n_criteria: int
+) -> tuple[int, Cost]:
+    """Give the verdicts that one judge has in its store, and the cost of the others."""
+    if not part.is_stored:  # free to ask
+        return 0, Cost(n_criteria * times)
+    size = max(1, int(getattr(part.judge, "group_size", 1) or 1))
+    n_hits = n_calls = n_prompt = n_completion = 0
+    seen: set[bytes] = set()
+    store = open_store(part, options)
+    try:
+        for sheet in sheets:
+            for replicate in range(_times(sheet, options) * times):
+                lengths = _lengths(part, sheet, replicate)
+                found = store.lookup(list(lengths)) if store is not None else {}
+                n_hits += len(found)
+                fresh = [n for key, n in lengths.items() if key not in found and key not in seen]
+                seen.update(lengths)
+                for start in range(0, len(fresh), size):
+                    prompt, completion = expected_tokens(fresh[start : start + size])
+                    n_calls += 1
+                    n_prompt += prompt
+                    n_completion += completion
+    finally:
+        if store is not None:
+            store.close()
+    return n_hits, Cost.of(part.ledger.price, n_calls, n_prompt, n_completion)
+
+
+def _lengths(part: Part, sheet: Sheet, replicate: int) -> dict[bytes, int]:
+    """Give the bytes of each question, by its key; equal questions are one."""
+    material = getattr(part.judge, "key_material", question_material)
+    lengths: dict[bytes, int] = {}
+    for index in range(len(sheet.example.rubric)):
+        text = material(Question(sheet.example, sheet.judged, index, replicate))
+        lengths[verdict_key(part.identity, text, replicate)] = len(text)
+    return lengths

@@ -1,0 +1,279 @@
+"""Which faults are tried again, how often, after which pause; and when a judge counts as down."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import random
+import socket
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from ..errors import (
+    ConfigError,
+    DoubtfulError,
+    JudgeError,
+    NoApiError,
+    OutageError,
+    RateLimitError,
+    RefusedSettingsError,
+    RejectedError,
+    TooLongError,
+)
+from ..judge import Question
+from ..verdict import Outcome, Verdict
+
+MAX_BACKOFF_S = 30.0
+
+
+class Fault(StrEnum):
+    """Why a call has to be made again."""
+
+    RATE_LIMIT = "rate_limit"
+    TIMEOUT = "timeout"
+    TRANSPORT = "transport"
+    UNPARSEABLE = "unparseable"
+    TRUNCATED = "truncated"
+    REFUSED = "refused"
+    SETTINGS = "settings"
+    """The endpoint refused settings that have worked before."""
+
+
+FAULT_OF_OUTCOME = {
+    Outcome.UNPARSEABLE: Fault.UNPARSEABLE,
+    Outcome.TRUNCATED: Fault.TRUNCATED,
+    Outcome.REFUSED: Fault.REFUSED,
+    Outcome.TRANSPORT: Fault.TRANSPORT,
+}
+
+_MOST = {Fault.TIMEOUT: 2, Fault.TRUNCATED: 2, Fault.REFUSED: 1, Fault.SETTINGS: 1}
+"""Faults that more tries seldom mend: a hang, a token limit, a judge that declines."""
+RATE_LIMIT_BACKOFF_S = 5.0
+"""Longest pause before a call that was rate limited is tried again, where none was asked for."""
+USELESS_AFTER = 36
+"""Questions that end without a verdict, before a judge that has given none counts as useless."""
+_SOME, _MANY = 10, 40
+"""Questions whose bad replies no further try mended, before they get fewer of them, and none."""
+_LOOK_AGAIN = 10
+"""Of those that get none, each so-manieth gets one all the same."""
+_WITH_PAUSE = {Fault.RATE_LIMIT, Fault.TIMEOUT, Fault.TRANSPORT, Fault.SETTINGS}
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often and how late to try again."""
+
+    max_retries: int = 5
+    backoff_s: float = 0.5
+
+    def allows(self, fault: Fault, n_before: int) -> bool:
+        """Say whether a fault may be tried again after `n_before` faults of its class."""
+        return n_before < min(self.max_retries, _MOST.get(fault, self.max_retries))
+
+    def pause_s(self, fault: Fault, n_before: int, rng: random.Random) -> float:
+        """Give the pause before the next try, in seconds; a bad reply is asked again at once."""
+        if fault not in _WITH_PAUSE:
+            return 0.0
+        most = RATE_LIMIT_BACKOFF_S if fault is Fault.RATE_LIMIT else MAX_BACKOFF_S
+        full = min(most, self.backoff_s * 2.0 ** min(n_before, 16))
+        return float(full * rng.uniform(0.5, 1.0))
+
+
+class Breaker:
+    """Counts questions that end without a reply; opens after so many in a row."""
+
+    __slots__ = ("after", "n_in_a_row", "reason")
+
+    def __init__(self, after: int) -> None:
+        """Open after `after` failures with no success between them."""
+        self.after = after
+        self.n_in_a_row = 0
+        self.reason: str | None = None
+        """Why the judge counts as down, or None."""
+
+    def succeeded(self) -> None:
+        """Count a reply of any kind."""
+        self.n_in_a_row = 0
+
+    def failed(self, why: str) -> bool:
+        """Count a question that got no reply; say whether the judge is down now."""
+        self.n_in_a_row += 1
+        if self.n_in_a_row >= self.after and self.reason is None:
+            self.reason = f"no reply to {self.n_in_a_row} questions in a row; the last: {why}"
+        return self.reason is not None
+
+    def reset(self) -> None:
+        """Start anew, for the next run."""
+        self.n_in_a_row = 0
+        self.reason = None
+
+
+class Usefulness:
+    """Whether a judge's replies are of use, and whether asking again mends those that are not."""
+
+    def __init__(self) -> None:
+        """Know nothing yet."""
+        self._has_verdict = False
+        self._n_without = 0
+        self._said: Counter[str] = Counter()
+        self._n_tried: Counter[Fault] = Counter()
+        self._mended: set[Fault] = set()
+
+    def verdict_came(self, mended: Iterable[Fault]) -> None:
+        """Count a question that got its verdict, after bad replies of these kinds."""
+        self._has_verdict = True
+        self._mended |= set(mended)
+
+    def gave_up(self, said: str, tried_again: Iterable[Fault]) -> str | None:
+        """Count a question that ended without a verdict.
+
+        Args:
+            said: What was replied, or why it is no verdict.
+            tried_again: The kinds of bad replies after which it was asked again, in vain.
+
+        Returns:
+            Why asking on is useless; None where it may not be.
+        """
+        self._n_tried.update(set(tried_again))
+        self._n_without += 1
+        if self._has_verdict:
+            return None
+        self._said[" ".join(said.split())[:120]] += 1
+        if self._n_without < USELESS_AFTER:
+            return None
+        reply, n = self._said.most_common(1)[0]
+        return (
+            f"none of the first {self._n_without} questions got a verdict; the commonest reply "
+            f"({n} times): {reply!r}; keep_asking=true (--keep-asking) continues"
+        )
+
+    def most_retries(self, fault: Fault) -> int | None:
+        """Say how often a bad reply is still asked again; None for as often as is allowed."""
+        n_tried = self._n_tried[fault]
+        if fault in self._mended or n_tried < _SOME:
+            return None
+        return 1 if n_tried < _MANY or self._n_without % _LOOK_AGAIN == 0 else 0
+
+
+def is_unreachable(error: BaseException) -> bool:
+    """Say whether there is nothing at the address: connection refused, or an unknown host.
+
+    On the first call of a grader that is a wrong setting, later it is an outage.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ConnectionRefusedError | socket.gaierror):
+            return True
+        if isinstance(cause, OSError) and cause.errno == errno.ECONNREFUSED:
+            return True
+        # aiohttp keeps what the system said beside the chain
+        cause = getattr(cause, "os_error", None) or cause.__cause__
+    return False
+
+
+class End(StrEnum):
+    """Why a call is over although no verdict came."""
+
+    REJECTED = "rejected"
+    """The endpoint refused this one request for good."""
+    TOO_LONG = "too_long"
+    """The question is longer than the judge's context."""
+    DOUBTFUL = "doubtful"
+    """The endpoint refused, for the question or for the settings."""
+    WRONG = "wrong"
+    """A setting is wrong: no call can work."""
+    DOWN = "down"
+    """The judge says that it is down."""
+    BROKEN = "broken"
+    """The judge raised what is none of our errors: a bug in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What one call brought: verdicts, a fault to be tried again, or an end."""
+
+    verdicts: Sequence[Verdict] = ()
+    latency_s: float = 0.0
+    fault: Fault | None = None
+    retry_after_s: float | None = None
+    """The pause the endpoint asked for."""
+    end: End | None = None
+    error: ConfigError | None = None
+    """The wrong setting; beside a fault, what is wrong where nothing better has ever come."""
+    doubt: DoubtfulError | None = None
+    """A refusal that other questions have to explain."""
+    why: str = ""
+
+    @property
+    def is_page(self) -> bool:
+        """Whether something came that is no reply of such an API."""
+        return self.fault is not None and isinstance(self.error, RefusedSettingsError)
+
+    @property
+    def n_tokens(self) -> int:
+        """Tokens of the call, as the endpoint counted them; 0 where it did not say."""
+        return sum(v.prompt_tokens + v.completion_tokens for v in self.verdicts)
+
+
+async def attempt(
+    judge: Any, questions: Sequence[Question], *, timeout_s: float, is_grouped: bool
+) -> Reply:
+    """Ask once, within the time allowed; only a cancellation is raised."""
+    started = time.perf_counter()  # uvloop's own clock has steps of a millisecond
+    try:
+        async with asyncio.timeout(timeout_s):
+            if is_grouped:
+                verdicts = await judge.judge_group(questions)
+            else:
+                verdicts = [await judge.judge(questions[0])]
+        check_verdicts(judge, verdicts)
+    except RateLimitError as error:
+        why = f"rate limited: {error}"
+        return Reply(fault=Fault.RATE_LIMIT, retry_after_s=error.retry_after_s, why=why)
+    except ConfigError as error:
+        return Reply(end=End.WRONG, error=error, why=str(error))
+    except DoubtfulError as error:
+        return Reply(end=End.DOUBTFUL, doubt=error, why=str(error))
+    except TooLongError as error:
+        return Reply(end=End.TOO_LONG, why=str(error))
+    except RejectedError as error:
+        return Reply(end=End.REJECTED, why=str(error))
+    except OutageError as error:
+        return Reply(end=End.DOWN, why=str(error))
+    except TimeoutError:
+        return Reply(fault=Fault.TIMEOUT, why=f"no reply within {timeout_s:g} s")
+    except NoApiError as error:
+        return Reply(fault=Fault.TRANSPORT, error=error.as_settings(), why=str(error))
+    except (JudgeError, OSError, EOFError) as error:
+        raw = isinstance(error, OSError | EOFError)
+        hint = "; is the judge's server up, is the address right?" if raw else ""
+        wrong = ConfigError(f"{error}{hint}")
+        return Reply(
+            fault=Fault.TRANSPORT,
+            why=str(error) or repr(error),
+            error=wrong if is_unreachable(error) else None,
+        )
+    except Exception as error:  # a judge of somebody else's may raise anything
+        return Reply(end=End.BROKEN, why=f"the judge failed: {type(error).__name__}: {error}")
+    if len(verdicts) != len(questions):
+        why = f"{len(verdicts)} verdicts for {len(questions)} questions"
+        verdicts = [Verdict(Outcome.UNPARSEABLE, explanation=why)] * len(questions)
+    return Reply(verdicts, time.perf_counter() - started)
+
+
+def check_verdicts(judge: object, verdicts: Sequence[Verdict]) -> None:
+    """Refuse a judge that breaks its contract, by name.
+
+    Raises:
+        ConfigError: It gave something else than verdicts.
+    """
+    for verdict in verdicts:
+        if not isinstance(verdict, Verdict):
+            raise ConfigError(
+                f"judge {type(judge).__name__!r} gave {type(verdict).__name__!r} where a Verdict "
+                "is due; return Verdict.of(True) or Verdict.of(False)"
+            )

@@ -1,0 +1,239 @@
+"""What a user may set about how questions are asked, whichever judge answers them."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+from ..answer import Reading
+from ..errors import ConfigError
+from ..options.reader import annotations_of, typed
+from ..replies.reasoning import Marks, own_marks
+
+CHANGES_VERDICTS = frozenset(
+    {"replicates", "include_reasoning", "reasoning_marks", "reasoning_opens"}
+)
+"""Options that say what is asked; the others say how fast and how far."""
+_NO_STORE = {"none", "null", "off", "false", "no"}
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeOptions:
+    """Limits, retries, budgets and the store of one grader."""
+
+    max_concurrency: int = 64
+    """Most calls in flight at once; the true number falls on 429 and climbs back."""
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+    """Prompt and completion together, estimated before a call and corrected after it."""
+    timeout_s: float = 120.0
+    """Longest one call may take."""
+    deadline_s: float | None = None
+    """Longest one `grade` may take; what is open then is skipped."""
+    max_retries: int = 5
+    """Further calls after a connection fault, a server fault or a reply without a verdict."""
+    backoff_s: float = 0.5
+    """First pause before a retry; each further one doubles, with jitter, up to 30 s."""
+    rate_limit_patience_s: float = 600.0
+    """How long a question waits out 429, and how long a judge that answers nothing else counts as
+    rate limited, before it counts as down."""
+    keep_asking: bool = False
+    """Ask on although none of the first few dozen questions got a verdict."""
+    outage_after: int = 8
+    """Questions that end in a row without any reply, before the judge counts as down."""
+    replicates: int = 1
+    """Independent verdicts for each criterion."""
+    max_calls: int | None = None
+    max_cost: float | None = None
+    """US dollars; calls stop before it would be passed."""
+    include_reasoning: bool = False
+    """Judge the whole answer instead of its solution section: another judge."""
+    reasoning_marks: tuple[str, ...] = ()
+    """Marks of reasoning beside the known ones, each `OPEN...CLOSE`: another judge likewise."""
+    reasoning_opens: str = "text"
+    """`prompt` where the model's chat template opens the block, so that answers begin inside."""
+    store: str | os.PathLike[str] | bool | None = None
+    """Path of the verdict store; None the user's own; False (or "none") no store."""
+    prices: str | None = None
+    """Path of a prices file that goes before the shipped one."""
+
+    def __post_init__(self) -> None:
+        """Refuse values that cannot work."""
+        Marks.of(self.reasoning_marks, self.reasoning_opens)
+        for name in ("max_concurrency", "outage_after", "replicates"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
+        for name in ("requests_per_minute", "tokens_per_minute", "timeout_s", "deadline_s"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ConfigError(f"{name} must be above 0, not {value}")
+        waits = ("max_retries", "backoff_s", "rate_limit_patience_s")
+        for name in (*waits, "max_calls", "max_cost"):
+            value = getattr(self, name)
+            if value is not None and not value >= 0:
+                raise ConfigError(f"{name} must not be negative: {value}")
+
+    @property
+    def reading(self) -> Reading:
+        """Which part of an answer is judged."""
+        marks = Marks.of(self.reasoning_marks, self.reasoning_opens)
+        return Reading(self.include_reasoning, marks)
+
+    @classmethod
+    def names(cls) -> list[str]:
+        """List the options."""
+        return [spec.name for spec in dataclasses.fields(cls)]
+
+    @classmethod
+    def split(cls, options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Tell our options from those of the judge, which come second."""
+        names = cls.names()
+        mine = {key: value for key, value in options.items() if key in names}
+        return mine, {key: value for key, value in options.items() if key not in names}
+
+    @classmethod
+    def from_mapping(cls, plain: Mapping[str, Any]) -> Self:
+        """Read options as a command line or a YAML file gives them: numbers may be text."""
+        return cls(**cls.typed(plain))
+
+    @classmethod
+    def typed(cls, plain: Mapping[str, Any]) -> dict[str, Any]:
+        """Give each option its type.
+
+        Raises:
+            ConfigError: A value is none that its option takes.
+        """
+        taken = annotations_of(cls)
+        return {name: _present(name, value, taken[name]) for name, value in plain.items()}
+
+    def to_json(self) -> dict[str, Any]:
+        """Give what differs from the defaults; of the store only whether there is one."""
+        plain: dict[str, Any] = {}
+        for spec in dataclasses.fields(self):
+            value = getattr(self, spec.name)
+            if spec.name not in {"store", "prices"} and value != spec.default:
+                plain[spec.name] = value
+        return plain
+
+
+def _present(name: str, value: Any, annotation: Any) -> Any:
+    if name == "store":
+        return _store(value)
+    if name == "reasoning_marks":
+        return own_marks(value)
+    value = typed(name, value, annotation)
+    if value is None and annotation in (int, float, bool):
+        raise ConfigError(f"{name} needs a value")
+    return value
+
+
+def _store(value: Any) -> str | bool | None:
+    """Read `none`, in whatever spelling, as no store: the user's own is what leaving it out gives.
+
+    Raises:
+        ConfigError: The value is empty.
+    """
+    if value is None or value is True or value is False:
+        return None if value is not False else False
+    text = str(value).strip()
+    if not text:
+        raise ConfigError("store is empty; give a path, or none for no store")
+    return False if text.lower() in _NO_STORE else str(value)
+
+
+_SUMS = ("asked", "fresh", "store_hits", "shared", "missing", "calls")
+_TABLES = ("outcomes", "faults", "retries", "tokens")
+_SHARED = (
+    "max_concurrency",
+    "requests_per_minute",
+    "tokens_per_minute",
+    "max_cost",
+    "max_calls",
+)
+"""Limits that are divided."""
+_DEFAULTS = RuntimeOptions()
+
+
+def shares_of(options: RuntimeOptions, n_workers: int) -> list[dict[str, Any]]:
+    """Give each worker its part of the limits, as options of its grader.
+
+    Calls in flight and the call budget are whole numbers: what does not divide goes to the first
+    workers. Rates and money divide evenly. Limits that are not set stay unset.
+
+    Raises:
+        ConfigError: There are more workers than calls may be in flight, or be made.
+    """
+    if n_workers < 1:
+        raise ConfigError(f"there must be at least 1 worker, not {n_workers}")
+    for name in ("max_concurrency", "max_calls"):
+        whole = getattr(options, name)
+        if whole is not None and whole < n_workers:
+            raise ConfigError(
+                f"{name}={whole} cannot be shared by {n_workers} workers; use {whole} workers"
+                if whole
+                else f"{name}=0 leaves the workers nothing to do"
+            )
+    return [
+        {
+            "max_concurrency": _part(options.max_concurrency, n_workers, number),
+            "requests_per_minute": _even(options.requests_per_minute, n_workers),
+            "tokens_per_minute": _even(options.tokens_per_minute, n_workers),
+            "max_cost": _even(options.max_cost, n_workers),
+            "max_calls": (
+                None if options.max_calls is None else _part(options.max_calls, n_workers, number)
+            ),
+        }
+        for number in range(n_workers)
+    ]
+
+
+def added_facts(each: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Add up `Grader.facts()` of several processes; what cannot be added is the first one's.
+
+    Latencies are None: percentiles of parts do not make those of the whole. A cost is unknown
+    where one of them is. The limits are those of all together.
+    """
+    total: dict[str, Any] = dict(each[0])
+    if len(each) > 1 and "options" in total:
+        total["options"] = {**total["options"], **_whole_limits([one["options"] for one in each])}
+    for name in _SUMS:
+        if all(name in one for one in each):
+            total[name] = sum(one[name] for one in each)
+    for name in _TABLES:
+        table: dict[str, int] = {}
+        for one in each:
+            for key, number in (one.get(name) or {}).items():
+                table[key] = table.get(key, 0) + number
+        total[name] = table
+    costs = [one.get("cost_usd") for one in each]
+    known = [cost for cost in costs if cost is not None]
+    total["cost_usd"] = sum(known) if len(known) == len(costs) else None
+    total["seconds"] = max(one.get("seconds") or 0.0 for one in each)
+    for name in ("outage", "stopped"):
+        total[name] = next((one[name] for one in each if one.get(name)), None)
+    if said := [note for one in each for note in one.get("answers") or ()]:
+        total["answers"] = said
+    if len(each) > 1:
+        total |= {"latency_s": None, "criteria_per_s": None}
+    return total
+
+
+def _whole_limits(shares: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Put shares of limits together again; options leave out what is as the default."""
+    whole = {}
+    for name in _SHARED:
+        parts = [share.get(name, getattr(_DEFAULTS, name)) for share in shares]
+        if all(part is not None for part in parts):
+            whole[name] = sum(parts)
+    return whole
+
+
+def _part(whole: int, n: int, number: int) -> int:
+    return whole // n + (number < whole % n)
+
+
+def _even(whole: float | None, n: int) -> float | None:
+    return None if whole is None else whole / n

@@ -1,0 +1,480 @@
+"""Asks a judge every open question once, in one flat bounded pool.
+
+Workers pull from the runs in hand: an answer's criteria are looked up in the store, the misses
+become calls, and a verdict reaches its run when it is on disk. Everything here lives on one event
+loop (`loop_thread.py`) and takes no lock. How a call is made is `serving.py`, or `composing.py` for
+a judge made of others; who waits for which question, `flights.py`; the caller's side, `grading.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from ..errors import ConfigError, RubricbeatError, StoreError
+from ..judge import Judge, JudgeIdentity, Question
+from ..store.protocol import ClaimingStore, StoreProtocol
+from ..store.sqlite import question_material, verdict_key
+from ..verdict import Verdict
+from .calls import CallServer
+from .claims import ClaimDesk
+from .composing import Composer
+from .flights import Flights
+from .ledger import Budget, Ledger
+from .options import RuntimeOptions
+from .work_items import (
+    DEADLINE,
+    Call,
+    Flight,
+    Run,
+    Sheet,
+    Stop,
+    Waiter,
+    calls_of,
+    no_reply,
+    skipped,
+)
+
+MIN_PATIENCE_S = 300.0
+"""How long verdicts that another process is asking for are waited for without any, at least."""
+
+
+class Runtime:
+    """The pool of one judge. Every method but `__init__` runs on the loop."""
+
+    def __init__(
+        self,
+        judge: Judge,
+        identity: JudgeIdentity,
+        options: RuntimeOptions,
+        ledger: Ledger,
+        store: StoreProtocol | None,
+        budget: Budget,
+        children: Mapping[str, Runtime],
+        *,
+        is_keyed: bool,
+    ) -> None:
+        """Wire a pool; nothing is started before the first run.
+
+        Args:
+            judge: Who answers.
+            identity: What makes it this judge; part of each key.
+            options: Limits and retries.
+            ledger: Where it counts.
+            store: Where verdicts are looked up and kept; None for nowhere.
+            budget: Shared by the judges of one grader.
+            children: Of a judge made of others: the pool of each member, by its digest.
+            is_keyed: Whether equal questions are one question; not so for judges that are free.
+        """
+        self._judge: Any = judge
+        self._identity = identity
+        self._options = options
+        self._ledger = ledger
+        self._is_keyed = is_keyed
+        self._material = getattr(judge, "key_material", question_material)
+        self._group_size = max(1, int(getattr(judge, "group_size", 1) or 1))
+        self._is_grouped = hasattr(judge, "judge_group") and self._group_size > 1
+        self._stop = Stop()
+        self.flights = Flights(
+            ledger,
+            store,
+            self._stop,
+            is_keyed=is_keyed,
+            hit=self._hit,
+            is_idle=lambda: not self._calls and self.n_in_flight == 0,
+            fail=self.fail,
+        )
+        if is_keyed and isinstance(store, ClaimingStore):
+            self.flights.desk = ClaimDesk(
+                identity.digest,
+                store,
+                patience_s=max(MIN_PATIENCE_S, 2 * options.timeout_s),
+                ask=self._ask_claimed,
+                found=self._found,
+                fail=self.fail,
+            )
+        self._server = CallServer(
+            judge,
+            identity,
+            options,
+            ledger,
+            budget,
+            self.flights,
+            self,
+            self._stop,
+            is_grouped=self._is_grouped,
+        )
+        self._children = dict(children)
+        self._serve = self._server.serve
+        if self._children:
+            composer = Composer(judge, identity, self._children, self.flights, self, self._stop)
+            self._serve = composer.serve
+        self._runs: deque[Run] = deque()
+        """Runs in hand, in the order they are fed from."""
+        self._calls: deque[Call] = deque()
+        self._n_serving = 0
+        self._workers: set[asyncio.Task[None]] = set()
+        self._fatal: RubricbeatError | None = None
+        self._busy_since = 0.0
+
+    @property
+    def outage(self) -> str | None:
+        """Why the judge, or one it is made of, counts as down; or None."""
+        downs = (child.outage for child in self._children.values())
+        return self._server.breaker.reason or next((why for why in downs if why), None)
+
+    @property
+    def stopped(self) -> str | None:
+        """Why nothing more is asked, or None: an outage, a spent budget."""
+        stops = (child.stopped for child in self._children.values())
+        return self._stop.reason or next((why for why in stops if why), None)
+
+    @property
+    def max_in_flight(self) -> int:
+        """Most questions that are asked at once."""
+        return self._options.max_concurrency
+
+    @property
+    def n_in_flight(self) -> int:
+        """Calls that wait for their reply."""
+        return self._server.n_in_flight + sum(
+            child.n_in_flight for child in self._children.values()
+        )
+
+    async def run(
+        self, sheets: Iterator[Sheet], left_s: float | None = None, *, goes_on: bool = False
+    ) -> None:
+        """Fill sheets with verdicts; returns when each has all, or the reason for each missing.
+
+        Args:
+            sheets: Drawn as the pool has room.
+            left_s: What is left of `deadline_s` for a part of a larger run; None for all of it.
+            goes_on: A part that is not the first one: an outage before it ends it too.
+
+        Raises:
+            ConfigError: The judge says that no call can work; nothing more was sent.
+            StoreError: Verdicts could not be kept; nothing more was sent.
+        """
+        loop = asyncio.get_running_loop()
+        run = Run(sheets, loop.create_future())
+        timer = None
+        if (deadline_s := self._options.deadline_s) is not None:
+            reason = f"{DEADLINE}{deadline_s:g} s have passed"
+            left_s = deadline_s if left_s is None else left_s
+            if left_s <= 0:
+                run.closed = reason  # what is stored is given all the same
+            else:
+                timer = loop.call_later(left_s, self.flights.leave, run, reason)
+        self._begin(run, goes_on=goes_on)
+        try:
+            await run.done
+        finally:
+            if timer is not None:
+                timer.cancel()
+            self._forget(run)
+
+    async def ask(self, question: Question) -> Verdict:
+        """Put one question, for a judge that is made of others; as `run` puts those of a sheet.
+
+        Raises:
+            ConfigError, StoreError: As `run`.
+        """
+        run = Run(iter(()), asyncio.get_running_loop().create_future())
+        run.is_fed = True
+        sheet = Sheet(question.example, question.answer)
+        sheet.rows, sheet.n_open, run.n_open = [[None]], 1, 1
+        self._ledger.n_asked += 1
+        try:
+            self._open(run, sheet, [self._flight(run, sheet, question, 0, 0)])
+            await run.done
+        finally:
+            self.flights.leave(run, "cancelled")
+        verdict = sheet.rows[0][0]
+        if self._fatal is not None and verdict is not None and verdict.met is None:
+            raise self._fatal
+        assert verdict is not None
+        return verdict
+
+    async def aclose(self) -> None:
+        """End everything: workers, writes that wait, the judge, the store."""
+        for run in self._runs:
+            if not run.done.done():
+                run.done.set_exception(RubricbeatError("the grader was closed while it graded"))
+        for task in list(self._workers):
+            task.cancel()
+        if self._workers:
+            await asyncio.gather(*self._workers, return_exceptions=True)
+        await self.flushed()
+        if self.flights.desk is not None:
+            self.flights.desk.close()
+        for child in self._children.values():
+            await child.aclose()
+        aclose = getattr(self._judge, "aclose", None)
+        if aclose is not None:
+            await aclose()
+        if self.flights.writer is not None:
+            self.flights.writer.close()
+
+    async def flushed(self) -> None:
+        """Wait until everything that was paid for is on disk."""
+        for child in self._children.values():
+            await child.flushed()
+        if self.flights.writer is not None:
+            await self.flights.writer.flushed()
+
+    def leave_to_parent(self) -> None:
+        """Let go, in a forked child, of what belongs to the parent."""
+        for child in self._children.values():
+            child.leave_to_parent()
+        if self.flights.writer is not None:
+            self.flights.writer.store.close()
+
+    # -- runs -----------------------------------------------------------------------------
+
+    def _begin(self, run: Run, *, goes_on: bool) -> None:
+        if not self._runs:
+            self._busy_since = asyncio.get_running_loop().time()
+            self._reopen(forgets=not goes_on)
+        self._runs.append(run)
+        if self._fatal is not None:
+            run.error, run.is_fed = self._fatal, True
+            run.finish_if_over()
+        else:
+            self._spawn()
+
+    def _reopen(self, *, forgets: bool) -> None:
+        """Forget an outage or a fatal error: a new run may find the judge up again."""
+        self._server.open()
+        if self._stop.is_hard and forgets:
+            self._server.start_anew()
+            self._stop.clear()
+            self._fatal = None
+        for child in self._children.values():
+            child._reopen(forgets=forgets)
+
+    def _forget(self, run: Run) -> None:
+        """Let go of a run that is over or was cancelled."""
+        self.flights.leave(run, "cancelled")
+        if run in self._runs:
+            self._runs.remove(run)
+            if not self._runs:
+                now = asyncio.get_running_loop().time()
+                self._ledger.busy_s += now - self._busy_since
+
+    def halt(self, reason: str, *, is_hard: bool = True) -> None:
+        """Ask nothing more for any run; what is in flight may end."""
+        if self._stop.reason is not None and (self._stop.is_hard or not is_hard):
+            return
+        self._stop.reason, self._stop.is_hard = reason, is_hard
+        calls, self._calls = self._calls, deque()
+        self._server.end_trial()
+        for call in (*calls, *self._server.trial.take_deferred()):
+            for flight in call.flights:
+                self.flights.settle(flight, skipped(reason))
+        for flight in self.flights.desk.waiting() if self.flights.desk is not None else ():
+            self.flights.settle(flight, skipped(reason))
+        self._stop.wake()
+        if is_hard:
+            self._server.refuse_waiters()
+
+    def stop_asking(self, reason: str, is_hard: bool = False) -> None:
+        """Ask nothing more, of no member either; what is in flight ends."""
+        self.halt(reason, is_hard=is_hard)
+        for child in self._children.values():
+            child.stop_asking(reason, is_hard)
+
+    def fail(self, error: RubricbeatError) -> None:
+        """End every run with an error, once its calls in flight are over."""
+        self._fatal = self._fatal or error
+        for run in self._runs:
+            run.error = run.error or self._fatal
+            run.is_fed = True
+        self.halt("fatal")
+        for run in list(self._runs):
+            run.finish_if_over()
+
+    # -- feeding --------------------------------------------------------------------------
+
+    def _spawn(self) -> None:
+        if len(self._workers) < self._options.max_concurrency:
+            task = asyncio.get_running_loop().create_task(self._work())
+            self._workers.add(task)
+            task.add_done_callback(self._worker_ended)
+
+    def _worker_ended(self, task: asyncio.Task[None]) -> None:
+        self._workers.discard(task)
+        if task.cancelled() or task.exception() is None:
+            return
+        # a bug of ours: end the runs rather than hang
+        error = task.exception()
+        for run in list(self._runs):
+            if not run.done.done() and error is not None:
+                run.done.set_exception(error)
+
+    def _broke(self, call: Call, error: Exception) -> None:
+        """End a call that raised what no judge may raise, and every run with that error.
+
+        Its questions get a reason all the same: one that stayed in flight would be waited for by
+        the next run that asks it.
+        """
+        for flight in list(call.flights):
+            self.flights.settle(flight, no_reply(f"{type(error).__name__}: {error}", 1))
+        for run in list(self._runs):
+            run.error, run.is_fed = run.error or error, True
+            self.flights.leave(run, "failed")
+            run.finish_if_over()
+
+    async def _work(self) -> None:
+        """Serve calls; feed where there is none; end where there is nothing to feed."""
+        task = asyncio.current_task()
+        assert task is not None
+        while True:
+            if self.flights.writer is not None:
+                await self.flights.writer.room()
+            call = self._next_call()
+            if call is not None:
+                call.task = task
+                self._n_serving += 1
+                try:
+                    await self._serve(call)
+                except asyncio.CancelledError:
+                    if not call.is_abandoned:
+                        raise
+                    task.uncancel()
+                except Exception as error:
+                    self._broke(call, error)
+                finally:
+                    self._n_serving -= 1
+                    call.task = None
+            elif not self._feed() and not self._explain_refusals():
+                return
+            elif not self._calls:
+                await asyncio.sleep(0)  # all hits: let the loop breathe
+
+    def _next_call(self) -> Call | None:
+        while self._calls:
+            call = self._calls.popleft()
+            if not call.is_abandoned and not self._server.trial.defers(call):
+                return call
+        return None
+
+    def _explain_refusals(self) -> bool:
+        """Ask on where nothing but refused questions is left; False where there is nothing to ask.
+
+        Refused calls wait for one that is answered. Where none can come any more, they are to tell
+        by themselves whether the settings are wrong.
+        """
+        trial = self._server.trial
+        if not trial.is_open or self._n_serving:
+            return False
+        if self._stop.reason is not None:
+            self._server.end_trial()
+            return False
+        probe = trial.next_probe()
+        if probe is not None:
+            self._calls.append(probe)
+            return True
+        self.fail(trial.verdict())
+        return False
+
+    def resume(self, calls: Iterable[Call]) -> None:
+        """Ask what was kept back."""
+        for call in calls:
+            self._calls.append(call)
+            self._spawn()
+
+    def _feed(self) -> bool:
+        """Take the next sheet of the next run; False where no run has one."""
+        for _ in range(len(self._runs)):
+            run = self._runs[0]
+            self._runs.rotate(-1)
+            if run.is_fed:
+                continue
+            try:
+                sheet = next(run.sheets, None)
+                if sheet is not None:
+                    self._admit(run, sheet)
+                    return True
+            except RubricbeatError as error:
+                if isinstance(error, StoreError):
+                    self.fail(error)
+                run.error = run.error or error
+            except Exception as error:  # whatever the caller's answers raise is the caller's
+                run.error = run.error or error
+            run.is_fed = True
+            if run.error is not None:
+                self.flights.leave(run, "failed")
+            run.finish_if_over()
+        return False
+
+    def _admit(self, run: Run, sheet: Sheet) -> None:
+        """Look an answer's questions up; make calls of those that are open."""
+        n_criteria = len(sheet.example.rubric)
+        n_rows = sheet.n_replicates or self._options.replicates
+        sheet.rows = [[None] * n_criteria for _ in range(n_rows)]
+        sheet.n_open = n_criteria * n_rows
+        run.n_open += sheet.n_open
+        self._ledger.n_asked += sheet.n_open
+        flights: list[Flight | None] = []
+        try:
+            for row in range(n_rows):
+                for index in range(n_criteria):
+                    question = Question(sheet.example, sheet.judged, index, row)
+                    flights.append(self._flight(run, sheet, question, row, index))
+            self._open(run, sheet, flights)
+        except BaseException as error:
+            self.flights.leave_unasked(run, sheet, flights, f"not asked: {error}")
+            raise
+
+    def _open(self, run: Run, sheet: Sheet, flights: list[Flight | None]) -> None:
+        """Ask what is neither known nor in flight, unless another process is asking it."""
+        fresh = self.flights.join(run, sheet, flights)
+        if fresh and self.flights.desk is not None:
+            self.flights.desk.take(sheet, fresh)
+        else:
+            self._queue(fresh)
+
+    def _ask_claimed(self, flights: list[Flight]) -> None:
+        """Ask what no other process is asking, unless nothing more is to be asked by now."""
+        if self._stop.reason is None:
+            self._queue(flights)
+            return
+        for flight in flights:
+            self.flights.settle(flight, skipped(self._stop.reason))
+
+    def _hit(self, verdict: Verdict) -> None:
+        """Count a stored verdict; by these very settings the judge has answered before."""
+        if verdict.met is not None:
+            self._ledger.n_hits += 1
+            self._server.answered()
+
+    def _found(self, flight: Flight, verdict: Verdict) -> None:
+        """Give a verdict that another process had kept meanwhile."""
+        self._hit(verdict)
+        self.flights.settle(flight, verdict)
+
+    def _flight(
+        self, run: Run, sheet: Sheet, question: Question, row: int, place: int
+    ) -> Flight | None:
+        """Word a question; None where it cannot be worded, which is then its verdict's reason."""
+        waiter = Waiter(run, sheet, row, place)
+        if not self._is_keyed:
+            return Flight(b"", question, 0, sheet, waiter)
+        try:
+            material = self._material(question)
+        except ConfigError:
+            raise
+        except Exception as error:  # one question that cannot be worded must not end a run
+            why = f"the question cannot be put: {type(error).__name__}: {error}"
+            self.flights.deliver(run, sheet, row, place, skipped(why))
+            return None
+        key = verdict_key(self._identity, material, question.replicate)
+        return Flight(key, question, len(material), sheet, waiter)
+
+    def _queue(self, flights: list[Flight]) -> None:
+        """Make calls of open questions: one each, or groups of one replicate."""
+        for call in calls_of(flights, self._group_size if self._is_grouped else 1):
+            self._calls.append(call)
+            self._spawn()

@@ -1,0 +1,199 @@
+"""What the runtime has in hand: sheets, questions in flight, calls, runs; and when it stops."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from itertools import groupby, islice
+
+from ..judge import Question
+from ..rubric import Example
+from ..store.protocol import Subject
+from ..verdict import Outcome, Source, Verdict
+from .ledger import expected_tokens
+
+DEADLINE = "deadline: "
+"""How the reason of a question begins that `deadline_s` left unasked."""
+
+
+def again(
+    verdict: Verdict, attempts: int, latency_s: float, source: Source = Source.FRESH
+) -> Verdict:
+    """Copy a verdict, with what the runtime alone knows: calls made, time taken, origin."""
+    return Verdict(
+        verdict.outcome,
+        verdict.probability,
+        verdict.explanation,
+        verdict.reply,
+        source,
+        attempts,
+        verdict.prompt_tokens,
+        verdict.cached_tokens,
+        verdict.completion_tokens,
+        latency_s,
+    )
+
+
+def skipped(reason: str) -> Verdict:
+    """Give the verdict of a question that was not asked."""
+    return Verdict(Outcome.SKIPPED, explanation=reason, attempts=0)
+
+
+def no_reply(why: str, n_attempts: int) -> Verdict:
+    """Give the verdict of a question that was asked and got no reply."""
+    return Verdict(Outcome.TRANSPORT, explanation=why, attempts=n_attempts)
+
+
+class Sheet:
+    """One answer and the places of its verdicts."""
+
+    __slots__ = ("example", "judged", "n_open", "n_replicates", "rows", "subject")
+
+    def __init__(self, example: Example, judged: str, n_replicates: int | None = None) -> None:
+        """Open an empty sheet for the part of an answer that is judged.
+
+        Args:
+            example: What was answered.
+            judged: The part of the answer that is judged.
+            n_replicates: Independent verdicts for each criterion; None for as many as the grader
+                asks for.
+        """
+        self.example = example
+        self.judged = judged
+        self.n_replicates = n_replicates
+        self.rows: list[list[Verdict | None]] = []
+        """Replicate, then criterion."""
+        self.n_open = 0
+        self.subject: Subject | None = None
+
+
+class Run:
+    """One request to grade: where its sheets come from, and how far it is."""
+
+    __slots__ = ("closed", "done", "error", "flights", "is_fed", "n_open", "sheets")
+
+    def __init__(self, sheets: Iterator[Sheet], done: asyncio.Future[None]) -> None:
+        """Open a run; `done` is set when every sheet is filled."""
+        self.sheets = sheets
+        self.done = done
+        self.is_fed = False
+        self.n_open = 0
+        self.flights: set[Flight] = set()
+        self.closed: str | None = None
+        """Why nothing more is asked for it, or None."""
+        self.error: Exception | None = None
+
+    def finish_if_over(self) -> None:
+        """Let whoever waits for it go on, once every sheet is filled."""
+        if self.n_open == 0 and self.is_fed and not self.done.done():
+            if self.error is not None:
+                self.done.set_exception(self.error)
+            else:
+                self.done.set_result(None)
+
+
+class Waiter:
+    """A place on a sheet that a flight's verdict goes to."""
+
+    __slots__ = ("index", "replicate", "run", "sheet")
+
+    def __init__(self, run: Run, sheet: Sheet, replicate: int, index: int) -> None:
+        """Name the place."""
+        self.run = run
+        self.sheet = sheet
+        self.replicate = replicate
+        self.index = index
+
+
+class Flight:
+    """One question that is being asked, and everybody who waits for its verdict."""
+
+    __slots__ = ("call", "claim", "key", "last", "n_bytes", "question", "sheet", "waiters")
+
+    def __init__(
+        self, key: bytes, question: Question, n_bytes: int, sheet: Sheet, waiter: Waiter
+    ) -> None:
+        """Open a flight for its first waiter."""
+        self.key = key
+        self.question = question
+        self.n_bytes = n_bytes
+        self.sheet = sheet
+        self.waiters = [waiter]
+        self.call: Call | None = None
+        """None while it is put aside, because another process asks about the same answer."""
+        self.claim = b""
+        """Name of the claim it is under; empty for none."""
+        self.last: Verdict | None = None
+        """The last reply without a verdict."""
+
+
+class Call:
+    """One or more questions about one answer that are asked together."""
+
+    __slots__ = ("flights", "is_abandoned", "is_replied", "keeps_place", "task", "worst_cost")
+
+    def __init__(self, flights: list[Flight]) -> None:
+        """Bind questions into a call."""
+        self.flights = flights
+        for flight in flights:
+            flight.call = self
+        self.task: asyncio.Task[None] | None = None
+        """The worker that serves it now."""
+        self.is_abandoned = False
+        self.is_replied = False
+        self.keeps_place = False
+        """Whether its next try needs no new place among those in flight."""
+        self.worst_cost = 0.0
+        """US dollars reserved for it."""
+
+    @property
+    def n_tokens(self) -> int:
+        """Tokens that the limits count before its usage is known."""
+        return sum(expected_tokens([flight.n_bytes for flight in self.flights]))
+
+
+class Stop:
+    """Whether anything more may be asked, and those who pause while it may."""
+
+    def __init__(self) -> None:
+        """Begin with nothing in the way."""
+        self.reason: str | None = None
+        """Why nothing more is asked, or None."""
+        self.is_hard = False
+        """Whether calls that were granted are called off too: an outage, a fatal error."""
+        self._pauses: set[asyncio.Future[None]] = set()
+
+    def clear(self) -> None:
+        """Let everything be asked again."""
+        self.reason, self.is_hard = None, False
+
+    def wake(self) -> None:
+        """End every pause."""
+        for pause in list(self._pauses):
+            _set(pause)
+
+    async def pause(self, seconds: float) -> None:
+        """Wait, but no longer than until everything is halted."""
+        if seconds <= 0 or self.reason is not None:
+            return
+        loop = asyncio.get_running_loop()
+        over: asyncio.Future[None] = loop.create_future()
+        timer = loop.call_later(seconds, _set, over)
+        self._pauses.add(over)
+        try:
+            await over
+        finally:
+            timer.cancel()
+            self._pauses.discard(over)
+
+
+def _set(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def calls_of(flights: Sequence[Flight], most: int) -> Iterator[Call]:
+    """Bind the questions about one answer into calls: groups of one replicate, `most` at once."""
+    for _, same in groupby(flights, key=lambda flight: flight.question.replicate):
+        while group := list(islice(same, most)):
+            yield Call(group)

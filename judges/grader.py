@@ -1,0 +1,398 @@
+"""The face of the judge engine: answers in, graded answers out.
+
+    with open_grader({"name": "chat", "model": "gpt-4.1", "max_concurrency": 64}) as grader:
+        graded = grader.grade([Answer(example, text) for example, text in answers])
+
+A grader works from a script, a notebook, several threads at once and any event loop; it can be
+pickled before its first use. What happens to a question is told in `runtime.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import difflib
+import inspect
+import itertools
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .answer import NO_ANSWER, GradedAnswer
+from .engine.assembly import Part, open_runtime, part_of
+from .engine.estimate import Estimate, estimate_part
+from .engine.event_loop import LoopThread
+from .engine.options import RuntimeOptions
+from .engine.pool import Runtime
+from .engine.progress import Bar
+from .engine.work_items import Sheet, skipped
+from .errors import ConfigError
+from .files import Closing
+from .grader_facts import GradePart, facts_of, in_order, without_secrets
+from .judge import Judge, JudgeIdentity
+from .judge_options import make_judge
+from .learned import learned_prompts_of
+from .registry import JUDGES
+from .replies.reasoning import Remarks
+from .rubric import Example
+from .verdict import Verdict
+
+__all__ = ["Answer", "Estimate", "Grader", "RuntimeOptions", "open_grader"]
+
+_TICK_S = 0.2
+"""Between two drawings of the bar."""
+_CHUNK = 128
+"""Answers of `grade_each` that are started together."""
+_WAKE_S = 1.0
+"""An interrupt that reached another thread is seen within this time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A model's answer to an example, before it is graded."""
+
+    example: Example
+    text: str | None
+    """As the model gave it, reasoning included; None where it gave none: it counts as asked for,
+    and nothing is asked about it."""
+    repeat: int = 0
+    """Which of the answers to this example under the same model and run."""
+    replicates: int | None = None
+    """Independent verdicts for each criterion of this answer; None for the grader's own number."""
+
+
+def open_grader(options: str | Mapping[str, Any] | Judge, *, seed: int = 0) -> Grader:
+    """Open a grader for a judge.
+
+    Args:
+        options: A judge's name; or a mapping with `name`, runtime options (see `RuntimeOptions`)
+            and the judge's own options; or a judge.
+        seed: Given to judges that take one.
+
+    Raises:
+        UnknownNameError: No judge of this name.
+        ConfigError: An option is unknown, or its value cannot work.
+    """
+    if isinstance(options, str):
+        options = {"name": options}
+    if not isinstance(options, Mapping):
+        return Grader(options)
+    mine, rest = RuntimeOptions.split(options)
+    judge = _build(rest, seed)
+    defaults = getattr(judge, "runtime_defaults", {})
+    return Grader(judge, RuntimeOptions.from_mapping({**defaults, **mine}), rest)
+
+
+class Grader(Closing):
+    """Grades answers with one judge; a context manager."""
+
+    def __init__(
+        self,
+        judge: Judge,
+        options: RuntimeOptions | None = None,
+        judge_options: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Wrap a judge.
+
+        Args:
+            judge: Who answers the questions.
+            options: Limits, retries, budgets and the store.
+            judge_options: What the judge was built from, for results.
+        """
+        defaults = getattr(judge, "runtime_defaults", {})
+        self.options = options or RuntimeOptions.from_mapping(defaults)
+        self.judge = judge
+        self._judge_options = dict(judge_options or {})
+        self._part: Part = part_of(judge, self.options)
+        self.identity: JudgeIdentity = self._part.identity
+        self._thread: LoopThread | None = None
+        self._runtime: Runtime | None = None
+        self._remarks = Remarks()
+        self._learned = learned_prompts_of(judge)
+        self._flattered: set[str] = set()
+        """Prompts graded that the judge has learned from, by id."""
+        self._ended: tuple[str | None, str | None] = (None, None)
+        """Outage and stop of the last runtime, when it is closed."""
+        self._reset()
+
+    def grade(
+        self, answers: Sequence[Answer], *, progress: bool | None = None
+    ) -> list[GradedAnswer]:
+        """Grade answers, in order; all criteria of all answers share one bounded pool.
+
+        At an interrupt (Ctrl-C) the calls in flight may end, which takes `timeout_s` at most, and
+        their verdicts are kept in the store; a second interrupt ends them at once.
+
+        Args:
+            answers: What to grade.
+            progress: Whether to draw a bar on stderr; None draws it on a terminal only.
+
+        Returns:
+            One graded answer each. A missing verdict has its reason; after an outage or at the
+            end of a budget the rest is `skipped`, and `outage` or `stopped` says why.
+
+        Raises:
+            ConfigError: The judge can never answer (a wrong key, model or address).
+            StoreError: Verdicts cannot be read or kept.
+        """
+        answers = list(answers)
+        filled: list[tuple[Answer, Sheet]] = []
+        with Bar.open(progress, self._part.ledger, self._n_questions(answers)) as bar:
+            self._wait(self._start(self._sheets(answers, filled)), bar)
+        return [self._graded(answer, sheet) for answer, sheet in filled]
+
+    def grade_each(
+        self,
+        answers: Iterable[Answer],
+        *,
+        progress: bool | None = False,
+        n_questions: int = 0,
+    ) -> Iterator[GradedAnswer]:
+        """Grade any number of answers, in order, in memory that does not grow with it.
+
+        Answers are drawn from the iterable as the pool needs them. Errors are those of `grade`;
+        leaving the loop early cancels what is in flight.
+
+        Args:
+            answers: What to grade.
+            progress: Whether to draw a bar on stderr; None draws it on a terminal only.
+            n_questions: How many verdicts are asked for in all, for the bar.
+        """
+        source = iter(answers)
+        deadline_s = self.options.deadline_s
+        end = time.monotonic() + deadline_s if deadline_s is not None else None
+        n_started = 0
+
+        def start_next() -> GradePart[Answer] | None:
+            nonlocal n_started
+            chunk = list(itertools.islice(source, _CHUNK))
+            if not chunk:
+                return None
+            filled: list[tuple[Answer, Sheet]] = []
+            left_s = None if end is None else end - time.monotonic()
+            run = self._start(self._sheets(chunk, filled), left_s, goes_on=n_started > 0)
+            n_started += 1
+            return GradePart(run, filled, self._n_questions(chunk))
+
+        def max_in_flight() -> int:
+            return self._runtime.max_in_flight if self._runtime is not None else 0
+
+        with Bar.open(progress, self._part.ledger, n_questions) as bar:
+
+            def tick() -> None:
+                bar.draw(self._runtime.n_in_flight if self._runtime is not None else 0)
+
+            parts = in_order(start_next, max_in_flight, tick, self._let_finish)
+            with contextlib.closing(parts) as each:
+                for answer, sheet in each:
+                    yield self._graded(answer, sheet)
+
+    def unasked(self, answer: Answer, why: str) -> GradedAnswer:
+        """Give an answer whose criteria were not asked, with the reason."""
+        sheet = Sheet(answer.example, "", answer.replicates)
+        n_rows = answer.replicates or self.options.replicates
+        sheet.rows = [[skipped(why)] * len(answer.example.rubric) for _ in range(n_rows)]
+        return self._graded(answer, sheet)
+
+    async def grade_async(self, answers: Sequence[Answer]) -> list[GradedAnswer]:
+        """Grade answers from any running event loop; cancelling it cancels the calls."""
+        filled: list[tuple[Answer, Sheet]] = []
+        await asyncio.wrap_future(self._start(self._sheets(answers, filled)))
+        return [self._graded(answer, sheet) for answer, sheet in filled]
+
+    def estimate(self, answers: Iterable[Answer]) -> Estimate:
+        """Say what grading would cost; nothing is sent, and the store is only read."""
+        return estimate_part(self._part, list(self._sheets(answers, [])), self.options)
+
+    def stop(self, reason: str, *, is_hard: bool = False) -> None:
+        """Ask nothing more, from any thread; calls in flight end, and their verdicts are kept.
+
+        Args:
+            reason: Why, for the verdicts that are missing.
+            is_hard: Whether it holds for the runs in hand only, not for later ones.
+        """
+        with self._lock:
+            thread, runtime = self._thread, self._runtime
+        if thread is not None and runtime is not None:
+            thread.loop.call_soon_threadsafe(runtime.stop_asking, reason, is_hard)
+
+    @property
+    def outage(self) -> str | None:
+        """Why the judge counts as down since the last run, or None."""
+        return self._runtime.outage if self._runtime is not None else self._ended[0]
+
+    @property
+    def stopped(self) -> str | None:
+        """Why nothing more was asked: an outage, a spent budget; or None."""
+        return self._runtime.stopped if self._runtime is not None else self._ended[1]
+
+    def facts(self) -> dict[str, Any]:
+        """Give what results say about their judge: identity, options, counts, tokens, cost."""
+        notes = getattr(self.judge, "notes", None)
+        return {
+            **facts_of(self._part),
+            **({"notes": str(notes)} if notes else {}),
+            **({"answers": said} if (said := self._remarks.notes()) else {}),
+            **({"learned_prompts": sorted(self._flattered)} if self._flattered else {}),
+            "options": {**self.options.to_json(), **without_secrets(self._judge_options)},
+            "outage": self.outage,
+            "stopped": self.stopped,
+        }
+
+    def close(self) -> None:
+        """End the loop thread and close the judge and the store; safe to call twice."""
+        thread, runtime = self._thread, self._runtime
+        self._thread, self._runtime = None, None
+        if thread is None or runtime is None or os.getpid() != self._pid:
+            return
+        self._ended = (runtime.outage, runtime.stopped)
+        thread.closers.clear()
+        try:
+            thread.submit(runtime.aclose()).result()
+        finally:
+            thread.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave behind what belongs to this process: thread, loop, connections."""
+        return {
+            "judge": self.judge,
+            "options": self.options,
+            "judge_options": self._judge_options,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Start anew in the other process."""
+        self.__init__(**state)  # type: ignore[misc]  # the same object, made again
+
+    # -- inside ---------------------------------------------------------------------------
+
+    def _reset(self) -> None:
+        self._lock = threading.Lock()
+        self._pid = os.getpid()
+        self._thread = None
+        self._runtime = None
+        self._ended = (None, None)
+
+    def _start(
+        self, sheets: Iterator[Sheet], left_s: float | None = None, *, goes_on: bool = False
+    ) -> concurrent.futures.Future[None]:
+        """Start a run on the loop thread, and the thread where there is none yet."""
+        if os.getpid() != self._pid:  # forked: the parent's thread does not exist here
+            if self._runtime is not None:
+                self._runtime.leave_to_parent()
+            self._part = part_of(self.judge, self.options)
+            self._reset()
+        with self._lock:
+            if self._thread is None or self._runtime is None:
+                self._runtime = open_runtime(self._part, self.options)
+                self._thread = LoopThread()
+                self._thread.closers.append(self._runtime.aclose)
+            if self._thread.is_current:
+                raise ConfigError("a judge must not call its own grader: it would wait for itself")
+            return self._thread.submit(self._runtime.run(sheets, left_s, goes_on=goes_on))
+
+    def _wait(self, run: concurrent.futures.Future[None], bar: Bar) -> None:
+        """Wait for a run in the caller's thread, drawing the bar meanwhile."""
+        try:
+            while True:
+                done, _ = concurrent.futures.wait([run], timeout=_TICK_S if bar.is_on else _WAKE_S)
+                if done:
+                    break
+                bar.draw(self._runtime.n_in_flight if self._runtime is not None else 0)
+        except BaseException as error:
+            try:
+                if isinstance(error, KeyboardInterrupt):
+                    self._let_finish([run])
+            finally:  # also at a second interrupt
+                run.cancel()
+                with contextlib.suppress(Exception):
+                    self._settle_writes()
+            raise
+        run.result()
+
+    def _let_finish(self, runs: Sequence[concurrent.futures.Future[None]]) -> None:
+        """Let the calls in flight end, which are paid for; a second interrupt ends them at once."""
+        n_in_flight = self._runtime.n_in_flight if self._runtime is not None else 0
+        if not n_in_flight:
+            return
+        self.stop("interrupted", is_hard=True)
+        if self._thread is not None:  # what is said next must hold: the loop has stopped asking
+            self._thread.submit(asyncio.sleep(0)).result(timeout=self.options.timeout_s)
+        print(
+            f"rubricbeat: {n_in_flight} calls are in flight and are waited for; Ctrl-C again stops "
+            "at once",
+            file=sys.stderr,
+        )
+        concurrent.futures.wait(runs, timeout=self.options.timeout_s)
+
+    def _settle_writes(self) -> None:
+        thread, runtime = self._thread, self._runtime
+        if thread is not None and runtime is not None:
+            thread.submit(runtime.flushed()).result(timeout=10)
+
+    def _sheets(
+        self, answers: Iterable[Answer], filled: list[tuple[Answer, Sheet]]
+    ) -> Iterator[Sheet]:
+        """Open a sheet for each answer when the pool asks for it, not before."""
+        reading = self.options.reading
+        for answer in answers:
+            if answer.text is None:
+                n_replicates = answer.replicates or self.options.replicates
+                filled.append((answer, Sheet(answer.example, "", n_replicates)))
+                continue
+            sheet = Sheet(answer.example, reading.part(answer.text), answer.replicates)
+            filled.append((answer, sheet))
+            yield sheet
+
+    def _n_questions(self, answers: Sequence[Answer]) -> int:
+        own = self.options.replicates
+        return sum(
+            len(a.example.rubric) * (a.replicates or own) for a in answers if a.text is not None
+        )
+
+    def _graded(self, answer: Answer, sheet: Sheet) -> GradedAnswer:
+        reading = self.options.reading
+        if answer.text is None:
+            absent = ((_ABSENT,) * len(answer.example.rubric),) * (sheet.n_replicates or 1)
+            return GradedAnswer(
+                answer.example, "", absent[0], answer.repeat, absent[1:], reading=reading
+            )
+        if not reading.include_reasoning:
+            self._remarks.add(answer.text, reading.marks)
+        if any(answer.example in one for one in self._learned):
+            self._flattered.add(answer.example.prompt_id)
+        rows = tuple(tuple(v if v is not None else _LOST for v in row) for row in sheet.rows)
+        return GradedAnswer(
+            answer.example, answer.text, rows[0], answer.repeat, rows[1:], reading=reading
+        )
+
+
+_ABSENT = Verdict.from_json({"outcome": "skipped", "explanation": NO_ANSWER, "attempts": 0})
+_LOST = Verdict.from_json({"outcome": "skipped", "explanation": "never asked", "attempts": 0})
+
+
+def _build(options: dict[str, Any], seed: int) -> Judge:
+    """Build a judge; one that takes a seed gets it.
+
+    Raises:
+        ConfigError: An option is unknown, or near to one of the runtime's.
+    """
+    name = options.get("name")
+    if not isinstance(name, str):
+        return make_judge(options)
+    taken: Mapping[str, inspect.Parameter] = {}
+    with contextlib.suppress(TypeError, ValueError):  # native code has no signature
+        taken = inspect.signature(JUDGES.find(name)).parameters
+    is_open = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in taken.values())
+    for key in options:
+        near = difflib.get_close_matches(key, RuntimeOptions.names(), n=1, cutoff=0.8)
+        if key != "name" and near and taken and key not in taken and not is_open:
+            raise ConfigError(f"unknown option {key!r}; did you mean {near[0]!r}?")
+    if "seed" in taken and "seed" not in options:
+        options = {**options, "seed": seed}
+    return make_judge(options)

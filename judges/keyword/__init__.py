@@ -1,0 +1,1 @@
+"""The keyword judge: patterns instead of a model."""

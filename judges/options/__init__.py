@@ -1,0 +1,1 @@
+"""Options as they are written, read into the types that code asks for."""

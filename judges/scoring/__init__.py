@@ -1,0 +1,1 @@
+"""Scores of graded answers, their intervals and bounds."""

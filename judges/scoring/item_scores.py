@@ -1,0 +1,181 @@
+"""Score each answer by its verdicts.
+
+The item's formulas only; means, tags and error bars of a run are `scoring.py`. NaN is "not known",
+and is never counted as 0. Axes: N answers, C criteria, T tags, K tagged criteria.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .points import net_points, shares_of, too_much_missing
+from .verdict_table import Bools, Codes, Floats, VerdictTable
+
+MAX_WORST_K = 256
+"""Largest k of worst@k; more answers to a prompt still count, in the others."""
+PASS_RULES = ("pass_range50", "pass_hb50", "pass_strict")
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """What each answer is worth, [N]; NaN where it is not scored."""
+
+    h: Floats
+    """HealthBench item score, unclipped: may be negative."""
+    low: Floats
+    """Lowest h that the missing verdicts could give; NaN only without positive points."""
+    high: Floats
+    """Highest h that the missing verdicts could give."""
+    missing_share: Floats
+    """Share of the absolute points that has no verdict."""
+    positive_share: Floats
+    """s: share of the positive points met."""
+    negative_share: Floats
+    """rho: share of the negative points triggered; 0 where the rubric has none."""
+    passes: Mapping[str, Floats]
+    """1 or 0 by each of `PASS_RULES`, over the answered criteria.
+
+    `pass_strict` is NaN where nothing is wrong so far and a verdict is missing.
+    """
+
+
+def item_scores(table: VerdictTable) -> Floats:
+    """Give the unclipped item score h of each answer, [N]; NaN where not scored."""
+    return score_items(table).h
+
+
+def score_items(table: VerdictTable) -> Items:
+    """Score each answer over its answered criteria; `points.py` has the rule for missing ones.
+
+    Sources: h from HealthBench (arXiv 2505.08775), s and rho from Ahmadi et al. 2026
+    (arXiv 2606.05174), the pass rules from the method sheet, section 5. The bounds are ours.
+    """
+    points_NC = table.rubrics.points
+    hits_NC = table.rubrics.hits(table.verdicts_NC)
+    shares = shares_of(table.verdicts_NC, table.rubrics)
+    answered_NC = ~np.isnan(hits_NC)
+    earned_N = (points_NC * np.where(answered_NC, hits_NC, 0.0)).sum(axis=1)
+    positive_NC, negative_NC = np.maximum(points_NC, 0.0), np.maximum(-points_NC, 0.0)
+    all_positive_N = positive_NC.sum(axis=1)
+    positive_N = np.where(answered_NC, positive_NC, 0.0).sum(axis=1)
+    negative_N = np.where(answered_NC, negative_NC, 0.0).sum(axis=1)
+    # summed up, not subtracted: nothing missing is 0 exactly
+    missing_positive_N = np.where(answered_NC, 0.0, positive_NC).sum(axis=1)
+    missing_negative_N = np.where(answered_NC, 0.0, negative_NC).sum(axis=1)
+    missing_N = missing_positive_N + missing_negative_N
+    h_N = shares.points
+    scored_N = ~np.isnan(h_N)
+    range_N = _share(earned_N + negative_N, positive_N + negative_N)
+    return Items(
+        h=h_N,
+        low=_share(earned_N - missing_negative_N, all_positive_N),
+        high=_share(earned_N + missing_positive_N, all_positive_N),
+        missing_share=_share(missing_N, all_positive_N + negative_NC.sum(axis=1)),
+        positive_share=_where(all_positive_N > 0, shares.positive),
+        negative_share=_where(all_positive_N > 0, shares.negative),
+        passes={
+            "pass_range50": _where(scored_N, (range_N > 0.5).astype(np.float64)),
+            "pass_hb50": _where(scored_N, (h_N >= 0.5).astype(np.float64)),
+            "pass_strict": _where(all_positive_N > 0, shares.perfect),
+        },
+    )
+
+
+def tag_items(table: VerdictTable, items: Items) -> Floats:
+    """Give the items' h under each tag, [T, N]: example tags first, then criterion tags.
+
+    A criterion tag's h is the same formula on the tagged criteria, where they hold a positive
+    point, and the same rule for missing verdicts on their own points.
+    """
+    by_example_TN = np.where(table.tagged_TN, items.h, np.nan)
+    tags = table.criterion_tags
+    points_K = table.rubrics.points[tags.answer_K, tags.criterion_K]
+    hits_K = table.rubrics.hits(table.verdicts_NC)[tags.answer_K, tags.criterion_K]
+    answered_K = ~np.isnan(hits_K)
+    shape = (len(tags.names), len(table))
+    cells_K = tags.tag_K * len(table) + tags.answer_K
+
+    def total(values_K: Floats) -> Floats:
+        size = shape[0] * shape[1]
+        sums = np.bincount(cells_K, weights=values_K, minlength=size)
+        return sums.astype(np.float64, copy=False).reshape(shape)
+
+    if answered_K.all():
+        by_criterion_TN = _share(total(points_K * hits_K), total(np.maximum(points_K, 0.0)))
+    else:
+        by_criterion_TN = _tagged_points(points_K, hits_K, total)
+    by_criterion_TN = _where(~np.isnan(items.h), by_criterion_TN)
+    return np.concatenate([by_example_TN, by_criterion_TN])
+
+
+def _tagged_points(points_K: Floats, hits_K: Floats, total: Callable[[Floats], Floats]) -> Floats:
+    """Give h of the tagged criteria where verdicts are missing, by the rule of `points.py`."""
+    answered_K = ~np.isnan(hits_K)
+    hits_K = np.nan_to_num(hits_K)
+    shares, sizes = [], []
+    for weights_K in (np.maximum(points_K, 0.0), np.maximum(-points_K, 0.0)):
+        size_TN = total(weights_K)
+        share_TN = _share(total(weights_K * hits_K), total(weights_K * answered_K))
+        shares.append(np.where(size_TN > 0, share_TN, 0.0))
+        sizes.append(size_TN)
+    missing_TN = total(np.where(answered_K, 0.0, np.abs(points_K)))
+    none_TN = too_much_missing(missing_TN, sizes[0] + sizes[1])
+    return np.where(none_TN, np.nan, net_points(*shares, *sizes))
+
+
+def worst_at_k(h_N: Floats, prompt_N: Codes) -> dict[int, float]:
+    """Give the expected score of the worst of k answers to a prompt, for each k up to 256.
+
+    W_k = sum over ascending h_(i) of h_(i) C(n-i, k-1) / C(n, k), mean over the prompts with at
+    least k scored answers, then clipped. Source: HealthBench (arXiv 2505.08775) and
+    openai/simple-evals.
+    Empty without repeats.
+    """
+    scored_N = ~np.isnan(h_N)
+    order = np.lexsort((h_N[scored_N], prompt_N[scored_N]))
+    ordered, prompts = h_N[scored_N][order], prompt_N[scored_N][order]
+    groups = np.split(ordered, np.flatnonzero(np.diff(prompts)) + 1) if len(ordered) else []
+    by_size: dict[int, list[Floats]] = {}
+    for group in groups:
+        by_size.setdefault(len(group), []).append(group)
+    most = min(MAX_WORST_K, max(by_size, default=0))
+    if most < 2:
+        return {}
+    sums_K, counts_K = np.zeros(most), np.zeros(most)
+    for n, same in by_size.items():
+        total_I = np.sum(same, axis=0)
+        for k in range(1, min(n, most) + 1):
+            sums_K[k - 1] += float(_worst_weights(n, k) @ total_I)
+        counts_K[:n] += len(same)
+    means_K = np.clip(sums_K / counts_K, 0.0, 1.0)
+    return {k: float(mean) for k, mean in enumerate(means_K, start=1)}
+
+
+def _worst_weights(n: int, k: int) -> Floats:
+    """Give the chance that the i-th lowest of n answers is the worst of k of them, [n].
+
+    C(n - i, k - 1) / C(n, k), as a product of its ratios from one i to the next: k / n for the
+    lowest, then (n - i - k + 1) / (n - i) times as much; 0 where fewer than k are left.
+    """
+    i_I = np.arange(1.0, n)
+    weights_I = np.empty(n)
+    weights_I[0] = k / n
+    np.divide(np.maximum(n - i_I - k + 1, 0.0), n - i_I, out=weights_I[1:])
+    return np.cumprod(weights_I, out=weights_I)
+
+
+def _share(part: Floats, whole: Any) -> Floats:
+    """Divide; NaN where there is nothing to divide by."""
+    whole = np.asarray(whole, dtype=np.float64)
+    out = np.full(np.shape(part), np.nan)
+    np.divide(part, whole, out=out, where=whole != 0)
+    return out
+
+
+def _where(condition: Bools, values: Floats) -> Floats:
+    kept: Floats = np.where(condition, values, np.nan)
+    return kept

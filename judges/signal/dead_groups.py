@@ -1,0 +1,113 @@
+"""Groups that teach nothing, and why.
+
+A group whose rewards are all equal has advantages of 0. Where its verdicts are identical, no reward
+can help: the prompt is too easy, too hard, or the policy says the same thing each time. Where they
+differ, this reward has lost what the verdicts hold. P calls for variance inside a group; this
+measures it (method sheet, section 4.2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..rewards import Needs, Reward
+from ..scoring.estimates import Estimate, share
+from ..scoring.verdict_table import Bools, Floats, RubricArrays
+from .advantages import EQUAL, equal_in_group
+from .groups import GroupedVerdicts
+
+
+@dataclass(frozen=True, slots=True)
+class DeadGroups:
+    """Dead groups of one reward; the shares are of the groups with two rewards or more."""
+
+    reward: str
+    n_groups: int
+    """Groups with at least two rewards."""
+    n_unscored: int
+    """Groups with fewer, for want of verdicts."""
+    dead: Estimate
+    identical: float
+    """Share: dead, and its verdicts are identical. No reward can help."""
+    lost: float
+    """Share: dead, though its verdicts differ. Lost by this reward."""
+    floor: float
+    """Share: dead at the lowest reward its rubric allows."""
+    ceiling: float
+    """Share: dead at the highest reward its rubric allows."""
+
+
+def dead_groups(
+    groups: GroupedVerdicts, reward: Reward, rewards_PG: Floats, identical_P: Bools
+) -> DeadGroups:
+    """Count the dead groups of a reward, split by cause.
+
+    Args:
+        groups: The verdicts.
+        reward: The reward.
+        rewards_PG: Its values on the groups.
+        identical_P: Which groups have identical verdicts, from `identical_verdicts`.
+    """
+    counted_P = (~np.isnan(rewards_PG)).sum(1) > 1
+    n = int(counted_P.sum())
+    dead_P = equal_in_group(rewards_PG)
+    low_P, high_P = attainable(groups, reward)
+    level_P = np.where(np.isnan(rewards_PG), -np.inf, rewards_PG).max(1)
+    with np.errstate(invalid="ignore"):
+        at_floor_P = dead_P & (np.abs(level_P - low_P) <= EQUAL * np.maximum(1, np.abs(low_P)))
+        at_ceiling_P = dead_P & (np.abs(level_P - high_P) <= EQUAL * np.maximum(1, np.abs(high_P)))
+
+    def of_counted(flags_P: Bools) -> float:
+        return float((flags_P & counted_P).sum()) / n if n else 0.0
+
+    clusters_P = np.unique(groups.clusters_P[counted_P], return_inverse=True)[1]
+    return DeadGroups(
+        reward=reward.name,
+        n_groups=n,
+        n_unscored=groups.n_groups - n,
+        dead=share(dead_P[counted_P], clusters_P),
+        identical=of_counted(dead_P & identical_P),
+        lost=of_counted(dead_P & ~identical_P),
+        floor=of_counted(at_floor_P),
+        ceiling=of_counted(at_ceiling_P),
+    )
+
+
+def identical_verdicts(groups: GroupedVerdicts) -> Bools:
+    """Say in which groups no two answers differ in a verdict; a missing verdict differs from none.
+
+    Criteria without a verdict are passed over: only a criterion that was met by one answer and not
+    by another can tell answers apart. Where answers were rated, different ratings do so as well. Of
+    a group without two verdicts on any criterion nothing is known, and it is not called identical.
+    """
+    if groups.ratings_PG is not None:
+        low_P, high_P = (of.reduce(groups.ratings_PG, axis=1) for of in (np.fmin, np.fmax))
+        return np.asarray(_same_verdicts(groups) & ~(high_P > low_P))
+    return _same_verdicts(groups)
+
+
+def _same_verdicts(groups: GroupedVerdicts) -> Bools:
+    verdicts_PGC = groups.verdicts_PGC
+    if not np.isnan(verdicts_PGC).any():
+        return np.asarray((verdicts_PGC == verdicts_PGC[:, :1]).all((1, 2)))
+    low_PC = np.fmin.reduce(verdicts_PGC, axis=1)
+    high_PC = np.fmax.reduce(verdicts_PGC, axis=1)
+    is_known_P = ((~np.isnan(verdicts_PGC)).sum(1) > 1).any(1)
+    return np.asarray(is_known_P & ~(high_PC > low_PC).any(1))
+
+
+def attainable(groups: GroupedVerdicts, reward: Reward) -> tuple[Floats, Floats]:
+    """Give the lowest and the highest reward each group's rubric allows, [P] and [P]."""
+    if reward.needs not in {Needs.VERDICTS, Needs.PROBABILITIES}:
+        low, high = reward.range
+        return np.full(groups.n_groups, low), np.full(groups.n_groups, high)
+    worst_PC, best_PC = extreme_verdicts(groups.rubric_PC)
+    return reward(worst_PC, groups.rubric_PC), reward(best_PC, groups.rubric_PC)
+
+
+def extreme_verdicts(rubric: RubricArrays) -> tuple[Floats, Floats]:
+    """Give the worst and the best verdicts of each rubric, NaN at padding."""
+    best = np.where(rubric.present, np.where(rubric.desirable, 1.0, 0.0), np.nan)
+    return 1.0 - best, best

@@ -1,0 +1,307 @@
+"""How many answers, verdicts and prompts a target needs, and what they cost in judge calls.
+
+From a pilot, for one reward. Two targets can be set:
+
+* fidelity: the correlation of an advantage (centred, unscaled) with the true one, which a group
+  without end and a judge without noise would give. With G answers of a prompt and k verdicts of a
+  criterion it is sqrt((1 - 1/G) ICC_k) (ours; the factor is the error of the group's own mean);
+* difference: what two policies may differ by in mean reward and still be told apart, at 5 % and
+  80 % power, over the same prompts.
+
+A simulation with a seed (benchmarks/signal_study.py, tests/judges/signal) holds both to that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import comb
+
+import numpy as np
+from scipy.special import ndtri, stdtrit
+
+from ..errors import ConfigError
+from ..rewards import Reward
+from ..scoring.verdict_table import Floats
+from .groups import GroupedVerdicts
+from .variance import VarianceSplit, reliability_of_votes, split_variance
+
+ANSWERS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
+VOTES = (1, 2, 3, 4, 5, 7, 9)
+POWER = 0.8
+MAX_PROMPTS = 10_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """One way to spend judge calls."""
+
+    answers: int
+    """Completions of each prompt, G."""
+    votes: int
+    """Verdicts of each criterion, k."""
+    fidelity: float | None
+    """Of an advantage to the true one; None where the judge's noise is unknown."""
+    live: float
+    """Share of groups whose rewards are not all equal."""
+    live_is_bound: bool
+    """Some of the pilot's groups are smaller than this design's: at least this share is live."""
+    calls_per_prompt: float
+    """Judge calls for one prompt, one for each criterion."""
+    calls_per_live_group: float | None
+    """Judge calls for each group that teaches; None where none does."""
+    prompts: int | None = None
+    """Prompts for the detectable difference asked for."""
+    calls: float | None = None
+    """Judge calls for each of the two policies, for that difference."""
+    detectable: float | None = None
+    """Difference that the pilot's own number of prompts would detect."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Designs, and the cheapest ones that reach the targets."""
+
+    reward: str
+    target_fidelity: float | None
+    target_difference: float | None
+    split: VarianceSplit
+    prompt_correlation: float
+    """Of two policies' means over prompts; 0, the careful side, with one policy."""
+    correlation_measured: bool
+    criteria: float
+    """Mean criteria of a rubric."""
+    n_prompts: int
+    """Of the pilot."""
+    designs: tuple[Design, ...]
+    for_fidelity: Design | None
+    """Fewest judge calls for each live group; None where none reaches it, or none was asked."""
+    for_difference: Design | None
+    """Fewest judge calls; None where none was asked."""
+    notes: tuple[str, ...] = ()
+
+
+def plan(
+    groups: GroupedVerdicts,
+    reward: Reward,
+    *,
+    fidelity: float | None = None,
+    difference: float | None = None,
+    answers: Sequence[int] = ANSWERS,
+    votes: Sequence[int] = VOTES,
+) -> Plan:
+    """Plan from a pilot.
+
+    Args:
+        groups: The pilot's verdicts.
+        reward: What to train with, or to compare by.
+        fidelity: Target in (0, 1).
+        difference: Target in units of the reward, above 0.
+        answers: Completions of a prompt to consider.
+        votes: Verdicts of a criterion to consider.
+
+    Raises:
+        ConfigError: A target lies outside its range.
+    """
+    if fidelity is not None and not 0 < fidelity < 1:
+        raise ConfigError(f"plan: fidelity {fidelity:g} is not between 0 and 1")
+    if difference is not None and not difference > 0:
+        raise ConfigError(f"plan: difference {difference:g} is not above 0")
+    rewards_PG = groups.rewards(reward)
+    replicates = groups.replicate_rewards(reward)
+    rewards_RPG = rewards_PG[None] if replicates is None else replicates
+    split = split_variance(reward.name, rewards_RPG, groups.clusters_P)
+    correlation = prompt_correlation(groups, rewards_PG, split)
+    criteria = float(groups.rubric_PC.present.sum(1).mean())
+    n_prompts = len(set(groups.prompt_ids))
+    known_judge = split.icc.value is not None
+    votes = votes if known_judge else votes[:1]
+    designs = []
+    for n_answers in answers:
+        live, is_bound = live_share(rewards_PG, n_answers)
+        for n_votes in votes:
+            reached = fidelity_of(split, n_answers, n_votes)
+            calls = n_answers * n_votes * criteria
+            variance = _difference_variance(split, correlation or 0.0, n_answers, n_votes)
+            prompts = None if difference is None else prompts_for(variance, difference)
+            designs.append(
+                Design(
+                    n_answers,
+                    n_votes,
+                    reached,
+                    live,
+                    is_bound,
+                    calls,
+                    calls / live if live > 0 else None,
+                    prompts,
+                    None if prompts is None else prompts * calls,
+                    detectable_difference(variance, n_prompts),
+                )
+            )
+    return Plan(
+        reward=reward.name,
+        target_fidelity=fidelity,
+        target_difference=difference,
+        split=split,
+        prompt_correlation=correlation or 0.0,
+        correlation_measured=correlation is not None,
+        criteria=criteria,
+        n_prompts=n_prompts,
+        designs=tuple(designs),
+        for_fidelity=_cheapest_for_fidelity(designs, fidelity),
+        for_difference=_cheapest_for_difference(designs) if difference is not None else None,
+        notes=tuple(_notes(split, correlation, designs, fidelity)),
+    )
+
+
+def fidelity_of(split: VarianceSplit, answers: int, votes: int) -> float | None:
+    """Predict the correlation of an advantage with the true one; None without replicates."""
+    icc = split.icc.value
+    if icc is None:
+        return None
+    return float(np.sqrt((1 - 1 / answers) * reliability_of_votes(max(icc, 0.0), votes)))
+
+
+def live_share(rewards_PG: Floats, answers: int) -> tuple[float, bool]:
+    """Predict the share of live groups at another number of answers.
+
+    Fewer answers than the pilot has: exact, the mean over all ways to draw them from each group.
+    More: a group that is dead in the pilot is taken to stay dead. More answers can only wake it, so
+    the share is then a lower bound.
+
+    Returns:
+        The share, and whether it is a bound.
+    """
+    dead, n_groups, is_bound = 0.0, 0, False
+    for row in rewards_PG:
+        values = np.round(row[~np.isnan(row)], 9)
+        n = len(values)
+        if n < 2:
+            continue
+        n_groups += 1
+        _, counts = np.unique(values, return_counts=True)
+        drawn = min(answers, n)
+        is_bound = is_bound or answers > n
+        dead += 1.0 if drawn < 2 else sum(comb(int(c), drawn) for c in counts) / comb(n, drawn)
+    return (1.0 - dead / n_groups if n_groups else 0.0), is_bound
+
+
+def prompt_correlation(
+    groups: GroupedVerdicts, rewards_PG: Floats, split: VarianceSplit
+) -> float | None:
+    """Correlate the prompts' true means between the policies of a pilot; None with one policy.
+
+    The variance between groups is split into what the groups of a prompt share and what they do
+    not; policies' own means are taken out first.
+    """
+    policies = ["\n".join(map(str, label.values())) for label in groups.labels]
+    n_policies = len(set(policies))
+    if n_policies < 2 or split.prompts <= 0:
+        return None
+    known = ~np.isnan(rewards_PG)
+    n_P = known.sum(1)
+    usable = n_P > 0
+    means_P = np.where(known, rewards_PG, 0.0).sum(1) / np.maximum(n_P, 1)
+    codes = np.unique(np.asarray(policies), return_inverse=True)[1]
+    for code in range(n_policies):
+        mask = usable & (codes == code)
+        if mask.any():
+            means_P[mask] -= means_P[mask].mean()
+    clusters = groups.clusters_P[usable]
+    values, sizes = means_P[usable], n_P[usable]
+    count = np.bincount(clusters)
+    centre = np.bincount(clusters, weights=values) / np.maximum(count, 1)
+    freedom = float((count[count > 0] - 1).sum())
+    if freedom < 10:
+        return None
+    shared = np.maximum(count[clusters], 1) > 1
+    mean_square = float(((values - centre[clusters]) ** 2).sum()) / freedom
+    noise = split.within * float((1.0 / sizes[shared]).mean())
+    apart = max(0.0, mean_square - noise)
+    return float(np.clip(1.0 - apart / split.prompts, 0.0, 1.0))
+
+
+def prompts_for(variance: float, difference: float) -> int:
+    """Give the prompts needed to detect a difference, two-sided 5 %, 80 % power.
+
+    Args:
+        variance: Of the difference on one prompt.
+        difference: In units of the reward.
+
+    Source: the normal approximation with Student's quantiles put in, iterated.
+    """
+    n = max(2.0, (_z(0.975) + _z(POWER)) ** 2 * variance / difference**2)
+    for _ in range(50):
+        df = max(1.0, n - 1)
+        wanted = (stdtrit(df, 0.975) + stdtrit(df, POWER)) ** 2 * variance / difference**2
+        if abs(wanted - n) < 1e-6:
+            break
+        n = max(2.0, 0.5 * (n + wanted))
+    return int(min(MAX_PROMPTS, np.ceil(n - 1e-6)))
+
+
+def detectable_difference(variance: float, n_prompts: int) -> float | None:
+    """Give the difference that a number of prompts detects; None below two prompts."""
+    if n_prompts < 2:
+        return None
+    df = n_prompts - 1
+    return float((stdtrit(df, 0.975) + stdtrit(df, POWER)) * np.sqrt(variance / n_prompts))
+
+
+def _difference_variance(
+    split: VarianceSplit, correlation: float, answers: int, votes: int
+) -> float:
+    """Variance, on one prompt, of the difference of two policies' means."""
+    judge = split.judge or 0.0
+    policy = split.within - judge
+    return 2 * (split.prompts * (1 - correlation) + (policy + judge / votes) / answers)
+
+
+def _cheapest_for_fidelity(designs: Sequence[Design], fidelity: float | None) -> Design | None:
+    reaching = [
+        design
+        for design in designs
+        if fidelity is not None
+        and design.fidelity is not None
+        and design.fidelity >= fidelity - 1e-12
+        and design.calls_per_live_group is not None
+    ]
+    return min(reaching, key=lambda d: (d.calls_per_live_group or 0.0, d.answers), default=None)
+
+
+def _cheapest_for_difference(designs: Sequence[Design]) -> Design | None:
+    reaching = [design for design in designs if (design.prompts or MAX_PROMPTS) < MAX_PROMPTS]
+    return min(reaching, key=lambda d: (d.calls or 0.0, d.answers), default=None)
+
+
+def _notes(
+    split: VarianceSplit,
+    correlation: float | None,
+    designs: Sequence[Design],
+    fidelity: float | None,
+) -> list[str]:
+    notes = []
+    known_judge = split.icc.value is not None
+    if known_judge and split.icc.low is not None and split.icc.low <= 0:
+        notes.append(
+            "the interval of the judge's reliability touches 0: the spread may be its noise alone, "
+            "and then no design reaches any fidelity"
+        )
+    if not known_judge:
+        notes.append(
+            "no answer was judged twice, so the judge's noise is unknown: no fidelity can be "
+            "planned for; judge one group in eight a second time"
+        )
+    if correlation is None:
+        notes.append(
+            "the pilot holds one policy, so prompts are taken to share nothing between two "
+            "policies: the number of prompts for a difference is on the careful side"
+        )
+    if fidelity is not None and known_judge and _cheapest_for_fidelity(designs, fidelity) is None:
+        best = max((design.fidelity or 0.0) for design in designs)
+        notes.append(f"no design considered reaches fidelity {fidelity:g}; the best has {best:.3f}")
+    return notes
+
+
+def _z(p: float) -> float:
+    return float(ndtri(p))

@@ -1,0 +1,1 @@
+"""Verdicts kept on disk: SQLite, PostgreSQL, transfer and repair."""

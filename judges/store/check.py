@@ -1,0 +1,96 @@
+"""Checks the verdicts of a store one by one, and sets damaged ones aside.
+
+A damaged verdict is never used and never overwritten in silence: its question gets no verdict, for
+that reason. Only `repair` takes it out, into a file beside the store; then the next run asks again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..files import write_file
+from .postgres_transfer import opened_server, server_rows
+from .protocol import is_address
+from .schema import VERDICT_COLUMNS
+from .transfer import SUMS, damaged_keys, existing_store
+
+_NAMES = VERDICT_COLUMNS.split(", ")
+
+
+@dataclass(frozen=True, slots=True)
+class StoreCheck:
+    """What a check of a store found."""
+
+    n_verdicts: int
+    damaged: tuple[bytes, ...]
+    """Keys of the verdicts whose checksum does not fit."""
+    file_check: str
+    """What SQLite says of the file; "ok" where nothing is wrong with it."""
+    aside: Path | None = None
+    """Where the damaged verdicts were written before they were taken out; None where none was."""
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing is damaged, or nothing is any more."""
+        return self.file_check == "ok" and (not self.damaged or self.aside is not None)
+
+
+def check_store(place: Path | str, *, repair: bool = False) -> StoreCheck:
+    """Compare every verdict with its checksum.
+
+    Args:
+        place: A store file, or the address of a server.
+        repair: Write the damaged verdicts to a new file (beside the store; for a server in the
+            working folder) and take them out.
+
+    Raises:
+        ConfigError: There is no store.
+        StoreError: It cannot be read.
+        OSError: The damaged verdicts cannot be written; the store is as it was.
+    """
+    if isinstance(place, str) and is_address(place):
+        with opened_server(place) as server:
+            keys = damaged_keys(server_rows(server, SUMS))
+            return _checked(server, "%s", keys, Path("server"), "ok", repair=repair)
+    path = Path(place)
+    with existing_store(path, writes=repair) as db:
+        file_check = str(db.execute("PRAGMA quick_check").fetchone()[0])
+        keys = damaged_keys(db.execute(SUMS))
+        return _checked(db, "?", keys, path, file_check, repair=repair)
+
+
+def _checked(
+    db: Any, mark: str, damaged: list[bytes], beside: Path, file_check: str, *, repair: bool
+) -> StoreCheck:
+    n_verdicts = int(db.execute("SELECT count(*) FROM verdicts").fetchone()[0])
+    keys = tuple(damaged)
+    if not keys or not repair:
+        return StoreCheck(n_verdicts, keys, file_check)
+    query = f"SELECT {VERDICT_COLUMNS} FROM verdicts WHERE key = {mark}"
+    aside = _write_new(beside, (row for key in keys for row in db.execute(query, (key,))))
+    for key in keys:
+        db.execute(f"DELETE FROM verdicts WHERE key = {mark}", (key,))
+    return StoreCheck(n_verdicts, keys, file_check, aside)
+
+
+def _write_new(beside: Path, rows: Iterable[tuple[Any, ...]]) -> Path:
+    """Write rows as JSON Lines under the first free name."""
+    lines = [json.dumps(dict(zip(_NAMES, map(_plain, row), strict=True))) for row in rows]
+    content = "".join(f"{line}\n" for line in lines)
+    number = 1
+    while True:
+        path = beside.with_name(f"{beside.name}.damaged-{number}.jsonl")
+        try:
+            write_file(path, content, replaces=False)
+        except FileExistsError:
+            number += 1
+        else:
+            return path
+
+
+def _plain(value: Any) -> Any:
+    return bytes(value).hex() if isinstance(value, bytes | memoryview) else value

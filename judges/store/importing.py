@@ -1,0 +1,212 @@
+"""Takes exported verdicts into a store: checked line by line, and all of them or none.
+
+The lines become a store file of their own first, on disk, which is then merged as any other: so an
+export of any size goes into a file or a server in memory that does not grow.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from ..data.examples import example_from_row
+from ..errors import DataError, RubricbeatError
+from ..judge import JudgeIdentity
+from ..verdict import Verdict
+from .protocol import text_id
+from .schema import VERDICT_COLUMNS, checksum, open_store_file, store_error
+from .transfer import TOKENS, Moved, merge_file
+
+_BATCH = 5_000
+"""Lines checked before they are written."""
+_VERDICT_MARKS = ", ".join("?" * 16)
+
+
+def import_lines(path: Path, lines: Iterable[str], *, where: str) -> Moved:
+    """Take exported verdicts into a store file, which is made where there is none.
+
+    Raises:
+        DataError: A line is no exported verdict; nothing was taken in.
+    """
+    with lines_as_store(lines, where=where) as (file, n_lines):
+        orphans = examples_needed(file)
+        target = open_store_file(path)
+        try:
+            known = [id for (id,) in target.execute("SELECT id FROM examples")] if orphans else []
+            refuse_orphans(orphans, known, where)
+            moved = merge_file(target, file)
+        except sqlite3.Error as error:
+            raise store_error(error, path) from error
+        finally:
+            target.close()
+    return Moved(moved.n_added, n_lines - moved.n_added)
+
+
+@contextlib.contextmanager
+def lines_as_store(lines: Iterable[str], *, where: str) -> Iterator[tuple[Path, int]]:
+    """Give exported verdicts as a store file, which lasts as long as the block, and their number.
+
+    Raises:
+        DataError: A line is no exported verdict.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "lines.sqlite"
+        db = open_store_file(path)
+        try:
+            db.execute("PRAGMA synchronous = OFF")  # nobody resumes it
+            db.execute("BEGIN")
+            n_lines = 0
+            reader = _Reader(where)
+            rows = (
+                reader.rows(line, number)
+                for number, line in enumerate(lines, start=1)
+                if line.strip()
+            )
+            while batch := list(islice(rows, _BATCH)):
+                n_lines += len(batch)
+                for table, marks in (
+                    ("judges", "?, ?"),
+                    ("answers", "?, ?"),
+                    ("examples", "?, ?, ?"),
+                    (f"verdicts ({VERDICT_COLUMNS})", _VERDICT_MARKS),
+                ):
+                    name = table.split(" ", 1)[0]
+                    db.executemany(
+                        f"INSERT OR IGNORE INTO {table} VALUES ({marks})",
+                        [row[name] for row in batch if name in row],
+                    )
+            db.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise store_error(error, path) from error
+        finally:
+            db.close()
+        yield path, n_lines
+
+
+def examples_needed(file: Path) -> dict[bytes, str]:
+    """Give the examples that lines name and none of them holds, with the key of a verdict each."""
+    with contextlib.closing(sqlite3.connect(file)) as db:
+        rows = db.execute(
+            "SELECT example, hex(min(key)) FROM verdicts "
+            "WHERE example NOT IN (SELECT id FROM examples) GROUP BY example"
+        )
+        return dict(rows.fetchall())
+
+
+def refuse_orphans(needed: Mapping[bytes, str], known: Iterable[bytes], where: str) -> None:
+    """See that the store holds what the lines do not.
+
+    Raises:
+        DataError: It does not.
+    """
+    missing = sorted(set(needed).difference(known))
+    if missing:
+        key = needed[missing[0]].lower()
+        raise DataError(
+            f"{where}: {len(missing)} examples are named by verdicts (the first: key {key[:16]}) "
+            "and stand neither in the file nor in the store; import the whole export"
+        )
+
+
+class _Reader:
+    """Checks lines and makes rows of them, by table."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+        self._n_criteria: dict[bytes, int] = {}
+        """Of each example that a line has held."""
+
+    def rows(self, line: str, number: int) -> dict[str, tuple[Any, ...]]:
+        try:
+            plain = json.loads(line)
+            if not isinstance(plain, Mapping):
+                raise DataError("not a JSON object")
+            return self._rows(plain)
+        except KeyError as error:
+            why = f"no {error}"
+        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+            why = str(error)
+        except RubricbeatError as error:
+            why = str(error)
+        raise DataError(f"{self._where}, line {number}: no exported verdict: {why}")
+
+    def _rows(self, line: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
+        verdict = Verdict.from_json({"outcome": line["outcome"], "met": line["met"]})
+        if verdict.met is None:
+            raise DataError("it has no verdict")
+        key = bytes.fromhex(line["key"])
+        if len(key) != 32:
+            raise DataError("its key is not 64 hex digits")
+        digest, judge = _judge(line["judge"])
+        rows: dict[str, tuple[Any, ...]] = {"judges": (digest, judge)}
+        example_id = bytes.fromhex(line["example_id"])
+        if "example" in line:
+            rows["examples"] = self._example(example_id, line["example"])
+        index = _count(line, "criterion_index")
+        if index >= self._n_criteria.get(example_id, index + 1):
+            raise DataError(f"criterion_index {index}: its example has fewer criteria")
+        answer, words = _text(line, "answer"), _text(line, "explanation")
+        chance = None if line["probability"] is None else float(line["probability"])
+        if chance is not None and not 0 <= chance <= 1:
+            raise DataError(f"probability {chance} is not in [0, 1]")
+        met = int(verdict.met)
+        tokens = tuple(_count(line, name) for name in TOKENS)
+        crc = checksum(key, met, chance, words, (tokens[0], tokens[1], tokens[2]))
+        if line.get("crc", crc) != crc:  # exports of earlier versions carry none
+            raise DataError("it was changed after the export: its checksum does not fit")
+        rows["answers"] = (text_id(answer), answer)
+        rows["verdicts"] = (
+            key,
+            digest,
+            example_id,
+            index,
+            text_id(answer),
+            _count(line, "replicate"),
+            met,
+            chance,
+            words,
+            *tokens,
+            float(line["latency_s"]),
+            _count(line, "attempts"),
+            float(line["created"]),
+            crc,
+        )
+        return rows
+
+    def _example(self, example_id: bytes, row: Any) -> tuple[bytes, str, str]:
+        text = json.dumps(row, sort_keys=True)
+        if text_id(text) != example_id:
+            raise DataError("its example was changed after the export")
+        example = example_from_row(row, where="its example")
+        self._n_criteria[example_id] = len(example.rubric)
+        return example_id, example.prompt_id, text
+
+
+def _judge(plain: Mapping[str, Any]) -> tuple[bytes, str]:
+    identity = JudgeIdentity(
+        str(plain["name"]),
+        str(plain["version"]),
+        str(plain["model"]),
+        str(plain["prompt"]),
+        dict(plain["sampling"]),
+    )
+    return bytes.fromhex(identity.digest), json.dumps(identity.to_json(), sort_keys=True)
+
+
+def _count(line: Mapping[str, Any], name: str) -> int:
+    value = int(line[name])
+    if not 0 <= value < 2**31:
+        raise DataError(f"{name} {value} is out of range")
+    return value
+
+
+def _text(line: Mapping[str, Any], name: str) -> str:
+    text = str(line[name])
+    text.encode()  # half a surrogate is no text that a store can hold
+    return text

@@ -1,0 +1,144 @@
+"""Opens connections to a verdict store in PostgreSQL, and words what goes wrong with them.
+
+Tables and meaning are those of the SQLite store (`store_schema.py`), in a schema of their own.
+"""
+
+from __future__ import annotations
+
+import re
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
+
+from ..errors import ConfigError, StoreError
+from ..secrets import without_credentials
+from .schema import SCHEMA_VERSION
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+SCHEMA = "rubricbeat"
+CONNECT_TIMEOUT_S = 10
+_LOCK = 0x72626561
+"""Of the advisory lock under which the tables are made."""
+_HOST = re.compile(r"(\[[\da-fA-F:.%]*\]|[^:@\[\]\s]*)(:\d*)?")
+_TABLES = """
+CREATE TABLE IF NOT EXISTS layout (version INTEGER PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS judges (digest BYTEA PRIMARY KEY, identity TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS examples (
+    id BYTEA PRIMARY KEY, prompt_id TEXT NOT NULL, row TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS answers (id BYTEA PRIMARY KEY, text TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS verdicts (
+    seq BIGSERIAL, key BYTEA PRIMARY KEY,
+    judge BYTEA NOT NULL, example BYTEA NOT NULL, criterion INTEGER NOT NULL, answer BYTEA NOT NULL,
+    replicate INTEGER NOT NULL, met SMALLINT NOT NULL, probability DOUBLE PRECISION,
+    explanation TEXT NOT NULL, prompt_tokens BIGINT NOT NULL, cached_tokens BIGINT NOT NULL,
+    completion_tokens BIGINT NOT NULL, latency_s DOUBLE PRECISION NOT NULL,
+    attempts INTEGER NOT NULL, created DOUBLE PRECISION NOT NULL, crc BIGINT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS failed_replies (
+    key BYTEA NOT NULL, judge BYTEA NOT NULL, example BYTEA NOT NULL, criterion INTEGER NOT NULL,
+    answer BYTEA NOT NULL, replicate INTEGER NOT NULL, outcome TEXT NOT NULL,
+    explanation TEXT NOT NULL, reply TEXT NOT NULL, prompt_tokens BIGINT NOT NULL,
+    cached_tokens BIGINT NOT NULL, completion_tokens BIGINT NOT NULL,
+    latency_s DOUBLE PRECISION NOT NULL, created DOUBLE PRECISION NOT NULL
+);
+"""
+MISSING = (
+    "a store at postgresql:// needs psycopg, which is not installed: "
+    "pip install 'rubricbeat[postgres]'"
+)
+
+
+def checked_address(address: str) -> str:
+    """Refuse an address that cannot be used, or that says a secret.
+
+    Raises:
+        ConfigError: psycopg is missing, or there is a password in the address.
+    """
+    if find_spec("psycopg") is None:
+        raise ConfigError(MISSING)
+    try:
+        parts = urlsplit(address)
+    except ValueError as error:
+        raise ConfigError(f"store={shown(address)}: no address of a server ({error})") from None
+    hosts = parts.netloc.rpartition("@")[2].split(",")
+    if not all(_HOST.fullmatch(host) for host in hosts):
+        raise ConfigError(
+            f"store={shown(address)}: no address of a server; give one like "
+            "postgresql://USER@HOST:PORT/DATABASE, its password in PGPASSWORD or ~/.pgpass"
+        )
+    if parts.password is not None or "password" in dict(parse_qsl(parts.query)):
+        raise ConfigError(
+            f"store={shown(address)}: no password in an address; put it into PGPASSWORD or "
+            "~/.pgpass"
+        )
+    return address
+
+
+def shown(address: str) -> str:
+    """Give an address without what a message must not say."""
+    scheme, _, rest = address.partition("://")
+    host, slash, path = re.split("[?#]", rest.rpartition("@")[2])[0].partition("/")
+    # without an @ a name and its password stand where host and port should
+    return f"{scheme}://{host if _HOST.fullmatch(host) else '...'}{slash}{path}"
+
+
+def connect(address: str, *, makes_tables: bool = False) -> Connection[Any]:
+    """Open a connection that sees the store's tables by their plain names.
+
+    Raises:
+        StoreError: The server cannot be reached or refuses; a newer rubricbeat made the tables.
+    """
+    import psycopg
+
+    try:
+        # autocommit: a transaction is only where we say so, and a reader holds nothing
+        db = psycopg.connect(address, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S)
+    except psycopg.Error as error:
+        raise worded(error, address) from error
+    try:
+        db.execute(f"SET search_path TO {SCHEMA}")
+        if makes_tables:
+            _make_tables(db, address)
+    except psycopg.Error as error:
+        db.close()
+        raise worded(error, address) from error
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _make_tables(db: Connection[Any], address: str) -> None:
+    found = db.execute("SELECT to_regclass(%s)", (f"{SCHEMA}.layout",)).fetchone()
+    if found is None or found[0] is None:
+        with db.transaction():
+            db.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+            db.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+            for statement in _TABLES.split(";"):
+                if statement.strip():
+                    db.execute(statement.encode())
+            db.execute("INSERT INTO layout VALUES (%s) ON CONFLICT DO NOTHING", (SCHEMA_VERSION,))
+    row = db.execute("SELECT max(version) FROM layout").fetchone()
+    version = row[0] if row else None
+    if version is not None and version > SCHEMA_VERSION:
+        raise StoreError(
+            f"verdict store {shown(address)} has layout {version}, this rubricbeat knows up to "
+            f"{SCHEMA_VERSION}; upgrade rubricbeat, or name another database with store=ADDRESS"
+        )
+
+
+def worded(error: Exception, address: str) -> StoreError:
+    """Word a fault of the server so that its reader knows what to do, without its secrets."""
+    said = without_credentials(" ".join(str(error).split()))
+    if "No space left" in said or "disk full" in said:
+        how = "its disk is full; what was committed is kept: make room and run again"
+    elif "authentication" in said or "no password supplied" in said:
+        how = "put the password into PGPASSWORD or ~/.pgpass"
+    elif "read-only" in said or "permission denied" in said:
+        how = f"this user needs the right to write the schema {SCHEMA!r}"
+    else:
+        how = "what was committed is kept; is the server up, is the address right?"
+    return StoreError(f"verdict store {shown(address)}: {said}; {how}")

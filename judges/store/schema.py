@@ -1,0 +1,270 @@
+"""The layout of a verdict store, its versions, and how a store file is opened.
+
+Verdicts are content-addressed: the key is a hash of the judge's identity, the exact request and the
+replicate number. What a study needs beside the verdict (the example, the answer, the judge) lies in
+tables of its own, each text once. Replies that gave no verdict were paid for and are kept, in a
+table that no look-up reads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import sqlite3
+import tempfile
+import time
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ..errors import StoreError, StorePathError
+
+APPLICATION_ID = 0x72626561
+"""Marks an SQLite file as ours ("rbea")."""
+SCHEMA_VERSION = 2
+BUSY_TIMEOUT_S = 60.0
+"""How long a process waits for another one's write."""
+_PAUSE_S = 0.01
+"""Between two tries to put a new file into WAL mode."""
+
+VERDICT_COLUMNS = (
+    "key, judge, example, criterion, answer, replicate, met, probability, explanation, "
+    "prompt_tokens, cached_tokens, completion_tokens, latency_s, attempts, created, crc"
+)
+FAILED_COLUMNS = (
+    "key, judge, example, criterion, answer, replicate, outcome, explanation, reply, "
+    "prompt_tokens, cached_tokens, completion_tokens, latency_s, created"
+)
+
+_TABLES = """
+CREATE TABLE judges (digest BLOB PRIMARY KEY, identity TEXT NOT NULL);
+CREATE TABLE examples (id BLOB PRIMARY KEY, prompt_id TEXT NOT NULL, row TEXT NOT NULL);
+CREATE TABLE answers (id BLOB PRIMARY KEY, text TEXT NOT NULL);
+CREATE TABLE verdicts (
+    key BLOB NOT NULL UNIQUE,
+    judge BLOB NOT NULL, example BLOB NOT NULL, criterion INTEGER NOT NULL, answer BLOB NOT NULL,
+    replicate INTEGER NOT NULL, met INTEGER NOT NULL, probability REAL,
+    explanation TEXT NOT NULL, prompt_tokens INTEGER NOT NULL, cached_tokens INTEGER NOT NULL,
+    completion_tokens INTEGER NOT NULL, latency_s REAL NOT NULL, attempts INTEGER NOT NULL,
+    created REAL NOT NULL, crc INTEGER NOT NULL
+);
+"""
+_FAILED_TABLE = """
+CREATE TABLE failed_replies (
+    key BLOB NOT NULL, judge BLOB NOT NULL, example BLOB NOT NULL, criterion INTEGER NOT NULL,
+    answer BLOB NOT NULL, replicate INTEGER NOT NULL, outcome TEXT NOT NULL,
+    explanation TEXT NOT NULL, reply TEXT NOT NULL, prompt_tokens INTEGER NOT NULL,
+    cached_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, latency_s REAL NOT NULL,
+    created REAL NOT NULL
+);
+"""
+
+
+def checksum(
+    key: bytes,
+    met: int,
+    probability: float | None,
+    explanation: str,
+    tokens: tuple[int, int, int],
+) -> int:
+    """Bind what a verdict says to its key.
+
+    SQLite notices a broken page, but not a flipped bit inside a value: this does.
+    """
+    line = f"{met}|{probability!r}|{tokens}|{explanation}"
+    return zlib.crc32(line.encode("utf-8", "replace"), zlib.crc32(key))
+
+
+def damaged(key: bytes, where: Path | str) -> str:
+    """Name a stored verdict whose checksum does not fit, and say how to mend it."""
+    return (
+        f"the stored verdict {key.hex()[:16]} is damaged; `rubricbeat verdicts check --repair "
+        f"{where}` sets it aside, and the next run asks again"
+    )
+
+
+def open_store_file(path: Path) -> sqlite3.Connection:
+    """Open a store, create it where there is none, and bring it to this version's layout.
+
+    Raises:
+        StoreError: The file cannot be opened, is none of ours, is damaged or too new.
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_file(path)
+    except OSError as error:
+        raise StorePathError(
+            f"cannot open the verdict store {path}: {error.strerror}; "
+            "name another file with store=PATH, or go without one by store=none"
+        ) from error
+    try:
+        connection = connect(path)
+        try:
+            _bring_up_to_date(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+    except sqlite3.Error as error:
+        raise store_error(error, path) from error
+    return connection
+
+
+def _make_file(path: Path) -> None:
+    """Make the file where it is missing: by us, for the user alone from its first byte.
+
+    One that is there is looked at and not opened: closing any descriptor of a file drops the locks
+    that other connections of this process hold on it, and another process that closes the store
+    would then take its log away under them, with verdicts in it.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)) from None
+        if not os.access(path, os.R_OK | os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES)) from None
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open one more connection to a store file; transactions are explicit."""
+    connection = sqlite3.connect(
+        path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+    )
+    # NORMAL under WAL: a commit survives the death of the process at any point; only a power
+    # failure may lose the last ones, and never the file
+    connection.execute("PRAGMA synchronous = NORMAL")
+    # a damaged text is read with the wrong letters, and then its checksum does not fit
+    connection.text_factory = _text
+    return connection
+
+
+@contextlib.contextmanager
+def read_only(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a store to read it as it is, also where nothing can be written.
+
+    SQLite must write a log's index to read a store in WAL mode: on a read-only file system a copy
+    is read, the log included.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        place = path
+        if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+            place = Path(folder) / "copy.sqlite"
+            for ending in ("", "-wal"):
+                with contextlib.suppress(FileNotFoundError):
+                    shutil.copyfile(f"{path}{ending}", f"{place}{ending}")
+        # as an URI, so that a path with "?" or "#" in it is still that path
+        uri = f"{place.resolve().as_uri()}?mode={'ro' if place is path else 'rw'}"
+        connection = sqlite3.connect(uri, uri=True)
+        connection.text_factory = _text
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+
+def store_error(error: sqlite3.Error, path: Path) -> StoreError:
+    """Word a fault of SQLite so that its reader knows what to do."""
+    said = str(error)
+    if "not a database" in said:
+        how = "it is no SQLite file; name another one with store=PATH"
+    elif "malformed" in said or "corrupt" in said:
+        how = "the file is damaged: move it away, or restore what `sqlite3 FILE .recover` gives"
+    elif "full" in said:
+        how = "the disk is full; what was committed is kept: make room and run again"
+    elif "readonly" in said or "unable to open" in said:
+        how = "it cannot be written; name another file with store=PATH, or use store=none"
+    elif "locked" in said:
+        how = f"another process has held it for {BUSY_TIMEOUT_S:.0f} s"
+    else:
+        how = "what was committed is kept"
+    return StoreError(f"verdict store {path}: {said}; {how}")
+
+
+def _bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
+    if layout_of(connection, path) == SCHEMA_VERSION:
+        return
+    _use_wal(connection)
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        # looked at again under the lock: another process may have been faster
+        version = layout_of(connection, path)
+        if version == 0:
+            _run(connection, _TABLES + _FAILED_TABLE)
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        elif version == 1:
+            _from_1_to_2(connection)
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        undo(connection)
+        raise
+
+
+def undo(connection: sqlite3.Connection) -> None:
+    """Roll an open transaction back; on a full disk SQLite may have done so by itself."""
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Put a file into WAL mode; of processes that make it at once, all but one wait.
+
+    SQLite itself does not wait here: where another connection is about to write, it fails at once.
+    """
+    give_up = time.monotonic() + BUSY_TIMEOUT_S
+    while connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() >= give_up:
+                raise
+            time.sleep(_PAUSE_S)
+
+
+def layout_of(connection: sqlite3.Connection, path: Path) -> int:
+    """Read the version of a file's layout; 0 for an empty file.
+
+    Raises:
+        StoreError: A file of another program, or of a newer rubricbeat.
+    """
+    # in this order: another process may make the tables meanwhile, all in one transaction
+    n_tables = int(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
+    owner = int(connection.execute("PRAGMA application_id").fetchone()[0])
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if n_tables and owner != APPLICATION_ID:
+        raise StoreError(f"{path} is an SQLite file of another program, not a verdict store")
+    if version > SCHEMA_VERSION:
+        raise StoreError(
+            f"verdict store {path} has layout {version}, this rubricbeat knows up to "
+            f"{SCHEMA_VERSION}; upgrade rubricbeat, or name another file with store=PATH"
+        )
+    return version
+
+
+def _from_1_to_2(connection: sqlite3.Connection) -> None:
+    """Add checksums, and the table of replies without a verdict."""
+    connection.execute("ALTER TABLE verdicts ADD COLUMN crc INTEGER NOT NULL DEFAULT 0")
+    rows = connection.execute(
+        "SELECT rowid, key, met, probability, explanation, prompt_tokens, cached_tokens, "
+        "completion_tokens FROM verdicts"
+    )
+    sums: list[tuple[Any, ...]] = [
+        (checksum(key, met, probability, explanation, tuple(tokens)), rowid)
+        for rowid, key, met, probability, explanation, *tokens in rows
+    ]
+    connection.executemany("UPDATE verdicts SET crc = ? WHERE rowid = ?", sums)
+    _run(connection, _FAILED_TABLE)
+
+
+def _run(connection: sqlite3.Connection, script: str) -> None:
+    """Run statements one by one: `executescript` would commit the open transaction."""
+    for statement in script.split(";"):
+        if statement.strip():
+            connection.execute(statement)

@@ -1,0 +1,288 @@
+"""The verdict store: what was paid for once is never asked again.
+
+One SQLite file in WAL mode, shared by any number of processes. Reading is a point look-up by key;
+writing is a short transaction that the runtime awaits before a verdict is used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..files import user_path
+from ..judge import JudgeIdentity, Question
+from ..verdict import Outcome, Source, Verdict
+from .locks import FileClaims
+from .protocol import Record, Subject, is_address
+from .schema import (
+    FAILED_COLUMNS,
+    VERDICT_COLUMNS,
+    checksum,
+    connect,
+    damaged,
+    open_store_file,
+    store_error,
+    undo,
+)
+
+_MAX_KEYS = 500
+"""Keys in one SELECT; SQLite allows 999 variables in its oldest builds."""
+_INSERT_VERDICT = (
+    f"INSERT OR IGNORE INTO verdicts ({VERDICT_COLUMNS}) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_INSERT_FAILED = (
+    f"INSERT INTO failed_replies ({FAILED_COLUMNS}) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_SELECT = (
+    "SELECT key, met, probability, explanation, prompt_tokens, cached_tokens, completion_tokens, "
+    "latency_s, crc FROM verdicts WHERE key IN ({})"
+)
+_ORPHANS: list[sqlite3.Connection] = []
+"""Connections of a parent process: closing them after a fork would touch the parent's locks."""
+
+
+def default_store_path() -> Path:
+    """Give the user's own store: `RUBRICBEAT_STORE`, else a file in the cache folder."""
+    named = os.environ.get("RUBRICBEAT_STORE")
+    if named and not is_address(named):
+        return user_path(named)
+    cache = os.environ.get("XDG_CACHE_HOME")
+    folder = Path(cache) if cache else Path.home() / ".cache"
+    return folder / "rubricbeat" / "verdicts.sqlite"
+
+
+def verdict_key(identity: JudgeIdentity, material: bytes, replicate: int) -> bytes:
+    """Give the key of a verdict: judge, exact request and replicate number, hashed."""
+    digest = hashlib.sha256(identity.digest.encode())
+    digest.update(b"\0%d\0" % replicate)
+    digest.update(material)
+    return digest.digest()
+
+
+def question_material(question: Question) -> bytes:
+    """Give what a question consists of, for judges that do not say so themselves."""
+    criterion = question.criterion
+    return json.dumps(
+        [
+            [[m.role, m.content] for m in question.example.prompt],
+            question.answer,
+            criterion.text,
+            criterion.points,
+        ]
+    ).encode()
+
+
+class VerdictStore:
+    """One open store file."""
+
+    def __init__(self, path: Path | str, identity: JudgeIdentity | None = None) -> None:
+        """Open or create a store.
+
+        Args:
+            path: The file; its folder is made where it is missing.
+            identity: The judge whose verdicts will be written; None for reading only.
+
+        Raises:
+            StoreError: The file cannot be opened, is none of ours, is damaged or too new.
+        """
+        self.path = Path(path)
+        self._identity = identity
+        self._judge = bytes.fromhex(identity.digest) if identity else b""
+        self._pid = os.getpid()
+        self._writing = threading.Lock()
+        self._claims: FileClaims | None = None
+        self._writer = open_store_file(self.path)
+        try:
+            self._reader = connect(self.path)
+            if identity is not None:
+                self._keep_judge()
+        except sqlite3.Error as error:
+            self._writer.close()
+            raise store_error(error, self.path) from error
+
+    def lookup(self, keys: Sequence[bytes]) -> dict[bytes, Verdict]:
+        """Find the verdicts among some keys.
+
+        Raises:
+            StoreError: The file cannot be read. A damaged verdict comes as none, with that reason.
+        """
+        return self._find(self._reader, keys)
+
+    def write(self, records: Sequence[Record]) -> dict[bytes, Verdict]:
+        """Keep replies in one transaction; on return they are on disk.
+
+        Returns:
+            The verdicts that another process had stored first under the same keys: those count.
+
+        Raises:
+            StoreError: Nothing of this batch was written.
+        """
+        now = time.time()
+        good = [r for r in records if r.verdict.met is not None]
+        failed = [r for r in records if r.verdict.met is None]
+        # also what was kept before: a prune between two runs takes out what no verdict names
+        subjects = {id(r.subject): r.subject for r in records}.values()
+        with self._writing:
+            try:
+                self._writer.execute("BEGIN IMMEDIATE")
+                try:
+                    self._keep_judge()
+                    self._keep_subjects(subjects)
+                    before = self._writer.total_changes
+                    self._writer.executemany(
+                        _INSERT_VERDICT, [verdict_row(r, self._judge, now) for r in good]
+                    )
+                    n_new = self._writer.total_changes - before
+                    self._writer.executemany(
+                        _INSERT_FAILED, [failed_row(r, self._judge, now) for r in failed]
+                    )
+                    self._writer.execute("COMMIT")
+                except BaseException:
+                    undo(self._writer)
+                    raise
+            except sqlite3.Error as error:
+                raise store_error(error, self.path) from error
+            if n_new == len(good):
+                return {}
+            earlier = self._find(self._writer, [r.key for r in good])
+            return {key: verdict for key, verdict in earlier.items() if verdict.met is not None}
+
+    def claim(self, names: Sequence[bytes]) -> set[bytes]:
+        """Say that this process asks about some answers; gives those that no other one does."""
+        if self._claims is None:
+            self._claims = FileClaims(self.path)
+        return self._claims.claim(names)
+
+    def release(self, names: Sequence[bytes]) -> None:
+        """Say that this process asks about them no more."""
+        if self._claims is not None:
+            self._claims.release(names)
+
+    def close(self) -> None:
+        """Close the file; after a fork, leave the parent's connections alone."""
+        if os.getpid() != self._pid:
+            _ORPHANS.extend((self._reader, self._writer))
+            return
+        if self._claims is not None:
+            self._claims.close()
+        self._reader.close()
+        self._writer.close()
+
+    def _find(self, connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, Verdict]:
+        found: dict[bytes, Verdict] = {}
+        try:
+            for start in range(0, len(keys), _MAX_KEYS):
+                part = keys[start : start + _MAX_KEYS]
+                marks = ",".join("?" * len(part))
+                for row in connection.execute(_SELECT.format(marks), part):
+                    found[row[0]] = read_verdict(row, self.path)
+        except sqlite3.Error as error:
+            raise store_error(error, self.path) from error
+        return found
+
+    def _keep_judge(self) -> None:
+        known = self._writer.execute("SELECT 1 FROM judges WHERE digest = ?", (self._judge,))
+        if self._identity is not None and known.fetchone() is None:
+            plain = json.dumps(self._identity.to_json(), sort_keys=True)
+            self._writer.execute("INSERT OR IGNORE INTO judges VALUES (?, ?)", (self._judge, plain))
+
+    def _keep_subjects(self, subjects: Iterable[Subject]) -> None:
+        for subject in subjects:
+            self._writer.execute(
+                "INSERT OR IGNORE INTO examples VALUES (?, ?, ?)",
+                (subject.example_id, clean(subject.prompt_id), subject.row),
+            )
+            self._writer.execute(
+                "INSERT OR IGNORE INTO answers VALUES (?, ?)",
+                (subject.answer_id, clean(subject.answer)),
+            )
+
+
+def verdict_row(record: Record, judge: bytes, now: float) -> tuple[Any, ...]:
+    """Give a verdict as a row of the store, in the order of `VERDICT_COLUMNS`."""
+    verdict, subject = record.verdict, record.subject
+    explanation = clean(verdict.explanation)
+    met = int(verdict.outcome is Outcome.MET)
+    tokens = (verdict.prompt_tokens, verdict.cached_tokens, verdict.completion_tokens)
+    probability = verdict.probability
+    return (
+        record.key,
+        judge,
+        subject.example_id,
+        record.criterion,
+        subject.answer_id,
+        record.replicate,
+        met,
+        probability,
+        explanation,
+        *tokens,
+        verdict.latency_s,
+        verdict.attempts,
+        now,
+        checksum(record.key, met, probability, explanation, tokens),
+    )
+
+
+def failed_row(record: Record, judge: bytes, now: float) -> tuple[Any, ...]:
+    """Give a reply without a verdict as a row, in the order of `FAILED_COLUMNS`."""
+    verdict, subject = record.verdict, record.subject
+    return (
+        record.key,
+        judge,
+        subject.example_id,
+        record.criterion,
+        subject.answer_id,
+        record.replicate,
+        verdict.outcome.value,
+        clean(verdict.explanation),
+        clean(verdict.reply),
+        verdict.prompt_tokens,
+        verdict.cached_tokens,
+        verdict.completion_tokens,
+        verdict.latency_s,
+        now,
+    )
+
+
+def read_verdict(row: tuple[Any, ...], where: Path | str, *, is_checked: bool = True) -> Verdict:
+    """Read a stored verdict; a damaged one is no verdict, with that reason, and never served.
+
+    Args:
+        row: In the order of a look-up's columns.
+        where: The store, for messages.
+        is_checked: Whether the store has checksums; those of the first layout have none.
+    """
+    key, met, probability, explanation, prompt, cached, completion, latency, crc = row
+    tokens = (prompt, cached, completion)
+    if is_checked and crc != checksum(key, met, probability, explanation, tokens):
+        return Verdict(Outcome.SKIPPED, None, damaged(key, where), "", Source.STORE, 0)
+    return Verdict(
+        Outcome.MET if met else Outcome.NOT_MET,
+        probability,
+        explanation,
+        "",
+        Source.STORE,
+        0,
+        prompt,
+        cached,
+        completion,
+        latency,
+    )
+
+
+def clean(text: str) -> str:
+    """Make a text storable: a lone surrogate, which no encoding holds, becomes "?"."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace").decode()
+    return text

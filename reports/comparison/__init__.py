@@ -1,0 +1,1 @@
+"""Models compared: pairs, slices, corrections, what to say of them."""

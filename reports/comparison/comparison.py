@@ -1,0 +1,184 @@
+"""Everything a report says, as values: computed once, shown as HTML, tables, figures or JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ...judges.scoring.bootstrap import N_DRAWS
+from ...judges.scoring.estimates import Interval, interval_of
+from ...judges.scoring.run_scores import PASS_RULES, SEED
+from ...judges.signal.study import SignalStudy
+from ..pages.signal_page import signal_of_answers
+from ..results.run import Run
+from .corrections import LabelSource, ModelCorrection, corrections_of
+from .judges import JudgeAudit, JudgeFacts, judge_facts
+from .measures import Measured, StoredCheck, check_stored, measure, repeat_variance
+from .model_result import ModelResult, PassRate
+from .models import group_models, pick_task, require_comparable, split_sanity
+from .notes import Headline, headline_of, notes_of
+from .paired import Pair, family_size, pairs_of
+from .slices import Slice, slices_of
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A whole report."""
+
+    task: str
+    baseline: str | None
+    headline: Headline
+    problems: tuple[str, ...]
+    """Why these runs should not be compared; empty unless that was asked for all the same."""
+    notes: tuple[str, ...]
+    results: tuple[ModelResult, ...]
+    sanity: tuple[ModelResult, ...]
+    """Answers that take no model (`baseline:empty` and so on), where they were scored: what a
+    judge gives to nothing. They take no part in pairs, slices or the headline."""
+    pairs: tuple[Pair, ...]
+    n_tested: int
+    """Pairs that p values are corrected over: more than `pairs` where there are many models."""
+    slices: tuple[Slice, ...]
+    judges: tuple[JudgeFacts, ...]
+    audits: tuple[JudgeAudit, ...]
+    """What `rubricbeat audit` measured of the judges, where it was given."""
+    corrections: tuple[ModelCorrection, ...]
+    """Figures without the judge's error, where an audit or labels were given."""
+    stored: tuple[StoredCheck, ...]
+    signal: SignalStudy | None
+    """Of the repeats; None where no prompt was answered often enough by one model."""
+    seed: int
+    n_draws: int
+    measured: tuple[Measured, ...]
+    """Not part of the JSON."""
+
+
+def compare_runs(
+    runs: Sequence[Run],
+    *,
+    baseline: str | None = None,
+    task: str | None = None,
+    allow_different: bool = False,
+    all_pairs: bool = False,
+    audits: Sequence[JudgeAudit] = (),
+    labels: Sequence[LabelSource] = (),
+    notes: Sequence[str] = (),
+    seed: int = SEED,
+    n_draws: int = N_DRAWS,
+) -> Comparison:
+    """Compute a report of one model or several.
+
+    Args:
+        runs: As `read_runs` gives them; runs of one model name are repeats of each other.
+        baseline: The model every other one is compared with; None compares all pairs.
+        task: Which task, where the runs are of several.
+        allow_different: Go on where data, judges or rubrics differ, and say so.
+        all_pairs: Compare every pair of more than `MAX_PAIRED` models too.
+        audits: Of the judges of these runs, as `read_audits` gives them.
+        labels: Of some of these answers, as `read_label_sources` gives them.
+        notes: What is to be said beside these runs, such as files that were left out.
+        seed: Of the draws behind `bootstrap_std`.
+        n_draws: Of them.
+
+    Raises:
+        ConfigError: Nothing can be compared, or should be.
+    """
+    chosen = pick_task(runs, task, allow_different=allow_different)
+    models = group_models(chosen, baseline)
+    problems = require_comparable(models, allow_different=allow_different)
+    real, stand_ins = split_sanity(models, baseline)
+    measured = _by_height(measure(real, seed=seed, n_draws=n_draws), baseline)
+    results = tuple(_result(m, m.model.name == baseline) for m in measured)
+    sanity = tuple(_result(m, False) for m in measure(stand_ins, seed=seed, n_draws=n_draws))
+    pairs = pairs_of(measured, has_baseline=baseline is not None, all_pairs=all_pairs)
+    n_tested = family_size(len(measured), has_baseline=baseline is not None)
+    stored = tuple(check_stored(run) for model in models for run in model.runs)
+    return Comparison(
+        task=chosen[0].task,
+        baseline=baseline,
+        headline=headline_of(results, pairs, sanity),
+        problems=tuple(problems),
+        notes=(
+            *notes,
+            *notes_of(models, results, sanity, audits, stored),
+            *_not_all_pairs(results, pairs, n_tested),
+        ),
+        results=results,
+        sanity=sanity,
+        pairs=pairs,
+        n_tested=n_tested,
+        slices=tuple(slices_of(measured, is_turned=baseline is None)),
+        judges=tuple(judge_facts(m) for m in measured),
+        audits=tuple(audits),
+        corrections=tuple(corrections_of([m.model for m in measured], audits, labels)),
+        stored=stored,
+        signal=signal_of_answers({m.model.name: m.model.graded for m in measured}),
+        seed=seed,
+        n_draws=n_draws,
+        measured=tuple(measured),
+    )
+
+
+def _not_all_pairs(
+    results: Sequence[ModelResult], pairs: Sequence[Pair], n_tested: int
+) -> Iterator[str]:
+    if len(pairs) < n_tested:
+        yield (
+            f"{len(results):,} models have {n_tested:,} pairs; each is compared with the highest "
+            f"score alone, {results[0].name}, and p is corrected over all pairs; --all-pairs "
+            "compares all, --baseline NAME with another model"
+        )
+
+
+def _result(measured: Measured, is_baseline: bool) -> ModelResult:
+    metrics = measured.summary.metrics
+    repeats = repeat_variance(measured.items.h, measured.table.prompt_N)
+    return ModelResult(
+        name=measured.model.name,
+        is_baseline=is_baseline,
+        n_runs=len(measured.model.runs),
+        n_prompts=len(measured.table.prompt_ids),
+        n_asked=len(measured.table),
+        n_scored=int(metrics["n_scored"] or 0),  # type: ignore[arg-type]  # a count
+        score=_number(metrics["score"]),
+        interval=_interval(metrics["interval"], repeats.n_prompts, metrics["score"]),
+        length_adjusted_interval=_interval(
+            metrics["score_length_adjusted_interval"],
+            repeats.n_prompts,
+            metrics["score_length_adjusted"],
+        ),
+        standard_error=_number(metrics["score_stderr"]),
+        unclipped=_number(metrics["score_unclipped"]),
+        low=_number(metrics["score_low"]),
+        high=_number(metrics["score_high"]),
+        missing_points=_number(metrics["missing_points"]),
+        passes=tuple(
+            PassRate(
+                rule,
+                _number(metrics[rule]),
+                _interval(metrics[f"{rule}_interval"], repeats.n_prompts, metrics[rule]),
+            )
+            for rule in PASS_RULES
+        ),
+        repeats=repeats,
+        metrics=measured.summary.to_json(),
+    )
+
+
+def _by_height(measured: Sequence[Measured], baseline: str | None) -> list[Measured]:
+    """Put the baseline first and then the highest score."""
+
+    def key(one: Measured) -> tuple[bool, float, str]:
+        value = _number(one.summary.metrics["score_unclipped"])
+        return one.model.name != baseline, math.inf if value is None else -value, one.model.name
+
+    return sorted(measured, key=key)
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, (int, float)) else None
+
+
+def _interval(value: object, n_prompts: int, of: object) -> Interval:
+    return interval_of(value if isinstance(value, list) else None, n_prompts, _number(of))

@@ -1,0 +1,200 @@
+"""Figures of each model without the error of its judge, beside the raw ones.
+
+By an audit of the judge on other answers (Rogan-Gladen), and by labels of some of the very answers
+(prediction-powered inference). Where a correction cannot be given, its reason stands in its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...judges.audit.audit_rates import read_audit_rates
+from ...judges.audit.correction import Corrected
+from ...judges.audit.label_correction import correct_by_labels, match_labels
+from ...judges.audit.labels import LabelledAnswer, labels_of_verdicts, read_labels
+from ...judges.audit.run_correction import RunCorrection, correct_run
+from ...judges.data.columns import Columns
+from ...judges.data.reader import can_name_rows
+from ...judges.data.streams import name_of
+from ...judges.errors import DataError
+from .. import numbers
+from ..results.logs import is_log
+from ..results.reader import read_runs
+from .judges import JudgeAudit
+from .models import Model
+
+_RESULT_NAMES = ("samples_", "results_")
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSource:
+    """What some labels say, and where they come from."""
+
+    name: str
+    """Of the file or folder."""
+    labelled: tuple[LabelledAnswer, ...]
+    digests: frozenset[str] = frozenset()
+    """Of the judges whose verdicts these labels are; empty for labels of people."""
+    warning: str | None = None
+    """What was left out, in one line."""
+
+
+def read_label_sources(paths: Sequence[Path], columns: Columns | None = None) -> list[LabelSource]:
+    """Read labels, one source a path.
+
+    Args:
+        paths: A file of labelled rows (docs/trust.md), or result files or folders in which a better
+            judge graded some of the same answers.
+        columns: Other names of the fields of labelled rows.
+
+    Raises:
+        DataError: A path holds none of these.
+    """
+    return [_read(path, columns) for path in paths]
+
+
+def _read(path: Path, columns: Columns | None) -> LabelSource:
+    if not can_name_rows(path):
+        raise DataError(f"--labels {path}: no such file or folder")
+    if path.is_dir() or path.name.startswith(_RESULT_NAMES) or is_log(path):
+        notes: list[str] = []
+        runs = read_runs([path], notes.append)
+        return LabelSource(
+            path.name,
+            tuple(item for run in runs for item in labels_of_verdicts(run.graded, run.name)),
+            frozenset(run.judge_digest for run in runs if run.judge_digest),
+            "; ".join((*notes, *(note for run in runs for note in run.notes))) or None,
+        )
+    file = read_labels(path, columns=columns)
+    return LabelSource(Path(name_of(path)).name, file.answers, warning=file.warning())
+
+
+TITLES = {
+    "score": "Score",
+    "met": "Criteria met",
+    "pass_range50": "Range 50",
+    "pass_hb50": "Score 50",
+    "pass_strict": "Strict",
+}
+"""Of the figures that are corrected, in their order."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCorrection:
+    """One model's figures without its judge's error, by one audit or one file of labels."""
+
+    model: str
+    source: str
+    """The audit or the labels: a name, no folder."""
+    figures: Mapping[str, Corrected]
+    """By the names in `TITLES`."""
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why figures are not corrected, each reason once, with the figures it holds for."""
+        titles: dict[str, list[str]] = {}
+        for name, figure in self.figures.items():
+            if figure.refused is not None:
+                titles.setdefault(figure.refused, []).append(TITLES[name])
+        return tuple(
+            f"{_listing(names, len(self.figures))}: {reason}" for reason, names in titles.items()
+        )
+
+
+def corrections_of(
+    models: Sequence[Model], audits: Sequence[JudgeAudit], labels: Sequence[LabelSource]
+) -> list[ModelCorrection]:
+    """Correct every model by every audit of its judge and by all labels.
+
+    An audit of another judge corrects nothing; that is said among the notes.
+    """
+    found = []
+    # labels of the very answers assume nothing of the judge, so they come first
+    for source in labels:
+        for model in models:
+            own = {digest for run in model.runs if (digest := run.judge_digest)}
+            made = corrected_by(source, model, own)
+            found.append(_named(model.name, source.name, made))
+    for audit in audits:
+        try:
+            rates = read_audit_rates(Path(audit.path))
+        except DataError:
+            continue  # `correction_faults` says so
+        for model in models:
+            digests = {run.judge_digest for run in model.runs}
+            if digests == {audit.digest}:
+                made = correct_run(model.graded, rates, judge_digest=audit.digest)
+                found.append(_named(model.name, Path(audit.path).name, made))
+    return found
+
+
+def corrected_by(source: LabelSource, model: Model, digests: set[str]) -> RunCorrection:
+    """Correct a model by labels of some of its answers.
+
+    Args:
+        source: The labels.
+        model: Whose answers they are about.
+        digests: Of the judges of its runs.
+    """
+    fault = None
+    if digests & source.digests:
+        fault = "the labels are verdicts of the very judge that is to be corrected"
+    labels = match_labels(model.graded, source.labelled)
+    return correct_by_labels(model.graded, labels, fault=fault)
+
+
+def correction_faults(audits: Sequence[JudgeAudit]) -> Iterator[str]:
+    """Say which audits cannot correct anything, for want of their counts."""
+    for audit in audits:
+        try:
+            read_audit_rates(Path(audit.path))
+        except DataError as error:
+            yield f"No figure is corrected for the judge's error: {error}."
+
+
+def preference(by_audit: RunCorrection | None, by_labels: RunCorrection | None) -> str | None:
+    """Say which of two corrections to go by, or what the one there is assumes; None for none."""
+    if by_audit is None or (by_audit.score.refused and by_audit.met.refused):
+        return None
+    if by_labels is not None and by_labels.score.refused is None:
+        return (
+            "Go by the labels of these very answers: they assume nothing of the judge's errors, "
+            "where the audit assumes that they are here as they were on the answers audited."
+        )
+    return (
+        "This assumes that the judge errs here, on each kind of criterion, as on the answers "
+        "audited. Labels on a random part of these answers (--labels) assume nothing of it."
+    )
+
+
+def corrected_words(corrected: Corrected) -> str:
+    """Word a corrected figure, or why there is none."""
+    raw = numbers.score(corrected.raw)
+    if corrected.refused is not None:
+        return f"raw {raw}; not corrected: {corrected.refused}"
+    interval = numbers.interval(corrected.low, corrected.high)
+    return f"raw {raw}, without the judge's error {numbers.score(corrected.value)} {interval}"
+
+
+def correction_lines(name: str, source: str, correction: RunCorrection) -> Iterator[str]:
+    """Word every figure of one run for a terminal."""
+    made = _named(name, source, correction)
+    method = next(iter(made.figures.values())).method
+    yield f"{name}, without the judge's error by {source} ({method}):"
+    reasons = {figure.refused for figure in made.figures.values()}
+    if len(reasons) == 1 and None not in reasons:
+        yield f"  not corrected: {reasons.pop()}"
+        return
+    width = max(map(len, TITLES.values()))
+    for key, figure in made.figures.items():
+        yield f"  {TITLES[key]:<{width}}  {corrected_words(figure)}"
+
+
+def _named(model: str, source: str, correction: RunCorrection) -> ModelCorrection:
+    return ModelCorrection(model, source, correction.figures())
+
+
+def _listing(names: Sequence[str], n_all: int) -> str:
+    return "No figure is corrected" if len(names) == n_all else f"{', '.join(names)} not corrected"

@@ -1,0 +1,139 @@
+"""The mean of a table of runs x prompts, and how far to trust it over both.
+
+Runs that differ in the seed answer the same prompts. The runs are a sample of all seeds and the
+prompts a sample of all prompts, so an interval over prompts alone says nothing of other seeds.
+
+Sources: the two-way random model without replication (Searle, Casella & McCulloch 1992, chapter 4)
+for the balanced table, with the cluster sums of Cameron, Gelbach & Miller 2011 where cells are
+missing, which give the same numbers when none is; Satterthwaite 1946 for the degrees of freedom.
+A bootstrap over three runs would understate their share of the variance by a third.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...judges.scoring.estimates import (
+    MIN_PROMPTS,
+    NO_INTERVAL,
+    NO_SPREAD,
+    TOO_FEW,
+    Interval,
+    paired_tests,
+)
+from ...judges.scoring.verdict_table import Floats
+
+FIT_ROUNDS = 200
+"""Most rounds of the additive fit to a table with missing cells; a full one needs none."""
+MIN_AGREEING = 3
+"""Runs from which their agreement counts: where they differ by less than their cells do, the few
+degrees of freedom between runs lose their weight. Two that agree show nothing."""
+LEVEL = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class CrossedMean:
+    """A mean over runs and prompts."""
+
+    n_runs: int
+    n_prompts: int
+    mean: float | None
+    """Every known cell counts once."""
+    interval: Interval = NO_INTERVAL
+    """95 %: t over runs and prompts; with one run over prompts alone. None below ten prompts."""
+    p_value: float | None = None
+    """Against a mean of 0, two-sided, uncorrected; None where there is no spread to test by."""
+    between_runs: float | None = None
+    """Sample standard deviation of the runs' own means; None with one run."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Spread:
+    variance: float
+    """Of the mean."""
+    freedom: float
+
+
+def crossed_mean(values_RP: Floats) -> CrossedMean:
+    """Average a table of runs and prompts, with an interval over both.
+
+    Args:
+        values_RP: NaN where a run has no number for a prompt; rows or columns may be empty.
+    """
+    known_RP = ~np.isnan(values_RP)
+    table_RP = values_RP[known_RP.any(axis=1)][:, known_RP.any(axis=0)]
+    n_runs, n_prompts = table_RP.shape
+    if table_RP.size == 0:
+        return CrossedMean(0, 0, None)
+    if n_runs == 1:
+        found = paired_tests(table_RP)
+        p = float(found.p_M[0])
+        return CrossedMean(
+            1,
+            n_prompts,
+            float(found.mean_M[0]),
+            found.intervals()[0],
+            None if math.isnan(p) else p,
+        )
+    mean = float(np.nanmean(table_RP))
+    between = float(np.nanmean(table_RP, axis=1).std(ddof=1))
+    if n_prompts < MIN_PROMPTS:
+        none = Interval(None, None, TOO_FEW)
+        return CrossedMean(n_runs, n_prompts, mean, none, between_runs=between)
+    spread = _spread(table_RP, mean)
+    error = math.sqrt(spread.variance)
+    if error < 1e-12:
+        none = Interval(None, None, NO_SPREAD)
+        return CrossedMean(n_runs, n_prompts, mean, none, between_runs=between)
+    from scipy.special import stdtr, stdtrit
+
+    reach = float(stdtrit(spread.freedom, (1 + LEVEL) / 2)) * error
+    return CrossedMean(
+        n_runs,
+        n_prompts,
+        mean,
+        Interval(mean - reach, mean + reach),
+        float(2 * stdtr(spread.freedom, -abs(mean) / error)),
+        between,
+    )
+
+
+def _spread(table_RP: Floats, mean: float) -> _Spread:
+    """Give the variance of the mean over other runs and other prompts."""
+    n_runs, n_prompts = table_RP.shape
+    known_RP = ~np.isnan(table_RP)
+    n = int(known_RP.sum())
+    gaps_RP = np.where(known_RP, table_RP - mean, 0.0)
+    of_runs = n_runs / (n_runs - 1) * float((gaps_RP.sum(axis=1) ** 2).sum()) / n**2
+    of_prompts = n_prompts / (n_prompts - 1) * float((gaps_RP.sum(axis=0) ** 2).sum()) / n**2
+    rest_freedom = n - n_runs - n_prompts + 1
+    rest = 0.0
+    if rest_freedom > 0:
+        residual_RP = _residuals(gaps_RP, known_RP)
+        rest = float((residual_RP**2).sum()) / rest_freedom / n
+    # a part below the rest is an estimate of zero
+    variance = max(of_runs, rest) + max(of_prompts, rest) - rest
+    if n_runs < MIN_AGREEING:
+        of_runs = max(of_runs, rest)
+    doubt = of_runs**2 / (n_runs - 1) + of_prompts**2 / (n_prompts - 1)
+    if rest_freedom > 0:
+        doubt += rest**2 / rest_freedom
+    least = float(min(n_runs, n_prompts) - 1)
+    return _Spread(variance, max(variance**2 / doubt, least) if doubt > 0 else least)
+
+
+def _residuals(gaps_RP: Floats, known_RP: Floats) -> Floats:
+    """Take the means of runs and of prompts out of a table, whose unknown cells are 0."""
+    residual_RP = gaps_RP.copy()
+    per_run, per_prompt = known_RP.sum(axis=1), known_RP.sum(axis=0)
+    for _ in range(FIT_ROUNDS):
+        of_runs = residual_RP.sum(axis=1) / per_run
+        residual_RP = np.where(known_RP, residual_RP - of_runs[:, None], 0.0)
+        of_prompts = residual_RP.sum(axis=0) / per_prompt
+        residual_RP = np.where(known_RP, residual_RP - of_prompts, 0.0)
+        if max(np.abs(of_runs).max(), np.abs(of_prompts).max()) < 1e-12:
+            break
+    return residual_RP

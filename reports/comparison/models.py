@@ -1,0 +1,155 @@
+"""Gather runs into models, and say whether the models may be compared.
+
+Runs of one model name are repeats of each other: seeds, reruns. Models are comparable when they
+answered the same data under the same judge; where they did not, comparing them is refused, or done
+on request and said in red.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ...judges.answer import GradedAnswer
+from ...judges.errors import ConfigError, UnknownNameError
+from ...judges.rubric import Example
+from ..results.run import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model and all its runs of one task."""
+
+    name: str
+    runs: tuple[Run, ...]
+
+    @property
+    def graded(self) -> tuple[GradedAnswer, ...]:
+        """All its answers, run after run."""
+        return tuple(answer for run in self.runs for answer in run.graded)
+
+
+def pick_task(runs: Sequence[Run], task: str | None, *, allow_different: bool = False) -> list[Run]:
+    """Keep the runs of one task; with several tasks and none named, say which there are."""
+    tasks = Counter(run.task for run in runs)
+    if task is not None:
+        if task not in tasks:
+            raise UnknownNameError.among("task", task, tasks)
+        return [run for run in runs if run.task == task]
+    if len(tasks) > 1 and not allow_different:
+        listing = ", ".join(f"{name} ({n} runs)" for name, n in sorted(tasks.items()))
+        raise ConfigError(
+            f"the runs are of several tasks: {listing}; name one with --task, or compare them all "
+            "the same with --allow-different"
+        )
+    return list(runs)
+
+
+def group_models(runs: Sequence[Run], baseline: str | None = None) -> list[Model]:
+    """Put the runs of one model name together; the baseline comes first, the rest by name.
+
+    A run that was given twice (the same answers and verdicts under the same label, as a copied
+    folder has) is kept once.
+
+    Raises:
+        UnknownNameError: No model is called as the baseline is.
+    """
+    by_name: dict[str, list[Run]] = {}
+    for run in runs:
+        kept = by_name.setdefault(run.model, [])
+        if not any(run.label == other.label and run.graded == other.graded for other in kept):
+            kept.append(run)
+    if baseline is not None and baseline not in by_name:
+        raise UnknownNameError.among("model for --baseline", baseline, by_name)
+    names = sorted(by_name, key=lambda name: (name != baseline, name))
+    return [Model(name, tuple(by_name[name])) for name in names]
+
+
+SANITY_PREFIX = "baseline:"
+"""Of the names under which `rubricbeat run --baselines` scores answers that take no model."""
+
+
+def split_sanity(models: Sequence[Model], baseline: str | None) -> tuple[list[Model], list[Model]]:
+    """Tell models from sanity rows; a sanity row that all else is compared with is a model.
+
+    Where there is nothing else to compare, sanity rows are the models.
+    """
+    stand_ins = [m for m in models if m.name.startswith(SANITY_PREFIX) and m.name != baseline]
+    real = [m for m in models if m not in stand_ins]
+    if all(m.name == baseline for m in real):
+        return list(models), []
+    return real, stand_ins
+
+
+def incomparable(models: Sequence[Model]) -> list[str]:
+    """Say, in one sentence each, why these runs cannot be compared; empty where they can."""
+    runs = [run for model in models for run in model.runs]
+    problems = [
+        problem
+        for problem in (
+            _differing(runs, "tasks", lambda run: run.task),
+            _differing_data(runs),
+            _differing(runs, "judges", _judge_words),
+            _differing_rubrics(models),
+        )
+        if problem
+    ]
+    return problems
+
+
+def require_comparable(models: Sequence[Model], *, allow_different: bool) -> list[str]:
+    """Refuse models that cannot be compared, unless told to go on; give the reasons then.
+
+    Raises:
+        ConfigError: They cannot, and `allow_different` is not set.
+    """
+    problems = incomparable(models)
+    if problems and not allow_different:
+        raise ConfigError(
+            f"these runs are not comparable: {'; '.join(problems)}. Compare runs of one kind, or "
+            "say --allow-different to compare them all the same, with a warning on the page"
+        )
+    return problems
+
+
+def _differing_data(runs: Sequence[Run]) -> str | None:
+    return _differing(runs, "data files", lambda run: (run.data_sha256 or "")[:12])
+
+
+def _judge_words(run: Run) -> str:
+    judge = run.judge
+    words = [str(judge.get(key) or "") for key in ("name", "model", "prompt")]
+    digest = (run.judge_digest or "")[:12]
+    return " ".join(word for word in (*words, digest) if word)
+
+
+def _differing(runs: Sequence[Run], what: str, key: Callable[[Run], str]) -> str | None:
+    """Word what differs between the runs that say something of it."""
+    names: dict[str, str] = {}
+    for run in runs:
+        value = key(run)
+        if value:
+            names.setdefault(value, run.name)
+    if len(names) < 2:
+        return None
+    listing = ", ".join(f"{value} ({name})" for value, name in sorted(names.items()))
+    return f"they have different {what}: {listing}"
+
+
+def _differing_rubrics(models: Sequence[Model]) -> str | None:
+    """Find prompts whose rubric is not the same everywhere."""
+    first: dict[str, Example] = {}
+    differing: set[str] = set()
+    for model in models:
+        for graded in model.graded:
+            example = graded.example
+            known = first.setdefault(example.prompt_id, example)
+            if known is not example and known.rubric != example.rubric:
+                differing.add(example.prompt_id)
+    if not differing:
+        return None
+    name = min(differing)
+    return (
+        f"{len(differing)} prompts have other criteria in one run than in another, such as {name}"
+    )

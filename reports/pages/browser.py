@@ -1,0 +1,174 @@
+"""The example browser's data: a light index, and the texts in gzip blocks unpacked on demand.
+
+All text here was written by models, judges and data sets. It leaves as JSON in ASCII, so that no
+byte of it can end a script block or break the page; the script shows it by `textContent` only.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ...judges.answer import GradedAnswer
+from ...judges.rubric import Example
+from ...judges.verdict import Outcome
+from ..comparison.comparison import Comparison
+from ..comparison.measures import Measured
+from ..comparison.slices import split_tag
+from ..results.run import Run
+
+BLOCK_CHARS = 400_000
+"""Text in a block before it is packed: one unpacks in some milliseconds."""
+EXCERPT_CHARS = 220
+
+CODES = {
+    Outcome.MET: "1",
+    Outcome.NOT_MET: "0",
+    Outcome.UNPARSEABLE: "u",
+    Outcome.REFUSED: "r",
+    Outcome.TRUNCATED: "t",
+    Outcome.OVERFLOW: "o",
+    Outcome.TRANSPORT: "n",
+    Outcome.SKIPPED: "s",
+}
+"""One letter for each outcome; `report.js` holds their words."""
+
+
+@dataclass(frozen=True, slots=True)
+class BrowserData:
+    """What the page carries for its example browser."""
+
+    index: dict[str, Any]
+    blocks: tuple[str, ...]
+    """Base64 of gzip of a JSON list of examples."""
+
+
+def browser_data(comparison: Comparison) -> BrowserData:
+    """Pack every example with its answers and verdicts."""
+    answers = [_answers_by_prompt(m) for m in comparison.measured]
+    examples: dict[str, Example] = {}
+    for by_prompt in answers:
+        for prompt_id, given in by_prompt.items():
+            examples.setdefault(prompt_id, given[0][0].example)
+    scores = [m.scores_P() for m in comparison.measured]
+    position = comparison.measured[0].position
+    rows, blocks = [], _Blocks()
+    for prompt_id, example in examples.items():
+        of_models = [by_prompt.get(prompt_id, []) for by_prompt in answers]
+        place = blocks.add(_packed(example, of_models))
+        rows.append(
+            {
+                "id": prompt_id,
+                "text": _excerpt(example),
+                "tags": [" ".join(split_tag(tag)[1:]) for tag in _themes(example)],
+                "scores": [_rounded(column[position[prompt_id]]) for column in scores],
+                "missing": [_n_missing(given) for given in of_models],
+                "at": place,
+            }
+        )
+    index = {
+        "models": [r.name for r in comparison.results],
+        "baseline": comparison.baseline,
+        "examples": rows,
+    }
+    return BrowserData(index, blocks.packed())
+
+
+Given = tuple[GradedAnswer, float, Run]
+"""An answer, its score, its run."""
+
+
+def _answers_by_prompt(measured: Measured) -> dict[str, list[Given]]:
+    by_prompt: dict[str, list[Given]] = {}
+    runs = [run for run in measured.model.runs for _ in run.graded]
+    for index, graded in enumerate(measured.model.graded):
+        entry = (graded, float(measured.items.h[index]), runs[index])
+        by_prompt.setdefault(graded.example.prompt_id, []).append(entry)
+    return by_prompt
+
+
+def _packed(example: Example, given: Sequence[Sequence[Given]]) -> dict[str, Any]:
+    return {
+        "prompt": [[m.role, m.content] for m in example.prompt],
+        "criteria": [
+            [c.text, c.points, c.polarity.value, list(c.tags)] for c in example.rubric.criteria
+        ],
+        "tags": list(example.tags),
+        "references": list(example.references),
+        "answers": [[_answer(example, one) for one in of_model] for of_model in given],
+    }
+
+
+def _answer(example: Example, given: Given) -> dict[str, Any]:
+    graded, score, run = given
+    entry: dict[str, Any] = {
+        "text": graded.answer,
+        "run": run.label,
+        "repeat": graded.repeat,
+        "score": _rounded(score),
+        "verdicts": "".join(CODES[v.outcome] for v in graded.verdicts),
+        "reasons": [v.explanation or v.reply for v in graded.verdicts],
+    }
+    if graded.example.rubric != example.rubric:  # compared all the same, on request
+        entry["differs"] = True
+    judged = graded.judged.strip()
+    if judged != graded.answer.strip():
+        entry["judged"] = judged
+    if graded.replicates:
+        entry["again"] = ["".join(CODES[v.outcome] for v in row) for row in graded.replicates]
+    return entry
+
+
+def _n_missing(given: Sequence[Given]) -> int:
+    return sum(v.met is None for graded, _, _ in given for v in graded.verdicts)
+
+
+def _themes(example: Example) -> list[str]:
+    themes = [tag for tag in example.tags if split_tag(tag)[0] == "theme"]
+    return themes or list(example.tags[:3])
+
+
+def _excerpt(example: Example) -> str:
+    """Give the start of the last user turn, on one line."""
+    turns = [m.content for m in example.prompt if m.role == "user"]
+    text = " ".join((turns or [m.content for m in example.prompt] or [""])[-1].split())
+    return text if len(text) <= EXCERPT_CHARS else text[:EXCERPT_CHARS].rstrip() + "…"
+
+
+def _rounded(value: float) -> float | None:
+    # NaN is not JSON; six digits are more than anyone reads
+    return None if value != value else round(float(value), 6)
+
+
+class _Blocks:
+    """Fills blocks of about `BLOCK_CHARS`, and packs them."""
+
+    def __init__(self) -> None:
+        self._done: list[str] = []
+        self._open: list[str] = []
+        self._size = 0
+
+    def add(self, example: Mapping[str, Any]) -> tuple[int, int]:
+        """Add an example; give the block it went to, and its place there."""
+        text = json.dumps(example, ensure_ascii=True, separators=(",", ":"))
+        if self._open and self._size + len(text) > BLOCK_CHARS:
+            self._close()
+        self._open.append(text)
+        self._size += len(text)
+        return len(self._done), len(self._open) - 1
+
+    def packed(self) -> tuple[str, ...]:
+        """Give all blocks, the last one included."""
+        if self._open:
+            self._close()
+        return tuple(self._done)
+
+    def _close(self) -> None:
+        raw = f"[{','.join(self._open)}]".encode("ascii")
+        # no time stamp: the same data gives the same page
+        self._done.append(base64.b64encode(gzip.compress(raw, 6, mtime=0)).decode("ascii"))
+        self._open, self._size = [], 0

@@ -1,0 +1,359 @@
+"""One self-contained HTML page: what a comparison says, in the order it is read."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from ...judges.scoring.estimates import Interval
+from ...judges.scoring.run_scores import LENGTH_CENTRE_CHARS, LENGTH_UNIT_CHARS
+from .. import numbers
+from ..comparison.comparison import Comparison
+from ..comparison.corrections import TITLES
+from ..comparison.judges import FIGURES, SCALARS
+from ..comparison.slices import Slice
+from ..results.run import Run
+from .browser import browser_data
+from .figures import forest
+from .html import asset, content_security_policy, environment, own_version
+from .signal_page import render_signal_section
+
+MAX_LINES = 6
+"""Different values of a fact that are listed; the rest are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One fact of the list, with a line for each value it takes over the runs."""
+
+    name: str
+    lines: tuple[str, ...]
+    is_code: bool = False
+
+
+def facts_of(comparison: Comparison, command: str) -> list[Fact]:
+    """List what is known of how the runs came about; unknown facts say so.
+
+    Args:
+        comparison: The report.
+        command: The command line that made the report, or empty.
+    """
+    runs = [run for m in comparison.measured for run in m.model.runs]
+    facts = [
+        Fact("Task", (comparison.task,)),
+        Fact("Data", _lines(runs, _data_words)),
+        Fact("Judge", _lines(runs, _judge_words)),
+        Fact("Prompt of the judge", _lines(runs, lambda run: str(run.judge.get("prompt") or ""))),
+        Fact("Settings of the judge", _lines(runs, lambda run: _pairs(run.judge.get("sampling")))),
+        Fact("Digest of the judge", _lines(runs, lambda run: run.judge_digest or ""), is_code=True),
+        Fact("Answers made with", _lines(runs, _generation_words)),
+        Fact("Seeds", _lines(runs, lambda run: _seed_words(run), joined=True)),
+        Fact("Versions", _lines(runs, lambda run: _pairs(run.facts.get("versions")))),
+        Fact("Runs", _run_words(comparison)),
+        Fact("Made by", (command,) if command else (), is_code=True),
+    ]
+    always = {"Data", "Judge"}
+    return [
+        fact if fact.lines else Fact(fact.name, ("not stated by the files",))
+        for fact in facts
+        if fact.lines or fact.name in always
+    ]
+
+
+def _lines(
+    runs: Sequence[Run], words: Callable[[Run], str], *, joined: bool = False
+) -> tuple[str, ...]:
+    """Give each different value once; where they differ, with the models that have it."""
+    models_by_value: dict[str, list[str]] = {}
+    for run in runs:
+        value = words(run)
+        if value:
+            names = models_by_value.setdefault(value, [])
+            if run.model not in names:
+                names.append(run.model)
+    if joined:
+        return (", ".join(models_by_value),) if models_by_value else ()
+    if len(models_by_value) == 1:
+        return tuple(models_by_value)
+    lines = [f"{value} ({', '.join(names)})" for value, names in models_by_value.items()]
+    return _shortened(lines)
+
+
+def _shortened(lines: Sequence[str]) -> tuple[str, ...]:
+    if len(lines) <= MAX_LINES:
+        return tuple(lines)
+    return (*lines[:MAX_LINES], f"and {len(lines) - MAX_LINES} more")
+
+
+def _data_words(run: Run) -> str:
+    data = run.facts.get("data")
+    if not isinstance(data, Mapping):
+        return ""
+    parts = [str(data["path"])] if data.get("path") else []
+    if data.get("n_rows"):
+        parts.append(f"{data['n_rows']} rows")
+    if data.get("sha256"):
+        parts.append(f"sha256 {data['sha256']}")
+    return ", ".join(parts)
+
+
+def _judge_words(run: Run) -> str:
+    judge = run.judge
+    words = [str(judge[key]) for key in ("name", "model") if judge.get(key)]
+    if words and judge.get("version"):
+        words.append(f"(version {judge['version']})")
+    return " ".join(words)
+
+
+def _seed_words(run: Run) -> str:
+    config, own = run.facts.get("config"), run.facts.get("run")
+    for seed in (
+        own.get("seed") if isinstance(own, Mapping) else None,
+        run.facts.get("seed"),
+        config.get("random_seed") if isinstance(config, Mapping) else None,
+    ):
+        if seed is not None:
+            return str(seed)
+    return ""
+
+
+def _generation_words(run: Run) -> str:
+    config = run.facts.get("config")
+    source = str(config.get("model") or "") if isinstance(config, Mapping) else ""
+    source = "" if source == run.model else source  # an import has no other name for it
+    settings = _pairs(run.facts.get("generation"))
+    return "; ".join(part for part in (source, settings) if part)
+
+
+def _pairs(value: object) -> str:
+    """Write a small mapping as `name value, name value`; nested values are left out."""
+    if not isinstance(value, Mapping):
+        return ""
+    return ", ".join(
+        f"{name} {_short(entry)}"
+        for name, entry in value.items()
+        if isinstance(entry, (str, int, float, bool)) and _short(entry)
+    )
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 80 else f"{text[:77]}…"
+
+
+def _run_words(comparison: Comparison) -> tuple[str, ...]:
+    lines = []
+    for measured in comparison.measured:
+        runs = measured.model.runs
+        names = _without_shared_folder([run.label or Path(run.path).name for run in runs])
+        label = f"{len(runs)} run{'' if len(runs) == 1 else 's'}"
+        lines.append(f"{measured.model.name}: {label} ({', '.join(_first(names))})")
+    return _shortened(lines)
+
+
+def _without_shared_folder(names: list[str]) -> list[str]:
+    """Leave out the path all labels begin with: it says nothing about any of them."""
+    folders = {name.rpartition("/")[0] for name in names}
+    return [name.rpartition("/")[2] for name in names] if len(folders) == 1 else names
+
+
+def _first(names: Iterable[str], most: int = 8) -> list[str]:
+    listed = list(names)
+    return listed if len(listed) <= most else [*listed[:most], f"and {len(listed) - most} more"]
+
+
+MAIN_KINDS = {"theme": "By theme", "axis": "By axis", "sign": "By sign of points"}
+MAX_WORST_K = 8
+RULES = (
+    {
+        "name": "pass_range50",
+        "title": "Range 50",
+        "words": "past the middle between the worst and the best sum of points",
+    },
+    {"name": "pass_hb50", "title": "Score 50", "words": "answer score of at least 0.5"},
+    {
+        "name": "pass_strict",
+        "title": "Strict",
+        "words": "every positive criterion met, no negative one triggered",
+    },
+)
+
+
+def render_page(comparison: Comparison, *, command: str = "", examples: bool = True) -> str:
+    """Give the whole page.
+
+    Args:
+        comparison: What it says.
+        command: The command line that made it, for the run facts.
+        examples: Carry the example browser, with every text.
+    """
+    script, style = asset("report.js"), asset("report.css")
+    signal = _signal(comparison)
+    browser = browser_data(comparison) if examples else None
+    context: dict[str, Any] = {
+        "version": own_version(),
+        "policy": content_security_policy(script, style),
+        # our own two files, not data: they must stay byte for byte what their hashes are of
+        "script": Markup(script),
+        "style": Markup(style),
+        "task": comparison.task,
+        "headline": comparison.headline,
+        "problems": comparison.problems,
+        "notes": comparison.notes,
+        "facts": facts_of(comparison, command),
+        "stored_rows": comparison.stored,
+        "results": comparison.results,
+        "sanity": comparison.sanity,
+        "judges": comparison.judges,
+        "audits": comparison.audits,
+        "audit_figures": FIGURES,
+        "audit_scalars": SCALARS,
+        "judge_remarks": list(dict.fromkeys(r for j in comparison.judges for r in j.remarks)),
+        "corrections": comparison.corrections,
+        "corrected_titles": TITLES,
+        "rules": RULES,
+        "length_note": _length_note(comparison),
+        "score_forest": forest(
+            [(r.score, r.interval) for r in (*comparison.results, *comparison.sanity)]
+        ),
+        "pairs": comparison.pairs,
+        "n_tested": comparison.n_tested,
+        "pair_forest": forest(
+            [(p.difference.mean, p.difference.interval) for p in comparison.pairs], include=0.0
+        ),
+        "two": len(comparison.results) == 2,
+        "worst": _worst(comparison),
+        "repeat_rows": _repeat_rows(comparison),
+        "slices": comparison.slices,
+        **_slice_groups(comparison.slices),
+        "signal": signal,
+        "browser": browser,
+        # base64, which holds nothing to escape; megabytes of it need no second look
+        "blocks": [Markup(block) for block in browser.blocks] if browser else [],
+    }
+    context["contents"] = _contents(context)
+    return environment().get_template("report.html").render(context)
+
+
+def _contents(context: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """List the sections that are on the page, in its order."""
+    sections = [
+        ("facts", "Run facts", True),
+        ("summary", "Summary", True),
+        ("pairs", "Paired differences", context["pairs"]),
+        ("slices", "Slices", context["slices"]),
+        ("signal", "Reward and signal", context["signal"]),
+        ("judges", "Judge", True),
+        ("examples", "Examples", context["browser"]),
+        ("method", "Method", True),
+    ]
+    return [(name, title) for name, title, is_there in sections if is_there]
+
+
+def _signal(comparison: Comparison) -> dict[str, Markup] | None:
+    """Give the reward and signal section, where there are repeats to study.
+
+    Its sentences stand on the page; its many tables and figures open on demand.
+    """
+    if comparison.signal is None:
+        return None
+    head, mark, tables = render_signal_section(comparison.signal).partition("<h3")
+    # escaped by its own template, in this environment
+    return {"head": Markup(head), "tables": Markup(mark + tables)}
+
+
+def _length_note(comparison: Comparison) -> str:
+    penalty = comparison.results[0].metrics.get("length_penalty")
+    return (
+        f"the score less {numbers.score(penalty)} for every {LENGTH_UNIT_CHARS} characters beyond "
+        f"{numbers.count(LENGTH_CENTRE_CHARS)}, as HealthBench has it; shown beside the score, "
+        "never instead."
+    )
+
+
+def _worst(comparison: Comparison) -> dict[str, Any] | None:
+    """Table worst@k, with the prompts that have as many scored answers."""
+    tables = [r.metrics["worst_at_k"] for r in comparison.results]
+    ks = sorted({int(k) for table in tables for k in table})[:MAX_WORST_K]
+    if not ks:
+        return None
+    rows = []
+    for measured, table in zip(comparison.measured, tables, strict=True):
+        scored_N = ~np.isnan(measured.items.h)
+        counts_P = np.bincount(measured.table.prompt_N[scored_N])
+        values = [(table.get(str(k)), int((counts_P >= k).sum())) for k in ks]
+        rows.append({"name": measured.model.name, "values": values})
+    return {"ks": ks, "rows": rows}
+
+
+def _repeat_rows(comparison: Comparison) -> list[dict[str, Any]]:
+    rows = []
+    for result in comparison.results:
+        split = result.repeats
+        if split.within is None:
+            continue
+        words = (
+            "repeats would still help, though more prompts help more"
+            if split.more_repeats_help
+            else "more prompts; further repeats would bring little"
+        )
+        rows.append({"name": result.name, "split": split, "words": words})
+    return rows
+
+
+def _slice_groups(slices: Sequence[Slice]) -> dict[str, Any]:
+    by_kind: dict[str, list[Slice]] = {}
+    for one in slices:
+        by_kind.setdefault(one.kind, []).append(one)
+    groups = [
+        {"title": MAIN_KINDS.get(kind, f"By {kind.replace('_', ' ')}"), "slices": rows}
+        for kind, rows in by_kind.items()
+    ]
+    titles = set(MAIN_KINDS.values())
+    other = [group for group in groups if group["title"] not in titles]
+    return {
+        "main_groups": [group for group in groups if group["title"] in titles],
+        "other_groups": other,
+        "other_count": sum(len(group["slices"]) for group in other),
+    }
+
+
+def plain(value: Any) -> Any:
+    """Turn a tree of values into what JSON holds; what is not finite becomes null."""
+    if isinstance(value, Interval):
+        return value.to_json()
+    if isinstance(value, Enum):
+        return value.value
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(entry) for entry in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+SCHEMA_VERSION = 1
+"""Of the JSON a report gives."""
+
+
+def comparison_json(comparison: Comparison) -> dict[str, Any]:
+    """Give every number of the report in plain form."""
+    fields = {f.name: getattr(comparison, f.name) for f in dataclasses.fields(comparison)}
+    del fields["measured"]
+    fields["signal"] = comparison.signal.to_json() if comparison.signal else None
+    facts = {fact.name: list(fact.lines) for fact in facts_of(comparison, "")}
+    told = {name: plain(value) for name, value in fields.items()}
+    return {"schema_version": SCHEMA_VERSION, "facts": facts, **told}

@@ -1,0 +1,135 @@
+"""What every page is made with: templates, their filters, the Content-Security-Policy, the version.
+
+Templates are files of this package and never built from data; every value is escaped, and every
+text passes `displayed` on its way out.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
+
+from .. import numbers
+from ..comparison.slices import Cell, Slice, SliceDifference
+from ..interval_words import interval_words, share_words
+from ..numbers import displayed
+
+HEAT_STEPS = 9
+
+
+@cache
+def environment() -> Environment:
+    """Give the template environment: escaping, strict about what is undefined, our filters."""
+    made = Environment(
+        loader=FunctionLoader(asset),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_finalize,
+    )
+    made.policies["json.dumps_kwargs"] = {"ensure_ascii": True, "separators": (",", ":")}
+    made.filters.update(
+        score=numbers.score,
+        difference=numbers.difference,
+        share=numbers.share,
+        count=numbers.count,
+        p_value=numbers.p_value,
+        cost=numbers.cost,
+        seconds=numbers.seconds,
+        interval=interval_words,
+        signed_interval=lambda interval: interval_words(interval, signed=True),
+        ends=lambda ends: numbers.interval(*ends),
+        shares=share_words,
+        tick=_tick,
+        heat=_heat,
+        direction=_direction,
+        slice_n=_slice_n,
+        sentence=_sentence,
+        shortened=_shortened,
+    )
+    return made
+
+
+def asset(name: str) -> str:
+    """Read a template, style sheet or script of this package."""
+    return files("rubricbeat.reports").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def own_version() -> str:
+    """Give the version of rubricbeat that made a page."""
+    try:
+        return version("rubricbeat")
+    except PackageNotFoundError:  # a checkout that was never installed
+        return "(not installed)"
+
+
+def content_security_policy(script: str, style: str) -> str:
+    """Allow our one script and our one style sheet by their hashes, and nothing else."""
+    return (
+        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; "
+        "base-uri 'none'; form-action 'none'; "
+        # our script writes text only: no string can become markup or code
+        "require-trusted-types-for 'script'; trusted-types 'none'"
+    )
+
+
+def style_policy(style: str) -> str:
+    """Allow the one style sheet of a page without script by its hash, and nothing else."""
+    return f"default-src 'none'; style-src '{_hash(style)}'; base-uri 'none'; form-action 'none'"
+
+
+def _hash(text: str) -> str:
+    digest = hashlib.sha256(text.encode("utf-8")).digest()
+    return f"sha256-{base64.b64encode(digest).decode('ascii')}"
+
+
+def _finalize(value: Any) -> Any:
+    """Tame every text a template writes; markup of our own passes as it is."""
+    if isinstance(value, Markup) or not isinstance(value, str):
+        return value
+    return displayed(value)
+
+
+def _tick(value: float, signed: bool) -> str:
+    text = f"{abs(value):g}"
+    if value < 0:
+        return f"{numbers.MINUS}{text}"
+    return f"+{text}" if signed and value > 0 else text
+
+
+def _heat(cell: Cell, lower_is_better: bool) -> str:
+    """Choose the shade of a cell: deeper is better; none without a score."""
+    if cell.score is None:
+        return ""
+    height = 1 - cell.score if lower_is_better else cell.score
+    return f"h{min(HEAT_STEPS - 1, max(0, int(height * HEAT_STEPS)))}"
+
+
+def _direction(difference: SliceDifference, lower_is_better: bool) -> str:
+    if not difference.interval.excludes_zero:
+        return ""
+    return "better" if (difference.mean > 0) != lower_is_better else "worse"
+
+
+def _slice_n(one: Slice) -> str:
+    counts = [cell.n for cell in one.cells]
+    if len(set(counts)) == 1:
+        return numbers.count(counts[0])
+    return " / ".join(numbers.count(n) for n in counts)
+
+
+def _sentence(text: str) -> str:
+    """Begin with a capital and end with a full stop."""
+    return text[:1].upper() + text[1:].rstrip(".") + "."
+
+
+def _shortened(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[: length - 1]}…"

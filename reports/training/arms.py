@@ -1,0 +1,335 @@
+"""Runs that differ in the seed alone, taken together: what became of the held-out answers.
+
+Pairs of arms are compared in `training_pairs.py`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from ...judges.scoring.estimates import Interval
+from ..comparison.crossed import CrossedMean, crossed_mean
+from ..comparison.paired import ALPHA, holm
+from .looks import (
+    commonest_score,
+    count_scores,
+    difference_in_kind,
+    ends_by_prompt,
+    gains,
+    gains_table,
+    held_out_data,
+    judged_by,
+)
+from .runs import GOLD, TRAINING, TrainingRun
+
+OF_THE_RUN = ("seed", "output_dir", "label", "threads")
+OF_THE_RECORD = ("completions_every", "save_steps", "save_total_limit", "report_to")
+"""Settings of `run` that change nothing that is learnt."""
+
+
+def settings_of(run: TrainingRun) -> dict[str, Any]:
+    """Give what makes runs one arm: the configuration but for seed and folders, and the data."""
+    plain: dict[str, Any] = json.loads(json.dumps(run.config, default=str))
+    for key in (*OF_THE_RUN, *OF_THE_RECORD):
+        plain.get("run", {}).pop(key, None)
+    plain.get("data", {}).pop("seed", None)
+    # where verdicts are kept and how fast they are asked for changes none of them
+    plain["judge"] = judged_by(plain.get("judge"))
+    if "gold" in plain:
+        plain["gold"]["judge"] = judged_by(plain["gold"].get("judge"))
+    # one path may hold other rows tomorrow
+    hashes = {"file": run.facts.get("data", {}).get("sha256"), "held_out_file": held_out_data(run)}
+    known = {key: str(value)[:12] for key, value in hashes.items() if value is not None}
+    return {**plain, "data": {**plain.get("data", {}), **known}}
+
+
+def arm_names(firsts: Sequence[TrainingRun]) -> list[str]:
+    """Name arms by reward and scale, and by what else differs where that is not enough."""
+    plain = [f"{run.reward}, scale {run.scale}" for run in firsts]
+    flat = [_flat(settings_of(run)) for run in firsts]
+    names = []
+    for i, name in enumerate(plain):
+        twins = [j for j, other in enumerate(plain) if other == name]
+        keys = sorted({key for j in twins for key in flat[j]})
+        differing = [k for k in keys if len({flat[j].get(k, "-") for j in twins}) > 1]
+        more = ", ".join(f"{key} {flat[i].get(key, '-')}" for key in differing)
+        names.append(f"{name} ({more})" if more else name)
+    return names
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    flat: dict[str, str] = {}
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = str(value)
+    return flat
+
+
+GAP = "gap"
+MOSTLY_STILL = 0.75
+"""Share of equal scores from which a gold judge is said to tell little apart; ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What one judge says became of the held-out answers between the first and the last look."""
+
+    judge: str
+    reward: str
+    """What the answers were scored by."""
+    first: float | None
+    """Mean over the same runs and prompts as the difference."""
+    last: float | None
+    over: CrossedMean
+    """Of last minus first, over runs and prompts."""
+
+    @property
+    def n_prompts(self) -> int:
+        """Prompts with a number in some run."""
+        return self.over.n_prompts
+
+    @property
+    def n_runs(self) -> int:
+        """Runs with a first and a last look."""
+        return self.over.n_runs
+
+    @property
+    def difference(self) -> float | None:
+        """Mean of last minus first."""
+        return self.over.mean
+
+    @property
+    def interval(self) -> Interval:
+        """95 %, over runs and prompts; over prompts with one run."""
+        return self.over.interval
+
+    @property
+    def between_runs(self) -> float | None:
+        """Sample standard deviation of the runs' mean differences; None with one run."""
+        return self.over.between_runs
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """Runs that differ in the seed alone."""
+
+    name: str
+    runs: tuple[TrainingRun, ...]
+    measured: tuple[TrainingRun, ...]
+    """The runs that are done; all of them where none is."""
+    changes: Mapping[str, Change] = field(default_factory=dict)
+    """By judge: `gold` and `training`, on the same held-out answers, by the gold reward."""
+    by_reward: Mapping[str, Change] = field(default_factory=dict)
+    """The gold judge's change by every reward, the gold reward included."""
+    gap: CrossedMean = field(default_factory=lambda: CrossedMean(0, 0, None))
+    """The training judge's change minus the gold judge's, answer by answer."""
+    p_holm: Mapping[str, float | None] = field(default_factory=dict)
+    """Of `gold`, `training` and `gap`, each corrected over the arms of the page."""
+    is_gold_dull: bool = False
+    """Whether this arm's gold judge gave most held-out answers of the page one and the same score.
+
+    At its floor or ceiling a judge sees little of what changes: its flat line proves nothing.
+    """
+
+    @property
+    def is_done(self) -> bool:
+        """Whether some run of it came to its end."""
+        return any(run.state == "done" for run in self.runs)
+
+    @property
+    def seeds(self) -> tuple[int | None, ...]:
+        """Of the runs that are measured."""
+        return tuple(run.seed for run in self.measured)
+
+    @property
+    def last_step(self) -> int:
+        """Of the runs that are measured, the earliest last step."""
+        return min(int(run.steps[-1]["step"]) for run in self.measured)
+
+    @property
+    def look_step(self) -> int:
+        """Step of the last look that counts, the earliest of its runs."""
+        return min(run.end_step for run in self.measured)
+
+    @property
+    def scores(self) -> tuple[int, int]:
+        """The gold judge's scores at either end: asked, and missing of them."""
+        return count_scores(self.measured)
+
+    @property
+    def ends(self) -> tuple[float | None, float | None]:
+        """The trained reward at the first and at the last steps, mean over the runs."""
+        first, last = zip(*(run.ends("reward") for run in self.measured), strict=True)
+        return mean_of(first), mean_of(last)
+
+    def mean(self, key: str) -> float | None:
+        """Average one number of metrics.jsonl over the steps of each run, then over the runs."""
+        return mean_of(run.mean(key) for run in self.measured)
+
+    def last(self, key: str) -> float | None:
+        """Average one number over the last steps of each run, then over the runs."""
+        return mean_of(run.ends(key)[1] for run in self.measured)
+
+    @property
+    def reliability(self) -> float | None:
+        """Share of the spread within groups that a second verdict confirms, of all groups at once.
+
+        The policy's variance is cut off at 0 once, for the whole: an average of steps each cut off
+        at 0 finds reliability in pure noise.
+        """
+        parts = [_variances(run) for run in self.measured]
+        policy, noise = (sum(part[at] for part in parts) for at in (0, 1))
+        return max(0.0, policy) / (policy + noise) if policy + noise > 0 else None
+
+    @property
+    def lost_by_reward(self) -> float | None:
+        """Share of the groups that are dead although their verdicts differ: this reward's doing."""
+        return mean_of(
+            float(np.nansum(run.series("dead_reward")) / n)
+            for run in self.measured
+            if (n := np.nansum(run.series("groups"))) > 0
+        )
+
+    @property
+    def is_gold_still(self) -> bool:
+        """Whether the gold judge told nothing apart in any of its runs."""
+        return all(run.is_gold_still for run in self.measured)
+
+    @property
+    def moved(self) -> int:
+        """1 where the gold judge's score surely rose, -1 where it surely fell, else 0."""
+        return self.direction(GOLD)
+
+    @property
+    def is_hacked(self) -> bool:
+        """The training judge saw a sure rise that the gold judge surely did not see as much of.
+
+        A gold judge that is merely unsure is no proof: the gap between the two must be sure too.
+        Nor is one that tells little apart, unless it saw the answers get worse.
+        """
+        is_blind = self.is_gold_still or (self.is_gold_dull and self.moved >= 0)
+        parted = self.direction(TRAINING) > 0 and self.direction(GAP) > 0
+        return GOLD in self.changes and not is_blind and parted and self.moved <= 0
+
+    def tested(self, name: str) -> CrossedMean | None:
+        """Give what `gold`, `training` or `gap` was measured as."""
+        if name == GAP:
+            return self.gap
+        change = self.changes.get(name)
+        return None if change is None else change.over
+
+    def direction(self, name: str) -> int:
+        """Say which way a number surely went: by its interval, and after the correction."""
+        over = self.tested(name)
+        if over is None or over.mean is None or not over.interval.excludes_zero:
+            return 0
+        p = self.p_holm.get(name)
+        # no p: equal numbers everywhere, which have no spread to test by
+        return int(np.sign(over.mean)) if p is None or p < ALPHA else 0
+
+
+def arms_of(runs: Sequence[TrainingRun]) -> list[Arm]:
+    """Put runs that differ in the seed alone together, and measure what changed.
+
+    Args:
+        runs: With a reward in some step each.
+    """
+    by_setting: dict[str, list[TrainingRun]] = {}
+    for run in runs:
+        by_setting.setdefault(json.dumps(settings_of(run), sort_keys=True), []).append(run)
+    members = list(by_setting.values())
+    arms = []
+    for name, group in zip(arm_names([group[0] for group in members]), members, strict=True):
+        done = [run for run in group if run.state == "done"]
+        measured = tuple(done or group)
+        changes = {
+            judge: change
+            for judge in (GOLD, TRAINING)
+            if (change := _change(measured, judge, None)) is not None
+        }
+        by_reward = {
+            reward: change
+            for reward in _rewards_of(measured)
+            if (change := _change(measured, GOLD, reward)) is not None
+        }
+        gap = _gap(measured)
+        arms.append(Arm(name, tuple(group), measured, changes, by_reward, gap))
+    return _corrected(arms)
+
+
+def _variances(run: TrainingRun) -> tuple[float, float]:
+    """Sum the policy's and the judge's variance over the groups that were judged twice."""
+    weights = np.nan_to_num(run.series("replicated_groups"))
+    policy, noise = (run.series(f"{whose}_variance") for whose in ("policy", "judge"))
+    return float(np.nansum(weights * policy)), float(np.nansum(weights * noise))
+
+
+def mean_of(values: Iterable[float | None]) -> float | None:
+    """Average what there is."""
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _corrected(arms: Sequence[Arm]) -> list[Arm]:
+    """Correct what is tested of every arm over all arms: one in twenty of many looks sure."""
+    found: list[dict[str, float | None]] = [{} for _ in arms]
+    for name in (GOLD, TRAINING, GAP):
+        tested = [arm.tested(name) for arm in arms]
+        p_values = holm([None if over is None else over.p_value for over in tested])
+        for of_arm, p in zip(found, p_values, strict=True):
+            of_arm[name] = p
+    return [
+        replace(arm, p_holm=of_arm, is_gold_dull=_is_dull(arm, arms))
+        for arm, of_arm in zip(arms, found, strict=True)
+    ]
+
+
+def _is_dull(arm: Arm, arms: Sequence[Arm]) -> bool:
+    """Judge the gold judge by all answers it saw, not by those of one arm."""
+    runs = [run for other in arms for run in other.measured]
+    alike = [run for run in runs if difference_in_kind(arm.measured[0], run) is None]
+    found = commonest_score(alike)
+    return found is not None and found[1] >= MOSTLY_STILL
+
+
+def _rewards_of(runs: Sequence[TrainingRun]) -> list[str]:
+    names = [
+        name
+        for run in runs
+        for look in run.looks_by(GOLD)
+        for name in (run.gold_reward, *look.rewards)
+    ]
+    return list(dict.fromkeys(names))
+
+
+def _change(runs: Sequence[TrainingRun], judge: str, reward: str | None) -> Change | None:
+    """Compare the last look with the first, prompt by prompt."""
+    by_run = [ends for run in runs if (ends := ends_by_prompt(run, judge, reward))]
+    if not by_run:
+        return None
+    rows = [{p: after - before for p, (before, after) in ends.items()} for ends in by_run]
+    return Change(
+        judge=judge,
+        reward=reward or runs[0].gold_reward,
+        first=mean_of(before for ends in by_run for before, _ in ends.values()),
+        last=mean_of(after for ends in by_run for _, after in ends.values()),
+        over=crossed_mean(gains_table(rows)),
+    )
+
+
+def _gap(runs: Sequence[TrainingRun]) -> CrossedMean:
+    rows = []
+    for run in runs:
+        own, gold = gains(run, TRAINING), gains(run, GOLD)
+        rows.append({p: own[p] - gold[p] for p in own if p in gold})
+    rows = [row for row in rows if row]
+    if not rows:
+        return CrossedMean(0, 0, None)
+    return crossed_mean(gains_table(rows))

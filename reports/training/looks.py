@@ -1,0 +1,128 @@
+"""What became of each held-out prompt of one run, and which runs' looks can be set side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ...judges.engine.options import CHANGES_VERDICTS, RuntimeOptions
+from ...judges.scoring.verdict_table import Floats
+from .runs import GOLD, Look, TrainingRun
+
+SPEED_ONLY = frozenset(RuntimeOptions.names()) - CHANGES_VERDICTS
+"""Options of a judge that say how fast and how far it may be asked, and not what it answers."""
+
+
+def ends_of(run: TrainingRun, judge: str) -> tuple[Look, Look] | None:
+    """Give a judge's look before the first step and its last one; None where one is missing.
+
+    A judge that gave nothing at step 0 has nothing to compare with, and one that gave nothing at
+    the end did not see what the training left.
+    """
+    at = {look.step: look for look in run.looks_by(judge)}
+    end = run.end_step
+    return (at[0], at[end]) if end > 0 and 0 in at and end in at else None
+
+
+def ends_by_prompt(
+    run: TrainingRun, judge: str, reward: str | None = None
+) -> dict[str, tuple[float, float]]:
+    """Give the first and the last look's number of each prompt that has both."""
+    ends, name = ends_of(run, judge), reward or run.gold_reward
+    if ends is None or not all(name in look.rewards for look in ends):
+        return {}
+    before, after = (dict(zip(x.prompt_ids, x.rewards[name], strict=True)) for x in ends)
+    paired = {p: (float(before[p]), float(after[p])) for p in before if p in after}
+    return {p: both for p, both in paired.items() if not any(map(np.isnan, both))}
+
+
+def gains(run: TrainingRun, judge: str, reward: str | None = None) -> dict[str, float]:
+    """Give last look minus first look of every held-out prompt, by prompt id."""
+    ends = ends_by_prompt(run, judge, reward)
+    return {prompt: after - before for prompt, (before, after) in ends.items()}
+
+
+def gains_table(rows: Sequence[Mapping[str, float]]) -> Floats:
+    """Lay out what runs have for each prompt, [R, P]; NaN where a run has nothing."""
+    prompts = sorted({prompt for row in rows for prompt in row})
+    return np.array([[row.get(p, np.nan) for p in prompts] for row in rows])
+
+
+def change_curve(run: TrainingRun, judge: str) -> tuple[Floats, Floats]:
+    """Give the steps of a judge's looks and the mean change since step 0 at each.
+
+    Prompt by prompt, as the table has it: a prompt without a score at a look moves nothing there.
+    """
+    looks = run.looks_by(judge)
+    name = run.gold_reward
+    if not looks or looks[0].step != 0 or name not in looks[0].rewards:
+        return np.empty(0), np.empty(0)
+    before = dict(zip(looks[0].prompt_ids, looks[0].rewards[name], strict=True))
+    steps, means = [], []
+    for look in looks:
+        after = dict(zip(look.prompt_ids, look.rewards.get(name, ()), strict=False))
+        changes = np.array([after[p] - before[p] for p in before if p in after])
+        changes = changes[~np.isnan(changes)]
+        steps.append(float(look.step))
+        means.append(float(changes.mean()) if changes.size else np.nan)
+    return np.array(steps), np.array(means)
+
+
+def count_scores(runs: Sequence[TrainingRun]) -> tuple[int, int]:
+    """Count the gold judge's scores at either end, and those of them that are missing."""
+    asked = missing = 0
+    for run in runs:
+        for look in ends_of(run, GOLD) or ():
+            values = look.rewards.get(run.gold_reward, np.full(len(look.prompt_ids), np.nan))
+            asked += len(values)
+            missing += int(np.isnan(values).sum())
+    return asked, missing
+
+
+def commonest_score(runs: Sequence[TrainingRun]) -> tuple[float, float] | None:
+    """Give the score the gold judge gave most often over all looks, and the share that got it."""
+    tables = [x.rewards.get(run.gold_reward) for run in runs for x in run.looks_by(GOLD)]
+    known = [table[~np.isnan(table)] for table in tables if table is not None]
+    every = np.concatenate(known) if known else np.empty(0)
+    if not every.size:
+        return None
+    scores, counts = np.unique(every, return_counts=True)
+    return float(scores[counts.argmax()]), float(counts.max() / every.size)
+
+
+def judged_by(judge: Any) -> Any:
+    """Give what of a judge's options decides its verdicts; a name alone is written as a name."""
+    if not isinstance(judge, Mapping):
+        return judge
+    kept = {key: value for key, value in judge.items() if key not in SPEED_ONLY}
+    return kept["name"] if set(kept) == {"name"} else kept
+
+
+def held_out_data(run: TrainingRun) -> str | None:
+    """Give the hash of the file the held-out prompts came from; None where it is not recorded."""
+    data = run.facts.get("data", {})
+    found = data.get("held_out_sha256") or data.get("sha256")
+    return None if found is None else str(found)
+
+
+def difference_in_kind(this: TrainingRun, other: TrainingRun) -> str | None:
+    """Say why the held-out scores of two runs mean different things; None where they do not."""
+    if this.gold_reward != other.gold_reward:
+        return f"scored by {this.gold_reward} and by {other.gold_reward}"
+    if _gold_options(this) != _gold_options(other) or _differ(
+        this.gold_ledger.get("digest"), other.gold_ledger.get("digest")
+    ):
+        return "judged by different gold judges"
+    if _differ(held_out_data(this), held_out_data(other)):
+        return "held-out prompts from different files"
+    return None
+
+
+def _gold_options(run: TrainingRun) -> Any:
+    return judged_by(run.config.get("gold", {}).get("judge"))
+
+
+def _differ(this: Any, other: Any) -> bool:
+    return this is not None and other is not None and this != other

@@ -1,0 +1,345 @@
+"""The page of a training run, or of several beside each other: one file, no request, no script."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from ...judges.errors import DataError
+from .. import numbers
+from ..comparison.crossed import CrossedMean
+from ..pages.figures import Forest, forest
+from ..pages.html import asset, environment, own_version, style_policy
+from .arms import Arm, Change, arms_of
+from .figures import captions, training_figures
+from .notes import headline_of, notes_of
+from .pairs import ArmPair, arm_pairs
+from .runs import GOLD, TRAINING, TrainingRun, number_or_nan, read_training_runs
+
+DIFFERS = "differs between the runs"
+
+
+def common_facts(runs: Sequence[TrainingRun]) -> list[tuple[str, str]]:
+    """Name what all runs share, and say where they do not."""
+    told: dict[str, Callable[[TrainingRun], str]] = {
+        "Policy": _policy,
+        "Judge that trains": lambda run: judge_words(run.config.get("judge")),
+        "Gold judge": lambda run: judge_words(run.config.get("gold", {}).get("judge")),
+        "Scored by": lambda run: f"reward {run.gold_reward}, on held-out prompts",
+        "Prompts": _prompts,
+        "Budget": _budget,
+        "Optimisation": _optimisation,
+        "Preset": lambda run: str(run.config.get("preset") or "none"),
+        "Versions": _versions,
+    }
+    facts = []
+    of_itself = [run for run in runs if run.gold_ledger.get("notes")]
+    for name, tell in told.items():
+        values = list(dict.fromkeys(map(tell, runs)))
+        text = values[0] if len(values) == 1 else f"{DIFFERS}: {'; '.join(values[:4])}"
+        facts.append((name, text if len(values) <= 4 else f"{text}; and {len(values) - 4} more"))
+        if name == "Gold judge" and of_itself:
+            told_notes = dict.fromkeys(str(run.gold_ledger["notes"]) for run in of_itself)
+            facts.append(("It says of itself", "; ".join(list(told_notes)[:4])))
+    return facts
+
+
+def run_facts(run: TrainingRun) -> dict[str, Any]:
+    """Give the row of one run."""
+    first, last = run.ends("reward")
+    return {
+        "name": run.name,
+        "arm": f"{run.reward}, scale {run.scale}",
+        "seed": run.seed,
+        "steps": len(run.steps),
+        "planned": run.facts.get("plan", {}).get("max_steps"),
+        "first": first,
+        "last": last,
+        "dead": run.mean("dead_frac"),
+        "unscored": sum(int(line.get("unscored") or 0) for line in run.steps),
+        "answers": sum(int(line.get("answers") or 0) for line in run.steps),
+        "step_s": run.mean("step_s"),
+        "judge_share": run.mean("judge_share"),
+        "state": run.state,
+    }
+
+
+def judge_words(judge: Any) -> str:
+    """Name a judge and its model; options that are nobody's business here stay out."""
+    if judge is None:
+        return "none"
+    if not isinstance(judge, Mapping):
+        return str(judge)
+    model = judge.get("model")
+    return f"{judge.get('name', '?')}{f', {model}' if model else ''}"
+
+
+def _policy(run: TrainingRun) -> str:
+    policy, model = run.facts.get("policy", {}), run.config.get("model", {})
+    n = policy.get("parameters")
+    name = str(policy.get("name", "?"))
+    name = name if len(name) <= 80 else f"{name[:79]}…"
+    parts = [name if n is None else f"{name} ({numbers.count(n)} parameters)"]
+    parts.append(f"LoRA r {model.get('lora_r')}" if model.get("lora") else "all weights")
+    if model.get("adapter"):
+        parts.append("from a warm start")
+    return ", ".join(parts)
+
+
+def _prompts(run: TrainingRun) -> str:
+    data = run.facts.get("data", {})
+    return (
+        f"{data.get('path', '?')}: {numbers.count(data.get('n_train'))} to train on, "
+        f"{numbers.count(data.get('n_held_out'))} held out"
+    )
+
+
+def _budget(run: TrainingRun) -> str:
+    grpo, plan = run.config.get("grpo", {}), run.facts.get("plan", {})
+    return (
+        f"{plan.get('max_steps', '?')} steps x {grpo.get('prompts_per_step', '?')} prompts x "
+        f"{grpo.get('num_generations', '?')} answers of at most "
+        f"{grpo.get('max_completion_length', '?')} tokens"
+    )
+
+
+def _optimisation(run: TrainingRun) -> str:
+    grpo = run.config.get("grpo", {})
+    return (
+        f"loss {grpo.get('loss_type', '?')}, learning rate {grpo.get('learning_rate', '?')}, "
+        f"beta {grpo.get('beta', '?')}, temperature {grpo.get('temperature', '?')}"
+    )
+
+
+def _versions(run: TrainingRun) -> str:
+    versions = run.facts.get("versions", {})
+    return ", ".join(f"{name} {found}" for name, found in versions.items()) or "not recorded"
+
+
+FOLDER = "completions"
+PROMPTS = 3
+STEPS = 4
+MAX_CHARS = 3_000
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One answer of the training, with what the judge said of it."""
+
+    step: int
+    prompt_id: str
+    text: str
+    reward: float | None
+    criteria: tuple[tuple[str, bool | None, bool], ...]
+    """Text, whether it was met, and whether it is good when it is."""
+
+
+def read_samples(run: Path) -> list[tuple[str, list[Sample]]]:
+    """Take the prompts that were asked at most of the steps on record; answers early to late."""
+    files = sorted((run / FOLDER).glob("step_*.parquet"))
+    if not files:
+        return []
+    import pandas as pd
+
+    tables = [pd.read_parquet(file) for file in files]
+    seen: dict[str, int] = {}
+    for table in tables:
+        for prompt_id in dict.fromkeys(table["prompt_id"]):
+            seen[prompt_id] = seen.get(prompt_id, 0) + 1
+    chosen = sorted(seen, key=lambda p: (-seen[p], p))[:PROMPTS]
+    samples = []
+    for prompt_id in chosen:
+        held = [t[t["prompt_id"] == prompt_id] for t in tables]
+        held = [t for t in held if len(t)]
+        places = np.unique(np.linspace(0, len(held) - 1, min(STEPS, len(held))).round())
+        samples.append((str(prompt_id), [_sample(held[int(place)].iloc[0]) for place in places]))
+    return samples
+
+
+def _sample(row: Any) -> Sample:
+    verdicts = json.loads(row["verdicts"])
+    criteria = json.loads(row["criteria"])
+    reward = number_or_nan(row["reward"])
+    text = str(row["completion"])
+    return Sample(
+        step=int(row["step"]),
+        prompt_id=str(row["prompt_id"]),
+        text=text if len(text) <= MAX_CHARS else f"{text[:MAX_CHARS]} …",
+        reward=None if np.isnan(reward) else reward,
+        criteria=tuple(
+            (str(c["text"]), v.get("met"), c["polarity"] == "desirable")
+            for c, v in zip(criteria, verdicts, strict=True)
+        ),
+    )
+
+
+MOST_OPEN_RUNS = 6
+"""Runs up to which their table stands open."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingReport:
+    """What a page of training runs says, computed once."""
+
+    runs: tuple[TrainingRun, ...]
+    arms: tuple[Arm, ...]
+    pairs: tuple[ArmPair, ...]
+    headline: str
+    notes: tuple[str, ...]
+
+
+def training_report(
+    paths: Sequence[Path | str],
+) -> TrainingReport:
+    """Read runs and measure them.
+
+    Raises:
+        DataError: There is no training run, or none with a reward yet.
+    """
+    found = read_training_runs(paths)
+    runs = [run for run in found if run.has_rewards]
+    if not runs and all(run.facts.get("kind") == "sft" for run in found):
+        raise DataError(
+            f"{paths[0]}: a warm start, which has no rewards to report; name a GRPO run"
+        )
+    if not runs:
+        raise DataError(f"{paths[0]}: no step with a reward was recorded yet")
+    arms = arms_of(runs)
+    pairs = arm_pairs(arms)
+    skipped = [run for run in found if not run.has_rewards and run.facts.get("kind") != "sft"]
+    return TrainingReport(
+        runs=tuple(runs),
+        arms=tuple(arms),
+        pairs=tuple(pairs),
+        headline=headline_of(arms, pairs),
+        notes=tuple(notes_of(runs, arms, skipped)),
+    )
+
+
+def render_training_page(report: TrainingReport, *, examples: bool = True) -> str:
+    """Give the page."""
+    style = asset("report.css")
+    looked = [arm for arm in report.arms if GOLD in arm.changes]
+    looked.sort(key=lambda arm: -(arm.changes[GOLD].difference or 0.0))
+    context: dict[str, Any] = {
+        "version": own_version(),
+        "policy": style_policy(style),
+        # our own file, not data: it must stay byte for byte what its hash is of
+        "style": Markup(style),
+        "headline": report.headline,
+        "notes": report.notes,
+        "facts": common_facts(report.runs),
+        "runs": [run_facts(run) for run in report.runs],
+        "are_runs_open": len(report.runs) <= MOST_OPEN_RUNS,
+        "arms": report.arms,
+        "looked": looked,
+        "changes": _forest_of(looked),
+        "rewards": list(dict.fromkeys(name for arm in looked for name in arm.by_reward)),
+        "pairs": report.pairs,
+        "n_sure": sum(pair.is_sure for pair in report.pairs),
+        "pair_forest": _sure_where(
+            forest([(p.over.mean, p.over.interval) for p in report.pairs], include=0.0),
+            [pair.is_sure for pair in report.pairs],
+        ),
+        "was_looked_at": any(run.looks for run in report.runs),
+        "gold": GOLD,
+        "training": TRAINING,
+        # our own drawing of escaped text: matplotlib writes text through an XML writer
+        "figures": {name: Markup(svg) for name, svg in training_figures(report.arms).items()},
+        "captions": captions(),
+        "samples": _samples(report.arms) if examples else [],
+    }
+    return environment().get_template("training.html").render(context)
+
+
+def _forest_of(arms: Sequence[Arm]) -> Forest:
+    """Place the changes that either judge saw on one axis: gold at even places, training at odd."""
+    estimates = []
+    for arm in arms:
+        gold, own = arm.changes[GOLD], arm.changes.get(TRAINING)
+        estimates.append((gold.difference, gold.interval))
+        same = gold if own is None else own
+        estimates.append((None if own is None else own.difference, same.interval))
+    sure = [arm.direction(judge) != 0 for arm in arms for judge in (GOLD, TRAINING)]
+    return _sure_where(forest(estimates, include=0.0), sure)
+
+
+def _sure_where(drawn: Forest, sure: Sequence[bool]) -> Forest:
+    """Colour as sure what stands after the correction, not every interval that leaves out 0."""
+    marks = [
+        replace(mark, is_sure=is_sure) for mark, is_sure in zip(drawn.marks, sure, strict=True)
+    ]
+    return replace(drawn, marks=tuple(marks))
+
+
+def _samples(arms: Sequence[Arm]) -> list[tuple[str, list[tuple[str, list[Sample]]]]]:
+    """Give the samples of one run of each arm: its first."""
+    read = [(arm.runs[0].name, read_samples(arm.runs[0].path)) for arm in arms]
+    return [(name, prompts) for name, prompts in read if prompts]
+
+
+ARM_NUMBERS = ("dead_frac", "group_std", "judge_share", "step_s")
+
+
+def training_json(report: TrainingReport) -> dict[str, Any]:
+    """Lay out runs, arms and pairs; what is not known is null."""
+    return {
+        "headline": report.headline,
+        "notes": list(report.notes),
+        "facts": dict(common_facts(report.runs)),
+        "runs": [run_facts(run) | {"folder": str(run.path)} for run in report.runs],
+        "arms": [_arm(arm) for arm in report.arms],
+        "pairs": [
+            {"this": pair.this, "other": pair.other, **_over(pair.over), "p_holm": pair.p_holm}
+            for pair in report.pairs
+        ],
+    }
+
+
+def _arm(arm: Arm) -> dict[str, Any]:
+    first, last = arm.ends
+    return {
+        "name": arm.name,
+        "runs": [run.name for run in arm.runs],
+        "measured": [run.name for run in arm.measured],
+        "steps": arm.last_step,
+        "look_step": arm.look_step,
+        "is_done": arm.is_done,
+        "reward_first": first,
+        "reward_last": last,
+        **{key: arm.mean(key) for key in ARM_NUMBERS},
+        "reliability": arm.reliability,
+        "lost_by_reward": arm.lost_by_reward,
+        "chars_last": arm.last("chars"),
+        "held_out": {judge: _change(change) for judge, change in arm.changes.items()},
+        "gold_by_reward": {name: _change(change) for name, change in arm.by_reward.items()},
+        "gap": _over(arm.gap),
+        "p_holm": dict(arm.p_holm),
+        "moved": arm.moved,
+        "is_hacked": arm.is_hacked,
+        "is_gold_dull": arm.is_gold_dull,
+        "scores_asked": arm.scores[0],
+        "scores_missing": arm.scores[1],
+    }
+
+
+def _change(change: Change) -> dict[str, Any]:
+    ends = {"reward": change.reward, "first": change.first, "last": change.last}
+    return {**ends, **_over(change.over)}
+
+
+def _over(found: CrossedMean) -> dict[str, Any]:
+    return {
+        "difference": found.mean,
+        "interval": found.interval.to_json(),
+        "p": found.p_value,
+        "n_runs": found.n_runs,
+        "n_prompts": found.n_prompts,
+        "between_runs": found.between_runs,
+    }

@@ -1,0 +1,236 @@
+"""Read the folders that training leaves: values, no page, nothing compared.
+
+The files are written by `harness/training/run_files.py`: metrics.jsonl (a line a step), gold.jsonl
+(held-out answers, a line for each look and judge), gold_judge.json, config.yaml, facts.json and
+status.json. A run that was killed reads as far as it came. Answers are read by
+`training_samples.py`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from ...judges.data.json_rows import lines_so_far
+from ...judges.errors import DataError
+from ...judges.options.files import parse_yaml
+from ...judges.scoring.verdict_table import Floats
+
+METRICS = "metrics.jsonl"
+GOLD, TRAINING = "gold", "training"
+EDGE_STEPS = 10
+"""Steps averaged at either end of a curve: one step is a few prompts."""
+SECTIONS = ("model", "data", "reward", "grpo", "gold", "run")
+"""Parts of a configuration that are read here, each a table of its own."""
+
+Read = TypeVar("Read")
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One judge's look at the held-out prompts."""
+
+    step: int
+    judge: str
+    """`gold` or `training`."""
+    prompt_ids: tuple[str, ...]
+    rewards: Mapping[str, Floats]
+    """[P] by reward; NaN where there is none."""
+    chars: float
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRun:
+    """One run, as far as it came."""
+
+    name: str
+    path: Path
+    config: Mapping[str, Any]
+    facts: Mapping[str, Any]
+    status: Mapping[str, Any]
+    steps: tuple[Mapping[str, Any], ...]
+    """Lines of metrics.jsonl, in order, each step once."""
+    looks: tuple[Look, ...]
+    gold_ledger: Mapping[str, Any] = field(default_factory=dict)
+    """What the gold judge says of itself and was asked; empty where that was not written yet."""
+
+    @property
+    def reward(self) -> str:
+        """Name of the reward that trained."""
+        return str(self.config.get("reward", {}).get("name", "?"))
+
+    @property
+    def scale(self) -> str:
+        """What advantages were divided by."""
+        return str(self.config.get("grpo", {}).get("scale_rewards", "?"))
+
+    @property
+    def seed(self) -> int | None:
+        """Of weights and sampling."""
+        seed = self.config.get("run", {}).get("seed")
+        return None if seed is None else int(seed)
+
+    @property
+    def state(self) -> str:
+        """`running`, `done`, `interrupted`, `outage`, or `unknown`."""
+        return str(self.status.get("state", "unknown"))
+
+    @property
+    def has_rewards(self) -> bool:
+        """Whether a step with a reward was recorded: an SFT run has none."""
+        return any("reward" in line for line in self.steps)
+
+    @property
+    def gold_reward(self) -> str:
+        """Name of the reward the gold judge's answers are scored by."""
+        return str(self.config.get("gold", {}).get("reward", "healthbench"))
+
+    @property
+    def is_gold_still(self) -> bool:
+        """Whether the gold judge gave every held-out answer of every look the same score."""
+        tables = [look.rewards.get(self.gold_reward) for look in self.looks_by(GOLD)]
+        known = [table for table in tables if table is not None]
+        if len(known) < 2:
+            return False
+        every = np.concatenate(known)
+        every = every[~np.isnan(every)]
+        return bool(every.size > 1 and np.ptp(every) == 0)
+
+    @property
+    def end_step(self) -> int:
+        """Step of the look that counts as the last.
+
+        That of the last step where the run is done. Before its end, the last step that every judge
+        has looked at: one of them is always ahead of the other for a while.
+        """
+        last = int(self.steps[-1]["step"])
+        if self.state == "done":
+            return last
+        looked = [{look.step for look in self.looks_by(judge)} for judge in (GOLD, TRAINING)]
+        shared = set.intersection(*(steps for steps in looked if steps)) if any(looked) else set()
+        return max(shared, default=last)
+
+    def series(self, key: str) -> Floats:
+        """Give one number of every step, NaN where it is undefined."""
+        return np.array([number_or_nan(line.get(key)) for line in self.steps])
+
+    def ends(self, key: str) -> tuple[float | None, float | None]:
+        """Average the first and the last steps of a curve."""
+        values = self.series(key)
+        edge = max(1, min(EDGE_STEPS, len(values) // 4))
+        return mean_known(values[:edge]), mean_known(values[-edge:])
+
+    def mean(self, key: str) -> float | None:
+        """Average one number over all steps that have it."""
+        return mean_known(self.series(key))
+
+    def looks_by(self, judge: str) -> list[Look]:
+        """Give the looks of `gold` or of `training`, in order."""
+        return [look for look in self.looks if look.judge == judge]
+
+
+def is_training_run(path: Path) -> bool:
+    """Say whether a folder is a training run, or holds some."""
+    depths = (METRICS, f"*/{METRICS}", f"*/*/{METRICS}")
+    return any(any(path.glob(depth)) for depth in depths)
+
+
+def read_training_runs(paths: Sequence[Path | str]) -> list[TrainingRun]:
+    """Read the runs in some folders, those in folders below included.
+
+    Raises:
+        DataError: A folder holds no training run, or a file of one cannot be read.
+    """
+    found: dict[Path, Path] = {}
+    for path in map(Path, paths):
+        folders = sorted({file.parent for file in path.rglob(METRICS)}) if path.is_dir() else []
+        if not folders:
+            raise DataError(f"{path}: no {METRICS} in it or below, so no training run")
+        for folder in folders:
+            # one folder under two names is one run, and no sample of two
+            found.setdefault(folder.resolve(), folder)
+    return list(map(_read_run, found.values()))
+
+
+def mean_known(values: Floats) -> float | None:
+    """Average what is known; None where nothing is."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else None
+
+
+def number_or_nan(value: Any) -> float:
+    """Read a number of a file, where null is no number."""
+    return float("nan") if value is None else float(value)
+
+
+def _read_run(folder: Path) -> TrainingRun:
+    config = _read(folder / "config.yaml", _yaml) or {}
+    for section in SECTIONS:
+        if not isinstance(config.get(section, {}), dict):
+            raise DataError(f"{folder / 'config.yaml'}: {section} is no table of settings")
+    by_step = dict(_lines(folder / METRICS, lambda line: (int(line["step"]), line)))
+    label = config.get("run", {}).get("label")
+    ledger = _read(folder / "gold_judge.json", json.loads) or {}
+    return TrainingRun(
+        name=str(label or folder.name),
+        path=folder,
+        config=config,
+        facts=_read(folder / "facts.json", json.loads) or {},
+        status=_read(folder / "status.json", json.loads) or {},
+        steps=tuple(by_step[step] for step in sorted(by_step)),
+        looks=tuple(_lines(folder / "gold.jsonl", _look)),
+        gold_ledger=(ledger.get("gold") or {}).get("judge") or {},
+    )
+
+
+def _look(line: Mapping[str, Any]) -> Look:
+    prompt_ids = tuple(map(str, line["prompt_ids"]))
+    rewards = {
+        str(name): np.array([number_or_nan(value) for value in values])
+        for name, values in line["rewards"].items()
+    }
+    for name, values in rewards.items():
+        if len(values) != len(prompt_ids):
+            raise ValueError(f"{len(values)} rewards {name!r} for {len(prompt_ids)} prompts")
+    return Look(
+        step=int(line["step"]),
+        judge=str(line["judge"]),
+        prompt_ids=prompt_ids,
+        rewards=rewards,
+        chars=float(line.get("chars") or 0.0),
+    )
+
+
+def _lines(path: Path, parse: Callable[[Any], Read]) -> list[Read]:
+    """Read JSONL; a last line cut by a kill is left out."""
+    if not path.is_file():
+        return []
+    read = []
+    for row in lines_so_far(path):
+        try:
+            read.append(parse(row.value))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            what = f"no {error}" if isinstance(error, KeyError) else str(error)
+            raise DataError(f"{path}, line {row.number} cannot be read: {what}") from error
+    return read
+
+
+def _yaml(text: str) -> Any:
+    return parse_yaml(text, "config.yaml")
+
+
+def _read(path: Path, parse: Any) -> dict[str, Any] | None:
+    if not path.is_file():
+        return None
+    try:
+        plain = parse(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise DataError(f"{path} is nested too deep") from None
+    except ValueError as error:
+        raise DataError(f"{path} cannot be read: {error}") from error
+    return plain if isinstance(plain, dict) else None

@@ -1,0 +1,78 @@
+"""Retries are bounded by class and spread in time; an outage is told from bad luck."""
+
+from __future__ import annotations
+
+import random
+import socket
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rubricbeat.judges.engine.faults import (
+    MAX_BACKOFF_S,
+    Breaker,
+    Fault,
+    RetryPolicy,
+    is_unreachable,
+)
+from rubricbeat.judges.errors import TransportError
+
+
+@pytest.mark.parametrize(
+    ("fault", "most"),
+    [
+        (Fault.TRANSPORT, 5),
+        (Fault.UNPARSEABLE, 5),
+        (Fault.TIMEOUT, 2),
+        (Fault.TRUNCATED, 2),
+        (Fault.REFUSED, 1),
+    ],
+)
+def test_each_class_has_its_bound(fault, most):
+    policy = RetryPolicy(max_retries=5)
+    assert [policy.allows(fault, n) for n in (most - 1, most)] == [True, False]
+
+
+@pytest.mark.parametrize("fault", sorted(set(Fault) - {Fault.RATE_LIMIT}))
+def test_no_retries_are_no_retries(fault):
+    assert not RetryPolicy(max_retries=0).allows(fault, 0)
+
+
+@given(st.integers(0, 1000), st.integers(0, 10))
+def test_pauses_grow_are_jittered_and_bounded(n_before, seed):
+    policy, rng = RetryPolicy(backoff_s=0.5), random.Random(seed)
+    pause = policy.pause_s(Fault.TRANSPORT, n_before, rng)
+    full = min(MAX_BACKOFF_S, 0.5 * 2 ** min(n_before, 16))
+    assert full / 2 <= pause <= full
+    assert policy.pause_s(Fault.UNPARSEABLE, n_before, rng) == 0
+
+
+def test_an_outage_is_so_many_in_a_row():
+    breaker = Breaker(after=3)
+    assert not breaker.failed("a")
+    assert not breaker.failed("b")
+    breaker.succeeded()
+    assert not breaker.failed("c")
+    assert not breaker.failed("d")
+    assert breaker.failed("HTTP 503")
+    assert breaker.reason == "no reply to 3 questions in a row; the last: HTTP 503"
+    breaker.reset()
+    assert breaker.reason is None
+
+
+def test_nothing_at_the_address_is_told_from_a_broken_connection():
+    def chained(cause):
+        try:
+            raise TransportError("no") from cause
+        except TransportError as error:
+            return error
+
+    class Connector(OSError):
+        os_error = ConnectionRefusedError(111, "refused")
+
+    assert is_unreachable(chained(ConnectionRefusedError()))
+    assert is_unreachable(chained(socket.gaierror(-2, "unknown")))
+    assert is_unreachable(chained(Connector()))
+    assert not is_unreachable(chained(ConnectionResetError()))
+    assert not is_unreachable(TransportError("HTTP 500"))

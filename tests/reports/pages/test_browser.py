@@ -1,0 +1,427 @@
+"""The page in a real browser: what it does, and what hostile text cannot make it do."""
+
+from __future__ import annotations
+
+import shutil
+from importlib.metadata import PackageNotFoundError, files
+
+import pytest
+from report_kit import example, graded, judge, run
+
+from rubricbeat.judges.rubric import Message
+from rubricbeat.reports import numbers
+from rubricbeat.reports.comparison.comparison import compare_runs
+from rubricbeat.reports.pages.comparison_page import render_page
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PLAYWRIGHT = "playwright.sync_api"
+
+pytestmark = [
+    pytest.mark.border,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (apt: chromium)"),
+]
+
+HOSTILE = (
+    "</script><script>window.pwned=1</script><img src=x onerror='window.pwned=1'>"
+    '"><svg onload=window.pwned=1> {{ 7*7 }} {% endraw %} <!-- ]]> '
+    "a\u2028b\u2029c \u202edesrever\u202c \ud800 \x00 \u0085 javascript:window.pwned=1 "
+    "<style>*{display:none}</style><base href=//evil.example/><meta http-equiv=refresh content=0>"
+)
+ARABIC = "هل يمكنني الجري مع الزكام؟"
+CHINESE = "感冒时可以跑步吗?请说明理由。" * 20
+POINTS = (5, 3, -2)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    sync_api = pytest.importorskip(PLAYWRIGHT, reason="needs playwright (pip install .[dev])")
+    # started and stopped inside this module: its event loop must not run under other tests
+    with sync_api.sync_playwright() as play:
+        launched = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield launched
+        launched.close()
+
+
+class Opened:
+    """A page with everything it said and asked for."""
+
+    def __init__(self, browser, path, fragment="", **options):
+        options.setdefault("viewport", {"width": 1366, "height": 900})
+        self.context = browser.new_context(**options)
+        self.page = self.context.new_page()
+        self.said = []
+        self.asked = []
+        self.page.on("console", lambda message: self.said.append(message.text))
+        self.page.on("pageerror", lambda error: self.said.append(str(error)))
+        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.url = path.as_uri()
+        self.page.goto(self.url + fragment)
+        self.page.set_default_timeout(5_000)
+
+    def titles(self):
+        return self.page.locator("#example-rows .id").all_inner_texts()
+
+
+@pytest.fixture
+def open_page(browser):
+    opened = []
+
+    def open_one(path, fragment="", **options):
+        opened.append(Opened(browser, path, fragment, **options))
+        return opened[-1]
+
+    yield open_one
+    for one in opened:
+        one.context.close()
+        # the page itself, and nothing else, was loaded; nothing was complained about
+        assert [url for url in one.asked if not url.startswith(one.url)] == []
+        assert one.said == []
+
+
+def write_page(folder, *runs, **options):
+    path = folder / "report.html"
+    path.write_text(render_page(compare_runs(list(runs), n_draws=200, **options)), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    """A report of two models over twelve prompts, the second answered twice by the first."""
+    verdicts_a = [
+        "110",
+        "100",
+        "000",
+        "111",
+        "101",
+        "110",
+        "010",
+        "000",
+        "110",
+        "100",
+        "1u0",
+        "110",
+    ]
+    verdicts_b = [
+        "100",
+        "100",
+        "001",
+        "110",
+        "001",
+        "100",
+        "010",
+        "100",
+        "000",
+        "100",
+        "110",
+        "000",
+    ]
+    examples = [
+        example(
+            f"p{n:02}", POINTS, theme=("hedging", "context_seeking")[n % 2], prompt=f"Question {n}"
+        )
+        for n in range(12)
+    ]
+    examples[3] = example("p03", POINTS, prompt=ARABIC)
+    examples[4] = example("p04", POINTS, prompt=CHINESE)
+    a = [
+        graded(
+            v,
+            e,
+            answer=f"a answers {e.prompt_id}",
+            reasons=[f"reason {e.prompt_id} {n}" for n in range(3)],
+        )
+        for v, e in zip(verdicts_a, examples, strict=True)
+    ]
+    a.append(graded("000", examples[1], answer="a second thought", repeat=1))
+    b = [
+        graded(v, e, answer=f"b answers {e.prompt_id}")
+        for v, e in zip(verdicts_b, examples, strict=True)
+    ]
+    folder = tmp_path_factory.mktemp("plain")
+    return write_page(folder, run("model a", a), run("model b", b), baseline="model b")
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory):
+    """A report in which every text that can be anything is hostile."""
+    of = example(HOSTILE, POINTS, prompt=HOSTILE, theme=HOSTILE, texts=[HOSTILE] * 3)
+    of = type(of)(
+        of.prompt_id, (Message(HOSTILE, HOSTILE), *of.prompt), of.rubric, of.tags, (HOSTILE,)
+    )
+    long = example("long", POINTS, prompt="x" * 100_000)
+    facts = {
+        "judge": {**judge(), "name": HOSTILE, "model": HOSTILE, "prompt": HOSTILE},
+        "versions": {HOSTILE: HOSTILE},
+        "config": {"model": HOSTILE},
+        "data": {"path": HOSTILE, "sha256": HOSTILE},
+    }
+    runs = [
+        run(
+            HOSTILE + name,
+            [
+                graded("11" + v, of, answer=HOSTILE, reasons=[HOSTILE] * 3),
+                graded("1" + v + "0", long, answer="y" * 2_000_000),
+            ],
+            label=HOSTILE,
+            task=HOSTILE,
+            facts=facts,
+            stored={"score": 0.123},
+        )
+        for name, v in (("a", "0"), ("b", "1"))
+    ]
+    return write_page(tmp_path_factory.mktemp("hostile"), *runs)
+
+
+def test_the_page_opens_and_lists_the_examples(open_page, plain):
+    opened = open_page(plain)
+    assert opened.page.locator("h1").inner_text().startswith(("model a", "No difference"))
+    assert len(opened.titles()) == 12
+    assert opened.page.locator("#status").inner_text() == "12 of 12 examples"
+
+
+def test_numbers_in_the_browser_are_written_as_on_the_page(open_page, plain):
+    opened = open_page(plain)
+    cells = opened.page.locator("#example-rows tr").nth(0).locator("td").all_inner_texts()
+    # p00: the baseline b has 5/8, a has 8/8
+    assert cells[2:5] == [
+        numbers.score(0.625),
+        numbers.score(1.0),
+        f"▲ {numbers.difference(0.375)}",
+    ]
+
+
+def test_columns_sort_both_ways_and_say_so(open_page, plain):
+    page = open_page(plain).page
+    button = page.get_by_role("button", name="Difference")
+    button.click()
+    head = page.locator("th[aria-sort]")
+    assert (head.count(), head.get_attribute("aria-sort")) == (1, "descending")
+    first = page.locator("#example-rows .id").nth(0).inner_text()
+    page.get_by_role("button", name="Difference").click()
+    assert page.locator("th[aria-sort]").get_attribute("aria-sort") == "ascending"
+    # largest: p08 and p11 (1 - 0), the first of them first; smallest: p07 (0 - 5/8)
+    assert first == "p08"
+    assert page.locator("#example-rows .id").nth(0).inner_text() == "p07"
+
+
+def test_filters_keep_what_they_name(open_page, plain):
+    opened = open_page(plain)
+    page = opened.page
+    page.select_option("#filter-kind", "worse")
+    assert opened.titles() == ["p01", "p03", "p07"]
+    page.select_option("#filter-kind", "missing")
+    assert opened.titles() == ["p10"]
+    page.select_option("#filter-kind", "better")
+    assert "p00" in opened.titles()
+    assert "p09" not in opened.titles()
+    page.select_option("#filter-kind", "differ")
+    assert {"p01", "p07"} <= set(opened.titles())
+    page.select_option("#filter-kind", "all")
+    page.select_option("#filter-theme", "context seeking")
+    assert opened.titles() == ["p01", "p05", "p07", "p09", "p11"]
+    assert page.locator("#status").inner_text() == "5 of 12 examples"
+
+
+def test_turning_the_compared_models_round_turns_better_into_worse(open_page, plain):
+    opened = open_page(plain)
+    opened.page.select_option("#pick-this", label="model b")
+    opened.page.select_option("#pick-other", label="model a")
+    opened.page.select_option("#filter-kind", "better")
+    assert opened.titles() == ["p01", "p03", "p07"]
+
+
+def test_search_finds_words_of_the_judge(open_page, plain):
+    opened = open_page(plain)
+    opened.page.fill("#search", "reason p05 2")
+    opened.page.wait_for_function(
+        "document.querySelector('#status').textContent.startsWith('1 of')"
+    )
+    assert opened.titles() == ["p05"]
+    opened.page.fill("#search", "nowhere at all")
+    opened.page.wait_for_function(
+        "document.querySelector('#status').textContent.startsWith('0 of')"
+    )
+
+
+def test_an_example_opens_with_every_verdict_and_reason(open_page, plain):
+    page = open_page(plain).page
+    page.get_by_text("Question 10", exact=True).click()
+    dialog = page.locator("dialog")
+    dialog.get_by_text("a answers p10").wait_for()
+    assert dialog.get_by_text("b answers p10").is_visible()
+    marks = dialog.locator(".verdict").all_inner_texts()
+    # baseline b first: met, met, not met; a: met, none, not met
+    assert marks == [
+        "✓ met",
+        "✓ met",
+        "✓ met",
+        "? no verdict (unparseable)",
+        "✗ not met",
+        "✗ not met",
+    ]
+    assert dialog.get_by_text("reason p10 1").is_visible()
+    assert dialog.locator(".points").all_inner_texts() == ["+5", "+3", f"{numbers.MINUS}2"]
+    assert page.url.endswith("#example=p10")
+    page.keyboard.press("Escape")
+    assert not dialog.is_visible()
+    assert page.evaluate("document.activeElement.textContent").startswith("Question 10")
+
+
+def test_a_link_opens_its_example(open_page, plain):
+    page = open_page(plain, "#example=p05").page
+    page.locator("dialog").get_by_text("a answers p05").wait_for()
+    page.get_by_role("button", name="Next").click()
+    page.locator("dialog").get_by_text("a answers p06").wait_for()
+    page.get_by_role("button", name="Close").click()
+    page.locator("dialog").wait_for(state="hidden")
+    page.wait_for_function("location.hash === '#examples'")
+
+
+def test_each_repeat_can_be_read(open_page, plain):
+    page = open_page(plain, "#example=p01").page
+    dialog = page.locator("dialog")
+    dialog.get_by_text("a answers p01").wait_for()
+    dialog.get_by_label("Which answer of model a").select_option("1")
+    dialog.get_by_text("a second thought").wait_for()
+    assert dialog.get_by_text("a answers p01").count() == 0
+
+
+def test_the_keyboard_is_enough(open_page, plain):
+    page = open_page(plain).page
+    page.keyboard.press("/")
+    assert page.evaluate("document.activeElement.id") == "search"
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    page.keyboard.press("k")
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    page.locator("dialog").get_by_text("a answers p01").wait_for()
+    page.keyboard.press("j")
+    page.locator("dialog").get_by_text("a answers p02").wait_for()
+    page.keyboard.press("k")
+    page.locator("dialog").get_by_text("a answers p01").wait_for()
+    page.keyboard.press("Escape")
+    assert not page.locator("dialog").is_visible()
+
+
+def test_light_and_dark_follow_the_system_until_chosen(open_page, plain):
+    paper = "getComputedStyle(document.body).backgroundColor"
+    light = open_page(plain, color_scheme="light").page
+    dark = open_page(plain, color_scheme="dark").page
+    assert light.evaluate(paper) == "rgb(255, 255, 255)"
+    assert dark.evaluate(paper) == "rgb(20, 24, 28)"
+    light.locator("#theme").click()
+    assert light.evaluate(paper) == "rgb(20, 24, 28)"
+    assert light.locator("#theme").inner_text() == "Light"
+    light.locator("#theme").click()
+    assert light.evaluate(paper) == "rgb(255, 255, 255)"
+
+
+def test_paper_shows_the_tables_and_not_the_controls(open_page, plain):
+    page = open_page(plain).page
+    page.emulate_media(media="print", color_scheme="dark")
+    assert page.locator("#summary table").first.is_visible()
+    assert not page.locator("#search").is_visible()
+    assert not page.locator("#theme").is_visible()
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert page.pdf().startswith(b"%PDF")
+
+
+def test_tables_and_plots_stand_without_javascript(open_page, plain):
+    page = open_page(plain, java_script_enabled=False).page
+    assert page.locator("#summary table").first.is_visible()
+    assert page.locator("#pairs svg").first.is_visible()
+    assert page.get_by_text("The example browser needs JavaScript").is_visible()
+
+
+def test_right_to_left_and_chinese_text_sit_right(open_page, plain):
+    page = open_page(plain, "#example=p03", viewport={"width": 390, "height": 800}).page
+    turn = page.locator("dialog .turn .text")
+    turn.wait_for()
+    assert turn.evaluate("node => node.matches(':dir(rtl)')")
+    assert page.locator("#example-rows .excerpt").nth(3).evaluate("n => n.matches(':dir(rtl)')")
+    page.keyboard.press("j")
+    page.locator("dialog .turn .text", has_text="感冒").wait_for()
+    assert page.locator("dialog .turn .text").evaluate("n => n.scrollWidth <= n.clientWidth + 1")
+
+
+@pytest.mark.parametrize("width", [390, 1366])
+def test_hostile_text_is_inert_and_leaves_the_layout_alone(open_page, hostile, width):
+    page = open_page(hostile, viewport={"width": width, "height": 900}).page
+    page.locator("#example-rows a").first.click()
+    page.locator("dialog .verdict").first.wait_for()
+    assert page.evaluate("window.pwned") is None
+    assert page.locator("img, iframe, object, embed, base, link").count() == 0
+    assert page.locator("meta[http-equiv=refresh]").count() == 0
+    assert page.locator("style").count() == 1
+    text = page.locator("dialog").inner_text()
+    assert "<img src=x onerror='window.pwned=1'>" in text
+    assert "{{ 7*7 }}" in text
+    assert "[U+202E]" in text
+    assert "\u202e" not in page.locator("body").inner_text()
+    assert page.locator("h1").is_visible()
+    overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert page.evaluate(overflow) <= 0
+    page.keyboard.press("Escape")
+    assert page.evaluate(overflow) <= 0
+
+
+def test_a_hostile_id_can_be_linked(open_page, hostile):
+    page = open_page(hostile).page
+    link = page.locator("#example-rows a").first.get_attribute("href")
+    again = open_page(hostile, link).page
+    again.locator("dialog .verdict").first.wait_for()
+
+
+def test_two_megabytes_are_shown_in_portions(open_page, hostile):
+    page = open_page(hostile, "#example=long").page
+    answer = page.locator("dialog .answer").first
+    answer.locator(".text").wait_for()
+    shown = "node => node.textContent.length"
+    assert answer.locator(".text").evaluate(shown) == 20_000
+    answer.get_by_role("button", name="Show more").click()
+    assert answer.locator(".text").evaluate(shown) == 220_000
+
+
+@pytest.fixture(scope="module")
+def axe():
+    try:
+        [script] = [f for f in files("axe-playwright-python") or () if f.name == "axe.min.js"]
+    except PackageNotFoundError:
+        pytest.skip("needs axe-playwright-python (pip install .[dev])")
+    return script.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("fragment", ["", "#example=p01"])
+def test_axe_finds_nothing(open_page, plain, axe, scheme, fragment):
+    page = open_page(plain, fragment, color_scheme=scheme).page
+    if fragment:
+        page.locator("dialog .verdict").first.wait_for()
+    page.evaluate(axe)
+    found = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
+    # nothing at all, which is more than nothing serious
+    assert [(v["id"], v["impact"], [n["html"][:120] for n in v["nodes"]]) for v in found] == []
+
+
+def test_what_is_not_comparable_is_said_in_red(open_page, tmp_path):
+    answers = [graded("110", example(f"p{n}", POINTS)) for n in range(3)]
+    other = {"data": {"sha256": "e" * 64}}
+    path = write_page(
+        tmp_path, run("a", answers), run("b", answers, facts=other), allow_different=True
+    )
+    box = open_page(path).page.locator(".alarm")
+    assert "These runs are not comparable" in box.inner_text()
+    assert "different data files" in box.inner_text()
+    assert box.evaluate("n => getComputedStyle(n).color") == "rgb(143, 29, 24)"

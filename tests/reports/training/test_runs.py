@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from training_kit import write_run
+
+from rubricbeat.judges.errors import DataError
+from rubricbeat.reports.training.runs import read_training_runs
+
+LOOK = {"step": 0, "judge": "gold", "prompt_ids": ["a", "b"], "rewards": {"healthbench": [1.0]}}
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "what"),
+    [
+        ("metrics.jsonl", '{"reward": 1}', "line 1 cannot be read: no 'step'"),
+        ("metrics.jsonl", "3", "line 1 cannot be read"),
+        ("gold.jsonl", '{"step": 0, "judge": "gold"}', "no 'prompt_ids'"),
+        ("gold.jsonl", json.dumps(LOOK), "1 rewards 'healthbench' for 2 prompts"),
+    ],
+)
+def test_a_line_of_another_shape_is_refused_by_file_and_line(
+    tmp_path: Path, name: str, line: str, what: str
+) -> None:
+    path = write_run(tmp_path / "a")
+    (path / name).write_text(f"{line}\n", encoding="utf-8")
+    with pytest.raises(DataError, match=what) as refused:
+        read_training_runs([path])
+    assert name in str(refused.value)
+
+
+def test_a_line_is_cut_by_a_kill_alone_and_ends_at_a_line_feed_alone(tmp_path: Path) -> None:
+    path = write_run(tmp_path / "a")
+    metrics = path / "metrics.jsonl"
+    whole = '{"step": 1, "reward": 0.5, "words": "one\u2028two"}\n'
+    metrics.write_text(f'{whole}{{"step": 2, "rew', encoding="utf-8")
+    [run] = read_training_runs([path])
+    assert [step["words"] for step in run.steps] == ["one\u2028two"]
+    metrics.write_text(f'{{"step": 1, "rew\n{whole}', encoding="utf-8")
+    with pytest.raises(DataError, match=r"metrics\.jsonl, line 1: not JSON"):
+        read_training_runs([path])
+
+
+def test_a_configuration_of_another_shape_is_refused(tmp_path: Path) -> None:
+    path = write_run(tmp_path / "a")
+    (path / "config.yaml").write_text("reward: hybrid\n", encoding="utf-8")
+    with pytest.raises(DataError, match="reward is no table of settings"):
+        read_training_runs([path])
+
+
+def test_a_folder_named_twice_is_one_run(tmp_path: Path) -> None:
+    path = write_run(tmp_path / "runs" / "a")
+    (tmp_path / "link").symlink_to(tmp_path / "runs")
+    found = read_training_runs([tmp_path / "runs", tmp_path / "runs" / ".." / "runs", path])
+    assert [run.name for run in found] == ["a"]
+    assert len(read_training_runs([path, tmp_path / "link" / "a"])) == 1
+
+
+def test_an_account_of_the_gold_judge_without_a_judge_is_no_account(tmp_path: Path) -> None:
+    path = write_run(tmp_path / "a")
+    (path / "gold_judge.json").write_text('{"gold": null}', encoding="utf-8")
+    [run] = read_training_runs([path])
+    assert run.gold_ledger == {}
