@@ -331,9 +331,9 @@ class Pool:
 
 
 def not_shared(hosts: Iterable[str]) -> ConfigError:
-    """Say that workers on some machines do not reach the store file of this one."""
+    """Say that workers on some machines do not reach the store of this one."""
     return ConfigError(
-        f"the store is a file of this machine, and workers on {', '.join(hosts)} do not reach it: "
+        f"the store belongs to this machine, and workers on {', '.join(hosts)} do not reach it: "
         "give a store that all reach, --store postgresql://HOST/DATABASE"
     )
 

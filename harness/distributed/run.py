@@ -97,8 +97,9 @@ def grade_over_workers(
     chunk = request.chunk or chunk_size(each[0]["max_concurrency"], examples)
     feeder = Feeder(request.responses, chunk)
     with ray_session(request.address, len(each)) as ray:
-        if isinstance(store, Path):
+        if Place.of(str(store)).host:
             check_hosts(ray.nodes())
+        if isinstance(store, Path):
             open_store_file(store).close()  # workers are to find it, and make none
         has_budget = limits.max_calls is not None or limits.max_cost is not None
         plan = PoolPlan(each, n_gpus, has_budget, Place.of(str(store)), limits.deadline_s)
@@ -107,7 +108,7 @@ def grade_over_workers(
 
 
 def check_hosts(nodes: list[dict[str, Any]]) -> None:
-    """See that a store that is a file is reached from wherever a worker may run.
+    """See that a store of this machine is reached from wherever a worker may run.
 
     Raises:
         ConfigError: The cluster has CPUs on another machine.

@@ -7,12 +7,14 @@ is reported, so that a worker may be killed at any moment; and claims in the sto
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from ...judges.answer import GradedAnswer
 from ...judges.grader import Answer, Grader, open_grader
@@ -22,6 +24,8 @@ from ...judges.verdict import Verdict
 
 Item = tuple[str, str]
 """A prompt_id and an answer to it."""
+_LOCAL = re.compile(r"$|/|%2f|localhost$|127\.|::1$", re.IGNORECASE)
+"""Names of servers that mean another one on each machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,7 @@ class Place:
     """The store as a worker reaches it: two places are equal where it is the same store."""
 
     host: str
-    """The machine; empty where the store is a server."""
+    """The machine that it belongs to; empty where it is a server that all reach."""
     file: tuple[int, int] | None = None
     """Device and number of the file there; None where there is none."""
 
@@ -61,7 +65,9 @@ class Place:
     def of(cls, store: str) -> Place:
         """Look where a path or an address leads from this process."""
         if is_address(store):
-            return cls("")
+            parts = urlsplit(store)
+            server = parts.hostname or parse_qs(parts.query).get("host", [""])[0]
+            return cls(socket.gethostname() if _LOCAL.match(server) else "")
         path = Path(store)
         found = path.stat() if path.is_file() else None
         return cls(socket.gethostname(), found and (found.st_dev, found.st_ino))

@@ -72,14 +72,15 @@ def test_a_cluster_that_is_not_there_is_one_line(words, monkeypatch, capsys):
     assert "cannot use Ray at 127.0.0.1:1: nobody answers" in capsys.readouterr().err
 
 
-def test_a_cluster_of_several_machines_and_a_store_file_are_refused_before_anything(
-    words, monkeypatch, capsys
+@pytest.mark.parametrize("more", [[], ["--store", "postgresql://me@localhost/team"]])
+def test_a_cluster_of_several_machines_and_a_store_of_one_are_refused_before_anything(
+    more, words, monkeypatch, capsys
 ):
     monkeypatch.setattr(cluster, "find_spec", lambda name: name)
     far = {"NodeManagerHostname": "far", "Alive": True, "Resources": {"CPU": 8.0}}
     ray = SimpleNamespace(init=lambda **_: None, nodes=lambda: [far], shutdown=lambda: None)
     monkeypatch.setitem(sys.modules, "ray", ray)
-    assert main([*words, *CHAT, *RAY, "--ray-address", "far:6379"]) == 2
+    assert main([*words, *CHAT, *RAY, "--ray-address", "far:6379", *more]) == 2
     error = capsys.readouterr().err
     assert "workers on far do not reach it" in error
     assert "--store postgresql://HOST/DATABASE" in error

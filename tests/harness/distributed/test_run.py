@@ -82,8 +82,14 @@ def test_a_store_is_the_same_where_it_is_the_same_file_on_the_same_machine(tmp_p
     assert Place.of(str(one)) == Place.of(str(link))
     assert Place.of(str(one)) != Place.of(str(other))
     assert Place.of(str(one)) != Place.of(str(tmp_path / "none"))
-    # a server is one wherever it is reached from
-    assert Place.of("postgresql://me@host/team") == Place("")
+
+
+def test_a_server_is_one_unless_its_name_means_another_on_each_machine():
+    for name in ("me@host/team", "host:5433/team", "/team?host=db.example", "10.0.0.7/team"):
+        assert Place.of(f"postgresql://{name}") == Place(""), name
+    for name in ("localhost/team", "me@127.0.0.1:5433/team", "[::1]/team", "/team",
+                 "/team?host=/run/postgresql", "%2Frun%2Fpg/team"):  # fmt: skip
+        assert Place.of(f"postgresql://{name}") == Place(socket.gethostname()), name
 
 
 def node(host, *, is_alive=True, cpus=4.0):
