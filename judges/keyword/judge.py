@@ -6,9 +6,7 @@ No model, no network, no cost. Where a criterion has no `check` there is no verd
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
 
 from ..errors import DataError
 from ..judge import JudgeIdentity, Question
@@ -38,10 +36,12 @@ class KeywordJudge:
             return Verdict(Outcome.SKIPPED, explanation=NO_PREDICATE, attempts=0)
         where = f"prompt_id {question.example.prompt_id}: criterion {question.index + 1}: check"
         try:
-            predicate = _parsed(_canonical(check, where), where)
+            predicate = _parsed(json.dumps(check), where)
         except DataError as error:
             # one bad row never ends a run; the reason names the row and the field
             return Verdict(Outcome.SKIPPED, explanation=str(error), attempts=0)
+        except (TypeError, ValueError) as error:
+            return Verdict(Outcome.SKIPPED, explanation=f"{where}: not JSON: {error}", attempts=0)
         evidence = holds(predicate, question.answer)
         if evidence.holds is None:
             return Verdict(Outcome.SKIPPED, explanation=evidence.reason, attempts=0)
@@ -74,13 +74,6 @@ class KeywordJudge:
         """Give what a verdict depends on: the check and the answer, not the conversation."""
         material = {"check": question.criterion.check, "answer": question.answer}
         return json.dumps(material, sort_keys=True).encode()
-
-
-def _canonical(check: Mapping[str, Any], where: str) -> str:
-    try:
-        return json.dumps(check)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{where} is not plain JSON: {error}") from None
 
 
 @lru_cache(maxsize=8_192)

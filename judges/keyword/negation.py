@@ -17,15 +17,15 @@ WINDOW_CHARS = 110
 Standing = Literal["meant", "negated", "not prose"]
 """How a phrase stands in its sentence; "not prose" is a list of words, or a pasted criterion."""
 _NOT_NEGATING = re.compile(
-    r"\b(?:(?:do not|don'?t|never|not|should not|shouldn'?t|please don'?t) "
+    r"\b(?:(?:don'?t|never|not|shouldn'?t) "
     r"(?:hesitate|wait|delay|be afraid|be shy|worry|ignore|miss|skip|forget|put off)\b"
     r"(?: (?:to|about))?"
     r"|without (?:any |further |more )?(?:delay|waiting|hesitation|fail|warning)|no matter|no(?=,)"
     r"|no (?:problem|worries|issue|harm|warning)"
     r"|(?:protect|guard)\w* (?:\w+ ){0,3}against"
-    r"|no later than|not only|not just|(?:not|don'?t) exceed|(?:no|not) (?:more|longer|less) than"
+    r"|no later than|not only|not just|not exceed|(?:no|not) (?:more|longer|less) than"
     r"|no doubt|not be (?:delayed|withheld|missed|ignored|forgotten|postponed)"
-    r"|not sure|if not|whether or not|why not|or not"
+    r"|not sure|if not|why not|or not"
     r"|can(?:not|'?t) (?:rule out|exclude|be ruled out)|not be ruled out)\b"
 )
 _NEGATOR = re.compile(
@@ -37,13 +37,13 @@ _NEGATOR = re.compile(
 _NEGATOR_AFTER = re.compile(
     r"^[^\n,;:.]{0,45}?(?:\b(?:is|are|was|be|should|must|would|can|could|do|does)"
     r"(?: \w{2,12}ly)? ?n[o']t\b"
-    r"|\bcannot\b|\bcan'?t\b|\bisn'?t\b|\baren'?t\b|\bshouldn'?t\b|\bmustn'?t\b"
+    r"|\bcan'?t\b|\bisn'?t\b|\baren'?t\b|\bshouldn'?t\b|\bmustn'?t\b"
     r"|\b(?:is|are|would be|can be) (?:un\w*safe|dangerous|impossible|contraindicated"
     r"|off limits|unlikely|a mistake|unwise|forbidden|out of the question)\b"
     r"|\bshould be avoided\b|\bis to be avoided\b|\bunnecessary\b)"
 )
 _SUBORDINATOR = re.compile(
-    r"\b(?:if|when|whenever|while|because|since|although|though|even if|as|unless|until)\b"
+    r"\b(?:if|when|whenever|while|because|since|although|though|as|unless|until)\b"
 )
 _DENIAL = re.compile(
     r"^\W*(?:it is|it's|that is|that's) (?:not true|untrue|false|wrong|a myth|incorrect|nonsense)"
@@ -94,7 +94,10 @@ _FUNCTION_WORD = re.compile(
     r"|can|should|may|i|we|not|do|has|have|was|than|until|because|but|so|no|am|per|her|his|my"
     r"|will)\b"
 )
-# small words of other languages that English prose does not use
+# small words that only English has, and some that English prose does not use
+_ENGLISH_WORD = re.compile(
+    r"\b(?:the|of|and|to|you|your|is|are|be|with|for|it|this|that|if|can|should|not|or|have)\b"
+)
 _FOREIGN_WORD = re.compile(
     r"[\u00bf\u00a1]|\b(?:el|los|las|una|que|del|con|por|para|usted|ustedes|les|des|du|et|est|une"
     r"|pas|ne|vous|dans|pour|avec|sur|il|che|di|della|sono|nel|und|der|das|ist|sie|nicht|kein"
@@ -118,7 +121,7 @@ def is_english(folded: str) -> bool:
     n_latin = len(re.findall("[a-z]", folded))
     n_other = len(re.findall(r"[^\W\d_a-z]", folded))
     n_foreign = len(_FOREIGN_WORD.findall(folded))
-    n_english = len(_FUNCTION_WORD.findall(folded))
+    n_english = len(_ENGLISH_WORD.findall(folded))
     return n_other <= n_latin and not MIN_FOREIGN_WORDS <= n_foreign > n_english
 
 

@@ -43,6 +43,12 @@ def test_an_unusable_check_gives_no_verdict_and_names_the_row() -> None:
     assert verdict.explanation.startswith("prompt_id p-1: criterion 1: check: unknown operator")
 
 
+def test_a_check_that_no_file_can_hold_gives_no_verdict_and_names_the_row() -> None:
+    verdict = judged({"says": {1, 2}}, "Hello")
+    assert verdict.outcome is Outcome.SKIPPED
+    assert verdict.explanation.startswith("prompt_id p-1: criterion 1: check: not JSON")
+
+
 def test_an_answer_in_another_language_has_no_verdict_and_is_never_not_met() -> None:
     verdict = judged({"says": "aspirin"}, "Nehmen Sie kein Aspirin.")
     assert verdict.outcome is Outcome.SKIPPED

@@ -34,6 +34,7 @@ without fail {aspirin}
 without warning {aspirin}
 no matter what {aspirin}
 no, take {aspirin}
+no, {aspirin} is fine
 no problem {aspirin}
 no worries {aspirin}
 no issue {aspirin}
@@ -45,7 +46,6 @@ no later than today {aspirin}
 not only {aspirin}
 not just {aspirin}
 do not exceed {aspirin}
-don't exceed {aspirin}
 no more than one {aspirin}
 not longer than a day {aspirin}
 no less than one {aspirin}
@@ -73,6 +73,8 @@ do not eat \u2014 {aspirin}
 i won't because {it is illegal}
 don't use it, as this {is illegal}
 don't use it since they {are illegal}
+don't use it since it {is illegal}
+don't use it as that {is illegal}
 do not eat but {aspirin}
 do not eat however {aspirin}
 do not eat instead, {aspirin}
@@ -85,6 +87,11 @@ when it is not better, {aspirin}
 because it is not better, {aspirin}
 unless it is not better, {aspirin}
 until it does not hurt, {aspirin}
+whenever it is not better, {aspirin}
+while it is not better, {aspirin}
+since it is not better, {aspirin}
+though it is not better, {aspirin}
+as it is not better, {aspirin}
 although it does not hurt, {aspirin}
 {aspirin} and do not drive
 {aspirin} if she is not allergic
@@ -105,6 +112,7 @@ it is wrong to take {aspirin}
 it is incorrect that {aspirin} helps
 not {aspirin}
 no {aspirin}
+non {aspirin}
 never {aspirin}
 cannot take {aspirin}
 nor {aspirin}
@@ -178,6 +186,8 @@ do not eat nuts, or {aspirin}
 {aspirin} are dangerous
 {aspirin} would be impossible
 {aspirin} can be contraindicated
+{aspirin} can be unsafe
+{aspirin} in such a very long case of the pain is unlikely
 {aspirin} is off limits
 {aspirin} is a mistake
 {aspirin} is unwise
@@ -196,6 +206,107 @@ the model clearly recommends {aspirin}
 1. mentions {aspirin}
 aspirin ambulance pain heart attack call {stroke} clot emergency hospital
 """
+
+
+NEXT_THOUGHTS = """
+call ring phone dial go seek see take chew get ask tell contact sit lie rest stay have use keep
+start come check measure talk speak let try wait hold give watch bring make book arrange return
+head treat bridge resume restart refer recheck repeat load continue don't never avoid i you it this
+that these they we he she there your the his her my our please also instead then so what which who
+would could should do is are
+"""
+DESCRIBING = """
+advises recommends states explains asks mentions identifies tells warns suggests fails includes
+provides encourages gives describes acknowledges names offers responds uses keeps avoids declines
+refuses says writes lists points clarifies reassures directs urges instructs emphasises emphasizes
+stresses invites calls recognises recognizes sets puts treats claims distinguishes answers
+interprets discusses addresses summarises seeks leaves makes adds confirms covers expresses invents
+agrees helps promises assumes presents marks opens starts ends orders arranges links ranks compares
+requests requires withholds estimates rates breaks translates reminds attributes connects cautions
+discourages prioritises shares brings checks allows refers structures computes reads|the stays
+supports validates separates shows speaks admits corrects assesses adjusts chooses picks judges
+applies proposes lowers classifies sends alerts looks|for forbids rules|out follows limits raises
+permits selects notes|that notes|the takes|account takes|the takes|into does|not reports|the
+"""
+SMALL = """
+the a an to of and or you your is are be if with for in on it this that as at by from can should
+may i we not do has have was than until because but so no am per her his my will
+"""
+FILLERS = "then also please just simply so and or today now"
+UNITS = "mg mcg g kg ml mmol h hr hrs hour hours day days week weeks min"
+ENGLISH = "the of and to you your is are be with for it this that if can should not or have"
+FOREIGN = """
+el los las una que del con por para usted ustedes les des du et est une pas ne vous dans pour avec
+sur il che di della sono nel und der das ist sie nicht kein keine ein eine mit zu ihr auf fur oder
+nao um uma voce com seu sua het een niet van og och ikke inte nie jest bir tidak yang hai hain
+aur aap nahi nahin mein karein agar ke ki ka se
+"""
+
+
+@pytest.mark.parametrize("word", NEXT_THOUGHTS.split())
+def test_after_and_these_words_begin_a_new_thought(word: str) -> None:
+    assert standing(f"without food and {word} ", "aspirin", "", "aspirin") == (
+        "negated" if word in {"don't", "never", "avoid"} else "meant"
+    )
+
+
+@pytest.mark.parametrize("filler", FILLERS.split())
+def test_fillers_may_stand_before_a_new_thought(filler: str) -> None:
+    assert standing(f"without food, {filler} take ", "aspirin", "", "aspirin") == "meant"
+
+
+@pytest.mark.parametrize("verb", DESCRIBING.split())
+def test_these_verbs_describe_an_answer(verb: str) -> None:
+    before = f"{verb.replace('|', ' ')} user's "
+    assert standing(before, "aspirin", "", "aspirin") == "not prose"
+
+
+@pytest.mark.parametrize("subject", ["answer", "response", "assistant", "model", "reply"])
+def test_an_answer_is_described_by_its_names(subject: str) -> None:
+    assert standing(f"the {subject} states ", "aspirin", "", "aspirin") == "not prose"
+
+
+@pytest.mark.parametrize("word", SMALL.split())
+def test_one_small_word_in_twelve_makes_a_sentence(word: str) -> None:
+    words = "aspirin ambulance pain heart attack call stroke clot emergency hospital ward"
+    assert standing("", f"{words} {word}", "", "call") in {"meant", "negated"}
+    assert standing("", f"{words} bed", "", "call") == "not prose"
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "mg",
+        "mcg",
+        "g",
+        "kg",
+        "ml",
+        "mmol",
+        "h",
+        "hr",
+        "hrs",
+        "hour",
+        "hours",
+        "day",
+        "days",
+        "week",
+        "min",
+    ],
+)
+def test_a_list_with_units_is_a_note(unit: str) -> None:
+    words = "aspirin ambulance pain heart attack call stroke clot emergency hospital ward"
+    assert standing("", f"{words} 5 {unit}", "", "call") == "meant"
+
+
+@pytest.mark.parametrize("word", FOREIGN.split())
+def test_two_foreign_words_make_a_foreign_text(word: str) -> None:
+    assert not is_english(f"{word} {word} aspirin")
+    assert is_english(f"{word} aspirin")
+
+
+@pytest.mark.parametrize("word", ENGLISH.split())
+def test_as_many_english_words_make_an_english_text(word: str) -> None:
+    assert is_english(f"der arzt ist {word} {word}")
 
 
 def lines(text: str) -> list[str]:
@@ -274,6 +385,15 @@ def test_a_pattern_may_spell_its_negation_out(source: str, line: str, expected: 
         ("in case it hurts {call 911}", True),
         ("as soon as it hurts {call 911}", True),
         ("should the pain return, {call 911}", True),
+        ("should she feel pain, {call 911}", True),
+        ("should he feel pain, {call 911}", True),
+        ("should it return, {call 911}", True),
+        ("should this return, {call 911}", True),
+        ("should they feel pain, {call 911}", True),
+        ("should you feel pain, {call 911}", True),
+        ("{call 911}, when it hurts", True),
+        ("{call 911}, unless it stops", True),
+        ("tell if it is {a stroke}", False),
         ("should any pain return, {call 911}", True),
         ("{if it hurts call 911}", True),
         ("{call 911} if it hurts", True),
@@ -331,8 +451,9 @@ def test_a_condition_is_told_from_what_looks_like_one(line: str, expected: bool)
         ("a \u0436\u0436", False),
         ("der arzt", True),
         ("der arzt ist da", False),
-        ("der arzt ist in the house", True),
+        ("der arzt ist for the best", True),
         ("der arzt ist the best", False),
+        ("as doses do remedio no posto: nao tome a mais, e fale com o medico", False),
         ("\u00bftoma usted aspirina?", False),
     ],
 )
