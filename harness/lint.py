@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from statistics import median
 from typing import Any
 
 from ..judges.answer import GradedAnswer
@@ -133,14 +134,14 @@ def lint_rubrics(examples: Sequence[Example], graded: Sequence[GradedAnswer] = (
     findings = [finding for example in examples for finding in _of_example(example)]
     findings += _of_verdicts(graded)
     criteria = [criterion for example in examples for criterion in example.rubric.criteria]
-    sizes = sorted(len(example.rubric) for example in examples)
+    sizes = [len(example.rubric) for example in examples]
     weight = sum(abs(criterion.points) for criterion in criteria)
     negative = [criterion for criterion in criteria if criterion.points < 0]
     bare = sum(1 for e in examples if all(c.points > 0 for c in e.rubric.criteria))
     return LintReport(
         n_rubrics=len(examples),
         n_criteria=len(criteria),
-        criteria_median=_median(sizes),
+        criteria_median=float(median(sizes)) if sizes else 0.0,
         negative_share=len(negative) / len(criteria) if criteria else 0.0,
         negative_points_share=sum(-c.points for c in negative) / weight if weight else 0.0,
         without_negative=bare / len(examples) if examples else 0.0,
@@ -318,10 +319,3 @@ def _of_verdicts(graded: Sequence[GradedAnswer]) -> Iterator[Finding]:
             if len(met) >= MIN_ANSWERS and len(set(met)) == 1:
                 rule = Rule.ALWAYS_MET if met[0] else Rule.NEVER_MET
                 yield Finding(rule, prompt_id, (i,), f"{len(met)} answers")
-
-
-def _median(values: Sequence[int]) -> float:
-    if not values:
-        return 0.0
-    middle = len(values) // 2
-    return float(values[middle] if len(values) % 2 else (values[middle - 1] + values[middle]) / 2)

@@ -195,16 +195,15 @@ def _order(patterns: tuple[Pattern, ...], negators: Negators) -> Predicate:
     def evaluate(text: Text) -> Evidence:
         last = -1
         for pattern in patterns:
-            places = (
+            meant = (
                 match.start()
                 for match in pattern.matches(text)
                 if _standing(negators, pattern, text.sentence_around(*match.span())) == "meant"
             )
-            place = next(places, None)
-            if place is None:
-                return Evidence(False, f"not found (order): {_short(pattern.source)}")
+            place = next(meant, -1)
             if place <= last:
-                return Evidence(False, f"out of order: {_short(pattern.source)} comes too early")
+                fault = "not found" if place < 0 else "comes too early"
+                return Evidence(False, f"{fault} (order): {_short(pattern.source)}")
             last = place
         return Evidence(True, "in the order asked for")
 
@@ -293,7 +292,7 @@ _PHRASES = ("says", "mentions", "against", "asks")
 _PHRASE_MODIFIERS = ("within_words", "times", "firm", "without")
 _MODIFIERS = (*_PHRASE_MODIFIERS, "of", "negation")
 _NEGATED = ("says", "against", "asks", "order", "any", "all", "not", "at_least")
-_KNOWN = (*_PHRASES, *_NEGATED, "lacks", *_COUNTERS, "script", "regex", *_MODIFIERS)
+_KNOWN = {*_PHRASES, *_NEGATED, "lacks", *_COUNTERS, "script", "regex", *_MODIFIERS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,7 +310,8 @@ class _Parser:
             raise DataError(f"{where} is nested more than {MAX_DEPTH} deep")
         for key in check:
             if key not in _KNOWN:
-                hint = near_names(str(key), _KNOWN)
+                is_gone = key == "language"
+                hint = "use 'script' or 'mentions'" if is_gone else near_names(str(key), _KNOWN)
                 raise DataError(f"{where}: unknown operator {key!r}; {hint}")
         _refuse_idle_modifiers(check, where)
         inner = self

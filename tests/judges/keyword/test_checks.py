@@ -349,7 +349,7 @@ def test_scripts_and_combinations() -> None:
         ({"regex": "a" * 301}, "at most 300 characters"),
         ({"regex": ""}, "at most 300 characters"),
         ({"regex": "("}, "not a usable regular expression"),
-        ({"language": "es"}, "unknown operator 'language'"),
+        ({"language": "es"}, "unknown operator 'language'; use 'script' or 'mentions'"),
         ({"script": "lattin"}, "unknown script 'lattin'; did you mean 'latin'"),
         ({"says": "a", "negation": 3}, "check.negation must be a text"),
         ({"says": "a", "negation": "(b"}, "check.negation: pattern"),
