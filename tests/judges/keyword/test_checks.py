@@ -391,7 +391,7 @@ def test_any_text_gets_a_verdict_and_a_printable_reason(answer: str) -> None:
 
 
 def test_the_examples_of_other_languages_in_the_docs_do_what_they_say() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "predicates.md").read_text("utf-8")
+    page = (Path(__file__).parents[3] / "docs" / "predicates.md").read_text("utf-8")
     blocks = re.findall(r"```json\n(\{\"negation\".*?)```", page, re.DOTALL)
     spanish, hindi = map(json.loads, blocks)
     for check, verdicts in (
