@@ -9,10 +9,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .judges.answer import GradedAnswer
+    from .judges.answer import Answer, GradedAnswer
     from .judges.data.examples import read_examples
     from .judges.errors import JudgeError, RubricbeatError
-    from .judges.grader import Answer, Grader, open_grader
+    from .judges.grader import Grader, open_grader
     from .judges.judge import Judge, JudgeIdentity, Question
     from .judges.registry import register_judge
     from .judges.rewards import get_reward, register_reward
@@ -50,7 +50,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOME = {
-    "Answer": "judges.grader",
+    "Answer": "judges.answer",
     "Criterion": "judges.rubric",
     "Example": "judges.rubric",
     "GradedAnswer": "judges.answer",

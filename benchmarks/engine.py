@@ -26,7 +26,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from rubricbeat.judges.grader import Answer, open_grader
+from rubricbeat.judges.answer import Answer
+from rubricbeat.judges.grader import open_grader
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
 
 ROOT = Path(__file__).resolve().parent.parent

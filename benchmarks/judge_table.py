@@ -25,14 +25,14 @@ import numpy as np
 
 from rubricbeat.harness.cli import main as rubricbeat
 from rubricbeat.harness.labels import read_labelled
-from rubricbeat.judges.answer import GradedAnswer, solution_of
+from rubricbeat.judges.answer import Answer, GradedAnswer, solution_of
 from rubricbeat.judges.audit.baselines import no_look_probability
 from rubricbeat.judges.audit.judge_audit import JudgeFigures, judge_figures, with_probability
 from rubricbeat.judges.audit.labels import AuditTable, LabelledAnswer, category_of
 from rubricbeat.judges.data.reader import read_rows
 from rubricbeat.judges.data.text_units import stems_of
 from rubricbeat.judges.fitted.trees import chance_of, fit_logistic
-from rubricbeat.judges.grader import Answer, open_grader
+from rubricbeat.judges.grader import open_grader
 from rubricbeat.judges.judge_options import parse_judge_args
 from rubricbeat.judges.scoring.estimates import Estimate
 from rubricbeat.judges.scoring.verdict_table import Floats

@@ -15,7 +15,8 @@ import argparse
 import sys
 import time
 
-from rubricbeat.judges.grader import Answer, open_grader
+from rubricbeat.judges.answer import Answer
+from rubricbeat.judges.grader import open_grader
 from rubricbeat.judges.rating_grader import open_rating_grader
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..judges.answer import Answer
 from ..judges.errors import ConfigError
-from ..judges.grader import Answer, Grader, open_grader
+from ..judges.grader import Grader, open_grader
 from ..judges.learned import Seen, seen_by
 from ..judges.missing import MissingVerdicts
 

@@ -117,6 +117,20 @@ MAX_REPEAT = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """A model's answer to an example, before it is graded."""
+
+    example: Example
+    text: str | None
+    """As the model gave it, reasoning included; None where it gave none: it counts as asked for,
+    and nothing is asked about it."""
+    repeat: int = 0
+    """Which of the answers to this example under the same model and run."""
+    replicates: int | None = None
+    """Independent verdicts for each criterion of this answer; None for the grader's own number."""
+
+
+@dataclass(frozen=True, slots=True)
 class GradedAnswer:
     """An answer to an example, with one verdict for each criterion of its rubric."""
 

@@ -20,10 +20,9 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from .answer import NO_ANSWER, GradedAnswer
+from .answer import NO_ANSWER, Answer, GradedAnswer
 from .engine.assembly import Part, open_runtime, part_of
 from .engine.estimate import Estimate, estimate_part
 from .engine.event_loop import LoopThread
@@ -39,7 +38,6 @@ from .judge_options import make_judge
 from .learned import learned_prompts_of
 from .registry import JUDGES
 from .replies.reasoning import Remarks
-from .rubric import Example
 from .verdict import Verdict
 
 __all__ = ["Answer", "Estimate", "Grader", "RuntimeOptions", "open_grader"]
@@ -50,20 +48,6 @@ _CHUNK = 128
 """Answers of `grade_each` that are started together."""
 _WAKE_S = 1.0
 """An interrupt that reached another thread is seen within this time."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A model's answer to an example, before it is graded."""
-
-    example: Example
-    text: str | None
-    """As the model gave it, reasoning included; None where it gave none: it counts as asked for,
-    and nothing is asked about it."""
-    repeat: int = 0
-    """Which of the answers to this example under the same model and run."""
-    replicates: int | None = None
-    """Independent verdicts for each criterion of this answer; None for the grader's own number."""
 
 
 def open_grader(options: str | Mapping[str, Any] | Judge, *, seed: int = 0) -> Grader:

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from .answer import Answer
 from .files import Closing
-from .grader import Answer, Estimate, Grader, RuntimeOptions
+from .grader import Estimate, Grader, RuntimeOptions
 from .judge import Judge, JudgeIdentity
 from .judge_options import make_judge
 from .rating import Rating, RatingJudge, RatingQuestions, WholeRubric

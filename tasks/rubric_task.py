@@ -28,12 +28,12 @@ from lm_eval.api.instance import Instance
 from lm_eval.api.task import ConfigurableTask
 from lm_eval.utils import handle_non_serializable, hash_string
 
-from ..judges.answer import NO_ANSWER, SCHEMA_VERSION, GradedAnswer
+from ..judges.answer import NO_ANSWER, SCHEMA_VERSION, Answer, GradedAnswer
 from ..judges.data.answers import EarlierAnswers, read_earlier_answers
 from ..judges.data.examples import example_to_row
 from ..judges.engine.options import added_facts, shares_of
 from ..judges.errors import ConfigError, RubricbeatError
-from ..judges.grader import Answer, Grader, open_grader
+from ..judges.grader import Grader, open_grader
 from ..judges.missing import MissingVerdicts
 from ..judges.rubric import Example
 from ..judges.verdict import Outcome, Verdict

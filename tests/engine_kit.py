@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from rubricbeat.judges.grader import Answer
+from rubricbeat.judges.answer import Answer
 from rubricbeat.judges.judge import JudgeIdentity, Question
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
 from rubricbeat.judges.verdict import Outcome, Verdict

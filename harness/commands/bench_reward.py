@@ -212,8 +212,7 @@ class _Rater:
 
     def rate(self, answers: Sequence[tuple[Any, str]]) -> Floats:
         """Give the reward of each answer; NaN where there is none."""
-        from ...judges.answer import solution_of
-        from ...judges.grader import Answer
+        from ...judges.answer import Answer, solution_of
         from ...judges.rewards import evaluate
         from ...judges.scoring.verdict_table import VerdictTable, pack_probabilities
 

@@ -25,6 +25,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ...judges.answer import Answer
 from ...judges.data.columns import Columns, add_columns_argument
 from ...judges.data.examples import ExampleFile, read_examples
 from ...judges.data.responses import Census, Responses
@@ -32,7 +33,7 @@ from ...judges.data.streams import name_of
 from ...judges.engine.assembly import FREE, store_place
 from ...judges.errors import ConfigError, RubricbeatError
 from ...judges.files import require_folder, require_room
-from ...judges.grader import Answer, Grader, RuntimeOptions
+from ...judges.grader import Grader, RuntimeOptions
 from ...judges.judge_options import parse_judge_args
 from ...judges.missing import allowed_share
 from ...judges.scoring.run_scores import SEED

@@ -16,8 +16,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...judges.answer import Answer
 from ...judges.errors import ConfigError, StoreError
-from ...judges.grader import Answer
 from ...judges.verdict import Outcome, Verdict
 from .worker import Item, Missing, Place, Report, Worker
 

@@ -9,14 +9,14 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-from ...judges.answer import GradedAnswer
+from ...judges.answer import Answer, GradedAnswer
 from ...judges.data.responses import Responses
 from ...judges.engine.assembly import part_of, store_place
 from ...judges.engine.options import added_facts, shares_of
 from ...judges.engine.work_items import Sheet
 from ...judges.errors import ConfigError
 from ...judges.files import user_path
-from ...judges.grader import Answer, Grader, open_grader
+from ...judges.grader import Grader, open_grader
 from ...judges.missing import MissingVerdicts
 from ...judges.rubric import Example
 from ...judges.store.schema import open_store_file

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from ...judges.answer import GradedAnswer
-from ...judges.grader import Answer, Grader, open_grader
+from ...judges.answer import Answer, GradedAnswer
+from ...judges.grader import Grader, open_grader
 from ...judges.rubric import Example
 from ...judges.store.protocol import is_address
 from ...judges.verdict import Verdict

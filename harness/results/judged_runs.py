@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from ...judges.answer import GradedAnswer
+from ...judges.answer import Answer, GradedAnswer
 from ...judges.data.responses import RunKey
 from ...judges.engine.work_items import DEADLINE
 from ...judges.errors import DataError, RubricbeatError
 from ...judges.files import alone_in
-from ...judges.grader import Answer, Grader
+from ...judges.grader import Grader
 from ...judges.missing import MissingVerdicts
 from ...reports.results.run import Run
 from ...reports.results.samples import answers_in, described, samples_below

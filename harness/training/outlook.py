@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from ...judges.answer import Answer
 from ...judges.engine.ledger import Cost
-from ...judges.grader import Answer, open_grader
+from ...judges.grader import open_grader
 from ...judges.rating_grader import open_rating_grader
 from ...judges.rewards import get_reward
 from ...judges.rubric import Example

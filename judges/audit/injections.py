@@ -14,8 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..answer import GradedAnswer
-from ..grader import Answer
+from ..answer import Answer, GradedAnswer
 from ..rubric import Criterion, Polarity, Rubric
 from ..scoring.estimates import Estimate, share
 from ..scoring.verdict_table import Floats

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from ..answer import Answer
 from ..errors import DataError
-from ..grader import Answer
 from ..rubric import Example
 from .answers import (
     AnswerRow,

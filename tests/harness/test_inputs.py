@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from rubricbeat.harness.inputs import read_signal_input
+from rubricbeat.judges.answer import Answer
 from rubricbeat.judges.data.examples import example_from_row
 from rubricbeat.judges.errors import ConfigError, DataError, StoreError
-from rubricbeat.judges.grader import Answer, Grader, RuntimeOptions
+from rubricbeat.judges.grader import Grader, RuntimeOptions
 from rubricbeat.judges.rating import Rating
 from rubricbeat.judges.rating_grader import RatingGrader
 from rubricbeat.judges.rewards import get_reward
@@ -85,9 +86,10 @@ def test_result_folders_are_read_with_model_and_run(
 
 
 def test_a_store_is_read_with_its_replicates(tmp_path: Path) -> None:
+    from rubricbeat.judges.answer import Answer
     from rubricbeat.judges.backends.scripted import ScriptedJudge
     from rubricbeat.judges.data.examples import example_from_row
-    from rubricbeat.judges.grader import Answer, open_grader
+    from rubricbeat.judges.grader import open_grader
     from rubricbeat.judges.registry import JUDGES
 
     example = example_from_row(ROW)
@@ -111,9 +113,10 @@ def test_a_store_is_read_with_its_replicates(tmp_path: Path) -> None:
 
 def kept_store(path: Path) -> Path:
     """Two verdicts on one answer."""
+    from rubricbeat.judges.answer import Answer
     from rubricbeat.judges.backends.scripted import ScriptedJudge
     from rubricbeat.judges.data.examples import example_from_row
-    from rubricbeat.judges.grader import Answer, Grader, RuntimeOptions
+    from rubricbeat.judges.grader import Grader, RuntimeOptions
 
     class Kept(ScriptedJudge):
         stored = True

@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from rubricbeat.harness.training.reward.batch import BatchVerdicts
-from rubricbeat.judges.answer import GradedAnswer, Reading
+from rubricbeat.judges.answer import Answer, GradedAnswer, Reading
 from rubricbeat.judges.data.examples import example_from_row
-from rubricbeat.judges.grader import Answer, open_grader
+from rubricbeat.judges.grader import open_grader
 from rubricbeat.judges.replies.reasoning import Marks
 from rubricbeat.judges.rewards import get_reward
 from rubricbeat.judges.scoring.verdict_table import PackedAnswers, VerdictTable

@@ -14,13 +14,13 @@ from rubricbeat.harness.training.checks.judges import check_seen
 from rubricbeat.harness.training.config import TrainConfig
 from rubricbeat.harness.training.config_reading import load_config
 from rubricbeat.harness.training.data import TrainingData
-from rubricbeat.judges.answer import GradedAnswer
+from rubricbeat.judges.answer import Answer, GradedAnswer
 from rubricbeat.judges.errors import ConfigError
 from rubricbeat.judges.fitted.fitting import FitOptions, fit_judge
 from rubricbeat.judges.fitted.heads import HeadKind
 from rubricbeat.judges.fitted.model_card import card_of, write_card
 from rubricbeat.judges.fitted.saved_model import save_model
-from rubricbeat.judges.grader import Answer, open_grader
+from rubricbeat.judges.grader import open_grader
 from rubricbeat.judges.learned import LearnedPrompts, seen_by
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
 from rubricbeat.judges.signal import LabelledAnswer

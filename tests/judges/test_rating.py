@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from rubricbeat.judges.answer import GradedAnswer
+from rubricbeat.judges.answer import Answer, GradedAnswer
 from rubricbeat.judges.errors import ConfigError
-from rubricbeat.judges.grader import Answer, open_grader
+from rubricbeat.judges.grader import open_grader
 from rubricbeat.judges.keyword.judge import KeywordJudge
 from rubricbeat.judges.rating import Rating, RatingQuestions, WholeRubric
 from rubricbeat.judges.rating_grader import RatingGrader, open_rating_grader

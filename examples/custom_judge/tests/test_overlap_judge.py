@@ -7,7 +7,8 @@ import asyncio
 import pytest
 from overlap_judge import OverlapJudge
 
-from rubricbeat.judges.grader import Answer, open_grader
+from rubricbeat.judges.answer import Answer
+from rubricbeat.judges.grader import open_grader
 from rubricbeat.judges.judge import Question
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
 

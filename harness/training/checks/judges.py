@@ -115,7 +115,8 @@ def check_judge(
         ConfigError: No verdict came: it is down, refuses, or cannot judge these criteria. Or none
             with a probability, and a reward needs that.
     """
-    from ....judges.grader import Answer, open_grader
+    from ....judges.answer import Answer
+    from ....judges.grader import open_grader
 
     first = dataclasses.replace(example, rubric=Rubric(example.rubric.criteria[:1]))
     try:
@@ -139,7 +140,7 @@ def check_rating(judge: str | Mapping[str, Any] | Judge, example: Example, what:
     Raises:
         ConfigError: No rating came.
     """
-    from ....judges.grader import Answer
+    from ....judges.answer import Answer
     from ....judges.rating_grader import open_rating_grader
 
     try:

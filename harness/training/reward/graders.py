@@ -171,7 +171,7 @@ class Graders:
             asked: Verdicts, ratings, or both.
             twice: Places of the answers that are asked about a second time, independently.
         """
-        from ....judges.grader import Answer
+        from ....judges.answer import Answer
 
         self._open(asked, examples)
         answers = [

@@ -9,8 +9,9 @@ import pytest
 from loopback import Loopback
 
 from rubricbeat.harness.cli import main
+from rubricbeat.judges.answer import Answer
 from rubricbeat.judges.data.examples import example_to_row
-from rubricbeat.judges.grader import Answer, open_grader
+from rubricbeat.judges.grader import open_grader
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
 
 SIZE = ["--rows", "5000", "--samples", "16", "--criteria", "12"]

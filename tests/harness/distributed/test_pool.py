@@ -12,8 +12,8 @@ from engine_kit import example
 
 from rubricbeat.harness.distributed.pool import MAX_TRIES, Chunk, Feeder, Pool, PoolPlan
 from rubricbeat.harness.distributed.worker import Missing, Place, Report
+from rubricbeat.judges.answer import Answer
 from rubricbeat.judges.errors import ConfigError, StoreError
-from rubricbeat.judges.grader import Answer
 from rubricbeat.judges.verdict import Outcome, Verdict
 
 ITEMS = [(f"p{number}", "text") for number in range(12)]

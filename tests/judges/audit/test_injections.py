@@ -6,14 +6,13 @@ from collections.abc import Sequence
 
 import pytest
 
-from rubricbeat.judges.answer import GradedAnswer
+from rubricbeat.judges.answer import Answer, GradedAnswer
 from rubricbeat.judges.audit.injections import (
     INJECTIONS,
     injected_answers,
     injection_rows,
     targets_of,
 )
-from rubricbeat.judges.grader import Answer
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
 from rubricbeat.judges.verdict import Outcome, Verdict
 

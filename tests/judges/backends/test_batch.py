@@ -15,11 +15,12 @@ from typing import Any
 
 import pytest
 
+from rubricbeat.judges.answer import Answer
 from rubricbeat.judges.backends.batch import BatchJudge
 from rubricbeat.judges.backends.batch_files import Job, JobFolder
 from rubricbeat.judges.backends.chat import ChatJudge
 from rubricbeat.judges.errors import ConfigError, StoreError
-from rubricbeat.judges.grader import Answer, Grader, open_grader
+from rubricbeat.judges.grader import Grader, open_grader
 from rubricbeat.judges.verdict import Outcome
 
 pytestmark = pytest.mark.border

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rubricbeat.judges.answer import Answer
 from rubricbeat.judges.backends.jury import (
     CascadeJudge,
     JuryJudge,
@@ -19,7 +20,7 @@ from rubricbeat.judges.backends.jury import (
 )
 from rubricbeat.judges.backends.scripted import ScriptedJudge
 from rubricbeat.judges.errors import ConfigError, OutageError
-from rubricbeat.judges.grader import Answer, open_grader
+from rubricbeat.judges.grader import open_grader
 from rubricbeat.judges.judge import Question, identity_of
 from rubricbeat.judges.verdict import Outcome, Source, Verdict
 

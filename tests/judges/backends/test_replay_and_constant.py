@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
+from rubricbeat.judges.answer import Answer
 from rubricbeat.judges.backends.replay import ReplayJudge
 from rubricbeat.judges.backends.scripted import ConstantJudge, ScriptedJudge
 from rubricbeat.judges.errors import ConfigError, DataError, TransportError
-from rubricbeat.judges.grader import Answer, open_grader
+from rubricbeat.judges.grader import open_grader
 from rubricbeat.judges.judge import Question, identity_of
 from rubricbeat.judges.verdict import Outcome, Source, Verdict
 

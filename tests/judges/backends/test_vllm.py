@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from rubricbeat.judges.answer import Answer
 from rubricbeat.judges.backends.vllm import VllmJudge
 from rubricbeat.judges.errors import ConfigError, OutageError
-from rubricbeat.judges.grader import Answer, Grader
+from rubricbeat.judges.grader import Grader
 from rubricbeat.judges.judge import Question
 from rubricbeat.judges.rating_grader import RatingGrader
 from rubricbeat.judges.verdict import Outcome

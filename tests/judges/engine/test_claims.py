@@ -16,10 +16,11 @@ from engine_kit import CountingJudge, FlakyJudge, GatedJudge, answers, outcomes,
 from loopback import Loopback
 from waiting import HANG_S, join, until
 
+from rubricbeat.judges.answer import Answer
 from rubricbeat.judges.engine import claims
 from rubricbeat.judges.engine.writer import FLUSH_ROWS
 from rubricbeat.judges.errors import ConfigError, StoreError
-from rubricbeat.judges.grader import Answer, Grader, RuntimeOptions, open_grader
+from rubricbeat.judges.grader import Grader, RuntimeOptions, open_grader
 from rubricbeat.judges.store.locks import FileClaims
 
 TESTS = Path(__file__).resolve().parents[2]

@@ -11,11 +11,12 @@ import pytest
 from engine_kit import CountingJudge, answers, outcomes, reasons
 from waiting import HANG_S
 
+from rubricbeat.judges.answer import Answer
 from rubricbeat.judges.engine import assembly
 from rubricbeat.judges.engine.assembly import open_store
 from rubricbeat.judges.engine.flights import Flights
 from rubricbeat.judges.errors import StoreError
-from rubricbeat.judges.grader import Answer, Grader, RuntimeOptions
+from rubricbeat.judges.grader import Grader, RuntimeOptions
 from rubricbeat.judges.store import check as store_check
 from rubricbeat.judges.store.protocol import Record
 from rubricbeat.judges.verdict import Verdict

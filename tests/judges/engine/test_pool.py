@@ -21,6 +21,7 @@ from engine_kit import (
 )
 from waiting import HANG_S, until
 
+from rubricbeat.judges.answer import Answer
 from rubricbeat.judges.backends.jury import JuryJudge
 from rubricbeat.judges.engine.writer import FLUSH_ROWS
 from rubricbeat.judges.errors import (
@@ -32,7 +33,7 @@ from rubricbeat.judges.errors import (
     StoreError,
     TransportError,
 )
-from rubricbeat.judges.grader import Answer, Grader, RuntimeOptions, open_grader
+from rubricbeat.judges.grader import Grader, RuntimeOptions, open_grader
 from rubricbeat.judges.judge import JudgeIdentity
 from rubricbeat.judges.verdict import Outcome, Source, Verdict
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from made_up_labels import WordEncoder, labelled_answers
 
+from rubricbeat.judges.answer import Answer
 from rubricbeat.judges.audit.labels import Label
 from rubricbeat.judges.errors import ConfigError
 from rubricbeat.judges.fitted.encoder import VectorShelf
@@ -19,7 +20,7 @@ from rubricbeat.judges.fitted.fitting import FitOptions, fit_judge
 from rubricbeat.judges.fitted.heads import HeadKind
 from rubricbeat.judges.fitted.model_card import card_of, write_card
 from rubricbeat.judges.fitted.saved_model import load_model, save_model
-from rubricbeat.judges.grader import Answer, open_grader
+from rubricbeat.judges.grader import open_grader
 from rubricbeat.judges.judge import Question
 from rubricbeat.judges.judge_options import make_judge
 from rubricbeat.judges.learned import LearnedPrompts
