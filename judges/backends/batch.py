@@ -33,7 +33,7 @@ from ..secrets import without_secrets
 from ..verdict import Verdict
 from .batch_files import Job, JobFolder, custom_id
 from .chat import ChatJudge
-from .replies import Completion
+from .replies import YES_NO_MASS, Completion
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +81,7 @@ class BatchJudge:
     reasoning_effort: str | None = None
     structured: str = "auto"
     logprobs: bool = False
+    min_mass: float = YES_NO_MASS
     parsing: str = "tolerant"
     look: bool = True
     reply_marks: str | Sequence[str] = ""

@@ -23,11 +23,15 @@ from ..registry import register_judge
 from ..rubric import Example
 from ..verdict import Outcome, Verdict
 from .endpoint import OPENAI_URL, Endpoint, GarbledError
-from .prompting import Asking, member_of
+from .prompting import Asking, member_of, worth_of
 from .refusals import is_limit_of_reply
-from .replies import Completion, response_format
+from .replies import YES_NO_MASS, Completion, response_format
 
 log = logging.getLogger(__name__)
+
+
+MOST_ALTERNATIVES = 20
+"""Most that OpenAI and vLLM send: Yes and No have many spellings."""
 
 
 class Structured(StrEnum):
@@ -74,6 +78,8 @@ class ChatJudge:
     structured: str = "auto"
     logprobs: bool = False
     """Ask for log-probabilities and read P(met) from the verdict's token."""
+    min_mass: float = YES_NO_MASS
+    """`yes_no` with `logprobs` only: probability that Yes and No must hold together."""
     parsing: str = "tolerant"
     """`strict` takes only the exact JSON object."""
     look: bool = True
@@ -88,6 +94,8 @@ class ChatJudge:
     """Largest reply that is read, in MB of 2^20 bytes, unpacked."""
     identity: JudgeIdentity = field(init=False)
     rating_identity: JudgeIdentity = field(init=False)
+    notes: str = field(init=False)
+    """What is known of this judge's worth, for the results; empty where nothing is said."""
     _endpoint: Endpoint = field(init=False, repr=False)
     _asking: Asking = field(init=False, repr=False)
     _tokens_name: str = field(init=False, repr=False)
@@ -115,11 +123,15 @@ class ChatJudge:
             prompt=self.prompt,
             group_size=self.group_size,
             parsing=self.parsing,
+            min_mass=self.min_mass,
             look=self.look,
             reply_marks=self.reply_marks,
             reply_opens=self.reply_opens,
         )
         self.group_size = self._asking.n_group
+        self.notes = worth_of(self.model) if self._asking.is_yes_no else ""
+        if self.notes:
+            log.warning("judge chat: %s", self.notes)
         self.structured = member_of(Structured, "structured", self.structured)
         if self.max_tokens_name not in {"auto", "max_tokens", "max_completion_tokens"}:
             raise ConfigError(
@@ -162,8 +174,8 @@ class ChatJudge:
 
     def body(self, questions: Sequence[Question]) -> dict[str, Any]:
         """Write the request for questions about one answer."""
-        name = "verdicts" if self._asking.is_grouped else "verdict"
-        return self._body(self._asking.messages(questions), questions[0].replicate, name)
+        messages = self._asking.messages(questions)
+        return self._body(messages, questions[0].replicate, self._asking.reply_name)
 
     def verdicts_in(self, completion: Completion, n_questions: int) -> list[Verdict]:
         """Read the reply to such a request."""
@@ -218,8 +230,10 @@ class ChatJudge:
         body: dict[str, Any] = {"model": self.model, "messages": messages}
         if self.temperature is not None:
             body["temperature"] = self.temperature
-        if self.max_tokens is not None:
-            body[self._tokens_name] = self.max_tokens
+        # of a reply in one word the first token is the one that is weighed
+        max_tokens = 1 if self.logprobs and not name else self.max_tokens
+        if max_tokens is not None:
+            body[self._tokens_name] = max_tokens
         if self.top_p is not None:
             body["top_p"] = self.top_p
         if self.request_seed is not None:
@@ -228,8 +242,8 @@ class ChatJudge:
             body["reasoning_effort"] = self.reasoning_effort
         if self.logprobs:
             body["logprobs"] = True
-            body["top_logprobs"] = 5
-        if self._format != Structured.NONE:
+            body["top_logprobs"] = 5 if name else MOST_ALTERNATIVES
+        if name and self._format != Structured.NONE:
             body["response_format"] = response_format(self._format, name)
         body.update(self.extra_body)
         return body

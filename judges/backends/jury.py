@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -69,6 +70,12 @@ def name_of(identity: JudgeIdentity) -> str:
     return f"{identity.name} {identity.model}".strip()
 
 
+def spent_on(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """Sum the calls and tokens of several verdicts, as the fields of one."""
+    counted = ("attempts", "prompt_tokens", "cached_tokens", "completion_tokens")
+    return {name: sum(getattr(verdict, name) for verdict in verdicts) for name in counted}
+
+
 def _share(given: Sequence[Vote], rule: Rule) -> float:
     if rule is Rule.MEAN:
         return sum(_chance(vote.verdict) for vote in given) / len(given)
@@ -105,17 +112,36 @@ def _summed(
         probability=share,
         explanation=explanation,
         source=sources.pop() if len(sources) == 1 else Source.FRESH,
-        attempts=sum(verdict.attempts for verdict in verdicts),
-        prompt_tokens=sum(verdict.prompt_tokens for verdict in verdicts),
-        cached_tokens=sum(verdict.cached_tokens for verdict in verdicts),
-        completion_tokens=sum(verdict.completion_tokens for verdict in verdicts),
+        **spent_on(verdicts),
         latency_s=max(verdict.latency_s for verdict in verdicts),
     )
 
 
+class MadeOfJudges(ABC):
+    """What judges that are made of others share."""
+
+    __slots__ = ()
+    members: Sequence[Any]
+
+    @abstractmethod
+    async def judge_with(self, question: Question, ask: Ask) -> Verdict:
+        """Answer one question by asking members through `ask`."""
+
+    async def judge(self, question: Question) -> Verdict:
+        """Ask the members directly, without the runtime between."""
+        return await self.judge_with(question, ask_directly)
+
+    async def aclose(self) -> None:
+        """Close every member that can be closed, each once."""
+        for member in {id(member): member for member in self.members}.values():
+            close = getattr(member, "aclose", None)
+            if close is not None:
+                await close()
+
+
 @register_judge("jury")
 @dataclass(slots=True)
-class JuryJudge:
+class JuryJudge(MadeOfJudges):
     """Asks all members at once and counts their votes."""
 
     members: Sequence[Any] = ()
@@ -167,14 +193,6 @@ class JuryJudge:
         ]
         return count_votes(votes, Rule(self.rule), self.quorum)
 
-    async def judge(self, question: Question) -> Verdict:
-        """Ask every member directly, without the runtime between."""
-        return await self.judge_with(question, ask_directly)
-
-    async def aclose(self) -> None:
-        """Close the members."""
-        await close_all(self.members)
-
 
 def build_members(of: str, specs: Sequence[Any], *, fewest: int = 2) -> tuple[Judge, ...]:
     """Build the judges that a judge is made of.
@@ -198,17 +216,9 @@ async def ask_directly(judge: Judge, question: Question) -> Verdict:
     return await judge.judge(question)
 
 
-async def close_all(members: Sequence[Judge]) -> None:
-    """Close every member that can be closed, each once."""
-    for member in {id(member): member for member in members}.values():
-        close = getattr(member, "aclose", None)
-        if close is not None:
-            await close()
-
-
 @register_judge("cascade")
 @dataclass(slots=True)
-class CascadeJudge:
+class CascadeJudge(MadeOfJudges):
     """Asks members in order until one is sure."""
 
     members: Sequence[Any] = ()
@@ -246,19 +256,8 @@ class CascadeJudge:
         return replace(
             asked[-1],
             explanation=f"[{note}] {asked[-1].explanation}".strip(),
-            attempts=sum(verdict.attempts for verdict in asked),
-            prompt_tokens=sum(verdict.prompt_tokens for verdict in asked),
-            cached_tokens=sum(verdict.cached_tokens for verdict in asked),
-            completion_tokens=sum(verdict.completion_tokens for verdict in asked),
+            **spent_on(asked),
         )
-
-    async def judge(self, question: Question) -> Verdict:
-        """Ask the members directly, without the runtime between."""
-        return await self.judge_with(question, ask_directly)
-
-    async def aclose(self) -> None:
-        """Close the members."""
-        await close_all(self.members)
 
     def _is_sure(self, verdict: Verdict) -> bool:
         if verdict.met is None:
@@ -269,7 +268,7 @@ class CascadeJudge:
 
 @register_judge("replicate")
 @dataclass(slots=True)
-class ReplicateJudge:
+class ReplicateJudge(MadeOfJudges):
     """Asks one judge k times and takes the majority.
 
     Beside the runtime's `replicates` option: that one keeps every verdict apart, to measure the
@@ -311,11 +310,3 @@ class ReplicateJudge:
         )
         votes = [Vote(f"vote {number}", verdict) for number, verdict in enumerate(said, start=1)]
         return count_votes(votes, Rule(self.rule), self.k // 2 + 1)
-
-    async def judge(self, question: Question) -> Verdict:
-        """Ask directly, without the runtime between."""
-        return await self.judge_with(question, ask_directly)
-
-    async def aclose(self) -> None:
-        """Close the inner judge."""
-        await close_all(self.members)

@@ -1,9 +1,10 @@
 """A llama.cpp server of our own: a GGUF model behind an OpenAI-compatible address on loopback.
 
-Started, awaited and ended by us. It runs in a child process, so that a crash in native code is an
+`serve` starts, awaits and ends it. It runs in a child process, so that a crash in native code is an
 error here and not the end of the run; the child ends when its parent does, however that ends.
 
-Run as a module it is that child: `python -m rubricbeat.judges.backends.llama_server MODEL.gguf`.
+Run as a module it serves until it is interrupted:
+`python -m rubricbeat.judges.backends.llama_server MODEL.gguf`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import http.client
 import importlib.util
 import os
 import secrets
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -28,6 +30,7 @@ from typing import IO
 
 from ..engine.event_loop import LoopThread
 from ..errors import ConfigError, TransportError
+from ..files import user_path
 
 CHUNK_BYTES = 65_536
 
@@ -73,7 +76,9 @@ async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
 
 START_TIMEOUT_S = 120.0
 KEY_VARIABLE = "RUBRICBEAT_LOCAL_KEY"
-"""Hands the server's key to the child; a key never stands on a command line."""
+"""Holds the server's key, which never stands on a command line; without it none is asked for."""
+PORT = 8080
+CONTEXT_TOKENS = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,16 +128,14 @@ def serve(
         ConfigError: The file or the runtime is missing.
         TransportError: The server ended or did not answer in time; carries its last lines.
     """
-    if not gguf.is_file():
-        raise ConfigError(f"no model file at {gguf}")
-    if importlib.util.find_spec("xllamacpp") is None:
-        raise ConfigError("llama.cpp is not installed; pip install 'rubricbeat[local]'")
+    _check(gguf)
     name = model or gguf.stem
     key = secrets.token_urlsafe(24)
     command = [
         sys.executable, "-m", __name__, str(gguf), "--model", name, "--n_ctx", str(n_ctx),
         "--n_slots", str(n_slots), "--n_threads", str(n_threads),
         "--n_batch_threads", str(n_batch_threads), "--keeps_prompts", str(int(n_processes == 1)),
+        "--port", "0", "--child",
     ]  # fmt: skip
     with contextlib.ExitStack() as stack:
         starting = [stack.enter_context(_child(command, key)) for _ in range(n_processes)]
@@ -144,15 +147,13 @@ def serve(
 @contextlib.contextmanager
 def _child(command: list[str], key: str) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]]]:
     """Start a server's process, and end it; it says its port, and everything else to a log."""
-    # without PASSIVE, waiting threads spin: a busy 2-core box fell from 50 to 2-9 tokens/s
-    environment = {**os.environ, KEY_VARIABLE: key, "OMP_WAIT_POLICY": "PASSIVE"}
     with tempfile.TemporaryFile() as log:
         child = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,  # its end of file tells the child that we are gone
             stdout=subprocess.PIPE,
             stderr=log,
-            env=environment,
+            env={**os.environ, KEY_VARIABLE: key},
         )
         try:
             yield child, log
@@ -192,6 +193,45 @@ def package_gguf(package: str) -> Path:
         if path.is_file():
             return path
     raise ConfigError(f"the package {package!r} is installed and holds no GGUF file")
+
+
+def how_to_judge(model: str, prompt: str) -> str:
+    """Say in one line how a GGUF model weighs Yes against No: the server, then the judge.
+
+    Args:
+        model: Path of the file, or `package:NAME`.
+        prompt: Wording of the judge.
+
+    Raises:
+        ConfigError: The package is not installed, or holds no GGUF file.
+    """
+    return (
+        "judge local takes a transformers model; for a GGUF file start `python -m "
+        f"{__name__} {shlex.quote(model)}`, then use --judge chat --judge_args "
+        f"{judge_args(gguf_at(model).stem, prompt)}"
+    )
+
+
+def judge_args(model: str, prompt: str = "yes_no", port: int = PORT) -> str:
+    """Write the options of the `chat` judge for a model that is served here."""
+    # one slot: calls that wait for it are slow for their turn, not for their prompt
+    return shlex.quote(
+        f"model={model},base_url=http://127.0.0.1:{port}/v1,prompt={prompt},"
+        "logprobs=true,max_concurrency=2"
+    )
+
+
+def gguf_at(model: str) -> Path:
+    """Find a model's file, which need not be there, by its path or as `package:NAME`."""
+    package = model.removeprefix("package:")
+    return package_gguf(package) if package != model else user_path(model)
+
+
+def _check(gguf: Path) -> None:
+    if not gguf.is_file():
+        raise ConfigError(f"no model file at {gguf}")
+    if importlib.util.find_spec("xllamacpp") is None:
+        raise ConfigError("llama.cpp is not installed; pip install 'rubricbeat[local]'")
 
 
 def _await_port(child: subprocess.Popen[bytes]) -> int | None:
@@ -240,37 +280,68 @@ def _end(child: subprocess.Popen[bytes]) -> None:
         child.wait()
 
 
-def _run_child() -> None:
-    """Serve until standard input ends. Prints the port, and nothing else, on standard output."""
-    parser = argparse.ArgumentParser(description=_run_child.__doc__)
-    parser.add_argument("gguf")
-    parser.add_argument("--model", required=True)
-    for name in ("n_ctx", "n_slots", "n_threads", "n_batch_threads", "keeps_prompts"):
-        parser.add_argument(f"--{name}", type=int, required=True)
-    args = parser.parse_args()
+def main(argv: list[str] | None = None) -> None:
+    """Serve a GGUF model on loopback until interrupted, as a judge for `--judge chat`."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("gguf", help="the model file, or package:NAME for one a package carries")
+    parser.add_argument("--model", help="name under which it answers; default: the file's")
+    parser.add_argument("--port", type=int, default=PORT, help="default: %(default)s; 0: any")
+    parser.add_argument("--n_ctx", type=int, default=CONTEXT_TOKENS, help="tokens of a call")
+    parser.add_argument("--n_slots", type=int, default=1, help="calls at the same time")
+    parser.add_argument("--n_threads", type=int, default=1, help="threads that generate")
+    parser.add_argument("--n_batch_threads", type=int, default=2, help="threads that read")
+    parser.add_argument("--keeps_prompts", type=int, default=1, help=argparse.SUPPRESS)
+    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    args = parser.parse_args(argv)
+    try:
+        gguf = gguf_at(args.gguf)
+        _check(gguf)
+    except ConfigError as error:
+        parser.error(str(error))
+    args.model = args.model or gguf.stem
+    _serve_here(gguf, args)
 
+
+def _serve_here(gguf: Path, args: argparse.Namespace) -> None:
+    """Say the port, or how to ask, on standard output; everything else goes to standard error."""
     out = os.dup(1)  # llama.cpp writes to standard output as well
     os.dup2(2, 1)
+    # without PASSIVE, waiting threads spin: a busy 2-core box fell from 50 to 2-9 tokens/s
+    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
     import xllamacpp
 
     params = xllamacpp.CommonParams()
-    params.model.path = args.gguf
+    params.model.path = str(gguf)
     params.model_alias = {args.model}
     params.hostnames = ["127.0.0.1"]
-    params.port = 0
-    params.api_keys = [os.environ[KEY_VARIABLE]]
+    params.port = args.port
+    if key := os.environ.get(KEY_VARIABLE):
+        params.api_keys = [key]
     params.n_parallel = args.n_slots
     params.n_ctx = args.n_ctx * args.n_slots
     params.cpuparams.n_threads = args.n_threads
     params.cpuparams_batch.n_threads = args.n_batch_threads
     params.cache_prompt = bool(args.keeps_prompts)
     params.ui = False
-    server = xllamacpp.Server(params)
-    port = server.listening_address.rsplit(":", 1)[1].strip("/")
-    os.write(out, f"{port}\n".encode())
-    sys.stdin.buffer.read()
+    try:
+        server = xllamacpp.Server(params)
+    except RuntimeError as error:  # its own words stand on standard error, above this line
+        sys.exit(
+            f"rubricbeat: llama.cpp cannot serve {gguf} on port {args.port}: {error} A port in use "
+            "and a broken file end like this; --port names another port"
+        )
+    port = int(server.listening_address.rsplit(":", 1)[1].strip("/"))
+    if args.child:
+        os.write(out, f"{port}\n".encode())
+        sys.stdin.buffer.read()  # ends when our parent does
+    else:
+        said = f"--judge chat --judge_args {judge_args(args.model, port=port)}"
+        said += f",api_key_env={KEY_VARIABLE}" if key else ""
+        os.write(out, f"serving; end it with Ctrl-C. To judge with it:\n  {said}\n".encode())
+        with contextlib.suppress(KeyboardInterrupt):
+            threading.Event().wait()
     os._exit(0)  # a tidy shutdown waits for a generation that nobody reads any more
 
 
 if __name__ == "__main__":
-    _run_child()
+    main()

@@ -5,6 +5,7 @@ Shared by the judges that ask a language model in words: `chat`, `batch`, `vllm`
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -13,17 +14,23 @@ from typing import Any
 from ..errors import ConfigError
 from ..judge import Question
 from ..rating import Rating
-from ..replies.parsing import Parsed, parse_group, parse_rating, parse_verdict
-from ..replies.reasoning import TABLE, Marks
+from ..replies.parsing import IN_REASONING, Parsed, parse_group, parse_rating, parse_verdict
+from ..replies.reasoning import TABLE, Marks, split_reasoning
 from ..rubric import Example
 from ..verdict import Outcome, Verdict
-from .replies import MAX_EXPLANATION_CHARS, MAX_REPLY_CHARS, Completion
+from .replies import MAX_EXPLANATION_CHARS, MAX_REPLY_CHARS, YES_NO_MASS, Completion
 from .wording import FENCED, PLAIN, WITHHELD, Wording, conversation_text, load_wording
 
 MIN_REPEATED_CHARS = 40
 """An explanation this long that stands in the wording is the wording's."""
 ALL_CRITERIA = 10_000
 """Group size of `group_size=all`: more criteria than any rubric has."""
+_YES_NO = re.compile(r"\W*(yes|no)\W*", re.IGNORECASE)
+_MEASURED = {
+    "smollm2-135m": "692 criteria of real rows kappa .04 [-.01, .08], macro-F1 .39 [.34, .44]",
+    "qwen2.5-coder-1.5b": "300 criteria of real rows kappa -.05, macro-F1 .46",
+}
+"""Agreement of Yes against No with gpt-4.1's verdicts (docs/judges.md); kappa 0 is chance."""
 
 
 class Shape(StrEnum):
@@ -35,6 +42,8 @@ class Shape(StrEnum):
     """One criterion a call; instructions and conversation first, so that endpoints cache them."""
     GROUPED = "grouped"
     """Several criteria of one answer in one call."""
+    YES_NO = "yes_no"
+    """One criterion a call, in the order of `prefix`; the reply is one word, Yes or No."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -45,6 +54,8 @@ class Asking:
     prompt: str | None = None
     group_size: int | str = 1
     parsing: str = "tolerant"
+    min_mass: float = YES_NO_MASS
+    """`yes_no` only: probability that Yes and No must hold together, 0 to 1."""
     look: bool = True
     reply_marks: str | Sequence[str] = ""
     """Marks of the judge's own reasoning beside the known ones, each `OPEN...CLOSE`."""
@@ -62,8 +73,14 @@ class Asking:
         if self.parsing not in {"tolerant", "strict"}:
             raise ConfigError(f"parsing={self.parsing!r}: tolerant or strict")
         self.marks = Marks.of(self.reply_marks, self.reply_opens, option="reply")
-        self.n_group = self._checked_group_size()
+        if not 0 <= self.min_mass <= 1:
+            raise ConfigError(f"min_mass={self.min_mass}: between 0 and 1")
         self.wording = load_wording(self.prompt or self.shape)
+        if self.wording.name == Shape.YES_NO:
+            if self.is_grouped:
+                raise ConfigError(f"prompt={self.prompt} asks for one verdict; leave shape out")
+            self.shape = Shape.YES_NO.value  # the wording has no other
+        self.n_group = self._checked_group_size()
         version = FENCED if self.wording.version == FENCED else PLAIN
         self.rating_wording = load_wording(f"rating-{version}")
 
@@ -71,6 +88,18 @@ class Asking:
     def is_grouped(self) -> bool:
         """Whether a reply holds a list of verdicts."""
         return self.shape == Shape.GROUPED
+
+    @property
+    def reply_name(self) -> str:
+        """Name what is asked for as `reply_schema.SCHEMAS` does; empty where it is no JSON."""
+        if self.is_yes_no:
+            return ""
+        return "verdicts" if self.is_grouped else "verdict"
+
+    @property
+    def is_yes_no(self) -> bool:
+        """Whether a reply is one word."""
+        return self.shape == Shape.YES_NO
 
     def messages(self, questions: Sequence[Question]) -> list[dict[str, str]]:
         """Render the messages for questions about one answer."""
@@ -94,6 +123,10 @@ class Asking:
         """Read one verdict for each question asked; the call's tokens are counted once."""
         if completion.is_refused:
             parsed = [Parsed(None, "the judge refused")] * n_questions
+        elif self.is_yes_no and completion.tokens:
+            return [completion.weighed(self.min_mass)]
+        elif self.is_yes_no:
+            parsed = [_one_word(completion.text, self.marks)]
         elif self.is_grouped:
             how = self.how_to_read(ended=completion.ended)
             parsed = parse_group(completion.text, n_questions, **how)
@@ -130,6 +163,8 @@ class Asking:
         named: dict[str, Any] = {"shape": shape or self.shape, "parsing": self.parsing}
         if self.is_grouped and shape is None:
             named["group_size"] = self.n_group
+        if self.is_yes_no:
+            named["min_mass"] = self.min_mass
         if not self.look:
             named["look"] = False
         if self.marks != TABLE:
@@ -161,6 +196,31 @@ def member_of(kind: type[StrEnum], name: str, value: str) -> str:
         known = ", ".join(kind)
         hint = "; ratings are asked for by the reward rar_implicit" if value == "rating" else ""
         raise ConfigError(f"{name}={value!r} is unknown; known: {known}{hint}") from None
+
+
+def _one_word(text: str, marks: Marks) -> Parsed:
+    """Read a reply that is Yes or No and nothing else."""
+    split = split_reasoning(text, marks)
+    if split.is_cut_off:
+        return Parsed(None, IN_REASONING)
+    word = _YES_NO.fullmatch(split.rest)
+    if word is None:
+        return Parsed(None, "the reply is not one word, Yes or No")
+    return Parsed(word[1].lower() == "yes", "")
+
+
+def worth_of(model: str) -> str:
+    """Say what was measured of a model that weighs Yes against No, or that nothing was."""
+    for part, measured in _MEASURED.items():
+        if part in model.lower():
+            return (
+                f"{model}: against gpt-4.1 on {measured} (kappa 0 is chance): not an honest "
+                "grader, its scores mean nothing"
+            )
+    return (
+        f"{model}: no agreement with physicians or a better judge is known; measure it before its "
+        "scores are believed"
+    )
 
 
 def _one_of_group(completion: Completion, parsed: Parsed, *, first: bool) -> Verdict:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from ..replies.parsing import Parsed
@@ -19,6 +20,8 @@ MAX_REPLY_CHARS = 4_000
 MAX_EXPLANATION_CHARS = 4_000
 MIN_MASS = 0.5
 """Probability that must lie on the words true and false for P(met) to be read from them."""
+YES_NO_MASS = 0.8
+"""Probability that must lie on Yes and No together; below it the model answered something else."""
 
 
 _CUT = {"length", "max_tokens", "max_output_tokens", "token_limit"}
@@ -142,6 +145,26 @@ class Completion:
         """Whether the endpoint's filter ended the reply, in whatever words it says so."""
         return bool(_FILTERED.match(self.finish_reason))
 
+    def weighed(self, min_mass: float) -> Verdict:
+        """Weigh Yes against No at the first token of the reply, whichever of them was drawn.
+
+        Args:
+            min_mass: Probability, 0 to 1, that must lie on the spellings of the two together.
+
+        Returns:
+            A verdict whose probability is P(Yes) / (P(Yes) + P(No)); none where the two hold less
+            than `min_mass` or tie. SKIPPED, since the same prompt gives the same chances again.
+        """
+        yes, no = (_mass(self.tokens[0], partial(is_word, word=word)) for word in ("yes", "no"))
+        if yes + no <= 0 or yes + no < min_mass:
+            why = f"Yes and No hold {yes + no:.2f} of the probability, {min_mass:g} is asked for"
+            return Verdict(Outcome.SKIPPED, explanation=why, **self.usage)
+        words = f"P(yes) {yes:.3f}, P(no) {no:.3f}"
+        if yes == no:
+            return Verdict(Outcome.SKIPPED, explanation=f"a tie: {words}", **self.usage)
+        chance = yes / (yes + no)
+        return Verdict.of(yes > no, probability=chance, explanation=words, **self.usage)
+
     def chance_of_met(self, met: bool) -> tuple[float | None, str]:
         """Give P(met) from the log-probabilities of the verdict's own token.
 
@@ -154,17 +177,10 @@ class Completion:
         place = _verdict_token(self.tokens)
         if place is None:
             return None, "no P(met): the verdict's token was not found"
-        mass = {True: 0.0, False: 0.0}
-        for token, log_probability in place.alternatives:
-            word = token.strip().strip("\"'").lower()
-            if word and "true".startswith(word):
-                mass[True] += math.exp(min(0.0, log_probability))
-            elif word and "false".startswith(word):
-                mass[False] += math.exp(min(0.0, log_probability))
-        total = mass[True] + mass[False]
-        if total < MIN_MASS:
-            return None, f"no P(met): true and false hold {total:.2f} of the probability"
-        chance = mass[True] / total
+        true, false = (_mass(place, partial(_begins, word=word)) for word in ("true", "false"))
+        if true + false < MIN_MASS:
+            return None, f"no P(met): true and false hold {true + false:.2f} of the probability"
+        chance = true / (true + false)
         if (chance > 0.5) != met and chance != 0.5:
             return None, f"no P(met): log-probabilities say {chance:.2f}, against the verdict"
         return chance, ""
@@ -175,6 +191,20 @@ ENDED_BY_ITSELF = frozenset(
     | {"tool_calls", "function_call", "tool_use"}
 )
 """Reasons for the end of a reply that is whole; where none is given it is taken for whole."""
+
+
+def is_word(token: str, word: str) -> bool:
+    """Say whether a token is a spelling of a word: ` Yes`, `yes`, `YES`, `\u2581Yes`."""
+    return token.strip(" \n\t\u2581\u0120").lower() == word
+
+
+def _begins(token: str, word: str) -> bool:
+    said = token.strip().strip("\"'").lower()
+    return bool(said) and word.startswith(said)
+
+
+def _mass(place: TokenChance, counts: Callable[[str], bool]) -> float:
+    return sum(math.exp(min(0.0, chance)) for token, chance in place.alternatives if counts(token))
 
 
 def _verdict_token(tokens: Sequence[TokenChance]) -> TokenChance | None:

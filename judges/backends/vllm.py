@@ -41,7 +41,7 @@ class _Waiting:
 
     messages: list[dict[str, str]]
     name: str
-    """What is asked for: a key of `SCHEMAS`."""
+    """What is asked for: a key of `SCHEMAS`, or empty where it is no JSON."""
     replicate: int
     reply: asyncio.Future[Completion]
 
@@ -119,8 +119,8 @@ class VllmJudge:
 
     async def judge_group(self, questions: Sequence[Question]) -> list[Verdict]:
         """Ask about several criteria of one answer in one generation."""
-        name = "verdicts" if self._asking.is_grouped else "verdict"
         messages = self._asking.messages(questions)
+        name = self._asking.reply_name
         completion = await self._complete(messages, name, questions[0].replicate)
         return self._asking.verdicts_in(completion, len(questions))
 
@@ -242,7 +242,7 @@ class VllmJudge:
             "max_tokens": self.max_tokens,
             "seed": seed,
         }
-        if self.structured:
+        if self.structured and one.name:
             settings |= _held_to(dict(SCHEMAS[one.name]))
         return SamplingParams(**settings)
 

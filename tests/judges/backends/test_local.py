@@ -3,101 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import pickle
+import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rubricbeat.judges.backends.local import LocalJudge, YesNo, fingerprint, is_word
+from rubricbeat.judges.backends.local import LocalJudge, TorchModel, fingerprint
+from rubricbeat.judges.backends.prompting import Asking
 from rubricbeat.judges.errors import ConfigError
 from rubricbeat.judges.judge import Question
-from rubricbeat.judges.verdict import Outcome
+from rubricbeat.judges.judge_options import parse_judge_args
 
 pytestmark = pytest.mark.border
 
 
-class Weighing:
-    """A model that says what it is told."""
-
-    def __init__(self, *said: YesNo) -> None:
-        self.said = list(said)
-        self.prompts: list[str] = []
-
-    async def weigh(self, messages: list[dict[str, str]]) -> YesNo:
-        self.prompts.append(messages[0]["content"])
-        return self.said.pop(0)
-
-    async def aclose(self) -> None:
-        self.said = []
-
-
 def local(**options: Any) -> LocalJudge:
-    return LocalJudge(model="m", base_url="http://127.0.0.1:1/v1", **options)
-
-
-def ask(judge: LocalJudge, question: Question, *said: YesNo) -> Any:
-    judge._loaded = Weighing(*said)
-    return asyncio.run(judge.judge(question))
-
-
-def test_the_chance_is_yes_over_yes_and_no(question):
-    verdict = ask(local(), question, YesNo(0.6, 0.3, 100, 90))
-    assert (verdict.met, verdict.probability) == (True, pytest.approx(2 / 3))
-    assert (verdict.prompt_tokens, verdict.cached_tokens) == (100, 90)
-    assert ask(local(), question, YesNo(0.1, 0.8)).met is False
-
-
-def test_too_little_probability_on_yes_and_no_is_no_verdict(question):
-    verdict = ask(local(), question, YesNo(0.5, 0.2))
-    assert (verdict.outcome, verdict.met) == (Outcome.SKIPPED, None)
-    assert "0.70" in verdict.explanation
-    assert ask(local(min_mass=0.5), question, YesNo(0.5, 0.2)).met is True
-    assert ask(local(min_mass=0), question, YesNo(0.0, 0.0)).met is None
-    assert ask(local(), question, YesNo(0.45, 0.45)).met is None
-
-
-def test_the_conversation_comes_before_the_criterion(example):
-    judge = local()
-    judge._loaded = model = Weighing(YesNo(1, 0), YesNo(1, 0))
-
-    async def both() -> None:
-        for index in (0, 1):
-            await judge.judge(Question(example, "an answer", index))
-
-    asyncio.run(both())
-    first, second = model.prompts
-    shared = next(n for n, (a, b) in enumerate(zip(first, second, strict=False)) if a != b)
-    assert first.index("an answer") < shared
-    assert first.index("Asks how much coffee") >= shared
-
-
-def test_the_server_is_asked_for_one_token_and_its_chances(endpoint, question):
-    top = [
-        {"token": " Yes", "logprob": math.log(0.5)},
-        {"token": "yes", "logprob": math.log(0.1)},
-        {"token": "No", "logprob": math.log(0.3)},
-        {"token": "Nothing", "logprob": math.log(0.05)},
-    ]
-    item = {**top[0], "top_logprobs": top}
-    choice = {"message": {"content": " Yes"}, "logprobs": {"content": [item]}}
-    endpoint.send({"choices": [choice], "usage": {"prompt_tokens": 50}, "timings": {"prompt_n": 8}})
-    judge = LocalJudge(model="m", base_url=endpoint.url)
-
-    async def once() -> Any:
-        verdict = await judge.judge(question)
-        await judge.aclose()
-        return verdict
-
-    verdict = asyncio.run(once())
-    assert verdict.probability == pytest.approx(0.6 / 0.9)
-    assert (verdict.prompt_tokens, verdict.cached_tokens) == (50, 42)
-    assert endpoint.bodies[0]["max_tokens"] == 1
+    return LocalJudge(model="m", **options)
 
 
 def test_what_is_known_of_the_model_stands_in_the_notes():
-    small = LocalJudge(model="SmolLM2-135M-x", base_url="http://127.0.0.1:1/v1")
+    small = LocalJudge(model="SmolLM2-135M-x")
     assert "kappa .04" in small.notes
     assert "measure it" in local().notes
 
@@ -106,9 +33,8 @@ def test_what_is_known_of_the_model_stands_in_the_notes():
     ("options", "words"),
     [
         ({}, "needs a model"),
-        ({"model": "nowhere.gguf"}, "no file"),
         ({"model": "package:no-such-package"}, "not installed"),
-        ({"model": "m", "base_url": "http://127.0.0.1:1", "min_mass": 2}, "min_mass"),
+        ({"model": "m", "min_mass": 2}, "min_mass"),
     ],
 )
 def test_wrong_settings_fail_at_once(options, words):
@@ -116,9 +42,16 @@ def test_wrong_settings_fail_at_once(options, words):
         LocalJudge(**options)
 
 
-def test_spellings_of_yes():
-    assert all(is_word(token, "yes") for token in ("Yes", " yes", "YES", "\u0120Yes", "\u2581Yes"))
-    assert not any(is_word(token, "yes") for token in ("Yesterday", "y", "", "No"))
+def test_a_gguf_file_is_sent_to_the_server_and_to_chat_in_one_line():
+    with pytest.raises(ConfigError) as refused:
+        LocalJudge(model="my models/tiny-q4.gguf", prompt="yes_no-2")
+    start, judge = str(refused.value).split(", then use ")
+    assert start.endswith("rubricbeat.judges.backends.llama_server 'my models/tiny-q4.gguf'`")
+    words = shlex.split(judge)
+    assert words[:3] == ["--judge", "chat", "--judge_args"]
+    options = parse_judge_args(words[1], words[3])
+    assert (options["model"], options["prompt"]) == ("tiny-q4", "yes_no-2")
+    assert options["logprobs"] is True
 
 
 def test_a_changed_file_is_another_model(tmp_path: Path):
@@ -132,7 +65,7 @@ def test_a_changed_file_is_another_model(tmp_path: Path):
 
 def test_a_judge_survives_pickling():
     judge = local()
-    judge._loaded = Weighing()
+    judge._loaded = object()
     again = pickle.loads(pickle.dumps(judge))
     assert again._loaded is None
     assert again.identity.digest == judge.identity.digest
@@ -171,20 +104,50 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_reusing_the_shared_part_changes_no_number(tiny_folder, example):
-    async def weigh(judge: LocalJudge, indices: list[int]) -> list[Any]:
-        said = [await judge.judge(Question(example, "an answer", i)) for i in indices]
+def weigh(judge: LocalJudge, asked: list[Question]) -> tuple[list[Any], list[int]]:
+    """Ask in order, and count the tokens that go through the model for each question."""
+    n_fed: list[int] = []
+
+    async def all_of_them() -> list[Any]:
+        judge._loaded = TorchModel.load(judge.model, judge.dtype, judge.device)
+        judge._loaded._model.register_forward_pre_hook(
+            lambda _, args, named: n_fed.append(named["input_ids"].numel()), with_kwargs=True
+        )
+        said = [await judge.judge(question) for question in asked]
         await judge.aclose()
         return said
 
-    def judge() -> LocalJudge:
-        return LocalJudge(model=str(tiny_folder), dtype="float32", min_mass=0.0)
+    return asyncio.run(all_of_them()), n_fed
 
-    together = asyncio.run(weigh(judge(), [0, 1, 2, 0]))
-    alone = [asyncio.run(weigh(judge(), [index]))[0] for index in (0, 1, 2)]
-    for one, other in zip(together, [*alone, alone[0]], strict=True):
+
+def tiny(folder: Path) -> LocalJudge:
+    return LocalJudge(model=str(folder), dtype="float32", min_mass=0.0)
+
+
+def test_reusing_the_shared_part_changes_no_number(tiny_folder, example):
+    questions = [Question(example, "an answer", i) for i in (0, 1, 2, 0)]
+    together, n_fed = weigh(tiny(tiny_folder), questions)
+    alone = [weigh(tiny(tiny_folder), [question]) for question in questions]
+    for one, ((other,), (n_whole,)) in zip(together, alone, strict=True):
         assert one.probability == pytest.approx(other.probability, abs=1e-5)
-    assert [v.cached_tokens for v in alone] == [0, 0, 0]
-    assert together[0].cached_tokens == 0
-    # all but the criterion and the last question is shared; 0.6 because the conversation is short
-    assert all(v.cached_tokens > 0.6 * v.prompt_tokens for v in together[1:])
+        assert (other.cached_tokens, other.prompt_tokens) == (0, n_whole)
+    assert n_fed[0] == together[0].prompt_tokens
+    assert [v.prompt_tokens - v.cached_tokens for v in together] == n_fed
+    # a token is a byte: only what follows the first letter that differs is computed again
+    tails = [prompt_of(question).partition("[")[2] for question in questions]
+    longest = [len(f"[{tail}\nassistant:") for tail in tails]
+    assert all(n <= most for n, most in zip(n_fed[1:], longest[1:], strict=True))
+
+
+def test_another_answer_computes_no_more_than_what_follows_the_first_difference(
+    tiny_folder, example
+):
+    asked = [Question(example, answer, 0) for answer in ("One.", "Two.", "Two.")]
+    said, n_fed = weigh(tiny(tiny_folder), asked)
+    rest = prompt_of(asked[1]).index("Two.")
+    assert n_fed[1] == said[1].prompt_tokens - len(prompt_of(asked[1])[:rest].encode())
+    assert n_fed[2] == 1, "the same prompt again: one token, to have its chances"
+
+
+def prompt_of(question: Question) -> str:
+    return Asking(shape="yes_no").messages([question])[0]["content"]

@@ -42,6 +42,9 @@ class LLM:
         return [self.output(c[0]["content"], p) for c, p in zip(conversations, sampling_params)]
 
     def output(self, prompt, params):
+        if params.schema is None:
+            reply = SimpleNamespace(text="Yes.", finish_reason="stop", token_ids=[1])
+            return SimpleNamespace(outputs=[reply], prompt_token_ids=[0] * 9, num_cached_tokens=4)
         fields = params.schema["properties"]
         text, reason = '{"explanation": "words", "criteria_met": true}', "stop"
         if "rating" in fields:
@@ -57,9 +60,9 @@ class LLM:
 
 
 class SamplingParams:
-    def __init__(self, temperature, max_tokens, seed, structured_outputs):
+    def __init__(self, temperature, max_tokens, seed, structured_outputs=None):
         self.temperature, self.max_tokens, self.seed = temperature, max_tokens, seed
-        self.schema = structured_outputs.json
+        self.schema = structured_outputs.json if structured_outputs else None
 '''
 PARAMS = """
 class StructuredOutputsParams:
@@ -126,6 +129,11 @@ def test_groups_and_ratings_have_their_own_schema(vllm, example):
     assert [v.met for v in grade(VllmJudge(model="m", shape="grouped"), example, 1)] == [True] * 3
     with RatingGrader(VllmJudge(model="m")) as grader:
         assert [r.value for r in grader.rate([Answer(example, "a")])] == [7]
+
+
+def test_a_wording_that_asks_for_one_word_is_held_to_no_schema(vllm, question):
+    verdict = asyncio.run(VllmJudge(model="m", prompt="yes_no").judge(question))
+    assert (verdict.met, verdict.probability) == (True, None)
 
 
 def test_a_model_that_cannot_be_loaded_is_one_line(vllm, example):
