@@ -130,23 +130,24 @@ def sampled_texts(row: Mapping[str, Any]) -> tuple[str | None, ...]:
     """Give the answers of one of lm-eval's samples: its `resps`, before any filter.
 
     Samples that were judged before hold what was judged under `rubric`; in the second stage of a
-    run nobody was asked, and their `resps` are empty.
+    run nobody was asked, and their `resps` are empty. Empty without that, the model gave none.
 
     Raises:
-        DataError: There are none.
+        DataError: There is no place for them, or something else stands in it.
     """
     judged = Field(row)["rubric"]
     if isinstance(judged.value, Mapping) and isinstance(judged["answers"].value, list):
         return tuple(_judged_text(item) for item in judged["answers"].items())
     resps = row.get("resps")
     given = resps[0] if isinstance(resps, list | tuple) and len(resps) == 1 else resps
+    given = None if given in ([], ()) else given
     if isinstance(given, str) or is_missing(given):
         if "resps" not in row:
             raise DataError("has `doc` and no `resps`")
         return (text_of_answer(given),)
-    if not isinstance(given, list | tuple) or not given:
-        raise DataError("resps holds no text")
-    if not all(isinstance(text, str) or is_missing(text) for text in given):
+    if not isinstance(given, list | tuple) or not all(
+        isinstance(text, str) or is_missing(text) for text in given
+    ):
         raise DataError("resps holds no text")
     return tuple(map(text_of_answer, given))
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
+
+import numpy as np
 
 from ..errors import ConfigError, DataError
 
@@ -77,6 +79,45 @@ FILE = Bound("RUBRICBEAT_MAX_FILE_MB", 1_000, _MB)
 """What is read as a whole: a JSON array, a log, an entry of an archive, all of it unpacked."""
 ROWS = Bound("RUBRICBEAT_MAX_ROWS", 10_000_000, 1)
 """Rows that are kept in memory together."""
+VALUES = Bound("RUBRICBEAT_MAX_VALUES", 10_000_000, 1)
+"""Values of one JSON text, or of a few rows of a table: each takes 50 to 250 bytes of memory, and
+`[],` three of a file."""
+_MARKS = tuple(b",[{")
+"""What each value but the first has before it."""
+_IS_MARK = np.isin(np.arange(256), _MARKS)
+_CHUNK = 1 << 20
+
+
+def check_values(name: str, text: bytes) -> None:
+    """Refuse JSON of more values than memory may hold, before it is read.
+
+    Raises:
+        DataError: It may have them: its commas and opening brackets are counted.
+    """
+    if len(text) <= VALUES.value or _n_marks(text) <= VALUES.value:
+        return
+    _check_n_values(name, "a text has", _n_marks_outside(text))
+
+
+def _check_n_values(name: str, what: str, n_values: int) -> None:
+    if n_values > VALUES.value:
+        VALUES.refuse(name, f"{what} {n_values:,} values")
+
+
+def _n_marks(text: bytes) -> int:
+    return sum(map(text.count, _MARKS))
+
+
+def _n_marks_outside(text: bytes) -> int:
+    """Count them outside strings, in memory that hangs on the text's size alone."""
+    plain = text.replace(rb"\\", b"").replace(rb"\"", b"")
+    n_marks, is_inside = 0, np.uint8(0)
+    for start in range(0, len(plain), _CHUNK):
+        part = np.frombuffer(plain[start : start + _CHUNK], np.uint8)
+        inside = (np.cumsum(part == ord('"'), dtype=np.uint8) + is_inside) & 1
+        n_marks += int(np.count_nonzero(_IS_MARK[part] & (inside == 0)))
+        is_inside = inside[-1]
+    return n_marks
 
 
 UNLIKELY = f"it unpacks to more than {PACKED_TIMES} times its size"
@@ -90,3 +131,97 @@ def most_of(n_packed: int, floor: Bound = FILE) -> float:
         floor: What any file may unpack to.
     """
     return max(floor.value, PACKED_TIMES * n_packed) if n_packed else float("inf")
+
+
+def rows_at_once(name: str, group: Any, most: int) -> int:
+    """Say how many rows of a group of a Parquet file to take in at once, by what it promises.
+
+    A value that stands once in the file and is referred to by every row is written out for each.
+
+    Args:
+        name: Of the file.
+        group: Its metadata.
+        most: Rows that are taken in where nothing is odd.
+
+    Raises:
+        DataError: Its values take next to no room in the file and much in memory.
+    """
+    columns = [group.column(n) for n in range(group.num_columns)]
+    n_packed = sum(column.total_compressed_size for column in columns)
+    n_values = sum(column.num_values for column in columns)
+    if n_values > n_packed:
+        _check_n_values(name, f"a group of rows has, in {n_packed:,} bytes,", n_values)
+    FILE.check(name, "a group of rows", sum(column.total_uncompressed_size for column in columns))
+    is_likely = all(
+        column.total_uncompressed_size <= PACKED_TIMES * column.total_compressed_size
+        for column in columns
+    )
+    return most if is_likely else 1
+
+
+def expanded_bytes(name: str, batch: Any) -> int:
+    """Give the bytes of a batch with every value written out.
+
+    Raises:
+        DataError: It has more than `VALUES`.
+    """
+    n_values = n_bytes = 0
+    left = list(batch.columns)
+    while left:
+        column = _plain(left.pop())
+        n_values += len(column)
+        n_bytes += 8 * len(column)
+        left += _inside(column)
+        n_bytes += _n_text_bytes(column)
+    _check_n_values(name, f"rows, {batch.num_rows} together, have", n_values)
+    return n_bytes
+
+
+def _plain(column: Any) -> Any:
+    """Write out a column whose values are runs, or views of a text that is kept once."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_run_end_encoded(column.type):
+        return pc.run_end_decode(column)
+    is_view = pa.types.is_string_view(column.type) or pa.types.is_binary_view(column.type)
+    return column.cast(pa.large_binary()) if is_view else column
+
+
+def _inside(column: Any) -> list[Any]:
+    """Give the columns within a column of lists or structures."""
+    import pyarrow as pa
+
+    kind = column.type
+    if pa.types.is_struct(kind):
+        return list(column.flatten())
+    if pa.types.is_map(kind):
+        return [column.keys, column.items]
+    is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind)
+    return [column.flatten()] if is_list or pa.types.is_fixed_size_list(kind) else []
+
+
+def _n_text_bytes(column: Any) -> int:
+    """Give the bytes of a column's texts, those that are kept once and referred to as often too."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    places = None
+    if pa.types.is_dictionary(column.type):
+        column, places = column.dictionary, column.indices
+    if not _is_text(column.type):
+        return 0
+    lengths = pc.binary_length(column)
+    return pc.sum(lengths if places is None else lengths.take(places)).as_py() or 0
+
+
+def _is_text(kind: Any) -> bool:
+    import pyarrow as pa
+
+    return any(
+        is_kind(kind)
+        for is_kind in (
+            *(pa.types.is_string, pa.types.is_large_string),
+            *(pa.types.is_binary, pa.types.is_large_binary),
+        )
+    )

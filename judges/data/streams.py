@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, Any, NoReturn, TextIO, cast
 
 from ..errors import DataError
-from .sizes import FILE, LINE, UNLIKELY, most_of
+from .sizes import FILE, LINE, UNLIKELY, check_values, most_of
 
 STDIN = "-"
 """The path that stands for standard input."""
@@ -140,7 +140,7 @@ def lines_of(path: Path | str) -> Iterator[bytes]:
     r"""Read lines, with their ends, split at `\n` alone: U+2028 may stand inside a string.
 
     Raises:
-        DataError: The file cannot be read to its end, or a line is longer than `LINE`.
+        DataError: The file cannot be read to its end, or a line holds more than `LINE` or `VALUES`.
     """
     name, limit, most, n_read = name_of(path), LINE.value, most_of(_size_of(path)), 0
     with open_bytes(path) as file:
@@ -151,6 +151,7 @@ def lines_of(path: Path | str) -> Iterator[bytes]:
                     LINE.refuse(name, f"line {number + 1} is longer")
                 if n_read > most:
                     FILE.refuse(name, UNLIKELY)
+                check_values(name, line)
                 yield line.removeprefix(b"\xef\xbb\xbf") if not number else line
         except READ_FAULTS as error:
             broken(name, error)
@@ -160,7 +161,7 @@ def bytes_of(path: Path | str) -> bytes:
     """Read a whole file, decompressed.
 
     Raises:
-        DataError: The file cannot be read to its end, or holds more than `FILE`.
+        DataError: The file cannot be read to its end, or holds more than `FILE` or `VALUES`.
     """
     name, size, whole = name_of(path), _size_of(path), io.BytesIO()
     FILE.check(name, "the file", size)
@@ -172,7 +173,8 @@ def bytes_of(path: Path | str) -> bytes:
                     FILE.refuse(name, UNLIKELY if limit < FILE.value else "it unpacks to more")
         except READ_FAULTS as error:
             broken(name, error)
-    return whole.getvalue()
+    check_values(name, content := whole.getvalue())
+    return content
 
 
 def _size_of(path: Path | str) -> int:

@@ -19,14 +19,15 @@ from urllib.parse import urlsplit
 from ..errors import ConfigError, DataError
 from .json_rows import NumberedRow
 from .row_fields import Cell
-from .sizes import LINE
+from .sizes import FILE, LINE, UNLIKELY, expanded_bytes, most_of, rows_at_once
 from .streams import ARROW_FILE, COLUMNAR, PARQUET, bytes_of, file_of, lines_of, name_of
 
 DELIMITERS = ",;\t|"
 _CONNECT_S = 5.0
 _FAULTS = (OSError, ValueError, TypeError, LookupError, OverflowError)
-_BATCH = 1_000
-"""Rows of a Parquet or Arrow file read at a time."""
+_BATCH = 16
+"""Rows of a Parquet or Arrow file read at a time: few, as each may hold what a line may hold."""
+_HUB_BATCH = 1_000
 _NAME = re.compile(r"[\w .()/-]{1,64}")
 _EXCEL_HINT = re.compile(r"sep=(.)\s*", re.I)
 _HUB_NAME = re.compile(
@@ -48,10 +49,14 @@ def columnar_rows(path: Path | str, head: bytes) -> Iterator[NumberedRow]:
         DataError: The file is broken.
     """
     kind = "Parquet" if head.startswith(PARQUET) else "Arrow"
-    number = 0
+    name, most = name_of(path), most_of(file_of(path).stat().st_size)
+    number = n_bytes = 0
     try:
         for batch in _batches(path, head):
             batch.validate(full=True)  # what points outside a broken file would end the process
+            n_bytes += expanded_bytes(name, batch)
+            if n_bytes > most:
+                FILE.refuse(name, UNLIKELY)
             for row in batch.to_pylist():
                 number += 1
                 yield NumberedRow(number, row)
@@ -59,7 +64,7 @@ def columnar_rows(path: Path | str, head: bytes) -> Iterator[NumberedRow]:
         if isinstance(error, DataError):
             raise
         words = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"{name_of(path)}: the {kind} data is broken ({words[:200]})") from None
+        raise DataError(f"{name}: the {kind} data is broken ({words[:200]})") from None
 
 
 def _batches(path: Path | str, head: bytes) -> Iterator[Any]:
@@ -72,7 +77,9 @@ def _batches(path: Path | str, head: bytes) -> Iterator[Any]:
     source: Any = str(file_of(path)) if is_plain else pa.BufferReader(bytes_of(path))
     if head.startswith(PARQUET):
         with pq.ParquetFile(source) as opened:
-            yield from opened.iter_batches(_BATCH)
+            for group in range(opened.num_row_groups):
+                rows = rows_at_once(name_of(path), opened.metadata.row_group(group), _BATCH)
+                yield from opened.iter_batches(rows, row_groups=[group])
         return
     with pa.OSFile(source) if is_plain else source as raw:
         if head.startswith(ARROW_FILE):
@@ -322,7 +329,7 @@ def hub_rows(name: re.Match[str]) -> Iterator[NumberedRow]:
             raise ConfigError(f"{name[0]}: a data set of several splits; name one: {names}")
         found = next(iter(found.values()))
     number = 0
-    for batch in found.with_format("arrow").iter(_BATCH):
+    for batch in found.with_format("arrow").iter(_HUB_BATCH):
         for row in batch.to_pylist():
             number += 1
             yield NumberedRow(number, row)

@@ -9,7 +9,7 @@ import struct
 import zipfile
 import zlib
 
-from ...judges.data.sizes import FILE, UNLIKELY, most_of
+from ...judges.data.sizes import FILE, UNLIKELY, check_values, most_of
 
 ZSTANDARD = 93
 """The method's number in a zip. Source: APPNOTE.TXT of PKWARE, 4.4.5."""
@@ -24,10 +24,15 @@ def read_entry(log: zipfile.ZipFile, name: str) -> bytes:
     Raises:
         BadZipFile: It is broken, encrypted, or ends before its size.
         DataError: Unpacked it is larger than `FILE`, which is checked before: a zip may promise any
-            size.
+            size; or it has more than `VALUES`.
     """
-    info = log.getinfo(name)
-    FILE.check(str(log.filename), f"its entry {name}", info.file_size)
+    FILE.check(str(log.filename), f"its entry {name}", log.getinfo(name).file_size)
+    content = _entry(log, log.getinfo(name))
+    check_values(f"{log.filename}: its entry {name}", content)
+    return content
+
+
+def _entry(log: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
     if info.compress_type != ZSTANDARD:
         try:
             return log.read(info)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from faults.kit import HERE, N_ANSWERS, N_CRITERIA, Driver, Found, Place
+from faults.kit import HERE, N_ANSWERS, N_CRITERIA, Driver, Ended, Found, Place
 from loopback import Loopback
 
 
@@ -34,12 +34,12 @@ def server() -> Iterator[Loopback]:
 @pytest.fixture(scope="module")
 def right(
     driver: Driver, server: Loopback, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Found, int]:
-    """Give the true run, and how many writing calls it takes."""
+) -> tuple[Found, Ended]:
+    """Give the true run, and how it ended, with how many calls."""
     place = Place(tmp_path_factory.mktemp("right") / "p", server)
     judged = driver.run(place.judge, place.path)
     assert judged.code == 0, judged.err
     (found,) = place.runs()
     assert found.score is not None and len(found.met) == N_ANSWERS * N_CRITERIA
     assert judged.n_calls > 20
-    return found, judged.n_calls
+    return found, judged

@@ -26,20 +26,21 @@ def main() -> None:
     from rubricbeat.harness.cli import main as command
 
     shim = ctypes.CDLL(None)
-    counter = mmap.mmap(-1, ctypes.sizeof(ctypes.c_long))
-    n_calls = ctypes.c_long.from_buffer(counter)
+    counts = (ctypes.c_long * 3).from_buffer(mmap.mmap(-1, mmap.PAGESIZE))
     for line in sys.stdin:
         trial: dict[str, Any] = json.loads(line)
-        n_calls.value = 0
+        counts[:] = 0, 0, 0
         child = os.fork()
         if child == 0:
-            _run(command, trial, shim, n_calls)
+            _run(command, trial, shim, counts)
         _, status = os.waitpid(child, 0)
-        answer = {"code": os.waitstatus_to_exitcode(status), "n_calls": n_calls.value}
+        code = os.waitstatus_to_exitcode(status)
+        n_calls, n_steps, n_before = counts
+        answer = {"code": code, "n_calls": n_calls, "n_steps": n_steps, "n_before": n_before}
         print(json.dumps(answer), flush=True)
 
 
-def _run(command: Any, trial: dict[str, Any], shim: Any, n_calls: ctypes.c_long) -> None:
+def _run(command: Any, trial: dict[str, Any], shim: Any, counts: Any) -> None:
     """Run one command in this copy, and end it."""
     code = 70
     try:
@@ -48,9 +49,8 @@ def _run(command: Any, trial: dict[str, Any], shim: Any, n_calls: ctypes.c_long)
             flags = os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC
             os.dup2(os.open(path, flags, 0o600), number)
         os.environ["RUBRICBEAT_STORE"] = trial["store"]
-        if trial["action"] >= 0:
-            below = str(Path(trial["below"]).resolve()).encode()
-            shim.arm(below, ctypes.c_long(trial["at"]), trial["action"], ctypes.byref(n_calls))
+        below = str(Path(trial["below"]).resolve()).encode()
+        shim.arm(below, ctypes.c_long(trial["at"]), trial["action"], counts)
         try:
             code = command(trial["args"])
         except SystemExit as stop:

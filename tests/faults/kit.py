@@ -24,7 +24,7 @@ SEED = 20261129
 PARTS = 10
 """The trials are cut in so many tests, so that it is seen how far they are."""
 N_ANSWERS, N_CRITERIA = 8, 4
-COUNT, KILL, HALF = 0, 1, 2
+COUNT, KILL, HALF, ANYWHERE = 0, 1, 2, -1
 ACTIONS = {"kill": KILL, "half": HALF, "full": errno.ENOSPC, "io": errno.EIO}
 
 
@@ -36,6 +36,10 @@ class Ended:
     """Exit code, or minus the signal."""
     n_calls: int
     """Writing calls it made below its folder."""
+    n_steps: int
+    """Library calls of any kind that it made: a measure of how far it came, whatever the speed."""
+    n_before: int
+    """Those of them before it first asked the endpoint."""
     out: str
     err: str
 
@@ -69,7 +73,7 @@ class Driver:
         )
 
     def run(self, args: Sequence[str], place: Path, action: int = COUNT, at: int = 0) -> Ended:
-        """Run a command below a folder, with a fault at one of its writing calls."""
+        """Run a command below a folder, with a fault at one of its calls."""
         out, err = place / "stdout.txt", place / "stderr.txt"
         trial = {
             "args": list(args),
@@ -85,7 +89,8 @@ class Driver:
         self._process.stdin.flush()
         answer = json.loads(self._process.stdout.readline())
         said = [path.read_text("utf-8", "replace") for path in (out, err)]
-        return Ended(answer["code"], answer["n_calls"], *said)
+        counted = (answer[name] for name in ("code", "n_calls", "n_steps", "n_before"))
+        return Ended(*counted, *said)
 
     def close(self) -> None:
         """End it."""

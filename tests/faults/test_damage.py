@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from faults.kit import N_TRIALS, PARTS, SEED, Driver, Found, Place, is_said
+from faults.kit import N_TRIALS, PARTS, SEED, Driver, Ended, Found, Place, is_said
 from loopback import Loopback
 
 
@@ -16,7 +16,7 @@ def test_a_damaged_byte_anywhere_in_the_store_is_noticed_or_harmless(
     part: int,
     driver: Driver,
     server: Loopback,
-    right: tuple[Found, int],
+    right: tuple[Found, Ended],
     tmp_path: Path,
 ) -> None:
     truth, _ = right

@@ -12,7 +12,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from faults.kit import ACTIONS, N_TRIALS, PARTS, SEED, Driver, Found, Place, is_said
+from faults.kit import ACTIONS, N_TRIALS, PARTS, SEED, Driver, Ended, Found, Place, is_said
 from loopback import Loopback
 
 
@@ -21,14 +21,14 @@ def test_a_fault_at_any_write_of_a_judge_run_leaves_truth_or_words(
     part: int,
     driver: Driver,
     server: Loopback,
-    right: tuple[Found, int],
+    right: tuple[Found, Ended],
     tmp_path: Path,
 ) -> None:
-    truth, n_judge = right
+    truth, whole = right
     for number in range(part, N_TRIALS, PARTS):
         draw = random.Random(SEED + number)
         name = draw.choice(sorted(ACTIONS))
-        at = draw.randint(1, n_judge + 2)
+        at = draw.randint(1, whole.n_calls + 2)
         place = Place(tmp_path / f"{number}", server)
         trial = f"trial {number}: {name} at call {at}"
         ended = driver.run(place.judge, place.path, ACTIONS[name], at)
@@ -54,7 +54,7 @@ def test_a_page_is_the_old_one_or_the_new_one_whatever_write_fails(
     action: str,
     driver: Driver,
     server: Loopback,
-    right: tuple[Found, int],
+    right: tuple[Found, Ended],
     tmp_path: Path,
 ) -> None:
     place = Place(tmp_path / "p", server)

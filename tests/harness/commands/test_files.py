@@ -94,6 +94,18 @@ class TestAnswers:
         [absent] = [one for one in graded(data) if one.is_absent]
         assert absent.verdicts[0].explanation == "no recorded answer"
 
+    @pytest.mark.parametrize("resps", [[], [[]], [None], [[None]]])
+    def test_a_sample_without_any_reply_is_a_missing_answer(
+        self, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], resps: Any
+    ) -> None:
+        rows = [
+            {"doc": {"prompt_id": "1"}, "resps": resps},
+            {"doc": {"prompt_id": "2"}, "resps": [["oak"]]},
+        ]
+        assert judge(data, write(tmp_path / "a.jsonl", *rows)) == 1
+        assert outcomes(data) == {"1": [None], "2": [True]}
+        assert "1 of 2 answers are null: 1" in capsys.readouterr().err
+
     def test_the_same_again_never_asks_about_what_was_not_answered(
         self, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:

@@ -72,7 +72,7 @@ def test_a_folder_of_other_tasks_says_so(tmp_path):
         read_earlier_answers(str(tmp_path), "t")
 
 
-@pytest.mark.parametrize("line", ["{", "{}", '{"doc": {"prompt_id": "a"}, "resps": []}', "[]"])
+@pytest.mark.parametrize("line", ["{", "{}", '{"doc": {"prompt_id": "a"}, "resps": [[3]]}', "[]"])
 def test_a_line_that_is_no_sample_is_named_by_number(tmp_path, line):
     path = write(tmp_path, sample("a", "x"))
     path.write_text(path.read_text("utf-8") + line + "\n", encoding="utf-8")

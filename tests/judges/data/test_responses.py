@@ -136,7 +136,6 @@ def test_a_gold_answer_alone_is_not_taken_where_other_rows_have_both(tmp_path: P
         ({"prompt_id": "made-up-0", "completion": "x", "repeat": 10**30}, "repeat is not in"),
         ({"prompt_id": "made-up-0", "completion": "x", "repeat": -1}, "repeat is not in"),
         ({"doc": {"prompt_id": "made-up-0"}, "resps": [[["x", 1]]]}, "no text"),
-        ({"doc": {"prompt_id": "made-up-0"}, "resps": []}, "no text"),
         ({"prompt_id": "made-up-0", "completion": 3}, "the number 3, not text"),
         ({"prompt_id": "made-up-0", "response": "x", "answer": "B"}, "could be the answer"),
         ({"prompt_id": "made-up-0", "response": None, "answer": "B"}, "could be the answer"),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import json
 import lzma
 import tracemalloc
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from rubricbeat.judges.data.reader import read_rows, stream_rows
@@ -106,3 +108,54 @@ def test_a_bound_that_is_none_is_refused(tmp_path, monkeypatch, given):
     path.write_text('{"a": 1}\n', encoding="utf-8")
     with pytest.raises(ConfigError, match="RUBRICBEAT_MAX_LINE_MB"):
         list(stream_rows(path))
+
+
+def saved(path, table, **options):
+    pq.write_table(table, path, **options)
+    return path
+
+
+def one_text_for_all_rows(n_rows, text):
+    places = pa.array([0] * n_rows, pa.int32())
+    return pa.DictionaryArray.from_arrays(places, pa.array([text]))
+
+
+def test_one_text_that_all_rows_of_a_table_refer_to_counts_once_a_row(tmp_path):
+    column = one_text_for_all_rows(1_000, "x" * 10_000)  # 10 MB written out
+    table = pa.table({"prompt": column})
+    parquet = saved(tmp_path / "t.parquet", table, compression="zstd")
+    with (
+        pa.OSFile(str(tmp_path / "t.arrow"), "wb") as file,
+        pa.ipc.new_file(file, table.schema) as writer,
+    ):
+        writer.write_table(table)
+    for path in (parquet, tmp_path / "t.arrow"):
+        assert path.stat().st_size < 50_000
+        assert peak_of(lambda path=path: list(stream_rows(path))) < 12 * MB
+    # as often as a table of answers has its prompts
+    few = saved(tmp_path / "few.parquet", pa.table({"prompt": column.slice(0, 100)}))
+    assert [row.value["prompt"] for row in stream_rows(few)] == ["x" * 10_000] * 100
+
+
+def test_a_list_of_nothing_that_takes_no_room_in_a_table_is_not_unpacked(tmp_path):
+    table = pa.table({"rubrics": pa.array([[None] * 11_000_000], pa.list_(pa.bool_()))})
+    path = saved(tmp_path / "t.parquet", table)
+    assert path.stat().st_size < 10_000
+    with pytest.raises(DataError, match=r"has, in .* bytes, 11,000,00. values.*MAX_VALUES"):
+        list(stream_rows(path))
+
+
+@pytest.mark.parametrize("inside", ["[],", "{},", "1,", '"a",'])
+@pytest.mark.parametrize("name", ["rows.json", "rows.jsonl"])
+def test_json_of_more_values_than_memory_holds_is_refused_before_it_is_read(
+    tmp_path, monkeypatch, inside, name
+):
+    monkeypatch.setenv("RUBRICBEAT_MAX_VALUES", "100000")
+    path = tmp_path / name
+    row = '{"prompt_id": "a", "x": [' + inside * 100_000 + "[]]}"
+    path.write_text(f"[{row}]" if name == "rows.json" else row, encoding="utf-8")
+    assert peak_of(lambda: list(stream_rows(path))) < 5 * MB
+    # commas and brackets of a text are none
+    text = json.dumps({"prompt_id": "a", "x": '[],{\\"' * 20_000})
+    path.write_text(f"[{text}]" if name == "rows.json" else text, encoding="utf-8")
+    assert len(list(stream_rows(path))) == 1
