@@ -146,6 +146,8 @@ def run(args: argparse.Namespace) -> int:
                 if not judged.is_complete(census.n_answers):
                     raise
                 fault = error  # said when the results are written
+            if fault is None and (change := responses.change()) is not None:
+                fault = RubricbeatError(change)
             runs = _write(judged, grader, data, args)
         _report(runs, grader, args, judged.deadline)
         if fault is not None:

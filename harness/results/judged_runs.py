@@ -16,7 +16,7 @@ import numpy as np
 from ...judges.answer import Answer, GradedAnswer
 from ...judges.data.responses import RunKey
 from ...judges.engine.work_items import DEADLINE
-from ...judges.errors import DataError, RubricbeatError
+from ...judges.errors import DataError, RubricbeatError, unwritable
 from ...judges.files import alone_in
 from ...judges.grader import Grader
 from ...judges.missing import MissingVerdicts
@@ -114,12 +114,24 @@ class JudgedRuns:
             )
             digest = str(judge["digest"])
             # of two processes that end together, the second one sees the first one's results whole
-            with alone_in(self._folder):
+            with self._alone():
                 written = write_run(run, self._folder)
                 n_retired = retire(
                     self._folder, key, task, digest, written, answers, there=self._there
                 )
             yield JudgedRun(key, written, n_retired)
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Let one process at a time write; the folder is made anew where it went away meanwhile."""
+        with contextlib.ExitStack() as stack:
+            try:
+                self._folder.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(alone_in(self._folder))
+            except OSError as error:
+                words = f"{self._folder}: cannot write results ({error}); verdicts are kept"
+                raise unwritable(words, error) from error
+            yield
 
 
 def graded_by_run(

@@ -14,6 +14,7 @@ import asyncio
 import math
 import os
 import zlib
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -230,7 +231,7 @@ class Endpoint:
         self, content: bytes, headers: Mapping[str, str], sent: Mapping[str, Any]
     ) -> dict[str, Any]:
         try:
-            reply = orjson.loads(content)
+            reply = orjson.loads(content.removeprefix(BOM_UTF8))
         except orjson.JSONDecodeError:
             words = said_in(content, self._clean).words or "empty"
             told = f"{self.base_url}: the reply is not JSON but {words[:SHOWN_CHARS]!r}"

@@ -26,7 +26,7 @@ from .answers import (
 from .columns import Columns
 from .examples import SkippedRow, null_words
 from .reader import stream_rows
-from .streams import is_stdin, name_of
+from .streams import file_of, is_stdin, name_of
 
 RunKey: TypeAlias = tuple[str, str]
 """A model, and the label of its run; empty where the rows name none."""
@@ -123,6 +123,7 @@ class Responses:
         self._limit = limit
         self._columns = columns.of_answers() if columns else None
         self._n_copies = 0
+        self._seen: list[_Stamp] = []
         self._alone: dict[str, int] = {}  # the first row whose answer stands there
         self._disputed: dict[str, TwoAnswersError] = {}
 
@@ -141,6 +142,7 @@ class Responses:
             DataError: A file breaks off, no answer has a rubric, or the answers stand in a field
                 that may hold something else.
         """
+        self._seen = [_stamp(file) for file in self._files]
         skipped: list[SkippedRow] = []
         absent: list[str] = []
         n_skipped = n_answers = n_criteria = n_absent = n_bytes = 0
@@ -184,6 +186,16 @@ class Responses:
             self._n_copies,
             unanswered,
         )
+
+    def change(self) -> str | None:
+        """Say that a file is not the one of the census any more; None where all are."""
+        for file, seen in zip(self._files, self._seen, strict=True):
+            if _stamp(file) != seen:
+                return (
+                    f"{name_of(file)}: changed while its answers were judged; the results hold "
+                    "what was read, and the same command again judges what stands there now"
+                )
+        return None
 
     def _refuse_disputed(self) -> None:
         """Refuse a row with one of two fields between which other rows leave the choice open.
@@ -263,6 +275,18 @@ class _Said:
     example: Example
     row: AnswerRow
     default_model: str
+
+
+_Stamp = tuple[int, int, int, int] | None
+
+
+def _stamp(path: Path) -> _Stamp:
+    """Tell one state of a file from another; None where it is none, such as a data set's name."""
+    try:
+        found = file_of(path).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _files(path: Path) -> list[Path]:

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..errors import StoreError
 from ..files import user_path
 from ..judge import JudgeIdentity, Question
 from ..verdict import Outcome, Source, Verdict
@@ -101,6 +102,7 @@ class VerdictStore:
         self._writing = threading.Lock()
         self._claims: FileClaims | None = None
         self._writer = open_store_file(self.path)
+        self._file = _file_at(self.path)
         try:
             self._reader = connect(self.path)
             if identity is not None:
@@ -151,6 +153,11 @@ class VerdictStore:
                     raise
             except sqlite3.Error as error:
                 raise store_error(error, self.path) from error
+            if _file_at(self.path) != self._file:
+                raise StoreError(
+                    f"verdict store {self.path}: the file was removed or replaced while it was in "
+                    "use; verdicts of this run are in its results alone"
+                )
             if n_new == len(good):
                 return {}
             earlier = self._find(self._writer, [r.key for r in good])
@@ -205,6 +212,15 @@ class VerdictStore:
                 "INSERT OR IGNORE INTO answers VALUES (?, ?)",
                 (subject.answer_id, clean(subject.answer)),
             )
+
+
+def _file_at(path: Path) -> tuple[int, int] | None:
+    """Say which file stands at a path now; None for none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def verdict_row(record: Record, judge: bytes, now: float) -> tuple[Any, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 import pytest
-from loopback import Loopback, faults
+from loopback import Loopback, Seen, faults
 from waiting import HANG_S, until
 
 from rubricbeat.harness.cli import main
@@ -125,6 +126,45 @@ def test_a_store_that_fails_midway_leaves_results_of_what_was_graded(
     verdicts = [verdict for graded in run.graded for verdict in graded.verdicts]
     assert len(verdicts) == N_ANSWERS * N_CRITERIA
     assert 0 < sum(verdict.met is not None for verdict in verdicts) < len(verdicts)
+
+
+@pytest.mark.parametrize("change", ["cut", "grown", "other words"])
+def test_answers_that_change_while_they_are_judged_are_said(
+    words: list[str], tmp_path: Path, change: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers = Path(words[4])
+    before = answers.read_text("utf-8")
+    after = {
+        "cut": before[:-60],
+        "grown": before + "\n" + json.dumps({"prompt_id": "p0", "completion": "More."}),
+        "other words": before.replace("To", "Go"),
+    }
+    with Loopback() as server:
+
+        def script(seen: Seen) -> None:
+            if seen.number == 5:
+                answers.write_text(after[change], encoding="utf-8")
+                os.utime(answers, ns=(1, 1))
+
+        server.script = script
+        assert main([*words, *options(server, tmp_path)]) == 1
+        assert "changed while its answers were judged" in capsys.readouterr().err
+        assert len(read_runs([tmp_path / "out"])) == 1
+        assert main([*words, *options(server, tmp_path)]) == 0
+
+
+def test_a_results_folder_that_is_removed_meanwhile_is_made_anew(
+    words: list[str], tmp_path: Path
+) -> None:
+    with Loopback() as server:
+
+        def script(seen: Seen) -> None:
+            if seen.number == 5:
+                shutil.rmtree(tmp_path / "out")
+
+        server.script = script
+        assert main([*words, *options(server, tmp_path)]) == 0
+        assert len(read_runs([tmp_path / "out"])) == 1
 
 
 def test_a_disk_without_room_is_known_before_the_first_call(

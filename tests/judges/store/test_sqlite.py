@@ -163,6 +163,17 @@ def test_several_processes_write_at_once_and_lose_nothing(path):
     store.close()
 
 
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_a_file_that_goes_away_meanwhile_is_said_at_the_next_write(store, path, is_replaced):
+    store.write([record(1)])
+    for each in path.parent.iterdir():
+        each.unlink()
+    if is_replaced:
+        VerdictStore(path, JUDGE).close()
+    with pytest.raises(StoreError, match=r"removed or replaced .* in its results alone"):
+        store.write([record(2)])
+
+
 def test_a_reader_is_not_held_up_by_a_writer(store, path):
     store.write([record(1)])
     with sqlite3.connect(path, isolation_level=None) as other:
