@@ -1,25 +1,47 @@
 """Read the configuration of a run from presets, YAML and flags; later sources win.
 
-A key that is not known is refused with the nearest known one, before anything is loaded.
+A key that is not known is refused with the nearest known one, before anything is loaded. What
+stands in `grpo` and `sft` and is not ours is TRL's, and is held against its own fields.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from ...judges.errors import ConfigError, near_names
 from ...judges.judge_options import plain_spec
 from ...judges.options.files import parse_yaml, read_yaml
 from ...judges.options.reader import settled
 from .config import TrainConfig
+
+SET_ELSEWHERE: Mapping[str, str] = {
+    "output_dir": "run.output_dir",
+    "seed": "run.seed",
+    "save_steps": "run.save_steps",
+    "save_strategy": "run.save_steps",
+    "report_to": "run.report_to",
+    "per_device_train_batch_size": "micro_batch",
+    "gradient_accumulation_steps": "micro_batch, and prompts_per_step or batch_size",
+    "generation_batch_size": "grpo.prompts_per_step",
+    "shuffle_dataset": "nothing: the order is made here, so that a resumed run keeps it",
+    "reward_weights": "nothing: there is one reward",
+    "logging_steps": "nothing: every step is a line of metrics.jsonl",
+    "logging_strategy": "nothing: every step is a line of metrics.jsonl",
+    "bf16": "model.dtype",
+    "fp16": "model.dtype",
+    "use_cpu": "run.use_cpu",
+    "ignore_data_skip": "nothing: a resumed run would ask the same prompts again",
+    "save_only_model": "nothing: such a run could not be resumed",
+}
+"""Fields of TRL that the run fills itself, and what to set for each."""
 
 
 def preset_names() -> list[str]:
@@ -49,27 +71,28 @@ def load_config(
     sources: list[tuple[str, Mapping[str, Any]]] = [
         (str(path), _read_file(Path(path)) if path is not None else {}),
         *((f"--set {setting}", _parse_setting(setting)) for setting in settings),
-        ("the flags", overrides or {}),
+        ("the flags", _flat(overrides or {})),
     ]
     named = [source["preset"] for _, source in sources if source.get("preset")]
     start = preset or (named[-1] if named else None)
     merged: dict[str, Any] = _read_preset(str(start)) if start else {}
     for where, source in sources:
         # each on its own first: a message names the place where the mistake stands
-        _build(TrainConfig, source, where)
+        _build(source, where)
         _merge(merged, source)
     if start:
         merged["preset"] = str(start)
-    config = _build(TrainConfig, merged, "the configuration")
-    assert isinstance(config, TrainConfig)
-    return config
+    return _build(merged, "the configuration")
 
 
 def _read_preset(name: str) -> dict[str, Any]:
     if name not in preset_names():
         raise ConfigError(f"unknown preset {name!r}; {near_names(name, preset_names())}")
     text = files(__package__).joinpath("presets", f"{name}.yaml").read_text(encoding="utf-8")
-    return dict(yaml.safe_load(text))
+    plain = dict(yaml.safe_load(text))
+    merged = _read_preset(plain["preset"]) if "preset" in plain else {}
+    _merge(merged, plain)
+    return merged
 
 
 def _read_file(path: Path) -> dict[str, Any]:
@@ -83,7 +106,7 @@ def _read_file(path: Path) -> dict[str, Any]:
         return {}
     if not isinstance(plain, dict):
         raise ConfigError(f"{path} must hold a mapping of sections, not a {type(plain).__name__}")
-    return dict(_settled(plain))
+    return _flat(_settled(plain))
 
 
 def _settled(value: Any) -> Any:
@@ -106,7 +129,17 @@ def _parse_setting(setting: str) -> dict[str, Any]:
         value = getattr(value, "written", value)
     for part in reversed(parts):
         value = {part: value}
-    return dict(_settled(value))
+    return _flat(_settled(value))
+
+
+def _flat(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay TRL's fields beside ours: `grpo.trl.epsilon` is `grpo.epsilon`."""
+    flat = dict(plain)
+    for key in {"grpo", "sft"} & set(flat):
+        inner = flat[key].get("trl") if isinstance(flat[key], Mapping) else None
+        if isinstance(inner, Mapping):
+            flat[key] = {name: x for name, x in flat[key].items() if name != "trl"} | {**inner}
+    return flat
 
 
 def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> None:
@@ -115,62 +148,82 @@ def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> None:
         if key == "judge" and isinstance(known, str) and isinstance(value, Mapping):
             known = base[key] = {"name": known}  # the same judge, named in one word
         # a judge written as a mapping replaces another judge; its options do not mix
-        nested = isinstance(known, dict) and isinstance(value, Mapping)
-        if nested and not ("name" in value and key in {"judge"}):
-            _merge(typing.cast(dict[str, Any], known), value)
+        is_new = key == "judge" and isinstance(value, Mapping) and "name" in value
+        if isinstance(known, dict) and isinstance(value, Mapping) and not is_new:
+            _merge(known, value)
         else:
             base[str(key)] = dict(value) if isinstance(value, Mapping) else value
 
 
-def _build(section: type, plain: Mapping[str, Any], where: str, prefix: str = "") -> Any:
-    hints = typing.get_type_hints(section)
+def _build(plain: Mapping[str, Any], where: str) -> TrainConfig:
+    hints = typing.get_type_hints(TrainConfig)
     values: dict[str, Any] = {}
     for key, value in plain.items():
-        name = f"{prefix}{key}"
-        if key not in hints:
-            raise ConfigError(f"{where}: unknown key {name!r}; {near_names(str(key), hints)}")
-        hint = hints[key]
-        if dataclasses.is_dataclass(hint):
-            if not isinstance(value, Mapping):
-                raise ConfigError(f"{where}: {name} must be a section of keys, not {value!r}")
-            values[key] = _build(typing.cast(type, hint), value, where, f"{name}.")
-        else:
-            values[key] = _value(hint, value, f"{where}: {name}")
-    return section(**values)
-
-
-def _value(hint: Any, value: Any, name: str) -> Any:
-    """Check one value against the type of its field; whole numbers pass as decimals."""
-    if isinstance(hint, types.UnionType):
-        options: tuple[Any, ...] = typing.get_args(hint)
-    else:
-        options = (hint,)
-    for option in options:
-        base = typing.get_origin(option) or option
-        if base is tuple and isinstance(value, (list, tuple, str)):
-            listed = (value,) if isinstance(value, str) else tuple(value)
-            if not all(isinstance(one, str) for one in listed):
-                raise ConfigError(f"{name} must be a list of text, not {value!r}")
-            return listed
-        if base is float and isinstance(value, str):  # YAML 1.1 reads 5e-6 as text
-            try:
-                return float(value)
-            except ValueError:
-                continue
-        if base is float and isinstance(value, int) and not isinstance(value, bool):
-            return float(value)
-        if base is Mapping and isinstance(value, Mapping):
-            return dict(value)
-        if isinstance(value, bool) and base is not bool:
+        kind = hints.get(key)
+        if not dataclasses.is_dataclass(kind):
+            values[key] = value
             continue
-        if base is not Mapping and isinstance(value, base):
-            return value
-    wanted = " or ".join(_type_name(option) for option in options)
-    raise ConfigError(f"{name} must be {wanted}, not {value!r}")
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"{where}: {key} must be a section of keys, not {value!r}")
+        own = dict(value)
+        if key in {"grpo", "sft"}:
+            ours = {spec.name for spec in dataclasses.fields(kind)}
+            theirs = {name: own.pop(name) for name in value if name not in ours}
+            if theirs:
+                own["trl"] = _of_trl(key, theirs, ours, where)
+        values[key] = _checked(typing.cast(type, kind), own, where, f"{key}.")
+    return typing.cast(TrainConfig, _checked(TrainConfig, values, where, ""))
 
 
-def _type_name(option: Any) -> str:
-    names = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
-    if option is type(None):
-        return "empty"
-    return names.get(option, "a list" if typing.get_origin(option) is tuple else "a mapping")
+def _checked(kind: type, values: Mapping[str, Any], where: str, prefix: str) -> Any:
+    known = [spec.name for spec in dataclasses.fields(kind)]
+    for key in values:
+        if key not in known:
+            raise ConfigError(
+                f"{where}: unknown key {prefix + str(key)!r}; {near_names(key, known)}"
+            )
+    try:
+        return kind(**values)
+    except ValidationError as error:
+        key = str(error.errors()[0]["loc"][0])
+        raise ConfigError(_refused(error, f"{where}: {prefix}{key}", values[key])) from None
+
+
+def _of_trl(
+    section: str, values: Mapping[str, Any], ours: Iterable[str], where: str
+) -> dict[str, Any]:
+    """Hold values against TRL's own fields, by their names and types."""
+    hints = _trl_hints(section, where)
+    read = {}
+    for key, value in values.items():
+        name = f"{where}: {section}.{key}"
+        if key in SET_ELSEWHERE:
+            raise ConfigError(f"{name}: set {SET_ELSEWHERE[key]} instead")
+        if key not in hints:
+            known = near_names(str(key), {*ours, *hints})
+            raise ConfigError(f"{where}: unknown key '{section}.{key}'; {known}")
+        hint = hints[key]
+        loose = None if dataclasses.is_dataclass(hint) else ConfigDict(arbitrary_types_allowed=True)
+        try:
+            read[str(key)] = TypeAdapter(hint, config=loose).validate_python(value)
+        except ValidationError as error:
+            raise ConfigError(_refused(error, name, value)) from None
+    return read
+
+
+def _trl_hints(section: str, where: str) -> dict[str, Any]:
+    try:
+        from trl.trainer.grpo_config import GRPOConfig
+        from trl.trainer.sft_config import SFTConfig
+    except ImportError:
+        raise ConfigError(
+            f"{where}: {section} holds keys that are not rubricbeat's, and TRL, which may know "
+            "them, is not installed: pip install 'rubricbeat[train]'"
+        ) from None
+    kind = GRPOConfig if section == "grpo" else SFTConfig
+    known = {spec.name for spec in dataclasses.fields(kind) if spec.init}
+    return {name: hint for name, hint in typing.get_type_hints(kind).items() if name in known}
+
+
+def _refused(error: ValidationError, name: str, value: Any) -> str:
+    return f"{error.errors()[0]['msg'].replace('Input', name, 1)}, not {value!r}"

@@ -12,7 +12,6 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import yaml
 
@@ -117,7 +116,8 @@ def evaluation_prompts(tasks: Sequence[str]) -> list[Example]:
 
     asked: list[Example] = []
     for task in tasks:
-        subset = _metadata(task).get("subset")
+        text = (tasks_folder() / f"{task}.yaml").read_text(encoding="utf-8")
+        subset = (yaml.load(text, _PlainLoader).get("metadata") or {}).get("subset")
         if subset is not None:
             settings = TaskSettings.from_metadata({"subset": subset})
             asked.extend(load_task_data(task, settings).examples)
@@ -129,9 +129,3 @@ class _PlainLoader(yaml.SafeLoader):
 
 
 _PlainLoader.add_multi_constructor("!", lambda loader, suffix, node: None)
-
-
-def _metadata(task: str) -> dict[str, Any]:
-    path = tasks_folder() / f"{task}.yaml"
-    plain = yaml.load(path.read_text(encoding="utf-8"), _PlainLoader)
-    return dict(plain.get("metadata") or {})

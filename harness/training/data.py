@@ -49,8 +49,6 @@ def working_from_rubric(example: Example) -> str:
 
 log = logging.getLogger(__name__)
 
-BUILT_IN = ("tiny", "demo", "demo_extra")
-
 TokenCounter = Callable[[Example], int]
 """Tokens of an example's prompt, chat template included."""
 
@@ -82,7 +80,11 @@ def load_data(
     Raises:
         ConfigError: Nothing is left to train on, or an evaluation's prompts are in the data.
     """
-    examples, facts = _read(section)
+    if section.path == "tiny":
+        examples, facts = list(tiny_examples()), dict[str, Any](path="tiny")
+    else:
+        columns = Columns.read(section.columns)
+        examples, facts = _read_file(section.path, "data.path", section.kind, columns)
     facts["n_read"] = len(examples)
     kept = _filter(examples, section, count_tokens, facts)
     kept = _without_contamination(kept, section, facts, evaluated_by)
@@ -165,19 +167,10 @@ def messages_of(example: Example, section: DataSection) -> list[dict[str, str]]:
     """Give the conversation as TRL and chat templates take it, every turn of it."""
     turns = [{"role": turn.role, "content": turn.content} for turn in example.prompt]
     wanted = instruction_of(section)
-    if wanted is None:
-        return turns
-    if turns and turns[0]["role"] == "system":
+    if wanted is not None and turns and turns[0]["role"] == "system":
         # the data's own instructions stay; ours come after them
-        turns[0] = {"role": "system", "content": f"{turns[0]['content']}\n\n{wanted}"}
-        return turns
-    return [{"role": "system", "content": wanted}, *turns]
-
-
-def _read(section: DataSection) -> tuple[list[Example], dict[str, Any]]:
-    if section.path == "tiny":
-        return list(tiny_examples()), {"path": "tiny"}
-    return _read_file(section.path, "data.path", section.kind, Columns.read(section.columns))
+        wanted = f"{turns.pop(0)['content']}\n\n{wanted}"
+    return turns if wanted is None else [{"role": "system", "content": wanted}, *turns]
 
 
 def _read_file(
@@ -196,16 +189,13 @@ def _read_file(
     else:
         path = Path(name)
     if not name or not can_name_rows(path):
-        known = " or ".join(
-            repr(short) for short in BUILT_IN if short != "tiny" or key == "data.path"
-        )
-        raise ConfigError(f"{key}: no file {name!r}; a path, or {known}")
+        tiny = "'tiny' or " if key == "data.path" else ""
+        raise ConfigError(f"{key}: no file {name!r}; a path, or {tiny}'demo' or 'demo_extra'")
     read = read_examples(path, kind=kind, columns=columns)
     if warning := read.warning():
         log.warning("%s: %s", key, warning)
-    facts: dict[str, Any] = {"path": path.name, "sha256": read.sha256, "kind": read.kind}
-    facts["dropped_unreadable"] = len(read.skipped)
-    return list(read.examples), facts
+    facts = {"path": path.name, "sha256": read.sha256, "kind": read.kind}
+    return list(read.examples), facts | {"dropped_unreadable": len(read.skipped)}
 
 
 def _held_out_file(
@@ -244,7 +234,9 @@ def _filter(
     most = section.max_criteria or max((len(e.rubric) for e in kept), default=0)
     kept = keep("criteria", kept, lambda e: section.min_criteria <= len(e.rubric) <= most)
     if section.heart_only:
-        kept = keep("not_heart", kept, _heart_test())
+        from ...tasks.heart.selector import heart_selector
+
+        kept = keep("not_heart", kept, heart_selector().selects)
     if section.prompt_percentile is not None and kept:
         lengths = [_n_chars(example) for example in kept]
         edge = float(np.percentile(lengths, section.prompt_percentile))
@@ -255,12 +247,6 @@ def _filter(
         counted, edge_tokens = count_tokens, section.max_prompt_tokens
         kept = keep("prompt_tokens", kept, lambda e: counted(e) <= edge_tokens)
     return kept
-
-
-def _heart_test() -> Callable[[Example], bool]:
-    from ...tasks.heart.selector import heart_selector
-
-    return heart_selector().selects
 
 
 def _n_chars(example: Example) -> int:
@@ -275,9 +261,8 @@ def _without_contamination(
 ) -> list[Example]:
     if not section.evaluation and not evaluated_by:
         return examples
-    evaluation = list(evaluated_by)
-    for path in section.evaluation:
-        evaluation.extend(_read_file(path, "data.evaluation")[0])
+    files = (_read_file(path, "data.evaluation")[0] for path in section.evaluation)
+    evaluation = [*evaluated_by, *(example for rows in files for example in rows)]
     overlaps = find_overlaps(examples, evaluation)
     facts["n_evaluation"] = len(evaluation)
     facts["dropped_contaminated"] = len(overlaps)

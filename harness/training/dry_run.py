@@ -7,6 +7,7 @@ twice, so that the study can tell the policy's spread from the judge's noise.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import math
 import sys
 import time
@@ -27,7 +28,7 @@ from ...judges.signal.study import SignalStudy, study_signal
 from .checks.judges import asked_of
 from .checks.prepare import NO_FOLDER, Prepared, judge_options
 from .config import TrainConfig
-from .data import data_line, sample_examples
+from .data import data_line, messages_of, sample_examples
 from .loop.grpo import prepare
 from .outlook import (
     Findings,
@@ -38,7 +39,14 @@ from .outlook import (
     reasons_against,
     replicate_factor,
 )
-from .policy.policy import generate_answers, load_model, lora_config, quiet_libraries
+from .policy.policy import (
+    generate_answers,
+    load_model,
+    lora_config,
+    quiet_libraries,
+    sampling_of,
+    set_threads,
+)
 from .reward.graders import Graders
 
 
@@ -47,9 +55,8 @@ class DryRun:
     """What a few prompts said of the planned run."""
 
     study: SignalStudy
-    reward: str
+    found: Findings
     scale: str
-    n_prompts: int
     group: int
     steps: int
     planned_verdicts: int
@@ -63,16 +70,6 @@ class DryRun:
     """Of both judges; None where a price is not known, never 0 for that."""
     step_s: Mapping[str, float]
     """Seconds of a step by part, on this machine: generation, judge, update."""
-    dead: float
-    reliability: float | None
-    unscored: float
-    """Share of the answers without a reward."""
-    reasons: tuple[str, ...]
-    """Why the run could not learn; empty where nothing speaks against it."""
-    cautions: tuple[str, ...]
-    """What makes little of it."""
-    dead_words: str
-    """The dead share with its interval over the groups looked at."""
     not_counted: str
     """What the run will do beside; empty where it is all counted."""
     spent: Mapping[str, Any]
@@ -83,11 +80,23 @@ class DryRun:
         """Of the planned run on this machine."""
         return self.steps * sum(self.step_s.values()) / 3600
 
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why the run could not learn; empty where nothing speaks against it."""
+        return reasons_against(self.found)
+
     def to_json(self) -> dict[str, Any]:
         """Give the plain form."""
-        names = [name for name in self.__dataclass_fields__ if name != "study"]
-        plain = {name: getattr(self, name) for name in names}
-        return {**plain, "hours": self.hours, "study": self.study.to_json()}
+        found = self.found
+        names = {one.name for one in dataclasses.fields(self)} - {"study", "found"}
+        return {
+            **{name: getattr(self, name) for name in names},
+            **{name: getattr(found, name) for name in ("reward", "dead", "reliability")},
+            **{"n_prompts": found.n_groups, "unscored": found.unscored},
+            **{"reasons": self.reasons, "cautions": cautions(found)},
+            **{"dead_words": found.dead_words, "hours": self.hours},
+            "study": self.study.to_json(),
+        }
 
 
 def dry_run(config: TrainConfig, n_prompts: int) -> DryRun:
@@ -100,36 +109,20 @@ def dry_run(config: TrainConfig, n_prompts: int) -> DryRun:
         raise ConfigError(f"--prompts must be at least 2, not {n_prompts}")
     if not config.run.output_dir:
         config = replace(config, run=replace(config.run, output_dir=NO_FOLDER))
-    prepared = prepare(config, resume=True)
+    prepared = prepare(config, resume=True, trains=False)
     print(f"rubricbeat: {data_line(prepared.data.facts)}", file=sys.stderr)
-    grpo = config.grpo
-    if config.run.threads is not None:
-        import torch
-
-        torch.set_num_threads(config.run.threads)
+    set_threads(config.run.threads)
     examples = sample_examples(prepared.data.train, n_prompts, config.data.seed)
     with quiet_libraries():
-        model = load_model(config.model, prepared.tokenizer, seed=config.run.seed)
-        adapter = lora_config(config.model)
-        if adapter is not None:
-            from peft import get_peft_model
-
-            model = get_peft_model(model, adapter)
-        if config.run.use_cpu is False:
-            model = _to_device(model, config)
+        model = _frozen(prepared)
         began = time.perf_counter()
         texts = generate_answers(
             model,
             prepared.tokenizer,
             examples,
             config.data,
-            max_new_tokens=grpo.max_completion_length,
-            temperature=grpo.temperature,
-            top_p=grpo.top_p,
-            min_p=grpo.min_p,
-            top_k=grpo.trl.get("top_k", 0),
-            repetition_penalty=grpo.trl.get("repetition_penalty", 1.0),
-            n=grpo.num_generations,
+            sampling_of(config.grpo),
+            n=config.grpo.num_generations,
             seed=config.run.seed,
         )
         generation_s = time.perf_counter() - began
@@ -141,38 +134,45 @@ def dry_run(config: TrainConfig, n_prompts: int) -> DryRun:
     return _conclude(prepared, graded, spent, (generation_s, judge_s, update_s))
 
 
-def words_of(found: DryRun) -> str:
+def words_of(run: DryRun) -> str:
     """Say it on a page: verdict first, then cost, then the study in words."""
-    cost = "unknown" if found.planned_cost_usd is None else f"${found.planned_cost_usd:,.2f}"
+    found, careful = run.found, cautions(run.found)
+    opening = "nothing here speaks against the run:"
+    if run.reasons or careful:
+        learn = "not learn" if run.reasons else "learn, but little"
+        opening = f"this run could {learn}:"
+    cost = "unknown" if run.planned_cost_usd is None else f"${run.planned_cost_usd:,.2f}"
     reliability = "not measured" if found.reliability is None else f"{found.reliability:.2f}"
-    counts = ((found.planned_verdicts, "verdicts"), (found.planned_ratings, "ratings"))
-    asked = [f"{n:,} {name}" for n, name in counts if n]
-    gold = f" and {found.gold_calls:,} of the gold judge" if found.gold_calls else ""
-    parts = ", ".join(f"{name} {value:.2f} s" for name, value in found.step_s.items())
+    counts = ((run.planned_verdicts, "verdicts"), (run.planned_ratings, "ratings"))
+    asked = " and ".join(f"{n:,} {name}" for n, name in counts if n)
+    gold = f" and {run.gold_calls:,} of the gold judge" if run.gold_calls else ""
+    parts = ", ".join(f"{name} {value:.2f} s" for name, value in run.step_s.items())
+    spread = {summary.reward: summary for summary in run.study.rewards}
     lines = [
-        _opening(found),
-        *(f"  - {reason}" for reason in (*found.reasons, *found.cautions)),
-        f"  reward {found.reward}, scale {found.scale}, {found.n_prompts} prompts x {found.group} "
+        opening,
+        *(f"  - {reason}" for reason in (*run.reasons, *careful)),
+        f"  reward {found.reward}, scale {run.scale}, {found.n_groups} prompts x {run.group} "
         "answers of the frozen policy",
         f"  dead groups {found.dead_words}, reliability of the judge {reliability}, "
         f"answers without a reward {found.unscored:.0%}",
         "planned run:",
-        f"  {found.steps:,} steps, {' and '.join(asked)}, {found.planned_calls:,} judge calls"
-        f"{gold}, cost {cost}",
-        f"  {found.hours:.2f} hours on this machine ({parts} a step)",
-        *([f"  not counted: {found.not_counted}"] if found.not_counted else []),
+        f"  {run.steps:,} steps, {asked}, {run.planned_calls:,} judge calls{gold}, cost {cost}",
+        f"  {run.hours:.2f} hours on this machine ({parts} a step)",
+        *([f"  not counted: {run.not_counted}"] if run.not_counted else []),
         "rewards on the same verdicts (share of dead groups, mean, spread in a group):",
+        *(
+            f"  {dead.reward:<22} {_shown(dead.dead.value, '4.0%')}  "
+            f"{_shown(spread[dead.reward].mean.value, '6.3f')}  {spread[dead.reward].spread:.3f}"
+            for dead in run.study.dead
+        ),
+        "what the study says:",
+        *(f"  - {sentence.text}" for sentence in run.study.words),
     ]
-    spread = {summary.reward: summary for summary in found.study.rewards}
-    for dead in found.study.dead:
-        row = spread[dead.reward]
-        lines.append(
-            f"  {dead.reward:<22} {_percent(dead.dead.value)}  {_number(row.mean.value)}  "
-            f"{row.spread:.3f}"
-        )
-    lines.append("what the study says:")
-    lines += [f"  - {sentence.text}" for sentence in found.study.words]
     return "\n".join(lines)
+
+
+def _shown(value: float | None, form: str) -> str:
+    return f"{'?':>{form[0]}}" if value is None else format(value, form)
 
 
 def _not_counted(config: TrainConfig, steps: int) -> str:
@@ -184,12 +184,19 @@ def _not_counted(config: TrainConfig, steps: int) -> str:
     return f"{n} evaluation{ends} of {', '.join(section.tasks)} (eval.tasks)"
 
 
-def _opening(found: DryRun) -> str:
-    if found.reasons:
-        return "this run could not learn:"
-    if found.cautions:
-        return "this run could learn, but little:"
-    return "nothing here speaks against the run:"
+def _frozen(prepared: Prepared) -> Any:
+    """Load the policy as the run would start with it."""
+    import torch
+
+    config = prepared.config
+    model = load_model(config.model, prepared.tokenizer, seed=config.run.seed)
+    adapter = lora_config(config.model)
+    if adapter is not None:
+        from peft import get_peft_model
+
+        model = get_peft_model(model, adapter)
+    is_placed = config.run.use_cpu or config.model.load_in_4bit or not torch.cuda.is_available()
+    return model if is_placed else model.to("cuda")
 
 
 def _judge_twice(
@@ -216,32 +223,21 @@ def _conclude(
     seconds: tuple[float, float, float],
 ) -> DryRun:
     config, plan = prepared.config, prepared.plan
-    group = config.grpo.num_generations
     reward = get_reward(config.reward.name, **config.reward.options)
     others = [get_reward(name) for name in config.reward.alternatives]
     groups = group_answers(graded, min_answers=2)
-    study = study_signal(
-        groups, [reward, *(other for other in others if other.name != reward.name)]
-    )
-    rewards_PG = groups.rewards(reward)
-    unscored = float(np.isnan(rewards_PG[groups.answered_PG]).mean())
-    dead = next((row for row in study.dead if row.reward == reward.name), None)
-    dead_share = 1.0 if dead is None or dead.dead.value is None else float(dead.dead.value)
-    reliability = next(
-        (split.icc.value for split in study.variance if split.reward == reward.name), None
-    )
+    study = study_signal(groups, [reward, *(one for one in others if one.name != reward.name)])
+    shares = {row.reward: row.dead.value for row in study.dead}
+    dead = shares.pop(reward.name, None)
+    icc = next((split.icc.value for split in study.variance if split.reward == reward.name), None)
     found = Findings(
         reward=reward.name,
         n_groups=groups.n_groups,
-        dead=dead_share,
+        dead=1.0 if dead is None else float(dead),
         identical=study.identical,
-        dead_by_reward={
-            row.reward: float(row.dead.value)
-            for row in study.dead
-            if row.reward != reward.name and row.dead.value is not None
-        },
-        reliability=None if reliability is None else float(reliability),
-        unscored=unscored,
+        dead_by_reward={name: float(x) for name, x in shares.items() if x is not None},
+        reliability=None if icc is None else float(icc),
+        unscored=float(np.isnan(groups.rewards(reward)[groups.answered_PG]).mean()),
         max_unscored=config.reward.max_unscored_frac,
         planned_groups=plan.n_rows,
     )
@@ -255,10 +251,9 @@ def _conclude(
     per_step = plan.answers_made_per_step / plan.n_processes / max(1, len(graded))
     return DryRun(
         study=study,
-        reward=reward.name,
+        found=found,
         scale=config.grpo.scale_rewards,
-        n_prompts=groups.n_groups,
-        group=group,
+        group=config.grpo.num_generations,
         steps=plan.max_steps,
         planned_verdicts=verdicts,
         planned_ratings=ratings,
@@ -271,12 +266,6 @@ def _conclude(
             "judge": judge_s / 2 * per_step * replicate_factor(config),
             "update": update_s * plan.gradient_accumulation_steps,
         },
-        dead=dead_share,
-        reliability=None if reliability is None else float(reliability),
-        unscored=unscored,
-        reasons=reasons_against(found),
-        cautions=cautions(found),
-        dead_words=found.dead_words,
         not_counted=_not_counted(config, plan.max_steps),
         spent=spent,
     )
@@ -286,12 +275,10 @@ def _update_seconds(model: Any, prepared: Prepared, texts: Sequence[str]) -> flo
     """Time one forward and backward pass of a micro-batch; gradients are thrown away."""
     import torch
 
-    from .data import messages_of
-
-    n = prepared.plan.micro_batch
-    examples = sample_examples(prepared.data.train, len(texts), prepared.config.data.seed)
+    n, data = prepared.plan.micro_batch, prepared.config.data
+    examples = sample_examples(prepared.data.train, len(texts), data.seed)
     rows = [
-        [*messages_of(example, prepared.config.data), {"role": "assistant", "content": text}]
+        [*messages_of(example, data), {"role": "assistant", "content": text}]
         for example, text in zip(examples, texts, strict=True)
     ]
     rows = (rows * (n // len(rows) + 1))[:n]
@@ -308,19 +295,3 @@ def _update_seconds(model: Any, prepared: Prepared, texts: Sequence[str]) -> flo
     seconds = time.perf_counter() - began
     model.zero_grad(set_to_none=True)
     return seconds
-
-
-def _to_device(model: Any, config: TrainConfig) -> Any:
-    import torch
-
-    if torch.cuda.is_available() and not config.model.load_in_4bit:
-        return model.to("cuda")
-    return model
-
-
-def _percent(value: float | None) -> str:
-    return "   ?" if value is None else f"{value:4.0%}"
-
-
-def _number(value: float | None) -> str:
-    return "     ?" if value is None else f"{value:6.3f}"

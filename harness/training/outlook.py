@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,51 +65,63 @@ class Findings:
         low, high = wilson(np.array(self.dead), np.array(self.n_groups))
         return f"{self.dead:.0%} [{low:.0%}, {high:.0%}]"
 
+    @property
+    def mend(self) -> str:
+        """What could be done: another reward only where one lives of the same verdicts."""
+        sample = "raise grpo.temperature or num_generations, or warm start by SFT"
+        best = min(self.dead_by_reward, key=self.dead_by_reward.__getitem__, default=None)
+        if best is not None and self.dead_by_reward[best] <= self.dead - 0.1:
+            return f"with reward {best} it would be {self.dead_by_reward[best]:.0%}; or {sample}"
+        if self.identical >= self.dead - 0.05:
+            return f"their verdicts are the same, so no other reward helps: {sample}"
+        return sample
+
+
+Row = tuple[Callable[[Findings], bool], str]
+"""When a sentence is said, and the sentence; `f` in it are the findings."""
+
+REASONS: tuple[Row, ...] = (
+    (
+        lambda f: f.unscored > f.max_unscored,
+        "{f.unscored:.0%} of the answers got no reward, and the run stops above "
+        "{f.max_unscored:.0%} (reward.max_unscored_frac)",
+    ),
+    (
+        lambda f: f.dead >= MOSTLY_DEAD,
+        "{f.dead:.0%} of the groups have equal rewards and teach nothing: of "
+        "{f.planned_groups:,} groups of the run about {f.live_groups:,} would teach; {f.mend}",
+    ),
+    (
+        lambda f: f.reliability is not None and f.reliability < NOISE_ONLY,
+        "the spread is the judge's own noise (reliability {f.reliability:.2f}); ask a better "
+        "judge, or the same one several times",
+    ),
+)
+CAUTIONS: tuple[Row, ...] = (
+    (
+        lambda f: HALF_DEAD <= f.dead < MOSTLY_DEAD,
+        "{f.dead:.0%} of the groups would teach nothing; {f.mend}",
+    ),
+    (
+        lambda f: f.dead < MOSTLY_DEAD and f.live_groups < FEW_LIVE_GROUPS,
+        "only about {f.live_groups:,} groups of the whole run would teach; that is few to learn "
+        "from, and fewer to compare rewards by",
+    ),
+)
+
 
 def reasons_against(found: Findings) -> tuple[str, ...]:
     """Say why the run could not learn; empty where nothing speaks against it."""
-    reasons = []
-    if found.unscored > found.max_unscored:
-        reasons.append(
-            f"{found.unscored:.0%} of the answers got no reward, and the run stops above "
-            f"{found.max_unscored:.0%} (reward.max_unscored_frac)"
-        )
-    if found.dead >= MOSTLY_DEAD:
-        reasons.append(
-            f"{found.dead:.0%} of the groups have equal rewards and teach nothing: of "
-            f"{found.planned_groups:,} groups of the run about {found.live_groups:,} would teach; "
-            f"{_mend(found)}"
-        )
-    if found.reliability is not None and found.reliability < NOISE_ONLY:
-        reasons.append(
-            f"the spread is the judge's own noise (reliability {found.reliability:.2f}); ask a "
-            "better judge, or the same one several times"
-        )
-    return tuple(reasons)
+    return _said(REASONS, found)
 
 
 def cautions(found: Findings) -> tuple[str, ...]:
     """Say what makes little of a run that could learn."""
-    said = []
-    if HALF_DEAD <= found.dead < MOSTLY_DEAD:
-        said.append(f"{found.dead:.0%} of the groups would teach nothing; {_mend(found)}")
-    if found.dead < MOSTLY_DEAD and found.live_groups < FEW_LIVE_GROUPS:
-        said.append(
-            f"only about {found.live_groups:,} groups of the whole run would teach; that is few "
-            "to learn from, and fewer to compare rewards by"
-        )
-    return tuple(said)
+    return _said(CAUTIONS, found)
 
 
-def _mend(found: Findings) -> str:
-    """Say what could be done: another reward only where one lives of the same verdicts."""
-    sample = "raise grpo.temperature or num_generations, or warm start by SFT"
-    best = min(found.dead_by_reward, key=found.dead_by_reward.__getitem__, default=None)
-    if best is not None and found.dead_by_reward[best] <= found.dead - 0.1:
-        return f"with reward {best} it would be {found.dead_by_reward[best]:.0%}; or {sample}"
-    if found.identical >= found.dead - 0.05:
-        return f"their verdicts are the same, so no other reward helps: {sample}"
-    return sample
+def _said(rows: tuple[Row, ...], found: Findings) -> tuple[str, ...]:
+    return tuple(words.format(f=found) for holds, words in rows if holds(found))
 
 
 def planned_questions(prepared: Prepared) -> tuple[int, int]:

@@ -144,6 +144,21 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     return [row.value for row in lines_so_far(path)]
 
 
+def read_facts(path: Path) -> dict[str, Any] | None:
+    """Read a JSON file of a run; None where it is not there.
+
+    Raises:
+        ConfigError: It is no JSON.
+    """
+    if not path.is_file():
+        return None
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ConfigError(f"{path} is no JSON ({error}); put it back as it was") from error
+    return found
+
+
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
     """Keep a second process out of a run's folder; the system lets go of it when this one ends.

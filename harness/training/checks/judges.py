@@ -12,8 +12,10 @@ from typing import Any
 from ....judges.errors import ConfigError, JudgeError
 from ....judges.judge import Judge
 from ....judges.learned import seen_by
+from ....judges.rating import Rating
 from ....judges.rewards import Reward, get_reward
 from ....judges.rubric import Example, Rubric
+from ....judges.verdict import Verdict
 from ..config import TrainConfig
 from ..data import TrainingData
 from ..reward.graders import Asked, can_rate
@@ -34,15 +36,15 @@ def check_raters(config: TrainConfig, trained: Reward) -> None:
     Raises:
         ConfigError: Such a reward trains, is logged, or is what the gold judge is asked for.
     """
+    names, gold = (config.reward.name, *config.reward.alternatives), config.gold
     if asked_of(config, trained).ratings and not can_rate(config.judge):
-        needing = [r for r in (config.reward.name, *config.reward.alternatives) if _is_rated(r)]
+        needing = next(name for name in names if _needs(name, "rating"))
         raise ConfigError(
-            f"reward {needing[0]!r} needs a rating of the whole answer, and judge "
+            f"reward {needing!r} needs a rating of the whole answer, and judge "
             f"{_name(config.judge)!r} gives verdicts only; take a judge that rates, such as chat, "
             "or another reward"
         )
-    gold = config.gold
-    if gold.judge is not None and _is_rated(gold.reward) and not can_rate(gold.judge):
+    if gold.judge is not None and _needs(gold.reward, "rating") and not can_rate(gold.judge):
         raise ConfigError(
             f"gold.reward {gold.reward!r} needs a rating of the whole answer, and gold.judge "
             f"{_name(gold.judge)!r} gives verdicts only; set gold.reward: healthbench"
@@ -55,20 +57,21 @@ def check_judges(config: TrainConfig, example: Example) -> None:
     Raises:
         ConfigError: No answer came.
     """
-    asked = asked_of(config)
-    section = config.reward
-    if asked.verdicts:
-        soft = [name for name in (section.name, *section.alternatives) if _is_soft(name)]
-        check_judge(config.judge, example, "the judge", soft)
-    if asked.ratings:
-        check_rating(config.judge, example, "the judge")
-    if config.gold.judge is not None:
-        reward = config.gold.reward
-        if _is_rated(reward):
-            check_rating(config.gold.judge, example, "the gold judge")
-        else:
-            soft = [reward] if _is_soft(reward) else []
-            check_judge(config.gold.judge, example, "the gold judge", soft)
+    section, gold = config.reward, config.gold
+    names = (section.name, *section.alternatives)
+    asked = [(config.judge, "the judge", names, asked_of(config))]
+    if gold.judge is not None:
+        only = Asked.by([get_reward(gold.reward)])
+        asked.append((gold.judge, "the gold judge", (gold.reward,), only))
+    if config.eval.tasks and config.eval.judge is not None:
+        verdicts = Asked(verdicts=True, ratings=False)
+        asked.append((config.eval.judge, "eval.judge", (), verdicts))
+    for judge, what, rewards, kinds in asked:
+        if kinds.verdicts:
+            soft = [name for name in rewards if _needs(name, "probabilities")]
+            check_judge(judge, example, what, soft)
+        if kinds.ratings:
+            check_rating(judge, example, what)
 
 
 def check_seen(config: TrainConfig, data: TrainingData) -> list[str]:
@@ -98,10 +101,7 @@ def check_seen(config: TrainConfig, data: TrainingData) -> list[str]:
 
 
 def check_judge(
-    judge: str | Mapping[str, Any] | Judge,
-    example: Example,
-    what: str,
-    soft: Sequence[str] = (),
+    judge: str | Mapping[str, Any] | Judge, example: Example, what: str, soft: Sequence[str] = ()
 ) -> None:
     """Ask a judge one question, as an answer that says nothing.
 
@@ -125,8 +125,7 @@ def check_judge(
     except JudgeError as error:
         raise ConfigError(f"{what} is down: {error}") from error
     if verdict.met is None:
-        why = verdict.explanation or verdict.reply or "no reason given"
-        raise ConfigError(f"{what} gave no verdict ({verdict.outcome.value}): {why[:300]}")
+        raise _nothing(what, "verdict", verdict)
     if soft and verdict.probability is None:
         raise ConfigError(
             f"reward {soft[0]!r} needs P(met), and {what} {_name(judge)!r} gives verdicts alone; "
@@ -149,8 +148,12 @@ def check_rating(judge: str | Mapping[str, Any] | Judge, example: Example, what:
     except JudgeError as error:
         raise ConfigError(f"{what} is down: {error}") from error
     if rating.value is None:
-        why = rating.explanation or rating.reply or "no reason given"
-        raise ConfigError(f"{what} gave no rating ({rating.outcome.value}): {why[:300]}")
+        raise _nothing(what, "rating", rating)
+
+
+def _nothing(what: str, kind: str, given: Verdict | Rating) -> ConfigError:
+    why = given.explanation or given.reply or "no reason given"
+    return ConfigError(f"{what} gave no {kind} ({given.outcome.value}): {why[:300]}")
 
 
 def _hasty(judge: Any) -> Any:
@@ -163,12 +166,8 @@ def _hasty(judge: Any) -> Any:
     return {**options, "max_retries": few, "store": False}
 
 
-def _is_soft(reward: str) -> bool:
-    return get_reward(reward).needs == "probabilities"
-
-
-def _is_rated(reward: str) -> bool:
-    return get_reward(reward).needs == "rating"
+def _needs(reward: str, kind: str) -> bool:
+    return get_reward(reward).needs == kind
 
 
 def _name(judge: Any) -> str:

@@ -51,10 +51,6 @@ def plan_run(grpo: GrpoSection, n_examples: int, n_processes: int) -> Plan:
         ConfigError: The numbers do not fit; each message names the ones to change.
     """
     group, prompts = grpo.num_generations, grpo.prompts_per_step
-    if group < 2:
-        raise ConfigError(f"grpo.num_generations must be at least 2, not {group}")
-    if prompts < 1:
-        raise ConfigError(f"grpo.prompts_per_step must be at least 1, not {prompts}")
     answers = prompts * group
     if answers % n_processes:
         raise ConfigError(
@@ -63,7 +59,7 @@ def plan_run(grpo: GrpoSection, n_examples: int, n_processes: int) -> Plan:
         )
     here = answers // n_processes
     micro = grpo.micro_batch or here
-    if micro < 1 or here % micro:
+    if here % micro:
         raise ConfigError(
             f"grpo.micro_batch {micro} does not divide the {here} answers a process has in a step"
         )
@@ -124,8 +120,6 @@ def check_save_steps(save_steps: int, plan: Plan) -> None:
     Raises:
         ConfigError: A checkpoint would fall between.
     """
-    if save_steps < 1:
-        raise ConfigError(f"run.save_steps must be at least 1, not {save_steps}")
     if (save_steps * plan.gradient_accumulation_steps) % plan.generation_every:
         steps = plan.generation_every // math.gcd(
             plan.generation_every, plan.gradient_accumulation_steps
@@ -139,25 +133,25 @@ def check_save_steps(save_steps: int, plan: Plan) -> None:
 def _max_steps(
     grpo: GrpoSection, n_examples: int, per_generation: int, every: int, accumulation: int
 ) -> int:
-    if grpo.max_steps < 1 and grpo.max_steps != -1:
+    epochs, steps = grpo.num_train_epochs, grpo.max_steps
+    if steps != -1 and steps < 1:
         raise ConfigError(
             "grpo.max_steps must be at least 1, or -1 where grpo.num_train_epochs says how long, "
-            f"not {grpo.max_steps}"
+            f"not {steps}"
         )
-    if grpo.max_steps > 0 and grpo.num_train_epochs is not None:
+    if steps > 0 and epochs is not None:
         raise ConfigError(
-            f"grpo.max_steps {grpo.max_steps} would override grpo.num_train_epochs "
-            f"{grpo.num_train_epochs:g}; set one of them"
+            f"grpo.max_steps {steps} would override grpo.num_train_epochs {epochs:g}; set one of "
+            "them"
         )
-    if grpo.max_steps > 0:
-        return grpo.max_steps
-    if grpo.num_train_epochs is None:
-        raise ConfigError("set grpo.max_steps or grpo.num_train_epochs")
-    rounds = int(grpo.num_train_epochs * n_examples // per_generation)
-    steps = rounds * every // accumulation
+    if epochs is None:
+        if steps < 1:
+            raise ConfigError("set grpo.max_steps or grpo.num_train_epochs")
+        return steps
+    steps = int(epochs * n_examples // per_generation) * every // accumulation
     if steps < 1:
         raise ConfigError(
-            f"{n_examples} prompts x {grpo.num_train_epochs:g} epochs do not fill one step; "
+            f"{n_examples} prompts x {epochs:g} epochs do not fill one step; "
             "lower grpo.prompts_per_step or raise grpo.num_train_epochs"
         )
     return steps

@@ -25,6 +25,8 @@ class Prepared:
     data: TrainingData
     plan: Plan
     longest_prompt: int
+    arguments: Any = None
+    """TRL's GRPOConfig; None in a dry run."""
 
 
 def judge_options(config: TrainConfig, judge: Any = None) -> dict[str, Any]:

@@ -6,13 +6,12 @@ splits, and then the policy knows the answers it is looked at by.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from ....judges.errors import ConfigError
 from ..config import ModelSection
 from ..data import TrainingData
-from ..run_files import FACTS
+from ..run_files import FACTS, read_facts
 from .settings import warn
 
 
@@ -23,13 +22,14 @@ def check_warm_start(model: ModelSection, data: TrainingData) -> None:
         ConfigError: A prompt of the gold judge was learnt.
     """
     learnt = _learnt(model)
-    held_out = sum(example.prompt_id in learnt for example in data.held_out)
+    held_out, trained = (
+        sum(example.prompt_id in learnt for example in part) for part in (data.held_out, data.train)
+    )
     if held_out:
         raise ConfigError(
             f"{held_out} of {len(data.held_out)} held-out prompts were learnt by the warm start "
             f"{model.adapter}; give this run the data.path and data.seed of that one"
         )
-    trained = sum(example.prompt_id in learnt for example in data.train)
     if trained:
         warn(
             f"{trained} of {len(data.train)} training prompts were asked by the warm start "
@@ -41,9 +41,5 @@ def _learnt(model: ModelSection) -> set[str]:
     """Read the prompts' ids; none where the adapter is not of `train sft`."""
     if model.adapter is None:
         return set()
-    path = Path(model.adapter).parent / FACTS
-    try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return set()
+    facts = read_facts(Path(model.adapter).parent / FACTS) or {}
     return set(facts.get("prompt_ids") or ()) if facts.get("kind") == "sft" else set()

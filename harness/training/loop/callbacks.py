@@ -1,4 +1,4 @@
-"""What happens between the steps: metrics, and the ledger beside each checkpoint.
+"""What happens around the steps: rewards, metrics, and the ledger beside each checkpoint.
 
 TRL's trainer is not subclassed; everything of ours hangs on the callbacks transformers offers.
 """
@@ -8,19 +8,23 @@ from __future__ import annotations
 import json
 import sys
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import TrainerCallback
+from transformers import TrainerControl as Control
+from transformers import TrainerState as State
+from transformers import TrainingArguments as Args
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from ....judges.engine.options import added_facts
+from ....judges.errors import OutageError
 from ....judges.files import write_file
-from ..reward.batch import BatchScore, StepShare, step_line, with_trainer_logs
+from ..reward.batch import StepShare, step_line, with_trainer_logs
 from ..reward.graders import gather, rank, world_size
-from ..reward.reward import RubricReward
-from ..run_files import CHECKPOINT, LEDGER, METRICS, RunFiles
+from ..reward.reward import RubricReward, finished
+from ..run_files import CHECKPOINT, LEDGER, METRICS, RunFiles, read_facts
 
 
 class StepRecorder(TrainerCallback):
@@ -51,33 +55,26 @@ class StepRecorder(TrainerCallback):
         self._completions_every = completions_every
         self._line: dict[str, Any] | None = None
 
-    def on_step_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
-    ) -> None:
+    def on_step_begin(self, args: Args, state: State, control: Control, **more: Any) -> None:
         """Write the line of the step before, in case nothing was logged for it."""
         self._flush()
 
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
-    ) -> None:
+    on_save = on_train_end = on_step_begin  # every line up to a checkpoint is on disk when it is
+
+    def on_step_end(self, args: Args, state: State, control: Control, **more: Any) -> None:
         """Pool what the processes scored in this step."""
-        batches = _collect(self._reward)
+        batches = list(self._reward.batches)
+        self._reward.batches.clear()
         step = state.global_step
         self._line = step_line(step, gather(StepShare.of(batches))) if batches else {"step": step}
         every = self._completions_every
         if every and batches and (step == 1 or step % every == 0):
             self._files.write_completions(step, batches, rank())
 
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: dict[str, Any] | None = None,
-        **more: Any,
-    ) -> None:
+    def on_log(self, args: Args, state: State, control: Control, **more: Any) -> None:
         """Add the trainer's own numbers of the step, and write the line."""
-        if self._line is not None and logs is not None and "loss" in logs:
+        logs = more.get("logs") or {}
+        if self._line is not None and "loss" in logs:
             self._line = with_trainer_logs(self._line, logs)
             if self._line.get("epoch") is not None:
                 self._line["epoch"] *= self._n_epochs
@@ -85,22 +82,42 @@ class StepRecorder(TrainerCallback):
                 _say(self._line, state.max_steps)
             self._flush()
 
-    def on_save(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
-    ) -> None:
-        """Have every line up to a checkpoint on disk when the checkpoint is."""
-        self._flush()
-
-    def on_train_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
-    ) -> None:
-        """Write the last line."""
-        self._flush()
-
     def _flush(self) -> None:
         if self._line is not None:
             self._files.append(METRICS, self._line)
             self._line = None
+
+
+class StoppingReward:
+    """The reward as a run's trainer calls it: at an outage it raises in every process, or in none.
+
+    One process that raised alone would leave the others waiting for it. Not async, because TRL runs
+    those in a thread of its own, where a collective call would not find this process's device.
+    """
+
+    def __init__(self, reward: RubricReward) -> None:
+        """Take the reward to call."""
+        self._reward = reward
+        self.__name__ = reward.__name__
+
+    def __call__(
+        self, prompts: Sequence[Any], completions: Sequence[Any], **columns: Any
+    ) -> list[float | None]:
+        """Give the reward of each completion.
+
+        Raises:
+            OutageError: Of the first process that has none to give.
+        """
+        rewards: list[float | None] = []
+        said: str | None = None
+        try:
+            rewards = finished(self._reward(prompts, completions, **columns))
+        except OutageError as error:
+            said = str(error)
+        for reason in gather(said):
+            if reason is not None:
+                raise OutageError(reason)
+        return rewards
 
 
 class Ledger(TrainerCallback):
@@ -115,21 +132,13 @@ class Ledger(TrainerCallback):
         self._reward = reward
         self._files = files
 
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
-    ) -> None:
-        """Write what the look before the first step cost."""
-        self._write()
+    def on_train_begin(self, args: Args, state: State, control: Control, **more: Any) -> None:
+        """Write the account so far: first, what the look before the first step cost."""
+        write_account(self._reward, self._files)
 
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
-    ) -> None:
-        """Write the account so far."""
-        self._write()
+    on_step_end = on_train_begin
 
-    def on_save(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
-    ) -> None:
+    def on_save(self, args: Args, state: State, control: Control, **more: Any) -> None:
         """Write the ledger beside the checkpoint: rank 0 that of the run, others their own."""
         ledger = ledger_of_all(self._reward)  # of every process, before one of them returns
         folder = Path(str(args.output_dir)) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}"
@@ -141,14 +150,14 @@ class Ledger(TrainerCallback):
             "ledger": ledger if rank() == 0 else self._reward.facts(),
             "reward_state": self._reward.state(),
         }
-        name = CHECKPOINT if rank() == 0 else f"rubricbeat_rank{rank()}.json"
         # whole or not at all: a checkpoint that lacks it is not taken for a whole one
-        write_file(folder / name, json.dumps(plain, indent=1, default=str))
+        write_file(folder / _own_name(), json.dumps(plain, indent=1, default=str))
 
-    def _write(self) -> None:
-        account = ledger_of_all(self._reward)  # every process
-        if account:
-            self._files.write_json(LEDGER, account)
+
+def write_account(reward: RubricReward, files: RunFiles) -> None:
+    """Write what the judge was asked and cost so far, over all processes; a collective call."""
+    if account := ledger_of_all(reward):
+        files.write_json(LEDGER, account)
 
 
 def ledger_of_all(reward: RubricReward) -> dict[str, Any]:
@@ -158,55 +167,42 @@ def ledger_of_all(reward: RubricReward) -> dict[str, Any]:
     return {name: added_facts([facts[name] for facts in each if name in facts]) for name in names}
 
 
-def take_up_account(reward: RubricReward, folder: Path, checkpoint: Path | None) -> None:
-    """Go on with a run's account: that of its last step, or else that beside the checkpoint.
+def take_up(reward: RubricReward, folder: Path, checkpoint: Path | None) -> None:
+    """Go on with a run's account and, from a checkpoint, with the noise measured so far.
 
-    It is the account of all processes, and one of them goes on with it.
+    The account is that of the last step, or else the one beside the checkpoint. It is of all
+    processes, and one of them goes on with it.
     """
-    if rank() != 0:
-        return
-    if (folder / LEDGER).is_file():
-        reward.carry(json.loads((folder / LEDGER).read_text(encoding="utf-8")))
-    elif checkpoint is not None and (checkpoint / CHECKPOINT).is_file():
-        beside = json.loads((checkpoint / CHECKPOINT).read_text(encoding="utf-8"))
-        reward.carry(beside["ledger"])
-
-
-def load_reward_state(reward: RubricReward, checkpoint: Path) -> None:
-    """Take up what `Ledger` left beside a checkpoint."""
-    name = CHECKPOINT if rank() == 0 else f"rubricbeat_rank{rank()}.json"
-    path = checkpoint / name
-    if path.is_file():
-        reward.load_state(json.loads(path.read_text(encoding="utf-8"))["reward_state"])
-        return
-    print(
-        f"rubricbeat: warning: {path} is missing: the judge's noise is measured anew from here",
-        file=sys.stderr,
-    )
-
-
-def _say(line: dict[str, Any], max_steps: int) -> None:
-    """Tell how the run stands: every step on a terminal, twenty times a run elsewhere."""
-    step = line["step"]
-    is_due = sys.stderr.isatty() or step in {1, max_steps} or step % max(1, max_steps // 20) == 0
-    if rank() == 0 and is_due and line["reward"] is not None:
+    account = read_facts(folder / LEDGER)
+    left = None if checkpoint is None else read_facts(checkpoint / _own_name())
+    if rank() == 0 and (account or left):
+        reward.carry(account or (left or {})["ledger"])
+    if left is not None:
+        reward.load_state(left["reward_state"])
+    elif checkpoint is not None:
+        path = checkpoint / _own_name()
         print(
-            f"step {step}/{max_steps}  reward {line['reward']:.3f}  "
-            f"dead groups {line['dead_frac']:.0%}  unscored {line['unscored']} of "
-            f"{line['answers']}{_time_words(line)}",
+            f"rubricbeat: warning: {path} is missing: the judge's noise is measured anew from here",
             file=sys.stderr,
         )
 
 
-def _collect(reward: RubricReward) -> list[BatchScore]:
-    batches = list(reward.batches)
-    reward.batches.clear()
-    return batches
+def _own_name() -> str:
+    """Name the file of this process beside a checkpoint."""
+    return CHECKPOINT if rank() == 0 else f"rubricbeat_rank{rank()}.json"
 
 
-def _time_words(line: Mapping[str, Any]) -> str:
-    """Say how long the step took and the judge's share of it; nothing where it was not timed."""
+def _say(line: Mapping[str, Any], max_steps: int) -> None:
+    """Tell how the run stands: every step on a terminal, twenty times a run elsewhere."""
+    step = line["step"]
+    is_due = sys.stderr.isatty() or step in {1, max_steps} or step % max(1, max_steps // 20) == 0
+    if rank() != 0 or not is_due or line["reward"] is None:
+        return
     share, seconds = line.get("judge_share"), line.get("step_s")
-    if share is None or seconds is None:
-        return ""
-    return f"  judge {share:.0%} of {seconds:.2f} s"
+    is_timed = share is not None and seconds is not None
+    print(
+        f"step {step}/{max_steps}  reward {line['reward']:.3f}  dead groups "
+        f"{line['dead_frac']:.0%}  unscored {line['unscored']} of {line['answers']}"
+        + (f"  judge {share:.0%} of {seconds:.2f} s" if is_timed else ""),
+        file=sys.stderr,
+    )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import json
+import dataclasses
 import logging
 import platform
 import sys
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,17 +15,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ....judges.errors import ConfigError
 from ....judges.rubric import Example
-from ..checks.judges import check_judge, check_judges, check_seen
+from ..checks.judges import check_judges, check_seen
 from ..checks.plan import Plan
 from ..checks.prepare import Prepared, judge_options
-from ..checks.settings import (
-    check_columns,
-    check_output_dir,
-    check_plan,
-    check_policy,
-    check_reward,
-    check_values,
-)
+from ..checks.settings import check_output_dir, check_plan, check_policy, check_reward, check_values
 from ..checks.warm_start import check_warm_start
 from ..config import TrainConfig
 from ..contamination import evaluation_prompts
@@ -35,15 +30,18 @@ from ..policy.policy import (
     policy_facts,
     prompt_lengths,
     quiet_libraries,
+    set_threads,
 )
 from ..reward.graders import rank
-from ..reward.reward import RubricReward, StoppingReward
-from ..run_files import CHECKPOINT, RunFiles
+from ..reward.reward import RubricReward
+from ..run_files import CHECKPOINT, RunFiles, read_facts
 
 if TYPE_CHECKING:
     from .held_out import GoldJudge
     from .task_evaluation import TaskEvaluation
 
+OURS = {"prompts_per_step", "micro_batch", "warmup_ratio", "num_train_epochs", "trl"}
+"""Keys of `grpo` that TRL does not have, or that are worded otherwise for it."""
 LIBRARIES = ("rubricbeat", "trl", "transformers", "torch", "peft", "datasets", "accelerate")
 
 
@@ -76,13 +74,13 @@ def build_grpo_trainer(config: TrainConfig, *, model: Any = None) -> Any:
     return build_grpo(prepare(config), model=model).trainer
 
 
-def prepare(config: TrainConfig, *, resume: bool = False, probe: bool = True) -> Prepared:
+def prepare(config: TrainConfig, *, resume: bool = False, trains: bool = True) -> Prepared:
     """Answer every question that needs no weights.
 
     Args:
         config: What to train.
         resume: The output folder may hold this run already.
-        probe: Ask the judges one question each.
+        trains: A trainer is to be built here. A dry run needs no GPU for one that will have it.
 
     Raises:
         ConfigError: Something cannot work; the message says what and how to mend it.
@@ -99,18 +97,16 @@ def prepare(config: TrainConfig, *, resume: bool = False, probe: bool = True) ->
             "or set data.held_out_path"
         )
     check_warm_start(config.model, data)
-    lengths = prompt_lengths(tokenizer, [*data.train, *data.held_out], config.data)
-    longest = max(lengths)
+    longest = max(prompt_lengths(tokenizer, [*data.train, *data.held_out], config.data))
     check_policy(config, policy, longest)
     plan = check_plan(config, len(data.train))
+    # before the weights: ZeRO-3 shards them while they load, once the arguments have said so
+    arguments = grpo_arguments(config, plan) if trains else None
     if rank() == 0:
         for words in check_seen(config, data):
             print(f"rubricbeat: {words}", file=sys.stderr)
-    if probe and rank() == 0:
         check_judges(config, data.train[0])
-        if config.eval.tasks and config.eval.judge is not None:
-            check_judge(config.eval.judge, data.train[0], "eval.judge")
-    return Prepared(config, policy, tokenizer, data, plan, longest)
+    return Prepared(config, policy, tokenizer, data, plan, longest, arguments)
 
 
 def load_prompts(config: TrainConfig) -> tuple[Any, TrainingData]:
@@ -138,14 +134,11 @@ def build_grpo(prepared: Prepared, *, model: Any = None) -> GrpoRun:
     from transformers import PrinterCallback
     from trl.trainer.grpo_trainer import GRPOTrainer
 
-    from .callbacks import Ledger, StepRecorder
+    from .callbacks import Ledger, StepRecorder, StoppingReward
     from .held_out import GoldJudge
 
     config, plan = prepared.config, prepared.plan
-    if config.run.threads is not None:
-        import torch
-
-        torch.set_num_threads(config.run.threads)
+    set_threads(config.run.threads)
     reward = build_reward(prepared)
     files = RunFiles(Path(config.run.output_dir), writes=rank() == 0)
     recorder = StepRecorder(
@@ -154,16 +147,13 @@ def build_grpo(prepared: Prepared, *, model: Any = None) -> GrpoRun:
         config.run.completions_every,
         n_epochs=plan.n_rows / len(prepared.data.train),
     )
-    rows = prompt_rows(prepared)
-    # before the weights: ZeRO-3 shards them while they load, once the arguments have said so
-    arguments = grpo_arguments(config, plan)
     quiet_missing_rewards()
     with quiet_libraries():
         trainer = GRPOTrainer(
             model=model or load_model(config.model, prepared.tokenizer, seed=config.run.seed),
             reward_funcs=cast(Any, StoppingReward(reward)),  # it declares plain functions only
-            args=arguments,
-            train_dataset=rows,
+            args=prepared.arguments,
+            train_dataset=prompt_rows(prepared),
             processing_class=prepared.tokenizer,
             peft_config=lora_config(config.model) if model is None else None,
             callbacks=[recorder],
@@ -213,69 +203,67 @@ def prompt_rows(prepared: Prepared) -> Any:
 
     config, plan = prepared.config, prepared.plan
     examples = ordered_rows(prepared.data.train, plan.n_rows, config.data.seed)
-    columns = {
-        "prompt": [messages_of(example, config.data) for example in examples],
-        "prompt_id": [example.prompt_id for example in examples],
-    }
-    check_columns(columns)
-    return Dataset.from_dict(columns)
+    return Dataset.from_dict(
+        {
+            "prompt": [messages_of(example, config.data) for example in examples],
+            "prompt_id": [example.prompt_id for example in examples],
+        }
+    )
 
 
 def grpo_arguments(config: TrainConfig, plan: Plan) -> Any:
-    """Word the run in TRL's terms."""
+    """Word the run in TRL's terms; whatever is not ours goes to TRL as it stands.
+
+    Raises:
+        ConfigError: TRL refuses it.
+    """
     from trl.trainer.grpo_config import GRPOConfig
 
-    grpo, run = config.grpo, config.run
-    warmup = round(grpo.warmup_ratio * plan.max_steps)
-    settings: dict[str, Any] = {
-        "output_dir": run.output_dir,
-        "seed": run.seed,
-        # the rows are the run: one pass over them, in their own order (see `ordered_rows`)
-        "max_steps": plan.max_steps,
-        "shuffle_dataset": False,
-        "per_device_train_batch_size": plan.micro_batch,
-        "gradient_accumulation_steps": plan.gradient_accumulation_steps,
-        "steps_per_generation": plan.steps_per_generation,
-        "num_iterations": grpo.num_iterations,
-        "num_generations": grpo.num_generations,
-        "max_completion_length": grpo.max_completion_length,
-        "temperature": grpo.temperature,
-        "top_p": grpo.top_p,
-        "min_p": grpo.min_p,
-        "learning_rate": grpo.learning_rate,
-        "lr_scheduler_type": grpo.lr_scheduler_type,
-        "warmup_steps": warmup,
-        "weight_decay": grpo.weight_decay,
-        "optim": grpo.optim,
-        "max_grad_norm": grpo.max_grad_norm,
-        "loss_type": grpo.loss_type,
-        "scale_rewards": grpo.scale_rewards,
-        "beta": grpo.beta,
-        "mask_truncated_completions": grpo.mask_truncated_completions,
-        "gradient_checkpointing": grpo.gradient_checkpointing,
-        "bf16": config.model.dtype == "bfloat16",
-        "fp16": config.model.dtype == "float16",
-        "use_cpu": run.use_cpu,
-        "logging_steps": 1,
-        "save_strategy": "steps",
-        "save_steps": run.save_steps,
-        "save_total_limit": run.save_total_limit,
-        "report_to": list(run.report_to),
-        "run_name": run.label or Path(run.output_dir).name,
-        "disable_tqdm": True,
-        "use_vllm": grpo.use_vllm,
-    }
-    if grpo.use_vllm:
-        settings |= {
-            "vllm_mode": grpo.vllm_mode,
-            "vllm_server_base_url": grpo.vllm_server_base_url,
-            "vllm_gpu_memory_utilization": grpo.vllm_gpu_memory_utilization,
-        }
+    grpo = config.grpo
+    named = {field.name: getattr(grpo, field.name) for field in dataclasses.fields(grpo)}
+    return trl_arguments(
+        GRPOConfig,
+        config,
+        {name: value for name, value in named.items() if name not in OURS}
+        | dict(grpo.trl)
+        | {
+            # the rows are the run: one pass over them, in their own order (see `ordered_rows`)
+            "max_steps": plan.max_steps,
+            "shuffle_dataset": False,
+            "per_device_train_batch_size": plan.micro_batch,
+            "gradient_accumulation_steps": plan.gradient_accumulation_steps,
+            "steps_per_generation": plan.steps_per_generation,
+            "warmup_steps": round(grpo.warmup_ratio * plan.max_steps),
+        },
+    )
+
+
+def trl_arguments(kind: Any, config: TrainConfig, settings: Mapping[str, Any]) -> Any:
+    """Build one of TRL's configurations, with what every stage says of its run.
+
+    Raises:
+        ConfigError: TRL refuses it.
+    """
+    run = config.run
     try:
         with quiet_libraries():
-            return GRPOConfig(**settings, **grpo.trl)
+            return kind(
+                output_dir=run.output_dir,
+                seed=run.seed,
+                bf16=config.model.dtype == "bfloat16",
+                fp16=config.model.dtype == "float16",
+                use_cpu=run.use_cpu,
+                logging_steps=1,
+                save_strategy="steps",
+                save_steps=run.save_steps,
+                save_total_limit=run.save_total_limit,
+                report_to=list(run.report_to),
+                run_name=run.label or Path(run.output_dir).name,
+                **{"disable_tqdm": True, **settings},
+            )
     except (ValueError, TypeError, ImportError) as error:
-        raise ConfigError(f"TRL refuses the configuration: {error}") from error
+        said = " ".join(str(error).split())
+        raise ConfigError(f"TRL refuses the configuration: {said}") from error
 
 
 def run_facts(prepared: Prepared) -> dict[str, Any]:
@@ -317,18 +305,11 @@ def latest_checkpoint(folder: Path) -> Path | None:
     numbered: list[tuple[int, Path]] = []
     for path in folder.glob("checkpoint-*"):
         number = path.name.removeprefix("checkpoint-")
-        if number.isdigit() and _is_json(path / "trainer_state.json"):
-            numbered.append((int(number), path))
+        with suppress(ConfigError):
+            if number.isdigit() and read_facts(path / "trainer_state.json") is not None:
+                numbered.append((int(number), path))
     whole = [one for one in numbered if (one[1] / CHECKPOINT).is_file()]
     return max(whole or numbered, default=(0, None))[1]
-
-
-def _is_json(path: Path) -> bool:
-    try:
-        json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return True
 
 
 class _NoRowsInLogs(logging.Filter):

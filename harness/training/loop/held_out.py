@@ -7,23 +7,24 @@ a second judge shows it. Both judges see the same held-out answers.
 from __future__ import annotations
 
 import copy
-import json
 import sys
 from typing import Any
 
-import numpy as np
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import TrainerCallback
+from transformers import TrainerControl as Control
+from transformers import TrainerState as State
+from transformers import TrainingArguments as Args
 
 from ....judges.errors import JudgeError
 from ....judges.rewards import get_reward
 from ..checks.prepare import Prepared, judge_options
 from ..config import TrainConfig
 from ..data import sample_examples
-from ..policy.policy import generate_answers, own_random_state
-from ..reward.batch import BatchScore
+from ..policy.policy import generate_answers, own_random_state, sampling_of
+from ..reward.batch import BatchScore, mean_of
 from ..reward.graders import can_rate, gather, rank
 from ..reward.reward import RubricReward
-from ..run_files import GOLD, GOLD_LEDGER, RunFiles, read_lines
+from ..run_files import GOLD, GOLD_LEDGER, RunFiles, read_facts, read_lines
 
 
 class GoldJudge(TrainerCallback):
@@ -65,35 +66,30 @@ class GoldJudge(TrainerCallback):
         self._looked_at: tuple[int, set[str]] = (-1, set())
         """The step of this start, and the judges whose look at it is in the file already."""
 
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
-    ) -> None:
+    def on_train_begin(self, args: Args, state: State, control: Control, **more: Any) -> None:
         """Look before the first step: without it there is no rise to speak of."""
         self._take_up_account()
         step = state.global_step
         # what is missing was not stored, and may be had now
         self._files.keep(
-            GOLD,
-            lambda x: x["step"] != step or not (x.get("n_missing") or x.get("n_unrated")),
+            GOLD, lambda x: x["step"] != step or not (x.get("n_missing") or x.get("n_unrated"))
         )
         # rank 0 wrote them, and all generate or none
-        looked_at = gather(self._looks_at(state.global_step))[0]
-        self._looked_at = state.global_step, looked_at
+        path = self._files.folder / GOLD
+        lines = read_lines(path) if path.is_file() else []
+        looked_at = gather({line["judge"] for line in lines if line["step"] == step})[0]
+        self._looked_at = step, looked_at
         if set(self._judges) <= looked_at:
-            self._last_step = state.global_step
-        elif state.global_step % self._prepared.config.gold.every == 0:
-            self._look(state.global_step)
+            self._last_step = step
+        else:
+            self.on_step_end(args, state, control)
 
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
-    ) -> None:
+    def on_step_end(self, args: Args, state: State, control: Control, **more: Any) -> None:
         """Look every `gold.every` steps."""
         if state.global_step % self._prepared.config.gold.every == 0:
             self._look(state.global_step)
 
-    def on_train_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
-    ) -> None:
+    def on_train_end(self, args: Args, state: State, control: Control, **more: Any) -> None:
         """Look at what the run left."""
         if self._last_step != state.global_step:
             self._look(state.global_step)
@@ -103,14 +99,9 @@ class GoldJudge(TrainerCallback):
         if "gold" in self._judges:
             self._judges["gold"][0].close()
 
-    def _looks_at(self, step: int) -> set[str]:
-        path = self._files.folder / GOLD
-        lines = read_lines(path) if path.is_file() else []
-        return {line["judge"] for line in lines if line["step"] == step}
-
     def _look(self, step: int) -> None:
         self._last_step = step
-        config = self._prepared.config
+        config, gold = self._prepared.config, self._prepared.config.gold
         # every process generates: sharded weights need them all; one of them grades
         with self._policy() as model:
             texts = generate_answers(
@@ -118,15 +109,7 @@ class GoldJudge(TrainerCallback):
                 self._prepared.tokenizer,
                 self._examples,
                 config.data,
-                max_new_tokens=config.gold.max_completion_length
-                or config.grpo.max_completion_length,
-                temperature=config.grpo.temperature
-                if config.gold.temperature is None
-                else config.gold.temperature,
-                top_p=config.grpo.top_p,
-                min_p=config.grpo.min_p,
-                top_k=config.grpo.trl.get("top_k", 0),
-                repetition_penalty=config.grpo.trl.get("repetition_penalty", 1.0),
+                sampling_of(config.grpo, gold.temperature, gold.max_completion_length),
                 seed=config.run.seed,
             )
         if rank() != 0:
@@ -147,18 +130,15 @@ class GoldJudge(TrainerCallback):
             line = _line(step, name, rewards, batch)
             self._files.append(GOLD, line)
             self._report(name, line["means"])
-        self._write_account()
-
-    def _take_up_account(self) -> None:
-        """Go on with what the looks of a run that is resumed have cost."""
-        path = self._files.folder / GOLD_LEDGER
-        if "gold" in self._judges and rank() == 0 and path.is_file():
-            self._judges["gold"][0].carry(json.loads(path.read_text(encoding="utf-8"))["gold"])
-
-    def _write_account(self) -> None:
         # the other judge's looks are in the ledger of the training, whose limits they keep
         if "gold" in self._judges:
             self._files.write_json(GOLD_LEDGER, {"gold": self._judges["gold"][0].facts()})
+
+    def _take_up_account(self) -> None:
+        """Go on with what the looks of a run that is resumed have cost."""
+        account = read_facts(self._files.folder / GOLD_LEDGER)
+        if "gold" in self._judges and rank() == 0 and account is not None:
+            self._judges["gold"][0].carry(account["gold"])
 
     def _report(self, judge: str, means: dict[str, float | None]) -> None:
         """Tell TensorBoard, W&B and the like, past the trainer's own `log`.
@@ -204,10 +184,6 @@ def _line(
     step: int, judge: str, rewards: dict[str, tuple[float | None, ...]], batch: BatchScore
 ) -> dict[str, Any]:
     graded, asked = batch.graded, batch.asked
-    means = {}
-    for name, values in rewards.items():
-        known = [value for value in values if value is not None]
-        means[name] = float(np.mean(known)) if known else None
     n_missing = sum(v.met is None for answer in graded for v in answer.verdicts)
     return {
         "step": step,
@@ -215,8 +191,8 @@ def _line(
         "n": len(graded),
         "n_missing": n_missing if asked.verdicts else 0,
         "n_unrated": sum(one.ratings[0].value is None for one in graded) if asked.ratings else 0,
-        "chars": float(np.mean(batch.chars)),
-        "means": means,
+        "chars": mean_of(batch.chars),
+        "means": {name: mean_of(values) for name, values in rewards.items()},
         # per prompt, so that a report can pair steps and draw intervals over prompts
         "prompt_ids": [answer.example.prompt_id for answer in graded],
         "rewards": {name: list(values) for name, values in rewards.items()},

@@ -25,7 +25,7 @@ from ..config import TrainConfig
 from ..data import data_line
 from ..policy.policy import quiet_libraries
 from ..reward.graders import rank, world_size
-from ..run_files import CONFIG, FACTS, LEDGER, METRICS, RunFiles, held, read_lines
+from ..run_files import CONFIG, FACTS, METRICS, RunFiles, held, read_facts, read_lines
 from .grpo import GrpoRun, build_grpo, latest_checkpoint, prepare, run_facts
 
 MAY_CHANGE = {"run.output_dir", "run.threads", "run.save_total_limit", "run.label"}
@@ -38,72 +38,50 @@ def run_grpo(config: TrainConfig, *, resume: bool, as_json: bool) -> int:
     Returns:
         0 done; 1 stopped by an outage, kept and resumable, or an evaluation did not end well.
     """
-    folder = Path(config.run.output_dir)
-    if resume:
-        _check_same_run(config, folder, "grpo")
-    from .callbacks import ledger_of_all
-
+    folder = _begin_in(config, resume, "grpo")
     prepared = prepare(config, resume=resume)
+    _say_data(folder, prepared.data.facts, resume)
     if resume:
-        _check_same_data(folder, prepared.data.facts)
         _say_processes(folder)
-    _say_data(prepared.data.facts)
     # the libraries print their logs; stdout is for the result
     with _alone_in(folder), redirect_stdout(sys.stderr):
+        from .callbacks import take_up, write_account
+
         run = build_grpo(prepared)
         checkpoint = latest_checkpoint(folder) if resume else None
-        _begin(run, checkpoint)
+        take_up(run.reward, folder, checkpoint)
         try:
-            with _said_in(run.files), quiet_libraries():
-                run.trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+            _train(run.trainer, run.files, config, run_facts(prepared), checkpoint)
         except OutageError as error:
-            return _stopped(run, error)
+            step = run.trainer.state.global_step + 1
+            write_account(run.reward, run.files)  # every process
+            if rank() == 0:
+                print(
+                    f"rubricbeat: judge outage at step {step}: {error}; nothing of it was learnt. "
+                    "--resume goes on from the last checkpoint and asks again",
+                    file=sys.stderr,
+                )
+            return 1
         finally:
             run.close()
-        run.files.write_json(LEDGER, ledger_of_all(run.reward))
-        with _said_in(run.files):
-            run.trainer.save_model(str(folder / "final"))
-            prepared.tokenizer.save_pretrained(str(folder / "final"))
+        write_account(run.reward, run.files)
     run.files.status("done")
     if rank() == 0:
-        _print_result(run, as_json)
+        _print(_result(run), as_json)
     return int(run.evaluation is not None and not run.evaluation.told())
-
-
-def _stopped(run: GrpoRun, error: OutageError) -> int:
-    """End a run without a judge; what it paid for is in the store and in the account."""
-    from .callbacks import ledger_of_all
-
-    run.files.write_json(LEDGER, ledger_of_all(run.reward))  # every process
-    if rank() == 0:
-        print(
-            f"rubricbeat: judge outage at step {run.trainer.state.global_step + 1}: {error}; "
-            "nothing of it was learnt. --resume goes on from the last checkpoint and asks again",
-            file=sys.stderr,
-        )
-    return 1
 
 
 def run_sft(config: TrainConfig, *, resume: bool, as_json: bool) -> int:
     """Train on reference answers; leaves an adapter that `model.adapter` takes."""
     from .sft import build_sft, prepare_sft
 
-    folder = Path(config.run.output_dir)
-    if resume:
-        _check_same_run(config, folder, "sft")
+    folder = _begin_in(config, resume, "sft")
     prepared = prepare_sft(config, resume=resume)
-    if resume:
-        _check_same_data(folder, prepared.data.facts)
-    _say_data(prepared.data.facts)
+    _say_data(folder, prepared.data.facts, resume)
     with _alone_in(folder), redirect_stdout(sys.stderr):
         trainer, files = build_sft(prepared)
         checkpoint = latest_checkpoint(folder) if resume else None
-        files.cut_after(int(checkpoint.name.split("-")[1]) if checkpoint else -1)
-        files.start(config, prepared.facts())
-        with _said_in(files), quiet_libraries():
-            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-            trainer.save_model(str(folder / "final"))
-            prepared.tokenizer.save_pretrained(str(folder / "final"))
+        _train(trainer, files, config, prepared.facts(), checkpoint)
     files.status("done")
     if rank() == 0:
         losses = [line["loss"] for line in trainer.state.log_history if "loss" in line]
@@ -114,7 +92,7 @@ def run_sft(config: TrainConfig, *, resume: bool, as_json: bool) -> int:
             "first_loss": losses[0] if losses else None,
             "last_loss": losses[-1] if losses else None,
         }
-        print(json.dumps(result) if as_json else _as_lines(result))
+        _print(result, as_json)
     return 0
 
 
@@ -132,22 +110,38 @@ def run_score(config: TrainConfig, *, n_prompts: int, as_json: bool) -> int:
     return 1 if found.reasons else 0
 
 
-def _say_data(facts: Mapping[str, Any]) -> None:
+def _begin_in(config: TrainConfig, resume: bool, stage: str) -> Path:
+    folder = Path(config.run.output_dir)
+    if resume:
+        _check_same_run(config, folder, stage)
+    return folder
+
+
+def _say_data(folder: Path, facts: Mapping[str, Any], resume: bool) -> None:
+    if resume:
+        _check_same_data(folder, facts)
     if rank() == 0:
         print(f"rubricbeat: {data_line(facts)}", file=sys.stderr)
 
 
-def _begin(run: GrpoRun, checkpoint: Path | None) -> None:
-    from .callbacks import load_reward_state, take_up_account
-
-    take_up_account(run.reward, run.files.folder, checkpoint)
+def _train(
+    trainer: Any,
+    files: RunFiles,
+    config: TrainConfig,
+    facts: Mapping[str, Any],
+    checkpoint: Path | None,
+) -> None:
+    """Train to the end, from a checkpoint or from the start, and keep what was learnt."""
     step = -1  # from the start: not even the look before the first step stays
     if checkpoint is not None:
         step = int(checkpoint.name.split("-")[1])
-        load_reward_state(run.reward, checkpoint)
         print(f"rubricbeat: resuming from step {step}", file=sys.stderr)
-    run.files.cut_after(step)
-    run.files.start(run.prepared.config, run_facts(run.prepared))
+    files.cut_after(step)
+    files.start(config, facts)
+    with _said_in(files), quiet_libraries():
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        trainer.save_model(str(files.folder / "final"))
+        trainer.processing_class.save_pretrained(str(files.folder / "final"))
 
 
 def _alone_in(folder: Path) -> AbstractContextManager[None]:
@@ -201,9 +195,7 @@ def _say_processes(folder: Path) -> None:
 
 
 def _facts(folder: Path) -> dict[str, Any]:
-    path = folder / FACTS
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return found
+    return read_facts(folder / FACTS) or {}
 
 
 def _check_same_run(config: TrainConfig, folder: Path, stage: str | None = None) -> None:
@@ -217,18 +209,30 @@ def _check_same_run(config: TrainConfig, folder: Path, stage: str | None = None)
         raise ConfigError(
             f"--resume: {folder} holds a run of `train {kind}`; give `train {stage}` another folder"
         )
-
     path = folder / CONFIG
     if not path.is_file():
         raise ConfigError(f"--resume: {folder} holds no run; leave --resume out to start one")
-    before = read_yaml(path)
-    now = json.loads(json.dumps(config.to_json()))
-    for name, old, new in _differences(before, now, ""):
-        if name not in MAY_CHANGE and not _is_limit(name):
+    before = _named(read_yaml(path))
+    now = _named(json.loads(json.dumps(config.to_json())))
+    for name in sorted({*before, *now}):
+        old, new = before.get(name), now.get(name)
+        if old != new and name not in MAY_CHANGE and not _is_limit(name):
             raise ConfigError(
                 f"--resume: {name} was {old!r} in {folder} and is {new!r} now; "
                 "resume with the same configuration, or start another folder"
             )
+
+
+def _named(plain: Any, name: str = "") -> dict[str, Any]:
+    """Give every value of nested mappings by its whole name, such as `grpo.beta`."""
+    if not isinstance(plain, dict):
+        return {name: plain}
+    found: dict[str, Any] = {}
+    for key, inner in plain.items():
+        if key == "judge" and isinstance(inner, str):
+            inner = {"name": inner}
+        found |= _named(inner, f"{name}.{key}" if name else str(key))
+    return found
 
 
 def _is_limit(name: str) -> bool:
@@ -240,22 +244,10 @@ def _is_limit(name: str) -> bool:
     return is_limit and judge in {"judge", "gold.judge", "eval.judge"}
 
 
-def _differences(before: Any, now: Any, name: str) -> list[tuple[str, Any, Any]]:
-    if isinstance(before, dict) and isinstance(now, dict):
-        return [
-            found
-            for key in sorted({*before, *now})
-            for found in _differences(
-                before.get(key), now.get(key), f"{name}.{key}" if name else str(key)
-            )
-        ]
-    return [] if before == now else [(name, before, now)]
-
-
-def _print_result(run: GrpoRun, as_json: bool) -> None:
+def _result(run: GrpoRun) -> dict[str, Any]:
     lines = [x for x in read_lines(run.files.folder / METRICS) if x.get("reward") is not None]
     edge = max(1, min(10, len(lines) // 4))
-    result = {
+    return {
         "output_dir": str(run.files.folder),
         "steps": run.trainer.state.global_step,
         "reward_first": _mean([x["reward"] for x in lines[:edge]]),
@@ -264,16 +256,16 @@ def _print_result(run: GrpoRun, as_json: bool) -> None:
         "dead_frac_last": _mean([x["dead_frac"] for x in lines[-edge:]]),
         "report": f"rubricbeat report {run.files.folder} -o report.html",
     }
-    print(json.dumps(result) if as_json else _as_lines(result))
 
 
 def _mean(values: list[float]) -> float | None:
     return sum(values) / len(values) if values else None
 
 
-def _as_lines(result: dict[str, Any]) -> str:
+def _print(result: Mapping[str, Any], as_json: bool) -> None:
     width = max(map(len, result))
-    return "\n".join(
+    lines = [
         f"{key:<{width}}  {value:.4g}" if isinstance(value, float) else f"{key:<{width}}  {value}"
         for key, value in result.items()
-    )
+    ]
+    print(json.dumps(result) if as_json else "\n".join(lines))

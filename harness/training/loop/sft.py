@@ -6,6 +6,7 @@ TRL keeps a frozen copy of it as the reference policy of the KL term.
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,10 +25,14 @@ from ..policy.policy import (
     policy_facts,
     prompt_lengths,
     quiet_libraries,
+    set_threads,
 )
 from ..reward.graders import rank, world_size
 from ..run_files import METRICS, RunFiles
-from .grpo import library_versions, load_prompts
+from .grpo import library_versions, load_prompts, trl_arguments
+
+OURS = {"batch_size", "micro_batch", "trl"}
+"""Keys of `sft` that TRL does not have."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,8 @@ class PreparedSft:
     """Examples and the text to learn for each."""
     longest_pair: int
     """Tokens of the longest prompt and answer together."""
+    arguments: Any
+    """TRL's SFTConfig."""
 
     def facts(self) -> dict[str, Any]:
         """Give what goes beside the run."""
@@ -88,22 +95,17 @@ def prepare_sft(config: TrainConfig, *, resume: bool = False) -> PreparedSft:
         )
     check_policy(config, policy, max(prompt_lengths(tokenizer, data.sft, config.data)))
     longest = _check_lengths(config, tokenizer, pairs)
-    return PreparedSft(config, policy, tokenizer, data, pairs, longest)
+    return PreparedSft(config, policy, tokenizer, data, pairs, longest, sft_arguments(config))
 
 
 def build_sft(prepared: PreparedSft) -> tuple[Any, RunFiles]:
     """Load the weights and put the trainer together."""
     from datasets import Dataset
     from transformers import PrinterCallback, TrainerCallback
-    from trl.trainer.sft_config import SFTConfig
     from trl.trainer.sft_trainer import SFTTrainer
 
-    config = prepared.config
-    sft, run = config.sft, config.run
-    if run.threads is not None:
-        import torch
-
-        torch.set_num_threads(run.threads)
+    config, run = prepared.config, prepared.config.run
+    set_threads(run.threads)
     files = RunFiles(Path(run.output_dir), writes=rank() == 0)
 
     class Recorder(TrainerCallback):
@@ -116,38 +118,9 @@ def build_sft(prepared: PreparedSft) -> tuple[Any, RunFiles]:
                 files.append(METRICS, {"step": state.global_step, **line})
 
     with quiet_libraries():
-        try:
-            arguments = SFTConfig(
-                output_dir=run.output_dir,
-                seed=run.seed,
-                max_steps=sft.max_steps,
-                per_device_train_batch_size=sft.micro_batch,
-                gradient_accumulation_steps=sft.batch_size // (sft.micro_batch * world_size()),
-                learning_rate=sft.learning_rate,
-                lr_scheduler_type=sft.lr_scheduler_type,
-                warmup_steps=sft.warmup_steps,
-                weight_decay=sft.weight_decay,
-                optim=sft.optim,
-                max_length=sft.max_length,
-                # the prompt is given, not learnt (method sheet, section 8)
-                completion_only_loss=True,
-                gradient_checkpointing=sft.gradient_checkpointing,
-                bf16=config.model.dtype == "bfloat16",
-                fp16=config.model.dtype == "float16",
-                use_cpu=run.use_cpu,
-                logging_steps=1,
-                save_strategy="steps",
-                save_steps=run.save_steps,
-                save_total_limit=run.save_total_limit,
-                report_to=list(run.report_to),
-                disable_tqdm=True,
-                **sft.trl,
-            )
-        except (ValueError, TypeError, ImportError) as error:
-            raise ConfigError(f"TRL refuses the configuration: {error}") from error
         trainer = SFTTrainer(
             model=load_model(config.model, prepared.tokenizer, seed=run.seed),
-            args=arguments,
+            args=prepared.arguments,
             train_dataset=Dataset.from_list(sft_rows(prepared)),
             processing_class=prepared.tokenizer,
             peft_config=lora_config(config.model),
@@ -155,6 +128,29 @@ def build_sft(prepared: PreparedSft) -> tuple[Any, RunFiles]:
         )
     trainer.remove_callback(PrinterCallback)
     return trainer, files
+
+
+def sft_arguments(config: TrainConfig) -> Any:
+    """Word the warm start in TRL's terms; whatever is not ours goes to TRL as it stands.
+
+    Raises:
+        ConfigError: TRL refuses it.
+    """
+    from trl.trainer.sft_config import SFTConfig
+
+    sft = config.sft
+    named = {field.name: getattr(sft, field.name) for field in dataclasses.fields(sft)}
+    return trl_arguments(
+        SFTConfig,
+        config,
+        {name: value for name, value in named.items() if name not in OURS}
+        # the prompt is given, not learnt (method sheet, section 8)
+        | {"completion_only_loss": True, **sft.trl}
+        | {
+            "per_device_train_batch_size": sft.micro_batch,
+            "gradient_accumulation_steps": sft.batch_size // (sft.micro_batch * world_size()),
+        },
+    )
 
 
 def sft_rows(prepared: PreparedSft) -> list[dict[str, Any]]:

@@ -13,7 +13,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import TrainerCallback
+from transformers import TrainerControl as Control
+from transformers import TrainerState as State
+from transformers import TrainingArguments as Args
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from ....judges.files import write_file
@@ -43,17 +46,13 @@ class TaskEvaluation(TrainerCallback):
         self._config = prepared.config
         self._files = files
 
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
-    ) -> None:
+    def on_train_begin(self, args: Args, state: State, control: Control, **more: Any) -> None:
         """Make up for an evaluation that a kill cut off, of the checkpoint resumed from."""
         output = self._output(state.global_step)
         if state.global_step > 0 and not any(output.rglob("results_*.json")):
             self.on_save(args, state, control)
 
-    def on_save(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
-    ) -> None:
+    def on_save(self, args: Args, state: State, control: Control, **more: Any) -> None:
         """Evaluate a checkpoint when it is due."""
         every = self._config.eval.every
         is_last = state.global_step >= state.max_steps

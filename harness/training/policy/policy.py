@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -15,7 +15,7 @@ import numpy as np
 
 from ....judges.errors import ConfigError, near_names
 from ....judges.rubric import Example
-from ..config import LORA_TARGETS, DataSection, ModelSection
+from ..config import LORA_TARGETS, DataSection, GrpoSection, ModelSection
 from ..data import messages_of
 
 if TYPE_CHECKING:
@@ -55,6 +55,14 @@ def quiet_libraries() -> Iterator[None]:
         yield
 
 
+def set_threads(n: int | None) -> None:
+    """Have torch compute in so many threads; in as many as it likes where None."""
+    if n is not None:
+        import torch
+
+        torch.set_num_threads(n)
+
+
 def find_policy(section: ModelSection) -> str:
     """Give the path or hub name to load, or `tiny`.
 
@@ -69,9 +77,8 @@ def find_policy(section: ModelSection) -> str:
             raise ConfigError(f"model.adapter: no adapter_config.json in {section.adapter!r}")
     if section.name == "tiny":
         return "tiny"
-    lack = needs_gpu(section)
-    if lack is not None:
-        raise ConfigError(f"model.load_in_4bit cannot work here: {lack}")
+    if section.load_in_4bit:
+        _check_gpu()
     if section.name.startswith(("/", ".", "~")) and not Path(section.name).is_dir():
         raise ConfigError(f"model.name: no folder {section.name!r}")
     if section.name == "smollm2":
@@ -91,24 +98,30 @@ def policy_facts(section: ModelSection) -> PolicyFacts:
     if path == "tiny":
         _check_lora(section, None)
         return PolicyFacts("tiny", 100_000, 4096)
+    config = _read_config(section, path)
+    text = config.get_text_config()
+    empty = _empty_model(config)
+    _check_lora(section, empty)
+    dtype = getattr(text, "dtype", None) or getattr(config, "dtype", None)
+    return PolicyFacts(
+        section.name,
+        None if empty is None else int(empty.num_parameters()),
+        getattr(text, "max_position_embeddings", None),
+        None if dtype is None else str(dtype).removeprefix("torch."),
+    )
+
+
+def _read_config(section: ModelSection, path: str) -> Any:
     from transformers import AutoConfig
 
     try:
-        config = AutoConfig.from_pretrained(path, trust_remote_code=section.trust_remote_code)
+        return AutoConfig.from_pretrained(path, trust_remote_code=section.trust_remote_code)
     except (OSError, ValueError) as error:
         first = str(error).strip().splitlines()[0]
         raise ConfigError(
             f"model.name: no model {section.name!r} here or on the hub ({first}); "
             "give a folder with config.json, or log in and check the name"
         ) from error
-    text = config.get_text_config()
-    context = getattr(text, "max_position_embeddings", None)
-    empty = _empty_model(config)
-    _check_lora(section, empty)
-    n_parameters = None if empty is None else int(empty.num_parameters())
-    dtype = getattr(text, "dtype", None) or getattr(config, "dtype", None)
-    lies_in = None if dtype is None else str(dtype).removeprefix("torch.")
-    return PolicyFacts(section.name, n_parameters, context, lies_in)
 
 
 def load_tokenizer(section: ModelSection, examples: Iterable[Example]) -> Any:
@@ -189,18 +202,13 @@ def lora_config(section: ModelSection) -> Any | None:
 def _last_blocks(section: ModelSection) -> list[int] | None:
     """Give the numbers of the blocks to adapt; None for all."""
     wanted = section.lora_last_blocks
-    path = find_policy(section)
     if wanted is None:
         return None
+    path = find_policy(section)
     if path == "tiny":
-        from .small_models import N_BLOCKS
-
-        n_blocks = N_BLOCKS
+        from .small_models import N_BLOCKS as n_blocks
     else:
-        from transformers import AutoConfig
-
-        config = AutoConfig.from_pretrained(path, trust_remote_code=section.trust_remote_code)
-        n_blocks = config.get_text_config().num_hidden_layers
+        n_blocks = _read_config(section, path).get_text_config().num_hidden_layers
     if not 1 <= wanted <= n_blocks:
         raise ConfigError(f"model.lora_last_blocks is {wanted}; the model has {n_blocks} blocks")
     return list(range(n_blocks - wanted, n_blocks))
@@ -218,15 +226,13 @@ def prompt_lengths(tokenizer: Any, examples: Sequence[Example], data: DataSectio
     ]
 
 
-def needs_gpu(section: ModelSection) -> str | None:
-    """Say what a 4-bit model lacks here; None where it lacks nothing."""
-    if not section.load_in_4bit:
-        return None
-    if find_spec("bitsandbytes") is None:
-        return "bitsandbytes is not installed"
+def _check_gpu() -> None:
     import torch
 
-    return None if torch.cuda.is_available() else "there is no CUDA device"
+    if find_spec("bitsandbytes") is None or not torch.cuda.is_available():
+        raise ConfigError(
+            "model.load_in_4bit cannot work here: it needs bitsandbytes and a CUDA device"
+        )
 
 
 def _check_lora(section: ModelSection, empty: Any) -> None:
@@ -286,18 +292,38 @@ def own_random_state(seed: int) -> Iterator[None]:
             np.random.set_state(numpy)
 
 
+def sampling_of(
+    grpo: GrpoSection, temperature: float | None = None, max_tokens: int | None = None
+) -> dict[str, Any]:
+    """Word how training samples for transformers' `generate`.
+
+    Args:
+        grpo: How training samples.
+        temperature: Another one, 0 for the most likely answer; that of training where None.
+        max_tokens: Most tokens of an answer; as in training where None.
+    """
+    heat = grpo.temperature if temperature is None else temperature
+    sampling: dict[str, Any] = {
+        "max_new_tokens": max_tokens or grpo.max_completion_length,
+        "do_sample": heat > 0,
+        # TRL's, and said, or the model's own generation_config.json would say another
+        "repetition_penalty": grpo.trl.get("repetition_penalty", 1.0),
+    }
+    if heat > 0:
+        top_k = grpo.trl.get("top_k", 0)  # TRL's, for no limit
+        sampling |= {"temperature": heat, "top_p": grpo.top_p, "top_k": top_k}
+        if grpo.min_p is not None:
+            sampling["min_p"] = grpo.min_p
+    return sampling
+
+
 def generate_answers(
     model: Any,
     tokenizer: Any,
     examples: Sequence[Example],
     data: DataSection,
+    sampling: Mapping[str, Any],
     *,
-    max_new_tokens: int,
-    temperature: float = 0.0,
-    top_p: float = 1.0,
-    min_p: float | None = None,
-    top_k: int = 0,
-    repetition_penalty: float = 1.0,
     n: int = 1,
     seed: int = 0,
 ) -> list[list[str]]:
@@ -308,24 +334,12 @@ def generate_answers(
         tokenizer: Its tokenizer, padded on the left.
         examples: What to ask.
         data: How conversations are worded.
-        max_new_tokens: Most tokens of an answer.
-        temperature: 0 for the most likely answer.
-        top_p: As in training.
-        min_p: As in training.
-        top_k: As in training, where 0, which is TRL's, is for no limit.
-        repetition_penalty: As in training: TRL's, and not what the model brings in its files.
+        sampling: As `sampling_of` gives it.
         n: Answers to each prompt.
         seed: Of the sampling.
     """
     import torch
 
-    sampling: dict[str, Any] = {"do_sample": False}
-    if temperature > 0:
-        sampling = {"do_sample": True, "temperature": temperature, "top_p": top_p, "top_k": top_k}
-        if min_p is not None:
-            sampling["min_p"] = min_p
-    # said, or the model's own generation_config.json would say it
-    sampling["repetition_penalty"] = repetition_penalty
     answers: list[list[str]] = []
     was_training = model.training
     model.eval()
@@ -343,7 +357,6 @@ def generate_answers(
                 output = model.generate(
                     input_ids=inputs["input_ids"],
                     attention_mask=inputs["attention_mask"],
-                    max_new_tokens=max_new_tokens,
                     num_return_sequences=n,
                     pad_token_id=tokenizer.pad_token_id,
                     **sampling,

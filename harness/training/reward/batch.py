@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -94,30 +94,16 @@ def _any_criterion_differs(verdicts_GC: Floats) -> bool:
     return bool((high_C > low_C).any())
 
 
-@dataclass(frozen=True, slots=True)
-class Reliability:
-    """How much of a group's variance survives when the judge is asked again."""
-
-    noise: float
-    """Mean square within answers: the judge's variance."""
-    policy: float
-    """(MSB - MSW) / R: the variance between answers that is the policy's; may be below 0."""
-
-    @property
-    def icc(self) -> float:
-        """Policy variance over policy plus judge variance, 0 at least; NaN where both are 0."""
-        total = self.policy + self.noise
-        return max(0.0, self.policy) / total if total > 0 else math.nan
-
-
-def reliability_of(rewards_GR: Floats) -> Reliability | None:
+def noise_and_policy(rewards_GR: Floats) -> tuple[float, float] | None:
     """Split the variance of one group judged R times (method sheet, section 4.3).
 
     Args:
         rewards_GR: Rewards of G answers under R independent sets of verdicts.
 
     Returns:
-        None with fewer than two answers that have every reward, or fewer than two replicates.
+        The mean square within answers, which is the judge's variance; and (MSB - MSW) / R, the
+        variance between answers that is the policy's, which may be below 0. None with fewer than
+        two answers that have every reward, or fewer than two replicates.
     """
     complete = rewards_GR[~np.isnan(rewards_GR).any(axis=1)]
     if complete.shape[0] < 2 or complete.shape[1] < 2:
@@ -125,7 +111,7 @@ def reliability_of(rewards_GR: Floats) -> Reliability | None:
     n_replicates = complete.shape[1]
     noise = float(complete.var(axis=1, ddof=1).mean())
     between = n_replicates * float(complete.mean(axis=1).var(ddof=1))
-    return Reliability(noise, (between - noise) / n_replicates)
+    return noise, (between - noise) / n_replicates
 
 
 def summarise_groups(groups: Sequence[GroupStats]) -> dict[str, Any]:
@@ -140,12 +126,12 @@ def summarise_groups(groups: Sequence[GroupStats]) -> dict[str, Any]:
         "dead_frac": sum(g.dead is not None for g in groups) / n,
         **{f"dead_{cause.value}": sum(g.dead is cause for g in groups) for cause in Dead},
         "masked_groups": sum(g.masked is not None for g in groups),
-        "group_std": _mean([g.std for g in groups]),
-        "group_span": _mean([g.span for g in groups]),
-        "between_std": _std([g.mean for g in groups]),
+        "group_std": mean_of([g.std for g in groups]),
+        "group_span": mean_of([g.span for g in groups]),
+        "between_std": std_of([g.mean for g in groups]),
         "replicated_groups": len(measured),
-        "judge_variance": _mean([g.noise for g in measured]),
-        "policy_variance": _mean([g.policy for g in measured]),
+        "judge_variance": mean_of([g.noise for g in measured]),
+        "policy_variance": mean_of([g.policy for g in measured]),
     }
     noise, policy = plain["judge_variance"], plain["policy_variance"]
     pooled = None if noise is None or policy is None else noise + policy
@@ -154,14 +140,21 @@ def summarise_groups(groups: Sequence[GroupStats]) -> dict[str, Any]:
     return plain
 
 
-def _mean(values: Sequence[float]) -> float | None:
-    known = [value for value in values if not math.isnan(value)]
+def mean_of(values: Iterable[float | None]) -> float | None:
+    """Give the mean of the values there are; None without any."""
+    known = known_of(values)
     return float(np.mean(known)) if known else None
 
 
-def _std(values: Sequence[float]) -> float | None:
-    known = [value for value in values if not math.isnan(value)]
+def std_of(values: Iterable[float | None]) -> float | None:
+    """Give the sample standard deviation of the values there are; None below two."""
+    known = known_of(values)
     return float(np.std(known, ddof=1)) if len(known) > 1 else None
+
+
+def known_of(values: Iterable[float | None]) -> list[float]:
+    """Leave out None and NaN."""
+    return [value for value in values if value is not None and not math.isnan(value)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,15 +274,11 @@ def batch_metrics(batch: BatchScore) -> dict[str, float]:
         "rubric/judge_s": batch.judge_s,
         "rubric/own_s": batch.own_s,
     }
-    for name, values in batch.alternatives.items():
-        known = [value for value in values if value is not None]
-        if known:
-            metrics[f"reward_alt/{name}"] = float(np.mean(known))
     of_groups = summarise_groups(batch.groups)
+    found = {f"reward_alt/{name}": mean_of(x) for name, x in batch.alternatives.items()}
     for name in ("dead_frac", "group_std", "reliability"):
-        if of_groups.get(name) is not None:
-            metrics[f"rubric/{name}"] = float(of_groups[name])
-    return metrics
+        found[f"rubric/{name}"] = of_groups.get(name)
+    return metrics | {name: float(x) for name, x in found.items() if x is not None}
 
 
 TRAINER_KEYS: Mapping[str, str] = {
@@ -337,19 +326,18 @@ def step_line(step: int, shares: Sequence[StepShare]) -> dict[str, Any]:
     """Give the line of a step, without what the trainer logs itself."""
     rewards = [r for share in shares for r in share.rewards]
     names = shares[0].alternatives if shares else {}
-    known = [r for r in rewards if r is not None]
+    known = known_of(rewards)
     line: dict[str, Any] = {
         "step": step,
-        "reward": _mean_of_known(known),
-        "reward_std": float(np.std(known, ddof=1)) if len(known) > 1 else None,
+        "reward": mean_of(known),
+        "reward_std": std_of(known),
         "answers": len(rewards),
         "unscored": len(rewards) - len(known),
-        "chars": _mean_of_known([n for share in shares for n in share.chars]),
+        "chars": mean_of([n for share in shares for n in share.chars]),
         **summarise_groups([group for share in shares for group in share.groups]),
     }
     for name in names:
-        values = [v for share in shares for v in share.alternatives[name]]
-        line[f"reward_alt/{name}"] = _mean_of_known([v for v in values if v is not None])
+        line[f"reward_alt/{name}"] = mean_of(v for s in shares for v in s.alternatives[name])
     # the slowest process is what the others wait for
     line["judge_s"] = max((share.judge_s for share in shares), default=0.0)
     line["own_s"] = max((share.own_s for share in shares), default=0.0)
@@ -366,10 +354,6 @@ def with_trainer_logs(line: dict[str, Any], logs: Mapping[str, Any]) -> dict[str
     if step_s and "judge_s" in line:
         merged["judge_share"] = min(1.0, line["judge_s"] / step_s)
     return merged
-
-
-def _mean_of_known(values: Sequence[float]) -> float | None:
-    return float(np.mean(values)) if values else None
 
 
 def _number(value: Any) -> float | None:

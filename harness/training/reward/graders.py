@@ -173,7 +173,9 @@ class Graders:
         """
         from ....judges.answer import Answer
 
-        self._open(asked, examples)
+        # other trainers call from several threads at once, and one judge has one set of limits
+        with self._lock:
+            self._open_missing(asked, examples)
         answers = [
             Answer(example, text, replicates=2 if i in twice else None)
             for i, (example, text) in enumerate(zip(examples, texts, strict=True))
@@ -220,18 +222,14 @@ class Graders:
         self.__dict__.update(state)
         self._lock = threading.Lock()
 
-    def _open(self, asked: Asked, examples: Sequence[Example]) -> None:
-        # other trainers call from several threads at once, and one judge has one set of limits
-        with self._lock:
-            self._open_missing(asked, examples)
-
     def _open_missing(self, asked: Asked, examples: Sequence[Example]) -> None:
+        from ....judges.grader import open_grader
+        from ....judges.rating_grader import open_rating_grader
+
         if asked.verdicts and self._verdicts is None:
-            self._verdicts = _open_verdicts(self.judge, self._seed)
+            self._verdicts = open_grader(self.judge, seed=self._seed)
             self._verdicts.options = self._limits(self._verdicts.options, asked, examples)[0]
         if asked.ratings and self._ratings is None:
-            from ....judges.rating_grader import open_rating_grader
-
             self._ratings = open_rating_grader(self.judge)
             self._ratings.options = self._limits(self._ratings.options, asked, examples)[1]
 
@@ -260,12 +258,6 @@ class Graders:
         return [() for _ in answers]
 
 
-def _open_verdicts(judge: Any, seed: int) -> Grader:
-    from ....judges.grader import open_grader
-
-    return open_grader(judge, seed=seed)
-
-
 def _limits(
     here: RuntimeOptions, asked: Asked, examples: Sequence[Example]
 ) -> tuple[RuntimeOptions, RuntimeOptions]:
@@ -280,24 +272,22 @@ def _limits(
     share = len(examples) / (len(examples) + n_verdicts)
     places = min(max(1, round(here.max_concurrency * share)), max(1, here.max_concurrency - 1))
     calls = None if here.max_calls is None else round(here.max_calls * share)
-    ratings = replace(
-        here,
+    others = None if here.max_calls is None or calls is None else here.max_calls - calls
+    return (
+        _part(here, 1 - share, max(1, here.max_concurrency - places), others),
+        _part(here, share, places, calls),
+    )
+
+
+def _part(whole: RuntimeOptions, share: float, places: int, calls: int | None) -> RuntimeOptions:
+    def of(limit: float | None) -> float | None:
+        return None if limit is None else limit * share
+
+    return replace(
+        whole,
         max_concurrency=places,
-        requests_per_minute=_part(here.requests_per_minute, share),
-        tokens_per_minute=_part(here.tokens_per_minute, share),
-        max_cost=_part(here.max_cost, share),
         max_calls=calls,
+        requests_per_minute=of(whole.requests_per_minute),
+        tokens_per_minute=of(whole.tokens_per_minute),
+        max_cost=of(whole.max_cost),
     )
-    verdicts = replace(
-        here,
-        max_concurrency=max(1, here.max_concurrency - places),
-        requests_per_minute=_part(here.requests_per_minute, 1 - share),
-        tokens_per_minute=_part(here.tokens_per_minute, 1 - share),
-        max_cost=_part(here.max_cost, 1 - share),
-        max_calls=None if here.max_calls is None or calls is None else here.max_calls - calls,
-    )
-    return verdicts, ratings
-
-
-def _part(whole: float | None, share: float) -> float | None:
-    return None if whole is None else whole * share

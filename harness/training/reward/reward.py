@@ -32,9 +32,9 @@ from .batch import (
     as_optional,
     batch_metrics,
     group_stats,
-    reliability_of,
+    noise_and_policy,
 )
-from .graders import Asked, Graders, gather
+from .graders import Asked, Graders
 
 if TYPE_CHECKING:
     from ....judges.rewards import Reward
@@ -120,8 +120,6 @@ class RubricReward:
         # TRL logs rewards by this name, and two functions of one name would share a column
         self.__name__ = f"rubric_{reward.partition('(')[0].rpartition(':')[2]}"
 
-    # ------------------------------------------------------------------ what TRL calls
-
     async def __call__(
         self,
         prompts: Sequence[Any],
@@ -164,8 +162,6 @@ class RubricReward:
             raise OutageError(self.outage)
         return list(batch.rewards)
 
-    # ------------------------------------------------------------------ framework-free
-
     def score(
         self,
         prompts: Sequence[Any] | None,
@@ -184,7 +180,7 @@ class RubricReward:
         """
         del prompts
         texts = list(map(text_of_answer, completions))
-        return _finished(self.score_async(texts, examples, step=step))
+        return finished(self.score_async(texts, examples, step=step))
 
     async def score_async(
         self,
@@ -202,7 +198,8 @@ class RubricReward:
         waited = time.perf_counter()
         graded, down = await self._grade(completions, examples, chosen)
         judge_s = time.perf_counter() - waited
-        batch = self._reward_batch(graded, groups, chosen, step or 0, judge_s, down)
+        batch = self._reward_batch(graded, groups, chosen, step or 0, judge_s)
+        self._watch(batch, down)
         return dataclasses.replace(batch, own_s=time.perf_counter() - began - judge_s)
 
     @property
@@ -238,8 +235,7 @@ class RubricReward:
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Take up what `state` gave."""
-        self._noise_sum = float(state["noise_sum"])
-        self._n_noise = int(state["n_noise"])
+        self._noise_sum, self._n_noise = float(state["noise_sum"]), int(state["n_noise"])
         self._n_groups_seen = int(state["n_groups_seen"])
 
     def close(self) -> None:
@@ -249,8 +245,6 @@ class RubricReward:
     def __getstate__(self) -> dict[str, Any]:
         """Leave uncollected batches behind."""
         return {**self.__dict__, "batches": deque(maxlen=UNCOLLECTED_BATCHES)}
-
-    # ------------------------------------------------------------------ parts
 
     def _rewards(self) -> tuple[Reward, list[Reward]]:
         from ....judges.rewards import get_reward
@@ -281,18 +275,13 @@ class RubricReward:
         return [known[row] for row in rubric_row]
 
     def _groups(self, examples: Sequence[Example]) -> list[slice]:
-        if self._group_size and len(examples) % self._group_size == 0:
-            size = self._group_size
-            groups = [slice(i, i + size) for i in range(0, len(examples), size)]
+        n, size = len(examples), self._group_size
+        if size and n % size == 0:
+            starts = list(range(0, n, size))
         else:
-            starts = [
-                i
-                for i in range(len(examples))
-                if i == 0 or examples[i].prompt_id != examples[i - 1].prompt_id
-            ]
-            groups = [
-                slice(a, b) for a, b in zip(starts, [*starts[1:], len(examples)], strict=True)
-            ]
+            ids = [None, *(example.prompt_id for example in examples)]
+            starts = [i for i in range(n) if ids[i] != ids[i + 1]]
+        groups = [slice(a, b) for a, b in zip(starts, [*starts[1:], n], strict=True)]
         for group in groups:
             if len({example.prompt_id for example in examples[group]}) > 1:
                 raise ConfigError(
@@ -338,23 +327,20 @@ class RubricReward:
         twice: set[int],
         step: int,
         judge_s: float,
-        down: str | None,
     ) -> BatchScore:
         trained, others = self._rewards()
         table_NC = BatchVerdicts.of(graded)
-        rewards_N = table_NC.reward(trained)
-        evidence_NC = table_NC.evidence(trained)
+        rewards_N, evidence_NC = table_NC.reward(trained), table_NC.evidence(trained)
         stats, withheld = [], np.zeros(len(graded), bool)
         for i, group in enumerate(groups):
-            one = group_stats(
-                graded[group.start].example.prompt_id, rewards_N[group], evidence_NC[group]
-            )
+            prompt_id = graded[group.start].example.prompt_id
+            one = group_stats(prompt_id, rewards_N[group], evidence_NC[group])
             if i in twice:
                 one = self._with_noise(one, rewards_N[group], graded[group], trained)
             one = dataclasses.replace(one, masked=self._mask(one))
             withheld[group] = one.masked is not None
             stats.append(one)
-        batch = BatchScore(
+        return BatchScore(
             rewards=as_optional(np.where(withheld, np.nan, rewards_N)),
             alternatives={other.name: as_optional(table_NC.reward(other)) for other in others},
             unmasked=as_optional(rewards_N),
@@ -366,19 +352,14 @@ class RubricReward:
             own_s=0.0,
             asked=self.asked,
         )
-        self._watch(batch, down)
-        return batch
 
     def _watch(self, batch: BatchScore, down: str | None) -> None:
-        """Set the flag of an outage; nothing of its batch may train."""
-        is_enough = batch.unscored_frac <= self._max_unscored_frac and batch.unscored_frac < 1
-        if down is None and is_enough:
-            return
-        n = len(batch.unmasked)
-        unscored = sum(reward is None for reward in batch.unmasked)
-        self.outage = f"{unscored} of {n} answers of a batch got no reward" + (
-            f": {down}" if down else f" (max_unscored_frac {self._max_unscored_frac:g})"
-        )
+        """Set the flag of an outage, and take it back once the judge answers."""
+        n, missing = len(batch.unmasked), batch.unscored_frac
+        why = down or f"max_unscored_frac {self._max_unscored_frac:g}"
+        is_down = down is not None or missing > self._max_unscored_frac or missing == 1
+        said = f"{round(missing * n)} of {n} answers of a batch got no reward ({why})"
+        self.outage = said if is_down else None
 
     def _with_noise(
         self,
@@ -389,14 +370,13 @@ class RubricReward:
     ) -> GroupStats:
         if not all(answer.replicates or len(answer.ratings) > 1 for answer in graded):
             return stats
-        again_NC = BatchVerdicts.of(graded, replicate=1)
-        again_G = again_NC.reward(trained)
-        measured = reliability_of(np.stack([rewards_G, again_G], axis=1))
+        again_G = BatchVerdicts.of(graded, replicate=1).reward(trained)
+        measured = noise_and_policy(np.stack([rewards_G, again_G], axis=1))
         if measured is None:
             return stats
-        self._noise_sum += measured.noise
+        self._noise_sum += measured[0]
         self._n_noise += 1
-        return dataclasses.replace(stats, noise=measured.noise, policy=measured.policy)
+        return dataclasses.replace(stats, noise=measured[0], policy=measured[1])
 
     def _mask(self, stats: GroupStats) -> str | None:
         if self._mask_dead_groups and stats.dead is not None:
@@ -410,39 +390,7 @@ class RubricReward:
         return None
 
 
-class StoppingReward:
-    """The reward as a run's trainer calls it: at an outage it raises in every process, or in none.
-
-    One process that raised alone would leave the others waiting for it. Not async, because TRL runs
-    those in a thread of its own, where a collective call would not find this process's device.
-    """
-
-    def __init__(self, reward: RubricReward) -> None:
-        """Take the reward to call."""
-        self._reward = reward
-        self.__name__ = reward.__name__
-
-    def __call__(
-        self, prompts: Sequence[Any], completions: Sequence[Any], **columns: Any
-    ) -> list[float | None]:
-        """Give the reward of each completion.
-
-        Raises:
-            OutageError: Of the first process that has none to give.
-        """
-        rewards: list[float | None] = []
-        said: str | None = None
-        try:
-            rewards = _finished(self._reward(prompts, completions, **columns))
-        except OutageError as error:
-            said = str(error)
-        for reason in gather(said):
-            if reason is not None:
-                raise OutageError(reason)
-        return rewards
-
-
-def _finished(work: Coroutine[Any, Any, Result]) -> Result:
+def finished(work: Coroutine[Any, Any, Result]) -> Result:
     """Run a coroutine to its end, in a thread where a loop runs here already, as in a notebook."""
     try:
         asyncio.get_running_loop()

@@ -74,14 +74,14 @@ def test_a_misspelt_preset_is_refused() -> None:
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("grpo.max_steps=many", r"grpo\.max_steps must be a whole number, not 'many'"),
-        ("grpo.use_vllm=3", r"grpo\.use_vllm must be true or false, not 3"),
-        ("grpo.max_steps=true", r"grpo\.max_steps must be a whole number, not True"),
-        ("grpo.beta=often", r"grpo\.beta must be a number"),
+        ("grpo.max_steps=many", r"grpo\.max_steps should be a valid integer, not 'many'"),
+        ("grpo.use_vllm=3", r"grpo\.use_vllm should be a valid boolean, not 3"),
+        ("grpo.max_steps=true", r"grpo\.max_steps should be a valid integer, not True"),
+        ("grpo.beta=often", r"grpo\.beta should be a valid number, not 'often'"),
         ("grpo=3", r"grpo must be a section"),
         ("max_steps", r"write section\.key=value"),
-        ("reward.options=3", r"reward\.options must be a mapping"),
-        ("run.output_dir=[a]", r"run\.output_dir must be text"),
+        ("reward.options=3", r"reward\.options should be a valid dictionary, not 3"),
+        ("run.output_dir=[a]", r"run\.output_dir should be a valid string"),
     ],
 )
 def test_a_value_of_the_wrong_type_is_refused(setting: str, message: str) -> None:
@@ -152,7 +152,9 @@ def test_a_mistake_is_looked_for_where_it_stands(tmp_path: Path) -> None:
     file.write_text("preset: cpu_tiny\ngrpo: {max_steps: 5}\n", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"^--set grpo\.lerning_rate=1: unknown key .*'learning_"):
         load_config(file, settings=["grpo.lerning_rate=1"])
-    with pytest.raises(ConfigError, match=r"^the flags: model\.name must be text"):
+    with pytest.raises(
+        ConfigError, match=r"^the flags: model\.name should be a valid string, not 3"
+    ):
         load_config(file, overrides={"model": {"name": 3}})
     file.write_text("grpo: {max_step: 5}\n", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"run\.yaml: unknown key 'grpo\.max_step'"):
@@ -209,9 +211,9 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("reward.alternatives=[binary, null]", r"alternatives must be a list of text.*None"),
-        ("data.evaluation=[[a]]", r"data\.evaluation must be a list of text"),
-        ("model.lora_targets=[1]", r"model\.lora_targets must be a list of text"),
+        ("reward.alternatives=[binary, null]", r"alternatives should be a valid string.*None"),
+        ("data.evaluation=[[a]]", r"data\.evaluation should be a valid string"),
+        ("model.lora_targets=[1]", r"model\.lora_targets should be a valid string, not \[1\]"),
     ],
 )
 def test_what_stands_in_a_list_must_be_text(setting: str, message: str) -> None:
@@ -238,3 +240,72 @@ def test_two_names_of_one_judge_are_refused() -> None:
     }
     with pytest.raises(ConfigError, match="--judge says 'keyword', --judge_args name='chat'"):
         train.read_config(parser.parse_args([*words, "name=chat"]))
+
+
+def test_every_field_of_trl_may_stand_in_its_section(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text("grpo: {loss_type: sapo, epsilon: 2e-1, sapo_temperature_pos: 1}\n")
+    config = load_config(path, settings=["sft.packing=true", "grpo.epsilon=3e-1"])
+    # YAML 1.1 reads 2e-1 as text, and TRL would compute with it
+    assert config.grpo.trl == {"epsilon": 0.3, "sapo_temperature_pos": 1.0}
+    assert config.sft.trl == {"packing": True}
+    assert load_config(overrides=config.to_json()) == config
+
+
+def test_a_field_of_trl_under_trl_is_the_same_field(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text("preset: cpu_tiny\ngrpo: {trl: {beta: 0.5, epsilon: 0.3}}\n")
+    config = load_config(path)
+    assert (config.grpo.beta, config.grpo.trl) == (0.5, {"epsilon": 0.3})
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("grpo.epsilon=wide", r"^--set grpo\.epsilon=wide: grpo\.epsilon should be a valid number"),
+        ("grpo.trl.num_generation=3", r"unknown key 'grpo\.num_generation'; did you mean 'num_gen"),
+        (
+            "grpo.shuffle_dataset=true",
+            r"grpo\.shuffle_dataset: set nothing: the order is made here",
+        ),
+        ("grpo.ignore_data_skip=true", r"resumed run would ask the same prompts"),
+        ("grpo.save_only_model=true", r"could not be resumed"),
+        ("grpo.logging_strategy=no", r"every step is a line"),
+        ("grpo.bf16=true", r"grpo\.bf16: set model\.dtype instead"),
+        ("sft.per_device_train_batch_size=3", r"sft\.per_device_train_batch_size: set micro_batch"),
+        ("sft.num_generations=3", r"unknown key 'sft\.num_generations'"),
+    ],
+)
+def test_a_field_that_trl_lacks_or_the_run_fills_is_refused(setting: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_config(settings=[setting])
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "words"),
+    [
+        ("grpo", "top_p", 1.5, "less than or equal to 1, not 1.5"),
+        ("grpo", "num_iterations", 0, "greater than or equal to 1, not 0"),
+        ("grpo", "num_generations", 1, "greater than or equal to 2, not 1"),
+        ("grpo", "prompts_per_step", 0, "greater than or equal to 1, not 0"),
+        ("grpo", "learning_rate", 0.0, "greater than 0, not 0.0"),
+        ("grpo", "learning_rate", float("inf"), "a finite number, not inf"),
+        ("grpo", "beta", float("nan"), "a finite number, not nan"),
+        ("grpo", "temperature", 0, "greater than 0, not 0"),
+        ("grpo", "scale_rewards", "groups", "'group', 'none' or 'batch', not 'groups'"),
+        ("model", "dtype", "bf16", "'auto', 'bfloat16', 'float16' or 'float32', not 'bf16'"),
+        ("data", "prompt_percentile", 200.0, "less than or equal to 100, not 200.0"),
+        ("data", "held_out", 1.0, "less than 1, not 1.0"),
+        ("reward", "max_unscored_frac", 0, "greater than 0, not 0"),
+        ("gold", "every", 0, "greater than or equal to 1, not 0"),
+        ("model", "lora_r", 0, "greater than or equal to 1, not 0"),
+        ("run", "save_steps", 0, "greater than or equal to 1, not 0"),
+        ("run", "seed", -1, "greater than or equal to 0, not -1"),
+    ],
+)
+def test_a_value_out_of_its_bounds_is_refused(
+    section: str, key: str, value: object, words: str
+) -> None:
+    with pytest.raises(ConfigError) as error:
+        load_config(overrides={section: {key: value}})
+    assert str(error.value) == f"the flags: {section}.{key} should be {words}"

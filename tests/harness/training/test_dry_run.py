@@ -74,7 +74,7 @@ def test_ratings_are_counted_beside_verdicts_and_alone(tmp_path: Path) -> None:
     rated = {"name": "rar_implicit", "alternatives": []}
     alone = dry_run(config(tmp_path / "alone", reward=rated), 4)
     assert (alone.planned_verdicts, alone.planned_ratings) == (0, both.planned_ratings)
-    assert alone.reliability == 1.0 and alone.reasons == ()
+    assert alone.found.reliability == 1.0 and alone.reasons == ()
     assert not any("missing" in sentence.text for sentence in alone.study.words)
 
 

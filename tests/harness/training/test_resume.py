@@ -14,7 +14,7 @@ from loopback import Loopback
 from transformers import TrainerCallback
 
 from rubricbeat.harness.training.checks.warm_start import check_warm_start
-from rubricbeat.harness.training.config import DataSection, TrainConfig
+from rubricbeat.harness.training.config import DataSection, GrpoSection, TrainConfig
 from rubricbeat.harness.training.config_reading import load_config
 from rubricbeat.harness.training.data import load_data
 from rubricbeat.harness.training.loop import run as runs
@@ -27,7 +27,12 @@ from rubricbeat.harness.training.loop.grpo import (
     run_facts,
 )
 from rubricbeat.harness.training.loop.held_out import GoldJudge
-from rubricbeat.harness.training.policy.policy import generate_answers, load_model, load_tokenizer
+from rubricbeat.harness.training.policy.policy import (
+    generate_answers,
+    load_model,
+    load_tokenizer,
+    sampling_of,
+)
 from rubricbeat.harness.training.reward.reward import RubricReward
 from rubricbeat.harness.training.run_files import RunFiles, held, read_lines
 from rubricbeat.harness.training.tiny_data import tiny_examples
@@ -166,6 +171,23 @@ def test_a_run_killed_before_its_last_look_has_it_after_the_resume(tmp_path: Pat
         assert steps == [1, 2, 3, 4]
 
 
+def test_an_account_that_cannot_be_read_is_not_begun_anew(tmp_path: Path) -> None:
+    config = small(tmp_path / "run")
+    run_until(config, 2)
+    (tmp_path / "run" / "judge.json").write_text('{"judge": ', encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"judge\.json is no JSON .*; put it back"):
+        runs.run_grpo(config, resume=True, as_json=False)
+
+
+def test_a_judge_named_in_one_word_may_get_other_limits(tmp_path: Path) -> None:
+    config = small(tmp_path / "run", judge="keyword")
+    RunFiles(tmp_path / "run").start(config, {})
+    limited = replace(config, judge={"name": "keyword", "max_cost": 3})
+    runs._check_same_run(limited, tmp_path / "run")
+    with pytest.raises(ConfigError, match=r"judge\.name was 'keyword' .* and is 'constant' now"):
+        runs._check_same_run(replace(config, judge="constant"), tmp_path / "run")
+
+
 def checkpoint(folder: Path, name: str, *, state: str = "{}", whole: bool = True) -> Path:
     path = folder / name
     path.mkdir()
@@ -280,11 +302,11 @@ def test_looks_sample_as_training_does_whatever_the_model_brings(tmp_path: Path)
     tokenizer = load_tokenizer(section, tiny_examples())
     model = load_model(section, tokenizer, seed=0)
 
+    sampling = sampling_of(GrpoSection(max_completion_length=12))
+
     def answers() -> list[list[str]]:
         few = list(tiny_examples()[:4])
-        return generate_answers(
-            model, tokenizer, few, DataSection(), max_new_tokens=12, temperature=1.0, n=2
-        )
+        return generate_answers(model, tokenizer, few, DataSection(), sampling, n=2)
 
     plain = answers()
     # Qwen's own generation_config.json has one; TRL samples without

@@ -76,11 +76,6 @@ def test_checkpoints_between_generations_are_refused() -> None:
         check_save_steps(4, plan)
 
 
-def test_one_answer_is_no_group() -> None:
-    with pytest.raises(ConfigError, match="num_generations must be at least 2"):
-        plan_run(GrpoSection(max_steps=1, num_generations=1), 10, 1)
-
-
 @given(
     prompts=st.integers(1, 8),
     group=st.integers(2, 8),

@@ -204,6 +204,18 @@ def test_a_run_resumed_after_an_outage_is_as_one_that_had_none(
     assert all(torch.equal(whole_weights[key], resumed_weights[key]) for key in whole_weights)
 
 
+@pytest.mark.parametrize("loss", ["cispo", "sapo", "luspo", "vespo"])
+def test_the_other_losses_of_trl_train(tmp_path: Path, loss: str) -> None:
+    level = "sequence" if loss == "luspo" else "token"
+    words = {"loss_type": loss, "importance_sampling_level": level}
+    config = tiny(tmp_path / "run", max_steps=2, num_generations=2, prompts_per_step=2, **words)
+    run = build_grpo(prepare(replace(config, gold=replace(config.gold, judge=None))))
+    assert (run.trainer.loss_type, run.trainer.importance_sampling_level) == (loss, level)
+    run.trainer.train()
+    run.close()
+    assert run.trainer.state.global_step == 2
+
+
 class Heard(TrainerCallback):
     """Stands for TensorBoard: it hears what transformers tells every reporter."""
 

@@ -9,7 +9,7 @@ import pytest
 from rubricbeat.harness.training.reward.batch import (
     Dead,
     group_stats,
-    reliability_of,
+    noise_and_policy,
     summarise_groups,
 )
 
@@ -51,22 +51,17 @@ def test_rounding_does_not_revive_a_dead_group() -> None:
 def test_reliability_by_hand() -> None:
     # two answers, two replicates: within (1, 3) and (5, 7) the sample variance is 2, so MSW = 2;
     # means 2 and 6, their variance 8, MSB = 2 x 8 = 16; policy (16 - 2) / 2 = 7
-    found = reliability_of(np.array([[1.0, 3.0], [5.0, 7.0]]))
-    assert found is not None
-    assert (found.noise, found.policy) == (2.0, 7.0)
-    assert found.icc == pytest.approx(7 / 9)
+    assert noise_and_policy(np.array([[1.0, 3.0], [5.0, 7.0]])) == (2.0, 7.0)
 
 
-def test_noise_alone_has_no_reliability() -> None:
-    found = reliability_of(np.array([[0.0, 1.0], [1.0, 0.0]]))
-    assert found is not None
-    # MSW .5, MSB 0: (0 - .5) / 2, and a share is never below 0
-    assert (found.policy, found.icc) == (-0.25, 0.0)
+def test_noise_alone_leaves_the_policy_none() -> None:
+    # MSW .5, MSB 0: (0 - .5) / 2
+    assert noise_and_policy(np.array([[0.0, 1.0], [1.0, 0.0]])) == (0.5, -0.25)
 
 
 def test_reliability_needs_two_complete_answers() -> None:
-    assert reliability_of(np.array([[1.0, 2.0], [NAN, 2.0]])) is None
-    assert reliability_of(np.array([[1.0], [2.0]])) is None
+    assert noise_and_policy(np.array([[1.0, 2.0], [NAN, 2.0]])) is None
+    assert noise_and_policy(np.array([[1.0], [2.0]])) is None
 
 
 def test_a_step_pools_its_groups() -> None:
@@ -86,15 +81,22 @@ def test_a_step_pools_its_groups() -> None:
     assert pooled["reliability"] is None  # nothing was judged twice
 
 
+def test_the_reliability_of_a_step_is_the_policys_share_of_its_variance() -> None:
+    measured = replace(stats([0.0, 2.0], [[0], [1]]), noise=2.0, policy=7.0)
+    pooled = summarise_groups([measured, stats([1.0, 1.0], [[1], [1]])])
+    assert pooled["reliability"] == pytest.approx(7 / 9)
+    assert pooled["replicated_groups"] == 1
+
+
 def test_noise_alone_adds_up_to_no_reliability() -> None:
     # cutting each group off at 0 gave .13 here, of a judge that throws dice
     rng = np.random.default_rng(0)
     groups = []
     for _ in range(2000):
         rewards = rng.normal(size=(6, 2))
-        measured = reliability_of(rewards)
+        measured = noise_and_policy(rewards)
         assert measured is not None
         one = group_stats("p", rewards[:, 0], np.zeros((6, 1)))
-        groups.append(replace(one, noise=measured.noise, policy=measured.policy))
+        groups.append(replace(one, noise=measured[0], policy=measured[1]))
     reliability = summarise_groups(groups)["reliability"]
     assert reliability is not None and reliability < 0.03

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from rubricbeat.harness.training.loop.callbacks import StoppingReward
 from rubricbeat.harness.training.loop.held_out import _line
 from rubricbeat.harness.training.reward.batch import Dead, StepShare
-from rubricbeat.harness.training.reward.reward import MASK_DEAD, RubricReward, StoppingReward
+from rubricbeat.harness.training.reward.reward import MASK_DEAD, RubricReward
 from rubricbeat.judges.backends.scripted import ScriptedJudge
 from rubricbeat.judges.data.conversations import text_of_answer
 from rubricbeat.judges.data.examples import example_to_row
@@ -101,12 +102,23 @@ def test_too_many_missing_verdicts_are_an_outage_and_raise_in_a_trainer() -> Non
     assert len(again.batches) == 2  # what was paid for is there to be read
 
 
+def test_a_judge_that_answers_again_is_no_longer_down() -> None:
+    met: list[bool | None] = [None]
+    scored = reward(ScriptedJudge(lambda question: met[0]), examples=[ONE])
+    columns = {"prompts": ["x"] * 2, "completions": ["a", "b"], "prompt_id": ["p1"] * 2}
+    with pytest.raises(OutageError, match="2 of 2"):
+        asyncio.run(scored(**columns))
+    met[0] = True
+    assert asyncio.run(scored(**columns)) == [0.75, 0.75]  # all met: (5 + 3 - 2) of 8
+    assert scored.outage is None
+
+
 def test_one_process_without_rewards_stops_them_all(monkeypatch: pytest.MonkeyPatch) -> None:
     def with_another(said: str | None) -> list[str | None]:
         assert said is None  # this process has its rewards
         return [None, "8 of 8 answers"]
 
-    monkeypatch.setattr("rubricbeat.harness.training.reward.reward.gather", with_another)
+    monkeypatch.setattr("rubricbeat.harness.training.loop.callbacks.gather", with_another)
     scored = StoppingReward(reward(examples=[ONE]))
     with pytest.raises(OutageError, match="8 of 8"):
         scored(["x"] * 2, ["rest", "call"], prompt_id=["p1"] * 2)
