@@ -7,10 +7,11 @@ Controls, lone surrogates and characters that reorder text leave as JSON's escap
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, TextIO, cast
 
 from ..judges.secrets import without_credentials, without_secrets
@@ -83,11 +84,20 @@ def _fits(character: str, encoding: str) -> bool:
 
 @contextmanager
 def harmless_output() -> Iterator[None]:
-    """Guard stdout and stderr for the time of a command."""
+    """Guard stdout and stderr for the time of a command; what is closed takes words in and is mute.
+
+    So no file of ours is opened as descriptor 1 or 2 in its place.
+    """
     before = sys.stdout, sys.stderr
-    sys.stdout = cast(TextIO, HarmlessStream(before[0], has_bars=False))
-    sys.stderr = cast(TextIO, HarmlessStream(before[1], has_bars=True))
-    try:
-        yield
-    finally:
-        sys.stdout, sys.stderr = before
+    with ExitStack() as opened:
+        out, err = (one or opened.enter_context(_mute()) for one in before)
+        sys.stdout = cast(TextIO, HarmlessStream(out, has_bars=False))
+        sys.stderr = cast(TextIO, HarmlessStream(err, has_bars=True))
+        try:
+            yield
+        finally:
+            sys.stdout, sys.stderr = before
+
+
+def _mute() -> TextIO:
+    return open(os.devnull, "w", encoding="utf-8")

@@ -160,6 +160,16 @@ def writing(path: Path, *, replaces: bool = True, is_private: bool = True) -> It
     directly.
     """
     path = Path(path)
+    try:
+        with _opened(path, replaces=replaces, is_private=is_private) as file:
+            yield file
+    except OSError as error:
+        error.filename = error.filename or str(path)  # what a full disk says names none
+        raise
+
+
+@contextlib.contextmanager
+def _opened(path: Path, *, replaces: bool, is_private: bool) -> Iterator[IO[bytes]]:
     if _is_special(path):
         with path.open("wb") as file:
             yield file

@@ -88,6 +88,8 @@ def _header(log: zipfile.ZipFile, path: Path) -> Mapping[str, Any]:
 def _entry(log: zipfile.ZipFile, name: str, path: Path) -> Mapping[str, Any]:
     try:
         value = json.loads(read_entry(log, name))
+    except DataError:  # larger than is read
+        raise
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path.name}, {name}: not valid JSON ({error})") from error
     if not isinstance(value, Mapping):

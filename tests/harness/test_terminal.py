@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import sys
 
 import pytest
 from report_kit import example, graded, run, write_run
@@ -85,3 +86,15 @@ def test_a_stream_that_cannot_hold_a_character_shows_its_escape():
     HarmlessStream(stream, has_bars=False).write('"\u2265 \U0001f468"')
     stream.flush()
     assert json.loads(raw.getvalue()) == "\u2265 \U0001f468"
+
+
+@pytest.mark.parametrize("closed", ["stdout", "stderr"])
+@pytest.mark.parametrize("words", [["--version"], ["score", "/none"]])
+def test_a_stream_that_is_closed_takes_the_words_in(monkeypatch, capsys, closed, words):
+    expected = main(words)
+    capsys.readouterr()
+    monkeypatch.setattr(sys, closed, None)
+    assert main(words) == expected
+    assert getattr(sys, closed) is None
+    printed = capsys.readouterr()
+    assert "" in {printed.out, printed.err} and "Traceback" not in printed.out + printed.err

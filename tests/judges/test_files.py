@@ -149,3 +149,12 @@ def test_a_disk_without_room_is_known_before_anything_is_paid(tmp_path: Path) ->
     require_room(tmp_path / "not" / "yet", 1, "the results")
     with pytest.raises(ConfigError, match=r"MB are free and the results may take .* make room"):
         require_room(tmp_path / "not" / "yet", free * 10, "the results")
+
+
+def test_a_full_disk_names_the_file_also_where_the_system_does_not() -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("needs /dev/full")
+    with pytest.raises(OSError) as caught:
+        write_file(full, "x")
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(full))

@@ -351,3 +351,15 @@ def test_an_entry_that_promises_another_size_is_refused(tmp_path):
     (tmp_path / "a.eval").write_bytes(k.zstd_zip(entries, lie=2**30))
     with pytest.raises(DataError, match="at most 1,000 MB are read"):
         read_runs([tmp_path])
+
+
+def test_a_log_of_more_values_than_are_read_names_the_option_and_not_broken_json(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("RUBRICBEAT_MAX_VALUES", "1000")
+    path = tmp_path / "x.eval"
+    with zipfile.ZipFile(path, "w") as log:
+        log.writestr("header.json", json.dumps({"eval": {"model": "m"}, "x": [[]] * 2000}))
+    with pytest.raises(DataError, match=r"header.json: .*RUBRICBEAT_MAX_VALUES") as caught:
+        read_runs([path])
+    assert "not valid JSON" not in str(caught.value)
