@@ -10,7 +10,6 @@ from ...judges.scoring.bootstrap import N_DRAWS
 from ...judges.scoring.estimates import Interval, interval_of
 from ...judges.scoring.run_scores import PASS_RULES, SEED
 from ...judges.signal.study import SignalStudy
-from ..pages.signal_page import signal_of_answers
 from ..results.run import Run
 from .corrections import LabelSource, ModelCorrection, corrections_of
 from .judges import JudgeAudit, JudgeFacts, judge_facts
@@ -19,6 +18,7 @@ from .model_result import ModelResult, PassRate
 from .models import group_models, pick_task, require_comparable, split_sanity
 from .notes import Headline, headline_of, notes_of
 from .paired import Pair, family_size, pairs_of
+from .signal import signal_of_answers
 from .slices import Slice, slices_of
 
 

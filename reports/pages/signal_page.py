@@ -6,16 +6,13 @@ has the report's style sheet.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
 
-from ...judges.answer import GradedAnswer
-from ...judges.errors import ConfigError
-from ...judges.signal.groups import MIN_ANSWERS, LabelledAnswer, group_answers
 from ...judges.signal.power import Plan
-from ...judges.signal.study import SignalStudy, study_signal
+from ...judges.signal.study import SignalStudy
 from ...judges.signal.variance import VOTES, shares
 from .html import asset, environment, own_version, style_policy
 from .signal_figures import captions, signal_figures
@@ -27,24 +24,6 @@ MAX_LISTED = 60
 def render_signal_section(study: SignalStudy, plans: Sequence[Plan] = ()) -> str:
     """Give the section's inner HTML, without its heading; every value is escaped."""
     return _render("signal.html", {**_context(study), "plans": plans})
-
-
-def signal_of_answers(answers: Mapping[str, Iterable[GradedAnswer]]) -> SignalStudy | None:
-    """Study the graded answers of some models; None where no prompt has answers enough.
-
-    Args:
-        answers: Graded answers by model: answers to one prompt by one model form a group.
-    """
-    labelled = [
-        LabelledAnswer(graded, {"model": model})
-        for model, rows in answers.items()
-        for graded in rows
-    ]
-    try:
-        groups = group_answers(labelled, ("model",), min_answers=MIN_ANSWERS)
-    except ConfigError:
-        return None
-    return study_signal(groups)
 
 
 def signal_page(study: SignalStudy, plans: Sequence[Plan] = ()) -> str:
