@@ -17,8 +17,8 @@ from typing import Any
 from ..judges.answer import GradedAnswer
 from ..judges.data.columns import Columns
 from ..judges.data.examples import example_from_row, read_examples
+from ..judges.data.json_rows import Field
 from ..judges.data.reader import stream_rows
-from ..judges.data.row_fields import Field
 from ..judges.data.streams import is_stdin
 from ..judges.errors import ConfigError, DataError, StoreError
 from ..judges.learned import Seen

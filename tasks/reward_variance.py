@@ -17,7 +17,8 @@ from ..judges.errors import ConfigError
 from ..judges.rewards import Needs, Reward, parse_rewards
 from ..judges.signal.advantages import equal_in_group, spread_of
 from ..judges.signal.groups import group_answers
-from ..judges.signal.study import SignalStudy, plain_form, study_signal
+from ..judges.signal.plain_form import plain_form
+from ..judges.signal.study import SignalStudy, study_signal
 from .metrics import Metric, distinct_share, mean_share
 from .rubric_task import RubricTask
 

@@ -46,35 +46,6 @@ def test_the_core_install_never_asks_for_torch(project: dict) -> None:
     assert names.isdisjoint({"torch", "transformers", "trl", "vllm", "accelerate", "peft"})
 
 
-def test_imports_only_go_down(root: Path) -> None:
-    allowed = {
-        "judges": {"judges"},
-        "tasks": {"tasks", "judges"},
-        "reports": {"reports", "judges"},
-        "harness": {"harness", "tasks", "reports", "judges"},
-    }
-    upward = []
-    for folder, below in allowed.items():
-        for path in (root / folder).rglob("*.py"):
-            depth = len(path.relative_to(root).parts)
-            for dots, name in re.findall(r"^\s*from (\.+)(\w*)", path.read_text("utf-8"), re.M):
-                leaves_the_folder = len(dots) == depth
-                if leaves_the_folder and name in allowed and name not in below:
-                    upward.append(f"{path.relative_to(root)}: {dots}{name}")
-    assert upward == []
-
-
-def test_the_room_of_readers_asks_no_other_room_of_reports(root: Path) -> None:
-    below = {"display", "numbers", "judges"}
-    upward = [
-        f"{path.name}: {name}"
-        for path in (root / "reports" / "results").rglob("*.py")
-        for name in re.findall(r"^\s*from \.\.+(\w+)", path.read_text("utf-8"), re.M)
-        if name not in below
-    ]
-    assert upward == []
-
-
 def test_the_front_page_loads_nothing_heavy() -> None:
     code = (
         "import sys, rubricbeat, rubricbeat.harness.cli as cli; cli.main(['--help']);"

@@ -18,8 +18,8 @@ from ..data.answers import answer_field
 from ..data.columns import Columns
 from ..data.conversations import prompt_of, text_of_answer
 from ..data.examples import SkippedRow, skipped_words
+from ..data.json_rows import Cell, Field, kind_of
 from ..data.reader import read_rows
-from ..data.row_fields import Cell, Field, kind_of
 from ..data.streams import name_of
 from ..errors import DataError
 from ..rubric import Criterion, Example, Polarity, Rubric, digest_of_prompt

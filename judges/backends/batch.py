@@ -31,7 +31,7 @@ from ..judge import JudgeIdentity, Question
 from ..registry import register_judge
 from ..secrets import without_secrets
 from ..verdict import Verdict
-from .batch_files import Job, JobFolder, custom_id
+from .batch_files import Job, JobFolder, custom_id, result_of
 from .chat import ChatJudge
 from .replies import YES_NO_MASS, Completion
 
@@ -141,7 +141,7 @@ class BatchJudge:
         line = await self._reply(
             custom_id(self.identity.digest, body, questions[0].replicate), body
         )
-        status, content = _answer(line)
+        status, content = result_of(line)
         if status == 200 and isinstance(content, Mapping):
             return self._chat.verdicts_in(Completion.from_reply(content), len(questions))
         return [self._failed(line, status, content)] * len(questions)
@@ -308,7 +308,7 @@ class BatchJudge:
         """
         refused: Any = None
         for name, line in lines.items():
-            status, content = _answer(line)
+            status, content = result_of(line)
             if status == 200 or name not in part:
                 return
             refused = self._failure(status, content, part[name].body)
@@ -385,14 +385,6 @@ async def _call(awaitable: Any) -> Any:
         raise kind(f"batch: HTTP {error.status_code}: {error.message}") from None
     except openai.APIConnectionError as error:
         raise TransportError(f"batch: {error}") from None
-
-
-def _answer(line: Mapping[str, Any]) -> tuple[Any, Any]:
-    """Give the status and the body of a result line; None where it holds none."""
-    response = line.get("response")
-    if not isinstance(response, Mapping):
-        return None, None
-    return response.get("status_code"), response.get("body")
 
 
 def _words(batch: Any) -> str:

@@ -93,3 +93,11 @@ def custom_id(digest: str, body: Mapping[str, Any], replicate: int) -> str:
     text = json.dumps(body, sort_keys=True, ensure_ascii=False)
     content = f"{digest}\n{replicate}\n{text}".encode("utf-8", "surrogatepass")
     return hashlib.sha256(content).hexdigest()[:40]
+
+
+def result_of(line: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Give the status and the body of a result line; None where it holds none."""
+    response = line.get("response")
+    if not isinstance(response, Mapping):
+        return None, None
+    return response.get("status_code"), response.get("body")

@@ -16,8 +16,8 @@ from typing import Any, ClassVar
 from ..answer import solution_of
 from ..data.answers import answer_field, prompt_id_of
 from ..data.conversations import text_of_answer
+from ..data.json_rows import Field
 from ..data.reader import read_rows
-from ..data.row_fields import Field
 from ..errors import ConfigError, DataError
 from ..files import user_path
 from ..judge import JudgeIdentity, Question

@@ -13,15 +13,124 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
+
+from jinja2 import StrictUndefined, nodes, pass_context
+from jinja2.runtime import Context
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from ..errors import ConfigError, near_names
 from ..files import user_path
 from ..rubric import Criterion, Example, numbered, points_text, rubric_item
+
+MAX_STEPS = 1_000_000
+"""Turns of loops and calls of one prompt."""
+MAX_CHARS = 16_000_000
+"""Characters of one prompt, or of a text that is made on the way."""
+_BUDGET = "_budget"
+
+
+class _Budget:
+    """What is left of one prompt's steps."""
+
+    def __init__(self) -> None:
+        self.steps = MAX_STEPS
+
+    def take(self, steps: int = 1) -> None:
+        self.steps -= steps
+        if self.steps < 0:
+            raise ConfigError(f"a prompt template takes more than {MAX_STEPS:,} steps; a loop?")
+
+
+def _require_short(chars: int) -> None:
+    if chars > MAX_CHARS:
+        raise ConfigError(f"a prompt template gives more than {MAX_CHARS:,} characters; a loop?")
+
+
+@pass_context
+def _counted(context: Context, values: Iterable[Any]) -> Iterable[Any]:
+    budget: _Budget = context[_BUDGET]
+    if isinstance(values, Sized):
+        budget.take(len(values))
+        return values
+    return _counting(budget, values)
+
+
+def _counting(budget: _Budget, values: Iterable[Any]) -> Iterator[Any]:
+    for value in values:
+        budget.take()
+        yield value
+
+
+def _short(value: Any) -> Any:
+    _require_short(len(value) if isinstance(value, str) else 0)
+    return value
+
+
+class _Bounded(ImmutableSandboxedEnvironment):
+    """Jinja2's sandbox, which keeps a template from our objects, with a budget."""
+
+    intercepted_binops = frozenset({"*", "**", "+"})
+
+    def __init__(self) -> None:
+        # prompts are plain text for a model, not HTML: escaping would change what the judge reads
+        super().__init__(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)
+        self.filters |= {"_counted": _counted, "_short": _short}
+        self.globals.pop("lipsum")
+
+    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
+        tree = super()._parse(source, name, filename)
+        for loop in tree.find_all(nodes.For):
+            loop.iter = _filtered(loop.iter, "_counted")
+        for made in list(tree.find_all(nodes.Assign)):
+            made.node = _filtered(made.node, "_short")
+        tree.set_environment(self)
+        return tree
+
+    def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
+        __context[_BUDGET].take()
+        return super().call(__context, __obj, *args, **kwargs)
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        if operator == "*":
+            for text, times in ((left, right), (right, left)):
+                if hasattr(text, "__len__") and isinstance(times, int):
+                    _require_short(len(text) * times)
+        if operator == "+" and isinstance(left, str) and isinstance(right, str):
+            _require_short(len(left) + len(right))
+        if operator == "**" and isinstance(left, int) and isinstance(right, int):
+            _require_short(left.bit_length() * right)
+        return super().call_binop(context, operator, left, right)
+
+
+def _filtered(node: Any, name: str) -> nodes.Filter:
+    return nodes.Filter(node, name, [], [], None, None, lineno=node.lineno)
+
+
+@lru_cache(maxsize=32)
+def _compiled(text: str) -> Callable[..., Iterator[str]]:
+    return _Bounded().from_string(text).generate
+
+
+def fill_template(text: str, values: Mapping[str, Any]) -> str:
+    """Fill a Jinja2 template in.
+
+    Raises:
+        ConfigError: It takes more than `MAX_STEPS`, or gives more than `MAX_CHARS`.
+        jinja2.TemplateError: It is none.
+    """
+    parts, n_chars = [], 0
+    for part in _compiled(text)(**values, **{_BUDGET: _Budget()}):
+        n_chars += len(part)
+        _require_short(n_chars)
+        parts.append(part)
+    return "".join(parts)
+
 
 SHIPPED = ("healthbench", "prefix", "grouped", "rating", "yes_no")
 """The shipped wordings; the text is `prompts/NAME-VERSION.txt`."""
@@ -175,7 +284,6 @@ def _compile(text: str) -> Callable[[Example, str, str, Sequence[Criterion]], st
 def _fill_jinja(
     text: str, example: Example, conversation: str, answer: str, criteria: Sequence[Criterion]
 ) -> str:
-    from .templates import fill_template  # loads Jinja2, which few prompts need
 
     # plain dicts and strings only: a template must not reach our objects
     plain = {name: value() for name, value in _values(conversation, answer, criteria).items()}

@@ -21,8 +21,8 @@ from ..errors import ConfigError, DataError
 from ..files import user_path
 from .columns import Columns
 from .conversations import is_missing, text_of_answer
+from .json_rows import Cell, Field
 from .reader import stream_rows
-from .row_fields import Cell, Field
 from .row_shapes import ID_FIELDS
 from .streams import bytes_of, is_stdin, name_of
 from .tables import hub_name

@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import ConfigError, DataError, near_names
-from .json_rows import NumberedRow
-from .row_fields import Field
+from .json_rows import Field, NumberedRow
 
 ROW_FIELDS = ("prompt_id", "prompt", "rubric", "tags", "references", "canary")
 CRITERION_FIELDS = ("criterion", "points", "polarity", "category", "criterion_tags")

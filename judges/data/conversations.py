@@ -14,7 +14,7 @@ from typing import Any
 
 from ..errors import DataError, near_names
 from ..rubric import Message
-from .row_fields import Field, kind_of
+from .json_rows import Field, kind_of
 
 ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
 """Roles of a prompt's turns; what newer endpoints call developer is the system turn."""

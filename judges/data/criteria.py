@@ -17,7 +17,7 @@ from enum import StrEnum
 
 from ..errors import DataError, near_names
 from ..rubric import CATEGORIES, Criterion, Polarity
-from .row_fields import Field, kind_of
+from .json_rows import Field, kind_of
 
 MAX_POINTS = 1e9
 """Most that a criterion may be worth, either way."""

@@ -23,8 +23,8 @@ from .answers import ById, answer_field, prompt_id_of, repeat_of
 from .columns import Columns
 from .conversations import text_of_answer
 from .examples import MAX_NAMED, SkippedRow, null_words, skipped_words
+from .json_rows import Field
 from .reader import stream_rows
-from .row_fields import Field
 from .streams import name_of
 from .verdict_words import VerdictWord, named, read_verdict, unknown_words
 

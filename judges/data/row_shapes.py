@@ -17,7 +17,7 @@ from ..errors import DataError
 from ..rubric import Example, Message, Rubric
 from .conversations import is_missing, prompt_of
 from .criteria import Form, criteria_of, criteria_of_text, form_of, unique
-from .row_fields import Field
+from .json_rows import Field
 
 PROFESSIONAL_TAGS = ("use_case", "type", "difficulty", "specialty")
 """Fields of a HealthBench Professional row that become tags of the example."""

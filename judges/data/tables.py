@@ -17,8 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import ConfigError, DataError
-from .json_rows import NumberedRow
-from .row_fields import Cell
+from .json_rows import Cell, NumberedRow
 from .sizes import FILE, LINE, UNLIKELY, expanded_bytes, most_of, rows_at_once
 from .streams import ARROW_FILE, COLUMNAR, PARQUET, bytes_of, file_of, lines_of, name_of
 

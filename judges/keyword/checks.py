@@ -13,9 +13,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from ..errors import DataError, near_names
 from .negation import Standing, is_conditional, is_english, is_rubric_voice, standing
@@ -23,19 +22,15 @@ from .patterns import (
     SCRIPTS,
     Pattern,
     Text,
-    compile_expression,
-    compile_pattern,
     count_words,
     fold,
     main_script,
     read_text,
-    split_alternatives,
 )
 
 LANGUAGE_VERSION = "3"
 """Raised whenever the same check and answer could give another result: it names the keyword judge.
 A test compares the verdicts on the bundled answers with those of this version."""
-MAX_DEPTH = 8
 MAX_EXCERPT_CHARS = 90
 
 
@@ -51,19 +46,6 @@ class Evidence:
 
 Predicate = Callable[[Text], Evidence]
 """A parsed check; give it an answer made ready by `read_text`."""
-
-
-def parse_check(check: Mapping[str, Any], *, where: str = "check") -> Predicate:
-    """Parse a check.
-
-    Args:
-        check: The JSON object.
-        where: What to call it in messages.
-
-    Raises:
-        DataError: An operator is unknown (names the near ones), or has an unusable value.
-    """
-    return _Parser(None)(check, where, 0)
 
 
 def holds(predicate: Predicate, answer: str) -> Evidence:
@@ -129,7 +111,7 @@ def _foreign(text: Text, operator: str, negators: Negators) -> Evidence | None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Phrases:
+class Phrases:
     """Patterns, one of which must occur in the wanted standing."""
 
     operator: str
@@ -189,7 +171,7 @@ class _Phrases:
         return "only asked" if is_asked and not is_told else ""
 
 
-def _order(patterns: tuple[Pattern, ...], negators: Negators) -> Predicate:
+def in_order(patterns: tuple[Pattern, ...], negators: Negators) -> Predicate:
     """Compare the first meant place of each pattern with that of the one before."""
 
     def evaluate(text: Text) -> Evidence:
@@ -213,7 +195,7 @@ def _order(patterns: tuple[Pattern, ...], negators: Negators) -> Predicate:
 # ---- counts, scripts, expressions, combinations
 
 _LIST_ITEM = re.compile(r"^\s*(?:[-\u2022+\u2014]|\d{1,2}[.)])\s+\S")
-_COUNTERS: dict[str, Callable[[Text], int]] = {
+COUNTERS: dict[str, Callable[[Text], int]] = {
     "words": lambda text: count_words(text.folded),
     "characters": lambda text: len(text.folded.strip()),
     "questions": lambda text: sum(line.rstrip("\"')] ").endswith("?") for line in text.sentences()),
@@ -221,7 +203,8 @@ _COUNTERS: dict[str, Callable[[Text], int]] = {
 }
 
 
-def _count(key: str, value: object, where: str) -> Predicate:
+def count(key: str, value: object, where: str) -> Predicate:
+    """Want a count (`COUNTERS`) between two bounds."""
     if not isinstance(value, Mapping) or not value:
         raise DataError(f"{where} must be an object with 'min', 'max' or both")
     for name, bound in value.items():
@@ -234,7 +217,7 @@ def _count(key: str, value: object, where: str) -> Predicate:
         raise DataError(f"{where}: min {least:g} is above max {most:g}")
 
     def evaluate(text: Text) -> Evidence:
-        number = _COUNTERS[key](text)
+        number = COUNTERS[key](text)
         low = f", fewer than {least:g}" if number < least else ""
         high = f", more than {most:g}" if number > most else ""
         return Evidence(not low + high, f"{number} {key.replace('_', ' ')}{low}{high}")
@@ -242,7 +225,8 @@ def _count(key: str, value: object, where: str) -> Predicate:
     return evaluate
 
 
-def _script(names: tuple[str, ...], where: str) -> Predicate:
+def in_script(names: tuple[str, ...], where: str) -> Predicate:
+    """Want most of the letters from one of these scripts."""
     for name in names:
         if name not in SCRIPTS:
             raise DataError(f"{where}: unknown script {name!r}; {near_names(name, SCRIPTS)}")
@@ -254,7 +238,9 @@ def _script(names: tuple[str, ...], where: str) -> Predicate:
     return evaluate
 
 
-def _expression(pattern: re.Pattern[str]) -> Predicate:
+def expression(pattern: re.Pattern[str]) -> Predicate:
+    """Want a regular expression to match."""
+
     def evaluate(text: Text) -> Evidence:
         match = pattern.search(text.folded)
         if match is None:
@@ -264,7 +250,7 @@ def _expression(pattern: re.Pattern[str]) -> Predicate:
     return evaluate
 
 
-def _combined(parts: tuple[Predicate, ...], least: int, most: int) -> Predicate:
+def combined(parts: tuple[Predicate, ...], least: int, most: int) -> Predicate:
     """Want a number of the parts, between two bounds; one without a verdict may fall either way."""
 
     def evaluate(text: Text) -> Evidence:
@@ -287,136 +273,6 @@ def _combined(parts: tuple[Predicate, ...], least: int, most: int) -> Predicate:
 
 
 # ---- parsing
-
-_PHRASES = ("says", "mentions", "against", "asks")
-_PHRASE_MODIFIERS = ("within_words", "times", "firm", "without")
-_MODIFIERS = (*_PHRASE_MODIFIERS, "of", "negation")
-_NEGATED = ("says", "against", "asks", "order", "any", "all", "not", "at_least")
-_KNOWN = {*_PHRASES, *_NEGATED, "lacks", *_COUNTERS, "script", "regex", *_MODIFIERS}
-
-
-@dataclass(frozen=True, slots=True)
-class _Parser:
-    """Reads checks; `negation` of an object holds for all that stands in it."""
-
-    negators: Negators
-
-    def __call__(self, check: object, where: str, depth: int) -> Predicate:
-        """Read one object."""
-        if not isinstance(check, Mapping) or not set(check) - {"negation"}:
-            example = "{'says': 'aspirin'}"
-            raise DataError(f"{where} must be an object with an operator, such as {example}")
-        if depth > MAX_DEPTH:
-            raise DataError(f"{where} is nested more than {MAX_DEPTH} deep")
-        for key in check:
-            if key not in _KNOWN:
-                is_gone = key == "language"
-                hint = "use 'script' or 'mentions'" if is_gone else near_names(str(key), _KNOWN)
-                raise DataError(f"{where}: unknown operator {key!r}; {hint}")
-        _refuse_idle_modifiers(check, where)
-        inner = self
-        if "negation" in check:
-            inner = _Parser(_negators(check["negation"], f"{where}.negation"))
-        parts = tuple(
-            inner._operator(key, value, check, f"{where}.{key}", depth)
-            for key, value in check.items()
-            if key not in _MODIFIERS
-        )
-        return parts[0] if len(parts) == 1 else _combined(parts, len(parts), len(parts))
-
-    def _operator(
-        self, key: str, value: Any, check: Mapping[str, Any], where: str, depth: int
-    ) -> Predicate:
-        if key in _PHRASES:
-            return self._phrases(key, value, check, where)
-        if key == "lacks":
-            return _combined((_Phrases("lacks", _patterns(value, where)),), 0, 0)
-        if key == "not":
-            return _combined((self(value, where, depth + 1),), 0, 0)
-        if key in {"any", "all"}:
-            parts = tuple(self._members(value, where, depth))
-            return _combined(parts, 1 if key == "any" else len(parts), len(parts))
-        if key == "at_least":
-            of = where.removesuffix("at_least") + "of"
-            parts = tuple(self._members(check.get("of"), of, depth))
-            if (least := _whole(value, where)) > len(parts):
-                raise DataError(f"{where} is {least}, but 'of' has {len(parts)} members")
-            return _combined(parts, least, len(parts))
-        if key == "order":
-            return _order(_patterns(value, where), self.negators)
-        if key in _COUNTERS:
-            return _count(key, value, where)
-        if key == "regex":
-            return _expression(compile_expression(value, where))
-        return _script(_names(value, where), where)
-
-    def _phrases(self, key: str, value: object, check: Mapping[str, Any], where: str) -> Predicate:
-        firm = check.get("firm", False)
-        if not isinstance(firm, bool):
-            raise DataError(f"{where}.firm must be true or false, not {firm!r}")
-        if firm and self.negators is not None:
-            raise DataError(f"{where}.firm reads English; write conditions out under 'without'")
-        if key == "against" and self.negators == ():
-            raise DataError(f"{where} needs words that negate; 'negation' is 'none'")
-        within = check.get("within_words")
-        return _Phrases(
-            key,
-            _patterns(value, where),
-            self.negators,
-            math.inf if within is None else _whole(within, f"{where}.within_words"),
-            _whole(check.get("times", 1), f"{where}.times"),
-            firm,
-            _patterns(check["without"], f"{where}.without") if "without" in check else (),
-        )
-
-    def _members(self, value: object, where: str, depth: int) -> Iterator[Predicate]:
-        if isinstance(value, str) or not isinstance(value, Sequence) or not value:
-            raise DataError(f"{where} must be a list of objects or patterns")
-        for index, member in enumerate(value):
-            # a bare pattern is short for saying it
-            whole = {"says": member} if isinstance(member, str) else member
-            yield self(whole, f"{where}[{index}]", depth + 1)
-
-
-def _refuse_idle_modifiers(check: Mapping[str, Any], where: str) -> None:
-    owners = {**dict.fromkeys(_PHRASE_MODIFIERS, _PHRASES), "negation": _NEGATED}
-    for name, operators in owners.items():
-        if name in check and not any(key in check for key in operators):
-            raise DataError(f"{where}.{name} goes with {', '.join(operators)}")
-    if ("of" in check) != ("at_least" in check):
-        raise DataError(f"{where}: 'at_least' (a number) and 'of' (a list) go together")
-
-
-def _negators(value: object, where: str) -> Negators:
-    if value == "english":
-        return None
-    return () if value == "none" else _patterns(value, where)
-
-
-def _patterns(value: object, where: str) -> tuple[Pattern, ...]:
-    try:
-        return tuple(
-            compile_pattern(option)
-            for source in _names(value, where)
-            for option in split_alternatives(source)
-        )
-    except DataError as error:
-        said = str(error)
-        raise DataError(said if said.startswith(where) else f"{where}: {said}") from None
-
-
-def _names(value: object, where: str) -> tuple[str, ...]:
-    names = (value,) if isinstance(value, str) else value
-    if not isinstance(names, Sequence) or not names or not all(isinstance(n, str) for n in names):
-        raise DataError(f"{where} must be a text or a list of texts, not {value!r}")
-    return tuple(names)
-
-
-def _whole(value: object, where: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise DataError(f"{where} must be a whole number of 1 or more, not {value!r}")
-    return value
-
 
 # ---- wording
 

@@ -14,7 +14,8 @@ from ..rating import HIGHEST, Rating
 from ..registry import register_judge
 from ..rubric import Example, Polarity
 from ..verdict import Outcome, Verdict
-from .checks import LANGUAGE_VERSION, Predicate, holds, parse_check
+from .checks import LANGUAGE_VERSION, Predicate, holds
+from .parser import parse_check
 
 NO_PREDICATE = "this criterion carries no predicate; the keyword judge never guesses"
 

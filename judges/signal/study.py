@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, is_dataclass
-from enum import Enum
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -43,18 +42,13 @@ from .dead_groups import DeadGroups, dead_groups, identical_verdicts
 from .findings import verdict_in_words
 from .gold import GoldStudy, gold_rewards, hold_against_gold
 from .groups import BATCH_GROUPS, GroupedVerdicts
+from .plain_form import plain_form
 from .variance import VarianceSplit, split_variance
 
 DEFAULT_REWARDS = (
-    "healthbench",
-    "healthbench_clipped",
-    "hybrid",
-    "complexity",
-    "rar_explicit",
-    "rar_uniform",
-    "binary",
-    "pass_hb50",
-)
+    "healthbench", "healthbench_clipped", "hybrid", "complexity",
+    "rar_explicit", "rar_uniform", "binary", "pass_hb50",
+)  # fmt: skip
 """Together they give the table of the method sheet, section 4.2."""
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 SURVIVAL_RATES = (0.01, 0.02, 0.05, 0.1, 0.2)
@@ -400,22 +394,3 @@ def _prompts_to_drop(
         )
         for cluster in np.nonzero(n_dead >= n_groups)[0]
     )
-
-
-def plain_form(value: Any) -> Any:
-    """Turn dataclasses, enums and mappings into JSON's types; NaN and infinities into None."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return plain_form(asdict(value))
-    if isinstance(value, Mapping):
-        return {_key(key): plain_form(item) for key, item in value.items()}
-    if isinstance(value, tuple | list):
-        return [plain_form(item) for item in value]
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
-
-
-def _key(key: Any) -> str:
-    return str(key.value) if isinstance(key, Enum) else str(key)

@@ -12,8 +12,9 @@ import pytest
 from steps import n_calls
 
 from rubricbeat.judges.judge import Question
-from rubricbeat.judges.keyword.checks import LANGUAGE_VERSION, Predicate, holds, parse_check
+from rubricbeat.judges.keyword.checks import LANGUAGE_VERSION, Predicate, holds
 from rubricbeat.judges.keyword.judge import KeywordJudge
+from rubricbeat.judges.keyword.parser import parse_check
 from rubricbeat.judges.keyword.patterns import MAX_ANSWER_CHARS
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
 from rubricbeat.judges.verdict import Verdict

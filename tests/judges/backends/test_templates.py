@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rubricbeat.judges.backends import templates
-from rubricbeat.judges.backends.templates import fill_template
-from rubricbeat.judges.backends.wording import load_wording
+from rubricbeat.judges.backends import wording as templates
+from rubricbeat.judges.backends.wording import fill_template, load_wording
 from rubricbeat.judges.errors import ConfigError
 
 TWO_LOOPS = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"

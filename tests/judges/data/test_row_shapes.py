@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rubricbeat.judges.data.examples import example_from_row, read_examples
-from rubricbeat.judges.data.row_fields import Cell
+from rubricbeat.judges.data.json_rows import Cell
 from rubricbeat.judges.errors import DataError
 from rubricbeat.judges.rubric import Message, Polarity
 

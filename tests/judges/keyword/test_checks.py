@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from steps import n_calls
 
 from rubricbeat.judges.errors import DataError
-from rubricbeat.judges.keyword.checks import holds, parse_check
+from rubricbeat.judges.keyword.checks import holds
+from rubricbeat.judges.keyword.parser import parse_check
 from rubricbeat.judges.keyword.patterns import MAX_ANSWER_CHARS, SCRIPTS
 
 
