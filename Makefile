@@ -10,6 +10,7 @@ TORCH_BUILD ?= cpu
 export PYTHONDONTWRITEBYTECODE :=
 
 VENV    := .venv
+EVIDENCE := $(VENV)/evidence-judge
 BIN     := $(VENV)/bin
 UV      := $(BIN)/uv
 PINS    := constraints/pinned.txt
@@ -78,13 +79,18 @@ constraints: | $(VENV)/.uv
 coverage: $(VENV)/.dev
 	$(BIN)/python benchmarks/coverage.py
 
-# The figures of the fitted judge, of corrected scores and of rewards against gold in README and docs:
-# make evidence VERDICTS=judged.jsonl.gz ROWS=rows.jsonl.gz
+# The figures of docs/evidence/claims.md that come of recorded verdicts of a better judge:
+# make evidence VERDICTS=judged.jsonl.gz ROWS=rows.jsonl.gz [OTHERS=judged answers of another model]
 evidence: $(VENV)/.dev
 	@test -f "$(VERDICTS)" -a -f "$(ROWS)" || { echo "make evidence needs recorded verdicts of a" \
 		"better judge and their rows: make evidence VERDICTS=judged.jsonl.gz ROWS=rows.jsonl.gz"; exit 2; }
-	$(BIN)/rubricbeat fit-judge --verdicts $(VERDICTS) --data $(ROWS) --output_path $(VENV)/evidence-judge
+	@rm -rf $(EVIDENCE) $(EVIDENCE)-there
+	$(BIN)/rubricbeat fit-judge --verdicts $(VERDICTS) --data $(ROWS) --output_path $(EVIDENCE)
 	$(BIN)/python benchmarks/weak_judge.py $(VERDICTS) --data $(ROWS)
+	@test -z "$(OTHERS)" || { set -ex; \
+		$(BIN)/rubricbeat audit --judge fitted:$(EVIDENCE) --verdicts $(OTHERS) --data $(ROWS); \
+		$(BIN)/rubricbeat fit-judge --recalibrate $(EVIDENCE) --verdicts $(OTHERS) --data $(ROWS) \
+			--output_path $(EVIDENCE)-there; }
 
 vllm-check:
 	$(PYTHON) benchmarks/vllm_check.py

@@ -22,10 +22,7 @@ from .config import TrainConfig
 from .reward.graders import Asked, can_rate
 
 MOSTLY_DEAD = 0.75
-"""Share of groups that teach nothing from which a run is called unable to learn; ours.
-
-A run of 40 steps with 76 % dead groups did not (examples/closed_loop).
-"""
+"""Share of groups that teach nothing from which a run is called unable to learn; ours."""
 HALF_DEAD = 0.5
 FEW_LIVE_GROUPS = 100
 """Groups that teach, in the whole run, below which little is to be expected of it; ours."""

@@ -6,6 +6,9 @@ prompts a sample of all prompts, so an interval over prompts alone says nothing 
 Sources: the two-way random model without replication (Searle, Casella & McCulloch 1992, chapter 4)
 for the balanced table, with the cluster sums of Cameron, Gelbach & Miller 2011 where cells are
 missing, which give the same numbers when none is; Satterthwaite 1946 for the degrees of freedom.
+His freedom grows where a few runs agree by chance, just where their spread is found too small, so
+the interval is never narrower than that of each part at the t of its own freedom (after Cochran
+1964): without it three runs of 500 prompts cover 91.5 %, and two 88 %.
 A bootstrap over three runs would understate their share of the variance by a third.
 """
 
@@ -31,6 +34,8 @@ FIT_ROUNDS = 200
 MIN_AGREEING = 3
 """Runs from which their agreement counts: where they differ by less than their cells do, the few
 degrees of freedom between runs lose their weight. Two that agree show nothing."""
+P_ROUNDS = 60
+"""Halvings of the range in which a p value lies."""
 LEVEL = 0.95
 
 
@@ -55,6 +60,24 @@ class _Spread:
     variance: float
     """Of the mean."""
     freedom: float
+    parts: tuple[tuple[float, int], ...]
+    """Variance that runs and prompts add, with the degrees of freedom of each."""
+
+    def reach(self, alpha: float) -> float:
+        """Give half the interval of the mean at 1 - alpha."""
+        from scipy.special import stdtrit
+
+        whole = float(stdtrit(self.freedom, 1 - alpha / 2) ** 2) * self.variance
+        each = sum(float(stdtrit(its, 1 - alpha / 2) ** 2) * part for part, its in self.parts)
+        return math.sqrt(max(whole, each))
+
+    def p_value(self, mean: float) -> float:
+        """Give the alpha whose interval just holds 0."""
+        low, high = 0.0, 1.0
+        for _ in range(P_ROUNDS):
+            middle = (low + high) / 2
+            low, high = (low, middle) if self.reach(middle) < abs(mean) else (middle, high)
+        return high
 
 
 def crossed_mean(values_RP: Floats) -> CrossedMean:
@@ -84,19 +107,16 @@ def crossed_mean(values_RP: Floats) -> CrossedMean:
         none = Interval(None, None, TOO_FEW)
         return CrossedMean(n_runs, n_prompts, mean, none, between_runs=between)
     spread = _spread(table_RP, mean)
-    error = math.sqrt(spread.variance)
-    if error < 1e-12:
+    if math.sqrt(spread.variance) < 1e-12:
         none = Interval(None, None, NO_SPREAD)
         return CrossedMean(n_runs, n_prompts, mean, none, between_runs=between)
-    from scipy.special import stdtr, stdtrit
-
-    reach = float(stdtrit(spread.freedom, (1 + LEVEL) / 2)) * error
+    reach = spread.reach(1 - LEVEL)
     return CrossedMean(
         n_runs,
         n_prompts,
         mean,
         Interval(mean - reach, mean + reach),
-        float(2 * stdtr(spread.freedom, -abs(mean) / error)),
+        spread.p_value(mean),
         between,
     )
 
@@ -116,13 +136,15 @@ def _spread(table_RP: Floats, mean: float) -> _Spread:
         rest = float((residual_RP**2).sum()) / rest_freedom / n
     # a part below the rest is an estimate of zero
     variance = max(of_runs, rest) + max(of_prompts, rest) - rest
+    parts = (max(of_runs - rest, 0.0), n_runs - 1), (max(of_prompts, rest), n_prompts - 1)
     if n_runs < MIN_AGREEING:
         of_runs = max(of_runs, rest)
+        parts = (of_runs, n_runs - 1), (max(of_prompts - rest, 0.0), n_prompts - 1)
     doubt = of_runs**2 / (n_runs - 1) + of_prompts**2 / (n_prompts - 1)
     if rest_freedom > 0:
         doubt += rest**2 / rest_freedom
     least = float(min(n_runs, n_prompts) - 1)
-    return _Spread(variance, max(variance**2 / doubt, least) if doubt > 0 else least)
+    return _Spread(variance, max(variance**2 / doubt, least) if doubt > 0 else least, parts)
 
 
 def _residuals(gaps_RP: Floats, known_RP: Floats) -> Floats:

@@ -19,12 +19,12 @@ def test_the_two_way_random_model_by_hand() -> None:
     table = np.array([[0.0, 2.0] * 5, [2.0, 4.0] * 5, [4.0, 6.0] * 5])
     found = crossed_mean(table)
     # MS runs = 10 * (4 + 0 + 4) / 2 = 40, MS prompts = 3 * 10 / 9 = 10 / 3, no rest: variance of
-    # the mean (40 + 10 / 3) / 30; freedom (130 / 3)^2 / (40^2 / 2 + (10 / 3)^2 / 9) = 2.3436, at
-    # which t .975 = 3.7512 (scipy)
-    error = math.sqrt(130 / 90)
+    # the mean (40 + 10 / 3) / 30; at Satterthwaite's freedom of 2.3436 t .975 is 3.7512, which
+    # reaches 4.508; each at the t of its own, 4.3027 of 2 and 2.2622 of 9, further:
+    # sqrt(4.3027^2 x 40 / 30 + 2.2622^2 x 1 / 9) = 5.0252
     assert found.mean == 3.0
     assert found.interval.high is not None
-    assert (found.interval.high - 3.0) / error == pytest.approx(3.7512, abs=1e-4)
+    assert found.interval.high - 3.0 == pytest.approx(5.0252, abs=1e-3)
     assert found.between_runs == 2.0
     assert (found.n_runs, found.n_prompts) == (3, 10)
 
@@ -113,3 +113,26 @@ def test_the_interval_covers_the_truth_as_often_as_it_says(
         hits += found.low <= 0 <= found.high
     # 95 % of 400 is 380, its standard deviation 4.4; three seeds make it a little cautious
     assert hits >= 366
+
+
+@pytest.mark.parametrize(("n_runs", "of_runs", "least"), [(3, 0.05, 0.93), (2, 0.05, 0.93)])
+def test_runs_that_agree_by_chance_do_not_narrow_the_interval(
+    n_runs: int, of_runs: float, least: float
+) -> None:
+    rng = np.random.default_rng(8)
+    hits, n_worlds = 0, 1500
+    for _ in range(n_worlds):
+        table = rng.normal(0, of_runs, (n_runs, 1)) + rng.normal(0, 0.2, (1, 300))
+        found = crossed_mean(table + rng.normal(0, 0.2, (n_runs, 300))).interval
+        hits += found.low <= 0 <= found.high
+    # Satterthwaite's freedom alone covers 91.6 % with three runs, and 89 % with two
+    assert hits / n_worlds >= least
+
+
+def test_p_is_that_of_the_interval_which_just_holds_nothing() -> None:
+    rng = np.random.default_rng(9)
+    table = rng.normal(0.1, 0.2, (3, 40))
+    found = crossed_mean(table)
+    # moved until the lower end of the interval is 0, the p value is 5 %
+    at_the_end = crossed_mean(table - found.interval.low)
+    assert at_the_end.p_value == pytest.approx(0.05)
