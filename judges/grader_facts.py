@@ -6,10 +6,12 @@ import concurrent.futures
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, Generic, TypeVar
 
 from .engine.assembly import Part
 from .engine.work_items import Sheet
+from .errors import StoreError
 
 
 def facts_of(part: Part) -> dict[str, Any]:
@@ -93,8 +95,13 @@ class GradePart(Generic[A]):
         if self.run.done():
             return 0
         sheets = [sheet for _, sheet in list(self.filled) if sheet.rows]
-        n_done = sum(len(s.rows) * len(s.example.rubric) - s.n_open for s in sheets)
+        n_done = sum(n_places(sheet) - sheet.n_open for sheet in sheets)
         return self.n_questions - n_done
+
+
+def n_places(sheet: Sheet) -> int:
+    """Count the verdicts that a sheet has room for; 0 before the pool has taken it up."""
+    return len(sheet.rows) * len(sheet.example.rubric)
 
 
 def in_order(
@@ -104,6 +111,9 @@ def in_order(
     let_finish: Callable[[Sequence[concurrent.futures.Future[None]]], None],
 ) -> Generator[tuple[A, Sheet], None, None]:
     """Give the answers of all parts in order, as they are graded; at the end, cancel what is left.
+
+    Where the store fails, what was paid for is in hand all the same: the answers that the pool had
+    taken up are given, with a reason for each verdict that is missing, before the error is raised.
 
     Args:
         start_next: Starts one more part; None where there is none.
@@ -128,8 +138,15 @@ def in_order(
                 tick()
                 continue
             part = parts.popleft()
-            part.run.result()
-            yield from part.filled
+            if not isinstance(part.run.exception(), StoreError):
+                part.run.result()
+                yield from part.filled
+                continue
+            is_read = True
+            there = list(takewhile(lambda one: one[1].rows, part.filled))
+            yield from there
+            if not parts or sum(n_places(sheet) for _, sheet in there) < part.n_questions:
+                part.run.result()
     except KeyboardInterrupt:
         let_finish([part.run for part in parts])
         raise

@@ -291,7 +291,7 @@ class Runtime:
         for run in self._runs:
             run.error = run.error or self._fatal
             run.is_fed = True
-        self.halt("fatal")
+        self.halt(str(error))
         for run in list(self._runs):
             run.finish_if_over()
 

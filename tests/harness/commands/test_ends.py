@@ -128,6 +128,26 @@ def test_a_store_that_fails_midway_leaves_results_of_what_was_graded(
     assert 0 < sum(verdict.met is not None for verdict in verdicts) < len(verdicts)
 
 
+def test_a_store_that_fails_from_the_start_loses_nothing_that_was_paid_for(
+    words: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def is_full(self: VerdictStore, records: object) -> object:
+        raise StoreError("verdict store: the disk is full")
+
+    monkeypatch.setattr(VerdictStore, "write", is_full)
+    with Loopback() as server:
+        assert main([*words, *options(server, tmp_path)]) == 1
+        n_paid = server.n_requests
+    assert n_paid > 0 and "the disk is full" in capsys.readouterr().err
+    [run] = read_runs([tmp_path / "out"])
+    verdicts = [verdict for graded in run.graded for verdict in graded.verdicts]
+    assert len(verdicts) == N_ANSWERS * N_CRITERIA
+    assert sum(verdict.met is not None for verdict in verdicts) == n_paid
+
+
 @pytest.mark.parametrize("change", ["cut", "grown", "other words"])
 def test_answers_that_change_while_they_are_judged_are_said(
     words: list[str], tmp_path: Path, change: str, capsys: pytest.CaptureFixture[str]
