@@ -4,7 +4,7 @@
         graded = grader.grade([Answer(example, text) for example, text in answers])
 
 A grader works from a script, a notebook, several threads at once and any event loop; it can be
-pickled before its first use. What happens to a question is told in `runtime.py`.
+pickled before its first use. What happens to a question is told in `engine/pool.py`.
 """
 
 from __future__ import annotations

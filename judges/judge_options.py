@@ -1,7 +1,7 @@
 """From what a user writes to a judge: `--judge_args`, YAML, nested judges of a jury.
 
 Shared by `rubricbeat judge` and `run`, by the tasks' metadata and by training. The text
-itself is read by `option_reader.py`.
+itself is read by `options/reader.py`.
 """
 
 from __future__ import annotations

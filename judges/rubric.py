@@ -1,6 +1,6 @@
 """What a good answer holds: criteria, rubrics, and the examples that carry them.
 
-Values only. Files become values in `rows.py`; what a judge says of them is `verdict.py`.
+Values only. Files become values in `data/`; what a judge says of them is `verdict.py`.
 """
 
 from __future__ import annotations

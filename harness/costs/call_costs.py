@@ -1,7 +1,7 @@
 """What grading at some scale takes: calls, tokens with and without prefix reuse, time and money.
 
 Arithmetic only. It knows lengths and speeds, no text and no judge; what it is not told is None in
-the result, never 0. Who measures the lengths of a judge's wording is `wording_lengths.py`.
+the result, never 0.
 """
 
 from __future__ import annotations

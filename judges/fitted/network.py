@@ -2,7 +2,7 @@
 
 Each attention head weighs sentences by learned likeness to the criterion, starting from the plain
 cosine; what it gathers is compared with the criterion, and joined with the features. Trained by
-`network_training.py`, which holds the same sums in torch.
+the second half of this file, which holds the same sums in torch.
 
 Axes: L sentences, C criteria, H attention heads, D width of the encoder, F features.
 """

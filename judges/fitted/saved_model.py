@@ -2,7 +2,7 @@
 
 * `judge.json`: what it looks at, its head, its calibration, its words;
 * `network.safetensors`: the weights of a network head, where there is one;
-* `card.json`, `README.md`: what is known of its worth (`card.py`).
+* `card.json`, `README.md`: what is known of its worth (`model_card.py`).
 """
 
 from __future__ import annotations

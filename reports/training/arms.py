@@ -1,6 +1,6 @@
 """Runs that differ in the seed alone, taken together: what became of the held-out answers.
 
-Pairs of arms are compared in `training_pairs.py`.
+Pairs of arms are compared in `pairs.py`.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 The files are written by `harness/training/run_files.py`: metrics.jsonl (a line a step), gold.jsonl
 (held-out answers, a line for each look and judge), gold_judge.json, config.yaml, facts.json and
 status.json. A run that was killed reads as far as it came. Answers are read by
-`training_samples.py`.
+`page.py`.
 """
 
 from __future__ import annotations
