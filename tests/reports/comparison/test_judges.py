@@ -69,3 +69,12 @@ def test_length_correlation_is_by_rank():
     ]
     assert facts_of(answers).length_correlation == pytest.approx(1.0)
     assert facts_of(answers[:2]).length_correlation is None
+
+
+def test_ties_of_length_share_the_mean_of_their_ranks():
+    answers = [
+        graded(v, example(f"p{n}", POINTS), answer="x" * size)
+        for n, (v, size) in enumerate((("000", 10), ("010", 10), ("100", 20), ("110", 30)))
+    ]
+    # ranks of length 1.5 1.5 3 4 against 1 2 3 4: 4.5 / sqrt(4.5 * 5)
+    assert facts_of(answers).length_correlation == pytest.approx(4.5 / (4.5 * 5) ** 0.5)

@@ -177,6 +177,19 @@ def test_the_detectable_difference_nears_the_normal_rule_for_many_prompts():
     assert detectable_difference(0.0, 100) is None
 
 
+@pytest.mark.parametrize("n", [3, 10, 105, 887, 2500, 100_000])
+def test_the_detectable_difference_is_that_of_statsmodels(n):
+    from statsmodels.stats.power import TTestPower
+
+    power = TTestPower().power(detectable_difference(1.0, n), n, 0.05, alternative="two-sided")
+    assert power == pytest.approx(0.8, abs=1e-9)
+
+
+def test_two_prompts_show_a_difference_of_eleven_standard_deviations():
+    # statsmodels' own solver; scipy's noncentral t gives 5.37 here
+    assert detectable_difference(1.0, 2) == pytest.approx(11.54989, abs=1e-4)
+
+
 def test_a_difference_of_the_detectable_size_is_found_in_four_of_five_tries():
     generator = np.random.default_rng(9)
     size = detectable_difference(1.0, 50)
