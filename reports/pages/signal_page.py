@@ -46,7 +46,7 @@ def _render(template: str, context: Mapping[str, Any]) -> str:
 
 
 def _context(study: SignalStudy) -> dict[str, Any]:
-    # our own drawing of escaped text: matplotlib writes text through an XML writer
+    # our own drawing, whose text is escaped
     figures = {name: Markup(svg) for name, svg in signal_figures(study).items()}
     variance = [
         {"split": split, "parts": dict(shares(split)), "votes": _votes(split)}

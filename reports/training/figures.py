@@ -15,8 +15,9 @@ import numpy as np
 
 from ...judges.scoring.verdict_table import Floats
 from ..numbers import displayed
-from ..pages.signal_figures import BLUE, GREY, INK, ORANGE, WIDTH_IN, as_svg
+from ..pages.svg import BLUE, GREY, ORANGE
 from .arms import Arm
+from .drawing import INK, WIDTH_IN, as_svg
 from .looks import change_curve
 from .runs import GOLD, TRAINING
 

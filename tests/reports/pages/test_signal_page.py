@@ -15,7 +15,7 @@ from pilots import drawn_pilot, pilot
 
 from rubricbeat.judges.rewards import FunctionReward, get_reward
 from rubricbeat.judges.signal import SignalStudy, study_signal
-from rubricbeat.reports.pages.signal_figures import INK, for_page, signal_figures
+from rubricbeat.reports.pages.signal_figures import signal_figures
 from rubricbeat.reports.pages.signal_page import render_signal_section, signal_page
 
 pytestmark = pytest.mark.border
@@ -47,7 +47,6 @@ def test_figures_hold_no_style_that_the_policy_would_drop(page: str) -> None:
     assert page.count("<svg") == 4
     assert "style=" not in page
     assert page.count("<style") == 1
-    assert INK not in page
     assert "currentColor" in page
 
 
@@ -79,18 +78,3 @@ def test_a_study_in_which_nothing_lives_can_be_shown() -> None:
 def test_one_reward_has_no_figure_of_agreement() -> None:
     figures = signal_figures(study_signal(drawn_pilot(1), [get_reward("hybrid")]))
     assert set(figures) == {"distributions", "spread", "contrast"}
-
-
-def test_matplotlibs_style_becomes_attributes() -> None:
-    svg = (
-        '<?xml version="1.0"?><svg width="9pt" height="8pt" viewBox="0 0 9 8" '
-        'xmlns="http://www.w3.org/2000/svg"><style>*{}</style><defs><g id="a"/></defs>'
-        "<text style=\"font: 12px 'DejaVu Sans'; text-anchor: middle\">x</text>"
-        '<path style="fill: #010203" clip-path="url(#a)"/></svg>'
-    )
-    assert for_page(svg, "f") == (
-        '<svg stroke-linejoin="round" stroke-linecap="butt" aria-hidden="true" '
-        'viewBox="0 0 9 8" width="900"><defs><g id="f-a"/></defs>'
-        '<text font-size="12" text-anchor="middle">x</text>'
-        '<path fill="currentColor" clip-path="url(#f-a)"/></svg>'
-    )
