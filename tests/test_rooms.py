@@ -47,12 +47,9 @@ FOLDERS_BELOW = {
     "harness": {"harness", "tasks", "reports", "judges"},
 }
 MAX_FILES = 15
-CROWDED = {"harness/commands": "one file for each command", "judges/engine": "to be folded"}
+CROWDED = {"harness/commands": "one file for each command"}
 MAX_LINES = 400
-LONG = {
-    "tasks/rubric_task.py": "lm-eval calls its hooks on one class",
-    "judges/engine/pool.py": "to be carved",
-}
+LONG = {"tasks/rubric_task.py": "lm-eval calls its hooks on one class"}
 """Files past the limit, with the reason."""
 
 

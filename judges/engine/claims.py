@@ -3,7 +3,7 @@
 Whoever asks a judge about an answer holds a claim on it in the store, until the last verdict is on
 disk. Others put their questions about it aside, go on with other answers, and look again: then they
 find the verdicts, or ask themselves where the first one died or gave up. Claims belong to a living
-process (`file_claims.py`, advisory locks in PostgreSQL), so nothing expires and no clock is read.
+process (`store/locks.py`, advisory locks in PostgreSQL), so nothing expires and no clock is read.
 """
 
 from __future__ import annotations

@@ -86,18 +86,27 @@ class RetryPolicy:
 class Breaker:
     """Counts questions that end without a reply; opens after so many in a row."""
 
-    __slots__ = ("after", "n_in_a_row", "reason")
+    __slots__ = ("after", "limited_since", "n_in_a_row", "reason")
 
     def __init__(self, after: int) -> None:
         """Open after `after` failures with no success between them."""
         self.after = after
         self.n_in_a_row = 0
+        self.limited_since: float | None = None
+        """When the first 429 came since the judge answered last, in seconds of the loop."""
         self.reason: str | None = None
         """Why the judge counts as down, or None."""
 
     def succeeded(self) -> None:
         """Count a reply of any kind."""
         self.n_in_a_row = 0
+
+    def is_silenced(self, why: str, now: float, patience_s: float) -> bool:
+        """Count a rate limit; say whether the judge is down now, by nothing else for too long."""
+        self.limited_since = now if self.limited_since is None else self.limited_since
+        if now - self.limited_since > patience_s and self.reason is None:
+            self.reason = f"{why}; nothing else for {patience_s:g} s (rate_limit_patience_s)"
+        return self.reason is not None
 
     def failed(self, why: str) -> bool:
         """Count a question that got no reply; say whether the judge is down now."""
@@ -109,7 +118,7 @@ class Breaker:
     def reset(self) -> None:
         """Start anew, for the next run."""
         self.n_in_a_row = 0
-        self.reason = None
+        self.limited_since = self.reason = None
 
 
 class Usefulness:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from math import inf
 
 BURST_S = 1.0
 """A fresh bucket holds this many seconds of its rate, so that a start does not stutter."""
@@ -69,13 +70,13 @@ class Limiter:
         *,
         n_probes: int | None = None,
     ) -> None:
-        """Open a limiter on a clock in seconds, the loop's own.
+        """Open a limiter.
 
         Args:
             max_in_flight: Calls at a time.
             requests_per_minute: None for no bound.
             tokens_per_minute: None for no bound.
-            clock: Seconds.
+            clock: Seconds of the loop; not read before a place is asked for.
             n_probes: Calls at a time after the head start, until `prove` is called; None where the
                 end of any call proves the judge.
         """
@@ -94,9 +95,9 @@ class Limiter:
         """False until one call has ended (an endpoint: was answered): a wrong key then costs one
         request, and settings that are refused a few."""
         self._paused_until = 0.0
-        now = clock()
-        self._requests = Bucket(requests_per_minute, now) if requests_per_minute else None
-        self._tokens = Bucket(tokens_per_minute, now) if tokens_per_minute else None
+        # full, whenever it is asked first: the clock may not run yet
+        self._requests = Bucket(requests_per_minute, -inf) if requests_per_minute else None
+        self._tokens = Bucket(tokens_per_minute, -inf) if tokens_per_minute else None
         self._waiters: deque[tuple[asyncio.Future[bool], int]] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -189,7 +190,7 @@ class Limiter:
         """Say how long to wait; infinity means until somebody releases."""
         most = int(self.limit) if self.is_proven else min(int(self.limit), self._n_unproven)
         if self.in_flight >= most:
-            return float("inf")
+            return inf
         now = self._clock()
         wait = max(0.0, self._paused_until - now)
         if self._requests is not None:
@@ -221,6 +222,6 @@ class Limiter:
                 self._take(n_tokens)
                 place.set_result(True)
                 continue
-            if wait != float("inf"):
+            if wait != inf:
                 self._timer = asyncio.get_running_loop().call_later(wait, self._wake)
             return

@@ -1,44 +1,27 @@
 """Asks a judge every open question once, in one flat bounded pool.
 
-Workers pull from the runs in hand: an answer's criteria are looked up in the store, the misses
-become calls, and a verdict reaches its run when it is on disk. Everything here lives on one event
-loop (`loop_thread.py`) and takes no lock. How a call is made is `serving.py`, or `composing.py` for
-a judge made of others; who waits for which question, `flights.py`; the caller's side, `grading.py`.
+A pool is a line: here the workers feed it from the runs in hand, `calls.py` makes the calls, and
+`delivery.py` brings what came back to whoever waits. Everything lives on one event loop
+(`event_loop.py`) and takes no lock. The caller's side is `grader.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..errors import ConfigError, RubricbeatError, StoreError
 from ..judge import Judge, JudgeIdentity, Question
-from ..store.protocol import ClaimingStore, StoreProtocol
+from ..store.protocol import StoreProtocol
 from ..store.sqlite import question_material, verdict_key
 from ..verdict import Verdict
-from .calls import CallServer
-from .claims import ClaimDesk
-from .composing import Composer
-from .flights import Flights
+from .calls import CallServer, Composer
+from .delivery import Delivery
 from .ledger import Budget, Ledger
+from .limits import N_PROBES, Limiter
 from .options import RuntimeOptions
-from .work_items import (
-    DEADLINE,
-    Call,
-    Flight,
-    Run,
-    Sheet,
-    Stop,
-    Waiter,
-    calls_of,
-    no_reply,
-    skipped,
-)
-
-MIN_PATIENCE_S = 300.0
-"""How long verdicts that another process is asking for are waited for without any, at least."""
+from .work_items import DEADLINE, Call, Flight, Run, Sheet, Waiter, no_reply, skipped
 
 
 class Runtime:
@@ -74,62 +57,57 @@ class Runtime:
         self._ledger = ledger
         self._is_keyed = is_keyed
         self._material = getattr(judge, "key_material", question_material)
-        self._group_size = max(1, int(getattr(judge, "group_size", 1) or 1))
-        self._is_grouped = hasattr(judge, "judge_group") and self._group_size > 1
-        self._stop = Stop()
-        self.flights = Flights(
+        group_size = max(1, int(getattr(judge, "group_size", 1) or 1))
+        is_grouped = hasattr(judge, "judge_group") and group_size > 1
+        self._limiter = Limiter(
+            options.max_concurrency,
+            options.requests_per_minute,
+            options.tokens_per_minute,
+            lambda: asyncio.get_running_loop().time(),
+            n_probes=N_PROBES if getattr(judge, "is_probed", False) else None,
+        )
+        self.delivery = Delivery(
+            identity,
+            options,
             ledger,
             store,
-            self._stop,
+            self._limiter,
+            self._spawn,
             is_keyed=is_keyed,
-            hit=self._hit,
-            is_idle=lambda: not self._calls and self.n_in_flight == 0,
-            fail=self.fail,
+            group_size=group_size if is_grouped else 1,
         )
-        if is_keyed and isinstance(store, ClaimingStore):
-            self.flights.desk = ClaimDesk(
-                identity.digest,
-                store,
-                patience_s=max(MIN_PATIENCE_S, 2 * options.timeout_s),
-                ask=self._ask_claimed,
-                found=self._found,
-                fail=self.fail,
-            )
-        self._server = CallServer(
+        # a judge that gathers questions asks them all at once, and tells by itself; it would wait
+        # a day for its first one alone
+        collects = bool(getattr(judge, "collects", False))
+        self._limiter.is_proven = self.delivery.trial.is_over = collects
+        self._children = dict(children)
+        self._serve = CallServer(
             judge,
             identity,
             options,
             ledger,
             budget,
-            self.flights,
-            self,
-            self._stop,
-            is_grouped=self._is_grouped,
-        )
-        self._children = dict(children)
-        self._serve = self._server.serve
+            self._limiter,
+            self.delivery,
+            is_grouped=is_grouped,
+        ).serve
         if self._children:
-            composer = Composer(judge, identity, self._children, self.flights, self, self._stop)
-            self._serve = composer.serve
-        self._runs: deque[Run] = deque()
-        """Runs in hand, in the order they are fed from."""
-        self._calls: deque[Call] = deque()
+            self._serve = Composer(judge, identity, self._children, self.delivery).serve
         self._n_serving = 0
         self._workers: set[asyncio.Task[None]] = set()
-        self._fatal: RubricbeatError | None = None
         self._busy_since = 0.0
 
     @property
     def outage(self) -> str | None:
         """Why the judge, or one it is made of, counts as down; or None."""
         downs = (child.outage for child in self._children.values())
-        return self._server.breaker.reason or next((why for why in downs if why), None)
+        return self.delivery.breaker.reason or next((why for why in downs if why), None)
 
     @property
     def stopped(self) -> str | None:
         """Why nothing more is asked, or None: an outage, a spent budget."""
         stops = (child.stopped for child in self._children.values())
-        return self._stop.reason or next((why for why in stops if why), None)
+        return self.delivery.stop.reason or next((why for why in stops if why), None)
 
     @property
     def max_in_flight(self) -> int:
@@ -139,9 +117,7 @@ class Runtime:
     @property
     def n_in_flight(self) -> int:
         """Calls that wait for their reply."""
-        return self._server.n_in_flight + sum(
-            child.n_in_flight for child in self._children.values()
-        )
+        return self._limiter.in_flight + sum(c.n_in_flight for c in self._children.values())
 
     async def run(
         self, sheets: Iterator[Sheet], left_s: float | None = None, *, goes_on: bool = False
@@ -166,7 +142,7 @@ class Runtime:
             if left_s <= 0:
                 run.closed = reason  # what is stored is given all the same
             else:
-                timer = loop.call_later(left_s, self.flights.leave, run, reason)
+                timer = loop.call_later(left_s, self.delivery.leave, run, reason)
         self._begin(run, goes_on=goes_on)
         try:
             await run.done
@@ -187,19 +163,19 @@ class Runtime:
         sheet.rows, sheet.n_open, run.n_open = [[None]], 1, 1
         self._ledger.n_asked += 1
         try:
-            self._open(run, sheet, [self._flight(run, sheet, question, 0, 0)])
+            self.delivery.join(run, sheet, [self._flight(run, sheet, question, 0, 0)])
             await run.done
         finally:
-            self.flights.leave(run, "cancelled")
+            self.delivery.leave(run, "cancelled")
         verdict = sheet.rows[0][0]
-        if self._fatal is not None and verdict is not None and verdict.met is None:
-            raise self._fatal
+        if self.delivery.fatal is not None and verdict is not None and verdict.met is None:
+            raise self.delivery.fatal
         assert verdict is not None
         return verdict
 
     async def aclose(self) -> None:
         """End everything: workers, writes that wait, the judge, the store."""
-        for run in self._runs:
+        for run in self.delivery.runs:
             if not run.done.done():
                 run.done.set_exception(RubricbeatError("the grader was closed while it graded"))
         for task in list(self._workers):
@@ -207,93 +183,64 @@ class Runtime:
         if self._workers:
             await asyncio.gather(*self._workers, return_exceptions=True)
         await self.flushed()
-        if self.flights.desk is not None:
-            self.flights.desk.close()
+        if self.delivery.desk is not None:
+            self.delivery.desk.close()
         for child in self._children.values():
             await child.aclose()
         aclose = getattr(self._judge, "aclose", None)
         if aclose is not None:
             await aclose()
-        if self.flights.writer is not None:
-            self.flights.writer.close()
+        if self.delivery.writer is not None:
+            self.delivery.writer.close()
 
     async def flushed(self) -> None:
         """Wait until everything that was paid for is on disk."""
         for child in self._children.values():
             await child.flushed()
-        if self.flights.writer is not None:
-            await self.flights.writer.flushed()
+        if self.delivery.writer is not None:
+            await self.delivery.writer.flushed()
 
     def leave_to_parent(self) -> None:
         """Let go, in a forked child, of what belongs to the parent."""
         for child in self._children.values():
             child.leave_to_parent()
-        if self.flights.writer is not None:
-            self.flights.writer.store.close()
+        if self.delivery.writer is not None:
+            self.delivery.writer.store.close()
 
     # -- runs -----------------------------------------------------------------------------
 
     def _begin(self, run: Run, *, goes_on: bool) -> None:
-        if not self._runs:
+        if not self.delivery.runs:
             self._busy_since = asyncio.get_running_loop().time()
-            self._reopen(forgets=not goes_on)
-        self._runs.append(run)
-        if self._fatal is not None:
-            run.error, run.is_fed = self._fatal, True
+            if not goes_on:
+                self._reopen()
+        self.delivery.runs.append(run)
+        if self.delivery.fatal is not None:
+            run.error, run.is_fed = self.delivery.fatal, True
             run.finish_if_over()
         else:
             self._spawn()
 
-    def _reopen(self, *, forgets: bool) -> None:
+    def _reopen(self) -> None:
         """Forget an outage or a fatal error: a new run may find the judge up again."""
-        self._server.open()
-        if self._stop.is_hard and forgets:
-            self._server.start_anew()
-            self._stop.clear()
-            self._fatal = None
+        self.delivery.reopen()
         for child in self._children.values():
-            child._reopen(forgets=forgets)
+            child._reopen()
 
     def _forget(self, run: Run) -> None:
         """Let go of a run that is over or was cancelled."""
-        self.flights.leave(run, "cancelled")
-        if run in self._runs:
-            self._runs.remove(run)
-            if not self._runs:
+        self.delivery.leave(run, "cancelled")
+        if run in self.delivery.runs:
+            self.delivery.runs.remove(run)
+            if not self.delivery.runs:
                 now = asyncio.get_running_loop().time()
                 self._ledger.busy_s += now - self._busy_since
 
-    def halt(self, reason: str, *, is_hard: bool = True) -> None:
-        """Ask nothing more for any run; what is in flight may end."""
-        if self._stop.reason is not None and (self._stop.is_hard or not is_hard):
-            return
-        self._stop.reason, self._stop.is_hard = reason, is_hard
-        calls, self._calls = self._calls, deque()
-        self._server.end_trial()
-        for call in (*calls, *self._server.trial.take_deferred()):
-            for flight in call.flights:
-                self.flights.settle(flight, skipped(reason))
-        for flight in self.flights.desk.waiting() if self.flights.desk is not None else ():
-            self.flights.settle(flight, skipped(reason))
-        self._stop.wake()
-        if is_hard:
-            self._server.refuse_waiters()
-
     def stop_asking(self, reason: str, is_hard: bool = False) -> None:
         """Ask nothing more, of no member either; what is in flight ends."""
-        self.halt(reason, is_hard=is_hard)
+        self.delivery.halt(reason, is_hard=is_hard)
         for child in self._children.values():
             child.stop_asking(reason, is_hard)
-
-    def fail(self, error: RubricbeatError) -> None:
-        """End every run with an error, once its calls in flight are over."""
-        self._fatal = self._fatal or error
-        for run in self._runs:
-            run.error = run.error or self._fatal
-            run.is_fed = True
-        self.halt(str(error))
-        for run in list(self._runs):
-            run.finish_if_over()
 
     # -- feeding --------------------------------------------------------------------------
 
@@ -309,7 +256,7 @@ class Runtime:
             return
         # a bug of ours: end the runs rather than hang
         error = task.exception()
-        for run in list(self._runs):
+        for run in list(self.delivery.runs):
             if not run.done.done() and error is not None:
                 run.done.set_exception(error)
 
@@ -320,10 +267,10 @@ class Runtime:
         the next run that asks it.
         """
         for flight in list(call.flights):
-            self.flights.settle(flight, no_reply(f"{type(error).__name__}: {error}", 1))
-        for run in list(self._runs):
+            self.delivery.settle(flight, no_reply(f"{type(error).__name__}: {error}", 1))
+        for run in list(self.delivery.runs):
             run.error, run.is_fed = run.error or error, True
-            self.flights.leave(run, "failed")
+            self.delivery.leave(run, "failed")
             run.finish_if_over()
 
     async def _work(self) -> None:
@@ -331,8 +278,8 @@ class Runtime:
         task = asyncio.current_task()
         assert task is not None
         while True:
-            if self.flights.writer is not None:
-                await self.flights.writer.room()
+            if self.delivery.writer is not None:
+                await self.delivery.writer.room()
             call = self._next_call()
             if call is not None:
                 call.task = task
@@ -350,13 +297,13 @@ class Runtime:
                     call.task = None
             elif not self._feed() and not self._explain_refusals():
                 return
-            elif not self._calls:
+            elif not self.delivery.calls:
                 await asyncio.sleep(0)  # all hits: let the loop breathe
 
     def _next_call(self) -> Call | None:
-        while self._calls:
-            call = self._calls.popleft()
-            if not call.is_abandoned and not self._server.trial.defers(call):
+        while self.delivery.calls:
+            call = self.delivery.calls.popleft()
+            if not call.is_abandoned and not self.delivery.trial.defers(call):
                 return call
         return None
 
@@ -366,30 +313,24 @@ class Runtime:
         Refused calls wait for one that is answered. Where none can come any more, they are to tell
         by themselves whether the settings are wrong.
         """
-        trial = self._server.trial
+        trial = self.delivery.trial
         if not trial.is_open or self._n_serving:
             return False
-        if self._stop.reason is not None:
-            self._server.end_trial()
+        if self.delivery.stop.reason is not None:
+            self.delivery.end_trial()
             return False
         probe = trial.next_probe()
         if probe is not None:
-            self._calls.append(probe)
+            self.delivery.calls.append(probe)
             return True
-        self.fail(trial.verdict())
+        self.delivery.fail(trial.verdict())
         return False
-
-    def resume(self, calls: Iterable[Call]) -> None:
-        """Ask what was kept back."""
-        for call in calls:
-            self._calls.append(call)
-            self._spawn()
 
     def _feed(self) -> bool:
         """Take the next sheet of the next run; False where no run has one."""
-        for _ in range(len(self._runs)):
-            run = self._runs[0]
-            self._runs.rotate(-1)
+        for _ in range(len(self.delivery.runs)):
+            run = self.delivery.runs[0]
+            self.delivery.runs.rotate(-1)
             if run.is_fed:
                 continue
             try:
@@ -399,13 +340,13 @@ class Runtime:
                     return True
             except RubricbeatError as error:
                 if isinstance(error, StoreError):
-                    self.fail(error)
+                    self.delivery.fail(error)
                 run.error = run.error or error
             except Exception as error:  # whatever the caller's answers raise is the caller's
                 run.error = run.error or error
             run.is_fed = True
             if run.error is not None:
-                self.flights.leave(run, "failed")
+                self.delivery.leave(run, "failed")
             run.finish_if_over()
         return False
 
@@ -423,37 +364,10 @@ class Runtime:
                 for index in range(n_criteria):
                     question = Question(sheet.example, sheet.judged, index, row)
                     flights.append(self._flight(run, sheet, question, row, index))
-            self._open(run, sheet, flights)
+            self.delivery.join(run, sheet, flights)
         except BaseException as error:
-            self.flights.leave_unasked(run, sheet, flights, f"not asked: {error}")
+            self.delivery.leave_unasked(run, sheet, flights, f"not asked: {error}")
             raise
-
-    def _open(self, run: Run, sheet: Sheet, flights: list[Flight | None]) -> None:
-        """Ask what is neither known nor in flight, unless another process is asking it."""
-        fresh = self.flights.join(run, sheet, flights)
-        if fresh and self.flights.desk is not None:
-            self.flights.desk.take(sheet, fresh)
-        else:
-            self._queue(fresh)
-
-    def _ask_claimed(self, flights: list[Flight]) -> None:
-        """Ask what no other process is asking, unless nothing more is to be asked by now."""
-        if self._stop.reason is None:
-            self._queue(flights)
-            return
-        for flight in flights:
-            self.flights.settle(flight, skipped(self._stop.reason))
-
-    def _hit(self, verdict: Verdict) -> None:
-        """Count a stored verdict; by these very settings the judge has answered before."""
-        if verdict.met is not None:
-            self._ledger.n_hits += 1
-            self._server.answered()
-
-    def _found(self, flight: Flight, verdict: Verdict) -> None:
-        """Give a verdict that another process had kept meanwhile."""
-        self._hit(verdict)
-        self.flights.settle(flight, verdict)
 
     def _flight(
         self, run: Run, sheet: Sheet, question: Question, row: int, place: int
@@ -468,13 +382,7 @@ class Runtime:
             raise
         except Exception as error:  # one question that cannot be worded must not end a run
             why = f"the question cannot be put: {type(error).__name__}: {error}"
-            self.flights.deliver(run, sheet, row, place, skipped(why))
+            self.delivery.deliver(run, sheet, row, place, skipped(why))
             return None
         key = verdict_key(self._identity, material, question.replicate)
         return Flight(key, question, len(material), sheet, waiter)
-
-    def _queue(self, flights: list[Flight]) -> None:
-        """Make calls of open questions: one each, or groups of one replicate."""
-        for call in calls_of(flights, self._group_size if self._is_grouped else 1):
-            self._calls.append(call)
-            self._spawn()

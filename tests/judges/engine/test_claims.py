@@ -217,7 +217,7 @@ class Graded(threading.Thread):
 
     def _is_waiting(self) -> bool:
         runtime = self.ours._runtime
-        return runtime is not None and bool(runtime.flights.desk.waiting())
+        return runtime is not None and bool(runtime.delivery.desk.waiting())
 
 
 def test_other_answers_are_graded_while_one_is_waited_for(tmp_path):
@@ -268,12 +268,12 @@ def test_what_the_other_gave_up_is_asked_here(tmp_path):
 
 
 async def _cancelled(grader: Grader) -> None:
-    for run in list(grader._runtime._runs):
-        grader._runtime.flights.leave(run, "cancelled")
+    for run in list(grader._runtime.delivery.runs):
+        grader._runtime.delivery.leave(run, "cancelled")
 
 
 def test_nobody_is_waited_for_without_end(tmp_path, monkeypatch, capsys, virtual_time):
-    monkeypatch.setattr("rubricbeat.judges.engine.pool.MIN_PATIENCE_S", 0.3)
+    monkeypatch.setattr("rubricbeat.judges.engine.delivery.MIN_PATIENCE_S", 0.3)
     monkeypatch.setattr(claims, "SAY_AFTER_S", 0.1)
     judge, some = CountingJudge(), answers(1)
     options = RuntimeOptions(store=str(tmp_path / "v"), timeout_s=0.1)
@@ -308,11 +308,11 @@ def test_a_store_that_cannot_be_read_any_more_ends_those_who_wait(tmp_path, erro
         def broken(keys: object) -> None:
             raise error
 
-        ours._runtime.flights.writer.store.lookup = broken
+        ours._runtime.delivery.writer.store.lookup = broken
         held.judge.goes_on.set()
         join(grading)
         assert "it broke" in grading.error
-        assert not ours._runtime.flights.writer.store._claims._held  # others need not wait for us
+        assert not ours._runtime.delivery.writer.store._claims._held  # others need not wait for us
     assert not judge.asked
 
 

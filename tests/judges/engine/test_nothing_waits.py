@@ -14,7 +14,7 @@ from waiting import HANG_S
 from rubricbeat.judges.answer import Answer
 from rubricbeat.judges.engine import assembly
 from rubricbeat.judges.engine.assembly import open_store
-from rubricbeat.judges.engine.flights import Flights
+from rubricbeat.judges.engine.delivery import Delivery
 from rubricbeat.judges.errors import StoreError
 from rubricbeat.judges.grader import Grader, RuntimeOptions
 from rubricbeat.judges.store import check as store_check
@@ -71,7 +71,7 @@ def test_a_grader_goes_on_after_a_run_that_a_bug_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     judge = CountingJudge()
-    keep = Flights.keep
+    keep = Delivery.keep
     broken = [True]
 
     def keep_once(self: Any, flight: Any, verdict: Verdict) -> None:
@@ -80,7 +80,7 @@ def test_a_grader_goes_on_after_a_run_that_a_bug_ended(
             raise KeyError("a bug of ours")
         keep(self, flight, verdict)
 
-    monkeypatch.setattr(Flights, "keep", keep_once)
+    monkeypatch.setattr(Delivery, "keep", keep_once)
     with Grader(judge, RuntimeOptions(store=tmp_path / "v.sqlite", max_concurrency=1)) as one:
         with pytest.raises(KeyError, match="a bug of ours"):
             graded_within(one, answers(2))
