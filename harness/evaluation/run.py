@@ -11,10 +11,12 @@ import hashlib
 import json
 import logging
 import os
+import platform
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -59,10 +61,16 @@ def quiet(verbosity: str) -> None:
     if level is None:
         raise ConfigError(f"--verbosity is {verbosity!r}; give INFO, WARNING or ERROR")
     import lm_eval.evaluator
+    from lm_eval.loggers.utils import add_env_info
     from lm_eval.utils import setup_logging
 
     # lm-eval asks git for the commit, and lets it complain where there is no repository (0.4.13)
     lm_eval.evaluator.get_git_commit_hash = _commit
+    # what lm-eval loads torch and transformers for, or asks a hub for, once the answers are there
+    lm_eval.evaluator.set_torch_seed = _seed_torch
+    lm_eval.evaluator.add_tokenizer_info = _describe_tokenizer
+    if lm_eval.evaluator.add_env_info is add_env_info:
+        lm_eval.evaluator.add_env_info = _describe_machine
     setup_logging(level)
     ours = logging.getLogger("rubricbeat")
     ours.setLevel(level)
@@ -81,6 +89,44 @@ def _commit() -> str | None:
     except OSError:
         return None
     return asked.stdout.strip() or None
+
+
+def _seed_torch(seed: int) -> None:
+    """Seed torch where the model or a task has loaded it; lm-eval loads it for this (0.4.13)."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.manual_seed(seed)
+
+
+def _describe_tokenizer(results: dict[str, Any], model: Any) -> None:
+    """Describe the tokenizer that the model has loaded; its `dummy` would fetch one (0.4.13)."""
+    from lm_eval.loggers.utils import add_tokenizer_info
+
+    if "transformers" in sys.modules:
+        add_tokenizer_info(results, model)
+
+
+def _describe_machine(results: dict[str, Any]) -> None:
+    """Fill in what lm-eval says of the machine; torch is not loaded only to be asked."""
+    from lm_eval.loggers.utils import add_env_info, get_commit_from_path
+
+    if "torch" in sys.modules:
+        add_env_info(results)
+        return
+    results |= {
+        "pretty_env_info": f"{platform.platform()}\nPython {platform.python_version()}\n"
+        f"torch {_version('torch')}, which this run did not load",
+        "transformers_version": _version("transformers"),
+        "lm_eval_version": _version("lm_eval"),
+        "upper_git_hash": get_commit_from_path(Path.cwd().parent),
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "N/A"
 
 
 class _ToStderr(logging.StreamHandler[TextIO]):

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 from loopback import Loopback, Reply, completion
 
 from rubricbeat.harness.cli import main
+from rubricbeat.harness.evaluation import run
 
 pytestmark = pytest.mark.border
 
@@ -84,6 +87,32 @@ def test_a_chat_endpoint_is_asked_judged_and_written_as_lm_eval_writes(
     assert results["model_name"] == "org/fake"
     samples = written[1].read_text(encoding="utf-8").splitlines()
     assert json.loads(samples[0])["resps"] == [["kind answer to user: question 0"]]
+
+
+def test_a_model_without_torch_loads_none_and_fetches_no_tokenizer(rows, tmp_path):
+    out = tmp_path / "out"
+    words = on(rows, "--model", "dummy", "--judge", "constant", "--output_path", str(out))
+    code = (
+        "import sys; from rubricbeat.harness.cli import main;"
+        f"code = main({words!r});"
+        "heavy = {'torch', 'transformers', 'matplotlib'};"
+        "sys.exit(', '.join(sorted(heavy & set(sys.modules))) or code)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    results = results_in(out)
+    assert results["config"]["torch_seed"] == 1234
+    assert "did not load" in results["pretty_env_info"]
+    assert results["transformers_version"] not in {"", None}
+
+
+def test_a_torch_that_is_loaded_is_seeded():
+    import torch
+
+    run._seed_torch(5)
+    drawn = torch.rand(3)
+    torch.manual_seed(5)
+    assert torch.equal(drawn, torch.rand(3))
 
 
 def test_baselines_are_scored_beside_the_model(rows, server, tmp_path, caplog, capsys):
