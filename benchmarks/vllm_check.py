@@ -17,7 +17,6 @@ import time
 
 from rubricbeat.judges.answer import Answer
 from rubricbeat.judges.grader import open_grader
-from rubricbeat.judges.rating_grader import open_rating_grader
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
 
 MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
@@ -78,7 +77,7 @@ def main() -> int:
             failures.append("too few verdicts under a JSON schema")
         if not n_cached:
             failures.append(f"{options['shape']}: prefix caching served nothing")
-    with open_rating_grader(base) as grader:
+    with open_grader(base) as grader:
         ratings = [rating.value for rating in grader.rate(answers[:2])]
     print(f"ratings: {ratings}")
     for failure in failures:

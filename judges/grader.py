@@ -12,8 +12,6 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
-import difflib
-import inspect
 import itertools
 import os
 import sys
@@ -23,20 +21,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from .answer import NO_ANSWER, Answer, GradedAnswer
-from .engine.assembly import Part, open_runtime, part_of
+from .engine.assembly import Part, Pools, part_of
 from .engine.estimate import Estimate, estimate_part
 from .engine.event_loop import LoopThread
 from .engine.options import RuntimeOptions
-from .engine.pool import Runtime
 from .engine.progress import Bar
 from .engine.work_items import Sheet, skipped
 from .errors import ConfigError
 from .files import Closing
 from .grader_facts import GradePart, facts_of, in_order, without_secrets
 from .judge import Judge, JudgeIdentity
-from .judge_options import make_judge
+from .judge_options import build_judge
 from .learned import learned_prompts_of
-from .registry import JUDGES
+from .rating import Rating
 from .replies.reasoning import Remarks
 from .verdict import Verdict
 
@@ -67,7 +64,7 @@ def open_grader(options: str | Mapping[str, Any] | Judge, *, seed: int = 0) -> G
     if not isinstance(options, Mapping):
         return Grader(options)
     mine, rest = RuntimeOptions.split(options)
-    judge = _build(rest, seed)
+    judge = build_judge(rest, seed)
     defaults = getattr(judge, "runtime_defaults", {})
     return Grader(judge, RuntimeOptions.from_mapping({**defaults, **mine}), rest)
 
@@ -93,10 +90,13 @@ class Grader(Closing):
         self.judge = judge
         self._judge_options = dict(judge_options or {})
         self._part: Part = part_of(judge, self.options)
+        self._rating_part: Part | None = None
+        """The same judge as one that rates; None before it is asked to."""
         self.identity: JudgeIdentity = self._part.identity
         self._thread: LoopThread | None = None
-        self._runtime: Runtime | None = None
+        self._pools = Pools()
         self._remarks = Remarks()
+        self._rating_remarks = Remarks()
         self._learned = learned_prompts_of(judge)
         self._flattered: set[str] = set()
         """Prompts graded that the judge has learned from, by id."""
@@ -129,6 +129,24 @@ class Grader(Closing):
         with Bar.open(progress, self._part.ledger, self._n_questions(answers)) as bar:
             self._wait(self._start(self._sheets(answers, filled)), bar)
         return [self._graded(answer, sheet) for answer, sheet in filled]
+
+    def rate(self, answers: Sequence[Answer], *, progress: bool | None = None) -> list[Rating]:
+        """Rate whole answers from 1 to 10, in order, within the limits that verdicts have.
+
+        A missing rating has its reason. Errors are those of `grade`; a judge may give no ratings.
+        """
+        ledger = self._rating().ledger
+        filled: list[tuple[Answer, Sheet]] = []
+        with Bar.open(progress, ledger, sum(a.text is not None for a in answers)) as bar:
+            self._wait(self._start(self._sheets(answers, filled, is_rating=True), rates=True), bar)
+        return [self._rated(answer, sheet)[0] for answer, sheet in filled]
+
+    async def rate_async(self, answers: Sequence[Answer]) -> list[tuple[Rating, ...]]:
+        """Give every rating of each answer: the first, then as many as its replicates ask for."""
+        filled: list[tuple[Answer, Sheet]] = []
+        sheets = self._sheets(answers, filled, is_rating=True)
+        await asyncio.wrap_future(self._start(sheets, rates=True))
+        return [self._rated(answer, sheet) for answer, sheet in filled]
 
     def grade_each(
         self,
@@ -163,15 +181,12 @@ class Grader(Closing):
             n_started += 1
             return GradePart(run, filled, self._n_questions(chunk))
 
-        def max_in_flight() -> int:
-            return self._runtime.max_in_flight if self._runtime is not None else 0
-
         with Bar.open(progress, self._part.ledger, n_questions) as bar:
 
             def tick() -> None:
-                bar.draw(self._runtime.n_in_flight if self._runtime is not None else 0)
+                bar.draw(self._pools.n_in_flight)
 
-            parts = in_order(start_next, max_in_flight, tick, self._let_finish)
+            parts = in_order(start_next, lambda: self._pools.max_in_flight, tick, self._let_finish)
             with contextlib.closing(parts) as each:
                 for answer, sheet in each:
                     yield self._graded(answer, sheet)
@@ -189,9 +204,10 @@ class Grader(Closing):
         await asyncio.wrap_future(self._start(self._sheets(answers, filled)))
         return [self._graded(answer, sheet) for answer, sheet in filled]
 
-    def estimate(self, answers: Iterable[Answer]) -> Estimate:
-        """Say what grading would cost; nothing is sent, and the store is only read."""
-        return estimate_part(self._part, list(self._sheets(answers, [])), self.options)
+    def estimate(self, answers: Iterable[Answer], *, rates: bool = False) -> Estimate:
+        """Say what grading, or rating, would cost; nothing is sent, the store is only read."""
+        part = self._rating() if rates else self._part
+        return estimate_part(part, list(self._sheets(answers, [], is_rating=rates)), self.options)
 
     def stop(self, reason: str, *, is_hard: bool = False) -> None:
         """Ask nothing more, from any thread; calls in flight end, and their verdicts are kept.
@@ -201,27 +217,35 @@ class Grader(Closing):
             is_hard: Whether it holds for the runs in hand only, not for later ones.
         """
         with self._lock:
-            thread, runtime = self._thread, self._runtime
-        if thread is not None and runtime is not None:
-            thread.loop.call_soon_threadsafe(runtime.stop_asking, reason, is_hard)
+            thread, pools = self._thread, self._pools.each
+        if thread is not None:
+            for pool in pools:
+                thread.loop.call_soon_threadsafe(pool.stop_asking, reason, is_hard)
 
     @property
     def outage(self) -> str | None:
         """Why the judge counts as down since the last run, or None."""
-        return self._runtime.outage if self._runtime is not None else self._ended[0]
+        return (self._pools.ends if self._thread is not None else self._ended)[0]
 
     @property
     def stopped(self) -> str | None:
         """Why nothing more was asked: an outage, a spent budget; or None."""
-        return self._runtime.stopped if self._runtime is not None else self._ended[1]
+        return (self._pools.ends if self._thread is not None else self._ended)[1]
 
     def facts(self) -> dict[str, Any]:
         """Give what results say about their judge: identity, options, counts, tokens, cost."""
+        return self._facts(self._part, self._remarks)
+
+    def rating_facts(self) -> dict[str, Any]:
+        """Give the same of its ratings, which are counted apart."""
+        return self._facts(self._rating(), self._rating_remarks)
+
+    def _facts(self, part: Part, remarks: Remarks) -> dict[str, Any]:
         notes = getattr(self.judge, "notes", None)
         return {
-            **facts_of(self._part),
+            **facts_of(part),
             **({"notes": str(notes)} if notes else {}),
-            **({"answers": said} if (said := self._remarks.notes()) else {}),
+            **({"answers": said} if (said := remarks.notes()) else {}),
             **({"learned_prompts": sorted(self._flattered)} if self._flattered else {}),
             "options": {**self.options.to_json(), **without_secrets(self._judge_options)},
             "outage": self.outage,
@@ -230,14 +254,14 @@ class Grader(Closing):
 
     def close(self) -> None:
         """End the loop thread and close the judge and the store; safe to call twice."""
-        thread, runtime = self._thread, self._runtime
-        self._thread, self._runtime = None, None
-        if thread is None or runtime is None or os.getpid() != self._pid:
+        thread, pools = self._thread, self._pools
+        self._thread, self._pools = None, Pools()
+        if thread is None or os.getpid() != self._pid:
             return
-        self._ended = (runtime.outage, runtime.stopped)
+        self._ended = pools.ends
         thread.closers.clear()
         try:
-            thread.submit(runtime.aclose()).result()
+            thread.submit(pools.aclose()).result()
         finally:
             thread.close()
 
@@ -259,26 +283,36 @@ class Grader(Closing):
         self._lock = threading.Lock()
         self._pid = os.getpid()
         self._thread = None
-        self._runtime = None
+        self._pools = Pools()
         self._ended = (None, None)
 
     def _start(
-        self, sheets: Iterator[Sheet], left_s: float | None = None, *, goes_on: bool = False
+        self,
+        sheets: Iterator[Sheet],
+        left_s: float | None = None,
+        *,
+        goes_on: bool = False,
+        rates: bool = False,
     ) -> concurrent.futures.Future[None]:
         """Start a run on the loop thread, and the thread where there is none yet."""
         if os.getpid() != self._pid:  # forked: the parent's thread does not exist here
-            if self._runtime is not None:
-                self._runtime.leave_to_parent()
-            self._part = part_of(self.judge, self.options)
+            for pool in self._pools.each:
+                pool.leave_to_parent()
+            self._part, self._rating_part = part_of(self.judge, self.options), None
             self._reset()
         with self._lock:
-            if self._thread is None or self._runtime is None:
-                self._runtime = open_runtime(self._part, self.options)
+            pool = self._pools.open(self._rating() if rates else self._part, self.options)
+            if self._thread is None:
                 self._thread = LoopThread()
-                self._thread.closers.append(self._runtime.aclose)
+                self._thread.closers.append(self._pools.aclose)
             if self._thread.is_current:
                 raise ConfigError("a judge must not call its own grader: it would wait for itself")
-            return self._thread.submit(self._runtime.run(sheets, left_s, goes_on=goes_on))
+            return self._thread.submit(pool.run(sheets, left_s, goes_on=goes_on))
+
+    def _rating(self) -> Part:
+        part = self._rating_part or part_of(self.judge, self.options, is_rating=True)
+        self._rating_part = part
+        return part
 
     def _wait(self, run: concurrent.futures.Future[None], bar: Bar) -> None:
         """Wait for a run in the caller's thread, drawing the bar meanwhile."""
@@ -287,7 +321,7 @@ class Grader(Closing):
                 done, _ = concurrent.futures.wait([run], timeout=_TICK_S if bar.is_on else _WAKE_S)
                 if done:
                     break
-                bar.draw(self._runtime.n_in_flight if self._runtime is not None else 0)
+                bar.draw(self._pools.n_in_flight)
         except BaseException as error:
             try:
                 if isinstance(error, KeyboardInterrupt):
@@ -295,13 +329,14 @@ class Grader(Closing):
             finally:  # also at a second interrupt
                 run.cancel()
                 with contextlib.suppress(Exception):
-                    self._settle_writes()
+                    if self._thread is not None:
+                        self._thread.submit(self._pools.flushed()).result(timeout=10)
             raise
         run.result()
 
     def _let_finish(self, runs: Sequence[concurrent.futures.Future[None]]) -> None:
         """Let the calls in flight end, which are paid for; a second interrupt ends them at once."""
-        n_in_flight = self._runtime.n_in_flight if self._runtime is not None else 0
+        n_in_flight = self._pools.n_in_flight
         if not n_in_flight:
             return
         self.stop("interrupted", is_hard=True)
@@ -314,24 +349,21 @@ class Grader(Closing):
         )
         concurrent.futures.wait(runs, timeout=self.options.timeout_s)
 
-    def _settle_writes(self) -> None:
-        thread, runtime = self._thread, self._runtime
-        if thread is not None and runtime is not None:
-            thread.submit(runtime.flushed()).result(timeout=10)
-
     def _sheets(
-        self, answers: Iterable[Answer], filled: list[tuple[Answer, Sheet]]
+        self,
+        answers: Iterable[Answer],
+        filled: list[tuple[Answer, Sheet]],
+        *,
+        is_rating: bool = False,
     ) -> Iterator[Sheet]:
         """Open a sheet for each answer when the pool asks for it, not before."""
         reading = self.options.reading
         for answer in answers:
-            if answer.text is None:
-                n_replicates = answer.replicates or self.options.replicates
-                filled.append((answer, Sheet(answer.example, "", n_replicates)))
-                continue
-            sheet = Sheet(answer.example, reading.part(answer.text), answer.replicates)
+            judged = "" if answer.text is None else reading.part(answer.text)
+            sheet = Sheet(answer.example, judged, answer.replicates, is_rating=is_rating)
             filled.append((answer, sheet))
-            yield sheet
+            if answer.text is not None:
+                yield sheet
 
     def _n_questions(self, answers: Sequence[Answer]) -> int:
         own = self.options.replicates
@@ -340,43 +372,29 @@ class Grader(Closing):
         )
 
     def _graded(self, answer: Answer, sheet: Sheet) -> GradedAnswer:
+        rows = self._rows(answer, sheet, self._remarks)
         reading = self.options.reading
-        if answer.text is None:
-            absent = ((_ABSENT,) * len(answer.example.rubric),) * (sheet.n_replicates or 1)
-            return GradedAnswer(
-                answer.example, "", absent[0], answer.repeat, absent[1:], reading=reading
-            )
-        if not reading.include_reasoning:
-            self._remarks.add(answer.text, reading.marks)
-        if any(answer.example in one for one in self._learned):
-            self._flattered.add(answer.example.prompt_id)
-        rows = tuple(tuple(v if v is not None else _LOST for v in row) for row in sheet.rows)
         return GradedAnswer(
-            answer.example, answer.text, rows[0], answer.repeat, rows[1:], reading=reading
+            answer.example, answer.text or "", rows[0], answer.repeat, rows[1:], reading=reading
         )
 
+    def _rated(self, answer: Answer, sheet: Sheet) -> tuple[Rating, ...]:
+        rows = self._rows(answer, sheet, self._rating_remarks)
+        return tuple(Rating.from_verdict(row[0]) for row in rows)
 
-_ABSENT = Verdict.from_json({"outcome": "skipped", "explanation": NO_ANSWER, "attempts": 0})
-_LOST = Verdict.from_json({"outcome": "skipped", "explanation": "never asked", "attempts": 0})
+    def _rows(
+        self, answer: Answer, sheet: Sheet, remarks: Remarks
+    ) -> tuple[tuple[Verdict, ...], ...]:
+        """Give what came for each question, by replicate, and note what is to be said of it."""
+        reading = self.options.reading
+        if answer.text is None:
+            n_rows = answer.replicates or self.options.replicates
+            return ((_ABSENT,) * sheet.n_questions,) * n_rows
+        if not reading.include_reasoning:
+            remarks.add(answer.text, reading.marks)
+        if any(answer.example in one for one in self._learned):
+            self._flattered.add(answer.example.prompt_id)
+        return tuple(tuple(v if v is not None else _LOST for v in row) for row in sheet.rows)
 
 
-def _build(options: dict[str, Any], seed: int) -> Judge:
-    """Build a judge; one that takes a seed gets it.
-
-    Raises:
-        ConfigError: An option is unknown, or near to one of the runtime's.
-    """
-    name = options.get("name")
-    if not isinstance(name, str):
-        return make_judge(options)
-    taken: Mapping[str, inspect.Parameter] = {}
-    with contextlib.suppress(TypeError, ValueError):  # native code has no signature
-        taken = inspect.signature(JUDGES.find(name)).parameters
-    is_open = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in taken.values())
-    for key in options:
-        near = difflib.get_close_matches(key, RuntimeOptions.names(), n=1, cutoff=0.8)
-        if key != "name" and near and taken and key not in taken and not is_open:
-            raise ConfigError(f"unknown option {key!r}; did you mean {near[0]!r}?")
-    if "seed" in taken and "seed" not in options:
-        options = {**options, "seed": seed}
-    return make_judge(options)
+_ABSENT, _LOST = skipped(NO_ANSWER), skipped("never asked")

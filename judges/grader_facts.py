@@ -101,7 +101,7 @@ class GradePart(Generic[A]):
 
 def n_places(sheet: Sheet) -> int:
     """Count the verdicts that a sheet has room for; 0 before the pool has taken it up."""
-    return len(sheet.rows) * len(sheet.example.rubric)
+    return len(sheet.rows) * sheet.n_questions
 
 
 def in_order(

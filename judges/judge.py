@@ -19,15 +19,17 @@ from .verdict import Verdict
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One criterion, asked of one answer."""
+    """One criterion, asked of one answer; or how good the whole answer is, which is a rating."""
 
     example: Example
     answer: str
     """The text that is judged: the solution section of the answer (see `answers.py`)."""
     index: int
-    """Position of the criterion in the example's rubric."""
+    """Position of the criterion in the example's rubric; 0 where a rating is asked for."""
     replicate: int = 0
     """0 for the first verdict on this question, 1 for an independent second one, and so on."""
+    is_rating: bool = False
+    """Whether a rating by the whole rubric is asked for (`rating.py`), and no verdict."""
 
     @property
     def criterion(self) -> Criterion:
@@ -82,6 +84,9 @@ class Judge(Protocol):
       the member's own identity: each member's verdict is bought once, whichever judge it serves.
       The verdict made of theirs is not stored. Where a member is asked several times a question,
       `asks_each` says how often at most, for the estimate of the cost;
+    * `rate(example, answer)`: a rating of the whole answer (`rating.py`), with `rating_identity`
+      and `rating_material(example, answer)` beside it, as verdicts have `identity` and
+      `key_material`;
     * `runtime_defaults`: runtime options that this judge needs, such as a longer `timeout_s`; what
       the user says goes before them;
     * `collects = True`: it gathers questions before it answers any (a batch), so that the runtime

@@ -6,6 +6,8 @@ itself is read by `options/reader.py`.
 
 from __future__ import annotations
 
+import contextlib
+import difflib
 import inspect
 import json
 import re
@@ -58,6 +60,28 @@ def parse_judge_args(name: str, text_or_path: str | None = None) -> dict[str, An
     refuse_keys(options)
     mine, rest = RuntimeOptions.split(options)
     return {"name": name, **RuntimeOptions.typed(mine), **typed_options(name, rest)}
+
+
+def build_judge(options: dict[str, Any], seed: int) -> Judge:
+    """Build a judge; one that takes a seed gets it.
+
+    Raises:
+        ConfigError: An option is unknown, or near to one of the runtime's.
+    """
+    name = options.get("name")
+    if not isinstance(name, str):
+        return make_judge(options)
+    taken: Mapping[str, inspect.Parameter] = {}
+    with contextlib.suppress(TypeError, ValueError):  # native code has no signature
+        taken = inspect.signature(JUDGES.find(name)).parameters
+    is_open = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in taken.values())
+    for key in options:
+        near = difflib.get_close_matches(key, RuntimeOptions.names(), n=1, cutoff=0.8)
+        if key != "name" and near and taken and key not in taken and not is_open:
+            raise ConfigError(f"unknown option {key!r}; did you mean {near[0]!r}?")
+    if "seed" in taken and "seed" not in options:
+        options = {**options, "seed": seed}
+    return make_judge(options)
 
 
 def make_judge(spec: object, *, label: str = "judge") -> Judge:

@@ -12,7 +12,6 @@ import numpy as np
 from ...judges.answer import Answer
 from ...judges.engine.ledger import Cost
 from ...judges.grader import open_grader
-from ...judges.rating_grader import open_rating_grader
 from ...judges.rewards import get_reward
 from ...judges.rubric import Example
 from ...judges.scoring.estimates import MIN_PROMPTS, TOO_FEW, wilson
@@ -157,12 +156,11 @@ def gold_bill(prepared: Prepared, answers: Sequence[tuple[Example, str]]) -> Cos
     rewards.append(get_reward(config.reward.name, **config.reward.options))
     rewards += map(get_reward, config.reward.alternatives)
     asked = Asked.by([one for one in rewards if one.needs != "rating" or can_rate(options)])
-    if asked.verdicts:
-        with open_grader(options) as grader:
+    with open_grader(options) as grader:
+        if asked.verdicts:
             estimates.append(grader.estimate(few))
-    if asked.ratings:
-        with open_rating_grader(options) as rater:
-            estimates.append(rater.estimate(few))
+        if asked.ratings:
+            estimates.append(grader.estimate(few, rates=True))
     return Cost.sum(estimates).times(n, of=len(answers))
 
 

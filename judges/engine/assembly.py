@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ from ..answer import USUAL
 from ..errors import ConfigError
 from ..files import user_path
 from ..judge import Judge, JudgeIdentity, identity_of
+from ..rating import rating_identity
 from ..store.protocol import StoreProtocol, is_address
 from ..store.sqlite import VerdictStore, default_store_path
 from .ledger import Budget, Ledger, price_of
@@ -33,6 +35,8 @@ class Part:
     is_stored: bool
     """Whether its verdicts are kept: not those of free judges, nor those made of others'."""
     members: tuple[Part, ...] = ()
+    is_rating: bool = False
+    """Whether it is asked for ratings, and not for verdicts."""
 
     def all(self) -> list[Part]:
         """List this part and all below it, each once."""
@@ -47,18 +51,24 @@ class Part:
         return [part for part in self.all() if not part.members]
 
 
-def part_of(judge: Judge, options: RuntimeOptions) -> Part:
+def part_of(judge: Judge, options: RuntimeOptions, *, is_rating: bool = False) -> Part:
     """Describe a judge and its members.
 
+    Args:
+        judge: Who is asked.
+        options: Limits and the store.
+        is_rating: It is asked for ratings, and not for verdicts.
+
     Raises:
-        ConfigError: `max_cost` is set and the price of a model is not known.
+        ConfigError: `max_cost` is set and the price of a model is not known; or the judge gives no
+            ratings.
     """
-    identity = identity_of(judge)
+    identity = rating_identity(judge) if is_rating else identity_of(judge)
     if options.reading != USUAL:
         sampling = {**identity.sampling, **options.reading.to_json()}
         identity = dataclasses.replace(identity, sampling=sampling)
     members: tuple[Part, ...] = ()
-    if hasattr(judge, "judge_with"):
+    if hasattr(judge, "judge_with") and not is_rating:
         inner: Sequence[Any] = getattr(judge, "members", ())
         members = tuple(part_of(member, options) for member in inner)
     is_stored = bool(getattr(judge, "stored", identity.name not in FREE)) and not members
@@ -68,7 +78,7 @@ def part_of(judge: Judge, options: RuntimeOptions) -> Part:
             f"max_cost needs a price, and none is known of model {identity.model!r}; name a file "
             "with it by prices=PATH (its shape: rubricbeat/judges/prices.yaml), or use max_calls"
         )
-    return Part(judge, identity, Ledger(price), is_stored, members)
+    return Part(judge, identity, Ledger(price), is_stored, members, is_rating)
 
 
 def store_place(options: RuntimeOptions) -> Path | str | None:
@@ -95,14 +105,26 @@ def open_store(part: Part, options: RuntimeOptions) -> StoreProtocol | None:
     return VerdictStore(place, part.identity)
 
 
-def open_runtime(part: Part, options: RuntimeOptions, budget: Budget | None = None) -> Runtime:
+def open_runtime(
+    part: Part,
+    options: RuntimeOptions,
+    budget: Budget | None = None,
+    beside: Runtime | None = None,
+) -> Runtime:
     """Open the pools of a part and of its members; nothing is asked yet.
 
     Members that are the same judge share a pool: its verdicts are bought once.
+
+    Args:
+        part: Who is asked.
+        options: Limits and the store.
+        budget: Of the judge that it is a member of.
+        beside: The same judge's pool of the other kind of question, whose limits and budget are
+            for both.
     """
     if budget is None:
-        budget = Budget(options.max_calls, options.max_cost)
-        budget.ledgers = [each.ledger for each in part.payers]
+        budget = beside.budget if beside else Budget(options.max_calls, options.max_cost)
+        budget.ledgers = [*budget.ledgers, *(each.ledger for each in part.payers)]
     children: dict[str, Runtime] = {}
     n_open = options.max_concurrency
     for member in part.members:
@@ -123,7 +145,55 @@ def open_runtime(part: Part, options: RuntimeOptions, budget: Budget | None = No
         budget,
         children,
         is_keyed=part.is_stored,
+        beside=beside,
     )
+
+
+class Pools:
+    """The open pools of a grader: one for verdicts, one for ratings, each when it is asked."""
+
+    def __init__(self) -> None:
+        """Open none."""
+        self._by_kind: dict[bool, Runtime] = {}
+
+    def open(self, part: Part, options: RuntimeOptions) -> Runtime:
+        """Give the pool of a part, opened where it is not; its limits are those of all pools."""
+        if part.is_rating not in self._by_kind:
+            beside = next(iter(self._by_kind.values()), None)
+            self._by_kind[part.is_rating] = open_runtime(part, options, beside=beside)
+        return self._by_kind[part.is_rating]
+
+    @property
+    def each(self) -> list[Runtime]:
+        """List those that are open, in the order they were opened."""
+        return list(self._by_kind.values())
+
+    @property
+    def max_in_flight(self) -> int:
+        """Most questions of one kind that are asked at once; 0 where none is open."""
+        return max((pool.max_in_flight for pool in self.each), default=0)
+
+    @property
+    def n_in_flight(self) -> int:
+        """Calls that wait for their reply; pools of one judge count together."""
+        return max((pool.n_in_flight for pool in self.each), default=0)
+
+    @property
+    def ends(self) -> tuple[str | None, str | None]:
+        """Why the judge counts as down, and why nothing more was asked; None where it is not so."""
+        outage = next((pool.outage for pool in self.each if pool.outage), None)
+        return outage, next((pool.stopped for pool in self.each if pool.stopped), None)
+
+    async def flushed(self) -> None:
+        """Wait until everything that was paid for is on disk."""
+        for pool in self.each:
+            await pool.flushed()
+
+    async def aclose(self) -> None:
+        """End everything; the pool that was opened first comes last, for it closes the judge."""
+        async with contextlib.AsyncExitStack() as stack:
+            for pool in self.each:
+                stack.push_async_callback(pool.aclose)
 
 
 def with_defaults(judge: Judge, options: RuntimeOptions) -> RuntimeOptions:

@@ -142,7 +142,8 @@ class CallServer:
     async def _place(self, call: Call) -> bool:
         granted, call.keeps_place = call.keeps_place, False
         try:
-            if not granted and not self._stop.is_hard:
+            # sent away with those of the pool beside this one: stand in line again
+            while not granted and not self._stop.is_hard:
                 n_tokens, limiter = call.n_tokens, self._limiter
                 granted = limiter.try_acquire(n_tokens) or await limiter.acquire(n_tokens)
             if granted and self._stop.is_hard:

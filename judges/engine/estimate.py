@@ -7,12 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..judge import Question
-from ..store.sqlite import question_material, verdict_key
+from ..store.sqlite import verdict_key
 from .assembly import Part, open_store
 from .ledger import Cost, expected_tokens
 from .options import RuntimeOptions
-from .work_items import Sheet
+from .work_items import Sheet, material_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +51,7 @@ def asked_parts(part: Part, times: int) -> Iterator[tuple[Part, int]]:
 
 def estimate_part(part: Part, sheets: Sequence[Sheet], options: RuntimeOptions) -> Estimate:
     """Count what grading some answers would ask; the store is read, nothing is sent."""
-    n_criteria = sum(len(sheet.example.rubric) * _times(sheet, options) for sheet in sheets)
+    n_criteria = sum(sheet.n_questions * _times(sheet, options) for sheet in sheets)
     n_hits, costs = 0, []
     for asked, times in asked_parts(part, 1):
         hits, cost = _cost_of(asked, sheets, options, times, n_criteria)
@@ -101,9 +100,9 @@ def _cost_of(
 
 def _lengths(part: Part, sheet: Sheet, replicate: int) -> dict[bytes, int]:
     """Give the bytes of each question, by its key; equal questions are one."""
-    material = getattr(part.judge, "key_material", question_material)
+    material = material_of(part.judge)
     lengths: dict[bytes, int] = {}
-    for index in range(len(sheet.example.rubric)):
-        text = material(Question(sheet.example, sheet.judged, index, replicate))
+    for index in range(sheet.n_questions):
+        text = material(sheet.question(index, replicate))
         lengths[verdict_key(part.identity, text, replicate)] = len(text)
     return lengths

@@ -235,10 +235,7 @@ async def attempt(
     started = time.perf_counter()  # uvloop's own clock has steps of a millisecond
     try:
         async with asyncio.timeout(timeout_s):
-            if is_grouped:
-                verdicts = await judge.judge_group(questions)
-            else:
-                verdicts = [await judge.judge(questions[0])]
+            verdicts = await _asked(judge, questions, is_grouped=is_grouped)
         check_verdicts(judge, verdicts)
     except RateLimitError as error:
         why = f"rate limited: {error}"
@@ -272,6 +269,13 @@ async def attempt(
         why = f"{len(verdicts)} verdicts for {len(questions)} questions"
         verdicts = [Verdict(Outcome.UNPARSEABLE, explanation=why)] * len(questions)
     return Reply(verdicts, time.perf_counter() - started)
+
+
+async def _asked(judge: Any, questions: Sequence[Question], *, is_grouped: bool) -> Any:
+    first = questions[0]
+    if first.is_rating:
+        return [(await judge.rate(first.example, first.answer)).to_verdict()]
+    return await judge.judge_group(questions) if is_grouped else [await judge.judge(first)]
 
 
 def check_verdicts(judge: object, verdicts: Sequence[Verdict]) -> None:

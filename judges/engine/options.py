@@ -146,13 +146,8 @@ def _store(value: Any) -> str | bool | None:
 
 _SUMS = ("asked", "fresh", "store_hits", "shared", "missing", "calls")
 _TABLES = ("outcomes", "faults", "retries", "tokens")
-_SHARED = (
-    "max_concurrency",
-    "requests_per_minute",
-    "tokens_per_minute",
-    "max_cost",
-    "max_calls",
-)
+_COUNTS = ("max_concurrency", "max_calls")
+_SHARED = ("requests_per_minute", "tokens_per_minute", "max_cost", *_COUNTS)
 """Limits that are divided."""
 _DEFAULTS = RuntimeOptions()
 
@@ -168,7 +163,7 @@ def shares_of(options: RuntimeOptions, n_workers: int) -> list[dict[str, Any]]:
     """
     if n_workers < 1:
         raise ConfigError(f"there must be at least 1 worker, not {n_workers}")
-    for name in ("max_concurrency", "max_calls"):
+    for name in _COUNTS:
         whole = getattr(options, name)
         if whole is not None and whole < n_workers:
             raise ConfigError(
@@ -176,18 +171,17 @@ def shares_of(options: RuntimeOptions, n_workers: int) -> list[dict[str, Any]]:
                 if whole
                 else f"{name}=0 leaves the workers nothing to do"
             )
+    wholes = {name: getattr(options, name) for name in _SHARED}
     return [
-        {
-            "max_concurrency": _part(options.max_concurrency, n_workers, number),
-            "requests_per_minute": _even(options.requests_per_minute, n_workers),
-            "tokens_per_minute": _even(options.tokens_per_minute, n_workers),
-            "max_cost": _even(options.max_cost, n_workers),
-            "max_calls": (
-                None if options.max_calls is None else _part(options.max_calls, n_workers, number)
-            ),
-        }
+        {name: _share(name, whole, n_workers, number) for name, whole in wholes.items()}
         for number in range(n_workers)
     ]
+
+
+def _share(name: str, whole: float | None, n: int, number: int) -> float | None:
+    if whole is None or name not in _COUNTS:
+        return None if whole is None else whole / n
+    return whole // n + (number < whole % n)
 
 
 def added_facts(each: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -229,11 +223,3 @@ def _whole_limits(shares: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         if all(part is not None for part in parts):
             whole[name] = sum(parts)
     return whole
-
-
-def _part(whole: int, n: int, number: int) -> int:
-    return whole // n + (number < whole % n)
-
-
-def _even(whole: float | None, n: int) -> float | None:
-    return None if whole is None else whole / n

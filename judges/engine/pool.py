@@ -14,14 +14,14 @@ from typing import Any
 from ..errors import ConfigError, RubricbeatError, StoreError
 from ..judge import Judge, JudgeIdentity, Question
 from ..store.protocol import StoreProtocol
-from ..store.sqlite import question_material, verdict_key
+from ..store.sqlite import verdict_key
 from ..verdict import Verdict
 from .calls import CallServer, Composer
 from .delivery import Delivery
 from .ledger import Budget, Ledger
 from .limits import N_PROBES, Limiter
 from .options import RuntimeOptions
-from .work_items import DEADLINE, Call, Flight, Run, Sheet, Waiter, no_reply, skipped
+from .work_items import DEADLINE, Call, Flight, Run, Sheet, Waiter, material_of, no_reply, skipped
 
 
 class Runtime:
@@ -38,6 +38,7 @@ class Runtime:
         children: Mapping[str, Runtime],
         *,
         is_keyed: bool,
+        beside: Runtime | None = None,
     ) -> None:
         """Wire a pool; nothing is started before the first run.
 
@@ -50,15 +51,22 @@ class Runtime:
             budget: Shared by the judges of one grader.
             children: Of a judge made of others: the pool of each member, by its digest.
             is_keyed: Whether equal questions are one question; not so for judges that are free.
+            beside: The same judge's pool of the other kind of question: its limits are for both,
+                and it closes the judge.
         """
         self._judge: Any = judge
         self._identity = identity
         self._options = options
+        self.budget = budget
         self._ledger = ledger
         self._is_keyed = is_keyed
-        self._material = getattr(judge, "key_material", question_material)
+        self._beside = beside
+        self._material = material_of(judge)
         group_size = max(1, int(getattr(judge, "group_size", 1) or 1))
         is_grouped = hasattr(judge, "judge_group") and group_size > 1
+        # a judge that gathers questions asks them all at once, and tells by itself; it would wait
+        # a day for its first one alone
+        collects = bool(getattr(judge, "collects", False))
         self._limiter = Limiter(
             options.max_concurrency,
             options.requests_per_minute,
@@ -66,6 +74,9 @@ class Runtime:
             lambda: asyncio.get_running_loop().time(),
             n_probes=N_PROBES if getattr(judge, "is_probed", False) else None,
         )
+        self._limiter.is_proven = collects
+        if beside is not None:
+            self._limiter = beside._limiter
         self.delivery = Delivery(
             identity,
             options,
@@ -76,10 +87,7 @@ class Runtime:
             is_keyed=is_keyed,
             group_size=group_size if is_grouped else 1,
         )
-        # a judge that gathers questions asks them all at once, and tells by itself; it would wait
-        # a day for its first one alone
-        collects = bool(getattr(judge, "collects", False))
-        self._limiter.is_proven = self.delivery.trial.is_over = collects
+        self.delivery.trial.is_over = collects
         self._children = dict(children)
         self._serve = CallServer(
             judge,
@@ -188,7 +196,7 @@ class Runtime:
         for child in self._children.values():
             await child.aclose()
         aclose = getattr(self._judge, "aclose", None)
-        if aclose is not None:
+        if aclose is not None and self._beside is None:
             await aclose()
         if self.delivery.writer is not None:
             self.delivery.writer.close()
@@ -352,7 +360,7 @@ class Runtime:
 
     def _admit(self, run: Run, sheet: Sheet) -> None:
         """Look an answer's questions up; make calls of those that are open."""
-        n_criteria = len(sheet.example.rubric)
+        n_criteria = sheet.n_questions
         n_rows = sheet.n_replicates or self._options.replicates
         sheet.rows = [[None] * n_criteria for _ in range(n_rows)]
         sheet.n_open = n_criteria * n_rows
@@ -362,7 +370,7 @@ class Runtime:
         try:
             for row in range(n_rows):
                 for index in range(n_criteria):
-                    question = Question(sheet.example, sheet.judged, index, row)
+                    question = sheet.question(index, row)
                     flights.append(self._flight(run, sheet, question, row, index))
             self.delivery.join(run, sheet, flights)
         except BaseException as error:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby, islice
 
-from ..judge import Question
+from ..judge import Judge, Question
+from ..rating import rating_material
 from ..rubric import Example
 from ..store.protocol import Subject
+from ..store.sqlite import question_material
 from ..verdict import Outcome, Source, Verdict
 from .ledger import expected_tokens
 
@@ -44,12 +46,32 @@ def no_reply(why: str, n_attempts: int) -> Verdict:
     return Verdict(Outcome.TRANSPORT, explanation=why, attempts=n_attempts)
 
 
+def material_of(judge: Judge) -> Callable[[Question], bytes]:
+    """Give what makes a question to a judge this question: part of its key in the store."""
+    of_verdict = getattr(judge, "key_material", question_material)
+    of_rating = getattr(judge, "rating_material", rating_material)
+
+    def material(question: Question) -> bytes:
+        if question.is_rating:
+            return bytes(of_rating(question.example, question.answer))
+        return bytes(of_verdict(question))
+
+    return material
+
+
 class Sheet:
-    """One answer and the places of its verdicts."""
+    """One answer and the places of its verdicts, or of its rating."""
 
-    __slots__ = ("example", "judged", "n_open", "n_replicates", "rows", "subject")
+    __slots__ = ("example", "is_rating", "judged", "n_open", "n_replicates", "rows", "subject")
 
-    def __init__(self, example: Example, judged: str, n_replicates: int | None = None) -> None:
+    def __init__(
+        self,
+        example: Example,
+        judged: str,
+        n_replicates: int | None = None,
+        *,
+        is_rating: bool = False,
+    ) -> None:
         """Open an empty sheet for the part of an answer that is judged.
 
         Args:
@@ -57,14 +79,25 @@ class Sheet:
             judged: The part of the answer that is judged.
             n_replicates: Independent verdicts for each criterion; None for as many as the grader
                 asks for.
+            is_rating: A rating is asked for in the place of verdicts.
         """
         self.example = example
         self.judged = judged
         self.n_replicates = n_replicates
+        self.is_rating = is_rating
         self.rows: list[list[Verdict | None]] = []
         """Replicate, then criterion."""
         self.n_open = 0
         self.subject: Subject | None = None
+
+    @property
+    def n_questions(self) -> int:
+        """Questions of one replicate: a criterion each, or the one of a rating."""
+        return 1 if self.is_rating else len(self.example.rubric)
+
+    def question(self, index: int, replicate: int) -> Question:
+        """Give the question of one of its places."""
+        return Question(self.example, self.judged, index, replicate, self.is_rating)
 
 
 class Run:

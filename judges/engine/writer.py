@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from ..errors import RubricbeatError, store_fault
+from ..rating import whole_rubric
 from ..rubric import Example
 from ..store.protocol import Record, StoreProtocol, Subject
 from ..verdict import Verdict
@@ -113,7 +114,8 @@ class StoreWriter:
         key = (id(sheet.example), sheet.judged)
         known = self._subjects.get(key)
         if known is None:
-            known = (sheet.example, Subject.of(sheet.example, sheet.judged))
+            example = whole_rubric(sheet.example) if sheet.is_rating else sheet.example
+            known = (sheet.example, Subject.of(example, sheet.judged))
             if len(self._subjects) >= MAX_SUBJECTS:
                 self._subjects.pop(next(iter(self._subjects)))
             self._subjects[key] = known  # holds the example, so that its id stays taken

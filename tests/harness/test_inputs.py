@@ -17,7 +17,6 @@ from rubricbeat.judges.data.examples import example_from_row
 from rubricbeat.judges.errors import ConfigError, DataError, StoreError
 from rubricbeat.judges.grader import Grader, RuntimeOptions
 from rubricbeat.judges.rating import Rating
-from rubricbeat.judges.rating_grader import RatingGrader
 from rubricbeat.judges.rewards import get_reward
 from rubricbeat.judges.signal import group_answers, study_signal
 from rubricbeat.judges.verdict import Verdict
@@ -191,11 +190,10 @@ def test_ratings_of_a_store_go_to_the_verdicts_of_their_judge(tmp_path: Path) ->
     asked = example_from_row(ROW)
     texts = ["a", "bb", "acc"]
     twice = [Answer(asked, text, replicates=2) for text in texts]
-    with RatingGrader(Rater(), store) as ratings:
-        asyncio.run(ratings.rate_again_async(twice))
-        ratings.rate([Answer(asked, "only rated")])
-    with Grader(Rater(), RuntimeOptions.from_mapping(store)) as verdicts:
-        verdicts.grade(twice)
+    with Grader(Rater(), RuntimeOptions.from_mapping(store)) as grader:
+        asyncio.run(grader.rate_async(twice))
+        grader.rate([Answer(asked, "only rated")])
+        grader.grade(twice)
     found = read_signal_input([tmp_path / "v.sqlite"])
     by_text = {one.graded.answer: one.graded for one in found.answers}
     assert {text: [r.value for r in one.ratings] for text, one in by_text.items()} == {

@@ -140,10 +140,10 @@ def check_rating(judge: str | Mapping[str, Any] | Judge, example: Example, what:
         ConfigError: No rating came.
     """
     from ....judges.answer import Answer
-    from ....judges.rating_grader import open_rating_grader
+    from ....judges.grader import open_grader
 
     try:
-        with open_rating_grader(_hasty(judge)) as grader:
+        with open_grader(_hasty(judge)) as grader:
             [rating] = grader.rate([Answer(example, PROBE)], progress=False)
     except JudgeError as error:
         raise ConfigError(f"{what} is down: {error}") from error

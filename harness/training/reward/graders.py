@@ -16,17 +16,15 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ....judges.answer import USUAL, GradedAnswer
+from ....judges.answer import Answer, GradedAnswer
 from ....judges.engine.options import RuntimeOptions, added_facts, shares_of
 from ....judges.judge import Judge
 from ....judges.registry import JUDGES
 from ....judges.rubric import Example
-from ....judges.verdict import Outcome, Verdict
 
 if TYPE_CHECKING:
     from ....judges.grader import Grader
     from ....judges.rating import Rating
-    from ....judges.rating_grader import RatingGrader
     from ....judges.rewards import Reward
 
 
@@ -148,8 +146,9 @@ class Graders:
         """What is opened, as it was given."""
         self._seed = seed
         self._n_processes = 1 if is_alone else None
-        self._verdicts: Grader | None = None
-        self._ratings: RatingGrader | None = None
+        self._grader: Grader | None = None
+        self._kinds: set[str] = set()
+        """What it has been asked for, by the name it has in `facts`."""
         self._closed_facts: dict[str, Any] = {}
         self._carried: dict[str, Any] = {}
         """The account of the run before this process took it up."""
@@ -171,25 +170,24 @@ class Graders:
             asked: Verdicts, ratings, or both.
             twice: Places of the answers that are asked about a second time, independently.
         """
-        from ....judges.answer import Answer
-
+        kinds = {"judge": asked.verdicts, "ratings": asked.ratings}
         # other trainers call from several threads at once, and one judge has one set of limits
         with self._lock:
-            self._open_missing(asked, examples)
+            self._grader = grader = self._grader or self._opened()
+            self._kinds |= {name for name, is_asked in kinds.items() if is_asked}
         answers = [
             Answer(example, text, replicates=2 if i in twice else None)
             for i, (example, text) in enumerate(zip(examples, texts, strict=True))
         ]
         graded, ratings = await asyncio.gather(
-            self._grade(answers, asked.verdicts), self._rate(answers, asked.ratings)
+            _grade(grader, answers, asked.verdicts), _rate(grader, answers, asked.ratings)
         )
         return [replace(one, ratings=rated) for one, rated in zip(graded, ratings, strict=True)]
 
     @property
     def stopped(self) -> str | None:
         """Why nothing more was asked: an outage, a spent budget; or None."""
-        opened = [one for one in (self._verdicts, self._ratings) if one is not None]
-        return next((one.stopped for one in opened if one.stopped), None)
+        return self._grader.stopped if self._grader is not None else None
 
     def facts(self) -> dict[str, Any]:
         """Give the judge's identity and its ledger so far; empty before the first batch."""
@@ -200,94 +198,47 @@ class Graders:
         self._carried = dict(account)
 
     def _facts_of_now(self) -> dict[str, Any]:
-        opened = {"judge": self._verdicts, "ratings": self._ratings}
-        facts = {name: one.facts() for name, one in opened.items() if one is not None}
-        return facts or self._closed_facts
+        grader = self._grader
+        if grader is None:
+            return self._closed_facts
+        of_kind = {"judge": grader.facts, "ratings": grader.rating_facts}
+        return {name: facts() for name, facts in of_kind.items() if name in self._kinds}
 
     def close(self) -> None:
         """Close what is open; everything that was paid for is stored already."""
         self._closed_facts = self._facts_of_now()
-        for one in (self._verdicts, self._ratings):
-            if one is not None:
-                one.close()
-        self._verdicts = self._ratings = None
+        if self._grader is not None:
+            self._grader.close()
+        self._grader, self._kinds = None, set()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave open graders behind."""
+        """Leave an open grader behind."""
         kept = {name: value for name, value in self.__dict__.items() if name != "_lock"}
-        return {**kept, "_verdicts": None, "_ratings": None}
+        return {**kept, "_grader": None, "_kinds": set()}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         """Take the rest up in the other process."""
         self.__dict__.update(state)
         self._lock = threading.Lock()
 
-    def _open_missing(self, asked: Asked, examples: Sequence[Example]) -> None:
+    def _opened(self) -> Grader:
         from ....judges.grader import open_grader
-        from ....judges.rating_grader import open_rating_grader
 
-        if asked.verdicts and self._verdicts is None:
-            self._verdicts = open_grader(self.judge, seed=self._seed)
-            self._verdicts.options = self._limits(self._verdicts.options, asked, examples)[0]
-        if asked.ratings and self._ratings is None:
-            self._ratings = open_rating_grader(self.judge)
-            self._ratings.options = self._limits(self._ratings.options, asked, examples)[1]
-
-    def _limits(
-        self, options: RuntimeOptions, asked: Asked, examples: Sequence[Example]
-    ) -> tuple[RuntimeOptions, RuntimeOptions]:
-        here = share_limits(options, self._n_processes or world_size(), rank())
-        return _limits(here, asked, examples)
-
-    async def _grade(self, answers: Sequence[Any], is_asked: bool) -> list[GradedAnswer]:
-        if is_asked and self._verdicts is not None and answers:
-            return await self._verdicts.grade_async(answers)
-        skipped = Verdict(Outcome.SKIPPED, explanation=NOT_ASKED, attempts=0)
-        # ratings alone: they are asked about the same part of an answer
-        reading = self._ratings.options.reading if self._ratings is not None else USUAL
-        return [
-            GradedAnswer(
-                one.example, one.text or "", (skipped,) * len(one.example.rubric), reading=reading
-            )
-            for one in answers
-        ]
-
-    async def _rate(self, answers: Sequence[Any], is_asked: bool) -> list[tuple[Rating, ...]]:
-        if is_asked and self._ratings is not None and answers:
-            return await self._ratings.rate_again_async(answers)
-        return [() for _ in answers]
+        grader = open_grader(self.judge, seed=self._seed)
+        n_processes = self._n_processes or world_size()
+        grader.options = share_limits(grader.options, n_processes, rank())
+        return grader
 
 
-def _limits(
-    here: RuntimeOptions, asked: Asked, examples: Sequence[Example]
-) -> tuple[RuntimeOptions, RuntimeOptions]:
-    """Give verdicts and ratings their parts of this process's limits, by the calls they make.
-
-    An endpoint's limits are for all that is asked of it. A tenth of the calls gets a tenth of the
-    places, so that both kinds are done at about the same time.
-    """
-    if not (asked.verdicts and asked.ratings):
-        return here, here
-    n_verdicts = sum(len(example.rubric) for example in examples)
-    share = len(examples) / (len(examples) + n_verdicts)
-    places = min(max(1, round(here.max_concurrency * share)), max(1, here.max_concurrency - 1))
-    calls = None if here.max_calls is None else round(here.max_calls * share)
-    others = None if here.max_calls is None or calls is None else here.max_calls - calls
-    return (
-        _part(here, 1 - share, max(1, here.max_concurrency - places), others),
-        _part(here, share, places, calls),
-    )
+async def _grade(grader: Grader, answers: Sequence[Answer], is_asked: bool) -> list[GradedAnswer]:
+    if is_asked and answers:
+        return await grader.grade_async(answers)
+    return [grader.unasked(replace(answer, replicates=1), NOT_ASKED) for answer in answers]
 
 
-def _part(whole: RuntimeOptions, share: float, places: int, calls: int | None) -> RuntimeOptions:
-    def of(limit: float | None) -> float | None:
-        return None if limit is None else limit * share
-
-    return replace(
-        whole,
-        max_concurrency=places,
-        max_calls=calls,
-        requests_per_minute=of(whole.requests_per_minute),
-        tokens_per_minute=of(whole.tokens_per_minute),
-        max_cost=of(whole.max_cost),
-    )
+async def _rate(
+    grader: Grader, answers: Sequence[Answer], is_asked: bool
+) -> list[tuple[Rating, ...]]:
+    if is_asked and answers:
+        return await grader.rate_async(answers)
+    return [() for _ in answers]

@@ -14,7 +14,6 @@ from rubricbeat.judges.backends.vllm import VllmJudge
 from rubricbeat.judges.errors import ConfigError, OutageError
 from rubricbeat.judges.grader import Grader
 from rubricbeat.judges.judge import Question
-from rubricbeat.judges.rating_grader import RatingGrader
 from rubricbeat.judges.verdict import Outcome
 
 STAND_IN = '''
@@ -127,7 +126,7 @@ def test_prefix_caching_is_on_and_settings_reach_the_engine(vllm, question):
 
 def test_groups_and_ratings_have_their_own_schema(vllm, example):
     assert [v.met for v in grade(VllmJudge(model="m", shape="grouped"), example, 1)] == [True] * 3
-    with RatingGrader(VllmJudge(model="m")) as grader:
+    with Grader(VllmJudge(model="m")) as grader:
         assert [r.value for r in grader.rate([Answer(example, "a")])] == [7]
 
 

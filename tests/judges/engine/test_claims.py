@@ -216,7 +216,7 @@ class Graded(threading.Thread):
         until(self._is_waiting, "a run that waits for others")
 
     def _is_waiting(self) -> bool:
-        runtime = self.ours._runtime
+        runtime = next(iter(self.ours._pools.each), None)
         return runtime is not None and bool(runtime.delivery.desk.waiting())
 
 
@@ -268,8 +268,8 @@ def test_what_the_other_gave_up_is_asked_here(tmp_path):
 
 
 async def _cancelled(grader: Grader) -> None:
-    for run in list(grader._runtime.delivery.runs):
-        grader._runtime.delivery.leave(run, "cancelled")
+    for run in list(grader._pools.each[0].delivery.runs):
+        grader._pools.each[0].delivery.leave(run, "cancelled")
 
 
 def test_nobody_is_waited_for_without_end(tmp_path, monkeypatch, capsys, virtual_time):
@@ -308,11 +308,12 @@ def test_a_store_that_cannot_be_read_any_more_ends_those_who_wait(tmp_path, erro
         def broken(keys: object) -> None:
             raise error
 
-        ours._runtime.delivery.writer.store.lookup = broken
+        store = ours._pools.each[0].delivery.writer.store
+        store.lookup = broken
         held.judge.goes_on.set()
         join(grading)
         assert "it broke" in grading.error
-        assert not ours._runtime.delivery.writer.store._claims._held  # others need not wait for us
+        assert not store._claims._held  # others need not wait for us
     assert not judge.asked
 
 

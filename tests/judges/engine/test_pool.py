@@ -333,7 +333,7 @@ def test_a_slow_disk_holds_up_the_asking(virtual_time, monkeypatch):
     judge = CountingJudge()
     with grader(judge, max_concurrency=4) as one:
         one.grade(answers(1))
-        store, asked = one._runtime.delivery.writer.store, []
+        store, asked = one._pools.each[0].delivery.writer.store, []
         write, loop = store.write, virtual_time[0]
         loop.is_idle.clear()
 
@@ -432,8 +432,8 @@ def test_a_disk_that_is_full_ends_the_run_with_a_clear_line(tmp_path):
     judge = CountingJudge(pause_s=0.001)
     with grader(judge, store=str(path), max_concurrency=8) as one:
         one.grade(answers(1))
-        assert one._runtime is not None and one._runtime.delivery.writer is not None
-        db = one._runtime.delivery.writer.store._writer
+        assert one._pools.each[0] is not None and one._pools.each[0].delivery.writer is not None
+        db = one._pools.each[0].delivery.writer.store._writer
         pages = db.execute("PRAGMA page_count").fetchone()[0]
         db.execute(f"PRAGMA max_page_count = {pages}")
         with pytest.raises(StoreError, match="the disk is full; what was committed is kept"):

@@ -17,9 +17,9 @@ from rubricbeat.judges.backends.scripted import ScriptedJudge
 from rubricbeat.judges.data.conversations import text_of_answer
 from rubricbeat.judges.data.examples import example_to_row
 from rubricbeat.judges.errors import ConfigError, OutageError, UnknownNameError
+from rubricbeat.judges.grader import Grader, RuntimeOptions
 from rubricbeat.judges.judge import Question
 from rubricbeat.judges.rating import Rating
-from rubricbeat.judges.rating_grader import RatingGrader
 from rubricbeat.judges.rubric import Example
 from rubricbeat.judges.verdict import Outcome, Verdict
 
@@ -272,11 +272,11 @@ def test_second_ratings_give_the_reliability_of_a_rating() -> None:
 
 
 def test_stored_ratings_are_not_bought_again(tmp_path: Path) -> None:
-    options = {"store": str(tmp_path / "v.sqlite")}
+    options = RuntimeOptions.from_mapping({"store": str(tmp_path / "v.sqlite")})
     for bought in (2, 0):
         judge = Rater({"a": 10, "b": 3}.get)
         scored = reward(judge, "rar_implicit")
-        scored._graders._ratings = RatingGrader(judge, options)
+        scored._graders._grader = Grader(judge, options)
         assert scored.score(None, ["a", "b"], [ONE] * 2).rewards == (1.0, 0.3)
         assert len(judge.rated) == bought
         scored.close()
@@ -289,12 +289,26 @@ def test_verdicts_and_ratings_share_the_limits_of_their_judge() -> None:
         alternatives=("rar_implicit",),
     )
     scored.score(None, ["rest"], [ONE])
-    verdicts, ratings = scored._graders._verdicts, scored._graders._ratings
-    assert verdicts is not None and ratings is not None
-    # three criteria and one rating an answer: a quarter of all calls are ratings
-    assert (verdicts.options.max_concurrency, ratings.options.max_concurrency) == (48, 16)
-    assert (verdicts.options.max_calls, ratings.options.max_calls) == (75, 25)
-    assert ratings.options.requests_per_minute == 150
+    facts = scored.facts()
+    assert {name: one["calls"] for name, one in facts.items()} == {"judge": 3, "ratings": 1}
+    limits = {"max_concurrency", "requests_per_minute", "max_calls"}
+    both = [{name: facts[kind]["options"].get(name) for name in limits} for kind in facts]
+    # 64 in flight is the default, which options leave out
+    assert both == [{"max_concurrency": None, "requests_per_minute": 600, "max_calls": 100}] * 2
+    scored.close()
+
+
+def test_ratings_spend_from_the_budget_of_the_verdicts() -> None:
+    scored = reward(
+        {"name": "keyword", "max_calls": 4, "max_concurrency": 1},
+        "hybrid",
+        alternatives=("rar_implicit",),
+    )
+    scored.score(None, ["rest"], [ONE])  # three verdicts and a rating
+    assert scored.facts()["judge"]["missing"] == scored.facts()["ratings"]["missing"] == 0
+    scored.score(None, ["sleep"], [ONE])
+    assert sum(one["calls"] for one in scored.facts().values()) == 4
+    assert scored._graders.stopped == "budget: max_calls=4 reached"
     scored.close()
 
 
@@ -440,10 +454,9 @@ def test_all_questions_of_a_batch_are_in_flight_at_once() -> None:
 
     letters = "abcdefghi"
     nine = [example(p, points=(1.0,) * 9, words=tuple(letters)) for p in "wxyz" for _ in range(6)]
-    from rubricbeat.judges.grader import Grader, RuntimeOptions
 
     scored = reward()
-    scored._graders._verdicts = Grader(Patient(), RuntimeOptions(max_concurrency=256))
+    scored._graders._grader = Grader(Patient(), RuntimeOptions(max_concurrency=256))
     scored.score(None, ["first"], [example(points=(1.0,), words=("a",))])
     batch = scored.score(None, [f"{i}" for i in range(24)], nine)
     assert n_asked == 216
@@ -453,11 +466,10 @@ def test_all_questions_of_a_batch_are_in_flight_at_once() -> None:
 
 def test_a_judge_that_goes_down_is_an_outage_with_its_reason() -> None:
     from rubricbeat.judges.errors import TransportError
-    from rubricbeat.judges.grader import Grader, RuntimeOptions
 
     scored = reward()
     judge = ScriptedJudge(TransportError("connection refused"))
-    scored._graders._verdicts = Grader(judge, RuntimeOptions(max_retries=0, store=False))
+    scored._graders._grader = Grader(judge, RuntimeOptions(max_retries=0, store=False))
     batch = scored.score(None, [f"{i}" for i in range(8)], [ONE] * 8)
     assert batch.rewards == (None,) * 8
     assert scored.outage is not None and "8 of 8" in scored.outage

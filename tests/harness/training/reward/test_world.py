@@ -41,7 +41,7 @@ def test_a_reward_opens_its_judge_with_its_part(
     reward = RubricReward({"name": "keyword", "store": False, "max_concurrency": 64}, "hybrid")
     reward.score(None, ["rest"], [example()])
     try:
-        grader = reward._graders._verdicts
+        grader = reward._graders._grader
         assert grader is not None and grader.options.max_concurrency == in_flight
     finally:
         reward.close()
