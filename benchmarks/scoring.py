@@ -19,7 +19,13 @@ from collections.abc import Callable
 
 from rubricbeat.judges.answer import GradedAnswer
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
-from rubricbeat.judges.scoring.run_scores import summarise_table
+from rubricbeat.judges.scoring.item_scores import ScoredTable
+from rubricbeat.judges.scoring.run_scores import (
+    LENGTH_PENALTIES,
+    ScoredAnswers,
+    Summary,
+    summarise_scored,
+)
 from rubricbeat.judges.scoring.verdict_table import VerdictTable
 from rubricbeat.judges.verdict import Verdict
 
@@ -61,6 +67,11 @@ def milliseconds(work: Callable[[], object]) -> tuple[float, float]:
     wall, cpu = time.perf_counter(), time.process_time()
     work()
     return (time.perf_counter() - wall) * 1e3, (time.process_time() - cpu) * 1e3
+
+
+def summarise_table(table: VerdictTable, seed: int = 1234) -> Summary:
+    blocks = ScoredTable.score(table).blocks()
+    return summarise_scored(ScoredAnswers.of(blocks, LENGTH_PENALTIES["full"]), seed=seed)
 
 
 def median(rounds: list[tuple[float, float]]) -> tuple[float, float]:

@@ -35,8 +35,8 @@ from rubricbeat.judges.fitted.fitting import (
     lessons_of,
 )
 from rubricbeat.judges.rewards import parse_rewards
-from rubricbeat.judges.scoring.item_scores import score_items
-from rubricbeat.judges.scoring.verdict_table import Floats, VerdictTable
+from rubricbeat.judges.scoring.item_scores import ScoredTable
+from rubricbeat.judges.scoring.verdict_table import Floats
 from rubricbeat.judges.signal import DEFAULT_REWARDS, LabelledAnswer, Scale, group_answers
 from rubricbeat.judges.signal.gold import hold_against_gold
 
@@ -159,8 +159,8 @@ def _by_prompt(
 
 
 def _figure(graded: Sequence[GradedAnswer], rows: Sequence[int], name: str) -> float:
-    table = VerdictTable.of([graded[row] for row in rows])
-    return float(np.nanmean(score_items(table).h if name == "score" else table.verdicts_NC))
+    scored = ScoredTable.of(graded[row] for row in rows)
+    return float(np.nanmean(scored.items.h if name == "score" else scored.table.verdicts_NC))
 
 
 def print_rewards(case: Case, seed: int) -> None:

@@ -14,8 +14,8 @@ import numpy as np
 
 from ..judges.answer import GradedAnswer
 from ..judges.rubric import Criterion, Example, Polarity
-from ..judges.scoring.run_scores import score_items
-from ..judges.scoring.verdict_table import Floats, VerdictTable
+from ..judges.scoring.item_scores import ScoredTable
+from ..judges.scoring.verdict_table import Floats
 from ..judges.verdict import Source, Verdict
 
 MAX_EXTRA_LOSS = 0.5
@@ -82,8 +82,8 @@ def check_polarity(
     """
     judged = {null.example.prompt_id: null for null in nulls or ()}
     paired = [judged.get(r.example.prompt_id) or null_answer(r.example) for r in references]
-    reference_items = score_items(VerdictTable.of(references))
-    null_items = score_items(VerdictTable.of(paired))
+    reference_items = ScoredTable.of(references).items
+    null_items = ScoredTable.of(paired).items
     both = ~np.isnan(reference_items.h) & ~np.isnan(null_items.h)
     lost = ~np.isnan(reference_items.negative_share) & ~np.isnan(null_items.negative_share)
     return PolarityReport(

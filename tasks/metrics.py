@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from ..judges.answer import GradedAnswer
-from ..judges.scoring.item_scores import Items, score_items
+from ..judges.scoring.item_scores import Items, ScoredTable
 from ..judges.scoring.run_scores import LENGTH_PENALTIES, ScoredAnswers, summarise
-from ..judges.scoring.verdict_table import Floats, VerdictTable
+from ..judges.scoring.verdict_table import Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +55,9 @@ def document_scores(graded: Mapping[str, Sequence[GradedAnswer]]) -> dict[str, d
     flat = [answer for answers in graded.values() for answer in answers]
     if not flat:
         return {}
-    table = VerdictTable.of(flat)
-    absolute_N = np.abs(table.rubrics.points).sum(axis=1)
-    by_metric = _by_metric(score_items(table), absolute_N)
+    scored = ScoredTable.of(flat)
+    absolute_N = np.abs(scored.table.rubrics.points).sum(axis=1)
+    by_metric = _by_metric(scored.items, absolute_N)
     values: dict[str, dict[str, Any]] = {}
     first = 0
     for prompt_id, answers in graded.items():

@@ -26,8 +26,8 @@ import numpy as np
 import yaml
 
 from rubricbeat.judges.errors import ConfigError
-from rubricbeat.judges.rewards import evaluate, get_reward
-from rubricbeat.judges.scoring.verdict_table import VerdictTable, pack_probabilities
+from rubricbeat.judges.rewards import evaluate_table, get_reward
+from rubricbeat.judges.scoring.verdict_table import VerdictTable
 from rubricbeat.reports import numbers
 from rubricbeat.reports.comparison.crossed import CrossedMean, crossed_mean
 from rubricbeat.reports.comparison.paired import holm
@@ -137,13 +137,7 @@ def scores_of(folder: Path, reward: str) -> Scores:
     """
     graded = [answer for run in read_runs([folder]) for answer in run.graded]
     table = VerdictTable.of(graded)
-    n_criteria = table.verdicts_NC.shape[1]
-    rewards_N = evaluate(
-        get_reward(reward),
-        table.verdicts_NC,
-        table.rubrics,
-        probabilities=pack_probabilities([answer.verdicts for answer in graded], n_criteria),
-    )
+    rewards_N = evaluate_table(get_reward(reward), table)
     known_N = ~np.isnan(rewards_N)
     return {
         prompt: float(rewards_N[here_N].mean())

@@ -213,8 +213,8 @@ class _Rater:
     def rate(self, answers: Sequence[tuple[Any, str]]) -> Floats:
         """Give the reward of each answer; NaN where there is none."""
         from ...judges.answer import Answer, solution_of
-        from ...judges.rewards import evaluate
-        from ...judges.scoring.verdict_table import VerdictTable, pack_probabilities
+        from ...judges.rewards import evaluate_table
+        from ...judges.scoring.verdict_table import VerdictTable
 
         if self._model is not None:
             scored: Floats = self._model.rewards([(e, solution_of(text)) for e, text in answers])
@@ -222,10 +222,7 @@ class _Rater:
         graded = self._grader.grade([Answer(example, text) for example, text in answers])
         for one in graded:
             self.missing.add(one)
-        table = VerdictTable.of(graded)
-        verdicts_NC = table.verdicts_NC
-        probabilities_NC = pack_probabilities([g.verdicts for g in graded], verdicts_NC.shape[1])
-        return evaluate(self._reward, verdicts_NC, table.rubrics, probabilities=probabilities_NC)
+        return evaluate_table(self._reward, VerdictTable.of(graded))
 
     def seen_of(self, examples: Sequence[Any]) -> Seen:
         """Find the prompts that the judge has learned from."""

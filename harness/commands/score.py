@@ -26,7 +26,13 @@ from ...judges.audit.run_correction import RunCorrection, correct_run
 from ...judges.data.columns import Columns, add_columns_argument
 from ...judges.errors import ConfigError
 from ...judges.scoring.bootstrap import N_DRAWS
-from ...judges.scoring.run_scores import SEED, length_penalty_of, summarise
+from ...judges.scoring.item_scores import ScoredTable
+from ...judges.scoring.run_scores import (
+    SEED,
+    ScoredAnswers,
+    length_penalty_of,
+    summarise_scored,
+)
 from ...reports.comparison.corrections import (
     LabelSource,
     corrected_by,
@@ -34,7 +40,6 @@ from ...reports.comparison.corrections import (
     preference,
     read_label_sources,
 )
-from ...reports.comparison.models import Model
 from ...reports.results.reader import read_runs
 from ...reports.results.run import Run
 from ..allow_missing import told_of_empty
@@ -117,15 +122,18 @@ def _score(
         # lm-eval's table has no place for the penalty in force, so this one claim has no terms
         claims.pop("score_length_adjusted", None)
         penalty = length_penalty_of(run.task)
-    summary = summarise(run.graded, seed=seed, n_draws=n_draws, length_penalty=penalty)
-    metrics = summary.to_json()
+    answers = ScoredTable.of(run.graded)
+    sums = ScoredAnswers.of(answers.blocks(), penalty)
+    metrics = summarise_scored(sums, seed=seed, n_draws=n_draws).to_json()
     digest = run.judge_digest
     return _Scored(
         run,
         metrics,
         check_metrics(claims, metrics),
-        correct_run(run.graded, audit, judge_digest=digest, seed=seed) if audit else None,
-        corrected_by(labels, Model(run.model, (run,)), {digest} if digest else set())
+        correct_run(run.graded, audit, judge_digest=digest, seed=seed, scored=answers)
+        if audit
+        else None,
+        corrected_by(labels, run.graded, answers, {digest} if digest else set())
         if labels
         else None,
     )

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...judges.answer import GradedAnswer
-from ...judges.scoring.run_scores import item_scores
-from ...judges.scoring.verdict_table import VerdictTable
+from ...judges.scoring.item_scores import item_scores
 
 TOLERANCE = 1e-9
 DRAWN = {"bootstrap_std"}
@@ -53,7 +52,7 @@ class ItemCheck:
 
 def check_items(graded: Sequence[GradedAnswer], stored: Sequence[float | None]) -> ItemCheck:
     """Compare stored item scores, where there are any, with recomputed ones."""
-    scores = item_scores(VerdictTable.of(graded))
+    scores = item_scores(graded)
     gaps = [
         math.inf if math.isnan(score) else abs(float(score) - claim)
         for score, claim in zip(scores, stored, strict=True)

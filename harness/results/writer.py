@@ -24,6 +24,7 @@ from ...judges.data.examples import example_to_row
 from ...judges.errors import unwritable
 from ...judges.files import write_file
 from ...judges.rubric import Example
+from ...judges.scoring.item_scores import ScoredTable
 from ...judges.scoring.run_scores import LENGTH_PENALTIES, SEED, ScoredAnswers, summarise_scored
 from ...tasks.metrics import SCORE_METRICS, distinct_share, mean_share, prompt_scores
 from .documents import Document, HeldDocuments, RunDocuments, dump
@@ -87,7 +88,7 @@ def write_run(
     answers = run.graded
     held: RunDocuments = HeldDocuments(answers) if isinstance(answers, Sequence) else answers
     penalty = LENGTH_PENALTIES["full"] if run.length_penalty is None else run.length_penalty
-    scored = ScoredAnswers.of(held.packed.tables(), penalty)
+    scored = ScoredAnswers.of(map(ScoredTable.score, held.packed.tables()), penalty)
     lines = _Lines(held.documents(), prompt_scores(scored))
     folder = Path(output_path) / sanitized(run.model)
     try:
@@ -96,12 +97,7 @@ def write_run(
         samples = folder / f"samples_{run.task}_{stamp}.jsonl"
         results = folder / f"results_{stamp}.json"
         write_file(samples, lines, replaces=False)
-        metrics = summarise_scored(
-            scored,
-            seed=run.seed,
-            length_penalty=penalty,
-            missing_by_reason=held.packed.missing_by_reason,
-        ).to_json()
+        metrics = summarise_scored(scored, seed=run.seed).to_json()
         metrics["distinct_answers"] = mean_share(lines.shares)
         # the results file comes last: where it is, the samples are whole
         text = dump(_results(run, metrics, lines, moment), indent=2)

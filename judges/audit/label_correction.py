@@ -16,7 +16,7 @@ import numpy as np
 
 from ..answer import GradedAnswer, solution_of
 from ..rubric import digest_of_prompt
-from ..scoring.item_scores import PASS_RULES, score_items
+from ..scoring.item_scores import PASS_RULES, ScoredTable
 from ..scoring.verdict_table import Bools, Floats, VerdictTable
 from ..verdict import Outcome, Verdict
 from .correction import MIN_LABELS_OF_A_CLASS, NO_WIDTH, Corrected, prediction_powered
@@ -74,7 +74,7 @@ def match_labels(graded: Sequence[GradedAnswer], labelled: Sequence[LabelledAnsw
 
 
 def correct_by_labels(
-    graded: Sequence[GradedAnswer], labels: LabelsOfRun, *, fault: str | None = None
+    scored: ScoredTable, labels: LabelsOfRun, *, fault: str | None = None
 ) -> RunCorrection:
     """Correct a run's figures by labels of some of its own answers.
 
@@ -82,12 +82,12 @@ def correct_by_labels(
     other prompt with the mean of its answers. Intervals are Student's.
 
     Args:
-        graded: The run.
+        scored: The run.
         labels: As `match_labels` gives them for this run.
         fault: Why these labels may not be used at all; None where they may.
     """
-    judged, known = VerdictTable.of(graded), VerdictTable.of(labels.truth)
-    by_judge, by_labels = score_items(judged), score_items(known)
+    known = ScoredTable.of(labels.truth)
+    judged, by_judge, by_labels = scored.table, scored.items, known.items
     whole_N = labels.whole_N
     fault = fault or _fault(labels, whole_N)
 
@@ -96,7 +96,9 @@ def correct_by_labels(
         return _powered(said_N, np.where(whole_N, true_N, np.nan), judged, fault)
 
     met = [np.nanmean(row) if not np.isnan(row).all() else np.nan for row in judged.verdicts_NC]
-    true = [np.nanmean(row) if not np.isnan(row).all() else np.nan for row in known.verdicts_NC]
+    true = [
+        np.nanmean(row) if not np.isnan(row).all() else np.nan for row in known.table.verdicts_NC
+    ]
     passes: Mapping[str, Corrected] = {
         rule: _unless_rare(
             figure(by_judge.passes[rule], by_labels.passes[rule]), by_labels.passes[rule][whole_N]
@@ -213,15 +215,15 @@ def pass_cells_of(
     ]
     if not whole:
         return {}
-    truth, said = (VerdictTable.of(side) for side in zip(*whole, strict=True))
-    by_labels, by_judge = score_items(truth), score_items(said)
+    truth, said = (ScoredTable.of(side) for side in zip(*whole, strict=True))
+    table, by_labels, by_judge = truth.table, truth.items, said.items
     cells = {}
     for rule in PASS_RULES:
         wanted_N, given_N = by_labels.passes[rule], by_judge.passes[rule]
         has = ~np.isnan(wanted_N) & ~np.isnan(given_N)
         wanted, given = wanted_N[has] == 1, given_N[has] == 1
         cell = np.where(given, np.where(wanted, 0, 1), np.where(wanted, 2, 3))
-        flat = np.bincount(truth.prompt_N[has] * 4 + cell, minlength=4 * len(truth.prompt_ids))
+        flat = np.bincount(table.prompt_N[has] * 4 + cell, minlength=4 * len(table.prompt_ids))
         cells[rule] = flat.reshape(-1, 4).astype(np.float64)
     return cells
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..answer import GradedAnswer
-from ..scoring.item_scores import PASS_RULES, Items, score_items
+from ..scoring.item_scores import PASS_RULES, Items, ScoredTable
 from ..scoring.verdict_table import Floats, VerdictTable
 from .audit_rates import MAX_UNSEEN_SHARE, SEED, AuditRates
 from .correction import ROGAN_GLADEN, Corrected, LinearPart, corrected_rate, corrected_sum
@@ -58,6 +58,7 @@ def correct_run(
     judge_digest: str | None = None,
     seed: int = SEED,
     clips: bool = True,
+    scored: ScoredTable | None = None,
 ) -> RunCorrection:
     """Correct a run.
 
@@ -67,8 +68,9 @@ def correct_run(
         judge_digest: Of the judge that graded the run, where known.
         seed: Of the bootstrap over the run's prompts.
         clips: Clip the score to [0, 1], as HealthBench does with the mean.
+        scored: The same answers with their scores, where they are scored already.
     """
-    run = _Run.of(graded, audit, seed)
+    run = _Run.of(graded, scored or ScoredTable.of(graded), audit, seed)
     fault = audit.fault_for(judge_digest)
     return RunCorrection(
         score=_score(run, fault, (0.0, 1.0) if clips else (-np.inf, np.inf)).unless_a_point(),
@@ -91,14 +93,16 @@ class _Run:
     seed: int
 
     @classmethod
-    def of(cls, graded: Sequence[GradedAnswer], audit: AuditRates, seed: int) -> _Run:
-        table = VerdictTable.of(graded)
+    def of(
+        cls, graded: Sequence[GradedAnswer], scored: ScoredTable, audit: AuditRates, seed: int
+    ) -> _Run:
+        table = scored.table
         code_NC, strata = _strata(graded, table.verdicts_NC.shape)
         keys = list(dict.fromkeys(audit.key_of(stratum) for stratum in strata))
         key_of_code = np.array([keys.index(audit.key_of(one)) for one in strata], dtype=np.intp)
         # kinds that the audit does not tell apart are one; padding keeps its -1
         code_NC = np.where(code_NC < 0, -1, key_of_code[code_NC]) if keys else code_NC
-        return cls(table, score_items(table), code_NC, keys, audit, seed)
+        return cls(table, scored.items, code_NC, keys, audit, seed)
 
     def by_prompt(self, values_N: Floats) -> Floats:
         """Sum a number of each answer by prompt."""

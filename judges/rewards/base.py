@@ -15,7 +15,7 @@ import numpy as np
 
 from ..errors import ConfigError, RubricbeatError
 from ..scoring.points import is_unknown
-from ..scoring.verdict_table import Floats, RubricArrays
+from ..scoring.verdict_table import Floats, RubricArrays, VerdictTable
 
 
 class Needs(StrEnum):
@@ -150,3 +150,24 @@ def evaluate(
             raise ConfigError(f"reward {reward.name!r} needs the length of each answer")
         return reward(verdicts, rubric, chars=chars)  # type: ignore[call-arg]  # what it declares
     return reward(verdicts, rubric)
+
+
+def evaluate_table(reward: Reward, table: VerdictTable, replicate: int = 0) -> Floats:
+    """Compute a reward for each answer of a table, [N]; NaN where there is none.
+
+    Args:
+        reward: Any reward.
+        table: The answers.
+        replicate: 0 for the first verdicts and ratings; an answer without that many has none.
+
+    Raises:
+        ConfigError: The reward needs P(met), and no verdict carries one.
+    """
+    return evaluate(
+        reward,
+        table.verdicts(replicate),
+        table.rubrics,
+        ratings=table.ratings(replicate),
+        chars=table.chars_N,
+        probabilities=table.probabilities(replicate),
+    )

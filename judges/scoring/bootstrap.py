@@ -76,6 +76,11 @@ class ClusteredColumns:
         return _ratio(self.sums_MP.sum(axis=1), self.n_M)
 
     @property
+    def means_MP(self) -> Floats:
+        """Mean of each column over the answers to each prompt; NaN where there is none."""
+        return _ratio(self.sums_MP, self.counts_MP)
+
+    @property
     def stderr_M(self) -> Floats:
         """Clustered standard error of each mean; NaN with fewer than two prompts.
 

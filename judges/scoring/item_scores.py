@@ -1,19 +1,20 @@
 """Score each answer by its verdicts.
 
-The item's formulas only; means, tags and error bars of a run are `scoring.py`. NaN is "not known",
-and is never counted as 0. Axes: N answers, C criteria, T tags, K tagged criteria.
+The item's formulas only; means, tags and error bars of a run are `run_scores.py`. NaN is "not
+known", and is never counted as 0. Axes: N answers, C criteria, T tags, K tagged criteria.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 
+from ..answer import GradedAnswer
 from .points import net_points, shares_of, too_much_missing
-from .verdict_table import Bools, Codes, Floats, VerdictTable
+from .verdict_table import BLOCK, Bools, Codes, Floats, VerdictTable
 
 MAX_WORST_K = 256
 """Largest k of worst@k; more answers to a prompt still count, in the others."""
@@ -42,10 +43,65 @@ class Items:
     `pass_strict` is NaN where nothing is wrong so far and a verdict is missing.
     """
 
+    def rows(self, at: slice | Codes) -> Items:
+        """Give those of some of the answers."""
+        return Items(
+            **{name: getattr(self, name)[at] for name in _COLUMNS},
+            passes={rule: values_N[at] for rule, values_N in self.passes.items()},
+        )
 
-def item_scores(table: VerdictTable) -> Floats:
+    @classmethod
+    def joined(cls, parts: Sequence[Items]) -> Items:
+        """Put the items of blocks of answers together."""
+        if len(parts) == 1:
+            return parts[0]
+        return cls(
+            **{name: np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS},
+            passes={rule: np.concatenate([p.passes[rule] for p in parts]) for rule in PASS_RULES},
+        )
+
+
+_COLUMNS = tuple(spec.name for spec in fields(Items) if spec.name != "passes")
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredTable:
+    """Answers as arrays, with what each is worth: made once a run, and handed on."""
+
+    table: VerdictTable
+    items: Items
+
+    @classmethod
+    def of(cls, graded: Iterable[GradedAnswer]) -> ScoredTable:
+        """Pack graded answers and score them."""
+        return cls.score(VerdictTable.of(graded))
+
+    @classmethod
+    def score(cls, table: VerdictTable) -> ScoredTable:
+        """Score packed answers, block by block."""
+        blocks = [table] if len(table) <= BLOCK else map(table.rows, table.blocks())
+        return cls(table, Items.joined([score_items(block) for block in blocks]))
+
+    def __len__(self) -> int:
+        """Count the answers."""
+        return len(self.table)
+
+    def part(self, at: slice | Codes) -> ScoredTable:
+        """Give some of the answers as a run of their own."""
+        return ScoredTable(self.table.part(at), self.items.rows(at))
+
+    def blocks(self) -> Iterator[ScoredTable]:
+        """Give so many answers at a time, which name the same prompts and tags."""
+        if len(self) <= BLOCK:
+            yield self
+            return
+        for at in self.table.blocks():
+            yield ScoredTable(self.table.rows(at), self.items.rows(at))
+
+
+def item_scores(graded: Iterable[GradedAnswer]) -> Floats:
     """Give the unclipped item score h of each answer, [N]; NaN where not scored."""
-    return score_items(table).h
+    return ScoredTable.of(graded).items.h
 
 
 def score_items(table: VerdictTable) -> Items:
@@ -85,12 +141,13 @@ def score_items(table: VerdictTable) -> Items:
     )
 
 
-def tag_items(table: VerdictTable, items: Items) -> Floats:
+def tag_items(scored: ScoredTable) -> Floats:
     """Give the items' h under each tag, [T, N]: example tags first, then criterion tags.
 
     A criterion tag's h is the same formula on the tagged criteria, where they hold a positive
     point, and the same rule for missing verdicts on their own points.
     """
+    table, items = scored.table, scored.items
     by_example_TN = np.where(table.tagged_TN, items.h, np.nan)
     tags = table.criterion_tags
     points_K = table.rubrics.points[tags.answer_K, tags.criterion_K]

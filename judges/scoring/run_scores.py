@@ -1,23 +1,24 @@
 """Turn the verdicts of a run into its scores.
 
 Knows nothing of judges or models: it sees points and verdicts only. What one answer is worth is
-`items.py`, the error bars are `resampling.py`. Formulas and their sources are in docs/results.md;
-None (NaN inside) is "not known", and is never counted as 0.
+`item_scores.py`, the error bars are `bootstrap.py`. Formulas and their sources are in
+docs/results.md; None (NaN inside) is "not known", and is never counted as 0.
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from ..answer import GradedAnswer
 from .bootstrap import N_DRAWS, ClusteredColumns
-from .item_scores import PASS_RULES, Items, item_scores, score_items, tag_items, worst_at_k
-from .verdict_table import Codes, Floats, PackedAnswers, VerdictTable
+from .item_scores import PASS_RULES, Items, ScoredTable, tag_items, worst_at_k
+from .verdict_table import Codes, Floats
 
 LENGTH_CENTRE_CHARS = 2_000
 LENGTH_UNIT_CHARS = 500
@@ -37,52 +38,53 @@ class ScoredAnswers:
     """Absolute points of each answer's rubric."""
     n_verdicts: int
     """Asked for, the missing ones included."""
-    n_missing: int
+    missing_by_reason: Mapping[str, int]
+    """Verdicts that never came, by outcome."""
     tags: tuple[str, ...]
     """Example tags, then criterion tags: the columns after the first `N_HEAD`."""
     columns: ClusteredColumns
+    length_penalty: float
+    """Score lost for 500 characters beyond 2,000."""
 
     @classmethod
-    def of(cls, blocks: Iterable[VerdictTable], length_penalty: float) -> ScoredAnswers:
-        """Score blocks of one run; there is at least one, and all name the same prompts and tags.
+    def of(cls, blocks: Iterable[ScoredTable], length_penalty: float) -> ScoredAnswers:
+        """Sum up blocks of one run; there is at least one, and all name the same prompts and tags.
 
         Args:
-            blocks: Tables, taken one at a time and let go.
+            blocks: Scored tables, taken one at a time and let go.
             length_penalty: Score lost for 500 characters beyond 2,000.
         """
         items: list[Items] = []
         kept: list[tuple[Codes, Floats, Floats]] = []
         columns: ClusteredColumns | None = None
-        n_verdicts = n_missing = 0
-        names: tuple[str, ...] = ()
-        prompt_ids: tuple[str, ...] = ()
-        for table in blocks:
-            scored = score_items(table)
+        n_verdicts = 0
+        missing: Counter[str] = Counter()
+        for block in blocks:
+            table, scored = block.table, block.items
             adjusted_N = _length_adjusted(scored.h, table.chars_N, length_penalty)
             head_MN = np.stack([scored.h, adjusted_N, *(scored.passes[r] for r in PASS_RULES)])
-            values_MN = np.concatenate([head_MN, tag_items(table, scored)])
+            values_MN = np.concatenate([head_MN, tag_items(block)])
             these = ClusteredColumns.of(values_MN, table.prompt_N, len(table.prompt_ids))
             columns = these if columns is None else columns.plus(these)
             items.append(scored)
             absolute_N = np.abs(table.rubrics.points).sum(axis=1)
             kept.append((table.prompt_N, table.chars_N, absolute_N))
             n_verdicts += int(table.rubrics.present.sum())
-            n_missing += int((table.rubrics.present & np.isnan(table.verdicts_NC)).sum())
-            names = (*table.example_tags, *table.criterion_tags.names)
-            prompt_ids = table.prompt_ids
+            missing.update(table.missing_by_reason)
         if columns is None:
             raise ValueError("a run has at least one block of answers, if only an empty one")
         prompt_N, chars_N, absolute_N = (np.concatenate(each) for each in zip(*kept, strict=True))
         return cls(
-            items=_joined(items),
+            items=Items.joined(items),
             prompt_N=prompt_N,
-            prompt_ids=prompt_ids,
+            prompt_ids=table.prompt_ids,
             chars_N=chars_N,
             absolute_N=absolute_N,
             n_verdicts=n_verdicts,
-            n_missing=n_missing,
-            tags=names,
+            missing_by_reason=dict(sorted(missing.items())),
+            tags=(*table.example_tags, *table.criterion_tags.names),
             columns=columns,
+            length_penalty=length_penalty,
         )
 
     def __len__(self) -> int:
@@ -93,35 +95,6 @@ class ScoredAnswers:
 def _length_adjusted(h_N: Floats, chars_N: Floats, penalty: float) -> Floats:
     return h_N - penalty * (chars_N - LENGTH_CENTRE_CHARS) / LENGTH_UNIT_CHARS
 
-
-def _joined(parts: Sequence[Items]) -> Items:
-    if len(parts) == 1:
-        return parts[0]
-    names = [spec.name for spec in fields(Items) if spec.name != "passes"]
-    return Items(
-        **{name: np.concatenate([getattr(part, name) for part in parts]) for name in names},
-        passes={rule: np.concatenate([part.passes[rule] for part in parts]) for rule in PASS_RULES},
-    )
-
-
-__all__ = [
-    "LENGTH_CENTRE_CHARS",
-    "LENGTH_PENALTIES",
-    "LENGTH_UNIT_CHARS",
-    "PASS_RULES",
-    "SEED",
-    "Items",
-    "Summary",
-    "TagScore",
-    "item_scores",
-    "length_penalty_of",
-    "score_items",
-    "summarise",
-    "summarise_scored",
-    "summarise_table",
-    "tag_items",
-    "worst_at_k",
-]
 
 LENGTH_PENALTIES = {"full": 0.0299, "hard": 0.0392, "consensus": 0.0020, "professional": 0.0147}
 """Score lost for 500 characters beyond 2,000, by HealthBench set (method sheet, 2)."""
@@ -188,59 +161,29 @@ def summarise(
         n_draws: Bootstrap draws.
         length_penalty: Score lost for 500 characters beyond 2,000 (`LENGTH_PENALTIES`).
     """
-    packed = PackedAnswers.of(graded)
     return summarise_scored(
-        ScoredAnswers.of(packed.tables(), length_penalty),
+        ScoredAnswers.of(ScoredTable.of(graded).blocks(), length_penalty),
         seed=seed,
         n_draws=n_draws,
-        length_penalty=length_penalty,
-        missing_by_reason=packed.missing_by_reason,
     )
 
 
-def summarise_table(
-    table: VerdictTable,
-    *,
-    seed: int = SEED,
-    n_draws: int = N_DRAWS,
-    length_penalty: float = LENGTH_PENALTIES["full"],
-    missing_by_reason: Mapping[str, int] | None = None,
-) -> Summary:
-    """Compute every metric of a packed run; see `summarise`."""
-    return summarise_scored(
-        ScoredAnswers.of(table.blocks(), length_penalty),
-        seed=seed,
-        n_draws=n_draws,
-        length_penalty=length_penalty,
-        missing_by_reason=missing_by_reason,
-    )
-
-
-def summarise_scored(
-    scored: ScoredAnswers,
-    *,
-    seed: int = SEED,
-    n_draws: int = N_DRAWS,
-    length_penalty: float = LENGTH_PENALTIES["full"],
-    missing_by_reason: Mapping[str, int] | None = None,
-) -> Summary:
+def summarise_scored(scored: ScoredAnswers, *, seed: int = SEED, n_draws: int = N_DRAWS) -> Summary:
     """Compute every metric of scored answers; see `summarise`.
 
     Args:
-        scored: The answers, scored under this very length penalty.
+        scored: The answers.
         seed: Of the bootstrap.
         n_draws: Bootstrap draws.
-        length_penalty: Score lost for 500 characters beyond 2,000.
-        missing_by_reason: Verdicts that never came, by outcome.
     """
     columns = scored.columns
     bars = _error_bars(columns, seed, n_draws)
     tags = {name: _tag_score(columns, bars, N_HEAD + t) for t, name in enumerate(scored.tags)}
     return Summary(
-        metrics=_head_metrics(scored, bars, length_penalty),
+        metrics=_head_metrics(scored, bars),
         tags={name: tag for name, tag in sorted(tags.items()) if tag.n},
         worst_at_k=worst_at_k(scored.items.h, scored.prompt_N),
-        missing_by_reason=dict(missing_by_reason or {}),
+        missing_by_reason=dict(scored.missing_by_reason),
         seed=seed,
         n_draws=n_draws,
     )
@@ -271,9 +214,7 @@ def _error_bars(columns: ClusteredColumns, seed: int, n_draws: int) -> _ErrorBar
     return _ErrorBars(columns.stderr_M, columns.intervals_M2, spread)
 
 
-def _head_metrics(
-    scored: ScoredAnswers, bars: _ErrorBars, length_penalty: float
-) -> dict[str, Value]:
+def _head_metrics(scored: ScoredAnswers, bars: _ErrorBars) -> dict[str, Value]:
     items, columns, absolute_N = scored.items, scored.columns, scored.absolute_N
     means_M = columns.means_M
     metrics: dict[str, Value] = {
@@ -285,14 +226,14 @@ def _head_metrics(
         "score_low": _clip_or_none(_mean(items.low)),
         "score_high": _clip_or_none(_mean(items.high)),
         "missing_points": _or_none(_total_share(items.missing_share * absolute_N, absolute_N)),
-        "n_missing_verdicts": scored.n_missing,
+        "n_missing_verdicts": sum(scored.missing_by_reason.values()),
         "n_verdicts": scored.n_verdicts,
         "n_scored": int(columns.n_M[0]),
         "n_asked": len(scored),
         "n_prompts": len(scored.prompt_ids),
         "score_length_adjusted": _clip_or_none(means_M[1]),
         "score_length_adjusted_interval": _clipped_pair(bars.interval_M2[1]),
-        "length_penalty": length_penalty,
+        "length_penalty": scored.length_penalty,
         "mean_chars": _or_none(_mean(scored.chars_N)),
         "positive_share": _or_none(_mean(items.positive_share)),
         "negative_share": _or_none(_mean(items.negative_share)),

@@ -1,23 +1,24 @@
 """Graded answers as arrays: what every score, reward and study is computed from.
 
-Axes: N answers, C criteria (padded), P prompts; K is one entry for each tag of each criterion of
-each answer.
+Answers are packed once a run, and the table is handed on: a part of it (a model, a run, a group) is
+a view of its rows. Axes: N answers, C criteria (padded), P prompts, R verdicts of a criterion; K is
+one entry for each tag of each criterion of each answer.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from itertools import repeat
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..answer import GradedAnswer
 from ..rubric import CATEGORIES, Example, Polarity, Rubric
-from ..verdict import Outcome, Verdict
+from ..verdict import Outcome
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -39,7 +40,7 @@ class RubricArrays:
         """True where there is a criterion, False at padding."""
         return np.not_equal(self.points, 0)
 
-    def take(self, index: NDArray[np.intp]) -> RubricArrays:
+    def take(self, index: NDArray[np.intp] | slice) -> RubricArrays:
         """Pick rubrics by position on the first axis, with repetition: rubrics of N answers."""
         return RubricArrays(self.points[index], self.desirable[index], self.category[index])
 
@@ -73,42 +74,16 @@ def pack_rubrics(rubrics: Sequence[Rubric]) -> RubricArrays:
     return packed
 
 
-def pack_verdicts(rows: Sequence[Sequence[Verdict]], n_criteria: int) -> Floats:
-    """Pad verdicts to [N, C]; a missing verdict is NaN, and so is padding."""
-    packed = np.full((len(rows), n_criteria), np.nan)
-    for row, verdicts in enumerate(rows):
-        for column, verdict in enumerate(verdicts):
-            if verdict.met is not None:
-                packed[row, column] = verdict.met
-    return packed
-
-
-def pack_probabilities(rows: Sequence[Sequence[Verdict]], n_criteria: int) -> Floats | None:
-    """Pad P(met) to [N, C] as `pack_verdicts` does; None where no verdict there is carries one.
-
-    A verdict without a probability among others that have one counts as 1 or 0.
-    """
-    packed = pack_verdicts(rows, n_criteria)
-    n_verdicts = n_known = 0
-    for row, verdicts in enumerate(rows):
-        for column, verdict in enumerate(verdicts):
-            n_verdicts += verdict.met is not None
-            if verdict.met is not None and verdict.probability is not None:
-                packed[row, column] = verdict.probability
-                n_known += 1
-    return packed if n_known or not n_verdicts else None
-
-
 Codes = NDArray[np.intp]
 BLOCK = 8_192
 """Answers that are scored at a time: whatever the size of a run, the arrays between stay small."""
-_NOT_MET, _MET, _MISSING = 0, 1, 2
-_CODES = dict.fromkeys(Outcome, _MISSING) | {
-    Outcome.MET: _MET,
-    Outcome.NOT_MET: _NOT_MET,
-}
-_VALUES = np.array([0.0, 1.0, np.nan])
-"""Of the codes above, as the formulas take them."""
+_OUTCOMES = tuple(Outcome)
+_CODES = {outcome: code for code, outcome in enumerate(_OUTCOMES)}
+_NEVER = -1
+"""Code of a verdict that was never asked for: padding, or a replicate that an answer lacks."""
+_VALUE_OF = {Outcome.MET: 1.0, Outcome.NOT_MET: 0.0}
+_VALUES = np.array([*(_VALUE_OF.get(outcome, np.nan) for outcome in _OUTCOMES), np.nan])
+"""Of the codes, as the formulas take them; the last is that of `_NEVER`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +97,33 @@ class CriterionTags:
     criterion_K: Codes
     tag_K: Codes
 
+    def rows(self, at_N: Codes) -> CriterionTags:
+        """Give the entries of some answers, which then count from 0."""
+        first_N, end_N = (np.searchsorted(self.answer_K, at_N + more) for more in (0, 1))
+        sizes_N = end_N - first_N
+        moved_N = first_N - np.cumsum(sizes_N) + sizes_N
+        entry_K = np.repeat(moved_N, sizes_N) + np.arange(int(sizes_N.sum()), dtype=np.intp)
+        return CriterionTags(
+            self.names,
+            np.repeat(np.arange(len(at_N), dtype=np.intp), sizes_N),
+            self.criterion_K[entry_K],
+            self.tag_K[entry_K],
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class VerdictTable:
     """Verdicts of N answers with everything the formulas need."""
 
-    verdicts_NC: Floats
-    """1 met, 0 not met, NaN no verdict or padding."""
+    verdicts_RNC: Floats
+    """1 met, 0 not met, NaN no verdict or padding; the first, then those of each replicate."""
+    outcome_NC: NDArray[np.int8]
+    """Position in `Outcome` of each first verdict's; -1 at padding."""
+    probabilities_RNC: Floats | None
+    """P(met) of the same verdicts, NaN where a verdict carries none; None where none does."""
+    ratings_RN: Floats
+    """Ratings of the whole answer, 1 to 10, NaN where there is none; [0, N] where none was asked
+    for."""
     rubrics: RubricArrays
     """[N, C]: the rubric of each answer."""
     prompt_N: Codes
@@ -143,147 +138,130 @@ class VerdictTable:
     """Which answers belong to an example with the tag, in the order of `example_tags`."""
 
     @classmethod
-    def of(cls, graded: Sequence[GradedAnswer]) -> VerdictTable:
+    def of(cls, graded: Iterable[GradedAnswer]) -> VerdictTable:
         """Pack graded answers, in their order; the same example may occur any number of times."""
-        examples, example_N = _distinct([g.example for g in graded])
-        code_by_id: dict[str, int] = {}
-        prompts = [code_by_id.setdefault(g.example.prompt_id, len(code_by_id)) for g in graded]
-        return TablePacker(examples).table(
-            example_N,
-            b"".join(verdict_codes(g.verdicts) for g in graded),
-            prompt_N=np.array(prompts, dtype=np.intp),
-            prompt_ids=tuple(code_by_id),
-            repeat_N=np.array([g.repeat for g in graded], dtype=np.intp),
-            chars_N=np.array([len(g.judged) for g in graded], dtype=np.float64),
-        )
+        return PackedAnswers.of(graded, is_whole=True).table()
 
     def __len__(self) -> int:
         """Count the answers."""
         return len(self.prompt_N)
 
-    def blocks(self, size: int = BLOCK) -> Iterator[VerdictTable]:
-        """Give the same answers as tables of so many, as `PackedAnswers.tables` does."""
-        if len(self) <= size:
-            yield self
-            return
-        tags = self.criterion_tags
-        for start in range(0, len(self), size):
-            here = slice(start, min(start + size, len(self)))
-            first, last = np.searchsorted(tags.answer_K, [here.start, here.stop])
-            yield replace(
-                self,
-                verdicts_NC=self.verdicts_NC[here],
-                rubrics=RubricArrays(
-                    self.rubrics.points[here],
-                    self.rubrics.desirable[here],
-                    self.rubrics.category[here],
-                ),
-                prompt_N=self.prompt_N[here],
-                repeat_N=self.repeat_N[here],
-                chars_N=self.chars_N[here],
-                criterion_tags=CriterionTags(
-                    tags.names,
-                    tags.answer_K[first:last] - start,
-                    tags.criterion_K[first:last],
-                    tags.tag_K[first:last],
-                ),
-                tagged_TN=self.tagged_TN[:, here],
-            )
+    @property
+    def verdicts_NC(self) -> Floats:
+        """The first verdicts."""
+        return self.verdicts(0)
 
+    @property
+    def missing_by_reason(self) -> dict[str, int]:
+        """First verdicts that never came, by outcome."""
+        lost = self.outcome_NC[np.isnan(self.verdicts_NC) & (self.outcome_NC != _NEVER)]
+        counts = np.bincount(lost, minlength=len(_OUTCOMES)).tolist()
+        return {name.value: n for name, n in sorted(zip(_OUTCOMES, counts, strict=True)) if n}
 
-class TablePacker:
-    """The rubrics and tags of some examples, to make tables of any answers to them."""
+    def verdicts(self, replicate: int) -> Floats:
+        """Give the first verdicts or further ones, [N, C]; NaN where no answer has so many."""
+        none_NC = np.full(self.outcome_NC.shape, np.nan)
+        found: Floats = dict(enumerate(self.verdicts_RNC)).get(replicate, none_NC)
+        return found
 
-    def __init__(self, examples: Sequence[Example]) -> None:
-        """Pack the rubrics."""
-        self._rubrics_EC: RubricArrays = pack_rubrics([e.rubric for e in examples])
-        self._present_EC: Bools = np.arange(self._rubrics_EC.points.shape[1]) < np.array(
-            [len(e.rubric) for e in examples], dtype=np.intp
-        ).reshape(-1, 1)
-        self._example_tags = tuple(sorted({tag for e in examples for tag in e.tags}))
-        self._tagged_TE = _example_tags(examples, self._example_tags)
-        self._names, self._pairs_E = _criterion_tags(examples)
+    def ratings(self, replicate: int = 0) -> Floats:
+        """Give the first ratings or further ones, [N]; NaN where there are none."""
+        none_N = np.full(len(self), np.nan)
+        found: Floats = dict(enumerate(self.ratings_RN)).get(replicate, none_N)
+        return found
 
-    def table(
-        self,
-        example_N: Codes,
-        verdicts: bytes,
-        *,
-        prompt_N: Codes,
-        prompt_ids: tuple[str, ...],
-        repeat_N: Codes,
-        chars_N: Floats,
-    ) -> VerdictTable:
-        """Make a table of answers; `verdicts` are the codes of all their criteria, one by one."""
-        verdicts_NC = np.full((len(example_N), self._rubrics_EC.points.shape[1]), np.nan)
-        verdicts_NC[self._present_EC[example_N]] = _VALUES[np.frombuffer(verdicts, dtype=np.uint8)]
-        pairs = [self._pairs_E[code] for code in example_N]
-        entries = np.concatenate(pairs) if pairs else np.empty((0, 2), dtype=np.intp)
-        lengths = np.array([len(p) for p in pairs], dtype=np.intp)
-        answer_K = np.repeat(np.arange(len(pairs), dtype=np.intp), lengths)
-        return VerdictTable(
-            verdicts_NC=verdicts_NC,
-            rubrics=self._rubrics_EC.take(example_N),
-            prompt_N=prompt_N,
-            prompt_ids=prompt_ids,
-            repeat_N=repeat_N,
-            chars_N=chars_N,
-            criterion_tags=CriterionTags(self._names, answer_K, entries[:, 0], entries[:, 1]),
-            example_tags=self._example_tags,
-            tagged_TN=self._tagged_TE[:, example_N],
+    def probabilities(self, replicate: int = 0) -> Floats | None:
+        """Give P(met), [N, C], NaN where there is no verdict; None where no verdict carries one.
+
+        A verdict without a probability among others that have one counts as 1 or 0.
+        """
+        verdicts_NC = self.verdicts(replicate)
+        known_NC = np.zeros(verdicts_NC.shape, dtype=bool)
+        said_NC = verdicts_NC
+        if self.probabilities_RNC is not None and replicate < len(self.probabilities_RNC):
+            said_NC = self.probabilities_RNC[replicate]
+            known_NC = ~np.isnan(said_NC) & ~np.isnan(verdicts_NC)
+        if not known_NC.any() and not np.isnan(verdicts_NC).all():
+            return None
+        return np.where(known_NC, said_NC, verdicts_NC)
+
+    def rows(self, at: slice | Codes) -> VerdictTable:
+        """Give some of the answers, in any order: arrays of a slice are looked into, not copied."""
+        probabilities = self.probabilities_RNC
+        return replace(
+            self,
+            verdicts_RNC=self.verdicts_RNC[:, at],
+            outcome_NC=self.outcome_NC[at],
+            probabilities_RNC=None if probabilities is None else probabilities[:, at],
+            ratings_RN=self.ratings_RN[:, at],
+            rubrics=self.rubrics.take(at),
+            prompt_N=self.prompt_N[at],
+            repeat_N=self.repeat_N[at],
+            chars_N=self.chars_N[at],
+            criterion_tags=self.criterion_tags.rows(np.arange(len(self))[at]),
+            tagged_TN=self.tagged_TN[:, at],
         )
 
+    def part(self, at: slice | Codes) -> VerdictTable:
+        """Give some of the answers as a run of their own, with no other's prompts and padding."""
+        some = self.rows(at)
+        old_P, first_P, prompt_N = np.unique(some.prompt_N, return_index=True, return_inverse=True)
+        order_P = np.argsort(first_P)  # as packing counts them: by their first answers
+        width = slice(int((some.outcome_NC != _NEVER).sum(axis=1).max(initial=0)))
+        probabilities, rubrics = some.probabilities_RNC, some.rubrics
+        return replace(
+            some,
+            verdicts_RNC=some.verdicts_RNC[..., width],
+            outcome_NC=some.outcome_NC[..., width],
+            probabilities_RNC=None if probabilities is None else probabilities[..., width],
+            rubrics=RubricArrays(
+                rubrics.points[..., width],
+                rubrics.desirable[..., width],
+                rubrics.category[..., width],
+            ),
+            prompt_N=np.argsort(order_P)[prompt_N.reshape(-1)],
+            prompt_ids=tuple(self.prompt_ids[code] for code in old_P[order_P].tolist()),
+        )
 
-def _criterion_tags(examples: Sequence[Example]) -> tuple[tuple[str, ...], list[Codes]]:
-    """Give the names, and for each example the pairs of criterion and tag, [K, 2]."""
-    names = tuple(sorted({t for e in examples for c in e.rubric.criteria for t in c.tags}))
-    code_by_name = {name: code for code, name in enumerate(names)}
-    return names, [
-        np.array(
-            [
-                (column, code_by_name[tag])
-                for column, criterion in enumerate(example.rubric.criteria)
-                for tag in dict.fromkeys(criterion.tags)  # a tag written twice counts once
-            ],
-            dtype=np.intp,
-        ).reshape(-1, 2)
-        for example in examples
-    ]
-
-
-def _example_tags(examples: Sequence[Example], names: Sequence[str]) -> Bools:
-    tagged_TE = np.zeros((len(names), len(examples)), dtype=bool)
-    code_by_name = {name: code for code, name in enumerate(names)}
-    for column, example in enumerate(examples):
-        for tag in example.tags:
-            tagged_TE[code_by_name[tag], column] = True
-    return tagged_TE
-
-
-def verdict_codes(verdicts: Sequence[Verdict]) -> bytes:
-    """Give a byte for each verdict, as `TablePacker.table` takes them."""
-    return bytes([_CODES[verdict.outcome] for verdict in verdicts])
+    def blocks(self, size: int = BLOCK) -> Iterator[slice]:
+        """Give the places of so many answers at a time; one empty one for none."""
+        for start in range(0, max(1, len(self)), size):
+            yield slice(start, min(start + size, len(self)))
 
 
-def _distinct(examples: Sequence[Example]) -> tuple[list[Example], Codes]:
-    """Give the distinct example objects, and the position of each answer's among them."""
-    # by identity: equal rows are few, and hashing a rubric for every answer is not free
-    code_by_object: dict[int, int] = {}
-    distinct: list[Example] = []
-    codes = np.empty(len(examples), dtype=np.intp)
-    for index, example in enumerate(examples):
-        code = code_by_object.setdefault(id(example), len(distinct))
-        if code == len(distinct):
-            distinct.append(example)
-        codes[index] = code
-    return distinct, codes
+class _Rows:
+    """Rows of numbers that grow together; what one of them is not given is filled up."""
+
+    def __init__(self, kind: str, fill: float, n: int = 0) -> None:
+        self._kind, self._fill = kind, fill
+        self._rows: list[array[float]] = [array(kind) for _ in range(n)]
+        self._length = 0
+
+    def extend(self, given: Sequence[Iterable[float]], size: int) -> None:
+        """Add `size` numbers to every row, of those there are and those that are given."""
+        for _ in range(len(given) - len(self._rows)):
+            self._rows.append(array(self._kind, [self._fill]) * self._length)
+        for number, row in enumerate(self._rows):
+            row.extend(given[number] if number < len(given) else repeat(self._fill, size))
+        self._length += size
+
+    def array(self, start: int, stop: int) -> NDArray[np.generic]:
+        """Give a part of all rows, [R, stop - start]; copied, for they may go on growing."""
+        packed = [np.array(row[start:stop], dtype=self._kind) for row in self._rows]
+        return np.stack(packed) if packed else np.empty((0, stop - start))
 
 
 class PackedAnswers:
-    """Graded answers in the order they were added; blocks of them become tables."""
+    """Graded answers in the order they were added, on their way into tables."""
 
-    def __init__(self) -> None:
-        """Begin with none."""
+    def __init__(self, *, is_whole: bool = False) -> None:
+        """Begin with none.
+
+        Args:
+            is_whole: Keep replicates, probabilities and ratings too; without, an answer takes some
+                bytes and a byte for each criterion.
+        """
+        self._is_whole = is_whole
         self._examples: list[Example] = []
         self._code_by_object: dict[int, int] = {}
         self._prompts: dict[str, int] = {}
@@ -291,14 +269,15 @@ class PackedAnswers:
         self._prompt_N = array("q")
         self._repeat_N = array("q")
         self._chars_N = array("q")
-        self._verdicts = bytearray()
+        self._outcomes = _Rows("b", _NEVER, 1)
         """Code by code, answer after answer; as many as each rubric has criteria."""
-        self._reasons: Counter[str] = Counter()
+        self._probabilities = _Rows("d", np.nan)
+        self._ratings = _Rows("d", np.nan)
 
     @classmethod
-    def of(cls, graded: Iterable[GradedAnswer]) -> Self:
+    def of(cls, graded: Iterable[GradedAnswer], *, is_whole: bool = False) -> PackedAnswers:
         """Pack answers."""
-        packed = cls()
+        packed = cls(is_whole=is_whole)
         for answer in graded:
             packed.add(answer)
         return packed
@@ -315,11 +294,19 @@ class PackedAnswers:
         self._prompt_N.append(prompt)
         self._repeat_N.append(answer.repeat)
         self._chars_N.append(len(answer.judged))
-        self._verdicts += verdict_codes(answer.verdicts)
-        for verdict in answer.verdicts:
-            if verdict.met is None:
-                self._reasons[verdict.outcome.value] += 1
+        self._add_verdicts(answer, len(example.rubric))
         return prompt
+
+    def _add_verdicts(self, answer: GradedAnswer, n_criteria: int) -> None:
+        rows = (answer.verdicts, *answer.replicates) if self._is_whole else (answer.verdicts,)
+        codes = [[_CODES[verdict.outcome] for verdict in row] for row in rows]
+        self._outcomes.extend(codes, n_criteria)
+        if not self._is_whole:
+            return
+        given = [[_or_nan(verdict.probability) for verdict in row] for row in rows]
+        has_one = any(chance == chance for row in given for chance in row)  # NaN equals nothing
+        self._probabilities.extend(given if has_one else (), n_criteria)
+        self._ratings.extend([[_or_nan(rating.value)] for rating in answer.ratings], 1)
 
     def __len__(self) -> int:
         """Count the answers."""
@@ -334,11 +321,6 @@ class PackedAnswers:
         """Give the position of each answer's prompt among the prompts."""
         return np.array(self._prompt_N, dtype=np.intp)
 
-    @property
-    def missing_by_reason(self) -> dict[str, int]:
-        """Verdicts that never came, by outcome."""
-        return dict(sorted(self._reasons.items()))
-
     def table(self) -> VerdictTable:
         """Give all answers as one table."""
         return next(self.tables(max(1, len(self))))
@@ -348,21 +330,67 @@ class PackedAnswers:
 
         All of them count prompts, criteria and tags alike.
         """
-        packer = TablePacker(self._examples)
+        rubrics_EC = pack_rubrics([e.rubric for e in self._examples])
         lengths_E = np.array([len(e.rubric) for e in self._examples], dtype=np.intp)
+        present_EC = np.arange(rubrics_EC.points.shape[1]) < lengths_E[:, None]
+        example_tags = tuple(sorted({tag for e in self._examples for tag in e.tags}))
+        tagged_TE = _example_tags(self._examples, example_tags)
+        tags_E = _criterion_tags(self._examples)
         # copied: an array that numpy looks into cannot grow any more
         example_N = np.array(self._example_N, dtype=np.intp)
-        ends_N = np.cumsum(lengths_E[example_N]) if len(example_N) else np.empty(0, dtype=np.intp)
+        ends_N = np.concatenate([[0], np.cumsum(lengths_E[example_N])]).tolist()
         prompt_ids = self.prompt_ids
         for start in range(0, max(1, len(self)), size):
             here = slice(start, min(start + size, len(self)))
-            first = int(ends_N[start - 1]) if start else 0
-            last = int(ends_N[here.stop - 1]) if len(self) else 0
-            yield packer.table(
-                example_N[here],
-                bytes(self._verdicts[first:last]),
+            of = example_N[here]
+            outcome_RNC, probabilities_RNC = (
+                _spread(rows.array(ends_N[here.start], ends_N[here.stop]), present_EC[of])
+                for rows in (self._outcomes, self._probabilities)
+            )
+            yield VerdictTable(
+                verdicts_RNC=_VALUES[outcome_RNC],
+                outcome_NC=outcome_RNC[0],
+                probabilities_RNC=probabilities_RNC if len(probabilities_RNC) else None,
+                ratings_RN=self._ratings.array(here.start, here.stop).astype(np.float64),
+                rubrics=rubrics_EC.take(of),
                 prompt_N=np.array(self._prompt_N[here], dtype=np.intp),
                 prompt_ids=prompt_ids,
                 repeat_N=np.array(self._repeat_N[here], dtype=np.intp),
                 chars_N=np.array(self._chars_N[here], dtype=np.float64),
+                criterion_tags=tags_E.rows(of),
+                example_tags=example_tags,
+                tagged_TN=tagged_TE[:, of],
             )
+
+
+def _spread(numbers_RK: NDArray[Any], present_NC: Bools) -> NDArray[Any]:
+    """Put numbers at the criteria that are there, [R, N, C]; the rest is padding."""
+    padding = _NEVER if numbers_RK.dtype == np.int8 else np.nan
+    padded = np.full((len(numbers_RK), *present_NC.shape), padding, dtype=numbers_RK.dtype)
+    padded[:, present_NC] = numbers_RK
+    return padded
+
+
+def _or_nan(value: float | None) -> float:
+    return np.nan if value is None else value
+
+
+def _criterion_tags(examples: Sequence[Example]) -> CriterionTags:
+    """Give the tags of the criteria of each example, which stand for the answers."""
+    names = tuple(sorted({t for e in examples for c in e.rubric.criteria for t in c.tags}))
+    code_by_name = {name: code for code, name in enumerate(names)}
+    entries_K3 = np.array(
+        [
+            (place, column, code_by_name[tag])
+            for place, example in enumerate(examples)
+            for column, criterion in enumerate(example.rubric.criteria)
+            for tag in dict.fromkeys(criterion.tags)  # a tag written twice counts once
+        ],
+        dtype=np.intp,
+    ).reshape(-1, 3)
+    return CriterionTags(names, *entries_K3.T)
+
+
+def _example_tags(examples: Sequence[Example], names: Sequence[str]) -> Bools:
+    has = [[name in example.tags for example in examples] for name in names]
+    return np.array(has, dtype=bool).reshape(len(names), len(examples))

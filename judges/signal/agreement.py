@@ -101,6 +101,7 @@ def flip_effects(
     *,
     rates: Sequence[float] = FLIP_RATES,
     seed: int = 0,
+    values: Mapping[str, Floats] | None = None,
 ) -> list[FlipEffect]:
     """Flip verdicts at random, and compare the advantages with the ones before.
 
@@ -113,13 +114,15 @@ def flip_effects(
         scales: Scalings of the advantages.
         rates: Shares of verdicts to flip.
         seed: Of the flips and of the groups drawn.
+        values: What the rewards give on the verdicts as they stand, by name, where it is known.
     """
+    judged = [r for r in rewards if r.needs not in {Needs.RATING, Needs.PROBABILITIES}]
+    before = {r.name: groups.rewards(r) if values is None else values[r.name] for r in judged}
     random = np.random.default_rng(seed)
     if groups.n_groups > MAX_FLIP_GROUPS:
         drawn = np.sort(random.choice(groups.n_groups, MAX_FLIP_GROUPS, replace=False))
         groups = groups.take(drawn)
-    judged = [r for r in rewards if r.needs not in {Needs.RATING, Needs.PROBABILITIES}]
-    before = {reward.name: groups.rewards(reward) for reward in judged}
+        before = {name: rewards_PG[drawn] for name, rewards_PG in before.items()}
     effects = []
     for rate in rates:
         flips = random.random(groups.verdicts_PGC.shape) < rate

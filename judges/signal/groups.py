@@ -8,7 +8,7 @@ Axes: P groups, G answers of a group, C criteria, R verdicts of the same criteri
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -17,16 +17,8 @@ from numpy.typing import NDArray
 from ..answer import GradedAnswer
 from ..errors import ConfigError, DataError
 from ..rewards import Needs, Reward, evaluate
-from ..rubric import Rubric
-from ..scoring.verdict_table import (
-    Bools,
-    Floats,
-    RubricArrays,
-    pack_probabilities,
-    pack_rubrics,
-    pack_verdicts,
-)
-from ..verdict import Verdict
+from ..scoring.verdict_table import Bools, Floats, RubricArrays, VerdictTable
+from ..verdict import Outcome, Verdict
 
 BATCH_GROUPS = 4
 """Groups in a batch of a training where none is said: 24 answers in groups of six."""
@@ -194,6 +186,7 @@ def group_answers(
     by: Sequence[str] = (),
     *,
     min_answers: int = MIN_ANSWERS,
+    table: VerdictTable | None = None,
 ) -> GroupedVerdicts:
     """Group graded answers by prompt and labels.
 
@@ -201,6 +194,7 @@ def group_answers(
         answers: In any order; the order within a group is kept.
         by: Labels that tell groups of one prompt apart. A label an answer lacks counts as "".
         min_answers: Groups with fewer answers are left out, and counted.
+        table: The same answers in the same order, where they are packed already.
 
     Raises:
         ConfigError: No group is left, or no answer has one of the labels.
@@ -208,13 +202,13 @@ def group_answers(
     """
     if min_answers < 2:
         raise ConfigError(f"a group needs at least 2 answers, not {min_answers}")
-    members: dict[tuple[str, ...], list[LabelledAnswer]] = {}
+    labelled = [a if isinstance(a, LabelledAnswer) else LabelledAnswer(a) for a in answers]
+    members: dict[tuple[str, ...], list[int]] = {}
     seen_labels: set[str] = set()
-    for answer in answers:
-        one = answer if isinstance(answer, LabelledAnswer) else LabelledAnswer(answer)
+    for place, one in enumerate(labelled):
         seen_labels.update(one.labels)
         key = (one.graded.example.prompt_id, *(one.labels.get(name, "") for name in by))
-        members.setdefault(key, []).append(one)
+        members.setdefault(key, []).append(place)
     for name in by:
         if members and name not in seen_labels:
             known = ", ".join(sorted(seen_labels)) or "none"
@@ -228,82 +222,87 @@ def group_answers(
             + ("use a smaller --min_group" if largest >= 2 else "run the task with repeats: 6")
         )
     n_left_out = sum(map(len, members.values())) - sum(map(len, kept.values()))
-    return _pack(kept, by, n_left_out)
+    places = [place for group in kept.values() for place in group]
+    flat = [labelled[place] for place in places]
+    return _grouped(
+        {key: len(group) for key, group in kept.items()},
+        by,
+        flat,
+        VerdictTable.of(one.graded for one in flat)
+        if table is None
+        else table.part(np.array(places, dtype=np.intp)),
+        n_left_out,
+    )
 
 
-def _pack(
-    members: Mapping[tuple[str, ...], Sequence[LabelledAnswer]], by: Sequence[str], n_left_out: int
+def _grouped(
+    sizes: Mapping[tuple[str, ...], int],
+    by: Sequence[str],
+    flat: Sequence[LabelledAnswer],
+    table: VerdictTable,
+    n_left_out: int,
 ) -> GroupedVerdicts:
-    kept = {key: [one.graded for one in group] for key, group in members.items()}
-    gold = [one.gold for group in members.values() for one in group]
-    rubrics = [_one_rubric(key[0], group) for key, group in kept.items()]
-    rubric_PC = pack_rubrics(rubrics)
-    n_criteria = rubric_PC.points.shape[1]
-    shape = (len(kept), max(map(len, kept.values())))
-    flat = [answer for group in kept.values() for answer in group]
-    rows = np.repeat(np.arange(len(kept)), [len(group) for group in kept.values()])
-    columns = np.concatenate([np.arange(len(group)) for group in kept.values()])
+    """Lay answers that lie group by group out to groups."""
+    sizes_P = np.array(list(sizes.values()), dtype=np.intp)
+    ends_P = np.cumsum(sizes_P)
+    groups = [flat[end - size : end] for size, end in zip(sizes_P, ends_P, strict=True)]
+    for key, group in zip(sizes, groups, strict=True):
+        _require_one_rubric(key[0], [one.graded for one in group])
+    group_N = np.repeat(np.arange(len(sizes_P)), sizes_P)
+    place_N = np.arange(len(flat)) - np.repeat(ends_P - sizes_P, sizes_P)
+    answered_PG = np.arange(int(sizes_P.max())) < sizes_P[:, None]
 
-    def spread(verdicts_NC: Floats) -> Floats:
-        spread_PGC = np.full((*shape, n_criteria), np.nan)
-        spread_PGC[rows, columns] = verdicts_NC
-        return spread_PGC
+    def spread(values: Floats, axis: int) -> Floats:
+        """Put a group and a place in it in the stead of the axis of answers."""
+        shape = (*values.shape[:axis], *answered_PG.shape, *values.shape[axis + 1 :])
+        laid_out = np.full(shape, np.nan)
+        laid_out[(slice(None),) * axis + (group_N, place_N)] = values
+        return laid_out
 
-    answered_PG = np.zeros(shape, bool)
-    answered_PG[rows, columns] = True
-    chars_PG = np.full(shape, np.nan)
-    chars_PG[rows, columns] = [len(answer.judged) for answer in flat]
-    n_ratings = max(len(answer.ratings) for answer in flat)
-    ratings_RPG = np.full((n_ratings, *shape), np.nan)
-    for n, answer in enumerate(flat):
-        for r, rating in enumerate(answer.ratings):
-            if rating.value is not None:
-                ratings_RPG[r, rows[n], columns[n]] = rating.value
-    n_replicates = max(len(answer.replicates) for answer in flat)
-    rows_RN = [
-        [answer.verdicts for answer in flat],
-        *(
-            [a.replicates[r] if r < len(a.replicates) else () for a in flat]
-            for r in range(n_replicates)
-        ),
-    ]
-    verdicts_RPGC = np.stack([spread(pack_verdicts(rows_N, n_criteria)) for rows_N in rows_RN])
+    verdicts_RPGC = spread(table.verdicts_RNC, 1)
+    ratings_RPG = spread(table.ratings_RN, 1)
+    probabilities_RNC = _probabilities(table)
     return GroupedVerdicts(
         verdicts_PGC=verdicts_RPGC[0],
-        rubric_PC=rubric_PC,
+        rubric_PC=table.rubrics.take(ends_P - sizes_P),
         answered_PG=answered_PG,
-        prompt_ids=tuple(key[0] for key in kept),
-        labels=tuple(dict(zip(by, key[1:], strict=True)) for key in kept),
-        chars_PG=chars_PG,
-        replicates_RPGC=verdicts_RPGC[1:] if n_replicates else None,
-        probabilities_RPGC=_probabilities(rows_RN, verdicts_RPGC, spread),
-        gold_PGC=spread(pack_verdicts(gold, n_criteria)) if any(gold) else None,
-        ratings_PG=ratings_RPG[0] if n_ratings else None,
-        further_ratings_RPG=ratings_RPG[1:] if n_ratings > 1 else None,
+        prompt_ids=tuple(key[0] for key in sizes),
+        labels=tuple(dict(zip(by, key[1:], strict=True)) for key in sizes),
+        chars_PG=spread(table.chars_N, 0),
+        replicates_RPGC=verdicts_RPGC[1:] if len(verdicts_RPGC) > 1 else None,
+        probabilities_RPGC=None if probabilities_RNC is None else spread(probabilities_RNC, 1),
+        gold_PGC=spread(_gold(flat), 0) if any(one.gold for one in flat) else None,
+        ratings_PG=ratings_RPG[0] if len(ratings_RPG) else None,
+        further_ratings_RPG=ratings_RPG[1:] if len(ratings_RPG) > 1 else None,
         n_left_out=n_left_out,
-        n_repeated=sum(len(group) - len({a.answer for a in group}) for group in kept.values()),
+        n_repeated=sum(len(group) - len({one.graded.answer for one in group}) for group in groups),
     )
 
 
-def _probabilities(
-    rows_RN: Sequence[Sequence[Sequence[Verdict]]],
-    verdicts_RPGC: Floats,
-    spread: Callable[[Floats], Floats],
-) -> Floats | None:
-    """Pack P(met) of every replicate, one without any by its verdicts; None without a first."""
-    n_criteria = verdicts_RPGC.shape[-1]
-    packed_R = [pack_probabilities(rows_N, n_criteria) for rows_N in rows_RN]
-    if packed_R[0] is None:
+def _gold(flat: Sequence[LabelledAnswer]) -> Floats:
+    """Pack what a better judge says, [N, C]; NaN where it says nothing."""
+    return VerdictTable.of(
+        replace(
+            one.graded,
+            verdicts=one.gold or (Verdict(Outcome.SKIPPED),) * len(one.graded.verdicts),
+            replicates=(),
+        )
+        for one in flat
+    ).verdicts_NC
+
+
+def _probabilities(table: VerdictTable) -> Floats | None:
+    """Give P(met) of every replicate, one without any by its verdicts; None without a first."""
+    if table.probabilities() is None:
         return None
-    return np.stack(
-        [
-            verdicts_PGC if packed_NC is None else spread(packed_NC)
-            for packed_NC, verdicts_PGC in zip(packed_R, verdicts_RPGC, strict=True)
-        ]
-    )
+    found = []
+    for replicate, verdicts_NC in enumerate(table.verdicts_RNC):
+        given_NC = table.probabilities(replicate)
+        found.append(verdicts_NC if given_NC is None else given_NC)
+    return np.stack(found)
 
 
-def _one_rubric(prompt_id: str, group: Sequence[GradedAnswer]) -> Rubric:
+def _require_one_rubric(prompt_id: str, group: Sequence[GradedAnswer]) -> None:
     first = group[0].example.rubric
     for answer in group[1:]:
         other = answer.example.rubric
@@ -312,4 +311,3 @@ def _one_rubric(prompt_id: str, group: Sequence[GradedAnswer]) -> Rubric:
                 f"prompt_id {prompt_id}: answers in one group were graded by different rubrics; "
                 "group them apart with --group_by run"
             )
-    return first

@@ -247,7 +247,7 @@ def study_signal(
             effect for r in studied for effect in term_effects(groups, r, values[r.name], scales)
         ),
         "pairs": tuple(pair_agreements(values, advantages, clusters_P)),
-        "flips": tuple(flip_effects(groups, studied, scales, seed=seed)),
+        "flips": tuple(flip_effects(groups, studied, scales, seed=seed, values=values)),
         "survival": {
             rate: float(survival(n_criteria_P.astype(np.float64), rate).mean())
             for rate in SURVIVAL_RATES

@@ -8,17 +8,25 @@ from dataclasses import dataclass
 
 from ...judges.scoring.bootstrap import N_DRAWS
 from ...judges.scoring.estimates import Interval, interval_of
-from ...judges.scoring.run_scores import PASS_RULES, SEED
+from ...judges.scoring.item_scores import PASS_RULES
+from ...judges.scoring.run_scores import SEED
 from ...judges.signal.study import SignalStudy
 from ..results.run import Run
 from .corrections import LabelSource, ModelCorrection, corrections_of
 from .judges import JudgeAudit, JudgeFacts, judge_facts
-from .measures import Measured, StoredCheck, check_stored, measure, repeat_variance
+from .measures import (
+    Measured,
+    PackedModels,
+    StoredCheck,
+    check_model,
+    measure,
+    repeat_variance,
+)
 from .model_result import ModelResult, PassRate
 from .models import group_models, pick_task, require_comparable, split_sanity
 from .notes import Headline, headline_of, notes_of
 from .paired import Pair, family_size, pairs_of
-from .signal import signal_of_answers
+from .signal import signal_of_models
 from .slices import Slice, slices_of
 
 
@@ -88,12 +96,15 @@ def compare_runs(
     models = group_models(chosen, baseline)
     problems = require_comparable(models, allow_different=allow_different)
     real, stand_ins = split_sanity(models, baseline)
-    measured = _by_height(measure(real, seed=seed, n_draws=n_draws), baseline)
+    packed = PackedModels.of(models)
+    measured = _by_height(measure(real, packed, seed=seed, n_draws=n_draws), baseline)
     results = tuple(_result(m, m.model.name == baseline) for m in measured)
-    sanity = tuple(_result(m, False) for m in measure(stand_ins, seed=seed, n_draws=n_draws))
+    beside = measure(stand_ins, packed, seed=seed, n_draws=n_draws)
+    sanity = tuple(_result(m, False) for m in beside)
     pairs = pairs_of(measured, has_baseline=baseline is not None, all_pairs=all_pairs)
     n_tested = family_size(len(measured), has_baseline=baseline is not None)
-    stored = tuple(check_stored(run) for model in models for run in model.runs)
+    h_by_model = {m.name: packed.whole.items.h[packed.place[m.name]] for m in models}
+    stored = tuple(one for m in models for one in check_model(m, h_by_model[m.name]))
     return Comparison(
         task=chosen[0].task,
         baseline=baseline,
@@ -101,7 +112,7 @@ def compare_runs(
         problems=tuple(problems),
         notes=(
             *notes,
-            *notes_of(models, results, sanity, audits, stored),
+            *notes_of(h_by_model, models, results, sanity, audits, stored),
             *_not_all_pairs(results, pairs, n_tested),
         ),
         results=results,
@@ -111,9 +122,9 @@ def compare_runs(
         slices=tuple(slices_of(measured, is_turned=baseline is None)),
         judges=tuple(judge_facts(m) for m in measured),
         audits=tuple(audits),
-        corrections=tuple(corrections_of([m.model for m in measured], audits, labels)),
+        corrections=tuple(corrections_of([(m.model, m.scored) for m in measured], audits, labels)),
         stored=stored,
-        signal=signal_of_answers({m.model.name: m.model.graded for m in measured}),
+        signal=signal_of_models([m.model for m in measured], packed),
         seed=seed,
         n_draws=n_draws,
         measured=tuple(measured),

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...judges.answer import GradedAnswer
 from ...judges.audit.audit_rates import read_audit_rates
 from ...judges.audit.correction import Corrected
 from ...judges.audit.label_correction import correct_by_labels, match_labels
@@ -19,6 +20,7 @@ from ...judges.data.columns import Columns
 from ...judges.data.reader import can_name_rows
 from ...judges.data.streams import name_of
 from ...judges.errors import DataError
+from ...judges.scoring.item_scores import ScoredTable
 from .. import numbers
 from ..results.logs import is_log
 from ..results.reader import read_runs
@@ -104,45 +106,50 @@ class ModelCorrection:
 
 
 def corrections_of(
-    models: Sequence[Model], audits: Sequence[JudgeAudit], labels: Sequence[LabelSource]
+    models: Sequence[tuple[Model, ScoredTable]],
+    audits: Sequence[JudgeAudit],
+    labels: Sequence[LabelSource],
 ) -> list[ModelCorrection]:
-    """Correct every model by every audit of its judge and by all labels.
+    """Correct every model, which comes with its scores, by every audit of its judge and all labels.
 
     An audit of another judge corrects nothing; that is said among the notes.
     """
     found = []
     # labels of the very answers assume nothing of the judge, so they come first
     for source in labels:
-        for model in models:
+        for model, scored in models:
             own = {digest for run in model.runs if (digest := run.judge_digest)}
-            made = corrected_by(source, model, own)
+            made = corrected_by(source, model.graded, scored, own)
             found.append(_named(model.name, source.name, made))
     for audit in audits:
         try:
             rates = read_audit_rates(Path(audit.path))
         except DataError:
             continue  # `correction_faults` says so
-        for model in models:
+        for model, scored in models:
             digests = {run.judge_digest for run in model.runs}
             if digests == {audit.digest}:
-                made = correct_run(model.graded, rates, judge_digest=audit.digest)
+                made = correct_run(model.graded, rates, judge_digest=audit.digest, scored=scored)
                 found.append(_named(model.name, Path(audit.path).name, made))
     return found
 
 
-def corrected_by(source: LabelSource, model: Model, digests: set[str]) -> RunCorrection:
-    """Correct a model by labels of some of its answers.
+def corrected_by(
+    source: LabelSource, graded: Sequence[GradedAnswer], scored: ScoredTable, digests: set[str]
+) -> RunCorrection:
+    """Correct the figures of some answers by labels of a part of them.
 
     Args:
         source: The labels.
-        model: Whose answers they are about.
-        digests: Of the judges of its runs.
+        graded: The answers they are about.
+        scored: The same with their scores.
+        digests: Of the judges of these answers.
     """
     fault = None
     if digests & source.digests:
         fault = "the labels are verdicts of the very judge that is to be corrected"
-    labels = match_labels(model.graded, source.labelled)
-    return correct_by_labels(model.graded, labels, fault=fault)
+    labels = match_labels(graded, source.labelled)
+    return correct_by_labels(scored, labels, fault=fault)
 
 
 def correction_faults(audits: Sequence[JudgeAudit]) -> Iterator[str]:

@@ -8,20 +8,20 @@ Axes: N answers of a model, P prompts of the whole report (not of the model), T 
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...judges.scoring.item_scores import Items, ScoredTable
 from ...judges.scoring.run_scores import (
-    Items,
+    N_HEAD,
+    ScoredAnswers,
     Summary,
     length_penalty_of,
-    score_items,
-    summarise_table,
-    tag_items,
+    summarise_scored,
 )
 from ...judges.scoring.verdict_table import Bools, Floats, VerdictTable
 from ..results.run import Run
@@ -36,11 +36,21 @@ class Measured:
     """A model with everything computed from its verdicts."""
 
     model: Model
-    table: VerdictTable
-    items: Items
+    scored: ScoredTable
+    sums: ScoredAnswers
     summary: Summary
     position: Mapping[str, int]
     """Of each prompt_id among the P prompts of the report."""
+
+    @property
+    def table(self) -> VerdictTable:
+        """Its answers as arrays."""
+        return self.scored.table
+
+    @property
+    def items(self) -> Items:
+        """What each answer is worth."""
+        return self.scored.items
 
     def by_prompt(self, values_N: Floats) -> Floats:
         """Average a number of each answer over the answers to a prompt, [P].
@@ -70,30 +80,45 @@ class Measured:
 
     def tag_scores_P(self) -> dict[str, Floats]:
         """Mean score of each prompt under each tag, [P] by tag name."""
-        names = [*self.table.example_tags, *self.table.criterion_tags.names]
-        rows_TN = tag_items(self.table, self.items)
-        return {name: self.by_prompt(row) for name, row in zip(names, rows_TN, strict=True)}
+        columns = self.sums.columns.of_rows(range(N_HEAD, N_HEAD + len(self.sums.tags)))
+        to_report = [self.position[name] for name in self.table.prompt_ids]
+        means_TP = np.full((len(self.sums.tags), len(self.position)), np.nan)
+        means_TP[:, to_report] = columns.means_MP
+        return dict(zip(self.sums.tags, means_TP, strict=True))
 
 
-def measure(models: Sequence[Model], *, seed: int, n_draws: int) -> list[Measured]:
-    """Score every model from its verdicts."""
-    position: dict[str, int] = {}
-    for model in models:
-        for answer in model.graded:
-            position.setdefault(answer.example.prompt_id, len(position))
-    measured = []
-    for model in models:
-        graded = model.graded
-        table = VerdictTable.of(graded)
-        reasons = Counter(v.outcome.value for g in graded for v in g.verdicts if v.met is None)
-        summary = summarise_table(
-            table,
-            seed=seed,
-            n_draws=n_draws,
-            length_penalty=length_penalty_of(model.runs[0].task),
-            missing_by_reason=dict(sorted(reasons.items())),
+@dataclass(frozen=True, slots=True)
+class PackedModels:
+    """The answers of all models of a report, packed and scored once."""
+
+    whole: ScoredTable
+    place: Mapping[str, slice]
+    """Of each model's answers, run after run, by the model's name."""
+
+    @classmethod
+    def of(cls, models: Sequence[Model]) -> PackedModels:
+        """Pack and score the answers of models."""
+        ends = np.cumsum([0, *(sum(len(run.graded) for run in m.runs) for m in models)]).tolist()
+        return cls(
+            ScoredTable.of(answer for model in models for answer in model.graded),
+            {m.name: slice(*at) for m, at in zip(models, pairwise(ends), strict=True)},
         )
-        measured.append(Measured(model, table, score_items(table), summary, position))
+
+
+def measure(
+    models: Sequence[Model], packed: PackedModels, *, seed: int, n_draws: int
+) -> list[Measured]:
+    """Score every model from its verdicts."""
+    parts = [packed.whole.part(packed.place[model.name]) for model in models]
+    position: dict[str, int] = {}
+    for part in parts:
+        for name in part.table.prompt_ids:
+            position.setdefault(name, len(position))
+    measured = []
+    for model, part in zip(models, parts, strict=True):
+        sums = ScoredAnswers.of(part.blocks(), length_penalty_of(model.runs[0].task))
+        summary = summarise_scored(sums, seed=seed, n_draws=n_draws)
+        measured.append(Measured(model, part, sums, summary, position))
     return measured
 
 
@@ -117,10 +142,24 @@ class StoredCheck:
         return self.recomputed is None or abs(self.stored - self.recomputed) > TOLERANCE
 
 
-def check_stored(run: Run) -> StoredCheck:
-    """Recompute a run's score, and put it beside the stored one."""
-    score = summarise_table(VerdictTable.of(run.graded), n_draws=0).metrics["score"]
-    assert score is None or isinstance(score, float)
+def check_model(model: Model, h_N: Floats) -> list[StoredCheck]:
+    """Recompute the score of each run of a model, and put it beside the stored one.
+
+    Args:
+        model: The model.
+        h_N: The score of each of its answers, run after run.
+    """
+    ends = np.cumsum([len(run.graded) for run in model.runs])
+    return [
+        check_stored(run, of_run)
+        for run, of_run in zip(model.runs, np.split(h_N, ends[:-1]), strict=True)
+    ]
+
+
+def check_stored(run: Run, h_N: Floats) -> StoredCheck:
+    """Put the score that a run states beside the one of its answers' scores."""
+    known_N = h_N[~np.isnan(h_N)]
+    score = float(np.clip(known_N.mean(), 0.0, 1.0)) if len(known_N) else None
     return StoredCheck(
         model=run.model,
         label=run.label,

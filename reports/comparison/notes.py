@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...judges.scoring.estimates import MIN_PROMPTS, Interval
-from ...judges.scoring.item_scores import item_scores
-from ...judges.scoring.verdict_table import VerdictTable
+from ...judges.scoring.verdict_table import Floats
 from .. import numbers
 from ..results.run import Run
 from .corrections import correction_faults
@@ -168,13 +167,23 @@ MOSTLY = 0.5
 
 
 def notes_of(
+    h_by_model: Mapping[str, Floats],
     models: Sequence[Model],
     results: Sequence[ModelResult],
     sanity: Sequence[ModelResult],
     audits: Sequence[JudgeAudit],
     stored: Sequence[StoredCheck],
 ) -> Iterator[str]:
-    """Give every note, the gravest first."""
+    """Give every note, the gravest first.
+
+    Args:
+        h_by_model: Score of each answer of each model, run after run.
+        models: The models.
+        results: Rows of the summary.
+        sanity: Those of answers that take no model.
+        audits: Of the judges.
+        stored: Scores that the files state.
+    """
     yield from _sanity(results, sanity)
     yield from _mismatches(stored)
     yield from _unscored(results)
@@ -184,7 +193,7 @@ def notes_of(
     for model in models:
         for run in model.runs:
             yield from run.notes
-        yield from _learned(model)
+        yield from _learned(model, h_by_model[model.name])
         yield from _uneven_runs(model)
         yield from _copies(model)
     if len(models) > 1:
@@ -254,19 +263,19 @@ def _swayed(models: Sequence[Model], audits: Sequence[JudgeAudit]) -> Iterator[s
                 )
 
 
-def _learned(model: Model) -> Iterator[str]:
+def _learned(model: Model, h_N: Floats) -> Iterator[str]:
     """Tell of prompts that a fitted judge had learned from, and the score without them."""
     learned = frozenset[str]().union(*(run.learned_prompts for run in model.runs))
     if not learned:
         return
-    known = [one for one in model.graded if one.example.prompt_id in learned]
-    new = [one for one in model.graded if one.example.prompt_id not in learned]
-    n_known, n_new = (len({one.example.prompt_id for one in part}) for part in (known, new))
+    prompts_N = np.array([one.example.prompt_id for one in model.graded])
+    known_N = np.isin(prompts_N, list(learned))
+    n_known, n_new = (len(set(prompts_N[at].tolist())) for at in (known_N, ~known_N))
     text = (
         f"{model.name}: the fitted judge has learned from {n_known} of the {n_known + n_new} "
         "prompts, and is better on these than on new ones"
     )
-    scores = [np.nanmean(item_scores(VerdictTable.of(part))) for part in (known, new) if part]
+    scores = [np.nanmean(h_N[at]) for at in (known_N, ~known_N) if at.any()]
     if len(scores) < 2:
         yield f"{text}: nothing here can say what it gives on new prompts."
         return

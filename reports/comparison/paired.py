@@ -19,7 +19,7 @@ import numpy as np
 
 from ...judges.errors import ConfigError
 from ...judges.scoring.estimates import MIN_PROMPTS, Interval, paired_tests
-from ...judges.scoring.run_scores import PASS_RULES
+from ...judges.scoring.item_scores import PASS_RULES
 from ...judges.scoring.verdict_table import Floats
 from .measures import Measured
 

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 
-from ...judges.answer import GradedAnswer
+import numpy as np
+
 from ...judges.errors import ConfigError
-from ...judges.signal.groups import MIN_ANSWERS, LabelledAnswer, group_answers
+from ...judges.signal.groups import LabelledAnswer, group_answers
 from ...judges.signal.study import SignalStudy, study_signal
+from .measures import PackedModels
+from .models import Model
 
 
-def signal_of_answers(answers: Mapping[str, Iterable[GradedAnswer]]) -> SignalStudy | None:
+def signal_of_models(models: Sequence[Model], packed: PackedModels) -> SignalStudy | None:
     """Study the graded answers of some models; None where no prompt has answers enough.
 
     Args:
-        answers: Graded answers by model: answers to one prompt by one model form a group.
+        models: The models: answers to one prompt by one of them form a group.
+        packed: Their answers, and perhaps those of others.
     """
-    labelled = [
-        LabelledAnswer(graded, {"model": model})
-        for model, rows in answers.items()
-        for graded in rows
-    ]
+    labelled = [LabelledAnswer(one, {"model": m.name}) for m in models for one in m.graded]
+    places = [np.arange(len(packed.whole))[packed.place[m.name]] for m in models]
+    table = packed.whole.table.rows(np.concatenate(places))
     try:
-        groups = group_answers(labelled, ("model",), min_answers=MIN_ANSWERS)
+        groups = group_answers(labelled, ("model",), table=table)
     except ConfigError:
         return None
     return study_signal(groups)

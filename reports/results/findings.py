@@ -15,8 +15,7 @@ from ...judges.answer import NO_ANSWER, GradedAnswer
 from ...judges.data.examples import example_from_row
 from ...judges.data.verdict_words import named, read_verdict, unknown_words
 from ...judges.errors import DataError, RubricbeatError
-from ...judges.scoring.run_scores import item_scores
-from ...judges.scoring.verdict_table import VerdictTable
+from ...judges.scoring.item_scores import item_scores
 from ...judges.verdict import Outcome, Verdict
 
 TOLERANCE = 1e-9
@@ -209,7 +208,7 @@ class Findings:
         """Compare item scores that the log states with those that its verdicts give."""
         if not self.graded or not any(claim is not None for claim in self._claims):
             return ""
-        scores = item_scores(VerdictTable.of(self.graded))
+        scores = item_scores(self.graded)
         gaps = [
             (abs(_nearest(float(score), claim) - claim), graded.example.prompt_id)
             for score, claim, graded in zip(scores, self._claims, self.graded, strict=True)

@@ -17,8 +17,8 @@ import numpy as np
 
 from ...judges.files import write_file
 from ...judges.scoring.bootstrap import ClusteredColumns
-from ...judges.scoring.run_scores import SEED, score_items, tag_items
-from ...judges.scoring.verdict_table import VerdictTable
+from ...judges.scoring.item_scores import ScoredTable, tag_items
+from ...judges.scoring.run_scores import SEED
 from ..numbers import displayed
 from .run import Run
 from .simple_evals import GENERATOR, SUFFIX
@@ -31,9 +31,9 @@ def export_simple_evals(run: Run, folder: Path) -> list[Path]:
     """Write `<stem>.html`, `<stem>.json` and `<stem>_allresults.json`; give their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     stem = _stem(run)
-    table = VerdictTable.of(run.graded)
-    scores = [_or_none(h) for h in score_items(table).h]
-    metrics = _metrics(table)
+    scored = ScoredTable.of(run.graded)
+    scores = [_or_none(h) for h in scored.items.h]
+    metrics = _metrics(scored)
     examples = [_example(run, at, score) for at, score in enumerate(scores)]
     htmls = [_html(example) for example in examples]
     whole = {
@@ -58,11 +58,11 @@ def _stem(run: Run) -> str:
     return "_".join(re.sub(r"[^\w.\-]+", "-", part).strip("-") for part in parts if part)
 
 
-def _metrics(table: VerdictTable) -> dict[str, float | int | None]:
+def _metrics(scored: ScoredTable) -> dict[str, float | int | None]:
     """Give each metric's clipped mean, its number of answers and its bootstrap deviation."""
-    items = score_items(table)
+    table = scored.table
     names = ["overall_score", *table.example_tags, *table.criterion_tags.names]
-    rows_MN = np.vstack([items.h[None, :], tag_items(table, items)])
+    rows_MN = np.vstack([scored.items.h[None, :], tag_items(scored)])
     columns = ClusteredColumns.of(rows_MN, table.prompt_N, len(table.prompt_ids))
     draws_MB = np.clip(columns.draws(seed=SEED, n_draws=N_DRAWS), 0.0, 1.0)
     metrics: dict[str, float | int | None] = {}

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from rubricbeat.harness.training.reward.batch import BatchVerdicts
+from rubricbeat.harness.training.reward.batch import batch_rewards
 from rubricbeat.judges.answer import Answer, GradedAnswer, Reading
 from rubricbeat.judges.data.examples import example_from_row
 from rubricbeat.judges.grader import open_grader
@@ -39,13 +39,13 @@ def test_one_length_in_tables_studies_and_training(reading: Reading, n_chars: in
     assert PackedAnswers.of([one]).table().chars_N.tolist() == [n_chars]
     assert grouped.chars_PG is not None
     assert grouped.chars_PG.tolist() == [[n_chars, n_chars]]
-    trained = BatchVerdicts.of([one])
-    assert trained.chars.tolist() == [n_chars]
+    trained = VerdictTable.of([one])
+    assert trained.chars_N.tolist() == [n_chars]
     reward = get_reward("length(of=healthbench)")
-    assert grouped.rewards(reward)[0, 0] == trained.reward(reward)[0]
+    assert grouped.rewards(reward)[0, 0] == batch_rewards(reward, trained)[0]
     # HealthBench's form, worked by hand: 1 - .0299 (chars - 2,000) / 500 above 2,000
     by_hand = 1.0 if n_chars < 2_000 else 1 - 0.0299 * (n_chars - 2_000) / 500
-    assert trained.reward(reward)[0] == pytest.approx(by_hand, abs=1e-12)
+    assert batch_rewards(reward, trained)[0] == pytest.approx(by_hand, abs=1e-12)
 
 
 def test_the_reading_travels_with_the_answer_and_makes_another_judge() -> None:

@@ -11,14 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ....judges.answer import GradedAnswer
-from ....judges.rewards import evaluate
-from ....judges.scoring.verdict_table import (
-    Floats,
-    RubricArrays,
-    pack_probabilities,
-    pack_rubrics,
-    pack_verdicts,
-)
+from ....judges.rewards import evaluate_table
+from ....judges.scoring.verdict_table import Floats, VerdictTable
 from ....judges.signal.advantages import equal_in_group, spread_of
 from .graders import VERDICTS_ONLY, Asked
 
@@ -191,70 +185,24 @@ class BatchScore:
         return sum(r is None for r in self.unmasked) / max(1, len(self.unmasked))
 
 
-@dataclass(frozen=True, slots=True)
-class BatchVerdicts:
-    """Graded answers as arrays."""
+def batch_rewards(reward: Reward, table: VerdictTable, replicate: int = 0) -> Floats:
+    """Compute a reward for each answer, [N]; NaN where there is none.
 
-    verdicts: Floats
-    """[N, C], NaN where there is none, and at padding."""
-    rubric: RubricArrays
-    """[N, C]."""
-    chars: Floats
-    """Characters of each judged section, [N]."""
-    ratings: Floats
-    """1 to 10, [N]; NaN where there is none."""
-    probabilities: Floats | None
-    """P(met), [N, C]; None where no verdict carries one."""
+    A judge without P(met) gives no answer a reward that needs it.
+    """
+    if reward.needs == "probabilities" and table.probabilities(replicate) is None:
+        return np.full(len(table), np.nan)
+    return evaluate_table(reward, table, replicate)
 
-    @classmethod
-    def of(cls, graded: Sequence[GradedAnswer], *, replicate: int = 0) -> BatchVerdicts:
-        """Pack graded answers, by their first verdicts and ratings or by further ones.
 
-        Args:
-            graded: The answers.
-            replicate: 0 for the first; an answer without that many has none.
-        """
-        rubric = pack_rubrics([answer.example.rubric for answer in graded])
-        rows = [(answer.verdicts, *answer.replicates) for answer in graded]
-        chosen = [row[replicate] if replicate < len(row) else () for row in rows]
-        n_criteria = rubric.points.shape[-1]
-        chars = np.array(chars_of(graded), np.float64)
-        ratings = [
-            answer.ratings[replicate].value if replicate < len(answer.ratings) else None
-            for answer in graded
-        ]
-        known = [math.nan if rating is None else float(rating) for rating in ratings]
-        return cls(
-            pack_verdicts(chosen, n_criteria),
-            rubric,
-            chars,
-            np.array(known),
-            pack_probabilities(chosen, n_criteria),
-        )
-
-    def reward(self, reward: Reward) -> Floats:
-        """Compute a reward for each answer, [N]; NaN where there is none.
-
-        A judge without P(met) gives no answer a reward that needs it.
-        """
-        if reward.needs == "probabilities" and self.probabilities is None:
-            return np.full(len(self.chars), np.nan)
-        return evaluate(
-            reward,
-            self.verdicts,
-            self.rubric,
-            ratings=self.ratings,
-            chars=self.chars,
-            probabilities=self.probabilities,
-        )
-
-    def evidence(self, reward: Reward) -> Floats:
-        """Give what the judge said that bears on a reward, [N, C] or [N, C + 1] with the rating."""
-        if reward.needs == "probabilities" and self.probabilities is not None:
-            return self.probabilities
-        if reward.needs != "rating":
-            return self.verdicts
-        return np.concatenate([self.verdicts, self.ratings[:, None]], axis=1)
+def evidence_of(reward: Reward, table: VerdictTable) -> Floats:
+    """Give what the judge said that bears on a reward, [N, C] or [N, C + 1] with the rating."""
+    verdicts_NC, probabilities_NC = table.verdicts_NC, table.probabilities()
+    if reward.needs == "probabilities" and probabilities_NC is not None:
+        return probabilities_NC
+    if reward.needs != "rating":
+        return verdicts_NC
+    return np.concatenate([verdicts_NC, table.ratings()[:, None]], axis=1)
 
 
 def chars_of(graded: Sequence[GradedAnswer]) -> tuple[int, ...]:

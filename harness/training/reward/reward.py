@@ -24,13 +24,14 @@ from ....judges.data.conversations import text_of_answer
 from ....judges.errors import ConfigError, OutageError
 from ....judges.judge import Judge
 from ....judges.rubric import Example
-from ....judges.scoring.verdict_table import Floats
+from ....judges.scoring.verdict_table import Floats, VerdictTable
 from .batch import (
     BatchScore,
-    BatchVerdicts,
     GroupStats,
     as_optional,
     batch_metrics,
+    batch_rewards,
+    evidence_of,
     group_stats,
     noise_and_policy,
 )
@@ -329,20 +330,20 @@ class RubricReward:
         judge_s: float,
     ) -> BatchScore:
         trained, others = self._rewards()
-        table_NC = BatchVerdicts.of(graded)
-        rewards_N, evidence_NC = table_NC.reward(trained), table_NC.evidence(trained)
+        table = VerdictTable.of(graded)
+        rewards_N, evidence_NC = batch_rewards(trained, table), evidence_of(trained, table)
         stats, withheld = [], np.zeros(len(graded), bool)
         for i, group in enumerate(groups):
             prompt_id = graded[group.start].example.prompt_id
             one = group_stats(prompt_id, rewards_N[group], evidence_NC[group])
-            if i in twice:
-                one = self._with_noise(one, rewards_N[group], graded[group], trained)
+            if i in twice and all(a.replicates or len(a.ratings) > 1 for a in graded[group]):
+                one = self._with_noise(one, rewards_N[group], table.rows(group), trained)
             one = dataclasses.replace(one, masked=self._mask(one))
             withheld[group] = one.masked is not None
             stats.append(one)
         return BatchScore(
             rewards=as_optional(np.where(withheld, np.nan, rewards_N)),
-            alternatives={other.name: as_optional(table_NC.reward(other)) for other in others},
+            alternatives={other.name: as_optional(batch_rewards(other, table)) for other in others},
             unmasked=as_optional(rewards_N),
             graded=tuple(graded),
             group_of=tuple(i for i, g in enumerate(groups) for _ in range(g.start, g.stop)),
@@ -365,12 +366,10 @@ class RubricReward:
         self,
         stats: GroupStats,
         rewards_G: Floats,
-        graded: Sequence[GradedAnswer],
+        table: VerdictTable,
         trained: Reward,
     ) -> GroupStats:
-        if not all(answer.replicates or len(answer.ratings) > 1 for answer in graded):
-            return stats
-        again_G = BatchVerdicts.of(graded, replicate=1).reward(trained)
+        again_G = batch_rewards(trained, table, replicate=1)
         measured = noise_and_policy(np.stack([rewards_G, again_G], axis=1))
         if measured is None:
             return stats

@@ -11,6 +11,7 @@ from rubricbeat.judges.answer import GradedAnswer
 from rubricbeat.judges.audit.label_correction import correct_by_labels, match_labels
 from rubricbeat.judges.audit.labels import Label, LabelledAnswer
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
+from rubricbeat.judges.scoring.item_scores import ScoredTable
 from rubricbeat.judges.verdict import Outcome, Verdict
 
 POINTS = (5.0, 4.0, 3.0, 2.0, -3.0)
@@ -58,7 +59,7 @@ def test_intervals_cover_the_truth_and_beat_the_labels_alone() -> None:
     narrower, raw = [], []
     for _ in range(150):
         graded, labelled, known = world(rng, 240, 60)
-        found = correct_by_labels(graded, match_labels(graded, labelled)).figures()
+        found = correct_by_labels(ScoredTable.of(graded), match_labels(graded, labelled)).figures()
         for name, value in truth.items():
             covered[name].append(found[name].low <= value <= found[name].high)
         alone = 1.96 * (known[:60] @ points / 14).std(ddof=1) / np.sqrt(60)
@@ -76,7 +77,7 @@ def test_a_judge_that_is_always_right_changes_nothing_but_the_interval() -> None
     _, _, truth = world(rng, 60, 0)
     graded = [answer(row, truth[row]) for row in range(60)]
     labelled = [labels_of(graded[row], truth[row]) for row in range(30)]
-    found = correct_by_labels(graded, match_labels(graded, labelled)).score
+    found = correct_by_labels(ScoredTable.of(graded), match_labels(graded, labelled)).score
     # the weight is 1 / (1 + n / N) at most: between the labels' mean and that of all
     assert found.value == pytest.approx(found.raw, abs=0.02)
 
@@ -84,7 +85,7 @@ def test_a_judge_that_is_always_right_changes_nothing_but_the_interval() -> None
 def test_labels_of_every_answer_give_their_own_mean() -> None:
     rng = np.random.default_rng(2)
     graded, labelled, truth = world(rng, 40, 40)
-    found = correct_by_labels(graded, match_labels(graded, labelled))
+    found = correct_by_labels(ScoredTable.of(graded), match_labels(graded, labelled))
     assert found.score.value == pytest.approx((truth @ np.array(POINTS) / 14).mean())
     assert found.met.value == pytest.approx(truth.mean())
 
@@ -139,7 +140,7 @@ def test_raters_that_tie_leave_a_criterion_without_a_label() -> None:
 )
 def test_labels_that_cannot_correct_are_refused_with_their_reason(spoil, why: str) -> None:
     graded, labelled, _ = world(np.random.default_rng(6), 200, 60)
-    found = correct_by_labels(graded, match_labels(graded, spoil(labelled)))
+    found = correct_by_labels(ScoredTable.of(graded), match_labels(graded, spoil(labelled)))
     for name, figure in found.figures().items():
         assert why in figure.refused, name
         assert figure.value is None
@@ -151,13 +152,13 @@ def test_labels_of_the_best_answers_alone_are_refused() -> None:
     said = [sum(v.met for v in one.verdicts) for one in graded]
     best = np.argsort(said)[-60:]
     labelled = [labels_of(graded[row], truth[row]) for row in best]
-    found = correct_by_labels(graded, match_labels(graded, labelled)).met
+    found = correct_by_labels(ScoredTable.of(graded), match_labels(graded, labelled)).met
     assert "no random part of the run" in found.refused
 
 
 def test_a_rule_that_hardly_any_answer_passes_is_refused_and_the_score_is_not() -> None:
     graded, labelled, _ = world(np.random.default_rng(8), 200, 60)
-    found = correct_by_labels(graded, match_labels(graded, labelled))
+    found = correct_by_labels(ScoredTable.of(graded), match_labels(graded, labelled))
     assert found.score.value is not None
     assert "it takes 10 of each" in found.passes["pass_strict"].refused
 
@@ -168,10 +169,10 @@ def test_where_nothing_differs_there_is_no_interval_and_where_nothing_was_judged
     rows = np.tile([True, True, True, True, False], (30, 1))
     graded = [answer(n, row) for n, row in enumerate(rows)]
     labelled = [labels_of(one, row) for one, row in zip(graded[:25], rows, strict=False)]
-    found = correct_by_labels(graded, match_labels(graded, labelled))
+    found = correct_by_labels(ScoredTable.of(graded), match_labels(graded, labelled))
     assert (found.score.value, found.score.raw) == (None, 1.0)
     # .8 of both parts, which rounding told apart by billions of standard errors
     assert "no interval" in found.met.refused
     lost = [replace(one, verdicts=(Verdict(Outcome.TRANSPORT),) * 5) for one in graded]
-    none = correct_by_labels(lost, match_labels(lost, labelled))
+    none = correct_by_labels(ScoredTable.of(lost), match_labels(lost, labelled))
     assert {figure.raw for figure in none.figures().values()} == {None}

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from rubricbeat.judges.answer import GradedAnswer
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
-from rubricbeat.judges.scoring.item_scores import item_scores
+from rubricbeat.judges.scoring.item_scores import ScoredTable, score_items
 from rubricbeat.judges.scoring.run_scores import ScoredAnswers, summarise, summarise_scored
 from rubricbeat.judges.scoring.verdict_table import PackedAnswers, VerdictTable
 from rubricbeat.judges.verdict import Outcome, Verdict
@@ -74,12 +74,12 @@ def test_a_packed_table_is_the_table_of_the_answers(n: int) -> None:
 def test_blocks_of_any_size_are_parts_of_the_whole(n: int, size: int, seed: int) -> None:
     answers = made_up(n, seed)
     packed, whole = PackedAnswers.of(answers), VerdictTable.of(answers)
-    ours, theirs = list(packed.tables(size)), list(whole.blocks(size))
+    ours, theirs = list(packed.tables(size)), [whole.rows(at) for at in whole.blocks(size)]
     assert [len(t) for t in ours] == [len(t) for t in theirs]
     for one, other in zip(ours, theirs, strict=True):
         same(one, other)
-    scores = np.concatenate([item_scores(table) for table in ours])
-    np.testing.assert_array_equal(scores, item_scores(whole))
+    scores = np.concatenate([score_items(table).h for table in ours])
+    np.testing.assert_array_equal(scores, score_items(whole).h)
 
 
 @settings(max_examples=15, deadline=None)
@@ -88,10 +88,7 @@ def test_a_run_in_blocks_scores_as_the_run_at_once(n: int, size: int, seed: int)
     answers = made_up(n, seed)
     packed = PackedAnswers.of(answers)
     blocks = summarise_scored(
-        ScoredAnswers.of(packed.tables(size), 0.03),
-        n_draws=0,
-        length_penalty=0.03,
-        missing_by_reason=packed.missing_by_reason,
+        ScoredAnswers.of(map(ScoredTable.score, packed.tables(size)), 0.03), n_draws=0
     ).to_json()
     at_once = summarise(answers, n_draws=0, length_penalty=0.03).to_json()
     one, other = numbers_in(blocks), numbers_in(at_once)
@@ -111,7 +108,7 @@ def numbers_in(plain: object, name: str = "") -> dict[str, Any]:
 def test_error_bars_do_not_depend_on_the_blocks() -> None:
     answers = made_up(120)
     packed = PackedAnswers.of(answers)
-    ours = summarise_scored(ScoredAnswers.of(packed.tables(11), 0.03), length_penalty=0.03)
+    ours = summarise_scored(ScoredAnswers.of(map(ScoredTable.score, packed.tables(11)), 0.03))
     theirs = summarise(answers, length_penalty=0.03)
     # draws are made in float32: a sum that differs in its last bit may move them so far
     assert ours.metrics["interval"] == pytest.approx(theirs.metrics["interval"], abs=1e-6)

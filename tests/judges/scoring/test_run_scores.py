@@ -17,14 +17,14 @@ from hypothesis import strategies as st
 from rubricbeat.judges.answer import GradedAnswer
 from rubricbeat.judges.rewards import get_reward
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
-from rubricbeat.judges.scoring.run_scores import (
+from rubricbeat.judges.scoring.item_scores import (
     Items,
+    ScoredTable,
     item_scores,
-    length_penalty_of,
     score_items,
-    summarise,
     worst_at_k,
 )
+from rubricbeat.judges.scoring.run_scores import length_penalty_of, summarise
 from rubricbeat.judges.scoring.verdict_table import VerdictTable
 from rubricbeat.judges.verdict import Outcome, Verdict
 
@@ -69,7 +69,7 @@ def answer(
 
 
 def items(*answers: GradedAnswer) -> Items:
-    return score_items(VerdictTable.of(answers))
+    return ScoredTable.of(answers).items
 
 
 @pytest.mark.parametrize(("points", "verdicts", "s", "rho", "perfect", "h"), GOLDEN)
@@ -272,7 +272,7 @@ class TestRepeats:
         # h = 0, .5, 1: W1 = .5; pairs have worst 0, 0, .5, so W2 = 1/6; W3 = 0
         run = [answer([2, 2], v, repeat=i) for i, v in enumerate([(1, 0), (1, 1), (0, 0)])]
         table = VerdictTable.of(run)
-        worst = worst_at_k(item_scores(table), table.prompt_N)
+        worst = worst_at_k(score_items(table).h, table.prompt_N)
         assert worst == pytest.approx({1: 0.5, 2: 1 / 6, 3: 0})
 
     def test_worst_at_k_is_the_mean_worst_over_all_choices_of_k(self) -> None:
@@ -422,11 +422,9 @@ def test_order_of_criteria_tags_and_answers_changes_nothing(
 ) -> None:
     shuffled = [shuffle_answer(graded, rng) for graded in run]
     same(numbers_of(run), numbers_of(shuffled))
-    by_prompt = {
-        g.example.prompt_id: h for g, h in zip(run, item_scores(VerdictTable.of(run)), strict=True)
-    }
+    by_prompt = {g.example.prompt_id: h for g, h in zip(run, item_scores(run), strict=True)}
     rng.shuffle(shuffled)
-    for graded, h in zip(shuffled, item_scores(VerdictTable.of(shuffled)), strict=True):
+    for graded, h in zip(shuffled, item_scores(shuffled), strict=True):
         assert h == pytest.approx(by_prompt[graded.example.prompt_id], abs=1e-9, nan_ok=True)
 
 

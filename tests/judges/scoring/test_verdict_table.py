@@ -6,7 +6,7 @@ import numpy as np
 
 from rubricbeat.judges.answer import GradedAnswer
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
-from rubricbeat.judges.scoring.run_scores import item_scores
+from rubricbeat.judges.scoring.item_scores import item_scores, score_items
 from rubricbeat.judges.scoring.verdict_table import VerdictTable
 from rubricbeat.judges.verdict import Outcome, Verdict
 
@@ -64,7 +64,7 @@ def test_tags_point_at_their_answers_and_criteria() -> None:
 def test_nothing_packs_to_nothing() -> None:
     table = VerdictTable.of([])
     assert len(table) == 0
-    assert item_scores(table).shape == (0,)
+    assert score_items(table).h.shape == (0,)
 
 
 def test_every_criterion_counts_the_forty_eighth_too() -> None:
@@ -72,5 +72,5 @@ def test_every_criterion_counts_the_forty_eighth_too() -> None:
     graded = example("a", [1.0] * 48)
     last_met = GradedAnswer(graded, "x", (NO,) * 47 + (YES,))
     none_met = GradedAnswer(graded, "x", (NO,) * 48)
-    h = item_scores(VerdictTable.of([last_met, none_met]))
+    h = item_scores([last_met, none_met])
     np.testing.assert_allclose(h, [1 / 48, 0], atol=1e-15)

@@ -15,6 +15,7 @@ from rubricbeat.judges.audit.label_correction import correct_by_labels, match_la
 from rubricbeat.judges.audit.labels import Label, LabelledAnswer
 from rubricbeat.judges.errors import DataError
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
+from rubricbeat.judges.scoring.item_scores import ScoredTable
 from rubricbeat.judges.verdict import Verdict
 from rubricbeat.reports.comparison.comparison import compare_runs
 from rubricbeat.reports.comparison.corrections import (
@@ -70,8 +71,12 @@ def labelled(n: int = 40) -> LabelSource:
     return LabelSource("labels.jsonl", items)
 
 
+def scored(one):
+    return one, ScoredTable.of(one.graded)
+
+
 def test_a_model_under_the_audited_judge_gets_its_corrected_figures(tmp_path):
-    (found,) = corrections_of([model(DIGEST)], [audit(tmp_path)], [])
+    (found,) = corrections_of([scored(model(DIGEST))], [audit(tmp_path)], [])
     assert (found.model, found.source) == ("gpt", "audit.json")
     # (.5 + .8 - 1) / .7 = 3/7
     assert found.figures["score"].value == pytest.approx(3 / 7)
@@ -83,7 +88,7 @@ def test_a_model_under_the_audited_judge_gets_its_corrected_figures(tmp_path):
 
 
 def test_a_model_under_another_judge_gets_none(tmp_path):
-    assert not corrections_of([model("e" * 64)], [audit(tmp_path)], [])
+    assert not corrections_of([scored(model("e" * 64))], [audit(tmp_path)], [])
 
 
 def test_an_audit_without_counts_is_named(tmp_path):
@@ -91,11 +96,11 @@ def test_an_audit_without_counts_is_named(tmp_path):
     (tmp_path / "audit.json").write_text('{"judge": {}, "audit": {}}')
     (note,) = correction_faults([kept])
     assert "not an audit with its counts" in note
-    assert not corrections_of([model(DIGEST)], [kept], [])
+    assert not corrections_of([scored(model(DIGEST))], [kept], [])
 
 
 def test_labels_of_the_very_answers_correct_them(tmp_path):
-    (found,) = corrections_of([model(DIGEST, n=100)], [], [labelled()])
+    (found,) = corrections_of([scored(model(DIGEST, n=100))], [], [labelled()])
     score = found.figures["score"]
     # the judge says met to two of four, the labels to every second one
     assert score.method == "prediction-powered"
@@ -106,7 +111,7 @@ def test_labels_of_the_very_answers_correct_them(tmp_path):
 
 def test_a_judges_own_verdicts_are_no_labels_of_it():
     own = dataclasses.replace(labelled(), digests=frozenset({DIGEST}))
-    (found,) = corrections_of([model(DIGEST, n=100)], [], [own])
+    (found,) = corrections_of([scored(model(DIGEST, n=100))], [], [own])
     assert found.reasons == (
         "No figure is corrected: the labels are verdicts of the very judge that is to be corrected",
     )
@@ -136,10 +141,9 @@ def test_a_page_without_audit_or_labels_says_nothing_of_corrections():
 
 
 def test_one_reason_for_all_figures_is_said_once():
-    (found,) = corrections_of([model(DIGEST, n=100)], [], [labelled(5)])
-    made = correct_by_labels(
-        model(DIGEST, n=100).graded, match_labels(model(DIGEST, n=100).graded, labelled(5).labelled)
-    )
+    (found,) = corrections_of([scored(model(DIGEST, n=100))], [], [labelled(5)])
+    one, answers = scored(model(DIGEST, n=100))
+    made = correct_by_labels(answers, match_labels(one.graded, labelled(5).labelled))
     lines = list(correction_lines("gpt r t", "labels.jsonl", made))
     assert len(lines) == 2
     assert lines[1].strip() == "not corrected: 5 prompts carry labels; it takes 20"

@@ -7,6 +7,7 @@ import pytest
 from report_kit import example, graded, run
 
 from rubricbeat.judges.errors import DataError
+from rubricbeat.judges.scoring.item_scores import item_scores
 from rubricbeat.judges.verdict import Outcome
 from rubricbeat.reports.comparison.comparison import compare_runs
 from rubricbeat.reports.comparison.measures import check_stored
@@ -62,7 +63,7 @@ def test_simple_evals_results_become_a_run(tmp_path):
     assert [v.met for v in read.graded[1].verdicts] == [False, True]
     assert read.graded[0].verdicts[0].explanation == "because 0"
     # (5/5 - 2/5 + (5 - 2)/5) / 3 = (1 - .4 + .6) / 3 = .4, and the file says .3
-    check = check_stored(read)
+    check = check_stored(read, item_scores(read.graded))
     assert check.recomputed == pytest.approx(0.4)
     assert check.is_mismatch
 
@@ -219,7 +220,7 @@ def test_a_simple_evals_html_report_becomes_a_run(tmp_path):
         "Boasts": (-2, True, '"always"'),
     }
     # (5 - 2) / 8 = .375, and the file says .6
-    check = check_stored(read)
+    check = check_stored(read, item_scores(read.graded))
     assert (check.recomputed, check.stored) == (pytest.approx(0.375), 0.6)
 
 
@@ -265,7 +266,7 @@ def test_an_exported_run_reads_back_and_its_html_is_escaped(tmp_path):
     [read] = read_runs([whole])
     assert [[v.met for v in g.verdicts] for g in read.graded] == [[True, False], [None, True]]
     assert read.graded[0].answer == hostile
-    assert not check_stored(read).is_mismatch
+    assert not check_stored(read, item_scores(read.graded)).is_mismatch
     whole.unlink()
     [again] = read_runs([html])
     assert again.graded[0].answer == hostile
