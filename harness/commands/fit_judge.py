@@ -1,14 +1,14 @@
 """Fit a judge of your own to recorded verdicts or labels: free, offline, with P(met).
 
 It sees the words of criterion and answer; boosted trees turn that into P(met), calibrated on
-held-out prompts. --head blend sees sentences as vectors too (MiniLM, torch). Its card says how far
-it can be trusted, beside baselines that never look at the answer. It is calibrated on answers like
-those it was fitted on: --recalibrate sets its probabilities right on others. Use it anywhere:
---judge fitted:DIR, or as the cheap judge of a cascade.
+held-out prompts. Its card says how far it can be trusted, beside baselines that never look at the
+answer. It is calibrated on answers like those it was fitted on: --recalibrate sets its
+probabilities right on others. Use it anywhere: --judge fitted:DIR, or as the cheap judge of a
+cascade.
 
 Examples:
   rubricbeat fit-judge --verdicts judged.jsonl.gz --data rows.jsonl.gz --output_path my-judge
-  rubricbeat fit-judge --labels labels.jsonl --head blend --output_path my-judge
+  rubricbeat fit-judge --labels labels.jsonl --output_path my-judge
   rubricbeat fit-judge --recalibrate my-judge --labels others.jsonl --output_path my-judge-there
 """
 
@@ -19,17 +19,13 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 from ...judges.errors import ConfigError
 from ...judges.files import require_folder
-from ...judges.fitted.heads import HeadKind
 from ..labels import add_label_arguments, read_labelled
 
 SEED = 1234
 N_FOLDS = 5
-NO_ENCODER = "none"
-PACKAGED = "minilm"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,20 +33,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_label_arguments(parser)
     parser.add_argument(
         "--output_path", type=Path, required=True, metavar="DIR", help="folder for the judge"
-    )
-    parser.add_argument(
-        "--head",
-        choices=[kind.value for kind in HeadKind],
-        help=f"default: {HeadKind.WORDS}; {HeadKind.BLEND} where an encoder is named",
-    )
-    parser.add_argument(
-        "--encoder",
-        metavar="PATH",
-        help="folder of a sentence encoder, minilm for the one among the packages, or none "
-        "(default: none, and minilm for the heads that need one)",
-    )
-    parser.add_argument(
-        "--vectors", type=Path, metavar="FILE", help="keep encoded sentences here (.npz), to resume"
     )
     parser.add_argument(
         "--recalibrate",
@@ -71,23 +53,15 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"--folds {args.folds}: it takes 2 to hold prompts out")
     if args.recalibrate is not None:
         return _recalibrate(args)
-    kind, encoder_path = _kind_and_encoder(args)
-    if args.vectors is not None and encoder_path is None:
-        raise ConfigError("--vectors keeps what an encoder makes; there is none: --head blend")
     started = time.monotonic()
     labelled, facts = read_labelled(args, "fit-judge")
     require_folder(args.output_path)
-    from ...judges.fitted.encoder import MiniLM, VectorShelf
     from ...judges.fitted.fitting import FitOptions, fit_judge
     from ...judges.fitted.model_card import card_of, figures_table, write_card
     from ...judges.fitted.saved_model import save_model
     from ...judges.learned import LearnedPrompts
 
-    encoder = None if encoder_path is None else MiniLM(encoder_path)
-    options = FitOptions(kind, n_folds=args.folds, seed=args.seed)
-    shelf = VectorShelf(encoder, args.vectors) if encoder else None
-    progress = _progress if sys.stderr.isatty() else None
-    fit = fit_judge(labelled, options, encoder=encoder, shelf=shelf, say=_say, progress=progress)
+    fit = fit_judge(labelled, FitOptions(n_folds=args.folds, seed=args.seed), say=_say)
     salt = save_model(fit.model, args.output_path)[:16]
     prompts = LearnedPrompts.of((item.example for item in labelled), salt)
     card = card_of(fit, prompts, facts, _command(args), time.monotonic() - started)
@@ -100,33 +74,13 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _kind_and_encoder(args: argparse.Namespace) -> tuple[HeadKind, Path | None]:
-    """Find out which head is asked for and where its encoder lies, before anything is read."""
-    from ...judges.fitted.encoder import find_encoder
-
-    is_named = args.encoder not in (None, NO_ENCODER)
-    kind = HeadKind(args.head or (HeadKind.BLEND if is_named else HeadKind.WORDS))
-    if kind is HeadKind.WORDS and is_named:
-        raise ConfigError("--head words sees words only; it takes no --encoder")
-    if kind.needs_vectors and args.encoder == NO_ENCODER:
-        raise ConfigError(f"--head {kind} needs an encoder; without one: --head {HeadKind.WORDS}")
-    if not is_named and not kind.needs_vectors:
-        return kind, None
-    return kind, find_encoder(None if args.encoder in (None, PACKAGED) else args.encoder)
-
-
 def _recalibrate(args: argparse.Namespace) -> int:
     """Set the probabilities of a fitted judge right on labels, and write it to a new folder."""
-    from ...judges.fitted.encoder import MiniLM, find_encoder
     from ...judges.fitted.model_card import figures_table, write_recalibrated
     from ...judges.fitted.recalibration import recalibrate
     from ...judges.fitted.saved_model import load_model, read_card, save_model
     from ...judges.learned import LearnedPrompts, Seen
 
-    if args.head is not None or args.vectors is not None:
-        raise ConfigError(
-            "--recalibrate keeps the judge's head; it takes neither --head nor --vectors"
-        )
     if args.output_path.resolve() == args.recalibrate.resolve():
         raise ConfigError(f"--output_path {args.output_path}: the judge itself; name a new folder")
     model, card = load_model(args.recalibrate), dict(read_card(args.recalibrate))
@@ -137,13 +91,7 @@ def _recalibrate(args: argparse.Namespace) -> int:
         seen = Seen.of([learned], [item.example for item in labelled])
         if words := seen.warning():
             _say(f"{words}; calibrate on others where you can")
-    found = recalibrate(
-        model,
-        labelled,
-        encoder=MiniLM(find_encoder(args.encoder)) if model.has_vectors else None,
-        n_folds=args.folds,
-        seed=args.seed,
-    )
+    found = recalibrate(model, labelled, n_folds=args.folds, seed=args.seed)
     save_model(found.model, args.output_path)
     card["recalibrated"] = found.to_json(facts)
     if learned is not None:
@@ -165,9 +113,7 @@ def _command(args: argparse.Namespace) -> str:
     else:
         names = " ".join(path.name for path in args.verdicts)
         words.append(f"--verdicts {names} --data {args.data.name}")
-    given: dict[str, Any] = {"limit": args.limit, "head": args.head}
-    if args.encoder in (NO_ENCODER, PACKAGED):
-        given["encoder"] = args.encoder
+    given = {"limit": args.limit}
     if args.seed != SEED:
         given["seed"] = args.seed
     if args.folds != N_FOLDS:
@@ -178,8 +124,3 @@ def _command(args: argparse.Namespace) -> str:
 
 def _say(words: str) -> None:
     print(f"rubricbeat fit-judge: {words}", file=sys.stderr)
-
-
-def _progress(done: int, total: int) -> None:
-    end = "\n" if done == total else "\r"
-    print(f"rubricbeat fit-judge: {done} of {total} texts encoded", end=end, file=sys.stderr)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..scoring.verdict_table import Floats
-from .labels import AuditTable, LabelledAnswer
+from .labels import AuditTable, LabelledAnswer, deal_folds
 
 N_FOLDS = 5
 MIN_CRITERIA = 3
@@ -61,7 +61,7 @@ def no_look_probability(table: AuditTable, labelled: Sequence[LabelledAnswer]) -
     met_C = summed_C.astype(np.float64)
     prompt_C = np.zeros(n_criteria, dtype=np.intp)
     prompt_C[table.criterion_N] = table.prompt_N
-    fold_C = prompt_folds(table.n_prompts)[prompt_C]
+    fold_C = deal_folds(table.n_prompts, N_FOLDS, 0)[prompt_C]
     words = _vocabulary(criteria)
     chance_C = np.full(n_criteria, met_C.sum() / max(weight_C.sum(), 1.0))
     for fold in range(N_FOLDS):
@@ -70,12 +70,6 @@ def no_look_probability(table: AuditTable, labelled: Sequence[LabelledAnswer]) -
             chance_C[held] = _learned(words, met_C, weight_C, rest, held)
     probability: Floats = chance_C[table.criterion_N]
     return probability
-
-
-def prompt_folds(n_prompts: int) -> NDArray[np.intp]:
-    """Deal prompts into folds, always the same way: [P], 0 to `N_FOLDS` - 1."""
-    folds: NDArray[np.intp] = np.random.default_rng(0).permutation(n_prompts) % N_FOLDS
-    return folds
 
 
 def _criteria_of(labelled: Sequence[LabelledAnswer]) -> list[CriterionText]:

@@ -33,9 +33,9 @@ from .agreement import (
     pairs_within_criteria,
     plain,
 )
-from .baselines import N_FOLDS, prompt_folds
+from .baselines import N_FOLDS
 from .bias import OrderEffect, Shift, Trait, correlation_given_label, shifts_of
-from .labels import AuditTable, Stratum
+from .labels import AuditTable, Stratum, deal_folds
 
 CURVES = {"kappa": Curve.PLAIN}
 """Of figures that are no shares; all others have a logit."""
@@ -225,7 +225,7 @@ def baselines_of(table: AuditTable) -> dict[str, AuditTable]:
     n_categories = len(table.categories)
     # not all other prompts: a rate that leaves out this prompt alone is the lower the more of this
     # prompt is met, which orders questions the wrong way round
-    fold_N = prompt_folds(table.n_prompts)[table.prompt_N]
+    fold_N = deal_folds(table.n_prompts, N_FOLDS, 0)[table.prompt_N]
     key_N = fold_N * n_categories + table.category_N
     size = N_FOLDS * n_categories
     sums = np.bincount(key_N, weights=share_N, minlength=size).reshape(-1, n_categories)

@@ -20,7 +20,7 @@ from ..scoring.item_scores import PASS_RULES, ScoredTable
 from ..scoring.verdict_table import Bools, Floats, VerdictTable
 from ..verdict import Outcome, Verdict
 from .correction import MIN_LABELS_OF_A_CLASS, NO_WIDTH, Corrected, prediction_powered
-from .labels import Label, LabelledAnswer
+from .labels import Label, LabelledAnswer, majority_of
 from .run_correction import RunCorrection
 
 METHOD = "prediction-powered"
@@ -65,7 +65,7 @@ def match_labels(graded: Sequence[GradedAnswer], labelled: Sequence[LabelledAnsw
         names = (answer.example.prompt_id, digest_of_prompt(answer.example.prompt))
         text = solution_of(answer.answer).strip()
         verdicts = tuple(
-            _verdict(names, text, criterion.text, by_key)
+            _verdict(_found(by_key, [(name, text, criterion.text) for name in names]))
             for criterion in answer.example.rubric.criteria
         )
         truth.append(GradedAnswer(answer.example, answer.answer, verdicts, answer.repeat))
@@ -185,12 +185,13 @@ def _distance(some: Floats, others: Floats) -> float | None:
     return float(abs(some.mean() - others.mean()) / error) if error > NO_WIDTH else None
 
 
-def _verdict(
-    names: Sequence[str], text: str, criterion: str, by_key: Mapping[_Key, Sequence[Label]]
-) -> Verdict:
-    found = next((by_key[key] for name in names if (key := (name, text, criterion)) in by_key), ())
-    share = np.mean([label.met for label in found]) if found else 0.5
-    return Verdict(Outcome.SKIPPED) if share == 0.5 else Verdict.of(bool(share > 0.5))
+def _found(by_key: Mapping[_Key, Sequence[Label]], keys: Sequence[_Key]) -> Sequence[Label]:
+    return next((by_key[key] for key in keys if key in by_key), ())
+
+
+def _verdict(labels: Sequence[Label]) -> Verdict:
+    met = majority_of(labels)
+    return Verdict(Outcome.SKIPPED) if met is None else Verdict.of(met)
 
 
 MIN_CRITERIA = 2
@@ -231,17 +232,10 @@ def pass_cells_of(
 def is_whole(item: LabelledAnswer) -> bool:
     """Say whether the labels tell every criterion of a rubric of two or more."""
     return len(item.labels) >= MIN_CRITERIA and all(
-        _majority(one) is not None for one in item.labels
+        majority_of(one) is not None for one in item.labels
     )
 
 
 def graded_by_labels(item: LabelledAnswer) -> GradedAnswer:
     """Take what most labels say for the verdicts; none where there is no label, or a tie."""
-    mets = [_majority(labels) for labels in item.labels]
-    verdicts = tuple(Verdict(Outcome.SKIPPED) if met is None else Verdict.of(met) for met in mets)
-    return GradedAnswer(item.example, item.text, verdicts)
-
-
-def _majority(labels: Sequence[Label]) -> bool | None:
-    share = np.mean([label.met for label in labels]) if labels else 0.5
-    return None if share == 0.5 else bool(share > 0.5)
+    return GradedAnswer(item.example, item.text, tuple(_verdict(labels) for labels in item.labels))

@@ -64,6 +64,12 @@ class Label:
     """The physician's id; empty where the data names none."""
 
 
+def majority_of(labels: Sequence[Label]) -> bool | None:
+    """Give what most labels of one criterion say; None without a label or where they tie."""
+    n_met = sum(label.met for label in labels)
+    return None if 2 * n_met == len(labels) else 2 * n_met > len(labels)
+
+
 @dataclass(frozen=True, slots=True)
 class LabelledAnswer:
     """An answer with labels for some criteria of its rubric."""
@@ -181,6 +187,12 @@ class AuditTable:
         cell_L = np.where(judged_L[has] == 1, ~self.met_L[has], 2 + ~self.met_L[has])
         flat = np.bincount(group_L[has] * 4 + cell_L, minlength=4 * n_groups)
         return flat.reshape(n_groups, 4).astype(np.float64)
+
+
+def deal_folds(n_prompts: int, n_folds: int, seed: int) -> Codes:
+    """Deal prompts into folds at random: [P], 0 to n_folds - 1."""
+    folds: Codes = np.random.default_rng(seed).permutation(n_prompts) % n_folds
+    return folds
 
 
 def category_of(tags: Sequence[str]) -> str:

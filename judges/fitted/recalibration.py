@@ -18,9 +18,17 @@ from ..audit.judge_audit import JudgeFigures, judge_figures, with_probability
 from ..audit.labels import AuditTable, LabelledAnswer
 from ..errors import ConfigError
 from ..scoring.verdict_table import Floats
-from .encoder import SentenceEncoder
 from .features import Sight
-from .fitting import calibrated, calibration_of, folds_of, graded_of, met_of, require_enough
+from .fitting import (
+    calibrated,
+    calibration_of,
+    folds_of,
+    graded_of,
+    has_label,
+    met_of,
+    prompts_of,
+    require_enough,
+)
 from .saved_model import FittedModel
 
 
@@ -54,7 +62,6 @@ def recalibrate(
     model: FittedModel,
     labelled: Sequence[LabelledAnswer],
     *,
-    encoder: SentenceEncoder | None,
     n_folds: int,
     seed: int,
 ) -> Recalibrated:
@@ -63,22 +70,20 @@ def recalibrate(
     Args:
         model: The judge.
         labelled: Answers with labels, best on prompts it has not learned from.
-        encoder: That it was fitted with; None for one without.
         n_folds: Parts of the prompts, each held out once to measure.
         seed: Of the folds.
 
     Raises:
         ConfigError: Too few labels, or on these the judge ranks no better than chance.
     """
-    sight = Sight(model.words, encoder)
+    sight = Sight(model.words)
     # one value a criterion of each answer, as fitting has it
     logits = [
         model.head.logits(sight.see(item.example, solution_of(item.text))) for item in labelled
     ]
     mets = [met_of(item) for item in labelled]
-    codes: dict[str, int] = {}
-    prompts = [codes.setdefault(item.example.prompt_id, len(codes)) for item in labelled]
-    require_enough(len(codes), mets)
+    prompts = prompts_of(labelled)
+    require_enough(prompts, mets)
     curve = calibration_of(logits, mets)
     if curve.slope <= 0:
         raise ConfigError(
@@ -88,17 +93,16 @@ def recalibrate(
     before = [model.calibration.probability(one) for one in logits]
     after = calibrated(logits, mets, folds_of(prompts, n_folds, seed))
     table = AuditTable.of(labelled, graded_of(labelled, before))
-    has = np.concatenate([[bool(labels) for labels in item.labels] for item in labelled])
+    has = has_label(labelled)
 
     def figures(chances: Sequence[Floats]) -> JudgeFigures:
-        given = with_probability(table, np.concatenate(chances)[has])
-        return judge_figures(given)
+        return judge_figures(with_probability(table, np.concatenate(chances)[has]))
 
     return Recalibrated(
         model=replace(model, calibration=curve, digest=""),
         before=figures(before),
         after=figures(after),
-        n_prompts=len(codes),
+        n_prompts=table.n_prompts,
         n_labels=len(table.met_L),
     )
 

@@ -17,7 +17,6 @@ from rubricbeat.harness.training.data import TrainingData
 from rubricbeat.judges.answer import Answer, GradedAnswer
 from rubricbeat.judges.errors import ConfigError
 from rubricbeat.judges.fitted.fitting import FitOptions, fit_judge
-from rubricbeat.judges.fitted.heads import HeadKind
 from rubricbeat.judges.fitted.model_card import card_of, write_card
 from rubricbeat.judges.fitted.saved_model import save_model
 from rubricbeat.judges.grader import open_grader
@@ -76,9 +75,10 @@ class TestHashes:
 @pytest.fixture(scope="module")
 def judge(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A judge fitted on the first 20 of 30 prompts."""
+    pytest.importorskip("sklearn")
     folder = tmp_path_factory.mktemp("judge")
     learned = labelled_answers()[: 20 * 6]
-    fit = fit_judge(learned, FitOptions(HeadKind.LINEAR), encoder=None, shelf=None)
+    fit = fit_judge(learned, FitOptions(n_folds=2))
     salt = save_model(fit.model, folder)
     prompts = LearnedPrompts.of((item.example for item in learned), salt)
     write_card(fit, card_of(fit, prompts, {}, "test", 0.0), folder)
