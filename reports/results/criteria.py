@@ -6,13 +6,13 @@ criterion is taken; points and tags come from the entries, or from the sample's 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ...judges.errors import DataError
+from .run import decoded
 
 TEXT_KEYS = (
     *("criterion", "criterion_text", "criteria", "rubric", "requirement", "text", "description"),
@@ -85,7 +85,7 @@ def own_rubric(*places: Any) -> list[Mapping[str, Any]]:
         if not isinstance(place, Mapping):
             continue
         for key in RUBRIC_KEYS:
-            entries = _decoded(place.get(key))
+            entries = decoded(place.get(key))
             if not isinstance(entries, list) or not entries:
                 continue
             points = place.get("points_list") or place.get("points")
@@ -232,16 +232,6 @@ def _paired(texts: list[str], points: list[Any], axes: list[Any]) -> list[Mappin
         {"criterion": text, "points": value, "axis": axis}
         for text, value, axis in zip(texts, points, axes, strict=True)
     ]
-
-
-def _decoded(value: Any) -> Any:
-    """Give a list that stands in a log as JSON text."""
-    if isinstance(value, str) and value.lstrip().startswith("["):
-        try:
-            return json.loads(value)
-        except ValueError:
-            return value
-    return value
 
 
 def _met_key(entry: Mapping[str, Any]) -> str | None:

@@ -18,9 +18,9 @@ from typing import Any
 
 from ...judges.errors import DataError
 from .criteria import MET_KEYS, JudgedCriterion, find_judged, own_rubric, read_marked, unjudged
-from .findings import Findings, number_of, reason_of, text_of
-from .run import ODD_SHAPE, Run, mapping
-from .samples import objects_of
+from .findings import Findings, number_of, text_of, turns_of
+from .run import Run, mapping
+from .samples import objects_of, sound
 
 KNOWN = ("health_bench", "healthbench", "prbench", "researchrubrics", "plawbench")
 """Benchmarks with rubrics, for files that have no report beside them to say the name."""
@@ -46,13 +46,8 @@ def read_reviews(path: Path) -> Run:
     for place, review in objects_of(path):
         if place in outdated:
             continue
-        try:
-            if isinstance(review.get("fault"), DataError):
-                raise review["fault"]
-            _add(findings, review, subset, place, judges)
-        except ODD_SHAPE as error:
-            findings.leave_out(place, reason_of(error))
-    graded = findings.require("no reviews")
+        with findings.sample(place):
+            _add(findings, sound(review), subset, place, judges)
     if outdated:
         findings.note(
             f"{len(outdated)} of its lines have a later review of the same sample, which is "
@@ -61,17 +56,14 @@ def read_reviews(path: Path) -> Run:
     if len(judges) > 1:
         first, *others = judges
         findings.note(f"the verdicts of {first} are read; {', '.join(others)} judged too")
-    return Run(
+    return findings.run(
+        path,
+        _FORMAT,
         model=path.parent.name if path.parent.name not in ("", "reviews") else path.stem,
         label=_label(path),
         task=task,
-        graded=graded,
-        facts={
-            "judge": {"name": _FORMAT, **({"model": next(iter(judges))} if judges else {})},
-            "versions": {"format": _FORMAT},
-        },
-        path=str(path),
-        notes=findings.notes(),
+        otherwise="no reviews",
+        judge={"model": next(iter(judges))} if judges else {},
     )
 
 
@@ -137,23 +129,18 @@ def _add(
     if not rubric and not rounds:
         raise DataError("no verdicts on criteria and no rubric; total scores cannot be read")
     judged = rounds[0] if rounds else unjudged(rubric)
-    rows = [one.row for one in judged]
-    read = [
-        [findings.verdict(o.value, o.words, f"{place}, criterion {at}") for at, o in enumerate(one)]
-        for one in rounds
-    ]
     findings.add(
         {
             "prompt_id": _prompt_id(review, sample, metadata, subset),
             "prompt": _prompt(review, metadata),
-            "rubrics": rows,
             "example_tags": metadata.get("example_tags") or [],
         },
+        judged,
         _answer(review, score),
-        read[0] if read else None,
         place,
+        is_judged=bool(rounds),
         claim=number_of(mapping(score.get("value")).get("overall_score")),
-        replicates=read[1:],
+        further=rounds[1:],
     )
 
 
@@ -190,12 +177,7 @@ def _target_rubric(review: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Give the rubric that ResearchRubrics keeps as the target, in JSON."""
     target = review.get("target")
     text = target[0] if isinstance(target, list) and target else target
-    if not isinstance(text, str) or not text.lstrip().startswith("["):
-        return []
-    try:
-        return own_rubric({"rubrics": json.loads(text)})
-    except ValueError:
-        return []
+    return own_rubric({"rubrics": text}) if isinstance(text, str) else []
 
 
 def _prompt_id(
@@ -204,14 +186,8 @@ def _prompt_id(
     """Name the prompt: by the data's own id, else by its number within the subset."""
     if metadata.get("prompt_id"):
         return str(metadata["prompt_id"])
-    number = next(
-        (
-            n
-            for n in (sample.get("group_id"), sample.get("sample_id"), review.get("index"))
-            if n is not None
-        ),
-        None,
-    )
+    numbers = (sample.get("group_id"), sample.get("sample_id"), review.get("index"))
+    number = next((n for n in numbers if n is not None), None)
     if number is None:
         raise DataError("no index and no sample_id")
     return f"{subset}-{number}" if subset else str(number)
@@ -219,12 +195,7 @@ def _prompt_id(
 
 def _prompt(review: Mapping[str, Any], metadata: Mapping[str, Any]) -> list[dict[str, str]]:
     given = metadata.get("prompt") or review.get("input") or review.get("messages") or ""
-    if isinstance(given, str):
-        return [{"role": "user", "content": given}]
-    turns = [
-        {"role": str(mapping(m).get("role", "user")), "content": text_of(mapping(m)) or ""}
-        for m in given
-    ]
+    turns = turns_of(given)
     while turns and turns[-1]["role"] == "assistant":  # the whole exchange, answer and all
         turns.pop()
     return turns

@@ -7,8 +7,11 @@ is no verdict, an answer that never came and a sample that cannot be read are tr
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ...judges.answer import NO_ANSWER, GradedAnswer
@@ -17,6 +20,8 @@ from ...judges.data.verdict_words import named, read_verdict, unknown_words
 from ...judges.errors import DataError, RubricbeatError
 from ...judges.scoring.item_scores import item_scores
 from ...judges.verdict import Outcome, Verdict
+from .criteria import JudgedCriterion
+from .run import ODD_SHAPE, Run, mapping
 
 TOLERANCE = 1e-9
 FAILED_JUDGING = ("Failed to parse judge response:", "Invalid grading response format:")
@@ -24,6 +29,18 @@ FAILED_JUDGING = ("Failed to parse judge response:", "Invalid grading response f
 all the same. Sources: inspect_evals and openbench, their HealthBench scorers."""
 MAX_WORDS = 5
 """Unknown words named one by one; the rest are counted."""
+
+
+_SAID = {
+    "left_out": "{n} of {all} {kind} left out; the first is {first}: {reason}",
+    "unanswered": "{n} of {graded} answers missing (the first: {first}); they count as asked and "
+    "have no score, whatever verdicts the log gives them",
+    "unjudged": "{n} of {graded} answers without any verdict on their criteria (the first: "
+    "{first}); they count as asked and have no score",
+    "failed": "{n} of its verdicts say not met only because the judge's reply could not be read "
+    "(the first: {first}); counted as missing",
+}
+"""What is counted of a log, in words."""
 
 
 @dataclass(slots=True)
@@ -44,83 +61,104 @@ class Findings:
     """Its name, for messages."""
     kind: str = "samples"
     """What the log calls its entries."""
+    format: str = "this format has it"
+    """What a sample is that cannot be read: "not as this format has it"."""
     of: str = ""
     """Whose answers these are, where the log holds those of several models."""
     graded: list[GradedAnswer] = field(default_factory=list)
     _claims: list[float | None] = field(default_factory=list)
-    _words: dict[str, _Count] = field(default_factory=dict)
-    _failed: _Count = field(default_factory=_Count)
-    _unanswered: _Count = field(default_factory=_Count)
-    _unjudged: _Count = field(default_factory=_Count)
-    _left_out: _Count = field(default_factory=_Count)
+    _words: defaultdict[str, _Count] = field(default_factory=lambda: defaultdict(_Count))
+    _counts: defaultdict[str, _Count] = field(default_factory=lambda: defaultdict(_Count))
     _reason: str = ""
     _n_seen: dict[str, int] = field(default_factory=dict)
     _more: list[str] = field(default_factory=list)
 
-    def verdict(self, value: Any, words: str, place: str) -> Verdict:
+    @contextmanager
+    def sample(self, place: str) -> Iterator[None]:
+        """Read one sample; one that is not as its format has it is left out, with the reason."""
+        try:
+            yield
+        except ODD_SHAPE as error:
+            self.leave_out(place, error)
+
+    def _verdict(self, value: Any, words: str, place: str) -> Verdict:
         """Read a recorded value; a word that is no verdict is counted under its name."""
         if words.startswith(FAILED_JUDGING):
-            self._failed.add(place)
+            self._counts["failed"].add(place)
             return Verdict(Outcome.UNPARSEABLE, explanation=words, attempts=0)
         read = read_verdict(value)
         if read.met is not None:
             return Verdict.of(read.met, explanation=words, attempts=0)
         if read.unknown:
-            self._words.setdefault(named(read.unknown), _Count()).add(place)
+            self._words[named(read.unknown)].add(place)
             words = f"recorded as {named(read.unknown)}, which is not a verdict. {words}".strip()
         return Verdict(Outcome.UNPARSEABLE, explanation=words or "recorded as null", attempts=0)
 
     def add(
         self,
         row: Mapping[str, Any],
+        judged: Sequence[JudgedCriterion],
         answer: str | None,
-        verdicts: Sequence[Verdict] | None,
         place: str,
         *,
+        is_judged: bool = True,
         repeat: int | None = None,
         claim: float | None = None,
-        replicates: Sequence[Sequence[Verdict]] = (),
+        further: Sequence[Sequence[JudgedCriterion]] = (),
+        each: str = "criterion",
     ) -> None:
         """Take an answer with its verdicts.
 
         Args:
-            row: The example, in the canonical form of docs/data.md.
+            row: The example without its rubric, in the canonical form of docs/data.md.
+            judged: The rubric, each criterion with its verdict.
             answer: None where none came: it counts as asked, and its verdicts, which are of no
                 answer, are left out.
-            verdicts: One for each criterion of the row; None where the log holds none for it.
             place: Where in the log, for messages.
+            is_judged: Whether the log holds verdicts for it.
             repeat: Which answer to this prompt; None numbers them as they come.
             claim: The item score that the log states, or None.
-            replicates: Further independent verdicts of the same judge.
+            further: Further independent verdicts of the same judge.
+            each: What the log calls a criterion.
 
         Raises:
-            DataError: The row is no example, or the verdicts do not align with it.
+            DataError: The row is no example.
         """
+        rounds = [
+            tuple(
+                self._verdict(o.value, o.words, f"{place}, {each} {n}") for n, o in enumerate(one)
+            )
+            for one in ((judged, *further) if is_judged else ())
+        ]
+        row = {**row, "rubrics": [one.row for one in judged]}
         example = example_from_row(row, where=f"{self.file}, {place}")
         if answer is None:
-            self._unanswered.add(place)
+            self._counts["unanswered"].add(place)
             gone = Verdict(Outcome.SKIPPED, explanation=NO_ANSWER, attempts=0)
-            verdicts, replicates, claim = [gone] * len(example.rubric), (), None
-        elif verdicts is None:
-            self._unjudged.add(place)
+            rounds, claim = [(gone,) * len(example.rubric)], None
+        elif not rounds:
+            self._counts["unjudged"].add(place)
             gone = Verdict(Outcome.UNPARSEABLE, explanation="the log holds no verdict", attempts=0)
-            verdicts = [gone] * len(example.rubric)
+            rounds = [(gone,) * len(example.rubric)]
         number = self._n_seen.get(example.prompt_id, 0)
         self._n_seen[example.prompt_id] = number + 1
         taken = GradedAnswer(
             example=example,
             answer=answer or "",
-            verdicts=tuple(verdicts),
+            verdicts=rounds[0],
             repeat=number if repeat is None else repeat,
-            replicates=tuple(map(tuple, replicates)),
+            replicates=tuple(rounds[1:]),
         )
         self.graded.append(taken)
         # a score over verdicts of which some are missing is another score
         self._claims.append(claim if all(v.met is not None for v in taken.verdicts) else None)
 
-    def leave_out(self, place: str, reason: str) -> None:
+    def leave_out(self, place: str, why: Exception | str) -> None:
         """Count a sample that cannot be read; the reason may name the place, or leave it to us."""
-        self._left_out.add(place)
+        self._counts["left_out"].add(place)
+        reason = str(why)
+        if isinstance(why, Exception) and not isinstance(why, RubricbeatError):
+            reason = f"not as {self.format} ({type(why).__name__}: {why})"
         here = f"{self.file}, {place}: "
         while reason.startswith(here):
             reason = reason.removeprefix(here)
@@ -137,7 +175,8 @@ class Findings:
             DataError: There are none: says why the first sample could not be read, or `otherwise`.
         """
         if not self.graded:
-            first = f", {self._left_out.first}: {self._reason}" if self._reason else None
+            place = self._counts["left_out"].first
+            first = f", {place}: {self._reason}" if self._reason else None
             raise DataError(f"{self.file}{first or f': {otherwise}'}")
         return tuple(self.graded)
 
@@ -147,42 +186,61 @@ class Findings:
         return tuple(
             f"{self.file}{whose}: {words}"
             for words in (
-                self._left_out_words(),
-                self._unanswered_words(),
-                self._unjudged_words(),
+                *map(self._said, ("left_out", "unanswered", "unjudged")),
                 *self._word_words(),
-                self._failed_words(),
+                self._said("failed"),
                 self._claim_words(),
                 *self._more,
             )
             if words
         )
 
-    def _left_out_words(self) -> str:
-        if not self._left_out.n:
-            return ""
-        total = self._left_out.n + len(self.graded)
-        return (
-            f"{self._left_out.n} of {total} {self.kind} left out; the first is "
-            f"{self._left_out.first}: {self._reason}"
+    def run(
+        self,
+        path: Path,
+        program: str,
+        *,
+        model: str,
+        label: str,
+        task: str,
+        otherwise: str = "it holds no samples",
+        judge: Mapping[str, Any] | None = None,
+        versions: Mapping[str, Any] | None = None,
+        stored: Mapping[str, float] | None = None,
+        **facts: Any,
+    ) -> Run:
+        """Give the answers as a run of a program.
+
+        Raises:
+            DataError: There are none, as `require` says it.
+        """
+        return Run(
+            model=model,
+            label=label,
+            task=task,
+            graded=self.require(otherwise),
+            stored=stored or {},
+            facts={
+                "judge": {"name": program, **(judge or {})},
+                "versions": {"format": program, **(versions or {})},
+                **facts,
+            },
+            path=str(path),
+            notes=self.notes(),
         )
 
-    def _unanswered_words(self) -> str:
-        count = self._unanswered
+    def _said(self, what: str) -> str:
+        count = self._counts[what]
         if not count.n:
             return ""
-        return (
-            f"{count.n} of {len(self.graded)} answers missing (the first: {count.first}); they "
-            "count as asked and have no score, whatever verdicts the log gives them"
-        )
-
-    def _unjudged_words(self) -> str:
-        count = self._unjudged
-        if not count.n:
-            return ""
-        return (
-            f"{count.n} of {len(self.graded)} answers without any verdict on their criteria (the "
-            f"first: {count.first}); they count as asked and have no score"
+        n_graded = len(self.graded)
+        return _SAID[what].format(
+            n=count.n,
+            first=count.first,
+            all=count.n + n_graded,
+            graded=n_graded,
+            kind=self.kind,
+            reason=self._reason,
         )
 
     def _word_words(self) -> list[str]:
@@ -195,14 +253,6 @@ class Findings:
             n = sum(count.n for count in rest)
             words.append(f"{n} more verdicts recorded as {len(rest)} further words")
         return words
-
-    def _failed_words(self) -> str:
-        if not self._failed.n:
-            return ""
-        return (
-            f"{self._failed.n} of its verdicts say not met only because the judge's reply could "
-            f"not be read (the first: {self._failed.first}); counted as missing"
-        )
 
     def _claim_words(self) -> str:
         """Compare item scores that the log states with those that its verdicts give."""
@@ -236,7 +286,7 @@ def readable(by_model: Mapping[str, Findings]) -> dict[str, Findings]:
         if not read:
             findings.require("it holds no samples")
         if model not in read:
-            next(iter(read.values())).note(f"of {model[:60]!r}, {findings._left_out_words()}")
+            next(iter(read.values())).note(f"of {model[:60]!r}, {findings._said('left_out')}")
     return read
 
 
@@ -275,8 +325,11 @@ def text_of(content: Any) -> str | None:
     return "\n".join(found) if found or not content else None
 
 
-def reason_of(error: Exception) -> str:
-    """Word why a sample could not be read: our own errors speak for themselves."""
-    if isinstance(error, RubricbeatError):
-        return str(error)
-    return f"not as this format has it ({type(error).__name__}: {error})"
+def turns_of(given: Any) -> list[dict[str, str]]:
+    """Give the turns of a prompt: those of messages, or a text as the user's."""
+    if isinstance(given, str):
+        return [{"role": "user", "content": given}]
+    return [
+        {"role": str(m.get("role", "user")), "content": text_of(m) or ""}
+        for m in map(mapping, given)
+    ]

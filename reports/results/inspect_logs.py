@@ -20,7 +20,7 @@ from typing import Any
 
 from ...judges.errors import DataError
 from .criteria import JudgedCriterion, find_judged, own_rubric, read_marked, unjudged
-from .findings import Findings, number_of, reason_of, text_of
+from .findings import Findings, number_of, text_of, turns_of
 from .run import ODD_SHAPE, Run, mapping
 from .zip_entries import read_entry, require_likely
 
@@ -110,20 +110,17 @@ def _read(path: Path, header: Mapping[str, Any], samples: Iterator[tuple[str, An
             f"the log's status is {str(header['status'])[:40]!r}: it holds {log.n_samples}{of} "
             "samples"
         )
-    graded = findings.require("no verdicts")
-    return Run(
+    return findings.run(
+        path,
+        "inspect",
         model=str(spec.get("model") or path.stem),
         label=str(spec.get("created") or spec.get("run_id") or ""),
         task=str(spec.get("task") or "inspect").rpartition("/")[2],
-        graded=graded,
+        otherwise="no verdicts",
+        judge=_judge(spec),
+        versions=_packages(spec),
         stored=_stored(header, scorer),
-        facts={
-            "judge": {"name": "inspect", **_judge(spec)},
-            "versions": {"format": "inspect", **_packages(spec)},
-            "config": {"model": spec.get("model")},
-        },
-        path=str(path),
-        notes=findings.notes(),
+        config={"model": spec.get("model")},
     )
 
 
@@ -134,14 +131,17 @@ class _Log:
         self.n_samples = 0
         self._file = file
         self._by_scorer: dict[str, Findings] = {}
-        self._rest: list[tuple[str, Mapping[str, Any]]] = []
+        self._rest: list[tuple[str, Mapping[str, Any] | Exception | str]] = []
 
     def take(self, place: str, sample: Any) -> None:
         """Add the verdicts of a sample to those of each scorer that has any."""
         self.n_samples += 1
-        if not isinstance(sample, Mapping) or sample.get("invalidation"):
-            what = "invalidated" if isinstance(sample, Mapping) else "not a JSON object"
-            self._rest.append((place, {"left_out": sample if _is_fault(sample) else what}))
+        if not isinstance(sample, Mapping):
+            why = sample if isinstance(sample, Exception) else "not a JSON object"
+            self._rest.append((place, why))
+            return
+        if sample.get("invalidation"):
+            self._rest.append((place, "invalidated"))
             return
         is_judged = False
         scores = mapping(sample.get("scores")) or {"score": sample.get("score")}  # of old logs
@@ -153,7 +153,7 @@ class _Log:
                     self._add(self._of(scorer), sample, judged, place, mapping(score))
             except ODD_SHAPE as error:
                 is_judged = True
-                self._of(scorer).leave_out(place, reason_of(error))
+                self._of(scorer).leave_out(place, error)
         if not is_judged:
             self._rest.append((place, _unjudged_sample(sample)))
 
@@ -170,7 +170,13 @@ class _Log:
         if not findings.graded:
             findings.require("no verdicts")
         for place, sample in self._rest:
-            _add_unjudged(findings, place, sample)
+            if not isinstance(sample, Mapping):
+                findings.leave_out(place, sample)
+                continue
+            with findings.sample(place):
+                row, rubric, answer = sample["row"], sample["rubric"], sample["answer"]
+                repeat = _repeat(sample)
+                findings.add(row, rubric, answer, place, is_judged=False, repeat=repeat)
         others = [repr(n[:40]) for n, f in self._by_scorer.items() if n != scorer and f.graded]
         if others:
             findings.note(
@@ -191,20 +197,17 @@ class _Log:
         score: Mapping[str, Any],
     ) -> None:
         findings.add(
-            _row(sample, [one.row for one in judged]),
+            _row(sample),
+            judged,
             _answer(sample, score),
-            [
-                findings.verdict(one.value, one.words, f"{place}, criterion {at}")
-                for at, one in enumerate(judged)
-            ],
             place,
-            repeat=int(sample.get("epoch") or 1) - 1,
+            repeat=_repeat(sample),
             claim=number_of(mapping(score.get("value")).get("healthbench_score")),
         )
 
 
-def _is_fault(sample: Any) -> bool:
-    return isinstance(sample, Exception)
+def _repeat(sample: Mapping[str, Any]) -> int:
+    return int(sample.get("epoch") or 1) - 1
 
 
 def _judged(score: Mapping[str, Any], sample: Mapping[str, Any]) -> list[JudgedCriterion]:
@@ -217,56 +220,38 @@ def _judged(score: Mapping[str, Any], sample: Mapping[str, Any]) -> list[JudgedC
     )
 
 
-def _unjudged_sample(sample: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Keep of a sample without verdicts what says that its answer was asked for."""
+def _unjudged_sample(sample: Mapping[str, Any]) -> Mapping[str, Any] | str:
+    """Keep of a sample without verdicts what says that its answer was asked for, or why nothing."""
     error = sample.get("error")
     said = mapping(error).get("message") if isinstance(error, Mapping) else error
     reason = f"ended in an error: {str(said)[:200]}" if error else "no verdicts on its criteria"
     try:
-        rubric = [one.row for one in unjudged(own_rubric(sample.get("metadata")))]
+        rubric = unjudged(own_rubric(sample.get("metadata")))
     except DataError:
         rubric = []
     if not rubric:
-        return {"left_out": reason}
+        return reason
     return {
-        "row": _row(sample, rubric),
+        "row": _row(sample),
+        "rubric": rubric,
         "answer": None if error else _answer(sample, {}),
         "epoch": sample.get("epoch"),
     }
 
 
-def _add_unjudged(findings: Findings, place: str, sample: Mapping[str, Any]) -> None:
-    if "row" not in sample:
-        findings.leave_out(place, str(sample["left_out"]))
-        return
-    try:
-        repeat = int(sample["epoch"] or 1) - 1
-        findings.add(sample["row"], sample["answer"], None, place, repeat=repeat)
-    except ODD_SHAPE as error:
-        findings.leave_out(place, reason_of(error))
-
-
-def _row(sample: Mapping[str, Any], rubric: list[dict[str, Any]]) -> dict[str, Any]:
+def _row(sample: Mapping[str, Any]) -> dict[str, Any]:
     metadata = mapping(sample.get("metadata"))
     return {
         "prompt_id": str(metadata.get("prompt_id") or sample.get("id")),
         "prompt": _messages(sample),
-        "rubrics": rubric,
         "example_tags": metadata.get("example_tags") or [],
     }
 
 
 def _messages(sample: Mapping[str, Any]) -> list[dict[str, str]]:
     given = sample.get("input")
-    if not isinstance(given, list):
-        return [{"role": "user", "content": _resolved(str(given or ""), sample)}]
-    return [
-        {
-            "role": str(mapping(m).get("role", "user")),
-            "content": _resolved(text_of(mapping(m).get("content")) or "", sample),
-        }
-        for m in given
-    ]
+    turns = turns_of(given if isinstance(given, list) else str(given or ""))
+    return [{**turn, "content": _resolved(turn["content"], sample)} for turn in turns]
 
 
 def _answer(sample: Mapping[str, Any], score: Mapping[str, Any]) -> str | None:
@@ -296,14 +281,10 @@ def _expected(spec: Mapping[str, Any]) -> int | None:
 def _stored(header: Mapping[str, Any], scorer: str) -> dict[str, float]:
     """Give the HealthBench score that the log states, where its scorer has one."""
     scores = mapping(header.get("results")).get("scores")
-    for entry in scores if isinstance(scores, list) else ():
-        entry = mapping(entry)
+    for entry in map(mapping, scores if isinstance(scores, list) else ()):
         metrics = mapping(entry.get("metrics"))
         value = number_of(mapping(metrics.get("bootstrap_score")).get("value"))
-        if value is not None and scorer in (
-            mapping(entry).get("name"),
-            mapping(entry).get("scorer"),
-        ):
+        if value is not None and scorer in (entry.get("name"), entry.get("scorer")):
             return {"score": value}
     return {}
 

@@ -18,9 +18,9 @@ from typing import Any
 
 from ...judges.errors import DataError
 from .criteria import JudgedCriterion
-from .findings import Findings, readable, reason_of, text_of
-from .run import ODD_SHAPE, Run, mapping
-from .samples import objects_of
+from .findings import Findings, readable, text_of, turns_of
+from .run import Run, decoded, mapping
+from .samples import objects_of, sound
 
 NO_CRITERIA = ("human", "select-best", "max-score")
 """Assertions that are no property of one answer: a thumb of a person, a choice between answers."""
@@ -76,45 +76,26 @@ def _runs(path: Path, rows: Iterable[tuple[str, Any]], label: str, grader: Any) 
     for place, row in kept:
         model = _model(row, several_prompts=len(prompts) > 1)
         findings = by_model.setdefault(model, Findings(path.name, "results"))
-        try:
-            _add(findings, row, place)
-        except ODD_SHAPE as error:
-            findings.leave_out(place, reason_of(error))
+        with findings.sample(place):
+            _add(findings, sound(row), place)
+    judge = _grader(grader)
     return [
-        Run(
-            model=model,
-            label=label,
-            task="promptfoo",
-            graded=tuple(findings.graded),
-            facts={
-                "judge": {"name": "promptfoo", **_grader(grader)},
-                "versions": {"format": "promptfoo"},
-            },
-            path=str(path),
-            notes=findings.notes(),
-        )
+        findings.run(path, "promptfoo", model=model, label=label, task="promptfoo", judge=judge)
         for model, findings in readable(by_model).items()
     ]
 
 
 def _add(findings: Findings, row: Mapping[str, Any], place: str) -> None:
-    if isinstance(row.get("fault"), DataError):
-        raise row["fault"]
     criteria = _criteria(row)
     if not criteria:
         raise DataError("no assertion of it is a criterion, so there is nothing but a total score")
-    rows = [one.row for one in criteria]
-    is_judged = any(one.value is not None for one in criteria)
     findings.add(
-        {"prompt_id": _prompt_id(row, rows), "prompt": _prompt(row), "rubrics": rows},
+        {"prompt_id": _prompt_id(row, criteria), "prompt": _prompt(row)},
+        criteria,
         _answer(row),
-        [
-            findings.verdict(one.value, one.words, f"{place}, assertion {at}")
-            for at, one in enumerate(criteria)
-        ]
-        if is_judged
-        else None,
         place,
+        is_judged=any(one.value is not None for one in criteria),
+        each="assertion",
     )
 
 
@@ -235,23 +216,19 @@ def _prompt(row: Mapping[str, Any]) -> list[dict[str, str]]:
     prompt = row.get("prompt")
     raw = prompt.get("raw") if isinstance(prompt, Mapping) else prompt
     text = raw if isinstance(raw, str) else json.dumps(raw)
-    try:
-        turns = json.loads(text) if text.lstrip().startswith("[") else None
-    except ValueError:
-        turns = None
-    if isinstance(turns, list) and turns and all(mapping(t).get("role") for t in turns):
-        return [{"role": str(t["role"]), "content": text_of(t) or ""} for t in turns]
-    return [{"role": "user", "content": text}]
+    turns = decoded(text)
+    is_chat = isinstance(turns, list) and turns and all(mapping(t).get("role") for t in turns)
+    return turns_of(turns if is_chat else text)
 
 
-def _prompt_id(row: Mapping[str, Any], criteria: list[dict[str, Any]]) -> str:
+def _prompt_id(row: Mapping[str, Any], criteria: Sequence[JudgedCriterion]) -> str:
     """Name the test: by an id in its metadata or variables, else by what is in it."""
     test = mapping(row.get("testCase"))
     variables = mapping(row.get("vars")) or mapping(test.get("vars"))
     for place in (mapping(test.get("metadata")), variables):
         if place.get("prompt_id") is not None:
             return str(place["prompt_id"])
-    content = [variables or _prompt(row), [[c["criterion"], c["points"]] for c in criteria]]
+    content = [variables or _prompt(row), [[c.row["criterion"], c.row["points"]] for c in criteria]]
     digest = hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
     return f"test-{digest[:16]}"
 

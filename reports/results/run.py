@@ -85,6 +85,16 @@ def parse_object(text: bytes, where: str) -> dict[str, Any]:
     return value
 
 
+def decoded(value: Any) -> Any:
+    """Give the list or object that stands in a log as JSON text; anything else as it is."""
+    if isinstance(value, str) and value.lstrip().startswith(("[", "{")):
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+    return value
+
+
 def mapping(value: object) -> Mapping[str, Any]:
     """Give a mapping as it is, and an empty one for whatever else a file holds there."""
     return value if isinstance(value, Mapping) else {}

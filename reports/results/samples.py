@@ -146,9 +146,7 @@ def answers_in(path: Path) -> Iterator[tuple[str, str, int]]:
 def _samples(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Give the samples that hold verdicts, and where each stands."""
     for place, sample in objects_of(path):
-        if isinstance(sample.get("fault"), DataError):
-            raise sample["fault"]
-        if isinstance(sample.get("rubric"), Mapping):
+        if isinstance(sound(sample).get("rubric"), Mapping):
             yield f"{path.name}, {place}", sample
 
 
@@ -220,6 +218,17 @@ def _versions(results: Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[s
         "git": results.get("git_hash"),
     }
     return {name: str(value) for name, value in known.items() if value not in (None, "", "N/A")}
+
+
+def sound(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Give an object of `objects_of` that is not broken.
+
+    Raises:
+        DataError: It is.
+    """
+    if isinstance(row.get("fault"), DataError):
+        raise row["fault"]
+    return row
 
 
 def objects_of(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -19,8 +19,9 @@ from typing import Any
 
 from ...judges.data.streams import bytes_of
 from ...judges.errors import DataError
-from .findings import Findings, number_of, reason_of, text_of
-from .run import ODD_SHAPE, Run, mapping
+from .criteria import JudgedCriterion
+from .findings import Findings, number_of, text_of
+from .run import Run, mapping
 
 SUFFIX = "_allresults.json"
 _NAME = re.compile(
@@ -62,42 +63,39 @@ def read_all_results(path: Path, whole: Mapping[str, Any]) -> Run:
             f"{path.name}: no graded rubrics in metadata.example_level_metadata; only HealthBench "
             "results of simple-evals can be read"
         )
-    findings = Findings(path.name, "examples")
+    findings = Findings(path.name, "examples", "simple-evals writes it")
     for number, item in enumerate(items):
         place = f"example {number}"
-        try:
+        with findings.sample(place):
             _add_item(findings, item, place)
-        except ODD_SHAPE as error:
-            reason = reason_of(error).replace("this format has it", "simple-evals writes it")
-            findings.leave_out(place, reason)
     return _run(
         path, path.name.removesuffix(SUFFIX).removesuffix(".json"), findings, whole.get("score")
     )
 
 
 def _add_item(findings: Findings, item: Mapping[str, Any], place: str) -> None:
-    rubric = item["rubric_items"]
     findings.add(
         {
             "prompt_id": str(item["prompt_id"]),
             "prompt": item["prompt"],
-            "rubrics": [
-                {"criterion": e["criterion"], "points": e["points"], "tags": e.get("tags") or []}
-                for e in rubric
-            ],
             "example_tags": item.get("example_tags") or [],
         },
+        [_judged(entry) for entry in item["rubric_items"]],
         _answer(item["completion"]),
-        [
-            findings.verdict(
-                entry.get("criteria_met"),
-                str(entry.get("explanation") or ""),
-                f"{place}, criterion {at}",
-            )
-            for at, entry in enumerate(rubric)
-        ],
         place,
         claim=number_of(item.get("score")),
+    )
+
+
+def _judged(entry: Mapping[str, Any]) -> JudgedCriterion:
+    return JudgedCriterion(
+        {
+            "criterion": entry["criterion"],
+            "points": entry["points"],
+            "tags": entry.get("tags") or [],
+        },
+        entry.get("criteria_met"),
+        str(entry.get("explanation") or ""),
     )
 
 
@@ -119,10 +117,8 @@ def read_html_report(path: Path) -> Run:
     findings = Findings(path.name, "examples")
     for number, part in enumerate(parts):
         place = f"example {number}"
-        try:
+        with findings.sample(place):
             _add_part(findings, part, is_escaped, place)
-        except DataError as error:
-            findings.leave_out(place, str(error))
     return _run(path, path.stem, findings, _stored_score(head))
 
 
@@ -155,12 +151,9 @@ def _add_part(findings: Findings, part: str, is_escaped: bool, place: str) -> No
     # the report sorts its criteria by verdict: a fixed order makes rubrics comparable
     entries.sort(key=lambda entry: (str(entry["criterion"]), float(entry["points"])))
     findings.add(
-        {"prompt_id": f"html-{digest[:16]}", "prompt": prompt, "rubrics": entries},
+        {"prompt_id": f"html-{digest[:16]}", "prompt": prompt},
+        list(map(_judged, entries)),
         answer["content"],
-        [
-            findings.verdict(e["criteria_met"], str(e["explanation"]), f"{place}, criterion {at}")
-            for at, e in enumerate(entries)
-        ],
         place,
     )
 
@@ -180,7 +173,6 @@ def _grades_of(text: str, is_escaped: bool) -> list[dict[str, Any]]:
             {
                 "criterion": _plain(criterion, is_escaped),
                 "points": int(points) if points.is_integer() else points,
-                "tags": [],
                 "criteria_met": match["met"],
                 "explanation": _plain(words, is_escaped),
             }
@@ -205,13 +197,12 @@ def _stored_score(head: str) -> float | None:
 def _run(path: Path, stem: str, findings: Findings, score: object) -> Run:
     match = _NAME.match(stem)
     claim = number_of(score)
-    return Run(
+    return findings.run(
+        path,
+        "simple-evals",
         model=match["model"] if match else stem,
         label=match["date"] if match else "",
         task=match["task"] if match else "healthbench",
-        graded=findings.require("no graded examples could be read in it"),
+        otherwise="no graded examples could be read in it",
         stored={} if claim is None else {"score": claim},
-        facts={"judge": {"name": "simple-evals"}, "versions": {"format": "simple-evals"}},
-        path=str(path),
-        notes=findings.notes(),
     )

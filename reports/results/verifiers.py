@@ -3,6 +3,10 @@
 A reward is a total; verdicts on criteria stand where an environment or a rubric judge put them: in
 a column of the row, in its `info`, or (v1) in the recorded calls of the rubric judge.
 
+A trace keeps the judge's request, in which each criterion stands with its name and choices, and its
+reply, in which each name has a verdict. Weights are in no trace: criteria count alike, and only
+where the recorded reward is the mean of the verdicts, as it then must be.
+
 Source of the formats: PrimeIntellect-ai/verifiers, `utils/save_utils.py` (classic), and
 `v1/utils/trace_store.py`, `v1/trace.py`, `v1/judges/rubric.py`.
 """
@@ -10,20 +14,26 @@ Source of the formats: PrimeIntellect-ai/verifiers, `utils/save_utils.py` (class
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ...judges.data.streams import bytes_of
 from ...judges.errors import DataError
-from .criteria import find_judged, own_rubric, unjudged
-from .findings import Findings, number_of, readable, reason_of, text_of
-from .run import ODD_SHAPE, Run, mapping
-from .samples import objects_of
-from .verifiers_traces import judged_calls, rollout_of
+from .criteria import JudgedCriterion, find_judged, own_rubric, unjudged
+from .findings import Findings, number_of, readable, text_of, turns_of
+from .run import Run, decoded, mapping
+from .samples import objects_of, sound
 
 MARKS = ("example_id", "is_completed", "generation_ms", "metrics", "task", "info")
 """Fields of which a row of results has one beside prompt, completion and reward."""
+TOLERANCE = 1e-9
+_CRITERION = re.compile(
+    r"^- (?P<name>[^:\n]+): (?P<text>.*?) "
+    r"\(answer one of, worst to best: (?P<choices>[^\n]+?)\)$",
+    re.MULTILINE | re.DOTALL,
+)
 _NO_CRITERIA = {"prompt", "completion", "answer", "tool_defs", "trajectory", "timing"}
 
 
@@ -45,25 +55,12 @@ def read_results(path: Path) -> list[Run]:
     for place, row in _rows(path):
         model = str(row.get("model") or about["model"])
         findings = by_model.setdefault(model, Findings(path.name, "rollouts"))
-        try:
-            _add(findings, row, place)
-        except ODD_SHAPE as error:
-            findings.leave_out(place, reason_of(error))
+        with findings.sample(place):
+            _add(findings, sound(row), place)
     if not by_model:
         raise DataError(f"{path.name}: no rollouts")
     return [
-        Run(
-            model=model,
-            label=about["label"],
-            task=about["task"],
-            graded=tuple(findings.graded),
-            facts={
-                "judge": {"name": "verifiers", **about["judge"]},
-                "versions": {"format": "verifiers", **about["versions"]},
-            },
-            path=str(path),
-            notes=findings.notes(),
-        )
+        findings.run(path, "verifiers", **{**about, "model": model})
         for model, findings in readable(by_model).items()
     ]
 
@@ -76,17 +73,16 @@ def _rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
             yield place, row
             continue
         for trace in traces:
-            yield place, rollout_of(mapping(trace))
+            yield place, _rollout_of(mapping(trace))
 
 
 def _add(findings: Findings, row: Mapping[str, Any], place: str) -> None:
-    if isinstance(row.get("fault"), DataError):
-        raise row["fault"]
-    info = row.get("info")
-    info = mapping(_decoded(info))
+    info = mapping(decoded(row.get("info")))
     rubric = own_rubric(info, row)
     places = {name: value for name, value in row.items() if name not in _NO_CRITERIA}
-    judged = judged_calls(info, row.get("rewards")) or find_judged({**places, "info": info}, rubric)
+    judged = _judged_calls(info, row.get("rewards")) or find_judged(
+        {**places, "info": info}, rubric
+    )
     answer = _answer(row.get("completion")) if not row.get("error") else None
     if not judged and not rubric:
         if row.get("error"):
@@ -94,56 +90,27 @@ def _add(findings: Findings, row: Mapping[str, Any], place: str) -> None:
         raise DataError(
             "it holds rewards and no verdicts on criteria, so there is nothing but totals to read"
         )
-    criteria = judged or unjudged(rubric)
     findings.add(
         {
             "prompt_id": str(info.get("prompt_id") or row.get("example_id") or row.get("id") or 0),
-            "prompt": _prompt(row["prompt"]),
-            "rubrics": [one.row for one in criteria],
+            "prompt": turns_of(decoded(row["prompt"])),
             "example_tags": info.get("example_tags") or [],
         },
+        judged or unjudged(rubric),
         answer,
-        [
-            findings.verdict(one.value, one.words, f"{place}, criterion {at}")
-            for at, one in enumerate(judged)
-        ]
-        or None,
         place,
-        claim=_claim(row),
+        is_judged=bool(judged),
+        # the HealthBench reward that a row states, where its environment has one
+        claim=number_of(row.get("reward_healthbench")),
     )
 
 
-def _claim(row: Mapping[str, Any]) -> float | None:
-    """Give the HealthBench reward that a row states, where its environment has one."""
-    return number_of(row.get("reward_healthbench"))
-
-
-def _prompt(given: Any) -> list[dict[str, str]]:
-    given = _decoded(given)
-    if isinstance(given, str):
-        return [{"role": "user", "content": given}]
-    return [
-        {"role": str(mapping(m).get("role", "user")), "content": text_of(mapping(m)) or ""}
-        for m in given
-    ]
-
-
 def _answer(given: Any) -> str | None:
-    given = _decoded(given)
+    given = decoded(given)
     if not isinstance(given, list):
         return text_of(given)
     turns = [mapping(m) for m in given if mapping(m).get("role") == "assistant"]
     return text_of(turns[-1]) if turns else None
-
-
-def _decoded(value: Any) -> Any:
-    """Give what stands in a row as JSON text; other text as it is."""
-    if isinstance(value, str) and value[:1] in ("[", "{"):
-        try:
-            return json.loads(value)
-        except ValueError:
-            return value
-    return value
 
 
 def _about(path: Path) -> dict[str, Any]:
@@ -171,3 +138,107 @@ def _object_in(path: Path) -> Mapping[str, Any]:
         return mapping(json.loads(bytes_of(path)))
     except (ValueError, RecursionError):  # no such file, or no JSON
         return {}
+
+
+def _rollout_of(trace: Mapping[str, Any]) -> dict[str, Any]:
+    """Give a trace in the form of a row of results: prompt, completion, info, rewards."""
+    task = mapping(trace.get("task"))
+    data = mapping(task.get("data"))
+    replies = [
+        message
+        for node in trace.get("nodes") or ()
+        if (message := mapping(mapping(node).get("message"))).get("role") == "assistant"
+    ]
+    reply = trace.get("root_reply")
+    if reply is None and replies:
+        reply = text_of(replies[-1])
+    system = data.get("system_prompt")
+    prompt = data.get("prompt") or ""
+    turns = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else list(prompt)
+    config = mapping(mapping(trace.get("agent")).get("config"))
+    model = config.get("model")
+    identity = (data.get("id"), data.get("idx"), task.get("key"), task.get("hash"))
+    return {
+        "example_id": str(next((one for one in identity if one is not None), "0")),
+        "prompt": ([{"role": "system", "content": system}] if system else []) + turns,
+        "completion": reply,
+        "info": {**data, **mapping(trace.get("info"))},
+        "rewards": trace.get("rewards"),
+        "metrics": trace.get("metrics"),
+        "model": mapping(model).get("name") if isinstance(model, Mapping) else model,
+        "error": trace.get("errors") or None if not trace.get("ok", True) else None,
+    }
+
+
+def _judged_calls(info: Mapping[str, Any], rewards: Any) -> list[JudgedCriterion]:
+    """Give the verdicts of the rubric judge's recorded calls; empty where there are none.
+
+    Raises:
+        DataError: The recorded reward is not the mean of the verdicts, so the criteria have
+            weights, which the trace does not hold.
+    """
+    judged: list[JudgedCriterion] = []
+    values: list[float] = []
+    name = ""
+    calls = info.get("judge_calls")
+    for call in map(mapping, calls if isinstance(calls, list) else ()):
+        verdicts = _verdicts(call)
+        for criterion in _criteria(call):
+            if criterion["name"] not in verdicts:
+                continue
+            name = str(call.get("name") or "")
+            verdict = mapping(verdicts[criterion["name"]])
+            word, choices = verdict.get("verdict"), criterion["choices"]
+            values.append(choices.index(word) / (len(choices) - 1) if word in choices else 0.0)
+            met = {choices[0]: False, choices[-1]: True}.get(word, word)
+            row = {"criterion": criterion["text"], "points": 1.0, "tags": []}
+            judged.append(JudgedCriterion(row, met, str(verdict.get("reason") or "")))
+    if judged:
+        _require_equal_weights(values, mapping(mapping(rewards).get(name)).get("score"))
+    return judged
+
+
+def _require_equal_weights(values: list[float], score: Any) -> None:
+    claim = number_of(score)
+    if claim is not None and abs(sum(values) / len(values) - claim) > TOLERANCE:
+        raise DataError(
+            f"its criteria have weights, which the trace does not hold (their mean is "
+            f"{sum(values) / len(values):.4g}, the recorded reward {claim:.4g})"
+        )
+
+
+def _criteria(call: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    messages = mapping(call.get("request")).get("messages")
+    for message in messages if isinstance(messages, list) else ():
+        text = text_of(mapping(message).get("content")) or ""
+        start = text.rfind("\nCriteria:\n")
+        for found in _CRITERION.finditer(text, max(start, 0)):
+            yield {
+                "name": found["name"],
+                "text": found["text"],
+                "choices": [choice.strip() for choice in found["choices"].split(", ")],
+            }
+
+
+def _verdicts(call: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the reply's verdicts by name; the first object with `verdicts` is what was scored."""
+    response = mapping(call.get("response"))
+    parsed = mapping(response.get("parsed")).get("verdicts")
+    if not isinstance(parsed, list):
+        parsed = _in_text(text_of(mapping(response.get("message")).get("content")) or "")
+    return {str(mapping(v).get("name")): v for v in parsed}
+
+
+def _in_text(text: str) -> list[Any]:
+    decoder = json.JSONDecoder()
+    at = text.find("{")
+    while at >= 0:
+        try:
+            value = decoder.raw_decode(text, at)[0]
+        except (ValueError, RecursionError):
+            value = None
+        found = value.get("verdicts") if isinstance(value, dict) else None
+        if isinstance(found, list):
+            return found
+        at = text.find("{", at + 1)
+    return []
