@@ -17,7 +17,7 @@ from ..answer import GradedAnswer
 from ..data.answers import answer_field
 from ..data.columns import Columns
 from ..data.conversations import prompt_of, text_of_answer
-from ..data.examples import SkippedRow, skipped_words
+from ..data.examples import SkippedRow, read_each, skipped_words
 from ..data.json_rows import Cell, Field, kind_of
 from ..data.reader import read_rows
 from ..data.streams import name_of
@@ -243,22 +243,13 @@ def read_labels(
     """
     name = name_of(path)
     file = read_rows(path, columns.of_labels() if columns else None)
-    answers: list[LabelledAnswer] = []
-    skipped: list[SkippedRow] = []
-    for row in file.rows:
-        try:
-            if row.fault:
-                raise DataError(row.fault)
-            answers.append(_answer(Field(row.value)))
-        except DataError as error:
-            if strict:
-                raise DataError(f"{name}: row {row.number}: {error}") from None
-            skipped.append(SkippedRow(row.number, str(error)))
-    if not answers:
-        first = skipped[0]
-        raise DataError(
-            f"{name}: none of its {len(skipped)} rows is labelled; row {first.row}: {first.reason}"
-        )
+    answers, skipped = read_each(
+        file.rows,
+        name,
+        lambda row: _answer(Field(row.object())),
+        strict=strict,
+        otherwise="is labelled",
+    )
     return LabelFile(tuple(answers), file.sha256, name, tuple(skipped))
 
 

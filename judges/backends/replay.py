@@ -64,9 +64,11 @@ class ReplayJudge:
         file = read_rows(source)
         self._sha256 = file.sha256
         for row in file.rows:
-            where, record = f"{source}, row {row.number}", row.value
-            if row.fault or not isinstance(record, dict):
-                raise DataError(f"{where}: {row.fault or 'not a JSON object'}")
+            where = f"{source}, row {row.number}"
+            try:
+                record = row.object()
+            except DataError as error:
+                raise DataError(f"{where}: {error}") from None
             if self.model is not None and str(record.get("model")) != self.model:
                 continue
             if self.run is not None and str(record.get("run")) != self.run:
@@ -139,12 +141,9 @@ class ReplayJudge:
         if not isinstance(words, list) or (words and len(words) != len(met)):
             raise DataError(f"{where}: explanation must be a list as long as criteria_met")
         recorded = Recorded(tuple(met), tuple(str(w or "") for w in words))
-        answers = {answer}
         # the judge is asked about the solution section, the record holds the whole completion
-        answers |= {solution_of(answer) for answer in answers if answer}
-        for answer in answers:
-            key = self._key(prompt_id, answer)
-            self._records.setdefault(key, []).append(recorded)
+        for text in {answer, solution_of(answer) if answer else answer}:
+            self._records.setdefault(self._key(prompt_id, text), []).append(recorded)
 
 
 def _skipped(why: str) -> Verdict:

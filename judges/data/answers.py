@@ -8,7 +8,6 @@ it is counted and never graded.
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import unicodedata
 from collections.abc import Iterable, Mapping
@@ -21,10 +20,10 @@ from ..errors import ConfigError, DataError
 from ..files import user_path
 from .columns import Columns
 from .conversations import is_missing, text_of_answer
-from .json_rows import Cell, Field
+from .json_rows import Cell, Field, object_in
 from .reader import stream_rows
 from .row_shapes import ID_FIELDS
-from .streams import bytes_of, is_stdin, name_of
+from .streams import is_stdin, name_of
 from .tables import hub_name
 
 log = logging.getLogger(__name__)
@@ -63,14 +62,12 @@ class AnswerRow:
     """Where a flat row's answer stands."""
 
 
-def read_answer_row(row: Any) -> AnswerRow:
+def read_answer_row(row: Mapping[str, Any]) -> AnswerRow:
     """Read a row of saved answers.
 
     Raises:
         DataError: It has no id or no answer, or two fields could be the answer.
     """
-    if not isinstance(row, Mapping):
-        raise DataError("not a JSON object")
     fields = Field(row)
     doc = document_of(row)
     if doc is not None:
@@ -261,16 +258,10 @@ def model_beside(file: Path) -> str | None:
     """Read the model's name from the results file that lm-eval writes beside its samples."""
     if not file.name.startswith("samples_"):
         return None
-    stamp = file.name.partition(".jsonl")[0].rsplit("_", 1)[-1]
-    try:
-        results = json.loads(bytes_of(file.parent / f"results_{stamp}.json"))
-    except (ValueError, RecursionError):
-        return file.parent.name or None
-    if not isinstance(results, Mapping):
-        return file.parent.name or None
+    results = _results_beside(file)
     config = results.get("config")
     name = results.get("model_name") or (isinstance(config, Mapping) and config.get("model"))
-    return str(name) if name else file.parent.name
+    return str(name or file.parent.name) or None
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,9 +317,7 @@ def read_earlier_answers(path: str, task: str, columns: Columns | None = None) -
     filters = Filters()
     for row in stream_rows(chosen, columns.of_answers() if columns else None):
         try:
-            if row.fault:
-                raise DataError(row.fault)
-            said = read_answer_row(row.value)
+            said = read_answer_row(row.object())
         except DataError as error:
             raise DataError(
                 f"{name_of(chosen)}: line {row.number} is not a sample of ours: {error}"
@@ -379,11 +368,7 @@ def _choose(path: Path, task: str) -> Path:
     return newest
 
 
-def _results_beside(samples: Path) -> dict[str, Any]:
+def _results_beside(samples: Path) -> Mapping[str, Any]:
     """Read the results file that lm-eval writes beside the samples; empty where it is not there."""
     stamp = samples.name.partition(".jsonl")[0].rpartition("_")[2]
-    try:
-        found: dict[str, Any] = json.loads(bytes_of(samples.parent / f"results_{stamp}.json"))
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    return object_in(samples.parent / f"results_{stamp}.json")

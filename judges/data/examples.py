@@ -6,10 +6,10 @@ nothing: all that can be wrong with a file is known before anything is paid.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import DataError, UnknownNameError
 from ..rubric import Criterion, Example
@@ -18,6 +18,8 @@ from .json_rows import NumberedRow
 from .reader import read_rows
 from .row_shapes import RowKind, read_row
 from .streams import name_of
+
+T = TypeVar("T")
 
 MAX_NAMED = 8
 """Skipped rows named in a warning; the rest are counted."""
@@ -100,27 +102,59 @@ def read_examples(
     wanted = _named_kind(kind) if kind else None
     name = name_of(path)
     file = read_rows(path, columns.of_rows() if columns else None)
-    examples: list[Example] = []
-    skipped: list[SkippedRow] = []
-    kinds: dict[str, None] = {}
     row_by_id: dict[str, int] = {}
-    for row in file.rows:
+
+    def read(row: NumberedRow) -> tuple[Example, RowKind]:
+        example, shape = read_row(row.object())
+        if wanted not in (None, shape):
+            raise DataError(f"a row of the kind {shape.value!r}, where {wanted!s} was asked for")
+        known = row_by_id.get(example.prompt_id)
+        if known is not None:
+            raise DataError(f"the same prompt_id as row {known}, which is kept")
+        row_by_id[example.prompt_id] = row.number
+        return example, shape
+
+    found, skipped = read_each(file.rows, name, read, strict=strict)
+    kinds = "+".join(dict.fromkeys(shape.value for _, shape in found))
+    examples = tuple(example for example, _ in found)
+    return ExampleFile(examples, file.sha256, str(path), kinds, tuple(skipped))
+
+
+def read_each(
+    rows: Iterable[NumberedRow],
+    name: str,
+    read: Callable[[NumberedRow], T],
+    *,
+    strict: bool = False,
+    otherwise: str = "can be used",
+) -> tuple[list[T], list[SkippedRow]]:
+    """Read rows one after the other, and leave out and name those that cannot be read.
+
+    Args:
+        rows: Of a file.
+        name: The file's, for messages.
+        read: Gives what a row holds, or raises a DataError that says why it holds nothing.
+        strict: Raise at the first bad row instead of leaving it out.
+        otherwise: What none of the rows is or does, for the message that says so.
+
+    Raises:
+        DataError: No row can be read, or one cannot and `strict` is set.
+    """
+    found: list[T] = []
+    skipped: list[SkippedRow] = []
+    for row in rows:
         try:
-            example, shape = _read_new(row, wanted, row_by_id)
+            found.append(read(row))
         except DataError as error:
             if strict:
                 raise DataError(f"{name}: row {row.number}: {error}") from None
             skipped.append(SkippedRow(row.number, str(error)))
-        else:
-            row_by_id[example.prompt_id] = row.number
-            kinds[shape.value] = None
-            examples.append(example)
-    if not examples:
-        first = skipped[0]
+    if not found:
+        first = skipped[0] if skipped else SkippedRow(1, "there is none")
         raise DataError(
-            f"{name}: none of its {len(skipped)} rows can be used; row {first.row}: {first.reason}"
+            f"{name}: none of its {len(skipped)} rows {otherwise}; row {first.row}: {first.reason}"
         )
-    return ExampleFile(tuple(examples), file.sha256, str(path), "+".join(kinds), tuple(skipped))
+    return found, skipped
 
 
 def example_from_row(row: Mapping[str, Any], *, where: str = "row") -> Example:
@@ -163,22 +197,6 @@ def _criterion_row(criterion: Criterion) -> dict[str, Any]:
     if criterion.check is not None:
         row["check"] = dict(criterion.check)
     return row
-
-
-def _read_new(
-    row: NumberedRow, wanted: RowKind | None, row_by_id: Mapping[str, int]
-) -> tuple[Example, RowKind]:
-    if row.fault:
-        raise DataError(row.fault)
-    if not isinstance(row.value, Mapping):
-        raise DataError("not a JSON object")
-    example, shape = read_row(row.value)
-    if wanted not in (None, shape):
-        raise DataError(f"a row of the kind {shape.value!r}, where {wanted!s} was asked for")
-    known = row_by_id.get(example.prompt_id)
-    if known is not None:
-        raise DataError(f"the same prompt_id as row {known}, which is kept")
-    return example, shape
 
 
 def _named_kind(kind: str) -> RowKind:

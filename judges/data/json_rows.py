@@ -35,6 +35,16 @@ class NumberedRow:
     value: Any
     fault: str | None = None
 
+    def object(self) -> Mapping[str, Any]:
+        """Give the value of a row that is an object.
+
+        Raises:
+            DataError: It is none, or could not be read.
+        """
+        if self.fault or not isinstance(self.value, Mapping):
+            raise DataError(self.fault or "not a JSON object")
+        return self.value
+
 
 def json_rows(path: Path | str, head: bytes) -> Iterator[NumberedRow]:
     """Read the rows of a JSON file.
@@ -88,6 +98,15 @@ def numbered_lines(path: Path | str, errors: str = "strict") -> Iterator[Numbere
     for number, line in enumerate(lines_of(path), start=1):
         if line.strip():
             yield _line(number, line, errors)
+
+
+def object_in(path: Path) -> Mapping[str, Any]:
+    """Give the one object that a file holds; empty where it is not there, or holds none."""
+    try:
+        value = json.loads(bytes_of(path))
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, Mapping) else {}
 
 
 def lines_so_far(path: Path | str) -> list[NumberedRow]:

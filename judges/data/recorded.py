@@ -22,8 +22,8 @@ from ..verdict import Outcome, Source, Verdict
 from .answers import ById, answer_field, prompt_id_of, repeat_of
 from .columns import Columns
 from .conversations import text_of_answer
-from .examples import MAX_NAMED, SkippedRow, null_words, skipped_words
-from .json_rows import Field
+from .examples import MAX_NAMED, SkippedRow, null_words, read_each, skipped_words
+from .json_rows import Field, NumberedRow
 from .reader import stream_rows
 from .streams import name_of
 from .verdict_words import VerdictWord, named, read_verdict, unknown_words
@@ -127,33 +127,20 @@ def _read_file(
     strict: bool,
     columns: Columns | None,
 ) -> RecordedFile:
-    rows: list[Recorded] = []
-    skipped: list[SkippedRow] = []
-    copies: list[SkippedRow] = []
     name = Path(name_of(path)).name
-    for row in stream_rows(path, columns):
-        try:
-            if row.fault:
-                raise DataError(row.fault)
-            recorded = _recorded(Field(row.value), examples, name.partition(".")[0] or name)
-        except DataError as error:
-            if strict:
-                raise DataError(f"{name_of(path)}: row {row.number}: {error}") from None
-            skipped.append(SkippedRow(row.number, str(error)))
-            continue
+
+    def read(row: NumberedRow) -> Recorded | SkippedRow:
+        recorded = _recorded(Field(row.object()), examples, name.partition(".")[0] or name)
         original = _original_of(recorded, seen, f"{name} row {row.number}")
         if original is None:
-            rows.append(recorded)
-        else:
-            prompt_id = recorded.example.prompt_id
-            copies.append(SkippedRow(row.number, f"prompt_id {prompt_id}: a copy of {original}"))
-    if not rows and not copies:
-        first = skipped[0] if skipped else SkippedRow(1, "there is none")
-        raise DataError(
-            f"{name_of(path)}: none of its {len(skipped)} rows can be used; row {first.row}: "
-            f"{first.reason}"
-        )
-    return RecordedFile(name_of(path), tuple(rows), tuple(skipped), tuple(copies))
+            return recorded
+        prompt_id = recorded.example.prompt_id
+        return SkippedRow(row.number, f"prompt_id {prompt_id}: a copy of {original}")
+
+    found, skipped = read_each(stream_rows(path, columns), name_of(path), read, strict=strict)
+    rows = tuple(each for each in found if isinstance(each, Recorded))
+    copies = tuple(each for each in found if isinstance(each, SkippedRow))
+    return RecordedFile(name_of(path), rows, tuple(skipped), copies)
 
 
 def _original_of(row: Recorded, seen: dict[Any, str], place: str) -> str | None:
@@ -166,8 +153,6 @@ def _original_of(row: Recorded, seen: dict[Any, str], place: str) -> str | None:
 
 
 def _recorded(row: Field, examples: ById[Example], source: str) -> Recorded:
-    if not isinstance(row.value, Mapping):
-        raise DataError("not a JSON object")
     if row.has("doc") and row.has("rubric"):
         raise DataError("a line of our own result files; score, compare and report read them as is")
     example = examples.find(prompt_id_of(row.value))
@@ -200,10 +185,9 @@ def _from_flat(row: Field, example: Example) -> _Parts:
     met = [read_verdict(item.value) for item in row["criteria_met"].decoded().items()]
     _require_count("verdicts in criteria_met", len(met), example)
     given = row.first("explanation", "explanations").decoded()
-    if given.value is None:
-        explanations = [""] * len(met)
-    else:
-        explanations = ["" if e.value is None else _loose_text(e) for e in given.items()]
+    explanations = [""] * len(met)
+    if given.value is not None:
+        explanations = [_loose_text(each) for each in given.items()]
         _require_count("texts in explanation", len(explanations), example)
     score = _stored_score(row["score"])
     return text_of_answer(answer_field(row.value).value), met, explanations, score
@@ -220,9 +204,7 @@ def _from_conversation(row: Field, example: Example) -> _Parts:
     last = list(row["conversations"].items())[-1]
     if last["role"].text() != "assistant":
         raise last["role"].fault("must be 'assistant': the last turn is the answer")
-    explanations = [
-        "" if not i.has("explanation") else _loose_text(i["explanation"]) for i in judged
-    ]
+    explanations = [_loose_text(item["explanation"]) for item in judged]
     total = _stored_score(row["total"])
     score = None if total is None else total / example.rubric.positive_points
     met = [read_verdict(item["criteria_met"].value) for item in judged]
@@ -257,10 +239,10 @@ def _verdict(read: VerdictWord, explanation: str) -> Verdict:
 
 
 def _loose_text(field: Field) -> str:
-    """Take any text: an answer with half a surrogate pair is still an answer, and was paid for."""
-    if not isinstance(field.value, str):
-        return field.any_text()
-    return field.value
+    """Take any text, or none: one with half a surrogate pair is still one, and was paid for."""
+    if field.value is None:
+        return ""
+    return field.value if isinstance(field.value, str) else field.any_text()
 
 
 def _is_fact(value: Any) -> bool:

@@ -8,21 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
 from ..answer import Answer
 from ..errors import DataError
 from ..rubric import Example
-from .answers import (
-    AnswerRow,
-    ById,
-    Filters,
-    TwoAnswersError,
-    model_beside,
-    read_answer_row,
-)
+from .answers import AnswerRow, ById, Filters, TwoAnswersError, model_beside, read_answer_row
 from .columns import Columns
 from .examples import SkippedRow, null_words
 from .reader import stream_rows
@@ -36,23 +29,23 @@ _FEW_REPEATS = 1_024
 """Numbers of repeats up to which those that are there are remembered."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Census:
     """What saved answers hold, from a first reading."""
 
-    runs: tuple[RunKey, ...]
-    """In the order of their first answers."""
-    n_answers: int
-    """With those that the model never gave."""
-    n_criteria: int
-    """Of all answers that are there: the verdicts asked for, without replicates."""
-    n_bytes: int
-    """Of the answers' text and of their rows of rubrics, about."""
-    skipped: tuple[SkippedRow, ...]
-    """The first rows without an answer that can be judged."""
-    n_skipped: int
     path: str
-    absent: tuple[str, ...] = ()
+    runs: tuple[RunKey, ...] = ()
+    """In the order of their first answers."""
+    n_answers: int = 0
+    """With those that the model never gave."""
+    n_criteria: int = 0
+    """Of all answers that are there: the verdicts asked for, without replicates."""
+    n_bytes: int = 0
+    """Of the answers' text and of their rows of rubrics, about."""
+    skipped: list[SkippedRow] = field(default_factory=list)
+    """The first rows without an answer that can be judged."""
+    n_skipped: int = 0
+    absent: list[str] = field(default_factory=list)
     """The first prompts whose answer is null."""
     n_absent: int = 0
     n_copies: int = 0
@@ -77,13 +70,30 @@ class Census:
         if self.unanswered:
             lines.append(
                 f"{self.path}: {len(self.unanswered)} rows of --data have no answer: "
-                f"{_named(self.unanswered[:MAX_NAMED], len(self.unanswered))}"
+                f"{', '.join(name[:64] for name in self.unanswered[:MAX_NAMED])}"
+                f"{_and_more(len(self.unanswered) - MAX_NAMED, ', ')}"
             )
         return lines
 
+    def leave_out(self, row: SkippedRow) -> None:
+        """Count a row without an answer that can be judged."""
+        self.n_skipped += 1
+        if len(self.skipped) < MAX_NAMED:
+            self.skipped.append(row)
 
-def _named(names: tuple[str, ...], count: int) -> str:
-    return ", ".join(name[:64] for name in names) + _and_more(count - len(names), ", ")
+    def add(self, answer: Answer) -> None:
+        """Count an answer, or that there is none."""
+        self.n_answers += 1
+        if answer.text is None:
+            self.n_absent += 1
+            if len(self.absent) < MAX_NAMED:
+                self.absent.append(answer.example.prompt_id)
+            return
+        example = answer.example
+        self.n_criteria += len(example.rubric)
+        self.n_bytes += len(answer.text.encode("utf-8", "replace"))
+        self.n_bytes += sum(len(c.text) for c in example.rubric.criteria)
+        self.n_bytes += sum(len(m.content) for m in example.prompt)
 
 
 def _and_more(count: int, mark: str) -> str:
@@ -143,49 +153,27 @@ class Responses:
                 that may hold something else.
         """
         self._seen = [_stamp(file) for file in self._files]
-        skipped: list[SkippedRow] = []
-        absent: list[str] = []
-        n_skipped = n_answers = n_criteria = n_absent = n_bytes = 0
+        census = Census(self._name)
         runs: dict[RunKey, None] = {}
         answered: set[str] = set()
         for each in self._each():
             if isinstance(each, SkippedRow):
-                n_skipped += 1
-                if len(skipped) < MAX_NAMED:
-                    skipped.append(each)
+                census.leave_out(each)
                 continue
             run, answer = each
-            n_answers += 1
             runs[run] = None
             answered.add(answer.example.prompt_id)
-            if answer.text is not None:
-                n_criteria += len(answer.example.rubric)
-                n_bytes += len(answer.text.encode("utf-8", "replace"))
-                n_bytes += sum(len(c.text) for c in answer.example.rubric.criteria)
-                n_bytes += sum(len(m.content) for m in answer.example.prompt)
-                continue
-            n_absent += 1
-            if len(absent) < MAX_NAMED:
-                absent.append(answer.example.prompt_id)
-        if n_answers == n_absent:
-            first = f"; row {skipped[0].row}: {skipped[0].reason}" if skipped else ""
-            null = f"; {n_absent} are null" if n_absent else ""
+            census.add(answer)
+        if census.n_answers == census.n_absent:
+            first = "".join(f"; row {row.row}: {row.reason}" for row in census.skipped[:1])
+            null = f"; {census.n_absent} are null" if census.n_absent else ""
             raise DataError(f"{self._name}: holds no answer that can be judged{null}{first}")
         self._refuse_disputed()
-        unanswered = () if self._limit else tuple(p for p in self._examples if p not in answered)
-        return Census(
-            tuple(runs),
-            n_answers,
-            n_criteria,
-            n_bytes,
-            tuple(skipped),
-            n_skipped,
-            self._name,
-            tuple(absent),
-            n_absent,
-            self._n_copies,
-            unanswered,
-        )
+        census.runs = tuple(runs)
+        census.n_copies = self._n_copies
+        if not self._limit:
+            census.unanswered = tuple(p for p in self._examples if p not in answered)
+        return census
 
     def change(self) -> str | None:
         """Say that a file is not the one of the census any more; None where all are."""
@@ -255,9 +243,7 @@ class Responses:
             filters = Filters()
             for row in stream_rows(file, self._columns):
                 try:
-                    if row.fault:
-                        raise DataError(row.fault)
-                    said = read_answer_row(row.value)
+                    said = read_answer_row(row.object())
                     self._alone.setdefault(said.field, row.number)
                     if filters.is_copy(row.value, said):
                         self._n_copies += 1

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ...judges.data.streams import bytes_of
+from ...judges.data.json_rows import object_in
 from ...judges.errors import DataError
 from .criteria import JudgedCriterion, find_judged, own_rubric, unjudged
 from .findings import Findings, number_of, readable, text_of, turns_of
@@ -115,8 +115,8 @@ def _answer(given: Any) -> str | None:
 
 def _about(path: Path) -> dict[str, Any]:
     """Say what the files beside the results say of the run: model, environment, label."""
-    metadata = _object_in(path.with_name("metadata.json"))
-    config = _object_in(path.parent / "configs" / "resolved" / "eval.json")
+    metadata = object_in(path.with_name("metadata.json"))
+    config = object_in(path.parent / "configs" / "resolved" / "eval.json")
     folder, _, named = path.parent.parent.name.partition("--")
     model = (
         metadata.get("model") or config.get("model") or mapping(config.get("client")).get("model")
@@ -131,13 +131,6 @@ def _about(path: Path) -> dict[str, Any]:
         "judge": {"model": str(judge)} if judge else {},
         "versions": {"verifiers": str(version)} if version else {},
     }
-
-
-def _object_in(path: Path) -> Mapping[str, Any]:
-    try:
-        return mapping(json.loads(bytes_of(path)))
-    except (ValueError, RecursionError):  # no such file, or no JSON
-        return {}
 
 
 def _rollout_of(trace: Mapping[str, Any]) -> dict[str, Any]:
