@@ -1,13 +1,17 @@
-"""Which reward to train with: said where gold verdicts can tell, and not said where they cannot."""
+"""Which reward to train with: said where gold verdicts can tell, and not said where they cannot.
+
+What a study says is a table of findings: a row gives the words, and when they are said.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import string
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from .gold import MIN_GOLD_PROMPTS, SCORE, GoldRow, GoldStudy, Standing
+from .gold import MIN_GOLD_PROMPTS, SCORE, GoldStudy, Standing
 
 NO_GOLD = (
     "These verdicts do not say which reward teaches better: a reward cannot vouch for itself. Give "
@@ -39,7 +43,60 @@ class Sentence:
     """The numbers it was written from."""
 
 
-def reward_to_train_with(found: Mapping[str, Any]) -> str | None:
+Facts = Mapping[str, Any]
+"""The tables of a study, by name."""
+Fields = Mapping[str, Any]
+"""What stands in the gaps of a sentence. Its numbers are the sentence's values, unless `values`
+says others; `table` names another table than the row's."""
+_When = Callable[[Facts], Iterable[Fields]]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A row of a table of findings: words, what they answer, where their numbers stand, and when.
+
+    `when` gives the fields of each sentence, and none where there is nothing to say.
+    """
+
+    topic: Topic
+    table: str
+    words: str
+    when: Callable[[Facts], Iterable[Fields]]
+
+
+class Findings(list[Finding]):
+    """A table of findings, in the order in which they are said."""
+
+    def says(self, topic: Topic, table: str, words: str) -> Callable[[_When], _When]:
+        """Add a row whose condition is the function below; `{x:pct}` is a share in per cent."""
+
+        def add(when: _When) -> _When:
+            self.append(Finding(topic, table, words, when))
+            return when
+
+        return add
+
+    def of(self, found: Facts) -> Iterator[Sentence]:
+        """Write what the rows say of a study."""
+        for row in self:
+            for fields in row.when(found):
+                numbers = {
+                    k: v for k, v in fields.items() if v is None or isinstance(v, int | float)
+                }
+                yield Sentence(
+                    row.topic,
+                    _Words().format(row.words, **fields),
+                    fields.get("table", row.table),
+                    fields.get("values", numbers),
+                )
+
+
+class _Words(string.Formatter):
+    def format_field(self, value: Any, spec: str) -> str:
+        return pct(value) if spec == "pct" else str(super().format_field(value, spec))
+
+
+def reward_to_train_with(found: Facts) -> str | None:
     """Name the reward to train with; None where these data do not single one out.
 
     It takes gold on prompts enough, a correlation with gold above 0, no other reward that could be
@@ -54,7 +111,7 @@ def reward_to_train_with(found: Mapping[str, Any]) -> str | None:
     return None if reliability_fault(found, best) else best
 
 
-def reliability_fault(found: Mapping[str, Any], reward: str) -> str | None:
+def reliability_fault(found: Facts, reward: str) -> str | None:
     """Say that a reward's spread may be the judge's noise alone; None where it is not so.
 
     None too where no answer was judged twice: nothing is known then, and that is said elsewhere.
@@ -68,101 +125,6 @@ def reliability_fault(found: Mapping[str, Any], reward: str) -> str | None:
         f"the reliability of one verdict for {reward} is {icc.value:.2f} "
         f"{in_words(icc, percent=False)}: its spread may be the judge's noise alone"
     )
-
-
-def reward_advice(found: Mapping[str, Any]) -> list[Sentence]:
-    """Say which reward to train with, or why that cannot be said."""
-    known = [row for row in found["dead"] if row.dead.value is not None]
-    if not known:
-        return [
-            Sentence(
-                Topic.REWARD,
-                "No group has two rewards, so these data cannot tell rewards apart.",
-                "dead",
-                {},
-            )
-        ]
-    if all(row.dead.value >= 1 for row in known):
-        return [
-            Sentence(
-                Topic.REWARD,
-                "Every group is dead under every reward studied: no reward teaches on these "
-                "prompts with this policy.",
-                "dead",
-                {"dead": 1.0},
-            )
-        ]
-    return [*_by_gold(found), *_noise(found)]
-
-
-def _by_gold(found: Mapping[str, Any]) -> list[Sentence]:
-    gold: GoldStudy | None = found["gold"]
-    if gold is None:
-        return [Sentence(Topic.REWARD, NO_GOLD, "dead", {})]
-    values = {row.reward: row.alignment.value for row in gold.rows}
-    on = f"on {gold.n_groups:,} groups of {gold.n_prompts:,} prompts"
-    if not gold.is_enough:
-        text = (
-            f"Gold has graded {gold.n_prompts} prompts of two answers or more; it takes "
-            f"{MIN_GOLD_PROMPTS} to tell rewards apart."
-        )
-        return [Sentence(Topic.REWARD, text, "gold", values)]
-    best = gold.rows[0]
-    if not gold.is_better_than_nothing:
-        text = (
-            f"No reward of this judge is shown to teach what gold would: the best, {best.reward}, "
-            f"has advantages that correlate {_aligned(best)} with those of the gold {SCORE} {on}."
-        )
-        return [Sentence(Topic.REWARD, text, "gold", values)]
-    text = (
-        f"its advantages correlate {_aligned(best)} with those of the gold {SCORE} {on} "
-        f"(scale {gold.scale})"
-    )
-    tied = [row.reward for row in gold.rows if row.standing is Standing.TIED]
-    chosen = reward_to_train_with(found)
-    if tied:
-        text = (
-            f"{best.reward} agrees best with gold, {text}, but cannot be told apart from "
-            f"{listed(tied)}."
-        )
-    elif chosen is not None:
-        text = f"Train with {chosen}: {text}{_ahead(gold)}."
-    else:
-        text = f"{best.reward} agrees best with gold: {text}{_ahead(gold)}."
-    return [Sentence(Topic.REWARD, text, "gold", values)]
-
-
-def _ahead(gold: GoldStudy) -> str:
-    """Say how far the best is ahead of the next."""
-    if len(gold.rows) < 2:
-        return ""
-    second = gold.rows[1]
-    return (
-        f"; {second.reward}, the next, lies {second.behind.value:.3f} "
-        f"{in_words(second.behind, percent=False, digits=3)} behind"
-    )
-
-
-def _aligned(row: GoldRow) -> str:
-    if row.alignment.value is None:
-        return "with nothing"
-    return f"{row.alignment.value:.3f} {in_words(row.alignment, percent=False, digits=3)}"
-
-
-def _noise(found: Mapping[str, Any]) -> list[Sentence]:
-    """Warn of rewards whose spread may be noise, in one sentence."""
-    faults = {
-        row.reward: fault
-        for row in found["variance"]
-        if (fault := reliability_fault(found, row.reward)) is not None
-    }
-    if not faults:
-        return []
-    others = [name for name in faults if name != next(iter(faults))]
-    text = f"Do not train on this judge's verdicts as they are: {next(iter(faults.values()))}"
-    text += f" (likewise {listed(others)})." if others else "."
-    values = {name: row_of(found["variance"], name).icc.value for name in faults}
-    return [Sentence(Topic.CAUTION, text, "variance", values)]
 
 
 def row_of(rows: Sequence[Any], name: str) -> Any:
@@ -187,3 +149,138 @@ def in_words(estimate: Any, *, percent: bool = True, digits: int = 2) -> str:
 def listed(words: Sequence[str]) -> str:
     """Join words with commas and "and"."""
     return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1]
+
+
+ADVICE = Findings()
+
+
+@ADVICE.says(
+    Topic.REWARD, "dead", "No group has two rewards, so these data cannot tell rewards apart."
+)
+def _no_second_reward(found: Facts) -> Iterator[Fields]:
+    if not _known(found):
+        yield {}
+
+
+@ADVICE.says(
+    Topic.REWARD,
+    "dead",
+    "Every group is dead under every reward studied: no reward teaches on these prompts with this "
+    "policy.",
+)
+def _all_dead(found: Facts) -> Iterator[Fields]:
+    if _known(found) and not _can_teach(found):
+        yield {"dead": 1.0}
+
+
+@ADVICE.says(Topic.REWARD, "dead", NO_GOLD)
+def _no_gold(found: Facts) -> Iterator[Fields]:
+    if _can_teach(found) and found["gold"] is None:
+        yield {}
+
+
+@ADVICE.says(
+    Topic.REWARD,
+    "gold",
+    "Gold has graded {n} prompts of two answers or more; it takes "
+    f"{MIN_GOLD_PROMPTS} to tell rewards apart.",
+)
+def _little_gold(found: Facts) -> Iterator[Fields]:
+    gold: GoldStudy | None = found["gold"]
+    if _can_teach(found) and gold is not None and not gold.is_enough:
+        yield {"n": gold.n_prompts, "values": _best(gold)["values"]}
+
+
+@ADVICE.says(
+    Topic.REWARD,
+    "gold",
+    "No reward of this judge is shown to teach what gold would: the best, {best}, has advantages "
+    "that correlate {aligned}.",
+)
+def _nothing_like_gold(found: Facts) -> Iterator[Fields]:
+    gold: GoldStudy | None = found["gold"]
+    if _can_teach(found) and gold and gold.is_enough and not gold.is_better_than_nothing:
+        yield _best(gold)
+
+
+_AGREES = "its advantages correlate {aligned} (scale {scale})"
+
+
+@ADVICE.says(
+    Topic.REWARD,
+    "gold",
+    f"{{best}} agrees best with gold, {_AGREES}, but cannot be told apart from {{tied}}.",
+)
+def _tied_rewards(found: Facts) -> Iterator[Fields]:
+    gold = _telling(found)
+    if gold and (tied := _tied(gold)):
+        yield {**_best(gold), "tied": listed(tied)}
+
+
+@ADVICE.says(Topic.REWARD, "gold", f"Train with {{best}}: {_AGREES}{{ahead}}.")
+def _train_with(found: Facts) -> Iterator[Fields]:
+    gold = _telling(found)
+    if gold and not _tied(gold) and (chosen := reward_to_train_with(found)):
+        yield {**_best(gold), "best": chosen}
+
+
+@ADVICE.says(Topic.REWARD, "gold", f"{{best}} agrees best with gold: {_AGREES}{{ahead}}.")
+def _best_but_noisy(found: Facts) -> Iterator[Fields]:
+    gold = _telling(found)
+    if gold and not _tied(gold) and not reward_to_train_with(found):
+        yield _best(gold)
+
+
+@ADVICE.says(
+    Topic.CAUTION,
+    "variance",
+    "Do not train on this judge's verdicts as they are: {fault}{more}.",
+)
+def _noise(found: Facts) -> Iterator[Fields]:
+    faults = {row.reward: reliability_fault(found, row.reward) for row in found["variance"]}
+    faulty = [name for name, fault in faults.items() if fault]
+    if faulty and _can_teach(found):
+        yield {
+            "fault": faults[faulty[0]],
+            "more": f" (likewise {listed(faulty[1:])})" if faulty[1:] else "",
+            "values": {name: row_of(found["variance"], name).icc.value for name in faulty},
+        }
+
+
+def _known(found: Facts) -> list[Any]:
+    return [row for row in found["dead"] if row.dead.value is not None]
+
+
+def _can_teach(found: Facts) -> bool:
+    return any(row.dead.value < 1 for row in _known(found))
+
+
+def _telling(found: Facts) -> GoldStudy | None:
+    gold: GoldStudy | None = found["gold"] if _can_teach(found) else None
+    return gold if gold and gold.is_enough and gold.is_better_than_nothing else None
+
+
+def _tied(gold: GoldStudy) -> list[str]:
+    return [row.reward for row in gold.rows if row.standing is Standing.TIED]
+
+
+def _best(gold: GoldStudy) -> dict[str, Any]:
+    """Say of the best reward how well it agrees, and how far it is ahead of the next."""
+    best, *others = gold.rows
+    behind = [
+        f"; {one.reward}, the next, lies {_measured(one.behind)} behind" for one in others[:1]
+    ]
+    return {
+        "best": best.reward,
+        "aligned": f"{_measured(best.alignment)} with those of the gold {SCORE} on "
+        f"{gold.n_groups:,} groups of {gold.n_prompts:,} prompts",
+        "scale": str(gold.scale),
+        "ahead": "".join(behind),
+        "values": {row.reward: row.alignment.value for row in gold.rows},
+    }
+
+
+def _measured(found: Any) -> str:
+    if found.value is None:
+        return "with nothing"
+    return f"{found.value:.3f} {in_words(found, percent=False, digits=3)}"

@@ -1,12 +1,13 @@
 """The verdict in words: what these verdicts say, and what not; each sentence names its table.
 
-Rules, not prose generation: a sentence is written when its numbers call for it, and it carries the
-numbers it was written from. Where the data cannot tell, a sentence says so.
+Tables of rows, not prose generation: a row has its words, and the function below it says when they
+are said and what stands in their gaps. A sentence carries the numbers it was written from. Where
+the data cannot tell, a sentence says so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,16 @@ import numpy as np
 from ..scoring.estimates import MIN_PROMPTS
 from .advantages import Scale, TermEffect, TermVerdict
 from .advice import (
+    ADVICE,
+    Facts,
+    Fields,
+    Findings,
     Sentence,
     Topic,
     in_words,
     listed,
     pct,
     reliability_fault,
-    reward_advice,
     reward_to_train_with,
     row_of,
 )
@@ -37,328 +41,316 @@ ASSUMED_FLIPS = 0.05
 """Flip rate that scalings are compared at when no answer was judged twice."""
 
 
-def verdict_in_words(found: Mapping[str, Any]) -> tuple[Sentence, ...]:
+FIRST, OF_REWARDS, OF_ONE, LAST = Findings(), Findings(), Findings(), Findings()
+TABLES = (FIRST, ADVICE, OF_REWARDS, OF_ONE, LAST)
+"""In the order in which they are said."""
+
+
+def verdict_in_words(found: Facts) -> tuple[Sentence, ...]:
     """Write the sentences from the tables of a study."""
-    # what is said of one reward is said of the one to train with, else of the first one asked for
-    one = reward_to_train_with(found) or found["dead"][0].reward
     # of fewer prompts nothing is said that is of rewards and not of these very answers
-    compared = (
-        (*_clip(found), *_scale(found, one), *_inert(found), *_alike(found))
-        if found["n_prompts"] >= MIN_PROMPTS
-        else ()
-    )
-    return (
-        *_cautions_first(found),
-        *reward_advice(found),
-        *_soft(found),
-        *compared,
-        *_replicates(found, one),
-        *_drop(found),
-        *_penalty(found),
-        *_perfection(found),
-    )
+    tables = [t for t in TABLES if t is not OF_REWARDS or found["n_prompts"] >= MIN_PROMPTS]
+    return tuple(sentence for table in tables for sentence in table.of(found))
 
 
-def _cautions_first(found: Mapping[str, Any]) -> list[Sentence]:
-    sentences = []
-    n_groups = found["n_groups"]
-    if n_groups < FEW_GROUPS:
-        groups = "is 1 group" if n_groups == 1 else f"are {n_groups} groups"
-        rough = "take every share below for a rough one."
-        if found["n_prompts"] < MIN_PROMPTS:
-            rough += f" Rewards and scalings are not compared below {MIN_PROMPTS} prompts."
-        sentences.append(
-            Sentence(
-                Topic.CAUTION,
-                f"There {groups} only: {rough}",
-                "facts",
-                {"n_groups": n_groups},
-            )
-        )
+def _one(found: Facts) -> str:
+    """Name the reward that is spoken of: the one to train with, else the first one asked for."""
+    return reward_to_train_with(found) or str(found["dead"][0].reward)
+
+
+@FIRST.says(
+    Topic.CAUTION, "facts", "There {groups} only: take every share below for a rough one.{more}"
+)
+def _few_groups(found: Facts) -> Iterator[Fields]:
+    n, more = found["n_groups"], ""
+    if found["n_prompts"] < MIN_PROMPTS:
+        more = f" Rewards and scalings are not compared below {MIN_PROMPTS} prompts."
+    if n < FEW_GROUPS:
+        groups = "is 1 group" if n == 1 else f"are {n} groups"
+        yield {"groups": groups, "more": more, "n_groups": n}
+
+
+@FIRST.says(
+    Topic.CAUTION,
+    "facts",
+    "{missing:pct} of the verdicts are missing; rewards are renormalised over the answered "
+    "criteria, and are none above 20 % of the weight.",
+)
+def _missing(found: Facts) -> Iterator[Fields]:
     asked = found["n_verdicts"] + found["n_missing"]
-    missing = found["n_missing"] / asked if asked else 0.0
     # a study of ratings alone asked for no verdict, so none is missing
-    if missing > 0.01 and found["n_verdicts"]:
-        sentences.append(
-            Sentence(
-                Topic.CAUTION,
-                f"{pct(missing)} of the verdicts are missing; rewards are renormalised over the "
-                "answered criteria, and are none above 20 % of the weight.",
-                "facts",
-                {"missing": missing},
-            )
-        )
+    if found["n_verdicts"] and found["n_missing"] / asked > 0.01:
+        yield {"missing": found["n_missing"] / asked}
+
+
+@FIRST.says(
+    Topic.CAUTION,
+    "facts",
+    "{repeated:pct} of the answers repeat another one of their group word for word: they are no "
+    "new samples (check temperature and seed).",
+)
+def _repeated(found: Facts) -> Iterator[Fields]:
     repeated = found["n_repeated"] / found["n_answers"]
     if repeated > MUCH:
-        sentences.append(
-            Sentence(
-                Topic.CAUTION,
-                f"{pct(repeated)} of the answers repeat another one of their group word for "
-                "word: they are no new samples (check temperature and seed).",
-                "facts",
-                {"repeated": repeated},
-            )
-        )
-    return sentences
+        yield {"repeated": repeated}
 
 
-def _soft(found: Mapping[str, Any]) -> list[Sentence]:
-    share = found["identical_but_for_p"]
-    if not share:
-        return []
-    return [
-        Sentence(
-            Topic.REWARD,
-            f"In {pct(share)} of the groups with identical verdicts P(met) differs: "
-            "soft(of=healthbench) makes them teach. Whether it teaches right takes a better judge "
-            "or labels (--gold).",
-            "facts",
-            {"identical_but_for_p": share},
-        )
-    ]
+@ADVICE.says(
+    Topic.REWARD,
+    "facts",
+    "In {identical_but_for_p:pct} of the groups with identical verdicts P(met) differs: "
+    "soft(of=healthbench) makes them teach. Whether it teaches right takes a better judge or "
+    "labels (--gold).",
+)
+def _soft(found: Facts) -> Iterator[Fields]:
+    if found["identical_but_for_p"]:
+        yield {"identical_but_for_p": found["identical_but_for_p"]}
 
 
-def _clip(found: Mapping[str, Any]) -> list[Sentence]:
-    names = {row.reward for row in found["dead"]}
+@OF_REWARDS.says(
+    Topic.REWARD,
+    "dead",
+    "Clipping single answers at 0 takes the dead groups from {before} to {after}.",
+)
+def _clip(found: Facts) -> Iterator[Fields]:
+    dead = {row.reward: row.dead.value for row in found["dead"]}
     for plain, clipped in (("healthbench", "healthbench_clipped"), ("hybrid_unclipped", "hybrid")):
-        if {plain, clipped} <= names:
-            low, high = (row_of(found["dead"], name).dead.value for name in (plain, clipped))
-            if low is not None and high is not None and high - low > MUCH:
-                return [
-                    Sentence(
-                        Topic.REWARD,
-                        "Clipping single answers at 0 takes the dead groups from "
-                        f"{pct(low)} ({plain}) to {pct(high)} ({clipped}).",
-                        "dead",
-                        {plain: low, clipped: high},
-                    )
-                ]
-    return []
+        low, high = dead.get(plain), dead.get(clipped)
+        if low is not None and high is not None and high - low > MUCH:
+            values = {plain: low, clipped: high}
+            before, after = (f"{pct(value)} ({name})" for name, value in values.items())
+            yield {"before": before, "after": after, "values": values}
+            return
 
 
-def _scale(found: Mapping[str, Any], reward: str) -> list[Sentence]:
-    rows = [row for row in found["by_scale"] if row.reward == reward]
-    if len(rows) < 2:
-        return []
+@OF_REWARDS.says(
+    Topic.SCALE,
+    "by_scale",
+    "Scaling by group is as good as any for {reward} (fidelity {of_group:.2f}; {source}).",
+)
+def _group_is_best(found: Facts) -> Iterator[Fields]:
+    fidelity, source = _fidelities(found)
+    of_group = fidelity.get(Scale.GROUP)
+    if of_group is not None and max(fidelity.values()) - of_group <= 0.01:
+        yield {"reward": _one(found), "of_group": of_group, **source}
+
+
+@OF_REWARDS.says(
+    Topic.SCALE,
+    "by_scale",
+    "Under scale_rewards {alike} {reward} has fidelity {top:.2f}{group} ({source}){low}.{batches}",
+)
+def _other_scale(found: Facts) -> Iterator[Fields]:
+    (fidelity, source), reward = _fidelities(found), _one(found)
+    if not fidelity or max(fidelity.values()) - fidelity.get(Scale.GROUP, -1.0) <= 0.01:
+        return
+    top, values = max(fidelity.values()), dict(source["values"])
+    # over all groups of a study "none" and "batch" are one factor apart; in a training's small
+    # batches they are not, and the sentence says how far
+    alike = [str(scale) for scale in fidelity if top - fidelity[scale] <= 1e-6]
+    group = low_words = batches = ""
+    if Scale.GROUP in fidelity:
+        group = f" against {fidelity[Scale.GROUP]:.2f} under group"
+    low = next((r.low_spread_weight for r in _rows(found) if r.scale is Scale.GROUP), None)
+    if low is not None:
+        low_words = (
+            f"; group scaling gives {pct(low)} of the gradient to the quarter of the groups "
+        )
+        low_words += "with the least spread"
+        values["low_spread_weight"] = low
+    agreement = found["batch_agreement"].get(reward)
+    if {"none", "batch"} <= set(alike) and agreement is not None:
+        batches = (
+            f" Over all groups none and batch are one factor apart; with {found['batch_groups']} "
+            "groups a batch, each with its own spread, their advantages correlate "
+            f"{agreement:.2f}."
+        )
+        values["batch_agreement"] = agreement
+    gaps = {"alike": " or ".join(alike), "reward": reward, "top": top, "group": group}
+    yield {**gaps, "low": low_words, "batches": batches, **source, "values": values}
+
+
+def _rows(found: Facts) -> list[Any]:
+    return [row for row in found["by_scale"] if row.reward == _one(found)]
+
+
+def _fidelities(found: Facts) -> tuple[dict[Scale, float], Fields]:
+    """Give each scaling's fidelity and where it is from; none where fewer than two are known."""
+    rows = _rows(found)
     measured = {row.scale: row.replicate_correlation.value for row in rows}
     if all(value is not None for value in measured.values()):
         fidelity = {s: float(np.sqrt(max(v or 0.0, 0.0))) for s, v in measured.items()}
         source, table = "two verdicts on each answer", "by_scale"
     else:
-        flips = [f for f in found["flips"] if f.reward == reward and f.rate == ASSUMED_FLIPS]
+        flips = [f for f in found["flips"] if f.reward == _one(found) and f.rate == ASSUMED_FLIPS]
         fidelity = {f.scale: f.fidelity for f in flips if f.fidelity is not None}
         source = f"{pct(ASSUMED_FLIPS)} of the verdicts flipped at random, as this judge's own "
         source += "noise is unknown"
         table = "flips"
-    if len(fidelity) < 2:
-        return []
-    top = max(fidelity, key=lambda scale: fidelity[scale])
     values = {str(scale): value for scale, value in fidelity.items()}
-    if fidelity[top] - fidelity.get(Scale.GROUP, -1.0) <= 0.01:
-        text = (
-            f"Scaling by group is as good as any for {reward} (fidelity "
-            f"{fidelity[Scale.GROUP]:.2f}; {source})."
-            if Scale.GROUP in fidelity
-            else f"These data do not tell the scalings of {reward} apart."
-        )
-        return [Sentence(Topic.SCALE, text, table, values)]
-    # over all groups of a study "none" and "batch" are one factor apart; in a training's small
-    # batches they are not, and the sentence says how far
-    alike = [str(scale) for scale in fidelity if fidelity[top] - fidelity[scale] <= 1e-6]
-    text = f"Under scale_rewards {' or '.join(alike)} {reward} has fidelity {fidelity[top]:.2f}"
-    if Scale.GROUP in fidelity:
-        text += f" against {fidelity[Scale.GROUP]:.2f} under group"
-    low = next((r.low_spread_weight for r in rows if r.scale is Scale.GROUP), None)
-    text += f" ({source})"
-    if low is not None:
-        text += (
-            f"; group scaling gives {pct(low)} of the gradient to the quarter of the groups "
-            "with the least spread"
-        )
-        values["low_spread_weight"] = low
-    text += "."
-    agreement = found["batch_agreement"].get(reward)
-    if {"none", "batch"} <= set(alike) and agreement is not None:
-        n = found["batch_groups"]
-        text += (
-            f" Over all groups none and batch are one factor apart; with {n} groups a batch, each "
-            f"with its own spread, their advantages correlate {agreement:.2f}."
-        )
-        values["batch_agreement"] = agreement
-    return [Sentence(Topic.SCALE, text, table, values)]
+    fields = {"source": source, "table": table, "values": values}
+    return (fidelity if len(rows) > 1 and len(fidelity) > 1 else {}), fields
 
 
-def _replicates(found: Mapping[str, Any], reward: str) -> list[Sentence]:
-    split = row_of(found["variance"], reward)
-    icc = split.icc
-    if icc.value is None:
-        return [
-            Sentence(
-                Topic.REPLICATES,
-                "Reliability unknown: no answer was judged twice, so nothing here can say how "
-                "much of the spread is the judge's noise, nor how many dead groups it hides. "
-                "Judge one group in eight a second time.",
-                "variance",
-                {"n_replicates": split.n_replicates},
-            )
-        ]
-    is_noise = reliability_fault(found, reward) is not None
-    votes = None if is_noise else votes_for(icc.value, FIDELITY_WANTED)
-    text = (
-        f"One verdict of this judge has reliability {icc.value:.2f} {in_words(icc, percent=False)} "
-        f"for {reward}, so advantages have fidelity {split.fidelity.value:.2f}; "
-    )
-    if votes is None:
-        text += "how many replicates would lift that cannot be said: the spread may be noise alone."
-    elif votes == 1:
-        text += f"one verdict a criterion reaches {FIDELITY_WANTED:g}."
-    else:
-        text += f"{votes} verdicts a criterion reach {FIDELITY_WANTED:g}."
-    values = {"icc": icc.value, "fidelity": split.fidelity.value, "votes": votes}
-    sentences = [Sentence(Topic.REPLICATES, text, "variance", values)]
-    dead = row_of(found["dead"], reward).dead.value
-    if dead is not None and icc.value < FIDELITY_WANTED**2:
-        sentences.append(
-            Sentence(
-                Topic.CAUTION,
-                f"The dead share of {pct(dead)} is a lower bound: noise of this size makes dead "
-                "groups look alive.",
-                "dead",
-                {"dead": dead, "icc": icc.value},
-            )
-        )
-    return sentences
+@OF_REWARDS.says(
+    Topic.TERMS,
+    "terms",
+    "The term {term} of {reward} does nothing under scaling by {scales}: it is constant within "
+    "each group and cancels (without it advantages differ by {worst}){acting}.",
+)
+def _cancels(found: Facts) -> Iterator[Fields]:
+    return _inert(found, TermVerdict.CANCELS)
 
 
-def _drop(found: Mapping[str, Any]) -> list[Sentence]:
-    drop = found["drop"]
-    if not drop:
-        return []
-    n = found["n_prompts"]
-    hard = sum(1 for prompt in drop if prompt.positive_share < 0.5)
-    return [
-        Sentence(
-            Topic.PROMPTS,
-            f"Drop {len(drop)} of {n} prompts: all their answers have identical verdicts, so no "
-            f"reward of verdicts can teach there ({hard} with less than half of their points met, "
-            f"{len(drop) - hard} with more).",
-            "drop",
-            {"n": len(drop), "n_prompts": n, "hard": hard},
-        )
-    ]
+@OF_REWARDS.says(
+    Topic.TERMS,
+    "terms",
+    "The term {term} of {reward} hardly acts under scaling by {scales}: it changes {share} of the "
+    "rewards (advantages differ by {worst}){acting}.",
+)
+def _hardly_acts(found: Facts) -> Iterator[Fields]:
+    return _inert(found, TermVerdict.HARDLY_ACTS)
 
 
-def _inert(found: Mapping[str, Any]) -> list[Sentence]:
-    effects = found["terms"]
-    sentences = []
-    for verdict in (TermVerdict.CANCELS, TermVerdict.HARDLY_ACTS):
-        inert = [effect for effect in effects if effect.verdict is verdict]
-        for reward, term in dict.fromkeys((e.reward, e.term) for e in inert):
-            mine = [e for e in inert if (e.reward, e.term) == (reward, term)]
-            acting = [
-                e.scale
-                for e in effects
-                if (e.reward, e.term) == (reward, term) and e.verdict is TermVerdict.ACTS
-            ]
-            sentences.append(_inert_term(mine, [str(scale) for scale in acting]))
-    idle = dict.fromkeys(
-        f"{e.term} of {e.reward}" for e in effects if e.verdict is TermVerdict.NEVER_ACTS
-    )
-    if idle:
-        sentences.append(
-            Sentence(
-                Topic.TERMS,
-                f"No reward of these answers changes without {listed(list(idle))}.",
-                "terms",
-                {"n": len(idle)},
-            )
-        )
-    return sentences
+def _inert(found: Facts, verdict: TermVerdict) -> Iterator[Fields]:
+    """Give each term that is inert for one reason, with the scales where it is, and where not."""
+    effects: Sequence[TermEffect] = found["terms"]
+    for reward, term in dict.fromkeys((e.reward, e.term) for e in effects if e.verdict is verdict):
+        of_term = [e for e in effects if (e.reward, e.term) == (reward, term)]
+        mine = [e for e in of_term if e.verdict is verdict]
+        acting = [str(e.scale) for e in of_term if e.verdict is TermVerdict.ACTS]
+        worst = max(mine, key=lambda e: e.max_difference)
+        also = "" if worst.correlation is None else f" and correlate {worst.correlation:.6f}"
+        yield {
+            "term": term,
+            "reward": reward,
+            "scales": listed([str(e.scale) for e in mine]),
+            "share": pct(mine[0].changed),
+            "worst": f"{worst.max_difference:.1g} at most{also}",
+            "acting": f"; it acts under {listed(acting)}" if acting else "",
+            "values": {
+                "max_difference": worst.max_difference,
+                "correlation": worst.correlation,
+                "changed": mine[0].changed,
+            },
+        }
 
 
-def _inert_term(mine: Sequence[TermEffect], acting: Sequence[str]) -> Sentence:
-    """Write of one term under the scales where it is inert, all for the same reason."""
-    effect = mine[0]
-    worst = max(mine, key=lambda e: e.max_difference)
-    scales = listed([str(e.scale) for e in mine])
-    correlation = "" if worst.correlation is None else f" and correlate {worst.correlation:.6f}"
-    if effect.verdict is TermVerdict.CANCELS:
-        text = (
-            f"The term {effect.term} of {effect.reward} does nothing under scaling by {scales}: "
-            "it is constant within each group and cancels (without it advantages differ by "
-            f"{worst.max_difference:.1g} at most{correlation})"
-        )
-    else:
-        text = (
-            f"The term {effect.term} of {effect.reward} hardly acts under scaling by {scales}: it "
-            f"changes {pct(effect.changed)} of the rewards (advantages differ by "
-            f"{worst.max_difference:.1g} at most{correlation})"
-        )
-    if acting:
-        text += f"; it acts under {listed(acting)}"
-    values = {
-        "max_difference": worst.max_difference,
-        "correlation": worst.correlation,
-        "changed": effect.changed,
-    }
-    return Sentence(Topic.TERMS, text + ".", "terms", values)
+@OF_REWARDS.says(Topic.TERMS, "terms", "No reward of these answers changes without {terms}.")
+def _never_act(found: Facts) -> Iterator[Fields]:
+    effects = [e for e in found["terms"] if e.verdict is TermVerdict.NEVER_ACTS]
+    if idle := list(dict.fromkeys(f"{e.term} of {e.reward}" for e in effects)):
+        yield {"terms": listed(idle), "n": len(idle)}
 
 
-def _alike(found: Mapping[str, Any]) -> list[Sentence]:
-    alike = []
+@OF_REWARDS.says(
+    Topic.REWARD,
+    "pairs",
+    "Teach the same here (correlation of advantages under {scale}): {pairs}.",
+)
+def _alike(found: Facts) -> Iterator[Fields]:
+    alike = {}
     for pair in found["pairs"]:
         first = next(iter(pair.correlation.values()), None)
         if first is not None and first.value is not None and first.value > SAME_TEACHING:
-            alike.append((pair.first, pair.second, float(first.value)))
-    if not alike:
-        return []
-    pairs = listed([f"{first} and {second} ({r:.3f})" for first, second, r in alike])
-    scale = found["scales"][0]
-    return [
-        Sentence(
-            Topic.REWARD,
-            f"Teach the same here (correlation of advantages under {scale}): {pairs}.",
-            "pairs",
-            {f"{first}/{second}": r for first, second, r in alike},
-        )
-    ]
+            alike[pair.first, pair.second] = float(first.value)
+    if alike:
+        yield {
+            "scale": str(found["scales"][0]),
+            "pairs": listed([f"{one} and {two} ({r:.3f})" for (one, two), r in alike.items()]),
+            "values": {f"{one}/{two}": r for (one, two), r in alike.items()},
+        }
 
 
-def _penalty(found: Mapping[str, Any]) -> list[Sentence]:
-    rows = [row for row in found["leverage"] if row.from_best > 2 * row.by_points]
+@OF_ONE.says(
+    Topic.REPLICATES,
+    "variance",
+    "Reliability unknown: no answer was judged twice, so nothing here can say how much of the "
+    "spread is the judge's noise, nor how many dead groups it hides. Judge one group in eight a "
+    "second time.",
+)
+def _unknown_reliability(found: Facts) -> Iterator[Fields]:
+    split = row_of(found["variance"], _one(found))
+    if split.icc.value is None:
+        yield {"n_replicates": split.n_replicates}
+
+
+@OF_ONE.says(
+    Topic.REPLICATES,
+    "variance",
+    "One verdict of this judge has reliability {icc:.2f} {interval} for {reward}, so advantages "
+    "have fidelity {fidelity:.2f}; {lifted}.",
+)
+def _reliability(found: Facts) -> Iterator[Fields]:
+    reward = _one(found)
+    split = row_of(found["variance"], reward)
+    icc, fidelity = split.icc, split.fidelity.value
+    if icc.value is None:
+        return
+    is_noise = reliability_fault(found, reward) is not None
+    votes = None if is_noise else votes_for(icc.value, FIDELITY_WANTED)
+    lifted = f"{votes} verdicts a criterion reach {FIDELITY_WANTED:g}"
+    if votes is None:
+        lifted = "how many replicates would lift that cannot be said: the spread may be noise alone"
+    elif votes == 1:
+        lifted = f"one verdict a criterion reaches {FIDELITY_WANTED:g}"
+    values = {"icc": icc.value, "fidelity": fidelity, "votes": votes}
+    interval = in_words(icc, percent=False)
+    yield {**values, "interval": interval, "reward": reward, "lifted": lifted, "values": values}
+
+
+@OF_ONE.says(
+    Topic.CAUTION,
+    "dead",
+    "The dead share of {dead:pct} is a lower bound: noise of this size makes dead groups look "
+    "alive.",
+)
+def _lower_bound(found: Facts) -> Iterator[Fields]:
+    icc = row_of(found["variance"], _one(found)).icc.value
+    dead = row_of(found["dead"], _one(found)).dead.value
+    if dead is not None and icc is not None and icc < FIDELITY_WANTED**2:
+        yield {"dead": dead, "icc": icc}
+
+
+@LAST.says(
+    Topic.PROMPTS,
+    "drop",
+    "Drop {n} of {n_prompts} prompts: all their answers have identical verdicts, so no reward of "
+    "verdicts can teach there ({hard} with less than half of their points met, {rest} with more).",
+)
+def _drop(found: Facts) -> Iterator[Fields]:
+    drop = found["drop"]
+    hard = sum(1 for prompt in drop if prompt.positive_share < 0.5)
+    if drop:
+        rest = str(len(drop) - hard)
+        yield {"n": len(drop), "n_prompts": found["n_prompts"], "hard": hard, "rest": rest}
+
+
+@LAST.says(
+    Topic.CAUTION,
+    "leverage",
+    "One triggered negative criterion costs an otherwise perfect answer {from_best:pct} of what "
+    "{reward} can move, where its points are {by_points:pct} of the rubric's{alone}.",
+)
+def _penalty(found: Facts) -> Iterator[Fields]:
     # a pass rule loses all by design; the sentence is for rewards that hide it
-    rows = [row for row in rows if row.from_best < 0.999]
+    rows = [r for r in found["leverage"] if 2 * r.by_points < r.from_best < 0.999]
     if not rows:
-        return []
+        return
     worst = max(rows, key=lambda row: row.from_best)
-    text = (
-        f"One triggered negative criterion costs an otherwise perfect answer "
-        f"{pct(worst.from_best)} of what {worst.reward} can move, where its points are "
-        f"{pct(worst.by_points)} of the rubric's"
-    )
-    if worst.lone is not None:
-        text += f" ({pct(worst.lone)} where it is the rubric's only one)"
-    return [
-        Sentence(
-            Topic.CAUTION,
-            text + ".",
-            "leverage",
-            {"from_best": worst.from_best, "by_points": worst.by_points, "lone": worst.lone},
-        )
-    ]
+    alone = "" if worst.lone is None else f" ({pct(worst.lone)} where it is the rubric's only one)"
+    values = {"from_best": worst.from_best, "by_points": worst.by_points, "lone": worst.lone}
+    yield {**values, "reward": worst.reward, "alone": alone}
 
 
-def _perfection(found: Mapping[str, Any]) -> list[Sentence]:
+@LAST.says(
+    Topic.CAUTION,
+    "survival",
+    "A perfect answer would be seen as perfect {survival:pct} of the time if {rate:pct} of the "
+    "verdicts were wrong (median {median} criteria): do not count on a bonus for perfection.",
+)
+def _perfection(found: Facts) -> Iterator[Fields]:
     chance = found["survival"].get(ASSUMED_FLIPS)
-    if chance is None or chance > 0.8:
-        return []
-    return [
-        Sentence(
-            Topic.CAUTION,
-            f"A perfect answer would be seen as perfect {pct(chance)} of the time if "
-            f"{pct(ASSUMED_FLIPS)} of the verdicts were wrong (median "
-            f"{found['criteria_median']:g} criteria): do not count on a bonus for perfection.",
-            "survival",
-            {"survival": chance, "rate": ASSUMED_FLIPS},
-        )
-    ]
+    if chance is not None and chance <= 0.8:
+        median = f"{found['criteria_median']:g}"
+        yield {"survival": chance, "rate": ASSUMED_FLIPS, "median": median}

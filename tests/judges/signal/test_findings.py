@@ -1,0 +1,260 @@
+"""The tables of findings: a case that turns each row on, and the nearest one that leaves it off."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from rubricbeat.judges.signal.advantages import Scale, TermVerdict
+from rubricbeat.judges.signal.findings import TABLES, verdict_in_words
+from rubricbeat.judges.signal.gold import GoldStudy, Standing
+
+ROWS = {row.when.__name__: row for table in TABLES for row in table}
+
+
+def est(value: float | None, low: float | None = None, high: float | None = None) -> Any:
+    return SimpleNamespace(value=value, low=low, high=high)
+
+
+def dead(**shares: float | None) -> Any:
+    return tuple(SimpleNamespace(reward=name, dead=est(share)) for name, share in shares.items())
+
+
+def variance(icc: Any, n_replicates: int = 2) -> Any:
+    rest = {"icc": icc, "fidelity": est(0.84), "n_replicates": n_replicates}
+    return tuple(SimpleNamespace(reward=name, **rest) for name in ("healthbench", "binary"))
+
+
+def by_scale(**correlations: float | None) -> Any:
+    return tuple(
+        SimpleNamespace(
+            reward="healthbench",
+            scale=Scale(name),
+            replicate_correlation=est(value),
+            low_spread_weight=0.35,
+        )
+        for name, value in correlations.items()
+    )
+
+
+def gold(*standings: Standing, **fields: Any) -> Any:
+    """Give a study of gold whose rewards stand so, the best first."""
+    rows = tuple(
+        SimpleNamespace(
+            reward=name,
+            alignment=est(0.6, 0.5, 0.7),
+            behind=est(0.1, 0.05, 0.15),
+            standing=standing,
+        )
+        for name, standing in zip(("healthbench", "binary"), standings, strict=True)
+    )
+    known = {"is_better_than_nothing": True, "is_enough": True, **fields}
+    return GoldStudy(Scale.GROUP, 120, 130, 500, 0.9, rows, **known)
+
+
+def term(verdict: TermVerdict, scale: Scale = Scale.GROUP) -> Any:
+    return SimpleNamespace(
+        reward="hybrid",
+        term="bonus",
+        scale=scale,
+        verdict=verdict,
+        max_difference=0.002,
+        correlation=0.99,
+        changed=0.25,
+    )
+
+
+def pair(correlation: float | None) -> Any:
+    return SimpleNamespace(first="a", second="b", correlation={Scale.GROUP: est(correlation)})
+
+
+def leverage(from_best: float, by_points: float) -> Any:
+    return (SimpleNamespace(reward="hybrid", from_best=from_best, by_points=by_points, lone=None),)
+
+
+QUIET: dict[str, Any] = {
+    "n_groups": 60,
+    "n_prompts": 60,
+    "n_answers": 240,
+    "n_verdicts": 1000,
+    "n_missing": 0,
+    "n_repeated": 0,
+    "identical_but_for_p": 0.0,
+    "dead": dead(healthbench=0.2, binary=0.5),
+    "variance": variance(est(0.9, 0.8, 0.95)),
+    "by_scale": by_scale(group=0.81, none=0.4),
+    "flips": (),
+    "batch_agreement": {},
+    "batch_groups": 4,
+    "gold": None,
+    "terms": (),
+    "pairs": (),
+    "scales": (Scale.GROUP,),
+    "survival": {0.05: 0.9},
+    "criteria_median": 8.0,
+    "leverage": (),
+    "drop": (),
+}
+AHEAD, TIED = (Standing.BEST, Standing.BEHIND), (Standing.BEST, Standing.TIED)
+NOISY = variance(est(0.3, -0.1, 0.6))
+CANCELS, ACTS = TermVerdict.CANCELS, TermVerdict.ACTS
+CASES: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
+    "_few_groups": ({"n_groups": 49}, "There are 49 groups only: take", {"n_groups": 50}),
+    "_missing": ({"n_missing": 250}, "20 % of the verdicts are missing", {"n_missing": 10}),
+    "_repeated": ({"n_repeated": 12}, "5.0 % of the answers repeat", {"n_repeated": 4}),
+    "_no_second_reward": ({"dead": dead(healthbench=None)}, "No group has two rewards", {}),
+    "_all_dead": (
+        {"dead": dead(healthbench=1.0, binary=1.0)},
+        "Every group is dead",
+        {"dead": dead(healthbench=0.99, binary=1.0)},
+    ),
+    "_no_gold": ({}, "a reward cannot vouch for itself", {"gold": gold(*AHEAD)}),
+    "_little_gold": (
+        {"gold": gold(*AHEAD, is_enough=False)},
+        "Gold has graded 120 prompts",
+        {"gold": gold(*AHEAD)},
+    ),
+    "_nothing_like_gold": (
+        {"gold": gold(*AHEAD, is_better_than_nothing=False)},
+        "the best, healthbench, has advantages that correlate 0.600 [0.500, 0.700] with",
+        {"gold": gold(*AHEAD)},
+    ),
+    "_tied_rewards": (
+        {"gold": gold(*TIED)},
+        "but cannot be told apart from binary",
+        {"gold": gold(*AHEAD)},
+    ),
+    "_train_with": (
+        {"gold": gold(*AHEAD)},
+        "Train with healthbench: its advantages correlate 0.600 [0.500, 0.700] with those of the "
+        "gold healthbench on 130 groups of 120 prompts (scale group); binary, the next, lies 0.100 "
+        "[0.050, 0.150] behind.",
+        {"gold": gold(*TIED)},
+    ),
+    "_best_but_noisy": (
+        {"gold": gold(*AHEAD), "variance": NOISY},
+        "healthbench agrees best with gold: its",
+        {"gold": gold(*AHEAD)},
+    ),
+    "_noise": (
+        {"variance": NOISY},
+        "its spread may be the judge's noise alone (likewise binary).",
+        {"variance": variance(est(0.3, 0.1, 0.6))},
+    ),
+    "_soft": ({"identical_but_for_p": 0.25}, "In 25 % of the groups", {}),
+    "_clip": (
+        {"dead": dead(healthbench=0.2, healthbench_clipped=0.3)},
+        "from 20 % (healthbench) to 30 % (healthbench_clipped)",
+        {"dead": dead(healthbench=0.2, healthbench_clipped=0.22)},
+    ),
+    # fidelity is the root of the correlation of two verdicts
+    "_group_is_best": (
+        {},
+        "as good as any for healthbench (fidelity 0.90; two verdicts on each answer)",
+        {"by_scale": by_scale(group=0.64, none=0.81)},
+    ),
+    "_other_scale": (
+        {"by_scale": by_scale(group=0.64, none=0.81)},
+        "Under scale_rewards none healthbench has fidelity 0.90 against 0.80 under group (two "
+        "verdicts on each answer); group scaling gives 35 % of the gradient",
+        {},
+    ),
+    "_cancels": (
+        {"terms": (term(CANCELS), term(ACTS, Scale.NONE))},
+        "The term bonus of hybrid does nothing under scaling by group",
+        {"terms": (term(ACTS),)},
+    ),
+    "_hardly_acts": (
+        {"terms": (term(TermVerdict.HARDLY_ACTS),)},
+        "it changes 25 % of the rewards (advantages differ by 0.002 at most and correlate 0.99",
+        {"terms": (term(CANCELS),)},
+    ),
+    "_never_act": (
+        {"terms": (term(TermVerdict.NEVER_ACTS),)},
+        "changes without bonus of hybrid",
+        {"terms": (term(CANCELS),)},
+    ),
+    "_alike": ({"pairs": (pair(0.99),)}, "a and b (0.990)", {"pairs": (pair(0.98),)}),
+    "_unknown_reliability": ({"variance": variance(est(None), 1)}, "Reliability unknown", {}),
+    # Spearman and Brown: 9 * .33 / (1 + 8 * .33) = .816 is above .9 squared, 8 verdicts give .798
+    "_reliability": (
+        {"variance": variance(est(0.33, 0.2, 0.4))},
+        "has reliability 0.33 [0.20, 0.40] for healthbench, so advantages have fidelity 0.84; 9",
+        {"variance": variance(est(None), 1)},
+    ),
+    "_lower_bound": (
+        {"variance": variance(est(0.8, 0.7, 0.9))},
+        "The dead share of 20 % is a lower bound",
+        {"variance": variance(est(0.82, 0.7, 0.9))},
+    ),
+    "_drop": (
+        {"drop": [SimpleNamespace(positive_share=share) for share in (0.4, 0.5, 0.9)]},
+        "Drop 3 of 60 prompts: all their answers have identical verdicts, so no reward of verdicts "
+        "can teach there (1 with less than half of their points met, 2 with more)",
+        {},
+    ),
+    "_penalty": (
+        {"leverage": leverage(0.5, 0.2)},
+        "answer 50 % of what hybrid can move, where its points are 20 % of the rubric's.",
+        {"leverage": leverage(0.5, 0.25)},
+    ),
+    "_perfection": (
+        {"survival": {0.05: 0.66}},
+        "perfect 66 % of the time if 5.0 % of the verdicts were wrong (median 8 criteria)",
+        {"survival": {0.05: 0.81}},
+    ),
+}
+
+
+def said(row: str, changes: dict[str, Any]) -> list[str]:
+    """Give the sentences of a row alone."""
+    table = next(type(t)([ROWS[row]]) for t in TABLES if ROWS[row] in t)
+    return [sentence.text for sentence in table.of({**QUIET, **changes})]
+
+
+def test_every_row_has_its_case() -> None:
+    assert set(CASES) == set(ROWS)
+
+
+@pytest.mark.parametrize("row", CASES)
+def test_a_row_is_said_where_it_holds_and_not_where_it_does_not(row: str) -> None:
+    on, words, off = CASES[row]
+    [text] = said(row, on)
+    assert words in text
+    assert said(row, off) == []
+
+
+@pytest.mark.parametrize("row", CASES)
+def test_a_sentence_of_a_study_is_the_row_s_with_plain_numbers(row: str) -> None:
+    found = {**QUIET, **CASES[row][0]}
+    sentence = next(s for s in verdict_in_words(found) if CASES[row][1] in s.text)
+    assert all(v is None or isinstance(v, int | float) for v in sentence.values.values())
+
+
+def test_rewards_are_not_compared_below_ten_prompts() -> None:
+    changes = {"by_scale": by_scale(group=0.64, none=0.81), "pairs": (pair(0.99),)}
+    for n, expected in ((10, True), (9, False)):
+        texts = " ".join(s.text for s in verdict_in_words({**QUIET, **changes, "n_prompts": n}))
+        assert ("Under scale_rewards" in texts, "Teach the same" in texts) == (expected, expected)
+
+
+def test_flipped_verdicts_speak_for_a_scale_where_none_was_judged_twice() -> None:
+    flips = [
+        SimpleNamespace(reward="healthbench", rate=0.05, scale=scale, fidelity=value)
+        for scale, value in ((Scale.GROUP, 0.7), (Scale.NONE, 0.9), (Scale.BATCH, 0.9))
+    ]
+    found = {
+        **QUIET,
+        "by_scale": by_scale(group=None, none=None, batch=None),
+        "flips": flips,
+        "batch_agreement": {"healthbench": 0.8},
+    }
+    sentence = next(s for s in verdict_in_words(found) if s.topic == "scale")
+    assert "Under scale_rewards none or batch healthbench has fidelity 0.90" in sentence.text
+    assert "with 4 groups a batch" in sentence.text and "correlate 0.80" in sentence.text
+    assert sentence.table == "flips"
+    assert sentence.values == {
+        "group": 0.7, "none": 0.9, "batch": 0.9, "low_spread_weight": 0.35, "batch_agreement": 0.8
+    }  # fmt: skip
