@@ -16,12 +16,13 @@ UV      := $(BIN)/uv
 PINS    := constraints/pinned.txt
 TORCH   := torch==$(shell sed -n 's/^torch==//p' $(PINS))
 TORCH_FLOOR := $(shell sed -n 's/.*"torch>=\([0-9.]*\)".*/\1/p' pyproject.toml | head -n 1)
+MUTATION := cosmic-ray==8.7.0
 # one worker more than there are cores, and the longest files first: see tests/conftest.py
 PYTEST  := -m pytest -n auto --dist loadfile --no-loadscope-reorder
 # the tests of every place where another package is called; its warnings fail nothing there
 BORDERS := $(PYTEST) -m border -W default
 
-.PHONY: demo test quick test-newest test-floor test-extras check format constraints clean coverage evidence vllm-check
+.PHONY: demo test quick test-newest test-floor test-extras check format constraints clean coverage mutants evidence vllm-check
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
@@ -78,6 +79,12 @@ constraints: | $(VENV)/.uv
 
 coverage: $(VENV)/.dev
 	$(BIN)/python benchmarks/coverage.py
+
+# Break a line at a time and see whether the tests of its room notice; part of it by
+# `make mutants MUTANTS='--room signal --mutants 40'`. What it takes is no part of the dev extra
+mutants: $(VENV)/.dev
+	@$(UV) pip install -q --python $(VENV) $(MUTATION) || $(BIN)/pip install -q $(MUTATION)
+	nice -n 10 $(BIN)/python tests/mutants.py $(MUTANTS)
 
 # The figures of docs/evidence/claims.md that come of recorded verdicts of a better judge:
 # make evidence VERDICTS=judged.jsonl.gz ROWS=rows.jsonl.gz [OTHERS=judged answers of another model]

@@ -259,3 +259,11 @@ def test_the_estimate_of_a_jury_counts_every_member(example, tmp_path):
     assert (estimate.criteria, estimate.calls) == (6, 6 + 3 * 6)
     assert estimate.cost_usd is not None
     assert estimate.cost_usd > 0
+
+
+def test_when_one_member_is_down_nobody_pays_for_the_votes_of_the_others(example, tmp_path):
+    """Two of two must agree: once one is gone no vote of the other can make a verdict."""
+    up, down = Bought(True, label="up"), Bought(OutageError("the member is gone"), label="down")
+    grade(JuryJudge([up, down]), example, tmp_path / "s.sqlite", max_concurrency=1)
+    assert len(down.asked) == 1
+    assert len(up.asked) < 12

@@ -76,3 +76,29 @@ def test_nothing_at_the_address_is_told_from_a_broken_connection():
     assert is_unreachable(chained(Connector()))
     assert not is_unreachable(chained(ConnectionResetError()))
     assert not is_unreachable(TransportError("HTTP 500"))
+
+
+class AtTheEnd(random.Random):
+    """Draws one end of every range."""
+
+    end = 1
+
+    def uniform(self, a, b):
+        return (a, b)[self.end]
+
+
+@pytest.mark.parametrize(
+    ("fault", "longest"),
+    [
+        (Fault.TRANSPORT, [2, 4, 8, 16, 30, 30]),
+        (Fault.TIMEOUT, [2, 4, 8, 16, 30, 30]),
+        (Fault.RATE_LIMIT, [2, 4, 5, 5, 5, 5]),
+        (Fault.TRUNCATED, [0, 0, 0, 0, 0, 0]),
+    ],
+)
+def test_a_pause_doubles_up_to_half_a_minute_or_to_5_s_after_a_rate_limit(fault, longest):
+    policy, rng = RetryPolicy(backoff_s=2.0), AtTheEnd()
+    assert [policy.pause_s(fault, n, rng) for n in range(6)] == longest
+    assert policy.pause_s(fault, 5_000, rng) == longest[-1]
+    rng.end = 0  # the shortest is half of it
+    assert [policy.pause_s(fault, n, rng) for n in range(6)] == [s / 2 for s in longest]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -251,3 +252,24 @@ class TestRecordedAnswers:
         assert "Train with" not in said
         assert "Clipping single answers at 0" in said
         assert "Reliability unknown" in said
+
+
+class TestLengths:
+    """A reward that takes points off for length needs lengths; the others do not."""
+
+    REWARDS = ("healthbench", "length(of=healthbench)")
+
+    def test_without_lengths_it_is_skipped_with_the_reason(self) -> None:
+        groups = replace(drawn_pilot(3, n_groups=8), chars_PG=None)
+        found = study_signal(groups, [get_reward(name) for name in self.REWARDS])
+        assert [row.reward for row in found.rewards] == ["healthbench"]
+        assert list(found.skipped.values()) == ["needs the length of each answer"]
+        with pytest.raises(ConfigError, match="needs the length of each answer"):
+            study_signal(groups, [get_reward(self.REWARDS[1])])
+
+    def test_with_lengths_it_is_studied(self) -> None:
+        found = study_signal(
+            drawn_pilot(3, n_groups=8), [get_reward(name) for name in self.REWARDS]
+        )
+        assert len(found.rewards) == 2
+        assert not found.skipped
