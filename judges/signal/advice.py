@@ -188,7 +188,7 @@ def _no_gold(found: Facts) -> Iterator[Fields]:
 def _little_gold(found: Facts) -> Iterator[Fields]:
     gold: GoldStudy | None = found["gold"]
     if _can_teach(found) and gold is not None and not gold.is_enough:
-        yield {"n": gold.n_prompts, "values": _best(gold)["values"]}
+        yield {"n": gold.n_prompts, "values": _alignments(gold)}
 
 
 @ADVICE.says(
@@ -276,8 +276,12 @@ def _best(gold: GoldStudy) -> dict[str, Any]:
         f"{gold.n_groups:,} groups of {gold.n_prompts:,} prompts",
         "scale": str(gold.scale),
         "ahead": "".join(behind),
-        "values": {row.reward: row.alignment.value for row in gold.rows},
+        "values": _alignments(gold),
     }
+
+
+def _alignments(gold: GoldStudy) -> dict[str, float | None]:
+    return {row.reward: row.alignment.value for row in gold.rows}
 
 
 def _measured(found: Any) -> str:

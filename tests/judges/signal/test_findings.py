@@ -48,7 +48,7 @@ def gold(*standings: Standing, **fields: Any) -> Any:
             behind=est(0.1, 0.05, 0.15),
             standing=standing,
         )
-        for name, standing in zip(("healthbench", "binary"), standings, strict=True)
+        for name, standing in zip(("healthbench", "binary"), standings, strict=False)
     )
     known = {"is_better_than_nothing": True, "is_enough": True, **fields}
     return GoldStudy(Scale.GROUP, 120, 130, 500, 0.9, rows, **known)
@@ -231,6 +231,12 @@ def test_a_sentence_of_a_study_is_the_row_s_with_plain_numbers(row: str) -> None
     found = {**QUIET, **CASES[row][0]}
     sentence = next(s for s in verdict_in_words(found) if CASES[row][1] in s.text)
     assert all(v is None or isinstance(v, int | float) for v in sentence.values.values())
+
+
+def test_gold_on_no_prompt_of_two_answers_is_little_gold() -> None:
+    nothing = gold(is_enough=False, is_better_than_nothing=False)
+    [text] = said("_little_gold", {"gold": nothing})
+    assert text.startswith("Gold has graded 120 prompts")
 
 
 def test_rewards_are_not_compared_below_ten_prompts() -> None:
