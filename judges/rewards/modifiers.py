@@ -8,7 +8,7 @@ signal study measures what it does. All of them are ours unless a source is name
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -27,13 +27,28 @@ class _Around:
     of: Reward
     name: str = ""
     term: ClassVar[str]
+    reads_verdicts: ClassVar[bool] = False
+    """Whether the term itself looks at verdicts, so that a reward of a rating cannot be inside."""
+    above_zero: ClassVar[str | None] = None
+    """The option that would turn the order around where it is not above 0."""
 
     def __post_init__(self) -> None:
-        """Find the reward inside by name where a name was given; name the whole."""
+        """Find the reward inside by name where a name was given; name the whole.
+
+        Raises:
+            ConfigError: The term cannot go around that reward, or an option is out of its range.
+        """
         if isinstance(self.of, str):
             object.__setattr__(self, "of", get_reward(self.of))
         if not self.name:
             object.__setattr__(self, "name", f"{self.term}(of={self.of.name})")
+        if self.reads_verdicts and self.of.needs is Needs.RATING:
+            raise ConfigError(
+                f"{self.term} around {self.of.name!r}: it looks at verdicts, and "
+                "that reward has a rating only"
+            )
+        if self.above_zero and not (value := getattr(self, self.above_zero)) > 0:
+            raise ConfigError(f"reward {self.term!r}: {self.above_zero} {value:g} is not above 0")
 
     @property
     def needs(self) -> Needs:
@@ -85,13 +100,6 @@ class _Around:
             self.of, verdicts, rubric, ratings=verdicts, chars=chars, probabilities=verdicts
         )
 
-    def _require_verdicts(self) -> None:
-        if self.of.needs is Needs.RATING:
-            raise ConfigError(
-                f"{self.term} around {self.of.name!r}: it looks at verdicts, and "
-                "that reward has a rating only"
-            )
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clipped(_Around):
@@ -117,12 +125,7 @@ class Powered(_Around):
 
     exponent: float = 1.2
     term: ClassVar[str] = "power"
-
-    def __post_init__(self) -> None:
-        """Refuse a power that would turn the order around."""
-        _Around.__post_init__(self)
-        if not self.exponent > 0:
-            raise ConfigError(f"reward 'power': exponent {self.exponent:g} is not above 0")
+    above_zero: ClassVar[str | None] = "exponent"
 
     @property
     def range(self) -> tuple[float, float]:
@@ -140,11 +143,7 @@ class Bonus(_Around):
 
     bonus: float = 5.0
     term: ClassVar[str] = "bonus"
-
-    def __post_init__(self) -> None:
-        """Refuse a reward that has no verdicts."""
-        _Around.__post_init__(self)
-        self._require_verdicts()
+    reads_verdicts: ClassVar[bool] = True
 
     @property
     def range(self) -> tuple[float, float]:
@@ -164,11 +163,7 @@ class Veto(_Around):
     """A negative criterion of at least this many absolute points has a veto."""
     value: float = 0.0
     term: ClassVar[str] = "veto"
-
-    def __post_init__(self) -> None:
-        """Refuse a reward that has no verdicts."""
-        _Around.__post_init__(self)
-        self._require_verdicts()
+    reads_verdicts: ClassVar[bool] = True
 
     @property
     def range(self) -> tuple[float, float]:
@@ -192,12 +187,7 @@ class Saturating(_Around):
 
     level: float = 1.0
     term: ClassVar[str] = "saturation"
-
-    def __post_init__(self) -> None:
-        """Refuse a level that would turn the order around."""
-        _Around.__post_init__(self)
-        if not self.level > 0:
-            raise ConfigError(f"reward 'saturation': level {self.level:g} is not above 0")
+    above_zero: ClassVar[str | None] = "level"
 
     @property
     def range(self) -> tuple[float, float]:
@@ -230,7 +220,6 @@ class Soft(_Around):
     """
 
     term: ClassVar[str] = "soft"
-    declared_needs: Needs = field(default=Needs.PROBABILITIES, init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Refuse a reward that is not computed from verdicts alone."""
@@ -244,7 +233,7 @@ class Soft(_Around):
     @property
     def needs(self) -> Needs:
         """Probabilities."""
-        return self.declared_needs
+        return Needs.PROBABILITIES
 
     @property
     def range(self) -> tuple[float, float]:
@@ -274,17 +263,12 @@ class LengthPenalty(_Around):
     reward_brevity: bool = False
     """Below the free length, add points as H does; otherwise leave the reward as it is."""
     term: ClassVar[str] = "length"
-    declared_needs: Needs = field(default=Needs.VERDICTS_AND_LENGTH, init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        """Refuse a reward that has no verdicts."""
-        _Around.__post_init__(self)
-        self._require_verdicts()
+    reads_verdicts: ClassVar[bool] = True
 
     @property
     def needs(self) -> Needs:
         """Verdicts and lengths."""
-        return self.declared_needs
+        return Needs.VERDICTS_AND_LENGTH
 
     @property
     def range(self) -> tuple[float, float]:

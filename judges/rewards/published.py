@@ -8,9 +8,10 @@ does instead of believing it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -39,7 +40,50 @@ CATEGORY_WEIGHTS = {"Essential": 1.0, "Important": 0.7, "Optional": 0.3, "Pitfal
 
 
 @dataclass(frozen=True, slots=True)
-class HealthBench:
+class _OfPaper:
+    """A reward whose terms can be taken away one by one."""
+
+    needs: ClassVar[Needs] = Needs.VERDICTS
+    off: ClassVar[Mapping[str, tuple[str, Any]]] = {}
+    """The option of each term, and its value where the term is taken away."""
+
+    if TYPE_CHECKING:
+
+        @property
+        def name(self) -> str:
+            """Every reward has one of its own."""
+
+    @property
+    def constant_terms(self) -> tuple[str, ...]:
+        """None, of most rewards."""
+        return ()
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """Those that are switched on."""
+        return tuple(
+            term for term, (option, off) in self.off.items() if getattr(self, option) != off
+        )
+
+    def without(self, term: str) -> Reward:
+        """Take away one of the terms.
+
+        Raises:
+            ConfigError: There is none of that name.
+        """
+        if term not in self.terms:
+            raise ConfigError(
+                f"reward {self.name!r} has no term {term!r}; {near_names(term, self.terms)}"
+            )
+        option, off = self.off[term]
+        changes: dict[str, Any] = {option: off, "name": f"{self.name} without {term}"}
+        reward: Any = replace(self, **changes)
+        made: Reward = reward  # every subclass is callable
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class HealthBench(_OfPaper):
     """Net points over the positive points, h (H); None where the rubric has no positive point."""
 
     clip: bool = False
@@ -47,26 +91,15 @@ class HealthBench:
     uniform: bool = False
     """Count each criterion as one point of its sign (ours, a baseline)."""
     name: str = "healthbench"
-    needs: ClassVar[Needs] = Needs.VERDICTS
-    constant_terms: ClassVar[tuple[str, ...]] = ()
+    off: ClassVar[Mapping[str, tuple[str, Any]]] = {
+        "clip": ("clip", False),
+        "weights": ("uniform", True),
+    }
 
     @property
     def range(self) -> tuple[float, float]:
         """Up to 1, and without a floor unless clipped."""
         return (0.0, 1.0) if self.clip else (-np.inf, 1.0)
-
-    @property
-    def terms(self) -> tuple[str, ...]:
-        """The clip at 0, where there is one, and the weights."""
-        return (("clip",) if self.clip else ()) + (() if self.uniform else ("weights",))
-
-    def without(self, term: str) -> Reward:
-        """Take away the clip, or the points' differences."""
-        _require_term(term, self)
-        name = f"{self.name} without {term}"
-        if term == "weights":
-            return replace(self, uniform=True, name=name)
-        return replace(self, clip=False, name=name)
 
     def __call__(self, verdicts: Floats, rubric: RubricArrays) -> Floats:
         """Give h."""
@@ -75,24 +108,16 @@ class HealthBench:
 
 
 @dataclass(frozen=True, slots=True)
-class Binary:
+class Binary(_OfPaper):
     """All or nothing: P's collapsing baseline."""
 
     scale: float = 20.0
     name: str = "binary"
-    needs: ClassVar[Needs] = Needs.VERDICTS
-    constant_terms: ClassVar[tuple[str, ...]] = ()
-    terms: ClassVar[tuple[str, ...]] = ()
 
     @property
     def range(self) -> tuple[float, float]:
         """Nothing, or the whole."""
         return (0.0, self.scale)
-
-    def without(self, term: str) -> Reward:
-        """There is no term to take away."""
-        _require_term(term, self)
-        return self
 
     def __call__(self, verdicts: Floats, rubric: RubricArrays) -> Floats:
         """Give `scale` where the answer is perfect, else 0."""
@@ -100,7 +125,7 @@ class Binary:
 
 
 @dataclass(frozen=True, slots=True)
-class Hybrid:
+class Hybrid(_OfPaper):
     """Partial credit less a penalty, never below 0, and a bonus for a perfect answer (P)."""
 
     credit: float = 15.0
@@ -110,31 +135,17 @@ class Hybrid:
     """Raise a negative partial credit to 0."""
     uniform: bool = False
     name: str = "hybrid"
-    needs: ClassVar[Needs] = Needs.VERDICTS
-    constant_terms: ClassVar[tuple[str, ...]] = ()
+    off: ClassVar[Mapping[str, tuple[str, Any]]] = {
+        "clip": ("clip", False),
+        "penalty": ("penalty", 0.0),
+        "bonus": ("bonus", 0.0),
+        "weights": ("uniform", True),
+    }
 
     @property
     def range(self) -> tuple[float, float]:
         """0 to 20 with the paper's constants."""
         return (0.0 if self.clip else -self.penalty, self.credit + self.bonus)
-
-    @property
-    def terms(self) -> tuple[str, ...]:
-        """Those that are switched on."""
-        on = {"clip": self.clip, "penalty": self.penalty, "bonus": self.bonus}
-        return (*(term for term, value in on.items() if value), *_weights_term(self.uniform))
-
-    def without(self, term: str) -> Reward:
-        """Take away the floor at 0, the penalty, the bonus or the points' differences."""
-        _require_term(term, self)
-        name = f"{self.name} without {term}"
-        if term == "clip":
-            return replace(self, clip=False, name=name)
-        if term == "weights":
-            return replace(self, uniform=True, name=name)
-        if term == "penalty":
-            return replace(self, penalty=0.0, name=name)
-        return replace(self, bonus=0.0, name=name)
 
     def __call__(self, verdicts: Floats, rubric: RubricArrays) -> Floats:
         """Give max(0, 15 s - 4.5 rho) + 5 perfect."""
@@ -146,7 +157,7 @@ class Hybrid:
 
 
 @dataclass(frozen=True, slots=True)
-class Complexity:
+class Complexity(_OfPaper):
     """Partial credit to a power, times a bonus for long rubrics (P).
 
     The bonus depends on the number of criteria alone. That is constant in a group of answers to
@@ -162,7 +173,14 @@ class Complexity:
     """Raise a negative partial credit to 0; without it the power keeps the sign (ours)."""
     uniform: bool = False
     name: str = "complexity"
-    needs: ClassVar[Needs] = Needs.VERDICTS
+    off: ClassVar[Mapping[str, tuple[str, Any]]] = {
+        "log_complexity": ("log_bonus", 0.0),
+        "penalty": ("penalty", 0.0),
+        "power": ("power", 1.0),
+        "clip": ("clip", False),
+        "cap": ("cap", np.inf),
+        "weights": ("uniform", True),
+    }
 
     @property
     def constant_terms(self) -> tuple[str, ...]:
@@ -173,34 +191,6 @@ class Complexity:
     def range(self) -> tuple[float, float]:
         """0 to 25 with the paper's constants."""
         return (0.0 if self.clip else -np.inf, self.cap)
-
-    @property
-    def terms(self) -> tuple[str, ...]:
-        """Those that are switched on."""
-        on = {
-            "log_complexity": self.log_bonus != 0,
-            "penalty": self.penalty != 0,
-            "power": self.power != 1,
-            "clip": self.clip,
-            "cap": np.isfinite(self.cap),
-        }
-        return (*(term for term, is_on in on.items() if is_on), *_weights_term(self.uniform))
-
-    def without(self, term: str) -> Reward:
-        """Take away the bonus, penalty, power, floor at 0, cap or the points' differences."""
-        _require_term(term, self)
-        name = f"{self.name} without {term}"
-        if term == "log_complexity":
-            return replace(self, log_bonus=0.0, name=name)
-        if term == "penalty":
-            return replace(self, penalty=0.0, name=name)
-        if term == "power":
-            return replace(self, power=1.0, name=name)
-        if term == "clip":
-            return replace(self, clip=False, name=name)
-        if term == "cap":
-            return replace(self, cap=np.inf, name=name)
-        return replace(self, uniform=True, name=name)
 
     def __call__(self, verdicts: Floats, rubric: RubricArrays) -> Floats:
         """Give clip(20 t^1.2 (1 + 0.2 ln(1 + n) / ln 26), 0, 25), t = max(0, s - 0.5 rho)."""
@@ -215,13 +205,12 @@ class Complexity:
 
 
 @dataclass(frozen=True, slots=True)
-class RarExplicit:
+class RarExplicit(_OfPaper):
     """Weighted share of what is as it should be, [0, 1] (R, explicit aggregation)."""
 
     weights: Weights = Weights.CATEGORY
     name: str = "rar_explicit"
-    needs: ClassVar[Needs] = Needs.VERDICTS
-    constant_terms: ClassVar[tuple[str, ...]] = ()
+    off: ClassVar[Mapping[str, tuple[str, Any]]] = {"weights": ("weights", Weights.UNIFORM)}
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def __post_init__(self) -> None:
@@ -232,16 +221,6 @@ class RarExplicit:
                 f"reward 'rar_explicit': unknown weights {self.weights!r}; "
                 f"{near_names(str(self.weights), known)}"
             )
-
-    @property
-    def terms(self) -> tuple[str, ...]:
-        """The weights, unless they are all the same."""
-        return _weights_term(self.weights == Weights.UNIFORM)
-
-    def without(self, term: str) -> Reward:
-        """Take away the differences between weights."""
-        _require_term(term, self)
-        return replace(self, weights=Weights.UNIFORM, name=f"{self.name} without {term}")
 
     def __call__(self, verdicts: Floats, rubric: RubricArrays) -> Floats:
         """Give sum w g / sum w over the answered criteria, some of either sign."""
@@ -275,19 +254,12 @@ class RarExplicit:
 
 
 @dataclass(frozen=True, slots=True)
-class RarImplicit:
+class RarImplicit(_OfPaper):
     """One rating of the whole rubric, 1 to 10, over 10 (R, implicit aggregation)."""
 
     name: str = "rar_implicit"
     needs: ClassVar[Needs] = Needs.RATING
-    constant_terms: ClassVar[tuple[str, ...]] = ()
-    terms: ClassVar[tuple[str, ...]] = ()
     range: ClassVar[tuple[float, float]] = (MIN_RATING / MAX_RATING, 1.0)
-
-    def without(self, term: str) -> Reward:
-        """There is no term to take away."""
-        _require_term(term, self)
-        return self
 
     def __call__(self, verdicts: Floats, rubric: RubricArrays) -> Floats:
         """Give the rating over 10.
@@ -307,16 +279,3 @@ class RarImplicit:
                 f"{MIN_RATING:g} to {MAX_RATING:g}; were verdicts given in place of ratings?"
             )
         return ratings / MAX_RATING
-
-
-def _weights_term(uniform: bool) -> tuple[str, ...]:
-    return () if uniform else ("weights",)
-
-
-def _require_term(
-    term: str, reward: HealthBench | Binary | Hybrid | Complexity | RarExplicit | RarImplicit
-) -> None:
-    if term not in reward.terms:
-        raise ConfigError(
-            f"reward {reward.name!r} has no term {term!r}; {near_names(term, reward.terms)}"
-        )
