@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 
 from rubricbeat.judges.rewards import get_reward
-from rubricbeat.judges.scoring.estimates import Estimate, mean, share
-from rubricbeat.judges.scoring.jackknife import correlation
+from rubricbeat.judges.scoring.estimates import Estimate, mean
+from rubricbeat.judges.scoring.jackknife import correlation, share
 from rubricbeat.judges.scoring.verdict_table import Floats, RubricArrays
 from rubricbeat.judges.signal import GroupedVerdicts, Scale, group_answers, study_signal
 from rubricbeat.judges.signal.advantages import advantages_of, equal_in_group

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from ..judges.scoring.estimates import Interval
+from ..judges.scoring.estimates import Estimate
 from . import numbers
 
 
-def interval_words(interval: Interval, *, signed: bool = False) -> str:
+def interval_words(interval: Estimate, *, signed: bool = False) -> str:
     """Write an interval: `[0.380, 0.445]`, or `n < 10: no interval`."""
     return interval.why or numbers.interval(interval.low, interval.high, signed=signed)
 
 
-def share_words(interval: Interval) -> str:
+def share_words(interval: Estimate) -> str:
     """Write an interval of shares as per cent."""
     return interval.why or numbers.shares(interval.low, interval.high)

@@ -88,7 +88,7 @@ def _cell(figure: Estimate, *, signed: bool = False) -> str:
     if figure.value is None:
         return numbers.NONE
     value = numbers.difference(figure.value) if signed else numbers.score(figure.value)
-    return f"{value} {interval_words(figure.interval, signed=signed)}"
+    return f"{value} {interval_words(figure, signed=signed)}"
 
 
 def _scalars(audit: Audit, usd_per_correct: float | None) -> Iterator[str]:
@@ -282,16 +282,16 @@ def _probes(probes: Sequence[ProbeRow]) -> Iterator[str]:
 def _shown(figure: Estimate) -> str:
     if figure.value is None:
         return numbers.NONE
-    return f"{numbers.score(figure.value)} {interval_words(figure.interval)}"
+    return f"{numbers.score(figure.value)} {interval_words(figure)}"
 
 
 def _share(figure: Estimate) -> str:
     if figure.value is None:
         return numbers.NONE
-    return f"{numbers.share(figure.value)} {share_words(figure.interval)}"
+    return f"{numbers.share(figure.value)} {share_words(figure)}"
 
 
 def _change(figure: Estimate) -> str:
     if figure.value is None:
         return numbers.NONE
-    return f"{numbers.difference(figure.value)} {interval_words(figure.interval, signed=True)}"
+    return f"{numbers.difference(figure.value)} {interval_words(figure, signed=True)}"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ...judges.scoring.estimates import interval_of
+from ...judges.scoring.estimates import estimate_of
 from ...reports import numbers
 from ...reports.interval_words import interval_words
 
@@ -55,7 +55,8 @@ def score_table(lines: Sequence[ScoreLine]) -> str:
 
 def _cells(line: ScoreLine) -> tuple[str, ...]:
     m = line.metrics
-    interval = interval_of(m["interval"], min(m["n_prompts"], m["n_scored"]), m["score"])
+    n_prompts = min(m["n_prompts"], m["n_scored"])
+    interval = estimate_of(m["score"], m["interval"], n_prompts, is_clipped=True)
     return (
         _one_line(line.model),
         _one_line(line.label),

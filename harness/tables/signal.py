@@ -195,7 +195,7 @@ def _reward_table(study: SignalStudy) -> str:
             count(r.n),
             count(r.n_none),
             score(r.mean.value),
-            interval_words(r.mean.interval),
+            interval_words(r.mean),
             count(r.effective_n),
             score(r.sd),
             score(r.spread),
@@ -361,7 +361,7 @@ def _with_interval(estimate: Estimate) -> str:
         return NONE
     if estimate.low == estimate.high and not estimate.why:
         return score(estimate.value)
-    return f"{score(estimate.value)} {interval_words(estimate.interval)}"
+    return f"{score(estimate.value)} {interval_words(estimate)}"
 
 
 def _share_interval(estimate: Estimate) -> str:

@@ -16,7 +16,8 @@ import numpy as np
 
 from ..answer import Answer, GradedAnswer
 from ..rubric import Criterion, Polarity, Rubric
-from ..scoring.estimates import Estimate, share
+from ..scoring.estimates import Estimate
+from ..scoring.jackknife import share
 from ..scoring.verdict_table import Floats
 from .labels import Codes
 

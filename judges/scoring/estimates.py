@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .verdict_table import Bools, Floats
+from .verdict_table import Floats
 
 LEVEL = 0.95
 Z = 1.959963984540054
@@ -42,9 +42,14 @@ class Estimate:
     """Why there is no interval, in words for a table; empty where there is one, or no value."""
 
     @property
-    def interval(self) -> Interval:
-        """Both ends."""
-        return Interval(self.low, self.high, self.why)
+    def ends(self) -> list[float] | None:
+        """Both ends, or None."""
+        return None if self.low is None or self.high is None else [self.low, self.high]
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether the interval lies wholly on one side of zero."""
+        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
 
     def to_json(self) -> dict[str, float | str | None]:
         """Give the plain form; `why` only where there is no interval to a value."""
@@ -65,43 +70,26 @@ class Estimate:
 NOTHING = Estimate(None)
 
 
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A range at 95 % confidence; both ends None where it cannot be given."""
-
-    low: float | None
-    high: float | None
-    why: str = ""
-    """Why it cannot be given, in words for a table."""
-
-    @property
-    def excludes_zero(self) -> bool:
-        """Whether the range lies wholly on one side of zero."""
-        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
-
-    def to_json(self) -> list[float] | None:
-        """Give both ends, or None."""
-        return None if self.low is None or self.high is None else [self.low, self.high]
-
-
-NO_INTERVAL = Interval(None, None)
-
-
-def interval_of(
-    ends: Sequence[float] | None, n_prompts: int, clipped: float | None = None
-) -> Interval:
-    """Give both ends, or why there are none.
+def estimate_of(
+    value: float | None,
+    ends: Sequence[float] | Floats | None,
+    n_prompts: int,
+    *,
+    is_clipped: bool = False,
+) -> Estimate:
+    """Give a number with its interval, or with why there is none.
 
     Args:
+        value: The number; None where it is undefined.
         ends: Low and high; None or NaN where there is no interval.
         n_prompts: Prompts behind the number.
-        clipped: The number, where it is kept between 0 and 1.
+        is_clipped: Whether the number is kept between 0 and 1.
     """
     if ends is not None and not np.isnan(ends[0]):
-        return Interval(float(ends[0]), float(ends[1]))
+        return Estimate(value, float(ends[0]), float(ends[1]))
     if n_prompts < MIN_PROMPTS:
-        return Interval(None, None, TOO_FEW)
-    return Interval(None, None, BEYOND if clipped in (0.0, 1.0) else NO_SPREAD)
+        return Estimate(value, why=TOO_FEW)
+    return Estimate(value, why=BEYOND if is_clipped and value in (0.0, 1.0) else NO_SPREAD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +107,12 @@ class PairedTests:
     n_M: NDArray[np.intp]
     """Prompts with a difference."""
 
-    def intervals(self) -> list[Interval]:
-        """Give the intervals one by one."""
-        return [interval_of(e, int(n)) for e, n in zip(self.interval_M2, self.n_M, strict=True)]
+    def estimates(self) -> list[Estimate]:
+        """Give the mean differences with their intervals one by one."""
+        return [
+            estimate_of(None if np.isnan(mean) else float(mean), ends, int(n))
+            for mean, ends, n in zip(self.mean_M, self.interval_M2, self.n_M, strict=True)
+        ]
 
 
 def paired_tests(gaps_MP: Floats, step_M: Floats | float = 0.0) -> PairedTests:
@@ -164,19 +155,6 @@ def paired_tests(gaps_MP: Floats, step_M: Floats | float = 0.0) -> PairedTests:
         p_M=np.where(has_M, np.maximum(2 * stdtr(df_M, -np.nan_to_num(t_M)), least_M), np.nan),
         n_M=n_M,
     )
-
-
-def share(flags_P: Bools, clusters_P: NDArray[np.intp]) -> Estimate:
-    """Give a share of groups with Wilson's interval, as `share_intervals` does."""
-    n = len(flags_P)
-    if n == 0:
-        return NOTHING
-    p = float(flags_P.mean())
-    variance = clustered_variance((flags_P - p) / n, clusters_P)
-    sizes = np.bincount(clusters_P).astype(np.float64)
-    error = np.sqrt([np.nan if variance is None else variance])
-    [ends] = share_intervals(np.array([p]), error, sizes[None])
-    return Estimate(p, *_ends(interval_of(ends, len(sizes))))
 
 
 def share_intervals(p_M: Floats, error_M: Floats, counts_MP: Floats) -> Floats:
@@ -271,10 +249,6 @@ def t_quantile(df: NDArray[np.integer] | float) -> Floats:
 def n_clusters(clusters_P: NDArray[np.intp]) -> int:
     """Count the prompts."""
     return int(clusters_P.max(initial=-1)) + 1
-
-
-def _ends(interval: Interval) -> tuple[float | None, float | None, str]:
-    return interval.low, interval.high, interval.why
 
 
 def _variance_of_ratio(

@@ -23,12 +23,12 @@ from .estimates import (
     NO_SPREAD,
     TOO_FEW,
     Estimate,
-    interval_of,
+    estimate_of,
     share_intervals,
     t_quantile,
     wilson,
 )
-from .verdict_table import Floats
+from .verdict_table import Bools, Floats
 
 ONE_PROMPT = "hangs on one prompt: no interval"
 
@@ -138,8 +138,13 @@ def rate(sums_P: Floats, counts_P: Floats) -> Estimate:
     p, n = float(sums_P.sum()) / n_cases, int(np.count_nonzero(counts_P))
     error = np.sqrt(max(n, 2) / max(n - 1, 1) * ((sums_P - p * counts_P) ** 2).sum()) / n_cases
     [ends] = share_intervals(np.array([p]), np.array([error]), counts_P[None])
-    found = interval_of(ends, n)
-    return Estimate(p, found.low, found.high, found.why)
+    return estimate_of(p, ends, n)
+
+
+def share(flags_P: Bools, clusters_P: NDArray[np.intp]) -> Estimate:
+    """Give a share of groups as `rate` does, by the prompt of each group."""
+    happened_C = np.bincount(clusters_P, weights=flags_P.astype(np.float64)).astype(np.float64)
+    return rate(happened_C, np.bincount(clusters_P).astype(np.float64))
 
 
 def correlation(first_PG: Floats, second_PG: Floats, clusters_P: NDArray[np.intp]) -> Estimate:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..rewards import Needs, Reward
-from ..scoring.estimates import Estimate, share
+from ..scoring.estimates import Estimate
+from ..scoring.jackknife import share
 from ..scoring.verdict_table import Bools, Floats, RubricArrays
 from .advantages import EQUAL, equal_in_group
 from .groups import GroupedVerdicts

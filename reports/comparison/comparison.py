@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ...judges.scoring.bootstrap import N_DRAWS
-from ...judges.scoring.estimates import Interval, interval_of
+from ...judges.scoring.estimates import Estimate, estimate_of
 from ...judges.scoring.item_scores import PASS_RULES
 from ...judges.scoring.run_scores import SEED
 from ...judges.signal.study import SignalStudy
@@ -191,5 +191,6 @@ def _number(value: object) -> float | None:
     return float(value) if isinstance(value, (int, float)) else None
 
 
-def _interval(value: object, n_prompts: int, of: object) -> Interval:
-    return interval_of(value if isinstance(value, list) else None, n_prompts, _number(of))
+def _interval(ends: object, n_prompts: int, of: object) -> Estimate:
+    kept = ends if isinstance(ends, list) else None
+    return estimate_of(_number(of), kept, n_prompts, is_clipped=True)

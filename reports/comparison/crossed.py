@@ -21,10 +21,10 @@ import numpy as np
 
 from ...judges.scoring.estimates import (
     MIN_PROMPTS,
-    NO_INTERVAL,
     NO_SPREAD,
+    NOTHING,
     TOO_FEW,
-    Interval,
+    Estimate,
     paired_tests,
 )
 from ...judges.scoring.verdict_table import Floats
@@ -47,7 +47,7 @@ class CrossedMean:
     n_prompts: int
     mean: float | None
     """Every known cell counts once."""
-    interval: Interval = NO_INTERVAL
+    interval: Estimate = NOTHING
     """95 %: t over runs and prompts; with one run over prompts alone. None below ten prompts."""
     p_value: float | None = None
     """Against a mean of 0, two-sided, uncorrected; None where there is no spread to test by."""
@@ -98,24 +98,24 @@ def crossed_mean(values_RP: Floats) -> CrossedMean:
             1,
             n_prompts,
             float(found.mean_M[0]),
-            found.intervals()[0],
+            found.estimates()[0],
             None if math.isnan(p) else p,
         )
     mean = float(np.nanmean(table_RP))
     between = float(np.nanmean(table_RP, axis=1).std(ddof=1))
     if n_prompts < MIN_PROMPTS:
-        none = Interval(None, None, TOO_FEW)
+        none = Estimate(mean, why=TOO_FEW)
         return CrossedMean(n_runs, n_prompts, mean, none, between_runs=between)
     spread = _spread(table_RP, mean)
     if math.sqrt(spread.variance) < 1e-12:
-        none = Interval(None, None, NO_SPREAD)
+        none = Estimate(mean, why=NO_SPREAD)
         return CrossedMean(n_runs, n_prompts, mean, none, between_runs=between)
     reach = spread.reach(1 - LEVEL)
     return CrossedMean(
         n_runs,
         n_prompts,
         mean,
-        Interval(mean - reach, mean + reach),
+        Estimate(mean, mean - reach, mean + reach),
         spread.p_value(mean),
         between,
     )

@@ -11,7 +11,7 @@ import numpy as np
 
 from ...judges.data.streams import bytes_of
 from ...judges.errors import DataError
-from ...judges.scoring.estimates import Interval
+from ...judges.scoring.estimates import Estimate
 from ...judges.scoring.verdict_table import Floats
 from ...judges.verdict import Source, Verdict
 from ..results.run import parse_object
@@ -168,21 +168,13 @@ SHA_DIGITS = 12
 
 
 @dataclass(frozen=True, slots=True)
-class AuditFigure:
-    """One figure with its 95 % interval; None where it is undefined."""
-
-    value: float | None
-    interval: Interval
-
-
-@dataclass(frozen=True, slots=True)
 class AuditRow:
     """The judge, or a baseline that never looks at the answer."""
 
     name: str
     n_questions: int
     n_without_verdict: int
-    figures: Mapping[str, AuditFigure]
+    figures: Mapping[str, Estimate]
     """By the names in `FIGURES`."""
 
 
@@ -192,7 +184,7 @@ class AuditShift:
 
     trait: str
     unit: str
-    shift: AuditFigure
+    shift: Estimate
     within: str
 
 
@@ -209,7 +201,7 @@ class JudgeAudit:
     """The judge first, then the baselines."""
     scalars: Mapping[str, float | None]
     path: str
-    flips: AuditFigure | None = None
+    flips: Estimate | None = None
     """Share of verdicts that differ between two replicates; None without replicates."""
     shifts: tuple[AuditShift, ...] = ()
     """What moves the judge beside the label, as far as it was measured."""
@@ -266,13 +258,9 @@ def _row(name: str, plain: Mapping[str, Any]) -> AuditRow:
     )
 
 
-def _figure(plain: Mapping[str, Any]) -> AuditFigure:
-    return AuditFigure(
-        _number(plain.get("value")),
-        Interval(
-            _number(plain.get("low")), _number(plain.get("high")), str(plain.get("why") or "")
-        ),
-    )
+def _figure(plain: Mapping[str, Any]) -> Estimate:
+    value, low, high = (_number(plain.get(name)) for name in ("value", "low", "high"))
+    return Estimate(value, low, high, str(plain.get("why") or ""))
 
 
 def _labels(value: object) -> str:

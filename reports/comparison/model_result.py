@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ...judges.scoring.estimates import Interval
+from ...judges.scoring.estimates import Estimate
 from .measures import RepeatVariance
 
 
@@ -16,7 +16,7 @@ class PassRate:
 
     rule: str
     share: float | None
-    interval: Interval
+    interval: Estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,8 @@ class ModelResult:
     n_scored: int
     score: float | None
     """HealthBench score: mean of the item scores, the mean clipped to [0, 1]."""
-    interval: Interval
-    length_adjusted_interval: Interval
+    interval: Estimate
+    length_adjusted_interval: Estimate
     standard_error: float | None
     unclipped: float | None
     low: float | None

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ...judges.scoring.estimates import MIN_PROMPTS, Interval
+from ...judges.scoring.estimates import MIN_PROMPTS, Estimate
 from ...judges.scoring.verdict_table import Floats
 from .. import numbers
 from ..results.run import Run
@@ -156,7 +156,7 @@ def _is_top(pair: Pair, best: ModelResult, second: ModelResult) -> bool:
     return {pair.this, pair.other} == {best.name, second.name}
 
 
-def _range(interval: Interval, *, signed: bool = False) -> str:
+def _range(interval: Estimate, *, signed: bool = False) -> str:
     if interval.why:
         return f"({interval.why})"
     return numbers.interval(interval.low, interval.high, signed=signed)
@@ -251,7 +251,7 @@ def _swayed(models: Sequence[Model], audits: Sequence[JudgeAudit]) -> Iterator[s
     digests = {run.judge_digest for model in models for run in model.runs}
     for audit in audits:
         for one in audit.shifts:
-            if one.trait == "length" and one.shift.interval.excludes_zero:
+            if one.trait == "length" and one.shift.excludes_zero:
                 if audit.digest not in digests or one.shift.value is None:
                     continue
                 way = "met more" if one.shift.value > 0 else "met less"

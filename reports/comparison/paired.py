@@ -18,7 +18,7 @@ from functools import cache
 import numpy as np
 
 from ...judges.errors import ConfigError
-from ...judges.scoring.estimates import MIN_PROMPTS, Interval, paired_tests
+from ...judges.scoring.estimates import MIN_PROMPTS, Estimate, paired_tests
 from ...judges.scoring.item_scores import PASS_RULES
 from ...judges.scoring.verdict_table import Floats
 from .measures import Measured
@@ -37,7 +37,7 @@ class PairedDifference:
     """Prompts both have a number for."""
     mean: float | None
     """Mean of (this model - the other), each prompt once."""
-    interval: Interval
+    interval: Estimate
     """Student's t over prompts; of models whose answers all score 0 or 1, Bonett and Price's."""
     standard_error: float | None
     correlation: float | None
@@ -58,7 +58,7 @@ class PassChange:
     n: int
     difference: float | None
     """Mean over prompts of the share of answers that pass, this model's minus the other's."""
-    interval: Interval
+    interval: Estimate
     p_value: float | None
     """Two-sided, before any correction: of McNemar's exact test where both models answered each
     prompt once, else of the paired t test on the prompts' shares. None below ten prompts."""
@@ -106,7 +106,7 @@ def paired_difference(this_P: Floats, other_P: Floats) -> PairedDifference:
 class TestedInterval:
     """An interval and the p value that goes with it: below .05 just where it leaves out 0."""
 
-    interval: Interval
+    interval: Estimate
     p_value: float | None
 
 
@@ -122,7 +122,7 @@ def difference_intervals(this_MP: Floats, other_MP: Floats) -> list[TestedInterv
     tests = paired_tests(gaps_MP, is_share_M.astype(np.float64))
     return [
         TestedInterval(interval, _or_none(p))
-        for interval, p in zip(tests.intervals(), tests.p_M, strict=True)
+        for interval, p in zip(tests.estimates(), tests.p_M, strict=True)
     ]
 
 
@@ -198,7 +198,7 @@ def pass_change(
     single = bool(np.all(this_count_P[shared] == 1) and np.all(other_count_P[shared] == 1))
     step = float((1 / counts).mean()) if counts.size else 1.0
     found = paired_tests(gaps[None], step)
-    [interval] = found.intervals()
+    [interval] = found.estimates()
     n = int(shared.sum())
     only_this, only_other = (float(np.nansum(np.maximum(x, 0.0))) for x in (gaps, -gaps))
     exact = chi_square = None

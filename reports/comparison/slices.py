@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...judges.scoring.bootstrap import ClusteredColumns
-from ...judges.scoring.estimates import NO_INTERVAL, Interval, interval_of
+from ...judges.scoring.estimates import NOTHING, Estimate, estimate_of
 from ...judges.scoring.verdict_table import Floats
 from .measures import Measured
 from .paired import difference_intervals
@@ -28,7 +28,7 @@ class Cell:
     """One model's score in one slice."""
 
     score: float | None
-    interval: Interval
+    interval: Estimate
     n: int
     """Answers scored in the slice."""
 
@@ -38,7 +38,7 @@ class SliceDifference:
     """Paired difference of two models in one slice; unclipped, as all differences are."""
 
     mean: float
-    interval: Interval
+    interval: Estimate
     n: int
     """Prompts both have a number for."""
 
@@ -100,8 +100,9 @@ def _cell(measured: Measured, name: str) -> Cell:
         return _sign_cell(measured, _sign_values(measured, name))
     found = measured.summary.tags.get(name)
     if found is None:
-        return Cell(None, NO_INTERVAL, 0)
-    return Cell(found.score, interval_of(found.interval, found.n_prompts, found.score), found.n)
+        return Cell(None, NOTHING, 0)
+    interval = estimate_of(found.score, found.interval, found.n_prompts, is_clipped=True)
+    return Cell(found.score, interval, found.n)
 
 
 def _sign_cell(measured: Measured, values_N: Floats) -> Cell:
@@ -110,8 +111,8 @@ def _sign_cell(measured: Measured, values_N: Floats) -> Cell:
     columns = ClusteredColumns.of(values_N[None, :], measured.table.prompt_N, n_prompts)
     n = int(columns.n_M[0])
     [ends] = np.clip(columns.intervals_M2, 0.0, 1.0)
-    interval = interval_of(ends, int(columns.n_prompts_M[0]))
-    return Cell(float(columns.means_M[0]) if n else None, interval, n)
+    score = float(columns.means_M[0]) if n else None
+    return Cell(score, estimate_of(score, ends, int(columns.n_prompts_M[0])), n)
 
 
 def _sign_scores_P(measured: Measured) -> dict[str, Floats]:

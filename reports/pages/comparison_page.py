@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from ...judges.scoring.estimates import Interval
+from ...judges.scoring.estimates import Estimate
 from ...judges.scoring.run_scores import LENGTH_CENTRE_CHARS, LENGTH_UNIT_CHARS
 from .. import numbers
 from ..comparison.comparison import Comparison
@@ -221,14 +221,10 @@ def render_page(comparison: Comparison, *, command: str = "", examples: bool = T
         "corrected_titles": TITLES,
         "rules": RULES,
         "length_note": _length_note(comparison),
-        "score_forest": forest(
-            [(r.score, r.interval) for r in (*comparison.results, *comparison.sanity)]
-        ),
+        "score_forest": forest([r.interval for r in (*comparison.results, *comparison.sanity)]),
         "pairs": comparison.pairs,
         "n_tested": comparison.n_tested,
-        "pair_forest": forest(
-            [(p.difference.mean, p.difference.interval) for p in comparison.pairs], include=0.0
-        ),
+        "pair_forest": forest([p.difference.interval for p in comparison.pairs], include=0.0),
         "two": len(comparison.results) == 2,
         "worst": _worst(comparison),
         "repeat_rows": _repeat_rows(comparison),
@@ -328,12 +324,13 @@ def _slice_groups(slices: Sequence[Slice]) -> dict[str, Any]:
 
 def plain(value: Any) -> Any:
     """Turn a tree of values into what JSON holds; what is not finite becomes null."""
-    if isinstance(value, Interval):
-        return value.to_json()
+    if isinstance(value, Estimate):
+        return {"value": value.value, "interval": value.ends}
     if isinstance(value, Enum):
         return value.value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+        return {name: plain(_ends_of(name, entry)) for name, entry in fields.items()}
     if isinstance(value, Mapping):
         return {str(key): plain(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):
@@ -343,6 +340,11 @@ def plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def _ends_of(name: str, value: Any) -> Any:
+    """Give the ends alone of what is called an interval: its value stands beside it."""
+    return value.ends if isinstance(value, Estimate) and name.endswith("interval") else value
 
 
 SCHEMA_VERSION = 1

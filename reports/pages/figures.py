@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...judges.files import writing
-from ...judges.scoring.estimates import Interval
+from ...judges.scoring.estimates import Estimate
 from ..comparison.comparison import Comparison
 from ..comparison.slices import Slice
 from ..numbers import displayed
@@ -62,13 +62,10 @@ def write_figures(comparison: Comparison, folder: Path) -> list[Path]:
 
 
 def _figures(comparison: Comparison) -> list[tuple[str, Figure]]:
-    scores = [(r.name, r.score, r.interval) for r in comparison.results]
+    scores = [(r.name, r.interval) for r in comparison.results]
     figures = [("scores", _forest(scores, "Score, 95 % interval", zero=False))]
     if comparison.pairs:
-        pairs = [
-            (f"{p.this} minus {p.other}", p.difference.mean, p.difference.interval)
-            for p in comparison.pairs
-        ]
+        pairs = [(f"{p.this} minus {p.other}", p.difference.interval) for p in comparison.pairs]
         label = "Paired difference in score, 95 % interval"
         figures.append(("differences", _forest(pairs, label, zero=True)))
     slices = [s for s in comparison.slices if s.kind in SLICE_KINDS]
@@ -85,19 +82,17 @@ def _new_figure(height: float) -> tuple[Figure, Axes]:
     return figure, figure.add_subplot()
 
 
-def _forest(
-    rows: Sequence[tuple[str, float | None, Interval]], label: str, *, zero: bool
-) -> Figure:
+def _forest(rows: Sequence[tuple[str, Estimate]], label: str, *, zero: bool) -> Figure:
     figure, axes = _new_figure(0.8 + 0.32 * len(rows))
     if zero:
         axes.axvline(0, color="0.5", linewidth=0.8, linestyle=(0, (3, 3)))
-    for row, (_, value, interval) in enumerate(rows):
-        color = ACCENT if zero and interval.excludes_zero else INK
-        if interval.low is not None and interval.high is not None:
-            axes.plot([interval.low, interval.high], [row, row], color=color, linewidth=1.5)
-        if value is not None:
-            axes.plot([value], [row], marker="o", markersize=5, color=color)
-    axes.set_yticks(range(len(rows)), [_name(name) for name, _, _ in rows])
+    for row, (_, found) in enumerate(rows):
+        color = ACCENT if zero and found.excludes_zero else INK
+        if found.ends is not None:
+            axes.plot(found.ends, [row, row], color=color, linewidth=1.5)
+        if found.value is not None:
+            axes.plot([found.value], [row], marker="o", markersize=5, color=color)
+    axes.set_yticks(range(len(rows)), [_name(name) for name, _ in rows])
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlabel(label)
@@ -176,21 +171,14 @@ class Forest:
     """Place of zero, where the axis reaches it."""
 
 
-def forest(
-    estimates: Sequence[tuple[float | None, Interval]], *, include: float | None = None
-) -> Forest:
+def forest(estimates: Sequence[Estimate], *, include: float | None = None) -> Forest:
     """Place estimates with their intervals on one axis.
 
     Args:
-        estimates: Value and interval; None has no mark.
+        estimates: One without a value has no mark.
         include: A value the axis must reach, such as 0 for differences.
     """
-    ends = [
-        end
-        for value, interval in estimates
-        for end in (value, interval.low, interval.high)
-        if end is not None
-    ]
+    ends = [end for one in estimates for end in (one.value, one.low, one.high) if end is not None]
     if include is not None:
         ends.append(include)
     low, high = (min(ends), max(ends)) if ends else (0.0, 1.0)
@@ -205,12 +193,12 @@ def forest(
     return Forest(
         marks=tuple(
             Mark(
-                None if value is None else place(value),
-                None if interval.low is None else place(interval.low),
-                None if interval.high is None else place(interval.high),
-                include == 0.0 and interval.excludes_zero,
+                None if one.value is None else place(one.value),
+                None if one.low is None else place(one.low),
+                None if one.high is None else place(one.high),
+                include == 0.0 and one.excludes_zero,
             )
-            for value, interval in estimates
+            for one in estimates
         ),
         ticks=tuple(Tick(place(value), value) for value in values),
         zero=place(0.0) if low <= 0.0 <= high else None,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ...judges.errors import ConfigError
-from ...judges.scoring.estimates import MIN_PROMPTS, Interval
+from ...judges.scoring.estimates import MIN_PROMPTS, Estimate
 from .. import numbers
 from ..comparison.comparison import Comparison
 from ..comparison.corrections import TITLES, ModelCorrection
@@ -116,7 +116,7 @@ def to_csv(comparison: Comparison) -> str:
     return stream.getvalue()
 
 
-def _ends(interval: Interval) -> dict[str, Any]:
+def _ends(interval: Estimate) -> dict[str, Any]:
     return {"low": interval.low, "high": interval.high}
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ...judges.scoring.estimates import Interval
+from ...judges.scoring.estimates import Estimate
 from ..comparison.crossed import CrossedMean, crossed_mean
 from ..comparison.paired import ALPHA, holm
 from .looks import (
@@ -106,7 +106,7 @@ class Change:
         return self.over.mean
 
     @property
-    def interval(self) -> Interval:
+    def interval(self) -> Estimate:
         """95 %, over runs and prompts; over prompts with one run."""
         return self.over.interval
 

@@ -244,7 +244,7 @@ def render_training_page(report: TrainingReport, *, examples: bool = True) -> st
         "pairs": report.pairs,
         "n_sure": sum(pair.is_sure for pair in report.pairs),
         "pair_forest": _sure_where(
-            forest([(p.over.mean, p.over.interval) for p in report.pairs], include=0.0),
+            forest([p.over.interval for p in report.pairs], include=0.0),
             [pair.is_sure for pair in report.pairs],
         ),
         "was_looked_at": any(run.looks for run in report.runs),
@@ -263,9 +263,8 @@ def _forest_of(arms: Sequence[Arm]) -> Forest:
     estimates = []
     for arm in arms:
         gold, own = arm.changes[GOLD], arm.changes.get(TRAINING)
-        estimates.append((gold.difference, gold.interval))
-        same = gold if own is None else own
-        estimates.append((None if own is None else own.difference, same.interval))
+        estimates.append(gold.interval)
+        estimates.append(replace(gold.interval, value=None) if own is None else own.interval)
     sure = [arm.direction(judge) != 0 for arm in arms for judge in (GOLD, TRAINING)]
     return _sure_where(forest(estimates, include=0.0), sure)
 
@@ -337,7 +336,7 @@ def _change(change: Change) -> dict[str, Any]:
 def _over(found: CrossedMean) -> dict[str, Any]:
     return {
         "difference": found.mean,
-        "interval": found.interval.to_json(),
+        "interval": found.interval.ends,
         "p": found.p_value,
         "n_runs": found.n_runs,
         "n_prompts": found.n_prompts,

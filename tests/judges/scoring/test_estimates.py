@@ -13,16 +13,15 @@ from numpy.typing import NDArray
 from rubricbeat.judges.scoring.bootstrap import ClusteredColumns
 from rubricbeat.judges.scoring.estimates import (
     MIN_PROMPTS,
-    NO_INTERVAL,
     NO_SPREAD,
+    NOTHING,
     TOO_FEW,
     Estimate,
-    Interval,
-    interval_of,
+    estimate_of,
     paired_tests,
-    share,
     wilson,
 )
+from rubricbeat.judges.scoring.jackknife import share
 from rubricbeat.judges.scoring.verdict_table import Floats
 
 NAN = float("nan")
@@ -61,8 +60,8 @@ def test_the_interval_of_a_mean_covers_at_every_n_it_is_printed_for(n: int, repe
 def test_below_ten_prompts_there_is_no_interval_and_the_reason_is_said() -> None:
     few = columns(np.random.default_rng(0).normal(size=(1, 9)))
     assert np.isnan(few.intervals_M2).all()
-    assert interval_of(few.intervals_M2[0], 9) == Interval(None, None, TOO_FEW)
-    assert interval_of(None, 3).why == "n < 10: no interval"
+    assert estimate_of(0.1, few.intervals_M2[0], 9) == Estimate(0.1, why=TOO_FEW)
+    assert estimate_of(0.1, None, 3).why == "n < 10: no interval"
     # nine prompts stay nine, however often they were answered
     again = columns(np.random.default_rng(0).normal(size=(1, 36)), repeats=4)
     assert np.isnan(again.intervals_M2).all()
@@ -77,14 +76,14 @@ def test_ten_prompts_have_students_interval_worked_by_hand() -> None:
 
 def test_a_mean_that_never_varies_has_no_interval_instead_of_one_of_no_width() -> None:
     [ends] = columns(np.full((1, 20), 0.3)).intervals_M2
-    assert interval_of(ends, 20) == Interval(None, None, NO_SPREAD)
+    assert estimate_of(0.3, ends, 20) == Estimate(0.3, why=NO_SPREAD)
 
 
 def test_a_clipped_mean_wholly_beyond_a_bound_has_no_interval_of_no_width() -> None:
     # [0, 0] read as if the score were known exactly
-    assert interval_of(None, 20, 0.0).why == "beyond 0 or 1: no interval"
-    assert interval_of(None, 20, 0.3).why == NO_SPREAD
-    assert interval_of(None, 9, 0.0).why == TOO_FEW
+    assert estimate_of(0.0, None, 20, is_clipped=True).why == "beyond 0 or 1: no interval"
+    assert estimate_of(0.3, None, 20, is_clipped=True).why == NO_SPREAD
+    assert estimate_of(0.0, None, 9, is_clipped=True).why == TOO_FEW
 
 
 class TestShares:
@@ -156,7 +155,7 @@ class TestPairs:
     def test_an_interval_that_ends_at_zero_does_not_leave_zero_out(self) -> None:
         # float32 draws of .1 and .3 - .2 gave ends of 1e-9 on the wrong side of an exact 0
         gaps = np.array([0.3 - 0.2 - 0.1] * 5 + [0.0] * 15)
-        [interval] = paired_tests(gaps[None]).intervals()
+        [interval] = paired_tests(gaps[None]).estimates()
         assert not interval.excludes_zero
 
     @pytest.mark.parametrize(("this", "other"), [(1, 1), (1, 2), (1, 4), (4, 4)])
@@ -183,7 +182,7 @@ class TestPairs:
     def test_of_few_prompts_nothing_is_said(self) -> None:
         tests = paired_tests(np.ones((1, 9)), 1.0)
         assert np.isnan(tests.p_M[0])
-        assert tests.intervals() == [Interval(None, None, TOO_FEW)]
+        assert tests.estimates() == [Estimate(1.0, why=TOO_FEW)]
         assert tests.mean_M[0] == 1.0
         assert np.isnan(paired_tests(np.full((1, 12), NAN)).mean_M[0])
 
@@ -196,9 +195,9 @@ class TestPairs:
 
 
 def test_only_an_interval_on_one_side_of_zero_excludes_it() -> None:
-    assert Interval(0.1, 0.2).excludes_zero
-    assert Interval(-0.2, -0.1).excludes_zero
-    assert not Interval(-0.1, 0.1).excludes_zero
-    assert not Interval(0.0, 0.1).excludes_zero
-    assert not NO_INTERVAL.excludes_zero
-    assert NO_INTERVAL.to_json() is None
+    assert Estimate(0.0, 0.1, 0.2).excludes_zero
+    assert Estimate(0.0, -0.2, -0.1).excludes_zero
+    assert not Estimate(0.0, -0.1, 0.1).excludes_zero
+    assert not Estimate(0.0, 0.0, 0.1).excludes_zero
+    assert not NOTHING.excludes_zero
+    assert NOTHING.ends is None

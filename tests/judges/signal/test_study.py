@@ -14,8 +14,8 @@ from pilots import drawn_pilot, pilot
 from rubricbeat.judges.errors import ConfigError
 from rubricbeat.judges.registry import REWARDS
 from rubricbeat.judges.rewards import get_reward, register_reward
-from rubricbeat.judges.scoring.estimates import mean, share, wilson
-from rubricbeat.judges.scoring.jackknife import correlation
+from rubricbeat.judges.scoring.estimates import mean, wilson
+from rubricbeat.judges.scoring.jackknife import correlation, share
 from rubricbeat.judges.signal import Scale, SignalStudy, advantages_of, group_answers, study_signal
 from rubricbeat.judges.signal.advice import Topic
 

@@ -31,7 +31,7 @@ def audit_file(folder, digest="a" * 64):
 def test_an_audit_stands_on_the_page_with_its_baselines(tmp_path):
     audits = read_audits([audit_file(tmp_path)])
     assert [r.name for r in audits[0].rows] == ["chat some-judge", "no_look"]
-    assert audits[0].rows[0].figures["balanced_f1"].interval.to_json() == [
+    assert audits[0].rows[0].figures["balanced_f1"].ends == [
         pytest.approx(0.659),
         pytest.approx(0.759),
     ]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rubricbeat.judges.scoring.estimates import NO_INTERVAL, Interval
+from rubricbeat.judges.scoring.estimates import NOTHING, Estimate
 from rubricbeat.reports.pages.figures import MARGIN, forest, tick_values
 
 pytestmark = pytest.mark.border
@@ -24,7 +24,7 @@ def test_ticks_are_round_numbers_inside_the_range(low, high, ticks):
 
 
 def test_places_are_linear_and_zero_is_included_on_request():
-    drawn = forest([(0.5, Interval(0.25, 1.0))], include=0.0)
+    drawn = forest([Estimate(0.5, 0.25, 1.0)], include=0.0)
     [mark] = drawn.marks
     # the axis runs from 0 to 1, over the width between the margins
     assert drawn.zero == MARGIN
@@ -35,7 +35,7 @@ def test_places_are_linear_and_zero_is_included_on_request():
 
 
 def test_no_number_has_no_mark():
-    drawn = forest([(None, NO_INTERVAL), (0.2, NO_INTERVAL)])
+    drawn = forest([NOTHING, Estimate(0.2)])
     assert drawn.marks[0].at is None
     assert drawn.marks[1].low is None
     assert drawn.zero is None
@@ -46,7 +46,7 @@ def test_no_number_has_no_mark():
     st.lists(st.tuples(st.floats(-5, 5), st.floats(0, 2), st.floats(0, 2)), min_size=1, max_size=9)
 )
 def test_everything_stays_inside_the_margins(rows):
-    drawn = forest([(v, Interval(v - a, v + b)) for v, a, b in rows], include=0.0)
+    drawn = forest([Estimate(v, v - a, v + b) for v, a, b in rows], include=0.0)
     places = [p for m in drawn.marks for p in (m.low, m.at, m.high)]
     places += [t.at for t in drawn.ticks]
     assert all(MARGIN - 1e-6 <= p <= 100 - MARGIN + 1e-6 for p in places)
