@@ -32,8 +32,8 @@ from ..registry import register_judge
 from ..secrets import without_secrets
 from ..verdict import Verdict
 from .batch_files import Job, JobFolder, custom_id, result_of
-from .chat import ChatJudge
-from .replies import YES_NO_MASS, Completion
+from .chat import ChatJudge, ChatOptions
+from .replies import Completion
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class _Request:
 
 @register_judge("batch")
 @dataclass(slots=True, kw_only=True)
-class BatchJudge:
+class BatchJudge(ChatOptions):
     """Collects what is asked, sends it as one batch, and waits."""
 
     runtime_defaults: ClassVar[Mapping[str, Any]] = {
@@ -67,26 +67,6 @@ class BatchJudge:
         "max_retries": 2,
     }
     collects: ClassVar[bool] = True
-    model: str = ""
-    base_url: str | None = None
-    api_key_env: str = "OPENAI_API_KEY"
-    shape: str = "healthbench"
-    prompt: str | None = None
-    group_size: int | str = 1
-    temperature: float | None = 0.5
-    max_tokens: int | None = 2048
-    max_tokens_name: str = "auto"
-    top_p: float | None = None
-    request_seed: int | None = None
-    reasoning_effort: str | None = None
-    structured: str = "auto"
-    logprobs: bool = False
-    min_mass: float = YES_NO_MASS
-    parsing: str = "tolerant"
-    look: bool = True
-    reply_marks: str | Sequence[str] = ""
-    reply_opens: str = "text"
-    extra_body: Mapping[str, Any] = field(default_factory=dict)
     folder: str | None = None
     """Where the ids of open batches are kept; default: beside the verdict store."""
     poll_s: float = 30.0
@@ -109,13 +89,7 @@ class BatchJudge:
         """Check every setting before anything is sent."""
         if self.poll_s <= 0 or self.linger_s < 0:
             raise ConfigError("batch: poll_s must be above 0, linger_s at least 0")
-        mine = {"folder", "poll_s", "linger_s"}
-        shared = {
-            spec.name: getattr(self, spec.name)
-            for spec in fields(self)
-            if spec.init and spec.name not in mine
-        }
-        self._chat = ChatJudge(**shared)
+        self._chat = ChatJudge(**{s.name: getattr(self, s.name) for s in fields(ChatOptions)})
         self.identity = self._chat.identity
         self.group_size = self._chat.group_size
         from ..store.sqlite import default_store_path

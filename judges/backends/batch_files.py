@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +27,6 @@ class Job:
     input_file_id: str
     custom_ids: tuple[str, ...]
     """Every request in it."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Give the plain form."""
-        return {
-            "batch_id": self.batch_id,
-            "input_file_id": self.input_file_id,
-            "custom_ids": list(self.custom_ids),
-        }
 
 
 class JobFolder:
@@ -73,7 +65,7 @@ class JobFolder:
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            write_file(self._path(job), json.dumps(job.to_json()))
+            write_file(self._path(job), json.dumps(asdict(job)))
         except OSError as error:
             raise ConfigError(f"batch folder {self.folder} cannot be written: {error}") from error
 

@@ -14,8 +14,6 @@ from enum import StrEnum
 from functools import partial
 from typing import Any, ClassVar
 
-import orjson
-
 from ..errors import ConfigError, DoubtfulError, RefusedSettingsError
 from ..judge import JudgeIdentity, Question
 from ..rating import Rating
@@ -23,7 +21,7 @@ from ..registry import register_judge
 from ..rubric import Example
 from ..verdict import Outcome, Verdict
 from .endpoint import OPENAI_URL, Endpoint, GarbledError
-from .prompting import Asking, member_of, worth_of
+from .prompting import Asking, AskingOptions, AsksInWords, member_of, worth_of
 from .refusals import is_limit_of_reply
 from .replies import YES_NO_MASS, Completion, response_format
 
@@ -44,26 +42,15 @@ class Structured(StrEnum):
     NONE = "none"
 
 
-@register_judge("chat")
 @dataclass(slots=True, kw_only=True)
-class ChatJudge:
-    """Grades through `POST base_url/chat/completions`."""
-
-    is_probed: ClassVar[bool] = True
+class ChatOptions(AskingOptions):
+    """What the same questions take to a chat endpoint, one by one or in a batch."""
 
     model: str = ""
     """Name of the judge model; there is no default, because it is part of every number."""
     base_url: str | None = None
     """Default: OPENAI_BASE_URL of the environment, else OpenAI's."""
     api_key_env: str = "OPENAI_API_KEY"
-    auth_header: str = "Authorization"
-    api_version: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    shape: str = "healthbench"
-    prompt: str | None = None
-    """A shipped wording or the path of your own; default: the one of the shape."""
-    group_size: int | str = 1
-    """`grouped` only: criteria a call, or `all`."""
     temperature: float | None = 0.5
     """0.5 as published for HealthBench; None (`temperature=none`) leaves it to the endpoint."""
     max_tokens: int | None = 2048
@@ -80,16 +67,19 @@ class ChatJudge:
     """Ask for log-probabilities and read P(met) from the verdict's token."""
     min_mass: float = YES_NO_MASS
     """`yes_no` with `logprobs` only: probability that Yes and No must hold together."""
-    parsing: str = "tolerant"
-    """`strict` takes only the exact JSON object."""
-    look: bool = True
-    """False withholds the answer: the no-look baseline."""
-    reply_marks: str | Sequence[str] = ""
-    """Marks of the judge's own reasoning beside the known ones, each `OPEN...CLOSE`."""
-    reply_opens: str = "text"
-    """`prompt` where the judge's chat template opens the block, so that replies begin inside."""
     extra_body: Mapping[str, Any] = field(default_factory=dict)
     """Further fields of the request, as the endpoint names them."""
+
+
+@register_judge("chat")
+@dataclass(slots=True, kw_only=True)
+class ChatJudge(ChatOptions, AsksInWords):
+    """Grades through `POST base_url/chat/completions`."""
+
+    is_probed: ClassVar[bool] = True
+    auth_header: str = "Authorization"
+    api_version: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     max_reply_mb: float = 16.0
     """Largest reply that is read, in MB of 2^20 bytes, unpacked."""
     identity: JudgeIdentity = field(init=False)
@@ -118,16 +108,7 @@ class ChatJudge:
             self.headers,
             max_reply_mb=self.max_reply_mb,
         )
-        self._asking = Asking(
-            shape=self.shape,
-            prompt=self.prompt,
-            group_size=self.group_size,
-            parsing=self.parsing,
-            min_mass=self.min_mass,
-            look=self.look,
-            reply_marks=self.reply_marks,
-            reply_opens=self.reply_opens,
-        )
+        self._asking = Asking.of(self, min_mass=self.min_mass)
         self.group_size = self._asking.n_group
         self.notes = worth_of(self.model) if self._asking.is_yes_no else ""
         if self.notes:
@@ -140,22 +121,8 @@ class ChatJudge:
             )
         self._tokens_name = "max_tokens" if self.max_tokens_name == "auto" else self.max_tokens_name
         self._format = self._chosen_format()
-        self.identity = JudgeIdentity(
-            name="chat",
-            model=self.model,
-            prompt=self._asking.wording.label,
-            sampling=self._sampling(None),
-        )
-        self.rating_identity = JudgeIdentity(
-            name="chat",
-            model=self.model,
-            prompt=self._asking.rating_wording.label,
-            sampling=self._sampling("rating"),
-        )
-
-    async def judge(self, question: Question) -> Verdict:
-        """Ask about one criterion."""
-        return (await self.judge_group([question]))[0]
+        self.identity = self._identity(None, self._asking.wording.label)
+        self.rating_identity = self._identity("rating", self._asking.rating_wording.label)
 
     async def judge_group(self, questions: Sequence[Question]) -> list[Verdict]:
         """Ask about several criteria of one answer in one call."""
@@ -198,14 +165,6 @@ class ChatJudge:
     def key(self) -> str:
         """Read the key from the environment, for a client that is not ours."""
         return self._endpoint.key()
-
-    def key_material(self, question: Question) -> bytes:
-        """Give the exact words sent about this question alone."""
-        return orjson.dumps(self._asking.messages([question]))
-
-    def rating_material(self, example: Example, answer: str) -> bytes:
-        """Give the exact words sent when this answer is rated."""
-        return orjson.dumps(self._asking.rating_messages(example, answer))
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -275,7 +234,7 @@ class ChatJudge:
         known = self._endpoint.base_url.startswith(OPENAI_URL)
         return Structured.JSON_SCHEMA if known and self._asking.is_grouped else Structured.NONE
 
-    def _sampling(self, shape: str | None) -> dict[str, Any]:
+    def _identity(self, shape: str | None, label: str) -> JudgeIdentity:
         """Name every setting that could change a verdict; those left alone are left out."""
         settings: dict[str, Any] = {
             **self._asking.settings(shape),
@@ -290,4 +249,5 @@ class ChatJudge:
             "logprobs": self.logprobs or None,
             "extra_body": dict(self.extra_body) or None,
         }
-        return settings | {name: value for name, value in optional.items() if value is not None}
+        settings |= {name: value for name, value in optional.items() if value is not None}
+        return JudgeIdentity("chat", model=self.model, prompt=label, sampling=settings)

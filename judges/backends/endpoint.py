@@ -16,7 +16,7 @@ import os
 import zlib
 from codecs import BOM_UTF8
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
@@ -74,8 +74,6 @@ class Endpoint:
     """Azure's `api-version` query."""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Further headers, such as a routing hint; never a key."""
-    given_key: str = field(default="", repr=False)
-    """Of a server that we started ourselves; it is not pickled."""
     max_reply_mb: float = 16.0
     """Largest reply that is read, in MB of 2^20 bytes, unpacked."""
     _proxy: str | None = field(default=None, init=False, repr=False)
@@ -94,20 +92,14 @@ class Endpoint:
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the session behind: it belongs to one loop of one process."""
-        names = (
-            *("base_url", "api_key_env", "auth_header", "api_version", "headers"),
-            "max_reply_mb",
-        )
-        return {name: getattr(self, name) for name in names}
+        return {spec.name: getattr(self, spec.name) for spec in fields(self) if spec.init}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take the settings up again, without a session."""
         for name, value in state.items():
             setattr(self, name, value)
-        self.given_key = ""
-        self._proxy = None
         self._secrets = ()
-        self._session = self._loop = None
+        self._proxy = self._session = self._loop = None
 
     @property
     def is_loopback(self) -> bool:
@@ -120,7 +112,7 @@ class Endpoint:
         Raises:
             ConfigError: The variable is not set, and the endpoint is on another machine.
         """
-        key = self.given_key or os.environ.get(self.api_key_env, "").strip()
+        key = os.environ.get(self.api_key_env, "").strip()
         if not key and not self.is_loopback:
             raise ConfigError(
                 f"no key for {self.base_url}: set the environment variable {self.api_key_env}, "
@@ -309,7 +301,7 @@ class Endpoint:
 
     def _clean(self, words: str) -> str:
         """Blot out the key; before a text is cut, or half of the key would stay."""
-        key = self.given_key or os.environ.get(self.api_key_env, "").strip()
+        key = os.environ.get(self.api_key_env, "").strip()
         one_line = " ".join(words.split())
         return one_line.replace(key, BLOT) if key else one_line
 

@@ -6,10 +6,13 @@ Shared by the judges that ask a language model in words: `chat`, `batch`, `vllm`
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any
+
+import orjson
 
 from ..errors import ConfigError
 from ..judge import Question
@@ -47,20 +50,30 @@ class Shape(StrEnum):
 
 
 @dataclass(slots=True, kw_only=True)
-class Asking:
-    """The wording, the shape and the reading of one judge."""
+class AskingOptions:
+    """What all judges that ask a language model in words let their users choose."""
 
     shape: str = "healthbench"
     prompt: str | None = None
+    """A shipped wording or the path of your own; default: the one of the shape."""
     group_size: int | str = 1
+    """`grouped` only: criteria a call, or `all`."""
     parsing: str = "tolerant"
-    min_mass: float = YES_NO_MASS
-    """`yes_no` only: probability that Yes and No must hold together, 0 to 1."""
+    """`strict` takes only the exact JSON object."""
     look: bool = True
+    """False withholds the answer: the no-look baseline."""
     reply_marks: str | Sequence[str] = ""
     """Marks of the judge's own reasoning beside the known ones, each `OPEN...CLOSE`."""
     reply_opens: str = "text"
     """`prompt` where the judge's chat template opens the block, so that replies begin inside."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Asking(AskingOptions):
+    """The wording, the shape and the reading of one judge."""
+
+    min_mass: float = YES_NO_MASS
+    """`yes_no` only: probability that Yes and No must hold together, 0 to 1."""
     marks: Marks = field(init=False, repr=False)
     wording: Wording = field(init=False, repr=False)
     rating_wording: Wording = field(init=False, repr=False)
@@ -84,6 +97,16 @@ class Asking:
         version = FENCED if self.wording.version == FENCED else PLAIN
         self.rating_wording = load_wording(f"rating-{version}")
 
+    @classmethod
+    def of(cls, options: AskingOptions, **more: Any) -> Asking:
+        """Make one of a judge's options.
+
+        Raises:
+            ConfigError: One of them is wrong.
+        """
+        given = {spec.name: getattr(options, spec.name) for spec in fields(AskingOptions)}
+        return cls(**given, **more)
+
     @property
     def is_grouped(self) -> bool:
         """Whether a reply holds a list of verdicts."""
@@ -91,7 +114,7 @@ class Asking:
 
     @property
     def reply_name(self) -> str:
-        """Name what is asked for as `reply_schema.SCHEMAS` does; empty where it is no JSON."""
+        """Name what is asked for as `replies.SCHEMAS` does; empty where it is no JSON."""
         if self.is_yes_no:
             return ""
         return "verdicts" if self.is_grouped else "verdict"
@@ -135,7 +158,7 @@ class Asking:
         parsed = [self._unless_repeated(one) for one in parsed]
         if not self.is_grouped:
             return [completion.verdict(parsed[0])]
-        return [_one_of_group(completion, one, first=n == 0) for n, one in enumerate(parsed)]
+        return [completion.verdict(one, place) for place, one in enumerate(parsed)]
 
     def _unless_repeated(self, parsed: Parsed) -> Parsed:
         """Take no verdict from an example of the wording that a model gives back word by word."""
@@ -184,6 +207,29 @@ class Asking:
         return 1
 
 
+class AsksInWords(ABC):
+    """What judges do alike that render a question, have a completion made and read it."""
+
+    __slots__ = ()
+    _asking: Asking
+
+    @abstractmethod
+    async def judge_group(self, questions: Sequence[Question]) -> list[Verdict]:
+        """Ask about several criteria of one answer at once."""
+
+    async def judge(self, question: Question) -> Verdict:
+        """Ask about one criterion."""
+        return (await self.judge_group([question]))[0]
+
+    def key_material(self, question: Question) -> bytes:
+        """Give the exact words sent about this question alone."""
+        return orjson.dumps(self._asking.messages([question]))
+
+    def rating_material(self, example: Example, answer: str) -> bytes:
+        """Give the exact words sent when this answer is rated."""
+        return orjson.dumps(self._asking.rating_messages(example, answer))
+
+
 def member_of(kind: type[StrEnum], name: str, value: str) -> str:
     """Give an option's value as one of a closed set.
 
@@ -221,17 +267,6 @@ def worth_of(model: str) -> str:
         f"{model}: no agreement with physicians or a better judge is known; measure it before its "
         "scores are believed"
     )
-
-
-def _one_of_group(completion: Completion, parsed: Parsed, *, first: bool) -> Verdict:
-    """Word one verdict of a group."""
-    usage = completion.usage if first else {}
-    if parsed.met is not None:
-        words = parsed.explanation[:MAX_EXPLANATION_CHARS]
-        return Verdict.of(parsed.met, explanation=words, **usage)
-    outcome, why = completion.without_verdict(parsed.explanation)
-    reply = completion.text[:MAX_REPLY_CHARS] if first else ""
-    return Verdict(outcome, explanation=why[:500], reply=reply, **usage)
 
 
 def _user_message(text: str) -> list[dict[str, str]]:

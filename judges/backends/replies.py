@@ -94,21 +94,27 @@ class Completion:
             "completion_tokens": self.completion_tokens,
         }
 
-    def verdict(self, parsed: Parsed) -> Verdict:
-        """Word what was read in this reply as a verdict, or why there is none."""
+    def verdict(self, parsed: Parsed, place: int | None = None) -> Verdict:
+        """Word what was read in this reply as a verdict, or why there is none.
+
+        Args:
+            parsed: What was read.
+            place: From 0, in a group, whose first verdict carries what the call cost; None where it
+                is the one verdict of the reply, whose own token may tell its chance.
+        """
+        usage = {} if place else self.usage
         if parsed.met is not None:
-            chance, note = self.chance_of_met(parsed.met)
+            chance, note = self.chance_of_met(parsed.met) if place is None else (None, "")
             words = parsed.explanation[:MAX_EXPLANATION_CHARS]
             return Verdict.of(
                 parsed.met,
                 probability=chance,
                 explanation=f"{words} [{note}]".strip() if note else words,
-                **self.usage,
+                **usage,
             )
         outcome, why = self.without_verdict(parsed.explanation)
-        return Verdict(
-            outcome, explanation=why[:500], reply=self.text[:MAX_REPLY_CHARS], **self.usage
-        )
+        reply = "" if place else self.text[:MAX_REPLY_CHARS]
+        return Verdict(outcome, explanation=why[:500], reply=reply, **usage)
 
     def without_verdict(self, parse_note: str) -> tuple[Outcome, str]:
         """Tell apart why a reply holds no verdict: refused, cut off, empty, or unreadable."""
@@ -272,47 +278,22 @@ def _count(value: Any) -> int:
     return value if isinstance(value, int) and value > 0 else 0
 
 
-_VERDICT_FIELDS = {
-    "explanation": {"type": "string"},
-    "criteria_met": {"type": "boolean"},
-}
-
-VERDICT_SCHEMA: Mapping[str, Any] = {
-    "type": "object",
-    "properties": _VERDICT_FIELDS,
-    "required": ["explanation", "criteria_met"],
-    "additionalProperties": False,
-}
-
-GROUP_SCHEMA: Mapping[str, Any] = {
-    "type": "object",
-    "properties": {
-        "verdicts": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {"index": {"type": "integer"}, **_VERDICT_FIELDS},
-                "required": ["index", "explanation", "criteria_met"],
-                "additionalProperties": False,
-            },
-        }
-    },
-    "required": ["verdicts"],
-    "additionalProperties": False,
-}
-
-RATING_SCHEMA: Mapping[str, Any] = {
-    "type": "object",
-    "properties": {"explanation": {"type": "string"}, "rating": {"type": "integer"}},
-    "required": ["explanation", "rating"],
-    "additionalProperties": False,
-}
+def _schema(**properties: Any) -> dict[str, Any]:
+    """Write the schema of an object that holds just these."""
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
 
 
+_VERDICT = {"explanation": {"type": "string"}, "criteria_met": {"type": "boolean"}}
+_ITEM = _schema(index={"type": "integer"}, **_VERDICT)
 SCHEMAS: Mapping[str, Mapping[str, Any]] = {
-    "verdict": VERDICT_SCHEMA,
-    "verdicts": GROUP_SCHEMA,
-    "rating": RATING_SCHEMA,
+    "verdict": _schema(**_VERDICT),
+    "verdicts": _schema(verdicts={"type": "array", "items": _ITEM}),
+    "rating": _schema(explanation={"type": "string"}, rating={"type": "integer"}),
 }
 """By what is asked for."""
 

@@ -12,11 +12,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from importlib.util import find_spec
 from typing import Any, ClassVar
-
-import orjson
 
 from ..errors import ConfigError, OutageError, TooLongError
 from ..judge import JudgeIdentity, Question
@@ -24,7 +22,7 @@ from ..rating import Rating
 from ..registry import register_judge
 from ..rubric import Example
 from ..verdict import Verdict
-from .prompting import Asking
+from .prompting import Asking, AskingOptions, AsksInWords
 from .refusals import SHOWN_CHARS, Said
 from .replies import SCHEMAS, Completion
 
@@ -48,7 +46,7 @@ class _Waiting:
 
 @register_judge("vllm")
 @dataclass(slots=True, kw_only=True)
-class VllmJudge:
+class VllmJudge(AskingOptions, AsksInWords):
     """Grades with a model that vLLM runs in this process."""
 
     runtime_defaults: ClassVar[Mapping[str, Any]] = {
@@ -61,17 +59,11 @@ class VllmJudge:
     """Folder or hub name."""
     shape: str = "prefix"
     """`prefix` by default: that is what prefix caching feeds on."""
-    prompt: str | None = None
-    group_size: int | str = 1
     temperature: float = 0.5
     max_tokens: int = 2048
     request_seed: int | None = None
     structured: bool = True
     """Hold replies to the JSON schema."""
-    parsing: str = "tolerant"
-    look: bool = True
-    reply_marks: str | Sequence[str] = ""
-    reply_opens: str = "text"
     linger_s: float = 0.02
     """Seconds without a further question before a batch starts."""
     engine: Mapping[str, Any] = field(default_factory=dict)
@@ -90,15 +82,7 @@ class VllmJudge:
             raise ConfigError("the vllm judge needs a model: --judge_args model=NAME")
         if find_spec("vllm") is None:
             raise ConfigError(MISSING)
-        self._asking = Asking(
-            shape=self.shape,
-            prompt=self.prompt,
-            group_size=self.group_size,
-            parsing=self.parsing,
-            look=self.look,
-            reply_marks=self.reply_marks,
-            reply_opens=self.reply_opens,
-        )
+        self._asking = Asking.of(self)
         self.group_size = self._asking.n_group
         self.identity = self._identity(None, self._asking.wording.label)
         self.rating_identity = self._identity("rating", self._asking.rating_wording.label)
@@ -106,16 +90,12 @@ class VllmJudge:
     def __getstate__(self) -> dict[str, Any]:
         """Leave the loaded model behind."""
         left: dict[str, Any] = {"_llm": None, "_thread": None, "_waiting": [], "_collector": None}
-        return {name: left.get(name, getattr(self, name)) for name in self.__slots__}
+        return {spec.name: left.get(spec.name, getattr(self, spec.name)) for spec in fields(self)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take the settings up again."""
         for name, value in state.items():
             object.__setattr__(self, name, value)
-
-    async def judge(self, question: Question) -> Verdict:
-        """Ask about one criterion."""
-        return (await self.judge_group([question]))[0]
 
     async def judge_group(self, questions: Sequence[Question]) -> list[Verdict]:
         """Ask about several criteria of one answer in one generation."""
@@ -128,14 +108,6 @@ class VllmJudge:
         """Rate an answer by the whole rubric, 1 to 10."""
         messages = self._asking.rating_messages(example, answer)
         return self._asking.rating_in(await self._complete(messages, "rating", 0))
-
-    def key_material(self, question: Question) -> bytes:
-        """Give the exact words sent about this question alone."""
-        return orjson.dumps(self._asking.messages([question]))
-
-    def rating_material(self, example: Example, answer: str) -> bytes:
-        """Give the exact words sent when this answer is rated."""
-        return orjson.dumps(self._asking.rating_messages(example, answer))
 
     async def aclose(self) -> None:
         """Let the model and its memory go."""
