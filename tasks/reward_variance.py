@@ -15,9 +15,9 @@ import numpy as np
 from ..judges.answer import GradedAnswer
 from ..judges.errors import ConfigError
 from ..judges.rewards import Needs, Reward, parse_rewards
+from ..judges.scoring.plain_form import plain_form
 from ..judges.signal.advantages import equal_in_group, spread_of
 from ..judges.signal.groups import group_answers
-from ..judges.signal.plain_form import plain_form
 from ..judges.signal.study import SignalStudy, study_signal
 from .metrics import Metric, distinct_share, mean_share
 from .rubric_task import RubricTask

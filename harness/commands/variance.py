@@ -85,8 +85,8 @@ def run(args: argparse.Namespace) -> int:
     from dataclasses import asdict
 
     from ...judges.rewards import get_reward, parse_rewards
+    from ...judges.scoring.plain_form import plain_form
     from ...judges.signal import DEFAULT_REWARDS, group_answers, parse_scales, plan, study_signal
-    from ...judges.signal.plain_form import plain_form
     from ..inputs import on_new_prompts, read_signal_input
     from ..labels import with_gold
     from ..tables.signal import criteria_csv, plan_text, study_text

@@ -131,8 +131,7 @@ def _reliability(known: Calibration | None) -> Iterator[str]:
     if known is None:
         return
     rows = [
-        (numbers.score(one["stated"]), numbers.score(one["observed"]), f"{one['n']:.0f}")
-        for one in known.bins
+        (numbers.score(one.stated), numbers.score(one.observed), str(one.n)) for one in known.bins
     ]
     yield table_text([("P(met) stated", "labels met", "criteria"), *rows])
 
@@ -194,9 +193,9 @@ def _shifts(shifts: Sequence[Shift]) -> Iterator[str]:
     )
     groups = [
         (
-            f"{shift.trait}: {group['name']}" if place == 0 else f"  {group['name']}",
-            str(group["n"]),
-            *(numbers.score(group[column]) for column in _GROUPS.values()),
+            f"{shift.trait}: {group.name}" if place == 0 else f"  {group.name}",
+            str(group.n),
+            *(numbers.score(getattr(group, column)) for column in _GROUPS.values()),
         )
         for shift in known
         for place, group in enumerate(shift.groups)
@@ -205,7 +204,8 @@ def _shifts(shifts: Sequence[Shift]) -> Iterator[str]:
 
 
 def _categories(audit: Audit) -> list[tuple[str, ...]]:
-    ordered = sorted(audit.by_category.items(), key=lambda item: -item[1]["n"])
+    plain = ((name, counts.to_json()) for name, counts in audit.by_category.items())
+    ordered = sorted(plain, key=lambda item: -item[1]["n"])
     rows = [
         (
             name,

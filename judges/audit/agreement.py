@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from ..scoring.plain_form import plain_fields
 from ..scoring.verdict_table import Bools, Floats
-from .labels import AuditTable, Codes
+from .labels import AuditTable, Codes, count_cells, sums_by
 
 CELLS = ("tp", "fp", "fn", "tn")
 """Order of the counts on the last axis: judge met and label met, judge met alone, label met alone,
@@ -31,6 +32,11 @@ class Confusion:
     def of(cls, tp: float, fp: float, fn: float, tn: float) -> Confusion:
         """Take the four counts of one judge."""
         return cls(np.array([tp, fp, fn, tn], dtype=np.float64))
+
+    @classmethod
+    def between(cls, said: Bools, label: Bools) -> Confusion:
+        """Count what was said beside the labels, pair by pair."""
+        return cls(count_cells(said, label, np.zeros(len(said), dtype=np.intp), 1)[0])
 
     @property
     def n(self) -> Floats:
@@ -150,11 +156,7 @@ def each_against_the_others(table: AuditTable) -> Iterator[RaterRow]:
 
 def _balanced_f1(said: Floats, labels: Bools) -> float:
     has = ~np.isnan(said)
-    met, label = said[has] == 1, labels[has]
-    counts = Confusion.of(
-        (met & label).sum(), (met & ~label).sum(), (~met & label).sum(), (~met & ~label).sum()
-    )
-    return float(counts.figures()["balanced_f1"])
+    return float(Confusion.between(said[has] == 1, labels[has]).figures()["balanced_f1"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,8 +192,8 @@ def pairs_within_criteria(
     prompt_of = np.zeros(n_criteria, dtype=np.intp)
     prompt_of[criterion] = prompt
     return Pairs(
-        np.bincount(prompt_of, weights=right, minlength=n_prompts).astype(np.float64),
-        np.bincount(prompt_of, weights=n_met * n_not, minlength=n_prompts).astype(np.float64),
+        sums_by(prompt_of, right, n_prompts),
+        sums_by(prompt_of, n_met * n_not, n_prompts),
     )
 
 
@@ -252,24 +254,28 @@ def _all(score_N: Floats) -> Codes:
 
 def _mid_ranks(score: Floats, group: Codes) -> Floats:
     """Rank scores within their group from 1, ties sharing the mean of their ranks."""
-    order = np.lexsort((score, group))
-    ordered_score, ordered_group = score[order], group[order]
-    n = len(order)
-    place = np.arange(n, dtype=np.float64)
-    new_group = np.ones(n, dtype=bool)
-    new_group[1:] = ordered_group[1:] != ordered_group[:-1]
-    new_value = new_group.copy()
-    new_value[1:] |= ordered_score[1:] != ordered_score[:-1]
-    start_of_group = np.maximum.accumulate(np.where(new_group, place, 0.0))
-    run = np.cumsum(new_value) - 1
-    n_run = np.bincount(run, minlength=0)
-    mean_place = np.bincount(run, weights=place) / n_run
-    rank = np.empty(n)
-    rank[order] = mean_place[run] - start_of_group + 1
-    return rank
+    _, level = np.unique(score, return_inverse=True)
+    width = int(level.max(initial=0)) + 1
+    keys, code, counts = np.unique(group * width + level, return_inverse=True, return_counts=True)
+    up_to = np.cumsum(counts)
+    first_of_group = np.searchsorted(keys, keys // width * width)
+    before_group = np.concatenate([[0], up_to])[first_of_group]
+    ranks: Floats = (up_to - (counts - 1) / 2 - before_group)[code]
+    return ranks
 
 
 N_BINS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationBin:
+    """Questions of nearly one stated probability."""
+
+    stated: float
+    """Their mean P(met)."""
+    observed: float
+    """Share of their labels that say met."""
+    n: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,12 +289,10 @@ class Calibration:
     ece: float
     """Mean gap between stated and observed, weighted by the size of ten equal bins, in [0, 1]
     (Naeini et al. 2015)."""
-    bins: tuple[dict[str, float], ...]
-    """The reliability curve: `stated`, `observed` and `n` of each bin that is not empty."""
+    bins: tuple[CalibrationBin, ...]
+    """The reliability curve: each bin that is not empty."""
 
-    def to_json(self) -> dict[str, Any]:
-        """Give the plain form."""
-        return {"n": self.n, "brier": self.brier, "ece": self.ece, "bins": list(self.bins)}
+    to_json = plain_fields
 
 
 def calibration(probability_N: Floats, label_share_N: Floats) -> Calibration | None:
@@ -309,7 +313,7 @@ def calibration(probability_N: Floats, label_share_N: Floats) -> Calibration | N
     observed_B = np.bincount(bin_N, weights=observed, minlength=N_BINS)[filled] / n_B[filled]
     gap = float((n_B[filled] * np.abs(stated_B - observed_B)).sum() / len(stated))
     bins = tuple(
-        {"stated": float(s), "observed": float(o), "n": int(n)}
+        CalibrationBin(float(s), float(o), int(n))
         for s, o, n in zip(stated_B, observed_B, n_B[filled], strict=True)
     )
     return Calibration(len(stated), float(((stated - observed) ** 2).mean()), gap, bins)

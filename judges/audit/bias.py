@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,9 +25,10 @@ from ..data.text_units import sentences_of, stems_of
 from ..rubric import Example
 from ..scoring.estimates import NO_SPREAD, Estimate
 from ..scoring.jackknife import rate, ratio
+from ..scoring.plain_form import plain_fields
 from ..scoring.verdict_table import Floats
 from .agreement import Confusion, plain
-from .labels import AuditTable, Codes, LabelledAnswer
+from .labels import AuditTable, Codes, LabelledAnswer, sums_by
 
 MIN_EVIDENCE = 0.2
 """Share of the criterion's words that a sentence must hold to be its evidence; and two of them, or
@@ -140,7 +140,20 @@ WORDS = {
     Within.PROMPT: "the same prompt",
     Within.CATEGORY: "the same category",
 }
-_SHOWN = ("judge_met", "label_met", "sensitivity", "specificity", "balanced_f1")
+
+
+@dataclass(frozen=True, slots=True)
+class TraitGroup:
+    """What judge and labels say where a trait is of one size; None where not defined."""
+
+    name: str
+    n: int
+    """Questions."""
+    judge_met: float | None
+    label_met: float | None
+    sensitivity: float | None
+    specificity: float | None
+    balanced_f1: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,19 +169,10 @@ class Shift:
     """Questions compared with another one of their stratum."""
     within: str
     """What compared questions share beside the label; empty where none are compared."""
-    groups: tuple[Mapping[str, Any], ...]
-    """By the size of the trait: `name`, `n`, and what judge and labels say there."""
+    groups: tuple[TraitGroup, ...]
+    """By the size of the trait."""
 
-    def to_json(self) -> dict[str, Any]:
-        """Give the plain form."""
-        return {
-            "trait": self.trait,
-            "unit": self.unit,
-            "shift": self.shift.to_json(),
-            "n": self.n,
-            "within": self.within,
-            "groups": [dict(group) for group in self.groups],
-        }
+    to_json = plain_fields
 
 
 def shifts_of(table: AuditTable, traits: Sequence[Trait]) -> tuple[Shift, ...]:
@@ -192,9 +196,7 @@ class OrderEffect:
     shift: Estimate
     """Change of the chance of met from the first place of a call to the last."""
 
-    def to_json(self) -> dict[str, Any]:
-        """Give the plain form."""
-        return {"n": self.n, "flips": self.flips.to_json(), "shift": self.shift.to_json()}
+    to_json = plain_fields
 
 
 def order_effect(
@@ -217,7 +219,7 @@ def order_effect(
     change, moved = (second_N - first_N)[has], (places_N2[:, 1] - places_N2[:, 0])[has]
 
     def by_prompt(values: Floats) -> Floats:
-        return _by_prompt(values, prompt_N[has], n_prompts)
+        return sums_by(prompt_N[has], values, n_prompts)
 
     n_P = by_prompt(np.ones(len(change)))
     return OrderEffect(
@@ -264,8 +266,8 @@ def _shift(table: AuditTable, trait: Trait) -> Shift:
         if n_here < MIN_COMPARED and kind is not Within.CATEGORY:
             continue
         if n_here:
-            top = _by_prompt(moved * _centred(verdict, stratum), prompt, table.n_prompts)
-            bottom = _by_prompt(moved**2, prompt, table.n_prompts)
+            top = sums_by(prompt, moved * _centred(verdict, stratum), table.n_prompts)
+            bottom = sums_by(prompt, moved**2, table.n_prompts)
             found = ratio(top, bottom)
             if _says_something(found):
                 figure, n, within = found, n_here, WORDS[kind]
@@ -292,7 +294,7 @@ def _strata(table: AuditTable, kind: Within) -> Codes:
 
 def _groups(
     trait: Trait, value: Floats, verdict: Floats, label_share: Floats
-) -> tuple[Mapping[str, Any], ...]:
+) -> tuple[TraitGroup, ...]:
     if not len(value):
         return ()
     edges = trait.edges or tuple(np.quantile(value, [1 / 3, 2 / 3]))
@@ -302,13 +304,9 @@ def _groups(
     shown = []
     for code, name in enumerate(trait.names):
         here = group == code
-        said, label = verdict[here] == 1, met[here]
-        counts = Confusion.of(
-            (said & label).sum(), (said & ~label).sum(), (~said & label).sum(),
-            (~said & ~label).sum(),
-        )  # fmt: skip
-        figures = plain(counts.figures())
-        shown.append({"name": name, "n": int(here.sum()), **{key: figures[key] for key in _SHOWN}})
+        figures = plain(Confusion.between(verdict[here] == 1, met[here]).figures())
+        known = {key: figures[key] for key in TraitGroup.__slots__ if key in figures}
+        shown.append(TraitGroup(name, int(here.sum()), **known))
     return tuple(shown)
 
 
@@ -318,7 +316,3 @@ def _centred(values: Floats, stratum: NDArray[np.intp]) -> Floats:
     mean = np.bincount(code, weights=values) / np.bincount(code)
     centred: Floats = values - mean[code]
     return centred
-
-
-def _by_prompt(values: Floats, prompt: Codes, n_prompts: int) -> Floats:
-    return np.bincount(prompt, weights=values, minlength=n_prompts).astype(np.float64)

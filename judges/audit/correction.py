@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..scoring.bootstrap import draw_weights
+from ..scoring.plain_form import plain_fields
 from ..scoring.verdict_table import Floats
 
 MIN_LABELS_OF_A_CLASS = 10
@@ -60,10 +61,7 @@ class Corrected:
             return self
         return Corrected(self.raw, method=self.method, refused=ALL_ALIKE)
 
-    def to_json(self) -> dict[str, Any]:
-        """Give the plain form."""
-        plain = {"raw": self.raw, "value": self.value, "low": self.low, "high": self.high}
-        return {**plain, "method": self.method, "refused": self.refused}
+    to_json = plain_fields
 
 
 @dataclass(frozen=True, slots=True)

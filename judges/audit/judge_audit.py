@@ -17,6 +17,7 @@ from ..answer import GradedAnswer
 from ..rubric import Polarity
 from ..scoring.estimates import Estimate
 from ..scoring.jackknife import Curve, LeftOut, rate
+from ..scoring.plain_form import plain_fields
 from ..scoring.verdict_table import Bools, Floats
 from .agreement import (
     CELLS,
@@ -31,11 +32,10 @@ from .agreement import (
     krippendorff_alpha,
     number,
     pairs_within_criteria,
-    plain,
 )
 from .baselines import N_FOLDS
 from .bias import OrderEffect, Shift, Trait, correlation_given_label, shifts_of
-from .labels import AuditTable, Stratum, deal_folds
+from .labels import AuditTable, Stratum, deal_folds, sums_by
 
 CURVES = {"kappa": Curve.PLAIN}
 """Of figures that are no shares; all others have a logit."""
@@ -56,17 +56,7 @@ class JudgeFigures:
     """Pairs of answers behind `pairwise`."""
     calibration: Calibration | None = None
 
-    def to_json(self) -> dict[str, Any]:
-        """Give the plain form."""
-        return {
-            "n_questions": self.n_questions,
-            "n_without_verdict": self.n_without_verdict,
-            "n_pairs": self.n_pairs,
-            "counts": dict(self.counts),
-            "figures": {name: figure.to_json() for name, figure in self.figures.items()},
-            "n_answer_pairs": self.n_answer_pairs,
-            "calibration": self.calibration.to_json() if self.calibration else None,
-        }
+    to_json = plain_fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +66,7 @@ class Audit:
     judge: JudgeFigures
     baselines: Mapping[str, JudgeFigures]
     """By name: `majority`, `category_rate`, `no_look`; none of them sees an answer."""
-    by_category: Mapping[str, Mapping[str, Any]]
+    by_category: Mapping[str, Confusion]
     alpha_labels: float | None
     """Krippendorff's alpha among the raters."""
     alpha_with_judge: float | None
@@ -98,30 +88,17 @@ class Audit:
 
     def to_json(self) -> dict[str, Any]:
         """Give the plain form; `cells` hold what `--audit FILE` needs to correct a score."""
-        return {
-            "judge": self.judge.to_json(),
-            "baselines": {name: figures.to_json() for name, figures in self.baselines.items()},
-            "by_category": {name: dict(row) for name, row in self.by_category.items()},
-            "alpha_labels": self.alpha_labels,
-            "alpha_with_judge": self.alpha_with_judge,
-            "raters": [_rater_json(row) for row in self.raters],
-            "length_correlation": self.length_correlation,
-            "flip_rate": self.flip_rate.to_json(),
-            "shifts": [shift.to_json() for shift in self.shifts],
-            "order": self.order.to_json() if self.order else None,
-            "strata": [
-                {
-                    "category": stratum.category,
-                    "polarity": stratum.polarity.value,
-                    "cells": _sparse(cells),
-                }
-                for stratum, cells in self.cells_by_stratum.items()
-            ],
-            "pass_cells": {
-                rule: cells[cells.any(axis=1)].astype(int).tolist()
-                for rule, cells in self.pass_cells.items()
-            },
+        plain = plain_fields(self)
+        del plain["cells_by_stratum"]
+        strata = [
+            {"category": key.category, "polarity": key.polarity.value, "cells": _sparse(cells_PK)}
+            for key, cells_PK in self.cells_by_stratum.items()
+        ]
+        passes = {
+            rule: cells_PK[cells_PK.any(axis=1)].astype(int).tolist()
+            for rule, cells_PK in self.pass_cells.items()
         }
+        return {**plain, "strata": strata, "pass_cells": passes}
 
 
 def audit_judge(
@@ -156,9 +133,7 @@ def audit_judge(
         judge=judge_figures(table),
         baselines={name: judge_figures(other) for name, other in blind.items()},
         by_category={
-            name: _category_row(
-                sum(cells_PK for key, cells_PK in cells.items() if key.category == name)
-            )
+            name: Confusion(_summed([cells[key] for key in cells if key.category == name]))
             for name in table.categories
         },
         alpha_labels=number(krippendorff_alpha(n_met_N, n_labels_N)),
@@ -242,10 +217,8 @@ def baselines_of(table: AuditTable) -> dict[str, AuditTable]:
 
 def with_probability(table: AuditTable, probability_N: Floats) -> AuditTable:
     """Put another judge's P(met) in the place of the judge; it says met above one half."""
-    import dataclasses
-
     verdict_N = np.where(np.isnan(probability_N), np.nan, probability_N > 0.5)
-    return dataclasses.replace(table, verdict_N=verdict_N, probability_N=probability_N)
+    return replace(table, verdict_N=verdict_N, probability_N=probability_N)
 
 
 def flip_rate_of(graded: Sequence[GradedAnswer]) -> Estimate:
@@ -289,8 +262,9 @@ def _sparse(cells_PK: Floats) -> list[list[int]]:
     return rows
 
 
-def _category_row(cells_PK: Any) -> dict[str, Any]:
-    return Confusion(cells_PK.sum(axis=0)).to_json()
+def _summed(cells: Sequence[Floats]) -> Floats:
+    total: Floats = np.sum(cells, axis=(0, 1))
+    return total
 
 
 def _pairs_of(table: AuditTable) -> Pairs:
@@ -302,11 +276,6 @@ def _ranked(table: AuditTable) -> tuple[Floats, Bools]:
     """Give score and label of what is ranked; no score where raters tie: neither kind has it."""
     share_N = table.label_share_N
     return np.where(share_N == 0.5, np.nan, table.score_N), share_N > 0.5
-
-
-def _rater_json(row: RaterRow) -> dict[str, Any]:
-    figures = plain({"physician_f1": row.physician_f1, "judge_f1": row.judge_f1})
-    return {"rater": row.rater, "n_pairs": row.n_pairs, **figures}
 
 
 COMPARED = ("balanced_f1", "pairwise", "auroc", "kappa", "sensitivity", "specificity")
@@ -322,13 +291,7 @@ class Difference:
     figures: Mapping[str, Estimate]
     """By the names in `COMPARED`: the other judge minus the first, paired over prompts."""
 
-    def to_json(self) -> dict[str, Any]:
-        """Give the plain form."""
-        return {
-            "n": self.n,
-            "disagree": self.disagree.to_json(),
-            "figures": {name: figure.to_json() for name, figure in self.figures.items()},
-        }
+    to_json = plain_fields
 
 
 def difference(first: AuditTable, other: AuditTable) -> Difference:
@@ -345,8 +308,7 @@ def difference(first: AuditTable, other: AuditTable) -> Difference:
     )
 
     def by_prompt(values: Floats) -> Floats:
-        sums = np.bincount(first.prompt_N[has], weights=values, minlength=first.n_prompts)
-        return sums.astype(np.float64)
+        return sums_by(first.prompt_N[has], values, first.n_prompts)
 
     differs = np.abs(first.verdict_N - other.verdict_N)[has]
     return Difference(

@@ -20,7 +20,7 @@ from ..scoring.item_scores import PASS_RULES, ScoredTable
 from ..scoring.verdict_table import Bools, Floats, VerdictTable
 from ..verdict import Outcome, Verdict
 from .correction import MIN_LABELS_OF_A_CLASS, NO_WIDTH, Corrected, prediction_powered
-from .labels import Label, LabelledAnswer, majority_of
+from .labels import Label, LabelledAnswer, count_cells, majority_of, sums_by
 from .run_correction import RunCorrection
 
 METHOD = "prediction-powered"
@@ -171,7 +171,7 @@ def _powered(said_N: Floats, true_N: Floats, table: VerdictTable, fault: str | N
 def _mean_by_prompt(values_N: Floats, has_N: Bools, table: VerdictTable) -> Floats:
     n_prompts = len(table.prompt_ids)
     counts = np.bincount(table.prompt_N[has_N], minlength=n_prompts)
-    sums = np.bincount(table.prompt_N[has_N], weights=values_N[has_N], minlength=n_prompts)
+    sums = sums_by(table.prompt_N[has_N], values_N[has_N], n_prompts)
     mean = np.full(n_prompts, np.nan)
     np.divide(sums, counts, out=mean, where=counts > 0)
     return mean
@@ -222,10 +222,9 @@ def pass_cells_of(
     for rule in PASS_RULES:
         wanted_N, given_N = by_labels.passes[rule], by_judge.passes[rule]
         has = ~np.isnan(wanted_N) & ~np.isnan(given_N)
-        wanted, given = wanted_N[has] == 1, given_N[has] == 1
-        cell = np.where(given, np.where(wanted, 0, 1), np.where(wanted, 2, 3))
-        flat = np.bincount(table.prompt_N[has] * 4 + cell, minlength=4 * len(table.prompt_ids))
-        cells[rule] = flat.reshape(-1, 4).astype(np.float64)
+        cells[rule] = count_cells(
+            given_N[has] == 1, wanted_N[has] == 1, table.prompt_N[has], len(table.prompt_ids)
+        )
     return cells
 
 

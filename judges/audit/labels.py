@@ -183,10 +183,20 @@ class AuditTable:
         """
         judged_L = self.verdict_N[self.question_L]
         has = ~np.isnan(judged_L)
-        # met: tp 0 or fp 1; not met: fn 2 or tn 3
-        cell_L = np.where(judged_L[has] == 1, ~self.met_L[has], 2 + ~self.met_L[has])
-        flat = np.bincount(group_L[has] * 4 + cell_L, minlength=4 * n_groups)
-        return flat.reshape(n_groups, 4).astype(np.float64)
+        return count_cells(judged_L[has] == 1, self.met_L[has], group_L[has], n_groups)
+
+
+def count_cells(said: Bools, label: Bools, group: Codes, n_groups: int) -> Floats:
+    """Count pairs of what was said and what the label says, [groups, 4] in the order of `CELLS`."""
+    # met: tp 0 or fp 1; not met: fn 2 or tn 3
+    cell = np.where(said, ~label, 2 + ~label)
+    flat = np.bincount(group * 4 + cell, minlength=4 * n_groups)
+    return flat.reshape(n_groups, 4).astype(np.float64)
+
+
+def sums_by(group: Codes, values: Floats, n_groups: int) -> Floats:
+    """Sum values by their group, [groups]."""
+    return np.bincount(group, weights=values, minlength=n_groups).astype(np.float64)
 
 
 def deal_folds(n_prompts: int, n_folds: int, seed: int) -> Codes:

@@ -21,8 +21,9 @@ from ..errors import ConfigError
 from ..rubric import Example
 from ..scoring.estimates import Estimate
 from ..scoring.jackknife import rate, ratio
+from ..scoring.plain_form import plain_fields
 from ..scoring.verdict_table import Bools, Floats
-from .labels import Codes
+from .labels import Codes, sums_by
 
 DIGITS = 9
 """Numbers that are equal to so many decimals are a tie: sums of weights differ by rounding."""
@@ -40,10 +41,7 @@ class BestOfN:
     """By the reference itself."""
     n_prompts: int
 
-    def to_json(self) -> dict[str, Any]:
-        """Give the plain form."""
-        plain = {"n": self.n, "picked": self.picked.to_json(), "at_random": self.at_random}
-        return {**plain, "best": self.best, "n_prompts": self.n_prompts}
+    to_json = plain_fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +63,7 @@ class Preference:
     by_theme: Mapping[str, Estimate]
     """Pairwise accuracy of the prompts that carry each tag."""
 
-    def to_json(self) -> dict[str, Any]:
-        """Give the plain form."""
-        return {
-            "n_prompts": self.n_prompts,
-            "n_answers": self.n_answers,
-            "n_without_reward": self.n_without_reward,
-            "n_pairs": self.n_pairs,
-            "accuracy": self.accuracy.to_json(),
-            "ties": self.ties,
-            "correlation": self.correlation.to_json(),
-            "best_of_n": [row.to_json() for row in self.best_of_n],
-            "by_theme": {name: figure.to_json() for name, figure in self.by_theme.items()},
-        }
+    to_json = plain_fields
 
 
 def compare_orders(
@@ -99,45 +85,36 @@ def compare_orders(
     known_N = ~np.isnan(reference_N)
     has_N = known_N & ~np.isnan(reward_N)
     groups = [np.flatnonzero(has_N & (prompt_N == prompt)) for prompt in range(n_prompts)]
-    pairs_PK = np.array([_pairs(reward_N[rows], reference_N[rows]) for rows in groups]).reshape(
-        -1, 3
-    )
-    tau_P = np.array([_tau(reward_N[rows], reference_N[rows]) for rows in groups])
-    total = pairs_PK.sum(axis=0)
+    found = [_order(reward_N[rows], reference_N[rows]) for rows in groups]
+    right_P, tied_P, n_P, tau_P = np.array(found).reshape(-1, 4).T
+    n_pairs = n_P.sum()
     return Preference(
         n_prompts=n_prompts,
         n_answers=int(known_N.sum()),
         n_without_reward=int((known_N & ~has_N).sum()),
-        n_pairs=int(total[2]),
-        accuracy=rate(pairs_PK[:, 0], pairs_PK[:, 2]),
-        ties=float(total[1] / total[2]) if total[2] else None,
+        n_pairs=int(n_pairs),
+        accuracy=rate(right_P, n_P),
+        ties=float(tied_P.sum() / n_pairs) if n_pairs else None,
         correlation=ratio(np.nan_to_num(tau_P), (~np.isnan(tau_P)).astype(np.float64)),
         best_of_n=_best_of_n(reward_N, reference_N, groups),
-        by_theme={
-            name: rate(pairs_PK[:, 0] * has_P, pairs_PK[:, 2] * has_P)
-            for name, has_P in tags.items()
-        },
+        by_theme={name: rate(right_P * has_P, n_P * has_P) for name, has_P in tags.items()},
     )
 
 
-def _pairs(reward: Floats, reference: Floats) -> tuple[float, float, float]:
-    """Count pairs the reference tells apart: ordered right (ties half), tied, all."""
-    first, second = np.triu_indices(len(reward), 1)
-    wanted = np.sign(reference[first] - reference[second])
-    given = np.sign(reward[first] - reward[second])
-    tells = wanted != 0
-    tied = float((given[tells] == 0).sum())
-    right = float((given[tells] == wanted[tells]).sum()) + tied / 2
-    return right, tied, float(tells.sum())
+def _order(reward: Floats, reference: Floats) -> tuple[float, float, float, float]:
+    """Compare the order of the answers to one prompt.
 
-
-def _tau(reward: Floats, reference: Floats) -> float:
-    """Give Kendall's tau-b; NaN where either side is constant (Kendall 1945)."""
+    Returns:
+        Pairs that the reference tells apart: ordered right (ties half), tied, all. And Kendall's
+        tau-b; NaN where either side is constant (Kendall 1945).
+    """
     first, second = np.triu_indices(len(reward), 1)
-    x = np.sign(reward[first] - reward[second])
-    y = np.sign(reference[first] - reference[second])
-    scale = np.sqrt(float((x != 0).sum()) * float((y != 0).sum()))
-    return float((x * y).sum() / scale) if scale else float("nan")
+    given, wanted = (np.sign(side[first] - side[second]) for side in (reward, reference))
+    n = float((wanted != 0).sum())
+    tied = float(((wanted != 0) & (given == 0)).sum())
+    right = float(((wanted != 0) & (given == wanted)).sum()) + tied / 2
+    scale = np.sqrt(float((given != 0).sum()) * n)
+    return right, tied, n, float((given * wanted).sum() / scale) if scale else float("nan")
 
 
 def _best_of_n(
@@ -250,14 +227,7 @@ class ProbeRow:
     change: Estimate
     """Mean change of the reward."""
 
-    def to_json(self) -> dict[str, Any]:
-        """Give the plain form."""
-        figures = {"raised": self.raised, "lowered": self.lowered, "change": self.change}
-        return {
-            "name": self.name,
-            "n": self.n,
-            **{name: figure.to_json() for name, figure in figures.items()},
-        }
+    to_json = plain_fields
 
 
 def probe_row(name: str, before_N: Floats, after_N: Floats, prompt_N: Codes) -> ProbeRow:
@@ -273,7 +243,12 @@ def probe_row(name: str, before_N: Floats, after_N: Floats, prompt_N: Codes) -> 
     change = (after_N - before_N)[has_N]
     if not len(change):
         return ProbeRow(name, 0, Estimate(None), Estimate(None), Estimate(None))
-    n_P, by_prompt = _per_prompt(prompt_N[has_N])
+    _, code_N, counts_P = np.unique(prompt_N[has_N], return_inverse=True, return_counts=True)
+    n_P = counts_P.astype(np.float64)
+
+    def by_prompt(values_N: Floats) -> Floats:
+        return sums_by(code_N, values_N, len(n_P))
+
     return ProbeRow(
         name,
         len(change),
@@ -282,16 +257,6 @@ def probe_row(name: str, before_N: Floats, after_N: Floats, prompt_N: Codes) -> 
         lowered=rate(by_prompt((change < -1e-9).astype(np.float64)), n_P),
         change=ratio(by_prompt(change), n_P),
     )
-
-
-def _per_prompt(prompt_N: Codes) -> tuple[Floats, Callable[[Floats], Floats]]:
-    """Count the answers of each prompt that has any, and give what sums values over them."""
-    _, code_N, n_P = np.unique(prompt_N, return_inverse=True, return_counts=True)
-
-    def by_prompt(values_N: Floats) -> Floats:
-        return np.bincount(code_N, weights=values_N).astype(np.float64)
-
-    return n_P.astype(np.float64), by_prompt
 
 
 MAX_TOKENS = 4_096

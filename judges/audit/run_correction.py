@@ -19,7 +19,7 @@ from ..scoring.item_scores import PASS_RULES, Items, ScoredTable
 from ..scoring.verdict_table import Floats, VerdictTable
 from .audit_rates import MAX_UNSEEN_SHARE, SEED, AuditRates
 from .correction import ROGAN_GLADEN, Corrected, LinearPart, corrected_rate, corrected_sum
-from .labels import Stratum
+from .labels import Stratum, sums_by
 
 POOLED = "pooled"
 UNSEEN = "not in the audit"
@@ -106,9 +106,7 @@ class _Run:
 
     def by_prompt(self, values_N: Floats) -> Floats:
         """Sum a number of each answer by prompt."""
-        n_prompts = len(self.table.prompt_ids)
-        total = np.bincount(self.table.prompt_N, weights=values_N, minlength=n_prompts)
-        return total.astype(np.float64)
+        return sums_by(self.table.prompt_N, values_N, len(self.table.prompt_ids))
 
     def _unseen_share(self, answered_NC: Any) -> float:
         unseen = [code for code, one in enumerate(self.strata) if not self.audit.has_seen(one)]

@@ -57,8 +57,8 @@ class WordWeights:
         return cls(n_texts, {w: n for w, n in sorted(counts.items()) if n >= MIN_WORD_TEXTS})
 
     def weigh(self, words: Iterable[str]) -> float:
-        """Sum the weights of words."""
-        return sum(
+        """Sum the weights of words, exactly: the order of a set differs from run to run."""
+        return math.fsum(
             math.log((self.n_texts + 1) / (self.counts.get(word, 0) + 1)) + 0.1 for word in words
         )
 

@@ -7,6 +7,7 @@ taught with the log-odds of criteria that this model had not seen, or it trusts 
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -36,8 +37,10 @@ class Wording:
 
     def logits(self, criteria: Sequence[str]) -> Floats:
         """Give the log-odds of met, [C], of criteria by their texts."""
+        # exact, since the order of a set differs from run to run
         sums = [
-            sum(self.weights.get(stem, 0.0) for stem in set(stems_of(text))) for text in criteria
+            math.fsum(self.weights.get(stem, 0.0) for stem in set(stems_of(text)))
+            for text in criteria
         ]
         total: Floats = np.array(sums, dtype=np.float64) + self.bias
         return total

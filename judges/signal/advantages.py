@@ -62,16 +62,11 @@ def advantages_of(rewards_PG: Floats, scale: Scale | str = Scale.GROUP) -> Float
     has 0.
     """
     known = ~np.isnan(rewards_PG)
-    n_P1 = known.sum(1, keepdims=True)
-    filled = np.where(known, rewards_PG, 0.0)
-    mean_P1 = filled.sum(1, keepdims=True) / np.maximum(n_P1, 1)
-    centred = np.where(known, rewards_PG - mean_P1, np.nan)
+    centred = np.where(known, _centred(rewards_PG), np.nan)
     if scale == Scale.NONE:
         return centred
     if scale == Scale.GROUP:
-        squares = np.where(known, centred, 0.0)
-        variance_P1 = np.einsum("pg,pg->p", squares, squares)[:, None] / np.maximum(n_P1 - 1, 1)
-        scaled: Floats = centred / (np.sqrt(variance_P1) + EPSILON)
+        scaled: Floats = centred / (np.nan_to_num(spread_of(rewards_PG))[:, None] + EPSILON)
         return scaled
     n = int(known.sum())
     spread = float(np.std(rewards_PG[known], ddof=1)) if n > 1 else 0.0
@@ -113,25 +108,34 @@ def batch_agreement(rewards_PG: Floats, groups: int, *, seed: int = 0) -> float 
 
 def spread_of(rewards_PG: Floats) -> Floats:
     """Give the sample standard deviation within each group, [P]; NaN below two rewards."""
-    known = ~np.isnan(rewards_PG)
-    n_P = known.sum(1)
-    filled = np.where(known, rewards_PG, 0.0)
-    mean_P = filled.sum(1) / np.maximum(n_P, 1)
-    centred = np.where(known, rewards_PG - mean_P[:, None], 0.0)
+    n_P = (~np.isnan(rewards_PG)).sum(1)
+    centred = _centred(rewards_PG)
     variance_P = np.einsum("pg,pg->p", centred, centred) / np.maximum(n_P - 1, 1)
     return np.where(n_P > 1, np.sqrt(variance_P), np.nan)
 
 
+def _centred(rewards_PG: Floats) -> Floats:
+    """Take the mean of its group off each reward; 0 where there is none."""
+    known = ~np.isnan(rewards_PG)
+    filled = np.where(known, rewards_PG, 0.0)
+    mean_P1 = filled.sum(1, keepdims=True) / np.maximum(known.sum(1, keepdims=True), 1)
+    return np.where(known, rewards_PG - mean_P1, 0.0)
+
+
 def equal_in_group(rewards_PG: Floats) -> Bools:
     """Say in which groups all rewards are equal; groups with fewer than two do not count."""
-    known = ~np.isnan(rewards_PG)
-    low_P = np.where(known, rewards_PG, np.inf).min(1)
-    high_P = np.where(known, rewards_PG, -np.inf).max(1)
-    enough = known.sum(1) > 1
-    with np.errstate(invalid="ignore"):
-        equal = high_P - low_P <= EQUAL * np.maximum(1.0, np.abs(high_P))
-    dead: Bools = enough & equal
+    dead: Bools = ((~np.isnan(rewards_PG)).sum(1) > 1) & _no_spread(rewards_PG)
     return dead
+
+
+def _no_spread(values_PG: Floats) -> Bools:
+    """Say in which groups no two values differ; true of one or none."""
+    known = ~np.isnan(values_PG)
+    low_P = np.where(known, values_PG, np.inf).min(1)
+    high_P = np.where(known, values_PG, -np.inf).max(1)
+    with np.errstate(invalid="ignore"):
+        equal: Bools = high_P - low_P <= EQUAL * np.maximum(1.0, np.abs(high_P))
+    return equal
 
 
 def effective_answers(advantages_PG: Floats) -> float:
@@ -267,12 +271,4 @@ def _constant_in_groups(with_PG: Floats, without_PG: Floats) -> bool:
         factor_PG = np.where(np.abs(without_PG) > EQUAL, with_PG / without_PG, np.nan)
     shift_PG = with_PG - without_PG
     zero_stays = bool(np.all(np.abs(with_PG[np.abs(without_PG) <= EQUAL]) <= EQUAL))
-    return (zero_stays and _no_spread(factor_PG)) or _no_spread(shift_PG)
-
-
-def _no_spread(values_PG: Floats) -> bool:
-    known = ~np.isnan(values_PG)
-    low = np.where(known, values_PG, np.inf).min(1)
-    high = np.where(known, values_PG, -np.inf).max(1)
-    some = known.any(1)
-    return bool(np.all(high[some] - low[some] <= 1e-9 * np.maximum(1.0, np.abs(high[some]))))
+    return (zero_stays and bool(_no_spread(factor_PG).all())) or bool(_no_spread(shift_PG).all())

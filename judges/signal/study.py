@@ -16,6 +16,7 @@ from ..errors import ConfigError
 from ..rewards import Needs, Reward, get_reward
 from ..scoring.estimates import Estimate, effective_n, mean
 from ..scoring.jackknife import correlation
+from ..scoring.plain_form import plain_form
 from ..scoring.verdict_table import Floats
 from .advantages import (
     EQUAL,
@@ -42,7 +43,6 @@ from .dead_groups import DeadGroups, dead_groups, identical_verdicts
 from .findings import verdict_in_words
 from .gold import GoldStudy, gold_rewards, hold_against_gold
 from .groups import BATCH_GROUPS, GroupedVerdicts
-from .plain_form import plain_form
 from .variance import VarianceSplit, split_variance
 
 DEFAULT_REWARDS = (

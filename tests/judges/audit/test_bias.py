@@ -117,9 +117,9 @@ def test_groups_say_what_judge_and_labels_do_in_each_part() -> None:
     _, rank = shifts_of(table, traits)
     low, middle, high = rank.groups
     # criteria 0 and 1; 2 and 3; 4 and 5 of 6
-    assert [one["n"] for one in rank.groups] == [480, 480, 480]
-    assert low["label_met"] > middle["label_met"] > high["label_met"]
-    assert low["sensitivity"] == pytest.approx(0.8, abs=0.06)
+    assert [one.n for one in rank.groups] == [480, 480, 480]
+    assert low.label_met > middle.label_met > high.label_met
+    assert low.sensitivity == pytest.approx(0.8, abs=0.06)
 
 
 def test_labels_on_which_raters_tie_stand_in_no_group() -> None:
@@ -133,9 +133,9 @@ def test_labels_on_which_raters_tie_stand_in_no_group() -> None:
         raters=("a", "b"),
     )
     _, rank = shifts_of(tied, traits)
-    assert sum(one["n"] for one in rank.groups) == SIZE - 100
+    assert sum(one.n for one in rank.groups) == SIZE - 100
     here = (table.question_L >= 100) & (traits[1].value_N < 1 / 3)
-    assert rank.groups[0]["label_met"] == pytest.approx(table.met_L[here].mean())
+    assert rank.groups[0].label_met == pytest.approx(table.met_L[here].mean())
 
 
 def test_a_trait_that_never_varies_has_no_shift() -> None:
@@ -153,14 +153,14 @@ def test_a_trait_that_hardly_varies_gives_no_figure_instead_of_a_wild_one() -> N
     (found,) = shifts_of(table, (trait("length", traits[0].value_N / 100, Within.CRITERION),))
     # a change by one is a hundred standard deviations away
     assert (found.shift.value, found.within) == (None, "")
-    assert sum(group["n"] for group in found.groups) == SIZE
+    assert sum(group.n for group in found.groups) == SIZE
 
 
 def test_evidence_is_asked_of_what_is_labelled_met_alone() -> None:
     table, _ = world(np.random.default_rng(5))
     place = trait("evidence", table.chars_N, Within.CRITERION, is_about_met=True)
     (found,) = shifts_of(table, (place,))
-    assert sum(group["n"] for group in found.groups) == table.met_L.sum()
+    assert sum(group.n for group in found.groups) == table.met_L.sum()
 
 
 def test_a_planted_pull_of_the_first_place_of_a_call_is_found() -> None:

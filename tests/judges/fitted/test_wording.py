@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from made_up_labels import labelled_answers
 
-from rubricbeat.judges.fitted.features import Sight
+from rubricbeat.judges.fitted.features import Sight, WordWeights
 from rubricbeat.judges.fitted.fitting import ALL, lessons_of
 from rubricbeat.judges.fitted.head import Head, train_head
 from rubricbeat.judges.fitted.wording import Wording, held_out_logits, learn_wording
@@ -46,6 +46,16 @@ def test_held_out_log_odds_do_not_know_their_own_labels() -> None:
     held = held_out_logits(criteria, met, prompt, seed=1)
     assert np.corrcoef(told, met)[0, 1] > 0.9
     assert np.corrcoef(held, met)[0, 1] < 0.2
+
+
+def test_the_order_of_a_set_of_words_does_not_enter() -> None:
+    """1e16 + 1 - 1e16 is 1, and 0 where the large ones do not meet first."""
+    for n in "abcdefghijklmnop":
+        heavy = Wording({f"{n}onix": 1e16, f"{n}twix": 1.0, f"{n}trix": -1e16}, 0.0)
+        assert heavy.logits([f"{n}onix {n}twix {n}trix"]).tolist() == [1.0]
+    words = [f"word{n}" for n in range(40)]
+    some = WordWeights(50, {word: 3 + n for n, word in enumerate(words)})
+    assert len({some.weigh(words[n:] + words[:n]) for n in range(40)}) == 1
 
 
 def test_it_survives_json() -> None:
