@@ -23,7 +23,7 @@ from .terminal import harmless_output
 
 
 class Command(NamedTuple):
-    """A subcommand: its module in `commands/`, and one line of help."""
+    """A subcommand: its module in `commands/` (empty: here), and one line of help."""
 
     module: str
     help: str
@@ -45,9 +45,15 @@ COMMANDS: dict[str, Command] = {
     "compare": Command("compare", "compare models in one HTML report"),
     "report": Command("report", "report one run in one HTML file"),
     "train": Command("train", "train a policy with the judge that evaluates it (SFT, GRPO)"),
-    "tasks-dir": Command("tasks_dir", "print the folder to give to lm_eval --include_path"),
+    "tasks-dir": Command("", "print the folder to give to lm_eval --include_path"),
 }
 
+TASKS_DIR = """Print the folder of our lm-eval tasks, for `lm_eval --include_path`.
+
+Needed in an editable checkout only: an installed wheel's tasks are found without it.
+
+  lm_eval --include_path "$(rubricbeat tasks-dir)" --tasks healthbench_heart_demo --model dummy
+"""
 EPILOG = """examples:
   rubricbeat run --tasks healthbench_heart_demo --model local-chat-completions \\
       --model_args model=NAME,base_url=http://127.0.0.1:8000/v1/chat/completions \\
@@ -131,15 +137,25 @@ def _dispatch(words: list[str]) -> int:
     name = words[0]
     if name not in COMMANDS:
         raise UnknownNameError.among("command", name, COMMANDS)
-    module = importlib.import_module(f".commands.{COMMANDS[name].module}", package=__package__)
-    parser = _Parser(prog=f"rubricbeat {name}", description=module.__doc__)
-    module.add_arguments(parser)
+    module = None
+    if COMMANDS[name].module:
+        module = importlib.import_module(f".commands.{COMMANDS[name].module}", package=__package__)
+    parser = _Parser(prog=f"rubricbeat {name}", description=module.__doc__ if module else TASKS_DIR)
+    if module:
+        module.add_arguments(parser)
     try:
         args = parser.parse_args(words[1:])
     except SystemExit as stop:  # argparse has printed its help or its one line
         return int(stop.code or 0)
     require_one_stdin(vars(args))
-    return int(module.run(args))
+    return int(module.run(args)) if module else _tasks_dir()
+
+
+def _tasks_dir() -> int:
+    from ..tasks.lm_eval_adapter import tasks_folder
+
+    print(tasks_folder())
+    return 0
 
 
 def require_one_stdin(given: Mapping[str, Any]) -> None:

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..judges.audit.label_correction import match_labels
-from ..judges.audit.labels import LabelledAnswer as Labelled
-from ..judges.audit.labels import labels_of_verdicts, read_labels
+from ..judges.audit.labels import LabelledAnswer, labels_of_verdicts, read_labels
 from ..judges.data.columns import Columns, add_columns_argument
-from ..judges.data.examples import read_examples
+from ..judges.data.examples import ExampleFile, read_examples
 from ..judges.data.reader import can_name_rows, source_hash
 from ..judges.data.streams import name_of
 from ..judges.errors import ConfigError, DataError
 from ..judges.verdict import Verdict
 from .inputs import SignalInput, holds_verdicts, read_signal_input
+from .terminal import say
 
 if TYPE_CHECKING:
-    from ..judges.audit.labels import LabelledAnswer
+    from ..judges.data.recorded import RecordedRun
 
 
 def add_label_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,8 +52,6 @@ def read_labelled(
     Raises:
         ConfigError: The flags name none, or both kinds; a file cannot be read.
     """
-    from ..judges.audit.labels import labels_of_verdicts, read_labels
-
     if args.limit is not None and args.limit < 1:
         raise ConfigError(f"--limit {args.limit}: at least 1")
     if (args.labels is None) == (args.verdicts is None):
@@ -62,21 +59,13 @@ def read_labelled(
     columns = Columns.read(args.columns, is_shared=args.labels is None)
     if args.labels is not None:
         file = read_labels(args.labels, strict=args.strict, columns=columns)
-        _warn(command, file.warning())
+        say(file.warning(), command)
         facts: dict[str, Any] = {"path": Path(name_of(args.labels)).name, "sha256": file.sha256}
         return file.answers[: args.limit], facts
     if args.data is None:
         raise ConfigError("--verdicts needs --data ROWS: the rubrics that the verdicts belong to")
-    from ..judges.data.recorded import group_runs, read_recorded
-
-    rows = read_examples(args.data, strict=args.strict, columns=columns)
-    by_id = {example.prompt_id: example for example in rows.examples}
-    answers: list[LabelledAnswer] = []
-    for recorded in read_recorded(args.verdicts, by_id, strict=args.strict, columns=columns):
-        for words in recorded.warnings():
-            _warn(command, words)
-        for one in group_runs(recorded.rows):
-            answers += labels_of_verdicts(one.graded, one.grader)
+    rows, runs = recorded_runs(args, command, columns)
+    answers = [item for run in runs for item in labels_of_verdicts(run.graded, run.grader)]
     if not any(labels for item in answers for labels in item.labels):
         raise ConfigError(
             f"{', '.join(map(str, args.verdicts))}: no verdict in them to take for a label; every "
@@ -90,9 +79,20 @@ def read_labelled(
     return answers[: args.limit], facts
 
 
-def _warn(command: str, words: str | None) -> None:
-    if words:
-        print(f"rubricbeat {command}: {words}", file=sys.stderr)
+def recorded_runs(
+    args: argparse.Namespace, command: str, columns: Columns | None
+) -> tuple[ExampleFile, list[RecordedRun]]:
+    """Read the rows of `--data` and the runs of `--verdicts`, and say what was left out."""
+    from ..judges.data.recorded import group_runs, read_recorded
+
+    rows = read_examples(args.data, strict=args.strict, columns=columns)
+    by_id = {example.prompt_id: example for example in rows.examples}
+    runs: list[RecordedRun] = []
+    for file in read_recorded(args.verdicts, by_id, strict=args.strict, columns=columns):
+        for words in file.warnings():
+            say(words, command)
+        runs += group_runs(file.rows)
+    return rows, runs
 
 
 def with_gold(
@@ -113,7 +113,7 @@ def with_gold(
         ConfigError: Gold is of the judge under study.
         DataError: A path holds no verdicts or labels, or none of the answers studied.
     """
-    labelled: list[Labelled] = []
+    labelled: list[LabelledAnswer] = []
     warnings = list(found.warnings)
     judges = {name for answer in found.answers if (name := answer.labels.get("judge"))}
     for path in paths:

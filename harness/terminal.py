@@ -99,5 +99,16 @@ def harmless_output() -> Iterator[None]:
             sys.stdout, sys.stderr = before
 
 
+def say(words: str | None, command: str = "") -> None:
+    """Put one line on stderr, where there is anything to say.
+
+    Args:
+        words: The line.
+        command: Whose it is; empty where the program itself speaks.
+    """
+    if words:
+        print(f"{' '.join(filter(None, ('rubricbeat', command)))}: {words}", file=sys.stderr)
+
+
 def _mute() -> TextIO:
     return open(os.devnull, "w", encoding="utf-8")

@@ -15,20 +15,16 @@ Examples:
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ...judges.errors import ConfigError
-from ...judges.files import require_file, require_folder, write_file
 from ...judges.judge_options import parse_judge_args
 from ...judges.missing import allowed_share
-from ..allow_missing import add_allow_missing, told
+from ..flags import add_allow_missing, add_seed, put_out, require_output, require_seed, told
 from ..labels import add_allow_seen, add_label_arguments, read_labelled
 
-SEED = 1234
 N_PROBES = 30
 
 
@@ -60,9 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "which share is turned (26 calls each)",
     )
     add_allow_seen(parser)
-    parser.add_argument(
-        "--seed", type=int, default=SEED, help=f"of the judge and of what is drawn ({SEED})"
-    )
+    add_seed(parser, "of the judge and of what is drawn")
     parser.add_argument("--output", "-o", type=Path, metavar="FILE", help="keep the audit as JSON")
     parser.add_argument("--json", action="store_true", help="print the audit as JSON")
     add_allow_missing(parser)
@@ -72,16 +66,14 @@ def run(args: argparse.Namespace) -> int:
     """Grade the labelled answers, audit the verdicts, print and keep what was found."""
     if args.probes < 0:
         raise ConfigError(f"--probes {args.probes}: a number of verdicts, from 0")
-    if args.seed < 0:
-        raise ConfigError(f"--seed {args.seed}: must not be negative")
+    require_seed(args.seed)
     allowed = allowed_share(args.allow_missing)
     options = parse_judge_args(args.judge, args.judge_args)
     variants = {words: _changed(options, words) for words in args.variant}
     labelled, facts = read_labelled(args, "audit")
-    if args.output is not None:  # before the judge is paid
-        require_folder(args.output.parent, "--output")
-        require_file(args.output, "--output")
+    require_output(args)
     from ..audit_run import audit_options
+    from ..tables.audit import audit_text
 
     found = audit_options(
         labelled,
@@ -102,20 +94,9 @@ def run(args: argparse.Namespace) -> int:
         "variants": [variant.to_json() for variant in found.variants],
         "injections": [row.to_json() for row in found.injections],
     }
-    if args.output is not None:
-        write_file(args.output, json.dumps(plain, indent=1, allow_nan=False))
-    if args.json:
-        print(json.dumps(plain, indent=2, allow_nan=False))
-    else:
-        from ..tables.audit import audit_text
-
-        print(audit_text(found))
+    put_out(args, plain, lambda: audit_text(found))
     found.missing.allowed = allowed
-    code = told(found.missing, "rubricbeat audit", "run it again, to ask what is missing")
-    if found.stopped is not None:
-        print(f"rubricbeat audit: incomplete: {found.stopped}; run it again", file=sys.stderr)
-        return 1
-    return code
+    return told(found.missing, "audit", "run it again, to ask what is missing", found.stopped)
 
 
 def _changed(options: Mapping[str, Any], words: str) -> dict[str, Any]:

@@ -13,8 +13,6 @@ Examples:
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,22 +21,20 @@ import numpy as np
 
 from ...judges.answer import GradedAnswer
 from ...judges.data.columns import Columns, add_columns_argument
-from ...judges.data.examples import read_examples
-from ...judges.data.recorded import group_runs, read_recorded
 from ...judges.errors import ConfigError
-from ...judges.files import require_file, require_folder, write_file
+from ...judges.files import Closing
 from ...judges.missing import MissingVerdicts, allowed_share
 from ...judges.scoring.verdict_table import Floats
-from ..allow_missing import add_allow_missing, told
-from ..labels import add_allow_seen
+from ..flags import add_allow_missing, add_seed, put_out, require_output, require_seed, told
+from ..labels import add_allow_seen, recorded_runs
 from ..tables.audit import bench_text
+from ..terminal import say
 
 if TYPE_CHECKING:
     from ...judges.audit.reward_bench import ProbeRow
     from ...judges.learned import Seen
     from ...judges.rewards import Needs, Reward
 
-SEED = 1234
 N_PROBED = 100
 
 
@@ -67,9 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--probes", type=int, default=N_PROBED, metavar="N",
         help=f"answers that are probed; 0 for none ({N_PROBED})",
     )  # fmt: skip
-    parser.add_argument(
-        "--seed", type=int, default=SEED, help=f"of the judge and of what is drawn ({SEED})"
-    )
+    add_seed(parser, "of the judge and of what is drawn")
     parser.add_argument("--strict", action="store_true", help="stop at a bad row")
     parser.add_argument("--output", "-o", type=Path, metavar="FILE", help="keep it as JSON")
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -86,8 +80,7 @@ def run(args: argparse.Namespace) -> int:
         )
     if args.verdicts is not None and args.data is None:
         raise ConfigError("--verdicts needs --data ROWS: the rubrics that the verdicts belong to")
-    if args.seed < 0:
-        raise ConfigError(f"--seed {args.seed}: must not be negative")
+    require_seed(args.seed)
     if args.probes < 0 or (args.limit is not None and args.limit < 1):
         raise ConfigError("--probes counts from 0 and --limit from 1")
     allowed = allowed_share(args.allow_missing)
@@ -98,9 +91,7 @@ def run(args: argparse.Namespace) -> int:
     reward = _computable(get_reward(args.reward), Needs.VERDICTS, Needs.PROBABILITIES)
     reference_reward = _computable(get_reward(args.reference), Needs.VERDICTS)
     everything = _recorded(args)
-    if args.output is not None:  # before a judge is paid
-        require_folder(args.output.parent, "--output")
-        require_file(args.output, "--output")
+    require_output(args)
     with _Rater(args, reward) as rater:
         seen = rater.seen_of([one.example for one in everything])
         if not args.allow_seen:
@@ -128,22 +119,18 @@ def run(args: argparse.Namespace) -> int:
         "learned_prompts": {"n": seen.n_seen, "of": seen.n_prompts, "accuracy": learned},
         "probes": [row.to_json() for row in probes],
     }
-    if args.output is not None:
-        write_file(args.output, json.dumps(plain, indent=1, allow_nan=False))
-    if args.json:
-        print(json.dumps(plain, indent=2, allow_nan=False))
-    else:
-        print(bench_text(_name(args), found, probes))
-        if words := seen.warning():
-            apart = "" if learned is None else f"; there its pairwise accuracy is {learned:.3f}"
-            above = "all prompts" if seen.is_all or seen.is_unknown else "the others"
-            print(f"\n{words.capitalize()}{apart}. The figures above are of {above}.")
+    put_out(args, plain, lambda: bench_text(_name(args), found, probes) + _apart(seen, learned))
     missing.allowed = allowed
-    code = told(missing, "rubricbeat bench-reward", "run it again, to ask what is missing")
-    if stopped is not None:
-        print(f"rubricbeat bench-reward: incomplete: {stopped}; run it again", file=sys.stderr)
-        return 1
-    return code
+    return told(missing, "bench-reward", "run it again, to ask what is missing", stopped)
+
+
+def _apart(seen: Seen, learned: float | None) -> str:
+    """Say what the figures are of, where the judge has learned from some of the prompts."""
+    if not (words := seen.warning()):
+        return ""
+    apart = "" if learned is None else f"; there its pairwise accuracy is {learned:.3f}"
+    above = "all prompts" if seen.is_all or seen.is_unknown else "the others"
+    return f"\n\n{words.capitalize()}{apart}. The figures above are of {above}."
 
 
 def _learned(
@@ -183,7 +170,7 @@ def _name(args: argparse.Namespace) -> str:
     return str(args.reward_model or f"{args.judge} with reward {args.reward}")
 
 
-class _Rater:
+class _Rater(Closing):
     """Rates answers: a judge with a reward, or a reward model."""
 
     def __init__(self, args: argparse.Namespace, reward: Reward) -> None:
@@ -203,10 +190,8 @@ class _Rater:
                 parse_judge_args(args.judge, args.judge_args), seed=args.seed
             )
 
-    def __enter__(self) -> _Rater:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Close the judge."""
         if self._grader is not None:
             self._grader.close()
 
@@ -271,22 +256,14 @@ def _labelled(args: argparse.Namespace) -> list[GradedAnswer]:
     from ...judges.audit.labels import merged_answers, read_labels
 
     file = read_labels(args.labels, strict=args.strict, columns=Columns.read(args.columns))
-    if words := file.warning():
-        print(f"rubricbeat bench-reward: {words}", file=sys.stderr)
+    say(file.warning(), "bench-reward")
     return [graded_by_labels(item) for item in merged_answers(file.answers)]
 
 
 def _judged(args: argparse.Namespace) -> list[GradedAnswer]:
     columns = Columns.read(args.columns, is_shared=True)
-    rows = read_examples(args.data, strict=args.strict, columns=columns)
-    by_id = {example.prompt_id: example for example in rows.examples}
-    graded: list[GradedAnswer] = []
-    for file in read_recorded(args.verdicts, by_id, strict=args.strict, columns=columns):
-        for words in file.warnings():
-            print(f"rubricbeat bench-reward: {words}", file=sys.stderr)
-        for one in group_runs(file.rows):
-            graded += [each for each in one.graded if not each.is_absent]
-    return graded
+    _, runs = recorded_runs(args, "bench-reward", columns)
+    return [each for run in runs for each in run.graded if not each.is_absent]
 
 
 def _probed(

@@ -14,21 +14,24 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
-import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ...judges.data.columns import Columns, add_columns_argument
 from ...judges.errors import ConfigError, unwritable
 from ...judges.files import write_file
 from ...judges.scoring.estimates import MIN_PROMPTS
 from ...reports.comparison.comparison import Comparison, compare_runs
-from ...reports.comparison.corrections import LabelSource, read_label_sources
+from ...reports.comparison.corrections import read_label_sources
 from ...reports.comparison.judges import read_audits
 from ...reports.comparison.paired import MAX_PAIRED, PairedDifference
 from ...reports.pages.comparison_page import comparison_json, render_page
 from ...reports.pages.tables import render_table, require_format
 from ...reports.results.reader import read_runs
-from ..allow_missing import told_of_empty
+from ...reports.results.run import Run
+from ..flags import add_seed, told_of_empty
+from ..terminal import say
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,9 +64,7 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATHS")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="the HTML file to write")
     parser.add_argument("--task", help="which task, where the runs are of several")
-    parser.add_argument(
-        "--seed", type=int, default=1234, help="of the draws behind bootstrap_std (1234)"
-    )
+    add_seed(parser, "of the draws behind bootstrap_std")
     parser.add_argument(
         "--draws",
         type=_draws,
@@ -113,32 +114,38 @@ def run(args: argparse.Namespace) -> int:
     check_outputs(args)
     left_out: list[str] = []
     runs = read_runs(args.paths, left_out.append)
-    comparison = compare_runs(
+    comparison = compared(
+        args,
         runs,
-        notes=left_out,
+        left_out,
         baseline=args.baseline,
-        task=args.task,
         allow_different=args.allow_different,
         all_pairs=args.all_pairs,
-        audits=read_audits(args.audit),
-        labels=labels_given(args),
-        seed=args.seed,
-        n_draws=args.draws,
     )
     write_outputs(args, comparison, "compare")
-    is_empty = told_of_empty(runs, "rubricbeat compare")
+    is_empty = told_of_empty(runs, "compare")
     if args.fail_if_worse is None:
         return is_empty
     return _gate(comparison, args.fail_if_worse) or is_empty
 
 
-def labels_given(args: argparse.Namespace) -> list[LabelSource]:
-    """Read what --labels names, and say what of it was left out."""
-    sources = read_label_sources(args.labels, Columns.read(args.columns))
-    for source in sources:
-        if source.warning:
-            print(f"rubricbeat: {source.warning}", file=sys.stderr)
-    return sources
+def compared(
+    args: argparse.Namespace, runs: Sequence[Run], notes: Sequence[str], **more: Any
+) -> Comparison:
+    """Compare runs by the flags of `add_common_arguments`; say what of --labels is left out."""
+    labels = read_label_sources(args.labels, Columns.read(args.columns))
+    for source in labels:
+        say(source.warning)
+    return compare_runs(
+        runs,
+        notes=notes,
+        task=args.task,
+        audits=read_audits(args.audit),
+        labels=labels,
+        seed=args.seed,
+        n_draws=args.draws,
+        **more,
+    )
 
 
 def check_outputs(args: argparse.Namespace) -> None:
@@ -156,9 +163,9 @@ def _has_gate(args: argparse.Namespace) -> bool:
 def write_outputs(args: argparse.Namespace, comparison: Comparison, command: str) -> None:
     """Write the page, figures and tables; the result on stdout is their path, or the JSON."""
     for problem in comparison.problems:
-        print(f"rubricbeat: not comparable: {problem}", file=sys.stderr)
+        say(f"not comparable: {problem}")
     for note in comparison.notes:
-        print(f"rubricbeat: note: {note}", file=sys.stderr)
+        say(f"note: {note}")
     try:
         written = _written(args, comparison, command)
     except OSError as error:
@@ -213,18 +220,14 @@ def _gate(comparison: Comparison, margin: float) -> int:
         found = pair.difference
         this, other = pair.this, pair.other
         if found.mean is None or found.n < MIN_PROMPTS:
-            print(
-                f"rubricbeat: {this}: {found.n} prompts shared with {other}; the gate needs "
-                f"{MIN_PROMPTS} to tell, and fails",
-                file=sys.stderr,
+            say(
+                f"{this}: {found.n} prompts shared with {other}; the gate needs {MIN_PROMPTS} to "
+                "tell, and fails"
             )
             status = 1
         elif found.mean <= -margin and _is_below(found):
-            print(
-                f"rubricbeat: {this} is worse than {other} by {-found.mean:.4f} "
-                f"({_ends(found)}, {found.n} prompts)",
-                file=sys.stderr,
-            )
+            lower = f"{-found.mean:.4f} ({_ends(found)}, {found.n} prompts)"
+            say(f"{this} is worse than {other} by {lower}")
             status = 1
     return status
 

@@ -16,16 +16,21 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from ...judges.errors import ConfigError
 from ...judges.files import require_folder
+from ...judges.scoring.run_scores import SEED
+from ..flags import add_seed
 from ..labels import add_label_arguments, read_labelled
+from ..terminal import say
 
-SEED = 1234
 N_FOLDS = 5
+_say = partial(say, command="fit-judge")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--folds", type=int, default=N_FOLDS, help=f"held-out parts of the prompts ({N_FOLDS})"
     )
-    parser.add_argument("--seed", type=int, default=SEED, help=f"of all that is drawn ({SEED})")
+    add_seed(parser, "of all that is drawn")
     parser.add_argument("--json", action="store_true", help="print the card as JSON")
 
 
@@ -66,11 +71,12 @@ def run(args: argparse.Namespace) -> int:
     prompts = LearnedPrompts.of((item.example for item in labelled), salt)
     card = card_of(fit, prompts, facts, _command(args), time.monotonic() - started)
     write_card(fit, card, args.output_path)
-    if args.json:
-        print(json.dumps(card, indent=2, allow_nan=False))
-    else:
-        print(figures_table({"this judge": fit.audit.judge, **fit.audit.baselines}))
-        print(f"\n{args.output_path}: use it with --judge fitted:{args.output_path}")
+    return _shown(args, card, figures_table({"this judge": fit.audit.judge, **fit.audit.baselines}))
+
+
+def _shown(args: argparse.Namespace, card: Mapping[str, Any], table: str) -> int:
+    use = f"{table}\n\n{args.output_path}: use it with --judge fitted:{args.output_path}"
+    print(json.dumps(card, indent=2, allow_nan=False) if args.json else use)
     return 0
 
 
@@ -97,12 +103,7 @@ def _recalibrate(args: argparse.Namespace) -> int:
     if learned is not None:
         card["prompts"] = learned.with_more(item.example for item in labelled).to_json()
     write_recalibrated(found, card, args.recalibrate, args.output_path)
-    if args.json:
-        print(json.dumps(card, indent=2, allow_nan=False))
-    else:
-        print(figures_table({"before": found.before, "recalibrated": found.after}))
-        print(f"\n{args.output_path}: use it with --judge fitted:{args.output_path}")
-    return 0
+    return _shown(args, card, figures_table({"before": found.before, "recalibrated": found.after}))
 
 
 def _command(args: argparse.Namespace) -> str:
@@ -120,7 +121,3 @@ def _command(args: argparse.Namespace) -> str:
         given["folds"] = args.folds
     words += [f"--{name} {value}" for name, value in given.items() if value is not None]
     return " ".join([*words, f"--output_path {args.output_path.name}"])
-
-
-def _say(words: str) -> None:
-    print(f"rubricbeat fit-judge: {words}", file=sys.stderr)

@@ -17,9 +17,9 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,16 +30,18 @@ from ...judges.data.streams import is_stdin
 from ...judges.errors import ConfigError, DataError
 from ...judges.judge import JudgeIdentity
 from ...judges.missing import MissingVerdicts, allowed_share
-from ...judges.scoring.run_scores import SEED, length_penalty_of
+from ...judges.scoring.run_scores import length_penalty_of
 from ...reports.results.evalscope import merged
 from ...reports.results.logs import read_log
 from ...reports.results.run import Run
-from ..allow_missing import add_allow_missing, told
+from ..flags import add_allow_missing, add_seed, told
 from ..results.recheck import ItemCheck, check_items
 from ..results.writer import GradedRun, WrittenRun, write_run
 from ..tables.score import ScoreLine, score_table
+from ..terminal import say
 
 DEFAULT_TASK = "imported"
+_say = partial(say, command="import")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,9 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--run-from", metavar="FIELDS", help="comma-separated fields that name the run (run)"
     )
-    parser.add_argument(
-        "--seed", type=int, default=SEED, help=f"of the draws behind bootstrap_std ({SEED})"
-    )
+    add_seed(parser, "of the draws behind bootstrap_std")
     parser.add_argument(
         "--strict", action="store_true", help="stop at the first row that cannot be used"
     )
@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
     print(_shown(sources, written, args))
     _say(_check_words([source.check for source in sources]))
     missing = MissingVerdicts.of((one for source in sources for one in source.run.graded), allowed)
-    return told(missing, "rubricbeat import", "the results are written, and marked so")
+    return told(missing, "import", "the results are written, and marked so")
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,8 +240,3 @@ def _fields(words: str | None) -> tuple[str, ...] | None:
     if not names:
         raise ConfigError("--model-from and --run-from take field names, such as model,system")
     return names
-
-
-def _say(words: str | None) -> None:
-    if words:
-        print(f"rubricbeat import: {words}", file=sys.stderr)

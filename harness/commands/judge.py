@@ -17,8 +17,8 @@ two real commands:
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
-import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -37,7 +37,6 @@ from ...judges.grader import Grader, RuntimeOptions
 from ...judges.judge_options import parse_judge_args
 from ...judges.missing import allowed_share
 from ...judges.scoring.run_scores import SEED
-from ..allow_missing import add_allow_missing, told
 from ..distributed.flags import (
     RAY,
     add_worker_arguments,
@@ -46,9 +45,11 @@ from ..distributed.flags import (
     report_workers,
     run_workers,
 )
+from ..flags import add_allow_missing, keys_stand_in, require_seed, told
 from ..results.documents import Spool
 from ..results.judged_runs import JudgedRun, JudgedRuns, graded_by_run
 from ..tables.score import ScoreLine, score_table
+from ..terminal import say
 
 DEFAULT_TASK = "judged"
 VERDICT_BYTES = 1_000
@@ -106,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
     check_worker_arguments(args)
     columns = Columns.read(args.columns, is_shared=True)
     data = read_examples(args.data, strict=args.strict, columns=columns)
-    _warn(data.warning())
+    say(data.warning())
     options = _options(args)
     _needs_no_flag(args, options)
     examples = {example.prompt_id: example for example in data.examples}
@@ -120,7 +121,7 @@ def run(args: argparse.Namespace) -> int:
     )
     census = responses.census()
     for warning in census.warnings():
-        _warn(warning)
+        say(warning)
     workers = None
     if args.engine == RAY and not args.dry_run:
         if not args.store_only:
@@ -128,9 +129,8 @@ def run(args: argparse.Namespace) -> int:
         workers = run_workers(args, options, examples, responses)
         if args.store_only:
             return report_workers(workers, args)
-    if args.dry_run:
-        _need_no_key(options)
-    with opened(options, workers) as grader:
+    no_key = keys_stand_in(options) if args.dry_run else contextlib.nullcontext()
+    with no_key, opened(options, workers) as grader:
         if args.dry_run:
             return _dry_run(grader, [answer for _, answer in responses], args)
         require_folder(args.output_path)
@@ -152,7 +152,7 @@ def run(args: argparse.Namespace) -> int:
         _report(runs, grader, args, judged.deadline)
         if fault is not None:
             raise fault
-        code = told(judged.missing, "rubricbeat judge", _WHAT_NOW)
+        code = told(judged.missing, "judge", _WHAT_NOW)
         return int(code or bool(grader.outage or grader.stopped or judged.deadline))
 
 
@@ -179,8 +179,7 @@ def _check(args: argparse.Namespace) -> None:
     """
     if args.limit is not None and args.limit < 1:
         raise ConfigError(f"--limit {args.limit}: at least 1")
-    if args.seed < 0:
-        raise ConfigError(f"--seed {args.seed}: not negative")
+    require_seed(args.seed)
     allowed_share(args.allow_missing)
     if not TASK_NAME.fullmatch(args.task):
         raise ConfigError(
@@ -218,18 +217,7 @@ def _needs_no_flag(args: argparse.Namespace, options: Mapping[str, Any]) -> None
             "--failed-only without a store: nothing says what has its verdict, and all would be "
             "asked again; leave out --failed-only, or give --store the path of the first run"
         )
-    _warn("--failed-only is not needed: the same command again asks only what is missing")
-
-
-def _need_no_key(options: Any) -> None:
-    """Let an estimate be made without a key: nothing is sent, and keys are asked for on opening."""
-    if isinstance(options, Mapping):
-        os.environ.setdefault(str(options.get("api_key_env", "OPENAI_API_KEY")), "dry-run")
-        for value in options.values():
-            _need_no_key(value)
-    elif isinstance(options, list | tuple):
-        for value in options:
-            _need_no_key(value)
+    say("--failed-only is not needed: the same command again asks only what is missing")
 
 
 def _dry_run(grader: Grader, asked: Sequence[Answer], args: argparse.Namespace) -> int:
@@ -292,10 +280,9 @@ def _report(
             print(run.written.results)
     stopped = grader.outage or grader.stopped or deadline
     if stopped:
-        print(
-            f"rubricbeat: the judge stopped: {stopped}; what was finished is kept, the same "
-            "command again asks only the rest",
-            file=sys.stderr,
+        say(
+            f"the judge stopped: {stopped}; what was finished is kept, the same command again asks "
+            "only the rest"
         )
 
 
@@ -309,8 +296,3 @@ def _calls_line(facts: Mapping[str, Any]) -> str:
         f"{facts['asked']:,} criteria asked ({missing}), {facts['store_hits']:,} from the store, "
         f"{facts['calls']:,} calls, {money}"
     )
-
-
-def _warn(line: str | None) -> None:
-    if line:
-        print(f"rubricbeat: {line}", file=sys.stderr)

@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from ...judges.answer import GradedAnswer
 from ...judges.data.columns import Columns, add_columns_argument
 from ..lint import ADVICE, Finding, LintReport
+from ..terminal import say
 
 MAX_SHOWN = 5
 """Findings of one rule shown on the terminal; --all and --json give every one."""
@@ -60,8 +60,8 @@ def run(args: argparse.Namespace) -> int:
         found = read_signal_input(args.results, args.rows, columns)
         graded = [row.graded for row in found.answers]
         warnings += [warning for warning in found.warnings if warning not in warnings]
-    for warning in filter(None, warnings):
-        print(f"rubricbeat lint: {warning}", file=sys.stderr)
+    for warning in warnings:
+        say(warning, "lint")
     report = lint_rubrics(data.examples, graded)
     polarity = _polarity(graded)
     if args.json:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from ...judges.judge_options import parse_judge_args
 from ...reports import numbers
 from ..costs.call_costs import PlannedRun, Speed, Workload
 from ..costs.plan import Assumption, Lengths, Plan, make_plan, read_pilot
+from ..terminal import say
 
 MOST = 1e9
 """Of a length, a latency, a speed or a price: more is a slip of the hand."""
@@ -102,8 +102,7 @@ def _size(args: argparse.Namespace) -> tuple[int, float]:
         from ...judges.data.examples import read_examples
 
         file = read_examples(args.data, columns=Columns.read(args.columns))
-        if warning := file.warning():
-            print(f"rubricbeat plan: {warning}", file=sys.stderr)
+        say(file.warning(), "plan")
         n_criteria = sum(len(example.rubric) for example in file.examples)
         rows = len(file.examples) if rows is None else rows
         criteria = n_criteria / len(file.examples) if criteria is None else criteria

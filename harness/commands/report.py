@@ -13,19 +13,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
 from ...judges.errors import ConfigError, UnknownNameError, unwritable
 from ...judges.files import write_file
-from ...reports.comparison.comparison import compare_runs
-from ...reports.comparison.judges import read_audits
 from ...reports.comparison.models import SANITY_PREFIX
 from ...reports.results.reader import read_runs
 from ...reports.results.simple_evals_export import export_simple_evals
 from ...reports.training.runs import is_training_run
-from ..allow_missing import told_of_empty
-from .compare import add_common_arguments, check_outputs, labels_given, write_outputs
+from ..flags import told_of_empty
+from ..terminal import say
+from .compare import add_common_arguments, check_outputs, compared, write_outputs
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,19 +65,10 @@ def run(args: argparse.Namespace) -> int:
                 print(path)
         if not (args.output or args.json or args.figures or args.table):
             for note in (*left_out, *(note for one in runs for note in one.notes)):
-                print(f"rubricbeat: note: {note}", file=sys.stderr)
-            return told_of_empty(runs, "rubricbeat report")
-    comparison = compare_runs(
-        runs,
-        notes=left_out,
-        task=args.task,
-        audits=read_audits(args.audit),
-        labels=labels_given(args),
-        seed=args.seed,
-        n_draws=args.draws,
-    )
-    write_outputs(args, comparison, "report")
-    return told_of_empty(runs, "rubricbeat report")
+                say(f"note: {note}")
+            return told_of_empty(runs, "report")
+    write_outputs(args, compared(args, runs, left_out), "report")
+    return told_of_empty(runs, "report")
 
 
 def _report_training(args: argparse.Namespace) -> int:

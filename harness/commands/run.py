@@ -23,7 +23,7 @@ import argparse
 from typing import Any
 
 from ...judges.data.columns import add_columns_argument
-from ..allow_missing import add_allow_missing
+from ..flags import add_allow_missing
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +27,6 @@ from ...judges.errors import ConfigError
 from ...judges.scoring.bootstrap import N_DRAWS
 from ...judges.scoring.item_scores import ScoredTable
 from ...judges.scoring.run_scores import (
-    SEED,
     ScoredAnswers,
     length_penalty_of,
     summarise_scored,
@@ -42,9 +40,10 @@ from ...reports.comparison.corrections import (
 )
 from ...reports.results.reader import read_runs
 from ...reports.results.run import Run
-from ..allow_missing import told_of_empty
+from ..flags import add_seed, require_seed, told_of_empty
 from ..results.recheck import Mismatch, check_metrics
 from ..tables.score import ScoreLine, score_table
+from ..terminal import say
 
 MAX_DRAWS = 1_000_000
 
@@ -63,9 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_columns_argument(parser)
     parser.add_argument("--json", action="store_true", help="print every metric as JSON")
-    parser.add_argument(
-        "--seed", type=int, default=SEED, help=f"of the draws behind bootstrap_std ({SEED})"
-    )
+    add_seed(parser, "of the draws behind bootstrap_std")
     parser.add_argument(
         "--draws", type=int, default=N_DRAWS, help=f"draws behind bootstrap_std ({N_DRAWS:,})"
     )
@@ -86,20 +83,18 @@ def run(args: argparse.Namespace) -> int:
     """Score every run below the folders."""
     if not 1 <= args.draws <= MAX_DRAWS:
         raise ConfigError(f"--draws {args.draws}: must be from 1 to {MAX_DRAWS:,}")
-    if args.seed < 0:
-        raise ConfigError(f"--seed {args.seed}: must not be negative")
+    require_seed(args.seed)
     audit = read_audit_rates(args.audit, seed=args.seed) if args.audit is not None else None
     labels = (
         read_label_sources([args.labels], Columns.read(args.columns))[0]
         if args.labels is not None
         else None
     )
-    if labels is not None and labels.warning:
-        print(f"rubricbeat score: {labels.warning}", file=sys.stderr)
+    say(labels.warning if labels is not None else None, "score")
     notes: list[str] = []
     runs = read_runs(args.dirs, notes.append)
     for note in (*notes, *(note for run in runs for note in run.notes)):
-        print(f"rubricbeat score: note: {note}", file=sys.stderr)
+        say(f"note: {note}", "score")
     scored = [_score(run, args.seed, args.draws, audit, labels) for run in runs]
     if args.json:
         print(json.dumps({"runs": [_plain(s) for s in scored]}, indent=2, allow_nan=False))
@@ -108,8 +103,8 @@ def run(args: argparse.Namespace) -> int:
         for line in _corrected_lines(scored, args):
             print(line)
     for words in _mismatch_words(scored):
-        print(f"rubricbeat score: {words}", file=sys.stderr)
-    is_empty = told_of_empty(runs, "rubricbeat score")
+        say(words, "score")
+    is_empty = told_of_empty(runs, "score")
     return 1 if is_empty or any(s.mismatches for s in scored) else 0
 
 

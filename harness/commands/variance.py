@@ -23,6 +23,7 @@ from ...judges.errors import ConfigError
 from ...judges.files import require_file, write_file
 from ...judges.signal.groups import BATCH_GROUPS, MIN_ANSWERS
 from ..labels import add_allow_seen
+from ..terminal import say
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -107,7 +108,7 @@ def run(args: argparse.Namespace) -> int:
     if args.gold:
         found = with_gold(found, args.gold, args.data, columns)
     for warning in found.warnings:
-        print(f"rubricbeat variance: {warning}", file=sys.stderr)
+        say(warning, "variance")
     groups = group_answers(
         found.answers, _labels(args.group_by, found.by), min_answers=args.min_group
     )

@@ -18,10 +18,9 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from ...judges.data.streams import lines_of
@@ -34,9 +33,12 @@ from ...judges.store.protocol import is_address
 from ...judges.store.prune import prune
 from ...judges.store.sqlite import default_store_path
 from ...judges.store.transfer import export_lines, merge, stats
+from ..terminal import say
 
 MAX_NAMED = 20
 """Damaged verdicts that are listed; the rest are counted."""
+OWN = "the store; default: the user's own (RUBRICBEAT_STORE, or the cache folder)"
+MADE = "the store; made if it is missing"
 Place = Path | str
 """A store file, or the address of a server."""
 
@@ -45,23 +47,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the subcommands."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
 
-    def action(name: str, help: str) -> argparse.ArgumentParser:
-        return actions.add_parser(name, help=help, description=help)
+    def action(
+        name: str, help: str, act: Callable[..., int], path: str = OWN, nargs: str | None = "?"
+    ) -> argparse.ArgumentParser:
+        one: argparse.ArgumentParser = actions.add_parser(name, help=help, description=help)
+        one.add_argument("path", metavar="PATH", nargs=nargs, type=_place, help=path)
+        one.set_defaults(act=act)
+        return one
 
-    own = "the store; default: the user's own (RUBRICBEAT_STORE, or the cache folder)"
-    one = action("stats", "count what a store holds, judge by judge, and check its file")
-    one.add_argument("path", metavar="PATH", nargs="?", type=_place, help=own)
+    one = action("stats", "count what a store holds, judge by judge, and check its file", _stats)
     one.add_argument("--json", action="store_true", help="print JSON")
-    one = action("check", "compare every verdict with its checksum")
-    one.add_argument("path", metavar="PATH", nargs="?", type=_place, help=own)
+    one = action("check", "compare every verdict with its checksum", _check)
     one.add_argument(
         "--repair",
         action="store_true",
         help="write damaged verdicts to a file beside the store and take them out: the next run "
         "asks them again",
     )
-    one = action("export", "write verdicts as JSON Lines or parquet, to stdout or a new place")
-    one.add_argument("path", metavar="PATH", nargs="?", type=_place, help=own)
+    about = "write verdicts as JSON Lines or parquet, to stdout or a new place"
+    one = action("export", about, _export)
     one.add_argument(
         "-o",
         "--output",
@@ -76,14 +80,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="JSON Lines, or parquet with a folder for each judge (needs --output)",
     )
     one.add_argument("--judge", help="only of this judge: digest, name or model")
-    one = action("import", "take exported verdicts into a store")
-    one.add_argument("path", metavar="PATH", type=_place, help="the store; made if it is missing")
+    one = action("import", "take exported verdicts into a store", _import, MADE, None)
     one.add_argument("files", metavar="FILE", nargs="+", help="JSON Lines (.gz too), or -")
-    one = action("merge", "take the verdicts of other stores into one")
-    one.add_argument("path", metavar="PATH", type=_place, help="the store; made if it is missing")
+    one = action("merge", "take the verdicts of other stores into one", _merge, MADE, None)
     one.add_argument("sources", metavar="STORE", nargs="+", type=_place, help="stores to read")
-    one = action("prune", "take verdicts out that fit every condition named")
-    one.add_argument("path", metavar="PATH", nargs="?", type=_place, help=own)
+    one = action("prune", "take verdicts out that fit every condition named", _prune)
     one.add_argument("--judge", help="of this judge: digest, name or model")
     one.add_argument("--older-than", metavar="DAYS", type=float, help="from before so many days")
     one.add_argument("--dry-run", action="store_true", help="only count")
@@ -91,20 +92,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run one of them."""
-    path = args.path or _own()
-    actions = {
-        "stats": _stats,
-        "check": _check,
-        "export": _export,
-        "import": _import,
-        "merge": _merge,
-        "prune": _prune,
-    }
-    return actions[args.action](path, args)
+    return int(args.act(args.path or _own(), args))
 
 
 def _stats(path: Place, args: argparse.Namespace) -> int:
-    found = stats(path) if isinstance(path, Path) else _server().stats(path)
+    found = _at(path, stats)(path)
     if args.json:
         print(json.dumps(found, indent=2))
     else:
@@ -155,11 +147,7 @@ def _check(path: Place, args: argparse.Namespace) -> int:
 def _export(path: Place, args: argparse.Namespace) -> int:
     if args.format == "parquet":
         return _export_parquet(path, args)
-    lines = (
-        export_lines(path, args.judge)
-        if isinstance(path, Path)
-        else _server().export_lines(path, args.judge)
-    )
+    lines = _at(path, export_lines)(path, args.judge)
     if args.output is None:
         for line in lines:
             print(line)
@@ -185,12 +173,7 @@ def _export_parquet(path: Place, args: argparse.Namespace) -> int:
 
 def _import(path: Place, args: argparse.Namespace) -> int:
     for name in args.files:
-        lines = _lines(name)
-        moved = (
-            import_lines(path, lines, where=name)
-            if isinstance(path, Path)
-            else _server().import_lines(path, lines, where=name)
-        )
+        moved = _at(path, import_lines)(path, _lines(name), where=name)
         print(f"{name}: {moved.n_added:,} verdicts added, {moved.n_known:,} known already")
     return 0
 
@@ -202,9 +185,7 @@ def _merge(path: Place, args: argparse.Namespace) -> int:
                 f"{_shown(source)}: a server is not merged from; pipe `rubricbeat verdicts export` "
                 "of its address into `rubricbeat verdicts import STORE -`"
             )
-    moved = (
-        merge(path, args.sources) if isinstance(path, Path) else _server().merge(path, args.sources)
-    )
+    moved = _at(path, merge)(path, args.sources)
     print(
         f"{_shown(path)}: {moved.n_added:,} verdicts added, {moved.n_known:,} known already, "
         f"{moved.n_failed:,} replies without a verdict added"
@@ -215,19 +196,12 @@ def _merge(path: Place, args: argparse.Namespace) -> int:
 def _prune(path: Place, args: argparse.Namespace) -> int:
     if args.judge is None and args.older_than is None:
         raise ConfigError("prune needs --judge or --older-than")
-    wanted = {
-        "judge": args.judge,
-        "older_than_days": args.older_than,
-        "dry_run": args.dry_run,
-    }
-    gone = prune(path, **wanted) if isinstance(path, Path) else _server().prune(path, **wanted)
+    days = args.older_than
+    gone = _at(path, prune)(path, judge=args.judge, older_than_days=days, dry_run=args.dry_run)
     what = ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in gone.items())
     print(f"{_shown(path)}: {'would take' if args.dry_run else 'took'} out {what}")
-    if is_claimed(path) if isinstance(path, Path) else _server().is_claimed(path):
-        print(
-            "rubricbeat: somebody is grading into this store: texts stay until the next prune",
-            file=sys.stderr,
-        )
+    if _at(path, is_claimed)(path):
+        say("somebody is grading into this store: texts stay until the next prune")
     return 0
 
 
@@ -240,7 +214,12 @@ def _place(text: str) -> Place:
 
 
 def _shown(place: Place) -> str:
-    return str(place) if isinstance(place, Path) else str(_server().shown(place))
+    return str(_at(place, shown)(place))
+
+
+def shown(place: Place) -> str:
+    """Name a store file; the server's own leaves a password out."""
+    return str(place)
 
 
 def _own() -> Place:
@@ -248,11 +227,14 @@ def _own() -> Place:
     return named if is_address(named) else default_store_path()
 
 
-def _server() -> ModuleType:
-    """Import what speaks to a server only where there is one."""
+def _at(place: Place, of_file: Callable[..., Any]) -> Callable[..., Any]:
+    """Give what a function does to a store: to a file itself, or its namesake for a server."""
+    if isinstance(place, Path):
+        return of_file
     from ...judges.store import postgres_transfer
 
-    return postgres_transfer
+    named: Callable[..., Any] = getattr(postgres_transfer, of_file.__name__)
+    return named
 
 
 def _lines(name: str) -> Iterator[str]:

@@ -6,9 +6,7 @@ assumed and said to be. Prices come from the prices files; an unknown price or s
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -21,6 +19,7 @@ from ...judges.engine.ledger import BYTES_PER_TOKEN, REPLY_TOKENS_GUESS
 from ...judges.errors import ConfigError, DataError
 from ...judges.grader import Grader, open_grader
 from ...reports.results.run import mapping
+from ..flags import keys_stand_in
 from .call_costs import (
     CallShape,
     PlannedRun,
@@ -180,7 +179,7 @@ def make_plan(
     notes: list[Assumption] = []
     name = str(options.get("name"))
     options = _buildable(options, notes)
-    with _keys_stand_in(options), open_grader(options) as grader:
+    with keys_stand_in(options), open_grader(options) as grader:
         part = part_of(grader.judge, grader.options)
         is_ours = name in IN_PROCESS or _is_in_process(part.payers)
         speed = _with_limits(speed, grader)
@@ -225,30 +224,6 @@ def _buildable(options: Mapping[str, Any], notes: list[Assumption]) -> dict[str,
     )
     plain.setdefault("max_concurrency", 1024)
     return {"name": "chat", "shape": options.get("shape", "prefix"), "store": False, **plain}
-
-
-@contextlib.contextmanager
-def _keys_stand_in(options: Mapping[str, Any]) -> Iterator[None]:
-    """Let judges be built whose keys are not set: nothing is sent here."""
-    names = {name for name in _key_names(options) if not os.environ.get(name)}
-    os.environ.update(dict.fromkeys(names, "none"))
-    try:
-        yield
-    finally:
-        for name in names:
-            os.environ.pop(name, None)
-
-
-def _key_names(value: object) -> Iterator[str]:
-    yield "OPENAI_API_KEY"
-    if isinstance(value, Mapping):
-        if isinstance(value.get("api_key_env"), str):
-            yield value["api_key_env"]
-        for inner in value.values():
-            yield from _key_names(inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from _key_names(inner)
 
 
 def _with_limits(speed: Speed, grader: Grader) -> Speed:

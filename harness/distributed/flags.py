@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,8 @@ from ...judges.errors import ConfigError
 from ...judges.grader import Grader, open_grader
 from ...judges.missing import allowed_share
 from ...judges.rubric import Example
-from ..allow_missing import told
+from ..flags import told
+from ..terminal import say
 
 if TYPE_CHECKING:
     from .run import WorkersRun
@@ -62,9 +62,9 @@ def run_workers(
     run = grade_over_workers(request, options, examples)
     for reason in dict.fromkeys(run.outcome.retired):
         of = " (its share)" if reason.startswith("budget") else ""
-        _say(f"a worker stopped: {reason}{of}")
+        say(f"a worker stopped: {reason}{of}")
     if run.outcome.n_lost_workers:
-        _say(f"{run.outcome.n_lost_workers} workers died; others took over their work")
+        say(f"{run.outcome.n_lost_workers} workers died; others took over their work")
     return run
 
 
@@ -79,12 +79,12 @@ def report_workers(run: WorkersRun, args: argparse.Namespace) -> int:
             f"{plain['missing']:,} missing, {plain['calls']:,} calls, {plain['workers']} workers"
         )
     if run.outcome.stopped is not None:
-        _say(
+        say(
             f"the workers stopped: {run.outcome.stopped}; what was finished is kept, the same "
             "command again asks only the rest"
         )
     missing = run.missing(allowed_share(args.allow_missing))
-    code = told(missing, "rubricbeat judge", "the same command again asks what is missing")
+    code = told(missing, "judge", "the same command again asks what is missing")
     return int(code or run.outcome.stopped is not None)
 
 
@@ -95,7 +95,3 @@ def opened(options: Mapping[str, Any], run: WorkersRun | None) -> Grader:
     from .run import WorkersGrader
 
     return WorkersGrader(options, run)
-
-
-def _say(what: str) -> None:
-    print(f"rubricbeat: {what}", file=sys.stderr)

@@ -1,0 +1,120 @@
+"""Flags that several commands have, and what those say and return where verdicts are missing."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from ..judges.errors import ConfigError
+from ..judges.files import require_file, require_folder, write_file
+from ..judges.missing import MissingVerdicts
+from ..judges.scoring.run_scores import SEED
+from ..reports.results.run import Run
+from .terminal import say
+
+
+def add_seed(parser: argparse.ArgumentParser, of: str) -> None:
+    """Declare the flag `--seed`, whose help ends with its default."""
+    parser.add_argument("--seed", type=int, default=SEED, help=f"{of} ({SEED})")
+
+
+def require_seed(seed: int) -> None:
+    """Refuse a seed that no generator takes.
+
+    Raises:
+        ConfigError: It is negative.
+    """
+    if seed < 0:
+        raise ConfigError(f"--seed {seed}: must not be negative")
+
+
+def require_output(args: argparse.Namespace) -> None:
+    """Refuse an `--output` that cannot be written, before a judge is paid.
+
+    Raises:
+        ConfigError: Its folder cannot be made, or it cannot be opened.
+    """
+    if args.output is not None:
+        require_folder(args.output.parent, "--output")
+        require_file(args.output, "--output")
+
+
+def put_out(args: argparse.Namespace, plain: Mapping[str, Any], text: Callable[[], str]) -> None:
+    """Keep what was found where `--output` says; print it as JSON for `--json`, else as text."""
+    if args.output is not None:
+        write_file(args.output, json.dumps(plain, indent=1, allow_nan=False))
+    print(json.dumps(plain, indent=2, allow_nan=False) if args.json else text())
+
+
+@contextlib.contextmanager
+def keys_stand_in(options: Mapping[str, Any]) -> Iterator[None]:
+    """Let judges be built whose keys are not set, where nothing is sent."""
+    names = {name for name in _key_names(options) if not os.environ.get(name)}
+    os.environ.update(dict.fromkeys(names, "none"))
+    try:
+        yield
+    finally:
+        for name in names:
+            os.environ.pop(name, None)
+
+
+def _key_names(value: object) -> Iterator[str]:
+    yield "OPENAI_API_KEY"
+    if isinstance(value, Mapping):
+        if isinstance(value.get("api_key_env"), str):
+            yield value["api_key_env"]
+        for inner in value.values():
+            yield from _key_names(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _key_names(inner)
+
+
+def add_allow_missing(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """Declare the flag."""
+    parser.add_argument(
+        "--allow-missing",
+        "--allow_missing",
+        default=0.0,
+        metavar="SHARE",
+        help="share of the verdicts, 0 to 1, that may be missing without exit code 1 (default 0)",
+    )
+
+
+def told(missing: MissingVerdicts, command: str, hint: str, stopped: str | None = None) -> int:
+    """Say on stderr what is missing and why; give the exit code.
+
+    Args:
+        missing: The account.
+        command: For the lines, such as `judge`.
+        hint: What to do about it.
+        stopped: Why the judging ended early, which is incomplete whatever is accepted; or None.
+    """
+    for line in missing.lines():
+        say(line, command)
+    if not missing.is_accepted:
+        say(f"incomplete: {hint}; --allow-missing SHARE accepts some", command)
+    if stopped is not None:
+        say(f"incomplete: {stopped}; run it again", command)
+    return int(not missing.is_accepted or stopped is not None)
+
+
+def told_of_empty(runs: Iterable[Run], command: str) -> int:
+    """Say which runs have no verdict at all, and why; give the exit code.
+
+    Args:
+        runs: As they were read; of some missing verdicts tables and pages speak themselves.
+        command: For the lines, such as `score`.
+    """
+    code = 0
+    for run in runs:
+        missing = MissingVerdicts.of(run.graded)
+        if missing.n_asked and missing.n_missing == missing.n_asked:
+            code = 1
+            for line in missing.lines():
+                say(f"{run.name}: {line}", command)
+    return code
