@@ -8,6 +8,7 @@
     ├── OutputError (RuntimeError)    the disk takes no more of what was computed
     ├── StoreError (RuntimeError)     the verdict store cannot be read or written
     │   └── StorePathError (ConfigError)  no store can be where it was asked for
+    ├── EndedError                    a plug-in tried to end the program, or cancelled its call
     └── JudgeError (RuntimeError)     a judge failed; a retry may help
         ├── RateLimitError            the endpoint asked for a pause; carries its length
         ├── TransportError            no answer came: connection, time-out, 5xx
@@ -29,6 +30,19 @@ from collections.abc import Iterable
 
 class RubricbeatError(Exception):
     """Base of every error this package raises on purpose."""
+
+
+class EndedError(RubricbeatError):
+    """Code of somebody else's raised what ends a program: `SystemExit`, `KeyboardInterrupt`."""
+
+
+def in_words(error: BaseException) -> str:
+    """Say which error it is, and what it says; an error that cannot be worded has its kind."""
+    try:
+        said = str(error)
+    except Exception:  # an error of somebody else's
+        said = ""
+    return said if isinstance(error, EndedError) else f"{type(error).__name__}: {said}"
 
 
 class ConfigError(RubricbeatError, ValueError):

@@ -189,7 +189,7 @@ def _built(name: str, options: dict[str, Any]) -> Judge:
         raise
     except (TypeError, ValueError) as error:  # a judge of the user's, which words it its own way
         raise ConfigError(f"judge {name!r}: {error}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         words = " ".join(str(error).split())
         raise ConfigError(
             f"judge {name!r} cannot be made: {type(error).__name__}: {words} (--debug shows where)"

@@ -89,7 +89,7 @@ class Registry:
     def _load(self, name: str, point: EntryPoint) -> Callable[..., Any]:
         try:
             factory: Callable[..., Any] = point.load()
-        except Exception as error:  # a plug-in may fail in any way; it must not look like ours
+        except (Exception, SystemExit) as error:  # a plug-in fails in any way; not as ours
             raise ConfigError(
                 f"{self.kind} {name!r} is published as {point.value} and does not load: "
                 f"{type(error).__name__}: {error}"
@@ -114,7 +114,7 @@ class Registry:
             raise ConfigError(f"{self.kind} {path!r}: {error}") from error
         except RubricbeatError:
             raise
-        except Exception as error:  # a module of the user's may fail in any way
+        except (Exception, SystemExit) as error:  # a module of the user's may fail in any way
             raise ConfigError(
                 f"{self.kind} {path!r} does not load: {type(error).__name__}: {error} "
                 "(--debug shows where)"

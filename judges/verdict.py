@@ -13,7 +13,10 @@ from enum import StrEnum
 from numbers import Real
 from typing import Any
 
-from .errors import DataError, near_names
+from .errors import ConfigError, DataError, near_names
+
+_ROUNDING = 1e-6
+"""So far outside of 0 to 1 a chance may lie by rounding alone."""
 
 
 class Outcome(StrEnum):
@@ -69,10 +72,13 @@ class Verdict:
     def __post_init__(self) -> None:
         """Take whatever number a judge computes with: results and stores hold plain ones."""
         chance: Any = self.probability
-        if type(chance) is float and math.isfinite(chance):
+        if type(chance) is float and 0.0 <= chance <= 1.0:
             return
         if isinstance(chance, Real):
             plain = float(chance)
+            rounded = min(max(plain, 0.0), 1.0)
+            if abs(plain - rounded) < _ROUNDING:
+                plain = rounded
             object.__setattr__(self, "probability", plain if math.isfinite(plain) else None)
 
     @property
@@ -85,8 +91,17 @@ class Verdict:
         return None
 
     @classmethod
-    def of(cls, met: bool, **fields: Any) -> Verdict:
-        """Build a usable verdict from True or False."""
+    def of(cls, met: Any, **fields: Any) -> Verdict:
+        """Build a usable verdict from True or False, of whatever library.
+
+        Raises:
+            ConfigError: It is neither: None and words such as "no" are no verdict.
+        """
+        if met not in (True, False):
+            raise ConfigError(
+                f"Verdict.of takes True or False, not {met!r:.80}; where the judge could not tell, "
+                "return Verdict(Outcome.UNPARSEABLE, explanation=why)"
+            )
         return cls(Outcome.MET if met else Outcome.NOT_MET, **fields)
 
     def to_json(self) -> dict[str, Any]:

@@ -13,11 +13,20 @@ import random
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from ..errors import ConfigError, RefusedSettingsError, StoreError
+from ..errors import ConfigError, RefusedSettingsError, StoreError, in_words
 from ..judge import Judge, JudgeIdentity, Question, identity_of
 from ..verdict import Outcome, Verdict
 from .delivery import Delivery
-from .faults import FAULT_OF_OUTCOME, End, Fault, Reply, RetryPolicy, attempt, check_verdicts
+from .faults import (
+    FAULT_OF_OUTCOME,
+    End,
+    Fault,
+    Reply,
+    RetryPolicy,
+    attempt,
+    check_verdicts,
+    of_judge,
+)
 from .ledger import DEFAULT_REPLY_TOKENS, Budget, Grant, Ledger, worst_cost
 from .limits import Limiter
 from .options import RuntimeOptions
@@ -313,13 +322,13 @@ class Composer:
         """Let the judge ask its members, and settle the one question of the call."""
         flight = call.flights[0]
         try:
-            verdict = await self._judge.judge_with(flight.question, self._ask)
+            verdict = await of_judge(self._judge.judge_with(flight.question, self._ask))
             check_verdicts(self._judge, [verdict])
         except (ConfigError, StoreError) as error:
             self._delivery.fail(error)
             verdict = skipped("fatal")
         except Exception as error:  # a judge of somebody else's may raise anything
-            verdict = no_reply(f"the judge failed: {type(error).__name__}: {error}", 1)
+            verdict = no_reply(f"the judge failed: {in_words(error)}", 1)
         if verdict.met is None and self._delivery.stop.reason is not None:
             verdict = skipped(self._delivery.stop.reason)
         self._delivery.settle(flight, verdict)

@@ -27,12 +27,15 @@ class LoopThread:
         """Start the thread."""
         self.loop = _new_loop()
         self._thread = threading.Thread(
-            target=self._serve, args=(self.loop,), name="rubricbeat-judging", daemon=True
+            target=self._serve,
+            args=(self.loop, is_over := threading.Event()),
+            name="rubricbeat-judging",
+            daemon=True,
         )
         self._thread.start()
         self.closers: list[Closer] = []
         """Awaited on the loop before it stops, also when nobody closes it."""
-        self._end = weakref.finalize(self, _stop, self.loop, self._thread, self.closers)
+        self._end = weakref.finalize(self, _stop, self.loop, is_over, self._thread, self.closers)
 
     @property
     def is_current(self) -> bool:
@@ -48,9 +51,12 @@ class LoopThread:
         self._end()
 
     @staticmethod
-    def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    def _serve(loop: asyncio.AbstractEventLoop, is_over: threading.Event) -> None:
         asyncio.set_event_loop(loop)
-        loop.run_forever()
+        while not is_over.is_set():
+            # a task that a judge started may stop the loop: everybody else's must go on
+            with contextlib.suppress(SystemExit, KeyboardInterrupt):
+                loop.run_forever()
         left = asyncio.all_tasks(loop)
         for task in left:
             task.cancel()
@@ -70,14 +76,21 @@ def _new_loop() -> asyncio.AbstractEventLoop:
     return uvloop.new_event_loop()
 
 
-def _stop(loop: asyncio.AbstractEventLoop, thread: threading.Thread, closers: list[Closer]) -> None:
+def _stop(
+    loop: asyncio.AbstractEventLoop,
+    is_over: threading.Event,
+    thread: threading.Thread,
+    closers: list[Closer],
+) -> None:
     if not thread.is_alive() or loop.is_closed():
         return  # ended, or the parent's: threads do not survive a fork
     if threading.current_thread() is thread:  # collected on the loop itself: no waiting here
+        is_over.set()
         loop.call_soon(loop.stop)
         return
     for closer in closers:
         with contextlib.suppress(Exception):
             asyncio.run_coroutine_threadsafe(closer(), loop).result(CLOSE_S)
+    is_over.set()
     loop.call_soon_threadsafe(loop.stop)
     thread.join(CLOSE_S)

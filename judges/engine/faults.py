@@ -8,14 +8,16 @@ import random
 import socket
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from numbers import Real
+from typing import Any, TypeVar
 
 from ..errors import (
     ConfigError,
     DoubtfulError,
+    EndedError,
     JudgeError,
     NoApiError,
     OutageError,
@@ -23,11 +25,15 @@ from ..errors import (
     RefusedSettingsError,
     RejectedError,
     TooLongError,
+    in_words,
 )
 from ..judge import Question
 from ..verdict import Outcome, Verdict
 
+T = TypeVar("T")
 MAX_BACKOFF_S = 30.0
+ENDS = (SystemExit, KeyboardInterrupt, BaseExceptionGroup)
+"""What must not leave code of somebody else's: it would end the loop, and every question on it."""
 
 
 class Fault(StrEnum):
@@ -264,7 +270,7 @@ async def attempt(
             error=wrong if is_unreachable(error) else None,
         )
     except Exception as error:  # a judge of somebody else's may raise anything
-        return Reply(end=End.BROKEN, why=f"the judge failed: {type(error).__name__}: {error}")
+        return Reply(end=End.BROKEN, why=f"the judge failed: {in_words(error)}")
     if len(verdicts) != len(questions):
         why = f"{len(verdicts)} verdicts for {len(questions)} questions"
         verdicts = [Verdict(Outcome.UNPARSEABLE, explanation=why)] * len(questions)
@@ -274,8 +280,42 @@ async def attempt(
 async def _asked(judge: Any, questions: Sequence[Question], *, is_grouped: bool) -> Any:
     first = questions[0]
     if first.is_rating:
-        return [(await judge.rate(first.example, first.answer)).to_verdict()]
-    return await judge.judge_group(questions) if is_grouped else [await judge.judge(first)]
+        return [(await of_judge(judge.rate(first.example, first.answer))).to_verdict()]
+    if is_grouped:
+        return await of_judge(judge.judge_group(questions))
+    return [await of_judge(judge.judge(first))]
+
+
+async def of_judge(work: Awaitable[T]) -> T:
+    """Await what a judge does.
+
+    Raises:
+        EndedError: It raised what ends a program, or said that it was cancelled though nobody did.
+    """
+    task = asyncio.current_task()
+    n_before = 0 if task is None else task.cancelling()
+    try:
+        return await work
+    except asyncio.CancelledError as error:
+        if task is None or task.cancelling() > n_before:
+            raise
+        raise EndedError(in_words(error)) from error
+    except ENDS as error:
+        raise EndedError(in_words(error)) from error
+
+
+async def close_judge(judge: Any, timeout_s: float) -> str | None:
+    """Let a judge end what it holds; give why it did not, or None. Its verdicts are kept by now."""
+    if not hasattr(judge, "aclose"):
+        return None
+    try:
+        async with asyncio.timeout(timeout_s):
+            await of_judge(judge.aclose())
+    except TimeoutError:
+        return f"no end within {timeout_s:g} s"
+    except Exception as error:  # a judge of somebody else's may raise anything
+        return in_words(error)
+    return None
 
 
 def check_verdicts(judge: object, verdicts: Sequence[Verdict]) -> None:
@@ -290,3 +330,23 @@ def check_verdicts(judge: object, verdicts: Sequence[Verdict]) -> None:
                 f"judge {type(judge).__name__!r} gave {type(verdict).__name__!r} where a Verdict "
                 "is due; return Verdict.of(True) or Verdict.of(False)"
             )
+        for name, kind, due in _FIELDS:
+            if not isinstance(value := getattr(verdict, name), kind):
+                raise ConfigError(
+                    f"judge {type(judge).__name__!r} gave a Verdict with {name}={value!r:.80}; "
+                    f"{due} is due"
+                )
+        if (chance := verdict.probability) is not None and not 0 <= chance <= 1:
+            raise ConfigError(
+                f"judge {type(judge).__name__!r} gave a Verdict with probability={chance:g}; a "
+                "number from 0 to 1 is due, or None"
+            )
+
+
+_FIELDS: tuple[tuple[str, Any, str], ...] = (
+    ("probability", float | None, "a number from 0 to 1, or None,"),
+    *((name, str, "text") for name in ("explanation", "reply")),
+    *((f"{kind}_tokens", int, "a whole number") for kind in ("prompt", "cached", "completion")),
+    ("latency_s", Real, "a number of seconds"),
+)
+"""Field, type, and how to say it: what results and stores can hold."""

@@ -8,16 +8,18 @@ A pool is a line: here the workers feed it from the runs in hand, `calls.py` mak
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..errors import ConfigError, RubricbeatError, StoreError
+from ..errors import ConfigError, EndedError, RubricbeatError, StoreError, in_words
 from ..judge import Judge, JudgeIdentity, Question
 from ..store.protocol import StoreProtocol
 from ..store.sqlite import verdict_key
 from ..verdict import Verdict
 from .calls import CallServer, Composer
 from .delivery import Delivery
+from .faults import ENDS, close_judge
 from .ledger import Budget, Ledger
 from .limits import N_PROBES, Limiter
 from .options import RuntimeOptions
@@ -195,9 +197,9 @@ class Runtime:
             self.delivery.desk.close()
         for child in self._children.values():
             await child.aclose()
-        aclose = getattr(self._judge, "aclose", None)
-        if aclose is not None and self._beside is None:
-            await aclose()
+        why = await close_judge(self._judge, self._options.timeout_s) if not self._beside else None
+        if why is not None:
+            print(f"rubricbeat: the judge could not be closed: {why}", file=sys.stderr)
         if self.delivery.writer is not None:
             self.delivery.writer.close()
 
@@ -275,7 +277,7 @@ class Runtime:
         the next run that asks it.
         """
         for flight in list(call.flights):
-            self.delivery.settle(flight, no_reply(f"{type(error).__name__}: {error}", 1))
+            self.delivery.settle(flight, no_reply(in_words(error), 1))
         for run in list(self.delivery.runs):
             run.error, run.is_fed = run.error or error, True
             self.delivery.leave(run, "failed")
@@ -295,7 +297,8 @@ class Runtime:
                 try:
                     await self._serve(call)
                 except asyncio.CancelledError:
-                    if not call.is_abandoned:
+                    if not call.is_abandoned:  # the end of the pool, or the judge's own doing
+                        self._broke(call, EndedError("the judge's call was cancelled"))
                         raise
                     task.uncancel()
                 except Exception as error:
@@ -350,8 +353,9 @@ class Runtime:
                 if isinstance(error, StoreError):
                     self.delivery.fail(error)
                 run.error = run.error or error
-            except Exception as error:  # whatever the caller's answers raise is the caller's
-                run.error = run.error or error
+            except (Exception, *ENDS) as error:  # what the caller's answers raise is the caller's
+                own = error if isinstance(error, Exception) else EndedError(in_words(error))
+                run.error = run.error or own
             run.is_fed = True
             if run.error is not None:
                 self.delivery.leave(run, "failed")
@@ -388,8 +392,8 @@ class Runtime:
             material = self._material(question)
         except ConfigError:
             raise
-        except Exception as error:  # one question that cannot be worded must not end a run
-            why = f"the question cannot be put: {type(error).__name__}: {error}"
+        except (Exception, *ENDS) as error:  # one that cannot be worded must not end a run
+            why = f"the question cannot be put: {in_words(error)}"
             self.delivery.deliver(run, sheet, row, place, skipped(why))
             return None
         key = verdict_key(self._identity, material, question.replicate)

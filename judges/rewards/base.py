@@ -94,7 +94,7 @@ class FunctionReward:
             rewards = np.asarray(self.function(verdicts, rubric, **lengths), dtype=np.float64)
         except RubricbeatError:
             raise
-        except Exception as error:  # a function of the user's may raise anything
+        except (Exception, SystemExit) as error:  # a function of the user's may raise anything
             raise ConfigError(
                 f"reward {self.name!r} failed: {type(error).__name__}: {error}"
             ) from error

@@ -50,7 +50,7 @@ def get_reward(name_or_path: str, **options: Any) -> Reward:
         reward: Reward = factory(**options)
     except RubricbeatError:
         raise
-    except Exception as error:  # a reward of the user's may fail in any way
+    except (Exception, SystemExit) as error:  # a reward of the user's may fail in any way
         raise ConfigError(
             f"reward {name!r} cannot be made: {type(error).__name__}: {error}"
         ) from error

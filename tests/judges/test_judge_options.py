@@ -231,6 +231,7 @@ def test_a_judge_without_identity_is_known_by_its_options():
         ({"name": "constant", "mett": True}, "met"),
         (f"{__name__}:Broken", "cannot be made: KeyError: 'my"),
         ("broken_on_purpose:Judge", "does not load: RuntimeError: not today"),
+        ("ending_on_purpose:Judge", "does not load: SystemExit: 0"),
         (42, "no judge"),
         ("json:JSONDecoder", "no method"),
         ("json:nothing", "nothing"),
@@ -240,6 +241,7 @@ def test_a_judge_without_identity_is_known_by_its_options():
 def test_wrong_judges_are_one_line(spec, words, tmp_path, monkeypatch):
     broken = tmp_path / "broken_on_purpose.py"
     broken.write_text("raise RuntimeError('not today')", encoding="utf-8")
+    (tmp_path / "ending_on_purpose.py").write_text("raise SystemExit(0)", encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ConfigError, match=words) as caught:
         make_judge(spec)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from engine_kit import CountingJudge, answers, outcomes, reasons
 from waiting import HANG_S
@@ -15,8 +17,9 @@ from rubricbeat.judges.answer import Answer
 from rubricbeat.judges.engine import assembly
 from rubricbeat.judges.engine.assembly import open_store
 from rubricbeat.judges.engine.delivery import Delivery
-from rubricbeat.judges.errors import StoreError
+from rubricbeat.judges.errors import ConfigError, EndedError, StoreError
 from rubricbeat.judges.grader import Grader, RuntimeOptions
+from rubricbeat.judges.judge import Question
 from rubricbeat.judges.store import check as store_check
 from rubricbeat.judges.store.protocol import Record
 from rubricbeat.judges.verdict import Verdict
@@ -158,3 +161,128 @@ def test_a_fresh_verdict_never_gives_way_to_a_damaged_one(tmp_path: Path) -> Non
     subject = Subject.of(answers(1)[0].example, "x")
     assert store.write([Record(key, subject, 0, 0, Verdict.of(True))]) == {}
     store.close()
+
+
+class Ending(CountingJudge):
+    """Raises what ends a program, from its third question on."""
+
+    def __init__(self, how: Callable[[], Any]) -> None:
+        super().__init__()
+        self.how = how
+
+    async def pause(self) -> None:
+        if self.asked.total() > 2:
+            self.how()
+            await asyncio.sleep(0)
+
+    async def aclose(self) -> None:
+        raise SystemExit(3)
+
+
+def raising(error: BaseException) -> Callable[[], None]:
+    def raise_it() -> None:
+        raise error
+
+    return raise_it
+
+
+class Wordless(Exception):
+    def __str__(self) -> str:
+        raise ValueError("no words")
+
+
+ENDS: dict[str, Callable[[], Any]] = {
+    "SystemExit: 0": raising(SystemExit(0)),
+    "KeyboardInterrupt: ": raising(KeyboardInterrupt()),
+    "CancelledError: ": raising(asyncio.CancelledError()),
+    "BaseExceptionGroup: both": raising(BaseExceptionGroup("both", [SystemExit(1)])),
+    "Wordless: ": raising(Wordless()),
+}
+
+
+@pytest.mark.parametrize(("said", "how"), ENDS.items(), ids=ENDS.keys())
+def test_a_judge_that_raises_what_ends_programs_ends_its_questions(
+    capsys: pytest.CaptureFixture[str], said: str, how: Callable[[], Any]
+) -> None:
+    options = RuntimeOptions(max_concurrency=1, outage_after=2)
+    with Grader(Ending(how), options) as one:
+        flat = [v for [row] in graded_within(one, answers(3)) for v in row]
+    assert [v.met for v in flat[:3]] == [True, False, None]
+    assert flat[2].explanation.startswith(f"the judge failed: {said}")
+    assert all(v.met is None for v in flat[2:])
+    assert one.outage is not None and said.strip() in one.outage
+    assert "the judge could not be closed: SystemExit: 3" in capsys.readouterr().err
+
+
+def test_a_judge_that_cancels_its_own_call_ends_the_run_in_words() -> None:
+    def cancel() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+
+    said = pytest.raises(EndedError, match="the judge's call was cancelled")
+    with Grader(Ending(cancel), RuntimeOptions(max_concurrency=1)) as one, said:
+        graded_within(one, answers(3))
+
+
+def test_a_task_of_the_judge_that_ends_the_loop_ends_nobody_else() -> None:
+    def start() -> None:
+        async def end() -> None:
+            raise SystemExit(1)
+
+        tasks.append(asyncio.get_running_loop().create_task(end()))
+        asyncio.get_running_loop().stop()
+
+    tasks: list[asyncio.Task[None]] = []
+    with Grader(Ending(start), RuntimeOptions(max_concurrency=1)) as one:
+        assert all(v.met is not None for [row] in graded_within(one, answers(3)) for v in row)
+    assert tasks and all(isinstance(task.exception(), SystemExit) for task in tasks)
+
+
+def test_answers_that_end_the_program_end_the_run() -> None:
+    def ending() -> Iterator[Answer]:
+        yield from answers(1)
+        raise SystemExit("enough")
+
+    said = pytest.raises(EndedError, match="SystemExit: enough")
+    with Grader(CountingJudge(), RuntimeOptions()) as one, said:
+        graded_within(one, ending())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"probability": 3.0}, "probability=3; a number from 0 to 1"),
+        ({"probability": -0.1}, "probability=-0.1; a number from 0 to 1"),
+        ({"probability": "high"}, "probability='high'"),
+        ({"explanation": 7}, "explanation=7; text is due"),
+        ({"reply": None}, "reply=None; text is due"),
+        ({"prompt_tokens": None}, "prompt_tokens=None; a whole number is due"),
+    ],
+)
+def test_a_verdict_that_no_store_can_hold_is_refused_by_its_field(
+    fields: dict[str, Any], said: str
+) -> None:
+    class Careless(CountingJudge):
+        def verdict(self, question: Question) -> Verdict:
+            return Verdict.of(True, **fields)
+
+    with Grader(Careless(), RuntimeOptions()) as one, pytest.raises(ConfigError) as raised:
+        graded_within(one, answers(1))
+    assert f"judge 'Careless' gave a Verdict with {said}" in str(raised.value)
+
+
+@pytest.mark.parametrize("met", [None, "no", "true", "", 0.7, float("nan"), []])
+def test_what_is_neither_true_nor_false_is_no_verdict(met: Any) -> None:
+    with pytest.raises(ConfigError, match="takes True or False, not"):
+        Verdict.of(met)
+
+
+def test_true_and_false_of_other_libraries_are_verdicts() -> None:
+    given = (True, np.bool_(True), 1, 1.0, False, np.bool_(False), 0, np.int64(0))
+    assert [Verdict.of(met).met for met in given] == [True] * 4 + [False] * 4
+
+
+def test_a_chance_beyond_0_to_1_by_rounding_alone_is_0_or_1() -> None:
+    given = (1.0000000000000002, -1e-12, 0.25)
+    assert [Verdict.of(True, probability=p).probability for p in given] == [1.0, 0.0, 0.25]
