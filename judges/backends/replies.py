@@ -124,13 +124,10 @@ class Completion:
             return Outcome.REFUSED, f"the endpoint's filter withheld it ({self.finish_reason})"
         if self.finish_reason.lower() in _CUT:
             spent = f" after {self.completion_tokens} tokens" if self.completion_tokens else ""
+            how = "the reply was cut off before its verdict"
             if not self.text.strip():
-                return Outcome.TRUNCATED, (
-                    f"the model spent all its tokens on reasoning{spent}: raise max_tokens"
-                )
-            return Outcome.TRUNCATED, (
-                f"the reply was cut off before its verdict{spent}: raise max_tokens"
-            )
+                how = "the model spent all its tokens on reasoning"
+            return Outcome.TRUNCATED, f"{how}{spent}: raise max_tokens"
         if self.called and not self.text.strip():
             return Outcome.UNPARSEABLE, (
                 f"the model called the tool {self.called!r} instead of answering; take "

@@ -141,18 +141,15 @@ class Columns:
         return _has(row, column) or kept
 
     def _renamed(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        given = {}
-        for name, column in self.names.items():
-            if _has(row, column):
-                given[name] = _find(row, column)
-            elif name not in _OPTIONAL:
-                raise DataError(_absent("the row", name, column, map(str, row)))
-        hidden = {alias for name in given for alias in _ALIASES.get(name, ())}
-        hidden |= {column for name, column in self.names.items() if name in given}
-        new = {name: value for name, value in row.items() if name not in hidden} | given
+        new = _with_our_names(row, self.names, "the row")
         items = self._items(new) if self.inner else None
         if items is not None:
-            new["rubric"] = [self._criterion(item) for item in items]
+            new["rubric"] = [
+                _with_our_names(item, self.inner, "a criterion")
+                if isinstance(item, Mapping)
+                else item
+                for item in items
+            ]
             for alias in _ALIASES["rubric"]:
                 new.pop(alias, None)
         return new
@@ -163,18 +160,19 @@ class Columns:
                 return [item.value for item in Field(row, None)[name].decoded().items()]
         return None
 
-    def _criterion(self, item: Any) -> Any:
-        if not isinstance(item, Mapping):
-            return item
-        given = {}
-        for name, column in self.inner.items():
-            if _has(item, column):
-                given["tags" if name == "criterion_tags" else name] = _find(item, column)
-            elif name not in _OPTIONAL:
-                raise DataError(_absent("a criterion", name, column, map(str, item)))
-        hidden = {alias for name in given for alias in _ALIASES.get(name, ())}
-        hidden |= set(self.inner.values())
-        return {name: value for name, value in item.items() if name not in hidden} | given
+
+def _with_our_names(row: Mapping[str, Any], names: Mapping[str, str], what: str) -> dict[str, Any]:
+    """Give a row, or a criterion of one, with our names in the place of the file's."""
+    given: dict[str, Any] = {}
+    hidden: set[str] = set()
+    for name, column in names.items():
+        if _has(row, column):
+            ours = "tags" if name == "criterion_tags" else name
+            given[ours] = _find(row, column)
+            hidden |= {column, *_ALIASES.get(ours, ())}
+        elif name not in _OPTIONAL:
+            raise DataError(_absent(what, name, column, map(str, row)))
+    return {name: value for name, value in row.items() if name not in hidden} | given
 
 
 def _pair(word: str) -> tuple[str, str]:

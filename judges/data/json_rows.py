@@ -130,12 +130,8 @@ def _line(number: int, line: bytes, errors: str = "strict") -> NumberedRow:
         return NumberedRow(number, json.loads(text))
     except UnicodeDecodeError:
         return NumberedRow(number, None, "not UTF-8; save the file as UTF-8")
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         return NumberedRow(number, None, f"not JSON: {_what(text, error)[1]}")
-    except ValueError:
-        return NumberedRow(number, None, "not JSON: a number out of range")
-    except RecursionError:
-        return NumberedRow(number, None, "not JSON: nested too deep")
 
 
 def _whole(path: Path | str) -> Iterator[NumberedRow]:
@@ -167,14 +163,11 @@ def _values(name: str, text: str) -> Iterator[NumberedRow]:
         line += text.count("\n", place, start)
         try:
             value, place = decoder.raw_decode(text, start)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             at, what = _what(text, error)
-            number = text.count("\n", 0, at) + 1
-            raise DataError(f"{name}: line {number}: not JSON: {what}") from None
-        except ValueError:
-            raise DataError(f"{name}: not JSON: a number out of range") from None
-        except RecursionError:
-            raise DataError(f"{name}: not JSON: nested too deep") from None
+            number = text.count("\n", 0, at or 0) + 1
+            here = "" if at is None else f"line {number}: "
+            raise DataError(f"{name}: {here}not JSON: {what}") from None
         yield NumberedRow(line + 1, value)
         line += text.count("\n", start, place)
 
@@ -195,8 +188,11 @@ def _is_table(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(v, Mapping) for v in value)
 
 
-def _what(text: str, error: json.JSONDecodeError) -> tuple[int, str]:
-    """Say where JSON is broken, and what would mend it."""
+def _what(text: str, error: Exception) -> tuple[int | None, str]:
+    """Say where JSON is broken, None for all of it, and what would mend it."""
+    if not isinstance(error, json.JSONDecodeError):
+        deep = isinstance(error, RecursionError)
+        return None, "nested too deep" if deep else "a number out of range"
     at = error.pos
     rest = text[at:].lstrip(_BLANK + ",")
     before = text[:at].rstrip(_BLANK)

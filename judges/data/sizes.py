@@ -209,19 +209,9 @@ def _n_text_bytes(column: Any) -> int:
     places = None
     if pa.types.is_dictionary(column.type):
         column, places = column.dictionary, column.indices
-    if not _is_text(column.type):
+    kinds = pa.types
+    texts = (kinds.is_string, kinds.is_large_string, kinds.is_binary, kinds.is_large_binary)
+    if not any(is_kind(column.type) for is_kind in texts):
         return 0
     lengths = pc.binary_length(column)
     return pc.sum(lengths if places is None else lengths.take(places)).as_py() or 0
-
-
-def _is_text(kind: Any) -> bool:
-    import pyarrow as pa
-
-    return any(
-        is_kind(kind)
-        for is_kind in (
-            *(pa.types.is_string, pa.types.is_large_string),
-            *(pa.types.is_binary, pa.types.is_large_binary),
-        )
-    )

@@ -10,7 +10,6 @@ Source of the format: UKGovernmentBEIS/inspect_ai, `log/_log.py` and `log/_recor
 
 from __future__ import annotations
 
-import json
 import re
 import zipfile
 import zlib
@@ -21,7 +20,7 @@ from typing import Any
 from ...judges.errors import DataError
 from .criteria import JudgedCriterion, find_judged, own_rubric, read_marked, unjudged
 from .findings import Findings, number_of, text_of, turns_of
-from .run import ODD_SHAPE, Run, mapping
+from .run import ODD_SHAPE, Run, mapping, parse_object
 from .zip_entries import read_entry, require_likely
 
 HEADERS = ("header.json", "_journal/start.json", "start.json")
@@ -86,15 +85,7 @@ def _header(log: zipfile.ZipFile, path: Path) -> Mapping[str, Any]:
 
 
 def _entry(log: zipfile.ZipFile, name: str, path: Path) -> Mapping[str, Any]:
-    try:
-        value = json.loads(read_entry(log, name))
-    except DataError:  # larger than is read
-        raise
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path.name}, {name}: not valid JSON ({error})") from error
-    if not isinstance(value, Mapping):
-        raise DataError(f"{path.name}, {name}: expected a JSON object")
-    return value
+    return parse_object(read_entry(log, name), f"{path.name}, {name}")
 
 
 def _read(path: Path, header: Mapping[str, Any], samples: Iterator[tuple[str, Any]]) -> Run:

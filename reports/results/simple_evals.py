@@ -88,15 +88,9 @@ def _add_item(findings: Findings, item: Mapping[str, Any], place: str) -> None:
 
 
 def _judged(entry: Mapping[str, Any]) -> JudgedCriterion:
-    return JudgedCriterion(
-        {
-            "criterion": entry["criterion"],
-            "points": entry["points"],
-            "tags": entry.get("tags") or [],
-        },
-        entry.get("criteria_met"),
-        str(entry.get("explanation") or ""),
-    )
+    row = {name: entry[name] for name in ("criterion", "points")}
+    row["tags"] = entry.get("tags") or []
+    return JudgedCriterion(row, entry.get("criteria_met"), str(entry.get("explanation") or ""))
 
 
 def _answer(completion: Any) -> str | None:
@@ -149,34 +143,27 @@ def _add_part(findings: Findings, part: str, is_escaped: bool, place: str) -> No
     *prompt, answer = turns
     digest = hashlib.sha256(json.dumps(prompt, sort_keys=True).encode()).hexdigest()
     # the report sorts its criteria by verdict: a fixed order makes rubrics comparable
-    entries.sort(key=lambda entry: (str(entry["criterion"]), float(entry["points"])))
+    entries.sort(key=lambda entry: (entry.row["criterion"], entry.row["points"]))
     findings.add(
         {"prompt_id": f"html-{digest[:16]}", "prompt": prompt},
-        list(map(_judged, entries)),
+        entries,
         answer["content"],
         place,
     )
 
 
-def _grades_of(text: str, is_escaped: bool) -> list[dict[str, Any]]:
+def _grades_of(text: str, is_escaped: bool) -> list[JudgedCriterion]:
     """Cut `[True] [5] criterion, Explanation: words` blocks apart."""
     text = text.strip()
     while text.startswith("<br>"):
         text = text.removeprefix("<br>").lstrip(" ")
     found = list(_GRADE.finditer(text))
     ends = [match.start() for match in found[1:]] + [len(text)]
-    entries: list[dict[str, Any]] = []
+    entries = []
     for match, end in zip(found, ends, strict=True):
         criterion, _, words = text[match.end() : end].partition(_EXPLANATION)
-        points = float(match["points"])
-        entries.append(
-            {
-                "criterion": _plain(criterion, is_escaped),
-                "points": int(points) if points.is_integer() else points,
-                "criteria_met": match["met"],
-                "explanation": _plain(words, is_escaped),
-            }
-        )
+        row = {"criterion": _plain(criterion, is_escaped), "points": float(match["points"])}
+        entries.append(JudgedCriterion(row, match["met"], _plain(words, is_escaped)))
     return entries
 
 
