@@ -25,8 +25,8 @@ from ..judges.learned import Seen
 from ..judges.rating import Rating
 from ..judges.rubric import Example, numbered
 from ..judges.signal import LabelledAnswer
-from ..judges.store.schema import layout_of, read_only
-from ..judges.store.sqlite import read_verdict
+from ..judges.store.sqlite_file import layout_of, read_only
+from ..judges.store.table import read_verdict
 from ..judges.verdict import Outcome, Verdict
 
 SQLITE_MAGIC = b"SQLite format 3\0"

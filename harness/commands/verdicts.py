@@ -28,7 +28,8 @@ from ...judges.errors import ConfigError
 from ...judges.files import require_file, write_file
 from ...judges.store.check import check_store
 from ...judges.store.importing import import_lines
-from ...judges.store.locks import is_claimed
+from ...judges.store.opened import opened
+from ...judges.store.postgres_connection import shown
 from ...judges.store.protocol import is_address
 from ...judges.store.prune import prune
 from ...judges.store.sqlite import default_store_path
@@ -96,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _stats(path: Place, args: argparse.Namespace) -> int:
-    found = _at(path, stats)(path)
+    found = stats(path)
     if args.json:
         print(json.dumps(found, indent=2))
     else:
@@ -147,7 +148,7 @@ def _check(path: Place, args: argparse.Namespace) -> int:
 def _export(path: Place, args: argparse.Namespace) -> int:
     if args.format == "parquet":
         return _export_parquet(path, args)
-    lines = _at(path, export_lines)(path, args.judge)
+    lines = export_lines(path, args.judge)
     if args.output is None:
         for line in lines:
             print(line)
@@ -173,7 +174,7 @@ def _export_parquet(path: Place, args: argparse.Namespace) -> int:
 
 def _import(path: Place, args: argparse.Namespace) -> int:
     for name in args.files:
-        moved = _at(path, import_lines)(path, _lines(name), where=name)
+        moved = import_lines(path, _lines(name), where=name)
         print(f"{name}: {moved.n_added:,} verdicts added, {moved.n_known:,} known already")
     return 0
 
@@ -185,7 +186,7 @@ def _merge(path: Place, args: argparse.Namespace) -> int:
                 f"{_shown(source)}: a server is not merged from; pipe `rubricbeat verdicts export` "
                 "of its address into `rubricbeat verdicts import STORE -`"
             )
-    moved = _at(path, merge)(path, args.sources)
+    moved = merge(path, args.sources)
     print(
         f"{_shown(path)}: {moved.n_added:,} verdicts added, {moved.n_known:,} known already, "
         f"{moved.n_failed:,} replies without a verdict added"
@@ -197,10 +198,12 @@ def _prune(path: Place, args: argparse.Namespace) -> int:
     if args.judge is None and args.older_than is None:
         raise ConfigError("prune needs --judge or --older-than")
     days = args.older_than
-    gone = _at(path, prune)(path, judge=args.judge, older_than_days=days, dry_run=args.dry_run)
+    gone = prune(path, judge=args.judge, older_than_days=days, dry_run=args.dry_run)
     what = ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in gone.items())
     print(f"{_shown(path)}: {'would take' if args.dry_run else 'took'} out {what}")
-    if _at(path, is_claimed)(path):
+    with opened(path) as store:
+        is_claimed = store.is_claimed()
+    if is_claimed:
         say("somebody is grading into this store: texts stay until the next prune")
     return 0
 
@@ -214,27 +217,12 @@ def _place(text: str) -> Place:
 
 
 def _shown(place: Place) -> str:
-    return str(_at(place, shown)(place))
-
-
-def shown(place: Place) -> str:
-    """Name a store file; the server's own leaves a password out."""
-    return str(place)
+    return str(place) if isinstance(place, Path) else shown(place)
 
 
 def _own() -> Place:
     named = os.environ.get("RUBRICBEAT_STORE", "")
     return named if is_address(named) else default_store_path()
-
-
-def _at(place: Place, of_file: Callable[..., Any]) -> Callable[..., Any]:
-    """Give what a function does to a store: to a file itself, or its namesake for a server."""
-    if isinstance(place, Path):
-        return of_file
-    from ...judges.store import postgres_transfer
-
-    named: Callable[..., Any] = getattr(postgres_transfer, of_file.__name__)
-    return named
 
 
 def _lines(name: str) -> Iterator[str]:

@@ -19,7 +19,7 @@ from ...judges.files import user_path
 from ...judges.grader import Grader, open_grader
 from ...judges.missing import MissingVerdicts
 from ...judges.rubric import Example
-from ...judges.store.schema import open_store_file
+from ...judges.store.sqlite_file import open_store_file
 from ...judges.verdict import Verdict
 from .cluster import ray_session
 from .pool import Feeder, Pool, PoolOutcome, PoolPlan, not_shared

@@ -13,12 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from ..files import write_file
-from .postgres_transfer import opened_server, server_rows
-from .protocol import is_address
-from .schema import VERDICT_COLUMNS
-from .transfer import SUMS, damaged_keys, existing_store
-
-_NAMES = VERDICT_COLUMNS.split(", ")
+from .opened import opened, scalar
+from .table import SAID, TABLES, columns_of, damaged_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,34 +48,26 @@ def check_store(place: Path | str, *, repair: bool = False) -> StoreCheck:
         StoreError: It cannot be read.
         OSError: The damaged verdicts cannot be written; the store is as it was.
     """
-    if isinstance(place, str) and is_address(place):
-        with opened_server(place) as server:
-            keys = damaged_keys(server_rows(server, SUMS))
-            return _checked(server, "%s", keys, Path("server"), "ok", repair=repair)
-    path = Path(place)
-    with existing_store(path, writes=repair) as db:
-        file_check = str(db.execute("PRAGMA quick_check").fetchone()[0])
-        keys = damaged_keys(db.execute(SUMS))
-        return _checked(db, "?", keys, path, file_check, repair=repair)
-
-
-def _checked(
-    db: Any, mark: str, damaged: list[bytes], beside: Path, file_check: str, *, repair: bool
-) -> StoreCheck:
-    n_verdicts = int(db.execute("SELECT count(*) FROM verdicts").fetchone()[0])
-    keys = tuple(damaged)
-    if not keys or not repair:
-        return StoreCheck(n_verdicts, keys, file_check)
-    query = f"SELECT {VERDICT_COLUMNS} FROM verdicts WHERE key = {mark}"
-    aside = _write_new(beside, (row for key in keys for row in db.execute(query, (key,))))
-    for key in keys:
-        db.execute(f"DELETE FROM verdicts WHERE key = {mark}", (key,))
-    return StoreCheck(n_verdicts, keys, file_check, aside)
+    with opened(place, writes=repair) as store:
+        file_check = store.file_check()
+        n_verdicts = int(scalar(store, "SELECT count(*) FROM verdicts"))
+        keys = tuple(damaged_keys(store.stream(SAID)))
+        if not keys or not repair:
+            return StoreCheck(n_verdicts, keys, file_check)
+        fits = f"FROM verdicts WHERE key = {store.dialect.mark}"
+        query = f"SELECT {columns_of('verdicts')} {fits}"
+        rows = (row for key in keys for row in store.execute(query, (key,)))
+        aside = _write_new(place if isinstance(place, Path) else Path("server"), rows)
+        for key in keys:
+            store.execute(f"DELETE {fits}", (key,))
+        return StoreCheck(n_verdicts, keys, file_check, aside)
 
 
 def _write_new(beside: Path, rows: Iterable[tuple[Any, ...]]) -> Path:
     """Write rows as JSON Lines under the first free name."""
-    lines = [json.dumps(dict(zip(_NAMES, map(_plain, row), strict=True))) for row in rows]
+    lines = [
+        json.dumps(dict(zip(TABLES["verdicts"], map(_plain, row), strict=True))) for row in rows
+    ]
     content = "".join(f"{line}\n" for line in lines)
     number = 1
     while True:

@@ -19,37 +19,32 @@ from ..data.examples import example_from_row
 from ..errors import DataError, RubricbeatError
 from ..judge import JudgeIdentity
 from ..verdict import Verdict
+from .opened import known_ids, opened
 from .protocol import text_id
-from .schema import VERDICT_COLUMNS, checksum, open_store_file, store_error
-from .transfer import TOKENS, Moved, merge_file
+from .sqlite_file import open_store_file, store_error
+from .table import SQLITE, TOKENS, checksum
+from .transfer import Moved, take_in
 
 _BATCH = 5_000
 """Lines checked before they are written."""
-_VERDICT_MARKS = ", ".join("?" * 16)
 
 
-def import_lines(path: Path, lines: Iterable[str], *, where: str) -> Moved:
-    """Take exported verdicts into a store file, which is made where there is none.
+def import_lines(place: Path | str, lines: Iterable[str], *, where: str) -> Moved:
+    """Take exported verdicts into a store, all of them or none; a missing file is made.
 
     Raises:
         DataError: A line is no exported verdict; nothing was taken in.
     """
-    with lines_as_store(lines, where=where) as (file, n_lines):
-        orphans = examples_needed(file)
-        target = open_store_file(path)
-        try:
-            known = [id for (id,) in target.execute("SELECT id FROM examples")] if orphans else []
-            refuse_orphans(orphans, known, where)
-            moved = merge_file(target, file)
-        except sqlite3.Error as error:
-            raise store_error(error, path) from error
-        finally:
-            target.close()
+    with _lines_as_store(lines, where=where) as (file, n_lines):
+        needed = _examples_needed(file)
+        with opened(place, makes=True) as target:
+            _refuse_orphans(needed, known_ids(target, "examples", list(needed)), where)
+            moved = take_in(target, file)
     return Moved(moved.n_added, n_lines - moved.n_added)
 
 
 @contextlib.contextmanager
-def lines_as_store(lines: Iterable[str], *, where: str) -> Iterator[tuple[Path, int]]:
+def _lines_as_store(lines: Iterable[str], *, where: str) -> Iterator[tuple[Path, int]]:
     """Give exported verdicts as a store file, which lasts as long as the block, and their number.
 
     Raises:
@@ -70,17 +65,9 @@ def lines_as_store(lines: Iterable[str], *, where: str) -> Iterator[tuple[Path, 
             )
             while batch := list(islice(rows, _BATCH)):
                 n_lines += len(batch)
-                for table, marks in (
-                    ("judges", "?, ?"),
-                    ("answers", "?, ?"),
-                    ("examples", "?, ?, ?"),
-                    (f"verdicts ({VERDICT_COLUMNS})", _VERDICT_MARKS),
-                ):
-                    name = table.split(" ", 1)[0]
-                    db.executemany(
-                        f"INSERT OR IGNORE INTO {table} VALUES ({marks})",
-                        [row[name] for row in batch if name in row],
-                    )
+                for table, statement in SQLITE.insert.items():
+                    rows_of_it = [row[table] for row in batch if table in row]
+                    db.executemany(statement, rows_of_it)
             db.execute("COMMIT")
         except sqlite3.Error as error:
             raise store_error(error, path) from error
@@ -89,7 +76,7 @@ def lines_as_store(lines: Iterable[str], *, where: str) -> Iterator[tuple[Path, 
         yield path, n_lines
 
 
-def examples_needed(file: Path) -> dict[bytes, str]:
+def _examples_needed(file: Path) -> dict[bytes, str]:
     """Give the examples that lines name and none of them holds, with the key of a verdict each."""
     with contextlib.closing(sqlite3.connect(file)) as db:
         rows = db.execute(
@@ -99,7 +86,7 @@ def examples_needed(file: Path) -> dict[bytes, str]:
         return dict(rows.fetchall())
 
 
-def refuse_orphans(needed: Mapping[bytes, str], known: Iterable[bytes], where: str) -> None:
+def _refuse_orphans(needed: Mapping[bytes, str], known: Iterable[bytes], where: str) -> None:
     """See that the store holds what the lines do not.
 
     Raises:

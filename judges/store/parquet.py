@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError
-from .protocol import is_address
-from .transfer import EXPORT, existing_store, exported, judges_fitting
+from .opened import opened
+from .table import EXPORT
+from .transfer import exported, judges_fitting
 
 ROWS_A_GROUP = 10_000
 """Rows of a row group; what is held in memory at a time."""
@@ -67,15 +68,11 @@ def export_parquet(place: Path | str, folder: Path, judge: str | None = None) ->
 def _by_judge(
     place: Path | str, judge: str | None
 ) -> Iterator[tuple[bytes, Iterator[Sequence[Any]]]]:
-    if isinstance(place, str) and is_address(place):
-        from .postgres_transfer import rows_by_judge
-
-        yield from rows_by_judge(place, judge)
-        return
-    with existing_store(Path(place)) as db:
-        for digest in sorted(judges_fitting(db, judge)):
-            rows = db.execute(f"{EXPORT} WHERE v.judge = ? ORDER BY v.rowid", (digest,))
-            if (first := rows.fetchone()) is not None:
+    with opened(place) as store:
+        query = f"{EXPORT} WHERE v.judge = {store.dialect.mark} ORDER BY v.{store.dialect.order}"
+        for digest in sorted(judges_fitting(store, judge)):
+            rows = iter(store.stream(query, (digest,)))
+            if (first := next(rows, None)) is not None:
                 yield digest, chain([first], rows)
 
 

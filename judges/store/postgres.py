@@ -1,6 +1,6 @@
 """A verdict store in PostgreSQL, for teams: the same methods as the file, one server for all.
 
-Tables and meaning are those of the SQLite store (`store_schema.py`), in a schema of their own. The
+Tables and meaning are those of the SQLite store (`table.py`), in a schema of their own. The
 first verdict under a key counts, for every process that asks. A connection that breaks is opened
 again: a write is content-addressed, and may be sent twice without harm.
 """
@@ -19,10 +19,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..errors import StoreError
 from ..judge import JudgeIdentity
 from ..verdict import Verdict
-from .postgres_connection import checked_address, connect, shown, worded
+from .postgres_connection import checked_address, connect, shown, storable, worded
 from .protocol import Record, Subject
-from .schema import FAILED_COLUMNS, VERDICT_COLUMNS
-from .sqlite import clean, failed_row, read_verdict, verdict_row
+from .table import POSTGRES, SAID, read_verdict, rows_of
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -30,17 +29,8 @@ if TYPE_CHECKING:
 RECONNECT_S = 30.0
 """How long a lost server is waited for, before the run stops with everything kept."""
 PAUSE_S = 0.25
-_SELECT = (
-    "SELECT key, met, probability, explanation, prompt_tokens, cached_tokens, completion_tokens, "
-    "latency_s, crc FROM verdicts WHERE key = ANY(%s)"
-)
 _CLAIM = "SELECT place FROM unnest(%s::bigint[]) AS place WHERE pg_try_advisory_lock(place)"
 _RELEASE = "SELECT pg_advisory_unlock(place) FROM unnest(%s::bigint[]) AS place"
-_INSERT_VERDICT = (
-    f"INSERT INTO verdicts ({VERDICT_COLUMNS}) VALUES ({', '.join(['%s'] * 16)}) "
-    "ON CONFLICT (key) DO NOTHING"
-)
-_INSERT_FAILED = f"INSERT INTO failed_replies ({FAILED_COLUMNS}) VALUES ({', '.join(['%s'] * 14)})"
 MAX_CLAIMS = 256
 """Advisory locks of one session: a server has room for some thousands, for all its users."""
 _ORPHANS: list[Any] = []
@@ -92,15 +82,7 @@ class PostgresStore:
         Raises:
             StoreError: Nothing of this batch was written.
         """
-        now = time.time()
-        good = [
-            verdict_row(_storable(r), self._judge, now)
-            for r in records
-            if r.verdict.met is not None
-        ]
-        failed = [
-            failed_row(_storable(r), self._judge, now) for r in records if r.verdict.met is None
-        ]
+        good, failed = rows_of(map(_storable, records), self._judge, time.time())
         # two processes that lock the same keys in one order cannot wait for each other
         good.sort(key=lambda row: bytes(row[0]))
         subjects = {id(r.subject): r.subject for r in records}.values()
@@ -112,10 +94,10 @@ class PostgresStore:
                     _keep_subjects(cursor, subjects)
                     n_new = 0
                     if good:
-                        cursor.executemany(_INSERT_VERDICT, good)
+                        cursor.executemany(POSTGRES.insert["verdicts"].encode(), good)
                         n_new = cursor.rowcount
                     if failed:
-                        cursor.executemany(_INSERT_FAILED, failed)
+                        cursor.executemany(POSTGRES.insert["failed_replies"].encode(), failed)
                 return n_new
 
             n_new = self._insisting("_writer", keep)
@@ -178,11 +160,10 @@ class PostgresStore:
     def _keep_judge(self, db: Any) -> None:
         if self._identity is not None:
             plain = json.dumps(self._identity.to_json(), sort_keys=True)
-            statement = "INSERT INTO judges VALUES (%s, %s) ON CONFLICT DO NOTHING"
-            db.execute(statement, (self._judge, plain))
+            db.execute(POSTGRES.insert["judges"].encode(), (self._judge, plain))
 
     def _find(self, db: Connection[Any], keys: Sequence[bytes]) -> dict[bytes, Verdict]:
-        rows = db.execute(_SELECT, (list(keys),)).fetchall()
+        rows = db.execute(f"{SAID} WHERE key = ANY(%s)".encode(), (list(keys),)).fetchall()
         return {
             bytes(row[0]): read_verdict((bytes(row[0]), *row[1:]), shown(self.address))
             for row in rows
@@ -238,19 +219,13 @@ def _signed(name: bytes) -> int:
 def _keep_subjects(cursor: Any, subjects: Iterable[Subject]) -> None:
     """Keep the texts that are not there: new ones, and those that a prune took out meanwhile."""
     subjects = list(subjects)
-    examples = {s.example_id: (s.example_id, _plain(s.prompt_id), s.row) for s in subjects}
-    answers = {s.answer_id: (s.answer_id, _plain(s.answer)) for s in subjects}
-    for table, marks, rows in (
-        ("examples", "%s, %s, %s", examples),
-        ("answers", "%s, %s", answers),
-    ):
-        found = cursor.execute(f"SELECT id FROM {table} WHERE id = ANY(%s)", (list(rows),))
-        missing = rows.keys() - {bytes(id) for (id,) in found.fetchall()}
+    examples = {s.example_id: (s.example_id, storable(s.prompt_id), s.row) for s in subjects}
+    answers = {s.answer_id: (s.answer_id, storable(s.answer)) for s in subjects}
+    for table, rows in (("examples", examples), ("answers", answers)):
+        query = f"SELECT id FROM {table} WHERE id = ANY(%s)"
+        missing = rows.keys() - {id for (id,) in cursor.execute(query, (list(rows),))}
         if missing:
-            cursor.executemany(
-                f"INSERT INTO {table} VALUES ({marks}) ON CONFLICT DO NOTHING",
-                [rows[key] for key in sorted(missing)],
-            )
+            cursor.executemany(POSTGRES.insert[table], [rows[key] for key in sorted(missing)])
 
 
 def _storable(record: Record) -> Record:
@@ -258,9 +233,7 @@ def _storable(record: Record) -> Record:
     verdict = record.verdict
     if "\0" not in verdict.explanation and "\0" not in verdict.reply:
         return record
-    words = replace(verdict, explanation=_plain(verdict.explanation), reply=_plain(verdict.reply))
+    words = replace(
+        verdict, explanation=storable(verdict.explanation), reply=storable(verdict.reply)
+    )
     return replace(record, verdict=words)
-
-
-def _plain(text: str) -> str:
-    return clean(text).replace("\0", "\N{REPLACEMENT CHARACTER}")

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from ..errors import ConfigError, StoreError
 from ..secrets import without_credentials
-from .schema import SCHEMA_VERSION
+from .table import POSTGRES, SCHEMA_VERSION, TABLES, clean
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -22,29 +22,6 @@ CONNECT_TIMEOUT_S = 10
 _LOCK = 0x72626561
 """Of the advisory lock under which the tables are made."""
 _HOST = re.compile(r"(\[[\da-fA-F:.%]*\]|[^:@\[\]\s]*)(:\d*)?")
-_TABLES = """
-CREATE TABLE IF NOT EXISTS layout (version INTEGER PRIMARY KEY);
-CREATE TABLE IF NOT EXISTS judges (digest BYTEA PRIMARY KEY, identity TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS examples (
-    id BYTEA PRIMARY KEY, prompt_id TEXT NOT NULL, row TEXT NOT NULL
-);
-CREATE TABLE IF NOT EXISTS answers (id BYTEA PRIMARY KEY, text TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS verdicts (
-    seq BIGSERIAL, key BYTEA PRIMARY KEY,
-    judge BYTEA NOT NULL, example BYTEA NOT NULL, criterion INTEGER NOT NULL, answer BYTEA NOT NULL,
-    replicate INTEGER NOT NULL, met SMALLINT NOT NULL, probability DOUBLE PRECISION,
-    explanation TEXT NOT NULL, prompt_tokens BIGINT NOT NULL, cached_tokens BIGINT NOT NULL,
-    completion_tokens BIGINT NOT NULL, latency_s DOUBLE PRECISION NOT NULL,
-    attempts INTEGER NOT NULL, created DOUBLE PRECISION NOT NULL, crc BIGINT NOT NULL
-);
-CREATE TABLE IF NOT EXISTS failed_replies (
-    key BYTEA NOT NULL, judge BYTEA NOT NULL, example BYTEA NOT NULL, criterion INTEGER NOT NULL,
-    answer BYTEA NOT NULL, replicate INTEGER NOT NULL, outcome TEXT NOT NULL,
-    explanation TEXT NOT NULL, reply TEXT NOT NULL, prompt_tokens BIGINT NOT NULL,
-    cached_tokens BIGINT NOT NULL, completion_tokens BIGINT NOT NULL,
-    latency_s DOUBLE PRECISION NOT NULL, created DOUBLE PRECISION NOT NULL
-);
-"""
 MISSING = (
     "a store at postgresql:// needs psycopg, which is not installed: "
     "pip install 'rubricbeat[postgres]'"
@@ -117,9 +94,9 @@ def _make_tables(db: Connection[Any], address: str) -> None:
         with db.transaction():
             db.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
             db.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
-            for statement in _TABLES.split(";"):
-                if statement.strip():
-                    db.execute(statement.encode())
+            db.execute("CREATE TABLE IF NOT EXISTS layout (version INTEGER PRIMARY KEY)")
+            for table in TABLES:
+                db.execute(POSTGRES.create(table).encode())
             db.execute("INSERT INTO layout VALUES (%s) ON CONFLICT DO NOTHING", (SCHEMA_VERSION,))
     row = db.execute("SELECT max(version) FROM layout").fetchone()
     version = row[0] if row else None
@@ -142,3 +119,8 @@ def worded(error: Exception, address: str) -> StoreError:
     else:
         how = "what was committed is kept; is the server up, is the address right?"
     return StoreError(f"verdict store {shown(address)}: {said}; {how}")
+
+
+def storable(text: str) -> str:
+    """Take out of a text what PostgreSQL cannot hold: the zero character, half a surrogate."""
+    return clean(text).replace("\0", "\N{REPLACEMENT CHARACTER}")

@@ -14,39 +14,18 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from ..errors import StoreError
 from ..files import user_path
 from ..judge import JudgeIdentity, Question
-from ..verdict import Outcome, Source, Verdict
+from ..verdict import Verdict
 from .locks import FileClaims
 from .protocol import Record, Subject, is_address
-from .schema import (
-    FAILED_COLUMNS,
-    VERDICT_COLUMNS,
-    checksum,
-    connect,
-    damaged,
-    open_store_file,
-    store_error,
-    undo,
-)
+from .sqlite_file import connect, open_store_file, store_error, transaction
+from .table import SAID, SQLITE, clean, read_verdict, rows_of
 
 _MAX_KEYS = 500
 """Keys in one SELECT; SQLite allows 999 variables in its oldest builds."""
-_INSERT_VERDICT = (
-    f"INSERT OR IGNORE INTO verdicts ({VERDICT_COLUMNS}) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-)
-_INSERT_FAILED = (
-    f"INSERT INTO failed_replies ({FAILED_COLUMNS}) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-)
-_SELECT = (
-    "SELECT key, met, probability, explanation, prompt_tokens, cached_tokens, completion_tokens, "
-    "latency_s, crc FROM verdicts WHERE key IN ({})"
-)
 _ORPHANS: list[sqlite3.Connection] = []
 """Connections of a parent process: closing them after a fork would touch the parent's locks."""
 
@@ -128,29 +107,16 @@ class VerdictStore:
         Raises:
             StoreError: Nothing of this batch was written.
         """
-        now = time.time()
-        good = [r for r in records if r.verdict.met is not None]
-        failed = [r for r in records if r.verdict.met is None]
+        good, failed = rows_of(records, self._judge, time.time())
         # also what was kept before: a prune between two runs takes out what no verdict names
         subjects = {id(r.subject): r.subject for r in records}.values()
         with self._writing:
             try:
-                self._writer.execute("BEGIN IMMEDIATE")
-                try:
+                with transaction(self._writer):
                     self._keep_judge()
                     self._keep_subjects(subjects)
-                    before = self._writer.total_changes
-                    self._writer.executemany(
-                        _INSERT_VERDICT, [verdict_row(r, self._judge, now) for r in good]
-                    )
-                    n_new = self._writer.total_changes - before
-                    self._writer.executemany(
-                        _INSERT_FAILED, [failed_row(r, self._judge, now) for r in failed]
-                    )
-                    self._writer.execute("COMMIT")
-                except BaseException:
-                    undo(self._writer)
-                    raise
+                    n_new = self._writer.executemany(SQLITE.insert["verdicts"], good).rowcount
+                    self._writer.executemany(SQLITE.insert["failed_replies"], failed)
             except sqlite3.Error as error:
                 raise store_error(error, self.path) from error
             if _file_at(self.path) != self._file:
@@ -158,9 +124,9 @@ class VerdictStore:
                     f"verdict store {self.path}: the file was removed or replaced while it was in "
                     "use; verdicts of this run are in its results alone"
                 )
-            if n_new == len(good):
+            if not good or n_new == len(good):
                 return {}
-            earlier = self._find(self._writer, [r.key for r in good])
+            earlier = self._find(self._writer, [row[0] for row in good])
             return {key: verdict for key, verdict in earlier.items() if verdict.met is not None}
 
     def claim(self, names: Sequence[bytes]) -> set[bytes]:
@@ -190,7 +156,7 @@ class VerdictStore:
             for start in range(0, len(keys), _MAX_KEYS):
                 part = keys[start : start + _MAX_KEYS]
                 marks = ",".join("?" * len(part))
-                for row in connection.execute(_SELECT.format(marks), part):
+                for row in connection.execute(f"{SAID} WHERE key IN ({marks})", part):
                     found[row[0]] = read_verdict(row, self.path)
         except sqlite3.Error as error:
             raise store_error(error, self.path) from error
@@ -200,18 +166,13 @@ class VerdictStore:
         known = self._writer.execute("SELECT 1 FROM judges WHERE digest = ?", (self._judge,))
         if self._identity is not None and known.fetchone() is None:
             plain = json.dumps(self._identity.to_json(), sort_keys=True)
-            self._writer.execute("INSERT OR IGNORE INTO judges VALUES (?, ?)", (self._judge, plain))
+            self._writer.execute(SQLITE.insert["judges"], (self._judge, plain))
 
     def _keep_subjects(self, subjects: Iterable[Subject]) -> None:
-        for subject in subjects:
-            self._writer.execute(
-                "INSERT OR IGNORE INTO examples VALUES (?, ?, ?)",
-                (subject.example_id, clean(subject.prompt_id), subject.row),
-            )
-            self._writer.execute(
-                "INSERT OR IGNORE INTO answers VALUES (?, ?)",
-                (subject.answer_id, clean(subject.answer)),
-            )
+        for s in subjects:
+            example = (s.example_id, clean(s.prompt_id), s.row)
+            self._writer.execute(SQLITE.insert["examples"], example)
+            self._writer.execute(SQLITE.insert["answers"], (s.answer_id, clean(s.answer)))
 
 
 def _file_at(path: Path) -> tuple[int, int] | None:
@@ -221,84 +182,3 @@ def _file_at(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
-
-
-def verdict_row(record: Record, judge: bytes, now: float) -> tuple[Any, ...]:
-    """Give a verdict as a row of the store, in the order of `VERDICT_COLUMNS`."""
-    verdict, subject = record.verdict, record.subject
-    explanation = clean(verdict.explanation)
-    met = int(verdict.outcome is Outcome.MET)
-    tokens = (verdict.prompt_tokens, verdict.cached_tokens, verdict.completion_tokens)
-    probability = verdict.probability
-    return (
-        record.key,
-        judge,
-        subject.example_id,
-        record.criterion,
-        subject.answer_id,
-        record.replicate,
-        met,
-        probability,
-        explanation,
-        *tokens,
-        verdict.latency_s,
-        verdict.attempts,
-        now,
-        checksum(record.key, met, probability, explanation, tokens),
-    )
-
-
-def failed_row(record: Record, judge: bytes, now: float) -> tuple[Any, ...]:
-    """Give a reply without a verdict as a row, in the order of `FAILED_COLUMNS`."""
-    verdict, subject = record.verdict, record.subject
-    return (
-        record.key,
-        judge,
-        subject.example_id,
-        record.criterion,
-        subject.answer_id,
-        record.replicate,
-        verdict.outcome.value,
-        clean(verdict.explanation),
-        clean(verdict.reply),
-        verdict.prompt_tokens,
-        verdict.cached_tokens,
-        verdict.completion_tokens,
-        verdict.latency_s,
-        now,
-    )
-
-
-def read_verdict(row: tuple[Any, ...], where: Path | str, *, is_checked: bool = True) -> Verdict:
-    """Read a stored verdict; a damaged one is no verdict, with that reason, and never served.
-
-    Args:
-        row: In the order of a look-up's columns.
-        where: The store, for messages.
-        is_checked: Whether the store has checksums; those of the first layout have none.
-    """
-    key, met, probability, explanation, prompt, cached, completion, latency, crc = row
-    tokens = (prompt, cached, completion)
-    if is_checked and crc != checksum(key, met, probability, explanation, tokens):
-        return Verdict(Outcome.SKIPPED, None, damaged(key, where), "", Source.STORE, 0)
-    return Verdict(
-        Outcome.MET if met else Outcome.NOT_MET,
-        probability,
-        explanation,
-        "",
-        Source.STORE,
-        0,
-        prompt,
-        cached,
-        completion,
-        latency,
-    )
-
-
-def clean(text: str) -> str:
-    """Make a text storable: a lone surrogate, which no encoding holds, becomes "?"."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "replace").decode()
-    return text

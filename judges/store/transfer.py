@@ -2,49 +2,38 @@
 
 Keys are content-addressed: verdicts from any number of stores can lie in one without a conflict,
 and where two stores hold different verdicts under one key, the one that was there first stays.
+A store is a file, or the address of a server, which is merged into, but not from.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import sqlite3
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError, StoreError
+from .opened import OpenStore, copy_store, look_at, opened, scalar
 from .protocol import text_id
-from .schema import (
-    FAILED_COLUMNS,
+from .table import (
+    EXPORT,
+    SAID,
     SCHEMA_VERSION,
-    VERDICT_COLUMNS,
+    TABLES,
+    TOKENS,
     checksum,
     damaged,
-    layout_of,
-    open_store_file,
-    read_only,
-    store_error,
-    undo,
+    damaged_keys,
 )
 
-EXPORT = """
-SELECT v.key, v.judge, v.example, v.criterion, v.replicate, v.met, v.probability, v.explanation,
-       v.prompt_tokens, v.cached_tokens, v.completion_tokens, v.latency_s, v.attempts, v.created,
-       v.crc, e.row, a.text, j.identity
-FROM verdicts v
-JOIN examples e ON e.id = v.example JOIN answers a ON a.id = v.answer
-JOIN judges j ON j.digest = v.judge
-"""
-SUMS = (
-    "SELECT key, met, probability, explanation, prompt_tokens, cached_tokens, completion_tokens, "
-    "crc FROM verdicts"
+_STATS = (
+    "SELECT j.digest, j.identity, count(v.key), coalesce(sum(v.met), 0), "
+    "coalesce(sum(v.prompt_tokens), 0), coalesce(sum(v.completion_tokens), 0), "
+    "min(v.created), max(v.created) FROM judges j "
+    "LEFT JOIN verdicts v ON v.judge = j.digest GROUP BY j.digest, j.identity ORDER BY 3 DESC"
 )
-"""What a checksum is made of, and the checksum."""
-TOKENS = ("prompt_tokens", "cached_tokens", "completion_tokens")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,90 +55,52 @@ class Moved:
         )
 
 
-@contextlib.contextmanager
-def existing_store(path: Path, *, writes: bool = False) -> Iterator[sqlite3.Connection]:
-    """Open a store that must be there, and word the faults of SQLite.
-
-    Args:
-        path: The file.
-        writes: Whether it will be changed. Else a store on a read-only file system is read from a
-            copy, which is also brought to the present layout.
-
-    Raises:
-        ConfigError: It is not there.
-        StoreError: It cannot be read.
-    """
-    if not path.is_file():
-        raise ConfigError(f"there is no verdict store at {path}")
-    with contextlib.ExitStack() as stack:
-        place = path
-        if not writes and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
-            place = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "copy.sqlite"
-            copy_store(path, place)
-        connection = open_store_file(place)
-        stack.callback(connection.close)
-        try:
-            yield connection
-        except sqlite3.Error as error:
-            raise store_error(error, path) from error
-
-
-def stats(path: Path) -> dict[str, Any]:
-    """Count what a store holds, judge by judge, and check its file."""
-    with existing_store(path) as db:
+def stats(place: Path | str) -> dict[str, Any]:
+    """Count what a store holds, judge by judge, and check its file and every verdict's sum."""
+    with opened(place) as store:
         judges = [
             {
                 **json.loads(identity),
                 "digest": digest.hex(),
                 "verdicts": n,
-                "met": met,
-                "prompt_tokens": prompt,
-                "completion_tokens": completion,
+                "met": int(met),
+                "prompt_tokens": int(prompt),
+                "completion_tokens": int(completion),
                 "first": first,
                 "last": last,
             }
-            for digest, identity, n, met, prompt, completion, first, last in db.execute(
-                "SELECT j.digest, j.identity, count(v.key), coalesce(sum(v.met), 0), "
-                "coalesce(sum(v.prompt_tokens), 0), coalesce(sum(v.completion_tokens), 0), "
-                "min(v.created), max(v.created) FROM judges j "
-                "LEFT JOIN verdicts v ON v.judge = j.digest GROUP BY j.digest ORDER BY 3 DESC"
-            )
+            for digest, identity, n, met, prompt, completion, first, last in store.execute(_STATS)
         ]
-        counts = {
-            name: db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
-            for name, table in (
-                ("verdicts", "verdicts"),
-                ("failed_replies", "failed_replies"),
-                ("examples", "examples"),
-                ("answers", "answers"),
-            )
-        }
         return {
-            "path": str(path),
+            "path": store.place,
             "layout": SCHEMA_VERSION,
-            "bytes": path.stat().st_size,
-            **counts,
-            "damaged": len(damaged_keys(db.execute(SUMS))),
-            "file_check": db.execute("PRAGMA quick_check").fetchone()[0],
+            "bytes": store.n_bytes(),
+            **{
+                table: scalar(store, f"SELECT count(*) FROM {table}")
+                for table in ("verdicts", "failed_replies", "examples", "answers")
+            },
+            "damaged": len(damaged_keys(store.stream(SAID))),
+            "file_check": store.file_check(),
             "judges": judges,
         }
 
 
-def export_lines(path: Path, judge: str | None = None) -> Iterator[str]:
+def export_lines(place: Path | str, judge: str | None = None) -> Iterator[str]:
     """Give a store's verdicts as JSON Lines, each readable by itself.
 
     The first line that mentions an example carries it whole, as `example`; so the lines can be
     imported again, and be studied without the data file.
 
     Raises:
+        ConfigError: No judge fits.
         StoreError: A verdict is damaged.
     """
-    with existing_store(path) as db:
-        wanted = judges_fitting(db, judge)
+    with opened(place) as store:
+        wanted = judges_fitting(store, judge)
         shown: set[bytes] = set()
-        for row in db.execute(f"{EXPORT} ORDER BY v.rowid"):
+        for row in store.stream(f"{EXPORT} ORDER BY v.{store.dialect.order}"):
             if row[1] in wanted:
-                yield json.dumps(exported(row, path, shown), ensure_ascii=False)
+                yield json.dumps(exported(row, store.place, shown), ensure_ascii=False)
 
 
 def _is_same(one: Path, other: Path) -> bool:
@@ -159,43 +110,48 @@ def _is_same(one: Path, other: Path) -> bool:
         return False
 
 
-def merge(path: Path, sources: Iterable[Path]) -> Moved:
-    """Take the verdicts of other stores into one; the others stay as they are."""
+def merge(place: Path | str, sources: Iterable[Path]) -> Moved:
+    """Take the verdicts of store files into a store; each file in one transaction.
+
+    Raises:
+        ConfigError: A source is not there, or is the store itself.
+        StoreError: A source is none of ours, or damaged.
+    """
     total = Moved()
     sources = list(sources)
     for source in sources:  # looked at before the target is made
-        if _is_same(source, path):
+        if isinstance(place, Path) and _is_same(source, place):
             raise ConfigError(f"{source} cannot be merged into itself")
-        _look_at(source)
-    target = open_store_file(path)
-    try:
+        look_at(source)
+    with opened(place, makes=True) as target:
         for source in sources:
             with tempfile.TemporaryDirectory() as folder:
                 copy = Path(folder) / "source.sqlite"
                 copy_store(source, copy)
-                refuse_damaged(copy, source)
-                moved = merge_file(target, copy)
-            total = total.plus(moved)
-    except sqlite3.Error as error:
-        raise store_error(error, path) from error
-    finally:
-        target.close()
+                _refuse_damaged(copy, source)
+                total = total.plus(take_in(target, copy))
     return total
 
 
-def judges_fitting(db: Any, wanted: str | None) -> set[bytes]:
-    """Find judges by the beginning of their digest, their name or their model.
+def take_in(target: OpenStore, source: Path) -> Moved:
+    """Take everything in a store file that is of this layout into an open store."""
+    with opened(source) as file:
+        n_all = scalar(file, "SELECT count(*) FROM verdicts")
+    with target.taking(source) as take:
+        n_new = {table: take(table) for table in TABLES}
+    n_added = n_new["verdicts"]
+    return Moved(n_added, n_all - n_added, n_new["failed_replies"])
 
-    Args:
-        db: A connection to a store, of SQLite or PostgreSQL.
-        wanted: None for all.
+
+def judges_fitting(store: OpenStore, wanted: str | None) -> set[bytes]:
+    """Find judges by the beginning of their digest, their name or their model; None for all.
 
     Raises:
         ConfigError: None fits.
     """
     found: set[bytes] = set()
     known: list[str] = []
-    for digest, text in db.execute("SELECT digest, identity FROM judges"):
+    for digest, text in store.execute("SELECT digest, identity FROM judges"):
         identity = json.loads(text)
         known.append(f"{identity['name']} {identity['model']} {digest.hex()[:12]}".strip())
         fits = wanted in {identity["name"], identity["model"]} or (
@@ -208,30 +164,17 @@ def judges_fitting(db: Any, wanted: str | None) -> set[bytes]:
     return found
 
 
-def refuse_damaged(copy: Path, source: Path) -> None:
-    """See that each verdict of a store that is to be taken in fits its checksum.
-
-    Args:
-        copy: The store, up to date.
-        source: Where it was copied from, for the message.
+def _refuse_damaged(copy: Path, source: Path) -> None:
+    """See that each verdict of a copied store fits its checksum, before it is taken in.
 
     Raises:
         StoreError: One does not.
     """
-    with existing_store(copy) as db:
-        keys = damaged_keys(db.execute(SUMS))
+    with opened(copy) as store:
+        keys = damaged_keys(store.stream(SAID))
     if keys:
         more = f", and {len(keys) - 1} more are" if len(keys) > 1 else ""
         raise StoreError(f"verdict store {source}: {damaged(keys[0], source)}{more}")
-
-
-def damaged_keys(rows: Iterable[Sequence[Any]]) -> list[bytes]:
-    """List the verdicts whose checksum does not fit, among the rows of `SUMS`."""
-    return [
-        key if isinstance(key, bytes) else str(key).encode()  # the kind of a value can be damaged
-        for key, met, chance, words, *tokens, crc in rows
-        if not isinstance(key, bytes) or crc != checksum(key, met, chance, words, tuple(tokens))
-    ]
 
 
 def exported(row: tuple[Any, ...], path: Path | str, shown: set[bytes]) -> dict[str, Any]:
@@ -275,63 +218,3 @@ def exported(row: tuple[Any, ...], path: Path | str, shown: set[bytes]) -> dict[
         shown.add(example_id)
         line["example"] = example
     return line
-
-
-def copy_store(source: Path, copy: Path) -> None:
-    """Copy a store as it is at this moment, so that bringing it up to date changes only the copy.
-
-    Raises:
-        ConfigError: It is not there.
-        StoreError: It is none of ours.
-    """
-    _look_at(source)
-    try:
-        with (
-            read_only(source) as old,
-            contextlib.closing(sqlite3.connect(copy)) as new,
-        ):
-            old.backup(new)
-    except sqlite3.Error as error:
-        raise store_error(error, source) from error
-    open_store_file(copy).close()
-
-
-def _look_at(source: Path) -> None:
-    """See that a store is there and of a layout we know, and name it by its own path if not."""
-    if not source.is_file():
-        raise ConfigError(f"there is no verdict store at {source}")
-    try:
-        with read_only(source) as connection:
-            layout_of(connection, source)
-    except sqlite3.Error as error:
-        raise store_error(error, source) from error
-
-
-def merge_file(target: sqlite3.Connection, source: Path) -> Moved:
-    """Take everything in a store file that is of this layout into an open one."""
-    target.execute("ATTACH DATABASE ? AS other", (str(source),))
-    try:
-        target.execute("BEGIN IMMEDIATE")
-        n_all = target.execute("SELECT count(*) FROM other.verdicts").fetchone()[0]
-        n_before = target.total_changes
-        target.execute(
-            f"INSERT OR IGNORE INTO verdicts ({VERDICT_COLUMNS}) "
-            f"SELECT {VERDICT_COLUMNS} FROM other.verdicts ORDER BY rowid"
-        )
-        n_added = target.total_changes - n_before
-        for table in ("judges", "examples", "answers"):
-            target.execute(f"INSERT OR IGNORE INTO {table} SELECT * FROM other.{table}")
-        n_before = target.total_changes
-        target.execute(
-            f"INSERT INTO failed_replies ({FAILED_COLUMNS}) "
-            f"SELECT {FAILED_COLUMNS} FROM other.failed_replies f WHERE NOT EXISTS "
-            "(SELECT 1 FROM failed_replies m WHERE m.key = f.key AND m.created = f.created)"
-        )
-        n_failed = target.total_changes - n_before
-        target.execute("COMMIT")
-    except BaseException:
-        undo(target)
-        raise
-    finally:
-        target.execute("DETACH DATABASE other")
-    return Moved(n_added, n_all - n_added, n_failed)

@@ -28,12 +28,12 @@ from rubricbeat.judges.grader import Grader, RuntimeOptions, open_grader
 from rubricbeat.judges.judge import JudgeIdentity
 from rubricbeat.judges.store.importing import import_lines
 from rubricbeat.judges.store.protocol import Record, Subject
-from rubricbeat.judges.store.transfer import export_lines
+from rubricbeat.judges.store.transfer import export_lines, merge
 from rubricbeat.judges.verdict import Outcome, Source, Verdict
 
 psycopg = pytest.importorskip("psycopg")
 from rubricbeat.judges.store import postgres as postgres_store  # noqa: E402
-from rubricbeat.judges.store import postgres_connection, postgres_transfer  # noqa: E402
+from rubricbeat.judges.store import postgres_connection  # noqa: E402
 from rubricbeat.judges.store.postgres import PostgresStore  # noqa: E402
 
 pytestmark = pytest.mark.border
@@ -50,7 +50,7 @@ HOST = """
     sys.path.insert(0, sys.argv[1])
     from engine_kit import answers
     import aiohttp, psycopg
-    from rubricbeat.judges import postgres_store
+    from rubricbeat.judges.store import postgres as postgres_store
     from rubricbeat.judges.data import examples
     from rubricbeat.judges.backends import chat
     from rubricbeat.judges.grader import open_grader
@@ -326,9 +326,9 @@ def file_store(path, start, stop, model="counting"):
 
 def test_store_files_merge_into_a_server_once_each(address, tmp_path):
     files = [file_store(tmp_path / f"{n}.sqlite", n * 5, n * 5 + 10) for n in range(4)]
-    moved = postgres_transfer.merge(address, files)
+    moved = merge(address, files)
     assert (moved.n_added, moved.n_known) == (75, 45)
-    assert postgres_transfer.merge(address, files[:1]).n_added == 0
+    assert merge(address, files[:1]).n_added == 0
     judge = CountingJudge()
     with Grader(judge, RuntimeOptions(store=address)) as grader:
         grader.grade(answers(25))
@@ -337,17 +337,15 @@ def test_store_files_merge_into_a_server_once_each(address, tmp_path):
 
 def test_a_server_is_counted_and_exported_as_a_file_is(address, tmp_path, capsys):
     file = file_store(tmp_path / "v.sqlite", 0, 3)
-    postgres_transfer.merge(address, [file])
+    merge(address, [file])
     ours, theirs = (
         # the first line of an example carries it, and the server's order is its own
         sorted((line["key"], line["answer"], line["met"]) for line in map(json.loads, lines))
-        for lines in (postgres_transfer.export_lines(address), export_lines(file))
+        for lines in (export_lines(address), export_lines(file))
     )
     assert ours == theirs
     copied = tmp_path / "copied.sqlite"
-    assert (
-        import_lines(copied, postgres_transfer.export_lines(address), where="server").n_added == 9
-    )
+    assert import_lines(copied, export_lines(address), where="server").n_added == 9
     assert main(["verdicts", "stats", address]) == 0
     assert "9 verdicts on 3 answers to 3 examples" in capsys.readouterr().out
     out = tmp_path / "out"
@@ -358,7 +356,7 @@ def test_a_server_is_counted_and_exported_as_a_file_is(address, tmp_path, capsys
 def test_merging_from_both_ends_at_once_gives_the_union(address, tmp_path):
     files = [file_store(tmp_path / f"{n}.sqlite", 0, 40) for n in range(3)]
     PostgresStore(address, JUDGE).close()
-    threads = [threading.Thread(target=postgres_transfer.merge, args=(address, [f])) for f in files]
+    threads = [threading.Thread(target=merge, args=(address, [f])) for f in files]
     for thread in threads:
         thread.start()
     join(*threads)

@@ -13,12 +13,12 @@ from rubricbeat.harness.cli import main
 from rubricbeat.judges.errors import ConfigError, DataError, StoreError
 from rubricbeat.judges.grader import Grader, RuntimeOptions
 from rubricbeat.judges.store.check import check_store
-from rubricbeat.judges.store.transfer import export_lines
-from rubricbeat.judges.store.transfer import merge as merge_files
+from rubricbeat.judges.store.importing import import_lines
+from rubricbeat.judges.store.opened import opened
+from rubricbeat.judges.store.prune import prune
+from rubricbeat.judges.store.transfer import export_lines, merge, stats
 
 psycopg = pytest.importorskip("psycopg")
-from rubricbeat.judges.store.postgres_transfer import export_lines as server_lines  # noqa: E402
-from rubricbeat.judges.store.postgres_transfer import import_lines, is_claimed, prune, stats  # noqa: E402
 
 ALL_RIGHT = ["met", "not_met", "met"]
 
@@ -28,6 +28,11 @@ def filled(place, numbers, model="counting"):
     with Grader(CountingJudge(model=model), RuntimeOptions(store=str(place))) as grader:
         grader.grade([answers(max(numbers) + 1)[n] for n in numbers])
     return place
+
+
+def is_claimed(address: str) -> bool:
+    with opened(address) as store:
+        return store.is_claimed()
 
 
 def change(address: str, statement: str) -> None:
@@ -49,7 +54,7 @@ def test_what_a_file_exports_a_server_takes_in_once(address, tmp_path):
     # the first line of an example holds it; which one that is, is the server's affair
     ours, theirs = (
         sorted((line["key"], line["answer"], line["met"]) for line in map(json.loads, each))
-        for each in (server_lines(address), lines)
+        for each in (export_lines(address), lines)
     )
     assert ours == theirs
 
@@ -102,7 +107,7 @@ def test_damaged_verdicts_are_counted_refused_and_set_aside(address, tmp_path, m
     )
     assert stats(address)["damaged"] == 1
     with pytest.raises(StoreError, match="is damaged"):
-        list(server_lines(address))
+        list(export_lines(address))
     repaired = check_store(address, repair=True)
     assert repaired.is_sound and repaired.aside is not None
     assert len(repaired.aside.read_text("utf-8").splitlines()) == 1
@@ -130,7 +135,7 @@ def test_texts_stay_while_somebody_grades(address):
         join(thread)
     assert (gone["verdicts"], gone["examples"], gone["answers"]) == (3, 0, 0)
     assert not is_claimed(address)
-    assert len(list(server_lines(address))) == 3
+    assert len(list(export_lines(address))) == 3
 
 
 def test_the_commands_take_an_address(address, tmp_path, capsys):
@@ -151,10 +156,8 @@ def test_the_commands_take_an_address(address, tmp_path, capsys):
 def test_a_server_goes_into_a_file_and_back(address, tmp_path):
     filled(address, range(3))
     copied = tmp_path / "copied.sqlite"
-    from rubricbeat.judges.store.importing import import_lines as into_file
-
-    assert into_file(copied, server_lines(address), where="server").n_added == 9
-    assert merge_files(tmp_path / "all.sqlite", [copied]).n_added == 9
+    assert import_lines(copied, export_lines(address), where="server").n_added == 9
+    assert merge(tmp_path / "all.sqlite", [copied]).n_added == 9
 
 
 def test_what_is_graded_after_a_prune_can_be_exported(address):
@@ -162,8 +165,8 @@ def test_what_is_graded_after_a_prune_can_be_exported(address):
     with Grader(CountingJudge(), RuntimeOptions(store=address)) as grader:
         for _ in range(2):
             grader.grade(some)
-            assert len(list(server_lines(address))) == 6
+            assert len(list(export_lines(address))) == 6
             gone = prune(address, older_than_days=0)
             assert (gone["verdicts"], gone["judges"], gone["examples"]) == (6, 1, 2)
         grader.grade(some)
-    assert len(list(server_lines(address))) == 6
+    assert len(list(export_lines(address))) == 6

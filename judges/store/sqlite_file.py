@@ -1,10 +1,4 @@
-"""The layout of a verdict store, its versions, and how a store file is opened.
-
-Verdicts are content-addressed: the key is a hash of the judge's identity, the exact request and the
-replicate number. What a study needs beside the verdict (the example, the answer, the judge) lies in
-tables of its own, each text once. Replies that gave no verdict were paid for and are kept, in a
-table that no look-up reads.
-"""
+"""How a store file is opened, made, and brought to the present layout; its faults in words."""
 
 from __future__ import annotations
 
@@ -15,75 +9,19 @@ import shutil
 import sqlite3
 import tempfile
 import time
-import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from ..errors import StoreError, StorePathError
+from .table import SCHEMA_VERSION, SQLITE, TABLES, checksum
 
 APPLICATION_ID = 0x72626561
 """Marks an SQLite file as ours ("rbea")."""
-SCHEMA_VERSION = 2
 BUSY_TIMEOUT_S = 60.0
 """How long a process waits for another one's write."""
 _PAUSE_S = 0.01
 """Between two tries to put a new file into WAL mode."""
-
-VERDICT_COLUMNS = (
-    "key, judge, example, criterion, answer, replicate, met, probability, explanation, "
-    "prompt_tokens, cached_tokens, completion_tokens, latency_s, attempts, created, crc"
-)
-FAILED_COLUMNS = (
-    "key, judge, example, criterion, answer, replicate, outcome, explanation, reply, "
-    "prompt_tokens, cached_tokens, completion_tokens, latency_s, created"
-)
-
-_TABLES = """
-CREATE TABLE judges (digest BLOB PRIMARY KEY, identity TEXT NOT NULL);
-CREATE TABLE examples (id BLOB PRIMARY KEY, prompt_id TEXT NOT NULL, row TEXT NOT NULL);
-CREATE TABLE answers (id BLOB PRIMARY KEY, text TEXT NOT NULL);
-CREATE TABLE verdicts (
-    key BLOB NOT NULL UNIQUE,
-    judge BLOB NOT NULL, example BLOB NOT NULL, criterion INTEGER NOT NULL, answer BLOB NOT NULL,
-    replicate INTEGER NOT NULL, met INTEGER NOT NULL, probability REAL,
-    explanation TEXT NOT NULL, prompt_tokens INTEGER NOT NULL, cached_tokens INTEGER NOT NULL,
-    completion_tokens INTEGER NOT NULL, latency_s REAL NOT NULL, attempts INTEGER NOT NULL,
-    created REAL NOT NULL, crc INTEGER NOT NULL
-);
-"""
-_FAILED_TABLE = """
-CREATE TABLE failed_replies (
-    key BLOB NOT NULL, judge BLOB NOT NULL, example BLOB NOT NULL, criterion INTEGER NOT NULL,
-    answer BLOB NOT NULL, replicate INTEGER NOT NULL, outcome TEXT NOT NULL,
-    explanation TEXT NOT NULL, reply TEXT NOT NULL, prompt_tokens INTEGER NOT NULL,
-    cached_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, latency_s REAL NOT NULL,
-    created REAL NOT NULL
-);
-"""
-
-
-def checksum(
-    key: bytes,
-    met: int,
-    probability: float | None,
-    explanation: str,
-    tokens: tuple[int, int, int],
-) -> int:
-    """Bind what a verdict says to its key.
-
-    SQLite notices a broken page, but not a flipped bit inside a value: this does.
-    """
-    line = f"{met}|{probability!r}|{tokens}|{explanation}"
-    return zlib.crc32(line.encode("utf-8", "replace"), zlib.crc32(key))
-
-
-def damaged(key: bytes, where: Path | str) -> str:
-    """Name a stored verdict whose checksum does not fit, and say how to mend it."""
-    return (
-        f"the stored verdict {key.hex()[:16]} is damaged; `rubricbeat verdicts check --repair "
-        f"{where}` sets it aside, and the next run asks again"
-    )
 
 
 def open_store_file(path: Path) -> sqlite3.Connection:
@@ -191,26 +129,28 @@ def _bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
     if layout_of(connection, path) == SCHEMA_VERSION:
         return
     _use_wal(connection)
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(connection):
         # looked at again under the lock: another process may have been faster
         version = layout_of(connection, path)
         if version == 0:
-            _run(connection, _TABLES + _FAILED_TABLE)
+            _make(connection, TABLES)
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         elif version == 1:
             _from_1_to_2(connection)
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+@contextlib.contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Write in one transaction; take everything back where the block fails."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
         connection.execute("COMMIT")
     except BaseException:
-        undo(connection)
+        if connection.in_transaction:  # on a full disk SQLite may have done so by itself
+            connection.execute("ROLLBACK")
         raise
-
-
-def undo(connection: sqlite3.Connection) -> None:
-    """Roll an open transaction back; on a full disk SQLite may have done so by itself."""
-    if connection.in_transaction:
-        connection.execute("ROLLBACK")
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
@@ -260,11 +200,9 @@ def _from_1_to_2(connection: sqlite3.Connection) -> None:
         for rowid, key, met, probability, explanation, *tokens in rows
     ]
     connection.executemany("UPDATE verdicts SET crc = ? WHERE rowid = ?", sums)
-    _run(connection, _FAILED_TABLE)
+    _make(connection, ["failed_replies"])
 
 
-def _run(connection: sqlite3.Connection, script: str) -> None:
-    """Run statements one by one: `executescript` would commit the open transaction."""
-    for statement in script.split(";"):
-        if statement.strip():
-            connection.execute(statement)
+def _make(connection: sqlite3.Connection, tables: Iterable[str]) -> None:
+    for table in tables:
+        connection.execute(SQLITE.create(table))

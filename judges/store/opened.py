@@ -1,0 +1,256 @@
+"""Opens stores to look into them or to move verdicts: files and servers, in one way."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, Protocol
+
+from ..errors import ConfigError
+from . import locks
+from .postgres_connection import checked_address, connect, shown, storable, worded
+from .protocol import is_address
+from .sqlite_file import layout_of, open_store_file, read_only, store_error, transaction
+from .table import POSTGRES, SQLITE, TABLES, Dialect, columns_of, take
+
+Taker = Callable[[str], int]
+"""Takes the new rows of a table in, and gives their number."""
+_BATCH = 5_000
+"""Rows moved at a time: memory does not grow with the store."""
+_MAX_IDS = 500
+"""Values of one statement; SQLite allows 999 in its oldest builds."""
+_N_CLAIMS = (
+    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = "
+    "(SELECT oid FROM pg_database WHERE datname = current_database())"
+)
+_N_BYTES = (
+    "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0) FROM pg_class c "
+    "WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace"
+)
+
+
+class OpenStore(Protocol):
+    """A store of either kind, as long as the block lasts that opened it."""
+
+    dialect: Dialect
+    place: str
+    """As messages name it."""
+
+    def execute(self, statement: str, values: Sequence[Any] = ()) -> Any:
+        """Run a statement; gives its cursor."""
+        ...
+
+    def stream(self, query: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
+        """Give a query's rows as they are read."""
+        ...
+
+    def n_bytes(self) -> int:
+        """Say how much room it takes."""
+        ...
+
+    def file_check(self) -> str:
+        """Say what is wrong with the file; "ok" for nothing."""
+        ...
+
+    def is_claimed(self) -> bool:
+        """Say whether anybody is asking for verdicts that go into it."""
+        ...
+
+    def pruning(self, *, dry_run: bool) -> contextlib.AbstractContextManager[None]:
+        """Keep those who write waiting; take everything back at the end of a dry run."""
+        ...
+
+    def taking(self, source: Path) -> contextlib.AbstractContextManager[Taker]:
+        """Take rows of a store file of this layout in, all in one transaction."""
+        ...
+
+
+def scalar(store: OpenStore, query: str) -> Any:
+    """Give the one value of a query."""
+    return store.execute(query).fetchone()[0]
+
+
+def known_ids(store: OpenStore, table: str, ids: Sequence[bytes]) -> Iterator[bytes]:
+    """Give those of some ids that a table of texts holds."""
+    for start in range(0, len(ids), _MAX_IDS):
+        some = ids[start : start + _MAX_IDS]
+        query = f"SELECT id FROM {table} WHERE id IN ({store.dialect.marks(len(some))})"
+        yield from (id for (id,) in store.execute(query, some))
+
+
+@contextlib.contextmanager
+def opened(place: Path | str, *, writes: bool = False, makes: bool = False) -> Iterator[OpenStore]:
+    """Open a store for a block, and word the faults of its database.
+
+    Args:
+        place: A file, or the address of a server, where the tables are made if they are missing.
+        writes: Whether it will be changed. Else a file on a read-only file system is read from a
+            copy, which is also brought to the present layout.
+        makes: Whether a file is made where there is none.
+
+    Raises:
+        ConfigError: The file is not there.
+        StoreError: It cannot be read.
+    """
+    if isinstance(place, str) and is_address(place):
+        with _opened_server(place) as server:
+            yield server
+        return
+    path = Path(place)
+    if not makes and not path.is_file():
+        raise ConfigError(f"there is no verdict store at {path}")
+    with contextlib.ExitStack() as stack:
+        file = path
+        is_readable_only = not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
+        if is_readable_only and not (makes or writes):
+            file = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "copy.sqlite"
+            copy_store(path, file)
+        connection = open_store_file(file)
+        stack.callback(connection.close)
+        try:
+            yield _File(connection, path)
+        except sqlite3.Error as error:
+            raise store_error(error, path) from error
+
+
+class _File:
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self.dialect = SQLITE
+        self.place = str(path)
+        self._db = connection
+        self._path = path
+
+    def execute(self, statement: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+        return self._db.execute(statement, values)
+
+    stream = execute
+
+    def n_bytes(self) -> int:
+        return self._path.stat().st_size
+
+    def file_check(self) -> str:
+        return str(self._db.execute("PRAGMA quick_check").fetchone()[0])
+
+    def is_claimed(self) -> bool:
+        return locks.is_claimed(self._path)
+
+    @contextlib.contextmanager
+    def pruning(self, *, dry_run: bool) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        yield
+        self._db.execute("ROLLBACK" if dry_run else "COMMIT")
+        if not dry_run:
+            self._db.execute("VACUUM")
+
+    @contextlib.contextmanager
+    def taking(self, source: Path) -> Iterator[Taker]:
+        self._db.execute("ATTACH DATABASE ? AS other", (str(source),))
+        try:
+            with transaction(self._db):
+                yield (
+                    lambda table: self._db.execute(take(table, f"other.{table}", "rowid")).rowcount
+                )
+        finally:
+            self._db.execute("DETACH DATABASE other")
+
+
+class _Server:
+    def __init__(self, connection: Any, address: str) -> None:
+        self.dialect = POSTGRES
+        self.place = shown(address)
+        self._db = connection
+
+    def execute(self, statement: str, values: Sequence[Any] = ()) -> Any:
+        return self._db.execute(statement, values)
+
+    def stream(self, query: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
+        with self._db.transaction(), self._db.cursor(name="rubricbeat_rows") as cursor:
+            cursor.itersize = _BATCH
+            cursor.execute(query, values)
+            yield from cursor
+
+    def n_bytes(self) -> int:
+        return int(scalar(self, _N_BYTES))
+
+    def file_check(self) -> str:
+        return "ok"
+
+    def is_claimed(self) -> bool:
+        return bool(scalar(self, _N_CLAIMS))
+
+    @contextlib.contextmanager
+    def pruning(self, *, dry_run: bool) -> Iterator[None]:
+        with self._db.transaction(force_rollback=dry_run):
+            self._db.execute(f"LOCK TABLE {', '.join(TABLES)} IN SHARE ROW EXCLUSIVE MODE")
+            yield
+
+    @contextlib.contextmanager
+    def taking(self, source: Path) -> Iterator[Taker]:
+        with contextlib.closing(sqlite3.connect(source)) as file, self._db.transaction():
+            yield lambda table: self._take(file, table)
+
+    def _take(self, file: sqlite3.Connection, table: str) -> int:
+        """Copy a table's rows in, in the order of their key: two merges then cannot deadlock."""
+        columns = columns_of(table)
+        key = next(iter(TABLES[table]))
+        rows = file.execute(f"SELECT {columns} FROM {table} ORDER BY {key}")
+        n_added = 0
+        like = f"SELECT {columns} FROM {table} WITH NO DATA"
+        self._db.execute(f"CREATE TEMP TABLE taken ON COMMIT DROP AS {like}")
+        while batch := list(islice(rows, _BATCH)):
+            with self._db.cursor() as cursor:
+                with cursor.copy(f"COPY taken ({columns}) FROM STDIN") as copy:
+                    for row in batch:
+                        copy.write_row([storable(v) if isinstance(v, str) else v for v in row])
+                n_added += cursor.execute(take(table, "taken", key)).rowcount
+                cursor.execute("TRUNCATE taken")
+        self._db.execute("DROP TABLE taken")
+        return n_added
+
+
+@contextlib.contextmanager
+def _opened_server(address: str) -> Iterator[_Server]:
+    db = connect(checked_address(address), makes_tables=True)
+    import psycopg
+
+    try:
+        yield _Server(db, address)
+    except psycopg.Error as error:
+        raise worded(error, address) from error
+    finally:
+        db.close()
+
+
+def copy_store(source: Path, copy: Path) -> None:
+    """Copy a store as it is at this moment, so that bringing it up to date changes only the copy.
+
+    Raises:
+        ConfigError: It is not there.
+        StoreError: It is none of ours.
+    """
+    look_at(source)
+    try:
+        with (
+            read_only(source) as old,
+            contextlib.closing(sqlite3.connect(copy)) as new,
+        ):
+            old.backup(new)
+    except sqlite3.Error as error:
+        raise store_error(error, source) from error
+    open_store_file(copy).close()
+
+
+def look_at(source: Path) -> None:
+    """See that a store is there and of a layout we know, and name it by its own path if not."""
+    if not source.is_file():
+        raise ConfigError(f"there is no verdict store at {source}")
+    try:
+        with read_only(source) as connection:
+            layout_of(connection, source)
+    except sqlite3.Error as error:
+        raise store_error(error, source) from error
