@@ -26,8 +26,8 @@ import numpy as np
 from rubricbeat.harness.cli import main as rubricbeat
 from rubricbeat.harness.labels import read_labelled
 from rubricbeat.judges.answer import Answer, GradedAnswer, solution_of
-from rubricbeat.judges.audit.baselines import no_look_probability
-from rubricbeat.judges.audit.judge_audit import JudgeFigures, judge_figures, with_probability
+from rubricbeat.judges.audit.baselines import no_look_probability, with_probability
+from rubricbeat.judges.audit.judge_audit import JudgeFigures, judge_figures
 from rubricbeat.judges.audit.labels import AuditTable, LabelledAnswer, category_of
 from rubricbeat.judges.data.reader import read_rows
 from rubricbeat.judges.data.text_units import stems_of

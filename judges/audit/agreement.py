@@ -1,4 +1,4 @@
-"""Counts of a judge's verdicts against labels, and every agreement figure made of them.
+"""A judge beside labels: agreement, raters, ranking within a criterion, calibration.
 
 Source of the headline: HealthBench (arXiv 2505.08775), meta-evaluation: each (judge, label) pair
 counts once; F1 of "met" and F1 of "not met", averaged. A figure whose divisor is 0 is None, or NaN
@@ -20,6 +20,9 @@ from .labels import AuditTable, Codes, count_cells, sums_by
 CELLS = ("tp", "fp", "fn", "tn")
 """Order of the counts on the last axis: judge met and label met, judge met alone, label met alone,
 neither."""
+
+
+N_BINS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,9 +265,6 @@ def _mid_ranks(score: Floats, group: Codes) -> Floats:
     before_group = np.concatenate([[0], up_to])[first_of_group]
     ranks: Floats = (up_to - (counts - 1) / 2 - before_group)[code]
     return ranks
-
-
-N_BINS = 10
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
-"""A judge that reads the criterion and never the answer: what any judge has to beat.
+"""Judges that never look at the answer: what any judge has to beat.
 
-Learned from the audited labels themselves, on other prompts (folds by prompt): logistic regression
-on the criterion's words, points and tags. Some criteria are nearly always met, others hardly ever,
-and their wording tells; F1 and AUROC of this baseline are what they are worth without judging.
+The best of them, `no_look`, is learned from the audited labels themselves, on other prompts (folds
+by prompt): logistic regression on the criterion's words, points and tags. Some criteria are nearly
+always met, others hardly ever, and their wording tells; F1 and AUROC of this baseline are what they
+are worth without judging.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +45,40 @@ class CriterionText:
         sign = "positive" if self.points > 0 else "negative"
         marks = {f"starts:{opening}", f"points:{self.points:g}", f"sign:{sign}"}
         return found | marks | {f"tag:{tag}" for tag in self.tags}
+
+
+def baselines_of(table: AuditTable) -> dict[str, AuditTable]:
+    """Give judges that never look at the answer, in the judge's place.
+
+    `majority` says what most labels say. `category_rate` says how often the labels of the
+    question's category say met on other prompts (folds by prompt): it sees what kind of criterion
+    it is, and no answer. The one that reads the criterion's
+    words too is `no_look_probability`.
+    """
+    share_N = table.label_share_N
+    overall = float(table.met_L.mean()) if len(table.met_L) else 0.0
+    n_categories = len(table.categories)
+    # not all other prompts: a rate that leaves out this prompt alone is the lower the more of this
+    # prompt is met, which orders questions the wrong way round
+    fold_N = deal_folds(table.n_prompts, N_FOLDS, 0)[table.prompt_N]
+    key_N = fold_N * n_categories + table.category_N
+    size = N_FOLDS * n_categories
+    sums = np.bincount(key_N, weights=share_N, minlength=size).reshape(-1, n_categories)
+    counts = np.bincount(key_N, minlength=size).reshape(-1, n_categories).astype(np.float64)
+    others = counts.sum(axis=0) - counts
+    rate_FC = np.full(sums.shape, overall, dtype=np.float64)
+    np.divide(sums.sum(axis=0) - sums, others, out=rate_FC, where=others > 0)
+    category_rate: Floats = rate_FC[fold_N, table.category_N]
+    return {
+        "majority": with_probability(table, np.full(len(table), overall, dtype=np.float64)),
+        "category_rate": with_probability(table, category_rate),
+    }
+
+
+def with_probability(table: AuditTable, probability_N: Floats) -> AuditTable:
+    """Put another judge's P(met) in the place of the judge; it says met above one half."""
+    verdict_N = np.where(np.isnan(probability_N), np.nan, probability_N > 0.5)
+    return replace(table, verdict_N=verdict_N, probability_N=probability_N)
 
 
 def no_look_probability(table: AuditTable, labelled: Sequence[LabelledAnswer]) -> Floats:

@@ -37,6 +37,12 @@ MIN_SENTENCES = 3
 """An answer of fewer has no start, middle and end."""
 
 
+MIN_COMPARED = 50
+"""Questions with a partner in their stratum, below which wider strata are taken."""
+MAX_WIDTH = 1.0
+"""A shift is a change of a chance: an interval wider than this says nothing, and is not shown."""
+
+
 class Within(IntEnum):
     """What two questions must share to be compared, the strictest first; the label always."""
 
@@ -131,10 +137,6 @@ def _log2(n_chars: int) -> float:
     return float(np.log2(n_chars)) if n_chars else float("nan")
 
 
-MIN_COMPARED = 50
-"""Questions with a partner in their stratum, below which wider strata are taken."""
-MAX_WIDTH = 1.0
-"""A shift is a change of a chance: an interval wider than this says nothing, and is not shown."""
 WORDS = {
     Within.CRITERION: "the same criterion",
     Within.PROMPT: "the same prompt",

@@ -36,8 +36,9 @@ N_DRAWS = 2_000
 NO_WIDTH = 1e-9
 ALL_ALIKE = "nothing differs between prompts, or all of it lies beyond a bound: no interval"
 ROGAN_GLADEN = "rogan-gladen"
+PREDICTION_POWERED = "prediction-powered"
 _KINDS = ([0, 2], [1, 3])
-"""Columns of `confusion.CELLS` with a label "met", and with one "not met"."""
+"""Columns of `agreement.CELLS` with a label "met", and with one "not met"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ class ErrorRates:
         """Estimate the error rates of a judge, and refuse where they cannot carry a correction.
 
         Args:
-            cells_PK: Counts by prompt of the audit, [P, 4], in the order of `confusion.CELLS`.
+            cells_PK: Counts by prompt of the audit, [P, 4], in the order of `agreement.CELLS`.
             seed: Of the bootstrap over the audit's prompts.
             n_draws: Bootstrap draws.
             classes: What is counted, in words.
@@ -280,7 +281,7 @@ def prediction_powered(judged_all: Floats, judged_labelled: Floats, label: Float
         carry = "1 prompt carries" if n == 1 else f"{n} prompts carry"
         return Corrected(
             raw,
-            method="prediction-powered",
+            method=PREDICTION_POWERED,
             refused=f"{carry} labels; it takes {MIN_LABELLED_PROMPTS}",
         )
     variance = float(pooled.var(ddof=1))
@@ -302,7 +303,7 @@ def prediction_powered(judged_all: Floats, judged_labelled: Floats, label: Float
         float(mean),
         float(mean) - half,
         float(mean) + half,
-        method="prediction-powered",
+        method=PREDICTION_POWERED,
     )
 
 

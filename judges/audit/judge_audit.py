@@ -33,12 +33,16 @@ from .agreement import (
     number,
     pairs_within_criteria,
 )
-from .baselines import N_FOLDS
+from .baselines import baselines_of, with_probability
 from .bias import OrderEffect, Shift, Trait, correlation_given_label, shifts_of
-from .labels import AuditTable, Stratum, deal_folds, sums_by
+from .labels import AuditTable, Stratum, sums_by
 
 CURVES = {"kappa": Curve.PLAIN}
 """Of figures that are no shares; all others have a logit."""
+
+
+COMPARED = ("balanced_f1", "pairwise", "auroc", "kappa", "sensitivity", "specificity")
+"""Figures of one judge held against those of another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +119,9 @@ def audit_judge(
     Args:
         table: Verdicts beside labels.
         flip_rate: As `flip_rate_of` gives it; None without replicates.
-        no_look_N: P(met) by a judge that never sees the answer (see `no_look.py`), for the
+        no_look_N: P(met) by a judge that never sees the answer (see `baselines.py`), for the
             baseline of that name; without it that baseline is left out.
-        traits: What could sway the judge (see `traits.py`), of the same labels.
+        traits: What could sway the judge (see `bias.py`), of the same labels.
         order: As `order_effect` gives it; None where there was no second order.
         pass_cells: As `pass_cells_of` gives them; None where no whole answer is labelled.
     """
@@ -188,39 +192,6 @@ def figures_of(table: AuditTable) -> dict[str, LeftOut]:
     return found
 
 
-def baselines_of(table: AuditTable) -> dict[str, AuditTable]:
-    """Give judges that never look at the answer, in the judge's place.
-
-    `majority` says what most labels say. `category_rate` says how often the labels of the
-    question's category say met on other prompts (folds by prompt): it sees what kind of criterion
-    it is, and no answer. The one that reads the criterion's words is in `no_look.py`.
-    """
-    share_N = table.label_share_N
-    overall = float(table.met_L.mean()) if len(table.met_L) else 0.0
-    n_categories = len(table.categories)
-    # not all other prompts: a rate that leaves out this prompt alone is the lower the more of this
-    # prompt is met, which orders questions the wrong way round
-    fold_N = deal_folds(table.n_prompts, N_FOLDS, 0)[table.prompt_N]
-    key_N = fold_N * n_categories + table.category_N
-    size = N_FOLDS * n_categories
-    sums = np.bincount(key_N, weights=share_N, minlength=size).reshape(-1, n_categories)
-    counts = np.bincount(key_N, minlength=size).reshape(-1, n_categories).astype(np.float64)
-    others = counts.sum(axis=0) - counts
-    rate_FC = np.full(sums.shape, overall, dtype=np.float64)
-    np.divide(sums.sum(axis=0) - sums, others, out=rate_FC, where=others > 0)
-    category_rate: Floats = rate_FC[fold_N, table.category_N]
-    return {
-        "majority": with_probability(table, np.full(len(table), overall, dtype=np.float64)),
-        "category_rate": with_probability(table, category_rate),
-    }
-
-
-def with_probability(table: AuditTable, probability_N: Floats) -> AuditTable:
-    """Put another judge's P(met) in the place of the judge; it says met above one half."""
-    verdict_N = np.where(np.isnan(probability_N), np.nan, probability_N > 0.5)
-    return replace(table, verdict_N=verdict_N, probability_N=probability_N)
-
-
 def flip_rate_of(graded: Sequence[GradedAnswer]) -> Estimate:
     """Give the share of questions whose verdict differs between the first two replicates.
 
@@ -276,9 +247,6 @@ def _ranked(table: AuditTable) -> tuple[Floats, Bools]:
     """Give score and label of what is ranked; no score where raters tie: neither kind has it."""
     share_N = table.label_share_N
     return np.where(share_N == 0.5, np.nan, table.score_N), share_N > 0.5
-
-
-COMPARED = ("balanced_f1", "pairwise", "auroc", "kappa", "sensitivity", "specificity")
 
 
 @dataclass(frozen=True, slots=True)

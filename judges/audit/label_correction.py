@@ -5,6 +5,8 @@ score, whether it passes) is known twice on them, by the judge and by the labels
 over the other answers is corrected by the difference on these (Angelopoulos et al. 2023, PPI++).
 Nothing is assumed of the judge's errors, and the judge may be at chance (the weight then falls to
 0 and the labels stand alone); but the labelled answers must be a random part of the run.
+
+At the end, for an audit: how often the judge passes whole labelled answers as the labels do.
 """
 
 from __future__ import annotations
@@ -19,14 +21,23 @@ from ..rubric import digest_of_prompt
 from ..scoring.item_scores import PASS_RULES, ScoredTable
 from ..scoring.verdict_table import Bools, Floats, VerdictTable
 from ..verdict import Outcome, Verdict
-from .correction import MIN_LABELS_OF_A_CLASS, NO_WIDTH, Corrected, prediction_powered
+from .correction import (
+    MIN_LABELS_OF_A_CLASS,
+    NO_WIDTH,
+    PREDICTION_POWERED,
+    Corrected,
+    prediction_powered,
+)
 from .labels import Label, LabelledAnswer, count_cells, majority_of, sums_by
 from .run_correction import RunCorrection
 
-METHOD = "prediction-powered"
 MAX_Z = 3.5
 """How far the judge's mean on labelled prompts may lie from that on the others, in standard errors;
 a random part of the run passes that once in two thousand times."""
+
+MIN_CRITERIA = 2
+"""Of a whole answer: rows that carry one criterion each are no rubric."""
+
 
 _Key = tuple[str, str, str]
 
@@ -119,7 +130,7 @@ def _unless_rare(found: Corrected, passed: Floats) -> Corrected:
         return found
     return Corrected(
         found.raw,
-        method=METHOD,
+        method=PREDICTION_POWERED,
         refused=(
             f"of the labelled answers {n_passed} pass and {n_failed} do not; it takes "
             f"{MIN_LABELS_OF_A_CLASS} of each"
@@ -145,7 +156,7 @@ def _fault(labels: LabelsOfRun, whole_N: Bools) -> str | None:
 def _powered(said_N: Floats, true_N: Floats, table: VerdictTable, fault: str | None) -> Corrected:
     raw = float(np.clip(np.nanmean(said_N), 0.0, 1.0)) if not np.isnan(said_N).all() else None
     if fault is not None:
-        return Corrected(raw, method=METHOD, refused=fault)
+        return Corrected(raw, method=PREDICTION_POWERED, refused=fault)
     both_N = ~np.isnan(said_N) & ~np.isnan(true_N)
     said_P, true_P = (_mean_by_prompt(values, both_N, table) for values in (said_N, true_N))
     rest_P = _mean_by_prompt(said_N, ~np.isnan(said_N), table)
@@ -153,19 +164,19 @@ def _powered(said_N: Floats, true_N: Floats, table: VerdictTable, fault: str | N
     rest = rest_P[~labelled_P & ~np.isnan(rest_P)]
     found = prediction_powered(rest, said_P[labelled_P], true_P[labelled_P])
     if found.value is None or found.low is None or found.high is None:
-        return Corrected(raw, method=METHOD, refused=found.refused)
+        return Corrected(raw, method=PREDICTION_POWERED, refused=found.refused)
     z = _distance(said_P[labelled_P], rest)
     if z is not None and z > MAX_Z:
         return Corrected(
             raw,
-            method=METHOD,
+            method=PREDICTION_POWERED,
             refused=(
                 f"the {labelled_P.sum()} labelled prompts are no random part of the run: the judge "
                 f"gives them {said_P[labelled_P].mean():.3f} and the others {rest.mean():.3f}"
             ),
         )
     value, low, high = (float(np.clip(x, 0.0, 1.0)) for x in (found.value, found.low, found.high))
-    return Corrected(raw, value, low, high, method=METHOD).unless_a_point()
+    return Corrected(raw, value, low, high, method=PREDICTION_POWERED).unless_a_point()
 
 
 def _mean_by_prompt(values_N: Floats, has_N: Bools, table: VerdictTable) -> Floats:
@@ -192,10 +203,6 @@ def _found(by_key: Mapping[_Key, Sequence[Label]], keys: Sequence[_Key]) -> Sequ
 def _verdict(labels: Sequence[Label]) -> Verdict:
     met = majority_of(labels)
     return Verdict(Outcome.SKIPPED) if met is None else Verdict.of(met)
-
-
-MIN_CRITERIA = 2
-"""Of a whole answer: rows that carry one criterion each are no rubric."""
 
 
 def pass_cells_of(

@@ -1,4 +1,4 @@
-"""Labelled verdicts: what a judge said, what the labels say, and what they share.
+"""Labelled answers, read from rows, and a judge's verdicts beside their labels.
 
 Axes: N questions (one criterion of one answer), L labels. One question may carry labels of several
 raters; each (judge, label) pair counts once.
@@ -29,6 +29,12 @@ from ..verdict import Verdict
 Codes = NDArray[np.intp]
 UNTAGGED = "other"
 """Category of a criterion without a tag."""
+
+
+LABEL_FIELDS = ("label", "labels", "binary_labels")
+CRITERION_FIELDS = ("rubric", "criterion")
+_TRUTHS = {"true": True, "1": True, "false": False, "0": False}
+"""What a cell of CSV says."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -216,12 +222,6 @@ def category_of(tags: Sequence[str]) -> str:
 
 def _number(value: float | bool | None) -> float:
     return np.nan if value is None else float(value)
-
-
-LABEL_FIELDS = ("label", "labels", "binary_labels")
-CRITERION_FIELDS = ("rubric", "criterion")
-_TRUTHS = {"true": True, "1": True, "false": False, "0": False}
-"""What a cell of CSV says."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,10 @@ import numpy as np
 
 from ..answer import GradedAnswer
 from ..scoring.item_scores import PASS_RULES, Items, ScoredTable
-from ..scoring.verdict_table import Floats, VerdictTable
+from ..scoring.verdict_table import Bools, Floats, VerdictTable
 from .audit_rates import MAX_UNSEEN_SHARE, SEED, AuditRates
 from .correction import ROGAN_GLADEN, Corrected, LinearPart, corrected_rate, corrected_sum
-from .labels import Stratum, sums_by
+from .labels import Codes, Stratum, sums_by
 
 POOLED = "pooled"
 UNSEEN = "not in the audit"
@@ -86,7 +86,7 @@ class _Run:
 
     table: VerdictTable
     items: Items
-    code_NC: Any
+    code_NC: Codes
     """Of each criterion's kind."""
     strata: Sequence[Stratum]
     audit: AuditRates
@@ -108,13 +108,13 @@ class _Run:
         """Sum a number of each answer by prompt."""
         return sums_by(self.table.prompt_N, values_N, len(self.table.prompt_ids))
 
-    def _unseen_share(self, answered_NC: Any) -> float:
+    def _unseen_share(self, answered_NC: Bools) -> float:
         unseen = [code for code, one in enumerate(self.strata) if not self.audit.has_seen(one)]
         n_answered = int(answered_NC.sum())
         n_unseen = int(np.isin(self.code_NC[answered_NC], unseen).sum())
         return n_unseen / n_answered if n_answered else 0.0
 
-    def parts(self, weight_NC: Floats, answered_NC: Any) -> list[LinearPart]:
+    def parts(self, weight_NC: Floats, answered_NC: Bools) -> list[LinearPart]:
         """Split sum w v by what the audit knows of the errors on each kind of criterion."""
         met_NC = np.where(answered_NC, self.table.verdicts_NC, 0.0)
         parts = []
@@ -133,7 +133,7 @@ class _Run:
         return parts
 
 
-def _strata(graded: Sequence[GradedAnswer], shape: tuple[int, ...]) -> tuple[Any, list[Stratum]]:
+def _strata(graded: Sequence[GradedAnswer], shape: tuple[int, ...]) -> tuple[Codes, list[Stratum]]:
     """Number the kinds of a run's criteria, [N, C]; -1 at padding."""
     code_NC = np.full(shape, -1, dtype=np.intp)
     codes: dict[Stratum, int] = {}

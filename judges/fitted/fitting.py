@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..answer import GradedAnswer, solution_of
-from ..audit.judge_audit import Audit, audit_judge, judge_figures, with_probability
+from ..audit.baselines import with_probability
+from ..audit.judge_audit import Audit, audit_judge, judge_figures
 from ..audit.labels import AuditTable, Codes, LabelledAnswer, deal_folds, majority_of
 from ..errors import ConfigError
 from ..scoring.verdict_table import Bools, Floats

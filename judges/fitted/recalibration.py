@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from ..answer import solution_of
-from ..audit.judge_audit import JudgeFigures, judge_figures, with_probability
+from ..audit.baselines import with_probability
+from ..audit.judge_audit import JudgeFigures, judge_figures
 from ..audit.labels import AuditTable, LabelledAnswer
 from ..errors import ConfigError
 from ..scoring.verdict_table import Floats

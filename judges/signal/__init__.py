@@ -2,13 +2,15 @@
 
 groups.py       answers to each prompt as arrays [P, G, C]
 advantages.py   what GRPO makes of rewards, and which terms survive it
-dead.py         groups that teach nothing, and why
+dead_groups.py  groups that teach nothing, and why
 variance.py     prompts, answers or judge: where the variance comes from
 agreement.py    whether two rewards teach the same; what flipped verdicts leave
 criteria.py     criterion by criterion; what one fault costs
-planner.py      answers, verdicts and prompts for a target, and their cost
+power.py        answers, verdicts and prompts for a target, and their cost
 study.py        all of it as one value
-words.py        the verdict in words
+gold.py         rewards held against a better judge
+advice.py       which reward to train with, in words
+findings.py     the verdict in words
 """
 
 from .advantages import Scale, advantages_of, parse_scales

@@ -32,6 +32,10 @@ SAME_SIZE = 0.01
 """Relative difference in size that still counts as none."""
 
 
+DEALT_GROUPS = 2_000
+"""Groups dealt into batches, each as often as that takes: the agreement varies by less than .01."""
+
+
 class Scale(StrEnum):
     """What an advantage is divided by; words as TRL's `scale_rewards`."""
 
@@ -71,10 +75,6 @@ def advantages_of(rewards_PG: Floats, scale: Scale | str = Scale.GROUP) -> Float
     n = int(known.sum())
     spread = float(np.std(rewards_PG[known], ddof=1)) if n > 1 else 0.0
     return centred / (spread + EPSILON)
-
-
-DEALT_GROUPS = 2_000
-"""Groups dealt into batches, each as often as that takes: the agreement varies by less than .01."""
 
 
 def batch_agreement(rewards_PG: Floats, groups: int, *, seed: int = 0) -> float | None:
