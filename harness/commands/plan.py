@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 from ...judges.data.columns import Columns, add_columns_argument
@@ -23,7 +22,7 @@ from ...judges.judge_options import parse_judge_args
 from ...reports import numbers
 from ..costs.call_costs import PlannedRun, Speed, Workload
 from ..costs.plan import Assumption, Lengths, Plan, make_plan, read_pilot
-from ..terminal import say
+from ..terminal import aligned, say
 
 MOST = 1e9
 """Of a length, a latency, a speed or a price: more is a slip of the hand."""
@@ -144,7 +143,7 @@ def _text(plan: Plan) -> str:
         "with reuse",
         "GPUs",
     )
-    table = _table([head, *(_cells(run) for run in plan.runs)])
+    table = aligned([head, *map(_cells, plan.runs)], range(len(head)))
     named = " ".join(filter(None, (plan.judge, plan.model)))
     notes = "\n".join(f"  {_note(each)}" for each in plan.assumptions)
     return f"judge: {named}\n\n{table}\n\nassumed:\n{notes}"
@@ -169,11 +168,3 @@ def _cells(run: PlannedRun) -> tuple[str, ...]:
 def _note(each: Assumption) -> str:
     value = numbers.NONE if each.value is None else each.value
     return f"{each.name} = {value} ({each.source})"
-
-
-def _table(rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )

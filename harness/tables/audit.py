@@ -13,6 +13,7 @@ from ...judges.scoring.estimates import Estimate
 from ...reports import numbers
 from ...reports.interval_words import interval_words, share_words
 from ..audit_run import Audited, SeenApart, Variant
+from ..terminal import aligned
 
 _COLUMNS = ("balanced_f1", "pairwise", "auroc", "kappa", "sensitivity", "specificity")
 _HEADS = ("balanced F1", "pairwise", "AUROC", "kappa", "sensitivity", "specificity")
@@ -38,7 +39,7 @@ def audit_text(found: Audited) -> str:
         f"{figures.n_without_verdict} without a verdict; {figures.n_answer_pairs} pairs of answers "
         "within a criterion",
         *_gaps(figures),
-        table_text([("", *_HEADS), *rows]),
+        aligned([("", *_HEADS), *rows]),
         "pairwise: an answer that meets a criterion ranked above one that does not; .50 by "
         "construction\nfor one that does not look: majority, category_rate and no_look never do.",
         *_learned(found.seen),
@@ -48,7 +49,7 @@ def audit_text(found: Audited) -> str:
         *_reliability(audit.judge.calibration),
         *_raters(audit),
         *_shifts(audit.shifts),
-        table_text(_categories(audit)),
+        aligned(_categories(audit)),
     ]
     return "\n\n".join(parts)
 
@@ -63,7 +64,7 @@ def _learned(found: SeenApart | None) -> Iterator[str]:
         return
     row = _row(f"{found.seen.n_seen} prompts learned from", found.figures)
     yield f"{warning}. The figures above are of the others; apart from them:"
-    yield table_text([("", *_HEADS), row])
+    yield aligned([("", *_HEADS), row])
 
 
 def _gaps(found: JudgeFigures) -> Iterator[str]:
@@ -123,7 +124,7 @@ def _injections(rows: Sequence[InjectionRow]) -> Iterator[str]:
     if not rows:
         return
     cells = [(row.name, row.language, str(row.n), _cell(row.turned)) for row in rows]
-    yield table_text([("injection", "language", "verdicts", "turned"), *cells])
+    yield aligned([("injection", "language", "verdicts", "turned"), *cells])
 
 
 def _reliability(known: Calibration | None) -> Iterator[str]:
@@ -133,7 +134,7 @@ def _reliability(known: Calibration | None) -> Iterator[str]:
     rows = [
         (numbers.score(one.stated), numbers.score(one.observed), str(one.n)) for one in known.bins
     ]
-    yield table_text([("P(met) stated", "labels met", "criteria"), *rows])
+    yield aligned([("P(met) stated", "labels met", "criteria"), *rows])
 
 
 def _raters(audit: Audit) -> Iterator[str]:
@@ -153,7 +154,7 @@ def _raters(audit: Audit) -> Iterator[str]:
     if len(ordered) > MAX_RATERS:
         rows.append((f"and {len(ordered) - MAX_RATERS} more (--json)", "", "", ""))
     head = ("rater, against all others", "pairs", "balanced F1", "the judge on the same labels")
-    yield table_text([head, *rows]) + (
+    yield aligned([head, *rows]) + (
         f"\nthe judge agrees better than the rater with the others for {ahead} of {len(known)}"
     )
 
@@ -162,7 +163,7 @@ def _variants(variants: Sequence[Variant], name: str) -> Iterator[str]:
     if not variants:
         return
     rows = [_row(f"  {variant.name}", variant.figures) for variant in variants]
-    yield table_text([("variant", *_HEADS), *rows])
+    yield aligned([("variant", *_HEADS), *rows])
     changes = [
         (
             f"  {variant.name}",
@@ -176,7 +177,7 @@ def _variants(variants: Sequence[Variant], name: str) -> Iterator[str]:
         for variant in variants
     ]
     head = (f"minus {name}", "criteria", "differ", "balanced F1", "pairwise", "kappa")
-    yield table_text([head, *changes])
+    yield aligned([head, *changes])
 
 
 def _shifts(shifts: Sequence[Shift]) -> Iterator[str]:
@@ -188,7 +189,7 @@ def _shifts(shifts: Sequence[Shift]) -> Iterator[str]:
     rows = [
         (shift.unit, _cell(shift.shift, signed=True), str(shift.n), shift.within) for shift in known
     ]
-    yield table_text([head, *rows]) + (
+    yield aligned([head, *rows]) + (
         "\nat the same label: 0 where the judge's errors do not hang on it (docs/trust.md)"
     )
     groups = [
@@ -200,7 +201,7 @@ def _shifts(shifts: Sequence[Shift]) -> Iterator[str]:
         for shift in known
         for place, group in enumerate(shift.groups)
     ]
-    yield table_text([("where", "criteria", *_GROUPS), *groups])
+    yield aligned([("where", "criteria", *_GROUPS), *groups])
 
 
 def _categories(audit: Audit) -> list[tuple[str, ...]]:
@@ -221,15 +222,6 @@ def _categories(audit: Audit) -> list[tuple[str, ...]]:
     return [("category", "pairs", "balanced F1", "judge says met", "labels say met"), *rows]
 
 
-def table_text(rows: Sequence[tuple[str, ...]]) -> str:
-    """Lay out rows of cells in columns, the first row being their heads."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
-
-
 def bench_text(name: str, found: Preference, probes: Sequence[ProbeRow]) -> str:
     """Lay out what `bench-reward` measured.
 
@@ -246,24 +238,24 @@ def bench_text(name: str, found: Preference, probes: Sequence[ProbeRow]) -> str:
     if n_rewarded == 0:
         return f"{parts[0]}\n\nNO REWARD AT ALL: nothing is known of it."
     parts.append(
-        table_text(
+        aligned(
             [
                 ("", "95 % interval", ""),
-                ("pairwise accuracy", _shown(found.accuracy), f"ties {numbers.share(found.ties)}"),
-                ("tau within a prompt", _shown(found.correlation), ""),
+                ("pairwise accuracy", _cell(found.accuracy), f"ties {numbers.share(found.ties)}"),
+                ("tau within a prompt", _cell(found.correlation), ""),
             ]
         )
     )
     head = ("best of n", "reference score of the pick", "at random", "best possible", "prompts")
     curve = [
-        (str(row.n), _shown(row.picked), numbers.score(row.at_random), numbers.score(row.best),
+        (str(row.n), _cell(row.picked), numbers.score(row.at_random), numbers.score(row.best),
          str(row.n_prompts))
         for row in found.best_of_n
     ]  # fmt: skip
-    parts.append(table_text([head, *curve]))
+    parts.append(aligned([head, *curve]))
     if found.by_theme:
-        rows = [(name, _shown(figure)) for name, figure in found.by_theme.items()]
-        parts.append(table_text([("tag", "pairwise accuracy"), *rows]))
+        rows = [(name, _cell(figure)) for name, figure in found.by_theme.items()]
+        parts.append(aligned([("tag", "pairwise accuracy"), *rows]))
     parts += _probes(probes)
     return "\n\n".join(parts)
 
@@ -272,26 +264,20 @@ def _probes(probes: Sequence[ProbeRow]) -> Iterator[str]:
     if not probes:
         return
     rows = [
-        (row.name, _share(row.raised), _share(row.lowered), _change(row.change), str(row.n))
+        (
+            row.name,
+            _share(row.raised),
+            _share(row.lowered),
+            _cell(row.change, signed=True),
+            str(row.n),
+        )
         for row in probes
     ]
     head = ("probe, which makes no answer better", "raises", "lowers", "mean change", "answers")
-    yield table_text([head, *rows])
-
-
-def _shown(figure: Estimate) -> str:
-    if figure.value is None:
-        return numbers.NONE
-    return f"{numbers.score(figure.value)} {interval_words(figure)}"
+    yield aligned([head, *rows])
 
 
 def _share(figure: Estimate) -> str:
     if figure.value is None:
         return numbers.NONE
     return f"{numbers.share(figure.value)} {share_words(figure)}"
-
-
-def _change(figure: Estimate) -> str:
-    if figure.value is None:
-        return numbers.NONE
-    return f"{numbers.difference(figure.value)} {interval_words(figure, signed=True)}"

@@ -9,6 +9,7 @@ from typing import Any
 from ...judges.scoring.estimates import estimate_of
 from ...reports import numbers
 from ...reports.interval_words import interval_words
+from ..terminal import aligned
 
 _HEAD = (
     "model",
@@ -42,15 +43,7 @@ def score_table(lines: Sequence[ScoreLine]) -> str:
     cells = [_cells(line) for line in lines]
     filled = [column for column in range(len(_HEAD)) if any(row[column] for row in cells)]
     rows = [tuple(row[column] for column in filled) for row in (_HEAD, *cells)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    shown = [
-        "  ".join(
-            cell.rjust(width) if name in _RIGHT else cell.ljust(width)
-            for name, cell, width in zip(rows[0], row, widths, strict=True)
-        ).rstrip()
-        for row in rows
-    ]
-    return "\n".join(shown)
+    return aligned(rows, {place for place, name in enumerate(rows[0]) if name in _RIGHT})
 
 
 def _cells(line: ScoreLine) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from ...judges.signal.study import SignalStudy
 from ...judges.signal.variance import VOTES, shares
 from ...reports.interval_words import interval_words
 from ...reports.numbers import NONE, count, csv_cell, score, share
+from ..terminal import aligned
 
 WIDTH = 100
 MAX_LISTED = 20
@@ -127,14 +128,9 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Set a table in columns: the first one to the left, numbers to the right."""
     if not rows:
         return ""
-    widths = [max(len(row[i]) for row in [heads, *rows]) for i in range(len(heads))]
-
-    def line(cells: Sequence[str]) -> str:
-        first = cells[0].ljust(widths[0])
-        rest = [cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True)]
-        return "  ".join([first, *rest]).rstrip()
-
-    return "\n".join([line(heads), "  ".join("-" * width for width in widths), *map(line, rows)])
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    lines = ["-" * width for width in widths]
+    return aligned([heads, lines, *rows], range(1, len(heads)))
 
 
 def _titled(title: str, body: str) -> str:
