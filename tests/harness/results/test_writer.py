@@ -9,8 +9,10 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from rubricbeat.harness.results.writer import GradedRun, sanitized, write_run
+from rubricbeat.harness.results.writer import GradedRun, _indented, sanitized, write_run
 from rubricbeat.judges.answer import GradedAnswer
 from rubricbeat.judges.data.examples import example_from_row, example_to_row
 from rubricbeat.judges.errors import ConfigError, DataError
@@ -169,3 +171,20 @@ def test_output_path_that_is_a_file_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("x", encoding="utf-8")
     with pytest.raises(ConfigError, match="cannot write results"):
         write_run(run_of(graded()), tmp_path / "out")
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.text(st.characters(exclude_categories=[])),
+    st.sampled_from([5, -2, 0.5, 0.1 + 0.2, 1e-5, 12345.678, 1e15, 3]),
+)
+def test_the_indented_document_is_that_of_json_dumps(text, points):
+    criterion = {"criterion": text, "points": points, "polarity": "desirable", "tags": []}
+    for extra in ({}, {"check": {"any": [text], "share": 1e-7}}):
+        doc = {"prompt_id": "p", "prompt": [], "rubrics": [{**criterion, **extra}], text: [text]}
+        assert _indented(doc) == json.dumps(doc, indent=2, ensure_ascii=False)
+
+
+def test_half_a_surrogate_pair_is_written_as_before():
+    doc = {"rubrics": [], "text": "a\ud83d"}
+    assert _indented(doc) == json.dumps(doc, indent=2, ensure_ascii=False)

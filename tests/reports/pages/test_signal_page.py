@@ -78,3 +78,8 @@ def test_a_study_in_which_nothing_lives_can_be_shown() -> None:
 def test_one_reward_has_no_figure_of_agreement() -> None:
     figures = signal_figures(study_signal(drawn_pilot(1), [get_reward("hybrid")]))
     assert set(figures) == {"distributions", "spread", "contrast"}
+
+
+def test_a_figure_scrolls_on_a_phone_and_is_reached_by_keyboard(page: str) -> None:
+    around = '<figure class="figure"><div class="scroll wide" tabindex="0" role="region"'
+    assert page.count(around) == page.count("<svg") == 4
