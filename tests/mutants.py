@@ -12,21 +12,18 @@ from __future__ import annotations
 
 import argparse
 import ast
-import importlib
-import multiprocessing
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
 from cosmic_ray.ast import ast_nodes, get_ast
 from cosmic_ray.mutating import mutate_code
 from cosmic_ray.plugins import get_operator, operator_names
@@ -43,10 +40,11 @@ ROOMS = {
 MORE_TESTS = {"engine": ("tests/judges/backends/test_composites.py", "tests/judges/test_grader.py")}
 NOT_RUN = {"test_kill.py", "test_against_trl.py"}
 """They start programs or load torch: minutes a mutant, and their subject is another."""
-PRELOADED = ("numpy", "scipy.stats", "aiohttp", "orjson", "yaml", "jinja2")
 NOT_USED = ("Variable", "Eq_Is", "Is_Eq", "IsNot_NotEq", "NotEq_IsNot")
 """Operators that want arguments, and those that change nothing on an enum or None."""
 SURVIVED, KILLED, TIMED_OUT = "survived", "killed", "timed out"
+NO_PROGRAM = "no program"
+"""What the operator made does not compile; it counts as no mutant."""
 
 
 @dataclass(frozen=True, order=True)
@@ -136,27 +134,29 @@ def tests_of(room: str, path: str, home: Path) -> list[str]:
 
 
 def outcome_of(home: Path, tests: Sequence[str], timeout_s: float) -> str:
-    """Run tests in a process of its own that has the libraries loaded already."""
-    process = multiprocessing.get_context("fork").Process(target=_run_tests, args=(home, tests))
-    process.start()
-    process.join(timeout_s)
-    if process.is_alive():
-        process.kill()
-        process.join()
-        return TIMED_OUT
-    return SURVIVED if process.exitcode == 0 else KILLED
-
-
-def _run_tests(home: Path, tests: Sequence[str]) -> None:
-    os.chdir(home)
-    sys.path[:0] = [str(home.parent), str(home / "tests")]
-    with (
-        log_of(home).open("w", encoding="utf-8") as log,
-        redirect_stdout(log),
-        redirect_stderr(log),
-    ):
-        code = pytest.main([*tests, "-q", "-x", "-p", "no:cacheprovider", "--rootdir", str(home)])
-    os._exit(int(code))
+    """Run tests of the copy."""
+    paths = os.pathsep.join((str(home.parent), str(home / "tests")))
+    data = str(ROOT.parent / "shared" / "data")
+    given = {"RUBRICBEAT_SHARED": data, **os.environ, "PYTHONPATH": paths}
+    command = (sys.executable, "-m", "pytest", *tests, "-q", "-x", "-p", "no:cacheprovider")
+    with log_of(home).open("w", encoding="utf-8") as log:
+        process = subprocess.Popen(
+            command,
+            cwd=home,
+            env={**given, "PYTHONDONTWRITEBYTECODE": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        try:
+            return SURVIVED if process.wait(timeout_s) == 0 else KILLED
+        except subprocess.TimeoutExpired:
+            return TIMED_OUT
+        finally:
+            if process.poll() is None:  # with the programs that its tests have started
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
 
 
 def log_of(home: Path) -> Path:
@@ -182,12 +182,22 @@ def broken(place: Place, change: Change, home: Path, timeout_s: float) -> tuple[
     assert mutant is not None and mutant != source, (place, change)
     pairs = zip(source.splitlines(), mutant.splitlines(), strict=False)
     was, now = next(pair for pair in pairs if pair[0] != pair[1])
+    if not _compiles(mutant):
+        return NO_PROGRAM, now.strip()
     try:
         (home / place.path).write_text(mutant, encoding="utf-8")
         outcome = outcome_of(home, tests_of(place.room, place.path, home), timeout_s)
     finally:
         (home / place.path).write_text(source, encoding="utf-8")
     return outcome, f"{was.strip()}  ->  {now.strip()}"
+
+
+def _compiles(source: str) -> bool:
+    try:
+        compile(source, "mutant", "exec")
+    except SyntaxError:
+        return False
+    return True
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -200,10 +210,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     rooms = [args.room] if args.room else list(ROOMS)
     drawn = sample(args.mutants, args.seed, rooms)
-    os.environ.setdefault("RUBRICBEAT_SHARED", str(ROOT.parent / "shared" / "data"))
-    sys.dont_write_bytecode = True
-    for name in PRELOADED:
-        importlib.import_module(name)
     counts: dict[str, dict[str, int]] = {room: defaultdict(int) for room in rooms}
     with tempfile.TemporaryDirectory() as folder:
         home = copy_of_checkout(Path(folder))
@@ -232,7 +238,7 @@ def print_shares(counts: dict[str, dict[str, int]]) -> None:
 
 
 def _share(name: str, found: dict[str, int]) -> str:
-    n = sum(found.values())
+    n = sum(found.values()) - found[NO_PROGRAM]
     return (
         f"{name:8} {found[SURVIVED]:4} of {n:4} survive, {100 * found[SURVIVED] / max(n, 1):3.0f} %"
     )

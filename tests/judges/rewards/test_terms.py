@@ -1,0 +1,89 @@
+"""The terms of each published reward: which there are, and what is left without each.
+
+One rubric of points 6, 2, 2, -4 and -1. The answer `MIXED` meets the first and the fourth: it has
+s = 6/10 of the positive points and rho = 4/5 of the negative ones; counted alike 1/3 and 1/2.
+That of `BAD` triggers both faults and nothing else: s = 0, rho = 1. `PERFECT` is as it should be.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rubricbeat.judges.errors import ConfigError
+from rubricbeat.judges.rewards import get_reward
+from rubricbeat.judges.scoring.verdict_table import RubricArrays
+
+MIXED, BAD, PERFECT = [1, 0, 0, 1, 0], [0, 0, 0, 1, 1], [1, 1, 1, 0, 0]
+
+
+def rubric(points: list[float]) -> RubricArrays:
+    array = np.array(points)
+    return RubricArrays(array, array > 0, np.full(array.shape, -1, np.int8))
+
+
+def value(reward: Any, verdicts: list[int], points: tuple[float, ...] = (6, 2, 2, -4, -1)) -> float:
+    return float(reward(np.array(verdicts, dtype=float), rubric([float(p) for p in points])))
+
+
+@pytest.mark.parametrize(
+    ("name", "terms"),
+    [
+        ("healthbench", {"weights"}),
+        ("healthbench_clipped", {"clip", "weights"}),
+        ("binary", set()),
+        ("hybrid", {"clip", "penalty", "bonus", "weights"}),
+        ("hybrid_unclipped", {"penalty", "bonus", "weights"}),
+        ("complexity", {"log_complexity", "penalty", "power", "clip", "cap", "weights"}),
+        ("rar_explicit", {"weights"}),
+        ("rar_uniform", set()),
+        ("rar_implicit", set()),
+    ],
+)
+def test_a_reward_has_the_terms_that_are_switched_on_and_loses_each(
+    name: str, terms: set[str]
+) -> None:
+    reward: Any = get_reward(name)
+    assert set(reward.terms) == terms
+    for term in terms:
+        less = reward.without(term)
+        assert set(less.terms) == terms - {term}
+        assert less.name == f"{name} without {term}"
+        with pytest.raises(ConfigError, match="no term"):
+            less.without(term)
+
+
+@pytest.mark.parametrize(
+    ("name", "verdicts", "whole", "term", "left"),
+    [
+        ("healthbench", MIXED, 0.2, "weights", 0.0),  # (6 - 4) / 10; (1 - 1) / 3
+        ("healthbench_clipped", BAD, 0.0, "clip", -0.5),  # -5 / 10
+        ("hybrid", MIXED, 5.4, "penalty", 9.0),  # 15 * .6 - 4.5 * .8
+        ("hybrid", MIXED, 5.4, "weights", 2.75),  # 15 / 3 - 4.5 / 2
+        ("hybrid", BAD, 0.0, "clip", -4.5),
+        ("hybrid", PERFECT, 20.0, "bonus", 15.0),
+        # t = .6 - .5 * .8 = .2, t^1.2 = .144956, and 1 + .2 ln 6 / ln 26 = 1.109988
+        ("complexity", MIXED, 3.217987, "log_complexity", 2.899119),
+        ("complexity", MIXED, 3.217987, "power", 4.439952),
+        ("complexity", MIXED, 3.217987, "penalty", 12.026239),  # .6^1.2 = .541728
+        ("complexity", MIXED, 3.217987, "weights", 1.125462),  # t = 1/12, t^1.2 = .0506971
+        ("complexity", BAD, 0.0, "clip", -9.663010),  # -(.5^1.2) = -.435275
+        # no labels: essential 1, optional .3 twice, pitfall .9 twice: (1 + .9) / 3.4; 2 of 5
+        ("rar_explicit", MIXED, 0.558824, "weights", 0.4),
+    ],
+)
+def test_what_a_reward_gives_and_what_without_a_term(
+    name: str, verdicts: list[int], whole: float, term: str, left: float
+) -> None:
+    reward: Any = get_reward(name)
+    assert value(reward, verdicts) == pytest.approx(whole, rel=1e-5, abs=1e-12)
+    assert value(reward.without(term), verdicts) == pytest.approx(left, rel=1e-5, abs=1e-12)
+
+
+def test_the_cap_of_complexity_is_reached_by_a_perfect_answer_to_a_long_rubric() -> None:
+    """80 criteria: 20 (1 + .2 ln 81 / ln 26) = 25.395."""
+    reward: Any = get_reward("complexity")
+    assert value(reward, [1] * 80, (1.0,) * 80) == 25.0
+    assert value(reward.without("cap"), [1] * 80, (1.0,) * 80) == pytest.approx(25.3951, rel=1e-5)
