@@ -80,3 +80,23 @@ class TestLeverage:
     def test_a_rating_has_no_leverage(self) -> None:
         groups = pilot([[[1, 0], [0, 1]]], [5.0, -1.0])
         assert penalty_leverage(groups, get_reward("rar_implicit"), study_criteria(groups)) is None
+
+
+def test_each_kind_holds_the_criteria_of_its_points_and_their_share_of_the_variance() -> None:
+    """Met by all, by two, by none and by one of four answers; the bound of 5 belongs above."""
+    verdicts = [[[1, 1, 0, 0], [1, 1, 0, 1], [1, 0, 0, 0], [1, 0, 0, 0]]]
+    groups = pilot(verdicts, [5.0, 4.0, 1.0, -2.0])
+    rows = {row.kind: row for row in summarise_criteria(groups, study_criteria(groups))}
+    assert {kind: row.n for kind, row in rows.items()} == {
+        "all": 4,
+        "positive points": 3,
+        "negative points": 1,
+        "5 points or more": 1,
+        "under 5 points": 2,
+    }
+    assert rows["under 5 points"].pass_rate == 0.25
+    assert (rows["under 5 points"].never, rows["under 5 points"].always) == (0.5, 0.0)
+    assert (rows["5 points or more"].never, rows["5 points or more"].always) == (0.0, 1.0)
+    # sums 9, 7, 5, 5: variance 2.75; with 4 v it varies by 3, with -2 v by -.25
+    assert rows["positive points"].variance_share == pytest.approx(3 / 2.75)
+    assert rows["negative points"].variance_share == pytest.approx(-0.25 / 2.75)

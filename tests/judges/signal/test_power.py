@@ -137,3 +137,23 @@ def test_one_policy_cannot_tell_what_prompts_share(judged_twice: GroupedVerdicts
     found = plan(judged_twice, REWARD, difference=0.05)
     assert not found.correlation_measured
     assert any("one policy" in note for note in found.notes)
+
+
+def test_a_pilot_of_one_policy_plans_as_if_prompts_shared_nothing(
+    judged_twice: GroupedVerdicts,
+) -> None:
+    made = plan(judged_twice, REWARD, difference=0.1)
+    assert not made.correlation_measured
+    assert made.prompt_correlation == 0.0
+    assert any("one policy" in note for note in made.notes)
+    assert not any("no design considered reaches" in note for note in made.notes)
+
+
+def test_a_fidelity_out_of_reach_is_said_with_the_best_there_is(
+    judged_twice: GroupedVerdicts,
+) -> None:
+    made = plan(judged_twice, REWARD, fidelity=0.999)
+    assert made.for_fidelity is None
+    best = max(design.fidelity for design in made.designs if design.fidelity is not None)
+    assert f"no design considered reaches fidelity 0.999; the best has {best:.3f}" in made.notes
+    assert best < 0.999
