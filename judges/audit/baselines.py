@@ -52,8 +52,7 @@ def baselines_of(table: AuditTable) -> dict[str, AuditTable]:
 
     `majority` says what most labels say. `category_rate` says how often the labels of the
     question's category say met on other prompts (folds by prompt): it sees what kind of criterion
-    it is, and no answer. The one that reads the criterion's
-    words too is `no_look_probability`.
+    it is, and no answer. The one that reads the criterion's words is `no_look_probability`.
     """
     share_N = table.label_share_N
     overall = float(table.met_L.mean()) if len(table.met_L) else 0.0

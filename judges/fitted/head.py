@@ -1,4 +1,4 @@
-"""The head of a fitted judge: from what is seen of an answer to the log-odds that it meets a thing.
+"""The head of a fitted judge: from what it sees to the log-odds that a criterion is met.
 
 Gradient-boosted trees on the features, and on the log-odds of the criterion's wording. Other heads
 were measured and are gone, for none was better (docs/trust.md): logistic regression and trees on

@@ -17,7 +17,7 @@ from ..rewards import Needs, Reward, get_reward
 from ..scoring.estimates import Estimate, effective_n, mean
 from ..scoring.jackknife import correlation
 from ..scoring.plain_form import plain_form
-from ..scoring.verdict_table import Floats
+from ..scoring.verdict_table import Bools, Floats
 from .advantages import (
     EQUAL,
     Scale,
@@ -367,7 +367,7 @@ def _low_spread_weight(rewards_PG: Floats, advantages_PG: Floats) -> float | Non
     return float(squares_P[lowest].sum()) / total
 
 
-def _differing_share(groups: GroupedVerdicts, identical_P: np.ndarray[Any, Any]) -> float | None:
+def _differing_share(groups: GroupedVerdicts, identical_P: Bools) -> float | None:
     if groups.probabilities_RPGC is None or not identical_P.any():
         return None
     chances_PGC = groups.probabilities_RPGC[0][identical_P]
@@ -376,7 +376,7 @@ def _differing_share(groups: GroupedVerdicts, identical_P: np.ndarray[Any, Any])
 
 
 def _prompts_to_drop(
-    groups: GroupedVerdicts, identical_P: np.ndarray[Any, Any], criteria: CriterionStudy
+    groups: GroupedVerdicts, identical_P: Bools, criteria: CriterionStudy
 ) -> tuple[PromptToDrop, ...]:
     clusters_P = groups.clusters_P
     n_groups = np.bincount(clusters_P)
