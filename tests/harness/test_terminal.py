@@ -11,7 +11,7 @@ import pytest
 from report_kit import example, graded, run, write_run
 
 from rubricbeat.harness.cli import main
-from rubricbeat.harness.terminal import HarmlessStream, harmless
+from rubricbeat.harness.terminal import HarmlessStream, aligned, harmless, say
 
 ACTS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 NASTY = "a\x1b]0;owned\x07b\x9b2J\rc\x7f\u202ed\x08\ud800e"
@@ -98,3 +98,18 @@ def test_a_stream_that_is_closed_takes_the_words_in(monkeypatch, capsys, closed,
     assert getattr(sys, closed) is None
     printed = capsys.readouterr()
     assert "" in {printed.out, printed.err} and "Traceback" not in printed.out + printed.err
+
+
+def test_columns_are_as_wide_as_their_widest_cell() -> None:
+    rows = [("name", "n"), ("a", "10"), ("longer", "")]
+    assert aligned(rows) == "name    n\na       10\nlonger"
+    assert aligned(rows, {1}) == "name     n\na       10\nlonger"
+
+
+def test_nothing_is_said_where_there_is_nothing_to_say(capsys: pytest.CaptureFixture[str]) -> None:
+    say(None, "score")
+    say("")
+    say("one row is left out", "score")
+    say("interrupted")
+    expected = "rubricbeat score: one row is left out\nrubricbeat: interrupted\n"
+    assert capsys.readouterr().err == expected
