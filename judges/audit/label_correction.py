@@ -18,6 +18,7 @@ import numpy as np
 
 from ..answer import GradedAnswer, solution_of
 from ..rubric import digest_of_prompt
+from ..scoring.bootstrap import ClusteredColumns
 from ..scoring.item_scores import PASS_RULES, ScoredTable
 from ..scoring.verdict_table import Bools, Floats, VerdictTable
 from ..verdict import Outcome, Verdict
@@ -28,7 +29,7 @@ from .correction import (
     Corrected,
     prediction_powered,
 )
-from .labels import Label, LabelledAnswer, count_cells, majority_of, sums_by
+from .labels import Label, LabelledAnswer, count_cells, majority_of
 from .run_correction import RunCorrection
 
 MAX_Z = 3.5
@@ -180,12 +181,10 @@ def _powered(said_N: Floats, true_N: Floats, table: VerdictTable, fault: str | N
 
 
 def _mean_by_prompt(values_N: Floats, has_N: Bools, table: VerdictTable) -> Floats:
+    kept_N = np.where(has_N, values_N, np.nan)
     n_prompts = len(table.prompt_ids)
-    counts = np.bincount(table.prompt_N[has_N], minlength=n_prompts)
-    sums = sums_by(table.prompt_N[has_N], values_N[has_N], n_prompts)
-    mean = np.full(n_prompts, np.nan)
-    np.divide(sums, counts, out=mean, where=counts > 0)
-    return mean
+    [means_P] = ClusteredColumns.of(kept_N[None], table.prompt_N, n_prompts).means_MP
+    return np.asarray(means_P)
 
 
 def _distance(some: Floats, others: Floats) -> float | None:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .estimates import MIN_PROMPTS, share_intervals, t_quantile
+from .points import ratio
 from .verdict_table import Bools, Floats
 
 N_DRAWS = 10_000
@@ -73,12 +74,12 @@ class ClusteredColumns:
     @property
     def means_M(self) -> Floats:
         """Mean of each column over answers; NaN where it holds none."""
-        return _ratio(self.sums_MP.sum(axis=1), self.n_M)
+        return ratio(self.sums_MP.sum(axis=1), self.n_M)
 
     @property
     def means_MP(self) -> Floats:
         """Mean of each column over the answers to each prompt; NaN where there is none."""
-        return _ratio(self.sums_MP, self.counts_MP)
+        return ratio(self.sums_MP, self.counts_MP)
 
     @property
     def stderr_M(self) -> Floats:
@@ -89,8 +90,8 @@ class ClusteredColumns:
         """
         deviations_MP = self.sums_MP - self.counts_MP * np.nan_to_num(self.means_M)[:, None]
         g_M = self.n_prompts_M.astype(np.float64)
-        factor_M = _ratio(g_M, np.where(g_M > 1, g_M - 1, 0.0))
-        variance_M = _ratio((deviations_MP**2).sum(axis=1), self.n_M**2) * factor_M
+        factor_M = ratio(g_M, np.where(g_M > 1, g_M - 1, 0.0))
+        variance_M = ratio((deviations_MP**2).sum(axis=1), self.n_M**2) * factor_M
         return np.sqrt(variance_M)
 
     @property
@@ -167,10 +168,3 @@ def _by_prompt(values_MN: Floats, prompt_N: NDArray[np.intp], n_prompts: int) ->
     size = n_columns * n_prompts
     sums = np.bincount(cells.ravel(), weights=values_MN.ravel(), minlength=size)
     return sums.astype(np.float64, copy=False).reshape(n_columns, n_prompts)
-
-
-def _ratio(top: Floats | NDArray[np.float32], bottom: Floats | NDArray[np.float32]) -> Floats:
-    """Divide; NaN where the divisor is 0."""
-    out = np.full(np.broadcast_shapes(top.shape, bottom.shape), np.nan)
-    np.divide(top, bottom, out=out, where=np.asarray(bottom) != 0)
-    return out

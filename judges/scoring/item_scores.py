@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
 
 import numpy as np
 
 from ..answer import GradedAnswer
-from .points import net_points, shares_of, too_much_missing
+from .points import net_points, ratio, shares_of, too_much_missing
 from .verdict_table import BLOCK, Bools, Codes, Floats, VerdictTable
 
 MAX_WORST_K = 256
@@ -125,12 +124,12 @@ def score_items(table: VerdictTable) -> Items:
     missing_N = missing_positive_N + missing_negative_N
     h_N = shares.points
     scored_N = ~np.isnan(h_N)
-    range_N = _share(earned_N + negative_N, positive_N + negative_N)
+    range_N = ratio(earned_N + negative_N, positive_N + negative_N)
     return Items(
         h=h_N,
-        low=_share(earned_N - missing_negative_N, all_positive_N),
-        high=_share(earned_N + missing_positive_N, all_positive_N),
-        missing_share=_share(missing_N, all_positive_N + negative_NC.sum(axis=1)),
+        low=ratio(earned_N - missing_negative_N, all_positive_N),
+        high=ratio(earned_N + missing_positive_N, all_positive_N),
+        missing_share=ratio(missing_N, all_positive_N + negative_NC.sum(axis=1)),
         positive_share=_where(all_positive_N > 0, shares.positive),
         negative_share=_where(all_positive_N > 0, shares.negative),
         passes={
@@ -162,7 +161,7 @@ def tag_items(scored: ScoredTable) -> Floats:
         return sums.astype(np.float64, copy=False).reshape(shape)
 
     if answered_K.all():
-        by_criterion_TN = _share(total(points_K * hits_K), total(np.maximum(points_K, 0.0)))
+        by_criterion_TN = ratio(total(points_K * hits_K), total(np.maximum(points_K, 0.0)))
     else:
         by_criterion_TN = _tagged_points(points_K, hits_K, total)
     by_criterion_TN = _where(~np.isnan(items.h), by_criterion_TN)
@@ -176,7 +175,7 @@ def _tagged_points(points_K: Floats, hits_K: Floats, total: Callable[[Floats], F
     shares, sizes = [], []
     for weights_K in (np.maximum(points_K, 0.0), np.maximum(-points_K, 0.0)):
         size_TN = total(weights_K)
-        share_TN = _share(total(weights_K * hits_K), total(weights_K * answered_K))
+        share_TN = ratio(total(weights_K * hits_K), total(weights_K * answered_K))
         shares.append(np.where(size_TN > 0, share_TN, 0.0))
         sizes.append(size_TN)
     missing_TN = total(np.where(answered_K, 0.0, np.abs(points_K)))
@@ -223,14 +222,6 @@ def _worst_weights(n: int, k: int) -> Floats:
     weights_I[0] = k / n
     np.divide(np.maximum(n - i_I - k + 1, 0.0), n - i_I, out=weights_I[1:])
     return np.cumprod(weights_I, out=weights_I)
-
-
-def _share(part: Floats, whole: Any) -> Floats:
-    """Divide; NaN where there is nothing to divide by."""
-    whole = np.asarray(whole, dtype=np.float64)
-    out = np.full(np.shape(part), np.nan)
-    np.divide(part, whole, out=out, where=whole != 0)
-    return out
 
 
 def _where(condition: Bools, values: Floats) -> Floats:

@@ -21,6 +21,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .verdict_table import Bools, Floats, RubricArrays
 
@@ -136,6 +137,13 @@ def dot(values: Floats, weights: Floats) -> Floats:
     """Sum values times weights over the last axis, without the product in memory."""
     summed: Floats = np.einsum("...c,...c->...", values, weights)
     return summed
+
+
+def ratio(top: Floats | NDArray[np.float32], bottom: Floats | NDArray[np.float32]) -> Floats:
+    """Divide; NaN where the divisor is 0."""
+    out = np.full(np.broadcast_shapes(top.shape, bottom.shape), np.nan)
+    np.divide(top, bottom, out=out, where=np.asarray(bottom) != 0)
+    return out
 
 
 def _net(

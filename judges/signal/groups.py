@@ -10,6 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -159,25 +160,20 @@ class GroupedVerdicts:
 
     def take(self, groups: NDArray[np.intp]) -> GroupedVerdicts:
         """Pick groups by position."""
+        first = ("verdicts_PGC", "answered_PG", "chars_PG", "gold_PGC", "ratings_PG")
+        second = ("replicates_RPGC", "probabilities_RPGC", "further_ratings_RPG")
+        given = {name: getattr(self, name) for name in (*first, *second)}
+        taken: dict[str, Any] = {
+            name: array[groups] if name in first else array[:, groups]
+            for name, array in given.items()
+            if array is not None
+        }
         return replace(
             self,
-            verdicts_PGC=self.verdicts_PGC[groups],
+            **taken,
             rubric_PC=self.rubric_PC.take(groups),
-            answered_PG=self.answered_PG[groups],
             prompt_ids=tuple(self.prompt_ids[int(g)] for g in groups),
             labels=tuple(self.labels[int(g)] for g in groups) if self.labels else (),
-            chars_PG=None if self.chars_PG is None else self.chars_PG[groups],
-            replicates_RPGC=(
-                None if self.replicates_RPGC is None else self.replicates_RPGC[:, groups]
-            ),
-            probabilities_RPGC=(
-                None if self.probabilities_RPGC is None else self.probabilities_RPGC[:, groups]
-            ),
-            gold_PGC=None if self.gold_PGC is None else self.gold_PGC[groups],
-            ratings_PG=None if self.ratings_PG is None else self.ratings_PG[groups],
-            further_ratings_RPG=(
-                None if self.further_ratings_RPG is None else self.further_ratings_RPG[:, groups]
-            ),
         )
 
 

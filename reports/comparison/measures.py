@@ -15,6 +15,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from ...judges.scoring.bootstrap import ClusteredColumns
 from ...judges.scoring.item_scores import Items, ScoredTable
 from ...judges.scoring.run_scores import (
     N_HEAD,
@@ -23,7 +24,7 @@ from ...judges.scoring.run_scores import (
     length_penalty_of,
     summarise_scored,
 )
-from ...judges.scoring.verdict_table import Bools, Floats, VerdictTable
+from ...judges.scoring.verdict_table import Floats, VerdictTable
 from ..results.run import Run
 from .models import Model
 
@@ -57,22 +58,19 @@ class Measured:
 
         NaN for a prompt without a scored answer; NaN answers are left out of the mean.
         """
-        counts_P, totals_P = self.count_by_prompt(values_N), np.zeros(len(self.position))
-        known_N = ~np.isnan(values_N)
-        np.add.at(totals_P, self._prompts_of(known_N), values_N[known_N])
-        means_P = np.full(len(self.position), np.nan)
-        np.divide(totals_P, counts_P, out=means_P, where=counts_P > 0)
-        return means_P
+        [means_P] = self._by_prompt(values_N).means_MP
+        return np.asarray(means_P)
 
     def count_by_prompt(self, values_N: Floats) -> Floats:
         """Count the answers to each prompt that have a number, [P]."""
-        prompts = self._prompts_of(~np.isnan(values_N))
-        return np.bincount(prompts, minlength=len(self.position)).astype(np.float64)
+        [counts_P] = self._by_prompt(values_N).counts_MP
+        return np.asarray(counts_P)
 
-    def _prompts_of(self, rows_N: Bools) -> NDArray[np.intp]:
-        """Give the position in the report of the prompts of some answers."""
+    def _by_prompt(self, values_N: Floats) -> ClusteredColumns:
+        """Sum a number of each answer up by the prompts of the report."""
         to_report = np.array([self.position[name] for name in self.table.prompt_ids], dtype=np.intp)
-        return to_report[self.table.prompt_N[rows_N]]
+        prompt_N = to_report[self.table.prompt_N]
+        return ClusteredColumns.of(values_N[None], prompt_N, len(self.position))
 
     def scores_P(self) -> Floats:
         """Mean unclipped item score of each prompt, [P]."""
