@@ -162,8 +162,6 @@ class BatchJudge(ChatOptions):
                 self._watch(job, part)
             for part in _parts(requests):
                 self._watch(await self._send(part), part)
-        except asyncio.CancelledError:
-            raise
         except Exception as error:  # whatever it is, each asker must hear of it
             for request in requests.values():
                 _fail(request, error)
@@ -230,8 +228,6 @@ class BatchJudge(ChatOptions):
             if batch.status == "cancelled" and not lines:
                 raise OutageError(f"batch {job.batch_id} was cancelled; it is sent anew next time")
             self._check_settings(lines, part)
-        except asyncio.CancelledError:
-            raise
         except Exception as error:  # whatever it is, each asker must hear of it
             if isinstance(error, ConfigError | OutageError):
                 self._jobs.forget(job)

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import ConfigError, StoreError
+from ..errors import ConfigError, StorePathError
 from ..files import write_file
 
 
@@ -40,7 +40,7 @@ class JobFolder:
         """Read every job that is not over.
 
         Raises:
-            StoreError: A file is there and cannot be read.
+            StorePathError: A file is there and cannot be read.
         """
         if not self.folder.is_dir():
             return []
@@ -51,7 +51,7 @@ class JobFolder:
                 ids = tuple(map(str, plain["custom_ids"]))
                 found.append(Job(str(plain["batch_id"]), str(plain["input_file_id"]), ids))
             except (OSError, ValueError, KeyError, TypeError) as error:
-                raise StoreError(
+                raise StorePathError(
                     f"{path}: cannot be read as a batch job ({error}); move it away, and its "
                     "requests are sent anew"
                 ) from error

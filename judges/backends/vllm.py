@@ -145,8 +145,6 @@ class VllmJudge(AskingOptions, AsksInWords):
             self._waiting = []
             try:
                 completions = await loop.run_in_executor(self._thread, self._generate, batch)
-            except asyncio.CancelledError:
-                raise
             except Exception as error:  # each asker must hear of it, whatever it is
                 known = error if isinstance(error, ConfigError) else _engine_fault(error)
                 for one in batch:

@@ -139,9 +139,7 @@ def _text_of_object(value: Mapping[str, Any]) -> str | None:
     if isinstance(choices, list) and len(choices) == 1 and isinstance(choices[0], Mapping):
         choice = choices[0]
         return text_of_answer(choice.get("message", choice.get("text")))
-    if "content" in value:
-        return _text_of_list([value])
-    if value.get("type") in TEXT_PARTS:
+    if "content" in value or value.get("type") in TEXT_PARTS:
         return _text_of_list([value])
     raise DataError("the answer is an object that is neither a message nor a chat completion")
 

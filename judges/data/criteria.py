@@ -176,14 +176,13 @@ def _refuse_rules(item: Field, number: int, n_items: int) -> None:
 
 def _by_sign(item: Field) -> Criterion:
     points = _points(item["points"])
-    by_sign = Polarity.DESIRABLE if points > 0 else Polarity.UNDESIRABLE
     check = item["check"].decoded()
     if check.value is not None and not isinstance(check.value, Mapping):
         raise check.fault("is not an object (a predicate of the keyword judge)")
     return Criterion(
         text=item.first("criterion", "criterion_text").text(),
         points=points,
-        polarity=_polarity(item["polarity"]) or by_sign,
+        polarity=_polarity(item["polarity"]) or _sign(points),
         tags=unique(item["tags"].strings() + _other_category(item["category"])),
         category=_known_category(item["category"]),
         check=check.value,
@@ -212,21 +211,17 @@ def _rar(item: Field) -> Criterion:
     text = item["description"].text()
     points = _points(item.first("weight", "points"))
     polarity = _polarity(item["polarity"]) or polarity_from_wording(text, points)
-    if not item.has("weight") and points < 0 and polarity is Polarity.DESIRABLE:
-        _require_polarity(item)
+    is_either = not item.has("weight") and points < 0 and polarity is Polarity.DESIRABLE
+    if is_either and not item.has("polarity"):
+        raise item.fault(
+            "has 'description' and negative 'points', and can be read in two ways: true is bad "
+            "(HealthBench, by the sign) or good (RaR, by the wording); add 'polarity'"
+        )
     category = _known_category(item["category"]) or category_from_prefix(text)
     if category is None and item.has("title"):
         category = category_from_prefix(item["title"].any_text())
     tags = item["tags"].strings() + _other_category(item["category"])
     return Criterion(text, points, polarity, unique(tags), category)
-
-
-def _require_polarity(item: Field) -> None:
-    if not item.has("polarity"):
-        raise item.fault(
-            "has 'description' and negative 'points', and can be read in two ways: true is bad "
-            "(HealthBench, by the sign) or good (RaR, by the wording); add 'polarity'"
-        )
 
 
 def _prbench(item: Field) -> Criterion:
@@ -236,8 +231,7 @@ def _prbench(item: Field) -> Criterion:
     tags = (
         (f"category:{notes['criteria_category'].text()}",) if notes.has("criteria_category") else ()
     )
-    polarity = Polarity.DESIRABLE if points > 0 else Polarity.UNDESIRABLE
-    return Criterion(text.text(), points, _polarity(item["polarity"]) or polarity, tags)
+    return Criterion(text.text(), points, _polarity(item["polarity"]) or _sign(points), tags)
 
 
 def _prbench_points(notes: Field) -> float:
@@ -276,6 +270,10 @@ def _points(field: Field) -> float:
     if abs(points) < MIN_POINTS:
         raise field.fault(f"is {points:g}, nearer to 0 than {MIN_POINTS:g}: it would not count")
     return points
+
+
+def _sign(points: float) -> Polarity:
+    return Polarity.DESIRABLE if points > 0 else Polarity.UNDESIRABLE
 
 
 def _polarity(field: Field) -> Polarity | None:

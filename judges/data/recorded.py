@@ -21,7 +21,7 @@ from ..rubric import Example
 from ..verdict import Outcome, Source, Verdict
 from .answers import ById, answer_field, prompt_id_of, repeat_of
 from .columns import Columns
-from .conversations import text_of_answer
+from .conversations import is_missing, text_of_answer
 from .examples import MAX_NAMED, SkippedRow, null_words, read_each, skipped_words
 from .json_rows import Field, NumberedRow
 from .reader import stream_rows
@@ -213,9 +213,7 @@ def _from_conversation(row: Field, example: Example) -> _Parts:
 
 def _stored_score(field: Field) -> float | None:
     """Read a stored score; NaN is how some programs write that there is none."""
-    if field.value is None or (isinstance(field.value, float) and math.isnan(field.value)):
-        return None
-    return field.number()
+    return None if is_missing(field.value) else field.number()
 
 
 def _require_count(what: str, count: int, example: Example) -> None:
