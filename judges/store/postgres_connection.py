@@ -1,6 +1,6 @@
 """Opens connections to a verdict store in PostgreSQL, and words what goes wrong with them.
 
-Tables and meaning are those of the SQLite store (`schema.py`), in a schema of their own.
+Tables and meaning are those of the SQLite store (`table.py`), in a schema of their own.
 """
 
 from __future__ import annotations
