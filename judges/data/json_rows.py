@@ -248,13 +248,16 @@ class Field:
 
     def __getitem__(self, name: str) -> Field:
         """Give a member of an object; missing reads as null."""
-        if not isinstance(self.value, Mapping):
+        # asked of every member of every row: a plain dict need not ask the abstract class
+        if type(self.value) is not dict and not isinstance(self.value, Mapping):
             raise self.fault(f"is {kind_of(self.value)}, not an object")
         return Field(self.value.get(name), self, name)
 
     def has(self, name: str) -> bool:
         """Say whether an object has a member that is not null."""
-        return isinstance(self.value, Mapping) and self.value.get(name) is not None
+        value = self.value
+        is_object = type(value) is dict or isinstance(value, Mapping)
+        return is_object and value.get(name) is not None
 
     def first(self, *names: str) -> Field:
         """Give the first of several members that is there, or the first name as missing."""
