@@ -8,6 +8,7 @@ and whoever measures it, or measures with it, can hold them apart.
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -23,7 +24,10 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class LearnedPrompts:
-    """Prompts by salted hashes of their ids and of their words; no text can be read back."""
+    """Prompts by salted hashes of their ids, of their texts and of what the user's turns say.
+
+    No text can be read back. Letters and digits alone count as what is said, without case.
+    """
 
     salt: str
     """Of this judge alone, so that two cards cannot be matched without the prompts at hand."""
@@ -157,8 +161,14 @@ def _fitted(judge: Any) -> list[Any]:
     return own + [found for member in members for found in _fitted(member)]
 
 
-def _names(example: Example) -> tuple[str, str]:
-    return example.prompt_id, digest_of_prompt(example.prompt)
+def _names(example: Example) -> list[str]:
+    names = [example.prompt_id, digest_of_prompt(example.prompt)]
+    # copies of a data set change ids, white space, quotation marks and system turns, not the words
+    asked = "".join(turn.content for turn in example.prompt if turn.role == "user")
+    plain = unicodedata.normalize("NFKC", asked).casefold()
+    if words := "".join(filter(str.isalnum, plain)):
+        names.append(f"words:{words}")
+    return names
 
 
 def _hash(salt: str, name: str) -> str:

@@ -41,6 +41,30 @@ class TestHashes:
         assert example("renamed", "What now?") in learned
         assert example("b", "other words") not in learned
 
+    @pytest.mark.parametrize(
+        "copy",
+        [
+            "  What\u2019s  a\r\nna\u00efve heart? ",
+            "what's a nai\u0308ve heart",
+            "WHAT'S A NA\u00cfVE HEART?",
+            "**What's a na\u00efve heart?**",
+        ],
+    )
+    def test_a_copy_in_another_form_is_known_by_its_words(self, copy: str) -> None:
+        learned = LearnedPrompts.of([example("a", "What's a na\u00efve heart?")], "salt")
+        assert example("renamed", copy) in learned
+        assert example("renamed", copy + " b") not in learned
+
+    def test_a_system_turn_before_it_makes_no_new_prompt(self) -> None:
+        known = example("a", "What now?")
+        turns = (Message("system", "You help."), *known.prompt)
+        learned = LearnedPrompts.of([known], "salt")
+        assert Example("renamed", turns, known.rubric) in learned
+
+    def test_marks_alone_are_not_words_that_two_prompts_share(self) -> None:
+        learned = LearnedPrompts.of([example("a", "?!")], "salt")
+        assert example("a", "") in learned and example("b", "...") not in learned
+
     def test_no_id_and_no_word_stands_on_the_card(self) -> None:
         learned = LearnedPrompts.of([example("prompt-17", "chest pain")], "salt")
         text = json.dumps(learned.to_json())
