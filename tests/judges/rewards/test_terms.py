@@ -87,3 +87,20 @@ def test_the_cap_of_complexity_is_reached_by_a_perfect_answer_to_a_long_rubric()
     reward: Any = get_reward("complexity")
     assert value(reward, [1] * 80, (1.0,) * 80) == 25.0
     assert value(reward.without("cap"), [1] * 80, (1.0,) * 80) == pytest.approx(25.3951, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "bounds"),
+    [
+        ("healthbench", (-np.inf, 1.0)),
+        ("healthbench_clipped", (0.0, 1.0)),
+        ("binary", (0.0, 20.0)),
+        ("hybrid", (0.0, 20.0)),  # 15 of partial credit and a bonus of 5
+        ("hybrid_unclipped", (-4.5, 20.0)),
+        ("complexity", (0.0, 25.0)),
+        ("rar_explicit", (0.0, 1.0)),
+        ("rar_implicit", (0.1, 1.0)),
+    ],
+)
+def test_a_reward_says_the_bounds_of_its_values(name: str, bounds: tuple[float, float]) -> None:
+    assert get_reward(name).range == bounds

@@ -200,3 +200,11 @@ class TestTerms:
         bonus = next(effect for effect in found if effect.term == "bonus")
         assert bonus.verdict is TermVerdict.HARDLY_ACTS
         assert bonus.changed == pytest.approx(1 / 12_000)
+
+
+def test_batches_of_one_group_scale_each_group_apart_and_one_batch_of_all_scales_none() -> None:
+    """Advantages .5 and 1.5 either way become .7071 both: 2 * 1.4142 / sqrt(2 * 5) = .8944."""
+    rewards_PG = np.array([[0.0, 1.0], [0.0, 3.0]])
+    assert batch_agreement(rewards_PG, 1) == pytest.approx(0.894427, abs=1e-4)
+    assert batch_agreement(rewards_PG, 2) == pytest.approx(1.0)
+    assert batch_agreement(np.ones((2, 2)), 1) is None

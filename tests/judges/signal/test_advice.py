@@ -9,7 +9,12 @@ import pytest
 
 from rubricbeat.judges.scoring.estimates import Estimate
 from rubricbeat.judges.signal.advantages import Scale
-from rubricbeat.judges.signal.advice import reliability_fault, reward_to_train_with
+from rubricbeat.judges.signal.advice import (
+    in_words,
+    listed,
+    reliability_fault,
+    reward_to_train_with,
+)
 from rubricbeat.judges.signal.gold import GoldRow, GoldStudy, Standing
 from rubricbeat.judges.signal.variance import VarianceSplit
 
@@ -77,3 +82,14 @@ def test_the_reliability_of_the_best_must_be_above_0_where_it_is_known(
 
 def test_the_reliability_of_another_reward_does_not_matter() -> None:
     assert reward_to_train_with(tables(second=Estimate(0.0, -0.2, 0.2))) == "first"
+
+
+def test_names_are_listed_and_intervals_written_out() -> None:
+    assert [listed(names) for names in (["a"], ["a", "b"], ["a", "b", "c"])] == [
+        "a",
+        "a and b",
+        "a, b and c",
+    ]
+    assert in_words(Estimate(0.5, 0.25, 0.75)) == "25 to 75 %"
+    assert in_words(Estimate(0.5, 0.25, 0.75), percent=False) == "[0.25, 0.75]"
+    assert in_words(Estimate(0.5)) == "[no interval]"

@@ -7,6 +7,7 @@ import pytest
 from pilots import pilot
 
 from rubricbeat.judges.rewards import get_reward
+from rubricbeat.judges.signal import criteria as criteria_module
 from rubricbeat.judges.signal.criteria import penalty_leverage, study_criteria, summarise_criteria
 
 NAN = float("nan")
@@ -100,3 +101,16 @@ def test_each_kind_holds_the_criteria_of_its_points_and_their_share_of_the_varia
     # sums 9, 7, 5, 5: variance 2.75; with 4 v it varies by 3, with -2 v by -.25
     assert rows["positive points"].variance_share == pytest.approx(3 / 2.75)
     assert rows["negative points"].variance_share == pytest.approx(-0.25 / 2.75)
+
+
+def test_of_many_prompts_the_penalties_of_some_evenly_spaced_are_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of three prompts two: the first and the last, whose faults hold 1/6 and 3/8 of the points."""
+    monkeypatch.setattr(criteria_module, "MAX_LEVERAGE_PROMPTS", 2)
+    points = np.array([[5.0, -1.0], [5.0, -5.0], [5.0, -3.0]])
+    groups = pilot(np.ones((3, 2, 2)), points)
+    found = penalty_leverage(groups, get_reward("healthbench"), study_criteria(groups))
+    assert found is not None
+    assert found.n_negative == 2
+    assert found.by_points == pytest.approx((1 / 6 + 3 / 8) / 2)
