@@ -31,7 +31,7 @@ from rubricbeat.judges.audit.judge_audit import JudgeFigures, judge_figures
 from rubricbeat.judges.audit.labels import AuditTable, LabelledAnswer, category_of
 from rubricbeat.judges.data.reader import read_rows
 from rubricbeat.judges.data.text_units import stems_of
-from rubricbeat.judges.fitted.logistic import chance_of, fit_logistic
+from rubricbeat.judges.fitted.trees import chance_of, fit_logistic
 from rubricbeat.judges.grader import open_grader
 from rubricbeat.judges.judge_options import parse_judge_args
 from rubricbeat.judges.scoring.estimates import Estimate
@@ -58,7 +58,7 @@ def main() -> None:
     }
     mine = [n for n, item in enumerate(labelled) if item.example.prompt_id in held]
     fitted = _fitted_folder(args, held)
-    free = {"keyword": "keyword", "fitted": f"fitted path={fitted}"}
+    free = {"keyword": "keyword", f"fitted, `{args.head}`": f"fitted path={fitted}"}
     asked = [_size(spec, args.sample) for spec in args.judge]
     for size in sorted({size for _, size in asked}):
         judges = {f"`{judge}`": judge for judge, n in asked if n == size}
@@ -125,7 +125,7 @@ def _graded(spec: str, items: Sequence[LabelledAnswer], seed: int) -> list[Grade
 
 def _fitted_folder(args: argparse.Namespace, held: set[str]) -> Path:
     """Fit a judge to all other prompts, or find the one that was."""
-    folder: Path = args.work / f"fitted-{args.seed}-{args.held_out}"
+    folder: Path = args.work / f"{args.head}-{args.seed}-{args.held_out}"
     if (folder / "judge.json").is_file():
         return folder
     args.work.mkdir(parents=True, exist_ok=True)
@@ -136,7 +136,11 @@ def _fitted_folder(args: argparse.Namespace, held: set[str]) -> Path:
                 if isinstance(row.value, dict) and row.value.get("prompt_id") not in held:
                     stream.write(json.dumps(row.value) + "\n")
     words = ["fit-judge", "--verdicts", str(verdicts), "--data", str(args.data)]
-    words += ["--output_path", str(folder)]
+    words += ["--head", args.head, "--output_path", str(folder)]
+    if args.encoder == "none":
+        words += ["--encoder", "none"]
+    else:
+        words += ["--vectors", str(args.vectors or args.work / "vectors.npz")]
     with contextlib.redirect_stdout(sys.stderr):  # stdout is the table's
         status = rubricbeat(words)
     if status:
@@ -248,6 +252,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--verdicts", type=Path, nargs="+", required=True, metavar="FILES")
     parser.add_argument("--data", type=Path, required=True, metavar="ROWS")
     parser.add_argument("--work", type=Path, required=True, metavar="FOLDER", help="kept between")
+    parser.add_argument("--vectors", type=Path, help="of fit-judge; default: in FOLDER")
+    parser.add_argument("--encoder", help="of fit-judge: none for a judge of words, without torch")
+    parser.add_argument("--head", default="trees", help="of the fitted judge (trees)")
     parser.add_argument(
         "--judge", action="append", default=[], metavar="'NAME K=V,K=V'", help="one more row"
     )

@@ -27,14 +27,12 @@ from rubricbeat.judges.audit.run_correction import correct_run
 from rubricbeat.judges.data.examples import read_examples
 from rubricbeat.judges.data.recorded import group_runs, read_recorded
 from rubricbeat.judges.fitted.fitting import (
-    ALL,
     FitOptions,
     calibrated,
     folds_of,
     graded_of,
     held_out,
     lessons_of,
-    words_head,
 )
 from rubricbeat.judges.rewards import parse_rewards
 from rubricbeat.judges.scoring.item_scores import ScoredTable
@@ -79,9 +77,9 @@ def judged_twice(paths: Sequence[Path], data: Path) -> Case:
         for graded in run.graded
     ]
     labelled, options = labels_of_verdicts(truth), FitOptions()
-    lessons, _ = lessons_of(labelled)
+    lessons, _ = lessons_of(labelled, None, None, lambda words: None, None)
     folds = folds_of([lesson.prompt for lesson in lessons], options.n_folds, options.seed)
-    logits = held_out(lessons, folds, words_head(ALL), options.seed)
+    logits = held_out(lessons, folds, options, None, True, lambda words: None, "")
     chances = calibrated(logits, [lesson.met_C for lesson in lessons], folds)
     return Case(graded_of(labelled, chances), truth)
 

@@ -1,14 +1,14 @@
 """Fit a judge of your own to recorded verdicts or labels: free, offline, with P(met).
 
 It sees the words of criterion and answer; boosted trees turn that into P(met), calibrated on
-held-out prompts. Its card says how far it can be trusted, beside baselines that never look at the
-answer. It is calibrated on answers like those it was fitted on: --recalibrate sets its
-probabilities right on others. Use it anywhere: --judge fitted:DIR, or as the cheap judge of a
-cascade.
+held-out prompts. --head blend sees sentences as vectors too (MiniLM, torch). Its card says how far
+it can be trusted, beside baselines that never look at the answer. It is calibrated on answers like
+those it was fitted on: --recalibrate sets its probabilities right on others. Use it anywhere:
+--judge fitted:DIR, or as the cheap judge of a cascade.
 
 Examples:
   rubricbeat fit-judge --verdicts judged.jsonl.gz --data rows.jsonl.gz --output_path my-judge
-  rubricbeat fit-judge --labels labels.jsonl --output_path my-judge
+  rubricbeat fit-judge --labels labels.jsonl --head blend --output_path my-judge
   rubricbeat fit-judge --recalibrate my-judge --labels others.jsonl --output_path my-judge-there
 """
 
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Mapping
 from functools import partial
@@ -24,6 +25,7 @@ from typing import Any
 
 from ...judges.errors import ConfigError
 from ...judges.files import require_folder
+from ...judges.fitted.heads import HeadKind
 from ...judges.scoring.run_scores import SEED
 from ..flags import add_seed
 from ..labels import add_label_arguments, read_labelled
@@ -31,6 +33,8 @@ from ..terminal import say
 
 N_FOLDS = 5
 _say = partial(say, command="fit-judge")
+NO_ENCODER = "none"
+PACKAGED = "minilm"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,6 +42,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_label_arguments(parser)
     parser.add_argument(
         "--output_path", type=Path, required=True, metavar="DIR", help="folder for the judge"
+    )
+    parser.add_argument(
+        "--head",
+        choices=[kind.value for kind in HeadKind],
+        help=f"default: {HeadKind.WORDS}; {HeadKind.BLEND} where an encoder is named",
+    )
+    parser.add_argument(
+        "--encoder",
+        metavar="PATH",
+        help="folder of a sentence encoder, minilm for the one among the packages, or none "
+        "(default: none, and minilm for the heads that need one)",
+    )
+    parser.add_argument(
+        "--vectors", type=Path, metavar="FILE", help="keep encoded sentences here (.npz), to resume"
     )
     parser.add_argument(
         "--recalibrate",
@@ -58,15 +76,23 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"--folds {args.folds}: it takes 2 to hold prompts out")
     if args.recalibrate is not None:
         return _recalibrate(args)
+    kind, encoder_path = _kind_and_encoder(args)
+    if args.vectors is not None and encoder_path is None:
+        raise ConfigError("--vectors keeps what an encoder makes; there is none: --head blend")
     started = time.monotonic()
     labelled, facts = read_labelled(args, "fit-judge")
     require_folder(args.output_path)
+    from ...judges.fitted.encoder import MiniLM, VectorShelf
     from ...judges.fitted.fitting import FitOptions, fit_judge
     from ...judges.fitted.model_card import card_of, figures_table, write_card
     from ...judges.fitted.saved_model import save_model
     from ...judges.learned import LearnedPrompts
 
-    fit = fit_judge(labelled, FitOptions(n_folds=args.folds, seed=args.seed), say=_say)
+    encoder = None if encoder_path is None else MiniLM(encoder_path)
+    options = FitOptions(kind, n_folds=args.folds, seed=args.seed)
+    shelf = VectorShelf(encoder, args.vectors) if encoder else None
+    progress = _progress if sys.stderr.isatty() else None
+    fit = fit_judge(labelled, options, encoder=encoder, shelf=shelf, say=_say, progress=progress)
     salt = save_model(fit.model, args.output_path)[:16]
     prompts = LearnedPrompts.of((item.example for item in labelled), salt)
     card = card_of(fit, prompts, facts, _command(args), time.monotonic() - started)
@@ -80,13 +106,33 @@ def _shown(args: argparse.Namespace, card: Mapping[str, Any], table: str) -> int
     return 0
 
 
+def _kind_and_encoder(args: argparse.Namespace) -> tuple[HeadKind, Path | None]:
+    """Find out which head is asked for and where its encoder lies, before anything is read."""
+    from ...judges.fitted.encoder import find_encoder
+
+    is_named = args.encoder not in (None, NO_ENCODER)
+    kind = HeadKind(args.head or (HeadKind.BLEND if is_named else HeadKind.WORDS))
+    if kind is HeadKind.WORDS and is_named:
+        raise ConfigError("--head words sees words only; it takes no --encoder")
+    if kind.needs_vectors and args.encoder == NO_ENCODER:
+        raise ConfigError(f"--head {kind} needs an encoder; without one: --head {HeadKind.WORDS}")
+    if not is_named and not kind.needs_vectors:
+        return kind, None
+    return kind, find_encoder(None if args.encoder in (None, PACKAGED) else args.encoder)
+
+
 def _recalibrate(args: argparse.Namespace) -> int:
     """Set the probabilities of a fitted judge right on labels, and write it to a new folder."""
+    from ...judges.fitted.encoder import MiniLM, find_encoder
     from ...judges.fitted.model_card import figures_table, write_recalibrated
     from ...judges.fitted.recalibration import recalibrate
     from ...judges.fitted.saved_model import load_model, read_card, save_model
     from ...judges.learned import LearnedPrompts, Seen
 
+    if args.head is not None or args.vectors is not None:
+        raise ConfigError(
+            "--recalibrate keeps the judge's head; it takes neither --head nor --vectors"
+        )
     if args.output_path.resolve() == args.recalibrate.resolve():
         raise ConfigError(f"--output_path {args.output_path}: the judge itself; name a new folder")
     model, card = load_model(args.recalibrate), dict(read_card(args.recalibrate))
@@ -97,7 +143,13 @@ def _recalibrate(args: argparse.Namespace) -> int:
         seen = Seen.of([learned], [item.example for item in labelled])
         if words := seen.warning():
             _say(f"{words}; calibrate on others where you can")
-    found = recalibrate(model, labelled, n_folds=args.folds, seed=args.seed)
+    found = recalibrate(
+        model,
+        labelled,
+        encoder=MiniLM(find_encoder(args.encoder)) if model.has_vectors else None,
+        n_folds=args.folds,
+        seed=args.seed,
+    )
     save_model(found.model, args.output_path)
     card["recalibrated"] = found.to_json(facts)
     if learned is not None:
@@ -114,10 +166,17 @@ def _command(args: argparse.Namespace) -> str:
     else:
         names = " ".join(path.name for path in args.verdicts)
         words.append(f"--verdicts {names} --data {args.data.name}")
-    given = {"limit": args.limit}
+    given: dict[str, Any] = {"limit": args.limit, "head": args.head}
+    if args.encoder in (NO_ENCODER, PACKAGED):
+        given["encoder"] = args.encoder
     if args.seed != SEED:
         given["seed"] = args.seed
     if args.folds != N_FOLDS:
         given["folds"] = args.folds
     words += [f"--{name} {value}" for name, value in given.items() if value is not None]
     return " ".join([*words, f"--output_path {args.output_path.name}"])
+
+
+def _progress(done: int, total: int) -> None:
+    end = "\n" if done == total else "\r"
+    print(f"rubricbeat fit-judge: {done} of {total} texts encoded", end=end, file=sys.stderr)

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import re
 
+MAX_CLAUSES = 12
 MAX_SENTENCES = 96
 """Sentences of one answer that are read; what comes after them only counts for its length."""
 
 _SENTENCE_END = re.compile(r"(?<=[.!?\u3002\uff01\uff1f])\s+")
 _MARKUP = " *#-•\t"
 _WORD = re.compile(r"\d+(?:\.\d+)?|[^\W\d_]+(?:-[^\W\d_]+)*")
+_CLAUSE_END = re.compile(
+    r"\s*(?:[;:()]|,\s+(?:and|or|such as|including|e\.g\.,?)?|\.\s+|\b(?:and|or|such as|including|"
+    r"as well as|e\.g\.,?|i\.e\.,?|because|which|but)\b)\s*",
+    re.IGNORECASE,
+)
+_SAYS_SOMETHING = re.compile(r"[^\W\d_]{3}|\d")
 _ENDINGS = ("ational", "ations", "ation", "ingly", "edly", "ing", "ies", "ed", "ly", "es", "s")
 _MIN_STEM = 4
 _STOP = frozenset(
@@ -33,6 +40,13 @@ def sentences_of(text: str) -> list[str]:
         if len(found) >= MAX_SENTENCES:
             break
     return found[:MAX_SENTENCES] or [""]
+
+
+def clauses_of(criterion: str) -> list[str]:
+    """Give the parts of a criterion, each of which an answer may meet or miss; never none."""
+    parts = [piece.strip(" .,-*\"'") for piece in _CLAUSE_END.split(criterion)]
+    clauses = [part for part in parts if len(part) >= 4 and _SAYS_SOMETHING.search(part)]
+    return clauses[:MAX_CLAUSES] or [criterion]
 
 
 def stems_of(text: str) -> list[str]:

@@ -1,7 +1,7 @@
 """What a fitted judge sees of a criterion and an answer, as numbers.
 
-Three kinds: features of the criterion alone (a head trained on these is the no-look baseline), of
-the answer alone, and of how the two match.
+Three kinds, told apart by `KIND`: features of the criterion alone (a head trained on these is the
+no-look baseline), of the answer alone, and of how the two match.
 """
 
 from __future__ import annotations
@@ -9,15 +9,16 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
 
-from ..data.text_units import sentences_of, stems_of
+from ..data.text_units import clauses_of, sentences_of, stems_of
 from ..rubric import Criterion, Example
 from ..scoring.verdict_table import Floats
+from .encoder import KeptVectors, SentenceEncoder, Vectors, VectorShelf
 
 CRITERION_FEATURES = (
     "points", "is_fault", "criterion_chars", "criterion_words", "numbers", "asks", "negated",
@@ -30,12 +31,32 @@ ANSWER_FEATURES = (
 MATCH_FEATURES = (
     "recall", "recall_beyond_prompt", "best_sentence_recall", "pair_recall", "number_recall",
 )  # fmt: skip
-FEATURES = CRITERION_FEATURES + ANSWER_FEATURES + MATCH_FEATURES
-"""In the order of the columns; those of the criterion stand first."""
+VECTOR_CRITERION_FEATURES = ("prompt_likeness", "clauses")
+VECTOR_ANSWER_FEATURES = ("answer_prompt_likeness",)
+VECTOR_MATCH_FEATURES = (
+    "best", "second", "third", "best_3", "best_5", "mean", "spread", "best_over_mean", "over_50",
+    "share_over_60", "answer_likeness", "soft_best", "place",
+    "clause_mean", "clause_worst", "clause_second_worst", "clause_best", "clauses_over_50",
+    "clauses_over_60", "clause_worse_half", "best_two_sentences", "best_3_two_sentences",
+)  # fmt: skip
 MIN_WORD_TEXTS = 3
 """Texts that a word must occur in to be kept by name; rarer ones share the weight of the rarest."""
 
 _ENTRY = re.compile(r"^\s*(?:[-*•]|\d+\.)", re.MULTILINE)
+
+
+def names_of(*, has_vectors: bool) -> tuple[str, ...]:
+    """Name the features, in the order of the columns."""
+    plain = CRITERION_FEATURES + ANSWER_FEATURES + MATCH_FEATURES
+    if not has_vectors:
+        return plain
+    return plain + VECTOR_CRITERION_FEATURES + VECTOR_ANSWER_FEATURES + VECTOR_MATCH_FEATURES
+
+
+def criterion_columns(names: Iterable[str]) -> list[int]:
+    """Find the columns that do not depend on the answer."""
+    blind = set(CRITERION_FEATURES + VECTOR_CRITERION_FEATURES)
+    return [column for column, name in enumerate(names) if name in blind]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +90,26 @@ class WordWeights:
 
 
 @dataclass(frozen=True, slots=True)
+class TextVectors:
+    """One answer and its criteria as vectors of length 1."""
+
+    sentences_LD: Vectors
+    criteria_CD: Vectors
+    clauses: tuple[Vectors, ...]
+    """Of each criterion, [clauses, D]."""
+    prompt_D: Vectors
+
+
+@dataclass(frozen=True, slots=True)
 class Seen:
     """What of one answer to one example a head may look at."""
 
     features_CF: Floats
-    criteria: tuple[str, ...]
+    sentences_LD: Vectors | None = None
+    criteria_CD: Vectors | None = None
+    clauses: tuple[Vectors, ...] = ()
+    """Of each criterion, [clauses, D]; empty without an encoder."""
+    criteria: tuple[str, ...] = ()
     """Their texts."""
 
 
@@ -88,31 +124,44 @@ class Lesson:
     """Code of its prompt: answers to one prompt are never on both sides of a split."""
 
 
-class Sight:
-    """Sees answers as a fitted judge does."""
+@dataclass(slots=True)
+class FeatureMaker:
+    """Turns an answer and the criteria of its example into features."""
 
-    def __init__(self, words: WordWeights) -> None:
-        """Take the words' weights."""
-        self.words = words
-        self._criteria: dict[str, tuple[list[str], set[str], float]] = {}
+    words: WordWeights
+    has_vectors: bool
+    _criteria: dict[str, tuple[list[str], set[str], float]] = field(default_factory=dict)
 
-    def see(self, example: Example, text: str) -> Seen:
-        """See one answer beside every criterion of its example."""
+    def features(
+        self,
+        example: Example,
+        text: str,
+        sentences: list[str],
+        vectors: TextVectors | None,
+    ) -> Floats:
+        """Give the features of every criterion, [C, F].
+
+        Args:
+            example: With the rubric.
+            text: The answer that is judged.
+            sentences: Of the answer.
+            vectors: Of the same sentences and the criteria; None for a judge without an encoder.
+        """
         prompt_words = set(stems_of(example.prompt[-1].content)) if example.prompt else set()
-        sentences = sentences_of(text)
         answer = _AnswerWords.of(text, sentences)
         of_answer = _answer_features(text, len(sentences))
-        criteria = example.rubric.criteria
         rows = [
             [
                 *_criterion_features(criterion, example),
                 *of_answer,
                 *self._match_features(criterion, answer, prompt_words),
             ]
-            for criterion in criteria
+            for criterion in example.rubric.criteria
         ]
-        features_CF = np.array(rows, dtype=np.float64)
-        return Seen(features_CF, tuple(criterion.text for criterion in criteria))
+        features = np.array(rows, dtype=np.float64)
+        if vectors is not None:
+            features = np.concatenate([features, _vector_features(vectors)], axis=1)
+        return features
 
     def _match_features(
         self, criterion: Criterion, answer: _AnswerWords, prompt_words: set[str]
@@ -188,3 +237,151 @@ def _answer_features(text: str, n_sentences: int) -> tuple[float, ...]:
         sum(ord(ch) > 127 for ch in text) / n_chars,
         "?" in text[-300:],
     )
+
+
+def _vector_features(vectors: TextVectors) -> Floats:
+    sentences_LD, criteria_CD = vectors.sentences_LD, vectors.criteria_CD
+    likeness_CL = criteria_CD @ sentences_LD.T
+    mean_D = sentences_LD.mean(axis=0)
+    ordered_CL = -np.sort(-likeness_CL, axis=1)
+    n_sentences = likeness_CL.shape[1]
+    # an answer of one or two sentences repeats its worst one
+    best_C3 = ordered_CL[:, np.minimum([0, 1, 2], n_sentences - 1)]
+    mean_C = likeness_CL.mean(axis=1)
+    two_CL = -np.sort(-(criteria_CD @ _two_sentences(sentences_LD).T), axis=1)
+    columns = [
+        criteria_CD @ vectors.prompt_D,
+        np.array([len(clauses) for clauses in vectors.clauses]),
+        np.full(len(criteria_CD), float(mean_D @ vectors.prompt_D)),
+        *best_C3.T,
+        ordered_CL[:, :3].mean(axis=1),
+        ordered_CL[:, :5].mean(axis=1),
+        mean_C,
+        likeness_CL.std(axis=1),
+        best_C3[:, 0] - mean_C,
+        (likeness_CL > 0.5).sum(axis=1),
+        (likeness_CL > 0.6).mean(axis=1),
+        criteria_CD @ mean_D,
+        np.log(np.exp(10 * likeness_CL).mean(axis=1)) / 10,
+        likeness_CL.argmax(axis=1) / n_sentences,
+        *np.array([_clause_features(clauses, sentences_LD) for clauses in vectors.clauses]).T,
+        two_CL[:, 0],
+        two_CL[:, :3].mean(axis=1),
+    ]
+    return np.stack(columns, axis=1).astype(np.float64)
+
+
+def _clause_features(clauses: Vectors, sentences_LD: Vectors) -> tuple[float, ...]:
+    """Say how well the parts of one criterion are found, the worst found ones apart."""
+    found = np.sort((clauses @ sentences_LD.T).max(axis=1))
+    return (
+        float(found.mean()),
+        float(found[0]),
+        float(found[min(1, len(found) - 1)]),
+        float(found[-1]),
+        float((found > 0.5).mean()),
+        float((found > 0.6).mean()),
+        float(found[: max(1, len(found) // 2)].mean()),
+    )
+
+
+def _two_sentences(sentences_LD: Vectors) -> Vectors:
+    """Give the direction of each two sentences that follow each other."""
+    if len(sentences_LD) < 2:
+        return sentences_LD
+    both = sentences_LD[:-1] + sentences_LD[1:]
+    length = np.linalg.norm(both, axis=1, keepdims=True)
+    together: Vectors = both / np.maximum(length, 1e-6)
+    return together
+
+
+MAX_PROMPT_CHARS = 1_500
+"""Of the last turn, before the encoder cuts it."""
+
+
+class Sight:
+    """Sees answers as a fitted judge does."""
+
+    def __init__(self, words: WordWeights, encoder: SentenceEncoder | None) -> None:
+        """Take the words' weights and, where sentences are seen as vectors, the encoder."""
+        self._maker = FeatureMaker(words, encoder is not None)
+        self._encoder = encoder
+        self._kept = KeptVectors(encoder) if encoder is not None else None
+
+    def see(self, example: Example, text: str) -> Seen:
+        """See one answer; criteria and prompt are encoded the first time they come."""
+        sentences = sentences_of(text)
+        if self._encoder is None or self._kept is None:
+            return self._of_words(example, text, sentences)
+        known = self._kept.of(texts_of_example(example))
+        vectors = _split(example, self._encoder.encode(sentences), known)
+        return self._seen(example, text, sentences, vectors)
+
+    def see_all(
+        self,
+        answers: Sequence[tuple[Example, str]],
+        shelf: VectorShelf | None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> list[Seen]:
+        """See many answers, their texts encoded together.
+
+        Args:
+            answers: Example and answer.
+            shelf: Holds or makes the vectors; None without an encoder.
+            progress: Called with texts encoded and texts to encode.
+        """
+        cut = [sentences_of(text) for _, text in answers]
+        if shelf is None:
+            return [
+                self._of_words(example, text, sentences)
+                for (example, text), sentences in zip(answers, cut, strict=True)
+            ]
+        texts = dict.fromkeys(text for sentences in cut for text in sentences)
+        for example, _ in answers:
+            texts |= dict.fromkeys(texts_of_example(example))
+        shelf.of(list(texts), progress=progress)
+        seen: list[Seen] = []
+        for (example, text), sentences in zip(answers, cut, strict=True):
+            known = shelf.of(texts_of_example(example))
+            vectors = _split(example, shelf.of(sentences), known)
+            seen.append(self._seen(example, text, sentences, vectors))
+        return seen
+
+    def _of_words(self, example: Example, text: str, sentences: list[str]) -> Seen:
+        features = self._maker.features(example, text, sentences, None)
+        return Seen(features, criteria=_criteria(example))
+
+    def _seen(
+        self, example: Example, text: str, sentences: list[str], vectors: TextVectors
+    ) -> Seen:
+        return Seen(
+            self._maker.features(example, text, sentences, vectors),
+            vectors.sentences_LD,
+            vectors.criteria_CD,
+            vectors.clauses,
+            _criteria(example),
+        )
+
+
+def _criteria(example: Example) -> tuple[str, ...]:
+    return tuple(criterion.text for criterion in example.rubric.criteria)
+
+
+def texts_of_example(example: Example) -> list[str]:
+    """List the texts of an example that are encoded: criteria, their clauses, the last turn."""
+    criteria = [criterion.text for criterion in example.rubric.criteria]
+    clauses = [clause for text in criteria for clause in clauses_of(text)]
+    last = example.prompt[-1].content[:MAX_PROMPT_CHARS] if example.prompt else ""
+    return [*criteria, *clauses, last]
+
+
+def _split(example: Example, sentences: Vectors, known: Vectors) -> TextVectors:
+    """Name the vectors of `texts_of_example`."""
+    criteria = example.rubric.criteria
+    start = len(criteria)
+    clauses = []
+    for criterion in criteria:
+        stop = start + len(clauses_of(criterion.text))
+        clauses.append(known[start:stop])
+        start = stop
+    return TextVectors(sentences, known[: len(criteria)], tuple(clauses), known[-1])

@@ -11,18 +11,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..answer import GradedAnswer, solution_of
 from ..audit.baselines import with_probability
 from ..audit.judge_audit import Audit, audit_judge, judge_figures
-from ..audit.labels import AuditTable, Codes, LabelledAnswer, deal_folds, majority_of
+from ..audit.labels import AuditTable, LabelledAnswer
 from ..errors import ConfigError
-from ..scoring.verdict_table import Bools, Floats
+from ..scoring.verdict_table import Floats
 from ..verdict import Verdict
-from .features import CRITERION_FEATURES, FEATURES, MATCH_FEATURES, Lesson, Seen, Sight, WordWeights
-from .head import labels_of, train_head
-from .logistic import fit_logistic
+from .encoder import SentenceEncoder, VectorShelf
+from .features import MATCH_FEATURES, Lesson, Sight, WordWeights, criterion_columns, names_of
+from .heads import Head, HeadKind, train_head
 from .saved_model import Calibration, FittedModel
+from .trees import fit_logistic
 
 MIN_PROMPTS = 10
 MIN_OF_A_CLASS = 20
@@ -30,21 +32,15 @@ MIN_OF_A_CLASS = 20
 SIMPLE = {"length": ("chars", "sentences"), "lexical overlap": MATCH_FEATURES}
 """Baselines: logistic regression on these features and those of the criterion."""
 
-ALL = tuple(range(len(FEATURES)))
-BLIND = ALL[: len(CRITERION_FEATURES)]
-"""Columns that do not depend on the answer."""
-
 Say = Callable[[str], None]
-Logits = Callable[[Seen], Floats]
-"""What a trained head gives for one answer, [C]."""
-Train = Callable[[Sequence[Lesson], int], Logits]
-"""Trains on lessons, with a seed."""
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class FitOptions:
     """How a judge is fitted."""
 
+    kind: HeadKind = HeadKind.WORDS
     n_folds: int = 5
     seed: int = 1234
 
@@ -66,46 +62,58 @@ def fit_judge(
     labelled: Sequence[LabelledAnswer],
     options: FitOptions,
     *,
+    encoder: SentenceEncoder | None,
+    shelf: VectorShelf | None,
     say: Say = lambda words: None,
+    progress: Progress | None = None,
 ) -> Fit:
     """Fit a judge and audit it.
 
     Args:
         labelled: Answers with labels.
         options: How.
+        encoder: Sentence encoder; None for a judge that sees words only.
+        shelf: Vectors of that encoder; None without one.
         say: Told what goes on.
+        progress: Called with texts encoded and texts to encode.
 
     Raises:
         ConfigError: Too few labels to learn from, or a package is missing.
     """
-    lessons, words = lessons_of(labelled, say)
+    if options.kind.needs_vectors and encoder is None:
+        raise ConfigError(f"--head {options.kind} needs an encoder; without one: --head words")
+    lessons, words = lessons_of(labelled, encoder, shelf, say, progress)
     mets = [lesson.met_C for lesson in lessons]
     fold_N = folds_of([lesson.prompt for lesson in lessons], options.n_folds, options.seed)
-
-    def unseen(train: Train, name: str) -> list[Floats]:
-        return held_out(
-            lessons, fold_N, train, options.seed, lambda words: say(f"training {name}, {words}")
-        )
-
-    logits = unseen(words_head(ALL), "the judge")
-    blind = unseen(words_head(BLIND), "no-look baseline")
+    names = names_of(has_vectors=encoder is not None)
+    blind = criterion_columns(names)
+    seen_by_none = held_out(lessons, fold_N, options, None, True, say, options.kind.value)
+    seen_by_none_blind = held_out(lessons, fold_N, options, blind, False, say, "no-look baseline")
     say("training the judge on all prompts")
-    head = train_head(lessons, ALL, options.seed)
-    model = FittedModel(head, calibration_of(logits, mets), words)
+    head = train_head(options.kind, lessons, seed=options.seed)
+    model = FittedModel(
+        head=head,
+        calibration=calibration_of(seen_by_none, mets),
+        words=words,
+        encoder=encoder.digest if encoder is not None else None,
+    )
     say("auditing the verdicts on held-out prompts")
-    table = AuditTable.of(labelled, graded_of(labelled, calibrated(logits, mets, fold_N)))
-    others = {"no_look": blind} | {
-        name: unseen(logistic_on([*BLIND, *map(FEATURES.index, features)]), name)
-        for name, features in SIMPLE.items()
-    }
-    has = has_label(labelled)
+    chance = calibrated(seen_by_none, mets, fold_N)
+    table = AuditTable.of(labelled, graded_of(labelled, chance))
+    audit = audit_judge(table)
+    others = {"no_look": calibrated(seen_by_none_blind, mets, fold_N)}
+    simple = replace(options, kind=HeadKind.LINEAR)
+    for name, features in SIMPLE.items():
+        kept = [*blind, *(names.index(feature) for feature in features)]
+        logits = held_out(lessons, fold_N, simple, kept, True, lambda words: None, name)
+        others[name] = calibrated(logits, mets, fold_N)
+    has = np.concatenate([[bool(labels) for labels in item.labels] for item in labelled])
     baselines = {
         name: judge_figures(
-            with_probability(table, np.concatenate(calibrated(found, mets, fold_N))[has])
+            with_probability(table, np.concatenate(chances)[has]),
         )
-        for name, found in others.items()
+        for name, chances in others.items()
     }
-    audit = audit_judge(table)
     return Fit(
         model=model,
         options=options,
@@ -117,7 +125,11 @@ def fit_judge(
 
 
 def lessons_of(
-    labelled: Sequence[LabelledAnswer], say: Say = lambda words: None
+    labelled: Sequence[LabelledAnswer],
+    encoder: SentenceEncoder | None,
+    shelf: VectorShelf | None,
+    say: Say,
+    progress: Progress | None,
 ) -> tuple[list[Lesson], WordWeights]:
     """Look at labelled answers as a judge does, and weigh their words.
 
@@ -128,45 +140,35 @@ def lessons_of(
     criteria = {c.text for example, _ in answers for c in example.rubric.criteria}
     words = WordWeights.of([*(text for _, text in answers), *sorted(criteria)])
     say(f"reading {len(answers)} answers")
-    sight = Sight(words)
-    prompts = prompts_of(labelled)
-    lessons = [
-        Lesson(sight.see(*answer), met_of(item), prompt)
-        for answer, item, prompt in zip(answers, labelled, prompts, strict=True)
-    ]
-    require_enough(prompts, [lesson.met_C for lesson in lessons])
-    return lessons, words
-
-
-def prompts_of(labelled: Sequence[LabelledAnswer]) -> list[int]:
-    """Number the prompts of answers in the order of first sight."""
+    seen = Sight(words, encoder).see_all(answers, shelf, progress)
     codes: dict[str, int] = {}
-    return [codes.setdefault(item.example.prompt_id, len(codes)) for item in labelled]
-
-
-def has_label(labelled: Sequence[LabelledAnswer]) -> Bools:
-    """Say which criteria of all answers, one after another, have a label."""
-    return np.array([bool(labels) for item in labelled for labels in item.labels])
+    lessons = [
+        Lesson(one, met_of(item), codes.setdefault(item.example.prompt_id, len(codes)))
+        for one, item in zip(seen, labelled, strict=True)
+    ]
+    require_enough(len(codes), [lesson.met_C for lesson in lessons])
+    return lessons, words
 
 
 def met_of(item: LabelledAnswer) -> Floats:
     """Give what most labels of each criterion say; NaN without a label or where they tie."""
-    mets = [majority_of(labels) for labels in item.labels]
-    return np.array([np.nan if met is None else float(met) for met in mets])
+    shares = [
+        np.mean([label.met for label in labels]) if labels else np.nan for labels in item.labels
+    ]
+    return np.array([np.nan if share == 0.5 else np.round(share) for share in shares])
 
 
-def require_enough(prompts: Sequence[int], mets: Sequence[Floats]) -> None:
+def require_enough(n_prompts: int, mets: Sequence[Floats]) -> None:
     """Refuse labels that nothing can be learned from.
 
     Args:
-        prompts: Of each answer.
+        n_prompts: That they are about.
         mets: Labels of the criteria of each answer: 1, 0, or NaN.
 
     Raises:
         ConfigError: They are too few.
     """
     met = np.concatenate(mets) if mets else np.zeros(0)
-    n_prompts = len(set(prompts))
     n_met, n_not = int((met == 1).sum()), int((met == 0).sum())
     if n_prompts < MIN_PROMPTS or min(n_met, n_not) < MIN_OF_A_CLASS:
         raise ConfigError(
@@ -175,52 +177,50 @@ def require_enough(prompts: Sequence[int], mets: Sequence[Floats]) -> None:
         )
 
 
-def folds_of(prompts: Sequence[int], n_folds: int, seed: int) -> Codes:
+def folds_of(prompts: Sequence[int], n_folds: int, seed: int) -> NDArray[np.intp]:
     """Deal prompts into folds at random; the answers of one prompt stay together."""
     n_prompts = max(prompts) + 1
-    return deal_folds(n_prompts, min(n_folds, n_prompts), seed)[list(prompts)]
-
-
-def words_head(columns: Sequence[int]) -> Train:
-    """Train the judge's own head on some features."""
-    return lambda lessons, seed: train_head(lessons, columns, seed).logits
-
-
-def logistic_on(columns: Sequence[int]) -> Train:
-    """Train logistic regression on some features."""
-
-    def train(lessons: Sequence[Lesson], seed: int) -> Logits:
-        features, met, _ = labels_of(lessons, columns)
-        model = fit_logistic(features, met)
-        return lambda seen: model.logits(seen.features_CF[:, columns])
-
-    return train
+    fold_P = np.random.default_rng(seed).permutation(n_prompts) % min(n_folds, n_prompts)
+    fold_N: NDArray[np.intp] = fold_P[list(prompts)]
+    return fold_N
 
 
 def held_out(
-    lessons: Sequence[Lesson], fold_N: Codes, train: Train, seed: int, say: Say = lambda words: None
+    lessons: Sequence[Lesson],
+    fold_N: NDArray[np.intp],
+    options: FitOptions,
+    columns: Sequence[int] | None,
+    looks: bool,
+    say: Say,
+    name: str,
 ) -> list[Floats]:
     """Give each answer the log-odds of a head that has not seen its prompt.
 
     Args:
         lessons: The answers.
         fold_N: Of each answer.
-        train: Trains a head.
-        seed: Of the first fold's head.
+        options: How heads are trained.
+        columns: Features they may use; all where None.
+        looks: As `train_head` has it.
         say: Told of each fold.
+        name: Of what is trained, in that word.
     """
     found: dict[int, Floats] = {}
     n_folds = int(fold_N.max()) + 1
     for fold in range(n_folds):
-        say(f"fold {fold + 1} of {n_folds}")
+        say(f"training {name}, fold {fold + 1} of {n_folds}")
         rest = [lesson for lesson, f in zip(lessons, fold_N, strict=True) if f != fold]
-        logits = train(rest, seed + fold)
-        for row in np.flatnonzero(fold_N == fold).tolist():
-            found[row] = logits(lessons[row].seen)
+        head: Head = train_head(
+            options.kind, rest, columns=columns, looks=looks, seed=options.seed + fold
+        )
+        for row in map(int, np.flatnonzero(fold_N == fold)):
+            found[row] = head.logits(lessons[row].seen)
     return [found[row] for row in range(len(lessons))]
 
 
-def calibrated(logits: Sequence[Floats], mets: Sequence[Floats], fold_N: Codes) -> list[Floats]:
+def calibrated(
+    logits: Sequence[Floats], mets: Sequence[Floats], fold_N: NDArray[np.intp]
+) -> list[Floats]:
     """Turn log-odds into probabilities by a curve fitted on the other folds."""
     found: dict[int, Floats] = {}
     for fold in range(int(fold_N.max()) + 1):

@@ -10,13 +10,16 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar
 
+from ..errors import ConfigError
 from ..files import user_path
 from ..judge import JudgeIdentity, Question
 from ..learned import LearnedPrompts
 from ..registry import register_judge
 from ..verdict import Verdict
+from .encoder import MiniLM, digest_of, find_encoder
 from .features import Sight
 from .saved_model import FittedModel, load_model, read_card
 
@@ -33,20 +36,29 @@ class FittedJudge:
     """One answer is read at a time: more in flight would only wait."""
     path: str
     """Folder that `rubricbeat fit-judge` wrote."""
+    encoder: str | None = None
+    """Folder of the sentence encoder; by default MiniLM among the installed packages."""
     identity: JudgeIdentity = field(init=False)
     notes: str = field(init=False)
     """The figures on its card; they stand in the results."""
     learned: LearnedPrompts | None = field(init=False, repr=False)
     """The prompts it has learned from; None where its card does not say."""
     _model: FittedModel = field(init=False, repr=False)
-    _sight: Sight = field(init=False, repr=False)
+    _encoder_folder: Path | None = field(default=None, init=False, repr=False)
+    _sight: Sight | None = field(default=None, init=False, repr=False)
     _thread: ThreadPoolExecutor | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Read the judge before anything is asked."""
+        """Read the judge, and check that its encoder is there, before anything is asked."""
         folder = user_path(self.path)
         self._model = load_model(folder)
-        self._sight = Sight(self._model.words)
+        if self._model.encoder is not None:
+            self._encoder_folder = find_encoder(self.encoder)
+            if digest_of(self._encoder_folder) != self._model.encoder:
+                raise ConfigError(
+                    f"{self._encoder_folder}: not the encoder that {folder} was fitted with; name "
+                    "that one with --judge_args encoder=FOLDER"
+                )
         self.identity = JudgeIdentity(
             "fitted", model=folder.resolve().name, prompt=f"files:{self._model.digest[:16]}"
         )
@@ -54,9 +66,9 @@ class FittedJudge:
         self.notes, self.learned = _worth(card), LearnedPrompts.of_card(card)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the thread behind."""
-        kept = {name: getattr(self, name) for name in self.__slots__}
-        return {**kept, "_thread": None}
+        """Leave the loaded encoder and the thread behind."""
+        left: dict[str, Any] = {"_sight": None, "_thread": None}
+        return {name: left.get(name, getattr(self, name)) for name in self.__slots__}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take the settings up again."""
@@ -81,6 +93,9 @@ class FittedJudge:
             self._thread = None
 
     def _judge(self, questions: Sequence[Question]) -> list[Verdict]:
+        if self._sight is None:
+            encoder = MiniLM(self._encoder_folder) if self._encoder_folder is not None else None
+            self._sight = Sight(self._model.words, encoder)
         first = questions[0]
         seen = self._sight.see(first.example, first.answer)
         chance_C = self._model.calibration.probability(self._model.head.logits(seen))

@@ -13,7 +13,6 @@ from ..learned import LearnedPrompts
 from ..scoring.estimates import Estimate
 from .features import MIN_WORD_TEXTS
 from .fitting import Fit
-from .head import KIND
 from .recalibration import Recalibrated, recalibration_words
 
 COLUMNS = {"balanced_f1": "macro-F1", "auroc": "AUROC", "pairwise": "pairwise within a criterion"}
@@ -42,8 +41,8 @@ def card_of(
         "command": command,
         "data": dict(data),
         "prompts": prompts.to_json(),
-        "head": KIND,
-        "encoder": None,
+        "head": fit.options.kind.value,
+        "encoder": fit.model.encoder,
         "n_answers": fit.n_answers,
         "n_prompts": fit.n_prompts,
         "n_labels": fit.n_labels,
@@ -97,7 +96,9 @@ The folder holds words that stood in {MIN_WORD_TEXTS} or more of the texts it wa
 
 def write_card(fit: Fit, card: Mapping[str, Any], folder: Path) -> None:
     """Write card.json and README.md into the judge's folder."""
-    _write(folder, card, readme_of(fit, card))
+    text = json.dumps(card, indent=1, allow_nan=False)
+    write_file(folder / "card.json", text, is_private=False)
+    write_file(folder / "README.md", readme_of(fit, card), is_private=False)
 
 
 def write_recalibrated(
@@ -111,16 +112,11 @@ def write_recalibrated(
         source: Folder of the judge that it was.
         folder: Where it stands.
     """
+    write_file(folder / "card.json", json.dumps(card, indent=1, allow_nan=False), is_private=False)
     readme = source / "README.md"
     was = readme.read_text(encoding="utf-8") if readme.is_file() else "# A fitted judge\n"
     was = was.partition("\n## Recalibrated\n")[0]
-    _write(folder, card, was + recalibration_words(found))
-
-
-def _write(folder: Path, card: Mapping[str, Any], readme: str) -> None:
-    text = json.dumps(card, indent=1, allow_nan=False)
-    write_file(folder / "card.json", text, is_private=False)
-    write_file(folder / "README.md", readme, is_private=False)
+    write_file(folder / "README.md", was + recalibration_words(found), is_private=False)
 
 
 def _cell(figure: Estimate) -> str:

@@ -19,17 +19,9 @@ from ..audit.judge_audit import JudgeFigures, judge_figures
 from ..audit.labels import AuditTable, LabelledAnswer
 from ..errors import ConfigError
 from ..scoring.verdict_table import Floats
+from .encoder import SentenceEncoder
 from .features import Sight
-from .fitting import (
-    calibrated,
-    calibration_of,
-    folds_of,
-    graded_of,
-    has_label,
-    met_of,
-    prompts_of,
-    require_enough,
-)
+from .fitting import calibrated, calibration_of, folds_of, graded_of, met_of, require_enough
 from .saved_model import FittedModel
 
 
@@ -63,6 +55,7 @@ def recalibrate(
     model: FittedModel,
     labelled: Sequence[LabelledAnswer],
     *,
+    encoder: SentenceEncoder | None,
     n_folds: int,
     seed: int,
 ) -> Recalibrated:
@@ -71,20 +64,22 @@ def recalibrate(
     Args:
         model: The judge.
         labelled: Answers with labels, best on prompts it has not learned from.
+        encoder: That it was fitted with; None for one without.
         n_folds: Parts of the prompts, each held out once to measure.
         seed: Of the folds.
 
     Raises:
         ConfigError: Too few labels, or on these the judge ranks no better than chance.
     """
-    sight = Sight(model.words)
+    sight = Sight(model.words, encoder)
     # one value a criterion of each answer, as fitting has it
     logits = [
         model.head.logits(sight.see(item.example, solution_of(item.text))) for item in labelled
     ]
     mets = [met_of(item) for item in labelled]
-    prompts = prompts_of(labelled)
-    require_enough(prompts, mets)
+    codes: dict[str, int] = {}
+    prompts = [codes.setdefault(item.example.prompt_id, len(codes)) for item in labelled]
+    require_enough(len(codes), mets)
     curve = calibration_of(logits, mets)
     if curve.slope <= 0:
         raise ConfigError(
@@ -94,16 +89,17 @@ def recalibrate(
     before = [model.calibration.probability(one) for one in logits]
     after = calibrated(logits, mets, folds_of(prompts, n_folds, seed))
     table = AuditTable.of(labelled, graded_of(labelled, before))
-    has = has_label(labelled)
+    has = np.concatenate([[bool(labels) for labels in item.labels] for item in labelled])
 
     def figures(chances: Sequence[Floats]) -> JudgeFigures:
-        return judge_figures(with_probability(table, np.concatenate(chances)[has]))
+        given = with_probability(table, np.concatenate(chances)[has])
+        return judge_figures(given)
 
     return Recalibrated(
         model=replace(model, calibration=curve, digest=""),
         before=figures(before),
         after=figures(after),
-        n_prompts=table.n_prompts,
+        n_prompts=len(codes),
         n_labels=len(table.met_L),
     )
 

@@ -1,6 +1,7 @@
-"""The folder a fitted judge is kept in: JSON, never pickle.
+"""The folder a fitted judge is kept in: JSON and safetensors, never pickle.
 
 * `judge.json`: what it looks at, its head, its calibration, its words;
+* `network.safetensors`: the weights of a network head, where there is one;
 * `card.json`, `README.md`: what is known of its worth (`model_card.py`).
 """
 
@@ -13,15 +14,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..errors import ConfigError
 from ..files import write_file
 from ..scoring.verdict_table import Floats
-from .features import FEATURES, WordWeights
-from .head import KIND, Head
-from .logistic import chance_of
+from .features import WordWeights, names_of
+from .heads import Head, HeadKind, head_from_json, head_to_json
+from .trees import chance_of
 
 FORMAT = 1
 JUDGE_FILE = "judge.json"
+NETWORK_FILE = "network.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,24 +48,40 @@ class FittedModel:
     head: Head
     calibration: Calibration
     words: WordWeights
+    encoder: str | None
+    """Digest of the encoder's weights; None for a judge without one."""
     digest: str = ""
-    """Of the file; empty before it is written."""
+    """Of the files; empty before they are written."""
+
+    @property
+    def has_vectors(self) -> bool:
+        """Whether it needs an encoder."""
+        return self.encoder is not None
 
 
 def save_model(model: FittedModel, folder: Path) -> str:
     """Write a judge into a folder and give the digest of what was written."""
+    head, arrays = head_to_json(model.head)
     plain = {
         "format": FORMAT,
-        "features": list(FEATURES),
-        "encoder": None,  # judges of older versions could have one
+        "features": list(names_of(has_vectors=model.has_vectors)),
+        "encoder": model.encoder,
         "calibration": {"slope": model.calibration.slope, "shift": model.calibration.shift},
-        "head": model.head.to_json(),
+        "head": head,
         "words": {"n_texts": model.words.n_texts, "counts": dict(model.words.counts)},
     }
     folder.mkdir(parents=True, exist_ok=True)
+    if arrays:
+        from safetensors.numpy import save
+
+        contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+        # written by us: save_file would keep it from every other user of the machine
+        write_file(folder / NETWORK_FILE, save(contiguous), is_private=False)
+    else:
+        (folder / NETWORK_FILE).unlink(missing_ok=True)
     text = json.dumps(plain, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     write_file(folder / JUDGE_FILE, text, is_private=False)
-    return _digest(folder / JUDGE_FILE)
+    return digest_of_folder(folder)
 
 
 def load_model(folder: Path) -> FittedModel:
@@ -76,36 +97,36 @@ def load_model(folder: Path) -> FittedModel:
         )
     try:
         plain = json.loads(path.read_text(encoding="utf-8"))
-        if fault := _fault(plain):
-            raise ConfigError(f"{path}: {fault}")
+        if plain["format"] != FORMAT:
+            raise ConfigError(f"{path}: format {plain['format']!r}; this version reads {FORMAT}")
+        encoder = plain["encoder"]
+        if plain["features"] != list(names_of(has_vectors=encoder is not None)):
+            raise ConfigError(f"{path}: fitted on other features than this version's; fit it again")
+        if (kind := plain["head"]["kind"]) not in list(HeadKind):
+            raise ConfigError(f"{path}: a head of another version ({kind!r}); fit it again")
         words = plain["words"]
         return FittedModel(
-            head=Head.from_json(plain["head"]),
+            head=head_from_json(plain["head"], _arrays(folder)),
             calibration=Calibration(**plain["calibration"]),
             words=WordWeights(int(words["n_texts"]), words["counts"]),
-            digest=_digest(path),
+            encoder=encoder,
+            digest=digest_of_folder(folder),
         )
-    except (KeyError, TypeError, ValueError, OSError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, OSError) as error:
         if isinstance(error, ConfigError):
             raise
         raise ConfigError(f"{path}: holds no fitted judge ({error!r})") from error
 
 
-def _fault(plain: Mapping[str, Any]) -> str | None:
-    """Say why this version cannot read a judge; None where it may."""
-    if plain["format"] != FORMAT:
-        return f"format {plain['format']!r}; this version reads {FORMAT}"
-    kind = plain.get("head", {}).get("kind", KIND)
-    if kind != KIND:
-        return f"a head of another version ({kind!r}); fit it again with rubricbeat fit-judge"
-    if plain["encoder"] is not None or plain["features"] != list(FEATURES):
-        return "fitted on other features than this version's; fit it again"
-    return None
-
-
-def _digest(path: Path) -> str:
-    """Hash the file that a verdict depends on, its name first."""
-    return hashlib.sha256(path.name.encode() + path.read_bytes()).hexdigest()
+def digest_of_folder(folder: Path) -> str:
+    """Hash the files that a verdict depends on."""
+    digest = hashlib.sha256()
+    for name in (JUDGE_FILE, NETWORK_FILE):
+        path = folder / name
+        if path.is_file():
+            digest.update(name.encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def read_card(folder: Path) -> Mapping[str, Any]:
@@ -115,3 +136,21 @@ def read_card(folder: Path) -> Mapping[str, Any]:
     except (OSError, ValueError):
         return {}
     return card if isinstance(card, dict) else {}
+
+
+def _arrays(folder: Path) -> dict[str, NDArray[Any]]:
+    path = folder / NETWORK_FILE
+    if not path.is_file():
+        return {}
+    try:
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+    except ImportError as error:
+        raise ConfigError(
+            f"{path}: reading it needs safetensors ({error}); pip install 'rubricbeat[fit]'"
+        ) from error
+    try:
+        arrays: dict[str, NDArray[Any]] = load_file(str(path))
+    except SafetensorError as error:
+        raise ConfigError(f"{path}: not safetensors ({error})") from error
+    return arrays

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..audit.labels import deal_folds
 from ..data.text_units import stems_of
 from ..scoring.verdict_table import Floats
 from .features import MIN_WORD_TEXTS
@@ -96,7 +95,7 @@ def held_out_logits(
     """Give the log-odds of each label's criterion by a model that has not seen its prompt, [N]."""
     _, code_N = np.unique(prompt_N, return_inverse=True)
     n_prompts = int(code_N.max(initial=-1)) + 1
-    fold_N = deal_folds(n_prompts, N_FOLDS, seed)[code_N]
+    fold_N = (np.random.default_rng(seed).permutation(n_prompts) % N_FOLDS)[code_N]
     logits = np.zeros(len(criteria))
     for fold in np.unique(fold_N).tolist():
         held = fold_N == fold

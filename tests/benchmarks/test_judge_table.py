@@ -32,7 +32,7 @@ def files(tmp_path: Path) -> list[str]:
         text = "".join(json.dumps(line) + "\n" for line in lines)
         (tmp_path / f"{name}.jsonl").write_text(text, encoding="utf-8")
     where = ["--verdicts", str(tmp_path / "judged.jsonl"), "--data", str(tmp_path / "rows.jsonl")]
-    return [*where, "--work", str(tmp_path / "work")]
+    return [*where, "--work", str(tmp_path / "work"), "--encoder", "none", "--head", "linear"]
 
 
 def test_one_command_makes_the_table_and_a_judge_is_one_more_row(files, capsys, monkeypatch):
@@ -47,7 +47,7 @@ def test_one_command_makes_the_table_and_a_judge_is_one_more_row(files, capsys, 
     assert whole.startswith("all answers to 8 held-out prompts**")
     for part in (whole, sample, small):
         names = [line.split(" | ")[0] for line in part.splitlines() if line.startswith("| ")]
-        for name in ("fitted", "keyword", "majority", "no_look", "length", "overlap"):
+        for name in ("fitted, `linear`", "keyword", "majority", "no_look", "length", "overlap"):
             assert f"| {name}" in names
     rows = {line.split(" | ")[0]: line.split(" | ")[1:] for line in sample.splitlines()}
     assert rows["| `constant met=true`"][3] == "0.500"
@@ -55,5 +55,5 @@ def test_one_command_makes_the_table_and_a_judge_is_one_more_row(files, capsys, 
     # 6 prompts, two answers each, as many criteria as the rows say
     n_criteria = rows["| majority"][0]
     assert rows["| `constant met=true`"][0] == n_criteria
-    f1 = float(rows["| fitted"][1].split(" ")[0])
+    f1 = float(rows["| fitted, `linear`"][1].split(" ")[0])
     assert f1 > float(rows["| majority"][1].split(" ")[0])

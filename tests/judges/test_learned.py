@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 from made_up_labels import labelled_answers
 
@@ -17,6 +18,7 @@ from rubricbeat.harness.training.data import TrainingData
 from rubricbeat.judges.answer import Answer, GradedAnswer
 from rubricbeat.judges.errors import ConfigError
 from rubricbeat.judges.fitted.fitting import FitOptions, fit_judge
+from rubricbeat.judges.fitted.heads import HeadKind
 from rubricbeat.judges.fitted.model_card import card_of, write_card
 from rubricbeat.judges.fitted.saved_model import save_model
 from rubricbeat.judges.grader import open_grader
@@ -99,10 +101,9 @@ class TestHashes:
 @pytest.fixture(scope="module")
 def judge(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A judge fitted on the first 20 of 30 prompts."""
-    pytest.importorskip("sklearn")
     folder = tmp_path_factory.mktemp("judge")
     learned = labelled_answers()[: 20 * 6]
-    fit = fit_judge(learned, FitOptions(n_folds=2))
+    fit = fit_judge(learned, FitOptions(HeadKind.LINEAR), encoder=None, shelf=None)
     salt = save_model(fit.model, folder)
     prompts = LearnedPrompts.of((item.example for item in learned), salt)
     write_card(fit, card_of(fit, prompts, {}, "test", 0.0), folder)
@@ -221,6 +222,7 @@ def test_a_page_gives_the_score_on_new_prompts_apart() -> None:
         (graded("a", True), graded("b", True), graded("c", False), graded("d", True)),
         facts={"judge": {"name": "fitted", "learned_prompts": ["a", "b"]}},
     )
-    (note,) = notes_of([Model("gpt", (run,))], [], [], [], [])
+    scores = {"gpt": np.array([1.0, 1.0, 0.0, 1.0])}
+    (note,) = notes_of(scores, [Model("gpt", (run,))], [], [], [], [])
     assert "learned from 2 of the 4 prompts" in note
     assert "1.00 there and 0.500 on the others" in note

@@ -1,11 +1,11 @@
-"""What `fit-judge` refuses, as a user sees it."""
+"""`fit-judge` with an encoder as a user runs it, a tiny one in the place of MiniLM."""
 
 from __future__ import annotations
 
 import json
-import sys
 
 import pytest
+from made_up_encoder import save_tiny_encoder
 from made_up_labels import labelled_answers
 
 from rubricbeat.harness.cli import main
@@ -29,11 +29,34 @@ def labels(tmp_path):
     return path
 
 
+def test_an_encoder_that_is_named_makes_a_blend(labels, capsys, tmp_path):
+    pytest.importorskip("torch")
+    pytest.importorskip("transformers")
+    pytest.importorskip("sklearn")
+    lines = labels.read_text().splitlines()
+    texts = [json.loads(line)[key] for line in lines for key in ("answer", "criterion")]
+    encoder, mine = str(save_tiny_encoder(tmp_path / "tiny", texts)), tmp_path / "mine"
+    words = ["fit-judge", "--labels", str(labels), "--encoder", encoder]
+    assert main([*words, "--folds", "2", "--output_path", str(mine)]) == 0
+    assert "| no_look |" in capsys.readouterr().out
+    assert json.loads((mine / "card.json").read_text())["head"] == "blend"
+    # nothing is pickled
+    assert {path.suffix for path in mine.iterdir()} == {".json", ".safetensors", ".md"}
+    audit = ["audit", "--judge", f"fitted:{mine}", "--judge_args", f"encoder={encoder}"]
+    assert main([*audit, "--labels", str(labels), "--json", "--allow_seen"]) == 0
+    assert json.loads(capsys.readouterr().out)["judge"]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["--head", "words", "--encoder", "minilm"], "takes no --encoder"),
+        (["--head", "blend", "--encoder", "none"], "needs an encoder; without one: --head words"),
+        (["--head", "network", "--encoder", "nowhere"], "no such folder"),
+        (["--vectors", "v.npz"], "there is none: --head blend"),
         (["--recalibrate", "nowhere"], "no fitted judge there"),
         (["--recalibrate", "x"], "name a new folder"),
+        (["--recalibrate", "nowhere", "--head", "trees"], "takes neither --head"),
     ],
 )
 def test_what_cannot_be_is_one_line_and_exit_code_2(words, message, labels, capsys):
@@ -42,13 +65,13 @@ def test_what_cannot_be_is_one_line_and_exit_code_2(words, message, labels, caps
     assert message in err and len(err.strip().split("\n")) == 1
 
 
-def test_without_scikit_learn_the_missing_package_is_one_line(
-    labels, capsys, monkeypatch, tmp_path
-):
-    for name in ("sklearn", "sklearn.ensemble"):
-        monkeypatch.setitem(sys.modules, name, None)
-    words = ["fit-judge", "--labels", str(labels), "--output_path", str(tmp_path / "mine")]
-    assert main(words) == 2
-    last = capsys.readouterr().err.strip().split("\n")[-1]
-    assert last.startswith("rubricbeat: growing trees needs scikit-learn")
-    assert "rubricbeat[fit]" in last
+def test_without_torch_the_missing_package_is_one_line(labels, capsys, monkeypatch, tmp_path):
+    import sys
+
+    (tmp_path / "encoder").mkdir()
+    (tmp_path / "encoder" / "model.safetensors").write_bytes(b"")
+    monkeypatch.setitem(sys.modules, "torch", None)
+    words = ["fit-judge", "--labels", str(labels), "--encoder", str(tmp_path / "encoder")]
+    assert main([*words, "--output_path", str(tmp_path / "mine")]) == 2
+    err = capsys.readouterr().err
+    assert "rubricbeat[fit]" in err and len(err.strip().split("\n")) == 1

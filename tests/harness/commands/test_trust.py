@@ -36,22 +36,20 @@ def recorded(tmp_path: Path) -> list[str]:
 @pytest.fixture
 def fitted(recorded, tmp_path) -> Path:
     folder = tmp_path / "mine"
-    pytest.importorskip("sklearn")
-    options = ["--folds", "2"]
+    options = ["--encoder", "none", "--head", "linear"]
     assert main(["fit-judge", *recorded, *options, "--output_path", str(folder)]) == 0
     return folder
 
 
 def test_fit_judge_prints_its_table_and_says_how_to_use_it(recorded, capsys, tmp_path):
     fitted = tmp_path / "mine"
-    pytest.importorskip("sklearn")
-    options = ["--folds", "2"]
+    options = ["--encoder", "none", "--head", "linear"]
     assert main(["fit-judge", *recorded, *options, "--output_path", str(fitted)]) == 0
     out, err = capsys.readouterr()
     for name in ("this judge", "majority", "no_look", "length", "lexical overlap"):
         assert f"| {name} |" in out
     assert f"--judge fitted:{fitted}" in out
-    assert "fold 2 of 2" in err
+    assert "fold 5 of 5" in err
     card = json.loads((fitted / "card.json").read_text())
     assert card["command"].startswith("rubricbeat fit-judge --verdicts judged.jsonl --data rows")
     assert str(fitted.parent) not in (fitted / "README.md").read_text()
@@ -83,7 +81,7 @@ def test_a_fitted_judge_is_audited_on_recorded_verdicts(fitted, recorded, capsys
     "words",
     [
         ["audit", "--judge", "constant", "--judge_args", "met=true", "--output"],
-        ["fit-judge", "--output_path"],
+        ["fit-judge", "--encoder", "none", "--output_path"],
     ],
 )
 def test_an_output_that_cannot_be_written_is_known_first(words, recorded, capsys, tmp_path):
@@ -136,6 +134,11 @@ def test_the_cost_of_a_correct_verdict_is_known_only_where_all_were_paid_for_now
         (["fit-judge", "--labels", "none.jsonl", "--output_path", "x"], "none.jsonl"),
         (["fit-judge", "--labels", "a", "--folds", "1", "--output_path", "x"], "--folds 1"),
         (["fit-judge", "--labels", "a", "--limit", "0", "--output_path", "x"], "--limit 0"),
+        (
+            ["fit-judge", "--labels", "a", "--encoder", "none", "--vectors", "v", "--output_path",
+             "x"],
+            "--vectors",
+        ),
         (["audit", "--judge", "keyword", "--labels", "a"], "a: no such file"),
         (["audit", "--judge", "constant", "--labels", "a", "--variant", " "], "--variant"),
         (["audit", "--judge", "constant", "--labels", "a", "--seed", "-1"], "--seed -1"),

@@ -1,8 +1,8 @@
-"""How texts are cut."""
+"""How answers and criteria are cut."""
 
 from __future__ import annotations
 
-from rubricbeat.judges.data.text_units import MAX_SENTENCES, sentences_of, stems_of
+from rubricbeat.judges.data.text_units import MAX_SENTENCES, clauses_of, sentences_of, stems_of
 
 
 def test_sentences_and_list_entries_lose_their_marks():
@@ -22,6 +22,22 @@ def test_an_empty_answer_has_one_empty_sentence():
 
 def test_ten_thousand_lines_are_read_up_to_the_limit():
     assert len(sentences_of("word here.\n" * 10_000)) == MAX_SENTENCES
+
+
+def test_a_criterion_is_cut_into_what_can_be_met_or_missed_alone():
+    text = "Advises the user to rest, drink water, and call 911 if the pain (in the chest) returns."
+    assert clauses_of(text) == [
+        "Advises the user to rest",
+        "drink water",
+        "call 911 if the pain",
+        "in the chest",
+        "returns",
+    ]
+
+
+def test_a_criterion_without_parts_is_its_own_clause():
+    assert clauses_of("X") == ["X"]
+    assert clauses_of("") == [""]
 
 
 def test_stems_drop_endings_and_words_without_meaning():

@@ -14,9 +14,10 @@ from rubricbeat.judges.audit.labels import Label, LabelledAnswer
 from rubricbeat.judges.errors import ConfigError
 from rubricbeat.judges.fitted.features import Sight
 from rubricbeat.judges.fitted.fitting import FitOptions, fit_judge
+from rubricbeat.judges.fitted.heads import HeadKind
 from rubricbeat.judges.fitted.recalibration import recalibrate
 
-OPTIONS = {"n_folds": 5, "seed": 1}
+OPTIONS = {"encoder": None, "n_folds": 5, "seed": 1}
 
 
 def noisy(wrong: float, seed: int) -> list[LabelledAnswer]:
@@ -34,8 +35,8 @@ def noisy(wrong: float, seed: int) -> list[LabelledAnswer]:
 
 @pytest.fixture(scope="module")
 def model():  # type: ignore[no-untyped-def]
-    pytest.importorskip("sklearn")
-    return fit_judge(labelled_answers(), FitOptions(n_folds=2)).model
+    options = FitOptions(HeadKind.LINEAR)
+    return fit_judge(labelled_answers(), options, encoder=None, shelf=None).model
 
 
 def test_probabilities_are_right_again_where_labels_are_of_another_kind(model) -> None:
@@ -49,7 +50,7 @@ def test_probabilities_are_right_again_where_labels_are_of_another_kind(model) -
 def test_the_order_of_answers_stays(model) -> None:
     found = recalibrate(model, noisy(0.25, 1), **OPTIONS)
     item = labelled_answers()[0]
-    seen = Sight(model.words).see(item.example, item.text)
+    seen = Sight(model.words, None).see(item.example, item.text)
     was, now = (one.calibration.probability(one.head.logits(seen)) for one in (model, found.model))
     assert np.argsort(was).tolist() == np.argsort(now).tolist()
     assert not np.allclose(was, now)
@@ -89,7 +90,7 @@ def test_the_command_writes_a_judge_of_its_own(tmp_path, capsys) -> None:
     others.write_text(rows(noisy(0.25, 1)))
     mine, there = tmp_path / "mine", tmp_path / "there"
     fast = ["--output_path"]
-    assert main(["fit-judge", "--labels", str(own), "--folds", "2", *fast, str(mine)]) == 0
+    assert main(["fit-judge", "--labels", str(own), "--head", "linear", *fast, str(mine)]) == 0
     words = ["fit-judge", "--recalibrate", str(mine), "--labels", str(others)]
     capsys.readouterr()
     assert main([*words, *fast, str(there)]) == 0
@@ -98,7 +99,7 @@ def test_the_command_writes_a_judge_of_its_own(tmp_path, capsys) -> None:
     card = json.loads((there / "card.json").read_text())
     assert card["recalibrated"]["n_prompts"] == 30
     # prompts of both files are known to it now
-    assert len(card["prompts"]["sha256"]) == 2 * 60
+    assert len(card["prompts"]["sha256"]) == 3 * 60
     assert "## Recalibrated" in (there / "README.md").read_text()
     before, after = (json.loads((one / "judge.json").read_text()) for one in (mine, there))
     assert before["head"] == after["head"] and before["calibration"] != after["calibration"]

@@ -9,8 +9,14 @@ import pytest
 from made_up_labels import labelled_answers
 
 from rubricbeat.judges.fitted.features import Sight, WordWeights
-from rubricbeat.judges.fitted.fitting import ALL, lessons_of
-from rubricbeat.judges.fitted.head import Head, train_head
+from rubricbeat.judges.fitted.fitting import lessons_of
+from rubricbeat.judges.fitted.heads import (
+    HeadKind,
+    WordsHead,
+    head_from_json,
+    head_to_json,
+    train_head,
+)
 from rubricbeat.judges.fitted.wording import Wording, held_out_logits, learn_wording
 
 
@@ -63,23 +69,27 @@ def test_it_survives_json() -> None:
     assert Wording.from_json(json.loads(json.dumps(model.to_json()))) == model
 
 
-def test_the_head_survives_json() -> None:
+def test_the_head_takes_no_encoder_and_survives_json() -> None:
     pytest.importorskip("sklearn")
     labelled = labelled_answers()
-    lessons, words = lessons_of(labelled)
-    head = train_head(lessons, ALL, 1)
-    kept = Head.from_json(json.loads(json.dumps(head.to_json())))
-    seen = Sight(words).see(labelled[0].example, labelled[0].text)
+    lessons, words = lessons_of(labelled, None, None, lambda words: None, None)
+    head = train_head(HeadKind.WORDS, lessons, seed=1)
+    assert isinstance(head, WordsHead)
+    plain, arrays = head_to_json(head)
+    assert not arrays
+    kept = head_from_json(json.loads(json.dumps(plain)), {})
+    seen = Sight(words, None).see(labelled[0].example, labelled[0].text)
     assert kept.logits(seen) == pytest.approx(head.logits(seen))
+    assert isinstance(words, WordWeights)
 
 
 def test_the_criterions_own_rate_is_learned_beside_the_match() -> None:
     """ "Quotes a journal by volume" is never met, whatever the answer says."""
     pytest.importorskip("sklearn")
     labelled = labelled_answers(60)
-    lessons, words = lessons_of(labelled[:240])
-    head = train_head(lessons, ALL, 1)
-    sight = Sight(words)
+    lessons, words = lessons_of(labelled[:240], None, None, lambda words: None, None)
+    head = train_head(HeadKind.WORDS, lessons, seed=1)
+    sight = Sight(words, None)
     for item in labelled[240:300]:
         logits = head.logits(sight.see(item.example, item.text))
         met = np.array([labels[0].met for labels in item.labels])
