@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rubricbeat.judges.errors import ConfigError
+from rubricbeat.judges.errors import ConfigError, DataError
 from rubricbeat.judges.rewards import get_reward
 from rubricbeat.judges.scoring.verdict_table import RubricArrays
 
@@ -104,3 +104,11 @@ def test_the_cap_of_complexity_is_reached_by_a_perfect_answer_to_a_long_rubric()
 )
 def test_a_reward_says_the_bounds_of_its_values(name: str, bounds: tuple[float, float]) -> None:
     assert get_reward(name).range == bounds
+
+
+@pytest.mark.parametrize("rating", [0.9, 10.1, 11.0])
+def test_a_rating_outside_1_to_10_is_refused_and_the_ends_are_taken(rating: float) -> None:
+    implicit: Any = get_reward("rar_implicit")
+    with pytest.raises(DataError, match="outside 1 to 10"):
+        implicit(np.array([5.0, rating]), rubric([1.0]))
+    assert implicit(np.array([1.0, 10.0]), rubric([1.0])).tolist() == [0.1, 1.0]
