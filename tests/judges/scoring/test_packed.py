@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from rubricbeat.judges.answer import GradedAnswer
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
+from rubricbeat.judges.scoring.bootstrap import ClusteredColumns
 from rubricbeat.judges.scoring.item_scores import ScoredTable, score_items
 from rubricbeat.judges.scoring.run_scores import ScoredAnswers, summarise, summarise_scored
 from rubricbeat.judges.scoring.verdict_table import PackedAnswers, VerdictTable
@@ -122,3 +123,11 @@ def test_packing_goes_on_after_a_look() -> None:
     for answer in answers[10:]:
         packed.add(answer)
     same(packed.table(), VerdictTable.of(answers))
+
+
+def test_a_column_that_is_a_share_in_one_block_alone_is_none() -> None:
+    prompts = np.arange(12)
+    shares = ClusteredColumns.of(np.tile([0.0, 1.0], 6)[None], prompts, 12)
+    scores = ClusteredColumns.of(np.linspace(0.1, 0.9, 12)[None], prompts, 12)
+    assert shares.plus(shares).is_share_M.tolist() == [True]
+    assert shares.plus(scores).is_share_M.tolist() == [False]
