@@ -16,7 +16,7 @@ import numpy as np
 from ...judges.answer import Answer, GradedAnswer
 from ...judges.data.responses import RunKey
 from ...judges.engine.work_items import DEADLINE
-from ...judges.errors import DataError, RubricbeatError, unwritable
+from ...judges.errors import DataError, OutputError, RubricbeatError
 from ...judges.files import alone_in
 from ...judges.grader import Grader
 from ...judges.missing import MissingVerdicts
@@ -130,7 +130,7 @@ class JudgedRuns:
                 stack.enter_context(alone_in(self._folder))
             except OSError as error:
                 words = f"{self._folder}: cannot write results ({error}); verdicts are kept"
-                raise unwritable(words, error) from error
+                raise OutputError(words) from error  # it could be written to when asking began
             yield
 
 

@@ -6,6 +6,7 @@ Each row of the table in docs/engine.md stands here: words, exit code, calls.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -421,3 +422,22 @@ def test_a_jury_says_what_its_member_was_told(judge, server, tmp_path, capsys):
     told = capsys.readouterr().err
     assert "temperature=none" in told and told.count("\n") == 1
     assert server.n_requests <= 5
+
+
+def test_a_results_folder_that_becomes_a_file_is_an_incomplete_run(
+    judge: Callable, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+
+    def script(seen: Seen) -> Reply:
+        if seen.number == 4:
+            shutil.rmtree(out)
+            out.write_text("", encoding="utf-8")
+        return FINE
+
+    code, err, calls = judge(script, store=str(tmp_path / "v.sqlite"), max_concurrency=1)
+    assert (code, calls) == (1, N_ROWS * N_CRITERIA)
+    assert f"{out}: cannot write results" in err and "verdicts are kept" in err
+    out.unlink()
+    code, _, calls = judge(FINE, store=str(tmp_path / "v.sqlite"))
+    assert (code, calls) == (0, 0)
