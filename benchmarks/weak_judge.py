@@ -37,7 +37,7 @@ from rubricbeat.judges.fitted.fitting import (
 from rubricbeat.judges.rewards import parse_rewards
 from rubricbeat.judges.scoring.item_scores import ScoredTable
 from rubricbeat.judges.scoring.verdict_table import Floats
-from rubricbeat.judges.signal import DEFAULT_REWARDS, LabelledAnswer, Scale, group_answers
+from rubricbeat.judges.signal import DEFAULT_REWARDS, Scale, TaggedAnswer, group_answers
 from rubricbeat.judges.signal.gold import hold_against_gold
 
 N_LABELLED = 30
@@ -166,7 +166,7 @@ def _figure(graded: Sequence[GradedAnswer], rows: Sequence[int], name: str) -> f
 def print_rewards(case: Case, seed: int) -> None:
     """Hold rewards of the weak judge's verdicts against the score of the better judge."""
     answers = [
-        LabelledAnswer(said, {}, truth.verdicts)
+        TaggedAnswer(said, {}, truth.verdicts)
         for said, truth in zip(case.said, case.truth, strict=True)
     ]
     groups = group_answers(answers)

@@ -12,7 +12,7 @@ import numpy as np
 from ..judges.answer import Answer
 from ..judges.errors import ConfigError
 from ..judges.grader import Grader, open_grader
-from ..judges.learned import Seen, seen_by
+from ..judges.learned import LearnedShare, seen_by
 from ..judges.missing import MissingVerdicts
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Variant:
 class SeenApart:
     """A fitted judge on prompts that it has learned from, apart from those that are new to it."""
 
-    seen: Seen
+    seen: LearnedShare
     figures: JudgeFigures | None
     """On these prompts alone; None where there are no others, or the card does not say."""
 
@@ -194,7 +194,7 @@ def _injected(
 
 
 def _learned(
-    seen: Seen,
+    seen: LearnedShare,
     grader: Grader,
     labelled: Sequence[LabelledAnswer],
     missing: MissingVerdicts,

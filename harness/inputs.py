@@ -21,10 +21,10 @@ from ..judges.data.json_rows import Field
 from ..judges.data.reader import stream_rows
 from ..judges.data.streams import is_stdin
 from ..judges.errors import ConfigError, DataError, StoreError
-from ..judges.learned import Seen
+from ..judges.learned import LearnedShare
 from ..judges.rating import Rating
 from ..judges.rubric import Example, numbered
-from ..judges.signal import LabelledAnswer
+from ..judges.signal import TaggedAnswer
 from ..judges.store.sqlite_file import layout_of, read_only
 from ..judges.store.table import read_verdict
 from ..judges.verdict import Outcome, Verdict
@@ -39,7 +39,7 @@ among them: runs of one model (seeds) are samples of one policy."""
 class SignalInput:
     """Graded answers, and what to group them by when nobody says."""
 
-    answers: tuple[LabelledAnswer, ...]
+    answers: tuple[TaggedAnswer, ...]
     by: tuple[str, ...]
     """Those of `DEFAULT_LABELS` that the answers carry."""
     warnings: tuple[str, ...] = ()
@@ -60,7 +60,7 @@ def read_signal_input(
     Raises:
         DataError: A path is missing or holds no verdicts.
     """
-    answers: list[LabelledAnswer] = []
+    answers: list[TaggedAnswer] = []
     warnings: list[str] = []
     learned: set[str] = set()
     examples: Mapping[str, Example] | None = None
@@ -101,7 +101,7 @@ def on_new_prompts(found: SignalInput, *, allow_seen: bool) -> SignalInput:
     ids = [answer.graded.example.prompt_id for answer in found.answers]
     flags = tuple(prompt_id in found.learned for prompt_id in ids)
     n_seen = len(found.learned & set(ids))
-    seen = Seen(flags, n_seen, len(set(ids)))
+    seen = LearnedShare(flags, n_seen, len(set(ids)))
     warning = seen.warning()
     if warning is None:
         return found
@@ -120,7 +120,7 @@ def _recorded(
     examples: Mapping[str, Example],
     warnings: list[str],
     columns: Columns | None,
-) -> list[LabelledAnswer]:
+) -> list[TaggedAnswer]:
     from ..judges.data.recorded import read_recorded
 
     answers = []
@@ -132,7 +132,7 @@ def _recorded(
             if "grader" in labels:
                 labels["judge"] = labels.pop("grader")
             graded = GradedAnswer(row.example, row.answer, row.verdicts, row.repeat or 0)
-            answers.append(LabelledAnswer(graded, labels))
+            answers.append(TaggedAnswer(graded, labels))
     return answers
 
 
@@ -141,7 +141,7 @@ def file_model(source: str, facts: Mapping[str, Any]) -> str:
     return str(facts.get("model") or source)
 
 
-def _runs(path: Path, warnings: list[str], learned: set[str]) -> list[LabelledAnswer]:
+def _runs(path: Path, warnings: list[str], learned: set[str]) -> list[TaggedAnswer]:
     from ..reports.results.reader import read_runs
 
     runs = read_runs([path], warnings.append)
@@ -149,7 +149,7 @@ def _runs(path: Path, warnings: list[str], learned: set[str]) -> list[LabelledAn
     for run in runs:
         learned |= run.learned_prompts
     return [
-        LabelledAnswer(
+        TaggedAnswer(
             graded,
             {
                 "model": run.model,
@@ -211,7 +211,7 @@ ORDER BY verdicts.rowid
 """
 
 
-def read_store(path: Path) -> list[LabelledAnswer]:
+def read_store(path: Path) -> list[TaggedAnswer]:
     """Read every answer of a verdict store, with its replicates, one entry a judge.
 
     A store does not know which model gave an answer: all answers to a prompt under one judge form
@@ -281,11 +281,11 @@ def read_store(path: Path) -> list[LabelledAnswer]:
             replicates=tuple(table[1:]),
             ratings=ratings[key][1] if key in ratings else (),
         )
-        answers.append(LabelledAnswer(graded, {"judge": judges[judge]}))
+        answers.append(TaggedAnswer(graded, {"judge": judges[judge]}))
     for key, ((judge, example), given) in ratings.items():
         if key not in paired:
             alone = GradedAnswer(examples[example], texts[key[3]], (missing,), ratings=given)
-            answers.append(LabelledAnswer(alone, {"judge": judges[judge]}))
+            answers.append(TaggedAnswer(alone, {"judge": judges[judge]}))
     return answers
 
 

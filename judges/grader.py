@@ -22,7 +22,7 @@ from typing import Any
 
 from .answer import NO_ANSWER, Answer, GradedAnswer
 from .engine.assembly import Part, Pools, part_of
-from .engine.estimate import Estimate, estimate_part
+from .engine.estimate import CostEstimate, estimate_part
 from .engine.event_loop import LoopThread
 from .engine.options import RuntimeOptions
 from .engine.progress import Bar
@@ -37,7 +37,7 @@ from .rating import Rating
 from .replies.reasoning import Remarks
 from .verdict import Verdict
 
-__all__ = ["Answer", "Estimate", "Grader", "RuntimeOptions", "open_grader"]
+__all__ = ["Answer", "CostEstimate", "Grader", "RuntimeOptions", "open_grader"]
 
 _TICK_S = 0.2
 """Between two drawings of the bar."""
@@ -204,7 +204,7 @@ class Grader(Closing):
         await asyncio.wrap_future(self._start(self._sheets(answers, filled)))
         return [self._graded(answer, sheet) for answer, sheet in filled]
 
-    def estimate(self, answers: Iterable[Answer], *, rates: bool = False) -> Estimate:
+    def estimate(self, answers: Iterable[Answer], *, rates: bool = False) -> CostEstimate:
         """Say what grading, or rating, would cost; nothing is sent, the store is only read."""
         part = self._rating() if rates else self._part
         return estimate_part(part, list(self._sheets(answers, [], is_rating=rates)), self.options)

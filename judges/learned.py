@@ -61,7 +61,7 @@ class LearnedPrompts:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class LearnedShare:
     """Which of some items are about prompts that a judge has learned from."""
 
     flags: tuple[bool, ...]
@@ -79,7 +79,7 @@ class Seen:
         examples: Sequence[Example],
         *,
         is_unknown: bool = False,
-    ) -> Seen:
+    ) -> LearnedShare:
         """Look the prompts of some items up.
 
         Args:
@@ -138,7 +138,7 @@ class Seen:
             )
 
 
-def seen_by(judge: Any, examples: Sequence[Example]) -> Seen:
+def seen_by(judge: Any, examples: Sequence[Example]) -> LearnedShare:
     """Find the prompts that a judge, or a member of it, has learned from.
 
     Args:
@@ -147,7 +147,7 @@ def seen_by(judge: Any, examples: Sequence[Example]) -> Seen:
     """
     learned = [one.learned for one in _fitted(judge)]
     known = [one for one in learned if one is not None]
-    return Seen.of(known, examples, is_unknown=len(known) < len(learned))
+    return LearnedShare.of(known, examples, is_unknown=len(known) < len(learned))
 
 
 def learned_prompts_of(judge: Any) -> tuple[LearnedPrompts, ...]:

@@ -32,7 +32,7 @@ from ..terminal import say
 
 if TYPE_CHECKING:
     from ...judges.audit.reward_bench import ProbeRow
-    from ...judges.learned import Seen
+    from ...judges.learned import LearnedShare
     from ...judges.rewards import Needs, Reward
 
 N_PROBED = 100
@@ -124,7 +124,7 @@ def run(args: argparse.Namespace) -> int:
     return told(missing, "bench-reward", "run it again, to ask what is missing", stopped)
 
 
-def _apart(seen: Seen, learned: float | None) -> str:
+def _apart(seen: LearnedShare, learned: float | None) -> str:
     """Say what the figures are of, where the judge has learned from some of the prompts."""
     if not (words := seen.warning()):
         return ""
@@ -209,7 +209,7 @@ class _Rater(Closing):
             self.missing.add(one)
         return evaluate_table(self._reward, VerdictTable.of(graded))
 
-    def seen_of(self, examples: Sequence[Any]) -> Seen:
+    def seen_of(self, examples: Sequence[Any]) -> LearnedShare:
         """Find the prompts that the judge has learned from."""
         from ...judges.learned import seen_by
 

@@ -127,7 +127,7 @@ def _recalibrate(args: argparse.Namespace) -> int:
     from ...judges.fitted.model_card import figures_table, write_recalibrated
     from ...judges.fitted.recalibration import recalibrate
     from ...judges.fitted.saved_model import load_model, read_card, save_model
-    from ...judges.learned import LearnedPrompts, Seen
+    from ...judges.learned import LearnedPrompts, LearnedShare
 
     if args.head is not None or args.vectors is not None:
         raise ConfigError(
@@ -140,7 +140,7 @@ def _recalibrate(args: argparse.Namespace) -> int:
     require_folder(args.output_path)
     learned = LearnedPrompts.of_card(card)
     if learned is not None:
-        seen = Seen.of([learned], [item.example for item in labelled])
+        seen = LearnedShare.of([learned], [item.example for item in labelled])
         if words := seen.warning():
             _say(f"{words}; calibrate on others where you can")
     found = recalibrate(

@@ -21,7 +21,7 @@ from ...judges.errors import ConfigError
 from ...judges.judge_options import parse_judge_args
 from ...reports import numbers
 from ..costs.call_costs import PlannedRun, Speed, Workload
-from ..costs.plan import Assumption, Lengths, Plan, make_plan, read_pilot
+from ..costs.plan import Assumption, CostPlan, Lengths, make_plan, read_pilot
 from ..terminal import aligned, say
 
 MOST = 1e9
@@ -129,7 +129,7 @@ def _gpu_speed(text: str | None) -> tuple[float | None, float | None]:
     return read, write
 
 
-def _text(plan: Plan) -> str:
+def _text(plan: CostPlan) -> str:
     head = (
         "rows",
         "answers",

@@ -133,7 +133,7 @@ class Assumption:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class CostPlan:
     """The scales of a plan, and what they rest on."""
 
     judge: str
@@ -162,7 +162,7 @@ def make_plan(
     given: frozenset[str] = frozenset(),
     speed: Speed,
     pilot: Pilot | None = None,
-) -> Plan:
+) -> CostPlan:
     """Plan a judge's work at a hundredth, a tenth and the whole of it.
 
     Args:
@@ -210,7 +210,7 @@ def make_plan(
                     ]
                 )
             )
-        return Plan(name, part.identity.model, tuple(runs), tuple(notes))
+        return CostPlan(name, part.identity.model, tuple(runs), tuple(notes))
 
 
 def _buildable(options: Mapping[str, Any], notes: list[Assumption]) -> dict[str, Any]:

@@ -138,7 +138,7 @@ class _Slot:
     """Gets nothing more; ends when what it has is back."""
 
 
-class Pool:
+class WorkerPool:
     """One run over the workers."""
 
     def __init__(self, ray: Any, plan: PoolPlan, feeder: Feeder, examples: Any) -> None:

@@ -22,7 +22,7 @@ from ...judges.rubric import Example
 from ...judges.store.sqlite_file import open_store_file
 from ...judges.verdict import Verdict
 from .cluster import ray_session
-from .pool import Feeder, Pool, PoolOutcome, PoolPlan, not_shared
+from .pool import Feeder, PoolOutcome, PoolPlan, WorkerPool, not_shared
 from .worker import Place, rows_of
 
 MIN_CHUNK, MAX_CHUNK = 4, 512
@@ -103,7 +103,7 @@ def grade_over_workers(
             open_store_file(store).close()  # workers are to find it, and make none
         has_budget = limits.max_calls is not None or limits.max_cost is not None
         plan = PoolPlan(each, n_gpus, has_budget, Place.of(str(store)), limits.deadline_s)
-        outcome = Pool(ray, plan, feeder, ray.put(dict(examples))).run()
+        outcome = WorkerPool(ray, plan, feeder, ray.put(dict(examples))).run()
     return WorkersRun(outcome, feeder.n_answers, len(each))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from ...judges.scoring.estimates import Estimate
 from ...judges.signal.advantages import TermVerdict
-from ...judges.signal.power import Design, Plan
+from ...judges.signal.power import Design, PowerPlan
 from ...judges.signal.study import SignalStudy
 from ...judges.signal.variance import VOTES, shares
 from ...reports.interval_words import interval_words
@@ -70,7 +70,7 @@ def dead_table(study: SignalStudy) -> str:
     return table(heads, rows)
 
 
-def plan_text(plan: Plan) -> str:
+def plan_text(plan: PowerPlan) -> str:
     """Write a plan: the cheapest designs that reach the targets, and the table they come from."""
     lines = []
     if plan.target_fidelity is not None and plan.for_fidelity is not None:
@@ -333,7 +333,7 @@ def _drop_list(study: SignalStudy) -> str:
     return _titled(title, "\n".join(listed) + more)
 
 
-def _design_row(design: Design, plan: Plan) -> list[str]:
+def _design_row(design: Design, plan: PowerPlan) -> list[str]:
     chosen = " *" if design in (plan.for_fidelity, plan.for_difference) else ""
     return [
         f"{design.answers}{chosen}",

@@ -31,7 +31,7 @@ from .config import TrainConfig
 from .data import data_line, messages_of, sample_examples
 from .loop.grpo import prepare
 from .outlook import (
-    Findings,
+    Outlook,
     bill_of,
     cautions,
     gold_bill,
@@ -55,7 +55,7 @@ class DryRun:
     """What a few prompts said of the planned run."""
 
     study: SignalStudy
-    found: Findings
+    found: Outlook
     scale: str
     group: int
     steps: int
@@ -230,7 +230,7 @@ def _conclude(
     shares = {row.reward: row.dead.value for row in study.dead}
     dead = shares.pop(reward.name, None)
     icc = next((split.icc.value for split in study.variance if split.reward == reward.name), None)
-    found = Findings(
+    found = Outlook(
         reward=reward.name,
         n_groups=groups.n_groups,
         dead=1.0 if dead is None else float(dead),

@@ -30,7 +30,7 @@ NOISE_ONLY = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
+class Outlook:
     """What a few prompts said, as shares."""
 
     reward: str
@@ -73,7 +73,7 @@ class Findings:
         return sample
 
 
-Row = tuple[Callable[[Findings], bool], str]
+Row = tuple[Callable[[Outlook], bool], str]
 """When a sentence is said, and the sentence; `f` in it are the findings."""
 
 REASONS: tuple[Row, ...] = (
@@ -106,17 +106,17 @@ CAUTIONS: tuple[Row, ...] = (
 )
 
 
-def reasons_against(found: Findings) -> tuple[str, ...]:
+def reasons_against(found: Outlook) -> tuple[str, ...]:
     """Say why the run could not learn; empty where nothing speaks against it."""
     return _said(REASONS, found)
 
 
-def cautions(found: Findings) -> tuple[str, ...]:
+def cautions(found: Outlook) -> tuple[str, ...]:
     """Say what makes little of a run that could learn."""
     return _said(CAUTIONS, found)
 
 
-def _said(rows: tuple[Row, ...], found: Findings) -> tuple[str, ...]:
+def _said(rows: tuple[Row, ...], found: Outlook) -> tuple[str, ...]:
     return tuple(words.format(f=found) for holds, words in rows if holds(found))
 
 

@@ -19,7 +19,7 @@ SHOWN_CHARS = 300
 """Most characters of one vote's explanation that are kept."""
 
 
-class Rule(StrEnum):
+class VoteRule(StrEnum):
     """How votes become one verdict."""
 
     MAJORITY = "majority"
@@ -39,7 +39,7 @@ class Vote:
     weight: float = 1.0
 
 
-def count_votes(votes: Sequence[Vote], rule: Rule, quorum: int) -> Verdict:
+def count_votes(votes: Sequence[Vote], rule: VoteRule, quorum: int) -> Verdict:
     """Make one verdict of the votes.
 
     Args:
@@ -76,10 +76,10 @@ def spent_on(verdicts: Sequence[Verdict]) -> dict[str, Any]:
     return {name: sum(getattr(verdict, name) for verdict in verdicts) for name in counted}
 
 
-def _share(given: Sequence[Vote], rule: Rule) -> float:
-    if rule is Rule.MEAN:
+def _share(given: Sequence[Vote], rule: VoteRule) -> float:
+    if rule is VoteRule.MEAN:
         return sum(_chance(vote.verdict) for vote in given) / len(given)
-    weights = [vote.weight if rule is Rule.WEIGHTED else 1.0 for vote in given]
+    weights = [vote.weight if rule is VoteRule.WEIGHTED else 1.0 for vote in given]
     total = sum(weights)
     for_met = sum(w for w, vote in zip(weights, given, strict=True) if vote.verdict.met)
     # members of weight 0 alone: nobody whose word counts has spoken
@@ -158,10 +158,12 @@ class JuryJudge(MadeOfJudges):
         """Build the members, so that a wrong one fails before anything is asked."""
         self.members = build_members("jury", self.members)
         try:
-            self.rule = Rule(self.rule)
+            self.rule = VoteRule(self.rule)
         except ValueError:
-            raise ConfigError(f"jury: unknown rule; {near_names(str(self.rule), Rule)}") from None
-        if (self.weights is not None) != (self.rule is Rule.WEIGHTED):
+            raise ConfigError(
+                f"jury: unknown rule; {near_names(str(self.rule), VoteRule)}"
+            ) from None
+        if (self.weights is not None) != (self.rule is VoteRule.WEIGHTED):
             raise ConfigError("jury: weights and rule=weighted belong together")
         weights = self.weights if self.weights is not None else [1.0] * len(self.members)
         if len(weights) != len(self.members) or any(w < 0 for w in weights) or not any(weights):
@@ -191,7 +193,7 @@ class JuryJudge(MadeOfJudges):
             Vote(name_of(identity_of(member)), verdict, weight)
             for member, verdict, weight in zip(self.members, said, self.weights, strict=True)
         ]
-        return count_votes(votes, Rule(self.rule), self.quorum)
+        return count_votes(votes, VoteRule(self.rule), self.quorum)
 
 
 def build_members(of: str, specs: Sequence[Any], *, fewest: int = 2) -> tuple[Judge, ...]:
@@ -290,7 +292,7 @@ class ReplicateJudge(MadeOfJudges):
         """Build the inner judge, so that a wrong one fails before anything is asked."""
         if self.inner is None:
             raise ConfigError('replicate needs inner: {"name": "chat", "model": "NAME"}')
-        if self.k < 1 or self.rule not in {Rule.MAJORITY, Rule.MEAN}:
+        if self.k < 1 or self.rule not in {VoteRule.MAJORITY, VoteRule.MEAN}:
             raise ConfigError(f"replicate: k={self.k} from 1, rule={self.rule} majority or mean")
         self.inner = make_judge(self.inner, label="the judge of replicate")
         self.members = (self.inner,)
@@ -309,4 +311,4 @@ class ReplicateJudge(MadeOfJudges):
             *(ask(self.inner, replace(question, replicate=first + vote)) for vote in range(self.k))
         )
         votes = [Vote(f"vote {number}", verdict) for number, verdict in enumerate(said, start=1)]
-        return count_votes(votes, Rule(self.rule), self.k // 2 + 1)
+        return count_votes(votes, VoteRule(self.rule), self.k // 2 + 1)

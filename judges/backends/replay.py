@@ -31,7 +31,7 @@ Key = tuple[str, bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class RecordedVerdict:
     """The recorded verdicts on one answer, in the order of the rubric."""
 
     met: tuple[bool | None, ...]
@@ -53,7 +53,7 @@ class ReplayJudge:
     """Only the records of this run."""
     by_prompt: bool = False
     """Match by prompt_id alone, whatever the answer: for answers that were not recorded."""
-    _records: dict[Key, list[Recorded]] = field(default_factory=dict, init=False, repr=False)
+    _records: dict[Key, list[RecordedVerdict]] = field(default_factory=dict, init=False, repr=False)
     _sha256: str = field(default="", init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -140,7 +140,7 @@ class ReplayJudge:
         words = record.get("explanation") or record.get("explanations") or []
         if not isinstance(words, list) or (words and len(words) != len(met)):
             raise DataError(f"{where}: explanation must be a list as long as criteria_met")
-        recorded = Recorded(tuple(met), tuple(str(w or "") for w in words))
+        recorded = RecordedVerdict(tuple(met), tuple(str(w or "") for w in words))
         # the judge is asked about the solution section, the record holds the whole completion
         for text in {answer, solution_of(answer) if answer else answer}:
             self._records.setdefault(self._key(prompt_id, text), []).append(recorded)

@@ -20,7 +20,7 @@ from .ledger import Ledger
 from .limits import Limiter
 from .options import RuntimeOptions
 from .trial import Trial
-from .work_items import Call, Flight, Run, Sheet, Stop, again, calls_of, skipped
+from .work_items import Call, Flight, GradeJob, Sheet, Stop, again, calls_of, skipped
 from .writer import StoreWriter
 
 MIN_PATIENCE_S = 300.0
@@ -65,7 +65,7 @@ class Delivery:
         self._group_size = group_size
         self._keeps_asking = options.keep_asking
         self._by_key: dict[bytes, Flight] = {}
-        self.runs: deque[Run] = deque()
+        self.runs: deque[GradeJob] = deque()
         """Runs in hand, in the order they are fed from."""
         self.calls: deque[Call] = deque()
         """Calls to be made."""
@@ -89,7 +89,7 @@ class Delivery:
 
     # -- open questions -------------------------------------------------------------------
 
-    def join(self, run: Run, sheet: Sheet, flights: Iterable[Flight | None]) -> None:
+    def join(self, run: GradeJob, sheet: Sheet, flights: Iterable[Flight | None]) -> None:
         """Settle the questions that are known, wait for those in flight, and ask the rest.
 
         What another process is asking is put aside.
@@ -100,7 +100,7 @@ class Delivery:
         else:
             self._queue(fresh)
 
-    def _unknown(self, run: Run, sheet: Sheet, flights: Sequence[Flight]) -> list[Flight]:
+    def _unknown(self, run: GradeJob, sheet: Sheet, flights: Sequence[Flight]) -> list[Flight]:
         hits: dict[bytes, Verdict] = {}
         if self.writer is not None:
             hits = self.writer.store.lookup([flight.key for flight in flights])
@@ -144,7 +144,7 @@ class Delivery:
         for flight in flights:
             self.settle(flight, verdict)
 
-    def leave(self, run: Run, reason: str) -> None:
+    def leave(self, run: GradeJob, reason: str) -> None:
         """Ask nothing more for a run; a call that others wait for goes on."""
         run.closed = run.closed or reason
         for flight in list(run.flights):
@@ -174,7 +174,9 @@ class Delivery:
         if call.task is not None:
             call.task.cancel()
 
-    def leave_unasked(self, run: Run, sheet: Sheet, flights: list[Flight | None], why: str) -> None:
+    def leave_unasked(
+        self, run: GradeJob, sheet: Sheet, flights: list[Flight | None], why: str
+    ) -> None:
         """Give each question of a sheet that nobody asks its reason, so that the run can end."""
         for flight in flights:
             if flight is not None and flight in run.flights and flight.call is None:
@@ -230,7 +232,9 @@ class Delivery:
             except Exception as error:  # of a claim that cannot be let go: the verdict still counts
                 self.fail(store_fault(error))
 
-    def deliver(self, run: Run, sheet: Sheet, replicate: int, index: int, verdict: Verdict) -> None:
+    def deliver(
+        self, run: GradeJob, sheet: Sheet, replicate: int, index: int, verdict: Verdict
+    ) -> None:
         """Put a verdict into its place, and let its run end where it was the last one."""
         sheet.rows[replicate][index] = verdict
         sheet.n_open -= 1

@@ -15,7 +15,7 @@ from .work_items import Sheet, material_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate(Cost):
+class CostEstimate(Cost):
     """Calls, tokens and money of a run that has not begun; of a cascade the most it can make."""
 
     model: str
@@ -49,7 +49,7 @@ def asked_parts(part: Part, times: int) -> Iterator[tuple[Part, int]]:
         yield from asked_parts(member, times * each)
 
 
-def estimate_part(part: Part, sheets: Sequence[Sheet], options: RuntimeOptions) -> Estimate:
+def estimate_part(part: Part, sheets: Sequence[Sheet], options: RuntimeOptions) -> CostEstimate:
     """Count what grading some answers would ask; the store is read, nothing is sent."""
     n_criteria = sum(sheet.n_questions * _times(sheet, options) for sheet in sheets)
     n_hits, costs = 0, []
@@ -57,7 +57,7 @@ def estimate_part(part: Part, sheets: Sequence[Sheet], options: RuntimeOptions) 
         hits, cost = _cost_of(asked, sheets, options, times, n_criteria)
         n_hits += hits
         costs.append(cost)
-    return Estimate(
+    return CostEstimate(
         model=part.identity.model,
         criteria=n_criteria,
         hits=n_hits,

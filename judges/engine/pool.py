@@ -23,7 +23,17 @@ from .faults import ENDS, close_judge
 from .ledger import Budget, Ledger
 from .limits import N_PROBES, Limiter
 from .options import RuntimeOptions
-from .work_items import DEADLINE, Call, Flight, Run, Sheet, Waiter, material_of, no_reply, skipped
+from .work_items import (
+    DEADLINE,
+    Call,
+    Flight,
+    GradeJob,
+    Sheet,
+    Waiter,
+    material_of,
+    no_reply,
+    skipped,
+)
 
 
 class Runtime:
@@ -144,7 +154,7 @@ class Runtime:
             StoreError: Verdicts could not be kept; nothing more was sent.
         """
         loop = asyncio.get_running_loop()
-        run = Run(sheets, loop.create_future())
+        run = GradeJob(sheets, loop.create_future())
         timer = None
         if (deadline_s := self._options.deadline_s) is not None:
             reason = f"{DEADLINE}{deadline_s:g} s have passed"
@@ -167,7 +177,7 @@ class Runtime:
         Raises:
             ConfigError, StoreError: As `run`.
         """
-        run = Run(iter(()), asyncio.get_running_loop().create_future())
+        run = GradeJob(iter(()), asyncio.get_running_loop().create_future())
         run.is_fed = True
         sheet = Sheet(question.example, question.answer)
         sheet.rows, sheet.n_open, run.n_open = [[None]], 1, 1
@@ -219,7 +229,7 @@ class Runtime:
 
     # -- runs -----------------------------------------------------------------------------
 
-    def _begin(self, run: Run, *, goes_on: bool) -> None:
+    def _begin(self, run: GradeJob, *, goes_on: bool) -> None:
         if not self.delivery.runs:
             self._busy_since = asyncio.get_running_loop().time()
             if not goes_on:
@@ -237,7 +247,7 @@ class Runtime:
         for child in self._children.values():
             child._reopen()
 
-    def _forget(self, run: Run) -> None:
+    def _forget(self, run: GradeJob) -> None:
         """Let go of a run that is over or was cancelled."""
         self.delivery.leave(run, "cancelled")
         if run in self.delivery.runs:
@@ -362,7 +372,7 @@ class Runtime:
             run.finish_if_over()
         return False
 
-    def _admit(self, run: Run, sheet: Sheet) -> None:
+    def _admit(self, run: GradeJob, sheet: Sheet) -> None:
         """Look an answer's questions up; make calls of those that are open."""
         n_criteria = sheet.n_questions
         n_rows = sheet.n_replicates or self._options.replicates
@@ -382,7 +392,7 @@ class Runtime:
             raise
 
     def _flight(
-        self, run: Run, sheet: Sheet, question: Question, row: int, place: int
+        self, run: GradeJob, sheet: Sheet, question: Question, row: int, place: int
     ) -> Flight | None:
         """Word a question; None where it cannot be worded, which is then its verdict's reason."""
         waiter = Waiter(run, sheet, row, place)

@@ -100,7 +100,7 @@ class Sheet:
         return Question(self.example, self.judged, index, replicate, self.is_rating)
 
 
-class Run:
+class GradeJob:
     """One request to grade: where its sheets come from, and how far it is."""
 
     __slots__ = ("closed", "done", "error", "flights", "is_fed", "n_open", "sheets")
@@ -130,7 +130,7 @@ class Waiter:
 
     __slots__ = ("index", "replicate", "run", "sheet")
 
-    def __init__(self, run: Run, sheet: Sheet, replicate: int, index: int) -> None:
+    def __init__(self, run: GradeJob, sheet: Sheet, replicate: int, index: int) -> None:
         """Name the place."""
         self.run = run
         self.sheet = sheet

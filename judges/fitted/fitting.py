@@ -23,7 +23,7 @@ from ..verdict import Verdict
 from .encoder import SentenceEncoder, VectorShelf
 from .features import MATCH_FEATURES, Lesson, Sight, WordWeights, criterion_columns, names_of
 from .heads import Head, HeadKind, train_head
-from .saved_model import Calibration, FittedModel
+from .saved_model import FittedModel, PlattScaling
 from .trees import fit_logistic
 
 MIN_PROMPTS = 10
@@ -231,13 +231,13 @@ def calibrated(
     return [found[row] for row in range(len(logits))]
 
 
-def calibration_of(logits: Sequence[Floats], mets: Sequence[Floats]) -> Calibration:
+def calibration_of(logits: Sequence[Floats], mets: Sequence[Floats]) -> PlattScaling:
     """Fit the curve from log-odds to probabilities (Platt 1999)."""
     x, met = np.concatenate(logits), np.concatenate(mets)
     has = ~np.isnan(met)
     curve = fit_logistic(x[has][:, None], met[has] == 1)
     slope = float(curve.weight_F[0] / curve.scale_F[0])
-    return Calibration(slope, float(curve.bias - slope * curve.mean_F[0]))
+    return PlattScaling(slope, float(curve.bias - slope * curve.mean_F[0]))
 
 
 def graded_of(labelled: Sequence[LabelledAnswer], chance: Sequence[Floats]) -> list[GradedAnswer]:

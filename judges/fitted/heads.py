@@ -21,7 +21,7 @@ from ..scoring.verdict_table import Floats
 from .features import Lesson, Seen
 from .network import Network
 from .trees import Logistic, Trees, fit_logistic, grow
-from .wording import Wording, held_out_logits, learn_wording
+from .wording import WordingOdds, held_out_logits, learn_wording
 
 
 class HeadKind(StrEnum):
@@ -77,7 +77,7 @@ class WordsHead:
 
     trees: Trees
     columns: tuple[int, ...]
-    wording: Wording
+    wording: WordingOdds
 
     def logits(self, seen: Seen) -> Floats:
         """Give the log-odds, [C]."""
@@ -173,6 +173,6 @@ def head_from_json(plain: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]])
     }
     columns = tuple(int(column) for column in plain["columns"])
     if kind is HeadKind.WORDS:
-        wording = Wording.from_json(plain["wording"])
+        wording = WordingOdds.from_json(plain["wording"])
         return WordsHead(Trees.from_json(plain["model"]), columns, wording)
     return TabularHead(kinds[kind].from_json(plain["model"]), columns)

@@ -30,7 +30,7 @@ NETWORK_FILE = "network.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
-class Calibration:
+class PlattScaling:
     """Turns a head's log-odds into P(met) as it was on held-out prompts (Platt 1999)."""
 
     slope: float = 1.0
@@ -46,7 +46,7 @@ class FittedModel:
     """All that a fitted judge knows."""
 
     head: Head
-    calibration: Calibration
+    calibration: PlattScaling
     words: WordWeights
     encoder: str | None
     """Digest of the encoder's weights; None for a judge without one."""
@@ -107,7 +107,7 @@ def load_model(folder: Path) -> FittedModel:
         words = plain["words"]
         return FittedModel(
             head=head_from_json(plain["head"], _arrays(folder)),
-            calibration=Calibration(**plain["calibration"]),
+            calibration=PlattScaling(**plain["calibration"]),
             words=WordWeights(int(words["n_texts"]), words["counts"]),
             encoder=encoder,
             digest=digest_of_folder(folder),

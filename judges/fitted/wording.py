@@ -28,7 +28,7 @@ N_ITERATIONS = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Wording:
+class WordingOdds:
     """Weights of words, by their stems."""
 
     weights: Mapping[str, float]
@@ -49,7 +49,7 @@ class Wording:
         return {"weights": dict(self.weights), "bias": self.bias}
 
     @classmethod
-    def from_json(cls, plain: Mapping[str, Any]) -> Wording:
+    def from_json(cls, plain: Mapping[str, Any]) -> WordingOdds:
         """Read the plain form back.
 
         Raises:
@@ -59,7 +59,7 @@ class Wording:
         return cls(weights, float(plain["bias"]))
 
 
-def learn_wording(criteria: Sequence[str], met_N: Floats) -> Wording:
+def learn_wording(criteria: Sequence[str], met_N: Floats) -> WordingOdds:
     """Learn from labels.
 
     Args:
@@ -86,7 +86,7 @@ def learn_wording(criteria: Sequence[str], met_N: Floats) -> Wording:
     start = np.zeros(len(terms) + 1)
     found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": N_ITERATIONS})
     weights = dict(zip(terms, map(float, found.x[:-1]), strict=True))
-    return Wording(weights, float(found.x[-1]))
+    return WordingOdds(weights, float(found.x[-1]))
 
 
 def held_out_logits(

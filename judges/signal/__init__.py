@@ -14,17 +14,17 @@ findings.py     the verdict in words
 """
 
 from .advantages import Scale, advantages_of, parse_scales
-from .groups import GroupedVerdicts, LabelledAnswer, group_answers
-from .power import Plan, plan
+from .groups import GroupedVerdicts, TaggedAnswer, group_answers
+from .power import PowerPlan, plan
 from .study import DEFAULT_REWARDS, SignalStudy, study_signal
 
 __all__ = [
     "DEFAULT_REWARDS",
     "GroupedVerdicts",
-    "LabelledAnswer",
-    "Plan",
+    "PowerPlan",
     "Scale",
     "SignalStudy",
+    "TaggedAnswer",
     "advantages_of",
     "group_answers",
     "parse_scales",

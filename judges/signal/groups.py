@@ -28,7 +28,7 @@ MIN_ANSWERS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class LabelledAnswer:
+class TaggedAnswer:
     """A graded answer, and what else may tell its group from others."""
 
     graded: GradedAnswer
@@ -178,7 +178,7 @@ class GroupedVerdicts:
 
 
 def group_answers(
-    answers: Iterable[LabelledAnswer | GradedAnswer],
+    answers: Iterable[TaggedAnswer | GradedAnswer],
     by: Sequence[str] = (),
     *,
     min_answers: int = MIN_ANSWERS,
@@ -198,7 +198,7 @@ def group_answers(
     """
     if min_answers < 2:
         raise ConfigError(f"a group needs at least 2 answers, not {min_answers}")
-    labelled = [a if isinstance(a, LabelledAnswer) else LabelledAnswer(a) for a in answers]
+    labelled = [a if isinstance(a, TaggedAnswer) else TaggedAnswer(a) for a in answers]
     members: dict[tuple[str, ...], list[int]] = {}
     seen_labels: set[str] = set()
     for place, one in enumerate(labelled):
@@ -234,7 +234,7 @@ def group_answers(
 def _grouped(
     sizes: Mapping[tuple[str, ...], int],
     by: Sequence[str],
-    flat: Sequence[LabelledAnswer],
+    flat: Sequence[TaggedAnswer],
     table: VerdictTable,
     n_left_out: int,
 ) -> GroupedVerdicts:
@@ -275,7 +275,7 @@ def _grouped(
     )
 
 
-def _gold(flat: Sequence[LabelledAnswer]) -> Floats:
+def _gold(flat: Sequence[TaggedAnswer]) -> Floats:
     """Pack what a better judge says, [N, C]; NaN where it says nothing."""
     return VerdictTable.of(
         replace(

@@ -59,7 +59,7 @@ class Design:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class PowerPlan:
     """Designs, and the cheapest ones that reach the targets."""
 
     reward: str
@@ -89,7 +89,7 @@ def plan(
     difference: float | None = None,
     answers: Sequence[int] = ANSWERS,
     votes: Sequence[int] = VOTES,
-) -> Plan:
+) -> PowerPlan:
     """Plan from a pilot.
 
     Args:
@@ -138,7 +138,7 @@ def plan(
                     detectable_difference(variance, n_prompts),
                 )
             )
-    return Plan(
+    return PowerPlan(
         reward=reward.name,
         target_fidelity=fidelity,
         target_difference=difference,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...judges.errors import ConfigError
-from ...judges.signal.groups import LabelledAnswer, group_answers
+from ...judges.signal.groups import TaggedAnswer, group_answers
 from ...judges.signal.study import SignalStudy, study_signal
 from .measures import PackedModels
 from .models import Model
@@ -20,7 +20,7 @@ def signal_of_models(models: Sequence[Model], packed: PackedModels) -> SignalStu
         models: The models: answers to one prompt by one of them form a group.
         packed: Their answers, and perhaps those of others.
     """
-    labelled = [LabelledAnswer(one, {"model": m.name}) for m in models for one in m.graded]
+    labelled = [TaggedAnswer(one, {"model": m.name}) for m in models for one in m.graded]
     places = [np.arange(len(packed.whole))[packed.place[m.name]] for m in models]
     table = packed.whole.table.rows(np.concatenate(places))
     try:

@@ -24,7 +24,7 @@ SIGNS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class SliceCell:
     """One model's score in one slice."""
 
     score: float | None
@@ -52,7 +52,7 @@ class Slice:
     name: str
     """The tag without its prefix, underscores as spaces."""
     lower_is_better: bool
-    cells: tuple[Cell, ...]
+    cells: tuple[SliceCell, ...]
     """One for each model, in the order of the report."""
     difference: SliceDifference | None
     """Of the two models, where there are just two: as the one pair of the report."""
@@ -95,24 +95,24 @@ def _tag_order(tag: str) -> tuple[int, str, str]:
     return first, kind, name
 
 
-def _cell(measured: Measured, name: str) -> Cell:
+def _cell(measured: Measured, name: str) -> SliceCell:
     if name in SIGNS:
         return _sign_cell(measured, _sign_values(measured, name))
     found = measured.summary.tags.get(name)
     if found is None:
-        return Cell(None, NOTHING, 0)
+        return SliceCell(None, NOTHING, 0)
     interval = estimate_of(found.score, found.interval, found.n_prompts, is_clipped=True)
-    return Cell(found.score, interval, found.n)
+    return SliceCell(found.score, interval, found.n)
 
 
-def _sign_cell(measured: Measured, values_N: Floats) -> Cell:
+def _sign_cell(measured: Measured, values_N: Floats) -> SliceCell:
     """Estimate a share over answers, clustered on prompts as the tags are."""
     n_prompts = len(measured.table.prompt_ids)
     columns = ClusteredColumns.of(values_N[None, :], measured.table.prompt_N, n_prompts)
     n = int(columns.n_M[0])
     [ends] = np.clip(columns.intervals_M2, 0.0, 1.0)
     score = float(columns.means_M[0]) if n else None
-    return Cell(score, estimate_of(score, ends, int(columns.n_prompts_M[0])), n)
+    return SliceCell(score, estimate_of(score, ends, int(columns.n_prompts_M[0])), n)
 
 
 def _sign_scores_P(measured: Measured) -> dict[str, Floats]:

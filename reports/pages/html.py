@@ -17,7 +17,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from .. import numbers
-from ..comparison.slices import Cell, Slice, SliceDifference
+from ..comparison.slices import Slice, SliceCell, SliceDifference
 from ..interval_words import interval_words, share_words
 from ..numbers import displayed
 
@@ -105,7 +105,7 @@ def _tick(value: float, signed: bool) -> str:
     return f"+{text}" if signed and value > 0 else text
 
 
-def _heat(cell: Cell, lower_is_better: bool) -> str:
+def _heat(cell: SliceCell, lower_is_better: bool) -> str:
     """Choose the shade of a cell: deeper is better; none without a score."""
     if cell.score is None:
         return ""

@@ -11,7 +11,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from ...judges.signal.power import Plan
+from ...judges.signal.power import PowerPlan
 from ...judges.signal.study import SignalStudy
 from ...judges.signal.variance import VOTES, shares
 from .html import asset, environment, own_version, style_policy
@@ -21,12 +21,12 @@ MAX_LISTED = 60
 """Prompts to drop that are listed by id; the command's --json has all."""
 
 
-def render_signal_section(study: SignalStudy, plans: Sequence[Plan] = ()) -> str:
+def render_signal_section(study: SignalStudy, plans: Sequence[PowerPlan] = ()) -> str:
     """Give the section's inner HTML, without its heading; every value is escaped."""
     return _render("signal.html", {**_context(study), "plans": plans})
 
 
-def signal_page(study: SignalStudy, plans: Sequence[Plan] = ()) -> str:
+def signal_page(study: SignalStudy, plans: Sequence[PowerPlan] = ()) -> str:
     """Give a page of its own: one file, no request, no script."""
     style = asset("report.css")
     headline = next((s.text for s in study.words if s.topic == "reward"), study.words[0].text)

@@ -10,7 +10,7 @@ from ..config import GrpoSection
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class BatchPlan:
     """How the answers of a run are spread over steps and processes."""
 
     n_processes: int
@@ -44,7 +44,7 @@ class Plan:
         return self.steps_per_generation * self.num_iterations
 
 
-def plan_run(grpo: GrpoSection, n_examples: int, n_processes: int) -> Plan:
+def plan_run(grpo: GrpoSection, n_examples: int, n_processes: int) -> BatchPlan:
     """Lay out a run.
 
     Raises:
@@ -78,7 +78,7 @@ def plan_run(grpo: GrpoSection, n_examples: int, n_processes: int) -> Plan:
     max_steps = _max_steps(grpo, n_examples, prompts_per_generation, every, accumulation)
     # TRL's sampler repeats each generation batch `every` times, one micro-batch each
     rounds = math.ceil(max_steps * accumulation / every)
-    return Plan(
+    return BatchPlan(
         n_processes=n_processes,
         answers_per_step=answers,
         micro_batch=micro,
@@ -112,7 +112,7 @@ def check_whole_groups(
         )
 
 
-def check_save_steps(save_steps: int, plan: Plan) -> None:
+def check_save_steps(save_steps: int, plan: BatchPlan) -> None:
     """Refuse checkpoints between two rounds of generation.
 
     TRL does not save the answers it holds back, so a resumed run would make others.

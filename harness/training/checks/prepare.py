@@ -9,7 +9,7 @@ from typing import Any
 from ..config import TrainConfig
 from ..data import TrainingData
 from ..policy.policy import PolicyFacts
-from .plan import Plan
+from .plan import BatchPlan
 
 NO_FOLDER = "(no folder)"
 """Stands for the folder of a dry run that has none: its verdicts go to the user's own store."""
@@ -23,7 +23,7 @@ class Prepared:
     policy: PolicyFacts
     tokenizer: Any
     data: TrainingData
-    plan: Plan
+    plan: BatchPlan
     longest_prompt: int
     arguments: Any = None
     """TRL's GRPOConfig; None in a dry run."""

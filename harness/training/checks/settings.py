@@ -24,7 +24,7 @@ from ..policy.policy import LARGE, PolicyFacts
 from ..reward.graders import rank, world_size
 from ..run_files import CONFIG, GOLD, METRICS
 from .judges import check_raters
-from .plan import Plan, check_save_steps, plan_run
+from .plan import BatchPlan, check_save_steps, plan_run
 from .prepare import NO_FOLDER
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def check_policy(config: TrainConfig, facts: PolicyFacts, longest_prompt: int) -
         )
 
 
-def check_plan(config: TrainConfig, n_examples: int) -> Plan:
+def check_plan(config: TrainConfig, n_examples: int) -> BatchPlan:
     """Lay out the run, with checkpoints only where a run can resume exactly."""
     plan = plan_run(config.grpo, n_examples, world_size())
     check_save_steps(config.run.save_steps, plan)

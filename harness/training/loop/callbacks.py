@@ -120,7 +120,7 @@ class StoppingReward:
         return rewards
 
 
-class Ledger(TrainerCallback):
+class JudgeAccount(TrainerCallback):
     """Keeps the account of what the judge did and cost, and our own state beside each checkpoint.
 
     The account is written after every step: what was paid between a checkpoint and a kill was

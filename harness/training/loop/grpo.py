@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 from ....judges.errors import ConfigError
 from ....judges.rubric import Example
 from ..checks.judges import check_judges, check_seen
-from ..checks.plan import Plan
+from ..checks.plan import BatchPlan
 from ..checks.prepare import Prepared, judge_options
 from ..checks.settings import check_output_dir, check_plan, check_policy, check_reward, check_values
 from ..checks.warm_start import check_warm_start
@@ -134,7 +134,7 @@ def build_grpo(prepared: Prepared, *, model: Any = None) -> GrpoRun:
     from transformers import PrinterCallback
     from trl.trainer.grpo_trainer import GRPOTrainer
 
-    from .callbacks import Ledger, StepRecorder, StoppingReward
+    from .callbacks import JudgeAccount, StepRecorder, StoppingReward
     from .held_out import GoldJudge
 
     config, plan = prepared.config, prepared.plan
@@ -167,7 +167,7 @@ def build_grpo(prepared: Prepared, *, model: Any = None) -> GrpoRun:
     if config.gold.judge is not None:
         gold = GoldJudge(prepared, trainer, files, reward)
         trainer.add_callback(gold)
-    trainer.add_callback(Ledger(reward, files))
+    trainer.add_callback(JudgeAccount(reward, files))
     evaluation = None
     if config.eval.tasks:
         from .task_evaluation import TaskEvaluation
@@ -211,7 +211,7 @@ def prompt_rows(prepared: Prepared) -> Any:
     )
 
 
-def grpo_arguments(config: TrainConfig, plan: Plan) -> Any:
+def grpo_arguments(config: TrainConfig, plan: BatchPlan) -> Any:
     """Word the run in TRL's terms; whatever is not ours goes to TRL as it stands.
 
     Raises:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from engine_kit import example
 
-from rubricbeat.harness.distributed.pool import MAX_TRIES, Chunk, Feeder, Pool, PoolPlan
+from rubricbeat.harness.distributed.pool import MAX_TRIES, Chunk, Feeder, PoolPlan, WorkerPool
 from rubricbeat.harness.distributed.worker import Missing, Place, Report
 from rubricbeat.judges.answer import Answer
 from rubricbeat.judges.errors import ConfigError, StoreError
@@ -115,7 +115,7 @@ def feeder(items, size=2):
 def pool(behave, n_workers=2, *, has_budget=False, place=HERE, size=2, deadline_s=None):
     ray = FakeRay(behave, place)
     plan = PoolPlan([{}] * n_workers, 0, has_budget, HERE, deadline_s)
-    return ray, Pool(ray, plan, feeder(ITEMS, size), {})
+    return ray, WorkerPool(ray, plan, feeder(ITEMS, size), {})
 
 
 def test_chunks_come_in_the_order_of_the_stream_and_end():

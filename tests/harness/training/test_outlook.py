@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from rubricbeat.harness.training.outlook import Findings, cautions, reasons_against
+from rubricbeat.harness.training.outlook import Outlook, cautions, reasons_against
 
-GOOD = Findings(
+GOOD = Outlook(
     reward="hybrid",
     n_groups=16,
     dead=0.1,

@@ -17,7 +17,7 @@ from rubricbeat.judges.fitted.heads import (
     head_to_json,
     train_head,
 )
-from rubricbeat.judges.fitted.wording import Wording, held_out_logits, learn_wording
+from rubricbeat.judges.fitted.wording import WordingOdds, held_out_logits, learn_wording
 
 
 def test_a_word_that_goes_with_met_has_a_weight_above_0() -> None:
@@ -57,7 +57,7 @@ def test_held_out_log_odds_do_not_know_their_own_labels() -> None:
 def test_the_order_of_a_set_of_words_does_not_enter() -> None:
     """1e16 + 1 - 1e16 is 1, and 0 where the large ones do not meet first."""
     for n in "abcdefghijklmnop":
-        heavy = Wording({f"{n}onix": 1e16, f"{n}twix": 1.0, f"{n}trix": -1e16}, 0.0)
+        heavy = WordingOdds({f"{n}onix": 1e16, f"{n}twix": 1.0, f"{n}trix": -1e16}, 0.0)
         assert heavy.logits([f"{n}onix {n}twix {n}trix"]).tolist() == [1.0]
     words = [f"word{n}" for n in range(40)]
     some = WordWeights(50, {word: 3 + n for n, word in enumerate(words)})
@@ -66,7 +66,7 @@ def test_the_order_of_a_set_of_words_does_not_enter() -> None:
 
 def test_it_survives_json() -> None:
     model = learn_wording(["Advises rest", "Quotes a journal"] * 40, np.tile([1.0, 0.0], 40))
-    assert Wording.from_json(json.loads(json.dumps(model.to_json()))) == model
+    assert WordingOdds.from_json(json.loads(json.dumps(model.to_json()))) == model
 
 
 def test_the_head_takes_no_encoder_and_survives_json() -> None:

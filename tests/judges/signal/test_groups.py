@@ -13,7 +13,7 @@ from rubricbeat.judges.rating import Rating
 from rubricbeat.judges.rewards import get_reward
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
 from rubricbeat.judges.signal.dead_groups import identical_verdicts
-from rubricbeat.judges.signal.groups import LabelledAnswer, group_answers
+from rubricbeat.judges.signal.groups import TaggedAnswer, group_answers
 from rubricbeat.judges.signal.study import study_signal
 from rubricbeat.judges.verdict import Outcome, Verdict
 
@@ -51,7 +51,7 @@ def test_groups_and_rubrics_are_ragged() -> None:
 
 def test_labels_keep_the_groups_of_one_prompt_apart() -> None:
     answers = [
-        LabelledAnswer(graded(example(), True, False), {"model": model, "run": str(run)})
+        TaggedAnswer(graded(example(), True, False), {"model": model, "run": str(run)})
         for model in ("a", "b")
         for run in range(3)
     ]
@@ -95,7 +95,7 @@ def test_one_answer_a_prompt_says_what_to_do() -> None:
 
 
 def test_a_label_nobody_has_is_named_with_those_there_are() -> None:
-    answers = [LabelledAnswer(graded(example(), True, False), {"model": "a"})] * 3
+    answers = [TaggedAnswer(graded(example(), True, False), {"model": "a"})] * 3
     with pytest.raises(ConfigError, match=r"'modle'.*labels: model"):
         group_answers(answers, ["modle"])
 
