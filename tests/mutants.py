@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import contextlib
 import os
 import random
 import shutil
@@ -154,9 +155,10 @@ def outcome_of(home: Path, tests: Sequence[str], timeout_s: float) -> str:
         except subprocess.TimeoutExpired:
             return TIMED_OUT
         finally:
-            if process.poll() is None:  # with the programs that its tests have started
+            # the programs that its tests have started too, which a killed mutant may have left
+            with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+            process.wait()
 
 
 def log_of(home: Path) -> Path:
