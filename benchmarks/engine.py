@@ -185,8 +185,9 @@ def bare(url: str, in_flight: int) -> dict[str, Any]:
 def store_cost(folder: str) -> dict[str, Any]:
     """Write and read the store alone, in transactions as small as those of a run at 640/s."""
     from rubricbeat.judges.judge import JudgeIdentity, Question
+    from rubricbeat.judges.store.keys import question_material, verdict_key
     from rubricbeat.judges.store.protocol import Record, Subject
-    from rubricbeat.judges.store.sqlite import VerdictStore, question_material, verdict_key
+    from rubricbeat.judges.store.sqlite import VerdictStore
     from rubricbeat.judges.verdict import Verdict
 
     identity = JudgeIdentity("bench", model="m")

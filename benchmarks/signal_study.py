@@ -28,7 +28,8 @@ from rubricbeat.judges.scoring.estimates import Estimate, mean
 from rubricbeat.judges.scoring.jackknife import correlation, share
 from rubricbeat.judges.scoring.verdict_table import Floats, RubricArrays
 from rubricbeat.judges.signal import GroupedVerdicts, Scale, group_answers, study_signal
-from rubricbeat.judges.signal.advantages import advantages_of, equal_in_group
+from rubricbeat.judges.signal.advantages import advantages_of
+from rubricbeat.judges.signal.dead_groups import equal_in_group
 from rubricbeat.judges.signal.power import prompts_for
 from rubricbeat.judges.signal.variance import split_variance
 

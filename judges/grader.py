@@ -22,7 +22,7 @@ from typing import Any
 
 from .answer import NO_ANSWER, Answer, GradedAnswer
 from .engine.assembly import Part, Pools, part_of
-from .engine.estimate import CostEstimate, estimate_part
+from .engine.cost_estimate import CostEstimate, estimate_part
 from .engine.event_loop import LoopThread
 from .engine.options import RuntimeOptions
 from .engine.progress import Bar

@@ -7,7 +7,6 @@ retried as verdicts are. Stores and files hold it in the form of a verdict, whic
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
@@ -89,17 +88,6 @@ def rating_identity(judge: object) -> JudgeIdentity:
         return declared
     base = identity_of(judge)
     return replace(base, sampling={**base.sampling, "shape": "rating"})
-
-
-def rating_material(example: Example, answer: str) -> bytes:
-    """Give what a rating is asked about, for judges that do not say so themselves."""
-    return json.dumps(
-        [
-            [[m.role, m.content] for m in example.prompt],
-            answer,
-            [[c.text, c.points] for c in example.rubric.criteria],
-        ]
-    ).encode()
 
 
 def whole_rubric(example: Example) -> Example:

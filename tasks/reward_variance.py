@@ -16,7 +16,8 @@ from ..judges.answer import GradedAnswer
 from ..judges.errors import ConfigError
 from ..judges.rewards import Needs, Reward, parse_rewards
 from ..judges.scoring.plain_form import plain_form
-from ..judges.signal.advantages import equal_in_group, spread_of
+from ..judges.signal.advantages import spread_of
+from ..judges.signal.dead_groups import equal_in_group
 from ..judges.signal.groups import group_answers
 from ..judges.signal.study import SignalStudy, study_signal
 from .metrics import Metric, distinct_share, mean_share

@@ -16,7 +16,7 @@ from ...judges.engine.ledger import BYTES_PER_TOKEN, Cost, Price, known_sum
 from ...judges.errors import ConfigError
 from ...judges.judge import Judge, Question
 from ...judges.rubric import Criterion, Example, Message, Polarity, Rubric
-from ...judges.store.sqlite import question_material
+from ...judges.store.keys import question_material
 
 SECONDS_PER_HOUR = 3_600.0
 MOST = 10**9

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ...judges.engine.assembly import Part, part_of
-from ...judges.engine.estimate import asked_parts
+from ...judges.engine.cost_estimate import asked_parts
 from ...judges.engine.ledger import BYTES_PER_TOKEN, REPLY_TOKENS_GUESS
 from ...judges.errors import ConfigError, DataError
 from ...judges.grader import Grader, open_grader

@@ -17,7 +17,10 @@ from ..errors import ConfigError, RefusedSettingsError, StoreError, in_words
 from ..judge import Judge, JudgeIdentity, Question, identity_of
 from ..verdict import Outcome, Verdict
 from .delivery import Delivery
-from .faults import (
+from .ledger import DEFAULT_REPLY_TOKENS, Budget, Grant, Ledger, worst_cost
+from .limits import Limiter
+from .options import RuntimeOptions
+from .retries import (
     FAULT_OF_OUTCOME,
     End,
     Fault,
@@ -27,9 +30,6 @@ from .faults import (
     check_verdicts,
     of_judge,
 )
-from .ledger import DEFAULT_REPLY_TOKENS, Budget, Grant, Ledger, worst_cost
-from .limits import Limiter
-from .options import RuntimeOptions
 from .trial import Doubt
 from .work_items import Call, Flight, again, no_reply, skipped
 

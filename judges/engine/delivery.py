@@ -15,10 +15,10 @@ from ..judge import JudgeIdentity
 from ..store.protocol import ClaimingStore, StoreProtocol
 from ..verdict import Outcome, Source, Verdict
 from .claims import ClaimDesk
-from .faults import Breaker, Fault, Usefulness
 from .ledger import Ledger
 from .limits import Limiter
 from .options import RuntimeOptions
+from .retries import Breaker, Fault, Usefulness
 from .trial import Trial
 from .work_items import Call, Flight, GradeJob, Sheet, Stop, again, calls_of, skipped
 from .writer import StoreWriter

@@ -20,7 +20,7 @@ import numpy as np
 from ..errors import ConfigError
 from ..files import user_path
 from ..verdict import Outcome, Verdict
-from .faults import Fault
+from .retries import Fault
 
 BYTES_PER_TOKEN = 4
 """Of English prose under the usual tokenizers; other scripts take more tokens."""

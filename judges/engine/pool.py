@@ -14,15 +14,15 @@ from typing import Any
 
 from ..errors import ConfigError, EndedError, RubricbeatError, StoreError, in_words
 from ..judge import Judge, JudgeIdentity, Question
+from ..store.keys import verdict_key
 from ..store.protocol import StoreProtocol
-from ..store.sqlite import verdict_key
 from ..verdict import Verdict
 from .calls import CallServer, Composer
 from .delivery import Delivery
-from .faults import ENDS, close_judge
 from .ledger import Budget, Ledger
 from .limits import N_PROBES, Limiter
 from .options import RuntimeOptions
+from .retries import ENDS, close_judge
 from .work_items import (
     DEADLINE,
     Call,

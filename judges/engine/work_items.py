@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby, islice
 
 from ..judge import Judge, Question
-from ..rating import rating_material
 from ..rubric import Example
+from ..store.keys import question_material, rating_material
 from ..store.protocol import Subject
-from ..store.sqlite import question_material
 from ..verdict import Outcome, Source, Verdict
 from .ledger import expected_tokens
 

@@ -16,13 +16,12 @@ import numpy as np
 from ..errors import UnknownNameError
 from ..rewards import Reward
 from ..rewards.base import Decomposable
-from ..scoring.verdict_table import Bools, Floats
+from ..scoring.verdict_table import Floats
+from .dead_groups import EQUAL, no_spread
 from .groups import GroupedVerdicts
 
 EPSILON = 1e-4
 """Added to the standard deviation. Source: TRL 1.16."""
-EQUAL = 1e-9
-"""Rewards of a group that differ by no more than this, relative to their size, are equal."""
 INERT_DIFFERENCE = 1e-3
 INERT_CORRELATION = 0.9999
 """A term whose removal changes no advantage by more, or leaves them correlated above this, is
@@ -120,22 +119,6 @@ def _centred(rewards_PG: Floats) -> Floats:
     filled = np.where(known, rewards_PG, 0.0)
     mean_P1 = filled.sum(1, keepdims=True) / np.maximum(known.sum(1, keepdims=True), 1)
     return np.where(known, rewards_PG - mean_P1, 0.0)
-
-
-def equal_in_group(rewards_PG: Floats) -> Bools:
-    """Say in which groups all rewards are equal; groups with fewer than two do not count."""
-    dead: Bools = ((~np.isnan(rewards_PG)).sum(1) > 1) & _no_spread(rewards_PG)
-    return dead
-
-
-def _no_spread(values_PG: Floats) -> Bools:
-    """Say in which groups no two values differ; true of one or none."""
-    known = ~np.isnan(values_PG)
-    low_P = np.where(known, values_PG, np.inf).min(1)
-    high_P = np.where(known, values_PG, -np.inf).max(1)
-    with np.errstate(invalid="ignore"):
-        equal: Bools = high_P - low_P <= EQUAL * np.maximum(1.0, np.abs(high_P))
-    return equal
 
 
 def effective_answers(advantages_PG: Floats) -> float:
@@ -271,4 +254,4 @@ def _constant_in_groups(with_PG: Floats, without_PG: Floats) -> bool:
         factor_PG = np.where(np.abs(without_PG) > EQUAL, with_PG / without_PG, np.nan)
     shift_PG = with_PG - without_PG
     zero_stays = bool(np.all(np.abs(with_PG[np.abs(without_PG) <= EQUAL]) <= EQUAL))
-    return (zero_stays and bool(_no_spread(factor_PG).all())) or bool(_no_spread(shift_PG).all())
+    return (zero_stays and bool(no_spread(factor_PG).all())) or bool(no_spread(shift_PG).all())

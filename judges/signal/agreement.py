@@ -13,7 +13,8 @@ from ..rewards import Needs, Reward
 from ..scoring.estimates import Estimate
 from ..scoring.jackknife import correlation
 from ..scoring.verdict_table import Floats
-from .advantages import EQUAL, Scale, advantages_of, equal_in_group, pooled_correlation
+from .advantages import Scale, advantages_of, pooled_correlation
+from .dead_groups import EQUAL, equal_in_group
 from .groups import GroupedVerdicts
 
 FLIP_RATES = (0.02, 0.05, 0.1)

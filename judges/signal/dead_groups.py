@@ -16,8 +16,10 @@ from ..rewards import Needs, Reward
 from ..scoring.estimates import Estimate
 from ..scoring.jackknife import share
 from ..scoring.verdict_table import Bools, Floats, RubricArrays
-from .advantages import EQUAL, equal_in_group
 from .groups import GroupedVerdicts
+
+EQUAL = 1e-9
+"""Rewards of a group that differ by no more than this, relative to their size, are equal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,3 +114,19 @@ def extreme_verdicts(rubric: RubricArrays) -> tuple[Floats, Floats]:
     """Give the worst and the best verdicts of each rubric, NaN at padding."""
     best = np.where(rubric.present, np.where(rubric.desirable, 1.0, 0.0), np.nan)
     return 1.0 - best, best
+
+
+def equal_in_group(rewards_PG: Floats) -> Bools:
+    """Say in which groups all rewards are equal; groups with fewer than two do not count."""
+    dead: Bools = ((~np.isnan(rewards_PG)).sum(1) > 1) & no_spread(rewards_PG)
+    return dead
+
+
+def no_spread(values_PG: Floats) -> Bools:
+    """Say in which groups no two values differ; true of one or none."""
+    known = ~np.isnan(values_PG)
+    low_P = np.where(known, values_PG, np.inf).min(1)
+    high_P = np.where(known, values_PG, -np.inf).max(1)
+    with np.errstate(invalid="ignore"):
+        equal: Bools = high_P - low_P <= EQUAL * np.maximum(1.0, np.abs(high_P))
+    return equal

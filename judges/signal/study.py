@@ -19,13 +19,11 @@ from ..scoring.jackknife import correlation
 from ..scoring.plain_form import plain_form
 from ..scoring.verdict_table import Bools, Floats
 from .advantages import (
-    EQUAL,
     Scale,
     TermEffect,
     advantages_of,
     batch_agreement,
     effective_answers,
-    equal_in_group,
     spread_of,
     term_effects,
 )
@@ -39,7 +37,7 @@ from .criteria import (
     study_criteria,
     summarise_criteria,
 )
-from .dead_groups import DeadGroups, dead_groups, identical_verdicts
+from .dead_groups import EQUAL, DeadGroups, dead_groups, equal_in_group, identical_verdicts
 from .findings import verdict_in_words
 from .gold import GoldStudy, gold_rewards, hold_against_gold
 from .groups import BATCH_GROUPS, GroupedVerdicts

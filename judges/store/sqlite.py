@@ -6,7 +6,6 @@ writing is a short transaction that the runtime awaits before a verdict is used.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import sqlite3
@@ -17,7 +16,7 @@ from pathlib import Path
 
 from ..errors import StoreError
 from ..files import user_path
-from ..judge import JudgeIdentity, Question
+from ..judge import JudgeIdentity
 from ..verdict import Verdict
 from .locks import FileClaims
 from .protocol import Record, Subject, is_address
@@ -38,27 +37,6 @@ def default_store_path() -> Path:
     cache = os.environ.get("XDG_CACHE_HOME")
     folder = Path(cache) if cache else Path.home() / ".cache"
     return folder / "rubricbeat" / "verdicts.sqlite"
-
-
-def verdict_key(identity: JudgeIdentity, material: bytes, replicate: int) -> bytes:
-    """Give the key of a verdict: judge, exact request and replicate number, hashed."""
-    digest = hashlib.sha256(identity.digest.encode())
-    digest.update(b"\0%d\0" % replicate)
-    digest.update(material)
-    return digest.digest()
-
-
-def question_material(question: Question) -> bytes:
-    """Give what a question consists of, for judges that do not say so themselves."""
-    criterion = question.criterion
-    return json.dumps(
-        [
-            [[m.role, m.content] for m in question.example.prompt],
-            question.answer,
-            criterion.text,
-            criterion.points,
-        ]
-    ).encode()
 
 
 class VerdictStore:

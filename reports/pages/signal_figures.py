@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from ...judges.scoring.verdict_table import Floats
-from ...judges.signal.advantages import Scale, equal_in_group, spread_of
+from ...judges.signal.advantages import Scale, spread_of
+from ...judges.signal.dead_groups import equal_in_group
 from ...judges.signal.study import SignalStudy
 from ..numbers import MINUS, NONE, score
 from .figures import tick_values

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from engine_kit import UNREADABLE, CountingJudge, answers, outcomes, reasons
 
-from rubricbeat.judges.engine.faults import USELESS_AFTER
+from rubricbeat.judges.engine.retries import USELESS_AFTER
 from rubricbeat.judges.errors import RateLimitError, RefusedSettingsError
 from rubricbeat.judges.grader import Grader, RuntimeOptions
 from rubricbeat.judges.judge import Question

@@ -16,10 +16,10 @@ from rubricbeat.judges.signal.advantages import (
     advantages_of,
     batch_agreement,
     effective_answers,
-    equal_in_group,
     parse_scales,
     term_effects,
 )
+from rubricbeat.judges.signal.dead_groups import equal_in_group
 
 NAN = float("nan")
 

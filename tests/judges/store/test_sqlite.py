@@ -21,8 +21,9 @@ from waiting import HANG_S, join
 
 from rubricbeat.judges.errors import StoreError
 from rubricbeat.judges.judge import JudgeIdentity, Question
+from rubricbeat.judges.store.keys import question_material, verdict_key
 from rubricbeat.judges.store.protocol import Record, Subject
-from rubricbeat.judges.store.sqlite import VerdictStore, question_material, verdict_key
+from rubricbeat.judges.store.sqlite import VerdictStore
 from rubricbeat.judges.store.sqlite_file import layout_of
 from rubricbeat.judges.store.table import SCHEMA_VERSION
 from rubricbeat.judges.verdict import Outcome, Source, Verdict

@@ -1,4 +1,7 @@
-"""What grading would cost, before anything is sent."""
+"""What grading these answers would cost, before anything is sent.
+
+What a run of some other size would cost is planned in `harness/costs/`.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..store.sqlite import verdict_key
+from ..store.keys import verdict_key
 from .assembly import Part, open_store
 from .ledger import Cost, expected_tokens
 from .options import RuntimeOptions

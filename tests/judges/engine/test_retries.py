@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rubricbeat.judges.engine.faults import (
+from rubricbeat.judges.engine.retries import (
     MAX_BACKOFF_S,
     Breaker,
     Fault,
