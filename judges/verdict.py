@@ -72,11 +72,11 @@ class Verdict:
     def __post_init__(self) -> None:
         """Take whatever number a judge computes with: results and stores hold plain ones."""
         chance: Any = self.probability
-        if type(chance) is float and 0.0 <= chance <= 1.0:
+        if type(chance) is float and 0.0 < chance <= 1.0:
             return
         if isinstance(chance, Real):
             plain = float(chance)
-            rounded = min(max(plain, 0.0), 1.0)
+            rounded = min(max(0.0, plain), 1.0)  # 0.0 first: -0.0 is 0, in a store too
             if abs(plain - rounded) < _ROUNDING:
                 plain = rounded
             object.__setattr__(self, "probability", plain if math.isfinite(plain) else None)

@@ -90,27 +90,15 @@ class Runtime:
         if beside is not None:
             self._limiter = beside._limiter
         self.delivery = Delivery(
-            identity,
-            options,
-            ledger,
-            store,
-            self._limiter,
-            self._spawn,
-            is_keyed=is_keyed,
-            group_size=group_size if is_grouped else 1,
-        )
+            identity, options, ledger, store, self._limiter, self._spawn,
+            is_keyed=is_keyed, group_size=group_size if is_grouped else 1,
+        )  # fmt: skip
         self.delivery.trial.is_over = collects
         self._children = dict(children)
         self._serve = CallServer(
-            judge,
-            identity,
-            options,
-            ledger,
-            budget,
-            self._limiter,
-            self.delivery,
+            judge, identity, options, ledger, budget, self._limiter, self.delivery,
             is_grouped=is_grouped,
-        ).serve
+        ).serve  # fmt: skip
         if self._children:
             self._serve = Composer(judge, identity, self._children, self.delivery).serve
         self._n_serving = 0

@@ -87,8 +87,15 @@ def test_any_text_and_any_number_can_be_kept(tmp_path_factory, met, probability,
     store.close()
     assert found.met is met
     assert found.explanation == explanation.encode("utf-8", "replace").decode()
+    assert repr(found.probability) == repr(one.verdict.probability)
     is_finite = probability is not None and math.isfinite(probability)
-    assert found.probability == (probability if is_finite else None)
+    assert (found.probability is not None) == is_finite
+
+
+def test_a_probability_of_minus_nothing_is_read_again(store):
+    one = record(1, Verdict.of(False, probability=-0.0))
+    store.write([one])
+    assert repr(store.lookup([one.key])[one.key].probability) == "0.0"
 
 
 def test_it_is_for_the_user_alone(store, path):
