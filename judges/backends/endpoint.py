@@ -27,6 +27,7 @@ import orjson
 from ..errors import (
     ConfigError,
     DoubtfulError,
+    JudgeError,
     NoApiError,
     OutageError,
     RateLimitError,
@@ -139,17 +140,30 @@ class Endpoint:
             async with session.post(
                 self.url(path), data=orjson.dumps(body), allow_redirects=False, proxy=self._proxy
             ) as response:
-                content = self._blotted(await self._content(response))
                 status, headers = response.status, response.headers
+                unread, content = await self._told(response)
         except aiohttp.InvalidURL as error:
             raise ConfigError(f"base_url {self.base_url}: {error} is no address") from error
         except (TimeoutError, ValueError, aiohttp.ClientError, OSError) as error:
             raise explained(error, self.base_url, is_local=self.is_loopback) from error
+        if unread is not None and not 200 <= status < 300:
+            # the status says what happened, whatever is wrong with the words beside it
+            words = str(unread).removeprefix(f"{self.base_url}: ")
+            raise self._sorted(status, headers, Said(words), body) from unread
+        if unread is not None:
+            raise unread
         if 200 <= status < 300 and not content.strip():
             raise TransportError(f"{self.base_url}: HTTP {status} without a reply")
         if not 200 <= status < 300:
             raise self.failure(status, headers, content, body)
         return self._decoded(content, headers, body)
+
+    async def _told(self, response: aiohttp.ClientResponse) -> tuple[JudgeError | None, bytes]:
+        """Read a body: what is wrong with it, or None, and its bytes without keys."""
+        try:
+            return None, self._blotted(await self._content(response))
+        except (RejectedError, TransportError) as error:
+            return error, b""
 
     async def _content(self, response: aiohttp.ClientResponse) -> bytes:
         """Read a body, packed or not, up to the size that a judge's reply may have.

@@ -61,7 +61,9 @@ class RuntimeOptions:
     """Path of a prices file that goes before the shipped one."""
 
     def __post_init__(self) -> None:
-        """Refuse values that cannot work."""
+        """Refuse values that cannot work, and read `none` as no store."""
+        if isinstance(self.store, str):
+            object.__setattr__(self, "store", _store(self.store))
         Marks.of(self.reasoning_marks, self.reasoning_opens)
         for name in ("max_concurrency", "outage_after", "replicates"):
             if getattr(self, name) < 1:

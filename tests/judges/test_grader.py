@@ -350,3 +350,17 @@ def test_one_answer_may_be_judged_more_often_than_the_others():
         assert [len(answer.replicates) for answer in graded] == [1, 0]
         assert one.facts()["asked"] == 9
         assert one.estimate([replace(first, replicates=2), second]).criteria == 9
+
+
+@pytest.mark.parametrize("word", ["none", "None", " off ", "no"])
+def test_no_store_is_none_in_python_as_on_the_command_line(word, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    with Grader(CountingJudge(), RuntimeOptions(store=word)) as one:
+        one.grade(answers(1))
+    assert one.options.store is False
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_empty_store_is_refused_in_python_too():
+    with pytest.raises(ConfigError, match="store is empty"):
+        RuntimeOptions(store=" ")

@@ -96,3 +96,32 @@ def test_the_limit_travels_to_another_process() -> None:
 def test_a_limit_that_cannot_be_is_refused_before_anything_is_sent(max_reply_mb: float) -> None:
     with pytest.raises(ConfigError, match="max_reply_mb must be above 0 and finite"):
         Endpoint("http://127.0.0.1:9/v1", max_reply_mb=max_reply_mb)
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+@pytest.mark.parametrize(
+    ("body", "encoding"),
+    [
+        (gzip.compress(b" " * (3 << 20)), "gzip"),
+        (b"x" * (3 << 20), "identity"),
+        (b"no gzip", "gzip"),
+        (b"slow down", "br"),
+    ],
+)
+def test_a_failure_is_sorted_by_its_status_whatever_its_body_is(
+    status: int, body: bytes, encoding: str
+) -> None:
+    failed = Reply(status, body, (("Content-Encoding", encoding), ("Retry-After", "0.001")))
+    with Loopback() as server:
+        server.script = faults.on_first_attempts(2, failed)
+        # a rate limit is waited out and is no retry: only 500 counts against max_retries
+        options = {"max_retries": 2 if status == 500 else 0, "max_reply_mb": 1}
+        assert grade(server, **options) == set()
+        assert server.n_requests == 2 * 3
+
+
+def test_a_wrong_key_is_said_whatever_the_body_is() -> None:
+    with Loopback() as server:
+        server.script = faults.always(Reply(401, b"x" * (3 << 20)))
+        with pytest.raises(ConfigError, match="HTTP 401: the reply is larger than 1 MB"):
+            grade(server, max_reply_mb=1)

@@ -176,14 +176,20 @@ class Held:
     """Another process's hand on some answers, until it is opened."""
 
     def __init__(self, store: Path, some: list[Answer]) -> None:
-        self.judge = GatedJudge()
+        self.judge, self.some = GatedJudge(), some
         self.grader = Grader(self.judge, RuntimeOptions(store=str(store)))
         self.thread = threading.Thread(target=self.grader.grade, args=(some,))
 
     def __enter__(self) -> Held:
         self.thread.start()
         assert self.judge.is_asked.wait(HANG_S)
+        until(self._has_all, "its hand on all of them")
         return self
+
+    def _has_all(self) -> bool:
+        # the first question may be asked before the second answer is claimed
+        claims = self.grader._pools.each[0].delivery.writer.store._claims
+        return len(claims._held) == len(self.some)
 
     def let_go(self) -> None:
         """Give the verdicts."""
