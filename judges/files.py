@@ -74,6 +74,17 @@ def require_folder(path: Path | str, flag: str = "--output_path") -> None:
         ) from error
 
 
+def require_folders_below(path: Path | str, names: Iterable[str]) -> None:
+    """See that what already lies at some folders of an output takes files; nothing is made.
+
+    Raises:
+        ConfigError: A file, a link to nothing or a closed folder is there.
+    """
+    for folder in {Path(path) / name: None for name in names}:
+        if os.path.lexists(folder):
+            require_folder(folder)
+
+
 def require_file(path: Path, flag: str) -> None:
     """See that a file can be written: its folder is there, and it is no folder itself.
 

@@ -32,7 +32,7 @@ from ...judges.data.responses import Census, Responses
 from ...judges.data.streams import name_of
 from ...judges.engine.assembly import FREE, store_place
 from ...judges.errors import ConfigError, RubricbeatError
-from ...judges.files import require_folder, require_room
+from ...judges.files import require_folder, require_folders_below, require_room
 from ...judges.grader import Grader, RuntimeOptions
 from ...judges.judge_options import parse_judge_args
 from ...judges.missing import allowed_share
@@ -48,6 +48,7 @@ from ..distributed.flags import (
 from ..flags import add_allow_missing, keys_stand_in, require_seed, told
 from ..results.documents import Spool
 from ..results.judged_runs import JudgedRun, JudgedRuns, graded_by_run
+from ..results.writer import sanitized
 from ..tables.score import ScoreLine, score_table
 from ..terminal import say
 
@@ -125,7 +126,7 @@ def run(args: argparse.Namespace) -> int:
     workers = None
     if args.engine == RAY and not args.dry_run:
         if not args.store_only:
-            require_folder(args.output_path)
+            _require_folders(args, census)
         workers = run_workers(args, options, examples, responses)
         if args.store_only:
             return report_workers(workers, args)
@@ -133,7 +134,7 @@ def run(args: argparse.Namespace) -> int:
     with no_key, opened(options, workers) as grader:
         if args.dry_run:
             return _dry_run(grader, [answer for _, answer in responses], args)
-        require_folder(args.output_path)
+        _require_folders(args, census)
         _require_room(args, options, census)
         with Spool(args.output_path) as spool:
             judged = JudgedRuns(spool, args.output_path, allowed_share(args.allow_missing))
@@ -202,6 +203,11 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
             )
         options[name] = value
     return options
+
+
+def _require_folders(args: argparse.Namespace, census: Census) -> None:
+    require_folder(args.output_path)
+    require_folders_below(args.output_path, (sanitized(model) for model, _ in census.runs))
 
 
 def _needs_no_flag(args: argparse.Namespace, options: Mapping[str, Any]) -> None:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ...judges.errors import ConfigError, RubricbeatError
-from ...judges.files import require_folder
+from ...judges.files import require_folder, require_folders_below
 from ...tasks.models import Baseline, check_model
 from .models import device_of, is_stand_in, load_tasks, model_of, task_manager, typed_arguments
 from .request import BASELINE_PREFIX, RunRequest, baseline_of
@@ -200,6 +200,14 @@ def _with_baselines(request: RunRequest) -> Iterator[RunRequest]:
             )
 
 
+def _require_model_folders(request: RunRequest, name: str) -> None:
+    from lm_eval.utils import sanitize_model_name
+
+    baselines = (sanitize_model_name(f"{BASELINE_PREFIX}{kind.value}") for kind in Baseline)
+    names = [name, *(baselines if request.with_baselines else ())]
+    require_folders_below(str(request.output_path), names)
+
+
 def _evaluate_one(request: RunRequest) -> Evaluated:
     from lm_eval import simple_evaluate
     from lm_eval.loggers import EvaluationTracker
@@ -216,6 +224,8 @@ def _evaluate_one(request: RunRequest) -> Evaluated:
         check_model(request.model, model_args)
     if request.output_path is not None:
         require_folder(request.output_path)
+        tracker.general_config_tracker.log_experiment_args(model, model_args, None, None, False)
+        _require_model_folders(request, str(tracker.general_config_tracker.model_name_sanitized))
     if kept:
         Path(kept).parent.mkdir(mode=0o700, exist_ok=True)
     try:

@@ -12,6 +12,8 @@ from loopback import Loopback, Reply, completion
 
 from rubricbeat.harness.cli import main
 from rubricbeat.harness.evaluation import run
+from rubricbeat.harness.evaluation.request import BASELINE_PREFIX
+from rubricbeat.harness.results.writer import sanitized
 
 pytestmark = pytest.mark.border
 
@@ -392,3 +394,18 @@ def test_arguments_of_the_model_are_what_it_takes(rows, server, tmp_path):
     sent = server.seen[0].body
     assert sent["model"] == "007" and sent["stop"][0] == "a,b"
     assert (sent["temperature"], sent["reasoning_effort"]) == (0.5, "none")
+
+
+@pytest.mark.parametrize("name", ["org__fake", "baseline__empty"])
+@pytest.mark.parametrize("is_link", [True, False])
+def test_what_lies_in_the_place_of_a_models_folder_is_found_before_the_first_call(
+    name, is_link, rows, server, tmp_path, capsys
+):
+    out = tmp_path / "out"
+    out.mkdir()
+    place = out / sanitized(name.replace("baseline__", BASELINE_PREFIX))
+    place.symlink_to(tmp_path / "nothing") if is_link else place.write_text("", encoding="utf-8")
+    words = [*endpoint(server), "--judge", "constant", "--output_path", str(out)]
+    assert main(on(rows, *words, "--baselines")) == 2
+    assert f"--output_path {place}: cannot write there" in capsys.readouterr().err
+    assert server.n_requests == 0

@@ -304,3 +304,19 @@ def test_results_hold_the_judge_and_no_key(folder, judge, monkeypatch):
     (run, _) = read_runs([folder / "out"])
     assert run.judge["name"] == "chat"
     assert run.judge["model"] == "judge-1"
+
+
+@pytest.mark.parametrize("model", ["lab__one", "two"])
+@pytest.mark.parametrize("kind", ["link", "link in a circle", "file"])
+def test_what_lies_in_the_place_of_a_models_folder_is_found_before_the_first_call(
+    folder, judge, kind, model, capsys
+):
+    place = folder / "out" / model
+    place.parent.mkdir()
+    if kind == "file":
+        place.write_text("mine", encoding="utf-8")
+    else:
+        place.symlink_to(folder / "nothing" if kind == "link" else place)
+    assert call(folder, judge) == 2
+    assert f"--output_path {place}: cannot write there" in capsys.readouterr().err
+    assert not judge.prompts
