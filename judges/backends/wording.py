@@ -15,8 +15,9 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, wraps
 from importlib.resources import files
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,46 @@ def _require_short(chars: int) -> None:
         raise ConfigError(f"a prompt template gives more than {MAX_CHARS:,} characters; a loop?")
 
 
+_WIDENING = ("center", "indent", "format", "replace", "batch", "slice", "tojson", "round")
+"""Filters that give as much as a number or a text beside theirs says."""
+_FORMATS = {"format", "format_map"}
+_WIDTHS = re.compile(
+    r"%(?:\([^)]*\))?[-#0 +]*(\*|\d*)(?:\.(\*|\d+))?|\{[^{}]*:[^{}\d]*(\{|\d*)(?:[^{}\d]+(\{|\d+))?"
+)
+"""Width and precision of `%9.9f` and of `{:9.9f}`; `*` and `{` take them from a value."""
+
+
+def _narrow(name: str, made: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a filter that refuses a width before anything is made of it."""
+    n_before = 1 if hasattr(made, "jinja_pass_arg") else 0
+
+    @wraps(made)
+    def filtered(*args: Any, **kwargs: Any) -> Any:
+        _require_narrow(name, args[n_before], [*args[n_before + 1 :], *kwargs.values()])
+        return made(*args, **kwargs)
+
+    return filtered
+
+
+def _require_narrow(name: str, value: Any, others: Sequence[Any]) -> None:
+    text = value if isinstance(value, str) else ""
+    if name in _FORMATS:
+        _require_short(sum(map(_width, chain.from_iterable(_WIDTHS.findall(text)))))
+    elif name == "replace" and len(others) > 1 and all(isinstance(t, str) for t in others[:2]):
+        _require_short(text.count(others[0]) * len(others[1]))
+    else:
+        times = len(text.splitlines()) if name == "indent" else text.count("\t")
+        widths = [abs(n) if isinstance(n, int) else len(n) for n in others
+                  if isinstance(n, int | str)]  # fmt: skip
+        _require_short(max(widths, default=0) * max(times, 1))
+
+
+def _width(written: str) -> int:
+    if written in {"*", "{"}:
+        raise ConfigError("a prompt template takes a width from a value; write it as a number")
+    return int(written[:20] or 0)
+
+
 @pass_context
 def _counted(context: Context, values: Iterable[Any]) -> Iterable[Any]:
     budget: _Budget = context[_BUDGET]
@@ -75,12 +116,13 @@ def _short(value: Any) -> Any:
 class _Bounded(ImmutableSandboxedEnvironment):
     """Jinja2's sandbox, which keeps a template from our objects, with a budget."""
 
-    intercepted_binops = frozenset({"*", "**", "+"})
+    intercepted_binops = frozenset({"*", "**", "+", "%"})
 
     def __init__(self) -> None:
         # prompts are plain text for a model, not HTML: escaping would change what the judge reads
         super().__init__(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)
         self.filters |= {"_counted": _counted, "_short": _short}
+        self.filters |= {name: _narrow(name, self.filters[name]) for name in _WIDENING}
         self.globals.pop("lipsum")
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
@@ -94,6 +136,9 @@ class _Bounded(ImmutableSandboxedEnvironment):
 
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
         __context[_BUDGET].take()
+        method = getattr(__obj, "__wrapped__", __obj)  # the sandbox wraps `format`
+        if isinstance(text := getattr(method, "__self__", None), str):
+            _require_narrow(method.__name__, text, [*args, *kwargs.values()])
         return super().call(__context, __obj, *args, **kwargs)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
@@ -105,6 +150,8 @@ class _Bounded(ImmutableSandboxedEnvironment):
             _require_short(len(left) + len(right))
         if operator == "**" and isinstance(left, int) and isinstance(right, int):
             _require_short(left.bit_length() * right)
+        if operator == "%" and isinstance(left, str):
+            _require_narrow("format", left, [])
         return super().call_binop(context, operator, left, right)
 
 

@@ -35,6 +35,39 @@ def test_a_template_that_has_no_end_is_one_line(text, words):
         fill_template(text, {"x": "x"})
 
 
+@pytest.mark.parametrize(
+    "made",
+    [
+        "'x'|center(99999999)", "'x'|center(width=99999999)", "'x'.center(99999999)",
+        "'x'.ljust(99999999)", "'x'.rjust(99999999)", "'7'.zfill(99999999)",
+        "'a\nb'|indent(99999999)", "'%99999999d'|format(1)", "'%(a)99999999d'|format(a=1)",
+        "'%.99999999f'|format(1.5)", "'%-99999999d' % 1", "'{:99999999}'.format(1)",
+        "'{:>99999999}'.format(1)", "'{:.99999999f}'.format(1.5)", "'{a:99999999}'.format_map(d)",
+        "'\t'.expandtabs(99999999)", "(x * 9999)|replace('x', x * 9999)",
+        "['x']|map('center', 99999999)|list", "[1]|batch(99999999, 0)|list",
+        "[1]|tojson(99999999)",
+    ],
+)  # fmt: skip
+def test_a_width_is_refused_before_anything_is_made(made):
+    with pytest.raises(ConfigError, match="more than 16,000,000 characters"):
+        fill_template("{{ " + made + " }}", {"x": "x", "d": {"a": 1}})
+
+
+@pytest.mark.parametrize(
+    "made", ["'%*d' % (n, 1)", "'%.*f'|format(n, 1.5)", "'{:{}}'.format(1, n)"]
+)
+def test_a_width_from_a_value_is_refused(made):
+    with pytest.raises(ConfigError, match="width from a value"):
+        fill_template("{{ " + made + " }}", {"n": 99999999})
+
+
+def test_widths_of_a_page_work_as_ever():
+    text = "{{ 'x'|center(5) }}|{{ '%4.1f%%'|format(12.34) }}|{{ '{:>4}'.format('a') }}|"
+    assert fill_template(text, {}) == "  x  |12.3%|   a|"
+    text = "{{ 'a\nb'|indent(2) }}|{{ 'aXb'|replace('X', '--') }}|{{ '%d'|format(20000000) }}"
+    assert fill_template(text, {}) == "a\n  b|a--b|20000000"
+
+
 def test_loops_work_as_ever():
     text = "{% for c in criteria if c %}{{ loop.index }}/{{ loop.length }} {{ c }};{% endfor %}\n"
     assert fill_template(text, {"criteria": ["a", "", "b"]}) == "1/2 a;2/2 b;\n"
