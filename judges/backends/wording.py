@@ -53,7 +53,7 @@ def _require_short(chars: int) -> None:
         raise ConfigError(f"a prompt template gives more than {MAX_CHARS:,} characters; a loop?")
 
 
-_WIDENING = ("center", "indent", "format", "replace", "batch", "slice", "tojson", "round")
+_WIDENING = ("center", "indent", "format", "replace", "join", "batch", "slice", "tojson", "round")
 """Filters that give as much as a number or a text beside theirs says."""
 _FORMATS = {"format", "format_map"}
 _WIDTHS = re.compile(
@@ -78,6 +78,9 @@ def _require_narrow(name: str, value: Any, others: Sequence[Any]) -> None:
     text = value if isinstance(value, str) else ""
     if name in _FORMATS:
         _require_short(sum(map(_width, chain.from_iterable(_WIDTHS.findall(text)))))
+    elif name == "join":  # as a filter the text between comes second, as a method first
+        if others and isinstance(value, Sized) and isinstance(others[0], Sized):
+            _require_short(len(value) * len(others[0]))
     elif name == "replace" and len(others) > 1 and all(isinstance(t, str) for t in others[:2]):
         _require_short(text.count(others[0]) * len(others[1]))
     else:

@@ -38,6 +38,7 @@ def test_a_template_that_has_no_end_is_one_line(text, words):
 @pytest.mark.parametrize(
     "made",
     [
+        "([1] * 9999)|join(x * 9999)", "(x * 9999).join(x * 9999)",
         "'x'|center(99999999)", "'x'|center(width=99999999)", "'x'.center(99999999)",
         "'x'.ljust(99999999)", "'x'.rjust(99999999)", "'7'.zfill(99999999)",
         "'a\nb'|indent(99999999)", "'%99999999d'|format(1)", "'%(a)99999999d'|format(a=1)",
