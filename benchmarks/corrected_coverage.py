@@ -21,6 +21,7 @@ from rubricbeat.judges.audit.label_correction import correct_by_labels, match_la
 from rubricbeat.judges.audit.labels import AuditTable, Label, LabelledAnswer
 from rubricbeat.judges.audit.run_correction import RunCorrection, correct_run
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
+from rubricbeat.judges.scoring.item_scores import ScoredTable
 from rubricbeat.judges.scoring.verdict_table import RubricArrays
 from rubricbeat.judges.signal import Scale
 from rubricbeat.judges.signal.gold import hold_against_gold
@@ -118,7 +119,7 @@ def by_labels(rng: np.random.Generator, n: int, repeats: int) -> RunCorrection:
     graded = _graded(said, repeats)
     n_labelled = repeats * min(N_LABELLED, 2 * n // 3)
     labels = _labelled(graded[:n_labelled], true[:n_labelled])
-    return correct_by_labels(graded, match_labels(graded, labels))
+    return correct_by_labels(ScoredTable.of(graded), match_labels(graded, labels))
 
 
 WAYS = {"audit": by_audit, "labels": by_labels}

@@ -24,7 +24,7 @@ from rubricbeat.judges.fitted.saved_model import save_model
 from rubricbeat.judges.grader import open_grader
 from rubricbeat.judges.learned import LearnedPrompts, seen_by
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
-from rubricbeat.judges.signal import LabelledAnswer
+from rubricbeat.judges.signal import TaggedAnswer
 from rubricbeat.judges.verdict import Verdict
 from rubricbeat.reports.comparison.models import Model
 from rubricbeat.reports.comparison.notes import notes_of
@@ -191,7 +191,7 @@ class TestTraining:
 class TestVariance:
     def found(self, learned: set[str]) -> SignalInput:
         answers = tuple(
-            LabelledAnswer(GradedAnswer(item.example, item.text, (Verdict.of(True),) * 4))
+            TaggedAnswer(GradedAnswer(item.example, item.text, (Verdict.of(True),) * 4))
             for item in labelled_answers()
         )
         return SignalInput(answers, (), learned=frozenset(learned))
