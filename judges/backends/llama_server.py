@@ -17,6 +17,7 @@ import importlib.util
 import os
 import secrets
 import shlex
+import socket
 import subprocess
 import sys
 import tempfile
@@ -298,8 +299,19 @@ def main(argv: list[str] | None = None) -> None:
         _check(gguf)
     except ConfigError as error:
         parser.error(str(error))
+    if not _is_free(args.port):
+        sys.exit(f"rubricbeat: port {args.port} is in use; --port names another, 0 takes any")
     args.model = args.model or gguf.stem
     _serve_here(gguf, args)
+
+
+def _is_free(port: int) -> bool:
+    """Look before the model is loaded: llama.cpp says it on lines of its own, in any order."""
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
 
 
 def _serve_here(gguf: Path, args: argparse.Namespace) -> None:
@@ -327,8 +339,8 @@ def _serve_here(gguf: Path, args: argparse.Namespace) -> None:
         server = xllamacpp.Server(params)
     except RuntimeError as error:  # its own words stand on standard error, above this line
         sys.exit(
-            f"rubricbeat: llama.cpp cannot serve {gguf} on port {args.port}: {error} A port in use "
-            "and a broken file end like this; --port names another port"
+            f"rubricbeat: llama.cpp cannot serve {gguf} on port {args.port}: {error} A broken "
+            "file ends like this"
         )
     port = int(server.listening_address.rsplit(":", 1)[1].strip("/"))
     if args.child:

@@ -217,13 +217,13 @@ class Graded(threading.Thread):
         except StoreError as error:
             self.error = str(error)
 
-    def until_it_waits(self) -> None:
-        """Wait until nothing is left but what the other process is asked."""
-        until(self._is_waiting, "a run that waits for others")
+    def until_it_waits(self, n_questions: int = 1) -> None:
+        """Wait until so many questions are left to what the other process is asked."""
+        until(lambda: self._n_waiting() >= n_questions, "a run that waits for others")
 
-    def _is_waiting(self) -> bool:
+    def _n_waiting(self) -> int:
         runtime = next(iter(self.ours._pools.each), None)
-        return runtime is not None and bool(runtime.delivery.desk.waiting())
+        return 0 if runtime is None else len(runtime.delivery.desk.waiting())
 
 
 def test_other_answers_are_graded_while_one_is_waited_for(tmp_path):
@@ -309,7 +309,7 @@ def test_a_store_that_cannot_be_read_any_more_ends_those_who_wait(tmp_path, erro
         Grader(judge, RuntimeOptions(store=str(tmp_path / "v"))) as ours,
     ):
         grading = Graded(ours, some)
-        grading.until_it_waits()
+        grading.until_it_waits(2 * 3)  # one not yet looked up would meet the store first
 
         def broken(keys: object) -> None:
             raise error
