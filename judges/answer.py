@@ -19,6 +19,14 @@ from .verdict import Verdict
 
 _OPENS = re.compile(r"<solution>", re.IGNORECASE)
 _ENDS = re.compile(r"</solution>", re.IGNORECASE)
+_NEAR = 200
+"""Characters of a line that are looked at."""
+NO_ANSWER = "no recorded answer"
+"""Reason of the verdicts on an answer that the model never gave."""
+SCHEMA_VERSION = 1
+"""Of the `rubric` object in samples_*.jsonl."""
+MAX_REPEAT = 1_000_000_000
+"""Largest number of a repeat: what is beyond it is a mistake in a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +99,6 @@ def _is_section(text: str, opening: re.Match[str], closing: tuple[int, int] | No
     return any(_begins_line(text, a) or _ends_line(text, b) for a, b in spans)
 
 
-_NEAR = 200
-"""Characters of a line that are looked at."""
-
-
 def _begins_line(text: str, place: int) -> bool:
     before = text[max(0, place - _NEAR) : place]
     return _is_blank(before.rpartition("\n")[2])
@@ -106,14 +110,6 @@ def _ends_line(text: str, place: int) -> bool:
 
 def _is_blank(text: str) -> bool:
     return not text.strip()
-
-
-NO_ANSWER = "no recorded answer"
-"""Reason of the verdicts on an answer that the model never gave."""
-SCHEMA_VERSION = 1
-"""Of the `rubric` object in samples_*.jsonl."""
-MAX_REPEAT = 1_000_000_000
-"""Largest number of a repeat: what is beyond it is a mistake in a file."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,15 @@ from itertools import takewhile
 from typing import Any, Generic, TypeVar
 
 from .engine.assembly import Part
+from .engine.ledger import known_sum
 from .engine.work_items import Sheet
 from .errors import StoreError
+
+MAX_WAITING = 32
+"""Parts that are graded and wait for one before them."""
+_TICK_S = 0.2
+"""Between two looks at how far the parts are."""
+A = TypeVar("A")
 
 
 def facts_of(part: Part) -> dict[str, Any]:
@@ -22,13 +29,12 @@ def facts_of(part: Part) -> dict[str, Any]:
     payers = part.payers
     counts = [payer.ledger.to_json() for payer in payers]
     costs = [payer.ledger.cost for payer in payers if payer.is_stored]
-    known = [cost for cost in costs if cost is not None]
     return {
         **facts,
         **{name: sum(one[name] for one in counts) for name in ("calls", "store_hits")},
         **{name: _added(one[name] for one in counts) for name in ("faults", "retries", "tokens")},
         # one member of unknown price makes the sum unknown; those that are free add nothing
-        "cost_usd": sum(known) if len(known) == len(costs) else None,
+        "cost_usd": known_sum(costs),
         "members": [facts_of(member) for member in part.members],
     }
 
@@ -71,14 +77,6 @@ def _plain_address(address: str) -> str:
 
     parts = urlsplit(address)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
-
-
-MAX_WAITING = 32
-"""Parts that are graded and wait for one before them."""
-_TICK_S = 0.2
-"""Between two looks at how far the parts are."""
-
-A = TypeVar("A")
 
 
 @dataclass(frozen=True, slots=True)

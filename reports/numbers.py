@@ -16,6 +16,9 @@ PROPER_SPACE = "\N{NARROW NO-BREAK SPACE}"
 """Between groups of three digits, and between a number and its unit."""
 
 Number = float | int | None
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+_FORMULA_BEGINS = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
+_LINE_ENDS = re.compile("\r\n?|[\u2028\u2029\u0085]")
 
 
 def score(value: Number) -> str:
@@ -138,13 +141,10 @@ def _signed_text(text: str, is_negative: bool) -> str:
     return f"{MINUS}{text}" if is_negative and text != "0" else text
 
 
-REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 # NUL and the other controls but tab and line feed; lone surrogates, which UTF-8 cannot hold
 _UNWRITABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 # embeddings, overrides and isolates: they reorder the text around them
 _REORDERING = re.compile("[\u202a-\u202e\u2066-\u2069]")
-_FORMULA_BEGINS = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
-_LINE_ENDS = re.compile("\r\n?|[\u2028\u2029\u0085]")
 
 
 def displayed(text: str) -> str:

@@ -17,6 +17,9 @@ from typing import Any, TypeVar
 from ..judges.rubric import Example, Message
 from .metrics import Metric
 
+T = TypeVar("T")
+ROLE_NAMES = {"system": "System", "user": "User", "assistant": "Assistant"}
+
 
 def register_metrics(
     task: Any,
@@ -49,9 +52,6 @@ def register_metrics(
     task._higher_is_better[documents_key] = None
 
 
-T = TypeVar("T")
-
-
 def is_spare(world_size: int) -> bool:
     """Say whether this process repeats the work of another one, and its results are dropped.
 
@@ -79,9 +79,6 @@ def gathered(value: T, world_size: int) -> list[T]:
     values: list[Any] = [None] * dist.get_world_size()
     dist.all_gather_object(values, value)
     return values
-
-
-ROLE_NAMES = {"system": "System", "user": "User", "assistant": "Assistant"}
 
 
 def with_instruction(example: Example, instruction: str | None) -> Example:

@@ -23,6 +23,15 @@ CONSTANT_ANSWER = (
     "once if your symptoms are severe or get worse. Eat well, stay active, sleep enough and take "
     "your medicines as prescribed. I hope this helps; let me know if you have more questions."
 )
+CONNECT_TIMEOUT_S = 5.0
+KEY_VARIABLES = {
+    "openai-completions": "OPENAI_API_KEY",
+    "openai-chat-completions": "OPENAI_API_KEY",
+    "anthropic-chat": "ANTHROPIC_API_KEY",
+    "anthropic-chat-completions": "ANTHROPIC_API_KEY",
+}
+"""Where lm-eval's own model types look for their key."""
+NEEDS_ADDRESS = ("local-completions", "local-chat-completions")
 
 
 class Baseline(StrEnum):
@@ -109,17 +118,6 @@ class RecordedModel(StandIn):
     def answer(self, document: dict[str, Any]) -> str:
         """Give nothing; the task puts the recorded answer in its place."""
         return ""
-
-
-CONNECT_TIMEOUT_S = 5.0
-KEY_VARIABLES = {
-    "openai-completions": "OPENAI_API_KEY",
-    "openai-chat-completions": "OPENAI_API_KEY",
-    "anthropic-chat": "ANTHROPIC_API_KEY",
-    "anthropic-chat-completions": "ANTHROPIC_API_KEY",
-}
-"""Where lm-eval's own model types look for their key."""
-NEEDS_ADDRESS = ("local-completions", "local-chat-completions")
 
 
 def check_model(model: str, model_args: Mapping[str, Any]) -> None:

@@ -21,6 +21,8 @@ from ...judges.store.keys import question_material
 SECONDS_PER_HOUR = 3_600.0
 MOST = 10**9
 """Of rows, samples, criteria or replicates: more is a slip of the hand."""
+_ITEM_FRAME_BYTES = 12
+"""Number, points and line break around an item of a grouped call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,10 +226,6 @@ def _seconds(
         return None, None
     slowest = max(bounds, key=lambda name: bounds[name])
     return bounds[slowest], slowest
-
-
-_ITEM_FRAME_BYTES = 12
-"""Number, points and line break around an item of a grouped call."""
 
 
 def call_shape(

@@ -32,6 +32,18 @@ from .call_costs import (
     scales,
 )
 
+FIRST_TOKEN_S = 0.5
+TOKENS_PER_S = 80.0
+"""Of one reply of a hosted model; both are guesses of the order, for want of a measurement."""
+GPU_SOURCES = {
+    "prompt_tokens_per_s": "unknown: measure it, docs/scale.md says how; --gpu_speed",
+    "reply_tokens_per_s": "unknown: measure it, docs/scale.md says how; --gpu_speed",
+    "gpu_usd_per_hour": "unknown: --gpu_price",
+}
+"""Why no speed is shipped: it differs tenfold by model, card and length of the prompts."""
+IN_PROCESS = {"vllm", "local"}
+"""Judges that run on the user's own device: no endpoint's latency says how fast they are."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pilot:
@@ -98,19 +110,6 @@ def _judges_in(file: Path) -> Iterator[Mapping[str, Any]]:
         judge = mapping(mapping(config).get("metadata")).get("judge")
         if isinstance(judge, Mapping):
             yield judge
-
-
-FIRST_TOKEN_S = 0.5
-TOKENS_PER_S = 80.0
-"""Of one reply of a hosted model; both are guesses of the order, for want of a measurement."""
-GPU_SOURCES = {
-    "prompt_tokens_per_s": "unknown: measure it, docs/scale.md says how; --gpu_speed",
-    "reply_tokens_per_s": "unknown: measure it, docs/scale.md says how; --gpu_speed",
-    "gpu_usd_per_hour": "unknown: --gpu_price",
-}
-"""Why no speed is shipped: it differs tenfold by model, card and length of the prompts."""
-IN_PROCESS = {"vllm", "local"}
-"""Judges that run on the user's own device: no endpoint's latency says how fast they are."""
 
 
 @dataclass(frozen=True, slots=True)

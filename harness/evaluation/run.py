@@ -27,6 +27,7 @@ from .models import device_of, is_stand_in, load_tasks, model_of, task_manager, 
 from .request import BASELINE_PREFIX, RunRequest, baseline_of
 
 FOLDER = ".unfinished_answers"
+INTERRUPTED = 130
 
 
 def unfinished_answers(output_path: str, model: str, model_args: Mapping[str, Any]) -> str:
@@ -143,8 +144,6 @@ class _ToStderr(logging.StreamHandler[TextIO]):
 
 
 log = logging.getLogger(__name__)
-
-INTERRUPTED = 130
 
 
 class RunError(RubricbeatError, RuntimeError):

@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 LORA_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+CHECKED = ConfigDict(strict=True, allow_inf_nan=False)
 
 
 def _number(value: Any) -> Any:
@@ -41,8 +42,6 @@ Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
 Options = Mapping[str, Any]
 JudgeName = str | Mapping[str, Any]
 """A judge's name, or a mapping of `name`, runtime options and the judge's own options."""
-
-CHECKED = ConfigDict(strict=True, allow_inf_nan=False)
 
 
 @dataclass(frozen=True, slots=True, config=CHECKED)

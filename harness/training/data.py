@@ -29,6 +29,15 @@ SYSTEM_PROMPT = (
     f"Think about what the person needs between {START_WORKING} and {END_WORKING}. "
     f"Then give your answer between {START_SOLUTION} and {END_SOLUTION}."
 )
+LEFT_OUT = {
+    "dropped_unreadable": "could not be read",
+    "dropped_no_positive_points": "have no positive points, so no answer could earn any",
+    "dropped_criteria": "have too few or too many criteria (data.min_criteria, max_criteria)",
+    "dropped_not_heart": "are not about the heart (data.heart_only)",
+    "dropped_percentile": "are too long (data.prompt_percentile)",
+    "dropped_prompt_tokens": "are too long (data.max_prompt_tokens)",
+    "dropped_contaminated": "are evaluation prompts (data.evaluation)",
+}
 
 
 def in_format(solution: str, working: str = "") -> str:
@@ -106,17 +115,6 @@ def load_data(
     facts |= {"n_train": len(train), "n_held_out": len(held_out), "n_sft": len(sft)}
     facts["seed"] = section.seed
     return TrainingData(tuple(train), tuple(held_out), tuple(sft), facts)
-
-
-LEFT_OUT = {
-    "dropped_unreadable": "could not be read",
-    "dropped_no_positive_points": "have no positive points, so no answer could earn any",
-    "dropped_criteria": "have too few or too many criteria (data.min_criteria, max_criteria)",
-    "dropped_not_heart": "are not about the heart (data.heart_only)",
-    "dropped_percentile": "are too long (data.prompt_percentile)",
-    "dropped_prompt_tokens": "are too long (data.max_prompt_tokens)",
-    "dropped_contaminated": "are evaluation prompts (data.evaluation)",
-}
 
 
 def left_out(facts: Mapping[str, Any]) -> str:

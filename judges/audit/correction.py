@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..scoring.bootstrap import draw_weights
+from ..scoring.estimates import t_quantile
 from ..scoring.plain_form import plain_fields
 from ..scoring.verdict_table import Floats
 
@@ -309,13 +310,11 @@ def prediction_powered(judged_all: Floats, judged_labelled: Floats, label: Float
 
 def _reach(parts: Sequence[tuple[float, int]]) -> float:
     """Give half the 95 % interval of a sum of means, from squared errors and their freedom."""
-    from scipy.special import stdtrit
-
     variance = sum(square for square, _ in parts)
     if variance == 0:
         return 0.0
     freedom = variance**2 / sum(square**2 / its for square, its in parts)
-    return float(stdtrit(freedom, 0.975) * variance**0.5)
+    return float(t_quantile(freedom) * variance**0.5)
 
 
 def _draws(columns_PK: Floats, seed: int, n_draws: int) -> Floats:

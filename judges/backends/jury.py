@@ -173,7 +173,10 @@ class JuryJudge(MadeOfJudges):
         self.weights = tuple(float(weight) for weight in weights)
         self.quorum = len(self.members) // 2 + 1 if self.quorum is None else self.quorum
         if not 1 <= self.quorum <= len(self.members):
-            raise ConfigError(f"jury: quorum={self.quorum} of {len(self.members)} members")
+            raise ConfigError(
+                f"jury: quorum={self.quorum}: a whole number from 1 to "
+                f"{len(self.members)}, the members"
+            )
         self.identity = JudgeIdentity(
             "jury",
             model=" + ".join(name_of(identity_of(member)) for member in self.members),
@@ -196,15 +199,15 @@ class JuryJudge(MadeOfJudges):
         return count_votes(votes, VoteRule(self.rule), self.quorum)
 
 
-def build_members(of: str, specs: Sequence[Any], *, fewest: int = 2) -> tuple[Judge, ...]:
+def build_members(of: str, specs: Sequence[Any]) -> tuple[Judge, ...]:
     """Build the judges that a judge is made of.
 
     Raises:
         ConfigError: They are no list, too few, or one cannot be built.
     """
-    if isinstance(specs, str) or not isinstance(specs, Sequence) or len(specs) < fewest:
+    if isinstance(specs, str) or not isinstance(specs, Sequence) or len(specs) < 2:
         raise ConfigError(
-            f"{of}: members must be a list of at least {fewest} judges, such as "
+            f"{of}: members must be a list of at least 2 judges, such as "
             '[{"name": "chat", "model": "NAME"}, "keyword"]; a YAML file reads best'
         )
     return tuple(

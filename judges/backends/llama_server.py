@@ -34,6 +34,11 @@ from ..errors import ConfigError, TransportError
 from ..files import user_path
 
 CHUNK_BYTES = 65_536
+START_TIMEOUT_S = 120.0
+KEY_VARIABLE = "RUBRICBEAT_LOCAL_KEY"
+"""Holds the server's key, which never stands on a command line; without it none is asked for."""
+PORT = 8080
+CONTEXT_TOKENS = 8192
 
 
 @contextlib.contextmanager
@@ -73,13 +78,6 @@ async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
             await writer.drain()
     finally:
         writer.close()
-
-
-START_TIMEOUT_S = 120.0
-KEY_VARIABLE = "RUBRICBEAT_LOCAL_KEY"
-"""Holds the server's key, which never stands on a command line; without it none is asked for."""
-PORT = 8080
-CONTEXT_TOKENS = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +191,9 @@ def package_gguf(package: str) -> Path:
         path = Path(str(file.locate()))
         if path.is_file():
             return path
-    raise ConfigError(f"the package {package!r} is installed and holds no GGUF file")
+    raise ConfigError(
+        f"the package {package!r} is installed and holds no GGUF file; name a file of your own"
+    )
 
 
 def how_to_judge(model: str, prompt: str) -> str:

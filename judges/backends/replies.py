@@ -31,6 +31,14 @@ _FILTERED = re.compile(
     re.IGNORECASE,
 )
 """Reasons to end a reply: OpenAI's and Azure's, Gemini's, Anthropic's, Zhipu's, Bedrock's."""
+ENDED_BY_ITSELF = frozenset(
+    {"", "stop", "eos", "eos_token", "stop_sequence", "stop_token", "end_turn", "complete"}
+    | {"tool_calls", "function_call", "tool_use"}
+)
+"""Reasons for the end of a reply that is whole; where none is given it is taken for whole."""
+_REASONED = frozenset({"thinking", "reasoning", "reasoning_text", "redacted_thinking"})
+"""Kinds of content parts that hold reasoning beside the reply."""
+_VERDICT = {"explanation": {"type": "string"}, "criteria_met": {"type": "boolean"}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,13 +197,6 @@ class Completion:
         return chance, ""
 
 
-ENDED_BY_ITSELF = frozenset(
-    {"", "stop", "eos", "eos_token", "stop_sequence", "stop_token", "end_turn", "complete"}
-    | {"tool_calls", "function_call", "tool_use"}
-)
-"""Reasons for the end of a reply that is whole; where none is given it is taken for whole."""
-
-
 def is_word(token: str, word: str) -> bool:
     """Say whether a token is a spelling of a word: ` Yes`, `yes`, `YES`, `\u2581Yes`."""
     return token.strip(" \n\t\u2581\u0120").lower() == word
@@ -260,10 +261,6 @@ def _text(value: Any) -> str:
     return ""
 
 
-_REASONED = frozenset({"thinking", "reasoning", "reasoning_text", "redacted_thinking"})
-"""Kinds of content parts that hold reasoning beside the reply."""
-
-
 def _called(message: Mapping[str, Any]) -> str:
     calls = message.get("tool_calls")
     call = _mapping(calls[0]) if isinstance(calls, list) and calls else message
@@ -285,7 +282,6 @@ def _schema(**properties: Any) -> dict[str, Any]:
     }
 
 
-_VERDICT = {"explanation": {"type": "string"}, "criteria_met": {"type": "boolean"}}
 _ITEM = _schema(index={"type": "integer"}, **_VERDICT)
 SCHEMAS: Mapping[str, Mapping[str, Any]] = {
     "verdict": _schema(**_VERDICT),

@@ -34,6 +34,36 @@ MAX_STEPS = 1_000_000
 MAX_CHARS = 16_000_000
 """Characters of one prompt, or of a text that is made on the way."""
 _BUDGET = "_budget"
+_WIDENING = ("center", "indent", "format", "replace", "join", "batch", "slice", "tojson", "round")
+"""Filters that give as much as a number or a text beside theirs says."""
+_FORMATS = {"format", "format_map"}
+_WIDTHS = re.compile(
+    r"%(?:\([^)]*\))?[-#0 +]*(\*|\d*)(?:\.(\*|\d+))?|\{[^{}]*:[^{}\d]*(\{|\d*)(?:[^{}\d]+(\{|\d+))?"
+)
+"""Width and precision of `%9.9f` and of `{:9.9f}`; `*` and `{` take them from a value."""
+SHIPPED = ("healthbench", "prefix", "grouped", "rating", "yes_no")
+"""The shipped wordings; the text is `prompts/NAME-VERSION.txt`."""
+CODE_DIGITS = 12
+MARKS = (
+    "conversation",
+    "fenced",
+    "code",
+    "rubric_item",
+    "rubric_items",
+    "n_items",
+    "criterion",
+    "points",
+    "answer",
+)
+"""What a template may name; Jinja2 templates also see `messages` and `criteria`."""
+HASH_DIGITS = 16
+"""Digits of a wording's hash that stand in the judge's identity."""
+WITHHELD = (
+    "(This turn is withheld. Say whether the item is more likely met or not met by the answer of "
+    "a typical assistant.)"
+)
+"""Stands for the answer under `look=false`: the no-look baseline of the method sheet, section 6."""
+_MARK = re.compile(r"<<([a-z_]+)>>")
 
 
 class _Budget:
@@ -51,15 +81,6 @@ class _Budget:
 def _require_short(chars: int) -> None:
     if chars > MAX_CHARS:
         raise ConfigError(f"a prompt template gives more than {MAX_CHARS:,} characters; a loop?")
-
-
-_WIDENING = ("center", "indent", "format", "replace", "join", "batch", "slice", "tojson", "round")
-"""Filters that give as much as a number or a text beside theirs says."""
-_FORMATS = {"format", "format_map"}
-_WIDTHS = re.compile(
-    r"%(?:\([^)]*\))?[-#0 +]*(\*|\d*)(?:\.(\*|\d+))?|\{[^{}]*:[^{}\d]*(\{|\d*)(?:[^{}\d]+(\{|\d+))?"
-)
-"""Width and precision of `%9.9f` and of `{:9.9f}`; `*` and `{` take them from a value."""
 
 
 def _narrow(name: str, made: Callable[..., Any]) -> Callable[..., Any]:
@@ -182,35 +203,8 @@ def fill_template(text: str, values: Mapping[str, Any]) -> str:
     return "".join(parts)
 
 
-SHIPPED = ("healthbench", "prefix", "grouped", "rating", "yes_no")
-"""The shipped wordings; the text is `prompts/NAME-VERSION.txt`."""
 PLAIN, FENCED = "1", "2"
 """Versions of each: the published protocol, and the same with the answer behind a fence."""
-CODE_DIGITS = 12
-
-MARKS = (
-    "conversation",
-    "fenced",
-    "code",
-    "rubric_item",
-    "rubric_items",
-    "n_items",
-    "criterion",
-    "points",
-    "answer",
-)
-"""What a template may name; Jinja2 templates also see `messages` and `criteria`."""
-
-HASH_DIGITS = 16
-"""Digits of a wording's hash that stand in the judge's identity."""
-
-WITHHELD = (
-    "(This turn is withheld. Say whether the item is more likely met or not met by the answer of "
-    "a typical assistant.)"
-)
-"""Stands for the answer under `look=false`: the no-look baseline of the method sheet, section 6."""
-
-_MARK = re.compile(r"<<([a-z_]+)>>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,7 +328,6 @@ def _compile(text: str) -> Callable[[Example, str, str, Sequence[Criterion]], st
 def _fill_jinja(
     text: str, example: Example, conversation: str, answer: str, criteria: Sequence[Criterion]
 ) -> str:
-
     # plain dicts and strings only: a template must not reach our objects
     plain = {name: value() for name, value in _values(conversation, answer, criteria).items()}
     return fill_template(

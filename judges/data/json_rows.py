@@ -24,6 +24,8 @@ _BLANK = " \t\r\n"
 _SPACE = re.compile(f"[{_BLANK}]*")
 _WRAPPERS = ("rows", "data", "examples", "items", "records", "instances")
 """Names of the one list that a lone object may hold in the place of an array."""
+MAX_QUOTED_CHARS = 24
+"""Numbers and short words are quoted in messages up to this length; longer text never is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,10 +213,6 @@ def _what(text: str, error: Exception) -> tuple[int | None, str]:
         follows = "a comma" if text[at : at + 1] == "," else "something"
         return at, f"Extra data: {follows} follows the object; each line is one object"
     return at, f"{error.msg} (column {error.colno})"
-
-
-MAX_QUOTED_CHARS = 24
-"""Numbers and short words are quoted in messages up to this length; longer text never is."""
 
 
 class Cell(str):

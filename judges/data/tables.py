@@ -1,4 +1,4 @@
-"""CSV, TSV, Parquet, Arrow and saved Hugging Face data sets, as numbered rows.
+"""CSV, TSV, Parquet, Arrow and data sets of Hugging Face (saved, or on the hub), as numbered rows.
 
 Every cell of CSV is text, as it stands: `007` stays `007`, `NA` stays `NA`. An empty cell is a
 missing value. Where a number, a truth value or a list is wanted, the text of the cell is read.
@@ -95,12 +95,16 @@ def _slices(batch: Any) -> Iterator[Any]:
     return (batch.slice(start, _BATCH) for start in range(0, batch.num_rows, _BATCH))
 
 
+def _unpacked(name: str) -> str:
+    return name.removesuffix(".gz").removesuffix(".zst")
+
+
 def is_csv(path: Path | str, head: bytes) -> bool:
     """Say whether a text file is a table: by its name, or by a first line of plain names."""
     text = head.decode("utf-8-sig", "replace")
     if text.lstrip()[:1] in {"{", "["}:
         return False
-    if name_of(path).removesuffix(".gz").removesuffix(".zst").lower().endswith(_OF_TABLES):
+    if _unpacked(name_of(path)).lower().endswith(_OF_TABLES):
         return True
     names = _header(text)[0]
     return len(names) > 1 and all(map(_NAME.fullmatch, names)) and len(set(names)) == len(names)
@@ -260,7 +264,7 @@ ROW_SUFFIXES = (
 
 
 def _is_rows(path: Path) -> bool:
-    name = path.name.removesuffix(".gz").removesuffix(".zst")
+    name = _unpacked(path.name)
     return name.endswith(ROW_SUFFIXES) and name not in {"dataset_info.json", "dataset_infos.json"}
 
 
@@ -277,7 +281,7 @@ def hub_name(path: Path | str) -> re.Match[str] | None:
     `owner/name`, with `@config` and `:split` where there are several.
     """
     words = str(path)
-    if words.removesuffix(".gz").removesuffix(".zst").endswith(ROW_SUFFIXES):
+    if _unpacked(words).endswith(ROW_SUFFIXES):
         return None
     return _HUB_NAME.fullmatch(words)
 

@@ -1,4 +1,4 @@
-"""What a grader has asked, got and paid: the counts behind progress, results and budgets."""
+"""What a grader has asked, got and paid, at which prices, and the budget that bounds it."""
 
 from __future__ import annotations
 
@@ -27,6 +27,11 @@ BYTES_PER_TOKEN = 4
 REPLY_TOKENS_GUESS = 150
 """Of a verdict with its words, where no reply has been seen."""
 _DATED = re.compile(r"-\d{4}-\d{2}-\d{2}$")
+_MAX_LATENCIES = 16_384
+"""Latencies kept for percentiles; beyond it, an even sample of all."""
+_PERCENTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
+DEFAULT_REPLY_TOKENS = 2_048
+"""Longest reply assumed where a judge declares no `max_tokens`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,13 +164,6 @@ def _price(row: Any, where: str) -> Price:
     return Price(**prices)
 
 
-_MAX_LATENCIES = 16_384
-"""Latencies kept for percentiles; beyond it, an even sample of all."""
-
-
-_PERCENTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
-
-
 class Ledger:
     """Running counts of one grader; memory does not grow with the number of calls."""
 
@@ -259,10 +257,6 @@ class Ledger:
         # asked for at every step of a training: a partition, not a sort
         ordered = np.partition(latencies, list(ranks.values()))
         return {name: round(float(ordered[rank]), 4) for name, rank in ranks.items()}
-
-
-DEFAULT_REPLY_TOKENS = 2_048
-"""Longest reply assumed where a judge declares no `max_tokens`."""
 
 
 class Grant(Enum):

@@ -1,4 +1,7 @@
-"""What a user may set about how questions are asked, whichever judge answers them."""
+"""What a user may set about how questions are asked, whichever judge answers them.
+
+Also how limits are shared among workers, and how the facts of several workers are added up.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,11 @@ CHANGES_VERDICTS = frozenset(
 )
 """Options that say what is asked; the others say how fast and how far."""
 _NO_STORE = {"none", "null", "off", "false", "no"}
+_SUMS = ("asked", "fresh", "store_hits", "shared", "missing", "calls")
+_TABLES = ("outcomes", "faults", "retries", "tokens")
+_COUNTS = ("max_concurrency", "max_calls")
+_SHARED = ("requests_per_minute", "tokens_per_minute", "max_cost", *_COUNTS)
+"""Limits that are divided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +154,6 @@ def _store(value: Any) -> str | bool | None:
     return False if text.lower() in _NO_STORE else str(value)
 
 
-_SUMS = ("asked", "fresh", "store_hits", "shared", "missing", "calls")
-_TABLES = ("outcomes", "faults", "retries", "tokens")
-_COUNTS = ("max_concurrency", "max_calls")
-_SHARED = ("requests_per_minute", "tokens_per_minute", "max_cost", *_COUNTS)
-"""Limits that are divided."""
 _DEFAULTS = RuntimeOptions()
 
 

@@ -1,4 +1,7 @@
-"""Which faults are tried again, how often, after which pause; and when a judge counts as down."""
+"""One try of a call and what it brought; which faults are tried again, how often, how late.
+
+Also when a judge counts as down or as useless, and what a judge may return.
+"""
 
 from __future__ import annotations
 
@@ -34,6 +37,19 @@ T = TypeVar("T")
 MAX_BACKOFF_S = 30.0
 ENDS = (SystemExit, KeyboardInterrupt, BaseExceptionGroup)
 """What must not leave code of somebody else's: it would end the loop, and every question on it."""
+RATE_LIMIT_BACKOFF_S = 5.0
+"""Longest pause before a call that was rate limited is tried again, where none was asked for."""
+USELESS_AFTER = 36
+"""Questions that end without a verdict, before a judge that has given none counts as useless."""
+_LOOK_AGAIN = 10
+"""Of those that would get none, one in so many gets one all the same."""
+_FIELDS: tuple[tuple[str, Any, str], ...] = (
+    ("probability", float | None, "a number from 0 to 1, or None,"),
+    *((name, str, "text") for name in ("explanation", "reply")),
+    *((f"{kind}_tokens", int, "a whole number") for kind in ("prompt", "cached", "completion")),
+    ("latency_s", Real, "a number of seconds"),
+)
+"""Field, type, and how to say it: what results and stores can hold."""
 
 
 class Fault(StrEnum):
@@ -58,14 +74,8 @@ FAULT_OF_OUTCOME = {
 
 _MOST = {Fault.TIMEOUT: 2, Fault.TRUNCATED: 2, Fault.REFUSED: 1, Fault.SETTINGS: 1}
 """Faults that more tries seldom mend: a hang, a token limit, a judge that declines."""
-RATE_LIMIT_BACKOFF_S = 5.0
-"""Longest pause before a call that was rate limited is tried again, where none was asked for."""
-USELESS_AFTER = 36
-"""Questions that end without a verdict, before a judge that has given none counts as useless."""
 _SOME, _MANY = 10, 40
 """Questions whose bad replies no further try mended, before they get fewer of them, and none."""
-_LOOK_AGAIN = 10
-"""Of those that get none, each so-manieth gets one all the same."""
 _WITH_PAUSE = {Fault.RATE_LIMIT, Fault.TIMEOUT, Fault.TRANSPORT, Fault.SETTINGS}
 
 
@@ -341,12 +351,3 @@ def check_verdicts(judge: object, verdicts: Sequence[Verdict]) -> None:
                 f"judge {type(judge).__name__!r} gave a Verdict with probability={chance:g}; a "
                 "number from 0 to 1 is due, or None"
             )
-
-
-_FIELDS: tuple[tuple[str, Any, str], ...] = (
-    ("probability", float | None, "a number from 0 to 1, or None,"),
-    *((name, str, "text") for name in ("explanation", "reply")),
-    *((f"{kind}_tokens", int, "a whole number") for kind in ("prompt", "cached", "completion")),
-    ("latency_s", Real, "a number of seconds"),
-)
-"""Field, type, and how to say it: what results and stores can hold."""

@@ -1,4 +1,4 @@
-"""Turns sentences into vectors with a small sentence encoder (MiniLM), on CPU.
+"""Turns sentences into vectors with a small encoder (MiniLM), on CPU, and keeps them.
 
 The only module here that needs torch to judge, and only once a text is to be encoded.
 """
@@ -29,6 +29,12 @@ _LOADING = threading.Lock()
 """Loading sets what the whole process shares (torch's default kind of number, the bars)."""
 
 Vectors = NDArray[np.float32]
+CHUNK = 512
+"""Texts encoded between two words of progress."""
+MAX_KEPT_TEXTS = 20_000
+"""Asked for between two clearings of `KeptVectors`, 1.5 KB each."""
+SAVE_EVERY = 8_192
+"""Texts encoded between two writes: what a killed run loses at most."""
 
 
 class SentenceEncoder(Protocol):
@@ -171,14 +177,6 @@ def batches_of(order: Sequence[int], lengths: Sequence[int], n_tokens: int) -> l
         else:
             batches.append([row])
     return batches
-
-
-CHUNK = 512
-"""Texts encoded between two words of progress."""
-MAX_KEPT_TEXTS = 20_000
-"""Asked for between two clearings of `KeptVectors`, 1.5 KB each."""
-SAVE_EVERY = 8_192
-"""Texts encoded between two writes: what a killed run loses at most."""
 
 
 class VectorShelf:

@@ -1,7 +1,7 @@
 """What a fitted judge sees of a criterion and an answer, as numbers.
 
-Three kinds, told apart by `KIND`: features of the criterion alone (a head trained on these is the
-no-look baseline), of the answer alone, and of how the two match.
+Three kinds, each with its tuples of names: features of the criterion alone (a head trained on
+these is the no-look baseline), of the answer alone, and of how the two match.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ MIN_WORD_TEXTS = 3
 """Texts that a word must occur in to be kept by name; rarer ones share the weight of the rarest."""
 
 _ENTRY = re.compile(r"^\s*(?:[-*•]|\d+\.)", re.MULTILINE)
+MAX_PROMPT_CHARS = 1_500
+"""Of the last turn, before the encoder cuts it."""
 
 
 def names_of(*, has_vectors: bool) -> tuple[str, ...]:
@@ -293,10 +295,6 @@ def _two_sentences(sentences_LD: Vectors) -> Vectors:
     length = np.linalg.norm(both, axis=1, keepdims=True)
     together: Vectors = both / np.maximum(length, 1e-6)
     return together
-
-
-MAX_PROMPT_CHARS = 1_500
-"""Of the last turn, before the encoder cuts it."""
 
 
 class Sight:

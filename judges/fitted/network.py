@@ -1,4 +1,4 @@
-"""The network head, as numpy reads it: a criterion attends to the sentences of an answer.
+"""The network head, read by numpy and trained by torch: a criterion attends to sentences.
 
 Each attention head weighs sentences by learned likeness to the criterion, starting from the plain
 cosine; what it gathers is compared with the criterion, and joined with the features. Trained by
@@ -41,6 +41,15 @@ TOTAL_SCALE = 0.2
 COSINE_SCALE = 3.0
 """Bring the summed attention and the cosine to the size of the other inputs."""
 LAYERS = ("query", "key", "value", "compare", "topic", "feature", "hidden", "out")
+N_EPOCHS = 6
+BATCH_PROMPTS = 8
+PEAK_RATE = 1e-3
+WEIGHT_DECAY = 0.05
+DROPOUT = 0.3
+ORDER_WEIGHT = 0.5
+"""Of the loss on the order of answers, beside the cross-entropy."""
+COSINE_START = 8.0
+"""Weight of the plain cosine in the attention before anything is learned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,17 +138,6 @@ def _gelu(x: Array) -> Array:
 
     y: Array = (0.5 * x * (1.0 + erf(x / math.sqrt(2.0)))).astype(np.float32)
     return y
-
-
-N_EPOCHS = 6
-BATCH_PROMPTS = 8
-PEAK_RATE = 1e-3
-WEIGHT_DECAY = 0.05
-DROPOUT = 0.3
-ORDER_WEIGHT = 0.5
-"""Of the loss on the order of answers, beside the cross-entropy."""
-COSINE_START = 8.0
-"""Weight of the plain cosine in the attention before anything is learned."""
 
 
 def train_network(

@@ -1,4 +1,7 @@
-"""Gradient-boosted trees as plain arrays: grown by scikit-learn, kept as JSON, read by numpy."""
+"""Models of chosen features, as plain arrays: gradient-boosted trees and logistic regression.
+
+Trees are grown by scikit-learn, kept as JSON, and read by numpy.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,17 @@ from ..scoring.verdict_table import Bools, Floats
 N_TREES = 300
 LEARNING_RATE = 0.05
 N_LEAVES = 31
+_ARRAYS: dict[str, Any] = {
+    "column": np.intp,
+    "threshold": np.float64,
+    "left": np.intp,
+    "right": np.intp,
+    "value": np.float64,
+}
+N_STEPS = 50
+RIDGE = 1.0
+"""Penalty on a standardised weight, in units of observations."""
+MAX_LOGIT = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +86,6 @@ class Trees:
         return cls(**arrays, base=float(plain["base"]), depth=int(plain["depth"]))
 
 
-_ARRAYS: dict[str, Any] = {
-    "column": np.intp,
-    "threshold": np.float64,
-    "left": np.intp,
-    "right": np.intp,
-    "value": np.float64,
-}
-
-
 def grow(features_NF: Floats, met_N: Bools, *, seed: int) -> Trees:
     """Grow trees on labelled features.
 
@@ -136,12 +141,6 @@ def _plain(model: Any) -> Trees:
     depth = max(int(nodes["depth"].max()) for nodes in grown)
     base = float(np.ravel(model._baseline_prediction)[0])
     return Trees(column, threshold, left, right, value, base, depth)
-
-
-N_STEPS = 50
-RIDGE = 1.0
-"""Penalty on a standardised weight, in units of observations."""
-MAX_LOGIT = 30.0
 
 
 @dataclass(frozen=True, slots=True)

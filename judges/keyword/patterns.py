@@ -67,6 +67,16 @@ _ABBREVIATION = re.compile(
     r"\b(e\.g|i\.e|dr|mr|mrs|ms|vs|approx|no|z\.b|d\.h|bzw|p\.ej|sr|sra|dra|ca|a\.m|p\.m)\.(?=\s)"
 )
 _SENTENCE_END = re.compile(r"((?<!\b[0-9])[.!?]+[\"')\]]*(?=\s)|[\u3002\u0964\u0965]|[!?](?=\S))")
+_NAMES = "latin cyrillic greek arabic hebrew devanagari bengali tamil thai kana han hangul"
+SCRIPTS = tuple(_NAMES.split())
+_SCRIPT_OF = {"hiragana": "kana", "katakana": "kana", "cjk": "han"}
+_EMPTY = "an alternative is empty, or ends in a gap or an optional group"
+MAX_EXPRESSION_CHARS = 300
+MAX_WAYS = 5_000
+"""Most ways to match from one place: `(a+)+b` on forty letters never ends."""
+_ONE_CHAR = re.compile(r"\\[^1-9]|\[(?:\\.|[^\]\\])+\]")
+_UNBOUNDED = re.compile(r"[*+]|\)\{|\{\d*,\}|\\[1-9]|\(\?(?:P=|\()")
+_WIDTH = re.compile(r"\{(\d*),(\d+)\}")
 
 
 @lru_cache(maxsize=4_096)
@@ -114,11 +124,6 @@ def _read(answer: str, is_cut: bool) -> Text:
 def read_text(answer: str) -> Text:
     """Make an answer ready; the same one is made ready once for a whole rubric."""
     return _read(answer[:MAX_ANSWER_CHARS], len(answer) > MAX_ANSWER_CHARS)
-
-
-_NAMES = "latin cyrillic greek arabic hebrew devanagari bengali tamil thai kana han hangul"
-SCRIPTS = tuple(_NAMES.split())
-_SCRIPT_OF = {"hiragana": "kana", "katakana": "kana", "cjk": "han"}
 
 
 def main_script(folded: str) -> str | None:
@@ -234,9 +239,6 @@ def _translated(tokens: Iterable[str]) -> tuple[str, str]:
     return f"(?:{one}{gap_text}{other}|{other}{gap_text}{one})", needle
 
 
-_EMPTY = "an alternative is empty, or ends in a gap or an optional group"
-
-
 def _word(token: str, is_first: bool) -> tuple[str, str]:
     core = fold(token.strip("*")).strip()
     if not core:
@@ -262,13 +264,6 @@ def _edge(char: str, assertion: str) -> str:
 
 
 # ---- regular expressions: compiled only when the ways to match from one place are few
-
-MAX_EXPRESSION_CHARS = 300
-MAX_WAYS = 5_000
-"""Most ways to match from one place: `(a+)+b` on forty letters takes for ever."""
-_ONE_CHAR = re.compile(r"\\[^1-9]|\[(?:\\.|[^\]\\])+\]")
-_UNBOUNDED = re.compile(r"[*+]|\)\{|\{\d*,\}|\\[1-9]|\(\?(?:P=|\()")
-_WIDTH = re.compile(r"\{(\d*),(\d+)\}")
 
 
 def compile_expression(source: object, where: str) -> re.Pattern[str]:

@@ -4,10 +4,10 @@ A reward is a pure function of verdicts and rubric over arrays [..., C]; it decl
 range, what it needs, and which of its terms are constant within a group of answers to one prompt.
 NaN is "no reward" (TRL's None); it comes from missing verdicts and is never turned into 0.
 
-    base.py      the protocol, and the shares every reward is built from
-    named.py     the rewards of the papers, under their names
-    terms.py     clip, power, bonus, veto, saturation, length, soft: rewards around a reward
-    find.py      `get_reward`: name, options, dotted path, or a specification in one string
+    base.py      the protocol, and plain functions as rewards
+    published.py the rewards of the papers, under their names
+    modifiers.py clip, power, bonus, veto, saturation, pass rule, soft, length: around a reward
+    registry.py  `get_reward`: name, options, dotted path, or a specification in one string
     catalogue.py the list of ours; importing it registers them
 """
 

@@ -24,6 +24,9 @@ LENGTH_CENTRE_CHARS = 2_000
 LENGTH_UNIT_CHARS = 500
 N_HEAD = 2 + len(PASS_RULES)
 """Columns before those of the tags: the score, adjusted for length, and by each pass rule."""
+LENGTH_PENALTIES = {"full": 0.0299, "hard": 0.0392, "consensus": 0.0020, "professional": 0.0147}
+"""Score lost for 500 characters beyond 2,000, by HealthBench set (method sheet, 2)."""
+SEED = 1234
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +98,6 @@ class ScoredAnswers:
 def _length_adjusted(h_N: Floats, chars_N: Floats, penalty: float) -> Floats:
     return h_N - penalty * (chars_N - LENGTH_CENTRE_CHARS) / LENGTH_UNIT_CHARS
 
-
-LENGTH_PENALTIES = {"full": 0.0299, "hard": 0.0392, "consensus": 0.0020, "professional": 0.0147}
-"""Score lost for 500 characters beyond 2,000, by HealthBench set (method sheet, 2)."""
-SEED = 1234
 
 Value: TypeAlias = float | int | list[float] | None
 

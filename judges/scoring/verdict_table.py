@@ -22,6 +22,15 @@ from ..verdict import Outcome
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+BLOCK = 8_192
+"""Answers that are scored at a time: whatever the size of a run, the arrays between stay small."""
+_OUTCOMES = tuple(Outcome)
+_CODES = {outcome: code for code, outcome in enumerate(_OUTCOMES)}
+_NEVER = -1
+"""Code of a verdict that was never asked for: padding, or a replicate that an answer lacks."""
+_VALUE_OF = {Outcome.MET: 1.0, Outcome.NOT_MET: 0.0}
+_VALUES = np.array([*(_VALUE_OF.get(outcome, np.nan) for outcome in _OUTCOMES), np.nan])
+"""Of the codes, as the formulas take them; the last is that of `_NEVER`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +84,6 @@ def pack_rubrics(rubrics: Sequence[Rubric]) -> RubricArrays:
 
 
 Codes = NDArray[np.intp]
-BLOCK = 8_192
-"""Answers that are scored at a time: whatever the size of a run, the arrays between stay small."""
-_OUTCOMES = tuple(Outcome)
-_CODES = {outcome: code for code, outcome in enumerate(_OUTCOMES)}
-_NEVER = -1
-"""Code of a verdict that was never asked for: padding, or a replicate that an answer lacks."""
-_VALUE_OF = {Outcome.MET: 1.0, Outcome.NOT_MET: 0.0}
-_VALUES = np.array([*(_VALUE_OF.get(outcome, np.nan) for outcome in _OUTCOMES), np.nan])
-"""Of the codes, as the formulas take them; the last is that of `_NEVER`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,8 +60,8 @@ class GoldStudy:
     n_groups: int
     n_answers: int
     """That every reward and gold have graded, in groups of two or more."""
-    agreement: float
-    """Share of the verdicts on which judge and gold agree."""
+    agreement: float | None
+    """Share of the verdicts on which judge and gold agree; None where they share none."""
     rows: tuple[GoldRow, ...]
     is_better_than_nothing: bool
     """Whether the best one's correlation is above 0, all rewards tried being allowed for."""
@@ -139,11 +139,13 @@ def hold_against_gold(
     )
 
 
-def _agreement(groups: GroupedVerdicts, known_PG: Bools) -> float:
+def _agreement(groups: GroupedVerdicts, known_PG: Bools) -> float | None:
     assert groups.gold_PGC is not None
     both = ~np.isnan(groups.gold_PGC) & ~np.isnan(groups.verdicts_PGC) & known_PG[..., None]
     # a study of ratings has no verdict of the judge to agree with
-    return float((groups.gold_PGC[both] == groups.verdicts_PGC[both]).mean()) if both.any() else 0.0
+    if not both.any():
+        return None
+    return float((groups.gold_PGC[both] == groups.verdicts_PGC[both]).mean())
 
 
 def _compared(

@@ -179,7 +179,10 @@ def layout_of(connection: sqlite3.Connection, path: Path) -> int:
     owner = int(connection.execute("PRAGMA application_id").fetchone()[0])
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if n_tables and owner != APPLICATION_ID:
-        raise StoreError(f"{path} is an SQLite file of another program, not a verdict store")
+        raise StoreError(
+            f"{path} is an SQLite file of another program, not a verdict store; "
+            "name another file with store=PATH"
+        )
     if version > SCHEMA_VERSION:
         raise StoreError(
             f"verdict store {path} has layout {version}, this rubricbeat knows up to "

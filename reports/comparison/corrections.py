@@ -28,6 +28,14 @@ from .judges import JudgeAudit
 from .models import Model
 
 _RESULT_NAMES = ("samples_", "results_")
+TITLES = {
+    "score": "Score",
+    "met": "Criteria met",
+    "pass_range50": "Range 50",
+    "pass_hb50": "Score 50",
+    "pass_strict": "Strict",
+}
+"""Of the figures that are corrected, in their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +79,6 @@ def _read(path: Path, columns: Columns | None) -> LabelSource:
         )
     file = read_labels(path, columns=columns)
     return LabelSource(Path(name_of(path)).name, file.answers, warning=file.warning())
-
-
-TITLES = {
-    "score": "Score",
-    "met": "Criteria met",
-    "pass_range50": "Range 50",
-    "pass_hb50": "Score 50",
-    "pass_strict": "Strict",
-}
-"""Of the figures that are corrected, in their order."""
 
 
 @dataclass(frozen=True, slots=True)

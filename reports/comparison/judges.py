@@ -17,6 +17,22 @@ from ...judges.verdict import Source, Verdict
 from ..results.run import parse_object
 from .measures import Measured
 
+FIGURES = {
+    "balanced_f1": "Balanced F1",
+    "pairwise": "Pairwise",
+    "kappa": "Kappa",
+    "sensitivity": "Sensitivity",
+    "specificity": "Specificity",
+}
+"""What the report shows of an audit; the file has more."""
+SCALARS = {
+    "alpha_labels": "Krippendorff's alpha among the raters",
+    "alpha_with_judge": "Krippendorff's alpha with the judge as one more rater",
+    "length_correlation": "Correlation of length with the verdict, given the label",
+}
+SHA_DIGITS = 12
+"""Of a hash that is shown."""
+
 
 @dataclass(frozen=True, slots=True)
 class JudgeFacts:
@@ -148,23 +164,6 @@ def _remarks(stated: Mapping[str, Any]) -> list[str]:
 def _stated(facts: Mapping[str, Any]) -> Mapping[str, Any]:
     judge = facts.get("judge")
     return judge if isinstance(judge, Mapping) else {}
-
-
-FIGURES = {
-    "balanced_f1": "Balanced F1",
-    "pairwise": "Pairwise",
-    "kappa": "Kappa",
-    "sensitivity": "Sensitivity",
-    "specificity": "Specificity",
-}
-"""What the report shows of an audit; the file has more."""
-SCALARS = {
-    "alpha_labels": "Krippendorff's alpha among the raters",
-    "alpha_with_judge": "Krippendorff's alpha with the judge as one more rater",
-    "length_correlation": "Correlation of length with the verdict, given the label",
-}
-SHA_DIGITS = 12
-"""Of a hash that is shown."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,8 @@ from .models import Model
 from .paired import Pair
 
 LEVEL = "95\N{NO-BREAK SPACE}%"
+MOSTLY = 0.5
+"""Share of the repeated prompts from which copies are worth a note."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,10 +162,6 @@ def _range(interval: Estimate, *, signed: bool = False) -> str:
     if interval.why:
         return f"({interval.why})"
     return numbers.interval(interval.low, interval.high, signed=signed)
-
-
-MOSTLY = 0.5
-"""Share of the repeated prompts from which copies are worth a note."""
 
 
 def notes_of(

@@ -27,6 +27,8 @@ POWER = 0.8
 ALPHA = 0.05
 N_NODES = 200
 """Of the sum behind a power; 400 change nothing before the tenth digit."""
+MAX_PAIRED = 30
+"""Models whose pairs are all compared: 435 of them; 2,000 models have two million."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,10 +266,6 @@ def holm(p_values: Sequence[float | None], n_family: int = 0) -> list[float | No
         largest = max(largest, min(1.0, p * (n - rank)))
         corrected[at] = largest
     return corrected
-
-
-MAX_PAIRED = 30
-"""Models whose pairs are all compared: 435 of them; 2,000 models have two million."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,23 @@ from .signal_page import render_signal_section
 
 MAX_LINES = 6
 """Different values of a fact that are listed; the rest are counted."""
+MAIN_KINDS = {"theme": "By theme", "axis": "By axis", "sign": "By sign of points"}
+MAX_WORST_K = 8
+RULES = (
+    {
+        "name": "pass_range50",
+        "title": "Range 50",
+        "words": "past the middle between the worst and the best sum of points",
+    },
+    {"name": "pass_hb50", "title": "Score 50", "words": "answer score of at least 0.5"},
+    {
+        "name": "pass_strict",
+        "title": "Strict",
+        "words": "every positive criterion met, no negative one triggered",
+    },
+)
+SCHEMA_VERSION = 1
+"""Of the JSON a report gives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,23 +185,6 @@ def _without_shared_folder(names: list[str]) -> list[str]:
 def _first(names: Iterable[str], most: int = 8) -> list[str]:
     listed = list(names)
     return listed if len(listed) <= most else [*listed[:most], f"and {len(listed) - most} more"]
-
-
-MAIN_KINDS = {"theme": "By theme", "axis": "By axis", "sign": "By sign of points"}
-MAX_WORST_K = 8
-RULES = (
-    {
-        "name": "pass_range50",
-        "title": "Range 50",
-        "words": "past the middle between the worst and the best sum of points",
-    },
-    {"name": "pass_hb50", "title": "Score 50", "words": "answer score of at least 0.5"},
-    {
-        "name": "pass_strict",
-        "title": "Strict",
-        "words": "every positive criterion met, no negative one triggered",
-    },
-)
 
 
 def render_page(comparison: Comparison, *, command: str = "", examples: bool = True) -> str:
@@ -345,10 +345,6 @@ def plain(value: Any) -> Any:
 def _ends_of(name: str, value: Any) -> Any:
     """Give the ends alone of what is called an interval: its value stands beside it."""
     return value.ends if isinstance(value, Estimate) and name.endswith("interval") else value
-
-
-SCHEMA_VERSION = 1
-"""Of the JSON a report gives."""
 
 
 def comparison_json(comparison: Comparison) -> dict[str, Any]:

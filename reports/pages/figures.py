@@ -42,6 +42,8 @@ SETTINGS: Any = {
     "text.parse_math": False,
 }
 SLICE_KINDS = ("theme", "axis", "sign")
+MARGIN = 4.0
+"""Per cent left free at either end."""
 
 
 def write_figures(comparison: Comparison, folder: Path) -> list[Path]:
@@ -136,10 +138,6 @@ def _name(text: str, length: int = 48) -> str:
     """Put a name on one line of bounded length."""
     line = " ".join(displayed(text).split())
     return line if len(line) <= length else f"{line[: length - 1]}…"
-
-
-MARGIN = 4.0
-"""Per cent left free at either end."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,9 @@ from .runs import GOLD, TRAINING, TrainingRun
 OF_THE_RUN = ("seed", "output_dir", "label", "threads")
 OF_THE_RECORD = ("completions_every", "save_steps", "save_total_limit", "report_to")
 """Settings of `run` that change nothing that is learnt."""
+GAP = "gap"
+MOSTLY_STILL = 0.75
+"""Share of equal scores from which a gold judge is said to tell little apart; ours."""
 
 
 def settings_of(run: TrainingRun) -> dict[str, Any]:
@@ -70,11 +73,6 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
         else:
             flat[f"{prefix}{key}"] = str(value)
     return flat
-
-
-GAP = "gap"
-MOSTLY_STILL = 0.75
-"""Share of equal scores from which a gold judge is said to tell little apart; ours."""
 
 
 @dataclass(frozen=True, slots=True)

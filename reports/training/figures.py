@@ -28,6 +28,14 @@ if TYPE_CHECKING:
 
 MAX_NAME = 42
 LEGEND_ROW_IN = 0.26
+COLOURS = (BLUE, ORANGE, "#5b9a68", "#a06ab4", GREY, "#b58900")
+DASHES = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))
+MARKS = "osD^vP"
+SMOOTH_STEPS = 10
+"""Window of the moving mean, no longer than a fifth of the run."""
+MOST_BANDS = 4
+"""Arms up to which their bands, or the single steps of their runs, are drawn beside the lines."""
+ALTERNATIVE = "reward_alt/"
 
 
 def panels(n: int, columns: int, height_in: float = 2.9) -> Any:
@@ -96,16 +104,6 @@ def short(name: str, length: int) -> str:
         return line
     tail = length // 2
     return f"{line[: length - 1 - tail]}…{line[-tail:]}"
-
-
-COLOURS = (BLUE, ORANGE, "#5b9a68", "#a06ab4", GREY, "#b58900")
-DASHES = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))
-MARKS = "osD^vP"
-SMOOTH_STEPS = 10
-"""Window of the moving mean, no longer than a fifth of the run."""
-MOST_BANDS = 4
-"""Arms up to which their bands, or the single steps of their runs, are drawn beside the lines."""
-ALTERNATIVE = "reward_alt/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,50 +211,42 @@ def gold_curves(lines: Sequence[Line]) -> Figure | None:
 
 def group_curves(lines: Sequence[Line]) -> Figure | None:
     """Draw dead groups, the spread inside the others, and the judge's reliability."""
-    keys = _known(
+    return _number_curves(
         lines,
         ("dead_frac", "share of dead groups"),
         ("group_std", "spread in a group (sd of the reward)"),
         ("reliability", "reliability of the judge"),
     )
-    if not keys:
-        return None
-    axes = panels(len(keys), columns=len(keys))
-    for panel, (key, title) in zip(axes.flat, keys, strict=False):
-        panel.set_title(title)
-        for line in lines:
-            if key == "reliability":
-                _points(panel, line, key)
-            else:
-                _curve(panel, line, key)
-        panel.set_xlabel("step")
-        if key != "group_std":
-            panel.set_ylim(-0.03, 1.03)
-        elif len({line.arm.runs[0].reward for line in lines}) > 1:
-            log_scale(panel)
-    return finish(axes, len(lines))
 
 
 def cost_curves(lines: Sequence[Line]) -> Figure | None:
     """Draw the length of the answers and the judge's share of a step."""
-    keys = _known(
+    return _number_curves(
         lines,
         ("chars", "characters judged in an answer"),
         ("truncated_frac", "answers cut off at the limit"),
         ("judge_share", "judge's share of a step's time"),
     )
+
+
+def _number_curves(lines: Sequence[Line], *wanted: tuple[str, str]) -> Figure | None:
+    """Draw a panel for each number that some run has; shares go from 0 to 1."""
+    keys = _known(lines, *wanted)
     if not keys:
         return None
     axes = panels(len(keys), columns=len(keys))
     for panel, (key, title) in zip(axes.flat, keys, strict=False):
         panel.set_title(title)
+        draw = _points if key == "reliability" else _curve
         for line in lines:
-            _curve(panel, line, key)
+            draw(panel, line, key)
         panel.set_xlabel("step")
         if key == "chars":
             panel.set_ylim(bottom=0)
-        else:
+        elif key != "group_std":
             panel.set_ylim(-0.03, 1.03)
+        elif len({line.arm.runs[0].reward for line in lines}) > 1:
+            log_scale(panel)
     return finish(axes, len(lines))
 
 

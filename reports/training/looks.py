@@ -38,9 +38,9 @@ def ends_by_prompt(
     return {p: both for p, both in paired.items() if not any(map(np.isnan, both))}
 
 
-def gains(run: TrainingRun, judge: str, reward: str | None = None) -> dict[str, float]:
+def gains(run: TrainingRun, judge: str) -> dict[str, float]:
     """Give last look minus first look of every held-out prompt, by prompt id."""
-    ends = ends_by_prompt(run, judge, reward)
+    ends = ends_by_prompt(run, judge)
     return {prompt: after - before for prompt, (before, after) in ends.items()}
 
 

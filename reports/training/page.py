@@ -23,6 +23,13 @@ from .pairs import ArmPair, arm_pairs
 from .runs import GOLD, TRAINING, TrainingRun, number_or_nan, read_training_runs
 
 DIFFERS = "differs between the runs"
+FOLDER = "completions"
+PROMPTS = 3
+STEPS = 4
+MAX_CHARS = 3_000
+MOST_OPEN_RUNS = 6
+"""Runs up to which their table stands open."""
+ARM_NUMBERS = ("dead_frac", "group_std", "judge_share", "step_s")
 
 
 def common_facts(runs: Sequence[TrainingRun]) -> list[tuple[str, str]]:
@@ -122,12 +129,6 @@ def _versions(run: TrainingRun) -> str:
     return ", ".join(f"{name} {found}" for name, found in versions.items()) or "not recorded"
 
 
-FOLDER = "completions"
-PROMPTS = 3
-STEPS = 4
-MAX_CHARS = 3_000
-
-
 @dataclass(frozen=True, slots=True)
 class Sample:
     """One answer of the training, with what the judge said of it."""
@@ -177,10 +178,6 @@ def _sample(row: Any) -> Sample:
             for c, v in zip(criteria, verdicts, strict=True)
         ),
     )
-
-
-MOST_OPEN_RUNS = 6
-"""Runs up to which their table stands open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,9 +278,6 @@ def _samples(arms: Sequence[Arm]) -> list[tuple[str, list[tuple[str, list[Sample
     """Give the samples of one run of each arm: its first."""
     read = [(arm.runs[0].name, read_samples(arm.runs[0].path)) for arm in arms]
     return [(name, prompts) for name, prompts in read if prompts]
-
-
-ARM_NUMBERS = ("dead_frac", "group_std", "judge_share", "step_s")
 
 
 def training_json(report: TrainingReport) -> dict[str, Any]:

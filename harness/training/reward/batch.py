@@ -20,6 +20,20 @@ from .graders import VERDICTS_ONLY, Asked
 if TYPE_CHECKING:
     from ....judges.rewards import Reward
 
+TRAINER_KEYS: Mapping[str, str] = {
+    "loss": "loss",
+    "grad_norm": "grad_norm",
+    "learning_rate": "learning_rate",
+    "kl": "kl",
+    "entropy": "entropy",
+    "completions/mean_length": "completion_tokens",
+    "completions/clipped_ratio": "truncated_frac",
+    "clip_ratio/region_mean": "clip_ratio",
+    "step_time": "step_s",
+    "epoch": "epoch",
+}
+"""Names of TRL's and transformers' logs, and ours."""
+
 
 class Dead(StrEnum):
     """Why a group teaches nothing (method sheet, section 4.2)."""
@@ -228,21 +242,6 @@ def batch_metrics(batch: BatchScore) -> dict[str, float]:
     for name in ("dead_frac", "group_std", "reliability"):
         found[f"rubric/{name}"] = of_groups.get(name)
     return metrics | {name: float(x) for name, x in found.items() if x is not None}
-
-
-TRAINER_KEYS: Mapping[str, str] = {
-    "loss": "loss",
-    "grad_norm": "grad_norm",
-    "learning_rate": "learning_rate",
-    "kl": "kl",
-    "entropy": "entropy",
-    "completions/mean_length": "completion_tokens",
-    "completions/clipped_ratio": "truncated_frac",
-    "clip_ratio/region_mean": "clip_ratio",
-    "step_time": "step_s",
-    "epoch": "epoch",
-}
-"""Names of TRL's and transformers' logs, and ours."""
 
 
 @dataclass(frozen=True, slots=True)

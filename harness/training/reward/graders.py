@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from ....judges.rating import Rating
     from ....judges.rewards import Reward
 
+NOT_ASKED = "not asked: no reward of this run is computed from verdicts"
+
 
 def world_size() -> int:
     """Give the number of processes, as accelerate and torchrun announce it."""
@@ -99,9 +101,6 @@ def _one(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
     if parts and parts_before and len(parts) == len(parts_before):
         added["members"] = [_one(*both) for both in zip(parts_before, parts, strict=True)]
     return added
-
-
-NOT_ASKED = "not asked: no reward of this run is computed from verdicts"
 
 
 @dataclass(frozen=True, slots=True)

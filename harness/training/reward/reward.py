@@ -265,7 +265,7 @@ class RubricReward:
         if rubric_row is None:
             raise ConfigError(
                 "the data set needs a column `prompt_id` (with examples= given to RubricReward) "
-                "or a column `rubric_row` (JSON of judges.rows.example_to_row)"
+                "or a column `rubric_row` (JSON of judges.data.examples.example_to_row)"
             )
         from ....judges.data.examples import example_from_row
 

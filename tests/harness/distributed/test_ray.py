@@ -24,7 +24,7 @@ from ray_kit import (
     worker_on,
     worker_pids,
 )
-from waiting import until
+from waiting import HANG_S, until
 
 pytestmark = pytest.mark.border
 
@@ -35,7 +35,7 @@ pytest.importorskip("psutil")
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold a store as another program's long write does."""
-    db = sqlite3.connect(path, isolation_level=None, timeout=30)
+    db = sqlite3.connect(path, isolation_level=None, timeout=HANG_S)
     db.execute("BEGIN IMMEDIATE")
     try:
         yield

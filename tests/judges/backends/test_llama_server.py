@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from waiting import HANG_S
 
 from rubricbeat.judges.backends import llama_server
 from rubricbeat.judges.backends.llama_server import LlamaServer, package_gguf, serve
@@ -95,7 +96,7 @@ def test_run_by_hand_it_says_how_to_judge_with_it_until_it_is_interrupted(gguf: 
         assert graded.verdicts[0].completion_tokens == 1
     finally:
         served.send_signal(signal.SIGINT)
-        rc = served.wait(30)
+        rc = served.wait(HANG_S)
         served.stdout.close()
     assert rc == 0
 
@@ -142,7 +143,7 @@ def test_it_ends_when_its_parent_is_killed(gguf: Path) -> None:
     os.kill(parent.pid, signal.SIGKILL)
     parent.wait()
     parent.stdout.close()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + HANG_S
     while time.monotonic() < deadline:
         try:
             ask(LlamaServer(base_url, "x", "x"), "x")

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from waiting import HANG_S
 
 from rubricbeat.harness.training.loop.callbacks import StoppingReward
 from rubricbeat.harness.training.loop.held_out import _line
@@ -449,7 +450,7 @@ def test_all_questions_of_a_batch_are_in_flight_at_once() -> None:
                 all_asked.set()
             if n_asked == 0:
                 return Verdict.of(True)
-            await asyncio.wait_for(all_asked.wait(), timeout=30)
+            await asyncio.wait_for(all_asked.wait(), timeout=HANG_S)
             return Verdict.of(True)
 
     letters = "abcdefghi"
