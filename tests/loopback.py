@@ -367,13 +367,16 @@ class Loopback:
         ready.set()
         self._loop.run_forever()
         server.close()
-        for task in asyncio.all_tasks(self._loop):
-            task.cancel()
-        for connection in list(_Connection.open):
-            if connection.server is self and connection.transport is not None:
+        # connections that were just taken up have no protocol yet: nobody else would close them
+        mine = [c for c in _Connection.open if c.server is self]
+        taken_up = asyncio.all_tasks(self._loop).difference(*(c._tasks for c in mine))
+        if taken_up:
+            self._loop.run_until_complete(asyncio.wait(taken_up))
+        for connection in [c for c in _Connection.open if c.server is self]:
+            if connection.transport is not None:
                 connection.transport.abort()
-        self._loop.run_until_complete(asyncio.sleep(0))
-        self._loop.run_until_complete(asyncio.sleep(0))
+        while self.n_open or asyncio.all_tasks(self._loop):
+            self._loop.run_until_complete(asyncio.sleep(0))
         self._loop.close()
 
     def answer(self, seen: Seen) -> Reply:
