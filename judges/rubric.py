@@ -6,10 +6,13 @@ Values only. Files become values in `data/`; what a judge says of them is `verdi
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+
+from .errors import DataError
 
 CATEGORIES = ("Essential", "Important", "Optional", "Pitfall")
 """The categories a criterion may have; code of each in `RubricArrays.category`: its position."""
@@ -31,17 +34,61 @@ class Message:
     """One turn of a conversation."""
 
     role: str
-    """`system`, `user` or `assistant`."""
+    """`system`, `user`, `assistant` or `tool`."""
     content: str
+    """Text; a call of a tool stands in it as `data/conversations.py` writes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One of the levels that a criterion distinguishes, and what it is worth."""
+
+    text: str
+    """What an answer on this level does."""
+    points: float
+    """Signed and finite; 0 is a level that earns and costs nothing."""
+    check: Mapping[str, Any] | None = field(default=None, hash=False)
+    """A predicate of the `keyword` judge, or None; of the levels that hold, the last counts."""
+
+
+class NaRule(StrEnum):
+    """What follows where a judge says that a criterion does not apply to an answer."""
+
+    EXCLUDED = "excluded"
+    """Its points are in neither the sum nor the maximum of this answer."""
+    MISSED = "missed"
+    """It earns and costs nothing, and its points stay in the maximum."""
+    BOUNDED = "bounded"
+    """As a missing verdict: the score lies between its best and its worst."""
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """Another criterion of the rubric that must be met for this one to count."""
+
+    id: str
+    level: int | None = None
+    """The least level, from 0; None for the one with the most points of its sign."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A criterion that caps the whole score of an answer."""
+
+    cap: float
+    """Highest score h that is left where the gate closes."""
+    level: int | None = None
+    """It closes at this level and at those with fewer points; None: with the fewest alone. Without
+    levels it closes where a wanted criterion is not met, or an unwanted one is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Criterion:
-    """One statement that is true or not of an answer, and what it is worth."""
+    """One statement that is true or not of an answer, or true to a degree, and what it is worth."""
 
     text: str
     points: float
-    """Signed and finite, never 0."""
+    """Signed and finite, never 0; of levels, the points that lie farthest from 0."""
     polarity: Polarity
     tags: tuple[str, ...] = ()
     """Such as `axis:accuracy` or `level:example`; may be empty."""
@@ -49,6 +96,45 @@ class Criterion:
     """`Essential`, `Important`, `Optional` or `Pitfall` where the data set says so."""
     check: Mapping[str, Any] | None = field(default=None, hash=False)
     """A predicate the `keyword` judge can evaluate (see `judges/keyword/checks.py`), or None."""
+    id: str | None = None
+    """A name that other criteria of the rubric refer to."""
+    levels: tuple[Level, ...] = ()
+    """What is distinguished, in order; empty where a criterion is met or not met."""
+    is_nominal: bool = False
+    """Whether the levels are choices without an order."""
+    na: NaRule | None = None
+    """What follows where it does not apply; None where a judge may not say so."""
+    na_check: Mapping[str, Any] | None = field(default=None, hash=False)
+    """A predicate of the `keyword` judge that says when it does not apply, or None."""
+    reference: str | None = None
+    """What the judge sees beside the answer, and the model did not; untrusted text."""
+    requires: Requirement | None = None
+    gate: Gate | None = None
+    turn: int | None = -1
+    """Which of the assistant's turns it is about, counted as Python counts: -1 is the answer; None
+    for the whole conversation."""
+
+    def __post_init__(self) -> None:
+        """Refuse levels that are none.
+
+        Raises:
+            DataError: Fewer than two, without points, or of a gate or requirement out of range.
+        """
+        if self.levels:
+            _check_levels(self)
+        if self.gate is not None:
+            _check_place(self.gate.level, self, "gate")
+            if not math.isfinite(self.gate.cap):
+                raise DataError(f"gate: cap is {self.gate.cap}, not a number")
+
+    def share(self, level: int) -> float:
+        """Give the share of its points that a level counts, up to 1; below 0 of the other sign."""
+        return self.levels[level].points / self.points
+
+    @property
+    def least_share(self) -> float:
+        """The least share that a level counts; 0 without levels."""
+        return min((level.points / self.points for level in self.levels), default=0.0)
 
     @property
     def counts_when_met(self) -> bool:
@@ -67,6 +153,27 @@ class Rubric:
 
     criteria: tuple[Criterion, ...]
 
+    def __post_init__(self) -> None:
+        """Refuse conditions that lead nowhere.
+
+        Raises:
+            DataError: An id stands twice, a requirement names none, or requirements form a circle.
+        """
+        if any(c.requires is not None or c.id is not None for c in self.criteria):
+            _check_requirements(self.criteria)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether each criterion is met or not met of the answer, with nothing beside it."""
+        return not any(
+            c.levels or c.na or c.reference or c.requires or c.gate or c.turn != -1
+            for c in self.criteria
+        )
+
+    def place_of(self, name: str) -> int:
+        """Give the position of the criterion with an id."""
+        return next(i for i, c in enumerate(self.criteria) if c.id == name)
+
     def __len__(self) -> int:
         """Count all criteria, of either sign."""
         return len(self.criteria)
@@ -74,12 +181,12 @@ class Rubric:
     @property
     def positive_points(self) -> float:
         """Sum of the positive points, P of the method sheet."""
-        return sum(c.points for c in self.criteria if c.points > 0)
+        return sum(max(c.points, c.points * c.least_share, 0.0) for c in self.criteria)
 
     @property
     def negative_points(self) -> float:
         """Sum of the absolute negative points, N of the method sheet."""
-        return sum(-c.points for c in self.criteria if c.points < 0)
+        return sum(max(-c.points, -c.points * c.least_share, 0.0) for c in self.criteria)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +200,15 @@ class Example:
     tags: tuple[str, ...] = ()
     """Such as `theme:hedging`; may be empty."""
     references: tuple[str, ...] = ()
-    """Answers the data set holds up as good; may be empty."""
+    """Answers the data set holds up as good; may be empty. No judge is shown them."""
     canary: str | None = None
     """The data set's contamination marker, carried into whatever is derived from the row."""
+    reference: str | None = None
+    """What the judge sees beside the answer to any criterion, and the model did not."""
+
+    def reference_of(self, criterion: Criterion) -> str:
+        """Give what the judge sees beside the answer; empty where there is nothing."""
+        return criterion.reference or self.reference or ""
 
 
 def digest_of_prompt(prompt: Sequence[Message]) -> str:
@@ -110,10 +223,55 @@ def points_text(points: float) -> str:
 
 
 def rubric_item(criterion: Criterion) -> str:
-    """Show a criterion with its points: `[5] text`."""
-    return f"[{points_text(criterion.points)}] {criterion.text}"
+    """Show a criterion with its points: `[5] text`; its levels below, as `  0 [2] text`."""
+    levels = "".join(
+        f"\n  {number} [{points_text(level.points)}] {level.text}"
+        for number, level in enumerate(criterion.levels)
+    )
+    return f"[{points_text(criterion.points)}] {criterion.text}{levels}"
 
 
 def numbered(criteria: Sequence[Criterion]) -> str:
     """List criteria as `1. [5] text`, one a line."""
     return "\n".join(f"{n}. {rubric_item(c)}" for n, c in enumerate(criteria, start=1))
+
+
+def _check_levels(criterion: Criterion) -> None:
+    levels = criterion.levels
+    if len(levels) < 2:
+        raise DataError("levels: one alone distinguishes nothing; give two or more")
+    if not all(math.isfinite(level.points) for level in levels):
+        raise DataError("levels: points that are no number")
+    farthest = max((level.points for level in levels), key=lambda p: (abs(p), p))
+    if farthest == 0:
+        raise DataError("levels: every one is worth 0 points")
+    if criterion.points != farthest:
+        raise DataError(
+            f"points is {criterion.points:g}, and the level farthest from 0 has {farthest:g}; "
+            "leave points out"
+        )
+
+
+def _check_place(level: int | None, criterion: Criterion, name: str) -> None:
+    n_levels = len(criterion.levels) or 2
+    if level is not None and not 0 <= level < n_levels:
+        raise DataError(f"{name}: level {level} is none of 0 to {n_levels - 1}")
+
+
+def _check_requirements(criteria: Sequence[Criterion]) -> None:
+    by_id: dict[str, Criterion] = {}
+    for criterion in criteria:
+        if criterion.id is not None and by_id.setdefault(criterion.id, criterion) is not criterion:
+            raise DataError(f"id {criterion.id[:40]!r} stands at two criteria of one rubric")
+    for criterion in criteria:
+        seen: list[str] = []
+        while criterion.requires is not None:
+            name = criterion.requires.id
+            if name not in by_id:
+                known = ", ".join(sorted(by_id)[:8]) or "none"
+                raise DataError(f"requires {name[:40]!r}, the id of no criterion; ids: {known}")
+            if name in seen:
+                raise DataError(f"requires: {' -> '.join([*seen, name])} is a circle")
+            seen.append(name)
+            _check_place(criterion.requires.level, by_id[name], "requires")
+            criterion = by_id[name]

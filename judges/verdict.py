@@ -1,7 +1,7 @@
 """What a judge says of one criterion of one answer.
 
-`met` is True, False or None. None means that no usable answer came, for a named reason; it travels
-unchanged to scores, rewards and reports, and is never turned into 0 or False.
+Met or not met, a level, or "does not apply". A verdict that is missing has a named reason; it
+travels unchanged to scores, rewards and reports, and is never turned into 0 or False.
 """
 
 from __future__ import annotations
@@ -24,6 +24,10 @@ class Outcome(StrEnum):
 
     MET = "met"
     NOT_MET = "not_met"
+    LEVEL = "level"
+    """One of the criterion's levels."""
+    NOT_APPLICABLE = "not_applicable"
+    """The criterion does not apply to this answer: an answer of the judge, and no missing one."""
     UNPARSEABLE = "unparseable"
     """A reply came, and no verdict could be read in it."""
     REFUSED = "refused"
@@ -36,6 +40,10 @@ class Outcome(StrEnum):
     """No reply came within the retries allowed."""
     SKIPPED = "skipped"
     """Never asked: no predicate, a spent budget, an interrupted run."""
+
+
+ANSWERED = frozenset({Outcome.MET, Outcome.NOT_MET, Outcome.LEVEL, Outcome.NOT_APPLICABLE})
+"""The outcomes that are an answer of the judge."""
 
 
 class Source(StrEnum):
@@ -68,6 +76,10 @@ class Verdict:
     """Tokens received."""
     latency_s: float = 0.0
     """Seconds from sending to receiving, of the last call."""
+    level: int | None = None
+    """Position among the criterion's levels, from 0, where the outcome is one."""
+    level_probabilities: tuple[float, ...] | None = None
+    """P of each level, in order, where the judge gives them."""
 
     def __post_init__(self) -> None:
         """Take whatever number a judge computes with: results and stores hold plain ones."""
@@ -82,8 +94,18 @@ class Verdict:
             object.__setattr__(self, "probability", plain if math.isfinite(plain) else None)
 
     @property
+    def is_missing(self) -> bool:
+        """Whether no usable answer came."""
+        return self.outcome not in ANSWERED
+
+    @property
+    def is_na(self) -> bool:
+        """Whether the judge says that the criterion does not apply."""
+        return self.outcome is Outcome.NOT_APPLICABLE
+
+    @property
     def met(self) -> bool | None:
-        """True or False, or None where there is no verdict."""
+        """True or False; None where the verdict is a level, "does not apply" or missing."""
         if self.outcome is Outcome.MET:
             return True
         if self.outcome is Outcome.NOT_MET:
@@ -104,6 +126,22 @@ class Verdict:
             )
         return cls(Outcome.MET if met else Outcome.NOT_MET, **fields)
 
+    @classmethod
+    def at_level(cls, level: int, **fields: Any) -> Verdict:
+        """Build a verdict that names a level, from 0; numbers of whatever library.
+
+        Raises:
+            ConfigError: It is no whole number from 0.
+        """
+        if isinstance(level, bool) or int(level) != level or level < 0:
+            raise ConfigError(f"Verdict.at_level takes a whole number from 0, not {level!r:.80}")
+        return cls(Outcome.LEVEL, level=int(level), **fields)
+
+    @classmethod
+    def not_applicable(cls, **fields: Any) -> Verdict:
+        """Build the verdict that a criterion does not apply to an answer."""
+        return cls(Outcome.NOT_APPLICABLE, **fields)
+
     def to_json(self) -> dict[str, Any]:
         """Give the plain form, without the fields that hold their default."""
         plain: dict[str, Any] = {"outcome": self.outcome.value, "met": self.met}
@@ -111,6 +149,8 @@ class Verdict:
             value = getattr(self, name)
             if value != default:
                 plain[name] = value.value if isinstance(value, StrEnum) else value
+        if self.level_probabilities is not None:
+            plain["level_probabilities"] = list(self.level_probabilities)
         return plain
 
     @classmethod
@@ -129,7 +169,13 @@ class Verdict:
         fields = {key: plain[key] for key in _DEFAULTS if key in plain}
         if "source" in fields:
             fields["source"] = Source(fields["source"])
+        if outcome is not Outcome.LEVEL:
+            fields.pop("level", None)  # samples name the level of "met" and "not met" too
+        if fields.get("level_probabilities") is not None:
+            fields["level_probabilities"] = tuple(map(float, fields["level_probabilities"]))
         verdict = cls(outcome, **fields)
+        if outcome is Outcome.LEVEL and verdict.level is None:
+            raise DataError(f"outcome {name!r} without a level")
         if "met" in plain and plain["met"] is not verdict.met:
             raise DataError(f"outcome {name!r} contradicts met={plain['met']!r}")
         return verdict

@@ -1,0 +1,159 @@
+"""What a verdict is worth under its criterion: the share of the criterion's points that counts.
+
+The one place where verdicts become numbers, for arrays (`scoring/verdict_table.py`) as for samples.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from .rubric import Criterion, NaRule, Rubric
+from .verdict import Outcome, Verdict
+
+EXCLUDED = math.inf
+"""Value of a criterion that does not apply and counts nowhere."""
+
+
+def suited(verdict: Verdict, criterion: Criterion) -> Verdict:
+    """Give a verdict as its criterion allows it; one that it does not allow is no verdict.
+
+    Of two levels, "not met" is the first and "met" the second.
+    """
+    n_levels = len(criterion.levels)
+    if verdict.outcome is Outcome.NOT_APPLICABLE:
+        return verdict if criterion.na else _unread(verdict, "it may not be called not applicable")
+    if verdict.outcome is Outcome.LEVEL:
+        if not n_levels:
+            return _unread(verdict, "the criterion has no levels")
+        if verdict.level is None or verdict.level >= n_levels:
+            return _unread(verdict, f"level {verdict.level} is none of 0 to {n_levels - 1}")
+        chances = verdict.level_probabilities
+        if chances is not None and not _are_chances(chances, n_levels):
+            return replace(verdict, level_probabilities=None)
+    elif n_levels and not verdict.is_missing:
+        if n_levels != 2:
+            return _unread(verdict, f"the criterion has {n_levels} levels")
+        met = verdict.met is True
+        p = verdict.probability
+        return replace(
+            verdict,
+            outcome=Outcome.LEVEL,
+            level=int(met),
+            probability=None,
+            level_probabilities=None if p is None else (1.0 - p, p),
+        )
+    return verdict
+
+
+def value_of(verdict: Verdict, criterion: Criterion) -> float:
+    """Give a verdict as the arrays hold it.
+
+    1 met, 0 not met, the share of its points for a level, `EXCLUDED` where it counts nowhere, NaN
+    where nothing is known.
+    """
+    if verdict.outcome is Outcome.NOT_APPLICABLE:
+        if criterion.na is NaRule.EXCLUDED:
+            return EXCLUDED
+        return _value(0.0, criterion) if criterion.na is NaRule.MISSED else math.nan
+    if verdict.outcome is Outcome.LEVEL:
+        known = verdict.level is not None and verdict.level < len(criterion.levels)
+        return criterion.share(verdict.level) if known and verdict.level is not None else math.nan
+    return math.nan if verdict.met is None else float(verdict.met)
+
+
+def expected_value(verdict: Verdict, criterion: Criterion) -> float | None:
+    """Give P(met), or the expected share of a level's points; None where the judge gave neither."""
+    chances = verdict.level_probabilities
+    if chances is None or len(chances) != len(criterion.levels):
+        return verdict.probability
+    return sum(p * criterion.share(level) for level, p in enumerate(chances))
+
+
+def counted_shares(rubric: Rubric, verdicts: Sequence[Verdict]) -> list[float | None]:
+    """Give the share of each criterion's points that an answer counts; None where it has none.
+
+    Requirements are applied: what does not count has share 0. Points times shares add up to the
+    answer's net points, before any gate.
+    """
+    known: dict[int, float | None] = {}
+
+    def is_met(place: int, level: int | None) -> bool | None:
+        criterion, verdict = rubric.criteria[place], verdicts[place]
+        value = value_of(verdict, criterion)
+        if math.isnan(value):
+            return None
+        own = value != EXCLUDED and value >= needed_value(criterion, level)
+        return own and does_count(place)
+
+    def does_count(place: int) -> bool | None:
+        needs = rubric.criteria[place].requires
+        return True if needs is None else is_met(rubric.place_of(needs.id), needs.level)
+
+    for place, (criterion, verdict) in enumerate(zip(rubric.criteria, verdicts, strict=True)):
+        value = value_of(verdict, criterion)
+        share = None if math.isnan(value) or value == EXCLUDED else _value(value, criterion)
+        counts = does_count(place)
+        if counts is False and value != EXCLUDED:
+            share = 0.0
+        known[place] = share if counts is not None or share == 0.0 else None
+    return [known[place] for place in range(len(rubric))]
+
+
+def needed_value(criterion: Criterion, level: int | None) -> float:
+    """Give the least value of a criterion, as the arrays hold it, at which a requirement holds."""
+    if not criterion.levels:
+        return 0.5
+    if level is None:
+        return _below(1.0, criterion)
+    return _below(criterion.share(level), criterion)
+
+
+def closing_share(criterion: Criterion) -> float:
+    """Give the share between which a criterion's gate closes and stays open.
+
+    It closes below it where the criterion earns points, above it where it costs them.
+    """
+    if not criterion.levels:
+        return 0.5
+    assert criterion.gate is not None
+    place = criterion.gate.level
+    shares = sorted({criterion.share(i) for i in range(len(criterion.levels))})
+    if criterion.points < 0:  # the worst is the highest share
+        at = max(shares) if place is None else criterion.share(place)
+        better = [share for share in shares if share < at]
+        return (at + max(better)) / 2 if better else at - 1.0
+    at = min(shares) if place is None else criterion.share(place)
+    better = [share for share in shares if share > at]
+    return (at + min(better)) / 2 if better else at + 1.0
+
+
+def _below(share: float, criterion: Criterion) -> float:
+    """Give the middle between a level's share and the next one below it."""
+    lower = [s for i in range(len(criterion.levels)) if (s := criterion.share(i)) < share]
+    return (share + max(lower)) / 2 if lower else share - 1.0
+
+
+def _value(share: float, criterion: Criterion) -> float:
+    """Turn a share of points into the value of a verdict, or back: the same where they agree."""
+    return share if criterion.counts_when_met else 1.0 - share
+
+
+def _are_chances(chances: Sequence[float], n_levels: int) -> bool:
+    return (
+        len(chances) == n_levels
+        and all(0.0 <= p <= 1.0 for p in chances)
+        and abs(sum(chances) - 1.0) < 1e-3
+    )
+
+
+def _unread(verdict: Verdict, why: str) -> Verdict:
+    return replace(
+        verdict,
+        outcome=Outcome.UNPARSEABLE,
+        probability=None,
+        level=None,
+        level_probabilities=None,
+        explanation=f"{why}; the judge said: {verdict.explanation}"[:2_000],
+    )
