@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 FLOORS = (
-    ("judges/errors", "judges/secrets", "judges/rubric"),
+    ("judges/errors", "judges/secrets"),
+    ("judges/rubric",),
     ("judges/files", "judges/options", "judges/replies", "judges/registry", "judges/verdict"),
-    ("judges/judge", "judges/learned"),
+    ("judges/judge", "judges/learned", "judges/shares"),
     ("judges/rating",),
     ("judges/answer",),
     ("judges/missing", "judges/scoring", "judges/keyword"),
