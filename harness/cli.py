@@ -40,11 +40,11 @@ COMMANDS: dict[str, Command] = {
     "fit-judge": Command("fit_judge", "fit a free judge of your own to verdicts or labels"),
     "bench-reward": Command("bench_reward", "find out whether a reward orders answers rightly"),
     "verdicts": Command("verdicts", "look into, export, import, merge or prune a verdict store"),
-    "variance": Command("variance", "find out whether a reward carries signal"),
+    "variance": Command("training.variance", "find out whether a reward carries signal"),
     "lint": Command("lint", "check rubrics before spending anything"),
     "compare": Command("compare", "compare models in one HTML report"),
     "report": Command("report", "report one run in one HTML file"),
-    "train": Command("train", "train a policy with the judge that evaluates it (SFT, GRPO)"),
+    "train": Command("training.train", "train a policy with the judge that evaluates (SFT, GRPO)"),
     "tasks-dir": Command("", "print the folder to give to lm_eval --include_path"),
 }
 

@@ -46,7 +46,7 @@ def test_judge_args_need_a_judge(capsys: pytest.CaptureFixture[str]) -> None:
 def test_flags_go_before_the_file(tmp_path: Path) -> None:
     import argparse
 
-    from rubricbeat.harness.commands import train
+    from rubricbeat.harness.commands.training import train
 
     path = tmp_path / "run.yaml"
     path.write_text("preset: cpu_tiny\njudge: constant\ngrpo: {max_steps: 9}", encoding="utf-8")

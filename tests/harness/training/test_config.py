@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rubricbeat.harness.commands import train
+from rubricbeat.harness.commands.training import train
 from rubricbeat.harness.training.config import GrpoSection, TrainConfig
 from rubricbeat.harness.training.config_reading import load_config, preset_names
 from rubricbeat.judges.errors import ConfigError

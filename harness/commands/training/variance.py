@@ -18,12 +18,12 @@ import json
 import sys
 from pathlib import Path
 
-from ...judges.data.columns import Columns, add_columns_argument
-from ...judges.errors import ConfigError
-from ...judges.files import require_file, write_file
-from ...judges.signal.groups import BATCH_GROUPS, MIN_ANSWERS
-from ..labels import add_allow_seen
-from ..terminal import say
+from ....judges.data.columns import Columns, add_columns_argument
+from ....judges.errors import ConfigError
+from ....judges.files import require_file, write_file
+from ....judges.signal.groups import BATCH_GROUPS, MIN_ANSWERS
+from ...labels import add_allow_seen
+from ...terminal import say
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -85,12 +85,12 @@ def run(args: argparse.Namespace) -> int:
     """Study, and print."""
     from dataclasses import asdict
 
-    from ...judges.rewards import get_reward, parse_rewards
-    from ...judges.scoring.plain_form import plain_form
-    from ...judges.signal import DEFAULT_REWARDS, group_answers, parse_scales, plan, study_signal
-    from ..inputs import on_new_prompts, read_signal_input
-    from ..labels import with_gold
-    from ..tables.signal import criteria_csv, plan_text, study_text
+    from ....judges.rewards import get_reward, parse_rewards
+    from ....judges.scoring.plain_form import plain_form
+    from ....judges.signal import DEFAULT_REWARDS, group_answers, parse_scales, plan, study_signal
+    from ...inputs import on_new_prompts, read_signal_input
+    from ...labels import with_gold
+    from ...tables.signal import criteria_csv, plan_text, study_text
 
     # everything that can be wrong in the request is found before a file is read
     if args.batch_groups < 1:
@@ -126,7 +126,7 @@ def run(args: argparse.Namespace) -> int:
         write_file(args.criteria, criteria_csv(study))
         print(args.criteria, file=sys.stderr)
     if args.html:
-        from ...reports.pages.signal_page import signal_page
+        from ....reports.pages.signal_page import signal_page
 
         write_file(args.html, signal_page(study, plans))
         print(args.html, file=sys.stderr)

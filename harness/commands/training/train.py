@@ -19,11 +19,11 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...judges.errors import ConfigError
-from ...judges.judge_options import parse_judge_args
+from ....judges.errors import ConfigError
+from ....judges.judge_options import parse_judge_args
 
 if TYPE_CHECKING:
-    from ..training.config import TrainConfig
+    from ...training.config import TrainConfig
 
 STAGES = ("grpo", "sft", "score", "configs")
 
@@ -56,13 +56,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run one stage."""
     if args.stage == "configs":
-        from ..training.reward.graders import accelerate_folder
+        from ...training.reward.graders import accelerate_folder
 
         print(accelerate_folder())
         return 0
     _need_training_packages()
     config = read_config(args)
-    from ..training.loop import run as runs
+    from ...training.loop import run as runs
 
     if args.stage == "sft":
         return runs.run_sft(config, resume=args.resume, as_json=args.json)
@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
 
 def read_config(args: argparse.Namespace) -> TrainConfig:
     """Merge preset, file, `--set` and flags, later wins."""
-    from ..training.config_reading import load_config
+    from ...training.config_reading import load_config
 
     if args.config is None and args.preset is None and args.model is None:
         raise ConfigError("nothing to train; give --config FILE.yaml or --preset cpu_tiny")

@@ -1,0 +1,1 @@
+"""Commands that study, train with and serve a reward."""
