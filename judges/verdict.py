@@ -18,6 +18,9 @@ from .errors import ConfigError, DataError, near_names
 _ROUNDING = 1e-6
 """So far outside of 0 to 1 a chance may lie by rounding alone."""
 
+TIE = "a tie:"
+"""How the explanation begins where votes or chances are equal: judges answered, and disagree."""
+
 
 class Outcome(StrEnum):
     """How the question to a judge ended."""

@@ -13,7 +13,7 @@ from ..errors import ConfigError, near_names
 from ..judge import Ask, Judge, JudgeIdentity, Question, identity_of
 from ..judge_options import make_judge
 from ..registry import register_judge
-from ..verdict import Outcome, Source, Verdict
+from ..verdict import TIE, Outcome, Source, Verdict
 
 SHOWN_CHARS = 300
 """Most characters of one vote's explanation that are kept."""
@@ -60,7 +60,7 @@ def count_votes(votes: Sequence[Vote], rule: VoteRule, quorum: int) -> Verdict:
     n_met = sum(vote.verdict.met is True for vote in given)
     head = f"{n_met} met, {len(given) - n_met} not met, {len(votes) - len(given)} without verdict"
     if abs(share - 0.5) < 1e-12:
-        return _summed(Outcome.UNPARSEABLE, None, f"a tie: {head}. {_minutes(votes)}", votes)
+        return _summed(Outcome.UNPARSEABLE, None, f"{TIE} {head}. {_minutes(votes)}", votes)
     outcome = Outcome.MET if share > 0.5 else Outcome.NOT_MET
     return _summed(outcome, share, f"{head}. {_minutes(votes)}", votes)
 

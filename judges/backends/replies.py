@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from ..replies.parsing import Parsed
-from ..verdict import Outcome, Verdict
+from ..verdict import TIE, Outcome, Verdict
 
 MAX_REPLY_CHARS = 4_000
 """Most characters of a raw reply kept where no verdict could be read in it."""
@@ -172,7 +172,7 @@ class Completion:
             return Verdict(Outcome.SKIPPED, explanation=why, **self.usage)
         words = f"P(yes) {yes:.3f}, P(no) {no:.3f}"
         if yes == no:
-            return Verdict(Outcome.SKIPPED, explanation=f"a tie: {words}", **self.usage)
+            return Verdict(Outcome.SKIPPED, explanation=f"{TIE} {words}", **self.usage)
         chance = yes / (yes + no)
         return Verdict.of(yes > no, probability=chance, explanation=words, **self.usage)
 

@@ -15,7 +15,7 @@ from ....judges.learned import seen_by
 from ....judges.rating import Rating
 from ....judges.rewards import Reward, get_reward
 from ....judges.rubric import Example, Rubric
-from ....judges.verdict import Verdict
+from ....judges.verdict import TIE, Verdict
 from ..config import TrainConfig
 from ..data import TrainingData
 from ..reward.graders import Asked, can_rate
@@ -124,6 +124,8 @@ def check_judge(
             verdict = grader.grade([Answer(first, PROBE)], progress=False)[0].verdicts[0]
     except JudgeError as error:
         raise ConfigError(f"{what} is down: {error}") from error
+    if verdict.met is None and TIE in verdict.explanation:
+        return  # its members answered, and an answer that says nothing may well divide them
     if verdict.met is None:
         raise _nothing(what, "verdict", verdict)
     if soft and verdict.probability is None:

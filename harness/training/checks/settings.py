@@ -193,11 +193,29 @@ def _check_evaluations(config: TrainConfig) -> None:
             "eval.tasks cannot load an adapter of `tiny`, which is in no folder; set "
             "model.lora: false, or name a model that is"
         )
+    if config.eval.tasks and (why := _not_in_one_piece(config)):
+        raise ConfigError(f"eval.tasks cannot load such checkpoints as they train: {why}")
     if every % save_steps:
         raise ConfigError(
             f"eval.every {every} is no multiple of run.save_steps {save_steps}: checkpoints are "
             f"what is evaluated; make it a multiple of {save_steps}"
         )
+
+
+def _not_in_one_piece(config: TrainConfig) -> str | None:
+    """Say why lm-eval could not load a checkpoint of this run; None where it can."""
+    if config.model.load_in_4bit:
+        return (
+            "the policy has 4 bits (model.load_in_4bit), and lm-eval loads its base in more; leave "
+            "eval.tasks out and evaluate merged weights, or look with gold.judge"
+        )
+    env = os.environ
+    if "SHARDED" in env.get("FSDP_STATE_DICT_TYPE", ""):
+        return "FSDP saves them in parts; set fsdp_state_dict_type: FULL_STATE_DICT"
+    is_zero3 = env.get("ACCELERATE_DEEPSPEED_ZERO_STAGE") == "3"
+    if is_zero3 and env.get("ACCELERATE_DEEPSPEED_ZERO3_SAVE_16BIT_MODEL") != "true":
+        return "ZeRO-3 saves them in parts; set zero3_save_16bit_model: true"
+    return None
 
 
 def _check_words(config: TrainConfig) -> None:

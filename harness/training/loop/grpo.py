@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 OURS = {"prompts_per_step", "micro_batch", "warmup_ratio", "num_train_epochs", "trl"}
 """Keys of `grpo` that TRL does not have, or that are worded otherwise for it."""
+EVALUATION_S = 86_400
+"""The longest that an evaluation may keep the other processes waiting."""
 LIBRARIES = ("rubricbeat", "trl", "transformers", "torch", "peft", "datasets", "accelerate")
 
 
@@ -259,6 +261,8 @@ def trl_arguments(kind: Any, config: TrainConfig, settings: Mapping[str, Any]) -
                 save_total_limit=run.save_total_limit,
                 report_to=list(run.report_to),
                 run_name=run.label or Path(run.output_dir).name,
+                # the others wait while one process evaluates a checkpoint, however long that takes
+                **({"ddp_timeout": EVALUATION_S} if config.eval.tasks else {}),
                 **{"disable_tqdm": True, **settings},
             )
     except (ValueError, TypeError, ImportError) as error:

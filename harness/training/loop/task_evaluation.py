@@ -7,6 +7,8 @@ any other run: `rubricbeat compare` reads them.
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -30,6 +32,13 @@ if TYPE_CHECKING:
 
 FOLDER = "evaluation"
 JUDGE_FILE = "judge_options.json"
+WEIGHTS = ("adapter_config.json", "*.safetensors", "*.safetensors.index.json", "*.bin")
+"""One of these is in a checkpoint that holds the policy in one piece."""
+LAUNCHED = re.compile(
+    r"(LOCAL_|GROUP_|ROLE_|NODE_)?(RANK|WORLD_SIZE)|MASTER_(ADDR|PORT)|ROLE_NAME|CROSS_(RANK|SIZE)"
+    r"|FORK_LAUNCHED|(ACCELERATE|FSDP|PARALLELISM_CONFIG|TORCHELASTIC|OMPI|PMI|PMIX|MV2|MPI)_\w+"
+)
+"""Names by which launchers tell a process that it is one of several."""
 
 
 class TaskEvaluation(TrainerCallback):
@@ -62,17 +71,27 @@ class TaskEvaluation(TrainerCallback):
         if not checkpoint.is_dir():
             return
         output = self._output(state.global_step)
-        command = evaluation_command(self._config, checkpoint, output, state.global_step)
+        self.failed.pop(state.global_step, None)
+        why = self._run(checkpoint, output, state.global_step)
+        if why is not None:
+            self.failed[state.global_step] = why
+            print(f"rubricbeat: evaluation at step {state.global_step} {why}", file=sys.stderr)
+
+    def _run(self, checkpoint: Path, output: Path, step: int) -> str | None:
+        """Evaluate; give why that did not end well, or None."""
+        if not any(any(checkpoint.glob(name)) for name in WEIGHTS):
+            return f"failed: {checkpoint} holds its weights in parts, which lm-eval cannot load"
+        command = evaluation_command(self._config, checkpoint, output, step)
         output.mkdir(parents=True, exist_ok=True)
         log = output.with_suffix(".log")
         with log.open("w", encoding="utf-8") as file:
-            done = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT)
-        self.failed.pop(state.global_step, None)
-        if done.returncode != 0:
-            what = "is incomplete" if done.returncode == 1 else "failed"
-            why = f"{what} (exit {done.returncode}): {_last_word(log)}; see {log}"
-            self.failed[state.global_step] = why
-            print(f"rubricbeat: evaluation at step {state.global_step} {why}", file=sys.stderr)
+            done = subprocess.run(
+                command, stdout=file, stderr=subprocess.STDOUT, env=alone(os.environ)
+            )
+        if done.returncode == 0:
+            return None
+        what = "is incomplete" if done.returncode == 1 else "failed"
+        return f"{what} (exit {done.returncode}): {_last_word(log)}; see {log}"
 
     def told(self) -> bool:
         """Say at the end of the run which evaluations did not end well; True where all did."""
@@ -88,6 +107,14 @@ class TaskEvaluation(TrainerCallback):
 
     def _output(self, step: int) -> Path:
         return self._files.folder / FOLDER / f"step_{step:06d}"
+
+
+def alone(environment: Mapping[str, str]) -> dict[str, str]:
+    """Leave out what a launcher told this process of the others.
+
+    A child that had it would wait for as many children as there are processes.
+    """
+    return {name: value for name, value in environment.items() if not LAUNCHED.fullmatch(name)}
 
 
 def evaluation_command(config: TrainConfig, checkpoint: Path, output: Path, step: int) -> list[str]:

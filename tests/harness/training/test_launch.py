@@ -135,6 +135,16 @@ def test_an_outage_of_one_process_ends_both_and_both_resume(
     assert weights[0] == weights[1]
 
 
+def test_a_checkpoint_of_two_processes_is_evaluated_by_one_that_is_alone(tmp_path: Path) -> None:
+    # a child that is told of two processes waits for the second one for ever
+    settings = (
+        "gold.judge=null", "grpo.max_steps=1", "run.save_steps=1", "reward.replicate_every=0",
+        "eval.tasks=healthbench_heart_demo", "eval.limit=1", "eval.gen_kwargs.max_gen_toks=4",
+    )  # fmt: skip
+    assert launch(tmp_path / "run", *settings).wait(HANG_S) == 0, (tmp_path / "said").read_text()
+    assert len(list((tmp_path / "run" / "evaluation").rglob("results_*.json"))) == 1
+
+
 def test_two_processes_refuse_straddling_groups(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

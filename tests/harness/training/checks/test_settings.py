@@ -186,6 +186,17 @@ def test_a_judge_that_cannot_judge_these_criteria_is_said() -> None:
         check_judge("keyword", bare, "the judge")
 
 
+@pytest.mark.parametrize("outer", ["jury", "cascade", "a jury of juries"])
+def test_a_tie_is_an_answer_of_judges_that_are_there(outer: str) -> None:
+    jury = {"name": "jury", "members": [{"name": "constant", "met": met} for met in (True, False)]}
+    judge = {
+        "jury": jury,
+        "cascade": {"name": "cascade", "members": [jury, jury]},
+        "a jury of juries": {"name": "jury", "members": [jury, jury]},
+    }[outer]
+    check_judge(judge, example(), "the judge")
+
+
 def test_the_probe_asks_one_question_only() -> None:
     from rubricbeat.judges.backends.scripted import ScriptedJudge
 

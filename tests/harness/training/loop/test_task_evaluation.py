@@ -10,9 +10,15 @@ import pytest
 
 from rubricbeat.harness.commands import run
 from rubricbeat.harness.evaluation.request import RunRequest
+from rubricbeat.harness.training.checks.settings import check_values
 from rubricbeat.harness.training.config_reading import load_config
 from rubricbeat.harness.training.data import SYSTEM_PROMPT
-from rubricbeat.harness.training.loop.task_evaluation import TaskEvaluation, evaluation_command
+from rubricbeat.harness.training.loop.task_evaluation import (
+    TaskEvaluation,
+    alone,
+    evaluation_command,
+)
+from rubricbeat.judges.errors import ConfigError
 
 pytestmark = pytest.mark.border
 
@@ -92,6 +98,7 @@ def test_an_evaluation_that_fails_is_told_at_the_end(tmp_path: Path, capsys) -> 
     files = SimpleNamespace(folder=tmp_path)
     evaluation = TaskEvaluation(SimpleNamespace(config=whole), files)  # type: ignore[arg-type]
     (tmp_path / "checkpoint-4").mkdir()
+    (tmp_path / "checkpoint-4" / "model.safetensors").touch()
     step = SimpleNamespace(global_step=4, max_steps=4)
     evaluation.on_save(SimpleNamespace(output_dir=tmp_path), step, None)  # type: ignore[arg-type]
     assert "evaluation at step 4 failed (exit 2): " in capsys.readouterr().err
@@ -113,3 +120,52 @@ def test_what_the_model_needs_to_load_and_was_told_is_passed_on(tmp_path: Path) 
     assert asked(command).model_args["trust_remote_code"] is True
     # the policy is asked as it was in training
     assert command[command.index("--system_instruction") + 1] == SYSTEM_PROMPT
+
+
+def test_a_child_knows_nothing_of_the_other_processes() -> None:
+    # what accelerate, torchrun and MPI put there, and what a judge may need
+    said = {
+        "RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "2",
+        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500", "TORCHELASTIC_RUN_ID": "x",
+        "ACCELERATE_USE_DEEPSPEED": "true", "FSDP_VERSION": "2", "OMPI_COMM_WORLD_SIZE": "2",
+        "PMI_RANK": "0", "MPI_LOCALRANKID": "0", "GROUP_RANK": "0", "ROLE_NAME": "default",
+    }  # fmt: skip
+    kept = {"DS_API_KEY": "k", "OPENAI_API_KEY": "k", "PATH": "/bin", "CUDA_VISIBLE_DEVICES": "0,1"}
+    assert alone(said | kept) == kept
+
+
+def test_weights_in_parts_are_told_and_not_tried(tmp_path: Path, capsys) -> None:
+    whole = config(run={"output_dir": str(tmp_path)})
+    evaluation = TaskEvaluation(
+        SimpleNamespace(config=whole),  # type: ignore[arg-type]
+        SimpleNamespace(folder=tmp_path),  # type: ignore[arg-type]
+    )
+    (tmp_path / "checkpoint-4" / "pytorch_model_fsdp_0").mkdir(parents=True)
+    step = SimpleNamespace(global_step=4, max_steps=4)
+    evaluation.on_save(SimpleNamespace(output_dir=tmp_path), step, None)  # type: ignore[arg-type]
+    assert "holds its weights in parts" in capsys.readouterr().err
+    assert not evaluation.told()
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"FSDP_STATE_DICT_TYPE": "SHARDED_STATE_DICT"}, "FULL_STATE_DICT"),
+        (
+            {
+                "ACCELERATE_DEEPSPEED_ZERO_STAGE": "3",
+                "ACCELERATE_DEEPSPEED_ZERO3_SAVE_16BIT_MODEL": "false",
+            },
+            "zero3_save_16bit_model",
+        ),
+        ({}, "load_in_4bit"),
+    ],
+)
+def test_a_policy_that_would_not_be_evaluated_as_it_trains_is_refused(
+    monkeypatch: pytest.MonkeyPatch, said: dict[str, str], words: str
+) -> None:
+    for name, value in said.items():
+        monkeypatch.setenv(name, value)
+    model = {"name": "m", "load_in_4bit": not said}
+    with pytest.raises(ConfigError, match=words):
+        check_values(config(model=model))
