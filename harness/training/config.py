@@ -142,7 +142,8 @@ class GrpoSection:
     num_generations: Annotated[int, Field(ge=2)] = 6
     """G: answers to each prompt."""
     micro_batch: Some | None = None
-    """Answers in one forward pass of one process; all of a process's where None. Ours."""
+    """Answers in one forward pass of one process; those to one prompt where None (all of its own
+    where `steps_per_generation` is given). Ours."""
     steps_per_generation: Some | None = None
     num_iterations: Some = 1
     max_completion_length: Some = 1024

@@ -200,15 +200,25 @@ def _of_trl(
         if key in SET_ELSEWHERE:
             raise ConfigError(f"{name}: set {SET_ELSEWHERE[key]} instead")
         if key not in hints:
-            known = near_names(str(key), {*ours, *hints})
-            raise ConfigError(f"{where}: unknown key '{section}.{key}'; {known}")
+            near = near_names(str(key), {*ours, *hints})
+            raise ConfigError(f"{where}: unknown key '{section}.{key}'; {near}")
         hint = hints[key]
         loose = None if dataclasses.is_dataclass(hint) else ConfigDict(arbitrary_types_allowed=True)
         try:
-            read[str(key)] = TypeAdapter(hint, config=loose).validate_python(value)
+            known = TypeAdapter(hint, config=loose).validate_python(value)
         except ValidationError as error:
             raise ConfigError(_refused(error, name, value)) from None
+        if isinstance(known, str) and dict in typing.get_args(hint):
+            known = _mapping(known, name)  # TRL takes it as JSON text too
+        read[str(key)] = known
     return read
+
+
+def _mapping(text: str, name: str) -> Any:
+    found = parse_yaml(text, name)
+    if not isinstance(found, dict):
+        raise ConfigError(f"{name} must be a mapping, not {text!r}")
+    return _settled(found)
 
 
 def _trl_hints(section: str, where: str) -> dict[str, Any]:

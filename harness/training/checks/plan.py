@@ -58,7 +58,8 @@ def plan_run(grpo: GrpoSection, n_examples: int, n_processes: int) -> BatchPlan:
             f"make grpo.prompts_per_step a multiple of {n_processes}"
         )
     here = answers // n_processes
-    micro = grpo.micro_batch or here
+    # rounds of several steps are counted in whole steps where nothing else is said
+    micro = grpo.micro_batch or (here if grpo.steps_per_generation else math.gcd(group, here))
     if here % micro:
         raise ConfigError(
             f"grpo.micro_batch {micro} does not divide the {here} answers a process has in a step"

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ....judges.errors import ConfigError, near_names
 from ....judges.rewards import Reward, get_reward
@@ -29,6 +29,21 @@ from .prepare import NO_FOLDER
 
 if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
+
+SHAPES: Mapping[str, tuple[Any, ...]] = {
+    "top_p": (1,),
+    "min_p": (0,),
+    "top_k": (0, -1),
+    "repetition_penalty": (1,),
+    "presence_penalty": (0,),
+    "frequency_penalty": (0,),
+    "min_tokens": (0,),
+    "vllm_structured_outputs_regex": (),
+    "structured_outputs": (),
+    **dict.fromkeys(("logit_bias", "allowed_token_ids", "bad_words"), ([], {}, ())),
+}
+"""Options of vLLM that change what is sampled from, but for the temperature, and their values that
+do not."""
 
 
 def check_values(config: TrainConfig) -> None:
@@ -67,6 +82,7 @@ def check_values(config: TrainConfig) -> None:
     _check_words(config)
     _check_reporters(config.run.report_to)
     if config.grpo.use_vllm:
+        _check_vllm_sampling(config)
         _check_vllm()
 
 
@@ -271,6 +287,32 @@ def _check_vllm() -> None:
             f"grpo.use_vllm: vllm {found} is outside what TRL {version('trl')} takes ({window}): "
             "pip install 'rubricbeat[train-vllm]'"
         )
+
+
+def _check_vllm_sampling(config: TrainConfig) -> None:
+    """Refuse sampling that TRL would correct away.
+
+    vLLM gives the log-probabilities of what it sampled from, and TRL those of the whole
+    distribution (1.16, `processed_logprobs`). Each token that was cut off makes the two differ, and
+    over a thousand tokens their ratio, by which TRL weights an answer, falls to some 1e-12.
+
+    Raises:
+        ConfigError: Something but the temperature shapes the distribution.
+    """
+    grpo = config.grpo
+    if grpo.trl.get("vllm_importance_sampling_correction", True) is False:
+        return
+    given = {"top_p": grpo.top_p, "min_p": grpo.min_p, **grpo.trl}
+    extra = given.get("generation_kwargs")
+    given |= extra if isinstance(extra, Mapping) else {}
+    for name, harmless in SHAPES.items():
+        if given.get(name) not in (None, *harmless):
+            raise ConfigError(
+                f"grpo.{name} {given[name]!r} with grpo.use_vllm: vLLM samples from a part of the "
+                "distribution and TRL weights answers as if it were the whole, so that next to "
+                "nothing would be learnt; leave it out, or set "
+                "grpo.vllm_importance_sampling_correction: false"
+            )
 
 
 def _vllm_window() -> SpecifierSet:

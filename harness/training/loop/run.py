@@ -87,7 +87,8 @@ def run_sft(config: TrainConfig, *, resume: bool, as_json: bool) -> int:
         losses = [line["loss"] for line in trainer.state.log_history if "loss" in line]
         result = {
             "output_dir": str(folder),
-            "adapter": str(folder / "final"),
+            # without LoRA it is a whole model, which `model.name` takes
+            ("adapter" if config.model.lora else "model"): str(folder / "final"),
             "steps": trainer.state.global_step,
             "first_loss": losses[0] if losses else None,
             "last_loss": losses[-1] if losses else None,

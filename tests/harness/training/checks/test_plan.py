@@ -3,11 +3,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rubricbeat.harness.training.checks.plan import check_save_steps, check_whole_groups, plan_run
 from rubricbeat.harness.training.config import GrpoSection
+from rubricbeat.harness.training.config_reading import load_config, preset_names
 from rubricbeat.judges.errors import ConfigError
 
 
@@ -15,8 +16,8 @@ def test_a_plain_run() -> None:
     plan = plan_run(GrpoSection(max_steps=10, prompts_per_step=4, num_generations=6), 100, 1)
     assert (plan.answers_per_step, plan.micro_batch, plan.gradient_accumulation_steps) == (
         24,
-        24,
-        1,
+        6,
+        4,
     )
     assert (plan.prompts_per_generation, plan.n_rows) == (4, 40)
 
@@ -76,34 +77,41 @@ def test_checkpoints_between_generations_are_refused() -> None:
         check_save_steps(4, plan)
 
 
-@given(
-    prompts=st.integers(1, 8),
-    group=st.integers(2, 8),
-    micro=st.integers(1, 16),
-    world=st.integers(1, 4),
-    iterations=st.integers(1, 3),
-    steps=st.integers(1, 20),
-)
-def test_whatever_is_planned_gives_trl_whole_groups_and_enough_rows(
-    prompts: int, group: int, micro: int, world: int, iterations: int, steps: int
-) -> None:
+@given(data=st.data())
+def test_whatever_is_planned_gives_trl_whole_groups_and_enough_rows(data: st.DataObject) -> None:
+    # drawn so that everything fits: nothing is thrown away, however the draws fall
+    world, each, group = (data.draw(st.integers(a, b)) for a, b in ((1, 4), (1, 4), (2, 8)))
+    micro = data.draw(st.sampled_from([n for n in range(1, 33) if each * group % n == 0]))
+    steps, iterations = data.draw(st.integers(1, 20)), data.draw(st.integers(1, 3))
     grpo = GrpoSection(
         max_steps=steps,
-        prompts_per_step=prompts,
+        prompts_per_step=each * world,
         num_generations=group,
         micro_batch=micro,
         num_iterations=iterations,
     )
-    try:
-        plan = plan_run(grpo, 100, world)
-    except ConfigError:
-        assume(False)
-        return
+    plan = plan_run(grpo, 100, world)
     assert plan.micro_batch * plan.steps_per_generation % group == 0
-    assert plan.micro_batch * plan.gradient_accumulation_steps * world == prompts * group
+    assert plan.micro_batch * plan.gradient_accumulation_steps == each * group
     # TRL's sampler: rows x G answers, each generation repeated `generation_every` times
     micro_batches = plan.n_rows // plan.prompts_per_generation * plan.generation_every
     assert micro_batches >= steps * plan.gradient_accumulation_steps
+
+
+@pytest.mark.parametrize("n_processes", [1, 2, 4, 8])
+@pytest.mark.parametrize("preset", sorted({*preset_names()} - {"cpu_tiny"}))
+def test_the_presets_for_gpus_fit_one_to_eight_of_them(preset: str, n_processes: int) -> None:
+    plan = plan_run(load_config(preset=preset).grpo, 1000, n_processes)
+    # one group and not the whole step: 64 answers of 1,024 tokens fill no GPU at once
+    assert plan.micro_batch <= 8
+    sft = load_config(preset=preset).sft
+    assert sft.batch_size % (sft.micro_batch * n_processes) == 0
+
+
+def test_a_process_forwards_one_group_at_once_where_nothing_is_said() -> None:
+    # 8 prompts x 8 answers on one GPU: eight passes of eight
+    plan = plan_run(GrpoSection(max_steps=1, prompts_per_step=8, num_generations=8), 10, 1)
+    assert (plan.micro_batch, plan.gradient_accumulation_steps) == (8, 8)
 
 
 @pytest.mark.parametrize("steps", [0, -5])

@@ -9,7 +9,7 @@ import pytest
 from rubricbeat.harness.training.checks import settings as checks
 from rubricbeat.harness.training.checks.judges import check_judge, check_judges
 from rubricbeat.harness.training.checks.settings import check_policy, check_reward, check_values
-from rubricbeat.harness.training.config import TrainConfig
+from rubricbeat.harness.training.config import GoldSection, TrainConfig
 from rubricbeat.harness.training.config_reading import load_config
 from rubricbeat.harness.training.loop.grpo import prepare
 from rubricbeat.harness.training.policy.policy import PolicyFacts, find_policy, policy_facts
@@ -150,6 +150,41 @@ def test_vllm_inside_of_the_window_passes_a_local_build_included(
 ) -> None:
     with_vllm(monkeypatch, version)
     check_values(config(grpo={"use_vllm": True}))
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [
+        {"min_p": 0.1}, {"top_p": 0.9}, {"top_k": 20}, {"repetition_penalty": 1.1},
+        {"generation_kwargs": {"min_p": 0.05}}, {"generation_kwargs": '{"top_k": 5}'},
+        {"generation_kwargs": {"logit_bias": {7: -100}}}, {"vllm_structured_outputs_regex": "a+"},
+        {"min_p": 0.1, "vllm_importance_sampling_mode": "token_truncate"},
+    ],
+)  # fmt: skip
+def test_sampling_that_trl_would_correct_away_is_refused_with_vllm(
+    cut: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_vllm(monkeypatch, "0.31.0")
+    with pytest.raises(ConfigError, match="vllm_importance_sampling_correction: false"):
+        check_values(config(grpo={"use_vllm": True, **cut}))
+    corrected = {"vllm_importance_sampling_correction": False}
+    check_values(config(grpo={"use_vllm": True, **cut, **corrected}))
+    check_values(config(grpo={name: x for name, x in cut.items() if "vllm" not in name}))
+
+
+def test_sampling_from_the_whole_distribution_passes_with_vllm(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with_vllm(monkeypatch, "0.31.0")
+    whole = {"min_p": 0.0, "top_p": 1, "top_k": 0, "temperature": 0.7, "generation_kwargs": {}}
+    check_values(config(grpo={"use_vllm": True, **whole}))
+
+
+@pytest.mark.parametrize("reading", ["bnpo", "dapo"])
+def test_the_papers_sampling_is_refused_with_vllm_and_runs_without(reading: str) -> None:
+    preset = load_config(preset=f"paper_heart_{reading}", settings=["grpo.use_vllm=true"])
+    with pytest.raises(ConfigError, match=r"grpo\.min_p 0\.1 with grpo\.use_vllm"):
+        check_values(replace(preset, run=replace(preset.run, output_dir="o"), gold=GoldSection()))
 
 
 def test_the_installed_trl_says_which_vllm_it_takes() -> None:

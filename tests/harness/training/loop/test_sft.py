@@ -171,3 +171,15 @@ def test_a_reference_that_would_be_cut_is_said(
     longest = prepare_sft(warm).longest_pair
     prepare_sft(replace(warm, sft=replace(warm.sft, max_length=longest - 1)))
     assert "are longer than sft.max_length" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("lora", "key"), [(True, "adapter"), (False, "model")])
+def test_what_the_warm_start_leaves_is_named_for_what_it_is(
+    tmp_path: Path, base: Path, capsys: pytest.CaptureFixture[str], lora: bool, key: str
+) -> None:
+    warm = config(tmp_path / "sft", {"name": str(base), "lora": lora})
+    short = replace(warm, sft=replace(warm.sft, max_steps=1))
+    assert runs.run_sft(short, resume=False, as_json=True) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said[key] == str(tmp_path / "sft" / "final")
+    assert ("adapter" in said, "model" in said) == (lora, not lora)
