@@ -22,7 +22,7 @@ from rubricbeat.judges.audit.labels import AuditTable, Label, LabelledAnswer
 from rubricbeat.judges.audit.run_correction import RunCorrection, correct_run
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
 from rubricbeat.judges.scoring.item_scores import ScoredTable
-from rubricbeat.judges.scoring.verdict_table import RubricArrays
+from rubricbeat.judges.scoring.rubric_arrays import RubricArrays
 from rubricbeat.judges.signal import Scale
 from rubricbeat.judges.signal.gold import hold_against_gold
 from rubricbeat.judges.signal.groups import GroupedVerdicts

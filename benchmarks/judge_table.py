@@ -35,7 +35,7 @@ from rubricbeat.judges.fitted.trees import chance_of, fit_logistic
 from rubricbeat.judges.grader import open_grader
 from rubricbeat.judges.judge_options import parse_judge_args
 from rubricbeat.judges.scoring.estimates import Estimate
-from rubricbeat.judges.scoring.verdict_table import Floats
+from rubricbeat.judges.scoring.rubric_arrays import Floats
 from rubricbeat.judges.verdict import Outcome, Verdict
 
 HEADS = ("judge", "criteria (no verdict)", "macro-F1", "AUROC", "pairwise", "kappa", "cal. error")

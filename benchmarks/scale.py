@@ -37,7 +37,7 @@ from rubricbeat.judges.data.examples import example_from_row, example_to_row
 from rubricbeat.judges.judge import JudgeIdentity
 from rubricbeat.judges.rewards import get_reward
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
-from rubricbeat.judges.scoring.verdict_table import RubricArrays, pack_rubrics
+from rubricbeat.judges.scoring.rubric_arrays import RubricArrays, pack_rubrics
 from rubricbeat.judges.store.protocol import Record, Subject
 from rubricbeat.judges.store.sqlite import VerdictStore
 from rubricbeat.judges.store.transfer import merge

@@ -26,7 +26,7 @@ import numpy as np
 from rubricbeat.judges.rewards import get_reward
 from rubricbeat.judges.scoring.estimates import Estimate, mean
 from rubricbeat.judges.scoring.jackknife import correlation, share
-from rubricbeat.judges.scoring.verdict_table import Floats, RubricArrays
+from rubricbeat.judges.scoring.rubric_arrays import Floats, RubricArrays
 from rubricbeat.judges.signal import GroupedVerdicts, Scale, group_answers, study_signal
 from rubricbeat.judges.signal.advantages import advantages_of
 from rubricbeat.judges.signal.dead_groups import equal_in_group

@@ -36,7 +36,7 @@ from rubricbeat.judges.fitted.fitting import (
 )
 from rubricbeat.judges.rewards import parse_rewards
 from rubricbeat.judges.scoring.item_scores import ScoredTable
-from rubricbeat.judges.scoring.verdict_table import Floats
+from rubricbeat.judges.scoring.rubric_arrays import Floats
 from rubricbeat.judges.signal import DEFAULT_REWARDS, Scale, TaggedAnswer, group_answers
 from rubricbeat.judges.signal.gold import hold_against_gold
 

@@ -15,7 +15,7 @@ import numpy as np
 from ..judges.answer import GradedAnswer
 from ..judges.rubric import Criterion, Example, Polarity
 from ..judges.scoring.item_scores import ScoredTable
-from ..judges.scoring.verdict_table import Floats
+from ..judges.scoring.rubric_arrays import Floats
 from ..judges.verdict import Source, Verdict
 
 MAX_EXTRA_LOSS = 0.5

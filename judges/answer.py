@@ -15,7 +15,8 @@ from .errors import DataError
 from .rating import Rating
 from .replies.reasoning import TABLE, Marks, split_reasoning
 from .rubric import Example
-from .verdict import Verdict
+from .shares import counted_shares
+from .verdict import Outcome, Verdict
 
 _OPENS = re.compile(r"<solution>", re.IGNORECASE)
 _ENDS = re.compile(r"</solution>", re.IGNORECASE)
@@ -175,15 +176,23 @@ class GradedAnswer:
         plain: dict[str, Any] = {
             "answer": self.answer,
             "repeat": self.repeat,
-            "verdicts": [v.to_json() for v in self.verdicts],
+            "verdicts": self._plain_verdicts(self.verdicts),
         }
         if self.replicates:
-            plain["replicates"] = [[v.to_json() for v in row] for row in self.replicates]
+            plain["replicates"] = list(map(self._plain_verdicts, self.replicates))
         if self.ratings:
             plain["ratings"] = [rating.to_verdict().to_json() for rating in self.ratings]
         if self.reading != USUAL:
             plain["reading"] = self.reading.to_json()
         return plain
+
+    def _plain_verdicts(self, row: tuple[Verdict, ...]) -> list[dict[str, Any]]:
+        """Give verdicts in plain form, each with its level and the share of points that counts."""
+        shares = counted_shares(self.example.rubric, row)
+        return [
+            {**verdict.to_json(), "level": _level(verdict), "share": share}
+            for verdict, share in zip(row, shares, strict=True)
+        ]
 
     @classmethod
     def from_json(cls, example: Example, plain: Mapping[str, Any]) -> GradedAnswer:
@@ -201,3 +210,10 @@ class GradedAnswer:
             ),
             reading=Reading.from_json(plain.get("reading") or {}),
         )
+
+
+def _level(verdict: Verdict) -> int | None:
+    """Give the level of a verdict: 1 of "met" and 0 of "not met", None where it has none."""
+    if verdict.outcome is Outcome.LEVEL:
+        return verdict.level
+    return None if verdict.met is None else int(verdict.met)

@@ -77,28 +77,41 @@ def counted_shares(rubric: Rubric, verdicts: Sequence[Verdict]) -> list[float | 
     Requirements are applied: what does not count has share 0. Points times shares add up to the
     answer's net points, before any gate.
     """
-    known: dict[int, float | None] = {}
+    if all(c.requires is None and not c.levels and c.na is None for c in rubric.criteria):
+        return [
+            None if v.met is None else _value(float(v.met), c)
+            for c, v in zip(rubric.criteria, verdicts, strict=True)
+        ]
+    values = [value_of(v, c) for v, c in zip(verdicts, rubric.criteria, strict=True)]
 
-    def is_met(place: int, level: int | None) -> bool | None:
-        criterion, verdict = rubric.criteria[place], verdicts[place]
-        value = value_of(verdict, criterion)
-        if math.isnan(value):
-            return None
-        own = value != EXCLUDED and value >= needed_value(criterion, level)
-        return own and does_count(place)
+    def required(place: int) -> tuple[int, int | None] | None:
+        needs = rubric.criteria[place].requires
+        return None if needs is None else (rubric.place_of(needs.id), needs.level)
+
+    def is_excluded(place: int) -> bool:
+        above = required(place)
+        return values[place] == EXCLUDED or (above is not None and is_excluded(above[0]))
 
     def does_count(place: int) -> bool | None:
-        needs = rubric.criteria[place].requires
-        return True if needs is None else is_met(rubric.place_of(needs.id), needs.level)
+        if (above := required(place)) is None:
+            return True
+        at, level = above
+        is_met = None
+        if not math.isnan(values[at]):
+            is_met = values[at] >= needed_value(rubric.criteria[at], level)
+        both = (is_met, does_count(at))
+        return False if False in both else None if None in both else True
 
-    for place, (criterion, verdict) in enumerate(zip(rubric.criteria, verdicts, strict=True)):
-        value = value_of(verdict, criterion)
-        share = None if math.isnan(value) or value == EXCLUDED else _value(value, criterion)
-        counts = does_count(place)
-        if counts is False and value != EXCLUDED:
-            share = 0.0
-        known[place] = share if counts is not None or share == 0.0 else None
-    return [known[place] for place in range(len(rubric))]
+    def share(place: int) -> float | None:
+        if is_excluded(place):
+            return None
+        value, counts = values[place], does_count(place)
+        if counts is False:
+            return 0.0
+        own = None if math.isnan(value) else _value(value, rubric.criteria[place])
+        return own if counts or own == 0.0 else None
+
+    return [share(place) for place in range(len(rubric))]
 
 
 def needed_value(criterion: Criterion, level: int | None) -> float:

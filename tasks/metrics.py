@@ -13,8 +13,8 @@ import numpy as np
 
 from ..judges.answer import GradedAnswer
 from ..judges.scoring.item_scores import Items, ScoredTable
+from ..judges.scoring.rubric_arrays import Floats
 from ..judges.scoring.run_scores import LENGTH_PENALTIES, ScoredAnswers, summarise
-from ..judges.scoring.verdict_table import Floats
 
 
 @dataclass(frozen=True, slots=True)

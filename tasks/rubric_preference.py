@@ -16,7 +16,7 @@ from ..judges.audit.reward_bench import Preference, compare_orders
 from ..judges.errors import ConfigError
 from ..judges.rewards import Needs, get_reward
 from ..judges.rubric import Rubric
-from ..judges.scoring.verdict_table import Bools, Floats, pack_rubrics
+from ..judges.scoring.rubric_arrays import Bools, Floats, pack_rubrics
 from ..judges.verdict import Verdict
 from .judge_meta import JudgeMetaTask
 from .metrics import Metric

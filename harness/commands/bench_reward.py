@@ -24,7 +24,7 @@ from ...judges.data.columns import Columns, add_columns_argument
 from ...judges.errors import ConfigError
 from ...judges.files import Closing
 from ...judges.missing import MissingVerdicts, allowed_share
-from ...judges.scoring.verdict_table import Floats
+from ...judges.scoring.rubric_arrays import Floats
 from ..flags import add_allow_missing, add_seed, put_out, require_output, require_seed, told
 from ..labels import add_allow_seen, recorded_runs
 from ..tables.audit import bench_text

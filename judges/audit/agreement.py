@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..scoring.plain_form import plain_fields
-from ..scoring.verdict_table import Bools, Floats
+from ..scoring.rubric_arrays import Bools, Floats
 from .labels import AuditTable, Codes, count_cells, sums_by
 
 CELLS = ("tp", "fp", "fn", "tn")

@@ -20,7 +20,7 @@ import numpy as np
 from ..data.streams import bytes_of
 from ..errors import DataError
 from ..rubric import Polarity
-from ..scoring.verdict_table import Floats
+from ..scoring.rubric_arrays import Floats
 from .correction import MIN_ABOVE_CHANCE, ErrorRates
 from .labels import UNTAGGED, Stratum
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..scoring.verdict_table import Floats
+from ..scoring.rubric_arrays import Floats
 from .labels import AuditTable, LabelledAnswer, deal_folds
 
 N_FOLDS = 5

@@ -26,7 +26,7 @@ from ..rubric import Example
 from ..scoring.estimates import NO_SPREAD, Estimate
 from ..scoring.jackknife import rate, ratio
 from ..scoring.plain_form import plain_fields
-from ..scoring.verdict_table import Floats
+from ..scoring.rubric_arrays import Floats
 from .agreement import Confusion, plain
 from .labels import AuditTable, Codes, LabelledAnswer, sums_by
 

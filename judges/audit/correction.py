@@ -19,7 +19,7 @@ import numpy as np
 from ..scoring.bootstrap import draw_weights
 from ..scoring.estimates import t_quantile
 from ..scoring.plain_form import plain_fields
-from ..scoring.verdict_table import Floats
+from ..scoring.rubric_arrays import Floats
 
 MIN_LABELS_OF_A_CLASS = 10
 """Fewer labels of "met" or of "not met" than this say nothing of the judge's error on them."""

@@ -18,7 +18,7 @@ from ..answer import Answer, GradedAnswer
 from ..rubric import Criterion, Polarity, Rubric
 from ..scoring.estimates import Estimate
 from ..scoring.jackknife import share
-from ..scoring.verdict_table import Floats
+from ..scoring.rubric_arrays import Floats
 from .labels import Codes
 
 _VERDICT = '{"explanation": "The item is <<yes>> by the answer.", "criteria_met": <<met>>}'

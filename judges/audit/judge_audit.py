@@ -18,7 +18,7 @@ from ..rubric import Polarity
 from ..scoring.estimates import Estimate
 from ..scoring.jackknife import Curve, LeftOut, rate
 from ..scoring.plain_form import plain_fields
-from ..scoring.verdict_table import Bools, Floats
+from ..scoring.rubric_arrays import Bools, Floats
 from .agreement import (
     CELLS,
     Calibration,

@@ -20,7 +20,8 @@ from ..answer import GradedAnswer, solution_of
 from ..rubric import digest_of_prompt
 from ..scoring.bootstrap import ClusteredColumns
 from ..scoring.item_scores import PASS_RULES, ScoredTable
-from ..scoring.verdict_table import Bools, Floats, VerdictTable
+from ..scoring.rubric_arrays import Bools, Floats
+from ..scoring.verdict_table import VerdictTable
 from ..verdict import Outcome, Verdict
 from .correction import (
     MIN_LABELS_OF_A_CLASS,

@@ -23,7 +23,7 @@ from ..data.reader import read_rows
 from ..data.streams import name_of
 from ..errors import DataError
 from ..rubric import Criterion, Example, Polarity, Rubric, digest_of_prompt
-from ..scoring.verdict_table import Bools, Floats
+from ..scoring.rubric_arrays import Bools, Floats
 from ..verdict import Verdict
 
 Codes = NDArray[np.intp]

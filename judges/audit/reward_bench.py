@@ -23,7 +23,7 @@ from ..rubric import Example
 from ..scoring.estimates import Estimate
 from ..scoring.jackknife import rate, ratio
 from ..scoring.plain_form import plain_fields
-from ..scoring.verdict_table import Bools, Floats
+from ..scoring.rubric_arrays import Bools, Floats
 from .labels import Codes, sums_by
 
 DIGITS = 9

@@ -16,7 +16,8 @@ import numpy as np
 
 from ..answer import GradedAnswer
 from ..scoring.item_scores import PASS_RULES, Items, ScoredTable
-from ..scoring.verdict_table import Bools, Floats, VerdictTable
+from ..scoring.rubric_arrays import Bools, Floats
+from ..scoring.verdict_table import VerdictTable
 from .audit_rates import MAX_UNSEEN_SHARE, SEED, AuditRates
 from .correction import ROGAN_GLADEN, Corrected, LinearPart, corrected_rate, corrected_sum
 from .labels import Codes, Stratum, sums_by

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..data.text_units import clauses_of, sentences_of, stems_of
 from ..rubric import Criterion, Example
-from ..scoring.verdict_table import Floats
+from ..scoring.rubric_arrays import Floats
 from .encoder import KeptVectors, SentenceEncoder, Vectors, VectorShelf
 
 CRITERION_FEATURES = (

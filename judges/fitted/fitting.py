@@ -18,7 +18,7 @@ from ..audit.baselines import with_probability
 from ..audit.judge_audit import Audit, audit_judge, judge_figures
 from ..audit.labels import AuditTable, LabelledAnswer
 from ..errors import ConfigError
-from ..scoring.verdict_table import Floats
+from ..scoring.rubric_arrays import Floats
 from ..verdict import Verdict
 from .encoder import SentenceEncoder, VectorShelf
 from .features import MATCH_FEATURES, Lesson, Sight, WordWeights, criterion_columns, names_of

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..scoring.verdict_table import Floats
+from ..scoring.rubric_arrays import Floats
 from .features import Lesson, Seen
 from .network import Network
 from .trees import Logistic, Trees, fit_logistic, grow

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ConfigError
-from ..scoring.verdict_table import Floats
+from ..scoring.rubric_arrays import Floats
 from .features import Seen
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from ..audit.baselines import with_probability
 from ..audit.judge_audit import JudgeFigures, judge_figures
 from ..audit.labels import AuditTable, LabelledAnswer
 from ..errors import ConfigError
-from ..scoring.verdict_table import Floats
+from ..scoring.rubric_arrays import Floats
 from .encoder import SentenceEncoder
 from .features import Sight
 from .fitting import calibrated, calibration_of, folds_of, graded_of, met_of, require_enough

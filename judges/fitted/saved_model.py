@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ..errors import ConfigError
 from ..files import write_file
-from ..scoring.verdict_table import Floats
+from ..scoring.rubric_arrays import Floats
 from .features import WordWeights, names_of
 from .heads import Head, HeadKind, head_from_json, head_to_json
 from .trees import chance_of

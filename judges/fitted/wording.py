@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.text_units import stems_of
-from ..scoring.verdict_table import Floats
+from ..scoring.rubric_arrays import Floats
 from .features import MIN_WORD_TEXTS
 
 N_FOLDS = 5

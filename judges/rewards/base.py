@@ -14,8 +14,9 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from ..errors import ConfigError, RubricbeatError
-from ..scoring.points import is_unknown
-from ..scoring.verdict_table import Floats, RubricArrays, VerdictTable
+from ..scoring.points import capped, is_unknown
+from ..scoring.rubric_arrays import Floats, RubricArrays
+from ..scoring.verdict_table import VerdictTable
 
 
 class Needs(StrEnum):
@@ -106,7 +107,16 @@ class FunctionReward:
             )
         if self.needs is Needs.RATING:
             return rewards
-        return np.where(is_unknown(verdicts, np.abs(rubric.points)), np.nan, rewards)
+        rewards = np.where(is_unknown(verdicts, np.abs(rubric.points)), np.nan, rewards)
+        caps = rubric.caps(verdicts)
+        if caps is None:
+            return rewards
+        if not np.isfinite(high := self.range[1]):
+            raise ConfigError(
+                f"reward {self.name!r}: the rubric has gates, which cap a reward at a share of its "
+                "highest value; register it with range=(low, high)"
+            )
+        return capped(rewards, (caps[0] * high, caps[1] * high))
 
 
 def evaluate(
@@ -166,7 +176,7 @@ def evaluate_table(reward: Reward, table: VerdictTable, replicate: int = 0) -> F
     return evaluate(
         reward,
         table.verdicts(replicate),
-        table.rubrics,
+        table.rubrics_of(replicate),
         ratings=table.ratings(replicate),
         chars=table.chars_N,
         probabilities=table.probabilities(replicate),

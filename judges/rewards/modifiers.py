@@ -15,7 +15,7 @@ import numpy as np
 
 from ..errors import ConfigError, near_names
 from ..scoring.points import shares_of
-from ..scoring.verdict_table import Floats, RubricArrays
+from ..scoring.rubric_arrays import Floats, RubricArrays
 from .base import Decomposable, Needs, Reward, evaluate
 from .registry import get_reward
 

@@ -17,8 +17,8 @@ import numpy as np
 
 from ..errors import ConfigError, DataError, near_names
 from ..rubric import CATEGORIES
-from ..scoring.points import is_unknown, shares_of, signs_known
-from ..scoring.verdict_table import Floats, RubricArrays
+from ..scoring.points import capped, is_unknown, shares_of, signs_known
+from ..scoring.rubric_arrays import Floats, RubricArrays
 from .base import Needs, Reward
 
 LOG_COMPLEXITY_BASE = 26.0
@@ -229,12 +229,16 @@ class RarExplicit(_OfPaper):
         hits = rubric.hits(verdicts)
         good = np.where(rubric.points > 0, hits, 1.0 - hits)
         known = ~np.isnan(good)
+        if rubric.conditions is not None:  # points of the other sign are not as it should be
+            good = np.clip(good, 0.0, 1.0)
         earned = np.einsum("...c,...c->...", np.where(known, good, 0.0), weights)
         whole = np.einsum("...c,...c->...", known.astype(np.float64), weights)
         with np.errstate(invalid="ignore", divide="ignore"):
             share = np.where(whole > 0, earned / whole, np.nan)
-        known = signs_known(verdicts, weights, rubric.points)
-        return np.where(is_unknown(verdicts, weights) | ~known, np.nan, share)
+        known = signs_known(hits, weights, rubric.points)
+        share = np.where(is_unknown(hits, weights) | ~known, np.nan, share)
+        caps = rubric.caps(verdicts)
+        return share if caps is None else capped(share, caps, least=0.0)
 
     def _weights(self, rubric: RubricArrays) -> Floats:
         if self.weights == Weights.POINTS:

@@ -17,7 +17,7 @@ import numpy as np
 from ..errors import ConfigError, RubricbeatError, UnknownNameError
 from ..options.reader import annotations_of, plain, read_options, split_outside, typed
 from ..registry import REWARDS
-from ..scoring.verdict_table import Floats
+from ..scoring.rubric_arrays import Floats
 from .base import FunctionReward, Needs, Reward
 
 F = TypeVar("F", bound=Callable[..., Floats])

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from .estimates import MIN_PROMPTS, share_intervals, t_quantile
 from .points import ratio
-from .verdict_table import Bools, Floats
+from .rubric_arrays import Bools, Floats
 
 N_DRAWS = 10_000
 CHUNK_DRAWS = 250

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .verdict_table import Floats
+from .rubric_arrays import Floats
 
 LEVEL = 0.95
 Z = 1.959963984540054

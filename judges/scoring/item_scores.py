@@ -12,8 +12,9 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from ..answer import GradedAnswer
-from .points import net_points, ratio, shares_of, too_much_missing
-from .verdict_table import BLOCK, Bools, Codes, Floats, VerdictTable
+from .points import net_bounds, net_points, ratio, shares_of, too_much_missing
+from .rubric_arrays import Bools, Floats
+from .verdict_table import BLOCK, Codes, VerdictTable
 
 MAX_WORST_K = 256
 """Largest k of worst@k; more answers to a prompt still count, in the others."""
@@ -109,27 +110,28 @@ def score_items(table: VerdictTable) -> Items:
     Sources: h from HealthBench (arXiv 2505.08775), s and rho from Ahmadi et al. 2026
     (arXiv 2606.05174), the pass rules from the method sheet, section 5. The bounds are ours.
     """
-    points_NC = table.rubrics.points
-    hits_NC = table.rubrics.hits(table.verdicts_NC)
-    shares = shares_of(table.verdicts_NC, table.rubrics)
+    rubrics = table.rubrics
+    hits_NC = rubrics.hits(table.verdicts_NC)
+    shares = shares_of(table.verdicts_NC, rubrics)
     answered_NC = ~np.isnan(hits_NC)
-    earned_N = (points_NC * np.where(answered_NC, hits_NC, 0.0)).sum(axis=1)
-    positive_NC, negative_NC = np.maximum(points_NC, 0.0), np.maximum(-points_NC, 0.0)
+    positive_NC, negative_NC = rubrics.gains, rubrics.losses
     all_positive_N = positive_NC.sum(axis=1)
     positive_N = np.where(answered_NC, positive_NC, 0.0).sum(axis=1)
     negative_N = np.where(answered_NC, negative_NC, 0.0).sum(axis=1)
-    # summed up, not subtracted: nothing missing is 0 exactly
-    missing_positive_N = np.where(answered_NC, 0.0, positive_NC).sum(axis=1)
-    missing_negative_N = np.where(answered_NC, 0.0, negative_NC).sum(axis=1)
-    missing_N = missing_positive_N + missing_negative_N
+    net_N = (rubrics.points * np.where(answered_NC, hits_NC, 0.0)).sum(axis=1)
+    missing_NC = np.where(answered_NC, 0.0, np.abs(rubrics.points))
+    zero_N = np.zeros_like(net_N)
+    low_N, high_N = net_bounds(net_N, zero_N, ~answered_NC, rubrics)
+    if (caps := rubrics.caps(table.verdicts_NC)) is not None:
+        low_N, high_N = np.minimum(low_N, caps[1]), np.minimum(high_N, caps[0])
     h_N = shares.points
     scored_N = ~np.isnan(h_N)
-    range_N = ratio(earned_N + negative_N, positive_N + negative_N)
+    range_N = ratio(net_N + negative_N, positive_N + negative_N)
     return Items(
         h=h_N,
-        low=ratio(earned_N - missing_negative_N, all_positive_N),
-        high=ratio(earned_N + missing_positive_N, all_positive_N),
-        missing_share=ratio(missing_N, all_positive_N + negative_NC.sum(axis=1)),
+        low=low_N,
+        high=high_N,
+        missing_share=ratio(missing_NC.sum(axis=1), np.abs(rubrics.points).sum(axis=1)),
         positive_share=_where(all_positive_N > 0, shares.positive),
         negative_share=_where(all_positive_N > 0, shares.negative),
         passes={

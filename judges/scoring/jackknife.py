@@ -28,7 +28,7 @@ from .estimates import (
     t_quantile,
     wilson,
 )
-from .verdict_table import Bools, Floats
+from .rubric_arrays import Bools, Floats
 
 ONE_PROMPT = "hangs on one prompt: no interval"
 

@@ -12,18 +12,24 @@ The rule for missing verdicts (ours; method sheet, sections 2, 3 and 9):
    a lost verdict on the only pitfall does not count as "avoided".
 3. h = s - rho N / P of those two shares. It always lies between what the missing verdicts could
    make of it: with a of P positive points answered and e of them earned, e / P <= e / a <= (e + P -
-   a) / P, since e <= a <= P, and likewise for rho.
+   a) / P, since e <= a <= P, and likewise for rho. Where a level counts even at its lowest, h is
+   kept between those bounds.
 4. An answer is perfect, or not, where no missing verdict could change that.
+
+Levels, requirements and gates (ours; docs/rubrics.md): a level counts a share of its criterion's
+points, and h is kept between its bounds where even the lowest level counts. What requires another
+criterion counts nothing while that one is not met, and its points stay in P and N. A closed gate
+caps h and s; below a cap of 1 no answer is perfect.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .verdict_table import Bools, Floats, RubricArrays
+from .rubric_arrays import Bools, Floats, RubricArrays
 
 MAX_MISSING_SHARE = 0.2
 """Of a rubric's absolute weight that may lack a verdict before nothing is known."""
@@ -60,32 +66,93 @@ def shares_of(verdicts: Floats, rubric: RubricArrays, *, uniform: bool = False) 
         rubric: Broadcasts against the verdicts.
         uniform: Count each criterion as one point of its sign.
     """
-    points = np.sign(rubric.points) if uniform else rubric.points
+    if uniform:
+        rubric = replace(rubric, points=np.sign(rubric.points))
     hits = rubric.hits(verdicts)
     known = ~np.isnan(hits)
-    gains, losses = np.maximum(points, 0.0), np.maximum(-points, 0.0)
+    gains, losses = rubric.gains, rubric.losses
     all_gains, all_losses = gains.sum(-1), losses.sum(-1)
     complete = bool(np.all(known | ~rubric.present))
     hits = np.where(known, hits, 0.0)
-    earned, lost = dot(hits, gains), dot(hits, losses)
+    earned, lost = earned_and_lost(hits, rubric)
     if complete:
         open_gains: Floats = np.broadcast_to(all_gains, earned.shape)
         open_losses: Floats = np.broadcast_to(all_losses, lost.shape)
         missing = np.zeros_like(earned)
     else:
         open_gains, open_losses = (dot(known.astype(np.float64), x) for x in (gains, losses))
-        missing = dot((~known).astype(np.float64), np.abs(points))
+        missing = dot((~known).astype(np.float64), np.abs(rubric.points))
     positive = _share(earned, open_gains, all_gains)
     negative = _share(lost, open_losses, all_losses)
     perfect = _perfect(hits, known, rubric, missing)
     net = _net(earned, lost, positive, negative, all_gains, all_losses, missing)
     n_criteria = np.broadcast_to(rubric.present.sum(-1).astype(np.float64), earned.shape)
-    none = too_much_missing(missing, all_gains + all_losses)
+    none = too_much_missing(missing, np.abs(rubric.points).sum(-1))
     if none.any():
         positive, negative, perfect, net = (
             np.where(none, np.nan, x) for x in (positive, negative, perfect, net)
         )
+    if rubric.conditions is not None and not complete:
+        net = np.clip(net, *net_bounds(earned, lost, ~known, rubric))
+    if (caps := rubric.caps(verdicts)) is not None:
+        positive, net = capped(positive, caps, least=0.0), capped(net, caps)
+        closed, possible = caps
+        perfect = np.where(
+            closed < 1, 0.0, np.where((possible < 1) & (perfect != 0), np.nan, perfect)
+        )
     return Shares(positive, negative, perfect, n_criteria, net)
+
+
+def earned_and_lost(hits: Floats, rubric: RubricArrays) -> tuple[Floats, Floats]:
+    """Sum the points that answers earned and those that they lost, both [...] and from 0 up.
+
+    Args:
+        hits: [..., C], 0 where nothing is known.
+        rubric: Broadcasts against them.
+    """
+    if rubric.conditions is None:
+        return dot(hits, rubric.gains), dot(hits, rubric.losses)
+    net = hits * rubric.points
+    return np.maximum(net, 0.0).sum(-1), np.maximum(-net, 0.0).sum(-1)
+
+
+def net_bounds(
+    earned: Floats, lost: Floats, missing: Bools, rubric: RubricArrays
+) -> tuple[Floats, Floats]:
+    """Give the lowest and the highest h that missing verdicts could make, before any gate.
+
+    Args:
+        earned: Points earned by what is known.
+        lost: Points lost by it.
+        missing: [..., C], where nothing is known.
+        rubric: Broadcasts against it.
+    """
+    low, high = np.minimum(rubric.points, 0.0), np.maximum(rubric.points, 0.0)
+    if rubric.conditions is not None:
+        # a level that is sure to count, unless a requirement may fail
+        sure = rubric.points * rubric.conditions.least
+        free = np.where(rubric.conditions.requires < 0, sure, 0.0)
+        low = np.where(rubric.points > 0, np.minimum(free, sure), rubric.points)
+        high = np.where(rubric.points > 0, rubric.points, np.maximum(free, sure))
+    all_gains = rubric.gains.sum(-1)
+    open_ = missing.astype(np.float64)
+    return (
+        ratio(earned - lost + dot(open_, low), all_gains),
+        ratio(earned - lost + dot(open_, high), all_gains),
+    )
+
+
+def capped(scores: Floats, caps: tuple[Floats, Floats], *, least: float = -np.inf) -> Floats:
+    """Cap scores by closed gates; NaN where a gate that may be closed or open would decide.
+
+    Args:
+        scores: [...].
+        caps: Of `RubricArrays.caps`.
+        least: The lowest cap that makes sense of these scores.
+    """
+    closed, possible = (np.maximum(cap, least) for cap in caps)
+    scores = np.minimum(scores, closed)
+    return np.where(scores > possible, np.nan, scores)
 
 
 def signs_known(verdicts: Floats, weights: Floats, signs: Floats) -> Bools:

@@ -18,7 +18,8 @@ import numpy as np
 from ..answer import GradedAnswer
 from .bootstrap import N_DRAWS, ClusteredColumns
 from .item_scores import PASS_RULES, Items, ScoredTable, tag_items, worst_at_k
-from .verdict_table import Codes, Floats
+from .rubric_arrays import Floats
+from .verdict_table import Codes
 
 LENGTH_CENTRE_CHARS = 2_000
 LENGTH_UNIT_CHARS = 500

@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..answer import GradedAnswer
-from ..rubric import CATEGORIES, Example, Polarity, Rubric
-from ..verdict import Outcome
+from ..rubric import Criterion, Example
+from ..shares import EXCLUDED, expected_value, value_of
+from ..verdict import Outcome, Verdict
+from .rubric_arrays import Bools, Floats, RubricArrays, pack_rubrics
 
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 BLOCK = 8_192
 """Answers that are scored at a time: whatever the size of a run, the arrays between stay small."""
 _OUTCOMES = tuple(Outcome)
@@ -31,56 +31,6 @@ _NEVER = -1
 _VALUE_OF = {Outcome.MET: 1.0, Outcome.NOT_MET: 0.0}
 _VALUES = np.array([*(_VALUE_OF.get(outcome, np.nan) for outcome in _OUTCOMES), np.nan])
 """Of the codes, as the formulas take them; the last is that of `_NEVER`."""
-
-
-@dataclass(frozen=True, slots=True)
-class RubricArrays:
-    """Criteria of many rubrics, [..., C]; the leading axes are the caller's."""
-
-    points: Floats
-    """Signed points; 0 marks padding."""
-    desirable: Bools
-    """Polarity."""
-    category: NDArray[np.int8]
-    """Code in `CATEGORIES`, or -1."""
-
-    @property
-    def present(self) -> Bools:
-        """True where there is a criterion, False at padding."""
-        return np.not_equal(self.points, 0)
-
-    def take(self, index: NDArray[np.intp] | slice) -> RubricArrays:
-        """Pick rubrics by position on the first axis, with repetition: rubrics of N answers."""
-        return RubricArrays(self.points[index], self.desirable[index], self.category[index])
-
-    def for_groups(self) -> RubricArrays:
-        """Put an axis before the criteria: [P, C] becomes [P, 1, C], to broadcast over G."""
-        return RubricArrays(
-            self.points[..., None, :], self.desirable[..., None, :], self.category[..., None, :]
-        )
-
-    def hits(self, verdicts: Floats) -> Floats:
-        """Say which criteria count their points: 1 they do, 0 they do not, NaN unknown.
-
-        A criterion whose sign and polarity agree counts when it is met, one whose sign and
-        polarity disagree ("does not prescribe X" at -2) when it is not.
-        """
-        agrees = (self.points > 0) == self.desirable
-        return np.where(self.present, np.where(agrees, verdicts, 1.0 - verdicts), np.nan)
-
-
-def pack_rubrics(rubrics: Sequence[Rubric]) -> RubricArrays:
-    """Pad rubrics to [P, C]."""
-    n_criteria = max((len(rubric) for rubric in rubrics), default=0)
-    shape = (len(rubrics), n_criteria)
-    packed = RubricArrays(np.zeros(shape), np.ones(shape, bool), np.full(shape, -1, np.int8))
-    codes = {name: code for code, name in enumerate(CATEGORIES)}
-    for row, rubric in enumerate(rubrics):
-        for column, criterion in enumerate(rubric.criteria):
-            packed.points[row, column] = criterion.points
-            packed.desirable[row, column] = criterion.polarity is Polarity.DESIRABLE
-            packed.category[row, column] = codes.get(criterion.category or "", -1)
-    return packed
 
 
 Codes = NDArray[np.intp]
@@ -116,7 +66,8 @@ class VerdictTable:
     """Verdicts of N answers with everything the formulas need."""
 
     verdicts_RNC: Floats
-    """1 met, 0 not met, NaN no verdict or padding; the first, then those of each replicate."""
+    """1 met, 0 not met, the share of its points for a level, NaN no verdict or padding; the first,
+    then those of each replicate."""
     outcome_NC: NDArray[np.int8]
     """Position in `Outcome` of each first verdict's; -1 at padding."""
     probabilities_RNC: Floats | None
@@ -125,7 +76,11 @@ class VerdictTable:
     """Ratings of the whole answer, 1 to 10, NaN where there is none; [0, N] where none was asked
     for."""
     rubrics: RubricArrays
-    """[N, C]: the rubric of each answer."""
+    """[N, C]: the rubric of each answer, without what does not apply by its first verdicts."""
+    whole_rubrics: RubricArrays
+    """[N, C]: with all criteria."""
+    excluded_RNC: Bools | None
+    """What does not apply to an answer and counts nowhere; None where all applies to all."""
     prompt_N: Codes
     """Position of the answer's prompt in `prompt_ids`: the cluster of every statistic."""
     prompt_ids: tuple[str, ...]
@@ -154,7 +109,10 @@ class VerdictTable:
     @property
     def missing_by_reason(self) -> dict[str, int]:
         """First verdicts that never came, by outcome."""
-        lost = self.outcome_NC[np.isnan(self.verdicts_NC) & (self.outcome_NC != _NEVER)]
+        is_lost_NC = np.isnan(self.verdicts_NC) & (self.outcome_NC != _NEVER)
+        if self.excluded_RNC is not None:
+            is_lost_NC &= ~self.excluded_RNC[0]
+        lost = self.outcome_NC[is_lost_NC]
         counts = np.bincount(lost, minlength=len(_OUTCOMES)).tolist()
         return {name.value: n for name, n in sorted(zip(_OUTCOMES, counts, strict=True)) if n}
 
@@ -163,6 +121,12 @@ class VerdictTable:
         none_NC = np.full(self.outcome_NC.shape, np.nan)
         found: Floats = dict(enumerate(self.verdicts_RNC)).get(replicate, none_NC)
         return found
+
+    def rubrics_of(self, replicate: int) -> RubricArrays:
+        """Give the rubrics without what does not apply by a replicate's verdicts."""
+        if self.excluded_RNC is None or not 0 < replicate < len(self.excluded_RNC):
+            return self.rubrics
+        return self.whole_rubrics.without(self.excluded_RNC[replicate])
 
     def ratings(self, replicate: int = 0) -> Floats:
         """Give the first ratings or further ones, [N]; NaN where there are none."""
@@ -195,6 +159,8 @@ class VerdictTable:
             probabilities_RNC=None if probabilities is None else probabilities[:, at],
             ratings_RN=self.ratings_RN[:, at],
             rubrics=self.rubrics.take(at),
+            whole_rubrics=self.whole_rubrics.take(at),
+            excluded_RNC=None if self.excluded_RNC is None else self.excluded_RNC[:, at],
             prompt_N=self.prompt_N[at],
             repeat_N=self.repeat_N[at],
             chars_N=self.chars_N[at],
@@ -208,17 +174,15 @@ class VerdictTable:
         old_P, first_P, prompt_N = np.unique(some.prompt_N, return_index=True, return_inverse=True)
         order_P = np.argsort(first_P)  # as packing counts them: by their first answers
         width = slice(int((some.outcome_NC != _NEVER).sum(axis=1).max(initial=0)))
-        probabilities, rubrics = some.probabilities_RNC, some.rubrics
+        probabilities, excluded = some.probabilities_RNC, some.excluded_RNC
         return replace(
             some,
             verdicts_RNC=some.verdicts_RNC[..., width],
             outcome_NC=some.outcome_NC[..., width],
             probabilities_RNC=None if probabilities is None else probabilities[..., width],
-            rubrics=RubricArrays(
-                rubrics.points[..., width],
-                rubrics.desirable[..., width],
-                rubrics.category[..., width],
-            ),
+            rubrics=some.rubrics.each(lambda values: values[..., width]),
+            whole_rubrics=some.whole_rubrics.each(lambda values: values[..., width]),
+            excluded_RNC=None if excluded is None else excluded[..., width],
             prompt_N=np.argsort(order_P)[prompt_N.reshape(-1)],
             prompt_ids=tuple(self.prompt_ids[code] for code in old_P[order_P].tolist()),
         )
@@ -263,6 +227,8 @@ class PackedAnswers:
         """
         self._is_whole = is_whole
         self._examples: list[Example] = []
+        self._plain: list[bool] = []
+        """Whether the rubric of each example is met or not met throughout."""
         self._code_by_object: dict[int, int] = {}
         self._prompts: dict[str, int] = {}
         self._example_N = array("q")
@@ -271,6 +237,8 @@ class PackedAnswers:
         self._chars_N = array("q")
         self._outcomes = _Rows("b", _NEVER, 1)
         """Code by code, answer after answer; as many as each rubric has criteria."""
+        self._values = _Rows("d", np.nan)
+        """Of levels and of what does not apply; no row where a rubric has neither."""
         self._probabilities = _Rows("d", np.nan)
         self._ratings = _Rows("d", np.nan)
 
@@ -289,21 +257,31 @@ class PackedAnswers:
         code = self._code_by_object.setdefault(id(example), len(self._examples))
         if code == len(self._examples):
             self._examples.append(example)  # which also keeps its id taken
+            self._plain.append(example.rubric.is_plain)
         prompt = self._prompts.setdefault(example.prompt_id, len(self._prompts))
         self._example_N.append(code)
         self._prompt_N.append(prompt)
         self._repeat_N.append(answer.repeat)
         self._chars_N.append(len(answer.judged))
-        self._add_verdicts(answer, len(example.rubric))
+        self._add_verdicts(answer, len(example.rubric), self._plain[code])
         return prompt
 
-    def _add_verdicts(self, answer: GradedAnswer, n_criteria: int) -> None:
+    def _add_verdicts(self, answer: GradedAnswer, n_criteria: int, is_plain: bool) -> None:
         rows = (answer.verdicts, *answer.replicates) if self._is_whole else (answer.verdicts,)
         codes = [[_CODES[verdict.outcome] for verdict in row] for row in rows]
         self._outcomes.extend(codes, n_criteria)
+        criteria = answer.example.rubric.criteria
+        values = [] if is_plain else [_values_of(row, criteria) for row in rows]
+        self._values.extend(values, n_criteria)
         if not self._is_whole:
             return
-        given = [[_or_nan(verdict.probability) for verdict in row] for row in rows]
+        given = [
+            [
+                _or_nan(verdict.probability if is_plain else expected_value(verdict, criterion))
+                for verdict, criterion in zip(row, criteria, strict=True)
+            ]
+            for row in rows
+        ]
         has_one = any(chance == chance for row in given for chance in row)  # NaN equals nothing
         self._probabilities.extend(given if has_one else (), n_criteria)
         self._ratings.extend([[_or_nan(rating.value)] for rating in answer.ratings], 1)
@@ -343,16 +321,20 @@ class PackedAnswers:
         for start in range(0, max(1, len(self)), size):
             here = slice(start, min(start + size, len(self)))
             of = example_N[here]
-            outcome_RNC, probabilities_RNC = (
+            outcome_RNC, values_RNC, probabilities_RNC = (
                 _spread(rows.array(ends_N[here.start], ends_N[here.stop]), present_EC[of])
-                for rows in (self._outcomes, self._probabilities)
+                for rows in (self._outcomes, self._values, self._probabilities)
             )
+            verdicts_RNC, excluded_RNC = _valued(outcome_RNC, values_RNC)
+            whole = rubrics_EC.take(of)
             yield VerdictTable(
-                verdicts_RNC=_VALUES[outcome_RNC],
+                verdicts_RNC=verdicts_RNC,
                 outcome_NC=outcome_RNC[0],
+                rubrics=whole if excluded_RNC is None else whole.without(excluded_RNC[0]),
+                whole_rubrics=whole,
+                excluded_RNC=excluded_RNC,
                 probabilities_RNC=probabilities_RNC if len(probabilities_RNC) else None,
                 ratings_RN=self._ratings.array(here.start, here.stop).astype(np.float64),
-                rubrics=rubrics_EC.take(of),
                 prompt_N=np.array(self._prompt_N[here], dtype=np.intp),
                 prompt_ids=prompt_ids,
                 repeat_N=np.array(self._repeat_N[here], dtype=np.intp),
@@ -369,6 +351,23 @@ def _spread(numbers_RK: NDArray[Any], present_NC: Bools) -> NDArray[Any]:
     padded = np.full((len(numbers_RK), *present_NC.shape), padding, dtype=numbers_RK.dtype)
     padded[:, present_NC] = numbers_RK
     return padded
+
+
+def _valued(outcome_RNC: NDArray[Any], values_RNC: Floats) -> tuple[Floats, Bools | None]:
+    """Give the values of verdicts, and what of them counts nowhere."""
+    verdicts_RNC: Floats = _VALUES[outcome_RNC]
+    if not len(values_RNC):
+        return verdicts_RNC, None
+    given_RNC = np.full(verdicts_RNC.shape, np.nan)
+    given_RNC[: len(values_RNC)] = values_RNC
+    excluded_RNC = given_RNC == EXCLUDED
+    given_RNC[excluded_RNC] = np.nan
+    verdicts_RNC = np.where(np.isnan(given_RNC), verdicts_RNC, given_RNC)
+    return verdicts_RNC, excluded_RNC if excluded_RNC.any() else None
+
+
+def _values_of(row: Sequence[Verdict], criteria: Sequence[Criterion]) -> list[float]:
+    return [value_of(verdict, criterion) for verdict, criterion in zip(row, criteria, strict=True)]
 
 
 def _or_nan(value: float | None) -> float:

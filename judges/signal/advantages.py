@@ -16,7 +16,7 @@ import numpy as np
 from ..errors import UnknownNameError
 from ..rewards import Reward
 from ..rewards.base import Decomposable
-from ..scoring.verdict_table import Floats
+from ..scoring.rubric_arrays import Floats
 from .dead_groups import EQUAL, no_spread
 from .groups import GroupedVerdicts
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..rewards import Needs, Reward
 from ..scoring.estimates import Estimate
 from ..scoring.jackknife import correlation
-from ..scoring.verdict_table import Floats
+from ..scoring.rubric_arrays import Floats
 from .advantages import Scale, advantages_of, pooled_correlation
 from .dead_groups import EQUAL, equal_in_group
 from .groups import GroupedVerdicts

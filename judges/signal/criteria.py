@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..rewards import Needs, Reward
-from ..scoring.verdict_table import Bools, Floats
+from ..scoring.points import ratio
+from ..scoring.rubric_arrays import Bools, Floats
 from .dead_groups import extreme_verdicts
 from .groups import GroupedVerdicts
 
@@ -86,12 +87,21 @@ def study_criteria(groups: GroupedVerdicts) -> CriterionStudy:
     never_PC, always_PC = _saturated(met_PC, n_PC, clusters_P, groups)
     return CriterionStudy(
         pass_rate_PC=rate_PC,
-        contrast_PC=rate_PC * (1 - rate_PC),
+        contrast_PC=_contrast(verdicts_PGC, rate_PC, groups),
         variance_share_PC=_variance_shares(groups, rate_PC),
         never_PC=never_PC & present_PC,
         always_PC=always_PC & present_PC,
         negative_PC=np.asarray(rubric_PC.points < 0),
     )
+
+
+def _contrast(verdicts_PGC: Floats, rate_PC: Floats, groups: GroupedVerdicts) -> Floats:
+    """Give the variance of a verdict between answers: p (1 - p), and for levels that of shares."""
+    if groups.rubric_PC.conditions is None:
+        return rate_PC * (1 - rate_PC)
+    away_PGC = verdicts_PGC - rate_PC[:, None, :]
+    known = ~np.isnan(away_PGC)
+    return ratio(np.where(known, away_PGC**2, 0.0).sum(1), known.sum(1).astype(np.float64))
 
 
 def _saturated(

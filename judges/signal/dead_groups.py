@@ -15,7 +15,7 @@ import numpy as np
 from ..rewards import Needs, Reward
 from ..scoring.estimates import Estimate
 from ..scoring.jackknife import share
-from ..scoring.verdict_table import Bools, Floats, RubricArrays
+from ..scoring.rubric_arrays import Bools, Floats, RubricArrays
 from .groups import GroupedVerdicts
 
 EQUAL = 1e-9
@@ -93,6 +93,8 @@ def identical_verdicts(groups: GroupedVerdicts) -> Bools:
 
 def _same_verdicts(groups: GroupedVerdicts) -> Bools:
     verdicts_PGC = groups.verdicts_PGC
+    if groups.excluded_RPGC is not None:  # "does not apply" is a verdict like any other
+        verdicts_PGC = np.where(groups.excluded_RPGC[0], -1.0, verdicts_PGC)
     if not np.isnan(verdicts_PGC).any():
         return np.asarray((verdicts_PGC == verdicts_PGC[:, :1]).all((1, 2)))
     low_PC = np.fmin.reduce(verdicts_PGC, axis=1)
@@ -113,7 +115,11 @@ def attainable(groups: GroupedVerdicts, reward: Reward) -> tuple[Floats, Floats]
 def extreme_verdicts(rubric: RubricArrays) -> tuple[Floats, Floats]:
     """Give the worst and the best verdicts of each rubric, NaN at padding."""
     best = np.where(rubric.present, np.where(rubric.desirable, 1.0, 0.0), np.nan)
-    return 1.0 - best, best
+    worst = 1.0 - best
+    if rubric.conditions is None:
+        return worst, best
+    least = rubric.conditions.least
+    return np.where(worst == 0, least, worst), np.where(best == 0, least, best)
 
 
 def equal_in_group(rewards_PG: Floats) -> Bools:

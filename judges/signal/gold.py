@@ -20,7 +20,7 @@ from ..errors import ConfigError
 from ..rewards import get_reward
 from ..scoring.estimates import Estimate, clustered_variance
 from ..scoring.jackknife import correlation
-from ..scoring.verdict_table import Bools, Floats
+from ..scoring.rubric_arrays import Bools, Floats
 from .advantages import Scale, advantages_of
 from .groups import GroupedVerdicts
 
@@ -88,7 +88,7 @@ def gold_rewards(groups: GroupedVerdicts) -> Floats | None:
             f"--gold: all of its {int(both.sum()):,} verdicts are those of the judge under study; "
             "gold must be another, better judge, or labels of people"
         )
-    return groups.rewards_from(get_reward(SCORE), groups.gold_PGC)
+    return groups.gold_rewards(get_reward(SCORE))
 
 
 def hold_against_gold(

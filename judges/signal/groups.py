@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from ..answer import GradedAnswer
 from ..errors import ConfigError, DataError
 from ..rewards import Needs, Reward, evaluate
-from ..scoring.verdict_table import Bools, Floats, RubricArrays, VerdictTable
+from ..scoring.rubric_arrays import Bools, Floats, RubricArrays
+from ..scoring.verdict_table import VerdictTable
 from ..verdict import Outcome, Verdict
 
 BATCH_GROUPS = 4
@@ -62,6 +63,11 @@ class GroupedVerdicts:
     """Further independent ratings, without the first; NaN where there is none."""
     gold_PGC: Floats | None = None
     """Verdicts of a better judge on the same criteria, NaN where it gave none."""
+    excluded_RPGC: Bools | None = None
+    """What does not apply to an answer by the first verdicts and by each replicate, and counts
+    nowhere; None where all applies to all."""
+    gold_excluded_PGC: Bools | None = None
+    """The same by the better judge."""
     n_left_out: int = 0
     """Answers in groups that were too small."""
     n_repeated: int = 0
@@ -112,7 +118,13 @@ class GroupedVerdicts:
 
     def rewards(self, reward: Reward) -> Floats:
         """Compute a reward for every answer, [P, G]; NaN where there is none."""
-        return self._rewards(reward, self.verdicts_PGC, self.ratings_PG, self._probabilities(0))
+        return self._rewards(
+            reward,
+            self.verdicts_PGC,
+            self.ratings_PG,
+            self._probabilities(0),
+            self._excluded(0),
+        )
 
     def replicate_rewards(self, reward: Reward) -> Floats | None:
         """Compute a reward from each replicate alone, [R, P, G] with the first in front."""
@@ -121,18 +133,26 @@ class GroupedVerdicts:
                 return None
             ratings = [self.ratings_PG, *self.further_ratings_RPG]
             return np.stack(
-                [self._rewards(reward, self.verdicts_PGC, row, None) for row in ratings]
+                [self._rewards(reward, self.verdicts_PGC, row, None, None) for row in ratings]
             )
         if self.replicates_RPGC is None:
             return None
         rows = [self.verdicts_PGC, *self.replicates_RPGC]
         return np.stack(
-            [self._rewards(reward, row, None, self._probabilities(r)) for r, row in enumerate(rows)]
+            [
+                self._rewards(reward, row, None, self._probabilities(r), self._excluded(r))
+                for r, row in enumerate(rows)
+            ]
         )
 
-    def rewards_from(self, reward: Reward, verdicts_PGC: Floats) -> Floats:
-        """Compute a reward of verdicts from another judge's on the same criteria, [P, G]."""
-        return self._rewards(reward, verdicts_PGC, None, None)
+    def gold_rewards(self, reward: Reward) -> Floats | None:
+        """Compute a reward of verdicts from the better judge's, [P, G]; None without one."""
+        if self.gold_PGC is None:
+            return None
+        return self._rewards(reward, self.gold_PGC, None, None, self.gold_excluded_PGC)
+
+    def _excluded(self, replicate: int) -> Bools | None:
+        return None if self.excluded_RPGC is None else self.excluded_RPGC[replicate]
 
     def _probabilities(self, replicate: int) -> Floats | None:
         return None if self.probabilities_RPGC is None else self.probabilities_RPGC[replicate]
@@ -143,6 +163,7 @@ class GroupedVerdicts:
         verdicts_PGC: Floats,
         ratings_PG: Floats | None,
         probabilities_PGC: Floats | None,
+        excluded_PGC: Bools | None,
     ) -> Floats:
         with warnings.catch_warnings():
             # padding has no verdict at all, of which numpy's nan-functions in a user's own reward
@@ -151,7 +172,7 @@ class GroupedVerdicts:
             rewards = evaluate(
                 reward,
                 verdicts_PGC,
-                self.rubric_PC.for_groups(),
+                self.rubric_PC.for_groups().without(excluded_PGC),
                 ratings=ratings_PG,
                 chars=self.chars_PG,
                 probabilities=probabilities_PGC,
@@ -160,8 +181,15 @@ class GroupedVerdicts:
 
     def take(self, groups: NDArray[np.intp]) -> GroupedVerdicts:
         """Pick groups by position."""
-        first = ("verdicts_PGC", "answered_PG", "chars_PG", "gold_PGC", "ratings_PG")
-        second = ("replicates_RPGC", "probabilities_RPGC", "further_ratings_RPG")
+        first = (
+            "verdicts_PGC",
+            "answered_PG",
+            "chars_PG",
+            "gold_PGC",
+            "gold_excluded_PGC",
+            "ratings_PG",
+        )
+        second = ("replicates_RPGC", "probabilities_RPGC", "further_ratings_RPG", "excluded_RPGC")
         given = {name: getattr(self, name) for name in (*first, *second)}
         taken: dict[str, Any] = {
             name: array[groups] if name in first else array[:, groups]
@@ -248,26 +276,31 @@ def _grouped(
     place_N = np.arange(len(flat)) - np.repeat(ends_P - sizes_P, sizes_P)
     answered_PG = np.arange(int(sizes_P.max())) < sizes_P[:, None]
 
-    def spread(values: Floats, axis: int) -> Floats:
+    def spread(values: Any, axis: int) -> Any:
         """Put a group and a place in it in the stead of the axis of answers."""
         shape = (*values.shape[:axis], *answered_PG.shape, *values.shape[axis + 1 :])
-        laid_out = np.full(shape, np.nan)
+        laid_out = np.zeros(shape, bool) if values.dtype == bool else np.full(shape, np.nan)
         laid_out[(slice(None),) * axis + (group_N, place_N)] = values
         return laid_out
 
     verdicts_RPGC = spread(table.verdicts_RNC, 1)
     ratings_RPG = spread(table.ratings_RN, 1)
     probabilities_RNC = _probabilities(table)
+    excluded_RNC = table.excluded_RNC
+    gold = _gold(flat) if any(one.gold for one in flat) else None
+    gold_excluded_RNC = None if gold is None else gold.excluded_RNC
     return GroupedVerdicts(
         verdicts_PGC=verdicts_RPGC[0],
-        rubric_PC=table.rubrics.take(ends_P - sizes_P),
+        rubric_PC=table.whole_rubrics.take(ends_P - sizes_P),
         answered_PG=answered_PG,
         prompt_ids=tuple(key[0] for key in sizes),
         labels=tuple(dict(zip(by, key[1:], strict=True)) for key in sizes),
         chars_PG=spread(table.chars_N, 0),
         replicates_RPGC=verdicts_RPGC[1:] if len(verdicts_RPGC) > 1 else None,
         probabilities_RPGC=None if probabilities_RNC is None else spread(probabilities_RNC, 1),
-        gold_PGC=spread(_gold(flat), 0) if any(one.gold for one in flat) else None,
+        gold_PGC=None if gold is None else spread(gold.verdicts_NC, 0),
+        gold_excluded_PGC=None if gold_excluded_RNC is None else spread(gold_excluded_RNC[0], 0),
+        excluded_RPGC=None if excluded_RNC is None else spread(excluded_RNC, 1),
         ratings_PG=ratings_RPG[0] if len(ratings_RPG) else None,
         further_ratings_RPG=ratings_RPG[1:] if len(ratings_RPG) > 1 else None,
         n_left_out=n_left_out,
@@ -275,8 +308,8 @@ def _grouped(
     )
 
 
-def _gold(flat: Sequence[TaggedAnswer]) -> Floats:
-    """Pack what a better judge says, [N, C]; NaN where it says nothing."""
+def _gold(flat: Sequence[TaggedAnswer]) -> VerdictTable:
+    """Pack what a better judge says; no verdict where it says nothing."""
     return VerdictTable.of(
         replace(
             one.graded,
@@ -284,7 +317,7 @@ def _gold(flat: Sequence[TaggedAnswer]) -> Floats:
             replicates=(),
         )
         for one in flat
-    ).verdicts_NC
+    )
 
 
 def _probabilities(table: VerdictTable) -> Floats | None:

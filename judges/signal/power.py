@@ -22,7 +22,7 @@ from scipy.special import ndtri, stdtrit
 
 from ..errors import ConfigError
 from ..rewards import Reward
-from ..scoring.verdict_table import Floats
+from ..scoring.rubric_arrays import Floats
 from .groups import GroupedVerdicts
 from .variance import VarianceSplit, reliability_of_votes, split_variance
 

@@ -17,7 +17,7 @@ from ..rewards import Needs, Reward, get_reward
 from ..scoring.estimates import Estimate, effective_n, mean
 from ..scoring.jackknife import correlation
 from ..scoring.plain_form import plain_form
-from ..scoring.verdict_table import Bools, Floats
+from ..scoring.rubric_arrays import Bools, Floats
 from .advantages import (
     Scale,
     TermEffect,
@@ -208,13 +208,14 @@ def study_signal(
     present_PC = groups.rubric_PC.present
     n_criteria_P = present_PC.sum(1)
     asked_PGC = groups.answered_PG.sum(1) * n_criteria_P
+    n_na = 0 if groups.excluded_RPGC is None else int(groups.excluded_RPGC[0].sum())
     n_verdicts = int((~np.isnan(groups.verdicts_PGC)).sum())
     found: dict[str, Any] = {
         "n_groups": groups.n_groups,
         "n_prompts": int(clusters_P.max()) + 1,
         "n_answers": groups.n_answers,
         "n_verdicts": n_verdicts,
-        "n_missing": int(asked_PGC.sum()) - n_verdicts,
+        "n_missing": int(asked_PGC.sum()) - n_verdicts - n_na,
         "n_replicates": groups.n_replicates,
         "n_left_out": groups.n_left_out,
         "n_repeated": groups.n_repeated,
@@ -380,7 +381,7 @@ def _prompts_to_drop(
     n_groups = np.bincount(clusters_P)
     n_dead = np.bincount(clusters_P, weights=identical_P)
     n_answers = np.bincount(clusters_P, weights=groups.sizes_P)
-    gains_PC = np.maximum(groups.rubric_PC.points, 0.0)
+    gains_PC = groups.rubric_PC.gains
     met_P = np.nansum(gains_PC * np.nan_to_num(criteria.pass_rate_PC), axis=1)
     share_P = met_P / np.maximum(gains_PC.sum(1), 1e-12)
     first = np.unique(clusters_P, return_index=True)[1]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..scoring.estimates import MIN_PROMPTS, NO_SPREAD, TOO_FEW, Estimate
 from ..scoring.jackknife import spread_of
-from ..scoring.verdict_table import Floats
+from ..scoring.rubric_arrays import Floats
 
 VOTES = (1, 2, 3, 5, 9)
 """Numbers of verdicts to predict the reliability of."""

@@ -27,7 +27,7 @@ from ...judges.scoring.estimates import (
     Estimate,
     paired_tests,
 )
-from ...judges.scoring.verdict_table import Floats
+from ...judges.scoring.rubric_arrays import Floats
 
 FIT_ROUNDS = 200
 """Most rounds of the additive fit to a table with missing cells; a full one needs none."""

@@ -12,7 +12,7 @@ import numpy as np
 from ...judges.data.streams import bytes_of
 from ...judges.errors import DataError
 from ...judges.scoring.estimates import Estimate
-from ...judges.scoring.verdict_table import Floats
+from ...judges.scoring.rubric_arrays import Floats
 from ...judges.verdict import Source, Verdict
 from ..results.run import parse_object
 from .measures import Measured

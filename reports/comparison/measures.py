@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ...judges.scoring.bootstrap import ClusteredColumns
 from ...judges.scoring.item_scores import Items, ScoredTable
+from ...judges.scoring.rubric_arrays import Floats
 from ...judges.scoring.run_scores import (
     N_HEAD,
     ScoredAnswers,
@@ -24,7 +25,7 @@ from ...judges.scoring.run_scores import (
     length_penalty_of,
     summarise_scored,
 )
-from ...judges.scoring.verdict_table import Floats, VerdictTable
+from ...judges.scoring.verdict_table import VerdictTable
 from ..results.run import Run
 from .models import Model
 

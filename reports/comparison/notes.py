@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...judges.scoring.estimates import MIN_PROMPTS, Estimate
-from ...judges.scoring.verdict_table import Floats
+from ...judges.scoring.rubric_arrays import Floats
 from .. import numbers
 from ..results.run import Run
 from .corrections import correction_faults

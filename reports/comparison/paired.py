@@ -20,7 +20,7 @@ import numpy as np
 from ...judges.errors import ConfigError
 from ...judges.scoring.estimates import MIN_PROMPTS, Estimate, paired_tests
 from ...judges.scoring.item_scores import PASS_RULES
-from ...judges.scoring.verdict_table import Floats
+from ...judges.scoring.rubric_arrays import Floats
 from .measures import Measured
 
 POWER = 0.8

@@ -13,7 +13,7 @@ import numpy as np
 
 from ...judges.scoring.bootstrap import ClusteredColumns
 from ...judges.scoring.estimates import NOTHING, Estimate, estimate_of
-from ...judges.scoring.verdict_table import Floats
+from ...judges.scoring.rubric_arrays import Floats
 from .measures import Measured
 from .paired import difference_intervals
 

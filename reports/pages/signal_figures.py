@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ...judges.scoring.verdict_table import Floats
+from ...judges.scoring.rubric_arrays import Floats
 from ...judges.signal.advantages import Scale, spread_of
 from ...judges.signal.dead_groups import equal_in_group
 from ...judges.signal.study import SignalStudy

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...judges.scoring.verdict_table import Floats
+from ...judges.scoring.rubric_arrays import Floats
 from ..numbers import displayed
 from ..pages.svg import BLUE, GREY, ORANGE
 from .arms import Arm

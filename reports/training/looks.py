@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...judges.engine.options import CHANGES_VERDICTS, RuntimeOptions
-from ...judges.scoring.verdict_table import Floats
+from ...judges.scoring.rubric_arrays import Floats
 from .runs import GOLD, Look, TrainingRun
 
 SPEED_ONLY = frozenset(RuntimeOptions.names()) - CHANGES_VERDICTS

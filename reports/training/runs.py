@@ -19,7 +19,7 @@ import numpy as np
 from ...judges.data.json_rows import lines_so_far
 from ...judges.errors import DataError
 from ...judges.options.files import parse_yaml
-from ...judges.scoring.verdict_table import Floats
+from ...judges.scoring.rubric_arrays import Floats
 
 METRICS = "metrics.jsonl"
 GOLD, TRAINING = "gold", "training"

@@ -12,7 +12,8 @@ import numpy as np
 
 from ....judges.answer import GradedAnswer
 from ....judges.rewards import evaluate_table
-from ....judges.scoring.verdict_table import Floats, VerdictTable
+from ....judges.scoring.rubric_arrays import Floats
+from ....judges.scoring.verdict_table import VerdictTable
 from ....judges.signal.advantages import spread_of
 from ....judges.signal.dead_groups import equal_in_group
 from .graders import VERDICTS_ONLY, Asked

@@ -24,7 +24,8 @@ from ....judges.data.conversations import text_of_answer
 from ....judges.errors import ConfigError, OutageError
 from ....judges.judge import Judge
 from ....judges.rubric import Example
-from ....judges.scoring.verdict_table import Floats, VerdictTable
+from ....judges.scoring.rubric_arrays import Floats
+from ....judges.scoring.verdict_table import VerdictTable
 from .batch import (
     BatchScore,
     GroupStats,

@@ -21,7 +21,7 @@ from rubricbeat.judges.rewards import (
 )
 from rubricbeat.judges.rubric import CATEGORIES
 from rubricbeat.judges.scoring.points import shares_of
-from rubricbeat.judges.scoring.verdict_table import Floats, RubricArrays
+from rubricbeat.judges.scoring.rubric_arrays import Floats, RubricArrays
 
 FIVE = [5.0, 5.0, 3.0, 1.0, -2.0]
 

@@ -14,7 +14,7 @@ import pytest
 
 from rubricbeat.judges.errors import ConfigError, DataError
 from rubricbeat.judges.rewards import get_reward
-from rubricbeat.judges.scoring.verdict_table import RubricArrays
+from rubricbeat.judges.scoring.rubric_arrays import RubricArrays
 
 MIXED, BAD, PERFECT = [1, 0, 0, 1, 0], [0, 0, 0, 1, 1], [1, 1, 1, 0, 0]
 

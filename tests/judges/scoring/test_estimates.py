@@ -22,7 +22,7 @@ from rubricbeat.judges.scoring.estimates import (
     wilson,
 )
 from rubricbeat.judges.scoring.jackknife import share
-from rubricbeat.judges.scoring.verdict_table import Floats
+from rubricbeat.judges.scoring.rubric_arrays import Floats
 
 NAN = float("nan")
 SAMPLES = 4_000

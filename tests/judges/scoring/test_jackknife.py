@@ -16,7 +16,7 @@ from rubricbeat.judges.audit.judge_audit import CURVES, figures_of
 from rubricbeat.judges.audit.labels import AuditTable
 from rubricbeat.judges.scoring.estimates import NO_SPREAD, TOO_FEW, Estimate
 from rubricbeat.judges.scoring.jackknife import Curve, LeftOut, correlation, rate, ratio
-from rubricbeat.judges.scoring.verdict_table import Floats
+from rubricbeat.judges.scoring.rubric_arrays import Floats
 from rubricbeat.judges.signal.variance import split_variance
 
 SAMPLES = 500

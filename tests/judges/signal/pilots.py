@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rubricbeat.judges.scoring.verdict_table import Floats, RubricArrays
+from rubricbeat.judges.scoring.rubric_arrays import Floats, RubricArrays
 from rubricbeat.judges.signal.groups import GroupedVerdicts
 
 

@@ -14,7 +14,7 @@ import pytest
 from pilots import drawn_pilot
 
 from rubricbeat.judges.rewards import get_reward
-from rubricbeat.judges.scoring.verdict_table import Floats
+from rubricbeat.judges.scoring.rubric_arrays import Floats
 from rubricbeat.judges.signal.advantages import Scale, TermVerdict, advantages_of, term_effects
 
 pytestmark = pytest.mark.border

@@ -10,7 +10,7 @@ from pilots import pilot
 
 from rubricbeat.judges.errors import ConfigError
 from rubricbeat.judges.rewards import FunctionReward, get_reward
-from rubricbeat.judges.scoring.verdict_table import Floats
+from rubricbeat.judges.scoring.rubric_arrays import Floats
 from rubricbeat.judges.signal import Scale, plan, study_signal
 from rubricbeat.judges.signal.advice import reward_to_train_with
 from rubricbeat.judges.signal.gold import MIN_GOLD_PROMPTS, Standing, hold_against_gold
@@ -41,8 +41,9 @@ def words(study: SignalStudy) -> str:
 
 
 def gold_score(groups: GroupedVerdicts) -> Floats:
-    assert groups.gold_PGC is not None
-    return groups.rewards_from(get_reward("healthbench"), groups.gold_PGC)
+    rewards_PG = groups.gold_rewards(get_reward("healthbench"))
+    assert rewards_PG is not None
+    return rewards_PG
 
 
 class TestTheCircle:

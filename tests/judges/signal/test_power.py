@@ -8,7 +8,7 @@ from pilots import drawn_pilot, pilot
 
 from rubricbeat.judges.errors import ConfigError
 from rubricbeat.judges.rewards import get_reward
-from rubricbeat.judges.scoring.verdict_table import Floats
+from rubricbeat.judges.scoring.rubric_arrays import Floats
 from rubricbeat.judges.signal.groups import GroupedVerdicts
 from rubricbeat.judges.signal.power import (
     detectable_difference,
