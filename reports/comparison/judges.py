@@ -56,6 +56,11 @@ class JudgeFacts:
     length_correlation: float | None
     """Spearman's, between an answer's characters and its score."""
     share_met: float | None
+    """Of the criteria that are met or not met; None without any."""
+    level_share: float | None
+    """Mean share of the points of criteria with levels; None without any."""
+    n_na: int
+    """Verdicts that a criterion does not apply."""
     prompt_tokens: int
     cached_tokens: int
     completion_tokens: int
@@ -71,6 +76,12 @@ def judge_facts(measured: Measured) -> JudgeFacts:
     """Gather what the verdicts and the run's facts say of the judge."""
     graded = measured.model.graded
     verdicts = [v for g in graded for v in g.verdicts]
+    at_level = [
+        criterion.share(verdict.level)
+        for g in graded
+        for criterion, verdict in zip(g.example.rubric.criteria, g.verdicts, strict=True)
+        if verdict.level is not None
+    ]
     runs = measured.model.runs
     identity = runs[0].judge
     missing = measured.summary.missing_by_reason
@@ -89,6 +100,8 @@ def judge_facts(measured: Measured) -> JudgeFacts:
         n_judged_again=n_again,
         length_correlation=_rank_correlation(measured.table.chars_N, measured.items.h),
         share_met=_share_met(verdicts),
+        level_share=sum(at_level) / len(at_level) if at_level else None,
+        n_na=sum(v.is_na for v in verdicts),
         prompt_tokens=sum(v.prompt_tokens for v in verdicts),
         cached_tokens=sum(v.cached_tokens for v in verdicts),
         completion_tokens=sum(v.completion_tokens for v in verdicts),
@@ -105,7 +118,8 @@ def _disagreement(measured: Measured) -> tuple[int, float | None]:
             continue
         for column in range(len(graded.verdicts)):
             rows = (graded.verdicts, *graded.replicates)
-            said = [row[column].met for row in rows if row[column].met is not None]
+            here = [row[column] for row in rows if not row[column].is_missing]
+            said = [(verdict.outcome, verdict.level) for verdict in here]
             if len(said) > 1:
                 n_again += 1
                 n_differ += len(set(said)) > 1

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...judges.answer import GradedAnswer
-from ...judges.rubric import Example
+from ...judges.rubric import Criterion, Example, points_text
+from ...judges.shares import counted_shares
 from ...judges.verdict import Outcome
 from ..comparison.comparison import Comparison
 from ..comparison.measures import Measured
@@ -28,6 +29,8 @@ EXCERPT_CHARS = 220
 CODES = {
     Outcome.MET: "1",
     Outcome.NOT_MET: "0",
+    Outcome.LEVEL: "l",
+    Outcome.NOT_APPLICABLE: "a",
     Outcome.UNPARSEABLE: "u",
     Outcome.REFUSED: "r",
     Outcome.TRUNCATED: "t",
@@ -92,7 +95,7 @@ def _answers_by_prompt(measured: Measured) -> dict[str, list[Given]]:
 
 
 def _packed(example: Example, given: Sequence[Sequence[Given]]) -> dict[str, Any]:
-    return {
+    plain = {
         "prompt": [[m.role, m.content] for m in example.prompt],
         "criteria": [
             [c.text, c.points, c.polarity.value, list(c.tags)] for c in example.rubric.criteria
@@ -101,6 +104,37 @@ def _packed(example: Example, given: Sequence[Sequence[Given]]) -> dict[str, Any
         "references": list(example.references),
         "answers": [[_answer(example, one) for one in of_model] for of_model in given],
     }
+    if example.reference:
+        plain["reference"] = example.reference
+    if not example.rubric.is_plain:
+        plain["forms"] = [_form(c) for c in example.rubric.criteria]
+    return plain
+
+
+def _form(criterion: Criterion) -> dict[str, Any]:
+    """Give what a criterion holds beside its text: levels, and its terms in words."""
+    terms = []
+    if criterion.na:
+        terms.append(f"may not apply: {criterion.na.value}")
+    if criterion.requires:
+        level = criterion.requires.level
+        terms.append(
+            f"counts only when {criterion.requires.id} is "
+            + ("met" if level is None else f"at level {level} or above")
+        )
+    if criterion.gate:
+        terms.append(f"gate: caps the score at {points_text(criterion.gate.cap)}")
+    if criterion.turn != -1:
+        about = "the whole conversation" if criterion.turn is None else f"turn {criterion.turn}"
+        terms.append(f"about {about}")
+    form: dict[str, Any] = {"terms": terms}
+    if criterion.id:
+        form["id"] = criterion.id
+    if criterion.levels:
+        form["levels"] = [[level.text, level.points] for level in criterion.levels]
+    if criterion.reference:
+        form["reference"] = criterion.reference
+    return form
 
 
 def _answer(example: Example, given: Given) -> dict[str, Any]:
@@ -113,6 +147,10 @@ def _answer(example: Example, given: Given) -> dict[str, Any]:
         "verdicts": "".join(CODES[v.outcome] for v in graded.verdicts),
         "reasons": [v.explanation or v.reply for v in graded.verdicts],
     }
+    if not graded.example.rubric.is_plain:
+        entry["levels"] = [v.level for v in graded.verdicts]
+        entry["shares"] = counted_shares(graded.example.rubric, graded.verdicts)
+        entry["levels_again"] = [[v.level for v in row] for row in graded.replicates]
     if graded.example.rubric != example.rubric:  # compared all the same, on request
         entry["differs"] = True
     judged = graded.judged.strip()
@@ -124,7 +162,7 @@ def _answer(example: Example, given: Given) -> dict[str, Any]:
 
 
 def _n_missing(given: Sequence[Given]) -> int:
-    return sum(v.met is None for graded, _, _ in given for v in graded.verdicts)
+    return sum(v.is_missing for graded, _, _ in given for v in graded.verdicts)
 
 
 def _themes(example: Example) -> list[str]:

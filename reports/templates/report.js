@@ -28,7 +28,7 @@
   const FIRST_CHARS = 20000; // of one text, before "show more"
   const MORE_CHARS = 200000;
   const OUTCOMES = {
-    1: "met", 0: "not met", u: "unparseable", r: "refused", t: "truncated",
+    1: "met", 0: "not met", l: "level", a: "not applicable", u: "unparseable", r: "refused", t: "truncated",
     o: "longer than the judge's context",
     n: "no reply", s: "not asked",
   };
@@ -303,8 +303,29 @@
   const dialog = byId("detail");
   const detail = byId("detail-body");
 
+  const plain = (value) => String(value).replace("-", MINUS);
+
+  // a level: good where it is the best for the answer, bad where it is the worst
+  function levelMark(level, form, worth) {
+    const values = form.levels.map(([, value]) => value);
+    const here = values[level];
+    const side = here === Math.max(...values) ? "good" : here === Math.min(...values) ? "bad" : "part";
+    return make("span", { class: `verdict ${side}` },
+      `level ${level} of 0 to ${values.length - 1}: ${plain(here)} of ${plain(worth)}`);
+  }
+
+  // what would count by its own verdict, and has share 0, waits for what it requires
+  function isIdle(answer, c, criterion, form) {
+    if (answer.shares?.[c] !== 0) return false;
+    if (answer.verdicts[c] === "l") return form.levels[answer.levels[c]][1] !== 0;
+    const [, value, polarity] = criterion;
+    const agrees = value > 0 === (polarity === "desirable");
+    return answer.verdicts[c] === (agrees ? "1" : "0");
+  }
+
   function verdictMark(code, criterion) {
     const [, , polarity] = criterion;
+    if (code === "a") return make("span", { class: "verdict none" }, "\u2013 not applicable");
     if (code !== "1" && code !== "0") {
       return make("span", { class: "verdict none" }, `? no verdict (${OUTCOMES[code] ?? "unknown"})`);
     }
@@ -343,17 +364,29 @@
       ...at.map((m) => make("th", { scope: "col" }, make("bdi", {}, shown(models[m])))));
     const rows = texts.criteria.map((criterion, c) => {
       const [text, value, polarity, tags] = criterion;
+      const form = texts.forms?.[c] ?? { terms: [] };
       const name = make("th", { scope: "row" },
         make("span", { class: "points" }, `${points(value)} `),
         textBlock(text),
         make("div", { class: "id", dir: "auto" }, shown([
-          polarity === "undesirable" ? "a fault: met is bad" : "", ...tags].filter(Boolean).join(" · "))));
+          polarity === "undesirable" && !form.levels ? "a fault: met is bad" : "",
+          form.id ? `id ${form.id}` : "", ...form.terms, ...tags].filter(Boolean).join(" · "))),
+        form.levels ? make("ol", { class: "levels", start: 0 }, ...form.levels.map(([words, worth]) =>
+          make("li", {}, make("span", { class: "points" }, `${points(worth)} `), textBlock(words)))) : null,
+        form.reference ? make("details", {}, make("summary", {}, "Reference for the judge"),
+          textBlock(form.reference)) : null);
       return make("tr", {}, name, ...at.map((m) => {
         const answer = texts.answers[m][chosen[m]];
         if (!answer) return make("td", {}, NONE);
         if (answer.differs) return make("td", { class: "quiet" }, "graded by other criteria");
-        const again = (answer.again ?? []).map((codes) => OUTCOMES[codes[c]]);
-        return make("td", {}, verdictMark(answer.verdicts[c], criterion),
+        const again = (answer.again ?? []).map((codes, r) =>
+          codes[c] === "l" ? `level ${answer.levels_again[r][c]}` : OUTCOMES[codes[c]]);
+        const mark = answer.verdicts[c] === "l"
+          ? levelMark(answer.levels[c], form, value)
+          : verdictMark(answer.verdicts[c], criterion);
+        return make("td", {}, mark,
+          isIdle(answer, c, criterion, form)
+            ? make("div", { class: "id" }, "does not count: what it requires is not met") : null,
           again.length ? make("div", { class: "id" }, `judged again: ${again.join(", ")}`) : null,
           answer.reasons[c] ? textBlock(answer.reasons[c], "text reason") : null);
       }));
@@ -396,6 +429,10 @@
       ...(texts.references.length
         ? [make("details", {}, make("summary", {}, `Reference answers (${texts.references.length})`),
             ...texts.references.map((text) => make("div", { class: "turn" }, textBlock(text))))]
+        : []),
+      ...(texts.reference
+        ? [make("details", {}, make("summary", {}, "Reference for the judge"),
+            make("div", { class: "turn" }, textBlock(texts.reference)))]
         : []),
       make("h3", {}, "Criteria"),
       criteriaTable(texts, at, chosenAnswers),

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from importlib.metadata import PackageNotFoundError, files
 
 import pytest
 from report_kit import example, graded, judge, run
 
-from rubricbeat.judges.rubric import Message
+from rubricbeat.judges.answer import GradedAnswer
+from rubricbeat.judges.rubric import (
+    Criterion,
+    Example,
+    Gate,
+    Level,
+    Message,
+    NaRule,
+    Polarity,
+    Requirement,
+    Rubric,
+)
+from rubricbeat.judges.verdict import Verdict
 from rubricbeat.reports import numbers
 from rubricbeat.reports.comparison.comparison import compare_runs
 from rubricbeat.reports.pages.comparison_page import render_page
@@ -425,3 +438,57 @@ def test_what_is_not_comparable_is_said_in_red(open_page, tmp_path):
     assert "These runs are not comparable" in box.inner_text()
     assert "different data files" in box.inner_text()
     assert box.evaluate("n => getComputedStyle(n).color") == "rgb(143, 29, 24)"
+
+
+def by_level(prompt_id, verdicts, answer):
+    """An answer under a rubric of every form, with verdicts that tests look for."""
+    wanted, unwanted = Polarity.DESIRABLE, Polarity.UNDESIRABLE
+    three = (Level("Names none", 0), Level("Names one", 2), Level("Names both", 5))
+    rubric = Rubric(
+        (
+            Criterion("Names the warning signs", 5, wanted, id="signs", levels=three),
+            Criterion("Says what to do then", 3, wanted, requires=Requirement("signs", 1)),
+            Criterion(
+                "Asks about medicines", 2, wanted, na=NaRule.EXCLUDED, reference="Takes none."
+            ),
+            Criterion("Tells to wait a week", -4, unwanted, gate=Gate(0.0)),
+        )
+    )
+    row = Example(prompt_id, (Message("user", "My chest hurts."),), rubric, reference="Ward notes")
+    return GradedAnswer(row, answer, verdicts)
+
+
+@pytest.mark.parametrize("width", [400, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_levels_and_what_does_not_apply_are_shown_with_what_they_count(
+    open_page, tmp_path, width, scheme
+):
+    met, at = Verdict.of(True), Verdict.at_level
+    none = (at(0), met, Verdict.not_applicable(), Verdict.of(False))
+    some = (at(1, explanation="one of two"), met, Verdict.of(False), Verdict.of(True))
+    names = [f"p{n}" for n in range(4)]
+    path = write_page(
+        tmp_path,
+        run("first", [by_level(name, none, "Call a doctor.") for name in names]),
+        run("second", [by_level(name, some, "Wait a week.") for name in names]),
+    )
+    opened = open_page(
+        path, "#example=p1", viewport={"width": width, "height": 900}, color_scheme=scheme
+    )
+    table = opened.page.locator("table.criteria")
+    table.wait_for()
+    words = table.inner_text()
+    for said in (
+        "level 0 of 0 to 2: 0 of 5",
+        "level 1 of 0 to 2: 2 of 5",
+        "does not count: what it requires is not met",
+        "not applicable",
+        "counts only when signs is at level 1 or above",
+        "gate: caps the score at 0",
+        "Names both",
+    ):
+        assert said in words, said
+    assert words.count("does not count") == 1
+    assert "Ward notes" in opened.page.locator("#detail-body").text_content()
+    if shots := os.environ.get("RUBRICBEAT_SCREENSHOTS"):
+        opened.page.screenshot(path=f"{shots}/levels_{width}_{scheme}.png")
