@@ -122,7 +122,7 @@ def score_items(table: VerdictTable) -> Items:
     missing_NC = np.where(answered_NC, 0.0, np.abs(rubrics.points))
     zero_N = np.zeros_like(net_N)
     low_N, high_N = net_bounds(net_N, zero_N, ~answered_NC, rubrics)
-    if (caps := rubrics.caps(table.verdicts_NC)) is not None:
+    if (caps := table.caps()) is not None:
         low_N, high_N = np.minimum(low_N, caps[1]), np.minimum(high_N, caps[0])
     h_N = shares.points
     scored_N = ~np.isnan(h_N)

@@ -128,6 +128,10 @@ class VerdictTable:
             return self.rubrics
         return self.whole_rubrics.without(self.excluded_RNC[replicate])
 
+    def caps(self) -> tuple[Floats, Floats] | None:
+        """Give `RubricArrays.caps` by the first verdicts."""
+        return self.rubrics.caps(self.verdicts_NC)
+
     def ratings(self, replicate: int = 0) -> Floats:
         """Give the first ratings or further ones, [N]; NaN where there are none."""
         none_N = np.full(len(self), np.nan)

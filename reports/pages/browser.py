@@ -13,8 +13,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from ...judges.answer import GradedAnswer
 from ...judges.rubric import Criterion, Example, points_text
+from ...judges.scoring.verdict_table import VerdictTable
 from ...judges.shares import counted_shares
 from ...judges.verdict import Outcome
 from ..comparison.comparison import Comparison
@@ -148,6 +151,9 @@ def _answer(example: Example, given: Given) -> dict[str, Any]:
         "reasons": [v.explanation or v.reply for v in graded.verdicts],
     }
     if not graded.example.rubric.is_plain:
+        closed, _ = VerdictTable.of([graded]).caps() or (None, None)
+        if closed is not None and closed[0] < np.inf:
+            entry["cap"] = float(closed[0])
         entry["levels"] = [v.level for v in graded.verdicts]
         entry["shares"] = counted_shares(graded.example.rubric, graded.verdicts)
         entry["levels_again"] = [[v.level for v in row] for row in graded.replicates]

@@ -310,7 +310,7 @@
     const values = form.levels.map(([, value]) => value);
     const here = values[level];
     const side = here === Math.max(...values) ? "good" : here === Math.min(...values) ? "bad" : "part";
-    return make("span", { class: `verdict ${side}` },
+    return make("span", { class: `verdict level ${side}` },
       `level ${level} of 0 to ${values.length - 1}: ${plain(here)} of ${plain(worth)}`);
   }
 
@@ -338,7 +338,8 @@
     const answer = given[chosen];
     const head = make("h4", {}, make("bdi", {}, shown(name)));
     if (!answer) return make("div", { class: "answer" }, head, make("p", { class: "quiet" }, "No answer to this prompt."));
-    head.append(make("span", { class: "score" }, `score ${score(answer.score)}`));
+    head.append(make("span", { class: "score" }, `score ${score(answer.score)}`
+      + (answer.cap === undefined ? "" : `, capped at ${plain(answer.cap)} by a gate`)));
     const box = make("div", { class: "answer" }, head);
     if (given.length > 1) {
       const select = make("select", { "aria-label": `Which answer of ${shown(name)}` });
@@ -372,7 +373,7 @@
           polarity === "undesirable" && !form.levels ? "a fault: met is bad" : "",
           form.id ? `id ${form.id}` : "", ...form.terms, ...tags].filter(Boolean).join(" · "))),
         form.levels ? make("ol", { class: "levels", start: 0 }, ...form.levels.map(([words, worth]) =>
-          make("li", {}, make("span", { class: "points" }, `${points(worth)} `), textBlock(words)))) : null,
+          make("li", {}, make("span", { class: "points" }, `${worth ? points(worth) : 0} `), textBlock(words)))) : null,
         form.reference ? make("details", {}, make("summary", {}, "Reference for the judge"),
           textBlock(form.reference)) : null);
       return make("tr", {}, name, ...at.map((m) => {

@@ -489,6 +489,7 @@ def test_levels_and_what_does_not_apply_are_shown_with_what_they_count(
     ):
         assert said in words, said
     assert words.count("does not count") == 1
+    assert opened.page.get_by_text("capped at 0 by a gate").count() == 1
     assert "Ward notes" in opened.page.locator("#detail-body").text_content()
     if shots := os.environ.get("RUBRICBEAT_SCREENSHOTS"):
         opened.page.screenshot(path=f"{shots}/levels_{width}_{scheme}.png")
