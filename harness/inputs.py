@@ -26,7 +26,7 @@ from ..judges.rating import Rating
 from ..judges.rubric import Example, numbered
 from ..judges.signal import TaggedAnswer
 from ..judges.store.sqlite_file import layout_of, read_only
-from ..judges.store.table import read_verdict
+from ..judges.store.table import read_verdict, said_columns
 from ..judges.verdict import Outcome, Verdict
 
 SQLITE_MAGIC = b"SQLite format 3\0"
@@ -200,9 +200,7 @@ def _is_recorded(path: Path, columns: Columns | None) -> bool:
 
 _STORED = """
 SELECT examples.row, answers.text, verdicts.answer, verdicts.example, judges.identity,
-       verdicts.criterion, verdicts.replicate, verdicts.judge, verdicts.key, verdicts.met,
-       verdicts.probability, verdicts.explanation, verdicts.prompt_tokens, verdicts.cached_tokens,
-       verdicts.completion_tokens, verdicts.latency_s, {crc}
+       verdicts.criterion, verdicts.replicate, verdicts.judge, {said}
 FROM verdicts
 JOIN examples ON examples.id = verdicts.example
 JOIN answers ON answers.id = verdicts.answer
@@ -224,10 +222,8 @@ def read_store(path: Path) -> list[TaggedAnswer]:
     """
     try:
         with read_only(path) as connection:
-            has_sums = layout_of(connection, path) > 1
-            rows = connection.execute(
-                _STORED.format(crc="verdicts.crc" if has_sums else "NULL")
-            ).fetchall()
+            layout = layout_of(connection, path)
+            rows = connection.execute(_STORED.format(said=said_columns(layout))).fetchall()
     except sqlite3.Error as error:
         raise StoreError(f"{path}: not readable as a verdict store: {error}") from error
     if not rows:
@@ -246,8 +242,8 @@ def read_store(path: Path) -> list[TaggedAnswer]:
         texts[answer] = text
         judges[judge] = _judge_name(identity)
         asked[judge] = _who(identity)
-        verdict = read_verdict(tuple(stored), path, is_checked=has_sums)
-        if verdict.met is None:
+        verdict = read_verdict(tuple(stored), path, is_checked=layout > 1)
+        if verdict.is_missing:
             raise StoreError(f"{path}: {verdict.explanation}")
         if _is_rating(identity):
             rated.setdefault((judge, example, answer), {})[replicate] = Rating.from_verdict(verdict)

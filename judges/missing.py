@@ -48,7 +48,7 @@ class MissingVerdicts:
     def add_verdict(self, verdict: Verdict) -> None:
         """Count one verdict."""
         self.n_asked += 1
-        if verdict.met is not None:
+        if not verdict.is_missing:
             return
         self.n_missing += 1
         words = " ".join(verdict.explanation.split())

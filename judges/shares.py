@@ -22,17 +22,20 @@ def suited(verdict: Verdict, criterion: Criterion) -> Verdict:
     Of two levels, "not met" is the first and "met" the second.
     """
     n_levels = len(criterion.levels)
-    if verdict.outcome is Outcome.NOT_APPLICABLE:
-        return verdict if criterion.na else _unread(verdict, "it may not be called not applicable")
     if verdict.outcome is Outcome.LEVEL:
         if not n_levels:
             return _unread(verdict, "the criterion has no levels")
-        if verdict.level is None or verdict.level >= n_levels:
+        if verdict.level is None or not 0 <= verdict.level < n_levels:
             return _unread(verdict, f"level {verdict.level} is none of 0 to {n_levels - 1}")
         chances = verdict.level_probabilities
         if chances is not None and not _are_chances(chances, n_levels):
             return replace(verdict, level_probabilities=None)
-    elif n_levels and not verdict.is_missing:
+        return verdict
+    if verdict.level is not None or verdict.level_probabilities is not None:
+        verdict = replace(verdict, level=None, level_probabilities=None)
+    if verdict.outcome is Outcome.NOT_APPLICABLE:
+        return verdict if criterion.na else _unread(verdict, "it may not be called not applicable")
+    if n_levels and not verdict.is_missing:
         if n_levels != 2:
             return _unread(verdict, f"the criterion has {n_levels} levels")
         met = verdict.met is True

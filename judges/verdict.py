@@ -87,6 +87,9 @@ class Verdict:
     def __post_init__(self) -> None:
         """Take whatever number a judge computes with: results and stores hold plain ones."""
         chance: Any = self.probability
+        if self.level_probabilities is not None:
+            plain_ones = tuple(float(p) + 0.0 for p in self.level_probabilities)  # -0.0 is 0
+            object.__setattr__(self, "level_probabilities", plain_ones)
         if type(chance) is float and 0.0 < chance <= 1.0:
             return
         if isinstance(chance, Real):
@@ -174,14 +177,24 @@ class Verdict:
             fields["source"] = Source(fields["source"])
         if outcome is not Outcome.LEVEL:
             fields.pop("level", None)  # samples name the level of "met" and "not met" too
-        if fields.get("level_probabilities") is not None:
-            fields["level_probabilities"] = tuple(map(float, fields["level_probabilities"]))
+            fields.pop("level_probabilities", None)
+        elif type(fields.get("level")) is not int or fields["level"] < 0:
+            level = f"{fields.get('level')!r:.40}"
+            raise DataError(f"outcome {name!r} with level {level}, no whole number from 0")
+
+        if not _are_numbers(fields.get("level_probabilities", ())):
+            raise DataError("level_probabilities is no list of numbers")
         verdict = cls(outcome, **fields)
-        if outcome is Outcome.LEVEL and verdict.level is None:
-            raise DataError(f"outcome {name!r} without a level")
         if "met" in plain and plain["met"] is not verdict.met:
             raise DataError(f"outcome {name!r} contradicts met={plain['met']!r}")
         return verdict
+
+
+def _are_numbers(value: Any) -> bool:
+    return value is None or (
+        isinstance(value, list | tuple)
+        and all(isinstance(p, int | float) and not isinstance(p, bool) for p in value)
+    )
 
 
 _DEFAULTS: dict[str, Any] = {

@@ -121,12 +121,21 @@ def _stats_lines(found: dict[str, Any]) -> Iterator[str]:
         span = ""
         if judge["verdicts"]:
             first, last = (_day(judge[end]) for end in ("first", "last"))
-            span = f", {judge['met'] / judge['verdicts']:.0%} met, {first} to {last}"
+            span = f", {_said(judge)}, {first} to {last}"
         yield (
             f"  {judge['digest'][:12]}  {named}: {judge['verdicts']:,} verdicts{span}, "
             f"{judge['prompt_tokens']:,} prompt and {judge['completion_tokens']:,} "
             "completion tokens"
         )
+
+
+def _said(judge: dict[str, Any]) -> str:
+    """Say how often "met" was the answer, and how many answers were of another kind."""
+    n_levels, n_na = judge["levels"], judge["not_applicable"]
+    n_met_or_not = judge["verdicts"] - n_levels - n_na
+    said = [f"{judge['met'] / n_met_or_not:.0%} met"] if n_met_or_not else []
+    said += [f"{n_levels:,} levels"] if n_levels else []
+    return ", ".join(said + ([f"{n_na:,} not applicable"] if n_na else []))
 
 
 def _check(path: Place, args: argparse.Namespace) -> int:

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from ..errors import ConfigError, RefusedSettingsError, StoreError, in_words
 from ..judge import Judge, JudgeIdentity, Question, identity_of
+from ..shares import suited
 from ..verdict import Outcome, Verdict
 from .delivery import Delivery
 from .ledger import DEFAULT_REPLY_TOKENS, Budget, Grant, Ledger, worst_cost
@@ -111,7 +112,7 @@ class CallServer:
             reply = await self._attempt(call, n_attempts)
             fault, last = self._take_in(call, reply, n_attempts)
             if fault is None:
-                if last.met is not None:
+                if not last.is_missing:
                     self._delivery.usefulness.verdict_came(n_faults)
                 return
             before = n_faults.get(fault, 0)
@@ -260,7 +261,7 @@ class CallServer:
             verdict = each
             if n_attempts > 1 or not each.latency_s:
                 verdict = again(each, n_attempts, each.latency_s or reply.latency_s)
-            if verdict.met is not None or verdict.outcome in _FINAL:
+            if not verdict.is_missing or verdict.outcome in _FINAL:
                 has_reply = True
                 self._delivery.keep(flight, verdict)
                 continue
@@ -324,12 +325,13 @@ class Composer:
         try:
             verdict = await of_judge(self._judge.judge_with(flight.question, self._ask))
             check_verdicts(self._judge, [verdict])
+            verdict = suited(verdict, flight.question.criterion)
         except (ConfigError, StoreError) as error:
             self._delivery.fail(error)
             verdict = skipped("fatal")
         except Exception as error:  # a judge of somebody else's may raise anything
             verdict = no_reply(f"the judge failed: {in_words(error)}", 1)
-        if verdict.met is None and self._delivery.stop.reason is not None:
+        if verdict.is_missing and self._delivery.stop.reason is not None:
             verdict = skipped(self._delivery.stop.reason)
         self._delivery.settle(flight, verdict)
 
@@ -347,6 +349,6 @@ class Composer:
                 "of its `members`"
             )
         verdict = await pool.ask(question)
-        if verdict.met is None and pool.stopped is not None:
+        if verdict.is_missing and pool.stopped is not None:
             self._delivery.halt(pool.stopped)
         return verdict

@@ -108,8 +108,9 @@ class Delivery:
         for flight in flights:
             waiter = flight.waiters[0]
             if hits and flight.key in hits:
-                self._hit(hits[flight.key])
-                self.deliver(run, sheet, waiter.replicate, waiter.index, hits[flight.key])
+                stored = sheet.suited(waiter.index, hits[flight.key])
+                self._hit(stored)
+                self.deliver(run, sheet, waiter.replicate, waiter.index, stored)
                 continue
             known = self._by_key.get(flight.key) if self._is_keyed else None
             if known is not None:
@@ -196,7 +197,7 @@ class Delivery:
 
     def keep(self, flight: Flight, verdict: Verdict) -> None:
         """Put a verdict on disk; it reaches its runs after that."""
-        if self.writer is None or verdict.met is None:
+        if self.writer is None or verdict.is_missing:
             self.settle(flight, verdict)
         else:
             self._write(flight, verdict, flight)
@@ -218,7 +219,7 @@ class Delivery:
         for n_before, waiter in enumerate(waiters):
             waiter.run.flights.discard(flight)
             shared = verdict
-            if n_before and verdict.met is not None:
+            if n_before and not verdict.is_missing:
                 # paid for once: whoever shares it gets it as the store would give it
                 shared = again(verdict, 0, verdict.latency_s, Source.STORE)
             self.deliver(waiter.run, waiter.sheet, waiter.replicate, waiter.index, shared)
@@ -244,12 +245,13 @@ class Delivery:
 
     def _hit(self, verdict: Verdict) -> None:
         """Count a stored verdict; by these very settings the judge has answered before."""
-        if verdict.met is not None:
+        if not verdict.is_missing:
             self._ledger.n_hits += 1
             self.answered()
 
     def _found(self, flight: Flight, verdict: Verdict) -> None:
         """Give a verdict that another process had kept meanwhile."""
+        verdict = flight.sheet.suited(flight.question.index, verdict)
         self._hit(verdict)
         self.settle(flight, verdict)
 

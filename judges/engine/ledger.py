@@ -214,7 +214,7 @@ class Ledger:
         """Count a verdict, or its absence, as it reaches whoever asked."""
         self.n_settled += 1
         self.outcomes[verdict.outcome] += 1
-        if verdict.met is None:
+        if verdict.is_missing:
             self.n_missing += 1
 
     @property
@@ -234,6 +234,7 @@ class Ledger:
             "shared": self.n_shared,
             "outcomes": {o.value: self.outcomes[o] for o in Outcome if self.outcomes[o]},
             "missing": self.n_missing,
+            **self._na(),
             "calls": self.n_calls,
             "faults": {f.value: self.faults[f] for f in Fault if self.faults[f]},
             "retries": {f.value: self.retries[f] for f in Fault if self.retries[f]},
@@ -247,6 +248,11 @@ class Ledger:
             "seconds": round(self.busy_s, 3),
             "criteria_per_s": None if rate is None else round(rate, 1),
         }
+
+    def _na(self) -> dict[str, float]:
+        """Give the share of the answers that were "not applicable", where any was."""
+        n_na = self.outcomes[Outcome.NOT_APPLICABLE]
+        return {"na_share": n_na / (self.n_settled - self.n_missing)} if n_na else {}
 
     def _percentiles(self) -> dict[str, float] | None:
         if not self._latencies:

@@ -176,7 +176,7 @@ class Runtime:
         finally:
             self.delivery.leave(run, "cancelled")
         verdict = sheet.rows[0][0]
-        if self.delivery.fatal is not None and verdict is not None and verdict.met is None:
+        if self.delivery.fatal is not None and verdict is not None and verdict.is_missing:
             raise self.delivery.fatal
         assert verdict is not None
         return verdict

@@ -31,6 +31,7 @@ from ..errors import (
     in_words,
 )
 from ..judge import Question
+from ..shares import suited
 from ..verdict import Outcome, Verdict
 
 T = TypeVar("T")
@@ -48,6 +49,7 @@ _FIELDS: tuple[tuple[str, Any, str], ...] = (
     *((name, str, "text") for name in ("explanation", "reply")),
     *((f"{kind}_tokens", int, "a whole number") for kind in ("prompt", "cached", "completion")),
     ("latency_s", Real, "a number of seconds"),
+    ("level", int | None, "a whole number, or None,"),
 )
 """Field, type, and how to say it: what results and stores can hold."""
 
@@ -284,6 +286,8 @@ async def attempt(
     if len(verdicts) != len(questions):
         why = f"{len(verdicts)} verdicts for {len(questions)} questions"
         verdicts = [Verdict(Outcome.UNPARSEABLE, explanation=why)] * len(questions)
+    if not questions[0].is_rating:
+        verdicts = [suited(v, q.criterion) for v, q in zip(verdicts, questions, strict=True)]
     return Reply(verdicts, time.perf_counter() - started)
 
 

@@ -8,6 +8,7 @@ from itertools import groupby, islice
 
 from ..judge import Judge, Question
 from ..rubric import Example
+from ..shares import suited
 from ..store.keys import question_material, rating_material
 from ..store.protocol import Subject
 from ..verdict import Outcome, Source, Verdict
@@ -32,6 +33,8 @@ def again(
         verdict.cached_tokens,
         verdict.completion_tokens,
         latency_s,
+        verdict.level,
+        verdict.level_probabilities,
     )
 
 
@@ -93,6 +96,10 @@ class Sheet:
     def n_questions(self) -> int:
         """Questions of one replicate: a criterion each, or the one of a rating."""
         return 1 if self.is_rating else len(self.example.rubric)
+
+    def suited(self, index: int, verdict: Verdict) -> Verdict:
+        """Give what a store holds as the question of one of its places allows it."""
+        return verdict if self.is_rating else suited(verdict, self.example.rubric.criteria[index])
 
     def question(self, index: int, replicate: int) -> Question:
         """Give the question of one of its places."""

@@ -18,11 +18,13 @@ from typing import Any
 from ..data.examples import example_from_row
 from ..errors import DataError, RubricbeatError
 from ..judge import JudgeIdentity
+from ..rubric import Criterion
+from ..shares import suited
 from ..verdict import Verdict
 from .opened import known_ids, opened
 from .protocol import text_id
 from .sqlite_file import open_store_file, store_error
-from .table import SQLITE, TOKENS, checksum
+from .table import SINCE_3, SQLITE, TOKENS, Said
 from .transfer import Moved, take_in
 
 _BATCH = 5_000
@@ -108,6 +110,8 @@ class _Reader:
         self._where = where
         self._n_criteria: dict[bytes, int] = {}
         """Of each example that a line has held."""
+        self._criteria: dict[tuple[bytes, int], Criterion] = {}
+        """Those of these examples that have levels, or may not apply."""
 
     def rows(self, line: str, number: int) -> dict[str, tuple[Any, ...]]:
         try:
@@ -124,8 +128,18 @@ class _Reader:
         raise DataError(f"{self._where}, line {number}: no exported verdict: {why}")
 
     def _rows(self, line: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
-        verdict = Verdict.from_json({"outcome": line["outcome"], "met": line["met"]})
-        if verdict.met is None:
+        chance = None if line["probability"] is None else float(line["probability"])
+        if chance is not None and not 0 <= chance <= 1:
+            raise DataError(f"probability {chance} is not in [0, 1]")
+        tokens = {name: _count(line, name) for name in TOKENS}
+        verdict = Verdict.from_json(
+            {
+                **{name: line[name] for name in ("outcome", "met")},
+                **{name: line[name] for name in SINCE_3 if name in line},
+                **{"probability": chance, "explanation": _text(line, "explanation"), **tokens},
+            }
+        )
+        if verdict.is_missing:
             raise DataError("it has no verdict")
         key = bytes.fromhex(line["key"])
         if len(key) != 32:
@@ -138,13 +152,13 @@ class _Reader:
         index = _count(line, "criterion_index")
         if index >= self._n_criteria.get(example_id, index + 1):
             raise DataError(f"criterion_index {index}: its example has fewer criteria")
-        answer, words = _text(line, "answer"), _text(line, "explanation")
-        chance = None if line["probability"] is None else float(line["probability"])
-        if chance is not None and not 0 <= chance <= 1:
-            raise DataError(f"probability {chance} is not in [0, 1]")
-        met = int(verdict.met)
-        tokens = tuple(_count(line, name) for name in TOKENS)
-        crc = checksum(key, met, chance, words, (tokens[0], tokens[1], tokens[2]))
+        if (criterion := self._criteria.get((example_id, index))) is not None:
+            allowed = suited(verdict, criterion)
+            if allowed.is_missing:
+                raise DataError(allowed.explanation.partition("; the judge")[0])
+        answer = _text(line, "answer")
+        said = Said.of(verdict)
+        crc = said.checksum(key)
         if line.get("crc", crc) != crc:  # exports of earlier versions carry none
             raise DataError("it was changed after the export: its checksum does not fit")
         rows["answers"] = (text_id(answer), answer)
@@ -155,10 +169,7 @@ class _Reader:
             index,
             text_id(answer),
             _count(line, "replicate"),
-            met,
-            chance,
-            words,
-            *tokens,
+            *said.columns,
             float(line["latency_s"]),
             _count(line, "attempts"),
             float(line["created"]),
@@ -172,6 +183,9 @@ class _Reader:
             raise DataError("its example was changed after the export")
         example = example_from_row(row, where="its example")
         self._n_criteria[example_id] = len(example.rubric)
+        for index, criterion in enumerate(example.rubric.criteria):
+            if criterion.levels or criterion.na:
+                self._criteria[example_id, index] = criterion
         return example_id, example.prompt_id, text
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from typing import Any
 
 from ..judge import JudgeIdentity, Question
-from ..rubric import Example
+from ..rubric import Criterion, Example
 
 
 def verdict_key(identity: JudgeIdentity, material: bytes, replicate: int) -> bytes:
@@ -30,6 +31,7 @@ def question_material(question: Question) -> bytes:
             question.answer,
             criterion.text,
             criterion.points,
+            *_beside(criterion, question.example),
         ]
     ).encode()
 
@@ -40,6 +42,23 @@ def rating_material(example: Example, answer: str) -> bytes:
         [
             [[m.role, m.content] for m in example.prompt],
             answer,
-            [[c.text, c.points] for c in example.rubric.criteria],
+            [[c.text, c.points, *_beside(c, example)] for c in example.rubric.criteria],
         ]
     ).encode()
+
+
+def _beside(criterion: Criterion, example: Example) -> list[dict[str, Any]]:
+    """Give what a judge may see beside a criterion's text and points; nothing of a plain one."""
+    reference = example.reference_of(criterion)
+    beside: dict[str, Any] = {}
+    if criterion.levels:
+        beside["levels"] = [[level.text, level.points] for level in criterion.levels]
+    if criterion.is_nominal:
+        beside["nominal"] = True
+    if criterion.na:
+        beside["na"] = True  # what follows from it is no part of the question
+    if reference:
+        beside["reference"] = reference
+    if criterion.turn != -1:
+        beside["turn"] = criterion.turn
+    return [beside] if beside else []

@@ -16,7 +16,7 @@ from . import locks
 from .postgres_connection import checked_address, connect, shown, storable, worded
 from .protocol import is_address
 from .sqlite_file import layout_of, open_store_file, read_only, store_error, transaction
-from .table import POSTGRES, SQLITE, TABLES, Dialect, columns_of, take
+from .table import POSTGRES, SCHEMA_VERSION, SQLITE, TABLES, Dialect, columns_of, take
 
 Taker = Callable[[str], int]
 """Takes the new rows of a table in, and gives their number."""
@@ -89,8 +89,9 @@ def opened(place: Path | str, *, writes: bool = False, makes: bool = False) -> I
 
     Args:
         place: A file, or the address of a server, where the tables are made if they are missing.
-        writes: Whether it will be changed. Else a file on a read-only file system is read from a
-            copy, which is also brought to the present layout.
+        writes: Whether it will be changed. Else a file of an earlier layout, or on a read-only
+            file system, is read from a copy, which is brought to the present layout: looking into a
+            store shuts no older rubricbeat out of it.
         makes: Whether a file is made where there is none.
 
     Raises:
@@ -106,8 +107,7 @@ def opened(place: Path | str, *, writes: bool = False, makes: bool = False) -> I
         raise ConfigError(f"there is no verdict store at {path}")
     with contextlib.ExitStack() as stack:
         file = path
-        is_readable_only = not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
-        if is_readable_only and not (makes or writes):
+        if not (makes or writes) and (_is_readable_only(path) or _is_old(path)):
             file = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "copy.sqlite"
             copy_store(path, file)
         connection = open_store_file(file)
@@ -116,6 +116,18 @@ def opened(place: Path | str, *, writes: bool = False, makes: bool = False) -> I
             yield _File(connection, path)
         except sqlite3.Error as error:
             raise store_error(error, path) from error
+
+
+def _is_readable_only(path: Path) -> bool:
+    return not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
+
+
+def _is_old(path: Path) -> bool:
+    try:
+        with read_only(path) as connection:
+            return 0 < layout_of(connection, path) < SCHEMA_VERSION
+    except sqlite3.Error as error:
+        raise store_error(error, path) from error
 
 
 class _File:

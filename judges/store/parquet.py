@@ -82,7 +82,6 @@ def _row(row: Sequence[Any], place: Path | str) -> dict[str, Any]:
     for name in ("name", "model", "prompt", "version"):
         line[f"judge_{name}"] = judge[name]
     line["judge_identity"] = json.dumps(judge, sort_keys=True)
-    line.pop("outcome")  # `met` says it: a store holds verdicts only
     return line
 
 
@@ -113,5 +112,8 @@ def _schema(pa: Any) -> Any:
             ("latency_s", real),
             ("attempts", pa.int32()),
             ("created", real),
+            ("outcome", named),
+            ("level", pa.int32()),
+            ("level_probabilities", pa.list_(real)),
         ]
     )

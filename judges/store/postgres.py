@@ -105,7 +105,7 @@ class PostgresStore:
                 return {}
             keys = [row[0] for row in good]
             earlier = self._insisting("_writer", lambda db: self._find(db, keys))
-            return {key: verdict for key, verdict in earlier.items() if verdict.met is not None}
+            return {key: verdict for key, verdict in earlier.items() if not verdict.is_missing}
 
     def claim(self, names: Sequence[bytes]) -> set[bytes]:
         """Say that this process asks about some answers; gives those that no other one does.

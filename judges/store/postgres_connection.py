@@ -12,13 +12,15 @@ from urllib.parse import parse_qsl, urlsplit
 
 from ..errors import ConfigError, StoreError
 from ..secrets import without_credentials
-from .table import POSTGRES, SCHEMA_VERSION, TABLES, clean
+from .table import POSTGRES, SCHEMA_VERSION, SINCE_3, TABLES, clean
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
 SCHEMA = "rubricbeat"
 CONNECT_TIMEOUT_S = 10
+LOCK_TIMEOUT_S = 60
+"""How long others may hold the table of verdicts before it is brought to this version's layout."""
 _LOCK = 0x72626561
 """Of the advisory lock under which the tables are made."""
 _HOST = re.compile(r"(\[[\da-fA-F:.%]*\]|[^:@\[\]\s]*)(:\d*)?")
@@ -98,13 +100,33 @@ def _make_tables(db: Connection[Any], address: str) -> None:
             for table in TABLES:
                 db.execute(POSTGRES.create(table).encode())
             db.execute("INSERT INTO layout VALUES (%s) ON CONFLICT DO NOTHING", (SCHEMA_VERSION,))
-    row = db.execute("SELECT max(version) FROM layout").fetchone()
-    version = row[0] if row else None
+    version = _layout_of(db)
+    if version is not None and version < SCHEMA_VERSION:
+        _bring_up_to_date(db)
     if version is not None and version > SCHEMA_VERSION:
         raise StoreError(
             f"verdict store {shown(address)} has layout {version}, this rubricbeat knows up to "
             f"{SCHEMA_VERSION}; upgrade rubricbeat, or name another database with store=ADDRESS"
         )
+
+
+def _layout_of(db: Connection[Any]) -> int | None:
+    row = db.execute("SELECT max(version) FROM layout").fetchone()
+    return row[0] if row else None
+
+
+def _bring_up_to_date(db: Connection[Any]) -> None:
+    """Let verdicts be levels, or "not applicable"; no row is touched."""
+    with db.transaction():
+        db.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+        # looked at again under the lock: another process may have been faster
+        if _layout_of(db) == 2:
+            db.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_S}s'")
+            db.execute("ALTER TABLE verdicts ALTER COLUMN met DROP NOT NULL")
+            for name in SINCE_3:
+                kind = POSTGRES.type_of(TABLES["verdicts"][name])
+                db.execute(f"ALTER TABLE verdicts ADD COLUMN {name} {kind}".encode())
+            db.execute("INSERT INTO layout VALUES (%s)", (SCHEMA_VERSION,))
 
 
 def worded(error: Exception, address: str) -> StoreError:
@@ -114,6 +136,13 @@ def worded(error: Exception, address: str) -> StoreError:
         how = "its disk is full; what was committed is kept: make room and run again"
     elif "authentication" in said or "no password supplied" in said:
         how = "put the password into PGPASSWORD or ~/.pgpass"
+    elif "must be owner" in said:
+        how = (
+            f"its tables are to be brought to layout {SCHEMA_VERSION} once, by the user who made "
+            "them: `rubricbeat verdicts stats ADDRESS`"
+        )
+    elif "lock timeout" in said:
+        how = "others hold its tables; nothing was changed: try again when they are done"
     elif "read-only" in said or "permission denied" in said:
         how = f"this user needs the right to write the schema {SCHEMA!r}"
     else:

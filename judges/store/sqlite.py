@@ -105,7 +105,7 @@ class VerdictStore:
             if not good or n_new == len(good):
                 return {}
             earlier = self._find(self._writer, [row[0] for row in good])
-            return {key: verdict for key, verdict in earlier.items() if verdict.met is not None}
+            return {key: verdict for key, verdict in earlier.items() if not verdict.is_missing}
 
     def claim(self, names: Sequence[bytes]) -> set[bytes]:
         """Say that this process asks about some answers; gives those that no other one does."""

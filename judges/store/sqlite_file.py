@@ -11,10 +11,18 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from ..errors import StoreError, StorePathError
-from .table import SCHEMA_VERSION, SQLITE, TABLES, checksum
+from .table import (
+    SAID,
+    SCHEMA_VERSION,
+    SINCE_3,
+    SQLITE,
+    TABLES,
+    Said,
+    damaged_keys,
+    said_columns,
+)
 
 APPLICATION_ID = 0x72626561
 """Marks an SQLite file as ours ("rbea")."""
@@ -135,8 +143,10 @@ def _bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
         if version == 0:
             _make(connection, TABLES)
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        elif version == 1:
+        if version == 1:
             _from_1_to_2(connection)
+        if version in (1, 2):
+            _from_2_to_3(connection, path)
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
@@ -194,16 +204,34 @@ def layout_of(connection: sqlite3.Connection, path: Path) -> int:
 def _from_1_to_2(connection: sqlite3.Connection) -> None:
     """Add checksums, and the table of replies without a verdict."""
     connection.execute("ALTER TABLE verdicts ADD COLUMN crc INTEGER NOT NULL DEFAULT 0")
-    rows = connection.execute(
-        "SELECT rowid, key, met, probability, explanation, prompt_tokens, cached_tokens, "
-        "completion_tokens FROM verdicts"
-    )
-    sums: list[tuple[Any, ...]] = [
-        (checksum(key, met, probability, explanation, tuple(tokens)), rowid)
-        for rowid, key, met, probability, explanation, *tokens in rows
-    ]
+    rows = connection.execute(f"SELECT rowid, {said_columns(2)} FROM verdicts")
+    sums = [(Said(*words).checksum(key), rowid) for rowid, key, *words, _, _ in rows]
     connection.executemany("UPDATE verdicts SET crc = ? WHERE rowid = ?", sums)
     _make(connection, ["failed_replies"])
+
+
+def _from_2_to_3(connection: sqlite3.Connection, path: Path) -> None:
+    """Let verdicts be levels, or "not applicable": every one moves under its key, in its place.
+
+    SQLite cannot take the NOT NULL from a column: the rows go into a new table.
+
+    Raises:
+        StoreError: A checksum fits no more; the store is as it was.
+    """
+    connection.execute("ALTER TABLE verdicts RENAME TO verdicts_2")
+    _make(connection, ["verdicts"])
+    columns = ", ".join(["rowid", *(name for name in TABLES["verdicts"] if name not in SINCE_3)])
+    connection.execute(
+        f"INSERT INTO verdicts ({columns}) SELECT {columns} FROM verdicts_2 ORDER BY rowid"
+    )
+    before = f"SELECT {said_columns(2)} FROM verdicts_2 AS verdicts"
+    bad = damaged_keys(connection.execute(SAID))
+    if bad and bad != damaged_keys(connection.execute(before)):
+        raise StoreError(
+            f"verdict store {path}: it could not be brought to layout {SCHEMA_VERSION}; it is as "
+            "it was, copy it to another disk and try there"
+        )
+    connection.execute("DROP TABLE verdicts_2")
 
 
 def _make(connection: sqlite3.Connection, tables: Iterable[str]) -> None:

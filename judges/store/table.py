@@ -8,15 +8,17 @@ table that no look-up reads.
 
 from __future__ import annotations
 
+import json
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..verdict import Outcome, Source, Verdict
 from .protocol import Record
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 TOKENS = ("prompt_tokens", "cached_tokens", "completion_tokens")
 _ASKED = {"key": "bytes", "judge": "bytes", "example": "bytes", "criterion": "integer"}
 _ASKED |= {"answer": "bytes", "replicate": "integer"}
@@ -29,6 +31,8 @@ TABLES: Mapping[str, Mapping[str, str]] = {
         **_ASKED,
         "met": "flag",
         "probability": "real",
+        "level": "integer",
+        "level_probabilities": "text",
         "explanation": "text",
         **_TOKENS,
         "latency_s": "real",
@@ -48,16 +52,32 @@ TABLES: Mapping[str, Mapping[str, str]] = {
 }
 """By table, its columns and their kinds. The first column is the key, which the first row keeps;
 but a question can have any number of failed replies."""
+SINCE_3 = ("level", "level_probabilities")
+"""Columns of verdicts that a store of layout 2 has not; its `met` is never NULL."""
 _REPEATED = "failed_replies"
-_NULLABLE = "probability"
+_NULLABLE = {"met", "probability", *SINCE_3}
+"""A verdict that is a level has no `met`; one that says "not applicable" has no level either."""
 
-SAID = (
-    f"SELECT key, met, probability, explanation, {', '.join(TOKENS)}, latency_s, crc FROM verdicts"
-)
+_WORDS = ("met", "probability", *SINCE_3, "explanation", *TOKENS)
+"""What a verdict says, which its checksum binds to its key."""
+
+
+def said_columns(layout: int = SCHEMA_VERSION) -> str:
+    """Name what is read of a verdict: key, words, latency and checksum.
+
+    Args:
+        layout: Of the store; what it has no column for is NULL.
+    """
+    lacks = {*(SINCE_3 if layout < 3 else ()), *(("crc",) if layout < 2 else ())}
+    names = ("key", *_WORDS, "latency_s", "crc")
+    return ", ".join("NULL" if name in lacks else f"verdicts.{name}" for name in names)
+
+
+SAID = f"SELECT {said_columns()} FROM verdicts"
 """What a verdict says, and its checksum."""
 EXPORT = f"""
-SELECT v.key, v.judge, v.example, v.criterion, v.replicate, v.met, v.probability, v.explanation,
-       {", ".join(f"v.{name}" for name in TOKENS)}, v.latency_s, v.attempts, v.created,
+SELECT v.key, v.judge, v.example, v.criterion, v.replicate,
+       {", ".join(f"v.{name}" for name in _WORDS)}, v.latency_s, v.attempts, v.created,
        v.crc, e.row, a.text, j.identity
 FROM verdicts v
 JOIN examples e ON e.id = v.example JOIN answers a ON a.id = v.answer
@@ -93,13 +113,17 @@ class Dialect:
         """Give the statement that makes a table."""
         key = None if table == _REPEATED else next(iter(TABLES[table]))
         columns = ", ".join(
-            f"{name} {self._types.get(kind, kind.upper())}"
-            + ("" if name == _NULLABLE else " NOT NULL")
+            f"{name} {self.type_of(kind)}"
+            + ("" if name in _NULLABLE else " NOT NULL")
             + (" PRIMARY KEY" if name == key else "")
             for name, kind in TABLES[table].items()
         )
         before = self._numbered if table == "verdicts" else ""
         return f"CREATE TABLE IF NOT EXISTS {table} ({before}{columns})"
+
+    def type_of(self, kind: str) -> str:
+        """Name the type of a column of some kind."""
+        return self._types.get(kind, kind.upper())
 
     def marks(self, n: int) -> str:
         """Give a mark for each of n values."""
@@ -138,19 +162,77 @@ def take(table: str, source: str, order: str) -> str:
     )
 
 
-def checksum(
-    key: bytes,
-    met: int,
-    probability: float | None,
-    explanation: str,
-    tokens: tuple[int, int, int],
-) -> int:
-    """Bind what a verdict says to its key.
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a stored verdict says: the columns of `SAID` between its key and its latency."""
 
-    A database notices a broken page, but not a flipped bit inside a value: this does.
-    """
-    line = f"{met}|{probability!r}|{tokens}|{explanation}"
-    return zlib.crc32(line.encode("utf-8", "replace"), zlib.crc32(key))
+    met: int | None
+    """1 or 0; None for a level and for "not applicable"."""
+    probability: float | None
+    level: int | None
+    level_probabilities: str | None
+    """A JSON list."""
+    explanation: str
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+
+    @classmethod
+    def of(cls, verdict: Verdict) -> Said:
+        """Put the words of a judge's answer into columns."""
+        chances = verdict.level_probabilities
+        return cls(
+            None if verdict.met is None else int(verdict.met),
+            verdict.probability,
+            verdict.level,
+            None if chances is None else json.dumps(list(chances)),
+            clean(verdict.explanation),
+            verdict.prompt_tokens,
+            verdict.cached_tokens,
+            verdict.completion_tokens,
+        )
+
+    @property
+    def columns(self) -> tuple[Any, ...]:
+        """The values, in their order."""
+        return tuple(getattr(self, name) for name in _WORDS)
+
+    @property
+    def outcome(self) -> Outcome:
+        """Which kind of answer it is."""
+        if self.met is None:
+            return Outcome.NOT_APPLICABLE if self.level is None else Outcome.LEVEL
+        return Outcome.MET if self.met else Outcome.NOT_MET
+
+    def checksum(self, key: bytes) -> int:
+        """Bind what a verdict says to its key.
+
+        A database notices a broken page, but not a flipped bit inside a value: this does. What is
+        met or not met has the sum that every layout gave it.
+        """
+        tokens = (self.prompt_tokens, self.cached_tokens, self.completion_tokens)
+        line = f"{self.met}|{self.probability!r}|{tokens}|{self.explanation}"
+        if self.met is None or self.level is not None or self.level_probabilities is not None:
+            line = f"{self.level!r}|{self.level_probabilities}|{line}"
+        return zlib.crc32(line.encode("utf-8", "replace"), zlib.crc32(key))
+
+    def verdict(self, latency_s: float) -> Verdict:
+        """Give it as whoever asks gets it."""
+        chances = self.level_probabilities
+        return Verdict(
+            self.outcome,
+            self.probability,
+            self.explanation,
+            "",
+            Source.STORE,
+            0,
+            self.prompt_tokens,
+            self.cached_tokens,
+            self.completion_tokens,
+            latency_s,
+            self.level,
+            None if chances is None else tuple(json.loads(chances)),
+        )
 
 
 def damaged(key: bytes, where: Path | str) -> str:
@@ -165,8 +247,8 @@ def damaged_keys(rows: Iterable[Sequence[Any]]) -> list[bytes]:
     """List the verdicts whose checksum does not fit, among the rows of `SAID`."""
     return [
         key if isinstance(key, bytes) else str(key).encode()  # the kind of a value can be damaged
-        for key, met, chance, words, *tokens, _, crc in rows
-        if not isinstance(key, bytes) or crc != checksum(key, met, chance, words, tuple(tokens))
+        for key, *words, _, crc in rows
+        if not isinstance(key, bytes) or crc != Said(*words).checksum(key)
     ]
 
 
@@ -177,8 +259,6 @@ def rows_of(
     good, failed = [], []
     for record in records:
         verdict, subject = record.verdict, record.subject
-        explanation = clean(verdict.explanation)
-        tokens = (verdict.prompt_tokens, verdict.cached_tokens, verdict.completion_tokens)
         asked = (
             record.key,
             judge,
@@ -187,14 +267,14 @@ def rows_of(
             subject.answer_id,
             record.replicate,
         )
-        if verdict.met is None:
-            said = (verdict.outcome.value, explanation, clean(verdict.reply), *tokens)
-            failed.append((*asked, *said, verdict.latency_s, now))
+        said = Said.of(verdict)
+        if verdict.is_missing:
+            tokens = (said.prompt_tokens, said.cached_tokens, said.completion_tokens)
+            words = (verdict.outcome.value, said.explanation, clean(verdict.reply), *tokens)
+            failed.append((*asked, *words, verdict.latency_s, now))
             continue
-        met, chance = int(verdict.outcome is Outcome.MET), verdict.probability
-        crc = checksum(record.key, met, chance, explanation, tokens)
-        made = (verdict.latency_s, verdict.attempts, now, crc)
-        good.append((*asked, met, chance, explanation, *tokens, *made))
+        made = (verdict.latency_s, verdict.attempts, now, said.checksum(record.key))
+        good.append((*asked, *said.columns, *made))
     return good, failed
 
 
@@ -206,22 +286,11 @@ def read_verdict(row: tuple[Any, ...], where: Path | str, *, is_checked: bool = 
         where: The store, for messages.
         is_checked: Whether the store has checksums; those of the first layout have none.
     """
-    key, met, probability, explanation, prompt, cached, completion, latency, crc = row
-    tokens = (prompt, cached, completion)
-    if is_checked and crc != checksum(key, met, probability, explanation, tokens):
+    key, *words, latency_s, crc = row
+    said = Said(*words)
+    if is_checked and crc != said.checksum(key):
         return Verdict(Outcome.SKIPPED, None, damaged(key, where), "", Source.STORE, 0)
-    return Verdict(
-        Outcome.MET if met else Outcome.NOT_MET,
-        probability,
-        explanation,
-        "",
-        Source.STORE,
-        0,
-        prompt,
-        cached,
-        completion,
-        latency,
-    )
+    return said.verdict(latency_s)
 
 
 def clean(text: str) -> str:

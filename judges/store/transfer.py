@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,13 +23,14 @@ from .table import (
     SCHEMA_VERSION,
     TABLES,
     TOKENS,
-    checksum,
+    Said,
     damaged,
     damaged_keys,
 )
 
 _STATS = (
-    "SELECT j.digest, j.identity, count(v.key), coalesce(sum(v.met), 0), "
+    "SELECT j.digest, j.identity, count(v.key), coalesce(sum(v.met), 0), count(v.met), "
+    "count(v.level), "
     "coalesce(sum(v.prompt_tokens), 0), coalesce(sum(v.completion_tokens), 0), "
     "min(v.created), max(v.created) FROM judges j "
     "LEFT JOIN verdicts v ON v.judge = j.digest GROUP BY j.digest, j.identity ORDER BY 3 DESC"
@@ -58,19 +59,7 @@ class Moved:
 def stats(place: Path | str) -> dict[str, Any]:
     """Count what a store holds, judge by judge, and check its file and every verdict's sum."""
     with opened(place) as store:
-        judges = [
-            {
-                **json.loads(identity),
-                "digest": digest.hex(),
-                "verdicts": n,
-                "met": int(met),
-                "prompt_tokens": int(prompt),
-                "completion_tokens": int(completion),
-                "first": first,
-                "last": last,
-            }
-            for digest, identity, n, met, prompt, completion, first, last in store.execute(_STATS)
-        ]
+        judges = [_counts(*row) for row in store.execute(_STATS)]
         return {
             "path": store.place,
             "layout": SCHEMA_VERSION,
@@ -83,6 +72,24 @@ def stats(place: Path | str) -> dict[str, Any]:
             "file_check": store.file_check(),
             "judges": judges,
         }
+
+
+def _counts(
+    digest: bytes, identity: str, n: int, met: int, n_met_or_not: int, n_levels: int, *rest: Any
+) -> dict[str, Any]:
+    prompt, completion, first, last = rest
+    return {
+        **json.loads(identity),
+        "digest": digest.hex(),
+        "verdicts": n,
+        "met": int(met),
+        "levels": n_levels,
+        "not_applicable": n - n_met_or_not - n_levels,
+        "prompt_tokens": int(prompt),
+        "completion_tokens": int(completion),
+        "first": first,
+        "last": last,
+    }
 
 
 def export_lines(place: Path | str, judge: str | None = None) -> Iterator[str]:
@@ -179,16 +186,17 @@ def _refuse_damaged(copy: Path, source: Path) -> None:
 
 def exported(row: tuple[Any, ...], path: Path | str, shown: set[bytes]) -> dict[str, Any]:
     """Make an export's line of a row of `EXPORT`; an example not in `shown` comes whole."""
-    (key, _, example_id, index, replicate, met, chance, words, *tokens) = row[:11]
-    latency, attempts, created, crc, example_text, answer, identity = row[11:]
-    if crc != checksum(key, met, chance, words, tuple(tokens)):
+    key, _, example_id, index, replicate, *words = row[:13]
+    latency, attempts, created, crc, example_text, answer, identity = row[13:]
+    said = Said(*words)
+    if crc != said.checksum(key):
         raise StoreError(f"verdict store {path}: {damaged(key, path)}")
     try:
         if example_id not in shown and text_id(example_text) != bytes(example_id):
             raise ValueError("it was changed")
         example = json.loads(example_text)
         criterion = example["rubrics"][index]
-        points, wording = criterion["points"], criterion["criterion"]
+        points, wording = _points(criterion), criterion["criterion"]
     except (ValueError, KeyError, IndexError, TypeError) as error:
         raise StoreError(
             f"verdict store {path}: the example of the verdict {key.hex()[:16]} is damaged "
@@ -203,11 +211,12 @@ def exported(row: tuple[Any, ...], path: Path | str, shown: set[bytes]) -> dict[
         "points": points,
         "answer": answer,
         "replicate": replicate,
-        "outcome": "met" if met else "not_met",
-        "met": bool(met),
-        "probability": chance,
-        "explanation": words,
-        **dict(zip(TOKENS, tokens, strict=True)),
+        "outcome": said.outcome.value,
+        "met": None if said.met is None else bool(said.met),
+        **({} if said.level is None else _level(said)),
+        "probability": said.probability,
+        "explanation": said.explanation,
+        **{name: getattr(said, name) for name in TOKENS},
         "latency_s": latency,
         "attempts": attempts,
         "created": created,
@@ -218,3 +227,19 @@ def exported(row: tuple[Any, ...], path: Path | str, shown: set[bytes]) -> dict[
         shown.add(example_id)
         line["example"] = example
     return line
+
+
+def _level(said: Said) -> dict[str, Any]:
+    """Give what an export says of a level and says of nothing else."""
+    chances = said.level_probabilities
+    return {
+        "level": said.level,
+        **({} if chances is None else {"level_probabilities": json.loads(chances)}),
+    }
+
+
+def _points(criterion: Mapping[str, Any]) -> Any:
+    """Give the points of a stored criterion; of levels those that lie farthest from 0."""
+    if "points" in criterion:
+        return criterion["points"]
+    return max((level["points"] for level in criterion["levels"]), key=lambda p: (abs(p), p))

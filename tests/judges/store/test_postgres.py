@@ -361,3 +361,48 @@ def test_merging_from_both_ends_at_once_gives_the_union(address, tmp_path):
         thread.start()
     join(*threads)
     assert count(address) == 120
+
+
+def layout_2(address: str) -> None:
+    """Take the tables back to the layout of the version before."""
+    with psycopg.connect(address, autocommit=True) as db:
+        db.execute("SET search_path TO rubricbeat")
+        db.execute("ALTER TABLE verdicts DROP COLUMN level, DROP COLUMN level_probabilities")
+        db.execute("ALTER TABLE verdicts ALTER COLUMN met SET NOT NULL")
+        db.execute("UPDATE layout SET version = 2")
+
+
+def test_tables_of_the_version_before_are_brought_up_to_date_by_one_of_many(store, address):
+    store.write([record(n, Verdict.of(n % 2 == 0, probability=0.25)) for n in range(5)])
+    layout_2(address)
+    gate = threading.Barrier(3)
+
+    def look(found: list[object]) -> None:
+        gate.wait()
+        other = PostgresStore(address)
+        found.append(other.lookup([record(n).key for n in range(5)]))
+        other.close()
+
+    found: list[object] = []
+    threads = [threading.Thread(target=look, args=(found,)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        join(thread)
+    said = {record(n).key: n % 2 == 0 for n in range(5)}
+    assert [{key: v.met for key, v in each.items()} for each in found] == [said] * 3
+    store.write([record(9, Verdict.not_applicable())])
+    with psycopg.connect(address) as db:
+        assert db.execute("SELECT max(version) FROM rubricbeat.layout").fetchone() == (3,)
+
+
+def test_tables_that_another_user_made_are_that_users_to_change(store, address):
+    layout_2(address)
+    with psycopg.connect(address, autocommit=True) as db:
+        db.execute("DROP ROLE IF EXISTS rubricbeat_guest")
+        db.execute("CREATE ROLE rubricbeat_guest")
+        db.execute("GRANT USAGE ON SCHEMA rubricbeat TO rubricbeat_guest")
+        db.execute("GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA rubricbeat TO rubricbeat_guest")
+    guest = f"{address}{'&' if '?' in address else '?'}options=-c%20role%3Drubricbeat_guest"
+    with pytest.raises(StoreError, match=r"brought to layout 3 once, by the user who made them"):
+        PostgresStore(guest)

@@ -19,10 +19,11 @@ from rubricbeat.judges.store.table import POSTGRES, SQLITE, TABLES, Dialect, tak
             "verdicts",
             "key BLOB NOT NULL PRIMARY KEY, judge BLOB NOT NULL, example BLOB NOT NULL, "
             "criterion INTEGER NOT NULL, answer BLOB NOT NULL, replicate INTEGER NOT NULL, "
-            "met INTEGER NOT NULL, probability REAL, explanation TEXT NOT NULL, "
-            "prompt_tokens INTEGER NOT NULL, cached_tokens INTEGER NOT NULL, "
-            "completion_tokens INTEGER NOT NULL, latency_s REAL NOT NULL, "
-            "attempts INTEGER NOT NULL, created REAL NOT NULL, crc INTEGER NOT NULL",
+            "met INTEGER, probability REAL, level INTEGER, level_probabilities TEXT, "
+            "explanation TEXT NOT NULL, prompt_tokens INTEGER NOT NULL, "
+            "cached_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, "
+            "latency_s REAL NOT NULL, attempts INTEGER NOT NULL, created REAL NOT NULL, "
+            "crc INTEGER NOT NULL",
         ),
         (
             POSTGRES,
