@@ -181,7 +181,6 @@ class Verdict:
         elif type(fields.get("level")) is not int or fields["level"] < 0:
             level = f"{fields.get('level')!r:.40}"
             raise DataError(f"outcome {name!r} with level {level}, no whole number from 0")
-
         if not _are_numbers(fields.get("level_probabilities", ())):
             raise DataError("level_probabilities is no list of numbers")
         verdict = cls(outcome, **fields)
