@@ -110,6 +110,7 @@ def dry_run(config: TrainConfig, n_prompts: int) -> DryRun:
     if not config.run.output_dir:
         config = replace(config, run=replace(config.run, output_dir=NO_FOLDER))
     prepared = prepare(config, resume=True, trains=False)
+    config = prepared.config
     print(f"rubricbeat: {data_line(prepared.data.facts)}", file=sys.stderr)
     set_threads(config.run.threads)
     examples = sample_examples(prepared.data.train, n_prompts, config.data.seed)

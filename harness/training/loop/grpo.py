@@ -20,7 +20,7 @@ from ..checks.plan import BatchPlan
 from ..checks.prepare import Prepared, judge_options
 from ..checks.settings import check_output_dir, check_plan, check_policy, check_reward, check_values
 from ..checks.warm_start import check_warm_start
-from ..config import TrainConfig
+from ..config import GrpoSection, TrainConfig
 from ..contamination import evaluation_prompts
 from ..data import TrainingData, load_data, messages_of, ordered_rows
 from ..policy.policy import (
@@ -32,6 +32,7 @@ from ..policy.policy import (
     quiet_libraries,
     set_threads,
 )
+from ..policy.turns import VALUES, as_answered
 from ..reward.graders import rank
 from ..reward.reward import RubricReward
 from ..run_files import CHECKPOINT, RunFiles, read_facts
@@ -92,6 +93,7 @@ def prepare(config: TrainConfig, *, resume: bool = False, trains: bool = True) -
     check_output_dir(config, resume)
     policy = policy_facts(config.model)
     tokenizer, data = load_prompts(config)
+    config = as_answered(config, tokenizer)
     if config.gold.judge is not None and not data.held_out:
         raise ConfigError(
             f"gold.judge has no prompt to look at: data.held_out {config.data.held_out:g} of "
@@ -103,7 +105,7 @@ def prepare(config: TrainConfig, *, resume: bool = False, trains: bool = True) -
     check_policy(config, policy, longest)
     plan = check_plan(config, len(data.train))
     # before the weights: ZeRO-3 shards them while they load, once the arguments have said so
-    arguments = grpo_arguments(config, plan) if trains else None
+    arguments = grpo_arguments(config, plan, tokenizer) if trains else None
     if rank() == 0:
         for words in check_seen(config, data):
             print(f"rubricbeat: {words}", file=sys.stderr)
@@ -114,11 +116,12 @@ def prepare(config: TrainConfig, *, resume: bool = False, trains: bool = True) -
 def load_prompts(config: TrainConfig) -> tuple[Any, TrainingData]:
     """Load the tokenizer and the data, each of which needs the other for its filters."""
     asked = evaluation_prompts(config.eval.tasks)
+    values = config.grpo.trl.get(VALUES)
     if config.model.name == "tiny":
         data = load_data(config.data, count_tokens=count_words, evaluated_by=asked)
         everything = [*data.train, *data.held_out, *data.sft]
-        return load_tokenizer(config.model, everything), data
-    tokenizer = load_tokenizer(config.model, ())
+        return load_tokenizer(config.model, everything, values), data
+    tokenizer = load_tokenizer(config.model, (), values)
 
     def count(example: Example) -> int:
         return prompt_lengths(tokenizer, [example], config.data)[0]
@@ -213,7 +216,7 @@ def prompt_rows(prepared: Prepared) -> Any:
     )
 
 
-def grpo_arguments(config: TrainConfig, plan: BatchPlan) -> Any:
+def grpo_arguments(config: TrainConfig, plan: BatchPlan, tokenizer: Any) -> Any:
     """Word the run in TRL's terms; whatever is not ours goes to TRL as it stands.
 
     Raises:
@@ -228,6 +231,7 @@ def grpo_arguments(config: TrainConfig, plan: BatchPlan) -> Any:
         config,
         {name: value for name, value in named.items() if name not in OURS}
         | dict(grpo.trl)
+        | _stopped_by(grpo, tokenizer)
         | {
             # the rows are the run: one pass over them, in their own order (see `ordered_rows`)
             "max_steps": plan.max_steps,
@@ -238,6 +242,14 @@ def grpo_arguments(config: TrainConfig, plan: BatchPlan) -> Any:
             "warmup_steps": round(grpo.warmup_ratio * plan.max_steps),
         },
     )
+
+
+def _stopped_by(grpo: GrpoSection, tokenizer: Any) -> dict[str, Any]:
+    """Have vLLM stop at the end of a turn: it reads the base model's own settings, and no more."""
+    if not grpo.use_vllm:
+        return {}
+    given = grpo.trl.get("generation_kwargs") or {}
+    return {"generation_kwargs": {"stop_token_ids": [tokenizer.eos_token_id], **given}}
 
 
 def trl_arguments(kind: Any, config: TrainConfig, settings: Mapping[str, Any]) -> Any:

@@ -181,21 +181,34 @@ def _check_lengths(
     """
     room = config.sft.max_length
     prompts = prompt_lengths(tokenizer, [example for example, _ in pairs], config.data)
-    answers = [len(tokenizer(text)["input_ids"]) for _, text in pairs]
     too_long = sum(length >= room for length in prompts)
     if too_long:
         raise ConfigError(
             f"{too_long} of {len(pairs)} prompts leave no room for the answer in sft.max_length "
             f"{room}; raise it above {max(prompts)}, or lower data.max_prompt_tokens"
         )
-    both = [a + b for a, b in zip(prompts, answers, strict=True)]
-    n_cut = sum(length > room for length in both)
+    both = [_tokens(config, tokenizer, *pair) for pair in pairs]
+    longest = max(map(len, both))
+    n_cut = sum(len(one) > room for one in both)
+    # TRL learns what it keeps after the prompt
+    ends = (tokenizer.eos_token_id in one[n:room] for one, n in zip(both, prompts, strict=True))
+    if not any(ends):
+        raise ConfigError(
+            f"none of the {len(pairs)} answers keeps its end, {tokenizer.eos_token}, within "
+            f"sft.max_length {room}, so that the policy would never stop; raise it to {longest}"
+        )
     if n_cut:
         warn(
             f"{n_cut} of {len(pairs)} prompts and answers are longer than sft.max_length {room} "
-            f"and are cut off there; the longest has {max(both)} tokens"
+            f"and are cut off there; the longest has {longest} tokens"
         )
-    return max(both)
+    return longest
+
+
+def _tokens(config: TrainConfig, tokenizer: Any, example: Example, text: str) -> list[int]:
+    turns = [*messages_of(example, config.data), {"role": "assistant", "content": text}]
+    found: list[int] = tokenizer.apply_chat_template(turns, return_dict=True)["input_ids"]
+    return found
 
 
 def _target(config: TrainConfig, example: Example, reference: str) -> str:

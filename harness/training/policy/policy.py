@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -17,10 +17,7 @@ from ....judges.errors import ConfigError, near_names
 from ....judges.rubric import Example
 from ..config import LORA_TARGETS, DataSection, GrpoSection, ModelSection
 from ..data import messages_of
-
-if TYPE_CHECKING:
-    pass
-
+from .turns import settle_turns, stop_ids
 
 LARGE = 3_000_000_000
 """Parameters above which float32 weights are refused unless asked for: 12 GB and more."""
@@ -132,13 +129,25 @@ def _read_config(section: ModelSection, path: str) -> Any:
         ) from error
 
 
-def load_tokenizer(section: ModelSection, examples: Iterable[Example]) -> Any:
+def load_tokenizer(
+    section: ModelSection, examples: Iterable[Example], values: Mapping[str, Any] | None = None
+) -> Any:
     """Load the tokenizer, padded on the left as generation needs it.
 
     Args:
-        section: Which model.
+        section: Which model. An adapter comes with the tokenizer it was trained with.
         examples: What the `tiny` tokenizer takes its words from.
+        values: What its chat template is given beside the messages.
+
+    Raises:
+        ConfigError: Answers have no end that could be learnt.
     """
+    tokenizer = _plain_tokenizer(section, examples)
+    settle_turns(tokenizer, values or {})
+    return tokenizer
+
+
+def _plain_tokenizer(section: ModelSection, examples: Iterable[Example]) -> Any:
     path = find_policy(section)
     if path == "tiny":
         from ..tiny_data import WORDS
@@ -148,6 +157,8 @@ def load_tokenizer(section: ModelSection, examples: Iterable[Example]) -> Any:
         return build_tokenizer(texts, WORDS)
     from transformers import AutoTokenizer
 
+    if section.adapter is not None and (Path(section.adapter) / "tokenizer_config.json").is_file():
+        path = section.adapter
     tokenizer = AutoTokenizer.from_pretrained(
         path, padding_side="left", trust_remote_code=section.trust_remote_code
     )
@@ -318,6 +329,8 @@ def sampling_of(
         sampling |= {"temperature": heat, "top_p": grpo.top_p, "top_k": top_k}
         if grpo.min_p is not None:
             sampling["min_p"] = grpo.min_p
+        # TRL's, whose words are those of transformers where vLLM does not answer
+        sampling |= {} if grpo.use_vllm else grpo.trl.get("generation_kwargs") or {}
     return sampling
 
 
@@ -363,6 +376,7 @@ def generate_answers(
                     attention_mask=inputs["attention_mask"],
                     num_return_sequences=n,
                     pad_token_id=tokenizer.pad_token_id,
+                    eos_token_id=stop_ids(model, tokenizer),
                     **sampling,
                 )
                 texts = tokenizer.batch_decode(
