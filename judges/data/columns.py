@@ -14,8 +14,16 @@ from typing import Any
 from ..errors import ConfigError, DataError, near_names
 from .json_rows import Field, NumberedRow
 
-ROW_FIELDS = ("prompt_id", "prompt", "rubric", "tags", "references", "canary")
-CRITERION_FIELDS = ("criterion", "points", "polarity", "category", "criterion_tags")
+ROW_FIELDS = (
+    "prompt_id",
+    "prompt",
+    "rubric",
+    "tags",
+    "references",
+    "judge_reference",
+    "canary",
+)
+CRITERION_FIELDS = ("criterion", "points", "polarity", "category", "criterion_tags", "levels")
 """Of each object in a rubric."""
 ANSWER_FIELDS = ("prompt_id", "answer", "model", "run", "repeat")
 LABEL_FIELDS = (

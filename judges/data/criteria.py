@@ -13,16 +13,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from enum import StrEnum
 
 from ..errors import DataError, near_names
 from ..rubric import CATEGORIES, Criterion, Polarity
+from .forms.contract import checked_conditions, completed, points_of, sign_of, worth_of
+from .forms.peers import from_autorubric, from_verifiers, is_autorubric, is_verifiers
 from .json_rows import Field, kind_of
 
-MAX_POINTS = 1e9
-"""Most that a criterion may be worth, either way."""
-MIN_POINTS = 1e-9
-"""Least that it may be worth: a share of points below this is no number, or an endless one."""
 PROFBENCH_POINTS = {"critical": 4.0, "major": 3.0, "minor": 2.0, "additional": 1.0}
 """What ProfBench's own scoring makes of the words of `criterion_weight` (arXiv 2510.18941)."""
 PRBENCH_CLASSES = (
@@ -71,6 +70,8 @@ class Form(StrEnum):
     RAR = "'description' and 'weight'"
     PRBENCH = "'title' and 'annotations'"
     PROFBENCH = "'criterion_description' and 'criterion_weight'"
+    AUTORUBRIC = "'requirement' and 'options'"
+    VERIFIERS = "'text' and 'choices'"
 
 
 def form_of(items: Sequence[Field]) -> Form:
@@ -103,9 +104,14 @@ def _form(item: Field) -> Form | None:
         return Form.PRBENCH
     if item.has("criterion_description") or item.has("criterion_weight"):
         return Form.PROFBENCH
+    if is_autorubric(item):
+        return Form.AUTORUBRIC
+    if is_verifiers(item):
+        return Form.VERIFIERS
     _refuse_two(item, "criterion", "criterion", "criterion_text")
     has_text = item.has("criterion") or item.has("criterion_text")
-    if has_text and item.has("points"):
+    has_levels = item.has("levels") and not item.has("weight")
+    if has_text and (item.has("points") or has_levels):
         return Form.RUBRICHUB if isinstance(item["tags"].value, Mapping) else Form.POINTS
     if has_text and item.has("weight"):
         if item.has("description") and item["description"].value != item["criterion"].value:
@@ -137,7 +143,14 @@ def criteria_of(items: Sequence[Field], form: Form) -> tuple[Criterion, ...]:
     """
     for number, item in enumerate(items, start=1):
         _refuse_rules(item, number, len(items))
-    return tuple(map(_READERS[form], items))
+    found = [
+        _READERS[form](item) if form in _WHOLE else completed(item, _READERS[form](item))
+        for item in items
+    ]
+    if form is Form.PRBENCH:  # its ids name rows of a table, and mean nothing where none asks
+        asked = {c.requires.id for c in found if c.requires is not None}
+        found = [c if c.id in asked else replace(c, id=None) for c in found]
+    return checked_conditions(found)
 
 
 def criteria_of_text(field: Field) -> tuple[Criterion, ...]:
@@ -175,17 +188,13 @@ def _refuse_rules(item: Field, number: int, n_items: int) -> None:
 
 
 def _by_sign(item: Field) -> Criterion:
-    points = _points(item["points"])
-    check = item["check"].decoded()
-    if check.value is not None and not isinstance(check.value, Mapping):
-        raise check.fault("is not an object (a predicate of the keyword judge)")
+    points = worth_of(item, item["points"])
     return Criterion(
         text=item.first("criterion", "criterion_text").text(),
         points=points,
-        polarity=_polarity(item["polarity"]) or _sign(points),
+        polarity=_polarity(item["polarity"]) or sign_of(points),
         tags=unique(item["tags"].strings() + _other_category(item["category"])),
         category=_known_category(item["category"]),
-        check=check.value,
     )
 
 
@@ -200,7 +209,7 @@ def _weighted(item: Field) -> Criterion:
 
 
 def _by_wording(item: Field, text: Field, points: Field, tags: tuple[str, ...] = ()) -> Criterion:
-    words, worth = text.text(), _points(points)
+    words, worth = text.text(), worth_of(item, points)
     polarity = _polarity(item["polarity"]) or polarity_from_wording(words, worth)
     category = item["category"]
     tags += _other_category(category)
@@ -209,10 +218,10 @@ def _by_wording(item: Field, text: Field, points: Field, tags: tuple[str, ...] =
 
 def _rar(item: Field) -> Criterion:
     text = item["description"].text()
-    points = _points(item.first("weight", "points"))
+    points = worth_of(item, item.first("weight", "points"))
     polarity = _polarity(item["polarity"]) or polarity_from_wording(text, points)
     is_either = not item.has("weight") and points < 0 and polarity is Polarity.DESIRABLE
-    if is_either and not item.has("polarity"):
+    if is_either and not item.has("polarity") and not item.has("levels"):
         raise item.fault(
             "has 'description' and negative 'points', and can be read in two ways: true is bad "
             "(HealthBench, by the sign) or good (RaR, by the wording); add 'polarity'"
@@ -227,53 +236,37 @@ def _rar(item: Field) -> Criterion:
 def _prbench(item: Field) -> Criterion:
     notes = item["annotations"]
     text = item["title"] if item.has("title") else notes["criteria_description"]
-    points = _prbench_points(notes)
+    points = worth_of(item, _prbench_points(notes))
     tags = (
         (f"category:{notes['criteria_category'].text()}",) if notes.has("criteria_category") else ()
     )
-    return Criterion(text.text(), points, _polarity(item["polarity"]) or _sign(points), tags)
+    return Criterion(text.text(), points, _polarity(item["polarity"]) or sign_of(points), tags)
 
 
-def _prbench_points(notes: Field) -> float:
+def _prbench_points(notes: Field) -> Field:
     name = notes["weight_class"].text().strip().lower()
     if name not in PRBENCH_CLASSES:
         raise notes["weight_class"].fault(f"is unknown; {near_names(name[:24], PRBENCH_CLASSES)}")
     weight = notes[f"{name.replace(' ', '_')}_weight"]
-    points = _points(weight)
+    points = points_of(weight)
     if (points < 0) != ("detrimental" in name):
         raise weight.fault(f"is {points:g}, and its weight_class says {name!r}: the signs disagree")
-    return points
+    return weight
 
 
 def _profbench(item: Field) -> Criterion:
     weight = item["criterion_weight"]
     words = weight.value.strip().lower() if isinstance(weight.value, str) else None
-    if words is not None and words in PROFBENCH_POINTS:
-        points = PROFBENCH_POINTS[words]
-    elif words is not None:
+    if words is not None and words not in PROFBENCH_POINTS:
         raise weight.fault(f"is unknown; {near_names(words[:24], PROFBENCH_POINTS)}")
-    else:
-        points = _points(weight)
+    if words is not None:
+        weight = Field(PROFBENCH_POINTS[words], item, "criterion_weight")
+    points = worth_of(item, weight)
     kinds = item["criterion_type"]
     types = (kinds.any_text(),) if isinstance(kinds.value, str) else kinds.strings()
     text = item["criterion_description"].text()
     tags = unique(tuple(f"type:{kind}" for kind in types))
     return Criterion(text, points, polarity_from_wording(text, points), tags)
-
-
-def _points(field: Field) -> float:
-    points = field.number()
-    if points == 0:
-        raise field.fault("is 0; a criterion must be worth something")
-    if abs(points) > MAX_POINTS:
-        raise field.fault(f"is {points:g}, beyond {MAX_POINTS:g}: sums would overflow")
-    if abs(points) < MIN_POINTS:
-        raise field.fault(f"is {points:g}, nearer to 0 than {MIN_POINTS:g}: it would not count")
-    return points
-
-
-def _sign(points: float) -> Polarity:
-    return Polarity.DESIRABLE if points > 0 else Polarity.UNDESIRABLE
 
 
 def _polarity(field: Field) -> Polarity | None:
@@ -338,4 +331,8 @@ _READERS: dict[Form, Callable[[Field], Criterion]] = {
     Form.RAR: _rar,
     Form.PRBENCH: _prbench,
     Form.PROFBENCH: _profbench,
+    Form.AUTORUBRIC: from_autorubric,
+    Form.VERIFIERS: from_verifiers,
 }
+_WHOLE = frozenset({Form.AUTORUBRIC, Form.VERIFIERS})
+"""Forms whose readers give the whole criterion: they rename what stands beside its text."""

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import DataError, UnknownNameError
-from ..rubric import Criterion, Example
+from ..rubric import Example
 from .columns import Columns
+from .forms.written import criterion_row
 from .json_rows import NumberedRow
 from .reader import read_rows
 from .row_shapes import RowKind, read_row
@@ -174,28 +175,15 @@ def example_to_row(example: Example) -> dict[str, Any]:
     row: dict[str, Any] = {
         "prompt_id": example.prompt_id,
         "prompt": [{"role": m.role, "content": m.content} for m in example.prompt],
-        "rubrics": [_criterion_row(c) for c in example.rubric.criteria],
+        "rubrics": [criterion_row(c) for c in example.rubric.criteria],
         "example_tags": list(example.tags),
     }
     if example.references:
         row["references"] = list(example.references)
+    if example.reference:
+        row["reference"] = example.reference
     if example.canary is not None:
         row["canary"] = example.canary
-    return row
-
-
-def _criterion_row(criterion: Criterion) -> dict[str, Any]:
-    points = criterion.points
-    row: dict[str, Any] = {
-        "criterion": criterion.text,
-        "points": int(points) if points.is_integer() else points,
-        "polarity": criterion.polarity.value,
-        "tags": list(criterion.tags),
-    }
-    if criterion.category is not None:
-        row["category"] = criterion.category
-    if criterion.check is not None:
-        row["check"] = dict(criterion.check)
     return row
 
 

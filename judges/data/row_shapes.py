@@ -14,9 +14,13 @@ from enum import StrEnum
 from typing import Any
 
 from ..errors import DataError
-from ..rubric import Example, Message, Rubric
+from ..rubric import Criterion, Example, Message, Rubric
 from .conversations import is_missing, prompt_of
 from .criteria import Form, criteria_of, criteria_of_text, form_of, unique
+from .forms.contract import checked_conditions, placed, reference_of
+from .forms.peers import without_sections
+from .forms.trees import criteria_of_tree, is_tree, text_of_node
+from .forms.written import criterion_row
 from .json_rows import Field
 
 PROFESSIONAL_TAGS = ("use_case", "type", "difficulty", "specialty")
@@ -48,6 +52,12 @@ class RowKind(StrEnum):
     """`rubrics` of criterion_description and criterion_weight in words."""
     OPENRUBRICS = "openrubrics"
     """`instruction` and `rubric` as a numbered text."""
+    PAPERBENCH = "paperbench"
+    """A tree of `requirements`, `weight`, `sub_tasks`: the row itself, or its `rubric`."""
+    AUTORUBRIC = "autorubric"
+    """`rubric` of requirement, weight, options of label and value."""
+    VERIFIERS = "verifiers"
+    """`rubric` or `criteria` of name, text, weight, choices."""
 
 
 _KINDS = {
@@ -56,12 +66,16 @@ _KINDS = {
     "rubrics": {Form.POINTS: RowKind.HEALTHBENCH, Form.WEIGHT: RowKind.RESEARCHRUBRICS},
     "rubric": {Form.POINTS: RowKind.PLAIN, Form.WEIGHT: RowKind.RAR},
 }
+_CRITERIA = "criteria"
+"""Where verifiers' files have them; looked at only where no other field holds a rubric."""
 """Kind of a row by the field its criteria stand in and their form; else by the form alone."""
 _BY_FORM = {
     Form.RUBRICHUB: RowKind.RUBRICHUB,
     Form.RAR: RowKind.RAR,
     Form.PRBENCH: RowKind.PRBENCH,
     Form.PROFBENCH: RowKind.PROFBENCH,
+    Form.AUTORUBRIC: RowKind.AUTORUBRIC,
+    Form.VERIFIERS: RowKind.VERIFIERS,
 }
 
 
@@ -79,26 +93,51 @@ def read_row(row: Any) -> tuple[Example, RowKind]:
             "the row holds recorded verdicts, not a rubric; give this file to 'rubricbeat import' "
             "and the rubrics by --data"
         )
-    name, container = _container(field)
-    if isinstance(container.value, str):
-        kind, rubric = RowKind.OPENRUBRICS, Rubric(criteria_of_text(container))
-    else:
-        items = [item.decoded() for item in container.items()]
-        form = form_of(items)
-        if name == "reward_model" and form is Form.POINTS:
-            form = Form.RUBRICHUB
-        kind = _KINDS[name].get(form) or _BY_FORM[form]
-        rubric = Rubric(criteria_of(items, form))
-    example = _example(field, kind, rubric)
-    if rubric.positive_points <= 0:
+    kind, criteria = _rubric_of(field)
+    example = _example(field, kind, criteria)
+    if example.rubric.positive_points <= 0:
         raise DataError("the rubric has no positive points, so no score can be computed")
     return example, kind
+
+
+def _rubric_of(row: Field) -> tuple[RowKind, tuple[Criterion, ...]]:
+    if _is_node(row):
+        return RowKind.PAPERBENCH, checked_conditions(criteria_of_tree(row))
+    name, container = _container(row)
+    if isinstance(container.value, str):
+        return RowKind.OPENRUBRICS, criteria_of_text(container)
+    if is_tree(container):
+        return RowKind.PAPERBENCH, checked_conditions(criteria_of_tree(container))
+    items = [item.decoded() for item in without_sections(container)]
+    form = form_of(items)
+    if name == "reward_model" and form is Form.POINTS:
+        form = Form.RUBRICHUB
+    kind = _KINDS.get(name, _KINDS["rubric"]).get(form) or _BY_FORM[form]
+    if kind is RowKind.AUTORUBRIC:
+        _refuse_own_rubrics(row)
+    return kind, criteria_of(items, form)
+
+
+def _is_node(row: Field) -> bool:
+    """Say whether a row is itself the root of a tree, as PaperBench's rubric.json is."""
+    return is_tree(row) and not any(row.has(name) for name in (*_KINDS, _CRITERIA))
+
+
+def _refuse_own_rubrics(row: Field) -> None:
+    """Refuse a data set of autorubric whose items have a prompt or rubric of their own."""
+    items = row["items"].decoded()
+    for item in items.items() if isinstance(items.value, list) and items.value else ():
+        for name in ("rubric", "prompt"):
+            if item.has(name) and item[name].value != row[name].value:
+                raise item[name].fault("is another than the data set's; write a row for each item")
 
 
 def _container(row: Field) -> tuple[str, Field]:
     """Find the field that holds the criteria."""
     there = {name: inner for name in _KINDS if (inner := _criteria_in(row, name)) is not None}
     full = {name: inner for name, inner in there.items() if inner.value not in ([], "")} or there
+    if not full and isinstance(row[_CRITERIA].decoded().value, list):
+        return _CRITERIA, row[_CRITERIA].decoded()
     if not full:
         _refuse_unknown(row)
     (name, first), *others = full.items()
@@ -136,10 +175,9 @@ def _refuse_unknown(row: Field) -> None:
     )
 
 
-def _example(row: Field, kind: RowKind, rubric: Rubric) -> Example:
-    prompt = (
-        _prbench_turns(row) if kind is RowKind.PRBENCH and row.has("prompt_0") else _prompt(row)
-    )
+def _example(row: Field, kind: RowKind, criteria: tuple[Criterion, ...]) -> Example:
+    prompt = _turns(row, kind)
+    rubric = Rubric(placed(criteria, prompt))
     return Example(
         prompt_id=_prompt_id(row, kind, prompt, rubric),
         prompt=prompt,
@@ -147,7 +185,18 @@ def _example(row: Field, kind: RowKind, rubric: Rubric) -> Example:
         tags=_tags(row, kind),
         references=_references(row, kind),
         canary=_canary(row),
+        reference=_reference(row, kind),
     )
+
+
+def _turns(row: Field, kind: RowKind) -> tuple[Message, ...]:
+    if kind is RowKind.PRBENCH and row.has("prompt_0"):
+        return _prbench_turns(row)
+    if kind is RowKind.PAPERBENCH and not any(row.has(name) for name in PROMPT_FIELDS):
+        root = row if _is_node(row) else row.first("rubric", "rubrics").decoded()
+        if isinstance(root.value, Mapping):  # what it asks for as a whole is the task
+            return (Message("user", text_of_node(root)),)
+    return _prompt(row)
 
 
 def _prompt(row: Field) -> tuple[Message, ...]:
@@ -188,10 +237,12 @@ def _prompt_id(row: Field, kind: RowKind, prompt: tuple[Message, ...], rubric: R
         return given.identifier()
     if kind in {RowKind.HEALTHBENCH, RowKind.PROFESSIONAL}:
         raise row["prompt_id"].fault("is missing")
-    content = (
+    content: tuple[Any, ...] = (
         [[m.role, m.content] for m in prompt],
         [[c.text, c.points] for c in rubric.criteria],
     )
+    if not rubric.is_plain:
+        content += ([criterion_row(c) for c in rubric.criteria],)
     digest = hashlib.sha256(json.dumps(content).encode("utf-8")).hexdigest()
     return f"row-{digest[:24]}"
 
@@ -216,6 +267,13 @@ def _references(row: Field, kind: RowKind) -> tuple[str, ...]:
     }.get(kind)
     reference = row.first(*names) if names else None
     return (reference.text(),) if reference is not None and reference.value else ()
+
+
+def _reference(row: Field, kind: RowKind) -> str | None:
+    """Give what a judge sees beside the answer; "reference" of RaR is an answer no judge sees."""
+    names = ["judge_reference", "reference_submission"]
+    names += [] if kind is RowKind.RAR else ["reference"]
+    return reference_of(row.first(*names))
 
 
 def _canary(row: Field) -> str | None:

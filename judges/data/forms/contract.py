@@ -1,0 +1,327 @@
+"""Read what a criterion says beside its text and tags: points, levels, conditions, its turn.
+
+One reader for every form of criteria. What is not there changes nothing; what cannot be meant is
+refused with its path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ...errors import DataError, near_names
+from ...rubric import Criterion, Gate, Level, Message, NaRule, Polarity, Requirement
+from ..conversations import is_missing
+from ..json_rows import Field, kind_of
+
+MAX_POINTS = 1e9
+"""Most that a criterion may be worth, either way."""
+MIN_POINTS = 1e-9
+"""Least that it may be worth: a share of points below this is no number, or an endless one."""
+WHOLE_CONVERSATION = "all"
+"""How a row writes that a criterion is about every turn."""
+_SCALES = ("ordinal", "nominal")
+_LEVEL_TEXTS = ("text", "description", "label")
+_ORDERS = (
+    {"none", "some", "most", "all"},
+    {"never", "rarely", "sometimes", "often", "always"},
+    {"low", "medium", "moderate", "high"},
+    {"very poor", "poor", "fair", "average", "good", "very good", "excellent"},
+    {"not at all", "partly", "partially", "mostly", "fully", "completely"},
+    {"no", "partial", "partially", "yes"},
+)
+"""Words that have an order: choices made of them alone are a scale."""
+
+
+def points_of(field: Field) -> float:
+    """Give points that a score can be computed with.
+
+    Raises:
+        DataError: They are no finite number, 0, or out of bounds.
+    """
+    points = field.number()
+    if points == 0:
+        raise field.fault("is 0; a criterion must be worth something")
+    return _bounded(points, field)
+
+
+def _bounded(points: float, field: Field) -> float:
+    if abs(points) > MAX_POINTS:
+        raise field.fault(f"is {points:g}, beyond {MAX_POINTS:g}: sums would overflow")
+    if 0 < abs(points) < MIN_POINTS:
+        raise field.fault(f"is {points:g}, nearer to 0 than {MIN_POINTS:g}: it would not count")
+    return points
+
+
+def sign_of(points: float) -> Polarity:
+    """Give the polarity that the sign of points says."""
+    return Polarity.DESIRABLE if points > 0 else Polarity.UNDESIRABLE
+
+
+@dataclass(frozen=True, slots=True)
+class _Level:
+    text: str
+    points: float | None
+    share: float | None
+    check: Mapping[str, Any] | None
+
+
+def worth_of(item: Field, field: Field) -> float:
+    """Give the points of a criterion: its own, or of its levels those that lie farthest from 0.
+
+    Args:
+        item: The criterion.
+        field: Where its form has the points; may be missing where the levels say theirs.
+
+    Raises:
+        DataError: There are none, or two that differ.
+    """
+    levels = _levels_of(item)
+    own = None if is_missing(field.value) and levels else points_of(field)
+    if not levels:
+        assert own is not None
+        return own
+    if levels[0].share is not None:
+        if own is None:
+            raise field.fault("is missing; a share of a level is a share of these points")
+        if not any(level.share == 1 for level in levels):
+            raise item["levels"].fault(
+                "has no share of 1; the best level (of a fault, the worst) has all of the points"
+            )
+        return own
+    farthest = max((level.points or 0.0 for level in levels), key=lambda p: (abs(p), p))
+    if farthest == 0:
+        raise item["levels"].fault("are worth 0 points, each of them")
+    if own is not None and own != farthest:
+        raise field.fault(
+            f"is {own:g}, and the level farthest from 0 has {farthest:g}; leave one of them out"
+        )
+    return farthest
+
+
+def _levels_of(item: Field) -> list[_Level]:
+    field = item["levels"].decoded()
+    if is_missing(field.value):
+        if not is_missing(item["scale"].value):
+            raise item["scale"].fault("stands without 'levels'")
+        return []
+    if isinstance(field.value, Mapping):
+        raise field.fault(f"is {kind_of(field.value)}, not a list of objects with text and points")
+    levels = [_level(each) for each in field.items()]
+    if len(levels) < 2:
+        raise field.fault("has one entry, which distinguishes nothing; give two or more")
+    if len({level.share is None for level in levels}) > 1:
+        raise field.fault("has 'points' in one entry and 'share' in another; give one of them")
+    return levels
+
+
+def _level(field: Field) -> _Level:
+    if not isinstance(field.value, Mapping):
+        raise field.fault(f"is {kind_of(field.value)}, not an object with 'text' and 'points'")
+    text = field.first(*_LEVEL_TEXTS).text()
+    has_points, has_share = field.has("points"), field.has("share")
+    if has_points == has_share:
+        both = "has 'points' and 'share'" if has_share else "has neither 'points' nor 'share'"
+        raise field.fault(f"{both}; give one of them")
+    if has_share:
+        return _Level(text, None, share_of(field["share"]), predicate_of(field["check"]))
+    points = _bounded(field["points"].number(), field["points"])
+    return _Level(text, points, None, predicate_of(field["check"]))
+
+
+def share_of(field: Field) -> float:
+    """Give a share of points, in [-1, 1].
+
+    Raises:
+        DataError: It is none.
+    """
+    share = field.number()
+    if not -1 <= share <= 1:
+        raise field.fault(f"is {share:g}, not a share between -1 and 1")
+    return share
+
+
+def predicate_of(field: Field) -> Mapping[str, Any] | None:
+    """Give a predicate of the keyword judge; None where there is none."""
+    field = field.decoded()
+    if field.value is not None and not isinstance(field.value, Mapping):
+        raise field.fault("is not an object (a predicate of the keyword judge)")
+    return field.value
+
+
+def completed(item: Field, criterion: Criterion) -> Criterion:
+    """Add to a criterion of any form what it says beside its text, points and tags.
+
+    Raises:
+        DataError: A field is wrong, or says what another one rules out.
+    """
+    levels = _levels_of(item)
+    polarity = criterion.polarity
+    if levels:
+        polarity = sign_of(criterion.points)
+        if item.has("polarity") and criterion.polarity is not polarity:
+            raise item["polarity"].fault(
+                f"is {criterion.polarity.value}, and the sign of the levels' points says "
+                f"{polarity.value}; of levels the sign counts"
+            )
+    na, na_check = _na(item["may_be_na"]), predicate_of(item["na_check"])
+    if na_check is not None and na is None:
+        raise item["na_check"].fault("stands without 'may_be_na'")
+    try:
+        return replace(
+            criterion,
+            polarity=polarity,
+            check=predicate_of(item["check"]),
+            id=_id(item["id"]),
+            levels=tuple(_as_level(level, criterion.points) for level in levels),
+            is_nominal=_is_nominal(item["scale"], levels),
+            na=na,
+            na_check=na_check,
+            reference=reference_of(item["reference"]),
+            requires=_requirement(item["requires"]),
+            gate=_gate(item["gate"], has_levels=bool(levels)),
+            turn=_turn(item["turn"]),
+        )
+    except DataError as error:
+        here = item.path
+        raise error if str(error).startswith(here) else DataError(f"{here}: {error}") from None
+
+
+def _as_level(level: _Level, points: float) -> Level:
+    worth = level.points if level.share is None else level.share * points
+    assert worth is not None
+    return Level(level.text, worth + 0.0, level.check)  # + 0.0: -0.0 is 0
+
+
+def _is_nominal(field: Field, levels: Sequence[_Level]) -> bool:
+    if is_missing(field.value):
+        return False
+    name = field.text().strip().lower()
+    if name not in _SCALES:
+        raise field.fault(f"is unknown; {near_names(name[:24], _SCALES)}")
+    words = {level.text.strip().lower() for level in levels}
+    is_order = all(word.replace(".", "", 1).lstrip("-").isdigit() for word in words) or any(
+        words <= order for order in _ORDERS
+    )
+    if name == "nominal" and is_order:
+        raise field.fault(
+            "is nominal, and the levels are words or numbers of an order; leave it out, or name "
+            "choices that have none"
+        )
+    return name == "nominal"
+
+
+def _na(field: Field) -> NaRule | None:
+    value = field.value
+    if is_missing(value) or value is False:
+        return None
+    if value is True:
+        return NaRule.EXCLUDED
+    name = field.text().strip().lower()
+    known = [rule.value for rule in NaRule]
+    if name not in known:
+        raise field.fault(f"is unknown; true, false or {near_names(name[:24], known)}")
+    return NaRule(name)
+
+
+def reference_of(field: Field) -> str | None:
+    """Give what a judge sees beside the answer: a text, or several with a blank line between.
+
+    Blank is none.
+    """
+    if is_missing(field.value):
+        return None
+    if isinstance(field.value, list | tuple):
+        texts = [item.any_text() for item in field.items()] if field.value else []
+        return "\n\n".join(text for text in texts if text.strip()) or None
+    text = field.any_text()
+    return text if text.strip() else None
+
+
+def _id(field: Field) -> str | None:
+    return None if is_missing(field.value) else field.identifier()
+
+
+def _requirement(field: Field) -> Requirement | None:
+    if is_missing(field.value):
+        return None
+    if isinstance(field.value, list | tuple):
+        raise field.fault("is a list; a criterion requires one other (which may require a third)")
+    if isinstance(field.value, Mapping):
+        if not field.has("id"):
+            raise field.fault("has no 'id' of another criterion")
+        return Requirement(field["id"].identifier(), _place(field["level"]))
+    return Requirement(field.identifier())
+
+
+def _gate(field: Field, *, has_levels: bool) -> Gate | None:
+    if is_missing(field.value) or field.value is False:
+        return None
+    if not isinstance(field.value, Mapping):
+        raise field.fault(f"is {kind_of(field.value)}, not an object with 'cap'")
+    level = _place(field["level"])
+    if level is not None and not has_levels:
+        raise field["level"].fault("stands at a criterion without levels; leave it out")
+    return Gate(field["cap"].number(), level)
+
+
+def _place(field: Field) -> int | None:
+    """Give the number of a level."""
+    if is_missing(field.value):
+        return None
+    number = field.number()
+    if number != int(number) or number < 0:
+        raise field.fault(f"is {number:g}, not the number of a level, from 0")
+    return int(number)
+
+
+def _turn(field: Field) -> int | None:
+    if is_missing(field.value):
+        return -1
+    if field.value == WHOLE_CONVERSATION:
+        return None
+    if isinstance(field.value, str):
+        raise field.fault(f"is {kind_of(field.value)}; a whole number or 'all'")
+    number = field.number()
+    if number != int(number):
+        raise field.fault(f"is {number:g}, not a whole number or 'all'")
+    return int(number)
+
+
+def checked_conditions(criteria: Sequence[Criterion]) -> tuple[Criterion, ...]:
+    """Refuse a requirement of a level at a criterion that has none.
+
+    Raises:
+        DataError: One names a level other than "met" of a criterion without levels.
+    """
+    by_id = {c.id: c for c in criteria if c.id is not None}
+    for number, criterion in enumerate(criteria, start=1):
+        needs = criterion.requires
+        other = by_id.get(needs.id) if needs else None
+        if needs and other and not other.levels and needs.level not in (None, 1):
+            raise DataError(
+                f"criterion {number}: requires level {needs.level} of {needs.id[:40]!r}, which has "
+                "no levels; leave the level out"
+            )
+    return tuple(criteria)
+
+
+def placed(criteria: Sequence[Criterion], prompt: Sequence[Message]) -> tuple[Criterion, ...]:
+    """Give criteria whose turns are among a row's; the answer's own number is -1.
+
+    Raises:
+        DataError: A turn is out of range.
+    """
+    n_turns = 1 + sum(message.role == "assistant" for message in prompt)
+    found = []
+    for number, criterion in enumerate(criteria, start=1):
+        turn = criterion.turn
+        if turn is not None and not -n_turns <= turn < n_turns:
+            turns = "the answer alone" if n_turns == 1 else f"{n_turns} with the answer"
+            raise DataError(
+                f"criterion {number}: turn is {turn}, and the assistant's turns of this row are "
+                f"{turns}; {-n_turns} to {n_turns - 1}, or 'all'"
+            )
+        found.append(replace(criterion, turn=-1) if turn == n_turns - 1 else criterion)
+    return tuple(found)

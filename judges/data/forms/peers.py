@@ -1,0 +1,111 @@
+"""Criteria as autorubric and verifiers write them.
+
+autorubric: `requirement`, `weight` (10 where none is given), `options` of `label` and `value` in
+[0, 1], one of which may be `na`; `scale_type`. verifiers: `name`, `text`, `weight` (1), `choices`
+from worst to best, evenly spaced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ...rubric import Criterion
+from ..conversations import is_missing
+from ..json_rows import Field
+from .contract import completed, points_of, sign_of, worth_of
+
+AUTORUBRIC_WEIGHT = 10.0
+VERIFIERS_WEIGHT = 1.0
+_YES_NO = ["no", "yes"]
+
+
+def is_autorubric(item: Field) -> bool:
+    """Say whether a criterion is written as autorubric writes it."""
+    return item.has("requirement") and not item.has("criterion")
+
+
+def is_verifiers(item: Field) -> bool:
+    """Say whether a criterion is written as verifiers writes it."""
+    has_own = item.has("choices") or (item.has("name") and not item.has("points"))
+    return (
+        item.has("text") and has_own and not item.has("criterion") and not item.has("description")
+    )
+
+
+def without_sections(container: Field) -> Iterator[Field]:
+    """Give the criteria of autorubric's list, or of its sections, in order."""
+    if container.has("sections"):
+        container = container["sections"].decoded()
+    for item in container.items():
+        item = item.decoded()
+        if isinstance(item.value, Mapping) and item.has("criteria"):
+            yield from item["criteria"].decoded().items()
+        else:
+            yield item
+
+
+def from_autorubric(item: Field) -> Criterion:
+    """Read one of autorubric's.
+
+    Raises:
+        DataError: A field is wrong.
+    """
+    weight = item["weight"]
+    worth = AUTORUBRIC_WEIGHT if is_missing(weight.value) else points_of(weight)
+    options = item["options"].decoded()
+    read = _renamed(item, {"id": item["name"].value})
+    if not is_missing(options.value):
+        kept = [each for each in options.items() if each["na"].value is not True]
+        levels = [{"text": each["label"].value, "share": _value(each)} for each in kept]
+        read = _renamed(
+            read,
+            {
+                "levels": levels,
+                "scale": item["scale_type"].value,
+                "may_be_na": len(kept) < len(options.value) or item["may_be_na"].value,
+            },
+        )
+    points = worth_of(read, Field(worth, item, "weight"))
+    return completed(read, Criterion(item["requirement"].text(), points, sign_of(points)))
+
+
+def _value(option: Field) -> float:
+    value = option["value"].number()
+    if not 0 <= value <= 1:
+        raise option["value"].fault(f"is {value:g}, not between 0 and 1")
+    return value
+
+
+def from_verifiers(item: Field) -> Criterion:
+    """Read one of verifiers'; the two choices no and yes are "not met" and "met".
+
+    Raises:
+        DataError: A field is wrong.
+    """
+    weight = item["weight"]
+    worth = VERIFIERS_WEIGHT if is_missing(weight.value) else points_of(weight)
+    if worth < 0:
+        raise weight.fault(f"is {worth:g}; verifiers takes no negative weight")
+    choices = item["choices"].decoded()
+    changes: dict[str, Any] = {"id": item["name"].value}
+    if not is_missing(choices.value):
+        words = [each.text() for each in choices.items()]
+        if len(set(words)) < len(words):
+            raise choices.fault("name one choice twice")
+        if len(words) < 2:
+            raise choices.fault("has one entry, which distinguishes nothing; give two or more")
+        if [word.lower() for word in words] != _YES_NO:
+            best = len(words) - 1
+            changes["levels"] = [
+                {"text": word, "share": rank / best} for rank, word in enumerate(words)
+            ]
+    read = _renamed(item, changes)
+    points = worth_of(read, Field(worth, item, "weight"))
+    return completed(read, Criterion(item["text"].text(), points, sign_of(points)))
+
+
+def _renamed(item: Field, changes: Mapping[str, Any]) -> Field:
+    """Give a criterion with our names for what another program calls otherwise."""
+    mine = {name: value for name, value in changes.items() if value is not None}
+    return Field({**item.value, **mine}, item.parent, item.key)
