@@ -10,39 +10,70 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .judges.answer import Answer, GradedAnswer
-    from .judges.data.examples import read_examples
+    from .judges.data.examples import example_from_row, example_to_row, read_examples
     from .judges.errors import JudgeError, RubricbeatError
     from .judges.grader import Grader, open_grader
     from .judges.judge import Judge, JudgeIdentity, Question
+    from .judges.keyword.checks import holds
+    from .judges.keyword.parser import parse_check
     from .judges.registry import register_judge
-    from .judges.rewards import get_reward, register_reward
-    from .judges.rubric import Criterion, Example, Polarity, Rubric
+    from .judges.rewards import evaluate_table, get_reward, register_reward
+    from .judges.rubric import (
+        Criterion,
+        Example,
+        Gate,
+        Level,
+        Message,
+        NaRule,
+        Polarity,
+        Requirement,
+        Rubric,
+    )
     from .judges.scoring.run_scores import summarise
-    from .judges.signal import group_answers, study_signal
+    from .judges.scoring.verdict_table import VerdictTable
+    from .judges.signal import group_answers, plan, study_signal
     from .judges.verdict import Outcome, Verdict
+    from .reports.comparison.comparison import compare_runs
+    from .reports.pages.comparison_page import render_page
+    from .reports.results.reader import read_runs
 
 __all__ = [
     "Answer",
     "Criterion",
     "Example",
+    "Gate",
     "GradedAnswer",
     "Grader",
     "Judge",
     "JudgeError",
     "JudgeIdentity",
+    "Level",
+    "Message",
+    "NaRule",
     "Outcome",
     "Polarity",
     "Question",
+    "Requirement",
     "Rubric",
     "RubricbeatError",
     "Verdict",
+    "VerdictTable",
     "__version__",
+    "compare_runs",
+    "evaluate_table",
+    "example_from_row",
+    "example_to_row",
     "get_reward",
     "group_answers",
+    "holds",
     "open_grader",
+    "parse_check",
+    "plan",
     "read_examples",
+    "read_runs",
     "register_judge",
     "register_reward",
+    "render_page",
     "study_signal",
     "summarise",
 ]
@@ -53,23 +84,38 @@ _HOME = {
     "Answer": "judges.answer",
     "Criterion": "judges.rubric",
     "Example": "judges.rubric",
+    "Gate": "judges.rubric",
     "GradedAnswer": "judges.answer",
     "Grader": "judges.grader",
     "Judge": "judges.judge",
     "JudgeError": "judges.errors",
     "JudgeIdentity": "judges.judge",
+    "Level": "judges.rubric",
+    "Message": "judges.rubric",
+    "NaRule": "judges.rubric",
     "Outcome": "judges.verdict",
     "Polarity": "judges.rubric",
     "Question": "judges.judge",
+    "Requirement": "judges.rubric",
     "Rubric": "judges.rubric",
     "RubricbeatError": "judges.errors",
     "Verdict": "judges.verdict",
+    "VerdictTable": "judges.scoring.verdict_table",
+    "compare_runs": "reports.comparison.comparison",
+    "evaluate_table": "judges.rewards",
+    "example_from_row": "judges.data.examples",
+    "example_to_row": "judges.data.examples",
     "get_reward": "judges.rewards",
     "group_answers": "judges.signal",
+    "holds": "judges.keyword.checks",
     "open_grader": "judges.grader",
+    "parse_check": "judges.keyword.parser",
+    "plan": "judges.signal",
     "read_examples": "judges.data.examples",
+    "read_runs": "reports.results.reader",
     "register_judge": "judges.registry",
     "register_reward": "judges.rewards",
+    "render_page": "reports.pages.comparison_page",
     "study_signal": "judges.signal",
     "summarise": "judges.scoring.run_scores",
 }

@@ -41,6 +41,21 @@ def test_the_face_exports_what_it_names() -> None:
         assert getattr(rubricbeat, name) is not None
 
 
+def test_the_face_is_listed_once_in_order_and_all_that_pages_use(root: Path) -> None:
+    assert rubricbeat.__all__ == sorted({*rubricbeat._HOME, "__version__"})
+    pages = [root / "README.md", *root.glob("docs/*.md"), *root.glob("examples/custom_judge/*.py")]
+    pattern = re.compile(
+        r"^ *(?:from (rubricbeat[\w.]*) import ([^\n(]+)|import (rubricbeat\.\S+))", re.M
+    )
+    deep = {
+        (page.name, found)
+        for page in pages
+        for found in pattern.findall(page.read_text("utf-8"))
+        if found not in {"rubricbeat", "rubricbeat.harness.training"}
+    }
+    assert not deep, "pages import from `rubricbeat` alone: what they need is public"
+
+
 def test_the_core_install_never_asks_for_torch(project: dict) -> None:
     names = {re.split(r"[\[<>=!~ ]", line)[0] for line in project["project"]["dependencies"]}
     assert names.isdisjoint({"torch", "transformers", "trl", "vllm", "accelerate", "peft"})

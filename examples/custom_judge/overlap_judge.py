@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 
-from rubricbeat.judges.judge import Question
-from rubricbeat.judges.verdict import Verdict
+from rubricbeat import Question, Verdict
 
 MIN_LETTERS = 4
 """Shorter words say little."""

@@ -7,10 +7,7 @@ import asyncio
 import pytest
 from overlap_judge import OverlapJudge
 
-from rubricbeat.judges.answer import Answer
-from rubricbeat.judges.grader import open_grader
-from rubricbeat.judges.judge import Question
-from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
+from rubricbeat import Answer, Criterion, Example, Message, Polarity, Question, Rubric, open_grader
 
 EXAMPLE = Example(
     "made-up",
