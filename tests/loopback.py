@@ -366,12 +366,14 @@ class Loopback:
         server = self._loop.run_until_complete(self.start())
         ready.set()
         self._loop.run_forever()
-        server.close()
-        # connections that were just taken up have no protocol yet: nobody else would close them
+        # what was just taken up has no protocol yet, and gets none from a server that is closed
+        for listening in server.sockets:
+            self._loop.remove_reader(listening.fileno())
         mine = [c for c in _Connection.open if c.server is self]
         taken_up = asyncio.all_tasks(self._loop).difference(*(c._tasks for c in mine))
         if taken_up:
             self._loop.run_until_complete(asyncio.wait(taken_up))
+        server.close()
         for connection in [c for c in _Connection.open if c.server is self]:
             if connection.transport is not None:
                 connection.transport.abort()

@@ -64,7 +64,10 @@ def run_workers(
         of = " (its share)" if reason.startswith("budget") else ""
         say(f"a worker stopped: {reason}{of}")
     if run.outcome.n_lost_workers:
-        say(f"{run.outcome.n_lost_workers} workers died; others took over their work")
+        say(
+            f"{run.outcome.n_lost_workers} workers died; others took over their work, and what "
+            "the dead spent since they last reported is not among the calls and the cost"
+        )
     return run
 
 

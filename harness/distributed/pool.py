@@ -19,7 +19,7 @@ from typing import Any
 from ...judges.answer import Answer
 from ...judges.errors import ConfigError, StoreError
 from ...judges.verdict import Outcome, Verdict
-from .worker import Item, Missing, Place, Report, Worker
+from .worker import Account, Item, Missing, Place, Report, Worker
 
 IN_FLIGHT = 2
 """Chunks that lie with a worker: while one drains, the other fills its pool."""
@@ -119,6 +119,7 @@ class PoolOutcome:
     stopped: str | None = None
     """Why not everything was asked; None where it was."""
     n_lost_workers: int = 0
+    """Died, or did not answer at the end: what they spent since they last reported is not known."""
     facts: list[dict[str, Any]] = field(default_factory=list)
     """Of every worker, the lost ones as they last reported."""
     retired: list[str] = field(default_factory=list)
@@ -133,9 +134,17 @@ class _Slot:
     """The reference that `ready` will answer; None once it has."""
     n_restarts: int = 0
     chunks: dict[Any, Chunk] = field(default_factory=dict)
-    facts: dict[str, Any] | None = None
+    account: Account | None = None
+    """The latest; None before the first."""
+    has_failed: bool = False
+    """Whether a chunk ended in an error, which brings no account of what was spent on it."""
     is_retired: bool = False
     """Gets nothing more; ends when what it has is back."""
+
+    def heard(self, account: Account) -> None:
+        """Keep what is later than what is known."""
+        if self.account is None or account.number > self.account.number:
+            self.account = account
 
 
 class WorkerPool:
@@ -246,8 +255,7 @@ class WorkerPool:
             self._end([slot])
 
     def _reported(self, slot: _Slot, chunk: Chunk, report: Report) -> None:
-        if slot.facts is None or report.facts["asked"] >= slot.facts["asked"]:
-            slot.facts = report.facts  # reports may arrive in another order
+        slot.heard(report.account)
         again: dict[Item, None] = {}
         unasked = [m for m in report.missing if m.verdict.outcome in _UNASKED]
         if report.stopped is not None and any(s is not slot for s in self._active):
@@ -276,6 +284,7 @@ class WorkerPool:
         self._fault = cause
         if (chunk := slot.chunks.pop(ref, None)) is not None:
             self._feeder.undone(chunk.items, chunk.tries)
+            slot.has_failed = True
         slot.starting = None
         self._retire(slot, str(cause))
 
@@ -287,8 +296,7 @@ class WorkerPool:
         for chunk in slot.chunks.values():
             self._take_back(chunk)
         slot.chunks.clear()
-        if slot.facts is not None:
-            self._outcome.facts.append(slot.facts)
+        self._keep_account(slot)
         if slot.is_retired:
             return
         if self._plan.has_budget:
@@ -317,17 +325,33 @@ class WorkerPool:
 
     def _end(self, slots: Sequence[_Slot]) -> None:
         """Let workers write what waits, take their last accounts, and end them."""
-        closing = {s.number: s.actor.close.remote() for s in slots if s.starting is None}
-        refs = list(closing.values())
+        # two accounts: a judge may take longer to close than a worker is waited for
+        asked = {
+            slot.number: (slot.actor.account.remote(), slot.actor.close.remote())
+            for slot in slots
+            if slot.starting is None
+        }
+        refs = [ref for pair in asked.values() for ref in pair]
         if refs:
             refs, _ = self._ray.wait(refs, num_returns=len(refs), timeout=CLOSE_TIMEOUT_S)
         for slot in slots:
-            if closing.get(slot.number) in refs:
-                with contextlib.suppress(self._ray.exceptions.RayError):
-                    slot.facts = self._ray.get(closing[slot.number])
-            if slot.facts is not None:
-                self._outcome.facts.append(slot.facts)
+            told = [ref for ref in asked.get(slot.number, ()) if ref in refs]
+            if not self._took_account(slot, told) and (slot.chunks or slot.has_failed):
+                self._outcome.n_lost_workers += 1
+            self._keep_account(slot)
             self._ray.kill(slot.actor)
+
+    def _took_account(self, slot: _Slot, refs: Sequence[Any]) -> bool:
+        is_told = False
+        for ref in refs:
+            with contextlib.suppress(self._ray.exceptions.RayError):
+                slot.heard(self._ray.get(ref))
+                is_told = True
+        return is_told
+
+    def _keep_account(self, slot: _Slot) -> None:
+        if slot.account is not None:
+            self._outcome.facts.append(slot.account.facts)
 
 
 def not_shared(hosts: Iterable[str]) -> ConfigError:

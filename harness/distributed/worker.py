@@ -40,6 +40,16 @@ class Missing:
 
 
 @dataclass(frozen=True, slots=True)
+class Account:
+    """What a worker has asked and paid since it began."""
+
+    number: int
+    """Of a worker's accounts, a later one has the higher: they may arrive in another order."""
+    facts: dict[str, Any] = field(repr=False)
+    """Of its grader."""
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """What came of a chunk."""
 
@@ -48,8 +58,8 @@ class Report:
     missing: tuple[Missing, ...]
     stopped: str | None
     """Why this worker can do no more: an outage, a spent budget; or None."""
-    facts: dict[str, Any] = field(repr=False)
-    """Of the worker's grader, since it began."""
+    account: Account
+    """As it stood when the chunk was done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +96,7 @@ class Worker:
         self._options = dict(options)
         self._examples = examples
         self._opened: Grader | None = None
+        self._n_accounts = 0
         self._lock = threading.Lock()
 
     def ready(self) -> Place:
@@ -119,13 +130,19 @@ class Worker:
             sum(verdict.met is not None for row in rows_of(one) for verdict in row)
             for one in graded
         )
-        return Report(n_by_item, missing, grader.outage or grader.stopped, grader.facts())
+        return Report(n_by_item, missing, grader.outage or grader.stopped, self.account())
 
-    def close(self) -> dict[str, Any]:
-        """Write what waits, and let go; gives the last facts."""
+    def account(self) -> Account:
+        """Say what was asked and paid up to now."""
         grader = self._open()
-        grader.close()
-        return grader.facts()
+        with self._lock:  # one at a time: who has the higher number has looked later
+            self._n_accounts += 1
+            return Account(self._n_accounts, grader.facts())
+
+    def close(self) -> Account:
+        """Write what waits, and let go; gives the last account."""
+        self._open().close()
+        return self.account()
 
     def _open(self) -> Grader:
         with self._lock:

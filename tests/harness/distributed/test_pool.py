@@ -11,7 +11,7 @@ import pytest
 from engine_kit import example
 
 from rubricbeat.harness.distributed.pool import MAX_TRIES, Chunk, Feeder, PoolPlan, WorkerPool
-from rubricbeat.harness.distributed.worker import Missing, Place, Report
+from rubricbeat.harness.distributed.worker import Account, Missing, Place, Report
 from rubricbeat.judges.answer import Answer
 from rubricbeat.judges.errors import ConfigError, StoreError
 from rubricbeat.judges.verdict import Outcome, Verdict
@@ -44,6 +44,7 @@ class FakeRay:
     def __init__(self, behave: Behaviour, place: Place) -> None:
         self.behave = behave
         self.place = place
+        self.never_done: Any = None
         self.killed: list[int] = []
         self.started: list[int] = []
         self._numbers = itertools.count()
@@ -64,7 +65,8 @@ class FakeRay:
         return Factory
 
     def wait(self, refs: list[Any], num_returns: int = 1, timeout: float = 0) -> Any:
-        return refs[:num_returns], refs[num_returns:]
+        done = [ref for ref in refs if ref is not self.never_done][:num_returns]
+        return done, [ref for ref in refs if ref not in done]
 
     def get(self, ref: Any, timeout: float | None = None) -> Any:
         return ref()
@@ -78,7 +80,8 @@ class FakeActor:
         self.ray, self.number, self.n_calls = ray, number, 0
         self.is_dead = False
         self.ready = Method(lambda: ray.place)
-        self.close = Method(lambda: FACTS)
+        self.account = Method(lambda: ACCOUNT)
+        self.close = Method(lambda: ACCOUNT)
         self.grade = Method(self._grade)
 
     def _grade(self, items: list[tuple[str, str]]) -> Any:
@@ -97,13 +100,13 @@ class Method:
         self.remote = lambda *words: lambda: work(*words)
 
 
-FACTS = {"calls": 1, "asked": 1}
+ACCOUNT = Account(1, {"calls": 1})
 
 
 def good(items, missing=(), stopped=None):
     lacking = {(one.prompt_id, one.text) for one in missing}
     counts = tuple(int(item not in lacking) for item in items)
-    return Report(counts, tuple(missing), stopped, FACTS)
+    return Report(counts, tuple(missing), stopped, ACCOUNT)
 
 
 def feeder(items, size=2):
@@ -335,17 +338,59 @@ def test_a_deadline_is_that_of_the_whole_run():
     assert outcome.n_verdicts < 12
 
 
+def dies(*_):
+    raise ActorDied
+
+
+def calls_known(run):
+    """Run, and say how many calls are known of each worker, and how many workers were lost."""
+    outcome = run.run()
+    return [facts["calls"] for facts in outcome.facts], outcome.n_lost_workers
+
+
 def test_reports_that_arrive_out_of_order_leave_the_latest_account():
-    numbers = iter([2, 1])
+    # two chunks at once: all is asked, and the second account was taken later, with more calls
+    accounts = iter([Account(2, {"calls": 48}), Account(1, {"calls": 30})])
 
     def behave(number, call, items):
-        n_asked = next(numbers)
-        return Report((1,) * len(items), (), None, {"calls": n_asked * 10, "asked": n_asked})
+        return Report((1,) * len(items), (), None, next(accounts))
 
     _, run = pool(behave, n_workers=1, size=6)
+    run._slots[0].actor.account = run._slots[0].actor.close = Method(dies)
+    # it died when nothing was left for it to say
+    assert calls_known(run) == ([48], 0)
+
+
+def test_a_worker_that_is_slow_to_close_has_said_what_it_spent_before():
+    ray, run = pool(good_of, n_workers=1, deadline_s=1e-9)  # stopped with nothing reported
     slot = run._slots[0]
-    slot.actor.close = Method(lambda: (_ for _ in ()).throw(ActorDied()))
-    assert [facts["calls"] for facts in run.run().facts] == [20]
+    slot.starting, slot.actor.account = None, Method(lambda: Account(1, {"calls": 7}))
+    ray.never_done = dies
+    slot.actor.close.remote = lambda: ray.never_done
+    assert calls_known(run) == ([7], 0)
+
+
+@pytest.mark.parametrize("n_done", [0, 1])
+def test_a_worker_that_says_nothing_of_its_last_chunk_counts_as_lost(n_done):
+    def behave(number, call, items):
+        if call > n_done:
+            raise TaskFault(StoreError("disk is full"))
+        return Report((1,) * len(items), (), None, Account(1, {"calls": 2}))
+
+    _, run = pool(lambda number, *words: (behave if number == 0 else good_of)(number, *words))
+    run._slots[0].actor.account = run._slots[0].actor.close = Method(dies)
+    assert calls_known(run) == ([2] * n_done + [1], 1)
+
+
+def good_of(number, call, items):
+    return good(items)
+
+
+def test_a_worker_that_could_never_begin_is_not_lost():
+    _, run = pool(good_of)
+    run._slots[0].starting = lambda: (_ for _ in ()).throw(TaskFault(ConfigError("no key")))
+    run._slots[0].actor.account = run._slots[0].actor.close = Method(dies)
+    assert calls_known(run) == ([1], 0)
 
 
 def test_workers_that_never_start_are_an_end_and_not_a_wait(monkeypatch):

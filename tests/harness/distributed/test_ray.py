@@ -87,14 +87,16 @@ def test_a_driver_that_is_killed_is_resumed(tmp_path):
         task = Task(tmp_path, server.url, 120)
         run = task.start("--workers", "2", "--store-only")  # on a cluster of its own
         until(lambda: task.n_stored == 90, "what is answered, on disk", run)
+        until(lambda: len(worker_pids()) == 2, "both workers", run)
+        workers = worker_pids()
         run.kill()
         ended(run)
-        server.settle()  # its workers are gone
+        # they outlive it for seconds: one that has yet to ask would do so once all is released
+        until(lambda: not any(map(is_at_work, workers)), "the end of its workers")
+        server.settle()
         server.release()
         said = task.finish("--workers", "2", "--resume", "--store-only")
-        # what a worker that died on the way spent is not known to anybody
-        assert said["calls"] == task.n_verdicts - 90 or said["lost_workers"]
-        assert len(server.by_prompt) == task.n_verdicts
+        assert (said["calls"], said["lost_workers"]) == (task.n_verdicts - 90, 0)
         assert task.n_stored == task.n_verdicts
         assert server.n_repeated <= 2 * IN_FLIGHT
 
@@ -113,7 +115,9 @@ def test_a_node_that_is_lost_leaves_its_work_to_the_other(cluster, tmp_path):
         until(lambda: not is_at_work(there), "the end of its worker", run)
         server.release()
         said = done(run)
-        assert (said["lost_workers"], said["stopped"]) == (1, None)
+        # one that takes its place may be sent to that node before Ray knows that it is gone
+        assert said["lost_workers"] >= 1
+        assert said["stopped"] is None
         assert task.n_stored == task.n_verdicts
         assert server.n_repeated <= IN_FLIGHT
 

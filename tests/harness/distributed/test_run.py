@@ -30,10 +30,11 @@ def test_a_worker_reports_what_is_in_the_store_and_what_is_missing(tmp_path):
         options = {"name": "chat", "model": "m", "base_url": server.url, "max_calls": 5}
         worker = Worker({**options, "store": str(tmp_path / "v.sqlite")}, examples)
         report = worker.grade(items)
-        worker.close()
+        last = worker.close()
     assert (sum(report.n_by_item), len(report.missing)) == (5, 7)
     assert report.stopped == "budget: max_calls=5 reached"
-    assert report.facts["calls"] == 5
+    assert report.account.facts["calls"] == last.facts["calls"] == 5
+    assert last.number > report.account.number
 
 
 def test_results_come_from_the_store_with_the_workers_reasons_and_accounts(tmp_path):
