@@ -1,0 +1,104 @@
+"""Each module has a test of its own, or is named here with the tests that hold it.
+
+A module has one where a test imports it. Commands and readers of logs are tested through the front:
+what a user types, and the files that come out.
+"""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+FOLDERS = ("harness", "judges", "reports", "tasks")
+HELD_BY = {
+    "harness/commands/audit": "harness/commands/test_trust.py",
+    "harness/commands/bench_reward": "harness/commands/test_trust.py",
+    "harness/commands/compare": "harness/test_compare.py",
+    "harness/commands/demo": "tasks/test_demo.py",
+    "harness/commands/fit_judge": "harness/commands/test_fit_judge.py",
+    "harness/commands/import_verdicts": "harness/commands/test_import_verdicts.py",
+    "harness/commands/judge": "harness/commands/test_judge.py",
+    "harness/commands/lint": "harness/commands/test_variance_and_lint.py",
+    "harness/commands/plan": "harness/commands/test_plan.py",
+    "harness/commands/report": "harness/test_cli.py",
+    "harness/commands/score": "harness/results/test_recheck.py",
+    "harness/commands/training/variance": "harness/commands/test_variance_and_lint.py",
+    "harness/commands/verdicts": "harness/commands/test_verdicts.py",
+    "harness/costs/plan": "harness/commands/test_plan.py",
+    "harness/distributed/flags": "harness/distributed/test_flags.py",
+    "harness/evaluation/models": "harness/test_run.py",
+    "harness/labels": "harness/commands/test_trust.py",
+    "harness/tables/audit": "harness/commands/test_trust.py",
+    "harness/tables/signal": "harness/commands/test_variance_and_lint.py",
+    "harness/training/checks/prepare": "harness/training/checks/test_plan.py",
+    "judges/backends/refusals": "judges/backends/test_endpoint_bounds.py",
+    "judges/data/forms/contract": "judges/data/test_contract.py",
+    "judges/data/forms/peers": "judges/data/test_forms.py",
+    "judges/data/forms/trees": "judges/data/test_forms.py",
+    "judges/data/forms/written": "judges/data/test_contract.py",
+    "judges/data/sizes": "judges/data/test_sizes.py",
+    "judges/data/tables": "judges/data/test_reader.py",
+    "judges/engine/calls": "judges/engine/test_retries.py",
+    "judges/engine/cost_estimate": "judges/engine/test_cost_estimate.py",
+    "judges/engine/event_loop": "judges/engine/test_nothing_waits.py",
+    "judges/engine/pool": "judges/engine/test_pool.py",
+    "judges/engine/trial": "judges/engine/test_useless_and_limited.py",
+    "judges/fitted/judge": "judges/fitted/test_fitting.py",
+    "judges/grader_facts": "judges/test_grader.py",
+    "judges/replies/commitment": "judges/replies/test_reply_grammar.py",
+    "judges/replies/json_in_text": "judges/replies/test_nasty_replies.py",
+    "judges/rewards/catalogue": "judges/rewards/test_rewards.py",
+    "judges/rewards/modifiers": "judges/rewards/test_terms.py",
+    "judges/rewards/published": "judges/rewards/test_rewards.py",
+    "judges/rewards/registry": "judges/rewards/test_rewards.py",
+    "reports/comparison/model_result": "reports/comparison/test_comparison.py",
+    "reports/comparison/signal": "reports/pages/test_signal_page.py",
+    "reports/comparison/slices": "reports/comparison/test_comparison.py",
+    "reports/interval_words": "reports/pages/test_comparison_page.py",
+    "reports/pages/html": "reports/pages/test_comparison_page.py",
+    "reports/results/criteria": "reports/results/test_odd_shapes.py",
+    "reports/results/evalscope": "reports/results/test_evalscope.py",
+    "reports/results/findings": "reports/results/test_odd_shapes.py",
+    "reports/results/inspect_logs": "reports/results/test_inspect_logs.py",
+    "reports/results/logs": "reports/results/test_documented_logs.py",
+    "reports/results/promptfoo": "reports/results/test_promptfoo.py",
+    "reports/results/samples": "reports/results/test_reader.py",
+    "reports/results/simple_evals": "reports/results/test_simple_evals.py",
+    "reports/results/verifiers": "reports/results/test_verifiers.py",
+    "reports/results/zip_entries": "reports/results/test_log_sizes.py",
+    "reports/training/notes": "reports/training/test_notes.py",
+    "tasks/metrics": "tasks/test_rubric_task.py",
+    "tasks/reward_variance": "tasks/test_reward_variance.py",
+    "tasks/rubric_preference": "tasks/test_rubric_preference.py",
+}
+"""Module, and the file of tests that reaches it through its room or the command line."""
+
+
+def modules(root: Path) -> set[str]:
+    found = (path for folder in FOLDERS for path in (root / folder).rglob("*.py"))
+    return {
+        path.relative_to(root).with_suffix("").as_posix()
+        for path in found
+        if path.name != "__init__.py"
+    }
+
+
+def imported_by_tests(root: Path) -> set[str]:
+    found = set()
+    for path in (root / "tests").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("rubricbeat."):
+                base = node.module.split(".")[1:] if node.module else []
+                found.add("/".join(base))
+                found.update("/".join([*base, alias.name]) for alias in node.names)
+            elif isinstance(node, ast.Import):
+                found.update("/".join(alias.name.split(".")[1:]) for alias in node.names)
+    return found
+
+
+def test_every_module_has_a_test_of_its_own_or_is_named(root: Path) -> None:
+    there, imported = modules(root), imported_by_tests(root)
+    assert there - imported - HELD_BY.keys() == set(), "give it a test, or name what holds it"
+    assert HELD_BY.keys() - there == set(), "named, and gone"
+    assert HELD_BY.keys() & imported == set(), "named, and has a test of its own"
+    assert {test for test in HELD_BY.values() if not (root / "tests" / test).is_file()} == set()
