@@ -85,11 +85,8 @@ def split_variance(reward: str, rewards_RPG: Floats, clusters_P: NDArray[np.intp
     answers_df, judge_df = float(sums.answers_df_P.sum()), float(sums.judge_df_P.sum())
     between_answers = float(sums.answers_P.sum()) / answers_df if answers_df > 0 else 0.0
     n = float(sums.n_P.sum())
-    filled = sums.n_P > 0
     # rewards of an answer, averaged so that E[mean square] = judge + size * answers
-    size = float((sums.n_P - sums.n2_P / np.maximum(sums.n_P, 1))[filled].sum()) / max(
-        answers_df, 1
-    )
+    size = float((sums.n_P - sums.n2_P / np.maximum(sums.n_P, 1)).sum()) / max(answers_df, 1)
     judge = answers = None
     icc = Estimate(None)
     if judge_df > 0 and answers_df > 0:

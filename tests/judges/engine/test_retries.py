@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import socket
 
 import pytest
+from engine_kit import CountingJudge, example
 from hypothesis import given
 from hypothesis import strategies as st
+from waiting import HANG_S
 
 from rubricbeat.judges.engine.retries import (
     MAX_BACKOFF_S,
     Breaker,
     Fault,
     RetryPolicy,
+    attempt,
     is_unreachable,
 )
+from rubricbeat.judges.engine.work_items import Stop
 from rubricbeat.judges.errors import TransportError
+from rubricbeat.judges.judge import Question
 
 
 @pytest.mark.parametrize(
@@ -59,6 +65,41 @@ def test_an_outage_is_so_many_in_a_row():
     assert breaker.reason == "no reply to 3 questions in a row; the last: HTTP 503"
     breaker.reset()
     assert breaker.reason is None
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [(OSError("cut off"), "cut off"), (OSError(), "OSError()"), (TransportError("no"), "no")],
+)
+def test_a_connection_that_breaks_says_why_or_at_least_what(error, why):
+    class Broken(CountingJudge):
+        async def pause(self):
+            raise error
+
+    asked = attempt(Broken(), [Question(example(), 0, "words")], timeout_s=60, is_grouped=False)
+    reply = asyncio.run(asked)
+    assert (reply.fault, reply.why) == (Fault.TRANSPORT, why)
+
+
+def test_whoever_pauses_goes_on_when_everything_is_halted():
+    async def turns():
+        for _ in range(5):  # of the loop: enough for whatever need not wait
+            await asyncio.sleep(0)
+
+    async def paused():
+        stop = Stop()
+        pauses = [asyncio.ensure_future(stop.pause(HANG_S)) for _ in range(3)]
+        await turns()
+        before = [pause.done() for pause in pauses]
+        stop.wake()
+        await turns()
+        after = [pause.done() for pause in pauses]
+        stop.reason = "budget"
+        late = asyncio.ensure_future(stop.pause(HANG_S))
+        await turns()
+        return before, after, late.done()
+
+    assert asyncio.run(paused()) == ([False] * 3, [True] * 3, True)
 
 
 def test_nothing_at_the_address_is_told_from_a_broken_connection():

@@ -9,10 +9,10 @@ import pytest
 from engine_kit import UNREADABLE, CountingJudge, answers, outcomes, reasons
 
 from rubricbeat.judges.engine.retries import USELESS_AFTER
-from rubricbeat.judges.errors import RateLimitError, RefusedSettingsError
+from rubricbeat.judges.errors import DoubtfulError, RateLimitError, RefusedSettingsError
 from rubricbeat.judges.grader import Grader, RuntimeOptions
 from rubricbeat.judges.judge import Question
-from rubricbeat.judges.verdict import Verdict
+from rubricbeat.judges.verdict import Outcome, Verdict
 
 
 def grader(judge: Any, **options: Any) -> Grader:
@@ -142,6 +142,29 @@ def test_one_question_that_is_always_limited_is_given_up_alone(virtual_time: lis
     assert [answer.example.prompt_id for answer in graded if answer.verdicts[0].met is None] == [
         "made-up-3"
     ]
+
+
+@pytest.mark.parametrize(
+    ("is_long", "outcome"), [(True, Outcome.OVERFLOW), (False, Outcome.REFUSED)]
+)
+def test_a_question_that_is_refused_before_the_first_answer_ends_with_its_own_reason(
+    is_long: bool, outcome: Outcome
+) -> None:
+    class Picky(CountingJudge):
+        """Refuses the first question that it is asked."""
+
+        is_probed = True
+
+        async def judge(self, question: Question) -> Verdict:
+            verdict = await super().judge(question)
+            if sum(self.asked.values()) == 1:
+                raise DoubtfulError("HTTP 400: no", is_long=is_long)
+            return verdict
+
+    with grader(Picky(), max_concurrency=1) as one:
+        first, *others = (v for answer in one.grade(answers(2)) for v in answer.verdicts)
+    assert (first.outcome, first.explanation) == (outcome, "HTTP 400: no")
+    assert all(verdict.met is not None for verdict in others)
 
 
 def test_a_stray_refusal_of_settings_among_good_replies_is_asked_again() -> None:

@@ -146,6 +146,7 @@ def test_a_lost_verdict_on_the_only_pitfall_is_not_taken_for_avoided() -> None:
         if "uniform" not in name:  # there it is a fourth of the criteria
             assert np.isnan(value(name, [5.0, 5.0, 5.0, -2.0], [1, 1, 1, np.nan])), name
     assert np.isnan(value("healthbench", [5.0] * 4 + [-2.0], [1, 0, 1, 1, np.nan]))
+    assert np.isnan(value("rar_points", [5.0, 5.0, 5.0, -0.5], [1, 1, 1, np.nan]))
     # nor is the only positive criterion taken for as well met as the pitfalls are avoided
     assert np.isnan(value("rar_points", [1.0, -5.0, -5.0], [np.nan, 0, 0]))
     # another criterion has already decided that the answer is not perfect
@@ -335,6 +336,7 @@ class TestNames:
             ("clip", "needs of"),
             ("no_such_module_anywhere:thing", "no module named"),
             ("os:getcwd", "not a reward"),
+            (f"{__name__}:undeclared", "gave function, which is not a reward"),
             (f"{__name__}:unmade", "cannot be made: KeyError: 'gone'"),
         ],
     )
@@ -396,6 +398,10 @@ def wrong_axis(verdicts: Floats, rubric: RubricArrays) -> Floats:
 
 def failing(verdicts: Floats, rubric: RubricArrays) -> Floats:
     raise KeyError("oops")
+
+
+def undeclared() -> object:
+    return wrong_axis  # callable, and says nothing of itself
 
 
 def unmade() -> Reward:

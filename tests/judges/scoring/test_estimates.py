@@ -95,6 +95,7 @@ class TestShares:
             (15, 148, 0.0624, 0.1605),
             (0, 20, 0.0000, 0.1611),
             (1, 29, 0.0061, 0.1718),
+            (20, 20, 0.8389, 1.0000),  # the mirror of 0 of 20
         ],
     )
     def test_single_answers_have_wilsons_published_interval(

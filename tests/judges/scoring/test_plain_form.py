@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
+from enum import Enum
 
 from rubricbeat.judges.audit.agreement import Calibration, CalibrationBin
 from rubricbeat.judges.rubric import Polarity
@@ -27,6 +28,13 @@ def test_what_json_does_not_know_is_none_and_enums_are_words() -> None:
     assert plain["by_kind"] == {"desirable": None}
     assert plain["figure"] == {"value": 0.5, "low": 0.25, "high": None, "why": ""}
     json.dumps(plain, allow_nan=False)
+
+
+def test_keys_of_a_mapping_are_words() -> None:
+    class Side(Enum):
+        LEFT = "left"
+
+    assert plain_form({Side.LEFT: 1, 3: 2, "word": 4}) == {"left": 1, "3": 2, "word": 4}
 
 
 def test_a_part_with_a_plain_form_of_its_own_gives_it() -> None:

@@ -17,6 +17,7 @@ from rubricbeat.judges.signal.advantages import (
     batch_agreement,
     effective_answers,
     parse_scales,
+    spread_of,
     term_effects,
 )
 from rubricbeat.judges.signal.dead_groups import equal_in_group
@@ -29,6 +30,12 @@ def test_group_scaling_divides_by_the_sample_deviation_of_the_group() -> None:
     assert advantages_of(np.array([[1.0, 2.0, 3.0]])) == pytest.approx(
         np.array([[-1 / 1.0001, 0, 1 / 1.0001]])
     )
+
+
+def test_the_deviation_of_less_than_two_rewards_is_unknown() -> None:
+    # (1 - 2)^2 + (3 - 2)^2 = 2, by one degree of freedom
+    got = spread_of(np.array([[1.0, 3.0], [4.0, NAN], [NAN, NAN]]))
+    assert got == pytest.approx([np.sqrt(2), NAN, NAN], nan_ok=True)
 
 
 def test_no_scaling_leaves_the_distance_from_the_mean() -> None:

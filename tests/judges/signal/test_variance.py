@@ -47,6 +47,31 @@ def test_two_replicates_by_hand() -> None:
     assert found.icc.value == pytest.approx(1 / 3)
 
 
+def test_answers_judged_unequally_often_by_hand() -> None:
+    """Two groups, and beside them groups that tell nothing of answers within a group.
+
+    First group, verdicts 0 and 2, and 4 alone: mean 2, between 2 (1 - 2)^2 + (4 - 2)^2 = 6. Second
+    group as above, 4. Together 10 / 2 = 5, the judge (2 + 2 + 2) / 3 = 2. Rewards of an answer:
+    (3 - 5 / 3 + 4 - 8 / 4) / 2 = 5 / 3, so answers (5 - 2) / (5 / 3) = 1.8 and ICC 1.8 / 3.8.
+    """
+    rewards_RPG = np.array(
+        [
+            [[0.0, 4.0], [0.0, 2.0], [7.0, NAN], [NAN, NAN]],
+            [[2.0, NAN], [2.0, 4.0], [NAN, NAN], [NAN, NAN]],
+        ]
+    )
+    found = split(rewards_RPG)
+    assert found.judge == pytest.approx(2.0)
+    assert found.answers == pytest.approx(1.8)
+    assert found.icc.value == pytest.approx(1.8 / 3.8)
+    assert found.n_judged_twice == 3
+
+
+def test_one_answer_a_group_tells_nothing_of_answers() -> None:
+    found = split(np.array([[[1.0], [4.0]], [[3.0], [4.0]]]))
+    assert (found.judge, found.answers, found.icc.value) == (None, None, None)
+
+
 def test_without_replicates_the_reliability_is_unknown_not_perfect() -> None:
     found = split(drawn(1)[:1])
     assert found.judge is None and found.answers is None
