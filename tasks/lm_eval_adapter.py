@@ -14,11 +14,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ..judges.data.conversations import chat_turns
 from ..judges.rubric import Example, Message
 from .metrics import Metric
 
 T = TypeVar("T")
-ROLE_NAMES = {"system": "System", "user": "User", "assistant": "Assistant"}
+ROLE_NAMES = {"system": "System", "user": "User", "assistant": "Assistant", "tool": "Tool"}
 
 
 def register_metrics(
@@ -96,15 +97,10 @@ def with_instruction(example: Example, instruction: str | None) -> Example:
     return dataclasses.replace(example, prompt=(Message("system", instruction), *turns))
 
 
-def as_messages(turns: Sequence[Message]) -> list[dict[str, str]]:
-    """Give the turns as chat templates and chat endpoints take them."""
-    return [{"role": turn.role, "content": turn.content} for turn in turns]
-
-
 def render(turns: Sequence[Message], chat_template: Callable[..., Any] | None) -> Any:
     """Give what is sent: the template's own form, or plain text for a model without one."""
     if chat_template is not None:
-        return chat_template(as_messages(turns), add_generation_prompt=True)
+        return chat_template(chat_turns(turns), add_generation_prompt=True)
     shown = [f"{ROLE_NAMES.get(turn.role, turn.role)}: {turn.content}" for turn in turns]
     return "\n\n".join([*shown, "Assistant:"])
 

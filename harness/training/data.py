@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ...judges.data.columns import Columns
+from ...judges.data.conversations import chat_turns
 from ...judges.data.reader import can_name_rows
 from ...judges.errors import ConfigError, DataError
 from ...judges.rubric import Example, Polarity
@@ -163,7 +164,7 @@ def instruction_of(section: DataSection) -> str | None:
 
 def messages_of(example: Example, section: DataSection) -> list[dict[str, str]]:
     """Give the conversation as TRL and chat templates take it, every turn of it."""
-    turns = [{"role": turn.role, "content": turn.content} for turn in example.prompt]
+    turns = chat_turns(example.prompt)
     wanted = instruction_of(section)
     if wanted is not None and turns and turns[0]["role"] == "system":
         # the data's own instructions stay; ours come after them

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.conversations import chat_turns
 from ..errors import ConfigError
 from ..rubric import Example
 from ..scoring.estimates import Estimate
@@ -303,7 +304,7 @@ class RewardModel:
         return np.array(found, dtype=np.float64)
 
     def _encoded(self, example: Example, text: str) -> Any:
-        turns = [{"role": m.role, "content": m.content} for m in example.prompt]
+        turns = chat_turns(example.prompt)
         options = {"truncation": True, "max_length": MAX_TOKENS, "return_tensors": "pt"}
         if self._tokenizer.chat_template:
             words = self._tokenizer.apply_chat_template(

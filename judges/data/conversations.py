@@ -1,7 +1,8 @@
 """Turns of a conversation, and the text of an answer, out of the forms that files give them in.
 
-Text, messages, parts of a message, and any of these as JSON text. What a judge of text cannot be
-shown (an image, a tool call) is refused by name: it is never graded without.
+Text, messages, parts of a message, and any of these as JSON text. Calls of tools and their results
+become text (`forms/tools.py`). What a judge of text cannot be shown (an image, a file) is refused
+by name: it is never graded without.
 """
 
 from __future__ import annotations
@@ -9,23 +10,32 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..errors import DataError, near_names
 from ..rubric import Message
+from .forms.tools import (
+    CALL_PARTS,
+    RESULT_PARTS,
+    ToolLog,
+    escaped,
+    is_written_result,
+    text_of_value,
+)
 from .json_rows import Field, kind_of
 
 ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
 """Roles of a prompt's turns; what newer endpoints call developer is the system turn."""
 TEXT_PARTS = ("text", "input_text", "output_text")
 _UNSEEN = {"image": "an image", "audio": "audio", "video": "video", "file": "a file"}
-_TOOL_ROLES = ("tool", "function", "ipython")
+_TOOL = "tool"
+_TOOL_ROLES = (_TOOL, "function", "ipython")
 _PYTHON_MESSAGES = re.compile(r"\s*\[?\s*\{\s*'(?:role|content)'\s*:")
 
 
 def prompt_of(field: Field) -> tuple[Message, ...]:
-    """Read a prompt: a user's text, or turns of which the last is the user's.
+    """Read a prompt: a user's text, or turns of which the last is the user's or a tool's.
 
     A text that is JSON of messages is read as these messages.
 
@@ -42,10 +52,33 @@ def prompt_of(field: Field) -> tuple[Message, ...]:
             )
         return (Message("user", field.text()),)
     field = Field(turns, field.parent, field.key)
-    messages = tuple(_message(item, number) for number, item in enumerate(field.items(), start=1))
-    if messages[-1].role != "user":
+    log = ToolLog()
+    messages = tuple(
+        message
+        for number, item in enumerate(field.items(), start=1)
+        for message in _turns(item, f"turn {number} of the prompt", log)
+    )
+    if messages[-1].role not in ("user", _TOOL):
         raise field.fault(f"ends with a turn of {messages[-1].role!r}; the last must be the user's")
     return messages
+
+
+def chat_turns(prompt: Sequence[Message]) -> list[dict[str, str]]:
+    """Give a prompt as a model's chat template or endpoint takes it that answers it.
+
+    A tool's turn is sent as the user's, and joined to one that follows: endpoints take the role
+    `tool` only behind calls in their own form, and templates want the roles in turn.
+    """
+    turns: list[dict[str, str]] = []
+    before = ""
+    for message in prompt:
+        role = "user" if message.role == _TOOL else message.role
+        if turns and role == turns[-1]["role"] == "user" and _TOOL in (before, message.role):
+            turns[-1]["content"] += f"\n\n{message.content}"
+        else:
+            turns.append({"role": role, "content": message.content})
+        before = message.role
+    return turns
 
 
 def _messages_in(text: str) -> Any:
@@ -65,25 +98,104 @@ def _messages_in(text: str) -> Any:
 
 
 def _is_message(value: Any) -> bool:
-    return isinstance(value, Mapping) and "role" in value and "content" in value
+    return isinstance(value, Mapping) and "role" in value and ("content" in value or _calls(value))
 
 
-def _message(item: Field, number: int) -> Message:
+def _turns(item: Field, where: str, log: ToolLog) -> Iterator[Message]:
+    """Read a turn of a prompt: one, or with results of tools inside it those before it."""
     if isinstance(item.value, Mapping) and "from" in item.value and "role" not in item.value:
         raise item.fault("has 'from' and 'value'; give 'role' and 'content'")
+    if item["role"].value is None and item["type"].value in (*CALL_PARTS, *RESULT_PARTS):
+        block = _block(item, where, log)
+        yield Message(_TOOL if item["type"].value in RESULT_PARTS else "assistant", block)
+        return
     role = item["role"].text()
-    if role in _TOOL_ROLES or item.value.get("tool_calls") or item.value.get("function_call"):
-        raise DataError(
-            f"turn {number} of the prompt is a tool call or its result, which a judge cannot be "
-            "shown; the row cannot be judged fairly"
+    if role in _TOOL_ROLES:
+        is_written = is_written_result(item)
+        yield Message(
+            _TOOL, item["content"].any_text() if is_written else _result(item, where, log)
         )
+        return
     if role not in ROLES:
         raise item["role"].fault(f"is unknown; {near_names(role[:24], ROLES)}")
     content = item["content"]
-    if isinstance(content.value, list):  # the parts form of the chat API
-        parts = [_part(part, f"turn {number} of the prompt") for part in content.items()]
-        return Message(ROLES[role], "\n".join(parts))
-    return Message(ROLES[role], content.any_text())
+    results = [part for part in _parts(content) if part["type"].value in RESULT_PARTS]
+    for part in results:
+        yield Message(_TOOL, _block(part, where, log))
+    if results and len(results) == len(_parts(content)):
+        return
+    if _has_tools(item.value):
+        yield Message(ROLES[role], "\n".join(_said(item, where, log)))
+    elif isinstance(content.value, list):  # the parts form of the chat API
+        parts = [_part(part, where) for part in content.items()]
+        yield Message(ROLES[role], "\n".join(parts))
+    else:
+        yield Message(ROLES[role], content.any_text())
+
+
+def _parts(content: Field) -> list[Field]:
+    """Give the parts of a content that are objects."""
+    if not isinstance(content.value, list) or not content.value:
+        return []
+    return [part for part in content.items() if isinstance(part.value, Mapping)]
+
+
+def _calls(message: Mapping[str, Any]) -> bool:
+    return bool(message.get("tool_calls") or message.get("function_call"))
+
+
+def _has_tools(message: Any) -> bool:
+    """Say whether a message calls a tool, or is or holds a result of one."""
+    if not isinstance(message, Mapping):
+        return False
+    kinds = (*CALL_PARTS, *RESULT_PARTS)
+    content = message.get("content")
+    inner = content if isinstance(content, list) else []
+    return (
+        _calls(message)
+        or message.get("role") in _TOOL_ROLES
+        or message.get("type") in kinds
+        or any(isinstance(part, Mapping) and part.get("type") in kinds for part in inner)
+    )
+
+
+def _said(item: Field, where: str, log: ToolLog) -> Iterator[str]:
+    """Give what the assistant says and calls in one message, in order."""
+    content = item["content"]
+    if isinstance(content.value, list):
+        for part in content.items() if content.value else ():
+            kind = part["type"].value if isinstance(part.value, Mapping) else None
+            if kind in CALL_PARTS:
+                yield log.call(part)
+            elif kind not in RESULT_PARTS:
+                yield escaped(_part(part, where))
+    elif not is_missing(content.value) and content.value != "":
+        yield escaped(content.any_text())
+    calls = item["tool_calls"].decoded()
+    if calls.value:
+        yield from map(log.call, calls.items())
+    if item.has("function_call"):
+        yield log.call(item["function_call"])
+
+
+def _block(item: Field, where: str, log: ToolLog) -> str:
+    """Write a call or a result that is an item or a part by itself."""
+    return log.call(item) if item["type"].value in CALL_PARTS else _result(item, where, log)
+
+
+def _result(item: Field, where: str, log: ToolLog) -> str:
+    given = item.first("content", "output")
+    if isinstance(given.value, str):
+        text = given.any_text()
+    elif isinstance(given.value, list) and given.value and _are_parts(given.value):
+        text = "\n".join(_part(part, where) for part in given.items())
+    else:
+        text = text_of_value(given.value, given)
+    return log.result(item, text)
+
+
+def _are_parts(values: Sequence[Any]) -> bool:
+    return all(isinstance(value, Mapping) and "type" in value for value in values)
 
 
 def _part(part: Field, where: str) -> str:
@@ -96,9 +208,9 @@ def _part(part: Field, where: str) -> str:
         return text.any_text()
     if isinstance(kind, str):
         unseen = next((words for name, words in _UNSEEN.items() if name in kind), None)
-        if unseen or "tool" in kind or "function" in kind:
+        if unseen:
             raise DataError(
-                f"{where} holds {unseen or 'a tool call'}, which a judge of text cannot be shown; "
+                f"{where} holds {unseen}, which a judge of text cannot be shown; "
                 "the row cannot be judged fairly"
             )
     raise part.fault("is a part of a message without text")
@@ -112,8 +224,9 @@ def is_missing(value: Any) -> bool:
 def text_of_answer(value: Any) -> str | None:
     """Give the text of an answer; None where the model gave none.
 
-    Takes text, parts of a message, one message, messages (their assistant turns, in order), a chat
-    completion as the endpoint gave it, and JSON text of messages. An empty text is an answer.
+    Takes text, parts of a message, one message, messages (their assistant turns, in order, with
+    calls of tools and their results between), a chat completion as the endpoint gave it, and JSON
+    text of messages. An empty text is an answer.
 
     Raises:
         DataError: It is none of these, or holds what a judge of text cannot be shown.
@@ -122,7 +235,8 @@ def text_of_answer(value: Any) -> str | None:
         return None
     if isinstance(value, str):
         turns = _messages_in(value)
-        if turns is not None and all(turn.get("role") in ("assistant", *ROLES) for turn in turns):
+        roles = ("assistant", *ROLES, *_TOOL_ROLES)
+        if turns is not None and all(turn.get("role") in roles for turn in turns):
             return text_of_answer(turns)
         if _PYTHON_MESSAGES.match(value):
             raise DataError("the answer is messages as Python prints them; write JSON")
@@ -139,14 +253,16 @@ def _text_of_object(value: Mapping[str, Any]) -> str | None:
     if isinstance(choices, list) and len(choices) == 1 and isinstance(choices[0], Mapping):
         choice = choices[0]
         return text_of_answer(choice.get("message", choice.get("text")))
-    if "content" in value or value.get("type") in TEXT_PARTS:
+    if "content" in value or value.get("type") in TEXT_PARTS or _has_tools(value):
         return _text_of_list([value])
     raise DataError("the answer is an object that is neither a message nor a chat completion")
 
 
-def _text_of_list(items: list[Any] | tuple[Any, ...]) -> str | None:
+def _text_of_list(items: Sequence[Any]) -> str | None:
     if not items:
         return None
+    if any(map(_has_tools, items)):
+        return _trajectory(items)
     turns = [item for item in items if isinstance(item, Mapping) and "content" in item]
     if len(turns) == len(items):
         said = [turn for turn in turns if turn.get("role", "assistant") == "assistant"]
@@ -155,3 +271,30 @@ def _text_of_list(items: list[Any] | tuple[Any, ...]) -> str | None:
         return "\n".join(given) if given else None
     parts = [_part(Field(item, None, "a part of the answer"), "the answer") for item in items]
     return "\n".join(parts)
+
+
+def _trajectory(items: Sequence[Any]) -> str | None:
+    """Write what an agent said, called and was given, in order; None where it did neither."""
+    log, blocks = ToolLog(), list[str]()
+    is_answer = False
+    for number, value in enumerate(items):
+        item = Field(value, None, f"message {number + 1} of the answer")
+        if not isinstance(value, Mapping):
+            blocks.append(escaped(_part(item, "the answer")))
+            continue
+        kind, role = item["type"].value, item.first("role").value or "assistant"
+        if kind in (*CALL_PARTS, *RESULT_PARTS):
+            blocks.append(_block(item, "the answer", log))
+            is_answer = is_answer or kind in CALL_PARTS
+        elif role in _TOOL_ROLES:
+            blocks.append(_result(item, "the answer", log))
+        elif role == "assistant" and kind in TEXT_PARTS:
+            blocks.append(escaped(_part(item, "the answer")))
+            is_answer = True
+        else:
+            results = [p for p in _parts(item["content"]) if p["type"].value in RESULT_PARTS]
+            blocks += [_block(part, "the answer", log) for part in results]
+            said = list(_said(item, "the answer", log)) if role == "assistant" else []
+            blocks += said
+            is_answer = is_answer or bool(said) or item["content"].value == ""
+    return "\n".join(blocks) if is_answer else None

@@ -223,7 +223,7 @@ class TestRows:
             ),
             (
                 [{"role": "assistant", "content": None, "tool_calls": [{"id": "1"}]}],
-                "turn 1 of the prompt is a tool call or its result",
+                "prompt[0].tool_calls[0].name is missing",
             ),
         ],
     )
@@ -307,7 +307,7 @@ def case(shared_data: Path, name: str) -> Path:
         ("trailing.json", 2, "line 3"),
         ("rubrichub_if.jsonl", 2, "criterion 1 of 2 is checked by a rule"),
         ("image.jsonl", 2, "an image, which a judge of text cannot be shown"),
-        ("tool.jsonl", 2, "turn 2 of the prompt is a tool call"),
+        ("tool.jsonl", 0, "1 rubrics, 1 criteria"),
     ],
 )
 def test_the_shared_cases_of_files(

@@ -128,7 +128,7 @@ def test_the_text_of_an_answer(value, text):
         (True, "is true, not text"),
         ({"a": 1}, "neither a message nor a chat completion"),
         ([{"type": "image_url"}], "holds an image"),
-        ([{"type": "tool_use"}], "holds a tool call"),
+        ([{"type": "tool_use"}], "name is missing"),
         ([{"a": 1}], "without text"),
         ("[{'role': 'assistant', 'content': 'a'}]", "as Python prints them"),
     ],

@@ -243,12 +243,12 @@ class TestPrompts:
             ([{"role": "user", "content": [{"type": "input_audio"}]}], "holds audio"),
             ([{"role": "user", "content": [{"type": "file"}]}], "holds a file"),
             (
-                [{"role": "user", "content": "a"}, {"role": "tool", "content": "b"}],
-                "turn 2 of the prompt is a tool call or its result",
+                [{"role": "tool", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}],
+                "turn 1 of the prompt holds an image",
             ),
             (
                 [{"role": "assistant", "content": None, "tool_calls": [{"id": "1"}]}],
-                "turn 1 of the prompt is a tool call",
+                r"prompt\[0\].tool_calls\[0\].name is missing",
             ),
             ([{"from": "human", "value": "a"}], "give 'role' and 'content'"),
         ],
