@@ -34,6 +34,7 @@ HELD_BY = {
     "judges/backends/refusals": "judges/backends/test_endpoint_bounds.py",
     "judges/data/forms/contract": "judges/data/test_contract.py",
     "judges/data/forms/peers": "judges/data/test_forms.py",
+    "judges/data/forms/tools": "judges/data/test_tools.py",
     "judges/data/forms/trees": "judges/data/test_forms.py",
     "judges/data/forms/written": "judges/data/test_contract.py",
     "judges/data/sizes": "judges/data/test_sizes.py",
