@@ -148,6 +148,12 @@ def evaluate(
                 "grade with a judge in rating mode, or choose another reward"
             )
         return reward(ratings, rubric)
+    if rubric.left_out is not None and not getattr(reward, "compares", False):
+        # ours have `compares`; any other gets verdicts and rubrics of what all of them have
+        left_out, rubric = rubric.left_out, rubric.compared()
+        verdicts = np.where(left_out, np.nan, verdicts)
+        if probabilities is not None:
+            probabilities = np.where(left_out, np.nan, probabilities)
     if reward.needs is Needs.PROBABILITIES:
         if probabilities is None:
             raise ConfigError(

@@ -27,6 +27,7 @@ class _Around:
     of: Reward
     name: str = ""
     term: ClassVar[str]
+    compares: ClassVar[bool] = True
     reads_verdicts: ClassVar[bool] = False
     """Whether the term itself looks at verdicts, so that a reward of a rating cannot be inside."""
     above_zero: ClassVar[str | None] = None
@@ -250,7 +251,7 @@ class Soft(_Around):
             rubric: Broadcasts against them.
             chars: Not looked at.
         """
-        return self.of(verdicts, rubric)
+        return evaluate(self.of, verdicts, rubric)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,6 +44,7 @@ class _OfPaper:
     """A reward whose terms can be taken away one by one."""
 
     needs: ClassVar[Needs] = Needs.VERDICTS
+    compares: ClassVar[bool] = True
     off: ClassVar[Mapping[str, tuple[str, Any]]] = {}
     """The option of each term, and its value where the term is taken away."""
 
@@ -224,6 +225,7 @@ class RarExplicit(_OfPaper):
 
     def __call__(self, verdicts: Floats, rubric: RubricArrays) -> Floats:
         """Give sum w g / sum w over the answered criteria, some of either sign."""
+        alone, rubric = rubric, rubric.compared()
         weights = self._weights(rubric)
         # as it should be: a positive criterion that counts, a negative one that does not
         hits = rubric.hits(verdicts)
@@ -237,7 +239,7 @@ class RarExplicit(_OfPaper):
             share = np.where(whole > 0, earned / whole, np.nan)
         known = signs_known(hits, weights, rubric.points)
         share = np.where(is_unknown(hits, weights) | ~known, np.nan, share)
-        caps = rubric.caps(verdicts)
+        caps = alone.caps(verdicts)
         return share if caps is None else capped(share, caps, least=0.0)
 
     def _weights(self, rubric: RubricArrays) -> Floats:

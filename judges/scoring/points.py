@@ -66,6 +66,8 @@ def shares_of(verdicts: Floats, rubric: RubricArrays, *, uniform: bool = False) 
         rubric: Broadcasts against the verdicts.
         uniform: Count each criterion as one point of its sign.
     """
+    if rubric.left_out is not None:
+        return _shares_compared(verdicts, rubric, uniform)
     if uniform:
         rubric = replace(rubric, points=np.sign(rubric.points))
     hits = rubric.hits(verdicts)
@@ -101,6 +103,21 @@ def shares_of(verdicts: Floats, rubric: RubricArrays, *, uniform: bool = False) 
             closed < 1, 0.0, np.where((possible < 1) & (perfect != 0), np.nan, perfect)
         )
     return Shares(positive, negative, perfect, n_criteria, net)
+
+
+def _shares_compared(verdicts: Floats, rubric: RubricArrays, uniform: bool) -> Shares:
+    """Sum over what all answers of a group have.
+
+    Perfection and gates go by each one's own verdicts: of an answer whose reward is known these
+    are known, whatever another answer lacks.
+    """
+    part = shares_of(verdicts, rubric.compared(), uniform=uniform)
+    alone = replace(rubric, left_out=None)
+    own = shares_of(verdicts, alone, uniform=uniform)
+    if (caps := alone.caps(verdicts)) is not None:
+        positive, net = capped(part.positive, caps, least=0.0), capped(part.points, caps)
+        part = replace(part, positive=positive, points=net)
+    return replace(part, perfect=own.perfect)
 
 
 def earned_and_lost(hits: Floats, rubric: RubricArrays) -> tuple[Floats, Floats]:

@@ -76,6 +76,9 @@ class RubricArrays:
     """Code in `CATEGORIES`, or -1."""
     conditions: Conditions | None = None
     """Levels, requirements and gates; None where no rubric has any."""
+    left_out: Bools | None = None
+    """Criteria on which another answer of the group has no verdict (`judges/rewards/compared.py`);
+    None where answers are not compared."""
 
     @property
     def present(self) -> Bools:
@@ -99,8 +102,9 @@ class RubricArrays:
     def each(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> RubricArrays:
         """Change every array alike."""
         conditions = None if self.conditions is None else self.conditions.each(change)
+        left_out = None if self.left_out is None else change(self.left_out)
         return RubricArrays(
-            change(self.points), change(self.desirable), change(self.category), conditions
+            change(self.points), change(self.desirable), change(self.category), conditions, left_out
         )
 
     def take(self, index: NDArray[np.intp] | slice) -> RubricArrays:
@@ -127,6 +131,10 @@ class RubricArrays:
                     break
                 excluded = excluded | above
         return replace(self, points=np.where(excluded, 0.0, self.points))
+
+    def compared(self) -> RubricArrays:
+        """Give the rubric of what all answers of a group have."""
+        return replace(self, left_out=None).without(self.left_out)
 
     def hits(self, verdicts: Floats) -> Floats:
         """Say which share of its points each criterion counts, NaN unknown.

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ..answer import GradedAnswer
 from ..errors import ConfigError, DataError
-from ..rewards import Needs, Reward, evaluate
+from ..rewards import Needs, Reward, evaluate_groups
 from ..scoring.rubric_arrays import Bools, Floats, RubricArrays
 from ..scoring.verdict_table import VerdictTable
 from ..verdict import Outcome, Verdict
@@ -169,13 +169,13 @@ class GroupedVerdicts:
             # padding has no verdict at all, of which numpy's nan-functions in a user's own reward
             # would warn at every call
             warnings.simplefilter("ignore", RuntimeWarning)
-            rewards = evaluate(
+            rewards = evaluate_groups(
                 reward,
                 verdicts_PGC,
                 self.rubric_PC.for_groups().without(excluded_PGC),
-                ratings=ratings_PG,
-                chars=self.chars_PG,
-                probabilities=probabilities_PGC,
+                ratings_PG=ratings_PG,
+                chars_PG=self.chars_PG,
+                probabilities_PGC=probabilities_PGC,
             )
         return np.where(self.answered_PG, rewards, np.nan)
 

@@ -45,7 +45,6 @@ UNCOLLECTED_BATCHES = 16
 """Batches kept for a callback to collect; without one, older ones are forgotten."""
 
 Result = TypeVar("Result")
-
 MASK_DEAD = "dead group"
 MASK_NOISE = "spread within the judge's noise"
 
@@ -332,8 +331,9 @@ class RubricReward:
     ) -> BatchScore:
         trained, others = self._rewards()
         table = VerdictTable.of(graded)
-        rewards_N, evidence_NC = batch_rewards(trained, table), evidence_of(trained, table)
-        stats, withheld = [], np.zeros(len(graded), bool)
+        rewards_N = batch_rewards(trained, table, groups)
+        evidence_NC, withheld = evidence_of(trained, table), np.zeros(len(graded), bool)
+        stats = []
         for i, group in enumerate(groups):
             prompt_id = graded[group.start].example.prompt_id
             one = group_stats(prompt_id, rewards_N[group], evidence_NC[group])
@@ -344,7 +344,7 @@ class RubricReward:
             stats.append(one)
         return BatchScore(
             rewards=as_optional(np.where(withheld, np.nan, rewards_N)),
-            alternatives={other.name: as_optional(batch_rewards(other, table)) for other in others},
+            alternatives={o.name: as_optional(batch_rewards(o, table, groups)) for o in others},
             unmasked=as_optional(rewards_N),
             graded=tuple(graded),
             group_of=tuple(i for i, g in enumerate(groups) for _ in range(g.start, g.stop)),
@@ -364,13 +364,9 @@ class RubricReward:
         self.outage = said if is_down else None
 
     def _with_noise(
-        self,
-        stats: GroupStats,
-        rewards_G: Floats,
-        table: VerdictTable,
-        trained: Reward,
+        self, stats: GroupStats, rewards_G: Floats, table: VerdictTable, trained: Reward
     ) -> GroupStats:
-        again_G = batch_rewards(trained, table, replicate=1)
+        again_G = batch_rewards(trained, table, [slice(len(table))], replicate=1)
         measured = noise_and_policy(np.stack([rewards_G, again_G], axis=1))
         if measured is None:
             return stats

@@ -1,0 +1,101 @@
+"""Rewards of the answers of a group, compared on the criteria that all of them have.
+
+Where one verdict of one answer is missing, its own reward is taken over fewer criteria than those
+of the others: points 5, 5, 5, 3 with 1, 1, 0, 0 earn .556, and with 1, 1, 0 and a lost verdict
+.667, although no known verdict differs. The advantage would reward the gap. Inside a group the
+shares are therefore taken over the criteria on which every scored answer has a verdict (ours):
+
+1. An answer that has no reward by itself (`judges/scoring/points.py`) has none in its group.
+2. K are the criteria that all others have. Where K would lack more than a fifth of the absolute
+   points, or all points of a sign, the answer that lacks most is left out, the last one of equals,
+   until it does not. The order of answers is that of their sampling, and says nothing of them.
+3. Each other answer's reward is that of the rubric K. Whether it is perfect, and which gates it
+   closes, goes by all of its own verdicts: of an answer that has a reward these are known.
+
+So answers with the same verdicts on K, equally perfect, have the same reward, whatever they lack;
+no verdict outside of K moves a share; and without a gap nothing changes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..scoring.points import signs_known, too_much_missing
+from ..scoring.rubric_arrays import Bools, Floats, RubricArrays
+from .base import Needs, Reward, evaluate
+
+
+def evaluate_groups(
+    reward: Reward,
+    verdicts_PGC: Floats,
+    rubric_PGC: RubricArrays,
+    *,
+    ratings_PG: Floats | None = None,
+    chars_PG: Floats | None = None,
+    probabilities_PGC: Floats | None = None,
+) -> Floats:
+    """Compute a reward for each answer of some groups, [P, G]; NaN where there is none.
+
+    Args:
+        reward: Any reward.
+        verdicts_PGC: NaN where there is none.
+        rubric_PGC: Broadcasts against the verdicts.
+        ratings_PG: 1 to 10, for a reward that needs a rating.
+        chars_PG: Characters of each answer, for a reward that needs them.
+        probabilities_PGC: P(met), for a reward that needs it.
+    """
+
+    def computed(rubric: RubricArrays) -> Floats:
+        return evaluate(
+            reward,
+            verdicts_PGC,
+            rubric,
+            ratings=ratings_PG,
+            chars=chars_PG,
+            probabilities=probabilities_PGC,
+        )
+
+    own_PG = computed(rubric_PGC)
+    said_PGC = verdicts_PGC
+    if reward.needs is Needs.PROBABILITIES and probabilities_PGC is not None:
+        said_PGC = probabilities_PGC
+    gaps_PGC = np.isnan(said_PGC) & rubric_PGC.present
+    scored_PG = ~np.isnan(own_PG)
+    if reward.needs is Needs.RATING or not (gaps_PGC & scored_PG[..., None]).any():
+        return own_PG
+    scored_PG = _comparable(gaps_PGC, scored_PG, rubric_PGC.points)
+    left_out_P1C = _lacking(gaps_PGC, scored_PG)
+    rewards_PG = computed(replace(rubric_PGC, left_out=left_out_P1C))
+    return np.where(scored_PG, rewards_PG, np.nan)
+
+
+def _comparable(gaps_PGC: Bools, scored_PG: Bools, points_PGC: Floats) -> Bools:
+    """Leave answers out until the others have enough in common, [P, G]."""
+    scored_PG = scored_PG.copy()
+    missing_PG = np.where(gaps_PGC, np.abs(points_PGC), 0.0).sum(-1)
+    n_answers = scored_PG.shape[1]
+    for _ in range(n_answers):
+        lacks_P1C = _lacking(gaps_PGC, scored_PG)
+        is_too_little_P = (_has_too_little(lacks_P1C, points_PGC) & scored_PG).any(1)
+        if not is_too_little_P.any():
+            break
+        held_PG = np.where(scored_PG, missing_PG, -1.0)
+        worst_P = n_answers - 1 - np.argmax(held_PG[:, ::-1], axis=1)
+        scored_PG[is_too_little_P, worst_P[is_too_little_P]] = False
+    return scored_PG
+
+
+def _lacking(gaps_PGC: Bools, scored_PG: Bools) -> Bools:
+    """Say which criteria some scored answer has no verdict on, [P, 1, C]."""
+    return np.asarray((gaps_PGC & scored_PG[..., None]).any(axis=1, keepdims=True))
+
+
+def _has_too_little(lacks_PGC: Bools, points_PGC: Floats) -> Bools:
+    """Say where more than a fifth of the weight is lacking, or all of one sign, [P, G]."""
+    weights_PGC = np.abs(points_PGC)
+    lost_PG = np.where(lacks_PGC, weights_PGC, 0.0).sum(-1)
+    too_little_PG = too_much_missing(lost_PG, weights_PGC.sum(-1))
+    known_PGC = np.where(lacks_PGC, np.nan, 0.0)
+    return too_little_PG | ~signs_known(known_PGC, weights_PGC, points_PGC)
