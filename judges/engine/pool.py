@@ -254,19 +254,7 @@ class Runtime:
 
     def _spawn(self) -> None:
         if len(self._workers) < self._options.max_concurrency:
-            task = asyncio.get_running_loop().create_task(self._work())
-            self._workers.add(task)
-            task.add_done_callback(self._worker_ended)
-
-    def _worker_ended(self, task: asyncio.Task[None]) -> None:
-        self._workers.discard(task)
-        if task.cancelled() or task.exception() is None:
-            return
-        # a bug of ours: end the runs rather than hang
-        error = task.exception()
-        for run in list(self.delivery.runs):
-            if not run.done.done() and error is not None:
-                run.done.set_exception(error)
+            self._workers.add(asyncio.get_running_loop().create_task(self._work()))
 
     def _broke(self, call: Call, error: Exception) -> None:
         """End a call that raised what no judge may raise, and every run with that error.
@@ -282,9 +270,21 @@ class Runtime:
             run.finish_if_over()
 
     async def _work(self) -> None:
-        """Serve calls; feed where there is none; end where there is nothing to feed."""
+        """Be one of the workers for as long as there is something to do."""
         task = asyncio.current_task()
         assert task is not None
+        try:
+            await self._work_on(task)
+        except Exception as error:  # a bug of ours: end the runs rather than hang
+            for run in list(self.delivery.runs):
+                if not run.done.done():
+                    run.done.set_exception(error)
+        finally:
+            # in the same turn of the loop: a run that begins in the next one would count on it
+            self._workers.discard(task)
+
+    async def _work_on(self, task: asyncio.Task[None]) -> None:
+        """Serve calls; feed where there is none; end where there is nothing to feed."""
         while True:
             if self.delivery.writer is not None:
                 await self.delivery.writer.room()

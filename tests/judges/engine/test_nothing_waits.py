@@ -15,8 +15,9 @@ from waiting import HANG_S
 
 from rubricbeat.judges.answer import Answer
 from rubricbeat.judges.engine import assembly
-from rubricbeat.judges.engine.assembly import open_store
+from rubricbeat.judges.engine.assembly import open_runtime, open_store, part_of
 from rubricbeat.judges.engine.delivery import Delivery
+from rubricbeat.judges.engine.work_items import Sheet
 from rubricbeat.judges.errors import ConfigError, EndedError, StoreError
 from rubricbeat.judges.grader import Grader, RuntimeOptions
 from rubricbeat.judges.judge import Question
@@ -45,6 +46,30 @@ class Spoilt:
             return method(*args)
 
         return failing
+
+
+def test_a_run_that_begins_as_the_last_worker_ends_is_served() -> None:
+    some = answers(2)
+    options = RuntimeOptions(store=False, max_concurrency=1)
+    second = Sheet(some[1].example, some[1].text)
+
+    async def both() -> None:
+        pool = open_runtime(part_of(CountingJudge(), options), options)
+        begun: list[asyncio.Task[None]] = []
+
+        def sheets() -> Iterator[Sheet]:
+            yield Sheet(some[0].example, some[0].text)
+            # the worker finds the end here; what it starts comes before all that its end starts
+            begun.append(asyncio.get_running_loop().create_task(pool.run(iter([second]))))
+
+        await pool.run(sheets())
+        await asyncio.wait_for(begun[0], HANG_S)
+        await pool.aclose()
+
+    asyncio.run(both())
+    assert [[verdict and verdict.met for verdict in row] for row in second.rows] == [
+        [True, False, True]
+    ]
 
 
 def graded_within(one: Grader, asked: Sequence[Answer]) -> Any:
