@@ -12,14 +12,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from .errors import DataError
+from .judge import Question
 from .rating import Rating
 from .replies.reasoning import TABLE, Marks, split_reasoning
-from .rubric import Example
+from .rubric import Example, Message
 from .shares import counted_shares
 from .verdict import Outcome, Verdict
 
 _OPENS = re.compile(r"<solution>", re.IGNORECASE)
 _ENDS = re.compile(r"</solution>", re.IGNORECASE)
+_ASSISTANT = "assistant"
 _NEAR = 200
 """Characters of a line that are looked at."""
 NO_ANSWER = "no recorded answer"
@@ -111,6 +113,49 @@ def _ends_line(text: str, place: int) -> bool:
 
 def _is_blank(text: str) -> bool:
     return not text.strip()
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What of a conversation a criterion is about, as a judge is shown it."""
+
+    before: tuple[Message, ...]
+    """The turns before the judged one."""
+    judged: str
+    """The judged turn of the assistant's; the answer, where the whole conversation is judged."""
+    is_whole: bool = False
+    """Whether every turn of the assistant's is judged, and not the last one shown alone."""
+
+    @property
+    def said(self) -> str:
+        """All text that is judged: the one turn, or every turn of the assistant's."""
+        if not self.is_whole:
+            return self.judged
+        earlier = [turn.content for turn in self.before if turn.role == _ASSISTANT]
+        return "\n\n".join([*earlier, self.judged])
+
+
+def view_of(question: Question) -> View:
+    """Give what a question is about: the answer, an earlier turn, or the whole conversation.
+
+    An earlier turn stands where the answer would: nothing that was said after it is shown.
+    """
+    prompt, turn = question.example.prompt, question.criterion.turn
+    if turn == -1 or turn is None:
+        return View(prompt, question.answer, is_whole=turn is None)
+    places = [place for place, message in enumerate(prompt) if message.role == _ASSISTANT]
+    place = [*places, len(prompt)][turn]  # in range: an Example refuses other turns
+    if place == len(prompt):
+        return View(prompt, question.answer)
+    return View(prompt[:place], prompt[place].content)
+
+
+def seen_of(question: Question) -> tuple[object, ...]:
+    """Name what a judge sees beside the criterion: equal for questions that one call may hold."""
+    if question.is_rating:
+        return ()
+    view = view_of(question)
+    return len(view.before), view.is_whole, question.example.reference_of(question.criterion)
 
 
 @dataclass(frozen=True, slots=True)

@@ -206,6 +206,23 @@ class Example:
     reference: str | None = None
     """What the judge sees beside the answer to any criterion, and the model did not."""
 
+    def __post_init__(self) -> None:
+        """Refuse a criterion on a turn that the conversation does not have.
+
+        Raises:
+            DataError: Counted as Python counts, no turn of the assistant's has the number.
+        """
+        for criterion in self.rubric.criteria:
+            turn = criterion.turn
+            if turn is None or turn == -1:
+                continue
+            n_turns = 1 + sum(message.role == "assistant" for message in self.prompt)
+            if not -n_turns <= turn < n_turns:
+                raise DataError(
+                    f"turn is {turn}, and the assistant has turns {-n_turns} to {n_turns - 1}, of "
+                    "which -1 is the answer"
+                )
+
     def reference_of(self, criterion: Criterion) -> str:
         """Give what the judge sees beside the answer; empty where there is nothing."""
         return criterion.reference or self.reference or ""

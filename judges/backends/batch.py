@@ -33,6 +33,8 @@ from ..secrets import without_secrets
 from ..verdict import Verdict
 from .batch_files import Job, JobFolder, custom_id, result_of
 from .chat import ChatJudge, ChatOptions
+from .prompting import Asking, AsksInWords
+from .prompts.reply_forms import IN_WORDS, ReplyForm
 from .replies import Completion
 
 log = logging.getLogger(__name__)
@@ -57,7 +59,7 @@ class _Request:
 
 @register_judge("batch")
 @dataclass(slots=True, kw_only=True)
-class BatchJudge(ChatOptions):
+class BatchJudge(ChatOptions, AsksInWords):
     """Collects what is asked, sends it as one batch, and waits."""
 
     runtime_defaults: ClassVar[Mapping[str, Any]] = {
@@ -75,11 +77,16 @@ class BatchJudge(ChatOptions):
     """Seconds without a further question before the batch is sent."""
     identity: JudgeIdentity = field(init=False)
     _chat: ChatJudge = field(init=False, repr=False)
+    _asking: Asking = field(init=False, repr=False)
     _jobs: JobFolder = field(init=False, repr=False)
     _waiting: dict[str, _Request] = field(default_factory=dict, init=False, repr=False)
     """Requests not yet in a batch, by custom id."""
     _answered: set[str] = field(default_factory=set, init=False, repr=False)
     """Ids whose reply was given: asked again, they need a new batch."""
+    _readings: set[str] = field(default_factory=set, init=False, repr=False)
+    """Ids of what the judge was asked to state before its verdict: no verdict on disk holds it."""
+    _n_begun: int = field(default=0, init=False, repr=False)
+    """Questions that have not got what they asked for."""
     _last_asked: float = field(default=0.0, init=False, repr=False)
     _collector: asyncio.Task[None] | None = field(default=None, init=False, repr=False)
     _open: set[asyncio.Task[None]] = field(default_factory=set, init=False, repr=False)
@@ -90,6 +97,7 @@ class BatchJudge(ChatOptions):
         if self.poll_s <= 0 or self.linger_s < 0:
             raise ConfigError("batch: poll_s must be above 0, linger_s at least 0")
         self._chat = ChatJudge(**{s.name: getattr(self, s.name) for s in fields(ChatOptions)})
+        self._asking = self._chat.asking
         self.identity = self._chat.identity
         self.group_size = self._chat.group_size
         from ..store.sqlite import default_store_path
@@ -105,24 +113,26 @@ class BatchJudge(ChatOptions):
         """Start anew."""
         self.__init__(**state)  # type: ignore[misc]  # the same object, made again
 
-    async def judge(self, question: Question) -> Verdict:
-        """Ask about one criterion, in the next batch."""
-        return (await self.judge_group([question]))[0]
-
     async def judge_group(self, questions: Sequence[Question]) -> list[Verdict]:
         """Ask about several criteria of one answer, in the next batch."""
-        body = self._chat.body(questions)
-        line = await self._reply(
-            custom_id(self.identity.digest, body, questions[0].replicate), body
-        )
+        self._n_begun += 1
+        # explicit: a class with slots is made anew, and a bare super() would name the old one
+        verdicts = await AsksInWords.judge_group(self, questions)
+        self._n_begun -= 1  # not where it ended early: then a reading may have had no verdict
+        return verdicts
+
+    async def _complete(
+        self, messages: list[dict[str, str]], form: ReplyForm, replicate: int
+    ) -> Completion | Verdict:
+        body = self._chat.body(messages, form, replicate)
+        name = custom_id(self.identity.digest, body, replicate)
+        if form is IN_WORDS:
+            self._readings.add(name)
+        line = await self._reply(name, body)
         status, content = result_of(line)
         if status == 200 and isinstance(content, Mapping):
-            return self._chat.verdicts_in(Completion.from_reply(content), len(questions))
-        return [self._failed(line, status, content)] * len(questions)
-
-    def key_material(self, question: Question) -> bytes:
-        """Give the exact words sent about this question, as `chat` does."""
-        return self._chat.key_material(question)
+            return Completion.from_reply(content)
+        return self._failed(line, status, content)
 
     async def aclose(self) -> None:
         """Stop waiting; a batch that is open goes on, and is found again by its id."""
@@ -134,9 +144,10 @@ class BatchJudge(ChatOptions):
         client, self._client = self._client, None
         if client is not None:
             await client.close()
+        kept = self._readings if self._n_begun else set()
         for job in self._jobs.jobs():
             # every reply of it has been given to the runtime, which has it on disk by now
-            if self._answered.issuperset(job.custom_ids):
+            if self._answered.issuperset(job.custom_ids) and kept.isdisjoint(job.custom_ids):
                 self._jobs.forget(job)
 
     # -- collecting -----------------------------------------------------------------------

@@ -8,28 +8,32 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 from typing import Any, ClassVar
 
 from ..errors import ConfigError, DoubtfulError, RefusedSettingsError
-from ..judge import JudgeIdentity, Question
+from ..judge import JudgeIdentity
 from ..rating import Rating
 from ..registry import register_judge
 from ..rubric import Example
 from ..verdict import Outcome, Verdict
 from .endpoint import OPENAI_URL, Endpoint, GarbledError
-from .prompting import Asking, AskingOptions, AsksInWords, member_of, worth_of
+from .prompting import Asking, AsksInWords, worth_of
+from .prompts.asking_options import AskingOptions, member_of
+from .prompts.reply_forms import IN_WORDS, RATING, VERDICT, VERDICTS, ReplyForm, response_format
 from .refusals import is_limit_of_reply
-from .replies import YES_NO_MASS, Completion, response_format
+from .replies import YES_NO_MASS, Completion
 
 log = logging.getLogger(__name__)
 
 
 MOST_ALTERNATIVES = 20
 """Most that OpenAI and vLLM send: Yes and No have many spellings."""
+_OF_TWO = (VERDICT, VERDICTS, RATING)
+"""Forms in which two words are weighed, if any."""
 
 
 class Structured(StrEnum):
@@ -108,7 +112,7 @@ class ChatJudge(ChatOptions, AsksInWords):
             self.headers,
             max_reply_mb=self.max_reply_mb,
         )
-        self._asking = Asking.of(self, min_mass=self.min_mass)
+        self._asking = Asking.of(self, min_mass=self.min_mass, weighs=self.logprobs)
         self.group_size = self._asking.n_group
         self.notes = worth_of(self.model) if self._asking.is_yes_no else ""
         if self.notes:
@@ -124,29 +128,18 @@ class ChatJudge(ChatOptions, AsksInWords):
         self.identity = self._identity(None, self._asking.wording.label)
         self.rating_identity = self._identity("rating", self._asking.rating_wording.label)
 
-    async def judge_group(self, questions: Sequence[Question]) -> list[Verdict]:
-        """Ask about several criteria of one answer in one call."""
-        completion = await self._ask(partial(self.body, questions))
-        if isinstance(completion, Verdict):
-            return [completion] * len(questions)
-        return self._asking.verdicts_in(completion, len(questions))
-
     async def rate(self, example: Example, answer: str) -> Rating:
         """Rate an answer by the whole rubric, 1 to 10, in one call."""
         messages = self._asking.rating_messages(example, answer)
-        completion = await self._ask(partial(self._body, messages, 0, "rating"))
+        completion = await self._complete(messages, RATING, 0)
         if isinstance(completion, Verdict):
             return Rating(None, completion.outcome, completion.explanation)
         return self._asking.rating_in(completion)
 
-    def body(self, questions: Sequence[Question]) -> dict[str, Any]:
-        """Write the request for questions about one answer."""
-        messages = self._asking.messages(questions)
-        return self._body(messages, questions[0].replicate, self._asking.reply_name)
-
-    def verdicts_in(self, completion: Completion, n_questions: int) -> list[Verdict]:
-        """Read the reply to such a request."""
-        return self._asking.verdicts_in(completion, n_questions)
+    async def _complete(
+        self, messages: list[dict[str, str]], form: ReplyForm, replicate: int
+    ) -> Completion | Verdict:
+        return await self._ask(partial(self.body, messages, form, replicate))
 
     def failure(
         self, status: int, content: bytes, sent: Mapping[str, Any] | None = None
@@ -156,6 +149,11 @@ class ChatJudge(ChatOptions, AsksInWords):
         if isinstance(error, GarbledError):
             return Verdict(Outcome.UNPARSEABLE, explanation=str(error))
         return error
+
+    @property
+    def asking(self) -> Asking:
+        """How it asks and reads, for a judge that sends the same in another way."""
+        return self._asking
 
     @property
     def address(self) -> str:
@@ -185,12 +183,15 @@ class ChatJudge(ChatOptions, AsksInWords):
                 return Completion.from_reply(reply)
         raise ConfigError(f"{self.base_url} refuses our settings one after the other")
 
-    def _body(self, messages: list[dict[str, str]], replicate: int, name: str) -> dict[str, Any]:
+    def body(
+        self, messages: list[dict[str, str]], form: ReplyForm, replicate: int
+    ) -> dict[str, Any]:
+        """Write a request."""
         body: dict[str, Any] = {"model": self.model, "messages": messages}
         if self.temperature is not None:
             body["temperature"] = self.temperature
         # of a reply in one word the first token is the one that is weighed
-        max_tokens = 1 if self.logprobs and not name else self.max_tokens
+        max_tokens = 1 if self.logprobs and form.is_one_word else self.max_tokens
         if max_tokens is not None:
             body[self._tokens_name] = max_tokens
         if self.top_p is not None:
@@ -199,11 +200,11 @@ class ChatJudge(ChatOptions, AsksInWords):
             body["seed"] = self.request_seed + replicate
         if self.reasoning_effort is not None:
             body["reasoning_effort"] = self.reasoning_effort
-        if self.logprobs:
+        if self.logprobs and form is not IN_WORDS:
             body["logprobs"] = True
-            body["top_logprobs"] = 5 if name else MOST_ALTERNATIVES
-        if name and self._format != Structured.NONE:
-            body["response_format"] = response_format(self._format, name)
+            body["top_logprobs"] = 5 if form in _OF_TWO else MOST_ALTERNATIVES
+        if form.schema is not None and self._format != Structured.NONE:
+            body["response_format"] = response_format(self._format, form)
         body.update(self.extra_body)
         return body
 

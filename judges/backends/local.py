@@ -29,10 +29,13 @@ from ..verdict import Verdict
 from .llama_server import how_to_judge
 from .prompting import Asking, worth_of
 from .replies import YES_NO_MASS, Completion, TokenChance, is_word
+from .wording import choices_of
 
 log = logging.getLogger(__name__)
 
 _WHOLE_FILE_BYTES = 4 << 30
+YES_NO = ("yes", "no")
+"""The words that are weighed where a criterion is met or not met."""
 
 
 @register_judge("local")
@@ -63,7 +66,11 @@ class LocalJudge:
         if self.model.endswith(".gguf") or self.model.startswith("package:"):
             raise ConfigError(how_to_judge(self.model, self.prompt))
         self._asking = Asking(
-            shape="yes_no", prompt=self.prompt, min_mass=self.min_mass, look=self.look
+            shape="yes_no",
+            prompt=self.prompt,
+            min_mass=self.min_mass,
+            look=self.look,
+            weighs=True,
         )
         folder = user_path(self.model)
         name = f"{folder.name}@{fingerprint(folder)}" if folder.exists() else self.model
@@ -84,7 +91,11 @@ class LocalJudge:
             object.__setattr__(self, name, value)
 
     async def judge(self, question: Question) -> Verdict:
-        """Weigh Yes against No for one criterion."""
+        """Weigh Yes against No for one criterion, or the numbers of its levels."""
+        if (unasked := self._asking.unasked([question])) is not None:
+            return unasked
+        numbers = range(len(choices_of(question.criterion)))
+        words = tuple(map(str, numbers)) or YES_NO
         if self._lock is None:
             self._lock = asyncio.Lock()
         # one at a time and in order: the criteria of one answer follow each other, and each finds
@@ -94,8 +105,8 @@ class LocalJudge:
                 self._loaded = await asyncio.to_thread(
                     TorchModel.load, self.model, self.dtype, self.device
                 )
-            said = await self._loaded.complete(self._asking.messages([question]))
-        return self._asking.verdicts_in(said, 1)[0]
+            said = await self._loaded.complete(self._asking.messages([question]), words)
+        return self._asking.verdicts_in(said, [question])[0]
 
     def key_material(self, question: Question) -> bytes:
         """Give the exact words sent about this question."""
@@ -122,13 +133,9 @@ class TorchModel:
         # transformers 5.24 renamed it; models that bring code of their own may keep the old name
         takes = inspect.signature(model.forward).parameters
         self._cache_name = "cache" if "cache" in takes else "past_key_values"
-        self._spellings: list[tuple[str, int]] = []
-        """(word, token) pairs."""
-        for word in ("yes", "no"):
-            ids = [index for token, index in tokenizer.get_vocab().items() if is_word(token, word)]
-            if not ids:
-                raise ConfigError(f"the model has no token for {word!r}; it cannot be weighed")
-            self._spellings += [(word, index) for index in ids]
+        self._spellings: dict[str, list[int]] = {}
+        """Tokens that spell a word."""
+        self._require_words(YES_NO)
         self._longest = getattr(model.config, "max_position_embeddings", None)
 
     @classmethod
@@ -159,17 +166,33 @@ class TorchModel:
             ) from None
         return cls(model, tokenizer)
 
-    async def complete(self, messages: list[dict[str, str]]) -> Completion:
-        """Read the chances of Yes and No as the reply's first token, in a thread of the model's."""
+    async def complete(
+        self, messages: list[dict[str, str]], words: tuple[str, ...] = YES_NO
+    ) -> Completion:
+        """Read the chances of words as the reply's first token, in a thread of the model's.
+
+        Raises:
+            ConfigError: The model has no token for one of them.
+        """
+        self._require_words(words)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, self._complete, messages)
+        return await loop.run_in_executor(self._thread, self._complete, messages, words)
 
     def close(self) -> None:
         """Let the memory go."""
         self._thread.shutdown()
         self._model = self._cache = None
 
-    def _complete(self, messages: list[dict[str, str]]) -> Completion:
+    def _require_words(self, words: tuple[str, ...]) -> None:
+        new = [word for word in words if word not in self._spellings]
+        vocabulary = self._tokenizer.get_vocab() if new else {}
+        for word in new:
+            ids = [index for token, index in vocabulary.items() if is_word(token, word)]
+            if not ids:
+                raise ConfigError(f"the model has no token for {word!r}; it cannot be weighed")
+            self._spellings[word] = ids
+
+    def _complete(self, messages: list[dict[str, str]], words: tuple[str, ...]) -> Completion:
         ids = self._encode(messages)
         if self._longest is not None and len(ids) > self._longest:
             raise RejectedError(
@@ -177,7 +200,8 @@ class TorchModel:
             )
         n_shared = self._keep_shared(ids)
         chances = self._next_token(ids, n_shared)
-        pairs = tuple((word, float(chances[index])) for word, index in self._spellings)
+        spelt = [(word, index) for word in words for index in self._spellings[word]]
+        pairs = tuple((word, float(chances[index])) for word, index in spelt)
         first = (TokenChance("", pairs),)
         return Completion("", prompt_tokens=len(ids), cached_tokens=n_shared, tokens=first)
 

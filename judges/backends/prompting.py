@@ -8,21 +8,40 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
-from enum import StrEnum
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import orjson
 
+from ..answer import seen_of, view_of
 from ..errors import ConfigError
 from ..judge import Question
 from ..rating import Rating
-from ..replies.parsing import IN_REASONING, Parsed, parse_group, parse_rating, parse_verdict
+from ..replies.parsing import IN_REASONING, parse_group, parse_rating, parse_verdict
+from ..replies.readings import Expected, Parsed
 from ..replies.reasoning import TABLE, Marks, split_reasoning
-from ..rubric import Example
+from ..rubric import Criterion, Example
 from ..verdict import Outcome, Verdict
-from .replies import MAX_EXPLANATION_CHARS, MAX_REPLY_CHARS, YES_NO_MASS, Completion
-from .wording import FENCED, PLAIN, WITHHELD, Wording, conversation_text, load_wording
+from .prompts.asking_options import AskingOptions, ReferenceAt, Shape, member_of
+from .prompts.reply_forms import IN_WORDS, ONE_WORD, ReplyForm, form_of
+from .replies import (
+    MAX_EXPLANATION_CHARS,
+    MAX_REPLY_CHARS,
+    MOST_NUMBERS,
+    YES_NO_MASS,
+    Completion,
+)
+from .wording import (
+    FENCED,
+    PLAIN,
+    WITHHELD,
+    WITHHELD_LEVEL,
+    Shown,
+    Wording,
+    choices_of,
+    fill_full,
+    load_wording,
+)
 
 MIN_REPEATED_CHARS = 40
 """An explanation this long that stands in the wording is the wording's."""
@@ -36,44 +55,16 @@ _MEASURED = {
 """Agreement of Yes against No with gpt-4.1's verdicts (docs/judges.md); kappa 0 is chance."""
 
 
-class Shape(StrEnum):
-    """How criteria become calls."""
-
-    HEALTHBENCH = "healthbench"
-    """One criterion a call, in the order of the published protocol: conversation, item, task."""
-    PREFIX = "prefix"
-    """One criterion a call; instructions and conversation first, so that endpoints cache them."""
-    GROUPED = "grouped"
-    """Several criteria of one answer in one call."""
-    YES_NO = "yes_no"
-    """One criterion a call, in the order of `prefix`; the reply is one word, Yes or No."""
-
-
-@dataclass(slots=True, kw_only=True)
-class AskingOptions:
-    """What all judges that ask a language model in words let their users choose."""
-
-    shape: str = "healthbench"
-    prompt: str | None = None
-    """A shipped wording or the path of your own; default: the one of the shape."""
-    group_size: int | str = 1
-    """`grouped` only: criteria a call, or `all`."""
-    parsing: str = "tolerant"
-    """`strict` takes only the exact JSON object."""
-    look: bool = True
-    """False withholds the answer: the no-look baseline."""
-    reply_marks: str | Sequence[str] = ""
-    """Marks of the judge's own reasoning beside the known ones, each `OPEN...CLOSE`."""
-    reply_opens: str = "text"
-    """`prompt` where the judge's chat template opens the block, so that replies begin inside."""
-
-
 @dataclass(slots=True, kw_only=True)
 class Asking(AskingOptions):
     """The wording, the shape and the reading of one judge."""
 
     min_mass: float = YES_NO_MASS
     """`yes_no` only: probability that Yes and No must hold together, 0 to 1."""
+    weighs: bool = False
+    """`yes_no` only: whether the chances of the reply's first token are asked for."""
+    stated: dict[bytes, Completion] = field(default_factory=dict, init=False, repr=False)
+    """Readings of the judge's own that no verdict has followed yet, by what was asked."""
     marks: Marks = field(init=False, repr=False)
     wording: Wording = field(init=False, repr=False)
     rating_wording: Wording = field(init=False, repr=False)
@@ -83,6 +74,7 @@ class Asking(AskingOptions):
     def __post_init__(self) -> None:
         """Check every setting, and load the wordings."""
         self.shape = member_of(Shape, "shape", self.shape)
+        self.reference = member_of(ReferenceAt, "reference", self.reference)
         if self.parsing not in {"tolerant", "strict"}:
             raise ConfigError(f"parsing={self.parsing!r}: tolerant or strict")
         self.marks = Marks.of(self.reply_marks, self.reply_opens, option="reply")
@@ -113,57 +105,112 @@ class Asking(AskingOptions):
         return self.shape == Shape.GROUPED
 
     @property
-    def reply_name(self) -> str:
-        """Name what is asked for as `replies.SCHEMAS` does; empty where it is no JSON."""
-        if self.is_yes_no:
-            return ""
-        return "verdicts" if self.is_grouped else "verdict"
-
-    @property
     def is_yes_no(self) -> bool:
         """Whether a reply is one word."""
         return self.shape == Shape.YES_NO
 
-    def messages(self, questions: Sequence[Question]) -> list[dict[str, str]]:
-        """Render the messages for questions about one answer."""
+    def form(self, questions: Sequence[Question]) -> ReplyForm:
+        """Give the form of the reply to questions."""
+        if self.is_yes_no:
+            return ONE_WORD
+        return form_of([expected_of(q.criterion) for q in questions], is_grouped=self.is_grouped)
+
+    def messages(
+        self, questions: Sequence[Question], reading: str | None = None
+    ) -> list[dict[str, str]]:
+        """Render the messages for questions about one answer.
+
+        Args:
+            questions: Of one view of it.
+            reading: What the judge stated before it sees the reference; None to ask for that, where
+                it is to be stated.
+
+        Raises:
+            ConfigError: A user's template does not show what a criterion needs.
+        """
+        shown = self._shown(questions)
+        if not self.states_first(questions):
+            return [_message(self.wording.fill(shown))]
+        asked = self.wording.fill(replace(shown, reference=""))
+        first = _message(f"{asked.rstrip()}\n\n{fill_full('before', replace(shown, reference=''))}")
+        if reading is None:
+            return [first]
+        stated = _message(reading, "assistant")
+        return [first, stated, _message(fill_full("after", shown))]
+
+    def states_first(self, questions: Sequence[Question]) -> bool:
+        """Say whether the judge states its own reading before it sees a reference."""
+        first = questions[0]
+        has_one = bool(first.example.reference_of(first.criterion))
+        return self.reference == ReferenceAt.AFTER and has_one
+
+    def unasked(self, questions: Sequence[Question]) -> Verdict | None:
+        """Give the verdict on what this shape cannot ask for; None where it can."""
+        n_choices = len(choices_of(questions[0].criterion))
+        if not (self.is_yes_no and self.weighs) or n_choices <= MOST_NUMBERS:
+            return None
+        why = f"{n_choices} choices: weighing one token takes at most {MOST_NUMBERS}; another shape"
+        return Verdict(Outcome.SKIPPED, explanation=f"{why} takes more", attempts=0)
+
+    def _shown(self, questions: Sequence[Question]) -> Shown:
         first = questions[0]
         for question in questions[1:]:
-            if question.example is not first.example or question.answer != first.answer:
-                raise ValueError("one group holds questions about one answer")
-        answer = first.answer if self.look else WITHHELD
-        conversation = conversation_text(first.example, answer)
-        indices = [question.index for question in questions]
-        return _user_message(self.wording.fill(first.example, conversation, answer, indices))
+            is_one = question.example is first.example and question.answer == first.answer
+            if not is_one or seen_of(question) != seen_of(first):
+                raise ValueError("one group holds questions about one view of one answer")
+        view = view_of(first)
+        criteria = tuple(question.criterion for question in questions)
+        reference = first.example.reference_of(first.criterion)
+        shown = Shown(view.before, view.judged, criteria, reference, view.is_whole)
+        if self.look:
+            return shown
+        return replace(shown, judged=WITHHELD if shown.is_plain else WITHHELD_LEVEL)
 
     def rating_messages(self, example: Example, answer: str) -> list[dict[str, str]]:
         """Render the messages that ask for a rating of the whole answer."""
-        shown = answer if self.look else WITHHELD
-        conversation = conversation_text(example, shown)
-        indices = range(len(example.rubric))
-        return _user_message(self.rating_wording.fill(example, conversation, shown, indices))
+        criteria = example.rubric.criteria
+        judged = answer if self.look else WITHHELD
+        shown = Shown(example.prompt, judged, criteria, _references(example))
+        return [_message(self.rating_wording.fill(shown))]
 
-    def verdicts_in(self, completion: Completion, n_questions: int) -> list[Verdict]:
+    def verdicts_in(self, completion: Completion, questions: Sequence[Question]) -> list[Verdict]:
         """Read one verdict for each question asked; the call's tokens are counted once."""
+        expected = [expected_of(question.criterion) for question in questions]
         if completion.is_refused:
-            parsed = [Parsed(None, "the judge refused")] * n_questions
+            parsed = [Parsed(None, "the judge refused")] * len(expected)
         elif self.is_yes_no and completion.tokens:
-            return [completion.weighed(self.min_mass)]
+            return [completion.weighed(self.min_mass, expected[0])]
         elif self.is_yes_no:
-            parsed = [_one_word(completion.text, self.marks)]
+            parsed = [_one_word(completion.text, expected[0], self.marks)]
         elif self.is_grouped:
             how = self.how_to_read(ended=completion.ended)
-            parsed = parse_group(completion.text, n_questions, **how)
+            parsed = parse_group(completion.text, expected, **how)
         else:
-            parsed = [parse_verdict(completion.text, **self.how_to_read(ended=completion.ended))]
+            how = self.how_to_read(ended=completion.ended)
+            parsed = [parse_verdict(completion.text, expected[0], **how)]
         parsed = [self._unless_repeated(one) for one in parsed]
         if not self.is_grouped:
-            return [completion.verdict(parsed[0])]
+            return [completion.verdict(parsed[0], expected=expected[0])]
         return [completion.verdict(one, place) for place, one in enumerate(parsed)]
+
+    def reading_in(self, completion: Completion) -> str | Verdict:
+        """Take the judge's own reading out of a reply, without its reasoning; or say why not."""
+        split = split_reasoning(completion.text, self.marks)
+        said = "" if split.is_cut_off else split.rest.strip()
+        if completion.is_refused or not said or not completion.ended:
+            why = IN_REASONING if split.is_cut_off else "the judge stated no reading of its own"
+            outcome, why = completion.without_verdict(why)
+            return Verdict(outcome, explanation=why[:500], **completion.usage)
+        return said
 
     def _unless_repeated(self, parsed: Parsed) -> Parsed:
         """Take no verdict from an example of the wording that a model gives back word by word."""
         words = parsed.explanation.strip()
-        if parsed.met is None or len(words) < MIN_REPEATED_CHARS or words not in self.wording.text:
+        if (
+            not parsed.has_verdict
+            or len(words) < MIN_REPEATED_CHARS
+            or words not in self.wording.text
+        ):
             return parsed
         return Parsed(None, "the reply repeats an example of the prompt")
 
@@ -190,6 +237,8 @@ class Asking(AskingOptions):
             named["min_mass"] = self.min_mass
         if not self.look:
             named["look"] = False
+        if self.reference != ReferenceAt.WITH and shape is None:
+            named["reference"] = self.reference
         if self.marks != TABLE:
             named["reply"] = self.marks.to_json()
         return named
@@ -214,45 +263,93 @@ class AsksInWords(ABC):
     _asking: Asking
 
     @abstractmethod
+    async def _complete(
+        self, messages: list[dict[str, str]], form: ReplyForm, replicate: int
+    ) -> Completion | Verdict:
+        """Have a reply made; a verdict without an answer where there is none to read."""
+
     async def judge_group(self, questions: Sequence[Question]) -> list[Verdict]:
-        """Ask about several criteria of one answer at once."""
+        """Ask about several criteria of one view of an answer at once."""
+        asking, replicate = self._asking, questions[0].replicate
+        if (unasked := asking.unasked(questions)) is not None:
+            return [unasked] * len(questions)
+        first = asking.messages(questions)
+        if not asking.states_first(questions):
+            return await self._verdicts(questions, first)
+        key = orjson.dumps([first, replicate])
+        stated = asking.stated.get(key) or await self._complete(first, IN_WORDS, replicate)
+        if isinstance(stated, Verdict):
+            return [stated] * len(questions)
+        reading = asking.reading_in(stated)
+        if isinstance(reading, Verdict):
+            return [reading, *[_with_usage(reading, stated, -1)] * (len(questions) - 1)]
+        asking.stated[key] = stated  # where no verdict comes, asking again does not pay for it
+        verdicts = await self._verdicts(questions, asking.messages(questions, reading))
+        asking.stated[key] = replace(stated, prompt_tokens=0, cached_tokens=0, completion_tokens=0)
+        if not any(verdict.is_missing for verdict in verdicts):
+            del asking.stated[key]
+        return [_with_usage(verdicts[0], stated), *verdicts[1:]]
+
+    async def _verdicts(
+        self, questions: Sequence[Question], messages: list[dict[str, str]]
+    ) -> list[Verdict]:
+        form = self._asking.form(questions)
+        completion = await self._complete(messages, form, questions[0].replicate)
+        if isinstance(completion, Verdict):
+            return [completion] * len(questions)
+        return self._asking.verdicts_in(completion, questions)
 
     async def judge(self, question: Question) -> Verdict:
         """Ask about one criterion."""
         return (await self.judge_group([question]))[0]
 
     def key_material(self, question: Question) -> bytes:
-        """Give the exact words sent about this question alone."""
-        return orjson.dumps(self._asking.messages([question]))
+        """Give the exact words sent about this question alone; a reading of its own left empty."""
+        return orjson.dumps(self._asking.messages([question], reading=""))
 
     def rating_material(self, example: Example, answer: str) -> bytes:
         """Give the exact words sent when this answer is rated."""
         return orjson.dumps(self._asking.rating_messages(example, answer))
 
 
-def member_of(kind: type[StrEnum], name: str, value: str) -> str:
-    """Give an option's value as one of a closed set.
-
-    Raises:
-        ConfigError: It is none of them.
-    """
-    try:
-        return kind(value).value
-    except ValueError:
-        known = ", ".join(kind)
-        hint = "; ratings are asked for by the reward rar_implicit" if value == "rating" else ""
-        raise ConfigError(f"{name}={value!r} is unknown; known: {known}{hint}") from None
+def _with_usage(verdict: Verdict, earlier: Completion, sign: int = 1) -> Verdict:
+    """Add what an earlier call about the same question cost."""
+    return replace(
+        verdict,
+        prompt_tokens=verdict.prompt_tokens + sign * earlier.prompt_tokens,
+        cached_tokens=verdict.cached_tokens + sign * earlier.cached_tokens,
+        completion_tokens=verdict.completion_tokens + sign * earlier.completion_tokens,
+    )
 
 
-def _one_word(text: str, marks: Marks) -> Parsed:
-    """Read a reply that is Yes or No and nothing else."""
+def expected_of(criterion: Criterion) -> Expected:
+    """Give what a reply may say of a criterion."""
+    return Expected(tuple(level.text for level in criterion.levels), criterion.na is not None)
+
+
+def _one_word(text: str, expected: Expected, marks: Marks) -> Parsed:
+    """Read a reply that is Yes or No, or the number of one of the choices, and nothing else."""
     split = split_reasoning(text, marks)
     if split.is_cut_off:
         return Parsed(None, IN_REASONING)
+    if not expected.is_plain:
+        return expected.chosen(split.rest)
     word = _YES_NO.fullmatch(split.rest)
     if word is None:
         return Parsed(None, "the reply is not one word, Yes or No")
     return Parsed(word[1].lower() == "yes", "")
+
+
+def _references(example: Example) -> str:
+    """Give all reference material of a rubric; that of some criteria with their numbers."""
+    numbers_of: dict[str, list[str]] = {}
+    for number, criterion in enumerate(example.rubric.criteria, start=1):
+        numbers_of.setdefault(example.reference_of(criterion), []).append(str(number))
+    if len(numbers_of) == 1:
+        return next(iter(numbers_of))
+    return "\n\n".join(
+        f"For line {', '.join(numbers)}:\n{text}" for text, numbers in numbers_of.items() if text
+    )
 
 
 def worth_of(model: str) -> str:
@@ -269,10 +366,10 @@ def worth_of(model: str) -> str:
     )
 
 
-def _user_message(text: str) -> list[dict[str, str]]:
+def _message(text: str, role: str = "user") -> dict[str, str]:
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
         # half of a surrogate pair, as cut-off answers hold them: JSON cannot carry it
         text = text.encode("utf-8", "replace").decode("utf-8")
-    return [{"role": "user", "content": text}]
+    return {"role": role, "content": text}

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from ..replies.parsing import Parsed
+from ..replies.readings import MET_OR_NOT, Expected, Parsed
 from ..verdict import TIE, Outcome, Verdict
 
 MAX_REPLY_CHARS = 4_000
@@ -20,6 +20,8 @@ MAX_REPLY_CHARS = 4_000
 MAX_EXPLANATION_CHARS = 4_000
 MIN_MASS = 0.5
 """Probability that must lie on the words true and false for P(met) to be read from them."""
+MOST_NUMBERS = 10
+"""Most levels whose numbers are one token each."""
 YES_NO_MASS = 0.8
 """Probability that must lie on Yes and No together; below it the model answered something else."""
 
@@ -38,7 +40,6 @@ ENDED_BY_ITSELF = frozenset(
 """Reasons for the end of a reply that is whole; where none is given it is taken for whole."""
 _REASONED = frozenset({"thinking", "reasoning", "reasoning_text", "redacted_thinking"})
 """Kinds of content parts that hold reasoning beside the reply."""
-_VERDICT = {"explanation": {"type": "string"}, "criteria_met": {"type": "boolean"}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,18 +103,31 @@ class Completion:
             "completion_tokens": self.completion_tokens,
         }
 
-    def verdict(self, parsed: Parsed, place: int | None = None) -> Verdict:
+    def verdict(
+        self, parsed: Parsed, place: int | None = None, expected: Expected = MET_OR_NOT
+    ) -> Verdict:
         """Word what was read in this reply as a verdict, or why there is none.
 
         Args:
             parsed: What was read.
             place: From 0, in a group, whose first verdict carries what the call cost; None where it
                 is the one verdict of the reply, whose own token may tell its chance.
+            expected: What could be said, where it is the one verdict.
         """
         usage = {} if place else self.usage
+        words = parsed.explanation[:MAX_EXPLANATION_CHARS]
+        if parsed.is_na:
+            return Verdict.not_applicable(explanation=words, **usage)
+        if parsed.level is not None:
+            chances, note = self.chances_of_levels(parsed.level, len(expected.levels))
+            return Verdict.at_level(
+                parsed.level,
+                level_probabilities=chances,
+                explanation=f"{words} [{note}]".strip() if note else words,
+                **usage,
+            )
         if parsed.met is not None:
             chance, note = self.chance_of_met(parsed.met) if place is None else (None, "")
-            words = parsed.explanation[:MAX_EXPLANATION_CHARS]
             return Verdict.of(
                 parsed.met,
                 probability=chance,
@@ -156,16 +170,21 @@ class Completion:
         """Whether the endpoint's filter ended the reply, in whatever words it says so."""
         return bool(_FILTERED.match(self.finish_reason))
 
-    def weighed(self, min_mass: float) -> Verdict:
+    def weighed(self, min_mass: float, expected: Expected = MET_OR_NOT) -> Verdict:
         """Weigh Yes against No at the first token of the reply, whichever of them was drawn.
+
+        Where more may be said than these, the numbers of the choices are weighed.
 
         Args:
             min_mass: Probability, 0 to 1, that must lie on the spellings of the two together.
+            expected: What may be said.
 
         Returns:
             A verdict whose probability is P(Yes) / (P(Yes) + P(No)); none where the two hold less
             than `min_mass` or tie. SKIPPED, since the same prompt gives the same chances again.
         """
+        if not expected.is_plain:
+            return self._weighed_choices(expected, min_mass)
         yes, no = (_mass(self.tokens[0], partial(is_word, word=word)) for word in ("yes", "no"))
         if yes + no <= 0 or yes + no < min_mass:
             why = f"Yes and No hold {yes + no:.2f} of the probability, {min_mass:g} is asked for"
@@ -176,6 +195,62 @@ class Completion:
         chance = yes / (yes + no)
         return Verdict.of(yes > no, probability=chance, explanation=words, **self.usage)
 
+    def _weighed_choices(self, expected: Expected, min_mass: float) -> Verdict:
+        """Weigh the numbers of the choices at the first token of the reply, whichever was drawn.
+
+        The choices are the levels (of a plain criterion: not true, true), and after them "not
+        applicable" where the criterion may be that. It is, where that holds more than the others
+        together; else the likeliest level counts, and the chances are those among the levels.
+
+        Args:
+            expected: What may be said.
+            min_mass: Probability, 0 to 1, that must lie on all choices together.
+
+        Returns:
+            SKIPPED where they hold less or tie, since the same prompt gives the same chances again.
+        """
+        n_levels = len(expected.levels) or 2
+        masses = _number_masses(self.tokens[0], n_levels + expected.may_be_na)
+        total = sum(masses)
+        if total <= 0 or total < min_mass:
+            why = f"the choices hold {total:.2f} of the probability, {min_mass:g} is asked for"
+            return Verdict(Outcome.SKIPPED, explanation=why, **self.usage)
+        words = ", ".join(f"P({number}) {mass:.3f}" for number, mass in enumerate(masses))
+        levels = masses[:n_levels]
+        applies = sum(levels)
+        best = max(range(n_levels), key=lambda place: levels[place])
+        if total > 2 * applies:
+            return Verdict.not_applicable(explanation=words, **self.usage)
+        if total == 2 * applies or levels.count(levels[best]) > 1:
+            return Verdict(Outcome.SKIPPED, explanation=f"a tie: {words}", **self.usage)
+        chances = tuple(mass / applies for mass in levels)
+        if expected.levels:
+            return Verdict.at_level(
+                best, level_probabilities=chances, explanation=words, **self.usage
+            )
+        return Verdict.of(best == 1, probability=chances[1], explanation=words, **self.usage)
+
+    def chances_of_levels(self, level: int, n_levels: int) -> tuple[tuple[float, ...] | None, str]:
+        """Give P of each level from the log-probabilities of the verdict's own token.
+
+        Returns:
+            Shares of what the numbers of the levels hold at the token that spelt the one given, or
+            None with a note where they cannot be read or contradict the verdict.
+        """
+        if not self.tokens or n_levels == 0:
+            return None, ""
+        place = _verdict_token(self.tokens, "level") if n_levels <= MOST_NUMBERS else None
+        if place is None:
+            return None, "no chances of the levels: the verdict's token was not found"
+        masses = _number_masses(place, n_levels)
+        total = sum(masses)
+        if total < MIN_MASS:
+            return None, f"no chances of the levels: they hold {total:.2f} of the probability"
+        if max(masses) > masses[level]:
+            likelier = masses.index(max(masses))
+            return None, f"no chances of the levels: {likelier} is likelier than the verdict"
+        return tuple(mass / total for mass in masses), ""
+
     def chance_of_met(self, met: bool) -> tuple[float | None, str]:
         """Give P(met) from the log-probabilities of the verdict's own token.
 
@@ -185,7 +260,7 @@ class Completion:
         """
         if not self.tokens:
             return None, ""
-        place = _verdict_token(self.tokens)
+        place = _verdict_token(self.tokens, "criteria_met")
         if place is None:
             return None, "no P(met): the verdict's token was not found"
         true, false = (_mass(place, partial(_begins, word=word)) for word in ("true", "false"))
@@ -211,10 +286,16 @@ def _mass(place: TokenChance, counts: Callable[[str], bool]) -> float:
     return sum(math.exp(min(0.0, chance)) for token, chance in place.alternatives if counts(token))
 
 
-def _verdict_token(tokens: Sequence[TokenChance]) -> TokenChance | None:
-    """Find the token that starts the value of the last `criteria_met`."""
+def _number_masses(place: TokenChance, n_numbers: int) -> list[float]:
+    """Give what each number from 0 holds at a token; spaces and quotation marks are spelling."""
+    counts = [partial(is_word, word=str(number)) for number in range(n_numbers)]
+    return [_mass(place, one) for one in counts]
+
+
+def _verdict_token(tokens: Sequence[TokenChance], name: str) -> TokenChance | None:
+    """Find the token that starts the value of the last field of a name."""
     text = "".join(token.text for token in tokens)
-    key = text.rfind('"criteria_met"')
+    key = text.rfind(f'"{name}"')
     if key < 0:
         return None
     colon = text.find(":", key)
@@ -270,37 +351,3 @@ def _called(message: Mapping[str, Any]) -> str:
 
 def _count(value: Any) -> int:
     return value if isinstance(value, int) and value > 0 else 0
-
-
-def _schema(**properties: Any) -> dict[str, Any]:
-    """Write the schema of an object that holds just these."""
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
-
-
-_ITEM = _schema(index={"type": "integer"}, **_VERDICT)
-SCHEMAS: Mapping[str, Mapping[str, Any]] = {
-    "verdict": _schema(**_VERDICT),
-    "verdicts": _schema(verdicts={"type": "array", "items": _ITEM}),
-    "rating": _schema(explanation={"type": "string"}, rating={"type": "integer"}),
-}
-"""By what is asked for."""
-
-
-def response_format(kind: str, name: str) -> dict[str, Any]:
-    """Write the `response_format` of a chat request.
-
-    Args:
-        kind: `json_schema` or `json_object`.
-        name: What is asked for: a key of `SCHEMAS`.
-    """
-    if kind == "json_object":
-        return {"type": "json_object"}
-    return {
-        "type": "json_schema",
-        "json_schema": {"name": name, "strict": True, "schema": dict(SCHEMAS[name])},
-    }

@@ -17,14 +17,15 @@ from importlib.util import find_spec
 from typing import Any, ClassVar
 
 from ..errors import ConfigError, OutageError, TooLongError
-from ..judge import JudgeIdentity, Question
+from ..judge import JudgeIdentity
 from ..rating import Rating
 from ..registry import register_judge
 from ..rubric import Example
-from ..verdict import Verdict
-from .prompting import Asking, AskingOptions, AsksInWords
+from .prompting import Asking, AsksInWords
+from .prompts.asking_options import AskingOptions
+from .prompts.reply_forms import RATING, ReplyForm
 from .refusals import SHOWN_CHARS, Said
-from .replies import SCHEMAS, Completion
+from .replies import Completion
 
 MISSING = (
     "the vllm judge needs vLLM, which is not installed: pip install 'rubricbeat[vllm]' (it pins "
@@ -38,8 +39,7 @@ class _Waiting:
     """One conversation to be answered."""
 
     messages: list[dict[str, str]]
-    name: str
-    """What is asked for: a key of `SCHEMAS`, or empty where it is no JSON."""
+    form: ReplyForm
     replicate: int
     reply: asyncio.Future[Completion]
 
@@ -97,17 +97,10 @@ class VllmJudge(AskingOptions, AsksInWords):
         for name, value in state.items():
             object.__setattr__(self, name, value)
 
-    async def judge_group(self, questions: Sequence[Question]) -> list[Verdict]:
-        """Ask about several criteria of one answer in one generation."""
-        messages = self._asking.messages(questions)
-        name = self._asking.reply_name
-        completion = await self._complete(messages, name, questions[0].replicate)
-        return self._asking.verdicts_in(completion, len(questions))
-
     async def rate(self, example: Example, answer: str) -> Rating:
         """Rate an answer by the whole rubric, 1 to 10."""
         messages = self._asking.rating_messages(example, answer)
-        return self._asking.rating_in(await self._complete(messages, "rating", 0))
+        return self._asking.rating_in(await self._complete(messages, RATING, 0))
 
     async def aclose(self) -> None:
         """Let the model and its memory go."""
@@ -122,10 +115,10 @@ class VllmJudge(AskingOptions, AsksInWords):
     # -- gathering ------------------------------------------------------------------------
 
     async def _complete(
-        self, messages: list[dict[str, str]], name: str, replicate: int
+        self, messages: list[dict[str, str]], form: ReplyForm, replicate: int
     ) -> Completion:
         loop = asyncio.get_running_loop()
-        waiting = _Waiting(messages, name, replicate, loop.create_future())
+        waiting = _Waiting(messages, form, replicate, loop.create_future())
         self._waiting.append(waiting)
         if self._collector is None or self._collector.done():
             self._collector = loop.create_task(self._collect())
@@ -212,8 +205,8 @@ class VllmJudge(AskingOptions, AsksInWords):
             "max_tokens": self.max_tokens,
             "seed": seed,
         }
-        if self.structured and one.name:
-            settings |= _held_to(dict(SCHEMAS[one.name]))
+        if self.structured and one.form.schema is not None:
+            settings |= _held_to(dict(one.form.schema))
         return SamplingParams(**settings)
 
     def _identity(self, shape: str | None, label: str) -> JudgeIdentity:

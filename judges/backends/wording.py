@@ -13,34 +13,18 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache, wraps
+from functools import lru_cache
 from importlib.resources import files
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from jinja2 import StrictUndefined, nodes, pass_context
-from jinja2.runtime import Context
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-
 from ..errors import ConfigError, near_names
 from ..files import user_path
-from ..rubric import Criterion, Example, numbered, points_text, rubric_item
+from ..rubric import Criterion, Message, Polarity, numbered, points_text, rubric_item
+from .prompts.sandbox import fill_template, names_in
 
-MAX_STEPS = 1_000_000
-"""Turns of loops and calls of one prompt."""
-MAX_CHARS = 16_000_000
-"""Characters of one prompt, or of a text that is made on the way."""
-_BUDGET = "_budget"
-_WIDENING = ("center", "indent", "format", "replace", "join", "batch", "slice", "tojson", "round")
-"""Filters that give as much as a number or a text beside theirs says."""
-_FORMATS = {"format", "format_map"}
-_WIDTHS = re.compile(
-    r"%(?:\([^)]*\))?[-#0 +]*(\*|\d*)(?:\.(\*|\d+))?|\{[^{}]*:[^{}\d]*(\{|\d*)(?:[^{}\d]+(\{|\d+))?"
-)
-"""Width and precision of `%9.9f` and of `{:9.9f}`; `*` and `{` take them from a value."""
 SHIPPED = ("healthbench", "prefix", "grouped", "rating", "yes_no")
 """The shipped wordings; the text is `prompts/NAME-VERSION.txt`."""
 CODE_DIGITS = 12
@@ -54,6 +38,11 @@ MARKS = (
     "criterion",
     "points",
     "answer",
+    "levels",
+    "may_be_na",
+    "reference",
+    "fenced_reference",
+    "subject",
 )
 """What a template may name; Jinja2 templates also see `messages` and `criteria`."""
 HASH_DIGITS = 16
@@ -63,148 +52,42 @@ WITHHELD = (
     "a typical assistant.)"
 )
 """Stands for the answer under `look=false`: the no-look baseline of the method sheet, section 6."""
+WITHHELD_LEVEL = (
+    "(This turn is withheld. Say what is the most likely verdict on the answer of a typical "
+    "assistant.)"
+)
+"""The same where more is asked for than met or not met."""
+ANSWER_SUBJECT = "the last assistant turn"
+WHOLE_SUBJECT = "the whole conversation"
+"""What a criterion is about, in the words of a prompt."""
 _MARK = re.compile(r"<<([a-z_]+)>>")
-
-
-class _Budget:
-    """What is left of one prompt's steps."""
-
-    def __init__(self) -> None:
-        self.steps = MAX_STEPS
-
-    def take(self, steps: int = 1) -> None:
-        self.steps -= steps
-        if self.steps < 0:
-            raise ConfigError(f"a prompt template takes more than {MAX_STEPS:,} steps; a loop?")
-
-
-def _require_short(chars: int) -> None:
-    if chars > MAX_CHARS:
-        raise ConfigError(f"a prompt template gives more than {MAX_CHARS:,} characters; a loop?")
-
-
-def _narrow(name: str, made: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a filter that refuses a width before anything is made of it."""
-    n_before = 1 if hasattr(made, "jinja_pass_arg") else 0
-
-    @wraps(made)
-    def filtered(*args: Any, **kwargs: Any) -> Any:
-        _require_narrow(name, args[n_before], [*args[n_before + 1 :], *kwargs.values()])
-        return made(*args, **kwargs)
-
-    return filtered
-
-
-def _require_narrow(name: str, value: Any, others: Sequence[Any]) -> None:
-    text = value if isinstance(value, str) else ""
-    if name in _FORMATS:
-        _require_short(sum(map(_width, chain.from_iterable(_WIDTHS.findall(text)))))
-    elif name == "join":  # as a filter the text between comes second, as a method first
-        if others and isinstance(value, Sized) and isinstance(others[0], Sized):
-            _require_short(len(value) * len(others[0]))
-    elif name == "replace" and len(others) > 1 and all(isinstance(t, str) for t in others[:2]):
-        _require_short(text.count(others[0]) * len(others[1]))
-    else:
-        times = len(text.splitlines()) if name == "indent" else text.count("\t")
-        widths = [abs(n) if isinstance(n, int) else len(n) for n in others
-                  if isinstance(n, int | str)]  # fmt: skip
-        _require_short(max(widths, default=0) * max(times, 1))
-
-
-def _width(written: str) -> int:
-    if written in {"*", "{"}:
-        raise ConfigError("a prompt template takes a width from a value; write it as a number")
-    return int(written[:20] or 0)
-
-
-@pass_context
-def _counted(context: Context, values: Iterable[Any]) -> Iterable[Any]:
-    budget: _Budget = context[_BUDGET]
-    if isinstance(values, Sized):
-        budget.take(len(values))
-        return values
-    return _counting(budget, values)
-
-
-def _counting(budget: _Budget, values: Iterable[Any]) -> Iterator[Any]:
-    for value in values:
-        budget.take()
-        yield value
-
-
-def _short(value: Any) -> Any:
-    _require_short(len(value) if isinstance(value, str) else 0)
-    return value
-
-
-class _Bounded(ImmutableSandboxedEnvironment):
-    """Jinja2's sandbox, which keeps a template from our objects, with a budget."""
-
-    intercepted_binops = frozenset({"*", "**", "+", "%"})
-
-    def __init__(self) -> None:
-        # prompts are plain text for a model, not HTML: escaping would change what the judge reads
-        super().__init__(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)
-        self.filters |= {"_counted": _counted, "_short": _short}
-        self.filters |= {name: _narrow(name, self.filters[name]) for name in _WIDENING}
-        self.globals.pop("lipsum")
-
-    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
-        tree = super()._parse(source, name, filename)
-        for loop in tree.find_all(nodes.For):
-            loop.iter = _filtered(loop.iter, "_counted")
-        for made in list(tree.find_all(nodes.Assign)):
-            made.node = _filtered(made.node, "_short")
-        tree.set_environment(self)
-        return tree
-
-    def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
-        __context[_BUDGET].take()
-        method = getattr(__obj, "__wrapped__", __obj)  # the sandbox wraps `format`
-        if isinstance(text := getattr(method, "__self__", None), str):
-            _require_narrow(method.__name__, text, [*args, *kwargs.values()])
-        return super().call(__context, __obj, *args, **kwargs)
-
-    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
-        if operator == "*":
-            for text, times in ((left, right), (right, left)):
-                if hasattr(text, "__len__") and isinstance(times, int):
-                    _require_short(len(text) * times)
-        if operator == "+" and isinstance(left, str) and isinstance(right, str):
-            _require_short(len(left) + len(right))
-        if operator == "**" and isinstance(left, int) and isinstance(right, int):
-            _require_short(left.bit_length() * right)
-        if operator == "%" and isinstance(left, str):
-            _require_narrow("format", left, [])
-        return super().call_binop(context, operator, left, right)
-
-
-def _filtered(node: Any, name: str) -> nodes.Filter:
-    return nodes.Filter(node, name, [], [], None, None, lineno=node.lineno)
-
-
-@lru_cache(maxsize=32)
-def _compiled(text: str) -> Callable[..., Iterator[str]]:
-    return _Bounded().from_string(text).generate
-
-
-def fill_template(text: str, values: Mapping[str, Any]) -> str:
-    """Fill a Jinja2 template in.
-
-    Raises:
-        ConfigError: It takes more than `MAX_STEPS`, or gives more than `MAX_CHARS`.
-        jinja2.TemplateError: It is none.
-    """
-    parts, n_chars = [], 0
-    for part in _compiled(text)(**values, **{_BUDGET: _Budget()}):
-        n_chars += len(part)
-        _require_short(n_chars)
-        parts.append(part)
-    return "".join(parts)
-
-
 PLAIN, FENCED = "1", "2"
 """Versions of each: the published protocol, and the same with the answer behind a fence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a judge is shown: some criteria of one view of a conversation."""
+
+    before: tuple[Message, ...]
+    """The turns before the judged one."""
+    judged: str
+    criteria: tuple[Criterion, ...]
+    reference: str = ""
+    """What the judge sees beside the conversation; empty for nothing."""
+    is_whole: bool = False
+    """Whether every turn of the assistant's is judged."""
+
+    @property
+    def conversation(self) -> str:
+        """The turns with the judged one at the end."""
+        return conversation_text(self.before, self.judged)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether criteria are met or not met of one turn, with nothing beside it."""
+        more = any(c.levels or c.na for c in self.criteria)
+        return not (more or self.reference or self.is_whole)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,19 +106,53 @@ class Wording:
         digest = hashlib.sha256(self.text.encode("utf-8", "surrogatepass")).hexdigest()
         return f"{self.name}-{self.version}:{digest[:HASH_DIGITS]}"
 
-    def fill(self, example: Example, conversation: str, answer: str, indices: Sequence[int]) -> str:
-        """Fill the template in for some criteria of one example.
+    @property
+    def is_own(self) -> bool:
+        """Whether it is a user's file."""
+        return self.version == _OWN
 
-        Args:
-            example: The example that is judged.
-            conversation: Its turns with the answer appended (`conversation_text`).
-            answer: The judged answer alone.
-            indices: Positions of the criteria asked about; one for the single shapes.
+    def fill(self, shown: Shown) -> str:
+        """Fill the template in; a shipped one is written out in full where criteria need more.
+
+        Raises:
+            ConfigError: A user's template does not show what the criteria need.
         """
-        criteria = [example.rubric.criteria[index] for index in indices]
+        if not shown.is_plain:
+            if not self.is_own:
+                return fill_full(self.name, shown, is_fenced=self.version == FENCED)
+            self._require_all(shown)
         if self.is_jinja:
-            return _fill_jinja(self.text, example, conversation, answer, criteria)
-        return _compile(self.text)(example, conversation, answer, criteria)
+            return _fill_jinja(self.text, shown)
+        return _compile(self.text)(shown)
+
+    def _require_all(self, shown: Shown) -> None:
+        """Refuse to ask for what the judge would not be told."""
+        names = names_in(self.text) if self.is_jinja else frozenset(_MARK.findall(self.text))
+        said = self.text.lower()
+        in_words = names & {"rubric_item", "rubric_items", "criteria"} and "level" in said
+        needs = {
+            "levels": any(c.levels for c in shown.criteria) and not in_words,
+            "may_be_na": any(c.na for c in shown.criteria)
+            and not re.search(r"not.applicable", said),
+            "reference": bool(shown.reference) and "fenced_reference" not in names,
+            "subject": shown.is_whole,
+        }
+        for name, is_needed in needs.items():
+            if is_needed and name not in names:
+                mark = f"{{{{ {name} }}}}" if self.is_jinja else f"<<{name}>>"
+                raise ConfigError(
+                    f"prompt file {self.name} never shows {_NEEDED[name]}, which the rubric has; "
+                    f"put {mark} where it belongs"
+                )
+
+
+_OWN = "own"
+_NEEDED = {
+    "levels": "the levels of a criterion",
+    "may_be_na": "that a criterion may be called not applicable",
+    "reference": "the reference",
+    "subject": "that the whole conversation is judged",
+}
 
 
 def load_wording(name_or_path: str) -> Wording:
@@ -250,8 +167,7 @@ def load_wording(name_or_path: str) -> Wording:
     name, _, version = name_or_path.partition("-")
     version = version or PLAIN
     if name in SHIPPED and version in {PLAIN, FENCED}:
-        file = files(__package__).joinpath("prompts", f"{name}-{version}.txt")
-        return Wording(name, version, file.read_text(encoding="utf-8"))
+        return Wording(name, version, _shipped(f"{name}-{version}"))
     path = user_path(name_or_path)
     if not path.is_file():
         raise ConfigError(
@@ -262,15 +178,30 @@ def load_wording(name_or_path: str) -> Wording:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise ConfigError(f"prompt file {path}: not UTF-8 text ({error})") from None
-    wording = Wording(path.name, "own", text, is_jinja=not _MARK.search(text))
+    wording = Wording(path.name, _OWN, text, is_jinja=not _MARK.search(text))
     _try_out(wording, path)
     return wording
 
 
-def conversation_text(example: Example, answer: str) -> str:
-    """Write the turns as "role: text", the candidate's system message included, the answer last."""
-    turns = [f"{message.role}: {message.content}" for message in example.prompt]
-    return "\n\n".join([*turns, f"assistant: {answer}"])
+def fill_full(name: str, shown: Shown, *, is_fenced: bool = False) -> str:
+    """Fill in the wording of a shape for criteria that are more than met or not met.
+
+    Args:
+        name: A shipped name, or `before` or `after`: what surrounds the reference where the judge
+            states its own reading first.
+        shown: What the judge is shown.
+        is_fenced: Whether what is judged stands behind a fence.
+    """
+    values = {**_texts(shown), **_facts(shown, is_fenced=is_fenced, is_grouped=name == "grouped")}
+    for part in ("rules", "form"):
+        values[part] = fill_template(_shipped(f"{part}-full"), values).rstrip("\n")
+    return fill_template(_shipped(f"{name}-full"), values).rstrip("\n")
+
+
+def conversation_text(before: Sequence[Message], judged: str) -> str:
+    """Write the turns as "role: text", the candidate's system message included, the judged last."""
+    turns = [f"{message.role}: {message.content}" for message in before]
+    return "\n\n".join([*turns, f"assistant: {judged}"])
 
 
 def fence_code(conversation: str) -> str:
@@ -283,40 +214,138 @@ def fence_code(conversation: str) -> str:
     return digest.hexdigest()[:CODE_DIGITS]
 
 
-def fenced_text(conversation: str, answer: str) -> str:
-    """Put the answer at the end of a conversation between two lines that carry its code."""
+def fenced_text(shown: Shown) -> str:
+    """Put what is judged between two lines that carry its code: a turn, or the conversation."""
+    conversation = shown.conversation
     code = fence_code(conversation)
-    before = conversation.removesuffix(answer)
-    return f"{before}\n[answer {code} begins]\n{answer}\n[answer {code} ends]"
+    if shown.is_whole:
+        return f"[conversation {code} begins]\n{conversation}\n[conversation {code} ends]"
+    before = conversation.removesuffix(shown.judged)
+    return f"{before}\n[answer {code} begins]\n{shown.judged}\n[answer {code} ends]"
 
 
-def _values(
-    conversation: str, answer: str, criteria: Sequence[Criterion]
-) -> dict[str, Callable[[], str]]:
-    first = criteria[0]
+def fenced_reference(shown: Shown) -> str:
+    """Put the reference between two lines with a code that it cannot know; empty without one."""
+    if not shown.reference:
+        return ""
+    code = _reference_code(shown)
+    return f"[reference {code} begins]\n{shown.reference}\n[reference {code} ends]"
+
+
+def _reference_code(shown: Shown) -> str:
+    return fence_code(f"{shown.conversation}\0{shown.reference}")
+
+
+def _reference_part(shown: Shown) -> str:
+    """Give the reference under its heading, with the code that no answer can have forged."""
+    if not shown.reference:
+        return ""
+    code = f"Its code: {_reference_code(shown)}"
+    return f"# Reference material\n{code}\n\n{fenced_reference(shown)}"
+
+
+def _values(shown: Shown) -> dict[str, Callable[[], str]]:
+    first, *others = shown.criteria
     return {
-        "conversation": lambda: conversation,
-        "fenced": lambda: fenced_text(conversation, answer),
-        "code": lambda: fence_code(conversation),
-        "answer": lambda: answer,
+        "conversation": lambda: shown.conversation,
+        "fenced": lambda: fenced_text(shown),
+        "code": lambda: fence_code(shown.conversation),
+        "answer": lambda: shown.judged,
         "rubric_item": lambda: rubric_item(first),
         "criterion": lambda: first.text,
         "points": lambda: points_text(first.points),
-        "n_items": lambda: str(len(criteria)),
-        "rubric_items": lambda: numbered(criteria),
+        "n_items": lambda: str(1 + len(others)),
+        "rubric_items": lambda: numbered(shown.criteria),
+        "levels": lambda: _levels_text(shown.criteria),
+        "may_be_na": lambda: _na_text(shown.criteria),
+        "reference": lambda: shown.reference,
+        "fenced_reference": lambda: fenced_reference(shown),
+        "subject": lambda: WHOLE_SUBJECT if shown.is_whole else ANSWER_SUBJECT,
     }
 
 
+def _texts(shown: Shown) -> dict[str, Any]:
+    return {name: value() for name, value in _values(shown).items()}
+
+
+def _facts(shown: Shown, *, is_fenced: bool, is_grouped: bool) -> dict[str, Any]:
+    """Give what the full wordings decide by, and the conversation as they show it."""
+    criteria = shown.criteria
+    code = f"Its code: {fence_code(shown.conversation)}\n\n"
+    talk = code + fenced_text(shown) if is_fenced else shown.conversation
+    parts = [f"# The conversation\n{talk}", _reference_part(shown)]
+    return {
+        "shown": "\n\n".join(filter(None, parts)),
+        "reference_part": parts[1],
+        "is_fenced": is_fenced,
+        "is_grouped": is_grouped,
+        "is_whole": shown.is_whole,
+        "has_reference": bool(shown.reference),
+        "has_plain": any(not c.levels for c in criteria),
+        "has_levels": any(c.levels for c in criteria),
+        "has_ordinal": any(c.levels and not c.is_nominal for c in criteria),
+        "has_nominal": any(c.is_nominal for c in criteria),
+        "has_na": any(c.na for c in criteria),
+        "has_plain_na": any(c.na and not c.levels for c in criteria),
+        "has_level_na": any(c.na and c.levels for c in criteria),
+        "may_be_na_of": _na_subject(criteria),
+        "nominal": [str(n) for n, c in enumerate(criteria, start=1) if c.is_nominal],
+        "choices": choices_of(criteria[0]),
+    }
+
+
+def choices_of(criterion: Criterion) -> tuple[str, ...]:
+    """Give what a reply of one number chooses among; empty where Yes and No are asked for."""
+    if not (criterion.levels or criterion.na):
+        return ()
+    levels = tuple(level.text for level in criterion.levels)
+    said = levels or ("the item is not true", "the item is true")
+    return (*said, "the item is not applicable") if criterion.na else said
+
+
+def _levels_text(criteria: Sequence[Criterion]) -> str:
+    """List the levels, `0 [2] text` a line; of several items below their numbers."""
+    listed = []
+    for number, criterion in enumerate(criteria, start=1):
+        lines = [
+            f"  {place} [{points_text(level.points)}] {level.text}"
+            for place, level in enumerate(criterion.levels)
+        ]
+        head = [f"Item {number}:"] if lines and len(criteria) > 1 else []
+        listed += head + lines
+    return "\n".join(listed)
+
+
+def _na_subject(criteria: Sequence[Criterion]) -> str:
+    """Name the items that may be called not applicable; empty where there is none."""
+    if len(criteria) == 1:
+        return "The item" if criteria[0].na else ""
+    numbers = [str(n) for n, criterion in enumerate(criteria, start=1) if criterion.na]
+    if len(numbers) < 2:
+        return "".join(f"Item {number}" for number in numbers)
+    return f"Items {', '.join(numbers[:-1])} and {numbers[-1]}"
+
+
+def _na_text(criteria: Sequence[Criterion]) -> str:
+    """Say which items may be called not applicable, and how; empty where there is none."""
+    who = _na_subject(criteria)
+    how = 'where it does not apply, give "not_applicable": true in the place of a verdict'
+    return f"{who} may be called not applicable: {how}." if who else ""
+
+
 @lru_cache(maxsize=32)
-def _compile(text: str) -> Callable[[Example, str, str, Sequence[Criterion]], str]:
+def _shipped(name: str) -> str:
+    return files(__package__).joinpath("prompts", f"{name}.txt").read_text(encoding="utf-8")
+
+
+@lru_cache(maxsize=32)
+def _compile(text: str) -> Callable[[Shown], str]:
     """Cut a template at its marks, once; filling in is then one join."""
     pieces = _MARK.split(text)
     literal, names = pieces[::2], pieces[1::2]
 
-    def fill(
-        example: Example, conversation: str, answer: str, criteria: Sequence[Criterion]
-    ) -> str:
-        values = _values(conversation, answer, criteria)
+    def fill(shown: Shown) -> str:
+        values = _values(shown)
         filled = [literal[0]]
         for name, after in zip(names, literal[1:], strict=True):
             filled += (values[name](), after)
@@ -325,36 +354,38 @@ def _compile(text: str) -> Callable[[Example, str, str, Sequence[Criterion]], st
     return fill
 
 
-def _fill_jinja(
-    text: str, example: Example, conversation: str, answer: str, criteria: Sequence[Criterion]
-) -> str:
+def _fill_jinja(text: str, shown: Shown) -> str:
     # plain dicts and strings only: a template must not reach our objects
-    plain = {name: value() for name, value in _values(conversation, answer, criteria).items()}
     return fill_template(
         text,
         {
-            **plain,
-            "messages": [{"role": m.role, "content": m.content} for m in example.prompt],
-            "criteria": [{"text": c.text, "points": points_text(c.points)} for c in criteria],
+            **_texts(shown),
+            "messages": [{"role": m.role, "content": m.content} for m in shown.before],
+            "criteria": [_plain_form(c) for c in shown.criteria],
         },
     )
 
 
+def _plain_form(criterion: Criterion) -> dict[str, Any]:
+    """Give a criterion to a template; what it does not have has no name there."""
+    plain: dict[str, Any] = {"text": criterion.text, "points": points_text(criterion.points)}
+    if criterion.levels:
+        plain["levels"] = [
+            {"text": level.text, "points": points_text(level.points)} for level in criterion.levels
+        ]
+    return plain | ({"may_be_na": True} if criterion.na else {})
+
+
 def _try_out(wording: Wording, path: Path) -> None:
     """Fill a user's template in with made-up text, so that it fails before anything is paid."""
-    from ..rubric import Message, Polarity, Rubric
-
     unknown = sorted(set(_MARK.findall(wording.text)) - set(MARKS))
     if unknown and not wording.is_jinja:
         raise ConfigError(
             f"prompt file {path}: unknown mark <<{unknown[0]}>>; {near_names(unknown[0], MARKS)}"
         )
     marked = Criterion("CRITERION-HERE", 5, Polarity.DESIRABLE)
-    example = Example("try", (Message("user", "QUESTION-HERE"),), Rubric((marked,)))
     try:
-        filled = wording.fill(
-            example, conversation_text(example, "ANSWER-HERE"), "ANSWER-HERE", [0]
-        )
+        filled = wording.fill(Shown((Message("user", "QUESTION-HERE"),), "ANSWER-HERE", (marked,)))
     except Exception as error:  # Jinja2 raises many kinds; each is a fault of the user's file
         raise ConfigError(
             f"prompt file {path} cannot be filled in: {type(error).__name__}: {error}; "

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby, islice
 
+from ..answer import seen_of
 from ..judge import Judge, Question
 from ..rubric import Example
 from ..shares import suited
@@ -232,7 +232,13 @@ def _set(future: asyncio.Future[None]) -> None:
 
 
 def calls_of(flights: Sequence[Flight], most: int) -> Iterator[Call]:
-    """Bind the questions about one answer into calls: groups of one replicate, `most` at once."""
-    for _, same in groupby(flights, key=lambda flight: flight.question.replicate):
-        while group := list(islice(same, most)):
-            yield Call(group)
+    """Bind the questions about one answer into calls: of one replicate and view, `most` at once."""
+    if most == 1:
+        yield from (Call([flight]) for flight in flights)
+        return
+    alike: dict[object, list[Flight]] = {}
+    for flight in flights:
+        question = flight.question
+        alike.setdefault((question.replicate, seen_of(question)), []).append(flight)
+    for same in alike.values():
+        yield from (Call(same[place : place + most]) for place in range(0, len(same), most))

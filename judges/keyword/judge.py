@@ -6,15 +6,19 @@ No model, no network, no cost. Where a criterion has no `check` there is no verd
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
+from ..answer import view_of
 from ..errors import DataError
 from ..judge import JudgeIdentity, Question
 from ..rating import HIGHEST, Rating
 from ..registry import register_judge
-from ..rubric import Example, Polarity
+from ..rubric import Criterion, Example, NaRule
+from ..shares import counted_shares, suited
 from ..verdict import Outcome, Verdict
-from .checks import LANGUAGE_VERSION, Predicate, holds
+from .checks import LANGUAGE_VERSION, Evidence, Predicate, holds
 from .parser import parse_check
 
 NO_PREDICATE = "this criterion carries no predicate; the keyword judge never guesses"
@@ -31,50 +35,106 @@ class KeywordJudge:
         )
 
     async def judge(self, question: Question) -> Verdict:
-        """Evaluate the criterion's predicate; one that cannot be read gives no verdict."""
-        check = question.criterion.check
-        if check is None:
-            return Verdict(Outcome.SKIPPED, explanation=NO_PREDICATE, attempts=0)
-        where = f"prompt_id {question.example.prompt_id}: criterion {question.index + 1}: check"
-        try:
-            predicate = _parsed(json.dumps(check), where)
-        except DataError as error:
-            # one bad row never ends a run; the reason names the row and the field
-            return Verdict(Outcome.SKIPPED, explanation=str(error), attempts=0)
-        except (TypeError, ValueError) as error:
-            return Verdict(Outcome.SKIPPED, explanation=f"{where}: not JSON: {error}", attempts=0)
-        evidence = holds(predicate, question.answer)
-        if evidence.holds is None:
-            return Verdict(Outcome.SKIPPED, explanation=evidence.reason, attempts=0)
+        """Evaluate the criterion's predicates; one that cannot be read gives no verdict.
+
+        "Not applicable" comes first. Of levels the last one whose predicate holds counts; where
+        none does, the first level does if it has none of its own.
+        """
+        criterion = question.criterion
+        if criterion.na and criterion.na_check is not None:
+            is_na = _evidence(question, criterion.na_check, "na_check")
+            if isinstance(is_na, Verdict):
+                return is_na
+            if is_na.holds:
+                return Verdict.not_applicable(explanation=is_na.reason)
+        if any(level.check is not None for level in criterion.levels):
+            return _level(question)
+        if criterion.check is None:
+            return _skipped(NO_PREDICATE)
+        evidence = _evidence(question, criterion.check, "check")
+        if isinstance(evidence, Verdict):
+            return evidence
         return Verdict.of(evidence.holds, explanation=evidence.reason)
 
     async def rate(self, example: Example, answer: str) -> Rating:
         """Rate by the share of the absolute points that speak for the answer: 1 at 0, 10 at 1.
 
-        No opinion of its own: the same predicates, in one number. Without a verdict on every
-        criterion there is no rating.
+        Of a criterion these are its points above the worst it can bring, out of its best above its
+        worst. No opinion of its own: the same predicates, in one number. What does not apply is
+        left out as the scores leave it out; without a verdict on every other criterion there is no
+        rating.
         """
-        criteria = example.rubric.criteria
+        rubric = example.rubric
+        questions = [Question(example, answer, index) for index in range(len(rubric))]
         verdicts = [
-            await self.judge(Question(example, answer, index)) for index in range(len(criteria))
+            suited(await self.judge(question), question.criterion) for question in questions
         ]
-        missing = next((verdict for verdict in verdicts if verdict.met is None), None)
-        whole = sum(abs(criterion.points) for criterion in criteria)
-        if missing is not None or whole == 0:
-            why = missing.explanation if missing is not None else "the rubric has no points"
-            return Rating(None, Outcome.SKIPPED, why)
-        earned = sum(
-            abs(criterion.points)
-            for criterion, verdict in zip(criteria, verdicts, strict=True)
-            if verdict.met is (criterion.polarity is Polarity.DESIRABLE)
-        )
+        earned = whole = 0.0
+        shares = counted_shares(rubric, verdicts)
+        for criterion, verdict, share in zip(rubric.criteria, verdicts, shares, strict=True):
+            if share is None and verdict.is_na and criterion.na is NaRule.EXCLUDED:
+                continue
+            if share is None:
+                why = verdict.explanation or "what it requires has no verdict"
+                return Rating(None, Outcome.SKIPPED, why)
+            worst, best = _range_of(criterion)
+            earned += share * criterion.points - worst
+            whole += best - worst
+        if whole == 0:
+            return Rating(None, Outcome.SKIPPED, "the rubric has no points")
         rating = 1 + round((HIGHEST - 1) * earned / whole)
         return Rating(rating, explanation=f"{earned:g} of {whole:g} points speak for the answer")
 
     def key_material(self, question: Question) -> bytes:
-        """Give what a verdict depends on: the check and the answer, not the conversation."""
-        material = {"check": question.criterion.check, "answer": question.answer}
+        """Give what a verdict depends on: the checks and what is judged, not the conversation."""
+        criterion = question.criterion
+        material: dict[str, Any] = {"check": criterion.check, "answer": view_of(question).said}
+        if criterion.levels:
+            material["levels"] = [level.check for level in criterion.levels]
+        if criterion.na:
+            material["na_check"] = criterion.na_check
         return json.dumps(material, sort_keys=True).encode()
+
+
+def _level(question: Question) -> Verdict:
+    """Give the last level whose predicate holds."""
+    levels = question.criterion.levels
+    for place in range(len(levels) - 1, -1, -1):
+        check = levels[place].check
+        if check is None:
+            continue
+        evidence = _evidence(question, check, f"levels.{place}.check")
+        if isinstance(evidence, Verdict):
+            return evidence
+        if evidence.holds:
+            return Verdict.at_level(place, explanation=evidence.reason)
+    if levels[0].check is None:
+        return Verdict.at_level(0, explanation="the predicate of no other level holds")
+    return _skipped("the predicate of no level holds, and the first one has its own")
+
+
+def _evidence(question: Question, check: Mapping[str, Any], name: str) -> Evidence | Verdict:
+    """Evaluate a predicate on what is judged; or say why it cannot be."""
+    where = f"prompt_id {question.example.prompt_id}: criterion {question.index + 1}: {name}"
+    try:
+        predicate = _parsed(json.dumps(check), where)
+    except DataError as error:
+        # one bad row never ends a run; the reason names the row and the field
+        return _skipped(str(error))
+    except (TypeError, ValueError) as error:
+        return _skipped(f"{where}: not JSON: {error}")
+    evidence = holds(predicate, view_of(question).said)
+    return _skipped(evidence.reason) if evidence.holds is None else evidence
+
+
+def _range_of(criterion: Criterion) -> tuple[float, float]:
+    """Give the least and the most points that a criterion can bring."""
+    points = [level.points for level in criterion.levels] or [0.0, criterion.points]
+    return min(points), max(points)
+
+
+def _skipped(why: str) -> Verdict:
+    return Verdict(Outcome.SKIPPED, explanation=why, attempts=0)
 
 
 @lru_cache(maxsize=8_192)

@@ -126,14 +126,14 @@ def test_no_verdict_says_why(endpoint, question, run, content, finish, message, 
 
 def test_an_example_of_the_prompt_that_comes_back_is_no_verdict(endpoint, question):
     judge = chat(endpoint)
-    [prompt] = [message["content"] for message in judge.body([question])["messages"]]
+    [prompt] = [message["content"] for message in judge.asking.messages([question])]
     examples = [line for line in prompt.splitlines() if line.startswith('{"explanation"')]
     assert examples
     for example in examples:
-        [verdict] = judge.verdicts_in(Completion(example), 1)
+        [verdict] = judge.asking.verdicts_in(Completion(example), [question])
         assert verdict.outcome is Outcome.UNPARSEABLE
         assert "repeats an example" in verdict.explanation
-    [verdict] = judge.verdicts_in(Completion(MET), 1)
+    [verdict] = judge.asking.verdicts_in(Completion(MET), [question])
     assert verdict.met is True
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from rubricbeat.judges.backends import wording as templates
-from rubricbeat.judges.backends.wording import fill_template, load_wording
+from rubricbeat.judges.backends.prompts import sandbox as templates
+from rubricbeat.judges.backends.prompts.sandbox import fill_template
+from rubricbeat.judges.backends.wording import load_wording
 from rubricbeat.judges.errors import ConfigError
 
 TWO_LOOPS = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"

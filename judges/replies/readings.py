@@ -1,0 +1,299 @@
+"""What a reply may say of one criterion, and how the values of its JSON are taken.
+
+Met or not met, one of its levels, or that it does not apply. A value is taken for one of these
+where it can mean nothing else: a number that is none of the levels, two levels, a range or a word
+that nobody asked for is no verdict. Finding the JSON in a reply is for `parsing.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from .json_in_text import CONTRADICTED
+
+CONTRADICTS = "the reply holds contradicting verdicts"
+NO_TRUTH = "criteria_met is not true or false"
+LEVEL, MET, NOT_APPLICABLE = "level", "criteria_met", "not_applicable"
+"""Names under which a reply gives what it says."""
+_WORDS = {"true": True, "false": False, "yes": True, "no": False}
+_NA_WORDS = frozenset(
+    {"na", "n/a", "n.a", "not applicable", "inapplicable", "does not apply", "none applies"}
+)
+_WRAPPERS = frozenset(
+    {"verdict", "result", "output", "evaluation", "grade", "grading", "judgment", "judgement"}
+    | {"assessment", "decision", "json", "final", "final_answer", "final_verdict"}
+)
+"""Names under which a reply may put the object it was asked for."""
+_LEAST_QUOTED = 12
+"""Characters of a level's text from which its words in a sentence name the level."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """What one reply says of one criterion."""
+
+    met: bool | None
+    """None where no verdict can be read, or the verdict is another than met or not met."""
+    explanation: str = ""
+    """The judge's words, or why no verdict can be read."""
+    level: int | None = None
+    """From 0, of a criterion with levels."""
+    is_na: bool = False
+    """Whether it says that the criterion does not apply."""
+
+    @property
+    def said(self) -> Said | None:
+        """What it says, without its words; None where no verdict can be read."""
+        if self.is_na:
+            return _Other.NA
+        return self.met if self.level is None else self.level
+
+    @property
+    def has_verdict(self) -> bool:
+        """Whether a verdict was read."""
+        return self.said is not None
+
+
+class _Other(Enum):
+    NA = "it does not apply"
+    NOTHING = "null"
+
+
+Said = bool | int | _Other
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a reply may say of one criterion."""
+
+    levels: tuple[str, ...] = ()
+    """Texts of the levels, in order; empty where it is met or not met."""
+    may_be_na: bool = False
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is met or not met, and nothing else."""
+        return not (self.levels or self.may_be_na)
+
+    @property
+    def name(self) -> str:
+        """Under which name its verdict stands."""
+        return LEVEL if self.levels else MET
+
+    def is_held_by(self, value: Any) -> bool:
+        """Tell an object that says something of it."""
+        return any(name in holder_of(value, name) for name in (self.name, NOT_APPLICABLE))
+
+    def read(self, value: Any, *, strict: bool = False) -> Parsed:
+        """Read what an object says, or why it says nothing."""
+        raws = [*named(value, self.name)]
+        flags = [*named(value, NOT_APPLICABLE)]
+        if any(raw is CONTRADICTED for raw in (*raws, *flags)):
+            return Parsed(None, CONTRADICTS)
+        said: set[Said] = set()
+        for raw in raws:
+            one = self._said_by(raw, strict)
+            if isinstance(one, str):
+                return Parsed(None, one)
+            said.add(one)
+        for flag in flags:
+            is_na = truth(flag, strict)
+            if is_na is None and flag is not None:
+                return Parsed(None, f"{NOT_APPLICABLE} is not true or false")
+            if is_na is False and _Other.NA in said:
+                return Parsed(None, CONTRADICTS)
+            if is_na:
+                said.add(_Other.NA)
+        return self._parsed(said - {_Other.NOTHING}, value)
+
+    def chosen(self, text: str) -> Parsed:
+        """Read a reply that is the number of one choice: a level; after them, "not applicable".
+
+        Of a plain criterion 0 is "not true" and 1 is "true".
+        """
+        said = text.strip(" \n\t.*`\"'")
+        n_levels = len(self.levels) or 2
+        if not said.isdecimal():
+            return self.read({self.name: said})
+        number = int(said) if len(said) <= 3 else n_levels + 1
+        if number == n_levels and self.may_be_na:
+            return self.of(_Other.NA)
+        if number >= n_levels:
+            return Parsed(None, f"the reply {said[:20]!r} is the number of none of the choices")
+        return self.of(number if self.levels else number == 1)
+
+    def of(self, said: Said, words: str = "") -> Parsed:
+        """Put what was said into the form of a reading."""
+        if said is _Other.NA:
+            return Parsed(None, words, is_na=True)
+        if isinstance(said, bool):
+            return Parsed(said, words)
+        return Parsed(None, words, level=said if isinstance(said, int) else None)
+
+    def claims_in(self, outside: str) -> set[Said]:
+        """Give what sentences beside the object name: levels, by number or text; not applicable."""
+        claims: set[Said] = set()
+        if self.may_be_na and _NA_IN_WORDS.search(outside):
+            claims.add(_Other.NA)
+        if self.levels:
+            claims |= set(_numbers_in(outside, len(self.levels)))
+            claims |= set(self._texts_in(outside))
+        return claims
+
+    def _parsed(self, said: set[Said], value: Any) -> Parsed:
+        if not said:
+            return Parsed(None, f"{self.name} is null, or not there")
+        if len(said) > 1:
+            return Parsed(None, CONTRADICTS)
+        if _Other.NA in said and not self.may_be_na:
+            return Parsed(None, "the reply says not applicable, which this criterion may not be")
+        return self.of(said.pop(), words_of(self._holder(value)))
+
+    def _holder(self, value: Any) -> dict[str, Any]:
+        return holder_of(value, self.name) or holder_of(value, NOT_APPLICABLE)
+
+    def _said_by(self, raw: Any, strict: bool) -> Said | str:
+        """Give what a value says, or why it says nothing."""
+        if raw is None:
+            return _Other.NOTHING
+        if not strict and isinstance(raw, str) and _plain(raw).replace("_", " ") in _NA_WORDS:
+            return _Other.NA
+        if not self.levels:
+            met = truth(raw, strict)
+            return NO_TRUTH if met is None else met
+        number = whole(raw, strict)
+        place = self._level_of(raw, number) if isinstance(raw, str) else number
+        if place is None or not 0 <= place < len(self.levels):
+            return f"level {raw!r} is none of 0 to {len(self.levels) - 1}"[:300]
+        return place
+
+    def _level_of(self, raw: str, number: int | None) -> int | None:
+        """Find the level that a text names: by number, by its exact words, or by both alike."""
+        same = [place for place, text in enumerate(self.levels) if _plain(text) == _plain(raw)]
+        if number is not None:
+            # levels that are called "1" to "5": the text may be the number of another one
+            return number if same in ([], [number]) else None
+        if len(same) == 1:
+            return same[0]
+        both = _NUMBERED.fullmatch(raw)
+        if same or both is None:
+            return None
+        place, words = int(both["number"]), both["text"]
+        is_level = place < len(self.levels)
+        return place if is_level and _plain(words) in ("", _plain(self.levels[place])) else None
+
+    def _texts_in(self, outside: str) -> Iterator[int]:
+        """Give the levels whose whole text stands in a text; a longer one hides those in it."""
+        left = _plain(outside)
+        order = sorted(range(len(self.levels)), key=lambda place: -len(self.levels[place]))
+        for place in order:
+            text = _plain(self.levels[place])
+            if len(text) >= _LEAST_QUOTED and text in left:
+                yield place
+                left = left.replace(text, " ")
+
+
+MET_OR_NOT = Expected()
+"""Of a plain criterion."""
+
+# ---- what sentences name
+
+_NUMBER_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+_ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth")
+_NUMBER = rf"(?:\d{{1,3}}|{'|'.join(_NUMBER_WORDS)})\b"
+_QUOTED = "\\s:=#*_`\"'()\\[\\]"
+_LEVELS_NAMED = re.compile(
+    rf"\blevels?[{_QUOTED}]{{0,6}}(?:is|are|of|at|to|between|from)?[{_QUOTED}]{{0,6}}"
+    rf"(?P<list>{_NUMBER}(?:\s*(?:,|and|or|to|-|\u2013|/|&|\+){{1,2}}\s*(?:level\s*)?{_NUMBER})*)",
+    re.IGNORECASE,
+)
+_ORDINAL_LEVEL = re.compile(
+    rf"\b(?P<which>{'|'.join(_ORDINALS)}|lowest|bottom|last|highest|top)\s+level\b", re.IGNORECASE
+)
+_NA_IN_WORDS = re.compile(r"\bnot[ _]applicable\b|\bn/a\b|\binapplicable\b", re.IGNORECASE)
+_NUMBERED = re.compile(
+    r"\s*(?:level\s*)?(?P<number>\d{1,3})\s*(?:\[-?[\d.]+\]|[:.)\]\u2013-])?\s*(?P<text>.*)",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def _numbers_in(text: str, n_levels: int) -> Iterator[int]:
+    for found in _LEVELS_NAMED.finditer(text):
+        for number in re.findall(_NUMBER, found["list"], re.IGNORECASE):
+            yield _number(number.lower())
+    for found in _ORDINAL_LEVEL.finditer(text):
+        which = found["which"].lower()
+        if which in _ORDINALS:
+            yield _ORDINALS.index(which)
+        else:
+            yield 0 if which in {"lowest", "bottom"} else n_levels - 1
+
+
+def _number(word: str) -> int:
+    return int(word) if word.isdigit() else _NUMBER_WORDS.index(word)
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.casefold().split()).strip(" .\"'`*")
+
+
+# ---- values of JSON
+
+
+def holder_of(value: Any, name: str) -> dict[str, Any]:
+    """Give the object that holds a name: the value, or the one that it wraps; else an empty one."""
+    for _ in range(4):
+        if isinstance(value, list) and len(value) == 1:
+            value = value[0]
+        if not isinstance(value, dict):
+            return {}
+        if name in value:
+            return value
+        inner = [v for k, v in value.items() if str(k).lower() in _WRAPPERS and isinstance(v, dict)]
+        value = inner[0] if len(inner) == 1 else None
+    return {}
+
+
+def named(value: Any, name: str) -> Iterator[Any]:
+    """Give every value of a name in a decoded value, at whatever depth."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            if name in one:
+                yield one[name]
+            waiting += one.values()
+        elif isinstance(one, list | tuple):
+            waiting += one
+
+
+def words_of(holder: dict[str, Any]) -> str:
+    """Give the explanation in an object; empty where there is none."""
+    words = holder.get("explanation")
+    return words if isinstance(words, str) else ("" if words is None else str(words)[:4_000])
+
+
+def truth(value: Any, strict: bool) -> bool | None:
+    """Take a value for true or false; the words too, unless only the exact form counts."""
+    if isinstance(value, bool):
+        return value
+    if not strict and isinstance(value, str):
+        return _WORDS.get(value.strip().lower())
+    return None
+
+
+def whole(value: Any, strict: bool) -> int | None:
+    """Take a value for a whole number; digits as text too, unless only the exact form counts."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if not strict and isinstance(value, str) and re.fullmatch(r"\s*\d{1,3}\s*", value):
+        return int(value)
+    return None

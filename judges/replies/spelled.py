@@ -1,0 +1,165 @@
+"""Verdicts that stand in text: spelt with their name, said in a sentence, or in a broken object."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from .commitment import Committed, stands_apart
+from .json_in_text import mended, unfenced
+from .readings import LEVEL, MET, NOT_APPLICABLE, Expected, Parsed, truth
+from .reasoning import Marks
+
+_KEY = re.compile(r"criteri(?:a|on)\\?[_ -]?met", re.IGNORECASE)
+QUOTES = "\\\\\"'`*\\s\u201c\u201d\u201e\u00ab\u00bb\u300c\u300d"
+_VALUE = re.compile(
+    rf"(?:[{QUOTES})]|&quot;){{0,12}}"
+    r"(?:[:=\uff1a]|->|=>|→|\b(?:is|was|as|to|should be|must be|would be)\b)"
+    rf"(?:[{QUOTES}(<\[]|&quot;){{0,12}}(true|false|yes|no)\b",
+    re.IGNORECASE,
+)
+_ALTERNATIVE = re.compile(
+    rf"[{QUOTES}>\]]{{0,6}}(?:[/|]|//|\bor\b|,\s*(?:or\s+)?[\"']?(?:true|false)\b)", re.IGNORECASE
+)
+_SAID = re.compile(
+    r"\b(?:criteri(?:on|a)|item|requirement)\b[^.\n;:{}\"]{0,30}?\b(?:is|was|are|were|been)"
+    r"(?P<not>n't|\s+not|\s+never)?\s+(?:\w+ly\s+)?(?P<un>un|not\s+)?(?:met|satisfied|fulfilled)\b"
+    r"(?!\s+(?:if|when|only|unless|or))",
+    re.IGNORECASE,
+)
+_CALLED = re.compile(
+    r"\b(?:verdict|decision|judge?ment|final answer)\b[\s:=*_\"'`]{0,6}(?:is[\s:*_\"'`]{1,4})?"
+    r"(?P<word>true|met|satisfied|false|not met|unmet|not satisfied)\b(?!\s*(?:/|\||or\b))",
+    re.IGNORECASE,
+)
+_UNREAL = re.compile(r"\b(?:if|whether|would|could|should|when|unless|that|say)\b", re.IGNORECASE)
+
+
+def verdicts_named(text: str) -> Iterator[bool]:
+    """Give the verdicts that text spells with their name, however they are quoted.
+
+    `true/false`, `true or false` and the like are no verdict but the format.
+    """
+    for key in _KEY.finditer(text):
+        value = _VALUE.match(text, key.end(), key.end() + 60)
+        if value is not None and not _ALTERNATIVE.match(text, value.end(), value.end() + 24):
+            yield value.group(1).lower() in {"true", "yes"}
+
+
+def verdicts_in_words(text: str) -> Iterator[bool]:
+    """Give what plain sentences say of the criterion, where they say it without a condition."""
+    for said in _SAID.finditer(text):
+        before = text[max(0, said.start() - 60) : said.start()]
+        if not _UNREAL.search(re.split(r"[.\n;]", before)[-1]):
+            yield not (said["not"] or said["un"])
+    for called in _CALLED.finditer(text):
+        yield called["word"].lower() in {"true", "met", "satisfied"}
+
+
+_UNESCAPED_LAST = re.compile(r"\s*,\s*[\"']\Z")
+_UNESCAPED_FIRST = re.compile(r"\{\s*[\"']\Z")
+_STARTS_OBJECT = re.compile(
+    r"\{\s*[\"'](?:explanation|reasoning|reason|rationale|criteria_met)[\"']\s*:"
+)
+_EXPLANATION = re.compile(r"[\"']explanation[\"']\s*:\s*[\"']")
+
+
+def unescaped(text: str) -> Committed | None:
+    """Read a whole object that breaks by quotation marks inside its explanation.
+
+    Its one verdict must be its first field or its last, where no quotation can put it.
+    """
+    body = unfenced(text)
+    if not (_STARTS_OBJECT.match(body) and body.endswith("}")) or body.count("{") != 1:
+        return None
+    keys = list(_KEY.finditer(body))
+    values = [_VALUE.match(body, key.end(), key.end() + 60) for key in keys]
+    if len(keys) != 1 or (value := values[0]) is None:
+        return None
+    rest = body[value.end() :]
+    is_last = bool(re.fullmatch(r"[\"']?\s*,?\s*\}", rest))
+    before = body[max(0, keys[0].start() - 40) : keys[0].start()]
+    is_first = _UNESCAPED_FIRST.fullmatch(body[: keys[0].start()]) is not None
+    if not (is_first and rest.lstrip("\"' ").startswith(",")) and not (
+        is_last and _UNESCAPED_LAST.search(before)
+    ):
+        return None
+    opening = _EXPLANATION.search(body)
+    end = keys[0].start() if is_last else len(body)
+    words = body[opening.end() : end].rstrip(" \n\t,}\"'") if opening else ""
+    met = truth(value.group(1), False)
+    return Committed(({"explanation": words, "criteria_met": met},))
+
+
+_LAST_LINE = re.compile(
+    r"(?:(?:my |the )?(?:final )?(?:verdict|answer|result|output)\W{1,6})?[\"'`*]*criteria_met"
+    r"[\"'`*]*\s*[:=][\"'`*\s]*(true|false)[\"'`*.\s]*",
+    re.IGNORECASE,
+)
+
+
+def last_line(text: str, marks: Marks) -> Committed | None:
+    """Read a last line that says `criteria_met: true` and nothing else."""
+    body = text.rstrip()
+    start = body.rfind("\n") + 1
+    line = body[start:].strip(" \t*_`#>-")
+    said = _LAST_LINE.fullmatch(line)
+    if said is None or not stands_apart(body, start, len(body), marks):
+        return None
+    outside = body[:start]
+    return Committed(({MET: truth(said.group(1), False)},), outside, outside)
+
+
+_MORE = re.compile(rf"[\"'](?:{LEVEL}|{MET}|{NOT_APPLICABLE})[\"']\s*:")
+_LEVEL_NAMED = re.compile(
+    rf"\b{LEVEL}[{QUOTES}]{{0,6}}[:=][{QUOTES}]{{0,6}}(\d{{1,3}})(?![\d.]|\s*(?:-|\u2013|to|/|\|))",
+    re.IGNORECASE,
+)
+_NA_NAMED = re.compile(
+    rf"\b{NOT_APPLICABLE}[{QUOTES}]{{0,6}}[:=][{QUOTES}]{{0,6}}true(?!\s*(?:/|\||or\b))",
+    re.IGNORECASE,
+)
+INDEX = re.compile(r"[\"']index[\"']\s*:")
+_LAST_LINE_MORE = re.compile(
+    rf"(?:(?:my |the )?(?:final )?(?:verdict|answer|result|output)\W{{1,6}})?[\"'`*]*"
+    rf"(?P<name>{LEVEL}|{NOT_APPLICABLE})[\"'`*]*\s*[:=][\"'`*\s]*(?P<value>\d{{1,3}}|true|n/?a)[\"'`*.\s]*",
+    re.IGNORECASE,
+)
+
+
+def named_more(text: str, expected: Expected) -> Iterator[Parsed]:
+    """Give the levels that text spells with their name, and "not applicable", however quoted."""
+    for level in _LEVEL_NAMED.findall(text) if expected.levels else ():
+        yield expected.of(int(level))
+    if expected.may_be_na and _NA_NAMED.search(text):
+        yield Parsed(None, is_na=True)
+
+
+def unescaped_more(text: str) -> Committed | None:
+    """Read a whole object that breaks by quotation marks inside its explanation, its first field.
+
+    No name of a verdict may stand in the explanation, so that none of its quotations is one.
+    """
+    body = unfenced(text)
+    first = _MORE.search(body)
+    if not (_STARTS_OBJECT.match(body) and body.endswith("}")) or body.count("{") != 1 or not first:
+        return None
+    before = body[: first.start()]
+    fields = mended("{" + body[first.start() :])
+    is_rest = isinstance(fields, dict) and set(fields) <= {LEVEL, MET, NOT_APPLICABLE}
+    opening = _EXPLANATION.search(before)
+    if not is_rest or opening is None or not re.search(r"[\"']\s*,\s*\Z", before):
+        return None
+    words = before[opening.end() :].rstrip(" \n\t,\"'")
+    return Committed(({"explanation": words, **fields},), before, before)
+
+
+def last_line_more(text: str, marks: Marks) -> Committed | None:
+    """Read a last line that says `level: 2`, or `not_applicable: true`, and nothing else."""
+    body = text.rstrip()
+    start = body.rfind("\n") + 1
+    said = _LAST_LINE_MORE.fullmatch(body[start:].strip(" \t*_`#>-"))
+    if said is None or not stands_apart(body, start, len(body), marks):
+        return None
+    outside = body[:start]
+    return Committed(({said["name"].lower(): said["value"]},), outside, outside)
