@@ -287,7 +287,7 @@ def _mass(place: TokenChance, counts: Callable[[str], bool]) -> float:
 
 
 def _number_masses(place: TokenChance, n_numbers: int) -> list[float]:
-    """Give what each number from 0 holds at a token; spaces and quotation marks are spelling."""
+    """Give what each number from 0 holds at a token, with a space before it or without."""
     counts = [partial(is_word, word=str(number)) for number in range(n_numbers)]
     return [_mass(place, one) for one in counts]
 

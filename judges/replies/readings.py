@@ -166,7 +166,7 @@ class Expected:
             met = truth(raw, strict)
             return NO_TRUTH if met is None else met
         number = whole(raw, strict)
-        place = self._level_of(raw, number) if isinstance(raw, str) else number
+        place = number if strict or not isinstance(raw, str) else self._level_of(raw, number)
         if place is None or not 0 <= place < len(self.levels):
             return f"level {raw!r} is none of 0 to {len(self.levels) - 1}"[:300]
         return place

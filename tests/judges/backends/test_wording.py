@@ -73,8 +73,8 @@ def test_the_fenced_version_of_each_wording_keeps_the_answer_between_lines_it_ca
 
 
 def test_the_code_depends_on_the_answer_and_on_nothing_else():
-    one, again = (conversation_text(example("A").prompt, "x") for _ in range(2))
-    assert fence_code(one) == fence_code(again) != fence_code(conversation_text(example("A").prompt, "y"))
+    one, again, other = (conversation_text(example("A").prompt, text) for text in "xxy")
+    assert fence_code(one) == fence_code(again) != fence_code(other)
 
 
 @pytest.mark.parametrize("version", ["1", "2"])
@@ -113,7 +113,8 @@ def test_the_candidates_system_message_is_part_of_the_conversation():
         (Message("system", "Be brief."), Message("user", "Hm?")),
         Rubric((Criterion("x", 1, Polarity.DESIRABLE),)),
     )
-    assert conversation_text(one.prompt, "Ok.") == "system: Be brief.\n\nuser: Hm?\n\nassistant: Ok."
+    shown = conversation_text(one.prompt, "Ok.")
+    assert shown == "system: Be brief.\n\nuser: Hm?\n\nassistant: Ok."
 
 
 def test_items_of_a_group_are_numbered_from_1_in_the_order_asked():
