@@ -185,7 +185,7 @@ def _gold_truth(noise: tuple[float, float]) -> float:
     _, groups, rewards = _held_against_gold(rng, 200_000, 1, noise)
     study = hold_against_gold(groups, rewards, Scale.GROUP)
     assert study is not None
-    by_name = {row.reward: row.alignment.value or 0.0 for row in study.rows}
+    by_name = {row.reward: row.gain.value or 0.0 for row in study.rows}
     return by_name["a"] - by_name["b"]
 
 

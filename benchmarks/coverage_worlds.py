@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from rubricbeat.judges.audit.judge_audit import CURVES, figures_of
 from rubricbeat.judges.audit.labels import AuditTable
 from rubricbeat.judges.scoring.bootstrap import ClusteredColumns
+from rubricbeat.judges.scoring.crossed import crossed_mean
 from rubricbeat.judges.scoring.estimates import Estimate, mean, paired_tests
 from rubricbeat.judges.scoring.jackknife import Curve, correlation, rate, ratio, share
 from rubricbeat.judges.signal.variance import split_variance
-from rubricbeat.reports.comparison.crossed import crossed_mean
 from rubricbeat.reports.comparison.paired import pass_change
 
 Floats = NDArray[np.float64]

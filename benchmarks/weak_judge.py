@@ -177,15 +177,15 @@ def print_rewards(case: Case, seed: int) -> None:
         study = hold_against_gold(some, {r.name: some.rewards(r) for r in rewards}, Scale.GROUP)
         assert study is not None
         print(
-            f"\n{study.n_groups} groups, {study.n_answers} answers: correlation of advantages with "
-            f"the better judge's score (verdicts agree in {study.agreement:.0%})"
+            f"\n{study.n_groups} groups, {study.n_answers} answers: what training gains of the "
+            f"better judge's score (verdicts agree in {study.agreement:.0%})"
         )
         for row in study.rows:
             behind = row.behind
             distance = ""
             if behind.value is not None and behind.low is not None and behind.high is not None:
                 distance = f"behind {behind.value:.3f} [{behind.low:.3f}, {behind.high:.3f}]"
-            value = "  -  " if row.alignment.value is None else f"{row.alignment.value:.3f}"
+            value = "  -  " if row.gain.value is None else f"{row.gain.value:.3f}"
             print(f"  {row.reward:<24} {value}  {distance:<30} {row.standing}")
 
 

@@ -27,9 +27,9 @@ import yaml
 
 from rubricbeat.judges.errors import ConfigError
 from rubricbeat.judges.rewards import evaluate_table, get_reward
+from rubricbeat.judges.scoring.crossed import CrossedMean, crossed_mean
 from rubricbeat.judges.scoring.verdict_table import VerdictTable
 from rubricbeat.reports import numbers
-from rubricbeat.reports.comparison.crossed import CrossedMean, crossed_mean
 from rubricbeat.reports.comparison.paired import holm
 from rubricbeat.reports.results.reader import read_runs
 

@@ -27,7 +27,7 @@ def study_text(study: SignalStudy) -> str:
     """Write the whole study."""
     parts = [_facts(study), _words(study)]
     parts += [
-        _titled("Held against gold (correlation of advantages with the gold score's)",
+        _titled("Held against gold (what training gains of the gold score)",
                 _gold_table(study)),
         _titled("Dead groups (share of groups; none of them teaches)", dead_table(study)),
         _titled("Rewards over answers", _reward_table(study)),
@@ -168,7 +168,7 @@ def _gold_table(study: SignalStudy) -> str:
     rows = [
         [
             row.reward,
-            _with_interval(row.alignment),
+            _with_interval(row.gain),
             _with_interval(row.behind),
             str(row.standing) if gold.is_enough else NONE,
         ]
@@ -177,10 +177,11 @@ def _gold_table(study: SignalStudy) -> str:
     about = (
         f"{count(gold.n_answers)} answers in {count(gold.n_groups)} groups of "
         f"{count(gold.n_prompts)} prompts, scale {gold.scale}; the two judges agree on "
-        f"{share(gold.agreement)} of the verdicts. Intervals of the last but one column allow for "
-        f"{max(1, len(gold.rows) - 1)} comparisons."
+        f"{share(gold.agreement)} of the verdicts. Training is replayed over the answers "
+        f"({gold.noise or 'the verdicts as recorded'}); 'rubricbeat replay-train' shows more. "
+        f"Intervals of the last but one column allow for {max(1, len(gold.rows) - 1)} comparisons."
     )
-    heads = ["reward", "corr. with gold score", "behind the best by", "standing"]
+    heads = ["reward", "gain of gold score", "behind the best by", "standing"]
     return f"{textwrap.fill(about, WIDTH)}\n{table(heads, rows)}"
 
 

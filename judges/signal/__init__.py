@@ -8,7 +8,8 @@ agreement.py    whether two rewards teach the same; what flipped verdicts leave
 criteria.py     criterion by criterion; what one fault costs
 power.py        answers, verdicts and prompts for a target, and their cost
 study.py        all of it as one value
-gold.py         rewards held against a better judge
+replay/         training replayed over recorded answers: the lab
+gold.py         rewards held against a better judge, by what training with them gains
 advice.py       which reward to train with, in words
 findings.py     the verdict in words
 """

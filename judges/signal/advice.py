@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from .gold import MIN_GOLD_PROMPTS, SCORE, GoldStudy, Standing
+from .gold import MIN_GOLD_PROMPTS, GoldStudy
+from .replay.gains import Standing
+from .replay.study import SCORE
 
 NO_GOLD = (
     "These verdicts do not say which reward teaches better: a reward cannot vouch for itself. Give "
-    "a better judge's verdicts, or labels, of some of these answers (--gold; 100 prompts will do "
+    "a better judge's verdicts, or labels, of some of these answers (--gold; 200 prompts will do "
     "to tell large differences)."
 )
 
@@ -99,8 +101,9 @@ class _Words(string.Formatter):
 def reward_to_train_with(found: Facts) -> str | None:
     """Name the reward to train with; None where these data do not single one out.
 
-    It takes gold on prompts enough, a correlation with gold above 0, no other reward that could be
-    the best, and a judge whose reliability, where it is known, is shown to be above 0.
+    It takes gold on prompts enough, a gain of the gold score above 0 when training is replayed over
+    these answers, no other reward that could gain as much, and a judge whose reliability, where it
+    is known, is shown to be above 0.
     """
     gold: GoldStudy | None = found["gold"]
     if gold is None or not gold.is_enough or not gold.is_better_than_nothing:
@@ -188,14 +191,14 @@ def _no_gold(found: Facts) -> Iterator[Fields]:
 def _little_gold(found: Facts) -> Iterator[Fields]:
     gold: GoldStudy | None = found["gold"]
     if _can_teach(found) and gold is not None and not gold.is_enough:
-        yield {"n": gold.n_prompts, "values": _alignments(gold)}
+        yield {"n": gold.n_prompts, "values": _gains(gold)}
 
 
 @ADVICE.says(
     Topic.REWARD,
     "gold",
-    "No reward of this judge is shown to teach what gold would: the best, {best}, has advantages "
-    "that correlate {aligned}.",
+    "No reward of this judge is shown to teach what gold would: the best, {best}, gains {gained} "
+    "(scale {scale}).",
 )
 def _nothing_like_gold(found: Facts) -> Iterator[Fields]:
     gold: GoldStudy | None = found["gold"]
@@ -203,13 +206,13 @@ def _nothing_like_gold(found: Facts) -> Iterator[Fields]:
         yield _best(gold)
 
 
-_AGREES = "its advantages correlate {aligned} (scale {scale})"
+_GAINS = "it gains {gained} (scale {scale}{noise})"
 
 
 @ADVICE.says(
     Topic.REWARD,
     "gold",
-    f"{{best}} agrees best with gold, {_AGREES}, but cannot be told apart from {{tied}}.",
+    f"{{best}} gains most under gold, {_GAINS}, but cannot be told apart from {{tied}}.",
 )
 def _tied_rewards(found: Facts) -> Iterator[Fields]:
     gold = _telling(found)
@@ -217,14 +220,14 @@ def _tied_rewards(found: Facts) -> Iterator[Fields]:
         yield {**_best(gold), "tied": listed(tied)}
 
 
-@ADVICE.says(Topic.REWARD, "gold", f"Train with {{best}}: {_AGREES}{{ahead}}.")
+@ADVICE.says(Topic.REWARD, "gold", f"Train with {{best}}: {_GAINS}{{ahead}}.")
 def _train_with(found: Facts) -> Iterator[Fields]:
     gold = _telling(found)
     if gold and not _tied(gold) and (chosen := reward_to_train_with(found)):
         yield {**_best(gold), "best": chosen}
 
 
-@ADVICE.says(Topic.REWARD, "gold", f"{{best}} agrees best with gold: {_AGREES}{{ahead}}.")
+@ADVICE.says(Topic.REWARD, "gold", f"{{best}} gains most under gold: {_GAINS}{{ahead}}.")
 def _best_but_noisy(found: Facts) -> Iterator[Fields]:
     gold = _telling(found)
     if gold and not _tied(gold) and not reward_to_train_with(found):
@@ -265,26 +268,27 @@ def _tied(gold: GoldStudy) -> list[str]:
 
 
 def _best(gold: GoldStudy) -> dict[str, Any]:
-    """Say of the best reward how well it agrees, and how far it is ahead of the next."""
+    """Say of the best reward what training with it gains, and how far it is ahead of the next."""
     best, *others = gold.rows
     behind = [
         f"; {one.reward}, the next, lies {_measured(one.behind)} behind" for one in others[:1]
     ]
     return {
         "best": best.reward,
-        "aligned": f"{_measured(best.alignment)} with those of the gold {SCORE} on "
+        "gained": f"{_measured(best.gain)} of the gold {SCORE} when training is replayed over "
         f"{gold.n_groups:,} groups of {gold.n_prompts:,} prompts",
+        "noise": f"; {gold.noise}" if gold.noise else "",
         "scale": str(gold.scale),
         "ahead": "".join(behind),
-        "values": _alignments(gold),
+        "values": _gains(gold),
     }
 
 
-def _alignments(gold: GoldStudy) -> dict[str, float | None]:
-    return {row.reward: row.alignment.value for row in gold.rows}
+def _gains(gold: GoldStudy) -> dict[str, float | None]:
+    return {row.reward: row.gain.value for row in gold.rows}
 
 
 def _measured(found: Any) -> str:
     if found.value is None:
-        return "with nothing"
+        return "nothing"
     return f"{found.value:.3f} {in_words(found, percent=False, digits=3)}"

@@ -68,6 +68,8 @@ class GroupedVerdicts:
     nowhere; None where all applies to all."""
     gold_excluded_PGC: Bools | None = None
     """The same by the better judge."""
+    places_PG: NDArray[np.intp] | None = None
+    """Where each answer stood among all that were given; -1 at padding."""
     n_left_out: int = 0
     """Answers in groups that were too small."""
     n_repeated: int = 0
@@ -188,6 +190,7 @@ class GroupedVerdicts:
             "gold_PGC",
             "gold_excluded_PGC",
             "ratings_PG",
+            "places_PG",
         )
         second = ("replicates_RPGC", "probabilities_RPGC", "further_ratings_RPG", "excluded_RPGC")
         given = {name: getattr(self, name) for name in (*first, *second)}
@@ -252,6 +255,7 @@ def group_answers(
         {key: len(group) for key, group in kept.items()},
         by,
         flat,
+        np.array(places, dtype=np.intp),
         VerdictTable.of(one.graded for one in flat)
         if table is None
         else table.part(np.array(places, dtype=np.intp)),
@@ -263,6 +267,7 @@ def _grouped(
     sizes: Mapping[tuple[str, ...], int],
     by: Sequence[str],
     flat: Sequence[TaggedAnswer],
+    places_N: NDArray[np.intp],
     table: VerdictTable,
     n_left_out: int,
 ) -> GroupedVerdicts:
@@ -283,6 +288,8 @@ def _grouped(
         laid_out[(slice(None),) * axis + (group_N, place_N)] = values
         return laid_out
 
+    places_PG = np.full(answered_PG.shape, -1, np.intp)
+    places_PG[group_N, place_N] = places_N
     verdicts_RPGC = spread(table.verdicts_RNC, 1)
     ratings_RPG = spread(table.ratings_RN, 1)
     probabilities_RNC = _probabilities(table)
@@ -303,6 +310,7 @@ def _grouped(
         excluded_RPGC=None if excluded_RNC is None else spread(excluded_RNC, 1),
         ratings_PG=ratings_RPG[0] if len(ratings_RPG) else None,
         further_ratings_RPG=ratings_RPG[1:] if len(ratings_RPG) > 1 else None,
+        places_PG=places_PG,
         n_left_out=n_left_out,
         n_repeated=sum(len(group) - len({one.graded.answer for one in group}) for group in groups),
     )

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ConfigError
-from ..rewards import Needs, Reward, get_reward
+from ..rewards import Reward, get_reward
 from ..scoring.estimates import Estimate, effective_n, mean
 from ..scoring.jackknife import correlation
 from ..scoring.plain_form import plain_form
@@ -39,8 +39,11 @@ from .criteria import (
 )
 from .dead_groups import EQUAL, DeadGroups, dead_groups, equal_in_group, identical_verdicts
 from .findings import verdict_in_words
-from .gold import GoldStudy, gold_rewards, hold_against_gold
+from .gold import GoldStudy, hold_against_gold
 from .groups import BATCH_GROUPS, GroupedVerdicts
+from .replay.noise import JudgeNoise, flip_rate, judged_anew
+from .replay.study import computable, gold_rewards
+from .replay.training import Settings
 from .variance import VarianceSplit, split_variance
 
 DEFAULT_REWARDS = (
@@ -176,6 +179,7 @@ def study_signal(
     *,
     seed: int = 0,
     batch_groups: int = BATCH_GROUPS,
+    training: Settings | None = None,
 ) -> SignalStudy:
     """Study rewards on verdicts.
 
@@ -185,12 +189,14 @@ def study_signal(
         scales: Scalings of the advantages.
         seed: Of the flip study and of the dealing into batches.
         batch_groups: Groups in a batch of the training, for `batch_agreement`.
+        training: Of the replayed training that rewards are held against gold by; None for the
+            defaults of `replay-train`.
 
     Raises:
         ConfigError: None of the rewards can be computed from these verdicts.
     """
     asked = [get_reward(name) for name in DEFAULT_REWARDS] if rewards is None else list(rewards)
-    studied, skipped = _computable(groups, _named_apart(asked))
+    studied, skipped = computable(groups, asked)
     if not studied:
         reasons = "; ".join(skipped.values())
         raise ConfigError(f"no reward can be studied on these verdicts: {reasons}")
@@ -241,7 +247,9 @@ def study_signal(
             name: batch_agreement(rewards_PG, batch_groups, seed=seed)
             for name, rewards_PG in values.items()
         },
-        "gold": hold_against_gold(groups, values, scales[0]),
+        "gold": _held_against_gold(
+            groups, studied, values, scales[0], training or Settings(seed=seed)
+        ),
         "terms": tuple(
             effect for r in studied for effect in term_effects(groups, r, values[r.name], scales)
         ),
@@ -259,31 +267,27 @@ def study_signal(
     return SignalStudy(words=verdict_in_words(found), **found)
 
 
-def _named_apart(rewards: Sequence[Reward]) -> list[Reward]:
-    """Take a reward given twice once; tables are by name, so two rewards cannot share one."""
-    by_name: dict[str, Reward] = {}
-    for reward in rewards:
-        if by_name.setdefault(reward.name, reward) != reward:
-            raise ConfigError(
-                f"two different rewards are named {reward.name!r}; give one of them another name"
-            )
-    return list(by_name.values())
-
-
-def _computable(
-    groups: GroupedVerdicts, rewards: Sequence[Reward]
-) -> tuple[list[Reward], dict[str, str]]:
-    studied, skipped = [], {}
-    for reward in rewards:
-        if reward.needs is Needs.RATING and groups.ratings_PG is None:
-            skipped[reward.name] = "needs a rating of the whole rubric, and there are verdicts only"
-        elif reward.needs is Needs.PROBABILITIES and groups.probabilities_RPGC is None:
-            skipped[reward.name] = "needs P(met), and no verdict carries one"
-        elif reward.needs is Needs.VERDICTS_AND_LENGTH and groups.chars_PG is None:
-            skipped[reward.name] = "needs the length of each answer"
-        else:
-            studied.append(reward)
-    return studied, skipped
+def _held_against_gold(
+    groups: GroupedVerdicts,
+    rewards: Sequence[Reward],
+    values: Mapping[str, Floats],
+    scale: Scale,
+    settings: Settings,
+) -> GoldStudy | None:
+    """Replay training on the answers that gold has graded, the judge erring as its repeats say."""
+    if groups.gold_PGC is None:
+        return None
+    graded_P = np.nonzero((~np.isnan(groups.gold_PGC)).any((1, 2)))[0]
+    if flip_rate(groups) is None or not len(graded_P):
+        return hold_against_gold(groups, values, scale, settings)
+    graded, noise = groups.take(graded_P), JudgeNoise.of_replicates(groups)
+    pools, _ = judged_anew(graded, rewards, noise, seed=settings.seed)
+    shape = (len(next(iter(pools.values()))) if pools else 1, *graded.answered_PG.shape)
+    pools = {
+        name: pools.get(name, np.broadcast_to(rewards_PG[graded_P], shape))
+        for name, rewards_PG in values.items()
+    }
+    return hold_against_gold(graded, pools, scale, settings, noise=noise.words)
 
 
 def _replicates(groups: GroupedVerdicts, reward: Reward, values: Mapping[str, Floats]) -> Floats:

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from ...judges.scoring.crossed import CrossedMean, crossed_mean
 from ...judges.scoring.estimates import Estimate
-from ..comparison.crossed import CrossedMean, crossed_mean
 from ..comparison.paired import ALPHA, holm
 from .looks import (
     commonest_score,

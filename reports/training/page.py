@@ -12,8 +12,8 @@ import numpy as np
 from markupsafe import Markup
 
 from ...judges.errors import DataError
+from ...judges.scoring.crossed import CrossedMean
 from .. import numbers
-from ..comparison.crossed import CrossedMean
 from ..pages.figures import Forest, forest
 from ..pages.html import asset, environment, own_version, style_policy
 from .arms import Arm, Change, arms_of

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from ..comparison.crossed import CrossedMean, crossed_mean
+from ...judges.scoring.crossed import CrossedMean, crossed_mean
 from ..comparison.paired import holm
 from .arms import Arm, mean_of
 from .looks import difference_in_kind, gains, gains_table

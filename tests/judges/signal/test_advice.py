@@ -15,7 +15,8 @@ from rubricbeat.judges.signal.advice import (
     reliability_fault,
     reward_to_train_with,
 )
-from rubricbeat.judges.signal.gold import GoldRow, GoldStudy, Standing
+from rubricbeat.judges.signal.gold import GoldRow, GoldStudy
+from rubricbeat.judges.signal.replay.gains import Standing
 from rubricbeat.judges.signal.variance import VarianceSplit
 
 FIRST = GoldRow("first", Estimate(0.6, 0.5, 0.7), Estimate(None), Standing.BEST)

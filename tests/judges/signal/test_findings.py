@@ -9,7 +9,8 @@ import pytest
 
 from rubricbeat.judges.signal.advantages import Scale, TermVerdict
 from rubricbeat.judges.signal.findings import TABLES, verdict_in_words
-from rubricbeat.judges.signal.gold import GoldStudy, Standing
+from rubricbeat.judges.signal.gold import GoldStudy
+from rubricbeat.judges.signal.replay.gains import Standing
 
 ROWS = {row.when.__name__: row for table in TABLES for row in table}
 
@@ -44,7 +45,7 @@ def gold(*standings: Standing, **fields: Any) -> Any:
     rows = tuple(
         SimpleNamespace(
             reward=name,
-            alignment=est(0.6, 0.5, 0.7),
+            gain=est(0.06, 0.05, 0.07),
             behind=est(0.1, 0.05, 0.15),
             standing=standing,
         )
@@ -118,7 +119,7 @@ CASES: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
     ),
     "_nothing_like_gold": (
         {"gold": gold(*AHEAD, is_better_than_nothing=False)},
-        "the best, healthbench, has advantages that correlate 0.600 [0.500, 0.700] with",
+        "the best, healthbench, gains 0.060 [0.050, 0.070] of",
         {"gold": gold(*AHEAD)},
     ),
     "_tied_rewards": (
@@ -128,14 +129,14 @@ CASES: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
     ),
     "_train_with": (
         {"gold": gold(*AHEAD)},
-        "Train with healthbench: its advantages correlate 0.600 [0.500, 0.700] with those of the "
-        "gold healthbench on 130 groups of 120 prompts (scale group); binary, the next, lies 0.100 "
-        "[0.050, 0.150] behind.",
+        "Train with healthbench: it gains 0.060 [0.050, 0.070] of the gold healthbench when "
+        "training is replayed over 130 groups of 120 prompts (scale group); binary, the next, lies "
+        "0.100 [0.050, 0.150] behind.",
         {"gold": gold(*TIED)},
     ),
     "_best_but_noisy": (
         {"gold": gold(*AHEAD), "variance": NOISY},
-        "healthbench agrees best with gold: its",
+        "healthbench gains most under gold: it",
         {"gold": gold(*AHEAD)},
     ),
     "_noise": (

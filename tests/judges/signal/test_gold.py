@@ -13,9 +13,15 @@ from rubricbeat.judges.rewards import FunctionReward, get_reward
 from rubricbeat.judges.scoring.rubric_arrays import Floats
 from rubricbeat.judges.signal import Scale, plan, study_signal
 from rubricbeat.judges.signal.advice import reward_to_train_with
-from rubricbeat.judges.signal.gold import MIN_GOLD_PROMPTS, Standing, hold_against_gold
+from rubricbeat.judges.signal.gold import MIN_GOLD_PROMPTS, hold_against_gold
 from rubricbeat.judges.signal.groups import GroupedVerdicts
+from rubricbeat.judges.signal.replay.gains import Standing
+from rubricbeat.judges.signal.replay.study import replay
+from rubricbeat.judges.signal.replay.training import Settings
 from rubricbeat.judges.signal.study import SignalStudy
+
+QUICK = Settings(seeds=4, steps=60, learning_rate=0.1)
+"""Enough to move; where hundreds of trainings are held against each other."""
 
 
 def with_gold(
@@ -72,20 +78,37 @@ class TestTheCircle:
         assert "Train with the_one_read_right" in words(found)
         rows = {row.reward: row for row in found.gold.rows} if found.gold else {}
         assert rows["healthbench"].standing is Standing.BEHIND
-        # points 3 2 5 4 -2 6: the last carries 36 / 94 of the gold score's variance and of the
-        # judge's, whose other parts are noise: correlations sqrt(36/94) = .62 and 36/94 = .38
-        assert rows["the_one_read_right"].alignment.value == pytest.approx(0.62, abs=0.04)
-        assert rows["healthbench"].alignment.value == pytest.approx(0.38, abs=0.05)
+        assert rows["the_one_read_right"].gain.value > rows["healthbench"].gain.value > 0
 
-    def test_a_dead_group_counts_once(self) -> None:
-        """Half the groups die: covariance and one variance halve, so r is times sqrt(1/2)."""
+    def test_a_dead_group_gains_nothing(self) -> None:
+        """Half the groups die: a policy for each prompt gains half of what it would."""
         groups = with_gold(3, 1_000, noise=0.0)
         gold_PG = gold_score(groups)
         half_PG = np.where(np.arange(1_000)[:, None] % 2 == 0, gold_PG, 0.0)
         groups.verdicts_PGC[0, 0, 0] = 1 - groups.verdicts_PGC[0, 0, 0]  # not the same judge
-        found = hold_against_gold(groups, {"half": half_PG}, Scale.NONE)
+        values = {"half": half_PG, "whole": gold_PG}
+        found = hold_against_gold(
+            groups, values, Scale.NONE, Settings(seeds=2, steps=300, learning_rate=0.5)
+        )
         assert found is not None
-        assert found.rows[0].alignment.value == pytest.approx(0.5**0.5, abs=0.01)
+        whole, half = (row.gain.value for row in found.rows)
+        most = float((gold_PG.max(1) - gold_PG.mean(1)).mean())
+        assert whole == pytest.approx(most, rel=0.03)
+        assert half == pytest.approx(most / 2, rel=0.06)
+
+    def test_a_judge_that_is_deceived_is_seen_to_lose(self) -> None:
+        """The judge takes the fault for a merit: its score rises in training, and gold's falls."""
+        groups = with_gold(4, 200, noise=0.0)
+        judged = groups.verdicts_PGC.copy()
+        judged[..., :4] = np.random.default_rng(0).random(judged[..., :4].shape) < 0.5
+        judged[..., 5] = groups.verdicts_PGC[..., 4]  # 6 points for what gold takes 2 off
+        deceived = replace(groups, verdicts_PGC=judged)
+        found = replay(deceived, [get_reward("healthbench")], [Scale.NONE], QUICK)
+        (arm,) = found.arms
+        assert arm.judge_gain.low is not None and arm.judge_gain.low > 0
+        assert arm.gain.high is not None and arm.gain.high < 0
+        study = study_signal(deceived, [get_reward("healthbench")], training=QUICK)
+        assert "Train with" not in words(study)
 
 
 class TestNoise:
@@ -120,13 +143,14 @@ class TestNoise:
         icc = next(v for v in noisy.variance if v.reward == "healthbench").icc
         assert icc.low == 0.0
         assert "Train with" not in words(noisy)
-        assert "agrees best with gold" in words(noisy)
+        assert "gains most under gold" in words(noisy)
 
 
 class TestSize:
-    """Seeded; a bound is the nominal 5 % and 3.5 standard errors of 400 tries: 8.8 %."""
+    """Seeded; a bound is the nominal 5 % and 3.5 standard errors of 150 tries: 11.2 %."""
 
-    BOUND = 0.05 + 3.5 * float(np.sqrt(0.05 * 0.95 / 400))
+    TRIES = 150
+    BOUND = 0.05 + 3.5 * float(np.sqrt(0.05 * 0.95 / TRIES))
 
     @pytest.mark.parametrize("n_groups", [MIN_GOLD_PROMPTS, 100])
     def test_the_best_reward_is_hardly_ever_left_out(self, n_groups: int) -> None:
@@ -134,29 +158,29 @@ class TestSize:
         lost = single = 0
         groups = with_gold(0, n_groups)
         gold_PG = gold_score(groups)
-        for seed in range(400):
+        for seed in range(self.TRIES):
             values = noisy_copies(gold_PG, seed, [1.45, *[1.5] * 7])
-            found = hold_against_gold(groups, values, Scale.GROUP)
+            found = hold_against_gold(groups, values, Scale.GROUP, QUICK)
             assert found is not None
             lost += "r0" not in found.contenders
             single += len(found.contenders) == 1
-        assert lost / 400 <= self.BOUND
-        assert single / 400 <= self.BOUND
+        assert lost / self.TRIES <= self.BOUND
+        assert single / self.TRIES <= self.BOUND
 
     @pytest.mark.parametrize("n_groups", [MIN_GOLD_PROMPTS, 100])
     def test_rewards_of_noise_are_not_said_to_teach(self, n_groups: int) -> None:
         groups = with_gold(0, n_groups)
         gold_PG = gold_score(groups)
         said = 0
-        for seed in range(400):
+        for seed in range(self.TRIES):
             values = noisy_copies(np.zeros_like(gold_PG), seed, [1.0] * 8)
-            found = hold_against_gold(groups, values, Scale.GROUP)
+            found = hold_against_gold(groups, values, Scale.GROUP, QUICK)
             assert found is not None
             said += found.is_better_than_nothing
-        assert said / 400 <= self.BOUND
+        assert said / self.TRIES <= self.BOUND
 
     def test_the_paired_interval_holds_the_true_difference(self) -> None:
-        """Two rewards with noise in common; the truth is that of 40,000 groups."""
+        """Two rewards with noise in common; the truth is that of 20,000 groups."""
         random = np.random.default_rng(7)
 
         def pair(groups: GroupedVerdicts) -> dict[str, Floats]:
@@ -167,23 +191,23 @@ class TestSize:
             )
             return {"near": near, "far": far}
 
-        many = with_gold(1, 40_000)
-        true = hold_against_gold(many, pair(many), Scale.GROUP)
+        many = with_gold(1, 20_000)
+        true = hold_against_gold(many, pair(many), Scale.GROUP, QUICK)
         assert true is not None and true.rows[1].behind.value is not None
         hits = 0
         groups = with_gold(2, 100)
         draws = np.random.default_rng(3)
-        for _ in range(400):
+        for _ in range(self.TRIES):
             gold = (draws.random((100, 5, 6)) < 0.5).astype(float)
             one = replace(groups, gold_PGC=gold)
-            found = hold_against_gold(one, pair(one), Scale.GROUP)
+            found = hold_against_gold(one, pair(one), Scale.GROUP, QUICK)
             assert found is not None
             behind = next(row for row in found.rows if row.standing is not Standing.BEST).behind
             sign = 1 if found.rows[0].reward == "near" else -1
             assert behind.low is not None and behind.high is not None
             ends = sorted((sign * behind.low, sign * behind.high))
             hits += ends[0] <= true.rows[1].behind.value <= ends[1]
-        assert 0.95 - 3.5 * np.sqrt(0.95 * 0.05 / 400) <= hits / 400
+        assert 0.95 - 3.5 * np.sqrt(0.95 * 0.05 / self.TRIES) <= hits / self.TRIES
 
     def test_few_prompts_tell_nothing(self) -> None:
         found = study_signal(with_gold(2, MIN_GOLD_PROMPTS - 1, noise=0.1))
@@ -208,14 +232,16 @@ def test_a_plan_on_a_judge_that_may_be_noise_says_so() -> None:
     assert any("touches 0" in note for note in made.notes)
 
 
-def test_a_large_difference_is_found_with_100_prompts() -> None:
+def test_a_large_difference_is_found_with_200_prompts() -> None:
     found = 0
-    groups = with_gold(0, 100)
+    groups = with_gold(0, 200)
     gold_PG = gold_score(groups)
-    for seed in range(100):
-        study = hold_against_gold(groups, noisy_copies(gold_PG, seed, [0.5, 2, 2, 2]), Scale.GROUP)
+    for seed in range(60):
+        study = hold_against_gold(
+            groups, noisy_copies(gold_PG, seed, [0.5, 2, 2, 2]), Scale.GROUP, QUICK
+        )
         found += study is not None and study.contenders == ("r0",)
-    assert found >= 95
+    assert found >= 56
 
 
 def test_what_is_recommended_is_a_contender_alone() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rubricbeat.reports.comparison.crossed import crossed_mean
+from rubricbeat.judges.scoring.crossed import crossed_mean
 
 pytestmark = pytest.mark.border
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...judges.scoring.estimates import (
+from .estimates import (
     MIN_PROMPTS,
     NO_SPREAD,
     NOTHING,
@@ -27,7 +27,7 @@ from ...judges.scoring.estimates import (
     Estimate,
     paired_tests,
 )
-from ...judges.scoring.rubric_arrays import Floats
+from .rubric_arrays import Floats
 
 FIT_ROUNDS = 200
 """Most rounds of the additive fit to a table with missing cells; a full one needs none."""
@@ -48,7 +48,7 @@ class CrossedMean:
     mean: float | None
     """Every known cell counts once."""
     interval: Estimate = NOTHING
-    """95 %: t over runs and prompts; with one run over prompts alone. None below ten prompts."""
+    """t over runs and prompts; with one run over prompts alone. None below ten prompts."""
     p_value: float | None = None
     """Against a mean of 0, two-sided, uncorrected; None where there is no spread to test by."""
     between_runs: float | None = None
@@ -80,11 +80,12 @@ class _Spread:
         return high
 
 
-def crossed_mean(values_RP: Floats) -> CrossedMean:
+def crossed_mean(values_RP: Floats, level: float = LEVEL) -> CrossedMean:
     """Average a table of runs and prompts, with an interval over both.
 
     Args:
         values_RP: NaN where a run has no number for a prompt; rows or columns may be empty.
+        level: Of the interval; that of a single run is always at 95 %.
     """
     known_RP = ~np.isnan(values_RP)
     table_RP = values_RP[known_RP.any(axis=1)][:, known_RP.any(axis=0)]
@@ -110,7 +111,7 @@ def crossed_mean(values_RP: Floats) -> CrossedMean:
     if math.sqrt(spread.variance) < 1e-12:
         none = Estimate(mean, why=NO_SPREAD)
         return CrossedMean(n_runs, n_prompts, mean, none, between_runs=between)
-    reach = spread.reach(1 - LEVEL)
+    reach = spread.reach(1 - level)
     return CrossedMean(
         n_runs,
         n_prompts,
