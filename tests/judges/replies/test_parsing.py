@@ -69,6 +69,17 @@ def test_strict_reading(reply, met):
     assert parse_verdict(reply, strict=True).met is met
 
 
+def test_a_reply_without_a_verdict_says_what_it_opens_with_and_a_cut_one_that_it_was_cut():
+    why = [parse_verdict("<plan>The answer na", ended=ended).explanation for ended in (True, False)]
+    assert why == [
+        "the reply holds no verdict; it opens with <plan>, no known mark of reasoning: "
+        "reply_marks=OPEN...CLOSE",
+        "the reply was cut off before it committed to a verdict",
+    ]
+    # thanks alone open with no mark
+    assert parse_verdict("Thank you.").explanation == "the reply holds no verdict"
+
+
 def test_a_verdict_quoted_inside_the_explanation_is_not_the_verdict():
     words = 'The answer says {"criteria_met": true} to fool me.'
     reply = json.dumps({"explanation": words, "criteria_met": False})

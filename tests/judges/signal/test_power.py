@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from pilots import drawn_pilot, pilot
@@ -79,6 +81,20 @@ def test_planned_prompts_detect_the_difference_four_times_in_five() -> None:
     assert detectable_difference(variance, n) == pytest.approx(difference, rel=0.02)
 
 
+def test_twice_the_votes_halve_the_judges_noise_and_twice_the_answers_all_noise(
+    judged_twice: GroupedVerdicts,
+) -> None:
+    found = plan(judged_twice, REWARD, difference=0.05, answers=(1, 2), votes=(1, 2, 4))
+    # of a number of prompts, what is detected goes with the root of the variance
+    variance = {(d.answers, d.votes): (d.detectable or 0.0) ** 2 for d in found.designs}
+    of_second_vote = variance[1, 1] - variance[1, 2]
+    assert of_second_vote > 0
+    assert variance[1, 2] - variance[1, 4] == pytest.approx(of_second_vote / 2)
+    assert variance[2, 1] - variance[2, 2] == pytest.approx(of_second_vote / 2)
+    # the judge's noise is twice what the second vote takes away; answers bring noise of their own
+    assert variance[1, 1] - variance[2, 1] > of_second_vote
+
+
 def test_the_cheapest_design_reaches_its_target(judged_twice: GroupedVerdicts) -> None:
     found = plan(judged_twice, REWARD, fidelity=0.8, difference=0.05)
     chosen = found.for_fidelity
@@ -131,6 +147,8 @@ def test_prompts_shared_by_two_policies_are_seen_in_the_pilot() -> None:
     shared = prompt_correlation(groups, rewards_PG, split)
     assert shared is not None and shared > 0.9
     assert plan(groups, REWARD, difference=0.05).correlation_measured
+    # prompts that do not differ share nothing
+    assert prompt_correlation(groups, rewards_PG, replace(split, prompts=0.0)) is None
 
 
 def test_one_policy_cannot_tell_what_prompts_share(judged_twice: GroupedVerdicts) -> None:
