@@ -7,7 +7,7 @@ Written by the lm-eval tasks and by `rubricbeat import` and `judge`, read by `sc
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from .judge import Question
 from .rating import Rating
 from .replies.reasoning import TABLE, Marks, split_reasoning
 from .rubric import Example, Message
-from .shares import counted_shares
+from .shares import counted_shares, suited
 from .verdict import Outcome, Verdict
 
 _OPENS = re.compile(r"<solution>", re.IGNORECASE)
@@ -24,6 +24,7 @@ _ENDS = re.compile(r"</solution>", re.IGNORECASE)
 _ASSISTANT = "assistant"
 _NEAR = 200
 """Characters of a line that are looked at."""
+_MORE = frozenset({Outcome.LEVEL, Outcome.NOT_APPLICABLE})
 NO_ANSWER = "no recorded answer"
 """Reason of the verdicts on an answer that the model never gave."""
 SCHEMA_VERSION = 1
@@ -245,16 +246,23 @@ class GradedAnswer:
         return cls(
             example=example,
             answer=str(plain["answer"]),
-            verdicts=tuple(map(Verdict.from_json, plain["verdicts"])),
+            verdicts=_read_verdicts(example, plain["verdicts"]),
             repeat=int(plain.get("repeat", 0)),
-            replicates=tuple(
-                tuple(map(Verdict.from_json, row)) for row in plain.get("replicates", ())
-            ),
+            replicates=tuple(_read_verdicts(example, row) for row in plain.get("replicates", ())),
             ratings=tuple(
                 Rating.from_verdict(Verdict.from_json(one)) for one in plain.get("ratings", ())
             ),
             reading=Reading.from_json(plain.get("reading") or {}),
         )
+
+
+def _read_verdicts(example: Example, row: Sequence[Mapping[str, Any]]) -> tuple[Verdict, ...]:
+    """Read verdicts back, each as its criterion allows it; rows of another length stay as long."""
+    verdicts = tuple(map(Verdict.from_json, row))
+    if example.rubric.is_plain and not any(v.outcome in _MORE for v in verdicts):
+        return verdicts
+    criteria = example.rubric.criteria
+    return (*map(suited, verdicts, criteria), *verdicts[len(criteria) :])
 
 
 def _level(verdict: Verdict) -> int | None:

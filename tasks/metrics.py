@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 
 from ..judges.answer import GradedAnswer
+from ..judges.rubric import Example
 from ..judges.scoring.item_scores import Items, ScoredTable
 from ..judges.scoring.rubric_arrays import Floats
 from ..judges.scoring.run_scores import LENGTH_PENALTIES, ScoredAnswers, summarise
+from ..judges.verdict import Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ SCORE_METRICS = (
     Metric("f1_compat", higher_is_better=True),
     Metric("distinct_answers"),
 )
+NA_SHARE = Metric("na_share")
+"""Of a run in which a criterion may not apply; other runs have no such number."""
 
 
 def document_scores(graded: Mapping[str, Sequence[GradedAnswer]]) -> dict[str, dict[str, Any]]:
@@ -66,8 +70,15 @@ def document_scores(graded: Mapping[str, Sequence[GradedAnswer]]) -> dict[str, d
         values[prompt_id] = {
             **_document(by_metric, here),
             "distinct_answers": distinct_share([answer.answer for answer in answers]),
+            **_na_share(answers),
         }
     return values
+
+
+def _na_share(graded: Sequence[GradedAnswer]) -> dict[str, float | None]:
+    if not may_be_na(answer.example for answer in graded):
+        return {}
+    return {NA_SHARE.name: na_share(outcomes_of(graded))}
 
 
 def prompt_scores(scored: ScoredAnswers) -> Iterator[dict[str, Any]]:
@@ -114,7 +125,23 @@ def run_scores(
     for answer in graded:
         by_prompt.setdefault(answer.example.prompt_id, []).append(answer.answer)
     values["distinct_answers"] = mean_share(map(distinct_share, by_prompt.values()))
-    return values
+    return values | _na_share(graded)
+
+
+def may_be_na(examples: Iterable[Example]) -> bool:
+    """Say whether any criterion may be called not applicable."""
+    return any(criterion.na for example in examples for criterion in example.rubric.criteria)
+
+
+def na_share(outcomes: Iterable[str]) -> float | None:
+    """Give the share of verdicts that say "not applicable"; None where there are none at all."""
+    each = list(outcomes)
+    return each.count(Outcome.NOT_APPLICABLE) / len(each) if each else None
+
+
+def outcomes_of(graded: Iterable[GradedAnswer]) -> Iterator[str]:
+    """Give how the question of each first verdict ended."""
+    return (verdict.outcome for answer in graded for verdict in answer.verdicts)
 
 
 def distinct_share(texts: Sequence[str]) -> float | None:

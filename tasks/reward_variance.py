@@ -20,7 +20,7 @@ from ..judges.signal.advantages import spread_of
 from ..judges.signal.dead_groups import equal_in_group
 from ..judges.signal.groups import group_answers
 from ..judges.signal.study import SignalStudy, study_signal
-from .metrics import Metric, distinct_share, mean_share
+from .metrics import NA_SHARE, Metric, distinct_share, may_be_na, mean_share, na_share, outcomes_of
 from .rubric_task import RubricTask
 
 log = logging.getLogger(__name__)
@@ -99,6 +99,8 @@ class RewardVarianceTask(RubricTask):
     def summarise(self, graded: Sequence[GradedAnswer]) -> Mapping[str, Any]:
         """Study the whole run; None wherever the answers do not suffice."""
         values: dict[str, Any] = {"n_asked": len(graded), "n_groups": 0}
+        if may_be_na(answer.example for answer in graded):
+            values[NA_SHARE.name] = na_share(outcomes_of(graded))
         try:
             groups = group_answers(graded, min_answers=MIN_ANSWERS)
             self._study = study = study_signal(groups, self.rewards, seed=self._seed)

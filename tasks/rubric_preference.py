@@ -8,6 +8,7 @@ verdicts, and the numbers are about the order of the answers to one prompt.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -88,7 +89,8 @@ class RubricPreferenceTask(JudgeMetaTask):
     def _rewards(self, rows: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
         """Give the reward of one answer by the model's verdicts and by the labels."""
         items = [self._labelled[row["row"]] for row in rows]
-        criteria = tuple(item.example.rubric.criteria[0] for item in items)
+        # an id is of no use where nothing can refer to it, and rows of one answer may share it
+        criteria = tuple(replace(item.example.rubric.criteria[0], id=None) for item in items)
         rubric = pack_rubrics([Rubric(criteria)])
         said = [Verdict.from_json(row["verdicts"][0]).met for row in rows]
         given = np.array([[np.nan if met is None else float(met) for met in said]])

@@ -39,7 +39,7 @@ from ..judges.rubric import Example
 from ..judges.verdict import Outcome, Verdict
 from .data import MAX_NAMED_IDS, load_task_data
 from .lm_eval_adapter import gathered, is_spare, register_metrics, render, with_instruction
-from .metrics import SCORE_METRICS, Metric, document_scores, run_scores
+from .metrics import NA_SHARE, SCORE_METRICS, Metric, document_scores, may_be_na, run_scores
 from .models import BaselineText, NoAnswer, check_address
 from .settings import TaskSettings
 
@@ -115,6 +115,8 @@ class RubricTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries no 
         config["metadata"] = {"version": metadata.get("version", 1)}
         config["metric_list"] = []
         super().__init__(data_dir, cache_dir, download_mode, config)
+        if may_be_na(self._examples.values()):
+            self.metrics = (*self.metrics, NA_SHARE)  # type: ignore[misc]  # of these rows alone
         register_metrics(
             self,
             self.metrics,

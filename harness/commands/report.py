@@ -19,7 +19,7 @@ from ...judges.errors import ConfigError, UnknownNameError, unwritable
 from ...judges.files import write_file
 from ...reports.comparison.models import SANITY_PREFIX
 from ...reports.results.reader import read_runs
-from ...reports.results.simple_evals_export import export_simple_evals
+from ...reports.results.simple_evals_export import export_simple_evals, require_met_or_not
 from ...reports.training.runs import is_training_run
 from ..flags import told_of_empty
 from ..terminal import say
@@ -60,6 +60,8 @@ def run(args: argparse.Namespace) -> int:
             "use 'rubricbeat compare'"
         )
     if args.simple_evals:
+        for one in runs:  # all of them before any is written
+            require_met_or_not(one)
         for one in runs:
             for path in export_simple_evals(one, args.simple_evals):
                 print(path)

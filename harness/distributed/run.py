@@ -179,7 +179,7 @@ class WorkersGrader(Grader):
         return replace(one, verdicts=first, replicates=tuple(more))
 
     def _reasoned(self, one: GradedAnswer, replicate: int, index: int, verdict: Verdict) -> Verdict:
-        if verdict.met is not None:
+        if not verdict.is_missing:
             return verdict
         place = (one.example.prompt_id, one.answer)
         for key in ((*place, replicate, index), (*place, 0, -1)):

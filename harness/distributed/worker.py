@@ -124,11 +124,10 @@ class Worker:
             for (prompt_id, text), one in zip(items, graded, strict=True)
             for replicate, row in enumerate(rows_of(one))
             for index, verdict in enumerate(row)
-            if verdict.met is None
+            if verdict.is_missing
         )
         n_by_item = tuple(
-            sum(verdict.met is not None for row in rows_of(one) for verdict in row)
-            for one in graded
+            sum(not verdict.is_missing for row in rows_of(one) for verdict in row) for one in graded
         )
         return Report(n_by_item, missing, grader.outage or grader.stopped, self.account())
 

@@ -75,7 +75,7 @@ class JudgedRuns:
         self._missing[key].add(answer)
         for row in (answer.verdicts, *answer.replicates):
             for verdict in row:
-                if verdict.met is None and verdict.explanation.startswith(DEADLINE):
+                if verdict.is_missing and verdict.explanation.startswith(DEADLINE):
                     self.deadline = verdict.explanation
 
     def is_complete(self, n_answers: int) -> bool:

@@ -13,6 +13,7 @@ import contextlib
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -29,13 +30,23 @@ from ...judges.files import write_file
 from ...judges.rubric import Example
 from ...judges.scoring.item_scores import ScoredTable
 from ...judges.scoring.run_scores import LENGTH_PENALTIES, SEED, ScoredAnswers, summarise_scored
-from ...tasks.metrics import SCORE_METRICS, distinct_share, mean_share, prompt_scores
+from ...tasks.metrics import (
+    NA_SHARE,
+    SCORE_METRICS,
+    distinct_share,
+    may_be_na,
+    mean_share,
+    na_share,
+    prompt_scores,
+)
 from .documents import Document, HeldDocuments, RunDocuments, dump
 
 TASK_VERSION = 1
 MAX_NAME_BYTES = 200
 _TABLES = ("tags", "worst_at_k", "missing_by_reason")
 """Metrics that are no single number; the tasks put them in the same place."""
+_NUMBERS_INSIDE = {"check", "na_check", "levels", "gate"}
+"""Fields of a criterion that hold numbers of their own."""
 _SETTINGS = {"seed", "n_draws"}
 """Said elsewhere in the results, and no metrics."""
 
@@ -102,6 +113,8 @@ def write_run(
         write_file(samples, lines, replaces=False)
         metrics = summarise_scored(scored, seed=run.seed).to_json()
         metrics["distinct_answers"] = mean_share(lines.shares)
+        if lines.may_be_na:
+            metrics[NA_SHARE.name] = na_share(lines.outcomes.elements())
         # the results file comes last: where it is, the samples are whole
         text = dump(_results(run, metrics, lines, moment), indent=2)
         write_file(results, [text, b"\n"], replaces=False)
@@ -128,11 +141,21 @@ class _Lines:
         self.n = 0
         self.shares: list[float | None] = []
         """How far the answers of each document differ."""
+        self.outcomes: Counter[str] = Counter()
+        """Of the first verdicts."""
+        self.may_be_na = False
+        """Whether any criterion may be called not applicable."""
 
     def __iter__(self) -> Iterator[bytes]:
         for (example, answers), values in zip(self._documents, self._values, strict=True):
             share = distinct_share([answer["answer"] for answer in answers])
-            line = _sample(self.n, example, answers, {**values, "distinct_answers": share})
+            values = {**values, "distinct_answers": share}
+            outcomes = [v["outcome"] for answer in answers for v in answer["verdicts"]]
+            self.outcomes.update(outcomes)
+            if may_be_na([example]):
+                self.may_be_na = True
+                values[NA_SHARE.name] = na_share(outcomes)
+            line = _sample(self.n, example, answers, values)
             self.shares.append(share)
             for name in ("doc_hash", "prompt_hash", "target_hash"):
                 self._hash.update(line[name].encode())
@@ -183,8 +206,8 @@ def _indented(doc: Mapping[str, Any]) -> str:
     orjson writes the same bytes but for numbers with an exponent, and takes no half surrogates.
     """
     numbers = [criterion["points"] for criterion in doc["rubrics"]]
-    checks = any("check" in criterion for criterion in doc["rubrics"])
-    if not checks and not any("e" in repr(number) for number in numbers):
+    has_more = any(not _NUMBERS_INSIDE.isdisjoint(criterion) for criterion in doc["rubrics"])
+    if not has_more and not any("e" in repr(number) for number in numbers):
         with contextlib.suppress(orjson.JSONEncodeError):
             return orjson.dumps(doc, option=orjson.OPT_INDENT_2).decode("utf-8")
     return json.dumps(doc, indent=2, ensure_ascii=False)

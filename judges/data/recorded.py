@@ -156,11 +156,11 @@ def _recorded(row: Field, examples: ById[Example], source: str) -> Recorded:
     if row.has("doc") and row.has("rubric"):
         raise DataError("a line of our own result files; score, compare and report read them as is")
     example = examples.find(prompt_id_of(row.value))
-    read = _from_conversation if row.has("conversations") else _from_flat
-    answer, met, explanations, score = read(row, example)
+    parts_of = _from_conversation if row.has("conversations") else _from_flat
+    answer, met, explanations, score = parts_of(row, example)
     verdicts = tuple(
-        _verdict(value, explanation) if answer is not None else _ABSENT
-        for value, explanation in zip(met, explanations, strict=True)
+        read.verdict(words, criterion, Source.REPLAY) if answer is not None else _ABSENT
+        for read, words, criterion in zip(met, explanations, example.rubric.criteria, strict=True)
     )
     return Recorded(
         example=example,
@@ -182,12 +182,13 @@ _ABSENT = Verdict(Outcome.SKIPPED, explanation=NO_ANSWER, source=Source.REPLAY, 
 def _from_flat(row: Field, example: Example) -> _Parts:
     if not row.has("criteria_met"):
         raise row["criteria_met"].fault("is missing; answers without verdicts: 'rubricbeat judge'")
-    met = [read_verdict(item.value) for item in row["criteria_met"].decoded().items()]
-    _require_count("verdicts in criteria_met", len(met), example)
-    given = row.first("explanation", "explanations").decoded()
+    given = list(row["criteria_met"].decoded().items())
+    _require_count("verdicts in criteria_met", len(given), example)
+    met = _read_each([item.value for item in given], example)
+    words = row.first("explanation", "explanations").decoded()
     explanations = [""] * len(met)
-    if given.value is not None:
-        explanations = [_loose_text(each) for each in given.items()]
+    if words.value is not None:
+        explanations = [_loose_text(each) for each in words.items()]
         _require_count("texts in explanation", len(explanations), example)
     score = _stored_score(row["score"])
     return text_of_answer(answer_field(row.value).value), met, explanations, score
@@ -199,7 +200,8 @@ def _from_conversation(row: Field, example: Example) -> _Parts:
     for item, criterion in zip(judged, example.rubric.criteria, strict=True):
         if item["criteria"].any_text() != criterion.text:
             raise item.fault(f"(prompt_id {example.prompt_id}) is another criterion than --data's")
-        if item["points"].number() != criterion.points:
+        is_of_levels = bool(criterion.levels) and is_missing(item["points"].value)
+        if not is_of_levels and item["points"].number() != criterion.points:
             raise item.fault(f"(prompt_id {example.prompt_id}) has other points than --data's")
     last = list(row["conversations"].items())[-1]
     if last["role"].text() != "assistant":
@@ -207,7 +209,7 @@ def _from_conversation(row: Field, example: Example) -> _Parts:
     explanations = [_loose_text(item["explanation"]) for item in judged]
     total = _stored_score(row["total"])
     score = None if total is None else total / example.rubric.positive_points
-    met = [read_verdict(item["criteria_met"].value) for item in judged]
+    met = _read_each([item["criteria_met"].value for item in judged], example)
     return text_of_answer(last["content"].value), met, explanations, score
 
 
@@ -225,15 +227,9 @@ def _require_count(what: str, count: int, example: Example) -> None:
         )
 
 
-def _verdict(read: VerdictWord, explanation: str) -> Verdict:
-    if read.met is None:
-        words = explanation or "recorded as null"
-        if read.unknown:
-            words = (
-                f"recorded as {named(read.unknown)}, which is not a verdict. {explanation}".strip()
-            )
-        return Verdict(Outcome.UNPARSEABLE, explanation=words, source=Source.REPLAY, attempts=0)
-    return Verdict.of(read.met, explanation=explanation, source=Source.REPLAY, attempts=0)
+def _read_each(values: Sequence[Any], example: Example) -> list[VerdictWord]:
+    criteria = example.rubric.criteria
+    return [read_verdict(value, one) for value, one in zip(values, criteria, strict=True)]
 
 
 def _loose_text(field: Field) -> str:

@@ -250,9 +250,9 @@ class Ledger:
         }
 
     def _na(self) -> dict[str, float]:
-        """Give the share of the answers that were "not applicable", where any was."""
+        """Give the share of the verdicts that say "not applicable", where any does."""
         n_na = self.outcomes[Outcome.NOT_APPLICABLE]
-        return {"na_share": n_na / (self.n_settled - self.n_missing)} if n_na else {}
+        return {"na_share": n_na / self.n_settled} if n_na else {}
 
     def _percentiles(self) -> dict[str, float] | None:
         if not self._latencies:

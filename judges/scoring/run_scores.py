@@ -73,7 +73,7 @@ class ScoredAnswers:
             items.append(scored)
             absolute_N = np.abs(table.rubrics.points).sum(axis=1)
             kept.append((table.prompt_N, table.chars_N, absolute_N))
-            n_verdicts += int(table.rubrics.present.sum())
+            n_verdicts += int(table.whole_rubrics.present.sum())
             missing.update(table.missing_by_reason)
         if columns is None:
             raise ValueError("a run has at least one block of answers, if only an empty one")

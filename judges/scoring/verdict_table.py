@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ..answer import GradedAnswer
 from ..rubric import Criterion, Example
 from ..shares import EXCLUDED, expected_value, value_of
-from ..verdict import Outcome, Verdict
+from ..verdict import ANSWERED, Outcome, Verdict
 from .rubric_arrays import Bools, Floats, RubricArrays, pack_rubrics
 
 BLOCK = 8_192
@@ -109,10 +109,8 @@ class VerdictTable:
     @property
     def missing_by_reason(self) -> dict[str, int]:
         """First verdicts that never came, by outcome."""
-        is_lost_NC = np.isnan(self.verdicts_NC) & (self.outcome_NC != _NEVER)
-        if self.excluded_RNC is not None:
-            is_lost_NC &= ~self.excluded_RNC[0]
-        lost = self.outcome_NC[is_lost_NC]
+        answers = (_NEVER, *map(_CODES.__getitem__, ANSWERED))
+        lost = self.outcome_NC[~np.isin(self.outcome_NC, answers)]
         counts = np.bincount(lost, minlength=len(_OUTCOMES)).tolist()
         return {name.value: n for name, n in sorted(zip(_OUTCOMES, counts, strict=True)) if n}
 

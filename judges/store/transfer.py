@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -196,7 +196,7 @@ def exported(row: tuple[Any, ...], path: Path | str, shown: set[bytes]) -> dict[
             raise ValueError("it was changed")
         example = json.loads(example_text)
         criterion = example["rubrics"][index]
-        points, wording = _points(criterion), criterion["criterion"]
+        points, wording = criterion["points"], criterion["criterion"]
     except (ValueError, KeyError, IndexError, TypeError) as error:
         raise StoreError(
             f"verdict store {path}: the example of the verdict {key.hex()[:16]} is damaged "
@@ -236,10 +236,3 @@ def _level(said: Said) -> dict[str, Any]:
         "level": said.level,
         **({} if chances is None else {"level_probabilities": json.loads(chances)}),
     }
-
-
-def _points(criterion: Mapping[str, Any]) -> Any:
-    """Give the points of a stored criterion; of levels those that lie farthest from 0."""
-    if "points" in criterion:
-        return criterion["points"]
-    return max((level["points"] for level in criterion["levels"]), key=lambda p: (abs(p), p))

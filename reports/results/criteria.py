@@ -34,6 +34,9 @@ WORD_KEYS = (
 )
 POINT_KEYS = ("points", "weight")
 ID_KEYS = ("id", "criterion_id", "name", "title")
+LEVEL_KEYS = ("levels", "scale", "may_be_na")
+CONDITION_KEYS = ("id", "requires", "gate")
+"""Taken where a criterion of the rubric has a requirement or a gate; ids alone may be anything."""
 RUBRIC_KEYS = ("rubrics", "rubric", "rubric_items", "criteria")
 MAX_DEPTH = 4
 
@@ -43,7 +46,7 @@ class JudgedCriterion:
     """One criterion with the value that is its verdict."""
 
     row: dict[str, Any]
-    """As in a canonical row: criterion, points, tags."""
+    """As in a canonical row: criterion, points, tags; levels and conditions where there are any."""
     value: Any
     """As the log has it; `Findings.verdict` reads it."""
     words: str
@@ -64,7 +67,7 @@ def find_judged(value: Any, rubric: Sequence[Mapping[str, Any]]) -> list[JudgedC
         DataError: A verdict has no text or no points, here nor in the rubric.
     """
     fault: DataError | None = None
-    for entries in _verdict_lists(value, MAX_DEPTH):
+    for entries in _verdict_lists(value, MAX_DEPTH, any(_has_levels(e) for e in rubric)):
         if len(entries) == len(rubric) or all(_first(e, TEXT_KEYS) is not None for e in entries):
             try:
                 return [_judged(entry, at, rubric) for at, entry in enumerate(entries)]
@@ -143,15 +146,15 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _verdict_lists(value: Any, depth: int) -> Iterator[list[Mapping[str, Any]]]:
+def _verdict_lists(value: Any, depth: int, levels: bool) -> Iterator[list[Mapping[str, Any]]]:
     if isinstance(value, list) and value:
-        if all(isinstance(e, Mapping) and _met_key(e) for e in value):
+        if all(isinstance(e, Mapping) and _met_key(e, levels) for e in value):
             yield value
         elif depth and len(value) == 1:  # one round of judging, as a list in a list
-            yield from _verdict_lists(value[0], depth - 1)
+            yield from _verdict_lists(value[0], depth - 1, levels)
     elif isinstance(value, Mapping) and depth:
         for inner in value.values():
-            yield from _verdict_lists(inner, depth - 1)
+            yield from _verdict_lists(inner, depth - 1, levels)
 
 
 def _by_name(value: Any, rubric: Sequence[Mapping[str, Any]]) -> Iterator[JudgedCriterion]:
@@ -192,15 +195,50 @@ def _judged(
     text = _first(known, TEXT_KEYS) if known and _first(known, TEXT_KEYS) else text
     points = _first(entry, POINT_KEYS)
     points = _first(known, POINT_KEYS) if points is None else points
-    if not isinstance(text, str) or points is None:
+    more = _more(entry, known, rubric)
+    if not isinstance(text, str) or (points is None and "levels" not in more):
         raise DataError(f"criterion {at} has no text or no points")
     tags = entry.get("tags") or known.get("tags") or _axis(entry) or _axis(known)
-    key = _met_key(entry)
+    worth = {} if points is None else {"points": points}
     return JudgedCriterion(
-        {"criterion": text, "points": points, "tags": tags},
-        entry[key] if key else None,
+        {"criterion": text, **worth, "tags": tags, **more},
+        _value_in(entry, "levels" in more),
         str(_first(entry, WORD_KEYS) or ""),
     )
+
+
+def _more(
+    entry: Mapping[str, Any], known: Mapping[str, Any], rubric: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Give what a criterion has beside text, points and tags."""
+    source = next((one for one in (entry, known) if _has_levels(one)), {})
+    names = list(LEVEL_KEYS) if source else ["may_be_na"]
+    more = {name: source[name] for name in names if name in source}
+    if any(isinstance(one.get("gate"), Mapping) or "requires" in one for one in rubric):
+        more |= {name: known[name] for name in CONDITION_KEYS if known.get(name) is not None}
+    for one in (entry, known):
+        if one.get("may_be_na") is not None:
+            more.setdefault("may_be_na", one["may_be_na"])
+    return more
+
+
+def _has_levels(entry: Mapping[str, Any]) -> bool:
+    levels = entry.get("levels")
+    return (
+        isinstance(levels, list)
+        and len(levels) > 1
+        and all(isinstance(e, Mapping) and ("points" in e or "share" in e) for e in levels)
+    )
+
+
+def _value_in(entry: Mapping[str, Any], has_levels: bool) -> Any:
+    """Give the value that is the verdict; a level, or "not applicable", as an object."""
+    if entry.get("outcome") == "not_applicable":
+        return {"outcome": "not_applicable"}
+    key = _met_key(entry, has_levels)
+    if key is None:
+        return None
+    return {"level": entry["level"]} if key == "level" else entry[key]
 
 
 def _known(
@@ -234,10 +272,16 @@ def _paired(texts: list[str], points: list[Any], axes: list[Any]) -> list[Mappin
     ]
 
 
-def _met_key(entry: Mapping[str, Any]) -> str | None:
-    """Name the field with the verdict: the first that holds one, else the first there is."""
+def _met_key(entry: Mapping[str, Any], has_levels: bool = False) -> str | None:
+    """Name the field with the verdict: the first that holds one, else the first there is.
+
+    Args:
+        entry: A verdict, as a log has it.
+        has_levels: Whether the rubric has levels, so that `level` may be one.
+    """
     loose = LOOSE_KEYS if isinstance(_first(entry, TEXT_KEYS), (str, Mapping)) else ()
-    there = [key for key in (*MET_KEYS, *loose) if key in entry]
+    levels = ("level",) if has_levels or _has_levels(entry) else ()
+    there = [key for key in (*levels, *MET_KEYS, *loose) if key in entry]
     return next((key for key in there if entry[key] is not None), there[0] if there else None)
 
 

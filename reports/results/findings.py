@@ -18,8 +18,9 @@ from ...judges.answer import NO_ANSWER, GradedAnswer
 from ...judges.data.examples import example_from_row
 from ...judges.data.verdict_words import named, read_verdict, unknown_words
 from ...judges.errors import DataError, RubricbeatError
+from ...judges.rubric import Criterion
 from ...judges.scoring.item_scores import item_scores
-from ...judges.verdict import Outcome, Verdict
+from ...judges.verdict import Outcome, Source, Verdict
 from .criteria import JudgedCriterion
 from .run import ODD_SHAPE, Run, mapping
 
@@ -81,18 +82,15 @@ class Findings:
         except ODD_SHAPE as error:
             self.leave_out(place, error)
 
-    def _verdict(self, value: Any, words: str, place: str) -> Verdict:
+    def _verdict(self, value: Any, words: str, place: str, criterion: Criterion) -> Verdict:
         """Read a recorded value; a word that is no verdict is counted under its name."""
         if words.startswith(FAILED_JUDGING):
             self._counts["failed"].add(place)
             return Verdict(Outcome.UNPARSEABLE, explanation=words, attempts=0)
-        read = read_verdict(value)
-        if read.met is not None:
-            return Verdict.of(read.met, explanation=words, attempts=0)
+        read = read_verdict(value, criterion)
         if read.unknown:
             self._words[named(read.unknown)].add(place)
-            words = f"recorded as {named(read.unknown)}, which is not a verdict. {words}".strip()
-        return Verdict(Outcome.UNPARSEABLE, explanation=words or "recorded as null", attempts=0)
+        return read.verdict(words, criterion, Source.FRESH)
 
     def add(
         self,
@@ -124,14 +122,16 @@ class Findings:
         Raises:
             DataError: The row is no example.
         """
+        row = {**row, "rubrics": [one.row for one in judged]}
+        example = example_from_row(row, where=f"{self.file}, {place}")
+        criteria = example.rubric.criteria
         rounds = [
             tuple(
-                self._verdict(o.value, o.words, f"{place}, {each} {n}") for n, o in enumerate(one)
+                self._verdict(o.value, o.words, f"{place}, {each} {n}", criterion)
+                for n, (o, criterion) in enumerate(zip(one, criteria, strict=True))
             )
             for one in ((judged, *further) if is_judged else ())
         ]
-        row = {**row, "rubrics": [one.row for one in judged]}
-        example = example_from_row(row, where=f"{self.file}, {place}")
         if answer is None:
             self._counts["unanswered"].add(place)
             gone = Verdict(Outcome.SKIPPED, explanation=NO_ANSWER, attempts=0)
@@ -151,7 +151,7 @@ class Findings:
         )
         self.graded.append(taken)
         # a score over verdicts of which some are missing is another score
-        self._claims.append(claim if all(v.met is not None for v in taken.verdicts) else None)
+        self._claims.append(None if any(v.is_missing for v in taken.verdicts) else claim)
 
     def leave_out(self, place: str, why: Exception | str) -> None:
         """Count a sample that cannot be read; the reason may name the place, or leave it to us."""

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ...judges.errors import ConfigError
 from ...judges.files import write_file
 from ...judges.scoring.bootstrap import ClusteredColumns
 from ...judges.scoring.item_scores import ScoredTable, tag_items
@@ -28,7 +29,13 @@ N_DRAWS = 1_000
 
 
 def export_simple_evals(run: Run, folder: Path) -> list[Path]:
-    """Write `<stem>.html`, `<stem>.json` and `<stem>_allresults.json`; give their paths."""
+    """Write `<stem>.html`, `<stem>.json` and `<stem>_allresults.json`; give their paths.
+
+    Raises:
+        ConfigError: A score of the run is no sum over criteria that are met or not met, which is
+            all that the format can say. Nothing is written.
+    """
+    require_met_or_not(run)
     folder.mkdir(parents=True, exist_ok=True)
     stem = _stem(run)
     scored = ScoredTable.of(run.graded)
@@ -51,6 +58,29 @@ def export_simple_evals(run: Run, folder: Path) -> list[Path]:
     for path, text in files.items():
         write_file(path, text)
     return list(files)
+
+
+def require_met_or_not(run: Run) -> None:
+    """See that a run can be said in this format.
+
+    Raises:
+        ConfigError: It holds levels, requirements, gates or "not applicable".
+    """
+    for graded in run.graded:
+        criteria = graded.example.rubric.criteria
+        for number, (criterion, verdict) in enumerate(zip(criteria, graded.verdicts, strict=True)):
+            named = {
+                "levels": criterion.levels,
+                "a requirement": criterion.requires,
+                "a gate": criterion.gate,
+                "the verdict 'not applicable'": verdict.is_na,
+            }
+            if found := next((what for what, there in named.items() if there), None):
+                raise ConfigError(
+                    f"simple-evals knows met and not met alone, and criterion {number} of "
+                    f"prompt_id {graded.example.prompt_id} ({run.model}) has {found}; leave "
+                    "--simple-evals out, the result files hold all of it"
+                )
 
 
 def _stem(run: Run) -> str:

@@ -4,8 +4,9 @@ A reward is a total; verdicts on criteria stand where an environment or a rubric
 a column of the row, in its `info`, or (v1) in the recorded calls of the rubric judge.
 
 A trace keeps the judge's request, in which each criterion stands with its name and choices, and its
-reply, in which each name has a verdict. Weights are in no trace: criteria count alike, and only
-where the recorded reward is the mean of the verdicts, as it then must be.
+reply, in which each name has a verdict; more than two choices are levels, worst to best. Weights
+are in no trace: criteria count alike, and only where the recorded reward is the mean of the
+verdicts, as it then must be.
 
 Source of the formats: PrimeIntellect-ai/verifiers, `utils/save_utils.py` (classic), and
 `v1/utils/trace_store.py`, `v1/trace.py`, `v1/judges/rubric.py`.
@@ -185,6 +186,12 @@ def _judged_calls(info: Mapping[str, Any], rewards: Any) -> list[JudgedCriterion
             values.append(choices.index(word) / (len(choices) - 1) if word in choices else 0.0)
             met = {choices[0]: False, choices[-1]: True}.get(word, word)
             row = {"criterion": criterion["text"], "points": 1.0, "tags": []}
+            if len(choices) > 2:
+                met = word
+                row["levels"] = [
+                    {"text": choice, "points": at / (len(choices) - 1)}
+                    for at, choice in enumerate(choices)
+                ]
             judged.append(JudgedCriterion(row, met, str(verdict.get("reason") or "")))
     if judged:
         _require_equal_weights(values, mapping(mapping(rewards).get(name)).get("score"))

@@ -184,7 +184,7 @@ def _line(
     step: int, judge: str, rewards: dict[str, tuple[float | None, ...]], batch: BatchScore
 ) -> dict[str, Any]:
     graded, asked = batch.graded, batch.asked
-    n_missing = sum(v.met is None for answer in graded for v in answer.verdicts)
+    n_missing = sum(v.is_missing for answer in graded for v in answer.verdicts)
     return {
         "step": step,
         "judge": judge,

@@ -315,7 +315,7 @@ class RubricReward:
         again = {i for g in twice for i in range(groups[g].start, groups[g].stop)}
         graded = await self._graders.grade(completions, examples, asked=self.asked, twice=again)
         has_gap = any(
-            (self.asked.verdicts and any(verdict.met is None for verdict in answer.verdicts))
+            (self.asked.verdicts and any(verdict.is_missing for verdict in answer.verdicts))
             or any(rating.value is None for rating in answer.ratings)
             for answer in graded
         )

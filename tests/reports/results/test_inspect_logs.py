@@ -363,3 +363,49 @@ def test_a_log_of_more_values_than_are_read_names_the_option_and_not_broken_json
     with pytest.raises(DataError, match=r"header.json: .*RUBRICBEAT_MAX_VALUES") as caught:
         read_runs([path])
     assert "not valid JSON" not in str(caught.value)
+
+
+LEVELS = [
+    {"text": "no", "points": 0},
+    {"text": "for a day", "points": 2},
+    {"text": "long", "points": 5},
+]
+
+
+def with_levels(first, **metadata):
+    sample = inspect_sample(entries=[first, {"criterion": "Boasts", "criteria_met": False}])
+    rubric = [
+        {"criterion": "Says rest", "levels": LEVELS, "may_be_na": True, "id": "rest"},
+        {"criterion": "Boasts", "points": -2, "id": "boasts", "requires": "rest"},
+    ]
+    sample["metadata"] = {**sample["metadata"], "rubrics": rubric, **metadata}
+    return sample
+
+
+@pytest.mark.parametrize(
+    "value",
+    [{"level": 1}, {"verdict": "for a day"}, {"grade": 2}, {"criteria_met": None, "level": 1}],
+)
+def test_a_level_of_the_samples_own_rubric_is_read(tmp_path, value):
+    inspect_log(tmp_path / "a.eval", [with_levels({"criterion": "Says rest", **value})])
+    [read] = read_runs([tmp_path])
+    criterion, other = read.graded[0].example.rubric.criteria
+    assert [level.points for level in criterion.levels] == [0, 2, 5]
+    assert (criterion.points, other.requires.id) == (5, "rest")
+    assert [v.level for v in read.graded[0].verdicts] == [1, None]
+
+
+def test_not_applicable_of_the_samples_own_rubric_is_read(tmp_path):
+    inspect_log(tmp_path / "a.eval", [with_levels({"criterion": "Says rest", "verdict": "N/A"})])
+    [read] = read_runs([tmp_path])
+    assert [v.outcome for v in read.graded[0].verdicts] == ["not_applicable", "not_met"]
+
+
+def test_fields_called_level_and_id_of_a_plain_rubric_are_none_of_ours(tmp_path):
+    sample = inspect_sample()
+    for entry in sample["metadata"]["rubrics"]:
+        entry.update(level="example", id="same", gate=1)
+    inspect_log(tmp_path / "a.eval", [sample])
+    [read] = read_runs([tmp_path])
+    assert read.graded[0].example.rubric.is_plain
+    assert [v.outcome for v in read.graded[0].verdicts] == [Outcome.MET, Outcome.UNPARSEABLE]

@@ -4,6 +4,7 @@ import logs_kit as k
 import pytest
 
 from rubricbeat.judges.errors import DataError
+from rubricbeat.judges.scoring.item_scores import item_scores
 from rubricbeat.reports.results.reader import read_runs
 
 
@@ -110,7 +111,7 @@ def test_a_trace_without_judge_calls_says_that_it_holds_totals(tmp_path):
         traces(tmp_path, k.verifiers_trace("a", ("yes", "no"), info={}))
 
 
-def test_a_choice_between_best_and_worst_is_named(tmp_path):
+def test_more_than_two_choices_are_levels(tmp_path):
     episode = k.verifiers_trace("a", ("yes", "no"), 0.75)
     call = episode["traces"][0]["info"]["judge_calls"][0]
     ask = call["request"]["messages"][0]
@@ -118,8 +119,16 @@ def test_a_choice_between_best_and_worst_is_named(tmp_path):
     reply = call["response"]["message"]
     reply["content"] = reply["content"].replace('"verdict": "no"', '"verdict": "partly"')
     read = traces(tmp_path, episode)
-    assert mets(read) == [[True, None]]
-    assert "recorded as 'partly'" in read.notes[0]
+    first, other = read.graded[0].verdicts
+    assert (first.level, other.level) == (2, 1)
+    levels = read.graded[0].example.rubric.criteria[1].levels
+    assert [(level.text, level.points) for level in levels] == [
+        ("no", 0.0),
+        ("partly", 0.5),
+        ("yes", 1.0),
+    ]
+    assert item_scores(read.graded).tolist() == [0.75]
+    assert not read.notes
 
 
 def test_a_line_cut_off_is_left_out(tmp_path):
