@@ -146,4 +146,4 @@ def with_gold(
 
 
 def _says(verdicts: Sequence[Verdict]) -> bool:
-    return any(not verdict.is_missing for verdict in verdicts)
+    return any(verdict.met is not None for verdict in verdicts)

@@ -122,12 +122,6 @@ class JudgeMetaTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries 
         if warning := file.warning():
             log.warning("%s: %s", self._label, warning)
         self._labelled = file.answers
-        for row, item in enumerate(file.answers):
-            if (criterion := item.example.rubric.criteria[0]).levels or criterion.na:
-                raise ConfigError(
-                    f"{self._label}: labelled row {row} has levels, or may be not applicable; "
-                    "this task reads met and not met from a reply: use `rubricbeat audit`"
-                )
         self._data_facts = {
             "path": Path(name_of(self._path)).name,
             "sha256": file.sha256,

@@ -93,6 +93,40 @@ def test_samples_hold_the_verdicts_as_json_and_every_metric_key(evaluate, fake_m
     assert len(keys) == 1 and {"rubric", "score", "missing_points"} <= next(iter(keys))
 
 
+def test_levels_and_what_does_not_apply_reach_samples_and_metrics(
+    evaluate, fake_model, by_id, rows_file
+):
+    levels = [{"text": text, "points": points} for text, points in (("no", 0), ("a", 2), ("b", 5))]
+    first, second = map(json.loads, rows_file.read_text().splitlines()[:2])
+    first["rubrics"] = [
+        {"criterion": "Asks about age", "levels": levels, "id": "asks"},
+        {"criterion": "Names angina", "points": 3, "may_be_na": True},
+        {"criterion": "Prescribes a drug", "points": -2, "gate": {"cap": 0.0}},
+    ]
+    rows_file.write_text("".join(json.dumps(row) + "\n" for row in (first, second)))
+    said = [Verdict.at_level(1), Verdict.not_applicable(), Verdict.of(False)]
+    judge = ScriptedJudge(
+        lambda q: said[q.index] if q.example.prompt_id == "ache" else Verdict.of(True)
+    )
+    model = fake_model(lambda doc, n: "x")
+    results = evaluate(model, metadata={"judge": judge})
+    assert len(judge.asked) == 4
+    samples = by_id(results["samples"]["rubric_judge"])
+    [answer] = json.loads(json.dumps(samples["ache"]["rubric"]))["answers"]
+    said = [(v["level"], v["share"]) for v in answer["verdicts"]]
+    assert said == [(1, 0.4), (None, None), (0, 0)]
+    assert (samples["ache"]["score"], samples["ache"]["na_share"]) == (0.4, 1 / 3)
+    assert (samples["brief"]["score"], samples["brief"]["na_share"]) == (1.0, None)
+    assert result(results, "score") == pytest.approx(0.7)
+    assert result(results, "na_share") == 1 / 4
+    assert results["configs"]["rubric_judge"]["metadata"]["judge"]["na_share"] == 1 / 4
+
+
+def test_a_run_in_which_everything_applies_has_no_share_of_what_does_not(evaluate, fake_model):
+    results = evaluate(fake_model(lambda doc, n: "x"))
+    assert "na_share" not in json.dumps(results["results"])
+
+
 def test_a_missing_verdict_is_not_a_zero(evaluate, fake_model, caution):
     judge = ScriptedJudge(lambda q: None if q.example.prompt_id == "brief" else True)
     results = evaluate(fake_model(lambda doc, n: "x"), metadata={"judge": judge})
