@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -13,8 +14,12 @@ from ..errors import ConfigError, near_names
 from ..judge import Ask, Judge, JudgeIdentity, Question, identity_of
 from ..judge_options import make_judge
 from ..registry import register_judge
+from ..rubric import Criterion
+from ..shares import suited
 from ..verdict import TIE, Outcome, Source, Verdict
 
+_ROUNDING = 1e-12
+"""Two shares so near each other are equal."""
 SHOWN_CHARS = 300
 """Most characters of one vote's explanation that are kept."""
 
@@ -39,30 +44,49 @@ class Vote:
     weight: float = 1.0
 
 
-def count_votes(votes: Sequence[Vote], rule: VoteRule, quorum: int) -> Verdict:
+def count_votes(
+    votes: Sequence[Vote], rule: VoteRule, quorum: int, criterion: Criterion
+) -> Verdict:
     """Make one verdict of the votes.
+
+    Whether the criterion applies comes first: it does not where more than half of the weight of the
+    votes says so. Else the other votes decide.
 
     Args:
         votes: One of each member, in order.
         rule: How they are counted.
         quorum: Fewest votes with a verdict that decide anything.
+        criterion: What was asked.
 
     Returns:
         A verdict whose probability is the share of the votes for "met" (the mean of P(met) under
-        `mean`), and whose explanation holds every vote, so that disagreement stays visible.
+        `mean`), and whose explanation holds every vote, so that disagreement stays visible. Of
+        levels: their weighted median, or of choices without an order the one with most weight;
+        `level_probabilities` are the shares of the votes (the means of theirs under `mean`).
     """
-    given = [vote for vote in votes if vote.verdict.met is not None]
+    votes = [replace(vote, verdict=suited(vote.verdict, criterion)) for vote in votes]
+    given = [vote for vote in votes if not vote.verdict.is_missing]
+    head = f"{_counted(given, criterion)}, {len(votes) - len(given)} without verdict"
+    words = f"{head}. {_minutes(votes)}"
     if len(given) < quorum:
-        failed = next(vote for vote in votes if vote.verdict.met is None)
+        failed = next(vote for vote in votes if vote.verdict.is_missing)
         why = f"{len(given)} of {len(votes)} votes hold a verdict, {quorum} are needed"
-        return _summed(failed.verdict.outcome, None, f"{why}. {_minutes(votes)}", votes)
-    share = _share(given, rule)
-    n_met = sum(vote.verdict.met is True for vote in given)
-    head = f"{n_met} met, {len(given) - n_met} not met, {len(votes) - len(given)} without verdict"
-    if abs(share - 0.5) < 1e-12:
-        return _summed(Outcome.UNPARSEABLE, None, f"{TIE} {head}. {_minutes(votes)}", votes)
-    outcome = Outcome.MET if share > 0.5 else Outcome.NOT_MET
-    return _summed(outcome, share, f"{head}. {_minutes(votes)}", votes)
+        return _summed(votes, failed.verdict.outcome, f"{why}. {_minutes(votes)}")
+    weights = [vote.weight if rule is VoteRule.WEIGHTED else 1.0 for vote in given]
+    na_share = _share_of(weights, [vote.verdict.is_na for vote in given])
+    if na_share > 0.5 + _ROUNDING:
+        return _summed(votes, Outcome.NOT_APPLICABLE, words)
+    tie = f"{TIE} {words}"
+    if na_share > 0.5 - _ROUNDING:
+        return _summed(votes, Outcome.UNPARSEABLE, tie)
+    shares = _shares(given, weights, rule, len(criterion.levels) or 2)
+    level = _middle(shares) if not criterion.is_nominal else _most(shares)
+    if level is None:
+        return _summed(votes, Outcome.UNPARSEABLE, tie)
+    if criterion.levels:
+        return _summed(votes, Outcome.LEVEL, words, level=level, level_probabilities=shares)
+    outcome = Outcome.MET if level else Outcome.NOT_MET
+    return _summed(votes, outcome, words, probability=shares[1])
 
 
 def name_of(identity: JudgeIdentity) -> str:
@@ -76,44 +100,95 @@ def spent_on(verdicts: Sequence[Verdict]) -> dict[str, Any]:
     return {name: sum(getattr(verdict, name) for verdict in verdicts) for name in counted}
 
 
-def _share(given: Sequence[Vote], rule: VoteRule) -> float:
-    if rule is VoteRule.MEAN:
-        return sum(_chance(vote.verdict) for vote in given) / len(given)
-    weights = [vote.weight if rule is VoteRule.WEIGHTED else 1.0 for vote in given]
+def _shares(
+    given: Sequence[Vote], weights: Sequence[float], rule: VoteRule, n_levels: int
+) -> tuple[float, ...]:
+    """Give the share of each level in the votes that hold one; not met is 0, and met 1."""
+    weighted = [
+        (weight, _chances(vote.verdict, n_levels, is_sure=rule is not VoteRule.MEAN))
+        for weight, vote in zip(weights, given, strict=True)
+        if not vote.verdict.is_na
+    ]
+    total = sum(weight for weight, _ in weighted)
+    if total <= 0:
+        # members of weight 0 alone: nobody whose word counts has spoken
+        return (1.0 / n_levels,) * n_levels
+    return tuple(
+        sum(weight * chances[level] for weight, chances in weighted) / total
+        for level in range(n_levels)
+    )
+
+
+def _share_of(weights: Sequence[float], counts: Sequence[bool]) -> float:
+    """Give the share of the weights that count; 0 where they have none."""
     total = sum(weights)
-    for_met = sum(w for w, vote in zip(weights, given, strict=True) if vote.verdict.met)
-    # members of weight 0 alone: nobody whose word counts has spoken
-    return for_met / total if total > 0 else 0.5
+    counted = sum(w for w, is_one in zip(weights, counts, strict=True) if is_one)
+    return counted / total if total > 0 else 0.0
 
 
-def _chance(verdict: Verdict) -> float:
-    if verdict.probability is not None:
-        return verdict.probability
-    return 1.0 if verdict.met else 0.0
+def _chances(verdict: Verdict, n_levels: int, *, is_sure: bool) -> tuple[float, ...]:
+    """Give P of each level; without one, or where it is sure, all lies on the verdict's own."""
+    if not is_sure and verdict.level_probabilities is not None:
+        return verdict.level_probabilities
+    if not is_sure and verdict.probability is not None:
+        return 1.0 - verdict.probability, verdict.probability
+    own = int(verdict.met is True) if verdict.level is None else verdict.level
+    return tuple(float(level == own) for level in range(n_levels))
+
+
+def _middle(shares: Sequence[float]) -> int | None:
+    """Give the median level; None where as much lies below a place between two as above it."""
+    below = 0.0
+    for level, share in enumerate(shares):
+        below += share
+        if abs(below - 0.5) < _ROUNDING:
+            return None
+        if below > 0.5:
+            return level
+    return None
+
+
+def _most(shares: Sequence[float]) -> int | None:
+    """Give the level with the largest share; None where two have it."""
+    best = max(range(len(shares)), key=lambda level: shares[level])
+    equal = [share for share in shares if abs(share - shares[best]) < _ROUNDING]
+    return best if len(equal) == 1 else None
+
+
+def _counted(given: Sequence[Vote], criterion: Criterion) -> str:
+    """Count the votes in words: `2 met, 1 not met`, `2 at level 1`, `1 not applicable`."""
+    verdicts = [vote.verdict for vote in given]
+    if criterion.levels:
+        counts = Counter(verdict.level for verdict in verdicts if not verdict.is_na)
+        parts = [f"{n} at level {level}" for level, n in sorted(counts.items())]
+    else:
+        n_met = sum(verdict.met is True for verdict in verdicts)
+        parts = [f"{n_met} met", f"{sum(verdict.met is False for verdict in verdicts)} not met"]
+    n_na = sum(verdict.is_na for verdict in verdicts)
+    return ", ".join([*parts, *([f"{n_na} not applicable"] if n_na else [])])
 
 
 def _minutes(votes: Sequence[Vote]) -> str:
     lines = []
     for number, vote in enumerate(votes, start=1):
-        chance = vote.verdict.probability
+        chance, level = vote.verdict.probability, vote.verdict.level
+        said = vote.verdict.outcome.value + ("" if level is None else f" {level}")
         sure = "" if chance is None else f" P={chance:.2f}"
         words = vote.verdict.explanation[:SHOWN_CHARS]
-        lines.append(f"[{number}] {vote.who}: {vote.verdict.outcome.value}{sure}. {words}".strip())
+        lines.append(f"[{number}] {vote.who}: {said}{sure}. {words}".strip())
     return " ".join(lines)
 
 
-def _summed(
-    outcome: Outcome, share: float | None, explanation: str, votes: Sequence[Vote]
-) -> Verdict:
+def _summed(votes: Sequence[Vote], outcome: Outcome, explanation: str, **said: Any) -> Verdict:
     verdicts = [vote.verdict for vote in votes]
     sources = {verdict.source for verdict in verdicts}
     return Verdict(
         outcome,
-        probability=share,
         explanation=explanation,
         source=sources.pop() if len(sources) == 1 else Source.FRESH,
         **spent_on(verdicts),
         latency_s=max(verdict.latency_s for verdict in verdicts),
+        **said,
     )
 
 
@@ -196,7 +271,7 @@ class JuryJudge(MadeOfJudges):
             Vote(name_of(identity_of(member)), verdict, weight)
             for member, verdict, weight in zip(self.members, said, self.weights, strict=True)
         ]
-        return count_votes(votes, VoteRule(self.rule), self.quorum)
+        return count_votes(votes, VoteRule(self.rule), self.quorum, question.criterion)
 
 
 def build_members(of: str, specs: Sequence[Any]) -> tuple[Judge, ...]:
@@ -230,8 +305,8 @@ class CascadeJudge(MadeOfJudges):
     """Judges, the cheapest first."""
     low: float = 0.2
     high: float = 0.8
-    """A verdict is unsure when its probability lies strictly between the two; one without a
-    probability is taken as sure."""
+    """A verdict is unsure when its probability lies strictly between the two; of more than two
+    levels, when none reaches `high`. One without a probability is taken as sure."""
     identity: JudgeIdentity = field(init=False)
 
     def __post_init__(self) -> None:
@@ -253,7 +328,7 @@ class CascadeJudge(MadeOfJudges):
         """Ask the members in order; the last one's word stands, whatever it is."""
         asked: list[Verdict] = []
         for member in self.members:
-            verdict = await ask(member, question)
+            verdict = suited(await ask(member, question), question.criterion)
             asked.append(verdict)
             if self._is_sure(verdict):
                 break
@@ -265,9 +340,12 @@ class CascadeJudge(MadeOfJudges):
         )
 
     def _is_sure(self, verdict: Verdict) -> bool:
-        if verdict.met is None:
+        if verdict.is_missing:
             return False
-        chance = verdict.probability
+        chance, chances = verdict.probability, verdict.level_probabilities
+        if chances is not None and len(chances) > 2:
+            return max(chances) >= self.high
+        chance = chances[-1] if chances else chance
         return chance is None or not self.low < chance < self.high
 
 
@@ -314,4 +392,4 @@ class ReplicateJudge(MadeOfJudges):
             *(ask(self.inner, replace(question, replicate=first + vote)) for vote in range(self.k))
         )
         votes = [Vote(f"vote {number}", verdict) for number, verdict in enumerate(said, start=1)]
-        return count_votes(votes, VoteRule(self.rule), self.k // 2 + 1)
+        return count_votes(votes, VoteRule(self.rule), self.k // 2 + 1, question.criterion)

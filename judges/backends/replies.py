@@ -222,7 +222,7 @@ class Completion:
         if total > 2 * applies:
             return Verdict.not_applicable(explanation=words, **self.usage)
         if total == 2 * applies or levels.count(levels[best]) > 1:
-            return Verdict(Outcome.SKIPPED, explanation=f"a tie: {words}", **self.usage)
+            return Verdict(Outcome.SKIPPED, explanation=f"{TIE} {words}", **self.usage)
         chances = tuple(mass / applies for mass in levels)
         if expected.levels:
             return Verdict.at_level(

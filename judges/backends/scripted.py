@@ -11,8 +11,11 @@ from ..judge import JudgeIdentity, Question
 from ..registry import register_judge
 from ..verdict import Outcome, Verdict
 
-Said = Verdict | bool | None | BaseException
-"""A verdict, True or False, None for an unreadable reply, or an error to raise."""
+NA = "na"
+"""What a script says where a criterion does not apply."""
+Said = Verdict | bool | int | str | None | BaseException
+"""A verdict, True or False, the number of a level, `NA`, None for an unreadable reply, or an error
+to raise. True and False of a criterion with two levels are the second and the first."""
 
 
 @register_judge("scripted")
@@ -43,12 +46,16 @@ class ScriptedJudge:
             return said
         if said is None:
             return Verdict(Outcome.UNPARSEABLE, explanation="scripted to have no verdict")
+        if isinstance(said, str):
+            return _named(said)
+        if question.criterion.levels and not isinstance(said, bool):
+            return Verdict.at_level(said)
         return Verdict.of(bool(said))
 
     def _next(self, question: Question) -> Said:
         if callable(self.script):
             return self.script(question)
-        if isinstance(self.script, bool | Verdict | BaseException) or self.script is None:
+        if isinstance(self.script, int | str | Verdict | BaseException) or self.script is None:
             return self.script
         if self._rest is None:
             self._rest = iter(self.script)
@@ -60,6 +67,12 @@ class ScriptedJudge:
             ) from None
 
 
+def _named(said: str) -> Verdict:
+    if said != NA:
+        raise ConfigError(f"the script says {said!r:.80}; True, False, None, a level, or {NA!r}")
+    return Verdict.not_applicable()
+
+
 @register_judge("constant")
 @dataclass(slots=True)
 class ConstantJudge:
@@ -68,7 +81,8 @@ class ConstantJudge:
     stored: ClassVar[bool] = False
     """Nothing is paid for."""
     met: bool = True
-    """`met=true` says that every criterion is met, faults included; `met=false` that none is."""
+    """`met=true` says that every criterion is met, faults included; `met=false` that none is. Of
+    levels, the one with most of the criterion's points, and the one with least."""
 
     @property
     def identity(self) -> JudgeIdentity:
@@ -76,5 +90,10 @@ class ConstantJudge:
         return JudgeIdentity("constant", sampling={"met": self.met})
 
     async def judge(self, question: Question) -> Verdict:
-        """Give the one verdict there is."""
-        return Verdict.of(self.met, attempts=0)
+        """Give the one verdict there is: never "not applicable"."""
+        criterion = question.criterion
+        if not criterion.levels:
+            return Verdict.of(self.met, attempts=0)
+        shares = [criterion.share(level) for level in range(len(criterion.levels))]
+        level = shares.index(max(shares) if self.met else min(shares))
+        return Verdict.at_level(level, attempts=0)

@@ -22,9 +22,11 @@ from rubricbeat.judges.backends.scripted import ScriptedJudge
 from rubricbeat.judges.errors import ConfigError, OutageError
 from rubricbeat.judges.grader import open_grader
 from rubricbeat.judges.judge import Question, identity_of
+from rubricbeat.judges.rubric import Criterion, Polarity
 from rubricbeat.judges.verdict import Outcome, Source, Verdict
 
 NONE = Verdict(Outcome.UNPARSEABLE, explanation="no verdict")
+PLAIN = Criterion("Is right", 5.0, Polarity.DESIRABLE)
 
 
 def votes(*said: bool | float | None, weights: list[float] | None = None) -> list[Vote]:
@@ -54,31 +56,31 @@ def votes(*said: bool | float | None, weights: list[float] | None = None) -> lis
     ],
 )
 def test_majority_leaves_missing_votes_out_and_breaks_no_tie(said, quorum, met, probability):
-    verdict = count_votes(votes(*said), VoteRule.MAJORITY, quorum)
+    verdict = count_votes(votes(*said), VoteRule.MAJORITY, quorum, PLAIN)
     assert verdict.met is met
     assert verdict.probability == (None if probability is None else pytest.approx(probability))
 
 
 def test_disagreement_stays_visible():
-    verdict = count_votes(votes(True, False, True), VoteRule.MAJORITY, 2)
+    verdict = count_votes(votes(True, False, True), VoteRule.MAJORITY, 2, PLAIN)
     assert "2 met, 1 not met" in verdict.explanation
     assert "[2] judge 1: not_met. words 1" in verdict.explanation
 
 
 def test_a_tie_says_that_it_is_one():
-    assert "a tie" in count_votes(votes(True, False), VoteRule.MAJORITY, 1).explanation
+    assert "a tie" in count_votes(votes(True, False), VoteRule.MAJORITY, 1, PLAIN).explanation
 
 
 def test_mean_weighs_by_how_sure_each_vote_is():
     # two lean to no, one is sure of yes: the majority says no, (.4 + .4 + 1) / 3 = .6 says yes
-    assert count_votes(votes(0.4, 0.4, 1.0), VoteRule.MAJORITY, 2).met is False
-    verdict = count_votes(votes(0.4, 0.4, 1.0), VoteRule.MEAN, 2)
+    assert count_votes(votes(0.4, 0.4, 1.0), VoteRule.MAJORITY, 2, PLAIN).met is False
+    verdict = count_votes(votes(0.4, 0.4, 1.0), VoteRule.MEAN, 2, PLAIN)
     assert (verdict.met, verdict.probability) == (True, pytest.approx(0.6))
 
 
 def test_weights_count():
     weighted = votes(True, False, False, weights=[3.0, 1.0, 1.0])
-    verdict = count_votes(weighted, VoteRule.WEIGHTED, 2)
+    verdict = count_votes(weighted, VoteRule.WEIGHTED, 2, PLAIN)
     assert (verdict.met, verdict.probability) == (True, pytest.approx(0.6))
 
 
@@ -86,7 +88,7 @@ def test_weights_count():
 def test_the_order_of_the_votes_changes_nothing(said, rng):
     shuffled = list(said)
     rng.shuffle(shuffled)
-    one, other = (count_votes(votes(*v), VoteRule.MAJORITY, 1) for v in (said, shuffled))
+    one, other = (count_votes(votes(*v), VoteRule.MAJORITY, 1, PLAIN) for v in (said, shuffled))
     assert (one.met, one.probability) == (other.met, other.probability)
 
 
