@@ -108,11 +108,15 @@ def null_answer(example: Example) -> GradedAnswer:
     return GradedAnswer(
         example=example,
         answer="",
-        verdicts=tuple(
-            Verdict.of(_is_avoidance(c), source=Source.REPLAY, attempts=0)
-            for c in example.rubric.criteria
-        ),
+        verdicts=tuple(map(_verdict_on_nothing, example.rubric.criteria)),
     )
+
+
+def _verdict_on_nothing(criterion: Criterion) -> Verdict:
+    if not criterion.levels:
+        return Verdict.of(_is_avoidance(criterion), source=Source.REPLAY, attempts=0)
+    least = min(criterion.levels, key=lambda level: abs(level.points))
+    return Verdict.at_level(criterion.levels.index(least), source=Source.REPLAY, attempts=0)
 
 
 def _is_avoidance(criterion: Criterion) -> bool:

@@ -27,6 +27,8 @@ HELD_BY = {
     "harness/costs/plan": "harness/commands/test_plan.py",
     "harness/distributed/flags": "harness/distributed/test_flags.py",
     "harness/evaluation/models": "harness/test_run.py",
+    "harness/lint/forms": "harness/test_lint_forms.py",
+    "harness/lint/recorded": "harness/test_lint_forms.py",
     "harness/labels": "harness/commands/test_trust.py",
     "harness/tables/audit": "harness/commands/test_trust.py",
     "harness/tables/signal": "harness/commands/test_variance_and_lint.py",

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from ...judges.answer import GradedAnswer
 from ...judges.data.columns import Columns, add_columns_argument
-from ..lint import ADVICE, Finding, LintReport
+from ..lint.findings import ADVICE, Finding, LintReport
 from ..terminal import say
 
 MAX_SHOWN = 5
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     """Lint, and print."""
     from ...judges.data.examples import read_examples
     from ..inputs import read_signal_input
-    from ..lint import lint_rubrics
+    from ..lint.rubrics import lint_rubrics
 
     columns = Columns.read(args.columns)
     data = read_examples(args.rows, columns=columns)

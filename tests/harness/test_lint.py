@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from rubricbeat.harness import lint
-from rubricbeat.harness.lint import ADVICE, LintReport, Rule, lint_rubrics
+from rubricbeat.harness.lint import wording
+from rubricbeat.harness.lint.findings import ADVICE, LintReport, Rule
+from rubricbeat.harness.lint.rubrics import lint_rubrics
 from rubricbeat.judges.answer import GradedAnswer
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
 from rubricbeat.judges.verdict import Verdict
@@ -186,14 +187,14 @@ def test_each_repetition_is_named_once_with_the_first_it_repeats() -> None:
 def test_criteria_of_one_template_are_compared_a_few_times_each(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    n_compared, measured = 0, lint._jaccard
+    n_compared, measured = 0, wording._jaccard
 
     def counted(first: frozenset[str], second: frozenset[str]) -> float:
         nonlocal n_compared
         n_compared += 1
         return measured(first, second)
 
-    monkeypatch.setattr(lint, "_jaccard", counted)
+    monkeypatch.setattr(wording, "_jaccard", counted)
     n = 500
     texts = [
         (f"Mentions item number {i} of the list that the patient should take with some food", 1.0)

@@ -1,0 +1,1 @@
+"""What `rubricbeat lint` finds in rubrics, and in verdicts on them."""

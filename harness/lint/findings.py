@@ -1,0 +1,118 @@
+"""What a finding of the lint is, and the report they make."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Rule(StrEnum):
+    """What a finding is about."""
+
+    NO_POSITIVE = "no-positive-points"
+    LONE_PITFALL = "lone-pitfall"
+    LEVERAGE = "penalty-leverage"
+    COMPOUND = "compound"
+    DUPLICATE = "duplicate"
+    CONTRADICTION = "contradiction"
+    SIGN_WORDING = "sign-and-wording"
+    VAGUE = "vague"
+    LONG = "long-rubric"
+    SINGLE = "single-criterion"
+    NEVER_MET = "never-met"
+    ALWAYS_MET = "always-met"
+    LEVEL_ORDER = "levels-unordered"
+    LEVEL_SAME = "levels-overlap"
+    LEVEL_FLOOR = "no-zero-level"
+    LEVEL_UNREACHED = "level-unreached"
+    SCALES = "same-text-other-scale"
+    GATE_CLOSED = "gate-always-closed"
+    GATE_IDLE = "gate-without-effect"
+    REQUIRED_NEVER = "requirement-never-met"
+    NOT_APPLICABLE = "mostly-not-applicable"
+    REFERENCE_SHOWN = "reference-in-prompt"
+
+
+ADVICE = {
+    Rule.NO_POSITIVE: "the HealthBench score is undefined; give a criterion positive points",
+    Rule.LONE_PITFALL: "triggered, it is 100 % of the penalty of hybrid and complexity, "
+    "whatever its points",
+    Rule.LEVERAGE: "it outweighs all positive points together",
+    Rule.COMPOUND: "several demands in one verdict: met only if all are; split it",
+    Rule.DUPLICATE: "asked and paid for twice, and counted twice",
+    Rule.CONTRADICTION: "two criteria of one rubric cannot both be earned",
+    Rule.SIGN_WORDING: "the wording says the opposite of its polarity; set 'polarity' explicitly",
+    Rule.VAGUE: "nothing a judge can look for",
+    Rule.LONG: "each criterion is a judge call, and a perfect answer hardly survives the judge",
+    Rule.SINGLE: "one verdict: a group is dead unless it splits",
+    Rule.NEVER_MET: "no answer meets it: it costs calls and teaches nothing",
+    Rule.ALWAYS_MET: "every answer meets it: it costs calls and teaches nothing",
+    Rule.LEVEL_ORDER: "points go up and down along an ordinal scale; reorder, or say nominal",
+    Rule.LEVEL_SAME: "two levels with the same text, or of one worth on an ordinal scale",
+    Rule.LEVEL_FLOOR: "no level is worth 0 or turns the sign: every answer earns, or loses, some",
+    Rule.LEVEL_UNREACHED: "a level that no answer reaches: unclear, impossible, or never needed",
+    Rule.SCALES: "one question on two scales: a judge may answer them differently",
+    Rule.GATE_CLOSED: "it caps every answer, so the rest of the rubric hardly counts",
+    Rule.GATE_IDLE: "no score is above 1: a cap of 1 or more never acts",
+    Rule.REQUIRED_NEVER: "no answer meets what it requires: it never counts",
+    Rule.NOT_APPLICABLE: "most verdicts say that it does not apply: answers are graded by the rest",
+    Rule.REFERENCE_SHOWN: "the model sees it too: it is no reference for the judge alone",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing to look at."""
+
+    rule: Rule
+    prompt_id: str
+    criteria: tuple[int, ...]
+    """Positions in the rubric, from 0; empty where the whole rubric is meant."""
+    detail: str = ""
+    """Numbers, never a criterion's text."""
+
+
+@dataclass(frozen=True, slots=True)
+class LintReport:
+    """What a set of rubrics looks like."""
+
+    n_rubrics: int
+    n_criteria: int
+    criteria_median: float
+    negative_share: float
+    """Share of the criteria with negative points."""
+    negative_points_share: float
+    """Share of the absolute points that are negative."""
+    without_negative: float
+    """Share of the rubrics without a negative criterion."""
+    findings: tuple[Finding, ...]
+
+    @property
+    def counts(self) -> dict[Rule, int]:
+        """Count findings by rule, in the order of the rules."""
+        found = Counter(finding.rule for finding in self.findings)
+        return {rule: found[rule] for rule in Rule if found[rule]}
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the plain form."""
+        return {
+            "n_rubrics": self.n_rubrics,
+            "n_criteria": self.n_criteria,
+            "criteria_median": self.criteria_median,
+            "negative_share": self.negative_share,
+            "negative_points_share": self.negative_points_share,
+            "without_negative": self.without_negative,
+            "counts": {rule.value: n for rule, n in self.counts.items()},
+            "advice": {rule.value: ADVICE[rule] for rule in self.counts},
+            "findings": [
+                {
+                    "rule": finding.rule.value,
+                    "prompt_id": finding.prompt_id,
+                    "criteria": list(finding.criteria),
+                    "detail": finding.detail,
+                }
+                for finding in self.findings
+            ],
+        }

@@ -1,0 +1,211 @@
+"""Lint of levels, gates, requirements, "not applicable" and references: each finding on and off."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from rubricbeat.harness.cli import main
+from rubricbeat.harness.lint.findings import Rule
+from rubricbeat.harness.lint.rubrics import lint_rubrics
+from rubricbeat.harness.polarity_check import check_polarity, null_answer
+from rubricbeat.judges.answer import GradedAnswer
+from rubricbeat.judges.data.examples import example_from_row, read_examples
+from rubricbeat.judges.rubric import Example
+from rubricbeat.judges.verdict import Outcome, Verdict
+from rubricbeat.tasks.demo import demo_path
+
+NA = Verdict.not_applicable()
+GOOD = {"criterion": "Advises to call an ambulance without delay", "points": 5}
+Places = dict[Rule, list[tuple[int, ...]]]
+
+
+def example(*criteria: dict[str, Any], **more: Any) -> Example:
+    row = {"prompt_id": "p", "prompt": "My chest hurts.", "rubric": [*criteria, GOOD]}
+    return example_from_row(row | more)
+
+
+def scale(*points: float, texts: Sequence[str] = (), **more: Any) -> dict[str, Any]:
+    names = texts or [f"step {chr(97 + i)}" for i in range(len(points))]
+    levels = [{"text": t, "points": p} for t, p in zip(names, points, strict=True)]
+    return {"criterion": "How urgent does it say that help is?", "levels": levels, **more}
+
+
+def found(one: Example, graded: Sequence[GradedAnswer] = ()) -> Places:
+    rows: Places = {}
+    for finding in lint_rubrics([one], graded).findings:
+        rows.setdefault(finding.rule, []).append(finding.criteria)
+    return rows
+
+
+def graded(one: Example, *rows: Sequence[Any]) -> list[GradedAnswer]:
+    """Grade answers: a level, True, False, or a verdict for each criterion but the last."""
+    answers = []
+    for number, row in enumerate(rows):
+        verdicts = [
+            v
+            if isinstance(v, Verdict)
+            else Verdict.of(v)
+            if isinstance(v, bool)
+            else Verdict.at_level(v)
+            for v in row
+        ]
+        last = Verdict.of(number % 2 == 0)
+        answers.append(GradedAnswer(one, f"a{number}", (*verdicts, last)))
+    return answers
+
+
+@pytest.mark.parametrize(
+    ("criterion", "is_found"),
+    [
+        (scale(0, 5, 2), True),
+        (scale(0, 5, 2, scale="nominal"), False),
+        (scale(0, 2, 5), False),
+        (scale(5, 2, 0), False),
+        (scale(-2, 0, 5), False),
+        (scale(0, -8, -3), True),
+    ],
+)
+def test_points_that_go_up_and_down(criterion: dict[str, Any], is_found: bool) -> None:
+    assert (Rule.LEVEL_ORDER in found(example(criterion))) is is_found
+
+
+@pytest.mark.parametrize(
+    ("criterion", "is_found"),
+    [
+        (scale(0, 2, 2), True),
+        (scale(0, 0, 5, scale="nominal"), False),
+        (scale(0, 2, texts=["none", " None"]), True),
+        (scale(0, 2, 5, scale="nominal", texts=["a", "b", "A"]), True),
+        (scale(0, 2, 5), False),
+    ],
+)
+def test_levels_that_overlap(criterion: dict[str, Any], is_found: bool) -> None:
+    assert (Rule.LEVEL_SAME in found(example(criterion))) is is_found
+
+
+@pytest.mark.parametrize(
+    ("points", "is_found"),
+    [((1, 5), True), ((0, 5), False), ((-1, 5), False), ((-5, -1), True), ((-5, 0), False)],
+)
+def test_a_scale_without_a_level_of_0(points: tuple[float, ...], is_found: bool) -> None:
+    assert (Rule.LEVEL_FLOOR in found(example(scale(*points)))) is is_found
+
+
+def test_one_question_on_two_scales() -> None:
+    other = scale(0, 4, texts=["late", "now"])
+    assert found(example(scale(0, 2, 5), other))[Rule.SCALES] == [(0, 1)]
+    same = found(example(scale(0, 2, 5), scale(0, 1, 3)))
+    assert Rule.SCALES not in same and same[Rule.DUPLICATE] == [(0, 1)]
+    plain = {"criterion": other["criterion"], "points": 2}
+    assert found(example(plain, other))[Rule.SCALES] == [(0, 1)]
+
+
+def test_words_of_a_question_with_levels_are_not_held_against_it() -> None:
+    short = scale(0, 5) | {"criterion": "Tone"}
+    assert Rule.VAGUE not in found(example(short))
+    assert found(example({"criterion": "Tone", "points": 5}))[Rule.VAGUE] == [(0,)]
+
+
+@pytest.mark.parametrize(("cap", "is_found"), [(1.0, True), (2.0, True), (0.99, False)])
+def test_a_gate_that_never_acts(cap: float, is_found: bool) -> None:
+    criterion = {"criterion": "Names a wrong dose", "points": -3, "gate": {"cap": cap}}
+    assert (Rule.GATE_IDLE in found(example(criterion))) is is_found
+
+
+def test_a_gate_that_closes_at_every_level() -> None:
+    for points, level, is_found in [
+        ((0, 2, 5), 2, True),
+        ((0, 2, 5), 1, False),
+        ((0, -3, -8), 0, True),
+        ((0, -3, -8), 2, False),
+    ]:
+        criterion = scale(*points, gate={"cap": 0, "level": level})
+        assert (Rule.GATE_CLOSED in found(example(criterion))) is is_found
+
+
+def test_a_gate_that_all_answers_close() -> None:
+    fault = example({"criterion": "Names a wrong dose", "points": -3, "gate": {"cap": 0}})
+    assert found(fault, graded(fault, [True], [True], [True]))[Rule.GATE_CLOSED] == [(0,)]
+    assert Rule.GATE_CLOSED not in found(fault, graded(fault, [True], [True], [False]))
+    assert Rule.GATE_CLOSED not in found(fault, graded(fault, [True], [True]))
+    wanted = example(scale(0, 2, 5, gate={"cap": 0, "level": 1}))
+    assert Rule.GATE_CLOSED in found(wanted, graded(wanted, [0], [1], [1]))
+    assert Rule.GATE_CLOSED not in found(wanted, graded(wanted, [0], [1], [2]))
+    may = example(scale(0, 2, 5, gate={"cap": 0}, may_be_na=True))
+    assert Rule.GATE_CLOSED not in found(may, graded(may, [0], [0], [0], [NA]))
+
+
+def test_a_requirement_that_no_answer_meets() -> None:
+    needed = scale(0, 2, 5, id="u")
+    for level, answers, is_found in [
+        (None, [0, 1, 1], True),
+        (None, [0, 1, 2], False),
+        (1, [0, 1, 0], False),
+        (1, [0, 0, 0], True),
+        (1, [0, 0], False),
+    ]:
+        requires = {"id": "u", "level": level}
+        one = example(needed, {"criterion": "Says why", "points": 2, "requires": requires})
+        rows = graded(one, *([at, number == 0] for number, at in enumerate(answers)))
+        assert (Rule.REQUIRED_NEVER in found(one, rows)) is is_found, (level, answers)
+
+
+def test_a_level_that_no_answer_reaches_is_named_with_the_counts() -> None:
+    one = example(scale(0, 2, 5))
+    (finding,) = lint_rubrics([one], graded(one, [0], [0], [2])).findings
+    assert (finding.rule, finding.detail) == (
+        Rule.LEVEL_UNREACHED,
+        "level 1; answers by level: 2, 0, 1",
+    )
+    assert Rule.LEVEL_UNREACHED not in found(one, graded(one, [0], [1], [2]))
+    lost = Verdict(Outcome.UNPARSEABLE)
+    assert Rule.LEVEL_UNREACHED not in found(one, graded(one, [0], [1], [lost]))
+
+
+def test_what_mostly_does_not_apply() -> None:
+    one = example({"criterion": "Asks for drugs", "points": 2, "may_be_na": True})
+    assert found(one, graded(one, [NA], [NA], [True], [NA]))[Rule.NOT_APPLICABLE] == [(0,)]
+    assert Rule.NOT_APPLICABLE not in found(one, graded(one, [NA], [NA], [True], [False]))
+    lost = Verdict(Outcome.UNPARSEABLE)
+    assert Rule.NOT_APPLICABLE in found(one, graded(one, [NA], [NA], [True], [lost]))
+
+
+def test_a_reference_that_the_model_sees_too() -> None:
+    note = "Guideline: a head injury under an anticoagulant needs a scan."
+    prompt = f"I fell.\n\n{note.replace(': ', ':  ')}\nWhat now?"
+    criterion = {"criterion": "Names the scan", "points": 2, "reference": note}
+    assert found(example(criterion, prompt=prompt))[Rule.REFERENCE_SHOWN] == [(0,)]
+    assert found(example(reference=note, prompt=prompt))[Rule.REFERENCE_SHOWN] == [()]
+    assert Rule.REFERENCE_SHOWN not in found(example(criterion))
+    assert Rule.REFERENCE_SHOWN in found(example(reference="My chest hurts."))
+    assert Rule.REFERENCE_SHOWN not in found(example(reference="chest"))
+
+
+def test_an_answer_that_says_nothing_reaches_the_level_nearest_to_0() -> None:
+    one = example(scale(-2, 0, 5), scale(0, -3) | {"criterion": "Which harm does it do?"})
+    verdicts = null_answer(one).verdicts
+    assert [v.level for v in verdicts[:2]] == [1, 0]
+    best = graded(one, [2, 0])[0]
+    report = check_polarity([best])
+    assert (report.null_score, report.is_suspect) == (0.0, False)
+
+
+def test_the_bundled_rows_are_sound_but_for_lone_pitfalls() -> None:
+    file = read_examples(demo_path("levels.jsonl"), strict=True)
+    assert set(lint_rubrics(file.examples).counts) <= {Rule.LONE_PITFALL, Rule.LEVERAGE}
+
+
+def test_the_command_names_them(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["lint", str(demo_path("levels.jsonl"))]) == 0
+    assert "24 rubrics" in capsys.readouterr().out
+
+
+def test_answers_of_another_rubric_do_not_break_it() -> None:
+    one = example(scale(0, 2, 5, id="u"), {"criterion": "c d", "points": 1, "requires": "u"})
+    rows = graded(one, [0, True], [0, True], [0, False])
+    other = replace(rows[0], example=example(), verdicts=(Verdict.of(True),))
+    assert lint_rubrics([one], [*rows, other])
