@@ -156,7 +156,8 @@ class WorkersGrader(Grader):
         facts = super().facts()
         each = self._run.outcome.facts
         added = added_facts(each) if each else {}
-        asked = {name: facts[name] for name in ("asked", "missing", "outcomes")}
+        names = ("asked", "missing", "outcomes", "na_share")
+        asked = {name: facts[name] for name in names if name in facts}
         options = {name: value for name, value in facts["options"].items() if name != "max_calls"}
         return {
             **facts,

@@ -1,13 +1,15 @@
 """The judge that repeats recorded verdicts: from JSON Lines, without a call.
 
 A record is what `rubricbeat import` reads: `prompt_id`, `completion`, `criteria_met` in the order
-of the example's rubric, optional `explanation` (same order), `model` and `run`. A criterion that
-has no record is skipped, with the reason; it is never guessed.
+of the example's rubric (true, false, null, or an object such as `{"level": 2}` or
+`{"not_applicable": true}`), optional `explanation` (same order), `model` and `run`. A criterion
+that has no record is skipped, with the reason; it is never guessed.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,6 +20,7 @@ from ..data.answers import answer_field, prompt_id_of
 from ..data.conversations import text_of_answer
 from ..data.json_rows import Field
 from ..data.reader import read_rows
+from ..data.verdict_words import named, read_verdict
 from ..errors import ConfigError, DataError
 from ..files import user_path
 from ..judge import JudgeIdentity, Question
@@ -34,7 +37,7 @@ Key = tuple[str, bytes]
 class RecordedVerdict:
     """The recorded verdicts on one answer, in the order of the rubric."""
 
-    met: tuple[bool | None, ...]
+    met: tuple[bool | Mapping[str, Any] | None, ...]
     explanations: tuple[str, ...]
 
 
@@ -80,7 +83,9 @@ class ReplayJudge:
             raise ConfigError(
                 f"replay: {self.path} holds no recorded verdicts{' for' * bool(wanted)}{wanted}"
             )
-        n_disputed = sum(len({one.met for one in many}) > 1 for many in self._records.values())
+        n_disputed = sum(
+            len({json.dumps(one.met) for one in many}) > 1 for many in self._records.values()
+        )
         if n_disputed:
             log.warning(
                 "replay: %d answers were recorded more than once with different verdicts; the "
@@ -116,7 +121,10 @@ class ReplayJudge:
         if met is None:
             return _skipped("the record has no verdict on this criterion")
         words = recorded.explanations[question.index] if recorded.explanations else ""
-        return Verdict.of(met, explanation=words, source=Source.REPLAY, attempts=0)
+        read = read_verdict(met, question.criterion)
+        if read.unknown:
+            return _skipped(f"the record has {named(read.unknown)}, which is not a verdict")
+        return read.verdict(words, question.criterion, Source.REPLAY)
 
     def _key(self, prompt_id: str, answer: str) -> Key:
         if self.by_prompt:
@@ -125,8 +133,11 @@ class ReplayJudge:
 
     def _keep(self, record: Mapping[str, Any], where: str) -> None:
         met = Field(record)["criteria_met"].decoded().value
-        if not isinstance(met, list) or any(not isinstance(m, bool | None) for m in met):
-            raise DataError(f"{where}: criteria_met must be a list of true, false or null")
+        if not isinstance(met, list) or any(not isinstance(m, bool | Mapping | None) for m in met):
+            raise DataError(
+                f"{where}: criteria_met must be a list of true, false or null, or of objects like "
+                '{"level": 2}'
+            )
         try:
             prompt_id = prompt_id_of(record)
             answer = "" if self.by_prompt else text_of_answer(answer_field(record).value)

@@ -234,7 +234,7 @@ class Ledger:
             "shared": self.n_shared,
             "outcomes": {o.value: self.outcomes[o] for o in Outcome if self.outcomes[o]},
             "missing": self.n_missing,
-            **self._na(),
+            **na_share(self.outcomes),
             "calls": self.n_calls,
             "faults": {f.value: self.faults[f] for f in Fault if self.faults[f]},
             "retries": {f.value: self.retries[f] for f in Fault if self.retries[f]},
@@ -249,11 +249,6 @@ class Ledger:
             "criteria_per_s": None if rate is None else round(rate, 1),
         }
 
-    def _na(self) -> dict[str, float]:
-        """Give the share of the verdicts that say "not applicable", where any does."""
-        n_na = self.outcomes[Outcome.NOT_APPLICABLE]
-        return {"na_share": n_na / self.n_settled} if n_na else {}
-
     def _percentiles(self) -> dict[str, float] | None:
         if not self._latencies:
             return None
@@ -263,6 +258,12 @@ class Ledger:
         # asked for at every step of a training: a partition, not a sort
         ordered = np.partition(latencies, list(ranks.values()))
         return {name: round(float(ordered[rank]), 4) for name, rank in ranks.items()}
+
+
+def na_share(outcomes: Mapping[Any, int]) -> dict[str, float]:
+    """Give the share of verdicts that say "not applicable", as a fact; none where none does."""
+    n_na = outcomes.get(Outcome.NOT_APPLICABLE, 0)
+    return {"na_share": n_na / sum(outcomes.values())} if n_na else {}
 
 
 class Grant(Enum):

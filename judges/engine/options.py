@@ -15,6 +15,7 @@ from ..answer import Reading
 from ..errors import ConfigError
 from ..options.reader import annotations_of, typed
 from ..replies.reasoning import Marks, own_marks
+from .ledger import na_share
 
 CHANGES_VERDICTS = frozenset(
     {"replicates", "include_reasoning", "reasoning_marks", "reasoning_opens"}
@@ -207,6 +208,8 @@ def added_facts(each: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             for key, number in (one.get(name) or {}).items():
                 table[key] = table.get(key, 0) + number
         total[name] = table
+    total.pop("na_share", None)
+    total |= na_share(total["outcomes"])
     costs = [one.get("cost_usd") for one in each]
     known = [cost for cost in costs if cost is not None]
     total["cost_usd"] = sum(known) if len(known) == len(costs) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import replace
 
 import pytest
 from engine_kit import answers, example
@@ -11,8 +12,10 @@ from loopback import Loopback
 from rubricbeat.harness.distributed.pool import PoolOutcome
 from rubricbeat.harness.distributed.run import WorkersGrader, WorkersRun, check_hosts, chunk_size
 from rubricbeat.harness.distributed.worker import Missing, Place, Worker
+from rubricbeat.judges.backends.scripted import ScriptedJudge
 from rubricbeat.judges.errors import ConfigError
-from rubricbeat.judges.grader import open_grader
+from rubricbeat.judges.grader import Grader, RuntimeOptions, open_grader
+from rubricbeat.judges.rubric import Level, NaRule, Rubric
 from rubricbeat.judges.verdict import Outcome, Verdict
 
 
@@ -35,6 +38,33 @@ def test_a_worker_reports_what_is_in_the_store_and_what_is_missing(tmp_path):
     assert report.stopped == "budget: max_calls=5 reached"
     assert report.account.facts["calls"] == last.facts["calls"] == 5
     assert last.number > report.account.number
+
+
+def test_levels_and_what_does_not_apply_are_verdicts_to_a_worker_and_to_whoever_reads(tmp_path):
+    one = answers(1)[0]
+    first, second, third = one.example.rubric.criteria
+    levels = (Level("no", 0.0), Level("half", 1.0), Level("all", 3.0))
+    rubric = (replace(first, points=3.0, levels=levels), replace(second, na=NaRule.EXCLUDED), third)
+    one = replace(one, example=replace(one.example, rubric=Rubric(rubric)))
+    said = [Verdict.at_level(1), Verdict.not_applicable(), Verdict.at_level(1)]
+    options = {"max_retries": 0, "store": str(tmp_path / "v.sqlite")}
+    worker = Worker(options, {one.example.prompt_id: one.example})
+    judge = StoredScript(lambda question: said[question.index])
+    worker._opened = Grader(judge, RuntimeOptions.from_mapping(options))
+    report = worker.grade([(one.example.prompt_id, one.text)])
+    facts = worker.close().facts
+    assert report.n_by_item == (2,)
+    assert [(m.index, m.verdict.outcome) for m in report.missing] == [(2, Outcome.UNPARSEABLE)]
+    assert facts["na_share"] == 1 / 3
+    with Grader(StoredScript(None), RuntimeOptions.from_mapping(options)) as reader:
+        (graded,) = reader.grade([one])
+    assert [v.outcome for v in graded.verdicts] == ["level", "not_applicable", "unparseable"]
+
+
+class StoredScript(ScriptedJudge):
+    """A scripted judge whose verdicts are kept, as paid ones are."""
+
+    stored = True
 
 
 def test_results_come_from_the_store_with_the_workers_reasons_and_accounts(tmp_path):

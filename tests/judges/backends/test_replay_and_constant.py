@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from rubricbeat.judges.backends.scripted import ConstantJudge, ScriptedJudge
 from rubricbeat.judges.errors import ConfigError, DataError, TransportError
 from rubricbeat.judges.grader import open_grader
 from rubricbeat.judges.judge import Question, identity_of
+from rubricbeat.judges.rubric import Level, NaRule, Rubric
 from rubricbeat.judges.verdict import Outcome, Source, Verdict
 
 
@@ -45,6 +47,24 @@ def test_recorded_verdicts_are_given_back(tmp_path, example):
     assert [v.explanation for v in verdicts[:2]] == ["why", "why not"]
     assert {v.source for v in verdicts} == {Source.REPLAY}
     assert {v.attempts for v in verdicts} == {0}
+
+
+def test_recorded_levels_and_what_does_not_apply_are_given_back(tmp_path, example):
+    first, second, third = example.rubric.criteria
+    levels = (Level("no", 0.0), Level("half", 1.0), Level("all", 3.0))
+    rubric = (
+        replace(first, points=3.0, levels=levels),
+        replace(second, na=NaRule.EXCLUDED),
+        replace(third, points=3.0, levels=levels),
+    )
+    example = replace(example, rubric=Rubric(rubric))
+    met = [{"level": 1}, {"not_applicable": True}, {"level": 5}]
+    path = record(tmp_path / "r.jsonl", row(criteria_met=met))
+    with open_grader({"name": "replay", "path": path}) as grader:
+        (graded,) = grader.grade([Answer(example, "An answer.")])
+    assert [v.outcome for v in graded.verdicts] == ["level", "not_applicable", "skipped"]
+    assert (graded.verdicts[0].level, graded.verdicts[0].explanation) == (1, "why")
+    assert "'level 5', which is not a verdict" in graded.verdicts[2].explanation
 
 
 def test_what_was_not_recorded_is_skipped_and_never_guessed(tmp_path, example):

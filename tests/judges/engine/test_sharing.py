@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rubricbeat.judges.engine.ledger import na_share
 from rubricbeat.judges.engine.options import RuntimeOptions, added_facts, shares_of
 from rubricbeat.judges.errors import ConfigError
 
@@ -64,6 +65,18 @@ def test_counts_of_several_processes_are_one_account():
     assert (both["stopped"], both["latency_s"]) == ("budget", None)
     assert added_facts([one]) == one
     assert added_facts([one, {**other, "cost_usd": None}])["cost_usd"] is None
+
+
+def test_the_share_of_what_does_not_apply_is_that_of_all_together():
+    def facts(**outcomes):
+        share = na_share(outcomes)
+        return {"outcomes": outcomes, "faults": {}, "retries": {}, "tokens": {}, **share}
+
+    some, none = facts(met=1, not_applicable=1), facts(met=6)
+    assert (some["na_share"], "na_share" in none) == (0.5, False)
+    for each in ([some, none], [none, some]):
+        assert added_facts(each)["na_share"] == 1 / 8
+    assert "na_share" not in added_facts([none, none])
 
 
 def test_one_account_names_the_limits_of_all_together():
