@@ -4,6 +4,7 @@ import json
 import logging
 
 import pytest
+from waiting import HANG_S
 
 from rubricbeat.judges.backends.scripted import ScriptedJudge
 from rubricbeat.judges.errors import ConfigError
@@ -410,7 +411,7 @@ def test_two_ranks_judge_their_own_and_the_first_one_sums_up_all(evaluate, fake_
 
     import torch
 
-    meet = threading.Barrier(2, timeout=60)
+    meet = threading.Barrier(2, timeout=HANG_S)
     shared: dict[int, object] = {}
 
     class Ranked(type(fake_model(str))):

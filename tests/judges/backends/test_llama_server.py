@@ -50,7 +50,7 @@ def ask(server: LlamaServer, key: str) -> dict:
         ).encode(),
         {"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
     )
-    with urllib.request.urlopen(request, timeout=60) as reply:
+    with urllib.request.urlopen(request, timeout=HANG_S) as reply:
         return json.load(reply)
 
 
@@ -108,7 +108,7 @@ def test_a_port_in_use_is_one_line(gguf: Path) -> None:
             [sys.executable, "-m", llama_server.__name__, str(gguf), "--port", str(port)],
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=HANG_S,
         )
     assert ended.returncode == 1
     assert ended.stderr.splitlines() == [

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from engine_kit import CountingJudge, answers, outcomes
+from waiting import HANG_S
 
 from rubricbeat.harness.cli import main
 from rubricbeat.harness.inputs import read_store
@@ -174,7 +175,7 @@ def test_killed_at_any_statement_nothing_is_lost(old):
         done = subprocess.run(
             [sys.executable, "-c", textwrap.dedent(KILLED), str(old), str(n_statements)],
             check=False,
-            timeout=120,
+            timeout=HANG_S,
         )
         assert rows(old) == before, n_statements
         if done.returncode == 0:
@@ -226,7 +227,7 @@ def test_of_processes_that_migrate_at_once_one_does_and_the_others_go_on(old):
         each.stdin.write("\n")
         each.stdin.flush()
     for each in started:
-        _, errors = each.communicate(timeout=120)
+        _, errors = each.communicate(timeout=HANG_S)
         assert (each.returncode, errors) == (0, "")
     assert (layout(old), rows(old)) == (3, before)
 
