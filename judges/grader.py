@@ -30,7 +30,7 @@ from .engine.work_items import Sheet, skipped
 from .errors import ConfigError
 from .files import Closing
 from .grader_facts import GradePart, facts_of, in_order, without_secrets
-from .judge import Judge, JudgeIdentity
+from .judge import Judge, JudgeIdentity, require_askable
 from .judge_options import build_judge
 from .learned import learned_prompts_of
 from .rating import Rating
@@ -125,6 +125,7 @@ class Grader(Closing):
             StoreError: Verdicts cannot be read or kept.
         """
         answers = list(answers)
+        require_askable(self.judge, (answer.example for answer in answers))
         filled: list[tuple[Answer, Sheet]] = []
         with Bar.open(progress, self._part.ledger, self._n_questions(answers)) as bar:
             self._wait(self._start(self._sheets(answers, filled)), bar)
@@ -200,6 +201,7 @@ class Grader(Closing):
 
     async def grade_async(self, answers: Sequence[Answer]) -> list[GradedAnswer]:
         """Grade answers from any running event loop; cancelling it cancels the calls."""
+        require_askable(self.judge, (answer.example for answer in answers))
         filled: list[tuple[Answer, Sheet]] = []
         await asyncio.wrap_future(self._start(self._sheets(answers, filled)))
         return [self._graded(answer, sheet) for answer, sheet in filled]
@@ -310,16 +312,14 @@ class Grader(Closing):
             return self._thread.submit(pool.run(sheets, left_s, goes_on=goes_on))
 
     def _rating(self) -> Part:
-        part = self._rating_part or part_of(self.judge, self.options, is_rating=True)
-        self._rating_part = part
-        return part
+        self._rating_part = self._rating_part or part_of(self.judge, self.options, is_rating=True)
+        return self._rating_part
 
     def _wait(self, run: concurrent.futures.Future[None], bar: Bar) -> None:
         """Wait for a run in the caller's thread, drawing the bar meanwhile."""
         try:
             while True:
-                done, _ = concurrent.futures.wait([run], timeout=_TICK_S if bar.is_on else _WAKE_S)
-                if done:
+                if concurrent.futures.wait([run], _TICK_S if bar.is_on else _WAKE_S).done:
                     break
                 bar.draw(self._pools.n_in_flight)
         except BaseException as error:

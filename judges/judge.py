@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
@@ -94,6 +94,8 @@ class Judge(Protocol):
     * `is_probed = True`: an endpoint may refuse its settings, so that few calls are made until one
       is answered;
     * `stored = False`: its verdicts cost nothing and are not kept;
+    * `require_askable(example)`: raises a `ConfigError` where it cannot ask about a rubric as it is
+      set up; called before anything of a run is asked;
     * `notes: str`: what readers of the results should know of it;
     * `async aclose()`: called once, when the runtime closes.
 
@@ -108,6 +110,23 @@ class Judge(Protocol):
 
 Ask = Callable[[Judge, Question], Awaitable[Verdict]]
 """Puts a question to a judge the way the runtime does: store, limits and retries included."""
+
+
+def require_askable(judge: object, examples: Iterable[Example]) -> None:
+    """See that a judge, and those that it is made of, can ask about rubrics, before it costs.
+
+    Raises:
+        ConfigError: One cannot, as it is set up.
+    """
+    checks = [
+        check
+        for one in (judge, *getattr(judge, "members", ()))
+        if (check := getattr(one, "require_askable", None)) is not None
+    ]
+    if checks:
+        for example in examples:
+            for check in checks:
+                check(example)
 
 
 def identity_of(judge: object) -> JudgeIdentity:

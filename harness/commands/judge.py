@@ -34,6 +34,7 @@ from ...judges.engine.assembly import FREE, store_place
 from ...judges.errors import ConfigError, RubricbeatError
 from ...judges.files import require_folder, require_folders_below, require_room
 from ...judges.grader import Grader, RuntimeOptions
+from ...judges.judge import require_askable
 from ...judges.judge_options import parse_judge_args
 from ...judges.missing import allowed_share
 from ...judges.scoring.run_scores import SEED
@@ -132,6 +133,7 @@ def run(args: argparse.Namespace) -> int:
             return report_workers(workers, args)
     no_key = keys_stand_in(options) if args.dry_run else contextlib.nullcontext()
     with no_key, opened(options, workers) as grader:
+        require_askable(grader.judge, examples.values())
         if args.dry_run:
             return _dry_run(grader, [answer for _, answer in responses], args)
         _require_folders(args, census)

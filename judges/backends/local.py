@@ -25,6 +25,7 @@ from ..errors import ConfigError, RejectedError
 from ..files import user_path
 from ..judge import JudgeIdentity, Question
 from ..registry import register_judge
+from ..rubric import Example
 from ..verdict import Verdict
 from .llama_server import how_to_judge
 from .prompting import Asking, worth_of
@@ -107,6 +108,10 @@ class LocalJudge:
                 )
             said = await self._loaded.complete(self._asking.messages([question]), words)
         return self._asking.verdicts_in(said, [question])[0]
+
+    def require_askable(self, example: Example) -> None:
+        """See that a user's template shows what a rubric needs."""
+        self._asking.require_askable(example)
 
     def key_material(self, question: Question) -> bytes:
         """Give the exact words sent about this question."""

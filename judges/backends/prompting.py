@@ -166,6 +166,16 @@ class Asking(AskingOptions):
             return shown
         return replace(shown, judged=WITHHELD if shown.is_plain else WITHHELD_LEVEL)
 
+    def require_askable(self, example: Example) -> None:
+        """See that a user's template shows what each criterion of a rubric needs.
+
+        Raises:
+            ConfigError: It does not.
+        """
+        if self.wording.is_own and not (example.rubric.is_plain and not example.reference):
+            for index in range(len(example.rubric)):
+                self.messages([Question(example, "", index)])
+
     def rating_messages(self, example: Example, answer: str) -> list[dict[str, str]]:
         """Render the messages that ask for a rating of the whole answer."""
         criteria = example.rubric.criteria
@@ -302,6 +312,10 @@ class AsksInWords(ABC):
     async def judge(self, question: Question) -> Verdict:
         """Ask about one criterion."""
         return (await self.judge_group([question]))[0]
+
+    def require_askable(self, example: Example) -> None:
+        """See that a user's template shows what a rubric needs, before anything is paid."""
+        self._asking.require_askable(example)
 
     def key_material(self, question: Question) -> bytes:
         """Give the exact words sent about this question alone; a reading of its own left empty."""

@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 
-from rubricbeat.judges.answer import seen_of, view_of
+from rubricbeat.judges.answer import Answer, seen_of, view_of
 from rubricbeat.judges.backends.chat import ChatJudge
+from rubricbeat.judges.backends.jury import ReplicateJudge
 from rubricbeat.judges.backends.prompting import Asking
 from rubricbeat.judges.backends.replies import Completion, TokenChance
 from rubricbeat.judges.errors import ConfigError, DataError
+from rubricbeat.judges.grader import Grader, RuntimeOptions
 from rubricbeat.judges.judge import Question
 from rubricbeat.judges.rubric import (
     Criterion,
@@ -425,6 +427,21 @@ def test_a_template_that_hides_what_a_criterion_needs_fails_before_it_is_paid(
         "subject": "whole conversation",
     }
     assert told[mark] in message["content"]
+
+
+def test_a_template_that_hides_levels_fails_before_the_plain_rows_are_paid(
+    tmp_path, endpoint
+) -> None:
+    path = tmp_path / "own.txt"
+    path.write_text("<<conversation>> <<rubric_item>>", encoding="utf-8")
+    endpoint.say('{"criteria_met": true}')
+    judge = chat(endpoint, prompt=str(path))
+    answers = [Answer(asked(one)[0].example, ANSWER) for one in (PLAIN, DOSING)]
+    for asks in (judge, ReplicateJudge(inner=judge, k=1)):
+        with Grader(asks, RuntimeOptions(store="none")) as grader:
+            with pytest.raises(ConfigError, match="never shows the levels"):
+                grader.grade(answers)
+            assert endpoint.bodies == []
 
 
 def test_a_template_may_speak_of_levels_in_its_own_words(tmp_path) -> None:
