@@ -41,6 +41,9 @@ COMMANDS: dict[str, Command] = {
     "bench-reward": Command("bench_reward", "find out whether a reward orders answers rightly"),
     "verdicts": Command("verdicts", "look into, export, import, merge or prune a verdict store"),
     "variance": Command("training.variance", "find out whether a reward carries signal"),
+    "replay-train": Command(
+        "training.replay_train", "train on recorded answers, in seconds: which reward gains most"
+    ),
     "lint": Command("lint", "check rubrics before spending anything"),
     "compare": Command("compare", "compare models in one HTML report"),
     "report": Command("report", "report one run in one HTML file"),

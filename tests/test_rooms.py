@@ -34,7 +34,7 @@ FLOORS = (
     ("harness/terminal", "harness/lint", "harness/polarity_check"),
     ("harness/flags",),
     ("harness/results", "harness/evaluation", "harness/costs", "harness/inputs"),
-    ("harness/labels", "harness/audit_run"),
+    ("harness/labels", "harness/audit_run", "harness/audit_noise"),
     ("harness/tables", "harness/distributed"),
     ("harness/training",),
     ("harness/commands",),

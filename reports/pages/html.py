@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
@@ -56,6 +57,36 @@ def environment() -> Environment:
         shortened=_shortened,
     )
     return made
+
+
+def render(template: str, context: Mapping[str, Any]) -> str:
+    """Fill a template of this package."""
+    return environment().get_template(template).render(context)
+
+
+def section_page(id: str, title: str, headline: str, section: str, source: str) -> str:
+    """Give a page of one section: one file, no request, no script.
+
+    Args:
+        id: Of the section.
+        title: Of the page and its section.
+        headline: What it found.
+        section: Inner HTML that we made; every value in it is escaped.
+        source: The page of the docs with its formulas.
+    """
+    style = asset("report.css")
+    context = {
+        "version": own_version(),
+        "policy": style_policy(style),
+        # our own file, not data: it must stay byte for byte what its hash is of
+        "style": Markup(style),
+        "id": id,
+        "title": title,
+        "headline": headline,
+        "section": Markup(section),
+        "source": source,
+    }
+    return render("section_page.html", context)
 
 
 def asset(name: str) -> str:

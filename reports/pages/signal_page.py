@@ -6,7 +6,7 @@ has the report's style sheet.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from markupsafe import Markup
@@ -14,7 +14,7 @@ from markupsafe import Markup
 from ...judges.signal.power import PowerPlan
 from ...judges.signal.study import SignalStudy
 from ...judges.signal.variance import VOTES, shares
-from .html import asset, environment, own_version, style_policy
+from .html import render, section_page
 from .signal_figures import captions, signal_figures
 
 MAX_LISTED = 60
@@ -23,26 +23,14 @@ MAX_LISTED = 60
 
 def render_signal_section(study: SignalStudy, plans: Sequence[PowerPlan] = ()) -> str:
     """Give the section's inner HTML, without its heading; every value is escaped."""
-    return _render("signal.html", {**_context(study), "plans": plans})
+    return render("signal.html", {**_context(study), "plans": plans})
 
 
 def signal_page(study: SignalStudy, plans: Sequence[PowerPlan] = ()) -> str:
     """Give a page of its own: one file, no request, no script."""
-    style = asset("report.css")
     headline = next((s.text for s in study.words if s.topic == "reward"), study.words[0].text)
-    context = {
-        "version": own_version(),
-        "policy": style_policy(style),
-        # our own file, not data: it must stay byte for byte what its hash is of
-        "style": Markup(style),
-        "headline": headline,
-        "section": Markup(render_signal_section(study, plans)),
-    }
-    return _render("signal_page.html", context)
-
-
-def _render(template: str, context: Mapping[str, Any]) -> str:
-    return environment().get_template(template).render(context)
+    section = render_signal_section(study, plans)
+    return section_page("signal", "Reward and signal", headline, section, "docs/signal.md")
 
 
 def _context(study: SignalStudy) -> dict[str, Any]:

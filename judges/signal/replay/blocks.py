@@ -15,6 +15,8 @@ from ...scoring.rubric_arrays import Bools, Floats
 from .sampling import NEVER, RewardTables, Singles
 
 BLOCK_PROMPTS = 512
+ROUNDING = 1e-6
+"""Gains below it are the rounding of single precision."""
 SIZES = (2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 32, 48, 64)
 """Answers of a prompt that a block is padded to; beyond, the largest number there is."""
 
@@ -66,6 +68,7 @@ class Block:
         total = weights_AKSP.sum(0)
         means = [(weights_AKSP * value_AP[:, None, None]).sum(0) for value_AP in self.value_VAP]
         gains: Singles = np.stack(means) / total - self.start_VP[:, None, None]
+        gains[np.abs(gains) < ROUNDING] = 0  # a policy that has not moved has gained nothing
         return gains
 
 

@@ -1,0 +1,229 @@
+"""Train a policy over recorded answers, in seconds and without a model: which reward gains most?
+
+PATHS are result folders, a verdict store, or recorded verdicts (these need --data ROWS). The policy
+chooses among the recorded answers to each prompt; GRPO trains it under every reward and scaling,
+and its mean gold score is known exactly. Intervals are over seeds and prompts, arms are paired.
+Gold is the score under --gold's judge; without it, that of the same verdicts.
+
+Examples:
+  rubricbeat replay-train judged.jsonl.gz --data rows.jsonl.gz --flip 0.1
+  rubricbeat replay-train results/ --gold better-judge/ --html replay.html    (hacking shown)
+  rubricbeat replay-train results/ --noise replicates --rewards "healthbench,hybrid(bonus=0)"
+  rubricbeat replay-train results/ --policy linear --json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ....judges.data.columns import Columns, add_columns_argument
+from ....judges.errors import ConfigError
+from ....judges.files import require_file, write_file
+from ....judges.signal.groups import MIN_ANSWERS, GroupedVerdicts
+from ....judges.signal.replay.training import LINEAR_RATE, TABLE_RATE, Policy, Settings
+from ...labels import add_allow_seen
+from ...terminal import say
+
+if TYPE_CHECKING:
+    from ....judges.scoring.rubric_arrays import Floats
+    from ....judges.signal.replay.noise import JudgeNoise
+    from ...inputs import SignalInput
+
+REPLICATES = "replicates"
+LOSSES = ("dapo", "bnpo", "dr_grpo", "grpo", "cispo", "sapo", "luspo", "vespo")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags."""
+    parser.add_argument("paths", nargs="+", type=Path, metavar="PATHS")
+    parser.add_argument("--data", type=Path, help="rows with the rubrics of recorded verdicts")
+    add_columns_argument(parser)
+    parser.add_argument(
+        "--rewards",
+        help="comma-separated names, module:Name, or with options: hybrid(bonus=0) "
+        "(default: six of ours)",
+    )
+    parser.add_argument("--scales", default="none,group", help="of none, group, batch")
+    parser.add_argument(
+        "--gold",
+        type=Path,
+        nargs="+",
+        metavar="PATHS",
+        help="a better judge's verdicts, or labels, of these answers: its score is what counts",
+    )
+    add_allow_seen(parser)
+    own = Settings()
+    training = parser.add_argument_group("training")
+    training.add_argument("--seeds", type=int, default=own.seeds, help=f"({own.seeds})")
+    training.add_argument("--steps", type=int, default=own.steps, help=f"({own.steps})")
+    training.add_argument(
+        "--group_size",
+        "--group-size",
+        type=int,
+        default=own.group_size,
+        help=f"answers drawn for a prompt at each step ({own.group_size})",
+    )
+    training.add_argument(
+        "--learning_rate",
+        "--learning-rate",
+        type=float,
+        help="step of the logits in units of the reward's own advantages "
+        f"({TABLE_RATE:g}; {LINEAR_RATE:g} with --policy linear)",
+    )
+    training.add_argument(
+        "--loss",
+        choices=LOSSES,
+        default="dapo",
+        help="grpo divides an answer's gradient by its length; the others, at one update a batch, "
+        "do not differ (dapo)",
+    )
+    training.add_argument(
+        "--policy",
+        choices=[policy.value for policy in Policy],
+        default=Policy.TABLE.value,
+        help="table: a softmax for each prompt; linear: one score of an answer's form for all, on "
+        "prompts held out",
+    )
+    training.add_argument("--seed", type=int, default=0, help="of everything drawn (0)")
+    judge = parser.add_argument_group("the judge")
+    judge.add_argument("--flip", type=float, default=0.0, help="share of its verdicts flipped (0)")
+    judge.add_argument(
+        "--noise",
+        metavar="SOURCE",
+        help="'replicates': as its own repeats differ; or an audit file (audit --output): its "
+        "error rates",
+    )
+    judge.add_argument("--missing", type=float, default=0.0, help="share of verdicts lost (0)")
+    judge.add_argument(
+        "--errors_stay",
+        "--errors-stay",
+        action="store_true",
+        help="a seed's judge errs the same way each time (a judge at temperature 0); else every "
+        "draw is judged anew",
+    )
+    parser.add_argument(
+        "--group_by",
+        "--group-by",
+        metavar="LABELS",
+        help="labels beside the prompt that tell groups apart, such as model,system (default: the "
+        "judge alone, so that a policy chooses among all recorded answers to a prompt)",
+    )
+    parser.add_argument(
+        "--min_group",
+        "--min-group",
+        type=int,
+        default=MIN_ANSWERS,
+        help=f"leave smaller groups out ({MIN_ANSWERS})",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON, one row an arm")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with curves too")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train, and print."""
+    from ....judges.rewards import parse_rewards
+    from ....judges.signal import group_answers, parse_scales
+    from ....judges.signal.replay.study import DEFAULT_REWARDS, replay
+    from ...inputs import on_new_prompts, read_signal_input
+    from ...labels import with_gold
+    from ...tables.replay import replay_rows, replay_text
+
+    # everything that can be wrong in the request is found before a file is read
+    rewards = parse_rewards(args.rewards or DEFAULT_REWARDS)
+    scales = parse_scales(args.scales)
+    settings = _settings(args)
+    _check_noise(args)
+    if args.html:
+        require_file(args.html, "--html")
+    columns = Columns.read(args.columns, is_shared=True)
+    found = on_new_prompts(
+        read_signal_input(args.paths, args.data, columns), allow_seen=args.allow_seen
+    )
+    if args.gold:
+        found = with_gold(found, args.gold, args.data, columns)
+    for warning in found.warnings:
+        say(warning, "replay-train")
+    groups = group_answers(
+        found.answers, _labels(args.group_by, found.by), min_answers=args.min_group
+    )
+    trained = replay(
+        groups,
+        rewards,
+        scales,
+        settings,
+        noise=_noise(args, found, groups),
+        features_PGF=_features(found, groups) if settings.policy is Policy.LINEAR else None,
+    )
+    if args.json:
+        for name, why in trained.skipped.items():
+            say(f"{name} is left out: {why}", "replay-train")
+        print(json.dumps(replay_rows(trained), indent=2))
+    else:
+        print(replay_text(trained))
+    if args.html:
+        from ....reports.pages.replay_page import replay_page
+
+        write_file(args.html, replay_page(trained))
+        print(args.html, file=sys.stderr)
+    return 0
+
+
+def _settings(args: argparse.Namespace) -> Settings:
+    return Settings(
+        seeds=args.seeds,
+        steps=args.steps,
+        group_size=args.group_size,
+        learning_rate=args.learning_rate,
+        by_length=args.loss == "grpo",
+        policy=Policy(args.policy),
+        errors_stay=args.errors_stay,
+        seed=args.seed,
+    )
+
+
+def _check_noise(args: argparse.Namespace) -> None:
+    from ....judges.signal.replay.noise import JudgeNoise
+
+    plain = JudgeNoise.of_flips(args.flip, args.missing)
+    if args.noise and args.flip:
+        raise ConfigError("--flip and --noise both say how the judge errs: give one of them")
+    if args.errors_stay and plain.is_none and not args.noise:
+        raise ConfigError(
+            "--errors_stay: the judge does not err; give --flip, --missing or --noise"
+        )
+    if args.seed < 0:
+        raise ConfigError(f"--seed {args.seed}: 0 or above")
+
+
+def _noise(args: argparse.Namespace, found: SignalInput, groups: GroupedVerdicts) -> JudgeNoise:
+    from ....judges.signal.replay.noise import JudgeNoise
+
+    if not args.noise:
+        return JudgeNoise.of_flips(args.flip, args.missing)
+    if args.noise == REPLICATES:
+        return JudgeNoise.of_replicates(groups, args.missing)
+    from ...audit_noise import noise_of_audit
+
+    return noise_of_audit(Path(args.noise), found, groups, args.missing)
+
+
+def _features(found: SignalInput, groups: GroupedVerdicts) -> Floats:
+    """Describe every answer of the groups, [P, G, F]."""
+    from ....judges.signal.replay.features import features_of
+
+    features_NF = features_of([answer.graded.answer for answer in found.answers])
+    assert groups.places_PG is not None
+    # padding takes those of some answer, and is never drawn
+    return features_NF[groups.places_PG]
+
+
+def _labels(asked: str | None, carried: tuple[str, ...]) -> tuple[str, ...]:
+    """Give the labels to group by: the judge, unless others are asked for."""
+    if asked is None:
+        return tuple(name for name in carried if name == "judge")
+    words = [word.strip() for word in asked.split(",") if word.strip()]
+    return tuple(word for word in words if word not in {"prompt", "prompt_id"})

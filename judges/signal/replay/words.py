@@ -1,0 +1,110 @@
+"""What replayed training says, in words; where arms cannot be told apart, it says so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...scoring.estimates import Estimate
+from ..advantages import Scale
+from .gains import Compared, Standing
+from .study import SCORE, Arm, Replayed
+from .training import Policy
+
+BY_CONSTRUCTION = (
+    "There is no gold: the score that counts is that of these very verdicts, so the reward that is "
+    f"this score, {SCORE}, leads by construction, and no reward is recommended. What the others "
+    "lose beside it, and to noise, holds all the same. Give a better judge's verdicts (--gold)."
+)
+
+
+def sentences(found: Replayed) -> list[str]:
+    """Write the findings, the most important first."""
+    said = [_leader(scale, rows) for scale, rows in found.standings.items()]
+    said += _deceived(found)
+    if not found.has_gold:
+        said.append(BY_CONSTRUCTION)
+    if found.settings.policy is Policy.LINEAR:
+        said.append(
+            "The policy sees the form of an answer alone (length, lists, headings), and gains are "
+            "on prompts that it was not trained on: what a reward teaches that generalises so."
+        )
+    return said
+
+
+def headline(found: Replayed) -> str:
+    """Say in one sentence what gains most."""
+    scale, (best, *others) = next(iter(found.standings.items()))
+    n_tied = sum(row.standing is Standing.TIED for row in others)
+    apart = f", and cannot be told apart from {n_tied} of {len(others)} others" if n_tied else ""
+    return f"{best.reward} gains most (scale {scale}): {measured(best.gain)}{apart}."
+
+
+def facts(found: Replayed) -> str:
+    """Say what was trained on, and how."""
+    used, gold = found.settings, "the better judge's" if found.has_gold else "these verdicts'"
+    length = ", gradients divided by length" if used.by_length else ""
+    stays = ", errors of a seed stay" if used.errors_stay else ""
+    left = (
+        f"; {found.n_left_out:,} answers without a score are left out" if found.n_left_out else ""
+    )
+    return (
+        f"{found.n_answers:,} recorded answers to {found.n_prompts:,} prompts ({found.n_groups:,} "
+        f"groups){left}. {used.seeds} seeds, {used.steps} steps, groups of {used.group_size}, "
+        f"learning rate {used.rate:g}, policy {used.policy}{length}. "
+        f"The judge: {found.noise}{stays}. Gains are of {gold} {SCORE}: {found.start:.3f} before "
+        f"training, at most {found.start + found.most:.3f} (+{found.most:.3f}) with the best "
+        "answer to each prompt."
+    )
+
+
+def _leader(scale: Scale, rows: tuple[Compared, ...]) -> str:
+    best, *others = rows
+    tied = [row.reward for row in others if row.standing is Standing.TIED]
+    behind = [row for row in others if row.standing is Standing.BEHIND]
+    text = f"Scale {scale}: {best.reward} gains most, {measured(best.gain)}"
+    if tied:
+        text += f"; it cannot be told apart from {', '.join(tied)}"
+    if behind:
+        text += "; behind: " + ", ".join(
+            f"{row.reward} by {measured(row.behind)}" for row in behind
+        )
+    return text + "."
+
+
+def _deceived(found: Replayed) -> Iterator[str]:
+    """Name the arms whose own judge sees a rise where gold sees a fall, and those past a peak."""
+    if not found.has_gold:
+        return
+    for arm in found.arms:
+        if _is_above(arm.judge_gain) and arm.gain.high is not None and arm.gain.high < 0:
+            yield (
+                f"{arm.reward}, scale {arm.scale}, is gamed: the judge that trains sees its score "
+                f"rise by {measured(arm.judge_gain)}, and gold falls by {measured(arm.gain)}."
+            )
+        elif peak := _peak(arm, found.moments):
+            step, height = peak
+            yield (
+                f"{arm.reward}, scale {arm.scale}: gold peaks after {step} steps at {height:+.3f} "
+                f"and ends at {arm.curve[-1]:+.3f}, while the judge's own score still rises."
+            )
+
+
+def _peak(arm: Arm, moments: tuple[int, ...]) -> tuple[int, float] | None:
+    height = max(arm.curve)
+    at = arm.curve.index(height)
+    # a fall within the noise of the curve is none: a tenth of the height, and a thousandth
+    fell = height - arm.curve[-1] > max(0.1 * height, 1e-3)
+    return (moments[at], height) if fell and arm.judge_curve[-1] > arm.judge_curve[at] else None
+
+
+def _is_above(gain: Estimate) -> bool:
+    return gain.low is not None and gain.low > 0
+
+
+def measured(gain: Estimate) -> str:
+    """Write a gain with its interval."""
+    if gain.value is None:
+        return "nothing"
+    if gain.low is None or gain.high is None:
+        return f"{gain.value:+.3f} ({gain.why or 'no interval'})"
+    return f"{gain.value:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]"
