@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .harness.grading import Grading, compare, grade, grade_async
     from .judges.answer import Answer, GradedAnswer
     from .judges.data.examples import example_from_row, example_to_row, read_examples
     from .judges.errors import JudgeError, RubricbeatError
@@ -44,6 +45,7 @@ __all__ = [
     "Gate",
     "GradedAnswer",
     "Grader",
+    "Grading",
     "Judge",
     "JudgeError",
     "JudgeIdentity",
@@ -59,11 +61,14 @@ __all__ = [
     "Verdict",
     "VerdictTable",
     "__version__",
+    "compare",
     "compare_runs",
     "evaluate_table",
     "example_from_row",
     "example_to_row",
     "get_reward",
+    "grade",
+    "grade_async",
     "group_answers",
     "holds",
     "open_grader",
@@ -87,6 +92,7 @@ _HOME = {
     "Gate": "judges.rubric",
     "GradedAnswer": "judges.answer",
     "Grader": "judges.grader",
+    "Grading": "harness.grading",
     "Judge": "judges.judge",
     "JudgeError": "judges.errors",
     "JudgeIdentity": "judges.judge",
@@ -101,11 +107,14 @@ _HOME = {
     "RubricbeatError": "judges.errors",
     "Verdict": "judges.verdict",
     "VerdictTable": "judges.scoring.verdict_table",
+    "compare": "harness.grading",
     "compare_runs": "reports.comparison.comparison",
     "evaluate_table": "judges.rewards",
     "example_from_row": "judges.data.examples",
     "example_to_row": "judges.data.examples",
     "get_reward": "judges.rewards",
+    "grade": "harness.grading",
+    "grade_async": "harness.grading",
     "group_answers": "judges.signal",
     "holds": "judges.keyword.checks",
     "open_grader": "judges.grader",

@@ -33,7 +33,7 @@ FLOORS = (
     ("reports/training",),
     ("harness/terminal", "harness/lint", "harness/polarity_check"),
     ("harness/flags",),
-    ("harness/results", "harness/evaluation", "harness/costs", "harness/inputs"),
+    ("harness/results", "harness/evaluation", "harness/costs", "harness/inputs", "harness/grading"),
     ("harness/labels", "harness/audit_run", "harness/audit_noise"),
     ("harness/tables", "harness/distributed"),
     ("harness/training",),
