@@ -32,6 +32,7 @@ HELD_BY = {
     "harness/evaluation/models": "harness/test_run.py",
     "harness/lint/forms": "harness/test_lint_forms.py",
     "harness/lint/recorded": "harness/test_lint_forms.py",
+    "harness/grading": "harness/test_grading.py",
     "harness/labels": "harness/commands/test_trust.py",
     "harness/tables/audit": "harness/commands/test_trust.py",
     "harness/tables/signal": "harness/commands/test_variance_and_lint.py",
