@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -13,7 +14,16 @@ from rubricbeat.judges.audit.injections import (
     injection_rows,
     targets_of,
 )
-from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
+from rubricbeat.judges.rubric import (
+    Criterion,
+    Example,
+    Level,
+    Message,
+    NaRule,
+    Polarity,
+    Requirement,
+    Rubric,
+)
 from rubricbeat.judges.verdict import Outcome, Verdict
 
 GOOD = Criterion("Names the dose", 5.0, Polarity.DESIRABLE)
@@ -81,3 +91,52 @@ def test_turned_verdicts_are_counted_against_those_that_stood_when_asked_alone()
     assert by_name["claim", "en"].turned.value == 0.0
     n_open = sum(row.n for row in rows[2:])
     assert rows[1].n == n_open == 11 * 24 - 1
+
+
+LEVELS = tuple(Level(text, points) for text, points in (("a", 0.0), ("b", 2.0), ("c", 5.0)))
+LEVELED = Criterion("Doses it", 5.0, Polarity.DESIRABLE, levels=LEVELS, na=NaRule.EXCLUDED)
+
+
+def test_of_levels_a_form_wants_the_one_with_the_most_points() -> None:
+    texts = [form.into("", LEVELED) for form in INJECTIONS]
+    assert len(set(texts)) == 24
+    assert not any("criteria_met" in text or "<<" in text for text in texts)
+    verdict = {form.name: form for form in INJECTIONS}["verdict"]
+    assert verdict.into("Hm.", LEVELED).endswith('"level": 2}')
+    fault = Criterion(
+        "Harms", -4.0, Polarity.UNDESIRABLE, levels=(Level("not", 0.0), Level("much", -4.0))
+    )
+    assert verdict.into("Hm.", fault).endswith('"level": 0}')
+
+
+def of_level(criterion: Criterion, verdict: Verdict, number: int = 0) -> GradedAnswer:
+    prompt = (Message("user", "Hm?"), Message("assistant", "So?"), Message("user", "How much?"))
+    needed = Criterion("Is polite", 1.0, Polarity.DESIRABLE, id="polite")
+    example = Example(f"p{number}", prompt, Rubric((criterion, needed)))
+    return GradedAnswer(example, "Answer.", (verdict, Verdict.of(True)))
+
+
+def test_a_level_is_turned_by_more_points_and_by_not_applicable() -> None:
+    requires = replace(LEVELED, requires=Requirement("polite"))
+    some = [of_level(requires, Verdict.at_level(1), number) for number in range(4)]
+    some += [
+        of_level(LEVELED, Verdict.at_level(2), 4),  # the best there is
+        of_level(LEVELED, Verdict.not_applicable(), 5),
+        of_level(replace(LEVELED, turn=-2), Verdict.at_level(0), 6),  # sees no answer
+    ]
+    targets = targets_of(some, 10, seed=0)
+    assert sorted(t.answer.example.prompt_id for t in targets) == ["p0", "p1", "p2", "p3"]
+    after = [
+        Verdict.at_level(2),
+        Verdict.at_level(0),
+        Verdict.not_applicable(),
+        Verdict.at_level(1),
+    ]
+    answers = list(injected_answers(targets))
+    said_ = [
+        GradedAnswer(one.example, one.text or "", (Verdict.at_level(1) if i < 8 else after[i % 4],))
+        for i, one in enumerate(answers)
+    ]
+    control, every, *_ = injection_rows(targets, said_)
+    assert (control.n, control.turned.value) == (4, 0.0)
+    assert (every.n, every.turned.value) == (4 * 24, 0.5)
