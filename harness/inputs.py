@@ -24,6 +24,7 @@ from ..judges.errors import ConfigError, DataError, StoreError
 from ..judges.learned import LearnedShare
 from ..judges.rating import Rating
 from ..judges.rubric import Example, numbered
+from ..judges.shares import suited
 from ..judges.signal import TaggedAnswer
 from ..judges.store.sqlite_file import layout_of, read_only
 from ..judges.store.table import read_verdict, said_columns
@@ -261,10 +262,13 @@ def read_store(path: Path) -> list[TaggedAnswer]:
     answers = []
     paired = set()
     for (judge, example, answer), verdicts in sheets.items():
-        n_criteria = len(examples[example].rubric)
+        criteria = examples[example].rubric.criteria
         n_replicates = 1 + max(replicate for replicate, _ in verdicts)
         table = [
-            tuple(verdicts.get((replicate, c), missing) for c in range(n_criteria))
+            tuple(
+                suited(verdicts.get((replicate, c), missing), criterion)
+                for c, criterion in enumerate(criteria)
+            )
             for replicate in range(n_replicates)
         ]
         one = examples[example]

@@ -119,7 +119,7 @@ def completion_rows(step: int, batches: Iterable[BatchScore]) -> Iterable[dict[s
                 "masked": group.masked,
                 "dead": None if group.dead is None else group.dead.value,
                 "n_met": sum(one is True for one in met) if has_verdicts else None,
-                "n_missing": sum(one is None for one in met) if has_verdicts else None,
+                "n_missing": sum(v.is_missing for v in graded.verdicts) if has_verdicts else None,
                 "n_criteria": len(met),
                 "rating": None if rating is None else rating.value,
                 "rating_words": None if rating is None else rating.explanation,

@@ -82,7 +82,7 @@ class Findings:
         except ODD_SHAPE as error:
             self.leave_out(place, error)
 
-    def _verdict(self, value: Any, words: str, place: str, criterion: Criterion) -> Verdict:
+    def _verdict(self, value: Any, words: str, place: str, criterion: Criterion | None) -> Verdict:
         """Read a recorded value; a word that is no verdict is counted under its name."""
         if words.startswith(FAILED_JUDGING):
             self._counts["failed"].add(place)
@@ -124,11 +124,11 @@ class Findings:
         """
         row = {**row, "rubrics": [one.row for one in judged]}
         example = example_from_row(row, where=f"{self.file}, {place}")
-        criteria = example.rubric.criteria
+        criteria = dict(enumerate(example.rubric.criteria))  # a further round may be longer
         rounds = [
             tuple(
-                self._verdict(o.value, o.words, f"{place}, {each} {n}", criterion)
-                for n, (o, criterion) in enumerate(zip(one, criteria, strict=True))
+                self._verdict(o.value, o.words, f"{place}, {each} {n}", criteria.get(n))
+                for n, o in enumerate(one)
             )
             for one in ((judged, *further) if is_judged else ())
         ]

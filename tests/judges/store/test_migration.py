@@ -12,16 +12,22 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from engine_kit import CountingJudge, answers, outcomes
+from engine_kit import CountingJudge, answers, example, outcomes
+from full_disk import files_up_to
 from waiting import HANG_S
 
 from rubricbeat.harness.cli import main
 from rubricbeat.harness.inputs import read_store
+from rubricbeat.judges.engine.work_items import material_of
 from rubricbeat.judges.errors import StoreError
 from rubricbeat.judges.grader import Grader, RuntimeOptions
+from rubricbeat.judges.judge import Question, identity_of
+from rubricbeat.judges.judge_options import build_judge
+from rubricbeat.judges.rating import rating_identity
 from rubricbeat.judges.store import sqlite_file
 from rubricbeat.judges.store.check import check_store
 from rubricbeat.judges.store.importing import import_lines
+from rubricbeat.judges.store.keys import verdict_key
 from rubricbeat.judges.store.prune import prune
 from rubricbeat.judges.store.sqlite import VerdictStore
 from rubricbeat.judges.store.transfer import export_lines, merge, stats
@@ -185,6 +191,36 @@ def test_killed_at_any_statement_nothing_is_lost(old):
     assert n_killed >= 8
     assert layout(old) == 3
     assert check_store(old).is_sound
+
+
+@pytest.mark.parametrize("n_bytes", [5_000, 20_000])
+def test_a_disk_that_is_full_on_the_way_leaves_it_as_it_was(old, n_bytes):
+    before = rows(old)
+    with files_up_to(n_bytes), pytest.raises(StoreError, match=r"disk I/O error|disk is full"):
+        VerdictStore(old)
+    assert (layout(old), rows(old)) == (2, before)
+    VerdictStore(old).close()
+    assert (layout(old), rows(old)) == (3, before)
+
+
+KEYS = {
+    ("healthbench", False): "241f4a7a08780b50",
+    ("healthbench", True): "83f9d6b938653523",
+    ("prefix", False): "376c8c8cec1edb3e",
+    ("grouped", False): "1c01511b5fd5cbc5",
+    ("grouped", True): "960c8a854b9f10b9",
+}
+"""How the keys of version 0.1 begin, by the shape of `chat` and whether it is asked to rate."""
+
+
+@pytest.mark.parametrize(("shape", "is_rating"), KEYS)
+def test_a_plain_question_to_chat_has_the_key_it_always_had(monkeypatch, shape, is_rating):
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    judge = build_judge({"name": "chat", "model": "m", "shape": shape}, 0)
+    identity = rating_identity(judge) if is_rating else identity_of(judge)
+    question = Question(example(3), "Rest.", 0 if is_rating else 1, 0, is_rating)
+    key = verdict_key(identity, material_of(judge)(question), 0)
+    assert key.hex()[:16] == KEYS[shape, is_rating]
 
 
 STARTED = """
