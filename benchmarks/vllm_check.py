@@ -63,7 +63,7 @@ def main() -> int:
             seconds = time.perf_counter() - started
             facts = grader.facts()
         verdicts = [verdict for answer in graded for verdict in answer.verdicts]
-        n_read = sum(verdict.met is not None for verdict in verdicts)
+        n_read = sum(not verdict.is_missing for verdict in verdicts)
         n_cached = sum(verdict.cached_tokens for verdict in verdicts)
         print(
             f"{options['shape']}: {n_read} of {len(verdicts)} verdicts, {seconds:.1f} s, "
@@ -71,7 +71,7 @@ def main() -> int:
             f"{n_cached} of the second run's from the cache"
         )
         for verdict in verdicts:
-            if verdict.met is None:
+            if verdict.is_missing:
                 print(f"  {verdict.outcome.value}: {verdict.explanation} {verdict.reply[:80]!r}")
         if options["shape"] == "prefix" and n_read < 0.75 * len(verdicts):
             failures.append("too few verdicts under a JSON schema")

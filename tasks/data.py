@@ -202,7 +202,12 @@ def _consensus(
     for example in read.examples:
         criteria = tuple(c for c in example.rubric.criteria if "level:cluster" in c.tags)
         if criteria:
-            chosen.append(dataclasses.replace(example, rubric=Rubric(criteria)))
+            try:
+                chosen.append(dataclasses.replace(example, rubric=Rubric(criteria)))
+            except DataError as error:
+                raise ConfigError(
+                    f"{task}: prompt_id {example.prompt_id}, its consensus criteria alone: {error}"
+                ) from None
     facts["n_rows_without_consensus"] = len(read.examples) - len(chosen)
     return chosen
 

@@ -88,6 +88,13 @@ def test_consensus_keeps_the_rows_and_criteria_of_that_level(write):
     assert data.facts["n_rows_without_consensus"] == 1
 
 
+def test_a_consensus_criterion_that_requires_another_one_is_named(write):
+    one = row("b", tags=["cluster:x"])
+    one["rubrics"][0]["id"], one["rubrics"][1]["requires"] = "kind", "kind"
+    with pytest.raises(ConfigError, match="prompt_id b, its consensus criteria alone: requires"):
+        load(write(one), Subset.CONSENSUS)
+
+
 def test_hard_takes_a_file_of_its_size_as_it_is(write):
     assert len(load(write(row("a"), row("b")), Subset.HARD).examples) == 2
 

@@ -118,17 +118,19 @@ def check_judge(
     from ....judges.answer import Answer
     from ....judges.grader import open_grader
 
-    first = dataclasses.replace(example, rubric=Rubric(example.rubric.criteria[:1]))
+    # alone: what it requires is another criterion
+    criterion = dataclasses.replace(example.rubric.criteria[0], requires=None)
+    first = dataclasses.replace(example, rubric=Rubric((criterion,)))
     try:
         with open_grader(_hasty(judge)) as grader:
             verdict = grader.grade([Answer(first, PROBE)], progress=False)[0].verdicts[0]
     except JudgeError as error:
         raise ConfigError(f"{what} is down: {error}") from error
-    if verdict.met is None and TIE in verdict.explanation:
-        return  # its members answered, and an answer that says nothing may well divide them
-    if verdict.met is None:
+    if verdict.is_na or (verdict.is_missing and TIE in verdict.explanation):
+        return  # it answered; and an answer that says nothing may well divide its members
+    if verdict.is_missing:
         raise _nothing(what, "verdict", verdict)
-    if soft and verdict.probability is None:
+    if soft and verdict.probability is None and verdict.level_probabilities is None:
         raise ConfigError(
             f"reward {soft[0]!r} needs P(met), and {what} {_name(judge)!r} gives verdicts alone; "
             "fitted and local judges, chat with logprobs, and votes give it"

@@ -14,7 +14,8 @@ from rubricbeat.harness.training.config_reading import load_config
 from rubricbeat.harness.training.loop.grpo import prepare
 from rubricbeat.harness.training.policy.policy import PolicyFacts, find_policy, policy_facts
 from rubricbeat.judges.errors import ConfigError, UnknownNameError
-from rubricbeat.judges.rubric import Criterion, Polarity, Rubric
+from rubricbeat.judges.rubric import Criterion, Level, NaRule, Polarity, Requirement, Rubric
+from rubricbeat.judges.verdict import Verdict
 
 from ..examples import example
 
@@ -238,6 +239,22 @@ def test_the_probe_asks_one_question_only() -> None:
     judge = ScriptedJudge(True)
     check_judge(judge, example(), "the judge")
     assert len(judge.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "said",
+    [Verdict.at_level(1, level_probabilities=(0.5, 0.5)), Verdict.not_applicable()],
+)
+def test_a_level_or_not_applicable_is_an_answer_to_the_probe(said: Verdict) -> None:
+    from rubricbeat.judges.backends.scripted import ScriptedJudge
+
+    one = example()
+    first, *rest = one.rubric.criteria
+    levels = (Level("no", 0.0), Level("yes", first.points))
+    first = replace(first, levels=levels, na=NaRule.EXCLUDED, requires=Requirement("other"))
+    rest = [replace(rest[0], id="other"), *rest[1:]]
+    one = replace(one, rubric=Rubric((first, *rest)))
+    check_judge(ScriptedJudge(said), one, "the judge", soft=["soft(of=healthbench)"])
 
 
 def test_a_soft_reward_of_a_judge_without_probabilities_is_said_before_the_model_is_loaded() -> (
