@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 from ...judges.answer import GradedAnswer
 from ...judges.rubric import Criterion, Rubric
@@ -19,16 +20,28 @@ MOSTLY = 0.5
 
 
 def of_verdicts(graded: Sequence[GradedAnswer]) -> Iterator[Finding]:
-    """Find what the answers to a prompt say of its criteria, over every answer to it."""
+    """Find what the answers to a prompt say of its criteria, over every answer to it.
+
+    Levels and "not applicable" of a criterion that stands in several rubrics are counted over all
+    of them, and named at the first.
+    """
     by_prompt: dict[str, list[GradedAnswer]] = {}
     for answer in graded:
         by_prompt.setdefault(answer.example.prompt_id, []).append(answer)
+    pools: dict[tuple[str, ...], _Pool] = {}
     for prompt_id, answers in by_prompt.items():
         rubric = answers[0].example.rubric
-        for i in range(min(len(answer.verdicts) for answer in answers)):
-            rows = [answer.verdicts for answer in answers if len(answer.verdicts) == len(rubric)]
-            for rule, detail in _of_criterion(rubric, i, [a.verdicts[i] for a in answers], rows):
+        rows = [answer.verdicts for answer in answers if len(answer.verdicts) == len(rubric)]
+        for i, criterion in enumerate(rubric.criteria):
+            verdicts = [row[i] for row in rows]
+            for rule, detail in _of_criterion(rubric, i, verdicts, rows):
                 yield Finding(rule, prompt_id, (i,), detail)
+            if criterion.levels or criterion.na:
+                key = (criterion.text, *(level.text for level in criterion.levels))
+                pools.setdefault(key, _Pool(prompt_id, i, criterion)).add(verdicts)
+    for pool in pools.values():
+        for rule, detail in pool.findings():
+            yield Finding(rule, pool.prompt_id, (pool.place,), detail)
 
 
 def _of_criterion(
@@ -38,12 +51,6 @@ def _of_criterion(
     met = [verdict.met for verdict in verdicts if verdict.met is not None]
     if len(met) >= MIN_ANSWERS and len(set(met)) == 1:
         yield (Rule.ALWAYS_MET if met[0] else Rule.NEVER_MET), f"{len(met)} answers"
-    answered = [verdict for verdict in verdicts if not verdict.is_missing]
-    n_na = sum(verdict.is_na for verdict in answered)
-    if len(answered) >= MIN_ANSWERS and n_na > MOSTLY * len(answered):
-        yield Rule.NOT_APPLICABLE, f"{n_na} of {len(answered)} verdicts"
-    if criterion.levels:
-        yield from _unreached(criterion, verdicts)
     if criterion.gate is not None:
         closed = [state for v in verdicts if (state := _is_closed(criterion, v)) is not None]
         if len(closed) >= MIN_ANSWERS and all(closed):
@@ -60,16 +67,37 @@ def _of_criterion(
             yield Rule.REQUIRED_NEVER, f"criterion {other + 1} in {len(reached)} answers"
 
 
-def _unreached(criterion: Criterion, verdicts: Sequence[Verdict]) -> Iterator[tuple[Rule, str]]:
-    counts = Counter(verdict.level for verdict in verdicts if verdict.level is not None)
-    if counts.total() < MIN_ANSWERS:
-        return
-    missing = [level for level in range(len(criterion.levels)) if not counts[level]]
-    if missing:
-        names = ", ".join(map(str, missing))
-        shown = ", ".join(str(counts[level]) for level in range(len(criterion.levels)))
-        word = "level" if len(missing) == 1 else "levels"
-        yield Rule.LEVEL_UNREACHED, f"{word} {names}; answers by level: {shown}"
+@dataclass(slots=True)
+class _Pool:
+    """The verdicts on one criterion, in however many rubrics it stands."""
+
+    prompt_id: str
+    place: int
+    criterion: Criterion
+    n_rubrics: int = 0
+    n_answered: int = 0
+    n_na: int = 0
+    by_level: Counter[int] = field(default_factory=Counter)
+
+    def add(self, verdicts: Sequence[Verdict]) -> None:
+        """Count the verdicts of one rubric."""
+        self.n_rubrics += 1
+        self.n_answered += sum(not verdict.is_missing for verdict in verdicts)
+        self.n_na += sum(verdict.is_na for verdict in verdicts)
+        self.by_level.update(v.level for v in verdicts if v.level is not None)
+
+    def findings(self) -> Iterator[tuple[Rule, str]]:
+        """Say what they show."""
+        over = f", over {self.n_rubrics} rubrics" if self.n_rubrics > 1 else ""
+        if self.n_answered >= MIN_ANSWERS and self.n_na > MOSTLY * self.n_answered:
+            yield Rule.NOT_APPLICABLE, f"{self.n_na} of {self.n_answered} verdicts{over}"
+        places = range(len(self.criterion.levels))
+        missing = [level for level in places if not self.by_level[level]]
+        if missing and self.by_level.total() >= MIN_ANSWERS:
+            word = "level" if len(missing) == 1 else "levels"
+            names = ", ".join(map(str, missing))
+            shown = ", ".join(str(self.by_level[level]) for level in places)
+            yield Rule.LEVEL_UNREACHED, f"{word} {names}; answers by level: {shown}{over}"
 
 
 def _is_closed(criterion: Criterion, verdict: Verdict) -> bool | None:

@@ -166,6 +166,23 @@ def test_a_level_that_no_answer_reaches_is_named_with_the_counts() -> None:
     assert Rule.LEVEL_UNREACHED not in found(one, graded(one, [0], [1], [lost]))
 
 
+def test_a_criterion_of_many_rubrics_is_counted_over_all_of_them() -> None:
+    many = [replace(example(scale(0, 2, 5, may_be_na=True)), prompt_id=f"p{i}") for i in range(4)]
+    rows = [
+        answer for one, at in zip(many, (0, 1, 2, 2), strict=True) for answer in graded(one, [at])
+    ]
+    assert not lint_rubrics(many, rows).counts.keys() & {Rule.LEVEL_UNREACHED, Rule.NOT_APPLICABLE}
+    (finding,) = lint_rubrics(many, [*rows[:1], *rows[2:]]).findings
+    assert (finding.prompt_id, finding.criteria, finding.detail) == (
+        "p0",
+        (0,),
+        "level 1; answers by level: 1, 0, 2, over 3 rubrics",
+    )
+    skipped = [answer for one in many[:3] for answer in graded(one, [NA])]
+    (finding,) = lint_rubrics(many, skipped).findings
+    assert finding.detail == "3 of 3 verdicts, over 3 rubrics"
+
+
 def test_what_mostly_does_not_apply() -> None:
     one = example({"criterion": "Asks for drugs", "points": 2, "may_be_na": True})
     assert found(one, graded(one, [NA], [NA], [True], [NA]))[Rule.NOT_APPLICABLE] == [(0,)]

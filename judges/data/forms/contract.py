@@ -6,6 +6,7 @@ refused with its path.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,7 +22,7 @@ MIN_POINTS = 1e-9
 """Least that it may be worth: a share of points below this is no number, or an endless one."""
 WHOLE_CONVERSATION = "all"
 """How a row writes that a criterion is about every turn."""
-_SCALES = ("ordinal", "nominal")
+SCALES = ("ordinal", "nominal")
 _LEVEL_TEXTS = ("text", "description", "label")
 _ORDERS = (
     {"none", "some", "most", "all"},
@@ -147,6 +148,10 @@ def predicate_of(field: Field) -> Mapping[str, Any] | None:
     field = field.decoded()
     if field.value is not None and not isinstance(field.value, Mapping):
         raise field.fault("is not an object (a predicate of the keyword judge)")
+    try:
+        json.dumps(field.value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        raise field.fault("holds what JSON cannot (NaN, an infinite number)") from None
     return field.value
 
 
@@ -198,8 +203,8 @@ def _is_nominal(field: Field, levels: Sequence[_Level]) -> bool:
     if is_missing(field.value):
         return False
     name = field.text().strip().lower()
-    if name not in _SCALES:
-        raise field.fault(f"is unknown; {near_names(name[:24], _SCALES)}")
+    if name not in SCALES:
+        raise field.fault(f"is unknown; {near_names(name[:24], SCALES)}")
     words = {level.text.strip().lower() for level in levels}
     is_order = all(word.replace(".", "", 1).lstrip("-").isdigit() for word in words) or any(
         words <= order for order in _ORDERS

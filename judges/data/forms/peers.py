@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ...errors import near_names
 from ...rubric import Criterion
 from ..conversations import is_missing
 from ..json_rows import Field
-from .contract import completed, points_of, sign_of, worth_of
+from .contract import SCALES, completed, points_of, sign_of, worth_of
 
 AUTORUBRIC_WEIGHT = 10.0
 VERIFIERS_WEIGHT = 1.0
@@ -57,17 +58,30 @@ def from_autorubric(item: Field) -> Criterion:
     read = _renamed(item, {"id": item["name"].value})
     if not is_missing(options.value):
         kept = [each for each in options.items() if each["na"].value is not True]
-        levels = [{"text": each["label"].value, "share": _value(each)} for each in kept]
+        levels = [{"text": each["label"].text(), "share": _value(each)} for each in kept]
+        if len(levels) < 2:
+            raise options.fault("distinguish nothing: give two or more that are not 'na'")
+        if all(level["share"] != 1 for level in levels):
+            raise options.fault("have no value of 1; the best one has all of the weight")
         read = _renamed(
             read,
             {
                 "levels": levels,
-                "scale": item["scale_type"].value,
+                "scale": _scale(item["scale_type"]),
                 "may_be_na": len(kept) < len(options.value) or item["may_be_na"].value,
             },
         )
     points = worth_of(read, Field(worth, item, "weight"))
     return completed(read, Criterion(item["requirement"].text(), points, sign_of(points)))
+
+
+def _scale(field: Field) -> str | None:
+    if is_missing(field.value):
+        return None
+    name = field.text().strip().lower()
+    if name not in SCALES:
+        raise field.fault(f"is unknown; {near_names(name[:24], SCALES)}")
+    return name
 
 
 def _value(option: Field) -> float:

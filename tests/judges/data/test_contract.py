@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rubricbeat.judges.data.examples import example_from_row, example_to_row
+from rubricbeat.judges.data.examples import example_from_row, example_to_row, read_examples
 from rubricbeat.judges.errors import DataError
 from rubricbeat.judges.rubric import (
     Criterion,
@@ -232,6 +235,7 @@ REFUSED: list[tuple[list[dict[str, Any]], str]] = [
     ([level(points=True)], "points is true, not a number"),
     ([level(points=1e10)], "beyond 1e.09"),
     ([level(points=1e-12)], "nearer to 0"),
+    ([level(check={"says": float("inf")})], r"check holds what JSON cannot"),
     ([level(check="says")], r"levels\[0\].check is not an object"),
     ([{"criterion": "c", "points": 4, "levels": SCALE}], "points is 4, and the level farthest"),
     ([{"criterion": "c", "levels": [SCALE[0], SCALE[0]]}], "are worth 0 points, each of them"),
@@ -373,6 +377,27 @@ def test_what_is_written_reads_back_equal(example: Example) -> None:
     for mine, read_back in zip(example.rubric.criteria, again.rubric.criteria, strict=True):
         assert mine.na_check == read_back.na_check
         assert [one.check for one in mine.levels] == [one.check for one in read_back.levels]
+
+
+def test_parquet_and_csv_say_the_same_as_json(tmp_path: Path) -> None:
+    """Arrow gives every object every field of the others, null where it has none."""
+    shares = {"criterion": "s", "points": 4.0, **LEVELS, "may_be_na": "missed"}
+    rows = [
+        row(CONTRACT | {"may_be_na": "bounded"}, ASKED, prompt_id="a", reference="r"),
+        row(shares, prompt_id="b"),
+        row({"criterion": "c", "points": 2.0}, prompt_id="c"),
+    ]
+    (tmp_path / "rows.json").write_text(json.dumps(rows), encoding="utf-8")
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "rows.parquet")
+    with (tmp_path / "rows.csv").open("w", encoding="utf-8", newline="") as file:
+        table = csv.DictWriter(file, ["prompt_id", "prompt", "rubric", "reference"])
+        table.writeheader()
+        table.writerows({**one, "rubric": json.dumps(one["rubric"])} for one in rows)
+    first, *others = (
+        read_examples(tmp_path / f"rows.{end}", strict=True).examples
+        for end in ("json", "parquet", "csv")
+    )
+    assert others == [first, first]
 
 
 def test_a_plain_row_is_written_as_ever() -> None:

@@ -539,6 +539,77 @@ VALID_ROWS = [
         "prompt": [{"role": "user", "content": [{"type": "text", "text": "Why?"}]}],
         "rubric": [{"criterion": "c", "points": 1, "weight": 2, "description": "d"}],
     },
+    {
+        "prompt": "Why?",
+        "reference": "r",
+        "rubric": [
+            {
+                "criterion": "c",
+                "levels": [
+                    {"text": "a", "points": 0, "check": {}},
+                    {"text": "b", "points": 2},
+                    {"text": "d", "points": 5},
+                ],
+                "scale": "ordinal",
+                "may_be_na": True,
+                "na_check": {},
+                "reference": ["r"],
+                "requires": {"id": "x", "level": 1},
+                "gate": {"cap": 0.0, "level": 0},
+                "id": "y",
+                "turn": -1,
+            },
+            {
+                "criterion": "e",
+                "points": -1,
+                "levels": [{"text": "a", "share": 0}, {"text": "b", "share": 1}],
+                "id": "x",
+            },
+        ],
+    },
+    {
+        "requirements": "t",
+        "sub_tasks": [
+            {"requirements": "a", "weight": 2, "children": [{"text": "c", "weight": 1}]},
+            {"requirements": "b", "task_category": "k", "sub_tasks": []},
+        ],
+    },
+    {
+        "prompt": "Why?",
+        "rubric": {
+            "sections": [
+                {
+                    "criteria": [
+                        {
+                            "requirement": "c",
+                            "weight": 1.0,
+                            "options": [
+                                {"label": "a", "value": 0},
+                                {"label": "b", "value": 1},
+                                {"label": "n", "na": True},
+                            ],
+                        }
+                    ]
+                }
+            ]
+        },
+        "items": [{"submission": "s"}],
+    },
+    {"prompt": "Why?", "criteria": [{"name": "n", "text": "c", "choices": ["a", "b", "d"]}]},
+    {
+        "prompt": [
+            {"role": "user", "content": "Why?"},
+            {
+                "role": "assistant",
+                "content": None,
+                "tool_calls": [{"id": "1", "function": {"name": "f", "arguments": "{}"}}],
+            },
+            {"role": "tool", "tool_call_id": "1", "name": "f", "content": [{"type": "text"}]},
+            {"role": "assistant", "content": [{"type": "tool_use", "name": "g", "input": {}}]},
+            {"role": "user", "content": [{"type": "tool_result", "content": "x"}]},
+        ],
+        "rubric": [{"criterion": "c", "points": 1}],
+    },
 ]
 
 

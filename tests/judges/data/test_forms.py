@@ -214,9 +214,10 @@ class TestAutorubric:
             ({"options": []}, "options is an empty list"),
             ({"options": "1-5"}, "options is the text '1-5', not a list"),
             ({"options": [{"label": "a", "value": 2}, *OPTIONS[1:]]}, "value is 2, not between"),
-            ({"options": [{"value": 0}, *OPTIONS[1:]]}, r"levels\[0\].text is missing"),
-            ({"options": [*OPTIONS[2:], *NA]}, "has one entry"),
-            ({"scale_type": "likert", "options": [*OPTIONS]}, "scale is unknown"),
+            ({"options": [{"value": 0}, *OPTIONS[1:]]}, r"options\[0\].label is missing"),
+            ({"options": [*OPTIONS[2:], *NA]}, "options distinguish nothing"),
+            ({"options": [*OPTIONS[:2]]}, "options have no value of 1"),
+            ({"scale_type": "likert", "options": [*OPTIONS]}, "scale_type is unknown"),
             ({"weight": 0}, "weight is 0"),
         ],
     )
