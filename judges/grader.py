@@ -12,12 +12,12 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
-import itertools
 import os
 import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice, takewhile
 from typing import Any
 
 from .answer import NO_ANSWER, Answer, GradedAnswer
@@ -27,9 +27,17 @@ from .engine.event_loop import LoopThread
 from .engine.options import RuntimeOptions
 from .engine.progress import Bar
 from .engine.work_items import Sheet, skipped
-from .errors import ConfigError
+from .errors import ConfigError, RubricbeatError
 from .files import Closing
-from .grader_facts import GradePart, facts_of, in_order, without_secrets
+from .grader_facts import (
+    GradePart,
+    facts_of,
+    in_order,
+    n_questions_of,
+    noted,
+    taken_up,
+    without_secrets,
+)
 from .judge import Judge, JudgeIdentity, require_askable
 from .judge_options import build_judge
 from .learned import learned_prompts_of
@@ -93,16 +101,20 @@ class Grader(Closing):
         self._rating_part: Part | None = None
         """The same judge as one that rates; None before it is asked to."""
         self.identity: JudgeIdentity = self._part.identity
-        self._thread: LoopThread | None = None
-        self._pools = Pools()
         self._remarks = Remarks()
         self._rating_remarks = Remarks()
         self._learned = learned_prompts_of(judge)
         self._flattered: set[str] = set()
         """Prompts graded that the judge has learned from, by id."""
+        self._reset()
+
+    def _reset(self) -> None:
+        self._lock = threading.Lock()
+        self._pid = os.getpid()
+        self._thread: LoopThread | None = None
+        self._pools = Pools()
         self._ended: tuple[str | None, str | None] = (None, None)
         """Outage and stop of the last runtime, when it is closed."""
-        self._reset()
 
     def grade(
         self, answers: Sequence[Answer], *, progress: bool | None = None
@@ -127,15 +139,12 @@ class Grader(Closing):
         answers = list(answers)
         require_askable(self.judge, (answer.example for answer in answers))
         filled: list[tuple[Answer, Sheet]] = []
-        with Bar.open(progress, self._part.ledger, self._n_questions(answers)) as bar:
+        with Bar.open(progress, self._part.ledger, n_questions_of(answers, self.options)) as bar:
             self._wait(self._start(self._sheets(answers, filled)), bar)
         return [self._graded(answer, sheet) for answer, sheet in filled]
 
     def rate(self, answers: Sequence[Answer], *, progress: bool | None = None) -> list[Rating]:
-        """Rate whole answers from 1 to 10, in order, within the limits that verdicts have.
-
-        A missing rating has its reason. Errors are those of `grade`; a judge may give no ratings.
-        """
+        """Rate whole answers from 1 to 10, in order; limits and errors are those of `grade`."""
         ledger = self._rating().ledger
         filled: list[tuple[Answer, Sheet]] = []
         with Bar.open(progress, ledger, sum(a.text is not None for a in answers)) as bar:
@@ -167,27 +176,27 @@ class Grader(Closing):
             n_questions: How many verdicts are asked for in all, for the bar.
         """
         source = iter(answers)
-        deadline_s = self.options.deadline_s
-        end = time.monotonic() + deadline_s if deadline_s is not None else None
+        end = time.monotonic() + (self.options.deadline_s or 0.0)  # not read without a deadline
         n_started = 0
 
         def start_next() -> GradePart[Answer] | None:
             nonlocal n_started
-            chunk = list(itertools.islice(source, _CHUNK))
+            chunk = list(islice(source, _CHUNK))
             if not chunk:
                 return None
             filled: list[tuple[Answer, Sheet]] = []
-            left_s = None if end is None else end - time.monotonic()
-            run = self._start(self._sheets(chunk, filled), left_s, goes_on=n_started > 0)
+            sheets, left_s = self._sheets(chunk, filled), end - time.monotonic()
+            run = self._start(sheets, left_s, goes_on=n_started > 0)
             n_started += 1
-            return GradePart(run, filled, self._n_questions(chunk))
+            return GradePart(run, filled, n_questions_of(chunk, self.options))
 
         with Bar.open(progress, self._part.ledger, n_questions) as bar:
-
-            def tick() -> None:
-                bar.draw(self._pools.n_in_flight)
-
-            parts = in_order(start_next, lambda: self._pools.max_in_flight, tick, self._let_finish)
+            parts = in_order(
+                start_next,
+                lambda: self._pools.max_in_flight,
+                lambda: bar.draw(self._pools.n_in_flight),
+                self._let_finish,
+            )
             with contextlib.closing(parts) as each:
                 for answer, sheet in each:
                     yield self._graded(answer, sheet)
@@ -201,10 +210,25 @@ class Grader(Closing):
 
     async def grade_async(self, answers: Sequence[Answer]) -> list[GradedAnswer]:
         """Grade answers from any running event loop; cancelling it cancels the calls."""
+        graded, fault = await self.grade_what_comes(answers)
+        if fault is not None:
+            raise fault
+        return graded
+
+    async def grade_what_comes(
+        self, answers: Sequence[Answer]
+    ) -> tuple[list[GradedAnswer], RubricbeatError | None]:
+        """Grade as `grade_async`; give what came beside the error that ended it, if one did."""
         require_askable(self.judge, (answer.example for answer in answers))
         filled: list[tuple[Answer, Sheet]] = []
-        await asyncio.wrap_future(self._start(self._sheets(answers, filled)))
-        return [self._graded(answer, sheet) for answer, sheet in filled]
+        fault: RubricbeatError | None = None
+        try:
+            await asyncio.wrap_future(self._start(self._sheets(answers, filled)))
+        except RubricbeatError as error:
+            fault = error
+        there = [self._graded(*one) for one in takewhile(taken_up, filled)]
+        rest = [self.unasked(one, f"not asked: {fault}") for one in answers[len(there) :]]
+        return there + rest, fault
 
     def estimate(self, answers: Iterable[Answer], *, rates: bool = False) -> CostEstimate:
         """Say what grading, or rating, would cost; nothing is sent, the store is only read."""
@@ -219,10 +243,8 @@ class Grader(Closing):
             is_hard: Whether it holds for the runs in hand only, not for later ones.
         """
         with self._lock:
-            thread, pools = self._thread, self._pools.each
-        if thread is not None:
-            for pool in pools:
-                thread.loop.call_soon_threadsafe(pool.stop_asking, reason, is_hard)
+            if self._thread is not None:
+                self._thread.submit(self._pools.stop_asking(reason, is_hard))
 
     @property
     def outage(self) -> str | None:
@@ -243,12 +265,9 @@ class Grader(Closing):
         return self._facts(self._rating(), self._rating_remarks)
 
     def _facts(self, part: Part, remarks: Remarks) -> dict[str, Any]:
-        notes = getattr(self.judge, "notes", None)
         return {
             **facts_of(part),
-            **({"notes": str(notes)} if notes else {}),
-            **({"answers": said} if (said := remarks.notes()) else {}),
-            **({"learned_prompts": sorted(self._flattered)} if self._flattered else {}),
+            **noted(self.judge, remarks.notes(), self._flattered),
             "options": {**self.options.to_json(), **without_secrets(self._judge_options)},
             "outage": self.outage,
             "stopped": self.stopped,
@@ -267,26 +286,11 @@ class Grader(Closing):
         finally:
             thread.close()
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave behind what belongs to this process: thread, loop, connections."""
-        return {
-            "judge": self.judge,
-            "options": self.options,
-            "judge_options": self._judge_options,
-        }
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Start anew in the other process."""
-        self.__init__(**state)  # type: ignore[misc]  # the same object, made again
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Start anew in the other process: thread, loop and connections belong to this one."""
+        return type(self), (self.judge, self.options, self._judge_options)
 
     # -- inside ---------------------------------------------------------------------------
-
-    def _reset(self) -> None:
-        self._lock = threading.Lock()
-        self._pid = os.getpid()
-        self._thread = None
-        self._pools = Pools()
-        self._ended = (None, None)
 
     def _start(
         self,
@@ -364,12 +368,6 @@ class Grader(Closing):
             filled.append((answer, sheet))
             if answer.text is not None:
                 yield sheet
-
-    def _n_questions(self, answers: Sequence[Answer]) -> int:
-        own = self.options.replicates
-        return sum(
-            len(a.example.rubric) * (a.replicates or own) for a in answers if a.text is not None
-        )
 
     def _graded(self, answer: Answer, sheet: Sheet) -> GradedAnswer:
         rows = self._rows(answer, sheet, self._remarks)

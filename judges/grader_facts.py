@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any, Generic, TypeVar
 
+from .answer import Answer
 from .engine.assembly import Part
 from .engine.ledger import known_sum
+from .engine.options import RuntimeOptions
 from .engine.work_items import Sheet
 from .errors import StoreError
+from .judge import Judge
 
 MAX_WAITING = 32
 """Parts that are graded and wait for one before them."""
@@ -37,6 +40,19 @@ def facts_of(part: Part) -> dict[str, Any]:
         "cost_usd": known_sum(costs),
         "members": [facts_of(member) for member in part.members],
     }
+
+
+def noted(judge: Judge, answers: Sequence[Any], learned: Iterable[str]) -> dict[str, Any]:
+    """Give what is to be said beside the counts; empty where there is nothing.
+
+    Args:
+        judge: May have notes of its own.
+        answers: Remarks on the answers.
+        learned: Prompts, by id, that the judge has learned from.
+    """
+    notes = getattr(judge, "notes", None)
+    found = {"notes": notes and str(notes), "answers": answers, "learned_prompts": sorted(learned)}
+    return {name: said for name, said in found.items() if said}
 
 
 def _added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
@@ -95,6 +111,17 @@ class GradePart(Generic[A]):
         sheets = [sheet for _, sheet in list(self.filled) if sheet.rows]
         n_done = sum(n_places(sheet) - sheet.n_open for sheet in sheets)
         return self.n_questions - n_done
+
+
+def n_questions_of(answers: Iterable[Answer], options: RuntimeOptions) -> int:
+    """Count the verdicts that are asked for; an answer that is not there has none."""
+    own = options.replicates
+    return sum(len(a.example.rubric) * (a.replicates or own) for a in answers if a.text is not None)
+
+
+def taken_up(one: tuple[Answer, Sheet]) -> bool:
+    """Say whether the pool has taken an answer up; of one that is not there nothing is asked."""
+    return one[0].text is None or bool(one[1].rows)
 
 
 def n_places(sheet: Sheet) -> int:

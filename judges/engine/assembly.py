@@ -184,6 +184,15 @@ class Pools:
         outage = next((pool.outage for pool in self.each if pool.outage), None)
         return outage, next((pool.stopped for pool in self.each if pool.stopped), None)
 
+    async def stop_asking(self, reason: str, is_hard: bool) -> None:
+        """Ask nothing more, in no pool; a run that was started before this is one of those in hand.
+
+        A coroutine for that: as a plain callback it would come before the first step of such a run,
+        which then takes itself for a new one and asks on.
+        """
+        for pool in self.each:
+            pool.stop_asking(reason, is_hard)
+
     async def flushed(self) -> None:
         """Wait until everything that was paid for is on disk."""
         for pool in self.each:

@@ -15,14 +15,16 @@ import textwrap
 import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from engine_kit import CountingJudge, GatedJudge, answers, outcomes, reasons
 from loopback import Loopback
 from waiting import HANG_S, join, until
 
-from rubricbeat.judges.errors import ConfigError
+from rubricbeat.judges.errors import ConfigError, StoreError
 from rubricbeat.judges.grader import Grader, RuntimeOptions, open_grader
+from rubricbeat.judges.store.sqlite import VerdictStore
 
 RIGHT = ["met", "not_met", "met"]
 TESTS = Path(__file__).resolve().parent.parent
@@ -364,3 +366,49 @@ def test_no_store_is_none_in_python_as_on_the_command_line(word, monkeypatch, tm
 def test_an_empty_store_is_refused_in_python_too():
     with pytest.raises(ConfigError, match="store is empty"):
         RuntimeOptions(store=" ")
+
+
+def test_a_stop_holds_for_a_run_that_was_started_a_moment_before_it():
+    judge = CountingJudge()
+    with Grader(judge, RuntimeOptions(store=False)) as grader:
+        grader.grade(answers(1))  # the loop thread is there
+        judge.asked.clear()
+        is_held, goes_on = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            is_held.set()
+            goes_on.wait(HANG_S)
+
+        async def started_and_stopped() -> list[Any]:
+            grader._thread.loop.call_soon_threadsafe(hold)
+            is_held.wait(HANG_S)
+            run = asyncio.create_task(grader.grade_async(answers(5)))
+            await asyncio.sleep(0)
+            grader.stop("the end", is_hard=True)
+            goes_on.set()
+            return await run
+
+        graded = asyncio.run(started_and_stopped())
+    assert reasons(graded) == {"the end"}
+    assert judge.asked == {}
+
+
+def test_what_came_before_an_error_is_given_beside_it(tmp_path):
+    class FailingStore(VerdictStore):
+        n_writes = 0
+
+        def write(self, *records: Any, **more: Any) -> Any:
+            raise StoreError("the disk is full")
+
+    judge = CountingJudge()
+    options = RuntimeOptions(store=str(tmp_path / "v.sqlite"), max_concurrency=1)
+    with Grader(judge, options) as grader, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rubricbeat.judges.engine.assembly.VerdictStore", FailingStore)
+        graded, fault = asyncio.run(grader.grade_what_comes(answers(200)))
+    assert isinstance(fault, StoreError)
+    assert [one.example.prompt_id for one in graded] == [f"made-up-{i}" for i in range(200)]
+    n_paid = sum(judge.asked.values())
+    met = [v.met for one in graded for v in one.verdicts]
+    # a call in flight at the failure may end after it: nothing that was given is lost
+    assert 0 < len(met) - met.count(None) <= n_paid < 600
+    assert all("the disk is full" in why for why in reasons(graded))
