@@ -48,6 +48,9 @@ COMMANDS: dict[str, Command] = {
     "compare": Command("compare", "compare models in one HTML report"),
     "report": Command("report", "report one run in one HTML file"),
     "train": Command("training.train", "train a policy with the judge that evaluates (SFT, GRPO)"),
+    "serve": Command(
+        "training.serve", "give trainers a judge over HTTP, with its store and budget"
+    ),
     "tasks-dir": Command("", "print the folder to give to lm_eval --include_path"),
 }
 

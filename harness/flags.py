@@ -11,6 +11,8 @@ from typing import Any
 
 from ..judges.errors import ConfigError
 from ..judges.files import require_file, require_folder, write_file
+from ..judges.grader import RuntimeOptions
+from ..judges.judge_options import parse_judge_args
 from ..judges.missing import MissingVerdicts
 from ..judges.scoring.run_scores import SEED
 from ..reports.results.run import Run
@@ -48,6 +50,43 @@ def put_out(args: argparse.Namespace, plain: Mapping[str, Any], text: Callable[[
     if args.output is not None:
         write_file(args.output, json.dumps(plain, indent=1, allow_nan=False))
     print(json.dumps(plain, indent=2, allow_nan=False) if args.json else text())
+
+
+def add_judge_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare which judge is asked, how, and what it may cost."""
+    parser.add_argument(
+        "--judge", required=True, metavar="NAME", help="a registered judge or module:Class"
+    )
+    parser.add_argument(
+        "--judge_args", metavar="K=V,...|FILE", help="its options, or a YAML file with them"
+    )
+    parser.add_argument("--prompt", metavar="PATH", help="wording: a shipped name or your own file")
+    parser.add_argument("--shape", help="healthbench, prefix, yes_no or grouped (all in a call)")
+    parser.add_argument("--store", metavar="PATH", help="verdict store; 'none' keeps none")
+    parser.add_argument("--max-calls", type=int, help="most calls to make")
+    parser.add_argument("--max-cost", type=float, help="most US dollars to spend")
+    parser.add_argument(
+        "--keep-asking",
+        action="store_true",
+        default=None,
+        help="continue although none of the first 36 questions got a verdict",
+    )
+
+
+def judge_options_of(args: argparse.Namespace) -> dict[str, Any]:
+    """Put the flags over --judge_args: what is said twice must agree."""
+    options = parse_judge_args(args.judge, args.judge_args)
+    names = ("prompt", "shape", "store", "max_calls", "max_cost", "keep_asking")
+    given = {name: value for name in names if (value := getattr(args, name)) is not None}
+    limits, wording = RuntimeOptions.split(given)
+    for name, value in {**wording, **RuntimeOptions.typed(limits)}.items():
+        if name in options and options[name] != value:
+            raise ConfigError(
+                f"--{name.replace('_', '-')} {value} and --judge_args {name}={options[name]} "
+                "disagree; give one of them"
+            )
+        options[name] = value
+    return options
 
 
 @contextlib.contextmanager

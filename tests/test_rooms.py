@@ -36,7 +36,7 @@ FLOORS = (
     ("harness/results", "harness/evaluation", "harness/costs", "harness/inputs", "harness/grading"),
     ("harness/labels", "harness/audit_run", "harness/audit_noise"),
     ("harness/tables", "harness/distributed"),
-    ("harness/training",),
+    ("harness/training", "harness/serving"),
     ("harness/commands",),
     ("harness/cli",),
 )

@@ -30,12 +30,11 @@ from ...judges.data.columns import Columns, add_columns_argument
 from ...judges.data.examples import ExampleFile, read_examples
 from ...judges.data.responses import Census, Responses
 from ...judges.data.streams import name_of
-from ...judges.engine.assembly import FREE, store_place
+from ...judges.engine.assembly import store_place
 from ...judges.errors import ConfigError, RubricbeatError
 from ...judges.files import require_folder, require_folders_below, require_room
 from ...judges.grader import Grader, RuntimeOptions
 from ...judges.judge import require_askable
-from ...judges.judge_options import parse_judge_args
 from ...judges.missing import allowed_share
 from ...judges.scoring.run_scores import SEED
 from ..distributed.flags import (
@@ -46,11 +45,18 @@ from ..distributed.flags import (
     report_workers,
     run_workers,
 )
-from ..flags import add_allow_missing, keys_stand_in, require_seed, told
+from ..flags import (
+    add_allow_missing,
+    add_judge_arguments,
+    judge_options_of,
+    keys_stand_in,
+    require_seed,
+    told,
+)
 from ..results.documents import Spool
 from ..results.judged_runs import JudgedRun, JudgedRuns, graded_by_run
 from ..results.writer import sanitized
-from ..tables.score import ScoreLine, score_table
+from ..tables.score import ScoreLine, calls_line, score_table
 from ..terminal import say
 
 DEFAULT_TASK = "judged"
@@ -70,24 +76,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="saved answers: a file, or a folder of samples",
     )
     add_columns_argument(parser)
-    parser.add_argument(
-        "--judge", required=True, metavar="NAME", help="a registered judge or module:Class"
-    )
-    parser.add_argument(
-        "--judge_args", metavar="K=V,...|FILE", help="its options, or a YAML file with them"
-    )
+    add_judge_arguments(parser)
     parser.add_argument("--output_path", type=Path, required=True, help="folder for result files")
-    parser.add_argument("--prompt", metavar="PATH", help="wording: a shipped name or your own file")
-    parser.add_argument("--shape", help="healthbench, prefix, yes_no or grouped (all in a call)")
-    parser.add_argument("--store", metavar="PATH", help="verdict store; 'none' keeps none")
-    parser.add_argument("--max-calls", type=int, help="most calls to make")
-    parser.add_argument("--max-cost", type=float, help="most US dollars to spend")
-    parser.add_argument(
-        "--keep-asking",
-        action="store_true",
-        default=None,
-        help="continue although none of the first 36 questions got a verdict",
-    )
     parser.add_argument(
         "--dry-run", action="store_true", help="print calls, tokens and cost; send nothing"
     )
@@ -110,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
     columns = Columns.read(args.columns, is_shared=True)
     data = read_examples(args.data, strict=args.strict, columns=columns)
     say(data.warning())
-    options = _options(args)
+    options = judge_options_of(args)
     _needs_no_flag(args, options)
     examples = {example.prompt_id: example for example in data.examples}
     responses = Responses(
@@ -191,22 +181,6 @@ def _check(args: argparse.Namespace) -> None:
         )
 
 
-def _options(args: argparse.Namespace) -> dict[str, Any]:
-    """Put the flags over --judge_args: what is said twice must agree."""
-    options = parse_judge_args(args.judge, args.judge_args)
-    names = ("prompt", "shape", "store", "max_calls", "max_cost", "keep_asking")
-    given = {name: value for name in names if (value := getattr(args, name)) is not None}
-    limits, wording = RuntimeOptions.split(given)
-    for name, value in {**wording, **RuntimeOptions.typed(limits)}.items():
-        if name in options and options[name] != value:
-            raise ConfigError(
-                f"--{name.replace('_', '-')} {value} and --judge_args {name}={options[name]} "
-                "disagree; give one of them"
-            )
-        options[name] = value
-    return options
-
-
 def _require_folders(args: argparse.Namespace, census: Census) -> None:
     require_folder(args.output_path)
     require_folders_below(args.output_path, (sanitized(model) for model, _ in census.runs))
@@ -283,7 +257,7 @@ def _report(
     else:
         lines = [ScoreLine(*run.key, args.task, run.written.metrics, "") for run in runs]
         print(score_table(lines))
-        print(_calls_line(facts))
+        print(calls_line(facts))
         for run in runs:
             print(run.written.results)
     stopped = grader.outage or grader.stopped or deadline
@@ -292,15 +266,3 @@ def _report(
             f"the judge stopped: {stopped}; what was finished is kept, the same command again asks "
             "only the rest"
         )
-
-
-def _calls_line(facts: Mapping[str, Any]) -> str:
-    cost = facts.get("cost_usd")
-    money = "cost unknown" if cost is None else f"${cost:.4f}"
-    if not facts["calls"] or facts["name"] in FREE:
-        money = "$0"
-    missing = f"{facts['missing']:,} without verdict" if facts["missing"] else "none missing"
-    return (
-        f"{facts['asked']:,} criteria asked ({missing}), {facts['store_hits']:,} from the store, "
-        f"{facts['calls']:,} calls, {money}"
-    )

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ...judges.engine.assembly import FREE
 from ...judges.scoring.estimates import estimate_of
 from ...reports import numbers
 from ...reports.interval_words import interval_words
@@ -66,3 +67,16 @@ def _cells(line: ScoreLine) -> tuple[str, ...]:
 def _one_line(text: str) -> str:
     """Show a name from a file without what could steer a terminal."""
     return "".join(char if char.isprintable() else "?" for char in text)
+
+
+def calls_line(facts: Mapping[str, Any]) -> str:
+    """Say what a judge was asked, and what it cost; from `Grader.facts`."""
+    cost = facts.get("cost_usd")
+    money = "cost unknown" if cost is None else f"${cost:.4f}"
+    if not facts["calls"] or facts["name"] in FREE:
+        money = "$0"
+    missing = f"{facts['missing']:,} without verdict" if facts["missing"] else "none missing"
+    return (
+        f"{facts['asked']:,} criteria asked ({missing}), {facts['store_hits']:,} from the store, "
+        f"{facts['calls']:,} calls, {money}"
+    )

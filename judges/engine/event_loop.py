@@ -25,7 +25,7 @@ class LoopThread:
 
     def __init__(self) -> None:
         """Start the thread."""
-        self.loop = _new_loop()
+        self.loop = new_loop()
         self._thread = threading.Thread(
             target=self._serve,
             args=(self.loop, is_over := threading.Event()),
@@ -67,7 +67,7 @@ class LoopThread:
         loop.close()
 
 
-def _new_loop() -> asyncio.AbstractEventLoop:
+def new_loop() -> asyncio.AbstractEventLoop:
     """Make a loop; uvloop's where it is installed, for a third less CPU a call."""
     try:
         import uvloop

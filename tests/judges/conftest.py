@@ -33,6 +33,6 @@ def virtual_time(monkeypatch: pytest.MonkeyPatch) -> list[VirtualLoop]:
         return loops[-1]
 
     clock = SimpleNamespace(monotonic=lambda: loops[-1].now if loops else 0.0)
-    monkeypatch.setattr("rubricbeat.judges.engine.event_loop._new_loop", new_loop)
+    monkeypatch.setattr("rubricbeat.judges.engine.event_loop.new_loop", new_loop)
     monkeypatch.setattr("rubricbeat.judges.grader.time", clock)
     return loops

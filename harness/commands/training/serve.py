@@ -1,0 +1,125 @@
+r"""Give trainers a judge over HTTP: one process with its store, its limits and its budget.
+
+Clients post rows with answers to /v1/score and get scores, rewards and verdicts; OpenRLHF and
+slime have paths of their own (docs/serving.md). A missing verdict is null or an error, never 0.
+SIGTERM or Ctrl-C lets the calls in flight end, which are paid for, and refuses new work.
+
+two real commands:
+  rubricbeat serve --judge keyword --rewards healthbench,hybrid --data rows.jsonl
+  RUBRICBEAT_TOKEN=... rubricbeat serve --host 0.0.0.0 --judge chat \
+      --judge_args model=gpt-4.1,max_concurrency=64 --max-cost 50 --rewards hybrid
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from ....judges.data.columns import Columns, add_columns_argument
+from ....judges.errors import ConfigError
+from ...flags import add_judge_arguments, judge_options_of
+from ...terminal import say
+
+TOKEN_VARIABLE = "RUBRICBEAT_TOKEN"
+DEFAULT_REWARDS = "healthbench"
+DEFAULT_PORT = 8300
+MB = 1_000_000
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags."""
+    add_judge_arguments(parser)
+    parser.add_argument(
+        "--rewards",
+        default=DEFAULT_REWARDS,
+        metavar="NAMES",
+        help="rewards that clients may ask for; OpenRLHF and slime get the first one "
+        f"(default {DEFAULT_REWARDS})",
+    )
+    parser.add_argument(
+        "--data", type=Path, help="rows with rubrics that clients may name by prompt_id"
+    )
+    add_columns_argument(parser)
+    parser.add_argument("--host", default="127.0.0.1", help="where to listen (default 127.0.0.1)")
+    parser.add_argument(
+        "--port", type=int, default=DEFAULT_PORT, help=f"0 for a free one (default {DEFAULT_PORT})"
+    )
+    parser.add_argument(
+        "--token-file",
+        type=Path,
+        metavar="FILE",
+        help=f"holds the token that clients must show (else {TOKEN_VARIABLE}); needed unless the "
+        "host is loopback",
+    )
+    parser.add_argument(
+        "--max-body-mb", type=float, default=16, metavar="MB", help="largest body (default 16)"
+    )
+    parser.add_argument(
+        "--max-answers", type=int, default=1024, help="most answers of a request (default 1024)"
+    )
+    parser.add_argument(
+        "--max-pending",
+        type=int,
+        default=20_000,
+        help="most answers in hand, of all requests together (default 20000)",
+    )
+    parser.add_argument(
+        "--max-connections", type=int, default=2_000, help="most connections (default 2000)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of judges that take one (default 0)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve; 0 when every request in hand was answered at the end."""
+    from ....judges.data.examples import read_examples
+    from ....judges.grader import open_grader
+    from ....judges.rewards import parse_rewards
+    from ...serving.app import Bounds
+    from ...serving.run import Place, serve
+    from ...serving.service import Service
+    from ...serving.wire import Offer
+    from ...tables.score import calls_line
+
+    for flag in ("max_body_mb", "max_answers", "max_pending", "max_connections"):
+        if not getattr(args, flag) > 0:
+            raise ConfigError(f"--{flag.replace('_', '-')} {getattr(args, flag)}: above 0")
+    place = Place(args.host, args.port, _token(args.token_file))
+    bounds = Bounds(
+        body_bytes=int(args.max_body_mb * MB),
+        in_hand_bytes=int(max(256, 2 * args.max_body_mb) * MB),
+        connections=args.max_connections,
+    )
+    rewards = {reward.name: reward for reward in parse_rewards(args.rewards)}
+    examples = {}
+    if args.data is not None:
+        data = read_examples(args.data, columns=Columns.read(args.columns))
+        say(data.warning(), "serve")
+        examples = {example.prompt_id: example for example in data.examples}
+    offer = Offer(rewards, examples, args.max_answers)
+    with open_grader(judge_options_of(args), seed=args.seed) as grader:
+        code = serve(
+            lambda: Service(grader, offer, max_pending=args.max_pending),
+            place,
+            bounds,
+            lambda url: print(url, flush=True),
+        )
+    say(calls_line(grader.facts()), "serve")
+    return code
+
+
+def _token(path: Path | None) -> str | None:
+    """Read the token from its file or from the environment; None where there is none.
+
+    Raises:
+        ConfigError: The file cannot be read, or holds none.
+    """
+    if path is None:
+        return os.environ.get(TOKEN_VARIABLE, "").strip() or None
+    try:
+        token = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeError) as error:
+        raise ConfigError(f"--token-file {path}: cannot be read: {error}") from error
+    if not token:
+        raise ConfigError(f"--token-file {path} is empty")
+    return token

@@ -1,0 +1,125 @@
+"""The requests of trainers that speak a form of their own, as published by November 2026.
+
+OpenRLHF's `--reward.remote_url` and slime's `--rm-type remote_rm` post what they have and read
+numbers. Their forms have no place for a missing verdict: it is an error of HTTP there, which both
+try again and then stop at. The judge's store makes that cheap: only what is missing is asked again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ...judges.answer import Answer
+from ...judges.rewards import Reward
+from .service import Service
+from .wire import RequestError, Scored, ScoreRequest, example_of, require_few
+
+END_TOKENS = ("<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end_of_text|>", "</s>", "<eos>")
+"""Ends of a turn in common chat templates: they are no part of an answer."""
+
+
+async def score_openrlhf(plain: Any, service: Service) -> dict[str, Any]:
+    """Answer OpenRLHF: `query` and `prompts` are texts, `labels` rows or prompt_ids.
+
+    `rewards` are as they are; `scores`, which it filters prompts by, are brought to [0, 1].
+
+    Raises:
+        RequestError: The lists do not fit, a query does not hold its prompt, or a reward is
+            missing.
+    """
+    fields = _fields(plain, ("query", "prompts", "labels"))
+    queries, prompts, labels = (fields[name] for name in ("query", "prompts", "labels"))
+    if not len(queries) == len(prompts) == len(labels):
+        raise RequestError(
+            f"query, prompts and labels differ in length: {len(queries)}, {len(prompts)}, "
+            f"{len(labels)}"
+        )
+    require_few(len(queries), service.offer)
+    answers = [
+        Answer(example_of(label, f"labels[{place}]", service.offer), _answer(query, prompt, place))
+        for place, (query, prompt, label) in enumerate(zip(queries, prompts, labels, strict=True))
+    ]
+    reward = service.offer.first
+    values = await _rewards(answers, reward, service)
+    return {
+        "rewards": values,
+        "scores": [_share(value, reward) for value in values],
+        "extra_logs": {"is_scored": [1.0] * len(values)},
+    }
+
+
+async def score_slime(plain: Any, service: Service) -> float:
+    """Answer slime: one `response`, whose `label` is a row or a prompt_id; a number comes back.
+
+    Raises:
+        RequestError: A field is missing or wrong, or the reward is missing.
+    """
+    if not isinstance(plain, Mapping) or "label" not in plain:
+        raise RequestError("give an object with prompt, response and label")
+    text = plain.get("response")
+    if not isinstance(text, str):
+        raise RequestError("response: give the text of the answer")
+    example = example_of(plain["label"], "label", service.offer)
+    answer = Answer(example, _without_end(text))
+    return (await _rewards([answer], service.offer.first, service))[0]
+
+
+async def _rewards(answers: Sequence[Answer], reward: Reward, service: Service) -> list[float]:
+    request = ScoreRequest(tuple(answers), (len(answers),), (reward,))
+    scored = await service.score(request)
+    values = scored.rewards[reward.name]
+    known = [value for value in values if value is not None]
+    if not scored.is_complete or len(known) < len(values):
+        raise missing(scored)
+    return known
+
+
+def missing(scored: Scored) -> RequestError:
+    """Give the refusal of what lacks verdicts: asked again where that may help."""
+    if scored.fault is not None or scored.stopped is not None:
+        return RequestError(scored.why_incomplete(), status=503, code="judge_stopped")
+    return RequestError(scored.why_incomplete(), status=424, code="missing_verdicts", retry=True)
+
+
+def _fields(plain: Any, names: Sequence[str]) -> Mapping[str, list[Any]]:
+    if not isinstance(plain, Mapping):
+        raise RequestError(f"give an object with {', '.join(names)}")
+    for name in names:
+        if not isinstance(plain.get(name), list) or not plain[name]:
+            raise RequestError(f"{name}: give a list with at least one element")
+    return plain
+
+
+def _answer(query: Any, prompt: Any, place: int) -> str:
+    """Give the answer of a query: neither its prompt nor special tokens are to be judged.
+
+    A tokenizer may have put a mark before the prompt.
+
+    Raises:
+        RequestError: The prompt is not in it: the judge would read it as part of the answer.
+    """
+    if not isinstance(query, str) or not isinstance(prompt, str):
+        raise RequestError(f"query[{place}], prompts[{place}]: give texts")
+    _, found, text = query.partition(prompt) if prompt else ("", True, query)
+    if not found:
+        raise RequestError(
+            f"query[{place}] does not hold its prompt, so that its answer cannot be told; give "
+            "OpenRLHF prompts that its tokenizer gives back as they are"
+        )
+    return _without_end(text)
+
+
+def _without_end(text: str) -> str:
+    text = text.rstrip()
+    while end := next((token for token in END_TOKENS if text.endswith(token)), None):
+        text = text.removesuffix(end).rstrip()
+    return text
+
+
+def _share(value: float, reward: Reward) -> float:
+    """Bring a reward to [0, 1]: by its range where that is finite, else as it is, clipped."""
+    low, high = reward.range
+    share = (value - low) / (high - low) if math.isfinite(low) and math.isfinite(high) else value
+    return min(1.0, max(0.0, share))

@@ -1,0 +1,166 @@
+"""A server from its start to its end: it listens, is told to stop, and ends with what was paid."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ...judges.engine.event_loop import new_loop
+from ...judges.errors import ConfigError
+from .app import LOOPBACK, App, Bounds
+from .service import Service
+
+MIN_TOKEN_CHARS = 16
+FLUSH_S = 10.0
+"""Beyond the judge's own time-out: longest that replies may take to be worded and sent."""
+WANTED_FILES = 8_192
+"""Open files that many clients take; the system may allow fewer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a server listens, and what it asks for."""
+
+    host: str = "127.0.0.1"
+    port: int = 8300
+    """0 for one that is free."""
+    token: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a server that strangers could spend money at.
+
+        Raises:
+            ConfigError: It is open to other machines and asks for no token, or for a short one.
+        """
+        if not 0 <= self.port <= 65_535:
+            raise ConfigError(f"--port {self.port}: from 0 to 65535")
+        if self.token is None and not self.is_loopback:
+            raise ConfigError(
+                f"--host {self.host} is open to other machines: set a token of {MIN_TOKEN_CHARS} "
+                "characters or more in RUBRICBEAT_TOKEN, or name its file by --token-file"
+            )
+        if self.token is not None and len(self.token) < MIN_TOKEN_CHARS:
+            raise ConfigError(f"the token is shorter than {MIN_TOKEN_CHARS} characters")
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether this machine alone can reach it."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:  # a name, which may stand for any address
+            return self.host in LOOPBACK
+
+
+class Serving:
+    """A server at work, on the running loop."""
+
+    def __init__(self, service: Service, place: Place, bounds: Bounds) -> None:
+        """Describe it; nothing listens yet."""
+        self.service = service
+        self.place = place
+        self.app = App(service, place.token, bounds)
+        self._server: asyncio.Server | None = None
+        self.url = ""
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            ConfigError: Nothing can listen there.
+        """
+        place = self.place
+        try:
+            self._server = await asyncio.get_running_loop().create_server(
+                self.app.protocol, place.host, place.port, backlog=1_024
+            )
+        except (OSError, UnicodeError) as error:
+            raise ConfigError(
+                f"cannot listen at {place.host} port {place.port}: {error}; name another --port"
+            ) from error
+        listening = self._server.sockets[0]
+        host, port = listening.getsockname()[:2]
+        shown = f"[{host}]" if listening.family == socket.AF_INET6 else host
+        self.url = f"http://{shown}:{port}"
+
+    async def stop(self, reason: str) -> bool:
+        """Refuse new work, let what is paid for end, answer whoever waits, and close.
+
+        Returns:
+            Whether every request in hand was answered.
+        """
+        within_s = self.service.grader.options.timeout_s + FLUSH_S
+        is_done = await self.service.stop(reason, within_s)
+        if self._server is not None:
+            self._server.close()
+        await self.app.close(FLUSH_S)
+        return is_done
+
+
+def serve(
+    make: Callable[[], Service], place: Place, bounds: Bounds, announce: Callable[[str], None]
+) -> int:
+    """Serve until SIGTERM or SIGINT; a second one ends everything at once.
+
+    Args:
+        make: Makes the service, on the loop it is to run on.
+        place: Where to listen.
+        bounds: Of sizes and times.
+        announce: Told the address when clients may come.
+
+    Returns:
+        0 when every request in hand was answered, else 1.
+
+    Raises:
+        ConfigError: Nothing can listen there.
+        KeyboardInterrupt: At the second signal.
+    """
+    raise_file_limit()
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        return runner.run(_serve(make, place, bounds, announce))
+
+
+async def _serve(
+    make: Callable[[], Service], place: Place, bounds: Bounds, announce: Callable[[str], None]
+) -> int:
+    serving = Serving(make(), place, bounds)
+    loop = asyncio.get_running_loop()
+    signals: asyncio.Queue[str] = asyncio.Queue()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(each, signals.put_nowait, each.name)
+    await serving.start()
+    announce(serving.url)
+    name = await signals.get()
+    n = serving.service.n_pending
+    print(
+        f"rubricbeat serve: {name}: nothing new is taken up; {n} answers are in hand, and the calls"
+        " in flight are waited for (again to stop at once)",
+        file=sys.stderr,
+        flush=True,
+    )
+    stopping = loop.create_task(serving.stop("the server is stopping; send it again when it is up"))
+    second = loop.create_task(signals.get())
+    await asyncio.wait({stopping, second}, return_when=asyncio.FIRST_COMPLETED)
+    if not stopping.done():
+        stopping.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await stopping
+        raise KeyboardInterrupt
+    second.cancel()
+    return 0 if stopping.result() else 1
+
+
+def raise_file_limit() -> None:
+    """Allow this process as many open files as many clients take, where the system lets it."""
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = WANTED_FILES if hard == resource.RLIM_INFINITY else min(hard, WANTED_FILES)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
