@@ -10,6 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .harness.grading import Grading, compare, grade, grade_async
+    from .harness.serving.client import (
+        MissingVerdictsError,
+        ServingError,
+        fetch_grades,
+        fetch_rewards,
+    )
     from .judges.answer import Answer, GradedAnswer
     from .judges.data.examples import example_from_row, example_to_row, read_examples
     from .judges.errors import JudgeError, RubricbeatError
@@ -51,6 +57,7 @@ __all__ = [
     "JudgeIdentity",
     "Level",
     "Message",
+    "MissingVerdictsError",
     "NaRule",
     "Outcome",
     "Polarity",
@@ -58,6 +65,7 @@ __all__ = [
     "Requirement",
     "Rubric",
     "RubricbeatError",
+    "ServingError",
     "Verdict",
     "VerdictTable",
     "__version__",
@@ -66,6 +74,8 @@ __all__ = [
     "evaluate_table",
     "example_from_row",
     "example_to_row",
+    "fetch_grades",
+    "fetch_rewards",
     "get_reward",
     "grade",
     "grade_async",
@@ -98,6 +108,7 @@ _HOME = {
     "JudgeIdentity": "judges.judge",
     "Level": "judges.rubric",
     "Message": "judges.rubric",
+    "MissingVerdictsError": "harness.serving.client",
     "NaRule": "judges.rubric",
     "Outcome": "judges.verdict",
     "Polarity": "judges.rubric",
@@ -105,6 +116,7 @@ _HOME = {
     "Requirement": "judges.rubric",
     "Rubric": "judges.rubric",
     "RubricbeatError": "judges.errors",
+    "ServingError": "harness.serving.client",
     "Verdict": "judges.verdict",
     "VerdictTable": "judges.scoring.verdict_table",
     "compare": "harness.grading",
@@ -112,6 +124,8 @@ _HOME = {
     "evaluate_table": "judges.rewards",
     "example_from_row": "judges.data.examples",
     "example_to_row": "judges.data.examples",
+    "fetch_grades": "harness.serving.client",
+    "fetch_rewards": "harness.serving.client",
     "get_reward": "judges.rewards",
     "grade": "harness.grading",
     "grade_async": "harness.grading",

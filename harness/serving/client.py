@@ -1,11 +1,11 @@
 """Asks a `rubricbeat serve`, from the standard library alone.
 
-    from rubricbeat.harness.serving.client import rewards
+    from rubricbeat import fetch_rewards
 
-    values = rewards("http://127.0.0.1:8300", [row] * 4, answers, reward="hybrid")
+    values = fetch_rewards("http://127.0.0.1:8300", [row] * 4, answers, reward="hybrid")
 
 This file imports nothing of rubricbeat: where a trainer has an environment of its own, a copy of
-the file is enough. `rewards` gives numbers or raises; what is missing is never a number.
+the file is enough. `fetch_rewards` gives numbers or raises; what is missing is never a number.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class MissingVerdictsError(ServingError):
         self.results = tuple(results)
 
 
-def rewards(
+def fetch_rewards(
     url: str, rows: Sequence[Row], answers: Sequence[str | None], *, reward: str, **more: Any
 ) -> list[float]:
     """Give the reward of each answer.
@@ -62,21 +62,21 @@ def rewards(
         rows: What each answer answers; neighbours that are equal are sent once.
         answers: As many; None where the model gave none.
         reward: One of the server's `--rewards`; `score` for the unclipped item score.
-        more: As `grade` takes.
+        more: As `fetch_grades` takes.
 
     Raises:
         MissingVerdictsError: A verdict of some answer is missing, or its reward.
         ServingError: The server refused, or could not be reached.
     """
     names = [] if reward == "score" else [reward]
-    results = grade(url, rows, answers, verdicts=False, rewards=names, **more)
+    results = fetch_grades(url, rows, answers, verdicts=False, rewards=names, **more)
     values = [one["score"] if reward == "score" else one["rewards"][reward] for one in results]
     if any(value is None for value in values):
         raise MissingVerdictsError(f"an answer has no {reward}", results)
     return [float(value) for value in values]
 
 
-def grade(
+def fetch_grades(
     url: str,
     rows: Sequence[Row],
     answers: Sequence[str | None],

@@ -19,7 +19,8 @@ from ...judges.grader import Grader
 from ...judges.rating import Rating
 from ...judges.rewards import Reward, evaluate_table
 from ...judges.scoring.item_scores import score_items
-from ...judges.scoring.verdict_table import Floats, VerdictTable
+from ...judges.scoring.rubric_arrays import Floats
+from ...judges.scoring.verdict_table import VerdictTable
 from .wire import Offer, RequestError, Scored, ScoreRequest
 
 
@@ -119,7 +120,7 @@ class Service:
         elif ratings:
             pairs = zip(graded, ratings, strict=True)
             graded = [replace(one, ratings=rated) for one, rated in pairs]
-        has_gap = any(v.met is None for one in graded for v in one.verdicts)
+        has_gap = any(v.is_missing for one in graded for v in one.verdicts)
         stopped = self.grader.stopped if has_gap else None
         return scored(graded, request.rewards, stopped, fault)
 

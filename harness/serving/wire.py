@@ -215,7 +215,7 @@ class Scored:
     @property
     def is_complete(self) -> bool:
         """Whether every verdict is there, and every reward that was asked for."""
-        has_all = all(v.met is not None for one in self.graded for v in one.verdicts)
+        has_all = all(not v.is_missing for one in self.graded for v in one.verdicts)
         return has_all and all(None not in values for values in self.rewards.values())
 
     def why_incomplete(self) -> str:
@@ -251,7 +251,7 @@ class Scored:
         plain: dict[str, Any] = {
             "score": self.scores[place],
             "rewards": {name: values[place] for name, values in self.rewards.items()},
-            "missing": sum(verdict.met is None for verdict in graded.verdicts),
+            "missing": sum(verdict.is_missing for verdict in graded.verdicts),
         }
         if request.with_verdicts:
             plain["verdicts"] = [verdict.to_json() for verdict in graded.verdicts]

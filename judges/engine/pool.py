@@ -305,6 +305,8 @@ class Runtime:
                     self._n_serving -= 1
                     call.task = None
             elif not self._feed() and not self._explain_refusals():
+                # at once: a run that begins before the task is over must not count on this worker
+                self._workers.discard(task)
                 return
             elif not self.delivery.calls:
                 await asyncio.sleep(0)  # all hits: let the loop breathe

@@ -393,6 +393,21 @@ def test_a_stop_holds_for_a_run_that_was_started_a_moment_before_it():
     assert judge.asked == {}
 
 
+def test_a_run_that_begins_as_the_last_worker_ends_is_graded_all_the_same():
+    judge = CountingJudge()
+    with Grader(judge, RuntimeOptions(store=False, max_concurrency=1)) as grader:
+        grader.grade(answers(1))
+        [pool] = grader._pools.each
+        judge.asked.clear()
+
+        async def one_after_the_other() -> None:
+            for answer in answers(5):
+                await pool.run(grader._sheets([answer], []))
+
+        grader._thread.submit(one_after_the_other()).result(HANG_S)
+    assert len(judge.asked) == 15
+
+
 def test_what_came_before_an_error_is_given_beside_it(tmp_path):
     class FailingStore(VerdictStore):
         n_writes = 0

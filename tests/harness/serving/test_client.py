@@ -15,7 +15,12 @@ from serving_kit import TOKEN, LackingJudge, Served, item, row
 from waiting import join, until
 
 from rubricbeat.harness.serving import client
-from rubricbeat.harness.serving.client import MissingVerdictsError, ServingError, grade, rewards
+from rubricbeat.harness.serving.client import (
+    MissingVerdictsError,
+    ServingError,
+    fetch_grades,
+    fetch_rewards,
+)
 from rubricbeat.judges.grader import RuntimeOptions
 
 
@@ -33,10 +38,10 @@ def test_it_is_one_file_of_the_standard_library(root: Path) -> None:
 def test_rewards_come_in_the_order_of_the_answers():
     judge = CountingJudge()
     with Served(judge) as served:
-        values = rewards(
+        values = fetch_rewards(
             served.url, [row(0), row(0), "made-up-1"], ["a", "b", "c"], reward="healthbench"
         )
-        scores = rewards(served.url, ["made-up-1"], ["c"], reward="score")
+        scores = fetch_rewards(served.url, ["made-up-1"], ["c"], reward="score")
     assert values == [pytest.approx(-1 / 3)] * 3
     assert scores == [pytest.approx(-1 / 3)]
     assert len(judge.asked) == 9
@@ -46,8 +51,8 @@ def test_a_missing_verdict_is_an_error_that_holds_what_came():
     with Served(LackingJudge(0), RuntimeOptions(store=False, max_retries=0)) as served:
         # one of five points is missing: there is a reward all the same, and it is told
         with pytest.raises(MissingVerdictsError, match="1 of 3 verdicts are missing") as caught:
-            rewards(served.url, [row()], ["a"], reward="healthbench")
-        [one] = grade(served.url, [row()], ["a"], allow_missing=True)
+            fetch_rewards(served.url, [row()], ["a"], reward="healthbench")
+        [one] = fetch_grades(served.url, [row()], ["a"], allow_missing=True)
     assert caught.value.results[0]["missing"] == 1
     assert one["verdicts"][0]["met"] is None
 
@@ -57,48 +62,48 @@ def test_a_missing_reward_is_an_error_even_where_missing_verdicts_are_allowed():
         Served(LackingJudge(2), RuntimeOptions(store=False, max_retries=0)) as served,
         pytest.raises(MissingVerdictsError, match="an answer has no healthbench"),
     ):
-        rewards(served.url, [row()], ["a"], reward="healthbench", allow_missing=True)
+        fetch_rewards(served.url, [row()], ["a"], reward="healthbench", allow_missing=True)
 
 
 def test_no_answers_are_no_request():
-    assert grade("http://127.0.0.1:1", [], []) == []
+    assert fetch_grades("http://127.0.0.1:1", [], []) == []
 
 
 def test_as_many_rows_as_answers():
     with pytest.raises(ValueError, match="1 rows for 2 answers"):
-        grade("http://127.0.0.1:1", [row()], ["a", "b"])
+        fetch_grades("http://127.0.0.1:1", [row()], ["a", "b"])
 
 
 @pytest.mark.parametrize("url", ["", "ftp://127.0.0.1", "http://", "file:///etc/passwd"])
 def test_an_address_that_is_none_is_refused(url):
     with pytest.raises(ServingError, match="not the address of a server"):
-        grade(url, [row()], ["a"], tries=1)
+        fetch_grades(url, [row()], ["a"], tries=1)
 
 
 def test_nothing_at_the_address_is_an_error():
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))  # bound, and nobody listens
         with pytest.raises(ServingError, match="ConnectionRefusedError"):
-            grade(f"http://127.0.0.1:{nobody.getsockname()[1]}", [row()], ["a"], tries=1)
+            fetch_grades(f"http://127.0.0.1:{nobody.getsockname()[1]}", [row()], ["a"], tries=1)
 
 
 def test_what_the_server_refuses_is_an_error_in_its_words():
     with Served(CountingJudge()) as served:
         with pytest.raises(ServingError, match=r"items\[0\]: unknown shape") as caught:
-            grade(served.url, [{}], ["a"])
+            fetch_grades(served.url, [{}], ["a"])
         with pytest.raises(ServingError, match="is none that this server gives"):
-            rewards(served.url, [row()], ["a"], reward="binary")
+            fetch_rewards(served.url, [row()], ["a"], reward="binary")
     assert (caught.value.status, caught.value.code) == (400, "bad_row")
 
 
 def test_the_token_comes_from_the_environment(monkeypatch):
     with Served(CountingJudge(), token=TOKEN) as served:
         with pytest.raises(ServingError, match="token") as caught:
-            grade(served.url, [row()], ["a"])
+            fetch_grades(served.url, [row()], ["a"])
         monkeypatch.setenv("RUBRICBEAT_TOKEN", TOKEN)
-        assert len(grade(served.url, [row()], ["a"])) == 1
+        assert len(fetch_grades(served.url, [row()], ["a"])) == 1
         monkeypatch.delenv("RUBRICBEAT_TOKEN")
-        assert len(grade(served.url, [row()], ["a"], token=TOKEN)) == 1
+        assert len(fetch_grades(served.url, [row()], ["a"], token=TOKEN)) == 1
     assert caught.value.status == 401
 
 
@@ -106,7 +111,7 @@ def test_no_proxy_of_the_environment_sees_the_token(monkeypatch):
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     with Served(CountingJudge()) as served:
-        assert len(grade(served.url, [row()], ["a"])) == 1
+        assert len(fetch_grades(served.url, [row()], ["a"])) == 1
 
 
 def test_a_busy_server_is_asked_again(monkeypatch):
@@ -126,8 +131,8 @@ def test_a_busy_server_is_asked_again(monkeypatch):
         first.start()
         until(lambda: served.service.n_pending == 2, "a busy server")
         with pytest.raises(ServingError, match="answers are in hand") as caught:
-            grade(served.url, [row(1)], ["a"], tries=1)
-        assert len(grade(served.url, [row(1)], ["a"])) == 1
+            fetch_grades(served.url, [row(1)], ["a"], tries=1)
+        assert len(fetch_grades(served.url, [row(1)], ["a"])) == 1
         join(first)
     assert (caught.value.status, caught.value.code) == (429, "busy")
     assert waits == [1.0]

@@ -14,6 +14,7 @@ from rubricbeat.judges.errors import ConfigError, OutageError, StoreError
 from rubricbeat.judges.grader import RuntimeOptions
 from rubricbeat.judges.rating import Rating
 from rubricbeat.judges.store.sqlite import VerdictStore
+from rubricbeat.judges.verdict import Verdict
 
 
 def test_scores_rewards_and_verdicts_come_back_in_order():
@@ -237,3 +238,35 @@ def test_stats_count_what_was_asked_and_health_says_nothing_else():
     assert stats["server"]["answers_in_hand"] == stats["server"]["bytes_in_hand"] == 0
     assert stats["judge"]["asked"] == 6
     assert stats["rewards"] == ["healthbench", "hybrid"]
+
+
+def test_a_level_and_not_applicable_are_answers():
+    class GradualJudge(CountingJudge):
+        def verdict(self, question):
+            if question.index == 0:
+                return Verdict.at_level(1, explanation="partly")
+            return Verdict.not_applicable(explanation="no such case")
+
+    graded = {
+        "prompt_id": "g",
+        "prompt": "Why?",
+        "rubrics": [
+            {
+                "criterion": "Explains",
+                "levels": [{"text": "no", "points": 0}, {"text": "partly", "points": 2},
+                           {"text": "fully", "points": 4}],
+            },
+            {"criterion": "Names the dose", "points": 3, "may_be_na": "excluded"},
+        ],
+    }  # fmt: skip
+    with Served(GradualJudge()) as served:
+        status, reply = served.post("/v1/score", {"items": [{"row": graded, "answers": ["a"]}]})
+    assert status == 200, reply
+    assert reply["complete"] is True
+    [one] = reply["items"][0]["answers"]
+    assert one["score"] == pytest.approx(0.5)  # 2 of 4: the criterion that does not apply is out
+    assert [(v["met"], v["outcome"]) for v in one["verdicts"]] == [
+        (None, "level"),
+        (None, "not_applicable"),
+    ]
+    assert one["verdicts"][0]["level"] == 1

@@ -20,7 +20,7 @@ from loopback import Loopback
 from serving_kit import TOKEN, row
 from waiting import HANG_S, join, until
 
-from rubricbeat.harness.serving.client import ServingError, grade, post
+from rubricbeat.harness.serving.client import ServingError, fetch_grades, post
 
 BASE = [sys.executable, "-m", "rubricbeat", "serve"]
 
@@ -88,7 +88,7 @@ def test_a_signal_lets_the_calls_in_flight_end_and_keeps_them(tmp_path, which):
             process.send_signal(which)
             assert "SIG" in process.stderr.readline()
             with pytest.raises(ServingError, match="stopping"):
-                grade(url, [row(1)], ["c"], tries=1)
+                fetch_grades(url, [row(1)], ["c"], tries=1)
             judge.release()
             join(client)
             _, said = process.communicate(timeout=HANG_S)
@@ -121,7 +121,7 @@ def test_a_second_signal_ends_at_once(tmp_path):
 
 def _fails(url: str) -> None:
     with pytest.raises(ServingError):
-        grade(url, [row()], ["a"], tries=1)
+        fetch_grades(url, [row()], ["a"], tries=1)
 
 
 def test_nothing_is_asked_twice_over_a_restart(tmp_path):
@@ -130,7 +130,7 @@ def test_nothing_is_asked_twice_over_a_restart(tmp_path):
     with Loopback() as judge:
         for _ in range(2):
             with serving(tmp_path, *chat(judge), "--data", str(data)) as (process, url):
-                [one] = grade(url, ["made-up-3"], ["a"])
+                [one] = fetch_grades(url, ["made-up-3"], ["a"])
                 process.terminate()
                 process.communicate(timeout=HANG_S)
             assert process.returncode == 0
@@ -152,8 +152,8 @@ def test_the_token_comes_from_the_environment_or_a_file_and_is_said_nowhere(tmp_
         ):
             here = url.replace("0.0.0.0", "127.0.0.1")
             with pytest.raises(ServingError, match="token") as caught:
-                grade(here, [row()], ["a"], token="a-wrong-token-here")
-            assert len(grade(here, [row()], ["a"], token=TOKEN)) == 1
+                fetch_grades(here, [row()], ["a"], token="a-wrong-token-here")
+            assert len(fetch_grades(here, [row()], ["a"], token=TOKEN)) == 1
             process.terminate()
             out, said = process.communicate(timeout=HANG_S)
         assert caught.value.status == 401
