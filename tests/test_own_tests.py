@@ -52,7 +52,6 @@ HELD_BY = {
     "judges/data/tables": "judges/data/test_reader.py",
     "judges/engine/calls": "judges/engine/test_retries.py",
     "judges/engine/cost_estimate": "judges/engine/test_cost_estimate.py",
-    "judges/engine/event_loop": "judges/engine/test_nothing_waits.py",
     "judges/engine/pool": "judges/engine/test_pool.py",
     "judges/engine/trial": "judges/engine/test_useless_and_limited.py",
     "judges/fitted/judge": "judges/fitted/test_fitting.py",
