@@ -317,6 +317,10 @@ class AsksInWords(ABC):
         """See that a user's template shows what a rubric needs, before anything is paid."""
         self._asking.require_askable(example)
 
+    def requests_of(self, question: Question) -> int:
+        """Count the requests for a question: two where the judge states its own reading first."""
+        return 1 + self._asking.states_first([question])
+
     def key_material(self, question: Question) -> bytes:
         """Give the exact words sent about this question alone; a reading of its own left empty."""
         return orjson.dumps(self._asking.messages([question], reading=""))

@@ -32,7 +32,7 @@ from .retries import (
     of_judge,
 )
 from .trial import Doubt
-from .work_items import Call, Flight, again, no_reply, skipped
+from .work_items import Call, Flight, again, no_reply, requests_of, skipped
 
 _REFUSALS = {
     End.REJECTED: Outcome.REFUSED,
@@ -89,6 +89,7 @@ class CallServer:
 
     async def serve(self, call: Call) -> None:
         """Ask until each question of a call has its verdict, or may not be asked again."""
+        call.n_requests = requests_of(self._judge, call.flights[0].question)
         try:
             await self._serve(call)
         finally:
@@ -140,14 +141,22 @@ class CallServer:
         call.worst_cost = 0.0
         if self._budget.is_bounded:
             n_bytes = sum(flight.n_bytes for flight in call.flights)
-            worst = worst_cost(self._ledger.price, n_bytes, self._max_reply)
-            while (grant := self._budget.take(worst)) is Grant.WAIT and self._stop.reason is None:
+            worst, n = self._worst_of(n_bytes, call.n_requests), call.n_requests
+            while (grant := self._budget.take(worst, n)) is Grant.WAIT:
+                if self._stop.reason is not None:
+                    break
                 await self._stop.pause(0.02)
             if grant is not Grant.GRANTED:
                 self._delivery.halt(self._budget.reason(), is_hard=False)
                 return False
             call.worst_cost = worst
         return await self._place(call)
+
+    def _worst_of(self, n_bytes: int, n_requests: int) -> float:
+        """Give the most a call can cost; each further request holds the reply to the one before."""
+        price, longest = self._ledger.price, self._max_reply
+        grown = (n_bytes + 2 * longest * place for place in range(n_requests))
+        return sum(worst_cost(price, sent, longest) for sent in grown)
 
     async def _place(self, call: Call) -> bool:
         granted, call.keeps_place = call.keeps_place, False
@@ -172,12 +181,12 @@ class CallServer:
 
     def _give_place_back(self, call: Call) -> None:
         self._limiter.release(call.n_tokens)
-        self._budget.give_back(call.worst_cost, is_made=False)
+        self._budget.give_back(call.worst_cost, n_unmade=call.n_requests)
 
     async def _attempt(self, call: Call, n_attempts: int) -> Reply:
         """Make one call, and give its place and its reservation back."""
         limiter = self._limiter
-        self._ledger.n_calls += 1
+        self._ledger.n_calls += call.n_requests
         n_tokens_over = 0
         reply = Reply()
         is_first = not (limiter.is_proven or self._is_reached)

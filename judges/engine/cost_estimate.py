@@ -10,11 +10,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..answer import seen_of
 from ..store.keys import verdict_key
 from .assembly import Part, open_store
 from .ledger import Cost, expected_tokens
 from .options import RuntimeOptions
-from .work_items import Sheet, material_of
+from .work_items import Sheet, material_of, requests_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,27 +86,50 @@ def _cost_of(
     try:
         for sheet in sheets:
             for replicate in range(_times(sheet, options) * times):
-                lengths = _lengths(part, sheet, replicate)
-                found = store.lookup(list(lengths)) if store is not None else {}
+                to_ask = _to_ask(part, sheet, replicate)
+                found = store.lookup(list(to_ask)) if store is not None else {}
                 n_hits += len(found)
-                fresh = [n for key, n in lengths.items() if key not in found and key not in seen]
-                seen.update(lengths)
-                for start in range(0, len(fresh), size):
-                    prompt, completion = expected_tokens(fresh[start : start + size])
-                    n_calls += 1
-                    n_prompt += prompt
-                    n_completion += completion
+                fresh = [one for key, one in to_ask.items() if key not in found and key not in seen]
+                seen.update(to_ask)
+                for n_requests, lengths in _calls(fresh, size):
+                    prompt, completion = expected_tokens(lengths)
+                    n_calls += n_requests
+                    n_prompt += n_requests * prompt
+                    n_completion += n_requests * completion
     finally:
         if store is not None:
             store.close()
     return n_hits, Cost.of(part.ledger.price, n_calls, n_prompt, n_completion)
 
 
-def _lengths(part: Part, sheet: Sheet, replicate: int) -> dict[bytes, int]:
-    """Give the bytes of each question, by its key; equal questions are one."""
+@dataclass(frozen=True, slots=True)
+class _ToAsk:
+    """One question that is not in the store."""
+
+    n_bytes: int
+    n_requests: int
+    seen: object
+    """What is seen beside the criterion: one call holds questions that see the same."""
+
+
+def _to_ask(part: Part, sheet: Sheet, replicate: int) -> dict[bytes, _ToAsk]:
+    """Give each question by its key; equal questions are one."""
     material = material_of(part.judge)
-    lengths: dict[bytes, int] = {}
+    found: dict[bytes, _ToAsk] = {}
     for index in range(sheet.n_questions):
-        text = material(sheet.question(index, replicate))
-        lengths[verdict_key(part.identity, text, replicate)] = len(text)
-    return lengths
+        question = sheet.question(index, replicate)
+        text = material(question)
+        one = _ToAsk(len(text), requests_of(part.judge, question), seen_of(question))
+        found[verdict_key(part.identity, text, replicate)] = one
+    return found
+
+
+def _calls(fresh: Sequence[_ToAsk], size: int) -> Iterator[tuple[int, list[int]]]:
+    """Bind questions into calls: how many requests each takes, and the bytes of its questions."""
+    alike: dict[object, list[_ToAsk]] = {}
+    for one in fresh:
+        alike.setdefault(one.seen, []).append(one)
+    for same in alike.values():
+        for start in range(0, len(same), size):
+            call = same[start : start + size]
+            yield call[0].n_requests, [one.n_bytes for one in call]

@@ -289,32 +289,35 @@ class Budget:
         self._max_cost = max_cost
         self._reserved = 0.0
         self._n_taken = 0
+        self._is_short = False
+        """Whether it was max_calls that refused a call."""
 
     @property
     def is_bounded(self) -> bool:
         """Whether there is any bound at all."""
         return self._max_calls is not None or self._max_cost is not None
 
-    def take(self, worst: float) -> Grant:
-        """Ask for one call of a worst case cost; what is granted must be given back."""
-        if self._max_calls is not None and self._n_taken >= self._max_calls:
+    def take(self, worst: float, n_calls: int = 1) -> Grant:
+        """Ask for calls of a worst case cost together; what is granted must be given back."""
+        if self._max_calls is not None and self._n_taken + n_calls > self._max_calls:
+            self._is_short = True
             return Grant.SPENT
         if self._max_cost is not None:
             spent = sum(ledger.cost or 0.0 for ledger in self.ledgers)
             if spent + self._reserved + worst > self._max_cost:
                 return Grant.WAIT if self._reserved > 0 else Grant.SPENT
             self._reserved += worst
-        self._n_taken += 1
+        self._n_taken += n_calls
         return Grant.GRANTED
 
-    def give_back(self, worst: float, *, is_made: bool = True) -> None:
+    def give_back(self, worst: float, *, n_unmade: int = 0) -> None:
         """End a reservation: the call is over and its true cost is in the ledger.
 
         Args:
             worst: As it was taken.
-            is_made: False for a call that was never sent, which then does not count.
+            n_unmade: Calls that were never sent, which then do not count.
         """
-        self._n_taken -= int(not is_made)
+        self._n_taken -= n_unmade
         if self._max_cost is not None:
             self._reserved = max(0.0, self._reserved - worst)
             if self._reserved < 1e-12:  # the crumbs of float sums must not read as a call
@@ -322,7 +325,7 @@ class Budget:
 
     def reason(self) -> str:
         """Say which bound was reached."""
-        if self._max_calls is not None and self._n_taken >= self._max_calls:
+        if self._is_short:
             return f"budget: max_calls={self._max_calls} reached"
         return f"budget: one more call could pass max_cost={self._max_cost:g}"
 

@@ -61,6 +61,12 @@ def material_of(judge: Judge) -> Callable[[Question], bytes]:
     return material
 
 
+def requests_of(judge: Judge, question: Question) -> int:
+    """Say how many requests a judge sends for a question, one after the other."""
+    count = getattr(judge, "requests_of", None)
+    return 1 if count is None or question.is_rating else int(count(question))
+
+
 class Sheet:
     """One answer and the places of its verdicts, or of its rating."""
 
@@ -169,7 +175,9 @@ class Flight:
 class Call:
     """One or more questions about one answer that are asked together."""
 
-    __slots__ = ("flights", "is_abandoned", "is_replied", "keeps_place", "task", "worst_cost")
+    __slots__ = (
+        "flights", "is_abandoned", "is_replied", "keeps_place", "n_requests", "task", "worst_cost",
+    )  # fmt: skip
 
     def __init__(self, flights: list[Flight]) -> None:
         """Bind questions into a call."""
@@ -182,13 +190,15 @@ class Call:
         self.is_replied = False
         self.keeps_place = False
         """Whether its next try needs no new place among those in flight."""
+        self.n_requests = 1
+        """Requests that the judge sends for it, one after the other."""
         self.worst_cost = 0.0
         """US dollars reserved for it."""
 
     @property
     def n_tokens(self) -> int:
         """Tokens that the limits count before its usage is known."""
-        return sum(expected_tokens([flight.n_bytes for flight in self.flights]))
+        return self.n_requests * sum(expected_tokens([flight.n_bytes for flight in self.flights]))
 
 
 class Stop:

@@ -308,6 +308,39 @@ def test_a_reading_that_was_paid_for_is_not_asked_for_again(endpoint, run) -> No
     assert (first.prompt_tokens, second.prompt_tokens) == (22, 11)
 
 
+def test_both_requests_count_against_the_limits_and_in_the_estimate(endpoint) -> None:
+    # each reply is read as a reading, and as a verdict
+    endpoint.say('{"explanation": "rest only", "criteria_met": true}')
+    answers = [
+        Answer(asked(PLAIN, reference="Say 112")[0].example, f"{ANSWER} {number}")
+        for number in range(3)
+    ]
+    answers.append(Answer(asked(PLAIN)[0].example, ANSWER))
+    judge = chat(endpoint, reference="after")
+    options = {"store": "none", "max_concurrency": 1, "backoff_s": 0.001}
+    with Grader(judge, RuntimeOptions(**options)) as grader:
+        assert grader.estimate(answers).calls == 7
+        graded = grader.grade(answers)
+        assert all(one.verdicts[0].met for one in graded)
+        assert (grader.facts()["calls"], len(endpoint.bodies)) == (7, 7)
+    endpoint.bodies.clear()
+    # three questions of two requests: the third would pass five
+    with Grader(
+        chat(endpoint, reference="after"), RuntimeOptions(**options, max_calls=5)
+    ) as grader:
+        graded = grader.grade(answers[:3])
+        assert [one.verdicts[0].met for one in graded] == [True, True, None]
+        assert "max_calls=5" in graded[2].verdicts[0].explanation
+        assert len(endpoint.bodies) == 4
+
+
+def test_the_estimate_of_grouped_calls_knows_that_views_are_apart(endpoint) -> None:
+    criteria = (PLAIN, replace(PLAIN, turn=-2), DOSING, replace(PLAIN, reference="5 mg"))
+    answer = Answer(asked(*criteria)[0].example, ANSWER)
+    with Grader(chat(endpoint, shape="grouped"), RuntimeOptions(store="none")) as grader:
+        assert grader.estimate([answer]).calls == 3
+
+
 # ---- the numbers of the levels, weighed
 
 
