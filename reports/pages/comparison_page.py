@@ -242,7 +242,6 @@ def render_page(comparison: Comparison, *, command: str = "", examples: bool = T
 def _contents(context: Mapping[str, Any]) -> list[tuple[str, str]]:
     """List the sections that are on the page, in its order."""
     sections = [
-        ("facts", "Run facts", True),
         ("summary", "Summary", True),
         ("pairs", "Paired differences", context["pairs"]),
         ("slices", "Slices", context["slices"]),
@@ -250,6 +249,7 @@ def _contents(context: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("judges", "Judge", True),
         ("examples", "Examples", context["browser"]),
         ("method", "Method", True),
+        ("facts", "Run details", True),
     ]
     return [(name, title) for name, title, is_there in sections if is_there]
 
