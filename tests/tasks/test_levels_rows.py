@@ -203,3 +203,13 @@ def test_the_lint_reads_their_verdicts(judged: Path, capsys: pytest.CaptureFixtu
         ("forms-007", [0], "level 0; answers by level: 0, 1, 1, 1"),
     ]
     assert not {"gate-always-closed", "levels-unordered", "mostly-not-applicable"} & counts.keys()
+
+
+def test_the_task_for_any_rubric_scores_their_references_with_1(tmp_path: Path) -> None:
+    words = ["--tasks", "rubric_judge", "--data", str(demo_path("levels.jsonl"))]
+    words += ["--model", "baseline:reference", "--judge", "keyword"]
+    assert main(["run", *words, "--output_path", str(tmp_path)]) == 0
+    (path,) = tmp_path.rglob("results_*.json")
+    found = json.loads(path.read_text("utf-8"))["results"]["rubric_judge"]
+    assert (found["n_asked,none"], found["n_scored,none"]) == (24, 24)
+    assert found["score,none"] == pytest.approx(1.0)
