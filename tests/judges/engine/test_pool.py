@@ -315,6 +315,14 @@ def test_a_time_out_bounds_one_call(virtual_time):
     assert reasons(graded) == {"no reply within 0.01 s"}
 
 
+def test_a_judge_that_is_slow_from_the_start_is_asked_as_much_at_once_as_allowed(virtual_time):
+    judge = CountingJudge(pause_s=30)
+    judge.is_probed = True  # its first calls go alone, until one shows that it is there
+    with grader(judge, timeout_s=10, max_retries=0, outage_after=100, max_concurrency=8) as one:
+        one.grade(answers(8))
+    assert judge.max_now == 8
+
+
 def test_a_deadline_bounds_the_run_and_keeps_what_is_done(virtual_time):
     judge = CountingJudge(pause_s=0.01)
     with grader(judge, deadline_s=0.155, max_concurrency=2) as one:
