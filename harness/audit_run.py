@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..judges.audit.injections import InjectionRow
     from ..judges.audit.judge_audit import Audit, Difference, JudgeFigures
     from ..judges.audit.labels import AuditTable, LabelledAnswer
+    from ..judges.audit.levels import LevelAudit
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class Variant:
     figures: JudgeFigures
     difference: Difference
     usd_per_correct: float | None
+    levels: LevelAudit | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Give the plain form."""
@@ -42,6 +44,11 @@ class Variant:
             "figures": self.figures.to_json(),
             "difference": self.difference.to_json(),
             "usd_per_correct_verdict": self.usd_per_correct,
+            **(
+                {"scales": [scale.to_json() for scale in self.levels.scales]}
+                if self.levels is not None
+                else {}
+            ),
         }
 
 
@@ -111,7 +118,8 @@ def audit_options(
     from ..judges.audit.bias import traits_of
     from ..judges.audit.judge_audit import audit_judge, flip_rate_of
     from ..judges.audit.label_correction import pass_cells_of
-    from ..judges.audit.labels import AuditTable
+    from ..judges.audit.labels import AuditTable, met_or_not
+    from ..judges.audit.levels import level_audit
 
     missing = MissingVerdicts()
     with contextlib.ExitStack() as stack:
@@ -131,15 +139,17 @@ def audit_options(
         flattered = [] if seen.is_all else seen.seen(labelled)
         labelled = labelled if seen.is_all else seen.unseen(labelled)
         graded = _grade(grader, labelled, missing)
-        table = AuditTable.of(labelled, graded)
-        order = _order(turned, labelled, table, missing, seed) if turned else None
+        two_sided = met_or_not(labelled)
+        table = AuditTable.of(two_sided, graded)
+        order = _order(turned, two_sided, table, missing, seed) if turned else None
         audit = audit_judge(
             table,
             flip_rate=flip_rate_of(graded),
-            no_look_N=no_look_probability(table, labelled),
-            traits=traits_of(labelled),
+            no_look_N=no_look_probability(table, two_sided),
+            traits=traits_of(two_sided),
             order=order,
             pass_cells=pass_cells_of(labelled, graded),
+            levels=level_audit(labelled, graded),
         )
         learned = _learned(seen, grader, flattered, missing)
         facts = grader.facts()
@@ -150,7 +160,7 @@ def audit_options(
     return Audited(
         judge=facts,
         audit=audit,
-        usd_per_correct=usd_per_correct(facts, audit.judge),
+        usd_per_correct=usd_per_correct(facts, audit.judge, audit.levels),
         variants=tuple(found),
         injections=tuple(injections),
         stopped=stops[0] if stops else None,
@@ -159,13 +169,18 @@ def audit_options(
     )
 
 
-def usd_per_correct(judge: Mapping[str, Any], figures: JudgeFigures) -> float | None:
+def usd_per_correct(
+    judge: Mapping[str, Any], figures: JudgeFigures, levels: LevelAudit | None = None
+) -> float | None:
     """Give the cost of a verdict that agrees with its labels; None where the cost is not known.
 
     Verdicts from the store were paid for in another run, so with any of them it is not known.
     """
     cost, accuracy = judge.get("cost_usd"), figures.figures["accuracy"].value
     n_right = (figures.n_questions - figures.n_without_verdict) * (accuracy or 0.0)
+    for scale in levels.scales if levels else ():
+        known = scale.figures["accuracy"].value if scale.figures else None
+        n_right += (scale.n_questions - scale.n_without_verdict) * (known or 0.0)
     if not cost or judge.get("store_hits") or not n_right:
         return None
     return float(cost) / n_right
@@ -188,7 +203,8 @@ def _injected(
     targets = targets_of(graded, most, seed)
     if not targets:
         raise ConfigError(
-            "--probes: every verdict favours its answer, so none can be turned; give more labels"
+            "--probes: every verdict favours its answer, so none can be turned; give more labels "
+            "of criteria that are met or not met"
         )
     return injection_rows(targets, grader.grade(list(injected_answers(targets))))
 
@@ -200,13 +216,13 @@ def _learned(
     missing: MissingVerdicts,
 ) -> SeenApart | None:
     from ..judges.audit.judge_audit import judge_figures
-    from ..judges.audit.labels import AuditTable
+    from ..judges.audit.labels import AuditTable, met_or_not
 
     if seen.warning() is None:
         return None
-    if not any(labels for item in labelled for labels in item.labels):
+    if not any(labels for item in met_or_not(labelled) for labels in item.labels):
         return SeenApart(seen, None)
-    table = AuditTable.of(labelled, _grade(grader, labelled, missing))
+    table = AuditTable.of(met_or_not(labelled), _grade(grader, labelled, missing))
     return SeenApart(seen, judge_figures(table))
 
 
@@ -218,16 +234,20 @@ def _variant(
     missing: MissingVerdicts,
 ) -> Variant:
     from ..judges.audit.judge_audit import difference, judge_figures
-    from ..judges.audit.labels import AuditTable
+    from ..judges.audit.labels import AuditTable, met_or_not
+    from ..judges.audit.levels import level_audit
 
-    table = AuditTable.of(labelled, _grade(grader, labelled, missing))
+    graded = _grade(grader, labelled, missing)
+    table = AuditTable.of(met_or_not(labelled), graded)
+    levels = level_audit(labelled, graded)
     figures, facts = judge_figures(table), grader.facts()
     return Variant(
         name=name,
         judge=facts,
         figures=figures,
         difference=difference(first, table),
-        usd_per_correct=usd_per_correct(facts, figures),
+        usd_per_correct=usd_per_correct(facts, figures, levels),
+        levels=levels,
     )
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..judges.audit.label_correction import match_labels
-from ..judges.audit.labels import LabelledAnswer, labels_of_verdicts, read_labels
+from ..judges.audit.label_rows import labels_of_verdicts, read_labels
+from ..judges.audit.labels import LabelledAnswer, agreed
 from ..judges.data.columns import Columns, add_columns_argument
 from ..judges.data.examples import ExampleFile, read_examples
 from ..judges.data.reader import can_name_rows, source_hash
@@ -60,6 +61,7 @@ def read_labelled(
     if args.labels is not None:
         file = read_labels(args.labels, strict=args.strict, columns=columns)
         say(file.warning(), command)
+        _require_rubric(file.answers, args.labels)
         facts: dict[str, Any] = {"path": Path(name_of(args.labels)).name, "sha256": file.sha256}
         return file.answers[: args.limit], facts
     if args.data is None:
@@ -77,6 +79,21 @@ def read_labelled(
         "data_sha256": rows.sha256,
     }
     return answers[: args.limit], facts
+
+
+def _require_rubric(labelled: Sequence[LabelledAnswer], path: Path) -> None:
+    """Refuse labels that their own row does not explain: the judge is asked about that row."""
+    for item in labelled:
+        for criterion, labels in zip(item.example.rubric.criteria, item.labels, strict=True):
+            if all(label.met is not None for label in labels):
+                continue
+            try:
+                agreed(labels, criterion)
+            except DataError as error:
+                raise DataError(
+                    f"{path}: prompt_id {item.example.prompt_id[:64]}: {error}; give the row "
+                    "'levels' or 'may_be_na', as a rubric has them (docs/rubrics.md)"
+                ) from None
 
 
 def recorded_runs(
@@ -146,4 +163,4 @@ def with_gold(
 
 
 def _says(verdicts: Sequence[Verdict]) -> bool:
-    return any(verdict.met is not None for verdict in verdicts)
+    return any(not verdict.is_missing for verdict in verdicts)

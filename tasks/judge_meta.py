@@ -23,7 +23,8 @@ from ..judges.answer import GradedAnswer, solution_of
 from ..judges.audit.baselines import no_look_probability
 from ..judges.audit.bias import traits_of
 from ..judges.audit.judge_audit import Audit, audit_judge, flip_rate_of
-from ..judges.audit.labels import AuditTable, LabelledAnswer, read_labels
+from ..judges.audit.label_rows import read_labels
+from ..judges.audit.labels import AuditTable, LabelledAnswer
 from ..judges.backends.prompting import Asking
 from ..judges.data.columns import Columns
 from ..judges.data.reader import can_name_rows
@@ -121,6 +122,11 @@ class JudgeMetaTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries 
         file = read_labels(self._path, strict=self._strict_rows, columns=self._columns)
         if warning := file.warning():
             log.warning("%s: %s", self._label, warning)
+        if any(label.met is None for item in file.answers for label in item.labels[0]):
+            raise ConfigError(
+                f"{self._label}: labels of levels, or of what does not apply; this task asks met "
+                "or not met: take rubricbeat audit"
+            )
         self._labelled = file.answers
         self._data_facts = {
             "path": Path(name_of(self._path)).name,

@@ -253,7 +253,7 @@ def _files(args: argparse.Namespace) -> list[Path]:
 def _labelled(args: argparse.Namespace) -> list[GradedAnswer]:
     """Take what the labels say for the reference's verdicts, answer by answer."""
     from ...judges.audit.label_correction import graded_by_labels
-    from ...judges.audit.labels import merged_answers, read_labels
+    from ...judges.audit.label_rows import merged_answers, read_labels
 
     file = read_labels(args.labels, strict=args.strict, columns=Columns.read(args.columns))
     say(file.warning(), "bench-reward")

@@ -14,6 +14,7 @@ from ...reports import numbers
 from ...reports.interval_words import interval_words, share_words
 from ..audit_run import Audited, SeenApart, Variant
 from ..terminal import aligned
+from .levels import level_parts
 
 _COLUMNS = ("balanced_f1", "pairwise", "auroc", "kappa", "sensitivity", "specificity")
 _HEADS = ("balanced F1", "pairwise", "AUROC", "kappa", "sensitivity", "specificity")
@@ -34,6 +35,9 @@ def audit_text(found: Audited) -> str:
     figures = audit.judge
     name = " ".join(str(judge[key]) for key in ("name", "model") if judge.get(key))
     rows = [_row(name, figures), *(_row(f"  {n}", f) for n, f in audit.baselines.items())]
+    if audit.levels is not None and not figures.n_questions:
+        told = [*level_parts(audit.levels), "\n".join(_scalars(audit, found.usd_per_correct))]
+        return "\n\n".join(told)
     parts = [
         f"{figures.n_questions} criteria of answers, {figures.n_pairs} (judge, label) pairs, "
         f"{figures.n_without_verdict} without a verdict; {figures.n_answer_pairs} pairs of answers "
@@ -42,6 +46,7 @@ def audit_text(found: Audited) -> str:
         aligned([("", *_HEADS), *rows]),
         "pairwise: an answer that meets a criterion ranked above one that does not; .50 by "
         "construction\nfor one that does not look: majority, category_rate and no_look never do.",
+        *(level_parts(audit.levels) if audit.levels is not None else ()),
         *_learned(found.seen),
         *_variants(found.variants, name),
         "\n".join(_scalars(audit, found.usd_per_correct)),

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from ..rubric import Polarity
 from ..scoring.rubric_arrays import Floats
 from .correction import MIN_ABOVE_CHANCE, ErrorRates
 from .labels import UNTAGGED, Stratum
+from .level_rates import LevelRates
 
 SEED = 1234
 MIN_OWN_YOUDEN = 0.3
@@ -34,13 +35,16 @@ MAX_UNSEEN_SHARE = 0.1
 family: another half of the same prompts holds some. With more it is another population."""
 
 
+Rates = ErrorRates | LevelRates
+
+
 @dataclass(frozen=True, slots=True)
 class AuditRates:
     """What an audit file says of a judge's errors."""
 
-    by_stratum: Mapping[Stratum, ErrorRates]
+    by_stratum: Mapping[Stratum, Rates]
     """Rates of every kind that the audit holds labels of: its own, or those of its pool."""
-    by_family: Mapping[Stratum, ErrorRates]
+    by_family: Mapping[Stratum, Rates]
     """Rates of all labels of a family and polarity: for categories that the audit has none of."""
     pooled: frozenset[Stratum]
     """Kinds that take the rates of a pool."""
@@ -51,6 +55,8 @@ class AuditRates:
     path: str
     passes: Mapping[str, ErrorRates] = field(default_factory=dict)
     """Of whole answers, by pass rule; empty where the audit's labels are of single criteria."""
+    n_na: int = 0
+    """Pairs in which judge or label says that a criterion does not apply."""
 
     @property
     def has_categories(self) -> bool:
@@ -59,9 +65,9 @@ class AuditRates:
 
     def key_of(self, stratum: Stratum) -> Stratum:
         """Give the kind whose rates a run's kind takes."""
-        return stratum if self.has_categories else Stratum(UNTAGGED, stratum.polarity)
+        return stratum if self.has_categories else replace(stratum, category=UNTAGGED)
 
-    def rates_of(self, stratum: Stratum, *, may_be_unseen: bool = False) -> ErrorRates:
+    def rates_of(self, stratum: Stratum, *, may_be_unseen: bool = False) -> Rates:
         """Give the rates that hold for a kind; refused ones where the audit says nothing of it.
 
         Args:
@@ -106,6 +112,8 @@ def read_audit_rates(path: Path, *, seed: int = SEED) -> AuditRates:
                 "the store cost nothing)"
             )
         cells = _cells_by_stratum(audit["strata"])
+        na = (audit.get("not_applicable") or {}).get("counts") or {}
+        n_na = round(sum(float(na[side]) for side in ("both", "judge", "label") if side in na))
         passes = {
             rule: _rates(
                 np.array(rows, dtype=np.float64), seed, ("answers that pass", "that do not")
@@ -123,56 +131,60 @@ def read_audit_rates(path: Path, *, seed: int = SEED) -> AuditRates:
             f"{path}: not an audit with its counts ({type(error).__name__}: {error}); "
             "'rubricbeat audit --output FILE' writes one"
         ) from error
-    return AuditRates(by_stratum, by_family, pooled, name or "unnamed", digest, str(path), passes)
+    return AuditRates(
+        by_stratum, by_family, pooled, name or "unnamed", digest, str(path), passes, n_na
+    )
 
 
-def rates_by_family(cells: Mapping[Stratum, Floats], *, seed: int) -> dict[Stratum, ErrorRates]:
+def rates_by_family(cells: Mapping[Stratum, Floats], *, seed: int) -> dict[Stratum, Rates]:
     """Give the rates of all labels of each family and polarity."""
     families: dict[Stratum, list[Floats]] = {}
     for stratum, cells_PK in cells.items():
         families.setdefault(stratum.family, []).append(cells_PK)
-    return {family: _rates(np.sum(found, axis=0), seed) for family, found in families.items()}
+    return {family: _rates_of(np.sum(found, axis=0), seed) for family, found in families.items()}
 
 
 def rates_by_stratum(
     cells: Mapping[Stratum, Floats], *, seed: int
-) -> tuple[dict[Stratum, ErrorRates], frozenset[Stratum]]:
+) -> tuple[dict[Stratum, Rates], frozenset[Stratum]]:
     """Give each kind its own rates where its labels carry them, else those of its pool.
 
     A kind on which the judge is shown to be at chance is refused: a pool would hide it, for a judge
     can be good on average and blind to one kind.
 
     Args:
-        cells: Counts by prompt, [P, 4] over the same prompts, of each kind.
+        cells: Counts by prompt over the same prompts of each kind: [P, 4] in the order of
+            `agreement.CELLS`, or [P, K * K] of K levels.
         seed: Of the bootstrap; all kinds share its draws, so that errors of one prompt go together.
 
     Returns:
         The rates, and the kinds that take a pool's.
     """
-    found: dict[Stratum, ErrorRates] = {}
+    found: dict[Stratum, Rates] = {}
     pooled: set[Stratum] = set()
-    for polarity in Polarity:
-        members = {s: cells_PK for s, cells_PK in cells.items() if s.polarity is polarity}
+    order = {polarity: place for place, polarity in enumerate(Polarity)}
+    for alike in sorted({s.pool for s in cells}, key=lambda one: (order[one[0]], *one[1:])):
+        members = {s: cells_PK for s, cells_PK in cells.items() if s.pool == alike}
         for pool, rates in _pools(members, seed):
             found |= dict.fromkeys(pool, rates)
             pooled |= set(pool) if len(pool) > 1 else set()
     return found, frozenset(pooled)
 
 
-def _stands_alone(rates: ErrorRates) -> bool:
+def _stands_alone(rates: Rates) -> bool:
     """Whether a kind is well told from chance, or shown to be at it: no pool may hide that."""
     well_told = rates.youden_end(0.025) >= MIN_OWN_YOUDEN
     return well_told or rates.youden_end(0.975) <= MIN_ABOVE_CHANCE
 
 
-_Pool = tuple[list[Stratum], ErrorRates]
+_Pool = tuple[list[Stratum], Rates]
 
 
 def _pools(cells: Mapping[Stratum, Floats], seed: int) -> list[_Pool]:
     """Put the kinds of one polarity into pools, as fine as their labels carry."""
 
     def pool(members: Sequence[Stratum]) -> _Pool:
-        return list(members), _rates(np.sum([cells[one] for one in members], axis=0), seed)
+        return list(members), _rates_of(np.sum([cells[one] for one in members], axis=0), seed)
 
     kept: list[_Pool] = []
     families: dict[Stratum, list[Stratum]] = {}
@@ -194,6 +206,13 @@ def _pools(cells: Mapping[Stratum, Floats], seed: int) -> list[_Pool]:
     return [*kept, *good, *last]
 
 
+def _rates_of(cells_PK: Floats, seed: int) -> Rates:
+    """Estimate error rates from counts of two levels, or of more."""
+    if cells_PK.ndim == 2 and cells_PK.shape[1] > 4 and (cells_PK >= 0).all():
+        return LevelRates.of(cells_PK, seed=seed)
+    return _rates(cells_PK, seed)
+
+
 def _rates(
     cells_PK: Floats, seed: int, classes: tuple[str, str] = ("labels met", "not met")
 ) -> ErrorRates:
@@ -205,13 +224,24 @@ def _rates(
 
 
 def _cells_by_stratum(strata: Sequence[Mapping[str, Any]]) -> dict[Stratum, Floats]:
-    rows = [np.array(one["cells"], dtype=np.float64).reshape(-1, 5) for one in strata]
+    rows = []
+    for one in strata:
+        width = 1 + int(one.get("n_levels") or 2) ** 2
+        if any(len(row) != width for row in one["cells"]):
+            raise ValueError(f"a row of counts is not a prompt and {width - 1} counts")
+        rows.append(np.array(one["cells"], dtype=np.float64).reshape(-1, width))
     if any((found < 0).any() for found in rows):
         raise ValueError("a count is below 0")
     n_prompts = 1 + max((int(found[:, 0].max(initial=0)) for found in rows), default=0)
     cells = {}
     for one, found in zip(strata, rows, strict=True):
-        dense = np.zeros((n_prompts, 4))
+        dense = np.zeros((n_prompts, found.shape[1] - 1))
         np.add.at(dense, found[:, 0].astype(np.intp), found[:, 1:])
-        cells[Stratum(str(one["category"]), Polarity(one["polarity"]))] = dense
+        stratum = Stratum(
+            str(one["category"]),
+            Polarity(one["polarity"]),
+            round((found.shape[1] - 1) ** 0.5),
+            str(one.get("choices") or ""),
+        )
+        cells[stratum] = dense
     return cells

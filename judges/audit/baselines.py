@@ -62,8 +62,9 @@ def baselines_of(table: AuditTable) -> dict[str, AuditTable]:
     fold_N = deal_folds(table.n_prompts, N_FOLDS, 0)[table.prompt_N]
     key_N = fold_N * n_categories + table.category_N
     size = N_FOLDS * n_categories
-    sums = np.bincount(key_N, weights=share_N, minlength=size).reshape(-1, n_categories)
-    counts = np.bincount(key_N, minlength=size).reshape(-1, n_categories).astype(np.float64)
+    shape = (N_FOLDS, n_categories)
+    sums = np.bincount(key_N, weights=share_N, minlength=size).reshape(shape)
+    counts = np.bincount(key_N, minlength=size).reshape(shape).astype(np.float64)
     others = counts.sum(axis=0) - counts
     rate_FC = np.full(sums.shape, overall, dtype=np.float64)
     np.divide(sums.sum(axis=0) - sums, others, out=rate_FC, where=others > 0)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -87,6 +87,11 @@ class ErrorRates:
         """Give a quantile of it over the draws."""
         return float(np.nanquantile(self.specificity_B + self.sensitivity_B - 1, q))
 
+    @property
+    def n_draws(self) -> int:
+        """Count the draws."""
+        return len(self.specificity_B)
+
     @classmethod
     def of(
         cls,
@@ -105,7 +110,7 @@ class ErrorRates:
             classes: What is counted, in words.
         """
         tp, fp, fn, tn = cells_PK.sum(axis=0)
-        drawn_BK = _draws(cells_PK, seed, n_draws)
+        drawn_BK = draws(cells_PK, seed, n_draws)
         with np.errstate(invalid="ignore", divide="ignore"):  # 0 / 0 is NaN: no label of a kind
             sensitivity_B = drawn_BK[:, 0] / (drawn_BK[:, 0] + drawn_BK[:, 2])
             specificity_B = drawn_BK[:, 3] / (drawn_BK[:, 3] + drawn_BK[:, 1])
@@ -154,9 +159,54 @@ def corrected_rate(sums_P: Floats, counts_P: Floats, rates: ErrorRates, *, seed:
     return corrected_sum([part], np.zeros_like(counts_P), counts_P, seed=seed, bounds=(0.0, 1.0))
 
 
+class Rates(Protocol):
+    """Errors of a judge on one kind of criterion: `ErrorRates`, or `LevelRates` of levels."""
+
+    @property
+    def refused(self) -> str | None:
+        """Why they cannot carry a correction; None where they can."""
+
+    @property
+    def n_draws(self) -> int:
+        """Count the draws."""
+
+
+class Part(Protocol):
+    """The part of a figure that hangs on verdicts of one kind, with the judge's errors on it."""
+
+    @property
+    def name(self) -> str:
+        """What the verdicts are of, for a refusal."""
+
+    @property
+    def rates(self) -> Rates:
+        """Of the judge on that kind."""
+
+    @property
+    def size(self) -> float:
+        """How much of the figure hangs on it."""
+
+    @property
+    def raw(self) -> float:
+        """The part as judged, summed."""
+
+    def columns(self) -> list[Floats]:
+        """Give what is summed over the prompts that are drawn, [P] each."""
+
+    def corrected(self) -> float:
+        """Give the part without the judge's error, summed."""
+
+    def drawn(self, columns_BK: Floats) -> tuple[Floats, Floats]:
+        """Give the least and the most that it may be in each draw, [B] each.
+
+        Args:
+            columns_BK: Its columns, summed over the prompts of each draw.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class LinearPart:
-    """The part of a figure that hangs on verdicts of one kind, with the judge's errors on it."""
+    """The part of a figure that hangs on verdicts of one kind, each met or not met."""
 
     sums_P: Floats
     """Sum of w v over the verdicts of each prompt."""
@@ -173,9 +223,36 @@ class LinearPart:
         """How much of the figure hangs on it."""
         return float(np.abs(self.span_P if self.size_P is None else self.size_P).sum())
 
+    @property
+    def raw(self) -> float:
+        """The part as judged, summed."""
+        return float(self.sums_P.sum())
+
+    def columns(self) -> list[Floats]:
+        """Give what is summed over the prompts that are drawn."""
+        return [self.sums_P, self.span_P]
+
+    def corrected(self) -> float:
+        """Give the part without the judge's error, summed."""
+        rates = self.rates
+        lifted: float = _lifted(
+            self.sums_P.sum(), self.span_P.sum(), rates.specificity, rates.sensitivity
+        )
+        return lifted
+
+    def drawn(self, columns_BK: Floats) -> tuple[Floats, Floats]:
+        """Give the least and the most that it may be in each draw."""
+        (sums_B, span_B), rates = columns_BK.T, self.rates
+        if rates.refused is not None:
+            return np.minimum(span_B, 0.0), np.maximum(span_B, 0.0)
+        lifted_B = _lifted(sums_B, span_B, rates.specificity_B, rates.sensitivity_B)
+        # a draw in which the judge falls to chance says only that the figure may lie anywhere
+        is_better = rates.specificity_B + rates.sensitivity_B > 1
+        return np.where(is_better, lifted_B, -np.inf), np.where(is_better, lifted_B, np.inf)
+
 
 def corrected_sum(
-    parts: Sequence[LinearPart],
+    parts: Sequence[Part],
     floor_P: Floats,
     counts_P: Floats,
     *,
@@ -199,42 +276,33 @@ def corrected_sum(
     Parts whose rates are refused are refused with the figure, unless they carry no more than
     `MAX_UNKNOWN_SHARE` of it: these stay as judged, and the interval lets them take any value.
     """
-    total = sum(float(part.sums_P.sum()) for part in parts) + float(floor_P.sum())
+    total = sum(part.raw for part in parts) + float(floor_P.sum())
     raw = float(np.clip(total / counts_P.sum(), *bounds))
     refused = _refusal(parts)
     if refused is not None:
         return Corrected(raw, method=ROGAN_GLADEN, refused=refused)
-    columns = [counts_P, floor_P]
-    for part in parts:
-        columns += [part.sums_P, part.span_P]
+    own = [part.columns() for part in parts]
     # seeds of the two samples differ, or their draws would go together
-    n_draws = max((len(part.rates.specificity_B) for part in parts), default=N_DRAWS)
-    drawn_BK = _draws(np.stack(columns, axis=1), seed + 1, n_draws)
+    n_draws = max((part.rates.n_draws for part in parts), default=N_DRAWS)
+    columns_PK = np.stack([counts_P, floor_P, *(column for of in own for column in of)], axis=1)
+    drawn_BK = draws(columns_PK, seed + 1, n_draws)
     value, low_B, high_B = float(floor_P.sum()), drawn_BK[:, 1].copy(), drawn_BK[:, 1].copy()
-    for place, part in enumerate(parts):
-        sums_B, span_B = drawn_BK[:, 2 + 2 * place], drawn_BK[:, 3 + 2 * place]
-        rates = part.rates
-        if rates.refused is not None:
-            value += float(part.sums_P.sum())
-            low_B += np.minimum(span_B, 0.0)
-            high_B += np.maximum(span_B, 0.0)
-            continue
-        sums, span = part.sums_P.sum(), part.span_P.sum()
-        value += _lifted(sums, span, rates.specificity, rates.sensitivity)
-        lifted_B = _lifted(sums_B, span_B, rates.specificity_B, rates.sensitivity_B)
-        # a draw in which the judge falls to chance says only that the figure may lie anywhere
-        is_better = rates.specificity_B + rates.sensitivity_B > 1
-        low_B += np.where(is_better, lifted_B, -np.inf)
-        high_B += np.where(is_better, lifted_B, np.inf)
+    start = 2
+    for part, columns in zip(parts, own, strict=True):
+        value += part.raw if part.rates.refused is not None else part.corrected()
+        low, high = part.drawn(drawn_BK[:, start : start + len(columns)])
+        low_B += low
+        high_B += high
+        start += len(columns)
     value = float(np.clip(value / counts_P.sum(), *bounds))
-    low, high = (
+    ends = [
         float(_quantile(np.clip(ends_B / drawn_BK[:, 0], *bounds), q))
         for ends_B, q in ((low_B, 0.025), (high_B, 0.975))
-    )
-    return Corrected(raw, value, min(low, value), max(high, value), method=ROGAN_GLADEN)
+    ]
+    return Corrected(raw, value, min(ends[0], value), max(ends[1], value), method=ROGAN_GLADEN)
 
 
-def _refusal(parts: Sequence[LinearPart]) -> str | None:
+def _refusal(parts: Sequence[Part]) -> str | None:
     """Say why a figure cannot be corrected; None where it can, but for a small part."""
     unknown = [part for part in parts if part.rates.refused is not None and part.size > 0]
     size = sum(part.size for part in parts)
@@ -317,7 +385,7 @@ def _reach(parts: Sequence[tuple[float, int]]) -> float:
     return float(t_quantile(freedom) * variance**0.5)
 
 
-def _draws(columns_PK: Floats, seed: int, n_draws: int) -> Floats:
+def draws(columns_PK: Floats, seed: int, n_draws: int) -> Floats:
     """Sum columns over prompts drawn with replacement, [B, K]."""
     chunks = draw_weights(seed, n_draws, len(columns_PK))
     return np.concatenate([weights_BP @ columns_PK for weights_BP in chunks])

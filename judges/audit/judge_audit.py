@@ -36,6 +36,7 @@ from .agreement import (
 from .baselines import baselines_of, with_probability
 from .bias import OrderEffect, Shift, Trait, correlation_given_label, shifts_of
 from .labels import AuditTable, Stratum, sums_by
+from .levels import LevelAudit
 
 CURVES = {"kappa": Curve.PLAIN}
 """Of figures that are no shares; all others have a logit."""
@@ -89,15 +90,20 @@ class Audit:
     """Of the criteria in a call; None where they were not judged in a second order."""
     pass_cells: Mapping[str, Floats] = field(default_factory=dict, repr=False)
     """Whole answers that pass by judge and by labels, counts by prompt [P, 4], by pass rule."""
+    levels: LevelAudit | None = None
+    """On criteria of three levels or more, and on what does not apply; None where all criteria are
+    met or not met. Everything else here is of those that are."""
 
     def to_json(self) -> dict[str, Any]:
         """Give the plain form; `cells` hold what `--audit FILE` needs to correct a score."""
         plain = plain_fields(self)
-        del plain["cells_by_stratum"]
-        strata = [
-            {"category": key.category, "polarity": key.polarity.value, "cells": _sparse(cells_PK)}
-            for key, cells_PK in self.cells_by_stratum.items()
-        ]
+        del plain["cells_by_stratum"], plain["levels"]
+        strata = [_plain_stratum(*one) for one in self.cells_by_stratum.items()]
+        if self.levels is not None:
+            plain["scales"] = [scale.to_json() for scale in self.levels.scales]
+            na = self.levels.not_applicable
+            plain["not_applicable"] = None if na is None else na.to_json()
+            strata += [_plain_stratum(*one) for one in self.levels.cells_by_stratum.items()]
         passes = {
             rule: cells_PK[cells_PK.any(axis=1)].astype(int).tolist()
             for rule, cells_PK in self.pass_cells.items()
@@ -113,17 +119,19 @@ def audit_judge(
     traits: Sequence[Trait] = (),
     order: OrderEffect | None = None,
     pass_cells: Mapping[str, Floats] | None = None,
+    levels: LevelAudit | None = None,
 ) -> Audit:
     """Audit a judge on labelled verdicts.
 
     Args:
-        table: Verdicts beside labels.
+        table: Verdicts beside labels, of all that is met or not met (`met_or_not`).
         flip_rate: As `flip_rate_of` gives it; None without replicates.
         no_look_N: P(met) by a judge that never sees the answer (see `baselines.py`), for the
             baseline of that name; without it that baseline is left out.
         traits: What could sway the judge (see `bias.py`), of the same labels.
         order: As `order_effect` gives it; None where there was no second order.
         pass_cells: As `pass_cells_of` gives them; None where no whole answer is labelled.
+        levels: As `level_audit` gives it; None where every criterion is met or not met.
     """
     blind = baselines_of(table)
     if no_look_N is not None:
@@ -151,6 +159,7 @@ def audit_judge(
         shifts=shifts_of(table, traits),
         order=order,
         pass_cells=pass_cells or {},
+        levels=levels,
     )
 
 
@@ -160,7 +169,7 @@ def judge_figures(table: AuditTable) -> JudgeFigures:
     total = table.cells_PK().sum(axis=0)
     return JudgeFigures(
         n_questions=len(table),
-        n_without_verdict=int(np.isnan(table.verdict_N).sum()),
+        n_without_verdict=table.n_without_verdict,
         n_pairs=int(total.sum()),
         counts=dict(zip(CELLS, map(float, total), strict=True)),
         figures={name: one.estimate(CURVES.get(name, Curve.LOGIT)) for name, one in found.items()},
@@ -195,14 +204,15 @@ def figures_of(table: AuditTable) -> dict[str, LeftOut]:
 def flip_rate_of(graded: Sequence[GradedAnswer]) -> Estimate:
     """Give the share of questions whose verdict differs between the first two replicates.
 
-    Questions with both verdicts count; the interval is over prompts.
+    Questions with both verdicts count; another level is another verdict. The interval is over
+    prompts.
     """
     by_prompt: dict[str, list[int]] = {}
     for answer in graded:
         flips = by_prompt.setdefault(answer.example.prompt_id, [])
         for first, second in zip(answer.verdicts, (answer.replicates or ((),))[0], strict=False):
-            if first.met is not None and second.met is not None:
-                flips.append(first.met is not second.met)
+            if not first.is_missing and not second.is_missing:
+                flips.append((first.outcome, first.level) != (second.outcome, second.level))
     if not by_prompt:
         return Estimate(None)
     sums_P = np.array([sum(flips) for flips in by_prompt.values()], dtype=np.float64)
@@ -224,6 +234,16 @@ def cells_by_stratum(table: AuditTable) -> dict[Stratum, Floats]:
         for sign, polarity in enumerate(polarities)
         if 2 * code + sign in asked
     }
+
+
+def _plain_stratum(stratum: Stratum, cells_PK: Floats) -> dict[str, Any]:
+    """Give the counts of a kind; of three levels or more K x K a prompt, by the judge's level."""
+    named: dict[str, Any] = {"category": stratum.category, "polarity": stratum.polarity.value}
+    if stratum.n_levels > 2:
+        named["n_levels"] = stratum.n_levels
+        if stratum.choices:
+            named["choices"] = stratum.choices
+    return {**named, "cells": _sparse(cells_PK)}
 
 
 def _sparse(cells_PK: Floats) -> list[list[int]]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..answer import GradedAnswer, solution_of
-from ..rubric import digest_of_prompt
+from ..rubric import Criterion, digest_of_prompt
 from ..scoring.bootstrap import ClusteredColumns
 from ..scoring.item_scores import PASS_RULES, ScoredTable
 from ..scoring.rubric_arrays import Bools, Floats
@@ -30,7 +30,7 @@ from .correction import (
     Corrected,
     prediction_powered,
 )
-from .labels import Label, LabelledAnswer, count_cells, majority_of
+from .labels import Label, LabelledAnswer, agreed, count_cells
 from .run_correction import RunCorrection
 
 MAX_Z = 3.5
@@ -58,7 +58,7 @@ class LabelsOfRun:
     @property
     def whole_N(self) -> Bools:
         """Whether every criterion of the answer has a label, [N]."""
-        return np.array([all(v.met is not None for v in one.verdicts) for one in self.truth])
+        return np.array([not any(v.is_missing for v in one.verdicts) for one in self.truth])
 
 
 def match_labels(graded: Sequence[GradedAnswer], labelled: Sequence[LabelledAnswer]) -> LabelsOfRun:
@@ -66,6 +66,9 @@ def match_labels(graded: Sequence[GradedAnswer], labelled: Sequence[LabelledAnsw
 
     A prompt is the same by its id, or by its words where the labels name none. Of several raters
     the majority counts; where they tie the criterion has no label.
+
+    Raises:
+        DataError: A label says of a criterion what its rubric does not allow.
     """
     by_key: dict[_Key, list[Label]] = {}
     for item in labelled:
@@ -78,11 +81,11 @@ def match_labels(graded: Sequence[GradedAnswer], labelled: Sequence[LabelledAnsw
         names = (answer.example.prompt_id, digest_of_prompt(answer.example.prompt))
         text = solution_of(answer.answer).strip()
         verdicts = tuple(
-            _verdict(_found(by_key, [(name, text, criterion.text) for name in names]))
+            _verdict(_found(by_key, [(name, text, criterion.text) for name in names]), criterion)
             for criterion in answer.example.rubric.criteria
         )
         truth.append(GradedAnswer(answer.example, answer.answer, verdicts, answer.repeat))
-    n_matched = sum(v.met is not None for one in truth for v in one.verdicts)
+    n_matched = sum(not v.is_missing for one in truth for v in one.verdicts)
     return LabelsOfRun(tuple(truth), len(labelled), n_matched)
 
 
@@ -200,9 +203,8 @@ def _found(by_key: Mapping[_Key, Sequence[Label]], keys: Sequence[_Key]) -> Sequ
     return next((by_key[key] for key in keys if key in by_key), ())
 
 
-def _verdict(labels: Sequence[Label]) -> Verdict:
-    met = majority_of(labels)
-    return Verdict(Outcome.SKIPPED) if met is None else Verdict.of(met)
+def _verdict(labels: Sequence[Label], criterion: Criterion) -> Verdict:
+    return agreed(labels, criterion) or Verdict(Outcome.SKIPPED)
 
 
 def pass_cells_of(
@@ -238,10 +240,13 @@ def pass_cells_of(
 def is_whole(item: LabelledAnswer) -> bool:
     """Say whether the labels tell every criterion of a rubric of two or more."""
     return len(item.labels) >= MIN_CRITERIA and all(
-        majority_of(one) is not None for one in item.labels
+        agreed(labels, criterion) is not None
+        for labels, criterion in zip(item.labels, item.example.rubric.criteria, strict=True)
     )
 
 
 def graded_by_labels(item: LabelledAnswer) -> GradedAnswer:
     """Take what most labels say for the verdicts; none where there is no label, or a tie."""
-    return GradedAnswer(item.example, item.text, tuple(_verdict(labels) for labels in item.labels))
+    return GradedAnswer(
+        item.example, item.text, tuple(map(_verdict, item.labels, item.example.rubric.criteria))
+    )

@@ -1,4 +1,4 @@
-"""Labelled answers, read from rows, and a judge's verdicts beside their labels.
+"""Labelled answers, and a judge's verdicts beside their labels.
 
 Axes: N questions (one criterion of one answer), L labels. One question may carry labels of several
 raters; each (judge, label) pair counts once.
@@ -8,33 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..answer import GradedAnswer
-from ..data.answers import answer_field
-from ..data.columns import Columns
-from ..data.conversations import prompt_of, text_of_answer
-from ..data.examples import SkippedRow, read_each, skipped_words
-from ..data.json_rows import Cell, Field, kind_of
-from ..data.reader import read_rows
-from ..data.streams import name_of
 from ..errors import DataError
-from ..rubric import Criterion, Example, Polarity, Rubric, digest_of_prompt
+from ..rubric import Criterion, Example, Polarity
 from ..scoring.rubric_arrays import Bools, Floats
+from ..shares import suited
 from ..verdict import Verdict
 
 Codes = NDArray[np.intp]
 UNTAGGED = "other"
 """Category of a criterion without a tag."""
-
-
-LABEL_FIELDS = ("label", "labels", "binary_labels")
-CRITERION_FIELDS = ("rubric", "criterion")
-_TRUTHS = {"true": True, "1": True, "false": False, "0": False}
-"""What a cell of CSV says."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -45,35 +32,122 @@ class Stratum:
     """As `category_of` gives it, or as the labelled data groups its rows."""
     polarity: Polarity
     """A judge that misses what is good may well see what is bad everywhere, and the other way."""
+    n_levels: int = 2
+    """How many levels are told apart; 2 where it is met or not met."""
+    choices: str = ""
+    """The criterion itself where its levels have no order: a choice of one says nothing of those of
+    another. Empty where they have one."""
 
     @classmethod
-    def of(cls, criterion: Criterion) -> Stratum:
-        """Give the kind of a criterion."""
-        return cls(category_of(criterion.tags), criterion.polarity)
+    def of(cls, criterion: Criterion, category: str | None = None) -> Stratum:
+        """Give the kind of a criterion.
+
+        Args:
+            criterion: With its tags.
+            category: As the labelled data groups its rows, where it does.
+        """
+        return cls(
+            category or category_of(criterion.tags),
+            criterion.polarity,
+            n_levels := len(criterion.levels) or 2,
+            criterion.text if criterion.is_nominal and n_levels > 2 else "",
+        )
 
     @property
     def family(self) -> Stratum:
         """Its categories are named alike up to a colon: `cluster:`, `axis:`, `level:`."""
-        return Stratum(self.category.partition(":")[0], self.polarity)
+        return replace(self, category=self.category.partition(":")[0])
+
+    @property
+    def pool(self) -> tuple[Polarity, int, str]:
+        """What kinds must share for one to take the rates of all."""
+        return self.polarity, self.n_levels, self.choices
 
     def __str__(self) -> str:
         """Name it in words."""
-        return f"{self.polarity.value} {self.category}"
+        levels = f", {self.n_levels} levels" if self.n_levels > 2 else ""
+        choices = f" of {self.choices[:40]!r}" if self.choices else ""
+        return f"{self.polarity.value} {self.category}{levels}{choices}"
 
 
 @dataclass(frozen=True, slots=True)
 class Label:
     """What one rater said of one criterion of one answer."""
 
-    met: bool
+    met: bool | None
+    """None where the rater named a level, or said that the criterion does not apply."""
     rater: str = ""
     """The physician's id; empty where the data names none."""
+    level: int | None = None
+    """Position among the criterion's levels; without it and without `met`: it does not apply."""
+
+    @classmethod
+    def of(cls, verdict: Verdict, rater: str = "") -> Label:
+        """Take a verdict that is not missing for a label."""
+        return cls(verdict.met, rater, verdict.level)
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the rater said, whatever its criterion allows."""
+        if self.met is not None:
+            return Verdict.of(self.met)
+        return Verdict.not_applicable() if self.level is None else Verdict.at_level(self.level)
+
+    def on(self, criterion: Criterion) -> Verdict:
+        """Give the label as a verdict on a criterion.
+
+        Raises:
+            DataError: The criterion has no such level, or may not be called not applicable.
+        """
+        found = suited(self.verdict, criterion)
+        if found.is_missing:
+            raise DataError(f"a label of {criterion.text[:60]!r} cannot be: {why_not(found)}")
+        return found
 
 
-def majority_of(labels: Sequence[Label]) -> bool | None:
-    """Give what most labels of one criterion say; None without a label or where they tie."""
-    n_met = sum(label.met for label in labels)
-    return None if 2 * n_met == len(labels) else 2 * n_met > len(labels)
+def why_not(verdict: Verdict) -> str:
+    """Say why a criterion does not allow what was said of it."""
+    return verdict.explanation.partition(";")[0]
+
+
+def agreed(labels: Sequence[Label], criterion: Criterion) -> Verdict | None:
+    """Give what the labels of one criterion say together; None without a label or where they tie.
+
+    What most of them say; of ordered levels the middle one (the median) of those that name one.
+    """
+    said = [label.on(criterion) for label in labels]
+    rest = [verdict for verdict in said if not verdict.is_na]
+    n_na = len(said) - len(rest)
+    if n_na >= len(rest):
+        return Verdict.not_applicable() if n_na > len(rest) else None
+    order = sorted(verdict.level if verdict.level is not None else int(verdict.met is True)
+                   for verdict in rest)  # fmt: skip
+    middle = order[(len(order) - 1) // 2]
+    if criterion.is_nominal:
+        middle = max(order, key=order.count)
+        if sum(order.count(one) == order.count(middle) for one in set(order)) > 1:
+            return None
+    elif middle != order[len(order) // 2]:
+        return None
+    return Verdict.at_level(middle) if criterion.levels else Verdict.of(bool(middle))
+
+
+def full_level(criterion: Criterion) -> int:
+    """Give the level that counts all of the points; of equal ones the last."""
+    shares = [criterion.share(level) for level in range(len(criterion.levels))]
+    return max(range(len(shares)), key=lambda level: (shares[level], level))
+
+
+def as_met(verdict: Verdict, criterion: Criterion) -> bool | None:
+    """Read a verdict as met or not met: of two levels the one with all points is "met".
+
+    None where it is neither: of three levels or more, of what does not apply, of no verdict.
+    """
+    if not criterion.levels:
+        return verdict.met
+    if len(criterion.levels) > 2 or verdict.level is None:
+        return None
+    return verdict.level == full_level(criterion)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,20 +185,23 @@ class AuditTable:
     rater_L: Codes
     raters: tuple[str, ...]
     n_prompts: int
+    na_N: Bools | None = None
+    """Where the judge says that the criterion does not apply: an answer, and no missing one. None
+    where it never does."""
 
     @classmethod
     def of(cls, labelled: Sequence[LabelledAnswer], graded: Sequence[GradedAnswer]) -> AuditTable:
         """Put labels and verdicts side by side; questions without a label are left out.
 
         Args:
-            labelled: The labels.
+            labelled: The labels, each met or not met (`met_or_not`).
             graded: The judge's verdicts on the same answers, in the same order.
         """
         prompts: dict[str, int] = {}
         criteria: dict[tuple[int, int, str], int] = {}
         categories: dict[str, int] = {}
         raters: dict[str, int] = {}
-        rows: list[tuple[Verdict, int, int, int, int, bool]] = []
+        rows: list[tuple[float, float, bool, int, int, int, int, bool]] = []
         pairs: list[tuple[bool, int, int]] = []
         for item, answer in zip(labelled, graded, strict=True):
             prompt = prompts.setdefault(item.example.prompt_id, len(prompts))
@@ -138,30 +215,37 @@ class AuditTable:
                 category = categories.setdefault(name, len(categories))
                 for label in labels:
                     rater = raters.setdefault(label.rater, len(raters))
-                    pairs.append((label.met, len(rows), rater))
+                    pairs.append((label.met is True, len(rows), rater))
                 desirable = criterion.polarity is Polarity.DESIRABLE
                 verdict = answer.verdicts[index]
-                rows.append((verdict, prompt, code, category, n_chars, desirable))
-        verdicts = [row[0] for row in rows]
+                said = (_number(as_met(verdict, criterion)), _number(_chance(verdict, criterion)))
+                rows.append((*said, verdict.is_na, prompt, code, category, n_chars, desirable))
         return cls(
-            verdict_N=np.array([_number(v.met) for v in verdicts]),
-            probability_N=np.array([_number(v.probability) for v in verdicts]),
-            prompt_N=np.array([row[1] for row in rows], dtype=np.intp),
-            criterion_N=np.array([row[2] for row in rows], dtype=np.intp),
-            category_N=np.array([row[3] for row in rows], dtype=np.intp),
+            verdict_N=np.array([row[0] for row in rows]),
+            probability_N=np.array([row[1] for row in rows]),
+            prompt_N=np.array([row[3] for row in rows], dtype=np.intp),
+            criterion_N=np.array([row[4] for row in rows], dtype=np.intp),
+            category_N=np.array([row[5] for row in rows], dtype=np.intp),
             categories=tuple(categories),
-            desirable_N=np.array([row[5] for row in rows], dtype=bool),
-            chars_N=np.array([row[4] for row in rows], dtype=np.float64),
+            desirable_N=np.array([row[7] for row in rows], dtype=bool),
+            chars_N=np.array([row[6] for row in rows], dtype=np.float64),
             met_L=np.array([pair[0] for pair in pairs], dtype=bool),
             question_L=np.array([pair[1] for pair in pairs], dtype=np.intp),
             rater_L=np.array([pair[2] for pair in pairs], dtype=np.intp),
             raters=tuple(raters),
             n_prompts=len(prompts),
+            na_N=np.array([row[2] for row in rows]) if any(row[2] for row in rows) else None,
         )
 
     def __len__(self) -> int:
         """Count the labelled questions."""
         return len(self.verdict_N)
+
+    @property
+    def n_without_verdict(self) -> int:
+        """Count the missing verdicts."""
+        n_na = 0 if self.na_N is None else int(self.na_N.sum())
+        return int(np.isnan(self.verdict_N).sum()) - n_na
 
     @property
     def score_N(self) -> Floats:
@@ -190,6 +274,31 @@ class AuditTable:
         judged_L = self.verdict_N[self.question_L]
         has = ~np.isnan(judged_L)
         return count_cells(judged_L[has] == 1, self.met_L[has], group_L[has], n_groups)
+
+
+def met_or_not(labelled: Sequence[LabelledAnswer]) -> Sequence[LabelledAnswer]:
+    """Leave the labels that say met or not met; of two levels the one with all points is "met".
+
+    What has more levels, and what does not apply, is in `levels.py`.
+    """
+    if not any(c.levels or c.na for item in labelled for c in item.example.rubric.criteria):
+        return labelled
+    return [
+        replace(item, labels=tuple(map(_met_labels, item.labels, item.example.rubric.criteria)))
+        for item in labelled
+    ]
+
+
+def _met_labels(labels: Sequence[Label], criterion: Criterion) -> tuple[Label, ...]:
+    said = ((label, as_met(label.on(criterion), criterion)) for label in labels)
+    return tuple(Label(met, label.rater) for label, met in said if met is not None)
+
+
+def _chance(verdict: Verdict, criterion: Criterion) -> float | None:
+    """Give P(met)."""
+    if criterion.levels and verdict.level_probabilities is not None:
+        return verdict.level_probabilities[full_level(criterion)]
+    return verdict.probability
 
 
 def count_cells(said: Bools, label: Bools, group: Codes, n_groups: int) -> Floats:
@@ -222,125 +331,3 @@ def category_of(tags: Sequence[str]) -> str:
 
 def _number(value: float | bool | None) -> float:
     return np.nan if value is None else float(value)
-
-
-@dataclass(frozen=True, slots=True)
-class LabelFile:
-    """The labelled answers of a file, and what was left out."""
-
-    answers: tuple[LabelledAnswer, ...]
-    sha256: str
-    path: str
-    skipped: tuple[SkippedRow, ...] = ()
-
-    def warning(self) -> str | None:
-        """Name and count the rows left out, in one line; None where there are none."""
-        return skipped_words(self.path, len(self.answers), self.skipped)
-
-
-def read_labels(
-    path: Path | str, *, strict: bool = False, columns: Columns | None = None
-) -> LabelFile:
-    """Read labelled rows.
-
-    Args:
-        path: What `stream_rows` takes.
-        strict: Raise at the first bad row instead of leaving it out.
-        columns: Other names of the fields.
-
-    Raises:
-        DataError: The file cannot be read, or no row of it can.
-    """
-    name = name_of(path)
-    file = read_rows(path, columns.of_labels() if columns else None)
-    answers, skipped = read_each(
-        file.rows,
-        name,
-        lambda row: _answer(Field(row.object())),
-        strict=strict,
-        otherwise="is labelled",
-    )
-    return LabelFile(tuple(answers), file.sha256, name, tuple(skipped))
-
-
-def labels_of_verdicts(graded: Sequence[GradedAnswer], rater: str = "") -> list[LabelledAnswer]:
-    """Take recorded verdicts as labels: a better judge's, against which another is audited."""
-    return [
-        LabelledAnswer(
-            example=answer.example,
-            text=answer.answer,
-            labels=tuple(
-                () if verdict.met is None else (Label(verdict.met, rater),)
-                for verdict in answer.verdicts
-            ),
-        )
-        for answer in graded
-    ]
-
-
-def merged_answers(labelled: Sequence[LabelledAnswer]) -> list[LabelledAnswer]:
-    """Put the rows about one answer together: the same prompt and text, all their criteria.
-
-    A criterion that comes twice keeps the labels of both; the order is that of first sight.
-    """
-    rows: dict[tuple[str, str], list[LabelledAnswer]] = {}
-    for item in labelled:
-        rows.setdefault((item.example.prompt_id, item.text), []).append(item)
-    return [_merged(same) for same in rows.values()]
-
-
-def _merged(rows: Sequence[LabelledAnswer]) -> LabelledAnswer:
-    criteria: dict[tuple[str, float], Criterion] = {}
-    labels: dict[tuple[str, float], tuple[Label, ...]] = {}
-    for row in rows:
-        for criterion, given in zip(row.example.rubric.criteria, row.labels, strict=True):
-            key = (criterion.text, criterion.points)
-            criteria.setdefault(key, criterion)
-            labels[key] = (*labels.get(key, ()), *given)
-    first = rows[0]
-    tags = tuple(dict.fromkeys(row.category for row in rows if row.category is not None))
-    example = replace(first.example, rubric=Rubric(tuple(criteria.values())), tags=tags)
-    return replace(first, example=example, labels=tuple(labels.values()))
-
-
-def _answer(row: Field) -> LabelledAnswer:
-    prompt = prompt_of(row["prompt"])
-    criterion = row.first(*CRITERION_FIELDS).text()
-    points = row["points"].number() if row.has("points") else 1.0
-    if points == 0:
-        raise row["points"].fault("is 0, so the criterion is worth nothing")
-    polarity = Polarity.DESIRABLE if points > 0 else Polarity.UNDESIRABLE
-    category = row["category"].any_text() if row.has("category") else None
-    rubric = Rubric((Criterion(criterion, points, polarity, row["tags"].strings()),))
-    prompt_id = row["prompt_id"].identifier() if row.has("prompt_id") else digest_of_prompt(prompt)
-    text = text_of_answer(answer_field(row.value).value)
-    if text is None:
-        raise DataError("the answer is null, so its label says nothing")
-    return LabelledAnswer(
-        example=Example(prompt_id, prompt, rubric),
-        text=text,
-        labels=(_labels(row),),
-        category=category,
-    )
-
-
-def _labels(row: Field) -> tuple[Label, ...]:
-    if not any(row.has(name) for name in LABEL_FIELDS):
-        raise row.fault("has no label: give `label` (true or false) or `labels` (a list)")
-    if row.has("label"):
-        mets = [_truth(row["label"])]
-    else:
-        mets = [_truth(item) for item in row.first("binary_labels", "labels").decoded().items()]
-    raters = row.first("anonymized_physician_ids", "raters").strings()
-    if raters and len(raters) != len(mets):
-        raise row.fault(f"has {len(mets)} labels and {len(raters)} raters")
-    named = raters or ("",) * len(mets)
-    return tuple(Label(met, rater) for met, rater in zip(mets, named, strict=True))
-
-
-def _truth(field: Field) -> bool:
-    if isinstance(field.value, Cell) and field.value.strip().lower() in _TRUTHS:
-        return _TRUTHS[field.value.strip().lower()]
-    if field.value in (0, 1) and not isinstance(field.value, str | float):
-        return bool(field.value)
-    raise field.fault(f"is {kind_of(field.value)}, neither true nor false")

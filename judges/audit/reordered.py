@@ -14,7 +14,7 @@ import numpy as np
 from ..answer import GradedAnswer
 from ..judge import JudgeIdentity, identity_of
 from ..rubric import Rubric
-from .labels import LabelledAnswer
+from .labels import LabelledAnswer, as_met
 
 
 class Reordered:
@@ -62,9 +62,9 @@ def reorder(item: LabelledAnswer, seed: int) -> tuple[LabelledAnswer, tuple[int,
 
 
 def in_order(answer: GradedAnswer, order: tuple[int, ...]) -> list[float]:
-    """Give verdicts on a reordered answer in the rubric's own order; NaN without one."""
+    """Give verdicts on a reordered answer in the rubric's own order; NaN but for met or not met."""
     said = [np.nan] * len(order)
     for new, old in enumerate(order):
-        met = answer.verdicts[new].met
+        met = as_met(answer.verdicts[new], answer.example.rubric.criteria[new])
         said[old] = np.nan if met is None else float(met)
     return said

@@ -4,6 +4,10 @@ The error rates come from an audit file, by kind of criterion (`audit_rates.py`)
 corrected by Rogan-Gladen and weighed by its points, so that the corrected score is the expected one
 under the labels. A pass rate is corrected by how often the judge passed whole labelled answers
 rightly. Refused, with the reason, where the audit cannot carry it or is of another judge.
+
+A verdict on levels is corrected by the misclassification matrix of its kind (`level_rates.py`), and
+counts the share of the points of its level. What is no sum over verdicts is refused: a closed gate,
+a criterion that does not count for what it requires, and one that does not apply.
 """
 
 from __future__ import annotations
@@ -18,9 +22,18 @@ from ..answer import GradedAnswer
 from ..scoring.item_scores import PASS_RULES, Items, ScoredTable
 from ..scoring.rubric_arrays import Bools, Floats
 from ..scoring.verdict_table import VerdictTable
-from .audit_rates import MAX_UNSEEN_SHARE, SEED, AuditRates
-from .correction import ROGAN_GLADEN, Corrected, LinearPart, corrected_rate, corrected_sum
-from .labels import Codes, Stratum, sums_by
+from .audit_rates import MAX_UNSEEN_SHARE, SEED, AuditRates, Rates
+from .correction import (
+    ROGAN_GLADEN,
+    Corrected,
+    ErrorRates,
+    LinearPart,
+    Part,
+    corrected_rate,
+    corrected_sum,
+)
+from .labels import Codes, Stratum, full_level, sums_by
+from .level_rates import LevelPart
 
 POOLED = "pooled"
 UNSEEN = "not in the audit"
@@ -34,7 +47,7 @@ class RunCorrection:
     score: Corrected
     """The HealthBench score: the clipped mean of the items."""
     met: Corrected
-    """The share of criteria met."""
+    """The share of criteria met; of levels, the mean share of their points."""
     passes: Mapping[str, Corrected]
     """The share of answers that pass, by rule."""
     n_by_kind: Mapping[str, int] = field(default_factory=dict)
@@ -92,6 +105,10 @@ class _Run:
     strata: Sequence[Stratum]
     audit: AuditRates
     seed: int
+    levels: _Levels | None = None
+    """None where every criterion is met or not met."""
+    na_fault: str | None = None
+    """Why nothing can be corrected, where criteria do not apply to some answers."""
 
     @classmethod
     def of(
@@ -103,7 +120,8 @@ class _Run:
         key_of_code = np.array([keys.index(audit.key_of(one)) for one in strata], dtype=np.intp)
         # kinds that the audit does not tell apart are one; padding keeps its -1
         code_NC = np.where(code_NC < 0, -1, key_of_code[code_NC]) if keys else code_NC
-        return cls(table, scored.items, code_NC, keys, audit, seed)
+        levels, fault = _Levels.of(graded, code_NC.shape), _na_fault(graded, audit)
+        return cls(table, scored.items, code_NC, keys, audit, seed, levels, fault)
 
     def by_prompt(self, values_N: Floats) -> Floats:
         """Sum a number of each answer by prompt."""
@@ -115,23 +133,142 @@ class _Run:
         n_unseen = int(np.isin(self.code_NC[answered_NC], unseen).sum())
         return n_unseen / n_answered if n_answered else 0.0
 
-    def parts(self, weight_NC: Floats, answered_NC: Bools) -> list[LinearPart]:
-        """Split sum w v by what the audit knows of the errors on each kind of criterion."""
+    def parts(self, weight_NC: Floats, answered_NC: Bools) -> tuple[list[Part], Floats]:
+        """Split sum w v by what the audit knows of the errors on each kind of criterion.
+
+        Returns:
+            The parts, and what of the sum no verdict changes, by prompt.
+        """
         met_NC = np.where(answered_NC, self.table.verdicts_NC, 0.0)
-        parts = []
+        floor_NC = np.zeros_like(weight_NC)
+        span_NC = weight_NC
+        if self.levels is not None:
+            is_two_NC = self.levels.is_two_NC
+            met_NC = np.where(is_two_NC, self.levels.met_NC, met_NC)
+            floor_NC = np.where(is_two_NC & answered_NC, weight_NC * self.levels.base_NC, 0.0)
+            span_NC = np.where(is_two_NC, weight_NC * (1 - self.levels.base_NC), weight_NC)
+        parts: list[Part] = []
         may_be_unseen = self._unseen_share(answered_NC) <= MAX_UNSEEN_SHARE
         for code in np.unique(self.code_NC[answered_NC]).tolist():
-            mine_NC = np.where(answered_NC & (self.code_NC == code), weight_NC, 0.0)
+            here_NC = answered_NC & (self.code_NC == code)
+            rates = self.audit.rates_of(self.strata[code], may_be_unseen=may_be_unseen)
+            if self.strata[code].n_levels > 2:
+                parts.append(self._level_part(weight_NC, here_NC, rates, str(self.strata[code])))
+                continue
+            assert isinstance(rates, ErrorRates)
+            mine_NC = np.where(here_NC, span_NC, 0.0)
             parts.append(
                 LinearPart(
                     sums_P=self.by_prompt((mine_NC * met_NC).sum(axis=1)),
                     span_P=self.by_prompt(mine_NC.sum(axis=1)),
-                    rates=self.audit.rates_of(self.strata[code], may_be_unseen=may_be_unseen),
+                    rates=rates,
                     name=str(self.strata[code]),
                     size_P=self.by_prompt(np.abs(mine_NC).sum(axis=1)),
                 )
             )
-        return parts
+        return parts, self.by_prompt(floor_NC.sum(axis=1))
+
+    def _level_part(self, weight_NC: Floats, here_NC: Bools, rates: Rates, name: str) -> LevelPart:
+        """Sum w s of one kind with levels, by prompt, true level and the judge's level."""
+        assert self.levels is not None
+        row_V, column_V = np.nonzero(here_NC)
+        level_V = self.levels.level_NC[row_V, column_V]
+        shares_VK = self.levels.shares_NCK[row_V, column_V]
+        n_levels = int((~np.isnan(shares_VK)).sum(axis=1).max())
+        worth_VK = weight_NC[row_V, column_V][:, None] * shares_VK[:, :n_levels]
+        n_prompts, prompt_V = len(self.table.prompt_ids), self.table.prompt_N[row_V]
+        sums_PKK = np.zeros((n_prompts, n_levels, n_levels))
+        for true in range(n_levels):
+            np.add.at(sums_PKK[:, true], (prompt_V, level_V), worth_VK[:, true])
+        raw_V = np.take_along_axis(worth_VK, level_V[:, None], 1)[:, 0]
+        columns = (raw_V, worth_VK.min(axis=1), worth_VK.max(axis=1))
+        raw_P, least_P, most_P = (sums_by(prompt_V, values, n_prompts) for values in columns)
+        return LevelPart(sums_PKK, raw_P, np.stack([least_P, most_P], axis=1), rates, name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Levels:
+    """What the criteria of a run with levels count, and what the judge said of them."""
+
+    level_NC: Codes
+    """The judge's level; 0 where there is none."""
+    shares_NCK: Floats
+    """Share of the points of each level; NaN beyond the last, and where there are none."""
+    is_two_NC: Bools
+    """Whether there are just two: these are met or not met."""
+    met_NC: Floats
+    """1 at the level with all points, of two."""
+    base_NC: Floats
+    """Share of the points of the other one."""
+
+    @classmethod
+    def of(cls, graded: Sequence[GradedAnswer], shape: tuple[int, ...]) -> _Levels | None:
+        """Lay levels out, [N, C]; None where there are none."""
+        rubrics = {id(one.example.rubric): one.example.rubric for one in graded}
+        most = max((len(c.levels) for r in rubrics.values() for c in r.criteria), default=0)
+        if not most:
+            return None
+        level_NC, met_NC, base_NC = (np.zeros(shape) for _ in range(3))
+        shares_NCK, is_two_NC = np.full((*shape, most), np.nan), np.zeros(shape, bool)
+        for row, answer in enumerate(graded):
+            for column, criterion in enumerate(answer.example.rubric.criteria):
+                if not criterion.levels:
+                    continue
+                at, n_levels = (row, column), len(criterion.levels)
+                level_NC[at] = answer.verdicts[column].level or 0
+                shares_NCK[at][:n_levels] = [criterion.share(k) for k in range(n_levels)]
+                if n_levels == 2:
+                    full = full_level(criterion)
+                    is_two_NC[at], base_NC[at] = True, criterion.share(1 - full)
+                    met_NC[at] = answer.verdicts[column].level == full
+        return cls(level_NC.astype(np.intp), shares_NCK, is_two_NC, met_NC, base_NC)
+
+    @property
+    def least(self) -> float:
+        """The least share that a level counts, at most 0."""
+        return min(0.0, float(np.nanmin(self.shares_NCK)))
+
+
+def _na_fault(graded: Sequence[GradedAnswer], audit: AuditRates) -> str | None:
+    """Say that what does not apply stands in the way; None where all of it does."""
+    may_be = [
+        verdict
+        for answer in graded
+        if not answer.example.rubric.is_plain
+        for verdict, criterion in zip(answer.verdicts, answer.example.rubric.criteria, strict=True)
+        if criterion.na is not None
+    ]
+    n_na = sum(verdict.is_na for verdict in may_be)
+    if not n_na and not (may_be and audit.n_na):
+        return None
+    who = f"{n_na:,} verdicts of the run say" if n_na else f"{audit.n_na:,} pairs of the audit say"
+    return (
+        f"{who} that a criterion does not apply, and an audit's error rates do not carry that over "
+        "to a score; label some of these answers (--labels)"
+    )
+
+
+def _conditions_fault(table: VerdictTable, scored_N: Bools) -> str | None:
+    """Say that a requirement or a gate acts: the score is then no sum over verdicts."""
+    rubrics = table.rubrics
+    if rubrics.conditions is None:
+        return None
+    counts_NC = rubrics.conditions.counts(table.verdicts_NC)
+    n_waiting = int(((counts_NC != 1) & rubrics.present)[scored_N].any(axis=1).sum())
+    caps = rubrics.caps(table.verdicts_NC)
+    n_closed = 0 if caps is None else int(np.isfinite(caps[1][scored_N]).sum())
+    if not n_waiting and not n_closed:
+        return None
+    what = [f"a gate caps the score of {n_closed:,} answers"] if n_closed else []
+    what += (
+        [f"criteria of {n_waiting:,} answers do not count for what they require"]
+        if n_waiting
+        else []
+    )
+    return (
+        f"{' and '.join(what)}, and an audit's error rates do not carry that over to a score; "
+        "label some of these answers (--labels)"
+    )
 
 
 def _strata(graded: Sequence[GradedAnswer], shape: tuple[int, ...]) -> tuple[Codes, list[Stratum]]:
@@ -150,7 +287,7 @@ def _score(run: _Run, fault: str | None, bounds: tuple[float, float]) -> Correct
     scored_N = ~np.isnan(h_N)
     points_NC = table.rubrics.points
     answered_NC = ~np.isnan(table.verdicts_NC) & scored_N[:, None]
-    positive_N = np.where(answered_NC, np.maximum(points_NC, 0.0), 0.0).sum(axis=1)
+    positive_N = np.where(answered_NC, table.rubrics.gains, 0.0).sum(axis=1)
     weight_NC = np.zeros_like(points_NC)
     np.divide(
         points_NC, positive_N[:, None], out=weight_NC, where=answered_NC & (positive_N > 0)[:, None]
@@ -161,11 +298,13 @@ def _score(run: _Run, fault: str | None, bounds: tuple[float, float]) -> Correct
     n_P = run.by_prompt(scored_N.astype(np.float64))
     if n_P.sum() == 0:
         return Corrected(None, method=ROGAN_GLADEN, refused="no answer of the run is scored")
+    fault = fault or run.na_fault or _conditions_fault(table, scored_N)
     if fault is not None:
         raw = float(np.clip(np.nansum(h_N) / n_P.sum(), *bounds))
         return Corrected(raw, method=ROGAN_GLADEN, refused=fault)
-    parts = run.parts(weight_NC, answered_NC)
-    return corrected_sum(parts, run.by_prompt(floor_N), n_P, seed=run.seed, bounds=bounds)
+    parts, more_P = run.parts(weight_NC, answered_NC)
+    floor_P = run.by_prompt(floor_N) + more_P
+    return corrected_sum(parts, floor_P, n_P, seed=run.seed, bounds=bounds)
 
 
 def _met(run: _Run, fault: str | None) -> Corrected:
@@ -173,11 +312,12 @@ def _met(run: _Run, fault: str | None) -> Corrected:
     n_P = run.by_prompt(answered_NC.sum(axis=1).astype(np.float64))
     if n_P.sum() == 0:
         return Corrected(None, method=ROGAN_GLADEN, refused="the run has no verdict")
-    if fault is not None:
+    if (fault := fault or run.na_fault) is not None:
         raw = float(np.nanmean(run.table.verdicts_NC))
         return Corrected(raw, method=ROGAN_GLADEN, refused=fault)
-    parts = run.parts(np.ones(answered_NC.shape), answered_NC)
-    return corrected_sum(parts, np.zeros_like(n_P), n_P, seed=run.seed, bounds=(0.0, 1.0))
+    parts, floor_P = run.parts(np.ones(answered_NC.shape), answered_NC)
+    bounds = (run.levels.least if run.levels else 0.0, 1.0)
+    return corrected_sum(parts, floor_P, n_P, seed=run.seed, bounds=bounds)
 
 
 def _passing(run: _Run, rule: str, fault: str | None) -> Corrected:

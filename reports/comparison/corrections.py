@@ -14,7 +14,8 @@ from ...judges.answer import GradedAnswer
 from ...judges.audit.audit_rates import read_audit_rates
 from ...judges.audit.correction import Corrected
 from ...judges.audit.label_correction import correct_by_labels, match_labels
-from ...judges.audit.labels import LabelledAnswer, labels_of_verdicts, read_labels
+from ...judges.audit.label_rows import labels_of_verdicts, read_labels
+from ...judges.audit.labels import LabelledAnswer
 from ...judges.audit.run_correction import RunCorrection, correct_run
 from ...judges.data.columns import Columns
 from ...judges.data.reader import can_name_rows

@@ -10,7 +10,8 @@ import pytest
 from rubricbeat.judges.answer import GradedAnswer
 from rubricbeat.judges.audit.audit_rates import read_audit_rates
 from rubricbeat.judges.audit.label_correction import graded_by_labels, is_whole, pass_cells_of
-from rubricbeat.judges.audit.labels import Label, LabelledAnswer, merged_answers
+from rubricbeat.judges.audit.label_rows import merged_answers
+from rubricbeat.judges.audit.labels import Label, LabelledAnswer
 from rubricbeat.judges.audit.run_correction import correct_run
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
 from rubricbeat.judges.verdict import Outcome, Verdict

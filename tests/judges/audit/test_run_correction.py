@@ -17,7 +17,8 @@ from rubricbeat.judges.audit.audit_rates import (
     read_audit_rates,
 )
 from rubricbeat.judges.audit.judge_audit import cells_by_stratum
-from rubricbeat.judges.audit.labels import AuditTable, labels_of_verdicts
+from rubricbeat.judges.audit.label_rows import labels_of_verdicts
+from rubricbeat.judges.audit.labels import AuditTable
 from rubricbeat.judges.audit.run_correction import correct_run
 from rubricbeat.judges.data.examples import read_examples
 from rubricbeat.judges.data.recorded import group_runs, read_recorded

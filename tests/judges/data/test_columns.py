@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rubricbeat.judges.audit.labels import read_labels
+from rubricbeat.judges.audit.label_rows import read_labels
 from rubricbeat.judges.data.columns import Columns
 from rubricbeat.judges.data.examples import read_examples
 from rubricbeat.judges.errors import ConfigError, DataError

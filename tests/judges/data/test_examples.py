@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rubricbeat.judges.audit.labels import read_labels
+from rubricbeat.judges.audit.label_rows import read_labels
 from rubricbeat.judges.data.examples import example_from_row, example_to_row, read_examples
 from rubricbeat.judges.data.responses import Responses
 from rubricbeat.judges.data.row_shapes import RowKind

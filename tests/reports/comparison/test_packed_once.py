@@ -9,7 +9,7 @@ from report_kit import example, graded, run
 
 from rubricbeat.harness.cli import main
 from rubricbeat.harness.results.writer import GradedRun, write_run
-from rubricbeat.judges.audit.labels import labels_of_verdicts
+from rubricbeat.judges.audit.label_rows import labels_of_verdicts
 from rubricbeat.judges.rewards import get_reward
 from rubricbeat.judges.scoring import item_scores
 from rubricbeat.judges.scoring.verdict_table import PackedAnswers

@@ -1,0 +1,196 @@
+"""Read labelled answers from rows, or take recorded verdicts for labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ..answer import GradedAnswer
+from ..data.answers import answer_field
+from ..data.columns import Columns
+from ..data.conversations import prompt_of, text_of_answer
+from ..data.examples import SkippedRow, read_each, skipped_words
+from ..data.forms.contract import completed, placed, sign_of, worth_of
+from ..data.json_rows import Cell, Field, kind_of
+from ..data.reader import read_rows
+from ..data.streams import name_of
+from ..errors import DataError
+from ..rubric import Criterion, Example, Rubric, digest_of_prompt
+from ..shares import suited
+from .labels import Label, LabelledAnswer, why_not
+
+LABEL_FIELDS = ("label", "labels", "binary_labels")
+CRITERION_FIELDS = ("rubric", "criterion")
+_NOT_OF_LABELS = frozenset({"id", "requires", "gate", "polarity", "check"})
+NOT_APPLICABLE = ("na", "n/a", "not applicable", "not_applicable")
+"""How a label says that the criterion does not apply."""
+_TRUTHS = {"true": True, "1": True, "false": False, "0": False}
+"""What a cell of CSV says."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelFile:
+    """The labelled answers of a file, and what was left out."""
+
+    answers: tuple[LabelledAnswer, ...]
+    sha256: str
+    path: str
+    skipped: tuple[SkippedRow, ...] = ()
+
+    def warning(self) -> str | None:
+        """Name and count the rows left out, in one line; None where there are none."""
+        return skipped_words(self.path, len(self.answers), self.skipped)
+
+
+def read_labels(
+    path: Path | str, *, strict: bool = False, columns: Columns | None = None
+) -> LabelFile:
+    """Read labelled rows.
+
+    Args:
+        path: What `stream_rows` takes.
+        strict: Raise at the first bad row instead of leaving it out.
+        columns: Other names of the fields.
+
+    Raises:
+        DataError: The file cannot be read, or no row of it can.
+    """
+    name = name_of(path)
+    file = read_rows(path, columns.of_labels() if columns else None)
+    answers, skipped = read_each(
+        file.rows,
+        name,
+        lambda row: _answer(Field(row.object())),
+        strict=strict,
+        otherwise="is labelled",
+    )
+    return LabelFile(tuple(answers), file.sha256, name, tuple(skipped))
+
+
+def labels_of_verdicts(graded: Sequence[GradedAnswer], rater: str = "") -> list[LabelledAnswer]:
+    """Take recorded verdicts as labels: a better judge's, against which another is audited."""
+    return [
+        LabelledAnswer(
+            example=answer.example,
+            text=answer.answer,
+            labels=tuple(
+                () if verdict.is_missing else (Label.of(verdict, rater),)
+                for verdict in answer.verdicts
+            ),
+        )
+        for answer in graded
+    ]
+
+
+def merged_answers(labelled: Sequence[LabelledAnswer]) -> list[LabelledAnswer]:
+    """Put the rows about one answer together: the same prompt and text, all their criteria.
+
+    A criterion that comes twice keeps the labels of both; the order is that of first sight.
+    """
+    rows: dict[tuple[str, str], list[LabelledAnswer]] = {}
+    for item in labelled:
+        rows.setdefault((item.example.prompt_id, item.text), []).append(item)
+    return [_merged(same) for same in rows.values()]
+
+
+def _merged(rows: Sequence[LabelledAnswer]) -> LabelledAnswer:
+    criteria: dict[tuple[str, float], Criterion] = {}
+    labels: dict[tuple[str, float], tuple[Label, ...]] = {}
+    for row in rows:
+        for criterion, given in zip(row.example.rubric.criteria, row.labels, strict=True):
+            key = (criterion.text, criterion.points)
+            criteria.setdefault(key, criterion)
+            labels[key] = (*labels.get(key, ()), *given)
+    first = rows[0]
+    tags = tuple(dict.fromkeys(row.category for row in rows if row.category is not None))
+    example = replace(first.example, rubric=Rubric(tuple(criteria.values())), tags=tags)
+    return replace(first, example=example, labels=tuple(labels.values()))
+
+
+def _answer(row: Field) -> LabelledAnswer:
+    prompt = prompt_of(row["prompt"])
+    criterion = _criterion(row)
+    category = row["category"].any_text() if row.has("category") else None
+    prompt_id = row["prompt_id"].identifier() if row.has("prompt_id") else digest_of_prompt(prompt)
+    text = text_of_answer(answer_field(row.value).value)
+    if text is None:
+        raise DataError("the answer is null, so its label says nothing")
+    return LabelledAnswer(
+        example=Example(prompt_id, prompt, Rubric(placed([criterion], prompt))),
+        text=text,
+        labels=(_labels(row, criterion),),
+        category=category,
+    )
+
+
+def _criterion(row: Field) -> Criterion:
+    text = row.first(*CRITERION_FIELDS).text()
+    points = row["points"].number() if row.has("points") else 1.0
+    if row.has("levels"):
+        points = worth_of(row, row["points"])
+    elif points == 0:
+        raise row["points"].fault("is 0, so the criterion is worth nothing")
+    # one criterion a row: what it requires, and what it gates, is not there; an id is the row's
+    own = Field({name: value for name, value in row.value.items() if name not in _NOT_OF_LABELS})
+    return completed(own, Criterion(text, points, sign_of(points), row["tags"].strings()))
+
+
+def _labels(row: Field, criterion: Criterion) -> tuple[Label, ...]:
+    if not any(row.has(name) for name in LABEL_FIELDS):
+        raise row.fault(
+            'has no label: give `label` (true or false, a level or "na") or `labels` (a list)'
+        )
+    if row.has("label"):
+        said = [_said(row["label"], criterion)]
+    else:
+        given = row.first("binary_labels", "labels").decoded().items()
+        said = [_said(item, criterion) for item in given]
+    raters = row.first("anonymized_physician_ids", "raters").strings()
+    if raters and len(raters) != len(said):
+        raise row.fault(f"has {len(said)} labels and {len(raters)} raters")
+    named = raters or ("",) * len(said)
+    return tuple(replace(label, rater=rater) for label, rater in zip(said, named, strict=True))
+
+
+def _said(field: Field, criterion: Criterion) -> Label:
+    """Read a label: true or false, a level, or that the criterion does not apply.
+
+    Where the row does not say the criterion's levels, any level is read: the run that the label
+    is held against may say them.
+    """
+    label = _label(field, has_levels=bool(criterion.levels))
+    found = suited(label.verdict, criterion)
+    if found.is_missing and (criterion.levels or label.met is not None):
+        raise field.fault(f"cannot be: {why_not(found)}")
+    return label
+
+
+def _label(field: Field, *, has_levels: bool) -> Label:
+    value = field.value
+    words = value.strip().lower() if isinstance(value, str) else None
+    if words in NOT_APPLICABLE:
+        return Label(None)
+    if isinstance(value, Mapping):
+        if set(value) == {"level"}:
+            return Label(None, level=_level(field["level"]))
+        if value.get("not_applicable") is True or value.get("na") is True:
+            return Label(None)
+        raise field.fault('is an object without a level; give {"level": 2}, or "na"')
+    if has_levels and not isinstance(value, bool) and words not in {"true", "false"}:
+        return Label(None, level=_level(field))
+    if isinstance(value, Cell) and words in _TRUTHS:
+        return Label(_TRUTHS[words])
+    if value in (0, 1) and not isinstance(value, str | float):
+        return Label(bool(value))
+    raise field.fault(
+        f"is {kind_of(value)}, neither true nor false"
+        + (", nor the number of a level" if has_levels else "")
+    )
+
+
+def _level(field: Field) -> int:
+    number = field.number()
+    if number != int(number) or number < 0:
+        raise field.fault(f"is {number:g}, not the number of a level, from 0")
+    return int(number)

@@ -1,0 +1,396 @@
+"""A judge beside labels where criteria have levels, and where they may not apply.
+
+Criteria of as many ordered levels are counted together; choices without an order each by
+themselves, for the choices of one criterion say nothing of those of another. "Does not apply" is an
+answer of its own, and has its own agreement.
+
+Sources: Cohen 1960 for kappa and 1968 for weighted kappa, Kendall 1945 for tau-b. A figure whose
+divisor is 0 is NaN, or None; it is never 0.
+Axes: P prompts, K levels (the judge's, then the label's), L (judge, label) pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..answer import GradedAnswer
+from ..rubric import Criterion
+from ..scoring.estimates import Estimate
+from ..scoring.jackknife import Curve, LeftOut
+from ..scoring.plain_form import plain_fields
+from ..scoring.rubric_arrays import Floats
+from ..verdict import Verdict
+from .agreement import Calibration, Confusion, calibration, number
+from .labels import Codes, Label, LabelledAnswer, Stratum, count_cells
+
+MAX_LEVELS = 2
+"""Of a criterion that is met or not met: what has more is counted here."""
+
+
+def kappa(counts: Floats, power: int) -> Floats:
+    """Give Cohen's kappa of confusion tables [..., K, K]; NaN where chance cannot disagree.
+
+    1 - (sum of w_ij o_ij) / (sum of w_ij e_ij) with o the shares that were seen and e those of two
+    raters who answer by chance with the same margins. Source: Cohen 1968, Psychological Bulletin
+    70, 213.
+
+    Args:
+        counts: The judge's level, then the label's.
+        power: Of the distance in the weight (|i - j| / (K - 1)) ^ power: 1 linear, 2 quadratic; 0
+            counts every disagreement alike (Cohen 1960).
+    """
+    n_levels = counts.shape[-1]
+    apart = np.abs(np.subtract.outer(np.arange(n_levels), np.arange(n_levels))) / (n_levels - 1)
+    weights = np.where(apart > 0, apart**power, 0.0)
+    n = counts.sum((-2, -1))
+    by_chance = counts.sum(-1)[..., :, None] * counts.sum(-2)[..., None, :]
+    observed = (weights * counts).sum((-2, -1))
+    expected = (weights * by_chance).sum((-2, -1))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(expected > 0, 1 - observed * n / expected, np.nan)
+
+
+@dataclass(frozen=True, slots=True)
+class Ranks:
+    """What Kendall's tau-b is made of, over pairs of answers, [...]."""
+
+    score: Floats
+    """Pairs that judge and labels order alike, less those that they order otherwise."""
+    judge: Floats
+    """Pairs that the judge tells apart."""
+    label: Floats
+    """Pairs that the labels tell apart."""
+
+    @classmethod
+    def of(cls, counts: Floats) -> Ranks:
+        """Count them in confusion tables [..., K, K]."""
+        # pairs above in both: sums over the table's lower right, and over its lower left
+        above = counts[..., ::-1, :].cumsum(-2)[..., ::-1, :] - counts
+        right = above[..., ::-1].cumsum(-1)[..., ::-1] - above
+        left = above.cumsum(-1) - above
+        score = (counts * (right - left)).sum((-2, -1))
+        n = counts.sum((-2, -1))
+        told = [(n**2 - (counts.sum(axis) ** 2).sum(-1)) / 2 for axis in (-1, -2)]
+        return cls(score, *told)
+
+    def tau(self) -> Floats:
+        """Give tau-b in [-1, 1]; NaN where one side ties on every pair."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            product = self.judge * self.label
+            return np.where(product > 0, self.score / np.sqrt(product), np.nan)
+
+
+@dataclass(frozen=True, slots=True)
+class CriterionRanks:
+    """One criterion of ordered levels, over all of its answers."""
+
+    text: str
+    n_pairs: int
+    tau_b: float | None
+    """Kendall's, of the judge's levels and the labels'; None where one of them never varies."""
+    kappa_quadratic: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ScaleAudit:
+    """A judge on criteria of one scale."""
+
+    name: str
+    n_levels: int
+    is_nominal: bool
+    n_questions: int
+    n_without_verdict: int
+    """Missing ones; "does not apply" is none of them."""
+    n_pairs: int
+    """(judge, label) pairs that name a level each."""
+    confusion: tuple[tuple[int, ...], ...]
+    """Pairs by the judge's level (row) and the label's (column)."""
+    figures: Mapping[str, Estimate]
+    """`accuracy` and `kappa`; of ordered levels `kappa_linear`, `kappa_quadratic` and `tau_b` (over
+    pairs of answers to the same criterion); `judge_share` and `label_share`, the mean share of the
+    criterion's points that judge and labels give."""
+    calibration: tuple[Calibration, ...] = ()
+    """Of the stated chance of each level against the share of labels at it; empty where the judge
+    states none. Each has its expected calibration error."""
+    criteria: tuple[CriterionRanks, ...] = ()
+    """Of ordered levels: each criterion by its text, the most pairs first."""
+
+    to_json = plain_fields
+
+
+@dataclass(frozen=True, slots=True)
+class NaAudit:
+    """How judge and labels agree that a criterion does not apply."""
+
+    n_pairs: int
+    """Of criteria that may be called not applicable, with a verdict."""
+    counts: Mapping[str, float]
+    """`both`, `judge` alone, `label` alone, `neither`."""
+    figures: Mapping[str, Estimate]
+    """`judge_na` and `label_na` (shares), `agreement`, `kappa`; `sensitivity`, the share of labels
+    "not applicable" on which the judge says so, and `specificity`."""
+    share_by_rater: Mapping[str, float]
+    """Share of each rater's labels that say so."""
+
+    to_json = plain_fields
+
+
+@dataclass(frozen=True, slots=True)
+class LevelAudit:
+    """What an audit says beside met and not met."""
+
+    scales: tuple[ScaleAudit, ...] = ()
+    not_applicable: NaAudit | None = None
+    """None where no criterion may be called so."""
+    cells_by_stratum: Mapping[Stratum, Floats] = field(default_factory=dict, repr=False)
+    """Confusion by prompt, [P, K * K], of each kind of criterion of three levels or more."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """A verdict beside one label of the same question."""
+
+    said: Verdict
+    label: Verdict
+    rater: str
+    question: int
+    prompt: int
+    criterion: Criterion
+    stratum: Stratum
+
+
+def level_audit(
+    labelled: Sequence[LabelledAnswer], graded: Sequence[GradedAnswer]
+) -> LevelAudit | None:
+    """Audit what is not met or not met; None where all of it is.
+
+    Args:
+        labelled: The labels.
+        graded: The judge's verdicts on the same answers, in the same order.
+
+    Raises:
+        DataError: A label says of a criterion what its rubric does not allow.
+    """
+    if not any(c.levels or c.na for item in labelled for c in item.example.rubric.criteria):
+        return None
+    pairs, n_prompts = _pairs(labelled, graded)
+    by_scale: dict[tuple[int, str], list[_Pair]] = {}
+    by_stratum: dict[Stratum, list[_Pair]] = {}
+    for pair in pairs:
+        if len(pair.criterion.levels) > MAX_LEVELS:
+            key = (pair.stratum.n_levels, pair.stratum.choices)
+            by_scale.setdefault(key, []).append(pair)
+            by_stratum.setdefault(pair.stratum, []).append(pair)
+    return LevelAudit(
+        scales=tuple(_scale(found, n_prompts) for _, found in sorted(by_scale.items())),
+        not_applicable=_na_audit([p for p in pairs if p.criterion.na is not None], n_prompts),
+        cells_by_stratum={
+            stratum: _tables(found, [p.prompt for p in found], n_prompts).reshape(n_prompts, -1)
+            for stratum, pairs in by_stratum.items()
+            if (found := _at_levels(pairs))
+        },
+    )
+
+
+def _pairs(
+    labelled: Sequence[LabelledAnswer], graded: Sequence[GradedAnswer]
+) -> tuple[list[_Pair], int]:
+    prompts: dict[str, int] = {}
+    pairs: list[_Pair] = []
+    n_questions = 0
+    for item, answer in zip(labelled, graded, strict=True):
+        prompt = prompts.setdefault(item.example.prompt_id, len(prompts))
+        for place, criterion in enumerate(item.example.rubric.criteria):
+            stratum, said = Stratum.of(criterion, item.category), answer.verdicts[place]
+            labels: Sequence[Label] = item.labels[place]
+            pairs += [
+                _Pair(said, one.on(criterion), one.rater, n_questions, prompt, criterion, stratum)
+                for one in labels
+            ]
+            n_questions += bool(labels)
+    return pairs, len(prompts)
+
+
+def _at_levels(pairs: Sequence[_Pair]) -> list[_Pair]:
+    return [p for p in pairs if p.said.level is not None and p.label.level is not None]
+
+
+def _tables(pairs: Sequence[_Pair], group_L: Sequence[int] | Codes, n_groups: int) -> Floats:
+    """Count pairs by the judge's level and the label's in each group, [groups, K, K]."""
+    n_levels = len(pairs[0].criterion.levels) if pairs else 0
+    said = np.array([p.said.level for p in pairs], dtype=np.intp)
+    label = np.array([p.label.level for p in pairs], dtype=np.intp)
+    place = (np.array(group_L, dtype=np.intp) * n_levels + said) * n_levels + label
+    flat = np.bincount(place, minlength=n_groups * n_levels**2)
+    return flat.reshape(n_groups, n_levels, n_levels).astype(np.float64)
+
+
+def _scale(pairs: Sequence[_Pair], n_prompts: int) -> ScaleAudit:
+    first, known = pairs[0].criterion, _at_levels(pairs)
+    is_nominal, n_levels = first.is_nominal, len(first.levels)
+    questions = {p.question: p.said for p in pairs}
+    figures = _figures(known, n_prompts, is_nominal) if known else {}
+    total = _tables(known, [0] * len(known), 1)[0] if known else np.zeros((n_levels, n_levels))
+    return ScaleAudit(
+        name=f"choices of {first.text[:60]!r}" if is_nominal else f"{n_levels} levels",
+        n_levels=n_levels,
+        is_nominal=is_nominal,
+        n_questions=len(questions),
+        n_without_verdict=sum(said.is_missing for said in questions.values()),
+        n_pairs=len(known),
+        confusion=tuple(tuple(map(int, row)) for row in total),
+        figures={name: one.estimate(_CURVES[name]) for name, one in figures.items()},
+        calibration=tuple(_calibration(known, n_levels)),
+        criteria=() if is_nominal else tuple(_by_criterion(known)),
+    )
+
+
+_CURVES = {
+    "accuracy": Curve.LOGIT,
+    "kappa": Curve.PLAIN,
+    "kappa_linear": Curve.FISHER,
+    "kappa_quadratic": Curve.FISHER,
+    "tau_b": Curve.FISHER,
+    "judge_share": Curve.PLAIN,
+    "label_share": Curve.PLAIN,
+}
+
+
+def _figures(known: Sequence[_Pair], n_prompts: int, is_nominal: bool) -> dict[str, LeftOut]:
+    prompt_L = np.array([p.prompt for p in known], dtype=np.intp)
+    tables_PKK = _tables(known, prompt_L, n_prompts)
+    total = tables_PKK.sum(axis=0)
+    n_P = tables_PKK.sum((1, 2))
+
+    def left_out(figure: Callable[[Floats], Floats]) -> LeftOut:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            whole, without_P = figure(total), figure(total - tables_PKK)
+        return LeftOut(float(whole), without_P, n_P)
+
+    def mean(values_L: Floats) -> LeftOut:
+        sums_P = np.bincount(prompt_L, weights=values_L, minlength=n_prompts)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            without_P = (sums_P.sum() - sums_P) / (n_P.sum() - n_P)
+        return LeftOut(float(sums_P.sum() / n_P.sum()), without_P, n_P)
+
+    found = {
+        "accuracy": left_out(lambda t: np.trace(t, axis1=-2, axis2=-1) / t.sum((-2, -1))),
+        "kappa": left_out(lambda t: kappa(t, 0)),
+    }
+    if not is_nominal:
+        found["kappa_linear"] = left_out(lambda t: kappa(t, 1))
+        found["kappa_quadratic"] = left_out(lambda t: kappa(t, 2))
+        found["tau_b"] = _within_criteria(known, prompt_L, n_prompts)
+    for name in ("judge_share", "label_share"):
+        side = [p.said if name == "judge_share" else p.label for p in known]
+        shares = [p.criterion.share(one.level or 0) for p, one in zip(known, side, strict=True)]
+        found[name] = mean(np.array(shares))
+    return found
+
+
+def _within_criteria(known: Sequence[_Pair], prompt_L: Codes, n_prompts: int) -> LeftOut:
+    """Give tau-b over pairs of answers to the same criterion, with all prompts and without each.
+
+    Without a prompt only the criteria change that it holds answers to.
+    """
+    criterion_L = _criterion_codes(known)
+    both = criterion_L * n_prompts + prompt_L
+    kept_M, place_L = np.unique(both, return_inverse=True)
+    tables_MKK = _tables(known, place_L.reshape(-1), len(kept_M))
+    criterion_M, prompt_M = np.divmod(kept_M, n_prompts)
+    tables_QKK = np.zeros((int(criterion_M.max()) + 1, *tables_MKK.shape[1:]))
+    np.add.at(tables_QKK, criterion_M, tables_MKK)
+    whole = Ranks.of(tables_QKK)
+    rest = Ranks.of(tables_QKK[criterion_M] - tables_MKK)
+
+    def without(name: str) -> Floats:
+        one_Q, rest_M = getattr(whole, name), getattr(rest, name)
+        change_P = np.bincount(prompt_M, weights=rest_M - one_Q[criterion_M], minlength=n_prompts)
+        return np.asarray(one_Q.sum() + change_P)
+
+    names = ("score", "judge", "label")
+    value = Ranks(*(getattr(whole, name).sum() for name in names)).tau()
+    weight_P = np.bincount(prompt_M, weights=tables_MKK.sum((1, 2)), minlength=n_prompts)
+    return LeftOut(float(value), Ranks(*map(without, names)).tau(), weight_P.astype(np.float64))
+
+
+def _criterion_codes(known: Sequence[_Pair]) -> Codes:
+    codes: dict[str, int] = {}
+    return np.array([codes.setdefault(p.criterion.text, len(codes)) for p in known], dtype=np.intp)
+
+
+def _by_criterion(known: Sequence[_Pair]) -> list[CriterionRanks]:
+    if not known:
+        return []
+    code_L = _criterion_codes(known)
+    tables_QKK = _tables(known, code_L, int(code_L.max()) + 1)
+    texts = list(dict.fromkeys(p.criterion.text for p in known))
+    tau_Q, kappa_Q = Ranks.of(tables_QKK).tau(), kappa(tables_QKK, 2)
+    rows = [
+        CriterionRanks(text, int(tables_QKK[at].sum()), number(tau_Q[at]), number(kappa_Q[at]))
+        for at, text in enumerate(texts)
+    ]
+    return sorted(rows, key=lambda row: -row.n_pairs)
+
+
+def _calibration(known: Sequence[_Pair], n_levels: int) -> list[Calibration]:
+    """Hold the stated chance of each level against the share of labels at it, by question."""
+    stated = [p for p in known if p.said.level_probabilities is not None]
+    if not stated:
+        return []
+    _, question_L = np.unique([p.question for p in stated], return_inverse=True)
+    n_N = np.bincount(question_L)
+    label_L = np.array([p.label.level for p in stated])
+    chance_NK = np.zeros((len(n_N), n_levels))
+    chance_NK[question_L] = [p.said.level_probabilities or () for p in stated]
+    found = []
+    for level in range(n_levels):
+        share_N = np.bincount(question_L, weights=label_L == level) / n_N
+        one = calibration(chance_NK[:, level], share_N)
+        assert one is not None
+        found.append(one)
+    return found
+
+
+def _na_audit(pairs: Sequence[_Pair], n_prompts: int) -> NaAudit | None:
+    if not pairs:
+        return None
+    known = [p for p in pairs if not p.said.is_missing]
+    cells_PK = count_cells(
+        np.array([p.said.is_na for p in known], dtype=bool),
+        np.array([p.label.is_na for p in known], dtype=bool),
+        np.array([p.prompt for p in known], dtype=np.intp),
+        n_prompts,
+    )
+    total, n_P = cells_PK.sum(axis=0), cells_PK.sum(axis=1)
+    without = Confusion(total - cells_PK).figures()
+    wanted = {
+        "judge_met": "judge_na",
+        "label_met": "label_na",
+        "accuracy": "agreement",
+        "kappa": "kappa",
+        "sensitivity": "sensitivity",
+        "specificity": "specificity",
+    }
+    return NaAudit(
+        n_pairs=len(known),
+        counts=dict(zip(("both", "judge", "label", "neither"), map(float, total), strict=True)),
+        figures={
+            wanted[name]: LeftOut(float(value), without[name], n_P).estimate(
+                Curve.PLAIN if name == "kappa" else Curve.LOGIT
+            )
+            for name, value in Confusion(total).figures().items()
+            if name in wanted
+        },
+        share_by_rater=_by_rater(pairs),
+    )
+
+
+def _by_rater(pairs: Sequence[_Pair]) -> dict[str, float]:
+    said: dict[str, list[bool]] = {}
+    for pair in pairs:
+        said.setdefault(pair.rater, []).append(pair.label.is_na)
+    return {rater: sum(flags) / len(flags) for rater, flags in said.items()}
