@@ -203,8 +203,7 @@ def _injected(
     targets = targets_of(graded, most, seed)
     if not targets:
         raise ConfigError(
-            "--probes: every verdict favours its answer, so none can be turned; give more labels "
-            "of criteria that are met or not met"
+            "--probes: every verdict favours its answer, so none can be turned; give more labels"
         )
     return injection_rows(targets, grader.grade(list(injected_answers(targets))))
 

@@ -14,7 +14,7 @@ from ...reports import numbers
 from ...reports.interval_words import interval_words, share_words
 from ..audit_run import Audited, SeenApart, Variant
 from ..terminal import aligned
-from .levels import level_parts
+from .levels import level_parts, variant_parts
 
 _COLUMNS = ("balanced_f1", "pairwise", "auroc", "kappa", "sensitivity", "specificity")
 _HEADS = ("balanced F1", "pairwise", "AUROC", "kappa", "sensitivity", "specificity")
@@ -32,31 +32,40 @@ MAX_CATEGORIES = 12
 def audit_text(found: Audited) -> str:
     """Lay out an audit for a terminal."""
     audit, judge = found.audit, found.judge
-    figures = audit.judge
     name = " ".join(str(judge[key]) for key in ("name", "model") if judge.get(key))
-    rows = [_row(name, figures), *(_row(f"  {n}", f) for n, f in audit.baselines.items())]
-    if audit.levels is not None and not figures.n_questions:
-        told = [*level_parts(audit.levels), "\n".join(_scalars(audit, found.usd_per_correct))]
-        return "\n\n".join(told)
+    # a rubric of levels alone has no criterion that is met or not met
+    has_two = audit.levels is None or audit.judge.n_questions > 0
     parts = [
-        f"{figures.n_questions} criteria of answers, {figures.n_pairs} (judge, label) pairs, "
-        f"{figures.n_without_verdict} without a verdict; {figures.n_answer_pairs} pairs of answers "
-        "within a criterion",
-        *_gaps(figures),
-        aligned([("", *_HEADS), *rows]),
-        "pairwise: an answer that meets a criterion ranked above one that does not; .50 by "
-        "construction\nfor one that does not look: majority, category_rate and no_look never do.",
+        *(_two_sided(audit, name) if has_two else ()),
         *(level_parts(audit.levels) if audit.levels is not None else ()),
         *_learned(found.seen),
-        *_variants(found.variants, name),
+        *(_variants(found.variants, name) if has_two else ()),
+        *variant_parts([(variant.name, variant.levels) for variant in found.variants]),
         "\n".join(_scalars(audit, found.usd_per_correct)),
         *_injections(found.injections),
         *_reliability(audit.judge.calibration),
         *_raters(audit),
         *_shifts(audit.shifts),
-        aligned(_categories(audit)),
+        *([aligned(_categories(audit))] if has_two else ()),
     ]
     return "\n\n".join(parts)
+
+
+def _two_sided(audit: Audit, name: str) -> Iterator[str]:
+    """Put the judge beside baselines on what is met or not met."""
+    figures = audit.judge
+    rows = [_row(name, figures), *(_row(f"  {n}", f) for n, f in audit.baselines.items())]
+    yield (
+        f"{figures.n_questions} criteria of answers, {figures.n_pairs} (judge, label) pairs, "
+        f"{figures.n_without_verdict} without a verdict; {figures.n_answer_pairs} pairs of answers "
+        "within a criterion"
+    )
+    yield from _gaps(figures)
+    yield aligned([("", *_HEADS), *rows])
+    yield (
+        "pairwise: an answer that meets a criterion ranked above one that does not; .50 by "
+        "construction\nfor one that does not look: majority, category_rate and no_look never do."
+    )
 
 
 def _learned(found: SeenApart | None) -> Iterator[str]:

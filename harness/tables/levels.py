@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from ...judges.audit.levels import LevelAudit, NaAudit, ScaleAudit
 from ...judges.scoring.estimates import Estimate
@@ -38,6 +38,25 @@ def level_parts(found: LevelAudit) -> Iterator[str]:
         yield from _scale(scale)
     if found.not_applicable is not None:
         yield from _not_applicable(found.not_applicable)
+
+
+def variant_parts(variants: Sequence[tuple[str, LevelAudit | None]]) -> Iterator[str]:
+    """Put variants of a judge beside each other, scale by scale."""
+    rows = [
+        (
+            f"  {name}",
+            scale.name,
+            *(
+                _cell(scale.figures[key]) if key in scale.figures else numbers.NONE
+                for key in ("accuracy", "kappa", "kappa_quadratic")
+            ),
+        )
+        for name, levels in variants
+        for scale in (levels.scales if levels is not None else ())
+    ]
+    if rows:
+        head = ("variant", "scale", "same level", "kappa", "kappa, quadratic")
+        yield aligned([head, *rows])
 
 
 def _scale(scale: ScaleAudit) -> Iterator[str]:
