@@ -8,7 +8,7 @@ import re
 import stat
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from rubricbeat.judges.backends.batch_files import Job, JobFolder
 from rubricbeat.judges.backends.chat import ChatJudge
 from rubricbeat.judges.errors import ConfigError, StoreError
 from rubricbeat.judges.grader import Grader, open_grader
+from rubricbeat.judges.rubric import Level, Rubric
 from rubricbeat.judges.verdict import Outcome
 
 pytestmark = pytest.mark.border
@@ -356,3 +357,50 @@ def test_no_model_and_no_key_fail_before_anything_is_sent(tmp_path):
         BatchJudge()
     with pytest.raises(ConfigError, match="OPENAI_API_KEY"):
         BatchJudge(model="m")
+
+
+LEVEL = '{"explanation": "some", "level": 1}'
+
+
+def with_levels(example: Any) -> Any:
+    """Give the example's first criterion levels, and a reference."""
+    first, *rest = example.rubric.criteria
+    levels = (Level("none", 0.0), Level("some", 2.0), Level("all", 5.0))
+    criteria = (replace(first, levels=levels), *rest)
+    return replace(example, rubric=Rubric(criteria), reference="It was three cups.")
+
+
+def by_form(request: dict[str, Any]) -> dict[str, Any]:
+    messages = request["body"]["messages"]
+    if len(messages) == 1:
+        return good(request, "The answer asks for it.")
+    return good(request, LEVEL if '"level"' in messages[0]["content"] else MET)
+
+
+def test_readings_go_into_one_batch_and_the_verdicts_into_the_next(api, grader, example):
+    api.replies = [by_form]
+    verdicts, facts = grade(grader(reference="after"), with_levels(example))
+    assert [len(batch) for batch in api.requests] == [12, 12]
+    assert [v.level for v in verdicts] == [1, None, None] * 4
+    assert [v.met for v in verdicts] == [None, True, True] * 4
+    assert facts["tokens"]["prompt"] == 9 * 24
+    assert not any("three cups" in json.dumps(line) for line in api.requests[0])
+
+
+def test_readings_are_found_again_after_an_end_between_the_two_batches(api, grader, example):
+    api.replies = [by_form]
+
+    async def begin(judging: Grader) -> None:
+        some = [Answer(with_levels(example), f"answer {n}") for n in range(4)]
+        grading = asyncio.create_task(judging.grade_async(some))
+        while not api.batches.get("batch_2", {"polls": 0})["polls"]:
+            await asyncio.sleep(0.002)
+        grading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await grading
+
+    with grader(reference="after") as first:
+        asyncio.run(begin(first))
+    verdicts, _ = grade(grader(reference="after"), with_levels(example))
+    assert [v.level for v in verdicts] == [1, None, None] * 4
+    assert [len(batch) for batch in api.requests] == [12, 12], "nothing was sent twice"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import pickle
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from rubricbeat.judges.backends.prompting import Asking
 from rubricbeat.judges.errors import ConfigError
 from rubricbeat.judges.judge import Question
 from rubricbeat.judges.judge_options import parse_judge_args
+from rubricbeat.judges.rubric import Criterion, Level, NaRule, Polarity, Rubric
+from rubricbeat.judges.verdict import Outcome
 
 pytestmark = pytest.mark.border
 
@@ -147,6 +150,22 @@ def test_another_answer_computes_no_more_than_what_follows_the_first_difference(
     rest = prompt_of(asked[1]).index("Two.")
     assert n_fed[1] == said[1].prompt_tokens - len(prompt_of(asked[1])[:rest].encode())
     assert n_fed[2] == 1, "the same prompt again: one token, to have its chances"
+
+
+def test_the_numbers_of_the_levels_are_weighed(tiny_folder, example):
+    levels = tuple(Level(f"level {n}", float(n)) for n in range(4))
+    doses = Criterion("Doses it", 3.0, Polarity.DESIRABLE, levels=levels)
+    may_be_na = replace(doses, na=NaRule.EXCLUDED)
+    many = Criterion(
+        "Many", 10.0, Polarity.DESIRABLE, levels=tuple(Level(str(n), float(n)) for n in range(11))
+    )
+    asked = replace(example, rubric=Rubric((doses, may_be_na, many)))
+    first, second, third = weigh(tiny(tiny_folder), [Question(asked, "x", i) for i in range(3)])[0]
+    assert first.level_probabilities is not None and len(first.level_probabilities) == 4
+    assert sum(first.level_probabilities) == pytest.approx(1.0)
+    assert first.level == first.level_probabilities.index(max(first.level_probabilities))
+    assert second.is_na or len(second.level_probabilities or ()) == 4
+    assert (third.outcome, third.attempts) == (Outcome.SKIPPED, 0)
 
 
 def prompt_of(question: Question) -> str:

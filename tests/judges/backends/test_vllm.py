@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from rubricbeat.judges.backends.vllm import VllmJudge
 from rubricbeat.judges.errors import ConfigError, OutageError
 from rubricbeat.judges.grader import Grader
 from rubricbeat.judges.judge import Question
+from rubricbeat.judges.rubric import Level, Rubric
 from rubricbeat.judges.verdict import Outcome
 
 STAND_IN = '''
@@ -52,6 +54,8 @@ class LLM:
             text = '{"verdicts": [' + ", ".join(
                 '{"index": %d, "explanation": "", "criteria_met": true}' % n for n in (1, 2, 3)
             ) + "]}"
+        elif "level" in fields:
+            text = '{"explanation": "words", "level": %d}' % fields["level"]["enum"][-1]
         elif "[-3]" in prompt:
             text, reason = '{"explanation": "it goes on', "length"
         reply = SimpleNamespace(text=text, finish_reason=reason, token_ids=[1, 2, 3])
@@ -184,3 +188,22 @@ def test_each_question_finds_the_reply_to_its_own(vllm, example):
 
     truncated, met = asyncio.run(both())
     assert (truncated.outcome, met.outcome) == (Outcome.TRUNCATED, Outcome.MET)
+
+
+def test_the_schema_holds_replies_to_the_levels(vllm, example):
+    first, *rest = example.rubric.criteria
+    levels = (Level("none", 0.0), Level("some", 2.0), Level("all", 5.0))
+    criteria = (replace(first, levels=levels), *rest)
+    verdicts = grade(VllmJudge(model="m"), replace(example, rubric=Rubric(criteria)), 1)
+    assert verdicts[0].level == 2 and verdicts[1].met is True
+    schemas = [params.schema["properties"] for params in vllm.CALLS[0][1]]
+    assert schemas[0]["level"] == {"type": "integer", "enum": [0, 1, 2]}
+    assert "level" not in schemas[1]
+
+
+def test_a_reading_of_its_own_is_held_to_no_schema(vllm, example):
+    judge = VllmJudge(model="m", reference="after")
+    verdicts = grade(judge, replace(example, reference="Three cups."), 1)
+    assert [v.met for v in verdicts[:2]] == [True, True]
+    assert [params.schema is None for _, some in vllm.CALLS for params in some][:3] == [True] * 3
+    assert verdicts[0].prompt_tokens == 18
