@@ -5,19 +5,24 @@ Nothing here imports torch or TRL before a trainer is built, so that the other c
 
 from __future__ import annotations
 
-from .config import TrainConfig
+from .config import DataSection, TrainConfig
 from .config_reading import load_config, preset_names
+from .data import load_data
 from .loop.grpo import build_grpo_trainer
 from .loop.sft import build_sft_trainer
+from .loop.watch import watch
 from .reward.batch import BatchScore
 from .reward.reward import RubricReward
 
 __all__ = [
     "BatchScore",
+    "DataSection",
     "RubricReward",
     "TrainConfig",
     "build_grpo_trainer",
     "build_sft_trainer",
     "load_config",
+    "load_data",
     "preset_names",
+    "watch",
 ]

@@ -120,8 +120,7 @@ def dry_run(config: TrainConfig, n_prompts: int) -> DryRun:
         texts = generate_answers(
             model,
             prepared.tokenizer,
-            examples,
-            config.data,
+            [messages_of(example, config.data) for example in examples],
             sampling_of(config.grpo),
             n=config.grpo.num_generations,
             seed=config.run.seed,

@@ -55,6 +55,11 @@ class StepRecorder(TrainerCallback):
         self._completions_every = completions_every
         self._line: dict[str, Any] | None = None
 
+    def on_train_begin(self, args: Args, state: State, control: Control, **more: Any) -> None:
+        """Drop what a killed run wrote past the checkpoint it goes on from."""
+        # from the start not even the look before the first step stays
+        self._files.cut_after(state.global_step or -1)
+
     def on_step_begin(self, args: Args, state: State, control: Control, **more: Any) -> None:
         """Write the line of the step before, in case nothing was logged for it."""
         self._flush()
@@ -133,15 +138,19 @@ class JudgeAccount(TrainerCallback):
         self._files = files
 
     def on_train_begin(self, args: Args, state: State, control: Control, **more: Any) -> None:
-        """Write the account so far: first, what the look before the first step cost."""
+        """Go on with the account of a run that is resumed; write what the first look cost."""
+        step = state.global_step
+        take_up(self._reward, self._files.folder, _checkpoint(args, step) if step else None)
         write_account(self._reward, self._files)
 
-    on_step_end = on_train_begin
+    def on_step_end(self, args: Args, state: State, control: Control, **more: Any) -> None:
+        """Write the account so far."""
+        write_account(self._reward, self._files)
 
     def on_save(self, args: Args, state: State, control: Control, **more: Any) -> None:
         """Write the ledger beside the checkpoint: rank 0 that of the run, others their own."""
         ledger = ledger_of_all(self._reward)  # of every process, before one of them returns
-        folder = Path(str(args.output_dir)) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}"
+        folder = _checkpoint(args, state.global_step)
         if not folder.is_dir():
             return
         plain = {
@@ -185,6 +194,10 @@ def take_up(reward: RubricReward, folder: Path, checkpoint: Path | None) -> None
             f"rubricbeat: warning: {path} is missing: the judge's noise is measured anew from here",
             file=sys.stderr,
         )
+
+
+def _checkpoint(args: Args, step: int) -> Path:
+    return Path(str(args.output_dir)) / f"{PREFIX_CHECKPOINT_DIR}-{step}"
 
 
 def _own_name() -> str:

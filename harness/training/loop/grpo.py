@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 import platform
 import sys
 from collections.abc import Mapping
@@ -22,7 +21,7 @@ from ..checks.settings import check_output_dir, check_plan, check_policy, check_
 from ..checks.warm_start import check_warm_start
 from ..config import GrpoSection, TrainConfig
 from ..contamination import evaluation_prompts
-from ..data import TrainingData, load_data, messages_of, ordered_rows
+from ..data import TrainingData, load_data, messages_of, ordered_rows, sample_examples
 from ..policy.policy import (
     load_model,
     load_tokenizer,
@@ -30,12 +29,14 @@ from ..policy.policy import (
     policy_facts,
     prompt_lengths,
     quiet_libraries,
+    sampling_of,
     set_threads,
 )
 from ..policy.turns import VALUES, as_answered
 from ..reward.graders import rank
 from ..reward.reward import RubricReward
 from ..run_files import CHECKPOINT, RunFiles, read_facts
+from .watch import watch
 
 if TYPE_CHECKING:
     from .held_out import GoldJudge
@@ -139,40 +140,28 @@ def build_grpo(prepared: Prepared, *, model: Any = None) -> GrpoRun:
     from transformers import PrinterCallback
     from trl.trainer.grpo_trainer import GRPOTrainer
 
-    from .callbacks import JudgeAccount, StepRecorder, StoppingReward
-    from .held_out import GoldJudge
-
     config, plan = prepared.config, prepared.plan
     set_threads(config.run.threads)
     reward = build_reward(prepared)
-    files = RunFiles(Path(config.run.output_dir), writes=rank() == 0)
-    recorder = StepRecorder(
-        reward,
-        files,
-        config.run.completions_every,
-        n_epochs=plan.n_rows / len(prepared.data.train),
-    )
-    quiet_missing_rewards()
     with quiet_libraries():
         trainer = GRPOTrainer(
             model=model or load_model(config.model, prepared.tokenizer, seed=config.run.seed),
-            reward_funcs=cast(Any, StoppingReward(reward)),  # it declares plain functions only
+            reward_funcs=cast(Any, reward),  # it declares plain functions only
             args=prepared.arguments,
             train_dataset=prompt_rows(prepared),
             processing_class=prepared.tokenizer,
             peft_config=lora_config(config.model) if model is None else None,
-            callbacks=[recorder],
         )
-    trainer.remove_callback(
-        PrinterCallback
-    )  # forty numbers a step; `StepRecorder` says it in one line
-    # the gold judge generates with the trainer's own model, so it comes after it; then the ledger,
-    # which counts its looks; evaluations last: a kill in these minutes must not cost the state
-    gold = None
-    if config.gold.judge is not None:
-        gold = GoldJudge(prepared, trainer, files, reward)
-        trainer.add_callback(gold)
-    trainer.add_callback(JudgeAccount(reward, files))
+    # forty numbers a step; ours are one line
+    trainer.remove_callback(PrinterCallback)
+    gold = watch(
+        trainer,
+        **_looks(prepared),
+        completions_every=config.run.completions_every,
+        n_epochs=plan.n_rows / len(prepared.data.train),
+    )
+    files = RunFiles(Path(config.run.output_dir), writes=rank() == 0)
+    # evaluations last: a kill in these minutes must not cost the state
     evaluation = None
     if config.eval.tasks:
         from .task_evaluation import TaskEvaluation
@@ -180,6 +169,22 @@ def build_grpo(prepared: Prepared, *, model: Any = None) -> GrpoRun:
         evaluation = TaskEvaluation(prepared, files)
         trainer.add_callback(evaluation)
     return GrpoRun(trainer, reward, files, prepared, gold, evaluation)
+
+
+def _looks(prepared: Prepared) -> dict[str, Any]:
+    """Word what the gold judge looks at; nothing where there is none."""
+    config, gold = prepared.config, prepared.config.gold
+    if gold.judge is None:
+        return {}
+    held_out = sample_examples(prepared.data.held_out, gold.n_prompts, config.data.seed)
+    return {
+        "gold": judge_options(config, gold.judge),
+        "held_out": held_out,
+        "gold_reward": gold.reward,
+        "every": gold.every,
+        "conversations": [messages_of(example, config.data) for example in held_out],
+        "sampling": sampling_of(config.grpo, gold.temperature, gold.max_completion_length),
+    }
 
 
 def build_reward(prepared: Prepared) -> RubricReward:
@@ -326,21 +331,3 @@ def latest_checkpoint(folder: Path) -> Path | None:
                 numbered.append((int(number), path))
     whole = [one for one in numbered if (one[1] / CHECKPOINT).is_file()]
     return max(whole or numbered, default=(0, None))[1]
-
-
-class _NoRowsInLogs(logging.Filter):
-    """Keeps TRL from printing prompt and completion of each answer without a reward.
-
-    What is masked is in `metrics.jsonl` and in the completions; prompts may be private.
-    """
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        # accelerate puts the rank in front
-        return "All reward functions returned None" not in str(record.msg)
-
-
-def quiet_missing_rewards() -> None:
-    """Install the filter once."""
-    logger = logging.getLogger("trl.trainer.grpo_trainer")
-    if not any(isinstance(known, _NoRowsInLogs) for known in logger.filters):
-        logger.addFilter(_NoRowsInLogs())

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import copy
 import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from transformers import TrainerCallback
@@ -17,9 +19,7 @@ from transformers import TrainingArguments as Args
 
 from ....judges.errors import JudgeError
 from ....judges.rewards import get_reward
-from ..checks.prepare import Prepared, judge_options
-from ..config import TrainConfig
-from ..data import sample_examples
+from ....judges.rubric import Example
 from ..policy.policy import generate_answers, own_random_state, sampling_of
 from ..reward.batch import BatchScore, mean_of
 from ..reward.graders import can_rate, gather, rank
@@ -27,39 +27,45 @@ from ..reward.reward import RubricReward
 from ..run_files import GOLD, GOLD_LEDGER, RunFiles, read_facts, read_lines
 
 
+@dataclass(frozen=True)
+class Looks:
+    """What a gold judge looks at, and how often."""
+
+    judge: Any
+    """The judge that does not train, as `open_grader` takes it."""
+    examples: Sequence[Example]
+    """Prompts that are not trained on."""
+    reward: str = "healthbench"
+    """By which the gold judge's verdicts count first."""
+    every: int = 50
+    """Steps from one look to the next."""
+    conversations: Sequence[Sequence[Mapping[str, str]]] = ()
+    """As the policy is asked; the prompts of the examples where empty."""
+    sampling: Mapping[str, Any] | None = None
+    """For `generate`; as in training where None."""
+
+
 class GoldJudge(TrainerCallback):
     """Grades held-out answers every few steps, before the first step and after the last."""
 
-    def __init__(
-        self,
-        prepared: Prepared,
-        trainer: Any,
-        files: RunFiles,
-        reward: RubricReward,
-    ) -> None:
-        """Choose the held-out prompts; nothing is opened yet.
+    def __init__(self, trainer: Any, looks: Looks, files: RunFiles, reward: RubricReward) -> None:
+        """Take what to look at; nothing is opened yet.
 
         Args:
-            prepared: The run.
             trainer: Whose model answers.
+            looks: What is looked at.
             files: Where the looks are written.
             reward: Of the judge that trains: it looks under the limits it trains under.
         """
-        config = prepared.config
-        self._prepared, self._trainer, self._files = prepared, trainer, files
-        self._examples = sample_examples(
-            prepared.data.held_out, config.gold.n_prompts, config.data.seed
-        )
-        trained = spelled(config)
-        names = list(dict.fromkeys([config.gold.reward, trained, *config.reward.alternatives]))
-        gold_judge = judge_options(config, config.gold.judge)
+        self._trainer, self._looks, self._files = trainer, looks, files
+        names = list(dict.fromkeys([looks.reward, *reward.names]))
         self._judges: dict[str, tuple[RubricReward, str]] = {}
         """By judge: what looks, and the first of its rewards, which the others stand beside."""
-        if first := _computable(names, gold_judge):
+        if first := _computable(names, looks.judge):
             # one process grades, and no other asks this judge
-            gold = RubricReward(gold_judge, first[0], alternatives=first[1:], is_alone=True)
+            gold = RubricReward(looks.judge, first[0], alternatives=first[1:], is_alone=True)
             self._judges["gold"] = gold, get_reward(first[0]).name
-        if first := _computable(names, config.judge):
+        if first := _computable(names, reward.judge):
             looking = reward.looking(first[0], first[1:])
             self._judges["training"] = looking, get_reward(first[0]).name
         self._last_step: int | None = None
@@ -86,7 +92,7 @@ class GoldJudge(TrainerCallback):
 
     def on_step_end(self, args: Args, state: State, control: Control, **more: Any) -> None:
         """Look every `gold.every` steps."""
-        if state.global_step % self._prepared.config.gold.every == 0:
+        if state.global_step % self._looks.every == 0:
             self._look(state.global_step)
 
     def on_train_end(self, args: Args, state: State, control: Control, **more: Any) -> None:
@@ -101,16 +107,13 @@ class GoldJudge(TrainerCallback):
 
     def _look(self, step: int) -> None:
         self._last_step = step
-        config, gold = self._prepared.config, self._prepared.config.gold
+        looks, args = self._looks, self._trainer.args
+        asked = looks.conversations or [_turns(example) for example in looks.examples]
+        sampling = sampling_of(args) if looks.sampling is None else looks.sampling
         # every process generates: sharded weights need them all; one of them grades
         with self._policy() as model:
             texts = generate_answers(
-                model,
-                self._prepared.tokenizer,
-                self._examples,
-                config.data,
-                sampling_of(config.grpo, gold.temperature, gold.max_completion_length),
-                seed=config.run.seed,
+                model, self._trainer.processing_class, asked, sampling, seed=args.seed
             )
         if rank() != 0:
             return
@@ -118,8 +121,8 @@ class GoldJudge(TrainerCallback):
             if step == self._looked_at[0] and name in self._looked_at[1]:
                 continue
             try:
-                with own_random_state(config.run.seed):
-                    batch = judge.score(None, [t[0] for t in texts], self._examples, step=step)
+                with own_random_state(args.seed):
+                    batch = judge.score(None, [t[0] for t in texts], looks.examples, step=step)
             except JudgeError as error:
                 print(
                     f"rubricbeat: warning: the {name} judge gave nothing at step {step}: {error}",
@@ -164,13 +167,8 @@ class GoldJudge(TrainerCallback):
         )
 
 
-def spelled(config: TrainConfig) -> str:
-    """Give the reward that trains, with its options, as it can be asked for again.
-
-    A function of one's own is called by its name, and found by its module.
-    """
-    section = config.reward
-    return get_reward(section.name, **section.options).name if section.options else section.name
+def _turns(example: Example) -> list[dict[str, str]]:
+    return [{"role": turn.role, "content": turn.content} for turn in example.prompt]
 
 
 def _computable(names: list[str], judge: Any) -> list[str]:

@@ -45,11 +45,10 @@ def run_grpo(config: TrainConfig, *, resume: bool, as_json: bool) -> int:
         _say_processes(folder)
     # the libraries print their logs; stdout is for the result
     with _alone_in(folder), redirect_stdout(sys.stderr):
-        from .callbacks import take_up, write_account
+        from .callbacks import write_account
 
         run = build_grpo(prepared)
         checkpoint = latest_checkpoint(folder) if resume else None
-        take_up(run.reward, folder, checkpoint)
         try:
             _train(run.trainer, run.files, config, run_facts(prepared), checkpoint)
         except OutageError as error:
@@ -133,11 +132,9 @@ def _train(
     checkpoint: Path | None,
 ) -> None:
     """Train to the end, from a checkpoint or from the start, and keep what was learnt."""
-    step = -1  # from the start: not even the look before the first step stays
     if checkpoint is not None:
         step = int(checkpoint.name.split("-")[1])
         print(f"rubricbeat: resuming from step {step}", file=sys.stderr)
-    files.cut_after(step)
     files.start(config, facts)
     with _said_in(files), quiet_libraries():
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)

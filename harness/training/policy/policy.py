@@ -15,12 +15,14 @@ import numpy as np
 
 from ....judges.errors import ConfigError, near_names
 from ....judges.rubric import Example
-from ..config import LORA_TARGETS, DataSection, GrpoSection, ModelSection
+from ..config import LORA_TARGETS, DataSection, ModelSection
 from ..data import messages_of
 from .turns import settle_turns, stop_ids
 
 LARGE = 3_000_000_000
 """Parameters above which float32 weights are refused unless asked for: 12 GB and more."""
+SAMPLED = (("top_p", 1.0), ("top_k", 0), ("min_p", None))
+"""What cuts the distribution, and TRL's value for not cutting it."""
 BATCH = 16
 """Prompts in one call of `generate`."""
 
@@ -308,49 +310,49 @@ def own_random_state(seed: int) -> Iterator[None]:
 
 
 def sampling_of(
-    grpo: GrpoSection, temperature: float | None = None, max_tokens: int | None = None
+    training: Any, temperature: float | None = None, max_tokens: int | None = None
 ) -> dict[str, Any]:
     """Word how training samples for transformers' `generate`.
 
     Args:
-        grpo: How training samples.
+        training: TRL's GRPOConfig, or the section that becomes one.
         temperature: Another one, 0 for the most likely answer; that of training where None.
         max_tokens: Most tokens of an answer; as in training where None.
     """
-    heat = grpo.temperature if temperature is None else temperature
+
+    def said(name: str, usual: Any) -> Any:
+        return getattr(training, name, getattr(training, "trl", {}).get(name, usual))
+
+    heat = said("temperature", 1.0) if temperature is None else temperature
     sampling: dict[str, Any] = {
-        "max_new_tokens": max_tokens or grpo.max_completion_length,
+        "max_new_tokens": max_tokens or said("max_completion_length", 256),
         "do_sample": heat > 0,
         # TRL's, and said, or the model's own generation_config.json would say another
-        "repetition_penalty": grpo.trl.get("repetition_penalty", 1.0),
+        "repetition_penalty": said("repetition_penalty", 1.0),
     }
     if heat > 0:
-        top_k = grpo.trl.get("top_k", 0)  # TRL's, for no limit
-        sampling |= {"temperature": heat, "top_p": grpo.top_p, "top_k": top_k}
-        if grpo.min_p is not None:
-            sampling["min_p"] = grpo.min_p
+        cut = {name: said(name, usual) for name, usual in SAMPLED}
+        sampling |= {"temperature": heat} | {n: x for n, x in cut.items() if x is not None}
         # TRL's, whose words are those of transformers where vLLM does not answer
-        sampling |= {} if grpo.use_vllm else grpo.trl.get("generation_kwargs") or {}
+        sampling |= {} if said("use_vllm", False) else said("generation_kwargs", None) or {}
     return sampling
 
 
 def generate_answers(
     model: Any,
     tokenizer: Any,
-    examples: Sequence[Example],
-    data: DataSection,
+    conversations: Sequence[Sequence[Mapping[str, str]]],
     sampling: Mapping[str, Any],
     *,
     n: int = 1,
     seed: int = 0,
 ) -> list[list[str]]:
-    """Answer each example n times, with the special tokens left out.
+    """Answer each conversation n times, with the special tokens left out.
 
     Args:
         model: A causal language model, on its device.
         tokenizer: Its tokenizer, padded on the left.
-        examples: What to ask.
-        data: How conversations are worded.
+        conversations: What to ask, as chat templates take it.
         sampling: As `sampling_of` gives it.
         n: Answers to each prompt.
         seed: Of the sampling.
@@ -362,10 +364,9 @@ def generate_answers(
     model.eval()
     try:
         with own_random_state(seed), torch.no_grad():
-            for start in range(0, len(examples), BATCH):
-                batch = [messages_of(e, data) for e in examples[start : start + BATCH]]
+            for start in range(0, len(conversations), BATCH):
                 inputs = tokenizer.apply_chat_template(
-                    batch,
+                    conversations[start : start + BATCH],
                     add_generation_prompt=True,
                     padding=True,
                     return_tensors="pt",

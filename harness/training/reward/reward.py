@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import json
 import math
 import time
 from collections import deque
@@ -37,6 +36,7 @@ from .batch import (
     noise_and_policy,
 )
 from .graders import Asked, Graders
+from .rows import examples_of
 
 if TYPE_CHECKING:
     from ....judges.rewards import Reward
@@ -126,8 +126,6 @@ class RubricReward:
         prompts: Sequence[Any],
         completions: Sequence[Any],
         *,
-        prompt_id: Sequence[str] | None = None,
-        rubric_row: Sequence[str] | None = None,
         trainer_state: Any = None,
         log_metric: Callable[[str, float], None] | None = None,
         log_extra: Callable[[str, list[Any]], None] | None = None,
@@ -136,21 +134,20 @@ class RubricReward:
         """Give the reward of each completion; None where there is none.
 
         Args:
-            prompts: As TRL gives them; not read, the examples hold the conversations.
+            prompts: As TRL gives them.
             completions: Texts, or lists of messages.
-            prompt_id: Names examples given at construction.
-            rubric_row: Or: each example as a JSON row, as `example_to_row` writes it.
             trainer_state: TRL's; its step decides which groups are judged twice.
             log_metric: TRL's.
             log_extra: TRL's.
-            columns: Other columns of the data set, not read.
+            columns: Of the data set. `prompt_id` names examples given at construction, `rubric_row`
+                holds each example as JSON; without either the columns are the row itself, in a form
+                of docs/data.md.
 
         Raises:
             OutageError: Too much of the batch has no reward. TRL would train on: the loss would be
                 0, and AdamW would move the weights by its momentum.
         """
-        del prompts, columns
-        examples = self._resolve(prompt_id, rubric_row)
+        examples = examples_of(prompts, columns, self._examples)
         step = int(trainer_state.global_step) if trainer_state is not None else None
         batch = await self.score_async(list(map(text_of_answer, completions)), examples, step=step)
         self.batches.append(batch)
@@ -204,6 +201,21 @@ class RubricReward:
         return dataclasses.replace(batch, own_s=time.perf_counter() - began - judge_s)
 
     @property
+    def judge(self) -> Any:
+        """The judge that is asked, as it was given."""
+        return self._graders.judge
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The reward that trains, with its options, and the others, as they can be asked for again.
+
+        A function of one's own is called by its name, and found by its module.
+        """
+        trained, _ = self._rewards()
+        spelled = trained.name if self._reward_options else self._reward_name
+        return (spelled, *self._alternative_names)
+
+    @property
     def range(self) -> tuple[float, float]:
         """Lowest and highest value of the reward that trains; either may be infinite."""
         return self._rewards()[0].range
@@ -253,27 +265,6 @@ class RubricReward:
         trained = get_reward(self._reward_name, **self._reward_options)
         others = [get_reward(name) for name in self._alternative_names]
         return trained, [reward for reward in others if reward.name != trained.name]
-
-    def _resolve(
-        self, prompt_id: Sequence[str] | None, rubric_row: Sequence[str] | None
-    ) -> list[Example]:
-        if prompt_id is not None and self._examples:
-            missing = [one for one in prompt_id if one not in self._examples]
-            if missing:
-                raise ConfigError(f"prompt_id {missing[0]!r} is not among the reward's examples")
-            return [self._examples[one] for one in prompt_id]
-        if rubric_row is None:
-            raise ConfigError(
-                "the data set needs a column `prompt_id` (with examples= given to RubricReward) "
-                "or a column `rubric_row` (JSON of judges.data.examples.example_to_row)"
-            )
-        from ....judges.data.examples import example_from_row
-
-        known: dict[str, Example] = {}
-        for row in rubric_row:
-            if row not in known:
-                known[row] = example_from_row(json.loads(row), where="column rubric_row")
-        return [known[row] for row in rubric_row]
 
     def _groups(self, examples: Sequence[Example]) -> list[slice]:
         n, size = len(examples), self._group_size

@@ -16,7 +16,7 @@ from transformers import TrainerCallback
 from rubricbeat.harness.training.checks.warm_start import check_warm_start
 from rubricbeat.harness.training.config import DataSection, GrpoSection, TrainConfig
 from rubricbeat.harness.training.config_reading import load_config
-from rubricbeat.harness.training.data import load_data
+from rubricbeat.harness.training.data import load_data, messages_of
 from rubricbeat.harness.training.loop import run as runs
 from rubricbeat.harness.training.loop.callbacks import StepRecorder
 from rubricbeat.harness.training.loop.grpo import (
@@ -26,7 +26,7 @@ from rubricbeat.harness.training.loop.grpo import (
     prepare,
     run_facts,
 )
-from rubricbeat.harness.training.loop.held_out import GoldJudge
+from rubricbeat.harness.training.loop.held_out import GoldJudge, Looks
 from rubricbeat.harness.training.policy.policy import (
     generate_answers,
     load_model,
@@ -292,7 +292,7 @@ def test_a_reward_of_ones_own_is_looked_at_by_the_gold_judge(
     prepared = prepare(small(tmp_path / "run", reward={"name": "own_rewards:half"}))
     reward = build_reward(prepared)
     files = RunFiles(tmp_path / "run")
-    looks = GoldJudge(prepared, None, files, reward)
+    looks = GoldJudge(None, Looks("keyword", tiny_examples()), files, reward)
     batch = looks._judges["gold"][0].score(None, ["rest water call doctor"], [tiny_examples()[0]])
     assert batch.alternatives["half"] == (0.4,)  # 4 of 5 words
 
@@ -305,8 +305,8 @@ def test_looks_sample_as_training_does_whatever_the_model_brings(tmp_path: Path)
     sampling = sampling_of(GrpoSection(max_completion_length=12))
 
     def answers() -> list[list[str]]:
-        few = list(tiny_examples()[:4])
-        return generate_answers(model, tokenizer, few, DataSection(), sampling, n=2)
+        few = [messages_of(one, DataSection()) for one in tiny_examples()[:4]]
+        return generate_answers(model, tokenizer, few, sampling, n=2)
 
     plain = answers()
     # Qwen's own generation_config.json has one; TRL samples without

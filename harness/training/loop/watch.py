@@ -1,0 +1,95 @@
+"""Hang what we keep of a run on a trainer of TRL's own; nothing is subclassed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ....judges.errors import ConfigError
+from ....judges.rubric import Example
+from ..reward.graders import rank
+from ..reward.reward import RubricReward
+from ..run_files import RunFiles
+
+if TYPE_CHECKING:
+    from .held_out import GoldJudge
+
+
+def watch(
+    trainer: Any,
+    *,
+    gold: Any = None,
+    held_out: Sequence[Example] = (),
+    gold_reward: str = "healthbench",
+    every: int = 50,
+    conversations: Sequence[Sequence[Mapping[str, str]]] = (),
+    sampling: Mapping[str, Any] | None = None,
+    completions_every: int = 10,
+    n_epochs: float = 1.0,
+) -> GoldJudge | None:
+    """Keep account of a training by a trainer of TRL's whose one reward is a RubricReward.
+
+    A line a step, the answers with their verdicts, the judge's account and cost, looks by a judge
+    that does not train; and in an outage of one process all of them stop. The files go into the
+    trainer's own folder, and `rubricbeat report` reads them.
+
+    Args:
+        trainer: A GRPOTrainer, as it was built.
+        gold: A judge that does not train, as `open_grader` takes it; None for no looks.
+        held_out: Prompts that are not trained on, for the looks.
+        gold_reward: By which the gold judge's verdicts count first.
+        every: Steps from one look to the next.
+        conversations: How the policy is asked; the prompts of `held_out` as they are where empty.
+        sampling: For `generate` in a look; as in training where None.
+        completions_every: Steps between two tables of answers; 0 for none.
+        n_epochs: Times the run asks every prompt, where its rows hold them all.
+
+    Returns:
+        The gold judge, to be closed after the training; None without looks.
+
+    Raises:
+        ConfigError: The trainer's rewards are others, or there is nothing to look at.
+    """
+    from .callbacks import JudgeAccount, StepRecorder, StoppingReward
+    from .held_out import GoldJudge, Looks
+
+    [reward, *more] = trainer.reward_funcs
+    if more or not isinstance(reward, RubricReward):
+        raise ConfigError(
+            "watch needs a trainer whose only reward is a RubricReward: beside a second one TRL "
+            "counts a missing reward as 0; give further rewards as alternatives="
+        )
+    if gold is not None and not held_out:
+        raise ConfigError("watch: a gold judge needs held_out, prompts that are not trained on")
+    trainer.reward_funcs[0] = StoppingReward(reward)
+    files = RunFiles(Path(str(trainer.args.output_dir)), writes=rank() == 0)
+    quiet_missing_rewards()
+    trainer.add_callback(StepRecorder(reward, files, completions_every, n_epochs=n_epochs))
+    # the gold judge generates with the trainer's own model; then the ledger, which counts its looks
+    judge = None
+    if gold is not None:
+        looks = Looks(gold, held_out, gold_reward, every, conversations, sampling)
+        judge = GoldJudge(trainer, looks, files, reward)
+        trainer.add_callback(judge)
+    trainer.add_callback(JudgeAccount(reward, files))
+    return judge
+
+
+class _NoRowsInLogs(logging.Filter):
+    """Keeps TRL from printing prompt and completion of each answer without a reward.
+
+    What is masked is in `metrics.jsonl` and in the completions; prompts may be private.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        # accelerate puts the rank in front
+        return "All reward functions returned None" not in str(record.msg)
+
+
+def quiet_missing_rewards() -> None:
+    """Install the filter once."""
+    logger = logging.getLogger("trl.trainer.grpo_trainer")
+    if not any(isinstance(known, _NoRowsInLogs) for known in logger.filters):
+        logger.addFilter(_NoRowsInLogs())

@@ -1,0 +1,156 @@
+"""Our reward and callbacks on TRL's own: `trl grpo`, and a plain GRPOTrainer."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from datasets import Dataset
+from trl import GRPOConfig, GRPOTrainer
+from waiting import HANG_S
+
+from rubricbeat.harness.training import DataSection, RubricReward, load_data
+from rubricbeat.harness.training.loop.watch import watch
+from rubricbeat.harness.training.policy.small_models import build_model, build_tokenizer
+from rubricbeat.harness.training.run_files import read_lines
+from rubricbeat.harness.training.tiny_data import WORDS, tiny_examples
+from rubricbeat.judges.data.examples import example_to_row
+from rubricbeat.judges.errors import ConfigError, OutageError
+from rubricbeat.judges.keyword.judge import KeywordJudge
+from rubricbeat.judges.verdict import Outcome, Verdict
+from rubricbeat.reports.training.runs import read_training_runs
+
+pytestmark = [pytest.mark.border, pytest.mark.filterwarnings("ignore::FutureWarning")]
+
+
+def tiny() -> tuple[Any, Any]:
+    texts = [turn.content for example in tiny_examples() for turn in example.prompt]
+    tokenizer = build_tokenizer(texts, WORDS)
+    return build_model(tokenizer, seed=0), tokenizer
+
+
+def rows() -> list[dict[str, Any]]:
+    return [example_to_row(example) for example in tiny_examples()]
+
+
+def trainer(folder: Path, reward: Any, **more: Any) -> GRPOTrainer:
+    model, tokenizer = tiny()
+    arguments = GRPOConfig(
+        str(folder), max_steps=4, num_generations=4, per_device_train_batch_size=8,
+        max_completion_length=8, learning_rate=0.01, save_steps=2, use_cpu=True, bf16=False,
+        report_to=[], shuffle_dataset=False, logging_steps=1, disable_tqdm=True,
+        gradient_checkpointing=False, **more,
+    )  # fmt: skip
+    data = Dataset.from_list(
+        [
+            {"prompt": row["prompt"], "rubric_row": json.dumps(row), "prompt_id": row["prompt_id"]}
+            for row in rows()
+        ]
+    )
+    return GRPOTrainer(
+        model, reward, args=arguments, train_dataset=data, processing_class=tokenizer
+    )
+
+
+def test_trl_itself_trains_on_rows_as_they_are(tmp_path: Path, root: Path) -> None:
+    model, tokenizer = tiny()
+    model.save_pretrained(tmp_path / "base")
+    tokenizer.save_pretrained(tmp_path / "base")
+    (tmp_path / "rows").mkdir()
+    shutil.copy(root / "tasks" / "demo" / "demo_heart_extra.jsonl", tmp_path / "rows/train.jsonl")
+    (tmp_path / "my_reward.py").write_text(
+        "from rubricbeat.harness.training import RubricReward\n"
+        'reward = RubricReward("keyword", "hybrid", alternatives=["binary"])\n',
+        encoding="utf-8",
+    )
+    words = "grpo --model_name_or_path base --dataset_name rows --reward_funcs my_reward.reward"
+    words += " --output_dir out --max_steps 2 --use_cpu --bf16 false --num_generations 2"
+    words += " --per_device_train_batch_size 2 --max_completion_length 4 --report_to none"
+    words += " --logging_steps 1"
+    command = [sys.executable, "-m", "trl.scripts.grpo", *words.split()[1:]]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=HANG_S
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "rewards/rubric_hybrid/mean" in done.stdout
+    assert "reward_alt/binary" in done.stdout
+
+
+def test_ten_lines_keep_all_that_a_run_keeps(tmp_path: Path) -> None:
+    reward = RubricReward("keyword", "hybrid", alternatives=["binary"])
+    data = load_data(DataSection(path="tiny", held_out=0.25))
+    one = trainer(tmp_path, reward)
+    gold = watch(one, gold="keyword", held_out=data.held_out, every=2, completions_every=2)
+    one.train()
+    reward.close()
+    assert gold is not None
+    gold.close()
+    lines = read_lines(tmp_path / "metrics.jsonl")
+    assert [line["step"] for line in lines] == [1, 2, 3, 4]
+    assert all(line["answers"] == 8 and "reward_alt/binary" in line for line in lines)
+    looks = read_lines(tmp_path / "gold.jsonl")
+    assert [(look["step"], look["judge"]) for look in looks] == [
+        (step, judge) for step in (0, 2, 4) for judge in ("gold", "training")
+    ]
+    # 4 steps of 8 answers and 3 looks at 4 prompts, 5 criteria each
+    account = json.loads((tmp_path / "judge.json").read_text())["judge"]
+    assert account["asked"] == (4 * 8 + 3 * 4) * 5
+    assert len(list((tmp_path / "completions").iterdir())) == 3  # of steps 1, 2 and 4
+    [found] = read_training_runs([tmp_path])
+    assert found.series("reward").size == 4
+
+
+class Down(KeywordJudge):
+    """Falls silent, and comes back."""
+
+    stored = False
+    is_down = False
+
+    async def judge(self, question: Any) -> Verdict:
+        if self.is_down:
+            return Verdict(Outcome.TRANSPORT, explanation="down")
+        return await super().judge(question)
+
+
+def test_an_outage_ends_a_plain_trainer_and_it_resumes_bit_for_bit(tmp_path: Path) -> None:
+    whole = trainer(tmp_path / "whole", RubricReward("keyword", "hybrid"))
+    watch(whole)
+    whole.train()
+    judge = Down()
+    stopped = trainer(tmp_path / "stopped", RubricReward(judge, "hybrid"))
+    watch(stopped)
+
+    from transformers import TrainerCallback
+
+    class Falls(TrainerCallback):
+        def on_step_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:
+            judge.is_down = state.global_step == 3
+
+    stopped.add_callback(Falls())
+    with pytest.raises(OutageError, match="8 of 8 answers"):
+        stopped.train()
+    again = trainer(tmp_path / "stopped", RubricReward("keyword", "hybrid"))
+    watch(again)
+    again.train(resume_from_checkpoint=True)
+    of = [
+        [(line["step"], line["reward"], line["loss"]) for line in read_lines(folder)]
+        for folder in (tmp_path / "whole/metrics.jsonl", tmp_path / "stopped/metrics.jsonl")
+    ]
+    assert of[0] == of[1]
+
+
+def test_what_watch_cannot_keep_is_refused(tmp_path: Path) -> None:
+    def other(completions: list[Any], **more: Any) -> list[float]:
+        return [0.0 for _ in completions]
+
+    with pytest.raises(ConfigError, match="only reward is a RubricReward"):
+        watch(trainer(tmp_path / "a", [RubricReward("keyword"), other]))
+    with pytest.raises(ConfigError, match="needs held_out"):
+        watch(trainer(tmp_path / "b", RubricReward("keyword")), gold="keyword")
