@@ -12,6 +12,7 @@ from .loop.grpo import build_grpo_trainer
 from .loop.sft import build_sft_trainer
 from .loop.watch import watch
 from .reward.batch import BatchScore
+from .reward.columns import axis_rewards
 from .reward.reward import RubricReward
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "DataSection",
     "RubricReward",
     "TrainConfig",
+    "axis_rewards",
     "build_grpo_trainer",
     "build_sft_trainer",
     "load_config",

@@ -22,6 +22,7 @@ from ....judges.engine.options import added_facts
 from ....judges.errors import OutageError
 from ....judges.files import write_file
 from ..reward.batch import StepShare, step_line, with_trainer_logs
+from ..reward.columns import AxisReward
 from ..reward.graders import gather, rank, world_size
 from ..reward.reward import RubricReward, finished
 from ..run_files import CHECKPOINT, LEDGER, METRICS, RunFiles, read_facts
@@ -100,7 +101,7 @@ class StoppingReward:
     those in a thread of its own, where a collective call would not find this process's device.
     """
 
-    def __init__(self, reward: RubricReward) -> None:
+    def __init__(self, reward: RubricReward | AxisReward) -> None:
         """Take the reward to call."""
         self._reward = reward
         self.__name__ = reward.__name__

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ....judges.errors import ConfigError
 from ....judges.rubric import Example
+from ..reward.columns import AxisReward
 from ..reward.graders import rank
 from ..reward.reward import RubricReward
 from ..run_files import RunFiles
@@ -55,15 +56,17 @@ def watch(
     from .callbacks import JudgeAccount, StepRecorder, StoppingReward
     from .held_out import GoldJudge, Looks
 
-    [reward, *more] = trainer.reward_funcs
-    if more or not isinstance(reward, RubricReward):
+    functions = list(trainer.reward_funcs)
+    rewards = {id(found): found for one in functions if (found := _reward_of(one)) is not None}
+    if len(rewards) != 1 or any(_reward_of(one) is None for one in functions):
         raise ConfigError(
-            "watch needs a trainer whose only reward is a RubricReward: beside a second one TRL "
-            "counts a missing reward as 0; give further rewards as alternatives="
+            "watch needs a trainer whose only reward is a RubricReward, or its axis_rewards: "
+            "beside another one TRL counts a missing reward as 0; give others as alternatives="
         )
+    [reward] = rewards.values()
     if gold is not None and not held_out:
         raise ConfigError("watch: a gold judge needs held_out, prompts that are not trained on")
-    trainer.reward_funcs[0] = StoppingReward(reward)
+    trainer.reward_funcs[:] = [StoppingReward(one) for one in functions]
     files = RunFiles(Path(str(trainer.args.output_dir)), writes=rank() == 0)
     quiet_missing_rewards()
     trainer.add_callback(StepRecorder(reward, files, completions_every, n_epochs=n_epochs))
@@ -75,6 +78,13 @@ def watch(
         trainer.add_callback(judge)
     trainer.add_callback(JudgeAccount(reward, files))
     return judge
+
+
+def _reward_of(function: Any) -> RubricReward | None:
+    """Find what a reward function of a trainer asks; None where it is not ours."""
+    if isinstance(function, RubricReward):
+        return function
+    return function.reward if isinstance(function, AxisReward) else None
 
 
 class _NoRowsInLogs(logging.Filter):

@@ -12,7 +12,7 @@ import dataclasses
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -125,10 +125,6 @@ class RubricReward:
         self,
         prompts: Sequence[Any],
         completions: Sequence[Any],
-        *,
-        trainer_state: Any = None,
-        log_metric: Callable[[str, float], None] | None = None,
-        log_extra: Callable[[str, list[Any]], None] | None = None,
         **columns: Any,
     ) -> list[float | None]:
         """Give the reward of each completion; None where there is none.
@@ -136,19 +132,31 @@ class RubricReward:
         Args:
             prompts: As TRL gives them.
             completions: Texts, or lists of messages.
-            trainer_state: TRL's; its step decides which groups are judged twice.
-            log_metric: TRL's.
-            log_extra: TRL's.
             columns: Of the data set. `prompt_id` names examples given at construction, `rubric_row`
                 holds each example as JSON; without either the columns are the row itself, in a form
-                of docs/data.md.
+                of docs/data.md. And TRL's `trainer_state`, whose step decides which groups are
+                judged twice, `log_metric` and `log_extra`.
 
         Raises:
             OutageError: Too much of the batch has no reward. TRL would train on: the loss would be
                 0, and AdamW would move the weights by its momentum.
         """
-        examples = examples_of(prompts, columns, self._examples)
-        step = int(trainer_state.global_step) if trainer_state is not None else None
+        return list((await self.scored(prompts, completions, columns)).rewards)
+
+    async def scored(
+        self, prompts: Sequence[Any], completions: Sequence[Any], columns: Mapping[str, Any]
+    ) -> BatchScore:
+        """Grade a batch as TRL gives it, log it, and keep it for a callback to collect.
+
+        Raises:
+            OutageError: Too much of the batch has no reward.
+        """
+        given = dict(columns)
+        state, log_metric, log_extra = (
+            given.pop(name, None) for name in ("trainer_state", "log_metric", "log_extra")
+        )
+        examples = examples_of(prompts, given, self._examples)
+        step = int(state.global_step) if state is not None else None
         batch = await self.score_async(list(map(text_of_answer, completions)), examples, step=step)
         self.batches.append(batch)
         if log_metric is not None:
@@ -158,7 +166,7 @@ class RubricReward:
             log_extra("prompt_id", [example.prompt_id for example in examples])
         if self.outage is not None:
             raise OutageError(self.outage)
-        return list(batch.rewards)
+        return batch
 
     def score(
         self,
@@ -206,19 +214,23 @@ class RubricReward:
         return self._graders.judge
 
     @property
+    def trained(self) -> Reward:
+        """The reward that trains."""
+        return self._rewards()[0]
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The reward that trains, with its options, and the others, as they can be asked for again.
 
         A function of one's own is called by its name, and found by its module.
         """
-        trained, _ = self._rewards()
-        spelled = trained.name if self._reward_options else self._reward_name
+        spelled = self.trained.name if self._reward_options else self._reward_name
         return (spelled, *self._alternative_names)
 
     @property
     def range(self) -> tuple[float, float]:
         """Lowest and highest value of the reward that trains; either may be infinite."""
-        return self._rewards()[0].range
+        return self.trained.range
 
     def looking(self, reward: str, alternatives: Sequence[str]) -> Self:
         """Give another reward of the same judge, under the same limits and ledger.

@@ -3,26 +3,40 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from rubricbeat.harness.training.reward.adapters import (
-    openrlhf_reward,
-    verifiers_reward,
-    verl_compute_score,
-    verl_compute_score_async,
-)
 from rubricbeat.harness.training.reward.reward import RubricReward
 from rubricbeat.judges.backends.scripted import ScriptedJudge
 from rubricbeat.judges.data.examples import example_to_row
 from rubricbeat.judges.errors import ConfigError, OutageError
 from rubricbeat.judges.judge import Question
+from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
 
-from ..examples import example
+sys.path.insert(0, str(Path(__file__).parents[2] / "examples" / "other_trainers"))
+from rubric_adapters import (  # where a user copies it to
+    openrlhf_reward,
+    verifiers_reward,
+    verl_compute_score,
+    verl_compute_score_async,
+)
 
 pytestmark = pytest.mark.border
+
+
+def example(prompt_id: str = "p1") -> Example:
+    wanted = [
+        Criterion(f"Says {word}.", p, Polarity.DESIRABLE, check={"mentions": word})
+        for word, p in (("rest", 5.0), ("call", 3.0))
+    ]
+    fault = Criterion("Says alone.", -2.0, Polarity.UNDESIRABLE, check={"mentions": "alone"})
+    prompt = (Message("user", "what do i do about my heart"),)
+    return Example(prompt_id, prompt, Rubric((*wanted, fault)))
+
 
 ROW = example_to_row(example())
 TEXT = json.dumps(ROW)

@@ -1,7 +1,8 @@
 """Our reward for other trainers: verl, verifiers and OpenRLHF, with missing verdicts told.
 
 None of the three can mask an answer as TRL does, and a wrong 0 trains the policy: each function
-says what it makes of a missing verdict, and `on_missing="raise"` stops the run instead. Signatures
+says what it makes of a missing verdict, and `on_missing="raise"` stops the run instead. Copy this
+file beside your own and import it. Signatures
 are those of verl's reward loop (NaiveRewardManager), verifiers' v1 tasks (0.4) and OpenRLHF's
 examples/python/reward_func.py as published by November 2026.
 """
@@ -13,11 +14,11 @@ import math
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
-from ....judges.data.examples import example_from_row
-from ....judges.errors import ConfigError, OutageError
-from ....judges.rubric import Example
-from .batch import mean_of
-from .reward import RubricReward, finished
+from rubricbeat.harness.training.reward.batch import mean_of
+from rubricbeat.harness.training.reward.reward import RubricReward, finished
+from rubricbeat.judges.data.examples import example_from_row
+from rubricbeat.judges.errors import ConfigError, OutageError
+from rubricbeat.judges.rubric import Example
 
 Row = Mapping[str, Any] | str
 """An example as a row of judges/data/examples.py, as a mapping or as JSON."""
