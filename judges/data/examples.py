@@ -6,7 +6,7 @@ nothing: all that can be wrong with a file is known before anything is paid.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from ..errors import DataError, UnknownNameError
 from ..rubric import Example
 from .columns import Columns
+from .forms.peers import rows_of_set
 from .forms.written import criterion_row
 from .json_rows import NumberedRow
 from .reader import read_rows
@@ -115,10 +116,20 @@ def read_examples(
         row_by_id[example.prompt_id] = row.number
         return example, shape
 
-    found, skipped = read_each(file.rows, name, read, strict=strict)
+    found, skipped = read_each(_of_sets(file.rows), name, read, strict=strict)
     kinds = "+".join(dict.fromkeys(shape.value for _, shape in found))
     examples = tuple(example for example, _ in found)
     return ExampleFile(examples, file.sha256, str(path), kinds, tuple(skipped))
+
+
+def _of_sets(rows: Iterable[NumberedRow]) -> Iterator[NumberedRow]:
+    """Give each row, and in the place of a data set of autorubric the rows it stands for."""
+    for row in rows:
+        inside = rows_of_set(row.value) if isinstance(row.value, Mapping) else []
+        if len(inside) < 2:
+            yield NumberedRow(row.number, inside[0], row.fault) if inside else row
+        else:
+            yield from (NumberedRow(place, each) for place, each in enumerate(inside, start=1))
 
 
 def read_each(

@@ -113,23 +113,12 @@ def _rubric_of(row: Field) -> tuple[RowKind, tuple[Criterion, ...]]:
     if name == "reward_model" and form is Form.POINTS:
         form = Form.RUBRICHUB
     kind = _KINDS.get(name, _KINDS["rubric"]).get(form) or _BY_FORM[form]
-    if kind is RowKind.AUTORUBRIC:
-        _refuse_own_rubrics(row)
     return kind, criteria_of(items, form)
 
 
 def _is_node(row: Field) -> bool:
     """Say whether a row is itself the root of a tree, as PaperBench's rubric.json is."""
     return is_tree(row) and not any(row.has(name) for name in (*_KINDS, _CRITERIA))
-
-
-def _refuse_own_rubrics(row: Field) -> None:
-    """Refuse a data set of autorubric whose items have a prompt or rubric of their own."""
-    items = row["items"].decoded()
-    for item in items.items() if isinstance(items.value, list) and items.value else ():
-        for name in ("rubric", "prompt"):
-            if item.has(name) and item[name].value != row[name].value:
-                raise item[name].fault("is another than the data set's; write a row for each item")
 
 
 def _container(row: Field) -> tuple[str, Field]:
@@ -164,7 +153,7 @@ def _refuse_unknown(row: Field) -> None:
     null = next((name for name in ("rubric", "rubrics", "rubric_items") if name in row.value), None)
     if null is not None:
         raise row[null].fault("is null: the row has no criteria")
-    if row.has("criterion"):
+    if any(row.has(name) for name in ("criterion", "requirement", "choices")):
         raise DataError(
             "one criterion a row: put all criteria of a prompt into one row, as a list 'rubric'"
         )
@@ -178,14 +167,15 @@ def _refuse_unknown(row: Field) -> None:
 def _example(row: Field, kind: RowKind, criteria: tuple[Criterion, ...]) -> Example:
     prompt = _turns(row, kind)
     rubric = Rubric(placed(criteria, prompt))
+    reference = _reference(row, kind)
     return Example(
-        prompt_id=_prompt_id(row, kind, prompt, rubric),
+        prompt_id=_prompt_id(row, kind, prompt, rubric, reference),
         prompt=prompt,
         rubric=rubric,
         tags=_tags(row, kind),
         references=_references(row, kind),
         canary=_canary(row),
-        reference=_reference(row, kind),
+        reference=reference,
     )
 
 
@@ -229,7 +219,13 @@ def _prbench_turns(row: Field) -> tuple[Message, ...]:
     return tuple(turns)
 
 
-def _prompt_id(row: Field, kind: RowKind, prompt: tuple[Message, ...], rubric: Rubric) -> str:
+def _prompt_id(
+    row: Field,
+    kind: RowKind,
+    prompt: tuple[Message, ...],
+    rubric: Rubric,
+    reference: str | None,
+) -> str:
     """Give the row's own id, or make one of its prompt and rubric that stays while they do."""
     own = {RowKind.PRBENCH: ("task",), RowKind.PROFBENCH: ("task_id",)}.get(kind, ())
     given = row.first("prompt_id", *own, *ID_FIELDS)
@@ -241,8 +237,8 @@ def _prompt_id(row: Field, kind: RowKind, prompt: tuple[Message, ...], rubric: R
         [[m.role, m.content] for m in prompt],
         [[c.text, c.points] for c in rubric.criteria],
     )
-    if not rubric.is_plain:
-        content += ([criterion_row(c) for c in rubric.criteria],)
+    if not rubric.is_plain or reference:
+        content += ([criterion_row(c) for c in rubric.criteria], reference)
     digest = hashlib.sha256(json.dumps(content).encode("utf-8")).hexdigest()
     return f"row-{digest[:24]}"
 

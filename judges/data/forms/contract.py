@@ -30,9 +30,11 @@ _ORDERS = (
     {"low", "medium", "moderate", "high"},
     {"very poor", "poor", "fair", "average", "good", "very good", "excellent"},
     {"not at all", "partly", "partially", "mostly", "fully", "completely"},
-    {"no", "partial", "partially", "yes"},
+    {"no", "partial", "partially", "partly", "yes"},
 )
 """Words that have an order: choices made of them alone are a scale."""
+_RANKS = {str(rank) for rank in range(11)}
+"""Numbers that rank; 112 and 911 are names."""
 
 
 def points_of(field: Field) -> float:
@@ -206,10 +208,8 @@ def _is_nominal(field: Field, levels: Sequence[_Level]) -> bool:
     if name not in SCALES:
         raise field.fault(f"is unknown; {near_names(name[:24], SCALES)}")
     words = {level.text.strip().lower() for level in levels}
-    is_order = all(word.replace(".", "", 1).lstrip("-").isdigit() for word in words) or any(
-        words <= order for order in _ORDERS
-    )
-    if name == "nominal" and is_order:
+    is_order = words <= _RANKS or any(words <= order for order in _ORDERS)
+    if name == "nominal" and is_order and words != {"yes", "no"}:
         raise field.fault(
             "is nominal, and the levels are words or numbers of an order; leave it out, or name "
             "choices that have none"
@@ -284,9 +284,9 @@ def _place(field: Field) -> int | None:
 def _turn(field: Field) -> int | None:
     if is_missing(field.value):
         return -1
-    if field.value == WHOLE_CONVERSATION:
-        return None
     if isinstance(field.value, str):
+        if field.value.strip().lower() == WHOLE_CONVERSATION:
+            return None
         raise field.fault(f"is {kind_of(field.value)}; a whole number or 'all'")
     number = field.number()
     if number != int(number):

@@ -19,6 +19,7 @@ from .contract import SCALES, completed, points_of, sign_of, worth_of
 AUTORUBRIC_WEIGHT = 10.0
 VERIFIERS_WEIGHT = 1.0
 _YES_NO = ["no", "yes"]
+_IDS = ("prompt_id", "id", "sample_id")
 
 
 def is_autorubric(item: Field) -> bool:
@@ -44,6 +45,31 @@ def without_sections(container: Field) -> Iterator[Field]:
             yield from item["criteria"].decoded().items()
         else:
             yield item
+
+
+def rows_of_set(row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Give the rows that a data set of autorubric stands for; any other row as it is.
+
+    One for each prompt with a rubric: an item has its own, or the set's. Answers to the same prompt
+    and rubric are one row.
+    """
+    items = row.get("items")
+    if not isinstance(items, list) or not items or not all(map(_is_submission, items)):
+        return [row]
+    own = ("prompt", "rubric", "reference_submission")
+    rest = {name: value for name, value in row.items() if name not in ("items", "name")}
+    found: list[dict[str, Any]] = []
+    for item in items:
+        mine = {name: item[name] for name in own if item.get(name) is not None}
+        if rest | mine not in found:
+            found.append(rest | mine)
+    if len(found) > 1:  # the set's id would be the same for each
+        found = [{name: each[name] for name in each if name not in _IDS} for each in found]
+    return [*found]
+
+
+def _is_submission(item: object) -> bool:
+    return isinstance(item, Mapping) and "submission" in item
 
 
 def from_autorubric(item: Field) -> Criterion:

@@ -83,6 +83,14 @@ def test_shares_are_shares_of_the_points_and_faults_have_levels_too() -> None:
     assert found.levels[1].check == {"says": "one"}
 
 
+@pytest.mark.parametrize(
+    "texts", [("112", "911"), ("Yes", "no"), ("good", "a list"), ("low", "no")]
+)
+def test_choices_without_an_order_are_nominal(texts: tuple[str, str]) -> None:
+    choices = [{"text": text, "points": points} for points, text in enumerate(texts)]
+    assert read({"criterion": "c", "levels": choices, "scale": "Nominal"})[0].is_nominal
+
+
 def test_a_level_may_cost_points_where_the_best_earns_more() -> None:
     two_sided = [{"text": "harms", "points": -3}, {"text": "helps", "points": 4}]
     assert read({"criterion": "c", "levels": two_sided})[0].points == 4
@@ -121,7 +129,7 @@ def test_turns_count_those_of_the_assistant_and_the_answer_is_the_last() -> None
     def turn(said: Any) -> int | None:
         return read({**ASKED, "turn": said}, prompt=turns)[0].turn
 
-    assert [turn(said) for said in (None, -1, 1, 0, -2, "all")] == [-1, -1, -1, 0, -2, None]
+    assert [turn(said) for said in (None, -1, 1, 0, -2, "All")] == [-1, -1, -1, 0, -2, None]
     with pytest.raises(DataError, match=r"criterion 1: turn is 2, and .* are 2 with the answer"):
         turn(2)
     with pytest.raises(DataError, match="turn is -3"):
@@ -266,6 +274,16 @@ REFUSED: list[tuple[list[dict[str, Any]], str]] = [
                 "criterion": "c",
                 "scale": "nominal",
                 "levels": [{"text": "Low", "points": 0}, {"text": "High", "points": 1}],
+            }
+        ],
+        "is nominal, and the levels are words or numbers of an order",
+    ),
+    (
+        [
+            {
+                "criterion": "c",
+                "scale": "nominal",
+                "levels": [{"text": "1", "points": 0}, {"text": "2", "points": 1}],
             }
         ],
         "is nominal, and the levels are words or numbers of an order",

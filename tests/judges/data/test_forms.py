@@ -195,9 +195,31 @@ class TestAutorubric:
         path.write_text(json.dumps(plain), encoding="utf-8")
         file = read_examples(path, strict=True)
         assert (file.kind, file.examples[0].reference) == ("autorubric", "Rest it.")
-        items[0]["prompt"] = "Another."
-        with pytest.raises(DataError, match=r"items\[0\].prompt is another than the data set's"):
-            example_from_row(plain)
+
+    def test_items_with_a_prompt_or_rubric_of_their_own_are_rows(self, tmp_path: Path) -> None:
+        path = tmp_path / "set.json"
+        rest = [{"requirement": "Advises rest"}]
+        plain = {
+            "prompt": "My leg is sore.",
+            "rubric": rest,
+            "items": [
+                {"submission": "a"},
+                {"submission": "b", "prompt": "My arm is sore."},
+                {"submission": "c", "prompt": "My arm is sore."},
+                {"submission": "d", "rubric": [{"requirement": "Asks where"}]},
+                {"submission": "e", "reference_submission": "Rest."},
+            ],
+        }
+        path.write_text(json.dumps(plain), encoding="utf-8")
+        examples = read_examples(path, strict=True).examples
+        assert [(e.prompt[0].content, e.rubric.criteria[0].text) for e in examples] == [
+            ("My leg is sore.", "Advises rest"),
+            ("My arm is sore.", "Advises rest"),
+            ("My leg is sore.", "Asks where"),
+            ("My leg is sore.", "Advises rest"),
+        ]
+        assert [e.reference for e in examples] == [None, None, None, "Rest."]
+        assert len({e.prompt_id for e in examples}) == 4
 
     def test_sections_are_read_in_order(self) -> None:
         sections = [
