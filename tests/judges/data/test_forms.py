@@ -200,6 +200,7 @@ class TestAutorubric:
         path = tmp_path / "set.json"
         rest = [{"requirement": "Advises rest"}]
         plain = {
+            "id": "set",
             "prompt": "My leg is sore.",
             "rubric": rest,
             "items": [
