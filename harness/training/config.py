@@ -100,6 +100,8 @@ class DataSection:
     """Put before each conversation that has no system turn."""
     reasoning: bool = False
     """Ask for `<start_working_out>..<end_working_out><SOLUTION>..</SOLUTION>` (method sheet 8)."""
+    drop: str | None = None
+    """A study, as `variance --json` prints it: its prompts to drop are not trained on."""
     limit: Some | None = None
     """Use the first N training prompts of the seeded order."""
 

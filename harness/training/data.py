@@ -6,6 +6,7 @@ which order, and which never do.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +23,7 @@ from ...judges.errors import ConfigError, DataError
 from ...judges.rubric import Example, Polarity
 from .config import DataSection
 from .contamination import find_overlaps, prompt_key
+from .run_files import read_facts
 from .tiny_data import tiny_examples
 
 START_WORKING, END_WORKING = "<start_working_out>", "<end_working_out>"
@@ -38,6 +40,7 @@ LEFT_OUT = {
     "dropped_percentile": "are too long (data.prompt_percentile)",
     "dropped_prompt_tokens": "are too long (data.max_prompt_tokens)",
     "dropped_contaminated": "are evaluation prompts (data.evaluation)",
+    "dropped_study": "had identical verdicts in every group of the study (data.drop)",
 }
 
 
@@ -106,12 +109,17 @@ def load_data(
     held_out, sft, train = _split(kept, section)
     if section.held_out_path is not None:
         held_out = _held_out_file(section, train + sft, facts)
+    if section.drop is not None:
+        # after the splits, which stay those of the study, of the warm start and of other runs
+        dropped, n_all = _dropped_by(section.drop, facts), len(train)
+        train = [example for example in train if example.prompt_id not in dropped]
+        facts["dropped_study"] = n_all - len(train)
     if section.limit is not None:
         train = train[: section.limit]
     if not train:
         raise ConfigError(
-            f"data {section.path!r}: the splits leave no training prompt of {len(kept)}; "
-            "lower data.held_out or data.sft_share"
+            f"data {section.path!r}: the splits leave no training prompt of {len(kept)}; lower "
+            "data.held_out or data.sft_share" + (", or leave out data.drop" * bool(section.drop))
         )
     facts |= {"n_train": len(train), "n_held_out": len(held_out), "n_sft": len(sft)}
     facts["seed"] = section.seed
@@ -195,6 +203,23 @@ def _read_file(
         log.warning("%s: %s", key, warning)
     facts = {"path": path.name, "sha256": read.sha256, "kind": read.kind}
     return list(read.examples), facts | {"dropped_unreadable": len(read.skipped)}
+
+
+def _dropped_by(path: str, facts: dict[str, Any]) -> set[str]:
+    """Read the prompts that a study says can teach nothing.
+
+    Raises:
+        ConfigError: The file is no study.
+    """
+    found: Any = read_facts(Path(path))
+    listed = found.get("drop") if isinstance(found, Mapping) else None
+    if not isinstance(listed, list) or not all(isinstance(one, Mapping) for one in listed):
+        raise ConfigError(
+            f"data.drop: {path} is no study; write one by `rubricbeat variance ... --json > {path}`"
+        )
+    whole = Path(path).read_bytes()
+    facts |= {"drop_path": Path(path).name, "drop_sha256": hashlib.sha256(whole).hexdigest()}
+    return {str(one.get("prompt_id")) for one in listed}
 
 
 def _held_out_file(

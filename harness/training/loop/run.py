@@ -172,7 +172,7 @@ def _check_same_data(folder: Path, now: Mapping[str, Any]) -> None:
         ConfigError: A file has changed since the run began.
     """
     before = _facts(folder).get("data") or {}
-    for name in ("path", "held_out_path"):
+    for name in ("path", "held_out_path", "drop_path"):
         key = name.replace("path", "sha256")
         if key in before and before[key] != now.get(key):
             raise ConfigError(

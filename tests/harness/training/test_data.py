@@ -21,9 +21,14 @@ from rubricbeat.harness.training.data import (
     ordered_rows,
 )
 from rubricbeat.harness.training.loop.grpo import load_prompts
+from rubricbeat.judges.answer import GradedAnswer
 from rubricbeat.judges.data.examples import example_to_row
 from rubricbeat.judges.errors import ConfigError, DataError
+from rubricbeat.judges.rewards import get_reward
 from rubricbeat.judges.rubric import Example, Message
+from rubricbeat.judges.signal.groups import group_answers
+from rubricbeat.judges.signal.study import study_signal
+from rubricbeat.judges.verdict import Verdict
 
 from .examples import example
 
@@ -266,3 +271,40 @@ def test_the_prompts_of_the_evaluations_are_not_trained_on(
     # rows with labels, which no policy answers
     judging = replace(apart, eval=replace(apart.eval, tasks=("judge_meta",)))
     assert "n_evaluation" not in load_prompts(judging)[1].facts
+
+
+def test_prompts_that_a_study_drops_are_not_trained_on(tmp_path: Path) -> None:
+    # what `variance --json` prints, on answers of which one prompt's have the same verdicts
+    texts = ("a", "a", "a"), ("a", "b", "a"), ("b", "a", "ab")
+    answers = [
+        GradedAnswer(one, text, tuple(Verdict.of(letter in text) for letter in "ab"))
+        for one, group in zip(two_criteria(3), texts, strict=True)
+        for text in group
+    ]
+    study = study_signal(group_answers(answers), [get_reward("healthbench")])
+    path = tmp_path / "study.json"
+    path.write_text(json.dumps(study.to_json()), encoding="utf-8")
+    data = write(tmp_path / "rows.jsonl", two_criteria(3))
+    section = DataSection(path=str(data), held_out=0.0, drop=str(path))
+    found = load_data(section)
+    assert sorted(one.prompt_id for one in found.train) == ["p1", "p2"]
+    assert "1 had identical verdicts in every group of the study" in data_line(found.facts)
+    # the other splits are those without it
+    with_sft = replace(section, sft_share=0.34)
+    assert load_data(with_sft).sft == load_data(replace(with_sft, drop=None)).sft
+
+
+def test_a_file_that_is_no_study_is_refused(tmp_path: Path) -> None:
+    data = write(tmp_path / "rows.jsonl", many(4))
+    for text in ('{"rewards": []}', "[]", '{"drop": ["p1"]}'):
+        (tmp_path / "s.json").write_text(text, encoding="utf-8")
+        with pytest.raises(ConfigError, match="is no study; write one by `rubricbeat variance"):
+            load_data(DataSection(path=str(data), drop=str(tmp_path / "s.json")))
+    with pytest.raises(ConfigError, match="is no study"):
+        load_data(DataSection(path=str(data), drop=str(tmp_path / "absent.json")))
+
+
+def two_criteria(n: int) -> list[Example]:
+    return [
+        example(f"p{i}", f"question number {i} of some", (5.0, 3.0), ("a", "b")) for i in range(n)
+    ]
