@@ -18,7 +18,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from itertools import product
 from pathlib import Path
 
@@ -50,6 +50,8 @@ from coverage_worlds import (
     reward_mean,
     truth_of,
 )
+from level_coverage import agreement
+from level_coverage import corrected as corrected_levels
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
@@ -112,7 +114,29 @@ def rows() -> tuple[Row, ...]:
         *corrections,
         Row("behind the best reward under gold", "`variance --gold`", of_gold(False)),
         Row("equal rewards told apart", "`variance --gold`", of_gold(True), is_size=True),
+        Row("audit of levels: kappa_quadratic", "`audit`", agreement, parts=4, sizes=SIZES[:-1]),
+        *[
+            Row(
+                f"levels: {name}, corrected by {what}",
+                f"`--{way}`",
+                partial(_of_levels, way, figure),
+                parts=4,
+                repeats=(1,),
+                sizes=SIZES[:-1],
+            )
+            for way, what in (
+                ("audit", "an audit of n prompts"),
+                ("labels", "labels of some answers"),
+            )
+            for figure, name in (("score", "score"), ("met", "mean share"))
+        ],
     )
+
+
+def _of_levels(
+    way: str, figure: str, rng: np.random.Generator, samples: int, n: int, repeats: int
+) -> list[float]:
+    return corrected_levels(way, figure, samples, n, repeats)
 
 
 def cell(hits: Sequence[float], row: Row) -> str:
@@ -189,6 +213,8 @@ hundred prompts. McNemar's exact test keeps its level by staying below it. Figur
 a judge that errs differently on what is good and on faults, and by category: by an audit of as many
 other prompts, and by labels of the answers to {labelled} of the prompts (two thirds of fewer than
 {most}). Under gold there are four answers a group, and right of the bar four groups a prompt.
+Levels: six criteria of three levels with points of either sign, and a judge that takes a level for
+a higher one more often than for a lower one.
 """
 
 

@@ -29,7 +29,7 @@ _NA_FIGURES = {
 }
 MAX_CRITERIA = 8
 """Criteria shown; all of them are in --json."""
-MAX_TEXT = 48
+MAX_NAME = 40
 
 
 def level_parts(found: LevelAudit) -> Iterator[str]:
@@ -85,7 +85,7 @@ def _scale(scale: ScaleAudit) -> Iterator[str]:
     if len(scale.criteria) > 1:
         shown = [
             (
-                " ".join(row.text.split())[:MAX_TEXT],
+                f"criterion {row.criterion} of prompt {row.prompt_id[:MAX_NAME]}",
                 str(row.n_pairs),
                 numbers.score(row.tau_b),
                 numbers.score(row.kappa_quadratic),

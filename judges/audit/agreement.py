@@ -97,6 +97,59 @@ def _ratio(top: Floats, bottom: Floats) -> Floats:
     return out
 
 
+def kappa(counts: Floats, power: int) -> Floats:
+    """Give Cohen's kappa of confusion tables [..., K, K]; NaN where chance cannot disagree.
+
+    1 - (sum of w_ij o_ij) / (sum of w_ij e_ij) with o the shares that were seen and e those of two
+    raters who answer by chance with the same margins. Source: Cohen 1968, Psychological Bulletin
+    70, 213.
+
+    Args:
+        counts: The judge's level, then the label's.
+        power: Of the distance in the weight (|i - j| / (K - 1)) ^ power: 1 linear, 2 quadratic; 0
+            counts every disagreement alike (Cohen 1960).
+    """
+    n_levels = counts.shape[-1]
+    apart = np.abs(np.subtract.outer(np.arange(n_levels), np.arange(n_levels))) / (n_levels - 1)
+    weights = np.where(apart > 0, apart**power, 0.0)
+    n = counts.sum((-2, -1))
+    by_chance = counts.sum(-1)[..., :, None] * counts.sum(-2)[..., None, :]
+    observed = (weights * counts).sum((-2, -1))
+    expected = (weights * by_chance).sum((-2, -1))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(expected > 0, 1 - observed * n / expected, np.nan)
+
+
+@dataclass(frozen=True, slots=True)
+class Ranks:
+    """What Kendall's tau-b (1945) is made of, over pairs of answers, [...]."""
+
+    score: Floats
+    """Pairs that judge and labels order alike, less those that they order otherwise."""
+    judge: Floats
+    """Pairs that the judge tells apart."""
+    label: Floats
+    """Pairs that the labels tell apart."""
+
+    @classmethod
+    def of(cls, counts: Floats) -> Ranks:
+        """Count them in confusion tables [..., K, K]."""
+        # pairs above in both: sums over the table's lower right, and over its lower left
+        above = counts[..., ::-1, :].cumsum(-2)[..., ::-1, :] - counts
+        right = above[..., ::-1].cumsum(-1)[..., ::-1] - above
+        left = above.cumsum(-1) - above
+        score = (counts * (right - left)).sum((-2, -1))
+        n = counts.sum((-2, -1))
+        told = [(n**2 - (counts.sum(axis) ** 2).sum(-1)) / 2 for axis in (-1, -2)]
+        return cls(score, *told)
+
+    def tau(self) -> Floats:
+        """Give tau-b in [-1, 1]; NaN where one side ties on every pair."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            product = self.judge * self.label
+            return np.where(product > 0, self.score / np.sqrt(product), np.nan)
+
+
 def krippendorff_alpha(n_met_N: Floats, n_labels_N: Floats) -> float:
     """Give Krippendorff's alpha for two categories and any number of raters a question.
 

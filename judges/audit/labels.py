@@ -6,6 +6,7 @@ raters; each (judge, label) pair counts once.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -35,8 +36,8 @@ class Stratum:
     n_levels: int = 2
     """How many levels are told apart; 2 where it is met or not met."""
     choices: str = ""
-    """The criterion itself where its levels have no order: a choice of one says nothing of those of
-    another. Empty where they have one."""
+    """Digest of the criterion where its levels have no order: a choice of one says nothing of those
+    of another. Empty where they have one."""
 
     @classmethod
     def of(cls, criterion: Criterion, category: str | None = None) -> Stratum:
@@ -50,7 +51,7 @@ class Stratum:
             category or category_of(criterion.tags),
             criterion.polarity,
             n_levels := len(criterion.levels) or 2,
-            criterion.text if criterion.is_nominal and n_levels > 2 else "",
+            _digest_of_choices(criterion) if criterion.is_nominal and n_levels > 2 else "",
         )
 
     @property
@@ -66,8 +67,13 @@ class Stratum:
     def __str__(self) -> str:
         """Name it in words."""
         levels = f", {self.n_levels} levels" if self.n_levels > 2 else ""
-        choices = f" of {self.choices[:40]!r}" if self.choices else ""
+        choices = f" without an order ({self.choices})" if self.choices else ""
         return f"{self.polarity.value} {self.category}{levels}{choices}"
+
+
+def _digest_of_choices(criterion: Criterion) -> str:
+    told = "\0".join((criterion.text, *(level.text for level in criterion.levels)))
+    return hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,7 @@ Criteria of as many ordered levels are counted together; choices without an orde
 themselves, for the choices of one criterion say nothing of those of another. "Does not apply" is an
 answer of its own, and has its own agreement.
 
-Sources: Cohen 1960 for kappa and 1968 for weighted kappa, Kendall 1945 for tau-b. A figure whose
-divisor is 0 is NaN, or None; it is never 0.
+A figure whose divisor is 0 is NaN, or None; it is never 0.
 Axes: P prompts, K levels (the judge's, then the label's), L (judge, label) pairs.
 """
 
@@ -23,71 +22,21 @@ from ..scoring.jackknife import Curve, LeftOut
 from ..scoring.plain_form import plain_fields
 from ..scoring.rubric_arrays import Floats
 from ..verdict import Verdict
-from .agreement import Calibration, Confusion, calibration, number
+from .agreement import Calibration, Confusion, Ranks, calibration, kappa, number
 from .labels import Codes, Label, LabelledAnswer, Stratum, count_cells
 
 MAX_LEVELS = 2
 """Of a criterion that is met or not met: what has more is counted here."""
 
 
-def kappa(counts: Floats, power: int) -> Floats:
-    """Give Cohen's kappa of confusion tables [..., K, K]; NaN where chance cannot disagree.
-
-    1 - (sum of w_ij o_ij) / (sum of w_ij e_ij) with o the shares that were seen and e those of two
-    raters who answer by chance with the same margins. Source: Cohen 1968, Psychological Bulletin
-    70, 213.
-
-    Args:
-        counts: The judge's level, then the label's.
-        power: Of the distance in the weight (|i - j| / (K - 1)) ^ power: 1 linear, 2 quadratic; 0
-            counts every disagreement alike (Cohen 1960).
-    """
-    n_levels = counts.shape[-1]
-    apart = np.abs(np.subtract.outer(np.arange(n_levels), np.arange(n_levels))) / (n_levels - 1)
-    weights = np.where(apart > 0, apart**power, 0.0)
-    n = counts.sum((-2, -1))
-    by_chance = counts.sum(-1)[..., :, None] * counts.sum(-2)[..., None, :]
-    observed = (weights * counts).sum((-2, -1))
-    expected = (weights * by_chance).sum((-2, -1))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(expected > 0, 1 - observed * n / expected, np.nan)
-
-
-@dataclass(frozen=True, slots=True)
-class Ranks:
-    """What Kendall's tau-b is made of, over pairs of answers, [...]."""
-
-    score: Floats
-    """Pairs that judge and labels order alike, less those that they order otherwise."""
-    judge: Floats
-    """Pairs that the judge tells apart."""
-    label: Floats
-    """Pairs that the labels tell apart."""
-
-    @classmethod
-    def of(cls, counts: Floats) -> Ranks:
-        """Count them in confusion tables [..., K, K]."""
-        # pairs above in both: sums over the table's lower right, and over its lower left
-        above = counts[..., ::-1, :].cumsum(-2)[..., ::-1, :] - counts
-        right = above[..., ::-1].cumsum(-1)[..., ::-1] - above
-        left = above.cumsum(-1) - above
-        score = (counts * (right - left)).sum((-2, -1))
-        n = counts.sum((-2, -1))
-        told = [(n**2 - (counts.sum(axis) ** 2).sum(-1)) / 2 for axis in (-1, -2)]
-        return cls(score, *told)
-
-    def tau(self) -> Floats:
-        """Give tau-b in [-1, 1]; NaN where one side ties on every pair."""
-        with np.errstate(invalid="ignore", divide="ignore"):
-            product = self.judge * self.label
-            return np.where(product > 0, self.score / np.sqrt(product), np.nan)
-
-
 @dataclass(frozen=True, slots=True)
 class CriterionRanks:
     """One criterion of ordered levels, over all of its answers."""
 
-    text: str
+    prompt_id: str
+    """The first prompt that it stands at."""
+    criterion: int
+    """Its number there, from 1."""
     n_pairs: int
     tau_b: float | None
     """Kendall's, of the judge's levels and the labels'; None where one of them never varies."""
@@ -116,7 +65,7 @@ class ScaleAudit:
     """Of the stated chance of each level against the share of labels at it; empty where the judge
     states none. Each has its expected calibration error."""
     criteria: tuple[CriterionRanks, ...] = ()
-    """Of ordered levels: each criterion by its text, the most pairs first."""
+    """Of ordered levels: each criterion, told by its text, the most pairs first."""
 
     to_json = plain_fields
 
@@ -158,6 +107,8 @@ class _Pair:
     rater: str
     question: int
     prompt: int
+    prompt_id: str
+    place: int
     criterion: Criterion
     stratum: Stratum
 
@@ -207,7 +158,17 @@ def _pairs(
             stratum, said = Stratum.of(criterion, item.category), answer.verdicts[place]
             labels: Sequence[Label] = item.labels[place]
             pairs += [
-                _Pair(said, one.on(criterion), one.rater, n_questions, prompt, criterion, stratum)
+                _Pair(
+                    said=said,
+                    label=one.on(criterion),
+                    rater=one.rater,
+                    question=n_questions,
+                    prompt=prompt,
+                    prompt_id=item.example.prompt_id,
+                    place=place,
+                    criterion=criterion,
+                    stratum=stratum,
+                )
                 for one in labels
             ]
             n_questions += bool(labels)
@@ -235,7 +196,7 @@ def _scale(pairs: Sequence[_Pair], n_prompts: int) -> ScaleAudit:
     figures = _figures(known, n_prompts, is_nominal) if known else {}
     total = _tables(known, [0] * len(known), 1)[0] if known else np.zeros((n_levels, n_levels))
     return ScaleAudit(
-        name=f"choices of {first.text[:60]!r}" if is_nominal else f"{n_levels} levels",
+        name=_name(pairs[0], is_nominal),
         n_levels=n_levels,
         is_nominal=is_nominal,
         n_questions=len(questions),
@@ -246,6 +207,13 @@ def _scale(pairs: Sequence[_Pair], n_prompts: int) -> ScaleAudit:
         calibration=tuple(_calibration(known, n_levels)),
         criteria=() if is_nominal else tuple(_by_criterion(known)),
     )
+
+
+def _name(first: _Pair, is_nominal: bool) -> str:
+    n_levels = len(first.criterion.levels)
+    if not is_nominal:
+        return f"{n_levels} levels"
+    return f"{n_levels} choices (criterion {first.place + 1} of prompt {first.prompt_id[:40]})"
 
 
 _CURVES = {
@@ -327,11 +295,19 @@ def _by_criterion(known: Sequence[_Pair]) -> list[CriterionRanks]:
         return []
     code_L = _criterion_codes(known)
     tables_QKK = _tables(known, code_L, int(code_L.max()) + 1)
-    texts = list(dict.fromkeys(p.criterion.text for p in known))
+    firsts: dict[str, _Pair] = {}
+    for pair in known:
+        firsts.setdefault(pair.criterion.text, pair)
     tau_Q, kappa_Q = Ranks.of(tables_QKK).tau(), kappa(tables_QKK, 2)
     rows = [
-        CriterionRanks(text, int(tables_QKK[at].sum()), number(tau_Q[at]), number(kappa_Q[at]))
-        for at, text in enumerate(texts)
+        CriterionRanks(
+            prompt_id=first.prompt_id,
+            criterion=first.place + 1,
+            n_pairs=int(tables_QKK[at].sum()),
+            tau_b=number(tau_Q[at]),
+            kappa_quadratic=number(kappa_Q[at]),
+        )
+        for at, first in enumerate(firsts.values())
     ]
     return sorted(rows, key=lambda row: -row.n_pairs)
 

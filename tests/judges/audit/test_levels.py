@@ -11,6 +11,7 @@ from level_worlds import ERRORS, by_level, drawn, example, wanted
 from scipy.stats import kendalltau
 
 from rubricbeat.judges.answer import GradedAnswer
+from rubricbeat.judges.audit.agreement import Ranks, kappa
 from rubricbeat.judges.audit.judge_audit import audit_judge, flip_rate_of
 from rubricbeat.judges.audit.label_rows import read_labels
 from rubricbeat.judges.audit.labels import (
@@ -20,7 +21,7 @@ from rubricbeat.judges.audit.labels import (
     agreed,
     met_or_not,
 )
-from rubricbeat.judges.audit.levels import Ranks, _figures, _pairs, kappa, level_audit
+from rubricbeat.judges.audit.levels import _figures, _pairs, level_audit
 from rubricbeat.judges.errors import DataError
 from rubricbeat.judges.rubric import Level, NaRule
 from rubricbeat.judges.verdict import Outcome, Verdict
@@ -110,11 +111,12 @@ def test_criteria_of_unlike_scales_are_counted_apart():
         one(nominal, AT(1), [level(0)]),
     ]
     found = {scale.name: scale for scale in audit_of(rows).scales}
-    assert set(found) == {"3 levels", "4 levels", "choices of 'which'"}
-    assert set(found["choices of 'which'"].figures) == {
+    choices = "3 choices (criterion 1 of prompt p0)"
+    assert set(found) == {"3 levels", "4 levels", choices}
+    assert set(found[choices].figures) == {
         "accuracy", "kappa", "judge_share", "label_share",
     }  # fmt: skip
-    assert found["choices of 'which'"].criteria == ()
+    assert found[choices].criteria == ()
 
 
 def test_kappa_and_accuracy_of_a_simulated_judge_are_what_theory_says():
@@ -165,11 +167,11 @@ def test_stated_chances_are_held_against_labels_level_by_level():
 def test_each_ordered_criterion_has_its_own_rank_agreement():
     rows = []
     for n in range(4):
-        rows.append(one(by_level([0, 2, 5], "agrees"), AT(n % 3), [level(n % 3)], n))
-        rows.append(one(by_level([0, 2, 5], "turned"), AT(n % 3), [level(2 - n % 3)], n))
+        rows.append(one(by_level([0, 2, 5], "agrees"), AT(n % 3), [level(n % 3)], f"a{n}"))
+        rows.append(one(by_level([0, 2, 5], "turned"), AT(n % 3), [level(2 - n % 3)], f"t{n}"))
     [scale] = audit_of(rows).scales
-    assert {row.text: row.tau_b for row in scale.criteria} == pytest.approx(
-        {"agrees": 1.0, "turned": -1.0}
+    assert {row.prompt_id: row.tau_b for row in scale.criteria} == pytest.approx(
+        {"pa0": 1.0, "pt0": -1.0}
     )
     assert scale.figures["tau_b"].value == pytest.approx(0.0)
 
