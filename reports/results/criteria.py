@@ -102,7 +102,7 @@ def own_rubric(*places: Any) -> list[Mapping[str, Any]]:
 
 def unjudged(rubric: Sequence[Mapping[str, Any]]) -> list[JudgedCriterion]:
     """Give the criteria of a rubric without any verdict, for an answer that never came."""
-    return [_judged(entry, at, ()) for at, entry in enumerate(rubric)]
+    return [_judged(entry, at, rubric) for at, entry in enumerate(rubric)]
 
 
 _MARKED = re.compile(r"^\[(?P<mark>\w+|[✓✔✗✘])\] \[(?P<points>[-+\d.eE]+)\] ", re.MULTILINE)
@@ -125,7 +125,7 @@ def read_marked(text: Any, rubric: Sequence[Mapping[str, Any]]) -> list[JudgedCr
     ]
     judged = []
     for at, entry in enumerate(rubric):
-        row = _judged(entry, at, ()).row
+        row = _judged(entry, at, rubric).row
         wanted = str(row["criterion"])
         found = next(
             (b for b in blocks if b[1] == row["points"] and b[2].startswith(wanted + "\n")), None
@@ -170,7 +170,7 @@ def _by_name(value: Any, rubric: Sequence[Mapping[str, Any]]) -> Iterator[Judged
             given = place[key]
             inside = isinstance(given, Mapping)
             yield JudgedCriterion(
-                _judged(entry, at, ()).row,
+                _judged(entry, at, rubric).row,
                 given[_met_key(given)] if inside and _met_key(given) else given,
                 str(_first(given, WORD_KEYS) or "") if inside else "",
             )

@@ -406,3 +406,47 @@ def test_tables_that_another_user_made_are_that_users_to_change(store, address):
     guest = f"{address}{'&' if '?' in address else '?'}options=-c%20role%3Drubricbeat_guest"
     with pytest.raises(StoreError, match=r"brought to layout 3 once, by the user who made them"):
         PostgresStore(guest)
+
+
+KILLED = """
+    import os, signal, sys
+    import psycopg
+    from rubricbeat.judges.store import postgres_connection
+
+    n_left, execute = int(sys.argv[2]), psycopg.Connection.execute
+
+    def count(self, *words, **options):
+        global n_left
+        n_left -= 1
+        if n_left < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return execute(self, *words, **options)
+
+    psycopg.Connection.execute = count
+    postgres_connection.connect(sys.argv[1], makes_tables=True).close()
+"""
+
+
+def test_killed_at_any_statement_the_tables_are_old_or_new_and_whole(store, address):
+    store.write([record(n, Verdict.of(n % 2 == 0)) for n in range(5)])
+    layout_2(address)
+    keys = [record(n).key for n in range(5)]
+    n_killed = 0
+    for n_statements in range(40):
+        words = [sys.executable, "-c", textwrap.dedent(KILLED), address, str(n_statements)]
+        done = subprocess.run(words, check=False, timeout=HANG_S)
+        if done.returncode == 0:
+            break
+        assert done.returncode == -signal.SIGKILL
+        n_killed += 1
+        with psycopg.connect(address) as db:
+            row = db.execute("SELECT max(version) FROM rubricbeat.layout").fetchone()
+            columns = db.execute(
+                "SELECT count(*) FROM information_schema.columns WHERE table_schema = 'rubricbeat' "
+                "AND table_name = 'verdicts' AND column_name LIKE 'level%'"
+            ).fetchone()
+        assert (row, columns) in {((2,), (0,)), ((3,), (2,))}
+    assert n_killed >= 8
+    assert {key: v.met for key, v in store.lookup(keys).items()} == {
+        record(n).key: n % 2 == 0 for n in range(5)
+    }

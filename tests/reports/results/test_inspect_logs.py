@@ -409,3 +409,15 @@ def test_fields_called_level_and_id_of_a_plain_rubric_are_none_of_ours(tmp_path)
     [read] = read_runs([tmp_path])
     assert read.graded[0].example.rubric.is_plain
     assert [v.outcome for v in read.graded[0].verdicts] == [Outcome.MET, Outcome.UNPARSEABLE]
+
+
+def test_an_answer_that_never_came_has_the_whole_rubric_too(tmp_path):
+    judged = with_levels({"criterion": "Says rest", "level": 1})
+    lost = {**judged, "epoch": 2, "error": {"message": "gone"}, "scores": {}}
+    named = {**judged, "epoch": 3}
+    named["scores"] = {"healthbench_scorer": {"value": {"rest": {"level": 1}, "boasts": False}}}
+    inspect_log(tmp_path / "a.eval", [judged, lost, named])
+    [read] = read_runs([tmp_path])
+    assert len({g.example for g in read.graded}) == 1
+    assert [g.verdicts[0].level for g in read.graded] == [1, None, 1]
+    assert read.graded[1].is_absent
