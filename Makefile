@@ -94,6 +94,9 @@ evidence: $(VENV)/.dev
 	@rm -rf $(EVIDENCE) $(EVIDENCE)-there
 	$(BIN)/rubricbeat fit-judge --verdicts $(VERDICTS) --data $(ROWS) --output_path $(EVIDENCE)
 	$(BIN)/python benchmarks/weak_judge.py $(VERDICTS) --data $(ROWS)
+	$(BIN)/python benchmarks/replay.py $(VERDICTS) --data $(ROWS) --evidence docs/evidence/replay.md
+	$(BIN)/python examples/paper/claims.py page --data $(ROWS) --verdicts $(VERDICTS) \
+		--output docs/evidence/paper.md
 	@test -z "$(OTHERS)" || { set -ex; \
 		$(BIN)/rubricbeat audit --judge fitted:$(EVIDENCE) --verdicts $(OTHERS) --data $(ROWS); \
 		$(BIN)/rubricbeat fit-judge --recalibrate $(EVIDENCE) --verdicts $(OTHERS) --data $(ROWS) \

@@ -26,6 +26,7 @@ from rubricbeat.judges.scoring.rubric_arrays import RubricArrays
 from rubricbeat.judges.signal import Scale
 from rubricbeat.judges.signal.gold import hold_against_gold
 from rubricbeat.judges.signal.groups import GroupedVerdicts
+from rubricbeat.judges.signal.replay.training import Settings
 from rubricbeat.judges.verdict import Verdict
 
 Floats = NDArray[np.float64]
@@ -150,6 +151,8 @@ def corrected(way: str, figure: str, samples: int, n: int, repeats: int) -> list
 
 GROUP = 4
 """Answers of a group."""
+TRAINED = Settings(seeds=4, steps=60, learning_rate=0.1)
+"""A shorter training than that of `variance`, to be done thousands of times."""
 
 
 def _held_against_gold(
@@ -182,8 +185,8 @@ def _held_against_gold(
 @cache
 def _gold_truth(noise: tuple[float, float]) -> float:
     rng = np.random.default_rng(1)
-    _, groups, rewards = _held_against_gold(rng, 200_000, 1, noise)
-    study = hold_against_gold(groups, rewards, Scale.GROUP)
+    _, groups, rewards = _held_against_gold(rng, 50_000, 1, noise)
+    study = hold_against_gold(groups, rewards, Scale.GROUP, TRAINED)
     assert study is not None
     by_name = {row.reward: row.gain.value or 0.0 for row in study.rows}
     return by_name["a"] - by_name["b"]
@@ -197,7 +200,7 @@ def gold(is_size: bool, samples: int, n: int, repeats: int) -> list[float]:
     found = []
     for _ in range(samples):
         _, groups, rewards = _held_against_gold(rng, n, repeats, noise)
-        study = hold_against_gold(groups, rewards, Scale.GROUP)
+        study = hold_against_gold(groups, rewards, Scale.GROUP, TRAINED)
         assert study is not None
         best, other = study.rows
         low, high = other.behind.low, other.behind.high

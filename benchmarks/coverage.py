@@ -112,8 +112,8 @@ def rows() -> tuple[Row, ...]:
         Row("dead share", "`variance`", each(dead)),
         Row("mean reward", "`variance`", each(reward_mean)),
         *corrections,
-        Row("behind the best reward under gold", "`variance --gold`", of_gold(False)),
-        Row("equal rewards told apart", "`variance --gold`", of_gold(True), is_size=True),
+        Row("behind the best reward under gold", "`variance --gold`", of_gold(False), parts=4),
+        Row("equal rewards told apart", "`variance --gold`", of_gold(True), True, parts=4),
         Row("audit of levels: kappa_quadratic", "`audit`", agreement, parts=4, sizes=SIZES[:-1]),
         *[
             Row(

@@ -5,8 +5,8 @@
 The weak judge is a fitted one (`fit-judge`), and every verdict it gives here is on a prompt that it
 has not learned from (folds by prompt). The recorded verdicts are the truth. Printed are, on halves
 of some prompts, the score and the criteria met as they are, as the weak judge has them, and
-corrected: by an audit on the other half, and by labels of 30 prompts of the half itself; and which
-rewards, made of the weak judge's verdicts, teach what the better judge's score would.
+corrected: by an audit on the other half, and by labels of 30 prompts of the half itself. Which
+rewards, made of the weak judge's verdicts, teach what the better judge's would: `replay.py`.
 """
 
 from __future__ import annotations
@@ -35,11 +35,8 @@ from rubricbeat.judges.fitted.fitting import (
     held_out,
     lessons_of,
 )
-from rubricbeat.judges.rewards import parse_rewards
 from rubricbeat.judges.scoring.item_scores import ScoredTable
 from rubricbeat.judges.scoring.rubric_arrays import Floats
-from rubricbeat.judges.signal import DEFAULT_REWARDS, Scale, TaggedAnswer, group_answers
-from rubricbeat.judges.signal.gold import hold_against_gold
 
 N_LABELLED = 30
 """Prompts of a half whose labels `--labels` would have."""
@@ -54,7 +51,7 @@ class Case:
 
 
 def main() -> None:
-    """Print both tables."""
+    """Print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("verdicts", type=Path, nargs="+")
     parser.add_argument("--data", type=Path, required=True, help="their rows")
@@ -65,7 +62,6 @@ def main() -> None:
     case = judged_twice(args.verdicts, args.data)
     print(f"{len(case.truth)} answers, each judged by a judge that has not seen its prompt")
     print_corrections(case, args.prompts, args.halves, args.seed)
-    print_rewards(case, args.seed)
 
 
 def judged_twice(paths: Sequence[Path], data: Path) -> Case:
@@ -162,32 +158,6 @@ def _by_prompt(
 def _figure(graded: Sequence[GradedAnswer], rows: Sequence[int], name: str) -> float:
     scored = ScoredTable.of(graded[row] for row in rows)
     return float(np.nanmean(scored.items.h if name == "score" else scored.table.verdicts_NC))
-
-
-def print_rewards(case: Case, seed: int) -> None:
-    """Hold rewards of the weak judge's verdicts against the score of the better judge."""
-    answers = [
-        TaggedAnswer(said, {}, truth.verdicts)
-        for said, truth in zip(case.said, case.truth, strict=True)
-    ]
-    groups = group_answers(answers)
-    rewards = parse_rewards([*DEFAULT_REWARDS, "soft(of=healthbench)"])
-    for n_groups in (groups.n_groups, 100):
-        kept = np.sort(np.random.default_rng(seed).permutation(groups.n_groups)[:n_groups])
-        some = groups.take(kept)
-        study = hold_against_gold(some, {r.name: some.rewards(r) for r in rewards}, Scale.GROUP)
-        assert study is not None
-        print(
-            f"\n{study.n_groups} groups, {study.n_answers} answers: what training gains of the "
-            f"better judge's score (verdicts agree in {study.agreement:.0%})"
-        )
-        for row in study.rows:
-            behind = row.behind
-            distance = ""
-            if behind.value is not None and behind.low is not None and behind.high is not None:
-                distance = f"behind {behind.value:.3f} [{behind.low:.3f}, {behind.high:.3f}]"
-            value = "  -  " if row.gain.value is None else f"{row.gain.value:.3f}"
-            print(f"  {row.reward:<24} {value}  {distance:<30} {row.standing}")
 
 
 if __name__ == "__main__":

@@ -243,6 +243,6 @@ def _counts(sums_AKSP: Singles, chance_SGP: Singles) -> Singles:
 def _chosen(sums_AKSP: Singles, chance_SP: Singles) -> NDArray[np.intp]:
     """Give the answer drawn, [K, S, P]."""
     point = sums_AKSP[-1] * chance_SP
-    n_above = (point < sums_AKSP[:-1]).view(np.uint8).sum(0, dtype=np.uint8)
+    n_above = (point < sums_AKSP[:-1]).sum(0, dtype=np.uint16)
     chosen: NDArray[np.intp] = len(sums_AKSP) - 1 - n_above.astype(np.intp)
     return chosen

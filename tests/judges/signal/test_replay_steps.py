@@ -208,3 +208,11 @@ def test_answers_of_unequal_number_and_padding_are_never_drawn() -> None:
         most = np.nanmax(rewards, axis=1) - np.nanmean(rewards, axis=1)
         assert (found.gain_VJSP[0, 0] <= most + 1e-4).all()
         assert found.gain_VJSP[0, 0].mean() > 0.9 * most.mean()
+
+
+@pytest.mark.parametrize("n_judgings", [1, 2])
+def test_hundreds_of_answers_to_a_prompt_are_all_drawn(n_judgings: int) -> None:
+    rewards = np.tile(np.arange(300.0), (n_judgings, 1))
+    settings = Settings(seeds=2, steps=1_000, learning_rate=1.0)
+    found = train(recorded(rewards), [Scale.NONE], settings)
+    assert found.gain_VJSP.min() > 0.9 * (299 - 149.5)
