@@ -22,6 +22,9 @@ from itertools import product
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+from smollm2 import smollm2_folder  # noqa: E402  # beside this file
+
 REWARDS = ("healthbench", "hybrid", "complexity", "rar_explicit", "binary")
 SEEDS = (1, 2, 3)
 SCALES = ("none", "group")
@@ -40,6 +43,8 @@ def main() -> int:
     parser.add_argument("--until", metavar="HH:MM", help="start no run after this time of day")
     args = parser.parse_args()
     warm_start = args.output / WARM_START
+    if not any(one.startswith("model.name=") for one in args.set):
+        args.set = [f"model.name={smollm2_folder()}", *args.set]
     if not run("sft", warm_start, ["run.seed=1", *args.set]):
         return 1
     failed = 0

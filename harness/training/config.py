@@ -49,7 +49,7 @@ class ModelSection:
     """The policy: what it starts from, and which of its weights move."""
 
     name: str = ""
-    """`tiny` (random, built on the spot), `smollm2` (embedded), a folder, or a hub name."""
+    """`tiny` (random, built on the spot), a folder, or a hub name."""
     adapter: str | None = None
     """A LoRA folder to start from, such as the one `train sft` leaves; also the KL reference."""
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "bfloat16"

@@ -32,6 +32,7 @@ def run(script: ModuleType, monkeypatch: pytest.MonkeyPatch, *words: str) -> lis
         return type("Done", (), {"returncode": 0})
 
     monkeypatch.setattr(script.subprocess, "run", started)
+    monkeypatch.setattr(script, "smollm2_folder", lambda: Path("converted"))
     monkeypatch.setattr(sys, "argv", ["run_arms.py", *words])
     assert script.main() == 0
     return commands
@@ -44,6 +45,7 @@ def test_the_whole_matrix_is_five_rewards_three_seeds_two_scales(
     warm_start, *arms = commands
     assert warm_start[warm_start.index("train") + 1] == "sft"
     assert len(arms) == 30
+    assert all("model.name=converted" in command for command in commands)
     assert all(f"model.adapter={tmp_path / 'warm_start' / 'final'}" in arm for arm in arms)
     # after a third of the time every arm has one seed, none has three
     first = [command[command.index("--output_dir") + 1] for command in arms[:10]]
@@ -61,6 +63,14 @@ def test_what_is_done_is_left_alone_and_what_was_stopped_goes_on(
     commands = run(script, monkeypatch, *words, "--rewards", "hybrid", "binary", "healthbench")
     resumed = {c[c.index("--reward") + 1]: "--resume" in c for c in commands}
     assert resumed == {"binary": True, "healthbench": False}
+
+
+def test_another_policy_is_not_converted(
+    script: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    words = ["--output", str(tmp_path), "--seeds", "1", "--set", "model.name=mine"]
+    commands = run(script, monkeypatch, *words)
+    assert not any("model.name=converted" in command for command in commands)
 
 
 def test_another_gold_judge_is_passed_on(

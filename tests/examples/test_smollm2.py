@@ -1,11 +1,16 @@
+"""The conversion of the closed loop's policy."""
+
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
-from rubricbeat.harness.training.policy import small_models as smollm2
 from rubricbeat.judges.errors import ConfigError
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "examples" / "closed_loop"))
+import smollm2  # as run_arms.py imports it
 
 pytestmark = pytest.mark.border
 
