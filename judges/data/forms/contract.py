@@ -22,6 +22,11 @@ MIN_POINTS = 1e-9
 """Least that it may be worth: a share of points below this is no number, or an endless one."""
 WHOLE_CONVERSATION = "all"
 """How a row writes that a criterion is about every turn."""
+_FIELDS = frozenset({
+    "levels", "scale", "may_be_na", "na_check", "check", "id", "reference", "requires", "gate",
+    "turn",
+})  # fmt: skip
+"""What a criterion may say beside its text, points, polarity and tags."""
 SCALES = ("ordinal", "nominal")
 _LEVEL_TEXTS = ("text", "description", "label")
 _ORDERS = (
@@ -80,11 +85,10 @@ def worth_of(item: Field, field: Field) -> float:
     Raises:
         DataError: There are none, or two that differ.
     """
-    levels = _levels_of(item)
-    own = None if is_missing(field.value) and levels else points_of(field)
+    levels = _levels_of(item) if item.has("levels") else []
     if not levels:
-        assert own is not None
-        return own
+        return points_of(field)
+    own = None if is_missing(field.value) else points_of(field)
     if levels[0].share is not None:
         if own is None:
             raise field.fault("is missing; a share of a level is a share of these points")
@@ -163,6 +167,8 @@ def completed(item: Field, criterion: Criterion) -> Criterion:
     Raises:
         DataError: A field is wrong, or says what another one rules out.
     """
+    if _FIELDS.isdisjoint(item.value):  # most criteria, of which there may be millions
+        return criterion
     levels = _levels_of(item)
     polarity = criterion.polarity
     if levels:
