@@ -25,7 +25,7 @@ def suited(verdict: Verdict, criterion: Criterion) -> Verdict:
     if verdict.outcome is Outcome.LEVEL:
         if not n_levels:
             return _unread(verdict, "the criterion has no levels")
-        if verdict.level is None or not 0 <= verdict.level < n_levels:
+        if type(verdict.level) is not int or not 0 <= verdict.level < n_levels:
             return _unread(verdict, f"level {verdict.level} is none of 0 to {n_levels - 1}")
         chances = verdict.level_probabilities
         if chances is not None and not _are_chances(chances, n_levels):

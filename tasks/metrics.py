@@ -70,12 +70,13 @@ def document_scores(graded: Mapping[str, Sequence[GradedAnswer]]) -> dict[str, d
         values[prompt_id] = {
             **_document(by_metric, here),
             "distinct_answers": distinct_share([answer.answer for answer in answers]),
-            **_na_share(answers),
+            **na_metric(answers),
         }
     return values
 
 
-def _na_share(graded: Sequence[GradedAnswer]) -> dict[str, float | None]:
+def na_metric(graded: Sequence[GradedAnswer]) -> dict[str, float | None]:
+    """Give the share of verdicts that say "not applicable" as a metric; none where none may."""
     if not may_be_na(answer.example for answer in graded):
         return {}
     return {NA_SHARE.name: na_share(outcomes_of(graded))}
@@ -125,7 +126,7 @@ def run_scores(
     for answer in graded:
         by_prompt.setdefault(answer.example.prompt_id, []).append(answer.answer)
     values["distinct_answers"] = mean_share(map(distinct_share, by_prompt.values()))
-    return values | _na_share(graded)
+    return values | na_metric(graded)
 
 
 def may_be_na(examples: Iterable[Example]) -> bool:

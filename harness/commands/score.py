@@ -40,6 +40,7 @@ from ...reports.comparison.corrections import (
 )
 from ...reports.results.reader import read_runs
 from ...reports.results.run import Run
+from ...tasks.metrics import na_metric
 from ..flags import add_seed, require_seed, told_of_empty
 from ..results.recheck import Mismatch, check_metrics
 from ..tables.score import ScoreLine, score_table
@@ -119,7 +120,7 @@ def _score(
         penalty = length_penalty_of(run.task)
     answers = ScoredTable.of(run.graded)
     sums = ScoredAnswers.of(answers.blocks(), penalty)
-    metrics = summarise_scored(sums, seed=seed, n_draws=n_draws).to_json()
+    metrics = summarise_scored(sums, seed=seed, n_draws=n_draws).to_json() | na_metric(run.graded)
     digest = run.judge_digest
     return _Scored(
         run,

@@ -126,6 +126,9 @@ def test_judge_writes_levels_shares_and_what_does_not_apply(data, capsys):
     assert [g.to_json() for g in run.graded[:4]] == line["rubric"]["answers"]
     assert main(["score", str(out)]) == 0  # which tells where a stored score is another
     assert "agrees" in capsys.readouterr().out
+    assert main(["score", str(out), "--json"]) == 0
+    (told,) = json.loads(capsys.readouterr().out)["runs"]
+    assert told["metrics"]["na_share"] == told["stored"]["na_share"] == 1 / 13
 
 
 def test_a_second_run_takes_everything_from_the_store(data):

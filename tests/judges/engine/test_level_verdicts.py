@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import replace
 
+import pytest
 from engine_kit import CountingJudge, GroupingJudge, answers, example
 
 from rubricbeat.judges.answer import Answer
@@ -90,6 +91,15 @@ def test_a_level_out_of_range_is_a_failed_reply_and_asked_again(tmp_path):
     assert (graded.verdicts[0].level, graded.verdicts[0].attempts) == (1, 2)
     assert facts["retries"] == {"unparseable": 1}
     assert failed(path) == [("unparseable", "level 3 is none of 0 to 2; the judge said: superb")]
+
+
+@pytest.mark.parametrize("level", [None, -1, 3, True])
+def test_whatever_is_no_level_of_the_criterion_is_an_unreadable_reply(level):
+    said = [Verdict(Outcome.LEVEL, level=level)]
+    with Grader(LevelJudge(said, NA, YES), RuntimeOptions(store=False, max_retries=0)) as grader:
+        (graded,) = grader.grade([answer()])
+    assert graded.verdicts[0].outcome is Outcome.UNPARSEABLE
+    assert graded.verdicts[0].level is None
 
 
 def test_what_a_criterion_does_not_allow_is_no_verdict_and_never_kept_as_one(tmp_path):
