@@ -50,7 +50,7 @@ def prune(
     if older_than_days is not None and not 0 <= older_than_days < float("inf"):
         raise ConfigError(f"older than {older_than_days:g} days: a number of days, from 0 up")
     gone: dict[str, int] = {}
-    with opened(place, writes=True) as store:
+    with opened(place, writes=not dry_run) as store:
         conditions, values = ["1 = 1"], list[Any]()
         if judge is not None:
             digests = sorted(judges_fitting(store, judge))

@@ -107,6 +107,7 @@ def test_looking_into_it_leaves_it_to_the_older_program(old, tmp_path, capsys):
     to_parquet = ["--format", "parquet", "--output", str(tmp_path / "p")]
     assert main(["verdicts", "export", str(old), *to_parquet]) == 0
     assert merge(tmp_path / "all.sqlite", [old]).n_added == N_VERDICTS
+    assert prune(old, older_than_days=0, dry_run=True)["verdicts"] == N_VERDICTS
     assert layout(old) == 2
     assert rows(old) == before
     prune(old, older_than_days=0)
