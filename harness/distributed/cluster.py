@@ -11,7 +11,7 @@ import importlib
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from typing import Any
 
@@ -19,6 +19,8 @@ from ...judges.errors import ConfigError
 
 OBJECT_STORE_BYTES = 100 * 2**20
 """Rubrics and chunks are small; Ray would take a third of the memory."""
+START_TRIES = 3
+"""Of Ray on this machine; a cluster that is there is joined at once or not at all."""
 MISSING = "--engine ray needs Ray, which is not installed: pip install 'rubricbeat[ray]'"
 
 
@@ -50,8 +52,11 @@ def ray_session(address: str | None, n_workers: int) -> Iterator[Any]:
         "object_store_memory": OBJECT_STORE_BYTES,
     }
     try:
-        ray.init(address=address or "local", **quiet, **({} if address else own))
-    except Exception as error:  # Ray raises plain ones too: a machine too busy to start it in time
+        if address is not None:
+            ray.init(address=address, **quiet)
+        else:
+            _start(ray, {"address": "local", **quiet, **own})
+    except Exception as error:
         where = address or "this machine"
         said = " ".join(str(error).split())[:300]
         if address is not None and "RAY_AUTH" not in said:
@@ -63,3 +68,19 @@ def ray_session(address: str | None, n_workers: int) -> Iterator[Any]:
             yield ray
         finally:
             ray.shutdown()
+
+
+def _start(ray: Any, options: Mapping[str, Any]) -> None:
+    """Start Ray here; a busy machine may take longer than the 30 s that Ray gives its programs.
+
+    Raises:
+        Exception: Of whatever kind Ray raises, at the last try.
+    """
+    for n_left in reversed(range(START_TRIES)):
+        try:
+            ray.init(**options)
+            return
+        except Exception:
+            ray.shutdown()  # what did start must not stay beside the next try
+            if not n_left:
+                raise

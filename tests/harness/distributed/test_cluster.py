@@ -40,6 +40,23 @@ def test_a_cluster_that_does_not_start_is_one_clear_line(monkeypatch, address, e
         pass
 
 
+@pytest.mark.parametrize(("address", "n_tries"), [(None, 3), ("far:6379", 1)])
+def test_ray_is_started_here_again_where_the_machine_was_too_busy(monkeypatch, address, n_tries):
+    happened = []
+
+    def init(**options):
+        happened.append("started")
+        if happened.count("started") < n_tries:
+            raise Exception("The current node timed out")
+
+    ray = SimpleNamespace(init=init, shutdown=lambda: happened.append("ended"))
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    monkeypatch.setattr(cluster, "find_spec", lambda name: object())
+    with cluster.ray_session(address, 2):
+        assert happened == ["started", "ended"] * (n_tries - 1) + ["started"]
+    assert happened[-1] == "ended"
+
+
 def test_without_ray_the_extra_is_named(monkeypatch):
     monkeypatch.setattr(cluster, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"rubricbeat\[ray\]"), cluster.ray_session(None, 2):

@@ -61,6 +61,19 @@ def test_tags_point_at_their_answers_and_criteria() -> None:
     assert tags.names == ("axis:0", "axis:1")
 
 
+def test_a_table_keeps_what_was_judged_again() -> None:
+    table = VerdictTable.of(
+        [
+            GradedAnswer(example("a", [1, 2]), "x", (YES, NO), replicates=((NO, NONE),)),
+            GradedAnswer(example("b", [1, 2]), "x", (YES, YES)),
+        ]
+    )
+    nan = np.nan
+    np.testing.assert_array_equal(table.verdicts(0), [[1, 0], [1, 1]])
+    np.testing.assert_array_equal(table.verdicts(1), [[0, nan], [nan, nan]])
+    np.testing.assert_array_equal(table.verdicts(2), np.full((2, 2), nan))
+
+
 def test_nothing_packs_to_nothing() -> None:
     table = VerdictTable.of([])
     assert len(table) == 0

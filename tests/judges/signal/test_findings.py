@@ -247,6 +247,12 @@ def test_rewards_are_not_compared_below_ten_prompts() -> None:
         assert ("Under scale_rewards" in texts, "Teach the same" in texts) == (expected, expected)
 
 
+@pytest.mark.parametrize(("n", "words"), [(0, "are 0 groups"), (1, "is 1 group"), (2, "are 2")])
+def test_one_group_is_one(n: int, words: str) -> None:
+    [text] = said("_few_groups", {"n_groups": n})
+    assert text.startswith(f"There {words}")
+
+
 def test_flipped_verdicts_speak_for_a_scale_where_none_was_judged_twice() -> None:
     flips = [
         SimpleNamespace(reward="healthbench", rate=0.05, scale=scale, fidelity=value)
