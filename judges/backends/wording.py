@@ -22,6 +22,7 @@ from typing import Any
 
 from ..errors import ConfigError, near_names
 from ..files import user_path
+from ..replies.readings import CHOICES
 from ..rubric import Criterion, Message, Polarity, numbered, points_text, rubric_item
 from .prompts.sandbox import fill_template, names_in
 
@@ -298,9 +299,8 @@ def choices_of(criterion: Criterion) -> tuple[str, ...]:
     """Give what a reply of one number chooses among; empty where Yes and No are asked for."""
     if not (criterion.levels or criterion.na):
         return ()
-    levels = tuple(level.text for level in criterion.levels)
-    said = levels or ("the item is not true", "the item is true")
-    return (*said, "the item is not applicable") if criterion.na else said
+    levels = tuple(level.text for level in criterion.levels) or CHOICES[:-1]
+    return (*levels, CHOICES[-1]) if criterion.na else levels
 
 
 def _levels_text(criteria: Sequence[Criterion]) -> str:

@@ -19,6 +19,8 @@ CONTRADICTS = "the reply holds contradicting verdicts"
 NO_TRUTH = "criteria_met is not true or false"
 LEVEL, MET, NOT_APPLICABLE = "level", "criteria_met", "not_applicable"
 """Names under which a reply gives what it says."""
+CHOICES = ("the item is not true", "the item is true", "the item is not applicable")
+"""What the numbers 0, 1 and 2 say of a plain criterion that may be not applicable."""
 _WORDS = {"true": True, "false": False, "yes": True, "no": False}
 _NA_WORDS = frozenset(
     {"na", "n/a", "n.a", "not applicable", "inapplicable", "does not apply", "none applies"}
@@ -117,6 +119,8 @@ class Expected:
         """
         said = text.strip(" \n\t.*`\"'")
         n_levels = len(self.levels) or 2
+        if not self.levels and _plain(said) in CHOICES:
+            said = str(CHOICES.index(_plain(said)))
         if not said.isdecimal():
             return self.read({self.name: said})
         number = int(said) if len(said) <= 3 else n_levels + 1

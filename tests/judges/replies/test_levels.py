@@ -137,6 +137,23 @@ def test_a_reply_of_one_number_names_a_choice(reply: str, right: Reading) -> Non
     assert said(EXPECTED.chosen(reply)) == right
 
 
+@pytest.mark.parametrize(
+    ("reply", "right"),
+    [
+        ("0", False),
+        ("1.", True),
+        ("2", NA),
+        ("3", None),
+        ("Yes", True),
+        ("The item is not true.", False),
+        ("The item is not applicable.", NA),
+        ("The item is not true, or not applicable.", None),
+    ],
+)
+def test_of_a_plain_criterion_0_is_not_true_and_1_is_true(reply: str, right: Reading) -> None:
+    assert said(MAY_BE_NA.chosen(reply)) == right
+
+
 def test_strict_reading_takes_the_exact_object_alone() -> None:
     for reply, right in (
         ('{"explanation": "why", "level": 2, "not_applicable": false}', 2),
