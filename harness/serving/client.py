@@ -20,7 +20,8 @@ from urllib.parse import urlsplit
 
 TOKEN_VARIABLE = "RUBRICBEAT_TOKEN"
 TIMEOUT_S = 600.0
-"""Longest that a reply is waited for; a try again finds in the store what was graded meanwhile."""
+"""Longest that a reply is waited for, all tries together; asked again after that, the server has in
+its store what was graded meanwhile."""
 TRIES = 6
 """Of a request that the server does not take now: it is busy, or not there for a moment."""
 MAX_WAIT_S = 30.0
@@ -98,7 +99,7 @@ def fetch_grades(
         verdicts: Whether each criterion's verdict is wanted.
         allow_missing: Give None for what is missing, and do not raise; the caller must look.
         token: Of the server; else that of RUBRICBEAT_TOKEN.
-        timeout_s: Longest that one reply is waited for.
+        timeout_s: Longest that the reply is waited for, all tries together.
         tries: How often a request is sent that the server does not take now.
 
     Raises:
@@ -138,12 +139,16 @@ def post(
     Raises:
         ServingError: Nothing came after so many tries, or what came is no JSON.
     """
-    last = ServingError("the server was not asked")
+    last = ServingError(f"{url}: no reply within {timeout_s:g} s")
+    end = time.monotonic() + timeout_s
     for attempt in range(max(1, tries)):
         if attempt:
             time.sleep(min(MAX_WAIT_S, 2.0 ** (attempt - 1)))
+        left_s = end - time.monotonic()
+        if left_s <= 0:
+            break
         try:
-            status, reply, goes_on = _post(url, path, body, token, timeout_s)
+            status, reply, goes_on = _post(url, path, body, token, left_s)
         except (OSError, http.client.HTTPException) as error:
             last = ServingError(f"{url}: {type(error).__name__}: {error}")
             continue

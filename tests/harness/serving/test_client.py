@@ -6,6 +6,7 @@ import ast
 import socket
 import sys
 import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -123,7 +124,7 @@ def test_a_busy_server_is_asked_again(monkeypatch):
         judge.goes_on.set()
         until(lambda: served.service.n_pending == 0, "a server that is free")
 
-    monkeypatch.setattr(client, "time", SimpleNamespace(sleep=wait))
+    monkeypatch.setattr(client, "time", SimpleNamespace(sleep=wait, monotonic=time.monotonic))
     with Served(judge, RuntimeOptions(store=False, max_concurrency=4), max_pending=2) as served:
         first = threading.Thread(
             target=served.post, args=("/v1/score", {"items": [item(0, "a", "b")]})
@@ -146,3 +147,18 @@ def test_the_answers_of_a_group_are_sent_with_their_row_once():
         {"prompt_id": "p", "answers": ["d", "e"]},
         {"row": '{"a": 1}', "answers": ["f"]},
     ]
+
+
+def test_the_time_is_that_of_all_tries(monkeypatch):
+    clock = iter([0.0, 1.0, 2.0, 11.0])
+    sleeps: list[float] = []
+    monkeypatch.setattr(
+        client, "time", SimpleNamespace(sleep=sleeps.append, monotonic=lambda: next(clock))
+    )
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        with pytest.raises(ServingError, match="ConnectionRefusedError"):
+            fetch_grades(
+                f"http://127.0.0.1:{nobody.getsockname()[1]}", [row()], ["a"], timeout_s=10.0
+            )
+    assert sleeps == [1.0, 2.0]  # two tries of six: at 11 s the ten are over
