@@ -241,8 +241,7 @@ class Runtime:
         if run in self.delivery.runs:
             self.delivery.runs.remove(run)
             if not self.delivery.runs:
-                now = asyncio.get_running_loop().time()
-                self._ledger.busy_s += now - self._busy_since
+                self._ledger.busy_s += asyncio.get_running_loop().time() - self._busy_since
 
     def stop_asking(self, reason: str, is_hard: bool = False) -> None:
         """Ask nothing more, of no member either; what is in flight ends."""
@@ -305,8 +304,6 @@ class Runtime:
                     self._n_serving -= 1
                     call.task = None
             elif not self._feed() and not self._explain_refusals():
-                # at once: a run that begins before the task is over must not count on this worker
-                self._workers.discard(task)
                 return
             elif not self.delivery.calls:
                 await asyncio.sleep(0)  # all hits: let the loop breathe
@@ -330,8 +327,7 @@ class Runtime:
         if self.delivery.stop.reason is not None:
             self.delivery.end_trial()
             return False
-        probe = trial.next_probe()
-        if probe is not None:
+        if (probe := trial.next_probe()) is not None:
             self.delivery.calls.append(probe)
             return True
         self.delivery.fail(trial.verdict())
@@ -344,22 +340,25 @@ class Runtime:
             self.delivery.runs.rotate(-1)
             if run.is_fed:
                 continue
+            sheet = None
             try:
-                sheet = next(run.sheets, None)
+                sheet = run.next_sheet()
                 if sheet is not None:
                     self._admit(run, sheet)
-                    return True
-            except RubricbeatError as error:
+                    run.look_ahead()
+                    if not run.is_fed:
+                        return True
+            except (Exception, *ENDS) as error:  # what the caller's answers raise is the caller's
                 if isinstance(error, StoreError):
                     self.delivery.fail(error)
-                run.error = run.error or error
-            except (Exception, *ENDS) as error:  # what the caller's answers raise is the caller's
                 own = error if isinstance(error, Exception) else EndedError(in_words(error))
                 run.error = run.error or own
             run.is_fed = True
             if run.error is not None:
                 self.delivery.leave(run, "failed")
             run.finish_if_over()
+            if sheet is not None:
+                return True
         return False
 
     def _admit(self, run: GradeJob, sheet: Sheet) -> None:

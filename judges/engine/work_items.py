@@ -115,11 +115,12 @@ class Sheet:
 class GradeJob:
     """One request to grade: where its sheets come from, and how far it is."""
 
-    __slots__ = ("closed", "done", "error", "flights", "is_fed", "n_open", "sheets")
+    __slots__ = ("_ahead", "_sheets", "closed", "done", "error", "flights", "is_fed", "n_open")
 
     def __init__(self, sheets: Iterator[Sheet], done: asyncio.Future[None]) -> None:
         """Open a run; `done` is set when every sheet is filled."""
-        self.sheets = sheets
+        self._sheets = sheets
+        self._ahead: Sheet | None = None
         self.done = done
         self.is_fed = False
         self.n_open = 0
@@ -127,6 +128,19 @@ class GradeJob:
         self.closed: str | None = None
         """Why nothing more is asked for it, or None."""
         self.error: Exception | None = None
+
+    def next_sheet(self) -> Sheet | None:
+        """Draw the next sheet; None where there is none."""
+        sheet, self._ahead = self._ahead, None
+        return sheet if sheet is not None else next(self._sheets, None)
+
+    def look_ahead(self) -> None:
+        """See whether there is a sheet after the one just drawn.
+
+        Else a run would know that it is over only when all others have been fed once more.
+        """
+        self._ahead = next(self._sheets, None)
+        self.is_fed = self._ahead is None
 
     def finish_if_over(self) -> None:
         """Let whoever waits for it go on, once every sheet is filled."""

@@ -393,19 +393,35 @@ def test_a_stop_holds_for_a_run_that_was_started_a_moment_before_it():
     assert judge.asked == {}
 
 
-def test_a_run_that_begins_as_the_last_worker_ends_is_graded_all_the_same():
-    judge = CountingJudge()
+def test_a_run_is_over_when_its_own_answers_are_graded_and_not_when_all_are_asked():
+    class GatesJudge(CountingJudge):
+        """Answers about an answer when its gate is open."""
+
+        gates = {text: threading.Event() for text in ("zeroth", "first", "second")}  # noqa: RUF012
+
+        async def judge(self, question: Any) -> Any:
+            self.n_now += 1
+            while not self.gates[question.answer].is_set():
+                await asyncio.sleep(0.002)
+            return self.verdict(question)
+
+    judge = GatesJudge()
+    asked = answers(5)
     with Grader(judge, RuntimeOptions(store=False, max_concurrency=1)) as grader:
-        grader.grade(answers(1))
-        [pool] = grader._pools.each
-        judge.asked.clear()
-
-        async def one_after_the_other() -> None:
-            for answer in answers(5):
-                await pool.run(grader._sheets([answer], []))
-
-        grader._thread.submit(one_after_the_other()).result(HANG_S)
-    assert len(judge.asked) == 15
+        runs = {
+            text: threading.Thread(
+                target=grader.grade, args=([replace(one, text=text) for one in some],)
+            )
+            for text, some in (("zeroth", asked[:1]), ("first", asked[1:2]), ("second", asked[2:]))
+        }
+        for n, run in enumerate(runs.values(), start=1):
+            run.start()
+            until(lambda n=n: judge.n_now and len(grader._pools.each[0].delivery.runs) == n, "it")
+        judge.gates["zeroth"].set()
+        judge.gates["first"].set()
+        join(runs["first"])  # although most of the second run is not asked yet
+        judge.gates["second"].set()
+        join(*runs.values())
 
 
 def test_what_came_before_an_error_is_given_beside_it(tmp_path):
