@@ -7,11 +7,15 @@ from dataclasses import replace
 
 import pytest
 from engine_kit import CountingJudge, GroupingJudge, answers, example
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rubricbeat.judges.answer import Answer
+from rubricbeat.judges.backends.scripted import ScriptedJudge
 from rubricbeat.judges.grader import Grader, RuntimeOptions
 from rubricbeat.judges.missing import MissingVerdicts
-from rubricbeat.judges.rubric import Level, NaRule, Rubric
+from rubricbeat.judges.rubric import Criterion, Level, NaRule, Polarity, Rubric
+from rubricbeat.judges.scoring.item_scores import item_scores
 from rubricbeat.judges.verdict import Outcome, Source, Verdict
 
 LEVELS = (Level("no", 0.0), Level("in part", 1.0), Level("in full", 3.0))
@@ -221,3 +225,25 @@ def test_a_stored_verdict_is_read_by_the_criterion_of_today(tmp_path):
     assert [v.outcome for v in graded.verdicts] == ["level", "unparseable", "met"]
     # the chances were of three levels
     assert graded.verdicts[0].level_probabilities is None
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from([-4.0, -0.5, 1.0, 3.0]), st.booleans()), min_size=1))
+def test_a_rubric_rewritten_in_two_levels_gives_the_same_numbers(criteria):
+    points = [5.0, *(worth for worth, _ in criteria)]
+    said = [True, *(met for _, met in criteria)]
+    plain = tuple(
+        Criterion(f"Item {i}", p, Polarity.DESIRABLE if p > 0 else Polarity.UNDESIRABLE)
+        for i, p in enumerate(points)
+    )
+    levels = tuple(replace(c, levels=(Level("no", 0.0), Level("yes", c.points))) for c in plain)
+    judge = ScriptedJudge(lambda question: said[question.index])
+    one = example()
+    given_answers = [Answer(replace(one, rubric=Rubric(each)), "x") for each in (plain, levels)]
+    with Grader(judge, RuntimeOptions(store=False)) as grader:
+        first, second = grader.grade(given_answers)
+    assert [v.level for v in second.verdicts] == [int(met) for met in said]
+    h = item_scores([first, second])
+    assert h[0] == h[1]
+    shares = [[v["share"] for v in each.to_json()["verdicts"]] for each in (first, second)]
+    assert shares[0] == shares[1]

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 from engine_kit import example
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rubricbeat.judges.errors import DataError
 from rubricbeat.judges.judge import JudgeIdentity, Question
-from rubricbeat.judges.rubric import Gate, Level, NaRule, Requirement, Rubric
+from rubricbeat.judges.rubric import Gate, Level, Message, NaRule, Requirement, Rubric
 from rubricbeat.judges.store.check import check_store
 from rubricbeat.judges.store.importing import import_lines
 from rubricbeat.judges.store.keys import question_material, rating_material, verdict_key
@@ -76,6 +78,25 @@ def test_they_come_back_as_they_were_said(path):
     store.close()
     assert [found[one.key] for one in records()] == [stored(verdict) for verdict in SAID]
     assert check_store(path).is_sound
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    level=st.integers(0, 50),
+    chances=st.none() | st.lists(st.floats(0, 1), min_size=2, max_size=8),
+    words=st.text(max_size=30),
+)
+def test_any_level_with_any_chances_comes_back(tmp_path_factory, level, chances, words):
+    folder = tmp_path_factory.mktemp("s")
+    said = Verdict.at_level(level, level_probabilities=chances, explanation=words)
+    one = replace(records()[0], verdict=said)
+    store = VerdictStore(folder / "v.sqlite", JUDGE)
+    store.write([one])
+    found = store.lookup([one.key])[one.key]
+    store.close()
+    assert (found.level, found.level_probabilities) == (level, said.level_probabilities)
+    assert repr(found.level_probabilities) == repr(said.level_probabilities)
+    assert check_store(folder / "v.sqlite").is_sound
 
 
 def test_a_server_keeps_them_too(address):
@@ -175,9 +196,12 @@ def test_parquet_has_a_column_for_each(path, tmp_path):
     ]
 
 
+TALK = (Message("user", "Hello."), Message("assistant", "Yes?"), Message("user", "My heart?"))
+
+
 def key(**changes: object) -> bytes:
     one = example(1)
-    row = {name: changes.pop(name) for name in ("reference",) if name in changes}
+    row = {name: changes.pop(name) for name in ("reference", "prompt") if name in changes}
     if "of_criterion" in changes:
         changes["reference"] = changes.pop("of_criterion")
     criteria = (replace(one.rubric.criteria[0], **changes), *one.rubric.criteria[1:])
@@ -196,8 +220,9 @@ def test_what_a_judge_may_see_is_part_of_the_key_and_nothing_else_is():
         key(na=NaRule.EXCLUDED),
         key(reference="Ask for chest pain."),
         key(of_criterion="Another one."),
-        key(turn=-2),
-        key(turn=None),
+        key(prompt=TALK),
+        key(prompt=TALK, turn=-2),
+        key(prompt=TALK, turn=None),
     ]
     assert len(set(seen)) == len(seen)
     # what follows from a verdict, and what is empty, changes no question
