@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ...judges.answer import GradedAnswer
@@ -52,19 +52,18 @@ def _of_criterion(
     if len(met) >= MIN_ANSWERS and len(set(met)) == 1:
         yield (Rule.ALWAYS_MET if met[0] else Rule.NEVER_MET), f"{len(met)} answers"
     if criterion.gate is not None:
-        closed = [state for v in verdicts if (state := _is_closed(criterion, v)) is not None]
+        closed = _known(_is_closed(rubric, row, place) for row in rows)
         if len(closed) >= MIN_ANSWERS and all(closed):
             yield Rule.GATE_CLOSED, f"closed by all {len(closed)} answers"
     if criterion.requires is not None:
-        other = rubric.place_of(criterion.requires.id)
-        level = criterion.requires.level
-        reached = [
-            state
-            for row in rows
-            if (state := _is_reached(rubric.criteria[other], row[other], level)) is not None
-        ]
-        if len(reached) >= MIN_ANSWERS and not any(reached):
-            yield Rule.REQUIRED_NEVER, f"criterion {other + 1} in {len(reached)} answers"
+        counts = _known(_does_count(rubric, row, place) for row in rows)
+        if len(counts) >= MIN_ANSWERS and not any(counts):
+            other = rubric.place_of(criterion.requires.id) + 1
+            yield Rule.REQUIRED_NEVER, f"criterion {other} in {len(counts)} answers"
+
+
+def _known(states: Iterable[bool | None]) -> list[bool]:
+    return [state for state in states if state is not None]
 
 
 @dataclass(slots=True)
@@ -100,20 +99,28 @@ class _Pool:
             yield Rule.LEVEL_UNREACHED, f"{word} {names}; answers by level: {shown}{over}"
 
 
-def _is_closed(criterion: Criterion, verdict: Verdict) -> bool | None:
-    """Say whether a gate closes, by its own verdict; None where there is none."""
-    if verdict.is_na:
+def _is_closed(rubric: Rubric, row: Sequence[Verdict], place: int) -> bool | None:
+    """Say whether a gate closes, None where it is unknown; one that does not count stays open."""
+    criterion, verdict = rubric.criteria[place], row[place]
+    counts = _does_count(rubric, row, place)
+    if verdict.is_na or counts is False:
         return False
     value = value_of(verdict, criterion)
     if math.isnan(value):
         return None
     share = value if criterion.counts_when_met else 1.0 - value
     closing = closing_share(criterion)
-    return share < closing if criterion.points > 0 else share > closing
+    is_closed = share < closing if criterion.points > 0 else share > closing
+    return is_closed if counts or not is_closed else None
 
 
-def _is_reached(criterion: Criterion, verdict: Verdict, level: int | None) -> bool | None:
-    """Say whether a criterion is met as another requires; None where nothing is known."""
-    if verdict.is_na or math.isnan(value := value_of(verdict, criterion)):
-        return None
-    return value >= needed_value(criterion, level)
+def _does_count(rubric: Rubric, row: Sequence[Verdict], place: int) -> bool | None:
+    """Say whether what a criterion requires is met, and counts itself; None where it is unknown."""
+    needs = rubric.criteria[place].requires
+    if needs is None:
+        return True
+    at = rubric.place_of(needs.id)
+    value = math.nan if row[at].is_na else value_of(row[at], rubric.criteria[at])
+    is_met = None if math.isnan(value) else value >= needed_value(rubric.criteria[at], needs.level)
+    both = (is_met, _does_count(rubric, row, at))
+    return False if False in both else None if None in both else True

@@ -139,6 +139,26 @@ def test_a_gate_that_all_answers_close() -> None:
     assert Rule.GATE_CLOSED not in found(may, graded(may, [0], [0], [0], [NA]))
 
 
+def test_a_gate_that_does_not_count_stays_open() -> None:
+    asks = {"criterion": "Asks which drug it is", "points": 2, "id": "asks"}
+    fault = {"criterion": "Names a wrong dose", "points": -3, "gate": {"cap": 0}}
+    one = example(asks, fault | {"requires": "asks"})
+    rows = graded(one, [True, True], [True, True], [False, True])
+    assert Rule.GATE_CLOSED not in found(one, rows)
+    assert Rule.GATE_CLOSED in found(one, graded(one, [True, True], [True, True], [True, True]))
+
+
+def test_what_is_required_must_count_itself() -> None:
+    chain = [
+        {"criterion": "Asks which drug it is", "points": 2, "id": "a"},
+        {"criterion": "Names the dose", "points": 2, "id": "b", "requires": "a"},
+        {"criterion": "Says how often", "points": 2, "requires": "b"},
+    ]
+    one = example(*chain)
+    rows = graded(one, [False, True, True], [False, True, False], [True, False, True])
+    assert found(one, rows)[Rule.REQUIRED_NEVER] == [(2,)]
+
+
 def test_a_requirement_that_no_answer_meets() -> None:
     needed = scale(0, 2, 5, id="u")
     for level, answers, is_found in [
