@@ -19,13 +19,13 @@ from transformers import TrainingArguments as Args
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from ....judges.engine.options import added_facts
-from ....judges.errors import OutageError
+from ....judges.errors import ConfigError, OutageError
 from ....judges.files import write_file
 from ..reward.batch import StepShare, step_line, with_trainer_logs
 from ..reward.columns import AxisReward
 from ..reward.graders import gather, rank, world_size
 from ..reward.reward import RubricReward, finished
-from ..run_files import CHECKPOINT, LEDGER, METRICS, RunFiles, read_facts
+from ..run_files import CHECKPOINT, CONFIG, LEDGER, METRICS, RunFiles, read_facts
 
 
 class StepRecorder(TrainerCallback):
@@ -57,7 +57,18 @@ class StepRecorder(TrainerCallback):
         self._line: dict[str, Any] | None = None
 
     def on_train_begin(self, args: Args, state: State, control: Control, **more: Any) -> None:
-        """Drop what a killed run wrote past the checkpoint it goes on from."""
+        """Drop what a killed run wrote past the checkpoint it goes on from.
+
+        Raises:
+            ConfigError: Another training by a script of one's own left its files here.
+        """
+        folder = self._files.folder
+        is_new = not state.global_step and not (folder / CONFIG).is_file()
+        if is_new and (folder / METRICS).is_file():
+            raise ConfigError(
+                f"{folder} holds {METRICS} of another training, which this one would write over; "
+                "give resume_from_checkpoint, or take another folder"
+            )
         # from the start not even the look before the first step stays
         self._files.cut_after(state.global_step or -1)
 

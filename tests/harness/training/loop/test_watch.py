@@ -136,6 +136,11 @@ def test_an_outage_ends_a_plain_trainer_and_it_resumes_bit_for_bit(tmp_path: Pat
     stopped.add_callback(Falls())
     with pytest.raises(OutageError, match="8 of 8 answers"):
         stopped.train()
+    # begun anew in its folder, it would write over what was paid for
+    anew = trainer(tmp_path / "stopped", RubricReward("keyword", "hybrid"))
+    watch(anew)
+    with pytest.raises(ConfigError, match="give resume_from_checkpoint, or take another folder"):
+        anew.train()
     again = trainer(tmp_path / "stopped", RubricReward("keyword", "hybrid"))
     watch(again)
     again.train(resume_from_checkpoint=True)
