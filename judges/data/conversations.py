@@ -117,7 +117,7 @@ def _turns(item: Field, where: str, log: ToolLog) -> Iterator[Message]:
         )
         return
     if role not in ROLES:
-        raise item["role"].fault(f"is unknown; {near_names(role[:24], ROLES)}")
+        raise item["role"].fault(f"is unknown; {near_names(role[:24], [*ROLES, _TOOL])}")
     content = item["content"]
     results = [part for part in _parts(content) if part["type"].value in RESULT_PARTS]
     for part in results:

@@ -58,6 +58,8 @@ class ToolLog:
         """Begin with no calls."""
         self._counts: Counter[str] = Counter()
         self._name_by_id: dict[str, str] = {}
+        self._open: list[str] = []
+        """Calls that no result has come to."""
 
     def call(self, item: Field) -> str:
         """Write a call.
@@ -70,6 +72,7 @@ class ToolLog:
         self._counts[name] += 1
         if self._counts[name] > 1:
             name = f"{name} #{self._counts[name]}"
+        self._open.append(name)
         for field in ("id", "call_id"):
             if isinstance(item[field].value, str):
                 self._name_by_id[item[field].value] = name
@@ -80,7 +83,13 @@ class ToolLog:
         asked = item.first("tool_call_id", "tool_use_id", "call_id").value
         name = self._name_by_id.get(asked) if isinstance(asked, str) else None
         if name is None and item.has("name"):
-            name = _one_line(item["name"].any_text())
+            plain = _one_line(item["name"].any_text())
+            waiting = (one for one in self._open if one == plain or one.startswith(f"{plain} #"))
+            name = next(waiting, plain)
+        if name is None and asked is None and len(self._open) == 1:
+            name = self._open[0]
+        if name in self._open:
+            self._open.remove(name)
         head = f"{RESULT} {name}" if name else RESULT
         return f"{head}\n{escaped(text)}\n{END}"
 
