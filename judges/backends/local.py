@@ -29,8 +29,8 @@ from ..rubric import Example
 from ..verdict import Verdict
 from .llama_server import how_to_judge
 from .prompting import Asking, worth_of
+from .prompts.criteria_words import choices_of
 from .replies import YES_NO_MASS, Completion, TokenChance, is_word
-from .wording import choices_of
 
 log = logging.getLogger(__name__)
 

@@ -23,6 +23,7 @@ from ..replies.reasoning import TABLE, Marks, split_reasoning
 from ..rubric import Criterion, Example
 from ..verdict import Outcome, Verdict
 from .prompts.asking_options import AskingOptions, ReferenceAt, Shape, member_of
+from .prompts.criteria_words import choices_of
 from .prompts.reply_forms import IN_WORDS, ONE_WORD, ReplyForm, form_of
 from .replies import (
     MAX_EXPLANATION_CHARS,
@@ -38,7 +39,6 @@ from .wording import (
     WITHHELD_LEVEL,
     Shown,
     Wording,
-    choices_of,
     fill_full,
     load_wording,
 )

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
@@ -24,6 +24,7 @@ from ..errors import ConfigError, near_names
 from ..files import user_path
 from ..replies.readings import CHOICES
 from ..rubric import Criterion, Message, Polarity, numbered, points_text, rubric_item
+from .prompts.criteria_words import choices_of, levels_text, na_subject, na_text
 from .prompts.sandbox import fill_template, names_in
 
 SHIPPED = ("healthbench", "prefix", "grouped", "rating", "yes_no")
@@ -124,7 +125,7 @@ class Wording:
             self._require_all(shown)
         if self.is_jinja:
             return _fill_jinja(self.text, shown)
-        return _compile(self.text)(shown)
+        return _compile(self.text)(_values(shown))
 
     def _require_all(self, shown: Shown) -> None:
         """Refuse to ask for what the judge would not be told."""
@@ -193,7 +194,15 @@ def fill_full(name: str, shown: Shown, *, is_fenced: bool = False) -> str:
         shown: What the judge is shown.
         is_fenced: Whether what is judged stands behind a fence.
     """
-    values = {**_texts(shown), **_facts(shown, is_fenced=is_fenced, is_grouped=name == "grouped")}
+    facts = _facts(shown, is_fenced=is_fenced, is_grouped=name == "grouped")
+    frame = _frame(name, tuple(facts.items()))
+    return _compile(frame)({**_values(shown), **_parts(shown, is_fenced=is_fenced)})
+
+
+@lru_cache(maxsize=1_024)
+def _frame(name: str, facts: tuple[tuple[str, Any], ...]) -> str:
+    """Write a full wording for one kind of criteria, with marks where texts belong."""
+    values = dict(facts)
     for part in ("rules", "form"):
         values[part] = fill_template(_shipped(f"{part}-full"), values).rstrip("\n")
     return fill_template(_shipped(f"{name}-full"), values).rstrip("\n")
@@ -257,27 +266,32 @@ def _values(shown: Shown) -> dict[str, Callable[[], str]]:
         "points": lambda: points_text(first.points),
         "n_items": lambda: str(1 + len(others)),
         "rubric_items": lambda: numbered(shown.criteria),
-        "levels": lambda: _levels_text(shown.criteria),
-        "may_be_na": lambda: _na_text(shown.criteria),
+        "levels": lambda: levels_text(shown.criteria),
+        "may_be_na": lambda: na_text(shown.criteria),
         "reference": lambda: shown.reference,
         "fenced_reference": lambda: fenced_reference(shown),
-        "subject": lambda: WHOLE_SUBJECT if shown.is_whole else ANSWER_SUBJECT,
+        "subject": lambda: _subject(shown),
     }
 
 
-def _texts(shown: Shown) -> dict[str, Any]:
-    return {name: value() for name, value in _values(shown).items()}
+def _parts(shown: Shown, *, is_fenced: bool) -> dict[str, Callable[[], str]]:
+    """Give the conversation and the reference under their headings."""
+
+    def both() -> str:
+        code = f"Its code: {fence_code(shown.conversation)}\n\n"
+        talk = code + fenced_text(shown) if is_fenced else shown.conversation
+        parts = (f"# The conversation\n{talk}", _reference_part(shown))
+        return "\n\n".join(filter(None, parts))
+
+    return {"shown": both, "reference_part": lambda: _reference_part(shown)}
 
 
 def _facts(shown: Shown, *, is_fenced: bool, is_grouped: bool) -> dict[str, Any]:
-    """Give what the full wordings decide by, and the conversation as they show it."""
+    """Give what the full wordings decide by: no text of a row is among it."""
     criteria = shown.criteria
-    code = f"Its code: {fence_code(shown.conversation)}\n\n"
-    talk = code + fenced_text(shown) if is_fenced else shown.conversation
-    parts = [f"# The conversation\n{talk}", _reference_part(shown)]
     return {
-        "shown": "\n\n".join(filter(None, parts)),
-        "reference_part": parts[1],
+        "subject": _subject(shown),
+        "n_items": str(len(criteria)),
         "is_fenced": is_fenced,
         "is_grouped": is_grouped,
         "is_whole": shown.is_whole,
@@ -289,48 +303,15 @@ def _facts(shown: Shown, *, is_fenced: bool, is_grouped: bool) -> dict[str, Any]
         "has_na": any(c.na for c in criteria),
         "has_plain_na": any(c.na and not c.levels for c in criteria),
         "has_level_na": any(c.na and c.levels for c in criteria),
-        "may_be_na_of": _na_subject(criteria),
-        "nominal": [str(n) for n, c in enumerate(criteria, start=1) if c.is_nominal],
-        "choices": choices_of(criteria[0]),
+        "may_be_na_of": na_subject(criteria),
+        "nominal": tuple(str(n) for n, c in enumerate(criteria, start=1) if c.is_nominal),
+        "n_choices": len(choices_of(criteria[0])),
+        "choices": CHOICES,
     }
 
 
-def choices_of(criterion: Criterion) -> tuple[str, ...]:
-    """Give what a reply of one number chooses among; empty where Yes and No are asked for."""
-    if not (criterion.levels or criterion.na):
-        return ()
-    levels = tuple(level.text for level in criterion.levels) or CHOICES[:-1]
-    return (*levels, CHOICES[-1]) if criterion.na else levels
-
-
-def _levels_text(criteria: Sequence[Criterion]) -> str:
-    """List the levels, `0 [2] text` a line; of several items below their numbers."""
-    listed = []
-    for number, criterion in enumerate(criteria, start=1):
-        lines = [
-            f"  {place} [{points_text(level.points)}] {level.text}"
-            for place, level in enumerate(criterion.levels)
-        ]
-        head = [f"Item {number}:"] if lines and len(criteria) > 1 else []
-        listed += head + lines
-    return "\n".join(listed)
-
-
-def _na_subject(criteria: Sequence[Criterion]) -> str:
-    """Name the items that may be called not applicable; empty where there is none."""
-    if len(criteria) == 1:
-        return "The item" if criteria[0].na else ""
-    numbers = [str(n) for n, criterion in enumerate(criteria, start=1) if criterion.na]
-    if len(numbers) < 2:
-        return "".join(f"Item {number}" for number in numbers)
-    return f"Items {', '.join(numbers[:-1])} and {numbers[-1]}"
-
-
-def _na_text(criteria: Sequence[Criterion]) -> str:
-    """Say which items may be called not applicable, and how; empty where there is none."""
-    who = _na_subject(criteria)
-    how = 'where it does not apply, give "not_applicable": true in the place of a verdict'
-    return f"{who} may be called not applicable: {how}." if who else ""
+def _subject(shown: Shown) -> str:
+    return WHOLE_SUBJECT if shown.is_whole else ANSWER_SUBJECT
 
 
 @lru_cache(maxsize=32)
@@ -338,14 +319,13 @@ def _shipped(name: str) -> str:
     return files(__package__).joinpath("prompts", f"{name}.txt").read_text(encoding="utf-8")
 
 
-@lru_cache(maxsize=32)
-def _compile(text: str) -> Callable[[Shown], str]:
+@lru_cache(maxsize=1_024)
+def _compile(text: str) -> Callable[[Mapping[str, Callable[[], str]]], str]:
     """Cut a template at its marks, once; filling in is then one join."""
     pieces = _MARK.split(text)
     literal, names = pieces[::2], pieces[1::2]
 
-    def fill(shown: Shown) -> str:
-        values = _values(shown)
+    def fill(values: Mapping[str, Callable[[], str]]) -> str:
         filled = [literal[0]]
         for name, after in zip(names, literal[1:], strict=True):
             filled += (values[name](), after)
@@ -359,7 +339,7 @@ def _fill_jinja(text: str, shown: Shown) -> str:
     return fill_template(
         text,
         {
-            **_texts(shown),
+            **{name: value() for name, value in _values(shown).items()},
             "messages": [{"role": m.role, "content": m.content} for m in shown.before],
             "criteria": [_plain_form(c) for c in shown.criteria],
         },

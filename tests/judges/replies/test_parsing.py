@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rubricbeat.judges.replies.parsing import parse_group, parse_rating, parse_verdict
+from rubricbeat.judges.replies.readings import Expected
 
+MORE = Expected(("Names no dose", "Names the dose", "Names the dose and the interval"), True)
 EXACT = '{"explanation": "why", "criteria_met": true}'
 
 
@@ -109,6 +111,11 @@ GROWING = {
     "fences": "```\n",
     "tags": "<think></think>",
     "mentions": "the criterion is met. ",
+    "levels": "it is level 1 or 2, ",
+    "named levels": '"level": 1, ',
+    "numbers": "1-",
+    "levels in a list": "levels 0" + ", 1" * 40 + " ",
+    "texts": "Names the dose and the interval, ",
     "entries": '{"verdicts": [{"index": 1, "criteria_met": true}, ',
 }
 
@@ -131,6 +138,9 @@ def test_the_work_grows_with_the_length_and_not_with_its_square(name):
             parse_verdict(text)
             parse_group(text, 3)
             parse_rating(text)
+            parse_verdict(text, MORE)
+            parse_group(text, [MORE, MORE])
+            MORE.chosen(text)
         finally:
             sys.settrace(before[0])
             sys.setprofile(before[1])
