@@ -165,6 +165,8 @@ class CallServer:
             while not granted and not self._stop.is_hard:
                 n_tokens, limiter = call.n_tokens, self._limiter
                 granted = limiter.try_acquire(n_tokens) or await limiter.acquire(n_tokens)
+            if granted and call.n_requests > 1:
+                self._limiter.add_requests(call.n_requests - 1)
             if granted and self._stop.is_hard:
                 self._limiter.release()
                 granted = False

@@ -108,6 +108,11 @@ class Limiter:
         self._take(n_tokens)
         return True
 
+    def add_requests(self, n: int) -> None:
+        """Count requests that a granted call sends beside its first: those after it wait longer."""
+        if self._requests is not None:
+            self._requests.take(n)
+
     async def acquire(self, n_tokens: int) -> bool:
         """Wait for a place, which `release` gives back; False where it is refused."""
         if self.try_acquire(n_tokens):

@@ -91,6 +91,21 @@ def test_a_slow_first_call_does_not_hold_the_others_up_for_long():
     asyncio.run(run())
 
 
+def test_a_call_of_two_requests_takes_two_of_those_a_minute():
+    clock = Clock()
+    one = limiter(8, clock, requests=120)  # 2 at the start, and 118 in the minute after it
+    assert one.try_acquire(0)
+    one.add_requests(1)
+    assert not one.try_acquire(0)
+    clock.now += 60 / 118 + 1e-6
+    assert one.try_acquire(0)
+    one.add_requests(1)  # one in debt: two more must come in
+    clock.now += 60 / 118 + 1e-6
+    assert not one.try_acquire(0)
+    clock.now += 60 / 118
+    assert one.try_acquire(0)
+
+
 def test_places_are_granted_in_the_order_asked():
     async def run() -> list[int]:
         one, order = limiter(1), list[int]()
