@@ -81,6 +81,6 @@ def _start(ray: Any, options: Mapping[str, Any]) -> None:
             ray.init(**options)
             return
         except Exception:
-            ray.shutdown()  # what did start must not stay beside the next try
+            ray.shutdown()  # forget the failed one; the programs that it started end with ours
             if not n_left:
                 raise
