@@ -48,6 +48,7 @@ COMMANDS: dict[str, Command] = {
     "compare": Command("compare", "compare models in one HTML report"),
     "report": Command("report", "report one run in one HTML file"),
     "train": Command("training.train", "train a policy with the judge that evaluates (SFT, GRPO)"),
+    "export": Command("training.export", "write DPO, KTO or RFT training sets from graded answers"),
     "serve": Command(
         "training.serve", "give trainers a judge over HTTP, with its store and budget"
     ),

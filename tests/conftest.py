@@ -38,6 +38,7 @@ HEAVY = (
     "reports/pages/test_browser.py",
     "reports/training/",
     "harness/test_compare.py",
+    "harness/commands/test_export.py",
     "harness/commands/test_fit_judge.py",
     "harness/commands/test_train.py",
     "harness/commands/test_trust.py",

@@ -1,0 +1,225 @@
+r"""Write a training set of preferences from graded answers: DPO pairs, KTO labels, or RFT answers.
+
+PATHS are result folders, a verdict store, or recorded verdicts (these need --data ROWS). An answer
+that lacks a verdict is never in a pair, a label or a threshold. Where the judge's error rate is
+known, from second verdicts (replicates) or by --error, a difference must also hold in --confidence
+of the draws with verdicts that are wrong as often.
+
+  dpo   prompt, chosen, rejected: the pairs with the largest differences
+  kto   prompt, completion, label: surely above, or below, the threshold
+  rft   prompt, completion: the best answer, where it is surely above the threshold
+
+Examples:
+  rubricbeat export results/ --format dpo --reward healthbench -o pairs.jsonl
+  rubricbeat export judged.jsonl.gz --data rows.jsonl.gz --format kto --error 0.1 -o labels.jsonl
+  rubricbeat export results/ --format rft --threshold 0.8 --margin 0 -o best.jsonl
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ....judges.data.columns import Columns, add_columns_argument
+from ....judges.errors import ConfigError, DataError
+from ....judges.files import require_file, write_file
+from ...flags import add_seed, require_seed
+from ...labels import add_allow_seen
+from ...terminal import say
+
+if TYPE_CHECKING:
+    from ....judges.scoring.rubric_arrays import Floats
+    from ....judges.signal import TaggedAnswer
+    from ....judges.signal.preferences import Wanted, Worth
+
+FORMATS = ("dpo", "kto", "rft")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags."""
+    parser.add_argument("paths", nargs="+", type=Path, metavar="PATHS")
+    parser.add_argument("--data", type=Path, help="rows with the rubrics of recorded verdicts")
+    add_columns_argument(parser)
+    parser.add_argument("--format", choices=FORMATS, required=True, help="what is written")
+    parser.add_argument(
+        "--reward", default="healthbench", help="answers are compared by it (default healthbench)"
+    )
+    parser.add_argument(
+        "--margin",
+        type=float,
+        default=0.1,
+        help="least difference, in units of the reward (default 0.1)",
+    )
+    parser.add_argument(
+        "--error",
+        type=float,
+        metavar="RATE",
+        help="share of the verdicts that are wrong (default: estimated from second verdicts, "
+        "where there are some)",
+    )
+    parser.add_argument(
+        "--confidence",
+        type=float,
+        default=0.95,
+        help="least share of the draws in which a difference holds (default 0.95)",
+    )
+    parser.add_argument(
+        "--threshold",
+        type=float,
+        help="kto, rft: reward to be beyond by the margin (default: the prompt's mean)",
+    )
+    parser.add_argument(
+        "--per-prompt", type=int, default=1, help="dpo, rft: most of a prompt (default 1)"
+    )
+    parser.add_argument(
+        "--group-by",
+        "--group_by",
+        metavar="LABELS",
+        help="labels beside the prompt that tell groups apart, such as model,run; 'prompt' for "
+        "judge and task alone (default: model, system, task and judge where there are such)",
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="JSON Lines (default: stdout)"
+    )
+    add_allow_seen(parser)
+    add_seed(parser, "of the draws")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the set; 1 where nothing is sure enough to be in it."""
+    from ....judges.rewards import get_reward
+    from ....judges.scoring.verdict_table import VerdictTable
+    from ....judges.signal.preferences import Wanted, error_rate, worth_of
+    from ...inputs import on_new_prompts, read_signal_input
+
+    require_seed(args.seed)
+    wanted = Wanted(args.margin, args.confidence, args.per_prompt, args.threshold)
+    if args.error is not None and not 0 <= args.error < 0.5:
+        raise ConfigError(f"--error {args.error:g}: from 0 to below 0.5")
+    reward = get_reward(args.reward)
+    if args.output is not None:
+        require_file(args.output, "--output")
+    columns = Columns.read(args.columns, is_shared=True)
+    found = on_new_prompts(
+        read_signal_input(args.paths, args.data, columns), allow_seen=args.allow_seen
+    )
+    for warning in found.warnings:
+        say(warning, "export")
+    answers = [one for one in found.answers if not one.graded.is_absent]
+    groups = _groups(answers, _labels(args.group_by, found.by))
+    table = VerdictTable.of(one.graded for one in answers)
+    has_all = [not any(v.is_missing for v in one.graded.verdicts) for one in answers]
+    error = args.error if args.error is not None else error_rate(table)
+    error = None if error is None else min(error, 0.499)
+    worth = worth_of(table, reward, _array(has_all), error, args.seed)
+    rows = list(_rows(args.format, answers, groups, table.chars_N, worth, wanted))
+    text = "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
+    n_used = len({row["prompt_id"] for row in rows})
+    n_lacking = len(answers) - sum(has_all)
+    say(
+        f"{len(rows):,} rows from {n_used:,} of {len(groups):,} groups; {n_lacking:,} of "
+        f"{len(answers):,} answers lack a verdict and are in none",
+        "export",
+    )
+    say(_error_words(args.error, error), "export")
+    if not rows:
+        say("nothing differs by --margin, or surely enough for --confidence", "export")
+        return 1
+    if args.output is not None:
+        write_file(args.output, text)
+        print(args.output)
+    else:
+        print(text, end="")
+    return 0
+
+
+def _error_words(asked: float | None, error: float | None) -> str:
+    if error is None:
+        return (
+            "the judge's error rate is not known (no second verdicts, no --error): differences "
+            "rest on --margin alone"
+        )
+    where = "as --error says" if asked is not None else "estimated from second verdicts"
+    return f"{error:.1%} of the verdicts count as wrong by chance, {where}"
+
+
+def _array(flags: Sequence[bool]) -> Any:
+    import numpy as np
+
+    return np.array(flags, dtype=bool)
+
+
+def _groups(answers: Sequence[TaggedAnswer], by: Sequence[str]) -> list[list[int]]:
+    """Give the places of the answers to each prompt, each text once, apart by labels.
+
+    Raises:
+        DataError: Answers of one group belong to two rubrics.
+    """
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for place, one in enumerate(answers):
+        labels = (one.labels.get(name, "") for name in by)
+        group = groups.setdefault((one.graded.example.prompt_id, *labels), [])
+        if all(one.graded.answer != answers[other].graded.answer for other in group):
+            group.append(place)
+    for (prompt_id, *_), group in groups.items():
+        first = answers[group[0]].graded.example
+        if any(answers[place].graded.example.rubric != first.rubric for place in group):
+            raise DataError(f"prompt_id {prompt_id}: answers of one group have two rubrics")
+    return list(groups.values())
+
+
+def _labels(asked: str | None, carried: Sequence[str]) -> list[str]:
+    """Give the labels to group by; answers judged by two judges are never compared."""
+    always = [name for name in ("task", "judge") if name in carried]
+    if asked is None:
+        return list(carried)
+    words = [word.strip() for word in asked.split(",") if word.strip()]
+    return [*always, *(w for w in words if w not in {"prompt", "prompt_id", *always})]
+
+
+def _rows(
+    form: str,
+    answers: Sequence[TaggedAnswer],
+    groups: Sequence[Sequence[int]],
+    chars_N: Floats,
+    worth: Worth,
+    wanted: Wanted,
+) -> Iterator[dict[str, Any]]:
+    from ....judges.signal.preferences import best_of, labels_of, pairs_of
+
+    for group in groups:
+        prompt = _prompt(answers[group[0]])
+        if form == "dpo":
+            for pair in pairs_of(group, worth, wanted):
+                yield {
+                    **prompt,
+                    "chosen": _said(answers[pair.chosen]),
+                    "rejected": _said(answers[pair.rejected]),
+                    "reward_chosen": float(worth.rewards_N[pair.chosen]),
+                    "reward_rejected": float(worth.rewards_N[pair.rejected]),
+                    "probability": pair.probability,
+                }
+            continue
+        every = labels_of(group, worth, wanted)
+        for label in every if form == "kto" else best_of(group, chars_N, worth, wanted):
+            yield {
+                **prompt,
+                "completion": _said(answers[label.answer]),
+                **({"label": label.is_good} if form == "kto" else {}),
+                "reward": float(worth.rewards_N[label.answer]),
+                "probability": label.probability,
+            }
+
+
+def _prompt(one: TaggedAnswer) -> dict[str, Any]:
+    example = one.graded.example
+    messages = [{"role": m.role, "content": m.content} for m in example.prompt]
+    return {"prompt_id": example.prompt_id, "prompt": messages}
+
+
+def _said(one: TaggedAnswer) -> list[dict[str, str]]:
+    """Give the answer as the model gave it, reasoning included: that is what is trained."""
+    return [{"role": "assistant", "content": one.graded.answer}]

@@ -1,0 +1,218 @@
+"""Which graded answers make a training set of preferences: pairs, labels, best answers.
+
+A difference of rewards counts where it is as large as the margin, and where it would still be there
+if the judge had erred as often as it does: verdicts are flipped at random at the judge's error
+rate, and the difference must keep its sign in so large a share of the draws. An answer that lacks a
+verdict is never in a pair, a label or a threshold. Axes: N answers, C criteria, B draws.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..errors import ConfigError
+from ..rewards import Needs, Reward, evaluate_table
+from ..scoring.rubric_arrays import Bools, Floats
+from ..scoring.verdict_table import VerdictTable
+
+N_DRAWS = 1_000
+_BLOCK = 50
+"""Draws that are computed together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What makes a difference sure enough."""
+
+    margin: float = 0.1
+    """Least difference, in units of the reward; above 0 it keeps ties out, at 0 they are too."""
+    confidence: float = 0.95
+    """Least share of the draws in which the difference keeps its sign."""
+    per_prompt: int = 1
+    """Most pairs, or best answers, of a prompt."""
+    threshold: float | None = None
+    """Reward that labels and best answers are compared with; None for the mean of the prompt."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work.
+
+        Raises:
+            ConfigError: A value is out of its range.
+        """
+        if not 0 <= self.margin < math.inf:
+            raise ConfigError(f"--margin {self.margin}: a number from 0")
+        if not 0.5 <= self.confidence <= 1:
+            raise ConfigError(f"--confidence {self.confidence}: from 0.5 to 1")
+        if self.per_prompt < 1:
+            raise ConfigError(f"--per-prompt {self.per_prompt}: at least 1")
+        if self.threshold is not None and not math.isfinite(self.threshold):
+            raise ConfigError(f"--threshold {self.threshold}: a number")
+
+
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """The rewards of N answers, and what they could have been."""
+
+    rewards_N: Floats
+    """NaN where a verdict is missing, or there is no reward."""
+    draws_BN: Floats | None
+    """Under flipped verdicts; None where the judge's error rate is not known."""
+
+    def surely_above(self, one: int, other: int) -> float | None:
+        """Give the share of the draws in which one answer is better than another; None unknown."""
+        if self.draws_BN is None:
+            return None
+        return float((self.draws_BN[:, one] > self.draws_BN[:, other]).mean())
+
+    def surely_beyond(self, one: int, threshold: float, *, above: bool) -> float | None:
+        """Give the share of the draws in which an answer lies beyond a threshold; None unknown."""
+        if self.draws_BN is None:
+            return None
+        drawn_B = self.draws_BN[:, one]
+        return float((drawn_B > threshold if above else drawn_B < threshold).mean())
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A better and a worse answer to one prompt, by their places."""
+
+    chosen: int
+    rejected: int
+    probability: float | None
+    """Share of the draws in which the order holds; None where no error rate is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """An answer that is good enough, or bad enough, by its place."""
+
+    answer: int
+    is_good: bool
+    probability: float | None
+
+
+def error_rate(table: VerdictTable) -> float | None:
+    """Estimate how often a verdict is wrong by chance, from second verdicts; None without any.
+
+    Two verdicts of one criterion that are each wrong with the chance e differ with the chance
+    d = 2 e (1 - e), so that e = (1 - sqrt(1 - 2 d)) / 2; 1/2 where d is as large. What the judge
+    gets wrong twice alike is not seen.
+    """
+    if len(table.verdicts_RNC) < 2:
+        return None
+    first_NC, second_NC = table.verdicts(0), table.verdicts(1)
+    both_NC = ~np.isnan(first_NC) & ~np.isnan(second_NC)
+    if not both_NC.any():
+        return None
+    differing = float((first_NC != second_NC)[both_NC].mean())
+    return (1 - math.sqrt(max(0.0, 1 - 2 * differing))) / 2
+
+
+def worth_of(
+    table: VerdictTable, reward: Reward, has_all_N: Bools, error: float | None, seed: int
+) -> Worth:
+    """Compute the rewards of answers, and those under verdicts that are wrong at a rate.
+
+    Args:
+        table: The answers.
+        reward: By which they are compared.
+        has_all_N: Which answers have every verdict.
+        error: Chance of a wrong verdict, below 1/2; None where it is not known.
+        seed: Of the draws.
+
+    Raises:
+        ConfigError: The rate is none, or the reward is not computed from verdicts.
+    """
+    rewards_N = np.where(has_all_N, evaluate_table(reward, table), np.nan)
+    if error is None:
+        return Worth(rewards_N, None)
+    if not 0 <= error < 0.5:
+        raise ConfigError(f"an error rate of {error:g}: from 0 to below 0.5")
+    if reward.needs not in (Needs.VERDICTS, Needs.VERDICTS_AND_LENGTH):
+        raise ConfigError(
+            f"reward {reward.name!r} is not computed from verdicts, so that an error rate of "
+            "verdicts says nothing of it; leave it out, or choose another reward"
+        )
+    rng = np.random.default_rng(seed)
+    blocks = [
+        _drawn(table, reward, error, rng, min(_BLOCK, N_DRAWS - done))
+        for done in range(0, N_DRAWS, _BLOCK)
+    ]
+    return Worth(rewards_N, np.concatenate(blocks))
+
+
+def _drawn(
+    table: VerdictTable, reward: Reward, error: float, rng: np.random.Generator, n: int
+) -> Floats:
+    """Give the rewards of n draws, [n, N]: verdicts are turned around, each by its own chance."""
+    verdicts_NC = table.verdicts(0)
+    draws = []
+    for _ in range(n):
+        is_wrong_NC = rng.random(verdicts_NC.shape) < error
+        flipped_NC = np.where(is_wrong_NC, 1 - verdicts_NC, verdicts_NC)
+        draws.append(evaluate_table(reward, replace(table, verdicts_RNC=flipped_NC[None])))
+    return np.stack(draws)
+
+
+def pairs_of(group: Sequence[int], worth: Worth, wanted: Wanted) -> list[Pair]:
+    """Choose the pairs of one prompt with the largest differences.
+
+    Args:
+        group: Places of its answers; those without a reward are in no pair.
+        worth: Of all answers.
+        wanted: What makes a pair.
+    """
+    scored = _scored(group, worth)
+    gaps = [
+        (float(worth.rewards_N[one] - worth.rewards_N[other]), one, other)
+        for one in scored
+        for other in scored
+        if worth.rewards_N[one] - worth.rewards_N[other] >= wanted.margin and one != other
+    ]
+    found: list[Pair] = []
+    for gap, one, other in sorted(gaps, key=lambda each: (-each[0], each[1:])):
+        share = worth.surely_above(one, other)
+        if gap > 0 and (share is None or share >= wanted.confidence):
+            found.append(Pair(one, other, share))
+        if len(found) == wanted.per_prompt:
+            break
+    return found
+
+
+def labels_of(group: Sequence[int], worth: Worth, wanted: Wanted) -> Iterator[Label]:
+    """Label the answers of one prompt that lie surely above the threshold, or below it.
+
+    Those between are left out. Against the mean of the prompt there must be two answers at least.
+    """
+    scored = _scored(group, worth)
+    threshold = wanted.threshold
+    if threshold is None:
+        if len(scored) < 2:
+            return
+        threshold = float(np.mean(worth.rewards_N[scored]))
+    for one in scored:
+        gap = float(worth.rewards_N[one]) - threshold
+        is_good = gap > 0 or (gap == 0 and wanted.threshold is not None)
+        if abs(gap) < wanted.margin or (gap == 0 and wanted.threshold is None):
+            continue
+        share = worth.surely_beyond(one, threshold, above=is_good)
+        if share is None or share >= wanted.confidence:
+            yield Label(one, is_good, share)
+
+
+def best_of(group: Sequence[int], chars_N: Floats, worth: Worth, wanted: Wanted) -> list[Label]:
+    """Choose the best answers of one prompt among those that `labels_of` calls good.
+
+    Of answers with equal rewards the shorter one comes first.
+    """
+    good = [label for label in labels_of(group, worth, wanted) if label.is_good]
+    good.sort(key=lambda one: (-worth.rewards_N[one.answer], chars_N[one.answer], one.answer))
+    return good[: wanted.per_prompt]
+
+
+def _scored(group: Sequence[int], worth: Worth) -> list[int]:
+    return [one for one in group if not np.isnan(worth.rewards_N[one])]
