@@ -134,7 +134,7 @@ def _said(judge: dict[str, Any]) -> str:
     n_levels, n_na = judge["levels"], judge["not_applicable"]
     n_met_or_not = judge["verdicts"] - n_levels - n_na
     said = [f"{judge['met'] / n_met_or_not:.0%} met"] if n_met_or_not else []
-    said += [f"{n_levels:,} levels"] if n_levels else []
+    said += [f"{n_levels:,} {'level' if n_levels == 1 else 'levels'}"] if n_levels else []
     return ", ".join(said + ([f"{n_na:,} not applicable"] if n_na else []))
 
 

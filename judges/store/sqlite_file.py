@@ -220,11 +220,14 @@ def _from_2_to_3(connection: sqlite3.Connection, path: Path) -> None:
     """
     connection.execute("ALTER TABLE verdicts RENAME TO verdicts_2")
     _make(connection, ["verdicts"])
-    columns = ", ".join(["rowid", *(name for name in TABLES["verdicts"] if name not in SINCE_3)])
+    # whatever its number says: a damaged one must not cost what the table holds
+    there = {row[1] for row in connection.execute("PRAGMA table_info(verdicts_2)")}
+    columns = ", ".join(["rowid", *(name for name in TABLES["verdicts"] if name in there)])
     connection.execute(
         f"INSERT INTO verdicts ({columns}) SELECT {columns} FROM verdicts_2 ORDER BY rowid"
     )
-    before = f"SELECT {said_columns(2)} FROM verdicts_2 AS verdicts"
+    layout = SCHEMA_VERSION if there.issuperset(SINCE_3) else 2
+    before = f"SELECT {said_columns(layout)} FROM verdicts_2 AS verdicts"
     bad = damaged_keys(connection.execute(SAID))
     if bad and bad != damaged_keys(connection.execute(before)):
         raise StoreError(

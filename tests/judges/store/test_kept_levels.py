@@ -135,6 +135,17 @@ def test_a_changed_level_is_noticed_and_never_served(path, change):
     store.close()
 
 
+def test_a_damaged_number_of_the_layout_costs_no_level(path):
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA user_version = 2")
+    db.close()
+    store = VerdictStore(path)
+    found = store.lookup([one.key for one in records()])
+    store.close()
+    assert [found[one.key] for one in records()] == [stored(verdict) for verdict in SAID]
+    assert check_store(path).is_sound
+
+
 def test_stats_tell_met_from_levels_and_not_applicable(path):
     (judge,) = stats(path)["judges"]
     counts = {name: judge[name] for name in ("verdicts", "met", "levels", "not_applicable")}
