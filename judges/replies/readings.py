@@ -164,31 +164,34 @@ class Expected:
         """Give what a value says, or why it says nothing."""
         if raw is None:
             return _Other.NOTHING
+        place = self._level_of(raw) if self.levels and isinstance(raw, str) else None
         if not strict and isinstance(raw, str) and _plain(raw).replace("_", " ") in _NA_WORDS:
-            return _Other.NA
+            if place is None:
+                return _Other.NA
+            if self.may_be_na:
+                return f"{raw!r} is a level, and says that none applies"[:300]
         if not self.levels:
             met = truth(raw, strict)
             return NO_TRUTH if met is None else met
-        number = whole(raw, strict)
-        place = number if strict or not isinstance(raw, str) else self._level_of(raw, number)
+        if strict or not isinstance(raw, str):
+            place = whole(raw, strict)
         if place is None or not 0 <= place < len(self.levels):
             return f"level {raw!r} is none of 0 to {len(self.levels) - 1}"[:300]
         return place
 
-    def _level_of(self, raw: str, number: int | None) -> int | None:
+    def _level_of(self, raw: str) -> int | None:
         """Find the level that a text names: by number, by its exact words, or by both alike."""
         same = [place for place, text in enumerate(self.levels) if _plain(text) == _plain(raw)]
-        if number is not None:
+        both = _NUMBERED.fullmatch(raw)
+        number = int(both["number"]) if both is not None else None
+        words = _plain(both["text"]) if both is not None else ""
+        if number is not None and not words:
             # levels that are called "1" to "5": the text may be the number of another one
             return number if same in ([], [number]) else None
-        if len(same) == 1:
-            return same[0]
-        both = _NUMBERED.fullmatch(raw)
-        if same or both is None:
-            return None
-        place, words = int(both["number"]), both["text"]
-        is_level = place < len(self.levels)
-        return place if is_level and _plain(words) in ("", _plain(self.levels[place])) else None
+        if same or number is None:
+            return same[0] if len(same) == 1 else None
+        is_level = number < len(self.levels)
+        return number if is_level and words == _plain(self.levels[number]) else None
 
     def _texts_in(self, outside: str) -> Iterator[int]:
         """Give the levels whose whole text stands in a text; a longer one hides those in it."""

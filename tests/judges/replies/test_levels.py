@@ -107,6 +107,19 @@ def test_a_plain_criterion_that_may_not_apply(reply: str, right: Reading) -> Non
         assert parse_verdict(reply).met is None, "not where it may not be said"
 
 
+def test_a_text_that_may_name_two_things_names_none() -> None:
+    called = Expected(("Level 1", "Level 2", "Level 3"))
+    for text, right in (("Level 1", None), ("Level 3", None), ("Level 0", 0), ("1: Level 2", 1)):
+        assert said(parse_verdict(json.dumps({"level": text}), called)) == right
+    choices = ("yes", "no", "N/A")
+    assert said(parse_verdict('{"level": "n/a"}', Expected(choices))) == 2
+    assert said(parse_verdict('{"level": "n/a"}', Expected(choices, may_be_na=True))) is None
+    doses = Expected(("none", "1-2 doses", "3 doses"))
+    assert said(parse_verdict('{"level": "1-2 doses"}', doses)) == 1
+    assert said(parse_verdict('{"level": "3 doses"}', doses)) == 2
+    assert said(parse_verdict('{"level": "1-2"}', doses)) is None
+
+
 def test_of_two_levels_of_one_text_only_the_number_tells() -> None:
     twins = Expected(("some", "some", "all"))
     assert said(parse_verdict('{"level": "some"}', twins)) is None
