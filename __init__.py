@@ -16,7 +16,7 @@ if TYPE_CHECKING:
         fetch_grades,
         fetch_rewards,
     )
-    from .judges.answer import Answer, GradedAnswer
+    from .judges.answer import Answer, GradedAnswer, view_of
     from .judges.data.examples import example_from_row, example_to_row, read_examples
     from .judges.errors import JudgeError, RubricbeatError
     from .judges.grader import Grader, open_grader
@@ -91,6 +91,7 @@ __all__ = [
     "render_page",
     "study_signal",
     "summarise",
+    "view_of",
 ]
 
 __version__ = "0.1.0"
@@ -141,6 +142,7 @@ _HOME = {
     "render_page": "reports.pages.comparison_page",
     "study_signal": "judges.signal",
     "summarise": "judges.scoring.run_scores",
+    "view_of": "judges.answer",
 }
 """Module of each public name."""
 
