@@ -107,6 +107,40 @@ def test_ten_lines_keep_all_that_a_run_keeps(tmp_path: Path) -> None:
     assert found.series("reward").size == 4
 
 
+def test_the_ten_lines_of_the_docs_run_as_they_stand(
+    tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (root / "docs" / "training.md").read_text(encoding="utf-8")
+    code = text.partition("## Our callbacks")[2].partition("```python\n")[2].partition("```")[0]
+    assert len([line for line in code.splitlines() if line and "import" not in line]) <= 10
+    # a small policy, a judge that costs nothing, and two steps; the rest is the page's own
+    for judge in ('{"name": "chat", "model": "gpt-4.1-mini", "max_cost": 50}', '"gpt-4.1"}'):
+        assert judge in code
+    code = code.replace('{"name": "chat", "model": "gpt-4.1-mini", "max_cost": 50}', '"keyword"')
+    code = code.replace('{"name": "chat", "model": "gpt-4.1"}', '"keyword"')
+    code = code.replace("Qwen/Qwen3-0.6B", "base")
+    few = "max_steps=2, num_generations=2, per_device_train_batch_size=2, use_cpu=True, bf16=False"
+    few += (
+        ", max_completion_length=4, report_to=[], disable_tqdm=True, gradient_checkpointing=False"
+    )
+    code = code.replace("shuffle_dataset=False", f"shuffle_dataset=False, {few}")
+    monkeypatch.chdir(tmp_path)
+    model, tokenizer = tiny()
+    model.save_pretrained("base")
+    tokenizer.save_pretrained("base")
+    demo = root / "tasks" / "demo"
+    shutil.copy(demo / "demo_heart_extra.jsonl", "train.jsonl")
+    few_rows = (demo / "demo_heart.jsonl").read_text(encoding="utf-8").splitlines()[:2]
+    Path("held_out.jsonl").write_text("\n".join(few_rows), encoding="utf-8")
+    exec(compile(code, "docs/training.md", "exec"), {})
+    lines = read_lines(tmp_path / "runs" / "mine" / "metrics.jsonl")
+    assert [line["step"] for line in lines] == [1, 2]
+    looks = read_lines(tmp_path / "runs" / "mine" / "gold.jsonl")
+    assert [(look["step"], look["judge"]) for look in looks] == [
+        (step, judge) for step in (0, 2) for judge in ("gold", "training")
+    ]
+
+
 class Down(KeywordJudge):
     """Falls silent, and comes back."""
 
