@@ -33,7 +33,9 @@ ROOT = Path(__file__).resolve().parent.parent
 ROOMS = {
     "scoring": ("judges/scoring/*.py",),
     "rewards": ("judges/rewards/*.py",),
-    "replies": ("judges/replies/parsing.py", "judges/replies/commitment.py"),
+    "replies": tuple(
+        f"judges/replies/{name}.py" for name in ("parsing", "readings", "spelled", "commitment")
+    ),
     "signal": ("judges/signal/*.py",),
     "engine": ("judges/engine/*.py",),
 }

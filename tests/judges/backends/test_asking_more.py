@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rubricbeat.judges.answer import Answer, seen_of, view_of
 from rubricbeat.judges.backends.chat import ChatJudge
@@ -175,6 +177,19 @@ def test_the_schema_follows_what_each_item_may_be() -> None:
         assert one["additionalProperties"] is False
     [alone] = forms_of(asking.form(asked(PLAIN, PLAIN)).schema)
     assert alone["properties"]["index"] == {"type": "integer"}
+
+
+@given(st.text(), st.sampled_from(SHAPES), st.booleans())
+def test_marks_and_templates_inside_texts_are_texts(text: str, shape: str, is_fenced: bool) -> None:
+    said = f"<<shown>> <<reference_part>> {{{{ 7*7 }}}} {{% raw %}} {text}"
+    levels = (Level(said, 0.0), Level("all", 5.0))
+    criterion = replace(DOSING, text=said, levels=levels, na=NaRule.EXCLUDED)
+    example = Example("made-up", (Message("user", said),), Rubric((criterion,)), reference=said)
+    asking = Asking(shape=shape, prompt=f"{shape}-2" if is_fenced else None)
+    [message] = asking.messages([Question(example, said, 0)])
+    # user, answer, reference, criterion and level
+    shown = said.encode("utf-8", "replace").decode()
+    assert message["content"].count(shown) == 5
 
 
 # ---- nothing changes for plain criteria
