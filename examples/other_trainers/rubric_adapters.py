@@ -2,9 +2,9 @@
 
 None of the three can mask an answer as TRL does, and a wrong 0 trains the policy: each function
 says what it makes of a missing verdict, and `on_missing="raise"` stops the run instead. Copy this
-file beside your own and import it. Signatures
-are those of verl's reward loop (NaiveRewardManager), verifiers' v1 tasks (0.4) and OpenRLHF's
-examples/python/reward_func.py as published by November 2026.
+file beside your own and import it. Signatures are those of verl's reward loop (NaiveRewardManager),
+verifiers' v1 tasks (0.4) and OpenRLHF's examples/python/reward_func.py as published by November
+2026.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 from rubricbeat.harness.training.reward.batch import mean_of
+from rubricbeat.harness.training.reward.graders import share_limits
 from rubricbeat.harness.training.reward.reward import RubricReward, finished
 from rubricbeat.judges.data.examples import example_from_row
+from rubricbeat.judges.engine.options import RuntimeOptions
 from rubricbeat.judges.errors import ConfigError, OutageError
 from rubricbeat.judges.rubric import Example
 
@@ -26,6 +28,24 @@ END_TOKENS = ("<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end_of_text|>", "<
 """Ends of a turn in common chat templates."""
 
 
+class NoRewardError(BaseException):
+    """An answer has no reward; no `Exception`: verl's rate-limited manager makes 0.0 of those."""
+
+
+def for_worker(judge: str | Mapping[str, Any], n_workers: int) -> dict[str, Any]:
+    """Give a judge's options with the share of its limits that one of so many workers may use.
+
+    verl starts `reward.num_workers` processes, and each builds a judge of its own: calls in flight,
+    rates, `max_calls` and `max_cost` are for all of them together.
+    """
+    mine, rest = RuntimeOptions.split({"name": judge} if isinstance(judge, str) else judge)
+    # the last one's share: what does not divide goes to the first ones
+    own = share_limits(RuntimeOptions.from_mapping(mine), n_workers, n_workers - 1)
+    limits = ("max_concurrency", "requests_per_minute", "tokens_per_minute", "max_calls")
+    shared = {name: getattr(own, name) for name in (*limits, "max_cost")}
+    return {**rest, **mine, **{name: value for name, value in shared.items() if value is not None}}
+
+
 def verl_compute_score(
     reward: RubricReward, *, fallback: float | None = None, on_missing: str = "fallback"
 ) -> Callable[..., dict[str, float]]:
@@ -33,8 +53,10 @@ def verl_compute_score(
 
     `ground_truth` holds the example. verl calls it from several threads at once; the coroutine
     function of `verl_compute_score_async` has the judge asked about more answers at a time. A
-    missing verdict gives `fallback`, by default the mean of the scores given so far (0 before the
-    first), and `is_scored: 0.0`, which verl logs and a filter can read.
+    missing verdict gives `fallback`, by default the mean of the scores given so far, and
+    `is_scored: 0.0`, which verl logs and a filter can read; before the first score, and for every
+    fault, it raises `NoRewardError`, which ends the run. The judge of each reward worker takes its
+    options from `for_worker`.
     """
     score = verl_compute_score_async(reward, fallback=fallback, on_missing=on_missing)
 
@@ -59,12 +81,17 @@ def verl_compute_score_async(
         **more: Any,
     ) -> dict[str, float]:
         del data_source, extra_info, more
-        [value] = (await reward.score_async([solution_str], [_example(ground_truth)])).unmasked
-        if value is not None:
-            seen.append(value)
-            return {"score": value, "is_scored": 1.0}
-        _maybe_raise(on_missing)
-        neutral = (mean_of(seen) or 0.0) if fallback is None else fallback
+        try:
+            [value] = (await reward.score_async([solution_str], [_example(ground_truth)])).unmasked
+            if value is not None:
+                seen.append(value)
+                return {"score": value, "is_scored": 1.0}
+            _maybe_raise(on_missing)
+        except Exception as error:
+            raise NoRewardError(f"{type(error).__name__}: {error}") from error
+        neutral = mean_of(seen) if fallback is None else fallback
+        if neutral is None:
+            raise NoRewardError("the first answer has no reward: verdicts are missing")
         return {"score": neutral, "is_scored": 0.0}
 
     return compute_score

@@ -19,6 +19,8 @@ from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubr
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples" / "other_trainers"))
 from rubric_adapters import (  # where a user copies it to
+    NoRewardError,
+    for_worker,
     openrlhf_reward,
     verifiers_reward,
     verl_compute_score,
@@ -60,8 +62,26 @@ def test_verl_gets_a_score_and_whether_there_was_one() -> None:
 
 def test_verl_may_name_its_fallback_or_raise() -> None:
     assert verl_compute_score(reward(), fallback=-1.0)("x", "bad", ROW)["score"] == -1.0
-    with pytest.raises(OutageError, match="no reward"):
+    with pytest.raises(NoRewardError, match="no reward"):
         verl_compute_score(reward(), on_missing="raise")("x", "bad", ROW)
+
+
+def test_what_verl_would_turn_into_0_is_no_exception() -> None:
+    assert not issubclass(NoRewardError, Exception)
+    with pytest.raises(NoRewardError, match="the first answer has no reward"):
+        verl_compute_score(reward())("x", "bad", ROW)  # no score yet: no neutral one, and not 0
+    with pytest.raises(NoRewardError, match="the row given by the trainer"):
+        verl_compute_score(reward())("x", "rest", {"prompt": "no rubric"})
+
+
+def test_the_limits_of_a_judge_are_divided_by_the_reward_workers() -> None:
+    judge = {"name": "chat", "model": "m", "max_concurrency": 64, "max_cost": 8, "max_calls": 10}
+    own = for_worker(judge, 8)
+    assert own == {**judge, "max_concurrency": 8, "max_cost": 1.0, "max_calls": 1}
+    assert for_worker("keyword", 4) == {"name": "keyword", "max_concurrency": 16}
+    # a worker may make one call, however little there is
+    assert for_worker({"name": "chat", "max_concurrency": 2}, 8)["max_concurrency"] == 1
+    assert for_worker(judge, 1)["max_concurrency"] == 64
 
 
 def trace(reply: str) -> SimpleNamespace:
