@@ -112,8 +112,8 @@ def rows() -> tuple[Row, ...]:
         Row("dead share", "`variance`", each(dead)),
         Row("mean reward", "`variance`", each(reward_mean)),
         *corrections,
-        Row("behind the best reward under gold", "`variance --gold`", of_gold(False), parts=4),
-        Row("equal rewards told apart", "`variance --gold`", of_gold(True), True, parts=4),
+        Row("behind the best reward under gold", "`variance --gold`", of_gold(False), parts=20),
+        Row("equal rewards told apart", "`variance --gold`", of_gold(True), True, parts=20),
         Row("audit of levels: kappa_quadratic", "`audit`", agreement, parts=4, sizes=SIZES[:-1]),
         *[
             Row(
@@ -197,8 +197,8 @@ TEXT = """# What every interval covers
 Made by `make coverage` (`benchmarks/coverage.py`); do not edit by hand.
 
 Per cent of {samples:,} samples in which the 95 % interval held the truth, and of tests (size) in
-which equal systems were told apart at the 5 % level; half of the samples of an audit and a quarter
-of those of corrected figures. n counts prompts; left of the bar one answer a prompt, right of it
+which equal systems were told apart at the 5 % level; half of the samples of an audit, a quarter of
+those of corrected figures and a twentieth of those under gold. n counts prompts; left of the bar one answer a prompt, right of it
 four. The goal is at most {goal:g} points below 95, or above 5; **bold** is
 beyond it by more than three standard errors of the simulation. More than 95 is an interval wider
 than it need be. "refused": nothing is printed, below ten prompts or where a correction refuses; "of

@@ -34,6 +34,8 @@ def sentences(found: Replayed) -> list[str]:
 def headline(found: Replayed) -> str:
     """Say in one sentence what gains most."""
     scale, (best, *others) = next(iter(found.standings.items()))
+    if not best.gain.value:
+        return f"No reward gains anything (scale {scale})."
     n_tied = sum(row.standing is Standing.TIED for row in others)
     apart = f", and cannot be told apart from {n_tied} of {len(others)} others" if n_tied else ""
     return f"{best.reward} gains most (scale {scale}): {measured(best.gain)}{apart}."
@@ -59,6 +61,8 @@ def facts(found: Replayed) -> str:
 
 def _leader(scale: Scale, rows: tuple[Compared, ...]) -> str:
     best, *others = rows
+    if not best.gain.value:
+        return f"Scale {scale}: no reward gains anything; every group drawn is dead."
     tied = [row.reward for row in others if row.standing is Standing.TIED]
     behind = [row for row in others if row.standing is Standing.BEHIND]
     text = f"Scale {scale}: {best.reward} gains most, {measured(best.gain)}"

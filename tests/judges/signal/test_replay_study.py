@@ -91,6 +91,14 @@ class TestNoise:
         assert found["healthbench"].std(axis=0).min() > 0
         assert "rating" in left_out["rar_implicit"]
 
+    def test_what_does_not_apply_counts_nowhere_when_judged_anew(self) -> None:
+        groups = pilot(verdicts(3, (30, 4, 3)), [2.0, 1.0, -1.0])
+        excluded = np.random.default_rng(0).random((1, 30, 4, 3)) < 0.2
+        excluded[..., 0] = False
+        groups = replace(groups, excluded_RPGC=excluded)
+        found, _ = judged_anew(groups, [SCORE], JudgeNoise.of_flips(1e-9), seed=0)
+        np.testing.assert_allclose(found["healthbench"][0], groups.rewards(SCORE))
+
     @pytest.mark.parametrize(
         ("flip", "missing"), [(-0.1, 0), (1.0, 0), (0, 1.0), (float("nan"), 0)]
     )

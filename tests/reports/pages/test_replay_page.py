@@ -77,6 +77,13 @@ def test_a_reward_that_never_moves_has_no_interval_and_says_why() -> None:
     assert arm.dead == 1.0
 
 
+def test_where_nothing_moves_nothing_is_said_to_lead() -> None:
+    constant = FunctionReward(lambda v, r: np.zeros(v.shape[:-1]), "constant")
+    found = replay(drawn_pilot(1), [constant], [Scale.NONE], QUICK)
+    assert headline(found) == "No reward gains anything (scale none)."
+    assert sentences(found)[0].endswith("every group drawn is dead.")
+
+
 def test_the_same_training_gives_the_same_bytes(page: str) -> None:
     assert replay_page(trained(gold=True, name=HOSTILE)) == page
 
