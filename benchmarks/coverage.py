@@ -198,10 +198,11 @@ Made by `make coverage` (`benchmarks/coverage.py`); do not edit by hand.
 
 Per cent of {samples:,} samples in which the 95 % interval held the truth, and of tests (size) in
 which equal systems were told apart at the 5 % level; half of the samples of an audit, a quarter of
-those of corrected figures and a twentieth of those under gold. n counts prompts; left of the bar one answer a prompt, right of it
-four. The goal is at most {goal:g} points below 95, or above 5; **bold** is
-beyond it by more than three standard errors of the simulation. More than 95 is an interval wider
-than it need be. "refused": nothing is printed, below ten prompts or where a correction refuses; "of
+those of corrected figures and a twentieth of those under gold. n counts prompts; left of the bar
+one answer a prompt, right of it four. The goal is at most {goal:g} points below 95, or above 5;
+**bold** is beyond it by more than three standard errors of the simulation. More than 95 is an
+interval wider than it need be.
+"refused": nothing is printed, below ten prompts or where a correction refuses; "of
 80 %": printed in so many of the samples, and refused in the others; "not run": it takes too long.
 
 {table}

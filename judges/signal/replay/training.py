@@ -33,8 +33,9 @@ from .sampling import Draws, Singles, take_step
 
 CELLS = 100_000
 """Logits that are held at a time: more would leave the processor's cache."""
-PILOT_GROUPS = 20_000
-"""Groups drawn before the first step, to know the size of advantages and the share of dead ones."""
+PILOT_DRAWS = 32
+"""Groups of each prompt drawn before the first step, to know the size of advantages and the share
+of dead ones."""
 PILOT_SEED = 1_000_000
 """Number of its seed: none that trains."""
 MOMENTS = 20
@@ -155,10 +156,9 @@ class Pilot:
 
     @classmethod
     def of(cls, blocks: Sequence[Block], scale: Scale, settings: Settings) -> Self:
-        """Draw `PILOT_GROUPS` groups or more."""
+        """Draw `PILOT_DRAWS` groups of each prompt."""
         n_prompts = sum(len(block.prompts) for block in blocks)
         n_rewards = blocks[0].n_rewards
-        n_seeds = max(4, -(-PILOT_GROUPS // n_prompts))
         squares, dead = np.zeros(n_rewards), np.zeros(n_rewards)
         for block in blocks:
             # one a kind of number: in what portions they are drawn changes nothing
@@ -166,13 +166,13 @@ class Pilot:
                 np.random.default_rng([settings.seed, PILOT_SEED, block.number, kind])
                 for kind in range(3)
             ]
-            for seeds in portions(range(n_seeds), block):
+            for seeds in portions(range(PILOT_DRAWS), block):
                 weights = np.exp(block.logits(len(seeds)))
                 draws = _pilot_draws(random, len(seeds), block, settings)
                 step = take_step(weights, block.tables, draws, scale, settings.batch_groups)
                 squares += step.squares_KSP.sum((1, 2), dtype=np.float64)
                 dead += step.dead_KSP.sum((1, 2))
-        n_groups = n_prompts * n_seeds
+        n_groups = n_prompts * PILOT_DRAWS
         return cls(np.sqrt(squares / (n_groups * settings.group_size)), dead / n_groups)
 
     def rates(self, settings: Settings) -> Singles:

@@ -151,9 +151,11 @@ def test_each_draw_has_a_judging_of_its_own() -> None:
 
 def test_the_share_of_dead_groups_is_that_of_equal_draws() -> None:
     """All G draws of equal rewards: the chances are 3/4 + 1/4, so (3/4)^3 + (1/4)^3 = 7/16."""
-    rewards = np.array([1.0, 1.0, 0.0, 1.0])
-    found = train(recorded(rewards), [Scale.GROUP], Settings(seeds=2, steps=1, group_size=3))
-    assert found.dead_J[0] == pytest.approx(7 / 16, abs=4 * math.sqrt(0.25 / 20_000))
+    n = 600
+    rewards = np.tile([1.0, 1.0, 0.0, 1.0], (n, 1))
+    one = Recorded(rewards[None, None], rewards[None], np.ones((n, 4), bool), np.full(n, 1 / n))
+    found = train(one, [Scale.GROUP], Settings(seeds=2, steps=1, group_size=3))
+    assert found.dead_J[0] == pytest.approx(7 / 16, abs=4 * math.sqrt(0.25 / (32 * n)))
 
 
 def test_training_ends_at_the_best_answer_and_its_gain_is_exact() -> None:
