@@ -46,44 +46,48 @@ def evaluate_groups(
         chars_PG: Characters of each answer, for a reward that needs them.
         probabilities_PGC: P(met), for a reward that needs it.
     """
-
-    def computed(rubric: RubricArrays) -> Floats:
-        return evaluate(
-            reward,
-            verdicts_PGC,
-            rubric,
-            ratings=ratings_PG,
-            chars=chars_PG,
-            probabilities=probabilities_PGC,
-        )
-
-    own_PG = computed(rubric_PGC)
+    own_PG = evaluate(
+        reward,
+        verdicts_PGC,
+        rubric_PGC,
+        ratings=ratings_PG,
+        chars=chars_PG,
+        probabilities=probabilities_PGC,
+    )
     said_PGC = verdicts_PGC
     if reward.needs is Needs.PROBABILITIES and probabilities_PGC is not None:
         said_PGC = probabilities_PGC
-    gaps_PGC = np.isnan(said_PGC) & rubric_PGC.present
-    scored_PG = ~np.isnan(own_PG)
-    if reward.needs is Needs.RATING or not (gaps_PGC & scored_PG[..., None]).any():
+    gaps_PGC = np.isnan(said_PGC) & rubric_PGC.present & ~np.isnan(own_PG)[..., None]
+    at = np.flatnonzero(gaps_PGC.any(axis=(1, 2)))
+    if reward.needs is Needs.RATING or not at.size:
         return own_PG
-    scored_PG = _comparable(gaps_PGC, scored_PG, rubric_PGC.points)
-    left_out_P1C = _lacking(gaps_PGC, scored_PG)
-    rewards_PG = computed(replace(rubric_PGC, left_out=left_out_P1C))
-    return np.where(scored_PG, rewards_PG, np.nan)
+    rubric_PGC = rubric_PGC.take(at)
+    scored_PG = _comparable(gaps_PGC[at], ~np.isnan(own_PG[at]), rubric_PGC.points)
+    compared_PG = evaluate(
+        reward,
+        verdicts_PGC[at],
+        replace(rubric_PGC, left_out=_lacking(gaps_PGC[at], scored_PG)),
+        chars=None if chars_PG is None else chars_PG[at],
+        probabilities=None if probabilities_PGC is None else probabilities_PGC[at],
+    )
+    rewards_PG = own_PG.copy()  # a reward of one's own may give a view of the verdicts
+    rewards_PG[at] = np.where(scored_PG, compared_PG, np.nan)
+    return rewards_PG
 
 
 def _comparable(gaps_PGC: Bools, scored_PG: Bools, points_PGC: Floats) -> Bools:
     """Leave answers out until the others have enough in common, [P, G]."""
+    lacks_P1C = _lacking(gaps_PGC, scored_PG)
+    has_P = ~(_has_too_little(lacks_P1C, points_PGC) & scored_PG).any(1)
+    at = np.flatnonzero(~has_P)
+    if not at.size:
+        return scored_PG
+    missing_PG = np.where(gaps_PGC[at], np.abs(points_PGC[at]), 0.0).sum(-1)
+    held_PG = np.where(scored_PG[at], missing_PG, -1.0)
+    worst_P = held_PG.shape[1] - 1 - np.argmax(held_PG[:, ::-1], axis=1)
     scored_PG = scored_PG.copy()
-    missing_PG = np.where(gaps_PGC, np.abs(points_PGC), 0.0).sum(-1)
-    n_answers = scored_PG.shape[1]
-    for _ in range(n_answers):
-        lacks_P1C = _lacking(gaps_PGC, scored_PG)
-        is_too_little_P = (_has_too_little(lacks_P1C, points_PGC) & scored_PG).any(1)
-        if not is_too_little_P.any():
-            break
-        held_PG = np.where(scored_PG, missing_PG, -1.0)
-        worst_P = n_answers - 1 - np.argmax(held_PG[:, ::-1], axis=1)
-        scored_PG[is_too_little_P, worst_P[is_too_little_P]] = False
+    scored_PG[at, worst_P] = False
+    scored_PG[at] = _comparable(gaps_PGC[at], scored_PG[at], points_PGC[at])
     return scored_PG
 
 

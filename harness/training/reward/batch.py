@@ -218,7 +218,7 @@ def batch_rewards(
     probabilities_NC = table.probabilities(replicate)
     if reward.needs == "probabilities" and probabilities_NC is None:
         return np.full(len(table), np.nan)
-    rewards_N = evaluate_table(reward, table, replicate)
+    rewards_N = evaluate_table(reward, table, replicate).copy()
     verdicts_NC, rubrics = table.verdicts(replicate), table.rubrics_of(replicate)
     gap_N = np.asarray((np.isnan(verdicts_NC) & rubrics.present).any(axis=1))
     for at in groups:
