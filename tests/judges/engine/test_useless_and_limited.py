@@ -161,10 +161,14 @@ def test_a_question_that_is_refused_before_the_first_answer_ends_with_its_own_re
                 raise DoubtfulError("HTTP 400: no", is_long=is_long)
             return verdict
 
-    with grader(Picky(), max_concurrency=1) as one:
+    with grader(judge := Picky(), max_concurrency=1) as one:
         first, *others = (v for answer in one.grade(answers(2)) for v in answer.verdicts)
     assert (first.outcome, first.explanation) == (outcome, "HTTP 400: no")
     assert all(verdict.met is not None for verdict in others)
+    # another prompt is asked about before the rest of the refused one: it tells more
+    prompts = [prompt_id for prompt_id, *_ in judge.asked]
+    assert prompts[:2] == ["made-up-0", "made-up-1"]
+    assert sorted(prompts) == ["made-up-0"] * 3 + ["made-up-1"] * 3
 
 
 def test_a_stray_refusal_of_settings_among_good_replies_is_asked_again() -> None:
