@@ -200,6 +200,8 @@ class App:
             raise too_large
         try:
             async with asyncio.timeout(bounds.body_s):
+                if request.headers.get("Expect", "").lower() == "100-continue":
+                    await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
                 while chunk := await request.content.readany():
                     body += chunk
                     self._bytes_in_hand += len(chunk)

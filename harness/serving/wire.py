@@ -223,10 +223,19 @@ class Scored:
         told = [line.strip() for line in self.missing.lines()]
         if self.fault is not None or self.stopped is not None:
             told.insert(0, str(self.fault or self.stopped))
-        if not told:
-            n = sum(None in values for values in zip(*self.rewards.values(), strict=True))
-            told = [f"{n} of {len(self.graded)} answers have no reward, although no verdict lacks"]
+        for name, values in self.rewards.items():
+            if not told and (n := values.count(None)):
+                told = [
+                    f"{n} of {len(values)} answers have no reward {name!r}: {self._no_reward()}"
+                ]
         return " ".join(told)
+
+    def _no_reward(self) -> str:
+        ratings = (rating for one in self.graded for rating in one.ratings)
+        lacking = next((one for one in ratings if one.value is None), None)
+        if lacking is not None:
+            return f"no rating, {lacking.to_verdict().explanation}"
+        return "the judge gives no P(met), or the rubric has no positive points"
 
     def to_json(self, request: ScoreRequest, judge: Mapping[str, Any]) -> dict[str, Any]:
         """Give the reply of `/v1/score`."""

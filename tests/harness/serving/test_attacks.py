@@ -145,6 +145,23 @@ def test_a_huge_body_without_a_length_is_refused_while_it_comes():
         assert served.serving.app.stats()["server"]["bytes_in_hand"] == 0
 
 
+def test_a_client_that_asks_before_it_sends_its_body_is_told_to_go_on_or_not():
+    body = json.dumps({"items": [item()]}).encode()
+    head = (
+        "POST /v1/score HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        "Expect: 100-continue\r\nContent-Length: {}\r\n\r\n"
+    )
+    with Served(CountingJudge(), bounds=Bounds(body_bytes=10_000)) as served:
+        with served.connect() as one:
+            one.sendall(head.format(len(body)).encode())
+            assert one.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+            one.sendall(body)
+            assert one.recv(100).startswith(b"HTTP/1.1 200 ")
+        with served.connect() as other:
+            other.sendall(head.format(20_000).encode())
+            assert other.recv(100).startswith(b"HTTP/1.1 413 ")
+
+
 def test_bodies_in_hand_are_bounded_together():
     bounds = Bounds(body_bytes=50_000, in_hand_bytes=60_000)
     half = b'{"items": [' + b" " * 39_000

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
+from typing import Any
 
 import pytest
 from engine_kit import CountingJudge, FlakyJudge, GatedJudge
@@ -14,7 +16,7 @@ from rubricbeat.judges.errors import ConfigError, OutageError, StoreError
 from rubricbeat.judges.grader import RuntimeOptions
 from rubricbeat.judges.rating import Rating
 from rubricbeat.judges.store.sqlite import VerdictStore
-from rubricbeat.judges.verdict import Verdict
+from rubricbeat.judges.verdict import Outcome, Verdict
 
 
 def test_scores_rewards_and_verdicts_come_back_in_order():
@@ -270,3 +272,47 @@ def test_a_level_and_not_applicable_are_answers():
         (None, "not_applicable"),
     ]
     assert one["verdicts"][0]["level"] == 1
+
+
+def test_a_reward_that_is_none_although_all_verdicts_are_there_is_named():
+    class SilentRater(CountingJudge):
+        async def rate(self, example, answer):
+            return Rating(value=None, outcome=Outcome.UNPARSEABLE, explanation="no number")
+
+    with Served(SilentRater(), rewards="rar_implicit,soft(of=healthbench)") as served:
+        whys = [
+            served.post("/v1/score", {"items": [item()], "rewards": [name]})[1]
+            for name in ("soft(of=healthbench)", "rar_implicit")
+        ]
+    assert [one["complete"] for one in whys] == [False, False]
+    assert "no reward 'soft(of=healthbench)': the judge gives no P(met)" in whys[0]["why"]
+    assert "no reward 'rar_implicit': no rating, no number" in whys[1]["why"]
+
+
+def test_five_hundred_clients_at_once_are_answered_and_pay_once(tmp_path):
+    import aiohttp
+
+    judge = CountingJudge()
+    options = RuntimeOptions(store=tmp_path / "v.sqlite", max_concurrency=16)
+
+    async def ask(session: aiohttp.ClientSession, url: str, number: int) -> dict[str, Any]:
+        async with session.post(f"{url}/v1/score", json={"items": [item(number % 50)]}) as reply:
+            assert reply.status == 200
+            return dict(await reply.json())
+
+    async def all_at_once(url: str) -> list[dict[str, Any]]:
+        connector = aiohttp.TCPConnector(limit=500)
+        async with aiohttp.ClientSession(connector=connector) as session:
+            return await asyncio.gather(*(ask(session, url, number) for number in range(500)))
+
+    with Served(judge, options) as served:
+        replies = asyncio.run(all_at_once(served.url))
+        stats = served.serving.app.stats()
+    assert all(one["complete"] for one in replies)
+    assert [one["items"][0]["prompt_id"] for one in replies] == [
+        f"made-up-{number % 50}" for number in range(500)
+    ]
+    assert len(judge.asked) == 150  # 50 answers with 3 criteria
+    assert set(judge.asked.values()) == {1}
+    assert stats["judge"]["asked"] == 1_500
+    assert stats["judge"]["calls"] == 150
