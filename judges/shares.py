@@ -61,8 +61,9 @@ def value_of(verdict: Verdict, criterion: Criterion) -> float:
             return EXCLUDED
         return _value(0.0, criterion) if criterion.na is NaRule.MISSED else math.nan
     if verdict.outcome is Outcome.LEVEL:
-        known = verdict.level is not None and verdict.level < len(criterion.levels)
-        return criterion.share(verdict.level) if known and verdict.level is not None else math.nan
+        if verdict.level is None or not 0 <= verdict.level < len(criterion.levels):
+            return math.nan
+        return criterion.share(verdict.level)
     return math.nan if verdict.met is None else float(verdict.met)
 
 
