@@ -31,6 +31,8 @@ TRUTH = np.array([0.3, 0.5, 0.2])
 """Share of each level in middling answers."""
 ERRORS = np.array([[0.70, 0.05, 0.00], [0.20, 0.70, 0.10], [0.10, 0.25, 0.90]])
 """P(the judge's level, row, given the true one, column)."""
+LEAN = 0.85
+"""Spread of how good answers are, in log-odds a level: half of its square between prompts."""
 N_LABELLED = 30
 """Prompts whose answers carry labels, for `--labels`; two thirds of fewer than 45."""
 _MOST = np.array([max(points, key=abs) for points in POINTS], dtype=np.float64)
@@ -52,7 +54,8 @@ _LABELS = tuple((Label(None, level=level),) for level in range(3))
 
 def answers(rng: np.random.Generator, n: int, repeats: int) -> tuple[Codes, Codes]:
     """Draw the true levels of `repeats` answers to n prompts, and the judge's: [n * k, C]."""
-    lean = rng.normal(0, 0.6, (n, 1, 1, 1)) + rng.normal(0, 0.6, (n, repeats, 1, 1))
+    half = LEAN / 2**0.5
+    lean = rng.normal(0, half, (n, 1, 1, 1)) + rng.normal(0, half, (n, repeats, 1, 1))
     logits = np.log(TRUTH) + lean * np.arange(3)
     chance = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
     shape = (n, repeats, len(POINTS))
@@ -63,16 +66,17 @@ def answers(rng: np.random.Generator, n: int, repeats: int) -> tuple[Codes, Code
 
 @cache
 def truths() -> dict[str, float]:
-    """Give the figures of a million answers."""
-    true, said = answers(np.random.default_rng(1), 1_000_000, 1)
-    expected_C = np.take_along_axis(_SHARES.T, true, 0).mean(0)
-    table = np.zeros((3, 3))
-    np.add.at(table, (said.ravel(), true.ravel()), 1)
+    """Give the figures of all answers that could be drawn, by quadrature over how good they are."""
+    at_Q, weight_Q = np.polynomial.hermite_e.hermegauss(60)
+    logits_QK = np.log(TRUTH) + LEAN * at_Q[:, None] * np.arange(3)
+    chance_QK = np.exp(logits_QK) / np.exp(logits_QK).sum(-1, keepdims=True)
+    share_K = weight_Q @ chance_QK / weight_Q.sum()
+    expected_C = _SHARES @ share_K
     gains = np.array(POINTS).max(1).clip(0).sum()
     return {
         "score": float(expected_C @ _MOST / gains),
         "met": float(expected_C.mean()),
-        "kappa_quadratic": float(kappa(table, 2)),
+        "kappa_quadratic": float(kappa(ERRORS * share_K, 2)),
     }
 
 

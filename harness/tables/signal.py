@@ -37,12 +37,34 @@ def study_text(study: SignalStudy) -> str:
         _titled("Agreement of advantages", _pair_table(study)),
         _titled("Fidelity when verdicts are flipped at random", _flip_table(study)),
         _titled("Criteria", _criteria_table(study)),
+        _titled("Levels", level_table(study)) if study.levels else "",
         _titled("One triggered negative criterion costs (share of what the rubric can move)",
                 _leverage_table(study)),
         _titled("A perfect answer is seen as perfect", _survival_table(study)),
         _drop_list(study),
     ]  # fmt: skip
     return "\n\n".join(part for part in parts if part)
+
+
+def level_table(study: SignalStudy) -> str:
+    """Write how often each level is said, the criteria that apply least often first."""
+    ordered = sorted(study.levels, key=lambda one: (-one.na_share, -one.n))
+    rows = [
+        [
+            f"criterion {one.criterion} of prompt {one.prompt_id[:40]}",
+            f"{one.points:g}",
+            count(one.n),
+            share(one.na_share),
+            score(one.mean_share),
+            " ".join(map(count, one.counts)),
+        ]
+        for one in ordered[:MAX_LISTED]
+    ]
+    if len(ordered) > MAX_LISTED:
+        rows.append([f"and {len(ordered) - MAX_LISTED} more (--json)", "", "", "", "", ""])
+    heads = ["criterion", "points", "verdicts", "not applicable", "mean share of points",
+             "verdicts by level"]  # fmt: skip
+    return table(heads, rows)
 
 
 def dead_table(study: SignalStudy) -> str:

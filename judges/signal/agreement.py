@@ -16,6 +16,7 @@ from ..scoring.rubric_arrays import Floats
 from .advantages import Scale, advantages_of, pooled_correlation
 from .dead_groups import EQUAL, equal_in_group
 from .groups import GroupedVerdicts
+from .levels import OtherLevels
 
 FLIP_RATES = (0.02, 0.05, 0.1)
 """Shares of verdicts flipped at random. Physicians disagree with a good judge on 10 % and more."""
@@ -106,8 +107,10 @@ def flip_effects(
 ) -> list[FlipEffect]:
     """Flip verdicts at random, and compare the advantages with the ones before.
 
-    The verdicts as they stand are taken for the truth: this is the effect of further noise of a
-    given size, not the noise that is in them. Rewards of ratings or of P(met) are left out.
+    A flipped level is another level: as the judge's own repeats differ where there are some, else
+    each other one as likely. The verdicts as they stand are taken for the truth: this is the effect
+    of further noise of a given size, not the noise that is in them. Rewards of ratings or of P(met)
+    are left out.
 
     Args:
         groups: The verdicts; of more than `MAX_FLIP_GROUPS` groups that many are drawn.
@@ -125,11 +128,11 @@ def flip_effects(
         groups = groups.take(drawn)
         before = {name: rewards_PG[drawn] for name, rewards_PG in before.items()}
     effects = []
+    others = OtherLevels.of(groups.levels_PCK, groups.all_verdicts_RPGC)
     for rate in rates:
         flips = random.random(groups.verdicts_PGC.shape) < rate
-        flipped = _with_verdicts(
-            groups, np.where(flips, 1.0 - groups.verdicts_PGC, groups.verdicts_PGC)
-        )
+        other = others.draw(groups.verdicts_PGC, random)
+        flipped = _with_verdicts(groups, np.where(flips, other, groups.verdicts_PGC))
         for reward in judged:
             after_PG = flipped.rewards(reward)
             dead_P = equal_in_group(after_PG)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..rewards import Needs, Reward
 from ..scoring.points import ratio
 from ..scoring.rubric_arrays import Bools, Floats
-from .dead_groups import extreme_verdicts
+from .dead_groups import EQUAL, extreme_verdicts
 from .groups import GroupedVerdicts
 
 MAX_LEVERAGE_PROMPTS = 3_000
@@ -22,16 +22,18 @@ class CriterionStudy:
     """Each criterion in each group; arrays are [P, C], NaN at padding."""
 
     pass_rate_PC: Floats
-    """Share of the group's answers of which the criterion is true, q."""
+    """Share of the group's answers of which the criterion is true, q; of levels, the mean share of
+    its points."""
     contrast_PC: Floats
-    """q (1 - q): 0 where it tells no two answers apart, 0.25 at most."""
+    """Variance of the verdict between answers, q (1 - q) of met and not met: 0 where it tells no
+    two answers apart, 0.25 at most of shares from 0 to 1."""
     variance_share_PC: Floats
     """Share of the group's variance of net points that it carries; a group's sum is 1. Negative
     where a criterion runs against the others. NaN in groups without variance."""
     never_PC: Bools
-    """No answer to the prompt meets it, in any group."""
+    """No answer to the prompt meets it, in any group; of levels, none is above the lowest."""
     always_PC: Bools
-    """Every answer to the prompt meets it, in every group."""
+    """Every answer to the prompt meets it, in every group; of levels, all have all points."""
     negative_PC: Bools
     """Its points are negative."""
 
@@ -84,6 +86,8 @@ def study_criteria(groups: GroupedVerdicts) -> CriterionStudy:
     with np.errstate(invalid="ignore", divide="ignore"):
         rate_PC = np.where(n_PC > 0, met_PC / n_PC, np.nan)
     clusters_P = _same_rubric(groups)
+    if groups.levels_PCK is not None:
+        met_PC = _at_the_ends(verdicts_PGC, groups.levels_PCK)
     never_PC, always_PC = _saturated(met_PC, n_PC, clusters_P, groups)
     return CriterionStudy(
         pass_rate_PC=rate_PC,
@@ -102,6 +106,17 @@ def _contrast(verdicts_PGC: Floats, rate_PC: Floats, groups: GroupedVerdicts) ->
     away_PGC = verdicts_PGC - rate_PC[:, None, :]
     known = ~np.isnan(away_PGC)
     return ratio(np.where(known, away_PGC**2, 0.0).sum(1), known.sum(1).astype(np.float64))
+
+
+def _at_the_ends(verdicts_PGC: Floats, levels_PCK: Floats) -> Floats:
+    """Count answers, [P, C]: a level between the lowest and the one with all points as a half."""
+    least_PC = np.fmin.reduce(levels_PCK, axis=-1)
+    ends_PGC = np.where(verdicts_PGC >= 1.0 - EQUAL, 1.0, 0.5)
+    ends_PGC = np.where(verdicts_PGC <= least_PC[:, None] + EQUAL, 0.0, ends_PGC)
+    has_levels = ~np.isnan(least_PC)[:, None]
+    counted = np.where(has_levels, ends_PGC, verdicts_PGC)
+    ends_PC: Floats = np.where(np.isnan(verdicts_PGC), 0.0, counted).sum(1)
+    return ends_PC
 
 
 def _saturated(

@@ -42,6 +42,16 @@ class DeadGroups:
     """Share: dead at the highest reward its rubric allows."""
 
 
+@dataclass(frozen=True, slots=True)
+class PromptToDrop:
+    """A prompt none of whose groups can teach: identical verdicts in every one."""
+
+    prompt_id: str
+    n_answers: int
+    positive_share: float
+    """Mean share of positive points met: near 1 too easy, near 0 too hard."""
+
+
 def dead_groups(
     groups: GroupedVerdicts, reward: Reward, rewards_PG: Floats, identical_P: Bools
 ) -> DeadGroups:
@@ -136,3 +146,31 @@ def no_spread(values_PG: Floats) -> Bools:
     with np.errstate(invalid="ignore"):
         equal: Bools = high_P - low_P <= EQUAL * np.maximum(1.0, np.abs(high_P))
     return equal
+
+
+def prompts_to_drop(
+    groups: GroupedVerdicts, identical_P: Bools, pass_rate_PC: Floats
+) -> tuple[PromptToDrop, ...]:
+    """Name the prompts none of whose groups can teach.
+
+    Args:
+        groups: The verdicts.
+        identical_P: Which groups have identical verdicts.
+        pass_rate_PC: Share of each group's answers that meet each criterion.
+    """
+    clusters_P = groups.clusters_P
+    n_groups = np.bincount(clusters_P)
+    n_dead = np.bincount(clusters_P, weights=identical_P)
+    n_answers = np.bincount(clusters_P, weights=groups.sizes_P)
+    gains_PC = groups.rubric_PC.gains
+    met_P = np.nansum(gains_PC * np.nan_to_num(pass_rate_PC), axis=1)
+    share_P = met_P / np.maximum(gains_PC.sum(1), 1e-12)
+    first = np.unique(clusters_P, return_index=True)[1]
+    return tuple(
+        PromptToDrop(
+            groups.prompt_ids[int(first[cluster])],
+            int(n_answers[cluster]),
+            float(share_P[first[cluster]]),
+        )
+        for cluster in np.nonzero(n_dead >= n_groups)[0]
+    )

@@ -28,6 +28,7 @@ from .advice import (
     reward_to_train_with,
     row_of,
 )
+from .levels import MANY_NA, MIN_ANSWERS
 from .variance import votes_for
 
 FEW_GROUPS = 50
@@ -51,6 +52,11 @@ def verdict_in_words(found: Facts) -> tuple[Sentence, ...]:
     # of fewer prompts nothing is said that is of rewards and not of these very answers
     tables = [t for t in TABLES if t is not OF_REWARDS or found["n_prompts"] >= MIN_PROMPTS]
     return tuple(sentence for table in tables for sentence in table.of(found))
+
+
+def _has_levels(found: Facts) -> bool:
+    """Whether some criterion is neither met nor not met, but on a level."""
+    return any(len(one.counts) > 2 for one in found.get("levels", ()))
 
 
 def _one(found: Facts) -> str:
@@ -98,13 +104,14 @@ def _repeated(found: Facts) -> Iterator[Fields]:
 @ADVICE.says(
     Topic.REWARD,
     "facts",
-    "In {identical_but_for_p:pct} of the groups with identical verdicts P(met) differs: "
+    "In {identical_but_for_p:pct} of the groups with identical verdicts {chance} differs: "
     "soft(of=healthbench) makes them teach. Whether it teaches right takes a better judge or "
     "labels (--gold).",
 )
 def _soft(found: Facts) -> Iterator[Fields]:
     if found["identical_but_for_p"]:
-        yield {"identical_but_for_p": found["identical_but_for_p"]}
+        chance = "the expected share of points" if _has_levels(found) else "P(met)"
+        yield {"identical_but_for_p": found["identical_but_for_p"], "chance": chance}
 
 
 @OF_REWARDS.says(
@@ -316,14 +323,17 @@ def _lower_bound(found: Facts) -> Iterator[Fields]:
     Topic.PROMPTS,
     "drop",
     "Drop {n} of {n_prompts} prompts: all their answers have identical verdicts, so no reward of "
-    "verdicts can teach there ({hard} with less than half of their points met, {rest} with more).",
+    "verdicts can teach there ({hard} with less than half of their points {met}, {rest} with "
+    "more).",
 )
 def _drop(found: Facts) -> Iterator[Fields]:
     drop = found["drop"]
     hard = sum(1 for prompt in drop if prompt.positive_share < 0.5)
     if drop:
         rest = str(len(drop) - hard)
-        yield {"n": len(drop), "n_prompts": found["n_prompts"], "hard": hard, "rest": rest}
+        met = "earned" if _has_levels(found) else "met"
+        counts = {"n": len(drop), "n_prompts": found["n_prompts"], "hard": hard}
+        yield {**counts, "rest": rest, "met": met}
 
 
 @LAST.says(
@@ -354,3 +364,18 @@ def _perfection(found: Facts) -> Iterator[Fields]:
     if chance is not None and chance <= 0.8:
         median = f"{found['criteria_median']:g}"
         yield {"survival": chance, "rate": ASSUMED_FLIPS, "median": median}
+
+
+@LAST.says(
+    Topic.CAUTION,
+    "levels",
+    "{n} criteria do not apply to more than {many:pct} of the answers ({most:pct} of those to "
+    "criterion {number} of prompt {prompt_id}): there they tell no answers apart, and leave the "
+    "rest of the rubric more weight.",
+)
+def _seldom_apply(found: Facts) -> Iterator[Fields]:
+    often = [o for o in found.get("levels", ()) if o.n >= MIN_ANSWERS and o.na_share > MANY_NA]
+    if often:
+        worst = max(often, key=lambda one: one.na_share)
+        named = {"number": str(worst.criterion), "prompt_id": worst.prompt_id[:64]}
+        yield {"n": len(often), "many": MANY_NA, "most": worst.na_share, **named}

@@ -21,6 +21,7 @@ from ..rewards import Needs, Reward, evaluate_groups
 from ..scoring.rubric_arrays import Bools, Floats, RubricArrays
 from ..scoring.verdict_table import VerdictTable
 from ..verdict import Outcome, Verdict
+from .levels import LevelCount, count_levels, level_shares
 
 BATCH_GROUPS = 4
 """Groups in a batch of a training where none is said: 24 answers in groups of six."""
@@ -70,6 +71,10 @@ class GroupedVerdicts:
     """The same by the better judge."""
     places_PG: NDArray[np.intp] | None = None
     """Where each answer stood among all that were given; -1 at padding."""
+    levels_PCK: Floats | None = None
+    """Share of the points of each level, as `level_shares` gives them; None where none has any."""
+    level_counts: tuple[LevelCount, ...] = ()
+    """How often each level is named; empty where all is met or not met, and applies."""
     n_left_out: int = 0
     """Answers in groups that were too small."""
     n_repeated: int = 0
@@ -85,6 +90,8 @@ class GroupedVerdicts:
         }
         if self.replicates_RPGC is not None:
             expected["replicates"] = (self.replicates_RPGC.shape[1:], self.verdicts_PGC.shape)
+        if self.levels_PCK is not None:
+            expected["levels"] = (self.levels_PCK.shape[:2], (n_groups, n_criteria))
         if self.gold_PGC is not None:
             expected["gold"] = (self.gold_PGC.shape, self.verdicts_PGC.shape)
         for name, (got, wanted) in expected.items():
@@ -117,6 +124,13 @@ class GroupedVerdicts:
     def clusters_P(self) -> NDArray[np.intp]:
         """A number for the prompt of each group: groups of one prompt are not independent."""
         return np.unique(np.asarray(self.prompt_ids), return_inverse=True)[1].astype(np.intp)
+
+    @property
+    def all_verdicts_RPGC(self) -> Floats | None:
+        """The first verdicts and the replicates; None without replicates."""
+        if self.replicates_RPGC is None:
+            return None
+        return np.concatenate([self.verdicts_PGC[None], self.replicates_RPGC])
 
     def rewards(self, reward: Reward) -> Floats:
         """Compute a reward for every answer, [P, G]; NaN where there is none."""
@@ -191,6 +205,7 @@ class GroupedVerdicts:
             "gold_excluded_PGC",
             "ratings_PG",
             "places_PG",
+            "levels_PCK",
         )
         second = ("replicates_RPGC", "probabilities_RPGC", "further_ratings_RPG", "excluded_RPGC")
         given = {name: getattr(self, name) for name in (*first, *second)}
@@ -311,6 +326,10 @@ def _grouped(
         ratings_PG=ratings_RPG[0] if len(ratings_RPG) else None,
         further_ratings_RPG=ratings_RPG[1:] if len(ratings_RPG) > 1 else None,
         places_PG=places_PG,
+        levels_PCK=level_shares(
+            [group[0].graded.example.rubric for group in groups], verdicts_RPGC.shape[-1]
+        ),
+        level_counts=count_levels(one.graded for one in flat),
         n_left_out=n_left_out,
         n_repeated=sum(len(group) - len({one.graded.answer for one in group}) for group in groups),
     )

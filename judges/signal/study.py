@@ -37,10 +37,19 @@ from .criteria import (
     study_criteria,
     summarise_criteria,
 )
-from .dead_groups import EQUAL, DeadGroups, dead_groups, equal_in_group, identical_verdicts
+from .dead_groups import (
+    EQUAL,
+    DeadGroups,
+    PromptToDrop,
+    dead_groups,
+    equal_in_group,
+    identical_verdicts,
+    prompts_to_drop,
+)
 from .findings import verdict_in_words
 from .gold import GoldStudy, hold_against_gold
 from .groups import BATCH_GROUPS, GroupedVerdicts
+from .levels import LevelCount
 from .replay.noise import JudgeNoise, flip_rate, judged_anew
 from .replay.study import computable, gold_rewards
 from .replay.training import Settings
@@ -96,16 +105,6 @@ class ScaleSummary:
 
 
 @dataclass(frozen=True, slots=True)
-class PromptToDrop:
-    """A prompt none of whose groups can teach: identical verdicts in every one."""
-
-    prompt_id: str
-    n_answers: int
-    positive_share: float
-    """Mean share of positive points met: near 1 too easy, near 0 too hard."""
-
-
-@dataclass(frozen=True, slots=True)
 class SignalStudy:
     """Everything the study found."""
 
@@ -148,16 +147,20 @@ class SignalStudy:
     criteria: tuple[CriterionSummary, ...]
     leverage: tuple[PenaltyLeverage, ...]
     drop: tuple[PromptToDrop, ...]
+    levels: tuple[LevelCount, ...]
+    """How often each level is said; not in the plain form where all is met or not met."""
     words: tuple[Sentence, ...]
     arrays: StudyArrays
     """For figures; not part of the plain form."""
 
     def to_json(self) -> dict[str, Any]:
         """Give the plain form: every table, NaN and infinities as None."""
+        left_out = {"arrays", *(() if self.levels else ("levels",))}
         plain = {
-            name: getattr(self, name) for name in self.__dataclass_fields__ if name != "arrays"
+            name: getattr(self, name) for name in self.__dataclass_fields__ if name not in left_out
         }
-        return dict(plain_form(plain))
+        plain = dict(plain_form(plain))
+        return plain | ({"levels": [one.to_json() for one in self.levels]} if self.levels else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +264,8 @@ def study_signal(
         },
         "criteria": tuple(summarise_criteria(groups, criteria)),
         "leverage": tuple(row for row in leverage if row is not None),
-        "drop": _prompts_to_drop(groups, identical_P, criteria),
+        "drop": prompts_to_drop(groups, identical_P, criteria.pass_rate_PC),
+        "levels": groups.level_counts,
         "arrays": StudyArrays(groups, values, advantages, criteria),
     }
     return SignalStudy(words=verdict_in_words(found), **found)
@@ -376,24 +380,3 @@ def _differing_share(groups: GroupedVerdicts, identical_P: Bools) -> float | Non
     chances_PGC = groups.probabilities_RPGC[0][identical_P]
     span_PC = np.fmax.reduce(chances_PGC, axis=1) - np.fmin.reduce(chances_PGC, axis=1)
     return float((span_PC > EQUAL).any(1).mean())
-
-
-def _prompts_to_drop(
-    groups: GroupedVerdicts, identical_P: Bools, criteria: CriterionStudy
-) -> tuple[PromptToDrop, ...]:
-    clusters_P = groups.clusters_P
-    n_groups = np.bincount(clusters_P)
-    n_dead = np.bincount(clusters_P, weights=identical_P)
-    n_answers = np.bincount(clusters_P, weights=groups.sizes_P)
-    gains_PC = groups.rubric_PC.gains
-    met_P = np.nansum(gains_PC * np.nan_to_num(criteria.pass_rate_PC), axis=1)
-    share_P = met_P / np.maximum(gains_PC.sum(1), 1e-12)
-    first = np.unique(clusters_P, return_index=True)[1]
-    return tuple(
-        PromptToDrop(
-            groups.prompt_ids[int(first[cluster])],
-            int(n_answers[cluster]),
-            float(share_P[first[cluster]]),
-        )
-        for cluster in np.nonzero(n_dead >= n_groups)[0]
-    )

@@ -9,13 +9,16 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
 from ...errors import ConfigError
 from ...rewards import Needs, Reward, evaluate
 from ...scoring.rubric_arrays import Bools, Floats
+from ..dead_groups import EQUAL
 from ..groups import GroupedVerdicts
+from ..levels import OtherLevels
 
 JUDGINGS = 128
 """Times that every answer is judged: training draws from so many. Their mean is off that of all
@@ -88,12 +91,13 @@ class JudgeNoise:
         first = groups.verdicts_PGC
         verdicts = first
         may_flip: Bools = np.ones(first.shape, bool)
-        if self.replicated and groups.replicates_RPGC is not None:
-            rows = np.concatenate([first[None], groups.replicates_RPGC])
+        rows = groups.all_verdicts_RPGC
+        if self.replicated and rows is not None:
             verdicts, may_flip = _one_of(rows, random)
         chance = np.where(verdicts > 0.5, _wide(self.met_to_not_PC), _wide(self.not_to_met_PC))
         flips = may_flip & (random.random(first.shape) < chance)
-        drawn = np.where(flips, 1.0 - verdicts, verdicts)
+        other = OtherLevels.of(groups.levels_PCK, rows).draw(verdicts, random)
+        drawn = np.where(flips, other, verdicts)
         if self.missing:
             drawn = np.where(random.random(first.shape) < self.missing, np.nan, drawn)
         return drawn
@@ -157,15 +161,16 @@ def flip_rate(groups: GroupedVerdicts) -> float | None:
     Each verdict flips with chance e from what the judge means; two then differ with chance
     2 e (1 - e). None where no criterion has two verdicts.
     """
-    if groups.replicates_RPGC is None:
+    rows = groups.all_verdicts_RPGC
+    if rows is None:
         return None
-    rows = np.concatenate([groups.verdicts_PGC[None], groups.replicates_RPGC])
     n = (~np.isnan(rows)).sum(0)
-    met = np.nansum(rows, axis=0)
     pairs = float((n * (n - 1)).sum())
     if not pairs:
         return None
-    differ = min(float((2 * met * (n - met)).sum()) / pairs, 0.5)
+    # two verdicts that are both there and differ, whatever levels they name
+    unlike = sum(float((np.abs(one - other) > EQUAL).sum()) for one, other in combinations(rows, 2))
+    differ = min(2 * unlike / pairs, 0.5)
     return float((1 - np.sqrt(1 - 2 * differ)) / 2)
 
 
