@@ -17,12 +17,14 @@ from ..answer import GradedAnswer, solution_of
 from ..audit.baselines import with_probability
 from ..audit.judge_audit import Audit, audit_judge, judge_figures
 from ..audit.labels import AuditTable, LabelledAnswer
+from ..audit.levels import LevelAudit, level_audit
 from ..errors import ConfigError
 from ..scoring.rubric_arrays import Floats
 from ..verdict import Verdict
 from .encoder import SentenceEncoder, VectorShelf
 from .features import MATCH_FEATURES, Lesson, Sight, WordWeights, criterion_columns, names_of
 from .heads import Head, HeadKind, train_head
+from .ordered import asked_labels, verdicts_of
 from .saved_model import FittedModel, PlattScaling
 from .trees import fit_logistic
 
@@ -52,7 +54,8 @@ class Fit:
     model: FittedModel
     options: FitOptions
     audit: Audit
-    """Of the verdicts on held-out prompts; its baselines hold those of `fit_judge` too."""
+    """Of the verdicts on held-out prompts; its baselines hold those of `fit_judge` too. Of criteria
+    with levels its figures are of "reaches this level", and `levels` of the levels themselves."""
     n_answers: int
     n_prompts: int
     n_labels: int
@@ -78,10 +81,12 @@ def fit_judge(
         progress: Called with texts encoded and texts to encode.
 
     Raises:
-        ConfigError: Too few labels to learn from, or a package is missing.
+        ConfigError: Too few labels to learn from, or of what cannot be learned; or a package is
+            missing.
     """
     if options.kind.needs_vectors and encoder is None:
         raise ConfigError(f"--head {options.kind} needs an encoder; without one: --head words")
+    whole, labelled = labelled, asked_labels(labelled)
     lessons, words = lessons_of(labelled, encoder, shelf, say, progress)
     mets = [lesson.met_C for lesson in lessons]
     fold_N = folds_of([lesson.prompt for lesson in lessons], options.n_folds, options.seed)
@@ -100,7 +105,7 @@ def fit_judge(
     say("auditing the verdicts on held-out prompts")
     chance = calibrated(seen_by_none, mets, fold_N)
     table = AuditTable.of(labelled, graded_of(labelled, chance))
-    audit = audit_judge(table)
+    audit = audit_judge(table, levels=_level_audit(whole, labelled, chance))
     others = {"no_look": calibrated(seen_by_none_blind, mets, fold_N)}
     simple = replace(options, kind=HeadKind.LINEAR)
     for name, features in SIMPLE.items():
@@ -121,6 +126,21 @@ def fit_judge(
         n_answers=len(labelled),
         n_prompts=table.n_prompts,
         n_labels=len(table.met_L),
+    )
+
+
+def _level_audit(
+    whole: Sequence[LabelledAnswer], asked: Sequence[LabelledAnswer], chance: Sequence[Floats]
+) -> LevelAudit | None:
+    """Audit the levels that the chances of what was asked make; None where none has any."""
+    if whole is asked:
+        return None
+    return level_audit(
+        whole,
+        [
+            GradedAnswer(item.example, item.text, verdicts_of(item.example.rubric, chances))
+            for item, chances in zip(whole, chance, strict=True)
+        ],
     )
 
 
@@ -153,7 +173,8 @@ def lessons_of(
 def met_of(item: LabelledAnswer) -> Floats:
     """Give what most labels of each criterion say; NaN without a label or where they tie."""
     shares = [
-        np.mean([label.met for label in labels]) if labels else np.nan for labels in item.labels
+        np.mean([label.met is True for label in labels]) if labels else np.nan
+        for labels in item.labels
     ]
     return np.array([np.nan if share == 0.5 else np.round(share) for share in shares])
 

@@ -21,6 +21,7 @@ from ..registry import register_judge
 from ..verdict import Verdict
 from .encoder import MiniLM, digest_of, find_encoder
 from .features import Sight
+from .ordered import asked_example, verdicts_of
 from .saved_model import FittedModel, load_model, read_card
 
 
@@ -97,12 +98,10 @@ class FittedJudge:
             encoder = MiniLM(self._encoder_folder) if self._encoder_folder is not None else None
             self._sight = Sight(self._model.words, encoder)
         first = questions[0]
-        seen = self._sight.see(first.example, first.answer)
+        seen = self._sight.see(asked_example(first.example), first.answer)
         chance_C = self._model.calibration.probability(self._model.head.logits(seen))
-        return [
-            Verdict.of(bool(chance_C[q.index] > 0.5), probability=float(chance_C[q.index]))
-            for q in questions
-        ]
+        verdicts = verdicts_of(first.example.rubric, chance_C)
+        return [verdicts[q.index] for q in questions]
 
 
 def _worth(card: Mapping[str, Any]) -> str:

@@ -22,6 +22,7 @@ from ..scoring.rubric_arrays import Floats
 from .encoder import SentenceEncoder
 from .features import Sight
 from .fitting import calibrated, calibration_of, folds_of, graded_of, met_of, require_enough
+from .ordered import asked_labels
 from .saved_model import FittedModel
 
 
@@ -69,8 +70,10 @@ def recalibrate(
         seed: Of the folds.
 
     Raises:
-        ConfigError: Too few labels, or on these the judge ranks no better than chance.
+        ConfigError: Too few labels, or of what cannot be learned, or on these the judge ranks no
+            better than chance.
     """
+    labelled = asked_labels(labelled)
     sight = Sight(model.words, encoder)
     # one value a criterion of each answer, as fitting has it
     logits = [
