@@ -10,6 +10,7 @@ import pytest
 from rubricbeat.judges.signal.advantages import Scale, TermVerdict
 from rubricbeat.judges.signal.findings import TABLES, verdict_in_words
 from rubricbeat.judges.signal.gold import GoldStudy
+from rubricbeat.judges.signal.levels import LevelCount
 from rubricbeat.judges.signal.replay.gains import Standing
 
 ROWS = {row.when.__name__: row for table in TABLES for row in table}
@@ -73,6 +74,10 @@ def pair(correlation: float | None) -> Any:
 
 def leverage(from_best: float, by_points: float) -> Any:
     return (SimpleNamespace(reward="hybrid", from_best=from_best, by_points=by_points, lone=None),)
+
+
+def level_count(n_na: int) -> LevelCount:
+    return LevelCount("p7", 3, 5.0, [4, 6], [0.0, 1.0], n_na)
 
 
 QUIET: dict[str, Any] = {
@@ -205,6 +210,12 @@ CASES: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
         {"survival": {0.05: 0.66}},
         "perfect 66 % of the time if 5.0 % of the verdicts were wrong (median 8 criteria)",
         {"survival": {0.05: 0.81}},
+    ),
+    "_seldom_apply": (
+        {"levels": (level_count(n_na=6), level_count(n_na=3))},
+        "2 criteria do not apply to more than 20 % of the answers (38 % of those to criterion 3 of "
+        "prompt p7)",
+        {"levels": (level_count(n_na=2),)},
     ),
 }
 
