@@ -39,7 +39,6 @@ HELD_BY = {
     "harness/serving/forms": "harness/serving/test_score.py",
     "harness/tables/audit": "harness/commands/test_trust.py",
     "harness/tables/replay": "harness/commands/test_replay_train.py",
-    "harness/tables/signal": "harness/commands/test_variance_and_lint.py",
     "harness/training/checks/prepare": "harness/training/checks/test_plan.py",
     "judges/backends/prompts/asking_options": "judges/backends/test_asking_more.py",
     "judges/backends/prompts/criteria_words": "judges/backends/test_asking_more.py",
