@@ -67,7 +67,7 @@ async def score_slime(plain: Any, service: Service) -> float:
 
 
 async def _rewards(answers: Sequence[Answer], reward: Reward, service: Service) -> list[float]:
-    request = ScoreRequest(tuple(answers), (len(answers),), (reward,))
+    request = ScoreRequest(tuple(answers), (1,) * len(answers), (reward,))
     scored = await service.score(request)
     values = scored.rewards[reward.name]
     known = [value for value in values if value is not None]

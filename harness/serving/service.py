@@ -17,7 +17,7 @@ from ...judges.answer import GradedAnswer
 from ...judges.errors import ConfigError, RubricbeatError
 from ...judges.grader import Grader
 from ...judges.rating import Rating
-from ...judges.rewards import Reward, evaluate_table
+from ...judges.rewards import Reward, evaluate_batch
 from ...judges.scoring.item_scores import score_items
 from ...judges.scoring.rubric_arrays import Floats
 from ...judges.scoring.verdict_table import VerdictTable
@@ -122,7 +122,7 @@ class Service:
             graded = [replace(one, ratings=rated) for one, rated in pairs]
         has_gap = any(v.is_missing for one in graded for v in one.verdicts)
         stopped = self.grader.stopped if has_gap else None
-        return scored(graded, request.rewards, stopped, fault)
+        return scored(graded, request.rewards, request.groups, stopped, fault)
 
     async def _ratings(
         self, request: ScoreRequest
@@ -140,25 +140,22 @@ async def _none() -> Sequence[tuple[Rating, ...]]:
 def scored(
     graded: Sequence[GradedAnswer],
     rewards: Sequence[Reward],
+    groups: Sequence[slice] = (),
     stopped: str | None = None,
     fault: RubricbeatError | None = None,
 ) -> Scored:
-    """Compute scores and rewards of graded answers; the rest is as `Scored` has it."""
+    """Compute scores and rewards of graded answers; the rest is as `Scored` has it.
+
+    Rewards of a group are compared on the criteria that all its answers have.
+    """
     table = VerdictTable.of(graded)
     return Scored(
         tuple(graded),
         _optional(score_items(table).h),
-        {reward.name: _optional(_reward(reward, table)) for reward in rewards},
+        {one.name: _optional(evaluate_batch(one, table, groups)) for one in rewards},
         stopped,
         fault,
     )
-
-
-def _reward(reward: Reward, table: VerdictTable) -> Floats:
-    """Compute a reward; none where the judge gives no P(met), and the reward needs it."""
-    if reward.needs == "probabilities" and table.probabilities() is None:
-        return np.full(len(table), np.nan)
-    return evaluate_table(reward, table)
 
 
 def _optional(values_N: Floats) -> tuple[float | None, ...]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import orjson
@@ -75,6 +76,12 @@ class ScoreRequest:
     """Answers of each item."""
     rewards: tuple[Reward, ...]
     with_verdicts: bool = True
+
+    @property
+    def groups(self) -> list[slice]:
+        """The places of the answers of each item: a group, as trainers have it."""
+        ends = list(accumulate(self.sizes))
+        return [slice(end - size, end) for end, size in zip(ends, self.sizes, strict=True)]
 
 
 def parsed(body: bytes) -> Any:
@@ -239,15 +246,15 @@ class Scored:
 
     def to_json(self, request: ScoreRequest, judge: Mapping[str, Any]) -> dict[str, Any]:
         """Give the reply of `/v1/score`."""
-        each = iter([self._answer(place, request) for place in range(len(self.graded))])
+        each = [self._answer(place, request) for place in range(len(self.graded))]
         missing = self.missing
         return {
             "items": [
                 {
-                    "prompt_id": self.graded[start].example.prompt_id,
-                    "answers": [next(each) for _ in range(size)],
+                    "prompt_id": self.graded[group.start].example.prompt_id,
+                    "answers": each[group],
                 }
-                for start, size in _starts(request.sizes)
+                for group in request.groups
             ],
             "complete": self.is_complete,
             "missing": {"verdicts": missing.n_missing, "of": missing.n_asked},
@@ -269,11 +276,3 @@ class Scored:
             if graded.ratings:
                 plain["ratings"] = [rating.to_verdict().to_json() for rating in graded.ratings]
         return plain
-
-
-def _starts(sizes: Sequence[int]) -> list[tuple[int, int]]:
-    starts, start = [], 0
-    for size in sizes:
-        starts.append((start, size))
-        start += size
-    return starts

@@ -13,7 +13,7 @@ NaN is "no reward" (TRL's None); it comes from missing verdicts and is never tur
 
 from . import catalogue as catalogue
 from .base import FunctionReward, Needs, Reward, evaluate, evaluate_table
-from .compared import evaluate_groups
+from .compared import evaluate_batch, evaluate_groups
 from .modifiers import Bonus, Clipped, LengthPenalty, Powered, Saturating, Soft, Threshold, Veto
 from .published import Binary, Complexity, HealthBench, Hybrid, RarExplicit, RarImplicit
 from .registry import get_reward, parse_rewards, register_reward, reward_names, split_specs
@@ -37,6 +37,7 @@ __all__ = [
     "Threshold",
     "Veto",
     "evaluate",
+    "evaluate_batch",
     "evaluate_groups",
     "evaluate_table",
     "get_reward",

@@ -18,13 +18,15 @@ no verdict outside of K moves a share; and without a gap nothing changes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from ..scoring.points import signs_known, too_much_missing
 from ..scoring.rubric_arrays import Bools, Floats, RubricArrays
-from .base import Needs, Reward, evaluate
+from ..scoring.verdict_table import VerdictTable
+from .base import Needs, Reward, evaluate, evaluate_table
 
 
 def evaluate_groups(
@@ -73,6 +75,39 @@ def evaluate_groups(
     rewards_PG = own_PG.copy()  # a reward of one's own may give a view of the verdicts
     rewards_PG[at] = np.where(scored_PG, compared_PG, np.nan)
     return rewards_PG
+
+
+def evaluate_batch(
+    reward: Reward, table: VerdictTable, groups: Sequence[slice] = (), replicate: int = 0
+) -> Floats:
+    """Compute a reward for each answer, [N]; NaN where there is none.
+
+    Answers of a group are compared on the criteria that all of them have. A judge without P(met)
+    gives no answer a reward that needs it.
+
+    Args:
+        reward: Any reward.
+        table: The answers.
+        groups: Places of the answers of each group; answers in none stand for themselves.
+        replicate: 0 for the first verdicts and ratings.
+    """
+    probabilities_NC = table.probabilities(replicate)
+    if reward.needs == Needs.PROBABILITIES and probabilities_NC is None:
+        return np.full(len(table), np.nan)
+    rewards_N = evaluate_table(reward, table, replicate).copy()
+    verdicts_NC, rubrics = table.verdicts(replicate), table.rubrics_of(replicate)
+    gap_N = np.asarray((np.isnan(verdicts_NC) & rubrics.present).any(axis=1))
+    for at in groups:
+        if gap_N[at].any():
+            rewards_N[at] = evaluate_groups(
+                reward,
+                verdicts_NC[None, at],
+                rubrics.take(at).each(lambda values: values[None]),
+                ratings_PG=table.ratings(replicate)[None, at],
+                chars_PG=table.chars_N[None, at],
+                probabilities_PGC=None if probabilities_NC is None else probabilities_NC[None, at],
+            )[0]
+    return rewards_N
 
 
 def _comparable(gaps_PGC: Bools, scored_PG: Bools, points_PGC: Floats) -> Bools:

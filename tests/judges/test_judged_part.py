@@ -7,12 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from rubricbeat.harness.training.reward.batch import batch_rewards
 from rubricbeat.judges.answer import Answer, GradedAnswer, Reading
 from rubricbeat.judges.data.examples import example_from_row
 from rubricbeat.judges.grader import open_grader
 from rubricbeat.judges.replies.reasoning import Marks
-from rubricbeat.judges.rewards import get_reward
+from rubricbeat.judges.rewards import evaluate_batch, get_reward
 from rubricbeat.judges.scoring.verdict_table import PackedAnswers, VerdictTable
 from rubricbeat.judges.signal.groups import group_answers
 from rubricbeat.judges.verdict import Verdict
@@ -42,10 +41,10 @@ def test_one_length_in_tables_studies_and_training(reading: Reading, n_chars: in
     trained = VerdictTable.of([one])
     assert trained.chars_N.tolist() == [n_chars]
     reward = get_reward("length(of=healthbench)")
-    assert grouped.rewards(reward)[0, 0] == batch_rewards(reward, trained)[0]
+    assert grouped.rewards(reward)[0, 0] == evaluate_batch(reward, trained)[0]
     # HealthBench's form, worked by hand: 1 - .0299 (chars - 2,000) / 500 above 2,000
     by_hand = 1.0 if n_chars < 2_000 else 1 - 0.0299 * (n_chars - 2_000) / 500
-    assert batch_rewards(reward, trained)[0] == pytest.approx(by_hand, abs=1e-12)
+    assert evaluate_batch(reward, trained)[0] == pytest.approx(by_hand, abs=1e-12)
 
 
 def test_the_reading_travels_with_the_answer_and_makes_another_judge() -> None:

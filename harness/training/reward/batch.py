@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ....judges.answer import GradedAnswer
-from ....judges.rewards import evaluate_groups, evaluate_table
 from ....judges.scoring.rubric_arrays import Floats
 from ....judges.scoring.verdict_table import VerdictTable
 from ....judges.signal.advantages import spread_of
@@ -199,39 +198,6 @@ class BatchScore:
     def unscored_frac(self) -> float:
         """Share of the answers without a reward, before any masking."""
         return sum(r is None for r in self.unmasked) / max(1, len(self.unmasked))
-
-
-def batch_rewards(
-    reward: Reward, table: VerdictTable, groups: Sequence[slice] = (), replicate: int = 0
-) -> Floats:
-    """Compute a reward for each answer, [N]; NaN where there is none.
-
-    Answers of a group are compared on the criteria that all of them have
-    (`judges/rewards/compared.py`). A judge without P(met) gives no answer a reward that needs it.
-
-    Args:
-        reward: Any reward.
-        table: The answers.
-        groups: Places of the answers of each group; answers in none stand for themselves.
-        replicate: 0 for the first verdicts and ratings.
-    """
-    probabilities_NC = table.probabilities(replicate)
-    if reward.needs == "probabilities" and probabilities_NC is None:
-        return np.full(len(table), np.nan)
-    rewards_N = evaluate_table(reward, table, replicate).copy()
-    verdicts_NC, rubrics = table.verdicts(replicate), table.rubrics_of(replicate)
-    gap_N = np.asarray((np.isnan(verdicts_NC) & rubrics.present).any(axis=1))
-    for at in groups:
-        if gap_N[at].any():
-            rewards_N[at] = evaluate_groups(
-                reward,
-                verdicts_NC[None, at],
-                rubrics.take(at).each(lambda values: values[None]),
-                ratings_PG=table.ratings(replicate)[None, at],
-                chars_PG=table.chars_N[None, at],
-                probabilities_PGC=None if probabilities_NC is None else probabilities_NC[None, at],
-            )[0]
-    return rewards_N
 
 
 def evidence_of(reward: Reward, table: VerdictTable) -> Floats:

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from ....judges.errors import ConfigError
-from ....judges.rewards import Needs, Reward, evaluate
+from ....judges.rewards import Needs, Reward, evaluate, evaluate_batch
 from ....judges.scoring.rubric_arrays import Bools, Floats
 from ....judges.scoring.verdict_table import VerdictTable
-from .batch import BatchScore, as_optional, batch_rewards
+from .batch import BatchScore, as_optional
 from .reward import RubricReward
 
 
@@ -113,7 +113,7 @@ def _on_axis(
     none_NC = np.zeros(lacks_NC.shape)
     met_none_N = evaluate(reward, none_NC, rubrics, chars=table.chars_N, probabilities=none_NC)
     silent_N = np.isnan(met_none_N)
-    return np.where(silent_N, 0.0, batch_rewards(reward, part, groups))
+    return np.where(silent_N, 0.0, evaluate_batch(reward, part, groups))
 
 
 def _lacks(batch: BatchScore, table: VerdictTable, axis: str) -> Bools:

@@ -22,6 +22,7 @@ from ....judges.answer import GradedAnswer
 from ....judges.data.conversations import text_of_answer
 from ....judges.errors import ConfigError, OutageError
 from ....judges.judge import Judge
+from ....judges.rewards import evaluate_batch
 from ....judges.rubric import Example
 from ....judges.scoring.rubric_arrays import Floats
 from ....judges.scoring.verdict_table import VerdictTable
@@ -30,7 +31,6 @@ from .batch import (
     GroupStats,
     as_optional,
     batch_metrics,
-    batch_rewards,
     evidence_of,
     group_stats,
     noise_and_policy,
@@ -334,7 +334,7 @@ class RubricReward:
     ) -> BatchScore:
         trained, others = self._rewards()
         table = VerdictTable.of(graded)
-        rewards_N = batch_rewards(trained, table, groups)
+        rewards_N = evaluate_batch(trained, table, groups)
         evidence_NC, withheld = evidence_of(trained, table), np.zeros(len(graded), bool)
         stats = []
         for i, group in enumerate(groups):
@@ -347,7 +347,7 @@ class RubricReward:
             stats.append(one)
         return BatchScore(
             rewards=as_optional(np.where(withheld, np.nan, rewards_N)),
-            alternatives={o.name: as_optional(batch_rewards(o, table, groups)) for o in others},
+            alternatives={o.name: as_optional(evaluate_batch(o, table, groups)) for o in others},
             unmasked=as_optional(rewards_N),
             graded=tuple(graded),
             group_of=tuple(i for i, g in enumerate(groups) for _ in range(g.start, g.stop)),
@@ -369,7 +369,7 @@ class RubricReward:
     def _with_noise(
         self, stats: GroupStats, rewards_G: Floats, table: VerdictTable, trained: Reward
     ) -> GroupStats:
-        again_G = batch_rewards(trained, table, [slice(len(table))], replicate=1)
+        again_G = evaluate_batch(trained, table, [slice(len(table))], replicate=1)
         measured = noise_and_policy(np.stack([rewards_G, again_G], axis=1))
         if measured is None:
             return stats

@@ -8,7 +8,7 @@ import threading
 from typing import Any
 
 import pytest
-from engine_kit import CountingJudge, FlakyJudge, GatedJudge
+from engine_kit import UNREADABLE, CountingJudge, FlakyJudge, GatedJudge
 from serving_kit import LackingJudge, Served, item, row
 from waiting import join, until
 
@@ -316,3 +316,25 @@ def test_five_hundred_clients_at_once_are_answered_and_pay_once(tmp_path):
     assert set(judge.asked.values()) == {1}
     assert stats["judge"]["asked"] == 1_500
     assert stats["judge"]["calls"] == 150
+
+
+def test_a_missing_verdict_moves_no_reward_against_its_group():
+    # points 5, 5, 5, 3; all answers have 1, 1, 0 and the last criterion is not met, or lost:
+    # alone .556 and .667; on the three criteria that both have .667 and .667
+    class LosingJudge(CountingJudge):
+        def verdict(self, question):
+            if question.index == 3 and question.answer == "gap":
+                return UNREADABLE
+            return Verdict.of(question.index < 2)
+
+    criteria = [{"criterion": f"Item {i}", "points": p} for i, p in enumerate((5, 5, 5, 3))]
+    graded = {"prompt_id": "g", "prompt": "Why?", "rubrics": criteria}
+    with Served(LosingJudge(), RuntimeOptions(store=False, max_retries=0)) as served:
+        _, group = served.post("/v1/score", {"items": [{"row": graded, "answers": ["a", "gap"]}]})
+        each = [{"row": graded, "answers": [text]} for text in ("a", "gap")]
+        _, apart = served.post("/v1/score", {"items": each})
+    together = [one["rewards"]["healthbench"] for one in group["items"][0]["answers"]]
+    alone = [one["answers"][0]["rewards"]["healthbench"] for one in apart["items"]]
+    assert together == [pytest.approx(2 / 3), pytest.approx(2 / 3)]
+    assert alone == [pytest.approx(10 / 18), pytest.approx(2 / 3)]
+    assert [one["missing"] for one in group["items"][0]["answers"]] == [0, 1]

@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from rubricbeat.harness.training.reward.batch import batch_rewards
 from rubricbeat.judges.answer import GradedAnswer
-from rubricbeat.judges.rewards import get_reward, register_reward
+from rubricbeat.judges.rewards import evaluate_batch, get_reward, register_reward
 from rubricbeat.judges.rewards.compared import evaluate_groups
 from rubricbeat.judges.rubric import Criterion, Example, Gate, Message, Polarity, Rubric
 from rubricbeat.judges.scoring.rubric_arrays import RubricArrays, pack_rubrics
@@ -188,7 +187,7 @@ def test_the_study_and_the_trainer_compare_alike() -> None:
     second = [graded(other, *v) for v in ((1, 1, 0, 0), (1, 0, 0, 1), (0, 0, 0, 1))]
     reward = get_reward("healthbench")
     study = group_answers([*first, *second]).rewards(reward)
-    trained = batch_rewards(reward, VerdictTable.of([*first, *second]), [slice(0, 3), slice(3, 6)])
+    trained = evaluate_batch(reward, VerdictTable.of([*first, *second]), [slice(0, 3), slice(3, 6)])
     assert study.reshape(-1) == pytest.approx(trained)
     # on the first three criteria, and on all four
     assert trained == pytest.approx([2 / 3, 2 / 3, 1 / 3, 10 / 18, 8 / 18, 3 / 18])
