@@ -236,18 +236,28 @@ def test_missing_verdicts_on_levels_are_left_out(tmp_path):
     assert found.score.value == pytest.approx((0.4 * 9 + (0 + 0.4 + 1) / 3) / 10)
 
 
-def test_the_bounds_of_missing_levels_hold_the_truth():
+def test_the_bounds_of_missing_verdicts_hold_the_truth():
     random = np.random.default_rng(8)
-    criteria = [by_level([0, 2, 5]), by_level([1, 3, 4], "high"), by_level([-3, 0, 2], "both")]
-    criteria += [by_level([0, -2, -6], "fault"), wanted(3), wanted(-4, "bad")]
-    for _ in range(300):
+    criteria = [
+        by_level([0, 2, 5], id="a"),
+        by_level([1, 3, 4], "high", requires=Requirement("a", 1)),
+        by_level([-3, 0, 2], "both"),
+        by_level([0, -2, -6], "fault", gate=Gate(0.3)),
+        wanted(3, "named", id="w", requires=Requirement("a")),
+        wanted(-4, "bad", requires=Requirement("w")),
+        wanted(2, "open", gate=Gate(0.5)),
+    ]
+    free = [replace(c, id=None, requires=None, gate=None) for c in criteria]
+    for _ in range(400):
         whole = [AT(int(random.integers(3))) for _ in range(4)]
-        whole += [Verdict.of(bool(random.integers(2))) for _ in range(2)]
+        whole += [Verdict.of(bool(random.integers(2))) for _ in range(3)]
         gone = [LOST if random.random() < 0.3 else verdict for verdict in whole]
-        case = example(criteria)
-        truth = float(ScoredTable.of([GradedAnswer(case, "a", tuple(whole))]).items.h[0])
-        seen = ScoredTable.of([GradedAnswer(case, "a", tuple(gone))]).items
-        assert seen.low[0] - 1e-12 <= truth <= seen.high[0] + 1e-12
+        for case in (example(criteria), example(free)):
+            truth = float(ScoredTable.of([GradedAnswer(case, "a", tuple(whole))]).items.h[0])
+            seen = ScoredTable.of([GradedAnswer(case, "a", tuple(gone))]).items
+            assert seen.low[0] - 1e-12 <= truth <= seen.high[0] + 1e-12
+            if not np.isnan(seen.h[0]):
+                assert seen.low[0] - 1e-12 <= seen.h[0] <= seen.high[0] + 1e-12
 
 
 POINTS = ([0, 2, 5], [0, 1, 4], [1, 2, 3], [0, -2, -4])
