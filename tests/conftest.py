@@ -62,6 +62,7 @@ HEAVY = (
     "harness/results/test_judged_runs.py",
     "harness/test_run.py",
     "harness/results/test_writer.py",
+    "harness/serving/test_serve_command.py",
     # lm-eval and its index, the built package
     "tasks/",
     "examples/",
