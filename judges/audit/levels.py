@@ -150,6 +150,8 @@ def _pairs(
     labelled: Sequence[LabelledAnswer], graded: Sequence[GradedAnswer]
 ) -> tuple[list[_Pair], int]:
     prompts: dict[str, int] = {}
+    # rows of one criterion each: their number is that of their first sight
+    alone: dict[int, dict[str, int]] = {}
     pairs: list[_Pair] = []
     n_questions = 0
     for item, answer in zip(labelled, graded, strict=True):
@@ -157,6 +159,10 @@ def _pairs(
         for place, criterion in enumerate(item.example.rubric.criteria):
             stratum, said = Stratum.of(criterion, item.category), answer.verdicts[place]
             labels: Sequence[Label] = item.labels[place]
+            number = place
+            if len(item.example.rubric) == 1:
+                known = alone.setdefault(prompt, {})
+                number = known.setdefault(criterion.text, len(known))
             pairs += [
                 _Pair(
                     said=said,
@@ -165,7 +171,7 @@ def _pairs(
                     question=n_questions,
                     prompt=prompt,
                     prompt_id=item.example.prompt_id,
-                    place=place,
+                    place=number,
                     criterion=criterion,
                     stratum=stratum,
                 )

@@ -174,6 +174,9 @@ def test_each_ordered_criterion_has_its_own_rank_agreement():
         {"pa0": 1.0, "pt0": -1.0}
     )
     assert scale.figures["tau_b"].value == pytest.approx(0.0)
+    two = [one(by_level([0, 2, 5], text), AT(1), [level(1)]) for text in ("x", "y", "x")]
+    [scale] = audit_of(two).scales
+    assert [(row.criterion, row.n_pairs) for row in scale.criteria] == [(1, 2), (2, 1)]
 
 
 def test_not_applicable_is_an_answer_with_an_agreement_of_its_own():
