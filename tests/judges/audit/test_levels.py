@@ -111,7 +111,7 @@ def test_criteria_of_unlike_scales_are_counted_apart():
         one(nominal, AT(1), [level(0)]),
     ]
     found = {scale.name: scale for scale in audit_of(rows).scales}
-    choices = "3 choices (criterion 3 of prompt p0)"
+    choices = "3 choices (criterion 2 of prompt p0)"
     assert set(found) == {"3 levels", "4 levels", choices}
     assert set(found[choices].figures) == {
         "accuracy", "kappa", "judge_share", "label_share",
