@@ -1,4 +1,4 @@
-r"""Write a training set of preferences from graded answers: DPO pairs, KTO labels, or RFT answers.
+r"""Write what others read: a training set from graded answers (DPO, KTO, RFT), or rubrics.
 
 PATHS are result folders, a verdict store, or recorded verdicts (these need --data ROWS). An answer
 that lacks a verdict is never in a pair, a label or a threshold. Where the judge's error rate is
@@ -8,11 +8,13 @@ of the draws with verdicts that are wrong as often.
   dpo   prompt, chosen, rejected: the pairs with the largest differences
   kto   prompt, completion, label: surely above, or below, the threshold
   rft   prompt, completion: the best answer, where it is surely above the threshold
+  autorubric, verifiers   PATHS is one file of rows: its rubrics as that program writes them
 
 Examples:
   rubricbeat export results/ --format dpo --reward healthbench -o pairs.jsonl
   rubricbeat export judged.jsonl.gz --data rows.jsonl.gz --format kto --error 0.1 -o labels.jsonl
   rubricbeat export results/ --format rft --threshold 0.8 --margin 0 -o best.jsonl
+  rubricbeat export rows.jsonl --format autorubric -o autorubric.jsonl
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ....judges.data.columns import Columns, add_columns_argument
+from ....judges.data.forms.peers_written import FORMS
 from ....judges.errors import ConfigError, DataError
 from ....judges.files import require_file, write_file
 from ...flags import add_seed, require_seed
@@ -35,7 +38,7 @@ if TYPE_CHECKING:
     from ....judges.signal import TaggedAnswer
     from ....judges.signal.preferences import Wanted, Worth
 
-FORMATS = ("dpo", "kto", "rft")
+FORMATS = ("dpo", "kto", "rft", *FORMS)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -90,6 +93,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the set; 1 where nothing is sure enough to be in it."""
+    if args.format in FORMS:
+        return _export_rows(args)
     from ....judges.rewards import get_reward
     from ....judges.scoring.verdict_table import VerdictTable
     from ....judges.signal.preferences import Wanted, error_rate, worth_of
@@ -128,12 +133,33 @@ def run(args: argparse.Namespace) -> int:
     if not rows:
         say("nothing differs by --margin, or surely enough for --confidence", "export")
         return 1
+    _write(args.output, text)
+    return 0
+
+
+def _export_rows(args: argparse.Namespace) -> int:
+    """Write the rubrics of a file of rows as another program does; all of them or none."""
+    from ....judges.data.examples import read_examples
+
+    if len(args.paths) != 1:
+        raise ConfigError(f"--format {args.format} takes one file of rows, not {len(args.paths)}")
     if args.output is not None:
-        write_file(args.output, text)
-        print(args.output)
+        require_file(args.output, "--output")
+    file = read_examples(args.paths[0], columns=Columns.read(args.columns))
+    if warning := file.warning():
+        say(warning, "export")
+    rows = [FORMS[args.format](example) for example in file.examples]
+    _write(args.output, "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows))
+    say("tags, categories and predicates of criteria are not written: that form has none", "export")
+    return 0
+
+
+def _write(output: Path | None, text: str) -> None:
+    if output is not None:
+        write_file(output, text)
+        print(output)
     else:
         print(text, end="")
-    return 0
 
 
 def _error_words(asked: float | None, error: float | None) -> str:
