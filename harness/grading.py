@@ -9,12 +9,13 @@ What the commands read as rows is read here too; a bare text is enough where it 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
 from html import escape
 from importlib.util import find_spec
+from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -177,7 +178,7 @@ def grade(
     """
     given = answers_of(prompts, answers, rubric)
     with grader_of(judge, options) as grader:
-        return Grading(tuple(grader.grade(given, progress=progress)), model, grader.facts())
+        return Grading(tuple(grader.grade(given, progress=progress)), str(model), grader.facts())
 
 
 async def grade_async(
@@ -192,7 +193,7 @@ async def grade_async(
     """Grade answers from an event loop; see `grade`."""
     given = answers_of(prompts, answers, rubric)
     with grader_of(judge, options) as grader:
-        return Grading(tuple(await grader.grade_async(given)), model, grader.facts())
+        return Grading(tuple(await grader.grade_async(given)), str(model), grader.facts())
 
 
 def compare(*gradings: Grading, seed: int = SEED) -> Comparison:
@@ -220,6 +221,11 @@ def grader_of(judge: Any, options: Mapping[str, Any]) -> Grader:
         return open_grader({**_named(judge), **options})
     if isinstance(judge, Mapping):
         return open_grader({**judge, **options})
+    if isinstance(judge, type) or not iscoroutinefunction(getattr(judge, "judge", None)):
+        raise ConfigError(
+            f"judge: {judge!r:.60} is none: a name, a mapping, or an object with an async method "
+            "'judge' (docs/judges.md)"
+        )
     if not options:
         return open_grader(judge)
     from ..judges.engine.options import RuntimeOptions
@@ -279,6 +285,8 @@ def _listed(prompts: Any) -> list[Any]:
         return list(prompts.to_dict("records"))
     if _is_message_list(prompts):
         return [prompts]
+    if isinstance(prompts, Set) or not isinstance(prompts, Iterable):
+        raise DataError(f"prompts: {type(prompts).__name__} has no order; give a list")
     return list(prompts)
 
 

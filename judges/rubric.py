@@ -129,12 +129,12 @@ class Criterion:
 
     def share(self, level: int) -> float:
         """Give the share of its points that a level counts, up to 1; below 0 of the other sign."""
-        return self.levels[level].points / self.points
+        return self.levels[level].points / self.points + 0.0  # -0.0 is 0
 
     @property
     def least_share(self) -> float:
         """The least share that a level counts; 0 without levels."""
-        return min((level.points / self.points for level in self.levels), default=0.0)
+        return min((self.share(place) for place in range(len(self.levels))), default=0.0)
 
     @property
     def counts_when_met(self) -> bool:
@@ -262,6 +262,8 @@ def _check_levels(criterion: Criterion) -> None:
     farthest = max((level.points for level in levels), key=lambda p: (abs(p), p))
     if farthest == 0:
         raise DataError("levels: every one is worth 0 points")
+    if (criterion.polarity is Polarity.DESIRABLE) is not bool(farthest > 0):
+        raise DataError("levels: the sign of their points and the polarity disagree")
     if criterion.points != farthest:
         raise DataError(
             f"points is {criterion.points:g}, and the level farthest from 0 has {farthest:g}; "
@@ -270,9 +272,10 @@ def _check_levels(criterion: Criterion) -> None:
 
 
 def _check_place(level: int | None, criterion: Criterion, name: str) -> None:
-    n_levels = len(criterion.levels) or 2
-    if level is not None and not 0 <= level < n_levels:
-        raise DataError(f"{name}: level {level} is none of 0 to {n_levels - 1}")
+    if level is not None and not criterion.levels:
+        raise DataError(f"{name}: level {level} of a criterion without levels; leave level out")
+    if level is not None and not 0 <= level < len(criterion.levels):
+        raise DataError(f"{name}: level {level} is none of 0 to {len(criterion.levels) - 1}")
 
 
 def _check_requirements(criteria: Sequence[Criterion]) -> None:
@@ -290,5 +293,20 @@ def _check_requirements(criteria: Sequence[Criterion]) -> None:
             if name in seen:
                 raise DataError(f"requires: {' -> '.join([*seen, name])} is a circle")
             seen.append(name)
-            _check_place(criterion.requires.level, by_id[name], "requires")
+            _check_required(criterion.requires, by_id[name])
             criterion = by_id[name]
+
+
+def _check_required(requirement: Requirement, required: Criterion) -> None:
+    """Refuse a requirement that would always hold, or hold where it does not apply."""
+    _check_place(requirement.level, required, "requires")
+    name = requirement.id[:40]
+    if requirement.level is not None:
+        shares = [required.share(place) for place in range(len(required.levels))]
+        if shares[requirement.level] == min(shares):
+            raise DataError(f"requires: level {requirement.level} of {name!r} is always reached")
+    if required.na is NaRule.MISSED and (required.least_share < 0 or not required.counts_when_met):
+        raise DataError(
+            f"requires {name!r}, which counts as met where it does not apply; give it "
+            "'may_be_na': 'excluded'"
+        )

@@ -27,6 +27,8 @@ def suited(verdict: Verdict, criterion: Criterion) -> Verdict:
             return _unread(verdict, "the criterion has no levels")
         if type(verdict.level) is not int or not 0 <= verdict.level < n_levels:
             return _unread(verdict, f"level {verdict.level} is none of 0 to {n_levels - 1}")
+        if verdict.probability is not None:  # P(met) says nothing of levels
+            verdict = replace(verdict, probability=None)
         chances = verdict.level_probabilities
         if chances is not None and not _are_chances(chances, n_levels):
             return replace(verdict, level_probabilities=None)

@@ -95,11 +95,19 @@ def merged_answers(labelled: Sequence[LabelledAnswer]) -> list[LabelledAnswer]:
 
 
 def _merged(rows: Sequence[LabelledAnswer]) -> LabelledAnswer:
-    criteria: dict[tuple[str, float], Criterion] = {}
-    labels: dict[tuple[str, float], tuple[Label, ...]] = {}
+    criteria: dict[tuple[object, ...], Criterion] = {}
+    labels: dict[tuple[object, ...], tuple[Label, ...]] = {}
     for row in rows:
         for criterion, given in zip(row.example.rubric.criteria, row.labels, strict=True):
-            key = (criterion.text, criterion.points)
+            key = (
+                criterion.text,
+                criterion.points,
+                criterion.levels,
+                criterion.is_nominal,
+                criterion.na,
+                criterion.turn,
+                criterion.reference,
+            )
             criteria.setdefault(key, criterion)
             labels[key] = (*labels.get(key, ()), *given)
     first = rows[0]

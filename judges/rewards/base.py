@@ -7,7 +7,7 @@ or a probability. The rubric broadcasts against them. Results are float64 over [
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
@@ -109,14 +109,21 @@ class FunctionReward:
             return rewards
         rewards = np.where(is_unknown(verdicts, np.abs(rubric.points)), np.nan, rewards)
         caps = rubric.caps(verdicts)
-        if caps is None:
-            return rewards
-        if not np.isfinite(high := self.range[1]):
-            raise ConfigError(
-                f"reward {self.name!r}: the rubric has gates, which cap a reward at a share of its "
-                "highest value; register it with range=(low, high)"
-            )
-        return capped(rewards, (caps[0] * high, caps[1] * high))
+        return rewards if caps is None else _capped(self, rewards, caps)
+
+
+def _capped(reward: Reward, rewards: Floats, caps: tuple[Floats, Floats]) -> Floats:
+    """Cap a reward that knows nothing of gates, at shares of its highest value.
+
+    Raises:
+        ConfigError: It has no highest value.
+    """
+    if not np.isfinite(high := reward.range[1]):
+        raise ConfigError(
+            f"reward {reward.name!r}: the rubric has gates, which cap a reward at a share of its "
+            "highest value; register it with range=(low, high)"
+        )
+    return capped(rewards, (caps[0] * high, caps[1] * high))
 
 
 def evaluate(
@@ -149,11 +156,21 @@ def evaluate(
             )
         return reward(ratings, rubric)
     if rubric.left_out is not None and not getattr(reward, "compares", False):
-        # ours have `compares`; any other gets verdicts and rubrics of what all of them have
-        left_out, rubric = rubric.left_out, rubric.compared()
-        verdicts = np.where(left_out, np.nan, verdicts)
-        if probabilities is not None:
-            probabilities = np.where(left_out, np.nan, probabilities)
+        # ours have `compares`; any other gets verdicts and rubrics of what all of them have, and
+        # its gates go by all of each answer's own verdicts
+        left_out = rubric.left_out
+        caps = replace(rubric, left_out=None).caps(verdicts)
+        rewards = evaluate(
+            reward,
+            np.where(left_out, np.nan, verdicts),
+            rubric.compared(),
+            ratings=ratings,
+            chars=chars,
+            probabilities=None
+            if probabilities is None
+            else np.where(left_out, np.nan, probabilities),
+        )
+        return rewards if caps is None else _capped(reward, rewards, caps)
     if reward.needs is Needs.PROBABILITIES:
         if probabilities is None:
             raise ConfigError(

@@ -126,6 +126,10 @@ def score_items(table: VerdictTable) -> Items:
         low_N, high_N = np.minimum(low_N, caps[1]), np.minimum(high_N, caps[0])
     h_N = shares.points
     scored_N = ~np.isnan(h_N)
+    if caps is not None:
+        closed_N = np.isfinite(caps[0])
+        most_N = np.where(closed_N, caps[0], 0.0) * all_positive_N
+        net_N = np.where(closed_N, np.minimum(net_N, most_N), net_N)
     range_N = ratio(net_N + negative_N, positive_N + negative_N)
     return Items(
         h=h_N,
@@ -151,8 +155,10 @@ def tag_items(scored: ScoredTable) -> Floats:
     table, items = scored.table, scored.items
     by_example_TN = np.where(table.tagged_TN, items.h, np.nan)
     tags = table.criterion_tags
-    points_K = table.rubrics.points[tags.answer_K, tags.criterion_K]
-    hits_K = table.rubrics.hits(table.verdicts_NC)[tags.answer_K, tags.criterion_K]
+    at_K = (tags.answer_K, tags.criterion_K)
+    points_K, gains_K = table.rubrics.points[at_K], table.rubrics.gains[at_K]
+    losses_K = table.rubrics.losses[at_K]
+    hits_K = table.rubrics.hits(table.verdicts_NC)[at_K]
     answered_K = ~np.isnan(hits_K)
     shape = (len(tags.names), len(table))
     cells_K = tags.tag_K * len(table) + tags.answer_K
@@ -163,25 +169,37 @@ def tag_items(scored: ScoredTable) -> Floats:
         return sums.astype(np.float64, copy=False).reshape(shape)
 
     if answered_K.all():
-        by_criterion_TN = ratio(total(points_K * hits_K), total(np.maximum(points_K, 0.0)))
+        by_criterion_TN = ratio(total(points_K * hits_K), total(gains_K))
     else:
-        by_criterion_TN = _tagged_points(points_K, hits_K, total)
+        by_criterion_TN = _tagged_points(points_K * hits_K, gains_K, losses_K, total)
     by_criterion_TN = _where(~np.isnan(items.h), by_criterion_TN)
     return np.concatenate([by_example_TN, by_criterion_TN])
 
 
-def _tagged_points(points_K: Floats, hits_K: Floats, total: Callable[[Floats], Floats]) -> Floats:
-    """Give h of the tagged criteria where verdicts are missing, by the rule of `points.py`."""
-    answered_K = ~np.isnan(hits_K)
-    hits_K = np.nan_to_num(hits_K)
+def _tagged_points(
+    net_K: Floats, gains_K: Floats, losses_K: Floats, total: Callable[[Floats], Floats]
+) -> Floats:
+    """Give h of the tagged criteria where verdicts are missing, by the rule of `points.py`.
+
+    Args:
+        net_K: Points earned, below 0 where they are lost; NaN where there is no verdict.
+        gains_K: The most points that each criterion can earn.
+        losses_K: The most that it can cost.
+        total: Sums over the criteria of each tag and answer.
+    """
+    answered_K = ~np.isnan(net_K)
+    net_K = np.nan_to_num(net_K)
     shares, sizes = [], []
-    for weights_K in (np.maximum(points_K, 0.0), np.maximum(-points_K, 0.0)):
+    for weights_K, counted_K in (
+        (gains_K, np.maximum(net_K, 0.0)),
+        (losses_K, np.maximum(-net_K, 0.0)),
+    ):
         size_TN = total(weights_K)
-        share_TN = ratio(total(weights_K * hits_K), total(weights_K * answered_K))
+        share_TN = ratio(total(counted_K), total(weights_K * answered_K))
         shares.append(np.where(size_TN > 0, share_TN, 0.0))
         sizes.append(size_TN)
-    missing_TN = total(np.where(answered_K, 0.0, np.abs(points_K)))
-    none_TN = too_much_missing(missing_TN, sizes[0] + sizes[1])
+    missing_TN = total(np.where(answered_K, 0.0, np.maximum(gains_K, losses_K)))
+    none_TN = too_much_missing(missing_TN, total(np.maximum(gains_K, losses_K)))
     return np.where(none_TN, np.nan, net_points(*shares, *sizes))
 
 

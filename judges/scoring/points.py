@@ -127,7 +127,7 @@ def earned_and_lost(hits: Floats, rubric: RubricArrays) -> tuple[Floats, Floats]
         hits: [..., C], 0 where nothing is known.
         rubric: Broadcasts against them.
     """
-    if rubric.conditions is None:
+    if rubric.conditions is None or bool((rubric.conditions.least >= 0).all()):
         return dot(hits, rubric.gains), dot(hits, rubric.losses)
     net = hits * rubric.points
     return np.maximum(net, 0.0).sum(-1), np.maximum(-net, 0.0).sum(-1)
@@ -248,7 +248,7 @@ def _net(
 def _perfect(hits: Floats, known: Bools, rubric: RubricArrays, missing: Floats) -> Floats:
     """Count what is wrong so far, so that no rounding of points matters."""
     wanted = rubric.points > 0
-    wrong = np.where(known, np.where(wanted, 1.0 - hits, hits), 0.0)
+    wrong = np.where(known, np.where(wanted, 1.0 - hits, np.maximum(hits, 0.0)), 0.0)
     flawed = dot(wrong, np.abs(np.sign(rubric.points))) > 0
     return np.where(flawed, 0.0, np.where(missing > 0, np.nan, 1.0))
 

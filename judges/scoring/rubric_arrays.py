@@ -124,13 +124,18 @@ class RubricArrays:
         if excluded is None:
             return self
         if self.conditions is not None:
-            at = np.broadcast_to(self.conditions.requires, excluded.shape)
-            for _ in range(excluded.shape[-1]):
+            shape = np.broadcast_shapes(self.conditions.requires.shape, excluded.shape)
+            at = np.broadcast_to(self.conditions.requires, shape)
+            excluded = np.broadcast_to(excluded, shape)
+            for _ in range(shape[-1]):
                 above = np.take_along_axis(excluded, np.where(at < 0, 0, at), -1) & (at >= 0)
                 if not (above & ~excluded).any():
                     break
                 excluded = excluded | above
-        return replace(self, points=np.where(excluded, 0.0, self.points))
+        left = replace(self, points=np.where(excluded, 0.0, self.points))
+        # where nothing that could earn points applies, nothing is known: no score and no reward
+        hollow = (left.gains.sum(-1) <= 0) & (self.gains.sum(-1) > 0)
+        return replace(left, points=np.where(hollow[..., None], 0.0, left.points))
 
     def compared(self) -> RubricArrays:
         """Give the rubric of what all answers of a group have."""

@@ -148,13 +148,18 @@ def _variance_shares(groups: GroupedVerdicts, rate_PC: Floats) -> Floats:
 
     A missing verdict counts as its criterion's mean: it neither adds to nor takes from the spread.
     """
-    verdicts_PGC = groups.verdicts_PGC
+    verdicts_PGC, rubric_PC = groups.verdicts_PGC, groups.rubric_PC
+    # a criterion that counts when it is NOT met moves the other way
+    sign_PC = np.where((rubric_PC.points > 0) == rubric_PC.desirable, 1.0, -1.0)
+    if rubric_PC.conditions is not None:  # what requires a criterion that is not met counts nothing
+        verdicts_PGC, sign_PC = rubric_PC.for_groups().hits(verdicts_PGC), np.ones_like(sign_PC)
+        known = ~np.isnan(verdicts_PGC)
+        counted_PC = np.where(known, verdicts_PGC, 0.0).sum(1)
+        rate_PC = ratio(counted_PC, known.sum(1).astype(np.float64))
     rate_P1C = np.nan_to_num(rate_PC)[:, None, :]
     centred_PGC = verdicts_PGC - rate_P1C
     np.nan_to_num(centred_PGC, copy=False)
-    # a criterion that counts when it is NOT met moves the other way
-    sign_PC = np.where((groups.rubric_PC.points > 0) == groups.rubric_PC.desirable, 1.0, -1.0)
-    weights_PC = groups.rubric_PC.points * sign_PC
+    weights_PC = rubric_PC.points * sign_PC
     total_PG = np.matmul(centred_PGC, weights_PC[..., None])[..., 0]
     covariance_PC = np.matmul(total_PG[:, None, :], centred_PGC)[:, 0] * weights_PC
     variance_P1 = (total_PG**2).sum(1, keepdims=True)

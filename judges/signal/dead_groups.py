@@ -104,7 +104,7 @@ def identical_verdicts(groups: GroupedVerdicts) -> Bools:
 def _same_verdicts(groups: GroupedVerdicts) -> Bools:
     verdicts_PGC = groups.verdicts_PGC
     if groups.excluded_RPGC is not None:  # "does not apply" is a verdict like any other
-        verdicts_PGC = np.where(groups.excluded_RPGC[0], -1.0, verdicts_PGC)
+        verdicts_PGC = np.where(groups.excluded_RPGC[0], -np.inf, verdicts_PGC)
     if not np.isnan(verdicts_PGC).any():
         return np.asarray((verdicts_PGC == verdicts_PGC[:, :1]).all((1, 2)))
     low_PC = np.fmin.reduce(verdicts_PGC, axis=1)

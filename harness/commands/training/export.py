@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,11 +30,13 @@ from ....judges.data.columns import Columns, add_columns_argument
 from ....judges.data.forms.peers_written import FORMS
 from ....judges.errors import ConfigError, DataError
 from ....judges.files import require_file, write_file
+from ....judges.shares import value_of
 from ...flags import add_seed, require_seed
 from ...labels import add_allow_seen
 from ...terminal import say
 
 if TYPE_CHECKING:
+    from ....judges.answer import GradedAnswer
     from ....judges.scoring.rubric_arrays import Floats
     from ....judges.signal import TaggedAnswer
     from ....judges.signal.preferences import Wanted, Worth
@@ -116,7 +119,7 @@ def run(args: argparse.Namespace) -> int:
     answers = [one for one in found.answers if not one.graded.is_absent]
     groups = _groups(answers, _labels(args.group_by, found.by))
     table = VerdictTable.of(one.graded for one in answers)
-    has_all = [not any(v.is_missing for v in one.graded.verdicts) for one in answers]
+    has_all = [_has_all(one.graded) for one in answers]
     error = args.error if args.error is not None else error_rate(table)
     error = None if error is None else min(error, 0.499)
     worth = worth_of(table, reward, _array(has_all), error, args.seed)
@@ -160,6 +163,13 @@ def _write(output: Path | None, text: str) -> None:
         print(output)
     else:
         print(text, end="")
+
+
+def _has_all(graded: GradedAnswer) -> bool:
+    """Say whether something is known of each criterion; a bounded "not applicable" is not."""
+    criteria = graded.example.rubric.criteria
+    pairs = zip(graded.verdicts, criteria, strict=True)
+    return not any(math.isnan(value_of(verdict, criterion)) for verdict, criterion in pairs)
 
 
 def _error_words(asked: float | None, error: float | None) -> str:

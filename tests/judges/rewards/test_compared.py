@@ -13,7 +13,15 @@ from hypothesis.extra.numpy import arrays
 from rubricbeat.judges.answer import GradedAnswer
 from rubricbeat.judges.rewards import evaluate_batch, get_reward, register_reward
 from rubricbeat.judges.rewards.compared import evaluate_groups
-from rubricbeat.judges.rubric import Criterion, Example, Gate, Message, Polarity, Rubric
+from rubricbeat.judges.rubric import (
+    Criterion,
+    Example,
+    Gate,
+    Level,
+    Message,
+    Polarity,
+    Rubric,
+)
 from rubricbeat.judges.scoring.rubric_arrays import RubricArrays, pack_rubrics
 from rubricbeat.judges.scoring.verdict_table import VerdictTable
 from rubricbeat.judges.signal.groups import group_answers
@@ -191,3 +199,36 @@ def test_the_study_and_the_trainer_compare_alike() -> None:
     assert study.reshape(-1) == pytest.approx(trained)
     # on the first three criteria, and on all four
     assert trained == pytest.approx([2 / 3, 2 / 3, 1 / 3, 10 / 18, 8 / 18, 3 / 18])
+
+
+def test_a_batch_in_which_some_rubric_has_levels_compares_its_groups() -> None:
+    levels = (Level("none", 0), Level("some", 2), Level("all", 5))
+    rubric = Rubric((Criterion("by level", 5, Polarity.DESIRABLE, levels=levels),))
+    by_level = replace(example(5), prompt_id="r", rubric=rubric)
+    plain = [graded(example(5, 5, 5, 3), *v) for v in ((1, 1, 0, GAP), (1, 1, 0, 0))]
+    leveled = GradedAnswer(by_level, "some", (Verdict.at_level(1),))
+    reward = get_reward("healthbench")
+    table = VerdictTable.of([*plain, leveled])
+    trained = evaluate_batch(reward, table, [slice(0, 2), slice(2, 3)])
+    assert trained == pytest.approx([2 / 3, 2 / 3, 0.4])
+
+
+def test_a_gate_that_an_answer_closes_caps_a_reward_of_ones_own_whatever_others_lack() -> None:
+    register_reward("test_always_one", range=(0.0, 1.0))(always_one)
+    gated = replace(
+        example(5, 5, 5, 5, 5, 5),
+        rubric=Rubric(
+            tuple(
+                replace(c, gate=Gate(0.2) if place == 5 else None)
+                for place, c in enumerate(example(5, 5, 5, 5, 5, 5).rubric.criteria)
+            )
+        ),
+    )
+    answers = [graded(gated, *v) for v in ((1, 0, 0, 0, 0, GAP), (1, 1, 1, 1, 1, 0), (1,) * 6)]
+    table = VerdictTable.of(answers)
+    trained = evaluate_batch(get_reward("test_always_one"), table, [slice(0, 3)])
+    assert trained[1:] == pytest.approx([0.2, 1.0])
+
+
+def always_one(verdicts: np.ndarray, rubric: RubricArrays) -> np.ndarray:
+    return np.ones(verdicts.shape[:-1])

@@ -22,7 +22,7 @@ from rubricbeat.judges.rubric import (
     Requirement,
     Rubric,
 )
-from rubricbeat.judges.scoring.item_scores import ScoredTable
+from rubricbeat.judges.scoring.item_scores import ScoredTable, tag_items
 from rubricbeat.judges.scoring.verdict_table import VerdictTable
 from rubricbeat.judges.shares import counted_shares, suited
 from rubricbeat.judges.verdict import Outcome, Verdict
@@ -301,3 +301,60 @@ def test_a_verdict_that_its_criterion_does_not_allow_is_none():
     assert suited(LOST, three) is LOST
     with_chances = replace(AT(1), level_probabilities=(0.2, 0.2))
     assert suited(with_chances, three).level_probabilities is None
+
+
+def test_a_level_that_a_fault_earns_hides_no_flaw():
+    rubric = [levels(0, 1, 2), levels(-2, 0, 1)]
+    assert reward("binary", rubric, [AT(1), AT(2)]) == 0.0
+    assert reward("binary", rubric, [AT(2), AT(2)]) == 20.0
+
+
+def test_a_tag_counts_all_that_its_criteria_can_earn():
+    rubric = [levels(-3, 0, 2, tags=("axis:a",)), wanted(4, tags=("axis:a",))]
+    for verdicts in ([AT(2), MET], [AT(2), LOST]):
+        scored_one = ScoredTable.of([graded(rubric, verdicts)])
+        tag = tag_items(scored_one)[-1][0]
+        assert tag == scored_one.items.h[0] or (np.isnan(tag) and np.isnan(scored_one.items.h[0]))
+    assert tag_items(ScoredTable.of([graded(rubric, [AT(2), MET])]))[-1][0] == 1.0
+
+
+def test_a_closed_gate_fails_every_pass_rule():
+    rubric = [wanted(5), wanted(5), fault(-5, gate=Gate(0.0))]
+    passes = scored(rubric, [MET, MET, MET]).passes
+    assert {rule: float(values[0]) for rule, values in passes.items()} == dict.fromkeys(passes, 0.0)
+
+
+def test_a_plain_answer_has_the_digits_that_it_has_alone():
+    points = (0.1, 0.2, 0.7, 1.1, 2.3, 0.3)
+    plain = graded([wanted(p) for p in points], [MET, NOT, MET, MET, NOT, MET])
+    beside = graded([levels(0, 2, 5)], [AT(1)])
+    alone = ScoredTable.of([plain]).items.h[0]
+    assert ScoredTable.of([plain, beside]).items.h[0] == alone
+
+
+def test_the_chance_of_met_says_nothing_of_a_level():
+    assert suited(Verdict.at_level(0, probability=0.9), levels(0, 2, 5)).probability is None
+
+
+def test_what_has_no_levels_is_asked_for_none():
+    with pytest.raises(DataError, match="without levels"):
+        Rubric((wanted(id="a"), wanted(requires=Requirement("a", 0))))
+    with pytest.raises(DataError, match="without levels"):
+        wanted(gate=Gate(0.2, 1))
+    with pytest.raises(DataError, match="polarity"):
+        Criterion("c", 2, Polarity.UNDESIRABLE, levels=(Level("a", 0), Level("b", 2)))
+
+
+def test_where_nothing_that_earns_points_applies_there_is_no_reward_either():
+    rubric = [wanted(5, na=NaRule.EXCLUDED), fault(-2)]
+    for name in ("healthbench", "binary", "hybrid", "complexity", "rar_points"):
+        assert np.isnan(reward(name, rubric, [NA, NOT])), name
+
+
+def test_a_requirement_that_would_always_hold_is_refused():
+    three = levels(0, 2, 5, id="a")
+    with pytest.raises(DataError, match="always reached"):
+        Rubric((three, wanted(requires=Requirement("a", 0))))
+    both = levels(-2, 0, 5, id="a", na=NaRule.MISSED)
+    with pytest.raises(DataError, match="excluded"):
+        Rubric((both, wanted(requires=Requirement("a", 1))))
