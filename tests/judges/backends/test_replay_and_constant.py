@@ -17,7 +17,7 @@ from rubricbeat.judges.backends.scripted import ConstantJudge, ScriptedJudge
 from rubricbeat.judges.errors import ConfigError, DataError, TransportError
 from rubricbeat.judges.grader import open_grader
 from rubricbeat.judges.judge import Question, identity_of
-from rubricbeat.judges.rubric import Level, NaRule, Rubric
+from rubricbeat.judges.rubric import Level, NaRule, Polarity, Rubric
 from rubricbeat.judges.verdict import Outcome, Source, Verdict
 
 
@@ -55,7 +55,7 @@ def test_recorded_levels_and_what_does_not_apply_are_given_back(tmp_path, exampl
     rubric = (
         replace(first, points=3.0, levels=levels),
         replace(second, na=NaRule.EXCLUDED),
-        replace(third, points=3.0, levels=levels),
+        replace(third, points=3.0, polarity=Polarity.DESIRABLE, levels=levels),
     )
     example = replace(example, rubric=Rubric(rubric))
     met = [{"level": 1}, {"not_applicable": True}, {"level": 5}]
