@@ -88,36 +88,61 @@ def counted_shares(rubric: Rubric, verdicts: Sequence[Verdict]) -> list[float | 
             None if v.met is None else _value(float(v.met), c)
             for c, v in zip(rubric.criteria, verdicts, strict=True)
         ]
-    values = [value_of(v, c) for v, c in zip(verdicts, rubric.criteria, strict=True)]
-
-    def required(place: int) -> tuple[int, int | None] | None:
-        needs = rubric.criteria[place].requires
-        return None if needs is None else (rubric.place_of(needs.id), needs.level)
-
-    def is_excluded(place: int) -> bool:
-        above = required(place)
-        return values[place] == EXCLUDED or (above is not None and is_excluded(above[0]))
-
-    def does_count(place: int) -> bool | None:
-        if (above := required(place)) is None:
-            return True
-        at, level = above
-        is_met = None
-        if not math.isnan(values[at]):
-            is_met = values[at] >= needed_value(rubric.criteria[at], level)
-        both = (is_met, does_count(at))
-        return False if False in both else None if None in both else True
+    values = values_of(rubric, verdicts)
 
     def share(place: int) -> float | None:
-        if is_excluded(place):
+        if _is_excluded(rubric, values, place):
             return None
-        value, counts = values[place], does_count(place)
+        counts, value = does_count(rubric, values, place), values[place]
         if counts is False:
             return 0.0
         own = None if math.isnan(value) else _value(value, rubric.criteria[place])
         return own if counts or own == 0.0 else None
 
     return [share(place) for place in range(len(rubric))]
+
+
+def values_of(rubric: Rubric, verdicts: Sequence[Verdict]) -> list[float]:
+    """Give the verdicts of an answer as the arrays hold them (`value_of`)."""
+    return [value_of(v, c) for v, c in zip(verdicts, rubric.criteria, strict=True)]
+
+
+def does_count(rubric: Rubric, values: Sequence[float], place: int) -> bool | None:
+    """Say whether what a criterion requires is met, and itself counts.
+
+    None where that is unknown, or does not apply.
+
+    Args:
+        rubric: Whose criterion it is.
+        values: Of an answer, by `values_of`.
+        place: Position of the criterion in the rubric.
+    """
+    needs = rubric.criteria[place].requires
+    if needs is None:
+        return True
+    at = rubric.place_of(needs.id)
+    is_met = None
+    if math.isfinite(values[at]):
+        is_met = values[at] >= needed_value(rubric.criteria[at], needs.level)
+    both = (is_met, does_count(rubric, values, at))
+    return False if False in both else None if None in both else True
+
+
+def is_closed(rubric: Rubric, values: Sequence[float], place: int) -> bool | None:
+    """Say whether a criterion's gate closes, None where it is unknown.
+
+    The gate of a criterion that does not count, or does not apply, stays open. The same in arrays
+    is `RubricArrays.caps`.
+    """
+    criterion, value = rubric.criteria[place], values[place]
+    counts = does_count(rubric, values, place)
+    if counts is False or _is_excluded(rubric, values, place):
+        return False
+    if math.isnan(value):
+        return None
+    share, closing = _value(value, criterion), closing_share(criterion)
+    closes = share < closing if criterion.points > 0 else share > closing
+    return closes if counts or not closes else None
 
 
 def needed_value(criterion: Criterion, level: int | None) -> float:
@@ -146,6 +171,14 @@ def closing_share(criterion: Criterion) -> float:
     at = min(shares) if place is None else criterion.share(place)
     better = [share for share in shares if share > at]
     return (at + min(better)) / 2 if better else at + 1.0
+
+
+def _is_excluded(rubric: Rubric, values: Sequence[float], place: int) -> bool:
+    """Say whether a criterion, or one that it requires, counts nowhere."""
+    needs = rubric.criteria[place].requires
+    return values[place] == EXCLUDED or (
+        needs is not None and _is_excluded(rubric, values, rubric.place_of(needs.id))
+    )
 
 
 def _below(share: float, criterion: Criterion) -> float:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ...judges.answer import GradedAnswer
 from ...judges.rubric import Criterion, Rubric
-from ...judges.shares import closing_share, needed_value, value_of
+from ...judges.shares import does_count, is_closed, values_of
 from ...judges.verdict import Verdict
 from .findings import Finding, Rule
 
@@ -52,11 +51,11 @@ def _of_criterion(
     if len(met) >= MIN_ANSWERS and len(set(met)) == 1:
         yield (Rule.ALWAYS_MET if met[0] else Rule.NEVER_MET), f"{len(met)} answers"
     if criterion.gate is not None:
-        closed = _known(_is_closed(rubric, row, place) for row in rows)
+        closed = _known(is_closed(rubric, values_of(rubric, row), place) for row in rows)
         if len(closed) >= MIN_ANSWERS and all(closed):
             yield Rule.GATE_CLOSED, f"closed by all {len(closed)} answers"
     if criterion.requires is not None:
-        counts = _known(_does_count(rubric, row, place) for row in rows)
+        counts = _known(does_count(rubric, values_of(rubric, row), place) for row in rows)
         if len(counts) >= MIN_ANSWERS and not any(counts):
             other = rubric.place_of(criterion.requires.id) + 1
             yield Rule.REQUIRED_NEVER, f"criterion {other} in {len(counts)} answers"
@@ -97,30 +96,3 @@ class _Pool:
             names = ", ".join(map(str, missing))
             shown = ", ".join(str(self.by_level[level]) for level in places)
             yield Rule.LEVEL_UNREACHED, f"{word} {names}; answers by level: {shown}{over}"
-
-
-def _is_closed(rubric: Rubric, row: Sequence[Verdict], place: int) -> bool | None:
-    """Say whether a gate closes, None where it is unknown; one that does not count stays open."""
-    criterion, verdict = rubric.criteria[place], row[place]
-    counts = _does_count(rubric, row, place)
-    if verdict.is_na or counts is False:
-        return False
-    value = value_of(verdict, criterion)
-    if math.isnan(value):
-        return None
-    share = value if criterion.counts_when_met else 1.0 - value
-    closing = closing_share(criterion)
-    is_closed = share < closing if criterion.points > 0 else share > closing
-    return is_closed if counts or not is_closed else None
-
-
-def _does_count(rubric: Rubric, row: Sequence[Verdict], place: int) -> bool | None:
-    """Say whether what a criterion requires is met, and counts itself; None where it is unknown."""
-    needs = rubric.criteria[place].requires
-    if needs is None:
-        return True
-    at = rubric.place_of(needs.id)
-    value = math.nan if row[at].is_na else value_of(row[at], rubric.criteria[at])
-    is_met = None if math.isnan(value) else value >= needed_value(rubric.criteria[at], needs.level)
-    both = (is_met, _does_count(rubric, row, at))
-    return False if False in both else None if None in both else True

@@ -15,6 +15,7 @@ from rubricbeat.harness.polarity_check import check_polarity, null_answer
 from rubricbeat.judges.answer import GradedAnswer
 from rubricbeat.judges.data.examples import example_from_row, read_examples
 from rubricbeat.judges.rubric import Example
+from rubricbeat.judges.scoring.verdict_table import VerdictTable
 from rubricbeat.judges.verdict import Outcome, Verdict
 from rubricbeat.tasks.demo import demo_path
 
@@ -146,6 +147,18 @@ def test_a_gate_that_does_not_count_stays_open() -> None:
     rows = graded(one, [True, True], [True, True], [False, True])
     assert Rule.GATE_CLOSED not in found(one, rows)
     assert Rule.GATE_CLOSED in found(one, graded(one, [True, True], [True, True], [True, True]))
+
+
+def test_a_miss_that_does_not_apply_closes_a_gate_and_meets_no_requirement() -> None:
+    """As the scores have it: "missed" is v = 0 (docs/rubrics.md)."""
+    asks = {"criterion": "Asks which drug it is", "points": 2, "id": "asks", "may_be_na": "missed"}
+    why = {"criterion": "Says why", "points": 2, "requires": "asks"}
+    one = example(asks | {"gate": {"cap": 0.5}}, why)
+    answers = graded(one, [NA, True], [NA, True], [NA, False])
+    caps = VerdictTable.of(answers).caps()
+    assert caps is not None and caps[0].tolist() == [0.5, 0.5, 0.5]
+    places = found(one, answers)
+    assert places[Rule.GATE_CLOSED] == [(0,)] and places[Rule.REQUIRED_NEVER] == [(1,)]
 
 
 def test_what_is_required_must_count_itself() -> None:
