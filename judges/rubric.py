@@ -212,15 +212,16 @@ class Example:
         Raises:
             DataError: Counted as Python counts, no turn of the assistant's has the number.
         """
-        for criterion in self.rubric.criteria:
+        for number, criterion in enumerate(self.rubric.criteria, start=1):
             turn = criterion.turn
             if turn is None or turn == -1:
                 continue
             n_turns = 1 + sum(message.role == "assistant" for message in self.prompt)
             if not -n_turns <= turn < n_turns:
+                which = "the answer alone" if n_turns == 1 else f"{n_turns} with the answer"
                 raise DataError(
-                    f"turn is {turn}, and the assistant has turns {-n_turns} to {n_turns - 1}, of "
-                    "which -1 is the answer"
+                    f"criterion {number}: turn is {turn}, and the assistant has turns {-n_turns} "
+                    f"to {n_turns - 1}, which are {which}; write one of these, or 'all'"
                 )
 
     def reference_of(self, criterion: Criterion) -> str:

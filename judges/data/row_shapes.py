@@ -66,9 +66,9 @@ _KINDS = {
     "rubrics": {Form.POINTS: RowKind.HEALTHBENCH, Form.WEIGHT: RowKind.RESEARCHRUBRICS},
     "rubric": {Form.POINTS: RowKind.PLAIN, Form.WEIGHT: RowKind.RAR},
 }
+"""Kind of a row by the field its criteria stand in and their form; else by the form alone."""
 _CRITERIA = "criteria"
 """Where verifiers' files have them; looked at only where no other field holds a rubric."""
-"""Kind of a row by the field its criteria stand in and their form; else by the form alone."""
 _BY_FORM = {
     Form.RUBRICHUB: RowKind.RUBRICHUB,
     Form.RAR: RowKind.RAR,

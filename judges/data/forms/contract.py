@@ -319,20 +319,6 @@ def checked_conditions(criteria: Sequence[Criterion]) -> tuple[Criterion, ...]:
 
 
 def placed(criteria: Sequence[Criterion], prompt: Sequence[Message]) -> tuple[Criterion, ...]:
-    """Give criteria whose turns are among a row's; the answer's own number is -1.
-
-    Raises:
-        DataError: A turn is out of range.
-    """
-    n_turns = 1 + sum(message.role == "assistant" for message in prompt)
-    found = []
-    for number, criterion in enumerate(criteria, start=1):
-        turn = criterion.turn
-        if turn is not None and not -n_turns <= turn < n_turns:
-            turns = "the answer alone" if n_turns == 1 else f"{n_turns} with the answer"
-            raise DataError(
-                f"criterion {number}: turn is {turn}, and the assistant's turns of this row are "
-                f"{turns}; {-n_turns} to {n_turns - 1}, or 'all'"
-            )
-        found.append(replace(criterion, turn=-1) if turn == n_turns - 1 else criterion)
-    return tuple(found)
+    """Give criteria in which the answer's turn is -1, also where it is written by its number."""
+    last = sum(message.role == "assistant" for message in prompt)
+    return tuple(replace(c, turn=-1) if c.turn == last else c for c in criteria)
