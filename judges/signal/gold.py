@@ -12,29 +12,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..scoring.estimates import Estimate
 from ..scoring.rubric_arrays import Bools, Floats
 from .advantages import Scale
 from .groups import GroupedVerdicts
-from .replay.gains import Standing, by_prompt, compare, is_above_zero
+from .replay.gains import Compared, Standing, by_prompt, compare, is_above_zero
 from .replay.study import gold_rewards, recorded_of
 from .replay.training import Settings, train
 
 MIN_GOLD_PROMPTS = 50
 """Prompts with two answers graded by gold, below which no reward is told from another."""
-
-
-@dataclass(frozen=True, slots=True)
-class GoldRow:
-    """What training with one reward gains of the gold score."""
-
-    reward: str
-    gain: Estimate
-    """Of the gold score, with its 95 % interval over prompts and seeds."""
-    behind: Estimate
-    """How far it lies behind the best: the paired difference of gains, with an interval that allows
-    for as many comparisons as there are other rewards. None for the best."""
-    standing: Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +34,8 @@ class GoldStudy:
     """That every reward and gold have graded, in groups of two or more."""
     agreement: float | None
     """Share of the verdicts on which judge and gold agree; None where they share none."""
-    rows: tuple[GoldRow, ...]
+    rows: tuple[Compared, ...]
+    """Gains are of the gold score."""
     is_better_than_nothing: bool
     """Whether the best one's gain is above 0, all rewards tried being allowed for."""
     is_enough: bool
@@ -109,7 +96,7 @@ def hold_against_gold(
         n_groups=int(kept_P.sum()),
         n_answers=int(known_PG.sum()),
         agreement=_agreement(groups, known_PG),
-        rows=tuple(GoldRow(row.reward, row.gain, row.behind, row.standing) for row in rows),
+        rows=tuple(rows),
         is_better_than_nothing=is_above_zero(gains, rows),
         is_enough=n_prompts >= MIN_GOLD_PROMPTS,
         noise=noise,

@@ -15,12 +15,12 @@ from rubricbeat.judges.signal.advice import (
     reliability_fault,
     reward_to_train_with,
 )
-from rubricbeat.judges.signal.gold import GoldRow, GoldStudy
-from rubricbeat.judges.signal.replay.gains import Standing
+from rubricbeat.judges.signal.gold import GoldStudy
+from rubricbeat.judges.signal.replay.gains import Compared, Standing
 from rubricbeat.judges.signal.variance import VarianceSplit
 
-FIRST = GoldRow("first", Estimate(0.6, 0.5, 0.7), Estimate(None), Standing.BEST)
-SECOND = GoldRow("second", Estimate(0.4, 0.3, 0.5), Estimate(0.2, 0.1, 0.3), Standing.BEHIND)
+FIRST = Compared("first", Estimate(0.6, 0.5, 0.7), Estimate(None), Standing.BEST)
+SECOND = Compared("second", Estimate(0.4, 0.3, 0.5), Estimate(0.2, 0.1, 0.3), Standing.BEHIND)
 GOLD = GoldStudy(
     scale=Scale.GROUP,
     n_prompts=100,
