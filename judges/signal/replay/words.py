@@ -11,15 +11,15 @@ from .study import SCORE, Arm, Replayed
 from .training import Policy
 
 BY_CONSTRUCTION = (
-    "There is no gold: the score that counts is that of these very verdicts, so the reward that is "
-    f"this score, {SCORE}, leads by construction, and no reward is recommended. What the others "
-    "lose beside it, and to noise, holds all the same. Give a better judge's verdicts (--gold)."
+    "There is no gold: the score that counts is that of these very verdicts, which favours the "
+    f"reward that is this score, {SCORE}, by construction; no reward is recommended. What each one "
+    "loses to noise holds all the same. Give a better judge's verdicts (--gold)."
 )
 
 
 def sentences(found: Replayed) -> list[str]:
     """Write the findings, the most important first."""
-    said = [_leader(scale, rows) for scale, rows in found.standings.items()]
+    said = [_standing(scale, rows, found) for scale, rows in found.standings.items()]
     said += _deceived(found)
     if not found.has_gold:
         said.append(BY_CONSTRUCTION)
@@ -32,13 +32,15 @@ def sentences(found: Replayed) -> list[str]:
 
 
 def headline(found: Replayed) -> str:
-    """Say in one sentence what gains most."""
-    scale, (best, *others) = next(iter(found.standings.items()))
-    if not best.gain.value:
+    """Say in one line what gains most; without gold that this recommends nothing."""
+    scale, rows = next(iter(found.standings.items()))
+    best, *others = rows
+    if _none_moves(rows):
         return f"No reward gains anything (scale {scale})."
     n_tied = sum(row.standing is Standing.TIED for row in others)
     apart = f", and cannot be told apart from {n_tied} of {len(others)} others" if n_tied else ""
-    return f"{best.reward} gains most (scale {scale}): {measured(best.gain)}{apart}."
+    more = "" if found.has_gold else " Without gold no reward is recommended."
+    return f"Scale {scale}: {_lead(best, found)}{apart}.{more}"
 
 
 def facts(found: Replayed) -> str:
@@ -59,13 +61,13 @@ def facts(found: Replayed) -> str:
     )
 
 
-def _leader(scale: Scale, rows: tuple[Compared, ...]) -> str:
+def _standing(scale: Scale, rows: tuple[Compared, ...], found: Replayed) -> str:
     best, *others = rows
-    if not best.gain.value:
+    if _none_moves(rows):
         return f"Scale {scale}: no reward gains anything; every group drawn is dead."
     tied = [row.reward for row in others if row.standing is Standing.TIED]
     behind = [row for row in others if row.standing is Standing.BEHIND]
-    text = f"Scale {scale}: {best.reward} gains most, {measured(best.gain)}"
+    text = f"Scale {scale}: {_lead(best, found)}"
     if tied:
         text += f"; it cannot be told apart from {', '.join(tied)}"
     if behind:
@@ -73,6 +75,20 @@ def _leader(scale: Scale, rows: tuple[Compared, ...]) -> str:
             f"{row.reward} by {measured(row.behind)}" for row in behind
         )
     return text + "."
+
+
+def _none_moves(rows: tuple[Compared, ...]) -> bool:
+    return not any(row.gain.value for row in rows)
+
+
+def _lead(best: Compared, found: Replayed) -> str:
+    """Name the first reward and its gain, of which score, and whether it is a gain at all."""
+    if (best.gain.value or 0.0) <= 0:
+        what = "no reward gains" if found.has_gold else "no reward raises this judge's own score"
+        return f"{what}; the best is {best.reward}, {measured(best.gain)}"
+    if found.has_gold:
+        return f"{best.reward} gains most, {measured(best.gain)}"
+    return f"this judge's own score rises most under {best.reward}, {measured(best.gain)}"
 
 
 def _deceived(found: Replayed) -> Iterator[str]:

@@ -66,7 +66,26 @@ def test_without_gold_nothing_is_recommended_and_the_reason_is_said() -> None:
     found = trained()
     assert sentences(found)[-1] == BY_CONSTRUCTION
     assert "the verdicts as recorded" in facts(found)
-    assert headline(found).startswith("healthbench gains most (scale group): +0.")
+    own = "this judge's own score rises most under healthbench, +0."
+    assert headline(found).startswith(f"Scale group: {own}")
+    assert headline(found).endswith("Without gold no reward is recommended.")
+    assert own in sentences(found)[0] and "gains most" not in " ".join(sentences(found))
+
+
+def test_where_every_reward_loses_none_is_said_to_gain() -> None:
+    judged = drawn_pilot(1, flip=0.0)
+    backwards = replace(judged, gold_PGC=judged.verdicts_PGC, verdicts_PGC=1 - judged.verdicts_PGC)
+    rewards = [get_reward("healthbench"), get_reward("rar_points")]
+    found = replay(backwards, rewards, [Scale.NONE], QUICK)
+    for said in (headline(found), sentences(found)[0]):
+        assert said.startswith("Scale none: no reward gains; the best is ")
+        assert "gains most" not in said and ", -0." in said
+
+
+def test_a_reward_that_stays_where_it_is_hides_no_losses() -> None:
+    said = sentences(trained(gold=True))[0]
+    assert said.startswith("Scale group: no reward gains; the best is constant, +0.000")
+    assert "every group drawn is dead" not in said
 
 
 def test_a_reward_that_never_moves_has_no_interval_and_says_why() -> None:
