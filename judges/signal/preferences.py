@@ -2,7 +2,8 @@
 
 A difference of rewards counts where it is as large as the margin, and where it would still be there
 if the judge had erred as often as it does: verdicts are flipped at random at the judge's error
-rate, and the difference must keep its sign in so large a share of the draws. An answer that lacks a
+rate (a level to another level), and the difference must keep its sign in so large a share of the
+draws. An answer that lacks a
 verdict is never in a pair, a label or a threshold. Axes: N answers, C criteria, B draws.
 """
 
@@ -18,10 +19,9 @@ from ..errors import ConfigError
 from ..rewards import Needs, Reward, evaluate_table
 from ..scoring.rubric_arrays import Bools, Floats
 from ..scoring.verdict_table import VerdictTable
+from .levels import OtherLevels
 
 N_DRAWS = 1_000
-_BLOCK = 50
-"""Draws that are computed together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,12 @@ def error_rate(table: VerdictTable) -> float | None:
 
 
 def worth_of(
-    table: VerdictTable, reward: Reward, has_all_N: Bools, error: float | None, seed: int
+    table: VerdictTable,
+    reward: Reward,
+    has_all_N: Bools,
+    error: float | None,
+    seed: int,
+    levels_NCK: Floats | None = None,
 ) -> Worth:
     """Compute the rewards of answers, and those under verdicts that are wrong at a rate.
 
@@ -123,6 +128,7 @@ def worth_of(
         has_all_N: Which answers have every verdict.
         error: Chance of a wrong verdict, below 1/2; None where it is not known.
         seed: Of the draws.
+        levels_NCK: As `level_shares` gives them, of each answer's rubric.
 
     Raises:
         ConfigError: The rate is none, or the reward is not computed from verdicts.
@@ -138,24 +144,16 @@ def worth_of(
             "verdicts says nothing of it; leave it out, or choose another reward"
         )
     rng = np.random.default_rng(seed)
-    blocks = [
-        _drawn(table, reward, error, rng, min(_BLOCK, N_DRAWS - done))
-        for done in range(0, N_DRAWS, _BLOCK)
-    ]
-    return Worth(rewards_N, np.concatenate(blocks))
-
-
-def _drawn(
-    table: VerdictTable, reward: Reward, error: float, rng: np.random.Generator, n: int
-) -> Floats:
-    """Give the rewards of n draws, [n, N]: verdicts are turned around, each by its own chance."""
     verdicts_NC = table.verdicts(0)
-    draws = []
-    for _ in range(n):
+    # every answer is a group of one
+    others = OtherLevels.of(levels_NCK, table.verdicts_RNC[:, :, None])
+    draws_BN = np.empty((N_DRAWS, len(table)))
+    for draw_N in draws_BN:
         is_wrong_NC = rng.random(verdicts_NC.shape) < error
-        flipped_NC = np.where(is_wrong_NC, 1 - verdicts_NC, verdicts_NC)
-        draws.append(evaluate_table(reward, replace(table, verdicts_RNC=flipped_NC[None])))
-    return np.stack(draws)
+        other_NC = others.draw(verdicts_NC[:, None], rng)[:, 0]
+        flipped_NC = np.where(is_wrong_NC, other_NC, verdicts_NC)
+        draw_N[:] = evaluate_table(reward, replace(table, verdicts_RNC=flipped_NC[None]))
+    return Worth(rewards_N, draws_BN)
 
 
 def pairs_of(group: Sequence[int], worth: Worth, wanted: Wanted) -> list[Pair]:

@@ -100,6 +100,7 @@ def run(args: argparse.Namespace) -> int:
         return _export_rows(args)
     from ....judges.rewards import get_reward
     from ....judges.scoring.verdict_table import VerdictTable
+    from ....judges.signal.levels import level_shares
     from ....judges.signal.preferences import Wanted, error_rate, worth_of
     from ...inputs import on_new_prompts, read_signal_input
 
@@ -122,7 +123,9 @@ def run(args: argparse.Namespace) -> int:
     has_all = [_has_all(one.graded) for one in answers]
     error = args.error if args.error is not None else error_rate(table)
     error = None if error is None else min(error, 0.499)
-    worth = worth_of(table, reward, _array(has_all), error, args.seed)
+    rubrics = [one.graded.example.rubric for one in answers]
+    shares = level_shares(rubrics, table.verdicts_NC.shape[1])
+    worth = worth_of(table, reward, _array(has_all), error, args.seed, shares)
     rows = list(_rows(args.format, answers, groups, table.chars_N, worth, wanted))
     text = "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
     n_used = len({row["prompt_id"] for row in rows})

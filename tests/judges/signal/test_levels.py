@@ -10,10 +10,12 @@ from rubricbeat.harness.tables.signal import study_text
 from rubricbeat.judges.answer import GradedAnswer
 from rubricbeat.judges.rewards import get_reward
 from rubricbeat.judges.rubric import NaRule
+from rubricbeat.judges.scoring.verdict_table import VerdictTable
 from rubricbeat.judges.signal import group_answers, study_signal
 from rubricbeat.judges.signal.criteria import study_criteria
 from rubricbeat.judges.signal.levels import OtherLevels, count_levels, level_shares
 from rubricbeat.judges.signal.power import plan
+from rubricbeat.judges.signal.preferences import worth_of
 from rubricbeat.judges.signal.replay.noise import JudgeNoise, flip_rate
 from rubricbeat.judges.signal.variance import split_variance
 from rubricbeat.judges.verdict import Outcome, Verdict
@@ -81,6 +83,17 @@ def test_with_repeats_levels_are_drawn_as_they_differ():
     assert chance[0, 1] > chance[0, 2] > 0
     drawn = others.draw(groups.verdicts_PGC, np.random.default_rng(1))
     assert np.abs(drawn - groups.verdicts_PGC).max() <= 0.5 + 1e-12
+
+
+def test_preferences_are_drawn_under_levels_that_there_are():
+    graded = answers([(AT(k),) for k in range(3)], [THREE])
+    table, reward = VerdictTable.of(graded), get_reward("healthbench")
+    shares = level_shares([one.example.rubric for one in graded], 1)
+    worth = worth_of(table, reward, np.ones(3, bool), 0.3, 0, shares)
+    assert set(np.unique(worth.draws_BN)) == {0.0, 0.4, 1.0}
+    # the middle level stays in 7 of 10 draws, and is either other one as often
+    below, above = ((worth.draws_BN[:, 1] == share).mean() for share in (0.0, 1.0))
+    assert (below, above) == pytest.approx((0.15, 0.15), abs=4 * (0.15 * 0.85 / 1000) ** 0.5)
 
 
 def test_a_missing_verdict_stays_missing():
