@@ -220,7 +220,8 @@ def penalty_leverage(
         return None
     rows = first[rows]
     chosen = rubric.take(rows)
-    worst, best = extreme_verdicts(chosen)
+    levels_PCK = groups.levels_PCK
+    worst, best = extreme_verdicts(chosen, None if levels_PCK is None else levels_PCK[rows])
     # what was seen: the pass rates as fractional verdicts, which every linear reward takes
     seen = np.where(np.isnan(study.pass_rate_PC[rows]), best, study.pass_rate_PC[rows])
     index = np.arange(len(rows))

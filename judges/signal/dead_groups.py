@@ -8,7 +8,7 @@ measures it (method sheet, section 4.2).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -118,18 +118,63 @@ def attainable(groups: GroupedVerdicts, reward: Reward) -> tuple[Floats, Floats]
     if reward.needs not in {Needs.VERDICTS, Needs.PROBABILITIES}:
         low, high = reward.range
         return np.full(groups.n_groups, low), np.full(groups.n_groups, high)
-    worst_PC, best_PC = extreme_verdicts(groups.rubric_PC)
+    worst_PC, best_PC = extreme_verdicts(groups.rubric_PC, groups.levels_PCK)
     return reward(worst_PC, groups.rubric_PC), reward(best_PC, groups.rubric_PC)
 
 
-def extreme_verdicts(rubric: RubricArrays) -> tuple[Floats, Floats]:
-    """Give the worst and the best verdicts of each rubric, NaN at padding."""
-    best = np.where(rubric.present, np.where(rubric.desirable, 1.0, 0.0), np.nan)
+def extreme_verdicts(
+    rubric_PC: RubricArrays, levels_PCK: Floats | None = None
+) -> tuple[Floats, Floats]:
+    """Give the worst and the best verdicts of each rubric by net points, NaN at padding.
+
+    Args:
+        rubric_PC: The rubrics.
+        levels_PCK: As `level_shares` gives them; None where none has levels.
+    """
+    best = np.where(rubric_PC.present, np.where(rubric_PC.desirable, 1.0, 0.0), np.nan)
     worst = 1.0 - best
-    if rubric.conditions is None:
+    if rubric_PC.conditions is None:
         return worst, best
-    least = rubric.conditions.least
-    return np.where(worst == 0, least, worst), np.where(best == 0, least, best)
+    least = rubric_PC.conditions.least
+    worst, best = np.where(worst == 0, least, worst), np.where(best == 0, least, best)
+    if (rubric_PC.conditions.requires < 0).all():
+        return worst, best
+    return (
+        _opening(worst, rubric_PC, levels_PCK, -1.0),
+        _opening(best, rubric_PC, levels_PCK, 1.0),
+    )
+
+
+def _opening(
+    extreme_PC: Floats, rubric_PC: RubricArrays, levels_PCK: Floats | None, sign: float
+) -> Floats:
+    """Meet what others require, where what then counts moves the points further than it costs.
+
+    Args:
+        extreme_PC: The verdicts that move each criterion furthest by itself.
+        rubric_PC: With requirements.
+        levels_PCK: As `level_shares` gives them.
+        sign: 1 for the best verdicts, -1 for the worst.
+    """
+    assert rubric_PC.conditions is not None
+    levels = () if levels_PCK is None else np.moveaxis(levels_PCK, -1, 0)
+    options_OPC = np.stack([extreme_PC, np.ones_like(extreme_PC), *levels])
+    options_OPC = np.where(np.isnan(options_OPC) | ~rubric_PC.present, extreme_PC, options_OPC)
+    requires_PC = rubric_PC.conditions.requires
+    needing = np.nonzero(requires_PC >= 0)
+    required = needing[0], requires_PC[needing]
+    is_open_OX = options_OPC[:, *required] >= rubric_PC.conditions.needs[needing]
+    alone = replace(rubric_PC, conditions=None)
+    own_OPC = sign * np.nan_to_num(rubric_PC.points * alone.hits(options_OPC))
+    # points of each option with all that it opens; no chain is longer than the rubric
+    worth_OPC = own_OPC
+    for _ in range(requires_PC.shape[1]):
+        opened_X = worth_OPC.max(0)[needing]
+        worth_OPC = own_OPC.copy()
+        for worth_PC, is_open_X in zip(worth_OPC, is_open_OX, strict=True):
+            np.add.at(worth_PC, required, np.where(is_open_X, opened_X, 0.0))
+    chosen: Floats = np.take_along_axis(options_OPC, worth_OPC.argmax(0)[None], 0)[0]
+    return chosen
 
 
 def equal_in_group(rewards_PG: Floats) -> Bools:

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
+from level_worlds import by_level, wanted
 from pilots import pilot
 
+from rubricbeat.judges.answer import GradedAnswer
 from rubricbeat.judges.rewards import get_reward
-from rubricbeat.judges.signal.dead_groups import DeadGroups, dead_groups, identical_verdicts
-from rubricbeat.judges.signal.groups import GroupedVerdicts
+from rubricbeat.judges.rewards.base import evaluate_table
+from rubricbeat.judges.rubric import Criterion, Example, Message, Requirement, Rubric
+from rubricbeat.judges.scoring.verdict_table import VerdictTable
+from rubricbeat.judges.signal.dead_groups import (
+    DeadGroups,
+    attainable,
+    dead_groups,
+    identical_verdicts,
+)
+from rubricbeat.judges.signal.groups import GroupedVerdicts, group_answers
+from rubricbeat.judges.verdict import Outcome, Verdict
 
 NAN = float("nan")
 POINTS = [5.0, 5.0, -5.0]
@@ -75,3 +88,78 @@ def test_groups_of_one_prompt_widen_the_interval() -> None:
 def test_an_all_or_nothing_reward_is_dead_where_nobody_is_perfect() -> None:
     assert of(pilot(FOUR[:3], POINTS), "binary").dead.value == 1.0
     assert np.isclose(of(pilot(FOUR, POINTS), "binary").lost, 0.5)
+
+
+def extremes(criteria: list[Criterion]) -> tuple[float, float]:
+    case = Example("p", (Message("user", "?"),), Rubric(tuple(criteria)))
+    said = (Verdict(Outcome.UNPARSEABLE),) * len(criteria)
+    groups = group_answers([GradedAnswer(case, f"{i}", said, i) for i in range(3)])
+    low, high = attainable(groups, get_reward("healthbench"))
+    return float(low[0]), float(high[0])
+
+
+def test_the_lowest_reward_meets_what_a_costly_fault_requires() -> None:
+    drug = wanted(2, id="drug")
+    # the drug named and the wrong dose given: (2 - 5) / 2; with neither it would be 0
+    assert extremes([drug, wanted(-5, requires=Requirement("drug"))]) == (-1.5, 1.0)
+    # naming it earns more than the fault costs: the lowest is neither
+    assert extremes([drug, wanted(-1, requires=Requirement("drug"))]) == (0.0, 1.0)
+
+
+def test_extremes_go_through_chains_and_take_each_tree_by_itself() -> None:
+    chain = [
+        wanted(1, id="a"),
+        wanted(1, id="b", requires=Requirement("a")),
+        wanted(-6, requires=Requirement("b")),
+    ]
+    apart = [wanted(2, id="c"), wanted(-1, requires=Requirement("c"))]
+    # the chain to its end, 1 + 1 - 6, and nothing of the other tree, over 1 + 1 + 2
+    assert extremes([*chain, *apart]) == (-1.0, 1.0)
+
+
+def test_what_a_fault_opens_may_be_worth_the_fault() -> None:
+    # admitting a slip costs 1, and mending it, which takes the slip, earns 4
+    assert extremes([wanted(-1, id="slip"), wanted(4, requires=Requirement("slip"))])[1] == 0.75
+
+
+def test_the_lowest_reward_of_levels_is_the_lowest_of_all_answers() -> None:
+    criteria = [
+        by_level([0, 2, 5], id="signs"),
+        wanted(-4, requires=Requirement("signs", 1)),
+        wanted(-4, requires=Requirement("signs", 1)),
+    ]
+    # the middle level opens both faults and earns least: (2 - 8) / 5
+    assert extremes(criteria) == (-1.2, 1.0)
+
+
+def drawn_rubric(random: np.random.Generator) -> list[Criterion]:
+    """Four criteria; each but the first may require one before it."""
+    criteria: list[Criterion] = [wanted(3, id="0")]
+    for place in range(1, 4):
+        name = str(random.integers(place))
+        level = 1 if criteria[int(name)].levels and random.random() < 0.5 else None
+        more = {"requires": Requirement(name, level)} if random.random() < 0.8 else {}
+        if random.random() < 0.4:
+            sign, middle, most = random.choice([-1, 1]), *random.integers([1, 9], [9, 18])
+            points = [0.0, float(sign * middle), float(sign * most)]
+            criteria.append(by_level(points, id=str(place), **more))
+        else:
+            points = random.choice([-7, -4, -2, 1, 2, 5])
+            criteria.append(wanted(float(points), id=str(place), **more))
+    return criteria
+
+
+def test_extremes_are_those_of_all_answers_that_there_could_be() -> None:
+    random = np.random.default_rng(11)
+    reward = get_reward("healthbench")
+    for _ in range(60):
+        criteria = drawn_rubric(random)
+        case = Example("p", (Message("user", "?"),), Rubric(tuple(criteria)))
+        said = [
+            [Verdict.at_level(k) for k in range(len(c.levels))]
+            or [Verdict.of(False), Verdict.of(True)]
+            for c in criteria
+        ]
+        all_answers = [GradedAnswer(case, "a", verdicts) for verdicts in product(*said)]
+        found = evaluate_table(reward, VerdictTable.of(all_answers))
+        assert extremes(criteria) == pytest.approx((found.min(), found.max()), abs=1e-12)
