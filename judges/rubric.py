@@ -281,31 +281,45 @@ def _check_place(level: int | None, criterion: Criterion, name: str) -> None:
 
 def _check_requirements(criteria: Sequence[Criterion]) -> None:
     by_id: dict[str, Criterion] = {}
-    for criterion in criteria:
-        if criterion.id is not None and by_id.setdefault(criterion.id, criterion) is not criterion:
-            raise DataError(f"id {criterion.id[:40]!r} stands at two criteria of one rubric")
-    for criterion in criteria:
+    for number, criterion in enumerate(criteria, start=1):
+        if criterion.id in by_id:
+            raise DataError(
+                f"criterion {number}: id {criterion.id[:40]!r} stands at two criteria of one rubric"
+            )
+        if criterion.id is not None:
+            by_id[criterion.id] = criterion
+    for number, criterion in enumerate(criteria, start=1):
+        if criterion.requires is not None:
+            try:
+                _check_required(criterion.requires, by_id)
+            except DataError as error:
+                raise DataError(f"criterion {number}: {error}") from None
+    for number, criterion in enumerate(criteria, start=1):
         seen: list[str] = []
-        while criterion.requires is not None:
-            name = criterion.requires.id
-            if name not in by_id:
-                known = ", ".join(sorted(by_id)[:8]) or "none"
-                raise DataError(f"requires {name[:40]!r}, the id of no criterion; ids: {known}")
-            if name in seen:
-                raise DataError(f"requires: {' -> '.join([*seen, name])} is a circle")
-            seen.append(name)
-            _check_required(criterion.requires, by_id[name])
-            criterion = by_id[name]
+        needs = criterion.requires
+        while needs is not None:
+            if needs.id in seen:
+                circle = " -> ".join([*seen, needs.id])
+                raise DataError(f"criterion {number}: requires: {circle} is a circle")
+            seen.append(needs.id)
+            needs = by_id[needs.id].requires
 
 
-def _check_required(requirement: Requirement, required: Criterion) -> None:
-    """Refuse a requirement that would always hold, or hold where it does not apply."""
-    _check_place(requirement.level, required, "requires")
-    name = requirement.id[:40]
-    if requirement.level is not None:
-        shares = [required.share(place) for place in range(len(required.levels))]
-        if shares[requirement.level] == min(shares):
-            raise DataError(f"requires: level {requirement.level} of {name!r} is always reached")
+def _check_required(requirement: Requirement, by_id: Mapping[str, Criterion]) -> None:
+    """Refuse a requirement that names none, always holds, or holds where it does not apply."""
+    name, level = requirement.id[:40], requirement.level
+    if requirement.id not in by_id:
+        known = ", ".join(sorted(by_id)[:8]) or "none"
+        raise DataError(f"requires {name!r}, the id of no criterion; ids: {known}")
+    required = by_id[requirement.id]
+    if level is not None and not required.levels:
+        raise DataError(
+            f"requires level {level} of {name!r}, which has no levels; of a criterion without "
+            "levels leave the level out"
+        )
+    _check_place(level, required, "requires")
+    if level is not None and required.share(level) == required.least_share:
+        raise DataError(f"requires: level {level} of {name!r} is always reached")
     if required.na is NaRule.MISSED and (required.least_share < 0 or not required.counts_when_met):
         raise DataError(
             f"requires {name!r}, which counts as met where it does not apply; give it "

@@ -18,7 +18,7 @@ from enum import StrEnum
 
 from ..errors import DataError, near_names
 from ..rubric import CATEGORIES, Criterion, Polarity
-from .forms.contract import checked_conditions, completed, points_of, sign_of, worth_of
+from .forms.contract import completed, points_of, sign_of, worth_of
 from .forms.peers import from_autorubric, from_verifiers, is_autorubric, is_verifiers
 from .json_rows import Field, kind_of
 
@@ -150,7 +150,7 @@ def criteria_of(items: Sequence[Field], form: Form) -> tuple[Criterion, ...]:
     if form is Form.PRBENCH:  # its ids name rows of a table, and mean nothing where none asks
         asked = {c.requires.id for c in found if c.requires is not None}
         found = [c if c.id in asked else replace(c, id=None) for c in found]
-    return checked_conditions(found)
+    return tuple(found)
 
 
 def criteria_of_text(field: Field) -> tuple[Criterion, ...]:

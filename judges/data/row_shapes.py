@@ -17,7 +17,7 @@ from ..errors import DataError
 from ..rubric import Criterion, Example, Message, Rubric
 from .conversations import is_missing, prompt_of
 from .criteria import Form, criteria_of, criteria_of_text, form_of, unique
-from .forms.contract import checked_conditions, placed, reference_of
+from .forms.contract import placed, reference_of
 from .forms.peers import without_sections
 from .forms.trees import criteria_of_tree, is_tree, text_of_node
 from .forms.written import criterion_row
@@ -102,12 +102,12 @@ def read_row(row: Any) -> tuple[Example, RowKind]:
 
 def _rubric_of(row: Field) -> tuple[RowKind, tuple[Criterion, ...]]:
     if _is_node(row):
-        return RowKind.PAPERBENCH, checked_conditions(criteria_of_tree(row))
+        return RowKind.PAPERBENCH, criteria_of_tree(row)
     name, container = _container(row)
     if isinstance(container.value, str):
         return RowKind.OPENRUBRICS, criteria_of_text(container)
     if is_tree(container):
-        return RowKind.PAPERBENCH, checked_conditions(criteria_of_tree(container))
+        return RowKind.PAPERBENCH, criteria_of_tree(container)
     items = [item.decoded() for item in without_sections(container)]
     form = form_of(items)
     if name == "reward_model" and form is Form.POINTS:

@@ -300,24 +300,6 @@ def _turn(field: Field) -> int | None:
     return int(number)
 
 
-def checked_conditions(criteria: Sequence[Criterion]) -> tuple[Criterion, ...]:
-    """Refuse a requirement of a level at a criterion that has none.
-
-    Raises:
-        DataError: One names a level other than "met" of a criterion without levels.
-    """
-    by_id = {c.id: c for c in criteria if c.id is not None}
-    for number, criterion in enumerate(criteria, start=1):
-        needs = criterion.requires
-        other = by_id.get(needs.id) if needs else None
-        if needs and other and not other.levels and needs.level not in (None, 1):
-            raise DataError(
-                f"criterion {number}: requires level {needs.level} of {needs.id[:40]!r}, which has "
-                "no levels; leave the level out"
-            )
-    return tuple(criteria)
-
-
 def placed(criteria: Sequence[Criterion], prompt: Sequence[Message]) -> tuple[Criterion, ...]:
     """Give criteria in which the answer's turn is -1, also where it is written by its number."""
     last = sum(message.role == "assistant" for message in prompt)

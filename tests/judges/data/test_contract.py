@@ -326,6 +326,27 @@ def test_what_cannot_be_meant_is_refused_by_field(
     assert str(caught.value).startswith("row 17: ") and "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("criteria", "number"),
+    [
+        ([ASKED, {"criterion": "d", "points": 1}, ASKED], 3),  # the second that has the id
+        ([{**ASKED, "requires": "b"}, {**ASKED, "id": "b", "requires": "c"}], 2),
+        ([{"criterion": "d", "points": 1}, {**ASKED, "requires": "asked"}], 2),
+    ],
+)
+def test_a_requirement_that_leads_nowhere_names_its_own_criterion(
+    criteria: list[dict[str, Any]], number: int
+) -> None:
+    with pytest.raises(DataError, match=f"^row: criterion {number}: "):
+        read(*criteria)
+
+
+def test_an_id_of_one_criterion_taken_twice_is_refused_too() -> None:
+    twice = Criterion("c", 1.0, Polarity.DESIRABLE, id="a")
+    with pytest.raises(DataError, match="criterion 2: id 'a' stands at two criteria"):
+        Rubric((twice, twice))
+
+
 def test_rows_that_differ_in_their_levels_alone_are_two_prompts() -> None:
     other = [{**SCALE[0], "text": "nothing"}, *SCALE[1:]]
     ids = {
