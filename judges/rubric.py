@@ -265,6 +265,8 @@ def _check_levels(criterion: Criterion) -> None:
         raise DataError("levels: every one is worth 0 points")
     if (criterion.polarity is Polarity.DESIRABLE) is not bool(farthest > 0):
         raise DataError("levels: the sign of their points and the polarity disagree")
+    if criterion.check is not None and (len(levels) > 2 or any(level.check for level in levels)):
+        raise DataError("check: of levels each has its own 'check'; move it into them")
     if criterion.points != farthest:
         raise DataError(
             f"points is {criterion.points:g}, and the level farthest from 0 has {farthest:g}; "

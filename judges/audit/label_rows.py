@@ -12,7 +12,7 @@ from ..data.columns import Columns
 from ..data.conversations import prompt_of, text_of_answer
 from ..data.examples import SkippedRow, read_each, skipped_words
 from ..data.forms.contract import completed, placed, sign_of, worth_of
-from ..data.json_rows import Cell, Field, kind_of
+from ..data.json_rows import TRUTHS, Cell, Field, kind_of
 from ..data.reader import read_rows
 from ..data.streams import name_of
 from ..errors import DataError
@@ -25,8 +25,6 @@ CRITERION_FIELDS = ("rubric", "criterion")
 _NOT_OF_LABELS = frozenset({"id", "requires", "gate", "polarity", "check"})
 NOT_APPLICABLE = ("na", "n/a", "not applicable", "not_applicable")
 """How a label says that the criterion does not apply."""
-_TRUTHS = {"true": True, "1": True, "false": False, "0": False}
-"""What a cell of CSV says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,8 +185,8 @@ def _label(field: Field, *, has_levels: bool) -> Label:
         raise field.fault('is an object without a level; give {"level": 2}, or "na"')
     if has_levels and not isinstance(value, bool) and words not in {"true", "false"}:
         return Label(None, level=_level(field))
-    if isinstance(value, Cell) and words in _TRUTHS:
-        return Label(_TRUTHS[words])
+    if isinstance(value, Cell) and words in TRUTHS:
+        return Label(TRUTHS[words])
     if value in (0, 1) and not isinstance(value, str | float):
         return Label(bool(value))
     raise field.fault(

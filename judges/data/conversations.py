@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ..errors import DataError, near_names
+from ..errors import DataError
 from ..rubric import Message
 from .forms.tools import (
     CALL_PARTS,
@@ -117,7 +117,7 @@ def _turns(item: Field, where: str, log: ToolLog) -> Iterator[Message]:
         )
         return
     if role not in ROLES:
-        raise item["role"].fault(f"is unknown; {near_names(role[:24], [*ROLES, _TOOL])}")
+        raise item["role"].unknown([*ROLES, _TOOL])
     content = item["content"]
     results = [part for part in _parts(content) if part["type"].value in RESULT_PARTS]
     for part in results:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
 
-from ..errors import DataError, near_names
+from ..errors import DataError
 from ..rubric import CATEGORIES, Criterion, Polarity
 from .forms.contract import completed, points_of, sign_of, worth_of
 from .forms.peers import from_autorubric, from_verifiers, is_autorubric, is_verifiers
@@ -246,7 +246,7 @@ def _prbench(item: Field) -> Criterion:
 def _prbench_points(notes: Field) -> Field:
     name = notes["weight_class"].text().strip().lower()
     if name not in PRBENCH_CLASSES:
-        raise notes["weight_class"].fault(f"is unknown; {near_names(name[:24], PRBENCH_CLASSES)}")
+        raise notes["weight_class"].unknown(PRBENCH_CLASSES)
     weight = notes[f"{name.replace(' ', '_')}_weight"]
     points = points_of(weight)
     if (points < 0) != ("detrimental" in name):
@@ -258,7 +258,7 @@ def _profbench(item: Field) -> Criterion:
     weight = item["criterion_weight"]
     words = weight.value.strip().lower() if isinstance(weight.value, str) else None
     if words is not None and words not in PROFBENCH_POINTS:
-        raise weight.fault(f"is unknown; {near_names(words[:24], PROFBENCH_POINTS)}")
+        raise weight.unknown(PROFBENCH_POINTS)
     if words is not None:
         weight = Field(PROFBENCH_POINTS[words], item, "criterion_weight")
     points = worth_of(item, weight)
@@ -276,9 +276,7 @@ def _polarity(field: Field) -> Polarity | None:
     try:
         return Polarity(name)
     except ValueError:
-        raise field.fault(
-            f"is unknown; {near_names(name[:24], [p.value for p in Polarity])}"
-        ) from None
+        raise field.unknown([p.value for p in Polarity]) from None
 
 
 def _known_category(field: Field) -> str | None:

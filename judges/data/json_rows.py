@@ -10,14 +10,14 @@ import contextlib
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from ..errors import DataError
+from ..errors import DataError, near_names
 from .streams import bytes_of, lines_of, name_of
 
 _BLANK = " \t\r\n"
@@ -221,6 +221,10 @@ class Cell(str):
     __slots__ = ()
 
 
+TRUTHS = {"true": True, "1": True, "false": False, "0": False}
+"""What a cell says where true or false is wanted."""
+
+
 @dataclass(frozen=True, slots=True)
 class Field:
     """A value inside a row that knows its path, such as `rubrics[2].points`."""
@@ -243,6 +247,11 @@ class Field:
     def fault(self, problem: str) -> DataError:
         """Word an error about this field."""
         return DataError(f"{self.path or 'the row'} {problem}")
+
+    def unknown(self, known: Iterable[str]) -> DataError:
+        """Word an error about a word that is none of those known."""
+        near = near_names(str(self.value).strip().lower()[:MAX_QUOTED_CHARS], known)
+        return self.fault(f"is unknown; {near}; found {kind_of(self.value)}")
 
     def __getitem__(self, name: str) -> Field:
         """Give a member of an object; missing reads as null."""

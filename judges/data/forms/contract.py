@@ -14,7 +14,7 @@ from typing import Any
 from ...errors import DataError, near_names
 from ...rubric import Criterion, Gate, Level, Message, NaRule, Polarity, Requirement
 from ..conversations import is_missing
-from ..json_rows import Field, kind_of
+from ..json_rows import TRUTHS, Cell, Field, kind_of
 
 MAX_POINTS = 1e9
 """Most that a criterion may be worth, either way."""
@@ -22,13 +22,14 @@ MIN_POINTS = 1e-9
 """Least that it may be worth: a share of points below this is no number, or an endless one."""
 WHOLE_CONVERSATION = "all"
 """How a row writes that a criterion is about every turn."""
-_FIELDS = frozenset({
+CONDITIONS = frozenset({
     "levels", "scale", "may_be_na", "na_check", "check", "id", "reference", "requires", "gate",
     "turn",
 })  # fmt: skip
 """What a criterion may say beside its text, points, polarity and tags."""
-SCALES = ("ordinal", "nominal")
+_SCALES = ("ordinal", "nominal")
 _LEVEL_TEXTS = ("text", "description", "label")
+_LEVEL_FIELDS = (*_LEVEL_TEXTS, "points", "share", "check")
 _ORDERS = (
     {"none", "some", "most", "all"},
     {"never", "rarely", "sometimes", "often", "always"},
@@ -126,6 +127,7 @@ def _levels_of(item: Field) -> list[_Level]:
 def _level(field: Field) -> _Level:
     if not isinstance(field.value, Mapping):
         raise field.fault(f"is {kind_of(field.value)}, not an object with 'text' and 'points'")
+    _refuse_others(field, _LEVEL_FIELDS)
     text = field.first(*_LEVEL_TEXTS).text()
     has_points, has_share = field.has("points"), field.has("share")
     if has_points == has_share:
@@ -135,6 +137,13 @@ def _level(field: Field) -> _Level:
         return _Level(text, None, share_of(field["share"]), predicate_of(field["check"]))
     points = _bounded(field["points"].number(), field["points"])
     return _Level(text, points, None, predicate_of(field["check"]))
+
+
+def _refuse_others(field: Field, known: Sequence[str]) -> None:
+    """Refuse a member that nothing reads: most often a known name, misspelt."""
+    other = next((str(name) for name in field.value if name not in known and field.has(name)), None)
+    if other is not None:
+        raise field.fault(f"has {other[:24]!r}, which is unknown; {near_names(other[:24], known)}")
 
 
 def share_of(field: Field) -> float:
@@ -167,7 +176,7 @@ def completed(item: Field, criterion: Criterion) -> Criterion:
     Raises:
         DataError: A field is wrong, or says what another one rules out.
     """
-    if _FIELDS.isdisjoint(item.value):  # most criteria, of which there may be millions
+    if CONDITIONS.isdisjoint(item.value):  # most criteria, of which there may be millions
         return criterion
     levels = _levels_of(item)
     polarity = criterion.polarity
@@ -207,24 +216,37 @@ def _as_level(level: _Level, points: float) -> Level:
     return Level(level.text, worth + 0.0, level.check)  # + 0.0: -0.0 is 0
 
 
-def _is_nominal(field: Field, levels: Sequence[_Level]) -> bool:
+def scale_of(field: Field) -> str | None:
+    """Give the name of a scale; None where there is none.
+
+    Raises:
+        DataError: It is unknown.
+    """
     if is_missing(field.value):
-        return False
+        return None
     name = field.text().strip().lower()
-    if name not in SCALES:
-        raise field.fault(f"is unknown; {near_names(name[:24], SCALES)}")
+    if name not in _SCALES:
+        raise field.unknown(_SCALES)
+    return name
+
+
+def _is_nominal(field: Field, levels: Sequence[_Level]) -> bool:
+    if scale_of(field) != "nominal":
+        return False
     words = {level.text.strip().lower() for level in levels}
     is_order = words <= _RANKS or any(words <= order for order in _ORDERS)
-    if name == "nominal" and is_order and words != {"yes", "no"}:
+    if is_order and words != {"yes", "no"}:
         raise field.fault(
             "is nominal, and the levels are words or numbers of an order; leave it out, or name "
             "choices that have none"
         )
-    return name == "nominal"
+    return True
 
 
 def _na(field: Field) -> NaRule | None:
     value = field.value
+    if isinstance(value, Cell):
+        value = TRUTHS.get(value.strip().lower(), value)
     if is_missing(value) or value is False:
         return None
     if value is True:
@@ -232,7 +254,8 @@ def _na(field: Field) -> NaRule | None:
     name = field.text().strip().lower()
     known = [rule.value for rule in NaRule]
     if name not in known:
-        raise field.fault(f"is unknown; true, false or {near_names(name[:24], known)}")
+        near = near_names(name[:24], known)
+        raise field.fault(f"is unknown; true, false or a rule ({near}); found {kind_of(value)}")
     return NaRule(name)
 
 
@@ -260,6 +283,7 @@ def _requirement(field: Field) -> Requirement | None:
     if isinstance(field.value, list | tuple):
         raise field.fault("is a list; a criterion requires one other (which may require a third)")
     if isinstance(field.value, Mapping):
+        _refuse_others(field, ("id", "level"))
         if not field.has("id"):
             raise field.fault("has no 'id' of another criterion")
         return Requirement(field["id"].identifier(), _place(field["level"]))
@@ -271,6 +295,7 @@ def _gate(field: Field, *, has_levels: bool) -> Gate | None:
         return None
     if not isinstance(field.value, Mapping):
         raise field.fault(f"is {kind_of(field.value)}, not an object with 'cap'")
+    _refuse_others(field, ("cap", "level"))
     level = _place(field["level"])
     if level is not None and not has_levels:
         raise field["level"].fault("stands at a criterion without levels; leave it out")
@@ -290,9 +315,9 @@ def _place(field: Field) -> int | None:
 def _turn(field: Field) -> int | None:
     if is_missing(field.value):
         return -1
-    if isinstance(field.value, str):
-        if field.value.strip().lower() == WHOLE_CONVERSATION:
-            return None
+    if isinstance(field.value, str) and field.value.strip().lower() == WHOLE_CONVERSATION:
+        return None
+    if isinstance(field.value, str) and not isinstance(field.value, Cell):
         raise field.fault(f"is {kind_of(field.value)}; a whole number or 'all'")
     number = field.number()
     if number != int(number):

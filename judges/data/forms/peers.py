@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ...errors import near_names
 from ...rubric import Criterion
 from ..conversations import is_missing
 from ..json_rows import Field
-from .contract import SCALES, completed, points_of, sign_of, worth_of
+from .contract import completed, points_of, scale_of, sign_of, worth_of
 
 AUTORUBRIC_WEIGHT = 10.0
 VERIFIERS_WEIGHT = 1.0
@@ -93,21 +92,12 @@ def from_autorubric(item: Field) -> Criterion:
             read,
             {
                 "levels": levels,
-                "scale": _scale(item["scale_type"]),
+                "scale": scale_of(item["scale_type"]),
                 "may_be_na": len(kept) < len(options.value) or item["may_be_na"].value,
             },
         )
     points = worth_of(read, Field(worth, item, "weight"))
     return completed(read, Criterion(item["requirement"].text(), points, sign_of(points)))
-
-
-def _scale(field: Field) -> str | None:
-    if is_missing(field.value):
-        return None
-    name = field.text().strip().lower()
-    if name not in SCALES:
-        raise field.fault(f"is unknown; {near_names(name[:24], SCALES)}")
-    return name
 
 
 def _value(option: Field) -> float:

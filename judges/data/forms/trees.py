@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ...rubric import Criterion
 from ..conversations import is_missing
 from ..json_rows import Field, kind_of
-from .contract import MIN_POINTS, completed, points_of, sign_of, worth_of
+from .contract import CONDITIONS, MIN_POINTS, completed, points_of, sign_of, worth_of
 
 CHILDREN = ("sub_tasks", "children")
 _TEXTS = ("requirements", "requirement", "criterion", "description", "text", "title", "name")
@@ -77,6 +77,8 @@ def _shares(nodes: Sequence[Field]) -> list[float]:
 def _weight(node: Field) -> float:
     field = node["weight"]
     if is_missing(field.value):
+        if node.has("points"):
+            raise node["points"].fault("stands below the top of a tree; there write 'weight'")
         return 1.0
     weight = points_of(field)
     if weight < 0:
@@ -111,14 +113,20 @@ class _Node:
             return
         if len(self.path) >= MAX_DEPTH:
             raise self.field.fault(f"lies more than {MAX_DEPTH} nodes deep")
-        for name in ("levels", "gate", "requires", "may_be_na"):
-            if self.field.has(name):
-                raise self.field[name].fault(
-                    "stands at a node with nodes below it; only leaves are graded"
-                )
+        self._refuse_conditions()
         path = self.path if self.is_root else (*self.path, text_of_node(self.field))
         for child, share in zip(children, _shares(children), strict=True):
             yield from _Node(child, self.worth * share, path).leaves()
+
+    def _refuse_conditions(self) -> None:
+        """Refuse what only a leaf can say; the root that is the row itself has the row's fields."""
+        of_the_row = {"reference"} if self.field.parent is None else set()
+        for name in sorted(CONDITIONS - {"id"} - of_the_row):
+            value = self.field[name].value
+            if not (is_missing(value) or value is False or value in ("", [])):
+                raise self.field[name].fault(
+                    "stands at a node with nodes below it; only leaves are graded: write it there"
+                )
 
     def criterion(self) -> Criterion:
         points = self.worth

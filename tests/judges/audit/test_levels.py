@@ -298,6 +298,20 @@ def test_labels_of_people_name_levels_and_what_does_not_apply(tmp_path):
     assert file.answers[0].example.rubric.criteria[0].points == 5
 
 
+def test_cells_of_labels_say_whether_it_may_not_apply_and_which_turn_it_is_about(tmp_path):
+    path = tmp_path / "labels.csv"
+    path.write_text(
+        "prompt,answer,criterion,label,may_be_na,turn\n"
+        "q,a,c,true,TRUE,-1\n"
+        "q,b,c,true,missed,all\n"
+        "q,c,c,true,false,\n",
+        encoding="utf-8",
+    )
+    found = [item.example.rubric.criteria[0] for item in read_labels(path).answers]
+    assert [c.na for c in found] == [NaRule.EXCLUDED, NaRule.MISSED, None]
+    assert [c.turn for c in found] == [-1, None, -1]
+
+
 @pytest.mark.parametrize(
     "row, why",
     [

@@ -266,7 +266,16 @@ REFUSED: list[tuple[list[dict[str, Any]], str]] = [
         [{"criterion": "c", "levels": SCALE, "polarity": "undesirable"}],
         "polarity is undesirable, and the sign of the levels' points says desirable",
     ),
-    ([{"criterion": "c", "levels": SCALE, "scale": "likert"}], "scale is unknown"),
+    ([{"criterion": "c", "levels": SCALE, "scale": "likert"}],
+     r"scale is unknown; known: nominal, ordinal; found the text 'likert'"),
+    ([level(poinst=1)], r"levels\[0\] has 'poinst', which is unknown; did you mean 'points'"),
+    ([{"criterion": "c", "levels": SCALE, "check": {"says": "a"}}], "check: of levels each has"),
+    (
+        [level(check={"says": "b"}) | {"check": {"says": "a"}}],
+        "check: of levels each has its own 'check'; move it into them",
+    ),
+    ([{**ASKED, "gate": {"cap": 0, "lvel": 0}}], "gate has 'lvel', which is unknown; did you mean"),
+    ([{**ASKED, "requires": {"id": "a", "lvl": 1}}], "requires has 'lvl', which is unknown; did"),
     ([{"criterion": "c", "points": 1, "scale": "ordinal"}], "scale stands without 'levels'"),
     (
         [
@@ -288,7 +297,10 @@ REFUSED: list[tuple[list[dict[str, Any]], str]] = [
         ],
         "is nominal, and the levels are words or numbers of an order",
     ),
-    ([{**ASKED, "may_be_na": "maybe"}], r"may_be_na is unknown; true, false or"),
+    (
+        [{**ASKED, "may_be_na": "maybe"}],
+        "may_be_na is unknown; true, false or a rule .* found the text 'maybe'",
+    ),
     ([{**ASKED, "may_be_na": 1}], "may_be_na is the number 1"),
     ([{**ASKED, "na_check": {"says": "a"}}], "na_check stands without 'may_be_na'"),
     ([{**ASKED, "gate": {"level": 0}}], "gate.level stands at a criterion without levels"),

@@ -126,6 +126,15 @@ class TestTrees:
                 r"gate stands at a node with nodes below it",
             ),
             (
+                {"text": "a", "reference": "r", "children": [{"text": "b"}]},
+                r"children\[0\].reference stands at a node with nodes below it",
+            ),
+            (
+                {"text": "a", "turn": 0, "children": [{"text": "b"}]},
+                "turn stands at a node with nodes below it; only leaves are graded: write it there",
+            ),
+            ({"text": "a", "points": 2}, r"points stands below the top of a tree; there write"),
+            (
                 {"text": "a", "sub_tasks": [{"text": "b"}], "children": [{"text": "b"}]},
                 "has 'sub_tasks' and 'children'",
             ),
@@ -136,6 +145,13 @@ class TestTrees:
         tree = {"text": "t", "children": [child, {"text": "c"}]}
         with pytest.raises(DataError, match=message):
             example_from_row({"prompt": "?", "rubric": tree})
+
+    def test_a_node_may_say_that_it_says_nothing_and_a_row_its_own_reference(self) -> None:
+        nothing = {"reference": "", "may_be_na": False, "levels": [], "gate": None}
+        inner = {"text": "a", "children": [{"text": "b"}], **nothing}
+        row = {"text": "t", "children": [inner, {"text": "c"}], "reference": "Guideline."}
+        found = example_from_row(row)
+        assert (found.reference, len(found.rubric)) == ("Guideline.", 2)
 
     def test_a_column_named_children_is_no_tree(self) -> None:
         rubric = [{"criterion": "c", "points": 1}]
