@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import assume, given, reject
+from hypothesis import strategies as st
 
 from rubricbeat.judges.answer import GradedAnswer
 from rubricbeat.judges.errors import DataError
@@ -242,6 +244,46 @@ def test_shares_times_points_are_the_score():
         net = sum(c.points * s for c, s in kept)
         most = sum(c.points for c, _ in kept if c.points > 0)
         assert h(rubric, verdicts) == pytest.approx(net / most, abs=1e-12)
+
+
+FORMS = (
+    wanted(3),
+    fault(-4),
+    Criterion("avoids", -2, Polarity.DESIRABLE),
+    levels(-1, 0, 2, 5),
+    levels(0, -3, -8),
+)
+
+
+@st.composite
+def rubric_and_verdicts(draw) -> tuple[Rubric, list[Verdict]]:
+    """Up to five criteria of any form, each of which may require one before it."""
+    criteria: list[Criterion] = []
+    verdicts = []
+    for place in range(draw(st.integers(1, 5))):
+        more = {"id": str(place), "na": draw(st.sampled_from([None, *NaRule]))}
+        if criteria and draw(st.booleans()):
+            name = draw(st.integers(0, place - 1))
+            may_be_level = criteria[name].levels and draw(st.booleans())
+            more["requires"] = Requirement(str(name), 1 if may_be_level else None)
+        criteria.append(replace(draw(st.sampled_from(FORMS)), **more))
+        said = [LOST, *([NA] if more["na"] else ()), *map(AT, range(len(criteria[-1].levels)))]
+        verdicts.append(draw(st.sampled_from(said if criteria[-1].levels else [*said, MET, NOT])))
+    try:
+        return Rubric(tuple(criteria)), verdicts
+    except DataError:  # a requirement that always holds
+        reject()
+
+
+@given(rubric_and_verdicts())
+def test_the_share_of_a_sample_is_the_one_that_scores_are_computed_from(case):
+    rubric, verdicts = case
+    table = VerdictTable.of([graded(rubric.criteria, verdicts)])
+    # where nothing that could earn points applies, the arrays hold no rubric any more
+    assume(table.rubrics.gains.any() or not table.whole_rubrics.gains.any())
+    hits = table.rubrics.hits(table.verdicts_NC)[0]  # NaN too where a criterion is excluded
+    in_arrays = [None if np.isnan(hit) else float(hit) for hit in hits]
+    assert counted_shares(rubric, verdicts) == in_arrays
 
 
 def test_two_levels_are_met_and_not_met_to_the_last_digit():
