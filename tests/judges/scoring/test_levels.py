@@ -281,7 +281,8 @@ def test_the_share_of_a_sample_is_the_one_that_scores_are_computed_from(case):
     table = VerdictTable.of([graded(rubric.criteria, verdicts)])
     # where nothing that could earn points applies, the arrays hold no rubric any more
     assume(table.rubrics.gains.any() or not table.whole_rubrics.gains.any())
-    hits = table.rubrics.hits(table.verdicts_NC)[0]  # NaN too where a criterion is excluded
+    # what is excluded has no points there, whatever its hit
+    hits = np.where(table.rubrics.present, table.rubrics.hits(table.verdicts_NC), np.nan)[0]
     in_arrays = [None if np.isnan(hit) else float(hit) for hit in hits]
     assert counted_shares(rubric, verdicts) == in_arrays
 
