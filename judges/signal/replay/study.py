@@ -129,6 +129,11 @@ def replay(
     if settings.policy is Policy.LINEAR:
         if features_PGF is None:
             raise ConfigError("the linear policy needs features of the answers")
+        if clusters_P.max() < 1:
+            raise ConfigError(
+                "the linear policy is trained on half of the prompts and judged on the others, and "
+                "there is one prompt: give more prompts, or use --policy table"
+            )
         features = within_prompts(features_PGF[kept_P], recorded.answered_PG)
         trained = train_linear(recorded, scales, settings, features, clusters_P)
     else:

@@ -280,3 +280,11 @@ def test_real_verdicts_give_the_gains_of_another_implementation() -> None:
     noisy = replay(groups, parse_rewards(list(expected)), [Scale.NONE], settings, noise=noise)
     live = [arm.gain.value or 0.0 for arm in noisy.arms if arm.reward != "binary"]
     assert max(live) - min(live) < 0.01
+
+
+def test_one_prompt_cannot_be_halved() -> None:
+    groups = drawn_pilot(1, 1)
+    features = np.zeros((*groups.answered_PG.shape, 2))
+    settings = replace(QUICK, policy=Policy.LINEAR)
+    with pytest.raises(ConfigError, match="give more prompts"):
+        replay(groups, [SCORE], [Scale.NONE], settings, features_PGF=features)
