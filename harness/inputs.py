@@ -18,7 +18,7 @@ from ..judges.answer import GradedAnswer
 from ..judges.data.columns import Columns
 from ..judges.data.examples import example_from_row, read_examples
 from ..judges.data.json_rows import Field
-from ..judges.data.reader import stream_rows
+from ..judges.data.reader import can_name_rows, stream_rows
 from ..judges.data.streams import is_stdin
 from ..judges.errors import ConfigError, DataError, StoreError
 from ..judges.learned import LearnedShare
@@ -59,15 +59,21 @@ def read_signal_input(
         columns: Other names of the fields of such verdicts and rows.
 
     Raises:
-        DataError: A path is missing or holds no verdicts.
+        DataError: A path is missing or holds no verdicts; the rows are missing.
     """
+    if data is not None and not can_name_rows(data):
+        raise DataError(f"--data {data}: no such file")
     answers: list[TaggedAnswer] = []
     warnings: list[str] = []
     learned: set[str] = set()
+    seen: set[Path] = set()
     examples: Mapping[str, Example] | None = None
     for path in paths:
         if not (is_stdin(path) or path.exists()):
             raise DataError(f"{path}: no such file or folder")
+        if not _is_new(path, seen):
+            warnings.append(f"{path} is named twice; answers count once")
+            continue
         if _is_store(path):
             answers += read_store(path)
         elif _is_recorded(path, columns):
@@ -83,7 +89,7 @@ def read_signal_input(
                 examples = {example.prompt_id: example for example in file.examples}
             answers += _recorded(path, examples, warnings, columns)
         else:
-            answers += _runs(path, warnings, learned)
+            answers += _runs(path, warnings, learned, seen)
     carried = {name for answer in answers for name in answer.labels}
     by = tuple(name for name in DEFAULT_LABELS if name in carried)
     return SignalInput(tuple(answers), by, tuple(warnings), frozenset(learned))
@@ -142,10 +148,24 @@ def file_model(source: str, facts: Mapping[str, Any]) -> str:
     return str(facts.get("model") or source)
 
 
-def _runs(path: Path, warnings: list[str], learned: set[str]) -> list[TaggedAnswer]:
+def _is_new(path: Path, seen: set[Path]) -> bool:
+    place = path if is_stdin(path) else path.resolve()
+    is_new = place not in seen
+    seen.add(place)
+    return is_new
+
+
+def _runs(
+    path: Path, warnings: list[str], learned: set[str], seen: set[Path]
+) -> list[TaggedAnswer]:
     from ..reports.results.reader import read_runs
 
-    runs = read_runs([path], warnings.append)
+    found = read_runs([path], warnings.append)
+    again = {run.path for run in found if Path(run.path).resolve() in seen - {path.resolve()}}
+    seen |= {Path(run.path).resolve() for run in found}
+    if again:
+        warnings.append(f"{path}: {len(again)} of its files are named twice; answers count once")
+    runs = [run for run in found if run.path not in again]
     warnings += [note for run in runs for note in run.notes]
     for run in runs:
         learned |= run.learned_prompts

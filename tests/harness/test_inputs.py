@@ -71,15 +71,43 @@ def test_a_path_that_is_not_there_is_named(tmp_path: Path) -> None:
         read_signal_input([tmp_path / "nothing"])
 
 
-def test_result_folders_are_read_with_model_and_run(
+def test_rows_that_are_not_there_are_named_also_where_nothing_needs_them(
     files: tuple[Path, Path], tmp_path: Path
 ) -> None:
+    results = imported(files, tmp_path)
+    with pytest.raises(DataError, match=r"--data .*no-rows\.jsonl: no such file"):
+        read_signal_input([results], tmp_path / "no-rows.jsonl")
+
+
+def imported(files: tuple[Path, Path], tmp_path: Path) -> Path:
     from rubricbeat.harness.cli import main
 
     results = tmp_path / "results"
     words = [str(files[0]), "--data", str(files[1]), "--output_path", str(results)]
     assert main(["import", *words]) == 1  # one verdict is null
-    found = read_signal_input([results])
+    return results
+
+
+def test_what_is_named_twice_counts_once_and_is_said(
+    files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    results = imported(files, tmp_path)
+    samples = min(results.rglob("samples_*"))
+    said = "named twice; answers count once"
+    for again in (results, results / ".." / "results", samples, samples.parent):
+        for paths in ([results, again], [again, results]):
+            found = read_signal_input(paths)
+            assert len(found.answers) == 6, paths
+            assert sum(said in warning for warning in found.warnings) == 1, found.warnings
+    found = read_signal_input([files[0], files[0]], files[1])
+    assert len(found.answers) == 6
+    assert f"{files[0]} is {said}" in found.warnings
+
+
+def test_result_folders_are_read_with_model_and_run(
+    files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    found = read_signal_input([imported(files, tmp_path)])
     assert {"model", "task", "run"} <= set(found.answers[0].labels)
     assert group_answers(found.answers, found.by).sizes_P.tolist() == [3, 3]
 

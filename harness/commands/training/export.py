@@ -26,14 +26,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ....judges.data.columns import Columns, add_columns_argument
+from ....judges.data.columns import Columns
 from ....judges.data.forms.peers_written import FORMS
 from ....judges.errors import ConfigError, DataError
 from ....judges.files import require_file, write_file
 from ....judges.shares import value_of
 from ...flags import add_seed, require_seed
-from ...labels import add_allow_seen
 from ...terminal import say
+from .study_flags import add_input, labels_in, read_input
 
 if TYPE_CHECKING:
     from ....judges.answer import GradedAnswer
@@ -46,9 +46,7 @@ FORMATS = ("dpo", "kto", "rft", *FORMS)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
-    parser.add_argument("paths", nargs="+", type=Path, metavar="PATHS")
-    parser.add_argument("--data", type=Path, help="rows with the rubrics of recorded verdicts")
-    add_columns_argument(parser)
+    add_input(parser)
     parser.add_argument("--format", choices=FORMATS, required=True, help="what is written")
     parser.add_argument(
         "--reward", default="healthbench", help="answers are compared by it (default healthbench)"
@@ -90,7 +88,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help="JSON Lines (default: stdout)"
     )
-    add_allow_seen(parser)
     add_seed(parser, "of the draws")
 
 
@@ -102,7 +99,6 @@ def run(args: argparse.Namespace) -> int:
     from ....judges.scoring.verdict_table import VerdictTable
     from ....judges.signal.levels import level_shares
     from ....judges.signal.preferences import Wanted, error_rate, worth_of
-    from ...inputs import on_new_prompts, read_signal_input
 
     require_seed(args.seed)
     wanted = Wanted(args.margin, args.confidence, args.per_prompt, args.threshold)
@@ -111,12 +107,7 @@ def run(args: argparse.Namespace) -> int:
     reward = get_reward(args.reward)
     if args.output is not None:
         require_file(args.output, "--output")
-    columns = Columns.read(args.columns, is_shared=True)
-    found = on_new_prompts(
-        read_signal_input(args.paths, args.data, columns), allow_seen=args.allow_seen
-    )
-    for warning in found.warnings:
-        say(warning, "export")
+    found = read_input(args, "export")
     answers = [one for one in found.answers if not one.graded.is_absent]
     groups = _groups(answers, _labels(args.group_by, found.by))
     table = VerdictTable.of(one.graded for one in answers)
@@ -215,8 +206,7 @@ def _labels(asked: str | None, carried: Sequence[str]) -> list[str]:
     always = [name for name in ("task", "judge") if name in carried]
     if asked is None:
         return list(carried)
-    words = [word.strip() for word in asked.split(",") if word.strip()]
-    return [*always, *(w for w in words if w not in {"prompt", "prompt_id", *always})]
+    return [*always, *(name for name in labels_in(asked) if name not in always)]
 
 
 def _rows(

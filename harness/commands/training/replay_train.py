@@ -20,13 +20,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ....judges.data.columns import Columns, add_columns_argument
 from ....judges.errors import ConfigError
 from ....judges.files import require_file, write_file
-from ....judges.signal.groups import MIN_ANSWERS, GroupedVerdicts
+from ....judges.signal.groups import GroupedVerdicts
 from ....judges.signal.replay.training import LINEAR_RATE, TABLE_RATE, Policy, Settings
-from ...labels import add_allow_seen
 from ...terminal import say
+from .study_flags import add_comparison, add_input, labels_in, read_input
 
 if TYPE_CHECKING:
     from ....judges.scoring.rubric_arrays import Floats
@@ -39,23 +38,15 @@ LOSSES = ("dapo", "bnpo", "dr_grpo", "grpo", "cispo", "sapo", "luspo", "vespo")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
-    parser.add_argument("paths", nargs="+", type=Path, metavar="PATHS")
-    parser.add_argument("--data", type=Path, help="rows with the rubrics of recorded verdicts")
-    add_columns_argument(parser)
-    parser.add_argument(
-        "--rewards",
-        help="comma-separated names, module:Name, or with options: hybrid(bonus=0) "
-        "(default: six of ours)",
+    add_input(parser)
+    add_comparison(
+        parser,
+        rewards="six",
+        gold="a better judge's verdicts, or labels, of these answers: its score is what counts",
+        group_by="model,system (default: the judge alone, so that a policy chooses among all "
+        "recorded answers to a prompt)",
     )
     parser.add_argument("--scales", default="none,group", help="of none, group, batch")
-    parser.add_argument(
-        "--gold",
-        type=Path,
-        nargs="+",
-        metavar="PATHS",
-        help="a better judge's verdicts, or labels, of these answers: its score is what counts",
-    )
-    add_allow_seen(parser)
     own = Settings()
     training = parser.add_argument_group("training")
     training.add_argument("--seeds", type=int, default=own.seeds, help=f"({own.seeds})")
@@ -105,20 +96,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a seed's judge errs the same way each time (a judge at temperature 0); else every "
         "draw is judged anew",
     )
-    parser.add_argument(
-        "--group_by",
-        "--group-by",
-        metavar="LABELS",
-        help="labels beside the prompt that tell groups apart, such as model,system (default: the "
-        "judge alone, so that a policy chooses among all recorded answers to a prompt)",
-    )
-    parser.add_argument(
-        "--min_group",
-        "--min-group",
-        type=int,
-        default=MIN_ANSWERS,
-        help=f"leave smaller groups out ({MIN_ANSWERS})",
-    )
     parser.add_argument("--json", action="store_true", help="print JSON, one row an arm")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with curves too")
 
@@ -128,8 +105,6 @@ def run(args: argparse.Namespace) -> int:
     from ....judges.rewards import parse_rewards
     from ....judges.signal import group_answers, parse_scales
     from ....judges.signal.replay.study import DEFAULT_REWARDS, replay
-    from ...inputs import on_new_prompts, read_signal_input
-    from ...labels import with_gold
     from ...tables.replay import replay_rows, replay_text
 
     # everything that can be wrong in the request is found before a file is read
@@ -139,17 +114,8 @@ def run(args: argparse.Namespace) -> int:
     _check_noise(args)
     if args.html:
         require_file(args.html, "--html")
-    columns = Columns.read(args.columns, is_shared=True)
-    found = on_new_prompts(
-        read_signal_input(args.paths, args.data, columns), allow_seen=args.allow_seen
-    )
-    if args.gold:
-        found = with_gold(found, args.gold, args.data, columns)
-    for warning in found.warnings:
-        say(warning, "replay-train")
-    groups = group_answers(
-        found.answers, _labels(args.group_by, found.by), min_answers=args.min_group
-    )
+    found = read_input(args, "replay-train", args.gold)
+    groups = group_answers(found.answers, _labels(args, found.by), min_answers=args.min_group)
     trained = replay(
         groups,
         rewards,
@@ -221,9 +187,8 @@ def _features(found: SignalInput, groups: GroupedVerdicts) -> Floats:
     return features_NF[groups.places_PG]
 
 
-def _labels(asked: str | None, carried: tuple[str, ...]) -> tuple[str, ...]:
+def _labels(args: argparse.Namespace, carried: tuple[str, ...]) -> tuple[str, ...]:
     """Give the labels to group by: the judge, unless others are asked for."""
-    if asked is None:
+    if args.group_by is None:
         return tuple(name for name in carried if name == "judge")
-    words = [word.strip() for word in asked.split(",") if word.strip()]
-    return tuple(word for word in words if word not in {"prompt", "prompt_id"})
+    return labels_in(args.group_by)

@@ -18,47 +18,23 @@ import json
 import sys
 from pathlib import Path
 
-from ....judges.data.columns import Columns, add_columns_argument
 from ....judges.errors import ConfigError
 from ....judges.files import require_file, write_file
-from ....judges.signal.groups import BATCH_GROUPS, MIN_ANSWERS
-from ...labels import add_allow_seen
-from ...terminal import say
+from ....judges.signal.groups import BATCH_GROUPS
+from .study_flags import add_comparison, add_input, labels_in, read_input
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
-    parser.add_argument("paths", nargs="+", type=Path, metavar="PATHS")
-    parser.add_argument("--data", type=Path, help="rows with the rubrics of recorded verdicts")
-    add_columns_argument(parser)
-    parser.add_argument(
-        "--rewards",
-        help="comma-separated names, module:Name, or with options: hybrid(bonus=0) "
-        "(default: eight of ours)",
+    add_input(parser)
+    add_comparison(
+        parser,
+        rewards="eight",
+        gold="a better judge's verdicts, or labels, of some of these answers, to tell rewards by",
+        group_by="model,system,run; 'prompt' for none (default: model, system, task and judge "
+        "where there are such)",
     )
     parser.add_argument("--scales", default="group,none,batch", help="of group, none, batch")
-    parser.add_argument(
-        "--group_by",
-        "--group-by",
-        metavar="LABELS",
-        help="labels beside the prompt that tell groups apart, such as model,system,run; "
-        "'prompt' for none (default: model, system, task and judge where there are such)",
-    )
-    parser.add_argument(
-        "--min_group",
-        "--min-group",
-        type=int,
-        default=MIN_ANSWERS,
-        help=f"leave smaller groups out (default {MIN_ANSWERS})",
-    )
-    parser.add_argument(
-        "--gold",
-        type=Path,
-        nargs="+",
-        metavar="PATHS",
-        help="a better judge's verdicts, or labels, of some of these answers, to tell rewards by",
-    )
-    add_allow_seen(parser)
     parser.add_argument("--fidelity", type=float, help="plan for this advantage fidelity, 0 to 1")
     parser.add_argument("--difference", type=float, help="plan to detect this difference in reward")
     parser.add_argument(
@@ -88,8 +64,6 @@ def run(args: argparse.Namespace) -> int:
     from ....judges.rewards import get_reward, parse_rewards
     from ....judges.scoring.plain_form import plain_form
     from ....judges.signal import DEFAULT_REWARDS, group_answers, parse_scales, plan, study_signal
-    from ...inputs import on_new_prompts, read_signal_input
-    from ...labels import with_gold
     from ...tables.signal import criteria_csv, plan_text, study_text
 
     # everything that can be wrong in the request is found before a file is read
@@ -101,17 +75,9 @@ def run(args: argparse.Namespace) -> int:
     for flag, path in (("--html", args.html), ("--criteria", args.criteria)):
         if path:
             require_file(path, flag)
-    columns = Columns.read(args.columns, is_shared=True)
-    found = on_new_prompts(
-        read_signal_input(args.paths, args.data, columns), allow_seen=args.allow_seen
-    )
-    if args.gold:
-        found = with_gold(found, args.gold, args.data, columns)
-    for warning in found.warnings:
-        say(warning, "variance")
-    groups = group_answers(
-        found.answers, _labels(args.group_by, found.by), min_answers=args.min_group
-    )
+    found = read_input(args, "variance", args.gold)
+    by = found.by if args.group_by is None else labels_in(args.group_by)
+    groups = group_answers(found.answers, by, min_answers=args.min_group)
     study = study_signal(groups, rewards, scales, seed=args.seed, batch_groups=args.batch_groups)
     plans = []
     if args.fidelity is not None or args.difference is not None:
@@ -131,11 +97,3 @@ def run(args: argparse.Namespace) -> int:
         write_file(args.html, signal_page(study, plans))
         print(args.html, file=sys.stderr)
     return 0
-
-
-def _labels(asked: str | None, carried: tuple[str, ...]) -> tuple[str, ...]:
-    """Give the labels to group by; `prompt_id` may be named, and goes without saying."""
-    if asked is None:
-        return carried
-    words = [word.strip() for word in asked.split(",") if word.strip()]
-    return tuple(word for word in words if word not in {"prompt", "prompt_id"})
