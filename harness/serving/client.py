@@ -142,11 +142,12 @@ def post(
     last = ServingError(f"{url}: no reply within {timeout_s:g} s")
     end = time.monotonic() + timeout_s
     for attempt in range(max(1, tries)):
-        if attempt:
-            time.sleep(min(MAX_WAIT_S, 2.0 ** (attempt - 1)))
-        left_s = end - time.monotonic()
+        wait_s = min(MAX_WAIT_S, 2.0 ** (attempt - 1)) if attempt else 0.0
+        left_s = end - time.monotonic() - wait_s
         if left_s <= 0:
             break
+        if attempt:
+            time.sleep(wait_s)
         try:
             status, reply, goes_on = _post(url, path, body, token, left_s)
         except (OSError, http.client.HTTPException) as error:

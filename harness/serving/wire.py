@@ -227,7 +227,8 @@ class Scored:
 
     def why_incomplete(self) -> str:
         """Say in one line what is missing, and why."""
-        told = [line.strip() for line in self.missing.lines()]
+        head, *reasons = [line.strip() for line in self.missing.lines()] or [""]
+        told = [f"{head} {'; '.join(reasons)}"] if head else []
         if self.fault is not None or self.stopped is not None:
             told.insert(0, str(self.fault or self.stopped))
         for name, values in self.rewards.items():
@@ -235,7 +236,7 @@ class Scored:
                 told = [
                     f"{n} of {len(values)} answers have no reward {name!r}: {self._no_reward()}"
                 ]
-        return " ".join(told)
+        return "; ".join(told)
 
     def _no_reward(self) -> str:
         ratings = (rating for one in self.graded for rating in one.ratings)

@@ -150,6 +150,7 @@ def test_a_spent_budget_is_an_error_with_what_was_paid(tmp_path):
         paid, stored = served.post("/v1/score", {"items": [item(0, "a")]})
     assert status == 503
     assert "max_calls=3" in reply["why"]
+    assert "; 3 of 6 verdicts are missing: 3 x skipped: " in reply["why"]
     first, second = reply["items"][0]["answers"]
     assert first["missing"] == 0
     assert first["score"] == pytest.approx(-1 / 3)
