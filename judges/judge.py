@@ -94,6 +94,7 @@ class Judge(Protocol):
     * `is_probed = True`: an endpoint may refuse its settings, so that few calls are made until one
       is answered;
     * `stored = False`: its verdicts cost nothing and are not kept;
+    * `gives_probabilities = False`: none of its verdicts ever carries P(met);
     * `requests_of(question) -> int`: how many requests it sends for a question, one after another,
       where that is more than one; the bounds of calls and cost count each;
     * `require_askable(example)`: raises a `ConfigError` where it cannot ask about a rubric as it is

@@ -74,6 +74,11 @@ class ChatOptions(AskingOptions):
     extra_body: Mapping[str, Any] = field(default_factory=dict)
     """Further fields of the request, as the endpoint names them."""
 
+    @property
+    def gives_probabilities(self) -> bool:
+        """Whether a verdict may carry P(met)."""
+        return self.logprobs
+
 
 @register_judge("chat")
 @dataclass(slots=True, kw_only=True)

@@ -80,6 +80,7 @@ class ConstantJudge:
 
     stored: ClassVar[bool] = False
     """Nothing is paid for."""
+    gives_probabilities: ClassVar[bool] = False
     met: bool = True
     """`met=true` says that every criterion is met, faults included; `met=false` that none is. Of
     levels, the one with most of the criterion's points, and the one with least."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 from ..answer import view_of
 from ..errors import DataError
@@ -27,6 +27,8 @@ NO_PREDICATE = "this criterion carries no predicate; the keyword judge never gue
 @register_judge("keyword")
 class KeywordJudge:
     """Meets a criterion when the predicate in its `check` holds of the answer."""
+
+    gives_probabilities: ClassVar[bool] = False
 
     def __init__(self) -> None:
         """Take no options: the criterion carries everything."""

@@ -14,12 +14,18 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ....judges.data.columns import Columns, add_columns_argument
 from ....judges.errors import ConfigError
 from ...flags import add_judge_arguments, judge_options_of
 from ...terminal import say
+
+if TYPE_CHECKING:
+    from ....judges.judge import Judge
+    from ....judges.rewards import Reward
 
 TOKEN_VARIABLE = "RUBRICBEAT_TOKEN"
 DEFAULT_REWARDS = "healthbench"
@@ -98,6 +104,7 @@ def run(args: argparse.Namespace) -> int:
         examples = {example.prompt_id: example for example in data.examples}
     offer = Offer(rewards, examples, args.max_answers)
     with open_grader(judge_options_of(args), seed=args.seed) as grader:
+        _require_fed(grader.judge, rewards.values())
         code = serve(
             lambda: Service(grader, offer, max_pending=args.max_pending),
             place,
@@ -106,6 +113,25 @@ def run(args: argparse.Namespace) -> int:
         )
     say(calls_line(grader.facts()), "serve")
     return code
+
+
+def _require_fed(judge: Judge, rewards: Iterable[Reward]) -> None:
+    """Refuse a reward that this judge can never give what it is computed from.
+
+    Raises:
+        ConfigError: It needs P(met), or a rating of the whole answer, and the judge gives none.
+    """
+    from ....judges.rating import rating_identity
+    from ....judges.rewards import Needs
+
+    for reward in rewards:
+        if reward.needs is Needs.RATING:
+            rating_identity(judge)
+        if reward.needs is Needs.PROBABILITIES and not getattr(judge, "gives_probabilities", True):
+            raise ConfigError(
+                f"--rewards: {reward.name!r} needs P(met), and this judge gives verdicts alone; "
+                "fitted and local judges, chat with logprobs=true, and votes give it"
+            )
 
 
 def _token(path: Path | None) -> str | None:
