@@ -119,6 +119,9 @@ def completion_rows(step: int, batches: Iterable[BatchScore]) -> Iterable[dict[s
                 "masked": group.masked,
                 "dead": None if group.dead is None else group.dead.value,
                 "n_met": sum(one is True for one in met) if has_verdicts else None,
+                "n_levels": sum(v.level is not None for v in graded.verdicts)
+                if has_verdicts
+                else None,
                 "n_missing": sum(v.is_missing for v in graded.verdicts) if has_verdicts else None,
                 "n_criteria": len(met),
                 "rating": None if rating is None else rating.value,

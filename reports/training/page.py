@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from ...judges.errors import DataError
 from ...judges.scoring.crossed import CrossedMean
+from ...judges.verdict import Verdict
 from .. import numbers
 from ..pages.figures import Forest, forest
 from ..pages.html import asset, environment, own_version, style_policy
@@ -130,6 +131,18 @@ def _versions(run: TrainingRun) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class SampleCriterion:
+    """A criterion with its verdict, in words."""
+
+    text: str
+    verdict: str
+    side: str
+    """Class of the mark: good, bad, part for a level, none where there is neither."""
+    is_fault: bool
+    """Whether it is bad when it is met."""
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
     """One answer of the training, with what the judge said of it."""
 
@@ -137,8 +150,7 @@ class Sample:
     prompt_id: str
     text: str
     reward: float | None
-    criteria: tuple[tuple[str, bool | None, bool], ...]
-    """Text, whether it was met, and whether it is good when it is."""
+    criteria: tuple[SampleCriterion, ...]
 
 
 def read_samples(run: Path) -> list[tuple[str, list[Sample]]]:
@@ -174,10 +186,24 @@ def _sample(row: Any) -> Sample:
         text=text if len(text) <= MAX_CHARS else f"{text[:MAX_CHARS]} …",
         reward=None if np.isnan(reward) else reward,
         criteria=tuple(
-            (str(c["text"]), v.get("met"), c["polarity"] == "desirable")
+            _judged(str(c["text"]), Verdict.from_json(v), c["polarity"] == "desirable")
             for c, v in zip(criteria, verdicts, strict=True)
         ),
     )
+
+
+def _judged(text: str, verdict: Verdict, is_good: bool) -> SampleCriterion:
+    if verdict.level is not None:
+        # whether a level is good is in its points, which the table of a step does not hold
+        return SampleCriterion(text, f"level {verdict.level}", "part", False)
+    if verdict.is_na:
+        words, side = f"{numbers.NONE} not applicable", "none"
+    elif verdict.met is None:
+        words, side = "? no verdict", "none"
+    else:
+        words = "✓ met" if verdict.met else "✗ not met"
+        side = "good" if verdict.met == is_good else "bad"
+    return SampleCriterion(text, words, side, not is_good)
 
 
 @dataclass(frozen=True, slots=True)

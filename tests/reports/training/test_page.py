@@ -11,8 +11,9 @@ from training_kit import write_run
 
 from rubricbeat.harness import cli
 from rubricbeat.judges.errors import DataError
+from rubricbeat.judges.verdict import Verdict
 from rubricbeat.reports.training.figures import lines_of, moving_mean
-from rubricbeat.reports.training.page import render_training_page, training_report
+from rubricbeat.reports.training.page import read_samples, render_training_page, training_report
 from rubricbeat.reports.training.runs import read_training_runs
 
 pytestmark = pytest.mark.border
@@ -43,6 +44,29 @@ def test_texts_of_the_policy_cannot_become_markup(tmp_path: Path) -> None:
     assert not {"img", "script"} & set(seen.tags)
     assert not {name for name in seen.attributes if name.startswith("on")}
     assert "{{ 7*7 }}" in page and "49" not in page.partition("samples-title")[2][:2000]
+
+
+def test_a_level_and_what_does_not_apply_are_no_missing_verdicts(tmp_path: Path) -> None:
+    import pandas as pd
+
+    path = write_run(tmp_path / "a")
+    table = path / "completions" / "step_000001.parquet"
+    said = [Verdict.at_level(2), Verdict.not_applicable(), Verdict.of(True), Verdict.of(False)]
+    criterion = {"text": "c", "points": 1, "polarity": "undesirable"}
+    row = pd.read_parquet(table)
+    row["verdicts"] = json.dumps([verdict.to_json() for verdict in said])
+    row["criteria"] = json.dumps([criterion] * len(said))
+    row.to_parquet(table)
+    [(_, [sample])] = read_samples(path)
+    assert [(one.verdict, one.side, one.is_fault) for one in sample.criteria] == [
+        ("level 2", "part", False),
+        ("\u2013 not applicable", "none", True),
+        ("✓ met", "bad", True),
+        ("✗ not met", "good", True),
+    ]
+    page = page_of(path)
+    assert "level 2" in page
+    assert "? no verdict" not in page
 
 
 def test_no_prompt_or_answer_stands_in_a_page_without_examples(tmp_path: Path) -> None:

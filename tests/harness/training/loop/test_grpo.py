@@ -76,6 +76,7 @@ def _check_completions(folder: Path) -> None:
     verdicts = [Verdict.from_json(plain) for plain in json.loads(first["verdicts"])]
     assert len(verdicts) == first["n_criteria"] == 5
     assert sum(v.met is True for v in verdicts) == first["n_met"]
+    assert first["n_levels"] == 0
     assert "reward_alt/binary" in table
 
 
