@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ....judges.data.columns import Columns
+from ....judges.data.conversations import chat_turns
 from ....judges.data.forms.peers_written import FORMS
 from ....judges.errors import ConfigError, DataError
 from ....judges.files import require_file, write_file
@@ -245,8 +246,7 @@ def _rows(
 
 def _prompt(one: TaggedAnswer) -> dict[str, Any]:
     example = one.graded.example
-    messages = [{"role": m.role, "content": m.content} for m in example.prompt]
-    return {"prompt_id": example.prompt_id, "prompt": messages}
+    return {"prompt_id": example.prompt_id, "prompt": chat_turns(example.prompt)}
 
 
 def _said(one: TaggedAnswer) -> list[dict[str, str]]:

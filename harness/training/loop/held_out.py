@@ -17,6 +17,7 @@ from transformers import TrainerControl as Control
 from transformers import TrainerState as State
 from transformers import TrainingArguments as Args
 
+from ....judges.data.conversations import chat_turns
 from ....judges.errors import JudgeError
 from ....judges.rewards import get_reward
 from ....judges.rubric import Example
@@ -108,7 +109,7 @@ class GoldJudge(TrainerCallback):
     def _look(self, step: int) -> None:
         self._last_step = step
         looks, args = self._looks, self._trainer.args
-        asked = looks.conversations or [_turns(example) for example in looks.examples]
+        asked = looks.conversations or [chat_turns(one.prompt) for one in looks.examples]
         sampling = sampling_of(args) if looks.sampling is None else looks.sampling
         # every process generates: sharded weights need them all; one of them grades
         with self._policy() as model:
@@ -165,10 +166,6 @@ class GoldJudge(TrainerCallback):
             trainer.accelerator,
             gradient_checkpointing_kwargs=trainer.args.gradient_checkpointing_kwargs,
         )
-
-
-def _turns(example: Example) -> list[dict[str, str]]:
-    return [{"role": turn.role, "content": turn.content} for turn in example.prompt]
 
 
 def _computable(names: list[str], judge: Any) -> list[str]:

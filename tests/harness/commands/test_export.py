@@ -76,6 +76,18 @@ def exported(
     return [json.loads(line) for line in out.splitlines()], said
 
 
+def test_a_tools_turn_is_the_users_as_chat_templates_want_it(tmp_path, capsys):
+    words = recorded(tmp_path, {"a": {"good": [True], "poor": [False]}})
+    turns = [{"role": "user", "content": "How late?"}, {"role": "tool", "content": "Noon."}]
+    row = {"prompt_id": "a", "prompt": turns, "rubrics": [{"criterion": "Item 0", "points": 1}]}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
+    [one], _ = exported(capsys, words, "--format", "dpo")
+    [turn] = one["prompt"]
+    assert turn["role"] == "user"
+    assert "How late?" in turn["content"]
+    assert "Noon." in turn["content"]
+
+
 def test_dpo_pairs_are_those_with_the_largest_differences(tmp_path, capsys):
     words = recorded(tmp_path, ROWS)
     [one], said = exported(capsys, words, "--format", "dpo")
