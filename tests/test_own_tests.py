@@ -26,6 +26,7 @@ HELD_BY = {
     "harness/commands/training/export": "harness/commands/test_export.py",
     "harness/commands/training/replay_train": "harness/commands/test_replay_train.py",
     "harness/commands/training/serve": "harness/serving/test_serve_command.py",
+    "harness/commands/training/study_flags": "harness/commands/test_variance_and_lint.py",
     "harness/commands/training/variance": "harness/commands/test_variance_and_lint.py",
     "harness/commands/verdicts": "harness/commands/test_verdicts.py",
     "harness/costs/plan": "harness/commands/test_plan.py",
