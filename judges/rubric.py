@@ -242,11 +242,16 @@ def points_text(points: float) -> str:
 
 def rubric_item(criterion: Criterion) -> str:
     """Show a criterion with its points: `[5] text`; its levels below, as `  0 [2] text`."""
-    levels = "".join(
-        f"\n  {number} [{points_text(level.points)}] {level.text}"
+    head = f"[{points_text(criterion.points)}] {criterion.text}"
+    return "\n".join([head, *level_lines(criterion)])
+
+
+def level_lines(criterion: Criterion) -> list[str]:
+    """List the levels of a criterion, each as `  0 [2] text`."""
+    return [
+        f"  {number} [{points_text(level.points)}] {level.text}"
         for number, level in enumerate(criterion.levels)
-    )
-    return f"[{points_text(criterion.points)}] {criterion.text}{levels}"
+    ]
 
 
 def numbered(criteria: Sequence[Criterion]) -> str:

@@ -15,6 +15,7 @@ from ..data.forms.contract import completed, placed, sign_of, worth_of
 from ..data.json_rows import TRUTHS, Cell, Field, kind_of
 from ..data.reader import read_rows
 from ..data.streams import name_of
+from ..data.verdict_words import says_not_applicable
 from ..errors import DataError
 from ..rubric import Criterion, Example, Rubric, digest_of_prompt
 from ..shares import suited
@@ -23,8 +24,6 @@ from .labels import Label, LabelledAnswer, why_not
 LABEL_FIELDS = ("label", "labels", "binary_labels")
 CRITERION_FIELDS = ("rubric", "criterion")
 _NOT_OF_LABELS = frozenset({"id", "requires", "gate", "polarity", "check"})
-NOT_APPLICABLE = ("na", "n/a", "not applicable", "not_applicable")
-"""How a label says that the criterion does not apply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +174,7 @@ def _said(field: Field, criterion: Criterion) -> Label:
 def _label(field: Field, *, has_levels: bool) -> Label:
     value = field.value
     words = value.strip().lower() if isinstance(value, str) else None
-    if words in NOT_APPLICABLE:
+    if says_not_applicable(value):
         return Label(None)
     if isinstance(value, Mapping):
         if set(value) == {"level"}:

@@ -18,11 +18,10 @@ from typing import Any, Generic, TypeVar
 from ..answer import NO_ANSWER
 from ..errors import ConfigError, DataError
 from ..files import user_path
-from .columns import Columns
+from .columns import ID_FIELDS, Columns
 from .conversations import is_missing, text_of_answer
 from .json_rows import Cell, Field, object_in
 from .reader import stream_rows
-from .row_shapes import ID_FIELDS
 from .streams import is_stdin, name_of
 from .tables import hub_name
 

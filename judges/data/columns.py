@@ -23,6 +23,8 @@ ROW_FIELDS = (
     "judge_reference",
     "canary",
 )
+ID_FIELDS = ("prompt_id", "id", "sample_id")
+"""Where the id of a row may stand, the first that is there."""
 CRITERION_FIELDS = ("criterion", "points", "polarity", "category", "criterion_tags", "levels")
 """Of each object in a rubric."""
 ANSWER_FIELDS = ("prompt_id", "answer", "model", "run", "repeat")

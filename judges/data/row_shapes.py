@@ -15,6 +15,7 @@ from typing import Any
 
 from ..errors import DataError
 from ..rubric import Criterion, Example, Message, Rubric
+from .columns import ID_FIELDS
 from .conversations import is_missing, prompt_of
 from .criteria import Form, criteria_of, criteria_of_text, form_of, unique
 from .forms.contract import placed, reference_of
@@ -28,7 +29,6 @@ PROFESSIONAL_TAGS = ("use_case", "type", "difficulty", "specialty")
 PRBENCH_TAGS = ("field", "topic", "expert")
 PROMPT_FIELDS = ("prompt", "question", "messages", "instruction", "conversation")
 """Where a prompt may stand; `prompt` counts before the others, between which a row must choose."""
-ID_FIELDS = ("prompt_id", "id", "sample_id")
 
 
 class RowKind(StrEnum):

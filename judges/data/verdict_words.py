@@ -83,7 +83,7 @@ def read_verdict(value: Any, criterion: Criterion | None = None) -> VerdictWord:
     if isinstance(value, str) and criterion is not None:
         if (level := _level_named(value, levels)) is not None:
             return VerdictWord(None, level=level)
-        if criterion.na and _plain(value) in NOT_APPLICABLE:
+        if criterion.na and says_not_applicable(value):
             return VerdictWord(None, is_na=True)
     if levels and (number := _number(value)) is not None:
         worth = [at for at, level in enumerate(levels) if level.points == number]
@@ -133,6 +133,11 @@ def _number(value: Any) -> float | None:
 
 def _plain(word: str) -> str:
     return " ".join(word.replace("_", " ").replace("-", " ").split()).strip(" .!\"'*`").casefold()
+
+
+def says_not_applicable(value: Any) -> bool:
+    """Say whether a recorded value is one of the ways to write that a criterion does not apply."""
+    return isinstance(value, str) and _plain(value) in NOT_APPLICABLE
 
 
 def _read_plain(value: Any) -> VerdictWord:

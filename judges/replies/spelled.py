@@ -91,23 +91,26 @@ def unescaped(text: str) -> Committed | None:
     return Committed(({"explanation": words, "criteria_met": met},))
 
 
+_VERDICT_IS = r"(?:(?:my |the )?(?:final )?(?:verdict|answer|result|output)\W{1,6})?[\"'`*]*"
 _LAST_LINE = re.compile(
-    r"(?:(?:my |the )?(?:final )?(?:verdict|answer|result|output)\W{1,6})?[\"'`*]*criteria_met"
-    r"[\"'`*]*\s*[:=][\"'`*\s]*(true|false)[\"'`*.\s]*",
+    rf"{_VERDICT_IS}(?P<name>{MET})[\"'`*]*\s*[:=][\"'`*\s]*(?P<value>true|false)[\"'`*.\s]*",
     re.IGNORECASE,
 )
 
 
 def last_line(text: str, marks: Marks) -> Committed | None:
     """Read a last line that says `criteria_met: true` and nothing else."""
+    return _ending_in(_LAST_LINE, text, marks)
+
+
+def _ending_in(line: re.Pattern[str], text: str, marks: Marks) -> Committed | None:
     body = text.rstrip()
     start = body.rfind("\n") + 1
-    line = body[start:].strip(" \t*_`#>-")
-    said = _LAST_LINE.fullmatch(line)
+    said = line.fullmatch(body[start:].strip(" \t*_`#>-"))
     if said is None or not stands_apart(body, start, len(body), marks):
         return None
     outside = body[:start]
-    return Committed(({MET: truth(said.group(1), False)},), outside, outside)
+    return Committed(({said["name"].lower(): said["value"]},), outside, outside)
 
 
 _MORE = re.compile(rf"[\"'](?:{LEVEL}|{MET}|{NOT_APPLICABLE})[\"']\s*:")
@@ -121,8 +124,7 @@ _NA_NAMED = re.compile(
 )
 INDEX = re.compile(r"[\"']index[\"']\s*:")
 _LAST_LINE_MORE = re.compile(
-    rf"(?:(?:my |the )?(?:final )?(?:verdict|answer|result|output)\W{{1,6}})?[\"'`*]*"
-    rf"(?P<name>{LEVEL}|{NOT_APPLICABLE})[\"'`*]*\s*[:=][\"'`*\s]*(?P<value>\d{{1,3}}|true|n/?a)[\"'`*.\s]*",
+    rf"{_VERDICT_IS}(?P<name>{LEVEL}|{NOT_APPLICABLE})[\"'`*]*\s*[:=][\"'`*\s]*(?P<value>\d{{1,3}}|true|n/?a)[\"'`*.\s]*",
     re.IGNORECASE,
 )
 
@@ -156,10 +158,4 @@ def unescaped_more(text: str) -> Committed | None:
 
 def last_line_more(text: str, marks: Marks) -> Committed | None:
     """Read a last line that says `level: 2`, or `not_applicable: true`, and nothing else."""
-    body = text.rstrip()
-    start = body.rfind("\n") + 1
-    said = _LAST_LINE_MORE.fullmatch(body[start:].strip(" \t*_`#>-"))
-    if said is None or not stands_apart(body, start, len(body), marks):
-        return None
-    outside = body[:start]
-    return Committed(({said["name"].lower(): said["value"]},), outside, outside)
+    return _ending_in(_LAST_LINE_MORE, text, marks)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...replies.readings import CHOICES
-from ...rubric import Criterion, points_text
+from ...rubric import Criterion, level_lines
 
 
 def choices_of(criterion: Criterion) -> tuple[str, ...]:
@@ -20,10 +20,7 @@ def levels_text(criteria: Sequence[Criterion]) -> str:
     """List the levels, `0 [2] text` a line; of several items below their numbers."""
     listed = []
     for number, criterion in enumerate(criteria, start=1):
-        lines = [
-            f"  {place} [{points_text(level.points)}] {level.text}"
-            for place, level in enumerate(criterion.levels)
-        ]
+        lines = level_lines(criterion)
         head = [f"Item {number}:"] if lines and len(criteria) > 1 else []
         listed += head + lines
     return "\n".join(listed)

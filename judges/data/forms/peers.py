@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...rubric import Criterion
+from ..columns import ID_FIELDS
 from ..conversations import is_missing
 from ..json_rows import Field
 from .contract import completed, points_of, scale_of, sign_of, worth_of
@@ -18,7 +19,6 @@ from .contract import completed, points_of, scale_of, sign_of, worth_of
 AUTORUBRIC_WEIGHT = 10.0
 VERIFIERS_WEIGHT = 1.0
 _YES_NO = ["no", "yes"]
-_IDS = ("prompt_id", "id", "sample_id")
 
 
 def is_autorubric(item: Field) -> bool:
@@ -63,7 +63,7 @@ def rows_of_set(row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         if rest | mine not in found:
             found.append(rest | mine)
     if len(found) > 1:  # the set's id would be the same for each
-        found = [{name: each[name] for name in each if name not in _IDS} for each in found]
+        found = [{name: each[name] for name in each if name not in ID_FIELDS} for each in found]
     return [*found]
 
 

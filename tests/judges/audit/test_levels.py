@@ -289,12 +289,14 @@ def test_labels_of_people_name_levels_and_what_does_not_apply(tmp_path):
         {"label": "na", "levels": None},
         {"label": {"level": 2}, "levels": None},
         {"label": True, "levels": None},
+        {"label": "Does not apply.", "levels": None},
     )
     said = [item.labels[0] for item in file.answers]
     assert said[0] == (level(2),)
     assert said[1] == (level(1, "a"), level(0, "b"), not_applicable("c"))
     # whether they may be is for the rubric of the run that they are held against
-    assert said[2:] == [(not_applicable(),), (level(2),), (Label(True),)]
+    assert said[2:5] == [(not_applicable(),), (level(2),), (Label(True),)]
+    assert said[5] == (not_applicable(),), "the words of recorded verdicts"
     assert file.answers[0].example.rubric.criteria[0].points == 5
 
 
