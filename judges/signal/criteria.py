@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..rewards import Needs, Reward
 from ..scoring.points import ratio
 from ..scoring.rubric_arrays import Bools, Floats
-from .dead_groups import EQUAL, extreme_verdicts
+from .dead_groups import EQUAL, attainable, extreme_verdicts
 from .groups import GroupedVerdicts
 
 MAX_LEVERAGE_PROMPTS = 3_000
@@ -220,8 +220,7 @@ def penalty_leverage(
         return None
     rows = first[rows]
     chosen = rubric.take(rows)
-    levels_PCK = groups.levels_PCK
-    worst, best = extreme_verdicts(chosen, None if levels_PCK is None else levels_PCK[rows])
+    worst, best = extreme_verdicts(chosen)
     # what was seen: the pass rates as fractional verdicts, which every linear reward takes
     seen = np.where(np.isnan(study.pass_rate_PC[rows]), best, study.pass_rate_PC[rows])
     index = np.arange(len(rows))
@@ -232,7 +231,8 @@ def penalty_leverage(
         avoided[index, columns] = best[index, columns]
         return reward(avoided, chosen) - reward(triggered, chosen)
 
-    span = reward(best, chosen) - reward(worst, chosen)
+    low_P, high_P = attainable(groups, reward)
+    span = (high_P - low_P)[rows]
     valid = span > 0
     if not valid.any():
         return None

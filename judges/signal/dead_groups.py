@@ -114,35 +114,36 @@ def _same_verdicts(groups: GroupedVerdicts) -> Bools:
 
 
 def attainable(groups: GroupedVerdicts, reward: Reward) -> tuple[Floats, Floats]:
-    """Give the lowest and the highest reward each group's rubric allows, [P] and [P]."""
+    """Give the lowest and the highest reward each group's rubric allows, [P] and [P].
+
+    Where criteria require others these are the extremes of two readings: every verdict at its worst
+    (or best) by itself, and the verdicts of the least (or most) net points. Rewards by net points
+    have no further ones, but for gates; of others a rare answer may lie beyond.
+    """
     if reward.needs not in {Needs.VERDICTS, Needs.PROBABILITIES}:
         low, high = reward.range
         return np.full(groups.n_groups, low), np.full(groups.n_groups, high)
-    worst_PC, best_PC = extreme_verdicts(groups.rubric_PC, groups.levels_PCK)
-    return reward(worst_PC, groups.rubric_PC), reward(best_PC, groups.rubric_PC)
-
-
-def extreme_verdicts(
-    rubric_PC: RubricArrays, levels_PCK: Floats | None = None
-) -> tuple[Floats, Floats]:
-    """Give the worst and the best verdicts of each rubric by net points, NaN at padding.
-
-    Args:
-        rubric_PC: The rubrics.
-        levels_PCK: As `level_shares` gives them; None where none has levels.
-    """
-    best = np.where(rubric_PC.present, np.where(rubric_PC.desirable, 1.0, 0.0), np.nan)
-    worst = 1.0 - best
-    if rubric_PC.conditions is None:
-        return worst, best
-    least = rubric_PC.conditions.least
-    worst, best = np.where(worst == 0, least, worst), np.where(best == 0, least, best)
-    if (rubric_PC.conditions.requires < 0).all():
-        return worst, best
+    rubric_PC, levels_PCK = groups.rubric_PC, groups.levels_PCK
+    worst_PC, best_PC = extreme_verdicts(rubric_PC)
+    low_P, high_P = reward(worst_PC, rubric_PC), reward(best_PC, rubric_PC)
+    if rubric_PC.conditions is None or not (rubric_PC.conditions.requires >= 0).any():
+        return low_P, high_P
+    worst_PC = _opening(worst_PC, rubric_PC, levels_PCK, -1.0)
+    best_PC = _opening(best_PC, rubric_PC, levels_PCK, 1.0)
     return (
-        _opening(worst, rubric_PC, levels_PCK, -1.0),
-        _opening(best, rubric_PC, levels_PCK, 1.0),
+        np.fmin(low_P, reward(worst_PC, rubric_PC)),
+        np.fmax(high_P, reward(best_PC, rubric_PC)),
     )
+
+
+def extreme_verdicts(rubric: RubricArrays) -> tuple[Floats, Floats]:
+    """Give the worst and the best verdict on each criterion by itself, NaN at padding."""
+    best = np.where(rubric.present, np.where(rubric.desirable, 1.0, 0.0), np.nan)
+    worst = 1.0 - best
+    if rubric.conditions is None:
+        return worst, best
+    least = rubric.conditions.least
+    return np.where(worst == 0, least, worst), np.where(best == 0, least, best)
 
 
 def _opening(
@@ -151,7 +152,7 @@ def _opening(
     """Meet what others require, where what then counts moves the points further than it costs.
 
     Args:
-        extreme_PC: The verdicts that move each criterion furthest by itself.
+        extreme_PC: Of `extreme_verdicts`.
         rubric_PC: With requirements.
         levels_PCK: As `level_shares` gives them.
         sign: 1 for the best verdicts, -1 for the worst.

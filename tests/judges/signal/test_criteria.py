@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from level_worlds import example, wanted
 from pilots import pilot
 
+from rubricbeat.judges.answer import GradedAnswer
 from rubricbeat.judges.rewards import get_reward
+from rubricbeat.judges.rubric import Requirement
 from rubricbeat.judges.signal import criteria as criteria_module
 from rubricbeat.judges.signal.criteria import penalty_leverage, study_criteria, summarise_criteria
+from rubricbeat.judges.signal.groups import group_answers
+from rubricbeat.judges.verdict import Verdict
 
 NAN = float("nan")
 
@@ -114,3 +119,14 @@ def test_of_many_prompts_the_penalties_of_some_evenly_spaced_are_looked_at(
     assert found is not None
     assert found.n_negative == 2
     assert found.by_points == pytest.approx((1 / 6 + 3 / 8) / 2)
+
+
+def test_a_fault_that_requires_another_criterion_costs_no_more_than_there_is() -> None:
+    criteria = [wanted(2, id="drug"), wanted(-5, requires=Requirement("drug"))]
+    said = [(Verdict.of(True), Verdict.of(k > 0)) for k in range(3)]
+    groups = group_answers(
+        [GradedAnswer(example(criteria), f"{k}", row, k) for k, row in enumerate(said)]
+    )
+    found = penalty_leverage(groups, get_reward("healthbench"), study_criteria(groups))
+    # from 1 to (2 - 5) / 2, which is the whole range of this rubric
+    assert found is not None and found.from_best == 1.0

@@ -90,11 +90,11 @@ def test_an_all_or_nothing_reward_is_dead_where_nobody_is_perfect() -> None:
     assert np.isclose(of(pilot(FOUR, POINTS), "binary").lost, 0.5)
 
 
-def extremes(criteria: list[Criterion]) -> tuple[float, float]:
+def extremes(criteria: list[Criterion], name: str = "healthbench") -> tuple[float, float]:
     case = Example("p", (Message("user", "?"),), Rubric(tuple(criteria)))
     said = (Verdict(Outcome.UNPARSEABLE),) * len(criteria)
     groups = group_answers([GradedAnswer(case, f"{i}", said, i) for i in range(3)])
-    low, high = attainable(groups, get_reward("healthbench"))
+    low, high = attainable(groups, get_reward(name))
     return float(low[0]), float(high[0])
 
 
@@ -104,6 +104,13 @@ def test_the_lowest_reward_meets_what_a_costly_fault_requires() -> None:
     assert extremes([drug, wanted(-5, requires=Requirement("drug"))]) == (-1.5, 1.0)
     # naming it earns more than the fault costs: the lowest is neither
     assert extremes([drug, wanted(-1, requires=Requirement("drug"))]) == (0.0, 1.0)
+
+
+def test_a_reward_that_cannot_fall_below_0_has_its_floor_there() -> None:
+    # the least net points, (2 - 3) / 6, leave hybrid 15 * 2 / 6 - 4.5 = 0.5; nothing met gives 0
+    drug = wanted(2, id="drug")
+    criteria = [drug, wanted(-3, requires=Requirement("drug")), wanted(4)]
+    assert extremes(criteria, "hybrid") == (0.0, 20.0)
 
 
 def test_extremes_go_through_chains_and_take_each_tree_by_itself() -> None:
