@@ -69,8 +69,8 @@ def dead_groups(
     low_P, high_P = attainable(groups, reward)
     level_P = np.where(np.isnan(rewards_PG), -np.inf, rewards_PG).max(1)
     with np.errstate(invalid="ignore"):
-        at_floor_P = dead_P & (np.abs(level_P - low_P) <= EQUAL * np.maximum(1, np.abs(low_P)))
-        at_ceiling_P = dead_P & (np.abs(level_P - high_P) <= EQUAL * np.maximum(1, np.abs(high_P)))
+        at_floor_P = dead_P & (level_P - low_P <= EQUAL * np.maximum(1, np.abs(low_P)))
+        at_ceiling_P = dead_P & (high_P - level_P <= EQUAL * np.maximum(1, np.abs(high_P)))
 
     def of_counted(flags_P: Bools) -> float:
         return float((flags_P & counted_P).sum()) / n if n else 0.0
@@ -118,7 +118,7 @@ def attainable(groups: GroupedVerdicts, reward: Reward) -> tuple[Floats, Floats]
 
     Where criteria require others these are the extremes of two readings: every verdict at its worst
     (or best) by itself, and the verdicts of the least (or most) net points. Rewards by net points
-    have no further ones, but for gates; of others a rare answer may lie beyond.
+    have no further ones, but for gates; of others an answer may lie beyond.
     """
     if reward.needs not in {Needs.VERDICTS, Needs.PROBABILITIES}:
         low, high = reward.range
