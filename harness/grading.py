@@ -165,7 +165,7 @@ def grade(
         answers: One for each prompt: texts, None where the model gave none, or lists of several;
             or a mapping from prompt_id. None where the rows hold them.
         rubric: For all prompts: a list of criteria, each a text worth 1 point or an object; or the
-            path of a JSON file of that. None where the rows hold theirs.
+            path of a JSON or YAML file of that. None where the rows hold theirs.
         judge: A registered judge's name, the name of a model behind an OpenAI-compatible endpoint,
             a mapping of `name` and options, or a judge of your own.
         model: Whose answers these are, in tables and pages.
@@ -266,7 +266,8 @@ def answers_of(prompts: Any, answers: Any, rubric: Any) -> list[Answer]:
     Raises:
         DataError: One cannot be read, or they do not match.
     """
-    rows = [_row(one, rubric) for one in _listed(prompts)]
+    each = enumerate(_listed(prompts), start=1)
+    rows = [_row(one, rubric, f"prompt {number}") for number, one in each]
     examples = [_example(row, number) for number, row in enumerate(rows, start=1)]
     texts = _texts_of(rows, examples, answers)
     return [
@@ -298,10 +299,12 @@ def _is_message_list(value: Any) -> bool:
     )
 
 
-def _row(one: Any, rubric: Any) -> Any:
+def _row(one: Any, rubric: Any, where: str) -> Any:
     """Give a row as the readers take it; an example stays one."""
     if isinstance(one, Example):
         return one
+    if not (isinstance(one, str | Mapping) or _is_message_list(one)):
+        raise DataError(f"{where}: {type(one).__name__}; give a text, messages, or a row")
     row = {"prompt": one} if isinstance(one, str) or _is_message_list(one) else dict(one)
     if not any(row.get(name) is not None for name in PROMPT_FIELDS) and "input" in row:
         row["prompt"] = row.pop("input")
@@ -314,12 +317,15 @@ def _row(one: Any, rubric: Any) -> Any:
 
 
 def _criteria(rubric: Any) -> list[Any]:
+    where = "rubric"
     if isinstance(rubric, Path):
-        import orjson
+        from ..judges.options.files import read_yaml
 
-        rubric = orjson.loads(rubric.read_bytes())
+        where, rubric = f"rubric {rubric}", read_yaml(rubric)
     if isinstance(rubric, str):
         rubric = [line.strip() for line in rubric.splitlines() if line.strip()]
+    if isinstance(rubric, Mapping | Set) or not isinstance(rubric, Iterable):
+        raise DataError(f"{where}: {type(rubric).__name__}; give a list of criteria")
     criteria = [{"criterion": c} if isinstance(c, str) else c for c in rubric]
     return [
         {**c, "points": 1} if isinstance(c, Mapping) and not _is_worth(c) else c for c in criteria
@@ -345,6 +351,8 @@ def _texts_of(
         if unknown:
             raise DataError(f"answers: prompt_id {unknown[0]!r} is not among the prompts")
         return [_several(answers.get(e.prompt_id)) for e in examples]
+    if isinstance(answers, Set) or not isinstance(answers, Iterable):
+        raise DataError(f"answers: {type(answers).__name__}; give a list, one for each prompt")
     given = [answers] if isinstance(answers, str) else list(answers)
     if len(given) != len(examples):
         raise DataError(f"{len(given)} answers for {len(examples)} prompts; give one for each")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -118,6 +119,12 @@ def test_any_other_name_is_a_model_behind_an_endpoint(monkeypatch, tmp_path):
         (lambda: rb.grade({"a"}, ["x"], rubric=FOUR, judge=judge()), "no order"),
         (lambda: rb.grade(5, ["x"], rubric=FOUR, judge=judge()), "no order"),
         (lambda: rb.grade(["a"], {"z": "x"}, rubric=FOUR, judge=judge()), "'z'"),
+        (lambda: rb.grade([5], ["x"], rubric=FOUR, judge=judge()), "prompt 1: int; give a text"),
+        (lambda: rb.grade(["a"], 5, rubric=FOUR, judge=judge()), "answers: int; give a list"),
+        (lambda: rb.grade(["a"], ["x"], rubric=5, judge=judge()), "rubric: int; give a list"),
+        # its fields are no criteria
+        (lambda: rb.grade(["a"], ["x"], rubric={"criterion": "c"}, judge=judge()), "rubric: dict"),
+        (lambda: rb.grade(["a"], ["x"], rubric=Path("no.json"), judge=judge()), "no.json"),
         (lambda: rb.grade(["a"], ["x"], rubric=FOUR, judge=judge(), model_=1), "model_"),
     ],
 )
