@@ -5,7 +5,7 @@ r"""Grade saved answers with a judge, and write result files.
 some. --data are the rows with the rubrics.
 Every verdict is kept as soon as it is there: the same command again asks only what is missing.
 
-two real commands:
+Examples:
   rubricbeat judge --data rows.jsonl --responses answers.jsonl --judge chat \
       --judge_args model=gpt-4.1,max_concurrency=64 --output_path results --dry-run
   rubricbeat judge --data rows.jsonl --responses results --judge chat \

@@ -4,7 +4,7 @@ Every number the plan rests on is printed with where it comes from; what is not 
 null in JSON, never 0. A pilot (the results of a small `rubricbeat judge`) replaces guesses of
 length and latency by what was measured.
 
-two real commands:
+Examples:
   rubricbeat plan --rows 5000 --samples 16 --criteria 12 --judge chat --judge_args model=gpt-4.1
   rubricbeat plan --rows 5000 --samples 16 --criteria 12 --judge vllm --judge_args model=NAME \
       --gpus 8 --gpu_speed 20000,2500 --gpu_price 2.5 --json

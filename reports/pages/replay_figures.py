@@ -8,9 +8,8 @@ from ...judges.signal.advantages import Scale
 from ...judges.signal.replay.study import Arm, Replayed
 from ..numbers import MINUS
 from .figures import tick_values
-from .svg import BLUE, GREY, LINE, ORANGE, WIDTH, Drawing, Panel, short
+from .svg import COLOURS, LINE, WIDTH, Drawing, Panel, short
 
-COLOURS = (BLUE, ORANGE, "#5b9a68", "#a06ab4", GREY, "#b58900")
 DASHES = ("", "7 3", "2 3", "9 3 2 3")
 HEIGHT = 210
 SIDE = 50

@@ -18,6 +18,8 @@ INK = "currentColor"
 """The page's own text colour."""
 BLUE, ORANGE, GREY = "#3b86c4", "#cf7430", "#8b929a"
 """At least 3 to 1 against white and against the dark paper."""
+COLOURS = (BLUE, ORANGE, "#5b9a68", "#a06ab4", GREY, "#b58900")
+"""Of the lines of one figure, in their order."""
 WIDTH = 900
 """In px, which is also the width the page gives a figure: text keeps its 12 px."""
 LINE = 16

@@ -15,7 +15,7 @@ import numpy as np
 
 from ...judges.scoring.rubric_arrays import Floats
 from ..numbers import displayed
-from ..pages.svg import BLUE, GREY, ORANGE
+from ..pages.svg import COLOURS, GREY
 from .arms import Arm
 from .drawing import INK, WIDTH_IN, as_svg
 from .looks import change_curve
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 MAX_NAME = 42
 LEGEND_ROW_IN = 0.26
-COLOURS = (BLUE, ORANGE, "#5b9a68", "#a06ab4", GREY, "#b58900")
 DASHES = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))
 MARKS = "osD^vP"
 SMOOTH_STEPS = 10

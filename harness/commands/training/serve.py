@@ -4,7 +4,7 @@ Clients post rows with answers to /v1/score and get scores, rewards and verdicts
 slime have paths of their own (docs/serving.md). A missing verdict is null or an error, never 0.
 SIGTERM or Ctrl-C lets the calls in flight end, which are paid for, and refuses new work.
 
-two real commands:
+Examples:
   rubricbeat serve --judge keyword --rewards healthbench,hybrid --data rows.jsonl
   RUBRICBEAT_TOKEN=... rubricbeat serve --host 0.0.0.0 --judge chat \
       --judge_args model=gpt-4.1,max_concurrency=64 --max-cost 50 --rewards hybrid
