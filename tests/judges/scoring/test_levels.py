@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, reject
 from hypothesis import strategies as st
+from level_worlds import by_level, example, wanted
 
 from rubricbeat.judges.answer import GradedAnswer
 from rubricbeat.judges.errors import DataError
@@ -15,10 +16,8 @@ from rubricbeat.judges.rewards import get_reward
 from rubricbeat.judges.rewards.base import FunctionReward, evaluate_table
 from rubricbeat.judges.rubric import (
     Criterion,
-    Example,
     Gate,
     Level,
-    Message,
     NaRule,
     Polarity,
     Requirement,
@@ -35,24 +34,16 @@ NA = Verdict.not_applicable()
 AT = Verdict.at_level
 
 
-def wanted(points: float = 5, **more) -> Criterion:
-    return Criterion("wanted", points, Polarity.DESIRABLE, **more)
-
-
 def fault(points: float = -5, **more) -> Criterion:
-    return Criterion("fault", points, Polarity.UNDESIRABLE, **more)
+    return wanted(points, "fault", **more)
 
 
 def levels(*points: float, **more) -> Criterion:
-    most = max(points, key=lambda p: (abs(p), p))
-    polarity = Polarity.DESIRABLE if most > 0 else Polarity.UNDESIRABLE
-    given = tuple(Level(f"level {i}", p) for i, p in enumerate(points))
-    return Criterion("by level", most, polarity, levels=given, **more)
+    return by_level(points, **more)
 
 
 def graded(criteria, verdicts, **more) -> GradedAnswer:
-    example = Example("p", (Message("user", "?"),), Rubric(tuple(criteria)))
-    return GradedAnswer(example, "a", tuple(verdicts), **more)
+    return GradedAnswer(example(criteria), "a", tuple(verdicts), **more)
 
 
 def scored(criteria, verdicts):
