@@ -212,8 +212,8 @@ def _cancels(found: Facts) -> Iterator[Fields]:
 @OF_REWARDS.says(
     Topic.TERMS,
     "terms",
-    "The term {term} of {reward} hardly acts under scaling by {scales}: it changes {share} of the "
-    "rewards (advantages differ by {worst}){acting}.",
+    "The term {term} of {reward} has almost no effect under scaling by {scales}: it changes "
+    "{share} of the rewards (advantages differ by {worst}){acting}.",
 )
 def _hardly_acts(found: Facts) -> Iterator[Fields]:
     return _inert(found, TermVerdict.HARDLY_ACTS)
@@ -234,7 +234,7 @@ def _inert(found: Facts, verdict: TermVerdict) -> Iterator[Fields]:
             "scales": listed([str(e.scale) for e in mine]),
             "share": pct(mine[0].changed),
             "worst": f"{worst.max_difference:.1g} at most{also}",
-            "acting": f"; it acts under {listed(acting)}" if acting else "",
+            "acting": f"; it has an effect under {listed(acting)}" if acting else "",
             "values": {
                 "max_difference": worst.max_difference,
                 "correlation": worst.correlation,
@@ -243,7 +243,7 @@ def _inert(found: Facts, verdict: TermVerdict) -> Iterator[Fields]:
         }
 
 
-@OF_REWARDS.says(Topic.TERMS, "terms", "No reward of these answers changes without {terms}.")
+@OF_REWARDS.says(Topic.TERMS, "terms", "Never applied to these answers: {terms}.")
 def _never_act(found: Facts) -> Iterator[Fields]:
     effects = [e for e in found["terms"] if e.verdict is TermVerdict.NEVER_ACTS]
     if idle := list(dict.fromkeys(f"{e.term} of {e.reward}" for e in effects)):
@@ -253,7 +253,7 @@ def _never_act(found: Facts) -> Iterator[Fields]:
 @OF_REWARDS.says(
     Topic.REWARD,
     "pairs",
-    "Teach the same here (correlation of advantages under {scale}): {pairs}.",
+    "Near-identical advantages (correlation under {scale}): {pairs}.",
 )
 def _alike(found: Facts) -> Iterator[Fields]:
     alike = {}

@@ -179,7 +179,7 @@ CASES: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
     ),
     "_never_act": (
         {"terms": (term(TermVerdict.NEVER_ACTS),)},
-        "changes without bonus of hybrid",
+        "Never applied to these answers: bonus of hybrid",
         {"terms": (term(CANCELS),)},
     ),
     "_alike": ({"pairs": (pair(0.99),)}, "a and b (0.990)", {"pairs": (pair(0.98),)}),
@@ -255,7 +255,10 @@ def test_rewards_are_not_compared_below_ten_prompts() -> None:
     changes = {"by_scale": by_scale(group=0.64, none=0.81), "pairs": (pair(0.99),)}
     for n, expected in ((10, True), (9, False)):
         texts = " ".join(s.text for s in verdict_in_words({**QUIET, **changes, "n_prompts": n}))
-        assert ("Under scale_rewards" in texts, "Teach the same" in texts) == (expected, expected)
+        assert ("Under scale_rewards" in texts, "Near-identical advantages" in texts) == (
+            expected,
+            expected,
+        )
 
 
 @pytest.mark.parametrize(("n", "words"), [(0, "are 0 groups"), (1, "is 1 group"), (2, "are 2")])
