@@ -435,7 +435,7 @@ def test_while_it_stops_new_work_is_refused_and_what_is_paid_for_is_answered(tmp
         until(lambda: judge.n_now == 2, "two calls in flight")
         stopping = threading.Thread(target=lambda: served.run(served.service.stop("over", HANG_S)))
         stopping.start()
-        until(lambda: served.service.stopping is not None, "the stop")
+        until(lambda: served.grader.stopped, "a stop that the engine has taken up")
         refused = served.post("/v1/score", {"items": [item(3)]})
         health = served.ask("GET", "/health")[:2]
         judge.goes_on.set()
