@@ -176,7 +176,8 @@ class Grader(Closing):
             n_questions: How many verdicts are asked for in all, for the bar.
         """
         source = iter(answers)
-        end = time.monotonic() + (self.options.deadline_s or 0.0)  # not read without a deadline
+        deadline_s = self.options.deadline_s
+        end = None if deadline_s is None else time.monotonic() + deadline_s
         n_started = 0
 
         def start_next() -> GradePart[Answer] | None:
@@ -185,8 +186,8 @@ class Grader(Closing):
             if not chunk:
                 return None
             filled: list[tuple[Answer, Sheet]] = []
-            sheets, left_s = self._sheets(chunk, filled), end - time.monotonic()
-            run = self._start(sheets, left_s, goes_on=n_started > 0)
+            left_s = None if end is None else end - time.monotonic()
+            run = self._start(self._sheets(chunk, filled), left_s, goes_on=n_started > 0)
             n_started += 1
             return GradePart(run, filled, n_questions_of(chunk, self.options))
 

@@ -1,10 +1,10 @@
 """A judge's errors on levels: the chance of each of its levels, given the true one.
 
-The heir of specificity and sensitivity. With M[j, t] = P(the judge says j | t is true), the judge's
-shares of levels q = M p come of the true ones p, so p = M^-1 q. A share s_t of a criterion's points
-is corrected verdict by verdict: one at level j counts a_j with a = M^-T s, whose mean over the
-judge's errors is s_t whatever the true level is (Rogan & Gladen 1978 for two levels; Barron 1977
-and Kuha & Skinner 1997 for the matrix).
+They are for levels what specificity and sensitivity are for met and not met. With M[j, t] =
+P(the judge says j | t is true), the judge's shares of levels q = M p come of the true ones p, so
+p = M^-1 q. A share s_t of a criterion's points is corrected verdict by verdict: one at level j
+counts a_j with a = M^-T s, whose mean over the judge's errors is s_t whatever the true level is
+(Rogan & Gladen 1978 for two levels; Barron 1977 and Kuha & Skinner 1997 for the matrix).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class LevelRates:
 
     @property
     def youden(self) -> float:
-        """What a correction divides by: the heir of Youden's index."""
+        """What a correction divides by, as by Youden's index where there are two levels."""
         return self.least
 
     def youden_end(self, q: float) -> float:
