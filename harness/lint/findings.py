@@ -37,7 +37,7 @@ class Rule(StrEnum):
 
 ADVICE = {
     Rule.NO_POSITIVE: "the HealthBench score is undefined; give a criterion positive points",
-    Rule.LONE_PITFALL: "triggered, it is 100 % of the penalty of hybrid and complexity, "
+    Rule.LONE_PITFALL: "when triggered, it is the whole penalty of hybrid and complexity, "
     "whatever its points",
     Rule.LEVERAGE: "it outweighs all positive points together",
     Rule.COMPOUND: "several demands in one verdict: met only if all are; split it",
@@ -45,17 +45,18 @@ ADVICE = {
     Rule.CONTRADICTION: "two criteria of one rubric cannot both be earned",
     Rule.SIGN_WORDING: "the wording says the opposite of its polarity; set 'polarity' explicitly",
     Rule.VAGUE: "nothing a judge can look for",
-    Rule.LONG: "each criterion is a judge call, and a perfect answer hardly survives the judge",
-    Rule.SINGLE: "one verdict: a group is dead unless it splits",
-    Rule.NEVER_MET: "no answer meets it: it costs calls and teaches nothing",
-    Rule.ALWAYS_MET: "every answer meets it: it costs calls and teaches nothing",
+    Rule.LONG: "each criterion is a judge call, and one wrong verdict ends a perfect score",
+    Rule.SINGLE: "one verdict: a group has a learning signal only where its answers differ in it",
+    Rule.NEVER_MET: "no answer meets it: it costs calls and gives no learning signal",
+    Rule.ALWAYS_MET: "every answer meets it: it costs calls and gives no learning signal",
     Rule.LEVEL_ORDER: "points go up and down along an ordinal scale; reorder, or say nominal",
-    Rule.LEVEL_SAME: "two levels with the same text, or of one worth on an ordinal scale",
-    Rule.LEVEL_FLOOR: "no level is worth 0 or turns the sign: every answer earns, or loses, some",
-    Rule.LEVEL_UNREACHED: "a level that no answer reaches: unclear, impossible, or never needed",
+    Rule.LEVEL_SAME: "two levels with the same text, or with the same points on an ordinal scale",
+    Rule.LEVEL_FLOOR: "no level is worth 0 points or has the other sign: every answer earns or "
+    "loses some",
+    Rule.LEVEL_UNREACHED: "no answer reaches the level: unclear, impossible, or not needed",
     Rule.SCALES: "one question on two scales: a judge may answer them differently",
     Rule.GATE_CLOSED: "it caps every answer, so the rest of the rubric hardly counts",
-    Rule.GATE_IDLE: "no score is above 1: a cap of 1 or more never acts",
+    Rule.GATE_IDLE: "no score is above 1: a cap of 1 or more never applies",
     Rule.REQUIRED_NEVER: "no answer meets what it requires: it never counts",
     Rule.NOT_APPLICABLE: "most verdicts say that it does not apply: answers are graded by the rest",
     Rule.REFERENCE_SHOWN: "the model sees it too: it is no reference for the judge alone",

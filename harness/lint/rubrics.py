@@ -1,4 +1,4 @@
-"""Check rubrics before anything is paid: what will cost judge calls and teach little.
+"""Check rubrics before anything is paid: what costs judge calls and gives little signal.
 
 A finding names its rows; it never stops a run. Text alone is looked at; where graded answers are
 given too, criteria that no answer meets, or all meet, are found, and rubrics whose reference

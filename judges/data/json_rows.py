@@ -251,7 +251,7 @@ class Field:
     def unknown(self, known: Iterable[str]) -> DataError:
         """Word an error about a word that is none of those known."""
         near = near_names(str(self.value).strip().lower()[:MAX_QUOTED_CHARS], known)
-        return self.fault(f"is unknown; {near}; found {kind_of(self.value)}")
+        return self.fault(f"is unknown; it is {kind_of(self.value)}; {near}")
 
     def __getitem__(self, name: str) -> Field:
         """Give a member of an object; missing reads as null."""

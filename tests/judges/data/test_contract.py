@@ -267,7 +267,7 @@ REFUSED: list[tuple[list[dict[str, Any]], str]] = [
         "polarity is undesirable, and the sign of the levels' points says desirable",
     ),
     ([{"criterion": "c", "levels": SCALE, "scale": "likert"}],
-     r"scale is unknown; known: nominal, ordinal; found the text 'likert'"),
+     r"scale is unknown; it is the text 'likert'; known: nominal, ordinal"),
     ([level(poinst=1)], r"levels\[0\] has 'poinst', which is unknown; did you mean 'points'"),
     ([{"criterion": "c", "levels": SCALE, "check": {"says": "a"}}], "check: of levels each has"),
     (
