@@ -294,7 +294,8 @@ def _trajectory(items: Sequence[Any]) -> str | None:
         else:
             results = [p for p in _parts(item["content"]) if p["type"].value in RESULT_PARTS]
             blocks += [_block(part, "the answer", log) for part in results]
-            said = list(_said(item, "the answer", log)) if role == "assistant" else []
-            blocks += said
-            is_answer = is_answer or bool(said) or item["content"].value == ""
+            if role == "assistant":
+                said = list(_said(item, "the answer", log))
+                blocks += said
+                is_answer = is_answer or bool(said) or item["content"].value == ""
     return "\n".join(blocks) if is_answer else None

@@ -304,3 +304,9 @@ def test_the_form_reads_back_to_what_was_said_called_and_given(
         expected += [("says", said), ("calls", (name, {"q": said})), ("gives", (name, given_back))]
     text = text_of_answer(messages)
     assert text is not None and parsed(text) == expected
+
+
+def test_an_empty_turn_of_the_user_is_no_answer() -> None:
+    result = {"role": "tool", "content": "found"}
+    assert text_of_answer([{"role": "user", "content": ""}, result]) is None
+    assert text_of_answer([{"role": "assistant", "content": ""}, result]) is not None
