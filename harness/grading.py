@@ -30,6 +30,7 @@ from ..judges.registry import JUDGES
 from ..judges.rubric import Example
 from ..judges.scoring.run_scores import SEED, Summary, summarise
 from ..judges.shares import counted_shares
+from ..judges.verdict import Verdict
 from ..reports.comparison.comparison import Comparison, compare_runs
 from ..reports.results.run import Run
 
@@ -381,16 +382,12 @@ def _text(value: Any, number: int) -> str | None:
 
 
 def _marks(one: GradedAnswer) -> str:
-    words: Iterable[str] = (
-        "n/a"
-        if v.is_na
-        else "?"
-        if v.is_missing
-        else str(v.level)
-        if v.level is not None
-        else "✓"
-        if v.met
-        else "✗"
-        for v in one.verdicts
-    )
-    return " ".join(words)
+    return " ".join(map(_mark, one.verdicts))
+
+
+def _mark(verdict: Verdict) -> str:
+    if verdict.is_na:
+        return "n/a"
+    if verdict.level is not None:
+        return str(verdict.level)
+    return {True: "\u2713", False: "\u2717", None: "?"}[verdict.met]
