@@ -38,6 +38,10 @@ class Message:
     content: str
     """Text; a call of a tool stands in it as `data/conversations.py` writes it."""
 
+    def to_json(self) -> dict[str, str]:
+        """Give the form that files, endpoints and chat templates share."""
+        return {"role": self.role, "content": self.content}
+
 
 @dataclass(frozen=True, slots=True)
 class Level:

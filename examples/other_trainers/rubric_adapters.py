@@ -10,10 +10,10 @@ verifiers' v1 tasks (0.4) and OpenRLHF's examples/python/reward_func.py as publi
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
+from rubricbeat.harness.serving.forms import END_TOKENS, NO_PROMPT, answer_in, unit_share
 from rubricbeat.harness.training.reward.batch import mean_of
 from rubricbeat.harness.training.reward.graders import share_limits
 from rubricbeat.harness.training.reward.reward import RubricReward, finished
@@ -24,8 +24,6 @@ from rubricbeat.judges.rubric import Example
 
 Row = Mapping[str, Any] | str
 """An example as a row of judges/data/examples.py, as a mapping or as JSON."""
-END_TOKENS = ("<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end_of_text|>", "</s>", "<eos>")
-"""Ends of a turn in common chat templates."""
 
 
 class NoRewardError(BaseException):
@@ -159,7 +157,7 @@ def openrlhf_reward(
         filled = _fill_with_group_mean(values, [example.prompt_id for example in examples])
         return {
             "rewards": torch.tensor(filled),
-            "scores": torch.tensor([_share(value, reward.range) for value in filled]),
+            "scores": torch.tensor([unit_share(value, reward.range) for value in filled]),
             "extra_logs": {
                 "is_scored": torch.tensor([float(value is not None) for value in values])
             },
@@ -169,30 +167,10 @@ def openrlhf_reward(
 
 
 def _answer(query: str, prompt: str, place: int, end_tokens: Sequence[str]) -> str:
-    """Give the answer of a query: neither its prompt nor special tokens are to be judged.
-
-    A tokenizer may have put a mark before the prompt.
-
-    Raises:
-        ConfigError: The prompt is not in it: the judge would read it as part of the answer.
-    """
-    _, found, text = query.partition(prompt) if prompt else ("", True, query)
-    if not found:
-        raise ConfigError(
-            f"query {place} does not hold its prompt, so that its answer cannot be told; give "
-            "OpenRLHF prompts that its tokenizer gives back as they are"
-        )
-    text = text.rstrip()
-    while end := next((token for token in end_tokens if text.endswith(token)), None):
-        text = text.removesuffix(end).rstrip()
-    return text
-
-
-def _share(value: float, ends: tuple[float, float]) -> float:
-    """Bring a reward to [0, 1]: by its range where that is finite, else as it is, clipped."""
-    low, high = ends
-    share = (value - low) / (high - low) if math.isfinite(low) and math.isfinite(high) else value
-    return min(1.0, max(0.0, share))
+    answer = answer_in(query, prompt, end_tokens)
+    if answer is None:
+        raise ConfigError(f"query {place} {NO_PROMPT}")
+    return answer
 
 
 def _fill_with_group_mean(values: Sequence[float | None], prompt_ids: Sequence[str]) -> list[float]:

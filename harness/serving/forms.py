@@ -18,6 +18,11 @@ from .wire import RequestError, Scored, ScoreRequest, example_of, require_few
 
 END_TOKENS = ("<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end_of_text|>", "</s>", "<eos>")
 """Ends of a turn in common chat templates: they are no part of an answer."""
+NO_PROMPT = (
+    "does not hold its prompt, so that its answer cannot be told; give OpenRLHF prompts that its "
+    "tokenizer gives back as they are"
+)
+"""What is said of a query whose answer cannot be told from its prompt."""
 
 
 async def score_openrlhf(plain: Any, service: Service) -> dict[str, Any]:
@@ -38,14 +43,14 @@ async def score_openrlhf(plain: Any, service: Service) -> dict[str, Any]:
         )
     require_few(len(queries), service.offer)
     answers = [
-        Answer(example_of(label, f"labels[{place}]", service.offer), _answer(query, prompt, place))
+        Answer(example_of(label, f"labels[{place}]", service.offer), _asked(query, prompt, place))
         for place, (query, prompt, label) in enumerate(zip(queries, prompts, labels, strict=True))
     ]
     reward = service.offer.first
     values = await _rewards(answers, reward, service)
     return {
         "rewards": values,
-        "scores": [_share(value, reward) for value in values],
+        "scores": [unit_share(value, reward.range) for value in values],
         "extra_logs": {"is_scored": [1.0] * len(values)},
     }
 
@@ -62,7 +67,7 @@ async def score_slime(plain: Any, service: Service) -> float:
     if not isinstance(text, str):
         raise RequestError("response: give the text of the answer")
     example = example_of(plain["label"], "label", service.offer)
-    answer = Answer(example, _without_end(text))
+    answer = Answer(example, without_end(text))
     return (await _rewards([answer], service.offer.first, service))[0]
 
 
@@ -92,34 +97,40 @@ def _fields(plain: Any, names: Sequence[str]) -> Mapping[str, list[Any]]:
     return plain
 
 
-def _answer(query: Any, prompt: Any, place: int) -> str:
-    """Give the answer of a query: neither its prompt nor special tokens are to be judged.
-
-    A tokenizer may have put a mark before the prompt.
+def _asked(query: Any, prompt: Any, place: int) -> str:
+    """Give the answer of a query.
 
     Raises:
-        RequestError: The prompt is not in it: the judge would read it as part of the answer.
+        RequestError: They are no texts, or the prompt is not in the query.
     """
     if not isinstance(query, str) or not isinstance(prompt, str):
         raise RequestError(f"query[{place}], prompts[{place}]: give texts")
+    answer = answer_in(query, prompt)
+    if answer is None:
+        raise RequestError(f"query[{place}] {NO_PROMPT}")
+    return answer
+
+
+def answer_in(query: str, prompt: str, end_tokens: Sequence[str] = END_TOKENS) -> str | None:
+    """Give the answer of a query: neither its prompt nor special tokens are to be judged.
+
+    A tokenizer may have put a mark before the prompt. None where the prompt is not in it: the judge
+    would read it as part of the answer.
+    """
     _, found, text = query.partition(prompt) if prompt else ("", True, query)
-    if not found:
-        raise RequestError(
-            f"query[{place}] does not hold its prompt, so that its answer cannot be told; give "
-            "OpenRLHF prompts that its tokenizer gives back as they are"
-        )
-    return _without_end(text)
+    return without_end(text, end_tokens) if found else None
 
 
-def _without_end(text: str) -> str:
+def without_end(text: str, end_tokens: Sequence[str] = END_TOKENS) -> str:
+    """Cut the special tokens off the end of a text."""
     text = text.rstrip()
-    while end := next((token for token in END_TOKENS if text.endswith(token)), None):
+    while end := next((token for token in end_tokens if text.endswith(token)), None):
         text = text.removesuffix(end).rstrip()
     return text
 
 
-def _share(value: float, reward: Reward) -> float:
+def unit_share(value: float, ends: tuple[float, float]) -> float:
     """Bring a reward to [0, 1]: by its range where that is finite, else as it is, clipped."""
-    low, high = reward.range
+    low, high = ends
     share = (value - low) / (high - low) if math.isfinite(low) and math.isfinite(high) else value
     return min(1.0, max(0.0, share))

@@ -340,7 +340,7 @@ def _fill_jinja(text: str, shown: Shown) -> str:
         text,
         {
             **{name: value() for name, value in _values(shown).items()},
-            "messages": [{"role": m.role, "content": m.content} for m in shown.before],
+            "messages": [turn.to_json() for turn in shown.before],
             "criteria": [_plain_form(c) for c in shown.criteria],
         },
     )

@@ -76,7 +76,7 @@ def chat_turns(prompt: Sequence[Message]) -> list[dict[str, str]]:
         if turns and role == turns[-1]["role"] == "user" and _TOOL in (before, message.role):
             turns[-1]["content"] += f"\n\n{message.content}"
         else:
-            turns.append({"role": role, "content": message.content})
+            turns.append({**message.to_json(), "role": role})
         before = message.role
     return turns
 

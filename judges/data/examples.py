@@ -185,7 +185,7 @@ def example_to_row(example: Example) -> dict[str, Any]:
     """Give the canonical row: JSON-able, and read back to an equal example."""
     row: dict[str, Any] = {
         "prompt_id": example.prompt_id,
-        "prompt": [{"role": m.role, "content": m.content} for m in example.prompt],
+        "prompt": [turn.to_json() for turn in example.prompt],
         "rubrics": [criterion_row(c) for c in example.rubric.criteria],
         "example_tags": list(example.tags),
     }

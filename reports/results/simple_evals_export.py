@@ -124,7 +124,7 @@ def _example(run: Run, at: int, score: float | None) -> dict[str, Any]:
             }
             for criterion, verdict in zip(example.rubric.criteria, graded.verdicts, strict=True)
         ],
-        "prompt": [{"role": m.role, "content": m.content} for m in example.prompt],
+        "prompt": [turn.to_json() for turn in example.prompt],
         "completion": [
             {"content": None if graded.is_absent else graded.answer, "role": "assistant"}
         ],

@@ -50,7 +50,7 @@ FORMS: Mapping[str, Callable[[Example], dict[str, Any]]] = {
 def _row(example: Example, write: Callable[[Criterion], dict[str, Any]]) -> dict[str, Any]:
     row: dict[str, Any] = {
         "prompt_id": example.prompt_id,
-        "prompt": [{"role": m.role, "content": m.content} for m in example.prompt],
+        "prompt": [turn.to_json() for turn in example.prompt],
         "rubric": [],
     }
     for number, criterion in enumerate(example.rubric.criteria, start=1):
