@@ -206,13 +206,14 @@ def penalty_leverage(
 ) -> PenaltyLeverage | None:
     """Trigger each negative criterion by itself; None without negatives or without verdicts.
 
-    One group of each prompt is looked at: the rubric is what matters. Of more than
-    `MAX_LEVERAGE_PROMPTS` prompts that many are taken, evenly spaced.
+    Each rubric of a prompt is looked at once, at the pass rates of all answers to it. Of more than
+    `MAX_LEVERAGE_PROMPTS` that many are taken, evenly spaced.
     """
     if reward.needs is not Needs.VERDICTS:
         return None
     rubric = groups.rubric_PC
-    _, first = np.unique(groups.clusters_P, return_index=True)
+    _, first, same_P = np.unique(_same_rubric(groups), return_index=True, return_inverse=True)
+    rate_PC = _pooled_rates(groups.verdicts_PGC, same_P)[same_P]
     if len(first) > MAX_LEVERAGE_PROMPTS:
         first = first[np.linspace(0, len(first) - 1, MAX_LEVERAGE_PROMPTS).astype(np.intp)]
     rows, columns = np.nonzero(study.negative_PC[first])
@@ -222,7 +223,7 @@ def penalty_leverage(
     chosen = rubric.take(rows)
     worst, best = extreme_verdicts(chosen)
     # what was seen: the pass rates as fractional verdicts, which every linear reward takes
-    seen = np.where(np.isnan(study.pass_rate_PC[rows]), best, study.pass_rate_PC[rows])
+    seen = np.where(np.isnan(rate_PC[rows]), best, rate_PC[rows])
     index = np.arange(len(rows))
 
     def cost(base: Floats) -> Floats:
@@ -250,3 +251,12 @@ def penalty_leverage(
         n_lone=int(lone.sum()),
         by_points=float(by_points.mean()),
     )
+
+
+def _pooled_rates(verdicts_PGC: Floats, same_P: NDArray[np.intp]) -> Floats:
+    """Give the pass rate of each criterion over the groups that share a number; a row a number."""
+    known = ~np.isnan(verdicts_PGC)
+    met, asked = np.zeros((2, int(same_P.max()) + 1, verdicts_PGC.shape[-1]))
+    np.add.at(met, same_P, np.where(known, verdicts_PGC, 0.0).sum(1))
+    np.add.at(asked, same_P, known.sum(1))
+    return ratio(met, asked)

@@ -15,6 +15,7 @@ import numpy as np
 from ..rewards import Needs, Reward
 from ..scoring.estimates import Estimate
 from ..scoring.jackknife import share
+from ..scoring.points import ratio, shares_of
 from ..scoring.rubric_arrays import Bools, Floats, RubricArrays
 from .groups import GroupedVerdicts
 
@@ -49,7 +50,8 @@ class PromptToDrop:
     prompt_id: str
     n_answers: int
     positive_share: float
-    """Mean share of positive points met: near 1 too easy, near 0 too hard."""
+    """Mean share of positive points met over all its answers: near 1 too easy, near 0 too hard;
+    NaN where too many verdicts are missing."""
 
 
 def dead_groups(
@@ -194,29 +196,33 @@ def no_spread(values_PG: Floats) -> Bools:
     return equal
 
 
-def prompts_to_drop(
-    groups: GroupedVerdicts, identical_P: Bools, pass_rate_PC: Floats
-) -> tuple[PromptToDrop, ...]:
+def prompts_to_drop(groups: GroupedVerdicts, identical_P: Bools) -> tuple[PromptToDrop, ...]:
     """Name the prompts none of whose groups can teach.
 
     Args:
         groups: The verdicts.
         identical_P: Which groups have identical verdicts.
-        pass_rate_PC: Share of each group's answers that meet each criterion.
     """
     clusters_P = groups.clusters_P
     n_groups = np.bincount(clusters_P)
     n_dead = np.bincount(clusters_P, weights=identical_P)
     n_answers = np.bincount(clusters_P, weights=groups.sizes_P)
-    gains_PC = groups.rubric_PC.gains
-    met_P = np.nansum(gains_PC * np.nan_to_num(pass_rate_PC), axis=1)
-    share_P = met_P / np.maximum(gains_PC.sum(1), 1e-12)
     first = np.unique(clusters_P, return_index=True)[1]
+    excluded_PGC = None if groups.excluded_RPGC is None else groups.excluded_RPGC[0]
+    rubric_P1C = groups.rubric_PC.for_groups().without(excluded_PGC)
+    share_PG = shares_of(groups.verdicts_PGC, rubric_P1C).positive
+    known_PG = ~np.isnan(share_PG) & groups.answered_PG
+    # over all groups of a prompt: any one of them would let the order of models decide
+    sums = (
+        np.bincount(clusters_P, weights=values_PG.sum(1)).astype(np.float64)
+        for values_PG in (np.where(known_PG, share_PG, 0.0), known_PG)
+    )
+    share_of_prompt = ratio(*sums)
     return tuple(
         PromptToDrop(
             groups.prompt_ids[int(first[cluster])],
             int(n_answers[cluster]),
-            float(share_P[first[cluster]]),
+            float(share_of_prompt[cluster]),
         )
         for cluster in np.nonzero(n_dead >= n_groups)[0]
     )

@@ -330,7 +330,7 @@ def _drop(found: Facts) -> Iterator[Fields]:
     drop = found["drop"]
     hard = sum(1 for prompt in drop if prompt.positive_share < 0.5)
     if drop:
-        rest = str(len(drop) - hard)
+        rest = str(sum(1 for prompt in drop if prompt.positive_share >= 0.5))
         met = "earned" if _has_levels(found) else "met"
         counts = {"n": len(drop), "n_prompts": found["n_prompts"], "hard": hard}
         yield {**counts, "rest": rest, "met": met}

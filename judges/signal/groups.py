@@ -233,7 +233,7 @@ def group_answers(
     """Group graded answers by prompt and labels.
 
     Args:
-        answers: In any order; the order within a group is kept.
+        answers: In any order. Groups are sorted by their labels; else the order is kept.
         by: Labels that tell groups of one prompt apart. A label an answer lacks counts as "".
         min_answers: Groups with fewer answers are left out, and counted.
         table: The same answers in the same order, where they are packed already.
@@ -255,7 +255,9 @@ def group_answers(
         if members and name not in seen_labels:
             known = ", ".join(sorted(seen_labels)) or "none"
             raise ConfigError(f"no answer has the label {name!r} to group by; labels: {known}")
-    kept = {key: group for key, group in members.items() if len(group) >= min_answers}
+    # by their labels: which model is named first must not move a number that is drawn or summed
+    ordered = sorted(members, key=lambda key: key[1:])
+    kept = {key: members[key] for key in ordered if len(members[key]) >= min_answers}
     if not kept:
         largest = max(map(len, members.values()), default=0)
         raise ConfigError(

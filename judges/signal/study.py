@@ -264,7 +264,7 @@ def study_signal(
         },
         "criteria": tuple(summarise_criteria(groups, criteria)),
         "leverage": tuple(row for row in leverage if row is not None),
-        "drop": prompts_to_drop(groups, identical_P, criteria.pass_rate_PC),
+        "drop": prompts_to_drop(groups, identical_P),
         "levels": groups.level_counts,
         "arrays": StudyArrays(groups, values, advantages, criteria),
     }

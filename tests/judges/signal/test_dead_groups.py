@@ -19,6 +19,7 @@ from rubricbeat.judges.signal.dead_groups import (
     attainable,
     dead_groups,
     identical_verdicts,
+    prompts_to_drop,
 )
 from rubricbeat.judges.signal.groups import GroupedVerdicts, group_answers
 from rubricbeat.judges.verdict import Outcome, Verdict
@@ -170,3 +171,21 @@ def test_extremes_are_those_of_all_answers_that_there_could_be() -> None:
         all_answers = [GradedAnswer(case, "a", verdicts) for verdicts in product(*said)]
         found = evaluate_table(reward, VerdictTable.of(all_answers))
         assert extremes(criteria) == pytest.approx((found.min(), found.max()), abs=1e-12)
+
+
+def test_a_prompt_to_drop_is_as_hard_as_all_answers_to_it_say() -> None:
+    """One model meets all of its points, the other none: half, whoever is named first."""
+    met, none = [[1, 1, 0]] * 3, [[0, 0, 0]] * 3
+    for verdicts in ([met, none], [none, met]):
+        groups = pilot(verdicts, POINTS, prompt_ids=["p", "p"])
+        (found,) = prompts_to_drop(groups, identical_verdicts(groups))
+        assert (found.n_answers, found.positive_share) == (6, 0.5)
+
+
+def test_what_counts_when_it_is_not_met_and_what_is_missing_do_not_make_a_prompt_hard() -> None:
+    """The middle criterion is avoided by all: earned. The last answers tell of nothing."""
+    groups = pilot([[[1, 0], [1, 0], [1, NAN]], [[NAN, NAN]] * 3], [3.0, 1.0])
+    groups.rubric_PC.desirable[:, 1] = False
+    found = prompts_to_drop(groups, np.array([True, True]))
+    assert found[0].positive_share == 1.0
+    assert np.isnan(found[1].positive_share)

@@ -62,6 +62,26 @@ def test_labels_keep_the_groups_of_one_prompt_apart() -> None:
     assert groups.clusters_P.tolist() == [0, 0]
 
 
+def test_which_model_is_named_first_moves_no_number_of_a_study() -> None:
+    """Of one model nothing is met, of the other all; a third prompt tells their answers apart."""
+    rows = {"first": (False, True), "second": (True, False)}
+    answers = {
+        model: [
+            TaggedAnswer(graded(example(prompt), *met), {"model": model})
+            for prompt in ("p", "q")
+            for _ in range(3)
+        ]
+        + [TaggedAnswer(graded(example("r"), n > 1, n > 0), {"model": model}) for n in range(4)]
+        for model, met in rows.items()
+    }
+    one, other = (
+        study_signal(group_answers([a for name in order for a in answers[name]], ["model"]))
+        for order in (("first", "second"), ("second", "first"))
+    )
+    assert [(p.prompt_id, p.positive_share) for p in one.drop] == [("p", 0.5), ("q", 0.5)]
+    assert one.to_json() == other.to_json()
+
+
 def test_small_groups_are_left_out_and_counted() -> None:
     answers = [graded(example("many"), True, False)] * 3 + [graded(example("few"), True, False)]
     groups = group_answers(answers)
