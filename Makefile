@@ -22,7 +22,7 @@ PYTEST  := -m pytest -n auto --dist loadfile --no-loadscope-reorder
 # the tests of every place where another package is called; its warnings fail nothing there
 BORDERS := $(PYTEST) -m border -W default
 
-.PHONY: demo test quick test-newest test-floor test-extras check format constraints clean coverage mutants evidence vllm-check
+.PHONY: demo test quick docs pictures test-newest test-floor test-extras check format constraints clean coverage mutants evidence vllm-check
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
@@ -34,6 +34,11 @@ test: check
 # for every save: no torch, no Ray, no browser, no index of lm-eval
 quick: $(VENV)/.dev
 	$(BIN)/python $(PYTEST) --quick -q
+
+# the site of the docs, in build/site: open its index.html. A broken link or anchor is an error
+docs: $(VENV)/.dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "build/site/index.html"
 
 # what a user gets today
 test-newest: | $(VENV)/.uv

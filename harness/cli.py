@@ -144,18 +144,24 @@ def _dispatch(words: list[str]) -> int:
     name = words[0]
     if name not in COMMANDS:
         raise UnknownNameError.among("command", name, COMMANDS)
-    module = None
-    if COMMANDS[name].module:
-        module = importlib.import_module(f".commands.{COMMANDS[name].module}", package=__package__)
-    parser = _Parser(prog=f"rubricbeat {name}", description=module.__doc__ if module else TASKS_DIR)
-    if module:
-        module.add_arguments(parser)
+    module, parser = parser_of(name)
     try:
         args = parser.parse_args(words[1:])
     except SystemExit as stop:  # argparse has printed its help or its one line
         return int(stop.code or 0)
     require_one_stdin(vars(args))
     return int(module.run(args)) if module else _tasks_dir()
+
+
+def parser_of(name: str) -> tuple[Any, argparse.ArgumentParser]:
+    """Give the module of a command, or None where it has none of its own, and its parser."""
+    module = None
+    if COMMANDS[name].module:
+        module = importlib.import_module(f".commands.{COMMANDS[name].module}", package=__package__)
+    parser = _Parser(prog=f"rubricbeat {name}", description=module.__doc__ if module else TASKS_DIR)
+    if module:
+        module.add_arguments(parser)
+    return module, parser
 
 
 def _tasks_dir() -> int:

@@ -36,6 +36,7 @@ HEAVY = (
     # torch, a browser, statistics on many draws, real data
     "harness/training/",
     "reports/pages/test_browser.py",
+    "docs/test_site.py",
     "reports/training/",
     "harness/test_compare.py",
     "harness/commands/test_export.py",
