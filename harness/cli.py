@@ -31,7 +31,9 @@ class Command(NamedTuple):
 
 COMMANDS: dict[str, Command] = {
     "run": Command("run", "score a model on a task (lm-eval, with our tasks on its path)"),
-    "demo": Command("demo", "answer and grade the bundled demo set with a small local model"),
+    "demo": Command(
+        "demo", "see measured scores beside true ones: four built systems and a small model"
+    ),
     "plan": Command("plan", "plan calls, tokens, time and money before anything is sent"),
     "judge": Command("judge", "grade saved answers with a judge"),
     "import": Command("import_verdicts", "turn recorded verdicts into result files"),

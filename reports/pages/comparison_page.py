@@ -20,6 +20,7 @@ from ..comparison.comparison import Comparison
 from ..comparison.corrections import TITLES
 from ..comparison.judges import FIGURES, SCALARS
 from ..comparison.slices import Slice
+from ..comparison.truth import TruthTable
 from ..results.run import Run
 from .browser import browser_data
 from .figures import forest
@@ -187,13 +188,20 @@ def _first(names: Iterable[str], most: int = 8) -> list[str]:
     return listed if len(listed) <= most else [*listed[:most], f"and {len(listed) - most} more"]
 
 
-def render_page(comparison: Comparison, *, command: str = "", examples: bool = True) -> str:
+def render_page(
+    comparison: Comparison,
+    *,
+    command: str = "",
+    examples: bool = True,
+    truth: TruthTable | None = None,
+) -> str:
     """Give the whole page.
 
     Args:
         comparison: What it says.
         command: The command line that made it, for the run facts.
         examples: Carry the example browser, with every text.
+        truth: The true scores of these systems, where they are known.
     """
     script, style = asset("report.js"), asset("report.css")
     signal = _signal(comparison)
@@ -208,6 +216,7 @@ def render_page(comparison: Comparison, *, command: str = "", examples: bool = T
         "headline": comparison.headline,
         "problems": comparison.problems,
         "notes": comparison.notes,
+        "truth": truth,
         "facts": facts_of(comparison, command),
         "stored_rows": comparison.stored,
         "results": comparison.results,
@@ -242,6 +251,7 @@ def render_page(comparison: Comparison, *, command: str = "", examples: bool = T
 def _contents(context: Mapping[str, Any]) -> list[tuple[str, str]]:
     """List the sections that are on the page, in its order."""
     sections = [
+        ("truth", "Known truth", context["truth"]),
         ("summary", "Summary", True),
         ("pairs", "Paired differences", context["pairs"]),
         ("slices", "Slices", context["slices"]),

@@ -12,6 +12,8 @@ def demo_path(name: str = "demo_heart.jsonl") -> Path:
     Args:
         name: `demo_heart.jsonl`, the 32 rows of the task `healthbench_heart_demo`, or
             `demo_heart_extra.jsonl`, further rows of the same kind, for training; `levels.jsonl`
-            and `levels_answers.jsonl`, rows of every form of criteria and answers to them.
+            and `levels_answers.jsonl`, rows of every form of criteria and answers to them;
+            `damage.jsonl`, `padding.jsonl` and `local_answers.jsonl`, of which the command `demo`
+            builds its systems.
     """
     return Path(str(files(__package__) / name))
