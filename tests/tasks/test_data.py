@@ -91,7 +91,8 @@ def test_consensus_keeps_the_rows_and_criteria_of_that_level(write):
 def test_a_consensus_criterion_that_requires_another_one_is_named(write):
     one = row("b", tags=["cluster:x"])
     one["rubrics"][0]["id"], one["rubrics"][1]["requires"] = "kind", "kind"
-    with pytest.raises(ConfigError, match="prompt_id b, its consensus criteria alone: requires"):
+    where = "prompt_id b, its consensus criteria alone: criterion 1: requires"
+    with pytest.raises(ConfigError, match=where):
         load(write(one), Subset.CONSENSUS)
 
 
