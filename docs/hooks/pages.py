@@ -18,6 +18,7 @@ OUTSIDE = {
     "README.md": "index.md",
     "CHANGELOG.md": "changes.md",
     "CONTRIBUTING.md": "contributing.md",
+    "SECURITY.md": "security.md",
     "benchmarks/README.md": "benchmarks.md",
     **{
         f"{folder.relative_to(ROOT).as_posix()}/README.md": f"examples/{folder.name}.md"
