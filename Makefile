@@ -22,11 +22,19 @@ PYTEST  := -m pytest -n auto --dist loadfile --no-loadscope-reorder
 # the tests of every place where another package is called; its warnings fail nothing there
 BORDERS := $(PYTEST) -m border -W default
 
-.PHONY: demo test quick docs pictures test-newest test-floor test-extras check format constraints clean coverage mutants evidence vllm-check
+.PHONY: demo install test quick docs pictures test-newest test-floor test-extras check format constraints clean coverage mutants evidence vllm-check
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
 	@$(BIN)/rubricbeat demo
+
+# rubricbeat into .venv, with extras: `make install EXTRAS=hf,train`. Where one needs torch, the build
+# for CPUs; another by TORCH_BUILD
+comma := ,
+install: | $(VENV)/.uv
+	@$(if $(filter hf train fit,$(subst $(comma), ,$(EXTRAS))),$(call install_torch,$(VENV),$(TORCH)),:)
+	$(call install,.$(if $(EXTRAS),[$(EXTRAS)]))
+	@echo "$(BIN)/rubricbeat"
 
 test: check
 	$(BIN)/python $(PYTEST)
@@ -39,6 +47,10 @@ quick: $(VENV)/.dev
 docs: $(VENV)/.dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 	@echo "build/site/index.html"
+
+# the README's pictures of the demo's page
+pictures: $(VENV)/.dev
+	$(BIN)/python docs/pictures/make.py
 
 # what a user gets today
 test-newest: | $(VENV)/.uv

@@ -1,7 +1,7 @@
 """Measure what grows with size: grading, workers, merging, re-scoring; a table and a plot out.
 
     python benchmarks/scale.py                          # the smaller sizes: minutes on two cores
-    python benchmarks/scale.py --full --plot scale.svg  # those of the table in docs/evidence/speed.md
+    python benchmarks/scale.py --full --plot scale.svg  # the table of docs/evidence/speed.md
     python benchmarks/scale.py --only grade --sizes 1000,10000,100000,1000000
     python benchmarks/scale.py --only pair,rescore
 

@@ -32,8 +32,10 @@ def test_every_package_of_the_tree_is_listed(root: Path, project: dict) -> None:
     assert {name for name in listed if name.startswith("rubricbeat")} == in_tree
 
 
-def test_the_version_is_said_once(project: dict) -> None:
-    assert rubricbeat.__version__ == project["project"]["version"]
+def test_the_version_is_said_once(root: Path, project: dict) -> None:
+    version = project["project"]["version"]
+    assert rubricbeat.__version__ == version
+    assert f"\nversion: {version}\n" in (root / "CITATION.cff").read_text("utf-8")
 
 
 def test_the_face_exports_what_it_names() -> None:

@@ -52,32 +52,14 @@ def test_make_evidence_runs_what_is_marked_so(root: Path) -> None:
             assert not flag.startswith("--") or flag in recipe
 
 
-def test_figures_of_the_fitted_judge_are_the_same_on_both_pages(root: Path) -> None:
-    """The README shows some columns of the table of docs/trust.md."""
-    pages = [(root / name).read_text(encoding="utf-8") for name in ("README.md", "docs/trust.md")]
-    heads = (
-        "| judge | macro-F1 | AUROC | pairwise | calibration error |",
-        "| judge | macro-F1 | AUROC | pairwise within",
-    )
-    short, full = (
-        [re.findall(r"-?\d?\.\d{3}(?: \[.*?\])?", line) for line in _table(page, head)]
-        for page, head in zip(pages, heads, strict=True)
-    )
-    # the README leaves out category_rate, Brier, and the interval of AUROC
-    full = [row for at, row in enumerate(full) if at != 4]
-    assert len(short) == len(full) == 5
-    for ours, its in zip(short, full, strict=True):
-        f1, auroc, pairwise, _, error = its
-        expected = [f1, auroc.split(" ")[0], pairwise, error]
-        assert ours == [cell.replace("0.", ".") for cell in expected]
-
-
-def _table(page: str, head: str) -> list[str]:
-    lines = page.splitlines()
-    start = next(at for at, line in enumerate(lines) if line.startswith(head)) + 2
-    return lines[
-        start : next(at for at in range(start, len(lines)) if not lines[at].startswith("|"))
+def test_the_readme_names_the_figures_of_the_evidence(root: Path) -> None:
+    page = (root / "docs/evidence/judges.md").read_text(encoding="utf-8")
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    figures = [
+        re.search(rf"^\| {head}.*?\| 0(\.\d{{3}}) ", page, flags=re.M)
+        for head in (r"\*\*fitted, `words`", "`no_look`")
     ]
+    assert [found[1] for found in figures] == re.findall(r"(?<=[ (])\.\d{3}\b", readme)
 
 
 @pytest.mark.parametrize("folder", ["docs", "examples"])
