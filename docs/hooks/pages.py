@@ -56,6 +56,8 @@ def on_files(files: Any, config: Any) -> None:
     """Add the pages from outside of docs/."""
     for repo, site in OUTSIDE.items():
         text = (ROOT / repo).read_text(encoding="utf-8")
+        if site == "index.md":
+            text = f"---\nhide: [navigation]\n---\n{text}"
         files.append(File.generated(config, site, content=text))
 
 
