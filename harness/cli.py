@@ -16,9 +16,10 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 from ..judges.errors import ConfigError, RubricbeatError, UnknownNameError
+from .parser import CommandParser, near_flags
 from .terminal import harmless_output
 
 
@@ -70,20 +71,6 @@ EPILOG = """examples:
   rubricbeat compare results -o report.html
 
 'rubricbeat COMMAND --help' explains a command."""
-
-
-class _Parser(argparse.ArgumentParser):
-    """A parser that fails with one line, and without abbreviations of flags."""
-
-    def __init__(self, **options: object) -> None:
-        super().__init__(
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,
-            **options,  # type: ignore[arg-type]  # passed through to argparse as given
-        )
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -144,6 +131,11 @@ def _dispatch(words: list[str]) -> int:
         print(version("rubricbeat"))
         return 0
     name = words[0]
+    if name.startswith("-"):
+        near = near_flags(name, ["--help", "--version", "--debug"])
+        raise ConfigError(
+            f"unknown flag {name!r}; {near}" if near else f"{name}: flags come after the command"
+        )
     if name not in COMMANDS:
         raise UnknownNameError.among("command", name, COMMANDS)
     module, parser = parser_of(name)
@@ -155,14 +147,16 @@ def _dispatch(words: list[str]) -> int:
     return int(module.run(args)) if module else _tasks_dir()
 
 
-def parser_of(name: str) -> tuple[Any, argparse.ArgumentParser]:
+def parser_of(name: str) -> tuple[Any, CommandParser]:
     """Give the module of a command, or None where it has none of its own, and its parser."""
     module = None
     if COMMANDS[name].module:
         module = importlib.import_module(f".commands.{COMMANDS[name].module}", package=__package__)
-    parser = _Parser(prog=f"rubricbeat {name}", description=module.__doc__ if module else TASKS_DIR)
+    about = module.__doc__ if module else TASKS_DIR
+    parser = CommandParser(prog=f"rubricbeat {name}", description=about)
     if module:
         module.add_arguments(parser)
+        parser.add_config()
     return module, parser
 
 
@@ -192,7 +186,7 @@ def require_one_stdin(given: Mapping[str, Any]) -> None:
 
 
 def _front_page() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = CommandParser(
         prog="rubricbeat",
         description="Grade answers by rubric, study the reward, train with it, compare models.",
         epilog=EPILOG,

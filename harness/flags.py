@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from ..judges.errors import ConfigError
@@ -16,6 +17,7 @@ from ..judges.judge_options import parse_judge_args
 from ..judges.missing import MissingVerdicts
 from ..judges.scoring.run_scores import SEED
 from ..reports.results.run import Run
+from .parser import keep_spellings
 from .terminal import say
 
 
@@ -32,6 +34,24 @@ def require_seed(seed: int) -> None:
     """
     if seed < 0:
         raise ConfigError(f"--seed {seed}: must not be negative")
+
+
+def add_output(parser: argparse._ActionsContainer, help: str, *former: str, **options: Any) -> None:
+    """Declare `-o/--output`, a path: a file or a folder, as the command needs.
+
+    Args:
+        parser: Where.
+        help: What is written there.
+        former: Spellings that are understood too, and not listed.
+        options: As argparse takes them.
+    """
+    options = {"type": Path, "metavar": "FILE", **options}
+    keep_spellings(parser, parser.add_argument("-o", "--output", help=help, **options), *former)
+
+
+def add_output_folder(parser: argparse.ArgumentParser, help: str) -> None:
+    """Declare the folder that a command cannot do without; `--output_path` to lm-eval."""
+    add_output(parser, help, "--output_path", dest="output_path", metavar="DIR", required=True)
 
 
 def require_output(args: argparse.Namespace) -> None:
@@ -63,10 +83,10 @@ def add_judge_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--prompt", metavar="PATH", help="wording: a shipped name or your own file")
     parser.add_argument("--shape", help="healthbench, prefix, yes_no or grouped (all in a call)")
     parser.add_argument("--store", metavar="PATH", help="verdict store; 'none' keeps none")
-    parser.add_argument("--max-calls", type=int, help="most calls to make")
-    parser.add_argument("--max-cost", type=float, help="most US dollars to spend")
+    parser.add_argument("--max_calls", type=int, help="most calls to make")
+    parser.add_argument("--max_cost", type=float, help="most US dollars to spend")
     parser.add_argument(
-        "--keep-asking",
+        "--keep_asking",
         action="store_true",
         default=None,
         help="continue although none of the first 36 questions got a verdict",
@@ -82,7 +102,7 @@ def judge_options_of(args: argparse.Namespace) -> dict[str, Any]:
     for name, value in {**wording, **RuntimeOptions.typed(limits)}.items():
         if name in options and options[name] != value:
             raise ConfigError(
-                f"--{name.replace('_', '-')} {value} and --judge_args {name}={options[name]} "
+                f"--{name} {value} and --judge_args {name}={options[name]} "
                 "disagree; give one of them"
             )
         options[name] = value
@@ -116,7 +136,6 @@ def _key_names(value: object) -> Iterator[str]:
 def add_allow_missing(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
     """Declare the flag."""
     parser.add_argument(
-        "--allow-missing",
         "--allow_missing",
         default=0.0,
         metavar="SHARE",
@@ -136,7 +155,7 @@ def told(missing: MissingVerdicts, command: str, hint: str, stopped: str | None 
     for line in missing.lines():
         say(line, command)
     if not missing.is_accepted:
-        say(f"incomplete: {hint}; --allow-missing SHARE accepts some", command)
+        say(f"incomplete: {hint}; --allow_missing SHARE accepts some", command)
     if stopped is not None:
         say(f"incomplete: {stopped}; run it again", command)
     return int(not missing.is_accepted or stopped is not None)

@@ -58,7 +58,7 @@ def user_path(named: str | os.PathLike[str]) -> Path:
         return path
 
 
-def require_folder(path: Path | str, flag: str = "--output_path") -> None:
+def require_folder(path: Path | str, flag: str = "--output") -> None:
     """Make a folder where it is missing, and see that files can be made in it.
 
     Raises:

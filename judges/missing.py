@@ -96,5 +96,5 @@ def allowed_share(text: object) -> float:
     except ValueError:
         share = -1.0
     if not 0 <= share <= 1:
-        raise ConfigError(f"--allow-missing {text}: give a share of the verdicts, from 0 to 1")
+        raise ConfigError(f"--allow_missing {text}: give a share of the verdicts, from 0 to 1")
     return share

@@ -31,7 +31,7 @@ FLOORS = (
     ("reports/comparison",),
     ("reports/pages",),
     ("reports/training",),
-    ("harness/terminal", "harness/lint", "harness/polarity_check"),
+    ("harness/terminal", "harness/lint", "harness/polarity_check", "harness/parser"),
     ("harness/flags",),
     ("harness/results", "harness/evaluation", "harness/costs", "harness/inputs", "harness/grading"),
     ("harness/labels", "harness/audit_run", "harness/audit_noise"),

@@ -16,13 +16,20 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from ...judges.errors import ConfigError
 from ...judges.judge_options import parse_judge_args
 from ...judges.missing import allowed_share
-from ..flags import add_allow_missing, add_seed, put_out, require_output, require_seed, told
+from ..flags import (
+    add_allow_missing,
+    add_output,
+    add_seed,
+    put_out,
+    require_output,
+    require_seed,
+    told,
+)
 from ..labels import add_allow_seen, add_label_arguments, read_labelled
 
 N_PROBES = 30
@@ -31,7 +38,7 @@ N_PROBES = 30
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     parser.add_argument("--judge", required=True, metavar="NAME", help="a judge, or module:Class")
-    parser.add_argument("--judge_args", metavar="K=V", help="k=v,k=v or a YAML file")
+    parser.add_argument("--judge_args", metavar="K=V,...|FILE", help="k=v,k=v or a YAML file")
     add_label_arguments(parser)
     parser.add_argument(
         "--variant",
@@ -57,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_allow_seen(parser)
     add_seed(parser, "of the judge and of what is drawn")
-    parser.add_argument("--output", "-o", type=Path, metavar="FILE", help="keep the audit as JSON")
+    add_output(parser, "keep the audit as JSON")
     parser.add_argument("--json", action="store_true", help="print the audit as JSON")
     add_allow_missing(parser)
 

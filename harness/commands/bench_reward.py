@@ -25,7 +25,15 @@ from ...judges.errors import ConfigError
 from ...judges.files import Closing
 from ...judges.missing import MissingVerdicts, allowed_share
 from ...judges.scoring.rubric_arrays import Floats
-from ..flags import add_allow_missing, add_seed, put_out, require_output, require_seed, told
+from ..flags import (
+    add_allow_missing,
+    add_output,
+    add_seed,
+    put_out,
+    require_output,
+    require_seed,
+    told,
+)
 from ..labels import add_allow_seen, recorded_runs
 from ..tables.audit import bench_text
 from ..terminal import say
@@ -41,7 +49,7 @@ N_PROBED = 100
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     parser.add_argument("--judge", metavar="NAME", help="a judge: name, fitted:DIR, module:Class")
-    parser.add_argument("--judge_args", metavar="K=V", help="k=v,k=v or a YAML file")
+    parser.add_argument("--judge_args", metavar="K=V,...|FILE", help="k=v,k=v or a YAML file")
     parser.add_argument("--reward_model", metavar="NAME", help="instead: a transformers model")
     parser.add_argument(
         "--reward", default="healthbench", help="reward made of the verdicts (healthbench)"
@@ -65,7 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add_seed(parser, "of the judge and of what is drawn")
     parser.add_argument("--strict", action="store_true", help="stop at a bad row")
-    parser.add_argument("--output", "-o", type=Path, metavar="FILE", help="keep it as JSON")
+    add_output(parser, "keep it as JSON")
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_allow_missing(parser)
 

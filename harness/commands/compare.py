@@ -6,7 +6,7 @@ name are repeats of each other. Every score is computed anew from the verdicts.
 
 Examples:
   rubricbeat compare results -o report.html
-  rubricbeat compare results --baseline base-model --fail-if-worse 0.02 -o report.html
+  rubricbeat compare results --baseline base-model --fail_if_worse 0.02 -o report.html
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from ...reports.pages.comparison_page import comparison_json, render_page
 from ...reports.pages.tables import render_table, require_format
 from ...reports.results.reader import read_runs
 from ...reports.results.run import Run
-from ..flags import add_seed, told_of_empty
+from ..flags import add_output, add_seed, told_of_empty
 from ..terminal import say
 
 
@@ -41,17 +41,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--baseline", metavar="NAME", help="the model every other one is compared with"
     )
     parser.add_argument(
-        "--allow-different",
+        "--allow_different",
         action="store_true",
         help="compare other data, judges or rubrics all the same; the page says so in red",
     )
     parser.add_argument(
-        "--all-pairs",
+        "--all_pairs",
         action="store_true",
         help=f"compare every pair of more than {MAX_PAIRED} models, not each with the best alone",
     )
     parser.add_argument(
-        "--fail-if-worse",
+        "--fail_if_worse",
         type=_share,
         metavar="X",
         help="exit 1 where a model lies X or more below the baseline and the whole paired "
@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags that `compare` and `report` share."""
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATHS")
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="the HTML file to write")
+    add_output(parser, "the HTML file to write")
     parser.add_argument("--task", help="which task, where the runs are of several")
     add_seed(parser, "of the draws behind bootstrap_std")
     parser.add_argument(
@@ -73,7 +73,7 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
         help="draws behind bootstrap_std, HealthBench's own error (10000)",
     )
     parser.add_argument(
-        "--no-examples", action="store_true", help="leave the texts out of the page: numbers only"
+        "--no_examples", action="store_true", help="leave the texts out of the page: numbers only"
     )
     parser.add_argument(
         "--figures", type=Path, metavar="DIR", help="write the figures as SVG and PNG"
@@ -110,7 +110,7 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Compare, write what was asked for, and judge the gate."""
     if args.fail_if_worse is not None and args.baseline is None:
-        raise ConfigError("--fail-if-worse needs --baseline NAME: worse than which model?")
+        raise ConfigError("--fail_if_worse needs --baseline NAME: worse than which model?")
     check_outputs(args)
     left_out: list[str] = []
     runs = read_runs(args.paths, left_out.append)
@@ -205,9 +205,9 @@ def _flags(args: argparse.Namespace) -> list[str]:
         if value is not None:
             flags += [f"--{name}", str(value)]
     if getattr(args, "allow_different", False):
-        flags.append("--allow-different")
+        flags.append("--allow_different")
     if getattr(args, "all_pairs", False):
-        flags.append("--all-pairs")
+        flags.append("--all_pairs")
     if args.output:
         flags += ["-o", str(args.output)]
     return flags

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...judges.errors import ConfigError
 from ...judges.files import write_file
+from ..flags import add_output
 from ..terminal import aligned, say
 
 if TYPE_CHECKING:
@@ -66,15 +67,12 @@ class _Local:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
-    parser.add_argument(
-        "-o",
-        "--output",
+    add_output(
+        parser,
+        f"page to write (.html), or a folder for it ({FOLDER})",
         "--output_path",
-        dest="output",
-        type=Path,
         default=Path(FOLDER),
         metavar="PATH",
-        help=f"page to write (.html), or a folder for it ({FOLDER})",
     )
     parser.add_argument(
         "--recorded",

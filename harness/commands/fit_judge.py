@@ -7,9 +7,9 @@ those it was fitted on: --recalibrate sets its probabilities right on others. Us
 --judge fitted:DIR, or as the cheap judge of a cascade.
 
 Examples:
-  rubricbeat fit-judge --verdicts judged.jsonl.gz --data rows.jsonl.gz --output_path my-judge
-  rubricbeat fit-judge --labels labels.jsonl --head blend --output_path my-judge
-  rubricbeat fit-judge --recalibrate my-judge --labels others.jsonl --output_path my-judge-there
+  rubricbeat fit-judge --verdicts judged.jsonl.gz --data rows.jsonl.gz -o my-judge
+  rubricbeat fit-judge --labels labels.jsonl --head blend -o my-judge
+  rubricbeat fit-judge --recalibrate my-judge --labels others.jsonl -o my-judge-there
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ...judges.errors import ConfigError
 from ...judges.files import require_folder
 from ...judges.fitted.heads import HeadKind
 from ...judges.scoring.run_scores import SEED
-from ..flags import add_seed
+from ..flags import add_output_folder, add_seed
 from ..labels import add_label_arguments, read_labelled
 from ..terminal import say
 
@@ -40,9 +40,7 @@ PACKAGED = "minilm"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     add_label_arguments(parser)
-    parser.add_argument(
-        "--output_path", type=Path, required=True, metavar="DIR", help="folder for the judge"
-    )
+    add_output_folder(parser, "folder for the judge")
     parser.add_argument(
         "--head",
         choices=[kind.value for kind in HeadKind],
@@ -134,7 +132,7 @@ def _recalibrate(args: argparse.Namespace) -> int:
             "--recalibrate keeps the judge's head; it takes neither --head nor --vectors"
         )
     if args.output_path.resolve() == args.recalibrate.resolve():
-        raise ConfigError(f"--output_path {args.output_path}: the judge itself; name a new folder")
+        raise ConfigError(f"--output {args.output_path}: the judge itself; name a new folder")
     model, card = load_model(args.recalibrate), dict(read_card(args.recalibrate))
     labelled, facts = read_labelled(args, "fit-judge")
     require_folder(args.output_path)
@@ -174,7 +172,7 @@ def _command(args: argparse.Namespace) -> str:
     if args.folds != N_FOLDS:
         given["folds"] = args.folds
     words += [f"--{name} {value}" for name, value in given.items() if value is not None]
-    return " ".join([*words, f"--output_path {args.output_path.name}"])
+    return " ".join([*words, f"-o {args.output_path.name}"])
 
 
 def _progress(done: int, total: int) -> None:

@@ -7,9 +7,9 @@ and left out. FILES may also be logs of simple-evals, inspect, evalscope, prompt
 which hold their rubrics: they need no --data.
 
 Examples:
-  rubricbeat import judged.jsonl.gz --data healthbench.jsonl --output_path results
-  rubricbeat import 2026-01-02_healthbench.eval --output_path results
-  rubricbeat import judged.jsonl --data rows.jsonl --output_path results --task healthbench_hard
+  rubricbeat import judged.jsonl.gz --data healthbench.jsonl -o results
+  rubricbeat import 2026-01-02_healthbench.eval -o results
+  rubricbeat import judged.jsonl --data rows.jsonl -o results --task healthbench_hard
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from ...judges.scoring.run_scores import length_penalty_of
 from ...reports.results.evalscope import merged
 from ...reports.results.logs import read_log
 from ...reports.results.run import Run
-from ..flags import add_allow_missing, add_seed, told
+from ..flags import add_allow_missing, add_output_folder, add_seed, told
 from ..results.recheck import ItemCheck, check_items
 from ..results.writer import GradedRun, WrittenRun, write_run
 from ..tables.score import ScoreLine, score_table
@@ -49,9 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", nargs="+", type=Path, metavar="FILES", help="recorded verdicts")
     parser.add_argument("--data", type=Path, help="the rows with the rubrics (docs/data.md)")
     add_columns_argument(parser)
-    parser.add_argument(
-        "--output_path", type=Path, required=True, help="folder for the result files"
-    )
+    add_output_folder(parser, "folder for the result files")
     parser.add_argument(
         "--task", help=f"task name in the results (default: the log's, else {DEFAULT_TASK})"
     )
@@ -59,12 +57,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--model", help="name of the model where the rows name none (default: the file's name)"
     )
     parser.add_argument(
-        "--model-from",
+        "--model_from",
         metavar="FIELDS",
         help="comma-separated fields that name the model (default: model,system)",
     )
     parser.add_argument(
-        "--run-from", metavar="FIELDS", help="comma-separated fields that name the run (run)"
+        "--run_from", metavar="FIELDS", help="comma-separated fields that name the run (run)"
     )
     add_seed(parser, "of the draws behind bootstrap_std")
     parser.add_argument(
@@ -238,5 +236,5 @@ def _fields(words: str | None) -> tuple[str, ...] | None:
         return None
     names = tuple(word.strip() for word in words.split(",") if word.strip())
     if not names:
-        raise ConfigError("--model-from and --run-from take field names, such as model,system")
+        raise ConfigError("--model_from and --run_from take field names, such as model,system")
     return names

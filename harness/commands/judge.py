@@ -7,9 +7,9 @@ Every verdict is kept as soon as it is there: the same command again asks only w
 
 Examples:
   rubricbeat judge --data rows.jsonl --responses answers.jsonl --judge chat \
-      --judge_args model=gpt-4.1,max_concurrency=64 --output_path results --dry-run
+      --judge_args model=gpt-4.1,max_concurrency=64 -o results --dry_run
   rubricbeat judge --data rows.jsonl --responses results --judge chat \
-      --judge_args model=NAME,base_url=http://127.0.0.1:8000/v1 --shape prefix --output_path judged
+      --judge_args model=NAME,base_url=http://127.0.0.1:8000/v1 --shape prefix -o judged
 
 --engine ray grades on many workers, on one machine or a cluster (docs/scale.md).
 """
@@ -48,6 +48,7 @@ from ..distributed.flags import (
 from ..flags import (
     add_allow_missing,
     add_judge_arguments,
+    add_output_folder,
     judge_options_of,
     keys_stand_in,
     require_seed,
@@ -77,11 +78,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_columns_argument(parser)
     add_judge_arguments(parser)
-    parser.add_argument("--output_path", type=Path, required=True, help="folder for result files")
+    add_output_folder(parser, "folder for the result files")
     parser.add_argument(
-        "--dry-run", action="store_true", help="print calls, tokens and cost; send nothing"
+        "--dry_run", action="store_true", help="print calls, tokens and cost; send nothing"
     )
-    parser.add_argument("--failed-only", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--failed_only", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--limit", type=int, help="only the answers to the first so many prompts")
     parser.add_argument("--task", default=DEFAULT_TASK, help=f"task name (default {DEFAULT_TASK})")
     parser.add_argument("--model", help="name of the answering model, over the rows' own")
@@ -187,7 +188,7 @@ def _require_folders(args: argparse.Namespace, census: Census) -> None:
 
 
 def _needs_no_flag(args: argparse.Namespace, options: Mapping[str, Any]) -> None:
-    """Say of `--failed-only` that every command asks only what is missing, as its store knows.
+    """Say of `--failed_only` that every command asks only what is missing, as its store knows.
 
     Raises:
         ConfigError: No store is kept, so that everything would be paid for again.
@@ -196,10 +197,10 @@ def _needs_no_flag(args: argparse.Namespace, options: Mapping[str, Any]) -> None
         return
     if RuntimeOptions.from_mapping(RuntimeOptions.split(options)[0]).store is False:
         raise ConfigError(
-            "--failed-only without a store: nothing says what has its verdict, and all would be "
-            "asked again; leave out --failed-only, or give --store the path of the first run"
+            "--failed_only without a store: nothing says what has its verdict, and all would be "
+            "asked again; leave out --failed_only, or give --store the path of the first run"
         )
-    say("--failed-only is not needed: the same command again asks only what is missing")
+    say("--failed_only is not needed: the same command again asks only what is missing")
 
 
 def _dry_run(grader: Grader, asked: Sequence[Answer], args: argparse.Namespace) -> int:

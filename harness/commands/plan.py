@@ -5,8 +5,8 @@ null in JSON, never 0. A pilot (the results of a small `rubricbeat judge`) repla
 length and latency by what was measured.
 
 Examples:
-  rubricbeat plan --rows 5000 --samples 16 --criteria 12 --judge chat --judge_args model=gpt-4.1
-  rubricbeat plan --rows 5000 --samples 16 --criteria 12 --judge vllm --judge_args model=NAME \
+  rubricbeat plan --rows 5000 --repeats 16 --criteria 12 --judge chat --judge_args model=gpt-4.1
+  rubricbeat plan --rows 5000 --repeats 16 --criteria 12 --judge vllm --judge_args model=NAME \
       --gpus 8 --gpu_speed 20000,2500 --gpu_price 2.5 --json
 """
 
@@ -22,6 +22,7 @@ from ...judges.judge_options import parse_judge_args
 from ...reports import numbers
 from ..costs.call_costs import PlannedRun, Speed, Workload
 from ..costs.plan import Assumption, CostPlan, Lengths, make_plan, read_pilot
+from ..parser import keep_spellings
 from ..terminal import aligned, say
 
 MOST = 1e9
@@ -36,7 +37,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_columns_argument(parser)
     parser.add_argument("--rows", type=int, help="rows of the data")
-    parser.add_argument("--samples", type=int, default=1, help="answers to each row (default 1)")
+    repeats = parser.add_argument(
+        "--repeats", type=int, default=1, metavar="N", help="answers to each prompt (default 1)"
+    )
+    keep_spellings(parser, repeats, "--samples")
     parser.add_argument("--criteria", type=float, help="of a row, on average")
     parser.add_argument("--judge", required=True, metavar="NAME", help="judge by name")
     parser.add_argument("--judge_args", metavar="K=V,...|FILE", help="its options, or a YAML file")
@@ -73,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
     read, write = _gpu_speed(args.gpu_speed)
     rows, criteria = _size(args)
     plan = make_plan(
-        Workload(rows, args.samples, criteria, _replicates(options.get("replicates"))),
+        Workload(rows, args.repeats, criteria, _replicates(options.get("replicates"))),
         options,
         lengths=Lengths(**given),
         given=frozenset(given),

@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_common_arguments(parser)
     parser.add_argument("--model", help="which model, where the runs are of several")
     parser.add_argument(
-        "--simple-evals",
+        "--simple_evals",
         type=Path,
         metavar="DIR",
         help="write each run as simple-evals would: .html (escaped), .json, _allresults.json",

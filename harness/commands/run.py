@@ -7,12 +7,12 @@ baseline:reference. Keys of models and judges come from the environment (OPENAI_
 Examples:
   rubricbeat run --tasks healthbench_heart_demo --model local-chat-completions \
       --model_args model=NAME,base_url=http://127.0.0.1:8000/v1/chat/completions \
-      --judge keyword --output_path results --baselines
+      --judge keyword -o results --baselines
   rubricbeat run --tasks healthbench_heart --data rows.jsonl --model hf \
       --model_args pretrained=MODEL --apply_chat_template --limit 30 \
-      --judge chat --judge_args model=gpt-4.1-2025-04-14 --output_path results
+      --judge chat --judge_args model=gpt-4.1-2025-04-14 -o results
   rubricbeat run --tasks healthbench_heart --data rows.jsonl --responses results/MODEL \
-      --judge chat --judge_args model=gpt-4.1-2025-04-14 --output_path judged
+      --judge chat --judge_args model=gpt-4.1-2025-04-14 -o judged
 
 exit codes: 0 done, 1 failed or incomplete (what was finished is kept), 2 usage error.
 """
@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data.add_argument("--data", metavar="PATH", help="rows, or the folder of the published files")
     add_columns_argument(data)
     data.add_argument("--judge", metavar="NAME", help="a judge, or module:Class")
-    data.add_argument("--judge_args", metavar="K=V", help="k=v,k=v or a YAML file")
+    data.add_argument("--judge_args", metavar="K=V,...|FILE", help="k=v,k=v or a YAML file")
     data.add_argument("--repeats", type=int, metavar="N", help="answers to each prompt")
     data.add_argument("--selector", choices=("list", "live"), help="how heart rows are chosen")
     data.add_argument("--strict", action="store_true", help="stop at a bad row")
@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     stages.add_argument("--baselines", action="store_true", help="score the sanity rows beside it")
     stages.add_argument("--run", metavar="LABEL", help="a label, to tell runs of one model apart")
     add_allow_missing(stages)
-    stages.add_argument("--output_path", "-o", metavar="DIR")
+    stages.add_argument("-o", "--output", "--output_path", dest="output_path", metavar="DIR")
     stages.add_argument("--log_samples", "-s", action="store_true", help="always on here")
     stages.add_argument("--use_cache", "-c", metavar="PATH", help="keep answers, as lm-eval does")
     stages.add_argument("--cache_requests", nargs="?", const="true", help=argparse.SUPPRESS)

@@ -7,7 +7,7 @@
   rubricbeat verdicts export --format parquet -o verdicts-by-judge
   rubricbeat verdicts merge all.sqlite node1.sqlite node2.sqlite
   rubricbeat verdicts merge postgresql://me@host/team node1.sqlite    # into a server
-  rubricbeat verdicts prune --judge gpt-4o-mini --older-than 90 --dry-run
+  rubricbeat verdicts prune --judge gpt-4o-mini --older_than 90 --dry_run
 
 A store holds every verdict a judge was paid for; merging any number of them never conflicts.
 """
@@ -34,6 +34,7 @@ from ...judges.store.protocol import is_address
 from ...judges.store.prune import prune
 from ...judges.store.sqlite import default_store_path
 from ...judges.store.transfer import export_lines, merge, stats
+from ..flags import add_output
 from ..terminal import say
 
 MAX_NAMED = 20
@@ -67,13 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     about = "write verdicts as JSON Lines or parquet, to stdout or a new place"
     one = action("export", about, _export)
-    one.add_argument(
-        "-o",
-        "--output",
-        metavar="FILE",
-        type=Path,
-        help="a file (parquet: a folder), not there yet",
-    )
+    add_output(one, "a file (parquet: a folder), not there yet")
     one.add_argument(
         "--format",
         choices=("jsonl", "parquet"),
@@ -87,8 +82,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     one.add_argument("sources", metavar="STORE", nargs="+", type=_place, help="stores to read")
     one = action("prune", "take verdicts out that fit every condition named", _prune)
     one.add_argument("--judge", help="of this judge: digest, name or model")
-    one.add_argument("--older-than", metavar="DAYS", type=float, help="from before so many days")
-    one.add_argument("--dry-run", action="store_true", help="only count")
+    one.add_argument("--older_than", metavar="DAYS", type=float, help="from before so many days")
+    one.add_argument("--dry_run", action="store_true", help="only count")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -205,7 +200,7 @@ def _merge(path: Place, args: argparse.Namespace) -> int:
 
 def _prune(path: Place, args: argparse.Namespace) -> int:
     if args.judge is None and args.older_than is None:
-        raise ConfigError("prune needs --judge or --older-than")
+        raise ConfigError("prune needs --judge or --older_than")
     days = args.older_than
     gone = prune(path, judge=args.judge, older_than_days=days, dry_run=args.dry_run)
     what = ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in gone.items())

@@ -26,12 +26,12 @@ def add_worker_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     add = parser.add_argument_group("workers (docs/scale.md)").add_argument
     add("--engine", choices=(LOCAL, RAY), default=LOCAL, help="one process, or workers on Ray")
-    add("--ray-address", metavar="ADDR", help="a cluster that runs; default: one of its own")
+    add("--ray_address", metavar="ADDR", help="a cluster that runs; default: one of its own")
     add("--workers", type=int, metavar="N", help="workers that share the limits")
     add("--endpoints", metavar="URL,URL", help="base URLs dealt out to the workers in turn")
     add("--chunk", type=int, help="answers a worker gets at a time (default: two rounds of calls)")
     add("--resume", action="store_true", help="go on with a run; its store must be there")
-    add("--store-only", action="store_true", help="fill the store and write no result files")
+    add("--store_only", action="store_true", help="fill the store and write no result files")
 
 
 def check_worker_arguments(args: argparse.Namespace) -> None:
@@ -43,7 +43,7 @@ def check_worker_arguments(args: argparse.Namespace) -> None:
     if args.engine == LOCAL:
         for name in _NEEDS_RAY:
             if getattr(args, name) not in (None, False):
-                raise ConfigError(f"--{name.replace('_', '-')} needs --engine ray")
+                raise ConfigError(f"--{name} needs --engine ray")
 
 
 def run_workers(
@@ -72,7 +72,7 @@ def run_workers(
 
 
 def report_workers(run: WorkersRun, args: argparse.Namespace) -> int:
-    """Print what `--store-only` did; 1 where something is still to be had."""
+    """Print what `--store_only` did; 1 where something is still to be had."""
     plain = run.to_json()
     if args.json:
         print(json.dumps(plain, indent=2))

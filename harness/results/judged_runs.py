@@ -47,7 +47,7 @@ class JudgedRuns:
 
         Args:
             spool: Where the answers of all runs wait for their files.
-            folder: What `--output_path` names.
+            folder: What `--output` names.
             allowed: Share of the verdicts that may be missing.
         """
         self._spool = spool

@@ -90,7 +90,7 @@ def write_run(
 
     Args:
         run: The run.
-        output_path: The folder that `--output_path` names; made when missing.
+        output_path: The folder that `--output` names; made when missing.
         now: Time of the stamp; else the present one. A stamp that is taken moves on by a
             microsecond.
 

@@ -192,7 +192,7 @@ class App:
         """
         bounds, body = self._bounds, bytearray()
         too_large = RequestError(
-            f"the body is larger than {bounds.body_bytes:,} bytes (--max-body-mb); send several",
+            f"the body is larger than {bounds.body_bytes:,} bytes (--max_body_mb); send several",
             status=413,
             code="too_large",
         )

@@ -43,7 +43,7 @@ class Place:
         if self.token is None and not self.is_loopback:
             raise ConfigError(
                 f"--host {self.host} is open to other machines: set a token of {MIN_TOKEN_CHARS} "
-                "characters or more in RUBRICBEAT_TOKEN, or name its file by --token-file"
+                "characters or more in RUBRICBEAT_TOKEN, or name its file by --token_file"
             )
         if self.token is not None and len(self.token) < MIN_TOKEN_CHARS:
             raise ConfigError(f"the token is shorter than {MIN_TOKEN_CHARS} characters")

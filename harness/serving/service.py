@@ -98,7 +98,7 @@ class Service:
         if self.n_pending and self.n_pending + n_answers > self._max_pending:
             raise RequestError(
                 f"{self.n_pending} answers are in hand, and {self._max_pending} may be "
-                "(--max-pending); send the same again in a moment",
+                "(--max_pending); send the same again in a moment",
                 status=429,
                 code="busy",
                 retry=True,

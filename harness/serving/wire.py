@@ -132,7 +132,7 @@ def require_few(n_answers: int, offer: Offer) -> None:
     """
     if n_answers > offer.max_answers:
         raise RequestError(
-            f"more than {offer.max_answers} answers in one request (--max-answers); send several",
+            f"more than {offer.max_answers} answers in one request (--max_answers); send several",
             status=413,
             code="too_many_answers",
         )

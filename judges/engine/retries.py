@@ -175,7 +175,7 @@ class Usefulness:
         reply, n = self._said.most_common(1)[0]
         return (
             f"none of the first {self._n_without} questions got a verdict; the commonest reply "
-            f"({n} times): {reply!r}; keep_asking=true (--keep-asking) continues"
+            f"({n} times): {reply!r}; keep_asking=true (--keep_asking) continues"
         )
 
     def most_retries(self, fault: Fault) -> int | None:

@@ -48,7 +48,7 @@ class Wanted:
         if not 0.5 <= self.confidence <= 1:
             raise ConfigError(f"--confidence {self.confidence}: from 0.5 to 1")
         if self.per_prompt < 1:
-            raise ConfigError(f"--per-prompt {self.per_prompt}: at least 1")
+            raise ConfigError(f"--per_prompt {self.per_prompt}: at least 1")
         if self.threshold is not None and not math.isfinite(self.threshold):
             raise ConfigError(f"--threshold {self.threshold}: a number")
 

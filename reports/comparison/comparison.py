@@ -137,7 +137,7 @@ def _not_all_pairs(
     if len(pairs) < n_tested:
         yield (
             f"{len(results):,} models have {n_tested:,} pairs; each is compared with the highest "
-            f"score alone, {results[0].name}, and p is corrected over all pairs; --all-pairs "
+            f"score alone, {results[0].name}, and p is corrected over all pairs; --all_pairs "
             "compares all, --baseline NAME with another model"
         )
 

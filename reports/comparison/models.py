@@ -41,7 +41,7 @@ def pick_task(runs: Sequence[Run], task: str | None, *, allow_different: bool = 
         listing = ", ".join(f"{name} ({n} runs)" for name, n in sorted(tasks.items()))
         raise ConfigError(
             f"the runs are of several tasks: {listing}; name one with --task, or compare them all "
-            "the same with --allow-different"
+            "the same with --allow_different"
         )
     return list(runs)
 
@@ -108,7 +108,7 @@ def require_comparable(models: Sequence[Model], *, allow_different: bool) -> lis
     if problems and not allow_different:
         raise ConfigError(
             f"these runs are not comparable: {'; '.join(problems)}. Compare runs of one kind, or "
-            "say --allow-different to compare them all the same, with a warning on the page"
+            "say --allow_different to compare them all the same, with a warning on the page"
         )
     return problems
 

@@ -79,7 +79,7 @@ def require_met_or_not(run: Run) -> None:
                 raise ConfigError(
                     f"simple-evals knows met and not met alone, and criterion {number} of "
                     f"prompt_id {graded.example.prompt_id} ({run.model}) has {found}; leave "
-                    "--simple-evals out, the result files hold all of it"
+                    "--simple_evals out, the result files hold all of it"
                 )
 
 

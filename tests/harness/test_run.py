@@ -407,5 +407,5 @@ def test_what_lies_in_the_place_of_a_models_folder_is_found_before_the_first_cal
     place.symlink_to(tmp_path / "nothing") if is_link else place.write_text("", encoding="utf-8")
     words = [*endpoint(server), "--judge", "constant", "--output_path", str(out)]
     assert main(on(rows, *words, "--baselines")) == 2
-    assert f"--output_path {place}: cannot write there" in capsys.readouterr().err
+    assert f"--output {place}: cannot write there" in capsys.readouterr().err
     assert server.n_requests == 0

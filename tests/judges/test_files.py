@@ -24,7 +24,7 @@ def test_a_folder_is_made_and_left_empty(tmp_path: Path) -> None:
 def test_a_folder_that_is_a_file_or_lies_below_one_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x", encoding="utf-8")
     for path in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(ConfigError, match=r"--output_path .*file.*: cannot write there"):
+        with pytest.raises(ConfigError, match=r"--output .*file.*: cannot write there"):
             require_folder(path)
 
 

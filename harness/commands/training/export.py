@@ -32,7 +32,7 @@ from ....judges.data.forms.peers_written import FORMS
 from ....judges.errors import ConfigError, DataError
 from ....judges.files import require_file, write_file
 from ....judges.shares import value_of
-from ...flags import add_seed, require_seed
+from ...flags import add_output, add_seed, require_seed
 from ...terminal import say
 from .study_flags import add_input, labels_in, read_input
 
@@ -77,18 +77,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="kto, rft: reward to be beyond by the margin (default: the prompt's mean)",
     )
     parser.add_argument(
-        "--per-prompt", type=int, default=1, help="dpo, rft: most of a prompt (default 1)"
+        "--per_prompt", type=int, default=1, help="dpo, rft: most of a prompt (default 1)"
     )
     parser.add_argument(
-        "--group-by",
         "--group_by",
         metavar="LABELS",
         help="labels beside the prompt that tell groups apart, such as model,run; 'prompt' for "
         "judge and task alone (default: model, system, task and judge where there are such)",
     )
-    parser.add_argument(
-        "-o", "--output", type=Path, metavar="FILE", help="JSON Lines (default: stdout)"
-    )
+    add_output(parser, "JSON Lines (default: stdout)")
     add_seed(parser, "of the draws")
 
 

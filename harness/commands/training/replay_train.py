@@ -7,7 +7,7 @@ Gold is the score under --gold's judge; without it, that of the same verdicts.
 
 Examples:
   rubricbeat replay-train judged.jsonl.gz --data rows.jsonl.gz --flip 0.1
-  rubricbeat replay-train results/ --gold better-judge/ --html replay.html    (hacking shown)
+  rubricbeat replay-train results/ --gold better-judge/ -o replay.html    (hacking shown)
   rubricbeat replay-train results/ --noise replicates --rewards "healthbench,hybrid(bonus=0)"
   rubricbeat replay-train results/ --policy linear --json
 """
@@ -24,6 +24,7 @@ from ....judges.errors import ConfigError
 from ....judges.files import require_file, write_file
 from ....judges.signal.groups import GroupedVerdicts
 from ....judges.signal.replay.training import LINEAR_RATE, TABLE_RATE, Policy, Settings
+from ...flags import add_output
 from ...terminal import say
 from .study_flags import add_comparison, add_input, labels_in, read_input
 
@@ -53,14 +54,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     training.add_argument("--steps", type=int, default=own.steps, help=f"({own.steps})")
     training.add_argument(
         "--group_size",
-        "--group-size",
         type=int,
         default=own.group_size,
         help=f"answers drawn for a prompt at each step ({own.group_size})",
     )
     training.add_argument(
         "--learning_rate",
-        "--learning-rate",
         type=float,
         help="step of the logits in units of the reward's own advantages "
         f"({TABLE_RATE:g}; {LINEAR_RATE:g} with --policy linear)",
@@ -91,13 +90,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     judge.add_argument("--missing", type=float, default=0.0, help="share of verdicts lost (0)")
     judge.add_argument(
         "--errors_stay",
-        "--errors-stay",
         action="store_true",
         help="a seed's judge errs the same way each time (a judge at temperature 0); else every "
         "draw is judged anew",
     )
     parser.add_argument("--json", action="store_true", help="print JSON, one row an arm")
-    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with curves too")
+    add_output(parser, "write a page with curves too", "--html")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -112,8 +110,8 @@ def run(args: argparse.Namespace) -> int:
     scales = parse_scales(args.scales)
     settings = _settings(args)
     _check_noise(args)
-    if args.html:
-        require_file(args.html, "--html")
+    if args.output:
+        require_file(args.output, "--output")
     found = read_input(args, "replay-train", args.gold)
     groups = group_answers(found.answers, _labels(args, found.by), min_answers=args.min_group)
     trained = replay(
@@ -130,11 +128,11 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(replay_rows(trained), indent=2))
     else:
         print(replay_text(trained))
-    if args.html:
+    if args.output:
         from ....reports.pages.replay_page import replay_page
 
-        write_file(args.html, replay_page(trained))
-        print(args.html, file=sys.stderr)
+        write_file(args.output, replay_page(trained))
+        print(args.output, file=sys.stderr)
     return 0
 
 

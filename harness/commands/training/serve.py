@@ -7,7 +7,7 @@ SIGTERM or Ctrl-C lets the calls in flight end, which are paid for, and refuses 
 Examples:
   rubricbeat serve --judge keyword --rewards healthbench,hybrid --data rows.jsonl
   RUBRICBEAT_TOKEN=... rubricbeat serve --host 0.0.0.0 --judge chat \
-      --judge_args model=gpt-4.1,max_concurrency=64 --max-cost 50 --rewards hybrid
+      --judge_args model=gpt-4.1,max_concurrency=64 --max_cost 50 --rewards hybrid
 """
 
 from __future__ import annotations
@@ -52,26 +52,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--port", type=int, default=DEFAULT_PORT, help=f"0 for a free one (default {DEFAULT_PORT})"
     )
     parser.add_argument(
-        "--token-file",
+        "--token_file",
         type=Path,
         metavar="FILE",
         help=f"holds the token that clients must show (else {TOKEN_VARIABLE}); needed unless the "
         "host is loopback",
     )
     parser.add_argument(
-        "--max-body-mb", type=float, default=16, metavar="MB", help="largest body (default 16)"
+        "--max_body_mb", type=float, default=16, metavar="MB", help="largest body (default 16)"
     )
     parser.add_argument(
-        "--max-answers", type=int, default=1024, help="most answers of a request (default 1024)"
+        "--max_answers", type=int, default=1024, help="most answers of a request (default 1024)"
     )
     parser.add_argument(
-        "--max-pending",
+        "--max_pending",
         type=int,
         default=20_000,
         help="most answers in hand, of all requests together (default 20000)",
     )
     parser.add_argument(
-        "--max-connections", type=int, default=2_000, help="most connections (default 2000)"
+        "--max_connections", type=int, default=2_000, help="most connections (default 2000)"
     )
     parser.add_argument("--seed", type=int, default=0, help="of judges that take one (default 0)")
 
@@ -89,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
 
     for flag in ("max_body_mb", "max_answers", "max_pending", "max_connections"):
         if not getattr(args, flag) > 0:
-            raise ConfigError(f"--{flag.replace('_', '-')} {getattr(args, flag)}: above 0")
+            raise ConfigError(f"--{flag} {getattr(args, flag)}: above 0")
     place = Place(args.host, args.port, _token(args.token_file))
     bounds = Bounds(
         body_bytes=int(args.max_body_mb * MB),
@@ -145,7 +145,7 @@ def _token(path: Path | None) -> str | None:
     try:
         token = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeError) as error:
-        raise ConfigError(f"--token-file {path}: cannot be read: {error}") from error
+        raise ConfigError(f"--token_file {path}: cannot be read: {error}") from error
     if not token:
-        raise ConfigError(f"--token-file {path} is empty")
+        raise ConfigError(f"--token_file {path} is empty")
     return token

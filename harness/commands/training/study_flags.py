@@ -44,13 +44,11 @@ def add_comparison(
     parser.add_argument("--gold", type=Path, nargs="+", metavar="PATHS", help=gold)
     parser.add_argument(
         "--group_by",
-        "--group-by",
         metavar="LABELS",
         help=f"labels beside the prompt that tell groups apart, such as {group_by}",
     )
     parser.add_argument(
         "--min_group",
-        "--min-group",
         type=int,
         default=MIN_ANSWERS,
         help=f"leave smaller groups out ({MIN_ANSWERS})",

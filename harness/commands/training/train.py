@@ -6,11 +6,11 @@ r"""Train a policy with the judge that evaluates it: SFT warm start, GRPO, or a 
   configs   print the folder of the accelerate configurations (ZeRO-2, ZeRO-3, FSDP)
 
 Examples:
-  rubricbeat train grpo --preset cpu_tiny --output_dir runs/tiny
+  rubricbeat train grpo --preset cpu_tiny -o runs/tiny
   rubricbeat train score --config heart.yaml --prompts 16
-  rubricbeat train grpo --config heart.yaml --output_dir runs/heart --resume
+  rubricbeat train grpo --config heart.yaml -o runs/heart --resume
   accelerate launch --config_file "$(rubricbeat train configs)/zero2.yaml" \
-      -m rubricbeat train grpo --config heart.yaml --output_dir runs/heart
+      -m rubricbeat train grpo --config heart.yaml -o runs/heart
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from ....judges.errors import ConfigError
 from ....judges.judge_options import parse_judge_args
+from ...flags import add_output
 
 if TYPE_CHECKING:
     from ...training.config import TrainConfig
@@ -40,11 +41,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SECTION.KEY=VALUE",
         help="change one value; may be repeated",
     )
-    parser.add_argument("--output_dir", metavar="DIR", help="folder of the run")
+    add_output(
+        parser, "folder of the run", "--output_dir", "--output_path", metavar="DIR", type=str
+    )
     parser.add_argument("--model", help="folder, hub name or tiny")
     parser.add_argument("--data", metavar="FILE", help="examples to train on, `demo` or `tiny`")
     parser.add_argument("--judge", help="the judge that trains")
-    parser.add_argument("--judge_args", metavar="K=V", help="its options: k=v,k=v or a YAML file")
+    parser.add_argument(
+        "--judge_args", metavar="K=V,...|FILE", help="its options: k=v,k=v or a YAML file"
+    )
     parser.add_argument("--reward", help="the reward that trains")
     parser.add_argument("--max_steps", type=int, help="optimiser steps")
     parser.add_argument("--seed", type=int, help="of weights, sampling and the order of prompts")
@@ -83,7 +88,7 @@ def read_config(args: argparse.Namespace) -> TrainConfig:
         if value is not None:
             flags.setdefault(section, {})[key] = value
 
-    put("run", "output_dir", args.output_dir)
+    put("run", "output_dir", args.output)
     put("run", "seed", args.seed)
     put("data", "path", args.data)
     put("data", "seed", args.seed)

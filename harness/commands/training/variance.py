@@ -5,7 +5,7 @@ one prompt by one policy form a group, as in GRPO; rewards are compared on the s
 of them to train with is said where --gold has a better judge's verdicts on some of the answers.
 
 Examples:
-  rubricbeat variance results/ --html signal.html
+  rubricbeat variance results/ -o signal.html
   rubricbeat variance judged.jsonl.gz --data rows.jsonl.gz --rewards "healthbench,hybrid(bonus=0)"
   rubricbeat variance results/ --gold better-judge/        (which reward teaches what gold would)
   rubricbeat variance pilot/ --fidelity 0.9 --difference 0.02
@@ -21,6 +21,7 @@ from pathlib import Path
 from ....judges.errors import ConfigError
 from ....judges.files import require_file, write_file
 from ....judges.signal.groups import BATCH_GROUPS
+from ...flags import add_output
 from .study_flags import add_comparison, add_input, labels_in, read_input
 
 
@@ -42,7 +43,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--batch_groups",
-        "--batch-groups",
         type=int,
         default=BATCH_GROUPS,
         metavar="N",
@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--criteria", type=Path, metavar="FILE", help="write one CSV row for each criterion"
     )
-    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with figures too")
+    add_output(parser, "write a page with figures too", "--html")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     rewards = parse_rewards(args.rewards or DEFAULT_REWARDS)
     scales = parse_scales(args.scales)
     planned_for = get_reward(args.plan_for) if args.plan_for else rewards[0]
-    for flag, path in (("--html", args.html), ("--criteria", args.criteria)):
+    for flag, path in (("--output", args.output), ("--criteria", args.criteria)):
         if path:
             require_file(path, flag)
     found = read_input(args, "variance", args.gold)
@@ -91,9 +91,9 @@ def run(args: argparse.Namespace) -> int:
     if args.criteria:
         write_file(args.criteria, criteria_csv(study))
         print(args.criteria, file=sys.stderr)
-    if args.html:
+    if args.output:
         from ....reports.pages.signal_page import signal_page
 
-        write_file(args.html, signal_page(study, plans))
-        print(args.html, file=sys.stderr)
+        write_file(args.output, signal_page(study, plans))
+        print(args.output, file=sys.stderr)
     return 0

@@ -192,7 +192,7 @@ def test_the_same_command_again_asks_exactly_what_has_no_verdict(folder, judge, 
     assert all(v.met is not None for run in runs for g in run.graded for v in g.verdicts)
     assert all(run.stored["score"] == pytest.approx(5 / 8) for run in runs)
     said = capsys.readouterr().err
-    assert ("--failed-only is not needed: the same command again asks only" in said) == bool(flag)
+    assert ("--failed_only is not needed: the same command again asks only" in said) == bool(flag)
     judge.prompts.clear()
     assert call(folder, judge, *flag) == 0
     assert judge.prompts == []
@@ -200,7 +200,7 @@ def test_the_same_command_again_asks_exactly_what_has_no_verdict(folder, judge, 
 
 def test_failed_only_is_not_in_the_help(capsys):
     assert main(["judge", "--help"]) == 0
-    assert "--failed-only" not in capsys.readouterr().out
+    assert "--failed_only" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("again", [("--store", "none"), ("--store", "NONE", "--dry-run")])
@@ -318,5 +318,5 @@ def test_what_lies_in_the_place_of_a_models_folder_is_found_before_the_first_cal
     else:
         place.symlink_to(folder / "nothing" if kind == "link" else place)
     assert call(folder, judge) == 2
-    assert f"--output_path {place}: cannot write there" in capsys.readouterr().err
+    assert f"--output {place}: cannot write there" in capsys.readouterr().err
     assert not judge.prompts

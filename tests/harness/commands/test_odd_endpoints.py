@@ -360,7 +360,7 @@ def test_an_odd_answer_has_its_reason_on_the_terminal(
     assert outcomes(tmp_path) == {"p0": {outcome}}
     assert f"3 of 3 verdicts are missing:\nrubricbeat judge:   3 x {outcome}: " in told
     assert words in told
-    assert "--allow-missing" in told
+    assert "--allow_missing" in told
 
 
 def test_commands_on_results_end_with_1_where_a_run_has_no_verdict_at_all(judge, tmp_path, capsys):

@@ -164,7 +164,7 @@ def test_a_policy_of_form_is_judged_on_held_out_prompts(
         (["--rewards", "hybird"], "hybird"),
         (["--noise", "/no/such/audit.json"], "/no/such/audit.json"),
         (["--seed", "-1"], "--seed -1"),
-        (["--html", "/no/such/folder/"], "--html"),
+        (["--html", "/no/such/folder/"], "--output"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(

@@ -125,7 +125,7 @@ def test_an_export_into_a_folder_that_is_not_there_is_one_line(store, tmp_path, 
     ("words", "message"),
     [
         (["stats", "nowhere.sqlite"], "there is no verdict store at nowhere.sqlite"),
-        (["prune", "nowhere.sqlite"], "prune needs --judge or --older-than"),
+        (["prune", "nowhere.sqlite"], "prune needs --judge or --older_than"),
         (["import", "x.sqlite", "nowhere.jsonl"], "nowhere.jsonl: no such file"),
         (["merge", "x.sqlite", "nowhere.sqlite"], "there is no verdict store at nowhere"),
     ],

@@ -40,7 +40,7 @@ RAY = ["--engine", "ray"]
         ([*CHAT, *RAY, "--chunk", "0"], "--chunk"),
         (["--judge", "keyword", *RAY], "keeps no verdicts"),
         ([*CHAT, "--workers", "2"], "--workers needs --engine ray"),
-        ([*CHAT, "--store-only"], "--store-only needs --engine ray"),
+        ([*CHAT, "--store-only"], "--store_only needs --engine ray"),
         ([*CHAT, *RAY], "rubricbeat[ray]"),
     ],
 )

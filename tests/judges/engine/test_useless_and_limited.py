@@ -36,7 +36,7 @@ def test_a_judge_without_one_verdict_is_stopped_after_some_dozens(max_concurrenc
     with grader(judge, max_concurrency=max_concurrency) as one:
         graded = one.grade(answers(400))
         stopped = one.stopped
-    assert stopped is not None and "'Hm.'" in stopped and "--keep-asking" in stopped
+    assert stopped is not None and "'Hm.'" in stopped and "--keep_asking" in stopped
     flat = [outcome for row in outcomes(graded) for outcome in row]
     n_ended = flat.count("unparseable")
     # those in flight end too: each counts itself before the next one begins

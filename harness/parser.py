@@ -1,0 +1,239 @@
+"""The parser of every command: one style of flags, near names for wrong ones, `--config FILE`.
+
+Long flags are spelt with underscores, as lm-eval spells its own; dashes mean the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+from ..judges.errors import ConfigError, near_names
+from ..judges.files import user_path
+from ..judges.options.files import read_yaml
+from ..judges.options.reader import WrittenFloat, WrittenInt
+
+_NUMBER = re.compile(r"-\.?\d")
+_UNSET = object()
+
+
+class CommandParser(argparse.ArgumentParser):
+    """A parser that fails with one line that names what was meant, and knows no abbreviations."""
+
+    def __init__(self, **options: Any) -> None:
+        """Make a parser; the options are those of argparse."""
+        super().__init__(
+            formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options
+        )
+        self._file = ""
+        self._reads_config = False
+
+    def error(self, message: str) -> NoReturn:
+        """Print one line and end with 2."""
+        where = f"{self._file}: " if self._file else ""
+        self.exit(2, f"{self.prog}: {where}{message}\n")
+
+    def add_config(self) -> None:
+        """Declare `--config FILE`, unless the command has one of its own; so in each action."""
+        subcommands = [a for a in self._actions if isinstance(a, argparse._SubParsersAction)]
+        for parser in [each for action in subcommands for each in action.choices.values()]:
+            parser.add_config()
+        if not subcommands and "--config" not in self._option_string_actions:
+            self._reads_config = True
+            self.add_argument(
+                "--config",
+                metavar="FILE",
+                help="YAML or JSON file of flags and values; flags given here override it",
+            )
+
+    def parse_known_args(  # type: ignore[override]  # argparse overloads by the namespace
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Parse words; what a configuration file says holds where they do not."""
+        words = self._spelt(args or ())
+        files = list(_config_files(words)) if self._reads_config else []
+        if not files:
+            return super().parse_known_args(words, namespace)
+        if len(files) > 1:
+            self.error("--config is given twice; join the files")
+        configured = self._configured(files[0])
+        with self._without_defaults(configured):
+            found, extras = super().parse_known_args(words, namespace)
+        _remove_unset(found)
+        for name, value in configured.items():
+            if not hasattr(found, name):
+                setattr(found, name, value)
+        del found.config
+        return found, extras
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            near = near_names(str(value), map(str, action.choices))
+            raise argparse.ArgumentError(action, f"unknown value {value!r}; {near}")
+
+    def _spelt(self, args: Sequence[str]) -> list[str]:
+        """Spell flags as they are declared.
+
+        The words after an action of the command are spelt by the parser of that action.
+        """
+        words = list(args)
+        end = words.index("--") if "--" in words else len(words)
+        if self._subparsers is not None:
+            end = next((n for n, word in enumerate(words) if not word.startswith("-")), end)
+        return [self._flag(word) for word in words[:end]] + words[end:]
+
+    def _flag(self, word: str) -> str:
+        known = self._option_string_actions
+        name, equals, value = word.partition("=")
+        if not word.startswith("-") or word == "-" or _NUMBER.match(word) or name in known:
+            return word
+        spelt = f"--{name.strip('-').replace('-', '_')}"
+        if name.startswith("--") and spelt in known:
+            return spelt + equals + value
+        is_short = word[:2] in known and spelt not in known
+        if " " in name or is_short:
+            return word
+        near = near_flags(name, self._shown_flags()) or f"'{self.prog} --help' lists the flags"
+        self.error(f"unknown flag {name!r}; {near}")
+
+    def _shown_flags(self) -> list[str]:
+        shown = (action for action in self._actions if action.help != argparse.SUPPRESS)
+        return [f for action in shown for f in action.option_strings if f.startswith("--")]
+
+    def _configured(self, file: str) -> dict[str, Any]:
+        """Read a configuration file into values by attribute, each as its flag would give it."""
+        try:
+            content = read_yaml(user_path(file))
+        except ConfigError as error:
+            self.error(f"--config: {error}")
+        self._file = file
+        if not isinstance(content, dict):
+            self.error("holds no mapping of flag names to values")
+        found: dict[str, Any] = {}
+        words: list[str] = []
+        positional: list[str] = []
+        for action, value in self._by_action(content):
+            if action.nargs == 0 and not isinstance(value, bool):
+                self.error(f"{action.dest}: true or false, not {value!r}")
+            if action.nargs == 0 and not value:
+                found[action.dest] = False
+            elif action.option_strings:
+                words += _words(action, value)
+            else:
+                positional += _texts(value)
+        with self._without_defaults():
+            read, _ = super().parse_known_args(
+                [*words, *(["--", *positional] if positional else [])]
+            )
+        _remove_unset(read)
+        self._file = ""
+        return {**vars(read), **found}
+
+    def _by_action(self, content: Mapping[Any, Any]) -> Iterator[tuple[argparse.Action, Any]]:
+        known = {
+            flag.strip("-"): action
+            for flag, action in self._option_string_actions.items()
+            if flag.startswith("--") and flag not in {"--help", "--config"}
+        }
+        known |= {action.dest: action for action in self._actions if not action.option_strings}
+        seen: set[str] = set()
+        for key, value in content.items():
+            name = str(key).strip("-").replace("-", "_")
+            if name not in known:
+                self.error(f"unknown key {key!r}; {near_names(name, known)}")
+            if known[name].dest in seen:
+                self.error(f"{key!r} is given under two names; give one of them")
+            seen.add(known[name].dest)
+            if value is not None:
+                yield known[name], value
+
+    @contextmanager
+    def _without_defaults(self, names: Iterable[str] | None = None) -> Iterator[None]:
+        """Let attributes be absent where no word gives them; all of them without names."""
+        wanted = None if names is None else set(names)
+        changed = [a for a in self._actions if wanted is None or a.dest in wanted]
+        before = [(action, action.required, action.default) for action in changed]
+        for action in changed:
+            action.required = False
+            # argparse converts the default of an optional positional, SUPPRESS too
+            action.default = argparse.SUPPRESS if action.option_strings else _UNSET
+        try:
+            yield
+        finally:
+            for action, required, default in before:
+                action.required, action.default = required, default
+
+
+def near_flags(name: str, flags: Iterable[str]) -> str:
+    """Say which flags are near to a wrong one; nothing where none is."""
+    by_name = {flag.strip("-"): flag for flag in flags}
+    bare = name.strip("-").replace("-", "_").lower()
+    near = difflib.get_close_matches(bare, by_name, n=2, cutoff=0.6)
+    near = [bare] if bare in by_name else near
+    return f"did you mean {' or '.join(by_name[each] for each in near)}?" if near else ""
+
+
+def keep_spellings(
+    parser: argparse._ActionsContainer, action: argparse.Action, *former: str
+) -> None:
+    """Let a flag be called by former names too, which neither help nor completion lists."""
+    parser._option_string_actions.update(dict.fromkeys(former, action))
+
+
+def _config_files(words: Sequence[str]) -> Iterator[str]:
+    for place, word in enumerate(words):
+        if word == "--":
+            return
+        if word == "--config" and place + 1 < len(words):
+            yield words[place + 1]
+        elif word.startswith("--config="):
+            yield word.partition("=")[2]
+
+
+def _remove_unset(namespace: argparse.Namespace) -> None:
+    for name in [name for name, value in vars(namespace).items() if value is _UNSET]:
+        delattr(namespace, name)
+
+
+def _words(action: argparse.Action, value: Any) -> list[str]:
+    """Give the words of the command line that say what a configuration says of a flag."""
+    flag = action.option_strings[-1]
+    if action.nargs == 0 or (action.nargs == "?" and value is True):
+        return [flag]
+    if action.nargs in {"+", "*"}:
+        return [flag, *_texts(value)]
+    if isinstance(action, argparse._AppendAction):
+        return [f"{flag}={text}" for text in _texts(value)]
+    return [f"{flag}={_text(value)}"]
+
+
+def _texts(value: Any) -> list[str]:
+    return [_text(each) for each in value] if isinstance(value, list) else [_text(value)]
+
+
+def _text(value: Any) -> str:
+    """Give a value as it is written on the command line: a list with commas, a mapping as JSON."""
+    if isinstance(value, WrittenInt | WrittenFloat):
+        return value.written
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        return json.dumps(_as_written(value), ensure_ascii=False)
+    if isinstance(value, list):
+        if any(isinstance(each, dict | list) for each in value):
+            return json.dumps(_as_written(value), ensure_ascii=False)
+        return ",".join(map(_text, value))
+    return str(value)
+
+
+def _as_written(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(name): _as_written(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_as_written(inner) for inner in value]
+    return value.written if isinstance(value, WrittenInt | WrittenFloat) else value
