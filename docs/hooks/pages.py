@@ -45,7 +45,9 @@ def _opened(entry: Any, docs: Path) -> Any:
     if isinstance(entry, dict):
         ((title, inside),) = entry.items()
         if isinstance(inside, str) and inside.endswith("/"):
-            pages = sorted((docs / inside).glob("*.md"), key=lambda page: page.stem != "index")
+            pages = sorted(
+                (docs / inside).glob("*.md"), key=lambda page: (page.stem != "index", page)
+            )
             return {title: [inside + page.name for page in pages]}
         if isinstance(inside, list):
             return {title: [_opened(one, docs) for one in inside]}
@@ -65,6 +67,11 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Turn the repository's links into the site's, and GitHub's Markdown into MkDocs'."""
     site = page.file.src_uri
     return "\n".join(_lines(markdown, site, _INSIDE.get(site, f"docs/{site}")))
+
+
+def on_post_page(output: str, **_: Any) -> str:
+    """Name the theme's search box for a screen reader."""
+    return output.replace('role="dialog"', 'role="dialog" aria-label="Search"', 1)
 
 
 def _lines(markdown: str, site: str, repo: str) -> list[str]:

@@ -89,7 +89,7 @@ def _command(parser: argparse.ArgumentParser, head: str) -> Iterator[str]:
             title = group.title or ""
             if title not in {"options", "positional arguments"}:
                 yield f"\n{title[:1].upper()}{title[1:]}:\n"
-            yield "\n| | |\n|---|---|\n" + "".join(_flag(parser, one) for one in flags)
+            yield "\n| flag | meaning |\n|---|---|\n" + "".join(_flag(parser, one) for one in flags)
         for action in shown:
             if isinstance(action, argparse._SubParsersAction):
                 for inner in dict.fromkeys(action.choices.values()):
@@ -158,7 +158,7 @@ def _name(name: str, thing: Any) -> Iterator[str]:
             for one, said in (_fields(thing) | read).items()
         )
         if fields:
-            yield f"| field | |\n|---|---|\n{fields}"
+            yield f"| field | meaning |\n|---|---|\n{fields}"
         for method, raw in vars(thing).items():
             function = getattr(raw, "__func__", raw)
             if not method.startswith("_") and inspect.isfunction(function):

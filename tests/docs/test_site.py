@@ -110,6 +110,7 @@ def test_markdown_of_github_is_markdown_of_the_site(pages: dict[Path, Page]) -> 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
 def test_search_works_from_a_folder_without_a_network(site: Path) -> None:
     sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe")
     asked: list[str] = []
     said: list[str] = []
     with sync_api.sync_playwright() as play:
@@ -124,6 +125,11 @@ def test_search_works_from_a_folder_without_a_network(site: Path) -> None:
         page.keyboard.type("calibrated")
         page.locator(".md-search-result__item a").first.wait_for()
         assert "calibrated" in page.locator(".md-search-result__list").inner_text().lower()
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            page.goto((site / "judges.html").as_uri())
+            faults = axe.Axe().run(page).response["violations"]
+            assert [one["id"] for one in faults if one["impact"] in {"serious", "critical"}] == []
         browser.close()
     assert said == []
     assert [url for url in asked if not url.startswith(("file:", "data:", "about:"))] == []
