@@ -26,7 +26,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...judges.errors import ConfigError
+from ...judges.errors import ConfigError, unwritable
 from ...judges.files import write_file
 from ..flags import add_output
 from ..terminal import aligned, say
@@ -96,6 +96,7 @@ def run(args: argparse.Namespace) -> int:
     # a folder of its own for each run: the page would take an earlier run for a repeat of this one
     folder = (args.output.parent / FOLDER if is_page else args.output) / stamp
     page = args.output if is_page else folder / "report.html"
+    _require_writable(page)
     data = read_examples(demo_path(), strict=True)
     data = replace(data, examples=data.examples[: args.limit])
     local = _recorded() if args.recorded else _answer(args, folder)
@@ -105,6 +106,16 @@ def run(args: argparse.Namespace) -> int:
     _show(table, page)
     _say(f"done in {time.monotonic() - started:.0f} s")
     return 0
+
+
+def _require_writable(page: Path) -> None:
+    """Refuse a place for the page before the model is asked to answer anything."""
+    try:
+        page.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(f"-o: cannot write {page}: {error.strerror}", error) from error
+    if page.is_dir():
+        raise ConfigError(f"-o: {page} is a folder; give the page another name")
 
 
 def _recorded() -> _Local:
@@ -170,7 +181,6 @@ def _write_page(page: Path, data: ExampleFile, local: _Local, flags: str) -> Tru
     true = {name: [one.as_graded for one in built if one.system == name] for name in DONE}
     table = truth_table(comparison, {**DONE, local.name: local.done}, true)
     table = replace(table, sentences=_sentences(table))
-    page.parent.mkdir(parents=True, exist_ok=True)
     command = f"rubricbeat demo {flags}-o {page}"
     write_file(page, render_page(comparison, command=command, truth=table))
     return table
@@ -205,19 +215,30 @@ def _sentences(table: TruthTable) -> tuple[str, ...]:
     """Say in three sentences what is seen, from the numbers themselves."""
     from ...reports import numbers
 
-    known = table.known
+    n = table.n_conversations
+    return (
+        f"Four systems answer the same {numbers.count(n)} conversation{'' if n == 1 else 's'}: A "
+        "gives reference answers, B adds padding to them, C lacks facts, D is C with one dangerous "
+        "or wrong sentence; their true scores are known, because the demo built the answers.",
+        f"{_order_sentence(table)}, and {_length_words(table.known)}.",
+        f"{_error_words(table.known)}: an interval covers the choice of prompts, not the judge's "
+        "errors, which 'rubricbeat audit' measures.",
+    )
+
+
+def _error_words(known: Sequence[TruthRow]) -> str:
+    """Say how many verdicts are wrong, and which score that moves most."""
+    from ...reports import numbers
+
     n_wrong = sum(row.n_wrong or 0 for row in known)
-    n_verdicts = sum(row.n_verdicts for row in known)
+    n_verdicts = numbers.count(sum(row.n_verdicts for row in known))
+    if not n_wrong:
+        return f"None of the judge's {n_verdicts} verdicts is wrong, which is rare"
     off = max(known, key=_error)
     return (
-        f"Four systems answer the same {table.n_conversations} conversations: A gives reference "
-        "answers, B adds padding to them, C lacks facts, D is C with one dangerous or wrong "
-        "sentence; their true scores are known, because the demo built the answers.",
-        f"{_order_sentence(table)}, and {_length_words(known)}.",
-        f"The judge is wrong in {n_wrong:,} of {n_verdicts:,} verdicts, so that {off.name} "
-        f"measures {numbers.score(off.score)} where the truth is {numbers.score(off.true_score)}: "
-        "an interval covers the choice of prompts, not the judge's errors, which 'rubricbeat "
-        "audit' measures.",
+        f"The judge is wrong in {numbers.count(n_wrong)} of {n_verdicts} verdicts, so that "
+        f"{off.name} measures {numbers.score(off.score)} where the truth is "
+        f"{numbers.score(off.true_score)}"
     )
 
 

@@ -94,3 +94,24 @@ def test_a_folder_is_given_a_page_of_its_own(
     assert main(["demo", "--recorded", "--limit", "2", "--output_path", str(folder)]) == 0
     (page,) = folder.rglob("report.html")
     assert page.as_uri() in capsys.readouterr().out
+
+
+def test_a_page_that_cannot_be_written_is_refused_before_the_model_starts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("", "utf-8")
+    (tmp_path / "folder.html").mkdir()
+    for place, why in (("file/page.html", "cannot write"), ("folder.html", "is a folder")):
+        assert main(["demo", "-o", str(tmp_path / place)]) in {1, 2}
+        said = capsys.readouterr().err
+        assert why in said and "starting" not in said
+
+
+def test_a_single_conversation_is_told_in_the_singular_and_without_an_error(
+    tmp_path: Path,
+) -> None:
+    page = tmp_path / "page.html"
+    assert main(["demo", "--recorded", "--limit", "1", "-o", str(page)]) == 0
+    words = page.read_text("utf-8")
+    assert "answer the same 1 conversation:" in words
+    assert "verdicts is wrong, which is rare" in words and "where the truth is" not in words
