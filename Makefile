@@ -109,7 +109,7 @@ evidence: $(VENV)/.dev
 	@test -f "$(VERDICTS)" -a -f "$(ROWS)" || { echo "make evidence needs recorded verdicts of a" \
 		"better judge and their rows: make evidence VERDICTS=judged.jsonl.gz ROWS=rows.jsonl.gz"; exit 2; }
 	@rm -rf $(EVIDENCE) $(EVIDENCE)-there
-	$(BIN)/rubricbeat fit-judge --verdicts $(VERDICTS) --data $(ROWS) --output_path $(EVIDENCE)
+	$(BIN)/rubricbeat fit-judge --verdicts $(VERDICTS) --data $(ROWS) -o $(EVIDENCE)
 	$(BIN)/python benchmarks/weak_judge.py $(VERDICTS) --data $(ROWS)
 	$(BIN)/python benchmarks/replay.py $(VERDICTS) --data $(ROWS) --evidence docs/evidence/replay.md
 	$(BIN)/python examples/paper/claims.py page --data $(ROWS) --verdicts $(VERDICTS) \
@@ -117,7 +117,7 @@ evidence: $(VENV)/.dev
 	@test -z "$(OTHERS)" || { set -ex; \
 		$(BIN)/rubricbeat audit --judge fitted:$(EVIDENCE) --verdicts $(OTHERS) --data $(ROWS); \
 		$(BIN)/rubricbeat fit-judge --recalibrate $(EVIDENCE) --verdicts $(OTHERS) --data $(ROWS) \
-			--output_path $(EVIDENCE)-there; }
+			-o $(EVIDENCE)-there; }
 
 vllm-check:
 	$(PYTHON) benchmarks/vllm_check.py
