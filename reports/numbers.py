@@ -30,6 +30,13 @@ def score(value: Number) -> str:
     return _signed_text(_three_digits(abs(value)), value < 0)
 
 
+def clipped_score(value: Number, unclipped: Number) -> str:
+    """Write a score that is kept in [0, 1], beside what it was where that changed it."""
+    if unclipped is None or not (unclipped < 0 or unclipped > 1):
+        return score(value)
+    return f"{score(value)} ({score(unclipped)} unclipped)"
+
+
 def difference(value: Number) -> str:
     """Write a difference, with its sign: `+0.0210`, `-0.300`, `0`."""
     text = score(value)

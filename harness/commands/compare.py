@@ -103,6 +103,12 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
         help="labels of some of these answers (docs/trust.md), or a better judge's results on "
         "them: figures are corrected by them",
     )
+    parser.add_argument(
+        "--signal",
+        action="store_true",
+        help="add a study of the rewards for GRPO training, by groups of answers to one prompt "
+        "('rubricbeat variance' has all of it)",
+    )
     add_columns_argument(parser)
     parser.add_argument("--json", action="store_true", help="print every number as JSON")
 
@@ -142,6 +148,7 @@ def compared(
         task=args.task,
         audits=read_audits(args.audit),
         labels=labels,
+        with_signal=args.signal,
         seed=args.seed,
         n_draws=args.draws,
         **more,

@@ -203,12 +203,12 @@ def _tagged_points(
     return np.where(none_TN, np.nan, net_points(*shares, *sizes))
 
 
-def worst_at_k(h_N: Floats, prompt_N: Codes) -> dict[int, float]:
+def worst_at_k(h_N: Floats, prompt_N: Codes, *, clips: bool = True) -> dict[int, float]:
     """Give the expected score of the worst of k answers to a prompt, for each k up to 256.
 
     W_k = sum over ascending h_(i) of h_(i) C(n-i, k-1) / C(n, k), mean over the prompts with at
-    least k scored answers, then clipped. Source: HealthBench (arXiv 2505.08775) and
-    openai/simple-evals.
+    least k scored answers, then clipped to [0, 1] unless `clips` is False. Source: HealthBench
+    (arXiv 2505.08775) and openai/simple-evals.
     Empty without repeats.
     """
     scored_N = ~np.isnan(h_N)
@@ -227,7 +227,7 @@ def worst_at_k(h_N: Floats, prompt_N: Codes) -> dict[int, float]:
         for k in range(1, min(n, most) + 1):
             sums_K[k - 1] += float(_worst_weights(n, k) @ total_I)
         counts_K[:n] += len(same)
-    means_K = np.clip(sums_K / counts_K, 0.0, 1.0)
+    means_K = np.clip(sums_K / counts_K, 0.0, 1.0) if clips else sums_K / counts_K
     return {k: float(mean) for k, mean in enumerate(means_K, start=1)}
 
 

@@ -6,13 +6,17 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from ...judges.scoring.bootstrap import N_DRAWS
 from ...judges.scoring.estimates import Estimate, estimate_of
 from ...judges.scoring.item_scores import PASS_RULES
+from ...judges.scoring.rubric_arrays import Floats
 from ...judges.scoring.run_scores import SEED
 from ...judges.signal.study import SignalStudy
 from ..results.run import Run
 from .corrections import LabelSource, ModelCorrection, corrections_of
+from .headline import Headline, headline_of, leading_pair
 from .judges import JudgeAudit, JudgeFacts, judge_facts
 from .measures import (
     Measured,
@@ -24,10 +28,10 @@ from .measures import (
 )
 from .model_result import ModelResult, PassRate
 from .models import group_models, pick_task, require_comparable, split_sanity
-from .notes import Headline, headline_of, notes_of
+from .notes import notes_of
 from .paired import Pair, family_size, pairs_of
 from .signal import signal_of_models
-from .slices import Slice, slices_of
+from .slices import Slice, WinTable, slices_of, wins_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,8 @@ class Comparison:
     pairs: tuple[Pair, ...]
     n_tested: int
     """Pairs that p values are corrected over: more than `pairs` where there are many models."""
+    wins: WinTable | None
+    """Of the pair that the headline names; None with one model."""
     slices: tuple[Slice, ...]
     judges: tuple[JudgeFacts, ...]
     audits: tuple[JudgeAudit, ...]
@@ -55,7 +61,8 @@ class Comparison:
     """Figures without the judge's error, where an audit or labels were given."""
     stored: tuple[StoredCheck, ...]
     signal: SignalStudy | None
-    """Of the repeats; None where no prompt was answered often enough by one model."""
+    """Of the repeats, where it was asked for; None where no prompt was answered often enough by
+    one model."""
     seed: int
     n_draws: int
     measured: tuple[Measured, ...]
@@ -72,6 +79,7 @@ def compare_runs(
     audits: Sequence[JudgeAudit] = (),
     labels: Sequence[LabelSource] = (),
     notes: Sequence[str] = (),
+    with_signal: bool = False,
     seed: int = SEED,
     n_draws: int = N_DRAWS,
 ) -> Comparison:
@@ -85,7 +93,8 @@ def compare_runs(
         all_pairs: Compare every pair of more than `MAX_PAIRED` models too.
         audits: Of the judges of these runs, as `read_audits` gives them.
         labels: Of some of these answers, as `read_label_sources` gives them.
-        notes: What is to be said beside these runs, such as files that were left out.
+        notes: What is to be said beside these runs, such as files that were excluded.
+        with_signal: Study the repeats as groups of a GRPO training too.
         seed: Of the draws behind `bootstrap_std`.
         n_draws: Of them.
 
@@ -105,6 +114,8 @@ def compare_runs(
     n_tested = family_size(len(measured), has_baseline=baseline is not None)
     h_by_model = {m.name: packed.whole.items.h[packed.place[m.name]] for m in models}
     stored = tuple(one for m in models for one in check_model(m, h_by_model[m.name]))
+    leading = leading_pair(results, pairs)
+    by_name = {m.model.name: m for m in measured}
     return Comparison(
         task=chosen[0].task,
         baseline=baseline,
@@ -119,12 +130,13 @@ def compare_runs(
         sanity=sanity,
         pairs=pairs,
         n_tested=n_tested,
+        wins=wins_of(by_name[leading.this], by_name[leading.other]) if leading else None,
         slices=tuple(slices_of(measured, is_turned=baseline is None)),
         judges=tuple(judge_facts(m) for m in measured),
         audits=tuple(audits),
         corrections=tuple(corrections_of([(m.model, m.scored) for m in measured], audits, labels)),
         stored=stored,
-        signal=signal_of_models([m.model for m in measured], packed),
+        signal=signal_of_models([m.model for m in measured], packed) if with_signal else None,
         seed=seed,
         n_draws=n_draws,
         measured=tuple(measured),
@@ -154,6 +166,8 @@ def _result(measured: Measured, is_baseline: bool) -> ModelResult:
         n_scored=int(metrics["n_scored"] or 0),  # type: ignore[arg-type]  # a count
         score=_number(metrics["score"]),
         interval=_interval(metrics["interval"], repeats.n_prompts, metrics["score"]),
+        length_adjusted=_number(metrics["score_length_adjusted"]),
+        length_adjusted_unclipped=_known_mean(measured.sums.columns.means_M[1:2]),
         length_adjusted_interval=_interval(
             metrics["score_length_adjusted_interval"],
             repeats.n_prompts,
@@ -162,7 +176,9 @@ def _result(measured: Measured, is_baseline: bool) -> ModelResult:
         standard_error=_number(metrics["score_stderr"]),
         unclipped=_number(metrics["score_unclipped"]),
         low=_number(metrics["score_low"]),
+        low_unclipped=_known_mean(measured.items.low),
         high=_number(metrics["score_high"]),
+        high_unclipped=_known_mean(measured.items.high),
         missing_points=_number(metrics["missing_points"]),
         passes=tuple(
             PassRate(
@@ -189,6 +205,11 @@ def _by_height(measured: Sequence[Measured], baseline: str | None) -> list[Measu
 
 def _number(value: object) -> float | None:
     return float(value) if isinstance(value, (int, float)) else None
+
+
+def _known_mean(values: Floats) -> float | None:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else None
 
 
 def _interval(ends: object, n_prompts: int, of: object) -> Estimate:

@@ -130,6 +130,8 @@ class StoredCheck:
     path: str
     n_answers: int
     recomputed: float | None
+    unclipped: float | None
+    """The recomputed score before it is clipped to [0, 1]."""
     stored: float | None
     """None where the file states none."""
 
@@ -158,13 +160,14 @@ def check_model(model: Model, h_N: Floats) -> list[StoredCheck]:
 def check_stored(run: Run, h_N: Floats) -> StoredCheck:
     """Put the score that a run states beside the one of its answers' scores."""
     known_N = h_N[~np.isnan(h_N)]
-    score = float(np.clip(known_N.mean(), 0.0, 1.0)) if len(known_N) else None
+    unclipped = float(known_N.mean()) if len(known_N) else None
     return StoredCheck(
         model=run.model,
         label=run.label,
         path=run.path,
         n_answers=len(run.graded),
-        recomputed=score,
+        recomputed=None if unclipped is None else float(np.clip(unclipped, 0.0, 1.0)),
+        unclipped=unclipped,
         stored=run.stored.get("score"),
     )
 

@@ -32,12 +32,17 @@ class ModelResult:
     score: float | None
     """HealthBench score: mean of the item scores, the mean clipped to [0, 1]."""
     interval: Estimate
+    length_adjusted: float | None
+    """Less a penalty for length: 0 at 2,000 characters, so that shorter answers gain. Clipped."""
+    length_adjusted_unclipped: float | None
     length_adjusted_interval: Estimate
     standard_error: float | None
     unclipped: float | None
     low: float | None
     """Lowest score the missing verdicts could give."""
+    low_unclipped: float | None
     high: float | None
+    high_unclipped: float | None
     missing_points: float | None
     """Share of the absolute points without a verdict."""
     passes: tuple[PassRate, ...]

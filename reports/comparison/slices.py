@@ -14,6 +14,7 @@ import numpy as np
 from ...judges.scoring.bootstrap import ClusteredColumns
 from ...judges.scoring.estimates import NOTHING, Estimate, estimate_of
 from ...judges.scoring.rubric_arrays import Floats
+from ...judges.scoring.run_scores import N_HEAD
 from .measures import Measured
 from .paired import difference_intervals
 
@@ -31,6 +32,8 @@ class SliceCell:
     interval: Estimate
     n: int
     """Answers scored in the slice."""
+    unclipped: float | None = None
+    """The score before it is clipped to [0, 1]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,48 @@ class Slice:
     """One for each model, in the order of the report."""
     difference: SliceDifference | None
     """Of the two models, where there are just two: as the one pair of the report."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wins:
+    """On how many prompts of a theme one model scores higher than another, and lower."""
+
+    name: str
+    n_better: int
+    n_equal: int
+    n_worse: int
+
+
+@dataclass(frozen=True, slots=True)
+class WinTable:
+    """Wins and losses of one model against another, over all prompts and by theme."""
+
+    this: str
+    other: str
+    rows: tuple[Wins, ...]
+    """All prompts first."""
+
+
+def wins_of(this: Measured, other: Measured) -> WinTable:
+    """Count the prompts on which a model scores higher, equal and lower than another.
+
+    Args:
+        this: The model whose wins are counted.
+        other: The model it is compared with, on the prompts both have a score for.
+    """
+    mine, its = this.tag_scores_P(), other.tag_scores_P()
+    themes = sorted(tag for tag in mine if tag in its and split_tag(tag)[0] == "theme")
+    rows = [
+        _wins("All prompts", this.scores_P() - other.scores_P()),
+        *(_wins(split_tag(tag)[1], mine[tag] - its[tag]) for tag in themes),
+    ]
+    names = this.model.name, other.model.name
+    return WinTable(*names, tuple(r for r in rows if r.n_better + r.n_equal + r.n_worse))
+
+
+def _wins(name: str, gaps_P: Floats) -> Wins:
+    counts = (int((gaps_P > 0).sum()), int((gaps_P == 0).sum()), int((gaps_P < 0).sum()))
+    return Wins(name, *counts)
 
 
 def slices_of(measured: Sequence[Measured], *, is_turned: bool = False) -> list[Slice]:
@@ -102,7 +147,9 @@ def _cell(measured: Measured, name: str) -> SliceCell:
     if found is None:
         return SliceCell(None, NOTHING, 0)
     interval = estimate_of(found.score, found.interval, found.n_prompts, is_clipped=True)
-    return SliceCell(found.score, interval, found.n)
+    column = N_HEAD + measured.sums.tags.index(name)
+    unclipped = float(measured.sums.columns.means_M[column])
+    return SliceCell(found.score, interval, found.n, unclipped)
 
 
 def _sign_cell(measured: Measured, values_N: Floats) -> SliceCell:

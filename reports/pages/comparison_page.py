@@ -1,4 +1,4 @@
-"""One self-contained HTML page: what a comparison says, in the order it is read."""
+"""One self-contained HTML page of a comparison; its first screen is `first_screen.py`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import numpy as np
 from markupsafe import Markup
 
 from ...judges.scoring.estimates import Estimate
+from ...judges.scoring.item_scores import worst_at_k
 from ...judges.scoring.run_scores import LENGTH_CENTRE_CHARS, LENGTH_UNIT_CHARS
 from .. import numbers
 from ..comparison.comparison import Comparison
@@ -23,7 +24,7 @@ from ..comparison.slices import Slice
 from ..comparison.truth import TruthTable
 from ..results.run import Run
 from .browser import browser_data
-from .figures import forest
+from .first_screen import first_screen
 from .html import asset, content_security_policy, environment, own_version
 from .signal_page import render_signal_section
 
@@ -35,7 +36,7 @@ RULES = (
     {
         "name": "pass_range50",
         "title": "Range 50",
-        "words": "past the middle between the worst and the best sum of points",
+        "words": "above the middle between the lowest and the highest possible sum of points",
     },
     {"name": "pass_hb50", "title": "Score 50", "words": "answer score of at least 0.5"},
     {
@@ -50,7 +51,7 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One fact of the list, with a line for each value it takes over the runs."""
+    """One run detail, with a line for each value it takes over the runs."""
 
     name: str
     lines: tuple[str, ...]
@@ -58,7 +59,7 @@ class Fact:
 
 
 def facts_of(comparison: Comparison, command: str) -> list[Fact]:
-    """List what is known of how the runs came about; unknown facts say so.
+    """List how the runs were made; what is not known is said to be so.
 
     Args:
         comparison: The report.
@@ -69,18 +70,18 @@ def facts_of(comparison: Comparison, command: str) -> list[Fact]:
         Fact("Task", (comparison.task,)),
         Fact("Data", _lines(runs, _data_words)),
         Fact("Judge", _lines(runs, _judge_words)),
-        Fact("Prompt of the judge", _lines(runs, lambda run: str(run.judge.get("prompt") or ""))),
-        Fact("Settings of the judge", _lines(runs, lambda run: _pairs(run.judge.get("sampling")))),
-        Fact("Digest of the judge", _lines(runs, lambda run: run.judge_digest or ""), is_code=True),
-        Fact("Answers made with", _lines(runs, _generation_words)),
+        Fact("Judge prompt", _lines(runs, lambda run: str(run.judge.get("prompt") or ""))),
+        Fact("Judge settings", _lines(runs, lambda run: _pairs(run.judge.get("sampling")))),
+        Fact("Judge fingerprint", _lines(runs, lambda run: run.judge_digest or ""), is_code=True),
+        Fact("Generation settings", _lines(runs, _generation_words)),
         Fact("Seeds", _lines(runs, lambda run: _seed_words(run), joined=True)),
         Fact("Versions", _lines(runs, lambda run: _pairs(run.facts.get("versions")))),
         Fact("Runs", _run_words(comparison)),
-        Fact("Made by", (command,) if command else (), is_code=True),
+        Fact("Command", (command,) if command else (), is_code=True),
     ]
     always = {"Data", "Judge"}
     return [
-        fact if fact.lines else Fact(fact.name, ("not stated by the files",))
+        fact if fact.lines else Fact(fact.name, ("not stated in the files",))
         for fact in facts
         if fact.lines or fact.name in always
     ]
@@ -152,7 +153,7 @@ def _generation_words(run: Run) -> str:
 
 
 def _pairs(value: object) -> str:
-    """Write a small mapping as `name value, name value`; nested values are left out."""
+    """Write a small mapping as `name value, name value`, without nested values."""
     if not isinstance(value, Mapping):
         return ""
     return ", ".join(
@@ -178,7 +179,7 @@ def _run_words(comparison: Comparison) -> tuple[str, ...]:
 
 
 def _without_shared_folder(names: list[str]) -> list[str]:
-    """Leave out the path all labels begin with: it says nothing about any of them."""
+    """Drop the path that all labels begin with."""
     folders = {name.rpartition("/")[0] for name in names}
     return [name.rpartition("/")[2] for name in names] if len(folders) == 1 else names
 
@@ -199,7 +200,7 @@ def render_page(
 
     Args:
         comparison: What it says.
-        command: The command line that made it, for the run facts.
+        command: The command line that made it, for the run details.
         examples: Carry the example browser, with every text.
         truth: The true scores of these systems, where they are known.
     """
@@ -230,10 +231,9 @@ def render_page(
         "corrected_titles": TITLES,
         "rules": RULES,
         "length_note": _length_note(comparison),
-        "score_forest": forest([r.interval for r in (*comparison.results, *comparison.sanity)]),
+        **first_screen(comparison),
         "pairs": comparison.pairs,
         "n_tested": comparison.n_tested,
-        "pair_forest": forest([p.difference.interval for p in comparison.pairs], include=0.0),
         "two": len(comparison.results) == 2,
         "worst": _worst(comparison),
         "repeat_rows": _repeat_rows(comparison),
@@ -253,9 +253,10 @@ def _contents(context: Mapping[str, Any]) -> list[tuple[str, str]]:
     sections = [
         ("truth", "Known truth", context["truth"]),
         ("summary", "Summary", True),
+        ("measures", "More measures", True),
         ("pairs", "Paired differences", context["pairs"]),
         ("slices", "Slices", context["slices"]),
-        ("signal", "Reward and signal", context["signal"]),
+        ("signal", "Reward signal", context["signal"]),
         ("judges", "Judge", True),
         ("examples", "Examples", context["browser"]),
         ("method", "Method", True),
@@ -265,7 +266,7 @@ def _contents(context: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _signal(comparison: Comparison) -> dict[str, Markup] | None:
-    """Give the reward and signal section, where there are repeats to study.
+    """Give the section on the reward signal, where it was asked for and there are repeats.
 
     Its sentences stand on the page; its many tables and figures open on demand.
     """
@@ -277,27 +278,32 @@ def _signal(comparison: Comparison) -> dict[str, Markup] | None:
 
 
 def _length_note(comparison: Comparison) -> str:
-    penalty = comparison.results[0].metrics.get("length_penalty")
+    penalty = comparison.results[0].metrics["length_penalty"]
+    empty = penalty * LENGTH_CENTRE_CHARS / LENGTH_UNIT_CHARS
     return (
-        f"the score less {numbers.score(penalty)} for every {LENGTH_UNIT_CHARS} characters beyond "
-        f"{numbers.count(LENGTH_CENTRE_CHARS)}, as HealthBench has it; shown beside the score, "
-        "never instead."
+        f"the score minus {numbers.score(penalty)} for every {LENGTH_UNIT_CHARS} characters above "
+        f"{numbers.count(LENGTH_CENTRE_CHARS)}, as HealthBench published it. Shorter answers gain: "
+        f"an empty one {numbers.difference(empty)}. Read it beside the score, not instead of it."
     )
 
 
 def _worst(comparison: Comparison) -> dict[str, Any] | None:
     """Table worst@k, with the prompts that have as many scored answers."""
-    tables = [r.metrics["worst_at_k"] for r in comparison.results]
-    ks = sorted({int(k) for table in tables for k in table})[:MAX_WORST_K]
+    tables = [worst_at_k(m.items.h, m.table.prompt_N, clips=False) for m in comparison.measured]
+    ks = sorted({k for table in tables for k in table})[:MAX_WORST_K]
     if not ks:
         return None
     rows = []
     for measured, table in zip(comparison.measured, tables, strict=True):
         scored_N = ~np.isnan(measured.items.h)
         counts_P = np.bincount(measured.table.prompt_N[scored_N])
-        values = [(table.get(str(k)), int((counts_P >= k).sum())) for k in ks]
+        values = [(_clipped(table.get(k)), table.get(k), int((counts_P >= k).sum())) for k in ks]
         rows.append({"name": measured.model.name, "values": values})
     return {"ks": ks, "rows": rows}
+
+
+def _clipped(value: float | None) -> float | None:
+    return None if value is None else min(1.0, max(0.0, value))
 
 
 def _repeat_rows(comparison: Comparison) -> list[dict[str, Any]]:
@@ -307,9 +313,9 @@ def _repeat_rows(comparison: Comparison) -> list[dict[str, Any]]:
         if split.within is None:
             continue
         words = (
-            "repeats would still help, though more prompts help more"
+            "more repeats help; more prompts help more"
             if split.more_repeats_help
-            else "more prompts; further repeats would bring little"
+            else "add prompts; more repeats help little"
         )
         rows.append({"name": result.name, "split": split, "words": words})
     return rows

@@ -102,7 +102,7 @@ def test_report_takes_one_model_and_its_sanity_rows(results, tmp_path, capsys):
     words = ["report", str(results), "--model", "worse", "-o", str(page), "--table", str(table)]
     assert main([*words, "--draws", "200"]) == 0
     assert capsys.readouterr().out.splitlines()[1:] == [str(page), str(table)]
-    assert "Sanity rows" in page.read_text(encoding="utf-8")
+    assert "Baselines without a model" in page.read_text(encoding="utf-8")
 
 
 def test_report_writes_simple_evals_files(results, tmp_path, capsys):

@@ -224,5 +224,5 @@ def test_a_page_gives_the_score_on_new_prompts_apart() -> None:
     )
     scores = {"gpt": np.array([1.0, 1.0, 0.0, 1.0])}
     (note,) = notes_of(scores, [Model("gpt", (run,))], [], [], [], [])
-    assert "learned from 2 of the 4 prompts" in note
-    assert "1.00 there and 0.500 on the others" in note
+    assert "trained on 2 of the 4 prompts" in note
+    assert "1.00 on these, 0.500 on the others" in note

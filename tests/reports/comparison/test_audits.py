@@ -58,7 +58,7 @@ def test_a_judge_that_length_moves_is_named_and_what_sways_it_stands_on_the_page
     made = run("m", [graded("110", example("p", (5, 3, -2)))])
     comparison = compare_runs([made], audits=read_audits([path]), n_draws=50)
     (note,) = [note for note in comparison.notes if "longer answers" in note]
-    assert note.startswith("chat some-judge says met more often of longer answers")
+    assert note.startswith("chat some-judge says met more often for longer answers")
     assert "+0.0600 for an answer twice as long" in note
     page = render_page(comparison)
     assert "+0.0600" in page

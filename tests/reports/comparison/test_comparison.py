@@ -87,7 +87,7 @@ def test_repeats_that_are_copies_or_not_alike_are_noted():
     other = {"generation": {"temperature": 0.0, "seed": 8}}
     copied = [run("a", first.graded, label=str(n), facts=facts) for n in range(3)]
     notes = compare(*copied).notes
-    assert any("on 3 of the 3 prompts" in note and "add nothing" in note for note in notes)
+    assert any("on 3 of the 3 prompts" in note and "add no information" in note for note in notes)
     assert not any("differ in" in note for note in notes)
     uneven = compare(copied[0], run("a", first.graded, label="x", facts=other)).notes
     assert any("they differ in temperature" in note for note in uneven)
@@ -101,7 +101,7 @@ def test_an_answer_without_a_score_is_left_out_and_counted():
     by_name = {r.name: r for r in comparison.results}
     assert (by_name["a"].n_scored, by_name["a"].n_asked) == (2, 3)
     assert by_name["a"].low < by_name["a"].score < by_name["a"].high
-    assert any("left out, not counted as 0" in note for note in comparison.notes)
+    assert any("excluded, not counted as 0" in note for note in comparison.notes)
 
 
 def test_three_models_give_all_pairs_and_holm_corrects_them():
@@ -211,8 +211,8 @@ def test_headlines_say_what_is_shown_and_what_is_not():
     same = compare(
         run("a", three_prompts(["110", "000"] * 10)), run("b", three_prompts(["000", "110"] * 10))
     )
-    assert same.headline.text.startswith("No difference between")
-    assert "would have been found in four of five tries" in same.headline.detail
+    assert same.headline.text.startswith("No significant difference between")
+    assert "is detected with 80\N{NO-BREAK SPACE}% power" in same.headline.detail
 
 
 def test_bounds_that_do_not_hold_the_score_say_which_answers_they_are_of():
@@ -220,12 +220,13 @@ def test_bounds_that_do_not_hold_the_score_say_which_answers_they_are_of():
     fewer = compare(run("a", [graded("10000"), graded("111uu", repeat=1)]))
     assert fewer.results[0].score == pytest.approx(0.2)
     assert fewer.headline.detail.endswith(
-        "With all verdicts the mean of all 2 answers would lie between 0.400 and 0.600; "
-        "the score is of the 1 that have enough."
+        "If all verdicts were known, the mean of all 2 answers would be between 0.400 and 0.600; "
+        "the score covers the 1 answers with enough verdicts."
     )
     # 4 of 5 points answered, 2 earned: .5 shown, .4 to .6 possible
     whole = compare(run("a", [graded("1100u")]))
-    assert "Missing verdicts leave the score between 0.400 and 0.600." in whole.headline.detail
+    known = "If the missing verdicts were known, the score would be between 0.400 and 0.600."
+    assert known in whole.headline.detail
 
 
 def test_sanity_rows_stand_beside_the_models_and_never_among_them():
@@ -239,8 +240,8 @@ def test_sanity_rows_stand_beside_the_models_and_never_among_them():
     assert comparison.headline.text.startswith("m scores 0.542")
     # (6/8 + 1 + 5/8) / 3: a constant answer that beats the model is a fault, a reference is not
     assert "every prompt scores 0.792" in comparison.headline.detail
-    [note] = [n for n in comparison.notes if "says nothing of its own" in n]
-    assert note.startswith("baseline:constant scores 0.792, no less than m with 0.542")
+    [note] = [n for n in comparison.notes if "an answer without content" in n]
+    assert note.startswith("baseline:constant scores 0.792, at least as high as m (0.542)")
     against = compare(model, constant, reference, baseline="baseline:constant")
     assert [p.other for p in against.pairs] == ["baseline:constant"]
     alone = compare(constant, reference, baseline="baseline:constant")
@@ -253,12 +254,79 @@ def test_a_clipped_score_is_explained_where_it_would_mislead():
     low = compare(a, run("b", three_prompts(["001"] * 12)))
     assert low.headline.text.startswith("a scores 1.12 higher than b")
     assert low.headline.detail.endswith(
-        "A score below 0 is shown as 0; differences are not clipped."
+        " The scores as shown differ by +0.875, the paired difference is +1.12: b is "
+        "\N{MINUS SIGN}0.250 before the score is clipped to 0."
     )
     assert low.results[1].score == 0.0
     assert low.results[1].unclipped == -0.25
     high = compare(a, run("b", three_prompts(["000"] * 12)))
-    assert "clipped" not in high.headline.detail
+    assert "as shown" not in high.headline.detail
+
+
+def test_scores_over_other_prompts_or_uneven_repeats_are_told_from_the_difference():
+    of = [example(f"p{n}", (5, 3)) for n in range(12)]
+    b = run("b", [graded("00", one) for one in of])
+    # eleven prompts at 1, one that b lacks at 0: 11/12 shown, 1 paired
+    more = [*(graded("11", one) for one in of), graded("00", example("alone", (5, 3)))]
+    unshared = compare(run("a", more), b)
+    assert unshared.headline.detail.endswith(
+        " The scores as shown differ by +0.923, the paired difference is +1.00: each score covers "
+        "all its prompts, the difference only the 12 shared ones."
+    )
+    # p0 is answered three times with 1, the others once with 0: 3/14 of the answers, 1/12 of the
+    # prompts
+    repeated = [graded("11", of[0], repeat=n) for n in range(3)]
+    uneven = compare(run("a", [*repeated, *(graded("00", one) for one in of[1:])]), b)
+    assert uneven.headline.detail.endswith(
+        " The scores as shown differ by +0.214, the paired difference is +0.0833: a score averages "
+        "answers, the difference averages prompts."
+    )
+
+
+def test_of_several_models_the_leading_pair_is_told_with_its_sign():
+    a, b, c = (
+        run(name, three_prompts(said * 6))
+        for name, said in zip("abc", (["110", "100"], ["100", "000"], ["000"]), strict=True)
+    )
+    told = compare(a, b, c).headline
+    # a 1 and 5/8, b 5/8 and 0: .5 apart on average
+    assert told.text.startswith("a scores highest: 0.812 [")
+    assert told.detail.startswith("a minus b: +0.500 [+0.")
+    assert ", paired over 12 prompts, statistically significant." in told.detail
+    assert compare(a, b, c, baseline="a").headline.detail.startswith(
+        "b minus a: \N{MINUS SIGN}0.500"
+    )
+    # neither the best nor the second is the baseline: there is one pair that has the best
+    assert compare(a, b, c, baseline="c").headline.detail.startswith("a minus c: +0.812")
+
+
+def test_wins_are_counted_by_theme_and_over_all_prompts():
+    themes = ["x", "x", "y", "y", "y"]
+    of = [example(f"p{n}", POINTS, theme=theme) for n, theme in enumerate(themes)]
+    a = run(
+        "a", [graded(v, e) for v, e in zip(["110", "110", "110", "000", "100"], of, strict=True)]
+    )
+    b = run(
+        "b", [graded(v, e) for v, e in zip(["100", "110", "000", "110", "100"], of, strict=True)]
+    )
+    wins = compare(a, b, baseline="b").wins
+    assert (wins.this, wins.other) == ("a", "b")
+    assert [(w.name, w.n_better, w.n_equal, w.n_worse) for w in wins.rows] == [
+        ("All prompts", 2, 2, 1),
+        ("x", 1, 1, 0),
+        ("y", 1, 1, 1),
+    ]
+    assert compare(a).wins is None
+
+
+def test_a_length_adjusted_score_above_the_score_is_a_warning():
+    def answers(text):
+        return [graded("10", example(f"p{n}", (1, 1)), answer=text) for n in range(10)]
+
+    # 1,000 characters short of 2,000: twice .0299 more than .5
+    [note] = compare(run("a", answers("x" * 1_000))).notes
+    assert "(unclipped: a 0.560, not 0.500)" in note and "shorter answers gain" in note
+    assert compare(run("a", answers("x" * 2_500))).notes == ()
 
 
 def test_slices_are_worked_by_hand():

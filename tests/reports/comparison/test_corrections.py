@@ -121,7 +121,7 @@ def test_corrections_stand_on_the_page_and_in_every_table(tmp_path):
     runs = model(DIGEST, n=100).runs
     comparison = compare_runs(runs, audits=[], labels=[labelled(), labelled(5)], n_draws=50)
     page = render_page(comparison)
-    assert "Figures without the judge" in page
+    assert "Figures corrected for judge error" in page
     assert "No figure is corrected: 5 prompts carry labels; it takes 20." in page
     assert page.count("<td>not corrected") == 5
     markdown = to_markdown(comparison)
@@ -137,7 +137,7 @@ def test_corrections_stand_on_the_page_and_in_every_table(tmp_path):
 
 def test_a_page_without_audit_or_labels_says_nothing_of_corrections():
     page = render_page(compare_runs(model(DIGEST).runs, n_draws=50))
-    assert "Without the judge" not in page
+    assert "Corrected for judge error" not in page
 
 
 def test_one_reason_for_all_figures_is_said_once():

@@ -197,9 +197,48 @@ def hostile(tmp_path_factory):
 
 def test_the_page_opens_and_lists_the_examples(open_page, plain):
     opened = open_page(plain)
-    assert opened.page.locator("h1").inner_text().startswith(("model a", "No difference"))
+    assert (
+        opened.page.locator("h1").inner_text().startswith(("model a", "No significant difference"))
+    )
     assert len(opened.titles()) == 12
     assert opened.page.locator("#status").inner_text() == "12 of 12 examples"
+
+
+@pytest.mark.parametrize(("width", "height"), [(400, 860), (1280, 900)])
+def test_the_first_screen_tells_who_is_better(open_page, plain, width, height):
+    page = open_page(plain, viewport={"width": width, "height": height}).page
+
+    def top(selector):
+        return page.locator(selector).first.bounding_box()["y"]
+
+    assert top("h1") < 400
+    plot, scores, wins, warnings = map(
+        top,
+        (
+            "#summary td.plot svg",
+            "#summary .panel:nth-of-type(2) svg",
+            ".panel:has(.wins)",
+            "#warnings",
+        ),
+    )
+    assert plot < 900
+    assert plot < wins <= warnings
+    assert plot <= scores < wins
+    # nothing on it is cut off: no table of it is wider than its panel, or the page than the window
+    cut = """() => [...document.querySelectorAll('#summary .panel')]
+        .filter(panel => panel.scrollWidth > panel.clientWidth).length"""
+    assert page.evaluate(cut) == 0
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    # a table that goes on beyond the edge shows a shade there
+    wide = """() => [...document.querySelectorAll('main .scroll')]
+        .filter(box => box.scrollWidth > box.clientWidth)
+        .map(box => getComputedStyle(box).backgroundAttachment)"""
+    shades = page.evaluate(wide)
+    assert set(shades) <= {"local, local, scroll, scroll"}
+    assert shades or width == 1280
+    # what only programs need stands folded at the end
+    assert page.locator("main > section").last.get_attribute("id") == "facts"
+    assert not page.locator("#facts dl").is_visible()
 
 
 def test_numbers_in_the_browser_are_written_as_on_the_page(open_page, plain):
@@ -256,14 +295,10 @@ def test_turning_the_compared_models_round_turns_better_into_worse(open_page, pl
 def test_search_finds_words_of_the_judge(open_page, plain):
     opened = open_page(plain)
     opened.page.fill("#search", "reason p05 2")
-    opened.page.wait_for_function(
-        "document.querySelector('#status').textContent.startsWith('1 of')"
-    )
+    opened.page.locator("#status", has_text="1 of").wait_for()
     assert opened.titles() == ["p05"]
     opened.page.fill("#search", "nowhere at all")
-    opened.page.wait_for_function(
-        "document.querySelector('#status').textContent.startsWith('0 of')"
-    )
+    opened.page.locator("#status", has_text="0 of").wait_for()
 
 
 def test_an_example_opens_with_every_verdict_and_reason(open_page, plain):
@@ -354,7 +389,7 @@ def test_paper_shows_the_tables_and_not_the_controls(open_page, plain):
 def test_tables_and_plots_stand_without_javascript(open_page, plain):
     page = open_page(plain, java_script_enabled=False).page
     assert page.locator("#summary table").first.is_visible()
-    assert page.locator("#pairs svg").first.is_visible()
+    assert page.locator("#summary svg").first.is_visible()
     assert page.get_by_text("The example browser needs JavaScript").is_visible()
 
 

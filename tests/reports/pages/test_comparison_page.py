@@ -23,8 +23,8 @@ pytestmark = pytest.mark.border
 POINTS = (5, 3, -2)
 
 
-def comparison_of(*answers, n_draws=60, **options):
-    return compare_runs([run("m", answers, **options)], n_draws=n_draws)
+def comparison_of(*answers, n_draws=60, with_signal=False, **options):
+    return compare_runs([run("m", answers, **options)], n_draws=n_draws, with_signal=with_signal)
 
 
 def test_the_policy_names_our_script_and_style_by_their_hashes_alone():
@@ -48,6 +48,31 @@ def test_nothing_is_referred_to_outside_the_page():
     assert not re.search(r"""(?:src|href)=["'](?!#)""", page)
     assert "@import" not in page
     assert "url(" not in page
+
+
+def test_an_unclipped_value_stands_beside_every_clipped_score():
+    # -2/8 on every prompt, twice: the score, its theme, the worst of 1 and of 2, the stored check
+    answers = [graded("001", example(f"p{n}", POINTS), repeat=k) for n in range(3) for k in (0, 1)]
+    page = render_page(comparison_of(*answers))
+    # in the summary for the score and the theme, beside the length-adjusted score
+    assert page.count("\N{MINUS SIGN}0.250 unclipped") >= 7
+    # 11 characters, with .0299 for each 500 below 2,000
+    assert "\N{MINUS SIGN}0.131 unclipped" in page
+    long = graded("110", example("p", POINTS), answer="x" * 2_000)
+    assert "unclipped</span>" not in render_page(comparison_of(long))
+
+
+def test_advice_on_training_stands_only_where_it_was_asked_for():
+    answers = [
+        graded(said, example(f"p{n}", POINTS), repeat=k)
+        for n in range(4)
+        for k, said in enumerate(("110", "100", "000"))
+    ]
+    plain = render_page(comparison_of(*answers))
+    assert "groups" not in plain.partition("rubricbeat variance")[0]
+    assert plain.count("rubricbeat variance") == 1
+    asked = render_page(comparison_of(*answers, with_signal=True))
+    assert 'id="signal-title"' in asked and "4 groups of answers" in asked
 
 
 def test_a_page_without_examples_carries_no_text_of_answers():

@@ -17,8 +17,8 @@ def test_a_fact_all_runs_share_is_said_once():
     told = facts(run("a", ANSWERS), run("b", ANSWERS), command="rubricbeat compare x")
     assert told["Data"] == (f"rows.jsonl, sha256 {'d' * 64}",)
     assert told["Judge"] == ("chat some-judge",)
-    assert told["Prompt of the judge"] == ("healthbench-1:abc",)
-    assert told["Made by"] == ("rubricbeat compare x",)
+    assert told["Judge prompt"] == ("healthbench-1:abc",)
+    assert told["Command"] == ("rubricbeat compare x",)
 
 
 def test_a_fact_that_differs_names_the_models_that_have_it():
@@ -29,9 +29,9 @@ def test_a_fact_that_differs_names_the_models_that_have_it():
 
 def test_what_the_files_do_not_say_is_not_made_up():
     told = facts(run("a", ANSWERS, facts={"data": {}, "judge": {}}))
-    assert told["Data"] == told["Judge"] == ("not stated by the files",)
+    assert told["Data"] == told["Judge"] == ("not stated in the files",)
     assert "Seeds" not in told
-    assert "Made by" not in told
+    assert "Command" not in told
 
 
 def test_labels_lose_the_folder_they_share_and_long_lists_are_cut():

@@ -71,7 +71,7 @@ def test_simple_evals_results_become_a_run(tmp_path):
 def test_a_mismatch_with_the_stored_score_is_said(tmp_path):
     all_results(tmp_path, [item("p1", (True, False)), item("p2", (True, False))])
     comparison = compare_runs(read_runs([tmp_path]), n_draws=50)
-    assert any("stored score 0.3000 is not what the verdicts give" in n for n in comparison.notes)
+    assert any("stored score 0.3000 does not match the verdicts" in n for n in comparison.notes)
 
 
 def test_words_for_a_verdict_are_read_and_an_unknown_one_is_named(tmp_path):

@@ -1,0 +1,195 @@
+"""Say the result in one sentence, with its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ...judges.scoring.estimates import MIN_PROMPTS, Estimate
+from .. import numbers
+from .model_result import ModelResult
+from .paired import Pair
+
+LEVEL = "95\N{NO-BREAK SPACE}%"
+VISIBLE = 0.0005
+"""Difference of two scores from which their first three decimals part."""
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """The result in a sentence, and one more that says how far it carries."""
+
+    text: str
+    detail: str
+
+
+def headline_of(
+    results: Sequence[ModelResult], pairs: Sequence[Pair], sanity: Sequence[ModelResult] = ()
+) -> Headline:
+    """Word the result of a report."""
+    if len(results) == 1:
+        return _single(results[0], sanity)
+    if len(pairs) == 1:
+        return _of_pair(pairs[0], results)
+    return _of_several(results, pairs)
+
+
+def leading_pair(results: Sequence[ModelResult], pairs: Sequence[Pair]) -> Pair | None:
+    """Give the pair to read first: the best model and the next one, or the baseline."""
+    ranked = _ranked(results)
+    for other in ranked[1:]:
+        for pair in pairs:
+            if {pair.this, pair.other} == {ranked[0].name, other.name}:
+                return pair
+    return pairs[0] if pairs else None
+
+
+def _single(result: ModelResult, sanity: Sequence[ModelResult]) -> Headline:
+    if result.score is None:
+        return Headline(
+            f"{result.name} has no score: none of its {result.n_asked} answers could be scored",
+            "Every answer lacks verdicts for more than 20 % of its points, or has no positive "
+            "points; see the section on the judge.",
+        )
+    text = f"{result.name} scores {numbers.clipped_score(result.score, result.unclipped)}"
+    text += f" {_range(result.interval)}"
+    detail = (
+        f"On {numbers.count(result.n_prompts)} prompts, {numbers.count(result.n_scored)} of "
+        f"{numbers.count(result.n_asked)} answers scored. The {LEVEL} interval in brackets is over "
+        f"prompts; it needs at least {MIN_PROMPTS}."
+    )
+    if (result.missing_points or 0) > 0:
+        detail += f" {_bounds(result)}"
+    constant = next((r for r in sanity if r.name.endswith(":constant")), None)
+    if constant is not None and constant.score is not None:
+        detail += f" A constant answer to every prompt scores {numbers.score(constant.score)}."
+    return Headline(text, detail)
+
+
+def _bounds(result: ModelResult) -> str:
+    """Say what the missing verdicts could give, and over which answers."""
+    ends = f"{numbers.score(result.low)} and {numbers.score(result.high)}"
+    if result.n_scored == result.n_asked:
+        return f"If the missing verdicts were known, the score would be between {ends}."
+    return (
+        f"If all verdicts were known, the mean of all {numbers.count(result.n_asked)} answers "
+        f"would be between {ends}; the score covers the {numbers.count(result.n_scored)} answers "
+        "with enough verdicts."
+    )
+
+
+def _of_pair(pair: Pair, results: Sequence[ModelResult]) -> Headline:
+    found = pair.difference
+    if found.mean is None or found.n < MIN_PROMPTS:
+        return Headline(
+            f"{pair.this} and {pair.other} share {found.n} scored prompt"
+            f"{'' if found.n == 1 else 's'}: too few to compare",
+            f"A comparison needs at least {MIN_PROMPTS} shared prompts; the mean difference here "
+            f"is {numbers.difference(found.mean)}.",
+        )
+    if found.interval.low is None:
+        return Headline(
+            f"{pair.this} minus {pair.other} is {numbers.difference(found.mean)} on every one of "
+            f"{found.n} prompts",
+            "All differences are equal, so there is no interval." + _shown_apart(pair, results),
+        )
+    n = numbers.count(found.n)
+    apart = _shown_apart(pair, results)
+    size = numbers.score(abs(found.mean))
+    if found.interval.excludes_zero:
+        way = "higher" if found.mean > 0 else "lower"
+        text = (
+            f"{pair.this} scores {size} {way} than {pair.other} "
+            f"{_range(found.interval, signed=True)}"
+        )
+        detail = (
+            f"Mean paired difference over the {n} prompts that both answered, with its {LEVEL} "
+            f"interval. {pair.this} is better on {numbers.count(found.n_better)} and worse "
+            f"on {numbers.count(found.n_worse)} of them."
+        )
+        return Headline(text, detail + apart)
+    text = (
+        f"No significant difference between {pair.this} and {pair.other}: "
+        f"{numbers.difference(found.mean)} "
+        f"{_range(found.interval, signed=True)}"
+    )
+    detail = (
+        f"Mean paired difference over the {n} prompts that both answered, with its {LEVEL} "
+        "interval."
+    )
+    if found.detectable is not None:
+        detail += (
+            f" With this many prompts, a true difference of {numbers.score(found.detectable)} is "
+            "detected with 80\N{NO-BREAK SPACE}% power; smaller ones may be missed."
+        )
+    return Headline(text, detail + apart)
+
+
+def _shown_apart(pair: Pair, results: Sequence[ModelResult]) -> str:
+    """Explain a paired difference that is not the difference of the two scores as shown."""
+    by_name = {result.name: result for result in results}
+    sides = [by_name[pair.this], by_name[pair.other]]
+    this, other = (side.score for side in sides)
+    mean, n = pair.difference.mean, pair.difference.n
+    if this is None or other is None or mean is None or abs(this - other - mean) < VISIBLE:
+        return ""
+    whys = [
+        f"{side.name} is {numbers.score(side.unclipped)} before the score is clipped to 0"
+        for side in sides
+        if (side.unclipped or 0.0) < 0
+    ]
+    if any(side.n_prompts > n for side in sides):
+        whys.append(f"each score covers all its prompts, the difference only the {n} shared ones")
+    if any(side.n_scored > side.n_prompts for side in sides):
+        whys.append("a score averages answers, the difference averages prompts")
+    return (
+        f" The scores as shown differ by {numbers.difference(this - other)}, the paired difference "
+        f"is {numbers.difference(mean)}: {'; '.join(whys)}."
+    )
+
+
+def _of_several(results: Sequence[ModelResult], pairs: Sequence[Pair]) -> Headline:
+    scored = [r for r in results if r.score is not None]
+    if not scored:
+        return Headline("No model has a score", "See the section on the judge.")
+    best = _ranked(results)[0]
+    text = f"{best.name} scores highest: {numbers.clipped_score(best.score, best.unclipped)}"
+    text += f" {_range(best.interval)}"
+    clear = [p for p in pairs if p.difference.interval.excludes_zero and _survives(p)]
+    detail = (
+        f"{len(results)} models; {len(clear)} of {len(pairs)} paired differences "
+        f"{'is' if len(clear) == 1 else 'are'} statistically significant (5 % level, Holm's "
+        "correction)."
+    )
+    found = leading_pair(results, pairs)
+    if found is not None and found.difference.mean is not None:
+        detail = (
+            f"{found.this} minus {found.other}: {numbers.difference(found.difference.mean)} "
+            f"{_range(found.difference.interval, signed=True)}, paired over "
+            f"{numbers.count(found.difference.n)} prompts, {_weight(found)}. {detail}"
+            f"{_shown_apart(found, results)}"
+        )
+    return Headline(text, detail)
+
+
+def _ranked(results: Sequence[ModelResult]) -> list[ModelResult]:
+    scored = [result for result in results if result.score is not None]
+    return sorted(scored, key=lambda result: -(result.unclipped or 0.0))
+
+
+def _weight(pair: Pair) -> str:
+    if not pair.difference.interval.excludes_zero:
+        return "not statistically significant"
+    if not _survives(pair):
+        return "not statistically significant after Holm's correction"
+    return "statistically significant"
+
+
+def _survives(pair: Pair) -> bool:
+    return pair.p_holm is not None and pair.p_holm < 0.05
+
+
+def _range(interval: Estimate, *, signed: bool = False) -> str:
+    if interval.why:
+        return f"({interval.why})"
+    return numbers.interval(interval.low, interval.high, signed=signed)
