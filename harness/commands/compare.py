@@ -215,6 +215,8 @@ def _flags(args: argparse.Namespace) -> list[str]:
         flags.append("--allow_different")
     if getattr(args, "all_pairs", False):
         flags.append("--all_pairs")
+    if args.signal:
+        flags.append("--signal")
     if args.output:
         flags += ["-o", str(args.output)]
     return flags

@@ -55,7 +55,6 @@ def notes_of(
         yield from _copies(model)
     if len(models) > 1:
         yield from _unknown(models)
-    yield from _length_gains(results)
 
 
 def _sanity(results: Sequence[ModelResult], sanity: Sequence[ModelResult]) -> Iterator[str]:
@@ -208,8 +207,11 @@ def _unknown(models: Sequence[Model]) -> Iterator[str]:
             )
 
 
-def _length_gains(results: Sequence[ModelResult]) -> Iterator[str]:
-    """Warn of length-adjusted scores above the plain ones: short answers gain by the formula."""
+def length_gains(results: Sequence[ModelResult]) -> Iterator[str]:
+    """Warn of length-adjusted scores above the plain ones, where these are shown.
+
+    Short answers gain by the formula.
+    """
     gaining = [
         f"{r.name} {numbers.score(r.length_adjusted_unclipped)}, not {numbers.score(r.unclipped)}"
         for r in results

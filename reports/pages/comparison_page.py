@@ -20,6 +20,7 @@ from .. import numbers
 from ..comparison.comparison import Comparison
 from ..comparison.corrections import TITLES
 from ..comparison.judges import FIGURES, SCALARS
+from ..comparison.notes import length_gains
 from ..comparison.slices import Slice
 from ..comparison.truth import TruthTable
 from ..results.run import Run
@@ -216,7 +217,7 @@ def render_page(
         "task": comparison.task,
         "headline": comparison.headline,
         "problems": comparison.problems,
-        "notes": comparison.notes,
+        "notes": [*comparison.notes, *length_gains(comparison.results)],
         "truth": truth,
         "facts": facts_of(comparison, command),
         "stored_rows": comparison.stored,

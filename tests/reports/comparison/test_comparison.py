@@ -12,6 +12,7 @@ from report_kit import example, graded, judge, run
 
 from rubricbeat.judges.errors import ConfigError, UnknownNameError
 from rubricbeat.reports.comparison.comparison import compare_runs
+from rubricbeat.reports.comparison.notes import length_gains
 from rubricbeat.reports.pages.comparison_page import comparison_json
 
 pytestmark = pytest.mark.border
@@ -324,9 +325,9 @@ def test_a_length_adjusted_score_above_the_score_is_a_warning():
         return [graded("10", example(f"p{n}", (1, 1)), answer=text) for n in range(10)]
 
     # 1,000 characters short of 2,000: twice .0299 more than .5
-    [note] = compare(run("a", answers("x" * 1_000))).notes
+    [note] = length_gains(compare(run("a", answers("x" * 1_000))).results)
     assert "(unclipped: a 0.560, not 0.500)" in note and "shorter answers gain" in note
-    assert compare(run("a", answers("x" * 2_500))).notes == ()
+    assert not list(length_gains(compare(run("a", answers("x" * 2_500))).results))
 
 
 def test_slices_are_worked_by_hand():
