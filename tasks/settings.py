@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from ..judges.data.columns import Columns
+from ..judges.data.forms.rubric_file import with_rubric
 from ..judges.errors import ConfigError, near_names
 from ..judges.missing import allowed_share
 from ..judges.options.reader import Word, annotations_of, read_json, typed
@@ -70,7 +71,9 @@ class TaskSettings:
     seed: int | None = None
     """Of the bootstrap; lm-eval's own `--seed` where this is not given."""
     columns: Columns | None = None
-    """Other names of the fields of rows and answers."""
+    """Other names of the fields of rows and answers, and the one rubric of all rows."""
+    rubric: str | None = None
+    """The file that this rubric was read from."""
     allow_missing: float = 0.0
     """Share of the verdicts, 0 to 1, that may be missing from a run that is complete."""
     length_penalty: float | None = None
@@ -112,11 +115,13 @@ class TaskSettings:
                 given[key] = _whole_number(key, given[key], at_least=1 if key == "repeats" else 0)
         if "columns" in given:
             given["columns"] = Columns.read(given["columns"], is_shared="responses" in given)
+        if "rubric" in given:
+            given["columns"] = with_rubric(str(given["rubric"]), given.get("columns"))
         if "allow_missing" in given:
             given["allow_missing"] = allowed_share(given["allow_missing"])
         if "length_penalty" in given:
             given["length_penalty"] = _number("length_penalty", given["length_penalty"])
-        for key in ("data", "responses", "run"):
+        for key in ("data", "responses", "run", "rubric"):
             if key in given:
                 given[key] = str(given[key])
         if not isinstance(given.get("strict", False), bool):

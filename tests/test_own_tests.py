@@ -57,6 +57,7 @@ HELD_BY = {
     "judges/engine/pool": "judges/engine/test_pool.py",
     "judges/engine/trial": "judges/engine/test_useless_and_limited.py",
     "judges/fitted/judge": "judges/fitted/test_fitting.py",
+    "judges/data/forms/by_hand": "judges/data/test_row_shapes.py",
     "judges/grader_facts": "judges/test_grader.py",
     "judges/replies/commitment": "judges/replies/test_reply_grammar.py",
     "judges/replies/json_in_text": "judges/replies/test_nasty_replies.py",

@@ -23,8 +23,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ...judges.data.columns import Columns, add_columns_argument
 from ...judges.data.examples import read_examples
+from ...judges.data.forms.rubric_file import add_rows_arguments, columns_of
 from ...judges.data.recorded import RecordedRun, group_runs, read_recorded
 from ...judges.data.streams import is_stdin
 from ...judges.errors import ConfigError, DataError
@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     parser.add_argument("files", nargs="+", type=Path, metavar="FILES", help="recorded verdicts")
     parser.add_argument("--data", type=Path, help="the rows with the rubrics (docs/data.md)")
-    add_columns_argument(parser)
+    add_rows_arguments(parser)
     add_output_folder(parser, "folder for the result files")
     parser.add_argument(
         "--task", help=f"task name in the results (default: the log's, else {DEFAULT_TASK})"
@@ -135,7 +135,7 @@ def _of_rows(files: Sequence[Path], args: argparse.Namespace) -> list[_Source]:
             f"{files[0]}: recorded verdicts name their criteria by position only; add --data ROWS, "
             "the file with the rubrics"
         )
-    columns = Columns.read(args.columns, is_shared=True)
+    columns = columns_of(args, is_shared=True)
     data = read_examples(args.data, strict=args.strict, columns=columns)
     _say(data.warning())
     examples = {example.prompt_id: example for example in data.examples}

@@ -1,11 +1,14 @@
 r"""Grade saved answers with a judge, and write result files.
 
---responses holds prompt_id and completion, optional model and run, in any form of docs/data.md
-(JSON Lines, CSV, Parquet, '-' ...); or is a samples_*.jsonl of lm-eval, or a folder that holds
-some. --data are the rows with the rubrics.
+--data are rows, in any form of docs/data.md: a prompt, its rubric (or --rubric, one for all), and
+the answer as 'completion'. Answers may also stand in a file of their own: --responses, with
+prompt_id and completion, optional model and run; or samples_*.jsonl of lm-eval, or a folder of
+them.
 Every verdict is kept as soon as it is there: the same command again asks only what is missing.
 
 Examples:
+  rubricbeat judge --data answers.csv --rubric rubric.txt --judge chat --judge_args model=gpt-4.1 \
+      --output_path results
   rubricbeat judge --data rows.jsonl --responses answers.jsonl --judge chat \
       --judge_args model=gpt-4.1,max_concurrency=64 -o results --dry_run
   rubricbeat judge --data rows.jsonl --responses results --judge chat \
@@ -26,8 +29,8 @@ from pathlib import Path
 from typing import Any
 
 from ...judges.answer import Answer
-from ...judges.data.columns import Columns, add_columns_argument
 from ...judges.data.examples import ExampleFile, read_examples
+from ...judges.data.forms.rubric_file import add_rows_arguments, columns_of
 from ...judges.data.responses import Census, Responses
 from ...judges.data.streams import name_of
 from ...judges.engine.assembly import store_place
@@ -73,10 +76,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--responses",
         type=Path,
-        required=True,
-        help="saved answers: a file, or a folder of samples",
+        help="saved answers: a file, or a folder of samples (default: the rows hold them)",
     )
-    add_columns_argument(parser)
+    add_rows_arguments(parser)
     add_judge_arguments(parser)
     add_output_folder(parser, "folder for the result files")
     parser.add_argument(
@@ -98,8 +100,10 @@ def run(args: argparse.Namespace) -> int:
     """Grade, write, and print one line a run; 1 where verdicts are still to be had."""
     _check(args)
     check_worker_arguments(args)
-    columns = Columns.read(args.columns, is_shared=True)
-    data = read_examples(args.data, strict=args.strict, columns=columns)
+    columns = columns_of(args, is_shared=True)
+    args.responses = args.responses or args.data
+    holds_rows = args.responses == args.data
+    data = read_examples(args.data, strict=args.strict, columns=columns, with_answers=holds_rows)
     say(data.warning())
     options = judge_options_of(args)
     _needs_no_flag(args, options)
@@ -111,6 +115,7 @@ def run(args: argparse.Namespace) -> int:
         label=args.run,
         limit=args.limit,
         columns=columns,
+        holds_rows=holds_rows,
     )
     census = responses.census()
     for warning in census.warnings():

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...judges.answer import GradedAnswer
-from ...judges.data.columns import Columns, add_columns_argument
+from ...judges.data.forms.rubric_file import add_rows_arguments, columns_of
 from ..lint.findings import ADVICE, Finding, LintReport
 from ..terminal import say
 
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="verdicts on these rubrics: result folders, recorded verdicts or a store",
     )
-    add_columns_argument(parser)
+    add_rows_arguments(parser)
     parser.add_argument("--all", action="store_true", help="show every finding")
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
     parser.add_argument(
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     from ..inputs import read_signal_input
     from ..lint.rubrics import lint_rubrics
 
-    columns = Columns.read(args.columns)
+    columns = columns_of(args)
     data = read_examples(args.rows, columns=columns)
     warnings = [data.warning()]
     graded = []

@@ -16,7 +16,7 @@ import argparse
 import json
 from pathlib import Path
 
-from ...judges.data.columns import Columns, add_columns_argument
+from ...judges.data.forms.rubric_file import add_rows_arguments, columns_of
 from ...judges.errors import ConfigError
 from ...judges.judge_options import parse_judge_args
 from ...reports import numbers
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data", type=Path, metavar="ROWS", help="count rows and criteria of these (docs/data.md)"
     )
-    add_columns_argument(parser)
+    add_rows_arguments(parser)
     parser.add_argument("--rows", type=int, help="rows of the data")
     repeats = parser.add_argument(
         "--repeats", type=int, default=1, metavar="N", help="answers to each prompt (default 1)"
@@ -104,7 +104,7 @@ def _size(args: argparse.Namespace) -> tuple[int, float]:
     if args.data is not None and (rows is None or criteria is None):
         from ...judges.data.examples import read_examples
 
-        file = read_examples(args.data, columns=Columns.read(args.columns))
+        file = read_examples(args.data, columns=columns_of(args))
         say(file.warning(), "plan")
         n_criteria = sum(len(example.rubric) for example in file.examples)
         rows = len(file.examples) if rows is None else rows

@@ -22,7 +22,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ...judges.data.columns import add_columns_argument
+from ...judges.data.forms.rubric_file import add_rows_arguments
 from ..flags import add_allow_missing
 
 
@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     data = parser.add_argument_group("data and judge")
     data.add_argument("--data", metavar="PATH", help="rows, or the folder of the published files")
-    add_columns_argument(data)
+    add_rows_arguments(data)
     data.add_argument("--judge", metavar="NAME", help="a judge, or module:Class")
     data.add_argument("--judge_args", metavar="K=V,...|FILE", help="k=v,k=v or a YAML file")
     data.add_argument("--repeats", type=int, metavar="N", help="answers to each prompt")

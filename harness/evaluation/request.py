@@ -129,7 +129,7 @@ def _metadata(given: Mapping[str, Any]) -> dict[str, Any]:
         metadata["judge"] = parse_judge_args(given["judge"], given["judge_args"])
     elif given["judge_args"]:
         raise ConfigError("--judge_args says nothing without --judge")
-    for name in ("data", "columns", "repeats", "selector", "responses", "run"):
+    for name in ("data", "columns", "rubric", "repeats", "selector", "responses", "run"):
         if given[name] is not None:
             metadata[name] = given[name]
     if given["strict"]:

@@ -22,6 +22,7 @@ from .columns import ID_FIELDS, Columns
 from .conversations import is_missing, text_of_answer
 from .json_rows import Cell, Field, object_in
 from .reader import stream_rows
+from .row_shapes import PROMPT_FIELDS
 from .streams import is_stdin, name_of
 from .tables import hub_name
 
@@ -61,8 +62,12 @@ class AnswerRow:
     """Where a flat row's answer stands."""
 
 
-def read_answer_row(row: Mapping[str, Any]) -> AnswerRow:
+def read_answer_row(row: Mapping[str, Any], own_id: str | None = None) -> AnswerRow:
     """Read a row of saved answers.
+
+    Args:
+        row: The row.
+        own_id: Its prompt's, where the row holds that prompt and its rubric.
 
     Raises:
         DataError: It has no id or no answer, or two fields could be the answer.
@@ -73,8 +78,8 @@ def read_answer_row(row: Mapping[str, Any]) -> AnswerRow:
         return AnswerRow(prompt_id_of(doc), sampled_texts(row), None, "", None)
     answer = answer_field(row)
     return AnswerRow(
-        prompt_id_of(row),
-        (text_of_answer(answer.value),),
+        own_id or prompt_id_of(row),
+        tuple(map(text_of_answer, answers_in(answer.value))),
         _word(fields["model"]),
         _word(fields["run"]) or "",
         repeat_of(fields["repeat"]),
@@ -110,6 +115,19 @@ def answer_field(row: Mapping[str, Any]) -> Field:
     return Field(row)[first]
 
 
+def answers_in(value: Any) -> tuple[Any, ...]:
+    """Give the answers of one field: a list of texts is several; messages or parts are one."""
+    is_several = isinstance(value, list | tuple) and all(
+        isinstance(each, str | list | tuple) or is_missing(each) for each in value
+    )
+    return tuple(value) if is_several and value else (value,)
+
+
+def has_own_id(row: Mapping[str, Any]) -> bool:
+    """Say whether a row names its prompt."""
+    return not is_missing(Field(row).first(*ID_FIELDS).value)
+
+
 def prompt_id_of(row: Mapping[str, Any]) -> str:
     """Give the id of the prompt that a row belongs to.
 
@@ -118,7 +136,11 @@ def prompt_id_of(row: Mapping[str, Any]) -> str:
     """
     given = Field(row).first(*ID_FIELDS)
     if is_missing(given.value) or given.value == "":
-        raise DataError("has no prompt_id; --columns prompt_id=NAME reads another field")
+        own = any(row.get(name) is not None for name in PROMPT_FIELDS)
+        raise DataError(
+            "has no prompt_id; --columns prompt_id=NAME reads another field"
+            + ("; rows that hold prompt and answer need none: name them by --data alone" * own)
+        )
     return given.identifier()
 
 

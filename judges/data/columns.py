@@ -47,7 +47,7 @@ _SHARED = {"prompt_id", "model", "run"}
 """Asked for in several files of one command; a file may have them under their usual names."""
 _ALIASES = {
     "rubric": ("rubrics", "rubric_items", "reward_model"),
-    "prompt": ("question", "messages", "instruction", "conversation", "prompt_0"),
+    "prompt": ("question", "messages", "instruction", "conversation", "input", "prompt_0"),
     "prompt_id": ("id", "sample_id", "task_id", "task"),
     "tags": ("example_tags",),
     "answer": ("completion", "response"),
@@ -56,12 +56,23 @@ _ALIASES = {
     "points": ("weight", "criterion_weight"),
 }
 """Names that would be read beside the one that is given; the given one counts alone."""
+_RUBRICS = frozenset({*_ALIASES["rubric"], "criteria"})
 _OPTIONAL = frozenset(_KNOWN) - {"prompt", "rubric", "answer", "criterion", "points", "label"}
 
 
 def add_columns_argument(parser: argparse._ActionsContainer) -> None:
     """Declare `--columns`."""
     parser.add_argument("--columns", metavar="NAME=COLUMN,...", help=HELP)
+
+
+@dataclass(frozen=True, slots=True)
+class GivenRubric:
+    """One rubric for all rows, in the place of their own."""
+
+    value: Any
+    """As a row would hold it."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """Name and hash of its file, for results."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +85,8 @@ class Columns:
     """The same of the objects in a rubric."""
     is_shared: bool = False
     """Whether several files are read by it: one of them may have an id under its usual name."""
+    rubric: GivenRubric | None = None
+    """Of all rows; None where each has its own."""
 
     @classmethod
     def read(
@@ -102,7 +115,13 @@ class Columns:
 
     def of_rows(self) -> Columns:
         """Keep what says something of rows with rubrics."""
-        return Columns(self._only(ROW_FIELDS), self._only(CRITERION_FIELDS), self.is_shared)
+        inner = self._only(CRITERION_FIELDS)
+        return Columns(self._only(ROW_FIELDS), inner, self.is_shared, self.rubric)
+
+    def of_answered_rows(self) -> Columns:
+        """Keep what says something of rows that hold rubrics and answers."""
+        names = self._only((*ROW_FIELDS, *ANSWER_FIELDS))
+        return Columns(names, self._only(CRITERION_FIELDS), self.is_shared, self.rubric)
 
     def of_answers(self) -> Columns:
         """Keep what says something of saved answers."""
@@ -152,17 +171,20 @@ class Columns:
 
     def _renamed(self, row: Mapping[str, Any]) -> dict[str, Any]:
         new = _with_our_names(row, self.names, "the row")
-        items = self._items(new) if self.inner else None
+        items = None if self.rubric is None else self.rubric.value
+        if items is None and self.inner and (own := self._items(new)) is not None:
+            items = self.criteria(own)
         if items is not None:
-            new["rubric"] = [
-                _with_our_names(item, self.inner, "a criterion")
-                if isinstance(item, Mapping)
-                else item
-                for item in items
-            ]
-            for alias in _ALIASES["rubric"]:
-                new.pop(alias, None)
+            new = {name: value for name, value in new.items() if name not in _RUBRICS}
+            new["rubric"] = items
         return new
+
+    def criteria(self, items: Iterable[Any]) -> list[Any]:
+        """Give criteria with our names of their fields."""
+        return [
+            _with_our_names(item, self.inner, "a criterion") if isinstance(item, Mapping) else item
+            for item in items
+        ]
 
     def _items(self, row: Mapping[str, Any]) -> Iterable[Any] | None:
         for name in ("rubric", "rubrics", "rubric_items"):

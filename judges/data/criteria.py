@@ -169,7 +169,7 @@ def criteria_of_text(field: Field) -> tuple[Criterion, ...]:
         if match is None:
             raise field.fault(
                 "is a text that is not all items ending in [Hard Rule] or [Principle]; give a list "
-                'of {"criterion", "points"}'
+                'of texts or of {"criterion", "points"}, or begin each line with "- "'
             )
         tag = f"type:{match['kind'].lower()}"
         criteria.append(Criterion(" ".join(match["text"].split()), 1.0, Polarity.DESIRABLE, (tag,)))

@@ -7,12 +7,13 @@ nothing: all that can be wrong with a file is known before anything is paid.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import DataError, UnknownNameError
 from ..rubric import Example
+from .answers import ANSWER_FIELDS, has_own_id
 from .columns import Columns
 from .forms.peers import rows_of_set
 from .forms.written import criterion_row
@@ -67,6 +68,8 @@ class ExampleFile:
     kind: str
     """The shapes of its rows: a `RowKind`, or several joined by `+`."""
     skipped: tuple[SkippedRow, ...] = ()
+    rubric: Mapping[str, Any] = field(default_factory=dict)
+    """File and hash of the one rubric of all rows; empty where each has its own."""
 
     def warning(self) -> str | None:
         """Name and count the rows left out, in one line; None where there are none."""
@@ -80,6 +83,7 @@ class ExampleFile:
             "kind": self.kind,
             "n_rows": len(self.examples) + len(self.skipped),
             "n_skipped": len(self.skipped),
+            **({"rubric": dict(self.rubric)} if self.rubric else {}),
         }
 
 
@@ -89,6 +93,7 @@ def read_examples(
     strict: bool = False,
     kind: str | None = None,
     columns: Columns | None = None,
+    with_answers: bool = False,
 ) -> ExampleFile:
     """Read a file of rows with rubrics.
 
@@ -96,7 +101,9 @@ def read_examples(
         path: What `stream_rows` takes.
         strict: Raise at the first bad row instead of leaving it out.
         kind: The one shape that its rows must have; any, row by row, where None.
-        columns: Other names of the fields.
+        columns: Other names of the fields; and the one rubric of all rows, where there is one.
+        with_answers: Each row holds an answer too, as it does where a field is called so: several
+            may be of one prompt and rubric, which count once.
 
     Raises:
         DataError: The file cannot be read, no row of it can, or one cannot and `strict` is set.
@@ -104,22 +111,29 @@ def read_examples(
     wanted = _named_kind(kind) if kind else None
     name = name_of(path)
     file = read_rows(path, columns.of_rows() if columns else None)
-    row_by_id: dict[str, int] = {}
+    row_by_id: dict[str, tuple[int, Example]] = {}
 
-    def read(row: NumberedRow) -> tuple[Example, RowKind]:
+    def read(row: NumberedRow) -> tuple[Example, RowKind] | None:
         example, shape = read_row(row.object())
         if wanted not in (None, shape):
             raise DataError(f"a row of the kind {shape.value!r}, where {wanted!s} was asked for")
-        known = row_by_id.get(example.prompt_id)
-        if known is not None:
-            raise DataError(f"the same prompt_id as row {known}, which is kept")
-        row_by_id[example.prompt_id] = row.number
-        return example, shape
+        number, known = row_by_id.setdefault(example.prompt_id, (row.number, example))
+        if known is example:
+            return example, shape
+        is_answered = with_answers or any(name in row.value for name in ANSWER_FIELDS)
+        if known == example and is_answered:
+            return None
+        if not has_own_id(row.object()):
+            raise DataError(f"the same prompt and rubric as row {number}, which is kept")
+        other = "" if known == example else " with another prompt or rubric"
+        raise DataError(f"the same prompt_id as row {number}{other}; row {number} is kept")
 
-    found, skipped = read_each(_of_sets(file.rows), name, read, strict=strict)
+    rows, skipped = read_each(_of_sets(file.rows), name, read, strict=strict)
+    found = [row for row in rows if row is not None]
     kinds = "+".join(dict.fromkeys(shape.value for _, shape in found))
     examples = tuple(example for example, _ in found)
-    return ExampleFile(examples, file.sha256, str(path), kinds, tuple(skipped))
+    rubric = columns.rubric.facts if columns and columns.rubric else {}
+    return ExampleFile(examples, file.sha256, str(path), kinds, tuple(skipped), rubric)
 
 
 def _of_sets(rows: Iterable[NumberedRow]) -> Iterator[NumberedRow]:

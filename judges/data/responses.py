@@ -15,10 +15,21 @@ from typing import TypeAlias
 from ..answer import Answer
 from ..errors import DataError
 from ..rubric import Example
-from .answers import AnswerRow, ById, Filters, TwoAnswersError, model_beside, read_answer_row
+from .answers import (
+    ANSWER_FIELDS,
+    AnswerRow,
+    ById,
+    Filters,
+    TwoAnswersError,
+    has_own_id,
+    model_beside,
+    read_answer_row,
+)
 from .columns import Columns
 from .examples import SkippedRow, null_words
+from .json_rows import NumberedRow
 from .reader import stream_rows
+from .row_shapes import RowKind, read_row
 from .streams import file_of, is_stdin, name_of
 
 RunKey: TypeAlias = tuple[str, str]
@@ -50,6 +61,8 @@ class Census:
     n_absent: int = 0
     n_copies: int = 0
     """Lines that differ from an earlier one in lm-eval's filter alone."""
+    n_again: int = 0
+    """Rows without an id whose prompt and rubric an earlier row of their run has."""
     unanswered: tuple[str, ...] = ()
     """Prompts of the rubrics that no row answers."""
 
@@ -66,6 +79,11 @@ class Census:
             lines.append(
                 f"{self.path}: {self.n_copies} lines differ from another in 'filter' alone, and "
                 "count as one answer with it"
+            )
+        if self.n_again:
+            lines.append(
+                f"{self.path}: rows that repeat the prompt and the rubric of an earlier row: "
+                f"{self.n_again}; their answers count as further answers to that prompt"
             )
         if self.unanswered:
             lines.append(
@@ -112,6 +130,7 @@ class Responses:
         label: str | None = None,
         limit: int | None = None,
         columns: Columns | None = None,
+        holds_rows: bool = False,
     ) -> None:
         """Open nothing yet.
 
@@ -122,6 +141,8 @@ class Responses:
             label: Label of the run, over whatever the rows say.
             limit: Of each run, only the answers to the first so many prompts.
             columns: Other names of the fields.
+            holds_rows: The rows are also those that `examples` were read from: an answer belongs
+                to the prompt and the rubric of its own row, and needs no id.
         """
         self._path = path
         self._name = name_of(path)
@@ -131,8 +152,13 @@ class Responses:
         self._model = model
         self._label = label
         self._limit = limit
-        self._columns = columns.of_answers() if columns else None
+        self._holds_rows = holds_rows
+        self._is_named = bool(columns and "answer" in columns.names)
+        self._columns = columns
+        if columns is not None:
+            self._columns = columns.of_answered_rows() if holds_rows else columns.of_answers()
         self._n_copies = 0
+        self._n_again = 0
         self._seen: list[_Stamp] = []
         self._alone: dict[str, int] = {}  # the first row whose answer stands there
         self._disputed: dict[str, TwoAnswersError] = {}
@@ -171,6 +197,7 @@ class Responses:
         self._refuse_disputed()
         census.runs = tuple(runs)
         census.n_copies = self._n_copies
+        census.n_again = self._n_again
         if not self._limit:
             census.unanswered = tuple(p for p in self._examples if p not in answered)
         return census
@@ -210,6 +237,7 @@ class Responses:
             label = said.run if self._label is None else self._label
             run = (self._model or said.model or each.default_model, label)
             place = (run, example.prompt_id)
+            self._n_again += each.is_by_content and place in taken
             if place not in taken:
                 if self._limit is not None and n_prompts[run] >= self._limit:
                     continue
@@ -236,23 +264,47 @@ class Responses:
 
     def _read(self) -> Iterator[_Said | SkippedRow]:
         """Give the answers of each row, or why it has none that can be judged."""
-        self._n_copies = 0
+        self._n_copies = self._n_again = 0
         self._alone, self._disputed = {}, {}
         for file in self._files:
             default = model_beside(file) or _stem(file)
             filters = Filters()
             for row in stream_rows(file, self._columns):
                 try:
-                    said = read_answer_row(row.object())
+                    own_id = self._id_of_row(row) if self._holds_rows else None
+                    if self._holds_rows and own_id is None:
+                        continue
+                    said = read_answer_row(row.object(), own_id)
                     self._alone.setdefault(said.field, row.number)
                     if filters.is_copy(row.value, said):
                         self._n_copies += 1
                         continue
-                    yield _Said(row.number, self._by_id.find(said.prompt_id), said, default)
+                    example = self._by_id.find(said.prompt_id)
+                    is_by_content = self._holds_rows and not has_own_id(row.value)
+                    yield _Said(row.number, example, said, default, is_by_content)
                 except DataError as error:
                     if isinstance(error, TwoAnswersError):
                         self._disputed |= dict.fromkeys(error.names, error)
                     yield SkippedRow(row.number, str(error))
+
+    def _id_of_row(self, row: NumberedRow) -> str | None:
+        """Give the id of a row that is read as a rubric too; None where that told why it is none.
+
+        Raises:
+            DataError: What could be its answer is its reference.
+        """
+        try:
+            example, kind = read_row(row.object())
+        except DataError:
+            return None
+        fields = [name for name in ANSWER_FIELDS if name in row.value]
+        is_gold = kind is RowKind.RAR and row.value.get("answer") in example.references
+        if is_gold and fields == ["answer"] and not self._is_named:
+            raise DataError(
+                "'answer' of a row of RaR is its reference answer; call the model's answer "
+                "'completion', or name its field by --columns answer=NAME"
+            )
+        return example.prompt_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +313,8 @@ class _Said:
     example: Example
     row: AnswerRow
     default_model: str
+    is_by_content: bool
+    """Whether the row has no id, and is known by its prompt and rubric."""
 
 
 _Stamp = tuple[int, int, int, int] | None

@@ -18,6 +18,7 @@ from ..rubric import Criterion, Example, Message, Rubric
 from .columns import ID_FIELDS
 from .conversations import is_missing, prompt_of
 from .criteria import Form, criteria_of, criteria_of_text, form_of, unique
+from .forms.by_hand import spelt_out, texts_of_bullets
 from .forms.contract import placed, reference_of
 from .forms.peers import without_sections
 from .forms.trees import criteria_of_tree, is_tree, text_of_node
@@ -27,7 +28,7 @@ from .json_rows import Field
 PROFESSIONAL_TAGS = ("use_case", "type", "difficulty", "specialty")
 """Fields of a HealthBench Professional row that become tags of the example."""
 PRBENCH_TAGS = ("field", "topic", "expert")
-PROMPT_FIELDS = ("prompt", "question", "messages", "instruction", "conversation")
+PROMPT_FIELDS = ("prompt", "question", "messages", "instruction", "conversation", "input")
 """Where a prompt may stand; `prompt` counts before the others, between which a row must choose."""
 
 
@@ -95,20 +96,35 @@ def read_row(row: Any) -> tuple[Example, RowKind]:
         )
     kind, criteria = _rubric_of(field)
     example = _example(field, kind, criteria)
-    if example.rubric.positive_points <= 0:
-        raise DataError("the rubric has no positive points, so no score can be computed")
+    _scorable(example.rubric)
     return example, kind
+
+
+def rubric_in(value: Any) -> Rubric:
+    """Read a rubric by itself, as a row would hold it under `rubric`.
+
+    Raises:
+        DataError: It is none, or no score can be computed with it.
+    """
+    return _scorable(Rubric(_rubric_of(Field({"rubric": value}))[1]))
+
+
+def _scorable(rubric: Rubric) -> Rubric:
+    if rubric.positive_points <= 0:
+        raise DataError("the rubric has no positive points, so no score can be computed")
+    return rubric
 
 
 def _rubric_of(row: Field) -> tuple[RowKind, tuple[Criterion, ...]]:
     if _is_node(row):
         return RowKind.PAPERBENCH, criteria_of_tree(row)
     name, container = _container(row)
-    if isinstance(container.value, str):
+    given = texts_of_bullets(container) if isinstance(container.value, str) else None
+    if isinstance(container.value, str) and given is None:
         return RowKind.OPENRUBRICS, criteria_of_text(container)
     if is_tree(container):
         return RowKind.PAPERBENCH, criteria_of_tree(container)
-    items = [item.decoded() for item in without_sections(container)]
+    items = spelt_out(without_sections(container) if given is None else given)
     form = form_of(items)
     if name == "reward_model" and form is Form.POINTS:
         form = Form.RUBRICHUB
@@ -192,7 +208,7 @@ def _turns(row: Field, kind: RowKind) -> tuple[Message, ...]:
 def _prompt(row: Field) -> tuple[Message, ...]:
     if row.has("prompt"):
         return prompt_of(row["prompt"])
-    there = [name for name in PROMPT_FIELDS if row.has(name)]
+    there = [name for name in PROMPT_FIELDS if row.has(name) and row[name].value != ""]
     if not there:
         raise row["prompt"].fault("is missing")
     first, *others = [prompt_of(row[name]) for name in there]
@@ -231,7 +247,8 @@ def _prompt_id(
     given = row.first("prompt_id", *own, *ID_FIELDS)
     if not is_missing(given.value):
         return given.identifier()
-    if kind in {RowKind.HEALTHBENCH, RowKind.PROFESSIONAL}:
+    # a field of ids with a hole in it; rows written by hand have no such field
+    if kind is RowKind.PROFESSIONAL or (kind is RowKind.HEALTHBENCH and "prompt_id" in row.value):
         raise row["prompt_id"].fault("is missing")
     content: tuple[Any, ...] = (
         [[m.role, m.content] for m in prompt],

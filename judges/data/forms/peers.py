@@ -39,7 +39,8 @@ def without_sections(container: Field) -> Iterator[Field]:
     if container.has("sections"):
         container = container["sections"].decoded()
     for item in container.items():
-        item = item.decoded()
+        is_text = isinstance(item.value, str) and not item.value.lstrip().startswith("{")
+        item = item if is_text else item.decoded()  # "[safety] Says why" is a criterion
         if isinstance(item.value, Mapping) and item.has("criteria"):
             yield from item["criteria"].decoded().items()
         else:

@@ -101,7 +101,13 @@ class TestOneRowAlone:
             ),
             ({"prompt": "a", "criterion": "c", "points": 2}, "one criterion a row"),
             ({"prompt": "a", "rubric": None}, "rubric is null"),
-            (plain("Says why"), r"rubric\[0\] is not an object with 'criterion' and 'points'"),
+            (plain(7), r"rubric\[0\] is not an object with 'criterion' and 'points'"),
+            (
+                {"instruction": "a", "input": "b", "rubric": [GOOD]},
+                "two fields could be the prompt, 'instruction' and 'input'",
+            ),
+            (plain("a", {"description": "b", "weight": 2}), "two forms in one rubric"),
+            ({"prompt": "a", "rubric": "- be nice\nbe short"}, "begin each line with"),
             (plain({**GOOD, "points": "5"}), "is the text '5', not a number"),
             (plain({**GOOD, "points": "50%"}), "not a number"),
             ({"prompt": "a", "rubric": "be nice"}, r"not all items ending in \[Hard Rule\]"),
@@ -113,6 +119,35 @@ class TestOneRowAlone:
     ) -> None:
         with pytest.raises(DataError, match=message):
             example_from_row(row)
+
+    @pytest.mark.parametrize(
+        ("rubric", "points"),
+        [
+            (["Says 4", "Is short"], [1, 1]),
+            ([{"criterion": "Says 4"}, {"criterion": "Is short"}], [1, 1]),
+            ([{"text": "Says 4"}, {"text": "Is short", "tags": ["a"]}], [1, 1]),
+            ([{"description": "Says 4"}, {"description": "Is short"}], [1, 1]),
+            (["Says 4", {"criterion": "Is short", "points": 3}], [1, 3]),
+            (["Says 4", '{"criterion": "Is short", "points": 3}'], [1, 3]),
+            ("- Says 4\n* Is short\n", [1, 1]),
+            ('["Says 4", "Is short"]', [1, 1]),
+        ],
+    )
+    def test_a_rubric_by_hand_needs_no_points(self, rubric: Any, points: list[float]) -> None:
+        for name in ("rubric", "rubrics"):
+            example = example_from_row({"input": "2 + 2?", name: rubric})
+            assert [c.text for c in example.rubric.criteria] == ["Says 4", "Is short"]
+            assert [c.points for c in example.rubric.criteria] == points
+            assert all(c.polarity is Polarity.DESIRABLE for c in example.rubric.criteria)
+        assert example.prompt == (Message("user", "2 + 2?"),)
+
+    def test_a_text_that_begins_with_a_bracket_is_a_criterion(self) -> None:
+        example = example_from_row(plain("[safety] Names a doctor"))
+        assert example.rubric.criteria[0].text == "[safety] Names a doctor"
+
+    def test_an_empty_input_beside_an_instruction_is_no_second_prompt(self) -> None:
+        row = {"instruction": "Why?", "input": "", "rubric": ["Says why"]}
+        assert example_from_row(row).prompt == (Message("user", "Why?"),)
 
     def test_two_fields_that_say_the_same_are_no_choice(self) -> None:
         row = {"prompt": "a", "rubric": [GOOD], "rubrics": [GOOD], "prompt_id": "x"}

@@ -1,0 +1,86 @@
+"""Criteria as people write them by hand: bare texts, one a line of a text, or without points."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ..json_rows import Field
+from .peers import is_autorubric, is_verifiers
+
+DEFAULT_POINTS = 1
+_TEXTS = ("criterion", "criterion_text", "description")
+_WORTHS = ("points", "weight")
+_OTHER_WORTHS = ("levels", "annotations", "criterion_description", "criterion_weight", "choices")
+_BULLET = re.compile(r"\s*[-*\u2022]\s+(?=\S)")
+_MARK = re.compile(r"\s*(?:[-*\u2022]|\(?\d{1,3}[.)])\s+(?=\S)")
+
+
+def spelt_out(items: Iterable[Field]) -> list[Field]:
+    """Give criteria as objects that say their text and, where the rubric has no points, 1 each.
+
+    A bare text is worth 1 point, whatever stands beside it.
+
+    Raises:
+        DataError: An object says no points, and another one says some.
+    """
+    found = [_as_object(item) for item in items]
+    without = [item for item in found if _says_text_alone(item)]
+    if not without:
+        return found
+    if any(item.has(name) for item in found for name in _WORTHS if not _is_text(item)):
+        raise without[0]["points"].fault(
+            "is missing, and other criteria of this rubric have points: give each its points, or "
+            "none of them (each is then worth 1)"
+        )
+    return [_with(item, {"points": DEFAULT_POINTS}) if item in without else item for item in found]
+
+
+def texts_of_bullets(field: Field) -> list[Field] | None:
+    """Give the criteria of a text whose every line has a bullet; None for any other text."""
+    lines = [line for line in str(field.value).splitlines() if line.strip()]
+    if not lines or not all(map(_BULLET.match, lines)):
+        return None
+    return [Field(text, field, number) for number, text in enumerate(lines_of_text(field.value))]
+
+
+def lines_of_text(text: str) -> list[str]:
+    """Give the criteria of a text with one a line, without the marks of a list before them."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if all(map(_MARK.match, lines)):
+        lines = [_MARK.sub("", line, count=1) for line in lines]
+    return lines
+
+
+class _BareText(dict[str, Any]):
+    """The object that a bare text stands for."""
+
+
+def _as_object(item: Field) -> Field:
+    if isinstance(item.value, str):
+        text = item.text().strip()
+        return Field(_BareText(criterion=text, points=DEFAULT_POINTS), item.parent, item.key)
+    if item.has("text") and not any(item.has(name) for name in (*_TEXTS, "requirement", "title")):
+        return item if is_verifiers(item) else _with(item, {"criterion": item["text"].value})
+    return item
+
+
+def _is_text(item: Field) -> bool:
+    return isinstance(item.value, _BareText)
+
+
+def _says_text_alone(item: Field) -> bool:
+    """Say whether an object has the text of a criterion, and nothing of what it is worth."""
+    return (
+        isinstance(item.value, Mapping)
+        and any(item.has(name) for name in _TEXTS)
+        and not any(name in item.value for name in _WORTHS)  # null is a hole, and told
+        and not any(item.has(name) for name in _OTHER_WORTHS)
+        and not is_autorubric(item)
+        and not is_verifiers(item)
+    )
+
+
+def _with(item: Field, more: Mapping[str, Any]) -> Field:
+    return Field({**item.value, **more}, item.parent, item.key)
