@@ -102,6 +102,8 @@ class DataSection:
     """Ask for `<start_working_out>..<end_working_out><SOLUTION>..</SOLUTION>` (method sheet 8)."""
     drop: str | None = None
     """A study, as `variance --json` prints it: its prompts to drop are not trained on."""
+    rest_dead: Count = 0
+    """Dead groups in a row after which a prompt sits out an epoch, then 2, 4 and 8; 0 for never."""
     limit: Some | None = None
     """Use the first N training prompts of the seeded order."""
 

@@ -142,23 +142,6 @@ def data_line(facts: Mapping[str, Any]) -> str:
     )
 
 
-def ordered_rows(examples: Sequence[Example], n_rows: int, seed: int) -> list[Example]:
-    """Lay out as many epochs as a run needs, each in its own seeded order.
-
-    TRL's sampler draws its permutation from a generator that starts afresh on resume, so a run
-    resumed in epoch 2 would repeat the order of epoch 1 (TRL 1.16, RepeatSampler). The order is
-    therefore made here, and TRL is told not to shuffle.
-    """
-    rows: list[Example] = []
-    epoch = 0
-    while len(rows) < n_rows:
-        order = list(range(len(examples)))
-        random.Random(f"{seed}:{epoch}").shuffle(order)
-        rows.extend(examples[i] for i in order)
-        epoch += 1
-    return rows[:n_rows]
-
-
 def sample_examples(examples: Sequence[Example], n: int, seed: int) -> list[Example]:
     """Draw examples by seed, in the order of the data."""
     chosen = sorted(random.Random(seed).sample(range(len(examples)), min(n, len(examples))))

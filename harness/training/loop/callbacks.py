@@ -21,6 +21,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from ....judges.engine.options import added_facts
 from ....judges.errors import ConfigError, OutageError
 from ....judges.files import write_file
+from ..prompt_order import PromptOrder
 from ..reward.batch import StepShare, step_line, with_trainer_logs
 from ..reward.columns import AxisReward
 from ..reward.graders import gather, rank, world_size
@@ -38,6 +39,7 @@ class StepRecorder(TrainerCallback):
         completions_every: int,
         *,
         n_epochs: float = 1.0,
+        order: PromptOrder | None = None,
     ) -> None:
         """Take the reward whose batches are collected, and where they go.
 
@@ -47,8 +49,9 @@ class StepRecorder(TrainerCallback):
             completions_every: Steps between two tables of completions; 0 for none.
             n_epochs: Times the run asks every prompt. The trainer sees the rows of all of them as
                 one epoch.
+            order: Of the prompts, which is told what their groups taught.
         """
-        self._n_epochs = n_epochs
+        self._n_epochs, self._order = n_epochs, order
         # collected after every step, so that none is forgotten, however many rounds a step has
         reward.batches = deque(reward.batches)
         self._reward = reward
@@ -83,7 +86,13 @@ class StepRecorder(TrainerCallback):
         batches = list(self._reward.batches)
         self._reward.batches.clear()
         step = state.global_step
-        self._line = step_line(step, gather(StepShare.of(batches))) if batches else {"step": step}
+        self._line = {"step": step}
+        if batches:
+            shares = gather(StepShare.of(batches))
+            self._line = step_line(step, shares)
+            if self._order is not None:
+                self._order.tell(group for share in shares for group in share.groups)
+                self._line["resting"] = self._order.n_resting
         every = self._completions_every
         if every and batches and (step == 1 or step % every == 0):
             self._files.write_completions(step, batches, rank())
@@ -144,15 +153,19 @@ class JudgeAccount(TrainerCallback):
     paid, although the steps are made again.
     """
 
-    def __init__(self, reward: RubricReward, files: RunFiles) -> None:
-        """Take the reward whose graders keep the ledger."""
+    def __init__(
+        self, reward: RubricReward, files: RunFiles, order: PromptOrder | None = None
+    ) -> None:
+        """Take the reward whose graders keep the ledger, and the order of the prompts."""
         self._reward = reward
         self._files = files
+        self._order = order
 
     def on_train_begin(self, args: Args, state: State, control: Control, **more: Any) -> None:
         """Go on with the account of a run that is resumed; write what the first look cost."""
         step = state.global_step
-        take_up(self._reward, self._files.folder, _checkpoint(args, step) if step else None)
+        checkpoint = _checkpoint(args, step) if step else None
+        take_up(self._reward, self._files.folder, checkpoint, self._order)
         write_account(self._reward, self._files)
 
     def on_step_end(self, args: Args, state: State, control: Control, **more: Any) -> None:
@@ -170,6 +183,7 @@ class JudgeAccount(TrainerCallback):
             "processes": world_size(),
             "ledger": ledger if rank() == 0 else self._reward.facts(),
             "reward_state": self._reward.state(),
+            "order": None if self._order is None else self._order.state(),
         }
         # whole or not at all: a checkpoint that lacks it is not taken for a whole one
         write_file(folder / _own_name(), json.dumps(plain, indent=1, default=str))
@@ -188,8 +202,10 @@ def ledger_of_all(reward: RubricReward) -> dict[str, Any]:
     return {name: added_facts([facts[name] for facts in each if name in facts]) for name in names}
 
 
-def take_up(reward: RubricReward, folder: Path, checkpoint: Path | None) -> None:
-    """Go on with a run's account and, from a checkpoint, with the noise measured so far.
+def take_up(
+    reward: RubricReward, folder: Path, checkpoint: Path | None, order: PromptOrder | None = None
+) -> None:
+    """Go on with a run's account and, from a checkpoint, with its noise and order of prompts.
 
     The account is that of the last step, or else the one beside the checkpoint. It is of all
     processes, and one of them goes on with it.
@@ -200,10 +216,13 @@ def take_up(reward: RubricReward, folder: Path, checkpoint: Path | None) -> None
         reward.carry(account or (left or {})["ledger"])
     if left is not None:
         reward.load_state(left["reward_state"])
+        if order is not None and left.get("order"):
+            order.load_state(left["order"])
     elif checkpoint is not None:
         path = checkpoint / _own_name()
         print(
-            f"rubricbeat: warning: {path} is missing: the judge's noise is measured anew from here",
+            f"rubricbeat: warning: {path} is missing: the judge's noise is measured anew from "
+            "here, and no prompt rests yet",
             file=sys.stderr,
         )
 
@@ -228,6 +247,7 @@ def _say(line: Mapping[str, Any], max_steps: int) -> None:
     print(
         f"step {step}/{max_steps}  reward {line['reward']:.3f}  dead groups "
         f"{line['dead_frac']:.0%}  unscored {line['unscored']} of {line['answers']}"
+        + (f"  resting {line['resting']} prompts" if line.get("resting") else "")
         + (f"  judge {share:.0%} of {seconds:.2f} s" if is_timed else ""),
         file=sys.stderr,
     )

@@ -21,7 +21,7 @@ from ..checks.settings import check_output_dir, check_plan, check_policy, check_
 from ..checks.warm_start import check_warm_start
 from ..config import GrpoSection, TrainConfig
 from ..contamination import evaluation_prompts
-from ..data import TrainingData, load_data, messages_of, ordered_rows, sample_examples
+from ..data import TrainingData, load_data, messages_of, sample_examples
 from ..policy.policy import (
     load_model,
     load_tokenizer,
@@ -33,6 +33,7 @@ from ..policy.policy import (
     set_threads,
 )
 from ..policy.turns import VALUES, as_answered
+from ..prompt_order import OrderedSampler, PromptOrder
 from ..reward.graders import rank
 from ..reward.reward import RubricReward
 from ..run_files import CHECKPOINT, RunFiles, read_facts
@@ -152,6 +153,11 @@ def build_grpo(prepared: Prepared, *, model: Any = None) -> GrpoRun:
             processing_class=prepared.tokenizer,
             peft_config=lora_config(config.model) if model is None else None,
         )
+    order = PromptOrder(
+        [one.prompt_id for one in prepared.data.train], config.data.seed, config.data.rest_dead
+    )
+    sampler = OrderedSampler(order, plan, config.grpo.num_generations)
+    cast(Any, trainer)._get_train_sampler = lambda dataset=None: sampler  # a hook of transformers
     # forty numbers a step; ours are one line
     trainer.remove_callback(PrinterCallback)
     gold = watch(
@@ -159,6 +165,7 @@ def build_grpo(prepared: Prepared, *, model: Any = None) -> GrpoRun:
         **_looks(prepared),
         completions_every=config.run.completions_every,
         n_epochs=plan.n_rows / len(prepared.data.train),
+        order=order,
     )
     files = RunFiles(Path(config.run.output_dir), writes=rank() == 0)
     # evaluations last: a kill in these minutes must not cost the state
@@ -208,14 +215,13 @@ def build_reward(prepared: Prepared) -> RubricReward:
 
 
 def prompt_rows(prepared: Prepared) -> Any:
-    """Lay the prompts out in the order they are asked, as TRL's data set."""
+    """Give the prompts as TRL's data set; in which order they are asked, the sampler says."""
     from datasets import Dataset
 
-    config, plan = prepared.config, prepared.plan
-    examples = ordered_rows(prepared.data.train, plan.n_rows, config.data.seed)
+    examples = prepared.data.train
     return Dataset.from_dict(
         {
-            "prompt": [messages_of(example, config.data) for example in examples],
+            "prompt": [messages_of(example, prepared.config.data) for example in examples],
             "prompt_id": [example.prompt_id for example in examples],
         }
     )
@@ -238,7 +244,6 @@ def grpo_arguments(config: TrainConfig, plan: BatchPlan, tokenizer: Any) -> Any:
         | dict(grpo.trl)
         | _stopped_by(grpo, tokenizer)
         | {
-            # the rows are the run: one pass over them, in their own order (see `ordered_rows`)
             "max_steps": plan.max_steps,
             "shuffle_dataset": False,
             "per_device_train_batch_size": plan.micro_batch,

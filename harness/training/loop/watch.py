@@ -15,6 +15,7 @@ from ..reward.reward import RubricReward
 from ..run_files import RunFiles
 
 if TYPE_CHECKING:
+    from ..prompt_order import PromptOrder
     from .held_out import GoldJudge
 
 
@@ -29,6 +30,7 @@ def watch(
     sampling: Mapping[str, Any] | None = None,
     completions_every: int = 10,
     n_epochs: float = 1.0,
+    order: PromptOrder | None = None,
 ) -> GoldJudge | None:
     """Keep account of a training by a trainer of TRL's whose one reward is a RubricReward.
 
@@ -46,6 +48,7 @@ def watch(
         sampling: For `generate` in a look; as in training where None.
         completions_every: Steps between two tables of answers; 0 for none.
         n_epochs: Times the run asks every prompt, where its rows hold them all.
+        order: What the trainer's sampler draws from, to be told which groups were dead.
 
     Returns:
         The gold judge, to be closed after the training; None without looks.
@@ -69,14 +72,15 @@ def watch(
     trainer.reward_funcs[:] = [StoppingReward(one) for one in functions]
     files = RunFiles(Path(str(trainer.args.output_dir)), writes=rank() == 0)
     quiet_missing_rewards()
-    trainer.add_callback(StepRecorder(reward, files, completions_every, n_epochs=n_epochs))
+    recorder = StepRecorder(reward, files, completions_every, n_epochs=n_epochs, order=order)
+    trainer.add_callback(recorder)
     # the gold judge generates with the trainer's own model; then the ledger, which counts its looks
     judge = None
     if gold is not None:
         looks = Looks(gold, held_out, gold_reward, every, conversations, sampling)
         judge = GoldJudge(trainer, looks, files, reward)
         trainer.add_callback(judge)
-    trainer.add_callback(JudgeAccount(reward, files))
+    trainer.add_callback(JudgeAccount(reward, files, order))
     return judge
 
 

@@ -2,13 +2,10 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from rubricbeat.harness.training.config import DataSection
 from rubricbeat.harness.training.config_reading import load_config
@@ -18,7 +15,6 @@ from rubricbeat.harness.training.data import (
     data_line,
     load_data,
     messages_of,
-    ordered_rows,
 )
 from rubricbeat.harness.training.loop.grpo import load_prompts
 from rubricbeat.judges.answer import GradedAnswer
@@ -159,24 +155,6 @@ def test_all_user_turns_count_not_the_first_alone() -> None:
     turns = (Message("user", "hello"), Message("assistant", "yes?"), Message("user", "what now"))
     two_turns = Example("a", turns, example().rubric)
     assert not find_overlaps([two_turns], [example("b", "hello")])
-
-
-@given(st.integers(1, 7), st.integers(0, 30), st.integers(0, 5))
-def test_every_epoch_asks_every_prompt_once(n: int, n_rows: int, seed: int) -> None:
-    examples = many(n)
-    rows = ordered_rows(examples, n_rows, seed)
-    assert len(rows) == n_rows
-    for start in range(0, n_rows - n + 1, n):
-        assert Counter(e.prompt_id for e in rows[start : start + n]) == Counter(
-            e.prompt_id for e in examples
-        )
-
-
-def test_epochs_have_different_orders_and_the_run_always_the_same() -> None:
-    examples = many(12)
-    rows = ordered_rows(examples, 36, seed=3)
-    assert rows[:12] != rows[12:24] != rows[24:]
-    assert ordered_rows(examples, 24, seed=3) == rows[:24]  # a longer run starts as a shorter one
 
 
 def test_all_turns_reach_the_policy_and_a_system_turn_of_the_data_stays() -> None:

@@ -120,6 +120,8 @@ def test_an_outage_of_one_process_ends_both_and_both_resume(
     settings = (
         "judge.name=own_judge:FailsOnOne", "gold.judge=null", "grpo.max_steps=4",
         "run.save_steps=1", "reward.replicate_every=0",
+        # 4 of 6 prompts a step: dead groups of either process make prompts rest in both
+        "data.limit=6", "data.rest_dead=1", "reward.name=binary",
     )  # fmt: skip
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     assert launch(whole, *settings).wait(HANG_S) == 0
@@ -133,6 +135,10 @@ def test_an_outage_of_one_process_ends_both_and_both_resume(
     assert launch(stopped, *settings, resume=True).wait(HANG_S) == 0
     weights = [(path / "final" / "model.safetensors").read_bytes() for path in (whole, stopped)]
     assert weights[0] == weights[1]
+    resting = [
+        [line["resting"] for line in read_lines(p / "metrics.jsonl")] for p in (whole, stopped)
+    ]
+    assert resting[0] == resting[1] and any(resting[0])
 
 
 def test_a_checkpoint_of_two_processes_is_evaluated_by_one_that_is_alone(tmp_path: Path) -> None:

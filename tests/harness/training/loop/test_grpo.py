@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -80,11 +81,13 @@ def _check_completions(folder: Path) -> None:
     assert "reward_alt/binary" in table
 
 
-def test_a_killed_run_resumes_bit_exact_across_an_epoch(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rest_dead", [0, 1])
+def test_a_killed_run_resumes_bit_exact_across_an_epoch(tmp_path: Path, rest_dead: int) -> None:
     # 12 training prompts, 4 a step: an epoch is 3 steps; killed in the third, resumed from step 4
     def config(name: str) -> TrainConfig:
-        plain = tiny(tmp_path / name, max_steps=9)
-        return replace(plain, run=replace(plain.run, save_steps=4))
+        plain = tiny(tmp_path / name, max_steps=9, num_generations=2 if rest_dead else 8)
+        data = replace(plain.data, rest_dead=rest_dead)
+        return replace(plain, data=data, run=replace(plain.run, save_steps=4, completions_every=1))
 
     assert runs.run_grpo(config("whole"), resume=False, as_json=False) == 0
     killed = build_grpo(prepare(config("killed")))
@@ -102,12 +105,24 @@ def test_a_killed_run_resumes_bit_exact_across_an_epoch(tmp_path: Path) -> None:
         return [{k: v for k, v in line.items() if k not in TIMES} for line in lines]
 
     assert numbers("killed") == numbers("whole")
+    assert any(line["resting"] for line in numbers("whole")) == bool(rest_dead)
+    asked = _prompts_asked(tmp_path / "whole")
+    assert asked == _prompts_asked(tmp_path / "killed")
+    # without rests 9 steps of 4 ask 12 prompts three times each
+    assert (set(Counter(asked).values()) == {3}) == (not rest_dead)
     from safetensors.torch import load_file
 
     whole, resumed = (
         load_file(tmp_path / name / "final" / "model.safetensors") for name in ("whole", "killed")
     )
     assert all(torch.equal(whole[key], resumed[key]) for key in whole)
+
+
+def _prompts_asked(folder: Path) -> list[str]:
+    import pandas as pd
+
+    tables = map(pd.read_parquet, sorted((folder / "completions").glob("*.parquet")))
+    return [prompt_id for table in tables for prompt_id in table.groupby("group").prompt_id.first()]
 
 
 def test_a_batch_without_verdicts_stops_the_run_and_leaves_the_weights(
