@@ -55,6 +55,7 @@ COMMANDS: dict[str, Command] = {
     "serve": Command(
         "training.serve", "give trainers a judge over HTTP, with its store and budget"
     ),
+    "list": Command("setup.listing", "list judges, tasks, rewards and models, with their options"),
     "tasks-dir": Command("", "print the folder to give to lm_eval --include_path"),
 }
 

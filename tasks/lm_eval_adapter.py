@@ -11,6 +11,7 @@ import dataclasses
 import os
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -113,3 +114,17 @@ def tasks_folder() -> Path:
 def task_names() -> list[str]:
     """List the tasks of this package: each has a file of its name."""
     return sorted(path.stem for path in tasks_folder().glob("*.yaml"))
+
+
+def task_abouts() -> dict[str, str]:
+    """Say of each task what it is: the first sentence of the comment that opens its file."""
+    abouts = {}
+    for name in task_names():
+        lines = (tasks_folder() / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
+        comment = " ".join(line.lstrip("# ") for line in takewhile(_is_comment, lines))
+        abouts[name] = f"{comment} ".partition(". ")[0].rstrip()
+    return abouts
+
+
+def _is_comment(line: str) -> bool:
+    return line.startswith("#")

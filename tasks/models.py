@@ -45,6 +45,14 @@ class Baseline(StrEnum):
     """The data set's own answer; a row without one stays unscored."""
 
 
+BASELINE_ABOUTS = {
+    Baseline.EMPTY: "an empty answer",
+    Baseline.CONSTANT: "the same harmless answer to every prompt",
+    Baseline.STUFFED: "the text of every criterion that is worth points",
+    Baseline.REFERENCE: "the data set's own reference answer",
+}
+
+
 class BaselineText(str):
     """An answer that is meant to be as it is, even where it is empty."""
 
