@@ -59,11 +59,11 @@ def write_run(
     ]
     text_lines = "".join(json.dumps(line) + "\n" for line in lines)
     (folder / "metrics.jsonl").write_text(text_lines, encoding="utf-8")
-    looks: list[dict[str, Any]] = []
+    evaluations: list[dict[str, Any]] = []
     for judge, table in ((GOLD, gold), (TRAINING, training)):
         for step, values in (table or {}).items():
             ids = [f"p{i}" for i in range(len(values))]
-            looks.append(
+            evaluations.append(
                 {
                     "step": step,
                     "judge": judge,
@@ -72,9 +72,9 @@ def write_run(
                     "chars": 9.0,
                 }
             )
-    if looks:
-        text_looks = "".join(json.dumps(look) + "\n" for look in looks)
-        (folder / "gold.jsonl").write_text(text_looks, encoding="utf-8")
+    if evaluations:
+        text_evaluations = "".join(json.dumps(evaluation) + "\n" for evaluation in evaluations)
+        (folder / "gold.jsonl").write_text(text_evaluations, encoding="utf-8")
     (folder / "completions").mkdir()
     row = {
         "step": 1,

@@ -15,7 +15,7 @@ import numpy as np
 from ...judges.scoring.crossed import CrossedMean, crossed_mean
 from ...judges.scoring.estimates import Estimate
 from ..comparison.paired import ALPHA, holm
-from .looks import (
+from .evaluations import (
     commonest_score,
     count_scores,
     difference_in_kind,
@@ -32,7 +32,7 @@ OF_THE_RECORD = ("completions_every", "save_steps", "save_total_limit", "report_
 """Settings of `run` that change nothing that is learnt."""
 GAP = "gap"
 MOSTLY_STILL = 0.75
-"""Share of equal scores from which a gold judge is said to tell little apart; ours."""
+"""Share of equal scores from which a held-out judge is said to discriminate poorly; ours."""
 
 
 def settings_of(run: TrainingRun) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What one judge says became of the held-out answers between the first and the last look."""
+    """Change of the held-out answers between two evaluations, by one judge."""
 
     judge: str
     reward: str
@@ -95,7 +95,7 @@ class Change:
 
     @property
     def n_runs(self) -> int:
-        """Runs with a first and a last look."""
+        """Runs with an initial and a final evaluation."""
         return self.over.n_runs
 
     @property
@@ -152,8 +152,8 @@ class Arm:
         return min(int(run.steps[-1]["step"]) for run in self.measured)
 
     @property
-    def look_step(self) -> int:
-        """Step of the last look that counts, the earliest of its runs."""
+    def evaluation_step(self) -> int:
+        """Step of the final evaluation that counts, the earliest of its runs."""
         return min(run.end_step for run in self.measured)
 
     @property
@@ -276,7 +276,7 @@ def mean_of(values: Iterable[float | None]) -> float | None:
 
 
 def _corrected(arms: Sequence[Arm]) -> list[Arm]:
-    """Correct what is tested of every arm over all arms: one in twenty of many looks sure."""
+    """Correct what is tested of every arm over all arms: one in twenty is significant by chance."""
     found: list[dict[str, float | None]] = [{} for _ in arms]
     for name in (GOLD, TRAINING, GAP):
         tested = [arm.tested(name) for arm in arms]
@@ -301,14 +301,14 @@ def _rewards_of(runs: Sequence[TrainingRun]) -> list[str]:
     names = [
         name
         for run in runs
-        for look in run.looks_by(GOLD)
-        for name in (run.gold_reward, *look.rewards)
+        for evaluation in run.evaluations_by(GOLD)
+        for name in (run.gold_reward, *evaluation.rewards)
     ]
     return list(dict.fromkeys(names))
 
 
 def _change(runs: Sequence[TrainingRun], judge: str, reward: str | None) -> Change | None:
-    """Compare the last look with the first, prompt by prompt."""
+    """Compare the final evaluation with the initial one, prompt by prompt."""
     by_run = [ends for run in runs if (ends := ends_by_prompt(run, judge, reward))]
     if not by_run:
         return None

@@ -18,7 +18,7 @@ from ..numbers import displayed
 from ..pages.svg import COLOURS, GREY
 from .arms import Arm
 from .drawing import INK, WIDTH_IN, as_svg
-from .looks import change_curve
+from .evaluations import change_curve
 from .runs import GOLD, TRAINING
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def training_figures(arms: Sequence[Arm]) -> dict[str, str]:
 
 
 def lines_of(arms: Sequence[Arm]) -> list[Line]:
-    """Give each arm its looks: by reward and scale where that tells all apart, else by place."""
+    """Give each arm its line style: by reward and scale where those suffice, else by place."""
     rewards = list(dict.fromkeys(arm.runs[0].reward for arm in arms))
     scales = list(dict.fromkeys(arm.runs[0].scale for arm in arms))
     places = [(rewards.index(arm.runs[0].reward), scales.index(arm.runs[0].scale)) for arm in arms]
@@ -179,17 +179,17 @@ def reward_curves(lines: Sequence[Line]) -> Figure:
 
 def gold_curves(lines: Sequence[Line]) -> Figure | None:
     """Draw how either judge's score of the same held-out answers changed since step 0."""
-    looked = [line for line in lines if any(run.looks for run in line.arm.measured)]
-    if not looked:
+    evaluated = [line for line in lines if any(run.evaluations for run in line.arm.measured)]
+    if not evaluated:
         return None
     axes = panels(2, columns=2, height_in=3.8)
-    rewards = list(dict.fromkeys(line.arm.runs[0].gold_reward for line in looked))
-    scored_by = short(rewards[0], 18) if len(rewards) == 1 else "reward of its own"
+    rewards = list(dict.fromkeys(line.arm.runs[0].gold_reward for line in evaluated))
+    scored_by = short(rewards[0], 18) if len(rewards) == 1 else "score"
     for panel, judge in zip(axes.flat, (GOLD, TRAINING), strict=True):
-        title = "the gold judge" if judge == GOLD else "the judge that trains"
+        title = "held-out judge" if judge == GOLD else "training judge"
         panel.set_title(f"change of held-out {scored_by}, {title}")
         panel.axhline(0, color=GREY, linewidth=0.8)
-        for line in looked:
+        for line in evaluated:
             series = [change_curve(run, judge) for run in line.arm.measured]
             steps, low, mean, high = _pool(series)
             if line.has_band and len(series) > 1:
@@ -205,16 +205,16 @@ def gold_curves(lines: Sequence[Line]) -> Figure | None:
             )
         panel.set_xlabel("step")
     share_limits(axes)
-    return finish(axes, len(looked))
+    return finish(axes, len(evaluated))
 
 
 def group_curves(lines: Sequence[Line]) -> Figure | None:
     """Draw dead groups, the spread inside the others, and the judge's reliability."""
     return _number_curves(
         lines,
-        ("dead_frac", "share of dead groups"),
-        ("group_std", "spread in a group (sd of the reward)"),
-        ("reliability", "reliability of the judge"),
+        ("dead_frac", "groups with zero reward variance"),
+        ("group_std", "reward sd within a group"),
+        ("reliability", "judge reliability"),
     )
 
 
@@ -222,9 +222,9 @@ def cost_curves(lines: Sequence[Line]) -> Figure | None:
     """Draw the length of the answers and the judge's share of a step."""
     return _number_curves(
         lines,
-        ("chars", "characters judged in an answer"),
-        ("truncated_frac", "answers cut off at the limit"),
-        ("judge_share", "judge's share of a step's time"),
+        ("chars", "characters per judged answer"),
+        ("truncated_frac", "truncated answers"),
+        ("judge_share", "judge time, share of a step"),
     )
 
 
@@ -252,24 +252,23 @@ def _number_curves(lines: Sequence[Line], *wanted: tuple[str, str]) -> Figure | 
 def captions() -> Mapping[str, str]:
     """Say under each figure what it shows."""
     return {
-        "rewards": "Mean reward of a step's answers, trained and only logged, all on the same "
-        f"verdicts: moving mean of up to {SMOOTH_STEPS} steps, over the runs of an arm. Up to "
-        f"{MOST_BANDS} arms, thin lines are the single steps of one run, bands reach from the "
-        "lowest to the highest run. Rewards have ranges of their own. The prompts of a step are "
-        "others than those of the next: a rise may be theirs. An arm that learnt nothing, on the "
-        "same prompts, shows how much.",
-        "gold": "Answers to prompts that were never trained on, by the judge that does not train "
-        "and by the one that does, on one axis: mean change since step 0, prompt by prompt. Where "
-        "the right curve rises and the left one does not, the policy may have learnt the judge and "
-        "not the task; or the gold judge tells too little apart to see it. Intervals stand in the "
-        "table.",
-        "groups": "A dead group teaches nothing. The dead share is read with the reliability "
-        "beside it: noise makes dead groups look alive. Reliability is measured on the groups "
-        "that were judged twice, and not drawn where none was. The spread is in each reward's own "
-        "range: compare lines of one reward. Where several rewards meet its axis is logarithmic, "
-        "on which a spread of 0 has no place.",
-        "costs": "Length is watched because judges pay for it; the judge's share says what "
-        "waiting for it cost.",
+        "rewards": "Mean reward of the answers of a step, both the trained reward and those only "
+        f"logged, on the same verdicts: moving mean of up to {SMOOTH_STEPS} steps, averaged over "
+        f"the runs of an arm. With up to {MOST_BANDS} arms, thin lines are single steps of one run "
+        "and bands span the lowest to the highest run. Rewards have different ranges. Each step "
+        "has different prompts, so part of a rise may come from them; an untrained arm on the same "
+        "prompts shows how much.",
+        "gold": "Mean change since step 0 on prompts that were never trained on, prompt by prompt, "
+        "on one scale: left the held-out judge, right the training judge. If the right curve rises "
+        "and the left one does not, the policy may be exploiting the training judge, or the "
+        "held-out judge may not discriminate well enough. Intervals are in the table.",
+        "groups": "Groups with zero reward variance have no learning signal. Read their share "
+        "with the reliability: judge noise hides such groups. Reliability is measured on groups "
+        "that were judged twice, where there are any. The sd is in the units of each reward: "
+        "compare lines of the same reward. With several rewards its axis is logarithmic, and an "
+        "sd of 0 is not drawn.",
+        "costs": "Judges often favour length, so a rise of the length alone is a warning sign. "
+        "Judge time is the share of a step spent waiting for the judge.",
     }
 
 
@@ -329,6 +328,6 @@ def _pool(series: Iterable[tuple[Floats, Floats]]) -> tuple[Floats, Floats, Floa
 
 
 def _known(lines: Sequence[Line], *keys: tuple[str, str]) -> list[tuple[str, str]]:
-    """Keep the numbers that some run has: a panel without a curve only looks like a finding."""
+    """Keep the numbers that some run has: an empty panel would be read as a finding."""
     runs = [run for line in lines for run in line.arm.measured]
     return [(key, title) for key, title in keys if any(run.mean(key) is not None for run in runs)]

@@ -37,8 +37,8 @@ def common_facts(runs: Sequence[TrainingRun]) -> list[tuple[str, str]]:
     """Name what all runs share, and say where they do not."""
     told: dict[str, Callable[[TrainingRun], str]] = {
         "Policy": _policy,
-        "Judge that trains": lambda run: judge_words(run.config.get("judge")),
-        "Gold judge": lambda run: judge_words(run.config.get("gold", {}).get("judge")),
+        "Training judge": lambda run: judge_words(run.config.get("judge")),
+        "Held-out judge": lambda run: judge_words(run.config.get("gold", {}).get("judge")),
         "Scored by": lambda run: f"reward {run.gold_reward}, on held-out prompts",
         "Prompts": _prompts,
         "Budget": _budget,
@@ -52,9 +52,9 @@ def common_facts(runs: Sequence[TrainingRun]) -> list[tuple[str, str]]:
         values = list(dict.fromkeys(map(tell, runs)))
         text = values[0] if len(values) == 1 else f"{DIFFERS}: {'; '.join(values[:4])}"
         facts.append((name, text if len(values) <= 4 else f"{text}; and {len(values) - 4} more"))
-        if name == "Gold judge" and of_itself:
+        if name == "Held-out judge" and of_itself:
             told_notes = dict.fromkeys(str(run.gold_ledger["notes"]) for run in of_itself)
-            facts.append(("It says of itself", "; ".join(list(told_notes)[:4])))
+            facts.append(("Note of this judge", "; ".join(list(told_notes)[:4])))
     return facts
 
 
@@ -79,7 +79,7 @@ def run_facts(run: TrainingRun) -> dict[str, Any]:
 
 
 def judge_words(judge: Any) -> str:
-    """Name a judge and its model; options that are nobody's business here stay out."""
+    """Name a judge and its model, without its options."""
     if judge is None:
         return "none"
     if not isinstance(judge, Mapping):
@@ -96,7 +96,7 @@ def _policy(run: TrainingRun) -> str:
     parts = [name if n is None else f"{name} ({numbers.count(n)} parameters)"]
     parts.append(f"LoRA r {model.get('lora_r')}" if model.get("lora") else "all weights")
     if model.get("adapter"):
-        parts.append("from a warm start")
+        parts.append("after a warm start")
     return ", ".join(parts)
 
 
@@ -248,8 +248,8 @@ def training_report(
 def render_training_page(report: TrainingReport, *, examples: bool = True) -> str:
     """Give the page."""
     style = asset("report.css")
-    looked = [arm for arm in report.arms if GOLD in arm.changes]
-    looked.sort(key=lambda arm: -(arm.changes[GOLD].difference or 0.0))
+    evaluated = [arm for arm in report.arms if GOLD in arm.changes]
+    evaluated.sort(key=lambda arm: -(arm.changes[GOLD].difference or 0.0))
     context: dict[str, Any] = {
         "version": own_version(),
         "policy": style_policy(style),
@@ -261,16 +261,16 @@ def render_training_page(report: TrainingReport, *, examples: bool = True) -> st
         "runs": [run_facts(run) for run in report.runs],
         "are_runs_open": len(report.runs) <= MOST_OPEN_RUNS,
         "arms": report.arms,
-        "looked": looked,
-        "changes": _forest_of(looked),
-        "rewards": list(dict.fromkeys(name for arm in looked for name in arm.by_reward)),
+        "evaluated": evaluated,
+        "changes": _forest_of(evaluated),
+        "rewards": list(dict.fromkeys(name for arm in evaluated for name in arm.by_reward)),
         "pairs": report.pairs,
         "n_sure": sum(pair.is_sure for pair in report.pairs),
         "pair_forest": _sure_where(
             forest([p.over.interval for p in report.pairs], include=0.0),
             [pair.is_sure for pair in report.pairs],
         ),
-        "was_looked_at": any(run.looks for run in report.runs),
+        "was_evaluated": any(run.evaluations for run in report.runs),
         "gold": GOLD,
         "training": TRAINING,
         # our own drawing of escaped text: matplotlib writes text through an XML writer
@@ -293,7 +293,7 @@ def _forest_of(arms: Sequence[Arm]) -> Forest:
 
 
 def _sure_where(drawn: Forest, sure: Sequence[bool]) -> Forest:
-    """Colour as sure what stands after the correction, not every interval that leaves out 0."""
+    """Colour what is significant after the correction, not every interval that excludes 0."""
     marks = [
         replace(mark, is_sure=is_sure) for mark, is_sure in zip(drawn.marks, sure, strict=True)
     ]
@@ -328,7 +328,7 @@ def _arm(arm: Arm) -> dict[str, Any]:
         "runs": [run.name for run in arm.runs],
         "measured": [run.name for run in arm.measured],
         "steps": arm.last_step,
-        "look_step": arm.look_step,
+        "evaluation_step": arm.evaluation_step,
         "is_done": arm.is_done,
         "reward_first": first,
         "reward_last": last,

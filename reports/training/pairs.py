@@ -9,7 +9,7 @@ from itertools import combinations
 from ...judges.scoring.crossed import CrossedMean, crossed_mean
 from ..comparison.paired import holm
 from .arms import Arm, mean_of
-from .looks import difference_in_kind, gains, gains_table
+from .evaluations import difference_in_kind, gains, gains_table
 from .runs import GOLD
 
 
@@ -20,7 +20,7 @@ class ArmPair:
     this: str
     other: str
     over: CrossedMean
-    """Over the seeds both arms have and the prompts both looked at."""
+    """Over the seeds both arms have and the prompts evaluated in both."""
     p_holm: float | None
     """Corrected over all pairs of the page."""
 

@@ -1,8 +1,8 @@
 """Read the folders that training leaves: values, no page, nothing compared.
 
 The files are written by `harness/training/run_files.py`: metrics.jsonl (a line a step), gold.jsonl
-(held-out answers, a line for each look and judge), gold_judge.json, config.yaml, facts.json and
-status.json. A run that was killed reads as far as it came. Answers are read by
+(held-out answers, a line for each evaluation and judge), gold_judge.json, config.yaml, facts.json
+and status.json. A run that was killed reads as far as it came. Answers are read by
 `page.py`.
 """
 
@@ -32,8 +32,8 @@ Read = TypeVar("Read")
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """One judge's look at the held-out prompts."""
+class Evaluation:
+    """One judge's evaluation of the held-out prompts."""
 
     step: int
     judge: str
@@ -54,7 +54,7 @@ class TrainingRun:
     status: Mapping[str, Any]
     steps: tuple[Mapping[str, Any], ...]
     """Lines of metrics.jsonl, in order, each step once."""
-    looks: tuple[Look, ...]
+    evaluations: tuple[Evaluation, ...]
     gold_ledger: Mapping[str, Any] = field(default_factory=dict)
     """What the gold judge says of itself and was asked; empty where that was not written yet."""
 
@@ -91,8 +91,10 @@ class TrainingRun:
 
     @property
     def is_gold_still(self) -> bool:
-        """Whether the gold judge gave every held-out answer of every look the same score."""
-        tables = [look.rewards.get(self.gold_reward) for look in self.looks_by(GOLD)]
+        """Whether the gold judge gave every held-out answer of every evaluation the same score."""
+        tables = [
+            evaluation.rewards.get(self.gold_reward) for evaluation in self.evaluations_by(GOLD)
+        ]
         known = [table for table in tables if table is not None]
         if len(known) < 2:
             return False
@@ -102,16 +104,21 @@ class TrainingRun:
 
     @property
     def end_step(self) -> int:
-        """Step of the look that counts as the last.
+        """Step of the evaluation that counts as the final one.
 
         That of the last step where the run is done. Before its end, the last step that every judge
-        has looked at: one of them is always ahead of the other for a while.
+        has evaluated: one of them is ahead of the other for a while.
         """
         last = int(self.steps[-1]["step"])
         if self.state == "done":
             return last
-        looked = [{look.step for look in self.looks_by(judge)} for judge in (GOLD, TRAINING)]
-        shared = set.intersection(*(steps for steps in looked if steps)) if any(looked) else set()
+        evaluated = [
+            {evaluation.step for evaluation in self.evaluations_by(judge)}
+            for judge in (GOLD, TRAINING)
+        ]
+        shared = (
+            set.intersection(*(steps for steps in evaluated if steps)) if any(evaluated) else set()
+        )
         return max(shared, default=last)
 
     def series(self, key: str) -> Floats:
@@ -128,9 +135,9 @@ class TrainingRun:
         """Average one number over all steps that have it."""
         return mean_known(self.series(key))
 
-    def looks_by(self, judge: str) -> list[Look]:
-        """Give the looks of `gold` or of `training`, in order."""
-        return [look for look in self.looks if look.judge == judge]
+    def evaluations_by(self, judge: str) -> list[Evaluation]:
+        """Give the evaluations of `gold` or of `training`, in order."""
+        return [evaluation for evaluation in self.evaluations if evaluation.judge == judge]
 
 
 def is_training_run(path: Path) -> bool:
@@ -182,12 +189,12 @@ def _read_run(folder: Path) -> TrainingRun:
         facts=_read(folder / "facts.json", json.loads) or {},
         status=_read(folder / "status.json", json.loads) or {},
         steps=tuple(by_step[step] for step in sorted(by_step)),
-        looks=tuple(_lines(folder / "gold.jsonl", _look)),
+        evaluations=tuple(_lines(folder / "gold.jsonl", _evaluation)),
         gold_ledger=(ledger.get("gold") or {}).get("judge") or {},
     )
 
 
-def _look(line: Mapping[str, Any]) -> Look:
+def _evaluation(line: Mapping[str, Any]) -> Evaluation:
     prompt_ids = tuple(map(str, line["prompt_ids"]))
     rewards = {
         str(name): np.array([number_or_nan(value) for value in values])
@@ -196,7 +203,7 @@ def _look(line: Mapping[str, Any]) -> Look:
     for name, values in rewards.items():
         if len(values) != len(prompt_ids):
             raise ValueError(f"{len(values)} rewards {name!r} for {len(prompt_ids)} prompts")
-    return Look(
+    return Evaluation(
         step=int(line["step"]),
         judge=str(line["judge"]),
         prompt_ids=prompt_ids,

@@ -7,6 +7,7 @@ import pytest
 from training_kit import write_run
 
 from rubricbeat.reports.training.arms import Arm, arms_of
+from rubricbeat.reports.training.evaluations import change_curve
 from rubricbeat.reports.training.figures import (
     gold_curves,
     group_curves,
@@ -14,7 +15,6 @@ from rubricbeat.reports.training.figures import (
     reward_curves,
     training_figures,
 )
-from rubricbeat.reports.training.looks import change_curve
 from rubricbeat.reports.training.page import render_training_page, training_report
 from rubricbeat.reports.training.runs import GOLD, read_training_runs
 
@@ -58,7 +58,7 @@ def test_a_number_that_no_run_has_gets_no_empty_panel(tmp_path: Path) -> None:
     figure = group_curves(lines_of(arms_in(write_run(tmp_path / "a", n_steps=7))))
     assert figure is not None
     titles = [axes.get_title() for axes in figure.axes if axes.get_visible()]
-    assert titles == ["share of dead groups", "spread in a group (sd of the reward)"]
+    assert titles == ["groups with zero reward variance", "reward sd within a group"]
 
 
 def test_spreads_of_rewards_with_different_ranges_can_all_be_seen(tmp_path: Path) -> None:

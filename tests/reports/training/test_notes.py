@@ -25,14 +25,14 @@ def test_no_change_is_better_than_a_fall(tmp_path: Path) -> None:
     write_run(tmp_path / "a", gold={0: [0.5, 0.6, 0.7], 20: [0.3, 0.5, 0.1]})
     same = [0.5, 0.6, 0.7]
     write_run(tmp_path / "b", reward="binary", gold={0: same, 20: same})
-    assert "the most, binary, scale group: 0 " in report_of(tmp_path).headline
+    assert "largest change: binary, scale group, 0 " in report_of(tmp_path).headline
 
 
 def test_arms_of_different_gold_judges_are_not_ranked(tmp_path: Path) -> None:
     write_run(tmp_path / "a", gold=RISING)
     write_run(tmp_path / "b", reward="binary", gold=RISING, changed={"gold": {"judge": "kind"}})
     assert report_of(tmp_path).headline == (
-        "The 2 arms cannot be ranked: judged by different gold judges; see each arm for itself"
+        "The 2 arms cannot be ranked: judged by different gold judges; see the results of each arm"
     )
     assert "Not all arms can be compared: judged by different gold judges" in notes_on(tmp_path)
 
@@ -42,8 +42,8 @@ def test_arms_scored_by_different_rewards_are_not_ranked(tmp_path: Path) -> None
     path = write_run(
         tmp_path / "b", reward="binary", gold=RISING, changed={"gold": {"reward": "hybrid"}}
     )
-    looks = (path / "gold.jsonl").read_text(encoding="utf-8")
-    (path / "gold.jsonl").write_text(looks.replace("healthbench", "hybrid"), encoding="utf-8")
+    evaluations = (path / "gold.jsonl").read_text(encoding="utf-8")
+    (path / "gold.jsonl").write_text(evaluations.replace("healthbench", "hybrid"), encoding="utf-8")
     headline = report_of(tmp_path).headline
     assert "cannot be ranked: scored by healthbench and by hybrid" in headline
 
@@ -52,7 +52,7 @@ def test_one_seed_is_not_called_the_arm(tmp_path: Path) -> None:
     write_run(tmp_path / "a", gold={0: [0.1] * 12, 20: [0.5, 0.6, 0.5, 0.6] * 3})
     write_run(tmp_path / "b", reward="binary", gold={0: [0.1] * 12, 20: [0.1, 0.12, 0.1, 0.1] * 3})
     headline = report_of(tmp_path).headline
-    assert "in one run; surely better than the other under the one seed they share" in headline
+    assert "1 run); significantly better than the other on the one seed they share" in headline
 
 
 def test_arms_none_of_which_is_done_are_ranked_so_far(tmp_path: Path) -> None:
@@ -64,10 +64,10 @@ def test_arms_none_of_which_is_done_are_ranked_so_far(tmp_path: Path) -> None:
     assert "not complete: step 8" in render_training_page(report)
 
 
-def test_a_run_that_was_looked_at_once_is_not_said_to_have_no_gold_judge(tmp_path: Path) -> None:
+def test_a_run_that_was_evaluated_once_is_not_said_to_have_no_gold_judge(tmp_path: Path) -> None:
     path = write_run(tmp_path / "a", state="running", gold={0: [0.1, 0.2]}, n_steps=3)
     report = report_of(path)
-    assert "no change on held-out prompts can be told yet" in report.headline
+    assert "no change on held-out prompts is measured yet" in report.headline
     assert "Set <code>gold.judge</code>" not in render_training_page(report)
 
 
@@ -83,41 +83,44 @@ def test_many_runs_that_are_not_done_take_one_note(tmp_path: Path) -> None:
 def test_scores_the_gold_judge_did_not_give_are_counted(tmp_path: Path) -> None:
     gold: Any = {0: [0.0, 0.5, None, 0.5], 20: [1.0, None, None, 1.0]}
     path = write_run(tmp_path / "a", gold=gold)
-    assert "3 of 8 held-out answers at either end have no score by the gold judge" in notes_on(path)
-
-
-def test_a_look_that_was_lost_is_named(tmp_path: Path) -> None:
-    path = write_run(tmp_path / "a", gold={0: [0.1, 0.2], 8: [0.3, 0.1]}, training=RISING)
-    assert "a: the gold judge gave nothing before the first step or after the last" in notes_on(
+    assert "3 of 8 held-out answers of the initial and final evaluations have no score" in notes_on(
         path
     )
 
 
-def test_runs_looked_at_on_different_prompts_are_said_to_be(tmp_path: Path) -> None:
+def test_an_evaluation_that_was_lost_is_named(tmp_path: Path) -> None:
+    path = write_run(tmp_path / "a", gold={0: [0.1, 0.2], 8: [0.3, 0.1]}, training=RISING)
+    assert (
+        "a: the held-out judge has no evaluation before the first step or after the last"
+        in notes_on(path)
+    )
+
+
+def test_runs_evaluated_on_different_prompts_are_said_to_be(tmp_path: Path) -> None:
     write_run(tmp_path / "a", gold={0: [0.1, 0.2], 20: [0.3, 0.1]})
     write_run(tmp_path / "b", reward="binary", gold=RISING)
-    assert "Not all runs were looked at on the same held-out prompts" in notes_on(tmp_path)
+    assert "Not all runs were evaluated on the same held-out prompts" in notes_on(tmp_path)
 
 
 def test_a_gold_judge_at_its_floor_is_said_to_tell_little_apart(tmp_path: Path) -> None:
     floor = {0: [0.0] * 9 + [-0.2], 20: [0.0] * 10}
     path = write_run(tmp_path / "a", gold=floor, training={0: [0.1] * 10, 20: [0.8, 0.9] * 5})
     notes = notes_on(path)
-    assert "gave 95.0" in notes and "it tells little apart" in notes
-    assert "judge hacking" not in notes
+    assert "gave 95.0" in notes and "it discriminates poorly" in notes
+    assert "reward hacking" not in notes
 
 
 def test_judge_hacking_is_told_in_the_words_of_what_was_measured(tmp_path: Path) -> None:
     falling = {0: [0.5, 0.4, 0.6] * 4, 20: [0.4, 0.4, 0.55] * 4}
     rising = {step: scores * 4 for step, scores in RISING.items()}
     path = write_run(tmp_path / "a", gold=falling, training=rising)
-    assert "surely saw less of it, and no sure rise" in notes_on(path)
+    assert "a sign of reward hacking" in notes_on(path)
 
 
 @pytest.mark.parametrize("judge", [{"name": "keyword"}, {"name": "keyword", "store": "x.sqlite"}])
 def test_a_judge_is_known_again_however_it_is_written(tmp_path: Path, judge: Any) -> None:
     path = write_run(tmp_path / "a", gold=RISING, changed={"gold": {"judge": judge}})
-    assert "the gold judge is the judge that trained" in notes_on(path)
+    assert "the held-out judge is the training judge" in notes_on(path)
 
 
 def test_what_the_gold_judge_says_of_itself_stands_beside_its_name(tmp_path: Path) -> None:
@@ -125,7 +128,7 @@ def test_what_the_gold_judge_says_of_itself_stands_beside_its_name(tmp_path: Pat
     ledger = {"gold": {"judge": {"digest": "d", "notes": "pairwise within a criterion 0.466"}}}
     (path / "gold_judge.json").write_text(json.dumps(ledger), encoding="utf-8")
     page = render_training_page(report_of(path))
-    assert "<dt>It says of itself</dt><dd><bdi>pairwise within a criterion 0.466</bdi>" in page
+    assert "<dt>Note of this judge</dt><dd><bdi>pairwise within a criterion 0.466</bdi>" in page
 
 
 def test_arms_that_do_not_have_the_same_seeds_are_said_not_to(tmp_path: Path) -> None:
@@ -145,22 +148,22 @@ def test_an_interval_that_was_picked_is_said_to_be(tmp_path: Path) -> None:
         unmoved = [0.01 * i, -0.01 * i, 0.02, -0.02] * 3
         write_run(tmp_path / f"r{i}", reward=f"r{i}", gold={0: [0.0] * 12, 20: unmoved})
     headline = report_of(tmp_path).headline
-    assert headline.startswith("None of 10 arms surely moved")
-    assert headline.endswith("in one run, an interval that does not know it is of one arm in 10")
+    assert headline.startswith("None of 10 arms changed the held-out score significantly")
+    assert headline.endswith("; the interval is not corrected for picking one of 10 arms")
 
 
 def test_one_prompt_has_a_difference_and_no_interval(tmp_path: Path) -> None:
     headline = report_of(write_run(tmp_path / "a", gold={0: [0.1], 20: [0.3]})).headline
-    assert "on 1 held-out prompt the gold judge's score changed by +0.200 in one run" in headline
+    assert "held-out score changed by +0.200 (held-out judge, 1 prompt, 1 run)" in headline
 
 
 def test_the_share_of_equal_scores_is_the_one_that_was_judged_by(tmp_path: Path) -> None:
-    # 18 of 24 scores are .1: all of one arm, and the first looks of the other
+    # 18 of 24 scores are .1: all of one arm, and the first evaluations of the other
     for seed in range(3):
         write_run(tmp_path / f"a{seed}", seed=seed, gold={0: [0.1] * 4, 20: [0.3] * 4})
         same = {0: [0.1] * 4, 20: [0.1] * 4}
         write_run(tmp_path / f"b{seed}", seed=seed, reward="binary", gold=same)
-    assert "The gold judge gave 75.0" in notes_on(tmp_path)
+    assert "The held-out judge gave 75.0" in notes_on(tmp_path)
 
 
 def test_a_run_without_a_seed_has_a_dash_for_it(tmp_path: Path) -> None:

@@ -9,7 +9,12 @@ from training_kit import write_run
 from rubricbeat.judges.errors import DataError
 from rubricbeat.reports.training.runs import read_training_runs
 
-LOOK = {"step": 0, "judge": "gold", "prompt_ids": ["a", "b"], "rewards": {"healthbench": [1.0]}}
+EVALUATION = {
+    "step": 0,
+    "judge": "gold",
+    "prompt_ids": ["a", "b"],
+    "rewards": {"healthbench": [1.0]},
+}
 
 
 @pytest.mark.parametrize(
@@ -18,7 +23,7 @@ LOOK = {"step": 0, "judge": "gold", "prompt_ids": ["a", "b"], "rewards": {"healt
         ("metrics.jsonl", '{"reward": 1}', "line 1 cannot be read: no 'step'"),
         ("metrics.jsonl", "3", "line 1 cannot be read"),
         ("gold.jsonl", '{"step": 0, "judge": "gold"}', "no 'prompt_ids'"),
-        ("gold.jsonl", json.dumps(LOOK), "1 rewards 'healthbench' for 2 prompts"),
+        ("gold.jsonl", json.dumps(EVALUATION), "1 rewards 'healthbench' for 2 prompts"),
     ],
 )
 def test_a_line_of_another_shape_is_refused_by_file_and_line(

@@ -1,4 +1,4 @@
-"""What became of each held-out prompt of one run, and which runs' looks can be set side by side."""
+"""What became of each held-out prompt of one run, and which runs' evaluations can be compared."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import numpy as np
 
 from ...judges.engine.options import CHANGES_VERDICTS, RuntimeOptions
 from ...judges.scoring.rubric_arrays import Floats
-from .runs import GOLD, Look, TrainingRun
+from .runs import GOLD, Evaluation, TrainingRun
 
 SPEED_ONLY = frozenset(RuntimeOptions.names()) - CHANGES_VERDICTS
 """Options of a judge that say how fast and how far it may be asked, and not what it answers."""
 
 
-def ends_of(run: TrainingRun, judge: str) -> tuple[Look, Look] | None:
-    """Give a judge's look before the first step and its last one; None where one is missing.
+def ends_of(run: TrainingRun, judge: str) -> tuple[Evaluation, Evaluation] | None:
+    """Give a judge's evaluation before the first step and its final one; None where one is missing.
 
     A judge that gave nothing at step 0 has nothing to compare with, and one that gave nothing at
     the end did not see what the training left.
     """
-    at = {look.step: look for look in run.looks_by(judge)}
+    at = {evaluation.step: evaluation for evaluation in run.evaluations_by(judge)}
     end = run.end_step
     return (at[0], at[end]) if end > 0 and 0 in at and end in at else None
 
@@ -29,9 +29,9 @@ def ends_of(run: TrainingRun, judge: str) -> tuple[Look, Look] | None:
 def ends_by_prompt(
     run: TrainingRun, judge: str, reward: str | None = None
 ) -> dict[str, tuple[float, float]]:
-    """Give the first and the last look's number of each prompt that has both."""
+    """Give the initial and the final number of each prompt that has both."""
     ends, name = ends_of(run, judge), reward or run.gold_reward
-    if ends is None or not all(name in look.rewards for look in ends):
+    if ends is None or not all(name in evaluation.rewards for evaluation in ends):
         return {}
     before, after = (dict(zip(x.prompt_ids, x.rewards[name], strict=True)) for x in ends)
     paired = {p: (float(before[p]), float(after[p])) for p in before if p in after}
@@ -39,7 +39,7 @@ def ends_by_prompt(
 
 
 def gains(run: TrainingRun, judge: str) -> dict[str, float]:
-    """Give last look minus first look of every held-out prompt, by prompt id."""
+    """Give final minus initial score of every held-out prompt, by prompt id."""
     ends = ends_by_prompt(run, judge)
     return {prompt: after - before for prompt, (before, after) in ends.items()}
 
@@ -51,21 +51,21 @@ def gains_table(rows: Sequence[Mapping[str, float]]) -> Floats:
 
 
 def change_curve(run: TrainingRun, judge: str) -> tuple[Floats, Floats]:
-    """Give the steps of a judge's looks and the mean change since step 0 at each.
+    """Give the steps of a judge's evaluations and the mean change since step 0 at each.
 
-    Prompt by prompt, as the table has it: a prompt without a score at a look moves nothing there.
+    Prompt by prompt, as in the table: a prompt without a score at one step is excluded there.
     """
-    looks = run.looks_by(judge)
+    evaluations = run.evaluations_by(judge)
     name = run.gold_reward
-    if not looks or looks[0].step != 0 or name not in looks[0].rewards:
+    if not evaluations or evaluations[0].step != 0 or name not in evaluations[0].rewards:
         return np.empty(0), np.empty(0)
-    before = dict(zip(looks[0].prompt_ids, looks[0].rewards[name], strict=True))
+    before = dict(zip(evaluations[0].prompt_ids, evaluations[0].rewards[name], strict=True))
     steps, means = [], []
-    for look in looks:
-        after = dict(zip(look.prompt_ids, look.rewards.get(name, ()), strict=False))
+    for evaluation in evaluations:
+        after = dict(zip(evaluation.prompt_ids, evaluation.rewards.get(name, ()), strict=False))
         changes = np.array([after[p] - before[p] for p in before if p in after])
         changes = changes[~np.isnan(changes)]
-        steps.append(float(look.step))
+        steps.append(float(evaluation.step))
         means.append(float(changes.mean()) if changes.size else np.nan)
     return np.array(steps), np.array(means)
 
@@ -74,16 +74,18 @@ def count_scores(runs: Sequence[TrainingRun]) -> tuple[int, int]:
     """Count the gold judge's scores at either end, and those of them that are missing."""
     asked = missing = 0
     for run in runs:
-        for look in ends_of(run, GOLD) or ():
-            values = look.rewards.get(run.gold_reward, np.full(len(look.prompt_ids), np.nan))
+        for evaluation in ends_of(run, GOLD) or ():
+            values = evaluation.rewards.get(
+                run.gold_reward, np.full(len(evaluation.prompt_ids), np.nan)
+            )
             asked += len(values)
             missing += int(np.isnan(values).sum())
     return asked, missing
 
 
 def commonest_score(runs: Sequence[TrainingRun]) -> tuple[float, float] | None:
-    """Give the score the gold judge gave most often over all looks, and the share that got it."""
-    tables = [x.rewards.get(run.gold_reward) for run in runs for x in run.looks_by(GOLD)]
+    """Give the gold judge's commonest score over all evaluations, and the share that got it."""
+    tables = [x.rewards.get(run.gold_reward) for run in runs for x in run.evaluations_by(GOLD)]
     known = [table[~np.isnan(table)] for table in tables if table is not None]
     every = np.concatenate(known) if known else np.empty(0)
     if not every.size:

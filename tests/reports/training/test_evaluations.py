@@ -23,13 +23,13 @@ def change_json(path: Path, **values: Any) -> None:
     path.write_text(json.dumps(plain | values), encoding="utf-8")
 
 
-def test_without_a_look_before_the_first_step_there_is_no_change(tmp_path: Path) -> None:
+def test_without_an_evaluation_before_the_first_step_there_is_no_change(tmp_path: Path) -> None:
     # the gold judge was down at step 0: what it saw at step 8 is no beginning
     [arm] = arms_in(write_run(tmp_path / "a", gold={8: [0.5, 0.5], 20: [0.6, 0.7]}))
     assert GOLD not in arm.changes
 
 
-def test_without_a_look_at_the_end_of_a_run_that_is_done_there_is_no_change(
+def test_without_an_evaluation_at_the_end_of_a_run_that_is_done_there_is_no_change(
     tmp_path: Path,
 ) -> None:
     # down at the end: 0 at step 8 would be taken for what the training left
@@ -40,12 +40,12 @@ def test_without_a_look_at_the_end_of_a_run_that_is_done_there_is_no_change(
     assert arm.gap.mean is None and not arm.is_hacked
 
 
-def test_a_run_that_goes_on_is_measured_where_both_judges_have_looked(tmp_path: Path) -> None:
+def test_a_run_that_goes_on_is_measured_where_both_judges_have_evaluated(tmp_path: Path) -> None:
     gold: dict[int, list[float]] = {0: [0.0, 0.0], 8: [0.1, 0.3], 16: [0.5, 0.7]}
     training: dict[int, list[float]] = {0: [0.0, 0.0], 8: [0.2, 0.2]}
     path = write_run(tmp_path / "a", gold=gold, training=training, state="running", n_steps=17)
     [arm] = arms_in(path)
-    assert arm.look_step == 8
+    assert arm.evaluation_step == 8
     assert arm.changes[GOLD].difference == pytest.approx(0.2)
     assert arm.gap.mean == pytest.approx(0.0)
 
@@ -59,7 +59,7 @@ def test_first_and_last_are_of_the_same_answers_as_their_difference(tmp_path: Pa
     # five cells of eight: from 0, .5, .5, .5, 0 to 1 each
     assert (change.first, change.last) == (pytest.approx(0.3), 1.0)
     assert change.difference == pytest.approx(0.7)
-    # three of sixteen scores, two looks of two runs at four prompts, are missing
+    # three of sixteen scores, two evaluations of two runs at four prompts, are missing
     assert arm.scores == (16, 3)
 
 
