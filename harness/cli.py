@@ -145,6 +145,7 @@ def _dispatch(words: list[str]) -> int:
     except SystemExit as stop:  # argparse has printed its help or its one line
         return int(stop.code or 0)
     require_one_stdin(vars(args))
+    args.words = words
     return int(module.run(args)) if module else _tasks_dir()
 
 

@@ -26,6 +26,13 @@ def add_seed(parser: argparse.ArgumentParser, of: str) -> None:
     parser.add_argument("--seed", type=int, default=SEED, help=f"{of} ({SEED})")
 
 
+def add_all(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """Declare the flag `--all`."""
+    parser.add_argument(
+        "--all", action="store_true", help="print every run and every number, not a short table"
+    )
+
+
 def require_seed(seed: int) -> None:
     """Refuse a seed that no generator takes.
 

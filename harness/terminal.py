@@ -9,9 +9,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
+import shutil
 import sys
 from collections.abc import Container, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any, TextIO, cast
 
 from ..judges.secrets import without_credentials, without_secrets
@@ -24,6 +27,11 @@ _UNSAFE = re.compile(
 )
 _MOVES = re.compile(r"(?:\n|\r|\x1b\[A)*")
 """A whole write of these is a progress bar that finds its line."""
+
+MAX_WIDTH = 10_000
+"""Of a table in a file or a pipe, where names are not shortened."""
+MIN_NAME = 12
+"""Characters that are left of a name."""
 
 
 def harmless(text: str) -> str:
@@ -114,6 +122,59 @@ def aligned(rows: Sequence[Sequence[str]], right: Container[int] = ()) -> str:
         ).rstrip()
         for row in rows
     )
+
+
+def terminal_width() -> int | None:
+    """Give the columns of the terminal; None where stdout is a file or a pipe."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def shortened(rows: Sequence[Sequence[str]], columns: Sequence[int] = (0, 1)) -> list[list[str]]:
+    """Shorten names in their middle where a table is wider than the terminal.
+
+    Names that would look the same then stay as they are.
+
+    Args:
+        rows: As many cells each, the head first.
+        columns: Those that hold names.
+    """
+    cells, width = [list(row) for row in rows], terminal_width()
+    for column in columns:
+        over = max(map(len, aligned(cells).split("\n"))) - (width or MAX_WIDTH)
+        if over <= 0 or column >= len(cells[0]):
+            break
+        names = [row[column] for row in cells]
+        room = max(MIN_NAME, max(map(len, names)) - over)
+        short = [_cut(name, room) for name in names]
+        if len(set(short)) == len(set(names)):
+            for row, name in zip(cells, short, strict=True):
+                row[column] = name
+    return cells
+
+
+def _cut(name: str, room: int) -> str:
+    if len(name) <= room:
+        return name
+    head = (room - 1) // 2
+    return f"{name[:head]}…{name[head + 1 - room :]}"
+
+
+def command(words: Sequence[str]) -> str:
+    """Word a command of ours so that it runs when it is pasted into the same shell."""
+    program = ["rubricbeat"]
+    if shutil.which("rubricbeat") is None:
+        spec = getattr(sys.modules.get("__main__"), "__spec__", None)
+        if spec is not None and spec.name == "rubricbeat.__main__":
+            program = [sys.executable, "-m", "rubricbeat"]
+        elif Path(sys.argv[0]).name == "rubricbeat":
+            program = [sys.argv[0]]
+    return shlex.join([*program, *words])
+
+
+def opening(page: Path) -> str:
+    """Word the command that opens a page in the browser of any system."""
+    python = "python" if shutil.which("python") else sys.executable
+    return shlex.join([python, "-m", "webbrowser", page.resolve().as_uri()])
 
 
 def say(words: str | None, command: str = "") -> None:

@@ -417,6 +417,11 @@ class RubricTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries no 
             log.exception("%s: the metrics failed; verdicts are kept", self._label)
             return {}
 
+    @property
+    def scores(self) -> Mapping[str, Any]:
+        """What `Summary.to_json()` gives of the run; empty where other numbers stand for it."""
+        return self._summary if "score_unclipped" in self._summary else {}
+
     def _summary_value(self, name: str, items: Sequence[Any]) -> Any:
         value = self._summary.get(name)
         # lm-eval prints a standard error with four digits, or this (0.4.13)

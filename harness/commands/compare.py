@@ -27,11 +27,13 @@ from ...reports.comparison.corrections import read_label_sources
 from ...reports.comparison.judges import read_audits
 from ...reports.comparison.paired import MAX_PAIRED, PairedDifference
 from ...reports.pages.comparison_page import comparison_json, render_page
-from ...reports.pages.tables import render_table, require_format
+from ...reports.pages.tables import render_table, require_format, tables_of
 from ...reports.results.reader import read_runs
 from ...reports.results.run import Run
-from ..flags import add_output, add_seed, told_of_empty
-from ..terminal import say
+from ..flags import add_all, add_output, add_seed, told_of_empty
+from ..tables.ending import PAGE, show_ending
+from ..tables.score import ScoreLine, score_table, short_table
+from ..terminal import aligned, command, opening, say
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -110,6 +112,7 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
         "('rubricbeat variance' has all of it)",
     )
     add_columns_argument(parser)
+    add_all(parser)
     parser.add_argument("--json", action="store_true", help="print every number as JSON")
 
 
@@ -157,38 +160,49 @@ def compared(
 
 def check_outputs(args: argparse.Namespace) -> None:
     """Refuse outputs that cannot be written, before anything is computed."""
-    if not (args.output or args.json or args.figures or args.table or _has_gate(args)):
-        raise ConfigError("nothing to write: give -o report.html, --json, --figures or --table")
     for path in args.table:
         require_format(path)
 
 
-def _has_gate(args: argparse.Namespace) -> bool:
-    return getattr(args, "fail_if_worse", None) is not None
-
-
-def write_outputs(args: argparse.Namespace, comparison: Comparison, command: str) -> None:
+def write_outputs(args: argparse.Namespace, comparison: Comparison, name: str) -> None:
     """Write the page, figures and tables; the result on stdout is their path, or the JSON."""
     for problem in comparison.problems:
         say(f"not comparable: {problem}")
     for note in comparison.notes:
         say(f"note: {note}")
     try:
-        written = _written(args, comparison, command)
+        written = _written(args, comparison, name)
     except OSError as error:
         raise unwritable(f"cannot write {error.filename}: {error.strerror}", error) from error
     if args.json:
         print(json.dumps(comparison_json(comparison), indent=2, allow_nan=False))
         return
-    print(comparison.headline.text)
+    lines = [
+        ScoreLine(one.name, "", comparison.task, one.metrics, n_runs=one.n_runs)
+        for one in (*comparison.results, *comparison.sanity)
+    ]
+    print(score_table(lines) if args.all else short_table(lines))
+    if args.all:
+        for head, rows in tables_of(comparison)[1:]:
+            print(f"\n{aligned([head, *rows])}")
+        print(f"\n{comparison.headline.detail}")
+    show_ending(comparison.headline.text, _next(args, name))
     for path in written:
         print(path)
 
 
-def _written(args: argparse.Namespace, comparison: Comparison, command: str) -> list[Path]:
+def _next(args: argparse.Namespace, name: str) -> str:
+    """Propose the page where none was written, and to open it where it was."""
+    if args.output:
+        return opening(args.output)
+    paths = map(str, args.paths)
+    return command([name, *paths, *_flags(args), "-o", PAGE])
+
+
+def _written(args: argparse.Namespace, comparison: Comparison, name: str) -> list[Path]:
     written: list[Path] = []
     if args.output:
-        words = shlex.join(["rubricbeat", command, *map(str, args.paths), *_flags(args)])
+        words = shlex.join(["rubricbeat", name, *map(str, args.paths), *_flags(args)])
         page = render_page(comparison, command=words, examples=not args.no_examples)
         args.output.parent.mkdir(parents=True, exist_ok=True)
         write_file(args.output, page)
@@ -207,7 +221,7 @@ def _written(args: argparse.Namespace, comparison: Comparison, command: str) -> 
 def _flags(args: argparse.Namespace) -> list[str]:
     flags = [word for path in args.audit for word in ("--audit", str(path))]
     flags += [word for path in args.labels for word in ("--labels", str(path))]
-    for name in ("baseline", "task"):
+    for name in ("baseline", "task", "model", "columns"):
         value = getattr(args, name, None)
         if value is not None:
             flags += [f"--{name}", str(value)]

@@ -166,7 +166,7 @@ def _evaluate(name: str, base_url: str, folder: Path, limit: int | None, n_concu
         output_path=str(folder),
         verbosity="ERROR",
     )
-    return evaluate(request, with_tables=False)
+    return evaluate(request)
 
 
 def _write_page(page: Path, data: ExampleFile, local: _Local, flags: str) -> TruthTable:

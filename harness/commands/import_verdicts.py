@@ -34,10 +34,11 @@ from ...judges.scoring.run_scores import length_penalty_of
 from ...reports.results.evalscope import merged
 from ...reports.results.logs import read_log
 from ...reports.results.run import Run
-from ..flags import add_allow_missing, add_output_folder, add_seed, told
+from ..flags import add_all, add_allow_missing, add_output_folder, add_seed, told
 from ..results.recheck import ItemCheck, check_items
 from ..results.writer import GradedRun, WrittenRun, write_run
-from ..tables.score import ScoreLine, score_table
+from ..tables.ending import runs_below, show_scores
+from ..tables.score import ScoreLine, pooled, score_table
 from ..terminal import say
 
 DEFAULT_TASK = "imported"
@@ -68,6 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--strict", action="store_true", help="stop at the first row that cannot be used"
     )
+    add_all(parser)
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     add_allow_missing(parser)
 
@@ -81,8 +83,13 @@ def run(args: argparse.Namespace) -> int:
     sources = [_of_log(run, args) for run in logs]
     if rows or not logs:
         sources += _of_rows(rows, args)
-    written = [write_run(_graded_run(source, args), args.output_path) for source in sources]
-    print(_shown(sources, written, args))
+    graded = [_graded_run(source, args) for source in sources]
+    written = [write_run(one, args.output_path) for one in graded]
+    if args.json:
+        runs = [_plain(source, files) for source, files in zip(sources, written, strict=True)]
+        print(json.dumps({"runs": runs}, indent=2))
+    else:
+        _show(sources, graded, written, args)
     _say(_check_words([source.check for source in sources]))
     missing = MissingVerdicts.of((one for source in sources for one in source.run.graded), allowed)
     return told(missing, "import", "the results are written, and marked so")
@@ -183,22 +190,27 @@ def _graded_run(source: _Source, args: argparse.Namespace) -> GradedRun:
     )
 
 
-def _shown(sources: list[_Source], written: list[WrittenRun], args: argparse.Namespace) -> str:
-    together = list(zip(sources, written, strict=True))
-    if args.json:
-        return json.dumps({"runs": [_plain(source, files) for source, files in together]}, indent=2)
-    lines = [
-        ScoreLine(
-            source.run.model,
-            source.run.label,
-            source.task,
-            files.metrics,
-            _stored_words(source.check),
-        )
-        for source, files in together
-    ]
-    where = "1 run is" if len(lines) == 1 else f"{len(lines)} runs are"
-    return f"{score_table(lines)}\n{where} in {args.output_path}"
+def _show(
+    sources: Sequence[_Source],
+    graded: Sequence[GradedRun],
+    written: Sequence[WrittenRun],
+    args: argparse.Namespace,
+) -> None:
+    if args.all:
+        lines = [
+            ScoreLine(
+                source.run.model, source.run.label, source.task, files.metrics,
+                _stored_words(source.check),
+            )
+            for source, files in zip(sources, written, strict=True)
+        ]  # fmt: skip
+        print(score_table(lines), end="\n\n")
+    runs = [
+        Run(one.model, source.run.label, one.task, source.run.graded,
+            facts={"judge": one.judge, "data": one.data})
+        for one, source in zip(graded, sources, strict=True)
+    ]  # fmt: skip
+    show_scores(pooled(runs), [args.output_path], runs_below(args.output_path))
 
 
 def _plain(source: _Source, files: WrittenRun) -> dict[str, Any]:

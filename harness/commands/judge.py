@@ -49,6 +49,7 @@ from ..distributed.flags import (
     run_workers,
 )
 from ..flags import (
+    add_all,
     add_allow_missing,
     add_judge_arguments,
     add_output_folder,
@@ -60,6 +61,7 @@ from ..flags import (
 from ..results.documents import Spool
 from ..results.judged_runs import JudgedRun, JudgedRuns, graded_by_run
 from ..results.writer import sanitized
+from ..tables.ending import runs_below, show_scores
 from ..tables.score import ScoreLine, calls_line, score_table
 from ..terminal import say
 
@@ -91,6 +93,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run", metavar="LABEL", help="label of the run, over the rows' own")
     parser.add_argument("--seed", type=int, default=SEED, help="of the draws behind bootstrap_std")
     parser.add_argument("--strict", action="store_true", help="stop at the first bad row of --data")
+    add_all(parser)
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     add_allow_missing(parser)
     add_worker_arguments(parser)
@@ -148,7 +151,7 @@ def run(args: argparse.Namespace) -> int:
             if fault is None and (change := responses.change()) is not None:
                 fault = RubricbeatError(change)
             runs = _write(judged, grader, data, args)
-        _report(runs, grader, args, judged.deadline)
+        _report(runs, judged, grader, args)
         if fault is not None:
             raise fault
         code = told(judged.missing, "judge", _WHAT_NOW)
@@ -244,7 +247,7 @@ def _write(
 
 
 def _report(
-    runs: Sequence[JudgedRun], grader: Grader, args: argparse.Namespace, deadline: str | None
+    runs: Sequence[JudgedRun], judged: JudgedRuns, grader: Grader, args: argparse.Namespace
 ) -> None:
     facts = grader.facts()
     if args.json:
@@ -261,12 +264,16 @@ def _report(
         ]
         print(json.dumps({"runs": plain, "judge": facts}, indent=2, ensure_ascii=False))
     else:
-        lines = [ScoreLine(*run.key, args.task, run.written.metrics, "") for run in runs]
-        print(score_table(lines))
-        print(calls_line(facts))
-        for run in runs:
-            print(run.written.results)
-    stopped = grader.outage or grader.stopped or deadline
+        if args.all:
+            print(score_table([ScoreLine(*r.key, args.task, r.written.metrics) for r in runs]))
+            print(*(run.written.results for run in runs), sep="\n", end="\n\n")
+        lines = [
+            ScoreLine(model, "", args.task, metrics, n_runs=n_runs)
+            for model, (n_runs, metrics) in judged.metrics().items()
+        ]
+        found = runs_below(args.output_path)
+        show_scores(lines, [args.output_path], found, f"{calls_line(facts)}.")
+    stopped = grader.outage or grader.stopped or judged.deadline
     if stopped:
         say(
             f"the judge stopped: {stopped}; what was finished is kept, the same command again asks "

@@ -23,7 +23,7 @@ import argparse
 from typing import Any
 
 from ...judges.data.forms.rubric_file import add_rows_arguments
-from ..flags import add_allow_missing
+from ..flags import add_all, add_allow_missing
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,10 +63,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     stages = parser.add_argument_group("stages and output")
     stages.add_argument("--predict_only", "-x", action="store_true", help="answer, do not judge")
     stages.add_argument("--responses", metavar="DIR", help="judge an earlier run's answers")
-    stages.add_argument("--baselines", action="store_true", help="score the sanity rows beside it")
+    stages.add_argument("--baselines", action="store_true", help="score answers of no model beside")
     stages.add_argument("--run", metavar="LABEL", help="a label, to tell runs of one model apart")
     add_allow_missing(stages)
-    stages.add_argument("-o", "--output", "--output_path", dest="output_path", metavar="DIR")
+    stages.add_argument(
+        "-o", "--output", "--output_path", dest="output_path", metavar="DIR",
+        help="folder for result files",
+    )  # fmt: skip
+    add_all(stages)
     stages.add_argument("--log_samples", "-s", action="store_true", help="always on here")
     stages.add_argument("--use_cache", "-c", metavar="PATH", help="keep answers, as lm-eval does")
     stages.add_argument("--cache_requests", nargs="?", const="true", help=argparse.SUPPRESS)
@@ -76,10 +80,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run lm-eval."""
-    from ..evaluation.run import evaluate
+    """Run lm-eval, and print what it gave; what was finished is printed whatever ends it."""
+    from ..evaluation.run import Evaluated, evaluate
+    from ..tables.evaluated import show_evaluated
 
-    return evaluate(_request(args))
+    request, runs = _request(args), list[Evaluated]()
+    try:
+        return evaluate(request, runs)
+    finally:
+        show_evaluated(runs, request, args.words, is_whole=args.all)
 
 
 def _request(args: argparse.Namespace) -> Any:

@@ -1,8 +1,8 @@
 """Recompute every metric of result files from their verdicts alone.
 
-Stored metrics are compared, never used: a stored number that its verdicts do not give is named, and
-the exit code is 1, as where a run has no verdict at all. DIRS are result folders, results_*.json
-or samples_*.jsonl.
+The runs of one model are taken together; --all shows each. Stored metrics are compared, never used:
+a stored number that its verdicts do not give is named, and the exit code is 1, as where a run has
+no verdict at all. DIRS are result folders, results_*.json or samples_*.jsonl.
 
 Examples:
   rubricbeat score results
@@ -41,9 +41,10 @@ from ...reports.comparison.corrections import (
 from ...reports.results.reader import read_runs
 from ...reports.results.run import Run
 from ...tasks.metrics import na_metric
-from ..flags import add_seed, require_seed, told_of_empty
+from ..flags import add_all, add_seed, require_seed, told_of_empty
 from ..results.recheck import Mismatch, check_metrics
-from ..tables.score import ScoreLine, score_table
+from ..tables.ending import show_scores
+from ..tables.score import ScoreLine, pooled, score_table
 from ..terminal import say
 
 MAX_DRAWS = 1_000_000
@@ -62,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="correct by labels of some of these answers, or by a better judge's results on them",
     )
     add_columns_argument(parser)
+    add_all(parser)
     parser.add_argument("--json", action="store_true", help="print every metric as JSON")
     add_seed(parser, "of the draws behind bootstrap_std")
     parser.add_argument(
@@ -100,7 +102,9 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({"runs": [_plain(s) for s in scored]}, indent=2, allow_nan=False))
     else:
-        print(score_table([_line(s) for s in scored]))
+        if args.all:
+            print(score_table([_line(s) for s in scored]), end="\n\n")
+        show_scores(pooled(runs), args.dirs, runs)
         for line in _corrected_lines(scored, args):
             print(line)
     for words in _mismatch_words(scored):

@@ -159,22 +159,22 @@ class Evaluated:
     files: tuple[Path, ...]
     is_complete: bool
     was_interrupted: bool
+    scores: Mapping[str, Mapping[str, Any]]
+    """What `Summary.to_json()` gives, of each rubric task that was scored."""
 
 
-def evaluate(request: RunRequest, *, with_tables: bool = True) -> int:
+def evaluate(request: RunRequest, runs: list[Evaluated] | None = None) -> int:
     """Evaluate the model, and the baselines where asked; give the exit code.
 
     Args:
         request: What is run.
-        with_tables: Print lm-eval's table and the paths of each; else nothing goes to stdout.
+        runs: Takes each evaluation as soon as it is done.
     """
     quiet(request.verbosity)
-    runs: list[Evaluated] = []
+    runs = [] if runs is None else runs
     for each in _with_baselines(request):
         done = _evaluate_one(each)
         runs.append(done)
-        if with_tables:
-            _show(done, each)
         if done.was_interrupted:
             return INTERRUPTED
     _warn_of_baselines(runs)
@@ -221,6 +221,8 @@ def _evaluate_one(request: RunRequest) -> Evaluated:
     if not is_stand_in(request):
         model_args = typed_arguments(request.model, model_args)
         check_model(request.model, model_args)
+    if request.output_path is None and not (request.with_baselines and baseline_of(request.model)):
+        log.warning("no --output_path: answers and verdicts will not be kept")
     if request.output_path is not None:
         require_folder(request.output_path)
         tracker.general_config_tracker.log_experiment_args(model, model_args, None, None, False)
@@ -264,7 +266,7 @@ def _evaluate_one(request: RunRequest) -> Evaluated:
     except OSError as error:  # a model that is not there, a full disk
         raise RunError(f"--model {request.model}: {_first_line(error)}") from error
     if results is None:  # another rank writes
-        return Evaluated(request.model, {}, (), True, False)
+        return Evaluated(request.model, {}, (), True, False, {})
     if is_stand_in(request):
         results["config"]["model"] = model_args["model"]
     results["config"]["use_cache"] = request.use_cache
@@ -282,6 +284,7 @@ def _evaluate_one(request: RunRequest) -> Evaluated:
         files=files,
         is_complete=all(task.is_complete for task in ours) and _is_scored(results, request),
         was_interrupted=bool(failures),
+        scores={task.config.task: task.scores for task in ours if task.scores},
     )
 
 
@@ -309,7 +312,6 @@ def _save(tracker: Any, results: dict[str, Any], request: RunRequest) -> tuple[P
     with _for_the_user_alone():
         tracker.save_results_aggregated(results=results, samples=samples)
     if request.output_path is None:
-        log.warning("no --output_path: answers and verdicts are not kept")
         return ()
     stamp = getattr(tracker, "date_id", None)
     with _for_the_user_alone():
@@ -330,24 +332,6 @@ def _for_the_user_alone() -> Iterator[None]:
         yield
     finally:
         os.umask(before)
-
-
-def _show(done: Evaluated, request: RunRequest) -> None:
-    from lm_eval.utils import make_table
-
-    if not done.results:
-        return
-    if request.show_config:
-        import json
-
-        print(json.dumps(done.results["configs"], indent=2, default=str, ensure_ascii=False))
-    print(f"{done.model}")
-    if not request.predict_only:
-        print(make_table(done.results))
-        if "groups" in done.results:
-            print(make_table(done.results, "groups"))
-    for path in done.files:
-        print(path)
 
 
 def _warn_of_baselines(runs: list[Evaluated]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -20,6 +20,9 @@ from ...judges.errors import DataError, OutputError, RubricbeatError
 from ...judges.files import alone_in
 from ...judges.grader import Grader
 from ...judges.missing import MissingVerdicts
+from ...judges.scoring.item_scores import ScoredTable
+from ...judges.scoring.run_scores import LENGTH_PENALTIES, ScoredAnswers, summarise_scored
+from ...judges.scoring.verdict_table import PackedAnswers
 from ...reports.results.run import Run
 from ...reports.results.samples import answers_in, described, samples_below
 from .documents import Spool, SpooledDocuments, answer_key
@@ -57,6 +60,7 @@ class JudgedRuns:
         self.missing = MissingVerdicts(allowed)
         """Of all runs."""
         self._missing: dict[RunKey, MissingVerdicts] = {}
+        self._packed: dict[str, PackedAnswers] = {}
         self.deadline: str | None = None
         """The reason of those that the deadline left unasked; None where it left none."""
 
@@ -71,12 +75,24 @@ class JudgedRuns:
             self._runs[key] = SpooledDocuments(self._spool)
             self._missing[key] = MissingVerdicts()
         self._runs[key].add(answer)
+        self._packed.setdefault(key[0], PackedAnswers()).add(answer)
         self.missing.add(answer)
         self._missing[key].add(answer)
         for row in (answer.verdicts, *answer.replicates):
             for verdict in row:
                 if verdict.is_missing and verdict.explanation.startswith(DEADLINE):
                     self.deadline = verdict.explanation
+
+    def metrics(self) -> dict[str, tuple[int, dict[str, Any]]]:
+        """Give what the runs of each model come to together: how many they are, and their scores.
+
+        `Summary.to_json()` without its draws.
+        """
+        n_runs = Counter(model for model, _ in self._runs)
+        return {
+            model: (n_runs[model], summarise_scored(_sums(packed), n_draws=0).to_json())
+            for model, packed in self._packed.items()
+        }
 
     def is_complete(self, n_answers: int) -> bool:
         """Say whether so many answers were taken in."""
@@ -132,6 +148,10 @@ class JudgedRuns:
                 words = f"{self._folder}: cannot write results ({error}); verdicts are kept"
                 raise OutputError(words) from error  # it could be written to when asking began
             yield
+
+
+def _sums(packed: PackedAnswers) -> ScoredAnswers:
+    return ScoredAnswers.of(map(ScoredTable.score, packed.tables()), LENGTH_PENALTIES["full"])
 
 
 def graded_by_run(

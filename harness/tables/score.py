@@ -1,4 +1,4 @@
-"""The table of scores that `import` and `score` print: one line a run."""
+"""Tables of scores: one line a model for a glance, one line a run for all there is."""
 
 from __future__ import annotations
 
@@ -8,35 +8,47 @@ from typing import Any
 
 from ...judges.engine.assembly import FREE
 from ...judges.scoring.estimates import estimate_of
+from ...judges.scoring.item_scores import ScoredTable
+from ...judges.scoring.run_scores import ScoredAnswers, length_penalty_of, summarise_scored
 from ...reports import numbers
+from ...reports.comparison.models import SANITY_PREFIX, group_models
 from ...reports.interval_words import interval_words
-from ..terminal import aligned
+from ...reports.results.run import Run, mapping
+from ..terminal import aligned, shortened
 
-_HEAD = (
-    "model",
-    "run",
-    "task",
-    "score",
-    "95 % interval",
-    "scored",
-    "missing",
-    "all asked between",
-    "stored",
-)
-_RIGHT = {"score", "scored", "missing"}
+MAX_ROWS = 5
+"""Lines of a short table; --all shows every one."""
+_HEAD = ("model", "run", "task", "judge and data", "runs", "score", "95 % interval", "unclipped",
+         "scored", "missing", "range if all were known", "stored")  # fmt: skip
+_RIGHT = {"runs", "score", "unclipped", "scored", "missing"}
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreLine:
-    """One run in the table."""
+    """One run, or the runs of one model taken together."""
 
     model: str
     label: str
     task: str
     metrics: Mapping[str, Any]
     """What `Summary.to_json()` gives."""
-    stored: str
+    stored: str = ""
     """How the stored scores compare, in a few words; empty where none are stored."""
+    n_runs: int = 0
+    """Runs taken together; 0 where the line is of one run."""
+    kind: str = ""
+    """Judge and data, where lines of one model and task differ in them; else empty."""
+
+    @property
+    def is_sanity(self) -> bool:
+        """Whether no model gave the answers."""
+        return self.model.startswith(SANITY_PREFIX)
+
+    @property
+    def height(self) -> float:
+        """The mean before clipping, which tells scores of 0 apart; -inf without a score."""
+        value = self.metrics["score_unclipped"]
+        return -float("inf") if value is None else float(value)
 
 
 def score_table(lines: Sequence[ScoreLine]) -> str:
@@ -44,21 +56,107 @@ def score_table(lines: Sequence[ScoreLine]) -> str:
     cells = [_cells(line) for line in lines]
     filled = [column for column in range(len(_HEAD)) if any(row[column] for row in cells)]
     rows = [tuple(row[column] for column in filled) for row in (_HEAD, *cells)]
-    return aligned(rows, {place for place, name in enumerate(rows[0]) if name in _RIGHT})
+    return aligned(shortened(rows), {at for at, name in enumerate(rows[0]) if name in _RIGHT})
+
+
+def short_table(lines: Sequence[ScoreLine]) -> str:
+    """Lay out the highest lines, those of answers that took no model last; at most `MAX_ROWS`."""
+    ordered = by_height(lines)
+    has_runs = any(line.n_runs > 1 for line in lines)
+    has_tasks = len({line.task for line in lines}) > 1
+    shown = [
+        ScoreLine(
+            line.model, "", line.task if has_tasks else "", line.metrics, "",
+            line.n_runs if has_runs else 0, line.kind,
+        )
+        for line in ordered[:MAX_ROWS]
+    ]  # fmt: skip
+    more = len(ordered) - len(shown)
+    return score_table(shown) + (f"\nand {more} more (--all)" if more else "")
+
+
+def by_height(lines: Sequence[ScoreLine]) -> list[ScoreLine]:
+    """Sort by score, the highest first; answers that took no model come last."""
+    return sorted(lines, key=lambda line: (line.is_sanity, -line.height, line.model))
+
+
+def pooled(runs: Sequence[Run]) -> list[ScoreLine]:
+    """Take the runs of one model, task, judge and data file together: they are repeats.
+
+    The interval is over prompts, so that repeats of a prompt do not narrow it as new prompts would.
+    A run that is there twice counts once.
+    """
+    groups: dict[tuple[str, str, str, str], list[Run]] = {}
+    for run in runs:
+        key = (run.model, run.task, run.judge_digest or "", run.data_sha256 or "")
+        groups.setdefault(key, []).append(run)
+    kinds: dict[tuple[str, str], int] = {}
+    for model, task, *_ in groups:
+        kinds[model, task] = kinds.get((model, task), 0) + 1
+    return [
+        ScoreLine(
+            model, "", task, _metrics(kept), n_runs=len(kept),
+            kind=_kind(kept[0]) if kinds[model, task] > 1 else "",
+        )
+        for (model, task, *_), group in groups.items()
+        for kept in [group_models(group)[0].runs]
+    ]  # fmt: skip
+
+
+def _metrics(runs: Sequence[Run]) -> dict[str, Any]:
+    answers = ScoredTable.of(answer for run in runs for answer in run.graded)
+    sums = ScoredAnswers.of(answers.blocks(), length_penalty_of(runs[0].task))
+    return summarise_scored(sums, n_draws=0).to_json()
+
+
+def _kind(run: Run) -> str:
+    data = mapping(run.facts.get("data"))
+    words = [run.judge.get("name"), run.judge.get("model"), (run.judge_digest or "")[:8]]
+    words += [data.get("path"), (run.data_sha256 or "")[:8]]
+    return " ".join(str(word) for word in words if word)
+
+
+def sentence(lines: Sequence[ScoreLine]) -> str:
+    """Say the result in one sentence."""
+    models = [line for line in lines if not line.is_sanity] or list(lines)
+    tasks = {line.task for line in lines}
+    if len(tasks) > 1:
+        return f"{len(tasks)} tasks were scored, which are not compared with each other."
+    best = by_height(models)[0]
+    m = best.metrics
+    if m["score"] is None:
+        asked = sum(line.metrics["n_asked"] for line in models)
+        return f"No score: none of the {asked:,} answers could be scored."
+    among = f" highest of {len(models)}" if len(models) > 1 else ""
+    facts = f"{m['n_prompts']:,} prompt{'' if m['n_prompts'] == 1 else 's'}"
+    if best.n_runs > 1:
+        facts += f", {best.n_runs} runs taken together"
+    return (
+        f"{_one_line(best.model)} scores{among} on {_one_line(best.task)}: "
+        f"{numbers.score(m['score'])} {_interval(best)}, {facts}."
+    )
+
+
+def _interval(line: ScoreLine) -> str:
+    m = line.metrics
+    if m["score"] is None:
+        return numbers.NONE
+    n_prompts = min(m["n_prompts"], m["n_scored"])
+    words = interval_words(estimate_of(m["score"], m["interval"], n_prompts, is_clipped=True))
+    return words if words.startswith("[") else f"({words})"
 
 
 def _cells(line: ScoreLine) -> tuple[str, ...]:
     m = line.metrics
-    n_prompts = min(m["n_prompts"], m["n_scored"])
-    interval = estimate_of(m["score"], m["interval"], n_prompts, is_clipped=True)
+    is_clipped = m["score"] is not None and m["score"] != m["score_unclipped"]
     return (
-        _one_line(line.model),
-        _one_line(line.label),
-        _one_line(line.task),
+        *map(_one_line, (line.model, line.label, line.task, line.kind)),
+        str(line.n_runs or ""),
         numbers.score(m["score"]),
-        numbers.NONE if m["score"] is None else interval_words(interval),
+        _interval(line).strip("()"),
+        numbers.score(m["score_unclipped"]) if is_clipped else "",
         f"{m['n_scored']} of {m['n_asked']}",
-        numbers.share(m["missing_points"]),
+        numbers.share(m["missing_points"]) if m["n_missing_verdicts"] else "",
         numbers.interval(m["score_low"], m["score_high"]) if m["n_missing_verdicts"] else "",
         line.stored,
     )

@@ -64,7 +64,7 @@ def to_markdown(comparison: Comparison) -> str:
     """Write both tables in Markdown, with the headline above and the method below."""
     parts = [f"**{_markdown(comparison.headline.text)}**", _markdown(comparison.headline.detail)]
     parts += [f"**Not comparable:** {_markdown(problem)}" for problem in comparison.problems]
-    for head, rows in _tables(comparison):
+    for head, rows in tables_of(comparison):
         lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
         cells = ([_markdown(c) if i != 1 else c for c in line] for i, line in enumerate(lines))
         parts.append("\n".join(f"| {' | '.join(line)} |" for line in cells))
@@ -76,7 +76,7 @@ def to_latex(comparison: Comparison) -> str:
     """Write both tables for LaTeX with booktabs, the method as a comment."""
     parts = [f"% {_one_line(comparison.headline.text)}", f"% {_one_line(_method())}"]
     parts += [f"% NOT COMPARABLE: {_one_line(problem)}" for problem in comparison.problems]
-    for head, rows in _tables(comparison):
+    for head, rows in tables_of(comparison):
         lines = [
             rf"\begin{{tabular}}{{l{'r' * (len(head) - 1)}}}",
             r"\toprule",
@@ -128,7 +128,8 @@ def _csv_cells(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _tables(comparison: Comparison) -> list[tuple[Sequence[str], Cells]]:
+def tables_of(comparison: Comparison) -> list[tuple[Sequence[str], Cells]]:
+    """Give the head and the rows of each table: the models, the pairs, what was corrected."""
     tables: list[tuple[Sequence[str], Cells]] = [
         (SUMMARY_HEAD, [_summary_row(r) for r in comparison.results])
     ]

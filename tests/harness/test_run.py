@@ -76,10 +76,11 @@ def test_a_chat_endpoint_is_asked_judged_and_written_as_lm_eval_writes(
     rows, server, tmp_path, capsys
 ):
     out = tmp_path / "out"
-    code = main(on(rows, *endpoint(server), "--judge", "constant", "--output_path", str(out)))
+    words = [*endpoint(server), "--judge", "constant", "--output_path", str(out), "--all"]
+    code = main(on(rows, *words))
     printed = capsys.readouterr().out
     assert code == 0
-    assert "rubric_judge" in printed and "score" in printed
+    assert "org/fake scores on rubric_judge: 1.00" in printed and "pass_strict" in printed
     written = sorted(path for path in out.rglob("*") if path.is_file())
     assert [path.parent.name for path in written] == ["org__fake"] * 2
     assert all(str(path) in printed for path in written)
@@ -318,7 +319,7 @@ def test_a_transformers_model_runs_on_a_machine_without_a_gpu_and_without_a_flag
     words = ["--model", "hf", "--model_args", f"pretrained={tmp_path / 'tiny'}"]
     words += ["--gen_kwargs", "max_gen_toks=2", "--judge", "constant", "--apply_chat_template"]
     assert main(on(rows, *words)) == 0
-    assert "n_scored" in capsys.readouterr().out
+    assert "4 of 4" in capsys.readouterr().out
 
 
 def test_a_missing_key_is_one_line(rows, capsys, monkeypatch):

@@ -216,7 +216,7 @@ def test_stored_score_that_the_verdicts_do_not_give_is_counted(
     tmp_path: Path, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = [verdicts("a", score=0.9), verdicts("b", score=0.4)]
-    assert do_import(write(tmp_path / "v.jsonl", *rows), data) == 0
+    assert do_import(write(tmp_path / "v.jsonl", *rows), data, "--all") == 0
     captured = capsys.readouterr()
     assert "2 compared with their verdicts, 1 differ" in captured.err
     assert "1 of 2 agree" in captured.out
@@ -241,7 +241,7 @@ def test_graded_conversations_are_read_and_checked_against_the_rubric(
         }
 
     file = write(tmp_path / "v.jsonl", conversation("a"), conversation("b", "Says sleep"))
-    assert do_import(file, data) == 0
+    assert do_import(file, data, "--all") == 0
     captured = capsys.readouterr()
     assert "row 2: rubrics[0] (prompt_id b) is another criterion than --data's" in captured.err
     assert "1 of 1 agree" in captured.out
@@ -255,7 +255,7 @@ def test_score_names_stored_metrics_that_were_changed(
     text = results.read_text(encoding="utf-8")
     results.write_text(text.replace('"score,none": 0.4', '"score,none": 0.9'), encoding="utf-8")
     capsys.readouterr()
-    assert main(["score", str(tmp_path / "out")]) == 1
+    assert main(["score", str(tmp_path / "out"), "--all"]) == 1
     captured = capsys.readouterr()
     assert "stored score is 0.9, its verdicts give 0.4" in captured.err
     assert "1 differ" in captured.out
@@ -355,7 +355,7 @@ class TestRealVerdicts:
         recorded = shared_data / "judged" / "srh_gpt41nano_gpt41_judge.jsonl.gz"
         rows = shared_data / "healthbench_rows.jsonl.gz"
         flags = ["--data", str(rows), "--output_path", str(tmp_path / "out")]
-        assert main(["import", str(recorded), *flags, "--model", "gpt-4.1-nano"]) == 0
+        assert main(["import", str(recorded), *flags, "--model", "gpt-4.1-nano", "--all"]) == 0
         assert "330 of 330 agree" in capsys.readouterr().out
 
 

@@ -124,7 +124,7 @@ def test_judge_writes_levels_shares_and_what_does_not_apply(data, capsys):
     assert facts["numbers"]["n_missing_verdicts,none"] == 0
     [run] = read_runs([out])
     assert [g.to_json() for g in run.graded[:4]] == line["rubric"]["answers"]
-    assert main(["score", str(out)]) == 0  # which tells where a stored score is another
+    assert main(["score", str(out), "--all"]) == 0  # which tells where a stored score is another
     assert "agrees" in capsys.readouterr().out
     assert main(["score", str(out), "--json"]) == 0
     (told,) = json.loads(capsys.readouterr().out)["runs"]
@@ -167,7 +167,7 @@ def test_recorded_levels_are_imported(data, capsys):
         ],
     )
     out = data.parent / "out"
-    assert main(["import", str(rows), "--data", str(data), "--output_path", str(out)]) == 0
+    assert main(["import", str(rows), "--data", str(data), "--output_path", str(out), "--all"]) == 0
     assert "4 of 4 agree" in capsys.readouterr().out
     line = samples(out)["coffee"]
     assert [[v["level"] for v in a["verdicts"]] for a in line["rubric"]["answers"]] == [
