@@ -63,7 +63,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     stages = parser.add_argument_group("stages and output")
     stages.add_argument("--predict_only", "-x", action="store_true", help="answer, do not judge")
     stages.add_argument("--responses", metavar="DIR", help="judge an earlier run's answers")
-    stages.add_argument("--baselines", action="store_true", help="score answers of no model beside")
+    stages.add_argument(
+        "--baselines", action="store_true", help="score baselines without a model too"
+    )
     stages.add_argument("--run", metavar="LABEL", help="a label, to tell runs of one model apart")
     add_allow_missing(stages)
     stages.add_argument(

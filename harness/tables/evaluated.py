@@ -41,7 +41,7 @@ def show_evaluated(
         show_scores(lines, [folder], runs_below(folder))
     elif lines:
         show_scores(lines, [], [])
-        print(f"next: {command([*words, '--output_path', 'results'])}")
+        print(f"next: {command([*words, '-o', 'results'])}")
     elif request.predict_only and runs and runs[0].files:
         print(f"\nnext: {_judging(runs[0], request)}")
 
@@ -55,7 +55,7 @@ def _judging(run: Evaluated, request: RunRequest) -> str:
     if request.limit is not None:
         words += ["--limit", f"{request.limit:g}"]
     words += ["--responses", str(run.files[0].parent), "--judge", "chat"]
-    return command([*words, "--judge_args", "model=gpt-4.1-2025-04-14", "--output_path", "judged"])
+    return command([*words, "--judge_args", "model=gpt-4.1-2025-04-14", "-o", "judged"])
 
 
 def _has_others(run: Evaluated) -> bool:
