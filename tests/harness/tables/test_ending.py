@@ -12,6 +12,7 @@ from report_kit import example, graded, judge, run, write_run
 
 from rubricbeat.harness import terminal
 from rubricbeat.harness.cli import main
+from rubricbeat.harness.tables.ending import runs_below
 
 pytestmark = pytest.mark.border
 
@@ -114,6 +115,12 @@ def test_the_next_command_names_what_may_be_compared(tmp_path, capsys, monkeypat
     assert words[0] == wanted[0]
     assert wanted[1:] == [word for word in words if word in {"--task", "made_up"}]
     assert main(words) == 0
+
+
+def test_a_run_that_did_not_end_is_no_ground_for_a_proposal(tmp_path):
+    wrote(tmp_path, 0, "a", HALF)
+    (tmp_path / "a" / f"samples_made_up_{STAMPS[1]}.jsonl").write_text("{}\n", encoding="utf-8")
+    assert [one.model for one in runs_below(tmp_path)] == ["a"]
 
 
 def test_runs_under_two_judges_are_not_taken_together(tmp_path, capsys):
