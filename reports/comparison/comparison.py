@@ -16,6 +16,7 @@ from ...judges.scoring.run_scores import SEED
 from ...judges.signal.study import SignalStudy
 from ..results.run import Run
 from .corrections import LabelSource, ModelCorrection, corrections_of
+from .criteria import CriteriaGroup, criteria_of
 from .headline import Headline, headline_of, leading_pair
 from .judges import JudgeAudit, JudgeFacts, judge_facts
 from .measures import (
@@ -54,6 +55,8 @@ class Comparison:
     wins: WinTable | None
     """Of the pair that the headline names; None with one model."""
     slices: tuple[Slice, ...]
+    criteria: tuple[CriteriaGroup, ...]
+    """How often each criterion is passed."""
     judges: tuple[JudgeFacts, ...]
     audits: tuple[JudgeAudit, ...]
     """What `rubricbeat audit` measured of the judges, where it was given."""
@@ -132,6 +135,7 @@ def compare_runs(
         n_tested=n_tested,
         wins=wins_of(by_name[leading.this], by_name[leading.other]) if leading else None,
         slices=tuple(slices_of(measured, is_turned=baseline is None)),
+        criteria=criteria_of(measured, has_baseline=baseline is not None),
         judges=tuple(judge_facts(m) for m in measured),
         audits=tuple(audits),
         corrections=tuple(corrections_of([(m.model, m.scored) for m in measured], audits, labels)),

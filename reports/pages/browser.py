@@ -1,7 +1,7 @@
 """The example browser's data: a light index, and the texts in gzip blocks unpacked on demand.
 
 All text here was written by models, judges and data sets. It leaves as JSON in ASCII, so that no
-byte of it can end a script block or break the page; the script shows it by `textContent` only.
+byte of it can end a script block or break the page; the script shows it as text nodes only.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from ...judges.scoring.verdict_table import VerdictTable
 from ...judges.shares import counted_shares
 from ...judges.verdict import Outcome
 from ..comparison.comparison import Comparison
+from ..comparison.criteria import CriterionRow
+from ..comparison.criterion_cells import CRITERION, tags_of
 from ..comparison.measures import Measured
 from ..comparison.slices import split_tag
 from ..results.run import Run
@@ -80,8 +82,16 @@ def browser_data(comparison: Comparison) -> BrowserData:
         "models": [r.name for r in comparison.results],
         "baseline": comparison.baseline,
         "examples": rows,
+        "rows": [_row(row) for group in comparison.criteria for row in group.rows],
     }
     return BrowserData(index, blocks.packed())
+
+
+def _row(row: CriterionRow) -> dict[str, Any]:
+    """Say which criteria a row of the table of criteria stands for."""
+    if row.kind == CRITERION:
+        return {"key": row.key, "text": row.name, "wanted": row.wanted}
+    return {"key": row.key, "tag": row.name}
 
 
 Given = tuple[GradedAnswer, float, Run]
@@ -101,7 +111,7 @@ def _packed(example: Example, given: Sequence[Sequence[Given]]) -> dict[str, Any
     plain = {
         "prompt": [[m.role, m.content] for m in example.prompt],
         "criteria": [
-            [c.text, c.points, c.polarity.value, list(c.tags)] for c in example.rubric.criteria
+            [c.text, c.points, c.polarity.value, list(tags_of(c))] for c in example.rubric.criteria
         ],
         "tags": list(example.tags),
         "references": list(example.references),

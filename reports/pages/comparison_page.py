@@ -19,6 +19,7 @@ from ...judges.scoring.run_scores import LENGTH_CENTRE_CHARS, LENGTH_UNIT_CHARS
 from .. import numbers
 from ..comparison.comparison import Comparison
 from ..comparison.corrections import TITLES
+from ..comparison.criterion_cells import CRITERION
 from ..comparison.judges import FIGURES, SCALARS
 from ..comparison.notes import length_gains
 from ..comparison.slices import Slice
@@ -32,6 +33,9 @@ from .signal_page import render_signal_section
 MAX_LINES = 6
 """Different values of a fact that are listed; the rest are counted."""
 MAIN_KINDS = {"theme": "By theme", "axis": "By axis", "sign": "By sign of points"}
+CRITERIA_KINDS = {CRITERION: "Single criteria", "tag": "By tag"}
+FIRST_ROWS = 8
+"""Rows of a group of criteria that are open; the rest are folded."""
 MAX_WORST_K = 8
 RULES = (
     {
@@ -205,7 +209,7 @@ def render_page(
         examples: Carry the example browser, with every text.
         truth: The true scores of these systems, where they are known.
     """
-    script, style = asset("report.js"), asset("report.css")
+    script, style = asset("text.js") + asset("report.js"), asset("report.css")
     signal = _signal(comparison)
     browser = browser_data(comparison) if examples else None
     context: dict[str, Any] = {
@@ -238,6 +242,8 @@ def render_page(
         "two": len(comparison.results) == 2,
         "worst": _worst(comparison),
         "repeat_rows": _repeat_rows(comparison),
+        "criteria_groups": _criteria_groups(comparison, with_texts=examples),
+        "n_first": FIRST_ROWS,
         "slices": comparison.slices,
         **_slice_groups(comparison.slices),
         "signal": signal,
@@ -254,6 +260,7 @@ def _contents(context: Mapping[str, Any]) -> list[tuple[str, str]]:
     sections = [
         ("truth", "Known truth", context["truth"]),
         ("summary", "Summary", True),
+        ("criteria", "Criteria", context["criteria_groups"]),
         ("measures", "More measures", True),
         ("pairs", "Paired differences", context["pairs"]),
         ("slices", "Slices", context["slices"]),
@@ -337,6 +344,20 @@ def _slice_groups(slices: Sequence[Slice]) -> dict[str, Any]:
         "other_groups": other,
         "other_count": sum(len(group["slices"]) for group in other),
     }
+
+
+def _criteria_groups(comparison: Comparison, *, with_texts: bool) -> list[dict[str, Any]]:
+    """Title the groups of criteria; without the texts, tags alone."""
+    return [
+        {
+            "title": CRITERIA_KINDS.get(group.kind) or f"By {group.kind.replace('_', ' ')}",
+            "kind": group.kind,
+            "rows": group.rows,
+            "n_rows": group.n_rows,
+        }
+        for group in comparison.criteria
+        if with_texts or group.kind != CRITERION
+    ]
 
 
 def plain(value: Any) -> Any:

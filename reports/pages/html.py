@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+from ...judges.scoring.estimates import Estimate
 from .. import numbers
-from ..comparison.slices import Slice, SliceCell, SliceDifference
+from ..comparison.slices import Slice, SliceDifference, split_tag
 from ..interval_words import interval_words, share_words
 from ..numbers import displayed
 
@@ -55,6 +58,10 @@ def environment() -> Environment:
         slice_n=_slice_n,
         sentence=_sentence,
         shortened=_shortened,
+        in_address=_in_address,
+        tag_words=lambda tag: split_tag(tag)[1],
+        passes=lambda value: f"{value:.1f}".removesuffix(".0"),
+        share_differences=_share_differences,
     )
     return made
 
@@ -136,11 +143,11 @@ def _tick(value: float, signed: bool) -> str:
     return f"+{text}" if signed and value > 0 else text
 
 
-def _heat(cell: SliceCell, lower_is_better: bool) -> str:
-    """Choose the shade of a cell: deeper is better; none without a score."""
-    if cell.score is None:
+def _heat(score: float | None, lower_is_better: bool = False) -> str:
+    """Choose the shade of a number from 0 to 1: deeper is better; none without a number."""
+    if score is None:
         return ""
-    height = 1 - cell.score if lower_is_better else cell.score
+    height = 1 - score if lower_is_better else score
     return f"h{min(HEAT_STEPS - 1, max(0, int(height * HEAT_STEPS)))}"
 
 
@@ -155,6 +162,18 @@ def _slice_n(one: Slice) -> str:
     if len(set(counts)) == 1:
         return numbers.count(counts[0])
     return " / ".join(numbers.count(n) for n in counts)
+
+
+def _in_address(text: str) -> str:
+    """Write a name for the part of an address behind `#`, as `report.js` does."""
+    return quote(_LONE.sub(numbers.REPLACEMENT, text), safe="!'()*-._~")
+
+
+_LONE = re.compile("[\ud800-\udfff]")
+
+
+def _share_differences(difference: Estimate) -> str:
+    return numbers.interval(*(100 * end for end in difference.ends or ()), signed=True)
 
 
 def _sentence(text: str) -> str:

@@ -1,7 +1,7 @@
 "use strict";
-// The example browser. Every text here was written by a model, a judge or a data set: it reaches the
-// page by textContent and by nothing else.
+// The example browser.
 (() => {
+  const { MINUS, NONE, wellFormed, shown, make, textBlock, grouped, score, difference, points } = page;
   const root = document.documentElement;
   root.classList.add("scripted");
   const byId = (id) => document.getElementById(id);
@@ -22,84 +22,14 @@
 
   const source = byId("index");
   if (!source) return;
-  const { models, baseline, examples } = JSON.parse(source.textContent);
+  const { models, baseline, examples, rows } = JSON.parse(source.textContent);
 
   const PAGE = 25; // rows added at a time
-  const FIRST_CHARS = 20000; // of one text, before "show more"
-  const MORE_CHARS = 200000;
   const OUTCOMES = {
     1: "met", 0: "not met", l: "level", a: "not applicable", u: "unparseable", r: "refused", t: "truncated",
     o: "longer than the judge's context",
     n: "no reply", s: "not asked",
   };
-  const MINUS = "\u2212";
-  const NONE = "\u2013";
-
-  // ---------- text ----------
-  const REORDERING = /[\u202a-\u202e\u2066-\u2069]/g;
-  const UNWRITABLE = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\ufffe\uffff]/g;
-  const LONE = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
-  const shown = (text) =>
-    text
-      .replace(/\r\n?|[\u2028\u2029\u0085]/g, "\n")
-      .replace(REORDERING, (c) => `[U+${c.charCodeAt(0).toString(16).toUpperCase()}]`)
-      .replace(UNWRITABLE, "\ufffd")
-      .replace(LONE, "\ufffd");
-
-  function make(tag, properties = {}, ...children) {
-    const node = document.createElement(tag);
-    for (const [name, value] of Object.entries(properties)) {
-      if (name === "class") node.className = value;
-      else if (name in node) node[name] = value;
-      else node.setAttribute(name, value);
-    }
-    for (const child of children) {
-      if (child !== null && child !== undefined) node.append(child);
-    }
-    return node;
-  }
-
-  // a long text is shown in portions, so that two megabytes cannot stall the page
-  function textBlock(text, className = "text", name = null) {
-    const block = make("div", { class: className, dir: "auto" });
-    if (name) {
-      // it scrolls by itself, so the keyboard has to reach it
-      block.tabIndex = 0;
-      block.setAttribute("role", "region");
-      block.setAttribute("aria-label", name);
-    }
-    let end = Math.min(text.length, FIRST_CHARS);
-    block.append(shown(text.slice(0, end)));
-    if (end === text.length) return block;
-    const more = make("button", { type: "button" });
-    const count = () => {
-      more.textContent = `Show more (${grouped(end)} of ${grouped(text.length)} characters)`;
-    };
-    count();
-    more.addEventListener("click", () => {
-      const next = Math.min(text.length, end + MORE_CHARS);
-      block.append(shown(text.slice(end, next)));
-      end = next;
-      if (end === text.length) more.remove();
-      else count();
-    });
-    return make("div", {}, block, more);
-  }
-
-  // ---------- numbers, as reports/numbers.py writes them ----------
-  const grouped = (n) => String(n).replace(/\B(?=(\d{3})+$)/g, "\u202f");
-  function score(value) {
-    if (value === null || value === undefined) return NONE;
-    const size = Math.abs(value);
-    if (size < 5e-7) return "0";
-    const rounded = Number(size.toExponential(2));
-    const decimals = Math.min(6, Math.max(0, 2 - Math.floor(Math.log10(rounded))));
-    const text = size >= 999.5 ? grouped(Math.round(size)) : size.toFixed(decimals);
-    return (value < 0 ? MINUS : "") + text;
-  }
-  const difference = (value) => (value > 0 && score(value) !== "0" ? "+" : "") + score(value);
-  const points = (value) => (value < 0 ? MINUS : "+") + String(Math.abs(value));
-
   // ---------- blocks ----------
   const blocks = new Map();
   function unpack(number) {
@@ -132,7 +62,8 @@
       for (const [number, members] of byBlock) {
         const texts = await unpack(number);
         for (const example of members) {
-          const { prompt, criteria, tags, answers } = texts[example.at[1]];
+          example.texts = texts[example.at[1]];
+          const { prompt, criteria, tags, answers } = example.texts;
           example.words = [
             example.id, ...tags, ...prompt.map((turn) => turn[1]), ...criteria.map((c) => c[0]),
             ...answers.flat().flatMap((a) => [a.text, ...a.reasons]),
@@ -144,59 +75,103 @@
     return unpacking;
   }
 
+  // ---------- criteria: what a row of their table stands for, and who passes it ----------
+  const rowOf = (key) => rows.find((row) => row.key === key) ?? null;
+  function placesOf(example, row) {
+    const { criteria, tags } = example.texts;
+    const belongs = ([text, , polarity, own]) =>
+      row.tag === undefined
+        ? text === row.text && (polarity === "desirable") === row.wanted
+        : own.includes(row.tag) || tags.includes(row.tag);
+    return [...criteria.keys()].filter((c) => belongs(criteria[c]));
+  }
+  // from 0 to 1, a level by its place between the worst and the best; null without a verdict
+  function passed(texts, answer, c) {
+    if (answer.differs) return null;
+    const code = answer.verdicts[c];
+    if (code === "l") {
+      const values = texts.forms[c].levels.map(([, value]) => value);
+      const [worst, best] = [Math.min(...values), Math.max(...values)];
+      return best > worst ? (values[answer.levels[c]] - worst) / (best - worst) : null;
+    }
+    if (code !== "1" && code !== "0") return null;
+    return (code === "1") === (texts.criteria[c][2] === "desirable") ? 1 : 0;
+  }
+  function passRate({ texts }, m, c) {
+    const known = texts.answers[m].map((answer) => passed(texts, answer, c)).filter((p) => p !== null);
+    return known.length ? known.reduce((a, b) => a + b, 0) / known.length : null;
+  }
+  const passRates = (example, c) => [...models.keys()].map((m) => passRate(example, m, c));
+
   // ---------- state ----------
   const baseAt = baseline === null ? -1 : models.indexOf(baseline);
-  const state = {
-    query: "", theme: "", kind: "all", shown: PAGE,
+  const two = models.length > 1;
+  const START = {
+    query: "", theme: "", kind: "all", row: null,
     // against the baseline, else the first of the table against the second
     other: baseAt >= 0 ? baseAt : Math.min(1, models.length - 1),
     this: baseAt === 0 ? Math.min(1, models.length - 1) : 0,
-    sort: "order", descending: false, open: null,
+    sort: two ? "spread" : "order", descending: two,
   };
+  const state = { ...START, shown: PAGE, open: null, criterion: null, isRaw: false };
   const visibleModels = new Set(models.length <= 3 ? models.keys() : [state.this, state.other]);
-  const two = models.length > 1;
 
-  const gap = (example) => {
-    const a = example.scores[state.this];
-    const b = example.scores[state.other];
+  const gapOf = (values) => {
+    const [a, b] = [values[state.this], values[state.other]];
     return a === null || b === null ? null : a - b;
   };
-  const spread = (example) => {
-    const known = example.scores.filter((s) => s !== null);
+  const gap = (example) => gapOf(example.scores);
+  const spreadOf = (values) => {
+    const known = values.filter((s) => s !== null);
     return known.length > 1 ? Math.max(...known) - Math.min(...known) : null;
   };
+  const spread = (example) => spreadOf(example.scores);
   const nMissing = (example) => example.missing.reduce((a, b) => a + b, 0);
+  const isMissing = ({ texts }, c) =>
+    texts.answers.flat().some((a) => !a.differs && !["1", "0", "l", "a"].includes(a.verdicts[c]));
+  // what is asked of an example's scores, and of one criterion where a row of the table is chosen
   const KINDS = {
-    all: ["all examples", () => true],
+    all: ["all examples", () => true, () => true],
     ...(two && {
-      better: ["better", (e) => gap(e) > 0],
-      worse: ["worse", (e) => gap(e) !== null && gap(e) < 0],
-      differ: ["any models differ", (e) => spread(e) > 0],
+      better: ["better", (e) => gap(e) > 0, (e, c) => gapOf(passRates(e, c)) > 0],
+      worse: ["worse", (e) => gap(e) < 0, (e, c) => gapOf(passRates(e, c)) < 0],
+      differ: ["any models differ", (e) => spread(e) > 0, (e, c) => spreadOf(passRates(e, c)) > 0],
     }),
-    missing: ["verdict missing", (e) => nMissing(e) > 0],
-    unscored: ["an answer not scored", (e) => e.scores.includes(null)],
+    failed: ["a criterion not passed", null, (e, c) => {
+      const rate = passRate(e, state.this, c);
+      return rate !== null && rate < 1;
+    }],
+    missing: ["verdict missing", (e) => nMissing(e) > 0, isMissing],
+    unscored: ["an answer not scored", (e) => e.scores.includes(null), (e) => e.scores.includes(null)],
   };
+  const needsTexts = () => state.row !== null || state.query !== "" || !KINDS[state.kind][1];
 
   const columns = [
-    { key: "order", title: "Example", value: (e) => e.order },
-    { key: "theme", title: "Theme", value: (e) => e.tags.join(", "), words: true },
+    ...(two ? [{ key: "spread", label: "largest difference", value: spread, first: true, hidden: true }] : []),
+    { key: "order", title: "Example", label: "order in the data", value: (e) => e.order },
+    { key: "theme", title: "Theme", label: "theme", value: (e) => e.tags.join(", "), words: true },
     ...models.map((name, at) => ({
-      key: `score-${at}`, title: name, value: (e) => e.scores[at], show: score, first: true,
+      key: `score-${at}`, title: name, label: `score of ${name}`, value: (e) => e.scores[at], first: true,
     })),
-    ...(two ? [{ key: "gap", title: "Difference", value: gap, show: difference, first: true }] : []),
-    { key: "missing", title: "Missing", value: nMissing, show: grouped, first: true },
+    ...(two ? [{ key: "gap", title: "Difference", label: "difference of the two compared", value: gap, first: true }] : []),
+    { key: "missing", title: "Missing", label: "missing verdicts", value: nMissing, first: true },
   ];
 
   let listed = [];
   function choose() {
     const words = state.query.toLowerCase().split(/\s+/).filter(Boolean);
-    const [, keep] = KINDS[state.kind];
-    listed = examples.filter(
-      (e) =>
-        (!state.theme || e.tags.includes(state.theme)) &&
-        keep(e) &&
-        words.every((word) => e.words.includes(word)),
-    );
+    const [, keep, keepCriterion] = KINDS[state.kind];
+    const row = rowOf(state.row);
+    listed = examples.filter((e) => {
+      e.criterion = null;
+      if (state.theme && !e.tags.includes(state.theme)) return false;
+      if (!words.every((word) => e.words.includes(word))) return false;
+      if (!row && keep) return keep(e);
+      // it opens at the first criterion that is meant
+      const places = row ? placesOf(e, row) : [...e.texts.criteria.keys()];
+      e.criterion = places.find((c) => keepCriterion(e, c)) ?? null;
+      return e.criterion !== null;
+    });
     const { value } = columns.find((column) => column.key === state.sort);
     const way = state.descending ? -1 : 1;
     listed.sort((a, b) => {
@@ -210,16 +185,13 @@
   const body = byId("example-rows");
   function renderHead() {
     byId("example-head").replaceChildren(
-      ...columns.map((column) => {
+      ...columns.filter((column) => !column.hidden).map((column) => {
         const button = make("button", { class: "sort", type: "button", dir: "auto" }, shown(column.title));
         button.addEventListener("click", () => {
           // a first click on a number shows the highest, on words the first
-          state.descending = state.sort === column.key ? !state.descending : Boolean(column.first);
-          state.sort = column.key;
-          state.shown = PAGE;
-          renderHead();
-          render();
-          byId("example-head").children[columns.indexOf(column)].firstChild.focus();
+          const turned = state.sort === column.key ? !state.descending : Boolean(column.first);
+          sortBy(column, turned);
+          byId("example-head").querySelector(`th[aria-sort] button`)?.focus();
         });
         const head = make("th", { scope: "col" }, button);
         if (column.words) head.className = "words";
@@ -231,10 +203,67 @@
     );
   }
 
-  const link = (example) => `#example=${encodeURIComponent(wellFormed(example.id))}`;
-  const wellFormed = (text) => text.replace(LONE, "\ufffd");
+  function sortBy(column, descending) {
+    state.sort = column.key;
+    state.descending = descending;
+    byId("order").value = column.key;
+    renderHead();
+    changed();
+  }
 
-  function row(example) {
+  // ---------- addresses: an example, a criterion of it, what the list shows ----------
+  const written = (text) => encodeURIComponent(wellFormed(text));
+  const link = (example, criterion = example.criterion) =>
+    `#example=${written(example.id)}${criterion === null ? "" : `&criterion=${criterion + 1}`}`;
+  function listLink() {
+    const parts = ["#examples"];
+    const add = (name, value, start) => { if (value !== start) parts.push(`${name}=${written(value)}`); };
+    add("row", state.row, START.row);
+    add("show", state.kind, START.kind);
+    add("theme", state.theme, START.theme);
+    add("q", state.query, START.query);
+    add("this", models[state.this], models[START.this]);
+    add("other", models[state.other], models[START.other]);
+    if (state.sort !== START.sort || state.descending !== START.descending) {
+      parts.push(`order=${state.sort}${state.descending ? "" : ",up"}`);
+    }
+    return parts.join("&");
+  }
+  function readAddress() {
+    const found = {};
+    for (const part of location.hash.slice(1).split("&")) {
+      const at = part.indexOf("=");
+      const value = at < 0 ? "" : part.slice(at + 1);
+      try { found[at < 0 ? part : part.slice(0, at)] = decodeURIComponent(value); } catch { /* no address of ours */ }
+    }
+    return found;
+  }
+  function takeFilters(asked) {
+    const modelAt = (name, start) => {
+      const at = models.findIndex((model) => wellFormed(model) === name);
+      return at < 0 ? start : at;
+    };
+    state.row = rowOf(asked.row) ? asked.row : null;
+    state.kind = Object.hasOwn(KINDS, asked.show ?? "") ? asked.show : START.kind;
+    state.theme = themes.find((t) => wellFormed(t) === asked.theme) ?? "";
+    state.query = asked.q ?? "";
+    state.this = modelAt(asked.this, START.this);
+    state.other = modelAt(asked.other, START.other);
+    const [key, up] = (asked.order ?? "").split(",");
+    const column = columns.find((one) => one.key === key);
+    state.sort = column ? key : START.sort;
+    state.descending = column ? up !== "up" : START.descending;
+    byId("search").value = state.query;
+    byId("filter-theme").value = state.theme;
+    byId("filter-kind").value = state.kind;
+    byId("pick-this").value = String(state.this);
+    byId("pick-other").value = String(state.other);
+    byId("order").value = state.sort;
+    showCompared();
+    renderHead();
+  }
+
+  function rowNode(example) {
     const change = two ? gap(example) : null;
     return make(
       "tr", {},
@@ -253,10 +282,26 @@
   }
 
   function render() {
+    const row = rowOf(state.row);
+    byId("row-filter").hidden = row === null;
+    byId("row-name").textContent = row ? shown(row.text ?? row.tag) : "";
     choose();
-    body.replaceChildren(...listed.slice(0, state.shown).map(row));
+    body.replaceChildren(...listed.slice(0, state.shown).map(rowNode));
     byId("status").textContent = `${grouped(listed.length)} of ${grouped(examples.length)} examples`;
     byId("more").hidden = listed.length <= state.shown;
+  }
+  // filters that look into the texts wait until those are unpacked
+  let wanted = 0;
+  async function show() {
+    wanted += 1;
+    const mine = wanted;
+    state.shown = PAGE;
+    if (needsTexts()) await unpackAll();
+    if (mine === wanted) render();
+  }
+  function changed() {
+    history.replaceState(null, "", listLink());
+    return show();
   }
 
   function fill(select, options, value) {
@@ -275,8 +320,7 @@
   const listen = (id, event, act) =>
     byId(id).addEventListener(event, (e) => {
       act(e.target.value);
-      state.shown = PAGE;
-      render();
+      changed();
     });
   listen("filter-theme", "change", (value) => { state.theme = value; });
   listen("filter-kind", "change", (value) => { state.kind = value; });
@@ -288,9 +332,23 @@
   };
   listen("pick-this", "change", (value) => { state.this = Number(value); showCompared(); });
   listen("pick-other", "change", (value) => { state.other = Number(value); showCompared(); });
-  listen("search", "input", (value) => {
-    state.query = value;
-    unpackAll().then(() => { if (state.query === value) render(); });
+  listen("search", "input", (value) => { state.query = value; });
+  fill(byId("order"), columns.map((column) => [column.key, column.label]), state.sort);
+  byId("order").addEventListener("change", (e) => {
+    const column = columns.find((one) => one.key === e.target.value);
+    sortBy(column, Boolean(column.first));
+  });
+  byId("clear-row").addEventListener("click", () => {
+    state.row = null;
+    state.kind = START.kind;
+    byId("filter-kind").value = state.kind;
+    changed();
+    byId("search").focus();
+  });
+  // the whole row opens; its link is what the keyboard reaches
+  body.addEventListener("click", (event) => {
+    if (event.target.closest("a") || String(getSelection())) return;
+    event.target.closest("tr")?.querySelector("a").click();
   });
   byId("more").addEventListener("click", () => {
     const first = state.shown;
@@ -304,6 +362,7 @@
   const detail = byId("detail-body");
 
   const plain = (value) => String(value).replace("-", MINUS);
+  const richText = (text, name = null) => textBlock(text, { name, isRich: !state.isRaw });
 
   // a level: good where it is the best for the answer, bad where it is the worst
   function levelMark(level, form, worth) {
@@ -350,24 +409,25 @@
     if (answer.judged !== undefined) {
       box.append(
         make("p", { class: "who" }, "The part that is judged"),
-        textBlock(answer.judged || "(empty)", "text", `Judged part of the answer of ${shown(name)}`),
+        richText(answer.judged || "(empty)", `Judged part of the answer of ${shown(name)}`),
         make("details", {}, make("summary", {}, "Whole answer"),
-          textBlock(answer.text, "text", `Whole answer of ${shown(name)}`)),
+          richText(answer.text, `Whole answer of ${shown(name)}`)),
       );
     } else {
-      box.append(textBlock(answer.text || "(empty answer)", "text", `Answer of ${shown(name)}`));
+      box.append(richText(answer.text || "(empty answer)", `Answer of ${shown(name)}`));
     }
     return box;
   }
 
-  function criteriaTable(texts, at, chosen) {
+  function criteriaTable(example, texts, at, chosen) {
     const head = make("tr", {}, make("th", { scope: "col" }, "Criterion"),
       ...at.map((m) => make("th", { scope: "col" }, make("bdi", {}, shown(models[m])))));
     const rows = texts.criteria.map((criterion, c) => {
       const [text, value, polarity, tags] = criterion;
       const form = texts.forms?.[c] ?? { terms: [] };
       const name = make("th", { scope: "row" },
-        make("span", { class: "points" }, `${points(value)} `),
+        make("a", { class: "self", href: link(example, c), "aria-label": `Link to criterion ${c + 1}` }, `#${c + 1}`),
+        " ", make("span", { class: "points" }, points(value)),
         textBlock(text),
         make("div", { class: "id", dir: "auto" }, shown([
           polarity === "undesirable" && !form.levels ? "a fault: met is bad" : "",
@@ -376,7 +436,8 @@
           make("li", {}, make("span", { class: "points" }, `${worth ? points(worth) : 0} `), textBlock(words)))) : null,
         form.reference ? make("details", {}, make("summary", {}, "Reference for the judge"),
           textBlock(form.reference)) : null);
-      return make("tr", {}, name, ...at.map((m) => {
+      const meant = c === state.criterion ? { class: "meant", "aria-current": "true" } : {};
+      return make("tr", meant, name, ...at.map((m) => {
         const answer = texts.answers[m][chosen[m]];
         if (!answer) return make("td", {}, NONE);
         if (answer.differs) return make("td", { class: "quiet" }, "graded by other criteria");
@@ -389,7 +450,7 @@
           isIdle(answer, c, criterion, form)
             ? make("div", { class: "id" }, "does not count: what it requires is not met") : null,
           again.length ? make("div", { class: "id" }, `judged again: ${again.join(", ")}`) : null,
-          answer.reasons[c] ? textBlock(answer.reasons[c], "text reason") : null);
+          answer.reasons[c] ? textBlock(answer.reasons[c], { style: "text reason" }) : null);
       }));
     });
     return make("div", { class: "scroll", tabIndex: 0, role: "region", "aria-label": "Criteria" },
@@ -422,42 +483,61 @@
       make("h3", {}, "Conversation"),
       ...texts.prompt.map(([role, text]) =>
         make("div", { class: role === "user" ? "turn user" : "turn" },
-          make("p", { class: "who" }, shown(role)), textBlock(text))),
+          make("p", { class: "who" }, shown(role)), richText(text))),
       make("h3", {}, models.length < 2 ? "Answer" : "Answers"),
       chips ?? "",
       make("div", { class: "columns" }, ...at.map((m) =>
         answerBox(models[m], texts.answers[m], chosenAnswers[m], (n) => { chosenAnswers[m] = n; again(); }))),
       ...(texts.references.length
         ? [make("details", {}, make("summary", {}, `Reference answers (${texts.references.length})`),
-            ...texts.references.map((text) => make("div", { class: "turn" }, textBlock(text))))]
+            ...texts.references.map((text) => make("div", { class: "turn" }, richText(text))))]
         : []),
       ...(texts.reference
         ? [make("details", {}, make("summary", {}, "Reference for the judge"),
-            make("div", { class: "turn" }, textBlock(texts.reference)))]
+            make("div", { class: "turn" }, richText(texts.reference)))]
         : []),
       make("h3", {}, "Criteria"),
-      criteriaTable(texts, at, chosenAnswers),
+      criteriaTable(example, texts, at, chosenAnswers),
     );
     detail.scrollTop = place;
+    if (!keepPlace) detail.querySelector("tr.meant")?.scrollIntoView({ block: "center", behavior: "instant" });
     const order = listed.indexOf(example);
     byId("previous").disabled = order <= 0;
     byId("next").disabled = order < 0 || order >= listed.length - 1;
   }
 
-  function open(example) {
+  function open(example, criterion) {
+    if (state.open !== example) chosenAnswers = models.map(() => 0);
     state.open = example;
-    chosenAnswers = models.map(() => 0);
+    state.criterion = criterion;
+    byId("copy").textContent = "Copy link";
     if (!dialog.open) dialog.showModal();
     detail.focus();
     return renderDetail(example, false);
   }
-  function follow() {
-    const match = /^#example=(.*)$/.exec(location.hash);
-    let id = null;
-    try { id = match && decodeURIComponent(match[1]); } catch { id = null; }
-    const example = id === null ? null : examples.find((e) => wellFormed(e.id) === id);
-    if (example) open(example);
-    else if (dialog.open) dialog.close();
+  // a criterion is named by its number, from 1, or by its id
+  async function criterionAt(example, named) {
+    if (named === undefined) return null;
+    const { criteria, forms } = await textsOf(example);
+    const byName = (forms ?? []).findIndex((form) => form.id !== undefined && wellFormed(form.id) === named);
+    const at = byName >= 0 ? byName : /^[0-9]+$/.test(named) ? Number(named) - 1 : -1;
+    return at >= 0 && at < criteria.length ? at : null;
+  }
+  async function follow() {
+    const asked = readAddress();
+    const example = asked.example === undefined ? null : examples.find((e) => wellFormed(e.id) === asked.example);
+    if (example) {
+      const hash = location.hash;
+      const criterion = await criterionAt(example, asked.criterion);
+      if (location.hash === hash) await open(example, criterion);
+      return;
+    }
+    if (dialog.open) dialog.close();
+    if (asked.examples !== undefined && Object.keys(asked).length > 1) {
+      takeFilters(asked);
+      await show();
+      byId("examples").scrollIntoView();
+    }
   }
   function step(by) {
     const next = listed[listed.indexOf(state.open) + by];
@@ -466,9 +546,22 @@
   dialog.addEventListener("close", () => {
     const left = state.open;
     state.open = null;
-    if (location.hash.startsWith("#example=")) history.replaceState(null, "", "#examples");
+    if (location.hash.startsWith("#example=")) history.replaceState(null, "", listLink());
     const at = listed.indexOf(left);
     body.children[at]?.querySelector("a").focus({ preventScroll: false });
+  });
+  byId("raw").addEventListener("click", () => {
+    state.isRaw = !state.isRaw;
+    byId("raw").setAttribute("aria-pressed", String(state.isRaw));
+    if (state.open) renderDetail(state.open, true);
+  });
+  byId("copy").addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(location.href);
+      byId("copy").textContent = "Link copied";
+    } catch {
+      byId("copy").textContent = "Copy it from the address bar";
+    }
   });
   byId("close").addEventListener("click", () => dialog.close());
   byId("previous").addEventListener("click", () => step(-1));
@@ -497,7 +590,7 @@
   });
 
   renderHead();
-  render();
+  show();
   follow();
   // texts are unpacked while the reader reads the head, so that the first search finds all
   (window.requestIdleCallback ?? setTimeout)(() => unpackAll());

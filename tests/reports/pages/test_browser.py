@@ -53,6 +53,7 @@ HOSTILE = (
 ARABIC = "هل يمكنني الجري مع الزكام؟"
 CHINESE = "感冒时可以跑步吗?请说明理由。" * 20
 POINTS = (5, 3, -2)
+IN_ORDER = "#examples&order=order,up"
 
 
 @pytest.fixture(scope="module")
@@ -242,7 +243,7 @@ def test_the_first_screen_tells_who_is_better(open_page, plain, width, height):
 
 
 def test_numbers_in_the_browser_are_written_as_on_the_page(open_page, plain):
-    opened = open_page(plain)
+    opened = open_page(plain, IN_ORDER)
     cells = opened.page.locator("#example-rows tr").nth(0).locator("td").all_inner_texts()
     # p00: the baseline b has 5/8, a has 8/8
     assert cells[2:5] == [
@@ -267,7 +268,7 @@ def test_columns_sort_both_ways_and_say_so(open_page, plain):
 
 
 def test_filters_keep_what_they_name(open_page, plain):
-    opened = open_page(plain)
+    opened = open_page(plain, IN_ORDER)
     page = opened.page
     page.select_option("#filter-kind", "worse")
     assert opened.titles() == ["p01", "p03", "p07"]
@@ -285,7 +286,7 @@ def test_filters_keep_what_they_name(open_page, plain):
 
 
 def test_turning_the_compared_models_round_turns_better_into_worse(open_page, plain):
-    opened = open_page(plain)
+    opened = open_page(plain, IN_ORDER)
     opened.page.select_option("#pick-this", label="model b")
     opened.page.select_option("#pick-other", label="model a")
     opened.page.select_option("#filter-kind", "better")
@@ -295,10 +296,62 @@ def test_turning_the_compared_models_round_turns_better_into_worse(open_page, pl
 def test_search_finds_words_of_the_judge(open_page, plain):
     opened = open_page(plain)
     opened.page.fill("#search", "reason p05 2")
-    opened.page.locator("#status", has_text="1 of").wait_for()
+    opened.page.locator("#status", has_text="1 of 12 examples").wait_for()
     assert opened.titles() == ["p05"]
     opened.page.fill("#search", "nowhere at all")
-    opened.page.locator("#status", has_text="0 of").wait_for()
+    opened.page.locator("#status", has_text="0 of 12 examples").wait_for()
+
+
+def test_a_count_of_the_criteria_table_leads_to_its_answers(open_page, plain):
+    """Passed by a and not by b under accuracy, the criteria 1 and 3: p02 3, p04 1, p08 1, p11 1."""
+    opened = open_page(plain)
+    page, table = opened.page, opened.page.locator("#criteria")
+    row = table.get_by_role("row", name="accuracy")
+    assert row.locator("td").last.locator("a").all_inner_texts() == ["4", "3"]
+    row.get_by_role("link", name="4 passed by model a only").click()
+    page.locator("#status", has_text="4 of 12 examples").wait_for()
+    # by the difference of the scores: 1, 1, then 3/8 and 2/8
+    assert opened.titles() == ["p08", "p11", "p04", "p02"]
+    assert page.locator("#row-name").inner_text() == "axis:accuracy"
+    # the whole row opens, at the criterion that is meant
+    page.locator("#example-rows tr").nth(3).locator("td").last.click()
+    meant = page.locator("dialog tr.meant")
+    meant.wait_for()
+    assert meant.locator(".points").inner_text() == f"{numbers.MINUS}2"
+    assert page.url.endswith("#example=p02&criterion=3")
+    page.get_by_role("link", name="Link to criterion 1").click()
+    page.wait_for_url(lambda url: url.endswith("#example=p02&criterion=1"))
+    page.keyboard.press("Escape")
+    page.wait_for_url(lambda url: "&show=better" in url)
+    address = page.url.removeprefix(opened.url)
+    page.get_by_role("button", name="Show all").click()
+    page.locator("#status", has_text="12 of 12 examples").wait_for()
+    again = open_page(plain, address)
+    again.page.locator("#status", has_text="4 of 12 examples").wait_for()
+    assert again.titles() == ["p08", "p11", "p04", "p02"]
+
+
+def test_filters_stand_in_the_address_and_are_taken_from_it(open_page, plain):
+    opened = open_page(plain)
+    page = opened.page
+    assert opened.titles()[:3] == ["p08", "p11", "p04"]  # 1, 1 and 5/8 apart
+    page.select_option("#filter-theme", "context seeking")
+    page.select_option("#filter-kind", "failed")
+    page.fill("#search", "Question 1")
+    page.select_option("#order", "missing")
+    page.locator("#status", has_text="3 of 12 examples").wait_for()
+    address = page.evaluate("location.hash")
+    assert address == "#examples&show=failed&theme=context%20seeking&q=Question%201&order=missing"
+    again = open_page(plain, address)
+    again.page.locator("#status", has_text="3 of 12 examples").wait_for()
+    # of 1, 5, 7, 9 and 11, a fails a criterion of these
+    assert again.titles() == ["p01", "p07", "p09"]
+    assert again.page.locator("#search").input_value() == "Question 1"
+    broken = open_page(plain, "#examples&order=%E0%A4%A&row=nothing&this=nobody&show=constructor")
+    assert len(broken.titles()) == 12
+    none = open_page(plain, "#example=p01&criterion=99")
+    none.page.locator("dialog .verdict").first.wait_for()
+    assert none.page.locator("tr.meant").count() == 0
 
 
 def test_an_example_opens_with_every_verdict_and_reason(open_page, plain):
@@ -326,13 +379,14 @@ def test_an_example_opens_with_every_verdict_and_reason(open_page, plain):
 
 
 def test_a_link_opens_its_example(open_page, plain):
-    page = open_page(plain, "#example=p05").page
+    page = open_page(plain, IN_ORDER).page
+    page.evaluate("location.hash = '#example=p05'")
     page.locator("dialog").get_by_text("a answers p05").wait_for()
     page.get_by_role("button", name="Next").click()
     page.locator("dialog").get_by_text("a answers p06").wait_for()
     page.get_by_role("button", name="Close").click()
     page.locator("dialog").wait_for(state="hidden")
-    page.wait_for_function("location.hash === '#examples'")
+    page.wait_for_url(lambda url: url.endswith(IN_ORDER))
 
 
 def test_each_repeat_can_be_read(open_page, plain):
@@ -345,7 +399,7 @@ def test_each_repeat_can_be_read(open_page, plain):
 
 
 def test_the_keyboard_is_enough(open_page, plain):
-    page = open_page(plain).page
+    page = open_page(plain, IN_ORDER).page
     page.keyboard.press("/")
     assert page.evaluate("document.activeElement.id") == "search"
     page.evaluate("document.activeElement.blur()")
@@ -394,7 +448,8 @@ def test_tables_and_plots_stand_without_javascript(open_page, plain):
 
 
 def test_right_to_left_and_chinese_text_sit_right(open_page, plain):
-    page = open_page(plain, "#example=p03", viewport={"width": 390, "height": 800}).page
+    page = open_page(plain, IN_ORDER, viewport={"width": 390, "height": 800}).page
+    page.evaluate("location.hash = '#example=p03'")
     turn = page.locator("dialog .turn .text")
     turn.wait_for()
     assert turn.evaluate("node => node.matches(':dir(rtl)')")
@@ -423,6 +478,82 @@ def test_hostile_text_is_inert_and_leaves_the_layout_alone(open_page, hostile, w
     assert page.evaluate(overflow) <= 0
     page.keyboard.press("Escape")
     assert page.evaluate(overflow) <= 0
+
+
+MARKDOWN = """# Dose and *rest*
+Take **5 mg** twice, not 5*3*2 or snake_case_names, ~~never~~ `<b>code</b>`.
+
+1. First
+   - inner **bold
+2. 第一**重点**内容
+
+| Drug | Dose |
+|:--|--:|
+| A \\| B | 1 |
+
+> quoted
+[click](javascript:window.pwned=1) [site](https://evil.example/x) ![chart](https://evil.example/i.png)
+![](data:image/png;base64,AAAA) <img src=https://evil.example/y onerror="window.pwned=1">
+&lt;script&gt; &#106;avascript: <https://evil.example/z> \\*literal\\*
+‮right to left‬ <script>window.pwned=1</script>
+```html
+<script>window.pwned=1</script> **not bold**
+"""
+
+
+def test_markdown_is_rendered_and_nothing_in_it_is_live(open_page, tmp_path):
+    depth = "> " * 3_000 + "deep\n" + "- " * 3_000 + "\n" + "  " * 2_000 + "- x\n"
+    worst = ["*a " * 33_000, "[" * 100_000, "[a](" * 25_000, "`" * 50_000 + "``a" * 16_000]
+    worst += ["**" * 50_000, "_a" * 50_000, "|-" * 50_000 + "\n" + "|-" * 50_000 + "x", depth]
+    worst += ["# " * 50_000, "- " * 50_000 + "x", "![" * 50_000, "\\" * 100_000, "~~~\n" * 25_000]
+    answers = [MARKDOWN, *worst]
+    made = [graded("1", example(f"p{n}", (5,)), answer=text) for n, text in enumerate(answers)]
+    opened = open_page(write_page(tmp_path, run("m", made)), "#example=p0")
+    page = opened.page
+    answer = page.locator("dialog .answer .text")
+    answer.locator("pre").wait_for()
+    inside = lambda tag: answer.locator(tag).all_inner_texts()  # noqa: E731
+    assert inside(".heading") == ["Dose and rest"]
+    assert inside("em") == ["rest"]
+    assert inside("strong") == ["5 mg", "重点"]
+    assert inside("s") == ["never"]
+    assert inside("ol > li")[1] == "第一重点内容"
+    assert inside("ol ul li") == ["inner **bold"]
+    assert inside("th") == ["Drug", "Dose"]
+    assert inside("td") == ["A | B", "1"]
+    assert inside("blockquote") == ["quoted"]
+    assert inside("code") == [
+        "<b>code</b>",
+        "<script>window.pwned=1</script> **not bold**\n",
+    ]
+    text = answer.inner_text()
+    for said in (
+        "not 5*3*2 or snake_case_names",
+        "click (javascript:window.pwned=1)",
+        "site (https://evil.example/x)",
+        "[image: chart] (https://evil.example/i.png)",
+        "[image: no description] (data:image/png;base64,AAAA)",
+        '<img src=https://evil.example/y onerror="window.pwned=1">',
+        "&lt;script&gt; &#106;avascript:",
+        "*literal*",
+        "[U+202E]right to left",
+    ):
+        assert said in text, said
+    assert answer.locator("a, img, script, style, iframe, [href], [src]").count() == 0
+    page.get_by_role("button", name="Raw text").click()
+    raw = page.locator("dialog .answer .text:not(.rich)")
+    raw.wait_for()
+    assert "**5 mg**" in raw.inner_text()
+    page.get_by_role("button", name="Raw text").click()
+    answer.locator("pre").wait_for()
+    for n, written in enumerate(worst, start=1):
+        page.evaluate(f"location.hash = '#example=p{n}'")
+        page.locator("#detail-title", has_text=f"Example p{n}").wait_for()
+        page.locator("dialog .answer .text.rich").wait_for()
+        for more in page.locator("dialog .answer").get_by_role("button", name="Show more").all():
+            more.click()
+        assert answer.locator("a, img").count() == 0, written[:10]
+    assert page.evaluate("window.pwned") is None
 
 
 def test_a_hostile_id_can_be_linked(open_page, hostile):
