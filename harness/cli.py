@@ -56,6 +56,7 @@ COMMANDS: dict[str, Command] = {
         "training.serve", "give trainers a judge over HTTP, with its store and budget"
     ),
     "list": Command("setup.listing", "list judges, tasks, rewards and models, with their options"),
+    "doctor": Command("setup.doctor", "check versions, extras, keys, endpoint, GPU, store, data"),
     "tasks-dir": Command("", "print the folder to give to lm_eval --include_path"),
 }
 
