@@ -128,7 +128,7 @@ def advantage_agreement(study: SignalStudy) -> Drawing | None:
 
 
 def criterion_contrast(study: SignalStudy) -> Drawing | None:
-    """Draw how often criteria are met, and how well they tell answers apart."""
+    """Draw how often criteria are met, and how well they discriminate between answers."""
     criteria = study.arrays.criteria
     present_PC = study.arrays.groups.rubric_PC.present & ~np.isnan(criteria.pass_rate_PC)
     kinds = [
@@ -207,11 +207,11 @@ def _box(panel: Panel, middle: float, values: Floats) -> None:
 def captions() -> Mapping[str, str]:
     """Say what each figure shows, for its caption."""
     return {
-        "distributions": "Rewards over all answers; a large share at one value is said in words.",
-        "spread": "Left: groups that teach nothing; plain grey: identical verdicts, striped "
-        "orange: lost by the reward. Right: the standard deviation within live groups over that "
+        "distributions": "Rewards over all answers; a large share at one value is labelled.",
+        "spread": "Left: groups without a learning signal; plain grey: identical verdicts, striped "
+        "orange: lost by the reward. Right: standard deviation within live groups relative to that "
         "of all answers; bar 25 to 75 %, line 5 to 95 %, mark the median.",
-        "agreement": "1 means that two rewards teach the same.",
+        "agreement": "1 means that two rewards give the same advantages.",
         "contrast": "Plain blue and line: positive points; striped orange and dashes: negative. "
-        "Criteria that none or all of a group's answers meet tell no answers apart.",
+        "Criteria met by none or all answers of a group do not discriminate between them.",
     }

@@ -30,7 +30,7 @@ def signal_page(study: SignalStudy, plans: Sequence[PowerPlan] = ()) -> str:
     """Give a page of its own: one file, no request, no script."""
     headline = next((s.text for s in study.words if s.topic == "reward"), study.words[0].text)
     section = render_signal_section(study, plans)
-    return section_page("signal", "Reward and signal", headline, section, "docs/signal.md")
+    return section_page("signal", "Reward signal", headline, section, "docs/signal.md")
 
 
 def _context(study: SignalStudy) -> dict[str, Any]:
