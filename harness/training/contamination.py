@@ -33,25 +33,20 @@ MIN_SHINGLES = 4
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """A training prompt and the evaluation prompt it repeats."""
+    """A training prompt that an evaluation also asks."""
 
     train_id: str
-    evaluation_id: str
     exact: bool
-    similarity: float
-    """Shared shingles over the shingles of the shorter prompt, in [0, 1]."""
 
 
 def find_overlaps(train: Sequence[Example], evaluation: Iterable[Example]) -> list[Overlap]:
-    """List the training prompts that an evaluation also asks, each with its nearest twin."""
-    texts: dict[str, int] = {}
+    """List the training prompts that an evaluation also asks, or asks nearly so."""
+    texts: set[str] = set()
     sizes: list[int] = []
     by_shingle: defaultdict[int, list[int]] = defaultdict(list)
-    asked = list(evaluation)
-    # by place and not by id: files of evaluations may number their prompts alike
-    for place, example in enumerate(asked):
+    for place, example in enumerate(evaluation):
         words = _words(example)
-        texts.setdefault(" ".join(words), place)
+        texts.add(" ".join(words))
         shingles = _shingles(words)
         sizes.append(len(shingles))
         for shingle in shingles:
@@ -59,14 +54,9 @@ def find_overlaps(train: Sequence[Example], evaluation: Iterable[Example]) -> li
     found = []
     for example in train:
         words = _words(example)
-        twin = texts.get(" ".join(words))
-        if twin is not None:
-            found.append(Overlap(example.prompt_id, asked[twin].prompt_id, True, 1.0))
-            continue
-        near = _nearest(_shingles(words), by_shingle, sizes)
-        if near is not None:
-            twin_id = asked[near[0]].prompt_id
-            found.append(Overlap(example.prompt_id, twin_id, False, near[1]))
+        is_exact = " ".join(words) in texts
+        if is_exact or _is_near(_shingles(words), by_shingle, sizes):
+            found.append(Overlap(example.prompt_id, is_exact))
     return found
 
 
@@ -85,22 +75,14 @@ def _shingles(words: list[str]) -> set[int]:
     return {hash(tuple(words[i : i + SHINGLE_WORDS])) for i in range(last)}
 
 
-def _nearest(
-    shingles: set[int], by_shingle: Mapping[int, list[int]], sizes: Sequence[int]
-) -> tuple[int, float] | None:
-    if len(shingles) < MIN_SHINGLES:
-        return None
-    shared: Counter[int] = Counter()
-    for shingle in shingles:
-        shared.update(by_shingle.get(shingle, ()))
-    best: tuple[int, float] | None = None
-    for place, n_shared in shared.items():
-        if sizes[place] < MIN_SHINGLES:
-            continue
-        similarity = n_shared / min(len(shingles), sizes[place])
-        if similarity >= NEAR and (best is None or similarity > best[1]):
-            best = (place, similarity)
-    return best
+def _is_near(shingles: set[int], by_shingle: Mapping[int, list[int]], sizes: Sequence[int]) -> bool:
+    """Say whether some prompt shares enough shingles; neither may have too few of them."""
+    shared = Counter(place for shingle in shingles for place in by_shingle.get(shingle, ()))
+    return any(
+        n_shared / min(len(shingles), sizes[place]) >= NEAR
+        for place, n_shared in shared.items()
+        if min(len(shingles), sizes[place]) >= MIN_SHINGLES
+    )
 
 
 def evaluation_prompts(tasks: Sequence[str]) -> list[Example]:

@@ -9,7 +9,9 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ....judges.answer import Answer
 from ....judges.errors import ConfigError, JudgeError
+from ....judges.grader import open_grader
 from ....judges.judge import Judge
 from ....judges.learned import seen_by
 from ....judges.rating import Rating
@@ -18,7 +20,7 @@ from ....judges.rubric import Example, Rubric
 from ....judges.verdict import TIE, Verdict
 from ..config import TrainConfig
 from ..data import TrainingData
-from ..reward.graders import Asked, can_rate
+from ..reward.graders import VERDICTS_ONLY, Asked, can_rate
 
 PROBE = "I cannot say."
 
@@ -57,21 +59,14 @@ def check_judges(config: TrainConfig, example: Example) -> None:
     Raises:
         ConfigError: No answer came.
     """
-    section, gold = config.reward, config.gold
+    section, gold, evaluation = config.reward, config.gold, config.eval
     names = (section.name, *section.alternatives)
-    asked = [(config.judge, "the judge", names, asked_of(config))]
+    check_judge(config.judge, example, "the judge", names, asked_of(config))
     if gold.judge is not None:
-        only = Asked.by([get_reward(gold.reward)])
-        asked.append((gold.judge, "the gold judge", (gold.reward,), only))
-    if config.eval.tasks and config.eval.judge is not None:
-        verdicts = Asked(verdicts=True, ratings=False)
-        asked.append((config.eval.judge, "eval.judge", (), verdicts))
-    for judge, what, rewards, kinds in asked:
-        if kinds.verdicts:
-            soft = [name for name in rewards if _needs(name, "probabilities")]
-            check_judge(judge, example, what, soft)
-        if kinds.ratings:
-            check_rating(judge, example, what)
+        kinds = Asked.by([get_reward(gold.reward)])
+        check_judge(gold.judge, example, "the gold judge", (gold.reward,), kinds)
+    if evaluation.tasks and evaluation.judge is not None:
+        check_judge(evaluation.judge, example, "eval.judge")
 
 
 def check_seen(config: TrainConfig, data: TrainingData) -> list[str]:
@@ -84,8 +79,6 @@ def check_seen(config: TrainConfig, data: TrainingData) -> list[str]:
         ConfigError: The judge that trains has learned from all of them, and the configuration does
             not allow that.
     """
-    from ....judges.grader import open_grader
-
     asked = [("the judge that trains", config.judge, data.train)]
     if config.gold.judge is not None:
         asked.append(("the gold judge", config.gold.judge, data.held_out))
@@ -101,58 +94,52 @@ def check_seen(config: TrainConfig, data: TrainingData) -> list[str]:
 
 
 def check_judge(
-    judge: str | Mapping[str, Any] | Judge, example: Example, what: str, soft: Sequence[str] = ()
+    judge: str | Mapping[str, Any] | Judge,
+    example: Example,
+    what: str,
+    rewards: Sequence[str] = (),
+    asked: Asked = VERDICTS_ONLY,
 ) -> None:
-    """Ask a judge one question, as an answer that says nothing.
+    """Ask a judge about an answer that says nothing: one criterion, a rating, or both.
 
     Args:
         judge: As `open_grader` takes it.
         example: Whose first criterion is asked about.
         what: The judge's part in the run, for the message.
-        soft: Rewards that are computed from P(met).
+        rewards: Computed from what it says.
+        asked: Which of them.
 
     Raises:
-        ConfigError: No verdict came: it is down, refuses, or cannot judge these criteria. Or none
+        ConfigError: No answer came: it is down, refuses, or cannot judge these criteria. Or none
             with a probability, and a reward needs that.
     """
-    from ....judges.answer import Answer
-    from ....judges.grader import open_grader
-
     # alone: what it requires is another criterion
     criterion = dataclasses.replace(example.rubric.criteria[0], requires=None)
     first = dataclasses.replace(example, rubric=Rubric((criterion,)))
     try:
         with open_grader(_hasty(judge)) as grader:
-            verdict = grader.grade([Answer(first, PROBE)], progress=False)[0].verdicts[0]
+            if asked.verdicts:
+                [graded] = grader.grade([Answer(first, PROBE)], progress=False)
+                _check_verdict(graded.verdicts[0], judge, what, rewards)
+            if asked.ratings:
+                [rating] = grader.rate([Answer(example, PROBE)], progress=False)
+                if rating.value is None:
+                    raise _nothing(what, "rating", rating)
     except JudgeError as error:
         raise ConfigError(f"{what} is down: {error}") from error
+
+
+def _check_verdict(verdict: Verdict, judge: Any, what: str, rewards: Sequence[str]) -> None:
     if verdict.is_na or (verdict.is_missing and TIE in verdict.explanation):
         return  # it answered; and an answer that says nothing may well divide its members
     if verdict.is_missing:
         raise _nothing(what, "verdict", verdict)
+    soft = next((name for name in rewards if _needs(name, "probabilities")), None)
     if soft and verdict.probability is None and verdict.level_probabilities is None:
         raise ConfigError(
-            f"reward {soft[0]!r} needs P(met), and {what} {_name(judge)!r} gives verdicts alone; "
+            f"reward {soft!r} needs P(met), and {what} {_name(judge)!r} gives verdicts alone; "
             "fitted and local judges, chat with logprobs, and votes give it"
         )
-
-
-def check_rating(judge: str | Mapping[str, Any] | Judge, example: Example, what: str) -> None:
-    """Ask a judge to rate an answer that says nothing.
-
-    Raises:
-        ConfigError: No rating came.
-    """
-    from ....judges.answer import Answer
-    from ....judges.grader import open_grader
-
-    try:
-        with open_grader(_hasty(judge)) as grader:
-            [rating] = grader.rate([Answer(example, PROBE)], progress=False)
-    except JudgeError as error:
-        raise ConfigError(f"{what} is down: {error}") from error
-    if rating.value is None:
-        raise _nothing(what, "rating", rating)
 
 
 def _nothing(what: str, kind: str, given: Verdict | Rating) -> ConfigError:

@@ -147,8 +147,7 @@ def test_near_duplicates_are_found_and_strangers_are_not() -> None:
     found = find_overlaps(
         [example("near", near), example("stranger", stranger)], [example("e", text)]
     )
-    assert [(o.train_id, o.evaluation_id, o.exact) for o in found] == [("near", "e", False)]
-    assert 0.6 <= found[0].similarity < 1
+    assert [(o.train_id, o.exact) for o in found] == [("near", False)]
 
 
 def test_all_user_turns_count_not_the_first_alone() -> None:

@@ -254,7 +254,7 @@ def test_a_level_or_not_applicable_is_an_answer_to_the_probe(said: Verdict) -> N
     first = replace(first, levels=levels, na=NaRule.EXCLUDED, requires=Requirement("other"))
     rest = [replace(rest[0], id="other"), *rest[1:]]
     one = replace(one, rubric=Rubric((first, *rest)))
-    check_judge(ScriptedJudge(said), one, "the judge", soft=["soft(of=healthbench)"])
+    check_judge(ScriptedJudge(said), one, "the judge", ["soft(of=healthbench)"])
 
 
 def test_a_soft_reward_of_a_judge_without_probabilities_is_said_before_the_model_is_loaded() -> (
