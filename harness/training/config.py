@@ -265,6 +265,11 @@ class TrainConfig:
         return {key: _plain(value) for key, value in dataclasses.asdict(self).items()}
 
 
+def options_of(judge: JudgeName) -> dict[str, Any]:
+    """Give a judge that may be named in one word as its options."""
+    return {"name": judge} if isinstance(judge, str) else dict(judge)
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): _plain(inner) for key, inner in value.items()}

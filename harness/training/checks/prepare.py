@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..config import TrainConfig
+from ..config import TrainConfig, options_of
 from ..data import TrainingData
 from ..policy.policy import PolicyFacts
 from .plan import BatchPlan
@@ -34,8 +34,7 @@ def judge_options(config: TrainConfig, judge: Any = None) -> dict[str, Any]:
 
     In the run's folder, a killed run finds every verdict it has paid for when it resumes.
     """
-    judge = config.judge if judge is None else judge
-    options = {"name": judge} if isinstance(judge, str) else dict(judge)
+    options = options_of(config.judge if judge is None else judge)
     if config.run.output_dir != NO_FOLDER:
         options.setdefault("store", str(Path(config.run.output_dir) / "verdicts.sqlite"))
     return options

@@ -24,6 +24,7 @@ from ..checks.settings import warn
 from ..config import TrainConfig
 from ..data import data_line
 from ..policy.policy import quiet_libraries
+from ..reward.batch import mean_of
 from ..reward.graders import rank, world_size
 from ..run_files import CONFIG, FACTS, METRICS, RunFiles, held, read_facts, read_lines
 from .grpo import GrpoRun, build_grpo, latest_checkpoint, prepare, run_facts
@@ -248,16 +249,12 @@ def _result(run: GrpoRun) -> dict[str, Any]:
     return {
         "output_dir": str(run.files.folder),
         "steps": run.trainer.state.global_step,
-        "reward_first": _mean([x["reward"] for x in lines[:edge]]),
-        "reward_last": _mean([x["reward"] for x in lines[-edge:]]),
+        "reward_first": mean_of([x["reward"] for x in lines[:edge]]),
+        "reward_last": mean_of([x["reward"] for x in lines[-edge:]]),
         "averaged_over_steps": edge,
-        "dead_frac_last": _mean([x["dead_frac"] for x in lines[-edge:]]),
+        "dead_frac_last": mean_of([x["dead_frac"] for x in lines[-edge:]]),
         "report": f"rubricbeat report {run.files.folder} -o report.html",
     }
-
-
-def _mean(values: list[float]) -> float | None:
-    return sum(values) / len(values) if values else None
 
 
 def _print(result: Mapping[str, Any], as_json: bool) -> None:

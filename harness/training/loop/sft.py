@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ....judges.errors import ConfigError
-from ....judges.rubric import Example
+from ....judges.rubric import Example, Message
 from ..checks.settings import check_output_dir, check_policy, check_values, warn
 from ..config import TrainConfig
 from ..data import TrainingData, in_format, messages_of, working_from_rubric
@@ -159,15 +159,12 @@ def sft_arguments(config: TrainConfig) -> Any:
 
 def sft_rows(prepared: PreparedSft) -> list[dict[str, Any]]:
     """Lay the pairs out as prompt and completion, in a seeded order."""
-    config = prepared.config
+    data = prepared.config.data
     rows = [
-        {
-            "prompt": messages_of(example, config.data),
-            "completion": [{"role": "assistant", "content": text}],
-        }
+        {"prompt": messages_of(example, data), "completion": [_answer(text)]}
         for example, text in prepared.pairs
     ]
-    random.Random(config.data.seed).shuffle(rows)
+    random.Random(data.seed).shuffle(rows)
     return rows
 
 
@@ -182,17 +179,17 @@ def _check_lengths(
     Raises:
         ConfigError: A prompt fills `sft.max_length`.
     """
-    room = config.sft.max_length
-    prompts = prompt_lengths(tokenizer, [example for example, _ in pairs], config.data)
+    room, data = config.sft.max_length, config.data
+    prompts = prompt_lengths(tokenizer, [example for example, _ in pairs], data)
     too_long = sum(length >= room for length in prompts)
     if too_long:
         raise ConfigError(
             f"{too_long} of {len(pairs)} prompts leave no room for the answer in sft.max_length "
             f"{room}; raise it above {max(prompts)}, or lower data.max_prompt_tokens"
         )
-    both = [_tokens(config, tokenizer, *pair) for pair in pairs]
-    longest = max(map(len, both))
-    n_cut = sum(len(one) > room for one in both)
+    turns = [[*messages_of(example, data), _answer(text)] for example, text in pairs]
+    both: list[list[int]] = tokenizer.apply_chat_template(turns, return_dict=True)["input_ids"]
+    longest, n_cut = max(map(len, both)), sum(len(one) > room for one in both)
     # TRL learns what it keeps after the prompt
     ends = (tokenizer.eos_token_id in one[n:room] for one, n in zip(both, prompts, strict=True))
     if not any(ends):
@@ -208,10 +205,8 @@ def _check_lengths(
     return longest
 
 
-def _tokens(config: TrainConfig, tokenizer: Any, example: Example, text: str) -> list[int]:
-    turns = [*messages_of(example, config.data), {"role": "assistant", "content": text}]
-    found: list[int] = tokenizer.apply_chat_template(turns, return_dict=True)["input_ids"]
-    return found
+def _answer(text: str) -> dict[str, str]:
+    return Message("assistant", text).to_json()
 
 
 def _target(config: TrainConfig, example: Example, reference: str) -> str:

@@ -22,6 +22,7 @@ from transformers import TrainingArguments as Args
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from ....judges.files import write_file
+from ..config import options_of
 from ..data import instruction_of
 from ..reward.graders import rank
 from ..run_files import RunFiles
@@ -127,8 +128,7 @@ def evaluation_command(config: TrainConfig, checkpoint: Path, output: Path, step
     command += ["--model", "hf", "--model_args", _json(_model_args(config, checkpoint))]
     command += ["--apply_chat_template", "--output_path", str(output)]
     command += ["--run", f"{config.run.label or Path(config.run.output_dir).name}@{step}"]
-    judge = config.eval.judge if config.eval.judge is not None else config.judge
-    options = {"name": judge} if isinstance(judge, str) else dict(judge)
+    options = options_of(config.judge if config.eval.judge is None else config.eval.judge)
     command += ["--judge", str(options.pop("name"))]
     if options:
         output.mkdir(parents=True, exist_ok=True)

@@ -233,14 +233,9 @@ def _last_blocks(section: ModelSection) -> list[int] | None:
 
 def prompt_lengths(tokenizer: Any, examples: Sequence[Example], data: DataSection) -> list[int]:
     """Count the tokens of each prompt, chat template included."""
-    return [
-        len(
-            tokenizer.apply_chat_template(
-                messages_of(example, data), add_generation_prompt=True, return_dict=True
-            )["input_ids"]
-        )
-        for example in examples
-    ]
+    asked = [messages_of(example, data) for example in examples]
+    prompts = tokenizer.apply_chat_template(asked, add_generation_prompt=True, return_dict=True)
+    return [len(ids) for ids in prompts["input_ids"]]
 
 
 def _check_gpu() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from ....judges.errors import ConfigError
 from ....judges.replies.reasoning import has_open_block
-from ..config import JudgeName, TrainConfig
+from ..config import JudgeName, TrainConfig, options_of
 
 VALUES = "chat_template_kwargs"
 """TRL's name, in `grpo`, for what a chat template is given beside the messages."""
@@ -102,7 +102,4 @@ def as_answered(config: TrainConfig, tokenizer: Any) -> TrainConfig:
 
 
 def _told(judge: JudgeName | None) -> Any:
-    if judge is None:
-        return None
-    options = {"name": judge} if isinstance(judge, str) else dict(judge)
-    return {"reasoning_opens": "prompt", **options}
+    return None if judge is None else {"reasoning_opens": "prompt", **options_of(judge)}
