@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,51 +73,41 @@ class Outlook:
         return sample
 
 
-Row = tuple[Callable[[Outlook], bool], str]
-"""When a sentence is said, and the sentence; `f` in it are the findings."""
-
-REASONS: tuple[Row, ...] = (
-    (
-        lambda f: f.unscored > f.max_unscored,
-        "{f.unscored:.0%} of the answers got no reward, and the run stops above "
-        "{f.max_unscored:.0%} (reward.max_unscored_frac)",
-    ),
-    (
-        lambda f: f.dead >= MOSTLY_DEAD,
-        "{f.dead:.0%} of the groups have equal rewards and teach nothing: of "
-        "{f.planned_groups:,} groups of the run about {f.live_groups:,} would teach; {f.mend}",
-    ),
-    (
-        lambda f: f.reliability is not None and f.reliability < NOISE_ONLY,
-        "the spread is the judge's own noise (reliability {f.reliability:.2f}); ask a better "
-        "judge, or the same one several times",
-    ),
-)
-CAUTIONS: tuple[Row, ...] = (
-    (
-        lambda f: HALF_DEAD <= f.dead < MOSTLY_DEAD,
-        "{f.dead:.0%} of the groups would teach nothing; {f.mend}",
-    ),
-    (
-        lambda f: f.dead < MOSTLY_DEAD and f.live_groups < FEW_LIVE_GROUPS,
-        "only about {f.live_groups:,} groups of the whole run would teach; that is few to learn "
-        "from, and fewer to compare rewards by",
-    ),
-)
-
-
 def reasons_against(found: Outlook) -> tuple[str, ...]:
     """Say why the run could not learn; empty where nothing speaks against it."""
-    return _said(REASONS, found)
+    said = []
+    if found.unscored > found.max_unscored:
+        said.append(
+            f"{found.unscored:.0%} of the answers got no reward, and the run stops above "
+            f"{found.max_unscored:.0%} (reward.max_unscored_frac)"
+        )
+    if found.dead >= MOSTLY_DEAD:
+        said.append(
+            f"{found.dead:.0%} of the groups have equal rewards and teach nothing: of "
+            f"{found.planned_groups:,} groups of the run about {found.live_groups:,} would teach; "
+            f"{found.mend}"
+        )
+    if found.reliability is not None and found.reliability < NOISE_ONLY:
+        said.append(
+            f"the spread is the judge's own noise (reliability {found.reliability:.2f}); ask a "
+            "better judge, or the same one several times"
+        )
+    return tuple(said)
 
 
 def cautions(found: Outlook) -> tuple[str, ...]:
     """Say what makes little of a run that could learn."""
-    return _said(CAUTIONS, found)
-
-
-def _said(rows: tuple[Row, ...], found: Outlook) -> tuple[str, ...]:
-    return tuple(words.format(f=found) for holds, words in rows if holds(found))
+    if found.dead >= MOSTLY_DEAD:
+        return ()
+    said = []
+    if found.dead >= HALF_DEAD:
+        said.append(f"{found.dead:.0%} of the groups would teach nothing; {found.mend}")
+    if found.live_groups < FEW_LIVE_GROUPS:
+        said.append(
+            f"only about {found.live_groups:,} groups of the whole run would teach; that is few to "
+            "learn from, and fewer to compare rewards by"
+        )
+    return tuple(said)
 
 
 def planned_questions(prepared: Prepared) -> tuple[int, int]:

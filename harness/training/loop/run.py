@@ -211,8 +211,9 @@ def _check_same_run(config: TrainConfig, folder: Path, stage: str | None = None)
     path = folder / CONFIG
     if not path.is_file():
         raise ConfigError(f"--resume: {folder} holds no run; leave --resume out to start one")
-    before = _named(read_yaml(path))
-    now = _named(json.loads(json.dumps(config.to_json())))
+    # a setting that is younger than the run was as it is where nobody sets it
+    before = _named(TrainConfig().to_json()) | _named(read_yaml(path))
+    now = _named(config.to_json())
     for name in sorted({*before, *now}):
         old, new = before.get(name), now.get(name)
         if old != new and name not in MAY_CHANGE and not _is_limit(name):

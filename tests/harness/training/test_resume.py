@@ -188,6 +188,18 @@ def test_a_judge_named_in_one_word_may_get_other_limits(tmp_path: Path) -> None:
         runs._check_same_run(replace(config, judge="constant"), tmp_path / "run")
 
 
+def test_a_setting_that_is_younger_than_the_run_does_not_stop_its_resume(tmp_path: Path) -> None:
+    config = small(tmp_path / "run")
+    RunFiles(tmp_path / "run").start(config, {})
+    path = tmp_path / "run" / "config.yaml"
+    assert path.read_text().count("  rest_dead: 0\n") == 1
+    path.write_text(path.read_text().replace("  rest_dead: 0\n", ""), encoding="utf-8")
+    runs._check_same_run(config, tmp_path / "run")
+    rests = replace(config, data=replace(config.data, rest_dead=2))
+    with pytest.raises(ConfigError, match=r"data\.rest_dead was 0 in .* and is 2 now"):
+        runs._check_same_run(rests, tmp_path / "run")
+
+
 def checkpoint(folder: Path, name: str, *, state: str = "{}", whole: bool = True) -> Path:
     path = folder / name
     path.mkdir()
