@@ -45,7 +45,7 @@ quick: $(VENV)/.dev
 
 # the site of the docs, in build/site: open its index.html. A broken link or anchor is an error
 docs: $(VENV)/.dev
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 	@echo "build/site/index.html"
 
 # the README's pictures of the demo's page
