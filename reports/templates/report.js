@@ -213,6 +213,7 @@
 
   // ---------- addresses: an example, a criterion of it, what the list shows ----------
   const written = (text) => encodeURIComponent(wellFormed(text));
+  const here = location.href.split("#")[0];
   const link = (example, criterion = example.criterion) =>
     `#example=${written(example.id)}${criterion === null ? "" : `&criterion=${criterion + 1}`}`;
   function listLink() {
@@ -426,7 +427,7 @@
       const [text, value, polarity, tags] = criterion;
       const form = texts.forms?.[c] ?? { terms: [] };
       const name = make("th", { scope: "row" },
-        make("a", { class: "self", href: link(example, c), "aria-label": `Link to criterion ${c + 1}` }, `#${c + 1}`),
+        make("a", { class: "self", href: here + link(example, c), "aria-label": `Link to criterion ${c + 1}` }, `#${c + 1}`),
         " ", make("span", { class: "points" }, points(value)),
         textBlock(text),
         make("div", { class: "id", dir: "auto" }, shown([

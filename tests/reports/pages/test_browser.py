@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from importlib.metadata import PackageNotFoundError, files
+from pathlib import Path
 
 import pytest
 from report_kit import example, graded, judge, run
+from training_kit import write_run
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "judges" / "signal"))
+from pilots import drawn_pilot
 
 from rubricbeat.judges.answer import GradedAnswer
+from rubricbeat.judges.rewards import get_reward
 from rubricbeat.judges.rubric import (
     Criterion,
     Example,
@@ -21,10 +28,16 @@ from rubricbeat.judges.rubric import (
     Requirement,
     Rubric,
 )
+from rubricbeat.judges.signal import Scale, study_signal
+from rubricbeat.judges.signal.replay.study import replay
+from rubricbeat.judges.signal.replay.training import Settings
 from rubricbeat.judges.verdict import Verdict
 from rubricbeat.reports import numbers
 from rubricbeat.reports.comparison.comparison import compare_runs
 from rubricbeat.reports.pages.comparison_page import render_page
+from rubricbeat.reports.pages.replay_page import replay_page
+from rubricbeat.reports.pages.signal_page import signal_page
+from rubricbeat.reports.training.page import render_training_page, training_report
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 FLAGS = [
@@ -582,16 +595,53 @@ def axe():
     return script.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("fragment", ["", "#example=p01"])
-def test_axe_finds_nothing(open_page, plain, axe, scheme, fragment):
-    page = open_page(plain, fragment, color_scheme=scheme).page
+@pytest.fixture(scope="module")
+def kinds(tmp_path_factory, plain):
+    """A page of each kind, with what is folded on it."""
+    folder = tmp_path_factory.mktemp("kinds")
+    healthbench, hybrid = get_reward("healthbench"), get_reward("hybrid")
+    groups = drawn_pilot(1, n_replicates=2)
+    settings = Settings(seeds=3, steps=20)
+    texts = ["Names a dose", "Is short", "Is rude"]
+    rows = [example(f"p{n}", POINTS, texts=texts) for n in range(3)]
+    one = [graded("1u0", rows[0], answer=MARKDOWN), graded("011", rows[1]), graded("100", rows[2])]
+    last = ("110", "010", "001", "1u0")
+    four = [
+        run(name, [graded("110", rows[0]), graded("000", rows[1]), graded(verdicts, rows[2])])
+        for name, verdicts in zip("abcd", last, strict=True)
+    ]
+    pages = {
+        "one": render_page(compare_runs([run("a model", one)], n_draws=0)),
+        "four": render_page(compare_runs(four, n_draws=0)),
+        "numbers": render_page(compare_runs(four, n_draws=0), examples=False),
+        "signal": signal_page(study_signal(groups)),
+        "replay": replay_page(replay(groups, [healthbench, hybrid], list(Scale), settings)),
+        "training": render_training_page(training_report([write_run(folder / "run")])),
+    }
+    for name, page in pages.items():
+        (folder / f"{name}.html").write_text(page, encoding="utf-8")
+    return {"two": plain, **{name: folder / f"{name}.html" for name in pages}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "fragment"),
+    [
+        *((kind, "") for kind in ("two", "one", "four", "numbers", "signal", "replay", "training")),
+        ("two", "#example=p01&criterion=2"),
+        ("one", "#example=p0"),
+    ],
+)
+def test_axe_finds_nothing(open_page, kinds, axe, kind, fragment):
+    page = open_page(kinds[kind], fragment, color_scheme="light").page
     if fragment:
         page.locator("dialog .verdict").first.wait_for()
     page.evaluate(axe)
-    found = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
-    # nothing at all, which is more than nothing serious
-    assert [(v["id"], v["impact"], [n["html"][:120] for n in v["nodes"]]) for v in found] == []
+    page.evaluate("for (const folded of document.querySelectorAll('details')) folded.open = true")
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        found = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
+        # nothing at all, which is more than nothing serious
+        assert [(v["id"], v["impact"], [n["html"][:120] for n in v["nodes"]]) for v in found] == []
 
 
 def test_what_is_not_comparable_is_said_in_red(open_page, tmp_path):

@@ -284,4 +284,4 @@ def test_scores_of_any_source_pair_with_ours(tmp_path):
     [pair] = comparison.pairs
     assert (pair.this, pair.other, pair.difference.n) == ("gpt-x", "ours", 1)
     assert pair.difference.mean == pytest.approx(1.0)
-    assert any("does not say which data file" in note for note in comparison.notes)
+    assert any("does not state which data file" in note for note in comparison.notes)
