@@ -50,6 +50,7 @@ COMMANDS: dict[str, Command] = {
     "lint": Command("lint", "check rubrics before spending anything"),
     "compare": Command("compare", "compare models in one HTML report"),
     "report": Command("report", "report one run in one HTML file"),
+    "view": Command("pages.view", "list all runs of a folder on a local page, pick some, compare"),
     "train": Command("training.train", "train a policy with the judge that evaluates (SFT, GRPO)"),
     "export": Command("training.export", "write DPO, KTO or RFT training sets from graded answers"),
     "serve": Command(

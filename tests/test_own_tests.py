@@ -23,6 +23,7 @@ HELD_BY = {
     "harness/commands/plan": "harness/commands/test_plan.py",
     "harness/commands/report": "harness/test_cli.py",
     "harness/commands/score": "harness/results/test_recheck.py",
+    "harness/commands/pages/view": "harness/serving/test_viewer.py",
     "harness/commands/setup/doctor": "harness/commands/setup/test_doctor.py",
     "harness/commands/setup/listing": "harness/commands/setup/test_listing.py",
     "harness/commands/training/export": "harness/commands/test_export.py",

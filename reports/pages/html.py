@@ -71,7 +71,9 @@ def render(template: str, context: Mapping[str, Any]) -> str:
     return environment().get_template(template).render(context)
 
 
-def section_page(id: str, title: str, headline: str, section: str, source: str) -> str:
+def section_page(
+    id: str, title: str, headline: str, section: str, source: str, *, has_form: bool = False
+) -> str:
     """Give a page of one section: one file, no request, no script.
 
     Args:
@@ -80,11 +82,12 @@ def section_page(id: str, title: str, headline: str, section: str, source: str) 
         headline: What it found.
         section: Inner HTML that we made; every value in it is escaped.
         source: The page of the docs with its formulas.
+        has_form: Whether it holds a form, which the server that gave the page answers.
     """
     style = asset("report.css")
     context = {
         "version": own_version(),
-        "policy": style_policy(style),
+        "policy": style_policy(style, "'self'" if has_form else "'none'"),
         # our own file, not data: it must stay byte for byte what its hash is of
         "style": Markup(style),
         "id": id,
@@ -119,9 +122,9 @@ def content_security_policy(script: str, style: str) -> str:
     )
 
 
-def style_policy(style: str) -> str:
-    """Allow the one style sheet of a page without script by its hash, and nothing else."""
-    return f"default-src 'none'; style-src '{_hash(style)}'; base-uri 'none'; form-action 'none'"
+def style_policy(style: str, forms: str = "'none'") -> str:
+    """Allow the one style sheet of a page without script by its hash, and where forms lead."""
+    return f"default-src 'none'; style-src '{_hash(style)}'; base-uri 'none'; form-action {forms}"
 
 
 def _hash(text: str) -> str:

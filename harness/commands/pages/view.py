@@ -1,0 +1,79 @@
+"""List all runs below some folders on a local page, and compare the ones you pick.
+
+PATHS are what `rubricbeat compare` takes. Without -o a server on this machine alone gives the list
+and makes each comparison when it is asked for; Ctrl-C ends it. With -o the list is a file, beside a
+folder with a comparison of each group of runs that may be compared.
+
+Examples:
+  rubricbeat view results
+  rubricbeat view results -o runs.html
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from urllib.parse import quote
+
+from ....judges.errors import RubricbeatError, unwritable
+from ....judges.files import require_file, require_folder, write_file
+from ....reports.pages.runs_page import RunGroup, group_runs, runs_page
+from ....reports.results.reader import read_runs
+from ...flags import add_output
+from ...serving.viewer import Viewer, ViewServer
+from ...terminal import say
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags."""
+    parser.add_argument("paths", nargs="+", type=Path, metavar="PATHS")
+    add_output(parser, "write the list, and its comparisons beside it; serve nothing")
+    parser.add_argument(
+        "--port", type=int, default=0, metavar="N", help="port on 127.0.0.1 (default: a free one)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the pages, or serve them until Ctrl-C."""
+    if args.output is not None:
+        require_folder(args.output.parent, "--output")
+        require_file(args.output, "--output")
+    notes: list[str] = []
+    viewer = Viewer(read_runs(args.paths, notes.append), notes)
+    if args.output is not None:
+        return _write(viewer, args.output, notes)
+    with ViewServer(viewer, args.port) as server:
+        print(server.url, flush=True)
+        say(f"{len(viewer.runs):,} runs; open the address in a browser, Ctrl-C ends", "view")
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            return 0
+    return 0
+
+
+def _write(viewer: Viewer, output: Path, notes: list[str]) -> int:
+    groups = group_runs(viewer.runs)
+    folder = output.with_name(f"{output.stem}_files")
+    try:
+        links = [_comparison(viewer, g, folder, n) for n, g in enumerate(groups, start=1)]
+        write_file(output, runs_page(groups, notes, links=links))
+    except OSError as error:
+        raise unwritable(f"cannot write {error.filename}: {error.strerror}", error) from error
+    print(output)
+    return 0
+
+
+def _comparison(viewer: Viewer, group: RunGroup, folder: Path, number: int) -> str:
+    """Write the comparison of a group; give its address, or nothing where there is none."""
+    scored = [row.id for row in group.rows if row.n_scored]
+    if not scored:
+        return ""
+    try:
+        page = viewer.comparison(scored)
+    except RubricbeatError as error:
+        say(f"{group.task}: no comparison: {error}", "view")
+        return ""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_file(folder / f"compare-{number}.html", page)
+    return quote(f"{folder.name}/compare-{number}.html")
