@@ -114,12 +114,7 @@ def audit_options(
         ConfigError: The judge cannot be made, or sees one criterion at a time and is to be asked in
             another order.
     """
-    from ..judges.audit.baselines import no_look_probability
-    from ..judges.audit.bias import traits_of
-    from ..judges.audit.judge_audit import audit_judge, flip_rate_of
-    from ..judges.audit.label_correction import pass_cells_of
     from ..judges.audit.labels import AuditTable, met_or_not
-    from ..judges.audit.levels import level_audit
 
     missing = MissingVerdicts()
     with contextlib.ExitStack() as stack:
@@ -142,15 +137,7 @@ def audit_options(
         two_sided = met_or_not(labelled)
         table = AuditTable.of(two_sided, graded)
         order = _order(turned, two_sided, table, missing, seed) if turned else None
-        audit = audit_judge(
-            table,
-            flip_rate=flip_rate_of(graded),
-            no_look_N=no_look_probability(table, two_sided),
-            traits=traits_of(two_sided),
-            order=order,
-            pass_cells=pass_cells_of(labelled, graded),
-            levels=level_audit(labelled, graded),
-        )
+        audit = audit_graded(labelled, graded, order)
         learned = _learned(seen, grader, flattered, missing)
         facts = grader.facts()
         injections = _injected(grader, graded, probes, seed) if probes else []
@@ -166,6 +153,38 @@ def audit_options(
         stopped=stops[0] if stops else None,
         missing=missing,
         seen=learned,
+    )
+
+
+def audit_graded(
+    labelled: Sequence[LabelledAnswer],
+    graded: Sequence[GradedAnswer],
+    order: OrderEffect | None = None,
+) -> Audit:
+    """Audit verdicts that are there.
+
+    Args:
+        labelled: The labels.
+        graded: The judge's verdicts, on the same answers in the same order.
+        order: Of the criteria in a call, where it was measured.
+    """
+    from ..judges.audit.baselines import no_look_probability
+    from ..judges.audit.bias import traits_of
+    from ..judges.audit.judge_audit import audit_judge, flip_rate_of
+    from ..judges.audit.label_correction import pass_cells_of
+    from ..judges.audit.labels import AuditTable, met_or_not
+    from ..judges.audit.levels import level_audit
+
+    two_sided = met_or_not(labelled)
+    table = AuditTable.of(two_sided, graded)
+    return audit_judge(
+        table,
+        flip_rate=flip_rate_of(graded),
+        no_look_N=no_look_probability(table, two_sided),
+        traits=traits_of(two_sided),
+        order=order,
+        pass_cells=pass_cells_of(labelled, graded),
+        levels=level_audit(labelled, graded),
     )
 
 

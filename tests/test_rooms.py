@@ -33,10 +33,11 @@ FLOORS = (
     ("reports/training",),
     ("harness/terminal", "harness/lint", "harness/polarity_check", "harness/parser"),
     ("harness/flags",),
-    ("harness/results", "harness/evaluation", "harness/costs", "harness/inputs", "harness/grading"),
+    ("harness/results", "harness/evaluation", "harness/costs", "harness/inputs"),
     ("harness/labels", "harness/audit_run", "harness/audit_noise"),
     ("harness/tables", "harness/distributed"),
     ("harness/training", "harness/serving"),
+    ("harness/api",),
     ("harness/commands",),
     ("harness/cli",),
 )

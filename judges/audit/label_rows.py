@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from ..data.columns import Columns
 from ..data.conversations import prompt_of, text_of_answer
 from ..data.examples import SkippedRow, read_each, skipped_words
 from ..data.forms.contract import completed, placed, sign_of, worth_of
-from ..data.json_rows import TRUTHS, Cell, Field, kind_of
+from ..data.json_rows import TRUTHS, Cell, Field, NumberedRow, kind_of
 from ..data.reader import read_rows
 from ..data.streams import name_of
 from ..data.verdict_words import says_not_applicable
@@ -55,14 +55,21 @@ def read_labels(
     """
     name = name_of(path)
     file = read_rows(path, columns.of_labels() if columns else None)
-    answers, skipped = read_each(
-        file.rows,
+    answers, skipped = labelled_rows(file.rows, name, strict=strict)
+    return LabelFile(tuple(answers), file.sha256, name, tuple(skipped))
+
+
+def labelled_rows(
+    rows: Iterable[NumberedRow], name: str, *, strict: bool = False
+) -> tuple[list[LabelledAnswer], list[SkippedRow]]:
+    """Read rows that are there already; see `read_labels`."""
+    return read_each(
+        rows,
         name,
         lambda row: _answer(Field(row.object())),
         strict=strict,
         otherwise="is labelled",
     )
-    return LabelFile(tuple(answers), file.sha256, name, tuple(skipped))
 
 
 def labels_of_verdicts(graded: Sequence[GradedAnswer], rater: str = "") -> list[LabelledAnswer]:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from ..answer import Answer
 from ..errors import DataError
@@ -297,14 +297,29 @@ class Responses:
             example, kind = read_row(row.object())
         except DataError:
             return None
-        fields = [name for name in ANSWER_FIELDS if name in row.value]
-        is_gold = kind is RowKind.RAR and row.value.get("answer") in example.references
-        if is_gold and fields == ["answer"] and not self._is_named:
-            raise DataError(
-                "'answer' of a row of RaR is its reference answer; call the model's answer "
-                "'completion', or name its field by --columns answer=NAME"
-            )
+        refuse_gold(row.value, kind, example, self._is_named)
         return example.prompt_id
+
+
+def refuse_gold(row: Mapping[str, Any], kind: RowKind, example: Example, is_named: bool) -> None:
+    """Refuse to take a reference answer for a model's.
+
+    Args:
+        row: With a rubric, and an answer or none.
+        kind: Its shape.
+        example: What was read of it.
+        is_named: Whether the user has named the field of the answer.
+
+    Raises:
+        DataError: The only answer of a row of RaR is its reference.
+    """
+    fields = [name for name in ANSWER_FIELDS if name in row]
+    is_gold = kind is RowKind.RAR and row.get("answer") in example.references
+    if is_gold and fields == ["answer"] and not is_named:
+        raise DataError(
+            "'answer' of a row of RaR is its reference answer; call the model's answer "
+            "'completion', or name its field by --columns answer=NAME"
+        )
 
 
 @dataclass(frozen=True, slots=True)

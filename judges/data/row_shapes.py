@@ -70,6 +70,8 @@ _KINDS = {
 """Kind of a row by the field its criteria stand in and their form; else by the form alone."""
 _CRITERIA = "criteria"
 """Where verifiers' files have them; looked at only where no other field holds a rubric."""
+RUBRIC_FIELDS = frozenset({*_KINDS, _CRITERIA})
+"""Where a rubric may stand."""
 _BY_FORM = {
     Form.RUBRICHUB: RowKind.RUBRICHUB,
     Form.RAR: RowKind.RAR,

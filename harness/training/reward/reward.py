@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from ....judges.answer import GradedAnswer
 from ....judges.data.conversations import text_of_answer
 from ....judges.errors import ConfigError, OutageError
 from ....judges.judge import Judge
-from ....judges.rewards import evaluate_batch
+from ....judges.rewards import Reward, evaluate_batch
 from ....judges.rubric import Example
 from ....judges.scoring.rubric_arrays import Floats
 from ....judges.scoring.verdict_table import VerdictTable
@@ -37,9 +37,6 @@ from .batch import (
 )
 from .graders import Asked, Graders
 from .rows import examples_of
-
-if TYPE_CHECKING:
-    from ....judges.rewards import Reward
 
 UNCOLLECTED_BATCHES = 16
 """Batches kept for a callback to collect; without one, older ones are forgotten."""
@@ -65,6 +62,7 @@ class RubricReward:
         reward_options: Mapping[str, Any] | None = None,
         alternatives: Sequence[str] = (),
         examples: Sequence[Example] = (),
+        rubric: Any = None,
         group_size: int | None = None,
         replicate_every: int = 0,
         mask_dead_groups: bool = False,
@@ -83,6 +81,7 @@ class RubricReward:
             alternatives: Rewards that are logged only. Those from verdicts cost nothing beside
                 one another; the first that needs a rating costs a call an answer.
             examples: Found by `prompt_id` when a batch carries that column.
+            rubric: Of every prompt, as a row holds it; None where the batch or `examples` say.
             group_size: G; where None, neighbours with one prompt_id are a group.
             replicate_every: Judge one group in this many twice; 0 for none.
             mask_dead_groups: Give None for groups whose rewards are all equal.
@@ -102,6 +101,7 @@ class RubricReward:
         self._reward_options = dict(reward_options or {})
         self._alternative_names = tuple(alternatives)
         self._examples = {example.prompt_id: example for example in examples}
+        self._rubric = rubric
         self._group_size = group_size
         self._replicate_every = replicate_every
         self._mask_dead_groups = mask_dead_groups
@@ -155,7 +155,7 @@ class RubricReward:
         state, log_metric, log_extra = (
             given.pop(name, None) for name in ("trainer_state", "log_metric", "log_extra")
         )
-        examples = examples_of(prompts, given, self._examples)
+        examples = examples_of(prompts, given, self._examples, self._rubric)
         step = int(state.global_step) if state is not None else None
         batch = await self.score_async(list(map(text_of_answer, completions)), examples, step=step)
         self.batches.append(batch)

@@ -15,7 +15,10 @@ NOT_OF_THE_ROW = frozenset({"completion_ids", "environments", "rubric_row"})
 
 
 def examples_of(
-    prompts: Sequence[Any], columns: Mapping[str, Any], known: Mapping[str, Example]
+    prompts: Sequence[Any],
+    columns: Mapping[str, Any],
+    known: Mapping[str, Example],
+    rubric: Any = None,
 ) -> list[Example]:
     """Find the example of each answer.
 
@@ -26,6 +29,7 @@ def examples_of(
         prompts: As TRL gives them.
         columns: Column by name, a value for each answer.
         known: Examples by their prompt_id; may be empty.
+        rubric: Of every prompt, as a row would hold it; None where the columns say.
 
     Raises:
         ConfigError: An example is not known, or the columns hold no rubric.
@@ -36,7 +40,9 @@ def examples_of(
             raise ConfigError(f"prompt_id {missing[0]!r} is not among the reward's examples")
         return [known[one] for one in ids]
     rows = columns.get("rubric_row")
-    if rows is None:
+    if rubric is not None:
+        rows = [json.dumps({"prompt": prompt, "rubric": rubric}) for prompt in prompts]
+    elif rows is None:
         rows = [json.dumps(row, sort_keys=True) for row in _rows(prompts, columns)]
     try:
         read = {row: example_from_row(json.loads(row), where="the data set") for row in {*rows}}

@@ -15,6 +15,7 @@ from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer
 from waiting import HANG_S
 
+import rubricbeat as rb
 from rubricbeat.harness.training import DataSection, RubricReward, load_data
 from rubricbeat.harness.training.loop.watch import watch
 from rubricbeat.harness.training.policy.small_models import build_model, build_tokenizer
@@ -33,6 +34,24 @@ def tiny() -> tuple[Any, Any]:
     texts = [turn.content for example in tiny_examples() for turn in example.prompt]
     tokenizer = build_tokenizer(texts, WORDS)
     return build_model(tokenizer, seed=0), tokenizer
+
+
+def test_a_reward_in_one_line_trains_on_bare_prompts_in_a_plain_trainer(tmp_path: Path) -> None:
+    model, tokenizer = tiny()
+    arguments = GRPOConfig(
+        str(tmp_path), max_steps=1, num_generations=4, per_device_train_batch_size=4,
+        max_completion_length=8, use_cpu=True, bf16=False, report_to=[], logging_steps=1,
+        save_strategy="no", disable_tqdm=True, gradient_checkpointing=False,
+    )  # fmt: skip
+    prompts = Dataset.from_list([{"prompt": row["prompt"]} for row in rows()])
+    reward = rb.reward("constant", "healthbench", rubric=["Says 4", "Is short"])
+    trainer = GRPOTrainer(
+        model, reward, args=arguments, train_dataset=prompts, processing_class=tokenizer
+    )
+    trainer.train()
+    # the constant judge says that every criterion is met
+    assert trainer.state.log_history[0]["rewards/rubric_healthbench/mean"] == 1.0
+    reward.close()
 
 
 def rows() -> list[dict[str, Any]]:

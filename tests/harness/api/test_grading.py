@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
+from datasets import Dataset, DatasetDict
 from loopback import Loopback, completion
 
 import rubricbeat as rb
 from rubricbeat.judges.backends.scripted import ScriptedJudge
 
 FOUR = ["Says 4", "Is short"]
+ROW = {"question": "2 + 2?", "rubric": FOUR, "completion": "4"}
 
 
 def says_what_it_reads(question):
@@ -24,6 +28,67 @@ def says_what_it_reads(question):
 
 def judge() -> ScriptedJudge:
     return ScriptedJudge(says_what_it_reads)
+
+
+def graded(**options: Any) -> rb.Grading:
+    return rb.grade("2 + 2?", "4", rubric=FOUR, judge=judge(), **options)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"prompts": [ROW]},
+        {"prompts": Dataset.from_list([ROW])},
+        {"prompts": Dataset.from_list([ROW])[:1]},
+        {"prompts": pd.DataFrame([{**ROW, "rubric": np.array(FOUR)}])},
+        {"prompts": np.array(["2 + 2?"]), "answers": np.array(["4"]), "rubric": FOUR},
+        {"prompts": pd.Series(["2 + 2?"]), "answers": pd.Series(["4"]), "rubric": FOUR},
+        {"prompts": [{"q": "2 + 2?", "out": "4"}], "columns": {"prompt": "q", "answer": "out"},
+         "rubric": FOUR},
+        {"prompts": ["2 + 2?"], "answers": [[{"type": "text", "text": "4"}]], "rubric": FOUR},
+        {"prompts": ["2 + 2?"], "answers": ["4"], "rubric": [FOUR]},
+        {"prompts": ["2 + 2?"], "answers": ["4"],
+         "rubric": pd.DataFrame({"criterion": FOUR, "points": [1, 1]})},
+        {"prompts": ["2 + 2?"], "answers": ["4"],
+         "rubric": [rb.Criterion("Says 4", 1.0, rb.Polarity.DESIRABLE), "Is short"]},
+    ],
+)  # fmt: skip
+def test_every_usual_form_of_rows_answers_and_rubrics_is_read(given):
+    found = rb.grade(**given, judge=judge())
+    assert found.verdicts == [[True, True]]
+    assert found.graded[0].example.prompt[-1].content == "2 + 2?"
+    assert [c.points for c in found.graded[0].example.rubric.criteria] == [1, 1]
+
+
+def test_files_of_rows_and_of_a_rubric_are_named_by_text_or_path(tmp_path):
+    rows, rubric = tmp_path / "rows.csv", tmp_path / "rubric.txt"
+    rows.write_text("question,completion\n2 + 2?,4\n", encoding="utf-8")
+    rubric.write_text("Says 4\nIs short\n", encoding="utf-8")
+    for as_given in (str, Path):
+        found = rb.grade(as_given(rows), rubric=as_given(rubric), judge=judge())
+        assert found.verdicts == [[True, True]]
+
+
+def test_one_prompt_twice_has_two_answers():
+    found = rb.grade(["2 + 2?", "2 + 2?"], ["4", "5"], rubric=FOUR, judge=judge())
+    assert [one.repeat for one in found.graded] == [0, 1]
+    assert found.compare(found_again(found)).baseline == "answers 1"
+
+
+def found_again(one: rb.Grading) -> rb.Grading:
+    return rb.grade([g.example for g in one.graded[:1]], [["5", "4"]], judge=judge())
+
+
+def test_a_list_of_judges_is_a_jury_and_a_file_of_verdicts_is_a_judge(tmp_path):
+    jury = rb.grade("2 + 2?", "5", rubric=FOUR, judge=[judge(), judge(), "constant"])
+    assert jury.verdicts == [[False, True]]  # two of three say that 5 is not 4
+    verdicts = tmp_path / "verdicts.jsonl"
+    verdicts.write_text('{"prompt_id": "p", "completion": "x", "criteria_met": [true, false]}\n')
+    row = {"prompt_id": "p", "prompt": "2 + 2?", "completion": "x"}
+    for as_given in (str, Path):
+        found = rb.grade([row], rubric=FOUR, judge=as_given(verdicts))
+        assert found.verdicts == [[True, False]] and found.score == 0.5
+    assert "score 0.500" in repr(found) and "score 0.500" in found._repr_html_()
 
 
 def test_texts_are_enough():
@@ -111,7 +176,49 @@ def test_any_other_name_is_a_model_behind_an_endpoint(monkeypatch, tmp_path):
     [
         (lambda: rb.grade(["a", "b"], ["x"], rubric=FOUR, judge=judge()), "1 answers for 2"),
         (lambda: rb.grade(["a"], rubric=FOUR, judge=judge()), "prompt 1 has no answer"),
-        (lambda: rb.grade(["a"], ["x"], judge=judge()), "prompt 1"),
+        (lambda: rb.grade(["a"], ["x"], judge=judge()), "prompt 1 has no rubric"),
+        (lambda: rb.grade([{"q": "a"}], ["x"], rubric=FOUR, judge=judge()), "no prompt; found"),
+        (lambda: rb.grade([], [], rubric=FOUR, judge=judge()), "prompts: there is none"),
+        (lambda: rb.grade([{**ROW, "answer": "5"}], judge=judge()), "two fields could be the ans"),
+        (lambda: rb.grade([{**ROW, "input": "b"}], judge=judge()), "two fields could be the pro"),
+        (lambda: rb.grade([ROW], judge=judge(), columns={"promt": "q"}), "did you mean 'prompt'"),
+        (lambda: rb.grade([ROW], judge=judge(), columns={"prompt": "q"}), "has no column 'q'"),
+        (lambda: rb.grade("none.jsonl", judge=judge()), "none.jsonl: no such file"),
+        (lambda: rb.grade(["a"], ["x"], rubric="none.txt", judge=judge()), "none.txt: no such"),
+        (lambda: rb.grade(["a"], ["x"], rubric=["c", " "], judge=judge()), r"rubric\[1\] is blank"),
+        (lambda: rb.grade(["a", "b"], ["x", "y"], rubric=[["c"]], judge=judge()), "1 lists of"),
+        (
+            lambda: rb.grade(
+                ["a"], ["x"], rubric=[{"criterion": "c", "points": -1}], judge=judge()
+            ),
+            "no positive points",
+        ),
+        (
+            lambda: rb.grade([{"prompt_id": "p", "prompt": "a"}], {}, rubric=FOUR, judge=judge()),
+            "none for prompt_id 'p'",
+        ),
+        (
+            lambda: rb.grade(["a"], pd.DataFrame({"x": ["4"]}), rubric=FOUR, judge=judge()),
+            "answers: DataFrame",
+        ),
+        (
+            lambda: rb.grade(DatasetDict(train=Dataset.from_list([ROW])), judge=judge()),
+            "several splits; name one",
+        ),
+        (
+            lambda: rb.grade(
+                [{"question": "a", "rubric": [{"description": "c", "weight": 1}], "answer": "g"}],
+                judge=judge(),
+            ),
+            "is its reference answer",
+        ),
+        (lambda: rb.grade(["a"], ["x"], rubric=FOUR, judge={"base_url": "u"}), "needs 'name'"),
+        (lambda: rb.grade(["a"], ["x"], rubric=FOUR, judge=""), "empty name"),
+        (lambda: rb.grade(["a"], ["x"], rubric=FOUR, judge=[]), "at least 2 judges"),
+        (lambda: rb.grade(["a"], ["x"], rubric=FOUR, judge=Path("no.jsonl")), "no file 'no.jsonl'"),
+        (lambda: rb.compare(), "give what rubricbeat.grade returned"),
+        (lambda: graded().report("/"), "this is a folder"),
+        (lambda: graded().report("/no/such/page.html"), "there is no folder"),
         (lambda: rb.grade(["a"], [3], rubric=FOUR, judge=judge()), "prompt 1: the answer is"),
         (lambda: rb.grade(["a"], ["x"], rubric=FOUR, judge="keywrod"), "keyword"),
         (lambda: rb.grade(["a"], ["x"], rubric=FOUR, judge=None), "async method"),

@@ -1,0 +1,343 @@
+"""What `rubricbeat.grade` is given: prompts, answers and a rubric in any usual Python form."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence, Set
+from pathlib import Path
+from typing import Any
+
+from ...judges.answer import Answer
+from ...judges.data.answers import ANSWER_FIELDS, TwoAnswersError, answer_field, answers_in
+from ...judges.data.columns import Columns
+from ...judges.data.conversations import is_missing, text_of_answer
+from ...judges.data.examples import example_to_row
+from ...judges.data.forms.by_hand import lines_of_text
+from ...judges.data.forms.rubric_file import with_rubric
+from ...judges.data.forms.trees import is_tree
+from ...judges.data.forms.written import criterion_row
+from ...judges.data.json_rows import Field, NumberedRow
+from ...judges.data.reader import read_rows
+from ...judges.data.responses import refuse_gold
+from ...judges.data.row_shapes import PROMPT_FIELDS, RUBRIC_FIELDS, read_row, rubric_in
+from ...judges.data.tables import ROW_SUFFIXES
+from ...judges.errors import ConfigError, DataError
+from ...judges.rubric import Criterion, Example, Rubric
+
+_FILES = (*ROW_SUFFIXES, ".gz", ".zst")
+
+
+def answers_of(
+    prompts: Any, answers: Any, rubric: Any, columns: str | Mapping[str, str] | None = None
+) -> list[Answer]:
+    """Put prompts, answers and rubrics together.
+
+    Raises:
+        DataError: One cannot be read, or they do not match.
+    """
+    names = names_of(columns)
+    rows = [_row(one, f"prompt {n}") for n, one in enumerate(_listed(prompts), start=1)]
+    if not rows:
+        raise DataError("prompts: there is none")
+    rows = _with_rubrics(_renamed(rows, names), rubric)
+    is_named = names is not None and "answer" in names.names
+    examples = [_example(row, n, is_named) for n, row in enumerate(rows, start=1)]
+    _refuse_clashes(examples)
+    repeats: Counter[str] = Counter()
+    given = []
+    for number, (example, of_one) in enumerate(
+        zip(examples, _texts_of(rows, examples, answers), strict=True), start=1
+    ):
+        for text in of_one:
+            given.append(Answer(example, _text(text, number), repeat=repeats[example.prompt_id]))
+            repeats[example.prompt_id] += 1
+    return given
+
+
+def examples_of(prompts: Any) -> list[Example]:
+    """Read rows with rubrics.
+
+    Raises:
+        DataError: One cannot be read.
+    """
+    rows = [_row(one, f"row {number}") for number, one in enumerate(_listed(prompts), start=1)]
+    return [_example(row, number, is_named=True) for number, row in enumerate(rows, start=1)]
+
+
+def rubric_of(rubric: Any) -> Any:
+    """Give one rubric as a row would hold it.
+
+    Raises:
+        DataError: It is none.
+    """
+    value = _rubric(rubric)
+    try:
+        rubric_in(value)
+    except DataError as error:
+        raise DataError(f"rubric: {_words(error)}") from None
+    return value
+
+
+def names_of(columns: str | Mapping[str, str] | None) -> Columns | None:
+    """Read `columns=`.
+
+    Raises:
+        ConfigError: A name is unknown.
+    """
+    try:
+        return Columns.read(columns)
+    except ConfigError as error:
+        raise ConfigError(_words(error)) from None
+
+
+def records_of(table: Any, what: str) -> list[Any] | None:
+    """Give the rows of a DataFrame, a table of Arrow or a data set; None for anything else.
+
+    Raises:
+        DataError: It is several data sets.
+    """
+    if hasattr(table, "to_dicts"):  # polars
+        return list(table.to_dicts())
+    if hasattr(table, "to_pylist"):  # pyarrow
+        return list(table.to_pylist())
+    if hasattr(table, "to_dict") and hasattr(table, "columns"):  # pandas
+        return list(table.to_dict("records"))
+    if isinstance(table, Mapping) and any(hasattr(part, "features") for part in table.values()):
+        split = next(iter(table))
+        raise DataError(f"{what}: several splits; name one of them, such as [{split!r}]")
+    return None
+
+
+def file_named(value: Any, suffixes: Sequence[str] = _FILES) -> Path | None:
+    """Give the file that a text or a path names; None where it is no such name."""
+    if isinstance(value, Path):
+        return value
+    if not isinstance(value, str) or not value.strip() or "\n" in value or len(value) > 255:
+        return None
+    is_name = value.endswith(tuple(suffixes)) and " " not in value
+    return Path(value) if is_name or Path(value).is_file() else None
+
+
+def _listed(prompts: Any) -> list[Any]:
+    path = file_named(prompts)
+    if path is not None:
+        found = read_rows(path).rows
+        return [_of_file(row, path) for row in found]
+    records = records_of(prompts, "prompts")
+    if records is not None:
+        return records
+    if isinstance(prompts, Mapping) and (rows := _transposed(prompts)) is not None:
+        return rows
+    if isinstance(prompts, str | Mapping | Example) or _is_message_list(prompts):
+        return [prompts]
+    if isinstance(prompts, Set) or not isinstance(prompts, Iterable):
+        raise DataError(f"prompts: {type(prompts).__name__} has no order; give a list")
+    return list(prompts)
+
+
+def _of_file(row: NumberedRow, path: Path) -> Mapping[str, Any]:
+    try:
+        return row.object()
+    except DataError as error:
+        raise DataError(f"{path}: line {row.number}: {error}") from None
+
+
+def _transposed(columns: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+    """Give the rows of a mapping of columns, as a slice of a data set is; None for a row."""
+    prompts = next((columns[name] for name in PROMPT_FIELDS if name in columns), None)
+    if not isinstance(prompts, list | tuple) or _is_message_list(prompts) or not prompts:
+        return None
+    lengths = {
+        name: len(each) if isinstance(each, list | tuple) else None
+        for name, each in columns.items()
+    }
+    odd = [name for name, n in lengths.items() if n != len(prompts)]
+    if odd:
+        raise DataError(f"prompts: column {odd[0]!r} has not one value for each prompt")
+    return [
+        dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)
+    ]
+
+
+def _is_message_list(value: Any) -> bool:
+    return (
+        isinstance(value, list | tuple)
+        and bool(value)
+        and all(isinstance(turn, Mapping) and "role" in turn for turn in value)
+    )
+
+
+def _row(one: Any, where: str) -> Any:
+    """Give a row as the readers take it; an example stays one."""
+    one = _plain(one)
+    if isinstance(one, Example):
+        return one
+    if isinstance(one, Mapping) and not _is_message_list([one]):
+        return {
+            name: value
+            for name, value in one.items()
+            if not is_missing(value) or name in ANSWER_FIELDS
+        }
+    if isinstance(one, str) or _is_message_list(one):
+        return {"prompt": one}
+    if isinstance(one, Mapping):
+        return {"prompt": [one]}
+    raise DataError(f"{where}: {type(one).__name__}; give a text, messages, or a row")
+
+
+def _plain(value: Any) -> Any:
+    """Give plain Python values for those of numpy and pandas."""
+    if isinstance(value, Mapping):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    module = type(value).__module__.partition(".")[0]
+    if module == "numpy" and hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    return None if module == "pandas" and type(value).__name__.startswith("Na") else value
+
+
+def _renamed(rows: list[Any], names: Columns | None) -> list[Any]:
+    if names is None:
+        return rows
+    numbered = [NumberedRow(number, row) for number, row in enumerate(rows, start=1)]
+    try:
+        renamed = list(names.of_answered_rows().renamed(numbered, "prompts"))
+    except DataError as error:
+        raise DataError(_words(error)) from None
+    for row in renamed:
+        if row.fault:
+            raise DataError(f"prompt {row.number}: {_words(row.fault)}")
+    return [row.value for row in renamed]
+
+
+def _with_rubrics(rows: list[Any], rubric: Any) -> list[Any]:
+    """Give rows the rubric that is for all, or each its own."""
+    if rubric is None:
+        return rows
+    value = _rubric(rubric)
+    is_each = isinstance(value, list) and bool(value) and all(isinstance(v, list) for v in value)
+    if is_each and len(value) != len(rows):
+        raise DataError(
+            f"rubric: {len(value)} lists of criteria for {len(rows)} prompts; give one list of "
+            "criteria for all, or one for each prompt"
+        )
+    each = [rubric_of(one) for one in value] if is_each else [rubric_of(value)] * len(rows)
+    plain = [example_to_row(row) if isinstance(row, Example) else row for row in rows]
+    return [
+        {name: v for name, v in row.items() if name not in RUBRIC_FIELDS} | {"rubric": one}
+        for row, one in zip(plain, each, strict=True)
+    ]
+
+
+def _rubric(rubric: Any) -> Any:
+    path = file_named(rubric, (*_FILES, ".yaml", ".yml", ".txt", ".md"))
+    if path is not None:
+        given = with_rubric(path).rubric
+        return None if given is None else given.value
+    if isinstance(rubric, str):
+        return lines_of_text(rubric)
+    if isinstance(rubric, Rubric):
+        rubric = rubric.criteria
+    rubric = records if (records := records_of(rubric, "rubric")) is not None else rubric
+    if isinstance(rubric, Mapping | Set) or not isinstance(rubric, Iterable):
+        raise DataError(f"rubric: {type(rubric).__name__}; give a list of criteria")
+    return [_criterion(_plain(one)) for one in rubric]
+
+
+def _criterion(one: Any) -> Any:
+    if isinstance(one, Criterion):
+        return criterion_row(one)
+    if isinstance(one, Mapping):
+        return {name: value for name, value in one.items() if not is_missing(value)}
+    return one
+
+
+def _example(row: Any, number: int, is_named: bool) -> Example:
+    if isinstance(row, Example):
+        return row
+    _require(row, number)
+    try:
+        example, kind = read_row(row)
+        refuse_gold(row, kind, example, is_named)
+    except DataError as error:
+        raise DataError(f"prompt {number}: {_words(error)}") from None
+    return example
+
+
+def _require(row: Mapping[str, Any], number: int) -> None:
+    """Say what a row lacks, for one who has given no file."""
+    found = ", ".join(repr(str(name)[:24]) for name in list(row)[:8])
+    if any(name in row for name in ("prompt_0", "requirements", "sub_tasks")):
+        return
+    if not any(name in row for name in PROMPT_FIELDS) and not is_tree(Field(row).first("rubric")):
+        raise DataError(
+            f"prompt {number} has no prompt; found: {found}; columns={{'prompt': NAME}} reads "
+            "another field"
+        )
+    if RUBRIC_FIELDS.isdisjoint(row):
+        raise DataError(
+            f"prompt {number} has no rubric: give rubric=[...], or 'rubric' in the row; found: "
+            f"{found}"
+        )
+
+
+def _refuse_clashes(examples: Sequence[Example]) -> None:
+    first: dict[str, int] = {}
+    for number, example in enumerate(examples, start=1):
+        before = first.setdefault(example.prompt_id, number)
+        if examples[before - 1] != example:
+            raise DataError(
+                f"prompt {number}: the same prompt_id as prompt {before} with another prompt or "
+                "rubric"
+            )
+
+
+def _texts_of(
+    rows: Sequence[Any], examples: Sequence[Example], answers: Any
+) -> list[tuple[Any, ...]]:
+    if answers is None:
+        return [_own_answer(row, number) for number, row in enumerate(rows, start=1)]
+    if isinstance(answers, Mapping):
+        return _by_id(examples, answers)
+    if hasattr(answers, "columns") or isinstance(answers, Set) or not isinstance(answers, Iterable):
+        raise DataError(f"answers: {type(answers).__name__}; give a list, one for each prompt")
+    given = [answers] if isinstance(answers, str) else list(answers)
+    if len(given) != len(examples):
+        raise DataError(
+            f"{len(given)} answers for {len(examples)} prompts; give one for each, and several to "
+            "one prompt as a list"
+        )
+    return [answers_in(_plain(one)) for one in given]
+
+
+def _by_id(examples: Sequence[Example], answers: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    ids = {example.prompt_id for example in examples}
+    if unknown := sorted(map(str, set(answers) - ids)):
+        raise DataError(f"answers: prompt_id {unknown[0]!r} is not among the prompts")
+    if without := sorted(ids - set(answers)):
+        raise DataError(
+            f"answers: none for prompt_id {without[0]!r}; give None where the model gave none"
+        )
+    return [answers_in(_plain(answers[example.prompt_id])) for example in examples]
+
+
+def _own_answer(row: Any, number: int) -> tuple[Any, ...]:
+    if not isinstance(row, Mapping) or not any(name in row for name in ANSWER_FIELDS):
+        raise DataError(f"prompt {number} has no answer: give answers=, or 'completion' in the row")
+    try:
+        return answers_in(answer_field(row).value)
+    except TwoAnswersError as error:
+        raise DataError(f"prompt {number}: {_words(error)}") from None
+
+
+def _text(value: Any, number: int) -> str | None:
+    try:
+        return text_of_answer(value)
+    except DataError as error:
+        raise DataError(f"prompt {number}: {error}") from None
+
+
+def _words(error: object) -> str:
+    """Say what a reader of files says, for one who has no command line."""
+    return str(error).replace("--columns ", "columns: ").replace("--columns:", "columns:")

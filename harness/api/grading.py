@@ -1,0 +1,318 @@
+"""Grade from Python: prompts, answers and a rubric in, a score and every verdict out.
+
+    import rubricbeat as rb
+    graded = rb.grade(["What is 2 + 2?"], ["4"], rubric=["Says 4", "Is short"], judge="gpt-4.1")
+    graded.score, graded.to_pandas()
+
+What the commands read as rows is read here too; a bare text is enough where it can be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from functools import cached_property
+from html import escape
+from importlib.util import find_spec
+from inspect import iscoroutinefunction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...judges.answer import GradedAnswer
+from ...judges.errors import ConfigError
+from ...judges.grader import Grader, open_grader
+from ...judges.registry import JUDGES
+from ...judges.scoring.run_scores import SEED, Summary, summarise
+from ...judges.shares import counted_shares
+from ...judges.verdict import Verdict
+from ...reports.comparison.comparison import Comparison, compare_runs
+from ...reports.results.run import Run
+from .given import answers_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DEFAULT_MODEL = "answers"
+_SHOWN = 20
+"""Answers of a notebook's table."""
+
+
+@dataclass(frozen=True, repr=False)
+class Grading:
+    """Graded answers of one model, with what they come to."""
+
+    graded: tuple[GradedAnswer, ...]
+    """In the order of the prompts; of one prompt in the order of its answers."""
+    model: str
+    judge: Mapping[str, Any] = field(repr=False)
+    """What is known of the judge: identity, calls, tokens, cost."""
+
+    @cached_property
+    def summary(self) -> Summary:
+        """Every metric, by the name that `rubricbeat score` gives it."""
+        return summarise(self.graded)
+
+    @property
+    def score(self) -> float | None:
+        """HealthBench score, 0 to 1; None where no answer could be scored."""
+        value = self.summary.metrics["score"]
+        return value if isinstance(value, float) else None
+
+    @property
+    def verdicts(self) -> list[list[bool | int | None]]:
+        """One list an answer: True, False, a level; None where there is no verdict or it is n/a."""
+        return [
+            [v.met if v.level is None else v.level for v in one.verdicts] for one in self.graded
+        ]
+
+    @property
+    def missing(self) -> dict[str, int]:
+        """Verdicts that never came, by reason."""
+        return self.summary.missing_by_reason
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Give a row for each verdict."""
+        import pandas as pd
+
+        rows = [
+            {
+                "prompt_id": one.example.prompt_id,
+                "repeat": one.repeat,
+                "prompt": one.example.prompt[-1].content,
+                "answer": one.answer,
+                "criterion": criterion.text,
+                "points": criterion.points,
+                "outcome": verdict.outcome.value,
+                "met": verdict.met,
+                "level": verdict.level,
+                "share": share,
+                "probability": verdict.probability,
+                "explanation": verdict.explanation,
+            }
+            for one in self.graded
+            for criterion, verdict, share in zip(
+                one.example.rubric.criteria,
+                one.verdicts,
+                counted_shares(one.example.rubric, one.verdicts),
+                strict=True,
+            )
+        ]
+        return pd.DataFrame(rows)
+
+    def compare(self, *others: Grading, seed: int = SEED) -> Comparison:
+        """Compare with gradings of the same prompts; this one is the baseline.
+
+        Raises:
+            ConfigError: They are of other prompts or judges.
+        """
+        return compare(self, *others, seed=seed)
+
+    def report(self, path: str | Path, *others: Grading) -> Path:
+        """Write the HTML page of this grading, compared with others where there are any."""
+        from ...judges.files import require_file, write_file
+        from ...reports.pages.comparison_page import render_page
+
+        require_file(Path(path), "report")
+        page = render_page(self.compare(*others))
+        write_file(Path(path), page.encode("utf-8"))
+        return Path(path)
+
+    def __repr__(self) -> str:
+        """Say it in a line."""
+        return f"<Grading of {self.model!r}: {self._head()}>"
+
+    @property
+    def run(self) -> Run:
+        """The same as a run, as `compare_runs` takes it."""
+        facts = {"judge": dict(self.judge)}
+        return Run(self.model, "", "graded", self.graded, facts=facts)
+
+    def _head(self) -> str:
+        """Give the score, its interval, and what is missing, in a line."""
+        head = "no score" if self.score is None else f"score {self.score:.3f}"
+        interval = self.summary.metrics.get("interval")
+        if isinstance(interval, Sequence) and len(interval) == 2:
+            head += f" [{interval[0]:.3f}, {interval[1]:.3f}]"
+        why = ", ".join(f"{n:,} {reason}" for reason, n in self.missing.items())
+        missing = f"{sum(self.missing.values()):,} verdicts missing" + (f" ({why})" if why else "")
+        return f"{head}, {len(self.graded):,} answers, {missing}"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{escape(one.example.prompt[-1].content[:80])}</td>"
+            f"<td>{escape(one.answer[:80])}</td>"
+            f"<td>{escape(_marks(one))}</td></tr>"
+            for one in self.graded[:_SHOWN]
+        )
+        more = len(self.graded) - _SHOWN
+        rest = f"<p>and {more:,} more: .to_pandas()</p>" if more > 0 else ""
+        return (
+            f"<p><b>{escape(self.model)}</b>: {escape(self._head())}</p>"
+            f"<table><tr><th>prompt</th><th>answer</th><th>verdicts</th></tr>{rows}</table>{rest}"
+        )
+
+
+def grade(
+    prompts: Any,
+    answers: Any = None,
+    *,
+    rubric: Any = None,
+    judge: Any,
+    model: str = DEFAULT_MODEL,
+    columns: str | Mapping[str, str] | None = None,
+    progress: bool | None = None,
+    **options: Any,
+) -> Grading:
+    """Grade answers by rubric.
+
+    Args:
+        prompts: A text or a list of texts, message lists or rows (with rubrics, or answers too); a
+            DataFrame or a Hugging Face data set of rows, or a slice of one; the path of a file of
+            rows.
+        answers: One for each prompt: texts, None where the model gave none, or lists of several;
+            or a mapping from prompt_id. None where the rows hold them.
+        rubric: For all prompts: a list of criteria, each a text worth 1 point or an object; a text
+            with one criterion a line; or the path of a file of that. A list of such lists is one
+            for each prompt. None where the rows hold theirs.
+        judge: A registered judge's name, the name of a model behind an OpenAI-compatible endpoint,
+            a mapping of `name` and options, a judge of your own, a list of any of these (a jury,
+            by majority), or the path of recorded verdicts.
+        model: Whose answers these are, in tables and pages.
+        columns: Other names of the rows' fields, such as `{"prompt": "q", "answer": "output"}`.
+        progress: A bar; by default on a terminal.
+        **options: Of the judge and of the run: `base_url`, `max_concurrency`, `store`, `max_cost`.
+
+    Raises:
+        DataError: A row or an answer cannot be read: named by its number.
+        ConfigError: The judge cannot work.
+    """
+    given = answers_of(prompts, answers, rubric, columns)
+    with grader_of(judge, options) as grader:
+        return Grading(tuple(grader.grade(given, progress=progress)), str(model), grader.facts())
+
+
+async def grade_async(
+    prompts: Any,
+    answers: Any = None,
+    *,
+    rubric: Any = None,
+    judge: Any,
+    model: str = DEFAULT_MODEL,
+    columns: str | Mapping[str, str] | None = None,
+    **options: Any,
+) -> Grading:
+    """Grade answers from an event loop; see `grade`."""
+    given = answers_of(prompts, answers, rubric, columns)
+    with grader_of(judge, options) as grader:
+        return Grading(tuple(await grader.grade_async(given)), str(model), grader.facts())
+
+
+def compare(*gradings: Grading, seed: int = SEED) -> Comparison:
+    """Compare gradings of the same prompts; the first is the baseline.
+
+    Those that were given no name are numbered.
+
+    Raises:
+        ConfigError: They are of other prompts or judges, or share the name of a model.
+    """
+    for one in gradings or (None,):
+        if not isinstance(one, Grading):
+            raise ConfigError(f"compare: {type(one).__name__}; give what rubricbeat.grade returned")
+    runs = [one.run for one in gradings]
+    if len(runs) > 1 and all(run.model == DEFAULT_MODEL for run in runs) and _differ(gradings):
+        runs = [replace(run, model=f"{run.model} {n}") for n, run in enumerate(runs, start=1)]
+    names = [run.model for run in runs]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ConfigError(f"two gradings are called {twice!r}; give each its model=")
+    return compare_runs(runs, baseline=names[0] if len(names) > 1 else None, seed=seed)
+
+
+def _differ(gradings: Sequence[Grading]) -> bool:
+    return len({id(one) for one in gradings}) == len(gradings)
+
+
+def grader_of(judge: Any, options: Mapping[str, Any]) -> Grader:
+    """Open a grader for whatever names a judge.
+
+    Raises:
+        ConfigError: The judge cannot work, or options go with a judge that is made already.
+    """
+    asked = judge_asked(judge)
+    if isinstance(asked, Mapping):
+        return open_grader({**asked, **options})
+    if not options:
+        return open_grader(asked)
+    from ...judges.engine.options import RuntimeOptions
+
+    mine, rest = RuntimeOptions.split(dict(options))
+    if rest:
+        raise ConfigError(f"{', '.join(sorted(rest))}: set on the judge itself, which is made")
+    return Grader(asked, RuntimeOptions.from_mapping(mine))
+
+
+def judge_asked(judge: Any) -> Any:
+    """Give what `open_grader` takes for whatever names a judge: a mapping, or a judge.
+
+    Raises:
+        ConfigError: It names none.
+    """
+    if isinstance(judge, Grader):
+        raise ConfigError("judge: give the judge, not a Grader; its grade() takes answers")
+    if isinstance(judge, Path):
+        return {"name": "replay", "path": str(judge)}
+    if isinstance(judge, str):
+        return _named(judge)
+    if isinstance(judge, Mapping):
+        if "name" in judge or "model" in judge:
+            return {"name": "chat", **judge}
+        raise ConfigError(f"judge: a mapping needs 'name' (such as 'chat'); it has {list(judge)}")
+    if isinstance(judge, list | tuple):
+        return {"name": "jury", "members": [judge_asked(member) for member in judge]}
+    if isinstance(judge, type) or not iscoroutinefunction(getattr(judge, "judge", None)):
+        raise ConfigError(
+            f"judge: {judge!r:.60} is none: a name, a mapping, a list of judges, or an object with "
+            "an async method 'judge' (docs/judges.md)"
+        )
+    return judge
+
+
+def _named(judge: str) -> dict[str, str]:
+    """Tell the name of a judge from that of a model.
+
+    Raises:
+        ConfigError: It looks like a judge's name that is misspelt, or like a file.
+    """
+    if not judge.strip():
+        raise ConfigError("judge: an empty name; give a judge, or the name of a model")
+    if judge.endswith((".jsonl", ".jsonl.gz", ".json", ".csv", ".parquet")):
+        return {"name": "replay", "path": judge}
+    first, colon, _ = judge.partition(":")
+    if first in JUDGES.names() or (colon and _is_module(first)):
+        return {"name": judge}
+    if close := get_close_matches(first, JUDGES.names(), n=1, cutoff=0.8):
+        raise ConfigError(
+            f"judge {judge!r}: did you mean {close[0]!r}? A model of that name is "
+            f"judge={{'name': 'chat', 'model': {judge!r}}}"
+        )
+    return {"name": "chat", "model": judge}
+
+
+def _is_module(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def _marks(one: GradedAnswer) -> str:
+    return " ".join(map(_mark, one.verdicts))
+
+
+def _mark(verdict: Verdict) -> str:
+    if verdict.is_na:
+        return "n/a"
+    if verdict.level is not None:
+        return str(verdict.level)
+    return {True: "\u2713", False: "\u2717", None: "?"}[verdict.met]

@@ -1,0 +1,343 @@
+"""From Python: study rewards on gradings, audit a judge, and a reward for TRL.
+
+rb.study(a, b).to_pandas()                  # which reward has a learning signal
+rb.audit("gpt-4.1", "labels.jsonl").to_pandas()
+GRPOTrainer(model, rb.reward("gpt-4.1", rubric=["Says 4"]), train_dataset=prompts)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...judges.data.json_rows import NumberedRow
+from ...judges.errors import ConfigError, DataError
+from ...judges.missing import MissingVerdicts
+from ...judges.scoring.estimates import Estimate
+from ...judges.signal import TaggedAnswer
+from ...judges.verdict import Verdict
+from ..audit_run import Audited, audit_graded, audit_options, usd_per_correct
+from ..inputs import DEFAULT_LABELS, on_new_prompts, read_signal_input
+from .given import examples_of, file_named, names_of, records_of, rubric_of
+from .grading import Grading, judge_asked
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ...judges.audit.labels import LabelledAnswer
+    from ...judges.signal.study import SignalStudy
+    from ..training.reward.reward import RubricReward
+
+
+@dataclass(frozen=True, repr=False)
+class Study:
+    """What rewards make of graded answers: `rubricbeat variance` from Python."""
+
+    signal: SignalStudy
+    """Every table; `signal.words` is the verdict in sentences."""
+    warnings: tuple[str, ...] = ()
+    """What was left out of the study, and why."""
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Give a row for each reward; `dead` is the share of groups whose rewards are all equal."""
+        import pandas as pd
+
+        dead = {one.reward: one.dead.value for one in self.signal.dead}
+        return pd.DataFrame([
+            {
+                "reward": one.reward,
+                "answers": one.n,
+                "without_reward": one.n_none,
+                **_interval("mean", one.mean),
+                "sd": one.sd,
+                "sd_within_groups": one.spread,
+                "dead": dead.get(one.reward),
+            }
+            for one in self.signal.rewards
+        ])  # fmt: skip
+
+    def report(self, path: str | Path) -> Path:
+        """Write the page with every table and figure."""
+        from ...judges.files import require_file, write_file
+        from ...reports.pages.signal_page import signal_page
+
+        require_file(Path(path), "report")
+        write_file(Path(path), signal_page(self.signal))
+        return Path(path)
+
+    def __str__(self) -> str:
+        """Give the tables of the command."""
+        from ..tables.signal import study_text
+
+        return "\n\n".join([*self.warnings, study_text(self.signal)])
+
+    def __repr__(self) -> str:
+        """Say it in a line."""
+        found = self.signal
+        return f"<Study of {found.n_answers:,} answers in {found.n_groups:,} groups: print() it>"
+
+    def _repr_html_(self) -> str:
+        said = [*self.warnings, *(sentence.text for sentence in self.signal.words)]
+        items = "".join(f"<li>{escape(text)}</li>" for text in said)
+        return f"<ul>{items}</ul>{self.to_pandas().to_html(index=False)}"
+
+
+@dataclass(frozen=True, repr=False)
+class JudgeAudit:
+    """How far a judge agrees with labels: `rubricbeat audit` from Python."""
+
+    found: Audited
+    """Everything measured; `found.audit` has the figures by name."""
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Give a row for each figure of the judge and of the baselines that see no answer."""
+        import pandas as pd
+
+        audit = self.found.audit
+        return pd.DataFrame([
+            {"judge": name, "figure": figure, **_interval("value", estimate)}
+            for name, one in {"judge": audit.judge, **audit.baselines}.items()
+            for figure, estimate in one.figures.items()
+        ])  # fmt: skip
+
+    def __str__(self) -> str:
+        """Give the tables of the command."""
+        from ..tables.audit import audit_text
+
+        return audit_text(self.found)
+
+    def __repr__(self) -> str:
+        """Say it in a line."""
+        judge = self.found.audit.judge
+        f1 = judge.figures["balanced_f1"].value
+        told = "not defined" if f1 is None else f"{f1:.3f}"
+        return f"<JudgeAudit on {judge.n_questions:,} labels: balanced F1 {told}; print() it>"
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(str(self))}</pre>"
+
+
+def study(
+    *graded: Any,
+    rewards: str | Sequence[str] | None = None,
+    data: str | Path | None = None,
+    group_by: Sequence[str] | None = None,
+    min_group: int = 2,
+    seed: int = 0,
+) -> Study:
+    """Study which reward of graded answers has a learning signal, before any training.
+
+    Args:
+        graded: Gradings; or paths of result folders, stores or recorded verdicts.
+        rewards: Names, with options where wanted: `hybrid(bonus=0)`; None for ours.
+        data: Rows with the rubrics, for recorded verdicts.
+        group_by: Labels beside the prompt that tell groups apart; None: model, task and judge.
+        min_group: Groups with fewer answers to one prompt are excluded.
+        seed: Of what is drawn.
+
+    Raises:
+        ConfigError: No prompt has several answers, or no reward can be computed.
+        DataError: A path holds no verdicts.
+    """
+    from ...judges.rewards import parse_rewards
+    from ...judges.signal import DEFAULT_REWARDS, group_answers, study_signal
+
+    asked = parse_rewards(_listed(rewards) if rewards is not None else DEFAULT_REWARDS)
+    answers, warnings = _tagged(graded, None if data is None else Path(data))
+    carried = {name for answer in answers for name in answer.labels}
+    by = [name for name in DEFAULT_LABELS if name in carried] if group_by is None else group_by
+    groups = group_answers(answers, by, min_answers=min_group)
+    return Study(study_signal(groups, asked, seed=seed), warnings)
+
+
+def audit(
+    judge: Any,
+    labels: Any,
+    *,
+    columns: str | Mapping[str, str] | None = None,
+    seed: int = 0,
+    **options: Any,
+) -> JudgeAudit:
+    """Measure how far a judge agrees with labels.
+
+    Args:
+        judge: As `grade` takes it; or a Grading, whose verdicts are audited without a call.
+        labels: Rows of prompt, answer, criterion and label (docs/data.md): a list, a DataFrame, a
+            data set or the path of a file; or a Grading by a better judge. For a Grading also a
+            list of labels for each of its answers, in the order of the criteria, None for none.
+        columns: Other names of the fields of labelled rows.
+        seed: Of what is drawn.
+        **options: Of the judge and of the run.
+
+    Raises:
+        ConfigError: The judge cannot work.
+        DataError: A label cannot be read, or none is of the answers of the grading.
+    """
+    if isinstance(judge, Grading):
+        if options:
+            raise ConfigError(f"{', '.join(sorted(options))}: the answers are graded already")
+        return JudgeAudit(_of_grading(judge, labels, columns))
+    asked = judge_asked(judge)
+    if options and not isinstance(asked, Mapping):
+        raise ConfigError(f"{', '.join(sorted(options))}: set on the judge itself, which is made")
+    labelled = _labelled(labels, columns)
+    asked = {**asked, **options} if isinstance(asked, Mapping) else asked
+    return JudgeAudit(audit_options(labelled, asked, {}, seed=seed))
+
+
+def reward(
+    judge: Any,
+    reward: str = "hybrid",
+    *,
+    rubric: Any = None,
+    data: Any = None,
+    alternatives: Sequence[str] = (),
+    max_unscored_frac: float = 0.2,
+    seed: int = 0,
+    **options: Any,
+) -> RubricReward:
+    """Give a reward function for TRL's trainers, which is also an async function of its own.
+
+    Args:
+        judge: As `grade` takes it.
+        reward: The reward that trains, such as `healthbench` or `hybrid(bonus=0)`.
+        rubric: For all prompts, as `grade` takes it. None where the columns of the data set hold
+            each row's own, or where `data` does.
+        data: Rows with rubrics, found by the data set's column `prompt_id`.
+        alternatives: Rewards of the same verdicts that are logged beside it.
+        max_unscored_frac: More than this share of a batch without a reward stops the training.
+        seed: Of the judge.
+        **options: Of the judge and of the run: `base_url`, `max_concurrency`, `max_cost`.
+
+    Raises:
+        ConfigError: The reward or the judge is unknown.
+        DataError: The rubric or a row cannot be read.
+    """
+    from ..training.reward.reward import RubricReward
+
+    asked = judge_asked(judge)
+    if options and not isinstance(asked, Mapping):
+        raise ConfigError(f"{', '.join(sorted(options))}: set on the judge itself, which is made")
+    return RubricReward(
+        {**asked, **options} if isinstance(asked, Mapping) else asked,
+        reward,
+        rubric=None if rubric is None else rubric_of(rubric),
+        examples=() if data is None else examples_of(data),
+        alternatives=_listed(alternatives),
+        max_unscored_frac=max_unscored_frac,
+        seed=seed,
+    )
+
+
+def _listed(names: str | Sequence[str]) -> list[str]:
+    return [names] if isinstance(names, str) else list(names)
+
+
+def _interval(name: str, found: Estimate) -> dict[str, float | None]:
+    return {name: found.value, "low": found.low, "high": found.high}
+
+
+def _tagged(graded: Sequence[Any], data: Path | None) -> tuple[list[TaggedAnswer], tuple[str, ...]]:
+    """Give the answers of gradings and of paths, and what was left out."""
+    answers: list[TaggedAnswer] = []
+    paths: list[Path] = []
+    for one in graded:
+        if isinstance(one, Grading):
+            labels = {"model": one.model, "judge": str(one.judge.get("digest") or "")}
+            answers += [TaggedAnswer(each, labels) for each in one.graded]
+        elif isinstance(one, str | Path):
+            paths.append(Path(one))
+        else:
+            raise ConfigError(f"study: {type(one).__name__}; give gradings or paths of results")
+    if not graded:
+        raise ConfigError("study: nothing is given; give gradings or paths of results")
+    if not paths:
+        return answers, ()
+    found = on_new_prompts(read_signal_input(paths, data), allow_seen=True)
+    return [*answers, *found.answers], found.warnings
+
+
+def _of_grading(graded: Grading, labels: Any, columns: Any) -> Audited:
+    from ...judges.audit.label_correction import match_labels
+    from ...judges.audit.label_rows import labels_of_verdicts
+
+    if isinstance(labels, list | tuple) and any(isinstance(one, list | tuple) for one in labels):
+        labelled = _in_order(graded, labels)
+    else:
+        matched = match_labels(graded.graded, _labelled(labels, columns))
+        if not matched.n_matched:
+            raise DataError(
+                f"labels: none of the {matched.n_rows:,} labelled answers is one of this grading "
+                "(the same prompt, the same text, the same criterion)"
+            )
+        labelled = labels_of_verdicts(matched.truth)
+    found = audit_graded(labelled, graded.graded)
+    return Audited(
+        judge={**graded.judge, **dict(graded.judge.get("identity") or {})},
+        audit=found,
+        usd_per_correct=usd_per_correct(graded.judge, found.judge, found.levels),
+        variants=(),
+        injections=(),
+        stopped=None,
+        missing=MissingVerdicts.of(graded.graded),
+    )
+
+
+def _labelled(labels: Any, columns: str | Mapping[str, str] | None) -> list[LabelledAnswer]:
+    """Read labels, or take the verdicts of a better judge for them.
+
+    Raises:
+        DataError: One cannot be read.
+    """
+    from ...judges.audit.label_rows import labelled_rows, labels_of_verdicts, read_labels
+
+    if isinstance(labels, Grading):
+        return labels_of_verdicts(labels.graded)
+    names = names_of(columns)
+    path = file_named(labels)
+    if path is not None:
+        return list(read_labels(path, strict=True, columns=names).answers)
+    records = records_of(labels, "labels")
+    rows = list(labels) if records is None and isinstance(labels, list | tuple) else records
+    if rows is None and hasattr(labels, "features"):
+        rows = list(labels)
+    if not rows or not all(isinstance(row, Mapping) for row in rows):
+        raise DataError(
+            "labels: give rows of prompt, answer, criterion and label (a list, a DataFrame, a "
+            "file), or a Grading"
+        )
+    numbered = [NumberedRow(number, row) for number, row in enumerate(rows, start=1)]
+    if names is not None:
+        numbered = list(names.of_labels().renamed(numbered, "labels"))
+    return labelled_rows(numbered, "labels", strict=True)[0]
+
+
+def _in_order(graded: Grading, labels: Sequence[Any]) -> list[LabelledAnswer]:
+    """Give labels that are written as `Grading.verdicts` is."""
+    from ...judges.audit.labels import Label, LabelledAnswer
+
+    if len(labels) != len(graded.graded):
+        raise DataError(f"labels: {len(labels)} lists for {len(graded.graded)} answers")
+    found = []
+    for number, (one, said) in enumerate(zip(graded.graded, labels, strict=True), start=1):
+        said = [None] * len(one.verdicts) if said is None else list(said)
+        if len(said) != len(one.verdicts):
+            raise DataError(
+                f"labels of answer {number}: {len(said)} for {len(one.verdicts)} criteria"
+            )
+        rows = tuple(() if each is None else (Label.of(_verdict(each, number)),) for each in said)
+        found.append(LabelledAnswer(one.example, one.answer, rows))
+    return found
+
+
+def _verdict(said: Any, number: int) -> Verdict:
+    try:
+        is_level = isinstance(said, int) and not isinstance(said, bool)
+        return Verdict.at_level(said) if is_level else Verdict.of(said)
+    except ConfigError:
+        raise DataError(
+            f"labels of answer {number}: {said!r:.40} is neither true, false, a level nor None"
+        ) from None
