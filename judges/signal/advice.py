@@ -168,8 +168,8 @@ def _no_second_reward(found: Facts) -> Iterator[Fields]:
 @ADVICE.says(
     Topic.REWARD,
     "dead",
-    "Every group is dead under every reward studied: no reward teaches on these prompts with this "
-    "policy.",
+    "Every group is dead under every reward studied: no learning signal on these prompts with "
+    "this policy.",
 )
 def _all_dead(found: Facts) -> Iterator[Fields]:
     if _known(found) and not _can_teach(found):
@@ -197,7 +197,7 @@ def _little_gold(found: Facts) -> Iterator[Fields]:
 @ADVICE.says(
     Topic.REWARD,
     "gold",
-    "No reward of this judge is shown to teach what gold would: the best, {best}, gains {gained} "
+    "No reward of this judge is shown to raise the gold score: the best, {best}, gains {gained} "
     "(scale {scale}).",
 )
 def _nothing_like_gold(found: Facts) -> Iterator[Fields]:
@@ -220,7 +220,7 @@ def _tied_rewards(found: Facts) -> Iterator[Fields]:
         yield {**_best(gold), "tied": listed(tied)}
 
 
-@ADVICE.says(Topic.REWARD, "gold", f"Train with {{best}}: {_GAINS}{{ahead}}.")
+@ADVICE.says(Topic.REWARD, "gold", f"Recommended reward: {{best}}; {_GAINS}{{ahead}}.")
 def _train_with(found: Facts) -> Iterator[Fields]:
     gold = _telling(found)
     if gold and not _tied(gold) and (chosen := reward_to_train_with(found)):

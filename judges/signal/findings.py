@@ -105,8 +105,8 @@ def _repeated(found: Facts) -> Iterator[Fields]:
     Topic.REWARD,
     "facts",
     "In {identical_but_for_p:pct} of the groups with identical verdicts {chance} differs: "
-    "soft(of=healthbench) makes them teach. Whether it teaches right takes a better judge or "
-    "labels (--gold).",
+    "soft(of=healthbench) gives them a learning signal. Whether it is the right one needs a "
+    "better judge or labels (--gold).",
 )
 def _soft(found: Facts) -> Iterator[Fields]:
     if found["identical_but_for_p"]:
@@ -309,8 +309,7 @@ def _reliability(found: Facts) -> Iterator[Fields]:
 @OF_ONE.says(
     Topic.CAUTION,
     "dead",
-    "The dead share of {dead:pct} is a lower bound: noise of this size makes dead groups look "
-    "alive.",
+    "The dead share of {dead:pct} is a lower bound: noise of this size hides dead groups.",
 )
 def _lower_bound(found: Facts) -> Iterator[Fields]:
     icc = row_of(found["variance"], _one(found)).icc.value
@@ -323,8 +322,8 @@ def _lower_bound(found: Facts) -> Iterator[Fields]:
     Topic.PROMPTS,
     "drop",
     "Drop {n} of {n_prompts} prompts: all their answers have identical verdicts, so no reward of "
-    "verdicts can teach there ({hard} with less than half of their points {met}, {rest} with "
-    "more).",
+    "verdicts has a learning signal there ({hard} with less than half of their points {met}, "
+    "{rest} with more).",
 )
 def _drop(found: Facts) -> Iterator[Fields]:
     drop = found["drop"]
@@ -339,8 +338,8 @@ def _drop(found: Facts) -> Iterator[Fields]:
 @LAST.says(
     Topic.CAUTION,
     "leverage",
-    "One triggered negative criterion costs an otherwise perfect answer {from_best:pct} of what "
-    "{reward} can move, where its points are {by_points:pct} of the rubric's{alone}.",
+    "One triggered negative criterion costs an otherwise perfect answer {from_best:pct} of the "
+    "range of {reward}, where its points are {by_points:pct} of the rubric's{alone}.",
 )
 def _penalty(found: Facts) -> Iterator[Fields]:
     # a pass rule loses all by design; the sentence is for rewards that hide it

@@ -158,8 +158,8 @@ def _of_several(results: Sequence[ModelResult], pairs: Sequence[Pair]) -> Headli
     clear = [p for p in pairs if p.difference.interval.excludes_zero and _survives(p)]
     detail = (
         f"{len(results)} models; {len(clear)} of {len(pairs)} paired differences "
-        f"{'is' if len(clear) == 1 else 'are'} statistically significant (5 % level, Holm's "
-        "correction)."
+        f"{'is' if len(clear) == 1 else 'are'} statistically significant "
+        "(5\N{NO-BREAK SPACE}% level, Holm's correction)."
     )
     found = leading_pair(results, pairs)
     if found is not None and found.difference.mean is not None:

@@ -258,8 +258,8 @@ def render_page(
 def _contents(context: Mapping[str, Any]) -> list[tuple[str, str]]:
     """List the sections that are on the page, in its order."""
     sections = [
-        ("truth", "Known truth", context["truth"]),
         ("summary", "Summary", True),
+        ("truth", "Known truth", context["truth"]),
         ("criteria", "Criteria", context["criteria_groups"]),
         ("measures", "More measures", True),
         ("pairs", "Paired differences", context["pairs"]),

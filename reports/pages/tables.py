@@ -143,7 +143,7 @@ def tables_of(comparison: Comparison) -> list[tuple[Sequence[str], Cells]]:
 def _summary_row(result: ModelResult) -> list[str]:
     return [
         result.name,
-        numbers.score(result.score),
+        numbers.clipped_score(result.score, result.unclipped),
         interval_words(result.interval),
         f"{result.n_scored} of {result.n_asked}",
         *(numbers.share(rate.share) for rate in result.passes),

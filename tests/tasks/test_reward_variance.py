@@ -90,7 +90,7 @@ def test_a_second_verdict_gives_a_reliability(run, varied):
 
 def test_the_results_say_in_words_what_was_found(run, varied):
     signal = run(varied)["configs"]["reward_variance"]["metadata"]["signal"]
-    assert not any("Train with" in sentence["text"] for sentence in signal["words"])
+    assert not any("Recommended reward" in sentence["text"] for sentence in signal["words"])
     assert any("--gold" in sentence["text"] for sentence in signal["words"])
     assert any("Reliability unknown" in sentence["text"] for sentence in signal["words"])
     assert {row["reward"] for row in signal["dead"]} >= {"healthbench", "binary"}

@@ -47,7 +47,7 @@ def test_variance_asks_for_gold_before_it_names_a_reward(
 ) -> None:
     assert main(["variance", pilot[0], "--data", pilot[1]]) == 0
     said = capsys.readouterr().out
-    assert "Train with" not in said
+    assert "Recommended reward" not in said
     assert said.index("--gold") < said.index("Dead groups") < said.index("Agreement")
     for reward in ("healthbench", "hybrid", "complexity", "rar_explicit", "binary", "pass_hb50"):
         assert reward in said
@@ -74,7 +74,7 @@ def test_a_page_is_written_with_its_figures(
     text = page.read_text(encoding="utf-8")
     assert text.count("<svg") == 4
     assert "Difference 0.100 between two policies" in text
-    assert "Train with" not in text and "--gold" in text
+    assert "Recommended reward" not in text and "--gold" in text
 
 
 @pytest.fixture
@@ -96,11 +96,11 @@ def test_gold_tells_which_reward_to_train_with(
     page = tmp_path / "signal.html"
     assert main([*words, "--gold", str(gold), "--html", str(page)]) == 0
     said = capsys.readouterr().out
-    assert "Train with healthbench" in said
+    assert "Recommended reward: healthbench" in said
     assert said.index("Held against gold") < said.index("Dead groups")
     assert "behind" in said
     text = page.read_text(encoding="utf-8")
-    assert "Train with healthbench" in text and 'id="signal-gold"' in text
+    assert "Recommended reward: healthbench" in text and 'id="signal-gold"' in text
 
 
 def test_labels_of_people_are_gold_too(

@@ -134,9 +134,9 @@ CASES: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
     ),
     "_train_with": (
         {"gold": gold(*AHEAD)},
-        "Train with healthbench: it gains 0.060 [0.050, 0.070] of the gold healthbench when "
-        "training is replayed over 130 groups of 120 prompts (scale group); binary, the next, lies "
-        "0.100 [0.050, 0.150] behind.",
+        "Recommended reward: healthbench; it gains 0.060 [0.050, 0.070] of the gold healthbench "
+        "when training is replayed over 130 groups of 120 prompts (scale group); binary, the next, "
+        "lies 0.100 [0.050, 0.150] behind.",
         {"gold": gold(*TIED)},
     ),
     "_best_but_noisy": (
@@ -198,12 +198,12 @@ CASES: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
     "_drop": (
         {"drop": [SimpleNamespace(positive_share=share) for share in (0.4, 0.5, 0.9)]},
         "Drop 3 of 60 prompts: all their answers have identical verdicts, so no reward of verdicts "
-        "can teach there (1 with less than half of their points met, 2 with more)",
+        "has a learning signal there (1 with less than half of their points met, 2 with more)",
         {},
     ),
     "_penalty": (
         {"leverage": leverage(0.5, 0.2)},
-        "answer 50 % of what hybrid can move, where its points are 20 % of the rubric's.",
+        "answer 50 % of the range of hybrid, where its points are 20 % of the rubric's.",
         {"leverage": leverage(0.5, 0.25)},
     ),
     "_perfection": (

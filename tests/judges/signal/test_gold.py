@@ -55,7 +55,7 @@ def gold_score(groups: GroupedVerdicts) -> Floats:
 class TestTheCircle:
     def test_without_gold_nothing_is_recommended(self) -> None:
         found = study_signal(replace(with_gold(1, 200), gold_PGC=None))
-        assert "Train with" not in words(found)
+        assert "Recommended reward" not in words(found)
         assert "--gold" in words(found)
         assert found.gold is None
         assert all(row.gold_correlation.value is None for row in found.by_scale)
@@ -75,7 +75,7 @@ class TestTheCircle:
         found = study_signal(
             replace(groups, verdicts_PGC=judged), [get_reward("healthbench"), first]
         )
-        assert "Train with the_one_read_right" in words(found)
+        assert "Recommended reward: the_one_read_right" in words(found)
         rows = {row.reward: row for row in found.gold.rows} if found.gold else {}
         assert rows["healthbench"].standing is Standing.BEHIND
         assert rows["the_one_read_right"].gain.value > rows["healthbench"].gain.value > 0
@@ -108,7 +108,7 @@ class TestTheCircle:
         assert arm.judge_gain.low is not None and arm.judge_gain.low > 0
         assert arm.gain.high is not None and arm.gain.high < 0
         study = study_signal(deceived, [get_reward("healthbench")], training=QUICK)
-        assert "Train with" not in words(study)
+        assert "Recommended reward" not in words(study)
 
 
 class TestNoise:
@@ -120,7 +120,7 @@ class TestNoise:
         found = study_signal(groups)
         split = next(v for v in found.variance if v.reward == "healthbench")
         assert split.icc.low == 0.0  # the interval touches 0
-        assert "Train with" not in words(found)
+        assert "Recommended reward" not in words(found)
         assert "Do not train on this judge's verdicts as they are" in words(found)
 
     def test_an_icc_of_exactly_0_is_not_taken_for_unknown(self) -> None:
@@ -129,7 +129,7 @@ class TestNoise:
         groups = pilot(first, [2.0, 1.0], replicates=(1 - first)[None])
         found = study_signal(groups, [get_reward("healthbench")])
         assert found.variance[0].icc.value == 0.0
-        assert "Train with" not in words(found)
+        assert "Recommended reward" not in words(found)
         assert "may be the judge's noise alone" in words(found)
 
     def test_gold_does_not_excuse_a_reliability_that_touches_0(self) -> None:
@@ -138,11 +138,11 @@ class TestNoise:
         again = (random.random((1, *groups.verdicts_PGC.shape)) < 0.5).astype(float)
         rewards = [get_reward("healthbench"), FunctionReward(lambda v, r: v[..., 0], "one")]
         plain = study_signal(groups, rewards)
-        assert "Train with healthbench" in words(plain)
+        assert "Recommended reward: healthbench" in words(plain)
         noisy = study_signal(replace(groups, replicates_RPGC=again), rewards)
         icc = next(v for v in noisy.variance if v.reward == "healthbench").icc
         assert icc.low == 0.0
-        assert "Train with" not in words(noisy)
+        assert "Recommended reward" not in words(noisy)
         assert "gains most under gold" in words(noisy)
 
 
@@ -211,7 +211,7 @@ class TestSize:
 
     def test_few_prompts_tell_nothing(self) -> None:
         found = study_signal(with_gold(2, MIN_GOLD_PROMPTS - 1, noise=0.1))
-        assert "Train with" not in words(found)
+        assert "Recommended reward" not in words(found)
         assert f"it takes {MIN_GOLD_PROMPTS}" in words(found)
 
 

@@ -64,8 +64,8 @@ class TestWords:
 
     def test_where_nothing_differs_no_reward_is_recommended(self) -> None:
         found = study_signal(pilot(np.ones((60, 4, 3)), [1.0, 2.0, -1.0]))
-        assert "no reward teaches" in texts(found, Topic.REWARD)
-        assert "Train with" not in texts(found, Topic.REWARD)
+        assert "no learning signal" in texts(found, Topic.REWARD)
+        assert "Recommended reward" not in texts(found, Topic.REWARD)
         assert "Drop 60 of 60 prompts" in texts(found, Topic.PROMPTS)
 
     def test_the_inert_log_bonus_is_named_by_itself(self, study: SignalStudy) -> None:
@@ -249,7 +249,7 @@ class TestRecordedAnswers:
 
     def test_its_words_say_what_the_sheet_says(self, recorded: SignalStudy) -> None:
         said = "\n".join(sentence.text for sentence in recorded.words)
-        assert "Train with" not in said
+        assert "Recommended reward" not in said
         assert "Clipping single answers at 0" in said
         assert "Reliability unknown" in said
 

@@ -72,7 +72,7 @@ def test_names_of_rewards_are_anybodys_and_are_escaped() -> None:
 
 def test_a_study_in_which_nothing_lives_can_be_shown() -> None:
     page = signal_page(study_signal(pilot(np.ones((3, 3, 2)), [1.0, 2.0])))
-    assert "no reward teaches" in page
+    assert "no learning signal" in page
 
 
 def test_one_reward_has_no_figure_of_agreement() -> None:
