@@ -15,7 +15,7 @@ import griffe
 from mkdocs.structure.files import File
 
 import rubricbeat
-from rubricbeat.harness.cli import COMMANDS, parser_of
+from rubricbeat.harness.commands.setup.catalogue import COMMANDS, parser_of
 from rubricbeat.judges import errors
 
 COMMANDS_HEAD = """# Commands

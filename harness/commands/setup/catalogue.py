@@ -1,0 +1,94 @@
+"""The list of commands, and their parsers.
+
+A command is a module of `commands/` with `add_arguments(parser)` and `run(args) -> int`. It is
+imported only when it is called, so that `--help` stays light.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any, NamedTuple
+
+from ...parser import CommandParser
+
+
+class Command(NamedTuple):
+    """A subcommand: its module in `commands/`, and one line of help."""
+
+    module: str
+    help: str
+
+
+COMMANDS: dict[str, Command] = {
+    "run": Command("run", "score a model on a task (lm-eval, with our tasks on its path)"),
+    "demo": Command(
+        "demo", "see measured scores beside true ones: four built systems and a small model"
+    ),
+    "plan": Command("plan", "plan calls, tokens, time and money before anything is sent"),
+    "judge": Command("judge", "grade saved answers with a judge"),
+    "import": Command("import_verdicts", "turn recorded verdicts into result files"),
+    "score": Command("score", "recompute every metric of result files from their verdicts"),
+    "audit": Command("audit", "measure how far a judge can be trusted, against labels"),
+    "fit-judge": Command("fit_judge", "fit a free judge of your own to verdicts or labels"),
+    "bench-reward": Command("bench_reward", "find out whether a reward orders answers rightly"),
+    "verdicts": Command("verdicts", "look into, export, import, merge or prune a verdict store"),
+    "variance": Command("training.variance", "find out whether a reward carries signal"),
+    "replay-train": Command(
+        "training.replay_train", "train on recorded answers, in seconds: which reward gains most"
+    ),
+    "lint": Command("lint", "check rubrics before spending anything"),
+    "compare": Command("compare", "compare models in one HTML report"),
+    "report": Command("report", "report one run in one HTML file"),
+    "view": Command("pages.view", "list all runs of a folder on a local page, pick some, compare"),
+    "train": Command("training.train", "train a policy with the judge that evaluates (SFT, GRPO)"),
+    "export": Command("training.export", "write DPO, KTO or RFT training sets from graded answers"),
+    "serve": Command(
+        "training.serve", "give trainers a judge over HTTP, with its store and budget"
+    ),
+    "list": Command("setup.listing", "list judges, tasks, rewards and models, with their options"),
+    "doctor": Command("setup.doctor", "check versions, extras, keys, endpoint, GPU, store, data"),
+    "completion": Command("setup.completion", "print the script that completes words in a shell"),
+    "tasks-dir": Command("setup.tasks_dir", "print the folder to give to lm_eval --include_path"),
+}
+EPILOG = """examples:
+  rubricbeat run --tasks healthbench_heart_demo --model local-chat-completions \\
+      --model_args model=NAME,base_url=http://127.0.0.1:8000/v1/chat/completions \\
+      --judge keyword -o results
+  rubricbeat compare results -o report.html
+
+'rubricbeat COMMAND --help' explains a command."""
+
+
+def parser_of(name: str) -> tuple[Any, CommandParser]:
+    """Give the module of a command, and its parser."""
+    module = _module(name)
+    parser = CommandParser(prog=f"rubricbeat {name}", description=module.__doc__)
+    module.add_arguments(parser)
+    parser.add_config()
+    return module, parser
+
+
+def front_page(*, with_flags: bool = False) -> CommandParser:
+    """Give the parser of `rubricbeat --help`.
+
+    Args:
+        with_flags: Give each command its flags too, which imports all of them.
+    """
+    parser = CommandParser(
+        prog="rubricbeat",
+        description="Grade answers by rubric, study the reward, train with it, compare models.",
+        epilog=EPILOG,
+    )
+    parser.add_argument("--version", action="store_true", help="print the version")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    listing = parser.add_subparsers(title="commands", metavar="COMMAND")
+    for name, command in COMMANDS.items():
+        made = listing.add_parser(name, help=command.help)
+        if with_flags:
+            _module(name).add_arguments(made)
+            made.add_config()
+    return parser
+
+
+def _module(name: str) -> Any:
+    return importlib.import_module(f"..{COMMANDS[name].module}", package=__package__)

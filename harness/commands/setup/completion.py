@@ -1,0 +1,58 @@
+"""Print the script that lets a shell complete commands, flags and names.
+
+Made when it is asked for: pressing Tab starts no program. Print it again after an update.
+
+  bash  rubricbeat completion bash > ~/.local/share/bash-completion/completions/rubricbeat
+  zsh   rubricbeat completion zsh > ~/.zfunc/_rubricbeat   (a folder in fpath, before compinit)
+  fish  rubricbeat completion fish > ~/.config/fish/completions/rubricbeat.fish
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from .catalogue import front_page
+
+SHELLS = ("bash", "zsh", "fish")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags."""
+    parser.add_argument("shell", choices=SHELLS, help=", ".join(SHELLS))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the script."""
+    import shtab
+
+    parser = front_page(with_flags=True)
+    names = _names()
+    for action in _actions(parser):
+        if action.choices is None and action.dest in names:
+            action.choices = names[action.dest]
+        elif action.type is Path and action.choices is None:
+            is_folder = action.metavar == "DIR"
+            action.complete = shtab.DIRECTORY if is_folder else shtab.FILE
+    print(shtab.complete(parser, args.shell))
+    return 0
+
+
+def _names() -> dict[str, list[str]]:
+    """Give the names that flags take, by attribute."""
+    from ....judges.registry import JUDGES
+    from ....judges.rewards.registry import reward_names
+    from ....tasks.lm_eval_adapter import task_names
+
+    rewards = reward_names()
+    return {"judge": JUDGES.names(), "reward": rewards, "rewards": rewards, "tasks": task_names()}
+
+
+def _actions(parser: argparse.ArgumentParser) -> Iterator[Any]:
+    for action in parser._actions:
+        yield action
+        if isinstance(action, argparse._SubParsersAction):
+            for inner in action.choices.values():
+                yield from _actions(inner)

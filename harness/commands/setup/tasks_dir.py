@@ -1,0 +1,22 @@
+"""Print the folder of our lm-eval tasks, for `lm_eval --include_path`.
+
+Needed in an editable checkout only: an installed wheel's tasks are found without it.
+
+  lm_eval --include_path "$(rubricbeat tasks-dir)" --tasks healthbench_heart_demo --model dummy
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from ....tasks.lm_eval_adapter import tasks_folder
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare no flags."""
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the folder."""
+    print(tasks_folder())
+    return 0
