@@ -94,13 +94,19 @@ def criteria_of(
 ) -> tuple[CriteriaGroup, ...]:
     """Give every group of criteria that has a row: single criteria, then tags.
 
+    Where no criterion stands in two prompts, single criteria come last.
+
     Args:
         measured: The models; the baseline first where there is one.
         has_baseline: Compare each with the first, instead of the highest with the lowest.
     """
     cells = Cells.of(measured)
     kinds = sorted({kind for kind, _ in cells.members}, key=_kind_order)
-    return tuple(_group(cells, kind, has_baseline) for kind in kinds)
+    groups = [_group(cells, kind, has_baseline) for kind in kinds]
+    if groups and all(row.n_prompts < 2 for row in groups[0].rows):
+        # each prompt has criteria of its own: its tags say more than a single verdict
+        groups.append(groups.pop(0))
+    return tuple(groups)
 
 
 def _kind_order(kind: str) -> tuple[int, str]:

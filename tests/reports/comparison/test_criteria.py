@@ -63,7 +63,8 @@ def test_where_each_prompt_has_criteria_of_its_own_the_tags_are_the_rows():
     assert groups["axis"].rows[0].name == "axis:accuracy"
     [theme] = groups["theme"].rows
     assert [c.rate.value for c in theme.cells] == [1.0, pytest.approx(1 / 3)]
-    # 12 criteria of each place in the rubric, each in one prompt
+    # 12 criteria of each place in the rubric, each in one prompt: they come last
+    assert list(groups) == ["axis", "theme", "level", "criterion"]
     assert groups["criterion"].n_rows == 36
 
 

@@ -574,6 +574,12 @@ def test_a_hostile_id_can_be_linked(open_page, hostile):
     link = page.locator("#example-rows a").first.get_attribute("href")
     again = open_page(hostile, link).page
     again.locator("dialog .verdict").first.wait_for()
+    again.keyboard.press("Escape")
+    # so can a hostile model, here the second: of the first prompt it alone meets the fault
+    again.locator("#criteria a[href*='&show=worse']").first.click()
+    again.locator("#status", has_text="1 of 2 examples").wait_for()
+    assert again.locator("#pick-other option:checked").inner_text().endswith(("a", "b"))
+    assert again.locator("#pick-other").input_value() != again.locator("#pick-this").input_value()
 
 
 def test_two_megabytes_are_shown_in_portions(open_page, hostile):
