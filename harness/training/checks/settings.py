@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 from ....judges.errors import ConfigError, near_names
 from ....judges.rewards import Reward, get_reward
-from ..config import TrainConfig
+from ..config import ModelSection, TrainConfig
+from ..data import TrainingData
 from ..policy.policy import LARGE, PolicyFacts
 from ..reward.graders import rank, world_size
-from ..run_files import CONFIG, GOLD, METRICS
+from ..run_files import CONFIG, FACTS, GOLD, METRICS, read_facts
 from .judges import check_raters
 from .plan import BatchPlan, check_save_steps, plan_run
 from .prepare import NO_FOLDER
@@ -176,6 +177,33 @@ def check_output_dir(config: TrainConfig, resume: bool) -> None:
                 f"{folder} holds {path.name} and no {CONFIG}: files of something else, which a "
                 "run would write over; take another folder"
             )
+
+
+def check_warm_start(model: ModelSection, data: TrainingData) -> None:
+    """Refuse held-out prompts that the adapter was trained on; say how many others it was.
+
+    `train sft` leaves beside its adapter which prompts it learnt. Another `data.seed` makes other
+    splits, and then the policy knows the answers it is looked at by.
+
+    Raises:
+        ConfigError: A prompt of the gold judge was learnt.
+    """
+    facts = read_facts(Path(model.adapter).parent / FACTS) if model.adapter is not None else None
+    is_ours = facts is not None and facts.get("kind") == "sft"  # else it tells of no prompts
+    learnt = set((facts or {}).get("prompt_ids") or ()) if is_ours else set()
+    held_out, trained = (
+        sum(example.prompt_id in learnt for example in part) for part in (data.held_out, data.train)
+    )
+    if held_out:
+        raise ConfigError(
+            f"{held_out} of {len(data.held_out)} held-out prompts were learnt by the warm start "
+            f"{model.adapter}; give this run the data.path and data.seed of that one"
+        )
+    if trained:
+        warn(
+            f"{trained} of {len(data.train)} training prompts were asked by the warm start "
+            f"{model.adapter} too; with its data.path and data.seed none would be"
+        )
 
 
 def warn(message: str) -> None:

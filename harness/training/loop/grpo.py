@@ -17,8 +17,14 @@ from ....judges.rubric import Example
 from ..checks.judges import check_judges, check_seen
 from ..checks.plan import BatchPlan
 from ..checks.prepare import Prepared, judge_options
-from ..checks.settings import check_output_dir, check_plan, check_policy, check_reward, check_values
-from ..checks.warm_start import check_warm_start
+from ..checks.settings import (
+    check_output_dir,
+    check_plan,
+    check_policy,
+    check_reward,
+    check_values,
+    check_warm_start,
+)
 from ..config import GrpoSection, TrainConfig
 from ..contamination import evaluation_prompts
 from ..data import TrainingData, load_data, messages_of, sample_examples

@@ -202,10 +202,11 @@ class RubricReward:
         groups = self._groups(examples)
         chosen = self._replicated(groups, step)
         waited = time.perf_counter()
-        graded, down = await self._grade(completions, examples, chosen)
+        again = {i for g in chosen for i in range(groups[g].start, groups[g].stop)}
+        graded = await self._graders.grade(completions, examples, asked=self.asked, twice=again)
         judge_s = time.perf_counter() - waited
         batch = self._reward_batch(graded, groups, chosen, step or 0, judge_s)
-        self._watch(batch, down)
+        self._watch(batch, self._graders.stopped if self._has_gap(graded) else None)
         return dataclasses.replace(batch, own_s=time.perf_counter() - began - judge_s)
 
     @property
@@ -306,23 +307,12 @@ class RubricReward:
             return set()
         return {i for i in range(len(groups)) if (first + i) % self._replicate_every == 0}
 
-    async def _grade(
-        self, completions: Sequence[str | None], examples: Sequence[Example], twice: set[int]
-    ) -> tuple[list[GradedAnswer], str | None]:
-        """Grade the batch; groups in `twice` are asked about a second time, independently.
-
-        Returns:
-            The graded answers, and why the judge counts as down where something is missing.
-        """
-        groups = self._groups(examples)
-        again = {i for g in twice for i in range(groups[g].start, groups[g].stop)}
-        graded = await self._graders.grade(completions, examples, asked=self.asked, twice=again)
-        has_gap = any(
+    def _has_gap(self, graded: Sequence[GradedAnswer]) -> bool:
+        return any(
             (self.asked.verdicts and any(verdict.is_missing for verdict in answer.verdicts))
             or any(rating.value is None for rating in answer.ratings)
             for answer in graded
         )
-        return graded, self._graders.stopped if has_gap else None
 
     def _reward_batch(
         self,

@@ -13,7 +13,7 @@ import pytest
 from loopback import Loopback
 from transformers import TrainerCallback
 
-from rubricbeat.harness.training.checks.warm_start import check_warm_start
+from rubricbeat.harness.training.checks.settings import check_warm_start
 from rubricbeat.harness.training.config import DataSection, GrpoSection, TrainConfig
 from rubricbeat.harness.training.config_reading import load_config
 from rubricbeat.harness.training.data import load_data, messages_of
@@ -33,6 +33,7 @@ from rubricbeat.harness.training.policy.policy import (
     load_tokenizer,
     sampling_of,
 )
+from rubricbeat.harness.training.reward.graders import Graders
 from rubricbeat.harness.training.reward.reward import RubricReward
 from rubricbeat.harness.training.run_files import RunFiles, held, read_lines
 from rubricbeat.harness.training.tiny_data import tiny_examples
@@ -349,23 +350,23 @@ def test_a_look_that_an_outage_spoilt_is_had_again(
         return small(tmp_path / name, reward={"replicate_every": 0})
 
     assert runs.run_grpo(config("whole"), resume=False, as_json=False) == 0
-    real = RubricReward._grade
+    real = Graders.grade
     n_batches = [0]
 
-    async def down(self: Any, completions: Any, examples: Any, twice: Any) -> Any:
-        graded, stopped = await real(self, completions, examples, twice)
+    async def down(self: Any, completions: Any, examples: Any, **more: Any) -> Any:
+        graded = await real(self, completions, examples, **more)
         n_batches[0] += len(completions) == 4
         if n_batches[0] == 3 or (n_batches[0] == 2 and len(completions) == 2):
             nothing = Verdict(Outcome.TRANSPORT, explanation="down")
             graded = [replace(g, verdicts=(nothing,) * len(g.verdicts)) for g in graded]
-        return graded, stopped
+        return graded
 
     # down from the look after step 2, and step 3 has no rewards
-    monkeypatch.setattr(RubricReward, "_grade", down)
+    monkeypatch.setattr(Graders, "grade", down)
     assert runs.run_grpo(config("down"), resume=False, as_json=False) == 1
     spoilt = read_lines(tmp_path / "down" / "gold.jsonl")[-1]
     assert spoilt["step"] == 2 and spoilt["n_missing"] == 10
-    monkeypatch.setattr(RubricReward, "_grade", real)
+    monkeypatch.setattr(Graders, "grade", real)
     assert runs.run_grpo(config("down"), resume=True, as_json=False) == 0
     looks = [read_lines(tmp_path / name / "gold.jsonl") for name in ("whole", "down")]
     assert looks[1] == looks[0]

@@ -17,6 +17,7 @@ from rubricbeat.harness.training.config import TrainConfig
 from rubricbeat.harness.training.config_reading import load_config
 from rubricbeat.harness.training.loop import run as runs
 from rubricbeat.harness.training.loop.grpo import build_grpo, latest_checkpoint, prepare
+from rubricbeat.harness.training.reward.graders import Graders
 from rubricbeat.harness.training.run_files import RunFiles, read_lines
 from rubricbeat.judges.errors import ConfigError
 from rubricbeat.judges.verdict import Outcome, Verdict
@@ -185,25 +186,23 @@ def test_a_run_resumed_after_an_outage_is_as_one_that_had_none(
         gold = replace(plain.gold, every=3)
         return replace(plain, run=replace(plain.run, save_steps=4), reward=reward, gold=gold)
 
-    from rubricbeat.harness.training.reward.reward import RubricReward
-
     assert runs.run_grpo(config("whole"), resume=False, as_json=False) == 0
-    real = RubricReward._grade
+    real = Graders.grade
 
-    async def down(self: Any, completions: Any, examples: Any, twice: Any) -> Any:
-        graded, stopped = await real(self, completions, examples, twice)
+    async def down(self: Any, completions: Any, examples: Any, **more: Any) -> Any:
+        graded = await real(self, completions, examples, **more)
         n_scored[0] += len(completions) == 32
         if len(completions) == 32 and n_scored[0] == spoilt:
             nothing = Verdict(Outcome.TRANSPORT, explanation="down")
             graded = [replace(g, verdicts=(nothing,) * len(g.verdicts)) for g in graded]
-        return graded, stopped
+        return graded
 
     n_scored = [0]
-    monkeypatch.setattr(RubricReward, "_grade", down)
+    monkeypatch.setattr(Graders, "grade", down)
     assert runs.run_grpo(config("down"), resume=False, as_json=False) == 1
     lines = tmp_path / "down" / "metrics.jsonl"
     assert (len(read_lines(lines)) if lines.is_file() else 0) == spoilt - 1
-    monkeypatch.setattr(RubricReward, "_grade", real)
+    monkeypatch.setattr(Graders, "grade", real)
     assert runs.run_grpo(config("down"), resume=True, as_json=False) == 0
 
     for name in ("metrics.jsonl", "gold.jsonl"):
