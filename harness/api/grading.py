@@ -9,6 +9,8 @@ What the commands read as rows is read here too; a bare text is enough where it 
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
@@ -20,9 +22,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...judges.answer import GradedAnswer
+from ...judges.data.examples import example_to_row
 from ...judges.errors import ConfigError
 from ...judges.grader import Grader, open_grader
 from ...judges.registry import JUDGES
+from ...judges.rubric import Example
 from ...judges.scoring.run_scores import SEED, Summary, summarise
 from ...judges.shares import counted_shares
 from ...judges.verdict import Verdict
@@ -219,7 +223,8 @@ def compare(*gradings: Grading, seed: int = SEED) -> Comparison:
     for one in gradings or (None,):
         if not isinstance(one, Grading):
             raise ConfigError(f"compare: {type(one).__name__}; give what rubricbeat.grade returned")
-    runs = [one.run for one in gradings]
+    data = {"sha256": _shared_rows(gradings)}
+    runs = [replace(one.run, facts={**one.run.facts, "data": data}) for one in gradings]
     if len(runs) > 1 and all(run.model == DEFAULT_MODEL for run in runs) and _differ(gradings):
         runs = [replace(run, model=f"{run.model} {n}") for n, run in enumerate(runs, start=1)]
     names = [run.model for run in runs]
@@ -227,6 +232,24 @@ def compare(*gradings: Grading, seed: int = SEED) -> Comparison:
     if twice is not None:
         raise ConfigError(f"two gradings are called {twice!r}; give each its model=")
     return compare_runs(runs, baseline=names[0] if len(names) > 1 else None, seed=seed)
+
+
+def _shared_rows(gradings: Sequence[Grading]) -> str:
+    """Hash the prompts that are compared, each with its rubric.
+
+    Raises:
+        ConfigError: Two gradings know one of them with different words or rubrics.
+    """
+    rows: dict[str, Example] = {}
+    for one in gradings:
+        for graded in one.graded:
+            if rows.setdefault(graded.example.prompt_id, graded.example) != graded.example:
+                raise ConfigError(
+                    f"prompt_id {graded.example.prompt_id[:64]} has another prompt or rubric in "
+                    f"{one.model!r}; grade all of them by the same rows"
+                )
+    plain = json.dumps([example_to_row(rows[name]) for name in sorted(rows)], sort_keys=True)
+    return hashlib.sha256(plain.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _differ(gradings: Sequence[Grading]) -> bool:

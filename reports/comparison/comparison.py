@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -34,8 +36,11 @@ from .paired import Pair, family_size, pairs_of
 from .signal import signal_of_models
 from .slices import Slice, WinTable, slices_of, wins_of
 
+if TYPE_CHECKING:
+    import pandas as pd
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, repr=False)
 class Comparison:
     """A whole report."""
 
@@ -70,6 +75,40 @@ class Comparison:
     n_draws: int
     measured: tuple[Measured, ...]
     """Not part of the JSON."""
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Give a row for each model; differences are from the baseline, else from the best."""
+        import pandas as pd
+
+        pairs = {pair.this: pair for pair in self.pairs}
+        return pd.DataFrame([_plain_row(one, pairs.get(one.name)) for one in self.results])
+
+    def __repr__(self) -> str:
+        """Say it in a line."""
+        return f"<Comparison: {self.headline.text}>"
+
+    def _repr_html_(self) -> str:
+        said = [self.headline.detail, *self.problems, *self.notes]
+        rest = "".join(f"<p>{escape(text)}</p>" for text in said if text)
+        table = self.to_pandas().to_html(index=False, float_format=lambda value: f"{value:.3f}")
+        return f"<p><b>{escape(self.headline.text)}</b></p>{table}{rest}"
+
+
+def _plain_row(one: ModelResult, pair: Pair | None) -> dict[str, Any]:
+    found = None if pair is None else pair.difference
+    return {
+        "model": one.name,
+        "score": one.score,
+        "low": one.interval.low,
+        "high": one.interval.high,
+        "scored": one.n_scored,
+        "asked": one.n_asked,
+        "compared_with": None if pair is None else pair.other,
+        "difference": None if found is None else found.mean,
+        "difference_low": None if found is None else found.interval.low,
+        "difference_high": None if found is None else found.interval.high,
+        "p": None if pair is None else pair.p_holm,
+    }
 
 
 def compare_runs(

@@ -145,6 +145,16 @@ def test_two_gradings_are_compared_and_reported(tmp_path):
     bad = rb.grade(prompts, ["no, it is 5"] * 12, rubric=FOUR, judge=judge(), model="bad")
     found = good.compare(bad)
     assert found.baseline == "good" and "bad" in found.headline.text
+    assert found.headline.text in repr(found) and found.headline.text in found._repr_html_()
+    assert not any("data file" in note for note in found.notes)
+    table = found.to_pandas().set_index("model")
+    # good: says 4 and is short; bad: neither
+    assert table["score"].to_dict() == {"good": 1.0, "bad": 0.0}
+    assert table.loc["bad", "difference"] == -1.0 and table.loc["bad", "compared_with"] == "good"
+    row = {"prompt_id": "p", "prompt": "a"}
+    one, other = (rb.grade([row], ["4"], rubric=[text], judge=judge(), model=text) for text in FOUR)
+    with pytest.raises(rb.RubricbeatError, match="p has another prompt or rubric in 'Is short'"):
+        one.compare(other)
     page = good.report(tmp_path / "page.html", bad).read_text("utf-8")
     assert "good" in page and "bad" in page
     with pytest.raises(rb.RubricbeatError, match="model="):
