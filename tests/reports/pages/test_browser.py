@@ -650,6 +650,20 @@ def test_axe_finds_nothing(open_page, kinds, axe, kind, fragment):
         assert [(v["id"], v["impact"], [n["html"][:120] for n in v["nodes"]]) for v in found] == []
 
 
+@pytest.mark.parametrize("kind", ["two", "one", "four", "training"])
+def test_every_page_opens_with_its_sentence_and_its_plot(open_page, kinds, axe, kind):
+    page = open_page(kinds[kind], viewport={"width": 1280, "height": 900}).page
+    plot = ".figure svg" if kind == "training" else "#summary td.plot svg"
+    for width in (1280, 400):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.locator("h1").bounding_box()["y"] < 400
+        assert page.locator(plot).first.bounding_box()["y"] < 900
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+    # on a phone the rows of the first screen are blocks, and still a table to a screen reader
+    page.evaluate(axe)
+    assert page.evaluate("axe.run({resultTypes: ['violations']})")["violations"] == []
+
+
 def test_what_is_not_comparable_is_said_in_red(open_page, tmp_path):
     answers = [graded("110", example(f"p{n}", POINTS)) for n in range(3)]
     other = {"data": {"sha256": "e" * 64}}
