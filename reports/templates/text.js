@@ -115,14 +115,15 @@ const page = (() => {
         while (text[at + length] === c) length += 1;
         const [before, after] = [text[at - 1], text[at + length]];
         const marks = { 1: [c], 2: [c + c], 3: [c + c, c] }[length] ?? [];
-        const loose = length > 1 && c === "*"; // may stand inside a word, as in Chinese
+        // inside a word marks are text: 5*3, x**2, snake_case; ** may stand between Chinese words
+        const isLoose = length > 1 && c === "*" && !(isWord(before) && isWord(after));
         const isOpen = (mark) => open.some((one) => one.mark === mark);
         if (!marks.length || !marks.every((mark) => MARKS[mark])) {
           plain += c.repeat(length);
-        } else if (marks.every(isOpen) && !isSpace(before) && (loose || !isWord(after))) {
+        } else if (marks.every(isOpen) && !isSpace(before) && (isLoose || !isWord(after))) {
           // the innermost first
           for (const one of [...open].reverse()) if (marks.includes(one.mark)) close(one.mark);
-        } else if (!marks.some(isOpen) && !isSpace(after) && (loose || !isWord(before))) {
+        } else if (!marks.some(isOpen) && !isSpace(after) && (isLoose || !isWord(before))) {
           flush();
           for (const mark of marks) open.push({ mark, node: make(MARKS[mark]) });
         } else {

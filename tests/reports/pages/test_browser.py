@@ -334,6 +334,10 @@ def test_a_count_of_the_criteria_table_leads_to_its_answers(open_page, plain):
     assert page.url.endswith("#example=p02&criterion=3")
     page.get_by_role("link", name="Link to criterion 1").click()
     page.wait_for_url(lambda url: url.endswith("#example=p02&criterion=1"))
+    opened.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy link").click()
+    page.get_by_role("button", name="Link copied").wait_for()
+    assert page.evaluate("navigator.clipboard.readText()") == page.url
     page.keyboard.press("Escape")
     page.wait_for_url(lambda url: "&show=better" in url)
     address = page.url.removeprefix(opened.url)
@@ -494,7 +498,7 @@ def test_hostile_text_is_inert_and_leaves_the_layout_alone(open_page, hostile, w
 
 
 MARKDOWN = """# Dose and *rest*
-Take **5 mg** twice, not 5*3*2 or snake_case_names, ~~never~~ `<b>code</b>`.
+Take **5 mg** twice, not 5*3*2, x**2, y**3 or snake_case_names, ~~never~~ `<b>code</b>`.
 
 1. First
    - inner **bold
@@ -541,7 +545,7 @@ def test_markdown_is_rendered_and_nothing_in_it_is_live(open_page, tmp_path):
     ]
     text = answer.inner_text()
     for said in (
-        "not 5*3*2 or snake_case_names",
+        "not 5*3*2, x**2, y**3 or snake_case_names",
         "click (javascript:window.pwned=1)",
         "site (https://evil.example/x)",
         "[image: chart] (https://evil.example/i.png)",
