@@ -4,7 +4,7 @@ FILES are rows, in any form of docs/data.md, with prompt_id, completion and crit
 false or null in the order of the row's rubric); optional explanation, model, system, run, grader,
 score. Several runs in one file become several runs. Rows that do not align with --data are named
 and left out. FILES may also be logs of simple-evals, inspect, evalscope, promptfoo or verifiers,
-which hold their rubrics: they need no --data.
+which hold their rubrics: they need no --data; nor do rows with prompt and rubric in them.
 
 Examples:
   rubricbeat import judged.jsonl.gz --data healthbench.jsonl -o results
@@ -25,7 +25,7 @@ from typing import Any
 
 from ...judges.data.examples import read_examples
 from ...judges.data.forms.rubric_file import add_rows_arguments, columns_of
-from ...judges.data.recorded import RecordedRun, group_runs, read_recorded
+from ...judges.data.recorded import RecordedRun, group_runs, hold_rubrics, read_recorded
 from ...judges.data.streams import is_stdin
 from ...judges.errors import ConfigError, DataError
 from ...judges.judge import JudgeIdentity
@@ -137,15 +137,18 @@ def _of_rows(files: Sequence[Path], args: argparse.Namespace) -> list[_Source]:
     missing = [file for file in files if not (is_stdin(file) or file.exists())]
     if missing:
         raise DataError(f"{missing[0]}: no such file")
-    if args.data is None:
+    columns = columns_of(args, is_shared=True)
+    own = args.data is None or args.data in files  # the rows hold their prompts and rubrics too
+    if own and not all(hold_rubrics(file, columns) for file in files):
         raise ConfigError(
             f"{files[0]}: recorded verdicts name their criteria by position only; add --data ROWS, "
-            "the file with the rubrics"
+            "the file with the rubrics, or put 'prompt' and 'rubric' beside them"
         )
-    columns = columns_of(args, is_shared=True)
-    data = read_examples(args.data, strict=args.strict, columns=columns)
-    _say(data.warning())
-    examples = {example.prompt_id: example for example in data.examples}
+    examples, facts = None, {}
+    if not own:
+        data = read_examples(args.data, strict=args.strict, columns=columns)
+        _say(data.warning())
+        examples, facts = {e.prompt_id: e for e in data.examples}, data.facts()
     read = read_recorded(files, examples, strict=args.strict, columns=columns)
     for file in read:
         for words in file.warnings():
@@ -162,7 +165,7 @@ def _of_rows(files: Sequence[Path], args: argparse.Namespace) -> list[_Source]:
             args.task or DEFAULT_TASK,
             "recorded",
             check_items(run.graded, run.stored_scores),
-            data.facts(),
+            facts,
         )
         for run in runs
     ]

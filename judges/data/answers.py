@@ -139,7 +139,10 @@ def prompt_id_of(row: Mapping[str, Any]) -> str:
         own = any(row.get(name) is not None for name in PROMPT_FIELDS)
         raise DataError(
             "has no prompt_id; --columns prompt_id=NAME reads another field"
-            + ("; rows that hold prompt and answer need none: name them by --data alone" * own)
+            + (
+                "; rows that hold prompt and answer need none: rubricbeat judge --data FILE alone"
+                * own
+            )
         )
     return given.identifier()
 

@@ -119,8 +119,8 @@ class Columns:
         return Columns(self._only(ROW_FIELDS), inner, self.is_shared, self.rubric)
 
     def of_answered_rows(self) -> Columns:
-        """Keep what says something of rows that hold rubrics and answers."""
-        names = self._only((*ROW_FIELDS, *ANSWER_FIELDS))
+        """Keep what says something of rows that hold rubrics, and answers or verdicts on them."""
+        names = self._only((*ROW_FIELDS, *VERDICT_FIELDS))
         return Columns(names, self._only(CRITERION_FIELDS), self.is_shared, self.rubric)
 
     def of_answers(self) -> Columns:

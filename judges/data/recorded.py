@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from .conversations import is_missing, text_of_answer
 from .examples import MAX_NAMED, SkippedRow, null_words, read_each, skipped_words
 from .json_rows import Field, NumberedRow
 from .reader import stream_rows
+from .row_shapes import PROMPT_FIELDS, RUBRIC_FIELDS, read_row
 from .streams import name_of
 from .verdict_words import VerdictWord, named, read_verdict, unknown_words
 
@@ -32,8 +33,8 @@ MAX_FACT_CHARS = 200
 """Longer texts are content, not facts about a run."""
 _CONTENT = {
     "prompt_id", "id", "sample_id", "completion", "answer", "response", "criteria_met",
-    "explanation", "explanations", "score", "total", "repeat", "prompt", "conversations",
-    "rubrics", "canary",
+    "explanation", "explanations", "score", "total", "repeat", "conversations", "canary",
+    *PROMPT_FIELDS, *RUBRIC_FIELDS,
 }  # fmt: skip
 
 
@@ -95,7 +96,7 @@ class RecordedFile:
 
 def read_recorded(
     paths: Sequence[Path | str],
-    examples: Mapping[str, Example],
+    examples: Mapping[str, Example] | None,
     *,
     strict: bool = False,
     columns: Columns | None = None,
@@ -107,7 +108,7 @@ def read_recorded(
 
     Args:
         paths: Each what `stream_rows` takes.
-        examples: The rubrics, by prompt_id.
+        examples: The rubrics, by prompt_id; None where each row holds its prompt and rubric too.
         strict: Raise at the first row that cannot be used instead of leaving it out.
         columns: Other names of the fields.
 
@@ -115,14 +116,49 @@ def read_recorded(
         DataError: A file cannot be read, or no row of it aligns with the rubrics.
     """
     seen: dict[Any, str] = {}
+    if examples is None:
+        columns = columns.of_answered_rows() if columns else None
+        return [_read_file(path, _OwnRows().find, seen, strict, columns) for path in paths]
     by_id = ById[Example](examples)
-    own = columns.of_verdicts() if columns else None
-    return [_read_file(path, by_id, seen, strict, own) for path in paths]
+    columns = columns.of_verdicts() if columns else None
+    return [
+        _read_file(path, lambda row: by_id.find(prompt_id_of(row)), seen, strict, columns)
+        for path in paths
+    ]
+
+
+class _OwnRows:
+    """Reads the prompt and the rubric that stand beside recorded verdicts."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Example] = {}
+
+    def find(self, row: Mapping[str, Any]) -> Example:
+        """Give the example of a row.
+
+        Raises:
+            DataError: It holds none, or another one than an earlier row under the same id.
+        """
+        example = read_row({name: row[name] for name in row if name != "criteria_met"})[0]
+        known = self._known.setdefault(example.prompt_id, example)
+        if known != example:
+            raise DataError(
+                f"prompt_id {example.prompt_id[:64]}: another prompt or rubric than an earlier "
+                "row's"
+            )
+        return known
+
+
+def hold_rubrics(path: Path | str, columns: Columns | None = None) -> bool:
+    """Say whether the rows of recorded verdicts hold their prompts and rubrics, by the first."""
+    rows = stream_rows(path, columns.of_answered_rows() if columns else None)
+    first = next((row.value for row in rows if isinstance(row.value, Mapping)), {})
+    return not RUBRIC_FIELDS.isdisjoint(first) and not {*PROMPT_FIELDS}.isdisjoint(first)
 
 
 def _read_file(
     path: Path | str,
-    examples: ById[Example],
+    find: Callable[[Mapping[str, Any]], Example],
     seen: dict[Any, str],
     strict: bool,
     columns: Columns | None,
@@ -130,7 +166,7 @@ def _read_file(
     name = Path(name_of(path)).name
 
     def read(row: NumberedRow) -> Recorded | SkippedRow:
-        recorded = _recorded(Field(row.object()), examples, name.partition(".")[0] or name)
+        recorded = _recorded(Field(row.object()), find, name.partition(".")[0] or name)
         original = _original_of(recorded, seen, f"{name} row {row.number}")
         if original is None:
             return recorded
@@ -152,10 +188,10 @@ def _original_of(row: Recorded, seen: dict[Any, str], place: str) -> str | None:
     return None if first == place else first
 
 
-def _recorded(row: Field, examples: ById[Example], source: str) -> Recorded:
+def _recorded(row: Field, find: Callable[[Mapping[str, Any]], Example], source: str) -> Recorded:
     if row.has("doc") and row.has("rubric"):
         raise DataError("a line of our own result files; score, compare and report read them as is")
-    example = examples.find(prompt_id_of(row.value))
+    example = find(row.value)
     parts_of = _from_conversation if row.has("conversations") else _from_flat
     answer, met, explanations, score = parts_of(row, example)
     verdicts = tuple(

@@ -99,7 +99,7 @@ def test_answers_without_ids_are_sent_to_the_rows(folder, capsys):
     data = write(folder, "rows.jsonl", {"question": "a", "rubric": ["c"]})
     said = write(folder, "said.jsonl", {"question": "a", "completion": "x"})
     assert judge(folder, data, "--responses", said) == 2
-    assert "name them by --data alone" in capsys.readouterr().err
+    assert "judge --data FILE alone" in capsys.readouterr().err
 
 
 def test_every_command_that_reads_rows_takes_one_rubric(folder, capsys):
@@ -121,3 +121,31 @@ def test_every_command_that_reads_rows_takes_one_rubric(folder, capsys):
     assert main([*asked, "--output_path", str(folder / "run")]) == 0
     [run] = read_runs([folder / "run"])
     assert run.stored["score"] == 0.5 and run.facts["data"]["rubric"]["path"] == "rubric.csv"
+
+
+def test_recorded_verdicts_beside_prompt_and_rubric_need_no_other_file(folder, capsys):
+    rubric = ["Says 4", {"criterion": "Is short", "points": 3}]
+    row = {"question": "2+2?", "rubric": rubric, "model": "m"}
+    data = write(
+        folder,
+        "v.jsonl",
+        {**row, "completion": "4", "criteria_met": [True, True]},
+        {**row, "completion": "four", "criteria_met": [True, False]},
+    )
+    out = ["--output_path", str(folder / "imported")]
+    for more in ([], ["--data", str(data)]):
+        assert main(["import", str(data), *more, *out]) == 0
+        run = read_runs([folder / "imported"])[0]
+        # 4 of 4 points, and 1 of 4
+        assert (run.model, run.stored["score"]) == ("m", (1 + 0.25) / 2)
+        assert [g.repeat for g in run.graded] == [0, 1]
+    capsys.readouterr()
+    bare = {"question": "2+2?", "completion": "4", "criteria_met": [True, False]}
+    assert main(["import", str(write(folder, "w.jsonl", bare)), *out]) == 2
+    assert "add --data ROWS" in capsys.readouterr().err
+    rubric = ["--rubric", str(folder / "rubric.csv")]
+    assert main(["import", str(folder / "w.jsonl"), *rubric, *out]) == 0
+    clash = {**bare, "prompt_id": "p", "rubric": ["c"], "criteria_met": [True]}
+    both = write(folder, "x.jsonl", clash, {**clash, "question": "b"})
+    assert main(["import", str(both), "-o", str(folder / "x")]) == 0
+    assert "row 2: prompt_id p: another prompt or rubric" in capsys.readouterr().err
