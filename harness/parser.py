@@ -98,8 +98,11 @@ class CommandParser(argparse.ArgumentParser):
         is_short = word[:2] in known and spelt not in known
         if " " in name or is_short:
             return word
-        near = near_flags(name, self._shown_flags()) or f"'{self.prog} --help' lists the flags"
+        near = near_flags(name, self._shown_flags(), self._where_listed())
         self.error(f"unknown flag {name!r}; {near}")
+
+    def _where_listed(self) -> str:
+        return f"'{self.prog} --help' lists the flags"
 
     def _shown_flags(self) -> list[str]:
         shown = (action for action in self._actions if action.help != argparse.SUPPRESS)
@@ -145,7 +148,11 @@ class CommandParser(argparse.ArgumentParser):
         for key, value in content.items():
             name = str(key).strip("-").replace("-", "_")
             if name not in known:
-                self.error(f"unknown key {key!r}; {near_names(name, known)}")
+                shown = [flag.strip("-") for flag in self._shown_flags()]
+                shown += [action.dest for action in self._actions if not action.option_strings]
+                shown = [each for each in shown if each in known]
+                near = near_flags(name, shown, self._where_listed())
+                self.error(f"unknown key {key!r}; {near}")
             if known[name].dest in seen:
                 self.error(f"{key!r} is given under two names; give one of them")
             seen.add(known[name].dest)
@@ -169,13 +176,21 @@ class CommandParser(argparse.ArgumentParser):
                 action.required, action.default = required, default
 
 
-def near_flags(name: str, flags: Iterable[str]) -> str:
-    """Say which flags are near to a wrong one; nothing where none is."""
+def near_flags(name: str, flags: Iterable[str], otherwise: str = "") -> str:
+    """Say which flags are near to a wrong one, or begin as it does.
+
+    Args:
+        name: The wrong one.
+        flags: All that would be right, with or without dashes.
+        otherwise: What is said where none is near.
+    """
     by_name = {flag.strip("-"): flag for flag in flags}
     bare = name.strip("-").replace("-", "_").lower()
-    near = difflib.get_close_matches(bare, by_name, n=2, cutoff=0.6)
-    near = [bare] if bare in by_name else near
-    return f"did you mean {' or '.join(by_name[each] for each in near)}?" if near else ""
+    near = [each for each in sorted(by_name) if each.startswith(bare)] if bare else []
+    near = near or difflib.get_close_matches(bare, by_name, cutoff=0.6)
+    near = [bare] if bare in by_name else near[:2]
+    said = " or ".join(by_name[each] for each in near)
+    return f"did you mean {said}?" if near else otherwise
 
 
 def keep_spellings(
