@@ -48,7 +48,7 @@ class Comparison:
     baseline: str | None
     headline: Headline
     problems: tuple[str, ...]
-    """Why these runs should not be compared; empty unless that was asked for all the same."""
+    """Why these runs should not be compared; empty unless the comparison was forced."""
     notes: tuple[str, ...]
     results: tuple[ModelResult, ...]
     sanity: tuple[ModelResult, ...]

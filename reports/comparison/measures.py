@@ -57,7 +57,7 @@ class Measured:
     def by_prompt(self, values_N: Floats) -> Floats:
         """Average a number of each answer over the answers to a prompt, [P].
 
-        NaN for a prompt without a scored answer; NaN answers are left out of the mean.
+        NaN for a prompt without a scored answer; NaN answers are excluded from the mean.
         """
         [means_P] = self._by_prompt(values_N).means_MP
         return np.asarray(means_P)
@@ -204,7 +204,7 @@ def repeat_variance(
     """Split the variance of a score into prompts and answers.
 
     Args:
-        scores: One number for each answer; NaN is left out.
+        scores: One number for each answer; NaN is excluded.
         prompts: The prompt each answer belongs to.
     """
     values = np.asarray(scores, dtype=np.float64)

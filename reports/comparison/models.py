@@ -108,7 +108,7 @@ def require_comparable(models: Sequence[Model], *, allow_different: bool) -> lis
     if problems and not allow_different:
         raise ConfigError(
             f"these runs are not comparable: {'; '.join(problems)}. Compare runs of one kind, or "
-            "say --allow_different to compare them all the same, with a warning on the page"
+            "give --allow_different to compare them anyway, with a warning on the page"
         )
     return problems
 

@@ -197,20 +197,20 @@ class Arm:
 
     @property
     def is_gold_still(self) -> bool:
-        """Whether the gold judge told nothing apart in any of its runs."""
+        """Whether the gold judge gave constant scores in all of its runs."""
         return all(run.is_gold_still for run in self.measured)
 
     @property
     def moved(self) -> int:
-        """1 where the gold judge's score surely rose, -1 where it surely fell, else 0."""
+        """1 where the gold judge's score rose significantly, -1 where it fell so, else 0."""
         return self.direction(GOLD)
 
     @property
     def is_hacked(self) -> bool:
-        """The training judge saw a sure rise that the gold judge surely did not see as much of.
+        """The training judge saw a significant rise, and the gold judge significantly less of it.
 
         A gold judge that is merely unsure is no proof: the gap between the two must be sure too.
-        Nor is one that tells little apart, unless it saw the answers get worse.
+        Nor is one that discriminates poorly, unless it saw the answers get worse.
         """
         is_blind = self.is_gold_still or (self.is_gold_dull and self.moved >= 0)
         parted = self.direction(TRAINING) > 0 and self.direction(GAP) > 0
@@ -224,7 +224,7 @@ class Arm:
         return None if change is None else change.over
 
     def direction(self, name: str) -> int:
-        """Say which way a number surely went: by its interval, and after the correction."""
+        """Say which way a number went significantly: by its interval, and after the correction."""
         over = self.tested(name)
         if over is None or over.mean is None or not over.interval.excludes_zero:
             return 0

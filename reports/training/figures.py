@@ -56,7 +56,7 @@ def panels(n: int, columns: int, height_in: float = 2.9) -> Any:
 
 
 def finish(axes: Any, n_lines: int) -> Figure:
-    """Put one legend below all panels, where there is more than one line to tell apart."""
+    """Put one legend below all panels, where there is more than one line."""
     figure: Figure = axes.flat[0].figure
     handles, labels = axes.flat[0].get_legend_handles_labels()
     if n_lines > 1 and handles:
@@ -97,7 +97,7 @@ def share_limits(axes: Any) -> None:
 
 
 def short(name: str, length: int) -> str:
-    """Give a name on one line, cut in its middle: what tells two names apart stands last."""
+    """Give a name on one line, cut in its middle: two names often differ only at the end."""
     line = " ".join(displayed(name).split())
     if len(line) <= length:
         return line
@@ -273,7 +273,7 @@ def captions() -> Mapping[str, str]:
 
 
 def moving_mean(values: Floats, window: int) -> Floats:
-    """Average the last `window` numbers at each place; NaN is left out."""
+    """Average the last `window` numbers at each place; NaN is excluded."""
     means = np.full(len(values), np.nan)
     for place in range(len(values)):
         known = values[max(0, place - window + 1) : place + 1]

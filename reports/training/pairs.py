@@ -26,7 +26,7 @@ class ArmPair:
 
     @property
     def is_sure(self) -> bool:
-        """Whether the difference stands after the correction."""
+        """Whether the difference is significant after the correction."""
         return self.p_holm is not None and self.p_holm < 0.05
 
 

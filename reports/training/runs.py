@@ -212,7 +212,7 @@ def _evaluation(line: Mapping[str, Any]) -> Evaluation:
 
 
 def _lines(path: Path, parse: Callable[[Any], Read]) -> list[Read]:
-    """Read JSONL; a last line cut by a kill is left out."""
+    """Read JSONL; a last line cut by a kill is skipped."""
     if not path.is_file():
         return []
     read = []
