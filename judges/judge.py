@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
+from .errors import ConfigError
 from .rubric import Criterion, Example
 from .verdict import Verdict
 
@@ -99,6 +100,8 @@ class Judge(Protocol):
       where that is more than one; the bounds of calls and cost count each;
     * `require_askable(example)`: raises a `ConfigError` where it cannot ask about a rubric as it is
       set up; called before anything of a run is asked;
+    * `grades(example) -> bool`: whether it can give a verdict on any criterion of a rubric, where
+      that takes predicates in the rows;
     * `notes: str`: what readers of the results should know of it;
     * `async aclose()`: called once, when the runtime closes.
 
@@ -130,6 +133,23 @@ def require_askable(judge: object, examples: Iterable[Example]) -> None:
         for example in examples:
             for check in checks:
                 check(example)
+
+
+def require_any_askable(judge: object, examples: Collection[Example]) -> None:
+    """See that a judge that needs rubrics made for it has one at least, before it costs.
+
+    Of a judge that is made of others nothing is asked: what one of them leaves, another may take.
+
+    Raises:
+        ConfigError: It can give no verdict on any of these rubrics.
+    """
+    grades = getattr(judge, "grades", None)
+    if grades is not None and examples and not any(map(grades, examples)):
+        raise ConfigError(
+            f"judge {identity_of(judge).name}: none of the {len(examples):,} rubrics has a "
+            "criterion with a 'check', so there would be no verdict at all; add checks "
+            "(docs/judges.md), or name a judge that reads, such as --judge chat"
+        )
 
 
 def identity_of(judge: object) -> JudgeIdentity:

@@ -8,6 +8,7 @@ them in, and every metric then only asks for its value.
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import os
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -52,6 +53,20 @@ def register_metrics(
         task._higher_is_better[metric.name] = metric.higher_is_better
     task._aggregation_list[documents_key] = take_documents
     task._higher_is_better[documents_key] = None
+
+
+def call_options() -> dict[str, Any]:
+    """Give the arguments of the `simple_evaluate` that is running; empty outside of one.
+
+    lm-eval tells a task neither which model answers nor whether samples are written (0.4.13).
+    """
+    frame = inspect.currentframe()
+    while frame is not None:
+        here = frame.f_globals.get("__name__"), frame.f_code.co_name
+        if here == ("lm_eval.evaluator", "simple_evaluate"):
+            return dict(frame.f_locals)
+        frame = frame.f_back
+    return {}
 
 
 def is_spare(world_size: int) -> bool:

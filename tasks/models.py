@@ -31,6 +31,7 @@ KEY_VARIABLES = {
     "anthropic-chat-completions": "ANTHROPIC_API_KEY",
 }
 """Where lm-eval's own model types look for their key."""
+BASELINE_PREFIX = "baseline:"
 NEEDS_ADDRESS = ("local-completions", "local-chat-completions")
 
 
@@ -146,6 +147,28 @@ def check_model(model: str, model_args: Mapping[str, Any]) -> None:
             )
         return
     check_address(str(address), f"--model {model}: base_url")
+
+
+def odd_address(model: object, model_args: object) -> str | None:
+    """Say of an OpenAI-style chat model that its address is not one for chats; None where it is.
+
+    lm-eval posts to `base_url` as it stands (0.4.13), where the judge's is the part before.
+
+    Args:
+        model: lm-eval's name of the type.
+        model_args: A mapping, or the words of the command line.
+    """
+    if model not in {"local-chat-completions", "openai-chat-completions"}:
+        return None
+    if isinstance(model_args, str):
+        model_args = dict(word.partition("=")[::2] for word in model_args.split(","))
+    address = str((model_args if isinstance(model_args, Mapping) else {}).get("base_url") or "")
+    if not address or urlsplit(address).path.rstrip("/").endswith("/chat/completions"):
+        return None
+    return (
+        f"--model {model}: base_url={address} does not end in /chat/completions, and lm-eval posts "
+        "to it as it stands; a server of the OpenAI kind answers at .../v1/chat/completions"
+    )
 
 
 def check_address(address: str, label: str) -> None:

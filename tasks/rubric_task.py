@@ -34,13 +34,21 @@ from ..judges.data.examples import example_to_row
 from ..judges.engine.options import added_facts, shares_of
 from ..judges.errors import ConfigError, RubricbeatError
 from ..judges.grader import Grader, open_grader
+from ..judges.judge import require_any_askable, require_askable
 from ..judges.missing import MissingVerdicts
 from ..judges.rubric import Example
 from ..judges.verdict import Outcome, Verdict
 from .data import MAX_NAMED_IDS, load_task_data
-from .lm_eval_adapter import gathered, is_spare, register_metrics, render, with_instruction
+from .lm_eval_adapter import (
+    call_options,
+    gathered,
+    is_spare,
+    register_metrics,
+    render,
+    with_instruction,
+)
 from .metrics import NA_SHARE, SCORE_METRICS, Metric, document_scores, may_be_na, run_scores
-from .models import BaselineText, NoAnswer, check_address
+from .models import BASELINE_PREFIX, BaselineText, NoAnswer, check_address, odd_address
 from .settings import TaskSettings
 
 log = logging.getLogger(__name__)
@@ -178,6 +186,23 @@ class RubricTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries no 
             if self.settings.responses:
                 self._read_responses(self.settings.responses)
         super().build_all_requests(**options)
+        if self._grader is not None:
+            examples = [self._judged_example(one.doc) for one in self._instances]
+            require_askable(self._grader.judge, examples)
+            require_any_askable(self._grader.judge, examples)
+        self._warn_of_call()
+
+    def _warn_of_call(self) -> None:
+        """Say what will be lost, or cannot work, before an answer is paid for."""
+        call = call_options()
+        if call.get("log_samples") is False and not self.only_predicts:
+            log.warning(
+                "%s: without --log_samples lm-eval writes no answer and no verdict: 'rubricbeat "
+                "compare' will have nothing to read; add --log_samples --output_path DIR",
+                self._label,
+            )  # fmt: skip
+        if words := odd_address(call.get("model"), call.get("model_args")):
+            log.warning("%s: %s", self._label, words)
 
     def fewshot_context(
         self,
@@ -227,6 +252,8 @@ class RubricTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries no 
             self._graded.setdefault(one.example.prompt_id, []).append(one)
         self._document_metrics = self._guarded(lambda: self.document_metrics(self._graded))
         self._join_ranks()
+        if 2 * self._run_facts["n_empty_answers"] > self._run_facts["n_answers"]:
+            self.is_complete = False
         return instances
 
     def process_results(self, doc: dict[str, Any], results: list[Any]) -> dict[str, Any]:
@@ -249,6 +276,7 @@ class RubricTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries no 
         absent: list[GradedAnswer] = []
         lacking: list[str] = []
         n_empty = n_null = 0
+        is_meant = str(getattr(self._responses, "model", "")).startswith(BASELINE_PREFIX)
         for instance in instances:
             example = self._judged_example(instance.doc)
             if self._responses is not None:
@@ -265,7 +293,7 @@ class RubricTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries no 
                     absent.append(_without_verdicts(example, "", repeat, str(text.reason)))
                 else:
                     answers.append(Answer(example, str(text), repeat))
-                    n_empty += not (text.strip() or isinstance(text, BaselineText))
+                    n_empty += not (text.strip() or is_meant or isinstance(text, BaselineText))
         self.is_complete = not lacking
         if lacking:
             named = ", ".join(lacking[:MAX_NAMED_IDS])
@@ -282,9 +310,10 @@ class RubricTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries no 
             )  # fmt: skip
         if n_empty:
             log.warning(
-                "%s: %d of %d answers are empty and are judged as such; a reasoning model may have "
-                "run out of max_gen_toks",
+                "%s: %d of %d answers are empty and are judged as such%s; a reasoning model may "
+                "have run out of max_gen_toks",
                 self._label, n_empty, len(answers),
+                " (more than half: the run is incomplete)" if 2 * n_empty > len(answers) else "",
             )  # fmt: skip
         self._run_facts |= {"n_answers": len(answers), "n_empty_answers": n_empty}
         return answers, absent
@@ -336,6 +365,7 @@ class RubricTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries no 
         if isinstance(options, Mapping) and isinstance(options.get("base_url"), str):
             check_address(options["base_url"], f"judge {options['name']}: base_url")
         self._grader = open_grader(options, seed=self._seed)
+        require_any_askable(self._grader.judge, self._examples.values())
         if self._world_size > 1:
             share = shares_of(self._grader.options, self._world_size)[self._rank]
             self._grader.options = replace(self._grader.options, **share)

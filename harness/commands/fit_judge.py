@@ -23,12 +23,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ...judges.audit.judge_audit import JudgeFigures
 from ...judges.errors import ConfigError
 from ...judges.files import require_folder
 from ...judges.fitted.heads import HeadKind
 from ...judges.scoring.run_scores import SEED
+from ...reports import numbers
+from ...reports.interval_words import interval_words
 from ..flags import add_output_folder, add_seed
 from ..labels import add_label_arguments, read_labelled
+from ..tables.ending import show_ending
 from ..terminal import say
 
 N_FOLDS = 5
@@ -95,13 +99,50 @@ def run(args: argparse.Namespace) -> int:
     prompts = LearnedPrompts.of((item.example for item in labelled), salt)
     card = card_of(fit, prompts, facts, _command(args), time.monotonic() - started)
     write_card(fit, card, args.output_path)
-    return _shown(args, card, figures_table({"this judge": fit.audit.judge, **fit.audit.baselines}))
+    table = figures_table({"this judge": fit.audit.judge, **fit.audit.baselines})
+    return _shown(args, card, table, shortfall(fit.audit.judge, fit.audit.baselines["no_look"]))
 
 
-def _shown(args: argparse.Namespace, card: Mapping[str, Any], table: str) -> int:
-    use = f"{table}\n\n{args.output_path}: use it with --judge fitted:{args.output_path}"
-    print(json.dumps(card, indent=2, allow_nan=False) if args.json else use)
+def _shown(args: argparse.Namespace, card: Mapping[str, Any], table: str, fault: str | None) -> int:
+    if args.json:
+        print(json.dumps(card, indent=2, allow_nan=False))
+        _say(fault)
+        return 0
+    use = f"use it with --judge fitted:{args.output_path}"
+    print(table)
+    show_ending(f"{args.output_path}: {fault or use}", "")
     return 0
+
+
+def shortfall(judge: JudgeFigures, no_look: JudgeFigures | None) -> str | None:
+    """Say that a judge is not shown to gain anything from the answers; None where it is.
+
+    Args:
+        judge: On held-out prompts.
+        no_look: The same head without the answers; None where it was not measured. Its pairwise
+            accuracy is .5 by construction.
+    """
+    mine, pairwise = judge.figures["balanced_f1"], judge.figures["pairwise"]
+    told = []
+    if no_look is not None:
+        # with no two answers to order, the difference of the F1 is all that there is
+        least = mine.low if pairwise.value is None else mine.value
+        other = no_look.figures["balanced_f1"].value
+        if least is None or other is None or least <= other:
+            ends = numbers.interval(mine.low, mine.high)
+            told.append(
+                f"macro-F1 {numbers.score(mine.value)} {ends} against {numbers.score(other)}"
+            )
+    if pairwise.value is not None and (pairwise.low is None or pairwise.low <= 0.5):
+        told.append(
+            f"pairwise {numbers.score(pairwise.value)} {interval_words(pairwise)} against 0.500"
+        )
+    if not told:
+        return None
+    return (
+        f"it is not shown to beat no_look, which never sees the answer ({'; '.join(told)}). Do not "
+        "use it as a judge: fit it to more labels, or to answers that differ more."
+    )
 
 
 def _kind_and_encoder(args: argparse.Namespace) -> tuple[HeadKind, Path | None]:
@@ -153,7 +194,8 @@ def _recalibrate(args: argparse.Namespace) -> int:
     if learned is not None:
         card["prompts"] = learned.with_more(item.example for item in labelled).to_json()
     write_recalibrated(found, card, args.recalibrate, args.output_path)
-    return _shown(args, card, figures_table({"before": found.before, "recalibrated": found.after}))
+    table = figures_table({"before": found.before, "recalibrated": found.after})
+    return _shown(args, card, table, shortfall(found.after, None))
 
 
 def _command(args: argparse.Namespace) -> str:

@@ -37,7 +37,7 @@ from ...judges.engine.assembly import store_place
 from ...judges.errors import ConfigError, RubricbeatError
 from ...judges.files import require_folder, require_folders_below, require_room
 from ...judges.grader import Grader, RuntimeOptions
-from ...judges.judge import require_askable
+from ...judges.judge import require_any_askable, require_askable
 from ...judges.missing import allowed_share
 from ...judges.scoring.run_scores import SEED
 from ..distributed.flags import (
@@ -133,6 +133,7 @@ def run(args: argparse.Namespace) -> int:
     no_key = keys_stand_in(options) if args.dry_run else contextlib.nullcontext()
     with no_key, opened(options, workers) as grader:
         require_askable(grader.judge, examples.values())
+        require_any_askable(grader.judge, examples.values())
         if args.dry_run:
             return _dry_run(grader, [answer for _, answer in responses], args)
         _require_folders(args, census)
@@ -155,7 +156,8 @@ def run(args: argparse.Namespace) -> int:
         if fault is not None:
             raise fault
         code = told(judged.missing, "judge", _WHAT_NOW)
-        return int(code or bool(grader.outage or grader.stopped or judged.deadline))
+        is_cut = grader.outage or grader.stopped or judged.deadline
+        return int(code or bool(is_cut or census.mostly_empty()))
 
 
 def _require_room(args: argparse.Namespace, options: Mapping[str, Any], census: Census) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 from ...judges.errors import ConfigError, UnknownNameError
 from ...judges.options.reader import Word, annotations_of, plain, typed
 from ...tasks.lm_eval_adapter import task_names, tasks_folder
-from ...tasks.models import Baseline
-from .request import BASELINE_PREFIX, RunRequest, baseline_of
+from ...tasks.models import BASELINE_PREFIX, Baseline
+from .request import RunRequest, baseline_of
 
 
 def is_stand_in(request: RunRequest) -> bool:

@@ -12,10 +12,9 @@ from ...judges.errors import ConfigError, UnknownNameError
 from ...judges.judge_options import parse_judge_args
 from ...judges.missing import allowed_share
 from ...judges.options.reader import plain, read_options
-from ...tasks.models import Baseline
+from ...tasks.models import BASELINE_PREFIX, Baseline
 from ...tasks.settings import TaskSettings
 
-BASELINE_PREFIX = "baseline:"
 DEFAULT_SEEDS = (0, 1234, 1234, 1234)
 """lm-eval's own, for python, numpy, torch and few-shot sampling."""
 

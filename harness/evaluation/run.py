@@ -22,9 +22,9 @@ from typing import Any, TextIO
 
 from ...judges.errors import ConfigError, RubricbeatError
 from ...judges.files import require_folder, require_folders_below
-from ...tasks.models import Baseline, check_model
+from ...tasks.models import BASELINE_PREFIX, Baseline, check_model
 from .models import device_of, is_stand_in, load_tasks, model_of, task_manager, typed_arguments
-from .request import BASELINE_PREFIX, RunRequest, baseline_of
+from .request import RunRequest, baseline_of
 
 FOLDER = ".unfinished_answers"
 INTERRUPTED = 130

@@ -63,6 +63,10 @@ class Census:
     """Lines that differ from an earlier one in lm-eval's filter alone."""
     n_again: int = 0
     """Rows without an id whose prompt and rubric an earlier row of their run has."""
+    empty: Counter[str] = field(default_factory=Counter)
+    """Answers without a word, by the model's name."""
+    by_model: Counter[str] = field(default_factory=Counter)
+    """All answers that are there."""
     unanswered: tuple[str, ...] = ()
     """Prompts of the rubrics that no row answers."""
 
@@ -75,6 +79,11 @@ class Census:
             lines.append(f"{self.path}: {self.n_skipped} answers left out: {named}{tail}")
         if self.n_absent:
             lines.append(null_words(self.path, self.n_answers, self.absent, self.n_absent))
+        lines += [
+            f"{self.path}: {self.empty[model]} of {self.by_model[model]} answers of {model} are "
+            "empty, more than half: they are graded as such, and the exit code is 1"
+            for model in self.mostly_empty()
+        ]
         if self.n_copies:
             lines.append(
                 f"{self.path}: {self.n_copies} lines differ from another in 'filter' alone, and "
@@ -93,20 +102,30 @@ class Census:
             )
         return lines
 
+    def mostly_empty(self) -> list[str]:
+        """Name the models more than half of whose answers are empty; baselines are meant to be."""
+        return [
+            model
+            for model, n in self.empty.items()
+            if 2 * n > self.by_model[model] and not model.startswith("baseline:")
+        ]
+
     def leave_out(self, row: SkippedRow) -> None:
         """Count a row without an answer that can be judged."""
         self.n_skipped += 1
         if len(self.skipped) < MAX_NAMED:
             self.skipped.append(row)
 
-    def add(self, answer: Answer) -> None:
-        """Count an answer, or that there is none."""
+    def add(self, model: str, answer: Answer) -> None:
+        """Count an answer of a model, or that there is none."""
         self.n_answers += 1
         if answer.text is None:
             self.n_absent += 1
             if len(self.absent) < MAX_NAMED:
                 self.absent.append(answer.example.prompt_id)
             return
+        self.by_model[model] += 1
+        self.empty[model] += not answer.text.strip()
         example = answer.example
         self.n_criteria += len(example.rubric)
         self.n_bytes += len(answer.text.encode("utf-8", "replace"))
@@ -189,7 +208,7 @@ class Responses:
             run, answer = each
             runs[run] = None
             answered.add(answer.example.prompt_id)
-            census.add(answer)
+            census.add(run[0], answer)
         if census.n_answers == census.n_absent:
             first = "".join(f"; row {row.row}: {row.reason}" for row in census.skipped[:1])
             null = f"; {census.n_absent} are null" if census.n_absent else ""

@@ -36,6 +36,15 @@ class KeywordJudge:
             name="keyword", version=LANGUAGE_VERSION, prompt=f"predicates-{LANGUAGE_VERSION}"
         )
 
+    def grades(self, example: Example) -> bool:
+        """Say whether any criterion carries a predicate."""
+        return any(
+            criterion.check is not None
+            or (criterion.na and criterion.na_check is not None)
+            or any(level.check is not None for level in criterion.levels)
+            for criterion in example.rubric.criteria
+        )
+
     async def judge(self, question: Question) -> Verdict:
         """Evaluate the criterion's predicates; one that cannot be read gives no verdict.
 

@@ -12,8 +12,8 @@ from loopback import Loopback, Reply, completion
 
 from rubricbeat.harness.cli import main
 from rubricbeat.harness.evaluation import run
-from rubricbeat.harness.evaluation.request import BASELINE_PREFIX
 from rubricbeat.harness.results.writer import sanitized
+from rubricbeat.tasks.models import BASELINE_PREFIX
 
 pytestmark = pytest.mark.border
 
@@ -179,6 +179,8 @@ def test_a_judge_that_cannot_answer_leaves_the_answers_on_disk(
     from rubricbeat.judges.errors import ConfigError
 
     class Broken:
+        judge = None
+
         def grade(self, answers):
             raise ConfigError("the judge's key is refused")
 
@@ -232,9 +234,55 @@ def test_an_unfinished_judging_exits_1(rows, server, tmp_path):
 
 
 def test_a_run_that_scored_nothing_exits_1(rows, server, caplog):
-    # the keyword judge finds no predicate in these rows
+    # of 6 points 5 have no predicate, which is too many for a score
+    told = {"criterion": "Says kind", "points": 1, "tags": [], "check": {"says": ["kind"]}}
+    lines = [{**row, "rubrics": [*row["rubrics"], told]} for row in ROWS]
+    rows.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
     assert main(on(rows, *endpoint(server), "--judge", "keyword")) == 1
-    assert "4 of 4 verdicts are missing: 4 x skipped: " in caplog.text
+    assert "4 of 8 verdicts are missing: 4 x skipped: " in caplog.text
+
+
+@pytest.mark.parametrize("limit", [[], ["--limit", "4"]])
+def test_rows_that_the_judge_cannot_grade_are_known_before_an_answer_is_asked_for(
+    rows, server, capsys, limit
+):
+    if limit:  # the only predicate stands in a row that is not asked about
+        last = {**ROWS[0], "prompt_id": "p9", "prompt": [{"role": "user", "content": "other"}]}
+        check = {"criterion": "Says kind", "points": 1, "tags": [], "check": {"says": ["kind"]}}
+        with rows.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({**last, "rubrics": [check]}) + "\n")
+    assert main(on(rows, *endpoint(server), "--judge", "keyword", *limit)) == 2
+    assert "judge keyword: none of the 4 rubrics has a criterion with a 'check'" in (
+        capsys.readouterr().err
+    )
+    assert server.n_requests == 0
+
+
+def test_empty_answers_to_most_prompts_end_with_1_and_are_kept(rows, server, tmp_path, caplog):
+    out = tmp_path / "out"
+    server.script = lambda seen: completion("a word" if "question 3" in seen.prompt else " ")
+    assert main(on(rows, *endpoint(server), "--judge", "constant", "-o", str(out))) == 1
+    assert "3 of 4 answers are empty and are judged as such (more than half" in caplog.text
+    assert results_in(out)["results"]["rubric_judge"]["n_scored,none"] == 4
+    again = ["--responses", str(out), "--judge", "constant", "-o", str(tmp_path / "again")]
+    assert main(on(rows, *again)) == 1, "the same answers again"
+
+
+def test_half_of_the_answers_may_be_empty(rows, server):
+    server.script = lambda seen: completion("" if seen.prompt[-1] in "01" else "a word")
+    assert main(on(rows, *endpoint(server), "--judge", "constant")) == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "is_odd"),
+    [("", True), ("/", True), ("/completions", True), ("/chat/completions?api-version=1", False)],
+)
+def test_an_address_that_is_not_for_chats_is_told_before_it_is_asked(
+    rows, server, caplog, path, is_odd
+):
+    args = f"model=org/fake,base_url={server.url}{path},max_retries=1"
+    main(on(rows, "--model", "local-chat-completions", "--model_args", args, "--judge", "constant"))
+    assert ("does not end in /chat/completions" in caplog.text) is is_odd
 
 
 @pytest.mark.parametrize(
@@ -318,7 +366,7 @@ def test_a_transformers_model_runs_on_a_machine_without_a_gpu_and_without_a_flag
     tokenizer.save_pretrained(tmp_path / "tiny")
     words = ["--model", "hf", "--model_args", f"pretrained={tmp_path / 'tiny'}"]
     words += ["--gen_kwargs", "max_gen_toks=2", "--judge", "constant", "--apply_chat_template"]
-    assert main(on(rows, *words)) == 0
+    assert main(on(rows, *words)) == 1, "what it says is nothing but marks: its answers are empty"
     assert "4 of 4" in capsys.readouterr().out
 
 

@@ -203,6 +203,8 @@ def test_request_caching_is_refused(evaluate, fake_model):
 class BrokenGrader:
     """Stands for a grader whose run ends in an error."""
 
+    judge = None
+
     def __init__(self, fault):
         self.fault = fault
 
@@ -284,6 +286,16 @@ def test_empty_answers_are_judged_and_counted(evaluate, fake_model, caution):
     results = evaluate(fake_model(lambda doc, n: " " if doc["prompt_id"] == "ache" else "age"))
     assert "1 of 3 answers are empty" in caution()
     assert results["configs"]["rubric_judge"]["metadata"]["n_empty_answers"] == 1
+
+
+@pytest.mark.parametrize("options", [{"log_samples": False}, {}, {"predict_only": True}])
+def test_samples_that_will_not_be_written_are_told_before_anything_is_asked(
+    evaluate, fake_model, caution, options
+):
+    said = []
+    evaluate(fake_model(lambda doc, n: said.append(caution()) or "age"), **options)
+    is_lost = options.get("log_samples") is False
+    assert ("without --log_samples lm-eval writes no answer and no verdict" in said[0]) is is_lost
 
 
 def test_limit_leaves_the_rest_unasked(evaluate, fake_model):

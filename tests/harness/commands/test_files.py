@@ -119,8 +119,16 @@ class TestAnswers:
 
     def test_empty_and_blank_texts_are_answers(self, data: Path, tmp_path: Path) -> None:
         rows = [{"prompt_id": 1, "completion": ""}, {"prompt_id": 2, "completion": " \n"}]
-        assert judge(data, write(tmp_path / "a.jsonl", *rows)) == 0
+        assert judge(data, write(tmp_path / "a.jsonl", *rows)) == 1, "no model means to"
         assert outcomes(data) == {"1": [False], "2": [False]}
+
+    @pytest.mark.parametrize(("model", "n_empty"), [("m", 1), ("baseline:empty", 2)])
+    def test_half_of_the_answers_and_those_of_a_baseline_may_be_empty(
+        self, data: Path, tmp_path: Path, model: str, n_empty: int
+    ) -> None:
+        texts = ["", "" if n_empty == 2 else "oak"]
+        rows = [{"prompt_id": n, "completion": t} for n, t in enumerate(texts, 1)]
+        assert judge(data, write(tmp_path / "a.jsonl", *rows), "--model", model) == 0
 
     def test_nothing_but_nulls_is_refused(
         self, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

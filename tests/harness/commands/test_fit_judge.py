@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import random
 
 import pytest
 from made_up_encoder import save_tiny_encoder
 from made_up_labels import labelled_answers
 
 from rubricbeat.harness.cli import main
+from rubricbeat.harness.commands.fit_judge import shortfall
+from rubricbeat.judges.audit.judge_audit import JudgeFigures
+from rubricbeat.judges.scoring.estimates import Estimate
 
 
 @pytest.fixture
@@ -75,3 +79,40 @@ def test_without_torch_the_missing_package_is_one_line(labels, capsys, monkeypat
     assert main([*words, "--output_path", str(tmp_path / "mine")]) == 2
     err = capsys.readouterr().err
     assert "rubricbeat[fit]" in err and len(err.strip().split("\n")) == 1
+
+
+def figures(f1: tuple[float, float, float], pairwise: Estimate) -> JudgeFigures:
+    known = {"balanced_f1": Estimate(*f1), "pairwise": pairwise}
+    return JudgeFigures(100, 0, 100, {}, known, 50)
+
+
+@pytest.mark.parametrize(
+    ("judge", "is_short"),
+    [
+        (figures((0.70, 0.66, 0.74), Estimate(0.60, 0.55, 0.65)), False),
+        (figures((0.64, 0.60, 0.68), Estimate(0.60, 0.55, 0.65)), True),  # below no_look's .65
+        (figures((0.70, 0.66, 0.74), Estimate(0.52, 0.47, 0.57)), True),  # may be chance
+        (figures((0.70, 0.66, 0.74), Estimate(None)), False),  # no pairs: the F1 alone
+        (figures((0.70, 0.64, 0.76), Estimate(None)), True),  # it may be below no_look's .65
+    ],
+)
+def test_a_judge_that_gains_nothing_from_the_answers_is_told(judge, is_short):
+    told = shortfall(judge, figures((0.65, 0.61, 0.69), Estimate(0.5, 0.5, 0.5)))
+    assert (told is not None) is is_short
+    assert told is None or "not shown to beat no_look" in told
+
+
+@pytest.mark.parametrize("is_random", [True, False])
+def test_a_judge_no_better_than_no_look_is_not_offered(labels, capsys, tmp_path, is_random):
+    """The labels of the answers are dealt out anew: nothing is to be learned from any of them."""
+    rows = [json.loads(line) for line in labels.read_text().splitlines()]
+    if is_random:
+        found = [row["label"] for row in rows]
+        random.Random(3).shuffle(found)
+        rows = [{**row, "label": label} for row, label in zip(rows, found, strict=True)]
+    labels.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    words = ["fit-judge", "--labels", str(labels), "--folds", "2", "-o", str(tmp_path / "mine")]
+    assert main(words) == 0
+    printed = capsys.readouterr().out
+    assert ("--judge fitted:" in printed) is not is_random
+    assert ("not shown to beat no_look" in printed) is is_random
