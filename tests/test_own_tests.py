@@ -16,7 +16,6 @@ HELD_BY = {
     "harness/commands/bench_reward": "harness/commands/test_trust.py",
     "harness/commands/compare": "harness/test_compare.py",
     "harness/commands/demo": "harness/commands/test_demo.py",
-    "harness/commands/fit_judge": "harness/commands/test_fit_judge.py",
     "harness/commands/import_verdicts": "harness/commands/test_import_verdicts.py",
     "harness/commands/judge": "harness/commands/test_judge.py",
     "harness/commands/lint": "harness/commands/test_variance_and_lint.py",
