@@ -175,11 +175,15 @@ def _refuse_unknown(row: Field) -> None:
         raise DataError(
             "one criterion a row: put all criteria of a prompt into one row, as a list 'rubric'"
         )
-    found = ", ".join(repr(name[:24]) for name in sorted(map(str, row.value))[:8]) or "none"
     raise DataError(
         "unknown shape: neither 'rubrics' (HealthBench) nor 'rubric' (RaR, plain) is among the "
-        f"fields; found: {found}; --columns rubric=NAME,prompt=NAME reads any other"
+        f"fields; found: {_found(row)}; --rubric FILE gives all rows one, --columns "
+        "rubric=NAME,prompt=NAME reads other fields"
     )
+
+
+def _found(row: Field) -> str:
+    return ", ".join(repr(name[:24]) for name in sorted(map(str, row.value))[:8]) or "none"
 
 
 def _example(row: Field, kind: RowKind, criteria: tuple[Criterion, ...]) -> Example:
@@ -212,7 +216,9 @@ def _prompt(row: Field) -> tuple[Message, ...]:
         return prompt_of(row["prompt"])
     there = [name for name in PROMPT_FIELDS if row.has(name) and row[name].value != ""]
     if not there:
-        raise row["prompt"].fault("is missing")
+        raise row["prompt"].fault(
+            f"is missing; found: {_found(row)}; --columns prompt=NAME reads another field"
+        )
     first, *others = [prompt_of(row[name]) for name in there]
     for name, other in zip(there[1:], others, strict=True):
         if other != first:
