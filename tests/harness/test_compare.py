@@ -118,7 +118,7 @@ def test_other_judges_are_refused_unless_told(results, capsys):
     facts = {"judge": {"name": "chat", "model": "another", "digest": "b" * 64}}
     write_run(results, run("stranger", answers(["110"] * 40), facts=facts), STAMPS[4])
     assert main(["compare", str(results), "--json"]) == 2
-    assert "say --allow_different" in capsys.readouterr().err
+    assert "give --allow_different" in capsys.readouterr().err
     assert main(["compare", str(results), "--json", "--allow-different", "--draws", "100"]) == 0
     captured = capsys.readouterr()
     assert json.loads(captured.out)["problems"]
