@@ -131,6 +131,9 @@ class ViewServer(ThreadingHTTPServer):
         """The address to open."""
         return f"http://{HOST}:{self.server_port}/{self.word}/"
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing: a browser that went away is no fault, and pages word their own."""
+
     def answer(self, host: str | None, target: str) -> tuple[int, str]:
         """Answer one request: its status and its page.
 

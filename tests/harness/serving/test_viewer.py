@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import http.client
 import re
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -169,6 +170,32 @@ def test_a_page_that_fails_ends_nothing(
     monkeypatch.setattr(server.viewer, "page", broken)
     status, page, _ = ask(server, f"/{server.word}/")
     assert (status, page) == (500, "This page cannot be made: ZeroDivisionError.\n")
+
+
+def test_a_browser_that_goes_away_is_no_fault(
+    server: ViewServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked, gone, told = threading.Event(), threading.Event(), threading.Event()
+    tell = server.handle_error
+
+    def page(*_: str) -> tuple[int, str]:
+        asked.set()
+        assert gone.wait(60)
+        return 200, "x" * 50_000_000
+
+    def watched(request: object, client_address: object) -> None:
+        tell(request, client_address)
+        told.set()
+
+    monkeypatch.setattr(server.viewer, "page", page)
+    monkeypatch.setattr(server, "handle_error", watched)
+    with socket.create_connection(("127.0.0.1", server.server_port)) as connection:
+        words = f"GET /{server.word}/ HTTP/1.1\r\nHost: 127.0.0.1:{server.server_port}\r\n\r\n"
+        connection.sendall(words.encode())
+        assert asked.wait(60)
+    gone.set()
+    assert told.wait(60)
+    assert capsys.readouterr().err == ""
 
 
 def test_names_from_files_stay_text(tree: Path) -> None:

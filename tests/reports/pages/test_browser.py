@@ -36,6 +36,7 @@ from rubricbeat.reports import numbers
 from rubricbeat.reports.comparison.comparison import compare_runs
 from rubricbeat.reports.pages.comparison_page import render_page
 from rubricbeat.reports.pages.replay_page import replay_page
+from rubricbeat.reports.pages.runs_page import group_runs, runs_page
 from rubricbeat.reports.pages.signal_page import signal_page
 from rubricbeat.reports.training.page import render_training_page, training_report
 
@@ -625,6 +626,7 @@ def kinds(tmp_path_factory, plain):
         "four": render_page(compare_runs(four, n_draws=0)),
         "numbers": render_page(compare_runs(four, n_draws=0), examples=False),
         "signal": signal_page(study_signal(groups)),
+        "runs": runs_page(group_runs(four), ["A file was excluded"]),
         "replay": replay_page(replay(groups, [healthbench, hybrid], list(Scale), settings)),
         "training": render_training_page(training_report([write_run(folder / "run")])),
     }
@@ -639,6 +641,7 @@ def kinds(tmp_path_factory, plain):
         *((kind, "") for kind in ("two", "one", "four", "numbers", "signal", "replay", "training")),
         ("two", "#example=p01&criterion=2"),
         ("one", "#example=p0"),
+        ("runs", ""),
     ],
 )
 def test_axe_finds_nothing(open_page, kinds, axe, kind, fragment):
