@@ -6,7 +6,6 @@ twice, so that the study can tell the policy's spread from the judge's noise.
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import math
 import sys
@@ -16,20 +15,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ...judges.answer import GradedAnswer
 from ...judges.engine.ledger import Cost
 from ...judges.errors import ConfigError
 from ...judges.rewards import get_reward
 from ...judges.rubric import Example
 from ...judges.signal.groups import group_answers
 from ...judges.signal.study import SignalStudy, study_signal
-from .checks.judges import asked_of
-from .checks.prepare import NO_FOLDER, Prepared, judge_options
+from .checks.prepare import NO_FOLDER, Prepared
 from .config import TrainConfig
 from .data import data_line, messages_of, sample_examples
-from .loop.grpo import prepare
+from .loop.grpo import build_reward, prepare
 from .outlook import (
     Outlook,
     bill_of,
@@ -47,7 +42,7 @@ from .policy.policy import (
     sampling_of,
     set_threads,
 )
-from .reward.graders import Graders
+from .reward.batch import BatchScore
 
 
 @dataclass(frozen=True)
@@ -130,8 +125,8 @@ def dry_run(config: TrainConfig, n_prompts: int) -> DryRun:
     answers = [
         (example, text) for example, group in zip(examples, texts, strict=True) for text in group
     ]
-    graded, judge_s, spent = _judge_twice(config, answers)
-    return _conclude(prepared, graded, spent, (generation_s, judge_s, update_s))
+    batch, spent = _judge_twice(prepared, answers)
+    return _conclude(prepared, batch, spent, (generation_s, update_s))
 
 
 def words_of(run: DryRun) -> str:
@@ -200,31 +195,30 @@ def _frozen(prepared: Prepared) -> Any:
 
 
 def _judge_twice(
-    config: TrainConfig, answers: Sequence[tuple[Example, str]]
-) -> tuple[list[GradedAnswer], float, dict[str, Any]]:
+    prepared: Prepared, answers: Sequence[tuple[Example, str]]
+) -> tuple[BatchScore, dict[str, Any]]:
+    config = prepared.config
     if config.run.output_dir != NO_FOLDER:
         Path(config.run.output_dir).mkdir(parents=True, exist_ok=True)
-    graders = Graders(judge_options(config), config.run.seed)
-    examples, texts = [e for e, _ in answers], [t for _, t in answers]
+    every = replace(config, reward=replace(config.reward, replicate_every=1))
+    reward = build_reward(replace(prepared, config=every))
     try:
-        began = time.perf_counter()
-        graded = asyncio.run(
-            graders.grade(texts, examples, asked=asked_of(config), twice=range(len(answers)))
-        )
-        return graded, time.perf_counter() - began, graders.facts()
+        batch = reward.score(None, [text for _, text in answers], [one for one, _ in answers])
+        return batch, reward.facts()
     finally:
-        graders.close()
+        reward.close()
 
 
 def _conclude(
     prepared: Prepared,
-    graded: Sequence[GradedAnswer],
+    batch: BatchScore,
     spent: dict[str, Any],
-    seconds: tuple[float, float, float],
+    seconds: tuple[float, float],
 ) -> DryRun:
     config, plan = prepared.config, prepared.plan
     reward = get_reward(config.reward.name, **config.reward.options)
     others = [get_reward(name) for name in config.reward.alternatives]
+    graded = batch.graded
     groups = group_answers(graded, min_answers=2)
     study = study_signal(groups, [reward, *(one for one in others if one.name != reward.name)])
     shares = {row.reward: row.dead.value for row in study.dead}
@@ -237,7 +231,7 @@ def _conclude(
         identical=study.identical,
         dead_by_reward={name: float(x) for name, x in shares.items() if x is not None},
         reliability=None if icc is None else float(icc),
-        unscored=float(np.isnan(groups.rewards(reward)[groups.answered_PG]).mean()),
+        unscored=batch.unscored_frac,
         max_unscored=config.reward.max_unscored_frac,
         planned_groups=plan.n_rows,
     )
@@ -247,7 +241,7 @@ def _conclude(
         bill_of(spent.get("ratings", {}), ratings),
         gold_bill(prepared, [(one.example, one.answer) for one in graded]),
     )
-    generation_s, judge_s, update_s = seconds
+    generation_s, update_s = seconds
     per_step = plan.answers_made_per_step / plan.n_processes / max(1, len(graded))
     return DryRun(
         study=study,
@@ -263,7 +257,7 @@ def _conclude(
         step_s={
             "generation": generation_s * per_step,
             # judged twice here, once (and one group in `replicate_every` twice) in the run
-            "judge": judge_s / 2 * per_step * replicate_factor(config),
+            "judge": batch.judge_s / 2 * per_step * replicate_factor(config),
             "update": update_s * plan.gradient_accumulation_steps,
         },
         not_counted=_not_counted(config, plan.max_steps),
