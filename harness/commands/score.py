@@ -104,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         if args.all:
             print(score_table([_line(s) for s in scored]), end="\n\n")
-        show_scores(pooled(runs), args.dirs, runs)
+        show_scores(pooled(runs, [s.metrics for s in scored]), args.dirs, runs)
         for line in _corrected_lines(scored, args):
             print(line)
     for words in _mismatch_words(scored):

@@ -80,12 +80,17 @@ def by_height(lines: Sequence[ScoreLine]) -> list[ScoreLine]:
     return sorted(lines, key=lambda line: (line.is_sanity, -line.height, line.model))
 
 
-def pooled(runs: Sequence[Run]) -> list[ScoreLine]:
+def pooled(runs: Sequence[Run], scored: Sequence[Mapping[str, Any]] = ()) -> list[ScoreLine]:
     """Take the runs of one model, task, judge and data file together: they are repeats.
 
     The interval is over prompts, so that repeats of a prompt do not narrow it as new prompts would.
     A run that is there twice counts once.
+
+    Args:
+        runs: The runs.
+        scored: The metrics of each, where they are known: a run alone is not scored again.
     """
+    known = {id(run): metrics for run, metrics in zip(runs, scored, strict=False)}
     groups: dict[tuple[str, str, str, str], list[Run]] = {}
     for run in runs:
         key = (run.model, run.task, run.judge_digest or "", run.data_sha256 or "")
@@ -95,7 +100,7 @@ def pooled(runs: Sequence[Run]) -> list[ScoreLine]:
         kinds[model, task] = kinds.get((model, task), 0) + 1
     return [
         ScoreLine(
-            model, "", task, _metrics(kept), n_runs=len(kept),
+            model, "", task, _metrics(kept, known), n_runs=len(kept),
             kind=_kind(kept[0]) if kinds[model, task] > 1 else "",
         )
         for (model, task, *_), group in groups.items()
@@ -103,7 +108,9 @@ def pooled(runs: Sequence[Run]) -> list[ScoreLine]:
     ]  # fmt: skip
 
 
-def _metrics(runs: Sequence[Run]) -> dict[str, Any]:
+def _metrics(runs: Sequence[Run], known: Mapping[int, Mapping[str, Any]]) -> Mapping[str, Any]:
+    if len(runs) == 1 and id(runs[0]) in known:
+        return known[id(runs[0])]
     answers = ScoredTable.of(answer for run in runs for answer in run.graded)
     sums = ScoredAnswers.of(answers.blocks(), length_penalty_of(runs[0].task))
     return summarise_scored(sums, n_draws=0).to_json()
