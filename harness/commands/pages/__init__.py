@@ -1,1 +1,1 @@
-"""Commands that show results in a browser."""
+"""Commands that show results: one page, or all runs in a browser."""

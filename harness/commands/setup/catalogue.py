@@ -37,8 +37,8 @@ COMMANDS: dict[str, Command] = {
         "training.replay_train", "train on recorded answers, in seconds: which reward gains most"
     ),
     "lint": Command("lint", "check rubrics before spending anything"),
-    "compare": Command("compare", "compare models in one HTML report"),
-    "report": Command("report", "report one run in one HTML file"),
+    "compare": Command("pages.compare", "compare models in one HTML report"),
+    "report": Command("pages.report", "report one run in one HTML file"),
     "view": Command("pages.view", "list all runs of a folder on a local page, pick some, compare"),
     "train": Command("training.train", "train a policy with the judge that evaluates (SFT, GRPO)"),
     "export": Command("training.export", "write DPO, KTO or RFT training sets from graded answers"),

@@ -18,22 +18,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ...judges.data.columns import Columns, add_columns_argument
-from ...judges.errors import ConfigError, unwritable
-from ...judges.files import write_file
-from ...judges.scoring.estimates import MIN_PROMPTS
-from ...reports.comparison.comparison import Comparison, compare_runs
-from ...reports.comparison.corrections import read_label_sources
-from ...reports.comparison.judges import read_audits
-from ...reports.comparison.paired import MAX_PAIRED, PairedDifference
-from ...reports.pages.comparison_page import comparison_json, render_page
-from ...reports.pages.tables import render_table, require_format, tables_of
-from ...reports.results.reader import read_runs
-from ...reports.results.run import Run
-from ..flags import add_all, add_output, add_seed, told_of_empty
-from ..tables.ending import PAGE, show_ending
-from ..tables.score import ScoreLine, score_table, short_table
-from ..terminal import aligned, command, opening, say
+from ....judges.data.columns import Columns, add_columns_argument
+from ....judges.errors import ConfigError, unwritable
+from ....judges.files import write_file
+from ....judges.scoring.estimates import MIN_PROMPTS
+from ....reports.comparison.comparison import Comparison, compare_runs
+from ....reports.comparison.corrections import read_label_sources
+from ....reports.comparison.judges import read_audits
+from ....reports.comparison.paired import MAX_PAIRED, PairedDifference
+from ....reports.pages.comparison_page import comparison_json, render_page
+from ....reports.pages.tables import render_table, require_format, tables_of
+from ....reports.results.reader import read_runs
+from ....reports.results.run import Run
+from ...flags import add_all, add_output, add_seed, told_of_empty
+from ...tables.ending import PAGE, show_ending
+from ...tables.score import ScoreLine, score_table, short_table
+from ...terminal import aligned, command, opening, say
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -212,7 +212,7 @@ def _written(args: argparse.Namespace, comparison: Comparison, name: str) -> lis
         write_file(path, render_table(comparison, path))
         written.append(path)
     if args.figures:
-        from ...reports.pages.figures import write_figures
+        from ....reports.pages.figures import write_figures
 
         written += write_figures(comparison, args.figures)
     return written

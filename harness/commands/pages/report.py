@@ -15,14 +15,14 @@ import argparse
 import json
 from pathlib import Path
 
-from ...judges.errors import ConfigError, UnknownNameError, unwritable
-from ...judges.files import write_file
-from ...reports.comparison.models import SANITY_PREFIX
-from ...reports.results.reader import read_runs
-from ...reports.results.simple_evals_export import export_simple_evals, require_met_or_not
-from ...reports.training.runs import is_training_run
-from ..flags import told_of_empty
-from ..terminal import say
+from ....judges.errors import ConfigError, UnknownNameError, unwritable
+from ....judges.files import write_file
+from ....reports.comparison.models import SANITY_PREFIX
+from ....reports.results.reader import read_runs
+from ....reports.results.simple_evals_export import export_simple_evals, require_met_or_not
+from ....reports.training.runs import is_training_run
+from ...flags import told_of_empty
+from ...terminal import say
 from .compare import add_common_arguments, check_outputs, compared, write_outputs
 
 
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _report_training(args: argparse.Namespace) -> int:
     """Report folders that `rubricbeat train` left: learning curves instead of scores."""
-    from ...reports.training.page import render_training_page, training_json, training_report
+    from ....reports.training.page import render_training_page, training_json, training_report
 
     if args.table or args.figures or args.simple_evals or args.model or args.task:
         raise ConfigError("a training run is reported as a page or as JSON: give -o FILE or --json")
