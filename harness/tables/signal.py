@@ -100,8 +100,8 @@ def plan_text(plan: PowerPlan) -> str:
         lines.append(
             f"For advantage fidelity {plan.target_fidelity:g} with {plan.reward}: {d.answers} "
             f"answers a prompt and {_verdicts(d.votes)} a criterion reach {score(d.fidelity)}; "
-            f"{share(d.live)} of groups teach, {count(d.calls_per_prompt)} judge calls a prompt, "
-            f"{count(d.calls_per_live_group)} for each group that teaches."
+            f"{share(d.live)} of groups have a learning signal, {count(d.calls_per_prompt)} judge "
+            f"calls a prompt, {count(d.calls_per_live_group)} for each group with a signal."
         )
     if plan.target_difference is not None and plan.for_difference is not None:
         d = plan.for_difference

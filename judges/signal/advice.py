@@ -16,9 +16,9 @@ from .replay.gains import Standing
 from .replay.study import SCORE
 
 NO_GOLD = (
-    "These verdicts do not say which reward teaches better: a reward cannot vouch for itself. Give "
-    "a better judge's verdicts, or labels, of some of these answers (--gold; 200 prompts will do "
-    "to tell large differences)."
+    "These verdicts alone cannot show which reward is better for training. Give a better judge's "
+    "verdicts, or labels, of some of these answers (--gold; 200 prompts suffice for large "
+    "differences)."
 )
 
 

@@ -108,7 +108,7 @@ def notes_of(
     one = [arm.name for arm in few if arm.changes[GOLD].n_runs == 1]
     two = [arm.name for arm in few if arm.changes[GOLD].n_runs > 1]
     if one:
-        notes.append(f"{_listed(one)}: one run; the interval covers prompts, not other seeds.")
+        notes.append(f"{_listed(one)}: one run; the result does not cover other seeds.")
     if two:
         notes.append(f"{_listed(two)}: two runs, too few to generalise to other seeds.")
     again = [arm.name for arm in arms if len(set(arm.seeds)) < len(arm.seeds)]

@@ -116,7 +116,7 @@ CASES: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
         "Every group is dead",
         {"dead": dead(healthbench=0.99, binary=1.0)},
     ),
-    "_no_gold": ({}, "a reward cannot vouch for itself", {"gold": gold(*AHEAD)}),
+    "_no_gold": ({}, "alone cannot show which reward is better", {"gold": gold(*AHEAD)}),
     "_little_gold": (
         {"gold": gold(*AHEAD, is_enough=False)},
         "Gold has graded 120 prompts",
