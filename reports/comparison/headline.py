@@ -85,7 +85,7 @@ def _of_pair(pair: Pair, results: Sequence[ModelResult]) -> Headline:
             f"{pair.this} and {pair.other} share {found.n} scored prompt"
             f"{'' if found.n == 1 else 's'}: too few to compare",
             f"A comparison needs at least {MIN_PROMPTS} shared prompts; the mean difference here "
-            f"is {numbers.difference(found.mean)}.",
+            f"is {numbers.difference(found.mean)}.{_shown_apart(pair, results)}",
         )
     if found.interval.low is None:
         return Headline(
@@ -178,6 +178,8 @@ def _ranked(results: Sequence[ModelResult]) -> list[ModelResult]:
 
 
 def _weight(pair: Pair) -> str:
+    if pair.difference.interval.low is None:
+        return "not tested"
     if not pair.difference.interval.excludes_zero:
         return "not statistically significant"
     if not _survives(pair):

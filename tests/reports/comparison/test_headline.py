@@ -107,3 +107,20 @@ def test_of_several_models_the_leading_pair_is_told_with_its_sign():
     )
     # neither the best nor the second is the baseline: there is one pair that has the best
     assert compare(a, b, c, baseline="c").headline.detail.startswith("a minus c: +0.812")
+
+
+def test_without_an_interval_nothing_is_called_insignificant():
+    # c is .25 above a on every prompt: all equal, so there is no test
+    a, b, c = (
+        run(name, three_prompts([said] * 12))
+        for name, said in (("a", "001"), ("b", "001"), ("c", "000"))
+    )
+    told = compare(a, b, c).headline.detail
+    assert told.startswith(
+        "c minus a: +0.250 (all equal: no interval), paired over 12 prompts, not tested."
+    )
+    # too few to compare: the clipped score is explained all the same
+    few = compare(run("a", three_prompts(["110"])), run("b", three_prompts(["001"])))
+    assert (
+        "The scores as shown differ by +1.00, the paired difference is +1.25" in few.headline.detail
+    )
