@@ -52,7 +52,7 @@ def test_a_name_becomes_one_line_of_bounded_length():
 
 def test_a_page_of_a_comparison_loads_no_library_of_figures_or_statistics():
     code = (
-        "import sys; from rubricbeat.harness.commands import compare;"
+        "import sys; from rubricbeat.harness.commands.pages import compare;"
         "from rubricbeat.reports.pages import signal_figures;"
         "heavy = {'matplotlib', 'pandas', 'statsmodels', 'scipy.stats', 'lm_eval', 'torch'};"
         "sys.exit(', '.join(sorted(heavy & set(sys.modules))) or 0)"
