@@ -37,6 +37,7 @@ HEAVY = (
     "harness/training/",
     "reports/pages/test_browser.py",
     "docs/test_site.py",
+    "docs/test_tutorials.py",
     "reports/training/",
     "harness/test_compare.py",
     "harness/commands/test_export.py",
@@ -62,6 +63,7 @@ HEAVY = (
     "judges/rewards/test_rewards.py",
     "harness/results/test_judged_runs.py",
     "harness/test_run.py",
+    "harness/test_run_name.py",
     "harness/results/test_writer.py",
     "harness/serving/test_serve_command.py",
     # lm-eval and its index, the built package

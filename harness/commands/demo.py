@@ -5,6 +5,7 @@ lacks facts, D is C with one dangerous or wrong sentence more: the demo builds t
 true scores are known. The embedded `keyword` judge grades each answer; the page and the table show
 whether it finds the true order, and how many verdicts are wrong. SmolLM2-135M answers beside them
 on a llama.cpp server that is started and ended here; with --recorded its recorded answers are used.
+With a folder, the rows, answers and true verdicts are written beside the page, for other commands.
 No key, no GPU, no network. Conversations and answers are made up: not medical advice.
 
 Examples:
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -103,7 +105,13 @@ def run(args: argparse.Namespace) -> int:
     if local is None:
         return 1
     table = _write_page(page, data, local, "--recorded " if args.recorded else "")
+    if not is_page:
+        _write_data(folder / "data", data)
     _show(table, page)
+    if not is_page:
+        print(
+            f"data: {folder / 'data'} (rows, answers of the four systems, and what is true of them)"
+        )
     _say(f"done in {time.monotonic() - started:.0f} s")
     return 0
 
@@ -184,6 +192,31 @@ def _write_page(page: Path, data: ExampleFile, local: _Local, flags: str) -> Tru
     command = f"rubricbeat demo {flags}-o {page}"
     write_file(page, render_page(comparison, command=command, truth=table))
     return table
+
+
+def _write_data(folder: Path, data: ExampleFile) -> None:
+    """Leave what the other commands read: rows, answers, and what is true of the answers."""
+    from ...judges.data.examples import example_to_row
+    from ...tasks.demo.systems import build
+
+    built = build(data.examples)
+    rows = [example_to_row(example) for example in data.examples]
+    answers = [
+        {
+            "prompt_id": one.answer.example.prompt_id,
+            "completion": one.answer.text,
+            "model": one.system,
+        }
+        for one in built
+    ]
+    truth = [
+        {**answer, "criteria_met": one.truth, "grader": "truth"}
+        for answer, one in zip(answers, built, strict=True)
+    ]
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, lines in (("rows", rows), ("answers", answers), ("truth", truth)):
+        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+        write_file(folder / f"{name}.jsonl", text)
 
 
 def _graded(data: ExampleFile, built: Sequence[Built], local: _Local) -> list[Run]:

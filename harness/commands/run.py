@@ -66,6 +66,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     stages.add_argument(
         "--baselines", action="store_true", help="score baselines without a model too"
     )
+    stages.add_argument(
+        "--name", metavar="NAME", help="of the system in results (default: the model's)"
+    )
     stages.add_argument("--run", metavar="LABEL", help="a label, to tell runs of one model apart")
     add_allow_missing(stages)
     stages.add_argument(

@@ -33,6 +33,8 @@ class RunRequest:
     gen_kwargs: Mapping[str, Any] = field(default_factory=dict)
     apply_chat_template: bool | str = False
     system_instruction: str | None = None
+    name: str | None = None
+    """Of the system in results, where it is more than a model: a model and its prompt, say."""
     limit: int | float | None = None
     samples: Mapping[str, Sequence[int]] | None = None
     batch_size: int | str = 1
@@ -74,6 +76,7 @@ class RunRequest:
                 "baseline:constant; --responses judges recorded answers without one"
             )
         model = given["model"] or ""
+        require_name(given["name"], model)
         model_args = read_options("--model_args", given["model_args"])
         for name in _SECRETS & set(model_args):
             raise ConfigError(
@@ -99,10 +102,24 @@ class RunRequest:
 
 _SECRETS = frozenset({"api_key", "auth_token", "token", "hf_token", "password", "header"})
 _AS_GIVEN = (
-    "system_instruction", "batch_size", "max_batch_size", "device", "include_path",
+    "system_instruction", "name", "batch_size", "max_batch_size", "device", "include_path",
     "predict_only", "output_path", "use_cache", "trust_remote_code", "confirm_run_unsafe_code",
     "show_config", "write_out", "verbosity",
 )  # fmt: skip
+
+
+def require_name(name: str | None, model: str) -> None:
+    """Refuse a name that results cannot have.
+
+    Raises:
+        ConfigError: It is empty, a baseline's, or for answers that have a name already.
+    """
+    if name is None:
+        return
+    if not name.strip() or name.startswith(BASELINE_PREFIX):
+        raise ConfigError(f"--name {name!r}: a name with letters that no baseline has")
+    if not model or baseline_of(model):
+        raise ConfigError("--name names a model that answers: leave it out here")
 
 
 def baseline_of(model: str) -> Baseline | None:

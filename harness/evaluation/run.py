@@ -191,6 +191,7 @@ def _with_baselines(request: RunRequest) -> Iterator[RunRequest]:
             yield replace(
                 request,
                 model=f"{BASELINE_PREFIX}{kind.value}",
+                name=None,
                 model_args={},
                 gen_kwargs={},
                 metadata=metadata,
@@ -226,6 +227,7 @@ def _evaluate_one(request: RunRequest) -> Evaluated:
     if request.output_path is not None:
         require_folder(request.output_path)
         tracker.general_config_tracker.log_experiment_args(model, model_args, None, None, False)
+        _name(tracker, request)
         _require_model_folders(request, str(tracker.general_config_tracker.model_name_sanitized))
     if kept:
         Path(kept).parent.mkdir(mode=0o700, exist_ok=True)
@@ -270,6 +272,7 @@ def _evaluate_one(request: RunRequest) -> Evaluated:
     if is_stand_in(request):
         results["config"]["model"] = model_args["model"]
     results["config"]["use_cache"] = request.use_cache
+    _name(tracker, request)
     files = _save(tracker, results, request)
     if kept and files:
         forget_answers(kept)
@@ -279,7 +282,9 @@ def _evaluate_one(request: RunRequest) -> Evaluated:
         print(*files, sep="\n")
         raise failures[0]
     return Evaluated(
-        model=str(model_args.get("model") or model_args.get("pretrained") or request.model),
+        model=str(
+            request.name or model_args.get("model") or model_args.get("pretrained") or request.model
+        ),
         results=results,
         files=files,
         is_complete=all(task.is_complete for task in ours) and _is_scored(results, request),
@@ -305,6 +310,15 @@ def _kept_answers(request: RunRequest, tasks: list[Any]) -> str | None:
     if any(getattr(task.config, "repeats", 1) > 1 for task in tasks if hasattr(task, "config")):
         return None
     return unfinished_answers(request.output_path, request.model, request.model_args)
+
+
+def _name(tracker: Any, request: RunRequest) -> None:
+    """Put the system's own name in the place of the model's, where it has one."""
+    from lm_eval.utils import sanitize_model_name
+
+    if request.name is not None:
+        tracker.general_config_tracker.model_name = request.name
+        tracker.general_config_tracker.model_name_sanitized = sanitize_model_name(request.name)
 
 
 def _save(tracker: Any, results: dict[str, Any], request: RunRequest) -> tuple[Path, ...]:

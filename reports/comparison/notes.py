@@ -155,8 +155,8 @@ def _uneven_runs(model: Model) -> Iterator[str]:
     if differing:
         yield (
             f"{model.name}: its {len(model.runs)} runs are treated as repeats, but they differ in "
-            f"{', '.join(differing)}. If they are different systems, give them different model "
-            "names."
+            f"{', '.join(differing)}. If they are different systems, give them different names "
+            "(rubricbeat run --name)."
         )
 
 

@@ -94,6 +94,9 @@ def test_a_folder_is_given_a_page_of_its_own(
     assert main(["demo", "--recorded", "--limit", "2", "--output_path", str(folder)]) == 0
     (page,) = folder.rglob("report.html")
     assert page.as_uri() in capsys.readouterr().out
+    data = page.parent / "data"
+    n_lines = {file.stem: len(file.read_text("utf-8").splitlines()) for file in data.iterdir()}
+    assert n_lines == {"rows": 2, "answers": 8, "truth": 8}  # four systems, two conversations
 
 
 def test_a_page_that_cannot_be_written_is_refused_before_the_model_starts(
