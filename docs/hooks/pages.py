@@ -80,8 +80,10 @@ def _lines(markdown: str, site: str, repo: str) -> list[str]:
     is_code = is_list = False
     for line in markdown.split("\n"):
         if _FENCE.match(line):
-            # "```jsonl healthbench" says to our tests what it is; the site wants one word
-            line = re.sub(r"^( *```\w*) .*", r"\1", line)
+            # "```csv answers.csv" names the file, which is shown; "```jsonl healthbench" says to
+            # our tests what it is, and the site wants one word
+            line = re.sub(r"^( *```\w+) (\S+\.\w+)$", r'\1 title="\2"', line)
+            line = re.sub(r"^( *```\w*) (?!title=).*", r"\1", line)
             is_code = not is_code
         elif not is_code:
             before = lines[-1] if lines else ""

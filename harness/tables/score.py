@@ -134,7 +134,10 @@ def sentence(lines: Sequence[ScoreLine]) -> str:
     if m["score"] is None:
         asked = sum(line.metrics["n_asked"] for line in models)
         return f"No score: none of the {asked:,} answers could be scored."
+    equal = sum(line.metrics["score_unclipped"] == m["score_unclipped"] for line in models)
     among = f" highest of {len(models)}" if len(models) > 1 else ""
+    if equal > 1:
+        among += f", with {equal - 1} equal,"
     facts = f"{m['n_prompts']:,} prompt{'' if m['n_prompts'] == 1 else 's'}"
     if best.n_runs > 1:
         facts += f", {best.n_runs} runs taken together"

@@ -152,8 +152,12 @@ def _of_several(results: Sequence[ModelResult], pairs: Sequence[Pair]) -> Headli
     scored = [r for r in results if r.score is not None]
     if not scored:
         return Headline("No model has a score", "See the section on the judge.")
-    best = _ranked(results)[0]
-    text = f"{best.name} scores highest: {numbers.clipped_score(best.score, best.unclipped)}"
+    best, *others = _ranked(results)
+    equal = [one.name for one in others if one.unclipped == best.unclipped]
+    who = f"{best.name} scores highest"
+    if equal:
+        who = f"{best.name} and {equal[0] if len(equal) == 1 else f'{len(equal)} others'} score highest"
+    text = f"{who}: {numbers.clipped_score(best.score, best.unclipped)}"
     text += f" {_range(best.interval)}"
     clear = [p for p in pairs if p.difference.interval.excludes_zero and _survives(p)]
     detail = (

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from rubricbeat.harness.results.recheck import Mismatch, check_items, check_metrics
-from rubricbeat.harness.tables.score import ScoreLine, score_table
+from rubricbeat.harness.tables.score import ScoreLine, score_table, sentence
 from rubricbeat.judges.answer import GradedAnswer
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
 from rubricbeat.judges.scoring.run_scores import summarise
@@ -59,3 +59,12 @@ def test_table_columns_line_up() -> None:
     ).split("\n")
     column = lines[0].index("score")
     assert {line[column : column + 5] for line in lines[1:]} == {"0.750"}
+
+
+def test_the_sentence_names_no_winner_where_the_best_are_equal() -> None:
+    def line(model: str, *met: bool) -> ScoreLine:
+        return ScoreLine(model, "r", "t", summarise([graded(*met)]).to_json())
+
+    best, same, worse = line("a", True, False), line("b", False, True), line("c", False, False)
+    assert sentence([worse, best]).startswith("a scores highest of 2 on t: 0.500 ")
+    assert sentence([worse, same, best]).startswith("a scores highest of 3, with 1 equal, on t: ")

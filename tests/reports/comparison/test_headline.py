@@ -124,3 +124,13 @@ def test_without_an_interval_nothing_is_called_insignificant():
     assert (
         "The scores as shown differ by +1.00, the paired difference is +1.25" in few.headline.detail
     )
+
+
+def test_models_of_equal_score_share_the_first_place():
+    two, three = ["110", "000"] * 10, ["000"] * 20
+    runs = [run("a", three_prompts(two)), run("b", three_prompts(two[::-1]))]
+    tied = compare(*runs, run("c", three_prompts(three)))
+    assert tied.headline.text.startswith("a and b score highest: 0.500 [")
+    assert "c" not in tied.headline.text.split(":")[0].split()
+    more = compare(*runs, run("c", three_prompts(two)), run("d", three_prompts(three)))
+    assert more.headline.text.startswith("a and 2 others score highest: 0.500 [")
