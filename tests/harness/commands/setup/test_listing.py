@@ -37,7 +37,8 @@ def test_each_kind_has_a_line_for_each_name(
     plain = json.loads(listed(capsys, kind, "--json"))
     names = [entry["name"] for entry in plain]
     assert [line.split()[0] for line in lines] == names
-    assert some <= set(names) and all(entry["about"] for entry in plain)
+    # rewards that other tests of this process registered may say nothing of themselves
+    assert some <= {entry["name"] for entry in plain if entry["about"]}
 
 
 def test_the_options_of_a_judge_have_defaults_and_words(capsys: pytest.CaptureFixture[str]) -> None:
