@@ -156,7 +156,8 @@ def _of_several(results: Sequence[ModelResult], pairs: Sequence[Pair]) -> Headli
     equal = [one.name for one in others if one.unclipped == best.unclipped]
     who = f"{best.name} scores highest"
     if equal:
-        who = f"{best.name} and {equal[0] if len(equal) == 1 else f'{len(equal)} others'} score highest"
+        rest = equal[0] if len(equal) == 1 else f"{len(equal)} others"
+        who = f"{best.name} and {rest} score highest"
     text = f"{who}: {numbers.clipped_score(best.score, best.unclipped)}"
     text += f" {_range(best.interval)}"
     clear = [p for p in pairs if p.difference.interval.excludes_zero and _survives(p)]
