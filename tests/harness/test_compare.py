@@ -33,7 +33,7 @@ def test_compare_writes_one_page_and_says_the_result(results, tmp_path, capsys):
     head, *out = capsys.readouterr().out.splitlines()
     assert head.split() == ["model", "score", "95", "%", "interval", "scored"]
     assert [line.split()[0] for line in out[:3]] == ["base", "same", "worse"]
-    assert "scores highest" in out[4]
+    assert out[4].startswith("base and same score highest: ")
     assert out[5].startswith("next: ") and page.as_uri() in out[5]
     assert out[6:] == [str(page)]
     assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
