@@ -157,10 +157,11 @@ def _farthest(rates_MR: Floats, has_baseline: bool) -> tuple[Codes, Codes]:
         away_MR = np.abs(rates_MR - rates_MR[0])
         away_MR[0] = np.nan
         return np.argmax(np.nan_to_num(away_MR, nan=-1.0), axis=0), first_R
-    return (
-        np.argmax(np.nan_to_num(rates_MR, nan=-1.0), axis=0),
-        np.argmin(np.nan_to_num(rates_MR, nan=2.0), axis=0),
-    )
+    best_R = np.argmax(np.nan_to_num(rates_MR, nan=-1.0), axis=0)
+    others_MR = np.nan_to_num(rates_MR, nan=2.0)
+    # equal rates, or a single one: never a model with itself
+    others_MR[best_R, np.arange(n_rows)] = 3.0
+    return best_R, np.argmin(others_MR, axis=0)
 
 
 def _pass_cells(

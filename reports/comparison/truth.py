@@ -100,7 +100,7 @@ def _row(
         interval=result.interval,
         n_missed=None if true is None else said.count((True, False)),
         n_false=None if true is None else said.count((False, True)),
-        n_verdicts=sum(len(one.verdicts) for one in graded),
+        n_verdicts=sum(v.met is not None for one in graded for v in one.verdicts),
         mean_chars=_number(result.metrics["mean_chars"]),
     )
 
