@@ -19,7 +19,7 @@ def replay_text(found: Replayed) -> str:
     """Write the facts, the findings, and one table a scaling."""
     parts = [textwrap.fill(facts(found), WIDTH)]
     parts += [
-        textwrap.fill(f"{name} is left out: {why}.", WIDTH) for name, why in found.skipped.items()
+        textwrap.fill(f"{name} is excluded: {why}.", WIDTH) for name, why in found.skipped.items()
     ]
     parts.append(
         "\n".join(

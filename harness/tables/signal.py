@@ -27,20 +27,20 @@ def study_text(study: SignalStudy) -> str:
     """Write the whole study."""
     parts = [_facts(study), _words(study)]
     parts += [
-        _titled("Held against gold (what training gains of the gold score)",
+        _titled("Compared with gold (gold score gained by training)",
                 _gold_table(study)),
-        _titled("Dead groups (share of groups; none of them teaches)", dead_table(study)),
+        _titled("Dead groups (share of groups; zero reward variance)", dead_table(study)),
         _titled("Rewards over answers", _reward_table(study)),
         _titled("Advantages by scaling", _scale_table(study)),
-        _titled("Terms: what taking one out does to the advantages", _term_table(study)),
+        _titled("Terms: effect of removing one on the advantages", _term_table(study)),
         _titled("Where the variance comes from", _variance_table(study)),
         _titled("Agreement of advantages", _pair_table(study)),
         _titled("Fidelity when verdicts are flipped at random", _flip_table(study)),
         _titled("Criteria", _criteria_table(study)),
         _titled("Levels", level_table(study)) if study.levels else "",
-        _titled("One triggered negative criterion costs (share of what the rubric can move)",
+        _titled("Cost of one triggered negative criterion (share of the reward's range)",
                 _leverage_table(study)),
-        _titled("A perfect answer is seen as perfect", _survival_table(study)),
+        _titled("How often a perfect answer is scored as perfect", _survival_table(study)),
         _drop_list(study),
     ]  # fmt: skip
     return "\n\n".join(part for part in parts if part)
@@ -169,9 +169,9 @@ def _facts(study: SignalStudy) -> str:
     text += f" ({count(study.n_missing)} missing)" if study.n_missing else " (none missing)"
     text += f", {_verdicts(study.n_replicates)} a criterion"
     if study.n_left_out:
-        text += f"; {count(study.n_left_out)} answers in smaller groups are left out"
+        text += f"; {count(study.n_left_out)} answers in smaller groups are excluded"
     lines = [text + "."]
-    lines += [f"{name} is left out: {reason}." for name, reason in study.skipped.items()]
+    lines += [f"{name} is excluded: {reason}." for name, reason in study.skipped.items()]
     return "\n".join(textwrap.fill(line, WIDTH) for line in lines)
 
 

@@ -1,4 +1,4 @@
-"""A run before the run: what would the reward teach this policy, and what would it cost?
+"""A dry run: does the reward give this policy a learning signal, and what would the run cost?
 
 The frozen policy answers a few training prompts as it would in training; every answer is judged
 twice, so that the study can tell the policy's spread from the judge's noise.
@@ -77,7 +77,7 @@ class DryRun:
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """Why the run could not learn; empty where nothing speaks against it."""
+        """The blocking problems; empty where there are none."""
         return reasons_against(self.found)
 
     def to_json(self) -> dict[str, Any]:
@@ -132,10 +132,11 @@ def dry_run(config: TrainConfig, n_prompts: int) -> DryRun:
 def words_of(run: DryRun) -> str:
     """Say it on a page: verdict first, then cost, then the study in words."""
     found, careful = run.found, cautions(run.found)
-    opening = "nothing here speaks against the run:"
-    if run.reasons or careful:
-        learn = "not learn" if run.reasons else "learn, but little"
-        opening = f"this run could {learn}:"
+    opening = "no blocking problems found:"
+    if run.reasons:
+        opening = "this run could not learn:"
+    elif careful:
+        opening = "this run could learn, but little:"
     cost = "unknown" if run.planned_cost_usd is None else f"${run.planned_cost_usd:,.2f}"
     reliability = "not measured" if found.reliability is None else f"{found.reliability:.2f}"
     counts = ((run.planned_verdicts, "verdicts"), (run.planned_ratings, "ratings"))
@@ -160,7 +161,7 @@ def words_of(run: DryRun) -> str:
             f"{_shown(spread[dead.reward].mean.value, '6.3f')}  {spread[dead.reward].spread:.3f}"
             for dead in run.study.dead
         ),
-        "what the study says:",
+        "findings:",
         *(f"  - {sentence.text}" for sentence in run.study.words),
     ]
     return "\n".join(lines)

@@ -21,12 +21,12 @@ from .config import TrainConfig
 from .reward.graders import Asked, can_rate
 
 MOSTLY_DEAD = 0.75
-"""Share of groups that teach nothing from which a run is called unable to learn; ours."""
+"""Share of dead groups from which a run is called unable to learn; ours."""
 HALF_DEAD = 0.5
 FEW_LIVE_GROUPS = 100
-"""Groups that teach, in the whole run, below which little is to be expected of it; ours."""
+"""Groups with a learning signal, in the whole run, below which it learns little; ours."""
 NOISE_ONLY = 0.1
-"""Reliability below which the spread is called the judge's; ours."""
+"""Reliability below which the spread is called judge noise; ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Outlook:
 
     @property
     def live_groups(self) -> int:
-        """Groups of the planned run that would teach, at this share."""
+        """Groups of the planned run with a learning signal, at this share."""
         return round(self.planned_groups * (1 - self.dead))
 
     @property
@@ -63,18 +63,18 @@ class Outlook:
 
     @property
     def mend(self) -> str:
-        """What could be done: another reward only where one lives of the same verdicts."""
+        """What could be done: another reward only where it helps on the same verdicts."""
         sample = "raise grpo.temperature or num_generations, or warm start by SFT"
         best = min(self.dead_by_reward, key=self.dead_by_reward.__getitem__, default=None)
         if best is not None and self.dead_by_reward[best] <= self.dead - 0.1:
             return f"with reward {best} it would be {self.dead_by_reward[best]:.0%}; or {sample}"
         if self.identical >= self.dead - 0.05:
-            return f"their verdicts are the same, so no other reward helps: {sample}"
+            return f"their verdicts are identical, so no other reward helps: {sample}"
         return sample
 
 
 def reasons_against(found: Outlook) -> tuple[str, ...]:
-    """Say why the run could not learn; empty where nothing speaks against it."""
+    """Give the blocking problems of the run; empty where there are none."""
     said = []
     if found.unscored > found.max_unscored:
         said.append(
@@ -83,9 +83,9 @@ def reasons_against(found: Outlook) -> tuple[str, ...]:
         )
     if found.dead >= MOSTLY_DEAD:
         said.append(
-            f"{found.dead:.0%} of the groups have equal rewards and teach nothing: of "
-            f"{found.planned_groups:,} groups of the run about {found.live_groups:,} would teach; "
-            f"{found.mend}"
+            f"{found.dead:.0%} of the groups have zero reward variance: of the run's "
+            f"{found.planned_groups:,} groups about {found.live_groups:,} would have a learning "
+            f"signal; {found.mend}"
         )
     if found.reliability is not None and found.reliability < NOISE_ONLY:
         said.append(
@@ -96,16 +96,16 @@ def reasons_against(found: Outlook) -> tuple[str, ...]:
 
 
 def cautions(found: Outlook) -> tuple[str, ...]:
-    """Say what makes little of a run that could learn."""
+    """Give the warnings for a run that could learn, but little."""
     if found.dead >= MOSTLY_DEAD:
         return ()
     said = []
     if found.dead >= HALF_DEAD:
-        said.append(f"{found.dead:.0%} of the groups would teach nothing; {found.mend}")
+        said.append(f"{found.dead:.0%} of the groups have no learning signal; {found.mend}")
     if found.live_groups < FEW_LIVE_GROUPS:
         said.append(
-            f"only about {found.live_groups:,} groups of the whole run would teach; that is few to "
-            "learn from, and fewer to compare rewards by"
+            f"only about {found.live_groups:,} groups of the whole run would have a learning "
+            "signal: few to learn from, and too few to compare rewards"
         )
     return tuple(said)
 
@@ -113,7 +113,7 @@ def cautions(found: Outlook) -> tuple[str, ...]:
 def planned_questions(prepared: Prepared) -> tuple[int, int]:
     """Count the verdicts and the ratings the training judge gives in a whole run.
 
-    Second ones and its looks at held-out answers are among them.
+    Second verdicts and evaluations of held-out answers are included.
     """
     config, plan = prepared.config, prepared.plan
     asked = asked_of(config)

@@ -1,17 +1,17 @@
-"""What a reward will teach, measured on verdicts one already has, before a GPU is switched on.
+"""The learning signal of a reward, measured on verdicts at hand before any training.
 
 groups.py       answers to each prompt as arrays [P, G, C]
 advantages.py   what GRPO makes of rewards, and which terms survive it
-dead_groups.py  groups that teach nothing, and why
+dead_groups.py  groups without a learning signal, and why
 variance.py     prompts, answers or judge: where the variance comes from
-agreement.py    whether two rewards teach the same; what flipped verdicts leave
+agreement.py    how far two rewards agree; the effect of flipped verdicts
 criteria.py     criterion by criterion; what one fault costs
 power.py        answers, verdicts and prompts for a target, and their cost
 study.py        all of it as one value
-replay/         training replayed over recorded answers: the lab
-gold.py         rewards held against a better judge, by what training with them gains
+replay/         training replayed over recorded answers
+gold.py         rewards compared by the gold score that training with them gains
 advice.py       which reward to train with, in words
-findings.py     the verdict in words
+findings.py     the other findings in words
 """
 
 from .advantages import Scale, advantages_of, parse_scales

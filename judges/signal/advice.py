@@ -1,6 +1,6 @@
-"""Which reward to train with: said where gold verdicts can tell, and not said where they cannot.
+"""Which reward to train with: recommended only where gold verdicts can decide.
 
-What a study says is a table of findings: a row gives the words, and when they are said.
+What a study says is a table of findings: each row has a sentence and the condition for it.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ ADVICE = Findings()
 
 
 @ADVICE.says(
-    Topic.REWARD, "dead", "No group has two rewards, so these data cannot tell rewards apart."
+    Topic.REWARD, "dead", "No group has two rewards, so rewards cannot be compared on these data."
 )
 def _no_second_reward(found: Facts) -> Iterator[Fields]:
     if not _known(found):
@@ -172,25 +172,25 @@ def _no_second_reward(found: Facts) -> Iterator[Fields]:
     "this policy.",
 )
 def _all_dead(found: Facts) -> Iterator[Fields]:
-    if _known(found) and not _can_teach(found):
+    if _known(found) and not _has_signal(found):
         yield {"dead": 1.0}
 
 
 @ADVICE.says(Topic.REWARD, "dead", NO_GOLD)
 def _no_gold(found: Facts) -> Iterator[Fields]:
-    if _can_teach(found) and found["gold"] is None:
+    if _has_signal(found) and found["gold"] is None:
         yield {}
 
 
 @ADVICE.says(
     Topic.REWARD,
     "gold",
-    "Gold has graded {n} prompts of two answers or more; it takes "
-    f"{MIN_GOLD_PROMPTS} to tell rewards apart.",
+    "Gold verdicts cover {n} prompts with two answers or more; comparing rewards takes "
+    f"{MIN_GOLD_PROMPTS}.",
 )
 def _little_gold(found: Facts) -> Iterator[Fields]:
     gold: GoldStudy | None = found["gold"]
-    if _can_teach(found) and gold is not None and not gold.is_enough:
+    if _has_signal(found) and gold is not None and not gold.is_enough:
         yield {"n": gold.n_prompts, "values": _gains(gold)}
 
 
@@ -202,7 +202,7 @@ def _little_gold(found: Facts) -> Iterator[Fields]:
 )
 def _nothing_like_gold(found: Facts) -> Iterator[Fields]:
     gold: GoldStudy | None = found["gold"]
-    if _can_teach(found) and gold and gold.is_enough and not gold.is_better_than_nothing:
+    if _has_signal(found) and gold and gold.is_enough and not gold.is_better_than_nothing:
         yield _best(gold)
 
 
@@ -212,7 +212,7 @@ _GAINS = "it gains {gained} (scale {scale}{noise})"
 @ADVICE.says(
     Topic.REWARD,
     "gold",
-    f"{{best}} gains most under gold, {_GAINS}, but cannot be told apart from {{tied}}.",
+    f"{{best}} gains most under gold, {_GAINS}, but cannot be distinguished from {{tied}}.",
 )
 def _tied_rewards(found: Facts) -> Iterator[Fields]:
     gold = _telling(found)
@@ -242,7 +242,7 @@ def _best_but_noisy(found: Facts) -> Iterator[Fields]:
 def _noise(found: Facts) -> Iterator[Fields]:
     faults = {row.reward: reliability_fault(found, row.reward) for row in found["variance"]}
     faulty = [name for name, fault in faults.items() if fault]
-    if faulty and _can_teach(found):
+    if faulty and _has_signal(found):
         yield {
             "fault": faults[faulty[0]],
             "more": f" (likewise {listed(faulty[1:])})" if faulty[1:] else "",
@@ -254,12 +254,12 @@ def _known(found: Facts) -> list[Any]:
     return [row for row in found["dead"] if row.dead.value is not None]
 
 
-def _can_teach(found: Facts) -> bool:
+def _has_signal(found: Facts) -> bool:
     return any(row.dead.value < 1 for row in _known(found))
 
 
 def _telling(found: Facts) -> GoldStudy | None:
-    gold: GoldStudy | None = found["gold"] if _can_teach(found) else None
+    gold: GoldStudy | None = found["gold"] if _has_signal(found) else None
     return gold if gold and gold.is_enough and gold.is_better_than_nothing else None
 
 

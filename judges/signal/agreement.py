@@ -1,4 +1,4 @@
-"""Whether two rewards teach the same, and what flipped verdicts leave of what one teaches."""
+"""How far the advantages of two rewards agree, and how far they survive flipped verdicts."""
 
 from __future__ import annotations
 

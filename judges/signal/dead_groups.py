@@ -1,4 +1,4 @@
-"""Groups that teach nothing, and why.
+"""Dead groups (zero reward variance, no learning signal), and why they are dead.
 
 A group whose rewards are all equal has advantages of 0. Where its verdicts are identical, no reward
 can help: the prompt is too easy, too hard, or the policy says the same thing each time. Where they
@@ -45,7 +45,7 @@ class DeadGroups:
 
 @dataclass(frozen=True, slots=True)
 class PromptToDrop:
-    """A prompt none of whose groups can teach: identical verdicts in every one."""
+    """A prompt without a learning signal: identical verdicts in each of its groups."""
 
     prompt_id: str
     n_answers: int
@@ -197,7 +197,7 @@ def no_spread(values_PG: Floats) -> Bools:
 
 
 def prompts_to_drop(groups: GroupedVerdicts, identical_P: Bools) -> tuple[PromptToDrop, ...]:
-    """Name the prompts none of whose groups can teach.
+    """Name the prompts without a learning signal: identical verdicts in each group.
 
     Args:
         groups: The verdicts.

@@ -37,7 +37,7 @@ FIDELITY_WANTED = 0.9
 MUCH = 0.02
 """A difference between shares that is worth a sentence."""
 SAME_TEACHING = 0.98
-"""Rewards whose advantages correlate above this teach the same."""
+"""Advantages that correlate above this are called near-identical."""
 ASSUMED_FLIPS = 0.05
 """Flip rate that scalings are compared at when no answer was judged twice."""
 
@@ -65,7 +65,7 @@ def _one(found: Facts) -> str:
 
 
 @FIRST.says(
-    Topic.CAUTION, "facts", "There {groups} only: take every share below for a rough one.{more}"
+    Topic.CAUTION, "facts", "There {groups} only: every share below is a rough estimate.{more}"
 )
 def _few_groups(found: Facts) -> Iterator[Fields]:
     n, more = found["n_groups"], ""
@@ -79,8 +79,8 @@ def _few_groups(found: Facts) -> Iterator[Fields]:
 @FIRST.says(
     Topic.CAUTION,
     "facts",
-    "{missing:pct} of the verdicts are missing; rewards are renormalised over the answered "
-    "criteria, and are none above 20 % of the weight.",
+    "{missing:pct} of the verdicts are missing. Rewards are renormalised over the answered "
+    "criteria; an answer that lacks more than 20 % of the weight has no reward.",
 )
 def _missing(found: Facts) -> Iterator[Fields]:
     asked = found["n_verdicts"] + found["n_missing"]
@@ -92,8 +92,8 @@ def _missing(found: Facts) -> Iterator[Fields]:
 @FIRST.says(
     Topic.CAUTION,
     "facts",
-    "{repeated:pct} of the answers repeat another one of their group word for word: they are no "
-    "new samples (check temperature and seed).",
+    "{repeated:pct} of the answers are exact duplicates of another one in their group: they add "
+    "no samples (check temperature and seed).",
 )
 def _repeated(found: Facts) -> Iterator[Fields]:
     repeated = found["n_repeated"] / found["n_answers"]
@@ -117,7 +117,7 @@ def _soft(found: Facts) -> Iterator[Fields]:
 @OF_REWARDS.says(
     Topic.REWARD,
     "dead",
-    "Clipping single answers at 0 takes the dead groups from {before} to {after}.",
+    "Clipping each answer's score at 0 raises the share of dead groups from {before} to {after}.",
 )
 def _clip(found: Facts) -> Iterator[Fields]:
     dead = {row.reward: row.dead.value for row in found["dead"]}
@@ -168,9 +168,9 @@ def _other_scale(found: Facts) -> Iterator[Fields]:
     agreement = found["batch_agreement"].get(reward)
     if {"none", "batch"} <= set(alike) and agreement is not None:
         batches = (
-            f" Over all groups none and batch are one factor apart; with {found['batch_groups']} "
-            "groups a batch, each with its own spread, their advantages correlate "
-            f"{agreement:.2f}."
+            " Over all groups none and batch differ by a constant factor; with "
+            f"{found['batch_groups']} groups a batch, each scaled by its own spread, their "
+            f"advantages correlate {agreement:.2f}."
         )
         values["batch_agreement"] = agreement
     gaps = {"alike": " or ".join(alike), "reward": reward, "top": top, "group": group}
@@ -272,9 +272,9 @@ def _alike(found: Facts) -> Iterator[Fields]:
 @OF_ONE.says(
     Topic.REPLICATES,
     "variance",
-    "Reliability unknown: no answer was judged twice, so nothing here can say how much of the "
-    "spread is the judge's noise, nor how many dead groups it hides. Judge one group in eight a "
-    "second time.",
+    "Reliability unknown: no answer was judged twice. So the share of the spread that is the "
+    "judge's noise, and the number of dead groups that it hides, are unknown. Judge one group in "
+    "eight a second time.",
 )
 def _unknown_reliability(found: Facts) -> Iterator[Fields]:
     split = row_of(found["variance"], _one(found))
@@ -298,7 +298,7 @@ def _reliability(found: Facts) -> Iterator[Fields]:
     votes = None if is_noise else votes_for(icc.value, FIDELITY_WANTED)
     lifted = f"{votes} verdicts a criterion reach {FIDELITY_WANTED:g}"
     if votes is None:
-        lifted = "how many replicates would lift that cannot be said: the spread may be noise alone"
+        lifted = "the replicates needed are unknown: the spread may be noise alone"
     elif votes == 1:
         lifted = f"one verdict a criterion reaches {FIDELITY_WANTED:g}"
     values = {"icc": icc.value, "fidelity": fidelity, "votes": votes}
@@ -355,8 +355,8 @@ def _penalty(found: Facts) -> Iterator[Fields]:
 @LAST.says(
     Topic.CAUTION,
     "survival",
-    "A perfect answer would be seen as perfect {survival:pct} of the time if {rate:pct} of the "
-    "verdicts were wrong (median {median} criteria): do not count on a bonus for perfection.",
+    "If {rate:pct} of the verdicts are wrong, a perfect answer is scored as perfect "
+    "{survival:pct} of the time (median {median} criteria): a bonus for perfection is unreliable.",
 )
 def _perfection(found: Facts) -> Iterator[Fields]:
     chance = found["survival"].get(ASSUMED_FLIPS)
@@ -369,8 +369,8 @@ def _perfection(found: Facts) -> Iterator[Fields]:
     Topic.CAUTION,
     "levels",
     "{n} criteria do not apply to more than {many:pct} of the answers ({most:pct} of those to "
-    "criterion {number} of prompt {prompt_id}): there they tell no answers apart, and leave the "
-    "rest of the rubric more weight.",
+    "criterion {number} of prompt {prompt_id}): there they do not distinguish answers, and the "
+    "rest of the rubric weighs more.",
 )
 def _seldom_apply(found: Facts) -> Iterator[Fields]:
     often = [o for o in found.get("levels", ()) if o.n >= MIN_ANSWERS and o.na_share > MANY_NA]

@@ -49,7 +49,7 @@ class Design:
     calls_per_prompt: float
     """Judge calls for one prompt, one for each criterion."""
     calls_per_live_group: float | None
-    """Judge calls for each group that teaches; None where none does."""
+    """Judge calls for each group with a learning signal; None where none has one."""
     prompts: int | None = None
     """Prompts for the detectable difference asked for."""
     calls: float | None = None
@@ -294,8 +294,8 @@ def _notes(
         )
     if correlation is None:
         notes.append(
-            "the pilot holds one policy, so prompts are taken to share nothing between two "
-            "policies: the number of prompts for a difference is on the careful side"
+            "the pilot has one policy, so the scores of two policies on a prompt are taken as "
+            "independent: the number of prompts for a difference is conservative"
         )
     if fidelity is not None and known_judge and _cheapest_for_fidelity(designs, fidelity) is None:
         best = max((design.fidelity or 0.0) for design in designs)

@@ -1,7 +1,7 @@
 """Where the variance of a reward comes from: prompts, answers, or the judge.
 
 Nested analysis of variance, unbalanced: replicates (verdicts of one answer) in answers in groups.
-Only the middle term, answers within a group, teaches (method sheet, sections 4.3 and 4.4).
+Only the middle term, answers within a group, is a learning signal (method sheet, 4.3 and 4.4).
 Sources: Searle, Casella and McCulloch, Variance Components (1992), chapter 3, for the expected mean
 squares; Shrout and Fleiss 1979 for ICC(1); Spearman 1910 and Brown 1910 for the mean of k votes.
 """
@@ -32,7 +32,7 @@ class VarianceSplit:
     prompts: float
     """Between groups: how hard the prompts are. Cancels in every advantage."""
     answers: float | None
-    """Between the answers of a group, without the judge: what teaches. None without replicates."""
+    """Between the answers of a group, without the judge's noise. None without replicates."""
     judge: float | None
     """Between verdicts on one answer: noise. None without replicates."""
     within: float

@@ -124,7 +124,7 @@ def run(args: argparse.Namespace) -> int:
     )
     if args.json:
         for name, why in trained.skipped.items():
-            say(f"{name} is left out: {why}", "replay-train")
+            say(f"{name} is excluded: {why}", "replay-train")
         print(json.dumps(replay_rows(trained), indent=2))
     else:
         print(replay_text(trained))

@@ -2,7 +2,7 @@ r"""Train a policy with the judge that evaluates it: SFT warm start, GRPO, or a 
 
   grpo      train by rewards from verdicts; leaves metrics.jsonl, a line a step
   sft       warm start on reference answers in the reasoning format; leaves an adapter
-  score     dry run: what the reward would teach the frozen policy, and what the run would cost
+  score     dry run: is there a learning signal for this policy, and what would the run cost
   configs   print the folder of the accelerate configurations (ZeRO-2, ZeRO-3, FSDP)
 
 Examples:
@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max_steps", type=int, help="optimiser steps")
     parser.add_argument("--seed", type=int, help="of weights, sampling and the order of prompts")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
-    parser.add_argument("--prompts", type=int, default=16, help="score: prompts to look at")
+    parser.add_argument("--prompts", type=int, default=16, help="score: prompts of the dry run")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 

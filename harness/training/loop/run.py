@@ -57,7 +57,7 @@ def run_grpo(config: TrainConfig, *, resume: bool, as_json: bool) -> int:
             write_account(run.reward, run.files)  # every process
             if rank() == 0:
                 print(
-                    f"rubricbeat: judge outage at step {step}: {error}; nothing of it was learnt. "
+                    f"rubricbeat: judge outage at step {step}: {error}; the step was not applied. "
                     "--resume goes on from the last checkpoint and asks again",
                     file=sys.stderr,
                 )
@@ -98,10 +98,10 @@ def run_sft(config: TrainConfig, *, resume: bool, as_json: bool) -> int:
 
 
 def run_score(config: TrainConfig, *, n_prompts: int, as_json: bool) -> int:
-    """Dry run: show what the reward would teach the frozen policy, and what the run costs.
+    """Dry run: show the learning signal for the frozen policy, and what the run would cost.
 
     Returns:
-        0 where nothing speaks against the run; 1 where it could not learn, with the reasons.
+        0 without blocking problems; 1 where the run could not learn, with the reasons.
     """
     from ..dry_run import dry_run, words_of
 

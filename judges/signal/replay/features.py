@@ -1,7 +1,7 @@
 """What a policy for all prompts sees of a recorded answer: its form, in any language.
 
 A policy that prefers answers by their form is the least that generalises: what it gains on prompts
-that it has not seen is what a reward teaches through length, lists and headings alone.
+that it has not seen comes from length, lists and headings alone.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ class Arm:
     judge_gain: Estimate
     """Of the score under the judge that trained; the same where there is no gold."""
     dead: float
-    """Share of the groups drawn at the start that teach nothing."""
+    """Share of dead groups among those drawn at the start."""
     versus: Mapping[str, Estimate]
     """This gain less that of each other reward under its scaling, paired by seed and prompt."""
     curve: tuple[float, ...]

@@ -106,7 +106,7 @@ class Trained:
     """Exact mean value of the policy at the end, less that at its start; NaN where a prompt was
     trained on and does not count."""
     dead_J: Floats
-    """Share of the groups drawn at the start that teach nothing."""
+    """Share of dead groups among those drawn at the start."""
     curve_VJT: Floats
     """Gain at each of `Settings.moments`, over seeds and prompts."""
     dead_JT: Floats
@@ -150,9 +150,9 @@ class Pilot:
     """What groups drawn at the start say of each reward under one scaling."""
 
     size_K: Floats
-    """Root mean square of the advantages, dead groups included; 0 where none teaches."""
+    """Root mean square of the advantages, dead groups included; 0 where all are dead."""
     dead_K: Floats
-    """Share of the groups that teach nothing."""
+    """Share of dead groups."""
 
     @classmethod
     def of(cls, blocks: Sequence[Block], scale: Scale, settings: Settings) -> Self:

@@ -1,4 +1,4 @@
-"""What replayed training says, in words; where arms cannot be told apart, it says so."""
+"""The findings of replayed training, in words; ties are said to be ties."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from .study import SCORE, Arm, Replayed
 from .training import Policy
 
 BY_CONSTRUCTION = (
-    "There is no gold: the score that counts is that of these very verdicts, which favours the "
-    f"reward that is this score, {SCORE}, by construction; no reward is recommended. What each one "
-    "loses to noise holds all the same. Give a better judge's verdicts (--gold)."
+    "There are no gold verdicts: gains are measured by these same verdicts, which by construction "
+    f"favours the reward that is this score, {SCORE}. So no reward is recommended. What each one "
+    "loses to noise is still valid. Give a better judge's verdicts (--gold)."
 )
 
 
@@ -25,8 +25,8 @@ def sentences(found: Replayed) -> list[str]:
         said.append(BY_CONSTRUCTION)
     if found.settings.policy is Policy.LINEAR:
         said.append(
-            "The policy sees the form of an answer alone (length, lists, headings), and gains are "
-            "on prompts that it was not trained on: what a reward teaches that generalises so."
+            "The policy sees only the form of an answer (length, lists, headings), and gains are "
+            "on held-out prompts: they are what it learned about form that generalises."
         )
     return said
 
@@ -38,7 +38,7 @@ def headline(found: Replayed) -> str:
     if _none_moves(rows):
         return f"No reward gains anything (scale {scale})."
     n_tied = sum(row.standing is Standing.TIED for row in others)
-    apart = f", and cannot be told apart from {n_tied} of {len(others)} others" if n_tied else ""
+    apart = f", and cannot be distinguished from {n_tied} of {len(others)} others" if n_tied else ""
     more = "" if found.has_gold else " Without gold no reward is recommended."
     return f"Scale {scale}: {_lead(best, found)}{apart}.{more}"
 
@@ -47,9 +47,9 @@ def facts(found: Replayed) -> str:
     """Say what was trained on, and how."""
     used, gold = found.settings, "the better judge's" if found.has_gold else "these verdicts'"
     length = ", gradients divided by length" if used.by_length else ""
-    stays = ", errors of a seed stay" if used.errors_stay else ""
+    stays = ", the same errors throughout a seed" if used.errors_stay else ""
     left = (
-        f"; {found.n_left_out:,} answers without a score are left out" if found.n_left_out else ""
+        f"; {found.n_left_out:,} answers without a score are excluded" if found.n_left_out else ""
     )
     return (
         f"{found.n_answers:,} recorded answers to {found.n_prompts:,} prompts ({found.n_groups:,} "
@@ -69,7 +69,7 @@ def _standing(scale: Scale, rows: tuple[Compared, ...], found: Replayed) -> str:
     behind = [row for row in others if row.standing is Standing.BEHIND]
     text = f"Scale {scale}: {_lead(best, found)}"
     if tied:
-        text += f"; it cannot be told apart from {', '.join(tied)}"
+        text += f"; it cannot be distinguished from {', '.join(tied)}"
     if behind:
         text += "; behind: " + ", ".join(
             f"{row.reward} by {measured(row.behind)}" for row in behind
@@ -98,14 +98,15 @@ def _deceived(found: Replayed) -> Iterator[str]:
     for arm in found.arms:
         if _is_above(arm.judge_gain) and arm.gain.high is not None and arm.gain.high < 0:
             yield (
-                f"{arm.reward}, scale {arm.scale}, is gamed: the judge that trains sees its score "
-                f"rise by {measured(arm.judge_gain)}, and gold falls by {measured(arm.gain)}."
+                f"Reward hacking with {arm.reward}, scale {arm.scale}: the training judge's score "
+                f"changes by {measured(arm.judge_gain)}, the gold score by {measured(arm.gain)}."
             )
         elif peak := _peak(arm, found.moments):
             step, height = peak
             yield (
-                f"{arm.reward}, scale {arm.scale}: gold peaks after {step} steps at {height:+.3f} "
-                f"and ends at {arm.curve[-1]:+.3f}, while the judge's own score still rises."
+                f"{arm.reward}, scale {arm.scale}: the gold score peaks after {step} steps at "
+                f"{height:+.3f} and ends at {arm.curve[-1]:+.3f}, while the training judge's "
+                "score still rises."
             )
 
 

@@ -112,7 +112,7 @@ def test_a_gold_judge_shows_the_hacking(
     assert main(["replay-train", *pilot, *FAST, "--learning_rate", "0.2", *words]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "gain the judge sees" in said and "no reward is recommended" not in said
-    assert "is gamed" in said
+    assert "Reward hacking with" in said
     assert page.read_text(encoding="utf-8").count("<svg") == 3
     found = rows_of([*pilot, *words[:4]], capsys)
     assert found[0]["judge_gain"]["gain"] > found[0]["gain"]
@@ -145,7 +145,7 @@ def test_a_policy_of_form_is_judged_on_held_out_prompts(
     """Longer answers meet more of the criteria: a policy that has learnt it gains elsewhere."""
     words = [*pilot, "--rewards", "rar_uniform", "--scales", "none", "--policy", "linear"]
     assert main(["replay-train", *words, "--seeds", "4", "--steps", "100"]) == 0
-    assert "not trained on" in " ".join(capsys.readouterr().out.split())
+    assert "held-out prompts" in " ".join(capsys.readouterr().out.split())
     for loss in ("grpo", "dapo"):
         assert len(rows_of([*words, "--loss", loss], capsys)) == 1
 

@@ -97,7 +97,7 @@ def test_gold_tells_which_reward_to_train_with(
     assert main([*words, "--gold", str(gold), "--html", str(page)]) == 0
     said = capsys.readouterr().out
     assert "Recommended reward: healthbench" in said
-    assert said.index("Held against gold") < said.index("Dead groups")
+    assert said.index("Compared with gold") < said.index("Dead groups")
     assert "behind" in said
     text = page.read_text(encoding="utf-8")
     assert "Recommended reward: healthbench" in text and 'id="signal-gold"' in text

@@ -25,7 +25,7 @@ def test_three_dead_groups_in_four_are_a_run_that_could_not_learn() -> None:
     # the closed loop's first run: 40 steps of 2 prompts, 76 % dead, 74 % with equal verdicts
     found = replace(GOOD, dead=0.76, identical=0.74, dead_by_reward={}, planned_groups=80)
     [reason] = reasons_against(found)
-    assert "76% of the groups" in reason and "of 80 groups of the run about 19" in reason
+    assert "76% of the groups" in reason and "of the run's 80 groups about 19" in reason
     assert "no other reward helps" in reason and "warm start" in reason
     assert cautions(found) == ()  # it is said once
 

@@ -107,9 +107,13 @@ AHEAD, TIED = (Standing.BEST, Standing.BEHIND), (Standing.BEST, Standing.TIED)
 NOISY = variance(est(0.3, -0.1, 0.6))
 CANCELS, ACTS = TermVerdict.CANCELS, TermVerdict.ACTS
 CASES: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
-    "_few_groups": ({"n_groups": 49}, "There are 49 groups only: take", {"n_groups": 50}),
+    "_few_groups": ({"n_groups": 49}, "There are 49 groups only: every", {"n_groups": 50}),
     "_missing": ({"n_missing": 250}, "20 % of the verdicts are missing", {"n_missing": 10}),
-    "_repeated": ({"n_repeated": 12}, "5.0 % of the answers repeat", {"n_repeated": 4}),
+    "_repeated": (
+        {"n_repeated": 12},
+        "5.0 % of the answers are exact duplicates",
+        {"n_repeated": 4},
+    ),
     "_no_second_reward": ({"dead": dead(healthbench=None)}, "No group has two rewards", {}),
     "_all_dead": (
         {"dead": dead(healthbench=1.0, binary=1.0)},
@@ -119,7 +123,7 @@ CASES: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
     "_no_gold": ({}, "alone cannot show which reward is better", {"gold": gold(*AHEAD)}),
     "_little_gold": (
         {"gold": gold(*AHEAD, is_enough=False)},
-        "Gold has graded 120 prompts",
+        "Gold verdicts cover 120 prompts",
         {"gold": gold(*AHEAD)},
     ),
     "_nothing_like_gold": (
@@ -129,7 +133,7 @@ CASES: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
     ),
     "_tied_rewards": (
         {"gold": gold(*TIED)},
-        "but cannot be told apart from binary",
+        "but cannot be distinguished from binary",
         {"gold": gold(*AHEAD)},
     ),
     "_train_with": (
@@ -208,7 +212,7 @@ CASES: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
     ),
     "_perfection": (
         {"survival": {0.05: 0.66}},
-        "perfect 66 % of the time if 5.0 % of the verdicts were wrong (median 8 criteria)",
+        "If 5.0 % of the verdicts are wrong, a perfect answer is scored as perfect 66 % of the",
         {"survival": {0.05: 0.81}},
     ),
     "_seldom_apply": (
@@ -248,7 +252,7 @@ def test_a_sentence_of_a_study_is_the_row_s_with_plain_numbers(row: str) -> None
 def test_gold_on_no_prompt_of_two_answers_is_little_gold() -> None:
     nothing = gold(is_enough=False, is_better_than_nothing=False)
     [text] = said("_little_gold", {"gold": nothing})
-    assert text.startswith("Gold has graded 120 prompts")
+    assert text.startswith("Gold verdicts cover 120 prompts")
 
 
 def test_rewards_are_not_compared_below_ten_prompts() -> None:

@@ -212,7 +212,7 @@ class TestSize:
     def test_few_prompts_tell_nothing(self) -> None:
         found = study_signal(with_gold(2, MIN_GOLD_PROMPTS - 1, noise=0.1))
         assert "Recommended reward" not in words(found)
-        assert f"it takes {MIN_GOLD_PROMPTS}" in words(found)
+        assert f"takes {MIN_GOLD_PROMPTS}" in words(found)
 
 
 def test_gold_on_one_answer_a_prompt_compares_nothing_and_says_so() -> None:
@@ -221,7 +221,7 @@ def test_gold_on_one_answer_a_prompt_compares_nothing_and_says_so() -> None:
     groups.gold_PGC[:, 1:] = np.nan
     found = study_signal(groups)
     assert found.gold is not None and found.gold.rows == ()
-    assert "Gold has graded 0 prompts of two answers or more" in words(found)
+    assert "Gold verdicts cover 0 prompts with two answers or more" in words(found)
 
 
 def test_a_plan_on_a_judge_that_may_be_noise_says_so() -> None:
@@ -251,6 +251,6 @@ def test_what_is_recommended_is_a_contender_alone() -> None:
     told = {name: getattr(study, name) for name in ("gold", "variance")}
     if len(study.gold.contenders) > 1:
         assert reward_to_train_with(told) is None
-        assert "cannot be told apart" in words(study)
+        assert "cannot be distinguished" in words(study)
     else:
         assert reward_to_train_with(told) == study.gold.contenders[0]

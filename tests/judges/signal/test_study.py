@@ -76,7 +76,7 @@ class TestWords:
     def test_clipping_is_warned_of_where_it_kills_groups(self) -> None:
         groups = drawn_pilot(8)
         groups.rubric_PC.points[:] = np.where(groups.rubric_PC.points < 0, -9.0, 1.0)
-        assert "Clipping single answers at 0" in texts(study_signal(groups), Topic.REWARD)
+        assert "Clipping each answer's score at 0" in texts(study_signal(groups), Topic.REWARD)
 
 
 class TestTables:
@@ -250,7 +250,7 @@ class TestRecordedAnswers:
     def test_its_words_say_what_the_sheet_says(self, recorded: SignalStudy) -> None:
         said = "\n".join(sentence.text for sentence in recorded.words)
         assert "Recommended reward" not in said
-        assert "Clipping single answers at 0" in said
+        assert "Clipping each answer's score at 0" in said
         assert "Reliability unknown" in said
 
 

@@ -57,9 +57,9 @@ def test_ids_are_there_once_and_figures_stand_for_gold_judge_and_dead_groups(pag
 
 def test_a_judge_that_reads_criteria_backwards_is_said_to_be_gamed() -> None:
     said = " ".join(sentences(trained(gold=True)))
-    assert "healthbench, scale none, is gamed" in said
+    assert "Reward hacking with healthbench, scale none" in said
     assert BY_CONSTRUCTION not in said
-    assert f"falls by {MINUS}0." in html.unescape(replay_page(trained(gold=True)))
+    assert f"the gold score by {MINUS}0." in html.unescape(replay_page(trained(gold=True)))
 
 
 def test_without_gold_nothing_is_recommended_and_the_reason_is_said() -> None:
@@ -113,4 +113,13 @@ def test_a_policy_for_all_prompts_is_said_to_be_held_out() -> None:
     settings = replace(QUICK, policy=Policy.LINEAR)
     reward = [get_reward("healthbench")]
     found = replay(groups, reward, [Scale.NONE], settings, features_PGF=features)
-    assert "not trained on" in sentences(found)[-1]
+    assert "held-out prompts" in sentences(found)[-1]
+
+
+def test_a_difference_without_an_interval_is_not_called_insignificant() -> None:
+    """On fewer than ten prompts nothing is tested: the rewards cannot be distinguished."""
+    groups = drawn_pilot(1, n_groups=8)
+    found = replay(groups, [get_reward("healthbench"), get_reward("binary")], [Scale.NONE], QUICK)
+    said = " ".join(sentences(found))
+    assert found.standings[Scale.NONE][1].behind.low is None
+    assert "cannot be distinguished from" in said and "significant" not in said
