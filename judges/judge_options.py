@@ -12,7 +12,7 @@ import inspect
 import json
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from .engine.options import RuntimeOptions
 from .errors import ConfigError, RubricbeatError, near_names
@@ -104,7 +104,7 @@ def make_judge(spec: object, *, label: str = "judge") -> Judge:
             raise ConfigError(f"{label}: no name; give one like {{'name': 'chat', 'model': ...}}")
         refuse_keys(options)
         return _built(name, options)
-    if isinstance(spec, Judge):
+    if _is_judge(spec):
         return spec
     raise ConfigError(f"{label}: {type(spec).__name__} is no judge; a judge has `async judge`")
 
@@ -194,11 +194,16 @@ def _built(name: str, options: dict[str, Any]) -> Judge:
         raise ConfigError(
             f"judge {name!r} cannot be made: {type(error).__name__}: {words} (--debug shows where)"
         ) from error
-    if not isinstance(judge, Judge):
+    if not _is_judge(judge):
         raise ConfigError(f"judge {name!r} has no method `async judge(self, question)`")
     if not isinstance(getattr(judge, "identity", None), JudgeIdentity):
         _identify(judge, name, options)
     return judge
+
+
+def _is_judge(found: object) -> TypeGuard[Judge]:
+    """Tell a judge from what has a plain `def judge`, which nothing could await."""
+    return isinstance(found, Judge) and inspect.iscoroutinefunction(found.judge)
 
 
 def _identify(judge: Judge, name: str, options: Mapping[str, Any]) -> None:

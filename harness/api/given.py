@@ -109,13 +109,13 @@ def records_of(table: Any, what: str) -> list[Any] | None:
 
 
 def file_named(value: Any, suffixes: Sequence[str] = _FILES) -> Path | None:
-    """Give the file that a text or a path names; None where it is no such name."""
+    """Give the file that a path, or a text with the ending of one, names; else None."""
     if isinstance(value, Path):
         return value
     if not isinstance(value, str) or not value.strip() or "\n" in value or len(value) > 255:
         return None
     is_name = value.endswith(tuple(suffixes)) and " " not in value
-    return Path(value) if is_name or Path(value).is_file() else None
+    return Path(value) if is_name else None
 
 
 def _listed(prompts: Any) -> list[Any]:

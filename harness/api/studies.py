@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ...judges.data.json_rows import NumberedRow
 from ...judges.errors import ConfigError, DataError
 from ...judges.missing import MissingVerdicts
+from ...judges.rubric import Criterion
 from ...judges.scoring.estimates import Estimate
 from ...judges.signal import TaggedAnswer
 from ...judges.verdict import Verdict
@@ -328,12 +329,17 @@ def _in_order(graded: Grading, labels: Sequence[Any]) -> list[LabelledAnswer]:
             raise DataError(
                 f"labels of answer {number}: {len(said)} for {len(one.verdicts)} criteria"
             )
-        rows = tuple(() if each is None else (Label.of(_verdict(each, number)),) for each in said)
+        rows = tuple(
+            () if each is None else (Label.of(_verdict(each, criterion, number)),)
+            for each, criterion in zip(said, one.example.rubric.criteria, strict=True)
+        )
         found.append(LabelledAnswer(one.example, one.answer, rows))
     return found
 
 
-def _verdict(said: Any, number: int) -> Verdict:
+def _verdict(said: Any, criterion: Criterion, number: int) -> Verdict:
+    if not criterion.levels and said in (0, 1):
+        said = bool(said)
     try:
         is_level = isinstance(said, int) and not isinstance(said, bool)
         return Verdict.at_level(said) if is_level else Verdict.of(said)

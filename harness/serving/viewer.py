@@ -45,12 +45,22 @@ class Viewer:
 
         Args:
             runs: As `read_runs` gives them.
-            notes: What is to be said beside them.
+            notes: What reading them had to say.
         """
         self.runs = list(runs)
         self._notes = list(notes)
-        self._list = runs_page(group_runs(runs), [*notes, *(n for r in runs for n in r.notes)])
+        self.groups = group_runs(runs)
+        self._list = self.listed()
         self._one_at_a_time = threading.Lock()
+
+    def listed(self, *, links: Sequence[str] = ()) -> str:
+        """Give the page that lists the runs, with all that is to be said of them.
+
+        Args:
+            links: Addresses of the comparisons, a group each; none where the server makes them.
+        """
+        notes = [*self._notes, *(note for run in self.runs for note in run.notes)]
+        return runs_page(self.groups, notes, links=links)
 
     def page(self, path: str, query: str) -> tuple[int, str]:
         """Answer a request: its status and its page.
@@ -62,7 +72,7 @@ class Viewer:
         if path in {"", "/"}:
             return 200, self._list
         if path != "/compare":
-            return _told(404, "No such page", "The list of runs has all that is here.")
+            return _told(404, "No such page", "Go back to the list of runs.")
         try:
             ids, is_forced = self._asked(query)
         except ConfigError as error:
@@ -72,7 +82,7 @@ class Viewer:
                 return 200, self.comparison(ids, allow_different=is_forced)
         except RubricbeatError as error:
             words = "&".join(f"run={id}" for id in ids)
-            return _told(409, "These runs are not compared", str(error), f"{words}&different=1")
+            return _told(409, "These runs are not comparable", str(error), f"{words}&different=1")
 
     def comparison(self, ids: Sequence[int], *, allow_different: bool = False) -> str:
         """Compare runs by their numbers."""
@@ -92,14 +102,14 @@ class Viewer:
         named = asked.get("run", [])
         ids = [int(word) for word in named if word.isascii() and word.isdigit() and len(word) < 9]
         if not named:
-            raise ConfigError("tick two runs or more in the list")
+            raise ConfigError("tick the runs to compare in the list")
         if len(ids) < len(named) or max(ids) >= len(self.runs):
             raise ConfigError("there is no such run; go back to the list")
         return sorted(set(ids)), asked.get("different") == ["1"]
 
 
 def _told(status: int, title: str, words: str, forced: str = "") -> tuple[int, str]:
-    link = Markup('<p><a href="compare?{}">Compare them all the same</a></p>').format(forced)
+    link = Markup('<p><a href="compare?{}">Compare anyway</a></p>').format(forced)
     section = Markup('<p dir="auto">{}</p>{}<p><a href="./">List of runs</a></p>').format(
         escape(words), link if forced else ""
     )
@@ -147,9 +157,11 @@ class ViewServer(ThreadingHTTPServer):
             parts = urlsplit(target)
         except ValueError:
             return 400, "No such address.\n"
-        _, word, *rest = f"{parts.path}/".split("/", 2)
+        _, word, *rest = parts.path.split("/", 2) if "/" in parts.path else ("", "")
         if not secrets.compare_digest(word.encode("utf-8", "replace"), self.word.encode()):
             return 403, "Open the address that `rubricbeat view` printed.\n"
+        if not rest:  # links of the page are relative to the folder
+            return 404, f"Open {self.url} (with its last slash).\n"
         return self.viewer.page(f"/{''.join(rest)}".rstrip("/"), parts.query)
 
 

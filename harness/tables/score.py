@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...judges.engine.assembly import FREE
-from ...judges.scoring.estimates import estimate_of
+from ...judges.scoring.estimates import MIN_PROMPTS, estimate_of
 from ...judges.scoring.item_scores import ScoredTable
 from ...judges.scoring.run_scores import ScoredAnswers, length_penalty_of, summarise_scored
 from ...reports import numbers
@@ -134,6 +134,12 @@ def sentence(lines: Sequence[ScoreLine]) -> str:
     if m["score"] is None:
         asked = sum(line.metrics["n_asked"] for line in models)
         return f"No score: none of the {asked:,} answers could be scored."
+    enough = [line for line in models if _n_prompts(line) >= MIN_PROMPTS]
+    if len(models) > 1 and (best not in enough or len(enough) < 2):
+        return (
+            f"{len(models)} models on {_one_line(best.task)}: none is called the highest, which "
+            f"takes two with {MIN_PROMPTS} prompts or more."
+        )
     equal = sum(line.metrics["score_unclipped"] == m["score_unclipped"] for line in models)
     among = f" highest of {len(models)}" if len(models) > 1 else ""
     if equal > 1:
@@ -147,12 +153,18 @@ def sentence(lines: Sequence[ScoreLine]) -> str:
     )
 
 
+def _n_prompts(line: ScoreLine) -> int:
+    """Give the prompts with a score."""
+    return min(int(line.metrics["n_prompts"]), int(line.metrics["n_scored"]))
+
+
 def _interval(line: ScoreLine) -> str:
     m = line.metrics
     if m["score"] is None:
         return numbers.NONE
-    n_prompts = min(m["n_prompts"], m["n_scored"])
-    words = interval_words(estimate_of(m["score"], m["interval"], n_prompts, is_clipped=True))
+    words = interval_words(
+        estimate_of(m["score"], m["interval"], _n_prompts(line), is_clipped=True)
+    )
     return words if words.startswith("[") else f"({words})"
 
 

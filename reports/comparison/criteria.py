@@ -154,9 +154,9 @@ def _farthest(rates_MR: Floats, has_baseline: bool) -> tuple[Codes, Codes]:
         second_R = first_R + (n_models - 1)
         return (second_R, first_R) if has_baseline else (first_R, second_R)
     if has_baseline:
-        away_MR = np.abs(rates_MR - rates_MR[0])
-        away_MR[0] = np.nan
-        return np.argmax(np.nan_to_num(away_MR, nan=-1.0), axis=0), first_R
+        away_MR = np.nan_to_num(np.abs(rates_MR - rates_MR[0]), nan=-1.0)
+        away_MR[0] = -2.0
+        return np.argmax(away_MR, axis=0), first_R
     best_R = np.argmax(np.nan_to_num(rates_MR, nan=-1.0), axis=0)
     others_MR = np.nan_to_num(rates_MR, nan=2.0)
     # equal rates, or a single one: never a model with itself

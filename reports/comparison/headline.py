@@ -153,6 +153,10 @@ def _of_several(results: Sequence[ModelResult], pairs: Sequence[Pair]) -> Headli
     if not scored:
         return Headline("No model has a score", "See the section on the judge.")
     best, *others = _ranked(results)
+    enough = [result for result in scored if result.n_prompts >= MIN_PROMPTS]
+    if best not in enough or len(enough) < 2:
+        few = f"that takes two models, it among them, with {MIN_PROMPTS} prompts or more"
+        return Headline("No model is called the highest", f"{len(results)} models; {few}.")
     equal = [one.name for one in others if one.unclipped == best.unclipped]
     who = f"{best.name} scores highest"
     if equal:

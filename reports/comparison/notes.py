@@ -20,7 +20,8 @@ from .model_result import ModelResult
 from .models import Model
 
 MOSTLY = 0.5
-"""Share of the repeated prompts from which copies are worth a note."""
+"""Share of the answers above which empty ones, and of repeated prompts from which copies, are
+worth a warning."""
 
 
 def notes_of(
@@ -50,11 +51,22 @@ def notes_of(
     for model in models:
         for run in model.runs:
             yield from run.notes
+        yield from _empty(model)
         yield from _learned(model, h_by_model[model.name])
         yield from _uneven_runs(model)
         yield from _copies(model)
     if len(models) > 1:
         yield from _unknown(models)
+
+
+def _empty(model: Model) -> Iterator[str]:
+    """Find a model that wrote next to nothing: what is scored is then the judge on no answer."""
+    n = sum(not one.answer.strip() for one in model.graded)
+    if n > MOSTLY * len(model.graded):
+        yield (
+            f"{n:,} of {len(model.graded):,} answers of {model.name} are empty: its score says "
+            "nothing of the model. Check its address and its limit of tokens, and run it again."
+        )
 
 
 def _sanity(results: Sequence[ModelResult], sanity: Sequence[ModelResult]) -> Iterator[str]:

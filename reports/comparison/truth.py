@@ -21,7 +21,7 @@ class TruthRow:
     done: str
     """How its answers came about, in a few words."""
     true_score: float | None
-    """HealthBench score of the true verdicts; None where the truth is not known."""
+    """HealthBench score of the true verdicts, 0 to 1; None where the truth is not known."""
     score: float | None
     interval: Estimate
     n_missed: int | None
@@ -106,7 +106,7 @@ def _row(
 
 
 def _score(true: Sequence[GradedAnswer]) -> float | None:
-    return _number(summarise(true).metrics["score_unclipped"])
+    return _number(summarise(true).metrics["score"])
 
 
 def _number(value: object) -> float | None:

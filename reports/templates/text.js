@@ -141,12 +141,13 @@ const page = (() => {
   }
 
   // ---------- Markdown: lines ----------
-  const FENCE = /^ {0,3}(`{3,}|~{3,})([^`]*)$/;
+  // no mark may be read in two ways: a long line of them must not take quadratic time
+  const FENCE = /^ {0,3}(`{3,}(?!`)|~{3,}(?!~))([^`]*)$/;
   const HEADING = /^ {0,3}(#{1,6})[ \t]+/;
   const RULE = /^ {0,3}([-*_])(?:[ \t]{0,3}\1){2,}[ \t]*$/;
   const QUOTE = /^ {0,3}> ?/;
   const ITEM = /^( {0,3})([-*+]|\d{1,9}[.)])(?:[ \t]{1,4}|$)/;
-  const DELIMITER = /^ {0,3}\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$/;
+  const DELIMITER = /^\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?$/;
   const isBlank = (line) => line.trim() === "";
   const indent = (line) => line.length - line.trimStart().length;
   const begins = (line) =>
@@ -159,7 +160,7 @@ const page = (() => {
   }
   const isTable = (lines, at) =>
     lines[at].includes("|") && at + 1 < lines.length && lines[at + 1].includes("-")
-    && DELIMITER.test(lines[at + 1])
+    && DELIMITER.test(lines[at + 1].trim())
     && cellsOf(lines[at]).length === cellsOf(lines[at + 1]).length
     && cellsOf(lines[at]).length <= MAX_COLUMNS;
 

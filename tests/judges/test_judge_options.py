@@ -194,6 +194,13 @@ class Broken:
         return Verdict.of(True)
 
 
+class Plain:
+    """A judge whose method gives no awaitable."""
+
+    def judge(self, question: Question) -> Verdict:
+        return Verdict.of(True)
+
+
 PATH = f"{__name__}:Lenient"
 
 
@@ -210,6 +217,7 @@ def _this_module():
     module = types.ModuleType(__name__)
     module.Lenient = Lenient
     module.Broken = Broken
+    module.Plain = Plain
     return module
 
 
@@ -256,3 +264,9 @@ def test_unknown_names_suggest_the_near_ones():
 def test_a_number_is_text_where_text_is_wanted():
     judge = make_judge({"name": "chat", "model": 4, "base_url": "http://127.0.0.1:1/v1"})
     assert identity_of(judge).model == "4"
+
+
+def test_a_plain_def_is_refused_before_anything_is_asked():
+    for spec in ({"name": f"{__name__}:Plain"}, Plain()):
+        with pytest.raises(ConfigError, match="async judge"):
+            make_judge(spec)

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from ....judges.errors import RubricbeatError, unwritable
 from ....judges.files import require_file, require_folder, write_file
-from ....reports.pages.runs_page import RunGroup, group_runs, runs_page
+from ....reports.pages.runs_page import RunGroup
 from ....reports.results.reader import read_runs
 from ...flags import add_output
 from ...serving.viewer import Viewer, ViewServer
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     notes: list[str] = []
     viewer = Viewer(read_runs(args.paths, notes.append), notes)
     if args.output is not None:
-        return _write(viewer, args.output, notes)
+        return _write(viewer, args.output)
     with ViewServer(viewer, args.port) as server:
         print(server.url, flush=True)
         say(f"{len(viewer.runs):,} runs; open the address in a browser, Ctrl-C ends", "view")
@@ -52,12 +52,11 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _write(viewer: Viewer, output: Path, notes: list[str]) -> int:
-    groups = group_runs(viewer.runs)
+def _write(viewer: Viewer, output: Path) -> int:
     folder = output.with_name(f"{output.stem}_files")
     try:
-        links = [_comparison(viewer, g, folder, n) for n, g in enumerate(groups, start=1)]
-        write_file(output, runs_page(groups, notes, links=links))
+        links = [_comparison(viewer, g, folder, n) for n, g in enumerate(viewer.groups, start=1)]
+        write_file(output, viewer.listed(links=links))
     except OSError as error:
         raise unwritable(f"cannot write {error.filename}: {error.strerror}", error) from error
     print(output)

@@ -22,6 +22,13 @@ from .by_hand import lines_of_text
 
 _TABLES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson")
 _IS_JSON = re.compile(r"\s*(?:\{|\[\s*(?:[\[{\"\]]|$))")
+_POINTS = r"[+-]?\d+(?:\.\d+)?"
+_NO_CRITERION = re.compile(
+    rf"^\s*(?:#{{1,6}}\s|(?:[-*+]\s+)?(?:\[{_POINTS}(?:\s*(?:points?|pts?))?\]|\(?[+-]\d))"
+    rf"|[\[(]{_POINTS}\s*(?:points?|pts?)[\])]\s*$",
+    re.IGNORECASE,
+)
+"""A line of a text that is a heading, or that says points in its own way."""
 _TEXTS = (
     "criterion", "criterion_text", "text", "description", "requirement", "requirements",
     "criterion_description", "title", "criteria", "sub_tasks",
@@ -105,9 +112,17 @@ def _value(path: Path | str) -> Any:
 
 def _lines(path: Path | str) -> list[str]:
     try:
-        return lines_of_text(bytes_of(path).decode("utf-8-sig"))
+        text = bytes_of(path).decode("utf-8-sig")
     except UnicodeDecodeError:
         raise DataError(f"{name_of(path)}: not UTF-8; save the file as UTF-8") from None
+    for number, line in enumerate(text.splitlines(), start=1):
+        if _NO_CRITERION.search(line):
+            raise DataError(
+                f"{name_of(path)}: line {number}: {line.strip()[:40]!r} is a heading or has "
+                "points; a text has one criterion a line, each worth 1 point; give points in a "
+                "CSV: criterion,points"
+            )
+    return lines_of_text(text)
 
 
 def _inside(value: Any) -> Any:

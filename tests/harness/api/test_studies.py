@@ -51,6 +51,8 @@ def test_an_audit_takes_labels_in_every_form(tmp_path: Path) -> None:
     by_lists = rb.audit(one, LABELS)
     accuracy = by_lists.found.audit.judge.figures["accuracy"].value
     assert accuracy == 1.0 and by_lists.found.audit.judge.n_questions == 7
+    by_numbers = [[None if said is None else int(said) for said in each] for each in LABELS]
+    assert rb.audit(one, by_numbers).to_pandas().equals(by_lists.to_pandas())
     wrong = rb.audit(one, [[False, True], [False, True], [False, False], [True, None]])
     assert wrong.found.audit.judge.figures["accuracy"].value == pytest.approx(6 / 7)
     assert rb.audit(one, one).found.audit.judge.n_questions == 8

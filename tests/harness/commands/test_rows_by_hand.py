@@ -149,3 +149,14 @@ def test_recorded_verdicts_beside_prompt_and_rubric_need_no_other_file(folder, c
     both = write(folder, "x.jsonl", clash, {**clash, "question": "b"})
     assert main(["import", str(both), "-o", str(folder / "x")]) == 0
     assert "row 2: prompt_id p: another prompt or rubric" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "line", ["# My rubric", "[-4] Names a dose", "- (+3) Is short", "-2 Is long", "Is short [1 pt]"]
+)
+def test_points_and_headings_in_a_text_are_refused_and_never_read_as_words(folder, capsys, line):
+    data = write(folder, "rows.jsonl", {"prompt_id": "p", "input": "a", "answer": "b"})
+    (folder / "rubric.txt").write_text(f"Says 4 (2024)\n1. Is right\n{line}\n", encoding="utf-8")
+    assert judge(folder, data, "--rubric", folder / "rubric.txt") == 2
+    said = capsys.readouterr().err
+    assert "rubric.txt: line 3" in said and "criterion,points" in said

@@ -8,6 +8,7 @@ import re
 import socket
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -156,6 +157,9 @@ def test_nobody_else_gets_a_page(server: ViewServer) -> None:
         assert status in {400, 403} and "good" not in page, target
     for rest in ("/../../etc/passwd", "/%2e%2e/etc/passwd", "/compare/../x", "/favicon.ico"):
         assert ask(server, f"/{server.word}{rest}")[0] == 404
+    # links of the list are relative: without the last slash they would lead elsewhere
+    status, page, _ = ask(server, f"/{server.word}")
+    assert status == 404 and server.url in page
     for method in ("POST", "PUT", "DELETE", "OPTIONS"):
         assert ask(server, f"/{server.word}/", method=method)[0] == 501
     assert ask(server, f"/{server.word}/", host=f"localhost:{port}")[0] == 200
@@ -201,6 +205,12 @@ def test_a_browser_that_goes_away_is_no_fault(
 def test_names_from_files_stay_text(tree: Path) -> None:
     page = runs_page(group_runs(read_runs([tree])), [HOSTILE])
     assert "<script" not in page and "&lt;script&gt;alert(1)" in page
+
+
+def test_what_a_run_has_to_say_stands_in_both_lists() -> None:
+    viewer = Viewer([replace(made("good", "110"), notes=("read twice",))], ["one file is empty"])
+    for page in (viewer.page("", "")[1], viewer.listed(links=["compare-1.html"])):
+        assert "Read twice." in page and "One file is empty." in page
 
 
 def test_files_take_the_place_of_the_server(

@@ -105,6 +105,16 @@ def test_an_answer_without_a_score_is_left_out_and_counted():
     assert any("excluded, not counted as 0" in note for note in comparison.notes)
 
 
+def test_a_model_that_wrote_nothing_is_a_warning():
+    def answered(*texts):
+        made = [graded("110", example(f"p{n}", (5, 3, -2)), answer=t) for n, t in enumerate(texts)]
+        return [note for note in compare(run("m", made)).notes if "empty" in note]
+
+    assert answered("a", "", "b", " ") == []
+    [note] = answered("a", "", "\n", " ")
+    assert note.startswith("3 of 4 answers of m are empty")
+
+
 def test_three_models_give_all_pairs_and_holm_corrects_them():
     generator = random.Random(1)
     runs = [

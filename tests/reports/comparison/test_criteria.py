@@ -138,3 +138,20 @@ def test_of_thousands_the_largest_differences_are_kept():
     assert (group.n_rows, len(group.rows)) == (3_000, MAX_ROWS)
     assert [row.change.difference.value for row in group.rows[:31]] == [1.0] * 30 + [0.0]
     assert len({row.key for row in group.rows}) == MAX_ROWS
+
+
+def test_no_model_is_compared_with_itself():
+    def asked(verdicts, baseline=None):
+        rows = [example(f"p{n}", (1, 9), texts=["x", "known"]) for n in range(12)]
+        runs = [run(name, [graded(said + "1", row) for row in rows]) for name, said in verdicts]
+        made, groups = criteria(*runs, baseline=baseline)
+        [change] = [row.change for row in groups["criterion"].rows if row.name == "x"]
+        return change and {made.results[at].name for at in (change.this, change.other)}
+
+    for said in ("1", "0"):
+        assert len(asked([(name, said) for name in "abc"])) == 2
+    # a single model has verdicts: nothing to compare
+    for lone in "abc":
+        verdicts = [(name, "1" if name == lone else "n") for name in "abc"]
+        assert asked(verdicts) is None
+        assert asked(verdicts, lone) is None

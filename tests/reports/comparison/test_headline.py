@@ -134,3 +134,11 @@ def test_models_of_equal_score_share_the_first_place():
     assert "c" not in tied.headline.text.split(":")[0].split()
     more = compare(*runs, run("c", three_prompts(two)), run("d", three_prompts(three)))
     assert more.headline.text.startswith("a and 2 others score highest: 0.500 [")
+
+
+def test_below_ten_prompts_no_model_is_called_the_highest():
+    shares = {"a": "110", "b": "100", "c": "000"}
+    few = [run(name, three_prompts([said] * 9)) for name, said in shares.items()]
+    assert compare(*few).headline.text == "No model is called the highest"
+    many = [run(name, three_prompts([said] * 10)) for name, said in (("a", "110"), ("b", "100"))]
+    assert compare(*many, few[2]).headline.text.startswith("a scores highest: ")

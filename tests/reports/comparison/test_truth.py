@@ -43,3 +43,12 @@ def test_a_missing_verdict_is_neither_missed_nor_false() -> None:
     runs = [run("good", "1n0", "110"), run("poor", "1n0", "100")]
     good, poor = truth_table(compare_runs(runs), DONE, truth).rows
     assert (good.n_wrong, poor.n_wrong) == (0, 0)
+    assert (good.n_verdicts, poor.n_verdicts) == (5, 5), "of those there are"
+
+
+def test_a_true_score_is_clipped_as_the_measured_one_beside_it() -> None:
+    truth = {"good": true("110", "110"), "poor": true("001", "001")}
+    poor = truth_table(
+        compare_runs([run("good", "110", "110"), run("poor", "001", "001")]), DONE, truth
+    ).rows[1]
+    assert (poor.true_score, poor.score) == (0.0, 0.0)

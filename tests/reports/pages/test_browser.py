@@ -524,6 +524,7 @@ def test_markdown_is_rendered_and_nothing_in_it_is_live(open_page, tmp_path):
     worst = ["*a " * 33_000, "[" * 100_000, "[a](" * 25_000, "`" * 50_000 + "``a" * 16_000]
     worst += ["**" * 50_000, "_a" * 50_000, "|-" * 50_000 + "\n" + "|-" * 50_000 + "x", depth]
     worst += ["# " * 50_000, "- " * 50_000 + "x", "![" * 50_000, "\\" * 100_000, "~~~\n" * 25_000]
+    worst += ["~" * 110_000 + "`", "a|b\n-" + " " * 110_000 + "x"]
     answers = [MARKDOWN, *worst]
     made = [graded("1", example(f"p{n}", (5,)), answer=text) for n, text in enumerate(answers)]
     opened = open_page(write_page(tmp_path, run("m", made)), "#example=p0")
