@@ -49,7 +49,7 @@ def show_evaluated(
 def _judging(run: Evaluated, request: RunRequest) -> str:
     """Word the command that judges answers which were only given."""
     words = ["run", "--tasks", *request.tasks]
-    for name in ("data", "columns", "selector"):
+    for name in ("data", "columns", "rubric", "selector"):
         if (value := request.metadata.get(name)) is not None:
             words += [f"--{name}", str(value)]
     if request.limit is not None:

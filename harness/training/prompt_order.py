@@ -1,8 +1,8 @@
 """The order in which a run asks its prompts: epoch by epoch, without those that rest.
 
-A group whose rewards are all equal teaches nothing, and costs as much as any other. A prompt that
-gave only such groups, several in a row, sits out an epoch, then two, four and at most eight, until
-one of its groups teaches again (docs/evidence/resting.md measures what that gains).
+A group whose rewards are all equal has no learning signal, and costs as much as any other. A prompt
+with several such groups in a row sits out an epoch, then two, four and at most eight, until one of
+its groups has a signal again (docs/evidence/resting.md measures what that gains).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .checks.plan import BatchPlan
 from .reward.batch import Dead, GroupStats
 
 LONGEST_REST = 8
-"""Epochs: what was dead may live under the policy of later."""
+"""Epochs: a dead prompt may have a signal under a later policy."""
 
 
 class PromptOrder:
@@ -57,7 +57,7 @@ class PromptOrder:
         return self._laid_out[start:stop]
 
     def tell(self, groups: Iterable[GroupStats]) -> None:
-        """Take in what groups taught; one without rewards says nothing of its prompt."""
+        """Take in whether groups were dead; one without rewards says nothing of its prompt."""
         if not self._rest_after:
             return
         for group in groups:

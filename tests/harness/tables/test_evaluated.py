@@ -59,8 +59,8 @@ def test_what_was_not_kept_is_proposed_to_be_kept(capsys):
 def test_answers_alone_are_proposed_to_be_judged(capsys, limit, flags):
     request = RunRequest(
         ("t",), "dummy", predict_only=True, output_path="out", limit=limit,
-        metadata={"data": "my rows.jsonl"},
+        metadata={"data": "my rows.jsonl", "rubric": "r.csv"},
     )  # fmt: skip
     words = shlex.split(shown(capsys, done({"t": {}}), request).splitlines()[-1])[2:]
-    where = ["--data", "my rows.jsonl", *flags, "--responses", "out/m"]
+    where = ["--data", "my rows.jsonl", "--rubric", "r.csv", *flags, "--responses", "out/m"]
     assert words[: words.index("--judge")] == ["run", "--tasks", "t", *where]
