@@ -25,6 +25,7 @@ from ...judges.answer import GradedAnswer
 from ...judges.data.examples import example_to_row
 from ...judges.errors import ConfigError
 from ...judges.grader import Grader, open_grader
+from ...judges.options.reader import annotations_of
 from ...judges.registry import JUDGES
 from ...judges.rubric import Example
 from ...judges.scoring.run_scores import SEED, Summary, summarise
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DEFAULT_MODEL = "answers"
+_OWN = ("answers", "rubric", "judge", "model", "columns", "progress")
 _SHOWN = 20
 """Answers of a notebook's table."""
 
@@ -191,6 +193,7 @@ def grade(
         DataError: A row or an answer cannot be read: named by its number.
         ConfigError: The judge cannot work.
     """
+    _refuse_misspelt(judge, options)
     given = answers_of(prompts, answers, rubric, columns)
     with grader_of(judge, options) as grader:
         return Grading(tuple(grader.grade(given, progress=progress)), str(model), grader.facts())
@@ -207,6 +210,7 @@ async def grade_async(
     **options: Any,
 ) -> Grading:
     """Grade answers from an event loop; see `grade`."""
+    _refuse_misspelt(judge, options)
     given = answers_of(prompts, answers, rubric, columns)
     with grader_of(judge, options) as grader:
         return Grading(tuple(await grader.grade_async(given)), str(model), grader.facts())
@@ -254,6 +258,19 @@ def _shared_rows(gradings: Sequence[Grading]) -> str:
 
 def _differ(gradings: Sequence[Grading]) -> bool:
     return len({id(one) for one in gradings}) == len(gradings)
+
+
+def _refuse_misspelt(judge: Any, options: Mapping[str, Any]) -> None:
+    """Refuse an option that is an argument of `grade` but for a letter.
+
+    Raises:
+        ConfigError: One is, and the judge has no option of that name.
+    """
+    asked = judge_asked(judge)
+    taken = annotations_of(JUDGES.find(asked["name"])) if isinstance(asked, Mapping) else {}
+    for name in options:
+        if name not in taken and (near := get_close_matches(name, _OWN, n=1, cutoff=0.8)):
+            raise ConfigError(f"{name}: unknown argument; did you mean {near[0]}=?")
 
 
 def grader_of(judge: Any, options: Mapping[str, Any]) -> Grader:

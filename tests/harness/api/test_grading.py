@@ -191,6 +191,8 @@ def test_any_other_name_is_a_model_behind_an_endpoint(monkeypatch, tmp_path):
         (lambda: rb.grade([], [], rubric=FOUR, judge=judge()), "prompts: there is none"),
         (lambda: rb.grade([{**ROW, "answer": "5"}], judge=judge()), "two fields could be the ans"),
         (lambda: rb.grade([{**ROW, "input": "b"}], judge=judge()), "two fields could be the pro"),
+        (lambda: rb.grade(["a"], ["x"], rubrics=FOUR, judge=judge()), "did you mean rubric="),
+        (lambda: rb.grade([ROW], ["x"], modle="m", judge="constant"), "did you mean model="),
         (lambda: rb.grade([ROW], judge=judge(), columns={"promt": "q"}), "did you mean 'prompt'"),
         (lambda: rb.grade([ROW], judge=judge(), columns={"prompt": "q"}), "has no column 'q'"),
         (lambda: rb.grade("none.jsonl", judge=judge()), "none.jsonl: no such file"),
