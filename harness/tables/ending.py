@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ...judges.errors import DataError
-from ...reports.comparison.models import SANITY_PREFIX
+from ...reports.comparison.models import SANITY_PREFIX, data_names
 from ...reports.results.run import Run
-from ...reports.results.samples import described, samples_below
+from ...reports.results.samples import described, read_samples, samples_below
 from ..terminal import command, terminal_width
 from .score import ScoreLine, by_height, sentence, short_table
 
 PAGE = "report.html"
 """The page that is proposed to be written."""
+SMALL_BYTES = 4_000_000
+"""Of result files that are read only to propose a command: about 0.1 s."""
 
 
 def show_scores(
@@ -41,14 +43,19 @@ def show_ending(words: str, next_command: str) -> None:
 
 
 def runs_below(folder: Path) -> list[Run]:
-    """Describe the runs below a folder, without their verdicts; what cannot be read is left."""
-    return list(_described(samples_below(folder)))
+    """Describe the runs below a folder; what cannot be read is left.
+
+    Their answers are read where all files are small: they tell whether data files hold one data.
+    """
+    files = samples_below(folder)
+    are_small = sum(file.stat().st_size for file in files) < SMALL_BYTES
+    return list(_described(files, read_samples if are_small else lambda file: [described(file)]))
 
 
-def _described(files: Sequence[Path]) -> Iterator[Run]:
+def _described(files: Sequence[Path], read: Callable[[Path], list[Run]]) -> Iterator[Run]:
     for file in files:
         try:
-            yield described(file)
+            yield from read(file)
         except (DataError, OSError):  # a run that did not end, or was set aside meanwhile
             continue
 
@@ -56,14 +63,15 @@ def _described(files: Sequence[Path]) -> Iterator[Run]:
 def next_of(lines: Sequence[ScoreLine], paths: Sequence[Path], runs: Sequence[Run]) -> str:
     """Word the command that shows more of the highest line: `compare`, or `report` of one model.
 
-    It is given what may be compared alone: runs of one task, one judge and one data file.
+    It is given what may be compared alone: runs of one task, one judge and the same rows.
     """
     best = by_height(lines)[0]
     of_best = [run for run in runs if (run.model, run.task) == (best.model, best.task)]
     if not of_best:
         return ""
     first = max(of_best, key=lambda run: str(run.facts.get("stamp") or ""))
-    same = [run for run in runs if _are_alike(run, first)]
+    data = data_names(runs)
+    same = [run for run in runs if _are_alike(run, first, data)]
     of_task = [run for run in runs if run.task == first.task]
     where = [str(path) for path in paths]
     if len(same) < len(of_task):
@@ -77,7 +85,7 @@ def next_of(lines: Sequence[ScoreLine], paths: Sequence[Path], runs: Sequence[Ru
     return command(["report", *where, "-o", PAGE])
 
 
-def _are_alike(run: Run, other: Run) -> bool:
+def _are_alike(run: Run, other: Run, data: Mapping[str, str]) -> bool:
     """Say whether two runs may stand in one comparison, as far as their files say."""
-    facts = [(one.task, one.judge_digest, one.data_sha256) for one in (run, other)]
+    facts = [(one.task, one.judge_digest, data.get(one.data_sha256 or "")) for one in (run, other)]
     return all(a == b or not (a and b) for a, b in zip(*facts, strict=True))

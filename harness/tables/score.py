@@ -11,7 +11,7 @@ from ...judges.scoring.estimates import MIN_PROMPTS, estimate_of
 from ...judges.scoring.item_scores import ScoredTable
 from ...judges.scoring.run_scores import ScoredAnswers, length_penalty_of, summarise_scored
 from ...reports import numbers
-from ...reports.comparison.models import SANITY_PREFIX, group_models
+from ...reports.comparison.models import SANITY_PREFIX, data_names, group_models
 from ...reports.interval_words import interval_words
 from ...reports.results.run import Run, mapping
 from ..terminal import aligned, shortened
@@ -81,7 +81,7 @@ def by_height(lines: Sequence[ScoreLine]) -> list[ScoreLine]:
 
 
 def pooled(runs: Sequence[Run], scored: Sequence[Mapping[str, Any]] = ()) -> list[ScoreLine]:
-    """Take the runs of one model, task, judge and data file together: they are repeats.
+    """Take the runs of one model, task, judge and data together: they are repeats.
 
     The interval is over prompts, so that repeats of a prompt do not narrow it as new prompts would.
     A run that is there twice counts once.
@@ -92,8 +92,10 @@ def pooled(runs: Sequence[Run], scored: Sequence[Mapping[str, Any]] = ()) -> lis
     """
     known = {id(run): metrics for run, metrics in zip(runs, scored, strict=False)}
     groups: dict[tuple[str, str, str, str], list[Run]] = {}
+    same_rows = data_names(runs)
     for run in runs:
-        key = (run.model, run.task, run.judge_digest or "", run.data_sha256 or "")
+        data = same_rows.get(run.data_sha256 or "", "")
+        key = (run.model, run.task, run.judge_digest or "", data)
         groups.setdefault(key, []).append(run)
     kinds: dict[tuple[str, str], int] = {}
     for model, task, *_ in groups:

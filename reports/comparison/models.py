@@ -7,9 +7,11 @@ on request and said in red.
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from ...judges.answer import GradedAnswer
 from ...judges.errors import ConfigError, UnknownNameError
@@ -113,8 +115,68 @@ def require_comparable(models: Sequence[Model], *, allow_different: bool) -> lis
     return problems
 
 
+def data_names(runs: Sequence[Run]) -> dict[str, str]:
+    """Give the hash of each data file that of the first one with the same rows.
+
+    Rows are the same where prompts and rubrics are, whatever answers the files carry beside them.
+    One file may have fewer of them than the other. Of runs read without answers no rows are known.
+    """
+    return {sha: first for first, (shas, _) in _kinds_of_data(runs).items() for sha in shas}
+
+
+_Rows: TypeAlias = dict[tuple[str, str], Example]
+"""Rows of data by task and id."""
+
+
+def _kinds_of_data(runs: Sequence[Run]) -> dict[str, tuple[list[str], _Rows]]:
+    """Put data files with the same rows together, by the hash of the first."""
+    files: dict[str, _Rows] = {}
+    for run in runs:
+        if run.data_sha256:
+            rows = files.setdefault(run.data_sha256, {})
+            for graded in run.graded:
+                rows.setdefault((run.task, graded.example.prompt_id), graded.example)
+    kinds: dict[str, tuple[list[str], _Rows]] = {}
+    for sha, rows in files.items():
+        for shas, known in kinds.values():
+            if rows and known and _other_row(known, rows) is None:
+                shas.append(sha)
+                known |= rows
+                break
+        else:
+            kinds[sha] = ([sha], rows)
+    return kinds
+
+
+def _other_row(one: _Rows, other: _Rows) -> str | None:
+    """Say which row differs; None where one holds all rows of the other."""
+    for key in sorted(one.keys() & other.keys()):
+        for what in ("prompt", "rubric"):
+            if getattr(one[key], what) != getattr(other[key], what):
+                return f"row {_row_words(one[key])} has another {what}"
+    alone = min(one.keys() - other.keys(), default=None)
+    if alone is None or one.keys() >= other.keys():
+        return None
+    asked = {example.prompt for example in other.values()}
+    words = "has another rubric or id" if one[alone].prompt in asked else "is in one of them alone"
+    return f"row {_row_words(one[alone])} {words}"
+
+
+def _row_words(example: Example) -> str:
+    asked = textwrap.shorten(example.prompt[-1].content if example.prompt else "", 60)
+    return f"{example.prompt_id[:64]} ({asked!r})"
+
+
 def _differing_data(runs: Sequence[Run]) -> str | None:
-    return _differing(runs, "data files", lambda run: (run.data_sha256 or "")[:12])
+    """Word which data files differ, and the first row that does."""
+    kinds = _kinds_of_data(runs)
+    firsts = [next(run for run in runs if run.data_sha256 == sha) for sha in kinds]
+    said = _differing(firsts, "data files", lambda run: (run.data_sha256 or "")[:12])
+    if said is None:
+        return None
+    (_, one), (_, other), *_ = kinds.values()
+    row = _other_row(one, other)
+    return f"{said}; {row}" if row else said
 
 
 def _judge_words(run: Run) -> str:

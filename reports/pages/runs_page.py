@@ -13,7 +13,7 @@ from pathlib import Path
 from ...judges.scoring.estimates import estimate_of
 from ...judges.scoring.run_scores import length_penalty_of, summarise
 from .. import numbers
-from ..comparison.models import SANITY_PREFIX
+from ..comparison.models import SANITY_PREFIX, data_names
 from ..interval_words import interval_words
 from ..results.run import Run, mapping
 from .html import render, section_page
@@ -56,8 +56,10 @@ class RunGroup:
 def group_runs(runs: Sequence[Run]) -> list[RunGroup]:
     """Score runs, and put together what may be compared."""
     groups: dict[tuple[str, str, str], list[int]] = {}
+    same_rows = data_names(runs)
     for id, run in enumerate(runs):
-        key = (run.task, run.judge_digest or _judge(run), run.data_sha256 or "")
+        data = same_rows.get(run.data_sha256 or "", "")
+        key = (run.task, run.judge_digest or _judge(run), data)
         groups.setdefault(key, []).append(id)
     return [
         RunGroup(task, _judge(runs[ids[0]]), _data(runs[ids[0]]), _rows(runs, ids))

@@ -24,6 +24,8 @@ STAMPS = [f"2026-01-02T03-{n:02}-05.678901" for n in range(60)]
 def wrote(folder: Path, place: int, model: str, verdicts: Sequence[str], **facts: object) -> None:
     answers = [graded(v, example(f"p{n:02}", POINTS)) for n, v in enumerate(verdicts)]
     told = {"judge": judge(str(facts["judge"]) * 64)} if "judge" in facts else {}
+    if "data" in facts:
+        told["data"] = {"sha256": str(facts["data"]) * 64}
     task = str(facts.get("task", "made_up"))
     made = run(model, answers, label=f"run {place}", task=task, facts=told)
     write_run(folder, made, STAMPS[place])
@@ -103,6 +105,8 @@ def test_the_next_command_works_when_it_is_pasted(tmp_path, capsys, monkeypatch,
         ([("a", "judge", "b")], ["report"]),
         ([("b", "judge", "a"), ("b", "judge", "b")], ["compare"]),
         ([("baseline:empty", "judge", "a")], ["report"]),
+        # two files that carry their answers hold the same rows
+        ([("b", "data", "e")], ["compare"]),
     ],
 )
 def test_the_next_command_names_what_may_be_compared(tmp_path, capsys, monkeypatch, others, wanted):

@@ -4,16 +4,20 @@ import gzip
 import json
 import math
 import random
+import re
 from collections import defaultdict
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from report_kit import example, graded, judge, run
 
+from rubricbeat.harness.tables.score import pooled
 from rubricbeat.judges.errors import ConfigError, UnknownNameError
 from rubricbeat.reports.comparison.comparison import compare_runs
 from rubricbeat.reports.comparison.notes import length_gains
 from rubricbeat.reports.pages.comparison_page import comparison_json
+from rubricbeat.reports.pages.runs_page import group_runs
 
 pytestmark = pytest.mark.border
 
@@ -148,19 +152,54 @@ def test_many_models_are_compared_with_the_best_alone_unless_all_pairs_are_asked
 
 
 @pytest.mark.parametrize(
-    ("facts", "message"),
+    ("of_b", "facts", "message"),
     [
-        ({"data": {"sha256": "e" * 64}}, "different data files"),
-        ({"judge": judge("b" * 64)}, "different judges"),
+        (
+            ["p0", "p1", "p3"],
+            {"data": {"sha256": "e" * 64}},
+            r"different data files: .*; row p2 \('May I run .*\) has another rubric or id",
+        ),
+        (["p0", "p1", "p2"], {"judge": judge("b" * 64)}, "different judges"),
     ],
 )
-def test_what_is_not_comparable_is_refused_unless_told_to_go_on(facts, message):
+def test_what_is_not_comparable_is_refused_unless_told_to_go_on(of_b, facts, message):
     a = run("a", three_prompts(["110", "100", "000"]))
-    b = run("b", three_prompts(["100", "100", "001"]), facts=facts)
+    b = run("b", [graded("100", example(each, POINTS)) for each in of_b], facts=facts)
     with pytest.raises(ConfigError, match=message):
         compare(a, b)
     comparison = compare(a, b, allow_different=True)
-    assert any(message in problem for problem in comparison.problems)
+    assert any(re.search(message, problem) for problem in comparison.problems)
+
+
+def test_two_files_that_carry_the_answers_to_the_same_rows_are_one_data():
+    other = {"data": {"sha256": "e" * 64, "path": "b.csv"}}
+    a = run("a", three_prompts(["110", "100", "000"]))
+    b = run("b", three_prompts(["100", "100", "001"]), facts=other)
+    fewer = run("b", three_prompts(["100", "100"]), facts=other)
+    assert compare(a, b).problems == compare(a, fewer).problems == ()
+    assert compare(a, b).pairs[0].difference.mean == pytest.approx(5 / 24)
+    again = run("a", three_prompts(["110", "100", "001"]), label="two", facts=other)
+    assert [line.n_runs for line in pooled([a, again])] == [2]
+    (group,) = group_runs([a, b])
+    assert [row.model for row in group.rows] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (example("p1", POINTS, prompt="Is it far?"), r"row p1 \(.*\) has another prompt"),
+        (example("p1", (5, 3, -1), prompt="1?"), r"row p1 \(.*\) has another rubric"),
+        (example("p9", POINTS, prompt="Is it far?"), r"row p1 \(.*\) is in one of them alone"),
+    ],
+)
+def test_the_row_in_which_data_files_differ_is_named(row, said):
+    a = run("a", [graded("110", example(f"p{n}", POINTS, prompt=f"{n}?")) for n in range(2)])
+    rows = [example("p0", POINTS, prompt="0?"), row]
+    b = run("b", [graded("110", each) for each in rows], facts={"data": {"sha256": "e" * 64}})
+    with pytest.raises(ConfigError, match=f"different data files: .*; {said}"):
+        compare(a, b)
+    assert [line.n_runs for line in pooled([a, replace(b, model="a")])] == [1, 1]
+    assert len(group_runs([a, b])) == 2
 
 
 def test_other_criteria_under_the_same_prompt_are_refused():

@@ -675,8 +675,9 @@ def test_every_page_opens_with_its_sentence_and_its_plot(open_page, kinds, axe, 
 def test_what_is_not_comparable_is_said_in_red(open_page, tmp_path):
     answers = [graded("110", example(f"p{n}", POINTS)) for n in range(3)]
     other = {"data": {"sha256": "e" * 64}}
+    changed = [*answers[1:], graded("110", example("p0", (5, 3, -1)))]
     path = write_page(
-        tmp_path, run("a", answers), run("b", answers, facts=other), allow_different=True
+        tmp_path, run("a", answers), run("b", changed, facts=other), allow_different=True
     )
     box = open_page(path).page.locator(".alarm")
     assert "These runs are not comparable" in box.inner_text()
