@@ -182,7 +182,7 @@ not edit by hand. VERDICTS as in [replay.md](replay.md).
 
 A policy chooses among {answers} recorded answers to {prompts} prompts and is trained by GRPO,
 16 prompts x 6 answers at a time (scale none), once in the usual order and once with resting
-(`rest_dead: 2`): a prompt whose last two groups were dead is left out of the next epoch, then of
+(`rest_dead: 2`): a prompt whose last two groups were dead is excluded from the next epoch, then of
 2, 4 and 8. Both ask for the same number of answers; "epochs" is that number over the prompts. Gains
 are in HealthBench score, paired differences with 95 % intervals over 10 seeds and the prompts.
 

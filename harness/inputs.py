@@ -116,7 +116,7 @@ def on_new_prompts(found: SignalInput, *, allow_seen: bool) -> SignalInput:
         seen.require_new("--allow_seen")
     if seen.is_all:
         return replace(found, warnings=(*found.warnings, warning))
-    left = f"{warning}; they are left out of the study"
+    left = f"{warning}; they are excluded from the study"
     return replace(
         found, answers=tuple(seen.unseen(found.answers)), warnings=(*found.warnings, left)
     )

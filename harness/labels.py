@@ -99,7 +99,7 @@ def _require_rubric(labelled: Sequence[LabelledAnswer], path: Path) -> None:
 def recorded_runs(
     args: argparse.Namespace, command: str, columns: Columns | None
 ) -> tuple[ExampleFile, list[RecordedRun]]:
-    """Read the rows of `--data` and the runs of `--verdicts`, and say what was left out."""
+    """Read the rows of `--data` and the runs of `--verdicts`, and say what was excluded."""
     from ..judges.data.recorded import group_runs, read_recorded
 
     rows = read_examples(args.data, strict=args.strict, columns=columns)

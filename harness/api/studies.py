@@ -40,7 +40,7 @@ class Study:
     signal: SignalStudy
     """Every table; `signal.words` is the verdict in sentences."""
     warnings: tuple[str, ...] = ()
-    """What was left out of the study, and why."""
+    """What was excluded from the study, and why."""
 
     def to_pandas(self) -> pd.DataFrame:
         """Give a row for each reward; `dead` is the share of groups whose rewards are all equal."""
@@ -242,7 +242,7 @@ def _interval(name: str, found: Estimate) -> dict[str, float | None]:
 
 
 def _tagged(graded: Sequence[Any], data: Path | None) -> tuple[list[TaggedAnswer], tuple[str, ...]]:
-    """Give the answers of gradings and of paths, and what was left out."""
+    """Give the answers of gradings and of paths, and what was excluded."""
     answers: list[TaggedAnswer] = []
     paths: list[Path] = []
     for one in graded:

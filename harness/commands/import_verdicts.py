@@ -3,7 +3,7 @@
 FILES are rows, in any form of docs/data.md, with prompt_id, completion and criteria_met (true,
 false or null in the order of the row's rubric); optional explanation, model, system, run, grader,
 score. Several runs in one file become several runs. Rows that do not align with --data are named
-and left out. FILES may also be logs of simple-evals, inspect, evalscope, promptfoo or verifiers,
+and excluded. FILES may also be logs of simple-evals, inspect, evalscope, promptfoo or verifiers,
 which hold their rubrics: they need no --data; nor do rows with prompt and rubric in them.
 
 Examples:

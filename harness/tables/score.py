@@ -52,7 +52,7 @@ class ScoreLine:
 
 
 def score_table(lines: Sequence[ScoreLine]) -> str:
-    """Lay out the runs; a missing number is a dash, never 0; a column that is blank is left out."""
+    """Lay out the runs; a missing number is a dash, never 0; a column that is blank is omitted."""
     cells = [_cells(line) for line in lines]
     filled = [column for column in range(len(_HEAD)) if any(row[column] for row in cells)]
     rows = [tuple(row[column] for column in filled) for row in (_HEAD, *cells)]

@@ -88,7 +88,7 @@ def _is_near(shingles: set[int], by_shingle: Mapping[int, list[int]], sizes: Seq
 def evaluation_prompts(tasks: Sequence[str]) -> list[Example]:
     """Read what some tasks ask, from where they will read it.
 
-    Tasks in which the policy judges and does not answer are left out.
+    Tasks in which the policy judges and does not answer are excluded.
 
     Raises:
         ConfigError: The rows of a task are not there: it would fail at the first checkpoint.

@@ -68,13 +68,13 @@ TokenCounter = Callable[[Example], int]
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """Disjoint sets of examples, and what was left out on the way."""
+    """Disjoint sets of examples, and what was excluded on the way."""
 
     train: tuple[Example, ...]
     held_out: tuple[Example, ...]
     sft: tuple[Example, ...]
     facts: dict[str, Any] = field(default_factory=dict)
-    """File name, sha256, seed, and how many rows each filter left out; goes beside the run."""
+    """File name, sha256, seed, and how many rows each filter excluded; goes beside the run."""
 
 
 def load_data(
@@ -104,7 +104,7 @@ def load_data(
     if not kept:
         raise ConfigError(
             f"data {section.path!r}: none of the {len(examples)} examples is left; "
-            f"left out: {left_out(facts) or 'nothing'}"
+            f"excluded: {left_out(facts) or 'nothing'}"
         )
     held_out, sft, train = _split(kept, section)
     if section.held_out_path is not None:
@@ -127,7 +127,7 @@ def load_data(
 
 
 def left_out(facts: Mapping[str, Any]) -> str:
-    """Say how many rows each filter left out; empty where none did."""
+    """Say how many rows each filter excluded; empty where none did."""
     return ", ".join(f"{facts[key]} {why}" for key, why in LEFT_OUT.items() if facts.get(key))
 
 
@@ -138,7 +138,7 @@ def data_line(facts: Mapping[str, Any]) -> str:
     if facts.get("n_sft"):
         parts.append(f"{facts['n_sft']} for SFT")
     return f"{facts['n_read']} prompts read: {', '.join(parts)}" + (
-        f"; left out: {without}" if without else ""
+        f"; excluded: {without}" if without else ""
     )
 
 

@@ -139,7 +139,7 @@ def completion_rows(step: int, batches: Iterable[BatchScore]) -> Iterable[dict[s
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Read a JSONL file of a run; a last line cut by a kill is left out.
+    """Read a JSONL file of a run; a last line cut by a kill is excluded.
 
     Raises:
         DataError: A line before the last is no JSON.

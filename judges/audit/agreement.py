@@ -256,7 +256,7 @@ def pairs_within_criteria(
 def auroc(score_N: Floats, met_N: Bools) -> float:
     """Give the chance that a question labelled met scores above one labelled not met.
 
-    Ties count half; NaN scores are left out; NaN where one of the classes is empty.
+    Ties count half; NaN scores are excluded; NaN where one of the classes is empty.
 
     Args:
         score_N: The judge's score.

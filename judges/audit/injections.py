@@ -146,7 +146,7 @@ class Target:
 def targets_of(graded: Sequence[GradedAnswer], most: int, seed: int) -> list[Target]:
     """Choose verdicts that an answer would want to turn: one each of as many prompts as there are.
 
-    Those on an earlier turn are left out: no judge is shown the answer there.
+    Those on an earlier turn are excluded: no judge is shown the answer there.
 
     Args:
         graded: Answers with the judge's verdicts.

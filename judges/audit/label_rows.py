@@ -28,7 +28,7 @@ _NOT_OF_LABELS = frozenset({"id", "requires", "gate", "polarity", "check"})
 
 @dataclass(frozen=True, slots=True)
 class LabelFile:
-    """The labelled answers of a file, and what was left out."""
+    """The labelled answers of a file, and what was excluded."""
 
     answers: tuple[LabelledAnswer, ...]
     sha256: str
@@ -36,7 +36,7 @@ class LabelFile:
     skipped: tuple[SkippedRow, ...] = ()
 
     def warning(self) -> str | None:
-        """Name and count the rows left out, in one line; None where there are none."""
+        """Name and count the rows excluded, in one line; None where there are none."""
         return skipped_words(self.path, len(self.answers), self.skipped)
 
 

@@ -197,7 +197,7 @@ class AuditTable:
 
     @classmethod
     def of(cls, labelled: Sequence[LabelledAnswer], graded: Sequence[GradedAnswer]) -> AuditTable:
-        """Put labels and verdicts side by side; questions without a label are left out.
+        """Put labels and verdicts side by side; questions without a label are excluded.
 
         Args:
             labelled: The labels, each met or not met (`met_or_not`).
@@ -271,7 +271,7 @@ class AuditTable:
         return self.cells_by(self.prompt_N[self.question_L], self.n_prompts)
 
     def cells_by(self, group_L: Codes, n_groups: int) -> Floats:
-        """Count pairs in their cells by group, [groups, 4]; pairs without a verdict are left out.
+        """Count pairs in their cells by group, [groups, 4]; pairs without a verdict are excluded.
 
         Args:
             group_L: Group of each pair, 0 to n_groups - 1.

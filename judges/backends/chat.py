@@ -241,7 +241,7 @@ class ChatJudge(ChatOptions, AsksInWords):
         return Structured.JSON_SCHEMA if known and self._asking.is_grouped else Structured.NONE
 
     def _identity(self, shape: str | None, label: str) -> JudgeIdentity:
-        """Name every setting that could change a verdict; those left alone are left out."""
+        """Name every setting that could change a verdict; those left alone are omitted."""
         settings: dict[str, Any] = {
             **self._asking.settings(shape),
             "temperature": self.temperature,

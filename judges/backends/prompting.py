@@ -239,7 +239,7 @@ class Asking(AskingOptions):
         return {"strict": self.parsing == "strict", "ended": ended, "marks": self.marks}
 
     def settings(self, shape: str | None = None) -> dict[str, Any]:
-        """Name what of these could change a verdict; those left alone are left out."""
+        """Name what of these could change a verdict; those left alone are omitted."""
         named: dict[str, Any] = {"shape": shape or self.shape, "parsing": self.parsing}
         if self.is_grouped and shape is None:
             named["group_size"] = self.n_group

@@ -1,6 +1,6 @@
 """Files of rubrics become examples, and examples become rows again.
 
-A bad row never ends a run: it is left out, named and counted, unless `strict`. Reading is lazy in
+A bad row never ends a run: it is excluded, named and counted, unless `strict`. Reading is lazy in
 nothing: all that can be wrong with a file is known before anything is paid.
 """
 
@@ -38,13 +38,13 @@ class SkippedRow:
 
 
 def skipped_words(path: str, n_used: int, skipped: Sequence[SkippedRow]) -> str | None:
-    """Name and count the rows of a file that were left out; None where there are none."""
+    """Name and count the rows of a file that were excluded; None where there are none."""
     if not skipped:
         return None
     named = "; ".join(f"row {s.row}: {s.reason}" for s in skipped[:MAX_NAMED])
     rest = len(skipped) - MAX_NAMED
     more = f"; and {rest} more" if rest > 0 else ""
-    return f"{path}: {len(skipped)} of {n_used + len(skipped)} rows left out: {named}{more}"
+    return f"{path}: {len(skipped)} of {n_used + len(skipped)} rows excluded: {named}{more}"
 
 
 def null_words(path: str, n_answers: int, first: Sequence[str], n_null: int) -> str:
@@ -59,7 +59,7 @@ def null_words(path: str, n_answers: int, first: Sequence[str], n_null: int) -> 
 
 @dataclass(frozen=True, slots=True)
 class ExampleFile:
-    """The examples of a file, and what was left out."""
+    """The examples of a file, and what was excluded."""
 
     examples: tuple[Example, ...]
     sha256: str
@@ -72,7 +72,7 @@ class ExampleFile:
     """File and hash of the one rubric of all rows; empty where each has its own."""
 
     def warning(self) -> str | None:
-        """Name and count the rows left out, in one line; None where there are none."""
+        """Name and count the rows excluded, in one line; None where there are none."""
         return skipped_words(name_of(self.path), len(self.examples), self.skipped)
 
     def facts(self) -> dict[str, Any]:

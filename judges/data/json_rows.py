@@ -112,7 +112,7 @@ def object_in(path: Path) -> Mapping[str, Any]:
 
 
 def lines_so_far(path: Path | str) -> list[NumberedRow]:
-    """Read the lines of a file that is still written; a last one that a kill has cut is left out.
+    """Read the lines of a file that is still written; a last one that a kill has cut is excluded.
 
     Raises:
         DataError: A line before the last is no JSON.

@@ -2,7 +2,7 @@
 
 Two shapes: flat rows with `criteria_met` in the order of the rubric, and rows of graded
 conversations whose criteria carry their verdicts (healthbench-srh-eval). Verdicts that do not align
-with the rubric of their prompt_id are left out and named: nothing is guessed. Then they are sorted
+with the rubric of their prompt_id are excluded and named: nothing is guessed. Then they are sorted
 into runs: whose answers, in which run, judged by whom.
 """
 
@@ -68,16 +68,16 @@ class RecordedFile:
     skipped: tuple[SkippedRow, ...]
     """Rows that cannot be used."""
     copies: tuple[SkippedRow, ...] = ()
-    """Rows that say what another row has said in everything."""
+    """Rows that are exact copies of another row."""
 
     def warnings(self) -> list[str]:
-        """Say what is left out or missing, each kind in one line."""
+        """Say what is excluded or missing, each kind in one line."""
         lines = [skipped_words(self.path, len(self.rows) + len(self.copies), self.skipped)]
         if self.copies:
             first = self.copies[0]
             lines.append(
-                f"{self.path}: {len(self.copies)} rows repeat another in everything and are left "
-                f"out; the first is row {first.row}: {first.reason}"
+                f"{self.path}: {len(self.copies)} exact copies of other rows are excluded; the "
+                f"first is row {first.row}: {first.reason}"
             )
         lines += self._unknown_words()
         absent = [row.example.prompt_id for row in self.rows if row.is_absent]
@@ -104,7 +104,7 @@ def read_recorded(
     """Read files of recorded verdicts.
 
     A row that repeats another in everything (answer, verdicts, explanations, run) is a copy and is
-    left out; a repeated prompt with another answer is a repeat.
+    excluded; a repeated prompt with another answer is a repeat.
 
     Args:
         paths: Each what `stream_rows` takes.

@@ -35,7 +35,7 @@ from .streams import file_of, is_stdin, name_of
 RunKey: TypeAlias = tuple[str, str]
 """A model, and the label of its run; empty where the rows name none."""
 MAX_NAMED = 5
-"""Rows left out that a warning names; the rest are counted."""
+"""Rows excluded that a warning names; the rest are counted."""
 _FEW_REPEATS = 1_024
 """Numbers of repeats up to which those that are there are remembered."""
 
@@ -71,12 +71,12 @@ class Census:
     """Prompts of the rubrics that no row answers."""
 
     def warnings(self) -> list[str]:
-        """Name and count what is left out, each kind in one line."""
+        """Name and count what is excluded, each kind in one line."""
         lines = []
         if self.n_skipped:
             named = "; ".join(f"row {row.row}: {row.reason}" for row in self.skipped)
             tail = _and_more(self.n_skipped - len(self.skipped), "; ")
-            lines.append(f"{self.path}: {self.n_skipped} answers left out: {named}{tail}")
+            lines.append(f"{self.path}: {self.n_skipped} answers excluded: {named}{tail}")
         if self.n_absent:
             lines.append(null_words(self.path, self.n_answers, self.absent, self.n_absent))
         lines += [

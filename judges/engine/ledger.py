@@ -108,7 +108,7 @@ def price_of(model: str, path: str | None = None) -> Price | None:
     """Find a model's price, in the user's file first; None where none is known.
 
     Args:
-        model: As the endpoint is asked for it; a date at its end may be left out of the files.
+        model: As the endpoint is asked for it; a date at its end may be missing in the files.
         path: The user's file; else the one `RUBRICBEAT_PRICES` names.
 
     Raises:

@@ -72,7 +72,7 @@ class KeywordJudge:
 
         Of a criterion these are its points above the worst it can bring, out of its best above its
         worst. No opinion of its own: the same predicates, in one number. What does not apply is
-        left out as the scores leave it out; without a verdict on every other criterion there is no
+        excluded as the scores exclude it; without a verdict on every other criterion there is no
         rating.
         """
         rubric = example.rubric

@@ -96,7 +96,7 @@ def read_options(flag: str, words: str | Sequence[str]) -> dict[str, Any]:
 
 
 def split_outside(text: str, where: str) -> Iterator[str]:
-    """Split at the commas outside brackets and quotes; empty pieces are left out.
+    """Split at the commas outside brackets and quotes; empty pieces are omitted.
 
     A quote counts where a value begins and inside brackets, so that `it's` is a word.
 

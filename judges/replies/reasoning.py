@@ -45,7 +45,7 @@ _SPOKEN = (
     (r"\#\#\s*Thinking\s*\n", r"^\#\#\s*Final\ Response\s*$"),  # HuatuoGPT-o1
     (r"Thinking\.\.\.\s*\n", r"^\.\.\.done\ thinking\.?"),  # ollama at a terminal
     (r"Here(?:'s|\ is)\ my\ thought\ process:", r"Here(?:'s|\ is)\ my\ response:"),  # Granite
-    (r"analysis(?=\S)", r"assistantfinal"),  # harmony whose special tokens were left out
+    (r"analysis(?=\S)", r"assistantfinal"),  # harmony whose special tokens were omitted
 )
 """Plain words: reasoning only where the closing ones follow."""
 _HARMONY_OPENS = r"<\|channel\|>\s*(?:analysis|commentary)\b"

@@ -7,7 +7,7 @@ shares are therefore taken over the criteria on which every scored answer has a 
 
 1. An answer that has no reward by itself (`judges/scoring/points.py`) has none in its group.
 2. K are the criteria that all others have. Where K would lack more than a fifth of the absolute
-   points, or all points of a sign, the answer that lacks most is left out, the last one of equals,
+   points, or all points of a sign, the answer that lacks most is excluded, the last one of equals,
    until it does not. The order of answers is that of their sampling, and says nothing of them.
 3. Each other answer's reward is that of the rubric K. Whether it is perfect, and which gates it
    closes, goes by all of its own verdicts: of an answer that has a reward these are known.

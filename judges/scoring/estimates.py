@@ -200,7 +200,7 @@ def wilson(p_M: Floats, n_M: Floats) -> tuple[Floats, Floats]:
 
 
 def mean(values_PG: Floats, clusters_P: NDArray[np.intp]) -> Estimate:
-    """Give the mean over answers, NaN left out, with a clustered t interval."""
+    """Give the mean over answers, NaN excluded, with a clustered t interval."""
     known = ~np.isnan(values_PG)
     n = int(known.sum())
     if n == 0:

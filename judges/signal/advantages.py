@@ -2,7 +2,7 @@
 
 The formulas are those of TRL 1.16 (`GRPOTrainer`, one reward function): the mean of the group is
 subtracted; the divisor is the sample standard deviation (n - 1) of the group or of the whole batch,
-plus 1e-4; a missing reward is left out of both, and so is the answer.
+plus 1e-4; a missing reward is excluded from both, and so is the answer.
 """
 
 from __future__ import annotations

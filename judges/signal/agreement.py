@@ -110,7 +110,7 @@ def flip_effects(
     A flipped level is another level: as the judge's own repeats differ where there are some, else
     each other one as likely. The verdicts as they stand are taken for the truth: this is the effect
     of further noise of a given size, not the noise that is in them. Rewards of ratings or of P(met)
-    are left out.
+    are excluded.
 
     Args:
         groups: The verdicts; of more than `MAX_FLIP_GROUPS` groups that many are drawn.

@@ -235,7 +235,7 @@ def group_answers(
     Args:
         answers: In any order. Groups are sorted by their labels; else the order is kept.
         by: Labels that tell groups of one prompt apart. A label an answer lacks counts as "".
-        min_answers: Groups with fewer answers are left out, and counted.
+        min_answers: Groups with fewer answers are excluded, and counted.
         table: The same answers in the same order, where they are packed already.
 
     Raises:

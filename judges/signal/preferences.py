@@ -184,7 +184,7 @@ def pairs_of(group: Sequence[int], worth: Worth, wanted: Wanted) -> list[Pair]:
 def labels_of(group: Sequence[int], worth: Worth, wanted: Wanted) -> Iterator[Label]:
     """Label the answers of one prompt that lie surely above the threshold, or below it.
 
-    Those between are left out. Against the mean of the prompt there must be two answers at least.
+    Those between are excluded. Against the mean of the prompt there must be two answers at least.
     """
     scored = _scored(group, worth)
     threshold = wanted.threshold

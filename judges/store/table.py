@@ -99,7 +99,7 @@ class Dialect:
         Args:
             mark: Stands for a value.
             order: The column that tells which verdict was written first.
-            types: By kind of column; those that are named alike are left out.
+            types: By kind of column; those that are named alike are omitted.
             numbered: Declares `order`, where the database does not by itself.
         """
         self.mark = mark

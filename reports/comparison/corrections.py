@@ -49,7 +49,7 @@ class LabelSource:
     digests: frozenset[str] = frozenset()
     """Of the judges whose verdicts these labels are; empty for labels of people."""
     warning: str | None = None
-    """What was left out, in one line."""
+    """What was excluded, in one line."""
 
 
 def read_label_sources(paths: Sequence[Path], columns: Columns | None = None) -> list[LabelSource]:

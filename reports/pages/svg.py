@@ -37,7 +37,7 @@ class Drawing:
         self._elements: list[str] = []
 
     def add(self, name: str, content: str = "", /, **attributes: object) -> None:
-        """Add an element; `stroke_width` is written `stroke-width`, None is left out."""
+        """Add an element; `stroke_width` is written `stroke-width`, None is omitted."""
         written = "".join(
             f' {key.replace("_", "-")}="{_number(value)}"'
             for key, value in attributes.items()

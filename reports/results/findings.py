@@ -33,7 +33,7 @@ MAX_WORDS = 5
 
 
 _SAID = {
-    "left_out": "{n} of {all} {kind} left out; the first is {first}: {reason}",
+    "left_out": "{n} of {all} {kind} excluded; the first is {first}: {reason}",
     "unanswered": "{n} of {graded} answers missing (the first: {first}); they count as asked and "
     "have no score, whatever verdicts the log gives them",
     "unjudged": "{n} of {graded} answers without any verdict on their criteria (the first: "
@@ -76,7 +76,7 @@ class Findings:
 
     @contextmanager
     def sample(self, place: str) -> Iterator[None]:
-        """Read one sample; one that is not as its format has it is left out, with the reason."""
+        """Read one sample; one that is not as its format has it is excluded, with the reason."""
         try:
             yield
         except ODD_SHAPE as error:
@@ -111,7 +111,7 @@ class Findings:
             row: The example without its rubric, in the canonical form of docs/data.md.
             judged: The rubric, each criterion with its verdict.
             answer: None where none came: it counts as asked, and its verdicts, which are of no
-                answer, are left out.
+                answer, are excluded.
             place: Where in the log, for messages.
             is_judged: Whether the log holds verdicts for it.
             repeat: Which answer to this prompt; None numbers them as they come.

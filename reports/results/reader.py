@@ -1,7 +1,7 @@
 """Read graded runs back from result folders: ours, lm-eval's, and the logs of other programs.
 
 A run is one model's answers to one task under one judge. A file that is broken, or holds no
-verdicts on criteria, never makes a folder unreadable: it is left out, and named with the reason.
+verdicts on criteria, never makes a folder unreadable: it is excluded, and named with the reason.
 
 Nothing here trusts a stored score: a run carries its verdicts, and what was stored beside them only
 to be compared with what they give.
@@ -29,7 +29,7 @@ def read_runs(paths: Sequence[Path | str], tell: Callable[[str], None] | None = 
     Args:
         paths: Folders (searched recursively), `results_*.json`, `samples_*.jsonl`, or logs of
             another program (docs/data.md).
-        tell: Takes a sentence on each file that is left out; by default it goes to stderr.
+        tell: Takes a sentence on each file that is excluded; by default it goes to stderr.
 
     Raises:
         DataError: A path holds nothing that can be read; says why not.
@@ -58,7 +58,7 @@ def read_runs(paths: Sequence[Path | str], tell: Callable[[str], None] | None = 
         if not n_found:
             raise DataError(_nothing(path, faults))
         for fault in faults:
-            (tell or _tell)(f"left out: {fault}")
+            (tell or _tell)(f"excluded: {fault}")
     return sorted(merged(runs), key=lambda run: (run.model, run.task, run.label, run.path))
 
 

@@ -32,9 +32,9 @@ class HeartScore:
     user: float
     """From the user's turns."""
     n_strong_criteria: int
-    """Criteria of the rubric that match a strong term, consensus criteria left out."""
+    """Criteria of the rubric that match a strong term, consensus criteria excluded."""
     n_criteria: int
-    """Criteria of the rubric, consensus criteria left out."""
+    """Criteria of the rubric, consensus criteria excluded."""
     total: float
     """User score plus the bonus for the rubric."""
 

@@ -187,7 +187,7 @@ def test_rows_that_cannot_be_used_are_named(files: tuple[Path, Path]) -> None:
     with rows.open("a", encoding="utf-8") as file:
         file.write(json.dumps({**ROW, "prompt_id": "bad", "rubrics": []}) + "\n")
     (warning,) = read_signal_input([judged], rows).warnings
-    assert "1 of" in warning and "rows left out" in warning
+    assert "1 of" in warning and "rows excluded" in warning
 
 
 def test_another_sqlite_file_is_no_store(tmp_path: Path) -> None:

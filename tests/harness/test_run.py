@@ -382,7 +382,7 @@ def test_a_bad_row_is_named_and_left_out_unless_strict(rows, capsys, caplog):
         file.write("{not json\n")
     words = ["--model", "baseline:constant", "--judge", "constant"]
     assert main(on(rows, *words)) == 0
-    assert "1 of 5 rows left out: row 5" in caplog.text
+    assert "1 of 5 rows excluded: row 5" in caplog.text
     assert main(on(rows, *words, "--strict")) == 2
     assert "row 5" in capsys.readouterr().err
 

@@ -201,7 +201,7 @@ class TestVariance:
         assert {one.graded.example.prompt_id for one in new.answers} == {
             f"p{n}" for n in range(2, 30)
         }
-        assert "2 of the 30 prompts" in new.warnings[0] and "left out" in new.warnings[0]
+        assert "2 of the 30 prompts" in new.warnings[0] and "excluded" in new.warnings[0]
 
     def test_nothing_else_is_refused_unless_it_is_allowed(self) -> None:
         everything = self.found({f"p{n}" for n in range(30)})

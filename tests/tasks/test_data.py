@@ -160,7 +160,7 @@ def test_a_bad_row_is_named_and_counted(write, caplog):
     caplog.set_level(logging.WARNING)
     path = write(row("a"), {"prompt_id": "b"}, row("a"))
     assert load(path).facts["n_skipped"] == 2
-    assert "2 of 3 rows left out: row 2" in caplog.text
+    assert "2 of 3 rows excluded: row 2" in caplog.text
     with pytest.raises(DataError, match="row 2"):
         load(path, strict=True)
 

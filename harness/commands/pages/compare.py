@@ -141,7 +141,7 @@ def run(args: argparse.Namespace) -> int:
 def compared(
     args: argparse.Namespace, runs: Sequence[Run], notes: Sequence[str], **more: Any
 ) -> Comparison:
-    """Compare runs by the flags of `add_common_arguments`; say what of --labels is left out."""
+    """Compare runs by the flags of `add_common_arguments`; say what of --labels is excluded."""
     labels = read_label_sources(args.labels, Columns.read(args.columns))
     for source in labels:
         say(source.warning)

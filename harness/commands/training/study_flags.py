@@ -58,7 +58,7 @@ def add_comparison(
 def read_input(
     args: argparse.Namespace, command: str, gold: Sequence[Path] | None = None
 ) -> SignalInput:
-    """Read the answers that the flags name, gold beside them, and say what was left out."""
+    """Read the answers that the flags name, gold beside them, and say what was excluded."""
     from ...inputs import on_new_prompts, read_signal_input
     from ...labels import with_gold
 

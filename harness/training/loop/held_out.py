@@ -151,7 +151,7 @@ class GoldJudge(TrainerCallback):
         """
         known = {f"held_out/{judge}/{name}": x for name, x in means.items() if x is not None}
         trainer = self._trainer
-        # a copy: the handler takes `should_log` back, and the step's own log would be left out, on
+        # a copy: the handler takes `should_log` back, and the step's own log would be missing, on
         # this process alone: the others would wait for it in a collective call
         control = copy.copy(trainer.control)
         trainer.callback_handler.on_log(trainer.args, trainer.state, control, known)

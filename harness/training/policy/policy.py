@@ -338,7 +338,7 @@ def generate_answers(
     n: int = 1,
     seed: int = 0,
 ) -> list[list[str]]:
-    """Answer each conversation n times, with the special tokens left out.
+    """Answer each conversation n times, without the special tokens.
 
     Args:
         model: A causal language model, on its device.

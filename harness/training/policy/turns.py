@@ -90,7 +90,7 @@ def as_answered(config: TrainConfig, tokenizer: Any) -> TrainConfig:
         if has_open_block(opened) and not has_open_block(opened + token):
             raise ConfigError(
                 f"model.name: its chat template opens a block of reasoning, and {token}, which "
-                "closes it, is a special token: it is left out of the answers, so that no judge "
+                "closes it, is a special token: it is removed from the answers, so that no judge "
                 f"could tell reasoning from answer; turn thinking off by grpo.{VALUES}"
             )
     return replace(

@@ -221,7 +221,7 @@ def as_optional(values_N: Floats) -> tuple[float | None, ...]:
 
 
 def batch_metrics(batch: BatchScore) -> dict[str, float]:
-    """Give the numbers of a batch for TRL's own logs; what is undefined is left out."""
+    """Give the numbers of a batch for TRL's own logs; what is undefined is excluded."""
     metrics = {
         "rubric/unscored_frac": batch.unscored_frac,
         "rubric/judge_s": batch.judge_s,

@@ -103,7 +103,7 @@ class _Node:
     field: Field
     worth: float
     path: tuple[str, ...]
-    """What the nodes above it ask for; the root says it of all, and is left out."""
+    """What the nodes above it ask for; the root says it of all, and is excluded."""
     is_root: bool = False
 
     def leaves(self) -> Iterator[_Node]:

@@ -70,7 +70,7 @@ class TestIds:
         assert judge(data, answers) == 0
         assert outcomes(data) == {"1": [True]}
         error = capsys.readouterr().err
-        assert "1 answers left out: row 3: prompt_id 02 is not among the rows of --data" in error
+        assert "1 answers excluded: row 3: prompt_id 02 is not among the rows of --data" in error
         assert "1 rows of --data have no answer: 2" in error
 
     def test_the_two_forms_of_an_accent_are_one_id(self, tmp_path: Path) -> None:
@@ -243,8 +243,8 @@ class TestRows:
         assert judge(data, write(tmp_path / "a.jsonl", *rows)) == 0
         assert outcomes(data) == {"1": [True]}
         error = capsys.readouterr().err
-        assert f"1 of 2 rows left out: row 2: {sentence}" in error
-        assert "1 answers left out: row 2: prompt_id 2 is not among the rows" in error
+        assert f"1 of 2 rows excluded: row 2: {sentence}" in error
+        assert "1 answers excluded: row 2: prompt_id 2 is not among the rows" in error
         only = write(tmp_path / "only.jsonl", TREES | {"prompt": prompt})
         assert judge(only, tmp_path / "a.jsonl") == 2
         assert "none of its 1 rows can be used" in capsys.readouterr().err

@@ -99,8 +99,8 @@ def test_one_foreign_file_leaves_the_folder_readable(tmp_path, capsys):
     code, row, err = report(tmp_path, capsys, tmp_path)
     assert code == 0
     assert row["score"] == pytest.approx(k.SCORE)
-    assert "left out: mmlu_m1_20260102_030405_allresults.json: no graded rubrics" in err
-    assert "left out: broken.eval: cannot be unpacked" in err
+    assert "excluded: mmlu_m1_20260102_030405_allresults.json: no graded rubrics" in err
+    assert "excluded: broken.eval: cannot be unpacked" in err
 
 
 def test_a_folder_in_which_nothing_can_be_read_says_why_in_one_line(tmp_path, capsys):

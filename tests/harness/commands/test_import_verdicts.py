@@ -128,7 +128,7 @@ def test_second_answer_is_a_repeat_and_a_copy_is_not(
     [run] = read_runs([tmp_path / "out"])
     assert [g.repeat for g in run.graded] == [0, 1]
     error = capsys.readouterr().err
-    assert "1 rows repeat another in everything" in error
+    assert "1 exact copies of other rows are excluded" in error
     assert "row 3: prompt_id a: a copy of v.jsonl row 1" in error
 
 
@@ -163,7 +163,7 @@ def test_row_that_does_not_align_is_named_and_left_out(
     file = write(tmp_path / "v.jsonl", row, verdicts("b"))
     assert do_import(file, data) == 0
     error = capsys.readouterr().err
-    assert "1 of 2 rows left out: row 1: " in error
+    assert "1 of 2 rows excluded: row 1: " in error
     assert message in error
     [run] = read_runs([tmp_path / "out"])
     assert [g.example.prompt_id for g in run.graded] == ["b"]

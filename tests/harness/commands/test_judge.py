@@ -262,7 +262,7 @@ def test_answers_that_cannot_be_used_are_named_and_left_out(folder, judge, capsy
     (folder / "answers.jsonl").write_text(lines)
     assert call(folder, judge) == 0
     warned = capsys.readouterr().err
-    assert "3 answers left out" in warned
+    assert "3 answers excluded" in warned
     assert "row 7: prompt_id nowhere" in warned
 
 

@@ -35,7 +35,7 @@ def test_a_table_of_answers_and_one_rubric_are_enough(folder, capsys):
     data = folder / "rows.csv"
     data.write_text("question,completion,model\n2+2?,4,a\n3+3?,6,a\n2+2?,5,b\n", encoding="utf-8")
     assert judge(folder, data, "--rubric", folder / "rubric.csv") == 0
-    assert "left out" not in capsys.readouterr().err
+    assert "excluded" not in capsys.readouterr().err
     a, b = read_runs([folder / "out"])
     assert (a.model, b.model) == ("a", "b")
     assert [g.answer for g in a.graded] == ["4", "6"] and [g.answer for g in b.graded] == ["5"]

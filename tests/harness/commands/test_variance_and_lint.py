@@ -239,5 +239,5 @@ def test_lint_counts_the_rows_and_verdicts_it_could_not_use(
     assert main(["lint", str(rows), "--results", str(judged)]) == 0
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 2
-    assert f"20 of {N_PROMPTS + 20} rows left out" in said[0]
-    assert "1 of" in said[1] and "left out" in said[1]
+    assert f"20 of {N_PROMPTS + 20} rows excluded" in said[0]
+    assert "1 of" in said[1] and "excluded" in said[1]

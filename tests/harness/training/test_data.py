@@ -198,7 +198,7 @@ def test_what_was_left_out_is_said_in_words() -> None:
     assert data_line(facts) == "9 prompts read: 4 to train on, 2 held out"
     dropped = facts | {"n_sft": 1, "dropped_no_positive_points": 2}
     assert data_line(dropped) == (
-        "9 prompts read: 4 to train on, 2 held out, 1 for SFT; left out: 2 have no positive "
+        "9 prompts read: 4 to train on, 2 held out, 1 for SFT; excluded: 2 have no positive "
         "points, so no answer could earn any"
     )
 

@@ -315,7 +315,7 @@ class TestFiles:
         assert [s.row for s in file.skipped] == [2, 3, 4, 5]
         warning = file.warning()
         assert warning is not None
-        assert "4 of 6 rows left out: row 2: not JSON" in warning
+        assert "4 of 6 rows excluded: row 2: not JSON" in warning
         assert "row 3: rubrics[0].points" in warning
         assert "row 5: the same prompt_id as row 1" in warning
         assert file.facts()["n_rows"] == 6
@@ -329,7 +329,7 @@ class TestFiles:
         rows = [healthbench_row("a"), *({"x": 1} for _ in range(30))]
         warning = read_examples(write(tmp_path / "r.jsonl", *rows)).warning()
         assert warning is not None
-        assert "30 of 31 rows left out" in warning
+        assert "30 of 31 rows excluded" in warning
         assert warning.endswith("and 22 more")
 
     def test_file_of_bad_rows_only_is_an_error(self, tmp_path: Path) -> None:

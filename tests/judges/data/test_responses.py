@@ -101,7 +101,7 @@ def test_rows_that_cannot_be_judged_are_counted_and_the_first_are_named(tmp_path
     census = Responses(path, EXAMPLES).census()
     warning = census.warnings()[0]
     assert (census.n_answers, census.n_skipped) == (1, 7)
-    assert "7 answers left out: row 2: not JSON" in warning
+    assert "7 answers excluded: row 2: not JSON" in warning
     assert warning.endswith("and 2 more")
 
 

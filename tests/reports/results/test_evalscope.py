@@ -147,4 +147,4 @@ def test_a_line_cut_off_is_left_out(tmp_path):
         file.write('\n{"index": 1, "sample_sc')
     [read] = read_runs([tmp_path])
     assert mets(read) == [[True, False]]
-    assert "1 of 2 reviews left out; the first is line 2: not JSON" in read.notes[0]
+    assert "1 of 2 reviews excluded; the first is line 2: not JSON" in read.notes[0]

@@ -174,7 +174,7 @@ def test_tests_without_assertions_say_that_there_are_only_totals(tmp_path):
     with pytest.raises(DataError, match="nothing but a total score"):
         runs_of(tmp_path, bare)
     [read] = runs_of(tmp_path, bare, k.promptfoo_result("b"))
-    assert "1 of 2 results left out" in read.notes[0]
+    assert "1 of 2 results excluded" in read.notes[0]
 
 
 def test_a_line_cut_off_is_left_out(tmp_path):
@@ -183,14 +183,14 @@ def test_a_line_cut_off_is_left_out(tmp_path):
         file.write('\n{"promptIdx": 0, "prov')
     [read] = read_runs([tmp_path])
     assert mets(read) == [[True, True]]
-    assert "1 of 1 results left out; the first is line 2: not JSON" in read.notes[0]
+    assert "1 of 1 results excluded; the first is line 2: not JSON" in read.notes[0]
 
 
 def test_a_provider_of_which_nothing_can_be_read_is_named(tmp_path):
     grading = {"pass": True, "score": 1, "reason": "No assertions"}
     bare = k.promptfoo_result("a", provider="m2", gradingResult=grading, testCase={})
     [read] = runs_of(tmp_path, k.promptfoo_result("a"), bare)
-    assert "of 'm2', 1 of 1 results left out" in read.notes[0]
+    assert "of 'm2', 1 of 1 results excluded" in read.notes[0]
 
 
 def test_a_grading_without_its_parts_gives_no_verdicts(tmp_path):

@@ -152,14 +152,14 @@ def test_a_broken_file_is_left_out_of_a_folder_by_name(tmp_path):
     [read] = read_runs([tmp_path], left_out.append)
     assert read.label == "first"
     [words] = left_out
-    assert words.startswith(f"left out: {broken.name}, line 1: not JSON")
+    assert words.startswith(f"excluded: {broken.name}, line 1: not JSON")
 
 
 def test_what_is_left_out_goes_to_stderr_where_nobody_takes_it(tmp_path, capsys):
     write_run(tmp_path, run("m", [graded("1")]))
     (tmp_path / "a.eval").write_text("no zip")
     read_runs([tmp_path])
-    assert "rubricbeat: note: left out: a.eval: cannot be unpacked" in capsys.readouterr().err
+    assert "rubricbeat: note: excluded: a.eval: cannot be unpacked" in capsys.readouterr().err
 
 
 def test_a_file_asked_for_by_name_must_be_readable(tmp_path):

@@ -127,7 +127,7 @@ def test_one_broken_example_is_left_out_and_named(tmp_path):
     k.simple_evals(tmp_path, [k.simple_item("a"), {"prompt_id": "x"}, None], score=None)
     [read] = read_runs([tmp_path])
     assert len(read.graded) == 1
-    assert "2 of 3 examples left out; the first is example 1" in read.notes[0]
+    assert "2 of 3 examples excluded; the first is example 1" in read.notes[0]
 
 
 def test_a_missing_answer_is_exported_as_null_and_read_back_as_missing(tmp_path):

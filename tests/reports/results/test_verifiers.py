@@ -137,7 +137,7 @@ def test_a_line_cut_off_is_left_out(tmp_path):
         file.write('\n{"example_id": 1, "prom')
     [read] = read_runs([tmp_path])
     assert mets(read) == [[True, False]]
-    assert "1 of 2 rollouts left out; the first is line 2: not JSON" in read.notes[0]
+    assert "1 of 2 rollouts excluded; the first is line 2: not JSON" in read.notes[0]
 
 
 def test_verdicts_that_do_not_fit_the_rubric_are_not_guessed(tmp_path):
