@@ -79,6 +79,11 @@ def count(value: Number) -> str:
     return _signed_text(grouped, value < 0)
 
 
+def counted(n: int, noun: str) -> str:
+    """Write a number of things: "1 run", "2 runs"."""
+    return f"{count(n)} {noun}{'' if n == 1 else 's'}"
+
+
 def p_value(value: Number) -> str:
     """Write a p value: `0.0312`, or `< 0.0001`."""
     if value is None or math.isnan(value):

@@ -24,13 +24,18 @@ def write_run(
     text: str = "rest",
     scale: str = "group",
     changed: dict[str, dict[str, Any]] | None = None,
+    each: dict[str, float] | None = None,
 ) -> Path:
-    """Write the folder of a made-up run; `changed` replaces values of its configuration."""
+    """Write the folder of a made-up run.
+
+    `changed` replaces values of its configuration; `each` adds numbers to every step.
+    """
     folder.mkdir(parents=True)
     config: dict[str, Any] = {
         "judge": "keyword",
         "reward": {"name": reward},
         "grpo": {"scale_rewards": scale},
+        "data": {},
         "gold": {"judge": "local", "reward": "healthbench"},
         "run": {"seed": seed, "label": folder.name, "output_dir": str(folder)},
     }
@@ -54,6 +59,7 @@ def write_run(
             "chars": 100.0,
             "judge_share": 0.1,
             "reward_alt/binary": 0.0,
+            **(each or {}),
         }
         for step in range(1, n_steps + 1)
     ]

@@ -27,7 +27,7 @@ from ..comparison.truth import TruthTable
 from ..results.run import Run
 from .browser import browser_data
 from .first_screen import first_screen
-from .html import asset, content_security_policy, environment, own_version
+from .html import frame, render
 from .signal_page import render_signal_section
 
 MAX_LINES = 6
@@ -209,15 +209,10 @@ def render_page(
         examples: Carry the example browser, with every text.
         truth: The true scores of these systems, where they are known.
     """
-    script, style = asset("text.js") + asset("report.js"), asset("report.css")
     signal = _signal(comparison)
     browser = browser_data(comparison) if examples else None
     context: dict[str, Any] = {
-        "version": own_version(),
-        "policy": content_security_policy(script, style),
-        # our own two files, not data: they must stay byte for byte what their hashes are of
-        "script": Markup(script),
-        "style": Markup(style),
+        **frame("text.js", "report.js"),
         "task": comparison.task,
         "headline": comparison.headline,
         "problems": comparison.problems,
@@ -252,7 +247,7 @@ def render_page(
         "blocks": [Markup(block) for block in browser.blocks] if browser else [],
     }
     context["contents"] = _contents(context)
-    return environment().get_template("report.html").render(context)
+    return render("report.html", context)
 
 
 def _contents(context: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -74,7 +74,7 @@ def render(template: str, context: Mapping[str, Any]) -> str:
 def section_page(
     id: str, title: str, headline: str, section: str, source: str, *, has_form: bool = False
 ) -> str:
-    """Give a page of one section: one file, no request, no script.
+    """Give a page of one section: one file, no request.
 
     Args:
         id: Of the section.
@@ -84,12 +84,8 @@ def section_page(
         source: The page of the docs with its formulas.
         has_form: Whether it holds a form, which the server that gave the page answers.
     """
-    style = asset("report.css")
     context = {
-        "version": own_version(),
-        "policy": style_policy(style, "'self'" if has_form else "'none'"),
-        # our own file, not data: it must stay byte for byte what its hash is of
-        "style": Markup(style),
+        **frame(forms="'self'" if has_form else "'none'"),
         "id": id,
         "title": title,
         "headline": headline,
@@ -97,6 +93,23 @@ def section_page(
         "source": source,
     }
     return render("section_page.html", context)
+
+
+def frame(*scripts: str, forms: str = "'none'") -> dict[str, Any]:
+    """Give what `base.html` is filled with: version, style, script and the policy for both.
+
+    Args:
+        scripts: Names of our own scripts beyond the switch between light and dark.
+        forms: Where forms may lead.
+    """
+    script, style = "".join(map(asset, ("theme.js", *scripts))), asset("report.css")
+    return {
+        "version": own_version(),
+        "policy": content_security_policy(script, style, forms),
+        # our own files, not data: they must stay byte for byte what their hashes are of
+        "script": Markup(script),
+        "style": Markup(style),
+    }
 
 
 def asset(name: str) -> str:
@@ -112,19 +125,14 @@ def own_version() -> str:
         return "(not installed)"
 
 
-def content_security_policy(script: str, style: str) -> str:
+def content_security_policy(script: str, style: str, forms: str) -> str:
     """Allow our one script and our one style sheet by their hashes, and nothing else."""
     return (
         f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; "
-        "base-uri 'none'; form-action 'none'; "
+        f"base-uri 'none'; form-action {forms}; "
         # our script writes text only: no string can become markup or code
         "require-trusted-types-for 'script'; trusted-types 'none'"
     )
-
-
-def style_policy(style: str, forms: str = "'none'") -> str:
-    """Allow the one style sheet of a page without script by its hash, and where forms lead."""
-    return f"default-src 'none'; style-src '{_hash(style)}'; base-uri 'none'; form-action {forms}"
 
 
 def _hash(text: str) -> str:

@@ -36,7 +36,7 @@ def render_replay_section(found: Replayed) -> str:
 
 
 def replay_page(found: Replayed) -> str:
-    """Give a page of its own: one file, no request, no script."""
+    """Give a page of its own: one file, no request."""
     section, said = render_replay_section(found), _signed(headline(found))
     return section_page("replay", "Replayed training", said, section, "docs/signal.md")
 

@@ -89,7 +89,7 @@ def runs_page(
     return section_page(
         "runs",
         "Runs",
-        f"{_counted(n_runs, 'run')} of {_counted(n_models, 'model')}",
+        f"{numbers.counted(n_runs, 'run')} of {numbers.counted(n_models, 'model')}",
         render("runs.html", context),
         "docs/reports.md",
         has_form=not links,
@@ -171,7 +171,3 @@ def _data(run: Run) -> str:
     path = mapping(run.facts.get("data")).get("path")
     digest = (run.data_sha256 or "")[:12]
     return " ".join(filter(None, (str(path) if path else "", digest)))
-
-
-def _counted(n: int, noun: str) -> str:
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"

@@ -27,7 +27,7 @@ def render_signal_section(study: SignalStudy, plans: Sequence[PowerPlan] = ()) -
 
 
 def signal_page(study: SignalStudy, plans: Sequence[PowerPlan] = ()) -> str:
-    """Give a page of its own: one file, no request, no script."""
+    """Give a page of its own: one file, no request."""
     headline = next((s.text for s in study.words if s.topic == "reward"), study.words[0].text)
     section = render_signal_section(study, plans)
     return section_page("signal", "Reward signal", headline, section, "docs/signal.md")

@@ -3,22 +3,7 @@
 (() => {
   const { MINUS, NONE, wellFormed, shown, make, textBlock, grouped, score, difference, points } = page;
   const root = document.documentElement;
-  root.classList.add("scripted");
   const byId = (id) => document.getElementById(id);
-
-  // light and dark: the system's choice until the reader makes one
-  const theme = byId("theme");
-  const isDark = () =>
-    root.dataset.theme
-      ? root.dataset.theme === "dark"
-      : matchMedia("(prefers-color-scheme: dark)").matches;
-  const nameTheme = () => { theme.textContent = isDark() ? "Light" : "Dark"; };
-  theme.addEventListener("click", () => {
-    root.dataset.theme = isDark() ? "light" : "dark";
-    nameTheme();
-  });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", nameTheme);
-  nameTheme();
 
   const source = byId("index");
   if (!source) return;

@@ -19,7 +19,7 @@ from ..pages.svg import COLOURS, GREY
 from .arms import Arm
 from .drawing import INK, WIDTH_IN, as_svg
 from .evaluations import change_curve
-from .runs import GOLD, TRAINING
+from .runs import GOLD, RESTING, TRAINING, has_rest
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -209,12 +209,13 @@ def gold_curves(lines: Sequence[Line]) -> Figure | None:
 
 
 def group_curves(lines: Sequence[Line]) -> Figure | None:
-    """Draw dead groups, the spread inside the others, and the judge's reliability."""
+    """Draw dead groups, the spread inside the others, the judge's reliability, what rests."""
     return _number_curves(
         lines,
         ("dead_frac", "groups with zero reward variance"),
         ("group_std", "reward sd within a group"),
         ("reliability", "judge reliability"),
+        (RESTING, "resting prompts"),
     )
 
 
@@ -233,14 +234,14 @@ def _number_curves(lines: Sequence[Line], *wanted: tuple[str, str]) -> Figure | 
     keys = _known(lines, *wanted)
     if not keys:
         return None
-    axes = panels(len(keys), columns=len(keys))
+    axes = panels(len(keys), columns=min(len(keys), 2 if len(keys) == 4 else 3))
     for panel, (key, title) in zip(axes.flat, keys, strict=False):
         panel.set_title(title)
         draw = _points if key == "reliability" else _curve
         for line in lines:
             draw(panel, line, key)
         panel.set_xlabel("step")
-        if key == "chars":
+        if key in {"chars", RESTING}:
             panel.set_ylim(bottom=0)
         elif key != "group_std":
             panel.set_ylim(-0.03, 1.03)
@@ -330,4 +331,5 @@ def _pool(series: Iterable[tuple[Floats, Floats]]) -> tuple[Floats, Floats, Floa
 def _known(lines: Sequence[Line], *keys: tuple[str, str]) -> list[tuple[str, str]]:
     """Keep the numbers that some run has: an empty panel would be read as a finding."""
     runs = [run for line in lines for run in line.arm.measured]
-    return [(key, title) for key, title in keys if any(run.mean(key) is not None for run in runs)]
+    kept = [(key, title) for key, title in keys if any(run.mean(key) is not None for run in runs)]
+    return [(key, title) for key, title in kept if key != RESTING or any(map(has_rest, runs))]

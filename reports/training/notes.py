@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from ...judges.scoring.estimates import MIN_PROMPTS
 from .. import numbers
 from .arms import Arm, Change
 from .evaluations import commonest_score, ends_of, judged_by
@@ -14,6 +15,9 @@ FEW_RUNS = 3
 MOST_NAMED = 4
 MOSTLY_DEAD = 0.75
 """Share of groups without reward variance from which it is a warning; ours."""
+TRUNCATED = "truncated_frac"
+MOSTLY_TRUNCATED = 0.5
+"""Share of answers cut off at the token limit from which it is a warning; ours."""
 
 
 def headline_of(arms: Sequence[Arm], pairs: Sequence[ArmPair]) -> str:
@@ -28,10 +32,10 @@ def headline_of(arms: Sequence[Arm], pairs: Sequence[ArmPair]) -> str:
         return f"{n} cannot be ranked: {why}; see the results of each arm"
     best = max(measured, key=_gain)
     change = best.changes[GOLD]
-    found = f"{numbers.difference(change.difference)}{_ends(change)} {_basis(change)}"
+    found = f"{numbers.difference(change.difference)}{_ends(change)} {_basis(best)}"
     so_far = "" if best.is_done else f" So far, at step {best.evaluation_step}: no run is done."
     if len(measured) == 1:
-        return f"{best.name}: {_alone(best)} {_basis(change)}{_stop(so_far)}"
+        return f"{best.name}: {_alone(best)} {_basis(best)}{_stop(so_far)}"
     if not any(arm.moved for arm in measured):
         alone = change.interval.excludes_zero
         picked = f"; the interval is not corrected for picking one of {len(measured)} arms"
@@ -79,9 +83,14 @@ def _ends(change: Change) -> str:
     return "" if low is None else f" {numbers.interval(low, high, signed=True)}"
 
 
-def _basis(change: Change) -> str:
-    prompts = f"{change.n_prompts} prompt{'s' if change.n_prompts > 1 else ''}"
-    return f"(held-out judge, {prompts}, {change.n_runs} run{'s' if change.n_runs > 1 else ''})"
+def _basis(arm: Arm) -> str:
+    """Say who judged, and whether the prompts were enough for an interval."""
+    change = arm.changes[GOLD]
+    is_own = any(map(_judges_itself, arm.measured))
+    judge = "held-out judge is the training judge" if is_own else "held-out judge"
+    prompts = numbers.counted(change.n_prompts, "prompt")
+    few = ": too few for an interval" if change.n_prompts < MIN_PROMPTS else ""
+    return f"({judge}, {prompts}{few}, {numbers.counted(change.n_runs, 'run')})"
 
 
 def notes_of(
@@ -104,6 +113,7 @@ def notes_of(
     if dead:
         named = _listed(f"{arm.name} ({numbers.share(arm.mean('dead_frac'))})" for arm in dead)
         notes.append(f"Most groups have zero reward variance and no learning signal: {named}.")
+    notes += _of_the_answers(arms)
     few = [arm for arm in arms if GOLD in arm.changes and arm.changes[GOLD].n_runs < FEW_RUNS]
     one = [arm.name for arm in few if arm.changes[GOLD].n_runs == 1]
     two = [arm.name for arm in few if arm.changes[GOLD].n_runs > 1]
@@ -126,6 +136,23 @@ def notes_of(
     if len({arm.last_step for arm in arms if arm.is_done}) > 1:
         notes.append("The arms were trained for different numbers of steps; see the table.")
     return notes
+
+
+def _of_the_answers(arms: Sequence[Arm]) -> Iterable[str]:
+    """Warn of answers that were cut off, and of too few prompts to test by."""
+    shares = {arm.name: max(arm.mean(TRUNCATED) or 0.0, arm.last(TRUNCATED) or 0.0) for arm in arms}
+    cut = [f"{name} ({numbers.share(x)})" for name, x in shares.items() if x >= MOSTLY_TRUNCATED]
+    if cut:
+        yield (
+            f"Most answers were truncated at the token limit: {_listed(cut)}. The judge saw "
+            "unfinished answers; raise grpo.max_completion_length."
+        )
+    few = [a.name for a in arms if GOLD in a.changes and a.changes[GOLD].n_prompts < MIN_PROMPTS]
+    if few:
+        yield (
+            f"{_listed(few)}: fewer than {MIN_PROMPTS} held-out prompts, so there is no interval "
+            "and no test; evaluate on more (data.held_out, gold.n_prompts)."
+        )
 
 
 def _unfinished(runs: Sequence[TrainingRun]) -> Iterable[str]:

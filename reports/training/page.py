@@ -1,4 +1,4 @@
-"""The page of a training run, or of several beside each other: one file, no request, no script."""
+"""The page of a training run, or of several beside each other: one file, no request."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from ...judges.scoring.crossed import CrossedMean
 from ...judges.verdict import Verdict
 from .. import numbers
 from ..pages.figures import Forest, forest
-from ..pages.html import asset, environment, own_version, style_policy
+from ..pages.html import frame, render
 from .arms import Arm, Change, arms_of
 from .figures import captions, training_figures
 from .notes import headline_of, notes_of
 from .pairs import ArmPair, arm_pairs
-from .runs import GOLD, TRAINING, TrainingRun, number_or_nan, read_training_runs
+from .runs import GOLD, RESTING, TRAINING, TrainingRun, has_rest, number_or_nan, read_training_runs
 
 DIFFERS = "differs between the runs"
 FOLDER = "completions"
@@ -30,7 +30,7 @@ STEPS = 4
 MAX_CHARS = 3_000
 MOST_OPEN_RUNS = 6
 """Runs up to which their table stands open."""
-ARM_NUMBERS = ("dead_frac", "group_std", "judge_share", "step_s")
+ARM_NUMBERS = ("dead_frac", "group_std", "judge_share", "step_s", RESTING)
 
 
 def common_facts(runs: Sequence[TrainingRun]) -> list[tuple[str, str]]:
@@ -102,9 +102,11 @@ def _policy(run: TrainingRun) -> str:
 
 def _prompts(run: TrainingRun) -> str:
     data = run.facts.get("data", {})
+    rest = run.config.get("data", {}).get("rest_dead")
     return (
         f"{data.get('path', '?')}: {numbers.count(data.get('n_train'))} to train on, "
         f"{numbers.count(data.get('n_held_out'))} held out"
+        + (f"; a prompt rests after {numbers.counted(rest, 'dead group')} in a row" if rest else "")
     )
 
 
@@ -247,20 +249,17 @@ def training_report(
 
 def render_training_page(report: TrainingReport, *, examples: bool = True) -> str:
     """Give the page."""
-    style = asset("report.css")
     evaluated = [arm for arm in report.arms if GOLD in arm.changes]
     evaluated.sort(key=lambda arm: -(arm.changes[GOLD].difference or 0.0))
     context: dict[str, Any] = {
-        "version": own_version(),
-        "policy": style_policy(style),
-        # our own file, not data: it must stay byte for byte what its hash is of
-        "style": Markup(style),
+        **frame(),
         "headline": report.headline,
         "notes": report.notes,
         "facts": common_facts(report.runs),
         "runs": [run_facts(run) for run in report.runs],
         "are_runs_open": len(report.runs) <= MOST_OPEN_RUNS,
         "arms": report.arms,
+        "resting": RESTING if any(map(has_rest, report.runs)) else None,
         "evaluated": evaluated,
         "changes": _forest_of(evaluated),
         "rewards": list(dict.fromkeys(name for arm in evaluated for name in arm.by_reward)),
@@ -278,7 +277,7 @@ def render_training_page(report: TrainingReport, *, examples: bool = True) -> st
         "captions": captions(),
         "samples": _samples(report.arms) if examples else [],
     }
-    return environment().get_template("training.html").render(context)
+    return render("training.html", context)
 
 
 def _forest_of(arms: Sequence[Arm]) -> Forest:

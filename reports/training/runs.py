@@ -23,6 +23,8 @@ from ...judges.scoring.rubric_arrays import Floats
 
 METRICS = "metrics.jsonl"
 GOLD, TRAINING = "gold", "training"
+RESTING = "resting"
+"""Prompts that sit out the epoch of a step (data.rest_dead)."""
 EDGE_STEPS = 10
 """Steps averaged at either end of a curve: one step is a few prompts."""
 SECTIONS = ("model", "data", "reward", "grpo", "gold", "run")
@@ -161,6 +163,11 @@ def read_training_runs(paths: Sequence[Path | str]) -> list[TrainingRun]:
             # one folder under two names is one run, and no sample of two
             found.setdefault(folder.resolve(), folder)
     return list(map(_read_run, found.values()))
+
+
+def has_rest(run: TrainingRun) -> bool:
+    """Say whether prompts of a run may rest, or did."""
+    return bool(run.config.get("data", {}).get("rest_dead") or run.mean(RESTING))
 
 
 def mean_known(values: Floats) -> float | None:

@@ -204,7 +204,7 @@ def test_a_browser_that_goes_away_is_no_fault(
 
 def test_names_from_files_stay_text(tree: Path) -> None:
     page = runs_page(group_runs(read_runs([tree])), [HOSTILE])
-    assert "<script" not in page and "&lt;script&gt;alert(1)" in page
+    assert page.count("<script") == 1 and "&lt;script&gt;alert(1)" in page
 
 
 def test_what_a_run_has_to_say_stands_in_both_lists() -> None:

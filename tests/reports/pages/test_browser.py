@@ -435,10 +435,11 @@ def test_the_keyboard_is_enough(open_page, plain):
     assert not page.locator("dialog").is_visible()
 
 
-def test_light_and_dark_follow_the_system_until_chosen(open_page, plain):
+@pytest.mark.parametrize("kind", ["two", "training", "runs"])
+def test_light_and_dark_follow_the_system_until_chosen(open_page, kinds, kind):
     paper = "getComputedStyle(document.body).backgroundColor"
-    light = open_page(plain, color_scheme="light").page
-    dark = open_page(plain, color_scheme="dark").page
+    light = open_page(kinds[kind], color_scheme="light").page
+    dark = open_page(kinds[kind], color_scheme="dark").page
     assert light.evaluate(paper) == "rgb(255, 255, 255)"
     assert dark.evaluate(paper) == "rgb(20, 24, 28)"
     light.locator("#theme").click()
@@ -667,6 +668,9 @@ def test_every_page_opens_with_its_sentence_and_its_plot(open_page, kinds, axe, 
         assert page.locator("h1").bounding_box()["y"] < 400
         assert page.locator(plot).first.bounding_box()["y"] < 900
         assert page.evaluate("document.documentElement.scrollWidth") == width
+    if kind == "training":  # a figure that goes on beyond the edge says so
+        cue = "getComputedStyle(document.querySelector('.figure'), '::before').content"
+        assert "Scroll sideways" in page.evaluate(cue)
     # on a phone the rows of the first screen are blocks, and still a table to a screen reader
     page.evaluate(axe)
     assert page.evaluate("axe.run({resultTypes: ['violations']})")["violations"] == []

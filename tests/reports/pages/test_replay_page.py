@@ -43,7 +43,7 @@ def page() -> str:
 
 def test_the_page_asks_for_nothing_and_holds_no_markup_of_others(page: str) -> None:
     assert "default-src 'none'" in html.unescape(page)
-    assert "<script" not in page and "<img" not in page and "style=" not in page
+    assert page.count("<script") == 1 and "<img" not in page and "style=" not in page
     assert "{{ 7*7 }}" in html.unescape(page)
     assert not re.search(r'(?:src|href)="(?!#)', page)
 

@@ -37,9 +37,9 @@ def test_every_link_of_a_sentence_leads_to_its_table(study: SignalStudy) -> None
     assert {f"signal-{sentence.table}" for sentence in study.words} <= ids
 
 
-def test_the_page_asks_for_nothing_and_allows_no_script(page: str) -> None:
+def test_the_page_asks_for_nothing_and_allows_one_script(page: str) -> None:
     assert "default-src 'none'" in html.unescape(page)
-    assert "<script" not in page
+    assert page.count("<script") == 1
     assert not re.search(r'(?:src|href)="(?!#)', page)
 
 

@@ -154,7 +154,39 @@ def test_an_interval_that_was_picked_is_said_to_be(tmp_path: Path) -> None:
 
 def test_one_prompt_has_a_difference_and_no_interval(tmp_path: Path) -> None:
     headline = report_of(write_run(tmp_path / "a", gold={0: [0.1], 20: [0.3]})).headline
-    assert "held-out score changed by +0.200 (held-out judge, 1 prompt, 1 run)" in headline
+    said = "changed by +0.200 (held-out judge, 1 prompt: too few for an interval, 1 run)"
+    assert said in headline
+
+
+def test_the_headline_says_what_the_result_rests_on(tmp_path: Path) -> None:
+    same = {"gold": {"judge": {"name": "keyword"}}}
+    nine = write_run(tmp_path / "a", gold={0: [0.1] * 9, 20: [0.3, 0.4, 0.5] * 3}, changed=same)
+    assert report_of(nine).headline.endswith(
+        "(held-out judge is the training judge, 9 prompts: too few for an interval, 1 run)"
+    )
+    assert "fewer than 10 held-out prompts" in notes_on(nine)
+    ten = write_run(tmp_path / "b", gold={0: [0.1] * 10, 20: [0.3, 0.5] * 5})
+    assert report_of(ten).headline.endswith("(held-out judge, 10 prompts, 1 run)")
+    assert "fewer than 10" not in notes_on(ten)
+
+
+@pytest.mark.parametrize(("share", "is_told"), [(1.0, True), (0.5, True), (0.4, False)])
+def test_answers_that_were_cut_off_are_warned_of(
+    tmp_path: Path, share: float, is_told: bool
+) -> None:
+    path = write_run(tmp_path / "a", each={"truncated_frac": share})
+    said = "Most answers were truncated at the token limit: hybrid, scale group ("
+    assert (said in notes_on(path)) is is_told
+
+
+def test_what_rests_is_shown_where_prompts_may_rest(tmp_path: Path) -> None:
+    off = write_run(tmp_path / "a", each={"resting": 0})
+    assert "resting prompts" not in render_training_page(report_of(off)).lower()
+    path = write_run(tmp_path / "b", each={"resting": 3}, changed={"data": {"rest_dead": 2}})
+    page = render_training_page(report_of(path))
+    assert '<td>3.00<span class="range">3.00</span></td>' in page
+    assert ">resting prompts</text>" in page
+    assert "a prompt rests after 2 dead groups in a row" in page
 
 
 def test_the_share_of_equal_scores_is_the_one_that_was_judged_by(tmp_path: Path) -> None:
