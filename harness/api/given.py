@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
@@ -11,7 +12,7 @@ from ...judges.answer import Answer
 from ...judges.data.answers import ANSWER_FIELDS, TwoAnswersError, answer_field, answers_in
 from ...judges.data.columns import Columns
 from ...judges.data.conversations import is_missing, text_of_answer
-from ...judges.data.examples import example_to_row
+from ...judges.data.examples import KnownRows, example_to_row
 from ...judges.data.forms.by_hand import lines_of_text
 from ...judges.data.forms.rubric_file import with_rubric
 from ...judges.data.forms.trees import is_tree
@@ -312,14 +313,26 @@ def _texts_of(
 
 
 def _by_id(examples: Sequence[Example], answers: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-    ids = {example.prompt_id for example in examples}
-    if unknown := sorted(map(str, set(answers) - ids)):
-        raise DataError(f"answers: prompt_id {unknown[0]!r} is not among the prompts")
-    if without := sorted(ids - set(answers)):
+    """Find the answers of each prompt by its id, or by its own text."""
+    known = KnownRows({example.prompt_id: example for example in examples})
+    by_id: dict[str, Any] = {}
+    for name, answer in answers.items():
+        by_id[_id_of(name, known)] = answer
+    if len(by_id) < len(answers):
+        raise DataError("answers: a prompt is answered under its id and under its text")
+    if without := sorted({example.prompt_id for example in examples} - set(by_id)):
         raise DataError(
             f"answers: none for prompt_id {without[0]!r}; give None where the model gave none"
         )
-    return [answers_in(_plain(answers[example.prompt_id])) for example in examples]
+    return [answers_in(_plain(by_id[example.prompt_id])) for example in examples]
+
+
+def _id_of(name: Any, known: KnownRows) -> str:
+    with contextlib.suppress(DataError):
+        return known.of_id(str(name)).prompt_id
+    with contextlib.suppress(DataError):
+        return known.id_by_prompt({"prompt": str(name)}) or str(name)
+    raise DataError(f"answers: {str(name)[:64]!r} is neither the id nor the text of one prompt")
 
 
 def _own_answer(row: Any, number: int) -> tuple[Any, ...]:

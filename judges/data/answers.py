@@ -22,7 +22,7 @@ from .columns import ID_FIELDS, Columns
 from .conversations import is_missing, text_of_answer
 from .json_rows import Cell, Field, object_in
 from .reader import stream_rows
-from .row_shapes import PROMPT_FIELDS
+from .row_shapes import prompt_key
 from .streams import is_stdin, name_of
 from .tables import hub_name
 
@@ -67,7 +67,7 @@ def read_answer_row(row: Mapping[str, Any], own_id: str | None = None) -> Answer
 
     Args:
         row: The row.
-        own_id: Its prompt's, where the row holds that prompt and its rubric.
+        own_id: Its prompt's, where the row holds that prompt and needs no id of its own.
 
     Raises:
         DataError: It has no id or no answer, or two fields could be the answer.
@@ -75,7 +75,7 @@ def read_answer_row(row: Mapping[str, Any], own_id: str | None = None) -> Answer
     fields = Field(row)
     doc = document_of(row)
     if doc is not None:
-        return AnswerRow(prompt_id_of(doc), sampled_texts(row), None, "", None)
+        return AnswerRow(own_id or prompt_id_of(doc), sampled_texts(row), None, "", None)
     answer = answer_field(row)
     return AnswerRow(
         own_id or prompt_id_of(row),
@@ -125,7 +125,14 @@ def answers_in(value: Any) -> tuple[Any, ...]:
 
 def has_own_id(row: Mapping[str, Any]) -> bool:
     """Say whether a row names its prompt."""
-    return not is_missing(Field(row).first(*ID_FIELDS).value)
+    given = Field(row).first(*ID_FIELDS).value
+    return not is_missing(given) and given != ""
+
+
+def key_by_prompt(row: Mapping[str, Any]) -> str | None:
+    """Give the key of its prompt for a row without an id; None with an id, and with neither."""
+    inner = document_of(row) or row
+    return None if has_own_id(inner) else prompt_key(inner)
 
 
 def prompt_id_of(row: Mapping[str, Any]) -> str:
@@ -134,17 +141,9 @@ def prompt_id_of(row: Mapping[str, Any]) -> str:
     Raises:
         DataError: It has none that can be one.
     """
-    given = Field(row).first(*ID_FIELDS)
-    if is_missing(given.value) or given.value == "":
-        own = any(row.get(name) is not None for name in PROMPT_FIELDS)
-        raise DataError(
-            "has no prompt_id; --columns prompt_id=NAME reads another field"
-            + (
-                "; rows that hold prompt and answer need none: rubricbeat judge --data FILE alone"
-                * own
-            )
-        )
-    return given.identifier()
+    if not has_own_id(row):
+        raise DataError("has no prompt_id; --columns prompt_id=NAME reads another field")
+    return Field(row).first(*ID_FIELDS).identifier()
 
 
 def sampled_texts(row: Mapping[str, Any]) -> tuple[str | None, ...]:
@@ -321,8 +320,9 @@ class EarlierAnswers:
         A changed rubric does not matter, the answers are to the same question; a changed
         conversation does.
         """
+        recorded = self.by_prompt_id.get(prompt_key(document) or "")
         try:
-            recorded = ById(self.by_prompt_id).find(str(document.get("prompt_id")))
+            recorded = recorded or ById(self.by_prompt_id).find(str(document.get("prompt_id")))
         except DataError:
             return None
         is_flat = not recorded.doc_hash and recorded.prompt is None  # it says no conversation
@@ -341,7 +341,7 @@ def read_earlier_answers(path: str, task: str, columns: Columns | None = None) -
     filters = Filters()
     for row in stream_rows(chosen, columns.of_answers() if columns else None):
         try:
-            said = read_answer_row(row.object())
+            said = read_answer_row(row.object(), key_by_prompt(row.object()))
         except DataError as error:
             raise DataError(
                 f"{name_of(chosen)}: line {row.number} is not a sample of ours: {error}"

@@ -13,13 +13,13 @@ from typing import Any, TypeVar
 
 from ..errors import DataError, UnknownNameError
 from ..rubric import Example
-from .answers import ANSWER_FIELDS, has_own_id
+from .answers import ANSWER_FIELDS, ById, has_own_id, key_by_prompt, prompt_id_of
 from .columns import Columns
 from .forms.peers import rows_of_set
 from .forms.written import criterion_row
 from .json_rows import NumberedRow
 from .reader import read_rows
-from .row_shapes import RowKind, read_row
+from .row_shapes import RowKind, key_of_turns, read_row
 from .streams import name_of
 
 T = TypeVar("T")
@@ -85,6 +85,59 @@ class ExampleFile:
             "n_skipped": len(self.skipped),
             **({"rubric": dict(self.rubric)} if self.rubric else {}),
         }
+
+
+class KnownRows:
+    """Examples, found by what a row of another file has: their id, or their prompt and no id."""
+
+    def __init__(self, examples: Mapping[str, Example], columns: Columns | None = None) -> None:
+        """Take them by their ids.
+
+        Args:
+            examples: The examples.
+            columns: Other names of the fields; that of the prompt holds for the other file too.
+        """
+        self._examples = examples
+        self._by_id = ById(examples)
+        self._column = columns.names.get("prompt") if columns else None
+        self._by_prompt: dict[str, list[str]] = {}
+
+    def find(self, row: Mapping[str, Any]) -> Example:
+        """Give the example of a row.
+
+        Raises:
+            DataError: There is none.
+        """
+        return self.of_id(self.id_by_prompt(row) or prompt_id_of(row))
+
+    def of_id(self, prompt_id: str) -> Example:
+        """Give what an id names.
+
+        Raises:
+            DataError: There is none.
+        """
+        return self._by_id.find(prompt_id)
+
+    def id_by_prompt(self, row: Mapping[str, Any]) -> str | None:
+        """Find the id of a row that has none by its prompt; None with an id, and with neither.
+
+        Raises:
+            DataError: Its prompt is that of no example, or of several.
+        """
+        if self._column is not None and self._column in row:
+            row = {**row, "prompt": row[self._column]}
+        key = key_by_prompt(row)
+        if key is None:
+            return None
+        if not self._by_prompt:
+            for example in self._examples.values():
+                ids = self._by_prompt.setdefault(key_of_turns(example.prompt), [])
+                ids.append(example.prompt_id)
+        ids = self._by_prompt.get(key, [])
+        if len(ids) != 1:
+            owner = f"that of {len(ids)} rows" if ids else "not among the rows"
+            raise DataError(f"has no prompt_id, and its prompt is {owner} of --data")
+        return ids[0]
 
 
 def read_examples(

@@ -19,10 +19,10 @@ from ..answer import NO_ANSWER, GradedAnswer
 from ..errors import DataError, near_names
 from ..rubric import Example
 from ..verdict import Outcome, Source, Verdict
-from .answers import ById, answer_field, prompt_id_of, repeat_of
+from .answers import answer_field, repeat_of
 from .columns import Columns
 from .conversations import is_missing, text_of_answer
-from .examples import MAX_NAMED, SkippedRow, null_words, read_each, skipped_words
+from .examples import MAX_NAMED, KnownRows, SkippedRow, null_words, read_each, skipped_words
 from .json_rows import Field, NumberedRow
 from .reader import stream_rows
 from .row_shapes import PROMPT_FIELDS, RUBRIC_FIELDS, read_row
@@ -119,12 +119,9 @@ def read_recorded(
     if examples is None:
         columns = columns.of_answered_rows() if columns else None
         return [_read_file(path, _OwnRows().find, seen, strict, columns) for path in paths]
-    by_id = ById[Example](examples)
+    known = KnownRows(examples, columns)
     columns = columns.of_verdicts() if columns else None
-    return [
-        _read_file(path, lambda row: by_id.find(prompt_id_of(row)), seen, strict, columns)
-        for path in paths
-    ]
+    return [_read_file(path, known.find, seen, strict, columns) for path in paths]
 
 
 class _OwnRows:

@@ -18,7 +18,6 @@ from ..rubric import Example
 from .answers import (
     ANSWER_FIELDS,
     AnswerRow,
-    ById,
     Filters,
     TwoAnswersError,
     has_own_id,
@@ -26,7 +25,7 @@ from .answers import (
     read_answer_row,
 )
 from .columns import Columns
-from .examples import SkippedRow, null_words
+from .examples import KnownRows, SkippedRow, null_words
 from .json_rows import NumberedRow
 from .reader import stream_rows
 from .row_shapes import RowKind, read_row
@@ -167,7 +166,7 @@ class Responses:
         self._name = name_of(path)
         self._files = _files(path)
         self._examples = examples
-        self._by_id = ById(examples)
+        self._known = KnownRows(examples, columns)
         self._model = model
         self._label = label
         self._limit = limit
@@ -290,7 +289,8 @@ class Responses:
             filters = Filters()
             for row in stream_rows(file, self._columns):
                 try:
-                    own_id = self._id_of_row(row) if self._holds_rows else None
+                    find = self._id_of_row if self._holds_rows else self._id_by_prompt
+                    own_id = find(row)
                     if self._holds_rows and own_id is None:
                         continue
                     said = read_answer_row(row.object(), own_id)
@@ -298,13 +298,16 @@ class Responses:
                     if filters.is_copy(row.value, said):
                         self._n_copies += 1
                         continue
-                    example = self._by_id.find(said.prompt_id)
+                    example = self._known.of_id(said.prompt_id)
                     is_by_content = self._holds_rows and not has_own_id(row.value)
                     yield _Said(row.number, example, said, default, is_by_content)
                 except DataError as error:
                     if isinstance(error, TwoAnswersError):
                         self._disputed |= dict.fromkeys(error.names, error)
                     yield SkippedRow(row.number, str(error))
+
+    def _id_by_prompt(self, row: NumberedRow) -> str | None:
+        return self._known.id_by_prompt(row.object())
 
     def _id_of_row(self, row: NumberedRow) -> str | None:
         """Give the id of a row that is read as a rubric too; None where that told why it is none.

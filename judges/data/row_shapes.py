@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -209,6 +210,26 @@ def _turns(row: Field, kind: RowKind) -> tuple[Message, ...]:
         if isinstance(root.value, Mapping):  # what it asks for as a whole is the task
             return (Message("user", text_of_node(root)),)
     return _prompt(row)
+
+
+def prompt_key(row: Mapping[str, Any]) -> str | None:
+    """Give what rows with the same prompt have in common; None where a row has no prompt.
+
+    Raises:
+        DataError: Its prompt cannot be read.
+    """
+    if not any(row.get(name) not in (None, "") for name in PROMPT_FIELDS):
+        return None
+    return key_of_turns(_prompt(Field(row)))
+
+
+def key_of_turns(turns: Sequence[Message]) -> str:
+    """Give what rows with these turns have in common, blanks around them and Unicode's form aside.
+
+    No id of a row begins as it does.
+    """
+    plain = [[m.role, unicodedata.normalize("NFC", m.content).strip()] for m in turns]
+    return f"\0{json.dumps(plain)}"
 
 
 def _prompt(row: Field) -> tuple[Message, ...]:

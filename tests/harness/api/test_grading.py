@@ -47,6 +47,7 @@ def graded(**options: Any) -> rb.Grading:
          "rubric": FOUR},
         {"prompts": ["2 + 2?"], "answers": [[{"type": "text", "text": "4"}]], "rubric": FOUR},
         {"prompts": ["2 + 2?"], "answers": ["4"], "rubric": [FOUR]},
+        {"prompts": ["2 + 2?"], "answers": {"2 + 2?": "4"}, "rubric": FOUR},
         {"prompts": ["2 + 2?"], "answers": ["4"],
          "rubric": pd.DataFrame({"criterion": FOUR, "points": [1, 1]})},
         {"prompts": ["2 + 2?"], "answers": ["4"],

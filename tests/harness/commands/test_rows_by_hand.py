@@ -95,11 +95,11 @@ def test_another_prompt_under_the_same_id_is_left_out_and_told(folder, capsys):
     assert "row 2: the same prompt_id as row 1 with another prompt" in capsys.readouterr().err
 
 
-def test_answers_without_ids_are_sent_to_the_rows(folder, capsys):
+def test_answers_without_ids_are_joined_to_the_rows_by_their_question(folder, capsys):
     data = write(folder, "rows.jsonl", {"question": "a", "rubric": ["c"]})
     said = write(folder, "said.jsonl", {"question": "a", "completion": "x"})
-    assert judge(folder, data, "--responses", said) == 2
-    assert "judge --data FILE alone" in capsys.readouterr().err
+    assert judge(folder, data, "--responses", said) == 0
+    assert "1 of 1" in capsys.readouterr().out
 
 
 def test_every_command_that_reads_rows_takes_one_rubric(folder, capsys):

@@ -147,3 +147,12 @@ def test_ids_that_could_be_two_are_neither():
             known.find(other)
     two = ById({"1.0": "b"})
     assert two.find("1") == "b"
+
+
+def test_answers_without_ids_are_found_by_their_question(tmp_path):
+    path = tmp_path / "said.csv"
+    path.write_text("question,completion\nhi,x\n hi,y\nelse,z\n", encoding="utf-8")
+    read = read_earlier_answers(str(path), "t")
+    assert read.find(sample("a")["doc"], "h").texts == ("x", "y")
+    assert read.find(sample("b", prompt="else")["doc"], "h").texts == ("z",)
+    assert read.find(sample("c", prompt="more")["doc"], "h") is None

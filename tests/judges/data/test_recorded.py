@@ -89,3 +89,11 @@ def test_any_value_in_any_field_is_imported_or_refused_by_name(
         write_run(GradedRun(run.model, "t", run.graded, run=facts), Path(folder, "out"))
         [again] = read_runs([Path(folder, "out")])
         assert again.graded == run.graded
+
+
+def test_recorded_verdicts_without_ids_belong_to_their_prompt(tmp_path: Path) -> None:
+    row = {"question": "Why?", "completion": "Because.", "criteria_met": [True, False]}
+    path = tmp_path / "said.jsonl"
+    path.write_text(json.dumps(row), encoding="utf-8")
+    [file] = read_recorded([path], {"a": EXAMPLE})
+    assert [(each.example.prompt_id, each.answer) for each in file.rows] == [("a", "Because.")]

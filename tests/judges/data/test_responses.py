@@ -11,6 +11,7 @@ import pytest
 from engine_kit import example
 
 from rubricbeat.judges.data.columns import Columns
+from rubricbeat.judges.data.examples import example_from_row
 from rubricbeat.judges.data.responses import Responses
 from rubricbeat.judges.errors import DataError
 
@@ -149,3 +150,59 @@ def test_a_bad_row_is_left_out_with_its_reason(tmp_path: Path, bad: Any, why: st
     census = Responses(write(tmp_path / "said.jsonl", row(0), bad), EXAMPLES).census()
     assert census.n_answers == 1
     assert why in census.skipped[0].reason
+
+
+def asked(name: str, prompt: Any, rubric: str = "Says so") -> Any:
+    return example_from_row({"prompt_id": name, "prompt": prompt, "rubric": [rubric]})
+
+
+TURNS = [
+    {"role": "user", "content": "It hurts."},
+    {"role": "assistant", "content": "Where?"},
+    {"role": "user", "content": "Here."},
+]
+ASKED = {
+    each.prompt_id: each
+    for each in (
+        asked("a", "Is it cafe\u0301?"),
+        asked("b", TURNS),
+        asked("twice 1", "Why?"),
+        asked("twice 2", "Why?", "Says why"),
+    )
+}
+
+
+@pytest.mark.parametrize(
+    ("of_row", "prompt_id"),
+    [
+        ({"question": "Is it caf\u00e9?"}, "a"),
+        ({"input": " Is it caf\u00e9?\n", "prompt_id": None}, "a"),
+        ({"messages": TURNS, "id": ""}, "b"),
+        ({"prompt": json.dumps(TURNS)}, "b"),
+        ({"asked": "Is it caf\u00e9?"}, "a"),
+        ({"prompt_id": "b", "prompt": "Is it caf\u00e9?"}, "b"),
+    ],
+)
+def test_an_answer_without_an_id_belongs_to_its_prompt(
+    tmp_path: Path, of_row: dict[str, Any], prompt_id: str
+) -> None:
+    path = write(tmp_path / "said.jsonl", {**of_row, "completion": "Yes."})
+    columns = Columns.read({"prompt": "asked"}, is_shared=True)
+    assert read(Responses(path, ASKED, columns=columns)) == [("said", "", prompt_id, "Yes.", 0)]
+
+
+@pytest.mark.parametrize(
+    ("of_row", "said"),
+    [
+        ({"prompt": "Why?"}, "has no prompt_id, and its prompt is that of 2 rows of --data"),
+        ({"prompt": "Here."}, "has no prompt_id, and its prompt is not among the rows of --data"),
+        ({"prompt": ""}, "has no prompt_id; --columns"),
+        ({}, "has no prompt_id; --columns"),
+    ],
+)
+def test_an_answer_whose_prompt_names_no_row_is_told_in_one_line(
+    tmp_path: Path, of_row: dict[str, Any], said: str
+) -> None:
+    path = write(tmp_path / "said.jsonl", {**of_row, "completion": "Yes."})
+    with pytest.raises(DataError, match=said):
+        Responses(path, ASKED).census()
