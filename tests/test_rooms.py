@@ -18,7 +18,7 @@ FLOORS = (
     ("judges/missing", "judges/scoring", "judges/keyword"),
     ("judges/data", "judges/rewards"),
     ("judges/store", "judges/signal", "judges/audit"),
-    ("judges/engine", "judges/fitted"),
+    ("judges/engine", "judges/fitted", "judges/budget"),
     ("judges/judge_options", "judges/grader_facts"),
     ("judges/backends", "judges/grader"),
     ("tasks/demo", "tasks/heart", "tasks/models", "tasks/metrics", "tasks/settings"),

@@ -1,0 +1,244 @@
+"""Stop grading when the answer is known: which system is better, or a score to a stated width.
+
+Prompts come in a seeded random order, all systems alike. After each of them the rule looks at a
+confidence sequence, so that the number of looks costs nothing; what it decides depends on the order
+and the scores alone. Of several systems every pair has its share of alpha (Bonferroni: Holm's steps
+need p values at one time, and pairs are decided at different ones).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import combinations
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..answer import GradedAnswer
+from ..rubric import Example
+from ..scoring.estimates import NOTHING, Estimate
+from ..scoring.item_scores import ScoredTable
+from ..scoring.rubric_arrays import Floats
+from ..verdict import Outcome, Verdict
+from .confidence_sequence import half_widths, left_below, lower_end
+
+LEVEL = 0.95
+
+
+class Decision(StrEnum):
+    """What a sequence has shown, at its level."""
+
+    HIGHER = "higher"
+    LOWER = "lower"
+    EQUAL = "practically equal"
+    WIDTH = "narrow enough"
+    UNDECIDED = "undecided"
+
+
+class Method(StrEnum):
+    """Which confidence sequence."""
+
+    ASYMPTOTIC = "asymptotic"
+    BETTING = "betting"
+
+
+@dataclass(frozen=True, slots=True)
+class StopRule:
+    """When to stop."""
+
+    level: float | None = LEVEL
+    """Of the decision about a difference; None leaves the sign alone and waits for the width."""
+    width: float | None = None
+    """From the low to the high end of the interval; None is no goal."""
+    rope: float = 0.0
+    """Differences of at most so much count as practically equal; 0 is none."""
+    method: Method = Method.ASYMPTOTIC
+
+    @property
+    def alpha(self) -> float:
+        """Chance of a wrong decision, over all pairs and looks."""
+        return 1 - (self.level or LEVEL)
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRange:
+    """The lowest and the highest score that some rubrics allow."""
+
+    low: float
+    high: float = 1.0
+
+    @classmethod
+    def of(cls, examples: Iterable[Example]) -> ScoreRange:
+        """Find it: all positive points at most, and all negative ones triggered at least."""
+        unknown = Verdict(Outcome.SKIPPED, attempts=0)
+        none = [GradedAnswer(one, "", (unknown,) * len(one.rubric)) for one in examples]
+        items = ScoredTable.of(none).items
+        lows, highs = items.low[~np.isnan(items.low)], items.high[~np.isnan(items.high)]
+        return cls(float(lows.min(initial=0.0)), float(highs.max(initial=1.0)))
+
+    @property
+    def of_differences(self) -> ScoreRange:
+        """Give that of the difference of two scores."""
+        return ScoreRange(self.low - self.high, self.high - self.low)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one sequence says when it stops, or at the end."""
+
+    decision: Decision
+    n_looked: int
+    """Prompts of the order up to the decision, with those without a value."""
+    n: int
+    """Prompts among them with a value."""
+    interval: Estimate
+    """The mean up to there; its interval holds however often one has looked."""
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether grading may stop for it."""
+        return self.decision is not Decision.UNDECIDED
+
+
+def look(
+    values_T: Floats, rule: StopRule, within: ScoreRange, *, alpha: float, has_sign: bool = True
+) -> Look:
+    """Find the first prompt after which the rule decides; the last one where it never does.
+
+    Args:
+        values_T: A value for each prompt in the order of grading, NaN where there is none.
+        rule: When to stop.
+        within: Range of the values: for betting; `asymptotic` takes two made-up prompts a point, or
+            half a point for a score alone, away from the mean.
+        alpha: This sequence's share of the rule's.
+        has_sign: Whether the values are differences, of which 0 is a limit.
+    """
+    at_T = np.flatnonzero(~np.isnan(values_T))
+    known_T = values_T[at_T]
+    if not len(known_T):
+        return Look(Decision.UNDECIDED, len(values_T), 0, NOTHING)
+    band: _Band
+    if rule.method is Method.BETTING:
+        band = _Betting(known_T, alpha, within)
+    else:
+        band = _Asymptotic(known_T, alpha, 1.0 if has_sign else 0.5)
+    n, decision = len(known_T), Decision.UNDECIDED
+    for name, holds_T in _goals(band, rule, has_sign and rule.level is not None):
+        first = int(holds_T.argmax()) + 1
+        if holds_T.any() and (first < n or decision is Decision.UNDECIDED):
+            n, decision = first, name
+    interval = Estimate(float(known_T[:n].mean()), *band.ends(n))
+    n_looked = len(values_T) if decision is Decision.UNDECIDED else int(at_T[n - 1]) + 1
+    return Look(decision, n_looked, n, interval)
+
+
+def _goals(
+    band: _Band, rule: StopRule, has_sign: bool
+) -> Iterator[tuple[Decision, NDArray[np.bool_]]]:
+    """Say of each decision after which prompts it is shown."""
+    if has_sign:
+        yield Decision.HIGHER, band.above(rule.rope)
+        yield Decision.LOWER, band.below(-rule.rope)
+        if rule.rope > 0:
+            yield Decision.EQUAL, band.above(-rule.rope) & band.below(rule.rope)
+    if rule.width is not None:
+        yield Decision.WIDTH, band.narrow(rule.width)
+
+
+def look_at_systems(
+    scores_MT: Floats, rule: StopRule, within: ScoreRange
+) -> dict[tuple[int, int], Look]:
+    """Look at each pair of systems, by their places: the first minus the second.
+
+    A pair has the prompts that both have a score for. One system alone stands as (0, 0): its score,
+    to the width.
+
+    Args:
+        scores_MT: Mean score of each system's answers to each prompt, NaN where there is none.
+        rule: When to stop.
+        within: Range of a score.
+    """
+    if len(scores_MT) == 1:
+        return {(0, 0): look(scores_MT[0], rule, within, alpha=rule.alpha, has_sign=False)}
+    pairs = list(combinations(range(len(scores_MT)), 2))
+    alpha = rule.alpha / len(pairs)
+    return {
+        (this, other): look(
+            scores_MT[this] - scores_MT[other], rule, within.of_differences, alpha=alpha
+        )
+        for this, other in pairs
+    }
+
+
+def stops_after(looks: Sequence[Look]) -> int | None:
+    """Count the prompts of the order after which all are decided; None where one is not."""
+    return max(one.n_looked for one in looks) if all(one.is_decided for one in looks) else None
+
+
+class _Band(Protocol):
+    """A confidence sequence over prompts that all have a value."""
+
+    def above(self, mean: float) -> NDArray[np.bool_]:
+        """Say after each prompt whether the interval lies above a mean."""
+        ...
+
+    def below(self, mean: float) -> NDArray[np.bool_]:
+        """Say after each prompt whether it lies below."""
+        ...
+
+    def narrow(self, width: float) -> NDArray[np.bool_]:
+        """Say after each prompt whether it is at most so wide."""
+        ...
+
+    def ends(self, n: int) -> tuple[float, float]:
+        """Give the interval after so many prompts."""
+        ...
+
+
+class _Asymptotic:
+    def __init__(self, known_T: Floats, alpha: float, made_up: float) -> None:
+        self._half_T = half_widths(known_T, alpha, made_up)
+        mean_T = np.cumsum(known_T) / np.arange(1.0, len(known_T) + 1)
+        self._low_T, self._high_T = mean_T - self._half_T, mean_T + self._half_T
+
+    def above(self, mean: float) -> NDArray[np.bool_]:
+        return self._low_T > mean
+
+    def below(self, mean: float) -> NDArray[np.bool_]:
+        return self._high_T < mean
+
+    def narrow(self, width: float) -> NDArray[np.bool_]:
+        return 2 * self._half_T <= width
+
+    def ends(self, n: int) -> tuple[float, float]:
+        return float(self._low_T[n - 1]), float(self._high_T[n - 1])
+
+
+class _Betting:
+    """Each end has half of alpha; what was left out once stays out."""
+
+    def __init__(self, known_T: Floats, alpha: float, within: ScoreRange) -> None:
+        self._known_T, self._alpha, self._within = known_T, alpha / 2, within
+
+    def above(self, mean: float) -> NDArray[np.bool_]:
+        return left_below(self._known_T, mean, self._alpha, self._within.low)
+
+    def below(self, mean: float) -> NDArray[np.bool_]:
+        return left_below(-self._known_T, -mean, self._alpha, -self._within.high)
+
+    def narrow(self, width: float) -> NDArray[np.bool_]:
+        # the interval never grows: halve the number of prompts at which it is narrow enough
+        few, enough = 0, len(self._known_T) + 1
+        while enough - few > 1:
+            middle = (few + enough) // 2
+            low, high = self.ends(middle)
+            few, enough = (few, middle) if high - low <= width else (middle, enough)
+        return np.arange(1, len(self._known_T) + 1) >= enough
+
+    def ends(self, n: int) -> tuple[float, float]:
+        known_T, low, high = self._known_T[:n], self._within.low, self._within.high
+        upper = lower_end(-known_T, self._alpha, -high, -low)
+        return lower_end(known_T, self._alpha, low, high), -upper
