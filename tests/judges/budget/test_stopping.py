@@ -14,7 +14,8 @@ from rubricbeat.judges.budget.stopping import (
     look_at_systems,
     stops_after,
 )
-from rubricbeat.judges.rubric import Criterion, Example, Message, Rubric
+from rubricbeat.judges.data.examples import example_from_row
+from rubricbeat.judges.rubric import Example
 
 GAPS = ScoreRange(-1.0, 1.0)
 SCORES = ScoreRange(0.0, 1.0)
@@ -103,9 +104,9 @@ def test_one_system_has_no_sign_to_decide():
 
 
 def test_the_range_is_that_of_the_widest_rubric():
-    def example(name: str, *points: float) -> Example:
-        criteria = tuple(Criterion(f"c{n}", p) for n, p in enumerate(points))
-        return Example(name, (Message("user", "q"),), Rubric(criteria))
+    def example(name: str, *points: int) -> Example:
+        rubric = [{"criterion": f"c{n}", "points": p} for n, p in enumerate(points)]
+        return example_from_row({"prompt_id": name, "prompt": "q", "rubrics": rubric}, where=name)
 
     # 4 + 1 points to earn and 10 to lose: -2 to 1
     found = ScoreRange.of([example("a", 5, -1), example("b", 4, 1, -4, -6)])
