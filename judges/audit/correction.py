@@ -38,6 +38,7 @@ NO_WIDTH = 1e-9
 ALL_ALIKE = "nothing differs between prompts, or all of it lies beyond a bound: no interval"
 ROGAN_GLADEN = "rogan-gladen"
 PREDICTION_POWERED = "prediction-powered"
+WEIGHTED = "prediction-powered, weighted by inclusion probabilities"
 _KINDS = ([0, 2], [1, 3])
 """Columns of `agreement.CELLS` with a label "met", and with one "not met"."""
 

@@ -4,7 +4,8 @@ Where some answers of the run carry labels on all of their criteria, every figur
 score, whether it passes) is known twice on them, by the judge and by the labels. The judge's mean
 over the other answers is corrected by the difference on these (Angelopoulos et al. 2023, PPI++).
 Nothing is assumed of the judge's errors, and the judge may be at chance (the weight then falls to
-0 and the labels stand alone); but the labelled answers must be a random part of the run.
+0 and the labels stand alone); but the labelled answers must be a random part of the run, or each
+label must say with what chance it was asked for (`scoring/sampled_run.py`).
 
 At the end, for an audit: how often the judge passes whole labelled answers as the labels do.
 """
@@ -17,16 +18,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..answer import GradedAnswer, solution_of
+from ..errors import DataError
 from ..rubric import Criterion, digest_of_prompt
 from ..scoring.bootstrap import ClusteredColumns
 from ..scoring.item_scores import PASS_RULES, ScoredTable
 from ..scoring.rubric_arrays import Bools, Floats
+from ..scoring.sampled import SampledTotal
+from ..scoring.sampled_run import SampledRun
 from ..scoring.verdict_table import VerdictTable
 from ..verdict import Outcome, Verdict
 from .correction import (
+    MIN_LABELLED_PROMPTS,
     MIN_LABELS_OF_A_CLASS,
     NO_WIDTH,
     PREDICTION_POWERED,
+    WEIGHTED,
     Corrected,
     prediction_powered,
 )
@@ -54,6 +60,9 @@ class LabelsOfRun:
     """Labelled rows that were given."""
     n_matched: int
     """Criteria of the run's answers that they label."""
+    chances: tuple[tuple[float, ...], ...] = ()
+    """Of every answer of the run, by criterion: the inclusion probability of what was chosen for a
+    label, NaN elsewhere. Empty where the labels do not say."""
 
     @property
     def whole_N(self) -> Bools:
@@ -68,25 +77,37 @@ def match_labels(graded: Sequence[GradedAnswer], labelled: Sequence[LabelledAnsw
     the majority counts; where they tie the criterion has no label.
 
     Raises:
-        DataError: A label says of a criterion what its rubric does not allow.
+        DataError: A label says of a criterion what its rubric does not allow, or the labels do not
+            agree on the inclusion probabilities.
     """
     by_key: dict[_Key, list[Label]] = {}
+    chance_of: dict[_Key, float] = {}
     for item in labelled:
         text = solution_of(item.text).strip()
         for criterion, labels in zip(item.example.rubric.criteria, item.labels, strict=True):
             key = (item.example.prompt_id, text, criterion.text)
             by_key.setdefault(key, []).extend(labels)
-    truth = []
+        _note_chances(chance_of, item, text)
+    n_chosen = sum(bool(item.chances) for item in labelled)
+    if n_chosen not in (0, len(labelled)):
+        raise DataError(
+            f"{len(labelled) - n_chosen} of {len(labelled)} labelled answers do not say with what "
+            "probability they were chosen, and the others do; all of them must, or none"
+        )
+    truth, chances = [], []
     for answer in graded:
         names = (answer.example.prompt_id, digest_of_prompt(answer.example.prompt))
         text = solution_of(answer.answer).strip()
+        keys = [[(name, text, c.text) for name in names] for c in answer.example.rubric.criteria]
         verdicts = tuple(
-            _verdict(_found(by_key, [(name, text, criterion.text) for name in names]), criterion)
-            for criterion in answer.example.rubric.criteria
+            _verdict(_found(by_key, key), criterion)
+            for key, criterion in zip(keys, answer.example.rubric.criteria, strict=True)
         )
         truth.append(GradedAnswer(answer.example, answer.answer, verdicts, answer.repeat))
+        if n_chosen:
+            chances.append(tuple(_chance(chance_of, key) for key in keys))
     n_matched = sum(not v.is_missing for one in truth for v in one.verdicts)
-    return LabelsOfRun(tuple(truth), len(labelled), n_matched)
+    return LabelsOfRun(tuple(truth), len(labelled), n_matched, tuple(chances))
 
 
 def correct_by_labels(
@@ -94,7 +115,8 @@ def correct_by_labels(
 ) -> RunCorrection:
     """Correct a run's figures by labels of some of its own answers.
 
-    The unit is the prompt: a prompt with a labelled answer stands with its labelled answers, every
+    With inclusion probabilities every label counts for 1 / probability verdicts. Without them the
+    unit is the prompt: a prompt with a labelled answer stands with its labelled answers, every
     other prompt with the mean of its answers. Intervals are Student's.
 
     Args:
@@ -103,6 +125,8 @@ def correct_by_labels(
         fault: Why these labels may not be used at all; None where they may.
     """
     known = ScoredTable.of(labels.truth)
+    if labels.chances and labels.n_matched and fault is None:
+        return _by_chances(scored, known, labels)
     judged, by_judge, by_labels = scored.table, scored.items, known.items
     whole_N = labels.whole_N
     fault = fault or _fault(labels, whole_N)
@@ -128,6 +152,66 @@ def correct_by_labels(
     )
 
 
+def _note_chances(chance_of: dict[_Key, float], item: LabelledAnswer, text: str) -> None:
+    """Keep with what chance each criterion of a labelled answer was chosen."""
+    for criterion, chance in zip(item.example.rubric.criteria, item.chances, strict=False):
+        if chance is None:
+            continue
+        known = chance_of.setdefault((item.example.prompt_id, text, criterion.text), chance)
+        if known != chance:
+            raise DataError(
+                f"prompt_id {item.example.prompt_id[:64]}: {criterion.text[:60]!r} is labelled "
+                f"with two inclusion probabilities, {known:g} and {chance:g}"
+            )
+
+
+def _chance(chance_of: Mapping[_Key, float], keys: Sequence[_Key]) -> float:
+    return next((chance_of[key] for key in keys if key in chance_of), np.nan)
+
+
+def _by_chances(scored: ScoredTable, known: ScoredTable, labels: LabelsOfRun) -> RunCorrection:
+    """Correct a run by a weighted sample of labels."""
+    figures = {
+        name: _weighted(_raw(scored, name), total)
+        for name, total in sampled_run(scored, known, labels).figures().items()
+    }
+    whole_N = labels.whole_N
+    passes = {
+        rule: _unless_rare(figures[rule], known.items.passes[rule][whole_N]) for rule in PASS_RULES
+    }
+    return RunCorrection(score=figures["score"], met=figures["met"], passes=passes)
+
+
+def sampled_run(scored: ScoredTable, known: ScoredTable, labels: LabelsOfRun) -> SampledRun:
+    """Put a run beside the weighted sample of its labels.
+
+    Args:
+        scored: The run.
+        known: The labels of its answers, scored.
+        labels: Which say with what chance they were chosen.
+    """
+    chance_NC = np.full(scored.table.verdicts_NC.shape, np.nan)
+    for row_C, chances in zip(chance_NC, labels.chances, strict=True):
+        row_C[: len(chances)] = chances
+    return SampledRun(scored, known, chance_NC)
+
+
+def _raw(scored: ScoredTable, name: str) -> float | None:
+    values = {"score": scored.items.h, "met": scored.table.verdicts_NC, **scored.items.passes}[name]
+    return None if np.isnan(values).all() else float(np.clip(np.nanmean(values), 0.0, 1.0))
+
+
+def _weighted(raw: float | None, total: SampledTotal | str) -> Corrected:
+    if isinstance(total, SampledTotal) and total.n_prompts < MIN_LABELLED_PROMPTS:
+        total = (
+            f"labels were asked for on {total.n_prompts} prompts; it takes {MIN_LABELLED_PROMPTS}"
+        )
+    if isinstance(total, str):
+        return Corrected(raw, method=WEIGHTED, refused=total)
+    found = total.interval.clipped(0.0, 1.0)
+    return Corrected(raw, found.value, found.low, found.high, method=WEIGHTED).unless_a_point()
+
+
 def _unless_rare(found: Corrected, passed: Floats) -> Corrected:
     """Refuse a pass rate whose labels nearly all say the same: a normal interval would lie."""
     n_passed, n_failed = int((passed == 1).sum()), int((passed == 0).sum())
@@ -135,7 +219,7 @@ def _unless_rare(found: Corrected, passed: Floats) -> Corrected:
         return found
     return Corrected(
         found.raw,
-        method=PREDICTION_POWERED,
+        method=found.method,
         refused=(
             f"of the labelled answers {n_passed} pass and {n_failed} do not; it takes "
             f"{MIN_LABELS_OF_A_CLASS} of each"

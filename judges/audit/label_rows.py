@@ -22,6 +22,8 @@ from ..shares import suited
 from .labels import Label, LabelledAnswer, why_not
 
 LABEL_FIELDS = ("label", "labels", "binary_labels")
+CHANCE_FIELD = "probability"
+"""Of a labelled row: the inclusion probability with which its criterion was chosen."""
 CRITERION_FIELDS = ("rubric", "criterion")
 _NOT_OF_LABELS = frozenset({"id", "requires", "gate", "polarity", "check"})
 
@@ -63,13 +65,26 @@ def labelled_rows(
     rows: Iterable[NumberedRow], name: str, *, strict: bool = False
 ) -> tuple[list[LabelledAnswer], list[SkippedRow]]:
     """Read rows that are there already; see `read_labels`."""
-    return read_each(
+    answers, skipped = read_each(
         rows,
         name,
         lambda row: _answer(Field(row.object())),
         strict=strict,
         otherwise="is labelled",
     )
+    n_chosen = sum(bool(answer.chances) for answer in answers)
+    if n_chosen and skipped:
+        first = skipped[0]
+        raise DataError(
+            f"{name}: row {first.row}: {first.reason}; rows with {CHANCE_FIELD!r} are a weighted "
+            "sample, so none may be left out: mend the row"
+        )
+    if n_chosen not in (0, len(answers)):
+        raise DataError(
+            f"{name}: {len(answers) - n_chosen} of {len(answers)} rows have no {CHANCE_FIELD!r}; "
+            "give it in every row (1 where a label was sure to be asked for), or in none"
+        )
+    return answers, skipped
 
 
 def labels_of_verdicts(graded: Sequence[GradedAnswer], rater: str = "") -> list[LabelledAnswer]:
@@ -90,7 +105,8 @@ def labels_of_verdicts(graded: Sequence[GradedAnswer], rater: str = "") -> list[
 def merged_answers(labelled: Sequence[LabelledAnswer]) -> list[LabelledAnswer]:
     """Put the rows about one answer together: the same prompt and text, all their criteria.
 
-    A criterion that comes twice keeps the labels of both; the order is that of first sight.
+    A criterion that comes twice keeps the labels of both; the order is that of first sight. With
+    what chance they were chosen is not kept.
     """
     rows: dict[tuple[str, str], list[LabelledAnswer]] = {}
     for item in labelled:
@@ -117,7 +133,7 @@ def _merged(rows: Sequence[LabelledAnswer]) -> LabelledAnswer:
     first = rows[0]
     tags = tuple(dict.fromkeys(row.category for row in rows if row.category is not None))
     example = replace(first.example, rubric=Rubric(tuple(criteria.values())), tags=tags)
-    return replace(first, example=example, labels=tuple(labels.values()))
+    return replace(first, example=example, labels=tuple(labels.values()), chances=())
 
 
 def _answer(row: Field) -> LabelledAnswer:
@@ -133,7 +149,15 @@ def _answer(row: Field) -> LabelledAnswer:
         text=text,
         labels=(_labels(row, criterion),),
         category=category,
+        chances=(_chance(row[CHANCE_FIELD]),) if row.has(CHANCE_FIELD) else (),
     )
+
+
+def _chance(field: Field) -> float:
+    chance = field.number()
+    if not 0 < chance <= 1:
+        raise field.fault(f"is {chance:g}; an inclusion probability is above 0 and at most 1")
+    return chance
 
 
 def _criterion(row: Field) -> Criterion:

@@ -10,6 +10,7 @@ import pytest
 from rubricbeat.judges.answer import GradedAnswer
 from rubricbeat.judges.audit.label_correction import correct_by_labels, match_labels
 from rubricbeat.judges.audit.labels import Label, LabelledAnswer
+from rubricbeat.judges.errors import DataError
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
 from rubricbeat.judges.scoring.item_scores import ScoredTable
 from rubricbeat.judges.verdict import Outcome, Verdict
@@ -176,3 +177,77 @@ def test_where_nothing_differs_there_is_no_interval_and_where_nothing_was_judged
     lost = [replace(one, verdicts=(Verdict(Outcome.TRANSPORT),) * 5) for one in graded]
     none = correct_by_labels(ScoredTable.of(lost), match_labels(lost, labelled))
     assert {figure.raw for figure in none.figures().values()} == {None}
+
+
+def drawn_labels(graded, truth, rng, chance, *, whole: bool):
+    """Label what is drawn: whole answers, or each criterion on its own."""
+    found = []
+    for row, one in enumerate(graded):
+        size = 1 if whole else len(POINTS)
+        hit = np.broadcast_to(rng.random(size) < chance[row, :size], len(POINTS))
+        if hit.any():
+            labels = tuple(
+                (Label(bool(v)),) if h else () for v, h in zip(truth[row], hit, strict=True)
+            )
+            pi = np.broadcast_to(chance[row, :size], len(POINTS))
+            chances = tuple(float(p) if h else None for p, h in zip(pi, hit, strict=True))
+            found.append(LabelledAnswer(one.example, one.answer, labels, chances=chances))
+    return found
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_labels_that_say_their_chance_correct_a_run_that_they_are_no_random_part_of(whole) -> None:
+    rng = np.random.default_rng(31)
+    quality = rng.uniform(0.1, 0.9, (200_000, 1))
+    drawn = rng.random((200_000, 5)) < np.hstack([np.tile(quality, 4), np.full_like(quality, 0.3)])
+    h = drawn @ np.array(POINTS) / 14
+    hits: dict[str, list[bool]] = {"score": [], "pass_hb50": []}
+    truths = {"score": h.mean(), "pass_hb50": np.mean(h >= 0.5)}
+    for _ in range(50):
+        graded, _, truth = world(rng, 200, 0)
+        # good answers are labelled more often
+        good = truth.mean(1, keepdims=True)
+        chance = np.clip(np.broadcast_to(0.2 + 0.5 * good**2, truth.shape), 0, 1)
+        labels = match_labels(graded, drawn_labels(graded, truth, rng, chance, whole=whole))
+        found = correct_by_labels(ScoredTable.of(graded), labels).figures()
+        assert (found["pass_hb50"].value is None) is not whole
+        for name in hits if whole else ["score"]:
+            hits[name].append(found[name].low <= truths[name] <= found[name].high)
+    for name in hits if whole else ["score"]:
+        # 95 % nominal; 50 runs have a standard error of 3.1 points
+        assert np.mean(hits[name]) >= 0.88, name
+
+
+def test_chances_of_another_run_are_refused() -> None:
+    rng = np.random.default_rng(7)
+    graded, labelled, _ = world(rng, 120, 40)
+    sure = [replace(one, chances=(1.0,) * 5) for one in labelled]
+    found = correct_by_labels(ScoredTable.of(graded), match_labels(graded, sure)).score
+    assert found.refused == (
+        "the probabilities are not those of this run: the sample stands for 40 items, and the run "
+        "has 120; draw from all of it, and give every item's own chance"
+    )
+
+
+def test_chances_on_some_labels_alone_or_two_of_one_label_are_refused() -> None:
+    rng = np.random.default_rng(8)
+    graded, labelled, _ = world(rng, 30, 30)
+    sure = [replace(one, chances=(0.5,) * 5) for one in labelled]
+    with pytest.raises(DataError, match="29 of 30 labelled answers do not say"):
+        match_labels(graded, [sure[0], *labelled[1:]])
+    with pytest.raises(DataError, match=r"two inclusion probabilities, 0\.5 and 0\.25"):
+        match_labels(graded, [*sure, replace(sure[0], chances=(0.25,) * 5)])
+
+
+def test_what_was_drawn_and_has_no_label_is_stood_for_by_the_rest_up_to_a_fifth() -> None:
+    rng = np.random.default_rng(9)
+    graded, labelled, truth = world(rng, 100, 100)
+    asked = [replace(one, chances=(1.0,) * 5) for one in labelled]
+    for n_lost, is_refused in ((20, False), (21, True)):
+        lost = [replace(one, labels=((),) * 5) for one in asked[:n_lost]]
+        matched = match_labels(graded, [*lost, *asked[n_lost:]])
+        found = correct_by_labels(ScoredTable.of(graded), matched).score
+        assert (found.refused is not None) is is_refused
+        if not is_refused:
+            h = truth @ np.array(POINTS) / 14
+            assert found.value == pytest.approx(h.mean(), abs=0.05)

@@ -1,0 +1,196 @@
+"""A run's figures from a free judge on all of it and a dear one on a weighted sample of it.
+
+Whole answers that were drawn tell every figure. Verdicts that were drawn one by one tell what is a
+sum over verdicts: the unclipped score and the share of criteria met. Whether an answer passes, and
+a score that is clipped answer by answer, is no sum of its verdicts: its mean over what the
+undrawn verdicts could be is not what the mean verdicts make of it, so it takes whole answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .item_scores import PASS_RULES, ScoredTable
+from .points import ratio
+from .rubric_arrays import Bools, Floats
+from .sampled import SampledTotal, sampled_total
+
+MAX_LOST = 0.2
+"""Of what was drawn, that may lack a verdict; the rest then stands for it."""
+MAX_Z = 3.5
+"""How far the size of the run, as the sample tells it, may lie from its true one, in standard
+errors: a sample drawn with its chances passes that once in two thousand times."""
+NOT_WHOLE = (
+    "single criteria were drawn, and whether an answer passes is no sum over them; draw whole "
+    "answers for it"
+)
+
+
+Reader = Callable[[ScoredTable, Floats], Floats]
+"""Makes of verdicts what a figure sums up."""
+
+
+@dataclass(frozen=True, slots=True)
+class SampledRun:
+    """A run that two judges graded: the free one all of it, the dear one what was drawn."""
+
+    free: ScoredTable
+    dear: ScoredTable
+    """The same answers in the same order, NaN where there is no verdict."""
+    chance_NC: Floats
+    """Inclusion probability of what was drawn, in (0, 1]; NaN elsewhere, and at padding."""
+
+    @property
+    def drawn_NC(self) -> Bools:
+        """What was drawn, whether or not a verdict came of it."""
+        return ~np.isnan(self.chance_NC)
+
+    @property
+    def counted_N(self) -> Bools:
+        """Answers that can have a score: a positive point in the rubric, and a text."""
+        absent_N = np.isnan(self.free.table.verdicts_NC).all(1) & (self.free.table.chars_N == 0)
+        return np.asarray((self.free.table.rubrics.gains.sum(1) > 0) & ~absent_N)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all criteria of an answer were drawn together, or none."""
+        drawn_NC, present_NC = self.drawn_NC, self.free.table.rubrics.present
+        any_N = drawn_NC.any(1)
+        least_N, most_N = (
+            pick(np.where(drawn_NC, self.chance_NC, fill), axis=1, initial=fill)
+            for pick, fill in ((np.min, 2.0), (np.max, -1.0))
+        )
+        is_all_N = (drawn_NC | ~present_NC).all(1) & np.isclose(least_N, most_N, rtol=1e-9)
+        return bool(is_all_N[any_N].all())
+
+    @property
+    def is_sum(self) -> bool:
+        """Whether a score is a sum over verdicts: no gate, no requirement, all applies to all."""
+        conditions = self.free.table.rubrics.conditions
+        for one in (self.free, self.dear):
+            if one.table.excluded_RNC is not None and one.table.excluded_RNC[0].any():
+                return False
+        return conditions is None or bool(
+            (conditions.requires < 0).all() and np.isnan(conditions.cap).all()
+        )
+
+    def figures(self) -> dict[str, SampledTotal | str]:
+        """Estimate the score, the share of criteria met, and the pass rates; or say why not."""
+        is_whole = self.is_whole
+        if is_whole:
+            free, dear = self.free.items, self.dear.items
+            soft_N = self._soft_scores() if self.is_sum else free.h
+            score = self._answers(soft_N, dear.h)
+            met = self._answers(_share_met(self.free), _share_met(self.dear))
+            passes: Mapping[str, SampledTotal | str] = {
+                rule: self._answers(free.passes[rule], dear.passes[rule]) for rule in PASS_RULES
+            }
+        else:
+            hits, verdicts = _hits, lambda one, verdicts_NC: verdicts_NC
+            score = self._verdicts(self._worth(), hits)
+            met = self._verdicts(self._even(), verdicts)
+            passes = dict.fromkeys(PASS_RULES, NOT_WHOLE)
+        return {"score": score, "met": met, **passes}
+
+    def _soft_scores(self) -> Floats:
+        """Give each answer's expected score, by P(met) where the free judge gives it."""
+        return np.where(self.counted_N, (self._worth() * self._said(_hits)).sum(1), np.nan)
+
+    def _said(self, read: Reader) -> Floats:
+        """Read what the free judge says of each verdict, [N, C]; 0 at padding."""
+        table = self.free.table
+        soft_NC = table.probabilities()
+        read_NC = read(self.free, table.verdicts_NC if soft_NC is None else soft_NC)
+        known_NC = ~np.isnan(read_NC)
+        middle = float(read_NC[known_NC].mean()) if known_NC.any() else 0.5
+        return np.where(known_NC, read_NC, np.where(table.rubrics.present, middle, 0.0))
+
+    def _worth(self) -> Floats:
+        """Give the weight of each verdict in the score of its answer, [N, C]."""
+        rubrics = self.free.table.rubrics
+        return np.nan_to_num(ratio(rubrics.points, rubrics.gains.sum(1, keepdims=True)))
+
+    def _even(self) -> Floats:
+        """Give the weight of each verdict in the share of an answer's criteria that are met."""
+        present_NC = self.free.table.rubrics.present
+        return np.nan_to_num(ratio(present_NC.astype(float), present_NC.sum(1, keepdims=True)))
+
+    def _answers(self, free_N: Floats, dear_N: Floats) -> SampledTotal | str:
+        """Estimate the mean of a figure of whole answers."""
+        drawn_N = self.drawn_NC.any(1) & self.counted_N
+        first_NC = np.where(self.drawn_NC, self.chance_NC, np.inf)
+        chance_N = np.where(drawn_N, first_NC.min(1, initial=np.inf), np.nan)
+        return self._total(free_N, dear_N, chance_N, np.ones(len(free_N)), self.counted_N)
+
+    def _verdicts(self, weight_NC: Floats, read: Reader) -> SampledTotal | str:
+        """Estimate the mean over answers of a weighted sum over their verdicts."""
+        if not self.is_sum:
+            return (
+                "single criteria were drawn, and with gates, requirements or criteria that do not "
+                "apply a score is no sum over them; draw whole answers"
+            )
+        dear_NC = read(self.dear, self.dear.table.verdicts_NC)
+        at = self.free.table.rubrics.present & self.counted_N[:, None]
+        return self._total(self._said(read), dear_NC, self.chance_NC, weight_NC, at)
+
+    def _total(
+        self, free: Floats, dear: Floats, chance: Floats, weight: Floats, counted: Bools
+    ) -> SampledTotal | str:
+        """Sum over what is counted, [N] or [N, C], as a mean over answers."""
+        table = self.free.table
+        answer_U = np.nonzero(counted)[0]
+        prompt_U = np.unique(table.prompt_N[answer_U], return_inverse=True)[1]
+        free_U, dear_U, chance_U = free[counted], dear[counted], chance[counted]
+        drawn_U = ~np.isnan(chance_U)
+        has_U = drawn_U & ~np.isnan(dear_U)
+        if not has_U.any():
+            return "nothing that was drawn has a verdict"
+        told, asked = float((1 / chance_U[has_U]).sum()), float((1 / chance_U[drawn_U]).sum())
+        if told < (1 - MAX_LOST) * asked:
+            return f"of what was drawn {1 - told / asked:.0%} has no verdict, more than a fifth"
+        if words := _misfit(chance_U, drawn_U, prompt_U, asked):
+            return words
+        share_P = np.bincount(prompt_U[np.unique(answer_U, return_index=True)[1]])
+        return sampled_total(
+            free_U,
+            np.where(has_U, dear_U, np.nan),
+            chance_U * min(1.0, told / asked),
+            prompt_U,
+            weight[counted] / share_P.sum(),
+            share_P=share_P / share_P.sum(),
+        )
+
+
+def _hits(scored: ScoredTable, values_NC: Floats) -> Floats:
+    return scored.table.rubrics.hits(values_NC)
+
+
+def _misfit(
+    chance_U: Floats, drawn_U: Bools, prompt_U: NDArray[np.intp], size: float
+) -> str | None:
+    """Say that the chances cannot be those of this run; None where they may be.
+
+    The sum of 1 / chance is an unbiased count of all that could be drawn.
+    """
+    sum_P = np.bincount(prompt_U[drawn_U], weights=1 / chance_U[drawn_U])
+    # within a prompt the draws may hang together: at most as if it were drawn as one
+    least_P = np.ones(len(sum_P))
+    np.minimum.at(least_P, prompt_U[drawn_U], chance_U[drawn_U])
+    spread = float(((1 - least_P) * sum_P**2).sum()) ** 0.5
+    if abs(size - len(chance_U)) <= MAX_Z * spread + 1e-6 * size:
+        return None
+    return (
+        f"the probabilities are not those of this run: the sample stands for {size:,.0f} items, "
+        f"and the run has {len(chance_U):,}; draw from all of it, and give every item's own chance"
+    )
+
+
+def _share_met(scored: ScoredTable) -> Floats:
+    """Give the mean verdict of each answer; NaN without one."""
+    verdicts_NC = scored.table.verdicts_NC
+    known_NC = ~np.isnan(verdicts_NC)
+    return ratio(np.where(known_NC, verdicts_NC, 0.0).sum(1), known_NC.sum(1).astype(float))
