@@ -82,21 +82,28 @@ def put_out(args: argparse.Namespace, plain: Mapping[str, Any], text: Callable[[
 def add_judge_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare which judge is asked, how, and what it may cost."""
     parser.add_argument(
-        "--judge", required=True, metavar="NAME", help="a registered judge or module:Class"
+        "--judge",
+        required=True,
+        metavar="NAME",
+        help="a judge from `rubricbeat list judges`, or module:Class",
     )
     parser.add_argument(
-        "--judge_args", metavar="K=V,...|FILE", help="its options, or a YAML file with them"
+        "--judge_args", metavar="K=V,...|FILE", help="its options: k=v,k=v or a YAML file"
     )
-    parser.add_argument("--prompt", metavar="PATH", help="wording: a shipped name or your own file")
-    parser.add_argument("--shape", help="healthbench, prefix, yes_no or grouped (all in a call)")
-    parser.add_argument("--store", metavar="PATH", help="verdict store; 'none' keeps none")
-    parser.add_argument("--max_calls", type=int, help="most calls to make")
-    parser.add_argument("--max_cost", type=float, help="most US dollars to spend")
+    parser.add_argument(
+        "--prompt", metavar="PATH", help="judge prompt: a built-in name or your own file"
+    )
+    parser.add_argument(
+        "--shape", help="healthbench, prefix, yes_no, or grouped (all criteria in one call)"
+    )
+    parser.add_argument("--store", metavar="PATH", help="verdict store; 'none' for no store")
+    parser.add_argument("--max_calls", type=int, help="maximum number of calls")
+    parser.add_argument("--max_cost", type=float, help="maximum cost in US dollars")
     parser.add_argument(
         "--keep_asking",
         action="store_true",
         default=None,
-        help="continue although none of the first 36 questions got a verdict",
+        help="continue even if none of the first 36 questions got a verdict",
     )
 
 

@@ -32,7 +32,7 @@ def add_label_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--data", type=Path, metavar="ROWS", help="the rows of the verdicts")
     add_columns_argument(parser)
-    parser.add_argument("--limit", type=int, metavar="N", help="the first N answers")
+    parser.add_argument("--limit", type=int, metavar="N", help="only the first N answers")
     parser.add_argument("--strict", action="store_true", help="stop at a bad row")
 
 
@@ -41,7 +41,7 @@ def add_allow_seen(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow_seen",
         action="store_true",
-        help="go on where a fitted judge has learned from every one of the prompts",
+        help="go on even if a fitted judge was trained on all of the prompts",
     )
 
 

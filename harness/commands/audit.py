@@ -1,10 +1,9 @@
 """Measure how far a judge can be trusted, against labels of physicians or of a better judge.
 
-Labels come from --labels (HealthBench meta-evaluation rows, or your own: docs/judges.md), or from
-recorded verdicts with --verdicts and --data, as `rubricbeat import` reads them. What is printed:
-agreement, ranking within a criterion, calibration, what sways the judge beside the answer's worth
-(length, places), and the same for baselines that never look at the answer. --output FILE keeps the
-audit, to correct scores with (`rubricbeat score --audit FILE`).
+Labels come from --labels (HealthBench meta-evaluation rows, or your own: docs/trust.md), or from
+recorded verdicts with --verdicts and --data, as `rubricbeat import` reads them. It
+prints agreement, pairwise ranking, calibration and bias (length, position), and agreement for
+baselines that never see the answer. --output FILE keeps the audit, for `rubricbeat score --audit`.
 
 Examples:
   rubricbeat audit --judge chat --judge_args model=gpt-4.1 --labels meta_eval.jsonl
@@ -37,15 +36,22 @@ N_PROBES = 30
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
-    parser.add_argument("--judge", required=True, metavar="NAME", help="a judge, or module:Class")
-    parser.add_argument("--judge_args", metavar="K=V,...|FILE", help="k=v,k=v or a YAML file")
+    parser.add_argument(
+        "--judge",
+        required=True,
+        metavar="NAME",
+        help="a judge from `rubricbeat list judges`, or module:Class",
+    )
+    parser.add_argument(
+        "--judge_args", metavar="K=V,...|FILE", help="its options: k=v,k=v or a YAML file"
+    )
     add_label_arguments(parser)
     parser.add_argument(
         "--variant",
         action="append",
         default=[],
         metavar="K=V",
-        help="the judge with these options changed, on the same rows; may be given several times",
+        help="also audit the judge with these options changed; may be given several times",
     )
     parser.add_argument(
         "--reorder",
@@ -59,12 +65,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         const=N_PROBES,
         default=0,
         metavar="N",
-        help=f"let answers try to turn N verdicts ({N_PROBES}) by 24 forms of injection, and say "
-        "which share is turned (26 calls each)",
+        help=f"test N verdicts ({N_PROBES}) against 24 forms of prompt injection, and show "
+        "the share that changes (26 calls each)",
     )
     add_allow_seen(parser)
-    add_seed(parser, "of the judge and of what is drawn")
-    add_output(parser, "keep the audit as JSON")
+    add_seed(parser, "random seed")
+    add_output(parser, "save the audit as JSON")
     parser.add_argument("--json", action="store_true", help="print the audit as JSON")
     add_allow_missing(parser)
 

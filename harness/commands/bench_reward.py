@@ -1,9 +1,9 @@
-"""Measure whether a judge with a reward orders answers as a reference judge does.
+"""Measure whether a judge's reward ranks answers as a reference judge does.
 
 The reference is recorded verdicts of a better judge (--verdicts and --data), or labels (--labels).
-Printed: pairwise accuracy within a prompt, best-of-n, rank correlation, by theme; and how often
-each probe that makes an answer no better (longer, keywords, criteria pasted, flattery, injected
-instructions) raises the reward.
+It prints pairwise accuracy within a prompt, best-of-n, rank correlation, accuracy by theme; and how
+often each of five probes raises the reward although the answer is no better (longer, keywords,
+criteria pasted, flattery, injected instructions).
 
 Examples:
   rubricbeat bench-reward --judge fitted:my-judge --verdicts judged.jsonl --data rows.jsonl
@@ -48,32 +48,51 @@ N_PROBED = 100
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
-    parser.add_argument("--judge", metavar="NAME", help="a judge: name, fitted:DIR, module:Class")
-    parser.add_argument("--judge_args", metavar="K=V,...|FILE", help="k=v,k=v or a YAML file")
-    parser.add_argument("--reward_model", metavar="NAME", help="instead: a transformers model")
     parser.add_argument(
-        "--reward", default="healthbench", help="reward made of the verdicts (healthbench)"
+        "--judge",
+        metavar="NAME",
+        help="a judge from `rubricbeat list judges`, fitted:DIR, or module:Class",
     )
     parser.add_argument(
-        "--verdicts", type=Path, nargs="+", metavar="FILES", help="of the reference judge"
-    )
-    parser.add_argument("--data", type=Path, metavar="ROWS", help="their rows")
-    parser.add_argument(
-        "--labels", type=Path, metavar="FILE", help="instead: labelled rows, as of physicians"
+        "--judge_args", metavar="K=V,...|FILE", help="its options: k=v,k=v or a YAML file"
     )
     parser.add_argument(
-        "--reference", default="healthbench", help="reward made of the reference's (healthbench)"
+        "--reward_model", metavar="NAME", help="a transformers model to test instead of a judge"
+    )
+    parser.add_argument(
+        "--reward", default="healthbench", help="reward computed from its verdicts (healthbench)"
+    )
+    parser.add_argument(
+        "--verdicts",
+        type=Path,
+        nargs="+",
+        metavar="FILES",
+        help="recorded verdicts of the reference judge",
+    )
+    parser.add_argument(
+        "--data", type=Path, metavar="ROWS", help="rows with the rubrics of --verdicts"
+    )
+    parser.add_argument(
+        "--labels",
+        type=Path,
+        metavar="FILE",
+        help="labelled rows as the reference instead of verdicts",
+    )
+    parser.add_argument(
+        "--reference",
+        default="healthbench",
+        help="reward computed from the reference's verdicts (healthbench)",
     )
     add_columns_argument(parser)
     parser.add_argument("--limit", type=int, metavar="N", help="the first N prompts")
     add_allow_seen(parser)
     parser.add_argument(
         "--probes", type=int, default=N_PROBED, metavar="N",
-        help=f"answers that are probed; 0 for none ({N_PROBED})",
+        help=f"number of answers to probe; 0 for none ({N_PROBED})",
     )  # fmt: skip
-    add_seed(parser, "of the judge and of what is drawn")
+    add_seed(parser, "random seed")
     parser.add_argument("--strict", action="store_true", help="stop at a bad row")
-    add_output(parser, "keep it as JSON")
+    add_output(parser, "save the result as JSON")
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_allow_missing(parser)
 

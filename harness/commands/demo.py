@@ -1,10 +1,10 @@
-"""Show the instrument on systems whose true scores are known, beside a small local model.
+"""Compare systems with known true scores, beside a small local model.
 
-Four systems answer the 32 bundled heart conversations. A gives reference answers, B pads them, C
-lacks facts, D is C with one dangerous or wrong sentence more: the demo builds them, so that their
-true scores are known. The embedded `keyword` judge grades each answer; the page and the table show
-whether it finds the true order, and how many verdicts are wrong. SmolLM2-135M answers beside them
-on a llama.cpp server that is started and ended here; with --recorded its recorded answers are used.
+Four made systems answer the 32 bundled heart conversations, so their true scores are known: A gives
+reference answers, B pads them, C omits facts, D is C with one dangerous or wrong sentence added.
+The `keyword` judge grades each answer; the page and the table show whether it finds the true order,
+and how many verdicts are wrong. SmolLM2-135M answers too, on a llama.cpp server that the demo
+starts and ends; with --recorded its recorded answers are used.
 With a folder, the rows, answers and true verdicts are written beside the page, for other commands.
 No key, no GPU, no network. Conversations and answers are made up: not medical advice.
 
@@ -79,7 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--recorded",
         action="store_true",
-        help="take the local model's recorded answers: a few seconds, no model needed",
+        help="use the local model's recorded answers: a few seconds, no model needed",
     )
     parser.add_argument("--limit", "-L", type=_count, metavar="N", help="the first N conversations")
     parser.add_argument("--gguf", type=Path, metavar="FILE", help="another model, as a GGUF file")

@@ -1,10 +1,10 @@
 """Fit a judge of your own to recorded verdicts or labels: free, offline, with P(met).
 
-It sees the words of criterion and answer; boosted trees turn that into P(met), calibrated on
-held-out prompts. --head blend sees sentences as vectors too (MiniLM, torch). Its card says how far
-it can be trusted, beside baselines that never look at the answer. It is calibrated on answers like
-those it was fitted on: --recalibrate sets its probabilities right on others. Use it anywhere:
---judge fitted:DIR, or as the cheap judge of a cascade.
+Boosted trees compute P(met) from the words of criterion and answer, calibrated on held-out prompts.
+--head blend also uses sentence vectors (MiniLM, torch). The card reports its accuracy beside
+baselines that never see the answer. The calibration holds for answers like those it was fitted on;
+--recalibrate adjusts it to others. Use it as --judge fitted:DIR, also as the cheap judge of a
+cascade.
 
 Examples:
   rubricbeat fit-judge --verdicts judged.jsonl.gz --data rows.jsonl.gz -o my-judge

@@ -65,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--run_from", metavar="FIELDS", help="comma-separated fields that name the run (run)"
     )
-    add_seed(parser, "of the draws behind bootstrap_std")
+    add_seed(parser, "seed of bootstrap_std")
     parser.add_argument(
         "--strict", action="store_true", help="stop at the first row that cannot be used"
     )

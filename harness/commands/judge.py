@@ -1,10 +1,9 @@
 r"""Grade saved answers with a judge, and write result files.
 
 --data are rows, in any form of docs/data.md: a prompt, its rubric (or --rubric, one for all), and
-the answer as 'completion'. Answers may also stand in a file of their own: --responses, with
-prompt_id and completion, optional model and run; or samples_*.jsonl of lm-eval, or a folder of
-them.
-Every verdict is kept as soon as it is there: the same command again asks only what is missing.
+the answer as 'completion'. Answers may also be in a separate file, --responses, with prompt_id and
+completion, optional model and run; or in lm-eval's samples_*.jsonl, or a folder of them.
+Verdicts are stored as they arrive: the same command run again asks only for missing ones.
 
 Examples:
   rubricbeat judge --data answers.csv --rubric rubric.txt --judge chat --judge_args model=gpt-4.1 \
@@ -14,7 +13,7 @@ Examples:
   rubricbeat judge --data rows.jsonl --responses results --judge chat \
       --judge_args model=NAME,base_url=http://127.0.0.1:8000/v1 --shape prefix -o judged
 
---engine ray grades on many workers, on one machine or a cluster (docs/scale.md).
+--engine ray uses many workers, on one machine or a cluster (docs/scale.md).
 """
 
 from __future__ import annotations
@@ -87,11 +86,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--dry_run", action="store_true", help="print calls, tokens and cost; send nothing"
     )
     parser.add_argument("--failed_only", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--limit", type=int, help="only the answers to the first so many prompts")
+    parser.add_argument("--limit", type=int, help="only answers to the first N prompts")
     parser.add_argument("--task", default=DEFAULT_TASK, help=f"task name (default {DEFAULT_TASK})")
-    parser.add_argument("--model", help="name of the answering model, over the rows' own")
-    parser.add_argument("--run", metavar="LABEL", help="label of the run, over the rows' own")
-    parser.add_argument("--seed", type=int, default=SEED, help="of the draws behind bootstrap_std")
+    parser.add_argument("--model", help="model name; overrides the rows' own")
+    parser.add_argument("--run", metavar="LABEL", help="run label; overrides the rows' own")
+    parser.add_argument("--seed", type=int, default=SEED, help="seed of bootstrap_std")
     parser.add_argument("--strict", action="store_true", help="stop at the first bad row of --data")
     add_all(parser)
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")

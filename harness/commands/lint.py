@@ -1,8 +1,8 @@
 """Check rubrics before spending anything.
 
-Looks at the text and the points of every criterion: compound and duplicate criteria, sign and
-wording at odds, a single pitfall that weighs more than the rest. With --results, also at verdicts
-that are already there: criteria that no answer meets, or all meet.
+Checks the text and the points of every criterion: compound and duplicate criteria, wording that
+contradicts the sign, a single negative criterion that outweighs the rest. With --results it also
+checks verdicts you already have: criteria that no answer meets, or that all answers meet.
 
 Examples:
   rubricbeat lint rows.jsonl
@@ -41,9 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_rows_arguments(parser)
     parser.add_argument("--all", action="store_true", help="show every finding")
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
-    parser.add_argument(
-        "--strict", action="store_true", help="exit with 1 where there is any finding"
-    )
+    parser.add_argument("--strict", action="store_true", help="exit with 1 if there is any finding")
 
 
 def run(args: argparse.Namespace) -> int:

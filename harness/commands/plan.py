@@ -1,8 +1,8 @@
-r"""Plan a judge's calls, tokens, time and money at each scale, before anything is sent.
+r"""Estimate a judge's calls, tokens, time and cost at each scale. Nothing is sent.
 
-Every number the plan rests on is printed with where it comes from; what is not known is a dash, or
-null in JSON, never 0. A pilot (the results of a small `rubricbeat judge`) replaces guesses of
-length and latency by what was measured.
+The source of every assumption is printed; an unknown number is a dash (null in JSON), never 0.
+A pilot (the results of a small `rubricbeat judge`) replaces assumed lengths and latency by
+measured ones.
 
 Examples:
   rubricbeat plan --rows 5000 --repeats 16 --criteria 12 --judge chat --judge_args model=gpt-4.1
@@ -33,17 +33,27 @@ _LENGTHS = ("prompt", "answer", "criterion", "reply")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     parser.add_argument(
-        "--data", type=Path, metavar="ROWS", help="count rows and criteria of these (docs/data.md)"
+        "--data",
+        type=Path,
+        metavar="ROWS",
+        help="rows to count, with their criteria (docs/data.md)",
     )
     add_rows_arguments(parser)
-    parser.add_argument("--rows", type=int, help="rows of the data")
+    parser.add_argument("--rows", type=int, help="number of rows")
     repeats = parser.add_argument(
         "--repeats", type=int, default=1, metavar="N", help="answers to each prompt (default 1)"
     )
     keep_spellings(parser, repeats, "--samples")
-    parser.add_argument("--criteria", type=float, help="of a row, on average")
-    parser.add_argument("--judge", required=True, metavar="NAME", help="judge by name")
-    parser.add_argument("--judge_args", metavar="K=V,...|FILE", help="its options, or a YAML file")
+    parser.add_argument("--criteria", type=float, help="mean number of criteria per row")
+    parser.add_argument(
+        "--judge",
+        required=True,
+        metavar="NAME",
+        help="a judge from `rubricbeat list judges`, or module:Class",
+    )
+    parser.add_argument(
+        "--judge_args", metavar="K=V,...|FILE", help="its options: k=v,k=v or a YAML file"
+    )
     parser.add_argument("--pilot", type=Path, metavar="RESULTS", help="results of a small run")
     for name in _LENGTHS:
         default, article = getattr(Lengths(), name), "an" if name == "answer" else "a"
@@ -52,12 +62,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             type=float,
             help=f"tokens of {article} {name} (default {default:g})",
         )
-    parser.add_argument("--latency", type=float, metavar="S", help="seconds a call takes")
-    parser.add_argument("--gpus", type=int, default=0, help="GPUs that serve the judge")
+    parser.add_argument("--latency", type=float, metavar="S", help="seconds per call")
+    parser.add_argument("--gpus", type=int, default=0, help="number of GPUs serving the judge")
     parser.add_argument(
-        "--gpu_speed", metavar="READ,WRITE", help="tokens/s that one GPU reads and writes"
+        "--gpu_speed", metavar="READ,WRITE", help="prompt and reply tokens per second of one GPU"
     )
-    parser.add_argument("--gpu_price", type=float, metavar="USD", help="of one GPU for an hour")
+    parser.add_argument("--gpu_price", type=float, metavar="USD", help="price of one GPU per hour")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
 

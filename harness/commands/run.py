@@ -1,7 +1,7 @@
-r"""Score a model on rubric tasks: lm-eval's own evaluation, with our tasks on its path.
+r"""Score a model on rubric tasks, with lm-eval.
 
-Flags that lm-eval has mean what they mean there; results are written as lm-eval writes them.
-Beside lm-eval's models, --model takes baseline:empty, baseline:constant, baseline:stuffed and
+Flags of lm-eval have the same meaning; result files have lm-eval's format. Besides lm-eval's
+models, --model takes baseline:empty, baseline:constant, baseline:stuffed and
 baseline:reference. Keys of models and judges come from the environment (OPENAI_API_KEY).
 
 Examples:
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     asked.add_argument(
         "--apply_chat_template", nargs="?", const=True, default=None, metavar="NAME",
-        help="on by itself for chat endpoints; 'false' turns it off",
+        help="on by default for chat endpoints; 'false' turns it off",
     )  # fmt: skip
     asked.add_argument("--system_instruction", metavar="TEXT")
     asked.add_argument("--gen_kwargs", nargs="+", default=[], metavar="K=V")
@@ -53,10 +53,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data = parser.add_argument_group("data and judge")
     data.add_argument("--data", metavar="PATH", help="rows, or the folder of the published files")
     add_rows_arguments(data)
-    data.add_argument("--judge", metavar="NAME", help="a judge, or module:Class")
-    data.add_argument("--judge_args", metavar="K=V,...|FILE", help="k=v,k=v or a YAML file")
+    data.add_argument(
+        "--judge", metavar="NAME", help="a judge from `rubricbeat list judges`, or module:Class"
+    )
+    data.add_argument(
+        "--judge_args", metavar="K=V,...|FILE", help="its options: k=v,k=v or a YAML file"
+    )
     data.add_argument("--repeats", type=int, metavar="N", help="answers to each prompt")
-    data.add_argument("--selector", choices=("list", "live"), help="how heart rows are chosen")
+    data.add_argument("--selector", choices=("list", "live"), help="how heart rows are selected")
     data.add_argument("--strict", action="store_true", help="stop at a bad row")
     data.add_argument("--metadata", nargs="+", default=[], metavar="K=V", help="or a JSON object")
 
@@ -67,9 +71,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--baselines", action="store_true", help="score baselines without a model too"
     )
     stages.add_argument(
-        "--name", metavar="NAME", help="of the system in results (default: the model's)"
+        "--name", metavar="NAME", help="system name in results (default: the model's)"
     )
-    stages.add_argument("--run", metavar="LABEL", help="a label, to tell runs of one model apart")
+    stages.add_argument(
+        "--run", metavar="LABEL", help="run label, to distinguish runs of one model"
+    )
     add_allow_missing(stages)
     stages.add_argument(
         "-o", "--output", "--output_path", dest="output_path", metavar="DIR",

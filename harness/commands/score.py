@@ -1,14 +1,14 @@
 """Recompute every metric of result files from their verdicts alone.
 
-The runs of one model are taken together; --all shows each. Stored metrics are compared, never used:
-a stored number that its verdicts do not give is named, and the exit code is 1, as where a run has
-no verdict at all. DIRS are result folders, results_*.json or samples_*.jsonl.
+The runs of one model are combined; --all shows each. Stored metrics are only checked: one that
+differs from what its verdicts give is named, and the exit code is 1. A run without any verdict also
+exits with 1. DIRS are result folders, results_*.json or samples_*.jsonl.
 
 Examples:
   rubricbeat score results
   rubricbeat score results --json --seed 7 --draws 20000 > scores.json
   rubricbeat score results --audit audit.json    (of the judge that graded them)
-  rubricbeat score results --labels labels.jsonl (of some of these very answers)
+  rubricbeat score results --labels labels.jsonl (of some of these answers)
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_columns_argument(parser)
     add_all(parser)
     parser.add_argument("--json", action="store_true", help="print every metric as JSON")
-    add_seed(parser, "of the draws behind bootstrap_std")
+    add_seed(parser, "seed of bootstrap_std")
     parser.add_argument(
         "--draws", type=int, default=N_DRAWS, help=f"draws behind bootstrap_std ({N_DRAWS:,})"
     )

@@ -1,7 +1,7 @@
-"""Look into, check, export, import, merge or prune a verdict store.
+"""Inspect, check, export, import, merge or prune a verdict store.
 
-  rubricbeat verdicts stats                          # the user's own store
-  rubricbeat verdicts check --repair                 # set damaged verdicts aside
+  rubricbeat verdicts stats                          # your own store
+  rubricbeat verdicts check --repair                 # move damaged verdicts out
   rubricbeat verdicts export verdicts.sqlite > verdicts.jsonl
   rubricbeat verdicts import verdicts.sqlite verdicts.jsonl
   rubricbeat verdicts export --format parquet -o verdicts-by-judge
@@ -9,7 +9,7 @@
   rubricbeat verdicts merge postgresql://me@host/team node1.sqlite    # into a server
   rubricbeat verdicts prune --judge gpt-4o-mini --older_than 90 --dry_run
 
-A store holds every verdict a judge was paid for; merging any number of them never conflicts.
+A store holds every verdict that was paid for. Any number of stores can be merged.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ from ..terminal import say
 
 MAX_NAMED = 20
 """Damaged verdicts that are listed; the rest are counted."""
-OWN = "the store; default: the user's own (RUBRICBEAT_STORE, or the cache folder)"
-MADE = "the store; made if it is missing"
+OWN = "the store; default: your own (RUBRICBEAT_STORE, or the cache folder)"
+MADE = "the store; created if missing"
 Place = Path | str
 """A store file, or the address of a server."""
 
@@ -57,33 +57,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         one.set_defaults(act=act)
         return one
 
-    one = action("stats", "count what a store holds, judge by judge, and check its file", _stats)
+    one = action("stats", "count verdicts per judge, and check the file", _stats)
     one.add_argument("--json", action="store_true", help="print JSON")
     one = action("check", "compare every verdict with its checksum", _check)
     one.add_argument(
         "--repair",
         action="store_true",
-        help="write damaged verdicts to a file beside the store and take them out: the next run "
-        "asks them again",
+        help="move damaged verdicts to a file beside the store; the next run asks them again",
     )
-    about = "write verdicts as JSON Lines or parquet, to stdout or a new place"
+    about = "write verdicts as JSON Lines or Parquet"
     one = action("export", about, _export)
-    add_output(one, "a file (parquet: a folder), not there yet")
+    add_output(one, "a new file (Parquet: a new folder); default: stdout")
     one.add_argument(
         "--format",
         choices=("jsonl", "parquet"),
         default="jsonl",
-        help="JSON Lines, or parquet with a folder for each judge (needs --output)",
+        help="JSON Lines, or Parquet with one folder per judge (needs --output)",
     )
     one.add_argument("--judge", help="only of this judge: digest, name or model")
-    one = action("import", "take exported verdicts into a store", _import, MADE, None)
+    one = action("import", "import exported verdicts into a store", _import, MADE, None)
     one.add_argument("files", metavar="FILE", nargs="+", help="JSON Lines (.gz too), or -")
-    one = action("merge", "take the verdicts of other stores into one", _merge, MADE, None)
+    one = action("merge", "copy the verdicts of other stores into one", _merge, MADE, None)
     one.add_argument("sources", metavar="STORE", nargs="+", type=_place, help="stores to read")
-    one = action("prune", "take verdicts out that fit every condition named", _prune)
+    one = action("prune", "delete the verdicts that meet all conditions given", _prune)
     one.add_argument("--judge", help="of this judge: digest, name or model")
-    one.add_argument("--older_than", metavar="DAYS", type=float, help="from before so many days")
-    one.add_argument("--dry_run", action="store_true", help="only count")
+    one.add_argument(
+        "--older_than", metavar="DAYS", type=float, help="older than this number of days"
+    )
+    one.add_argument("--dry_run", action="store_true", help="only count them")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -55,7 +55,7 @@ class DryRun:
     group: int
     steps: int
     planned_verdicts: int
-    """Of the judge that trains in the planned run, second ones and held-out looks included."""
+    """Of the training judge in the planned run, second ones and held-out looks included."""
     planned_ratings: int
     """Ratings of whole answers, likewise; 0 where no reward needs one."""
     planned_calls: int

@@ -2,7 +2,7 @@
 
 A reward cannot vouch for itself: on one judge's verdicts the score gains most by itself, however
 poor the judge. So a policy is trained over the answers that both judges have graded, on each reward
-under the judge that trains, and what it gains is counted in the *score* under the gold judge.
+under the training judge, and what it gains is counted in the *score* under the gold judge.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class GoldStudy:
     is_enough: bool
     """Whether there are prompts enough to say any of this."""
     noise: str = ""
-    """How the judge that trains was taken to err, in words."""
+    """How the training judge was taken to err, in words."""
 
     @property
     def contenders(self) -> tuple[str, ...]:

@@ -177,7 +177,7 @@ class TestTraining:
     def test_some_prompts_learned_from_are_told(self, judge: str) -> None:
         said = check_seen(self.config(judge), self.data(slice(10, 28), slice(28, 30)))
         assert said == [
-            "the judge that trains: this judge has learned from 10 of the 18 prompts, which "
+            "the training judge: this judge has learned from 10 of the 18 prompts, which "
             "flatters it there"
         ]
 

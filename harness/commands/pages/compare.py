@@ -2,7 +2,7 @@
 
 PATHS are result folders (searched recursively), samples_*.jsonl, results_*.json, import folders, or
 logs of simple-evals, inspect, evalscope, promptfoo or verifiers (docs/data.md). Runs of one model
-name are repeats of each other. Every score is computed anew from the verdicts.
+name are repeats of each other. Every score is recomputed from the verdicts.
 
 Examples:
   rubricbeat compare results -o report.html
@@ -45,19 +45,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow_different",
         action="store_true",
-        help="compare other data, judges or rubrics all the same; the page says so in red",
+        help="compare in spite of different data, judges or rubrics; the page says so in red",
     )
     parser.add_argument(
         "--all_pairs",
         action="store_true",
-        help=f"compare every pair of more than {MAX_PAIRED} models, not each with the best alone",
+        help=f"compare all pairs even of more than {MAX_PAIRED} models, not each with the best",
     )
     parser.add_argument(
         "--fail_if_worse",
         type=_share,
         metavar="X",
-        help="exit 1 where a model lies X or more below the baseline and the whole paired "
-        "interval lies below 0",
+        help="exit 1 if a model is X or more below the baseline and the whole paired interval "
+        "is below 0",
     )
 
 
@@ -65,8 +65,8 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags that `compare` and `report` share."""
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATHS")
     add_output(parser, "the HTML file to write")
-    parser.add_argument("--task", help="which task, where the runs are of several")
-    add_seed(parser, "of the draws behind bootstrap_std")
+    parser.add_argument("--task", help="task to report, if there are several")
+    add_seed(parser, "seed of bootstrap_std")
     parser.add_argument(
         "--draws",
         type=_draws,
@@ -74,9 +74,7 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="draws behind bootstrap_std, HealthBench's own error (10000)",
     )
-    parser.add_argument(
-        "--no_examples", action="store_true", help="leave the texts out of the page: numbers only"
-    )
+    parser.add_argument("--no_examples", action="store_true", help="omit the texts from the page")
     parser.add_argument(
         "--figures", type=Path, metavar="DIR", help="write the figures as SVG and PNG"
     )
@@ -94,7 +92,7 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="an audit of the judge ('rubricbeat audit --output FILE'), to stand on the page",
+        help="an audit of the judge ('rubricbeat audit --output FILE'), shown on the page",
     )
     parser.add_argument(
         "--labels",

@@ -1,7 +1,7 @@
 """Report one run, or the repeats of one model, in one HTML file.
 
-PATHS are as for `rubricbeat compare`, which is the command for several models; or folders that
-`rubricbeat train` left: learning curves, and runs of several seeds taken together and compared.
+PATHS are as for `rubricbeat compare` (the command for several models), or folders of `rubricbeat
+train`: then the page has learning curves, with runs of several seeds combined and compared.
 
 Examples:
   rubricbeat report results/demo -o report.html
@@ -29,7 +29,7 @@ from .compare import add_common_arguments, check_outputs, compared, write_output
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     add_common_arguments(parser)
-    parser.add_argument("--model", help="which model, where the runs are of several")
+    parser.add_argument("--model", help="model to report, if there are several")
     parser.add_argument(
         "--simple_evals",
         type=Path,

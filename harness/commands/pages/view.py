@@ -1,8 +1,8 @@
-"""List all runs below some folders on a local page, and compare the ones you pick.
+"""List all runs in some folders on a local page, and compare the ones you pick.
 
-PATHS are what `rubricbeat compare` takes. Without -o a server on this machine alone gives the list
-and makes each comparison when it is asked for; Ctrl-C ends it. With -o the list is a file, beside a
-folder with a comparison of each group of runs that may be compared.
+PATHS are what `rubricbeat compare` takes. Without -o a local server shows the list and
+makes each comparison on request; Ctrl-C ends it. With -o the list is written as a file, beside a
+folder with one comparison for each comparable group of runs.
 
 Examples:
   rubricbeat view results
@@ -27,7 +27,7 @@ from ...terminal import say
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATHS")
-    add_output(parser, "write the list, and its comparisons beside it; serve nothing")
+    add_output(parser, "write the list and its comparisons as files; start no server")
     parser.add_argument(
         "--port", type=int, default=0, metavar="N", help="port on 127.0.0.1 (default: a free one)"
     )

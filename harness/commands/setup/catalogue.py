@@ -20,35 +20,33 @@ class Command(NamedTuple):
 
 
 COMMANDS: dict[str, Command] = {
-    "run": Command("run", "score a model on a task (lm-eval, with our tasks on its path)"),
+    "run": Command("run", "score a model on a task (runs lm-eval)"),
     "demo": Command(
-        "demo", "see measured scores beside true ones: four built systems and a small model"
+        "demo", "compare measured with true scores: four made systems and a small model"
     ),
-    "plan": Command("plan", "plan calls, tokens, time and money before anything is sent"),
+    "plan": Command("plan", "estimate calls, tokens, time and cost; nothing is sent"),
     "judge": Command("judge", "grade saved answers with a judge"),
     "import": Command("import_verdicts", "turn recorded verdicts into result files"),
     "score": Command("score", "recompute every metric of result files from their verdicts"),
     "audit": Command("audit", "measure how far a judge can be trusted, against labels"),
     "fit-judge": Command("fit_judge", "fit a free judge of your own to verdicts or labels"),
-    "bench-reward": Command("bench_reward", "find out whether a reward orders answers rightly"),
-    "verdicts": Command("verdicts", "look into, export, import, merge or prune a verdict store"),
-    "variance": Command("training.variance", "find out whether a reward carries signal"),
+    "bench-reward": Command("bench_reward", "measure whether a reward ranks answers correctly"),
+    "verdicts": Command("verdicts", "inspect, export, import, merge or prune a verdict store"),
+    "variance": Command("training.variance", "check whether a reward has a learning signal"),
     "replay-train": Command(
-        "training.replay_train", "train on recorded answers, in seconds: which reward gains most"
+        "training.replay_train", "simulate training on recorded answers: which reward gains most"
     ),
     "lint": Command("lint", "check rubrics before spending anything"),
     "compare": Command("pages.compare", "compare models in one HTML report"),
     "report": Command("pages.report", "report one run in one HTML file"),
-    "view": Command("pages.view", "list all runs of a folder on a local page, pick some, compare"),
-    "train": Command("training.train", "train a policy with the judge that evaluates (SFT, GRPO)"),
+    "view": Command("pages.view", "browse all runs of a folder on a local page, and compare them"),
+    "train": Command("training.train", "train a policy with a rubric judge (SFT, GRPO)"),
     "export": Command("training.export", "write DPO, KTO or RFT training sets from graded answers"),
-    "serve": Command(
-        "training.serve", "give trainers a judge over HTTP, with its store and budget"
-    ),
+    "serve": Command("training.serve", "serve a judge and its rewards to trainers over HTTP"),
     "list": Command("setup.listing", "list judges, tasks, rewards and models, with their options"),
     "doctor": Command("setup.doctor", "check versions, extras, keys, endpoint, GPU, store, data"),
-    "completion": Command("setup.completion", "print the script that completes words in a shell"),
-    "tasks-dir": Command("setup.tasks_dir", "print the folder to give to lm_eval --include_path"),
+    "completion": Command("setup.completion", "print the shell completion script"),
+    "tasks-dir": Command("setup.tasks_dir", "print the folder for lm_eval --include_path"),
 }
 EPILOG = """examples:
   rubricbeat run --tasks healthbench_heart_demo --model local-chat-completions \\

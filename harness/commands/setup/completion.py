@@ -1,6 +1,6 @@
-"""Print the script that lets a shell complete commands, flags and names.
+"""Print the script for shell completion of commands, flags and names.
 
-Made when it is asked for: pressing Tab starts no program. Print it again after an update.
+Completion runs in the shell and starts no program. Print the script again after an update.
 
   bash  rubricbeat completion bash > ~/.local/share/bash-completion/completions/rubricbeat
   zsh   rubricbeat completion zsh > ~/.zfunc/_rubricbeat   (a folder in fpath, before compinit)

@@ -1,13 +1,13 @@
 """Check the installation: versions, extras, keys, endpoint, GPU, verdict store, data.
 
-Nothing is graded and nothing costs money: of an endpoint only the list of its models is asked.
+Nothing is graded and nothing costs money: an endpoint is only asked for its list of models.
 Keys are never shown.
 
 Examples:
   rubricbeat doctor
   rubricbeat doctor --base_url http://127.0.0.1:8000/v1 --data rows.jsonl --json
 
-exit codes: 0 what is asked for works, 1 some of it does not, 2 usage error.
+exit codes: 0 everything requested works, 1 something does not, 2 usage error.
 """
 
 from __future__ import annotations

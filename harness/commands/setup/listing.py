@@ -1,4 +1,4 @@
-"""List what can be asked for by name: judges, tasks, rewards, models; or the options of one.
+"""List judges, tasks, rewards and models by name, or the options of one.
 
 Examples:
   rubricbeat list

@@ -1,6 +1,6 @@
-"""Print the folder of our lm-eval tasks, for `lm_eval --include_path`.
+"""Print the folder of the lm-eval tasks, for `lm_eval --include_path`.
 
-Needed in an editable checkout only: an installed wheel's tasks are found without it.
+Needed only in an editable checkout: the tasks of an installed wheel are found without it.
 
   lm_eval --include_path "$(rubricbeat tasks-dir)" --tasks healthbench_heart_demo --model dummy
 """

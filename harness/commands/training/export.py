@@ -1,14 +1,14 @@
-r"""Write what others read: a training set from graded answers (DPO, KTO, RFT), or rubrics.
+r"""Write a training set from graded answers (DPO, KTO, RFT), or rubrics for another program.
 
 PATHS are result folders, a verdict store, or recorded verdicts (these need --data ROWS). An answer
-that lacks a verdict is never in a pair, a label or a threshold. Where the judge's error rate is
-known, from second verdicts (replicates) or by --error, a difference must also hold in --confidence
-of the draws with verdicts that are wrong as often.
+without all of its verdicts is never used. If the judge's error rate is known, from replicates or
+from --error, a difference must also hold in a share of --confidence of simulated draws in which
+verdicts are flipped at that rate.
 
   dpo   prompt, chosen, rejected: the pairs with the largest differences
-  kto   prompt, completion, label: surely above, or below, the threshold
-  rft   prompt, completion: the best answer, where it is surely above the threshold
-  autorubric, verifiers   PATHS is one file of rows: its rubrics as that program writes them
+  kto   prompt, completion, label: reliably above or below the threshold
+  rft   prompt, completion: the best answer, if it is reliably above the threshold
+  autorubric, verifiers   PATHS is one file of rows; writes its rubrics in that program's format
 
 Examples:
   rubricbeat export results/ --format dpo --reward healthbench -o pairs.jsonl
@@ -48,45 +48,46 @@ FORMATS = ("dpo", "kto", "rft", *FORMS)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     add_input(parser)
-    parser.add_argument("--format", choices=FORMATS, required=True, help="what is written")
+    parser.add_argument("--format", choices=FORMATS, required=True, help="output format")
     parser.add_argument(
-        "--reward", default="healthbench", help="answers are compared by it (default healthbench)"
+        "--reward",
+        default="healthbench",
+        help="reward by which answers are compared (default healthbench)",
     )
     parser.add_argument(
         "--margin",
         type=float,
         default=0.1,
-        help="least difference, in units of the reward (default 0.1)",
+        help="minimum difference, in units of the reward (default 0.1)",
     )
     parser.add_argument(
         "--error",
         type=float,
         metavar="RATE",
-        help="share of the verdicts that are wrong (default: estimated from second verdicts, "
-        "where there are some)",
+        help="error rate of the verdicts (default: estimated from replicates, if there are any)",
     )
     parser.add_argument(
         "--confidence",
         type=float,
         default=0.95,
-        help="least share of the draws in which a difference holds (default 0.95)",
+        help="minimum share of the draws in which a difference holds (default 0.95)",
     )
     parser.add_argument(
         "--threshold",
         type=float,
-        help="kto, rft: reward to be beyond by the margin (default: the prompt's mean)",
+        help="kto, rft: the reward must pass this by the margin (default: the prompt's mean)",
     )
     parser.add_argument(
-        "--per_prompt", type=int, default=1, help="dpo, rft: most of a prompt (default 1)"
+        "--per_prompt", type=int, default=1, help="dpo, rft: maximum per prompt (default 1)"
     )
     parser.add_argument(
         "--group_by",
         metavar="LABELS",
-        help="labels beside the prompt that tell groups apart, such as model,run; 'prompt' for "
-        "judge and task alone (default: model, system, task and judge where there are such)",
+        help="fields that define a group besides the prompt, such as model,run; 'prompt' for judge "
+        "and task alone (default: model, system, task and judge, as far as present)",
     )
     add_output(parser, "JSON Lines (default: stdout)")
-    add_seed(parser, "of the draws")
+    add_seed(parser, "random seed")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -121,12 +122,12 @@ def run(args: argparse.Namespace) -> int:
     n_lacking = len(answers) - sum(has_all)
     say(
         f"{len(rows):,} rows from {n_used:,} of {len(groups):,} groups; {n_lacking:,} of "
-        f"{len(answers):,} answers lack a verdict and are in none",
+        f"{len(answers):,} answers lack a verdict and are not used",
         "export",
     )
     say(_error_words(args.error, error), "export")
     if not rows:
-        say("nothing differs by --margin, or surely enough for --confidence", "export")
+        say("no difference reaches --margin and --confidence; nothing was written", "export")
         return 1
     _write(args.output, text)
     return 0

@@ -1,9 +1,9 @@
-"""Train a policy over recorded answers, in seconds and without a model: which reward gains most?
+"""Simulate training on recorded answers, in seconds and without a model: which reward gains most?
 
 PATHS are result folders, a verdict store, or recorded verdicts (these need --data ROWS). The policy
 chooses among the recorded answers to each prompt; GRPO trains it under every reward and scaling,
-and its mean gold score is known exactly. Intervals are over seeds and prompts, arms are paired.
-Gold is the score under --gold's judge; without it, that of the same verdicts.
+and its mean gold score is computed exactly. Intervals cover seeds and prompts; arms are paired.
+Gold is the score by --gold's judge; without --gold, by the same verdicts.
 
 Examples:
   rubricbeat replay-train judged.jsonl.gz --data rows.jsonl.gz --flip 0.1
@@ -43,59 +43,63 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_comparison(
         parser,
         rewards="six",
-        gold="a better judge's verdicts, or labels, of these answers: its score is what counts",
+        gold="a better judge's verdicts, or labels, on these answers: its score is the result",
         group_by="model,system (default: the judge alone, so that a policy chooses among all "
         "recorded answers to a prompt)",
     )
     parser.add_argument("--scales", default="none,group", help="of none, group, batch")
     own = Settings()
     training = parser.add_argument_group("training")
-    training.add_argument("--seeds", type=int, default=own.seeds, help=f"({own.seeds})")
-    training.add_argument("--steps", type=int, default=own.steps, help=f"({own.steps})")
+    training.add_argument(
+        "--seeds", type=int, default=own.seeds, help=f"number of seeds ({own.seeds})"
+    )
+    training.add_argument(
+        "--steps", type=int, default=own.steps, help=f"number of steps ({own.steps})"
+    )
     training.add_argument(
         "--group_size",
         type=int,
         default=own.group_size,
-        help=f"answers drawn for a prompt at each step ({own.group_size})",
+        help=f"answers sampled per prompt and step ({own.group_size})",
     )
     training.add_argument(
         "--learning_rate",
         type=float,
-        help="step of the logits in units of the reward's own advantages "
+        help="step size of the logits, in units of the reward's advantages "
         f"({TABLE_RATE:g}; {LINEAR_RATE:g} with --policy linear)",
     )
     training.add_argument(
         "--loss",
         choices=LOSSES,
         default="dapo",
-        help="grpo divides an answer's gradient by its length; the others, at one update a batch, "
-        "do not differ (dapo)",
+        help="grpo divides an answer's gradient by its length; with one update per batch all "
+        "others are the same (dapo)",
     )
     training.add_argument(
         "--policy",
         choices=[policy.value for policy in Policy],
         default=Policy.TABLE.value,
-        help="table: a softmax for each prompt; linear: one score of an answer's form for all, on "
-        "prompts held out",
+        help="table: one softmax per prompt; linear: one score of an answer's form for all "
+        "prompts, evaluated on held-out prompts",
     )
-    training.add_argument("--seed", type=int, default=0, help="of everything drawn (0)")
-    judge = parser.add_argument_group("the judge")
-    judge.add_argument("--flip", type=float, default=0.0, help="share of its verdicts flipped (0)")
+    training.add_argument("--seed", type=int, default=0, help="random seed (0)")
+    judge = parser.add_argument_group("judge noise")
+    judge.add_argument("--flip", type=float, default=0.0, help="share of verdicts flipped (0)")
     judge.add_argument(
         "--noise",
         metavar="SOURCE",
-        help="'replicates': as its own repeats differ; or an audit file (audit --output): its "
+        help="'replicates': the judge's own flip rate; or an audit file (audit --output): its "
         "error rates",
     )
-    judge.add_argument("--missing", type=float, default=0.0, help="share of verdicts lost (0)")
+    judge.add_argument("--missing", type=float, default=0.0, help="share of verdicts missing (0)")
     judge.add_argument(
         "--errors_stay",
         action="store_true",
-        help="a seed's judge errs the same way each time (a judge at temperature 0); else every "
-        "draw is judged anew",
+        help="keep the errors of a seed fixed, like a judge at temperature 0; by default every "
+        "draw is judged again",
     )
-    parser.add_argument("--json", action="store_true", help="print JSON, one row an arm")
-    add_output(parser, "write a page with curves too", "--html")
+    parser.add_argument("--json", action="store_true", help="print JSON, one row per arm")
+    add_output(parser, "also write an HTML page with curves", "--html")
 
 
 def run(args: argparse.Namespace) -> int:

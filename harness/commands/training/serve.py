@@ -1,8 +1,8 @@
-r"""Give trainers a judge over HTTP: one process with its store, its limits and its budget.
+r"""Serve a judge and its rewards over HTTP: one process, one store, one set of limits, one budget.
 
 Clients post rows with answers to /v1/score and get scores, rewards and verdicts; OpenRLHF and
-slime have paths of their own (docs/serving.md). A missing verdict is null or an error, never 0.
-SIGTERM or Ctrl-C lets the calls in flight end, which are paid for, and refuses new work.
+slime have their own paths (docs/serving.md). A missing verdict is null or an error, never 0.
+On SIGTERM or Ctrl-C it refuses new work and waits for the calls in flight, which are paid for.
 
 Examples:
   rubricbeat serve --judge keyword --rewards healthbench,hybrid --data rows.jsonl
@@ -40,40 +40,49 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--rewards",
         default=DEFAULT_REWARDS,
         metavar="NAMES",
-        help="rewards that clients may ask for; OpenRLHF and slime get the first one "
+        help="rewards that clients may request; OpenRLHF and slime get the first "
         f"(default {DEFAULT_REWARDS})",
     )
     parser.add_argument(
-        "--data", type=Path, help="rows with rubrics that clients may name by prompt_id"
+        "--data", type=Path, help="rows with rubrics, which clients may refer to by prompt_id"
     )
     add_columns_argument(parser)
-    parser.add_argument("--host", default="127.0.0.1", help="where to listen (default 127.0.0.1)")
     parser.add_argument(
-        "--port", type=int, default=DEFAULT_PORT, help=f"0 for a free one (default {DEFAULT_PORT})"
+        "--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)"
+    )
+    parser.add_argument(
+        "--port",
+        type=int,
+        default=DEFAULT_PORT,
+        help=f"port; 0 for a free one (default {DEFAULT_PORT})",
     )
     parser.add_argument(
         "--token_file",
         type=Path,
         metavar="FILE",
-        help=f"holds the token that clients must show (else {TOKEN_VARIABLE}); needed unless the "
-        "host is loopback",
+        help=f"file with the token that clients must send (else {TOKEN_VARIABLE}); required unless "
+        "the host is loopback",
     )
     parser.add_argument(
-        "--max_body_mb", type=float, default=16, metavar="MB", help="largest body (default 16)"
+        "--max_body_mb",
+        type=float,
+        default=16,
+        metavar="MB",
+        help="maximum size of a request (default 16)",
     )
     parser.add_argument(
-        "--max_answers", type=int, default=1024, help="most answers of a request (default 1024)"
+        "--max_answers", type=int, default=1024, help="maximum answers per request (default 1024)"
     )
     parser.add_argument(
         "--max_pending",
         type=int,
         default=20_000,
-        help="most answers in hand, of all requests together (default 20000)",
+        help="maximum answers pending, over all requests (default 20000)",
     )
     parser.add_argument(
-        "--max_connections", type=int, default=2_000, help="most connections (default 2000)"
+        "--max_connections", type=int, default=2_000, help="maximum connections (default 2000)"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of judges that take one (default 0)")
+    parser.add_argument("--seed", type=int, default=0, help="random seed of the judge (default 0)")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -39,19 +39,19 @@ def add_comparison(
     parser.add_argument(
         "--rewards",
         help="comma-separated names, module:Name, or with options: hybrid(bonus=0) "
-        f"(default: {rewards} of ours)",
+        f"(default: {rewards} built-in ones)",
     )
     parser.add_argument("--gold", type=Path, nargs="+", metavar="PATHS", help=gold)
     parser.add_argument(
         "--group_by",
         metavar="LABELS",
-        help=f"labels beside the prompt that tell groups apart, such as {group_by}",
+        help=f"fields that define a group besides the prompt, such as {group_by}",
     )
     parser.add_argument(
         "--min_group",
         type=int,
         default=MIN_ANSWERS,
-        help=f"leave smaller groups out ({MIN_ANSWERS})",
+        help=f"exclude smaller groups ({MIN_ANSWERS})",
     )
 
 

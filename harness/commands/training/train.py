@@ -1,8 +1,8 @@
 r"""Train a policy with the judge that evaluates it: SFT warm start, GRPO, or a dry run.
 
-  grpo      train by rewards from verdicts; leaves metrics.jsonl, a line a step
-  sft       warm start on reference answers in the reasoning format; leaves an adapter
-  score     dry run: is there a learning signal for this policy, and what would the run cost
+  grpo      train by rewards from verdicts; writes metrics.jsonl, one line per step
+  sft       warm start on reference answers in the reasoning format; writes an adapter
+  score     dry run: is there a learning signal for this policy, and what will the run cost?
   configs   print the folder of the accelerate configurations (ZeRO-2, ZeRO-3, FSDP)
 
 Examples:
@@ -46,15 +46,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--model", help="folder, hub name or tiny")
     parser.add_argument("--data", metavar="FILE", help="examples to train on, `demo` or `tiny`")
-    parser.add_argument("--judge", help="the judge that trains")
+    parser.add_argument("--judge", help="the training judge")
     parser.add_argument(
         "--judge_args", metavar="K=V,...|FILE", help="its options: k=v,k=v or a YAML file"
     )
-    parser.add_argument("--reward", help="the reward that trains")
+    parser.add_argument("--reward", help="the training reward")
     parser.add_argument("--max_steps", type=int, help="optimiser steps")
-    parser.add_argument("--seed", type=int, help="of weights, sampling and the order of prompts")
-    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
-    parser.add_argument("--prompts", type=int, default=16, help="score: prompts of the dry run")
+    parser.add_argument("--seed", type=int, help="random seed: weights, sampling and prompt order")
+    parser.add_argument("--resume", action="store_true", help="continue from the last checkpoint")
+    parser.add_argument("--prompts", type=int, default=16, help="score: number of prompts")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 

@@ -1,13 +1,13 @@
-"""Find out whether a reward carries signal, from verdicts you already have, before training.
+"""Check whether a reward has a learning signal, from verdicts you already have, before training.
 
 PATHS are result folders, a verdict store, or recorded verdicts (these need --data ROWS). Answers to
-one prompt by one policy form a group, as in GRPO; rewards are compared on the same verdicts. Which
-of them to train with is said where --gold has a better judge's verdicts on some of the answers.
+one prompt by one policy form a group, as in GRPO; rewards are compared on the same verdicts. With
+--gold, a better judge's verdicts on some of the answers, it recommends a reward to train with.
 
 Examples:
   rubricbeat variance results/ -o signal.html
   rubricbeat variance judged.jsonl.gz --data rows.jsonl.gz --rewards "healthbench,hybrid(bonus=0)"
-  rubricbeat variance results/ --gold better-judge/        (which reward teaches what gold would)
+  rubricbeat variance results/ --gold better-judge/        (which reward agrees with gold)
   rubricbeat variance pilot/ --fidelity 0.9 --difference 0.02
 """
 
@@ -31,9 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_comparison(
         parser,
         rewards="eight",
-        gold="a better judge's verdicts, or labels, of some of these answers, to tell rewards by",
-        group_by="model,system,run; 'prompt' for none (default: model, system, task and judge "
-        "where there are such)",
+        gold="a better judge's verdicts, or labels, on some of these answers, to rate rewards by",
+        group_by="model,system,run; 'prompt' for none (default: model, system, task and judge, "
+        "as far as present)",
     )
     parser.add_argument("--scales", default="group,none,batch", help="of group, none, batch")
     parser.add_argument("--fidelity", type=float, help="plan for this advantage fidelity, 0 to 1")
@@ -46,15 +46,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=BATCH_GROUPS,
         metavar="N",
-        help="groups in a batch of the training, to compare scale_rewards none and batch "
+        help="groups per training batch, to compare scale_rewards none and batch "
         f"(default {BATCH_GROUPS})",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the random flips (default 0)")
+    parser.add_argument("--seed", type=int, default=0, help="random seed (default 0)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     parser.add_argument(
-        "--criteria", type=Path, metavar="FILE", help="write one CSV row for each criterion"
+        "--criteria", type=Path, metavar="FILE", help="write a CSV file with one row per criterion"
     )
-    add_output(parser, "write a page with figures too", "--html")
+    add_output(parser, "also write an HTML page with figures", "--html")
 
 
 def run(args: argparse.Namespace) -> int:

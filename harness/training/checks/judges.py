@@ -26,7 +26,7 @@ PROBE = "I cannot say."
 
 
 def asked_of(config: TrainConfig, trained: Reward | None = None) -> Asked:
-    """Give what the judge that trains is asked about each answer."""
+    """Give what the training judge is asked about each answer."""
     section = config.reward
     reward = trained or get_reward(section.name, **section.options)
     return Asked.by([reward, *map(get_reward, section.alternatives)])
@@ -79,7 +79,7 @@ def check_seen(config: TrainConfig, data: TrainingData) -> list[str]:
         ConfigError: The judge that trains has learned from all of them, and the configuration does
             not allow that.
     """
-    asked = [("the judge that trains", config.judge, data.train)]
+    asked = [("the training judge", config.judge, data.train)]
     if config.gold.judge is not None:
         asked.append(("the gold judge", config.gold.judge, data.held_out))
     said = []

@@ -56,7 +56,7 @@ class GoldJudge(TrainerCallback):
             trainer: Whose model answers.
             looks: What is looked at.
             files: Where the looks are written.
-            reward: Of the judge that trains: it looks under the limits it trains under.
+            reward: Of the training judge: it looks under the limits it trains under.
         """
         self._trainer, self._looks, self._files = trainer, looks, files
         names = list(dict.fromkeys([looks.reward, *reward.names]))

@@ -42,7 +42,7 @@ def add_rows_arguments(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--rubric",
         metavar="FILE",
-        help="one rubric for all rows: JSON, JSON Lines, CSV, or text with one criterion a line",
+        help="one rubric for all rows: JSON, JSON Lines, CSV, or text with one criterion per line",
     )
 
 

@@ -82,7 +82,7 @@ def test_two_processes_train_together_within_the_limits_of_one_judge(tmp_path: P
     assert second["options"]["max_concurrency"] == 3
     assert second["options"]["requests_per_minute"] == 30000
     # one account of both: 64 answers, 5 criteria each, half of them the second process's; and the
-    # two looks at 4 held-out prompts by the judge that trains
+    # two evaluations of 4 held-out prompts by the training judge
     assert (whole["asked"], second["asked"]) == (320 + 2 * 4 * 5, 160)
     end = json.loads((tmp_path / "run" / "judge.json").read_text())["judge"]
     # but for the one question that is asked before the weights are loaded

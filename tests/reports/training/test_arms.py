@@ -92,7 +92,7 @@ def test_judge_hacking_needs_a_sure_rise_and_a_sure_gap(tmp_path: Path) -> None:
     rising = {0: [0.1, 0.2, 0.1] * 4, 20: [0.9, 0.9, 0.8] * 4}
     falling = {0: [0.5] * 12, 20: [0.4] * 12}
     [arm] = arms_in(write_run(tmp_path / "hacked", gold=falling, training=rising))
-    # the judge that trains saw +.8, +.7, +.7, the gold judge -.1 each
+    # the training judge saw +.8, +.7, +.7, the gold judge -.1 each
     assert arm.gap.mean == pytest.approx(2.2 / 3 + 0.1)
     assert arm.is_hacked
     # a gold judge that is all over the place proves nothing
