@@ -63,7 +63,9 @@ def read_labelled(
         say(file.warning(), command)
         _require_rubric(file.answers, args.labels)
         facts: dict[str, Any] = {"path": Path(name_of(args.labels)).name, "sha256": file.sha256}
-        return file.answers[: args.limit], facts
+        # what a person could not tell is no label, and no question to a judge
+        said = [item for item in file.answers if any(item.labels)]
+        return said[: args.limit], facts
     if args.data is None:
         raise ConfigError("--verdicts needs --data ROWS: the rubrics that the verdicts belong to")
     rows, runs = recorded_runs(args, command, columns)

@@ -24,6 +24,8 @@ from .labels import Label, LabelledAnswer, why_not
 LABEL_FIELDS = ("label", "labels", "binary_labels")
 CHANCE_FIELD = "probability"
 """Of a labelled row: the inclusion probability with which its criterion was chosen."""
+UNDECIDED_FIELD = "cannot_tell"
+"""Of a row that a person saw and gave no label: without a label it is no mistake."""
 CRITERION_FIELDS = ("rubric", "criterion")
 _NOT_OF_LABELS = frozenset({"id", "requires", "gate", "polarity", "check"})
 
@@ -174,6 +176,8 @@ def _criterion(row: Field) -> Criterion:
 
 def _labels(row: Field, criterion: Criterion) -> tuple[Label, ...]:
     if not any(row.has(name) for name in LABEL_FIELDS):
+        if row.has(UNDECIDED_FIELD):
+            return ()
         raise row.fault(
             'has no label: give `label` (true or false, a level or "na") or `labels` (a list)'
         )
@@ -182,7 +186,10 @@ def _labels(row: Field, criterion: Criterion) -> tuple[Label, ...]:
     else:
         given = row.first("binary_labels", "labels").decoded().items()
         said = [_said(item, criterion) for item in given]
-    raters = row.first("anonymized_physician_ids", "raters").strings()
+    if row.has("rater"):
+        raters: tuple[str, ...] = (row["rater"].any_text(),) * len(said)
+    else:
+        raters = row.first("anonymized_physician_ids", "raters").strings()
     if raters and len(raters) != len(said):
         raise row.fault(f"has {len(said)} labels and {len(raters)} raters")
     named = raters or ("",) * len(said)

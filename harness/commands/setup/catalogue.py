@@ -28,6 +28,7 @@ COMMANDS: dict[str, Command] = {
     "judge": Command("judge", "grade saved answers with a judge"),
     "import": Command("import_verdicts", "turn recorded verdicts into result files"),
     "score": Command("score", "recompute every metric of result files from their verdicts"),
+    "label": Command("label", "write an offline page on which people label answers"),
     "audit": Command("audit", "measure how far a judge can be trusted, against labels"),
     "fit-judge": Command("fit_judge", "fit a free judge of your own to verdicts or labels"),
     "bench-reward": Command("bench_reward", "measure whether a reward ranks answers correctly"),

@@ -1,0 +1,88 @@
+"""Write a page on which people label answers: one HTML file, blind, by keyboard, offline.
+
+RESULTS are what `rubricbeat variance` takes: result folders, a verdict store, or recorded verdicts
+with --data. The page shows conversation, answer and criterion in a random order, and neither a
+verdict nor the name of a system. It exports JSON Lines that `score --labels`, `compare --labels`,
+`audit --labels` and `fit-judge --labels` read.
+
+Examples:
+  rubricbeat label results -o label.html
+  rubricbeat label results -o label.html --n 200 --unit criteria --raters anna ben
+  rubricbeat score results --labels labels-anna.jsonl
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ...judges.budget.next_label import Unit, pooled, random_draw
+from ...judges.data.columns import Columns, add_columns_argument
+from ...judges.errors import ConfigError
+from ...judges.files import write_file
+from ...reports.pages.label_page import Question, label_page
+from ..flags import add_output, add_seed, require_output, require_seed
+from ..inputs import read_signal_input
+from ..terminal import say
+
+N_UNITS = 100
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags."""
+    parser.add_argument("paths", nargs="+", type=Path, metavar="RESULTS")
+    add_output(parser, "the HTML file to write", required=True)
+    parser.add_argument("--data", type=Path, metavar="ROWS", help="the rows of recorded verdicts")
+    add_columns_argument(parser)
+    parser.add_argument(
+        "--n",
+        type=int,
+        default=N_UNITS,
+        metavar="N",
+        help=f"how many answers, or criteria, to label ({N_UNITS})",
+    )
+    parser.add_argument(
+        "--unit",
+        choices=[unit.value for unit in Unit],
+        default=Unit.ANSWERS.value,
+        help="answers, with all of their criteria (default), or single criteria",
+    )
+    parser.add_argument(
+        "--raters",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="names to choose from on the page; without them everyone enters a name",
+    )
+    add_seed(parser, "of what is drawn, and of its order")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Draw what is to be labelled, and write the page."""
+    if args.n < 1:
+        raise ConfigError(f"--n {args.n}: at least 1")
+    require_seed(args.seed)
+    raters = _raters(args.raters)
+    found = read_signal_input(args.paths, args.data, Columns.read(args.columns))
+    for words in found.warnings:
+        say(f"note: {words}", "label")
+    answers = pooled(answer.graded for answer in found.answers)
+    if not answers:
+        raise ConfigError("no answer to label in these results: all of them are absent")
+    require_output(args)
+    drawn = random_draw(answers, args.n, Unit(args.unit), args.seed)
+    questions = [
+        Question(d.answer.example, d.answer.text, d.criterion, d.probability) for d in drawn
+    ]
+    write_file(args.output, label_page(questions, raters))
+    n_answers = len({id(draw.answer) for draw in drawn})
+    print(f"{args.output}: {len(drawn):,} criteria of {n_answers:,} of {len(answers):,} answers")
+    print("Open it in a browser; its export goes to `score`, `compare` or `audit` with --labels.")
+    return 0
+
+
+def _raters(names: list[str]) -> list[str]:
+    raters = [name.strip() for name in names]
+    if "" in raters or len(set(raters)) < len(raters):
+        raise ConfigError(f"--raters {' '.join(names)}: a name is empty or stands twice")
+    return raters

@@ -1,0 +1,95 @@
+"""The page on which a person labels answers: one file, blind, by keyboard, without the network.
+
+It holds what a judge is shown (conversation, answer, criterion) and nothing of any judge or system.
+All of it was written by models or data: it leaves as JSON in ASCII, and becomes text nodes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from ...judges.data.forms.written import criterion_row
+from ...judges.rubric import Criterion, Example
+from .html import asset, content_security_policy, own_version, render
+
+_NOT_FOR_LABELS = ("polarity", "category", "check", "id", "requires", "gate", "na_check")
+"""Of a criterion: what a label does not need, or the reader of labels does not take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One criterion of one answer that a person is asked about."""
+
+    example: Example
+    text: str
+    """The answer: the part of it that is judged."""
+    criterion: Criterion
+    probability: float | None = None
+    """Chance in (0, 1] with which it was drawn; None where nothing was drawn. It does not tell what
+    a judge said: it is the same for P(met) and 1 - P(met)."""
+
+
+def label_page(questions: Sequence[Question], raters: Sequence[str] = ()) -> str:
+    """Give the page that asks some questions, in their order.
+
+    Args:
+        questions: Those of one answer should follow each other: it is then read once.
+        raters: Names to choose from; empty where everyone enters a name.
+    """
+    data = _data(questions)
+    data["id"] = hashlib.sha256(json.dumps(data, sort_keys=True).encode("ascii")).hexdigest()[:16]
+    data["raters"] = list(raters)
+    style = asset("report.css") + asset("label.css")
+    script = asset("text.js") + asset("label.js")
+    context = {
+        "version": own_version(),
+        "policy": content_security_policy(script, style),
+        # our own files, not data: they must stay byte for byte what their hashes are of
+        "style": Markup(style),
+        "script": Markup(script),
+        "n_items": len(data["items"]),
+        "n_answers": len(data["answers"]),
+        "raters": list(raters),
+        "data": data,
+    }
+    return render("label.html", context)
+
+
+def _data(questions: Iterable[Question]) -> dict[str, Any]:
+    """Give questions in plain form; each prompt and each answer stands once."""
+    prompts: dict[tuple[Any, ...], int] = {}
+    answers: dict[tuple[int, str], int] = {}
+    items = []
+    for question in questions:
+        example = question.example
+        prompt = prompts.setdefault((example.prompt_id, example.prompt), len(prompts))
+        answer = answers.setdefault((prompt, question.text), len(answers))
+        items.append({"answer": answer, "row": _row(question)})
+    return {
+        "prompts": [
+            {"id": prompt_id, "turns": [turn.to_json() for turn in turns]}
+            for prompt_id, turns in prompts
+        ],
+        "answers": [{"prompt": prompt, "text": text} for prompt, text in answers],
+        "items": items,
+    }
+
+
+def _row(question: Question) -> dict[str, Any]:
+    """Give the fields of a labelled row that say what is asked, as `read_labels` reads them."""
+    row = criterion_row(question.criterion)
+    for name in _NOT_FOR_LABELS:
+        row.pop(name, None)
+    for level in row.get("levels", ()):
+        level.pop("check", None)
+    if reference := question.example.reference_of(question.criterion):
+        row["reference"] = reference
+    if question.probability is not None:
+        row["probability"] = question.probability
+    return row
