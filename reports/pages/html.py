@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
@@ -95,14 +95,17 @@ def section_page(
     return render("section_page.html", context)
 
 
-def frame(*scripts: str, forms: str = "'none'") -> dict[str, Any]:
+def frame(*scripts: str, forms: str = "'none'", styles: Sequence[str] = ()) -> dict[str, Any]:
     """Give what `base.html` is filled with: version, style, script and the policy for both.
 
     Args:
         scripts: Names of our own scripts beyond the switch between light and dark.
         forms: Where forms may lead.
+        styles: Names of our own style sheets beyond that of every page.
     """
-    script, style = "".join(map(asset, ("theme.js", *scripts))), asset("report.css")
+    script, style = (
+        "".join(map(asset, names)) for names in (("theme.js", *scripts), ("report.css", *styles))
+    )
     return {
         "version": own_version(),
         "policy": content_security_policy(script, style, forms),

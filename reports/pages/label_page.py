@@ -12,11 +12,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from markupsafe import Markup
-
 from ...judges.data.forms.written import criterion_row
 from ...judges.rubric import Criterion, Example
-from .html import asset, content_security_policy, own_version, render
+from .html import frame, render
 
 _NOT_FOR_LABELS = ("polarity", "category", "check", "id", "requires", "gate", "na_check")
 """Of a criterion: what a label does not need, or the reader of labels does not take."""
@@ -45,14 +43,8 @@ def label_page(questions: Sequence[Question], raters: Sequence[str] = ()) -> str
     data = _data(questions)
     data["id"] = hashlib.sha256(json.dumps(data, sort_keys=True).encode("ascii")).hexdigest()[:16]
     data["raters"] = list(raters)
-    style = asset("report.css") + asset("label.css")
-    script = asset("text.js") + asset("label.js")
     context = {
-        "version": own_version(),
-        "policy": content_security_policy(script, style),
-        # our own files, not data: they must stay byte for byte what their hashes are of
-        "style": Markup(style),
-        "script": Markup(script),
+        **frame("text.js", "label.js", styles=["label.css"]),
         "n_items": len(data["items"]),
         "n_answers": len(data["answers"]),
         "raters": list(raters),

@@ -6,7 +6,6 @@
   const byId = (id) => document.getElementById(id);
   const data = JSON.parse(byId("data").textContent);
   const { items, answers, prompts } = data;
-  document.documentElement.classList.add("scripted");
 
   const CANNOT_TELL = null; // an answer of the rater, and no label
   const NOT_APPLICABLE = "na";
@@ -326,7 +325,7 @@
     }
     rater = known;
     load();
-    byId("who").textContent = shown(rater);
+    byId("who").textContent = ` \u00b7 ${shown(rater)}`;
     byId("start").hidden = true;
     byId("work").hidden = false;
     go(Math.max(0, firstOpen()));

@@ -210,7 +210,7 @@ def test_without_storage_labels_travel_by_file(sit_down, tmp_path):
     assert not elsewhere.page.locator("#unsaved").is_visible()
     elsewhere.page.locator("#import").set_input_files(exported)
     elsewhere.page.locator("#work").wait_for()
-    assert elsewhere.page.locator("#who").inner_text() == "anna"
+    assert elsewhere.page.locator("#who").inner_text().endswith("anna")
     assert (elsewhere.place, elsewhere.count) == ("Criterion 2 of 8", "2 done, 6 open")
     elsewhere.press("y")
     lines = exported.read_text("utf-8").splitlines()
@@ -293,11 +293,10 @@ def test_axe_finds_nothing_wide_and_narrow_light_and_dark(sit_down, tmp_path):
                 assert [(v["id"], [n["html"][:120] for n in v["nodes"]]) for v in found] == []
 
     check()
-    person.press("Tab", "Tab", "b", "Enter", "Tab", "Enter")
-    person.page.locator("#rater").select_option(label="ben")
-    if page.locator("#start").is_visible():
-        page.get_by_role("button", name="Begin").click()
+    page.locator("#rater").focus()
+    person.press("b", "Tab", "Enter")  # a name is chosen by its letter
     person.page.locator("#work").wait_for()
+    assert page.locator("#who").inner_text().endswith("ben")
     check()
     # on a phone the question and its choices are in sight, below the answer
     box = page.locator("#choices").bounding_box()
