@@ -20,6 +20,7 @@ HELD_BY = {
     "harness/commands/demo": "harness/commands/test_demo.py",
     "harness/commands/import_verdicts": "harness/commands/test_import_verdicts.py",
     "harness/commands/judge": "harness/commands/test_judge.py",
+    "harness/commands/label": "reports/pages/test_label_page.py",
     "harness/commands/lint": "harness/commands/test_variance_and_lint.py",
     "harness/commands/pages/compare": "harness/test_compare.py",
     "harness/commands/pages/report": "harness/test_cli.py",
