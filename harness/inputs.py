@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,8 @@ class SignalInput:
     warnings: tuple[str, ...] = ()
     learned: frozenset[str] = frozenset()
     """Prompts, by id, that a fitted judge of these answers has learned from, as results say."""
+    judges: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What results say of their judges, by the label `judge` of their answers."""
 
 
 def read_signal_input(
@@ -66,6 +68,7 @@ def read_signal_input(
     answers: list[TaggedAnswer] = []
     warnings: list[str] = []
     learned: set[str] = set()
+    judges: dict[str, Mapping[str, Any]] = {}
     seen: set[Path] = set()
     examples: Mapping[str, Example] | None = None
     for path in paths:
@@ -89,10 +92,10 @@ def read_signal_input(
                 examples = {example.prompt_id: example for example in file.examples}
             answers += _recorded(path, examples, warnings, columns)
         else:
-            answers += _runs(path, warnings, learned, seen)
+            answers += _runs(path, warnings, learned, judges, seen)
     carried = {name for answer in answers for name in answer.labels}
     by = tuple(name for name in DEFAULT_LABELS if name in carried)
-    return SignalInput(tuple(answers), by, tuple(warnings), frozenset(learned))
+    return SignalInput(tuple(answers), by, tuple(warnings), frozenset(learned), judges)
 
 
 def on_new_prompts(found: SignalInput, *, allow_seen: bool) -> SignalInput:
@@ -156,9 +159,14 @@ def _is_new(path: Path, seen: set[Path]) -> bool:
 
 
 def _runs(
-    path: Path, warnings: list[str], learned: set[str], seen: set[Path]
+    path: Path,
+    warnings: list[str],
+    learned: set[str],
+    judges: dict[str, Mapping[str, Any]],
+    seen: set[Path],
 ) -> list[TaggedAnswer]:
     from ..reports.results.reader import read_runs
+    from ..reports.results.run import mapping
 
     found = read_runs([path], warnings.append)
     again = {run.path for run in found if Path(run.path).resolve() in seen - {path.resolve()}}
@@ -169,6 +177,7 @@ def _runs(
     warnings += [note for run in runs for note in run.notes]
     for run in runs:
         learned |= run.learned_prompts
+        judges[run.judge_digest or ""] = {**mapping(run.facts.get("judge")), **run.judge}
     return [
         TaggedAnswer(
             graded,

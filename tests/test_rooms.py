@@ -35,6 +35,7 @@ FLOORS = (
     ("harness/flags",),
     ("harness/results", "harness/evaluation", "harness/costs", "harness/inputs"),
     ("harness/labels", "harness/audit_run", "harness/audit_noise"),
+    ("harness/align",),
     ("harness/tables", "harness/distributed"),
     ("harness/training", "harness/serving"),
     ("harness/api",),

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from ..budget.cascade import bounds_of, is_sure
 from ..errors import ConfigError, near_names
 from ..judge import Ask, Judge, JudgeIdentity, Question, identity_of
 from ..judge_options import make_judge
@@ -303,17 +304,18 @@ class CascadeJudge(MadeOfJudges):
 
     members: Sequence[Any] = ()
     """Judges, the cheapest first."""
-    low: float = 0.2
-    high: float = 0.8
+    low: float | Sequence[float] = 0.2
+    high: float | Sequence[float] = 0.8
     """A verdict is unsure when its probability lies strictly between the two; of more than two
-    levels, when none reaches `high`. One without a probability is taken as sure."""
+    levels, when none reaches `high`. One without a probability is taken as sure. A list holds the
+    bound of each member but the last."""
     identity: JudgeIdentity = field(init=False)
+    _bounds: tuple[tuple[float, float], ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Build the members, so that a wrong one fails before anything is asked."""
         self.members = build_members("cascade", self.members)
-        if not 0 <= self.low < self.high <= 1:
-            raise ConfigError(f"cascade: low={self.low} must lie below high={self.high}, in [0, 1]")
+        self._bounds = bounds_of(self.low, self.high, len(self.members) - 1)
         self.identity = JudgeIdentity(
             "cascade",
             model=" > ".join(name_of(identity_of(member)) for member in self.members),
@@ -327,10 +329,10 @@ class CascadeJudge(MadeOfJudges):
     async def judge_with(self, question: Question, ask: Ask) -> Verdict:
         """Ask the members in order; the last one's word stands, whatever it is."""
         asked: list[Verdict] = []
-        for member in self.members:
+        for member, bounds in zip(self.members, (*self._bounds, None), strict=True):
             verdict = suited(await ask(member, question), question.criterion)
             asked.append(verdict)
-            if self._is_sure(verdict):
+            if bounds is not None and is_sure(verdict, *bounds):
                 break
         note = f"judge {len(asked)} of {len(self.members)}, {name_of(identity_of(member))}"
         return replace(
@@ -338,15 +340,6 @@ class CascadeJudge(MadeOfJudges):
             explanation=f"[{note}] {asked[-1].explanation}".strip(),
             **spent_on(asked),
         )
-
-    def _is_sure(self, verdict: Verdict) -> bool:
-        if verdict.is_missing:
-            return False
-        chance, chances = verdict.probability, verdict.level_probabilities
-        if chances is not None and len(chances) > 2:
-            return max(chances) >= self.high
-        chance = chances[-1] if chances else chance
-        return chance is None or not self.low < chance < self.high
 
 
 @register_judge("replicate")

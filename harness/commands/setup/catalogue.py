@@ -34,6 +34,10 @@ COMMANDS: dict[str, Command] = {
     "bench-reward": Command("bench_reward", "measure whether a reward ranks answers correctly"),
     "verdicts": Command("verdicts", "inspect, export, import, merge or prune a verdict store"),
     "variance": Command("training.variance", "check whether a reward has a learning signal"),
+    "align": Command("align.command", "set a cascade of judges by verdicts that are there"),
+    "bench-reward": Command("bench_reward", "find out whether a reward orders answers rightly"),
+    "verdicts": Command("verdicts", "look into, export, import, merge or prune a verdict store"),
+    "variance": Command("training.variance", "find out whether a reward carries signal"),
     "replay-train": Command(
         "training.replay_train", "simulate training on recorded answers: which reward gains most"
     ),

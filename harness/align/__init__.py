@@ -1,0 +1,1 @@
+"""Judges set by data: cascades replayed on verdicts, wordings held against labels."""

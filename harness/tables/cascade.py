@@ -1,0 +1,71 @@
+"""What a replay of cascades found, as text: the frontier, the pick, the line to paste."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ...reports import numbers
+from ...reports.interval_words import interval_words, share_words
+from ..align.cascade import Found, Row
+from ..terminal import aligned
+
+MAX_ROWS = 7
+"""Of the frontier; all of it is in --json."""
+
+
+def cascade_text(found: Found) -> str:
+    """Lay out what was found for a terminal."""
+    return "\n\n".join(_parts(found))
+
+
+def judge_line(spec: Mapping[str, Any]) -> str:
+    """Word a judge as the flags that name it, ready to be pasted into a shell."""
+    options = {name: value for name, value in spec.items() if name != "name"}
+    words = ["--judge", str(spec["name"])]
+    if options:
+        words += ["--judge_args", json.dumps(options, ensure_ascii=False)]
+    return shlex.join(words)
+
+
+def _parts(found: Found) -> Iterator[str]:
+    replay = found.replay
+    yield (
+        f"{len(replay.members):,} criteria of {replay.n_answers:,} answers to {replay.n_prompts:,} "
+        f"prompts, with a verdict of each judge; {replay.n_unshared:,} left out.\n"
+        f"Agreement is with {replay.reference}. Cascades are picked on one half of the prompts; "
+        "every figure is of the other half."
+    )
+    rows = [_cells(row, found) for row in _thinned(found)]
+    head = ("", "agreement", "at random", "calls saved", "USD saved", "score shift")
+    yield aligned([head, *rows])
+    yield (
+        "at random: the same judges settle the same shares of the criteria, drawn by lot. Score "
+        "shift: mean\nchange of an answer's unclipped score against the reference. *: picked."
+    )
+    yield "\n".join(found.words)
+    if found.spec is not None:
+        yield judge_line(found.spec)
+
+
+def _thinned(found: Found) -> list[Row]:
+    """Take rows at even steps, both ends, and the pick."""
+    n = len(found.rows)
+    places = {round(at * (n - 1) / (MAX_ROWS - 1)) for at in range(MAX_ROWS)} if n else set()
+    return [row for place, row in enumerate(found.rows) if place in places or row is found.picked]
+
+
+def _cells(row: Row, found: Found) -> tuple[str, ...]:
+    measured, is_alone = row.measured, len(row.cascade.members) == 1
+    saved = measured.usd_saved
+    return (
+        ("* " if row is found.picked else "  ") + found.name_of(row.cascade),
+        f"{numbers.share(measured.agreement.value)} {share_words(measured.agreement)}",
+        numbers.NONE if is_alone else numbers.share(measured.at_random),
+        numbers.share(measured.calls_saved.value),
+        numbers.share(saved.value) if saved.value is not None else numbers.NONE,
+        f"{numbers.difference(measured.score_shift.value)} "
+        f"{interval_words(measured.score_shift, signed=True)}",
+    )

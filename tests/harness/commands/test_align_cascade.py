@@ -1,0 +1,204 @@
+"""`align cascade` as a user runs it: judges replayed, one recommended, or none and why."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from report_kit import example, run, write_run
+
+from rubricbeat.harness.cli import main
+from rubricbeat.judges.answer import GradedAnswer
+from rubricbeat.judges.backends.jury import CascadeJudge
+from rubricbeat.judges.judge import identity_of
+from rubricbeat.judges.judge_options import make_judge, parse_judge_args
+from rubricbeat.judges.verdict import Outcome, Verdict
+
+N_PROMPTS = 40
+Says = Callable[[int, int], Verdict]
+
+
+def truth(prompt: int, place: int) -> bool:
+    return (prompt + place) % 3 == 0
+
+
+def exact(prompt: int, place: int) -> Verdict:
+    return Verdict.of(truth(prompt, place), prompt_tokens=1000, completion_tokens=100)
+
+
+def cheap(prompt: int, place: int) -> Verdict:
+    """Right where it is sure, of three criteria; at a loss, and wrong, of the fourth."""
+    met = truth(prompt, place)
+    if place == 3:
+        return Verdict.of(not met, probability=0.55 if not met else 0.45)
+    return Verdict.of(met, probability=0.97 if met else 0.02)
+
+
+def results(folder: Path, options: dict[str, Any], says: Says, *, learned: int = 0) -> Path:
+    """Write what a judge said of one answer to each of 40 prompts."""
+    judge = make_judge(options)
+    answers = []
+    for n in range(N_PROMPTS):
+        of = example(f"p{n}", (5, 5, 5, 5), prompt=f"Question {n}?")
+        verdicts = tuple(says(n, place) for place in range(4))
+        answers.append(GradedAnswer(of, f"Answer {n}.", verdicts))
+    identity = identity_of(judge)
+    facts = {**identity.to_json(), "digest": identity.digest, "options": options}
+    facts |= {"learned_prompts": [f"p{n}" for n in range(learned)]} if learned else {}
+    write_run(folder, run("system", answers, facts={"judge": facts}))
+    return folder
+
+
+@pytest.fixture
+def dear(tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    return results(tmp_path / "dear", {"name": "chat", "model": "gpt-4.1"}, exact)
+
+
+@pytest.fixture
+def mine(tmp_path):
+    return results(tmp_path / "mine", {"name": "constant"}, cheap)
+
+
+def found(words: list[str], capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    assert main(["align", "cascade", *words, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_the_line_that_is_printed_makes_the_cascade_that_was_measured(
+    dear, mine, capsys, monkeypatch
+):
+    monkeypatch.delenv("OPENAI_API_KEY")
+    assert main(["align", "cascade", str(mine), str(dear)]) == 0
+    text = capsys.readouterr().out
+    assert "160 criteria of 40 answers to 40 prompts" in text
+    assert "Saves 75" in text
+    # $2 and $8 a million tokens: 1,000 x 2 + 100 x 8 = $0.0028 a verdict, of one verdict in four
+    assert "1,000 verdicts: $0.700 in the place of $2.80" in text
+    flag, name, flag_args, given = shlex.split(text.strip().splitlines()[-1])
+    assert (flag, flag_args) == ("--judge", "--judge_args")
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    judge = make_judge(parse_judge_args(name, given))
+    assert isinstance(judge, CascadeJudge)
+    assert [identity_of(one).name for one in judge.members] == ["constant", "chat"]
+    assert 0.02 <= judge.low < 0.45 and 0.55 < judge.high <= 0.97
+
+
+def test_what_is_kept_says_everything(dear, mine, capsys, tmp_path):
+    kept = tmp_path / "out" / "cascade.json"
+    plain = found([str(mine), str(dear), "-o", str(kept)], capsys)
+    assert json.loads(kept.read_text()) == plain
+    assert plain["n_questions"] == 160 and plain["n_left_out"] == 0
+    assert plain["picked"]["members"] == ["constant", "chat gpt-4.1"]
+    assert plain["picked"]["calls_saved"]["value"] == 0.75
+    assert plain["picked"]["at_random"] == pytest.approx(0.75 * 0.75 + 0.25)
+    assert [one["is_same_judge"] for one in plain["judges"]] == [True, True]
+    assert plain["judge"]["members"][1] == {"name": "chat", "model": "gpt-4.1"}
+
+
+def test_a_cheap_judge_that_is_never_unsure_saves_nothing(dear, tmp_path, capsys):
+    def sure(prompt: int, place: int) -> Verdict:
+        return Verdict.of(truth(prompt, place) if place else not truth(prompt, place))
+
+    flat = results(tmp_path / "flat", {"name": "constant"}, sure)
+    plain = found([str(flat), str(dear)], capsys)
+    assert plain["judge"] is None
+    assert any("ask chat gpt-4.1 everything" in words for words in plain["words"])
+    assert any("gives no P(met)" in words for words in plain["words"])
+
+
+def test_missing_verdicts_of_the_cheap_judge_are_asked_on_and_of_the_dear_one_left_out(
+    tmp_path, dear, capsys
+):
+    def gaps(prompt: int, place: int) -> Verdict:
+        return Verdict(Outcome.REFUSED) if prompt < 10 else cheap(prompt, place)
+
+    def holes(prompt: int, place: int) -> Verdict:
+        return Verdict(Outcome.TRUNCATED) if prompt >= 38 else exact(prompt, place)
+
+    one = results(tmp_path / "gaps", {"name": "constant"}, gaps)
+    two = results(tmp_path / "holes", {"name": "chat", "model": "gpt-4.1"}, holes)
+    plain = found([str(one), str(two)], capsys)
+    assert plain["n_questions"] == 152 and plain["n_left_out"] == 8
+    assert plain["picked"]["agreement"]["value"] == 1.0
+    assert plain["picked"]["calls_saved"]["value"] < 0.75
+
+
+def test_prompts_that_a_fitted_judge_has_learned_from_do_not_count(dear, tmp_path, capsys):
+    taught = results(tmp_path / "t", {"name": "constant"}, cheap, learned=10)
+    plain = found([str(taught), str(dear)], capsys)
+    assert plain["n_prompts"] == 30
+
+
+def test_labels_may_be_the_reference(dear, mine, capsys, tmp_path):
+    labels = tmp_path / "labels.jsonl"
+    lines = [
+        {"prompt_id": f"p{n}", "prompt": f"Question {n}?", "answer": f"Answer {n}.",
+         "criterion": f"criterion {place} of p{n}", "label": truth(n, place)}
+        for n in range(N_PROMPTS) for place in range(4)
+    ]  # fmt: skip
+    labels.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    plain = found([str(mine), str(dear), "--labels", str(labels)], capsys)
+    assert plain["reference"] == "the labels"
+    assert plain["picked"]["calls_saved"]["value"] == 0.75
+
+
+def test_recorded_verdicts_name_a_judge_by_its_grader(mine, capsys, tmp_path):
+    rows, judged = tmp_path / "rows.jsonl", tmp_path / "judged.jsonl"
+    with rows.open("w") as data, judged.open("w") as file:
+        for n in range(N_PROMPTS):
+            items = [{"criterion": f"criterion {place} of p{n}", "points": 5} for place in range(4)]
+            prompt = [{"role": "user", "content": f"Question {n}?"}]
+            data.write(
+                json.dumps({"prompt_id": f"p{n}", "prompt": prompt, "rubrics": items}) + "\n"
+            )
+            said = [truth(n, place) for place in range(4)]
+            row = {"prompt_id": f"p{n}", "completion": f"Answer {n}.", "criteria_met": said}
+            file.write(json.dumps({**row, "grader": "gpt-4.1-2025-04-14"}) + "\n")
+    words = [str(mine), str(judged), "--data", str(rows)]
+    plain = found(words, capsys)
+    assert plain["picked"]["members"] == ["constant", "gpt-4.1-2025-04-14"]
+    assert plain["judge"]["members"][1] == {"name": "chat", "model": "gpt-4.1-2025-04-14"}
+    assert any("by its model alone" in one for one in plain["words"])
+    priced = found([*words, "--usd", "gpt-4.1-2025-04-14=4"], capsys)
+    assert priced["picked"]["usd"] == pytest.approx(0.001)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["mine"], "verdicts of one judge (constant); a cascade takes two"),
+        (["mine", "dear", "--agreement", "1.2"], "--agreement 1.2: a share above 0"),
+        (["mine", "dear", "--agreement", "nan"], "--agreement nan: a share above 0"),
+        (["mine", "dear", "--budget", "-1"], "--budget -1: US dollars"),
+        (["mine", "dear", "--budget", "1", "--agreement", "0.9"], "give one of them"),
+        (["mine", "dear", "--usd", "gpt=1"], "--usd gpt: no such judge here"),
+        (["mine", "dear", "--usd", "4.2"], "NAME=USD"),
+        (["mine", "dear", "--dear", "gpt-5"], "--dear gpt-5: no such judge here"),
+        (["mine", "dear", "--dear", "constant"], "no judge here costs a call"),
+        (["mine", "nowhere"], "no such file or folder"),
+        (["mine", "dear", "--labels", "nowhere.jsonl"], "nowhere.jsonl"),
+        (["mine", "dear", "--seed", "-1"], "--seed -1"),
+    ],
+)
+def test_what_cannot_be_replayed_is_one_line(words, message, dear, mine, capsys, tmp_path):
+    places = {"mine": str(mine), "dear": str(dear)}
+    assert main(["align", "cascade", *(places.get(word, word) for word in words)]) in (1, 2)
+    said = capsys.readouterr().err
+    assert message in said and len(said.strip().splitlines()) == 1
+
+
+def test_two_judges_of_unknown_price_are_asked_about(mine, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    places = [
+        results(tmp_path / name, {"name": "chat", "model": name}, exact) for name in ("one", "two")
+    ]
+    words = [str(place) for place in (mine, *places)]
+    assert main(["align", "cascade", *words]) == 2
+    assert "price of chat one is not known" in capsys.readouterr().err
+    plain = found([*words, "--dear", "chat two"], capsys)
+    assert plain["picked"]["usd_saved"]["value"] is None
