@@ -31,13 +31,10 @@ COMMANDS: dict[str, Command] = {
     "label": Command("label", "write an offline page on which people label answers"),
     "audit": Command("audit", "measure how far a judge can be trusted, against labels"),
     "fit-judge": Command("fit_judge", "fit a free judge of your own to verdicts or labels"),
+    "align": Command("align.command", "choose a cascade of judges by replaying recorded verdicts"),
     "bench-reward": Command("bench_reward", "measure whether a reward ranks answers correctly"),
     "verdicts": Command("verdicts", "inspect, export, import, merge or prune a verdict store"),
     "variance": Command("training.variance", "check whether a reward has a learning signal"),
-    "align": Command("align.command", "set a cascade of judges by verdicts that are there"),
-    "bench-reward": Command("bench_reward", "find out whether a reward orders answers rightly"),
-    "verdicts": Command("verdicts", "look into, export, import, merge or prune a verdict store"),
-    "variance": Command("training.variance", "find out whether a reward carries signal"),
     "replay-train": Command(
         "training.replay_train", "simulate training on recorded answers: which reward gains most"
     ),
