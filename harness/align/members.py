@@ -20,7 +20,6 @@ from ...judges.audit.labels import LabelledAnswer
 from ...judges.budget.cascade import Members, sureness
 from ...judges.engine.assembly import FREE
 from ...judges.engine.ledger import Price, expected_tokens, price_of
-from ...judges.engine.options import RuntimeOptions
 from ...judges.errors import ConfigError, RubricbeatError, near_names
 from ...judges.judge import JudgeIdentity, identity_of
 from ...judges.judge_options import make_judge
@@ -254,17 +253,20 @@ def _names(identities: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
 def _spec(identity: Mapping[str, Any]) -> tuple[dict[str, Any] | None, bool]:
     """Give the judge as a member of a cascade, and whether that makes the very same one."""
     name, model = str(identity.get("name") or ""), str(identity.get("model") or "")
-    options = identity.get("options")
-    if isinstance(options, Mapping) and options.get("name"):
-        spec = dict(RuntimeOptions.split(options)[1])
-    elif name in JUDGES.names():
-        taken = annotations_of(JUDGES.find(name))
-        sampling = identity.get("sampling") or {}
-        spec = {"name": name, **({"model": model} if "model" in taken else {})}
-        spec |= {key: value for key, value in sampling.items() if key in taken}
+    spec: dict[str, Any] = {"name": name}
+    if name in JUDGES.names() or ":" in name:
+        taken: Mapping[str, Any] = {}
+        with contextlib.suppress(RubricbeatError):
+            taken = annotations_of(JUDGES.find(name))
+        # results hold the options as they were given, a store what the identity says of them
+        given = identity.get("options") or identity.get("sampling") or {}
+        spec |= {key: value for key, value in given.items() if key in taken}
+        spec |= {key: model for key in ("model",) if key in taken and model and key not in spec}
         wording = str(identity.get("prompt") or "").partition(":")[0]
-        if wording.endswith("-2"):
+        if "options" not in identity and wording.endswith("-2"):
             spec["prompt"] = wording
+        if name == "fitted" and "path" not in spec:
+            spec["path"] = model  # the folder's own name: where it lies is not kept
     elif price_of(model) is not None:
         spec = {"name": "chat", "model": model}
     else:

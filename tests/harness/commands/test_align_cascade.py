@@ -47,7 +47,11 @@ def results(folder: Path, options: dict[str, Any], says: Says, *, learned: int =
         verdicts = tuple(says(n, place) for place in range(4))
         answers.append(GradedAnswer(of, f"Answer {n}.", verdicts))
     identity = identity_of(judge)
-    facts = {**identity.to_json(), "digest": identity.digest, "options": options}
+    facts = {
+        **identity.to_json(),
+        "digest": identity.digest,
+        "options": {k: v for k, v in options.items() if k != "name"},
+    }
     facts |= {"learned_prompts": [f"p{n}" for n in range(learned)]} if learned else {}
     write_run(folder, run("system", answers, facts={"judge": facts}))
     return folder
