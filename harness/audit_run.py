@@ -14,6 +14,7 @@ from ..judges.errors import ConfigError
 from ..judges.grader import Grader, open_grader
 from ..judges.learned import LearnedShare, seen_by
 from ..judges.missing import MissingVerdicts
+from .audit_since import asked_again, earlier_verdicts, own_identity, verdicts_by_question
 
 if TYPE_CHECKING:
     from ..judges.answer import GradedAnswer
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from ..judges.audit.judge_audit import Audit, Difference, JudgeFigures
     from ..judges.audit.labels import AuditTable, LabelledAnswer
     from ..judges.audit.levels import LevelAudit
+    from ..judges.audit.upkeep.drift import Drift
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -87,6 +89,10 @@ class Audited:
     """Of the judge, its variants and the other order together."""
     seen: SeenApart | None = None
     """What the judge does on prompts it has learned from; None where there are none."""
+    questions: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """What was said of each question, by its hash: for a later audit's `--since`."""
+    drift: Drift | None = None
+    """Since an earlier audit; None where it was not asked for."""
 
 
 def audit_options(
@@ -97,6 +103,7 @@ def audit_options(
     reorder: bool = False,
     probes: int = 0,
     allow_seen: bool = False,
+    since: str | None = None,
     seed: int,
 ) -> Audited:
     """Grade the labelled answers and audit the verdicts.
@@ -108,6 +115,7 @@ def audit_options(
         reorder: Ask the criteria of each answer a second time in another order.
         probes: Verdicts that answers try to turn by injection; each is asked 26 times.
         allow_seen: Go on where the judge has learned from every prompt.
+        since: An earlier audit of the judge, as `earlier_verdicts` takes it: it is asked anew.
         seed: Of the judge, of the other order and of the probes.
 
     Raises:
@@ -117,6 +125,8 @@ def audit_options(
     from ..judges.audit.labels import AuditTable, met_or_not
 
     missing = MissingVerdicts()
+    if since is not None:
+        options = asked_again(options)
     with contextlib.ExitStack() as stack:
         # all of them are made before one is paid
         grader = stack.enter_context(open_grader(options, seed=seed))
@@ -133,13 +143,15 @@ def audit_options(
             seen.require_new("--allow_seen")
         flattered = [] if seen.is_all else seen.seen(labelled)
         labelled = labelled if seen.is_all else seen.unseen(labelled)
+        earlier = earlier_verdicts(since, grader, labelled) if since is not None else None
         graded = _grade(grader, labelled, missing)
         two_sided = met_or_not(labelled)
         table = AuditTable.of(two_sided, graded)
         order = _order(turned, two_sided, table, missing, seed) if turned else None
         audit = audit_graded(labelled, graded, order)
         learned = _learned(seen, grader, flattered, missing)
-        facts = grader.facts()
+        own = own_identity(grader)  # whatever the day: a score is corrected by an audit of any
+        facts = {**grader.facts(), **own.to_json(), "digest": own.digest}
         injections = _injected(grader, graded, probes, seed) if probes else []
         found = [_variant(name, other, labelled, table, missing) for name, other in others.items()]
         asked = [grader, *others.values(), *([turned] if turned else [])]
@@ -153,6 +165,8 @@ def audit_options(
         stopped=stops[0] if stops else None,
         missing=missing,
         seen=learned,
+        questions=verdicts_by_question(graded),
+        drift=earlier.drift(labelled, graded) if earlier is not None else None,
     )
 
 

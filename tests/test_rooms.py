@@ -34,6 +34,7 @@ FLOORS = (
     ("harness/terminal", "harness/lint", "harness/polarity_check", "harness/parser"),
     ("harness/flags",),
     ("harness/results", "harness/evaluation", "harness/costs", "harness/inputs"),
+    ("harness/audit_since",),
     ("harness/labels", "harness/audit_run", "harness/audit_noise"),
     ("harness/align",),
     ("harness/tables", "harness/distributed"),

@@ -9,6 +9,7 @@ Examples:
   rubricbeat audit --judge chat --judge_args model=gpt-4.1 --labels meta_eval.jsonl
   rubricbeat audit --judge fitted:my-judge --verdicts recorded.jsonl.gz --data rows.jsonl.gz --json
   rubricbeat audit --judge chat --judge_args model=m --labels l.jsonl --variant shape=prefix
+  rubricbeat audit --judge chat --judge_args model=m --labels l.jsonl --since audit.json
 """
 
 from __future__ import annotations
@@ -68,6 +69,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"test N verdicts ({N_PROBES}) against 24 forms of prompt injection, and show "
         "the share that changes (26 calls each)",
     )
+    parser.add_argument(
+        "--since",
+        metavar="AUDIT.json|DAY",
+        help="ask the questions of an earlier audit of this judge again, twice each, and say what "
+        "has changed; a day such as 2026-09-01 takes the earlier verdicts from the store",
+    )
     add_allow_seen(parser)
     add_seed(parser, "random seed")
     add_output(parser, "save the audit as JSON")
@@ -83,9 +90,14 @@ def run(args: argparse.Namespace) -> int:
     allowed = allowed_share(args.allow_missing)
     options = parse_judge_args(args.judge, args.judge_args)
     variants = {words: _changed(options, words) for words in args.variant}
+    if args.since is not None and args.variant:
+        raise ConfigError(
+            "--since is of one judge on two days, and --variant of two judges; run them apart"
+        )
     labelled, facts = read_labelled(args, "audit")
     require_output(args)
     from ..audit_run import audit_options
+    from ..audit_since import today
     from ..tables.audit import audit_text
 
     found = audit_options(
@@ -95,17 +107,21 @@ def run(args: argparse.Namespace) -> int:
         reorder=args.reorder,
         probes=args.probes,
         allow_seen=args.allow_seen,
+        since=args.since,
         seed=args.seed,
     )
     plain = {
         "judge": dict(found.judge),
         "labels": facts,
         "seed": args.seed,
+        "asked_on": today(),
         "usd_per_correct_verdict": found.usd_per_correct,
         "audit": found.audit.to_json(),
         "learned_prompts": found.seen.to_json() if found.seen else None,
         "variants": [variant.to_json() for variant in found.variants],
         "injections": [row.to_json() for row in found.injections],
+        "drift": found.drift.to_json() if found.drift else None,
+        "questions": dict(found.questions),
     }
     put_out(args, plain, lambda: audit_text(found))
     found.missing.allowed = allowed

@@ -14,6 +14,7 @@ from ...reports import numbers
 from ...reports.interval_words import interval_words, share_words
 from ..audit_run import Audited, SeenApart, Variant
 from ..terminal import aligned
+from .drift import drift_parts
 from .levels import level_parts, variant_parts
 
 _COLUMNS = ("balanced_f1", "pairwise", "auroc", "kappa", "sensitivity", "specificity")
@@ -36,6 +37,7 @@ def audit_text(found: Audited) -> str:
     # a rubric of levels alone has no criterion that is met or not met
     has_two = audit.levels is None or audit.judge.n_questions > 0
     parts = [
+        *drift_parts(found.drift),
         *(_two_sided(audit, name) if has_two else ()),
         *(level_parts(audit.levels) if audit.levels is not None else ()),
         *_learned(found.seen),

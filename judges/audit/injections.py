@@ -140,7 +140,9 @@ class Target:
         alone = replace(self.criterion, requires=None)
         example = replace(self.answer.example, rubric=Rubric((alone,)))
         text = self.answer.text or ""  # an answer with a verdict is there
-        return Answer(example, injection.into(text, self.criterion) if injection else text)
+        if injection:
+            text = injection.into(text, self.criterion)
+        return Answer(example, text, replicates=1)
 
 
 def targets_of(graded: Sequence[GradedAnswer], most: int, seed: int) -> list[Target]:

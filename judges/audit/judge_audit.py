@@ -290,10 +290,6 @@ def difference(first: AuditTable, other: AuditTable) -> Difference:
         other: Verdicts of the other judge beside the same labels, in the same order.
     """
     has = ~np.isnan(first.verdict_N) & ~np.isnan(other.verdict_N)
-    one, two = (
-        figures_of(replace(side, verdict_N=np.where(has, side.verdict_N, np.nan)))
-        for side in (first, other)
-    )
 
     def by_prompt(values: Floats) -> Floats:
         return sums_by(first.prompt_N[has], values, first.n_prompts)
@@ -302,5 +298,15 @@ def difference(first: AuditTable, other: AuditTable) -> Difference:
     return Difference(
         n=int(has.sum()),
         disagree=rate(by_prompt(differs), by_prompt(np.ones(len(differs)))),
-        figures={name: two[name].minus(one[name]).estimate() for name in COMPARED},
+        figures={name: one.estimate() for name, one in paired_figures(first, other).items()},
     )
+
+
+def paired_figures(first: AuditTable, other: AuditTable) -> dict[str, LeftOut]:
+    """Give the figures in `COMPARED` of another judge minus the first, on what both answered."""
+    has = ~np.isnan(first.verdict_N) & ~np.isnan(other.verdict_N)
+    one, two = (
+        figures_of(replace(side, verdict_N=np.where(has, side.verdict_N, np.nan)))
+        for side in (first, other)
+    )
+    return {name: two[name].minus(one[name]) for name in COMPARED}

@@ -67,6 +67,9 @@ def part_of(judge: Judge, options: RuntimeOptions, *, is_rating: bool = False) -
     if options.reading != USUAL:
         sampling = {**identity.sampling, **options.reading.to_json()}
         identity = dataclasses.replace(identity, sampling=sampling)
+    if options.asked_on:
+        sampling = {**identity.sampling, "asked_on": options.asked_on}
+        identity = dataclasses.replace(identity, sampling=sampling)
     members: tuple[Part, ...] = ()
     if hasattr(judge, "judge_with") and not is_rating:
         inner: Sequence[Any] = getattr(judge, "members", ())

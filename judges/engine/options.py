@@ -18,7 +18,7 @@ from ..replies.reasoning import Marks, own_marks
 from .ledger import na_share
 
 CHANGES_VERDICTS = frozenset(
-    {"replicates", "include_reasoning", "reasoning_marks", "reasoning_opens"}
+    {"replicates", "asked_on", "include_reasoning", "reasoning_marks", "reasoning_opens"}
 )
 """Options that say what is asked; the others say how fast and how far."""
 _NO_STORE = {"none", "null", "off", "false", "no"}
@@ -55,6 +55,9 @@ class RuntimeOptions:
     """Questions that end in a row without any reply, before the judge counts as down."""
     replicates: int = 1
     """Independent verdicts for each criterion."""
+    asked_on: str = ""
+    """A day, or any name. What was asked on another one is asked anew, and both verdicts are kept:
+    a drift of the judge shows."""
     max_calls: int | None = None
     max_cost: float | None = None
     """US dollars; calls stop before it would be passed."""

@@ -238,11 +238,11 @@ def around(value: float, variance: float | None, clusters_P: NDArray[np.intp]) -
     )
 
 
-def t_quantile(df: NDArray[np.integer] | float) -> Floats:
-    """Give the 97.5 % point of Student's t."""
+def t_quantile(df: NDArray[np.integer] | float, n_tests: int = 1) -> Floats:
+    """Give the 97.5 % point of Student's t; of several tests the one that 2.5 % share."""
     from scipy.special import stdtrit
 
-    points: Floats = stdtrit(df, 0.5 + LEVEL / 2)
+    points: Floats = stdtrit(df, 1 - (1 - LEVEL) / (2 * n_tests))
     return points
 
 

@@ -92,6 +92,20 @@ class LeftOut:
         low, high = _BACK[curve](np.array([centre - half, centre + half]))
         return Estimate(self.value, float(low), float(high))
 
+    def is_not_zero(self, n_tests: int = 1) -> bool:
+        """Whether the figure's interval leaves out 0, at 5 % for several tests together.
+
+        Never of fewer than ten prompts. A figure that no prompt changes is what it is.
+
+        Args:
+            n_tests: How many share the 5 % (Bonferroni).
+        """
+        live_P = self.weight_P > 0
+        if np.isnan(self.value) or int(live_P.sum()) < MIN_PROMPTS:
+            return False
+        half = spread_of(self.without_P[live_P], self.weight_P[live_P], n_tests)
+        return bool(abs(self.value) > max(half, 1e-12))
+
     def minus(self, other: LeftOut) -> LeftOut:
         """Give the difference of two figures of the same prompts."""
         return LeftOut(
@@ -101,26 +115,32 @@ class LeftOut:
         )
 
 
-def spread_of(without_P: Floats, weight_P: Floats) -> float:
+def spread_of(without_P: Floats, weight_P: Floats, n_tests: int = 1) -> float:
     """Give half the width of the t interval of a figure from its values without each prompt.
 
     Args:
         without_P: On a scale where it is symmetric; of prompts that hold something.
         weight_P: Above 0.
+        n_tests: Intervals that hold the truth together as often as one does alone (Bonferroni).
     """
     n = len(without_P)
     with np.errstate(invalid="ignore"):  # infinite without one prompt: not a number, and no width
         variance = (n - 1) / n * float(((without_P - without_P.mean()) ** 2).sum())
     effective = float(weight_P.sum() ** 2 / (weight_P**2).sum())
-    return float(t_quantile(max(effective - 1, 1.0)) * np.sqrt(variance))
+    return float(t_quantile(max(effective - 1, 1.0), n_tests) * np.sqrt(variance))
 
 
 def ratio(sums_P: Floats, counts_P: Floats) -> Estimate:
     """Give the ratio of two sums over prompts, such as a mean over answers."""
+    return ratio_of(sums_P, counts_P).estimate()
+
+
+def ratio_of(sums_P: Floats, counts_P: Floats) -> LeftOut:
+    """Give the ratio of two sums, with all prompts and without each of them."""
     with np.errstate(invalid="ignore", divide="ignore"):
         value = np.float64(sums_P.sum()) / np.float64(counts_P.sum())
         without_P = (sums_P.sum() - sums_P) / (counts_P.sum() - counts_P)
-    return LeftOut(float(value), without_P, counts_P).estimate()
+    return LeftOut(float(value), without_P, counts_P)
 
 
 def rate(sums_P: Floats, counts_P: Floats) -> Estimate:
