@@ -139,19 +139,19 @@ def sentence(lines: Sequence[ScoreLine]) -> str:
     enough = [line for line in models if _n_prompts(line) >= MIN_PROMPTS]
     if len(models) > 1 and (best not in enough or len(enough) < 2):
         return (
-            f"{len(models)} models on {_one_line(best.task)}: none is called the highest, which "
-            f"takes two with {MIN_PROMPTS} prompts or more."
+            f"{len(models)} models on task {_one_line(best.task)}: none is called the highest, "
+            f"which takes two with {MIN_PROMPTS} prompts or more."
         )
     equal = sum(line.metrics["score_unclipped"] == m["score_unclipped"] for line in models)
     among = f" highest of {len(models)}" if len(models) > 1 else ""
     if equal > 1:
-        among += f", with {equal - 1} equal,"
+        among += f", with {equal - 1} equal"
     facts = f"{m['n_prompts']:,} prompt{'' if m['n_prompts'] == 1 else 's'}"
     if best.n_runs > 1:
         facts += f", {best.n_runs} runs taken together"
     return (
-        f"{_one_line(best.model)} scores{among} on {_one_line(best.task)}: "
-        f"{numbers.score(m['score'])} {_interval(best)}, {facts}."
+        f"{_one_line(best.model)} scores{among}{':' if among else ''} {numbers.score(m['score'])} "
+        f"{_interval(best)} on task {_one_line(best.task)}, {facts}."
     )
 
 

@@ -94,7 +94,7 @@ def criteria_of(
 ) -> tuple[CriteriaGroup, ...]:
     """Give every group of criteria that has a row: single criteria, then tags.
 
-    Where no criterion stands in two prompts, single criteria come last.
+    Where most criteria stand in one prompt, and none in ten, single criteria come last.
 
     Args:
         measured: The models; the baseline first where there is one.
@@ -103,7 +103,8 @@ def criteria_of(
     cells = Cells.of(measured)
     kinds = sorted({kind for kind, _ in cells.members}, key=_kind_order)
     groups = [_group(cells, kind, has_baseline) for kind in kinds]
-    if groups and all(row.n_prompts < 2 for row in groups[0].rows):
+    n_prompts = sorted(row.n_prompts for row in groups[0].rows) if groups else []
+    if n_prompts and n_prompts[len(n_prompts) // 2] < 2 and n_prompts[-1] < MIN_PROMPTS:
         # each prompt has criteria of its own: its tags say more than a single verdict
         groups.append(groups.pop(0))
     return tuple(groups)

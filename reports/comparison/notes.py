@@ -220,21 +220,33 @@ def _unknown(models: Sequence[Model]) -> Iterator[str]:
 
 
 def length_gains(results: Sequence[ModelResult]) -> Iterator[str]:
-    """Warn of length-adjusted scores above the plain ones, where these are shown.
-
-    Short answers gain by the formula.
-    """
-    gaining = [
-        f"{r.name} {numbers.score(r.length_adjusted_unclipped)}, not {numbers.score(r.unclipped)}"
-        for r in results
-        if r.unclipped is not None
-        and r.length_adjusted_unclipped is not None
-        and r.length_adjusted_unclipped - r.unclipped >= VISIBLE
-    ]
+    """Name the length-adjusted scores above the plain ones: short answers gain by the formula."""
+    gaining = [r.name for r in results if _length_gain(r) >= VISIBLE]
     if gaining:
+        more = f" and {len(gaining) - 3} more" if len(gaining) > 3 else ""
         yield (
-            "The length-adjusted score is higher than the score (unclipped: "
-            f"{'; '.join(gaining)}). As published, the adjustment is 0 at "
-            f"{numbers.count(LENGTH_CENTRE_CHARS)} characters, and shorter answers gain: this is "
-            "no sign of better content."
+            f"The length-adjusted score is higher than the score of {', '.join(gaining[:3])}{more}:"
+            f" answers below {numbers.count(LENGTH_CENTRE_CHARS)} characters gain by the formula. "
+            "This is no sign of better content."
         )
+
+
+def length_order(results: Sequence[ModelResult]) -> Iterator[str]:
+    """Warn where the adjustment for length puts two models in another order."""
+    known = [r for r in results if r.unclipped is not None]
+    for first in known:
+        for second in known:
+            gap = (first.unclipped or 0.0) - (second.unclipped or 0.0)
+            if gap >= VISIBLE and gap + _length_gain(first) - _length_gain(second) <= -VISIBLE:
+                yield (
+                    f"{first.name} scores higher than {second.name}, and lower after the "
+                    "adjustment for length, by which short answers gain: see More measures."
+                )
+                return
+
+
+def _length_gain(result: ModelResult) -> float:
+    """Give the length-adjusted score minus the score, both unclipped; 0 where one is missing."""
+    if result.unclipped is None or result.length_adjusted_unclipped is None:
+        return 0.0
+    return result.length_adjusted_unclipped - result.unclipped

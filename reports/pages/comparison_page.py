@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from ...judges.scoring.estimates import Estimate
+from ...judges.scoring.estimates import TOO_FEW, Estimate
 from ...judges.scoring.item_scores import worst_at_k
 from ...judges.scoring.run_scores import LENGTH_CENTRE_CHARS, LENGTH_UNIT_CHARS
 from .. import numbers
@@ -21,7 +21,7 @@ from ..comparison.comparison import Comparison
 from ..comparison.corrections import TITLES
 from ..comparison.criterion_cells import CRITERION
 from ..comparison.judges import FIGURES, SCALARS
-from ..comparison.notes import length_gains
+from ..comparison.notes import length_gains, length_order
 from ..comparison.slices import Slice
 from ..comparison.truth import TruthTable
 from ..results.run import Run
@@ -216,7 +216,7 @@ def render_page(
         "task": comparison.task,
         "headline": comparison.headline,
         "problems": comparison.problems,
-        "notes": [*comparison.notes, *length_gains(comparison.results)],
+        "notes": [*comparison.notes, *length_order(comparison.results)],
         "truth": truth,
         "facts": facts_of(comparison, command),
         "stored_rows": comparison.stored,
@@ -231,6 +231,7 @@ def render_page(
         "corrected_titles": TITLES,
         "rules": RULES,
         "length_note": _length_note(comparison),
+        "length_notes": list(length_gains(comparison.results)),
         **first_screen(comparison),
         "pairs": comparison.pairs,
         "n_tested": comparison.n_tested,
@@ -240,6 +241,7 @@ def render_page(
         "criteria_groups": _criteria_groups(comparison, with_texts=examples),
         "n_first": FIRST_ROWS,
         "slices": comparison.slices,
+        "too_few": TOO_FEW,
         **_slice_groups(comparison.slices),
         "signal": signal,
         "browser": browser,
@@ -258,7 +260,7 @@ def _contents(context: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("criteria", "Criteria", context["criteria_groups"]),
         ("measures", "More measures", True),
         ("pairs", "Paired differences", context["pairs"]),
-        ("slices", "Slices", context["slices"]),
+        ("slices", "Scores by slice", context["slices"]),
         ("signal", "Reward signal", context["signal"]),
         ("judges", "Judge", True),
         ("examples", "Examples", context["browser"]),

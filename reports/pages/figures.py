@@ -90,10 +90,11 @@ def _forest(rows: Sequence[tuple[str, Estimate]], label: str, *, zero: bool) -> 
         axes.axvline(0, color="0.5", linewidth=0.8, linestyle=(0, (3, 3)))
     for row, (_, found) in enumerate(rows):
         color = ACCENT if zero and found.excludes_zero else INK
+        inside = "white" if zero and not found.excludes_zero else color
         if found.ends is not None:
             axes.plot(found.ends, [row, row], color=color, linewidth=1.5)
         if found.value is not None:
-            axes.plot([found.value], [row], marker="o", markersize=5, color=color)
+            axes.plot([found.value], [row], "o", markersize=5, color=color, markerfacecolor=inside)
     axes.set_yticks(range(len(rows)), [_name(name) for name, _ in rows])
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(len(rows) - 0.4, -0.6)
@@ -147,8 +148,8 @@ class Mark:
     at: float | None
     low: float | None
     high: float | None
-    is_sure: bool
-    """Of a difference: the interval lies wholly on one side of zero."""
+    is_sure: bool | None
+    """Of a difference: the interval lies wholly on one side of zero; None of another number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +195,7 @@ def forest(estimates: Sequence[Estimate], *, include: float | None = None) -> Fo
                 None if one.value is None else place(one.value),
                 None if one.low is None else place(one.low),
                 None if one.high is None else place(one.high),
-                include == 0.0 and one.excludes_zero,
+                one.excludes_zero if include == 0.0 else None,
             )
             for one in estimates
         ),

@@ -5,8 +5,40 @@
   const root = document.documentElement;
   const byId = (id) => document.getElementById(id);
 
+  // a link that names what is not here says so, and leads to the page all the same
+  const faults = (said) => {
+    byId("link-fault").hidden = !said.length;
+    byId("link-fault").textContent = said.join(" ");
+    if (said.length) byId("link-fault").scrollIntoView({ block: "center" });
+  };
+  const notHere = (what, name) => `The link asks for ${what} \u201c${shown(name)}\u201d, which is not on this page.`;
+  function readAddress() {
+    const found = {};
+    for (const part of location.hash.slice(1).split("&")) {
+      const at = part.indexOf("=");
+      const value = at < 0 ? "" : part.slice(at + 1);
+      try { found[at < 0 ? part : part.slice(0, at)] = decodeURIComponent(value); } catch {
+        found[at < 0 ? part : part.slice(0, at)] = value;
+      }
+    }
+    return found;
+  }
+  const KEYS = ["example", "criterion", "answers", "examples", "row", "show", "theme", "q", "this", "other", "order"];
+  function strangers(asked) {
+    const names = Object.keys(asked).filter((key) => key && !KEYS.includes(key) && !byId(key));
+    return names.map((name) => notHere("the part", name));
+  }
+
   const source = byId("index");
-  if (!source) return;
+  if (!source) {
+    const told = () => {
+      const asked = readAddress();
+      faults(asked.example === undefined ? strangers(asked) : ["This page was made without its examples."]);
+    };
+    addEventListener("hashchange", told);
+    told();
+    return;
+  }
   const { models, baseline, examples, rows } = JSON.parse(source.textContent);
 
   const PAGE = 25; // rows added at a time
@@ -98,7 +130,7 @@
     this: baseAt === 0 ? Math.min(1, models.length - 1) : 0,
     sort: two ? "spread" : "order", descending: two,
   };
-  const state = { ...START, shown: PAGE, open: null, criterion: null, isRaw: false };
+  const state = { ...START, shown: PAGE, open: null, criterion: null, faults: [], isRaw: false };
   const visibleModels = new Set(models.length <= 3 ? models.keys() : [state.this, state.other]);
 
   const gapOf = (values) => {
@@ -199,8 +231,23 @@
   // ---------- addresses: an example, a criterion of it, what the list shows ----------
   const written = (text) => encodeURIComponent(wellFormed(text));
   const here = location.href.split("#")[0];
-  const link = (example, criterion = example.criterion) =>
-    `#example=${written(example.id)}${criterion === null ? "" : `&criterion=${criterion + 1}`}`;
+  const link = (example, criterion = example.criterion, answers = meantAnswers(example, criterion)) =>
+    `#example=${written(example.id)}${criterion === null ? "" : `&criterion=${criterion + 1}`}`
+    + (answers.some(Boolean) ? `&answers=${answers.map((at) => at + 1).join()}` : "");
+  // of repeated answers, those that show what the list was filtered by; else the first of each model
+  function meantAnswers({ texts }, c) {
+    const first = models.map(() => 0);
+    if (c === null || !texts || state.kind === "all" || state.kind === "unscored") return first;
+    return models.map((_, m) => {
+      const given = texts.answers[m];
+      const isLow = m === state.this ? state.kind !== "better" : state.kind === "better";
+      const value = (answer) => (state.kind === "missing"
+        ? Number(!"10la".includes(answer.verdicts[c]))
+        : (passed(texts, answer, c) ?? (isLow ? 2 : -1)) * (isLow ? -1 : 1));
+      const values = given.map(value);
+      return Math.max(0, values.indexOf(Math.max(...values)));
+    });
+  }
   function listLink() {
     const parts = ["#examples"];
     const add = (name, value, start) => { if (value !== start) parts.push(`${name}=${written(value)}`); };
@@ -215,29 +262,28 @@
     }
     return parts.join("&");
   }
-  function readAddress() {
-    const found = {};
-    for (const part of location.hash.slice(1).split("&")) {
-      const at = part.indexOf("=");
-      const value = at < 0 ? "" : part.slice(at + 1);
-      try { found[at < 0 ? part : part.slice(0, at)] = decodeURIComponent(value); } catch { /* no address of ours */ }
-    }
-    return found;
-  }
   function takeFilters(asked) {
+    const said = [];
+    // what is asked for, where it is here; what the list starts with where it is not
+    const taken = (what, name, found, start) => {
+      if (found !== undefined) return found;
+      if (name) said.push(notHere(what, name));
+      return start;
+    };
     const modelAt = (name, start) => {
       const at = models.findIndex((model) => wellFormed(model) === name);
-      return at < 0 ? start : at;
+      return taken("the model", name, at < 0 ? undefined : at, start);
     };
-    state.row = rowOf(asked.row) ? asked.row : null;
-    state.kind = Object.hasOwn(KINDS, asked.show ?? "") ? asked.show : START.kind;
-    state.theme = themes.find((t) => wellFormed(t) === asked.theme) ?? "";
+    state.row = taken("the row", asked.row, rowOf(asked.row)?.key, null);
+    const isKind = Object.hasOwn(KINDS, asked.show ?? "");
+    state.kind = taken("the filter", asked.show, isKind ? asked.show : undefined, START.kind);
+    state.theme = taken("the theme", asked.theme, themes.find((t) => wellFormed(t) === asked.theme), "");
     state.query = asked.q ?? "";
     state.this = modelAt(asked.this, START.this);
     state.other = modelAt(asked.other, START.other);
     const [key, up] = (asked.order ?? "").split(",");
     const column = columns.find((one) => one.key === key);
-    state.sort = column ? key : START.sort;
+    state.sort = taken("the order", asked.order, column?.key, START.sort);
     state.descending = column ? up !== "up" : START.descending;
     byId("search").value = state.query;
     byId("filter-theme").value = state.theme;
@@ -247,6 +293,7 @@
     byId("order").value = state.sort;
     showCompared();
     renderHead();
+    return said;
   }
 
   function rowNode(example) {
@@ -412,7 +459,7 @@
       const [text, value, polarity, tags] = criterion;
       const form = texts.forms?.[c] ?? { terms: [] };
       const name = make("th", { scope: "row" },
-        make("a", { class: "self", href: here + link(example, c), "aria-label": `Link to criterion ${c + 1}` }, `#${c + 1}`),
+        make("a", { class: "self", href: here + link(example, c, chosen), "aria-label": `Link to criterion ${c + 1}` }, `#${c + 1}`),
         " ", make("span", { class: "points" }, points(value)),
         textBlock(text),
         make("div", { class: "id", dir: "auto" }, shown([
@@ -465,6 +512,7 @@
         return make("label", {}, box, make("bdi", {}, shown(name)));
       }));
     detail.replaceChildren(
+      ...state.faults.map((said) => make("p", { class: "box note", role: "status" }, said)),
       make("p", { class: "quiet", dir: "auto" }, shown(texts.tags.join(" · "))),
       make("h3", {}, "Conversation"),
       ...texts.prompt.map(([role, text]) =>
@@ -473,7 +521,11 @@
       make("h3", {}, models.length < 2 ? "Answer" : "Answers"),
       chips ?? "",
       make("div", { class: "columns" }, ...at.map((m) =>
-        answerBox(models[m], texts.answers[m], chosenAnswers[m], (n) => { chosenAnswers[m] = n; again(); }))),
+        answerBox(models[m], texts.answers[m], chosenAnswers[m], (n) => {
+          chosenAnswers[m] = n;
+          history.replaceState(null, "", link(example, state.criterion, chosenAnswers));
+          again();
+        }))),
       ...(texts.references.length
         ? [make("details", {}, make("summary", {}, `Reference answers (${texts.references.length})`),
             ...texts.references.map((text) => make("div", { class: "turn" }, richText(text))))]
@@ -492,38 +544,55 @@
     byId("next").disabled = order < 0 || order >= listed.length - 1;
   }
 
-  function open(example, criterion) {
-    if (state.open !== example) chosenAnswers = models.map(() => 0);
+  function open(example, criterion, answers, said) {
+    chosenAnswers = answers;
     state.open = example;
     state.criterion = criterion;
+    state.faults = said;
     byId("copy").textContent = "Copy link";
     if (!dialog.open) dialog.showModal();
     detail.focus();
     return renderDetail(example, false);
   }
   // a criterion is named by its number, from 1, or by its id
-  async function criterionAt(example, named) {
-    if (named === undefined) return null;
-    const { criteria, forms } = await textsOf(example);
+  function criterionAt({ criteria, forms }, named) {
     const byName = (forms ?? []).findIndex((form) => form.id !== undefined && wellFormed(form.id) === named);
     const at = byName >= 0 ? byName : /^[0-9]+$/.test(named) ? Number(named) - 1 : -1;
     return at >= 0 && at < criteria.length ? at : null;
   }
+  // answers are named by their numbers, from 1, a model each; the first where none is named
+  function answersAt({ answers }, named) {
+    const numbers = named === undefined ? models.map(() => "1") : named.split(",");
+    const isHere = (n, m) => n === "1" || (/^[0-9]+$/.test(n) && answers[m]?.[n - 1] !== undefined);
+    return numbers.length === models.length && numbers.every(isHere) ? numbers.map((n) => n - 1) : null;
+  }
   async function follow() {
+    const hash = location.hash;
     const asked = readAddress();
     const example = asked.example === undefined ? null : examples.find((e) => wellFormed(e.id) === asked.example);
     if (example) {
-      const hash = location.hash;
-      const criterion = await criterionAt(example, asked.criterion);
-      if (location.hash === hash) await open(example, criterion);
+      const texts = await textsOf(example);
+      if (location.hash !== hash) return;
+      const said = strangers(asked);
+      const criterion = asked.criterion === undefined ? null : criterionAt(texts, asked.criterion);
+      if (asked.criterion !== undefined && criterion === null) {
+        said.push(`${notHere("criterion", asked.criterion)} This example has ${texts.criteria.length}.`);
+      }
+      const answers = answersAt(texts, asked.answers);
+      if (!answers) said.push(notHere("the answers", asked.answers));
+      faults([]);
+      await open(example, criterion, answers ?? models.map(() => 0), said);
       return;
     }
     if (dialog.open) dialog.close();
-    if (asked.examples !== undefined && Object.keys(asked).length > 1) {
-      takeFilters(asked);
+    const said = strangers(asked);
+    if (asked.example !== undefined) said.push(notHere("example", asked.example));
+    else if (asked.examples !== undefined && Object.keys(asked).length > 1) {
+      said.push(...takeFilters(asked));
       await show();
       byId("examples").scrollIntoView();
     }
+    faults(said);
   }
   function step(by) {
     const next = listed[listed.indexOf(state.open) + by];

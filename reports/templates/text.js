@@ -164,6 +164,7 @@ const page = (() => {
     && cellsOf(lines[at]).length === cellsOf(lines[at + 1]).length
     && cellsOf(lines[at]).length <= MAX_COLUMNS;
 
+  let nTables = 0;
   function table(lines, at, into) {
     const head = cellsOf(lines[at]);
     const row = (cells, tag) =>
@@ -173,18 +174,23 @@ const page = (() => {
     for (; end < lines.length && lines[end].includes("|") && !isBlank(lines[end]); end += 1) {
       body.append(row(cellsOf(lines[end]), "td"));
     }
-    into.append(make("table", {}, make("thead", {}, row(head, "th")), body));
+    // a wide one scrolls by itself; regions may not share a name
+    nTables += 1;
+    into.append(
+      make("div", { class: "scroll", tabIndex: 0, role: "region", "aria-label": `Table ${nTables}` },
+        make("table", {}, make("thead", {}, row(head, "th")), body)));
     return end;
   }
 
   function fence(lines, at, into) {
-    const [, mark] = FENCE.exec(lines[at]);
+    const [, mark, info] = FENCE.exec(lines[at]);
     let end = at + 1;
     const isEnd = (line) => {
       const bare = line.trim();
       return bare.length >= mark.length && bare === mark[0].repeat(bare.length);
     };
     while (end < lines.length && !isEnd(lines[end])) end += 1;
+    if (!isBlank(info)) into.append(make("p", { class: "address" }, info.trim()));
     into.append(make("pre", {}, make("code", {}, lines.slice(at + 1, end).join("\n"))));
     return end + 1;
   }

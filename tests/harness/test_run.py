@@ -80,7 +80,7 @@ def test_a_chat_endpoint_is_asked_judged_and_written_as_lm_eval_writes(
     code = main(on(rows, *words))
     printed = capsys.readouterr().out
     assert code == 0
-    assert "org/fake scores on rubric_judge: 1.00" in printed and "pass_strict" in printed
+    assert "org/fake scores 1.00" in printed and "pass_strict" in printed
     written = sorted(path for path in out.rglob("*") if path.is_file())
     assert [path.parent.name for path in written] == ["org__fake"] * 2
     assert all(str(path) in printed for path in written)

@@ -67,9 +67,9 @@ def test_the_sentence_names_no_winner_where_the_best_are_equal() -> None:
         return ScoreLine(model, "r", "t", summarise(answers).to_json())
 
     best, same, worse = line("a", True, False), line("b", False, True), line("c", False, False)
-    assert sentence([worse, best]).startswith("a scores highest of 2 on t: 0.500 ")
-    assert sentence([worse, same, best]).startswith("a scores highest of 3, with 1 equal, on t: ")
+    assert sentence([worse, best]).startswith("a scores highest of 2: 0.500 ")
+    assert sentence([worse, same, best]).startswith("a scores highest of 3, with 1 equal: ")
     few = line("d", True, False, n_prompts=9)
     assert sentence([best, few]) == (
-        "2 models on t: none is called the highest, which takes two with 10 prompts or more."
+        "2 models on task t: none is called the highest, which takes two with 10 prompts or more."
     )

@@ -50,7 +50,7 @@ def test_score_takes_the_runs_of_a_model_together(tmp_path, capsys):
     assert printed[0].split() == ["model", "runs", "score", "95", "%", "interval", "scored"]
     assert printed[1].split() == ["a", "2", "0.406", "[0.344,", "0.468]", "24", "of", "24"]
     assert printed[3] == (
-        "a scores on made_up: 0.406 [0.344, 0.468], 12 prompts, 2 runs taken together."
+        "a scores 0.406 [0.344, 0.468] on task made_up, 12 prompts, 2 runs taken together."
     )
     assert main(["compare", str(tmp_path), "--json"]) == 0
     (same,) = json.loads(capsys.readouterr().out)["results"]

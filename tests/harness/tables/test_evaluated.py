@@ -39,7 +39,7 @@ def test_a_rubric_task_has_one_line_and_all_of_it_on_request(capsys, tmp_path):
     request = RunRequest(("t",), "dummy", output_path=str(tmp_path))
     short = shown(capsys, done({"t": ROW}, t=SCORES), request)
     assert "pass_strict" not in short and "results_x" not in short
-    assert "m scores on t: 0.500 (n < 10: no interval), 2 prompts." in short
+    assert "m scores 0.500 (n < 10: no interval) on task t, 2 prompts." in short
     whole = shown(capsys, done({"t": ROW}, t=SCORES), request, is_whole=True)
     assert "pass_strict" in whole and "results_x.json" in whole
 

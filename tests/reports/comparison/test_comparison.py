@@ -15,7 +15,7 @@ from report_kit import example, graded, judge, run
 from rubricbeat.harness.tables.score import pooled
 from rubricbeat.judges.errors import ConfigError, UnknownNameError
 from rubricbeat.reports.comparison.comparison import compare_runs
-from rubricbeat.reports.comparison.notes import length_gains
+from rubricbeat.reports.comparison.notes import length_gains, length_order
 from rubricbeat.reports.pages.comparison_page import comparison_json
 from rubricbeat.reports.pages.runs_page import group_runs
 
@@ -283,14 +283,23 @@ def test_wins_are_counted_by_theme_and_over_all_prompts():
     assert compare(a).wins is None
 
 
-def test_a_length_adjusted_score_above_the_score_is_a_warning():
-    def answers(text):
-        return [graded("10", example(f"p{n}", (1, 1)), answer=text) for n in range(10)]
+def test_a_length_adjusted_score_above_the_score_is_said_and_another_order_is_a_warning():
+    def answers(n_chars, n_met=5):
+        """Ten answers, of which some have 1 and the others 0 of 1 point."""
+        verdicts = ["1"] * n_met + ["0"] * (10 - n_met)
+        return [graded(v, example(f"p{n}", (1,)), answer="x" * n_chars)
+                for n, v in enumerate(verdicts)]  # fmt: skip
 
-    # 1,000 characters short of 2,000: twice .0299 more than .5
-    [note] = length_gains(compare(run("a", answers("x" * 1_000))).results)
-    assert "(unclipped: a 0.560, not 0.500)" in note and "shorter answers gain" in note
-    assert not list(length_gains(compare(run("a", answers("x" * 2_500))).results))
+    # 1,000 characters short of 2,000: twice .0294 more than .5
+    short, long = run("a", answers(1_000)), run("b", answers(3_000, 6))
+    [note] = length_gains(compare(short).results)
+    assert "the score of a:" in note and "no sign of better content" in note
+    assert not list(length_gains(compare(long).results))
+    # .5 + .0588 against .6 - .0588
+    assert "b scores higher than a, and lower after" in next(
+        length_order(compare(short, long).results)
+    )
+    assert not list(length_order(compare(short, run("b", answers(2_500, 6))).results))
 
 
 def test_slices_are_worked_by_hand():
