@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ...judges.budget.next_label import Unit, pooled, random_draw
+from ...judges.budget.next_label import Rule, Unit, draw_labels, pooled
 from ...judges.data.columns import Columns, add_columns_argument
 from ...judges.errors import ConfigError
 from ...judges.files import write_file
@@ -48,6 +48,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="answers, with all of their criteria (default), or single criteria",
     )
     parser.add_argument(
+        "--next",
+        choices=[rule.value for rule in Rule],
+        default=Rule.SCORE.value,
+        help="draw with a higher chance what narrows the corrected score most (default), what "
+        "judges are unsure of or disagree on, or at random",
+    )
+    parser.add_argument(
         "--raters",
         nargs="+",
         default=[],
@@ -70,11 +77,13 @@ def run(args: argparse.Namespace) -> int:
     if not answers:
         raise ConfigError("no answer to label in these results: all of them are absent")
     require_output(args)
-    drawn = random_draw(answers, args.n, Unit(args.unit), args.seed)
+    drawn = draw_labels(answers, args.n, Unit(args.unit), Rule(args.next), args.seed)
+    if not drawn:
+        raise ConfigError(f"--n {args.n}: nothing was drawn; take more, or another --seed")
     questions = [
         Question(d.answer.example, d.answer.text, d.criterion, d.probability) for d in drawn
     ]
-    write_file(args.output, label_page(questions, raters))
+    write_file(args.output, label_page(questions, raters, Unit(args.unit)))
     n_answers = len({id(draw.answer) for draw in drawn})
     print(f"{args.output}: {len(drawn):,} criteria of {n_answers:,} of {len(answers):,} answers")
     print("Open it in a browser; its export goes to `score`, `compare` or `audit` with --labels.")

@@ -94,6 +94,7 @@ def match_labels(graded: Sequence[GradedAnswer], labelled: Sequence[LabelledAnsw
             f"{len(labelled) - n_chosen} of {len(labelled)} labelled answers do not say with what "
             "probability they were chosen, and the others do; all of them must, or none"
         )
+    done = _part_done(labelled)
     truth, chances = [], []
     for answer in graded:
         names = (answer.example.prompt_id, digest_of_prompt(answer.example.prompt))
@@ -105,7 +106,7 @@ def match_labels(graded: Sequence[GradedAnswer], labelled: Sequence[LabelledAnsw
         )
         truth.append(GradedAnswer(answer.example, answer.answer, verdicts, answer.repeat))
         if n_chosen:
-            chances.append(tuple(_chance(chance_of, key) for key in keys))
+            chances.append(tuple(done * _chance(chance_of, key) for key in keys))
     n_matched = sum(not v.is_missing for one in truth for v in one.verdicts)
     return LabelsOfRun(tuple(truth), len(labelled), n_matched, tuple(chances))
 
@@ -163,6 +164,23 @@ def _note_chances(chance_of: dict[_Key, float], item: LabelledAnswer, text: str)
                 f"prompt_id {item.example.prompt_id[:64]}: {criterion.text[:60]!r} is labelled "
                 f"with two inclusion probabilities, {known:g} and {chance:g}"
             )
+
+
+def _part_done(labelled: Sequence[LabelledAnswer]) -> float:
+    """Give the share of what was drawn that has come back, in (0, 1]; 1 where that is not known.
+
+    Raters go through what was drawn in a random order, so that what they have reached is a random
+    part of it.
+    """
+    draws = {item.draw for item in labelled}
+    if len(draws) != 1 or (draw := draws.pop()) is None:
+        return 1.0
+    back = {
+        (item.example.prompt_id, item.text, c.text if draw[0] == "criteria" else "")
+        for item in labelled
+        for c in item.example.rubric.criteria
+    }
+    return min(1.0, len(back) / draw[1])
 
 
 def _chance(chance_of: Mapping[_Key, float], keys: Sequence[_Key]) -> float:

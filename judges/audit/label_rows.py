@@ -24,6 +24,7 @@ from .labels import Label, LabelledAnswer, why_not
 LABEL_FIELDS = ("label", "labels", "binary_labels")
 CHANCE_FIELD = "probability"
 """Of a labelled row: the inclusion probability with which its criterion was chosen."""
+DRAWN_UNITS = ("answers", "criteria")
 UNDECIDED_FIELD = "cannot_tell"
 """Of a row that a person saw and gave no label: without a label it is no mistake."""
 CRITERION_FIELDS = ("rubric", "criterion")
@@ -152,7 +153,17 @@ def _answer(row: Field) -> LabelledAnswer:
         labels=(_labels(row, criterion),),
         category=category,
         chances=(_chance(row[CHANCE_FIELD]),) if row.has(CHANCE_FIELD) else (),
+        draw=_draw(row["draw"].decoded()) if row.has("draw") else None,
     )
+
+
+def _draw(field: Field) -> tuple[str, int]:
+    unit, n = field["unit"].text(), field["n"].number()
+    if unit not in DRAWN_UNITS:
+        raise field["unit"].unknown(DRAWN_UNITS)
+    if n < 1 or n != int(n):
+        raise field["n"].fault(f"is {n:g}, not a number of {unit}")
+    return unit, int(n)
 
 
 def _chance(field: Field) -> float:

@@ -170,6 +170,9 @@ class LabelledAnswer:
     """By criterion: the inclusion probability in (0, 1] with which it was chosen for a label, None
     where it was not chosen. Empty where that is not known: then the answers must be a random part
     of the run that they correct."""
+    draw: tuple[str, int] | None = None
+    """What was drawn, `answers` or `criteria`, and how many of them; None where that is not known.
+    Where fewer have come back, in a random order, each counts for more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,17 +3,27 @@
 A unit is a whole answer with all of its criteria, or one criterion. The same text to the same
 prompt is one answer, whichever systems gave it. Which units are drawn hangs on the seed and the
 unit's own words alone: more labels with the same seed keep those that were drawn before.
+
+The rules but `random` draw a unit with a chance in proportion to the error that is expected of the
+judge there (`two_judges.py`), so that the corrected score has the least variance; a label counts
+1 / chance in it. The chance is the same for P(met) and 1 - P(met): it does not tell a rater what
+the judge said.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+import numpy as np
+
 from ..answer import GradedAnswer, solution_of
 from ..rubric import Criterion, Example
+from ..scoring.points import ratio
+from ..scoring.rubric_arrays import Floats
+from ..scoring.verdict_table import Codes, VerdictTable
+from .two_judges import chances, draw, expected_error
 
 
 class Unit(StrEnum):
@@ -23,6 +33,17 @@ class Unit(StrEnum):
     """Answers with all of their criteria, which pass rates need."""
     CRITERIA = "criteria"
     """Single criteria."""
+
+
+class Rule(StrEnum):
+    """By what the chance of a unit is set."""
+
+    SCORE = "score"
+    """By its weight in the score of its answer, and how uncertain the judge is."""
+    DISAGREEMENT = "disagreement"
+    """By how uncertain the judge is, whatever the points."""
+    RANDOM = "random"
+    """The same for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +62,15 @@ class PooledAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class Draw:
+class Drawn:
     """One question to a person."""
 
     answer: PooledAnswer
     place: int
     """Of the criterion in its rubric."""
     probability: float | None
-    """Chance in (0, 1] with which it was drawn; None where the units are a plain random part."""
+    """Chance in (0, 1] with which it was drawn; None where whole answers are a plain random part of
+    the run."""
 
     @property
     def criterion(self) -> Criterion:
@@ -74,27 +96,91 @@ def _shown(answer: GradedAnswer) -> str:
     return answer.judged if is_found else answer.answer
 
 
-def random_draw(answers: Sequence[PooledAnswer], n: int, unit: Unit, seed: int) -> list[Draw]:
-    """Draw n units, each with the same chance; all of them where there are no more.
+def draw_labels(
+    answers: Sequence[PooledAnswer], n: int, unit: Unit, rule: Rule, seed: int
+) -> list[Drawn]:
+    """Draw n units; all of them where there are no more.
+
+    By chances of their own every unit is drawn apart from the others, so their number is about n.
 
     Returns:
         Answers in a random order, the criteria of each in the order of its rubric.
     """
-    units = [
-        (answer, places)
-        for answer in answers
-        for places in (
-            [tuple(range(len(answer.example.rubric)))]
-            if unit is Unit.ANSWERS
-            else [(place,) for place in range(len(answer.example.rubric))]
-        )
+    units = [(at, places) for at, answer in enumerate(answers) for places in _places(answer, unit)]
+    keys = [answers[at].key(None if unit is Unit.ANSWERS else p[0]) for at, p in units]
+    number_U = np.array([draw(seed, key) for key in keys])
+    share = min(1.0, n / max(1, len(units)))
+    if rule is Rule.RANDOM:
+        chosen = np.argsort(number_U, kind="stable")[:n]
+        chance_U = np.full(len(units), np.nan if unit is Unit.ANSWERS else share)
+    else:
+        chance_U = chances(unit_errors(answers, units, rule), share)
+        chosen = np.flatnonzero(number_U < chance_U)
+    drawn = [
+        Drawn(answers[units[u][0]], place, None if np.isnan(chance_U[u]) else float(chance_U[u]))
+        for u in chosen
+        for place in units[u][1]
     ]
-    units.sort(key=lambda one: _number(seed, one[0].key(one[1][0] if len(one[1]) == 1 else None)))
-    probability = None if unit is Unit.ANSWERS else min(1.0, n / max(1, len(units)))
-    drawn = [Draw(answer, place, probability) for answer, places in units[:n] for place in places]
-    return sorted(drawn, key=lambda one: (_number(seed, f"order\0{one.answer.key()}"), one.place))
+    return sorted(drawn, key=lambda one: (draw(seed, f"order\0{one.answer.key()}"), one.place))
 
 
-def _number(seed: int, key: str) -> float:
-    digest = hashlib.blake2b(f"{seed}\0{key}".encode("utf-8", "surrogatepass"), digest_size=8)
-    return int.from_bytes(digest.digest(), "big") / 2**64
+def _places(answer: PooledAnswer, unit: Unit) -> list[tuple[int, ...]]:
+    """Give what is drawn together; a statement that stands twice in a rubric is asked once."""
+    criteria = answer.example.rubric.criteria
+    if unit is Unit.ANSWERS:
+        return [tuple(range(len(criteria)))]
+    first = {c.text: place for place, c in reversed(list(enumerate(criteria)))}
+    return [(place,) for place in sorted(first.values())]
+
+
+def unit_errors(
+    answers: Sequence[PooledAnswer], units: Sequence[tuple[int, tuple[int, ...]]], rule: Rule
+) -> Floats:
+    """Give the error that is expected of the judge on each unit, over the root of its labels.
+
+    Of a whole answer the root of the sum of squares over its criteria, as if the judge erred on
+    each by itself.
+
+    Args:
+        answers: All of them.
+        units: Position of the answer, and of its criteria that are drawn together.
+        rule: Which weights count: those of the score, or 1.
+    """
+    sizes = [len(answer.graded) for answer in answers]
+    table = VerdictTable.of([one for answer in answers for one in answer.graded])
+    rubrics = table.whole_rubrics.take(np.cumsum([0, *sizes[:-1]]))
+    weight_AC = rubrics.present.astype(np.float64)
+    if rule is Rule.SCORE:
+        worth_AC = rubrics.gains + rubrics.losses
+        weight_AC = np.nan_to_num(ratio(worth_AC, rubrics.gains.sum(1, keepdims=True)))
+    chance_AC = met_chances(table, np.repeat(np.arange(len(answers)), sizes))
+    error_AC = expected_error(weight_AC, chance_AC)
+    return np.array(
+        [float(np.mean(error_AC[at, list(places)] ** 2)) ** 0.5 for at, places in units]
+    )
+
+
+def met_chances(table: VerdictTable, answer_N: Codes) -> Floats:
+    """Give the share of its points that judges expect of each criterion, [A, C]; NaN for unknown.
+
+    By their P(met) where they give it. By votes alone (replicates, several judges) k of n are
+    (k + 1/2) / (n + 1), so that two that agree are not sure; one vote tells nothing.
+
+    Args:
+        table: All verdicts.
+        answer_N: Which answer each row is about, 0 to A - 1.
+    """
+    shape = (int(answer_N.max(initial=-1)) + 1, table.verdicts_NC.shape[1])
+    sum_AC, n_AC = np.zeros(shape), np.zeros(shape)
+    has_chances = False
+    for replicate in range(len(table.verdicts_RNC)):
+        said_NC = table.probabilities(replicate)
+        has_chances = has_chances or said_NC is not None
+        said_NC = table.verdicts(replicate) if said_NC is None else said_NC
+        known_NC = ~np.isnan(said_NC)
+        np.add.at(sum_AC, answer_N, np.where(known_NC, said_NC, 0.0))
+        np.add.at(n_AC, answer_N, known_NC)
+    if has_chances:
+        return np.clip(ratio(sum_AC, n_AC), 0.0, 1.0)
+    votes_AC = np.clip((sum_AC + 0.5) / (n_AC + 1), 0.0, 1.0)
+    return np.where(n_AC >= 2, votes_AC, np.nan)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ...judges.budget.next_label import Unit
 from ...judges.data.forms.written import criterion_row
 from ...judges.rubric import Criterion, Example
 from .html import frame, render
@@ -33,14 +34,21 @@ class Question:
     a judge said: it is the same for P(met) and 1 - P(met)."""
 
 
-def label_page(questions: Sequence[Question], raters: Sequence[str] = ()) -> str:
+def label_page(
+    questions: Sequence[Question], raters: Sequence[str] = (), unit: Unit = Unit.ANSWERS
+) -> str:
     """Give the page that asks some questions, in their order.
 
     Args:
         questions: Those of one answer should follow each other: it is then read once.
         raters: Names to choose from; empty where everyone enters a name.
+        unit: What was drawn as a whole: rows say of how many units they are, so that an export of
+            a part of them is weighted as one.
     """
     data = _data(questions)
+    if any(question.probability is not None for question in questions):
+        n_units = len(data["answers"] if unit is Unit.ANSWERS else data["items"])
+        data["draw"] = {"unit": unit.value, "n": n_units}
     data["id"] = hashlib.sha256(json.dumps(data, sort_keys=True).encode("ascii")).hexdigest()[:16]
     data["raters"] = list(raters)
     context = {

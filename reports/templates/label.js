@@ -218,7 +218,7 @@
 
   // ---------- files ----------
   function rowOf(n) {
-    const { label, note, at: when } = given[n];
+    const { label, note, at: when } = given[n] ?? { at: Date.now() };
     const { prompt, text } = answerOf(items[n]);
     const row = {
       id: `${data.id}-${n}`,
@@ -226,6 +226,7 @@
       prompt: prompts[prompt].turns,
       answer: text,
       ...items[n].row,
+      ...(data.draw ? { draw: data.draw } : {}),
       label: label === undefined ? null : label,
       cannot_tell: label === CANNOT_TELL,
       rater,
@@ -234,7 +235,12 @@
     return note ? { ...row, note } : row;
   }
   function exportFile() {
-    const kept = items.map((_, n) => n).filter((n) => given[n] && (isLabelled(n) || given[n].note));
+    const isKept = (n) => given[n] && (isLabelled(n) || given[n].note);
+    const places = items.map((_, n) => n);
+    // an answer that was drawn as a whole leaves as a whole
+    const begun = new Set(places.filter(isKept).map((n) => items[n].answer));
+    const isWhole = data.draw?.unit === "answers";
+    const kept = places.filter((n) => (isWhole ? begun.has(items[n].answer) : isKept(n)));
     if (!kept.length) {
       tell("There is nothing to export yet.");
       return;

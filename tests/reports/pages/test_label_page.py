@@ -16,7 +16,7 @@ from test_browser import FLAGS, HOSTILE, PLAYWRIGHT
 
 from rubricbeat.harness.cli import main
 from rubricbeat.judges.audit.label_rows import read_labels
-from rubricbeat.judges.budget.next_label import Unit, pooled, random_draw
+from rubricbeat.judges.budget.next_label import Rule, Unit, draw_labels, pooled
 from rubricbeat.judges.rubric import Criterion, Example, Level, Message, NaRule, Polarity, Rubric
 from rubricbeat.reports.pages.label_page import Question, label_page
 
@@ -126,7 +126,7 @@ def levels_example():
 
 
 def write_page(folder, answers, **options):
-    drawn = random_draw(pooled(answers), 10_000, Unit.ANSWERS, 0)
+    drawn = draw_labels(pooled(answers), 10_000, Unit.ANSWERS, Rule.RANDOM, 0)
     path = folder / "label.html"
     page = label_page(
         [Question(d.answer.example, d.answer.text, d.criterion, d.probability) for d in drawn],
@@ -312,7 +312,7 @@ def test_from_results_to_a_corrected_score(sit_down, tmp_path, capsys):
     ]
     write_run(folder, run("secret-system", answers, facts={"judge": secret}))
     path = tmp_path / "label.html"
-    command = ["label", str(folder), "-o", str(path), "--n", "25", "--seed", "3"]
+    command = ["label", str(folder), "-o", str(path), "--n", "25", "--next", "random"]
     assert main(command) == 0
     assert "50 criteria of 25 of 40 answers" in capsys.readouterr().out
     source = path.read_text("utf-8")
@@ -331,3 +331,25 @@ def test_from_results_to_a_corrected_score(sit_down, tmp_path, capsys):
     # every judged score is .5, so the labels stand alone: 33 of 50 criteria met
     assert score["raw"] == pytest.approx(0.5)
     assert score["value"] == pytest.approx(33 / 50)
+
+
+def test_a_weighted_draw_is_corrected_when_half_of_it_is_done(sit_down, tmp_path, capsys):
+    folder = tmp_path / "results"
+    answers = [
+        graded("10", example(f"p{n}", [5, 1 + n % 3]), answer=f"Answer {n}.") for n in range(200)
+    ]
+    write_run(folder, run("a", answers))
+    path = tmp_path / "label.html"
+    assert main(["label", str(folder), "-o", str(path), "--n", "120"]) == 0
+    capsys.readouterr()
+    person = sit_down(path)
+    n_all = int(person.place.split()[-1])
+    person.press(*["y"] * (n_all // 2))
+    exported = person.export(tmp_path)
+    assert all("probability" in row for row in rows_of(exported))
+    assert main(["score", str(folder), "--labels", str(exported), "--json"]) == 0
+    [scored] = json.loads(capsys.readouterr().out)["runs"]
+    # every label says met, so every answer is worth all of its points, whatever was drawn
+    assert scored["corrected_by_labels"]["score"]["refused"] == (
+        "nothing differs between prompts, or all of it lies beyond a bound: no interval"
+    )
