@@ -19,6 +19,11 @@ from ..judges.options.files import read_yaml
 from ..judges.options.reader import WrittenFloat, WrittenInt
 
 _NUMBER = re.compile(r"-\.?\d")
+_NUMBERS: dict[Any, str] = {int: "a whole number", float: "a number"}
+_ELSEWHERE = {
+    "dry_run": "'rubricbeat plan' and 'rubricbeat judge --dry_run' say what judging will cost",
+}
+"""What does the work of a flag that a command lacks."""
 _UNSET = object()
 
 
@@ -36,7 +41,15 @@ class CommandParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print one line and end with 2."""
         where = f"{self._file}: " if self._file else ""
-        self.exit(2, f"{self.prog}: {where}{message}\n")
+        missing = message.removeprefix("the following arguments are required: ")
+        if missing != message:
+            message = f"missing: {', '.join(map(self._with_choices, missing.split(', ')))}"
+            message += f"; '{self.prog} --help' explains"
+        self.exit(2, f"{self.prog}: {where}{message.removeprefix('argument ')}\n")
+
+    def _with_choices(self, name: str) -> str:
+        of_name = [a.choices for a in self._actions if name in {a.dest, a.metavar} and a.choices]
+        return f"{name} ({', '.join(map(str, of_name[0]))})" if of_name else name
 
     def add_config(self) -> None:
         """Declare `--config FILE`, unless the command has one of its own; so in each action."""
@@ -71,6 +84,15 @@ class CommandParser(argparse.ArgumentParser):
         del found.config
         return found, extras
 
+    def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
+        try:
+            return super()._get_value(action, arg_string)
+        except argparse.ArgumentError:
+            wanted = _NUMBERS.get(action.type)
+            if wanted is None:
+                raise
+            raise argparse.ArgumentError(action, f"{arg_string!r} is not {wanted}") from None
+
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:
             near = near_names(str(value), map(str, action.choices))
@@ -98,7 +120,8 @@ class CommandParser(argparse.ArgumentParser):
         is_short = word[:2] in known and spelt not in known
         if " " in name or is_short:
             return word
-        near = near_flags(name, self._shown_flags(), self._where_listed())
+        near = _ELSEWHERE.get(spelt.strip("-"))
+        near = near or near_flags(name, self._shown_flags(), self._where_listed())
         self.error(f"unknown flag {name!r}; {near}")
 
     def _where_listed(self) -> str:

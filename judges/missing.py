@@ -42,11 +42,11 @@ class MissingVerdicts:
     def add(self, answer: GradedAnswer) -> None:
         """Count the verdicts of an answer, replicates included."""
         for row in (answer.verdicts, *answer.replicates):
-            for verdict in row:
-                self.add_verdict(verdict)
+            for number, verdict in enumerate(row, start=1):
+                self.add_verdict(verdict, (answer.example.prompt_id, number))
 
-    def add_verdict(self, verdict: Verdict) -> None:
-        """Count one verdict."""
+    def add_verdict(self, verdict: Verdict, place: tuple[str, int] | None = None) -> None:
+        """Count one verdict; its place is its prompt_id and the criterion, from 1."""
         self.n_asked += 1
         if not verdict.is_missing:
             return
@@ -57,7 +57,9 @@ class MissingVerdicts:
             kind = (verdict.outcome, "other reasons")
             words = "other reasons"
         self._counts[kind] += 1
-        self._words.setdefault(kind, words)
+        if kind not in self._words and place and verdict.outcome is Outcome.JUDGE_ERROR:
+            words = f"{words[:SHOWN_CHARS]} (first: criterion {place[1]} of {place[0][:64]})"
+        self._words.setdefault(kind, words[: SHOWN_CHARS + 100])
 
     @property
     def is_accepted(self) -> bool:
@@ -71,8 +73,9 @@ class MissingVerdicts:
         lines = [f"{self.n_missing:,} of {self.n_asked:,} verdicts are missing:"]
         common = self._counts.most_common(MOST_REASONS)
         for kind, n in common:
-            words = self._words[kind][:SHOWN_CHARS]
-            lines.append(f"  {n:,} x {kind[0].value}{f': {words}' if words else ''}")
+            words = self._words[kind]
+            name = kind[0].value.replace("_", " ")
+            lines.append(f"  {n:,} x {name}{f': {words}' if words else ''}")
         rest = self.n_missing - sum(n for _, n in common)
         if rest:
             lines.append(f"  {rest:,} for other reasons, which the results name")

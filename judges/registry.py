@@ -9,6 +9,7 @@ import functools
 import importlib
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any, TypeVar
 
 from .errors import ConfigError, RubricbeatError, UnknownNameError
@@ -81,7 +82,14 @@ class Registry:
         for point in self._published():
             if point.name == name:
                 return self._load(name, point)
-        raise UnknownNameError.among(self.kind, name, self.names())
+        error = UnknownNameError.among(self.kind, name, self.names())
+        if "did you mean" in str(error):
+            raise error
+        path = _path_meant(name)
+        hint = f"a {self.kind} of your own is written {path or 'module:Class'}"
+        if self.kind == "judge" and not path:
+            hint += ", and an endpoint's model is asked by 'chat' with model=NAME"
+        raise UnknownNameError(f"{error}; {hint}")
 
     def _published(self) -> Iterator[EntryPoint]:
         yield from entry_points(group=self.group)
@@ -101,6 +109,8 @@ class Registry:
 
     def _from_path(self, path: str) -> Callable[..., Any]:
         module_name, _, attribute = path.partition(":")
+        if (meant := _path_meant(path)) and meant != path:
+            raise ConfigError(f"{self.kind} {path!r}: give module:Class; write {meant}")
         try:
             found: Any = importlib.import_module(module_name)
             for part in attribute.split("."):
@@ -109,6 +119,7 @@ class Registry:
             raise ConfigError(
                 f"{self.kind} {path!r}: no module named {error.name!r} on the Python path; "
                 "put its folder on PYTHONPATH"
+                + (", here: export PYTHONPATH=." if Path(f"{module_name}.py").is_file() else "")
             ) from error
         except AttributeError as error:
             raise ConfigError(f"{self.kind} {path!r}: {error}") from error
@@ -123,6 +134,22 @@ class Registry:
             raise ConfigError(f"{self.kind} {path!r} is not a class or function")
         factory: Callable[..., Any] = found
         return factory
+
+
+def _path_meant(name: str) -> str:
+    """Write a path to a class, such as `my_judge.Class` or `./my_judge.py:Class`, as module:Class.
+
+    Empty where it is none.
+    """
+    module, colon, attribute = name.partition(":")
+    if not colon and not name.endswith(".py"):
+        module, _, attribute = name.rpartition(".")
+    module = module.removeprefix("./").removesuffix(".py").replace("/", ".")
+    attribute = attribute or "Class"
+    if "/" in name and ".py" not in name:
+        return ""
+    is_path = all(map(str.isidentifier, (*module.split("."), *attribute.split("."))))
+    return f"{module}:{attribute}" if is_path else ""
 
 
 def _origin(factory: Any) -> str:

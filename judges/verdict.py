@@ -41,6 +41,8 @@ class Outcome(StrEnum):
     """The question is longer than the judge's context."""
     TRANSPORT = "transport"
     """No reply came within the retries allowed."""
+    JUDGE_ERROR = "judge_error"
+    """The judge's own code raised an error."""
     SKIPPED = "skipped"
     """Never asked: no predicate, a spent budget, an interrupted run."""
 

@@ -310,10 +310,18 @@ def judge_asked(judge: Any) -> Any:
         raise ConfigError(f"judge: a mapping needs 'name' (such as 'chat'); it has {list(judge)}")
     if isinstance(judge, list | tuple):
         return {"name": "jury", "members": [judge_asked(member) for member in judge]}
-    if isinstance(judge, type) or not iscoroutinefunction(getattr(judge, "judge", None)):
+    method = getattr(judge, "judge", None)
+    if isinstance(judge, type) and callable(method):
+        raise ConfigError(f"judge: {judge.__name__} is a class; give an object: {judge.__name__}()")
+    if callable(method) and not iscoroutinefunction(method):
         raise ConfigError(
-            f"judge: {judge!r:.60} is none: a name, a mapping, a list of judges, or an object with "
-            "an async method 'judge' (docs/judges.md)"
+            f"judge: the method 'judge' of {type(judge).__name__} is not async; write "
+            "'async def judge(self, question)'"
+        )
+    if isinstance(judge, type) or method is None:
+        raise ConfigError(
+            f"judge: {judge!r:.60} is not a judge; give a name, a mapping, a list of judges, or an "
+            "object with an async method 'judge' (docs/judges.md)"
         )
     return judge
 
@@ -331,6 +339,9 @@ def _named(judge: str) -> dict[str, str]:
     first, colon, _ = judge.partition(":")
     if first in JUDGES.names() or (colon and _is_module(first)):
         return {"name": judge}
+    module, dot, name = judge.rpartition(".")
+    if dot and name.isidentifier() and _is_module(module):
+        raise ConfigError(f"judge {judge!r}: a judge of your own is written '{module}:{name}'")
     if close := get_close_matches(first, JUDGES.names(), n=1, cutoff=0.8):
         raise ConfigError(
             f"judge {judge!r}: did you mean {close[0]!r}? A model of that name is "

@@ -362,7 +362,7 @@ def not_shared(hosts: Iterable[str]) -> ConfigError:
     )
 
 
-_UNASKED = {Outcome.SKIPPED, Outcome.TRANSPORT}
+_UNASKED = {Outcome.SKIPPED, Outcome.TRANSPORT, Outcome.JUDGE_ERROR}
 _DEADLY = Verdict(
     Outcome.TRANSPORT, explanation="every worker that graded this answer died", attempts=0
 )

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ...judges.engine.assembly import FREE
 from ...judges.scoring.estimates import MIN_PROMPTS, estimate_of
 from ...judges.scoring.item_scores import ScoredTable
 from ...judges.scoring.run_scores import ScoredAnswers, length_penalty_of, summarise_scored
@@ -194,9 +193,9 @@ def _one_line(text: str) -> str:
 def calls_line(facts: Mapping[str, Any]) -> str:
     """Say what a judge was asked, and what it cost; from `Grader.facts`."""
     cost = facts.get("cost_usd")
-    money = "cost unknown" if cost is None else f"${cost:.4f}"
-    if not facts["calls"] or facts["name"] in FREE:
-        money = "$0"
+    money = "cost unknown" if facts.get("model") else "cost not stated by the judge"
+    if cost is not None or not facts["calls"]:
+        money = f"${cost:.4f}" if cost and facts["calls"] else "$0"
     missing = f"{facts['missing']:,} without verdict" if facts["missing"] else "none missing"
     return (
         f"{facts['asked']:,} criteria asked ({missing}), {facts['store_hits']:,} from the store, "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -122,8 +123,7 @@ def explained(error: BaseException, base_url: str, *, is_local: bool) -> ConfigE
     """
     import aiohttp
 
-    words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    told = f"{base_url}: {' '.join(words.split())}"
+    told = f"{base_url}: {in_short(error)}"
     found = None if is_local else proxy_of(base_url)
     if isinstance(error, aiohttp.ClientProxyConnectionError):
         return TransportError(
@@ -148,6 +148,19 @@ def explained(error: BaseException, base_url: str, *, is_local: bool) -> ConfigE
     if found is not None and not found[1].startswith("http://"):
         told = f"{told} {proxy_words(base_url)}"
     return TransportError(told)
+
+
+def in_short(error: BaseException) -> str:
+    """Say what a client raised; of a connection that failed, what the system said."""
+    import aiohttp
+
+    if isinstance(error, aiohttp.ClientConnectorError) and not isinstance(error, ssl.SSLError):
+        cause = error.os_error
+        code = cause.errno or 0
+        said = os.strerror(code) if code > 0 else cause.strerror
+        return f"cannot connect ({said or cause})"
+    words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return " ".join(words.split())
 
 
 def _certificate_fault(error: BaseException) -> str | None:

@@ -17,7 +17,7 @@ from ..judge import Judge, JudgeIdentity, identity_of
 from ..rating import rating_identity
 from ..store.protocol import StoreProtocol, is_address
 from ..store.sqlite import VerdictStore, default_store_path
-from .ledger import Budget, Ledger, price_of
+from .ledger import Budget, Ledger, Price, price_of
 from .options import RuntimeOptions
 from .pool import Runtime
 
@@ -74,8 +74,11 @@ def part_of(judge: Judge, options: RuntimeOptions, *, is_rating: bool = False) -
     if hasattr(judge, "judge_with") and not is_rating:
         inner: Sequence[Any] = getattr(judge, "members", ())
         members = tuple(part_of(member, options) for member in inner)
-    is_stored = bool(getattr(judge, "stored", identity.name not in FREE)) and not members
+    is_kept = bool(getattr(judge, "stored", identity.name not in FREE))
+    is_stored = is_kept and not members
     price = price_of(identity.model, options.prices) if is_stored else None
+    if getattr(judge, "is_free", not is_kept) and not members:
+        price = Price(0.0, 0.0, 0.0)
     if options.max_cost is not None and price is None and is_stored:
         raise ConfigError(
             f"max_cost needs a price, and none is known of model {identity.model!r}; name a file "

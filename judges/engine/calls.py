@@ -13,7 +13,7 @@ import random
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from ..errors import ConfigError, RefusedSettingsError, StoreError, in_words
+from ..errors import ConfigError, RefusedSettingsError, StoreError
 from ..judge import Judge, JudgeIdentity, Question, identity_of
 from ..shares import suited
 from ..verdict import Outcome, Verdict
@@ -30,6 +30,7 @@ from .retries import (
     attempt,
     check_verdicts,
     of_judge,
+    where_raised,
 )
 from .trial import Doubt
 from .work_items import Call, Flight, again, no_reply, requests_of, skipped
@@ -39,7 +40,7 @@ _REFUSALS = {
     End.TOO_LONG: Outcome.OVERFLOW,
     End.DOUBTFUL: Outcome.REFUSED,
 }
-_FINAL = {Outcome.SKIPPED, Outcome.OVERFLOW}
+_FINAL = {Outcome.SKIPPED, Outcome.OVERFLOW, Outcome.JUDGE_ERROR}
 """Verdicts without an answer that asking again cannot mend."""
 
 
@@ -238,7 +239,7 @@ class CallServer:
         """
         if reply.verdicts:
             return self._take_in_verdicts(call, reply, n_attempts)
-        last = no_reply(reply.why, n_attempts)
+        last = no_reply(reply.why, n_attempts, is_bug=reply.end is End.BROKEN)
         if reply.fault is not None:
             return reply.fault, last
         if reply.doubt is not None and not self._trial.is_over:
@@ -341,7 +342,7 @@ class Composer:
             self._delivery.fail(error)
             verdict = skipped("fatal")
         except Exception as error:  # a judge of somebody else's may raise anything
-            verdict = no_reply(f"the judge failed: {in_words(error)}", 1)
+            verdict = no_reply(where_raised(error, self._judge), 1, is_bug=True)
         if verdict.is_missing and self._delivery.stop.reason is not None:
             verdict = skipped(self._delivery.stop.reason)
         self._delivery.settle(flight, verdict)

@@ -35,7 +35,9 @@ class CostEstimate(Cost):
 
     def line(self) -> str:
         """Say it in one line."""
-        cost = f"about ${self.cost_usd:,.2f}" if self.cost_usd is not None else "cost unknown"
+        cost = "cost unknown" if self.model else "cost not stated by the judge"
+        if self.cost_usd is not None:
+            cost = f"about ${self.cost_usd:,.2f}"
         return (
             f"{self.criteria:,} criteria, {self.hits:,} verdicts in the store; "
             f"{self.calls:,} calls to make, about {self.prompt_tokens:,} prompt and "

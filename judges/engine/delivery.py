@@ -27,7 +27,9 @@ MIN_PATIENCE_S = 300.0
 """How long verdicts that another process is asking for are waited for without any, at least."""
 _USELESS = {Outcome.UNPARSEABLE, Outcome.TRUNCATED, Outcome.REFUSED}
 """Ends of a question that was answered, and got no verdict."""
-_WHOLE_CALL = {Outcome.TRANSPORT, Outcome.SKIPPED}
+_FAILED = {Outcome.TRANSPORT, Outcome.JUDGE_ERROR}
+"""Ends of a question that got no reply."""
+_WHOLE_CALL = {*_FAILED, Outcome.SKIPPED}
 """Ends that are the same for all questions of a call."""
 
 
@@ -285,7 +287,7 @@ class Delivery:
             useless = self.usefulness.gave_up(said or last.explanation, tried_again)
             if useless is not None and not self._keeps_asking:
                 self.halt(useless)
-        if last.outcome is Outcome.TRANSPORT:
+        if last.outcome in _FAILED:
             is_down = self.breaker.reason is not None or self.breaker.failed(last.explanation)
             if is_down:
                 self.halt(f"outage: {self.breaker.reason}")

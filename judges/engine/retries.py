@@ -9,12 +9,15 @@ import asyncio
 import errno
 import random
 import socket
+import sys
 import time
+import traceback
 from collections import Counter
 from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from numbers import Real
+from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import (
@@ -282,7 +285,7 @@ async def attempt(
             error=wrong if is_unreachable(error) else None,
         )
     except Exception as error:  # a judge of somebody else's may raise anything
-        return Reply(end=End.BROKEN, why=f"the judge failed: {in_words(error)}")
+        return Reply(end=End.BROKEN, why=where_raised(error, judge))
     if len(verdicts) != len(questions):
         why = f"{len(verdicts)} verdicts for {len(questions)} questions"
         verdicts = [Verdict(Outcome.UNPARSEABLE, explanation=why)] * len(questions)
@@ -316,6 +319,16 @@ async def of_judge(work: Awaitable[T]) -> T:
         raise EndedError(in_words(error)) from error
     except ENDS as error:
         raise EndedError(in_words(error)) from error
+
+
+def where_raised(error: BaseException, judge: object) -> str:
+    """Say what a judge raised, and in which line of its own file."""
+    raised = error.__cause__ if isinstance(error, EndedError) and error.__cause__ else error
+    frames = traceback.extract_tb(raised.__traceback__)
+    file = getattr(sys.modules.get(type(judge).__module__), "__file__", None)
+    own = [frame for frame in frames if frame.filename == file] or frames[-1:]
+    place = f" in {Path(own[-1].filename).name}:{own[-1].lineno}" if own else ""
+    return f"{in_words(error)}{place}"
 
 
 async def close_judge(judge: Any, timeout_s: float) -> str | None:

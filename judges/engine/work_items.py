@@ -43,9 +43,10 @@ def skipped(reason: str) -> Verdict:
     return Verdict(Outcome.SKIPPED, explanation=reason, attempts=0)
 
 
-def no_reply(why: str, n_attempts: int) -> Verdict:
-    """Give the verdict of a question that was asked and got no reply."""
-    return Verdict(Outcome.TRANSPORT, explanation=why, attempts=n_attempts)
+def no_reply(why: str, n_attempts: int, *, is_bug: bool = False) -> Verdict:
+    """Give the verdict of a question that was asked and got no reply: by a bug, or on the way."""
+    outcome = Outcome.JUDGE_ERROR if is_bug else Outcome.TRANSPORT
+    return Verdict(outcome, explanation=why, attempts=n_attempts)
 
 
 def material_of(judge: Judge) -> Callable[[Question], bytes]:

@@ -41,6 +41,7 @@ CODES = {
     Outcome.TRUNCATED: "t",
     Outcome.OVERFLOW: "o",
     Outcome.TRANSPORT: "n",
+    Outcome.JUDGE_ERROR: "e",
     Outcome.SKIPPED: "s",
 }
 """One letter for each outcome; `report.js` holds their words."""

@@ -45,7 +45,7 @@
   const OUTCOMES = {
     1: "met", 0: "not met", l: "level", a: "not applicable", u: "unparseable", r: "refused", t: "truncated",
     o: "longer than the judge's context",
-    n: "no reply", s: "not asked",
+    n: "no reply", e: "judge error", s: "not asked",
   };
   // ---------- blocks ----------
   const blocks = new Map();

@@ -55,8 +55,15 @@ def refusal(capsys: pytest.CaptureFixture[str], *words: str) -> str:
         (["--xyzzy"], "unknown flag '--xyzzy'; 'made up --help' lists the flags"),
         (
             ["x", "--judge", "j", "--kind", "dpoo"],
-            "argument --kind: unknown value 'dpoo'; did you mean 'dpo'?",
+            "--kind: unknown value 'dpoo'; did you mean 'dpo'?",
         ),
+        (["x", "--max_calls", "many"], "--max_calls: 'many' is not a whole number"),
+        (
+            ["x", "--dry-run"],
+            "unknown flag '--dry-run'; 'rubricbeat plan' and 'rubricbeat judge --dry_run' say what "
+            "judging will cost",
+        ),
+        ([], "missing: paths, --judge; 'made up --help' explains"),
     ],
 )
 def test_what_is_misspelt_is_one_line_with_what_was_meant(
@@ -115,8 +122,8 @@ def test_flags_win_over_the_file(tmp_path: Path) -> None:
     ("content", "said"),
     [
         ("juge: chat", "unknown key 'juge'; did you mean judge?"),
-        ("max_calls: many", "argument --max_calls: invalid int value: 'many'"),
-        ("kind: dpoo", "argument --kind: unknown value 'dpoo'; did you mean 'dpo'?"),
+        ("max_calls: many", "--max_calls: 'many' is not a whole number"),
+        ("kind: dpoo", "--kind: unknown value 'dpoo'; did you mean 'dpo'?"),
         ("json: 3", "json: true or false, not 3"),
         ("output: a\noutput_path: b", "'output_path' is given under two names; give one of them"),
         ("[judge]", "holds no mapping of flag names to values"),

@@ -244,6 +244,10 @@ def test_a_judge_without_identity_is_known_by_its_options():
         ("json:JSONDecoder", "no method"),
         ("json:nothing", "nothing"),
         ("no_such_module:Judge", "no module named"),
+        ("my_judge.Mine", "a judge of your own is written my_judge:Mine$"),
+        ("./my_judge.py", "a judge of your own is written my_judge:Class$"),
+        ("sub/my_judge.py:Mine", "write sub.my_judge:Mine$"),
+        ("gpt-4.1", "an endpoint's model is asked by 'chat' with model=NAME$"),
     ],
 )
 def test_wrong_judges_are_one_line(spec, words, tmp_path, monkeypatch):

@@ -139,7 +139,7 @@ def _endpoint(args: argparse.Namespace) -> Check:
         return Check("endpoint", State.ABSENT, "none named: --base_url URL checks one")
     import aiohttp
 
-    from ....judges.backends.addresses import check_proxy, checked_address
+    from ....judges.backends.addresses import check_proxy, checked_address, in_short
 
     try:
         address = checked_address(base_url)
@@ -151,8 +151,9 @@ def _endpoint(args: argparse.Namespace) -> Check:
     try:
         state, words = asyncio.run(_models_of(address, os.environ.get(args.api_key_env, "")))
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-        why = " ".join(str(error).split()) or f"no answer within {TIMEOUT_S:g} s"
-        state, words = State.BROKEN, f"{type(error).__name__}: {why}"
+        late = isinstance(error, TimeoutError) and not str(error)
+        words = f"no answer within {TIMEOUT_S:g} s" if late else in_short(error)
+        state = State.BROKEN
     return Check("endpoint", state, f"{address}: {words}")
 
 
@@ -206,7 +207,7 @@ def _gpu() -> Iterator[Check]:
     """Ask the driver's own program: nothing heavy is imported."""
     program = shutil.which("nvidia-smi")
     if program is None:
-        yield Check("gpu", State.ABSENT, "no nvidia-smi: none by NVIDIA")
+        yield Check("gpu", State.ABSENT, "no NVIDIA GPU found (nvidia-smi is not installed)")
     else:
         ask = [program, "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
         try:

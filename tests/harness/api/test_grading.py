@@ -26,6 +26,11 @@ def says_what_it_reads(question):
     )
 
 
+class Plain:
+    def judge(self, question):
+        return None
+
+
 def judge() -> ScriptedJudge:
     return ScriptedJudge(says_what_it_reads)
 
@@ -235,7 +240,12 @@ def test_any_other_name_is_a_model_behind_an_endpoint(monkeypatch, tmp_path):
         (lambda: rb.grade(["a"], [3], rubric=FOUR, judge=judge()), "prompt 1: the answer is"),
         (lambda: rb.grade(["a"], ["x"], rubric=FOUR, judge="keywrod"), "keyword"),
         (lambda: rb.grade(["a"], ["x"], rubric=FOUR, judge=None), "async method"),
-        (lambda: rb.grade(["a"], ["x"], rubric=FOUR, judge=ScriptedJudge), "async method"),
+        (
+            lambda: rb.grade(["a"], ["x"], rubric=FOUR, judge=ScriptedJudge),
+            "give an object: Scr",
+        ),
+        (lambda: rb.grade(["a"], ["x"], rubric=FOUR, judge=Plain()), "write 'async def judge"),
+        (lambda: rb.grade(["a"], ["x"], rubric=FOUR, judge="json.JSONDecoder"), "json:JSONDecoder"),
         (lambda: rb.grade({"a"}, ["x"], rubric=FOUR, judge=judge()), "no order"),
         (lambda: rb.grade(5, ["x"], rubric=FOUR, judge=judge()), "no order"),
         (lambda: rb.grade(["a"], {"z": "x"}, rubric=FOUR, judge=judge()), "'z'"),

@@ -110,7 +110,7 @@ def test_a_reward_in_one_line_grades_prompts_by_one_rubric() -> None:
             "none of the 1 labelled answers",
         ),
         (lambda: rb.reward("keyword", "hybird"), "did you mean 'hybrid'"),
-        (lambda: rb.reward(None), "is none: a name"),
+        (lambda: rb.reward(None), "is not a judge; give a name"),
         (lambda: rb.reward("keyword", rubric=5), "rubric: int"),
         (lambda: rb.reward("keyword", data=[{"prompt": "a"}]), "no rubric"),
     ],

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from engine_kit import CountingJudge, GroupingJudge, answers
 
+from rubricbeat.harness.tables.score import calls_line
 from rubricbeat.judges.backends.jury import JuryJudge, ReplicateJudge
 from rubricbeat.judges.engine.ledger import Cost, expected_tokens
 from rubricbeat.judges.engine.work_items import Call, Flight
@@ -89,6 +90,23 @@ def test_an_unknown_price_is_no_cost():
         estimate = grader.estimate(answers(1))
     assert estimate.cost_usd is None
     assert "cost unknown" in estimate.line()
+    assert "cost not stated by the judge" in replace(estimate, model="").line()
+
+
+@pytest.mark.parametrize(("of_judge", "cost"), [("is_free", 0.0), (None, None)])
+def test_a_judge_that_says_it_is_free_costs_nothing(of_judge, cost):
+    judge = CountingJudge()
+    if of_judge is not None:
+        setattr(judge, of_judge, True)
+    with Grader(judge) as grader:
+        assert grader.estimate(answers(1)).cost_usd == cost
+        grader.grade(answers(1))
+        facts = grader.facts()
+    assert facts["cost_usd"] == cost
+    assert calls_line(facts).endswith("$0" if cost == 0 else "cost unknown")
+    own = calls_line({**facts, "model": ""})
+    assert own.endswith("$0" if cost == 0 else "cost not stated by the judge")
+    assert calls_line({**facts, "cost_usd": 0.25}).endswith("$0.2500")
 
 
 def test_a_free_judge_costs_nothing():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
+import re
 import sqlite3
 import threading
 from typing import ClassVar
@@ -35,6 +37,7 @@ from rubricbeat.judges.errors import (
 )
 from rubricbeat.judges.grader import Grader, RuntimeOptions, open_grader
 from rubricbeat.judges.judge import JudgeIdentity
+from rubricbeat.judges.missing import MissingVerdicts
 from rubricbeat.judges.verdict import Outcome, Source, Verdict
 
 pytestmark = pytest.mark.border
@@ -263,8 +266,27 @@ def test_a_bug_in_a_judge_is_named_and_not_tried_again():
     judge = FlakyJudge(ZeroDivisionError("division by zero"))
     with grader(judge, max_concurrency=1) as one:
         graded = one.grade(answers(1))
-    assert outcomes(graded) == [["transport", "not_met", "met"]]
+    assert outcomes(graded) == [["judge_error", "not_met", "met"]]
     assert "ZeroDivisionError: division by zero" in graded[0].verdicts[0].explanation
+
+
+def test_a_bug_in_a_judge_is_told_with_its_line_and_the_row(tmp_path, monkeypatch):
+    (tmp_path / "made_up_judge.py").write_text(
+        "import json\n\nclass Made:\n    async def judge(self, question):\n"
+        "        return json.loads('{')\n",
+        encoding="utf-8",
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    judge = importlib.import_module("made_up_judge").Made()
+    with grader(judge, outage_after=100) as one:
+        graded = one.grade(answers(2))
+    told = MissingVerdicts.of(graded).lines()
+    # the line of the judge's own file, not the one of json where the error was raised
+    assert re.fullmatch(
+        r"  6 x judge error: JSONDecodeError: .* in made_up_judge\.py:5 "
+        r"\(first: criterion 1 of made-up-0\)",
+        told[1],
+    )
 
 
 def test_a_judge_that_always_fails_is_an_outage_and_names_its_error():
@@ -276,7 +298,7 @@ def test_a_judge_that_always_fails_is_an_outage_and_names_its_error():
         graded = one.grade(answers(50))
     assert "ZeroDivisionError" in (one.outage or "")
     assert one.facts()["calls"] < 150
-    assert {o for g in outcomes(graded) for o in g} == {"transport", "skipped"}
+    assert {o for g in outcomes(graded) for o in g} == {"judge_error", "skipped"}
 
 
 def test_a_judge_that_says_it_is_down_stops_the_run_at_once():

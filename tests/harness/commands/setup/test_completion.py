@@ -64,3 +64,5 @@ def test_bash_completes(scripts: dict[str, Path], words: list[str], wanted: set[
 def test_an_unknown_shell_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["completion", "bsh"]) == 2
     assert "unknown value 'bsh'; did you mean 'bash'" in capsys.readouterr().err
+    assert main(["completion"]) == 2
+    assert "missing: shell (bash, zsh, fish)" in capsys.readouterr().err

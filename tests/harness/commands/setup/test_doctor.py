@@ -119,7 +119,7 @@ def test_an_endpoint_without_v1_or_without_a_server_is_told(
     found = checked(capsys, 1, "--base_url", endpoint.url.removesuffix("/v1"))["endpoint"]
     assert "is /v1 missing?" in found["detail"]
     found = checked(capsys, 1, "--base_url", "http://127.0.0.1:1/v1")["endpoint"]
-    assert "127.0.0.1" in found["detail"]
+    assert found["detail"] == "http://127.0.0.1:1/v1: cannot connect (Connection refused)"
     assert "no address" in checked(capsys, 1, "--base_url", "nonsense")["endpoint"]["detail"]
 
 
