@@ -164,16 +164,17 @@ class Grader(Closing):
         *,
         progress: bool | None = False,
         n_questions: int = 0,
+        chunk: int = _CHUNK,
     ) -> Iterator[GradedAnswer]:
-        """Grade any number of answers, in order, in memory that does not grow with it.
+        """Grade any number of answers, in order, drawn as needed: memory does not grow with them.
 
-        Answers are drawn from the iterable as the pool needs them. Errors are those of `grade`;
-        leaving the loop early cancels what is in flight.
+        Errors are those of `grade`; leaving the loop early cancels what is in flight.
 
         Args:
             answers: What to grade.
             progress: Whether to draw a bar on stderr; None draws it on a terminal only.
             n_questions: How many verdicts are asked for in all, for the bar.
+            chunk: Answers drawn at a time: fewer where the caller may stop at any answer.
         """
         source = iter(answers)
         deadline_s = self.options.deadline_s
@@ -182,14 +183,14 @@ class Grader(Closing):
 
         def start_next() -> GradePart[Answer] | None:
             nonlocal n_started
-            chunk = list(islice(source, _CHUNK))
-            if not chunk:
+            drawn = list(islice(source, chunk))
+            if not drawn:
                 return None
             filled: list[tuple[Answer, Sheet]] = []
             left_s = None if end is None else end - time.monotonic()
-            run = self._start(self._sheets(chunk, filled), left_s, goes_on=n_started > 0)
+            run = self._start(self._sheets(drawn, filled), left_s, goes_on=n_started > 0)
             n_started += 1
-            return GradePart(run, filled, n_questions_of(chunk, self.options))
+            return GradePart(run, filled, n_questions_of(drawn, self.options))
 
         with Bar.open(progress, self._part.ledger, n_questions) as bar:
             parts = in_order(

@@ -35,7 +35,7 @@ FLOORS = (
     ("harness/flags",),
     ("harness/results", "harness/evaluation", "harness/costs", "harness/inputs"),
     ("harness/audit_since",),
-    ("harness/labels", "harness/audit_run", "harness/audit_noise"),
+    ("harness/labels", "harness/audit_run", "harness/audit_noise", "harness/until"),
     ("harness/align",),
     ("harness/tables", "harness/distributed"),
     ("harness/training", "harness/serving"),

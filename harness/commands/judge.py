@@ -12,6 +12,11 @@ Examples:
       --judge_args model=gpt-4.1,max_concurrency=64 -o results --dry_run
   rubricbeat judge --data rows.jsonl --responses results --judge chat \
       --judge_args model=NAME,base_url=http://127.0.0.1:8000/v1 --shape prefix -o judged
+  rubricbeat judge --data rows.jsonl --responses two_models.jsonl --judge chat \
+      --judge_args model=gpt-4.1 -o judged --until_decided 0.95 --rope 0.01
+
+--until_decided grades prompts in a random order, all models alike, and stops when it is known which
+model is better: docs/least-cost.md.
 
 --engine ray uses many workers, on one machine or a cluster (docs/scale.md).
 """
@@ -28,6 +33,7 @@ from pathlib import Path
 from typing import Any
 
 from ...judges.answer import Answer
+from ...judges.budget.stopping import StopRule
 from ...judges.data.examples import ExampleFile, read_examples
 from ...judges.data.forms.rubric_file import add_rows_arguments, columns_of
 from ...judges.data.responses import Census, Responses
@@ -63,10 +69,13 @@ from ..results.writer import sanitized
 from ..tables.ending import runs_below, show_scores
 from ..tables.score import ScoreLine, calls_line, score_table
 from ..terminal import say
+from ..until import GradingOrder, add_until_arguments, stop_rule_of
 
 DEFAULT_TASK = "judged"
 VERDICT_BYTES = 1_000
 """Of a verdict on disk with its words, about."""
+N_ESTIMATED = 50
+"""Prompts of an order whose cost is estimated beforehand; the others cost as much."""
 _WHAT_NOW = "results are written and marked so; the same command again asks what is missing"
 TASK_NAME = re.compile(r"[\w.-]{1,100}")
 
@@ -90,17 +99,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--task", default=DEFAULT_TASK, help=f"task name (default {DEFAULT_TASK})")
     parser.add_argument("--model", help="model name; overrides the rows' own")
     parser.add_argument("--run", metavar="LABEL", help="run label; overrides the rows' own")
-    parser.add_argument("--seed", type=int, default=SEED, help="seed of bootstrap_std")
+    parser.add_argument(
+        "--seed", type=int, default=SEED, help="seed of bootstrap_std and of the order"
+    )
     parser.add_argument("--strict", action="store_true", help="stop at the first bad row of --data")
     add_all(parser)
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     add_allow_missing(parser)
+    add_until_arguments(parser)
     add_worker_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Grade, write, and print one line a run; 1 where verdicts are still to be had."""
-    _check(args)
+    rule = _check(args)
     check_worker_arguments(args)
     columns = columns_of(args, is_shared=True)
     args.responses = args.responses or args.data
@@ -122,6 +134,7 @@ def run(args: argparse.Namespace) -> int:
     census = responses.census()
     for warning in census.warnings():
         say(warning)
+    order = GradingOrder(rule, list(responses), args.seed) if rule is not None else None
     workers = None
     if args.engine == RAY and not args.dry_run:
         if not args.store_only:
@@ -134,29 +147,58 @@ def run(args: argparse.Namespace) -> int:
         require_askable(grader.judge, examples.values())
         require_any_askable(grader.judge, examples.values())
         if args.dry_run:
-            return _dry_run(grader, [answer for _, answer in responses], args)
+            return _dry_run(grader, [answer for _, answer in order or responses], args, order)
         _require_folders(args, census)
         _require_room(args, options, census)
+        if order is not None:
+            _tell_expected(grader, order)
         with Spool(args.output_path) as spool:
             judged = JudgedRuns(spool, args.output_path, allowed_share(args.allow_missing))
-            fault: RubricbeatError | None = None
-            n_questions = census.n_criteria * grader.options.replicates
-            try:
-                for key, graded in graded_by_run(grader, responses, n_questions=n_questions):
-                    judged.add(key, graded)
-            except RubricbeatError as error:
-                if not judged.is_complete(census.n_answers):
-                    raise
-                fault = error  # said when the results are written
+            fault = _grade(grader, responses, judged, census, order)
             if fault is None and (change := responses.change()) is not None:
                 fault = RubricbeatError(change)
-            runs = _write(judged, grader, data, args)
-        _report(runs, judged, grader, args)
+            runs = _write(judged, grader, data, args, order)
+        stopped = grader.outage or grader.stopped or judged.deadline
+        if order is not None:
+            stopped = (stopped or "verdicts were not asked") if order.is_cut else None
+        _report(runs, judged, grader, args, order, stopped)
         if fault is not None:
             raise fault
         code = told(judged.missing, "judge", _WHAT_NOW)
-        is_cut = grader.outage or grader.stopped or judged.deadline
-        return int(code or bool(is_cut or census.mostly_empty()))
+        return int(code or bool(stopped or census.mostly_empty()))
+
+
+def _grade(
+    grader: Grader,
+    responses: Responses,
+    judged: JudgedRuns,
+    census: Census,
+    order: GradingOrder | None,
+) -> RubricbeatError | None:
+    """Grade until all is graded or decided; give the error that is to be said at the end."""
+    n_questions = census.n_criteria * grader.options.replicates
+    if order is None:
+        source = graded_by_run(grader, responses, n_questions=n_questions)
+    else:
+        source = order.grade(grader)
+    try:
+        for key, graded in source:
+            judged.add(key, graded)
+    except RubricbeatError as error:
+        is_kept = judged.is_complete(census.n_answers) if order is None else order.n_graded
+        if not is_kept:
+            raise
+        return error
+    return None
+
+
+def _tell_expected(grader: Grader, order: GradingOrder) -> None:
+    """Say what it will probably cost, from the first prompts of the order."""
+    if order.n_left_out:
+        say(f"{order.n_left_out} prompts that not all models answered are not graded")
+    first = order.prompts[:N_ESTIMATED]
+    cost = grader.estimate([answer for prompt in first for _, answer in prompt.answers])
+    say(order.expected(cost, len(first)))
 
 
 def _require_room(args: argparse.Namespace, options: Mapping[str, Any], census: Census) -> None:
@@ -174,8 +216,8 @@ def _require_room(args: argparse.Namespace, options: Mapping[str, Any], census: 
         require_room(place.parent, n_bytes, "the verdict store")
 
 
-def _check(args: argparse.Namespace) -> None:
-    """Refuse what would be found out when everything is graded and paid for.
+def _check(args: argparse.Namespace) -> StopRule | None:
+    """Refuse what would be found out when everything is graded and paid for; give the stop rule.
 
     Raises:
         ConfigError: A flag that cannot work.
@@ -189,6 +231,12 @@ def _check(args: argparse.Namespace) -> None:
             f"--task {args.task[:40]!r}: it is part of file names; give 1 to 100 letters, digits, "
             "'.', '_' or '-'"
         )
+    rule = stop_rule_of(
+        args.until_decided, args.until_width, args.rope, args.sequence, "--until_decided"
+    )
+    if rule is not None and args.engine == RAY:
+        raise ConfigError("--until... grades in one order, and --engine ray in none: leave one out")
+    return rule
 
 
 def _require_folders(args: argparse.Namespace, census: Census) -> None:
@@ -212,8 +260,12 @@ def _needs_no_flag(args: argparse.Namespace, options: Mapping[str, Any]) -> None
     say("--failed_only is not needed: the same command again asks only what is missing")
 
 
-def _dry_run(grader: Grader, asked: Sequence[Answer], args: argparse.Namespace) -> int:
+def _dry_run(
+    grader: Grader, asked: Sequence[Answer], args: argparse.Namespace, order: GradingOrder | None
+) -> int:
     estimate = grader.estimate(asked)
+    if order is not None:
+        say(order.expected(estimate, len(order.prompts)))
     if args.json:
         print(json.dumps(estimate.to_json(), indent=2))
     else:
@@ -223,17 +275,22 @@ def _dry_run(grader: Grader, asked: Sequence[Answer], args: argparse.Namespace) 
 
 
 def _write(
-    judged: JudgedRuns, grader: Grader, data: ExampleFile, args: argparse.Namespace
+    judged: JudgedRuns,
+    grader: Grader,
+    data: ExampleFile,
+    args: argparse.Namespace,
+    order: GradingOrder | None,
 ) -> list[JudgedRun]:
     runs = []
     for run in judged.write(
         args.task,
-        judge=grader.facts(),
+        judge=_facts(grader, order),
         data=data.facts(),
         config={
             "command": "judge",
             "responses": Path(name_of(args.responses)).name,
             "limit": args.limit,
+            **({} if order is None else {"until": order.facts()}),
         },
         seed=args.seed,
     ):
@@ -247,10 +304,22 @@ def _write(
     return runs
 
 
-def _report(
-    runs: Sequence[JudgedRun], judged: JudgedRuns, grader: Grader, args: argparse.Namespace
-) -> None:
+def _facts(grader: Grader, order: GradingOrder | None) -> dict[str, Any]:
+    """Give the judge's facts, without what was lined up and not asked any more."""
     facts = grader.facts()
+    n = 0 if order is None else order.n_unasked
+    return facts | {name: facts[name] - n for name in ("asked", "missing")}
+
+
+def _report(
+    runs: Sequence[JudgedRun],
+    judged: JudgedRuns,
+    grader: Grader,
+    args: argparse.Namespace,
+    order: GradingOrder | None,
+    stopped: str | None,
+) -> None:
+    facts = _facts(grader, order)
     if args.json:
         plain = [
             {
@@ -263,18 +332,29 @@ def _report(
             }
             for run in runs
         ]
-        print(json.dumps({"runs": plain, "judge": facts}, indent=2, ensure_ascii=False))
+        until = {} if order is None else {"until": order.facts()}
+        print(json.dumps({"runs": plain, **until, "judge": facts}, indent=2, ensure_ascii=False))
     else:
         if args.all:
             print(score_table([ScoreLine(*r.key, args.task, r.written.metrics) for r in runs]))
             print(*(run.written.results for run in runs), sep="\n", end="\n\n")
         lines = [
-            ScoreLine(model, "", args.task, metrics, n_runs=n_runs)
+            ScoreLine(
+                model,
+                "",
+                args.task,
+                metrics if order is None else order.metrics(model, metrics),
+                n_runs=n_runs,
+            )
             for model, (n_runs, metrics) in judged.metrics().items()
         ]
         found = runs_below(args.output_path)
-        show_scores(lines, [args.output_path], found, f"{calls_line(facts)}.")
-    stopped = grader.outage or grader.stopped or judged.deadline
+        said = [] if order is None else order.words()
+        also = " ".join([f"{calls_line(facts)}.", *said])
+        if lines:
+            show_scores(lines, [args.output_path], found, also)
+        else:  # the judge stopped before a prompt was graded
+            print(also)
     if stopped:
         say(
             f"the judge stopped: {stopped}; what was finished is kept, the same command again asks "

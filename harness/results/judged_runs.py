@@ -155,7 +155,11 @@ def _sums(packed: PackedAnswers) -> ScoredAnswers:
 
 
 def graded_by_run(
-    grader: Grader, answers: Iterable[tuple[RunKey, Answer]], *, n_questions: int
+    grader: Grader,
+    answers: Iterable[tuple[RunKey, Answer]],
+    *,
+    n_questions: int,
+    chunk: int | None = None,
 ) -> Iterator[tuple[RunKey, GradedAnswer]]:
     """Grade answers one after the other, each with its run; a bar on a terminal.
 
@@ -167,10 +171,11 @@ def graded_by_run(
         grader: Grades.
         answers: Read again from the start where grading ends early.
         n_questions: For the bar.
+        chunk: As `Grader.grade_each` takes it.
     """
     n_graded = 0
     try:
-        for key, graded in _graded_by_run(grader, answers, n_questions):
+        for key, graded in _graded_by_run(grader, answers, n_questions, chunk):
             n_graded += 1
             yield key, graded
     except RubricbeatError as error:
@@ -182,8 +187,12 @@ def graded_by_run(
 
 
 def _graded_by_run(
-    grader: Grader, answers: Iterable[tuple[RunKey, Answer]], n_questions: int
+    grader: Grader,
+    answers: Iterable[tuple[RunKey, Answer]],
+    n_questions: int,
+    chunk: int | None,
 ) -> Iterator[tuple[RunKey, GradedAnswer]]:
+    sizes = {} if chunk is None else {"chunk": chunk}
     keys: deque[RunKey] = deque()
 
     def drawn() -> Iterator[Answer]:
@@ -191,7 +200,7 @@ def _graded_by_run(
             keys.append(key)
             yield answer
 
-    for graded in grader.grade_each(drawn(), progress=None, n_questions=n_questions):
+    for graded in grader.grade_each(drawn(), progress=None, n_questions=n_questions, **sizes):
         yield keys.popleft(), graded
 
 
@@ -207,7 +216,8 @@ def retire(
 ) -> int:
     """Set earlier results of the very same run aside, so that it does not count twice.
 
-    The same run: model, label, task and judge, and no answer that the new one lacks. Files are
+    The same run: model, label, task and judge, and no answer that the new one lacks, unless a rule
+    has stopped it. Files are
     renamed, never deleted. Earlier samples are read line by line. Of two commands that end at the
     same moment the later results stay.
 
@@ -239,8 +249,8 @@ def retire(
             if samples.exists():  # else another command has just set it aside
                 print(f"rubricbeat: left as it is: {error}", file=sys.stderr)
             continue
-        if not len(old) or not np.isin(old, new).all():
-            continue
+        if not len(old) or not (np.isin(old, new).all() or earlier.until):
+            continue  # a run that a rule stopped has its prompts by chance: the later one counts
         for path in sorted(samples.parent.iterdir()):
             if path == samples or path.name == f"results_{_stamp(earlier)}.json":
                 with contextlib.suppress(FileNotFoundError):

@@ -8,11 +8,11 @@ need p values at one time, and pairs are decided at different ones).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from itertools import combinations
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +62,10 @@ class StopRule:
         """Chance of a wrong decision, over all pairs and looks."""
         return 1 - (self.level or LEVEL)
 
+    def to_json(self) -> dict[str, Any]:
+        """Give the plain form."""
+        return asdict(self)
+
 
 @dataclass(frozen=True, slots=True)
 class ScoreRange:
@@ -101,6 +105,11 @@ class Look:
     def is_decided(self) -> bool:
         """Whether grading may stop for it."""
         return self.decision is not Decision.UNDECIDED
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the plain form."""
+        counts = {"n_looked": self.n_looked, "n": self.n}
+        return {"decision": str(self.decision), **counts, **self.interval.to_json()}
 
 
 def look(
@@ -148,8 +157,19 @@ def _goals(
         yield Decision.WIDTH, band.narrow(rule.width)
 
 
+def interval_of(
+    values_T: Floats, method: Method, within: ScoreRange, *, alpha: float, has_sign: bool = True
+) -> Estimate:
+    """Give the interval after all of the prompts; see `look`."""
+    rule = StopRule(level=None, method=method)
+    return look(values_T, rule, within, alpha=alpha, has_sign=has_sign).interval
+
+
 def look_at_systems(
-    scores_MT: Floats, rule: StopRule, within: ScoreRange
+    scores_MT: Floats,
+    rule: StopRule,
+    within: ScoreRange,
+    known: Mapping[tuple[int, int], Look] | None = None,
 ) -> dict[tuple[int, int], Look]:
     """Look at each pair of systems, by their places: the first minus the second.
 
@@ -160,22 +180,51 @@ def look_at_systems(
         scores_MT: Mean score of each system's answers to each prompt, NaN where there is none.
         rule: When to stop.
         within: Range of a score.
+        known: What was found of fewer prompts: what is decided stays so.
     """
+    found = {pair: one for pair, one in (known or {}).items() if one.is_decided}
     if len(scores_MT) == 1:
-        return {(0, 0): look(scores_MT[0], rule, within, alpha=rule.alpha, has_sign=False)}
+        alone = look(scores_MT[0], rule, within, alpha=rule.alpha, has_sign=False)
+        return {(0, 0): found.get((0, 0), alone)}
     pairs = list(combinations(range(len(scores_MT)), 2))
     alpha = rule.alpha / len(pairs)
+    span = within.of_differences
     return {
-        (this, other): look(
-            scores_MT[this] - scores_MT[other], rule, within.of_differences, alpha=alpha
-        )
-        for this, other in pairs
+        pair: found.get(pair) or look(np.subtract(*scores_MT[[*pair]]), rule, span, alpha=alpha)
+        for pair in pairs
     }
 
 
 def stops_after(looks: Sequence[Look]) -> int | None:
     """Count the prompts of the order after which all are decided; None where one is not."""
     return max(one.n_looked for one in looks) if all(one.is_decided for one in looks) else None
+
+
+def prompts_expected(
+    rule: StopRule, n_systems: int, n_most: int, *, difference: float, spread: float
+) -> int | None:
+    """Give the prompts that a rule takes where the mean and the spread are just these.
+
+    By the asymptotic sequence: about half of all orders take fewer.
+
+    Args:
+        rule: When to stop.
+        n_systems: Models that are compared; of one the width alone counts.
+        n_most: Prompts that there are.
+        difference: True difference of two of them.
+        spread: Standard deviation over prompts, of differences or of one system's scores.
+
+    Returns:
+        None where all prompts do not decide.
+    """
+    alpha = rule.alpha / max(1, n_systems * (n_systems - 1) // 2)
+    values_T = spread * np.tile([1.0, -1.0], n_most // 2 + 1)[:n_most]
+    half_T = half_widths(values_T, alpha, 1.0 if n_systems > 1 else 0.5)
+    goal = (rule.width or 0.0) / 2
+    if n_systems > 1 and rule.level is not None:
+        goal = max(goal, abs(difference) - rule.rope, rule.rope - abs(difference))
+    enough_T = half_T < goal
+    return int(enough_T.argmax()) + 1 if enough_T.any() else None
 
 
 class _Band(Protocol):

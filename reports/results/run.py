@@ -67,6 +67,11 @@ class Run:
         return frozenset(map(str, value)) if isinstance(value, list) else frozenset()
 
     @property
+    def until(self) -> Mapping[str, Any]:
+        """The rule that could stop its grading, the order and what was decided; empty without."""
+        return mapping(mapping(self.facts.get("config")).get("until"))
+
+    @property
     def includes_reasoning(self) -> bool:
         """Whether the judge read the whole answer, and not its solution section alone."""
         options = mapping(mapping(self.facts.get("judge")).get("options"))
