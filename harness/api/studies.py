@@ -7,6 +7,7 @@ GRPOTrainer(model, rb.reward("gpt-4.1", rubric=["Says 4"]), train_dataset=prompt
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -73,7 +74,7 @@ class Study:
         """Give the tables of the command."""
         from ..tables.signal import study_text
 
-        return "\n\n".join([*self.warnings, study_text(self.signal)])
+        return in_python("\n\n".join([*self.warnings, study_text(self.signal)]))
 
     def __repr__(self) -> str:
         """Say it in a line."""
@@ -82,7 +83,7 @@ class Study:
 
     def _repr_html_(self) -> str:
         said = [*self.warnings, *(sentence.text for sentence in self.signal.words)]
-        items = "".join(f"<li>{escape(text)}</li>" for text in said)
+        items = "".join(f"<li>{escape(in_python(text))}</li>" for text in said)
         return f"<ul>{items}</ul>{self.to_pandas().to_html(index=False)}"
 
 
@@ -108,7 +109,7 @@ class JudgeAudit:
         """Give the tables of the command."""
         from ..tables.audit import audit_text
 
-        return audit_text(self.found)
+        return in_python(audit_text(self.found))
 
     def __repr__(self) -> str:
         """Say it in a line."""
@@ -150,7 +151,10 @@ def study(
     answers, warnings = _tagged(graded, None if data is None else Path(data))
     carried = {name for answer in answers for name in answer.labels}
     by = [name for name in DEFAULT_LABELS if name in carried] if group_by is None else group_by
-    groups = group_answers(answers, by, min_answers=min_group)
+    try:
+        groups = group_answers(answers, by, min_answers=min_group)
+    except ConfigError as error:
+        raise type(error)(in_python("; ".join([*warnings, str(error)]))) from None
     return Study(study_signal(groups, asked, seed=seed), warnings)
 
 
@@ -233,6 +237,14 @@ def reward(
     )
 
 
+def in_python(text: str) -> str:
+    """Say what a command advises for one who has no command line: arguments, or the command."""
+    text = text.replace("--judge_args ...,replicates=2", "replicates=2").replace(" (--json)", "")
+    text = text.replace("such as run --repeats 6", "as a list of answers to each prompt")
+    text = re.sub(r"--(min_group) ?", r"\1=", text).replace("--group_by run", "group_by=['run']")
+    return re.sub(r"--(\w+)", r"'rubricbeat variance --\1'", text)
+
+
 def _listed(names: str | Sequence[str]) -> list[str]:
     return [names] if isinstance(names, str) else list(names)
 
@@ -245,8 +257,14 @@ def _tagged(graded: Sequence[Any], data: Path | None) -> tuple[list[TaggedAnswer
     """Give the answers of gradings and of paths, and what was excluded."""
     answers: list[TaggedAnswer] = []
     paths: list[Path] = []
+    warnings: list[str] = []
+    seen: list[Grading] = []
     for one in graded:
         if isinstance(one, Grading):
+            if any(one is each or one.run == each.run for each in seen):
+                warnings.append(f"grading {one.model!r} is given twice; its answers count once")
+                continue
+            seen.append(one)
             labels = {"model": one.model, "judge": str(one.judge.get("digest") or "")}
             answers += [TaggedAnswer(each, labels) for each in one.graded]
         elif isinstance(one, str | Path):
@@ -256,9 +274,9 @@ def _tagged(graded: Sequence[Any], data: Path | None) -> tuple[list[TaggedAnswer
     if not graded:
         raise ConfigError("study: nothing is given; give gradings or paths of results")
     if not paths:
-        return answers, ()
+        return answers, tuple(warnings)
     found = on_new_prompts(read_signal_input(paths, data), allow_seen=True)
-    return [*answers, *found.answers], found.warnings
+    return [*answers, *found.answers], (*warnings, *found.warnings)
 
 
 def _of_grading(graded: Grading, labels: Any, columns: Any) -> Audited:

@@ -263,7 +263,7 @@ def group_answers(
         raise ConfigError(
             f"no prompt has {min_answers} answers (the largest group has {largest}); "
             "a signal study compares several answers to one prompt: "
-            + ("use a smaller --min_group" if largest >= 2 else "run the task with repeats: 6")
+            + ("use a smaller --min_group" if largest >= 2 else "sample 6, such as run --repeats 6")
         )
     n_left_out = sum(map(len, members.values())) - sum(map(len, kept.values()))
     places = [place for group in kept.values() for place in group]

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from ...judges.data.streams import head_of
 from ...judges.errors import DataError
 from .evalscope import merged
 from .logs import read_log
@@ -84,6 +85,11 @@ def _nothing(path: Path, faults: list[str]) -> str:
     if faults:
         more = f"; and {len(faults) - MAX_NAMED} more" if len(faults) > MAX_NAMED else ""
         return f"{path}: nothing here can be read: {'; '.join(faults[:MAX_NAMED])}{more}"
+    if path.is_file() and b"criteria_met" in head_of(path):
+        return (
+            f"{path}: recorded verdicts; 'rubricbeat import {path} -o results' makes results of "
+            "them (--data ROWS where the rubrics are in another file)"
+        )
     return (
         f"{path}: no run with verdicts is here; expected samples_*.jsonl beside results_*.json "
         "(lm-eval writes them with --log_samples), or a log of simple-evals, inspect, evalscope, "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,22 @@ def test_a_study_of_gradings_tells_dead_groups_and_shows_itself(tmp_path: Path) 
     assert "Dead groups" in str(found) and "<li>" in found._repr_html_()
     assert "12 answers in 3 groups" in repr(found)
     assert "<html" in found.report(tmp_path / "study.html").read_text("utf-8")
+
+
+def test_a_study_counts_a_grading_once_and_advises_nothing_of_a_command_line() -> None:
+    one = graded()
+    twice = rb.study(one, one, rewards="healthbench")
+    assert twice.signal.n_answers == 12
+    assert "grading 'answers' is given twice; its answers count once" in str(twice)
+    alone = rb.grade("a", "4", rubric=FOUR, judge=judge())
+    with pytest.raises(
+        rb.RubricbeatError, match=r"given twice.*a list of answers to each prompt"
+    ) as e:
+        rb.study(alone, alone)
+    with pytest.raises(rb.RubricbeatError, match="use a smaller min_group=") as few:
+        rb.study(one, min_group=9)
+    for text in (str(twice), twice._repr_html_(), str(e.value), str(few.value)):
+        assert not re.search(r"(?<!variance )--\w", re.sub(r"-{3,}", "", text))
 
 
 def test_an_audit_takes_labels_in_every_form(tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ def test_replicates_are_kept_apart_and_a_missing_one_is_missing() -> None:
 
 
 def test_one_answer_a_prompt_says_what_to_do() -> None:
-    with pytest.raises(ConfigError, match="repeats: 6"):
+    with pytest.raises(ConfigError, match="sample 6"):
         group_answers([graded(example(), True, False)])
     with pytest.raises(ConfigError, match="--min_group"):
         group_answers([graded(example(), True, False)] * 2)

@@ -133,6 +133,13 @@ def test_samples_without_verdicts_are_no_run(tmp_path):
         read_runs([tmp_path])
 
 
+def test_recorded_verdicts_are_sent_to_import(tmp_path):
+    path = tmp_path / "said.jsonl"
+    path.write_text('{"prompt_id": "a", "completion": "x", "criteria_met": [true]}\n', "utf-8")
+    with pytest.raises(DataError, match=r"'rubricbeat import .*said\.jsonl -o results' makes"):
+        read_runs([path])
+
+
 def test_nothing_to_read_says_what_was_expected(tmp_path):
     with pytest.raises(DataError, match="--log_samples"):
         read_runs([tmp_path])
