@@ -148,7 +148,7 @@ def audit_options(
         two_sided = met_or_not(labelled)
         table = AuditTable.of(two_sided, graded)
         order = _order(turned, two_sided, table, missing, seed) if turned else None
-        audit = audit_graded(labelled, graded, order)
+        audit = audit_graded(labelled, graded, order, grader.facts())
         learned = _learned(seen, grader, flattered, missing)
         own = own_identity(grader)  # whatever the day: a score is corrected by an audit of any
         facts = {**grader.facts(), **own.to_json(), "digest": own.digest}
@@ -174,6 +174,7 @@ def audit_graded(
     labelled: Sequence[LabelledAnswer],
     graded: Sequence[GradedAnswer],
     order: OrderEffect | None = None,
+    judge: Any = None,
 ) -> Audit:
     """Audit verdicts that are there.
 
@@ -181,6 +182,7 @@ def audit_graded(
         labelled: The labels.
         graded: The judge's verdicts, on the same answers in the same order.
         order: Of the criteria in a call, where it was measured.
+        judge: Its options or facts, from which its family is known.
     """
     from ..judges.audit.baselines import no_look_probability
     from ..judges.audit.bias import traits_of
@@ -195,7 +197,7 @@ def audit_graded(
         table,
         flip_rate=flip_rate_of(graded),
         no_look_N=no_look_probability(table, two_sided),
-        traits=traits_of(two_sided),
+        traits=traits_of(two_sided, judge),
         order=order,
         pass_cells=pass_cells_of(labelled, graded),
         levels=level_audit(labelled, graded),

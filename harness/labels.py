@@ -69,7 +69,9 @@ def read_labelled(
     if args.data is None:
         raise ConfigError("--verdicts needs --data ROWS: the rubrics that the verdicts belong to")
     rows, runs = recorded_runs(args, command, columns)
-    answers = [item for run in runs for item in labels_of_verdicts(run.graded, run.grader)]
+    answers = [
+        item for run in runs for item in labels_of_verdicts(run.graded, run.grader, run.model)
+    ]
     if not any(labels for item in answers for labels in item.labels):
         raise ConfigError(
             f"{', '.join(map(str, args.verdicts))}: no verdict in them to take for a label; every "

@@ -293,9 +293,10 @@ def _of_grading(graded: Grading, labels: Any, columns: Any) -> Audited:
                 "(the same prompt, the same text, the same criterion)"
             )
         labelled = labels_of_verdicts(matched.truth)
-    found = audit_graded(labelled, graded.graded)
+    judge = {**graded.judge, **dict(graded.judge.get("identity") or {})}
+    found = audit_graded(labelled, graded.graded, judge=judge)
     return Audited(
-        judge={**graded.judge, **dict(graded.judge.get("identity") or {})},
+        judge=judge,
         audit=found,
         usd_per_correct=usd_per_correct(graded.judge, found.judge, found.levels),
         variants=(),

@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import Any
 
 from ...judges.answer import Answer
+from ...judges.audit.upkeep.families import family_warning
 from ...judges.budget.stopping import StopRule
 from ...judges.data.examples import ExampleFile, read_examples
 from ...judges.data.forms.rubric_file import add_rows_arguments, columns_of
@@ -135,6 +136,7 @@ def run(args: argparse.Namespace) -> int:
     for warning in census.warnings():
         say(warning)
     order = GradingOrder(rule, list(responses), args.seed) if rule is not None else None
+    say(family_warning(options, [model for model, _ in census.runs]))
     workers = None
     if args.engine == RAY and not args.dry_run:
         if not args.store_only:

@@ -20,6 +20,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TextIO
 
+from ...judges.audit.upkeep.families import family_warning
 from ...judges.errors import ConfigError, RubricbeatError
 from ...judges.files import require_folder, require_folders_below
 from ...tasks.models import BASELINE_PREFIX, Baseline, check_model
@@ -224,6 +225,8 @@ def _evaluate_one(request: RunRequest) -> Evaluated:
         check_model(request.model, model_args)
     if request.output_path is None and not (request.with_baselines and baseline_of(request.model)):
         log.warning("no --output_path: answers and verdicts will not be kept")
+    if warning := family_warning(request.metadata.get("judge"), _names(request, model_args)):
+        log.warning("%s", warning)
     if request.output_path is not None:
         require_folder(request.output_path)
         tracker.general_config_tracker.log_experiment_args(model, model_args, None, None, False)
@@ -282,15 +285,19 @@ def _evaluate_one(request: RunRequest) -> Evaluated:
         print(*files, sep="\n")
         raise failures[0]
     return Evaluated(
-        model=str(
-            request.name or model_args.get("model") or model_args.get("pretrained") or request.model
-        ),
+        model=next(_names(request, model_args)),
         results=results,
         files=files,
         is_complete=all(task.is_complete for task in ours) and _is_scored(results, request),
         was_interrupted=bool(failures),
         scores={task.config.task: task.scores for task in ours if task.scores},
     )
+
+
+def _names(request: RunRequest, model_args: Mapping[str, Any]) -> Iterator[str]:
+    """Give the names by which a model is known, the one of its results first."""
+    known = (request.name, model_args.get("model"), model_args.get("pretrained"), request.model)
+    yield from (str(name) for name in known if name)
 
 
 def _is_scored(results: dict[str, Any], request: RunRequest) -> bool:

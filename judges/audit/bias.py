@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,7 @@ from ..scoring.plain_form import plain_fields
 from ..scoring.rubric_arrays import Floats
 from .agreement import Confusion, plain
 from .labels import AuditTable, Codes, LabelledAnswer, sums_by
+from .upkeep.families import families_of, own_family
 
 MIN_EVIDENCE = 0.2
 """Share of the criterion's words that a sentence must hold to be its evidence; and two of them, or
@@ -71,14 +73,21 @@ class Trait:
     """Of the groups shown."""
 
 
-def traits_of(labelled: Sequence[LabelledAnswer]) -> tuple[Trait, ...]:
-    """Read every trait off labelled answers."""
+def traits_of(labelled: Sequence[LabelledAnswer], judge: Any = None) -> tuple[Trait, ...]:
+    """Read every trait off labelled answers.
+
+    Args:
+        labelled: The answers.
+        judge: Its options or facts; whose family an answer is of is a trait where both are known.
+    """
     rows: list[Mapping[str, float]] = []
+    own = own_family(judge)
     stems: dict[str, frozenset[str]] = {}
     for item in labelled:
         text = solution_of(item.text)
         sentences = [frozenset(stems_of(sentence)) for sentence in sentences_of(text)]
         shared = {"length": _log2(len(text)), **_context(item.example)}
+        shared["family"] = _is_own(own, families_of(item.model))
         n_criteria = len(item.example.rubric)
         for index, labels in enumerate(item.labels):
             if not labels:
@@ -91,6 +100,10 @@ def traits_of(labelled: Sequence[LabelledAnswer]) -> tuple[Trait, ...]:
     def column(name: str) -> Floats:
         return np.array([row[name] for row in rows], dtype=np.float64)
 
+    family = Trait(
+        "family", "an answer of the judge's own family of models", column("family"),
+        Within.CRITERION, edges=(0.5,), names=("other families", "own family"),
+    )  # fmt: skip
     thirds = {"edges": (1 / 3, 2 / 3), "names": ("first third", "middle", "last third")}
     return (
         Trait(
@@ -110,7 +123,13 @@ def traits_of(labelled: Sequence[LabelledAnswer]) -> tuple[Trait, ...]:
             "turns", "one more turn before the answer", column("turns"), Within.CATEGORY,
             edges=(2, 4), names=("1 turn", "2 or 3", "4 or more"),
         ),
+        *([family] if len(np.unique(family.value_N[~np.isnan(family.value_N)])) == 2 else []),
     )  # fmt: skip
+
+
+def _is_own(own: frozenset[str], families: frozenset[str]) -> float:
+    """Give 1 for an answer of the judge's family, 0 for one of another; NaN where not known."""
+    return float(bool(own & families)) if own and families else float("nan")
 
 
 def _context(example: Example) -> dict[str, float]:

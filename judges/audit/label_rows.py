@@ -90,8 +90,16 @@ def labelled_rows(
     return answers, skipped
 
 
-def labels_of_verdicts(graded: Sequence[GradedAnswer], rater: str = "") -> list[LabelledAnswer]:
-    """Take recorded verdicts as labels: a better judge's, against which another is audited."""
+def labels_of_verdicts(
+    graded: Sequence[GradedAnswer], rater: str = "", model: str = ""
+) -> list[LabelledAnswer]:
+    """Take recorded verdicts as labels: a better judge's, against which another is audited.
+
+    Args:
+        graded: With the verdicts.
+        rater: Who gave them.
+        model: Who wrote the answers; empty where it is not known.
+    """
     return [
         LabelledAnswer(
             example=answer.example,
@@ -100,6 +108,7 @@ def labels_of_verdicts(graded: Sequence[GradedAnswer], rater: str = "") -> list[
                 () if verdict.is_missing else (Label.of(verdict, rater),)
                 for verdict in answer.verdicts
             ),
+            model=model,
         )
         for answer in graded
     ]
@@ -154,6 +163,7 @@ def _answer(row: Field) -> LabelledAnswer:
         category=category,
         chances=(_chance(row[CHANCE_FIELD]),) if row.has(CHANCE_FIELD) else (),
         draw=_draw(row["draw"].decoded()) if row.has("draw") else None,
+        model=said if isinstance(said := row.value.get("model"), str) else "",
     )
 
 

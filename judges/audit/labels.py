@@ -166,6 +166,8 @@ class LabelledAnswer:
     """By criterion, in the order of the rubric; empty where a criterion has no label."""
     category: str | None = None
     """As the labelled data groups its rows, such as `cluster:hedging_...`; or None."""
+    model: str = ""
+    """Who wrote the answer; empty where the data does not say."""
     chances: tuple[float | None, ...] = ()
     """By criterion: the inclusion probability in (0, 1] with which it was chosen for a label, None
     where it was not chosen. Empty where that is not known: then the answers must be a random part

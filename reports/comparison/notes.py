@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ...judges.audit.upkeep.families import family_warning
 from ...judges.scoring.rubric_arrays import Floats
 from ...judges.scoring.run_scores import LENGTH_CENTRE_CHARS
 from .. import numbers
@@ -48,6 +49,7 @@ def notes_of(
     yield from _other_audits(models, audits)
     yield from correction_faults(audits)
     yield from _swayed(models, audits)
+    yield from _kin(models)
     for model in models:
         for run in model.runs:
             yield from run.notes
@@ -114,6 +116,18 @@ def _other_audits(models: Sequence[Model], audits: Sequence[JudgeAudit]) -> Iter
                 f"{audit.digest[:12] or 'not stated'}) than these runs used: its figures may not "
                 "apply here."
             )
+
+
+def _kin(models: Sequence[Model]) -> Iterator[str]:
+    """Warn of a judge that is of the family of models it judges."""
+    by_judge: dict[str, tuple[Mapping[str, Any], list[str]]] = {}
+    for model in models:
+        for run in model.runs:
+            digest = run.judge_digest or str(run.judge.get("model"))
+            by_judge.setdefault(digest, (run.judge, []))[1].append(run.model)
+    for judge, names in by_judge.values():
+        if warning := family_warning(judge, names):
+            yield warning[0].upper() + warning[1:] + "."
 
 
 def _swayed(models: Sequence[Model], audits: Sequence[JudgeAudit]) -> Iterator[str]:

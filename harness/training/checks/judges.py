@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ....judges.answer import Answer
+from ....judges.audit.upkeep.families import family_warning
 from ....judges.errors import ConfigError, JudgeError
 from ....judges.grader import open_grader
 from ....judges.judge import Judge
@@ -70,10 +71,11 @@ def check_judges(config: TrainConfig, example: Example) -> None:
 
 
 def check_seen(config: TrainConfig, data: TrainingData) -> list[str]:
-    """Find prompts that a fitted judge of the run has learned from.
+    """Find prompts that a fitted judge of the run has learned from, and judges of kin.
 
     Returns:
-        One line for each judge that has learned from some of the prompts it is asked about.
+        One line for each judge that has learned from some of the prompts it is asked about, and
+        for each that is of the policy's family.
 
     Raises:
         ConfigError: The judge that trains has learned from all of them, and the configuration does
@@ -84,6 +86,8 @@ def check_seen(config: TrainConfig, data: TrainingData) -> list[str]:
         asked.append(("the gold judge", config.gold.judge, data.held_out))
     said = []
     for what, judge, examples in asked:
+        if kin := family_warning(judge, [config.model.name]):
+            said.append(f"{what}: {kin}")
         with open_grader(_hasty(judge)) as grader:
             seen = seen_by(grader.judge, examples)
         if not config.reward.allow_seen_prompts:

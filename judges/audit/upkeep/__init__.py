@@ -1,1 +1,1 @@
-"""What keeps an audit true: drift since an earlier one, edited twins, explanations."""
+"""What keeps an audit true: drift, families of models, edited twins."""
