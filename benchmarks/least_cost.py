@@ -13,6 +13,7 @@ false_decisions    share of orders that decide where there is no true difference
                    signs flipped at random by prompt, and of random halves of one system's answers.
 ppi_share, ppi_coverage     least_cost_two_judges.py
 label_share                 least_cost_labels.py
+cascade_saved and others    least_cost_cascade.py
 
 `decided_share_*`, `wrong_sign_*` and `false_*` give the same by method: `asymptotic` (the default),
 `betting` on the scores within the range of these rubrics, and `betting_clipped` on answers' scores
@@ -47,7 +48,11 @@ LEVEL = 0.95
 NAMES = (
     "decided_share", "wrong_sign", "false_decisions", "ppi_share", "ppi_coverage", "label_share",
 )  # fmt: skip
-PARTS = (("least_cost_two_judges", "two_judges"), ("least_cost_labels", "labels"))
+PARTS = (
+    ("least_cost_two_judges", "two_judges"),
+    ("least_cost_labels", "labels"),
+    ("least_cost_cascade", "cascade"),
+)
 """Modules beside this one, and their functions: (Recorded, orders, rng) -> keys."""
 
 

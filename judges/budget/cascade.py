@@ -287,14 +287,11 @@ class Measured:
     """Mean change of an answer's unclipped score against the reference."""
     settled: tuple[float, ...]
     """Share of the questions that each member settles."""
+    is_better_than_lot: bool
+    """Whether it is shown to beat drawing by lot, also with one more disagreement: where few
+    questions are settled, none of them wrong by luck, the interval of the gain is too short."""
 
     to_json = plain_fields
-
-    @property
-    def is_better_than_lot(self) -> bool:
-        """Whether it is shown to beat drawing by lot; also where each prompt gains the same."""
-        least = self.gain.value if self.gain.why == NO_SPREAD else self.gain.low
-        return least is not None and least > 0
 
 
 def measure(cascade: Cascade, said: Members, dear: int) -> Measured:
@@ -323,7 +320,9 @@ def measure(cascade: Cascade, said: Members, dear: int) -> Measured:
     agreed_P = by_prompt(agrees_N)
     full, cheap = float(said.agrees_MN[dear].mean()), float(said.agrees_MN[chain[0]].mean())
     agreed = float(agrees_N.mean())
-    gain = _beyond_lot(agreed_P, settled_KP, alone_KP, n_P)
+    beyond = _beyond_lot(agreed_P, settled_KP, alone_KP, n_P)
+    gain = beyond.estimate()
+    least = gain.value if gain.why == NO_SPREAD else gain.low
     shift_N = np.nan_to_num(said.gain_MN[last_N, each_N] - said.reference_N)
     _, first_N = np.unique(said.answer_N, return_index=True)
     answers_P = np.bincount(prompt_N[first_N], minlength=len(prompts)).astype(np.float64)
@@ -332,11 +331,12 @@ def measure(cascade: Cascade, said: Members, dear: int) -> Measured:
         calls_saved=ratio(by_prompt(1 - calls_N / dear_calls), n_P),
         usd_saved=ratio(by_prompt(1 - usd_N / dear_usd), n_P) if dear_usd > 0 else Estimate(None),
         usd=float(usd_N.mean()),
-        at_random=agreed - gain.value,
-        gain=gain.estimate(),
+        at_random=agreed - beyond.value,
+        gain=gain,
         random_saved=(full - agreed) / (full - cheap) if len(chain) == 2 and full > cheap else None,
         score_shift=ratio(by_prompt(shift_N), answers_P),
         settled=tuple(float(row.sum() / n_P.sum()) for row in settled_KP),
+        is_better_than_lot=least is not None and least > 1 / len(said),
     )
 
 

@@ -169,13 +169,13 @@ def share_called_better(skill: float, *, on_other_half: bool) -> float:
 
 
 def test_probabilities_that_mean_nothing_are_seldom_called_better_than_chance() -> None:
-    assert share_called_better(0.0, on_other_half=True) <= 0.05
+    assert share_called_better(0.0, on_other_half=True) <= 0.025
     # the same figures on the half that was searched flatter the pick: the rule that is wrong
-    assert share_called_better(0.0, on_other_half=False) > 0.10
+    assert share_called_better(0.0, on_other_half=False) > 0.05
 
 
 def test_probabilities_that_mean_something_are_found() -> None:
-    assert share_called_better(1.0, on_other_half=True) > 0.8
+    assert share_called_better(1.0, on_other_half=True) > 0.6
 
 
 @pytest.mark.parametrize(
