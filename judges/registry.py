@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import importlib
 from collections.abc import Callable, Iterator, Mapping
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +18,14 @@ T = TypeVar("T")
 
 WITH_PATH = frozenset({"fitted"})
 """Names that may carry their option `path` after a colon: `fitted:FOLDER`."""
+
+
+def installed_version(package: str) -> str | None:
+    """Give the version of an installed package; None where it is not installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 class Registry:

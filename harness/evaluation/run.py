@@ -16,13 +16,13 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TextIO
 
 from ...judges.audit.upkeep.families import family_warning
 from ...judges.errors import ConfigError, RubricbeatError
 from ...judges.files import require_folder, require_folders_below
+from ...judges.registry import installed_version
 from ...tasks.models import BASELINE_PREFIX, Baseline, check_model
 from .models import device_of, is_stand_in, load_tasks, model_of, task_manager, typed_arguments
 from .request import RunRequest, baseline_of
@@ -117,18 +117,11 @@ def _describe_machine(results: dict[str, Any]) -> None:
         return
     results |= {
         "pretty_env_info": f"{platform.platform()}\nPython {platform.python_version()}\n"
-        f"torch {_version('torch')}, which this run did not load",
-        "transformers_version": _version("transformers"),
-        "lm_eval_version": _version("lm_eval"),
+        f"torch {installed_version('torch') or 'N/A'}, which this run did not load",
+        "transformers_version": installed_version("transformers") or "N/A",
+        "lm_eval_version": installed_version("lm_eval") or "N/A",
         "upper_git_hash": get_commit_from_path(Path.cwd().parent),
     }
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "N/A"
 
 
 class _ToStderr(logging.StreamHandler[TextIO]):

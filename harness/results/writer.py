@@ -17,7 +17,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from ...judges.answer import SCHEMA_VERSION, GradedAnswer
 from ...judges.data.examples import example_to_row
 from ...judges.errors import unwritable
 from ...judges.files import write_file
+from ...judges.registry import installed_version
 from ...judges.rubric import Example
 from ...judges.scoring.item_scores import ScoredTable
 from ...judges.scoring.run_scores import LENGTH_PENALTIES, SEED, ScoredAnswers, summarise_scored
@@ -234,7 +234,7 @@ def _results(
                 "task": run.task,
                 "metadata": {
                     "version": run.version,
-                    "rubricbeat": _own_version(),
+                    "rubricbeat": installed_version("rubricbeat") or "unknown",
                     "judge": dict(run.judge),
                     "data": dict(run.data),
                     "run": dict(run.run),
@@ -267,10 +267,3 @@ def _free_stamp(folder: Path, moment: datetime) -> tuple[datetime, str]:
 
 def _hash(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _own_version() -> str:
-    try:
-        return version("rubricbeat")
-    except PackageNotFoundError:  # run from a tree that was never installed
-        return "unknown"

@@ -11,7 +11,6 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from typing import Any
 from urllib.parse import quote
@@ -19,6 +18,7 @@ from urllib.parse import quote
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+from ...judges.registry import installed_version
 from ...judges.scoring.estimates import Estimate
 from .. import numbers
 from ..comparison.slices import Slice, SliceDifference, split_tag
@@ -107,7 +107,7 @@ def frame(*scripts: str, forms: str = "'none'", styles: Sequence[str] = ()) -> d
         "".join(map(asset, names)) for names in (("theme.js", *scripts), ("report.css", *styles))
     )
     return {
-        "version": own_version(),
+        "version": installed_version("rubricbeat") or "(not installed)",
         "policy": content_security_policy(script, style, forms),
         # our own files, not data: they must stay byte for byte what their hashes are of
         "script": Markup(script),
@@ -118,14 +118,6 @@ def frame(*scripts: str, forms: str = "'none'", styles: Sequence[str] = ()) -> d
 def asset(name: str) -> str:
     """Read a template, style sheet or script of this package."""
     return files("rubricbeat.reports").joinpath("templates", name).read_text(encoding="utf-8")
-
-
-def own_version() -> str:
-    """Give the version of rubricbeat that made a page."""
-    try:
-        return version("rubricbeat")
-    except PackageNotFoundError:  # a checkout that was never installed
-        return "(not installed)"
 
 
 def content_security_policy(script: str, style: str, forms: str) -> str:

@@ -22,11 +22,12 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import requires, version
 from pathlib import Path
 from typing import Any
 
 from ....judges.errors import RubricbeatError
+from ....judges.registry import installed_version
 from ...terminal import aligned
 
 KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "HF_TOKEN", "RUBRICBEAT_TOKEN")
@@ -111,17 +112,10 @@ def _packages() -> Iterator[Check]:
 
 
 def _installed(subject: str, names: list[str], otherwise: State, mend: str) -> Check:
-    found = {name: _version(name) for name in dict.fromkeys(names)}
+    found = {name: installed_version(name) for name in dict.fromkeys(names)}
     if missing := [name for name, there in found.items() if there is None]:
         return Check(subject, otherwise, f"not installed: {', '.join(missing)} ({mend})")
     return Check(subject, State.OK, ", ".join(f"{name} {there}" for name, there in found.items()))
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
 
 
 def _keys() -> Iterator[Check]:
@@ -219,7 +213,7 @@ def _gpu() -> Iterator[Check]:
             is_there = done.returncode == 0 and bool(found)
             said = found if is_there else " ".join(done.stdout.split()) or "none"
             yield Check("gpu", State.OK if is_there else State.ABSENT, said)
-    torch = _version("torch")
+    torch = installed_version("torch")
     if torch is not None and "+cpu" in torch:
         yield Check("torch", State.OK, f"{torch}: a build for CPUs, which uses no GPU")
 

@@ -8,11 +8,11 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from ....judges.errors import ConfigError
+from ....judges.registry import installed_version
 from ....judges.rubric import Example
 from ..checks.judges import check_judges, check_seen
 from ..checks.plan import BatchPlan
@@ -319,13 +319,11 @@ def run_facts(prepared: Prepared) -> dict[str, Any]:
 
 def library_versions() -> dict[str, str]:
     """Give the versions of what the numbers depend on."""
-    found = {"python": platform.python_version()}
-    for name in LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    found = {name: installed_version(name) for name in LIBRARIES}
+    return {
+        "python": platform.python_version(),
+        **{name: there for name, there in found.items() if there is not None},
+    }
 
 
 def latest_checkpoint(folder: Path) -> Path | None:
