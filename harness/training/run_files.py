@@ -1,7 +1,7 @@
 """The files of a training run: one place that knows their names and shapes.
 
-OUT/config.yaml                what was asked, every default spelt out
-OUT/facts.json                 versions, data, plan, judge
+OUT/config.yaml                what was asked, every default spelt out; not under `watch`
+OUT/facts.json                 versions, data, plan, judge; under `watch` what of config is known
 OUT/metrics.jsonl              a line a step
 OUT/gold.jsonl                 a line for each look of the gold judge at held-out prompts
 OUT/completions/*.parquet      answers with their verdicts
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import math
+import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,7 @@ import yaml
 from ...judges.data.json_rows import lines_so_far
 from ...judges.errors import ConfigError
 from ...judges.files import write_file, writing
+from ...judges.registry import installed_version
 from .config import TrainConfig
 from .reward.batch import BatchScore
 
@@ -32,6 +34,7 @@ METRICS, GOLD, COMPLETIONS = "metrics.jsonl", "gold.jsonl", "completions"
 LEDGER, GOLD_LEDGER = "judge.json", "gold_judge.json"
 CHECKPOINT = "rubricbeat.json"
 LOCK = ".lock"
+LIBRARIES = ("rubricbeat", "trl", "transformers", "torch", "peft", "datasets", "accelerate")
 
 
 class RunFiles:
@@ -136,6 +139,15 @@ def completion_rows(step: int, batches: Iterable[BatchScore]) -> Iterable[dict[s
                 ),
             }
         n_groups += len(batch.groups)
+
+
+def library_versions() -> dict[str, str]:
+    """Give the versions of what the numbers depend on."""
+    found = {name: installed_version(name) for name in LIBRARIES}
+    return {
+        "python": platform.python_version(),
+        **{name: there for name, there in found.items() if there is not None},
+    }
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

@@ -36,7 +36,12 @@ MOSTLY_STILL = 0.75
 
 
 def settings_of(run: TrainingRun) -> dict[str, Any]:
-    """Give what makes runs one arm: the configuration but for seed and folders, and the data."""
+    """Give what makes runs one arm: the configuration but for seed and folders, and the data.
+
+    Runs whose configuration is not known are not taken for repeats of each other.
+    """
+    if not run.config:
+        return {"folder": str(run.path)}
     plain: dict[str, Any] = json.loads(json.dumps(run.config, default=str))
     for key in (*OF_THE_RUN, *OF_THE_RECORD):
         plain.get("run", {}).pop(key, None)
@@ -53,7 +58,7 @@ def settings_of(run: TrainingRun) -> dict[str, Any]:
 
 def arm_names(firsts: Sequence[TrainingRun]) -> list[str]:
     """Name arms by reward and scale, and by what else differs where that is not enough."""
-    plain = [f"{run.reward}, scale {run.scale}" for run in firsts]
+    plain = [run.setting for run in firsts]
     flat = [_flat(settings_of(run)) for run in firsts]
     names = []
     for i, name in enumerate(plain):

@@ -256,8 +256,9 @@ def _of_the_gold_judge(runs: Sequence[TrainingRun], arms: Sequence[Arm]) -> Iter
 
 
 def _judges_itself(run: TrainingRun) -> bool:
-    gold = judged_by(run.config.get("gold", {}).get("judge"))
-    return gold is not None and gold == judged_by(run.config.get("judge"))
+    gold, own = (judged_by(of.get("judge")) for of in (run.config.get("gold", {}), run.config))
+    digests = run.gold_ledger.get("digest"), run.ledger.get("digest")
+    return (gold is not None and gold == own) or (None not in digests and len(set(digests)) == 1)
 
 
 def _against(best: Arm, pairs: Sequence[ArmPair], n_others: int) -> str:

@@ -24,6 +24,7 @@ from .pairs import ArmPair, arm_pairs
 from .runs import GOLD, RESTING, TRAINING, TrainingRun, has_rest, number_or_nan, read_training_runs
 
 DIFFERS = "differs between the runs"
+UNKNOWN = "not recorded"
 FOLDER = "completions"
 PROMPTS = 3
 STEPS = 4
@@ -37,8 +38,10 @@ def common_facts(runs: Sequence[TrainingRun]) -> list[tuple[str, str]]:
     """Name what all runs share, and say where they do not."""
     told: dict[str, Callable[[TrainingRun], str]] = {
         "Policy": _policy,
-        "Training judge": lambda run: judge_words(run.config.get("judge")),
-        "Held-out judge": lambda run: judge_words(run.config.get("gold", {}).get("judge")),
+        "Training judge": lambda run: judge_words(run.config.get("judge") or run.ledger),
+        "Held-out judge": lambda run: judge_words(
+            run.config.get("gold", {}).get("judge") or run.gold_ledger
+        ),
         "Scored by": lambda run: f"reward {run.gold_reward}, on held-out prompts",
         "Prompts": _prompts,
         "Budget": _budget,
@@ -63,7 +66,7 @@ def run_facts(run: TrainingRun) -> dict[str, Any]:
     first, last = run.ends("reward")
     return {
         "name": run.name,
-        "arm": f"{run.reward}, scale {run.scale}",
+        "arm": run.setting,
         "seed": run.seed,
         "steps": len(run.steps),
         "planned": run.facts.get("plan", {}).get("max_steps"),
@@ -80,7 +83,7 @@ def run_facts(run: TrainingRun) -> dict[str, Any]:
 
 def judge_words(judge: Any) -> str:
     """Name a judge and its model, without its options."""
-    if judge is None:
+    if not judge:
         return "none"
     if not isinstance(judge, Mapping):
         return str(judge)
@@ -91,10 +94,11 @@ def judge_words(judge: Any) -> str:
 def _policy(run: TrainingRun) -> str:
     policy, model = run.facts.get("policy", {}), run.config.get("model", {})
     n = policy.get("parameters")
-    name = str(policy.get("name", "?"))
+    name = str(policy.get("name", UNKNOWN))
     name = name if len(name) <= 80 else f"{name[:79]}…"
     parts = [name if n is None else f"{name} ({numbers.count(n)} parameters)"]
-    parts.append(f"LoRA r {model.get('lora_r')}" if model.get("lora") else "all weights")
+    if model:
+        parts.append(f"LoRA r {model.get('lora_r')}" if model.get("lora") else "all weights")
     if model.get("adapter"):
         parts.append("after a warm start")
     return ", ".join(parts)
@@ -102,34 +106,43 @@ def _policy(run: TrainingRun) -> str:
 
 def _prompts(run: TrainingRun) -> str:
     data = run.facts.get("data", {})
-    rest = run.config.get("data", {}).get("rest_dead")
-    return (
-        f"{data.get('path', '?')}: {numbers.count(data.get('n_train'))} to train on, "
-        f"{numbers.count(data.get('n_held_out'))} held out"
-        + (f"; a prompt rests after {numbers.counted(rest, 'dead group')} in a row" if rest else "")
+    rest = run.config.get("data", {}).get("rest_dead") or None
+    return _known(
+        ("{}", data.get("path")),
+        ("{:,} to train on", data.get("n_train")),
+        ("{:,} held out", data.get("n_held_out")),
+        ("dead groups in a row after which a prompt rests: {}", rest),
     )
 
 
 def _budget(run: TrainingRun) -> str:
-    grpo, plan = run.config.get("grpo", {}), run.facts.get("plan", {})
-    return (
-        f"{plan.get('max_steps', '?')} steps x {grpo.get('prompts_per_step', '?')} prompts x "
-        f"{grpo.get('num_generations', '?')} answers of at most "
-        f"{grpo.get('max_completion_length', '?')} tokens"
+    grpo = run.config.get("grpo", {})
+    return _known(
+        ("{:,} steps", run.facts.get("plan", {}).get("max_steps")),
+        ("{} prompts a step", grpo.get("prompts_per_step")),
+        ("{} answers a prompt", grpo.get("num_generations")),
+        ("at most {:,} tokens an answer", grpo.get("max_completion_length")),
     )
 
 
 def _optimisation(run: TrainingRun) -> str:
     grpo = run.config.get("grpo", {})
-    return (
-        f"loss {grpo.get('loss_type', '?')}, learning rate {grpo.get('learning_rate', '?')}, "
-        f"beta {grpo.get('beta', '?')}, temperature {grpo.get('temperature', '?')}"
+    return _known(
+        ("loss {}", grpo.get("loss_type")),
+        ("learning rate {}", grpo.get("learning_rate")),
+        ("beta {}", grpo.get("beta")),
+        ("temperature {}", grpo.get("temperature")),
     )
+
+
+def _known(*parts: tuple[str, Any]) -> str:
+    """Join what is known; each form takes its value."""
+    return ", ".join(form.format(value) for form, value in parts if value is not None) or UNKNOWN
 
 
 def _versions(run: TrainingRun) -> str:
     versions = run.facts.get("versions", {})
-    return ", ".join(f"{name} {found}" for name, found in versions.items()) or "not recorded"
+    return ", ".join(f"{name} {found}" for name, found in versions.items()) or UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,8 @@ from ...judges.scoring.rubric_arrays import Floats
 
 METRICS = "metrics.jsonl"
 GOLD, TRAINING = "gold", "training"
+UNKNOWN_REWARD = "trained reward"
+"""Its name where the files do not say."""
 RESTING = "resting"
 """Prompts that sit out the epoch of a step (data.rest_dead)."""
 EDGE_STEPS = 10
@@ -59,16 +61,26 @@ class TrainingRun:
     evaluations: tuple[Evaluation, ...]
     gold_ledger: Mapping[str, Any] = field(default_factory=dict)
     """What the gold judge says of itself and was asked; empty where that was not written yet."""
+    ledger: Mapping[str, Any] = field(default_factory=dict)
+    """The same of the training judge."""
 
     @property
     def reward(self) -> str:
         """Name of the reward that trained."""
-        return str(self.config.get("reward", {}).get("name", "?"))
+        return str(self.config.get("reward", {}).get("name", UNKNOWN_REWARD))
 
     @property
-    def scale(self) -> str:
-        """What advantages were divided by."""
-        return str(self.config.get("grpo", {}).get("scale_rewards", "?"))
+    def scale(self) -> str | None:
+        """What advantages were divided by; None where the files do not say."""
+        scale = self.config.get("grpo", {}).get("scale_rewards")
+        return None if scale is None else str(scale)
+
+    @property
+    def setting(self) -> str:
+        """Reward and scale, as far as the files say; the folder's name where they say nothing."""
+        if not self.config:
+            return self.name
+        return self.reward if self.scale is None else f"{self.reward}, scale {self.scale}"
 
     @property
     def seed(self) -> int | None:
@@ -182,22 +194,25 @@ def number_or_nan(value: Any) -> float:
 
 
 def _read_run(folder: Path) -> TrainingRun:
-    config = _read(folder / "config.yaml", _yaml) or {}
+    facts = _read(folder / "facts.json", json.loads) or {}
+    # a script of one's own under `watch` has no config.yaml
+    config = _read(folder / "config.yaml", _yaml) or facts.get("config") or {}
     for section in SECTIONS:
         if not isinstance(config.get(section, {}), dict):
             raise DataError(f"{folder / 'config.yaml'}: {section} is no table of settings")
     by_step = dict(_lines(folder / METRICS, lambda line: (int(line["step"]), line)))
     label = config.get("run", {}).get("label")
-    ledger = _read(folder / "gold_judge.json", json.loads) or {}
+    gold, own = (_read(folder / f"{name}.json", json.loads) for name in ("gold_judge", "judge"))
     return TrainingRun(
         name=str(label or folder.name),
         path=folder,
         config=config,
-        facts=_read(folder / "facts.json", json.loads) or {},
+        facts=facts,
         status=_read(folder / "status.json", json.loads) or {},
         steps=tuple(by_step[step] for step in sorted(by_step)),
         evaluations=tuple(_lines(folder / "gold.jsonl", _evaluation)),
-        gold_ledger=(ledger.get("gold") or {}).get("judge") or {},
+        gold_ledger=((gold or {}).get("gold") or {}).get("judge") or {},
+        ledger=(own or {}).get("judge") or {},
     )
 
 

@@ -9,6 +9,7 @@ import json
 import sys
 from collections import deque
 from collections.abc import Mapping, Sequence
+from operator import length_hint
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,22 @@ from ..reward.batch import StepShare, step_line, with_trainer_logs
 from ..reward.columns import AxisReward
 from ..reward.graders import gather, rank, world_size
 from ..reward.reward import RubricReward, finished
-from ..run_files import CHECKPOINT, CONFIG, LEDGER, METRICS, RunFiles, read_facts
+from ..run_files import (
+    CHECKPOINT,
+    CONFIG,
+    FACTS,
+    LEDGER,
+    METRICS,
+    RunFiles,
+    library_versions,
+    read_facts,
+)
+
+SETTINGS = (
+    "scale_rewards", "num_generations", "max_completion_length", "learning_rate", "beta",
+    "temperature", "loss_type",
+)  # fmt: skip
+"""Arguments of TRL's trainer that a page names."""
 
 
 class StepRecorder(TrainerCallback):
@@ -112,6 +128,50 @@ class StepRecorder(TrainerCallback):
         if self._line is not None:
             self._files.append(METRICS, self._line)
             self._line = None
+
+
+class ScriptFacts(TrainerCallback):
+    """Writes what is known of a training by a script of one's own, which has no config.yaml."""
+
+    def __init__(self, trainer: Any, reward: RubricReward, files: RunFiles, gold: str) -> None:
+        """Take the trainer, its reward, and the reward by which the gold judge's verdicts count."""
+        self._trainer, self._reward, self._files, self._gold = trainer, reward, files, gold
+        self._is_ours = False
+        """Whether `rubricbeat train` wrote it all before the training began."""
+
+    def on_train_begin(self, args: Args, state: State, control: Control, **more: Any) -> None:
+        """Write the settings, the policy and the plan."""
+        self._is_ours = (self._files.folder / CONFIG).is_file()
+        if self._is_ours:
+            return
+        model = self._trainer.model
+        answers = args.per_device_train_batch_size * args.gradient_accumulation_steps
+        grpo = {name: getattr(args, name, None) for name in SETTINGS}
+        per_step = answers * args.world_size // (grpo["num_generations"] or 1)
+        facts = {
+            "kind": "grpo",
+            "config": {
+                "reward": {"name": self._reward.names[0]},
+                "grpo": {**grpo, "prompts_per_step": per_step},
+                "gold": {"reward": self._gold},
+                "run": {"seed": args.seed},
+            },
+            "data": {"n_train": length_hint(self._trainer.train_dataset, 0) or None},
+            "policy": {
+                "name": getattr(model.config, "_name_or_path", "") or type(model).__name__,
+                "parameters": sum(each.numel() for each in model.parameters()),
+            },
+            "plan": {"max_steps": state.max_steps},
+            "versions": library_versions(),
+        }
+        self._files.write_json(FACTS, facts)
+        self._files.status("running")
+
+    def on_train_end(self, args: Args, state: State, control: Control, **more: Any) -> None:
+        """Say whether the training came to its end."""
+        if not self._is_ours:
+            is_done = state.global_step >= state.max_steps
+            self._files.status("done" if is_done else "interrupted")
 
 
 class StoppingReward:

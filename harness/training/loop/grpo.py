@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import platform
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from ....judges.errors import ConfigError
-from ....judges.registry import installed_version
 from ....judges.rubric import Example
 from ..checks.judges import check_judges, check_seen
 from ..checks.plan import BatchPlan
@@ -42,7 +40,7 @@ from ..policy.turns import VALUES, as_answered
 from ..prompt_order import OrderedSampler, PromptOrder
 from ..reward.graders import rank
 from ..reward.reward import RubricReward
-from ..run_files import CHECKPOINT, RunFiles, read_facts
+from ..run_files import CHECKPOINT, RunFiles, library_versions, read_facts
 from .watch import watch
 
 if TYPE_CHECKING:
@@ -53,7 +51,6 @@ OURS = {"prompts_per_step", "micro_batch", "warmup_ratio", "num_train_epochs", "
 """Keys of `grpo` that TRL does not have, or that are worded otherwise for it."""
 EVALUATION_S = 86_400
 """The longest that an evaluation may keep the other processes waiting."""
-LIBRARIES = ("rubricbeat", "trl", "transformers", "torch", "peft", "datasets", "accelerate")
 
 
 @dataclass(frozen=True)
@@ -314,15 +311,6 @@ def run_facts(prepared: Prepared) -> dict[str, Any]:
             "prompts_asked": plan.n_rows,
             "processes": plan.n_processes,
         },
-    }
-
-
-def library_versions() -> dict[str, str]:
-    """Give the versions of what the numbers depend on."""
-    found = {name: installed_version(name) for name in LIBRARIES}
-    return {
-        "python": platform.python_version(),
-        **{name: there for name, there in found.items() if there is not None},
     }
 
 

@@ -28,8 +28,8 @@ from ..policy.policy import (
     set_threads,
 )
 from ..reward.graders import rank, world_size
-from ..run_files import METRICS, RunFiles
-from .grpo import library_versions, load_prompts, trl_arguments
+from ..run_files import METRICS, RunFiles, library_versions
+from .grpo import load_prompts, trl_arguments
 
 OURS = {"batch_size", "micro_batch", "trl"}
 """Keys of `sft` that TRL does not have."""

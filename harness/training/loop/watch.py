@@ -34,9 +34,9 @@ def watch(
 ) -> GoldJudge | None:
     """Keep account of a training by a trainer of TRL's whose one reward is a RubricReward.
 
-    A line a step, the answers with their verdicts, the judge's account and cost, looks by a judge
-    that does not train; and in an outage of one process all of them stop. The files go into the
-    trainer's own folder, and `rubricbeat report` reads them.
+    A line a step, the settings, the answers with their verdicts, the judge's account and cost,
+    looks by a judge that does not train; and in an outage of one process all of them stop. The
+    files go into the trainer's own folder, and `rubricbeat report` reads them.
 
     Args:
         trainer: A GRPOTrainer, as it was built.
@@ -56,7 +56,7 @@ def watch(
     Raises:
         ConfigError: The trainer's rewards are others, or there is nothing to look at.
     """
-    from .callbacks import JudgeAccount, StepRecorder, StoppingReward
+    from .callbacks import JudgeAccount, ScriptFacts, StepRecorder, StoppingReward
     from .held_out import GoldJudge, Looks
 
     functions = list(trainer.reward_funcs)
@@ -74,6 +74,7 @@ def watch(
     quiet_missing_rewards()
     recorder = StepRecorder(reward, files, completions_every, n_epochs=n_epochs, order=order)
     trainer.add_callback(recorder)
+    trainer.add_callback(ScriptFacts(trainer, reward, files, gold_reward))
     # the gold judge generates with the trainer's own model; then the ledger, which counts its looks
     judge = None
     if gold is not None:

@@ -170,6 +170,18 @@ def test_the_headline_says_what_the_result_rests_on(tmp_path: Path) -> None:
     assert "fewer than 10" not in notes_on(ten)
 
 
+def test_runs_without_settings_are_named_by_their_folders_and_not_pooled(tmp_path: Path) -> None:
+    for name in "ab":
+        path = write_run(tmp_path / name, gold=RISING)
+        for file in ("config.yaml", "facts.json", "status.json"):
+            (path / file).unlink()
+    assert report_of(tmp_path / "a").headline.startswith("a: held-out score changed by +0.733 ")
+    report = report_of(tmp_path)
+    assert [arm.name.split(" ")[0] for arm in report.arms] == ["a", "b"]
+    page = render_training_page(report)
+    assert ">?" not in page.replace(">? ", "") and "not recorded" in page
+
+
 @pytest.mark.parametrize(("share", "is_told"), [(1.0, True), (0.5, True), (0.4, False)])
 def test_answers_that_were_cut_off_are_warned_of(
     tmp_path: Path, share: float, is_told: bool
@@ -186,7 +198,7 @@ def test_what_rests_is_shown_where_prompts_may_rest(tmp_path: Path) -> None:
     page = render_training_page(report_of(path))
     assert '<td>3.00<span class="range">3.00</span></td>' in page
     assert ">resting prompts</text>" in page
-    assert "a prompt rests after 2 dead groups in a row" in page
+    assert "dead groups in a row after which a prompt rests: 2" in page
 
 
 def test_the_share_of_equal_scores_is_the_one_that_was_judged_by(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from rubricbeat.judges.data.examples import example_to_row
 from rubricbeat.judges.errors import ConfigError, OutageError
 from rubricbeat.judges.keyword.judge import KeywordJudge
 from rubricbeat.judges.verdict import Outcome, Verdict
+from rubricbeat.reports.training.page import common_facts, training_report
 from rubricbeat.reports.training.runs import read_training_runs
 
 pytestmark = [pytest.mark.border, pytest.mark.filterwarnings("ignore::FutureWarning")]
@@ -124,6 +125,16 @@ def test_ten_lines_keep_all_that_a_run_keeps(tmp_path: Path) -> None:
     assert len(list((tmp_path / "completions").iterdir())) == 3  # of steps 1, 2 and 4
     [found] = read_training_runs([tmp_path])
     assert found.series("reward").size == 4
+    # what a page says of it
+    assert (found.setting, found.state, found.seed) == ("hybrid, scale group", "done", 42)
+    report = training_report([tmp_path])
+    assert "held-out judge is the training judge, 4 prompts: too few" in report.headline
+    facts = dict(common_facts(report.runs))
+    assert facts["Training judge"] == facts["Held-out judge"] == "keyword"
+    assert facts["Budget"] == (
+        "4 steps, 2 prompts a step, 4 answers a prompt, at most 8 tokens an answer"
+    )
+    assert not [text for text in facts.values() if "?" in text]
 
 
 def test_the_ten_lines_of_the_docs_run_as_they_stand(
