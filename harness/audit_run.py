@@ -292,12 +292,12 @@ def _require_several(grader: Grader, labelled: Sequence[LabelledAnswer]) -> None
     """Refuse another order where there is none: it would be measured as no effect."""
     if _group_size(grader) < 2:
         raise ConfigError(
-            f"--reorder: judge {grader.identity.name!r} sees one criterion a call, so their order "
-            "cannot matter; it is for grouped calls (--judge_args shape=grouped)"
+            f"--reorder: judge {grader.identity.name!r} sees one criterion per call, so order "
+            "cannot matter; use it with grouped calls (--judge_args shape=grouped)"
         )
     if all(len(item.example.rubric) < 2 for item in labelled):
         raise ConfigError(
-            "--reorder: each labelled row carries one criterion, so there is no order; take "
+            "--reorder: each labelled row has one criterion, so there is no order; take "
             "recorded verdicts of whole rubrics (--verdicts FILES --data ROWS)"
         )
 

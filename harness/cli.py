@@ -53,7 +53,7 @@ def _main(words: list[str]) -> int:
             raise
         said = " ".join(str(error).split())
         if not isinstance(error, OSError):
-            said = f"a fault of this program, or of what it read: {type(error).__name__}: {said}"
+            said = f"a bug in rubricbeat, or an unexpected input: {type(error).__name__}: {said}"
         print(f"rubricbeat: {said} (--debug shows where)", file=sys.stderr)
         try:
             sys.stdout.flush()
@@ -108,5 +108,5 @@ def require_one_stdin(given: Mapping[str, Any]) -> None:
     ]
     if len(named) > 1:
         raise ConfigError(
-            f"{' and '.join(dict.fromkeys(named))} are both '-': standard input can be one file"
+            f"{' and '.join(dict.fromkeys(named))} are both '-': only one can be standard input"
         )

@@ -75,7 +75,7 @@ def read_signal_input(
         if not (is_stdin(path) or path.exists()):
             raise DataError(f"{path}: no such file or folder")
         if not _is_new(path, seen):
-            warnings.append(f"{path} is named twice; answers count once")
+            warnings.append(f"{path} is given twice; its answers count once")
             continue
         if _is_store(path):
             answers += read_store(path)
@@ -172,7 +172,9 @@ def _runs(
     again = {run.path for run in found if Path(run.path).resolve() in seen - {path.resolve()}}
     seen |= {Path(run.path).resolve() for run in found}
     if again:
-        warnings.append(f"{path}: {len(again)} of its files are named twice; answers count once")
+        warnings.append(
+            f"{path}: {len(again)} of its files are given twice; their answers count once"
+        )
     runs = [run for run in found if run.path not in again]
     warnings += [note for run in runs for note in run.notes]
     for run in runs:

@@ -56,7 +56,7 @@ def read_labelled(
     if args.limit is not None and args.limit < 1:
         raise ConfigError(f"--limit {args.limit}: at least 1")
     if (args.labels is None) == (args.verdicts is None):
-        raise ConfigError("name the labels: either --labels FILE, or --verdicts FILES with --data")
+        raise ConfigError("no labels: give either --labels FILE, or --verdicts FILES with --data")
     columns = Columns.read(args.columns, is_shared=args.labels is None)
     if args.labels is not None:
         file = read_labels(args.labels, strict=args.strict, columns=columns)
@@ -74,8 +74,7 @@ def read_labelled(
     ]
     if not any(labels for item in answers for labels in item.labels):
         raise ConfigError(
-            f"{', '.join(map(str, args.verdicts))}: no verdict in them to take for a label; every "
-            "one is null"
+            f"{', '.join(map(str, args.verdicts))}: no verdicts to use as labels; all are null"
         )
     facts = {
         "path": [Path(name_of(path)).name for path in args.verdicts],
@@ -149,15 +148,15 @@ def with_gold(
         warnings += gold.warnings
         if judges & {answer.labels.get("judge") for answer in gold.answers}:
             raise ConfigError(
-                f"--gold {path}: holds verdicts of the judge under study; gold must be another, "
-                "better judge, or labels of people"
+                f"--gold {path}: these are verdicts of the judge under study; --gold needs "
+                "another, better judge, or human labels"
             )
         labelled += labels_of_verdicts([answer.graded for answer in gold.answers])
     matched = match_labels([answer.graded for answer in found.answers], labelled)
     if not matched.n_matched:
         raise DataError(
-            f"--gold {', '.join(map(str, paths))}: none of its {matched.n_rows:,} answers is one "
-            "of those studied (the same prompt, the same text, the same criterion)"
+            f"--gold {', '.join(map(str, paths))}: none of its {matched.n_rows:,} answers matches "
+            "a studied answer (the same prompt, the same text, the same criterion)"
         )
     answers = tuple(
         replace(answer, gold=truth.verdicts if _says(truth.verdicts) else ())

@@ -139,7 +139,7 @@ class CommandParser(argparse.ArgumentParser):
             self.error(f"--config: {error}")
         self._file = file
         if not isinstance(content, dict):
-            self.error("holds no mapping of flag names to values")
+            self.error("is not a mapping of flag names to values")
         found: dict[str, Any] = {}
         words: list[str] = []
         positional: list[str] = []
@@ -177,7 +177,7 @@ class CommandParser(argparse.ArgumentParser):
                 near = near_flags(name, shown, self._where_listed())
                 self.error(f"unknown key {key!r}; {near}")
             if known[name].dest in seen:
-                self.error(f"{key!r} is given under two names; give one of them")
+                self.error(f"{key!r} is given under two names; give only one")
             seen.add(known[name].dest)
             if value is not None:
                 yield known[name], value

@@ -174,7 +174,7 @@ class RubricTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries no 
         if options.get("cache_requests"):
             raise ConfigError(
                 f"{self._label}: --cache_requests is not safe here: lm-eval finds cached requests "
-                "by task name alone and would send another file's conversations; leave it out"
+                "by task name alone and could send another file's conversations; remove it"
             )
         self._instruction = options.get("system_instruction")
         self._rank = int(options.get("rank") or 0)

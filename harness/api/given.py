@@ -39,7 +39,7 @@ def answers_of(
     names = names_of(columns)
     rows = [_row(one, f"prompt {n}") for n, one in enumerate(_listed(prompts), start=1)]
     if not rows:
-        raise DataError("prompts: there is none")
+        raise DataError("prompts: none given")
     rows = _with_rubrics(_renamed(rows, names), rubric)
     is_named = names is not None and "answer" in names.names
     examples = [_example(row, n, is_named) for n, row in enumerate(rows, start=1)]
@@ -154,7 +154,7 @@ def _transposed(columns: Mapping[str, Any]) -> list[dict[str, Any]] | None:
     }
     odd = [name for name, n in lengths.items() if n != len(prompts)]
     if odd:
-        raise DataError(f"prompts: column {odd[0]!r} has not one value for each prompt")
+        raise DataError(f"prompts: column {odd[0]!r} does not have one value per prompt")
     return [
         dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)
     ]

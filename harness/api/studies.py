@@ -272,7 +272,7 @@ def _tagged(graded: Sequence[Any], data: Path | None) -> tuple[list[TaggedAnswer
         else:
             raise ConfigError(f"study: {type(one).__name__}; give gradings or paths of results")
     if not graded:
-        raise ConfigError("study: nothing is given; give gradings or paths of results")
+        raise ConfigError("study: give gradings or paths of results")
     if not paths:
         return answers, tuple(warnings)
     found = on_new_prompts(read_signal_input(paths, data), allow_seen=True)

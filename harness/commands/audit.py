@@ -125,7 +125,9 @@ def run(args: argparse.Namespace) -> int:
     }
     put_out(args, plain, lambda: audit_text(found))
     found.missing.allowed = allowed
-    return told(found.missing, "audit", "run it again, to ask what is missing", found.stopped)
+    return told(
+        found.missing, "audit", "run it again to ask for the missing verdicts", found.stopped
+    )
 
 
 def _changed(options: Mapping[str, Any], words: str) -> dict[str, Any]:

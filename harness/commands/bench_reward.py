@@ -100,16 +100,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Rate the answers, compare the orders, probe, print."""
     if (args.judge is None) == (args.reward_model is None):
-        raise ConfigError("name what is tested: either --judge NAME or --reward_model NAME")
+        raise ConfigError("nothing to test: give either --judge NAME or --reward_model NAME")
     if (args.labels is None) == (args.verdicts is None):
         raise ConfigError(
-            "name the reference: either --verdicts FILES with --data, or --labels FILE"
+            "no reference: give either --verdicts FILES with --data, or --labels FILE"
         )
     if args.verdicts is not None and args.data is None:
         raise ConfigError("--verdicts needs --data ROWS: the rubrics that the verdicts belong to")
     require_seed(args.seed)
     if args.probes < 0 or (args.limit is not None and args.limit < 1):
-        raise ConfigError("--probes counts from 0 and --limit from 1")
+        raise ConfigError("--probes must be at least 0 and --limit at least 1")
     allowed = allowed_share(args.allow_missing)
     from ...judges.audit.reward_bench import compare_orders
     from ...judges.rewards import Needs, get_reward
@@ -148,7 +148,7 @@ def run(args: argparse.Namespace) -> int:
     }
     put_out(args, plain, lambda: bench_text(_name(args), found, probes) + _apart(seen, learned))
     missing.allowed = allowed
-    return told(missing, "bench-reward", "run it again, to ask what is missing", stopped)
+    return told(missing, "bench-reward", "run it again to ask for the missing verdicts", stopped)
 
 
 def _apart(seen: LearnedShare, learned: float | None) -> str:
@@ -189,7 +189,7 @@ def _require_an_order(reference_N: Floats, prompt_N: Any, args: argparse.Namespa
     if len(scored) == len({prompt for prompt, _ in scored}):
         raise ConfigError(
             f"{', '.join(map(str, _files(args)))}: under reward {args.reference!r} the reference "
-            "tells no two answers to a prompt apart: there is no order to compare"
+            "ranks no answer to a prompt above another: there is no order to compare"
         )
 
 

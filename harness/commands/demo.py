@@ -109,9 +109,7 @@ def run(args: argparse.Namespace) -> int:
         _write_data(folder / "data", data)
     _show(table, page)
     if not is_page:
-        print(
-            f"data: {folder / 'data'} (rows, answers of the four systems, and what is true of them)"
-        )
+        print(f"data: {folder / 'data'} (rows, answers of the four systems, true verdicts)")
     _say(f"done in {time.monotonic() - started:.0f} s")
     return 0
 
@@ -145,7 +143,7 @@ def _answer(args: argparse.Namespace, folder: Path) -> _Local | None:
     with serve(
         gguf, model=name, n_ctx=CONTEXT_TOKENS, n_batch_threads=1, n_processes=n_servers
     ) as server:
-        _say("it answers, and the embedded judge grades (a minute or two on two cores) ...")
+        _say("answering and grading (a minute or two on two cores) ...")
         with _key_in_environment(server.key):
             code = _evaluate(name, server.base_url, folder, args.limit, n_servers)
     if code:
@@ -325,7 +323,7 @@ def _show(table: TruthTable, page: Path) -> None:
 def _count(text: str) -> int:
     """Read a number of conversations, at least 1."""
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of conversations from 1")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of conversations (1 or more)")
     return int(text)
 
 

@@ -57,30 +57,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(default: none, and minilm for the heads that need one)",
     )
     parser.add_argument(
-        "--vectors", type=Path, metavar="FILE", help="keep encoded sentences here (.npz), to resume"
+        "--vectors",
+        type=Path,
+        metavar="FILE",
+        help="file for the encoded sentences (.npz), to resume",
     )
     parser.add_argument(
         "--recalibrate",
         type=Path,
         metavar="DIR",
-        help="instead: this fitted judge, its probabilities set right on these labels",
+        help="recalibrate this fitted judge on the labels instead of fitting one",
     )
     parser.add_argument(
-        "--folds", type=int, default=N_FOLDS, help=f"held-out parts of the prompts ({N_FOLDS})"
+        "--folds", type=int, default=N_FOLDS, help=f"cross-validation folds ({N_FOLDS})"
     )
-    add_seed(parser, "of all that is drawn")
+    add_seed(parser, "random seed")
     parser.add_argument("--json", action="store_true", help="print the card as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     """Fit, audit on held-out prompts, write the folder, print the table."""
     if args.folds < 2:
-        raise ConfigError(f"--folds {args.folds}: it takes 2 to hold prompts out")
+        raise ConfigError(f"--folds {args.folds}: at least 2")
     if args.recalibrate is not None:
         return _recalibrate(args)
     kind, encoder_path = _kind_and_encoder(args)
     if args.vectors is not None and encoder_path is None:
-        raise ConfigError("--vectors keeps what an encoder makes; there is none: --head blend")
+        raise ConfigError("--vectors needs an encoder; give --head blend")
     started = time.monotonic()
     labelled, facts = read_labelled(args, "fit-judge")
     require_folder(args.output_path)

@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
         _show(sources, graded, written, args)
     _say(_check_words([source.check for source in sources]))
     missing = MissingVerdicts.of((one for source in sources for one in source.run.graded), allowed)
-    return told(missing, "import", "the results are written, and marked so")
+    return told(missing, "import", "the results are written")
 
 
 @dataclass(frozen=True, slots=True)

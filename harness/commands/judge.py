@@ -77,7 +77,7 @@ VERDICT_BYTES = 1_000
 """Of a verdict on disk with its words, about."""
 N_ESTIMATED = 50
 """Prompts of an order whose cost is estimated beforehand; the others cost as much."""
-_WHAT_NOW = "results are written and marked so; the same command again asks what is missing"
+_WHAT_NOW = "results are written; run the same command again to ask for the rest"
 TASK_NAME = re.compile(r"[\w.-]{1,100}")
 
 
@@ -230,7 +230,8 @@ def _check(args: argparse.Namespace) -> StopRule | None:
     allowed_share(args.allow_missing)
     if not TASK_NAME.fullmatch(args.task):
         raise ConfigError(
-            f"--task {args.task[:40]!r}: it is part of file names; give 1 to 100 letters, digits, "
+            f"--task {args.task[:40]!r}: the name becomes part of file names; give 1 to 100 "
+            "letters, digits, "
             "'.', '_' or '-'"
         )
     rule = stop_rule_of(
@@ -256,10 +257,10 @@ def _needs_no_flag(args: argparse.Namespace, options: Mapping[str, Any]) -> None
         return
     if RuntimeOptions.from_mapping(RuntimeOptions.split(options)[0]).store is False:
         raise ConfigError(
-            "--failed_only without a store: nothing says what has its verdict, and all would be "
-            "asked again; leave out --failed_only, or give --store the path of the first run"
+            "--failed_only without a store: nothing records which verdicts exist, and all would be "
+            "asked again; remove --failed_only, or give --store the path of the first run"
         )
-    say("--failed_only is not needed: the same command again asks only what is missing")
+    say("--failed_only is not needed: only missing verdicts are asked for anyway")
 
 
 def _dry_run(
@@ -299,7 +300,7 @@ def _write(
         runs.append(run)
         if run.n_retired:
             print(
-                f"{run.key[0]}: {run.n_retired} earlier results of the same run are set aside "
+                f"{run.key[0]}: {run.n_retired} earlier results of the same run were renamed "
                 "(*.superseded)",
                 file=sys.stderr,
             )

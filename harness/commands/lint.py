@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ...judges.answer import GradedAnswer
 from ...judges.data.forms.rubric_file import add_rows_arguments, columns_of
@@ -68,7 +69,8 @@ def run(args: argparse.Namespace) -> int:
         plain["polarity"] = polarity
         print(json.dumps(plain, indent=2))
     else:
-        print(_text(report, polarity, None if args.all else MAX_SHOWN))
+        rubrics = {one.prompt_id: repr(one.rubric) for one in data.examples}
+        print(_text(report, polarity, None if args.all else MAX_SHOWN, rubrics))
     return 1 if args.strict and report.findings else 0
 
 
@@ -90,28 +92,36 @@ def _polarity(graded: Sequence[GradedAnswer]) -> str | None:
     return check_polarity(list(references.values())).message()
 
 
-def _text(report: LintReport, polarity: str | None, most: int | None) -> str:
+def _text(
+    report: LintReport, polarity: str | None, most: int | None, rubrics: Mapping[str, str]
+) -> str:
+    """Lay out the report; a finding on a rubric that several rows share is shown once."""
     lines = [
         f"{report.n_rubrics} rubrics, {report.n_criteria} criteria (median "
-        f"{report.criteria_median:g} a rubric)",
+        f"{report.criteria_median:g} per rubric)",
         f"negative: {report.negative_share:.1%} of the criteria, "
         f"{report.negative_points_share:.1%} of the points; {report.without_negative:.1%} of the "
         "rubrics have none",
     ]
     if polarity:
         lines.append(polarity)
-    if not report.findings:
-        lines.append("nothing to mend")
+    elif not report.findings:
+        lines.append("no findings")
     for rule, n in report.counts.items():
-        lines += ["", f"{rule}: {n} - {ADVICE[rule]}"]
-        mine = [finding for finding in report.findings if finding.rule is rule]
-        lines += [f"  {_place(finding)}" for finding in mine[:most]]
-        if most is not None and n > most:
-            lines.append(f"  ... and {n - most} more (--all shows them)")
+        shared: dict[Any, list[Finding]] = {}
+        for one in (finding for finding in report.findings if finding.rule is rule):
+            rubric = rubrics.get(one.prompt_id, one.prompt_id)
+            shared.setdefault((rubric, one.criteria, one.detail), []).append(one)
+        rows = f" in {n} rows" if len(shared) < n else ""
+        lines += ["", f"{rule}: {len(shared)}{rows} - {ADVICE[rule]}"]
+        lines += [f"  {_place(same[0], len(same))}" for same in list(shared.values())[:most]]
+        if most is not None and len(shared) > most:
+            lines.append(f"  ... and {len(shared) - most} more (--all shows them)")
     return "\n".join(lines)
 
 
-def _place(finding: Finding) -> str:
+def _place(finding: Finding, n_rows: int) -> str:
     numbers = ", ".join(str(i + 1) for i in finding.criteria)
-    text = finding.prompt_id + (f", criterion {numbers}" if numbers else "")
+    text = finding.prompt_id if n_rows == 1 else f"{n_rows} rows from {finding.prompt_id} on"
+    text += f", criterion {numbers}" if numbers else ""
     return text + (f": {finding.detail}" if finding.detail else "")

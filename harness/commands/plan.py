@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
     if args.gpus < 0 or (price is not None and not 0 <= price < MOST):
         raise ConfigError("--gpus and --gpu_price must be numbers and not negative")
     if not args.gpus and (price is not None or args.gpu_speed is not None):
-        raise ConfigError("--gpu_speed and --gpu_price are of GPUs: say how many by --gpus")
+        raise ConfigError("--gpu_speed and --gpu_price need --gpus")
     options = parse_judge_args(args.judge, args.judge_args)
     read, write = _gpu_speed(args.gpu_speed)
     rows, criteria = _size(args)
@@ -120,7 +120,7 @@ def _size(args: argparse.Namespace) -> tuple[int, float]:
         rows = len(file.examples) if rows is None else rows
         criteria = n_criteria / len(file.examples) if criteria is None else criteria
     if rows is None or criteria is None:
-        raise ConfigError("say how much: --data ROWS, or --rows N and --criteria N")
+        raise ConfigError("give the amount: --data ROWS, or --rows N and --criteria N")
     return rows, criteria
 
 

@@ -40,12 +40,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     asked.add_argument("--system_instruction", metavar="TEXT")
     asked.add_argument("--gen_kwargs", nargs="+", default=[], metavar="K=V")
-    asked.add_argument("--limit", "-L", type=float, metavar="N", help="rows, or a share below 1")
+    asked.add_argument(
+        "--limit", "-L", type=float, metavar="N", help="number of rows, or a share below 1"
+    )
     asked.add_argument("--samples", "-E", metavar="JSON", help='rows by number: {"task": [0, 3]}')
     asked.add_argument("--batch_size", "-b", default=1)
     asked.add_argument("--max_batch_size", type=int)
     asked.add_argument("--device")
-    asked.add_argument("--seed", default="0,1234,1234,1234", help="one, or four as lm-eval takes")
+    asked.add_argument(
+        "--seed", default="0,1234,1234,1234", help="one seed, or four as for lm-eval"
+    )
     asked.add_argument("--include_path", metavar="DIR", help="a folder with tasks of your own")
     asked.add_argument("--trust_remote_code", action="store_true")
     asked.add_argument("--confirm_run_unsafe_code", action="store_true")

@@ -54,13 +54,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     parser.add_argument("dirs", nargs="+", type=Path, metavar="DIRS", help="result folders")
     parser.add_argument(
-        "--audit", type=Path, metavar="FILE", help="correct for the judge's error, as audited"
+        "--audit", type=Path, metavar="FILE", help="correct scores with this audit of the judge"
     )
     parser.add_argument(
         "--labels",
         type=Path,
         metavar="PATH",
-        help="correct by labels of some of these answers, or by a better judge's results on them",
+        help="correct scores with labels of some of these answers, or a better judge's "
+        "results on them",
     )
     add_columns_argument(parser)
     add_all(parser)

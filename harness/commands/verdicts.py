@@ -144,9 +144,9 @@ def _check(path: Place, args: argparse.Namespace) -> int:
     if found.file_check != "ok":
         print(f"  the file itself: {found.file_check}; restore it with `sqlite3 FILE .recover`")
     if found.aside is not None:
-        print(f"set aside in {found.aside}; the next run asks these questions again")
+        print(f"moved to {found.aside}; the next run asks these questions again")
     elif found.damaged:
-        print("--repair sets them aside, and the next run asks these questions again")
+        print("--repair moves them out, and the next run asks these questions again")
     return 0 if found.is_sound else 1
 
 
@@ -159,7 +159,7 @@ def _export(path: Place, args: argparse.Namespace) -> int:
             print(line)
         return 0
     if args.output.exists():
-        raise ConfigError(f"{args.output} is there already; name a new file")
+        raise ConfigError(f"{args.output} already exists; give a new file")
     require_file(args.output, "--output")
     write_file(args.output, (f"{line}\n".encode() for line in lines), replaces=False)
     print(args.output)
@@ -188,7 +188,7 @@ def _merge(path: Place, args: argparse.Namespace) -> int:
     for source in args.sources:
         if not isinstance(source, Path):
             raise ConfigError(
-                f"{_shown(source)}: a server is not merged from; pipe `rubricbeat verdicts export` "
+                f"{_shown(source)}: cannot merge from a server; pipe `rubricbeat verdicts export` "
                 "of its address into `rubricbeat verdicts import STORE -`"
             )
     moved = merge(path, args.sources)
@@ -209,7 +209,7 @@ def _prune(path: Place, args: argparse.Namespace) -> int:
     with opened(path) as store:
         is_claimed = store.is_claimed()
     if is_claimed:
-        say("somebody is grading into this store: texts stay until the next prune")
+        say("a process is grading into this store: unused texts are kept until the next prune")
     return 0
 
 

@@ -73,12 +73,12 @@ def read_pilot(path: Path) -> Pilot:
                 pilot = _pilot_of(file.name, judge)
             except (TypeError, ValueError, AttributeError) as error:
                 raise DataError(
-                    f"--pilot {file}: its account of the judge cannot be read ({error})"
+                    f"--pilot {file}: its record of the judge cannot be read ({error})"
                 ) from error
             if pilot is not None:
                 return pilot
     raise DataError(
-        f"--pilot {path}: no result file there whose judge made calls; grade a few answers with "
+        f"--pilot {path}: no result file there with judge calls; grade a few answers with "
         "`rubricbeat judge ... --output_path FOLDER` into a fresh store first"
     )
 
@@ -185,8 +185,8 @@ def make_plan(
         if pilot is not None:
             if len(part.payers) != 1 or pilot.digest != part.identity.digest:
                 raise ConfigError(
-                    f"--pilot {pilot.path}: that run was graded by another judge or under other "
-                    "options; give the same judge and options as the pilot had"
+                    f"--pilot {pilot.path}: that run used another judge or other options; give the "
+                    "judge and options of the pilot"
                 )
             lengths = replace(lengths, reply=pilot.reply_tokens)
             if speed.latency_s is None and pilot.latency_s is not None:
@@ -219,7 +219,7 @@ def _buildable(options: Mapping[str, Any], notes: list[Assumption]) -> dict[str,
     taken = ("model", "prompt", "group_size", "replicates", "max_concurrency")
     plain = {name: options[name] for name in taken if name in options}
     notes.append(
-        Assumption("wording", "chat", "vLLM is not installed here; its words are the same")
+        Assumption("wording", "chat", "vLLM is not installed here; the prompt text is the same")
     )
     plain.setdefault("max_concurrency", 1024)
     return {"name": "chat", "shape": options.get("shape", "prefix"), "store": False, **plain}
@@ -249,7 +249,7 @@ def _with_latency(
     if speed.latency_s is not None or speed.gpus or not payers or is_ours:
         return speed
     if any(getattr(each.judge, "collects", False) for each in payers):
-        source = "a batch is done when its provider has time: within a day; --latency"
+        source = "a batch finishes when its provider has time, within a day; --latency"
         notes.append(Assumption("latency_s", None, source))
         return speed
     size = max(int(getattr(each.judge, "group_size", 1) or 1) for each in payers)
@@ -286,9 +286,9 @@ def _length_notes(
     lengths: Lengths, given: frozenset[str], pilot: Pilot | None
 ) -> Iterator[Assumption]:
     for name in ("prompt", "answer", "criterion", "reply"):
-        source = "given" if name in given else "guess; state it, or --pilot"
+        source = "given" if name in given else "assumed; give the number, or --pilot"
         if pilot is not None:
-            source = "pilot" if name == "reply" else "only shares the measured prompt out"
+            source = "pilot" if name == "reply" else "only splits the measured prompt"
         yield Assumption(f"{name}_tokens", round(getattr(lengths, name), 1), source)
 
 
@@ -313,10 +313,10 @@ def _own_notes(
         yield Assumption("wording_and_criterion_tokens", fixed, part.identity.prompt)
         price = part.ledger.price
         if price is None:
-            yield Assumption(f"price of {model}", None, "unknown: prices=FILE names it")
+            yield Assumption(f"price of {model}", None, "unknown; prices=FILE sets it")
         else:
             words = f"${price.input:g} in, ${price.cached:g} cached, ${price.output:g} out"
-            source = "prices.yaml or yours; per 1e6 tokens"
+            source = "from prices.yaml or your file; per 1e6 tokens"
             if getattr(part.judge, "collects", False) and not is_ours:
                 source += " of single calls: a batch is charged less (OpenAI: half)"
             yield Assumption(f"price of {model}", words, source)
@@ -325,5 +325,5 @@ def _own_notes(
         for name in ("prompt_tokens_per_s", "reply_tokens_per_s", "gpu_usd_per_hour"):
             value = getattr(speed, name)
             yield Assumption(name, value, "given" if value is not None else GPU_SOURCES[name])
-    yield Assumption("reuse", "at best", "every shared prefix is still cached when it is needed")
-    yield Assumption("retries", 0, "none counted; a store makes a second run free")
+    yield Assumption("reuse", "at best", "all shared prefixes stay cached")
+    yield Assumption("retries", 0, "not counted; with a store a second run is free")

@@ -26,12 +26,12 @@ def add_worker_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     add = parser.add_argument_group("workers (docs/scale.md)").add_argument
     add("--engine", choices=(LOCAL, RAY), default=LOCAL, help="one process, or workers on Ray")
-    add("--ray_address", metavar="ADDR", help="a cluster that runs; default: one of its own")
-    add("--workers", type=int, metavar="N", help="workers that share the limits")
-    add("--endpoints", metavar="URL,URL", help="base URLs dealt out to the workers in turn")
-    add("--chunk", type=int, help="answers a worker gets at a time (default: two rounds of calls)")
-    add("--resume", action="store_true", help="go on with a run; its store must be there")
-    add("--store_only", action="store_true", help="fill the store and write no result files")
+    add("--ray_address", metavar="ADDR", help="address of a running cluster (default: start one)")
+    add("--workers", type=int, metavar="N", help="number of workers, which share the limits")
+    add("--endpoints", metavar="URL,URL", help="base URLs, assigned to the workers in turn")
+    add("--chunk", type=int, help="answers per task of a worker (default: two rounds of calls)")
+    add("--resume", action="store_true", help="continue a run; its store must exist")
+    add("--store_only", action="store_true", help="only fill the store; write no result files")
 
 
 def check_worker_arguments(args: argparse.Namespace) -> None:
@@ -65,8 +65,8 @@ def run_workers(
         say(f"a worker stopped: {reason}{of}")
     if run.outcome.n_lost_workers:
         say(
-            f"{run.outcome.n_lost_workers} workers died; others took over their work, and what "
-            "the dead spent since they last reported is not among the calls and the cost"
+            f"{run.outcome.n_lost_workers} workers died; others took over their work; calls and "
+            "cost exclude what they spent since their last report"
         )
     return run
 
@@ -87,7 +87,7 @@ def report_workers(run: WorkersRun, args: argparse.Namespace) -> int:
             "command again asks only the rest"
         )
     missing = run.missing(allowed_share(args.allow_missing))
-    code = told(missing, "judge", "the same command again asks what is missing")
+    code = told(missing, "judge", "run the same command again to ask for the rest")
     return int(code or run.outcome.stopped is not None)
 
 

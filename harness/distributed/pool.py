@@ -301,7 +301,7 @@ class WorkerPool:
             return
         if self._plan.has_budget:
             # what it spent on its last chunk is not known: its share is not given out again
-            self._outcome.retired.append("a worker died with its share of the budget")
+            self._outcome.retired.append("a worker died, and its share of the budget with it")
         elif slot.n_restarts < MAX_RESTARTS:
             self._slots.append(self._started(slot.number, slot.n_restarts + 1))
         else:
@@ -357,8 +357,8 @@ class WorkerPool:
 def not_shared(hosts: Iterable[str]) -> ConfigError:
     """Say that workers on some machines do not reach the store of this one."""
     return ConfigError(
-        f"the store belongs to this machine, and workers on {', '.join(hosts)} do not reach it: "
-        "give a store that all reach, --store postgresql://HOST/DATABASE"
+        f"the store is on this machine, and workers on {', '.join(hosts)} cannot reach it: give a "
+        "store that all can reach, --store postgresql://HOST/DATABASE"
     )
 
 

@@ -199,16 +199,16 @@ def _store_of(request: WorkersRequest, grader: Grader) -> Path | str:
     """
     if not any(payer.is_stored for payer in part_of(grader.judge, grader.options).payers):
         raise ConfigError(
-            f"judge {grader.identity.name!r} keeps no verdicts, and workers meet in the store "
-            "alone; leave --engine ray out"
+            f"judge {grader.identity.name!r} stores no verdicts, and workers share verdicts only "
+            "through the store; remove --engine ray"
         )
     place = store_place(grader.options)
     if place is None:
-        raise ConfigError("--engine ray needs a store: it is where the workers' verdicts meet")
+        raise ConfigError("--engine ray needs a store: workers share verdicts through it")
     if isinstance(place, str):
         return place
     if request.resume and not place.is_file():
-        raise ConfigError(f"--resume: there is no store at {place}; leave it out to begin")
+        raise ConfigError(f"--resume: there is no store at {place}; remove --resume to start")
     return place.absolute()
 
 
@@ -230,7 +230,7 @@ def _options_of_each(
         if request.endpoints:
             one["base_url"] = request.endpoints[number % len(request.endpoints)]
         if open_grader(one).identity.digest != grader.identity.digest:
-            raise ConfigError("--endpoints: another address makes another judge of this one")
+            raise ConfigError("--endpoints: this judge's identity contains its address")
         each.append(one)
     return each
 

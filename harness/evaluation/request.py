@@ -62,12 +62,12 @@ class RunRequest:
         if given["cache_requests"]:
             raise ConfigError(
                 "--cache_requests is not safe with these tasks: lm-eval finds cached requests by "
-                "task name alone and would send another file's conversations; leave it out"
+                "task name alone and could send another file's conversations; remove it"
             )
         if given["predict_only"] and not given["output_path"]:
-            raise ConfigError("--predict_only keeps answers only: name --output_path")
+            raise ConfigError("--predict_only writes answers only: give --output_path")
         if given["predict_only"] and (given["responses"] or given["baselines"]):
-            raise ConfigError("--predict_only does not judge: leave --responses, --baselines out")
+            raise ConfigError("--predict_only does not judge: remove --responses and --baselines")
         if given["limit"] is not None and given["samples"]:
             raise ConfigError("--limit and --samples exclude each other")
         if not given["model"] and not given["responses"]:
@@ -117,9 +117,11 @@ def require_name(name: str | None, model: str) -> None:
     if name is None:
         return
     if not name.strip() or name.startswith(BASELINE_PREFIX):
-        raise ConfigError(f"--name {name!r}: a name with letters that no baseline has")
+        raise ConfigError(
+            f"--name {name!r}: it needs a letter, and may not be the name of a baseline"
+        )
     if not model or baseline_of(model):
-        raise ConfigError("--name names a model that answers: leave it out here")
+        raise ConfigError("--name is for a model that answers: remove it here")
 
 
 def baseline_of(model: str) -> Baseline | None:
@@ -144,7 +146,7 @@ def _metadata(given: Mapping[str, Any]) -> dict[str, Any]:
     if given["judge"]:
         metadata["judge"] = parse_judge_args(given["judge"], given["judge_args"])
     elif given["judge_args"]:
-        raise ConfigError("--judge_args says nothing without --judge")
+        raise ConfigError("--judge_args needs --judge")
     for name in ("data", "columns", "rubric", "repeats", "selector", "responses", "run"):
         if given[name] is not None:
             metadata[name] = given[name]
@@ -160,7 +162,7 @@ def _chat_template(given: bool | str | None, model: str) -> bool | str:
     if isinstance(given, str) and given.lower() in {"true", "false"}:
         given = given.lower() == "true"
     if given is False and model.endswith("chat-completions"):
-        raise ConfigError(f"--model {model} takes messages: leave --apply_chat_template false out")
+        raise ConfigError(f"--model {model} takes messages: remove --apply_chat_template false")
     if given is not None:
         return given
     # a chat endpoint takes messages only: without a template lm-eval sends it text and fails

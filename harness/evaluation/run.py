@@ -257,7 +257,11 @@ def _evaluate_one(request: RunRequest) -> Evaluated:
     except _network_faults() as error:
         raise RunError(
             f"{request.model}: the model's endpoint failed: {type(error).__name__}: {error}; "
-            + ("the answers so far are kept: run the same again" if cache else "answers are lost")
+            + (
+                "the answers so far are kept: run the same command again"
+                if cache
+                else "answers are lost"
+            )
         ) from error
     except ImportError as error:  # a model type whose package is not installed
         raise ConfigError(f"--model {request.model}: {_first_line(error)}") from error
@@ -358,8 +362,8 @@ def _warn_of_baselines(runs: list[Evaluated]) -> None:
             is_reference = other.model.endswith(Baseline.REFERENCE.value)
             if score is not None and reached and reached >= score and not is_reference:
                 log.warning(
-                    "%s: %s scores %.3f, the model %.3f: the model says no more than that, or "
-                    "judge and rubric reward an answer that says nothing",
+                    "%s: %s scores %.3f, the model %.3f: the model is no better than this "
+                    "baseline, or judge and rubric reward an answer without content",
                     name, other.model, reached, score,
                 )  # fmt: skip
 

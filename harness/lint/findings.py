@@ -36,31 +36,34 @@ class Rule(StrEnum):
 
 
 ADVICE = {
-    Rule.NO_POSITIVE: "the HealthBench score is undefined; give a criterion positive points",
-    Rule.LONE_PITFALL: "when triggered, it is the whole penalty of hybrid and complexity, "
-    "whatever its points",
-    Rule.LEVERAGE: "it outweighs all positive points together",
-    Rule.COMPOUND: "several demands in one verdict: met only if all are; split it",
-    Rule.DUPLICATE: "asked and paid for twice, and counted twice",
-    Rule.CONTRADICTION: "two criteria of one rubric cannot both be earned",
-    Rule.SIGN_WORDING: "the wording says the opposite of its polarity; set 'polarity' explicitly",
-    Rule.VAGUE: "nothing a judge can look for",
-    Rule.LONG: "each criterion is a judge call, and one wrong verdict ends a perfect score",
-    Rule.SINGLE: "one verdict: a group has a learning signal only where its answers differ in it",
+    Rule.NO_POSITIVE: "no criterion has positive points, so the HealthBench score is undefined",
+    Rule.LONE_PITFALL: "the rubric's only negative criterion: it alone decides the penalty of the "
+    "rewards hybrid and complexity, whatever its points",
+    Rule.LEVERAGE: "a negative criterion that outweighs all positive points together",
+    Rule.COMPOUND: "several demands in one criterion, met only if all are; split it",
+    Rule.DUPLICATE: "the same criterion twice: paid for twice and counted twice",
+    Rule.CONTRADICTION: "two criteria of one rubric that cannot both be earned",
+    Rule.SIGN_WORDING: "the wording contradicts the polarity; set 'polarity' explicitly",
+    Rule.VAGUE: "too vague for a judge to check",
+    Rule.LONG: "a long rubric: each criterion costs a judge call and may be judged wrongly",
+    Rule.SINGLE: "a single criterion: a group has a learning signal only where answers "
+    "differ in it",
     Rule.NEVER_MET: "no answer meets it: it costs calls and gives no learning signal",
     Rule.ALWAYS_MET: "every answer meets it: it costs calls and gives no learning signal",
-    Rule.LEVEL_ORDER: "points go up and down along an ordinal scale; reorder, or say nominal",
+    Rule.LEVEL_ORDER: "points go up and down along an ordinal scale; reorder the levels, or set "
+    "scale: nominal",
     Rule.LEVEL_SAME: "two levels with the same text, or with the same points on an ordinal scale",
-    Rule.LEVEL_FLOOR: "no level is worth 0 points or has the other sign: every answer earns or "
-    "loses some",
+    Rule.LEVEL_FLOOR: "no level is worth 0 points or has the other sign, so every answer earns or "
+    "loses points",
     Rule.LEVEL_UNREACHED: "no answer reaches the level: unclear, impossible, or not needed",
-    Rule.SCALES: "one question on two scales: a judge may answer them differently",
-    Rule.GATE_CLOSED: "it caps every answer, so the rest of the rubric hardly counts",
-    Rule.GATE_IDLE: "no score is above 1: a cap of 1 or more never applies",
-    Rule.REQUIRED_NEVER: "no answer meets what it requires: it never counts",
-    Rule.NOT_APPLICABLE: "most verdicts say that it does not apply: answers are graded by the rest",
-    Rule.REFERENCE_SHOWN: "the model sees it too: it is no reference for the judge alone",
+    Rule.SCALES: "the same question on two scales: a judge may answer them differently",
+    Rule.GATE_CLOSED: "the gate caps every answer, so the rest of the rubric hardly counts",
+    Rule.GATE_IDLE: "a gate with a cap of 1 or more never applies: no score is above 1",
+    Rule.REQUIRED_NEVER: "no answer meets what it requires, so it never counts",
+    Rule.NOT_APPLICABLE: "does not apply in more than half of the verdicts",
+    Rule.REFERENCE_SHOWN: "the prompt contains the reference, so the model sees it too",
 }
+"""What each finding means: printed beside it, listed in docs/signal.md."""
 
 
 @dataclass(frozen=True, slots=True)

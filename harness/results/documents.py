@@ -91,7 +91,7 @@ class Spool(Closing):
         except OSError as error:
             raise OutputError(
                 f"{self._folder}: cannot write results ({error}); verdicts that are in the store "
-                "are kept, the same command again asks only the rest"
+                "are kept, run the same command again to ask for the rest"
             ) from error
         self._end += len(data)
         return place

@@ -134,10 +134,10 @@ class App:
         except RubricbeatError as error:  # such as a reward of the user's own that fails
             said = RequestError(str(error), status=500, code="fault")
         except ConnectionError:
-            said = RequestError("the client has gone", status=499, code="gone")
+            said = RequestError("the client has disconnected", status=499, code="gone")
         except Exception as error:
-            print(f"rubricbeat serve: a fault of this program: {in_words(error)}", file=sys.stderr)
-            said = RequestError("a fault of this program; see its log", status=500, code="fault")
+            print(f"rubricbeat serve: a bug in rubricbeat: {in_words(error)}", file=sys.stderr)
+            said = RequestError("internal error; see the server's log", status=500, code="fault")
         return said.status, said.to_json(), {}
 
     async def _routed(self, request: web.BaseRequest) -> Reply:
@@ -150,7 +150,9 @@ class App:
             return 200, self.stats()
         if path not in self._works:
             known = ", ".join(["/health", "/v1/stats", *self._works])
-            raise RequestError(f"no such path; there are {known}", status=404, code="no_such_path")
+            raise RequestError(
+                f"no such path; known paths: {known}", status=404, code="no_such_path"
+            )
         _require_method(request.method, "POST")
         self.service.require_open()
         _require_json(request)
@@ -209,7 +211,7 @@ class App:
                         raise too_large
                     if self._bytes_in_hand > bounds.in_hand_bytes:
                         raise RequestError(
-                            "too much is in hand; send the same again in a moment",
+                            "too many pending requests; retry in a moment",
                             status=429,
                             code="busy",
                             retry=True,

@@ -168,7 +168,7 @@ def _post(
     """
     parts = urlsplit(url if "://" in url else f"http://{url}")
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ServingError(f"{url}: not the address of a server")
+        raise ServingError(f"{url}: not a server address")
     is_plain = parts.scheme == "http"
     kind = http.client.HTTPConnection if is_plain else http.client.HTTPSConnection
     connection = kind(parts.hostname, parts.port, timeout=timeout_s)

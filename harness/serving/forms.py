@@ -19,8 +19,8 @@ from .wire import RequestError, Scored, ScoreRequest, example_of, require_few
 END_TOKENS = ("<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end_of_text|>", "</s>", "<eos>")
 """Ends of a turn in common chat templates: they are no part of an answer."""
 NO_PROMPT = (
-    "does not hold its prompt, so that its answer cannot be told; give OpenRLHF prompts that its "
-    "tokenizer gives back as they are"
+    "does not contain its prompt, so the answer cannot be separated; give OpenRLHF prompts that "
+    "its tokenizer reproduces exactly"
 )
 """What is said of a query whose answer cannot be told from its prompt."""
 

@@ -42,8 +42,9 @@ class Place:
             raise ConfigError(f"--port {self.port}: from 0 to 65535")
         if self.token is None and not self.is_loopback:
             raise ConfigError(
-                f"--host {self.host} is open to other machines: set a token of {MIN_TOKEN_CHARS} "
-                "characters or more in RUBRICBEAT_TOKEN, or name its file by --token_file"
+                f"--host {self.host} is reachable from other machines: set a token of "
+                f"{MIN_TOKEN_CHARS} characters or more in RUBRICBEAT_TOKEN, or give its "
+                "file with --token_file"
             )
         if self.token is not None and len(self.token) < MIN_TOKEN_CHARS:
             raise ConfigError(f"the token is shorter than {MIN_TOKEN_CHARS} characters")
@@ -138,12 +139,12 @@ async def _serve(
     name = await signals.get()
     n = serving.service.n_pending
     print(
-        f"rubricbeat serve: {name}: nothing new is taken up; {n} answers are in hand, and the calls"
-        " in flight are waited for (again to stop at once)",
+        f"rubricbeat serve: {name}: no new requests; {n} answers are pending; waiting for the "
+        "calls in flight (again to stop at once)",
         file=sys.stderr,
         flush=True,
     )
-    stopping = loop.create_task(serving.stop("the server is stopping; send it again when it is up"))
+    stopping = loop.create_task(serving.stop("the server is stopping; retry when it is up again"))
     second = loop.create_task(signals.get())
     await asyncio.wait({stopping, second}, return_when=asyncio.FIRST_COMPLETED)
     if not stopping.done():

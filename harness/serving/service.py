@@ -97,8 +97,8 @@ class Service:
         self.require_open()
         if self.n_pending and self.n_pending + n_answers > self._max_pending:
             raise RequestError(
-                f"{self.n_pending} answers are in hand, and {self._max_pending} may be "
-                "(--max_pending); send the same again in a moment",
+                f"{self.n_pending} answers are pending, at most {self._max_pending} may be "
+                "(--max_pending); retry in a moment",
                 status=429,
                 code="busy",
                 retry=True,

@@ -98,7 +98,7 @@ class Viewer:
         try:
             asked = parse_qs(query, max_num_fields=len(self.runs) + 10)
         except ValueError:
-            raise ConfigError("more runs are named than there are; go back to the list") from None
+            raise ConfigError("more runs are selected than exist; go back to the list") from None
         named = asked.get("run", [])
         ids = [int(word) for word in named if word.isascii() and word.isdigit() and len(word) < 9]
         if not named:

@@ -66,7 +66,8 @@ def _two_sided(audit: Audit, name: str) -> Iterator[str]:
     yield aligned([("", *_HEADS), *rows])
     yield (
         "pairwise: an answer that meets a criterion ranked above one that does not; .50 by "
-        "construction\nfor one that does not look: majority, category_rate and no_look never do."
+        "construction\nfor a judge that never sees the answer, such as majority, category_rate and "
+        "no_look."
     )
 
 
@@ -76,10 +77,10 @@ def _learned(found: SeenApart | None) -> Iterator[str]:
         return
     warning = (found.seen.warning() or "").capitalize()
     if found.figures is None:
-        yield f"{warning}. The figures above are of all prompts."
+        yield f"{warning}. The figures above cover all prompts."
         return
     row = _row(f"{found.seen.n_seen} prompts learned from", found.figures)
-    yield f"{warning}. The figures above are of the others; apart from them:"
+    yield f"{warning}. The figures above cover the other prompts; for its own:"
     yield aligned([("", *_HEADS), row])
 
 
@@ -87,13 +88,13 @@ def _gaps(found: JudgeFigures) -> Iterator[str]:
     """Say why figures are missing where they are."""
     counts = found.counts
     if found.n_pairs == 0:
-        yield "NO VERDICT AT ALL: nothing is known of this judge."
+        yield "NO VERDICT AT ALL: no figures for this judge."
         return
     for kind, cells in (("met", ("tp", "fn")), ("not met", ("fp", "tn"))):
         if sum(counts[cell] for cell in cells) == 0:
             yield (
-                f"No judged label says {kind}: what takes both kinds (balanced F1, pairwise, "
-                "AUROC, kappa) is not defined."
+                f"No judged label says {kind}: figures that need both (balanced F1, pairwise, "
+                "AUROC, kappa) are undefined."
             )
 
 
@@ -111,7 +112,7 @@ def _cell(figure: Estimate, *, signed: bool = False) -> str:
 def _scalars(audit: Audit, usd_per_correct: float | None) -> Iterator[str]:
     named = {
         "Krippendorff's alpha among raters": audit.alpha_labels,
-        "Krippendorff's alpha, the judge as one more rater": audit.alpha_with_judge,
+        "Krippendorff's alpha, with the judge as a rater": audit.alpha_with_judge,
         "correlation of length with the verdict, given the label": audit.length_correlation,
     }
     if audit.judge.calibration is not None:
@@ -121,10 +122,10 @@ def _scalars(audit: Audit, usd_per_correct: float | None) -> Iterator[str]:
     if audit.flip_rate.value is not None:
         told["verdicts that flip between replicates"] = _cell(audit.flip_rate)
     if audit.order is not None:
-        told["verdicts that flip when the criteria of a call change places"] = _cell(
+        told["verdicts that flip when the criteria of a call are reordered"] = _cell(
             audit.order.flips
         )
-        told["change of P(met) from the first place of a call to the last"] = _cell(
+        told["change of P(met) from the first to the last position in a call"] = _cell(
             audit.order.shift
         )
     if usd_per_correct is not None:
@@ -132,7 +133,7 @@ def _scalars(audit: Audit, usd_per_correct: float | None) -> Iterator[str]:
     width = max(map(len, told), default=0)
     yield from (f"{name:<{width}}  {value}" for name, value in told.items())
     if audit.flip_rate.value is None:
-        yield "(how often verdicts flip: --judge_args ...,replicates=2)"
+        yield "(for the flip rate: --judge_args ...,replicates=2)"
 
 
 def _injections(rows: Sequence[InjectionRow]) -> Iterator[str]:
@@ -169,9 +170,10 @@ def _raters(audit: Audit) -> Iterator[str]:
     ]  # fmt: skip
     if len(ordered) > MAX_RATERS:
         rows.append((f"and {len(ordered) - MAX_RATERS} more (--json)", "", "", ""))
-    head = ("rater, against all others", "pairs", "balanced F1", "the judge on the same labels")
+    head = ("rater vs all others", "pairs", "balanced F1", "the judge on the same labels")
     yield aligned([head, *rows]) + (
-        f"\nthe judge agrees better than the rater with the others for {ahead} of {len(known)}"
+        f"\nfor {ahead} of {len(known)} raters, the judge agrees better with the others than the "
+        "rater does"
     )
 
 
@@ -206,7 +208,7 @@ def _shifts(shifts: Sequence[Shift]) -> Iterator[str]:
         (shift.unit, _cell(shift.shift, signed=True), str(shift.n), shift.within) for shift in known
     ]
     yield aligned([head, *rows]) + (
-        "\nat the same label: 0 where the judge's errors do not hang on it (docs/trust.md)"
+        "\nat the same label; 0 if the judge's errors do not depend on the trait (docs/trust.md)"
     )
     groups = [
         (
@@ -252,7 +254,7 @@ def bench_text(name: str, found: Preference, probes: Sequence[ProbeRow]) -> str:
         f"that the reference tells apart; {found.n_without_reward} answers without a reward",
     ]
     if n_rewarded == 0:
-        return f"{parts[0]}\n\nNO REWARD AT ALL: nothing is known of it."
+        return f"{parts[0]}\n\nNO REWARD AT ALL: no figures."
     parts.append(
         aligned(
             [
@@ -262,7 +264,7 @@ def bench_text(name: str, found: Preference, probes: Sequence[ProbeRow]) -> str:
             ]
         )
     )
-    head = ("best of n", "reference score of the pick", "at random", "best possible", "prompts")
+    head = ("best of n", "reference score of the choice", "at random", "best possible", "prompts")
     curve = [
         (str(row.n), _cell(row.picked), numbers.score(row.at_random), numbers.score(row.best),
          str(row.n_prompts))
@@ -289,7 +291,7 @@ def _probes(probes: Sequence[ProbeRow]) -> Iterator[str]:
         )
         for row in probes
     ]
-    head = ("probe, which makes no answer better", "raises", "lowers", "mean change", "answers")
+    head = ("probe (no answer gets better)", "raises", "lowers", "mean change", "answers")
     yield aligned([head, *rows])
 
 

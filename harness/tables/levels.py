@@ -20,12 +20,12 @@ _FIGURES = {
     "label_share": "mean share of points, labels",
 }
 _NA_FIGURES = {
-    "judge_na": "judge says so",
-    "label_na": "labels say so",
+    "judge_na": "judge says it",
+    "label_na": "labels say it",
     "agreement": "agreement",
     "kappa": "kappa",
-    "sensitivity": "of labels that say so, the judge too",
-    "specificity": "of labels that do not, the judge neither",
+    "sensitivity": "the judge too, where labels say it",
+    "specificity": "the judge not, where labels do not",
 }
 MAX_CRITERIA = 8
 """Criteria shown; all of them are in --json."""
@@ -98,7 +98,7 @@ def _scale(scale: ScaleAudit) -> Iterator[str]:
 
 
 def _not_applicable(found: NaAudit) -> Iterator[str]:
-    yield f"not applicable: {found.n_pairs} (judge, label) pairs where a criterion may be called so"
+    yield f"not applicable: {found.n_pairs} (judge, label) pairs on criteria with may_be_na"
     if not found.n_pairs:
         return
     yield _listed(_NA_FIGURES, found.figures)
@@ -107,7 +107,7 @@ def _not_applicable(found: NaAudit) -> Iterator[str]:
         for rater, share in sorted(found.share_by_rater.items(), key=lambda one: -one[1])
     ]
     if len(shares) > 1:
-        yield aligned([("rater", "labels that say so"), *shares[:MAX_CRITERIA]])
+        yield aligned([("rater", "labels that say it"), *shares[:MAX_CRITERIA]])
 
 
 def _listed(names: Mapping[str, str], figures: Mapping[str, Estimate]) -> str:

@@ -134,9 +134,9 @@ def words_of(run: DryRun) -> str:
     found, careful = run.found, cautions(run.found)
     opening = "no blocking problems found:"
     if run.reasons:
-        opening = "this run could not learn:"
+        opening = "this run cannot learn:"
     elif careful:
-        opening = "this run could learn, but little:"
+        opening = "this run can learn only a little:"
     cost = "unknown" if run.planned_cost_usd is None else f"${run.planned_cost_usd:,.2f}"
     reliability = "not measured" if found.reliability is None else f"{found.reliability:.2f}"
     counts = ((run.planned_verdicts, "verdicts"), (run.planned_ratings, "ratings"))

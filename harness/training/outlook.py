@@ -89,8 +89,8 @@ def reasons_against(found: Outlook) -> tuple[str, ...]:
         )
     if found.reliability is not None and found.reliability < NOISE_ONLY:
         said.append(
-            f"the spread is the judge's own noise (reliability {found.reliability:.2f}); ask a "
-            "better judge, or the same one several times"
+            f"the reward variance is the judge's own noise (reliability {found.reliability:.2f}); "
+            "use a better judge, or replicates"
         )
     return tuple(said)
 
@@ -105,7 +105,7 @@ def cautions(found: Outlook) -> tuple[str, ...]:
     if found.live_groups < FEW_LIVE_GROUPS:
         said.append(
             f"only about {found.live_groups:,} groups of the whole run would have a learning "
-            "signal: few to learn from, and too few to compare rewards"
+            "signal: too few to compare rewards"
         )
     return tuple(said)
 

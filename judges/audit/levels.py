@@ -80,9 +80,9 @@ class NaAudit:
     """`both`, `judge` alone, `label` alone, `neither`."""
     figures: Mapping[str, Estimate]
     """`judge_na` and `label_na` (shares), `agreement`, `kappa`; `sensitivity`, the share of labels
-    "not applicable" on which the judge says so, and `specificity`."""
+    "not applicable" on which the judge says it, and `specificity`."""
     share_by_rater: Mapping[str, float]
-    """Share of each rater's labels that say so."""
+    """Share of each rater's labels that say it."""
 
     to_json = plain_fields
 

@@ -70,7 +70,7 @@ def test_the_gate_fails_when_it_cannot_tell(tmp_path, capsys):
     write_run(tmp_path, run("new", answers(["110"])), STAMPS[1])
     words = ["compare", str(tmp_path), "--baseline", "base", "--fail-if-worse", "0.02"]
     assert main(words) == 1
-    assert "1 prompts shared with base; the gate needs 10" in capsys.readouterr().err
+    assert "1 prompts shared with base; the gate needs at least 10" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -93,12 +93,12 @@ def test_what_is_named_twice_counts_once_and_is_said(
 ) -> None:
     results = imported(files, tmp_path)
     samples = min(results.rglob("samples_*"))
-    said = "named twice; answers count once"
+    said = "given twice; its answers count once"
     for again in (results, results / ".." / "results", samples, samples.parent):
         for paths in ([results, again], [again, results]):
             found = read_signal_input(paths)
             assert len(found.answers) == 6, paths
-            assert sum(said in warning for warning in found.warnings) == 1, found.warnings
+            assert sum("given twice" in warning for warning in found.warnings) == 1, found.warnings
     found = read_signal_input([files[0], files[0]], files[1])
     assert len(found.answers) == 6
     assert f"{files[0]} is {said}" in found.warnings

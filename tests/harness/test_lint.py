@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -156,7 +157,14 @@ def test_the_plain_form_carries_no_criterion_text() -> None:
     report = lint_rubrics([example((GOOD, 5.0), (GOOD, -5.0))])
     plain = json.dumps(report.to_json())
     assert "ambulance" not in plain
-    assert set(ADVICE) == set(Rule)
+
+
+def test_every_finding_has_its_line_in_the_documentation(root: Path) -> None:
+    text = (root / "docs" / "signal.md").read_text(encoding="utf-8")
+    shown = dict(
+        re.findall(r"^\| `([\w-]+)` \| (.*) \|$", text.partition("## Rubric lint")[2], re.M)
+    )
+    assert shown == {rule.value: ADVICE[rule] for rule in Rule}
 
 
 def test_no_rows_no_crash() -> None:

@@ -138,7 +138,9 @@ def test_baselines_are_scored_beside_the_model(rows, server, tmp_path, caplog, c
 def test_a_model_above_the_sanity_rows_is_not_warned_of(rows, server, caplog):
     words = ["--judge", "rubricbeat.judges.backends.scripted:ScriptedJudge", "--baselines"]
     assert main(on(rows, *endpoint(server), *words, "--judge_args", "script=false")) == 0
-    assert "says nothing" not in caplog.text  # nobody scores: no sanity row is above
+    assert (
+        "no better than this baseline" not in caplog.text
+    )  # nobody scores: no sanity row is above
 
 
 def test_two_stages_judge_the_kept_answers(rows, server, tmp_path, capsys):
@@ -164,7 +166,7 @@ def test_answers_of_a_run_that_broke_off_are_not_asked_for_again(rows, server, t
     server.script = lambda seen: Reply(status=500) if "question 3" in seen.prompt else good(seen)
     assert main(words) == 1
     error = capsys.readouterr().err
-    assert "the answers so far are kept: run the same again" in error
+    assert "the answers so far are kept: run the same command again" in error
     n_before = server.n_requests
     server.script = good
     assert main(words) == 0
@@ -298,10 +300,10 @@ def test_an_address_that_is_not_for_chats_is_told_before_it_is_asked(
         (["--repeats", "0"], "repeats is 0"),
         (["--metadata", "juge=x"], "unknown key 'juge'; did you mean 'judge'?"),
         (["--samples", "[1]"], "--samples: give a JSON object"),
-        (["--predict_only"], "name --output_path"),
+        (["--predict_only"], "give --output_path"),
         (["--cache_requests"], "--cache_requests is not safe"),
         (["--model_args", "api_key=sk-secret"], "--model_args api_key: keys come from the env"),
-        (["--judge_args", "a=1", "--judge", ""], "--judge_args says nothing without --judge"),
+        (["--judge_args", "a=1", "--judge", ""], "--judge_args needs --judge"),
         (["--verbosity", "loud"], "--verbosity is 'LOUD'"),
         (
             ["--model", "local-chat-completions", "--model_args", "base_url=http://127.0.0.1:9/v1"],
@@ -310,7 +312,7 @@ def test_an_address_that_is_not_for_chats_is_told_before_it_is_asked(
         (["--model", "local-chat-completions"], "no address; add base_url to --model_args"),
         (
             ["--apply_chat_template", "false", "--model", "local-chat-completions"],
-            "takes messages: leave --apply_chat_template false out",
+            "takes messages: remove --apply_chat_template false",
         ),
         (["--model", ""], "no model: name its type by --model"),
         (["--responses", "nowhere"], "responses: nowhere: no such file or folder"),

@@ -101,7 +101,7 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="PATH",
         help="labels of some of these answers (docs/trust.md), or a better judge's results on "
-        "them: figures are corrected by them",
+        "them, to correct figures with",
     )
     parser.add_argument(
         "--signal",
@@ -242,8 +242,8 @@ def _gate(comparison: Comparison, margin: float) -> int:
         this, other = pair.this, pair.other
         if found.mean is None or found.n < MIN_PROMPTS:
             say(
-                f"{this}: {found.n} prompts shared with {other}; the gate needs {MIN_PROMPTS} to "
-                "tell, and fails"
+                f"{this}: {found.n} prompts shared with {other}; the gate needs at least "
+                f"{MIN_PROMPTS}, so it fails"
             )
             status = 1
         elif found.mean <= -margin and _is_below(found):

@@ -27,7 +27,7 @@ from ...terminal import aligned
 
 KINDS = {
     "judges": "what --judge takes",
-    "tasks": "what `rubricbeat run --tasks` takes, beside lm-eval's own tasks",
+    "tasks": "what `rubricbeat run --tasks` takes, besides lm-eval's own tasks",
     "rewards": "what --reward and --rewards take",
     "models": "what `rubricbeat run --model` takes",
 }

@@ -146,7 +146,9 @@ def _export_rows(args: argparse.Namespace) -> int:
         say(warning, "export")
     rows = [FORMS[args.format](example) for example in file.examples]
     _write(args.output, "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows))
-    say("tags, categories and predicates of criteria are not written: that form has none", "export")
+    say(
+        "tags, categories and predicates of criteria are not written: the format has none", "export"
+    )
     return 0
 
 
@@ -168,10 +170,9 @@ def _has_all(graded: GradedAnswer) -> bool:
 def _error_words(asked: float | None, error: float | None) -> str:
     if error is None:
         return (
-            "the judge's error rate is not known (no second verdicts, no --error): differences "
-            "rest on --margin alone"
+            "the judge's error rate is not known (no replicates, no --error): only --margin decides"
         )
-    where = "as --error says" if asked is not None else "estimated from second verdicts"
+    where = "as --error says" if asked is not None else "estimated from replicates"
     return f"{error:.1%} of the verdicts count as wrong by chance, {where}"
 
 

@@ -158,11 +158,9 @@ def _check_noise(args: argparse.Namespace) -> None:
 
     plain = JudgeNoise.of_flips(args.flip, args.missing)
     if args.noise and args.flip:
-        raise ConfigError("--flip and --noise both say how the judge errs: give one of them")
+        raise ConfigError("--flip and --noise are alternatives: give one of them")
     if args.errors_stay and plain.is_none and not args.noise:
-        raise ConfigError(
-            "--errors_stay: the judge does not err; give --flip, --missing or --noise"
-        )
+        raise ConfigError("--errors_stay needs judge noise: --flip, --missing or --noise")
     if args.seed < 0:
         raise ConfigError(f"--seed {args.seed}: 0 or above")
 

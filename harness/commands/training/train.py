@@ -81,7 +81,7 @@ def read_config(args: argparse.Namespace) -> TrainConfig:
     from ...training.config_reading import load_config
 
     if args.config is None and args.preset is None and args.model is None:
-        raise ConfigError("nothing to train; give --config FILE.yaml or --preset cpu_tiny")
+        raise ConfigError("nothing to train: give --config FILE.yaml or --preset cpu_tiny")
     flags: dict[str, Any] = {}
 
     def put(section: str, key: str, value: Any) -> None:
@@ -98,7 +98,7 @@ def read_config(args: argparse.Namespace) -> TrainConfig:
     if args.judge is not None:
         flags["judge"] = parse_judge_args(args.judge, args.judge_args)
     elif args.judge_args is not None:
-        raise ConfigError("--judge_args without --judge; name the judge they are for")
+        raise ConfigError("--judge_args needs --judge")
     path = Path(args.config) if args.config else None
     return load_config(path, preset=args.preset, settings=args.set, overrides=flags)
 

@@ -68,8 +68,8 @@ def check_values(config: TrainConfig) -> None:
         ),
         (
             tiny and model.adapter is not None,
-            "model.adapter is for weights that are loaded, and the model `tiny` is built anew by "
-            "run.seed; leave one of them out",
+            "model.adapter is for weights that are loaded, and the model `tiny` is rebuilt from "
+            "run.seed; remove one of them",
         ),
         (
             model.load_in_4bit and not model.lora and model.adapter is None,
@@ -196,13 +196,13 @@ def check_warm_start(model: ModelSection, data: TrainingData) -> None:
     )
     if held_out:
         raise ConfigError(
-            f"{held_out} of {len(data.held_out)} held-out prompts were learnt by the warm start "
+            f"{held_out} of {len(data.held_out)} held-out prompts were used in the warm start "
             f"{model.adapter}; give this run the data.path and data.seed of that one"
         )
     if trained:
         warn(
-            f"{trained} of {len(data.train)} training prompts were asked by the warm start "
-            f"{model.adapter} too; with its data.path and data.seed none would be"
+            f"{trained} of {len(data.train)} training prompts were also used in the warm start "
+            f"{model.adapter}; with its data.path and data.seed none would be"
         )
 
 
@@ -218,8 +218,8 @@ def _check_replicates(config: TrainConfig) -> None:
         asked = judge.get("replicates") if isinstance(judge, Mapping) else None
         if asked is not None and str(asked) != "1":
             raise ConfigError(
-                f"{name}.replicates {asked} would be paid, and a reward uses the first only; leave "
-                "it out (reward.replicate_every asks a second time, for the reliability)"
+                f"{name}.replicates {asked} would be paid for, and a reward uses only the first; "
+                "remove it (reward.replicate_every asks again, for the reliability)"
             )
 
 
@@ -251,7 +251,7 @@ def _not_in_one_piece(config: TrainConfig) -> str | None:
     if config.model.load_in_4bit:
         return (
             "the policy has 4 bits (model.load_in_4bit), and lm-eval loads its base in more; leave "
-            "eval.tasks out and evaluate merged weights, or look with gold.judge"
+            "eval.tasks out and evaluate merged weights, or evaluate with gold.judge"
         )
     env = os.environ
     if "SHARDED" in env.get("FSDP_STATE_DICT_TYPE", ""):

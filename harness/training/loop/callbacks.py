@@ -281,7 +281,7 @@ def take_up(
     elif checkpoint is not None:
         path = checkpoint / _own_name()
         print(
-            f"rubricbeat: warning: {path} is missing: the judge's noise is measured anew from "
+            f"rubricbeat: warning: {path} is missing: the judge's noise is measured again from "
             "here, and no prompt rests yet",
             file=sys.stderr,
         )

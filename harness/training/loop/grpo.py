@@ -101,7 +101,7 @@ def prepare(config: TrainConfig, *, resume: bool = False, trains: bool = True) -
     config = as_answered(config, tokenizer)
     if config.gold.judge is not None and not data.held_out:
         raise ConfigError(
-            f"gold.judge has no prompt to look at: data.held_out {config.data.held_out:g} of "
+            f"gold.judge has no held-out prompts: data.held_out {config.data.held_out:g} of "
             f"{data.facts['n_train'] + data.facts['n_sft']} prompts is none; raise data.held_out, "
             "or set data.held_out_path"
         )

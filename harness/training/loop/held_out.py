@@ -126,7 +126,8 @@ class GoldJudge(TrainerCallback):
                     batch = judge.score(None, [t[0] for t in texts], looks.examples, step=step)
             except JudgeError as error:
                 print(
-                    f"rubricbeat: warning: the {name} judge gave nothing at step {step}: {error}",
+                    f"rubricbeat: warning: no verdicts from the {name} judge at step "
+                    f"{step}: {error}",
                     file=sys.stderr,
                 )
                 continue

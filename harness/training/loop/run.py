@@ -58,7 +58,7 @@ def run_grpo(config: TrainConfig, *, resume: bool, as_json: bool) -> int:
             if rank() == 0:
                 print(
                     f"rubricbeat: judge outage at step {step}: {error}; the step was not applied. "
-                    "--resume goes on from the last checkpoint and asks again",
+                    "--resume continues from the last checkpoint and asks again",
                     file=sys.stderr,
                 )
             return 1
@@ -188,8 +188,8 @@ def _say_processes(folder: Path) -> None:
     if before is not None and before != world_size():
         ends = "es" if before > 1 else ""
         warn(
-            f"the run in {folder} began with {before} process{ends} and goes on with "
-            f"{world_size()}: not bit for bit as it would have"
+            f"the run in {folder} began with {before} process{ends} and continues with "
+            f"{world_size()}: results may differ slightly"
         )
 
 

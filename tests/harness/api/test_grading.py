@@ -194,7 +194,7 @@ def test_any_other_name_is_a_model_behind_an_endpoint(monkeypatch, tmp_path):
         (lambda: rb.grade(["a"], rubric=FOUR, judge=judge()), "prompt 1 has no answer"),
         (lambda: rb.grade(["a"], ["x"], judge=judge()), "prompt 1 has no rubric"),
         (lambda: rb.grade([{"q": "a"}], ["x"], rubric=FOUR, judge=judge()), "no prompt; found"),
-        (lambda: rb.grade([], [], rubric=FOUR, judge=judge()), "prompts: there is none"),
+        (lambda: rb.grade([], [], rubric=FOUR, judge=judge()), "prompts: none given"),
         (lambda: rb.grade([{**ROW, "answer": "5"}], judge=judge()), "two fields could be the ans"),
         (lambda: rb.grade([{**ROW, "input": "b"}], judge=judge()), "two fields could be the pro"),
         (lambda: rb.grade(["a"], ["x"], rubrics=FOUR, judge=judge()), "did you mean rubric="),

@@ -84,7 +84,7 @@ def test_a_model_to_run_and_recorded_answers_exclude_each_other(
 
 def test_no_conversation_at_all_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["demo", "--recorded", "--limit", "0"]) == 2
-    assert "'0' is no number of conversations from 1" in capsys.readouterr().err
+    assert "'0' is not a number of conversations (1 or more)" in capsys.readouterr().err
 
 
 def test_a_folder_is_given_a_page_of_its_own(

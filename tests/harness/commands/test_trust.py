@@ -129,7 +129,7 @@ def test_the_cost_of_a_correct_verdict_is_known_only_where_all_were_paid_for_now
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["fit-judge", "--output_path", "x"], "name the labels"),
+        (["fit-judge", "--output_path", "x"], "no labels: give"),
         (["fit-judge", "--verdicts", "a", "--output_path", "x"], "--data ROWS"),
         (["fit-judge", "--labels", "none.jsonl", "--output_path", "x"], "none.jsonl"),
         (["fit-judge", "--labels", "a", "--folds", "1", "--output_path", "x"], "--folds 1"),
@@ -293,7 +293,7 @@ def test_a_judge_that_prefers_the_first_place_of_a_call_is_found_out(recorded, c
     assert order["flips"]["low"] > 0.2
     assert order["shift"]["high"] < -0.5
     assert main([*words, "--reorder"]) == 0
-    assert "verdicts that flip when the criteria of a call change places" in capsys.readouterr().out
+    assert "verdicts that flip when the criteria of a call are reordered" in capsys.readouterr().out
 
 
 def test_what_sways_the_judge_stands_in_the_audit(fitted, recorded, capsys):
@@ -323,14 +323,14 @@ def test_a_reference_that_tells_nothing_apart_is_refused(met, recorded, capsys):
     words = ["bench-reward", "--judge", "constant", "--judge_args", "met=true"]
     assert main([*words, *all_say(met, recorded)]) == 2
     err = capsys.readouterr().err
-    assert "tells no two answers to a prompt apart" in err
+    assert "ranks no answer to a prompt above another" in err
     assert err.count("\n") == 1
 
 
 def test_verdicts_that_are_all_null_are_no_labels(recorded, capsys):
     words = ["audit", "--judge", "constant", "--judge_args", "met=true"]
     assert main([*words, *all_say(None, recorded)]) == 2
-    assert "every one is null" in capsys.readouterr().err
+    assert "all are null" in capsys.readouterr().err
 
 
 def test_a_judge_without_a_verdict_is_said_to_be_unknown(recorded, capsys):
@@ -367,7 +367,7 @@ def test_another_order_is_asked_and_not_read_back_as_the_first(recorded, capsys)
         single = options.replace("shape=grouped", "shape=prefix")
         words[4] = single
         assert main([*words, "--reorder"]) == 2
-        assert "sees one criterion a call" in capsys.readouterr().err
+        assert "sees one criterion per call" in capsys.readouterr().err
         assert server.n_requests == n_asked
 
 
@@ -390,7 +390,7 @@ def test_physicians_labels_are_a_reference_as_recorded_verdicts_are(recorded, ca
     assert by_labels["n_answers"] <= by_verdicts["n_answers"]
     assert list(by_labels["by_theme"]) == ["theme:a"]
     assert main([*words, *recorded, "--labels", str(labels)]) == 2
-    assert "name the reference" in capsys.readouterr().err
+    assert "no reference: give" in capsys.readouterr().err
     assert main([*words, *recorded[:2]]) == 2
     assert "--verdicts needs --data" in capsys.readouterr().err
 

@@ -135,7 +135,7 @@ def test_gold_of_the_same_verdicts_or_of_other_answers_is_refused(
     row = {"prompt_id": "p0", "completion": "another answer", "criteria_met": [True] * 3}
     other.write_text(json.dumps(row) + "\n", encoding="utf-8")
     assert main([*words, str(other)]) == 2
-    assert "none of its 1 answers is one of those studied" in capsys.readouterr().err
+    assert "none of its 1 answers matches a studied answer" in capsys.readouterr().err
     assert main([*words, "/no/such/gold"]) == 2
     assert "no such file" in capsys.readouterr().err
 
@@ -224,7 +224,27 @@ def test_lint_stays_quiet_about_good_rubrics(
     path = tmp_path / "rows.jsonl"
     path.write_text(json.dumps(row) + "\n", encoding="utf-8")
     assert main(["lint", str(path), "--strict"]) == 0
-    assert "nothing to mend" in capsys.readouterr().out
+    assert "no findings" in capsys.readouterr().out
+
+
+def test_lint_shows_a_finding_on_a_shared_rubric_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shared = tmp_path / "rubric.txt"
+    shared.write_text("Is helpful\nNames the dose\n", encoding="utf-8")
+    path = tmp_path / "rows.jsonl"
+    rows = [{"prompt_id": f"p{n}", "prompt": "Why?"} for n in range(3)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    assert main(["lint", str(path), "--rubric", str(shared)]) == 0
+    out = capsys.readouterr().out
+    assert "vague: 1 in 3 rows - " in out
+    assert out.count(", criterion 1") == 1
+    assert "  3 rows from p0 on, criterion 1" in out
+    rows = [{**row, "rubric": ["Is helpful", f"Names dose {row['prompt_id']}"]} for row in rows]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    assert main(["lint", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert "vague: 3 - " in out and "  p2, criterion 1" in out, "three rubrics, three findings"
 
 
 def test_lint_counts_the_rows_and_verdicts_it_could_not_use(

@@ -76,7 +76,7 @@ def test_export_does_not_overwrite(store, tmp_path, capsys):
     file.write_text("mine")
     assert main(["verdicts", "export", store, "-o", str(file)]) == 2
     assert file.read_text() == "mine"
-    assert "is there already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
 
 
 def test_merge_and_prune(store, tmp_path, capsys):
@@ -151,9 +151,9 @@ def test_a_damaged_store_is_exit_code_1(store, tmp_path, capsys):
     capsys.readouterr()
     assert main(["verdicts", "check", store]) == 1
     said = capsys.readouterr().out
-    assert "6 verdicts, 1 damaged" in said and "--repair sets them aside" in said
+    assert "6 verdicts, 1 damaged" in said and "--repair moves them out" in said
     assert main(["verdicts", "check", "--repair", store]) == 0
-    assert "set aside in" in capsys.readouterr().out
+    assert "moved to" in capsys.readouterr().out
     assert main(["verdicts", "check", store]) == 0
     assert main(["verdicts", "export", store]) == 0
 
@@ -243,7 +243,7 @@ def test_texts_stay_while_somebody_grades_into_the_file(store, capsys):
     assert main(["verdicts", "prune", store, "--judge", "counting"]) == 0
     said = capsys.readouterr()
     assert "took out 6 verdicts, 0 failed replies, 0 examples, 0 answers, 0 judges" in said.out
-    assert "somebody is grading" in said.err
+    assert "a process is grading" in said.err
     claims.close()
     assert main(["verdicts", "prune", store, "--older-than", "1"]) == 0
     said = capsys.readouterr()

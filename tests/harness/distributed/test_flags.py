@@ -38,7 +38,7 @@ RAY = ["--engine", "ray"]
         ([*CHAT, *RAY, "--workers", "99"], "use 64 workers"),
         ([*CHAT, *RAY, "--resume"], "no store at"),
         ([*CHAT, *RAY, "--chunk", "0"], "--chunk"),
-        (["--judge", "keyword", *RAY], "keeps no verdicts"),
+        (["--judge", "keyword", *RAY], "stores no verdicts"),
         ([*CHAT, "--workers", "2"], "--workers needs --engine ray"),
         ([*CHAT, "--store-only"], "--store_only needs --engine ray"),
         ([*CHAT, *RAY], "rubricbeat[ray]"),
@@ -82,6 +82,6 @@ def test_a_cluster_of_several_machines_and_a_store_of_one_are_refused_before_any
     monkeypatch.setitem(sys.modules, "ray", ray)
     assert main([*words, *CHAT, *RAY, "--ray-address", "far:6379", *more]) == 2
     error = capsys.readouterr().err
-    assert "workers on far do not reach it" in error
+    assert "workers on far cannot reach it" in error
     assert "--store postgresql://HOST/DATABASE" in error
     assert error.count("\n") == 1

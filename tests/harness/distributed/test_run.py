@@ -132,7 +132,7 @@ def test_a_store_file_and_a_cluster_of_several_machines_are_refused_in_one_line(
     with pytest.raises(ConfigError) as refused:
         check_hosts([node(here), node("far"), node("away"), node("away")])
     line = str(refused.value)
-    assert "workers on away, far do not reach it" in line
+    assert "workers on away, far cannot reach it" in line
     assert "--store postgresql://HOST/DATABASE" in line
     assert "\n" not in line
 

@@ -77,7 +77,7 @@ def test_as_many_rows_as_answers():
 
 @pytest.mark.parametrize("url", ["", "ftp://127.0.0.1", "http://", "file:///etc/passwd"])
 def test_an_address_that_is_none_is_refused(url):
-    with pytest.raises(ServingError, match="not the address of a server"):
+    with pytest.raises(ServingError, match="not a server address"):
         fetch_grades(url, [row()], ["a"], tries=1)
 
 
@@ -131,7 +131,7 @@ def test_a_busy_server_is_asked_again(monkeypatch):
         )
         first.start()
         until(lambda: served.service.n_pending == 2, "a busy server")
-        with pytest.raises(ServingError, match="answers are in hand") as caught:
+        with pytest.raises(ServingError, match="answers are pending") as caught:
             fetch_grades(served.url, [row(1)], ["a"], tries=1)
         assert len(fetch_grades(served.url, [row(1)], ["a"])) == 1
         join(first)

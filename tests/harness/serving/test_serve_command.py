@@ -171,8 +171,8 @@ def test_what_cannot_work_is_refused_in_one_line(tmp_path):
     keyword = ("--judge", "keyword")
     empty = tmp_path / "empty"
     empty.write_text("\n", encoding="utf-8")
-    assert "open to other machines" in refused(tmp_path, *keyword, "--host", "0.0.0.0")
-    assert "open to other machines" in refused(tmp_path, *keyword, "--host", "::")
+    assert "reachable from other machines" in refused(tmp_path, *keyword, "--host", "0.0.0.0")
+    assert "reachable from other machines" in refused(tmp_path, *keyword, "--host", "::")
     assert "shorter than 16" in refused(tmp_path, *keyword, RUBRICBEAT_TOKEN="short")
     assert "is empty" in refused(tmp_path, *keyword, "--token-file", str(empty))
     assert "cannot be read" in refused(tmp_path, *keyword, "--token-file", str(tmp_path / "no"))
@@ -189,7 +189,7 @@ def test_what_cannot_work_is_refused_in_one_line(tmp_path):
     assert "logprobs=true" in refused(tmp_path, *model, *soft, OPENAI_API_KEY="x")
     assert "unknown judge" in refused(tmp_path, "--judge", "keywrod")
     assert "rows.jsonl" in refused(tmp_path, *keyword, "--data", str(tmp_path / "rows.jsonl"))
-    assert "open to other" in refused(tmp_path, *keyword, "--host", "127.0.0.1.example.org")
+    assert "reachable from other" in refused(tmp_path, *keyword, "--host", "127.0.0.1.example.org")
     elsewhere = (*keyword, "--host", "192.0.2.1")  # of documentation: no machine has it
     assert "cannot listen" in refused(tmp_path, *elsewhere, RUBRICBEAT_TOKEN=TOKEN)
 

@@ -45,7 +45,7 @@ def test_a_run_that_could_not_learn_says_so_and_exits_1(
     wrong = config(tmp_path, reward={"name": "binary"})
     assert runs.run_score(wrong, n_prompts=6, as_json=False) == 1
     text = capsys.readouterr().out
-    assert text.startswith("this run could not learn:")
+    assert text.startswith("this run cannot learn:")
     assert "100% of the groups have zero reward variance" in text
     assert "complexity" in text  # the others are beside it
 

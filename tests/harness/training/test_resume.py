@@ -391,7 +391,7 @@ def test_what_the_warm_start_learnt_is_not_held_out(
         check_warm_start(adapted, data)
     learnt([one.prompt_id for one in data.train[:2]])
     check_warm_start(adapted, data)
-    assert "2 of 12 training prompts were asked by the warm start" in capsys.readouterr().err
+    assert "2 of 12 training prompts were also used in the warm start" in capsys.readouterr().err
     learnt(["another"])
     check_warm_start(adapted, data)
     check_warm_start(config, data)
@@ -407,7 +407,7 @@ def test_another_number_of_processes_is_said(
     assert capsys.readouterr().err == ""
     monkeypatch.setenv("WORLD_SIZE", "2")
     runs._say_processes(tmp_path / "run")
-    assert "began with 1 process and goes on with 2" in capsys.readouterr().err
+    assert "began with 1 process and continues with 2" in capsys.readouterr().err
 
 
 def test_no_answer_of_a_step_is_left_out_of_its_line(tmp_path: Path) -> None:

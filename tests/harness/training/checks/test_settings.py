@@ -38,10 +38,10 @@ def config(**sections: Any) -> TrainConfig:
             {"eval": {"tasks": ["healthbench_heart_demo"], "every": 30}},
             r"eval\.every 30 .* run\.save_steps 20: .* multiple of 20",
         ),
-        ({"judge": {"name": "keyword", "replicates": 3}}, r"judge\.replicates 3 .* first only"),
+        ({"judge": {"name": "keyword", "replicates": 3}}, r"judge\.replicates 3 .* only the first"),
         (
             {"gold": {"judge": {"name": "keyword", "replicates": "2"}}},
-            r"gold\.judge\.replicates 2 .* first only",
+            r"gold\.judge\.replicates 2 .* only the first",
         ),
         (
             {"model": {"name": "m", "load_in_4bit": True, "lora": False}},
@@ -331,7 +331,7 @@ def test_the_judge_of_the_evaluations_is_asked_as_well(tmp_path: Path) -> None:
 def test_a_gold_judge_without_a_held_out_prompt_is_refused(tmp_path: Path) -> None:
     # a tenth of sixteen prompts is two, of four none
     rare = config(data={"held_out": 0.01}, run={"output_dir": str(tmp_path / "run")})
-    with pytest.raises(ConfigError, match=r"gold\.judge has no prompt to look at.*data\.held_out"):
+    with pytest.raises(ConfigError, match=r"gold\.judge has no held-out prompts.*data\.held_out"):
         prepare(rare)
 
 
