@@ -37,14 +37,18 @@ def chances(error_U: Floats, share: float, *, cost_U: Floats | None = None) -> F
     if size_U.sum() <= 0:
         size_U = np.ones_like(size_U)
     least, goal = FLOOR * share, share * float(cost_U.sum())
+
+    def cost(scale: float) -> float:
+        # no `@`: of long vectors it wakes threads, which costs more than the sum
+        return float((cost_U * np.clip(scale * size_U, least, 1.0)).sum())
+
     # the scale at which the clipped probabilities cost what they may: found by halving
     low, high = 0.0, 1.0
-    while float(cost_U @ np.clip(high * size_U, least, 1.0)) < goal and high < 1e18:
+    while cost(high) < goal and high < 1e18:
         high *= 2
-    for _ in range(100):
+    for _ in range(60):
         middle = (low + high) / 2
-        is_dear = float(cost_U @ np.clip(middle * size_U, least, 1.0)) > goal
-        low, high = (low, middle) if is_dear else (middle, high)
+        low, high = (low, middle) if cost(middle) > goal else (middle, high)
     return np.clip(low * size_U, least, 1.0)
 
 

@@ -139,9 +139,9 @@ def _line(free_U: Floats, dear_U: Floats, spread_U: Floats) -> tuple[float, floa
     total = float(spread_U.sum())
     if total <= 0:
         return 0.0, 1.0
-    free, dear = (float(spread_U @ values / total) for values in (free_U, dear_U))
-    variance = float(spread_U @ (free_U - free) ** 2)
+    free, dear = (float((spread_U * values).sum()) / total for values in (free_U, dear_U))
+    variance = float((spread_U * (free_U - free) ** 2).sum())
     if np.count_nonzero(spread_U) < _MIN_POINTS or variance <= 1e-12 * total:
         return dear, 0.0
-    slope = max(0.0, float(spread_U @ ((free_U - free) * (dear_U - dear))) / variance)
-    return dear - slope * free, slope
+    slope = float((spread_U * (free_U - free) * (dear_U - dear)).sum()) / variance
+    return (dear - slope * free, slope) if slope > 0 else (dear, 0.0)
