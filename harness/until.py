@@ -34,6 +34,7 @@ from ..judges.scoring.item_scores import item_scores
 from ..judges.verdict import Outcome
 from ..reports import numbers
 from ..reports.comparison.models import SANITY_PREFIX
+from ..reports.comparison.stopped import anytime_metrics
 from .results.judged_runs import graded_by_run
 
 EXPECTED_DIFFERENCE = 0.05
@@ -260,7 +261,7 @@ class GradingOrder:
         found = interval_of(
             scores_T, self.rule.method, self.within, alpha=1 - LEVEL, has_sign=False
         )
-        return {**metrics, "interval": found.clipped(0.0, 1.0).ends}
+        return anytime_metrics(metrics, found.clipped(0.0, 1.0))
 
     def words(self) -> list[str]:
         """Say where grading stopped, and what of each pair."""

@@ -38,6 +38,7 @@ from ...reports.comparison.corrections import (
     preference,
     read_label_sources,
 )
+from ...reports.comparison.stopped import score_interval, stop_words
 from ...reports.results.reader import read_runs
 from ...reports.results.run import Run
 from ...tasks.metrics import na_metric
@@ -105,7 +106,8 @@ def run(args: argparse.Namespace) -> int:
     else:
         if args.all:
             print(score_table([_line(s) for s in scored]), end="\n\n")
-        show_scores(pooled(runs, [s.metrics for s in scored]), args.dirs, runs)
+        lines = pooled(runs, [s.metrics for s in scored])
+        show_scores(lines, args.dirs, runs, stop_words(runs))
         for line in _corrected_lines(scored, args):
             print(line)
     for words in _mismatch_words(scored):
@@ -150,9 +152,16 @@ def _plain(scored: _Scored) -> dict[str, Any]:
         "metrics": scored.metrics,
         "stored": dict(run.stored),
         "mismatches": [m.to_json() for m in scored.mismatches],
+        **_until(run),
         **({"corrected": scored.by_audit.to_json()} if scored.by_audit else {}),
         **({"corrected_by_labels": scored.by_labels.to_json()} if scored.by_labels else {}),
     }
+
+
+def _until(run: Run) -> dict[str, Any]:
+    """Give the rule of a run whose grading could stop, and the interval that allows for it."""
+    interval = score_interval([run])
+    return {} if interval is None else {"until": run.until, "anytime_interval": interval.ends}
 
 
 def _corrected_lines(scored: Sequence[_Scored], args: argparse.Namespace) -> Iterator[str]:

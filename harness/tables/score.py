@@ -11,6 +11,7 @@ from ...judges.scoring.item_scores import ScoredTable
 from ...judges.scoring.run_scores import ScoredAnswers, length_penalty_of, summarise_scored
 from ...reports import numbers
 from ...reports.comparison.models import SANITY_PREFIX, data_names, group_models
+from ...reports.comparison.stopped import anytime_metrics, score_interval
 from ...reports.interval_words import interval_words
 from ...reports.results.run import Run, mapping
 from ..terminal import aligned, shortened
@@ -110,6 +111,14 @@ def pooled(runs: Sequence[Run], scored: Sequence[Mapping[str, Any]] = ()) -> lis
 
 
 def _metrics(runs: Sequence[Run], known: Mapping[int, Mapping[str, Any]]) -> Mapping[str, Any]:
+    metrics = _fixed_metrics(runs, known)
+    interval = score_interval(runs)
+    return metrics if interval is None else anytime_metrics(metrics, interval)
+
+
+def _fixed_metrics(
+    runs: Sequence[Run], known: Mapping[int, Mapping[str, Any]]
+) -> Mapping[str, Any]:
     if len(runs) == 1 and id(runs[0]) in known:
         return known[id(runs[0])]
     answers = ScoredTable.of(answer for run in runs for answer in run.graded)

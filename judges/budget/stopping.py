@@ -66,6 +66,17 @@ class StopRule:
         """Give the plain form."""
         return asdict(self)
 
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> StopRule:
+        """Read what `to_json` gave; what is no such value is left at its default."""
+        level, width, rope = (plain.get(name) for name in ("level", "width", "rope"))
+        return cls(
+            level=level if isinstance(level, float) and 0 < level < 1 else None,
+            width=width if isinstance(width, float) else None,
+            rope=rope if isinstance(rope, float) else 0.0,
+            method=Method.BETTING if plain.get("method") == "betting" else Method.ASYMPTOTIC,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class ScoreRange:

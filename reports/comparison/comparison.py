@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...judges.budget.stopping import StopRule
 from ...judges.scoring.bootstrap import N_DRAWS
 from ...judges.scoring.estimates import Estimate, estimate_of
 from ...judges.scoring.item_scores import PASS_RULES
@@ -35,6 +36,7 @@ from .notes import notes_of
 from .paired import Pair, family_size, pairs_of
 from .signal import signal_of_models
 from .slices import Slice, WinTable, slices_of, wins_of
+from .stopped import Looks, Stopping
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,6 +52,8 @@ class Comparison:
     problems: tuple[str, ...]
     """Why these runs should not be compared; empty unless the comparison was forced."""
     notes: tuple[str, ...]
+    stopping: Stopping | None
+    """Where grading could stop when something was decided, or `--until` asks; else None."""
     results: tuple[ModelResult, ...]
     sanity: tuple[ModelResult, ...]
     """Answers that take no model (`baseline:empty` and so on), where they were scored: what a
@@ -124,6 +128,7 @@ def compare_runs(
     with_signal: bool = False,
     seed: int = SEED,
     n_draws: int = N_DRAWS,
+    until: StopRule | None = None,
 ) -> Comparison:
     """Compute a report of one model or several.
 
@@ -139,6 +144,8 @@ def compare_runs(
         with_signal: Study the repeats as groups of a GRPO training too.
         seed: Of the draws behind `bootstrap_std`.
         n_draws: Of them.
+        until: Give intervals that hold after every prompt, and say after which prompt this rule
+            decides; None does so only for runs that were graded until something was decided.
 
     Raises:
         ConfigError: Nothing can be compared, or should be.
@@ -154,6 +161,10 @@ def compare_runs(
     sanity = tuple(_result(m, False) for m in beside)
     pairs = pairs_of(measured, has_baseline=baseline is not None, all_pairs=all_pairs)
     n_tested = family_size(len(measured), has_baseline=baseline is not None)
+    looks = Looks.of(measured, until)
+    stopping = looks.stopping(pairs, n_tested) if looks is not None else None
+    if looks is not None:
+        results, pairs = looks.results(results), looks.pairs(pairs, n_tested)
     h_by_model = {m.name: packed.whole.items.h[packed.place[m.name]] for m in models}
     stored = tuple(one for m in models for one in check_model(m, h_by_model[m.name]))
     leading = leading_pair(results, pairs)
@@ -163,8 +174,10 @@ def compare_runs(
         baseline=baseline,
         headline=headline_of(results, pairs, sanity),
         problems=tuple(problems),
+        stopping=stopping,
         notes=(
             *notes,
+            *(stopping.words() if stopping is not None else ()),
             *notes_of(h_by_model, models, results, sanity, audits, stored),
             *_not_all_pairs(results, pairs, n_tested),
         ),

@@ -168,7 +168,7 @@ def _of_several(results: Sequence[ModelResult], pairs: Sequence[Pair]) -> Headli
     detail = (
         f"{len(results)} models; {len(clear)} of {len(pairs)} paired differences "
         f"{'is' if len(clear) == 1 else 'are'} statistically significant "
-        "(5\N{NO-BREAK SPACE}% level, Holm's correction)."
+        f"(5\N{NO-BREAK SPACE}% level, {_correction(pairs)})."
     )
     found = leading_pair(results, pairs)
     if found is not None and found.difference.mean is not None:
@@ -197,7 +197,13 @@ def _weight(pair: Pair) -> str:
 
 
 def _survives(pair: Pair) -> bool:
-    return pair.p_holm is not None and pair.p_holm < 0.05
+    """Say whether a difference is significant among all; confidence sequences are corrected."""
+    return pair.p_holm is None or pair.p_holm < 0.05
+
+
+def _correction(pairs: Sequence[Pair]) -> str:
+    is_sequence = any(p.p_holm is None and p.difference.interval.low is not None for p in pairs)
+    return "anytime-valid, Bonferroni's correction" if is_sequence else "Holm's correction"
 
 
 def _range(interval: Estimate, *, signed: bool = False) -> str:

@@ -7,6 +7,7 @@ name are repeats of each other. Every score is recomputed from the verdicts.
 Examples:
   rubricbeat compare results -o report.html
   rubricbeat compare results --baseline base-model --fail_if_worse 0.02 -o report.html
+  rubricbeat compare results --until 0.95 --rope 0.01
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ....judges.budget.stopping import LEVEL, Method
 from ....judges.data.columns import Columns, add_columns_argument
 from ....judges.errors import ConfigError, unwritable
 from ....judges.files import write_file
@@ -34,6 +36,7 @@ from ...flags import add_all, add_output, add_seed, told_of_empty
 from ...tables.ending import PAGE, show_ending
 from ...tables.score import ScoreLine, score_table, short_table
 from ...terminal import aligned, command, opening, say
+from ...until import add_rule_arguments, stop_rule_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,6 +62,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="exit 1 if a model is X or more below the baseline and the whole paired interval "
         "is below 0",
     )
+    parser.add_argument(
+        "--until",
+        nargs="?",
+        const=LEVEL,
+        type=float,
+        metavar="LEVEL",
+        help="for results that are looked at while they grow: intervals that hold after every "
+        f"prompt, and after which prompt a difference is decided (default level {LEVEL})",
+    )
+    add_rule_arguments(parser)
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
@@ -119,6 +132,7 @@ def run(args: argparse.Namespace) -> int:
     if args.fail_if_worse is not None and args.baseline is None:
         raise ConfigError("--fail_if_worse needs --baseline NAME: worse than which model?")
     check_outputs(args)
+    rule = stop_rule_of(args.until, None, args.rope, args.sequence, "--until")
     left_out: list[str] = []
     runs = read_runs(args.paths, left_out.append)
     comparison = compared(
@@ -128,6 +142,7 @@ def run(args: argparse.Namespace) -> int:
         baseline=args.baseline,
         allow_different=args.allow_different,
         all_pairs=args.all_pairs,
+        until=rule,
     )
     write_outputs(args, comparison, "compare")
     is_empty = told_of_empty(runs, "compare")
@@ -227,6 +242,10 @@ def _flags(args: argparse.Namespace) -> list[str]:
         flags.append("--allow_different")
     if getattr(args, "all_pairs", False):
         flags.append("--all_pairs")
+    if getattr(args, "until", None) is not None:
+        flags += ["--until", str(args.until)]
+        flags += ["--rope", str(args.rope)] if args.rope else []
+        flags += ["--sequence", args.sequence] if args.sequence != Method.ASYMPTOTIC else []
     if args.signal:
         flags.append("--signal")
     if args.output:

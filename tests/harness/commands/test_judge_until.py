@@ -104,6 +104,28 @@ def test_grading_stops_when_the_difference_is_decided(tmp_path, server, capsys):
     assert server.n_requests <= 6 * found["graded"] + 60
 
 
+def test_scores_and_comparisons_of_a_stopped_run_say_so(tmp_path, server, capsys):
+    folder = files(tmp_path, "good", "poor")
+    main(words(folder, server, "--until_decided"))
+    judged = capsys.readouterr().out
+    said = f"topped after {facts(folder)['graded']} of {N} prompts: decided"
+    assert main(["score", str(folder / "out")]) == 0
+    scored = capsys.readouterr().out
+    assert said in " ".join(scored.split())
+    # judge and score have the same table, with the intervals that hold after every prompt
+    assert judged.splitlines()[:3] == scored.splitlines()[:3]
+    assert main(["score", str(folder / "out"), "--json"]) == 0
+    for one in json.loads(capsys.readouterr().out)["runs"]:
+        low, high = one["anytime_interval"]
+        assert low < one["metrics"]["interval"][0] < one["metrics"]["interval"][1] < high
+    assert main(["compare", str(folder / "out"), "-o", str(folder / "page.html")]) == 0
+    printed = capsys.readouterr()
+    assert said in printed.err
+    assert said in (folder / "page.html").read_text(encoding="utf-8")
+    [pair] = facts(folder)["decisions"]
+    assert f"[{pair['low']:+.3f}, {pair['high']:+.3f}]" in printed.out
+
+
 def test_the_same_command_again_asks_nothing_and_decides_the_same(tmp_path, server):
     folder = files(tmp_path, "good", "poor")
     main(words(folder, server, "--until_decided"))

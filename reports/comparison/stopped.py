@@ -1,0 +1,257 @@
+"""Intervals that allow for looking: of runs whose grading a rule could stop, or by `--until`.
+
+A run that was graded until something was decided is shorter when its differences look large: an
+interval for one fixed n is too narrow for it. Scores and differences get the confidence sequence of
+the rule (`judges/budget/`) in its place; what has none gets no interval.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...judges.budget.stopping import LEVEL, Look, ScoreRange, StopRule, interval_of, look
+from ...judges.rubric import Example
+from ...judges.scoring.estimates import BEYOND, Estimate
+from ...judges.scoring.item_scores import item_scores
+from ...judges.scoring.rubric_arrays import Floats
+from .. import numbers
+from ..results.run import Run
+from .measures import Measured
+from .model_result import ModelResult
+from .paired import Pair, PassComparison
+
+NO_INTERVAL = "graded until decided: no interval"
+
+
+@dataclass(frozen=True, slots=True)
+class PairLook:
+    """What the rule says of a pair, on the prompts both have, in the order of grading."""
+
+    this: str
+    other: str
+    n_shared: int
+    found: Look
+
+
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """The rule, and what it says."""
+
+    rule: StopRule
+    n_graded: int
+    """Prompts that are graded."""
+    n_prompts: int
+    """Prompts that could have been graded."""
+    is_stopped: bool
+    """Whether the rule ended the grading; else all is graded, or `compare --until` asks."""
+    pairs: tuple[PairLook, ...]
+
+    def words(self) -> list[str]:
+        """Say it in sentences."""
+        n, of = numbers.count(self.n_graded), numbers.count(self.n_prompts)
+        lines = []
+        if self.is_stopped:
+            lines.append(f"Grading stopped after {n} of {of} prompts: decided.")
+        level = f"{100 * (1 - self.rule.alpha):g}\N{NO-BREAK SPACE}%"
+        for pair in self.pairs:
+            found, ends = pair.found, pair.found.interval
+            where = (
+                f"decided after {numbers.count(found.n_looked)} of "
+                f"{numbers.count(pair.n_shared)} prompts in the order of grading"
+                if found.is_decided
+                else f"all {numbers.count(pair.n_shared)} prompts do not decide"
+            )
+            lines.append(
+                f"{pair.this} minus {pair.other}: {found.decision} ({where}; there "
+                f"{numbers.difference(ends.value)}, anytime-valid {level} interval "
+                f"{numbers.interval(ends.low, ends.high, signed=True)})."
+            )
+        lines.append(
+            f"Intervals of scores and differences hold after every prompt at once "
+            f"({self.rule.method} confidence sequence), so looking early does not bias them; p "
+            "values and intervals of pass rates, which do not, are left out. Slices and criteria "
+            "have intervals for a fixed number of prompts: take them as too narrow."
+        )
+        return lines
+
+
+class Looks:
+    """The order of grading over the prompts of a report."""
+
+    @classmethod
+    def of(cls, measured: Sequence[Measured], until: StopRule | None) -> Looks | None:
+        """Give them where a rule could stop a run or `until` asks for them; else None."""
+        by_rule = any(run.until for one in measured for run in one.model.runs)
+        return cls(measured, until) if by_rule or until is not None else None
+
+    def __init__(self, measured: Sequence[Measured], until: StopRule | None) -> None:
+        """Find the rule and the order; a run that was graded by one says both.
+
+        Args:
+            measured: The models.
+            until: Of `compare --until`, over that of the runs; None where it is not given.
+        """
+        runs = [run for one in measured for run in one.model.runs]
+        self._by_rule = [run.until for run in runs if run.until]
+        first: Mapping[str, Any] = next(iter(self._by_rule), {})
+        self._measured = measured
+        self._first = first
+        self.rule = until or StopRule.from_json(first)
+        position = measured[0].position if measured else {}
+        listed = _order_of(first)
+        places = dict.fromkeys(position[name] for name in listed if name in position)
+        rest = [at for at in position.values() if at not in places]
+        self._order_P: NDArray[np.intp] = np.array([*places, *rest], dtype=np.intp)
+        self._within = _range_of(first, (one.example for run in runs for one in run.graded))
+
+    def results(self, results: Sequence[ModelResult]) -> tuple[ModelResult, ...]:
+        """Give each score the interval that holds in spite of the looks; pass rates have none."""
+        by_name = {one.model.name: one for one in self._measured}
+        return tuple(self._result(one, by_name[one.name]) for one in results)
+
+    def _result(self, result: ModelResult, measured: Measured) -> ModelResult:
+        scores_T = measured.scores_P()[self._order_P]
+        found = self._interval(scores_T, 1 - LEVEL, self._within, has_sign=False)
+        # a score averages answers, the sequence prompts
+        shift = (result.unclipped or 0.0) - (found.value or 0.0)
+        return replace(
+            result,
+            interval=(ends := _clipped(found.mapped(lambda end: end + shift))),
+            length_adjusted_interval=_without(result.length_adjusted_interval),
+            passes=tuple(replace(p, interval=_without(p.interval)) for p in result.passes),
+            metrics=anytime_metrics(result.metrics, ends),
+        )
+
+    def pairs(self, pairs: Sequence[Pair], n_family: int) -> tuple[Pair, ...]:
+        """Give each difference its interval at 95 % over all pairs, and no p value."""
+        alpha = (1 - LEVEL) / self._family(n_family)
+        span = self._within.of_differences
+        return tuple(
+            replace(
+                pair,
+                difference=replace(
+                    pair.difference,
+                    interval=self._interval(self._gaps(pair), alpha, span, has_sign=True),
+                    p_value=None,
+                    detectable=None,
+                ),
+                p_holm=None,
+                passes=tuple(map(_pass_without, pair.passes)),
+            )
+            for pair in pairs
+        )
+
+    def stopping(self, pairs: Sequence[Pair], n_family: int) -> Stopping:
+        """Say what the rule decides of each pair."""
+        alpha = self.rule.alpha / self._family(n_family)
+        span = self._within.of_differences
+        n = len(self._order_P)
+        return Stopping(
+            rule=self.rule,
+            n_graded=n,
+            n_prompts=max(n, *(_whole(one.get("prompts")) for one in self._by_rule), 0),
+            is_stopped=any(one.get("stopped") is True for one in self._by_rule),
+            pairs=tuple(
+                PairLook(
+                    pair.this,
+                    pair.other,
+                    pair.difference.n,
+                    look(self._gaps(pair), self.rule, span, alpha=alpha),
+                )
+                for pair in pairs
+            ),
+        )
+
+    def _family(self, n_family: int) -> int:
+        """Count the pairs that share alpha: those here, or more where more were graded."""
+        systems = self._first.get("systems")
+        n = len(systems) if isinstance(systems, list) else 0
+        return max(1, n_family, n * (n - 1) // 2)
+
+    def _gaps(self, pair: Pair) -> Floats:
+        by_name = {one.model.name: one for one in self._measured}
+        this_P, other_P = (by_name[name].scores_P() for name in (pair.this, pair.other))
+        gaps_P = this_P - other_P
+        # a prompt that one of them does not have is no prompt of the pair
+        return gaps_P[self._order_P][~np.isnan(gaps_P[self._order_P])]
+
+    def _interval(
+        self, values_T: Floats, alpha: float, within: ScoreRange, *, has_sign: bool
+    ) -> Estimate:
+        return interval_of(values_T, self.rule.method, within, alpha=alpha, has_sign=has_sign)
+
+
+def anytime_metrics(metrics: Mapping[str, Any], interval: Estimate) -> Mapping[str, Any]:
+    """Put an interval in the place of the fixed one of a score, and none in those of the others."""
+    others = {name: None for name in metrics if name.endswith("_interval")}
+    return {**metrics, **others, "interval": interval.ends}
+
+
+def score_interval(runs: Sequence[Run]) -> Estimate | None:
+    """Give the interval of one model's score that allows for the looks; None without a rule."""
+    until = next((run.until for run in runs if run.until), None)
+    if until is None:
+        return None
+    graded = [answer for run in runs for answer in run.graded]
+    by_prompt: dict[str, list[float]] = {}
+    for answer, h in zip(graded, item_scores(graded).tolist(), strict=True):
+        if h == h:
+            by_prompt.setdefault(answer.example.prompt_id, []).append(h)
+    ordered = [name for name in _order_of(until) if name in by_prompt]
+    names = dict.fromkeys([*ordered, *by_prompt])
+    means_T = np.array([np.mean(by_prompt[name]) for name in names], dtype=np.float64)
+    rule = StopRule.from_json(until)
+    within = _range_of(until, [answer.example for answer in graded])
+    return _clipped(interval_of(means_T, rule.method, within, alpha=1 - LEVEL, has_sign=False))
+
+
+def stop_words(runs: Sequence[Run]) -> str:
+    """Say where rules stopped the grading of runs; empty where none did."""
+    said = dict.fromkeys(
+        f"Grading stopped after {numbers.count(_whole(one.get('graded')))} of "
+        f"{numbers.count(_whole(one.get('prompts')))} prompts: decided; the interval holds after "
+        "every prompt."
+        for one in (run.until for run in runs)
+        if one.get("stopped") is True
+    )
+    return " ".join(said)
+
+
+def _order_of(until: Mapping[str, Any]) -> list[str]:
+    order = until.get("order")
+    return [str(one) for one in order] if isinstance(order, list) else []
+
+
+def _range_of(until: Mapping[str, Any], examples: Iterable[Example]) -> ScoreRange:
+    """Give the range of all rows that could be graded, of which the examples are a part."""
+    found = ScoreRange.of({example.prompt_id: example for example in examples}.values())
+    match until.get("range"):
+        case [float(low), float(high)]:
+            return ScoreRange(min(low, found.low), max(high, found.high))
+    return found
+
+
+def _clipped(interval: Estimate) -> Estimate:
+    kept = interval.clipped(0.0, 1.0)
+    is_beyond = kept.low is not None and kept.low == kept.high
+    return Estimate(kept.value, why=BEYOND) if is_beyond else kept
+
+
+def _without(interval: Estimate) -> Estimate:
+    return Estimate(interval.value, why=interval.why or NO_INTERVAL)
+
+
+def _pass_without(one: PassComparison) -> PassComparison:
+    change = replace(
+        one.change, interval=_without(one.change.interval), p_value=None, chi_square_p=None
+    )
+    return replace(one, change=change, p_holm=None, chi_square_p_bonferroni=None)
+
+
+def _whole(value: object) -> int:
+    return value if isinstance(value, int) else 0

@@ -1,0 +1,135 @@
+"""Runs that were graded until something was decided show no interval for a fixed n."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from rubricbeat.harness.cli import main
+from rubricbeat.judges.answer import GradedAnswer
+from rubricbeat.judges.budget.stopping import Decision, StopRule
+from rubricbeat.judges.data.examples import example_from_row
+from rubricbeat.judges.verdict import Verdict
+from rubricbeat.reports.comparison.comparison import compare_runs
+from rubricbeat.reports.comparison.stopped import NO_INTERVAL, score_interval, stop_words
+from rubricbeat.reports.pages.comparison_page import comparison_json, render_page
+from rubricbeat.reports.results.run import Run
+
+N = 60
+ORDER = [f"p{at}" for at in np.random.default_rng(5).permutation(N).tolist()]
+UNTIL = {
+    **StopRule(rope=0.0).to_json(),
+    "seed": 5,
+    "systems": ["a", "b"],
+    "prompts": 400,
+    "graded": N,
+    "stopped": True,
+    "range": [0.0, 1.0],
+    "order": ORDER,
+}
+
+
+def run(model: str, met: list[int], until: dict[str, object] | None = UNTIL) -> Run:
+    """Four criteria of one point; so many of them met on prompt after prompt."""
+    rubric = [{"criterion": f"c{n}", "points": 1} for n in range(4)]
+    graded = []
+    for at, n_met in enumerate(met):
+        row = {"prompt_id": f"p{at}", "prompt": f"question {at}", "rubrics": rubric}
+        example = example_from_row(row, where="row")
+        verdicts = tuple(Verdict.of(n < n_met) for n in range(4))
+        graded.append(GradedAnswer(example, "words", verdicts))
+    facts = {} if until is None else {"config": {"until": until}}
+    return Run(model, "", "task", tuple(graded), facts=facts)
+
+
+A = run("a", [3 + at % 2 for at in range(N)])
+B = run("b", [1 + (at // 2) % 2 for at in range(N)])
+
+
+def test_differences_and_scores_have_wider_intervals_and_no_p():
+    found = compare_runs([A, B])
+    fixed = compare_runs([run("a", [3 + at % 2 for at in range(N)], None),
+                          run("b", [1 + (at // 2) % 2 for at in range(N)], None)])  # fmt: skip
+    assert fixed.stopping is None
+    [pair], [narrow] = found.pairs, fixed.pairs
+    assert pair.difference.interval.low < narrow.difference.interval.low
+    assert pair.difference.interval.high > narrow.difference.interval.high
+    assert narrow.p_holm is not None
+    assert (pair.p_holm, pair.difference.p_value, pair.difference.detectable) == (None,) * 3
+    assert {one.change.interval.why for one in pair.passes} == {NO_INTERVAL}
+    for mine, other in zip(found.results, fixed.results, strict=True):
+        assert mine.score == other.score
+        assert mine.interval.low < other.interval.low
+        assert mine.metrics["interval"] == mine.interval.ends
+
+
+def test_it_is_said_where_grading_stopped_and_what_was_decided():
+    found = compare_runs([A, B])
+    assert found.stopping is not None
+    [pair] = found.stopping.pairs
+    assert pair.found.decision is Decision.HIGHER
+    assert 10 <= pair.found.n < N
+    assert "Grading stopped after 60 of 400 prompts: decided." in found.notes
+    assert any("decided after" in note for note in found.notes)
+    told = comparison_json(found)["stopping"]
+    assert (told["n_graded"], told["n_prompts"], told["is_stopped"]) == (N, 400, True)
+    json.dumps(told, allow_nan=False)
+    assert "Grading stopped after 60 of 400 prompts" in render_page(found, command="c")
+
+
+def test_the_decision_follows_the_order_of_grading_not_of_the_file():
+    # in the file's order the first half says nothing; in another one the difference comes first
+    met = [4] * 30 + [2] * 30
+    late = dict(UNTIL, order=[f"p{at}" for at in range(N)])
+    early = dict(UNTIL, order=[f"p{at}" for at in reversed(range(N))])
+    other = [4] * 30 + [0] * 30
+    needed = []
+    for until in (late, early):
+        found = compare_runs([run("a", met, until), run("b", other, until)])
+        assert found.stopping is not None
+        needed.append(found.stopping.pairs[0].found.n_looked)
+    assert needed[0] > 30 > needed[1]
+
+
+def test_until_asks_it_of_any_runs():
+    plain = [run(one.model, met, None) for one, met in ((A, [4, 3] * 30), (B, [1, 2] * 30))]
+    found = compare_runs(plain, until=StopRule(0.99))
+    assert found.stopping is not None
+    assert found.stopping.pairs[0].found.decision is Decision.HIGHER
+    assert not found.stopping.is_stopped
+    assert not any("Grading stopped" in note for note in found.notes)
+    assert "99" in " ".join(found.notes)
+
+
+def test_a_pair_of_three_graded_models_keeps_its_third_of_the_risk():
+    needed = []
+    for systems in (["a", "b"], ["a", "b", "c"]):
+        until = dict(UNTIL, systems=systems)
+        found = compare_runs([run("a", [3] * N, until), run("b", [2] * N, until)])
+        assert found.stopping is not None
+        needed.append(found.stopping.pairs[0].found.n)
+    assert needed[0] < needed[1]
+
+
+@pytest.mark.parametrize("until", [{"order": 3, "range": "x", "systems": 1, "level": "y"}, {}])
+def test_facts_that_are_none_do_no_harm(until):
+    broken = {**until, "stopped": "yes"}
+    found = compare_runs([run("a", [3] * N, broken), run("b", [1] * N, broken)])
+    assert found.pairs[0].difference.interval.low is not None
+
+
+def test_a_score_alone_allows_for_the_looks_too():
+    interval = score_interval([A])
+    assert interval is not None and interval.low is not None and interval.high is not None
+    plain = compare_runs([run("a", [3 + at % 2 for at in range(N)], None)]).results[0].interval
+    assert interval.low < plain.low < plain.high < interval.high
+    assert score_interval([run("a", [3] * N, None)]) is None
+    assert stop_words([A, B]).startswith("Grading stopped after 60 of 400 prompts: decided")
+    assert stop_words([run("a", [3], None)]) == ""
+
+
+def test_compare_refuses_a_level_that_is_none(capsys, tmp_path):
+    assert main(["compare", str(tmp_path), "--until", "95"]) == 2
+    assert "such as 0.95" in capsys.readouterr().err
