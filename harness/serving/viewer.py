@@ -1,4 +1,4 @@
-"""Serve a list of runs and their comparisons to the browser of this machine's user.
+"""Serve a list of runs, their comparisons and training pages to the browser of this user.
 
 Loopback alone, and only under an address with a random word: another user of the machine, or a page
 of the web whose name leads here (DNS rebinding), gets nothing. A request names runs by number; no
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -22,9 +22,13 @@ from ...reports.pages.comparison_page import render_page
 from ...reports.pages.html import section_page
 from ...reports.pages.runs_page import group_runs, runs_page, told_apart
 from ...reports.results.run import Run
+from ...reports.training.page import render_training_page, run_facts, training_report
+from ...reports.training.runs import TrainingRun
 
 HOST = "127.0.0.1"
 MAX_QUERY_CHARS = 20_000
+ALL = "all"
+"""Names the page of all trainings beside each other."""
 IDLE_S = 30.0
 """How long a connection may keep silent."""
 _HEADERS = {
@@ -40,27 +44,70 @@ _HEADERS = {
 class Viewer:
     """The pages of some runs."""
 
-    def __init__(self, runs: Sequence[Run], notes: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        runs: Sequence[Run],
+        notes: Sequence[str] = (),
+        trainings: Sequence[TrainingRun] = (),
+    ) -> None:
         """Score the runs.
 
         Args:
             runs: As `read_runs` gives them.
             notes: What reading them had to say.
+            trainings: As `read_training_runs` gives them.
         """
         self.runs = list(runs)
+        self.trainings = {str(id): run for id, run in enumerate(trainings)}
+        """By number."""
         self._notes = list(notes)
         self.groups = group_runs(runs)
         self._list = self.listed()
         self._one_at_a_time = threading.Lock()
 
-    def listed(self, *, links: Sequence[str] = ()) -> str:
+    @property
+    def training_pages(self) -> list[str]:
+        """Names of the pages there are: numbers of trainings, and `all` of several."""
+        names = [id for id, run in self.trainings.items() if run.has_rewards]
+        return [*names, ALL] if len(names) > 1 else names
+
+    def listed(
+        self,
+        *,
+        links: Sequence[str] = (),
+        training: Callable[[str], str] = "training?run={}".format,
+    ) -> str:
         """Give the page that lists the runs, with all that is to be said of them.
 
         Args:
             links: Addresses of the comparisons, a group each; none where the server makes them.
+            training: Gives the address of a page of `training_pages`.
         """
+        addresses = {name: training(name) for name in self.training_pages}
+        trainings = [
+            run_facts(run) | {"folder": str(run.path), "link": addresses.get(id, "")}
+            for id, run in self.trainings.items()
+        ]
         notes = [*self._notes, *(note for run in self.runs for note in run.notes)]
-        return runs_page(self.groups, notes, links=links)
+        return runs_page(
+            self.groups,
+            notes,
+            links=links,
+            trainings=trainings,
+            all_trainings=addresses.get(ALL, ""),
+        )
+
+    def training(self, name: str) -> str:
+        """Give a page of `training_pages`; read anew, because a training may still run.
+
+        Raises:
+            ConfigError: There is no such page.
+            DataError: Its files cannot be read.
+        """
+        if name not in self.training_pages:
+            raise ConfigError("there is no such training run; go back to the list")
+        names = self.training_pages[:-1] if name == ALL else [name]
+        return render_training_page(training_report([self.trainings[id].path for id in names]))
 
     def page(self, path: str, query: str) -> tuple[int, str]:
         """Answer a request: its status and its page.
@@ -71,6 +118,12 @@ class Viewer:
         """
         if path in {"", "/"}:
             return 200, self._list
+        if path == "/training":
+            try:
+                with self._one_at_a_time:
+                    return 200, self.training(query.removeprefix("run="))
+            except RubricbeatError as error:
+                return _told(400, "No page of this training", str(error))
         if path != "/compare":
             return _told(404, "No such page", "Go back to the list of runs.")
         try:

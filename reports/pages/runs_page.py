@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from ...judges.scoring.estimates import estimate_of
 from ...judges.scoring.run_scores import length_penalty_of, summarise
@@ -68,7 +69,12 @@ def group_runs(runs: Sequence[Run]) -> list[RunGroup]:
 
 
 def runs_page(
-    groups: Sequence[RunGroup], notes: Sequence[str], *, links: Sequence[str] = ()
+    groups: Sequence[RunGroup],
+    notes: Sequence[str],
+    *,
+    links: Sequence[str] = (),
+    trainings: Sequence[Mapping[str, Any]] = (),
+    all_trainings: str = "",
 ) -> str:
     """Give the page.
 
@@ -77,22 +83,32 @@ def runs_page(
         notes: What is to be said beside the runs.
         links: Address of the comparison of each group, empty for none; without links runs are
             ticked, and a server answers `compare?run=ID&run=ID`.
+        trainings: Training runs, a row each as `run_facts` gives it, with its `folder` and the
+            `link` to its page.
+        all_trainings: Address of the page of all of them beside each other; empty for none.
     """
     n_runs = sum(len(group.rows) for group in groups)
     n_models = len({row.model for group in groups for row in group.rows})
+    headline = f"{numbers.counted(n_runs, 'run')} of {numbers.counted(n_models, 'model')}"
+    if trainings:
+        more = numbers.counted(len(trainings), "training run")
+        headline = f"{headline} and {more}" if n_runs else more
+    has_form = bool(groups) and not links
     context = {
         "groups": groups,
         "notes": list(dict.fromkeys(notes)),
-        "picks": not links,
+        "picks": has_form,
+        "trainings": trainings,
+        "all_trainings": all_trainings,
         "links": list(links) or [""] * len(groups),
     }
     return section_page(
         "runs",
         "Runs",
-        f"{numbers.counted(n_runs, 'run')} of {numbers.counted(n_models, 'model')}",
+        headline,
         render("runs.html", context),
         "docs/reports.md",
-        has_form=not links,
+        has_form=has_form,
     )
 
 

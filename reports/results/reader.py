@@ -24,13 +24,18 @@ MAX_NAMED = 5
 """Reasons given where nothing can be read."""
 
 
-def read_runs(paths: Sequence[Path | str], tell: Callable[[str], None] | None = None) -> list[Run]:
+def read_runs(
+    paths: Sequence[Path | str],
+    tell: Callable[[str], None] | None = None,
+    may_be_empty: Callable[[Path], bool] = lambda path: False,
+) -> list[Run]:
     """Read every run below some folders, or in some files, in a stable order.
 
     Args:
         paths: Folders (searched recursively), `results_*.json`, `samples_*.jsonl`, or logs of
             another program (docs/data.md).
         tell: Takes a sentence on each file that is excluded; by default it goes to stderr.
+        may_be_empty: Says of which paths nothing is expected; none by default.
 
     Raises:
         DataError: A path holds nothing that can be read; says why not.
@@ -56,7 +61,7 @@ def read_runs(paths: Sequence[Path | str], tell: Callable[[str], None] | None = 
                 seen.add(file.resolve())
                 n_found += 1
                 runs.extend(fresh)
-        if not n_found:
+        if not n_found and not may_be_empty(path):
             raise DataError(_nothing(path, faults))
         for fault in faults:
             (tell or _tell)(f"excluded: {fault}")

@@ -78,6 +78,8 @@ class TrainingRun:
     @property
     def setting(self) -> str:
         """Reward and scale, as far as the files say; the folder's name where they say nothing."""
+        if self.facts.get("kind") == "sft":
+            return "warm start (SFT)"
         if not self.config:
             return self.name
         return self.reward if self.scale is None else f"{self.reward}, scale {self.scale}"
@@ -160,8 +162,15 @@ def is_training_run(path: Path) -> bool:
     return any(any(path.glob(depth)) for depth in depths)
 
 
-def read_training_runs(paths: Sequence[Path | str]) -> list[TrainingRun]:
+def read_training_runs(
+    paths: Sequence[Path | str], tell: Callable[[str], None] | None = None
+) -> list[TrainingRun]:
     """Read the runs in some folders, those in folders below included.
+
+    Args:
+        paths: The folders.
+        tell: Takes a sentence on each run that cannot be read, which is excluded; a path without
+            a run is then no error. By default both are errors.
 
     Raises:
         DataError: A folder holds no training run, or a file of one cannot be read.
@@ -169,12 +178,20 @@ def read_training_runs(paths: Sequence[Path | str]) -> list[TrainingRun]:
     found: dict[Path, Path] = {}
     for path in map(Path, paths):
         folders = sorted({file.parent for file in path.rglob(METRICS)}) if path.is_dir() else []
-        if not folders:
+        if not folders and tell is None:
             raise DataError(f"{path}: no {METRICS} in it or below, so no training run")
         for folder in folders:
             # one folder under two names is one run, and no sample of two
             found.setdefault(folder.resolve(), folder)
-    return list(map(_read_run, found.values()))
+    runs = []
+    for folder in found.values():
+        try:
+            runs.append(_read_run(folder))
+        except DataError as error:
+            if tell is None:
+                raise
+            tell(f"excluded: {error}")
+    return runs
 
 
 def has_rest(run: TrainingRun) -> bool:

@@ -1,8 +1,9 @@
 """List all runs in some folders on a local page, and compare the ones you pick.
 
-PATHS are what `rubricbeat compare` takes. Without -o a local server shows the list and
-makes each comparison on request; Ctrl-C ends it. With -o the list is written as a file, beside a
-folder with one comparison for each comparable group of runs.
+PATHS are what `rubricbeat compare` takes, or folders of training runs. Without -o a local server
+shows the list and makes each comparison and training page on request; Ctrl-C ends it. With -o the
+list is written as a file, beside a folder with one comparison for each comparable group of runs and
+one page for each training run.
 
 Examples:
   rubricbeat view results
@@ -19,9 +20,10 @@ from ....judges.errors import RubricbeatError, unwritable
 from ....judges.files import require_file, require_folder, write_file
 from ....reports.pages.runs_page import RunGroup
 from ....reports.results.reader import read_runs
+from ....reports.training.runs import read_training_runs
 from ...flags import add_output
 from ...serving.viewer import Viewer, ViewServer
-from ...terminal import say
+from ...terminal import opening, say
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,12 +41,17 @@ def run(args: argparse.Namespace) -> int:
         require_folder(args.output.parent, "--output")
         require_file(args.output, "--output")
     notes: list[str] = []
-    viewer = Viewer(read_runs(args.paths, notes.append), notes)
+    trainings = read_training_runs(args.paths, notes.append)
+    runs = read_runs(
+        args.paths, notes.append, lambda path: any(t.path.is_relative_to(path) for t in trainings)
+    )
+    viewer = Viewer(runs, notes, trainings)
     if args.output is not None:
         return _write(viewer, args.output)
     with ViewServer(viewer, args.port) as server:
         print(server.url, flush=True)
-        say(f"{len(viewer.runs):,} runs; open the address in a browser, Ctrl-C ends", "view")
+        n_runs = len(runs) + len(trainings)
+        say(f"{n_runs:,} runs; open the address in a browser, Ctrl-C ends", "view")
         try:
             server.serve_forever()
         except KeyboardInterrupt:
@@ -56,10 +63,17 @@ def _write(viewer: Viewer, output: Path) -> int:
     folder = output.with_name(f"{output.stem}_files")
     try:
         links = [_comparison(viewer, g, folder, n) for n, g in enumerate(viewer.groups, start=1)]
-        write_file(output, viewer.listed(links=links))
+        for name in viewer.training_pages:
+            folder.mkdir(parents=True, exist_ok=True)
+            write_file(folder / f"training-{name}.html", viewer.training(name))
+        listed = viewer.listed(
+            links=links or [""], training=lambda name: quote(f"{folder.name}/training-{name}.html")
+        )
+        write_file(output, listed)
     except OSError as error:
         raise unwritable(f"cannot write {error.filename}: {error.strerror}", error) from error
     print(output)
+    print(f"next: {opening(output)}")
     return 0
 
 

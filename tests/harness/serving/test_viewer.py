@@ -14,12 +14,14 @@ from urllib.parse import unquote
 
 import pytest
 from report_kit import example, graded, judge, run, write_run
+from training_kit import write_run as write_training
 
 from rubricbeat.harness.cli import main
 from rubricbeat.harness.serving.viewer import Viewer, ViewServer
 from rubricbeat.reports.pages.runs_page import group_runs, runs_page, told_apart
 from rubricbeat.reports.results.reader import read_runs
 from rubricbeat.reports.results.run import Run
+from rubricbeat.reports.training.runs import read_training_runs
 
 HOSTILE = '"><script>alert(1)</script>'
 EXAMPLES = [example(f"p{n}") for n in range(12)]
@@ -218,13 +220,42 @@ def test_files_take_the_place_of_the_server(
 ) -> None:
     page = tmp_path / "new" / "my runs #1.html"
     assert main(["view", str(tree), "-o", str(page)]) == 0
-    assert capsys.readouterr().out == f"{page}\n"
+    assert capsys.readouterr().out.splitlines()[0] == str(page)
     text = html.unescape(page.read_text(encoding="utf-8"))
     assert "form-action 'none'" in text and "<form" not in text and "<input" not in text
     links = re.findall(r'<a href="([^#"][^"]*)"', text)
     assert len(links) == 3
     for link in links:
         assert (page.parent / unquote(link)).is_file() and "#" not in link
+
+
+def test_training_runs_are_listed_with_their_pages(
+    tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in "ab":
+        write_training(tmp_path / "runs" / name, seed=ord(name), gold={0: [0.1], 20: [0.3]})
+    write_training(tmp_path / "runs" / "new", n_steps=0)
+    notes: list[str] = []
+    write_training(tmp_path / "runs" / "odd")
+    (tmp_path / "runs" / "odd" / "status.json").write_text("{", encoding="utf-8")
+    trainings = read_training_runs([tmp_path / "runs", tree], notes.append)
+    assert len(notes) == 1 and notes[0].startswith("excluded: ")
+    viewer = Viewer(read_runs([tree]), notes, trainings)
+    listed = viewer.page("", "")[1]
+    assert "and 3 training runs</h1>" in listed and listed.count('href="training?run=') == 3
+    status, page = viewer.page("/training", "run=1")
+    assert status == 200 and "<title>Training: hybrid" in page
+    assert "2 runs" in viewer.page("/training", "run=all")[1]
+    for odd in ("run=2", "run=9", "run=-1", "run=", "", "run=0&run=1", "run=%00"):
+        assert viewer.page("/training", odd)[0] == 400
+    # a folder of trainings alone is no error, in files too
+    out = tmp_path / "list.html"
+    assert main(["view", str(tmp_path / "runs"), "-o", str(out)]) == 0
+    assert capsys.readouterr().out.endswith(f"-m webbrowser {out.as_uri()}\n")
+    text = out.read_text(encoding="utf-8")
+    links = re.findall(r'<a href="([^#"][^"]*)"', text)
+    assert len(links) == 3 and all((tmp_path / link).is_file() for link in links)
+    assert "<h1>3 training runs</h1>" in text and "<form" not in text
 
 
 def test_what_cannot_be_shown_is_one_line(
