@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..judges.audit.labels import AuditTable, LabelledAnswer
     from ..judges.audit.levels import LevelAudit
     from ..judges.audit.upkeep.drift import Drift
+    from ..judges.audit.upkeep.twins import TwinRow
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -91,6 +92,8 @@ class Audited:
     """What the judge does on prompts it has learned from; None where there are none."""
     questions: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """What was said of each question, by its hash: for a later audit's `--since`."""
+    twins: tuple[TwinRow, ...] = ()
+    """What edits of the answers do to the verdicts; empty where it was not asked."""
     drift: Drift | None = None
     """Since an earlier audit; None where it was not asked for."""
 
@@ -102,6 +105,7 @@ def audit_options(
     *,
     reorder: bool = False,
     probes: int = 0,
+    twins: int = 0,
     allow_seen: bool = False,
     since: str | None = None,
     seed: int,
@@ -114,6 +118,7 @@ def audit_options(
         variants: Options of each variant, whole, by its name.
         reorder: Ask the criteria of each answer a second time in another order.
         probes: Verdicts that answers try to turn by injection; each is asked 26 times.
+        twins: Edited answers of each kind of edit at most; each is asked twice.
         allow_seen: Go on where the judge has learned from every prompt.
         since: An earlier audit of the judge, as `earlier_verdicts` takes it: it is asked anew.
         seed: Of the judge, of the other order and of the probes.
@@ -153,6 +158,7 @@ def audit_options(
         own = own_identity(grader)  # whatever the day: a score is corrected by an audit of any
         facts = {**grader.facts(), **own.to_json(), "digest": own.digest}
         injections = _injected(grader, graded, probes, seed) if probes else []
+        edited = _edited(grader, labelled, graded, twins, seed) if twins else []
         found = [_variant(name, other, labelled, table, missing) for name, other in others.items()]
         asked = [grader, *others.values(), *([turned] if turned else [])]
         stops = [one.stopped for one in asked if one.stopped is not None]
@@ -165,6 +171,7 @@ def audit_options(
         stopped=stops[0] if stops else None,
         missing=missing,
         seen=learned,
+        twins=tuple(edited),
         questions=verdicts_by_question(graded),
         drift=earlier.drift(labelled, graded) if earlier is not None else None,
     )
@@ -241,6 +248,21 @@ def _injected(
             "--probes: every verdict favours its answer, so none can be turned; give more labels"
         )
     return injection_rows(targets, grader.grade(list(injected_answers(targets))))
+
+
+def _edited(
+    grader: Grader,
+    labelled: Sequence[LabelledAnswer],
+    graded: Sequence[GradedAnswer],
+    most: int,
+    seed: int,
+) -> list[TwinRow]:
+    from ..judges.audit.upkeep.twins import twin_answers, twin_rows, twins_of
+
+    twins = twins_of(labelled, graded, most, seed)
+    if not twins:
+        raise ConfigError("--twins: no verdict has an answer that can be edited; give more labels")
+    return twin_rows(twins, grader.grade(list(twin_answers(twins))))
 
 
 def _learned(

@@ -49,7 +49,6 @@ HELD_BY = {
     "harness/lint/recorded": "harness/test_lint_forms.py",
     "harness/serving/connections": "harness/serving/test_attacks.py",
     "harness/serving/forms": "harness/serving/test_score.py",
-    "harness/tables/audit": "harness/commands/test_trust.py",
     "harness/tables/cascade": "harness/commands/test_align_cascade.py",
     "harness/tables/replay": "harness/commands/test_replay_train.py",
     "harness/training/checks/prepare": "harness/training/checks/test_plan.py",

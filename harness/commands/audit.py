@@ -70,6 +70,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "the share that changes (26 calls each)",
     )
     parser.add_argument(
+        "--twins",
+        type=int,
+        nargs="?",
+        const=N_PROBES,
+        default=0,
+        metavar="N",
+        help=f"edit answers, N ({N_PROBES}) for each of 8 edits, and say which share of the "
+        "verdicts changes: high for edits of what matters, low for edits of the layout (at most "
+        "16 calls for each of N)",
+    )
+    parser.add_argument(
         "--since",
         metavar="AUDIT.json|DAY",
         help="ask the questions of an earlier audit of this judge again, twice each, and say what "
@@ -86,6 +97,8 @@ def run(args: argparse.Namespace) -> int:
     """Grade the labelled answers, audit the verdicts, print and keep what was found."""
     if args.probes < 0:
         raise ConfigError(f"--probes {args.probes}: a number of verdicts, from 0")
+    if args.twins < 0:
+        raise ConfigError(f"--twins {args.twins}: a number of edited answers, from 0")
     require_seed(args.seed)
     allowed = allowed_share(args.allow_missing)
     options = parse_judge_args(args.judge, args.judge_args)
@@ -106,6 +119,7 @@ def run(args: argparse.Namespace) -> int:
         variants,
         reorder=args.reorder,
         probes=args.probes,
+        twins=args.twins,
         allow_seen=args.allow_seen,
         since=args.since,
         seed=args.seed,
@@ -120,6 +134,7 @@ def run(args: argparse.Namespace) -> int:
         "learned_prompts": found.seen.to_json() if found.seen else None,
         "variants": [variant.to_json() for variant in found.variants],
         "injections": [row.to_json() for row in found.injections],
+        "twins": [row.to_json() for row in found.twins],
         "drift": found.drift.to_json() if found.drift else None,
         "questions": dict(found.questions),
     }

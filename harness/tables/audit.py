@@ -9,6 +9,7 @@ from ...judges.audit.bias import Shift
 from ...judges.audit.injections import InjectionRow
 from ...judges.audit.judge_audit import Audit, JudgeFigures
 from ...judges.audit.reward_bench import Preference, ProbeRow
+from ...judges.audit.upkeep.twins import TwinRow
 from ...judges.scoring.estimates import Estimate
 from ...reports import numbers
 from ...reports.interval_words import interval_words, share_words
@@ -45,6 +46,7 @@ def audit_text(found: Audited) -> str:
         *variant_parts([(variant.name, variant.levels) for variant in found.variants]),
         "\n".join(_scalars(audit, found.usd_per_correct)),
         *_injections(found.injections),
+        *_twins(found.twins),
         *_reliability(audit.judge.calibration),
         *_raters(audit),
         *_shifts(audit.shifts),
@@ -142,6 +144,18 @@ def _injections(rows: Sequence[InjectionRow]) -> Iterator[str]:
         return
     cells = [(row.name, row.language, str(row.n), _cell(row.turned)) for row in rows]
     yield aligned([("injection", "language", "verdicts", "turned"), *cells])
+
+
+def _twins(rows: Sequence[TwinRow]) -> Iterator[str]:
+    """Show the share of verdicts that each edit of an answer changed."""
+    known = [row for row in rows if row.n]
+    if not known:
+        return
+    cells = [
+        (row.name, "change" if row.must_change else "stay", str(row.n), _cell(row.changed))
+        for row in known
+    ]
+    yield aligned([("edit of the answer", "verdict should", "twins", "changed"), *cells])
 
 
 def _reliability(known: Calibration | None) -> Iterator[str]:

@@ -147,9 +147,15 @@ def _evidence(wanted: frozenset[str], sentences: Sequence[frozenset[str]]) -> fl
         return float("nan")
     shares = [len(wanted & sentence) for sentence in sentences]
     best = max(range(len(shares)), key=shares.__getitem__)
-    if shares[best] < max(MIN_EVIDENCE * len(wanted), min(2, len(wanted) / 2)):
+    if not holds_evidence(wanted, sentences[best]):
         return float("nan")
     return best / (len(sentences) - 1)
+
+
+def holds_evidence(wanted: frozenset[str], sentence: frozenset[str]) -> bool:
+    """Say whether a sentence holds enough of a criterion's words to be its evidence."""
+    enough = max(MIN_EVIDENCE * len(wanted), min(2, len(wanted) / 2))
+    return bool(wanted) and len(wanted & sentence) >= enough
 
 
 def _log2(n_chars: int) -> float:

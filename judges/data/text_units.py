@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 MAX_CLAUSES = 12
 MAX_SENTENCES = 96
@@ -40,6 +41,41 @@ def sentences_of(text: str) -> list[str]:
         if len(found) >= MAX_SENTENCES:
             break
     return found[:MAX_SENTENCES] or [""]
+
+
+def edited_sentences(text: str, edit: Callable[[str], str]) -> str:
+    """Put each sentence of a text through a function; the rest stays, and gaps are closed.
+
+    Args:
+        text: The text.
+        edit: Gives what stands in a sentence's place, without its marks; "" takes it out, and the
+            marks of a list entry with it.
+    """
+    lines = []
+    for line in text.split("\n"):
+        pieces = _SENTENCE_END.split(line)
+        done = [_edited(piece, edit) for piece in pieces]
+        if done == pieces:
+            lines.append(line)
+        elif any(len(piece.strip(_MARKUP)) > 2 for piece in done):  # more than a list's number
+            lines.append(" ".join(filter(None, done)))
+    changed = "\n".join(lines)
+    return text if changed == text else tidy(changed)
+
+
+def _edited(piece: str, edit: Callable[[str], str]) -> str:
+    said = piece.strip(_MARKUP)
+    if len(said) <= 2:
+        return piece
+    done = edit(said)
+    return piece if done == said else done and piece.replace(said, done, 1)
+
+
+def tidy(text: str) -> str:
+    """Close the gaps that cuts leave: doubled blanks, blank lines, blanks at the ends of lines."""
+    text = re.sub(r" {2,}", " ", text)
+    text = re.sub(r"^ +| +$", "", text, flags=re.MULTILINE)
+    return re.sub(r"\n{3,}", "\n\n", text).strip()
 
 
 def clauses_of(criterion: str) -> list[str]:

@@ -9,12 +9,12 @@ from the construction, and no judge takes part in it. Made up; not medical advic
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ...judges.answer import Answer, GradedAnswer
+from ...judges.data.text_units import tidy
 from ...judges.rubric import Example
 from ...judges.verdict import Verdict
 from . import demo_path
@@ -81,7 +81,7 @@ def _build(
             raise ValueError(f"{example.prompt_id}: not in the reference once: {cut['cut']!r}")
         rest = rest.replace(cut["cut"], cut.get("leaves", ""))
         lost |= set(cut["loses"])
-    rest = _tidy(rest)
+    rest = tidy(rest)
     padded = f"{padding['before']}\n\n{reference}\n\n{padding['after']}"
     faulty = f"{rest}\n\n{damage['fault']}".strip()
     left = every - lost
@@ -94,13 +94,6 @@ def _build(
     for system, (text, met) in zip(DONE, states, strict=True):
         truth = tuple(n in met for n in range(len(example.rubric.criteria)))
         yield Built(system, Answer(example, text), truth)
-
-
-def _tidy(text: str) -> str:
-    """Close the gaps that cuts leave: doubled blanks, blank lines, blanks at the ends of lines."""
-    text = re.sub(r" {2,}", " ", text)
-    text = re.sub(r"^ +| +$", "", text, flags=re.MULTILINE)
-    return re.sub(r"\n{3,}", "\n\n", text).strip()
 
 
 def _language(example: Example) -> str:

@@ -142,6 +142,7 @@ def test_the_cost_of_a_correct_verdict_is_known_only_where_all_were_paid_for_now
         (["audit", "--judge", "keyword", "--labels", "a"], "a: no such file"),
         (["audit", "--judge", "constant", "--labels", "a", "--variant", " "], "--variant"),
         (["audit", "--judge", "constant", "--labels", "a", "--seed", "-1"], "--seed -1"),
+        (["audit", "--judge", "constant", "--labels", "a", "--twins", "-1"], "--twins -1"),
         (["score", ".", "--labels", "none.jsonl"], "--labels none.jsonl: no such file"),
         (["score", ".", "--audit", "none.json"], "none.json"),
         (
