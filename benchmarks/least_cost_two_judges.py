@@ -59,6 +59,9 @@ DRAWS_AN_ORDER = 3
 MAX_WIDTHS = 20
 """Draws that a width is a mean of: it differs little between them."""
 
+_FITTED: list[tuple[Any, tuple[list[Floats], str]]] = []
+"""The last recorded verdicts and their free judge: fitted once for every part that needs it."""
+
 
 @dataclass(frozen=True)
 class Units:
@@ -151,6 +154,12 @@ def two_judges(recorded: Recorded, n_orders: int, rng: np.random.Generator) -> d
 
 def free_judge(recorded: Recorded) -> tuple[list[Floats], str]:
     """Give P(met) of each answer's criteria by a judge that has not seen its prompt, and a name."""
+    if not _FITTED or _FITTED[0][0] is not recorded:
+        _FITTED[:] = [(recorded, _fitted_judge(recorded))]
+    return _FITTED[0][1]
+
+
+def _fitted_judge(recorded: Recorded) -> tuple[list[Floats], str]:
     labelled = labels_of_verdicts(recorded.answers)
     try:
         lessons, _ = lessons_of(labelled, None, None, lambda words: None, None)

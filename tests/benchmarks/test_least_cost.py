@@ -65,6 +65,7 @@ def test_a_large_difference_takes_a_part_of_the_calls(tmp_path, monkeypatch, cap
     assert 0 < found["ppi_shares"]["0.98"] < 1.1
     assert 0.8 <= found["ppi_coverage"] <= 1
     assert found["ppi_widths"]["0.35"] > found["ppi_widths"]["0.85"] > 0.9
+    assert found["label_share"] is None or 0.2 <= found["label_share"] <= 2
 
 
 def test_missing_verdicts_and_one_common_prompt_give_numbers(tmp_path, monkeypatch, capsys):
@@ -72,7 +73,7 @@ def test_missing_verdicts_and_one_common_prompt_give_numbers(tmp_path, monkeypat
     verdicts += [said(1, "one", (True, True, False)), said(2, "two", (None, None, None))]
     found = measured(tmp_path, verdicts, monkeypatch, capsys)
     assert found["decided_share"] == 1  # nothing is decided by one prompt: all calls
-    assert found["ppi_share"] is None
+    assert found["ppi_share"] is found["label_share"] is None
     assert "none could be fitted" in found["ppi_free_judge"]
 
 
