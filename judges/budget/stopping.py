@@ -131,8 +131,7 @@ def look(
     Args:
         values_T: A value for each prompt in the order of grading, NaN where there is none.
         rule: When to stop.
-        within: Range of the values: for betting; `asymptotic` takes two made-up prompts a point, or
-            half a point for a score alone, away from the mean.
+        within: Range of the values, for betting.
         alpha: This sequence's share of the rule's.
         has_sign: Whether the values are differences, of which 0 is a limit.
     """
@@ -144,7 +143,7 @@ def look(
     if rule.method is Method.BETTING:
         band = _Betting(known_T, alpha, within)
     else:
-        band = _Asymptotic(known_T, alpha, 1.0 if has_sign else 0.5)
+        band = _Asymptotic(known_T, alpha)
     n, decision = len(known_T), Decision.UNDECIDED
     for name, holds_T in _goals(band, rule, has_sign and rule.level is not None):
         first = int(holds_T.argmax()) + 1
@@ -230,7 +229,7 @@ def prompts_expected(
     """
     alpha = rule.alpha / max(1, n_systems * (n_systems - 1) // 2)
     values_T = spread * np.tile([1.0, -1.0], n_most // 2 + 1)[:n_most]
-    half_T = half_widths(values_T, alpha, 1.0 if n_systems > 1 else 0.5)
+    half_T = half_widths(values_T, alpha)
     goal = (rule.width or 0.0) / 2
     if n_systems > 1 and rule.level is not None:
         goal = max(goal, abs(difference) - rule.rope, rule.rope - abs(difference))
@@ -259,8 +258,8 @@ class _Band(Protocol):
 
 
 class _Asymptotic:
-    def __init__(self, known_T: Floats, alpha: float, made_up: float) -> None:
-        self._half_T = half_widths(known_T, alpha, made_up)
+    def __init__(self, known_T: Floats, alpha: float) -> None:
+        self._half_T = half_widths(known_T, alpha)
         mean_T = np.cumsum(known_T) / np.arange(1.0, len(known_T) + 1)
         self._low_T, self._high_T = mean_T - self._half_T, mean_T + self._half_T
 

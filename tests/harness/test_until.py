@@ -65,8 +65,8 @@ def expected(difference: float, n_most: int = 2_000) -> int | None:
 
 
 def test_larger_differences_take_fewer_prompts_and_small_ones_all():
-    # .087 takes 11.8 % of 890 prompts on average (docs/evidence/least-cost.md)
-    assert 80 <= (expected(0.087) or 0) <= 125
+    # .087 takes about 14 % of 890 prompts on average (docs/evidence/least-cost.md)
+    assert 100 <= (expected(0.087) or 0) <= 140
     assert (expected(0.2) or 0) < (expected(0.087) or 0) < (expected(0.05) or 0)
     assert expected(0.01) is None
     assert prompts_expected(StopRule(None, 0.2), 1, 2_000, difference=0.0, spread=0.29)

@@ -7,7 +7,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from rubricbeat.judges.budget.confidence_sequence import half_widths, left_below, lower_end
+from rubricbeat.judges.budget.confidence_sequence import (
+    MADE_UP,
+    half_widths,
+    left_below,
+    lower_end,
+)
 
 ALPHA = 0.05
 
@@ -78,7 +83,7 @@ def flips(rng: np.random.Generator) -> np.ndarray:
     return rng.choice([-1.0, 0.0, 1.0], 300, p=[0.2, 0.6, 0.2])
 
 
-def by_asymptotics(values: np.ndarray, made_up: float = 1.0) -> bool:
+def by_asymptotics(values: np.ndarray, made_up: float = MADE_UP) -> bool:
     mean = np.cumsum(values) / np.arange(1, len(values) + 1)
     return bool(np.any(np.abs(mean) > half_widths(values, ALPHA, made_up)))
 
