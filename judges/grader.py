@@ -349,8 +349,8 @@ class Grader(Closing):
         if self._thread is not None:  # what is said next must hold: the loop has stopped asking
             self._thread.submit(asyncio.sleep(0)).result(timeout=self.options.timeout_s)
         print(
-            f"rubricbeat: {n_in_flight} calls are in flight and are waited for; Ctrl-C again stops "
-            "at once",
+            f"rubricbeat: {n_in_flight} calls are in flight; waiting for them (Ctrl-C again stops "
+            "at once)",
             file=sys.stderr,
         )
         concurrent.futures.wait(runs, timeout=self.options.timeout_s)

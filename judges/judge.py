@@ -148,7 +148,7 @@ def require_any_askable(judge: object, examples: Collection[Example]) -> None:
         raise ConfigError(
             f"judge {identity_of(judge).name}: none of the {len(examples):,} rubrics has a "
             "criterion with a 'check', so there would be no verdict at all; add checks "
-            "(docs/judges.md), or name a judge that reads, such as --judge chat"
+            "(docs/judges.md), or use a judge that reads the text, such as --judge chat"
         )
 
 

@@ -216,7 +216,7 @@ def _identify(judge: Judge, name: str, options: Mapping[str, Any]) -> None:
         if options:  # slots or a frozen class; without options its name says all
             raise ConfigError(
                 f"judge {name!r} takes options and declares no `identity`; add one, so that "
-                "verdicts under other options are not taken for its own"
+                "verdicts with other options are kept apart"
             ) from None
 
 

@@ -112,29 +112,29 @@ class LearnedShare:
         if self.is_unknown:
             return (
                 "this fitted judge's card does not say which prompts it learned from, so figures "
-                "on them cannot be held apart; fit it again"
+                "on them cannot be separated; fit it again"
             )
         if not self.n_seen:
             return None
         return (
-            f"this judge has learned from {self.n_seen:,} of the {self.n_prompts:,} prompts, which "
-            "flatters it there"
+            f"this judge has learned from {self.n_seen:,} of the {self.n_prompts:,} prompts, so "
+            "its figures there are too good"
         )
 
     def require_new(self, go_on: str) -> None:
         """Refuse prompts none of which is new to the judge.
 
         Args:
-            go_on: What to give to go on all the same.
+            go_on: What to give to go on anyway.
 
         Raises:
             ConfigError: So it is.
         """
         if self.is_all:
             raise ConfigError(
-                f"this judge has learned from every one of the {self.n_prompts:,} prompts, so "
-                "nothing here can say how it does on new ones; take other prompts, a judge fitted "
-                f"without these, or {go_on} to go on all the same"
+                f"this judge has learned from every one of the {self.n_prompts:,} prompts, so its "
+                "figures on new ones are unknown; use other prompts, a judge fitted "
+                f"without these, or {go_on} to go on anyway"
             )
 
 

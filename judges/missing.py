@@ -78,7 +78,7 @@ class MissingVerdicts:
             lines.append(f"  {n:,} x {name}{f': {words}' if words else ''}")
         rest = self.n_missing - sum(n for _, n in common)
         if rest:
-            lines.append(f"  {rest:,} for other reasons, which the results name")
+            lines.append(f"  {rest:,} for other reasons, listed in the results")
         return lines
 
     def facts(self) -> Mapping[str, Any]:

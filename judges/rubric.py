@@ -266,7 +266,7 @@ def numbered(criteria: Sequence[Criterion]) -> str:
 def _check_levels(criterion: Criterion) -> None:
     levels = criterion.levels
     if len(levels) < 2:
-        raise DataError("levels: one alone distinguishes nothing; give two or more")
+        raise DataError("levels: only one; give two or more")
     if not all(math.isfinite(level.points) for level in levels):
         raise DataError("levels: points that are no number")
     farthest = max((level.points for level in levels), key=lambda p: (abs(p), p))
@@ -295,7 +295,8 @@ def _check_requirements(criteria: Sequence[Criterion]) -> None:
     for number, criterion in enumerate(criteria, start=1):
         if criterion.id in by_id:
             raise DataError(
-                f"criterion {number}: id {criterion.id[:40]!r} stands at two criteria of one rubric"
+                f"criterion {number}: id {criterion.id[:40]!r} is used by two criteria of one "
+                "rubric"
             )
         if criterion.id is not None:
             by_id[criterion.id] = criterion

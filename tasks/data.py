@@ -98,7 +98,7 @@ def find_data(task: str, settings: TaskSettings) -> Path:
         return _in_place(user_path(given), stems, f"{task}: {source}")
     if is_own:
         raise ConfigError(
-            f"{task}: no data is named; give your own rows by --metadata "
+            f"{task}: no data; give your own rows with --metadata "
             """'{"data": "rows.jsonl"}' (rubricbeat run: --data rows.jsonl); docs/data.md shows """
             "the row"
         )
@@ -146,7 +146,7 @@ def _from_hub(task: str, subset: Subset) -> Path:
     except Exception as error:  # offline, gated, renamed: all end in the same advice
         reason = str(error).strip().splitlines()
         raise ConfigError(
-            f"{how}; the hub ({repository}) did not give it: "
+            f"{how}; the hub ({repository}) did not provide it: "
             f"{reason[0][:160] if reason else type(error).__name__}"
         ) from None
 

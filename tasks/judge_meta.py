@@ -101,7 +101,7 @@ class JudgeMetaTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries 
             reply_opens=str(metadata.get("reply_opens", "text")),
         )
         if self._asking.is_grouped:
-            raise ConfigError(f"{self._label}: one criterion a call; shape healthbench or prefix")
+            raise ConfigError(f"{self._label}: one criterion per call; shape healthbench or prefix")
         self._audit: Audit | None = None
         # the kept metadata goes to the results: never the model's arguments, which may hold keys
         config["metadata"] = {"version": metadata.get("version", 1)}
@@ -124,8 +124,8 @@ class JudgeMetaTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries 
             log.warning("%s: %s", self._label, warning)
         if any(label.met is None for item in file.answers for label in item.labels[0]):
             raise ConfigError(
-                f"{self._label}: labels of levels, or of what does not apply; this task asks met "
-                "or not met: take rubricbeat audit"
+                f"{self._label}: labels with levels or not applicable; this task is for met or not "
+                "met: use rubricbeat audit"
             )
         self._labelled = file.answers
         self._data_facts = {
@@ -224,7 +224,7 @@ class JudgeMetaTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries 
         n_missing = self._audit.judge.n_without_verdict
         if n_missing:
             log.warning(
-                "%s: no verdict could be read in %d of %d replies; they count for nothing",
+                "%s: no verdict could be read in %d of %d replies; they are not counted",
                 self._label, n_missing, self._audit.judge.n_questions,
             )  # fmt: skip
         return len(documents)

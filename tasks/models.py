@@ -167,7 +167,7 @@ def odd_address(model: object, model_args: object) -> str | None:
         return None
     return (
         f"--model {model}: base_url={address} does not end in /chat/completions, and lm-eval posts "
-        "to it as it stands; a server of the OpenAI kind answers at .../v1/chat/completions"
+        "to it unchanged; OpenAI-compatible servers answer at .../v1/chat/completions"
     )
 
 
@@ -188,7 +188,7 @@ def check_address(address: str, label: str) -> None:
     except ValueError:  # a port beyond 65535
         is_address = False
     if not is_address:
-        raise ConfigError(f"{label} {address!r} is no http address")
+        raise ConfigError(f"{label} {address!r} is not an http address")
     if os.environ.get(f"{parts.scheme}_proxy") or os.environ.get(f"{parts.scheme.upper()}_PROXY"):
         return  # the way there is the proxy's
     try:

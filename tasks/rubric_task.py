@@ -56,7 +56,7 @@ log = logging.getLogger(__name__)
 FILTER = "none"
 """lm-eval's name for "no filter", the second half of every key in its results."""
 RUBRIC_KEY = "rubric"
-_SPARE = "another process of the same work judges"
+_SPARE = "another process with the same work judges"
 ALIKE_BELOW = 0.1
 """Share of distinct answers under which repeats are taken for copies."""
 SAMPLING = {"do_sample": True, "temperature": 1.0, "seed": None}
@@ -305,7 +305,7 @@ class RubricTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries no 
             )  # fmt: skip
         if n_null:
             log.warning(
-                "%s: %d answers are null: they count as asked, and are not graded",
+                "%s: %d answers are null: they count in the total, and are not graded",
                 self._label, n_null,
             )  # fmt: skip
         if n_empty:

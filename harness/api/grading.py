@@ -115,7 +115,7 @@ class Grading:
         return compare(self, *others, seed=seed)
 
     def report(self, path: str | Path, *others: Grading) -> Path:
-        """Write the HTML page of this grading, compared with others where there are any."""
+        """Write the HTML page of this grading, compared with others if there are any."""
         from ...judges.files import require_file, write_file
         from ...reports.pages.comparison_page import render_page
 

@@ -24,7 +24,7 @@ LEVERAGE = 1.0
 
 
 def lint_rubrics(examples: Sequence[Example], graded: Sequence[GradedAnswer] = ()) -> LintReport:
-    """Look at rubrics, and at verdicts on them where there are any.
+    """Look at rubrics, and at verdicts on them if there are any.
 
     Args:
         examples: The rubrics.

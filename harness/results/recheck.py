@@ -51,7 +51,7 @@ class ItemCheck:
 
 
 def check_items(graded: Sequence[GradedAnswer], stored: Sequence[float | None]) -> ItemCheck:
-    """Compare stored item scores, where there are any, with recomputed ones."""
+    """Compare stored item scores, if there are any, with recomputed ones."""
     scores = item_scores(graded)
     gaps = [
         math.inf if math.isnan(score) else abs(float(score) - claim)

@@ -77,7 +77,7 @@ class AuditRates:
         found = self.by_stratum.get(self.key_of(stratum))
         if found is None and may_be_unseen:
             found = self.by_family.get(stratum.family)
-        return unknown_rates("the audit holds no label of that kind") if found is None else found
+        return unknown_rates("the audit has no label of that kind") if found is None else found
 
     def has_seen(self, stratum: Stratum) -> bool:
         """Whether the audit holds a label of that kind."""
@@ -107,9 +107,8 @@ def read_audit_rates(path: Path, *, seed: int = SEED) -> AuditRates:
         judge, audit = whole["judge"], whole["audit"]
         if "strata" not in audit and "cells" in audit:
             raise DataError(
-                f"{path}: an audit of an older version, which counted errors without regard to "
-                "the sign of the points; run rubricbeat audit --output FILE again (verdicts in "
-                "the store cost nothing)"
+                f"{path}: an audit of an older version, which ignored the sign of the points; run "
+                "rubricbeat audit --output FILE again (stored verdicts cost nothing)"
             )
         cells = _cells_by_stratum(audit["strata"])
         na = (audit.get("not_applicable") or {}).get("counts") or {}

@@ -35,7 +35,7 @@ MIN_ABOVE_CHANCE = 0.05
 this, or one draw in forty throws the corrected figure anywhere."""
 N_DRAWS = 2_000
 NO_WIDTH = 1e-9
-ALL_ALIKE = "nothing differs between prompts, or all of it lies beyond a bound: no interval"
+ALL_ALIKE = "no difference between prompts, or out of bounds: no interval"
 ROGAN_GLADEN = "rogan-gladen"
 PREDICTION_POWERED = "prediction-powered"
 WEIGHTED = "prediction-powered, weighted by inclusion probabilities"
@@ -121,13 +121,13 @@ class ErrorRates:
         has_enough = False
         if min(tp + fn, tn + fp) < MIN_LABELS_OF_A_CLASS:
             refused = (
-                f"the audit has {tp + fn:g} {classes[0]} and {tn + fp:g} {classes[1]}; it takes "
-                f"{MIN_LABELS_OF_A_CLASS} of each"
+                f"the audit has {tp + fn:g} {classes[0]} and {tn + fp:g} {classes[1]}; "
+                f"{MIN_LABELS_OF_A_CLASS} of each are needed"
             )
         elif min(n_prompts) < MIN_PROMPTS_OF_A_CLASS:
             refused = (
                 f"the audit has {classes[0]} of {n_prompts[0]} prompts and {classes[1]} of "
-                f"{n_prompts[1]}; it takes {MIN_PROMPTS_OF_A_CLASS} prompts of each"
+                f"{n_prompts[1]}; {MIN_PROMPTS_OF_A_CLASS} prompts of each are needed"
             )
         else:
             has_enough = True
@@ -143,7 +143,7 @@ def _chance(specificity: float, sensitivity: float, sum_B: Floats) -> str | None
             f"sensitivity {sensitivity:.3f} <= 1)"
         )
     if np.nanquantile(sum_B, 0.025) <= 1 + MIN_ABOVE_CHANCE:
-        return "the audit cannot tell this judge from chance; it needs more labels"
+        return "the audit cannot distinguish this judge from chance; it needs more labels"
     return None
 
 

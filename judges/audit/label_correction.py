@@ -91,8 +91,8 @@ def match_labels(graded: Sequence[GradedAnswer], labelled: Sequence[LabelledAnsw
     n_chosen = sum(bool(item.chances) for item in labelled)
     if n_chosen not in (0, len(labelled)):
         raise DataError(
-            f"{len(labelled) - n_chosen} of {len(labelled)} labelled answers do not say with what "
-            "probability they were chosen, and the others do; all of them must, or none"
+            f"{len(labelled) - n_chosen} of {len(labelled)} labelled answers have no inclusion "
+            "probability, and the others do; give it for all or none"
         )
     done = _part_done(labelled)
     truth, chances = [], []
@@ -239,8 +239,8 @@ def _unless_rare(found: Corrected, passed: Floats) -> Corrected:
         found.raw,
         method=found.method,
         refused=(
-            f"of the labelled answers {n_passed} pass and {n_failed} do not; it takes "
-            f"{MIN_LABELS_OF_A_CLASS} of each"
+            f"of the labelled answers {n_passed} pass and {n_failed} do not; "
+            f"{MIN_LABELS_OF_A_CLASS} of each are needed"
         ),
     )
 
@@ -278,8 +278,8 @@ def _powered(said_N: Floats, true_N: Floats, table: VerdictTable, fault: str | N
             raw,
             method=PREDICTION_POWERED,
             refused=(
-                f"the {labelled_P.sum()} labelled prompts are no random part of the run: the judge "
-                f"gives them {said_P[labelled_P].mean():.3f} and the others {rest.mean():.3f}"
+                f"the {labelled_P.sum()} labelled prompts are not a random sample of the run: the "
+                f"judge gives them {said_P[labelled_P].mean():.3f} and the others {rest.mean():.3f}"
             ),
         )
     value, low, high = (float(np.clip(x, 0.0, 1.0)) for x in (found.value, found.low, found.high))

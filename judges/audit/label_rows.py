@@ -85,7 +85,7 @@ def labelled_rows(
     if n_chosen not in (0, len(answers)):
         raise DataError(
             f"{name}: {len(answers) - n_chosen} of {len(answers)} rows have no {CHANCE_FIELD!r}; "
-            "give it in every row (1 where a label was sure to be asked for), or in none"
+            "give it in every row (1 where a label was certain to be requested), or in none"
         )
     return answers, skipped
 
@@ -155,7 +155,7 @@ def _answer(row: Field) -> LabelledAnswer:
     prompt_id = row["prompt_id"].identifier() if row.has("prompt_id") else digest_of_prompt(prompt)
     text = text_of_answer(answer_field(row.value).value)
     if text is None:
-        raise DataError("the answer is null, so its label says nothing")
+        raise DataError("the answer is null, so its label cannot be used")
     return LabelledAnswer(
         example=Example(prompt_id, prompt, Rubric(placed([criterion], prompt))),
         text=text,

@@ -97,13 +97,14 @@ def _few(by_label_PK: Floats) -> str | None:
     if labels_K.min() < MIN_LABELS_OF_A_CLASS:
         counts = ", ".join(f"{n:g}" for n in labels_K)
         return (
-            f"the audit has {counts} labels of its levels; it takes {MIN_LABELS_OF_A_CLASS} of each"
+            f"the audit has {counts} labels of its levels; {MIN_LABELS_OF_A_CLASS} of each are "
+            "needed"
         )
     if prompts_K.min() < MIN_PROMPTS_OF_A_CLASS:
         counts = ", ".join(map(str, prompts_K))
         return (
-            f"the audit has labels of its levels of {counts} prompts; it takes "
-            f"{MIN_PROMPTS_OF_A_CLASS} prompts of each"
+            f"the audit has labels of its levels of {counts} prompts; {MIN_PROMPTS_OF_A_CLASS} "
+            "prompts of each are needed"
         )
     return None
 
@@ -111,11 +112,13 @@ def _few(by_label_PK: Floats) -> str | None:
 def _chance(least: float, least_B: Floats) -> str | None:
     if not least > 0:
         return (
-            "the judge turns levels round on the audit, or does not tell two of them apart "
+            "the judge swaps levels on the audit, or does not distinguish two of them "
             f"(smallest singular value of its errors {least:.3f})"
         )
     if np.nanquantile(least_B, 0.025) <= MIN_ABOVE_CHANCE:
-        return "the audit cannot tell that this judge tells the levels apart; it needs more labels"
+        return (
+            "the audit does not show that this judge distinguishes the levels; it needs more labels"
+        )
     return None
 
 

@@ -32,8 +32,8 @@ def checked_address(base_url: str) -> str:
         raise ConfigError(f"base_url {address!r} is no address: {_EXAMPLE}") from None
     if is_address and (parts.query or parts.fragment):
         raise ConfigError(
-            f"base_url {address.partition('?')[0].partition('#')[0]!r} goes on with a "
-            "query; leave it out: a key comes from the environment, Azure's version is "
+            f"base_url {address.partition('?')[0].partition('#')[0]!r} contains a query; remove "
+            "it: a key comes from the environment, Azure's version is "
             "api_version=, other fields go into headers or extra_body"
         )
     if not is_address:
@@ -109,7 +109,7 @@ def check_proxy(base_url: str) -> None:
         shown = proxy.rpartition("@")[2]
         raise ConfigError(
             f"{base_url} cannot be asked: {variable} is {shown!r}, which is not an address like "
-            "http://HOST:PORT; mend it, or unset it"
+            "http://HOST:PORT; correct or unset it"
         )
 
 

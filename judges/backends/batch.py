@@ -196,7 +196,7 @@ class BatchJudge(ChatOptions, AsksInWords):
         for job in self._jobs.jobs():
             names = (set(job.custom_ids) & set(requests)) - self._answered
             if names:
-                log.warning("batch %s: found again, %d requests", job.batch_id, len(names))
+                log.warning("batch %s: resumed, %d requests", job.batch_id, len(names))
                 found.append((job, {name: requests.pop(name) for name in names}))
         return found
 
@@ -237,7 +237,7 @@ class BatchJudge(ChatOptions, AsksInWords):
             if batch.status == "failed":
                 raise ConfigError(f"batch {job.batch_id} was refused: {_words(batch)}")
             if batch.status == "cancelled" and not lines:
-                raise OutageError(f"batch {job.batch_id} was cancelled; it is sent anew next time")
+                raise OutageError(f"batch {job.batch_id} was cancelled; it is sent again next time")
             self._check_settings(lines, part)
         except Exception as error:  # whatever it is, each asker must hear of it
             if isinstance(error, ConfigError | OutageError):

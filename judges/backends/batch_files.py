@@ -53,7 +53,7 @@ class JobFolder:
             except (OSError, ValueError, KeyError, TypeError) as error:
                 raise StorePathError(
                     f"{path}: cannot be read as a batch job ({error}); move it away, and its "
-                    "requests are sent anew"
+                    "requests are sent again"
                 ) from error
         return found
 

@@ -106,7 +106,7 @@ class ChatJudge(ChatOptions, AsksInWords):
             raise ConfigError("the chat judge needs a model: --judge_args model=NAME")
         if self.base_url is not None and not self.base_url.strip():
             # else an answer would be sent to where nobody meant it to go
-            raise ConfigError("base_url is empty; give an address, or leave it out")
+            raise ConfigError("base_url is empty; give an address, or remove it")
         given = self.base_url or os.environ.get("OPENAI_BASE_URL", "").strip() or OPENAI_URL
         self.base_url = given
         self._endpoint = Endpoint(
@@ -186,7 +186,7 @@ class ChatJudge(ChatOptions, AsksInWords):
                     raise
             else:
                 return Completion.from_reply(reply)
-        raise ConfigError(f"{self.base_url} refuses our settings one after the other")
+        raise ConfigError(f"{self.base_url} refuses several settings, one after the other")
 
     def body(
         self, messages: list[dict[str, str]], form: ReplyForm, replicate: int

@@ -57,7 +57,7 @@ class GarbledError(RejectedError):
     """The endpoint checked the model's reply itself, and found it unreadable (HTTP 400)."""
 
 
-_OTHER_SERVICE = "check base_url, which ends in /v1 as a rule"
+_OTHER_SERVICE = "check base_url, which usually ends in /v1"
 """Where something answers that is no chat endpoint."""
 
 

@@ -375,12 +375,12 @@ def worth_of(model: str) -> str:
     for part, measured in _MEASURED.items():
         if part in model.lower():
             return (
-                f"{model}: against gpt-4.1 on {measured} (kappa 0 is chance): not an honest "
-                "grader, its scores mean nothing"
+                f"{model}: against gpt-4.1 on {measured} (kappa 0 is chance): not a reliable "
+                "judge; its scores mean nothing"
             )
     return (
-        f"{model}: no agreement with physicians or a better judge is known; measure it before its "
-        "scores are believed"
+        f"{model}: its agreement with physicians or a better judge is unknown; measure it before "
+        "you trust its scores"
     )
 
 

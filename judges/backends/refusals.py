@@ -198,7 +198,7 @@ def mend(status: int, said: Said, sent: Mapping[str, Any], key_name: str) -> str
     if _WRONG_KEY.search(said.words):
         return f"the key comes from {key_name}; api_key_env=NAME names another variable"
     if status in {404, 405} or 300 <= status < 400:
-        return "check base_url, which ends in /v1 as a rule, and model"
+        return "check base_url, which usually ends in /v1, and model"
     return "check the options of the judge: model, base_url, extra_body"
 
 
@@ -207,7 +207,7 @@ def _tokens_mend(words: str) -> str:
         return "max_tokens_name=max_completion_tokens, or max_tokens=none"
     if _LIMIT_OF_REPLY.search(words):
         return "give a smaller max_tokens=N"
-    return "max_tokens=none leaves it out, max_tokens_name=max_completion_tokens renames it"
+    return "max_tokens=none omits it, max_tokens_name=max_completion_tokens renames it"
 
 
 _MENDS: tuple[tuple[re.Pattern[str], Callable[[str], str]], ...] = tuple(
@@ -215,21 +215,21 @@ _MENDS: tuple[tuple[re.Pattern[str], Callable[[str], str]], ...] = tuple(
     for pattern, option in (
         (r"\bmax_(completion_|output_|new_)?tokens\b", _tokens_mend),
         (r"temperature", lambda _: "temperature=none leaves it to the endpoint"),
-        (r"top_p\b|nucleus", lambda _: "leave top_p out (top_p=none)"),
+        (r"top_p\b|nucleus", lambda _: "remove top_p (top_p=none)"),
         (
             r"enable_thinking|chat_template_kwargs|thinking",
             lambda _: 'extra_body={"enable_thinking": false} sets it; or take it out of extra_body',
         ),
         (
             r"reasoning[_.]?effort|\breasoning\b",
-            lambda _: "reasoning_effort=null leaves it out; or give a value that it takes",
+            lambda _: "reasoning_effort=null omits it; or give a supported value",
         ),
         (
             r"response_format|json_schema|json_object|structured|guided_|grammar",
-            lambda _: "structured=none asks in words alone",
+            lambda _: "structured=none asks for it in the prompt only",
         ),
-        (r"logprobs", lambda _: "logprobs=false leaves them out"),
-        (r"\bseed\b", lambda _: "leave request_seed out (request_seed=none)"),
+        (r"logprobs", lambda _: "logprobs=false omits them"),
+        (r"\bseed\b", lambda _: "remove request_seed (request_seed=none)"),
         (r"api-version|api_version", lambda _: "check api_version=..."),
         (r"HTTPS port|plain HTTP request", lambda _: "base_url begins with https://"),
     )

@@ -89,7 +89,7 @@ class ReplayJudge:
         if n_disputed:
             log.warning(
                 "replay: %d answers were recorded more than once with different verdicts; the "
-                "first counts, the others are its replicates. model=NAME or run=NAME chooses",
+                "first counts, the others are replicates. model=NAME or run=NAME selects",
                 n_disputed,
             )
 

@@ -42,8 +42,8 @@ class TwoAnswersError(DataError):
         """Name them."""
         self.names = (first, other)
         super().__init__(
-            f"two fields could be the answer, {first!r} and {other!r}; "
-            f"--columns answer={first} or answer={other} chooses"
+            f"two fields could be the answer, {first!r} and {other!r}; --columns answer={first} or "
+            f"answer={other} chooses"
         )
 
 
@@ -344,7 +344,8 @@ def read_earlier_answers(path: str, task: str, columns: Columns | None = None) -
             said = read_answer_row(row.object(), key_by_prompt(row.object()))
         except DataError as error:
             raise DataError(
-                f"{name_of(chosen)}: line {row.number} is not a sample of ours: {error}"
+                f"{name_of(chosen)}: line {row.number} is not a sample that rubricbeat can read: "
+                f"{error}"
             ) from None
         if filters.is_copy(row.value, said):
             continue

@@ -52,8 +52,8 @@ def null_words(path: str, n_answers: int, first: Sequence[str], n_null: int) -> 
     more = f" and {n_null - len(first)} more" if n_null > len(first) else ""
     named = ", ".join(name[:64] for name in first)
     return (
-        f"{path}: {n_null} of {n_answers} answers are null: {named}{more}; they count as asked, "
-        "and are not graded"
+        f"{path}: {n_null} of {n_answers} answers are null: {named}{more}; they count in the "
+        "total, and are not graded"
     )
 
 

@@ -226,7 +226,7 @@ class Responses:
             if _stamp(file) != seen:
                 return (
                     f"{name_of(file)}: changed while its answers were judged; the results hold "
-                    "what was read, and the same command again judges what stands there now"
+                    "what was read; run the same command again for the new content"
                 )
         return None
 

@@ -174,7 +174,7 @@ def _refuse_unknown(row: Field) -> None:
         raise row[null].fault("is null: the row has no criteria")
     if any(row.has(name) for name in ("criterion", "requirement", "choices")):
         raise DataError(
-            "one criterion a row: put all criteria of a prompt into one row, as a list 'rubric'"
+            "one criterion per row: put all criteria of a prompt into one row, as a list 'rubric'"
         )
     raise DataError(
         "unknown shape: neither 'rubrics' (HealthBench) nor 'rubric' (RaR, plain) is among the "

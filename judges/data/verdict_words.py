@@ -167,8 +167,8 @@ def _read_number(value: float) -> VerdictWord:
 def unknown_words(n: int, word: str, first: str) -> str:
     """Say of a word, as `named` gives it, how often it stands for a verdict and where first."""
     return (
-        f"{n} {'verdict' if n == 1 else 'verdicts'} recorded as {word}, which says neither met nor "
-        f"not met (the first: {first}); counted as missing"
+        f"{n} {'verdict' if n == 1 else 'verdicts'} recorded as {word}, which means neither met "
+        f"nor not met (the first: {first}); counted as missing"
     )
 
 

@@ -162,7 +162,7 @@ class ClaimDesk:
             self._moved_at = self._now()
         waited_s = self._now() - self._moved_at
         if waited_s > self._patience_s:
-            self._say(f"nothing came of it for {waited_s:.0f} s; they are asked again")
+            self._say(f"nothing arrived for {waited_s:.0f} s; they are asked again")
             return names
         if waited_s > SAY_AFTER_S and not self._has_said:
             self._has_said = True

@@ -177,7 +177,7 @@ class Usefulness:
             return None
         reply, n = self._said.most_common(1)[0]
         return (
-            f"none of the first {self._n_without} questions got a verdict; the commonest reply "
+            f"none of the first {self._n_without} questions got a verdict; the most common reply "
             f"({n} times): {reply!r}; keep_asking=true (--keep_asking) continues"
         )
 
@@ -354,17 +354,17 @@ def check_verdicts(judge: object, verdicts: Sequence[Verdict]) -> None:
     for verdict in verdicts:
         if not isinstance(verdict, Verdict):
             raise ConfigError(
-                f"judge {type(judge).__name__!r} gave {type(verdict).__name__!r} where a Verdict "
-                "is due; return Verdict.of(True) or Verdict.of(False)"
+                f"judge {type(judge).__name__!r} gave {type(verdict).__name__!r} instead of a "
+                "Verdict; return Verdict.of(True) or Verdict.of(False)"
             )
         for name, kind, due in _FIELDS:
             if not isinstance(value := getattr(verdict, name), kind):
                 raise ConfigError(
                     f"judge {type(judge).__name__!r} gave a Verdict with {name}={value!r:.80}; "
-                    f"{due} is due"
+                    f"expected {due}"
                 )
         if (chance := verdict.probability) is not None and not 0 <= chance <= 1:
             raise ConfigError(
-                f"judge {type(judge).__name__!r} gave a Verdict with probability={chance:g}; a "
-                "number from 0 to 1 is due, or None"
+                f"judge {type(judge).__name__!r} gave a Verdict with probability={chance:g}; "
+                "expected a number from 0 to 1, or None"
             )

@@ -243,7 +243,9 @@ class VectorShelf:
             with np.load(path, allow_pickle=False) as kept:
                 keys, vectors, digest = kept["keys"], kept["vectors"], str(kept["encoder"])
         except (OSError, ValueError, KeyError) as error:
-            raise ConfigError(f"{path}: holds no vectors of ours ({error})") from error
+            raise ConfigError(
+                f"{path}: holds no encoded sentences of rubricbeat ({error})"
+            ) from error
         if digest != self._encoder.digest:
             raise ConfigError(f"{path}: holds the vectors of another encoder; name another file")
         self._rows = {bytes(key): row for row, key in enumerate(keys)}

@@ -194,7 +194,7 @@ def require_enough(n_prompts: int, mets: Sequence[Floats]) -> None:
     if n_prompts < MIN_PROMPTS or min(n_met, n_not) < MIN_OF_A_CLASS:
         raise ConfigError(
             f"too little to learn from: {n_prompts} prompts, {n_met} criteria met and {n_not} not "
-            f"met; it takes {MIN_PROMPTS} prompts and {MIN_OF_A_CLASS} of each"
+            f"met; needed: {MIN_PROMPTS} prompts and {MIN_OF_A_CLASS} of each"
         )
 
 

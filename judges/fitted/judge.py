@@ -114,4 +114,4 @@ def _worth(card: Mapping[str, Any]) -> str:
             f"a criterion {figures['pairwise']['value']:.3f}"
         )
     except (KeyError, TypeError, ValueError):
-        return "its card cannot be read: nothing is known of its worth"
+        return "its card cannot be read: its accuracy is unknown"

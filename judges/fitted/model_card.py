@@ -17,9 +17,9 @@ from .recalibration import Recalibrated, recalibration_words
 
 COLUMNS = {"balanced_f1": "macro-F1", "auroc": "AUROC", "pairwise": "pairwise within a criterion"}
 WARNING = (
-    "It ranks by likeness of wording. It can be deceived by repeating the criterion, it does not "
-    "check facts, and outside of the data it was fitted on its figures do not hold: it is "
-    "calibrated on answers like those alone (rubricbeat fit-judge --recalibrate, with labels of "
+    "It ranks by similarity of wording. It can be deceived by repeating the criterion, it does not "
+    "check facts, and its figures hold only for data like those it was fitted on, as does its "
+    "calibration (rubricbeat fit-judge --recalibrate, with labels of "
     "others)."
 )
 

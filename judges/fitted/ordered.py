@@ -55,13 +55,13 @@ def asked_labels(labelled: Sequence[LabelledAnswer]) -> Sequence[LabelledAnswer]
     n_na = sum(label.on(c).is_na for item in labelled for label, c in _labels_of(item))
     if n_na:
         raise ConfigError(
-            f"{n_na:,} labels say that a criterion does not apply, which a fitted judge does not "
-            "learn; leave these rows out"
+            f"{n_na:,} labels say that a criterion does not apply, which a fitted judge cannot "
+            "learn; remove these rows"
         )
     if any(c.is_nominal and len(c.levels) > 2 for item in labelled for _, c in _labels_of(item)):
         raise ConfigError(
-            "labels of choices without an order (scale: nominal), which a fitted judge does not "
-            "learn; leave these rows out"
+            "labels of choices without an order (scale: nominal), which a fitted judge cannot "
+            "learn; remove these rows"
         )
     return [_asked(item) for item in labelled]
 
@@ -113,7 +113,7 @@ def _verdict(criterion: Criterion, chances: Floats) -> Verdict:
         both = (1.0 - p, p) if full == 1 else (p, 1.0 - p)
         return Verdict.at_level(full if p > 0.5 else 1 - full, level_probabilities=both)
     if criterion.is_nominal:
-        why = "a fitted judge knows no choices without an order"
+        why = "a fitted judge cannot judge choices without an order"
         return Verdict(Outcome.SKIPPED, explanation=why, attempts=0)
     # a level is reached by whatever reaches a higher one
     reached = np.minimum.accumulate(chances)

@@ -87,7 +87,7 @@ def recalibrate(
     if curve.slope <= 0:
         raise ConfigError(
             "on these labels the judge ranks no better than chance (slope "
-            f"{curve.slope:.3f}); no calibration can mend that"
+            f"{curve.slope:.3f}); no calibration can correct that"
         )
     before = [model.calibration.probability(one) for one in logits]
     after = calibrated(logits, mets, folds_of(prompts, n_folds, seed))

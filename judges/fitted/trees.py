@@ -115,7 +115,7 @@ def grow(features_NF: Floats, met_N: Bools, *, seed: int) -> Trees:
     # the arrays are read from scikit-learn's inside: make sure that they say what it says
     some = features_NF[:: max(1, len(features_NF) // 256)]
     if not np.allclose(trees.logits(some), model.decision_function(some), atol=1e-9):
-        raise ConfigError("this version of scikit-learn keeps its trees in another way than ours")
+        raise ConfigError("this version of scikit-learn stores trees in an unknown format")
     return trees
 
 

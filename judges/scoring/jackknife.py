@@ -30,7 +30,7 @@ from .estimates import (
 )
 from .rubric_arrays import Bools, Floats
 
-ONE_PROMPT = "hangs on one prompt: no interval"
+ONE_PROMPT = "depends on one prompt: no interval"
 
 
 class Curve(StrEnum):

@@ -25,8 +25,7 @@ MAX_Z = 3.5
 """How far the size of the run, as the sample tells it, may lie from its true one, in standard
 errors: a sample drawn with its chances passes that once in two thousand times."""
 NOT_WHOLE = (
-    "single criteria were drawn, and whether an answer passes is no sum over them; draw whole "
-    "answers for it"
+    "single criteria were drawn, and a pass is not a sum over them; draw whole answers for it"
 )
 
 
@@ -131,7 +130,7 @@ class SampledRun:
         if not self.is_sum:
             return (
                 "single criteria were drawn, and with gates, requirements or criteria that do not "
-                "apply a score is no sum over them; draw whole answers"
+                "apply a score is not a sum over them; draw whole answers"
             )
         dear_NC = read(self.dear, self.dear.table.verdicts_NC)
         at = self.free.table.rubrics.present & self.counted_N[:, None]
@@ -148,7 +147,7 @@ class SampledRun:
         drawn_U = ~np.isnan(chance_U)
         has_U = drawn_U & ~np.isnan(dear_U)
         if not has_U.any():
-            return "nothing that was drawn has a verdict"
+            return "no drawn item has a verdict"
         told, asked = float((1 / chance_U[has_U]).sum()), float((1 / chance_U[drawn_U]).sum())
         if told < (1 - MAX_LOST) * asked:
             return f"of what was drawn {1 - told / asked:.0%} has no verdict, more than a fifth"

@@ -126,7 +126,7 @@ def reliability_fault(found: Facts, reward: str) -> str | None:
         return None
     return (
         f"the reliability of one verdict for {reward} is {icc.value:.2f} "
-        f"{in_words(icc, percent=False)}: its spread may be the judge's noise alone"
+        f"{in_words(icc, percent=False)}: its spread may be only the judge's noise"
     )
 
 

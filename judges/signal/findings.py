@@ -187,7 +187,7 @@ def _fidelities(found: Facts) -> tuple[dict[Scale, float], Fields]:
     measured = {row.scale: row.replicate_correlation.value for row in rows}
     if all(value is not None for value in measured.values()):
         fidelity = {s: float(np.sqrt(max(v or 0.0, 0.0))) for s, v in measured.items()}
-        source, table = "two verdicts on each answer", "by_scale"
+        source, table = "two verdicts per answer", "by_scale"
     else:
         flips = [f for f in found["flips"] if f.reward == _one(found) and f.rate == ASSUMED_FLIPS]
         fidelity = {f.scale: f.fidelity for f in flips if f.fidelity is not None}
@@ -273,8 +273,8 @@ def _alike(found: Facts) -> Iterator[Fields]:
     Topic.REPLICATES,
     "variance",
     "Reliability unknown: no answer was judged twice. So the share of the spread that is the "
-    "judge's noise, and the number of dead groups that it hides, are unknown. Judge one group in "
-    "eight a second time.",
+    "judge's noise, and the number of dead groups that it hides, are unknown. Use replicates for "
+    "one group in eight.",
 )
 def _unknown_reliability(found: Facts) -> Iterator[Fields]:
     split = row_of(found["variance"], _one(found))
@@ -296,11 +296,11 @@ def _reliability(found: Facts) -> Iterator[Fields]:
         return
     is_noise = reliability_fault(found, reward) is not None
     votes = None if is_noise else votes_for(icc.value, FIDELITY_WANTED)
-    lifted = f"{votes} verdicts a criterion reach {FIDELITY_WANTED:g}"
+    lifted = f"{votes} verdicts per criterion reach {FIDELITY_WANTED:g}"
     if votes is None:
-        lifted = "the replicates needed are unknown: the spread may be noise alone"
+        lifted = "the replicates needed are unknown: the spread may be only noise"
     elif votes == 1:
-        lifted = f"one verdict a criterion reaches {FIDELITY_WANTED:g}"
+        lifted = f"one verdict per criterion reaches {FIDELITY_WANTED:g}"
     values = {"icc": icc.value, "fidelity": fidelity, "votes": votes}
     interval = in_words(icc, percent=False)
     yield {**values, "interval": interval, "reward": reward, "lifted": lifted, "values": values}

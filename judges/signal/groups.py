@@ -367,5 +367,5 @@ def _require_one_rubric(prompt_id: str, group: Sequence[GradedAnswer]) -> None:
         if other is not first and other.criteria != first.criteria:
             raise DataError(
                 f"prompt_id {prompt_id}: answers in one group were graded by different rubrics; "
-                "group them apart with --group_by run"
+                "separate them with --group_by run"
             )

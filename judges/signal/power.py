@@ -284,17 +284,17 @@ def _notes(
     known_judge = split.icc.value is not None
     if known_judge and split.icc.low is not None and split.icc.low <= 0:
         notes.append(
-            "the interval of the judge's reliability touches 0: the spread may be its noise alone, "
+            "the interval of the judge's reliability touches 0: the spread may be only its noise, "
             "and then no design reaches any fidelity"
         )
     if not known_judge:
         notes.append(
             "no answer was judged twice, so the judge's noise is unknown: no fidelity can be "
-            "planned for; judge one group in eight a second time"
+            "planned for; use replicates for one group in eight"
         )
     if correlation is None:
         notes.append(
-            "the pilot has one policy, so the scores of two policies on a prompt are taken as "
+            "the pilot has one policy, so the scores of two policies on a prompt are assumed "
             "independent: the number of prompts for a difference is conservative"
         )
     if fidelity is not None and known_judge and _cheapest_for_fidelity(designs, fidelity) is None:

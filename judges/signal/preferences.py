@@ -140,8 +140,8 @@ def worth_of(
         raise ConfigError(f"an error rate of {error:g}: from 0 to below 0.5")
     if reward.needs not in (Needs.VERDICTS, Needs.VERDICTS_AND_LENGTH):
         raise ConfigError(
-            f"reward {reward.name!r} is not computed from verdicts, so that an error rate of "
-            "verdicts says nothing of it; leave it out, or choose another reward"
+            f"reward {reward.name!r} is not computed from verdicts, so an error rate of verdicts "
+            "does not apply; remove it, or choose another reward"
         )
     rng = np.random.default_rng(seed)
     verdicts_NC = table.verdicts(0)

@@ -99,7 +99,7 @@ def _refuse_orphans(needed: Mapping[bytes, str], known: Iterable[bytes], where: 
         key = needed[missing[0]].lower()
         raise DataError(
             f"{where}: {len(missing)} examples are named by verdicts (the first: key {key[:16]}) "
-            "and stand neither in the file nor in the store; import the whole export"
+            "but are neither in the file nor in the store; import the whole export"
         )
 
 
@@ -160,7 +160,7 @@ class _Reader:
         said = Said.of(verdict)
         crc = said.checksum(key)
         if line.get("crc", crc) != crc:  # exports of earlier versions carry none
-            raise DataError("it was changed after the export: its checksum does not fit")
+            raise DataError("it was changed after the export: its checksum does not match")
         rows["answers"] = (text_id(answer), answer)
         rows["verdicts"] = (
             key,

@@ -42,7 +42,7 @@ def export_parquet(place: Path | str, folder: Path, judge: str | None = None) ->
     import pyarrow.parquet as pq
 
     if folder.exists():
-        raise ConfigError(f"{folder} is there already; name a new folder")
+        raise ConfigError(f"{folder} already exists; give a new folder")
     partial = folder.with_name(f".{folder.name}.partial")
     partial.mkdir(mode=0o700, parents=True)
     try:

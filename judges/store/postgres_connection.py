@@ -138,11 +138,11 @@ def worded(error: Exception, address: str) -> StoreError:
         how = "put the password into PGPASSWORD or ~/.pgpass"
     elif "must be owner" in said:
         how = (
-            f"its tables are to be brought to layout {SCHEMA_VERSION} once, by the user who made "
+            f"its tables must be upgraded to layout {SCHEMA_VERSION} once, by the user who made "
             "them: `rubricbeat verdicts stats ADDRESS`"
         )
     elif "lock timeout" in said:
-        how = "others hold its tables; nothing was changed: try again when they are done"
+        how = "its tables are in use; nothing was changed: try again later"
     elif "read-only" in said or "permission denied" in said:
         how = f"this user needs the right to write the schema {SCHEMA!r}"
     else:

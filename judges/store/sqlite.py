@@ -100,7 +100,7 @@ class VerdictStore:
             if _file_at(self.path) != self._file:
                 raise StoreError(
                     f"verdict store {self.path}: the file was removed or replaced while it was in "
-                    "use; verdicts of this run are in its results alone"
+                    "use; verdicts of this run are only in its results"
                 )
             if not good or n_new == len(good):
                 return {}

@@ -44,7 +44,7 @@ def open_store_file(path: Path) -> sqlite3.Connection:
     except OSError as error:
         raise StorePathError(
             f"cannot open the verdict store {path}: {error.strerror}; "
-            "name another file with store=PATH, or go without one by store=none"
+            "name another file with store=PATH, or use store=none"
         ) from error
     try:
         connection = connect(path)
@@ -119,7 +119,7 @@ def store_error(error: sqlite3.Error, path: Path) -> StoreError:
     """Word a fault of SQLite so that its reader knows what to do."""
     said = str(error)
     if "not a database" in said:
-        how = "it is no SQLite file; name another one with store=PATH"
+        how = "it is not an SQLite file; give another one with store=PATH"
     elif "malformed" in said or "corrupt" in said:
         how = "the file is damaged: move it away, or restore what `sqlite3 FILE .recover` gives"
     elif "full" in said:
@@ -231,7 +231,7 @@ def _from_2_to_3(connection: sqlite3.Connection, path: Path) -> None:
     bad = damaged_keys(connection.execute(SAID))
     if bad and bad != damaged_keys(connection.execute(before)):
         raise StoreError(
-            f"verdict store {path}: it could not be brought to layout {SCHEMA_VERSION}; it is as "
+            f"verdict store {path}: it could not be upgraded to layout {SCHEMA_VERSION}; it is as "
             "it was, copy it to another disk and try there"
         )
     connection.execute("DROP TABLE verdicts_2")

@@ -239,7 +239,7 @@ def damaged(key: bytes, where: Path | str) -> str:
     """Name a stored verdict whose checksum does not fit, and say how to mend it."""
     return (
         f"the stored verdict {key.hex()[:16]} is damaged; `rubricbeat verdicts check --repair "
-        f"{where}` sets it aside, and the next run asks again"
+        f"{where}` moves it out, and the next run asks again"
     )
 
 

@@ -146,7 +146,7 @@ def corrected_by(
     """
     fault = None
     if digests & source.digests:
-        fault = "the labels are verdicts of the very judge that is to be corrected"
+        fault = "the labels are verdicts of the judge to be corrected"
     labels = match_labels(graded, source.labelled)
     return correct_by_labels(scored, labels, fault=fault)
 
@@ -166,12 +166,13 @@ def preference(by_audit: RunCorrection | None, by_labels: RunCorrection | None) 
         return None
     if by_labels is not None and by_labels.score.refused is None:
         return (
-            "Go by the labels of these very answers: they assume nothing of the judge's errors, "
-            "where the audit assumes that they are here as they were on the answers audited."
+            "Prefer the correction by labels: it assumes nothing about the judge's errors, while "
+            "the audit assumes that they are the same here as on the audited answers."
         )
     return (
-        "This assumes that the judge errs here, on each kind of criterion, as on the answers "
-        "audited. Labels on a random part of these answers (--labels) assume nothing of it."
+        "This assumes that the judge's errors on each kind of criterion are the same here as on "
+        "the audited answers. Labels on a random sample of these answers (--labels) need no such "
+        "assumption."
     )
 
 

@@ -27,7 +27,7 @@ FIGURES = {
 """What the report shows of an audit; the file has more."""
 SCALARS = {
     "alpha_labels": "Krippendorff's alpha among the raters",
-    "alpha_with_judge": "Krippendorff's alpha with the judge as one more rater",
+    "alpha_with_judge": "Krippendorff's alpha with the judge as a rater",
     "length_correlation": "Correlation of length with the verdict, given the label",
 }
 SHA_DIGITS = 12

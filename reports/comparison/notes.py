@@ -66,8 +66,8 @@ def _empty(model: Model) -> Iterator[str]:
     n = sum(not one.answer.strip() for one in model.graded)
     if n > MOSTLY * len(model.graded):
         yield (
-            f"{n:,} of {len(model.graded):,} answers of {model.name} are empty: its score says "
-            "nothing of the model. Check its address and its limit of tokens, and run it again."
+            f"{n:,} of {len(model.graded):,} answers of {model.name} are empty: its score does not "
+            "measure the model. Check its address and token limit, and run it again."
         )
 
 

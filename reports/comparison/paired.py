@@ -341,7 +341,7 @@ def _why_apart(this: Measured, other: Measured) -> str:
     """Say why two models have no scored prompt in common, and what would give them one."""
     mend = (
         "have the missing verdicts judged (the command that graded them asks only for those), or "
-        "leave its results out"
+        "remove its results"
     )
     for one, than in ((this, other), (other, this)):
         if not one.summary.metrics["n_scored"]:

@@ -46,7 +46,7 @@ class JudgedCriterion:
     """One criterion with the value that is its verdict."""
 
     row: dict[str, Any]
-    """As in a canonical row: criterion, points, tags; levels and conditions where there are any."""
+    """As in a canonical row: criterion, points, tags; levels and conditions if there are any."""
     value: Any
     """As the log has it; `Findings.verdict` reads it."""
     words: str

@@ -50,8 +50,8 @@ def read_reviews(path: Path) -> Run:
             _add(findings, sound(review), subset, place, judges)
     if outdated:
         findings.note(
-            f"{len(outdated)} of its lines have a later review of the same sample, which is "
-            "the one read (evalscope does so too)"
+            f"{len(outdated)} of its lines have a later review of the same sample, which is used "
+            "(as evalscope does)"
         )
     if len(judges) > 1:
         first, *others = judges

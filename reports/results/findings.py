@@ -34,10 +34,10 @@ MAX_WORDS = 5
 
 _SAID = {
     "left_out": "{n} of {all} {kind} excluded; the first is {first}: {reason}",
-    "unanswered": "{n} of {graded} answers missing (the first: {first}); they count as asked and "
-    "have no score, whatever verdicts the log gives them",
+    "unanswered": "{n} of {graded} answers missing (the first: {first}); they count in the total "
+    "and have no score, whatever verdicts the log gives them",
     "unjudged": "{n} of {graded} answers without any verdict on their criteria (the first: "
-    "{first}); they count as asked and have no score",
+    "{first}); they count in the total and have no score",
     "failed": "{n} of its verdicts say not met only because the judge's reply could not be read "
     "(the first: {first}); counted as missing",
 }

@@ -49,8 +49,8 @@ def read_log(path: Path) -> Run:
             return _read(path, _header(log, path), _packed_samples(log, path))
     except (zipfile.BadZipFile, NotImplementedError, zlib.error, EOFError, OSError) as error:
         raise DataError(
-            f"{path.name}: cannot be unpacked ({error}); 'inspect log convert --to eval' writes it "
-            "anew"
+            f"{path.name}: cannot be unpacked ({error}); 'inspect log convert --to eval' rewrites "
+            "it"
         ) from error
 
 

@@ -35,8 +35,7 @@ def read_log(path: Path) -> list[Run]:
     except (*ODD_SHAPE, RecursionError) as error:
         words = " ".join(str(error).split())[:200]
         raise DataError(
-            f"{path.name}: holds something else than its format has "
-            f"({type(error).__name__}: {words})"
+            f"{path.name}: does not match its format ({type(error).__name__}: {words})"
         ) from error
 
 

@@ -88,7 +88,7 @@ def _runs(path: Path, rows: Iterable[tuple[str, Any]], label: str, grader: Any) 
 def _add(findings: Findings, row: Mapping[str, Any], place: str) -> None:
     criteria = _criteria(row)
     if not criteria:
-        raise DataError("no assertion of it is a criterion, so there is nothing but a total score")
+        raise DataError("no assertion of it is a criterion, so there is only a total score")
     findings.add(
         {"prompt_id": _prompt_id(row, criteria), "prompt": _prompt(row)},
         criteria,

@@ -89,14 +89,14 @@ def _nothing(path: Path, faults: list[str]) -> str:
         return faults[0] if path.name in faults[0] else f"{path}: {faults[0]}"
     if faults:
         more = f"; and {len(faults) - MAX_NAMED} more" if len(faults) > MAX_NAMED else ""
-        return f"{path}: nothing here can be read: {'; '.join(faults[:MAX_NAMED])}{more}"
+        return f"{path}: nothing can be read: {'; '.join(faults[:MAX_NAMED])}{more}"
     if path.is_file() and b"criteria_met" in head_of(path):
         return (
             f"{path}: recorded verdicts; 'rubricbeat import {path} -o results' makes results of "
             "them (--data ROWS where the rubrics are in another file)"
         )
     return (
-        f"{path}: no run with verdicts is here; expected samples_*.jsonl beside results_*.json "
+        f"{path}: no run with verdicts; expected samples_*.jsonl beside results_*.json "
         "(lm-eval writes them with --log_samples), or a log of simple-evals, inspect, evalscope, "
         "promptfoo or verifiers (docs/data.md)"
     )

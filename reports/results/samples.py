@@ -52,8 +52,8 @@ def samples_beside(path: Path) -> list[Path]:
     ]
     if not beside:
         raise DataError(
-            f"{path}: no samples_*_{stamp}.jsonl lies beside it, so there are no verdicts "
-            "to read; run lm-eval with --log_samples"
+            f"{path}: no samples_*_{stamp}.jsonl is beside it, so there are no verdicts; run "
+            "lm-eval with --log_samples"
         )
     return beside
 
@@ -187,8 +187,8 @@ def _results_beside(path: Path, stamp: str) -> Mapping[str, Any]:
         if match and stamp and match["stamp"] == stamp:
             return parse_object(bytes_of(file), file.name)
     raise DataError(
-        f"{path.name}: no results file of its stamp lies beside it, so the run that wrote it did "
-        "not end; run the same command again, or put its results_*.json here"
+        f"{path.name}: there is no results file with its time stamp, so its run did not finish; "
+        "run the same command again, or put its results_*.json here"
     )
 
 

@@ -77,9 +77,9 @@ def require_met_or_not(run: Run) -> None:
             }
             if found := next((what for what, there in named.items() if there), None):
                 raise ConfigError(
-                    f"simple-evals knows met and not met alone, and criterion {number} of "
-                    f"prompt_id {graded.example.prompt_id} ({run.model}) has {found}; leave "
-                    "--simple_evals out, the result files hold all of it"
+                    f"simple-evals knows only met and not met, but criterion {number} of "
+                    f"prompt_id {graded.example.prompt_id} ({run.model}) has {found}; remove "
+                    "--simple_evals; the result files have everything"
                 )
 
 

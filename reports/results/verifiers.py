@@ -88,9 +88,7 @@ def _add(findings: Findings, row: Mapping[str, Any], place: str) -> None:
     if not judged and not rubric:
         if row.get("error"):
             raise DataError(f"ended in an error: {str(row['error'])[:200]}")
-        raise DataError(
-            "it holds rewards and no verdicts on criteria, so there is nothing but totals to read"
-        )
+        raise DataError("it holds rewards and no verdicts on criteria, so there are only totals")
     findings.add(
         {
             "prompt_id": str(info.get("prompt_id") or row.get("example_id") or row.get("id") or 0),

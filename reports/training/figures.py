@@ -265,7 +265,7 @@ def captions() -> Mapping[str, str]:
         "held-out judge may not discriminate well enough. Intervals are in the table.",
         "groups": "Groups with zero reward variance have no learning signal. Read their share "
         "with the reliability: judge noise hides such groups. Reliability is measured on groups "
-        "that were judged twice, where there are any. The sd is in the units of each reward: "
+        "that were judged twice, if there are any. The sd is in the units of each reward: "
         "compare lines of the same reward. With several rewards its axis is logarithmic, and an "
         "sd of 0 is not drawn.",
         "costs": "Judges often favour length, so a rise of the length alone is a warning sign. "

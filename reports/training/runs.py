@@ -216,7 +216,7 @@ def _read_run(folder: Path) -> TrainingRun:
     config = _read(folder / "config.yaml", _yaml) or facts.get("config") or {}
     for section in SECTIONS:
         if not isinstance(config.get(section, {}), dict):
-            raise DataError(f"{folder / 'config.yaml'}: {section} is no table of settings")
+            raise DataError(f"{folder / 'config.yaml'}: {section} is not a table of settings")
     by_step = dict(_lines(folder / METRICS, lambda line: (int(line["step"]), line)))
     label = config.get("run", {}).get("label")
     gold, own = (_read(folder / f"{name}.json", json.loads) for name in ("gold_judge", "judge"))

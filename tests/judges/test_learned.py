@@ -154,7 +154,7 @@ class TestAudit:
         assert main(words) == 2
         assert "learned from every one of the 20 prompts" in capsys.readouterr().err
         assert main([*words, "--allow_seen"]) == 0
-        assert "The figures above are of all prompts" in capsys.readouterr().out
+        assert "The figures above cover all prompts" in capsys.readouterr().out
 
 
 def test_results_name_the_prompts_that_their_judge_had_learned_from(judge: str) -> None:
@@ -177,8 +177,8 @@ class TestTraining:
     def test_some_prompts_learned_from_are_told(self, judge: str) -> None:
         said = check_seen(self.config(judge), self.data(slice(10, 28), slice(28, 30)))
         assert said == [
-            "the training judge: this judge has learned from 10 of the 18 prompts, which "
-            "flatters it there"
+            "the training judge: this judge has learned from 10 of the 18 prompts, so its figures "
+            "there are too good"
         ]
 
     def test_nothing_else_is_refused_unless_it_is_allowed(self, judge: str) -> None:

@@ -152,7 +152,7 @@ def test_without_any_data_one_message_says_what_to_do(subset, monkeypatch):
 
 def test_own_rows_never_come_from_the_environment(write, monkeypatch):
     monkeypatch.setenv("RUBRICBEAT_DATA", str(write(row("a"))))
-    with pytest.raises(ConfigError, match="give your own rows by --metadata"):
+    with pytest.raises(ConfigError, match="give your own rows with --metadata"):
         load_task_data("rubric_judge", TaskSettings(subset=Subset.OWN))
 
 

@@ -25,7 +25,7 @@ def test_an_address_where_something_listens_passes():
 
 @pytest.mark.parametrize("address", ["ftp://host/v1", "127.0.0.1:8000/v1", "http://", "nonsense"])
 def test_what_is_no_address_is_refused(address):
-    with pytest.raises(ConfigError, match="is no http address"):
+    with pytest.raises(ConfigError, match="is not an http address"):
         check_address(address, "here")
 
 

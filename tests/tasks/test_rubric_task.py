@@ -354,7 +354,7 @@ def test_a_recorded_null_is_missing_and_not_the_word_none(evaluate, tmp_path, ca
     assert {v["explanation"] for v in answers["ache"]["verdicts"]} == {"no recorded answer"}
     assert answers["brief"]["verdicts"][0]["outcome"] == "met"
     assert answers["corazón"]["verdicts"][0]["outcome"] == "not_met", "an empty text is an answer"
-    assert "1 answers are null: they count as asked, and are not graded" in caution()
+    assert "1 answers are null: they count in the total, and are not graded" in caution()
 
 
 def test_responses_to_other_conversations_are_refused(evaluate, fake_model, tmp_path):

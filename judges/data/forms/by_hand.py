@@ -31,8 +31,8 @@ def spelt_out(items: Iterable[Field]) -> list[Field]:
         return found
     if any(item.has(name) for item in found for name in _WORTHS if not _is_text(item)):
         raise without[0]["points"].fault(
-            "is missing, and other criteria of this rubric have points: give each its points, or "
-            "none of them (each is then worth 1)"
+            "is missing, but other criteria of this rubric have points: give points to all of "
+            "them, or to none (then each is worth 1)"
         )
     return [_with(item, {"points": DEFAULT_POINTS}) if item in without else item for item in found]
 

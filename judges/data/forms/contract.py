@@ -51,7 +51,7 @@ def points_of(field: Field) -> float:
     """
     points = field.number()
     if points == 0:
-        raise field.fault("is 0; a criterion must be worth something")
+        raise field.fault("is 0; a criterion needs points")
     return _bounded(points, field)
 
 
@@ -59,7 +59,7 @@ def _bounded(points: float, field: Field) -> float:
     if abs(points) > MAX_POINTS:
         raise field.fault(f"is {points:g}, beyond {MAX_POINTS:g}: sums would overflow")
     if 0 < abs(points) < MIN_POINTS:
-        raise field.fault(f"is {points:g}, nearer to 0 than {MIN_POINTS:g}: it would not count")
+        raise field.fault(f"is {points:g}, closer to 0 than {MIN_POINTS:g}: it would not count")
     return points
 
 
@@ -112,13 +112,13 @@ def _levels_of(item: Field) -> list[_Level]:
     field = item["levels"].decoded()
     if is_missing(field.value):
         if not is_missing(item["scale"].value):
-            raise item["scale"].fault("stands without 'levels'")
+            raise item["scale"].fault("needs 'levels'")
         return []
     if isinstance(field.value, Mapping):
         raise field.fault(f"is {kind_of(field.value)}, not a list of objects with text and points")
     levels = [_level(each) for each in field.items()]
     if len(levels) < 2:
-        raise field.fault("has one entry, which distinguishes nothing; give two or more")
+        raise field.fault("has one entry; give two or more")
     if len({level.share is None for level in levels}) > 1:
         raise field.fault("has 'points' in one entry and 'share' in another; give one of them")
     return levels
@@ -189,7 +189,7 @@ def completed(item: Field, criterion: Criterion) -> Criterion:
             )
     na, na_check = _na(item["may_be_na"]), predicate_of(item["na_check"])
     if na_check is not None and na is None:
-        raise item["na_check"].fault("stands without 'may_be_na'")
+        raise item["na_check"].fault("needs 'may_be_na'")
     try:
         return replace(
             criterion,
@@ -237,8 +237,8 @@ def _is_nominal(field: Field, levels: Sequence[_Level]) -> bool:
     is_order = words <= _RANKS or any(words <= order for order in _ORDERS)
     if is_order and words != {"yes", "no"}:
         raise field.fault(
-            "is nominal, and the levels are words or numbers of an order; leave it out, or name "
-            "choices that have none"
+            "is nominal, and the levels are words or numbers of an order; remove it, or give "
+            "choices without an order"
         )
     return True
 
@@ -298,7 +298,7 @@ def _gate(field: Field, *, has_levels: bool) -> Gate | None:
     _refuse_others(field, ("cap", "level"))
     level = _place(field["level"])
     if level is not None and not has_levels:
-        raise field["level"].fault("stands at a criterion without levels; leave it out")
+        raise field["level"].fault("needs a criterion with levels; remove it")
     return Gate(field["cap"].number(), level)
 
 

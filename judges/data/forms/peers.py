@@ -86,7 +86,7 @@ def from_autorubric(item: Field) -> Criterion:
         kept = [each for each in options.items() if each["na"].value is not True]
         levels = [{"text": each["label"].text(), "share": _value(each)} for each in kept]
         if len(levels) < 2:
-            raise options.fault("distinguish nothing: give two or more that are not 'na'")
+            raise options.fault("need two or more that are not 'na'")
         if all(level["share"] != 1 for level in levels):
             raise options.fault("have no value of 1; the best one has all of the weight")
         read = _renamed(
@@ -125,7 +125,7 @@ def from_verifiers(item: Field) -> Criterion:
         if len(set(words)) < len(words):
             raise choices.fault("name one choice twice")
         if len(words) < 2:
-            raise choices.fault("has one entry, which distinguishes nothing; give two or more")
+            raise choices.fault("has one entry; give two or more")
         if [word.lower() for word in words] != _YES_NO:
             best = len(words) - 1
             changes["levels"] = [

@@ -34,8 +34,8 @@ def to_verifiers(example: Example) -> dict[str, Any]:
     """
     if example.reference:
         raise DataError(
-            f"prompt_id {example.prompt_id} has a reference, which that form cannot say; take it "
-            "out of the rows"
+            f"prompt_id {example.prompt_id} has a reference, which that format cannot express; "
+            "remove it from the rows"
         )
     return _row(example, _verifiers)
 
@@ -75,7 +75,9 @@ def _refuse_conditions(criterion: Criterion) -> None:
         "points of both signs": criterion.least_share < 0,
     }
     if found := [words for words, is_there in there.items() if is_there]:
-        raise DataError(f"has {found[0]}, which that form cannot say; take it out of the rows")
+        raise DataError(
+            f"has {found[0]}, which that format cannot express; remove it from the rows"
+        )
 
 
 def _autorubric(criterion: Criterion) -> dict[str, Any]:
@@ -98,7 +100,7 @@ def _verifiers(criterion: Criterion) -> dict[str, Any]:
     if criterion.points < 0:
         raise DataError("has negative points, and verifiers takes no negative weight")
     if criterion.na:
-        raise DataError("may be not applicable, which that form cannot say")
+        raise DataError("may be not applicable, which that format cannot express")
     best = len(criterion.levels) - 1
     shares = [criterion.share(place) for place in range(best + 1)]
     if any(abs(share - place / best) > 1e-9 for place, share in enumerate(shares)):

@@ -90,7 +90,7 @@ def _require_text(items: list[Any]) -> None:
         there = ", ".join(repr(str(name)[:24]) for name in list(rows[0])[:6])
         raise DataError(
             f"no field 'criterion'; found: {there}; --columns criterion=NAME reads another (the "
-            "first line of a CSV names its columns; a .txt file has one criterion a line)"
+            "first line of a CSV names its columns; a .txt file has one criterion per line)"
         )
 
 
@@ -119,7 +119,7 @@ def _lines(path: Path | str) -> list[str]:
         if _NO_CRITERION.search(line):
             raise DataError(
                 f"{name_of(path)}: line {number}: {line.strip()[:40]!r} is a heading or has "
-                "points; a text has one criterion a line, each worth 1 point; give points in a "
+                "points; a text has one criterion per line, each worth 1 point; give points in a "
                 "CSV: criterion,points"
             )
     return lines_of_text(text)

@@ -78,13 +78,11 @@ def _weight(node: Field) -> float:
     field = node["weight"]
     if is_missing(field.value):
         if node.has("points"):
-            raise node["points"].fault("stands below the top of a tree; there write 'weight'")
+            raise node["points"].fault("is only for the top of a tree; write 'weight' here")
         return 1.0
     weight = points_of(field)
     if weight < 0:
-        raise field.fault(
-            f"is {weight:g}; weights in a tree are positive: they share what is above"
-        )
+        raise field.fault(f"is {weight:g}; weights in a tree must be positive")
     return weight
 
 
@@ -94,7 +92,7 @@ def _children(node: Field) -> list[Field]:
     there = [node[name].decoded() for name in CHILDREN if node.has(name)]
     full = [children for children in there if children.value not in ([], ())]
     if len(full) > 1:
-        raise node.fault("has 'sub_tasks' and 'children'; give one of them")
+        raise node.fault("has both 'sub_tasks' and 'children'; give one of them")
     return list(full[0].items()) if full else []
 
 
@@ -125,7 +123,7 @@ class _Node:
             value = self.field[name].value
             if not (is_missing(value) or value is False or value in ("", [])):
                 raise self.field[name].fault(
-                    "stands at a node with nodes below it; only leaves are graded: write it there"
+                    "is on a node with children; only leaves are graded: move it to a leaf"
                 )
 
     def criterion(self) -> Criterion:

@@ -24,7 +24,7 @@ class Standing(StrEnum):
     """How a reward stands to the one that gains most."""
 
     BEST = "best"
-    TIED = "cannot be told apart"
+    TIED = "cannot be distinguished"
     BEHIND = "behind"
 
 

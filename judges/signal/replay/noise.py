@@ -69,7 +69,7 @@ class JudgeNoise:
                 "--noise replicates: no criterion was judged twice; grade with replicates=2, or "
                 "give an audit file or --flip RATE"
             )
-        drawn = f"drawn from the judge's own repeats, which differ as {rate:.1%} of flips would"
+        drawn = f"drawn from the judge's own replicates, which differ as {rate:.1%} of flips would"
         return cls(rate, rate, missing, True, _words([drawn], missing))
 
     @classmethod

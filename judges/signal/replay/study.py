@@ -89,7 +89,7 @@ def replay(
     """Train under every reward and scaling on the same answers, and compare what is gained.
 
     Args:
-        groups: The answers; their gold verdicts, where there are any, give the score that counts.
+        groups: The answers; their gold verdicts, if there are any, give the score that counts.
         rewards: Any rewards.
         scales: Scalings of the advantages.
         settings: How to train; None for the defaults.
@@ -131,8 +131,8 @@ def replay(
             raise ConfigError("the linear policy needs features of the answers")
         if clusters_P.max() < 1:
             raise ConfigError(
-                "the linear policy is trained on half of the prompts and judged on the others, and "
-                "there is one prompt: give more prompts, or use --policy table"
+                "the linear policy is trained on half of the prompts and evaluated on the others, "
+                "and there is only one prompt: give more prompts, or use --policy table"
             )
         features = within_prompts(features_PGF[kept_P], recorded.answered_PG)
         trained = train_linear(recorded, scales, settings, features, clusters_P)
@@ -237,7 +237,7 @@ def _usable(answered_PG: Bools, values: Sequence[Floats]) -> Bools:
 
 def _lengths(groups: GroupedVerdicts) -> Floats:
     if groups.chars_PG is None:
-        raise ConfigError("--loss grpo: the answers carry no text to take a length from")
+        raise ConfigError("--loss grpo: the answers have no text to measure")
     return groups.chars_PG
 
 

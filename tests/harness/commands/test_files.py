@@ -90,7 +90,7 @@ class TestAnswers:
         said = capsys.readouterr()
         assert outcomes(data) == {"1": [None], "2": [True]}
         assert "1 of 2" in said.out, "scored of asked"
-        assert "1 of 2 answers are null: 1; they count as asked, and are not graded" in said.err
+        assert "1 of 2 answers are null: 1; they count in the total, and are not graded" in said.err
         [absent] = [one for one in graded(data) if one.is_absent]
         assert absent.verdicts[0].explanation == "no recorded answer"
 
@@ -283,7 +283,7 @@ def test_import_and_variance_read_csv_too(
     )
     out = ["--output_path", str(tmp_path / "out")]
     assert main(["import", str(verdicts), "--data", str(data), *out]) == 1, "verdicts are missing"
-    assert "1 of 4 answers are null: 2; they count as asked" in capsys.readouterr().err
+    assert "1 of 4 answers are null: 2; they count in the total" in capsys.readouterr().err
     assert outcomes(data) == {"1": [True, False, False], "2": [None]}
     assert main(["variance", str(verdicts), "--data", str(data)]) == 0
 

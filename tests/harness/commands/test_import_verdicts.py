@@ -379,5 +379,5 @@ def test_words_for_a_verdict_are_read_and_an_unknown_one_is_named(
         [True, None, False],
     ]
     said = capsys.readouterr().err
-    assert "1 verdict recorded as 'P', which says neither met nor not met" in said
+    assert "1 verdict recorded as 'P', which means neither met nor not met" in said
     assert "prompt_id b" in said

@@ -97,7 +97,7 @@ def openai(message: str, code: str | None = None, **more: Any) -> dict[str, Any]
         (422, {"detail": "logprobs are not available"}, "not available", "logprobs=false"),
         (400, {"errors": ["top_p must be left out"]}, "must be left out", "top_p=none"),
         (404, {"message": "model 'm' not found, try pulling it"}, "try pulling", "model=NAME"),
-        (404, {"detail": "Not Found"}, "Not Found", "check base_url, which ends in /v1"),
+        (404, {"detail": "Not Found"}, "Not Found", "check base_url, which usually ends in /v1"),
         (404, b"<html><head><title>404</title></head><body>Nothing here</body></html>",
          "HTML: 404 Nothing here", "base_url"),
         (405, b"Method Not Allowed", "Method Not Allowed", "base_url"),
@@ -158,7 +158,7 @@ PAGE = b"<html><title>Sign in</title></html>"
 def test_a_page_in_place_of_replies_points_to_the_address(judge, body):
     code, told, n_calls = judge(Reply(200, body), n_rows=60)
     assert (code, n_calls) == (2, 2)  # once more, as a server that wakes up shows a page as well
-    assert told.count("\n") == 1 and "check base_url, which ends in /v1" in told
+    assert told.count("\n") == 1 and "check base_url, which usually ends in /v1" in told
     code, told, n_calls = judge(Reply(200, body), n_rows=60, max_retries=0)
     assert (code, n_calls) == (2, 1)
     # a reply cut short is none
@@ -205,7 +205,7 @@ def test_a_code_inside_a_message_counts(judge):
 def test_a_judge_whose_replies_a_filter_withholds_is_stopped_with_the_filters_name(judge):
     code, told, _ = judge(completion(MET, finish_reason="SAFETY"), n_rows=14)
     assert code == 1
-    assert "the commonest reply (36 times): \"the endpoint's filter withheld it (SAFETY)" in told
+    assert "the most common reply (36 times): \"the endpoint's filter withheld it (SAFETY)" in told
 
 
 # -- one question is refused -----------------------------------------------------------------

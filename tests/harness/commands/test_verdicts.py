@@ -167,7 +167,7 @@ def test_an_exported_line_that_was_changed_is_not_taken_in(store, tmp_path, caps
     file = tmp_path / "v.jsonl"
     file.write_text("\n".join(lines), encoding="utf-8")
     assert main(["verdicts", "import", str(tmp_path / "new.sqlite"), str(file)]) == 2
-    assert "line 3" in (said := capsys.readouterr().err) and "checksum does not fit" in said
+    assert "line 3" in (said := capsys.readouterr().err) and "checksum does not match" in said
 
 
 def test_an_export_that_fails_leaves_no_file(store, tmp_path, capsys):

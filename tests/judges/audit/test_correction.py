@@ -35,7 +35,7 @@ def test_error_rates_of_few_prompts_are_refused_however_many_labels_they_have() 
     few = ErrorRates.of(cells(900, 200, 100, 800, n_prompts=9), seed=1)
     assert not few.has_enough
     assert few.refused == (
-        "the audit has labels met of 9 prompts and not met of 9; it takes 10 prompts of each"
+        "the audit has labels met of 9 prompts and not met of 9; 10 prompts of each are needed"
     )
     assert ErrorRates.of(cells(900, 200, 100, 800, n_prompts=10), seed=1).refused is None
     # all labels "not met" are of one prompt
@@ -63,8 +63,8 @@ def test_a_score_is_corrected_verdict_by_verdict() -> None:
     ("counts", "why"),
     [
         ((50, 50, 50, 50), "no better than chance"),
-        ((100, 4, 0, 4), "it takes 10 of each"),
-        ((12, 8, 9, 11), "cannot tell this judge from chance"),
+        ((100, 4, 0, 4), "10 of each are needed"),
+        ((12, 8, 9, 11), "cannot distinguish this judge from chance"),
     ],
 )
 def test_an_audit_that_cannot_carry_a_correction_refuses_with_its_reason(

@@ -154,14 +154,14 @@ def test_labels_of_the_best_answers_alone_are_refused() -> None:
     best = np.argsort(said)[-60:]
     labelled = [labels_of(graded[row], truth[row]) for row in best]
     found = correct_by_labels(ScoredTable.of(graded), match_labels(graded, labelled)).met
-    assert "no random part of the run" in found.refused
+    assert "not a random sample of the run" in found.refused
 
 
 def test_a_rule_that_hardly_any_answer_passes_is_refused_and_the_score_is_not() -> None:
     graded, labelled, _ = world(np.random.default_rng(8), 200, 60)
     found = correct_by_labels(ScoredTable.of(graded), match_labels(graded, labelled))
     assert found.score.value is not None
-    assert "it takes 10 of each" in found.passes["pass_strict"].refused
+    assert "10 of each are needed" in found.passes["pass_strict"].refused
 
 
 def test_where_nothing_differs_there_is_no_interval_and_where_nothing_was_judged_no_figure() -> (
@@ -233,7 +233,7 @@ def test_chances_on_some_labels_alone_or_two_of_one_label_are_refused() -> None:
     rng = np.random.default_rng(8)
     graded, labelled, _ = world(rng, 30, 30)
     sure = [replace(one, chances=(0.5,) * 5) for one in labelled]
-    with pytest.raises(DataError, match="29 of 30 labelled answers do not say"):
+    with pytest.raises(DataError, match="29 of 30 labelled answers have no inclusion probability"):
         match_labels(graded, [sure[0], *labelled[1:]])
     with pytest.raises(DataError, match=r"two inclusion probabilities, 0\.5 and 0\.25"):
         match_labels(graded, [*sure, replace(sure[0], chances=(0.25,) * 5)])

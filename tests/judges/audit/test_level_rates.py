@@ -159,8 +159,8 @@ def test_choices_have_rates_of_their_own_and_no_pool(tmp_path):
     "counts, why",
     [
         ([[8, 1, 0], [2, 8, 0], [0, 1, 0]], "200, 200, 0 labels of its levels"),
-        ([[0, 0, 8], [0, 8, 0], [8, 0, 0]], "turns levels round"),
-        ([[4, 4, 0], [4, 4, 0], [0, 0, 8]], "does not tell two of them apart"),
+        ([[0, 0, 8], [0, 8, 0], [8, 0, 0]], "swaps levels"),
+        ([[4, 4, 0], [4, 4, 0], [0, 0, 8]], "does not distinguish two of them"),
     ],
 )
 def test_what_the_audit_cannot_tell_is_refused(tmp_path, counts, why):

@@ -118,7 +118,7 @@ def test_a_kind_that_the_audit_does_not_hold_is_refused_by_name(tmp_path):
     runs = graded([[True, True]] * 20, [2.0, -1.0], [("axis:accuracy",), ("axis:accuracy",)])
     found = correct_run(runs, audit)
     assert "50 % of what the figure is made of (undesirable axis:accuracy)" in found.met.refused
-    assert "the audit holds no label of that kind" in found.score.refused
+    assert "the audit has no label of that kind" in found.score.refused
     assert found.n_by_kind["not in the audit"] == 20
     new = correct_run(graded([[True]] * 20, [2.0], [("cluster:hedging",)]), audit)
     assert "desirable cluster:hedging" in new.score.refused
@@ -155,7 +155,7 @@ def test_an_audit_of_an_older_version_says_what_to_do(tmp_path):
     path.write_text(
         json.dumps({"judge": {}, "audit": {"cells": {"x": rows}, "cells_pooled": rows}})
     )
-    with pytest.raises(DataError, match=r"without regard to the sign.* again"):
+    with pytest.raises(DataError, match=r"ignored the sign.* again"):
         read_audit_rates(path)
 
 
@@ -332,7 +332,7 @@ def test_counts_below_zero_or_of_nothing_are_no_audit(tmp_path):
     whole["audit"]["strata"] = []
     path.write_text(json.dumps(whole))
     found = correct_run(graded([[True]] * 5, [1.0], [()]), read_audit_rates(path))
-    assert "the audit holds no label of that kind" in found.score.refused
+    assert "the audit has no label of that kind" in found.score.refused
 
 
 def _flipped(one: GradedAnswer, rng: np.random.Generator) -> GradedAnswer:

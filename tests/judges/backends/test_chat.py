@@ -427,7 +427,7 @@ def test_azure_takes_its_own_header_and_version(endpoint, question, run, monkeyp
         ({}, "model=NAME"),
         ({"model": "m", "base_url": "https://example.org/v1"}, "OPENAI_API_KEY"),
         ({"model": "m", "base_url": "example.org"}, "no address"),
-        ({"model": "m", "base_url": "http://127.0.0.1:1/v1?code=KEPT"}, "goes on with a query"),
+        ({"model": "m", "base_url": "http://127.0.0.1:1/v1?code=KEPT"}, "contains a query"),
         ({"model": "m", "base_url": "me:KEPT@example.org/v1"}, "holds a user name or password"),
         ({"model": "m", "base_url": "http://127.0.0.1:1/v1", "shape": "prefx"}, "prefix"),
         ({"model": "m", "base_url": "http://127.0.0.1:1/v1", "group_size": 4}, "grouped"),

@@ -76,7 +76,7 @@ def test_a_folder_of_other_tasks_says_so(tmp_path):
 def test_a_line_that_is_no_sample_is_named_by_number(tmp_path, line):
     path = write(tmp_path, sample("a", "x"))
     path.write_text(path.read_text("utf-8") + line + "\n", encoding="utf-8")
-    with pytest.raises(DataError, match="line 2 is not a sample of ours"):
+    with pytest.raises(DataError, match="line 2 is not a sample that"):
         read_earlier_answers(str(path), "t")
 
 

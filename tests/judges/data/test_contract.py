@@ -232,7 +232,7 @@ def level(**changes: Any) -> dict[str, Any]:
 REFUSED: list[tuple[list[dict[str, Any]], str]] = [
     ([{"criterion": "c", "levels": {"0": "a"}}], r"rubric\[0\].levels is an object, not a list"),
     ([{"criterion": "c", "levels": "high"}], r"levels is the text 'high', not a list"),
-    ([{"criterion": "c", "levels": SCALE[:1]}], "one entry, which distinguishes nothing"),
+    ([{"criterion": "c", "levels": SCALE[:1]}], "has one entry; give two"),
     ([{"criterion": "c", "levels": ["a", "b"]}], r"levels\[0\] is the text 'a', not an object"),
     ([level(text=None)], r"rubric\[0\].levels\[0\].text is missing"),
     ([level(text=" ")], r"levels\[0\].text is blank"),
@@ -242,7 +242,7 @@ REFUSED: list[tuple[list[dict[str, Any]], str]] = [
     ([level(points=float("nan"))], "points is nan, not a finite number"),
     ([level(points=True)], "points is true, not a number"),
     ([level(points=1e10)], "beyond 1e.09"),
-    ([level(points=1e-12)], "nearer to 0"),
+    ([level(points=1e-12)], "closer to 0"),
     ([level(check={"says": float("inf")})], r"check holds what JSON cannot"),
     ([level(check="says")], r"levels\[0\].check is not an object"),
     ([{"criterion": "c", "points": 4, "levels": SCALE}], "points is 4, and the level farthest"),
@@ -276,7 +276,7 @@ REFUSED: list[tuple[list[dict[str, Any]], str]] = [
     ),
     ([{**ASKED, "gate": {"cap": 0, "lvel": 0}}], "gate has 'lvel', which is unknown; did you mean"),
     ([{**ASKED, "requires": {"id": "a", "lvl": 1}}], "requires has 'lvl', which is unknown; did"),
-    ([{"criterion": "c", "points": 1, "scale": "ordinal"}], "scale stands without 'levels'"),
+    ([{"criterion": "c", "points": 1, "scale": "ordinal"}], "scale needs 'levels'"),
     (
         [
             {
@@ -302,8 +302,8 @@ REFUSED: list[tuple[list[dict[str, Any]], str]] = [
         "may_be_na is unknown; true, false or a rule .* found the text 'maybe'",
     ),
     ([{**ASKED, "may_be_na": 1}], "may_be_na is the number 1"),
-    ([{**ASKED, "na_check": {"says": "a"}}], "na_check stands without 'may_be_na'"),
-    ([{**ASKED, "gate": {"level": 0}}], "gate.level stands at a criterion without levels"),
+    ([{**ASKED, "na_check": {"says": "a"}}], "na_check needs 'may_be_na'"),
+    ([{**ASKED, "gate": {"level": 0}}], "gate.level needs a criterion with levels"),
     ([{**ASKED, "gate": {}}], "gate.cap is missing"),
     ([{**ASKED, "gate": {"cap": float("inf")}}], "gate.cap is inf, not a finite number"),
     ([{**ASKED, "gate": True}], "gate is true, not an object with 'cap'"),
@@ -315,7 +315,7 @@ REFUSED: list[tuple[list[dict[str, Any]], str]] = [
     ([{**ASKED, "requires": "asked"}], "requires: asked -> asked is a circle"),
     ([{**ASKED, "requires": ["a"]}], r"requires is a list; a criterion requires one other"),
     ([{**ASKED, "requires": {"level": 1}}], "requires has no 'id' of another criterion"),
-    ([ASKED, ASKED], "id 'asked' stands at two criteria"),
+    ([ASKED, ASKED], "id 'asked' is used by two criteria"),
     (
         [ASKED, {"criterion": "c", "points": 1, "requires": {"id": "asked", "level": 0}}],
         "criterion 2: requires level 0 of 'asked', which has no levels",
@@ -355,7 +355,7 @@ def test_a_requirement_that_leads_nowhere_names_its_own_criterion(
 
 def test_an_id_of_one_criterion_taken_twice_is_refused_too() -> None:
     twice = Criterion("c", 1.0, Polarity.DESIRABLE, id="a")
-    with pytest.raises(DataError, match="criterion 2: id 'a' stands at two criteria"):
+    with pytest.raises(DataError, match="criterion 2: id 'a' is used by two criteria"):
         Rubric((twice, twice))
 
 

@@ -113,7 +113,7 @@ class TestTrees:
         ("child", "message"),
         [
             ({"text": "a", "weight": 0}, r"children\[0\].weight is 0"),
-            ({"text": "a", "weight": -1}, "weight is -1; weights in a tree are positive"),
+            ({"text": "a", "weight": -1}, "weight is -1; weights in a tree must be positive"),
             ({"text": "a", "weight": "2"}, "weight is the text '2', not a number"),
             ({"weight": 1}, r"children\[0\].requirements is missing"),
             ("a", r"children\[0\] is the text 'a', not an object"),
@@ -123,20 +123,20 @@ class TestTrees:
             ),
             (
                 {"text": "a", "gate": {"cap": 0}, "children": [{"text": "b"}]},
-                r"gate stands at a node with nodes below it",
+                r"gate is on a node with children",
             ),
             (
                 {"text": "a", "reference": "r", "children": [{"text": "b"}]},
-                r"children\[0\].reference stands at a node with nodes below it",
+                r"children\[0\].reference is on a node with children",
             ),
             (
                 {"text": "a", "turn": 0, "children": [{"text": "b"}]},
-                "turn stands at a node with nodes below it; only leaves are graded: write it there",
+                "turn is on a node with children; only leaves are graded: move it to a leaf",
             ),
-            ({"text": "a", "points": 2}, r"points stands below the top of a tree; there write"),
+            ({"text": "a", "points": 2}, r"points is only for the top of a tree; write"),
             (
                 {"text": "a", "sub_tasks": [{"text": "b"}], "children": [{"text": "b"}]},
-                "has 'sub_tasks' and 'children'",
+                "has both 'sub_tasks' and 'children'",
             ),
             ({"text": "a", "requires": "z"}, "requires 'z', the id of no criterion"),
         ],
@@ -254,7 +254,7 @@ class TestAutorubric:
             ({"options": "1-5"}, "options is the text '1-5', not a list"),
             ({"options": [{"label": "a", "value": 2}, *OPTIONS[1:]]}, "value is 2, not between"),
             ({"options": [{"value": 0}, *OPTIONS[1:]]}, r"options\[0\].label is missing"),
-            ({"options": [*OPTIONS[2:], *NA]}, "options distinguish nothing"),
+            ({"options": [*OPTIONS[2:], *NA]}, "options need two or more"),
             ({"options": [*OPTIONS[:2]]}, "options have no value of 1"),
             ({"scale_type": "likert", "options": [*OPTIONS]}, "scale_type is unknown"),
             ({"weight": 0}, "weight is 0"),

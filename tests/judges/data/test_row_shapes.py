@@ -99,7 +99,7 @@ class TestOneRowAlone:
                 {"question": "a", "messages": [{"role": "user", "content": "b"}], "rubric": [GOOD]},
                 "two fields could be the prompt, 'question' and 'messages'; --columns prompt=",
             ),
-            ({"prompt": "a", "criterion": "c", "points": 2}, "one criterion a row"),
+            ({"prompt": "a", "criterion": "c", "points": 2}, "one criterion per row"),
             ({"prompt": "a", "rubric": None}, "rubric is null"),
             (plain(7), r"rubric\[0\] is not an object with 'criterion' and 'points'"),
             (

@@ -124,6 +124,6 @@ def test_the_default_is_words_alone_without_torch(tmp_path, capsys, monkeypatch)
     assert main([*words, str(tmp_path / "mine")]) == 0
     card = json.loads((tmp_path / "mine" / "card.json").read_text())
     assert (card["head"], card["encoder"]) == ("words", None)
-    assert "calibrated on answers like those alone" in card["warning"]
+    assert "hold only for data like those it was fitted on" in card["warning"]
     page = (tmp_path / "mine" / "README.md").read_text()
     assert "--recalibrate" in page and str(tmp_path) not in page

@@ -58,7 +58,7 @@ def test_a_figure_that_hangs_on_one_prompt_says_so() -> None:
     without = np.full(12, 0.6)
     without[3] = np.nan
     assert LeftOut(0.7, without, np.ones(12)).estimate(Curve.LOGIT).why == (
-        "hangs on one prompt: no interval"
+        "depends on one prompt: no interval"
     )
 
 

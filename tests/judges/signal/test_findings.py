@@ -150,7 +150,7 @@ CASES: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
     ),
     "_noise": (
         {"variance": NOISY},
-        "its spread may be the judge's noise alone (likewise binary).",
+        "its spread may be only the judge's noise (likewise binary).",
         {"variance": variance(est(0.3, 0.1, 0.6))},
     ),
     "_soft": ({"identical_but_for_p": 0.25}, "In 25 % of the groups", {}),
@@ -162,13 +162,13 @@ CASES: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
     # fidelity is the root of the correlation of two verdicts
     "_group_is_best": (
         {},
-        "as good as any for healthbench (fidelity 0.90; two verdicts on each answer)",
+        "as good as any for healthbench (fidelity 0.90; two verdicts per answer)",
         {"by_scale": by_scale(group=0.64, none=0.81)},
     ),
     "_other_scale": (
         {"by_scale": by_scale(group=0.64, none=0.81)},
         "Under scale_rewards none healthbench has fidelity 0.90 against 0.80 under group (two "
-        "verdicts on each answer); group scaling gives 35 % of the gradient",
+        "verdicts per answer); group scaling gives 35 % of the gradient",
         {},
     ),
     "_cancels": (

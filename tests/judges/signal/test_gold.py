@@ -130,7 +130,7 @@ class TestNoise:
         found = study_signal(groups, [get_reward("healthbench")])
         assert found.variance[0].icc.value == 0.0
         assert "Recommended reward" not in words(found)
-        assert "may be the judge's noise alone" in words(found)
+        assert "may be only the judge's noise" in words(found)
 
     def test_gold_does_not_excuse_a_reliability_that_touches_0(self) -> None:
         groups = with_gold(2, 300, noise=0.1)

@@ -116,7 +116,7 @@ def test_without_replicates_no_fidelity_is_promised() -> None:
     found = plan(drawn_pilot(5), REWARD, fidelity=0.8)
     assert found.for_fidelity is None
     assert all(design.fidelity is None for design in found.designs)
-    assert any("judge one group in eight" in note for note in found.notes)
+    assert any("replicates for one group in eight" in note for note in found.notes)
 
 
 def test_a_target_out_of_reach_is_said_to_be(judged_twice: GroupedVerdicts) -> None:

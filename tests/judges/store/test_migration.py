@@ -148,7 +148,7 @@ def test_a_row_that_changes_on_the_way_takes_everything_back(old, monkeypatch):
         )
 
     monkeypatch.setattr(sqlite_file, "_make", spoil)
-    with pytest.raises(StoreError, match="could not be brought to layout 3; it is as it was"):
+    with pytest.raises(StoreError, match="could not be upgraded to layout 3; it is as it was"):
         VerdictStore(old)
     assert (layout(old), rows(old)) == (2, before)
 

@@ -404,7 +404,9 @@ def test_tables_that_another_user_made_are_that_users_to_change(store, address):
         db.execute("GRANT USAGE ON SCHEMA rubricbeat TO rubricbeat_guest")
         db.execute("GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA rubricbeat TO rubricbeat_guest")
     guest = f"{address}{'&' if '?' in address else '?'}options=-c%20role%3Drubricbeat_guest"
-    with pytest.raises(StoreError, match=r"brought to layout 3 once, by the user who made them"):
+    with pytest.raises(
+        StoreError, match=r"must be upgraded to layout 3 once, by the user who made them"
+    ):
         PostgresStore(guest)
 
 

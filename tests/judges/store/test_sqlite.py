@@ -179,7 +179,7 @@ def test_a_file_that_goes_away_meanwhile_is_said_at_the_next_write(store, path, 
         each.unlink()
     if is_replaced:
         VerdictStore(path, JUDGE).close()
-    with pytest.raises(StoreError, match=r"removed or replaced .* in its results alone"):
+    with pytest.raises(StoreError, match=r"removed or replaced .* only in its results"):
         store.write([record(2)])
 
 
@@ -226,7 +226,7 @@ def test_a_broken_file_is_one_clear_line(path):
 def test_a_file_that_is_no_database_is_refused_and_left_alone(path):
     path.parent.mkdir()
     path.write_text("dear diary " * 100)
-    with pytest.raises(StoreError, match="it is no SQLite file"):
+    with pytest.raises(StoreError, match="it is not an SQLite file"):
         VerdictStore(path, JUDGE)
     assert path.read_text().startswith("dear diary")
 

@@ -113,7 +113,7 @@ def test_a_judges_own_verdicts_are_no_labels_of_it():
     own = dataclasses.replace(labelled(), digests=frozenset({DIGEST}))
     (found,) = corrections_of([scored(model(DIGEST, n=100))], [], [own])
     assert found.reasons == (
-        "No figure is corrected: the labels are verdicts of the very judge that is to be corrected",
+        "No figure is corrected: the labels are verdicts of the judge to be corrected",
     )
 
 

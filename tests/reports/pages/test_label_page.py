@@ -351,5 +351,5 @@ def test_a_weighted_draw_is_corrected_when_half_of_it_is_done(sit_down, tmp_path
     [scored] = json.loads(capsys.readouterr().out)["runs"]
     # every label says met, so every answer is worth all of its points, whatever was drawn
     assert scored["corrected_by_labels"]["score"]["refused"] == (
-        "nothing differs between prompts, or all of it lies beyond a bound: no interval"
+        "no difference between prompts, or out of bounds: no interval"
     )

@@ -171,7 +171,7 @@ def test_an_answer_in_json_is_its_text(tmp_path):
 def test_tests_without_assertions_say_that_there_are_only_totals(tmp_path):
     grading = {"pass": True, "score": 1, "reason": "No assertions"}
     bare = k.promptfoo_result("a", gradingResult=grading, testCase={"vars": {}})
-    with pytest.raises(DataError, match="nothing but a total score"):
+    with pytest.raises(DataError, match="only a total score"):
         runs_of(tmp_path, bare)
     [read] = runs_of(tmp_path, bare, k.promptfoo_result("b"))
     assert "1 of 2 results excluded" in read.notes[0]

@@ -82,7 +82,7 @@ def test_rewards_without_criteria_are_totals(tmp_path):
 
 def test_rows_of_ours_with_a_reward_are_no_results_of_verifiers(tmp_path):
     k.write(tmp_path / "rows.jsonl", {"prompt": "p", "completion": "c", "reward": 1})
-    with pytest.raises(DataError, match="no run with verdicts is here"):
+    with pytest.raises(DataError, match="no run with verdicts; expected"):
         read_runs([tmp_path])
 
 
@@ -107,7 +107,7 @@ def test_weights_that_no_trace_holds_are_not_made_up(tmp_path):
 
 
 def test_a_trace_without_judge_calls_says_that_it_holds_totals(tmp_path):
-    with pytest.raises(DataError, match="nothing but totals"):
+    with pytest.raises(DataError, match="only totals"):
         traces(tmp_path, k.verifiers_trace("a", ("yes", "no"), info={}))
 
 

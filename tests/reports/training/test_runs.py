@@ -51,7 +51,7 @@ def test_a_line_is_cut_by_a_kill_alone_and_ends_at_a_line_feed_alone(tmp_path: P
 def test_a_configuration_of_another_shape_is_refused(tmp_path: Path) -> None:
     path = write_run(tmp_path / "a")
     (path / "config.yaml").write_text("reward: hybrid\n", encoding="utf-8")
-    with pytest.raises(DataError, match="reward is no table of settings"):
+    with pytest.raises(DataError, match="reward is not a table of settings"):
         read_training_runs([path])
 
 
