@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from ..judges.audit.label_correction import match_labels
 from ..judges.audit.label_rows import labels_of_verdicts, read_labels
 from ..judges.audit.labels import LabelledAnswer, agreed
-from ..judges.data.columns import Columns, add_columns_argument
+from ..judges.data.columns import Columns
 from ..judges.data.examples import ExampleFile, read_examples
+from ..judges.data.forms.rubric_file import add_rows_arguments, columns_of
 from ..judges.data.reader import can_name_rows, source_hash
 from ..judges.data.streams import name_of
 from ..judges.errors import ConfigError, DataError
@@ -31,7 +32,7 @@ def add_label_arguments(parser: argparse.ArgumentParser) -> None:
         "--verdicts", type=Path, nargs="+", metavar="FILES", help="recorded verdicts as labels"
     )
     parser.add_argument("--data", type=Path, metavar="ROWS", help="the rows of the verdicts")
-    add_columns_argument(parser)
+    add_rows_arguments(parser)
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N answers")
     parser.add_argument("--strict", action="store_true", help="stop at a bad row")
 
@@ -57,7 +58,8 @@ def read_labelled(
         raise ConfigError(f"--limit {args.limit}: at least 1")
     if (args.labels is None) == (args.verdicts is None):
         raise ConfigError("no labels: give either --labels FILE, or --verdicts FILES with --data")
-    columns = Columns.read(args.columns, is_shared=args.labels is None)
+    rows = args.data if args.labels is None else None
+    columns = columns_of(args, is_shared=args.labels is None, rows=rows)
     if args.labels is not None:
         file = read_labels(args.labels, strict=args.strict, columns=columns)
         say(file.warning(), command)
@@ -68,7 +70,7 @@ def read_labelled(
         return said[: args.limit], facts
     if args.data is None:
         raise ConfigError("--verdicts needs --data ROWS: the rubrics that the verdicts belong to")
-    rows, runs = recorded_runs(args, command, columns)
+    read, runs = recorded_runs(args, command, columns)
     answers = [
         item for run in runs for item in labels_of_verdicts(run.graded, run.grader, run.model)
     ]
@@ -79,7 +81,8 @@ def read_labelled(
     facts = {
         "path": [Path(name_of(path)).name for path in args.verdicts],
         "sha256": [source_hash(path) for path in args.verdicts],
-        "data_sha256": rows.sha256,
+        "data_sha256": read.sha256,
+        **({"rubric": dict(read.rubric)} if read.rubric else {}),
     }
     return answers[: args.limit], facts
 

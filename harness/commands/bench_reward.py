@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...judges.answer import GradedAnswer
-from ...judges.data.columns import Columns, add_columns_argument
+from ...judges.data.forms.rubric_file import add_rows_arguments, columns_of
 from ...judges.errors import ConfigError
 from ...judges.files import Closing
 from ...judges.missing import MissingVerdicts, allowed_share
@@ -83,7 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="healthbench",
         help="reward computed from the reference's verdicts (healthbench)",
     )
-    add_columns_argument(parser)
+    add_rows_arguments(parser)
     parser.add_argument("--limit", type=int, metavar="N", help="the first N prompts")
     add_allow_seen(parser)
     parser.add_argument(
@@ -282,13 +282,13 @@ def _labelled(args: argparse.Namespace) -> list[GradedAnswer]:
     from ...judges.audit.label_correction import graded_by_labels
     from ...judges.audit.label_rows import merged_answers, read_labels
 
-    file = read_labels(args.labels, strict=args.strict, columns=Columns.read(args.columns))
+    file = read_labels(args.labels, strict=args.strict, columns=columns_of(args, rows=None))
     say(file.warning(), "bench-reward")
     return [graded_by_labels(item) for item in merged_answers(file.answers)]
 
 
 def _judged(args: argparse.Namespace) -> list[GradedAnswer]:
-    columns = Columns.read(args.columns, is_shared=True)
+    columns = columns_of(args, is_shared=True)
     _, runs = recorded_runs(args, "bench-reward", columns)
     return [each for run in runs for each in run.graded if not each.is_absent]
 

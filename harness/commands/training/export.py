@@ -26,9 +26,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ....judges.data.columns import Columns
 from ....judges.data.conversations import chat_turns
 from ....judges.data.forms.peers_written import FORMS
+from ....judges.data.forms.rubric_file import columns_of
 from ....judges.errors import ConfigError, DataError
 from ....judges.files import require_file, write_file
 from ....judges.shares import value_of
@@ -141,7 +141,7 @@ def _export_rows(args: argparse.Namespace) -> int:
         raise ConfigError(f"--format {args.format} takes one file of rows, not {len(args.paths)}")
     if args.output is not None:
         require_file(args.output, "--output")
-    file = read_examples(args.paths[0], columns=Columns.read(args.columns))
+    file = read_examples(args.paths[0], columns=columns_of(args))
     if warning := file.warning():
         say(warning, "export")
     rows = [FORMS[args.format](example) for example in file.examples]

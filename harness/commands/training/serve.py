@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ....judges.data.columns import Columns, add_columns_argument
+from ....judges.data.forms.rubric_file import add_rows_arguments, columns_of
 from ....judges.errors import ConfigError
 from ...flags import add_judge_arguments, judge_options_of
 from ...terminal import say
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data", type=Path, help="rows with rubrics, which clients may refer to by prompt_id"
     )
-    add_columns_argument(parser)
+    add_rows_arguments(parser)
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)"
     )
@@ -107,8 +107,9 @@ def run(args: argparse.Namespace) -> int:
     )
     rewards = {reward.name: reward for reward in parse_rewards(args.rewards)}
     examples = {}
+    columns = columns_of(args, rows=args.data)
     if args.data is not None:
-        data = read_examples(args.data, columns=Columns.read(args.columns))
+        data = read_examples(args.data, columns=columns)
         say(data.warning(), "serve")
         examples = {example.prompt_id: example for example in data.examples}
     offer = Offer(rewards, examples, args.max_answers)

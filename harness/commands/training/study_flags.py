@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ....judges.data.columns import Columns, add_columns_argument
+from ....judges.data.forms.rubric_file import add_rows_arguments, columns_of
 from ...labels import add_allow_seen
 from ...terminal import say
 
@@ -19,7 +19,7 @@ def add_input(parser: argparse.ArgumentParser) -> None:
     """Declare the flags that name graded answers."""
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATHS")
     parser.add_argument("--data", type=Path, help="rows with the rubrics of recorded verdicts")
-    add_columns_argument(parser)
+    add_rows_arguments(parser)
     add_allow_seen(parser)
 
 
@@ -62,7 +62,7 @@ def read_input(
     from ...inputs import on_new_prompts, read_signal_input
     from ...labels import with_gold
 
-    columns = Columns.read(args.columns, is_shared=True)
+    columns = columns_of(args, is_shared=True, rows=args.data)
     found = on_new_prompts(
         read_signal_input(args.paths, args.data, columns), allow_seen=args.allow_seen
     )

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ...errors import DataError
+from ...errors import ConfigError, DataError
 from ...files import user_path
 from ...options.files import read_yaml
 from ..columns import Columns, GivenRubric, add_columns_argument
@@ -46,14 +46,23 @@ def add_rows_arguments(parser: argparse._ActionsContainer) -> None:
     )
 
 
-def columns_of(args: argparse.Namespace, *, is_shared: bool = False) -> Columns | None:
+def columns_of(
+    args: argparse.Namespace, *, is_shared: bool = False, rows: Any = True
+) -> Columns | None:
     """Give what `--columns` and `--rubric` say of the rows; None where they say nothing.
 
+    Args:
+        args: Of the command.
+        is_shared: Whether several files are read by them.
+        rows: What names the rows; None where nothing does.
+
     Raises:
-        ConfigError: A name of `--columns` is unknown.
+        ConfigError: A name of `--columns` is unknown, or there are no rows to give the rubric.
         DataError: The rubric cannot be read.
     """
     columns = Columns.read(args.columns, is_shared=is_shared)
+    if args.rubric is not None and rows is None:
+        raise ConfigError("--rubric FILE is the rubric of the rows of --data; add --data ROWS")
     return columns if args.rubric is None else with_rubric(args.rubric, columns)
 
 

@@ -160,3 +160,33 @@ def test_points_and_headings_in_a_text_are_refused_and_never_read_as_words(folde
     assert judge(folder, data, "--rubric", folder / "rubric.txt") == 2
     said = capsys.readouterr().err
     assert "rubric.txt: line 3" in said and "criterion,points" in said
+
+
+def test_studies_audits_and_exports_take_one_rubric_for_the_rows_of_recorded_verdicts(
+    folder, capsys
+):
+    data = write(folder, "rows.jsonl", {"prompt_id": "p", "input": "2+2?"})
+    said = [
+        {"prompt_id": "p", "completion": text, "criteria_met": met}
+        for text, met in (("4", [True, False]), ("5, fool", [False, True]))
+    ]
+    verdicts = write(folder, "v.jsonl", *said)
+    rows = ["--data", str(data), "--rubric", str(folder / "rubric.csv")]
+
+    def printed(*words: str) -> dict[str, Any]:
+        assert main([*words, *rows]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    # scores 1 and -1/2 of 2 points
+    study = printed("variance", str(verdicts), "--json", "--min_group", "2")
+    assert study["rewards"][0]["mean"]["value"] == pytest.approx(0.25)
+    audit = printed("audit", "--judge", "constant", "--verdicts", str(verdicts), "--json")
+    assert audit["judge"]["asked"] == 4
+    assert audit["labels"]["rubric"]["path"] == "rubric.csv"
+    pair = printed("export", str(verdicts), "--format", "dpo", "--margin", "0.1")
+    assert (pair["chosen"][0]["content"], pair["rejected"][0]["content"]) == ("4", "5, fool")
+    assert main(["export", str(data), *rows[2:], "--format", "autorubric"]) == 0
+    assert "Is rude" in capsys.readouterr().out
+    for words in (["variance", str(verdicts)], ["audit", "--judge", "constant", "--labels", "x"]):
+        assert main([*words, *rows[2:]]) == 2
+        assert "--rubric FILE is the rubric of the rows of --data" in capsys.readouterr().err
