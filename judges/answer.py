@@ -171,6 +171,13 @@ class Answer:
     """Which of the answers to this example under the same model and run."""
     replicates: int | None = None
     """Independent verdicts for each criterion of this answer; None for the grader's own number."""
+    asked: tuple[int, ...] | None = None
+    """The criteria that are asked, ascending; None for all of them."""
+
+    @property
+    def n_asked(self) -> int:
+        """Count the criteria that are asked."""
+        return len(self.example.rubric) if self.asked is None else len(self.asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +198,9 @@ class GradedAnswer:
     none was asked for."""
     reading: Reading = USUAL
     """Which part of the answer was judged."""
+    chances: tuple[float, ...] = ()
+    """Where only a sample was asked: the inclusion probability of each criterion, in (0, 1]. Empty
+    where all of them were asked."""
 
     @property
     def judged(self) -> str:
@@ -211,6 +221,13 @@ class GradedAnswer:
                     f"prompt_id {self.example.prompt_id}: {len(row)} verdicts for "
                     f"{n_criteria} criteria; they cannot be aligned"
                 )
+        if self.chances and (
+            len(self.chances) != n_criteria or not all(0 < chance <= 1 for chance in self.chances)
+        ):
+            raise DataError(
+                f"prompt_id {self.example.prompt_id}: chances must be an inclusion probability for "
+                f"each of the {n_criteria} criteria, above 0 and at most 1"
+            )
 
     @property
     def is_absent(self) -> bool:
@@ -230,6 +247,8 @@ class GradedAnswer:
             plain["ratings"] = [rating.to_verdict().to_json() for rating in self.ratings]
         if self.reading != USUAL:
             plain["reading"] = self.reading.to_json()
+        if self.chances:
+            plain["chances"] = list(self.chances)
         return plain
 
     def _plain_verdicts(self, row: tuple[Verdict, ...]) -> list[dict[str, Any]]:
@@ -253,6 +272,7 @@ class GradedAnswer:
                 Rating.from_verdict(Verdict.from_json(one)) for one in plain.get("ratings", ())
             ),
             reading=Reading.from_json(plain.get("reading") or {}),
+            chances=tuple(map(float, plain.get("chances") or ())),
         )
 
 

@@ -205,9 +205,9 @@ class Grader(Closing):
 
     def unasked(self, answer: Answer, why: str) -> GradedAnswer:
         """Give an answer whose criteria were not asked, with the reason."""
-        sheet = Sheet(answer.example, "", answer.replicates)
+        sheet = Sheet(answer.example, "", answer.replicates, asked=answer.asked)
         n_rows = answer.replicates or self.options.replicates
-        sheet.rows = [[skipped(why)] * len(answer.example.rubric) for _ in range(n_rows)]
+        sheet.rows = [[skipped(why)] * sheet.n_questions for _ in range(n_rows)]
         return self._graded(answer, sheet)
 
     async def grade_async(self, answers: Sequence[Answer]) -> list[GradedAnswer]:
@@ -366,17 +366,17 @@ class Grader(Closing):
         reading = self.options.reading
         for answer in answers:
             judged = "" if answer.text is None else reading.part(answer.text)
-            sheet = Sheet(answer.example, judged, answer.replicates, is_rating=is_rating)
+            sheet = Sheet(
+                answer.example, judged, answer.replicates, is_rating=is_rating, asked=answer.asked
+            )
             filled.append((answer, sheet))
             if answer.text is not None:
                 yield sheet
 
     def _graded(self, answer: Answer, sheet: Sheet) -> GradedAnswer:
         rows = self._rows(answer, sheet, self._remarks)
-        reading = self.options.reading
-        return GradedAnswer(
-            answer.example, answer.text or "", rows[0], answer.repeat, rows[1:], reading=reading
-        )
+        text, reading = answer.text or "", self.options.reading
+        return GradedAnswer(answer.example, text, rows[0], answer.repeat, rows[1:], reading=reading)
 
     def _rated(self, answer: Answer, sheet: Sheet) -> tuple[Rating, ...]:
         rows = self._rows(answer, sheet, self._rating_remarks)
@@ -389,12 +389,12 @@ class Grader(Closing):
         reading = self.options.reading
         if answer.text is None:
             n_rows = answer.replicates or self.options.replicates
-            return ((_ABSENT,) * sheet.n_questions,) * n_rows
+            return (sheet.whole([_ABSENT] * sheet.n_questions),) * n_rows
         if not reading.include_reasoning:
             remarks.add(answer.text, reading.marks)
         if any(answer.example in one for one in self._learned):
             self._flattered.add(answer.example.prompt_id)
-        return tuple(tuple(v if v is not None else _LOST for v in row) for row in sheet.rows)
+        return tuple(sheet.whole(v or _LOST for v in row) for row in sheet.rows)
 
 
 _ABSENT, _LOST = skipped(NO_ANSWER), skipped("never asked")

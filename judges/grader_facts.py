@@ -116,7 +116,7 @@ class GradePart(Generic[A]):
 def n_questions_of(answers: Iterable[Answer], options: RuntimeOptions) -> int:
     """Count the verdicts that are asked for; an answer that is not there has none."""
     own = options.replicates
-    return sum(len(a.example.rubric) * (a.replicates or own) for a in answers if a.text is not None)
+    return sum(a.n_asked * (a.replicates or own) for a in answers if a.text is not None)
 
 
 def taken_up(one: tuple[Answer, Sheet]) -> bool:

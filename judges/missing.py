@@ -11,6 +11,8 @@ from .answer import GradedAnswer
 from .errors import ConfigError
 from .verdict import Outcome, Verdict
 
+NOT_DRAWN = "not drawn: outside the sample"
+"""Reason of a verdict that a sample left out on purpose: it is not asked, and not missing."""
 MOST_REASONS = 3
 """Reasons that are told; the results hold all."""
 MOST_KINDS = 1_000
@@ -47,6 +49,8 @@ class MissingVerdicts:
 
     def add_verdict(self, verdict: Verdict, place: tuple[str, int] | None = None) -> None:
         """Count one verdict; its place is its prompt_id and the criterion, from 1."""
+        if verdict.explanation == NOT_DRAWN:
+            return
         self.n_asked += 1
         if not verdict.is_missing:
             return

@@ -67,6 +67,7 @@ from ..flags import (
 from ..results.documents import Spool
 from ..results.judged_runs import JudgedRun, JudgedRuns, graded_by_run
 from ..results.writer import sanitized
+from ..sampling import Sample, add_sample_arguments, check_sample_arguments
 from ..tables.ending import runs_below, show_scores
 from ..tables.score import ScoreLine, calls_line, score_table
 from ..terminal import say
@@ -108,6 +109,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     add_allow_missing(parser)
     add_until_arguments(parser)
+    add_sample_arguments(parser)
     add_worker_arguments(parser)
 
 
@@ -148,22 +150,27 @@ def run(args: argparse.Namespace) -> int:
     with no_key, opened(options, workers) as grader:
         require_askable(grader.judge, examples.values())
         require_any_askable(grader.judge, examples.values())
+        sample = None
+        if args.sample is not None:
+            sample = Sample(args, responses, grader.identity.digest)
+            say(sample.words())
         if args.dry_run:
-            return _dry_run(grader, [answer for _, answer in order or responses], args, order)
+            asked = [answer for _, answer in sample or order or responses]
+            return _dry_run(grader, asked, args, order)
         _require_folders(args, census)
         _require_room(args, options, census)
         if order is not None:
             _tell_expected(grader, order)
         with Spool(args.output_path) as spool:
             judged = JudgedRuns(spool, args.output_path, allowed_share(args.allow_missing))
-            fault = _grade(grader, responses, judged, census, order)
+            fault = _grade(grader, responses, judged, census, order, sample)
             if fault is None and (change := responses.change()) is not None:
                 fault = RubricbeatError(change)
-            runs = _write(judged, grader, data, args, order)
+            runs = _write(judged, grader, data, args, order, sample)
         stopped = grader.outage or grader.stopped or judged.deadline
         if order is not None:
             stopped = (stopped or "verdicts were not asked") if order.is_cut else None
-        _report(runs, judged, grader, args, order, stopped)
+        _report(runs, judged, grader, args, order, stopped, sample)
         if fault is not None:
             raise fault
         code = told(judged.missing, "judge", _WHAT_NOW)
@@ -176,10 +183,13 @@ def _grade(
     judged: JudgedRuns,
     census: Census,
     order: GradingOrder | None,
+    sample: Sample | None,
 ) -> RubricbeatError | None:
     """Grade until all is graded or decided; give the error that is to be said at the end."""
     n_questions = census.n_criteria * grader.options.replicates
-    if order is None:
+    if sample is not None:
+        source = sample.grade(grader)
+    elif order is None:
         source = graded_by_run(grader, responses, n_questions=n_questions)
     else:
         source = order.grade(grader)
@@ -187,7 +197,12 @@ def _grade(
         for key, graded in source:
             judged.add(key, graded)
     except RubricbeatError as error:
-        is_kept = judged.is_complete(census.n_answers) if order is None else order.n_graded
+        if sample is not None:
+            is_kept = sample.is_complete(judged)
+        elif order is None:
+            is_kept = judged.is_complete(census.n_answers)
+        else:
+            is_kept = order.n_graded > 0
         if not is_kept:
             raise
         return error
@@ -234,6 +249,7 @@ def _check(args: argparse.Namespace) -> StopRule | None:
             "letters, digits, "
             "'.', '_' or '-'"
         )
+    check_sample_arguments(args)
     rule = stop_rule_of(
         args.until_decided, args.until_width, args.rope, args.sequence, "--until_decided"
     )
@@ -283,6 +299,7 @@ def _write(
     data: ExampleFile,
     args: argparse.Namespace,
     order: GradingOrder | None,
+    sample: Sample | None,
 ) -> list[JudgedRun]:
     runs = []
     for run in judged.write(
@@ -294,6 +311,7 @@ def _write(
             "responses": Path(name_of(args.responses)).name,
             "limit": args.limit,
             **({} if order is None else {"until": order.facts()}),
+            **({} if sample is None else {"sample": sample.facts()}),
         },
         seed=args.seed,
     ):
@@ -321,6 +339,7 @@ def _report(
     args: argparse.Namespace,
     order: GradingOrder | None,
     stopped: str | None,
+    sample: Sample | None,
 ) -> None:
     facts = _facts(grader, order)
     if args.json:
@@ -336,7 +355,11 @@ def _report(
             for run in runs
         ]
         until = {} if order is None else {"until": order.facts()}
-        print(json.dumps({"runs": plain, **until, "judge": facts}, indent=2, ensure_ascii=False))
+        drawn = {} if sample is None else {"sample": sample.facts()}
+        found = {"runs": plain, **until, **drawn, "judge": facts}
+        print(json.dumps(found, indent=2, ensure_ascii=False))
+    elif sample is not None:
+        print(f"{calls_line(facts)}.\n{sample.ending(args.output_path)}")
     else:
         if args.all:
             print(score_table([ScoreLine(*r.key, args.task, r.written.metrics) for r in runs]))
@@ -351,11 +374,11 @@ def _report(
             )
             for model, (n_runs, metrics) in judged.metrics().items()
         ]
-        found = runs_below(args.output_path)
+        below = runs_below(args.output_path)
         said = [] if order is None else order.words()
         also = " ".join([f"{calls_line(facts)}.", *said])
         if lines:
-            show_scores(lines, [args.output_path], found, also)
+            show_scores(lines, [args.output_path], below, also)
         else:  # the judge stopped before a prompt was graded
             print(also)
     if stopped:

@@ -133,7 +133,14 @@ class JudgedRuns:
             with self._alone():
                 written = write_run(run, self._folder)
                 n_retired = retire(
-                    self._folder, key, task, digest, written, answers, there=self._there
+                    self._folder,
+                    key,
+                    task,
+                    digest,
+                    written,
+                    answers,
+                    there=self._there,
+                    is_sample="sample" in config,
                 )
             yield JudgedRun(key, written, n_retired)
 
@@ -213,13 +220,14 @@ def retire(
     answers: SpooledDocuments,
     *,
     there: Container[Path] = (),
+    is_sample: bool = False,
 ) -> int:
     """Set earlier results of the very same run aside, so that it does not count twice.
 
     The same run: model, label, task and judge, and no answer that the new one lacks, unless a rule
-    has stopped it. Files are
-    renamed, never deleted. Earlier samples are read line by line. Of two commands that end at the
-    same moment the later results stay.
+    has stopped it, or both are samples of verdicts; what is graded whole no sample takes the place
+    of. Files are renamed, never deleted. Earlier samples are read line by line. Of two commands
+    that end at the same moment the later results stay.
 
     Args:
         folder: Where results lie.
@@ -229,6 +237,7 @@ def retire(
         written: The new results.
         answers: What they hold.
         there: Samples that were there when the command began: earlier, whatever their stamp says.
+        is_sample: Whether the new results hold a sample of the verdicts alone.
 
     Returns:
         How many results were set aside.
@@ -249,7 +258,10 @@ def retire(
             if samples.exists():  # else another command has just set it aside
                 print(f"rubricbeat: left as it is: {error}", file=sys.stderr)
             continue
-        if not len(old) or not (np.isin(old, new).all() or earlier.until):
+        if is_sample and not earlier.sample:
+            continue
+        by_chance = earlier.until or (is_sample and earlier.sample)
+        if not len(old) or not (np.isin(old, new).all() or by_chance):
             continue  # a run that a rule stopped has its prompts by chance: the later one counts
         for path in sorted(samples.parent.iterdir()):
             if path == samples or path.name == f"results_{_stamp(earlier)}.json":

@@ -17,6 +17,7 @@ from ..data.reader import read_rows
 from ..data.streams import name_of
 from ..data.verdict_words import says_not_applicable
 from ..errors import DataError
+from ..missing import NOT_DRAWN
 from ..rubric import Criterion, Example, Rubric, digest_of_prompt
 from ..shares import suited
 from .labels import Label, LabelledAnswer, why_not
@@ -109,6 +110,10 @@ def labels_of_verdicts(
                 for verdict in answer.verdicts
             ),
             model=model,
+            chances=tuple(
+                None if verdict.explanation == NOT_DRAWN else chance
+                for verdict, chance in zip(answer.verdicts, answer.chances, strict=False)
+            ),
         )
         for answer in graded
     ]

@@ -110,7 +110,7 @@ class Delivery:
         for flight in flights:
             waiter = flight.waiters[0]
             if hits and flight.key in hits:
-                stored = sheet.suited(waiter.index, hits[flight.key])
+                stored = sheet.suited(flight.question.index, hits[flight.key])
                 self._hit(stored)
                 self.deliver(run, sheet, waiter.replicate, waiter.index, stored)
                 continue

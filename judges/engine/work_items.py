@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ..answer import seen_of
 from ..judge import Judge, Question
+from ..missing import NOT_DRAWN
 from ..rubric import Example
 from ..shares import suited
 from ..store.keys import question_material, rating_material
@@ -43,6 +44,9 @@ def skipped(reason: str) -> Verdict:
     return Verdict(Outcome.SKIPPED, explanation=reason, attempts=0)
 
 
+_NOT_DRAWN = skipped(NOT_DRAWN)
+
+
 def no_reply(why: str, n_attempts: int, *, is_bug: bool = False) -> Verdict:
     """Give the verdict of a question that was asked and got no reply: by a bug, or on the way."""
     outcome = Outcome.JUDGE_ERROR if is_bug else Outcome.TRANSPORT
@@ -71,7 +75,9 @@ def requests_of(judge: Judge, question: Question) -> int:
 class Sheet:
     """One answer and the places of its verdicts, or of its rating."""
 
-    __slots__ = ("example", "is_rating", "judged", "n_open", "n_replicates", "rows", "subject")
+    __slots__ = (
+        "asked", "example", "is_rating", "judged", "n_open", "n_replicates", "rows", "subject",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -80,6 +86,7 @@ class Sheet:
         n_replicates: int | None = None,
         *,
         is_rating: bool = False,
+        asked: Sequence[int] | None = None,
     ) -> None:
         """Open an empty sheet for the part of an answer that is judged.
 
@@ -89,28 +96,40 @@ class Sheet:
             n_replicates: Independent verdicts for each criterion; None for as many as the grader
                 asks for.
             is_rating: A rating is asked for in the place of verdicts.
+            asked: The criteria that are asked, where that is not all of them.
         """
+        self.asked = asked
         self.example = example
         self.judged = judged
         self.n_replicates = n_replicates
         self.is_rating = is_rating
         self.rows: list[list[Verdict | None]] = []
-        """Replicate, then criterion."""
+        """Replicate, then criterion that is asked."""
         self.n_open = 0
         self.subject: Subject | None = None
 
     @property
     def n_questions(self) -> int:
         """Questions of one replicate: a criterion each, or the one of a rating."""
-        return 1 if self.is_rating else len(self.example.rubric)
+        if self.is_rating:
+            return 1
+        return len(self.example.rubric) if self.asked is None else len(self.asked)
 
     def suited(self, index: int, verdict: Verdict) -> Verdict:
-        """Give what a store holds as the question of one of its places allows it."""
+        """Give what a store holds as one of its criteria allows it."""
         return verdict if self.is_rating else suited(verdict, self.example.rubric.criteria[index])
 
     def question(self, index: int, replicate: int) -> Question:
         """Give the question of one of its places."""
+        index = index if self.asked is None or self.is_rating else self.asked[index]
         return Question(self.example, self.judged, index, replicate, self.is_rating)
+
+    def whole(self, row: Iterable[Verdict]) -> tuple[Verdict, ...]:
+        """Put the verdicts of a row at the places of their criteria; the others are not drawn."""
+        if self.asked is None or self.is_rating:
+            return tuple(row)
+        said = dict(zip(self.asked, row, strict=True))
+        return tuple(said.get(c, _NOT_DRAWN) for c in range(len(self.example.rubric)))
 
 
 class GradeJob:

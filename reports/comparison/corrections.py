@@ -25,6 +25,8 @@ from ...judges.scoring.item_scores import ScoredTable
 from .. import numbers
 from ..results.logs import is_log
 from ..results.reader import read_runs
+from ..results.run import Run
+from ..results.samples import SAMPLE_WORDS
 from .judges import JudgeAudit
 from .models import Model
 
@@ -76,10 +78,15 @@ def _read(path: Path, columns: Columns | None) -> LabelSource:
             path.name,
             tuple(item for run in runs for item in labels_of_verdicts(run.graded, run.name)),
             frozenset(run.judge_digest for run in runs if run.judge_digest),
-            "; ".join((*notes, *(note for run in runs for note in run.notes))) or None,
+            "; ".join((*notes, *(note for run in runs for note in _notes_of(run)))) or None,
         )
     file = read_labels(path, columns=columns)
     return LabelSource(Path(name_of(path)).name, file.answers, warning=file.warning())
+
+
+def _notes_of(run: Run) -> Iterator[str]:
+    """Give a run's notes; that a sample is no score by itself does not hold for labels."""
+    return (note for note in run.notes if SAMPLE_WORDS not in note)
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,11 @@ class Run:
         return mapping(mapping(self.facts.get("config")).get("until"))
 
     @property
+    def sample(self) -> Mapping[str, Any]:
+        """How its verdicts were drawn, where only a sample of them was asked; empty without."""
+        return mapping(mapping(self.facts.get("config")).get("sample"))
+
+    @property
     def includes_reasoning(self) -> bool:
         """Whether the judge read the whole answer, and not its solution section alone."""
         options = mapping(mapping(self.facts.get("judge")).get("options"))

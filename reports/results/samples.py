@@ -82,7 +82,14 @@ def read_samples(path: Path, examples: Examples | None = None) -> list[Run]:
     if run.includes_reasoning:
         whole = Reading(include_reasoning=True)
         graded = [replace(g, reading=whole) if g.reading == USUAL else g for g in graded]
-    return [replace(run, graded=tuple(graded))]
+    notes = (f"{run.name}: {SAMPLE_WORDS}",) if run.sample else ()
+    return [replace(run, graded=tuple(graded), notes=(*run.notes, *notes))]
+
+
+SAMPLE_WORDS = (
+    "a sample of the verdicts, drawn with unequal chances, which is no score by itself; "
+    "'rubricbeat score ALL --labels THIS' gives one, with ALL the results it was drawn by"
+)
 
 
 def described(path: Path) -> Run:

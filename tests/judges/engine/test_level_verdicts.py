@@ -203,6 +203,7 @@ def test_a_judge_made_of_others_gives_and_stores_levels(tmp_path):
     with Grader(AskingEachMember(member := LevelJudge(SURE, NA, YES)), options) as grader:
         (again,) = grader.grade([answer()])
     assert not member.asked
+    assert [v.outcome for v in again.verdicts] == ["level", "not_applicable", "met"]
     assert [v.level for v in again.verdicts] == [1, None, None]
 
 

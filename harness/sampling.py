@@ -1,0 +1,182 @@
+"""`judge --sample`: the dear judge is asked a part, drawn by the results of a free one on all."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..judges.answer import Answer, GradedAnswer
+from ..judges.audit.correction import MIN_LABELLED_PROMPTS
+from ..judges.budget.drawn_answers import DrawnAnswers, Unit, needs_whole_answers
+from ..judges.data.responses import RunKey
+from ..judges.errors import ConfigError
+from ..judges.grader import Grader
+from ..reports.results.reader import read_runs
+from .results.judged_runs import JudgedRuns, graded_by_run
+from .terminal import command
+
+LOCAL = "local"
+"""The engine of one process."""
+
+MAX_NAMED = 3
+_RULES = ("until_decided", "until_width")
+
+
+def add_sample_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags of a sample."""
+    parser.add_argument(
+        "--sample",
+        type=float,
+        metavar="SHARE",
+        help="ask for this share of the verdicts alone, more often where --by is unsure and much "
+        "is at stake; 'score RESULTS --labels OUTPUT' makes an unbiased score of both",
+    )
+    parser.add_argument(
+        "--by",
+        type=Path,
+        metavar="RESULTS",
+        help="with --sample: results of a cheap judge on all of these answers",
+    )
+    parser.add_argument(
+        "--sample_unit",
+        choices=[str(unit) for unit in Unit],
+        default=str(Unit.CRITERIA),
+        help="with --sample: draw single criteria, or whole answers, which pass rates need "
+        "(default criteria)",
+    )
+
+
+def check_sample_arguments(args: argparse.Namespace) -> None:
+    """Refuse flags of a sample that cannot work.
+
+    Raises:
+        ConfigError: They cannot.
+    """
+    if args.sample is None:
+        if args.by is not None or args.sample_unit != Unit.CRITERIA:
+            raise ConfigError("--by and --sample_unit belong to a sample: add --sample SHARE")
+        return
+    if not 0 < args.sample < 1:
+        raise ConfigError(f"--sample {args.sample:g}: a share above 0 and below 1, such as 0.3")
+    if args.by is None:
+        raise ConfigError("--sample needs --by RESULTS: what a cheap judge says of all the answers")
+    if any(getattr(args, rule, None) is not None for rule in _RULES):
+        raise ConfigError("--sample and --until...: give one of them, both decide whom to ask")
+    if args.engine != LOCAL:
+        raise ConfigError(f"--sample does not work with --engine {args.engine}: leave one out")
+
+
+class Sample:
+    """The answers as far as they are asked about, and how they came to be chosen."""
+
+    def __init__(
+        self, args: argparse.Namespace, answers: Iterable[tuple[RunKey, Answer]], judge: str
+    ) -> None:
+        """Draw.
+
+        Args:
+            args: With the flags of a sample.
+            answers: All of them; read again when they are graded.
+            judge: Digest of the judge that is to be asked.
+
+        Raises:
+            ConfigError: The results of the cheap judge are not of these answers, or of this very
+                judge; too little is drawn; the rubrics take whole answers.
+        """
+        self._answers, self._by = answers, args.by
+        runs = read_runs([args.by])
+        if any(run.judge_digest == judge for run in runs):
+            raise ConfigError(f"--by {args.by}: results of the very judge that is to be asked")
+        guesses = [answer for run in runs for answer in run.graded]
+        if any(guess.chances for guess in guesses):
+            raise ConfigError(f"--by {args.by}: holds a sample; give results on all answers")
+        self._unit = Unit(args.sample_unit)
+        examples = {id(a.example): a.example for _, a in answers}.values()
+        if self._unit is Unit.CRITERIA and needs_whole_answers(examples):
+            raise ConfigError(
+                "with gates, requirements or criteria that may not apply a score is no sum over "
+                "verdicts: add --sample_unit answers"
+            )
+        self.share, self.seed = args.sample, args.seed
+        self.drawn = DrawnAnswers(
+            (answer for _, answer in answers),
+            guesses,
+            share=args.sample,
+            unit=self._unit,
+            seed=args.seed,
+        )
+        models = {model for (model, _), _ in answers}
+        others = [
+            guess
+            for run in runs
+            if run.model in models
+            for guess in run.graded
+            if not self.drawn.holds(guess)
+        ]
+        self._require(len(others))
+
+    def _require(self, n_others: int) -> None:
+        drawn = self.drawn
+        if n_others:
+            raise ConfigError(
+                f"--by {self._by}: holds {n_others} answers that are not graded here; a sample "
+                "tells of what it is drawn from, so give all of them, without --limit"
+            )
+        if drawn.unknown:
+            named = ", ".join(name[:64] for name in drawn.unknown[:MAX_NAMED])
+            raise ConfigError(
+                f"--by {self._by}: has no verdicts on {len(drawn.unknown)} of {drawn.n_answers} "
+                f"answers (prompts {named}); grade all of them with the cheap judge first"
+            )
+        if drawn.n_prompts < MIN_LABELLED_PROMPTS:
+            raise ConfigError(
+                f"--sample {self.share:g}: asks about {drawn.n_prompts} prompts; an estimate takes "
+                f"{MIN_LABELLED_PROMPTS}"
+            )
+
+    def __iter__(self) -> Iterator[tuple[RunKey, Answer]]:
+        """Give the answers, cut to what is asked about each."""
+        for key, answer in self._answers:
+            cut = self.drawn.cut(answer)
+            if cut is not None:
+                yield key, cut
+
+    def grade(self, grader: Grader) -> Iterator[tuple[RunKey, GradedAnswer]]:
+        """Grade what was drawn."""
+        n_questions = self.drawn.n_asked * grader.options.replicates
+        for key, graded in graded_by_run(grader, self, n_questions=n_questions):
+            yield key, self.drawn.marked(graded)
+
+    def is_complete(self, judged: JudgedRuns) -> bool:
+        """Say whether every answer of the sample was taken in."""
+        return judged.is_complete(sum(1 for _ in self))
+
+    def facts(self) -> Mapping[str, Any]:
+        """Give what results say of the design; the chances are beside the verdicts."""
+        return {
+            "share": self.share,
+            "unit": str(self._unit),
+            "by": self._by.name,
+            "seed": self.seed,
+            "answers": self.drawn.n_answers,
+            "criteria": self.drawn.n_criteria,
+            "asked": self.drawn.n_asked,
+        }
+
+    def words(self) -> str:
+        """Say what was drawn."""
+        drawn = self.drawn
+        return (
+            f"{drawn.n_asked:,} of {drawn.n_criteria:,} criteria are in the sample, of "
+            f"{drawn.n_prompts:,} prompts; the others are not asked, and not missing."
+        )
+
+    def ending(self, output: Path) -> str:
+        """Say what to do with the results."""
+        words = ["score", str(self._by), "--labels", str(output)]
+        return (
+            "These verdicts alone are no score: they were drawn with unequal chances.\n"
+            f"next: {command(words)}"
+        )

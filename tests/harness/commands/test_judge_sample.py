@@ -1,0 +1,112 @@
+"""`rubricbeat judge --sample`: a part is asked, and the score of all comes out of it."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from rubricbeat.harness.cli import main
+from rubricbeat.judges.missing import NOT_DRAWN
+from rubricbeat.reports.results.reader import read_runs
+
+N = 150
+POINTS = (5, 4, 3, 2, 1, -3, 7, 2)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Answers of two models, a judge that is right, and one that is too kind."""
+    folder, rng = tmp_path_factory.mktemp("sample"), random.Random(2)
+    lines: dict[str, list[dict[str, object]]] = {"rows": [], "answers": [], "free": [], "dear": []}
+    for p in range(N):
+        rubric = [{"criterion": f"c{n}", "points": x, "tags": []} for n, x in enumerate(POINTS)]
+        prompt = [{"role": "user", "content": f"q{p}"}]
+        lines["rows"].append({"prompt_id": f"p{p}", "prompt": prompt, "rubrics": rubric})
+        for model, lift in (("one", 0.0), ("two", -0.15)):
+            quality = rng.random() * 0.8 + 0.15 + lift
+            met = [rng.random() < (quality if x > 0 else 0.3) for x in POINTS]
+            kind = [m if rng.random() < 0.75 else rng.random() < 0.8 for m in met]
+            key = {"prompt_id": f"p{p}", "completion": f"answer {p} of {model}"}
+            lines["answers"].append(key | {"model": model})
+            lines["dear"].append(key | {"criteria_met": met})
+            lines["free"].append(key | {"criteria_met": kind})
+    for name, rows in lines.items():
+        (folder / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    assert judge(folder, "free", "free") == 0
+    assert judge(folder, "dear", "all") == 0
+    return folder
+
+
+def judge(folder: Path, name: str, output: str, *more: str) -> int:
+    given = ["--data", folder / "rows.jsonl", "--responses", folder / "answers.jsonl"]
+    given += ["--judge", "replay", "--judge_args", f"path={folder}/{name}.jsonl"]
+    return main(["judge", *map(str, given), "--output_path", str(folder / output), *more])
+
+
+def scores(folder: Path, capsys: pytest.CaptureFixture[str], *more: str) -> list[dict[str, object]]:
+    capsys.readouterr()
+    assert main(["score", *more, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)["runs"]
+
+
+def test_a_sample_tells_the_score_that_all_verdicts_give(world: Path, capsys) -> None:
+    assert judge(world, "dear", "part", "--sample", "0.4", "--by", str(world / "free")) == 0
+    said = capsys.readouterr()
+    assert "not asked, and not missing" in said.err
+    assert "next:" in said.out
+    assert "score" in said.out
+    part = read_runs([world / "part"])
+    n_asked = sum(v.explanation != NOT_DRAWN for r in part for a in r.graded for v in a.verdicts)
+    assert n_asked == part[0].sample["asked"]
+    # 2,400 verdicts, drawn apart
+    assert abs(n_asked - 960) < 100
+    truth = scores(world, capsys, str(world / "all"))
+    found = scores(world, capsys, str(world / "free"), "--labels", str(world / "part"))
+    for one, whole in zip(found, truth, strict=True):
+        figure = one["corrected_by_labels"]["score"]
+        assert figure["low"] <= whole["metrics"]["score"] <= figure["high"]
+        assert whole["metrics"]["score"] < figure["raw"] - 0.02
+        assert one["corrected_by_labels"]["pass_hb50"]["value"] is None
+
+
+def test_whole_answers_tell_pass_rates_too(world: Path, capsys) -> None:
+    by = ("--sample", "0.5", "--by", str(world / "free"), "--sample_unit", "answers")
+    assert judge(world, "dear", "answers", *by) == 0
+    for one in scores(world, capsys, str(world / "free"), "--labels", str(world / "answers")):
+        assert one["corrected_by_labels"]["pass_hb50"]["value"] is not None
+
+
+def test_another_sample_takes_the_place_of_the_first_and_never_that_of_all(world: Path) -> None:
+    for seed in ("1", "2"):
+        by = ("--sample", "0.3", "--by", str(world / "free"), "--seed", seed)
+        assert judge(world, "dear", "again", *by) == 0
+    assert len(read_runs([world / "again"])) == 2
+    assert judge(world, "dear", "mixed") == 0
+    assert judge(world, "dear", "mixed", *by) == 0
+    assert len(read_runs([world / "mixed"])) == 4
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--sample", "0"], "--sample 0: a share above 0 and below 1"),
+        (["--sample", "nan"], "--sample nan: a share above 0 and below 1"),
+        (["--sample", "1"], "--sample 1: a share above 0 and below 1"),
+        (["--sample", "0.3"], "--sample needs --by RESULTS"),
+        (["--by", "{free}"], "add --sample SHARE"),
+        (["--sample", "0.3", "--by", "{all}"], "results of the very judge that is to be asked"),
+        (["--sample", "0.001", "--by", "{free}"], "an estimate takes 20"),
+        (["--sample", "0.3", "--by", "{free}", "--limit", "50"], "are not graded here"),
+        (["--sample", "0.3", "--by", "{free}", "--until_decided"], "give one of them"),
+        (["--sample", "0.3", "--by", "{nowhere}"], "no such file or folder"),
+    ],
+)
+def test_a_sample_that_cannot_be_is_refused_in_one_line(world: Path, more, words, capsys) -> None:
+    places = {name: str(world / name) for name in ("free", "all", "nowhere")}
+    assert judge(world, "dear", "none", *(word.format(**places) for word in more)) == 2
+    [line] = capsys.readouterr().err.strip().splitlines()
+    assert words in line
+    assert not (world / "none").exists()
