@@ -90,9 +90,13 @@ def section_page(
         "title": title,
         "headline": headline,
         "section": Markup(section),
+        "contents": [(at, Markup(words)) for at, words in _HEADS.findall(section)],
         "source": source,
     }
     return render("section_page.html", context)
+
+
+_HEADS = re.compile(r'<h3 id="([^"]+)">([^<]+)</h3>')
 
 
 def frame(*scripts: str, forms: str = "'none'", styles: Sequence[str] = ()) -> dict[str, Any]:

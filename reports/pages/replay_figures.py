@@ -21,7 +21,8 @@ RIGHT = 14
 
 def replay_figures(found: Replayed) -> dict[str, str]:
     """Draw curves of gold, of the score that the judge itself sees, and of dead groups."""
-    drawn = {"gold": _curves(found, lambda arm: arm.curve, "gain of the gold score")}
+    whose = "the gold score" if found.has_gold else "this judge's own score"
+    drawn = {"gold": _curves(found, lambda arm: arm.curve, f"gain of {whose}")}
     if found.has_gold:
         judged = _curves(found, lambda arm: arm.judge_curve, "gain that the judge itself sees")
         drawn["judge"] = judged

@@ -21,15 +21,23 @@ MAX_LISTED = 60
 """Prompts to drop that are listed by id; the command's --json has all."""
 
 
-def render_signal_section(study: SignalStudy, plans: Sequence[PowerPlan] = ()) -> str:
-    """Give the section's inner HTML, without its heading; every value is escaped."""
-    return render("signal.html", {**_context(study), "plans": plans})
+def render_signal_section(
+    study: SignalStudy, plans: Sequence[PowerPlan] = (), headline: str = ""
+) -> str:
+    """Give the section's inner HTML, without its heading; every value is escaped.
+
+    Args:
+        study: What it says.
+        plans: Studies to come, if any.
+        headline: A sentence that stands above it already.
+    """
+    return render("signal.html", {**_context(study), "plans": plans, "headline": headline})
 
 
 def signal_page(study: SignalStudy, plans: Sequence[PowerPlan] = ()) -> str:
     """Give a page of its own: one file, no request."""
     headline = next((s.text for s in study.words if s.topic == "reward"), study.words[0].text)
-    section = render_signal_section(study, plans)
+    section = render_signal_section(study, plans, headline)
     return section_page("signal", "Reward signal", headline, section, "docs/signal.md")
 
 

@@ -62,6 +62,14 @@ def test_a_judge_that_reads_criteria_backwards_is_said_to_be_gamed() -> None:
     assert f"the gold score by {MINUS}0." in html.unescape(replay_page(trained(gold=True)))
 
 
+def test_without_gold_no_number_is_called_the_gold_score() -> None:
+    with_gold, without = (html.unescape(replay_page(trained(gold=gold))) for gold in (True, False))
+    for said in ("Gain of the gold score</th>", "gain of the gold score, scale"):
+        assert said in with_gold and said not in without
+    assert "own score</th>" in without
+    assert "gain of this judge's own score, scale" in without
+
+
 def test_without_gold_nothing_is_recommended_and_the_reason_is_said() -> None:
     found = trained()
     assert sentences(found)[-1] == BY_CONSTRUCTION

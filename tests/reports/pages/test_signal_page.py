@@ -50,6 +50,16 @@ def test_figures_hold_no_style_that_the_policy_would_drop(page: str) -> None:
     assert "currentColor" in page
 
 
+def test_findings_name_their_tables_and_the_headline_stands_once(page: str) -> None:
+    heads = dict(re.findall(r'<h3 id="([^"]+)">([^<]+)</h3>', page))
+    contents, _, rest = page.partition("</nav>")
+    assert re.findall(r'<a href="#(signal-[^"]+)">([^<]+)</a>', contents) == list(heads.items())
+    links = re.findall(r'<a class="quiet" href="#([^"]+)">([^<]+)</a></li>', rest)
+    assert links and all(heads[at] == words for at, words in links)
+    [headline] = re.findall(r"<h1>(.*?)</h1>", page)
+    assert page.count(headline) == 1
+
+
 def test_ids_are_there_once(page: str) -> None:
     ids = re.findall(r'\bid="([^"]+)"', page)
     assert len(ids) == len(set(ids))
