@@ -62,7 +62,7 @@ class Stopping:
             found, ends = pair.found, pair.found.interval
             where = (
                 f"decided after {numbers.count(found.n_looked)} of "
-                f"{numbers.count(pair.n_shared)} prompts in the order of grading"
+                f"{numbers.count(pair.n_shared)} prompts in the recorded order"
                 if found.is_decided
                 else f"all {numbers.count(pair.n_shared)} prompts do not decide"
             )
