@@ -196,7 +196,7 @@ def test_openrlhfs_special_tokens_are_not_judged_and_its_scores_are_shares() -> 
 def test_openrlhf_never_judges_the_prompt_as_part_of_the_answer() -> None:
     # a query whose prompt is not told from its answer would have both judged
     function = openrlhf_reward(reward())
-    with pytest.raises(ConfigError, match="query 0 does not hold its prompt"):
+    with pytest.raises(ConfigError, match="query 0 does not contain its prompt"):
         function(["What rest? no"], ["Another question: "], [TEXT])
     # a mark that the tokenizer puts before the prompt is none of the answer
     found = function(["<s>Say rest. no"], ["Say rest. "], [TEXT])

@@ -16,7 +16,7 @@ from rubricbeat.harness.cli import main
 def one_line(capsys, words) -> str:
     assert main([str(word) for word in words]) in {1, 2}
     said = capsys.readouterr().err
-    assert "fault of this program" not in said
+    assert "bug in rubricbeat" not in said
     assert said.count("\n") == 1
     return said
 

@@ -105,7 +105,7 @@ def test_a_reward_in_one_line_grades_prompts_by_one_rubric() -> None:
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        (lambda: rb.study(), "nothing is given"),
+        (lambda: rb.study(), "study: give gradings"),
         (lambda: rb.study(3), "study: int"),
         (lambda: rb.study("no-such-folder"), "no such file or folder"),
         (lambda: rb.study(graded(), rewards="hybird"), "did you mean 'hybrid'"),

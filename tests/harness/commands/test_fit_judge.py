@@ -57,7 +57,7 @@ def test_an_encoder_that_is_named_makes_a_blend(labels, capsys, tmp_path):
         (["--head", "words", "--encoder", "minilm"], "takes no --encoder"),
         (["--head", "blend", "--encoder", "none"], "needs an encoder; without one: --head words"),
         (["--head", "network", "--encoder", "nowhere"], "no such folder"),
-        (["--vectors", "v.npz"], "there is none: --head blend"),
+        (["--vectors", "v.npz"], "needs an encoder; give --head blend"),
         (["--recalibrate", "nowhere"], "no fitted judge there"),
         (["--recalibrate", "x"], "name a new folder"),
         (["--recalibrate", "nowhere", "--head", "trees"], "takes neither --head"),

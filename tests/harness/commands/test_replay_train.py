@@ -156,7 +156,7 @@ def test_a_policy_of_form_is_judged_on_held_out_prompts(
         (["--flip", "1.5"], "--flip 1.5"),
         (["--missing", "-1"], "--missing -1"),
         (["--flip", "0.1", "--noise", "replicates"], "give one of them"),
-        (["--errors_stay"], "does not err"),
+        (["--errors_stay"], "needs judge noise"),
         (["--seeds", "0"], "--seeds 0"),
         (["--group_size", "1"], "--group_size 1"),
         (["--learning_rate", "nan"], "--learning_rate nan"),

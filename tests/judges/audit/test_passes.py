@@ -122,4 +122,4 @@ def test_an_audit_with_hardly_any_perfect_answer_refuses_the_strict_rate(tmp_pat
     path.write_text(json.dumps({"judge": {}, "audit": plain}))
     found = correct_run([one for _, one in pairs], read_audit_rates(path)).passes["pass_strict"]
     assert "answers that pass and" in found.refused
-    assert "it takes 10 of each" in found.refused
+    assert "10 of each are needed" in found.refused

@@ -277,12 +277,12 @@ def test_answers_that_end_the_program_end_the_run() -> None:
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"probability": 3.0}, "probability=3; a number from 0 to 1"),
-        ({"probability": -0.1}, "probability=-0.1; a number from 0 to 1"),
+        ({"probability": 3.0}, "probability=3; expected a number from 0 to 1"),
+        ({"probability": -0.1}, "probability=-0.1; expected a number from 0 to 1"),
         ({"probability": "high"}, "probability='high'"),
-        ({"explanation": 7}, "explanation=7; text is due"),
-        ({"reply": None}, "reply=None; text is due"),
-        ({"prompt_tokens": None}, "prompt_tokens=None; a whole number is due"),
+        ({"explanation": 7}, "explanation=7; expected text"),
+        ({"reply": None}, "reply=None; expected text"),
+        ({"prompt_tokens": None}, "prompt_tokens=None; expected a whole number"),
     ],
 )
 def test_a_verdict_that_no_store_can_hold_is_refused_by_its_field(
