@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..judges.audit.label_correction import match_labels
-from ..judges.audit.label_rows import labels_of_verdicts, read_labels
+from ..judges.audit.label_rows import (
+    LABEL_FIELDS,
+    RATER_FIELDS,
+    labelled_rows,
+    labels_of_verdicts,
+    read_labels,
+)
 from ..judges.audit.labels import LabelledAnswer, agreed
 from ..judges.data.columns import Columns
-from ..judges.data.examples import ExampleFile, read_examples
+from ..judges.data.examples import ExampleFile, read_examples, skipped_words
 from ..judges.data.forms.rubric_file import add_rows_arguments, columns_of
-from ..judges.data.reader import can_name_rows, source_hash
+from ..judges.data.json_rows import Field, NumberedRow
+from ..judges.data.reader import can_name_rows, read_rows, source_hash
 from ..judges.data.streams import name_of
 from ..judges.errors import ConfigError, DataError
 from ..judges.verdict import Verdict
@@ -85,6 +93,55 @@ def read_labelled(
         **({"rubric": dict(read.rubric)} if read.rubric else {}),
     }
     return answers[: args.limit], facts
+
+
+_OF_LABELS = frozenset({*LABEL_FIELDS, "cannot_tell", "note", "labelled_at", "id"})
+"""Fields that differ between two labels of one rater on one question."""
+
+
+def read_raters(
+    paths: Sequence[Path], columns: Columns | None
+) -> tuple[list[dict[str, Any]], list[LabelledAnswer], list[str]]:
+    """Read the files of several raters as one.
+
+    A rater without a name has that of the file. Where one rater labelled a question in two files,
+    the later file counts.
+
+    Returns:
+        The rows with the names of their raters, what they say, and what is excluded.
+
+    Raises:
+        DataError: A file is missing, or none of its rows is labelled.
+    """
+    kept: dict[str, tuple[Path, NumberedRow]] = {}
+    for path in paths:
+        if not can_name_rows(path):
+            raise DataError(f"{path}: no such file")
+        for row in read_rows(path, columns.of_labels() if columns else None).rows:
+            named = _with_rater(row, Path(name_of(path)).stem)
+            kept[_question_key(named, path)] = (path, named)
+    answers: list[LabelledAnswer] = []
+    notes = []
+    for path in dict.fromkeys(path for path, _ in kept.values()):
+        rows = [row for place, row in kept.values() if place == path]
+        found, skipped = labelled_rows(rows, name_of(path))
+        answers += found
+        notes += [words] if (words := skipped_words(name_of(path), len(found), skipped)) else []
+    return [row.value for _, row in kept.values() if not row.fault], answers, notes
+
+
+def _with_rater(row: NumberedRow, name: str) -> NumberedRow:
+    if not isinstance(row.value, Mapping) or any(map(Field(row.value).has, RATER_FIELDS)):
+        return row
+    return replace(row, value={**row.value, "rater": name})
+
+
+def _question_key(row: NumberedRow, path: Path) -> str:
+    """Name the question and the rater of a row; a row that cannot be read is one by itself."""
+    if not isinstance(row.value, Mapping) or row.fault:
+        return f"{path}\0{row.number}"
+    asked = {key: value for key, value in row.value.items() if key not in _OF_LABELS}
+    return json.dumps(asked, sort_keys=True, default=str)
 
 
 def _require_rubric(labelled: Sequence[LabelledAnswer], path: Path) -> None:

@@ -4,25 +4,32 @@ RESULTS are what `rubricbeat variance` takes: result folders, a verdict store, o
 with --data. The page shows conversation, answer and criterion in a random order, and neither a
 verdict nor the name of a system. It exports JSON Lines that `score --labels`, `compare --labels`,
 `audit --labels` and `fit-judge --labels` read.
+--agreement reads the exports of several people instead, and prints how far they agree; -o then
+writes them as one file of labels.
 
 Examples:
   rubricbeat label results -o label.html
   rubricbeat label results -o label.html --n 200 --unit criteria --raters anna ben
   rubricbeat score results --labels labels-anna.jsonl
+  rubricbeat label --agreement labels-anna.jsonl labels-ben.jsonl -o labels.jsonl
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 from ...judges.budget.next_label import Rule, Unit, draw_labels, pooled
+from ...judges.budget.rater_agreement import rater_agreement
 from ...judges.data.columns import Columns, add_columns_argument
 from ...judges.errors import ConfigError
 from ...judges.files import write_file
 from ...reports.pages.label_page import Question, label_page
 from ..flags import add_output, add_seed, require_output, require_seed
 from ..inputs import read_signal_input
+from ..labels import read_raters
+from ..tables.raters import raters_text
 from ..terminal import say
 
 N_UNITS = 100
@@ -30,8 +37,17 @@ N_UNITS = 100
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
-    parser.add_argument("paths", nargs="+", type=Path, metavar="RESULTS")
-    add_output(parser, "the HTML file to write", required=True)
+    parser.add_argument("paths", nargs="*", type=Path, metavar="RESULTS")
+    add_output(parser, "the HTML file to write; with --agreement, all labels as one file")
+    parser.add_argument(
+        "--agreement",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="LABELS",
+        help="labelled rows of several people: print how far they agree",
+    )
+    parser.add_argument("--json", action="store_true", help="print the agreement as JSON")
     parser.add_argument("--data", type=Path, metavar="ROWS", help="the rows of recorded verdicts")
     add_columns_argument(parser)
     parser.add_argument(
@@ -65,7 +81,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Draw what is to be labelled, and write the page."""
+    """Write the page; or print how far raters agree."""
+    if args.agreement:
+        return _agreement(args)
+    if not args.paths or args.output is None:
+        raise ConfigError("name RESULTS and -o FILE.html; or --agreement LABELS LABELS")
+    if args.json:
+        raise ConfigError("--json is for --agreement")
     if args.n < 1:
         raise ConfigError(f"--n {args.n}: at least 1")
     require_seed(args.seed)
@@ -87,6 +109,23 @@ def run(args: argparse.Namespace) -> int:
     n_answers = len({id(draw.answer) for draw in drawn})
     print(f"{args.output}: {len(drawn):,} criteria of {n_answers:,} of {len(answers):,} answers")
     print("Open it in a browser; its export goes to `score`, `compare` or `audit` with --labels.")
+    return 0
+
+
+def _agreement(args: argparse.Namespace) -> int:
+    if args.paths:
+        raise ConfigError(
+            f"--agreement reads labels, and {args.paths[0]} stands before it; leave RESULTS out"
+        )
+    require_output(args)
+    rows, labelled, notes = read_raters(args.agreement, Columns.read(args.columns))
+    for words in notes:
+        say(f"note: {words}", "label")
+    found = rater_agreement(labelled)
+    if args.output is not None:
+        lines = (json.dumps(row, ensure_ascii=True) for row in rows)
+        write_file(args.output, "".join(f"{line}\n" for line in lines))
+    print(json.dumps(found.to_json(), indent=2) if args.json else raters_text(found))
     return 0
 
 

@@ -150,24 +150,23 @@ class Ranks:
             return np.where(product > 0, self.score / np.sqrt(product), np.nan)
 
 
-def krippendorff_alpha(n_met_N: Floats, n_labels_N: Floats) -> float:
-    """Give Krippendorff's alpha for two categories and any number of raters a question.
+def krippendorff_alpha(counts_NK: Floats) -> float:
+    """Give Krippendorff's alpha for K categories and any number of raters a question.
 
     alpha = 1 - observed / expected disagreement, over questions with two labels or more; 1 is full
     agreement, 0 chance. NaN where no question has two labels or all labels are equal.
     Source: Krippendorff 2011, nominal metric with missing values.
 
     Args:
-        n_met_N: Labels of each question that say met.
-        n_labels_N: All labels of each question.
+        counts_NK: Labels of each question, by category.
     """
-    has = n_labels_N >= 2
-    met, n = n_met_N[has], n_labels_N[has]
-    total, total_met = n.sum(), met.sum()
-    expected = total_met * (total - total_met)
+    counts_NK = counts_NK[counts_NK.sum(1) >= 2]
+    n_N, all_K = counts_NK.sum(1), counts_NK.sum(0)
+    total = all_K.sum()
+    expected = (all_K * (total - all_K)).sum()
     if expected == 0:
         return float("nan")
-    observed = (met * (n - met) / (n - 1)).sum()
+    observed = (counts_NK * (n_N[:, None] - counts_NK) / (n_N[:, None] - 1)).sum()
     return float(1 - (total - 1) * observed / expected)
 
 

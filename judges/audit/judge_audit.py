@@ -138,8 +138,8 @@ def audit_judge(
         blind["no_look"] = with_probability(table, no_look_N)
     n_labels_N = np.bincount(table.question_L, minlength=len(table)).astype(np.float64)
     n_met_N = table.label_share_N * n_labels_N
-    judged = ~np.isnan(table.verdict_N)
-    said_N = np.where(judged, table.verdict_N, 0.0)
+    labels_NK = np.stack([n_met_N, n_labels_N - n_met_N], axis=1)
+    said_NK = np.stack([table.verdict_N == 1, table.verdict_N == 0], axis=1)
     cells = cells_by_stratum(table)
     return Audit(
         judge=judge_figures(table),
@@ -148,8 +148,8 @@ def audit_judge(
             name: Confusion(_summed([cells[key] for key in cells if key.category == name]))
             for name in table.categories
         },
-        alpha_labels=number(krippendorff_alpha(n_met_N, n_labels_N)),
-        alpha_with_judge=number(krippendorff_alpha(n_met_N + said_N, n_labels_N + judged)),
+        alpha_labels=number(krippendorff_alpha(labels_NK)),
+        alpha_with_judge=number(krippendorff_alpha(labels_NK + said_NK)),
         raters=tuple(each_against_the_others(table)),
         length_correlation=correlation_given_label(
             table.chars_N, table.verdict_N, table.label_share_N

@@ -25,6 +25,7 @@ from .labels import Label, LabelledAnswer, why_not
 LABEL_FIELDS = ("label", "labels", "binary_labels")
 CHANCE_FIELD = "probability"
 """Of a labelled row: the inclusion probability with which its criterion was chosen."""
+RATER_FIELDS = ("rater", "anonymized_physician_ids", "raters")
 DRAWN_UNITS = ("answers", "criteria")
 UNDECIDED_FIELD = "cannot_tell"
 """Of a row that a person saw and gave no label: without a label it is no mistake."""
@@ -215,7 +216,7 @@ def _labels(row: Field, criterion: Criterion) -> tuple[Label, ...]:
     if row.has("rater"):
         raters: tuple[str, ...] = (row["rater"].any_text(),) * len(said)
     else:
-        raters = row.first("anonymized_physician_ids", "raters").strings()
+        raters = row.first(*RATER_FIELDS[1:]).strings()
     if raters and len(raters) != len(said):
         raise row.fault(f"has {len(said)} labels and {len(raters)} raters")
     named = raters or ("",) * len(said)

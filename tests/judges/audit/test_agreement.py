@@ -124,12 +124,12 @@ def test_alpha_is_that_of_krippendorffs_binary_example() -> None:
     # Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability", section A: alpha = 0.095
     first = np.array([0, 1, 0, 0, 0, 0, 0, 0, 1, 0])
     second = np.array([1, 1, 1, 0, 0, 1, 0, 0, 0, 0])
-    alpha = krippendorff_alpha((first + second).astype(float), np.full(10, 2.0))
+    alpha = krippendorff_alpha(np.stack([first + second, 2.0 - first - second], axis=1))
     assert alpha == pytest.approx(0.095, abs=5e-4)
 
 
 def test_a_single_label_says_nothing_of_agreement_among_raters() -> None:
-    assert np.isnan(krippendorff_alpha(np.array([1.0, 0.0]), np.array([1.0, 1.0])))
+    assert np.isnan(krippendorff_alpha(np.array([[1.0, 0.0], [0.0, 1.0]])))
 
 
 def test_each_physician_is_scored_on_the_labels_of_the_others() -> None:

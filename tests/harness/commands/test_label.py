@@ -1,0 +1,88 @@
+"""`rubricbeat label` on the command line: what is refused, and the files of several raters."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from report_kit import example, graded, run, write_run
+
+from rubricbeat.harness.cli import main
+
+
+def label_row(n, label, **more):
+    said = {} if label is None else {"label": label}
+    return {
+        "prompt_id": f"p{n}",
+        "prompt": "May I run?",
+        "answer": f"Answer {n}.",
+        "criterion": "Names rest",
+        "points": 5,
+        **said,
+        **more,
+    }
+
+
+def write(path, rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return str(path)
+
+
+def test_raters_are_compared_and_their_files_become_one(tmp_path, capsys):
+    ann = write(
+        tmp_path / "ann.jsonl", [label_row(n, n != 3, rater="ann", note="x") for n in range(8)]
+    )
+    # no names: the file's name counts; a label that was withdrawn; a row that cannot be read
+    bo = write(
+        tmp_path / "bo.jsonl",
+        [*(label_row(n, n != 4) for n in range(6)), label_row(6, None, cannot_tell=True)],
+    )
+    with open(bo, "a", encoding="utf-8") as file:
+        file.write('{"prompt": "no answer", "label": true}\n')
+    # ann again: what she said later counts
+    later = write(tmp_path / "later.jsonl", [label_row(4, False, rater="ann")])
+    out = tmp_path / "all.jsonl"
+    assert main(["label", "--agreement", ann, bo, later, "-o", str(out), "--json"]) == 0
+    told = capsys.readouterr()
+    assert "row 8" in told.err
+    found = json.loads(told.out)
+    assert found["raters"] == {"ann": 8, "bo": 6}
+    [pair] = found["pairs"]
+    assert (pair["n_questions"], pair["same"]) == (6, pytest.approx(5 / 6))
+    assert [one["prompt_id"] for one in found["differing"]] == ["p3"]
+
+    rows = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
+    assert len(rows) == 8 + 7 + 1
+    assert main(["label", "--agreement", str(out)]) == 0
+    text = capsys.readouterr().out
+    assert "ann (8), bo (6)" in text
+    assert "1 question is labelled differently" in text
+    assert "p3: Names rest: ann not met, bo met" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["{results}"], "name RESULTS and -o FILE.html"),
+        (["-o", "{out}"], "name RESULTS and -o FILE.html"),
+        (["{results}", "-o", "{out}", "--n", "0"], "--n 0: at least 1"),
+        (["{results}", "-o", "{out}", "--n", "1", "--seed", "0"], "nothing was drawn"),
+        (["{results}", "-o", "{out}", "--raters", "ann", "ann "], "a name is empty or stands"),
+        (["{results}", "-o", "{out}", "--json"], "--json is for --agreement"),
+        (["{results}", "--agreement", "{out}"], "leave RESULTS out"),
+        (["{results}", "-o", "{out}/no/where.html"], "--output"),
+        (["{missing}", "-o", "{out}"], "no such file or folder"),
+        (["--agreement", "{missing}"], "no such file"),
+    ],
+)
+def test_what_cannot_be_is_one_line(tmp_path, capsys, words, said):
+    results = tmp_path / "results"
+    answers = [graded("10", example(f"p{n}", [5, 5]), answer=f"A {n}.") for n in range(3)]
+    write_run(results, run("a", answers))
+    (tmp_path / "out").write_text("", encoding="utf-8")
+    places = {"results": results, "out": tmp_path / "out", "missing": tmp_path / "none"}
+    assert main(["label", *(word.format(**places) for word in words)]) == 2
+    told = capsys.readouterr()
+    assert said in told.err
+    assert len(told.err.strip().splitlines()) == 1
+    assert told.out == ""
