@@ -22,7 +22,8 @@ from pathlib import Path
 
 from ...judges.budget.next_label import Rule, Unit, draw_labels, pooled
 from ...judges.budget.rater_agreement import rater_agreement
-from ...judges.data.columns import Columns, add_columns_argument
+from ...judges.data.columns import Columns
+from ...judges.data.forms.rubric_file import add_rows_arguments, columns_of
 from ...judges.errors import ConfigError
 from ...judges.files import write_file
 from ...reports.pages.label_page import Question, label_page
@@ -49,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print the agreement as JSON")
     parser.add_argument("--data", type=Path, metavar="ROWS", help="the rows of recorded verdicts")
-    add_columns_argument(parser)
+    add_rows_arguments(parser)
     parser.add_argument(
         "--n",
         type=int,
@@ -92,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"--n {args.n}: at least 1")
     require_seed(args.seed)
     raters = _raters(args.raters)
-    found = read_signal_input(args.paths, args.data, Columns.read(args.columns))
+    found = read_signal_input(args.paths, args.data, columns_of(args, rows=args.data))
     for words in found.warnings:
         say(f"note: {words}", "label")
     answers = pooled(answer.graded for answer in found.answers)
