@@ -48,8 +48,15 @@ def asked_again(options: Mapping[str, Any]) -> dict[str, Any]:
 
     Each question is asked twice, unless the options say otherwise: two verdicts of one day show
     how often the judge contradicts itself.
+
+    Raises:
+        ConfigError: They name a day of their own.
     """
-    return {"replicates": _REPLICATES, "asked_on": today(), **options}
+    if options.get("asked_on"):
+        raise ConfigError(
+            "--since asks under today's date: leave asked_on out of the judge's options"
+        )
+    return {"replicates": _REPLICATES, **options, "asked_on": today()}
 
 
 def own_identity(grader: Grader) -> JudgeIdentity:
@@ -62,6 +69,8 @@ class Earlier:
     """What a judge said at an earlier date."""
 
     day: str
+    asked_on: str
+    """The day it is asked again."""
     said: Sequence[GradedAnswer]
     """The labelled answers, in their order, with the verdicts of that day."""
 
@@ -72,7 +81,7 @@ class Earlier:
         two_sided = met_or_not(labelled)
         tables = AuditTable.of(two_sided, self.said), AuditTable.of(two_sided, now)
         asked = [[bool(labels) for labels in item.labels] for item in labelled]
-        return drift_of(self.said, now, tables, (self.day, today()), asked)
+        return drift_of(self.said, now, tables, (self.day, self.asked_on), asked)
 
 
 def verdicts_by_question(graded: Sequence[GradedAnswer]) -> dict[str, str]:
@@ -108,7 +117,7 @@ def earlier_verdicts(since: str, grader: Grader, labelled: Sequence[LabelledAnsw
     """
     day = _day(since)
     if day is None:
-        day, known = _from_file(Path(since), own_identity(grader))
+        day, known = _from_file(Path(since), own_identity(grader), grader.options.asked_on)
     else:
         known = _from_store(day, grader)
     reading = grader.options.reading
@@ -122,7 +131,7 @@ def earlier_verdicts(since: str, grader: Grader, labelled: Sequence[LabelledAnsw
             f"--since {since}: no verdict of this judge on these labelled answers in it; name the "
             "same labels as then"
         )
-    return Earlier(day, said)
+    return Earlier(day, grader.options.asked_on, said)
 
 
 def _filled(answer: GradedAnswer, known: Known) -> GradedAnswer:
@@ -165,10 +174,11 @@ def _verdict(word: str) -> Verdict:
     return Verdict(Outcome(name), level=int(level) if level else None)
 
 
-def _from_file(path: Path, judge: JudgeIdentity) -> tuple[str, Known]:
+def _from_file(path: Path, judge: JudgeIdentity, now: str) -> tuple[str, Known]:
     try:
         whole = json.loads(bytes_of(path))
         digest, questions = str(whole["judge"]["digest"]), whole.get("questions")
+        asked_on = (whole["judge"].get("options") or {}).get("asked_on")
         day = datetime.date.fromisoformat(str(whole.get("asked_on"))).isoformat()
         known = {
             str(key): [_verdict(word) for word in said.split(",")]
@@ -184,6 +194,11 @@ def _from_file(path: Path, judge: JudgeIdentity) -> tuple[str, Known]:
         raise DataError(
             f"--since {path}: the audit is of another judge ({digest[:12]}, this one is "
             f"{judge.digest[:12]}); a drift is of one judge; compare two with --variant"
+        )
+    if asked_on == now:
+        raise ConfigError(
+            f"--since {path}: that audit asked again today, and what was asked today is not asked "
+            "again; compare with it from tomorrow on"
         )
     return day, lambda answer, index: known.get(question_id(answer, index), ())
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 _PATTERNS = {
-    "GPT": r"chatgpt|\bgpt-?[0-9]|\bgpt-oss|^o[1-9]\b|davinci",
+    "GPT": r"chatgpt|\bgpt-?[0-9]|\bgpt-oss|(^|:)o[1-9]\b|davinci",
     "Claude": r"claude",
     "Gemini and Gemma": r"gemini|gemma",
     "Llama": r"(?<!o)llama(?![._-]?cpp)|vicuna",

@@ -65,6 +65,10 @@ def test_a_judge_that_changed_is_found_and_both_verdicts_are_kept(
     # again on that day: nothing is paid twice, and the same is said
     assert audit(labels, "--since", str(first))["drift"] == drift
     assert OfDays.n_calls == 3 * n_first
+    # but today's verdicts are not compared with themselves
+    again = labels.with_name("out.json")
+    assert main([*WORDS, "--labels", str(labels), "--since", str(again)]) == 2
+    assert "asked again today" in capsys.readouterr().err
     # the old verdicts are still there
     assert audit(labels)["questions"] == before["questions"]
     assert OfDays.n_calls == 3 * n_first
@@ -101,6 +105,7 @@ def test_a_day_takes_the_earlier_verdicts_from_the_store(
         (["--since", "other.json"], "the audit is of another judge (abc"),
         (["--since", "2026-01-01", "--variant", "a=b"], "run them apart"),
         (["--since", "2026-01-01", "--judge_args", "store=none"], "name the file"),
+        (["--since", "2026-01-01", "--judge_args", "asked_on=x"], "leave asked_on out"),
     ],
 )
 def test_what_cannot_be_compared_is_one_line_before_any_call(
@@ -118,3 +123,14 @@ def test_what_cannot_be_compared_is_one_line_before_any_call(
     err = capsys.readouterr().err
     assert message in err and err.count("\n") == 1
     assert OfDays.n_calls == 0
+
+
+def test_the_members_of_a_jury_are_asked_anew(labels: Path, tmp_path: Path) -> None:
+    options = labels.with_name("jury.yaml")
+    options.write_text("members: [judge_of_days:OfDays, constant]\nlow: 0.2", encoding="utf-8")
+    words = ["--judge", "cascade", "--judge_args", str(options), "--labels", str(labels)]
+    first = labels.with_name("first.json")
+    assert main(["audit", *words, "-o", str(first)]) == 0
+    n_first = OfDays.n_calls
+    assert main(["audit", *words, "--since", str(first)]) == 0
+    assert OfDays.n_calls == 3 * n_first

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from made_up_drift import drift_in_world
+from made_up_upkeep import drift_in_world
 
 from rubricbeat.harness.tables.drift import drift_parts
 from rubricbeat.judges.scoring.estimates import NOTHING

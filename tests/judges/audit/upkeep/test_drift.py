@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from made_up_drift import drift_in_world
+from made_up_upkeep import drift_in_world
 
 from rubricbeat.judges.audit.upkeep.drift import flips
 from rubricbeat.judges.verdict import Verdict

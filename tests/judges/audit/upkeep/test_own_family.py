@@ -7,40 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_up_upkeep import JUDGE, RUBRIC, own_family_in_world
 
 from rubricbeat.harness.cli import main
-from rubricbeat.judges.answer import GradedAnswer
-from rubricbeat.judges.audit.bias import Shift, shifts_of, traits_of
-from rubricbeat.judges.audit.labels import AuditTable, Label, LabelledAnswer
-from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
-from rubricbeat.judges.verdict import Verdict
-
-RUBRIC = Rubric(tuple(Criterion(f"c{n}", 1.0, Polarity.DESIRABLE) for n in range(6)))
-JUDGE = {"name": "chat", "model": "gpt-4.1"}
-
-
-def own_family_in_world(seed: int, favour: float, better: float = 0.25) -> Shift:
-    """Judge 25 prompts answered by gpt-4o and by claude.
-
-    Args:
-        seed: Of the world.
-        favour: Raises the chance of met for answers of the judge's family, at the same label.
-        better: By how much more often the labels call the family's answers met.
-    """
-    rng = np.random.default_rng(seed)
-    labelled, graded = [], []
-    for i in range(25):
-        example = Example(f"p{i}", (Message("user", f"q{i}"),), RUBRIC)
-        worth = rng.beta(2, 2) * (1 - better)
-        for model, is_own in (("gpt-4o", True), ("claude-sonnet-4", False)):
-            met = rng.random(6) < worth + better * is_own
-            chance = np.where(met, 0.75, 0.2) + favour * is_own
-            said = tuple(map(Verdict.of, rng.random(6) < chance))
-            labels = tuple((Label(bool(one)),) for one in met)
-            labelled.append(LabelledAnswer(example, "a", labels, model=model))
-            graded.append(GradedAnswer(example, "a", said))
-    traits = traits_of(labelled, JUDGE)
-    return {one.trait: one for one in shifts_of(AuditTable.of(labelled, graded), traits)}["family"]
+from rubricbeat.judges.audit.bias import traits_of
+from rubricbeat.judges.audit.labels import Label, LabelledAnswer
+from rubricbeat.judges.rubric import Example, Message
 
 
 def test_better_answers_are_not_called_favoured() -> None:
@@ -61,7 +33,7 @@ def test_a_planted_preference_is_measured() -> None:
 def test_answers_of_unknown_models_are_no_trait() -> None:
     example = Example("p", (Message("user", "q"),), RUBRIC)
     rows = [
-        LabelledAnswer(example, "a", ((Label(True),),) * 6, model=name)
+        LabelledAnswer(example, "a", ((Label(True),),) * 10, model=name)
         for name in ("gpt-4o", "mine", "")
     ]
     assert "family" not in {trait.name for trait in traits_of(rows, JUDGE)}
