@@ -18,10 +18,12 @@ other half as `rubricbeat align cascade` does, and on the half that was searched
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from least_cost_fitted import Chances, chances_of
+from least_cost_two_judges import free_judge
+from numpy.typing import NDArray
 
 from rubricbeat.judges.budget.cascade import Members, frontier, measure, pick
 from rubricbeat.judges.scoring.estimates import MIN_PROMPTS
@@ -39,10 +41,7 @@ def cascade(recorded: Any, n_orders: int, rng: np.random.Generator) -> dict[str,
     n = len(recorded.prompt_ids)
     if n < 2 * MIN_PROMPTS:
         return _none(f"needs {2 * MIN_PROMPTS} prompts, {n} are there")
-    found = chances_of(recorded.answers)
-    if isinstance(found, str):
-        return _none(found)
-    said = _members(recorded, found)
+    said = _members(recorded, free_judge(recorded)[0])
     rows = []
     for _ in range(n_orders):
         first_P = np.zeros(n, bool)
@@ -67,7 +66,7 @@ def _none(why: str) -> dict[str, Any]:
     return {**dict.fromkeys(KEYS), "why": dict.fromkeys(KEYS, why)}
 
 
-def _members(recorded: Any, chances: Chances) -> Members:
+def _members(recorded: Any, chances: Sequence[NDArray[np.float64]]) -> Members:
     rows = [
         (chance, verdict.met, criterion.points / answer.example.rubric.positive_points, prompt, at)
         for at, (answer, chance_C, prompt) in enumerate(

@@ -112,7 +112,7 @@ def set_cascade(
     each = None if budget is None else budget / len(said)
     point = pick(points, full, agreement=agreement, budget=each)
     if point is None:
-        raise ConfigError("--budget: no judge here is so cheap; give more, or a free judge")
+        raise ConfigError("--budget: no judge here costs so little; raise it, or add a free judge")
     rows = tuple(Row(p.cascade, measure(p.cascade, held, replay.dear)) for p in points)
     picked = rows[points.index(point)]
     goal = None if budget is not None else agreement * float(held.agrees_MN[replay.dear].mean())
@@ -126,12 +126,12 @@ def _words(picked: Row, replay: Replay, goal: float | None) -> tuple[list[str], 
     measured, chain = picked.measured, picked.cascade.members
     dear = replay.spoken[replay.dear].name
     if chain == (replay.dear,):
-        return [f"No cascade keeps the agreement that is asked for: ask {dear} everything."], False
+        return [f"No cascade keeps the requested agreement: use {dear} alone."], False
     if len(chain) > 1 and not measured.is_better_than_lot:
         return [
-            "The picked cascade is not shown to agree more than skipping at random does "
-            f"({numbers.share(measured.agreement.value)} and {numbers.share(measured.at_random)}): "
-            "none is recommended."
+            "The selected cascade is not significantly better than random skipping "
+            f"(agreement {numbers.share(measured.agreement.value)} and "
+            f"{numbers.share(measured.at_random)}): none is recommended."
         ], False
     saved = measured.calls_saved
     words = [
@@ -140,23 +140,22 @@ def _words(picked: Row, replay: Replay, goal: float | None) -> tuple[list[str], 
     ]
     if measured.random_saved is not None:
         words.append(
-            f"Skipping at random saves {numbers.share(measured.random_saved)} of them at this "
-            "agreement."
+            f"Random skipping saves {numbers.share(measured.random_saved)} at this agreement."
         )
     usd, full = measured.usd, replay.members.usd_M[replay.dear]
     if not np.isnan([usd, full]).any():
-        words.append(f"1,000 verdicts: {numbers.cost(1000 * usd)} in the place of "
+        words.append(f"1,000 verdicts: {numbers.cost(1000 * usd)} instead of "
                      f"{numbers.cost(1000 * full)}.")  # fmt: skip
     low = measured.agreement.low
     if goal is not None and (low is None or low < goal):
         words.append(
-            f"The interval of the agreement reaches below the {numbers.share(goal)} asked for: "
-            "raise --agreement a little to be safe."
+            f"The interval of the agreement includes values below the requested "
+            f"{numbers.share(goal)}: raise --agreement a little to be safe."
         )
     if measured.score_shift.excludes_zero:
         words.append(
-            "It shifts scores (see the table): compare its scores with its own only, or correct "
-            "them (docs/trust.md)."
+            "The score shift is significant: do not compare its scores with those of another "
+            "judge, or correct them (docs/trust.md)."
         )
     return words, True
 

@@ -161,20 +161,22 @@ def dear_of(spoken: Sequence[Spoken], named: str | None) -> int:
     if named is not None:
         fits = [n for n, one in enumerate(spoken) if named in (one.name, _model(one))]
         if len(fits) != 1:
-            raise ConfigError(f"--dear {named}: no such judge here; {near_names(named, names)}")
+            raise ConfigError(
+                f"--expensive {named}: no such judge here; {near_names(named, names)}"
+            )
         found = fits[0]
     else:
         paid = [n for n, one in enumerate(spoken) if not one.is_free]
         unknown = [n for n in paid if spoken[n].usd is None]
         if len(paid) > 1 and unknown:
             raise ConfigError(
-                f"the price of {spoken[unknown[0]].name} is not known: name the judge to be saved "
-                f"with --dear NAME, or a price with --usd NAME=USD ({', '.join(names)})"
+                f"the price of {spoken[unknown[0]].name} is not known: give --expensive NAME, or a "
+                f"price with --usd NAME=USD ({', '.join(names)})"
             )
         found = max(paid, key=lambda n: spoken[n].usd or 0.0, default=-1)
     if found < 0 or spoken[found].is_free:
         raise ConfigError(
-            f"no judge here costs a call, so there is none to be saved ({', '.join(names)})"
+            f"all judges here are free, so there is nothing to save ({', '.join(names)})"
         )
     return found
 
@@ -223,8 +225,9 @@ def _spoken(
     spec, is_exact = _spec(identity)
     is_free = spec is not None and _is_free(str(spec["name"]))
     stated = usd.get(name, usd.get(str(identity.get("model"))))
-    cost = stated if stated is not None else 0.0 if is_free else _usd(identity, answers)
-    return Spoken(name, spec, is_exact, cost, is_free or cost == 0.0, verdicts)
+    if stated is None:
+        stated = 0.0 if is_free else usd_of_verdict(str(identity.get("model") or ""), answers)
+    return Spoken(name, spec, is_exact, stated, is_free or stated == 0.0, verdicts)
 
 
 def _identity(label: str, facts: Mapping[str, Any] | None) -> Mapping[str, Any]:
@@ -290,9 +293,12 @@ def _is_free(name: str) -> bool:
     return False
 
 
-def _usd(identity: Mapping[str, Any], answers: Sequence[GradedAnswer]) -> float | None:
-    """Give the mean price of a verdict: by its tokens, or by the length of what was asked."""
-    price = price_of(str(identity.get("model") or ""))
+def usd_of_verdict(model: str, answers: Sequence[GradedAnswer]) -> float | None:
+    """Give the mean price of a verdict: by its tokens, or by the length of what was asked.
+
+    None where the price of the model is not known.
+    """
+    price = price_of(model)
     if price is None:
         return None
     asked = [(answer, v) for answer in answers for v in answer.verdicts if not v.is_missing]

@@ -34,16 +34,16 @@ def _parts(found: Found) -> Iterator[str]:
     replay = found.replay
     yield (
         f"{len(replay.members):,} criteria of {replay.n_answers:,} answers to {replay.n_prompts:,} "
-        f"prompts, with a verdict of each judge; {replay.n_unshared:,} left out.\n"
-        f"Agreement is with {replay.reference}. Cascades are picked on one half of the prompts; "
-        "every figure is of the other half."
+        f"prompts, with a verdict of each judge; {replay.n_unshared:,} excluded.\n"
+        f"Agreement is with {replay.reference}. Cascades are selected on one half of the prompts; "
+        "all figures are of the other half."
     )
     rows = [_cells(row, found) for row in _thinned(found)]
-    head = ("", "agreement", "at random", "calls saved", "USD saved", "score shift")
+    head = ("", "agreement", "random skipping", "calls saved", "USD saved", "score shift")
     yield aligned([head, *rows])
     yield (
-        "at random: the same judges settle the same shares of the criteria, drawn by lot. Score "
-        "shift: mean\nchange of an answer's unclipped score against the reference. *: picked."
+        "random skipping: agreement if each judge decides the same share of criteria, chosen at "
+        "random.\nScore shift: mean change of the unclipped score from the reference. *: selected."
     )
     yield "\n".join(found.words)
     if found.spec is not None:

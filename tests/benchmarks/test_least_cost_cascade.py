@@ -22,7 +22,7 @@ def part(monkeypatch):
     import least_cost_cascade
 
     yield least_cost_cascade
-    for name in ("least_cost_cascade", "least_cost_fitted"):
+    for name in ("least_cost_cascade", "least_cost_two_judges"):
         sys.modules.pop(name, None)
 
 

@@ -1,13 +1,13 @@
-"""Find the cascade of judges that costs least, from verdicts that are there; no call is made.
+"""Find the cheapest cascade of judges for an agreement, from recorded verdicts; no calls.
 
 RESULTS hold the verdicts of two judges or more on the same answers: result folders, a verdict
-store, recorded verdicts (with --data). The dearest judge is the one to be saved, and its verdicts
-are what the others are held against, unless --labels names labels. Cascades are picked on one half
-of the prompts and measured on the other. What is printed ends with the --judge line to use.
+store, recorded verdicts (with --data). The most expensive judge is the reference, unless --labels
+names labels; a cascade asks it only where cheaper judges are unsure. Cascades are selected on one
+half of the prompts and measured on the other. The output ends with the --judge line to use.
 
 Examples:
-  rubricbeat align cascade results/cheap results/dear --agreement 0.98
-  rubricbeat align cascade results/cheap results/dear --budget 40 -o cascade.json
+  rubricbeat align cascade results/cheap results/expensive --agreement 0.98
+  rubricbeat align cascade results/cheap results/expensive --budget 40 -o cascade.json
   rubricbeat align cascade results/mine judged.jsonl.gz --data rows.jsonl.gz --usd gpt-4.1=4.2
 """
 
@@ -27,7 +27,7 @@ from ...inputs import on_new_prompts, read_signal_input
 from ...labels import add_allow_seen
 from ...terminal import say
 
-HELP = "which cheap judge to ask first, and when to ask the dear one: no call is made"
+HELP = "which cheap judge to ask first, and when to ask the expensive one; no calls"
 AGREEMENT = 0.98
 _say = partial(say, command="align cascade")
 
@@ -38,9 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, metavar="ROWS", help="the rows of recorded verdicts")
     add_columns_argument(parser)
     parser.add_argument(
-        "--labels", type=Path, metavar="FILE", help="hold all judges against these labels"
+        "--labels", type=Path, metavar="FILE", help="measure agreement with these labels"
     )
-    parser.add_argument("--dear", metavar="NAME", help="the judge to be saved (the dearest)")
+    parser.add_argument(
+        "--expensive", metavar="NAME", help="the judge to ask less (default: by price)"
+    )
     parser.add_argument(
         "--usd",
         action="append",
@@ -52,15 +54,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--agreement",
         type=float,
         metavar="SHARE",
-        help=f"share of the dear judge's own agreement to be kept ({AGREEMENT})",
+        help=f"share of the expensive judge's own agreement to keep ({AGREEMENT})",
     )
     parser.add_argument(
-        "--budget", type=float, metavar="USD", help="most that judging all this may cost, instead"
+        "--budget",
+        type=float,
+        metavar="USD",
+        help="instead: most that judging all of RESULTS may cost",
     )
     add_allow_seen(parser)
     add_seed(parser, "of the halves")
-    add_output(parser, "keep what was found as JSON")
-    parser.add_argument("--json", action="store_true", help="print it as JSON")
+    add_output(parser, "write the result as JSON")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -87,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
         file = read_labels(args.labels, columns=Columns.read(args.columns))
         _say(file.warning())
         labels = labels_by_question(found, file.answers)
-    replay = replay_of(spoken, questions_of(found), dear_of(spoken, args.dear), labels)
+    replay = replay_of(spoken, questions_of(found), dear_of(spoken, args.expensive), labels)
     require_output(args)
     cascade = set_cascade(replay, agreement=agreement, budget=budget, seed=args.seed)
     put_out(args, cascade.to_json(), lambda: cascade_text(cascade))

@@ -31,7 +31,7 @@ COMMANDS: dict[str, Command] = {
     "label": Command("label", "write an offline page on which people label answers"),
     "audit": Command("audit", "measure how far a judge can be trusted, against labels"),
     "fit-judge": Command("fit_judge", "fit a free judge of your own to verdicts or labels"),
-    "align": Command("align.command", "choose a cascade of judges by replaying recorded verdicts"),
+    "align": Command("align.command", "tune a cascade or a judge's wording on verdicts and labels"),
     "bench-reward": Command("bench_reward", "measure whether a reward ranks answers correctly"),
     "verdicts": Command("verdicts", "inspect, export, import, merge or prune a verdict store"),
     "variance": Command("training.variance", "check whether a reward has a learning signal"),

@@ -82,7 +82,7 @@ def test_the_line_that_is_printed_makes_the_cascade_that_was_measured(
     assert "160 criteria of 40 answers to 40 prompts" in text
     assert "Saves 75" in text
     # $2 and $8 a million tokens: 1,000 x 2 + 100 x 8 = $0.0028 a verdict, of one verdict in four
-    assert "1,000 verdicts: $0.700 in the place of $2.80" in text
+    assert "1,000 verdicts: $0.700 instead of $2.80" in text
     flag, name, flag_args, given = shlex.split(text.strip().splitlines()[-1])
     assert (flag, flag_args) == ("--judge", "--judge_args")
     monkeypatch.setenv("OPENAI_API_KEY", "none")
@@ -111,7 +111,7 @@ def test_a_cheap_judge_that_is_never_unsure_saves_nothing(dear, tmp_path, capsys
     flat = results(tmp_path / "flat", {"name": "constant"}, sure)
     plain = found([str(flat), str(dear)], capsys)
     assert plain["judge"] is None
-    assert any("ask chat gpt-4.1 everything" in words for words in plain["words"])
+    assert any("use chat gpt-4.1 alone" in words for words in plain["words"])
     assert any("gives no P(met)" in words for words in plain["words"])
 
 
@@ -182,8 +182,8 @@ def test_recorded_verdicts_name_a_judge_by_its_grader(mine, capsys, tmp_path):
         (["mine", "dear", "--budget", "1", "--agreement", "0.9"], "give one of them"),
         (["mine", "dear", "--usd", "gpt=1"], "--usd gpt: no such judge here"),
         (["mine", "dear", "--usd", "4.2"], "NAME=USD"),
-        (["mine", "dear", "--dear", "gpt-5"], "--dear gpt-5: no such judge here"),
-        (["mine", "dear", "--dear", "constant"], "no judge here costs a call"),
+        (["mine", "dear", "--expensive", "gpt-5"], "--expensive gpt-5: no such judge here"),
+        (["mine", "dear", "--expensive", "constant"], "all judges here are free"),
         (["mine", "nowhere"], "no such file or folder"),
         (["mine", "dear", "--labels", "nowhere.jsonl"], "nowhere.jsonl"),
         (["mine", "dear", "--seed", "-1"], "--seed -1"),
@@ -204,5 +204,5 @@ def test_two_judges_of_unknown_price_are_asked_about(mine, tmp_path, capsys, mon
     words = [str(place) for place in (mine, *places)]
     assert main(["align", "cascade", *words]) == 2
     assert "price of chat one is not known" in capsys.readouterr().err
-    plain = found([*words, "--dear", "chat two"], capsys)
+    plain = found([*words, "--expensive", "chat two"], capsys)
     assert plain["picked"]["usd_saved"]["value"] is None
