@@ -14,7 +14,7 @@ from playwright.sync_api import sync_playwright
 from rubricbeat.harness.cli import main
 
 HERE = Path(__file__).parent
-SIZE = {"width": 1100, "height": 1000}
+SIZE = {"width": 1100, "height": 900}
 
 
 def take(page_file: Path) -> None:

@@ -592,6 +592,8 @@
       await show();
       byId("examples").scrollIntoView();
     }
+    else if (["criterion", "answers", "row", "show", "q", "this", "other", "order"].some((key) => key in asked)
+      && asked.examples === undefined) said.push("The link names no example.");
     faults(said);
   }
   function step(by) {

@@ -385,6 +385,7 @@ def test_a_link_that_names_what_is_not_here_says_so(open_page, plain, kinds):
     assert told.locator("#status").inner_text() == "12 of 12 examples"
     assert follow("#example=p99") == ("The link asks for example “p99”, which is not on this page.")
     assert "the part “exmaple”" in follow("#exmaple=p01")
+    assert follow("#criterion=2") == "The link names no example."
     in_dialog = told.locator("dialog .box.note")
     assert follow("#example=p01&criterion=99", in_dialog).endswith("This example has 3.")
     assert told.locator("tr.meant").count() == 0

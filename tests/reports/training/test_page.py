@@ -83,6 +83,8 @@ def test_a_page_opens_with_the_curves(tmp_path: Path) -> None:
     places = [page.index(part) for part in ("<h1", "<svg", 'id="warnings"', "<table", "<dl")]
     assert places == sorted(places)
     assert page.index("change of held-out healthbench") < page.index('id="held-out"')
+    # the warnings stand right under the figure with the result
+    assert page.index('id="warnings"') < page.index(">hybrid</text>")
 
 
 def test_the_same_runs_give_the_same_bytes(tmp_path: Path) -> None:
