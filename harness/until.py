@@ -194,7 +194,7 @@ class GradingOrder:
         ):
             was_over = self.is_over
             if was_over:
-                self.n_unasked += MissingVerdicts.of([graded]).n_missing
+                self.n_unasked += 0 if graded.is_absent else MissingVerdicts.of([graded]).n_missing
                 continue
             yield from self._take(key, graded)
             if self.is_over:
@@ -266,12 +266,13 @@ class GradingOrder:
     def words(self) -> list[str]:
         """Say where grading stopped, and what of each pair."""
         n, of = numbers.count(self.n_graded), numbers.count(len(self.prompts))
+        goal = self.rule.goal
         if self.is_over:
-            first = f"Stopped after {n} of {of} prompts: decided."
+            first = f"Stopped after {n} of {of} prompts: {goal}."
         elif self.is_cut:
-            first = f"Not decided: the judge stopped after {n} of {of} prompts."
+            first = f"Not {goal}: the judge stopped after {n} of {of} prompts."
         else:
-            first = f"Not decided: all {of} prompts are graded."
+            first = f"Not {goal}: all {of} prompts are graded."
         return [first, *(self._pair(*pair, one) for pair, one in self.looks.items())]
 
     def _pair(self, this: int, other: int, one: Look) -> str:
@@ -311,7 +312,7 @@ class GradingOrder:
         likely = (
             f"{few:,} of {n:,} prompts {case}: {usd(few)}"
             if few
-            else f"all prompts, undecided, {case}"
+            else f"all prompts without stopping early {case}"
         )
         return f"expects to grade {likely}; at worst all {n:,}: {usd(n)}"
 

@@ -171,8 +171,7 @@ class Grader(Closing):
         Errors are those of `grade`; leaving the loop early cancels what is in flight.
 
         Args:
-            answers: What to grade.
-            progress: Whether to draw a bar on stderr; None draws it on a terminal only.
+            answers, progress: As in `grade`.
             n_questions: How many verdicts are asked for in all, for the bar.
             chunk: Answers drawn at a time: fewer where the caller may stop at any answer.
         """
@@ -198,6 +197,7 @@ class Grader(Closing):
                 lambda: self._pools.max_in_flight,
                 lambda: bar.draw(self._pools.n_in_flight),
                 self._let_finish,
+                is_near=chunk < _CHUNK,
             )
             with contextlib.closing(parts) as each:
                 for answer, sheet in each:

@@ -254,7 +254,7 @@ def _check(args: argparse.Namespace) -> StopRule | None:
         args.until_decided, args.until_width, args.rope, args.sequence, "--until_decided"
     )
     if rule is not None and args.engine == RAY:
-        raise ConfigError("--until... grades in one order, and --engine ray in none: leave one out")
+        raise ConfigError("--engine ray does not grade in order: remove it, or --until...")
     return rule
 
 

@@ -62,6 +62,11 @@ class StopRule:
         """Chance of a wrong decision, over all pairs and looks."""
         return 1 - (self.level or LEVEL)
 
+    @property
+    def goal(self) -> str:
+        """What is waited for, in a word or two."""
+        return "narrow enough" if self.level is None else "decided"
+
     def to_json(self) -> dict[str, Any]:
         """Give the plain form."""
         return asdict(self)

@@ -56,7 +56,7 @@ class Stopping:
         n, of = numbers.count(self.n_graded), numbers.count(self.n_prompts)
         lines = []
         if self.is_stopped:
-            lines.append(f"Grading stopped after {n} of {of} prompts: decided.")
+            lines.append(f"Grading stopped after {n} of {of} prompts: {self.rule.goal}.")
         level = f"{100 * (1 - self.rule.alpha):g}\N{NO-BREAK SPACE}%"
         for pair in self.pairs:
             found, ends = pair.found, pair.found.interval
@@ -214,8 +214,8 @@ def stop_words(runs: Sequence[Run]) -> str:
     """Say where rules stopped the grading of runs; empty where none did."""
     said = dict.fromkeys(
         f"Grading stopped after {numbers.count(_whole(one.get('graded')))} of "
-        f"{numbers.count(_whole(one.get('prompts')))} prompts: decided; the interval holds after "
-        "every prompt."
+        f"{numbers.count(_whole(one.get('prompts')))} prompts: {StopRule.from_json(one).goal}; the "
+        "interval holds after every prompt."
         for one in (run.until for run in runs)
         if one.get("stopped") is True
     )

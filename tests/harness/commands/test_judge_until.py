@@ -258,3 +258,21 @@ def test_a_dry_run_says_what_is_expected(tmp_path, server, capsys):
     assert main(words(folder, server, "--until_decided", "--dry_run")) == 0
     assert f"at worst all {N}" in capsys.readouterr().err
     assert server.n_requests == 0
+
+
+def test_answers_that_are_null_are_missing_and_what_was_not_asked_is_not(tmp_path, server, capsys):
+    folder = files(tmp_path, "good", "poor")
+    path = folder / "answers.jsonl"
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    for line in lines[::7]:
+        line["completion"] = None
+    path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    assert main(words(folder, server, "--until_decided", "--allow_missing", "0.5")) == 0
+    assert f"{server.n_requests:,} criteria asked (none missing)" in capsys.readouterr().out
+
+
+def test_a_fast_judge_is_not_asked_far_beyond_the_decision(tmp_path, server):
+    folder = files(tmp_path, "good", "poor", n=400)
+    main(words(folder, server, "--until_decided"))
+    # twice the calls in flight, and a few answers of three criteria
+    assert server.n_requests <= 6 * facts(folder)["graded"] + 2 * 8 + 12
