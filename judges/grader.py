@@ -98,8 +98,7 @@ class Grader(Closing):
         self.judge = judge
         self._judge_options = dict(judge_options or {})
         self._part: Part = part_of(judge, self.options)
-        self._rating_part: Part | None = None
-        """The same judge as one that rates; None before it is asked to."""
+        self._rating_part: Part | None = None  # the same judge, when it is asked to rate
         self.identity: JudgeIdentity = self._part.identity
         self._remarks = Remarks()
         self._rating_remarks = Remarks()
@@ -171,7 +170,8 @@ class Grader(Closing):
         Errors are those of `grade`; leaving the loop early cancels what is in flight.
 
         Args:
-            answers, progress: As in `grade`.
+            answers: What to grade.
+            progress: As in `grade`.
             n_questions: How many verdicts are asked for in all, for the bar.
             chunk: Answers drawn at a time: fewer where the caller may stop at any answer.
         """
