@@ -41,6 +41,7 @@ class CommandParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print one line and end with 2."""
         where = f"{self._file}: " if self._file else ""
+        message = message.replace("unrecognized arguments: ", "not expected: ")
         missing = message.removeprefix("the following arguments are required: ")
         if missing != message:
             message = f"missing: {', '.join(map(self._with_choices, missing.split(', ')))}"

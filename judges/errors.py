@@ -189,4 +189,4 @@ def near_names(name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
     if near:
         return f"did you mean {' or '.join(map(repr, near))}?"
-    return f"known: {', '.join(names)}" if names else "none is registered"
+    return f"known: {', '.join(names)}" if names else "there are none"

@@ -118,10 +118,8 @@ def _in_place(path: Path, stems: Sequence[str], source: str) -> Path:
     if len(found) == 1:
         return path / found[0]
     holds = f"it holds {', '.join(found[:MAX_NAMED_IDS])}" if found else "it holds no file of rows"
-    raise ConfigError(
-        f"{source}: {path}: none of {', '.join(wanted[:2] or ['one .jsonl file'])} is in this "
-        f"folder ({holds}); name the file itself"
-    )
+    lacks = f"none of {', '.join(wanted[:2])} is in this folder" if wanted else "a folder"
+    raise ConfigError(f"{source}: {path}: {lacks} ({holds}); name the file itself")
 
 
 def _from_hub(task: str, subset: Subset) -> Path:

@@ -237,7 +237,7 @@ def _lines(name: str) -> Iterator[str]:
     try:
         yield from (line.decode("utf-8") for line in lines_of(name))
     except UnicodeDecodeError as error:
-        raise ConfigError(f"cannot read {name}: {error}") from error
+        raise ConfigError(f"{name}: not UTF-8 text, so it holds no exported verdicts") from error
 
 
 def _day(created: float) -> str:

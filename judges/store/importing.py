@@ -121,6 +121,8 @@ class _Reader:
             return self._rows(plain)
         except KeyError as error:
             why = f"no {error}"
+        except json.JSONDecodeError:
+            why = "not JSON" if line.strip() else "nothing is there"
         except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             why = str(error)
         except RubricbeatError as error:

@@ -119,8 +119,10 @@ def store_error(error: sqlite3.Error, path: Path) -> StoreError:
     """Word a fault of SQLite so that its reader knows what to do."""
     said = str(error)
     if "not a database" in said:
-        how = "it is not an SQLite file; give another one with store=PATH"
-    elif "malformed" in said or "corrupt" in said:
+        return StorePathError(
+            f"verdict store {path}: it is not an SQLite file; give another one with store=PATH"
+        )
+    if "malformed" in said or "corrupt" in said:
         how = "the file is damaged: move it away, or restore what `sqlite3 FILE .recover` gives"
     elif "full" in said:
         how = "the disk is full; what was committed is kept: make room and run again"

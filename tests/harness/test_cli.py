@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from rubricbeat.harness import cli
+from rubricbeat.harness.commands.setup.catalogue import COMMANDS
 
 
 def test_an_unknown_command_is_one_line_with_the_near_names(capsys) -> None:
@@ -41,3 +42,63 @@ def test_an_output_that_is_full_is_one_line_and_exit_1() -> None:
         done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1 and "No space left on device" in done.stderr
+
+
+READERS: dict[str, list[str]] = {
+    "run": ["--tasks", "rubric_judge", "--model", "baseline:empty", "--judge", "constant"],
+    "plan": ["--judge", "constant"],
+    "judge": ["--judge", "constant", "-o", "out"],
+    "serve": ["--judge", "constant", "--port", "0"],
+    "audit": ["--judge", "constant"],
+    "fit-judge": ["-o", "out"],
+    "bench-reward": ["--judge", "constant"],
+    "import": ["-o", "out"],
+    "export": ["--format", "dpo"],
+    "label": ["-o", "out.html"],
+    "score": [],
+    "lint": [],
+    "variance": [],
+    "replay-train": [],
+    "compare": [],
+    "report": [],
+    "view": [],
+    "align": ["cascade"],
+    "train": ["grpo", "-o", "out"],
+    "verdicts": ["stats"],
+}
+FLAG = {
+    **dict.fromkeys(("run", "plan", "judge", "serve"), "--data"),
+    **dict.fromkeys(("audit", "fit-judge", "bench-reward"), "--labels"),
+    "train": "--config",
+}
+"""The flag of the file that a command reads; without one it is an argument."""
+
+
+def one_line(capsys, *words: str) -> str:
+    assert cli.main(list(words)) == 2, words
+    printed = capsys.readouterr()
+    assert printed.out == "" and printed.err.count("\n") == 1, (words, printed)
+    for python in ("Traceback", "required: ", "invalid ", "unrecognized", "Expecting value"):
+        assert python not in printed.err
+    return printed.err
+
+
+@pytest.mark.parametrize("name", [n for n in COMMANDS if n not in {"demo", "list", "doctor",
+                                                                  "tasks-dir"}])  # fmt: skip
+def test_a_command_alone_and_a_misspelt_flag_are_one_line(capsys, name) -> None:
+    assert one_line(capsys, name).startswith("rubricbeat")
+    assert "unknown flag '--outputt'" in one_line(capsys, name, "--outputt", "x")
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_what_is_no_file_of_rows_is_one_line(capsys, tmp_path, monkeypatch, name) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "empty.jsonl").touch()
+    (tmp_path / "noise.jsonl").write_bytes(bytes(range(256)) * 20)
+    for file in ("nowhere.jsonl", "folder", "empty.jsonl", "noise.jsonl"):
+        if file == "empty.jsonl" and name in {"train", "verdicts"}:  # these say what is in it
+            continue
+        words = [name, *READERS[name], *([FLAG[name]] if name in FLAG else []), file]
+        said = one_line(capsys, *words)
+        assert file in said, said
