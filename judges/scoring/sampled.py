@@ -58,6 +58,16 @@ class SampledTotal:
         half = float(t_quantile(freedom(self.influence_P, self.n_prompts))) * self.variance**0.5
         return Estimate(self.value, self.value - half, self.value + half)
 
+    @property
+    def p_value(self) -> float | None:
+        """Of the t test that the total is 0, two-sided; None where nothing varies."""
+        from scipy.special import stdtr
+
+        if not self.variance > 0:
+            return None
+        t = abs(self.value) / self.variance**0.5
+        return float(2 * stdtr(freedom(self.influence_P, self.n_prompts), -t))
+
     def minus(self, other: SampledTotal) -> SampledTotal:
         """Give the difference from another system's total over the same prompts in the same order.
 

@@ -8,7 +8,7 @@ undrawn verdicts could be is not what the mean verdicts make of it, so it takes 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -95,6 +95,24 @@ class SampledRun:
             passes = dict.fromkeys(PASS_RULES, NOT_WHOLE)
         return {"score": score, "met": met, **passes}
 
+    def of_prompts(self, prompt_ids: Sequence[str]) -> SampledRun:
+        """Give the answers to some prompts, in the order of these prompts."""
+        place = {prompt_id: at for at, prompt_id in enumerate(prompt_ids)}
+        place_N = np.array([
+            place.get(self.free.table.prompt_ids[code], -1) for code in self.free.table.prompt_N
+        ])  # fmt: skip
+        order_N = np.argsort(place_N, kind="stable")
+        at = order_N[np.count_nonzero(place_N < 0) :]
+        free, dear = self.free.part(at), self.dear.part(at)
+        width = free.table.verdicts_NC.shape[1]
+        return SampledRun(free, dear, self.chance_NC[at, :width])
+
+    @property
+    def counted_prompts(self) -> set[str]:
+        """The prompts with an answer that can have a score."""
+        table = self.free.table
+        return {table.prompt_ids[code] for code in table.prompt_N[self.counted_N].tolist()}
+
     def _soft_scores(self) -> Floats:
         """Give each answer's expected score, by P(met) where the free judge gives it."""
         return np.where(self.counted_N, (self._worth() * self._said(_hits)).sum(1), np.nan)
@@ -162,6 +180,21 @@ class SampledRun:
             weight[counted] / share_P.sum(),
             share_P=share_P / share_P.sum(),
         )
+
+
+def score_difference(one: SampledRun, other: SampledRun) -> SampledTotal | str:
+    """Estimate the difference of two systems' scores over the prompts both answered; or why not.
+
+    Prompts are paired: what makes a prompt hard for both cancels.
+    """
+    shared = sorted(one.counted_prompts & other.counted_prompts)
+    if not shared:
+        return "no prompt was answered by both"
+    parts = (one.of_prompts(shared), other.of_prompts(shared))
+    this, that = (part.figures()["score"] for part in parts)
+    if isinstance(this, str):
+        return this
+    return that if isinstance(that, str) else this.minus(that)
 
 
 def _hits(scored: ScoredTable, values_NC: Floats) -> Floats:

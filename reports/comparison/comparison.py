@@ -18,7 +18,13 @@ from ...judges.scoring.rubric_arrays import Floats
 from ...judges.scoring.run_scores import SEED
 from ...judges.signal.study import SignalStudy
 from ..results.run import Run
-from .corrections import LabelSource, ModelCorrection, corrections_of
+from .corrections import (
+    CorrectedPair,
+    LabelSource,
+    ModelCorrection,
+    corrected_pairs,
+    corrections_of,
+)
 from .criteria import CriteriaGroup, criteria_of
 from .headline import Headline, headline_of, leading_pair
 from .judges import JudgeAudit, JudgeFacts, judge_facts
@@ -71,6 +77,8 @@ class Comparison:
     """What `rubricbeat audit` measured of the judges, where it was given."""
     corrections: tuple[ModelCorrection, ...]
     """Figures without the judge's error, where an audit or labels were given."""
+    corrected_pairs: tuple[CorrectedPair, ...]
+    """Differences of scores without it, where labels say with what chance they were chosen."""
     stored: tuple[StoredCheck, ...]
     signal: SignalStudy | None
     """Of the repeats, where it was asked for; None where no prompt was answered often enough by
@@ -169,6 +177,7 @@ def compare_runs(
     stored = tuple(one for m in models for one in check_model(m, h_by_model[m.name]))
     leading = leading_pair(results, pairs)
     by_name = {m.model.name: m for m in measured}
+    scored = [(m.model, m.scored) for m in measured]
     return Comparison(
         task=chosen[0].task,
         baseline=baseline,
@@ -190,7 +199,8 @@ def compare_runs(
         criteria=criteria_of(measured, has_baseline=baseline is not None),
         judges=tuple(judge_facts(m) for m in measured),
         audits=tuple(audits),
-        corrections=tuple(corrections_of([(m.model, m.scored) for m in measured], audits, labels)),
+        corrections=tuple(corrections_of(scored, audits, labels)),
+        corrected_pairs=tuple(corrected_pairs(scored, labels)),
         stored=stored,
         signal=signal_of_models([m.model for m in measured], packed) if with_signal else None,
         seed=seed,

@@ -7,13 +7,15 @@ By an audit of the judge on other answers (Rogan-Gladen), and by labels of some 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from ...judges.answer import GradedAnswer
 from ...judges.audit.audit_rates import read_audit_rates
-from ...judges.audit.correction import Corrected
-from ...judges.audit.label_correction import correct_by_labels, match_labels
+from ...judges.audit.correction import MIN_LABELLED_PROMPTS, Corrected
+from ...judges.audit.label_correction import correct_by_labels, match_labels, sampled_run
 from ...judges.audit.label_rows import labels_of_verdicts, read_labels
 from ...judges.audit.labels import LabelledAnswer
 from ...judges.audit.run_correction import RunCorrection, correct_run
@@ -21,14 +23,18 @@ from ...judges.data.columns import Columns
 from ...judges.data.reader import can_name_rows
 from ...judges.data.streams import name_of
 from ...judges.errors import DataError
+from ...judges.scoring.estimates import NOTHING, Estimate
 from ...judges.scoring.item_scores import ScoredTable
+from ...judges.scoring.sampled_run import SampledRun, score_difference
 from .. import numbers
+from ..interval_words import interval_words
 from ..results.logs import is_log
 from ..results.reader import read_runs
 from ..results.run import Run
 from ..results.samples import SAMPLE_WORDS
 from .judges import JudgeAudit
 from .models import Model
+from .paired import MAX_PAIRED, holm
 
 _RESULT_NAMES = ("samples_", "results_")
 TITLES = {
@@ -138,6 +144,82 @@ def corrections_of(
                 made = correct_run(model.graded, rates, judge_digest=audit.digest, scored=scored)
                 found.append(_named(model.name, Path(audit.path).name, made))
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class CorrectedPair:
+    """How far one model's score lies from another's without the judge's error, prompt by prompt."""
+
+    this: str
+    other: str
+    source: str
+    """The labels: a name, no folder."""
+    raw: float | None
+    """Difference of the raw scores, unclipped."""
+    difference: Estimate
+    p_value: float | None
+    """Of the t test, two-sided, before any correction."""
+    p_holm: float | None
+    """The same after Holm's correction over the pairs of these labels."""
+    refused: str | None = None
+
+
+def corrected_pairs(
+    models: Sequence[tuple[Model, ScoredTable]], labels: Sequence[LabelSource]
+) -> list[CorrectedPair]:
+    """Compare models by labels that say with what chance they were chosen.
+
+    Args:
+        models: With their scores; of many, each is compared with the first one.
+        labels: All sources; those without chances tell no difference.
+    """
+    found: list[CorrectedPair] = []
+    for source in labels:
+        if not any(item.chances for item in source.labelled) or len(models) < 2:
+            continue
+        runs = []
+        for model, scored in models:
+            matched = match_labels(model.graded, source.labelled)
+            own = {digest for run in model.runs if (digest := run.judge_digest)}
+            if matched.n_matched and not own & source.digests:
+                known = ScoredTable.of(matched.truth)
+                runs.append((model.name, sampled_run(scored, known, matched)))
+        firsts = runs if len(runs) <= MAX_PAIRED else runs[:1]
+        pairs = [
+            _corrected_pair(source.name, one, other)
+            for at, one in enumerate(firsts)
+            for other in runs[at + 1 :]
+        ]
+        family = holm([pair.p_value for pair in pairs], len(runs) * (len(runs) - 1) // 2)
+        found += [replace(pair, p_holm=p) for pair, p in zip(pairs, family, strict=True)]
+    return found
+
+
+def _corrected_pair(
+    source: str, one: tuple[str, SampledRun], other: tuple[str, SampledRun]
+) -> CorrectedPair:
+    (this, mine), (that, theirs) = one, other
+    raw = float(np.nanmean(mine.free.items.h) - np.nanmean(theirs.free.items.h))
+    total = score_difference(mine, theirs)
+    if not isinstance(total, str) and total.n_prompts < MIN_LABELLED_PROMPTS:
+        total = f"labels of {total.n_prompts} prompts; it takes {MIN_LABELLED_PROMPTS}"
+    if isinstance(total, str):
+        return CorrectedPair(this, that, source, raw, NOTHING, None, None, total)
+    return CorrectedPair(this, that, source, raw, total.interval, total.p_value, None)
+
+
+def pair_lines(pairs: Sequence[CorrectedPair]) -> Iterator[str]:
+    """Word corrected differences for a terminal."""
+    for pair in pairs:
+        what = f"{pair.this} minus {pair.other}, by {pair.source}"
+        if pair.refused is not None:
+            yield f"{what}: not corrected: {pair.refused}"
+            continue
+        found = pair.difference
+        yield (
+            f"{what}: {numbers.difference(found.value)} {interval_words(found, signed=True)}, "
+            f"raw {numbers.difference(pair.raw)}, p {numbers.p_value(pair.p_holm)} (Holm)"
+        )
 
 
 def corrected_by(

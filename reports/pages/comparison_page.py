@@ -228,6 +228,7 @@ def render_page(
         "audit_scalars": SCALARS,
         "judge_remarks": list(dict.fromkeys(r for j in comparison.judges for r in j.remarks)),
         "corrections": comparison.corrections,
+        "corrected_pairs": comparison.corrected_pairs,
         "corrected_titles": TITLES,
         "rules": RULES,
         "length_note": _length_note(comparison),

@@ -25,7 +25,7 @@ from ....judges.errors import ConfigError, unwritable
 from ....judges.files import write_file
 from ....judges.scoring.estimates import MIN_PROMPTS
 from ....reports.comparison.comparison import Comparison, compare_runs
-from ....reports.comparison.corrections import read_label_sources
+from ....reports.comparison.corrections import pair_lines, read_label_sources
 from ....reports.comparison.judges import read_audits
 from ....reports.comparison.paired import MAX_PAIRED, PairedDifference
 from ....reports.pages.comparison_page import comparison_json, render_page
@@ -195,6 +195,9 @@ def write_outputs(args: argparse.Namespace, comparison: Comparison, name: str) -
         for one in (*comparison.results, *comparison.sanity)
     ]
     print(score_table(lines) if args.all else short_table(lines))
+    if comparison.corrected_pairs:
+        print("\nWithout the judge's error:")
+        print(*(f"  {line}" for line in pair_lines(comparison.corrected_pairs)), sep="\n")
     if args.all:
         for head, rows in tables_of(comparison)[1:]:
             print(f"\n{aligned([head, *rows])}")

@@ -110,3 +110,21 @@ def test_a_sample_that_cannot_be_is_refused_in_one_line(world: Path, more, words
     [line] = capsys.readouterr().err.strip().splitlines()
     assert words in line
     assert not (world / "none").exists()
+
+
+def test_compare_corrects_the_difference_too(world: Path, tmp_path: Path, capsys) -> None:
+    by = ("--sample", "0.5", "--by", str(world / "free"))
+    assert judge(world, "dear", "pairs", *by) == 0
+    capsys.readouterr()
+    page = tmp_path / "page.html"
+    given = ["compare", str(world / "free"), "--labels", str(world / "pairs"), "--json"]
+    assert main([*given, "-o", str(page)]) == 0
+    [pair] = json.loads(capsys.readouterr().out)["corrected_pairs"]
+    one, two = (
+        run["metrics"]["score_unclipped"] for run in scores(world, capsys, str(world / "all"))
+    )
+    assert (pair["this"], pair["other"]) == ("one", "two")
+    low, high = pair["difference"]["interval"]
+    assert 0 < low <= one - two <= high
+    assert pair["p_holm"] < 0.05
+    assert "Differences of scores, paired by prompt" in page.read_text("utf-8")

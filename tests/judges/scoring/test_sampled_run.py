@@ -10,7 +10,7 @@ import pytest
 from rubricbeat.judges.answer import GradedAnswer
 from rubricbeat.judges.rubric import Criterion, Example, Gate, Message, Polarity, Rubric
 from rubricbeat.judges.scoring.item_scores import ScoredTable
-from rubricbeat.judges.scoring.sampled_run import NOT_WHOLE, SampledRun
+from rubricbeat.judges.scoring.sampled_run import NOT_WHOLE, SampledRun, score_difference
 from rubricbeat.judges.verdict import Verdict
 
 GOOD, BAD = Polarity.DESIRABLE, Polarity.UNDESIRABLE
@@ -28,8 +28,8 @@ def graded(rows, rubric: Rubric = RUBRIC) -> ScoredTable:
     )
 
 
-def run_of(chance, rubric: Rubric = RUBRIC) -> SampledRun:
-    rng = np.random.default_rng(3)
+def run_of(chance, rubric: Rubric = RUBRIC, seed: int = 3) -> SampledRun:
+    rng = np.random.default_rng(seed)
     free, dear = (graded(rng.random((40, 3)) < 0.5, rubric) for _ in range(2))
     return SampledRun(free, dear, np.broadcast_to(chance, (40, 3)))
 
@@ -58,3 +58,20 @@ def test_a_gate_takes_whole_answers() -> None:
 def test_answers_of_a_rubric_without_a_positive_point_count_nowhere() -> None:
     run = run_of(1.0, Rubric((Criterion("c", -2.0, BAD),) * 3))
     assert isinstance(run.figures()["score"], str)
+
+
+def test_a_difference_pairs_the_prompts_that_both_answered() -> None:
+    one, other = run_of(1.0), run_of(1.0)
+    rng = np.random.default_rng(8)
+    # the other system: the same prompts in another order, two of them not answered
+    rows = [n for n in rng.permutation(40).tolist() if n not in (3, 7)]
+    mixed = SampledRun(
+        *(t.part(np.array(rows)) for t in (other.free, other.dear)), one.chance_NC[rows]
+    )
+    assert score_difference(one, mixed).value == pytest.approx(0, abs=1e-12)
+    assert score_difference(one, mixed).p_value is None
+    shifted = run_of(1.0, seed=4)
+    gaps = one.dear.items.h - shifted.dear.items.h
+    found = score_difference(one, shifted)
+    assert found.value == pytest.approx(gaps.mean())
+    assert found.variance == pytest.approx(gaps.var(ddof=1) / 40)
