@@ -40,7 +40,7 @@ def test_a_run_without_a_folder_is_refused(capsys: pytest.CaptureFixture[str]) -
 
 def test_judge_args_need_a_judge(capsys: pytest.CaptureFixture[str]) -> None:
     error = fails(capsys, "grpo", "--preset", "cpu_tiny", "--judge_args", "a=1")
-    assert "--judge_args without --judge" in error
+    assert "--judge_args needs --judge" in error
 
 
 def test_flags_go_before_the_file(tmp_path: Path) -> None:
