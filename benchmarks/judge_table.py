@@ -263,7 +263,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--sample-only", action="store_true", help="leave the last part out")
     parser.add_argument("--seed", type=int, default=1234)
     args = parser.parse_args()
-    return argparse.Namespace(**vars(args), labels=None, limit=None, strict=False, columns=None)
+    absent = {"labels": None, "limit": None, "columns": None, "rubric": None}
+    return argparse.Namespace(**vars(args), **absent, strict=False)
 
 
 if __name__ == "__main__":

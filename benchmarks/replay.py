@@ -79,7 +79,7 @@ def evidence(
     rewards = parse_rewards(DEFAULT_REWARDS)
     plain = replay(groups, rewards, SCALES)
     yield HEAD.format(answers=plain.n_answers, prompts=plain.n_prompts, most=plain.most)
-    yield from _title("As recorded: what a perfect copy of the judge would teach")
+    yield from _title("As recorded: training with a perfect copy of the judge")
     yield from _table(plain)
     yield CIRCLE
     yield from _title("A judge that errs")
@@ -128,7 +128,7 @@ def _noise_table(groups: GroupedVerdicts) -> Iterator[str]:
             settings = replace(FEWER, errors_stay=stays)
             noise = JudgeNoise.of_flips(rate)
             done = replay(groups, rewards, SCALES, settings, noise=noise)
-            kind = f"{rate:.0%} flipped, {'once and for all' if stays else 'anew each time'}"
+            kind = f"{rate:.0%} flipped, {'the same each time' if stays else 'new each time'}"
             for scale in SCALES:
                 arms = [arm for arm in done.arms if arm.scale is scale]
                 yield f"| {kind if rate else 'as recorded'} | {scale} | {_gains(arms)} |"

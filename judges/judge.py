@@ -82,7 +82,7 @@ class Judge(Protocol):
     * `members` with `judge_with(question, ask)`: a judge made of other judges, such as a jury. It
       is called in the place of `judge`, outside of any limit (waiting for its members while it held
       a place in the pool would block them), and `ask` puts every question through the store under
-      the member's own identity: each member's verdict is bought once, whichever judge it serves.
+      the member's own identity: each member's verdict is paid for once, whichever judge uses it.
       The verdict made of theirs is not stored. Where a member is asked several times a question,
       `asks_each` says how often at most, for the estimate of the cost;
     * `rate(example, answer)`: a rating of the whole answer (`rating.py`), with `rating_identity`

@@ -1,7 +1,7 @@
 """A judge's rating of a whole answer, 1 to 10: another question than the verdicts of a rubric.
 
-Used by the reward `rar_implicit`. `Grader.rate` asks: a rating is bought once, stored, limited and
-retried as verdicts are. Stores and files hold it in the form of a verdict, which
+Used by the reward `rar_implicit`. `Grader.rate` asks: a rating is paid for once, stored,
+limited and retried as verdicts are. Stores and files hold it in the form of a verdict, which
 `Rating.to_verdict` and `Rating.from_verdict` write and read.
 """
 

@@ -188,9 +188,9 @@ def pass_rules(given: Inputs) -> Iterator[str]:
 
 
 def dead(given: Inputs) -> Iterator[str]:
-    """Count the groups that teach nothing."""
+    """Count the groups without a learning signal."""
     found = replay(given.groups(), parse_rewards(OF_THE_PAPER), [Scale.GROUP], Settings(seeds=2))
-    yield "| reward | groups of six drawn that teach nothing |"
+    yield "| reward | groups of six drawn without a learning signal |"
     yield "|---|---|"
     for arm in found.arms:
         yield f"| `{arm.reward}` | {arm.dead:.1%} |"
@@ -265,8 +265,8 @@ CLAIMS: dict[str, tuple[Callable[[Inputs], Iterator[str]], str, str]] = {
     "dead": (
         dead,
         "Binary rewards collapse; a continuous reward keeps the variance that GRPO needs",
-        "Holds. All-or-nothing teaches on hardly any group. The rewards of the paper are not the "
-        "best in this, for they clip at 0.",
+        "Holds. With an all-or-nothing reward hardly any group has a learning signal. The paper's "
+        "rewards are not the best in this, because they clip at 0.",
     ),
     "inert": (
         inert,
@@ -314,8 +314,8 @@ TAIL = """
 
 `rubricbeat train grpo --preset paper_heart_bnpo` and `paper_heart_dapo` are the paper's settings
 (the loss is not stated, so both are there). `rubricbeat train score --preset paper_heart_bnpo
---prompts 16` is the dry run: what the reward would teach the frozen policy, and what a run would
-cost. Neither has been run here for want of a GPU."""
+--prompts 16` is the dry run: the learning signal of the reward for the frozen
+policy, and the cost of a run. Neither was run here, because it needs a GPU."""
 
 
 def main() -> int:

@@ -152,7 +152,7 @@ class GrpoSection:
     num_iterations: Some = 1
     max_completion_length: Some = 1024
     temperature: Positive = 1.0
-    """Above 0: equal answers teach nothing."""
+    """Above 0: equal answers give no learning signal."""
     top_p: PositiveShare = 1.0
     min_p: Share | None = None
     learning_rate: Positive = 5e-6

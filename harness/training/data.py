@@ -189,7 +189,7 @@ def _read_file(
 
 
 def _dropped_by(path: str, facts: dict[str, Any]) -> set[str]:
-    """Read the prompts that a study says can teach nothing.
+    """Read the prompts that a study found to have no learning signal.
 
     Raises:
         ConfigError: The file is no study.

@@ -1,10 +1,10 @@
-"""Does anything but the answer's worth sway the judge: length, place, the order of a call.
+"""What influences the judge at the same label: length, position, the order of a call.
 
 A judge that errs at random calls more of the rare class wrong, so (verdict - label) goes with
 whatever the label goes with, and says nothing of bias. Here questions are compared only where the
 label is the same, and, as far as the data carries it, the criterion or the prompt too: the shift is
 the slope of "judge says met" on the trait within those strata (fixed effects), and 0 for every
-judge whose errors do not hang on the trait.
+judge whose errors do not depend on the trait.
 
 What is left of the content is not taken out: a rubric's last criteria are other criteria than its
 first, and labels err as well. Only the order of a call can be changed with all else the same
@@ -56,7 +56,7 @@ class Within(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Trait:
-    """One thing that could sway a judge, for every question."""
+    """One trait that could influence a judge, for every question."""
 
     name: str
     unit: str

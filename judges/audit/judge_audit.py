@@ -128,7 +128,7 @@ def audit_judge(
         flip_rate: As `flip_rate_of` gives it; None without replicates.
         no_look_N: P(met) by a judge that never sees the answer (see `baselines.py`), for the
             baseline of that name; without it that baseline is excluded.
-        traits: What could sway the judge (see `bias.py`), of the same labels.
+        traits: What could influence the judge (see `bias.py`), of the same labels.
         order: As `order_effect` gives it; None where there was no second order.
         pass_cells: As `pass_cells_of` gives them; None where no whole answer is labelled.
         levels: As `level_audit` gives it; None where every criterion is met or not met.

@@ -1,7 +1,7 @@
 """The OpenAI Batch API as a judge: all open criteria of all answers in one batch, at half price.
 
 The same judge as `chat`, asked another way: model, wording and settings are the identity, so what
-one has bought the other finds in the store. A batch takes up to a day; its id is on disk before
+one has paid for the other finds in the store. A batch takes up to a day; its id is on disk before
 anybody waits for it, and the same command finds it again after whatever ended the first one.
 
 The openai package is used here and not in `chat`: uploads, downloads, typed batch objects and the

@@ -348,7 +348,7 @@ class ReplicateJudge(MadeOfJudges):
     """Asks one judge k times and takes the majority.
 
     Beside the runtime's `replicates` option: that one keeps every verdict apart, to measure the
-    judge's noise; this one votes it down. Both buy the same verdicts: vote i of replicate r is
+    judge's noise; this one votes it down. Both use the same verdicts: vote i of replicate r is
     replicate r * k + i of the inner judge.
     """
 

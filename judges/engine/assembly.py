@@ -119,7 +119,7 @@ def open_runtime(
 ) -> Runtime:
     """Open the pools of a part and of its members; nothing is asked yet.
 
-    Members that are the same judge share a pool: its verdicts are bought once.
+    Members that are the same judge share a pool: its verdicts are paid for once.
 
     Args:
         part: Who is asked.

@@ -100,7 +100,7 @@ def _ends(values: Sequence[float], is_share: bool) -> tuple[float, float]:
     if is_share:
         return 0.0, 1.0
     low, high = min(0.0, *values), max(0.0, *values)
-    # no curve at all: a reward that teaches nothing
+    # no curve at all: a reward without a learning signal
     return (low, high) if high - low > 1e-6 else (-0.01, 0.01)
 
 

@@ -29,7 +29,7 @@ from .runs import GOLD, TRAINING, TrainingRun
 
 OF_THE_RUN = ("seed", "output_dir", "label", "threads")
 OF_THE_RECORD = ("completions_every", "save_steps", "save_total_limit", "report_to")
-"""Settings of `run` that change nothing that is learnt."""
+"""Settings of `run` that do not affect training."""
 GAP = "gap"
 MOSTLY_STILL = 0.75
 """Share of equal scores from which a held-out judge is said to discriminate poorly; ours."""

@@ -49,7 +49,7 @@ def test_three_commands_print_what_is_shown(
                 assert line.rstrip() in said[at:], (command, line)
                 at = said.index(line.rstrip(), at) + 1
     assert main(shlex.split(commands[2][0].replace("gpt-4.1", "gpt-4.1,shape=grouped"))[1:]) == 0
-    cost = re.search(r"\((\$[\d.]+) in the place of (\$[\d.]+) above\)", readme)
+    cost = re.search(r"\((\$[\d.]+) instead of (\$[\d.]+) above\)", readme)
     assert cost is not None
     assert f" {cost[1]} " in printed(capsys) and f" {cost[2]} " in readme
 

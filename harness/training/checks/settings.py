@@ -182,11 +182,11 @@ def check_output_dir(config: TrainConfig, resume: bool) -> None:
 def check_warm_start(model: ModelSection, data: TrainingData) -> None:
     """Refuse held-out prompts that the adapter was trained on; say how many others it was.
 
-    `train sft` leaves beside its adapter which prompts it learnt. Another `data.seed` makes other
+    `train sft` leaves beside its adapter which prompts it used. Another `data.seed` makes other
     splits, and then the policy knows the answers it is looked at by.
 
     Raises:
-        ConfigError: A prompt of the gold judge was learnt.
+        ConfigError: A prompt of the gold judge was used in the warm start.
     """
     facts = read_facts(Path(model.adapter).parent / FACTS) if model.adapter is not None else None
     is_ours = facts is not None and facts.get("kind") == "sft"  # else it tells of no prompts
@@ -338,7 +338,7 @@ def _check_vllm_sampling(config: TrainConfig) -> None:
             raise ConfigError(
                 f"grpo.{name} {given[name]!r} with grpo.use_vllm: vLLM samples from a part of the "
                 "distribution and TRL weights answers as if it were the whole, so that next to "
-                "nothing would be learnt; leave it out, or set "
+                "nothing would be learned; remove it, or set "
                 "grpo.vllm_importance_sampling_correction: false"
             )
 

@@ -30,7 +30,7 @@ from ..run_files import CONFIG, FACTS, METRICS, RunFiles, held, read_facts, read
 from .grpo import GrpoRun, build_grpo, latest_checkpoint, prepare, run_facts
 
 MAY_CHANGE = {"run.output_dir", "run.threads", "run.save_total_limit", "run.label"}
-"""Settings that change nothing that is learnt: a resumed run may have others."""
+"""Settings that do not affect training: a resumed run may change them."""
 
 
 def run_grpo(config: TrainConfig, *, resume: bool, as_json: bool) -> int:
@@ -132,7 +132,7 @@ def _train(
     facts: Mapping[str, Any],
     checkpoint: Path | None,
 ) -> None:
-    """Train to the end, from a checkpoint or from the start, and keep what was learnt."""
+    """Train to the end, from a checkpoint or from the start, and save the result."""
     if checkpoint is not None:
         step = int(checkpoint.name.split("-")[1])
         print(f"rubricbeat: resuming from step {step}", file=sys.stderr)

@@ -148,7 +148,7 @@ def sft_arguments(config: TrainConfig) -> Any:
         SFTConfig,
         config,
         {name: value for name, value in named.items() if name not in OURS}
-        # the prompt is given, not learnt (method sheet, section 8)
+        # the prompt is given, not learned (method sheet, section 8)
         | {"completion_only_loss": True, **sft.trl}
         | {
             "per_device_train_batch_size": sft.micro_batch,

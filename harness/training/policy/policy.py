@@ -138,7 +138,7 @@ def load_tokenizer(
         values: What its chat template is given beside the messages.
 
     Raises:
-        ConfigError: Answers have no end that could be learnt.
+        ConfigError: Answers have no end token to learn.
     """
     tokenizer = _plain_tokenizer(section, examples)
     settle_turns(tokenizer, values or {})

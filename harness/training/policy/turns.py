@@ -35,7 +35,7 @@ def settle_turns(tokenizer: Any, values: Mapping[str, Any]) -> None:
         values: What templates are given, such as `enable_thinking: false`.
 
     Raises:
-        ConfigError: Answers have no end that could be learnt.
+        ConfigError: Answers have no end token to learn.
     """
     template = tokenizer.chat_template
     named = template if isinstance(template, dict) else {"": template}

@@ -36,7 +36,7 @@ TRAINER_KEYS: Mapping[str, str] = {
 
 
 class Dead(StrEnum):
-    """Why a group teaches nothing (method sheet, section 4.2)."""
+    """Why a group has no learning signal (method sheet, section 4.2)."""
 
     SAME_VERDICTS = "same_verdicts"
     """All answers have the same verdicts; no reward could tell them apart."""
@@ -168,7 +168,7 @@ def known_of(values: Iterable[float | None]) -> list[float]:
 
 @dataclass(frozen=True, slots=True)
 class BatchScore:
-    """What one batch of answers got: rewards, verdicts, and what the groups teach."""
+    """What one batch of answers got: rewards, verdicts, and the groups' learning signal."""
 
     rewards: tuple[float | None, ...]
     """As given to the trainer: None where no reward, or where a group was masked."""
