@@ -18,17 +18,22 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ...judges.budget.next_label import Rule, Unit, draw_labels, pooled
+from ...judges.answer import GradedAnswer
+from ...judges.audit.correction import MIN_LABELLED_PROMPTS
+from ...judges.budget.next_label import Drawn, Rule, Unit, draw_labels, pooled
 from ...judges.budget.rater_agreement import rater_agreement
 from ...judges.data.columns import Columns
 from ...judges.data.forms.rubric_file import add_rows_arguments, columns_of
 from ...judges.errors import ConfigError
 from ...judges.files import write_file
+from ...judges.scoring.item_scores import ScoredTable
+from ...reports.comparison.corrections import LabelSource, corrected_by, read_label_sources
 from ...reports.pages.label_page import Question, label_page
 from ..flags import add_output, add_seed, require_output, require_seed
-from ..inputs import read_signal_input
+from ..inputs import SignalInput, read_signal_input
 from ..labels import read_raters
 from ..tables.raters import raters_text
 from ..terminal import say
@@ -72,6 +77,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "judges are unsure of or disagree on, or at random",
     )
     parser.add_argument(
+        "--labels",
+        type=Path,
+        metavar="FILE",
+        help="labels of some of these answers: say how many more narrow the score how far",
+    )
+    parser.add_argument(
         "--raters",
         nargs="+",
         default=[],
@@ -96,6 +107,7 @@ def run(args: argparse.Namespace) -> int:
     found = read_signal_input(args.paths, args.data, columns_of(args, rows=args.data))
     for words in found.warnings:
         say(f"note: {words}", "label")
+    labels = read_label_sources([args.labels])[0] if args.labels is not None else None
     answers = pooled(answer.graded for answer in found.answers)
     if not answers:
         raise ConfigError("no answer to label in these results: all of them are absent")
@@ -109,8 +121,40 @@ def run(args: argparse.Namespace) -> int:
     write_file(args.output, label_page(questions, raters, Unit(args.unit)))
     n_answers = len({id(draw.answer) for draw in drawn})
     print(f"{args.output}: {len(drawn):,} criteria of {n_answers:,} of {len(answers):,} answers")
+    _warn_of_few(drawn, found)
+    for line in _needed(labels, found) if labels is not None else ():
+        print(line)
     print("Open it in a browser; its export goes to `score`, `compare` or `audit` with --labels.")
     return 0
+
+
+def _systems(found: SignalInput) -> dict[str, list[GradedAnswer]]:
+    systems: dict[str, list[GradedAnswer]] = {}
+    for answer in found.answers:
+        name = " ".join(filter(None, (answer.labels.get(by) for by in ("model", "system", "task"))))
+        systems.setdefault(name or "all answers", []).append(answer.graded)
+    return systems
+
+
+def _warn_of_few(drawn: Sequence[Drawn], found: SignalInput) -> None:
+    """Say which systems get too few labels for a corrected score, before anybody labels."""
+    ours = {id(graded): d.answer.example.prompt_id for d in drawn for graded in d.answer.graded}
+    for name, answers in _systems(found).items():
+        n = len({ours[id(graded)] for graded in answers if id(graded) in ours})
+        if n < MIN_LABELLED_PROMPTS:
+            say(
+                f"note: {name}: labels on {n} prompts; a corrected score takes "
+                f"{MIN_LABELLED_PROMPTS}. Raise --n for it",
+                "label",
+            )
+
+
+def _needed(source: LabelSource, found: SignalInput) -> Iterator[str]:
+    """Say for each system how many labels its score takes."""
+    for name, graded in _systems(found).items():
+        score = corrected_by(source, graded, ScoredTable.of(graded), set()).score
+        why = score.refused or "every answer is labelled"
+        yield f"{name}: " + (score.widths.words() if score.widths else f"not known: {why}")
 
 
 def _agreement(args: argparse.Namespace) -> int:

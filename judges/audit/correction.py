@@ -18,6 +18,7 @@ import numpy as np
 
 from ..scoring.bootstrap import draw_weights
 from ..scoring.estimates import t_quantile
+from ..scoring.label_widths import LabelWidths
 from ..scoring.plain_form import plain_fields
 from ..scoring.rubric_arrays import Floats
 
@@ -57,6 +58,8 @@ class Corrected:
     method: str = ""
     refused: str | None = None
     """Why the audit cannot carry a correction; None where it can."""
+    widths: LabelWidths | None = None
+    """What more labels would reach, of a score corrected by labels of its own run."""
 
     def unless_a_point(self) -> Corrected:
         """Refuse an interval of no width, which would say that the figure is known exactly."""
@@ -367,13 +370,15 @@ def prediction_powered(judged_all: Floats, judged_labelled: Floats, label: Float
     parts = [(float(((rest - rest.mean()) ** 2).sum()) / freedom / n, freedom)]
     if n_all > 1:
         parts.append((weight**2 * float(judged_all.var(ddof=1)) / n_all, n_all - 1))
-    half = _reach(parts)
+    half, now = _reach(parts), sum(square for square, _ in parts)
+    share = float(label.var(ddof=1)) / (n + n_all) / now if now > 0 else 1.0
     return Corrected(
         raw,
         float(mean),
         float(mean) - half,
         float(mean) + half,
         method=PREDICTION_POWERED,
+        widths=LabelWidths.of("prompts", n, n + n_all, half, share),
     )
 
 

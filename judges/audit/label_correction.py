@@ -13,7 +13,7 @@ At the end, for an audit: how often the judge passes whole labelled answers as t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from ..errors import DataError
 from ..rubric import Criterion, digest_of_prompt
 from ..scoring.bootstrap import ClusteredColumns
 from ..scoring.item_scores import PASS_RULES, ScoredTable
+from ..scoring.label_widths import LabelWidths
 from ..scoring.rubric_arrays import Bools, Floats
 from ..scoring.sampled import SampledTotal
 from ..scoring.sampled_run import SampledRun
@@ -189,9 +190,9 @@ def _chance(chance_of: Mapping[_Key, float], keys: Sequence[_Key]) -> float:
 
 def _by_chances(scored: ScoredTable, known: ScoredTable, labels: LabelsOfRun) -> RunCorrection:
     """Correct a run by a weighted sample of labels."""
+    run = sampled_run(scored, known, labels)
     figures = {
-        name: _weighted(_raw(scored, name), total)
-        for name, total in sampled_run(scored, known, labels).figures().items()
+        name: _weighted(_raw(scored, name), total, run) for name, total in run.figures().items()
     }
     whole_N = labels.whole_N
     passes = {
@@ -219,15 +220,19 @@ def _raw(scored: ScoredTable, name: str) -> float | None:
     return None if np.isnan(values).all() else float(np.clip(np.nanmean(values), 0.0, 1.0))
 
 
-def _weighted(raw: float | None, total: SampledTotal | str) -> Corrected:
+def _weighted(raw: float | None, total: SampledTotal | str, run: SampledRun) -> Corrected:
     if isinstance(total, SampledTotal) and total.n_prompts < MIN_LABELLED_PROMPTS:
         total = (
             f"labels were asked for on {total.n_prompts} prompts; it takes {MIN_LABELLED_PROMPTS}"
         )
     if isinstance(total, str):
         return Corrected(raw, method=WEIGHTED, refused=total)
-    found = total.interval.clipped(0.0, 1.0)
-    return Corrected(raw, found.value, found.low, found.high, method=WEIGHTED).unless_a_point()
+    ends, found = total.interval.ends or [0.0, 0.0], total.interval.clipped(0.0, 1.0)
+    share = 1 - total.sampling_variance / total.variance if total.variance > 0 else 1.0
+    unit, n_drawn, n_units = run.counts()
+    widths = LabelWidths.of(unit, n_drawn, n_units, (ends[1] - ends[0]) / 2, share)
+    made = Corrected(raw, found.value, found.low, found.high, method=WEIGHTED, widths=widths)
+    return made.unless_a_point()
 
 
 def _unless_rare(found: Corrected, passed: Floats) -> Corrected:
@@ -283,7 +288,7 @@ def _powered(said_N: Floats, true_N: Floats, table: VerdictTable, fault: str | N
             ),
         )
     value, low, high = (float(np.clip(x, 0.0, 1.0)) for x in (found.value, found.low, found.high))
-    return Corrected(raw, value, low, high, method=PREDICTION_POWERED).unless_a_point()
+    return replace(found, raw=raw, value=value, low=low, high=high).unless_a_point()
 
 
 def _mean_by_prompt(values_N: Floats, has_N: Bools, table: VerdictTable) -> Floats:

@@ -77,6 +77,15 @@ class SampledRun:
             (conditions.requires < 0).all() and np.isnan(conditions.cap).all()
         )
 
+    def counts(self) -> tuple[str, int, int]:
+        """Say what was drawn, how many of them, and of how many."""
+        drawn_NC, counted_N = self.drawn_NC, self.counted_N
+        if self.is_whole:
+            drawn_N = np.asarray(drawn_NC.any(1)) & counted_N
+            return "answers", int(drawn_N.sum()), int(counted_N.sum())
+        present_NC = self.free.table.rubrics.present & counted_N[:, None]
+        return "criteria", int((drawn_NC & present_NC).sum()), int(present_NC.sum())
+
     def figures(self) -> dict[str, SampledTotal | str]:
         """Estimate the score, the share of criteria met, and the pass rates; or say why not."""
         is_whole = self.is_whole

@@ -286,6 +286,8 @@ def correction_lines(name: str, source: str, correction: RunCorrection) -> Itera
     width = max(map(len, TITLES.values()))
     for key, figure in made.figures.items():
         yield f"  {TITLES[key]:<{width}}  {corrected_words(figure)}"
+    if (widths := made.figures["score"].widths) is not None:
+        yield f"  Score: {widths.words()}"
 
 
 def _named(model: str, source: str, correction: RunCorrection) -> ModelCorrection:

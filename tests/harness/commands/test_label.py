@@ -86,3 +86,37 @@ def test_what_cannot_be_is_one_line(tmp_path, capsys, words, said):
     assert said in told.err
     assert len(told.err.strip().splitlines()) == 1
     assert told.out == ""
+
+
+def test_how_many_more_are_needed_is_told(tmp_path, capsys):
+    results, page = tmp_path / "results", tmp_path / "label.html"
+    answers = [
+        graded("10" if n % 2 else "11", example(f"p{n}", [5, 5]), answer=f"A {n}.")
+        for n in range(60)
+    ]
+    write_run(results, run("a", answers))
+    write_run(results, run("b", answers[:30]))
+    labels = write(
+        tmp_path / "labels.jsonl",
+        [
+            {
+                **label_row(n, (n + c) % 3 > 0, answer=f"A {n}."),
+                "prompt": "May I run with a cold?",
+                "criterion": f"criterion {c} of p{n}",
+            }
+            for n in range(25)
+            for c in range(2)
+        ],
+    )
+    command = ["label", str(results), "-o", str(page), "--labels", labels, "--n", "12"]
+    assert main(command) == 0
+    told = capsys.readouterr()
+    lines = told.out.splitlines()
+    assert lines[1].startswith("a made_up: labels on 25 of 60 prompts give ±0.")
+    assert "all of them ±0." in lines[1]
+    assert lines[2].startswith("b made_up: labels on 25 of 30 prompts give ±0.")
+    # the same texts are both systems': their labels are few, which is said before anybody labels
+    assert "b made_up: labels on" in told.err
+    assert "a corrected score takes 20. Raise --n for it" in told.err
+    assert main(["score", str(results), "--labels", labels]) == 0
+    assert "  Score: labels on 25 of 60 prompts give ±0." in capsys.readouterr().out
