@@ -8,22 +8,28 @@ Examples:
   rubricbeat plan --rows 5000 --repeats 16 --criteria 12 --judge chat --judge_args model=gpt-4.1
   rubricbeat plan --rows 5000 --repeats 16 --criteria 12 --judge vllm --judge_args model=NAME \
       --gpus 8 --gpu_speed 20000,2500 --gpu_price 2.5 --json
+  rubricbeat plan --rows 1000 --repeats 2 --criteria 12 --judge chat --judge_args model=gpt-4.1 \
+      --until_decided 0.95 --models 2
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import asdict
 from pathlib import Path
 
+from ...judges.budget.stopping import Method
 from ...judges.data.forms.rubric_file import add_rows_arguments, columns_of
 from ...judges.errors import ConfigError
 from ...judges.judge_options import parse_judge_args
 from ...reports import numbers
+from ...reports.results.reader import read_runs
 from ..costs.call_costs import PlannedRun, Speed, Workload
 from ..costs.plan import Assumption, CostPlan, Lengths, make_plan, read_pilot
 from ..parser import keep_spellings
 from ..terminal import aligned, say
+from ..until import USUAL_SPREAD, Expected, add_until_arguments, spread_of, stop_rule_of
 
 MOST = 1e9
 """Of a length, a latency, a speed or a price: more is a slip of the hand."""
@@ -68,6 +74,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--gpu_speed", metavar="READ,WRITE", help="prompt and reply tokens per second of one GPU"
     )
     parser.add_argument("--gpu_price", type=float, metavar="USD", help="price of one GPU per hour")
+    add_until_arguments(parser)
+    parser.add_argument(
+        "--models", type=int, default=2, metavar="N", help="models compared by --until_decided (2)"
+    )
+    parser.add_argument(
+        "--spread",
+        type=float,
+        metavar="SD",
+        help="standard deviation over prompts of a difference, or of one model's score "
+        f"(default: that of --pilot, else {USUAL_SPREAD})",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
 
@@ -100,8 +117,53 @@ def run(args: argparse.Namespace) -> int:
         ),
         pilot=read_pilot(args.pilot) if args.pilot is not None else None,
     )
-    print(json.dumps(plan.to_json(), indent=2) if args.json else _text(plan))
+    until = _until(args, rows)
+    if args.json:
+        told = {"until": [asdict(one) for one in until]} if until else {}
+        print(json.dumps({**plan.to_json(), **told}, indent=2))
+    else:
+        print(_text(plan))
+        if until:
+            print(_until_text(plan, until, args))
     return 0
+
+
+def _until(args: argparse.Namespace, rows: int) -> list[Expected]:
+    """Say how many prompts a rule would take, where one is given."""
+    rule = stop_rule_of(
+        args.until_decided, args.until_width, args.rope, args.sequence, "--until_decided"
+    )
+    if rule is None:
+        return []
+    if args.models < 1 or (args.models == 1 and rule.width is None):
+        raise ConfigError(f"--models {args.models}: --until_decided compares 2 or more")
+    if args.spread is not None and not 0 < args.spread < 10:
+        raise ConfigError(f"--spread {args.spread:g}: above 0 and below 10, such as 0.29")
+    if rule.method is not Method.ASYMPTOTIC:
+        raise ConfigError("--sequence betting takes more, by the range of the rubrics: not planned")
+    if args.spread is None:
+        measured = spread_of(read_runs([args.pilot])) if args.pilot is not None else None
+        args.spread = USUAL_SPREAD if measured is None else round(measured, 3)
+    return Expected.each(rule, args.models, rows, args.spread)
+
+
+def _until_text(plan: CostPlan, until: list[Expected], args: argparse.Namespace) -> str:
+    """Lay out what a rule would take; its calls and money are a share of the whole's."""
+    whole = plan.runs[-1]
+    usd = whole.cost.cost_usd
+    rows = [
+        (
+            f"{one.difference:g}" if one.difference else numbers.NONE,
+            numbers.NONE if one.n is None else numbers.count(one.n),
+            numbers.count(round(whole.cost.calls * one.share)),
+            numbers.cost(None if usd is None else usd * one.share),
+        )
+        for one in until
+    ]
+    head = ("true difference", "prompts", "calls", "cost")
+    table = aligned([head, *rows], range(len(head)))
+    assumed = f"models {args.models}, spread over prompts {args.spread:g}"
+    return f"\nstopping early ({assumed}; a dash: all prompts are graded):\n{table}"
 
 
 def _size(args: argparse.Namespace) -> tuple[int, float]:

@@ -203,6 +203,10 @@ def test_a_free_judge_makes_no_call_and_costs_nothing(capsys):
         (["--gpu_speed", "20000,2500"], "--gpus"),
         (["--pilot", "nowhere"], "no such file"),
         (["--judge_args", "replicates=x"], "replicates"),
+        (["--until_decided", "95"], "such as 0.95"),
+        (["--until_decided", "--models", "1"], "--models 1"),
+        (["--until_decided", "--spread", "0"], "--spread"),
+        (["--until_decided", "--sequence", "betting"], "--sequence"),
     ],
 )
 def test_a_wrong_flag_is_named_in_one_line(extra, named, capsys):
@@ -210,3 +214,34 @@ def test_a_wrong_flag_is_named_in_one_line(extra, named, capsys):
     error = capsys.readouterr().err
     assert named in error
     assert error.count("\n") == 1
+
+
+def test_stopping_early_costs_its_share_of_the_whole(capsys):
+    words = (
+        "--rows",
+        "2000",
+        "--criteria",
+        "10",
+        "--judge",
+        "chat",
+        "--judge_args",
+        "model=gpt-4.1",
+    )
+    found = planned(capsys, *words, "--until_decided")
+    small, *_, large = found["until"]
+    assert (small["difference"], small["n"], small["share"]) == (0.02, None, 1.0)
+    assert 10 <= large["n"] < 100
+    assert large["share"] == large["n"] / 2000
+    assert main(["plan", *words, "--until_decided"]) == 0
+    last = capsys.readouterr().out.splitlines()[-1].split()
+    # 2,000 rows of 10 criteria are 20,000 calls: ten a prompt
+    assert last[:3] == ["0.2", str(large["n"]), str(10 * large["n"])]
+
+
+def test_three_models_and_a_wider_spread_take_more(capsys):
+    words = ("--rows", "2000", "--criteria", "10", "--judge", "keyword", "--until_decided")
+    of_two, of_three, wide = (
+        planned(capsys, *words, *more)["until"][-1]["n"]
+        for more in ((), ("--models", "3"), ("--spread", "0.5"))
+    )
+    assert of_two < of_three < wide
