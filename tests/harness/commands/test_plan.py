@@ -119,7 +119,7 @@ def test_a_pilot_of_another_judge_is_refused(tmp_path, capsys):
     judge["calls"] = 0
     (tmp_path / "results_x.json").write_text(json.dumps(results))
     assert main(["plan", *words]) == 2
-    assert "made calls" in capsys.readouterr().err
+    assert "judge calls" in capsys.readouterr().err
 
 
 def test_every_assumption_is_printed_and_an_unknown_price_is_a_dash(capsys):
