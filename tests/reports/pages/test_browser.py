@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 
@@ -795,3 +796,22 @@ def test_levels_and_what_does_not_apply_are_shown_with_what_they_count(
     assert "Ward notes" in opened.page.locator("#detail-body").text_content()
     if shots := os.environ.get("RUBRICBEAT_SCREENSHOTS"):
         opened.page.screenshot(path=f"{shots}/levels_{width}_{scheme}.png")
+
+
+def test_the_list_leads_to_the_repeat_whose_level_is_meant(open_page, tmp_path):
+    met, at = Verdict.of(True), Verdict.at_level
+    best, worst = (at(2), met, met, Verdict.of(False)), (at(0), met, met, Verdict.of(False))
+    first = [by_level(f"p{n}", best, "Names both.") for n in range(2)]
+    again = replace(by_level("p1", worst, "Names none."), repeat=1)
+    path = write_page(
+        tmp_path,
+        run("first", [*first, again]),
+        run("second", [by_level(f"p{n}", best, "All well.") for n in range(2)]),
+    )
+    # the second has the higher score, and stands first
+    page = open_page(path, "#examples&show=better").page
+    count = page.locator("#criteria").get_by_role("link", name="1 passed by second only").first
+    count.click()
+    page.locator("#example-rows a[href$='#example=p1&criterion=1&answers=1,2']").click()
+    page.locator("dialog").get_by_text("Names none.", exact=True).wait_for()
+    assert page.locator("tr.meant .verdict").last.inner_text().startswith("level 0 of 0 to 2")
