@@ -74,7 +74,7 @@ def test_samples_of_a_run_that_did_not_end_are_left_out_and_named(tmp_path):
     samples = write_run(tmp_path, run("m", [graded("1")]))
     (samples.parent / f"results_{FIRST}.json").unlink()
     for path in (tmp_path, samples):
-        with pytest.raises(DataError, match=rf"{samples.name}: there is no results file .* did not finish"):
+        with pytest.raises(DataError, match=rf"{samples.name}: there is no .* did not finish"):
             read_runs([path])
     write_run(tmp_path, run("another", [graded("1")]))
     told: list[str] = []
