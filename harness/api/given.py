@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
@@ -242,7 +243,10 @@ def _rubric(rubric: Any) -> Any:
         rubric = rubric.criteria
     rubric = records if (records := records_of(rubric, "rubric")) is not None else rubric
     if isinstance(rubric, Mapping | Set) or not isinstance(rubric, Iterable):
-        raise DataError(f"rubric: {type(rubric).__name__}; give a list of criteria")
+        raise DataError(
+            f"rubric: {type(rubric).__name__}; give a list of criteria: texts, or objects such as "
+            "{'criterion': 'Says 4', 'points': 2}"
+        )
     return [_criterion(_plain(one)) for one in rubric]
 
 
@@ -320,9 +324,12 @@ def _by_id(examples: Sequence[Example], answers: Mapping[str, Any]) -> list[tupl
         by_id[_id_of(name, known)] = answer
     if len(by_id) < len(answers):
         raise DataError("answers: a prompt is answered under its id and under its text")
-    if without := sorted({example.prompt_id for example in examples} - set(by_id)):
+    without = next((one for one in examples if one.prompt_id not in by_id), None)
+    if without is not None:
+        asked = textwrap.shorten(without.prompt[-1].content, 60)
         raise DataError(
-            f"answers: none for prompt_id {without[0]!r}; give None where the model gave none"
+            f"answers: none for prompt_id {without.prompt_id!r} ({asked!r}); give None where the "
+            "model gave none"
         )
     return [answers_in(_plain(by_id[example.prompt_id])) for example in examples]
 

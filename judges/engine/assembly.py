@@ -80,9 +80,11 @@ def part_of(judge: Judge, options: RuntimeOptions, *, is_rating: bool = False) -
     if getattr(judge, "is_free", not is_kept) and not members:
         price = Price(0.0, 0.0, 0.0)
     if options.max_cost is not None and price is None and is_stored:
+        whose = f"model {identity.model!r}" if identity.model else f"judge {identity.name!r}"
         raise ConfigError(
-            f"max_cost needs a price, and none is known of model {identity.model!r}; name a file "
-            "with it by prices=PATH (its shape: rubricbeat/judges/prices.yaml), or use max_calls"
+            f"max_cost needs a price, and none is known of {whose}; name a file with it by "
+            "prices=PATH (its shape: rubricbeat/judges/engine/prices.yaml), use max_calls, or say "
+            "is_free = True in a judge of your own that costs nothing"
         )
     return Part(judge, identity, Ledger(price), is_stored, members, is_rating)
 

@@ -352,9 +352,12 @@ def _why_apart(this: Measured, other: Measured) -> str:
     names = f"{this.model.name} and {other.model.name}"
     shared = set(this.table.prompt_ids) & set(other.table.prompt_ids)
     if not shared:
+        asked = {graded.example.prompt for graded in this.model.graded}
+        same = any(graded.example.prompt in asked for graded in other.model.graded)
+        why = "; their questions are the same under other rubrics or ids" if same else ""
         return (
-            f"{names} answered no prompt in common, so they cannot be compared; give runs over "
-            "the same data"
+            f"{names} answered no prompt in common, so they cannot be compared{why}; give runs "
+            "over the same data"
         )
     return (
         f"{names} have {len(shared)} prompts in common and no score of both on any of them: "

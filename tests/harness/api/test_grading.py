@@ -252,6 +252,16 @@ def test_any_other_name_is_a_model_behind_an_endpoint(monkeypatch, tmp_path):
         (lambda: rb.grade([5], ["x"], rubric=FOUR, judge=judge()), "prompt 1: int; give a text"),
         (lambda: rb.grade(["a"], 5, rubric=FOUR, judge=judge()), "answers: int; give a list"),
         (lambda: rb.grade(["a"], ["x"], rubric=5, judge=judge()), "rubric: int; give a list"),
+        (
+            lambda: rb.grade(["a", "b"], {"a": "x"}, rubric=FOUR, judge=judge()),
+            r"none for prompt_id 'row-\w+' \('b'\)",
+        ),
+        (
+            lambda: rb.grade(["a"], ["x"], rubric=FOUR, judge=judge(), model="a").compare(
+                rb.grade(["a"], ["x"], rubric=["Is kind"], judge=judge(), model="b")
+            ),
+            "questions are the same under other rubrics or ids",
+        ),
         # its fields are no criteria
         (lambda: rb.grade(["a"], ["x"], rubric={"criterion": "c"}, judge=judge()), "rubric: dict"),
         (lambda: rb.grade(["a"], ["x"], rubric=Path("no.json"), judge=judge()), "no.json"),
