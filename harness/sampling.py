@@ -1,4 +1,4 @@
-"""`judge --sample`: the dear judge is asked a part, drawn by the results of a free one on all."""
+"""`judge --sample`: ask the expensive judge about a sample, drawn by a free judge's results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-r"""What is printed may do nothing to a terminal: names, ids and replies come from anywhere.
+r"""Printed text cannot control a terminal: names, ids and replies come from anywhere.
 
 Controls, lone surrogates and characters that reorder text leave as JSON's escapes, such as
 `\u001b`: text shows them, and JSON printed here stays valid and means the same.

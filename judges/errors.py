@@ -29,7 +29,7 @@ from collections.abc import Iterable
 
 
 class RubricbeatError(Exception):
-    """Base of every error this package raises on purpose."""
+    """Base class of every error this package raises on purpose."""
 
 
 class EndedError(RubricbeatError):

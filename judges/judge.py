@@ -20,7 +20,7 @@ from .verdict import Verdict
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One criterion, asked of one answer; or how good the whole answer is, which is a rating."""
+    """One criterion asked about one answer; or, for a rating, the whole answer."""
 
     example: Example
     answer: str
@@ -40,7 +40,7 @@ class Question:
 
 @dataclass(frozen=True)
 class JudgeIdentity:
-    """Everything that makes a judge this judge; all of it is part of the store key."""
+    """Everything that identifies a judge; all of it is part of the store key."""
 
     name: str
     """The registered name, such as `chat`."""

@@ -19,7 +19,7 @@ CATEGORIES = ("Essential", "Important", "Optional", "Pitfall")
 
 
 class Polarity(StrEnum):
-    """Whether it is good or bad when the text of a criterion is true of an answer.
+    """Whether it is good or bad for a criterion's text to be true of an answer.
 
     Not the sign of its points: 80 % of the pitfalls of RaR-Science carry a negative weight and are
     phrased as avoidance, so that "true" is good (method sheet, section 1).
@@ -45,7 +45,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """One of the levels that a criterion distinguishes, and what it is worth."""
+    """One level of a criterion, and its points."""
 
     text: str
     """What an answer on this level does."""
@@ -56,7 +56,7 @@ class Level:
 
 
 class NaRule(StrEnum):
-    """What follows where a judge says that a criterion does not apply to an answer."""
+    """What happens if a judge says that a criterion does not apply to an answer."""
 
     EXCLUDED = "excluded"
     """Its points are in neither the sum nor the maximum of this answer."""
@@ -88,7 +88,7 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class Criterion:
-    """One statement that is true or not of an answer, or true to a degree, and what it is worth."""
+    """A statement that is true or false of an answer, or has levels, with its points."""
 
     text: str
     points: float

@@ -1,4 +1,4 @@
-"""Which numbers a document and a run carry, under the names they have in lm-eval's results.
+"""The metrics of a document and of a run, under their names in lm-eval's results.
 
 The sums are `judges/scoring/run_scores.py`; this says which of them become metrics.
 """

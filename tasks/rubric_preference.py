@@ -1,4 +1,4 @@
-"""The `rubric_preference` task: does the model, as a judge with a reward, order answers rightly?
+"""The `rubric_preference` task: does the model, as a judge with a reward, rank answers correctly?
 
 The same labelled rows and prompts as `judge_meta`. Rows of one answer (same prompt_id and text) are
 put together: the reference is the reward of its labels, the test is the reward of the model's

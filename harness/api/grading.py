@@ -46,7 +46,7 @@ _SHOWN = 20
 
 @dataclass(frozen=True, repr=False)
 class Grading:
-    """Graded answers of one model, with what they come to."""
+    """The graded answers of one model, with their score."""
 
     graded: tuple[GradedAnswer, ...]
     """In the order of the prompts; of one prompt in the order of its answers."""

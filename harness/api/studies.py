@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False)
 class Study:
-    """What rewards make of graded answers: `rubricbeat variance` from Python."""
+    """A study of rewards on graded answers: `rubricbeat variance` from Python."""
 
     signal: SignalStudy
     """Every table; `signal.words` is the verdict in sentences."""
@@ -204,7 +204,7 @@ def reward(
     seed: int = 0,
     **options: Any,
 ) -> RubricReward:
-    """Give a reward function for TRL's trainers, which is also an async function of its own.
+    """Make a reward function for TRL's trainers; it can also be awaited directly.
 
     Args:
         judge: As `grade` takes it.

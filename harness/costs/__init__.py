@@ -1,1 +1,1 @@
-"""What a run costs, told before it is paid."""
+"""What a run costs, estimated beforehand."""

@@ -1,4 +1,4 @@
-"""Look at levels, gates and references: scales that are none, what caps all answers or none."""
+"""Check levels, gates and references: scales without order, gates that always or never apply."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Look at verdicts: what tells no two answers apart, and what never or always counts."""
+"""Look at verdicts: criteria that distinguish no answers, and what never or always counts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Look at the words of criteria: compound, vague, at odds with the sign, asked twice."""
+"""Check the wording of criteria: compound, vague, contradicting the sign, duplicate."""
 
 from __future__ import annotations
 

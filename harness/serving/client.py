@@ -40,7 +40,7 @@ class ServingError(Exception):
 
 
 class MissingVerdictsError(ServingError):
-    """Some verdicts, or rewards, are missing: what there is is in `results`, with None for those.
+    """Some verdicts or rewards are missing; `results` holds the others, and None for these.
 
     Asked again, the server asks its judge for the missing ones alone.
     """
@@ -89,7 +89,7 @@ def fetch_grades(
     timeout_s: float = TIMEOUT_S,
     tries: int = TRIES,
 ) -> list[dict[str, Any]]:
-    """Give score, rewards, and verdicts where they are asked for, of each answer.
+    """Get the score, the rewards and, on request, the verdicts of each answer.
 
     Args:
         url: Of the server.

@@ -1,4 +1,4 @@
-"""The audit of a judge as text: the judge beside baselines that never look at the answer."""
+"""The audit of a judge as text: the judge beside baselines that never see the answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Judges that never look at the answer: what any judge has to beat.
+"""Baselines that never see the answer: what any judge has to beat.
 
 The best of them, `no_look`, is learned from the audited labels themselves, on other prompts (folds
 by prompt): logistic regression on the criterion's words, points and tags. Some criteria are nearly
@@ -48,7 +48,7 @@ class CriterionText:
 
 
 def baselines_of(table: AuditTable) -> dict[str, AuditTable]:
-    """Give judges that never look at the answer, in the judge's place.
+    """Give the baselines that never see the answer, in the judge's place.
 
     `majority` says what most labels say. `category_rate` says how often the labels of the
     question's category say met on other prompts (folds by prompt): it sees what kind of criterion

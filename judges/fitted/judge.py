@@ -110,7 +110,7 @@ def _worth(card: Mapping[str, Any]) -> str:
         blind = card["audit"]["baselines"]["no_look"]["figures"]
         return (
             f"on held-out prompts of its own data: macro-F1 {figures['balanced_f1']['value']:.3f} "
-            f"(without looking at the answer {blind['balanced_f1']['value']:.3f}), pairwise within "
+            f"(without seeing the answer {blind['balanced_f1']['value']:.3f}), pairwise within "
             f"a criterion {figures['pairwise']['value']:.3f}"
         )
     except (KeyError, TypeError, ValueError):

@@ -49,7 +49,7 @@ Predicate = Callable[[Text], Evidence]
 
 
 def holds(predicate: Predicate, answer: str) -> Evidence:
-    """Say whether a predicate holds of an answer, and why."""
+    """Say whether a predicate holds for an answer, and why."""
     text = read_text(answer)
     evidence = predicate(text)
     if text.is_cut:

@@ -26,7 +26,7 @@ _DECLARED: dict[Any, Callable[..., FunctionReward]] = {}
 
 
 def get_reward(name_or_path: str, **options: Any) -> Reward:
-    """Find a reward and set its options.
+    """Find a reward by name and set its options.
 
     Args:
         name_or_path: A name, `module:Name`, or either with options: `hybrid(bonus=0)`.

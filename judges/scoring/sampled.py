@@ -1,4 +1,4 @@
-"""A total whose parts a free judge tells for all, and a dear one for a sample of known chances.
+"""Estimate a total from a free judge on all parts and an expensive one on a weighted sample.
 
 Each part u (an answer, or one verdict of it) has a weight w, a free judge's value f and, where it
 was drawn, the value y that counts; it was drawn with inclusion probability pi. The estimate is

@@ -1,4 +1,4 @@
-"""A run's figures from a free judge on all of it and a dear one on a weighted sample of it.
+"""A run's figures from a free judge on all of it and an expensive one on a weighted sample.
 
 Whole answers that were drawn tell every figure. Verdicts that were drawn one by one tell what is a
 sum over verdicts: the unclipped score and the share of criteria met. Whether an answer passes, and

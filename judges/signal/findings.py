@@ -1,4 +1,4 @@
-"""The verdict in words: what these verdicts say, and what not; each sentence names its table.
+"""The findings in words: what these verdicts show, and what not; each sentence names its table.
 
 Tables of rows, not prose generation: a row has its words, and the function below it says when they
 are said and what stands in their gaps. A sentence carries the numbers it was written from. Where

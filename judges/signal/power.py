@@ -90,7 +90,7 @@ def plan(
     answers: Sequence[int] = ANSWERS,
     votes: Sequence[int] = VOTES,
 ) -> PowerPlan:
-    """Plan from a pilot.
+    """Plan answers, verdicts and prompts from a pilot.
 
     Args:
         groups: The pilot's verdicts.

@@ -184,7 +184,7 @@ def study_signal(
     batch_groups: int = BATCH_GROUPS,
     training: Settings | None = None,
 ) -> SignalStudy:
-    """Study rewards on verdicts.
+    """Study the learning signal of rewards on verdicts.
 
     Args:
         groups: Groups of graded answers.

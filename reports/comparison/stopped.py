@@ -1,4 +1,4 @@
-"""Intervals that allow for looking: of runs whose grading a rule could stop, or by `--until`.
+"""Intervals that allow for repeated looks: for runs that a stopping rule (`--until`) may end early.
 
 A run that was graded until something was decided is shorter when its differences look large: an
 interval for one fixed n is too narrow for it. Scores and differences get the confidence sequence of

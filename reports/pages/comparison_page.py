@@ -201,7 +201,7 @@ def render_page(
     examples: bool = True,
     truth: TruthTable | None = None,
 ) -> str:
-    """Give the whole page.
+    """Render the whole page.
 
     Args:
         comparison: What it says.

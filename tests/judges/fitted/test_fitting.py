@@ -99,7 +99,7 @@ def test_the_judge_is_found_by_its_path_and_grades_without_a_store(folder, tmp_p
     assert said == [labels[0].met for labels in item.labels]
     assert all(0 < verdict.probability < 1 for verdict in graded.verdicts)
     assert facts["name"] == "fitted"
-    assert "without looking at the answer" in json.dumps(facts)
+    assert "without seeing the answer" in json.dumps(facts)
 
 
 def test_one_criterion_and_all_at_once_get_the_same_verdict_and_the_judge_pickles(folder):
