@@ -46,6 +46,8 @@ from ...judges.grader import Grader, RuntimeOptions
 from ...judges.judge import require_any_askable, require_askable
 from ...judges.missing import allowed_share
 from ...judges.scoring.run_scores import SEED
+from ...reports.comparison.stopped import anytime_metrics, score_interval
+from ...reports.results.samples import read_samples
 from ..distributed.flags import (
     RAY,
     add_worker_arguments,
@@ -332,6 +334,13 @@ def _facts(grader: Grader, order: GradingOrder | None) -> dict[str, Any]:
     return facts | {name: facts[name] - n for name in ("asked", "missing")}
 
 
+def _metrics(run: JudgedRun) -> Mapping[str, Any]:
+    """Give a run's metrics, with the interval that holds in spite of looks where there were any."""
+    interval = score_interval(read_samples(run.written.samples))
+    metrics = run.written.metrics
+    return metrics if interval is None else anytime_metrics(metrics, interval)
+
+
 def _report(
     runs: Sequence[JudgedRun],
     judged: JudgedRuns,
@@ -362,7 +371,7 @@ def _report(
         print(f"{calls_line(facts)}.\n{sample.ending(args.output_path)}")
     else:
         if args.all:
-            print(score_table([ScoreLine(*r.key, args.task, r.written.metrics) for r in runs]))
+            print(score_table([ScoreLine(*r.key, args.task, _metrics(r)) for r in runs]))
             print(*(run.written.results for run in runs), sep="\n", end="\n\n")
         lines = [
             ScoreLine(

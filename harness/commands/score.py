@@ -38,7 +38,7 @@ from ...reports.comparison.corrections import (
     preference,
     read_label_sources,
 )
-from ...reports.comparison.stopped import score_interval, stop_words
+from ...reports.comparison.stopped import anytime_metrics, score_interval, stop_words
 from ...reports.results.reader import read_runs
 from ...reports.results.run import Run
 from ...tasks.metrics import na_metric
@@ -178,13 +178,14 @@ def _corrected_lines(scored: Sequence[_Scored], args: argparse.Namespace) -> Ite
 
 
 def _line(scored: _Scored) -> ScoreLine:
+    interval = score_interval([scored.run])
     compared = [name for name in scored.run.stored if name in scored.metrics]
     words = f"{len(scored.mismatches)} differ" if scored.mismatches else "agrees"
     return ScoreLine(
         scored.run.model,
         scored.run.label,
         scored.run.task,
-        scored.metrics,
+        scored.metrics if interval is None else anytime_metrics(scored.metrics, interval),
         words if compared else "",
     )
 

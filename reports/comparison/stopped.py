@@ -74,8 +74,9 @@ class Stopping:
         lines.append(
             f"Intervals of scores and differences hold after every prompt at once "
             f"({self.rule.method} confidence sequence), so looking early does not bias them; p "
-            "values and intervals of pass rates, which do not, are left out. Slices and criteria "
-            "have intervals for a fixed number of prompts: take them as too narrow."
+            "values and intervals of pass rates, which do not, are left out. Slices, criteria and "
+            "corrected figures have intervals for a fixed number of prompts: take them as too "
+            "narrow."
         )
         return lines
 

@@ -15,6 +15,7 @@ from ...judges.scoring.estimates import estimate_of
 from ...judges.scoring.run_scores import length_penalty_of, summarise
 from .. import numbers
 from ..comparison.models import SANITY_PREFIX, data_names
+from ..comparison.stopped import score_interval
 from ..interval_words import interval_words
 from ..results.run import Run, mapping
 from .html import render, section_page
@@ -138,9 +139,8 @@ def _row(id: int, run: Run, root: str) -> RunRow:
     interval = numbers.NONE
     if m["score"] is not None:
         n_prompts = min(m["n_prompts"], m["n_scored"])
-        interval = interval_words(
-            estimate_of(m["score"], m["interval"], n_prompts, is_clipped=True)
-        )
+        fixed = estimate_of(m["score"], m["interval"], n_prompts, is_clipped=True)
+        interval = interval_words(score_interval([run]) or fixed)
     unclipped = m["score_unclipped"]
     return RunRow(
         id=id,

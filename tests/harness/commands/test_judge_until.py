@@ -15,6 +15,7 @@ from waiting import until
 
 from rubricbeat.harness.cli import main
 from rubricbeat.judges.engine.writer import FLUSH_ROWS
+from rubricbeat.reports import numbers
 from rubricbeat.reports.results.reader import read_runs
 
 N = 120
@@ -115,9 +116,20 @@ def test_scores_and_comparisons_of_a_stopped_run_say_so(tmp_path, server, capsys
     # judge and score have the same table, with the intervals that hold after every prompt
     assert judged.splitlines()[:3] == scored.splitlines()[:3]
     assert main(["score", str(folder / "out"), "--json"]) == 0
-    for one in json.loads(capsys.readouterr().out)["runs"]:
+    told = json.loads(capsys.readouterr().out)["runs"]
+    for one in told:
         low, high = one["anytime_interval"]
         assert low < one["metrics"]["interval"][0] < one["metrics"]["interval"][1] < high
+    # everywhere the same interval: every run of score --all and judge --all, the page of runs
+    low, high = told[0]["anytime_interval"]
+    shown = numbers.interval(low, high)
+    assert main(["view", str(folder / "out"), "-o", str(folder / "runs.html")]) == 0
+    assert shown in (folder / "runs.html").read_text(encoding="utf-8")
+    capsys.readouterr()
+    for words_ in (["score", str(folder / "out"), "--all"],
+                   words(folder, server, "--until_decided", "--all")):  # fmt: skip
+        assert main(words_) == 0
+        assert capsys.readouterr().out.count(shown) >= 2
     assert main(["compare", str(folder / "out"), "-o", str(folder / "page.html")]) == 0
     printed = capsys.readouterr()
     assert said in printed.err
