@@ -243,7 +243,11 @@ def _bind(name: str, factory: Callable[..., Any], options: dict[str, Any]) -> di
         if parameters[option].default is inspect.Parameter.empty and option not in options
     ]
     if missing:
-        raise ConfigError(f"judge {name!r} needs {missing[0]}: --judge_args {missing[0]}=VALUE")
+        is_function = inspect.isfunction(factory)
+        hint = "; a function returns a judge: an object with async def judge" if is_function else ""
+        raise ConfigError(
+            f"judge {name!r} needs {missing[0]}: --judge_args {missing[0]}=VALUE{hint}"
+        )
     return typed_options(name, options)
 
 

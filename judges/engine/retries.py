@@ -41,6 +41,8 @@ T = TypeVar("T")
 MAX_BACKOFF_S = 30.0
 ENDS = (SystemExit, KeyboardInterrupt, BaseExceptionGroup)
 """What must not leave code of somebody else's: it would end the loop, and every question on it."""
+_OF_FILES = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
+"""Errors of the system that are no fault on the way to a server, and that no further try mends."""
 RATE_LIMIT_BACKOFF_S = 5.0
 """Longest pause before a call that was rate limited is tried again, where none was asked for."""
 USELESS_AFTER = 36
@@ -255,7 +257,7 @@ async def attempt(
     """Ask once, within the time allowed; only a cancellation is raised."""
     started = time.perf_counter()  # uvloop's own clock has steps of a millisecond
     try:
-        async with asyncio.timeout(timeout_s):
+        async with asyncio.timeout(timeout_s) as clock:
             verdicts = await _asked(judge, questions, is_grouped=is_grouped)
         check_verdicts(judge, verdicts)
     except RateLimitError as error:
@@ -272,7 +274,10 @@ async def attempt(
     except OutageError as error:
         return Reply(end=End.DOWN, why=str(error))
     except TimeoutError:
-        return Reply(fault=Fault.TIMEOUT, why=f"no reply within {timeout_s:g} s")
+        late = f"no reply within {timeout_s:g} s"
+        return Reply(fault=Fault.TIMEOUT, why=late if clock.expired() else "the judge timed out")
+    except _OF_FILES as error:
+        return Reply(end=End.BROKEN, why=where_raised(error, judge))
     except NoApiError as error:
         return Reply(fault=Fault.TRANSPORT, error=error.as_settings(), why=str(error))
     except (JudgeError, OSError, EOFError) as error:
@@ -326,9 +331,11 @@ def where_raised(error: BaseException, judge: object) -> str:
     raised = error.__cause__ if isinstance(error, EndedError) and error.__cause__ else error
     frames = traceback.extract_tb(raised.__traceback__)
     file = getattr(sys.modules.get(type(judge).__module__), "__file__", None)
-    own = [frame for frame in frames if frame.filename == file] or frames[-1:]
+    package = str(Path(__file__).parents[2])
+    own = [frame for frame in frames if frame.filename == file]
+    own = own or [f for f in frames[-1:] if not f.filename.startswith(package)]
     place = f" in {Path(own[-1].filename).name}:{own[-1].lineno}" if own else ""
-    return f"{in_words(error)}{place}"
+    return f"{' '.join(in_words(error).split())}{place}"
 
 
 async def close_judge(judge: Any, timeout_s: float) -> str | None:

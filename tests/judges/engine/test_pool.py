@@ -270,6 +270,15 @@ def test_a_bug_in_a_judge_is_named_and_not_tried_again():
     assert "ZeroDivisionError: division by zero" in graded[0].verdicts[0].explanation
 
 
+def test_a_missing_file_is_a_bug_and_a_time_out_of_the_judges_own_is_told_as_such():
+    with grader(FlakyJudge(FileNotFoundError("no such file:\n x")), max_concurrency=1) as one:
+        graded = one.grade(answers(1))
+    assert outcomes(graded) == [["judge_error", "not_met", "met"]]
+    assert graded[0].verdicts[0].explanation.startswith("FileNotFoundError: no such file: x in ")
+    with grader(FlakyJudge(TimeoutError()), max_concurrency=1, max_retries=0) as one:
+        assert reasons(one.grade(answers(1))) >= {"the judge timed out"}
+
+
 def test_a_bug_in_a_judge_is_told_with_its_line_and_the_row(tmp_path, monkeypatch):
     (tmp_path / "made_up_judge.py").write_text(
         "import json\n\nclass Made:\n    async def judge(self, question):\n"
