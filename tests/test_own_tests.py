@@ -24,6 +24,7 @@ HELD_BY = {
     "harness/commands/align/cascade": "harness/commands/test_align_cascade.py",
     "harness/commands/align/command": "harness/commands/test_align_cascade.py",
     "harness/commands/demo": "harness/commands/test_demo.py",
+    "harness/costs/split": "harness/commands/test_judge_sample.py",
     "harness/sampling": "harness/commands/test_judge_sample.py",
     "harness/commands/import_verdicts": "harness/commands/test_import_verdicts.py",
     "harness/commands/judge": "harness/commands/test_judge.py",

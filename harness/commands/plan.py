@@ -10,6 +10,8 @@ Examples:
       --gpus 8 --gpu_speed 20000,2500 --gpu_price 2.5 --json
   rubricbeat plan --rows 1000 --repeats 2 --criteria 12 --judge chat --judge_args model=gpt-4.1 \
       --until_decided 0.95 --models 2
+  rubricbeat plan --rows 5000 --criteria 12 --judge chat --judge_args model=gpt-4.1 \
+      --budget 100 --by cheap --labels sample    (which share to ask: docs/least-cost.md)
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import argparse
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from ...judges.budget.stopping import Method
 from ...judges.data.forms.rubric_file import add_rows_arguments, columns_of
@@ -27,6 +30,7 @@ from ...reports import numbers
 from ...reports.results.reader import read_runs
 from ..costs.call_costs import PlannedRun, Speed, Workload
 from ..costs.plan import Assumption, CostPlan, Lengths, make_plan, read_pilot
+from ..costs.split import add_split_arguments, is_split, plan_split
 from ..parser import keep_spellings
 from ..terminal import aligned, say
 from ..until import USUAL_SPREAD, Expected, add_until_arguments, spread_of, stop_rule_of
@@ -85,6 +89,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="standard deviation over prompts of a difference, or of one model's score "
         f"(default: that of --pilot, else {USUAL_SPREAD})",
     )
+    add_split_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
 
@@ -100,6 +105,7 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError("--gpus and --gpu_price must be numbers and not negative")
     if not args.gpus and (price is not None or args.gpu_speed is not None):
         raise ConfigError("--gpu_speed and --gpu_price need --gpus")
+    has_split = is_split(args)
     options = parse_judge_args(args.judge, args.judge_args)
     read, write = _gpu_speed(args.gpu_speed)
     rows, criteria = _size(args)
@@ -118,13 +124,17 @@ def run(args: argparse.Namespace) -> int:
         pilot=read_pilot(args.pilot) if args.pilot is not None else None,
     )
     until = _until(args, rows)
+    split = plan_split(args, plan.runs[-1]) if has_split else None
     if args.json:
-        told = {"until": [asdict(one) for one in until]} if until else {}
+        told: dict[str, Any] = {"until": [asdict(one) for one in until]} if until else {}
+        told |= {"split": split.to_json()} if split is not None else {}
         print(json.dumps({**plan.to_json(), **told}, indent=2))
     else:
         print(_text(plan))
         if until:
             print(_until_text(plan, until, args))
+        if split is not None:
+            print(f"\n{split.text()}")
     return 0
 
 

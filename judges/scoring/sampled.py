@@ -112,7 +112,7 @@ def sampled_total(
     guess_U = np.empty_like(free_U)
     for fold in range(N_FOLDS):
         here_U = fold_U == fold
-        a, b = line or _line(free_U, dear_U, np.where(here_U, 0.0, spread_U))
+        a, b = line or fit_line(free_U, dear_U, np.where(here_U, 0.0, spread_U))
         guess_U[here_U] = a + b * free_U[here_U]
     error_U = np.where(drawn_U, dear_U - guess_U, 0.0)
     term_U = weight_U * (guess_U + error_U / chance_U)
@@ -144,8 +144,14 @@ def _folds(n_prompts: int) -> NDArray[np.intp]:
     return folds
 
 
-def _line(free_U: Floats, dear_U: Floats, spread_U: Floats) -> tuple[float, float]:
-    """Fit y = a + b f by least squares; b is not below 0, and 1 where nothing tells."""
+def fit_line(free_U: Floats, dear_U: Floats, spread_U: Floats) -> tuple[float, float]:
+    """Fit y = a + b f by weighted least squares; b is not below 0, and 1 where nothing tells.
+
+    Args:
+        free_U: f.
+        dear_U: y, any number where its weight is 0.
+        spread_U: Weights.
+    """
     total = float(spread_U.sum())
     if total <= 0:
         return 0.0, 1.0

@@ -98,8 +98,8 @@ class SampledRun:
                 rule: self._answers(free.passes[rule], dear.passes[rule]) for rule in PASS_RULES
             }
         else:
-            hits, verdicts = _hits, lambda one, verdicts_NC: verdicts_NC
-            score = self._verdicts(self._worth(), hits)
+            hits, verdicts = hits_of, lambda one, verdicts_NC: verdicts_NC
+            score = self._verdicts(self.worth(), hits)
             met = self._verdicts(self._even(), verdicts)
             passes = dict.fromkeys(PASS_RULES, NOT_WHOLE)
         return {"score": score, "met": met, **passes}
@@ -124,9 +124,9 @@ class SampledRun:
 
     def _soft_scores(self) -> Floats:
         """Give each answer's expected score, by P(met) where the free judge gives it."""
-        return np.where(self.counted_N, (self._worth() * self._said(_hits)).sum(1), np.nan)
+        return np.where(self.counted_N, (self.worth() * self.said(hits_of)).sum(1), np.nan)
 
-    def _said(self, read: Reader) -> Floats:
+    def said(self, read: Reader) -> Floats:
         """Read what the free judge says of each verdict, [N, C]; 0 at padding."""
         table = self.free.table
         soft_NC = table.probabilities()
@@ -135,7 +135,7 @@ class SampledRun:
         middle = float(read_NC[known_NC].mean()) if known_NC.any() else 0.5
         return np.where(known_NC, read_NC, np.where(table.rubrics.present, middle, 0.0))
 
-    def _worth(self) -> Floats:
+    def worth(self) -> Floats:
         """Give the weight of each verdict in the score of its answer, [N, C]."""
         rubrics = self.free.table.rubrics
         return np.nan_to_num(ratio(rubrics.points, rubrics.gains.sum(1, keepdims=True)))
@@ -161,7 +161,7 @@ class SampledRun:
             )
         dear_NC = read(self.dear, self.dear.table.verdicts_NC)
         at = self.free.table.rubrics.present & self.counted_N[:, None]
-        return self._total(self._said(read), dear_NC, self.chance_NC, weight_NC, at)
+        return self._total(self.said(read), dear_NC, self.chance_NC, weight_NC, at)
 
     def _total(
         self, free: Floats, dear: Floats, chance: Floats, weight: Floats, counted: Bools
@@ -206,7 +206,8 @@ def score_difference(one: SampledRun, other: SampledRun) -> SampledTotal | str:
     return that if isinstance(that, str) else this.minus(that)
 
 
-def _hits(scored: ScoredTable, values_NC: Floats) -> Floats:
+def hits_of(scored: ScoredTable, values_NC: Floats) -> Floats:
+    """Read verdicts as shares of their criteria's points."""
     return scored.table.rubrics.hits(values_NC)
 
 

@@ -128,3 +128,53 @@ def test_compare_corrects_the_difference_too(world: Path, tmp_path: Path, capsys
     assert 0 < low <= one - two <= high
     assert pair["p_holm"] < 0.05
     assert "Differences of scores, paired by prompt" in page.read_text("utf-8")
+
+
+CHAT = ["--rows", str(N), "--criteria", str(len(POINTS)), "--judge", "chat"]
+
+
+def plan(capsys, *more: str) -> dict:
+    capsys.readouterr()
+    assert main(["plan", *CHAT, "--judge_args", "model=gpt-4.1", *more, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)["split"]
+
+
+def test_plan_foretells_the_width_and_chooses_for_calls_money_and_width(
+    world: Path, capsys, monkeypatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    by = ("--by", str(world / "free"))
+    assert judge(world, "dear", "half", "--sample", "0.5", *by) == 0
+    pilot = (*by, "--labels", str(world / "half"))
+    one = plan(capsys, "--calls", "600", *pilot)["chosen"]
+    assert (one["share"], one["calls"]) == (0.5, 600)
+    made = [
+        run["corrected_by_labels"]["score"]
+        for run in scores(world, capsys, str(world / "free"), "--labels", str(world / "half"))
+    ]
+    assert one["width"] == pytest.approx(sum(f["high"] - f["low"] for f in made) / 2, rel=0.1)
+    # all verdicts of the dear judge as the pilot say nearly the same
+    whole = plan(capsys, "--calls", "600", *by, "--labels", str(world / "all"))["chosen"]
+    assert whole["width"] == pytest.approx(one["width"], rel=0.1)
+    assert plan(capsys, "--budget", str(one["usd"]), *pilot)["chosen"]["share"] == 0.5
+    assert plan(capsys, "--width", str(one["width"] + 1e-6), *pilot)["chosen"]["share"] == 0.5
+    none = plan(capsys, "--width", "0.001", "--correlation", "0.5")
+    assert none["chosen"] is None
+    assert "no share gives" in none["why"]
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--width", "0"], "--width 0: it must be above 0 and below 2"),
+        (["--width", "0.1"], "needs a pilot that both judges graded"),
+        (["--width", "0.1", "--calls", "9"], "give one of --width and --calls"),
+        (["--correlation", "0.5"], "need --width, --budget or --calls"),
+        (["--width", "0.1", "--correlation", "nan"], "--correlation nan: from 0 to 1"),
+        (["--width", "0.1", "--by", "{free}", "--labels", "{free}"], "the very judge of --by"),
+    ],
+)
+def test_a_split_that_cannot_be_planned_is_refused(world: Path, more, words, capsys) -> None:
+    given = [word.format(free=world / "free") for word in more]
+    assert main(["plan", *CHAT, "--judge_args", "model=gpt-4.1", *given]) == 2
+    assert words in capsys.readouterr().err
