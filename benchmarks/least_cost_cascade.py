@@ -119,8 +119,8 @@ def main() -> None:
             searched, held = said.on(first_P), said.on(~first_P)
             point = pick(frontier(searched, DEAR), 1.0, agreement=agreement)
             assert point is not None
-            right += measure(point.cascade, held, DEAR).is_better_than_lot
-            wrong += measure(point.cascade, searched, DEAR).is_better_than_lot
+            right += measure(point.cascade, held, DEAR).is_better_than_random
+            wrong += measure(point.cascade, searched, DEAR).is_better_than_random
         shares = [f"{100 * n / args.samples:.1f} %" for n in (right, wrong)]
         print(f"{n_prompts:7}  {agreement:9.2f}  {shares[0]:>11}  {shares[1]:>16}")
 

@@ -82,7 +82,8 @@ def candidates_of(
     taken = annotations_of(JUDGES.find(name))
     if "prompt" not in taken:
         raise ConfigError(f"--judge {name}: has no wording to be searched; name a chat judge")
-    shape = str(base.get("shape") or Shape.HEALTHBENCH)
+    usual = Shape.HEALTHBENCH if "shape" in taken else Shape.YES_NO
+    shape = str(base.get("shape") or usual)
     wording = load_wording(str(base.get("prompt") or shape))
     found = [Candidate(path.name, _text(path)) for path in _files(own)]
     if not wording.is_jinja:
@@ -93,7 +94,7 @@ def candidates_of(
     words = list(variants)
     if base.get("temperature", 0.5) not in (0, None) and "temperature" in taken:
         words.append("temperature=0")
-    if shape == Shape.HEALTHBENCH and not base.get("prompt"):
+    if "shape" in taken and shape == Shape.HEALTHBENCH and not base.get("prompt"):
         words.append("shape=prefix")
     for each in dict.fromkeys(words):
         changes = parse_judge_args(name, each)
@@ -166,7 +167,8 @@ class Asker:
         self.usd = None if cost is None or self.usd is None else self.usd + cost
         if facts["stopped"]:
             raise RubricbeatError(
-                f"stopped: {facts['stopped']}; verdicts are kept, the same command goes on"
+                f"stopped: {facts['stopped']}; verdicts are cached: run the same command again "
+                "to continue"
             )
         for answer in graded:
             self.missing.add(answer)

@@ -127,7 +127,7 @@ def _words(picked: Row, replay: Replay, goal: float | None) -> tuple[list[str], 
     dear = replay.spoken[replay.dear].name
     if chain == (replay.dear,):
         return [f"No cascade keeps the requested agreement: use {dear} alone."], False
-    if len(chain) > 1 and not measured.is_better_than_lot:
+    if len(chain) > 1 and not measured.is_better_than_random:
         return [
             "The selected cascade is not significantly better than random skipping "
             f"(agreement {numbers.share(measured.agreement.value)} and "

@@ -223,7 +223,7 @@ def _spoken(
             if key not in verdicts or verdicts[key].is_missing:
                 verdicts[key] = verdict
     spec, is_exact = _spec(identity)
-    is_free = spec is not None and _is_free(str(spec["name"]))
+    is_free = spec is not None and _is_free(spec)
     stated = usd.get(name, usd.get(str(identity.get("model"))))
     if stated is None:
         stated = 0.0 if is_free else usd_of_verdict(str(identity.get("model") or ""), answers)
@@ -286,7 +286,13 @@ def _digest(identity: Mapping[str, Any]) -> str | None:
     return JudgeIdentity(**named, sampling=identity.get("sampling") or {}).digest
 
 
-def _is_free(name: str) -> bool:
+def _is_free(spec: object) -> bool:
+    """Say whether a judge, and each that it is made of, is asked without a call."""
+    plain = spec if isinstance(spec, Mapping) else {"name": spec}
+    inner: Any = plain.get("members") or ([plain["inner"]] if plain.get("inner") else [])
+    if inner:
+        return all(map(_is_free, inner))
+    name = str(plain.get("name"))
     with contextlib.suppress(RubricbeatError):
         factory = JUDGES.find(name)
         return not getattr(getattr(factory, "func", factory), "stored", name not in FREE)

@@ -12,8 +12,8 @@ from ...judges.answer import GradedAnswer
 from ...judges.audit.agreement import Confusion
 from ...judges.audit.judge_audit import difference, judge_figures
 from ...judges.audit.labels import AuditTable, LabelledAnswer, agreed
-from ...judges.budget.wordings import Correction, Round, halve, rounds_of
-from ...judges.errors import ConfigError
+from ...judges.budget.wordings import MIN_ROUND, Correction, Round, halve, rounds_of
+from ...judges.errors import ConfigError, RubricbeatError
 from ...judges.rubric import Rubric
 from ...judges.scoring.estimates import MIN_PROMPTS, Estimate
 from ...judges.scoring.plain_form import plain_fields
@@ -172,6 +172,7 @@ def find_wording(
         tell: Told each step.
     """
     asked = _Asked(ask)
+    _require_verdicts(asked.of(default, (*parts.lessons, *parts.searched)[:MIN_ROUND]))
     corrections: list[Correction] = []
     if n_examples:
         tell(f"looking for corrections of the default on {len(parts.lessons)} prompts")
@@ -208,6 +209,14 @@ def find_wording(
         n_examples=len(corrections),
         n_prompts=(len(parts.lessons), len(parts.searched), len(parts.held)),
     )
+
+
+def _require_verdicts(graded: Sequence[GradedAnswer]) -> None:
+    """Stop before all candidates are asked where the judge gives no verdict as it is."""
+    verdicts = [verdict for answer in graded for verdict in answer.verdicts]
+    if all(verdict.is_missing for verdict in verdicts):
+        why = " ".join(verdicts[0].explanation.split())[:200]
+        raise RubricbeatError(f"none of the first {len(verdicts)} verdicts came: {why}")
 
 
 def score_of(table: AuditTable) -> float:

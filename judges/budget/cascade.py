@@ -4,7 +4,7 @@ A cascade asks its members in order and takes the first that is sure: whose P(me
 strictly between two bounds (Viola and Jones 2001; of judges that cost: FrugalGPT, Chen, Zaharia and
 Zou 2023). Members, order and bounds are picked on one half of the prompts and measured on the
 other, so that the pick does not flatter the figures. Beside each cascade stands what asking at
-random does: the same members settle the same shares of the questions, drawn by lot.
+random does: the same members settle the same shares of the questions, drawn at random.
 
 Axes: M members, N questions (one criterion of one answer), P prompts; K members of one cascade.
 """
@@ -278,17 +278,17 @@ class Measured:
     usd: float
     """Of a question; NaN where it is not known."""
     at_random: float
-    """Agreement where the same members settle the same shares of the questions, drawn by lot."""
+    """Agreement where the same members settle the same shares of the questions, drawn at random."""
     gain: Estimate
     """Agreement beyond that, paired by prompt."""
     random_saved: float | None
-    """Share of the dear judge's calls that drawing by lot saves at the agreement of the cascade."""
+    """Share of the calls that choosing at random saves at the agreement of the cascade."""
     score_shift: Estimate
     """Mean change of an answer's unclipped score against the reference."""
     settled: tuple[float, ...]
     """Share of the questions that each member settles."""
-    is_better_than_lot: bool
-    """Whether it is shown to beat drawing by lot, also with one more disagreement: where few
+    is_better_than_random: bool
+    """Whether it is shown to beat choosing at random, also with one more disagreement: where few
     questions are settled, none of them wrong by luck, the interval of the gain is too short."""
 
     to_json = plain_fields
@@ -320,7 +320,7 @@ def measure(cascade: Cascade, said: Members, dear: int) -> Measured:
     agreed_P = by_prompt(agrees_N)
     full, cheap = float(said.agrees_MN[dear].mean()), float(said.agrees_MN[chain[0]].mean())
     agreed = float(agrees_N.mean())
-    beyond = _beyond_lot(agreed_P, settled_KP, alone_KP, n_P)
+    beyond = _beyond_random(agreed_P, settled_KP, alone_KP, n_P)
     gain = beyond.estimate()
     least = gain.value if gain.why == NO_SPREAD else gain.low
     shift_N = np.nan_to_num(said.gain_MN[last_N, each_N] - said.reference_N)
@@ -328,20 +328,25 @@ def measure(cascade: Cascade, said: Members, dear: int) -> Measured:
     answers_P = np.bincount(prompt_N[first_N], minlength=len(prompts)).astype(np.float64)
     return Measured(
         agreement=rate(agreed_P, n_P),
-        calls_saved=ratio(by_prompt(1 - calls_N / dear_calls), n_P),
-        usd_saved=ratio(by_prompt(1 - usd_N / dear_usd), n_P) if dear_usd > 0 else Estimate(None),
+        calls_saved=_saved(by_prompt(1 - calls_N / dear_calls), n_P),
+        usd_saved=_saved(by_prompt(1 - usd_N / dear_usd), n_P) if dear_usd > 0 else Estimate(None),
         usd=float(usd_N.mean()),
         at_random=agreed - beyond.value,
         gain=gain,
         random_saved=(full - agreed) / (full - cheap) if len(chain) == 2 and full > cheap else None,
         score_shift=ratio(by_prompt(shift_N), answers_P),
         settled=tuple(float(row.sum() / n_P.sum()) for row in settled_KP),
-        is_better_than_lot=least is not None and least > 1 / len(said),
+        is_better_than_random=least is not None and least > 1 / len(said),
     )
 
 
-def _beyond_lot(agreed_P: Floats, settled_KP: Floats, alone_KP: Floats, n_P: Floats) -> LeftOut:
-    """Give the agreement minus that by lot: shares settled times what each agrees on all."""
+def _saved(sums_P: Floats, n_P: Floats) -> Estimate:
+    """Give a share saved: 1 at most, and below 0 where more is paid."""
+    return ratio(sums_P, n_P).mapped(lambda share: min(share, 1.0))
+
+
+def _beyond_random(agreed_P: Floats, settled_KP: Floats, alone_KP: Floats, n_P: Floats) -> LeftOut:
+    """Give the agreement minus that at random: shares settled times what each agrees on all."""
 
     def of(agreed: Floats, settled: Floats, alone: Floats, n: Floats) -> Floats:
         with np.errstate(invalid="ignore", divide="ignore"):

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from loopback import Loopback, Reply, Seen, completion
 from report_kit import example, run, write_run
 
 from rubricbeat.harness.cli import main
-from rubricbeat.judges.answer import GradedAnswer
+from rubricbeat.judges.answer import Answer, GradedAnswer
 from rubricbeat.judges.backends.jury import CascadeJudge
+from rubricbeat.judges.grader import open_grader
 from rubricbeat.judges.judge import identity_of
 from rubricbeat.judges.judge_options import make_judge, parse_judge_args
 from rubricbeat.judges.verdict import Outcome, Verdict
@@ -206,3 +209,35 @@ def test_two_judges_of_unknown_price_are_asked_about(mine, tmp_path, capsys, mon
     assert "price of chat one is not known" in capsys.readouterr().err
     plain = found([*words, "--expensive", "chat two"], capsys)
     assert plain["picked"]["usd_saved"]["value"] is None
+
+
+def test_a_jury_of_free_judges_is_free(dear, tmp_path, capsys):
+    jury = {"name": "jury", "members": ["constant", {"name": "keyword"}]}
+    plain = found([str(results(tmp_path / "jury", jury, cheap)), str(dear)], capsys)
+    assert plain["judges"][0]["is_free"] and plain["picked"]["calls_saved"]["value"] == 0.75
+
+
+def test_the_verdicts_of_a_store_name_their_judges_and_prices(tmp_path, mine, capsys, monkeypatch):
+    """The judge of a store is known by its identity: options that are in it come back."""
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+
+    def reply(seen: Seen) -> Reply:
+        place, prompt = map(int, re.findall(r"criterion (\d+) of p(\d+)", seen.prompt)[-1])
+        said = json.dumps({"explanation": "Compared.", "criteria_met": truth(prompt, place)})
+        return completion(said, prompt_tokens=1000, completion_tokens=100)
+
+    store = tmp_path / "verdicts.sqlite"
+    options = {"name": "chat", "model": "gpt-4.1", "temperature": 0, "shape": "prefix"}
+    answers = [
+        Answer(example(f"p{n}", (5, 5, 5, 5), prompt=f"Question {n}?"), f"Answer {n}.")
+        for n in range(N_PROMPTS)
+    ]
+    with Loopback(script=reply) as server:
+        given = {**options, "base_url": server.url, "store": str(store)}
+        with open_grader(given) as grader:
+            grader.grade(answers)
+    plain = found([str(mine), str(store)], capsys)
+    judge = plain["judges"][1]
+    assert judge["options"].items() >= options.items()
+    assert judge["is_same_judge"] and judge["usd_per_verdict"] == pytest.approx(0.0028)
+    assert plain["picked"]["calls_saved"]["value"] == 0.75

@@ -211,3 +211,19 @@ def test_a_mark_in_a_row_is_text_in_an_example(tmp_path: Path) -> None:
         place = made.index("Examples of correct decisions")
         assert made.index("If you are in doubt") < place
         assert made.index("<<rubric_item") > place or name == "healthbench" or name[-1] == "2"
+
+
+def test_a_judge_that_gives_no_verdict_is_given_up_after_the_first_questions(words, capsys):
+    with Loopback(script=lambda seen: completion("I like it.")) as server:
+        args = [word.replace("model=", "max_retries=0,model=") for word in words(server.url)]
+        assert main(args) == 1
+        assert server.n_requests == 20  # four criteria of each of five prompts
+    assert "none of the first 20 verdicts came" in capsys.readouterr().err
+
+
+def test_a_judge_without_shapes_is_searched_too(words, capsys, tmp_path):
+    plain = [w for w in words("http://127.0.0.1:9/v1") if w not in ("chat",)]
+    place = plain.index("--judge_args")
+    command = [*plain[:place], "local", "--judge_args", f"model={tmp_path}", "--dry_run"]
+    assert main(command) == 0
+    assert "at most" in capsys.readouterr().err

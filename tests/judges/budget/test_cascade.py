@@ -164,7 +164,7 @@ def share_called_better(skill: float, *, on_other_half: bool) -> float:
         point = pick(frontier(searched, DEAR), 1.0, agreement=0.9)
         assert point is not None
         found = measure(point.cascade, held if on_other_half else searched, DEAR)
-        called += found.is_better_than_lot
+        called += found.is_better_than_random
     return called / 120
 
 
