@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...judges.answer import GradedAnswer
+from ...judges.budget.stopping import Method
 from ...judges.data.examples import example_to_row
 from ...judges.errors import ConfigError
 from ...judges.grader import Grader, open_grader
@@ -33,6 +34,7 @@ from ...judges.shares import counted_shares
 from ...judges.verdict import Verdict
 from ...reports.comparison.comparison import Comparison, compare_runs
 from ...reports.results.run import Run
+from ..until import stop_rule_of
 from .given import answers_of
 
 if TYPE_CHECKING:
@@ -216,10 +218,16 @@ async def grade_async(
         return Grading(tuple(await grader.grade_async(given)), str(model), grader.facts())
 
 
-def compare(*gradings: Grading, seed: int = SEED) -> Comparison:
+def compare(*gradings: Grading, seed: int = SEED, until: float | None = None) -> Comparison:
     """Compare gradings of the same prompts; the first is the baseline.
 
     Those that were given no name are numbered.
+
+    Args:
+        gradings: What `grade` returned.
+        seed: Of the draws behind `bootstrap_std`.
+        until: Level, such as 0.95, of intervals that may be looked at while gradings grow, and of
+            the prompt after which a difference is decided (docs/least-cost.md).
 
     Raises:
         ConfigError: They are of other prompts or judges, or share the name of a model.
@@ -235,7 +243,8 @@ def compare(*gradings: Grading, seed: int = SEED) -> Comparison:
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise ConfigError(f"two gradings are called {twice!r}; give each its model=")
-    return compare_runs(runs, baseline=names[0] if len(names) > 1 else None, seed=seed)
+    rule = stop_rule_of(until, None, 0.0, Method.ASYMPTOTIC, "until")
+    return compare_runs(runs, baseline=names[0] if len(names) > 1 else None, seed=seed, until=rule)
 
 
 def _shared_rows(gradings: Sequence[Grading]) -> str:

@@ -47,6 +47,8 @@ class Stopping:
     """Prompts that are graded."""
     n_prompts: int
     """Prompts that could have been graded."""
+    order_note: str
+    """What the order of the prompts leaves open; empty where it was drawn at random."""
     is_stopped: bool
     """Whether the rule ended the grading; else all is graded, or `compare --until` asks."""
     pairs: tuple[PairLook, ...]
@@ -71,6 +73,8 @@ class Stopping:
                 f"{numbers.difference(ends.value)}, anytime-valid {level} interval "
                 f"{numbers.interval(ends.low, ends.high, signed=True)})."
             )
+        if self.order_note:
+            lines.append(self.order_note)
         lines.append(
             f"Intervals of scores and differences hold after every prompt at once "
             f"({self.rule.method} confidence sequence), so looking early does not bias them; p "
@@ -99,7 +103,10 @@ class Looks:
         """
         runs = [run for one in measured for run in one.model.runs]
         self._by_rule = [run.until for run in runs if run.until]
-        first: Mapping[str, Any] = next(iter(self._by_rule), {})
+        # the longest: shorter ones are its beginnings where the seed was the same
+        first: Mapping[str, Any] = max(
+            self._by_rule, key=lambda one: len(_order_of(one)), default={}
+        )
         self._measured = measured
         self._first = first
         self.rule = until or StopRule.from_json(first)
@@ -156,6 +163,7 @@ class Looks:
             rule=self.rule,
             n_graded=n,
             n_prompts=max(n, *(_whole(one.get("prompts")) for one in self._by_rule), 0),
+            order_note=self._order_note(),
             is_stopped=any(one.get("stopped") is True for one in self._by_rule),
             pairs=tuple(
                 PairLook(
@@ -166,6 +174,17 @@ class Looks:
                 )
                 for pair in pairs
             ),
+        )
+
+    def _order_note(self) -> str:
+        if not self._by_rule:
+            return "The recorded order is taken as random: rows sorted by subject are not."
+        longest = _order_of(self._first)
+        if all(longest[: len(own)] == own for own in map(_order_of, self._by_rule)):
+            return ""
+        return (
+            "These runs were graded in different orders (another seed or other prompts): intervals "
+            "of their differences may be too narrow. Grade them together, by one judge command."
         )
 
     def _family(self, n_family: int) -> int:

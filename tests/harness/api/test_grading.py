@@ -157,6 +157,10 @@ def test_two_gradings_are_compared_and_reported(tmp_path):
     # good: says 4 and is short; bad: neither
     assert table["score"].to_dict() == {"good": 1.0, "bad": 0.0}
     assert table.loc["bad", "difference"] == -1.0 and table.loc["bad", "compared_with"] == "good"
+    looked = rb.compare(good, bad, until=0.9)
+    assert looked.stopping is not None and looked.pairs[0].p_holm is None
+    with pytest.raises(rb.RubricbeatError, match="level from"):
+        rb.compare(good, bad, until=95)
     row = {"prompt_id": "p", "prompt": "a"}
     one, other = (rb.grade([row], ["4"], rubric=[text], judge=judge(), model=text) for text in FOUR)
     with pytest.raises(rb.RubricbeatError, match="p has another prompt or rubric in 'Is short'"):

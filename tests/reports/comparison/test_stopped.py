@@ -133,3 +133,11 @@ def test_a_score_alone_allows_for_the_looks_too():
 def test_compare_refuses_a_level_that_is_none(capsys, tmp_path):
     assert main(["compare", str(tmp_path), "--until", "95"]) == 2
     assert "such as 0.95" in capsys.readouterr().err
+
+
+def test_runs_of_different_orders_are_warned_of_and_beginnings_of_one_are_not():
+    longer = dict(UNTIL, order=ORDER[::-1])
+    found = compare_runs([A, run("b", [1] * N, longer)])
+    assert any("different orders" in note for note in found.notes)
+    shorter = dict(UNTIL, order=ORDER[:20])
+    assert not any("orders" in note for note in compare_runs([A, run("b", [1] * N, shorter)]).notes)
