@@ -141,7 +141,7 @@ def test_the_ten_lines_of_the_docs_run_as_they_stand(
     tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = (root / "docs" / "training.md").read_text(encoding="utf-8")
-    code = text.partition("## Our callbacks")[2].partition("```python\n")[2].partition("```")[0]
+    code = text.partition("## Callbacks on")[2].partition("```python\n")[2].partition("```")[0]
     assert len([line for line in code.splitlines() if line and "import" not in line]) <= 10
     # a small policy, a judge that costs nothing, and two steps; the rest is the page's own
     for judge in ('{"name": "chat", "model": "gpt-4.1-mini", "max_cost": 50}', '"gpt-4.1"}'):
