@@ -21,7 +21,7 @@ from ..judges.audit.labels import LabelledAnswer, agreed
 from ..judges.data.columns import Columns
 from ..judges.data.examples import ExampleFile, read_examples, skipped_words
 from ..judges.data.forms.rubric_file import add_rows_arguments, columns_of
-from ..judges.data.json_rows import Field, NumberedRow
+from ..judges.data.json_rows import TRUTHS, Cell, Field, NumberedRow
 from ..judges.data.reader import can_name_rows, read_rows, source_hash
 from ..judges.data.streams import name_of
 from ..judges.errors import ConfigError, DataError
@@ -95,6 +95,7 @@ def read_labelled(
     return answers[: args.limit], facts
 
 
+_NOT_TEXTS = frozenset({*LABEL_FIELDS, "points", "levels", "tags", "turn", "probability", "draw"})
 _OF_LABELS = frozenset({*LABEL_FIELDS, "cannot_tell", "note", "labelled_at", "id"})
 """Fields that differ between two labels of one rater on one question."""
 
@@ -127,7 +128,24 @@ def read_raters(
         found, skipped = labelled_rows(rows, name_of(path))
         answers += found
         notes += [words] if (words := skipped_words(name_of(path), len(found), skipped)) else []
-    return [row.value for _, row in kept.values() if not row.fault], answers, notes
+    values = [row.value for _, row in kept.values() if isinstance(row.value, Mapping)]
+    return (
+        [{name: _of_cell(name, value[name]) for name in value} for value in values],
+        answers,
+        notes,
+    )
+
+
+def _of_cell(name: str, value: Any) -> Any:
+    """Give what JSON holds in the place of a cell of CSV: a label or a number is no text there."""
+    if not isinstance(value, Cell) or name not in _NOT_TEXTS:
+        return value
+    if value.strip().lower() in TRUTHS:
+        return TRUTHS[value.strip().lower()]
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
 
 
 def _with_rater(row: NumberedRow, name: str) -> NumberedRow:

@@ -116,7 +116,7 @@
   function drawChoices(item) {
     const said = isLabelled(at) ? given[at].label : undefined;
     byId("choices").replaceChildren(...choicesOf(item).map(([label, words, key]) => {
-      const button = make("button", { type: "button", "aria-pressed": String(said === label) }, words);
+      const button = make("button", { type: "button", dir: "auto", "aria-pressed": String(said === label) }, words);
       if (key) {
         button.append(" ", make("kbd", {}, key));
         button.setAttribute("aria-keyshortcuts", key);
@@ -158,13 +158,10 @@
   }
   function say(label) {
     save(at, { label, note: given[at]?.note ?? "", at: Date.now() });
-    if (at < items.length - 1) {
-      go(at + 1);
-      return;
-    }
-    draw();
-    const n = firstOpen();
-    tell(n < 0 ? "Every criterion is labelled. Export the file to hand it in." : "This is the last criterion; some before it are open.");
+    const isLast = at === items.length - 1;
+    go(at + 1);
+    if (firstOpen() < 0) tell("Every criterion is labelled. Export the file to hand it in.");
+    else if (isLast) tell("This is the last criterion; some before it are open.");
   }
   const firstOpen = () => items.findIndex((_, n) => !isLabelled(n));
   const commands = {
@@ -206,7 +203,7 @@
       byId("note").focus();
     } else if (KEYS[key]) {
       event.preventDefault();
-      commands[KEYS[key]]();
+      if (!event.repeat || key !== "e") commands[KEYS[key]]();
     } else {
       const choice = choicesOf(items[at]).find((one) => one[2] === key);
       // a key that is held down must not label what follows unseen
@@ -247,7 +244,7 @@
     }
     const text = kept.map((n) => `${JSON.stringify(rowOf(n))}\n`).join("");
     const address = URL.createObjectURL(new Blob([text], { type: "application/jsonl" }));
-    const name = rater.replace(/[^\w-]+/g, "_");
+    const name = rater.replace(/[^\p{L}\p{N}_-]+/gu, "_");
     const link = make("a", { href: address, download: `labels-${name}-${data.id.slice(0, 8)}.jsonl` });
     document.body.append(link);
     link.click();

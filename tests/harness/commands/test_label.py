@@ -8,6 +8,7 @@ import pytest
 from report_kit import example, graded, run, write_run
 
 from rubricbeat.harness.cli import main
+from rubricbeat.judges.audit.label_rows import read_labels
 
 
 def label_row(n, label, **more):
@@ -120,3 +121,43 @@ def test_how_many_more_are_needed_is_told(tmp_path, capsys):
     assert "a corrected score takes 20. Raise --n for it" in told.err
     assert main(["score", str(results), "--labels", labels]) == 0
     assert "  Score: labels on 25 of 60 prompts give ±0." in capsys.readouterr().out
+
+
+def test_a_table_of_labels_becomes_rows_that_are_read(tmp_path, capsys):
+    table = tmp_path / "bo.csv"
+    table.write_text("prompt,answer,criterion,label,points\nhi,1,c,true,5\nhi,2,c,FALSE,-2\n")
+    out = tmp_path / "all.jsonl"
+    assert main(["label", "--agreement", str(table), "-o", str(out)]) == 0
+    capsys.readouterr()
+    [first, second] = read_labels(out, strict=True).answers
+    assert [first.labels[0][0].met, second.labels[0][0].met] == [True, False]
+    assert second.example.rubric.criteria[0].points == -2
+    assert first.text == "1"
+
+
+def test_the_judged_part_is_labelled_and_found_again(tmp_path, capsys):
+    results, page = tmp_path / "results", tmp_path / "label.html"
+    answers = [
+        graded(
+            "10",
+            example(f"p{n}", [5, 5]),
+            answer=f"<think>I am secret-model {n}.</think>Rest, {n} days.",
+        )
+        for n in range(30)
+    ]
+    write_run(results, run("a", answers))
+    assert main(["label", str(results), "-o", str(page), "--next", "random", "--n", "25"]) == 0
+    source = page.read_text("utf-8")
+    assert "secret-model" not in source
+    data = json.loads(source.partition('id="data">')[2].partition("</script>")[0])
+    rows = []
+    for at, item in enumerate(data["items"]):
+        text = data["answers"][item["answer"]]["text"]
+        prompt = data["prompts"][data["answers"][item["answer"]]["prompt"]]
+        asked = {"prompt_id": prompt["id"], "prompt": prompt["turns"], "answer": text}
+        rows.append({**asked, **item["row"], "label": at % 3 > 0})
+    labels = write(tmp_path / "labels.jsonl", rows)
+    capsys.readouterr()
+    assert main(["score", str(results), "--labels", labels, "--json"]) == 0
+    [scored] = json.loads(capsys.readouterr().out)["runs"]
+    assert scored["corrected_by_labels"]["score"]["widths"]["n_labelled"] == 25

@@ -238,6 +238,20 @@ def test_a_full_store_is_told_and_the_labels_stay(sit_down, tmp_path):
     assert [row["label"] for row in rows_of(person.export(tmp_path))] == [True]
 
 
+def test_two_tabs_of_one_page_share_their_labels(sit_down, tmp_path):
+    person = sit_down(write_page(tmp_path, [graded("1111")]))
+    other = person.context.new_page()
+    other.goto(person.url)
+    other.keyboard.press("Enter")
+    other.locator("#work").wait_for()
+    other.keyboard.press("y")
+    other.keyboard.press("n")
+    person.page.wait_for_function("document.getElementById('count').textContent[0] === '2'")
+    person.press("o", "u", "k", "k", "n")  # what the other tab said stays
+    assert [row["label"] for row in rows_of(person.export(tmp_path))] == [True, False, None]
+    other.close()
+
+
 def test_hostile_text_stays_text_and_comes_back_unchanged(sit_down, tmp_path):
     told = HOSTILE.replace("\ud800", "")  # no reader of rows takes half a character
     evil = example("</script>" + told, [5, -2], prompt=told, texts=[told, "b" + told])
