@@ -18,26 +18,22 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from made_up_upkeep import drift_in_world, own_family_in_world
 
-RARE = (1, 9)
 DRIFT: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("no drift, 12 prompts", {"n_prompts": 12}),
-    ("no drift, 30 prompts", {"n_prompts": 30}),
-    ("no drift, 100 prompts", {"n_prompts": 100}),
-    ("no drift, 30 prompts, one criterion in ten met", {"n_prompts": 30, "met": RARE}),
-    ("no drift, 100 prompts, one in ten met", {"n_prompts": 100, "met": RARE}),
-    ("no drift, 30 prompts, a noisier judge", {"n_prompts": 30, "noise": 1.0}),
+    ("none, 12 prompts", {"n_prompts": 12}),
+    ("none, 30 prompts", {"n_prompts": 30}),
+    ("none, 30 prompts, one criterion in ten met", {"n_prompts": 30, "met": (1, 9)}),
+    ("none, 80 prompts", {"n_prompts": 80}),
     ("a tenth of the verdicts turned, 30 prompts", {"n_prompts": 30, "turned": 0.1}),
     ("a fifth of met lost, 30 prompts", {"n_prompts": 30, "lost": 0.2}),
-    ("a fifth of met lost, 100 prompts", {"n_prompts": 100, "lost": 0.2}),
-    ("a tenth of met lost, 30 prompts, no noise", {"n_prompts": 30, "lost": 0.1, "noise": 0.0}),
+    ("a tenth of met lost, 30 prompts, a judge without noise", {"lost": 0.1, "noise": 0.0}),
 )
 FAMILY: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("no preference, 12 prompts", {"favour": 0.0, "n_prompts": 12}),
-    ("no preference, 25 prompts", {"favour": 0.0}),
-    ("no preference, 100 prompts", {"favour": 0.0, "n_prompts": 100}),
-    ("no preference, equal answers, 25 prompts", {"favour": 0.0, "better": 0.0}),
-    ("+.1 for the own family, 25 prompts", {"favour": 0.1}),
-    ("+.1 for the own family, 100 prompts", {"favour": 0.1, "n_prompts": 100}),
+    ("none, 12 prompts", {"favour": 0.0, "n_prompts": 12}),
+    ("none, 25 prompts", {"favour": 0.0}),
+    ("none, equal answers, 25 prompts", {"favour": 0.0, "better": 0.0}),
+    ("none, 80 prompts", {"favour": 0.0, "n_prompts": 80}),
+    ("+.1 of P(met), 25 prompts", {"favour": 0.1}),
+    ("+.1 of P(met), 80 prompts", {"favour": 0.1, "n_prompts": 80}),
 )
 
 
@@ -51,14 +47,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--samples", type=int, default=2000)
     samples = parser.parse_args().samples
-    print("| drift | called significant |\n|---|---|")
+    print("| drift: worlds | called significant |\n|---|---|")
     for name, world in DRIFT:
 
         def drifts(seed: int, world: dict[str, Any] = world) -> bool:
             return bool(drift_in_world(seed, **world).shown_by)
 
         print(f"| {name} | {share(drifts, samples)} |", flush=True)
-    print("\n| own family | interval excludes 0 |\n|---|---|")
+    print("\n| self-preference: worlds | interval excludes 0 |\n|---|---|")
     for name, world in FAMILY:
 
         def prefers(seed: int, world: dict[str, Any] = world) -> bool:

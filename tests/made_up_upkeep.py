@@ -11,6 +11,7 @@ from rubricbeat.judges.audit.upkeep.drift import Drift, drift_of
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
 from rubricbeat.judges.verdict import Verdict
 
+SAID = {True: Verdict.of(True), False: Verdict.of(False)}
 JUDGE = {"name": "chat", "model": "gpt-4.1"}
 RUBRIC = Rubric(tuple(Criterion(f"c{n}", 1.0, Polarity.DESIRABLE) for n in range(10)))
 
@@ -45,7 +46,7 @@ def drift_in_world(
     for i in range(n_prompts):
         example = Example(f"p{i}", (Message("user", f"q{i}"),), RUBRIC)
         rows = [
-            [tuple(map(Verdict.of, rng.random(10) < chance[i])) for _ in range(2)]
+            [tuple(SAID[one] for one in rng.random(10) < chance[i]) for _ in range(2)]
             for chance in (p, later)
         ]
         before.append(GradedAnswer(example, "a", rows[0][0], replicates=(rows[0][1],)))
@@ -75,7 +76,7 @@ def own_family_in_world(
         for model, is_own in (("gpt-4o", True), ("claude-sonnet-4", False)):
             met = rng.random(10) < worth + better * is_own
             chance = np.where(met, 0.75, 0.2) + favour * is_own
-            said = tuple(map(Verdict.of, rng.random(10) < chance))
+            said = tuple(SAID[one] for one in rng.random(10) < chance)
             labels = tuple((Label(bool(one)),) for one in met)
             labelled.append(LabelledAnswer(example, "a", labels, model=model))
             graded.append(GradedAnswer(example, "a", said))

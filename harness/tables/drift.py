@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...judges.audit.upkeep.drift import Drift
-from ...judges.scoring.estimates import Estimate
+from ...judges.scoring.estimates import TOO_FEW, Estimate
 from ...reports import numbers
 from ...reports.interval_words import interval_words
 from ..terminal import aligned
@@ -40,7 +40,9 @@ def _finding(found: Drift) -> str:
     names = {**_NAMES, "beyond": "difference beyond noise"}
     if found.shown_by:
         told = ", ".join(names[name] for name in found.shown_by)
-        return f"Significant drift: {told} (four tests, 5 % in all)."
+        return f"Significant drift: {told} (four figures tested, 5 % in all)."
+    if found.differ.why == TOO_FEW:
+        return "Fewer than 10 prompts: too few to test for drift."
     if found.beyond.value is None:
         return (
             "No significant drift of the figures. Whether verdicts differ more than the judge "

@@ -22,3 +22,4 @@ def test_the_sentence_names_what_is_significant_or_what_is_not_known() -> None:
     *_, table, sentence = drift_parts(once)
     assert "replicates, now" not in table
     assert sentence.endswith("is not known: ask with replicates=2.")
+    assert list(drift_parts(drift_in_world(1, n_prompts=8)))[2].startswith("Fewer than 10 prompts")
