@@ -26,6 +26,7 @@ from ...judges.budget.stopping import Method
 from ...judges.data.examples import example_to_row
 from ...judges.errors import ConfigError
 from ...judges.grader import Grader, open_grader
+from ...judges.missing import MissingVerdicts
 from ...judges.options.reader import annotations_of
 from ...judges.registry import JUDGES
 from ...judges.rubric import Example
@@ -142,7 +143,7 @@ class Grading:
         interval = self.summary.metrics.get("interval")
         if isinstance(interval, Sequence) and len(interval) == 2:
             head += f" [{interval[0]:.3f}, {interval[1]:.3f}]"
-        why = ", ".join(f"{n:,} {reason}" for reason, n in self.missing.items())
+        why = "; ".join(map(str.strip, MissingVerdicts.of(self.graded).lines()[1:]))
         missing = f"{sum(self.missing.values()):,} verdicts missing" + (f" ({why})" if why else "")
         return f"{head}, {len(self.graded):,} answers, {missing}"
 

@@ -276,3 +276,13 @@ def test_what_cannot_be_meant_is_refused_in_one_line(call, said):
     with pytest.raises(rb.RubricbeatError, match=said) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+def test_why_verdicts_are_missing_stands_in_one_line():
+    class Broken:
+        async def judge(self, question):
+            raise ValueError("no\nkey")
+
+    found = repr(rb.grade("a", "4", rubric=FOUR, judge=Broken()))
+    assert "2 verdicts missing (2 x judge error: ValueError: no key in test_grading.py:" in found
+    assert "\n" not in found
