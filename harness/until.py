@@ -36,6 +36,7 @@ from ..judges.verdict import Outcome
 from ..reports import numbers
 from ..reports.comparison.models import SANITY_PREFIX
 from ..reports.comparison.stopped import anytime_metrics
+from ..reports.interval_words import interval_words
 from ..reports.results.run import Run
 from .results.judged_runs import graded_by_run
 
@@ -281,7 +282,7 @@ class GradingOrder:
     def _pair(self, this: int, other: int, one: Look) -> str:
         name = self.systems[this]
         what = name if this == other else f"{name} minus {self.systems[other]}"
-        ends = numbers.interval(one.interval.low, one.interval.high, signed=this != other)
+        ends = interval_words(one.interval, signed=this != other)
         level = f"{1 - self.rule.alpha:.3g}"
         mean = numbers.score if this == other else numbers.difference
         return (

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ..answer import GradedAnswer
 from ..rubric import Example
-from ..scoring.estimates import NOTHING, Estimate
+from ..scoring.estimates import MIN_PROMPTS, NOTHING, TOO_FEW, Estimate
 from ..scoring.item_scores import ScoredTable
 from ..scoring.rubric_arrays import Floats
 from ..verdict import Outcome, Verdict
@@ -151,10 +151,13 @@ def look(
         band = _Asymptotic(known_T, alpha)
     n, decision = len(known_T), Decision.UNDECIDED
     for name, holds_T in _goals(band, rule, has_sign and rule.level is not None):
+        holds_T[: MIN_PROMPTS - 1] = False
         first = int(holds_T.argmax()) + 1
         if holds_T.any() and (first < n or decision is Decision.UNDECIDED):
             n, decision = first, name
-    interval = Estimate(float(known_T[:n].mean()), *band.ends(n))
+    mean = float(known_T[:n].mean())
+    few = n < MIN_PROMPTS  # as everywhere: their spread is not known well enough
+    interval = Estimate(mean, why=TOO_FEW) if few else Estimate(mean, *band.ends(n))
     n_looked = len(values_T) if decision is Decision.UNDECIDED else int(at_T[n - 1]) + 1
     return Look(decision, n_looked, n, interval)
 
@@ -240,6 +243,7 @@ def prompts_expected(
     if n_systems > 1 and rule.level is not None:
         goal = max(goal, abs(difference) - rule.rope, rule.rope - abs(difference))
     enough_T = half_T < goal
+    enough_T[: MIN_PROMPTS - 1] = False
     return int(enough_T.argmax()) + 1 if enough_T.any() else None
 
 

@@ -20,6 +20,7 @@ from ...judges.scoring.estimates import BEYOND, Estimate
 from ...judges.scoring.item_scores import item_scores
 from ...judges.scoring.rubric_arrays import Floats
 from .. import numbers
+from ..interval_words import interval_words
 from ..results.run import Run
 from .measures import Measured
 from .model_result import ModelResult
@@ -71,7 +72,7 @@ class Stopping:
             lines.append(
                 f"{pair.this} minus {pair.other}: {found.decision} ({where}; there "
                 f"{numbers.difference(ends.value)}, anytime-valid {level} interval "
-                f"{numbers.interval(ends.low, ends.high, signed=True)})."
+                f"{interval_words(ends, signed=True)})."
             )
         if self.order_note:
             lines.append(self.order_note)

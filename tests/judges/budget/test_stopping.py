@@ -112,3 +112,12 @@ def test_the_range_is_that_of_the_widest_rubric():
     found = ScoreRange.of([example("a", 5, -1), example("b", 4, 1, -4, -6)])
     assert found == ScoreRange(-2.0, 1.0)
     assert found.of_differences == ScoreRange(-3.0, 3.0)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_below_ten_prompts_nothing_is_decided_and_there_is_no_interval(method):
+    rule = StopRule(width=1.9, method=method)
+    few = look(np.ones(9), rule, GAPS, alpha=0.05)
+    assert (few.decision, few.interval.ends) == (Decision.UNDECIDED, None)
+    assert few.interval.why == "n < 10: no interval"
+    assert look(np.ones(12), rule, GAPS, alpha=0.05).n_looked >= 10
