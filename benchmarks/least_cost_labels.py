@@ -6,7 +6,7 @@ verdict on one criterion. Each number is the mean over the systems.
 
 label_share          labels that `label --unit criteria --next score` takes, as a share of single
                      criteria drawn at random, for the same width of the corrected score; random
-                     labels on 5 % of the verdicts.
+                     labels on 5 % of the verdicts, or 300 where that is more.
 
 Also: `label_shares`, the same by the share of the verdicts that the random labels are;
 `label_share_answers`, of whole answers by the rule (`--unit answers`) against random whole answers;
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 REFERENCES = (0.05, 0.1, 0.2)
 """Shares of the verdicts that are labelled at random."""
-REFERENCE = 0.05
+MIN_LABELS = 300
+"""Random labels at the least: of a small file they are a larger share, up to half of it."""
 FEWER = (0.4, 0.55, 0.7, 0.85)
 """Labels by the rule, as shares of the random ones, at which widths are measured."""
 BEYOND = (0.2, 2.0)
@@ -57,12 +58,15 @@ def labels(recorded: Recorded, n_orders: int, rng: np.random.Generator) -> dict[
     n = min(n_orders, MAX_WIDTHS)
     answers = [of_answers(units) for units in systems]
     blind = [replace(u, free_U=0 * u.free_U, error_U=np.abs(u.weight_U)) for u in systems]
-    shares = {str(part): _fewer(systems, systems, part, n, rng) for part in REFERENCES}
+    least = min(0.5, MIN_LABELS / min(units.calls_U.sum() for units in systems))
+    parts = sorted({max(least, part) for part in REFERENCES})
+    shares = {f"{part:.3g}": _fewer(systems, systems, part, n, rng) for part in parts}
+    part = parts[0]
     found = {
-        "label_share": shares[str(REFERENCE)],
-        "label_share_answers": _fewer(answers, answers, REFERENCE, n, rng),
-        "label_share_unit": _fewer(systems, answers, REFERENCE, n, rng),
-        "label_share_points": _fewer(blind, blind, REFERENCE, n, rng),
+        "label_share": shares[f"{part:.3g}"],
+        "label_share_answers": _fewer(answers, answers, part, n, rng),
+        "label_share_unit": _fewer(systems, answers, part, n, rng),
+        "label_share_points": _fewer(blind, blind, part, n, rng),
     }
     why = {
         key: f"not between {BEYOND[0]} and {BEYOND[1]} times the random labels"
@@ -71,7 +75,7 @@ def labels(recorded: Recorded, n_orders: int, rng: np.random.Generator) -> dict[
     }
     return {
         **found,
-        "label_coverage": _coverage(systems, n_orders, rng),
+        "label_coverage": _coverage(systems, part, n_orders, rng),
         "label_shares": shares,
         "label_judge": name,
         "why": why,
@@ -129,12 +133,12 @@ def _width(
     return float(np.mean([(one.high or 0.0) - (one.low or 0.0) for one in ends]))
 
 
-def _coverage(systems: Sequence[Units], n: int, rng: np.random.Generator) -> float:
+def _coverage(systems: Sequence[Units], part: float, n: int, rng: np.random.Generator) -> float:
     """Count intervals of the sampling alone that hold what all labels say."""
     hits = []
     for units in systems:
         truth = units.everything().value
         for _ in range(min(n, MAX_COVERED)):
-            one = _draw(units, REFERENCE, rng, is_even=False)
+            one = _draw(units, part, rng, is_even=False)
             hits.append(abs(one.value - truth) <= Z * one.sampling_variance**0.5)
     return float(np.mean(hits))
