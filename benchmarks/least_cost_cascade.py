@@ -39,8 +39,13 @@ FREE, DEAR = 0, 1
 def cascade(recorded: Any, n_orders: int, rng: np.random.Generator) -> dict[str, Any]:
     """Pick and measure in random halves."""
     n = len(recorded.prompt_ids)
-    if n < 2 * MIN_PROMPTS:
-        return _none(f"needs {2 * MIN_PROMPTS} prompts, {n} are there")
+    known = {
+        answer.example.prompt_id
+        for answer in recorded.answers
+        if answer.example.rubric.positive_points and any(v.met is not None for v in answer.verdicts)
+    }
+    if len(known) < 2 * MIN_PROMPTS:
+        return _none(f"needs {2 * MIN_PROMPTS} prompts with verdicts, {len(known)} are there")
     said = _members(recorded, free_judge(recorded)[0])
     rows = []
     for _ in range(n_orders):

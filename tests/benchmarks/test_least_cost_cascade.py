@@ -56,4 +56,4 @@ def test_a_judge_that_learns_the_rule_saves_calls_and_more_than_chance_does(part
 def test_of_few_prompts_there_is_a_reason_and_no_number(part):
     found = part.cascade(recorded(12), 3, np.random.default_rng(1))
     assert found["cascade_saved"] is None
-    assert found["why"]["cascade_saved"] == "needs 20 prompts, 12 are there"
+    assert found["why"]["cascade_saved"] == "needs 20 prompts with verdicts, 12 are there"
