@@ -56,7 +56,8 @@ def cascade(recorded: Any, n_orders: int, rng: np.random.Generator) -> dict[str,
         assert point is not None  # the dear judge agrees with itself
         one = measure(point.cascade, held, DEAR)
         saved = one.calls_saved
-        values = (saved.value, saved.low, saved.high, one.random_saved or 0.0)
+        by_chance = saved.value if one.random_saved is None else one.random_saved
+        values = (saved.value, saved.low, saved.high, by_chance)
         rows.append((*values, one.agreement.value, one.gain.value, one.score_shift.value))
     table = np.array([[np.nan if x is None else x for x in row] for row in rows])
     table[:, 5] = table[:, 5] < 0

@@ -80,8 +80,7 @@ def main() -> None:
     args = parser.parse_args()
     print("prompts  met  candidates  default  best   called better  wrong on purpose")
     for n_prompts, share, n, best in (
-        (40, 0.5, 12, 0.8), (40, 0.15, 12, 0.8), (160, 0.5, 12, 0.8), (160, 0.15, 3, 0.8),
-        (160, 0.5, 12, 0.9),
+        (40, 0.5, 12, 0.8), (40, 0.15, 12, 0.8), (80, 0.5, 4, 0.8), (80, 0.5, 12, 0.95),
     ):  # fmt: skip
         better = wrong = 0
         for seed in range(args.samples):
