@@ -199,7 +199,7 @@ Made by `make coverage` (`benchmarks/coverage.py`); do not edit by hand.
 Per cent of {samples:,} samples in which the 95 % interval held the truth, and of tests (size) in
 which equal systems were told apart at the 5 % level; half of the samples of an audit, a quarter of
 those of corrected figures and a twentieth of those under gold. n counts prompts; left of the bar
-one answer a prompt, right of it four. The goal is at most {goal:g} points below 95, or above 5;
+one answer per prompt, right of it four. The goal is at most {goal:g} points below 95, or above 5;
 **bold** is beyond it by more than three standard errors of the simulation. More than 95 is an
 interval wider than it need be.
 "refused": nothing is printed, below ten prompts or where a correction refuses; "of
@@ -213,7 +213,7 @@ Log-normal tails are a stress test: no data of ours has them, and t falls short 
 hundred prompts. McNemar's exact test keeps its level by staying below it. Figures are corrected for
 a judge that errs differently on what is good and on faults, and by category: by an audit of as many
 other prompts, and by labels of the answers to {labelled} of the prompts (two thirds of fewer than
-{most}). Under gold there are four answers a group, and right of the bar four groups a prompt.
+{most}). Under gold there are four answers per group, and right of the bar four groups per prompt.
 Levels: six criteria of three levels with points of either sign, and a judge that takes a level for
 a higher one more often than for a lower one.
 """

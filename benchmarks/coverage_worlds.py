@@ -187,7 +187,7 @@ def crossed(rng: np.random.Generator, n: int, repeats: int) -> tuple[Estimate, f
 
 
 def audit_table(rng: np.random.Generator, n: int, repeats: int) -> AuditTable:
-    """Twelve labelled criteria a prompt, of each of its answers; easy prompts are judged better."""
+    """Twelve labelled criteria for each answer; easy prompts are judged better."""
     total = n * 12 * repeats
     prompt = np.repeat(np.arange(n, dtype=np.intp), 12 * repeats)
     hard = rng.normal(0, 0.7, n)[prompt]

@@ -5,7 +5,7 @@
 
 Recorded verdicts are the labels. Prompts are dealt once by the seed: the fitted judge, `length` and
 `overlap` learn from some and everything is measured on the others. What costs nothing is measured
-on all held-out prompts; each --judge on a sample of them (two answers a prompt), beside the same
+on all held-out prompts; each --judge on a sample of them (two answers per prompt), beside the same
 free judges on that very sample. `SPEC@N` asks about the first N prompts of it. Verdicts of --judge
 are kept in the store: a stopped run goes on.
 """

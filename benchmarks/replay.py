@@ -103,7 +103,7 @@ def _title(words: str) -> Iterator[str]:
 
 
 def _table(found: Replayed) -> Iterator[str]:
-    """Write a row a reward: what is gained under each scaling, and how far behind the best."""
+    """Write a row per reward: what is gained under each scaling, and how far behind the best."""
     heads = [f"{scale}: gain | behind the best | standing | dead at start" for scale in SCALES]
     if found.has_gold:
         heads = [f"{head} | the judge sees" for head in heads]

@@ -242,7 +242,7 @@ ORDER BY verdicts.rowid
 
 
 def read_store(path: Path) -> list[TaggedAnswer]:
-    """Read every answer of a verdict store, with its replicates, one entry a judge.
+    """Read every answer of a verdict store, with its replicates, one entry per judge.
 
     A store does not know which model gave an answer: all answers to a prompt under one judge form
     one group. Criteria without a verdict are missing. Ratings of whole answers, which the reward

@@ -30,8 +30,8 @@ def add_sample_arguments(parser: argparse.ArgumentParser) -> None:
         "--sample",
         type=float,
         metavar="SHARE",
-        help="ask for this share of the verdicts alone, more often where --by is unsure and much "
-        "is at stake; 'score RESULTS --labels OUTPUT' makes an unbiased score of both",
+        help="ask only for this share of the verdicts, more often where --by is unsure and the "
+        "points are high; 'score RESULTS --labels OUTPUT' combines both into an unbiased score",
     )
     parser.add_argument(
         "--by",

@@ -57,8 +57,8 @@ def add_until_arguments(parser: argparse.ArgumentParser) -> None:
         const=LEVEL,
         type=float,
         metavar="LEVEL",
-        help="grade prompts in random order, all models alike, until every difference between two "
-        f"models is decided at this level ({LEVEL})",
+        help="grade prompts in random order until every difference between two models is "
+        f"decided at this level ({LEVEL})",
     )
     parser.add_argument(
         "--until_width",

@@ -279,7 +279,8 @@ CLAIMS: dict[str, tuple[Callable[[Inputs], Iterator[str]], str, str]] = {
         rewards,
         "Hybrid and complexity-aware rewards beside explicit and implicit aggregation",
         "On these verdicts neither gains more than explicit aggregation. Training is replayed over "
-        "recorded answers, at one number of judge calls an answer for all (one a criterion), and "
+        "recorded answers, at one number of judge calls per answer for all (one per criterion), "
+        "and "
         "gains are of the unclipped HealthBench score of the same verdicts: that favours "
         "`healthbench` itself, so that its lead says nothing. With two judges: "
         "[replay.md](replay.md). "

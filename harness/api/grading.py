@@ -182,7 +182,7 @@ def grade(
         answers: One for each prompt: texts, None where the model gave none, or lists of several;
             or a mapping from prompt_id. None where the rows hold them.
         rubric: For all prompts: a list of criteria, each a text worth 1 point or an object; a text
-            with one criterion a line; or the path of a file of that. A list of such lists is one
+            with one criterion per line; or the path of a file of that. A list of such lists is one
             for each prompt. None where the rows hold theirs.
         judge: A registered judge's name, the name of a model behind an OpenAI-compatible endpoint,
             a mapping of `name` and options, a judge of your own, a list of any of these (a jury,

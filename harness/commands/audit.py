@@ -83,8 +83,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--since",
         metavar="AUDIT.json|DAY",
-        help="ask the questions of an earlier audit of this judge again, twice each, and say what "
-        "has changed; a day such as 2026-09-01 takes the earlier verdicts from the store",
+        help="ask the questions of an earlier audit of this judge again, twice each, and show "
+        "what changed; a day such as 2026-09-01 uses the stored verdicts from before it",
     )
     add_allow_seen(parser)
     add_seed(parser, "random seed")

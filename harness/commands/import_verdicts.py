@@ -75,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Import, and print one line a run."""
+    """Import, and print one line per run."""
     if args.task is not None and not re.fullmatch(r"[\w.-]+", args.task):
         raise ConfigError(f"--task {args.task!r}: letters, digits, '_', '-' and '.' only")
     allowed = allowed_share(args.allow_missing)

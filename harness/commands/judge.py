@@ -116,7 +116,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Grade, write, and print one line a run; 1 where verdicts are still to be had."""
+    """Grade, write, and print one line per run; 1 where verdicts are still to be had."""
     rule = _check(args)
     check_worker_arguments(args)
     columns = columns_of(args, is_shared=True)

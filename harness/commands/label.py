@@ -73,23 +73,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--next",
         choices=[rule.value for rule in Rule],
         default=Rule.SCORE.value,
-        help="draw with a higher chance what narrows the corrected score most (default), what "
-        "judges are unsure of or disagree on, or at random",
+        help="prefer what narrows the corrected score most (default), or what judges are unsure "
+        "of or disagree on; or draw at random",
     )
     parser.add_argument(
         "--labels",
         type=Path,
         metavar="FILE",
-        help="labels of some of these answers: say how many more narrow the score how far",
+        help="labels of some of these answers: estimate how far more labels would narrow the score",
     )
     parser.add_argument(
         "--raters",
         nargs="+",
         default=[],
         metavar="NAME",
-        help="names to choose from on the page; without them everyone enters a name",
+        help="names to choose from on the page (default: everyone enters a name)",
     )
-    add_seed(parser, "of what is drawn, and of its order")
+    add_seed(parser, "random seed")
 
 
 def run(args: argparse.Namespace) -> int:

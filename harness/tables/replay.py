@@ -31,7 +31,7 @@ def replay_text(found: Replayed) -> str:
 
 
 def replay_rows(found: Replayed) -> list[dict[str, Any]]:
-    """Give one row an arm, gains in units of the score; `judge_gain` only where there is gold."""
+    """Give one row per arm, gains in units of the score; `judge_gain` only where there is gold."""
     return [_row(arm, found.has_gold) for arm in found.arms]
 
 

@@ -1,4 +1,4 @@
-"""Tables of scores: one line a model at a glance, one line per run for all of it."""
+"""Tables of scores: one line per model at a glance, one line per run for all of it."""
 
 from __future__ import annotations
 

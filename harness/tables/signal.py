@@ -99,16 +99,16 @@ def plan_text(plan: PowerPlan) -> str:
         d = plan.for_fidelity
         lines.append(
             f"For advantage fidelity {plan.target_fidelity:g} with {plan.reward}: {d.answers} "
-            f"answers a prompt and {_verdicts(d.votes)} a criterion reach {score(d.fidelity)}; "
+            f"answers per prompt and {_verdicts(d.votes)} per criterion reach {score(d.fidelity)}; "
             f"{share(d.live)} of groups have a learning signal, {count(d.calls_per_prompt)} judge "
-            f"calls a prompt, {count(d.calls_per_live_group)} for each group with a signal."
+            f"calls per prompt, {count(d.calls_per_live_group)} per group with a signal."
         )
     if plan.target_difference is not None and plan.for_difference is not None:
         d = plan.for_difference
         lines.append(
             f"To tell two policies {plan.target_difference:g} apart in mean {plan.reward} (5 %, "
             f"power 80 %): {count(d.prompts)} prompts with {d.answers} answers and "
-            f"{_verdicts(d.votes)} a criterion, {count(d.calls)} judge calls for each policy."
+            f"{_verdicts(d.votes)} per criterion, {count(d.calls)} judge calls for each policy."
         )
     elif plan.target_difference is not None:
         lines.append(f"No design considered detects a difference of {plan.target_difference:g}.")

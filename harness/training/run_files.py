@@ -2,7 +2,7 @@
 
 OUT/config.yaml                what was asked, every default spelt out; not under `watch`
 OUT/facts.json                 versions, data, plan, judge; under `watch` what of config is known
-OUT/metrics.jsonl              a line a step
+OUT/metrics.jsonl              a line per step
 OUT/gold.jsonl                 a line for each look of the gold judge at held-out prompts
 OUT/completions/*.parquet      answers with their verdicts
 OUT/checkpoint-N/rubricbeat.json   judge ledger and what a resumed run needs

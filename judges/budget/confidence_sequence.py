@@ -44,7 +44,7 @@ def half_widths(values_T: Floats, alpha: float, made_up: float = MADE_UP) -> Flo
     positive in half of all runs; with them in 4 % (benchmarks/sequential_coverage.py).
 
     Args:
-        values_T: A value a prompt, finite.
+        values_T: A value per prompt, finite.
         alpha: Chance that the mean is ever left out, in (0, 1).
         made_up: Distance from the mean of two made-up prompts, one on each side, that enter the
             spread, as Bonett and Price 2012 do for differences of shares; 0 is without them.
@@ -67,7 +67,7 @@ def left_below(values_T: Floats, mean: float, alpha: float, low: float) -> NDArr
     """Say after each prompt whether betting has left out all means up to this one.
 
     Args:
-        values_T: A value a prompt.
+        values_T: A value per prompt.
         mean: The highest mean to be left out.
         alpha: Chance of leaving out a true one, ever.
         low: Lowest value that any prompt could have.

@@ -1,4 +1,4 @@
-"""How fast a judge may be asked: calls in flight, requests and tokens a minute.
+"""How fast a judge may be asked: calls in flight, requests and tokens per minute.
 
 `Bucket` is the arithmetic, without a clock. `Limiter` is what waits; it belongs to one event loop
 and is not locked.

@@ -88,7 +88,7 @@ class FunctionReward:
         """Call the function; too many missing verdicts give none, whatever it says.
 
         Raises:
-            ConfigError: It fails, or does not give one number an answer.
+            ConfigError: It fails, or does not give one number per answer.
         """
         lengths = {"chars": chars} if self.needs is Needs.VERDICTS_AND_LENGTH else {}
         try:

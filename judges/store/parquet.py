@@ -1,4 +1,4 @@
-"""Export a verdict store as parquet, one folder a judge: `judge=<digest>/part-0.parquet`.
+"""Export a verdict store as parquet, one folder per judge: `judge=<digest>/part-0.parquet`.
 
 The layout is Hive's: pandas, polars, DuckDB and Ray Data read the folder as one table, and a
 question about one judge opens that judge's files alone. Every row stands by itself.

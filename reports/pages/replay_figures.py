@@ -34,7 +34,7 @@ def captions() -> Mapping[str, str]:
     """Say what each figure shows, for its caption."""
     return {
         "gold": "Exact mean score of the policy less that before training, over seeds and prompts, "
-        "by steps; one panel a scaling, one line a reward, by colour and dashes.",
+        "by steps; one panel per scaling, one line per reward, by colour and dashes.",
         "judge": "The same gain in the score of the training judge. Where it rises and the gold "
         "score falls, the policy games the judge (reward hacking).",
         "dead": "Share of the groups drawn whose rewards are all equal, without a learning signal. "

@@ -1,4 +1,4 @@
-"""Read evalscope's reviews: `reviews/<model>/<benchmark>_<subset>.jsonl`, one line a sample.
+"""Read evalscope's reviews: `reviews/<model>/<benchmark>_<subset>.jsonl`, one line per sample.
 
 Verdicts stand in the judge's attempts, one a criterion, or (older) in a readable explanation; the
 rubric in the sample's metadata. The subsets of one benchmark are one run.

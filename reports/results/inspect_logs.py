@@ -1,4 +1,4 @@
-"""Read inspect's logs: `.eval`, a zip of JSON with one entry a sample, and `.json`, the same whole.
+"""Read inspect's logs: `.eval`, a zip of JSON with one entry per sample, and `.json`.
 
 Each epoch of a sample is an answer; reduced scores are not used. Where several scorers hold
 verdicts on criteria, the one with the most answers is read and the others are named.

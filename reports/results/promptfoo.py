@@ -1,4 +1,4 @@
-"""Read promptfoo's output: `promptfoo eval -o results.json`, or `.jsonl`, one result a line.
+"""Read promptfoo's output: `promptfoo eval -o results.json`, or `.jsonl`, one result per line.
 
 Each assertion of a test is a criterion worth its weight, and `pass` is its verdict. Each provider
 is a model; where a test is put in several prompts, each prompt with each provider is one.

@@ -119,9 +119,9 @@ def _budget(run: TrainingRun) -> str:
     grpo = run.config.get("grpo", {})
     return _known(
         ("{:,} steps", run.facts.get("plan", {}).get("max_steps")),
-        ("{} prompts a step", grpo.get("prompts_per_step")),
-        ("{} answers a prompt", grpo.get("num_generations")),
-        ("at most {:,} tokens an answer", grpo.get("max_completion_length")),
+        ("{} prompts per step", grpo.get("prompts_per_step")),
+        ("{} answers per prompt", grpo.get("num_generations")),
+        ("at most {:,} tokens per answer", grpo.get("max_completion_length")),
     )
 
 

@@ -1,8 +1,8 @@
 """Read the folders that training leaves: values, no page, nothing compared.
 
-The files are written by `harness/training/run_files.py`: metrics.jsonl (a line a step), gold.jsonl
-(held-out answers, a line for each evaluation and judge), gold_judge.json, config.yaml, facts.json
-and status.json. A run that was killed reads as far as it came. Answers are read by
+The files are written by `harness/training/run_files.py`: metrics.jsonl (a line per step),
+gold.jsonl (held-out answers, a line for each evaluation and judge), gold_judge.json, config.yaml,
+facts.json and status.json. A run that was killed reads as far as it came. Answers are read by
 `page.py`.
 """
 

@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=USD",
-        help="what 1,000 verdicts of a judge cost; may be given several times",
+        help="price of 1,000 verdicts of a judge; may be given several times",
     )
     parser.add_argument(
         "--agreement",
@@ -60,10 +60,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--budget",
         type=float,
         metavar="USD",
-        help="instead: most that judging all of RESULTS may cost",
+        help="maximum cost of judging all of RESULTS, instead of --agreement",
     )
     add_allow_seen(parser)
-    add_seed(parser, "of the halves")
+    add_seed(parser, "random seed")
     add_output(parser, "write the result as JSON")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 

@@ -4,7 +4,7 @@ Tried are edits of the judge's own wording (strict, lenient, evidence, restate, 
 with worked examples from corrected verdicts, your own --wordings, and changed options. One half of
 the prompts is searched by sequential halving; the best candidate and the default are then compared
 on the other half, which no choice has seen. The file is written only if the candidate is
-significantly better. Verdicts are cached: the same command again asks only what is missing.
+significantly better. Verdicts are cached: run the same command again to ask for the rest.
 
 Examples:
   rubricbeat align prompt --labels labels.jsonl --judge chat --judge_args model=gpt-4.1 --dry_run
@@ -79,15 +79,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help=f"corrected verdicts that a wording shows as examples ({N_EXAMPLES}); 0 for none",
     )
-    add_seed(parser, "of the judge and of the halves")
-    add_output(parser, "the wording, as --prompt takes it")
+    add_seed(parser, "random seed")
+    add_output(parser, "file for the wording (for --prompt)")
     parser.add_argument(
         "--force", action="store_true", help="write the best candidate even if it is not better"
     )
     parser.add_argument(
-        "--dry_run", action="store_true", help="print calls and cost at most, and ask nothing"
+        "--dry_run", action="store_true", help="print the maximum calls and cost; ask nothing"
     )
-    parser.add_argument("--json", action="store_true", help="print what was found as JSON")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
     add_allow_missing(parser)
 
 

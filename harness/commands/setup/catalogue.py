@@ -39,8 +39,8 @@ COMMANDS: dict[str, Command] = {
         "training.replay_train", "simulate training on recorded answers: which reward gains most"
     ),
     "lint": Command("lint", "check rubrics before spending anything"),
-    "compare": Command("pages.compare", "compare models in one HTML report"),
-    "report": Command("pages.report", "report one run in one HTML file"),
+    "compare": Command("pages.compare", "compare models, in the terminal or in one HTML page"),
+    "report": Command("pages.report", "report one run, in the terminal or in one HTML page"),
     "view": Command("pages.view", "browse all runs of a folder on a local page, and compare them"),
     "train": Command("training.train", "train a policy with a rubric judge (SFT, GRPO)"),
     "export": Command("training.export", "write DPO, KTO or RFT training sets from graded answers"),

@@ -46,7 +46,7 @@ SETTINGS = (
 
 
 class StepRecorder(TrainerCallback):
-    """Writes a line a step, and the table of completions every few steps."""
+    """Writes a line per step, and the table of completions every few steps."""
 
     def __init__(
         self,

@@ -110,7 +110,7 @@ def build_sft(prepared: PreparedSft) -> tuple[Any, RunFiles]:
     files = RunFiles(Path(run.output_dir), writes=rank() == 0)
 
     class Recorder(TrainerCallback):
-        """Writes a line a step, and drops those past the checkpoint it goes on from."""
+        """Writes a line per step, and drops those past the checkpoint it goes on from."""
 
         def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             files.cut_after(state.global_step or -1)

@@ -34,7 +34,7 @@ def watch(
 ) -> GoldJudge | None:
     """Keep account of a training by a trainer of TRL's whose one reward is a RubricReward.
 
-    A line a step, the settings, the answers with their verdicts, the judge's account and cost,
+    A line per step, the settings, the answers with their verdicts, the judge's account and cost,
     looks by a judge that does not train; and in an outage of one process all of them stop. The
     files go into the trainer's own folder, and `rubricbeat report` reads them.
 

@@ -22,13 +22,13 @@ class Shape(StrEnum):
     """How criteria become calls."""
 
     HEALTHBENCH = "healthbench"
-    """One criterion a call, in the order of the published protocol: conversation, item, task."""
+    """One criterion per call, in the order of the published protocol: conversation, item, task."""
     PREFIX = "prefix"
-    """One criterion a call; instructions and conversation first, so that endpoints cache them."""
+    """One criterion per call; instructions and conversation first, so that endpoints cache them."""
     GROUPED = "grouped"
     """Several criteria of one answer in one call."""
     YES_NO = "yes_no"
-    """One criterion a call, in the order of `prefix`; the reply is one word, Yes or No."""
+    """One criterion per call, in the order of `prefix`; the reply is one word, Yes or No."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -39,7 +39,7 @@ class AskingOptions:
     prompt: str | None = None
     """A shipped wording or the path of your own; default: the one of the shape."""
     group_size: int | str = 1
-    """`grouped` only: criteria a call, or `all`."""
+    """`grouped` only: criteria per call, or `all`."""
     parsing: str = "tolerant"
     """`strict` takes only the exact JSON object."""
     look: bool = True

@@ -71,7 +71,7 @@ def with_rubric(path: Path | str, columns: Columns | None = None) -> Columns:
 
     Args:
         path: A JSON or YAML list of criteria, or an object that holds one; JSON Lines or a table
-            with a criterion a row; or a text with a criterion a line.
+            with a criterion per row; or a text with a criterion per line.
         columns: Other names of fields.
 
     Raises:

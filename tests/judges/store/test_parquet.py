@@ -1,4 +1,4 @@
-"""A store as parquet: one folder a judge, every verdict once."""
+"""A store as parquet: one folder per judge, every verdict once."""
 
 from __future__ import annotations
 

@@ -132,7 +132,7 @@ def test_ten_lines_keep_all_that_a_run_keeps(tmp_path: Path) -> None:
     facts = dict(common_facts(report.runs))
     assert facts["Training judge"] == facts["Held-out judge"] == "keyword"
     assert facts["Budget"] == (
-        "4 steps, 2 prompts a step, 4 answers a prompt, at most 8 tokens an answer"
+        "4 steps, 2 prompts per step, 4 answers per prompt, at most 8 tokens per answer"
     )
     assert not [text for text in facts.values() if "?" in text]
 
