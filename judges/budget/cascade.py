@@ -44,14 +44,21 @@ def bounds_of(
     Raises:
         ConfigError: There are too few or too many, or a pair that cannot work.
     """
-    lows, highs = ([one] * n if isinstance(one, int | float) else list(one) for one in (low, high))
-    for name, each in (("low", lows), ("high", highs)):
-        if len(each) != n or not all(isinstance(one, int | float) for one in each):
-            raise ConfigError(f"cascade: {name} must be a number, or a list of {n} numbers")
+    lows, highs = _each("low", low, n), _each("high", high, n)
     for one, other in zip(lows, highs, strict=True):
         if not 0 <= one < other <= 1:
             raise ConfigError(f"cascade: low={one} must lie below high={other}, in [0, 1]")
     return tuple(zip(lows, highs, strict=True))
+
+
+def _each(name: str, given: object, n: int) -> list[float]:
+    """Give one bound for each of n members."""
+    each = list(given) if isinstance(given, list | tuple) else [given] * n
+    numbers = [one for one in each if isinstance(one, int | float) and not isinstance(one, bool)]
+    if len(numbers) != n or len(each) != n:
+        more = f", or a list of {n} numbers" if n > 1 else ""
+        raise ConfigError(f"cascade: {name} must be a number{more}")
+    return numbers
 
 
 def is_sure(verdict: Verdict, low: float, high: float) -> bool:

@@ -183,6 +183,9 @@ def test_probabilities_that_mean_something_are_found() -> None:
     [
         ([0.1], 0.8, "low must be a number, or a list of 2"),
         (0.2, [0.8, "x"], "high must be a number, or a list of 2"),
+        (None, 0.8, "low must be a number"),
+        (0.2, True, "high must be a number"),
+        ([], 0.8, "low must be a number"),
         ([0.2, 0.9], 0.8, "low=0.9 must lie below high=0.8"),
         (-0.1, 0.8, "in \\[0, 1\\]"),
     ],
