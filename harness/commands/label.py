@@ -128,22 +128,27 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _systems(found: SignalInput) -> dict[str, list[GradedAnswer]]:
-    systems: dict[str, list[GradedAnswer]] = {}
+def _systems(found: SignalInput) -> dict[tuple[str, str], list[GradedAnswer]]:
+    """Give the answers of each system by each judge, by the name of both."""
+    systems: dict[tuple[str, str], list[GradedAnswer]] = {}
     for answer in found.answers:
         name = " ".join(filter(None, (answer.labels.get(by) for by in ("model", "system", "task"))))
-        systems.setdefault(name or "all answers", []).append(answer.graded)
+        key = (name or "all answers", answer.labels.get("judge", ""))
+        systems.setdefault(key, []).append(answer.graded)
     return systems
 
 
 def _warn_of_few(drawn: Sequence[Drawn], found: SignalInput) -> None:
     """Say which systems get too few labels for a corrected score, before anybody labels."""
     ours = {id(graded): d.answer.example.prompt_id for d in drawn for graded in d.answer.graded}
-    for name, answers in _systems(found).items():
-        n = len({ours[id(graded)] for graded in answers if id(graded) in ours})
-        if n < MIN_LABELLED_PROMPTS:
+    prompts: dict[str, set[str]] = {}
+    for (name, _), answers in _systems(found).items():
+        drawn_ids = (ours[id(graded)] for graded in answers if id(graded) in ours)
+        prompts.setdefault(name, set()).update(drawn_ids)
+    for name, ids in prompts.items():
+        if len(ids) < MIN_LABELLED_PROMPTS:
             say(
-                f"note: {name}: labels on {n} prompts; a corrected score takes "
+                f"note: {name}: labels on {len(ids)} prompts; a corrected score takes "
                 f"{MIN_LABELLED_PROMPTS}. Raise --n for it",
                 "label",
             )
@@ -151,8 +156,8 @@ def _warn_of_few(drawn: Sequence[Drawn], found: SignalInput) -> None:
 
 def _needed(source: LabelSource, found: SignalInput) -> Iterator[str]:
     """Say for each system how many labels its score takes."""
-    for name, graded in _systems(found).items():
-        score = corrected_by(source, graded, ScoredTable.of(graded), set()).score
+    for (name, judge), graded in _systems(found).items():
+        score = corrected_by(source, graded, ScoredTable.of(graded), {judge} - {""}).score
         why = score.refused or "every answer is labelled"
         yield f"{name}: " + (score.widths.words() if score.widths else f"not known: {why}")
 
