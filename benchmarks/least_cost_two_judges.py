@@ -6,7 +6,7 @@ that prompt; where there is too little to fit one, or its packages are missing, 
 system's score (the unclipped mean over its answers):
 
 ppi_share       calls of the dear judge, as a share of those of a run that asks it everything on a
-                random 90 % of the prompts, at which the interval is as narrow as that run's. The
+                random half of the prompts, at which the interval is as narrow as that run's. The
                 design has the answers to all prompts, and samples their criteria. (On the same
                 prompts no sample can be as narrow: docs/evidence/least-cost.md.)
 ppi_coverage    share of intervals that hold the score of the whole file, where both the prompts
@@ -46,12 +46,14 @@ if TYPE_CHECKING:
     from least_cost import Recorded
 
 Floats = NDArray[np.float64]
-N_FOLDS = 2
+N_FOLDS = (5, 2)
+"""Of the free judge: of few verdicts and of many, where one fit takes long."""
+MANY = 20_000
 SHARES = (0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.85)
 """Of all calls, at which widths are measured."""
 REFERENCES = (0.5, 0.75, 0.9, 0.95, 0.98)
 """Shares of the prompts of the run that asks everything."""
-REFERENCE = 0.9
+REFERENCE = 0.5
 COVERAGE_SHARE = 0.35
 N_COVERED = 200
 """Prompts of the draws that coverage is counted on."""
@@ -163,11 +165,12 @@ def _fitted_judge(recorded: Recorded) -> tuple[list[Floats], str]:
     labelled = labels_of_verdicts(recorded.answers)
     try:
         lessons, _ = lessons_of(labelled, None, None, lambda words: None, None)
-        fold_N = folds_of([lesson.prompt for lesson in lessons], N_FOLDS, 1)
+        n_folds = N_FOLDS[sum(len(answer.verdicts) for answer in recorded.answers) > MANY]
+        fold_N = folds_of([lesson.prompt for lesson in lessons], n_folds, 1)
         mets = [lesson.met_C for lesson in lessons]
-        options = FitOptions(n_folds=N_FOLDS, seed=1)
+        options = FitOptions(n_folds=n_folds, seed=1)
         logits = held_out(lessons, fold_N, options, None, True, lambda words: None, "words")
-        return calibrated(logits, mets, fold_N), "fitted (words, two folds of prompts)"
+        return calibrated(logits, mets, fold_N), f"fitted (words, {n_folds} folds of prompts)"
     except (RubricbeatError, ImportError, ValueError) as error:
         blind = [np.full(len(answer.verdicts), 0.5) for answer in recorded.answers]
         return blind, f"1/2 of everything, since none could be fitted: {error}"
@@ -184,9 +187,15 @@ def units_of(recorded: Recorded, system: int, chance_N: Sequence[Floats]) -> Uni
     hits_NC, free_NC = rubrics.hits(table.verdicts_NC), rubrics.hits(free_NC)
     gains_N = rubrics.gains.sum(1, keepdims=True)
     weight_NC = np.where(rubrics.present, rubrics.points / np.where(gains_N > 0, gains_N, 1), 0.0)
+    known_NC = rubrics.present & ~np.isnan(hits_NC)
+    for is_sign_NC in (rubrics.points > 0, rubrics.points < 0):
+        # what is missing of a sign its other criteria stand for, as in scores
+        whole_N = (np.abs(weight_NC) * is_sign_NC).sum(1)
+        told_N = (np.abs(weight_NC) * (is_sign_NC & known_NC)).sum(1)
+        lift_N = np.divide(whole_N, told_N, out=np.ones_like(told_N), where=told_N > 0)
+        weight_NC = np.where(is_sign_NC, weight_NC * lift_N[:, None], weight_NC)
     error_NC = expected_error(weight_NC, free_NC)
     prompt_N = np.unique(recorded.prompt_N[at_N], return_inverse=True)[1]
-    known_NC = rubrics.present & ~np.isnan(hits_NC)
     is_sum = np.allclose(np.where(known_NC, weight_NC * hits_NC, 0).sum(1), scored.items.h)
     if is_sum:
         answer_U = np.nonzero(known_NC)[0]
@@ -224,9 +233,9 @@ def _needed(units: Units, part: float, widths: dict[str, float], rng: np.random.
     chosen = [rng.permutation(units.n_prompts)[:n] for _ in range(MAX_WIDTHS)]
     reference = np.mean([_width(units.of_prompts(prompts).everything()) for prompts in chosen])
     goal = float(reference) / _width(units.everything())
-    # from narrow to wide, as `interp` wants its points
-    found = sorted((width, float(share)) for share, width in widths.items())
-    return float(np.interp(goal, *zip(*found, strict=True))) / (n / units.n_prompts)
+    # the variance is linear in 1 / share; from narrow to wide, as `interp` wants its points
+    found = sorted((width**2, 1 / float(share)) for share, width in widths.items())
+    return 1 / float(np.interp(goal**2, *zip(*found, strict=True))) / (n / units.n_prompts)
 
 
 def _coverage(systems: Sequence[Units], n_draws: int, rng: np.random.Generator) -> dict[str, float]:

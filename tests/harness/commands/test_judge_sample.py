@@ -7,6 +7,7 @@ import random
 from pathlib import Path
 
 import pytest
+from loopback import Loopback, Reply, Seen, completion
 
 from rubricbeat.harness.cli import main
 from rubricbeat.judges.missing import NOT_DRAWN
@@ -178,3 +179,22 @@ def test_a_split_that_cannot_be_planned_is_refused(world: Path, more, words, cap
     given = [word.format(free=world / "free") for word in more]
     assert main(["plan", *CHAT, "--judge_args", "model=gpt-4.1", *given]) == 2
     assert words in capsys.readouterr().err
+
+
+def test_a_sample_that_a_budget_cut_off_resumes_with_the_same_draw(world: Path, capsys) -> None:
+    def reply(seen: Seen) -> Reply:
+        return completion('{"explanation": "words", "criteria_met": true}')
+
+    by = ("--sample", "0.3", "--by", str(world / "free"), "--store", str(world / "sample.sqlite"))
+    with Loopback(script=reply) as server:
+        chat = f"model=m,base_url={server.url},max_concurrency=4"
+        given = ["--data", world / "rows.jsonl", "--responses", world / "answers.jsonl", *by]
+        words = ["judge", *map(str, given), "--judge", "chat", "-o", str(world / "cut")]
+        assert main([*words, "--judge_args", f"{chat},max_calls=100"]) == 1
+        assert main([*words, "--judge_args", chat]) == 0
+        n_asked = read_runs([world / "cut"])[0].sample["asked"]
+        # nothing twice, and nothing else
+        assert server.n_requests == n_asked
+    runs = read_runs([world / "cut"])
+    met = [v.met for run in runs for a in run.graded for v in a.verdicts if v.met is not None]
+    assert len(met) == n_asked
