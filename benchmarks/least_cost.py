@@ -14,6 +14,7 @@ false_decisions    share of orders that decide where there is no true difference
 ppi_share, ppi_coverage     least_cost_two_judges.py
 label_share                 least_cost_labels.py
 cascade_saved and others    least_cost_cascade.py
+control_share and others    least_cost_control.py
 
 `decided_share_*`, `wrong_sign_*` and `false_*` give the same by method: `asymptotic` (the default),
 `betting` on the scores within the range of these rubrics, and `betting_clipped` on answers' scores
@@ -52,6 +53,7 @@ PARTS = (
     ("least_cost_two_judges", "two_judges"),
     ("least_cost_labels", "labels"),
     ("least_cost_cascade", "cascade"),
+    ("least_cost_control", "control"),
 )
 """Modules beside this one, and their functions: (Recorded, orders, rng) -> keys."""
 
