@@ -100,7 +100,7 @@ __all__ = [
     "view_of",
 ]
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOME = {
     "Answer": "judges.answer",
