@@ -32,7 +32,7 @@ from ..judges.grader import Grader
 from ..judges.missing import MissingVerdicts
 from ..judges.scoring.estimates import MIN_PROMPTS
 from ..judges.scoring.item_scores import item_scores
-from ..judges.verdict import Outcome
+from ..judges.verdict import Outcome, Source
 from ..reports import numbers
 from ..reports.comparison.models import SANITY_PREFIX
 from ..reports.comparison.stopped import anytime_metrics
@@ -379,9 +379,15 @@ class _Rest:
 
 
 def _is_unasked(graded: GradedAnswer) -> bool:
-    """Say whether a verdict is missing because the judge stopped, and not for good."""
+    """Say whether a verdict is missing because the judge stopped, and not for good.
+
+    A judge that was asked and skips (no record, no predicate, a tie) does so for good.
+    """
     return not graded.is_absent and any(
-        verdict.outcome is Outcome.SKIPPED and not verdict.explanation.startswith(CUT)
+        verdict.outcome is Outcome.SKIPPED
+        and verdict.attempts == 0
+        and verdict.source is Source.FRESH
+        and not verdict.explanation.startswith(CUT)
         for row in (graded.verdicts, *graded.replicates)
         for verdict in row
     )

@@ -288,3 +288,25 @@ def test_a_fast_judge_is_not_asked_far_beyond_the_decision(tmp_path, server):
     main(words(folder, server, "--until_decided"))
     # twice the calls in flight, and a few answers of three criteria
     assert server.n_requests <= 6 * facts(folder)["graded"] + 2 * 8 + 12
+
+
+def test_a_verdict_that_the_judge_itself_does_not_give_stops_nothing(tmp_path, capsys):
+    folder = files(tmp_path, "good", "poor")
+    lines = [json.loads(line) for line in (folder / "answers.jsonl").read_text().splitlines()]
+    # the record has no verdict on a criterion of every fifth prompt
+    met = {"good": [True, True, False], "poor": [False, True, True]}
+    record = [
+        line | {"criteria_met": [None if at % 5 == 0 else met[line["model"]][0],
+                                 *met[line["model"]][1:]]}
+        for at, line in enumerate(lines)
+    ]  # fmt: skip
+    (folder / "record.jsonl").write_text("\n".join(map(json.dumps, record)), encoding="utf-8")
+    given = ["--data", folder / "rows.jsonl", "--responses", folder / "answers.jsonl"]
+    given += ["--judge", "replay", "--judge_args", f"path={folder / 'record.jsonl'}"]
+    given += ["--output_path", folder / "out", "--until_decided", "--allow_missing", "0.3"]
+    assert main(["judge", *map(str, given)]) == 0
+    [pair] = facts(folder)["decisions"]
+    assert pair["decision"] == "higher"
+    # prompts without a score count for nothing, and are looked at all the same
+    assert pair["n"] < pair["n_looked"] == facts(folder)["graded"] < N
+    assert "decided" in capsys.readouterr().out
