@@ -19,6 +19,7 @@ from ..judges.data.columns import Columns
 from ..judges.data.examples import example_from_row, read_examples
 from ..judges.data.json_rows import Field
 from ..judges.data.reader import can_name_rows, stream_rows
+from ..judges.data.row_shapes import PROMPT_FIELDS
 from ..judges.data.streams import is_stdin
 from ..judges.errors import ConfigError, DataError, StoreError
 from ..judges.learned import LearnedShare
@@ -212,7 +213,7 @@ def _is_store(path: Path) -> bool:
 
 
 def _is_recorded(path: Path, columns: Columns | None) -> bool:
-    """Tell recorded verdicts from a samples file: `criteria_met` beside a `prompt_id`."""
+    """Tell recorded verdicts from a samples file: `criteria_met` beside a `prompt_id` or prompt."""
     if not is_stdin(path) and (path.is_dir() or path.name.startswith("samples_")):
         return False
     try:
@@ -227,7 +228,8 @@ def _is_recorded(path: Path, columns: Columns | None) -> bool:
     in_rubrics = isinstance(inside, list) and any(
         isinstance(each, Mapping) and "criteria_met" in each for each in inside
     )
-    return row.has("prompt_id") and (row.has("criteria_met") or in_rubrics)
+    has_place = any(row.has(name) for name in ("prompt_id", *PROMPT_FIELDS))
+    return has_place and (row.has("criteria_met") or in_rubrics)
 
 
 _STORED = """

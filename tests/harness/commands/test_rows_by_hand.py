@@ -167,7 +167,7 @@ def test_studies_audits_and_exports_take_one_rubric_for_the_rows_of_recorded_ver
 ):
     data = write(folder, "rows.jsonl", {"prompt_id": "p", "input": "2+2?"})
     said = [
-        {"prompt_id": "p", "completion": text, "criteria_met": met}
+        {"question": "2+2?", "completion": text, "criteria_met": met}
         for text, met in (("4", [True, False]), ("5, fool", [False, True]))
     ]
     verdicts = write(folder, "v.jsonl", *said)
