@@ -48,6 +48,8 @@ class Stopping:
     """Prompts that are graded."""
     n_prompts: int
     """Prompts that could have been graded."""
+    goal: str
+    """What the rule of the runs waited for."""
     order_note: str
     """What the order of the prompts leaves open; empty where it was drawn at random."""
     is_stopped: bool
@@ -59,7 +61,7 @@ class Stopping:
         n, of = numbers.count(self.n_graded), numbers.count(self.n_prompts)
         lines = []
         if self.is_stopped:
-            lines.append(f"Grading stopped after {n} of {of} prompts: {self.rule.goal}.")
+            lines.append(f"Grading stopped after {n} of {of} prompts: {self.goal}.")
         level = f"{100 * (1 - self.rule.alpha):g}\N{NO-BREAK SPACE}%"
         for pair in self.pairs:
             found, ends = pair.found, pair.found.interval
@@ -77,11 +79,11 @@ class Stopping:
         if self.order_note:
             lines.append(self.order_note)
         lines.append(
-            f"Intervals of scores and differences hold after every prompt at once "
-            f"({self.rule.method} confidence sequence), so looking early does not bias them; p "
-            "values and intervals of pass rates, which do not, are left out. Slices, criteria and "
-            "corrected figures have intervals for a fixed number of prompts: take them as too "
-            "narrow."
+            "Intervals of scores and differences hold after every prompt at once "
+            f"({self.rule.method} confidence sequence): looking does not make them too narrow. A "
+            "difference at which grading stopped tends to be too large itself. P values and "
+            "intervals of pass rates are left out: they assume one look. Slices, criteria and "
+            "corrected figures have intervals for a fixed number of prompts, which are too narrow."
         )
         return lines
 
@@ -164,6 +166,7 @@ class Looks:
             rule=self.rule,
             n_graded=n,
             n_prompts=max(n, *(_whole(one.get("prompts")) for one in self._by_rule), 0),
+            goal=(StopRule.from_json(self._first) if self._first else self.rule).goal,
             order_note=self._order_note(),
             is_stopped=any(one.get("stopped") is True for one in self._by_rule),
             pairs=tuple(

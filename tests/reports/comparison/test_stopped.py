@@ -141,3 +141,9 @@ def test_runs_of_different_orders_are_warned_of_and_beginnings_of_one_are_not():
     assert any("different orders" in note for note in found.notes)
     shorter = dict(UNTIL, order=ORDER[:20])
     assert not any("orders" in note for note in compare_runs([A, run("b", [1] * N, shorter)]).notes)
+
+
+def test_a_run_that_stopped_at_a_width_says_so_whatever_compare_asks():
+    width = dict(UNTIL, level=None, width=0.5, systems=["a"])
+    found = compare_runs([run("a", [3] * N, width)], until=StopRule())
+    assert "Grading stopped after 60 of 400 prompts: narrow enough." in found.notes
