@@ -190,3 +190,19 @@ def told_of_empty(runs: Iterable[Run], command: str) -> int:
             for line in missing.lines():
                 say(f"{run.name}: {line}", command)
     return code
+
+
+def needs_no_failed_only(args: argparse.Namespace, options: Mapping[str, Any]) -> None:
+    """Say of `--failed_only` that every command asks only what is missing, as its store knows.
+
+    Raises:
+        ConfigError: No store is kept, so that everything would be paid for again.
+    """
+    if not args.failed_only:
+        return
+    if RuntimeOptions.from_mapping(RuntimeOptions.split(options)[0]).store is False:
+        raise ConfigError(
+            "--failed_only without a store: nothing records which verdicts exist, and all would be "
+            "asked again; remove --failed_only, or give --store the path of the first run"
+        )
+    say("--failed_only is not needed: only missing verdicts are asked for anyway")

@@ -33,7 +33,8 @@ FLOORS = (
     ("reports/training",),
     ("harness/terminal", "harness/lint", "harness/polarity_check", "harness/parser"),
     ("harness/flags",),
-    ("harness/results", "harness/evaluation", "harness/costs", "harness/inputs"),
+    ("harness/results",),
+    ("harness/evaluation", "harness/costs", "harness/inputs"),
     ("harness/audit_since",),
     (
         "harness/labels",

@@ -63,10 +63,12 @@ from ..flags import (
     add_output_folder,
     judge_options_of,
     keys_stand_in,
+    needs_no_failed_only,
     require_seed,
     told,
 )
 from ..results.documents import Spool
+from ..results.earlier import foretold, source_of
 from ..results.judged_runs import JudgedRun, JudgedRuns, graded_by_run
 from ..results.writer import sanitized
 from ..sampling import Sample, add_sample_arguments, check_sample_arguments
@@ -125,7 +127,7 @@ def run(args: argparse.Namespace) -> int:
     data = read_examples(args.data, strict=args.strict, columns=columns, with_answers=holds_rows)
     say(data.warning())
     options = judge_options_of(args)
-    _needs_no_flag(args, options)
+    needs_no_failed_only(args, options)
     examples = {example.prompt_id: example for example in data.examples}
     responses = Responses(
         args.responses,
@@ -163,6 +165,10 @@ def run(args: argparse.Namespace) -> int:
         _require_room(args, options, census)
         if order is not None:
             _tell_expected(grader, order)
+        elif sample is None:
+            place = (args.task, grader.identity.digest, _config(args, None, None))
+            for words in foretold(args.output_path, census.runs, responses, *place):
+                say(words)
         with Spool(args.output_path) as spool:
             judged = JudgedRuns(spool, args.output_path, allowed_share(args.allow_missing))
             fault = _grade(grader, responses, judged, census, order, sample)
@@ -265,22 +271,6 @@ def _require_folders(args: argparse.Namespace, census: Census) -> None:
     require_folders_below(args.output_path, (sanitized(model) for model, _ in census.runs))
 
 
-def _needs_no_flag(args: argparse.Namespace, options: Mapping[str, Any]) -> None:
-    """Say of `--failed_only` that every command asks only what is missing, as its store knows.
-
-    Raises:
-        ConfigError: No store is kept, so that everything would be paid for again.
-    """
-    if not args.failed_only:
-        return
-    if RuntimeOptions.from_mapping(RuntimeOptions.split(options)[0]).store is False:
-        raise ConfigError(
-            "--failed_only without a store: nothing records which verdicts exist, and all would be "
-            "asked again; remove --failed_only, or give --store the path of the first run"
-        )
-    say("--failed_only is not needed: only missing verdicts are asked for anyway")
-
-
 def _dry_run(
     grader: Grader, asked: Sequence[Answer], args: argparse.Namespace, order: GradingOrder | None
 ) -> int:
@@ -308,13 +298,7 @@ def _write(
         args.task,
         judge=_facts(grader, order),
         data=data.facts(),
-        config={
-            "command": "judge",
-            "responses": Path(name_of(args.responses)).name,
-            "limit": args.limit,
-            **({} if order is None else {"until": order.facts()}),
-            **({} if sample is None else {"sample": sample.facts()}),
-        },
+        config=_config(args, order, sample),
         seed=args.seed,
     ):
         runs.append(run)
@@ -325,6 +309,19 @@ def _write(
                 file=sys.stderr,
             )
     return runs
+
+
+def _config(
+    args: argparse.Namespace, order: GradingOrder | None, sample: Sample | None
+) -> dict[str, Any]:
+    return {
+        "command": "judge",
+        "responses": Path(name_of(args.responses)).name,
+        "source": source_of(args.data, args.responses, args.columns),
+        "limit": args.limit,
+        **({} if order is None else {"until": order.facts()}),
+        **({} if sample is None else {"sample": sample.facts()}),
+    }
 
 
 def _facts(grader: Grader, order: GradingOrder | None) -> dict[str, Any]:

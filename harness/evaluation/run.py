@@ -24,6 +24,7 @@ from ...judges.errors import ConfigError, RubricbeatError
 from ...judges.files import require_folder, require_folders_below
 from ...judges.registry import installed_version
 from ...tasks.models import BASELINE_PREFIX, Baseline, check_model
+from ..results.earlier import repeated
 from .models import device_of, is_stand_in, load_tasks, model_of, task_manager, typed_arguments
 from .request import RunRequest, baseline_of
 
@@ -225,6 +226,8 @@ def _evaluate_one(request: RunRequest) -> Evaluated:
         tracker.general_config_tracker.log_experiment_args(model, model_args, None, None, False)
         _name(tracker, request)
         _require_model_folders(request, str(tracker.general_config_tracker.model_name_sanitized))
+        if not baseline_of(request.model) and (warning := _repeated(request, tracker, tasks)):
+            log.warning("%s", warning)
     if kept:
         Path(kept).parent.mkdir(mode=0o700, exist_ok=True)
     try:
@@ -289,6 +292,13 @@ def _evaluate_one(request: RunRequest) -> Evaluated:
         was_interrupted=bool(failures),
         scores={task.config.task: task.scores for task in ours if task.scores},
     )
+
+
+def _repeated(request: RunRequest, tracker: Any, tasks: list[Any]) -> str | None:
+    names = {str(task.config.task) for task in tasks if hasattr(task, "failure")}
+    model = str(tracker.general_config_tracker.model_name)
+    label = str(request.metadata.get("run") or "")
+    return repeated(Path(str(request.output_path)), model, label, names)
 
 
 def _names(request: RunRequest, model_args: Mapping[str, Any]) -> Iterator[str]:

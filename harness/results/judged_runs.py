@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections import Counter, deque
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ...judges.answer import Answer, GradedAnswer
 from ...judges.data.responses import RunKey
 from ...judges.engine.work_items import DEADLINE
-from ...judges.errors import DataError, OutputError, RubricbeatError
+from ...judges.errors import OutputError, RubricbeatError
 from ...judges.files import alone_in
 from ...judges.grader import Grader
 from ...judges.missing import MissingVerdicts
 from ...judges.scoring.item_scores import ScoredTable
 from ...judges.scoring.run_scores import LENGTH_PENALTIES, ScoredAnswers, summarise_scored
 from ...judges.scoring.verdict_table import PackedAnswers
-from ...reports.results.run import Run
-from ...reports.results.samples import answers_in, described, samples_below
-from .documents import Spool, SpooledDocuments, answer_key
+from ...reports.results.samples import samples_below
+from .documents import Spool, SpooledDocuments
+from .earlier import retire
 from .writer import GradedRun, WrittenRun, write_run
-
-SUPERSEDED = ".superseded"
-"""Put behind the name of a result file that a later one has taken the place of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +134,7 @@ class JudgedRuns:
                     written,
                     answers,
                     there=self._there,
-                    is_sample="sample" in config,
+                    config=config,
                 )
             yield JudgedRun(key, written, n_retired)
 
@@ -209,73 +203,3 @@ def _graded_by_run(
 
     for graded in grader.grade_each(drawn(), progress=None, n_questions=n_questions, **sizes):
         yield keys.popleft(), graded
-
-
-def retire(
-    folder: Path,
-    run: RunKey,
-    task: str,
-    digest: str,
-    written: WrittenRun,
-    answers: SpooledDocuments,
-    *,
-    there: Container[Path] = (),
-    is_sample: bool = False,
-) -> int:
-    """Set earlier results of the very same run aside, so that it does not count twice.
-
-    The same run: model, label, task and judge, and no answer that the new one lacks, unless a rule
-    has stopped it, or both are samples of verdicts; what is graded whole no sample takes the place
-    of. Files are renamed, never deleted. Earlier samples are read line by line. Of two commands
-    that end at the same moment the later results stay.
-
-    Args:
-        folder: Where results lie.
-        run: Model and label.
-        task: Name of the task.
-        digest: Of the judge.
-        written: The new results.
-        answers: What they hold.
-        there: Samples that were there when the command began: earlier, whatever their stamp says.
-        is_sample: Whether the new results hold a sample of the verdicts alone.
-
-    Returns:
-        How many results were set aside.
-    """
-    n_retired = 0
-    new = np.unique(np.array(answers.keys, dtype=np.uint64))
-    for samples in samples_below(folder):
-        if samples == written.samples:
-            continue
-        try:
-            earlier = described(samples)
-            same = (earlier.model, _label(earlier), earlier.task) == (*run, task)
-            before = samples in there or _stamp(earlier) < _stamp(described(written.samples))
-            if not (same and before) or earlier.judge_digest != digest:
-                continue
-            old = np.fromiter((answer_key(*each) for each in answers_in(samples)), np.uint64)
-        except (DataError, OSError) as error:
-            if samples.exists():  # else another command has just set it aside
-                print(f"rubricbeat: left as it is: {error}", file=sys.stderr)
-            continue
-        if is_sample and not earlier.sample:
-            continue
-        by_chance = earlier.until or (is_sample and earlier.sample)
-        if not len(old) or not (np.isin(old, new).all() or by_chance):
-            continue  # a run that a rule stopped has its prompts by chance: the later one counts
-        for path in sorted(samples.parent.iterdir()):
-            if path == samples or path.name == f"results_{_stamp(earlier)}.json":
-                with contextlib.suppress(FileNotFoundError):
-                    path.rename(path.with_name(path.name + SUPERSEDED))
-        n_retired += 1
-    return n_retired
-
-
-def _label(run: Run) -> str:
-    """Give the label the run was given; empty where its stamp stands in for one."""
-    given = run.facts.get("run")
-    return str(given.get("label") or "") if isinstance(given, Mapping) else ""
-
-
-def _stamp(run: Run) -> str:
-    return str(run.facts.get("stamp") or "")

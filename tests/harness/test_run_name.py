@@ -39,3 +39,20 @@ def test_a_name_that_results_cannot_have_is_refused(name, model, tmp_path, capsy
     assert main(asked) == 2
     assert "--name" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_results_that_a_second_run_would_be_a_repeat_of_are_named_before_anything_is_asked(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    with made_up_endpoint() as server:
+        model = f"model=m,base_url={server.url}/chat/completions"
+        asked = arguments(
+            *("--model", "local-chat-completions", "--model_args", model, "--limit", "1"),
+            *("-o", str(tmp_path / "out")),
+        )
+        said = []
+        for more in ((), (), ("--run", "second"), ("--name", "other")):
+            assert main([*asked, *more]) == 0
+            said.append("both will count as repeats" in capsys.readouterr().err)
+    assert said == [False, True, False, False]

@@ -131,6 +131,54 @@ def test_the_same_command_again_asks_nothing_and_counts_once(folder, judge, caps
     assert "were renamed" in capsys.readouterr().err
 
 
+def corrected(folder: Path, name: str = "answers.jsonl") -> None:
+    """Write the answers with the first one of lab/one corrected."""
+    rows = [json.loads(line) for line in (folder / "answers.jsonl").read_text().splitlines()]
+    rows[0]["completion"] = "The corrected answer."
+    write(folder / name, rows)
+
+
+def test_corrected_answers_of_the_same_file_replace_the_old_ones(folder, judge, capsys):
+    call(folder, judge)
+    corrected(folder)
+    capsys.readouterr()
+    assert call(folder, judge) == 0
+    said = capsys.readouterr().err
+    assert "results of lab/one on other answers from the same file: the new ones replace" in said
+    assert "results of two on" not in said
+    runs = read_runs([folder / "out"])
+    assert [(run.model, len(run.graded)) for run in runs] == [("lab/one", 3), ("two", 3)]
+    assert "The corrected answer." in {one.answer for one in runs[0].graded}
+
+
+@pytest.mark.parametrize(
+    ("more", "is_told"),
+    [((), True), (("--run", "later"), False), (("--model", "new"), False)],
+    ids=["nothing", "run", "model"],
+)
+def test_answers_of_another_file_count_as_repeats_and_it_is_said_beforehand(
+    folder, judge, capsys, more, is_told
+):
+    call(folder, judge)
+    corrected(folder, "other.jsonl")
+    capsys.readouterr()
+    judge.is_down = True  # nothing is asked before the words are there
+    call(folder, judge, "--responses", str(folder / "other.jsonl"), *more)
+    said = capsys.readouterr().err
+    assert ("lab/one on other answers; both will count as repeats; use another -o" in said) == (
+        is_told
+    )
+
+
+def test_a_part_of_a_corrected_file_does_not_replace_the_whole(folder, judge, capsys):
+    call(folder, judge)
+    corrected(folder)
+    capsys.readouterr()
+    assert call(folder, judge, "--limit", "1") == 0
+    assert "lab/one on other answers; both will count" in capsys.readouterr().err
+    assert len(read_runs([folder / "out"])) == 4
+
+
 def test_a_dry_run_sends_and_writes_nothing(folder, judge, capsys):
     assert call(folder, judge, "--dry-run") == 0
     assert "12 calls" in capsys.readouterr().out

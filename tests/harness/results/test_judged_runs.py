@@ -22,7 +22,8 @@ from loopback import Loopback
 from waiting import HANG_S, until
 
 from rubricbeat.harness.results.documents import HeldDocuments, Spool, SpooledDocuments
-from rubricbeat.harness.results.judged_runs import JudgedRuns, retire
+from rubricbeat.harness.results.earlier import retire
+from rubricbeat.harness.results.judged_runs import JudgedRuns
 from rubricbeat.harness.results.writer import GradedRun, write_run
 from rubricbeat.judges.answer import GradedAnswer
 from rubricbeat.judges.data.examples import example_to_row
@@ -171,8 +172,8 @@ def test_of_two_commands_that_end_together_the_later_results_stay(tmp_path):
             runs.append((documents, write_run(run_of(documents), tmp_path)))
         args = (tmp_path, ("m", ""), "t", "d")
         (first, early), (second, late) = runs
-        assert retire(*args, early, first) == 0
-        assert retire(*args, late, second) == 1
+        assert retire(*args, early, first, config={}) == 0
+        assert retire(*args, late, second, config={}) == 1
     assert not early.samples.exists()
     assert late.samples.exists()
 
