@@ -88,10 +88,10 @@ class CommandParser(argparse.ArgumentParser):
     def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
         try:
             return super()._get_value(action, arg_string)
-        except argparse.ArgumentError:
-            wanted = _NUMBERS.get(action.type)
-            if wanted is None:
+        except argparse.ArgumentError as error:
+            if not error.message.startswith("invalid "):  # a type's own words
                 raise
+            wanted = _NUMBERS.get(action.type, "a number")
             raise argparse.ArgumentError(action, f"{arg_string!r} is not {wanted}") from None
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:

@@ -90,6 +90,14 @@ def test_a_command_alone_and_a_misspelt_flag_are_one_line(capsys, name) -> None:
     assert "unknown flag '--outputt'" in one_line(capsys, name, "--outputt", "x")
 
 
+@pytest.mark.parametrize(
+    "words",
+    [["compare", "--fail_if_worse", "x"], ["compare", "--draws", "x"], ["demo", "--limit", "x"]],
+)
+def test_a_number_that_is_none_is_one_line(capsys, words) -> None:
+    assert f"{words[1].strip('-')}: 'x' is not a" in one_line(capsys, *words).replace("/-L", "")
+
+
 @pytest.mark.parametrize("name", READERS)
 def test_what_is_no_file_of_rows_is_one_line(capsys, tmp_path, monkeypatch, name) -> None:
     monkeypatch.chdir(tmp_path)
