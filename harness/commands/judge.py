@@ -354,7 +354,7 @@ def _report(
                 "model": run.key[0],
                 "run": run.key[1],
                 "task": args.task,
-                "metrics": dict(run.written.metrics),
+                "metrics": dict(_metrics(run) if order is not None else run.written.metrics),
                 "results": str(run.written.results),
                 "samples": str(run.written.samples),
             }

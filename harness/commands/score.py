@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,10 @@ from ..tables.score import ScoreLine, pooled, score_table
 from ..terminal import say
 
 MAX_DRAWS = 1_000_000
+FIXED = (
+    "Corrected intervals of a run that was graded until decided are for a fixed number of prompts: "
+    "take them as too narrow."
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -82,6 +86,12 @@ class _Scored:
     """Without the judge's error, where an audit was given."""
     by_labels: RunCorrection | None = None
     """The same, where labels of the run's own answers were given."""
+
+    @property
+    def shown(self) -> Mapping[str, Any]:
+        """The metrics, with the interval that allows for the looks where a rule could stop it."""
+        interval = score_interval([self.run])
+        return self.metrics if interval is None else anytime_metrics(self.metrics, interval)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -143,25 +153,19 @@ def _score(
 
 
 def _plain(scored: _Scored) -> dict[str, Any]:
-    run = scored.run
+    run, interval = scored.run, score_interval([scored.run])
     return {
         "model": run.model,
         "label": run.label,
         "task": run.task,
         "path": run.path,
-        "metrics": scored.metrics,
+        "metrics": scored.shown,
         "stored": dict(run.stored),
         "mismatches": [m.to_json() for m in scored.mismatches],
-        **_until(run),
+        **({} if interval is None else {"until": run.until, "anytime_interval": interval.ends}),
         **({"corrected": scored.by_audit.to_json()} if scored.by_audit else {}),
         **({"corrected_by_labels": scored.by_labels.to_json()} if scored.by_labels else {}),
     }
-
-
-def _until(run: Run) -> dict[str, Any]:
-    """Give the rule of a run whose grading could stop, and the interval that allows for it."""
-    interval = score_interval([run])
-    return {} if interval is None else {"until": run.until, "anytime_interval": interval.ends}
 
 
 def _corrected_lines(scored: Sequence[_Scored], args: argparse.Namespace) -> Iterator[str]:
@@ -175,17 +179,19 @@ def _corrected_lines(scored: Sequence[_Scored], args: argparse.Namespace) -> Ite
         if words := preference(one.by_audit, one.by_labels):
             yield ""
             yield words
+    if any(one.run.until and (one.by_audit or one.by_labels) for one in scored):
+        yield ""
+        yield FIXED
 
 
 def _line(scored: _Scored) -> ScoreLine:
-    interval = score_interval([scored.run])
     compared = [name for name in scored.run.stored if name in scored.metrics]
     words = f"{len(scored.mismatches)} differ" if scored.mismatches else "agrees"
     return ScoreLine(
         scored.run.model,
         scored.run.label,
         scored.run.task,
-        scored.metrics if interval is None else anytime_metrics(scored.metrics, interval),
+        scored.shown,
         words if compared else "",
     )
 

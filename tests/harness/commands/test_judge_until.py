@@ -15,6 +15,7 @@ from waiting import until
 
 from rubricbeat.harness.cli import main
 from rubricbeat.judges.engine.writer import FLUSH_ROWS
+from rubricbeat.judges.scoring.run_scores import summarise
 from rubricbeat.reports import numbers
 from rubricbeat.reports.results.reader import read_runs
 
@@ -117,9 +118,15 @@ def test_scores_and_comparisons_of_a_stopped_run_say_so(tmp_path, server, capsys
     assert judged.splitlines()[:3] == scored.splitlines()[:3]
     assert main(["score", str(folder / "out"), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)["runs"]
-    for one in told:
+    for one, run in zip(told, read_runs([folder / "out"]), strict=True):
         low, high = one["anytime_interval"]
-        assert low < one["metrics"]["interval"][0] < one["metrics"]["interval"][1] < high
+        fixed = summarise(run.graded, n_draws=0).to_json()["interval"]
+        assert low < fixed[0] < fixed[1] < high
+        assert one["metrics"]["interval"] == [low, high]
+        assert one["metrics"]["pass_hb50_interval"] is None
+    assert main(words(folder, server, "--until_decided", "--json")) == 0
+    for one in json.loads(capsys.readouterr().out)["runs"]:
+        assert one["metrics"]["interval"] == told[one["model"] == "poor"]["anytime_interval"]
     # everywhere the same interval: every run of score --all and judge --all, the page of runs
     low, high = told[0]["anytime_interval"]
     shown = numbers.interval(low, high)
