@@ -238,7 +238,10 @@ def _rubric(rubric: Any) -> Any:
         given = with_rubric(path).rubric
         return None if given is None else given.value
     if isinstance(rubric, str):
-        return lines_of_text(rubric)
+        try:
+            return lines_of_text(rubric)
+        except DataError as error:
+            raise DataError(f"rubric: {error}") from None
     if isinstance(rubric, Rubric):
         rubric = rubric.criteria
     rubric = records if (records := records_of(rubric, "rubric")) is not None else rubric

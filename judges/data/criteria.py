@@ -168,8 +168,8 @@ def criteria_of_text(field: Field) -> tuple[Criterion, ...]:
         match = _TEXT_ITEM.match(text, end)
         if match is None:
             raise field.fault(
-                "is a text that is not all items ending in [Hard Rule] or [Principle]; give a list "
-                'of texts or of {"criterion", "points"}, or begin each line with "- "'
+                "has items that end in [Hard Rule] or [Principle] and others that do not; end all "
+                "of them so, or none"
             )
         tag = f"type:{match['kind'].lower()}"
         criteria.append(Criterion(" ".join(match["text"].split()), 1.0, Polarity.DESIRABLE, (tag,)))

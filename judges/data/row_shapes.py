@@ -19,7 +19,7 @@ from ..rubric import Criterion, Example, Message, Rubric
 from .columns import ID_FIELDS
 from .conversations import is_missing, prompt_of
 from .criteria import Form, criteria_of, criteria_of_text, form_of, unique
-from .forms.by_hand import spelt_out, texts_of_bullets
+from .forms.by_hand import spelt_out, texts_of_lines
 from .forms.contract import placed, reference_of
 from .forms.peers import without_sections
 from .forms.trees import criteria_of_tree, is_tree, text_of_node
@@ -122,7 +122,7 @@ def _rubric_of(row: Field) -> tuple[RowKind, tuple[Criterion, ...]]:
     if _is_node(row):
         return RowKind.PAPERBENCH, criteria_of_tree(row)
     name, container = _container(row)
-    given = texts_of_bullets(container) if isinstance(container.value, str) else None
+    given = texts_of_lines(container) if isinstance(container.value, str) else None
     if isinstance(container.value, str) and given is None:
         return RowKind.OPENRUBRICS, criteria_of_text(container)
     if is_tree(container):

@@ -84,8 +84,8 @@ def _of_pair(pair: Pair, results: Sequence[ModelResult]) -> Headline:
         return Headline(
             f"{pair.this} and {pair.other} share {found.n} scored prompt"
             f"{'' if found.n == 1 else 's'}: too few to compare",
-            f"A comparison needs at least {MIN_PROMPTS} shared prompts; the mean difference here "
-            f"is {numbers.difference(found.mean)}.{_shown_apart(pair, results)}",
+            f"A comparison needs at least {MIN_PROMPTS} shared prompts; {pair.this} minus "
+            f"{pair.other} is {numbers.difference(found.mean)} here.{_shown_apart(pair, results)}",
         )
     if found.interval.low is None:
         return Headline(
@@ -109,8 +109,8 @@ def _of_pair(pair: Pair, results: Sequence[ModelResult]) -> Headline:
         )
         return Headline(text, detail + apart)
     text = (
-        f"No significant difference between {pair.this} and {pair.other}: "
-        f"{numbers.difference(found.mean)} "
+        f"No significant difference between {pair.this} and {pair.other}: {pair.this} minus "
+        f"{pair.other} {numbers.difference(found.mean)} "
         f"{_range(found.interval, signed=True)}"
     )
     detail = (
@@ -143,8 +143,8 @@ def _shown_apart(pair: Pair, results: Sequence[ModelResult]) -> str:
     if any(side.n_scored > side.n_prompts for side in sides):
         whys.append("a score averages answers, the difference averages prompts")
     return (
-        f" The scores as shown differ by {numbers.difference(this - other)}, the paired difference "
-        f"is {numbers.difference(mean)}: {'; '.join(whys)}."
+        f" {pair.this} minus {pair.other} is {numbers.difference(this - other)} by the scores as "
+        f"shown and {numbers.difference(mean)} paired: {'; '.join(whys)}."
     )
 
 

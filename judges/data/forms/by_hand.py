@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ...errors import DataError
 from ..json_rows import Field
 from .peers import is_autorubric, is_verifiers
 
@@ -15,6 +16,16 @@ _WORTHS = ("points", "weight")
 _OTHER_WORTHS = ("levels", "annotations", "criterion_description", "criterion_weight", "choices")
 _BULLET = re.compile(r"\s*[-*\u2022]\s+(?=\S)")
 _MARK = re.compile(r"\s*(?:[-*\u2022]|\(?\d{1,3}[.)])\s+(?=\S)")
+_POINTS = r"[+-]?\d+(?:\.\d+)?"
+_WORTH = rf"{_POINTS}\s*(?:points?|pts?)"
+_NO_CRITERION = re.compile(
+    rf"^\s*(?:[-*+]\s+)?(?:\[(?:{_POINTS}|{_WORTH})\]|\({_WORTH}\)|\(?[+-]\d|{_WORTH}\s*[-:=])"
+    rf"|^\s*(?:#{{1,6}}\s|[\[{{<|]|(?:score\s*)?\d+\s*[:=])|:\s*$|[\[(]{_WORTH}[\])]\W*$"
+    rf"|[-:|,;]\s*{_WORTH}\W*$|^\W*(?:criteri(?:on|a)|points?|weight)\s*[,;|\t:]",
+    re.IGNORECASE,
+)
+"""A line that is a heading, says points in its own way, is a level of a scale, or is no prose."""
+_OPENRUBRICS = re.compile(r"\[(?:Hard Rule|Principle)\]", re.IGNORECASE)
 
 
 def spelt_out(items: Iterable[Field]) -> list[Field]:
@@ -37,16 +48,47 @@ def spelt_out(items: Iterable[Field]) -> list[Field]:
     return [_with(item, {"points": DEFAULT_POINTS}) if item in without else item for item in found]
 
 
-def texts_of_bullets(field: Field) -> list[Field] | None:
-    """Give the criteria of a text whose every line has a bullet; None for any other text."""
-    lines = [line for line in str(field.value).splitlines() if line.strip()]
-    if not lines or not all(map(_BULLET.match, lines)):
+def texts_of_lines(field: Field) -> list[Field] | None:
+    """Give the criteria of a text with one a line; None for a text with marks of OpenRubrics.
+
+    Raises:
+        DataError: It may be something else: a lone line without a bullet, which may be a name, or a
+            list in which not every line has a mark.
+    """
+    text = str(field.value)
+    if _OPENRUBRICS.search(text):
         return None
-    return [Field(text, field, number) for number, text in enumerate(lines_of_text(field.value))]
+    lines = [line for line in text.splitlines() if line.strip()]
+    if len(lines) < 2 and not all(map(_BULLET.match, lines)):
+        raise field.fault(
+            "is one line of text; give a list of criteria, a text with one per line, or begin the "
+            'line with "- " if it is one criterion'
+        )
+    try:
+        found = lines_of_text(text)
+    except DataError as error:
+        raise field.fault(f"is a text that cannot be read: {error}") from None
+    if not all(map(_MARK.match, lines)) and any(map(_MARK.match, lines)):
+        raise field.fault(
+            "is a text in which some lines have a bullet or number and others have not; write "
+            "each criterion in one line, all with a mark or all without"
+        )
+    return [Field(text, field, number) for number, text in enumerate(found)]
 
 
 def lines_of_text(text: str) -> list[str]:
-    """Give the criteria of a text with one a line, without the marks of a list before them."""
+    """Give the criteria of a text with one a line, without the marks of a list before them.
+
+    Raises:
+        DataError: A line is a heading, or says points.
+    """
+    for number, line in enumerate(text.splitlines(), start=1):
+        if _NO_CRITERION.search(line):
+            raise DataError(
+                f"line {number}: {line.strip()[:40]!r} is a heading or has points; a text has one "
+                "criterion per line, each worth 1 point; give points in a list of objects, or in a "
+                "CSV: criterion,points"
+            )
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if all(map(_MARK.match, lines)):
         lines = [_MARK.sub("", line, count=1) for line in lines]

@@ -22,13 +22,6 @@ from .by_hand import lines_of_text
 
 _TABLES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson")
 _IS_JSON = re.compile(r"\s*(?:\{|\[\s*(?:[\[{\"\]]|$))")
-_POINTS = r"[+-]?\d+(?:\.\d+)?"
-_NO_CRITERION = re.compile(
-    rf"^\s*(?:#{{1,6}}\s|(?:[-*+]\s+)?(?:\[{_POINTS}(?:\s*(?:points?|pts?))?\]|\(?[+-]\d))"
-    rf"|[\[(]{_POINTS}\s*(?:points?|pts?)[\])]\s*$",
-    re.IGNORECASE,
-)
-"""A line of a text that is a heading, or that says points in its own way."""
 _TEXTS = (
     "criterion", "criterion_text", "text", "description", "requirement", "requirements",
     "criterion_description", "title", "criteria", "sub_tasks",
@@ -124,14 +117,10 @@ def _lines(path: Path | str) -> list[str]:
         text = bytes_of(path).decode("utf-8-sig")
     except UnicodeDecodeError:
         raise DataError(f"{name_of(path)}: not UTF-8; save the file as UTF-8") from None
-    for number, line in enumerate(text.splitlines(), start=1):
-        if _NO_CRITERION.search(line):
-            raise DataError(
-                f"{name_of(path)}: line {number}: {line.strip()[:40]!r} is a heading or has "
-                "points; a text has one criterion per line, each worth 1 point; give points in a "
-                "CSV: criterion,points"
-            )
-    return lines_of_text(text)
+    try:
+        return lines_of_text(text)
+    except DataError as error:
+        raise DataError(f"{name_of(path)}: {error}") from None
 
 
 def _inside(value: Any) -> Any:

@@ -107,10 +107,18 @@ class TestOneRowAlone:
                 "two fields could be the prompt, 'instruction' and 'input'",
             ),
             (plain("a", {"description": "b", "weight": 2}), "two forms in one rubric"),
-            ({"prompt": "a", "rubric": "- be nice\nbe short"}, "begin each line with"),
+            ({"prompt": "a", "rubric": "- be nice\nbe short"}, "some lines have a bullet"),
             (plain({**GOOD, "points": "5"}), "is the text '5', not a number"),
             (plain({**GOOD, "points": "50%"}), "not a number"),
-            ({"prompt": "a", "rubric": "be nice"}, r"not all items ending in \[Hard Rule\]"),
+            ({"prompt": "a", "rubric": "be nice"}, "is one line of text"),
+            ({"prompt": "a", "rubric": "Must:\nbe nice"}, "'Must:' is a heading or has points"),
+            ({"prompt": "a", "rubric": "be nice\n[-4] be rude"}, r"line 2: '\[-4\] be rude' is a"),
+            ({"prompt": "a", "rubric": "be nice (2 points)\nbe short"}, "or has points"),
+            ({"prompt": "a", "rubric": "be nice: 2 pts\nbe short"}, "or has points"),
+            ({"prompt": "a", "rubric": "(2 points) be nice\nbe short"}, "or has points"),
+            ({"prompt": "a", "rubric": "5: good\n1: bad"}, "or has points"),
+            ({"prompt": "a", "rubric": "criterion,points\nbe nice,2"}, "or has points"),
+            ({"prompt": "a", "rubric": "c [Hard Rule]\nbe nice"}, r"end in \[Hard Rule\]"),
             ({"prompt": "a", "rubric": "[{'criterion': 'c'}]"}, "write it with json.dumps"),
         ],
     )
@@ -119,6 +127,11 @@ class TestOneRowAlone:
     ) -> None:
         with pytest.raises(DataError, match=message):
             example_from_row(row)
+
+    @pytest.mark.parametrize("text", ["Is right\nIs short\n", "1. Is right\n2. Is short"])
+    def test_a_text_of_several_lines_is_a_criterion_a_line(self, text: str) -> None:
+        rubric = example_from_row({"prompt": "a", "rubric": text}).rubric
+        assert [(c.text, c.points) for c in rubric.criteria] == [("Is right", 1), ("Is short", 1)]
 
     @pytest.mark.parametrize(
         ("rubric", "points"),
@@ -252,7 +265,7 @@ class TestPublishedSets:
             ("Has three lines", 1, ("type:hard rule",)),
             ("Evokes rain, softly", 1, ("type:principle",)),
         ]
-        with pytest.raises(DataError, match="not all items"):
+        with pytest.raises(DataError, match="others that do not"):
             example_from_row({"instruction": "A haiku.", "rubric": rubric + "and a rest"})
 
 

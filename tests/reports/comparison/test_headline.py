@@ -36,7 +36,9 @@ def test_headlines_say_what_is_shown_and_what_is_not():
     same = compare(
         run("a", three_prompts(["110", "000"] * 10)), run("b", three_prompts(["000", "110"] * 10))
     )
-    assert same.headline.text.startswith("No significant difference between")
+    assert same.headline.text.startswith("No significant difference between a and b: a minus b 0")
+    few = compare(run("a", three_prompts(["110"] * 2)), run("b", three_prompts(["100"] * 2)))
+    assert "shared prompts; a minus b is +0.375 here." in few.headline.detail
     assert "is detected with 80\N{NO-BREAK SPACE}% power" in same.headline.detail
 
 
@@ -60,7 +62,7 @@ def test_a_clipped_score_is_explained_where_it_would_mislead():
     low = compare(a, run("b", three_prompts(["001"] * 12)))
     assert low.headline.text.startswith("a scores 1.12 higher than b")
     assert low.headline.detail.endswith(
-        " The scores as shown differ by +0.875, the paired difference is +1.12: b is "
+        " a minus b is +0.875 by the scores as shown and +1.12 paired: b is "
         "\N{MINUS SIGN}0.250 before the score is clipped to 0."
     )
     assert low.results[1].score == 0.0
@@ -76,7 +78,7 @@ def test_scores_over_other_prompts_or_uneven_repeats_are_told_from_the_differenc
     more = [*(graded("11", one) for one in of), graded("00", example("alone", (5, 3)))]
     unshared = compare(run("a", more), b)
     assert unshared.headline.detail.endswith(
-        " The scores as shown differ by +0.923, the paired difference is +1.00: each score covers "
+        " a minus b is +0.923 by the scores as shown and +1.00 paired: each score covers "
         "all its prompts, the difference only the 12 shared ones."
     )
     # p0 is answered three times with 1, the others once with 0: 3/14 of the answers, 1/12 of the
@@ -84,7 +86,7 @@ def test_scores_over_other_prompts_or_uneven_repeats_are_told_from_the_differenc
     repeated = [graded("11", of[0], repeat=n) for n in range(3)]
     uneven = compare(run("a", [*repeated, *(graded("00", one) for one in of[1:])]), b)
     assert uneven.headline.detail.endswith(
-        " The scores as shown differ by +0.214, the paired difference is +0.0833: a score averages "
+        " a minus b is +0.214 by the scores as shown and +0.0833 paired: a score averages "
         "answers, the difference averages prompts."
     )
 
@@ -121,9 +123,7 @@ def test_without_an_interval_nothing_is_called_insignificant():
     )
     # too few to compare: the clipped score is explained all the same
     few = compare(run("a", three_prompts(["110"])), run("b", three_prompts(["001"])))
-    assert (
-        "The scores as shown differ by +1.00, the paired difference is +1.25" in few.headline.detail
-    )
+    assert "a minus b is +1.00 by the scores as shown and +1.25 paired" in few.headline.detail
 
 
 def test_models_of_equal_score_share_the_first_place():
