@@ -17,7 +17,7 @@ from ..judges.audit.label_rows import (
     labels_of_verdicts,
     read_labels,
 )
-from ..judges.audit.labels import LabelledAnswer, agreed
+from ..judges.audit.labels import UNEQUAL, LabelledAnswer, agreed, are_unequal
 from ..judges.data.columns import Columns
 from ..judges.data.examples import ExampleFile, read_examples, skipped_words
 from ..judges.data.forms.rubric_file import add_rows_arguments, columns_of
@@ -73,6 +73,9 @@ def read_labelled(
         say(file.warning(), command)
         _require_rubric(file.answers, args.labels)
         facts: dict[str, Any] = {"path": Path(name_of(args.labels)).name, "sha256": file.sha256}
+        if are_unequal(file.answers):
+            say(f"note: {UNEQUAL}; 'rubricbeat label --next random' draws all alike", command)
+            facts["chances"] = "unequal"
         # what a person could not tell is no label, and no question to a judge
         said = [item for item in file.answers if any(item.labels)]
         return said[: args.limit], facts

@@ -22,7 +22,7 @@ from ..errors import DataError
 from ..rubric import Polarity
 from ..scoring.rubric_arrays import Floats
 from .correction import MIN_ABOVE_CHANCE, ErrorRates
-from .labels import UNTAGGED, Stratum
+from .labels import UNEQUAL, UNTAGGED, Stratum
 from .level_rates import LevelRates
 
 SEED = 1234
@@ -105,6 +105,8 @@ def read_audit_rates(path: Path, *, seed: int = SEED) -> AuditRates:
     try:
         whole = json.loads(bytes_of(path))
         judge, audit = whole["judge"], whole["audit"]
+        if (whole.get("labels") or {}).get("chances") == "unequal":
+            raise DataError(f"{path}: {UNEQUAL}; correct by the labels themselves (--labels)")
         if "strata" not in audit and "cells" in audit:
             raise DataError(
                 f"{path}: an audit of an older version, which ignored the sign of the points; run "

@@ -23,6 +23,10 @@ from ..verdict import Verdict
 Codes = NDArray[np.intp]
 UNTAGGED = "other"
 """Category of a criterion without a tag."""
+UNEQUAL = (
+    "the labels were drawn with unequal chances (the 'probability' of their rows), mostly where a "
+    "judge is unsure: rates of them are not those of all verdicts"
+)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -175,6 +179,12 @@ class LabelledAnswer:
     draw: tuple[str, int] | None = None
     """What was drawn, `answers` or `criteria`, and how many of them; None where that is not known.
     Where fewer have come back, in a random order, each counts for more."""
+
+
+def are_unequal(labelled: Sequence[LabelledAnswer]) -> bool:
+    """Say whether some labels were drawn with a higher chance than others."""
+    chances = {chance for item in labelled for chance in item.chances if chance is not None}
+    return len(chances) > 1
 
 
 @dataclass(frozen=True, slots=True)

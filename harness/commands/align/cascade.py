@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 
 from ....judges.audit.label_rows import read_labels
+from ....judges.audit.labels import UNEQUAL, are_unequal
 from ....judges.data.columns import Columns, add_columns_argument
 from ....judges.errors import ConfigError
 from ...flags import add_output, add_seed, put_out, require_output, require_seed
@@ -91,6 +92,7 @@ def run(args: argparse.Namespace) -> int:
     if args.labels is not None:
         file = read_labels(args.labels, columns=Columns.read(args.columns))
         _say(file.warning())
+        _say(UNEQUAL if are_unequal(file.answers) else None)
         labels = labels_by_question(found, file.answers)
     replay = replay_of(spoken, questions_of(found), dear_of(spoken, args.expensive), labels)
     require_output(args)

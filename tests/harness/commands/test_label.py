@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from report_kit import example, graded, run, write_run
@@ -161,3 +162,27 @@ def test_the_judged_part_is_labelled_and_found_again(tmp_path, capsys):
     assert main(["score", str(results), "--labels", labels, "--json"]) == 0
     [scored] = json.loads(capsys.readouterr().out)["runs"]
     assert scored["corrected_by_labels"]["score"]["widths"]["n_labelled"] == 25
+
+
+def test_an_audit_of_labels_drawn_where_a_judge_is_unsure_says_so_and_corrects_nothing(
+    tmp_path, capsys, monkeypatch
+):
+    monkeypatch.syspath_prepend(Path(__file__).parent)
+
+    # half of the questions are hard, and were drawn nine times as often as the others
+    def audit(name, easy, hard):
+        rows = [label_row(n, n % 4 > 1, probability=hard if n % 2 else easy) for n in range(40)]
+        path, out = write(tmp_path / f"{name}.jsonl", rows), tmp_path / f"{name}.json"
+        words = ["audit", "--judge", "judge_of_places:FirstIsMet", "--labels", path, "-o", str(out)]
+        assert main(words) == 0
+        return out, capsys.readouterr().err
+
+    uneven, said = audit("uneven", 0.1, 0.9)
+    assert "drawn with unequal chances" in said
+    even, said = audit("even", 0.5, 0.5)
+    assert "unequal" not in said
+    results = tmp_path / "results"
+    write_run(results, run("a", [graded("10", example("p", [5, 5]))]))
+    assert main(["score", str(results), "--audit", str(uneven)]) == 2
+    assert "correct by the labels themselves" in capsys.readouterr().err
+    assert main(["score", str(results), "--audit", str(even)]) == 0
