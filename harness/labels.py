@@ -201,6 +201,8 @@ def with_gold(
     paths: Sequence[Path],
     data: Path | None = None,
     columns: Columns | None = None,
+    *,
+    given: Sequence[LabelledAnswer] = (),
 ) -> SignalInput:
     """Put gold beside the verdicts of the same answers: the same prompt, text and criterion.
 
@@ -209,12 +211,13 @@ def with_gold(
         paths: Of gold: result folders, a store, recorded verdicts (with `data`), or labelled rows.
         data: Rows with the rubrics of recorded verdicts.
         columns: Other names of the fields of labels, verdicts and rows.
+        given: Labels that are read already.
 
     Raises:
         ConfigError: Gold is of the judge under study.
         DataError: A path holds no verdicts or labels, or none of the answers studied.
     """
-    labelled: list[LabelledAnswer] = []
+    labelled = list(given)
     warnings = list(found.warnings)
     judges = {name for answer in found.answers if (name := answer.labels.get("judge"))}
     for path in paths:
@@ -236,8 +239,8 @@ def with_gold(
     matched = match_labels([answer.graded for answer in found.answers], labelled)
     if not matched.n_matched:
         raise DataError(
-            f"--gold {', '.join(map(str, paths))}: none of its {matched.n_rows:,} answers matches "
-            "a studied answer (the same prompt, the same text, the same criterion)"
+            f"--gold {', '.join(map(str, paths)) or 'given'}: none of its {matched.n_rows:,} "
+            "answers matches a studied answer (the same prompt, the same text, the same criterion)"
         )
     answers = tuple(
         replace(answer, gold=truth.verdicts if _says(truth.verdicts) else ())

@@ -244,6 +244,12 @@ def _bind(name: str, factory: Callable[..., Any], options: dict[str, Any]) -> di
     ]
     if missing:
         is_function = inspect.isfunction(factory)
+        if is_function and (missing == ["question"] or inspect.iscoroutinefunction(factory)):
+            raise ConfigError(
+                f"judge {name!r} is a plain function; a judge is a class with the method 'async "
+                "def judge(self, question)' that returns Verdict.of(True) or Verdict.of(False) "
+                "(docs/judges.md)"
+            )
         hint = "; a function returns a judge: an object with async def judge" if is_function else ""
         raise ConfigError(
             f"judge {name!r} needs {missing[0]}: --judge_args {missing[0]}=VALUE{hint}"

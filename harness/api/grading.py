@@ -16,8 +16,6 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cached_property
 from html import escape
-from importlib.util import find_spec
-from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +23,6 @@ from ...judges.answer import GradedAnswer
 from ...judges.budget.stopping import Method
 from ...judges.data.examples import example_to_row
 from ...judges.errors import ConfigError
-from ...judges.grader import Grader, open_grader
 from ...judges.missing import MissingVerdicts
 from ...judges.options.reader import annotations_of
 from ...judges.registry import JUDGES
@@ -36,7 +33,9 @@ from ...judges.verdict import Verdict
 from ...reports.comparison.comparison import Comparison, compare_runs
 from ...reports.results.run import Run
 from ..until import stop_rule_of
+from .asked import askable, judge_asked
 from .given import answers_of
+from .words import saying_it_in_python
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,6 +66,14 @@ class Grading:
         """HealthBench score, 0 to 1; None where no answer could be scored."""
         value = self.summary.metrics["score"]
         return value if isinstance(value, float) else None
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """95 % interval of the score; None below ten prompts."""
+        found = self.summary.metrics.get("interval")
+        if not isinstance(found, Sequence) or len(found) != 2:
+            return None
+        return float(found[0]), float(found[1])
 
     @property
     def verdicts(self) -> list[list[bool | int | None]]:
@@ -140,12 +147,15 @@ class Grading:
     def _head(self) -> str:
         """Give the score, its interval, and what is missing, in a line."""
         head = "no score" if self.score is None else f"score {self.score:.3f}"
-        interval = self.summary.metrics.get("interval")
-        if isinstance(interval, Sequence) and len(interval) == 2:
-            head += f" [{interval[0]:.3f}, {interval[1]:.3f}]"
-        why = "; ".join(map(str.strip, MissingVerdicts.of(self.graded).lines()[1:]))
-        missing = f"{sum(self.missing.values()):,} verdicts missing" + (f" ({why})" if why else "")
-        return f"{head}, {len(self.graded):,} answers, {missing}"
+        if self.interval is not None:
+            head += f" [{self.interval[0]:.3f}, {self.interval[1]:.3f}]"
+        there = [one for one in self.graded if not one.is_absent]
+        n_absent = len(self.graded) - len(there)
+        absent = f", {n_absent:,} absent (None or NaN; not in the score)" if n_absent else ""
+        found = MissingVerdicts.of(there)
+        why = "; ".join(map(str.strip, found.lines()[1:]))
+        missing = f"{found.n_missing:,} verdicts missing" + (f" ({why})" if why else "")
+        return f"{head}, {len(there):,} answers{absent}, {missing}"
 
     def _repr_html_(self) -> str:
         rows = "".join(
@@ -162,6 +172,7 @@ class Grading:
         )
 
 
+@saying_it_in_python()
 def grade(
     prompts: Any,
     answers: Any = None,
@@ -198,7 +209,7 @@ def grade(
     """
     _refuse_misspelt(judge, options)
     given = answers_of(prompts, answers, rubric, columns)
-    with grader_of(judge, options) as grader:
+    with askable(judge, options, given) as grader:
         return Grading(tuple(grader.grade(given, progress=progress)), str(model), grader.facts())
 
 
@@ -213,14 +224,21 @@ async def grade_async(
     **options: Any,
 ) -> Grading:
     """Grade answers from an event loop; see `grade`."""
-    _refuse_misspelt(judge, options)
-    given = answers_of(prompts, answers, rubric, columns)
-    with grader_of(judge, options) as grader:
-        return Grading(tuple(await grader.grade_async(given)), str(model), grader.facts())
+    with saying_it_in_python():
+        _refuse_misspelt(judge, options)
+        given = answers_of(prompts, answers, rubric, columns)
+        with askable(judge, options, given) as grader:
+            return Grading(tuple(await grader.grade_async(given)), str(model), grader.facts())
 
 
-def compare(*gradings: Grading, seed: int = SEED, until: float | None = None) -> Comparison:
-    """Compare gradings of the same prompts; the first is the baseline.
+@saying_it_in_python()
+def compare(
+    *gradings: Grading,
+    seed: int = SEED,
+    until: float | None = None,
+    allow_different: bool = False,
+) -> Comparison:
+    """Compare gradings of the same prompts; the first is the baseline: differences are to it.
 
     Those that were given no name are numbered.
 
@@ -229,6 +247,7 @@ def compare(*gradings: Grading, seed: int = SEED, until: float | None = None) ->
         seed: Of the draws behind `bootstrap_std`.
         until: Level, such as 0.95, of intervals that may be looked at while gradings grow, and of
             the prompt after which a difference is decided (docs/least-cost.md).
+        allow_different: Compare in spite of different judges; the page says so in red.
 
     Raises:
         ConfigError: They are of other prompts or judges, or share the name of a model.
@@ -245,7 +264,10 @@ def compare(*gradings: Grading, seed: int = SEED, until: float | None = None) ->
     if twice is not None:
         raise ConfigError(f"two gradings are called {twice!r}; give each its model=")
     rule = stop_rule_of(until, None, 0.0, Method.ASYMPTOTIC, "until")
-    return compare_runs(runs, baseline=names[0] if len(names) > 1 else None, seed=seed, until=rule)
+    baseline = names[0] if len(names) > 1 else None
+    return compare_runs(
+        runs, baseline=baseline, seed=seed, until=rule, allow_different=allow_different
+    )
 
 
 def _shared_rows(gradings: Sequence[Grading]) -> str:
@@ -281,90 +303,6 @@ def _refuse_misspelt(judge: Any, options: Mapping[str, Any]) -> None:
     for name in options:
         if name not in taken and (near := get_close_matches(name, _OWN, n=1, cutoff=0.8)):
             raise ConfigError(f"{name}: unknown argument; did you mean {near[0]}=?")
-
-
-def grader_of(judge: Any, options: Mapping[str, Any]) -> Grader:
-    """Open a grader for whatever names a judge.
-
-    Raises:
-        ConfigError: The judge cannot work, or options go with a judge that is made already.
-    """
-    asked = judge_asked(judge)
-    if isinstance(asked, Mapping):
-        return open_grader({**asked, **options})
-    if not options:
-        return open_grader(asked)
-    from ...judges.engine.options import RuntimeOptions
-
-    mine, rest = RuntimeOptions.split(dict(options))
-    if rest:
-        raise ConfigError(f"{', '.join(sorted(rest))}: set on the judge itself, which is made")
-    return Grader(asked, RuntimeOptions.from_mapping(mine))
-
-
-def judge_asked(judge: Any) -> Any:
-    """Give what `open_grader` takes for whatever names a judge: a mapping, or a judge.
-
-    Raises:
-        ConfigError: It names none.
-    """
-    if isinstance(judge, Grader):
-        raise ConfigError("judge: give the judge, not a Grader; its grade() takes answers")
-    if isinstance(judge, Path):
-        return {"name": "replay", "path": str(judge)}
-    if isinstance(judge, str):
-        return _named(judge)
-    if isinstance(judge, Mapping):
-        if "name" in judge or "model" in judge:
-            return {"name": "chat", **judge}
-        raise ConfigError(f"judge: a mapping needs 'name' (such as 'chat'); it has {list(judge)}")
-    if isinstance(judge, list | tuple):
-        return {"name": "jury", "members": [judge_asked(member) for member in judge]}
-    method = getattr(judge, "judge", None)
-    if isinstance(judge, type) and callable(method):
-        raise ConfigError(f"judge: {judge.__name__} is a class; give an object: {judge.__name__}()")
-    if callable(method) and not iscoroutinefunction(method):
-        raise ConfigError(
-            f"judge: the method 'judge' of {type(judge).__name__} is not async; write "
-            "'async def judge(self, question)'"
-        )
-    if isinstance(judge, type) or method is None:
-        raise ConfigError(
-            f"judge: {judge!r:.60} is not a judge; give a name, a mapping, a list of judges, or an "
-            "object with an async method 'judge' (docs/judges.md)"
-        )
-    return judge
-
-
-def _named(judge: str) -> dict[str, str]:
-    """Tell the name of a judge from that of a model.
-
-    Raises:
-        ConfigError: It looks like a judge's name that is misspelt, or like a file.
-    """
-    if not judge.strip():
-        raise ConfigError("judge: an empty name; give a judge, or the name of a model")
-    if judge.endswith((".jsonl", ".jsonl.gz", ".json", ".csv", ".parquet")):
-        return {"name": "replay", "path": judge}
-    first, colon, _ = judge.partition(":")
-    if first in JUDGES.names() or (colon and _is_module(first)):
-        return {"name": judge}
-    module, dot, name = judge.rpartition(".")
-    if dot and name.isidentifier() and _is_module(module):
-        raise ConfigError(f"judge {judge!r}: a judge of your own is written '{module}:{name}'")
-    if close := get_close_matches(first, JUDGES.names(), n=1, cutoff=0.8):
-        raise ConfigError(
-            f"judge {judge!r}: did you mean {close[0]!r}? A model of that name is "
-            f"judge={{'name': 'chat', 'model': {judge!r}}}"
-        )
-    return {"name": "chat", "model": judge}
-
-
-def _is_module(name: str) -> bool:
-    try:
-        return find_spec(name) is not None
-    except (ImportError, ValueError):
-        return False
 
 
 def _marks(one: GradedAnswer) -> str:

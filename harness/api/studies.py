@@ -7,7 +7,6 @@ GRPOTrainer(model, rb.reward("gpt-4.1", rubric=["Says 4"]), train_dataset=prompt
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -22,9 +21,12 @@ from ...judges.scoring.estimates import Estimate
 from ...judges.signal import TaggedAnswer
 from ...judges.verdict import Verdict
 from ..audit_run import Audited, audit_graded, audit_options, usd_per_correct
-from ..inputs import DEFAULT_LABELS, on_new_prompts, read_signal_input
+from ..inputs import DEFAULT_LABELS, SignalInput, on_new_prompts, read_signal_input
+from ..labels import with_gold
+from .asked import judge_asked
 from .given import examples_of, file_named, names_of, records_of, rubric_of
-from .grading import Grading, judge_asked
+from .grading import Grading
+from .words import in_python, saying_it_in_python
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -109,7 +111,7 @@ class JudgeAudit:
         """Give the tables of the command."""
         from ..tables.audit import audit_text
 
-        return in_python(audit_text(self.found))
+        return in_python(audit_text(self.found), "audit")
 
     def __repr__(self) -> str:
         """Say it in a line."""
@@ -122,10 +124,12 @@ class JudgeAudit:
         return f"<pre>{escape(str(self))}</pre>"
 
 
+@saying_it_in_python()
 def study(
     *graded: Any,
     rewards: str | Sequence[str] | None = None,
     data: str | Path | None = None,
+    gold: Any = None,
     group_by: Sequence[str] | None = None,
     min_group: int = 2,
     seed: int = 0,
@@ -136,6 +140,8 @@ def study(
         graded: Gradings; or paths of result folders, stores or recorded verdicts.
         rewards: Names, with options where wanted: `hybrid(bonus=0)`; None for ours.
         data: Rows with the rubrics, for recorded verdicts.
+        gold: A better judge's verdicts, or labels, on some of these answers: a Grading, a path, or
+            a list of them.
         group_by: Labels beside the prompt that tell groups apart; None: model, task and judge.
         min_group: Groups with fewer answers to one prompt are excluded.
         seed: Of what is drawn.
@@ -148,7 +154,10 @@ def study(
     from ...judges.signal import DEFAULT_REWARDS, group_answers, study_signal
 
     asked = parse_rewards(_listed(rewards) if rewards is not None else DEFAULT_REWARDS)
-    answers, warnings = _tagged(graded, None if data is None else Path(data))
+    rows = None if data is None else Path(data)
+    answers, warnings = _tagged(graded, rows)
+    if gold is not None:
+        answers, warnings = _with_gold(answers, gold, rows, warnings)
     carried = {name for answer in answers for name in answer.labels}
     by = [name for name in DEFAULT_LABELS if name in carried] if group_by is None else group_by
     try:
@@ -158,6 +167,7 @@ def study(
     return Study(study_signal(groups, asked, seed=seed), warnings)
 
 
+@saying_it_in_python()
 def audit(
     judge: Any,
     labels: Any,
@@ -193,6 +203,7 @@ def audit(
     return JudgeAudit(audit_options(labelled, asked, {}, seed=seed))
 
 
+@saying_it_in_python()
 def reward(
     judge: Any,
     reward: str = "hybrid",
@@ -237,14 +248,6 @@ def reward(
     )
 
 
-def in_python(text: str) -> str:
-    """Say what a command advises for one who has no command line: arguments, or the command."""
-    text = text.replace("--judge_args ...,replicates=2", "replicates=2").replace(" (--json)", "")
-    text = text.replace("such as run --repeats 6", "as a list of answers to each prompt")
-    text = re.sub(r"--(min_group) ?", r"\1=", text).replace("--group_by run", "group_by=['run']")
-    return re.sub(r"--(\w+)", r"'rubricbeat variance --\1'", text)
-
-
 def _listed(names: str | Sequence[str]) -> list[str]:
     return [names] if isinstance(names, str) else list(names)
 
@@ -277,6 +280,32 @@ def _tagged(graded: Sequence[Any], data: Path | None) -> tuple[list[TaggedAnswer
         return answers, tuple(warnings)
     found = on_new_prompts(read_signal_input(paths, data), allow_seen=True)
     return [*answers, *found.answers], (*warnings, *found.warnings)
+
+
+def _with_gold(
+    answers: list[TaggedAnswer], gold: Any, data: Path | None, warnings: tuple[str, ...]
+) -> tuple[list[TaggedAnswer], tuple[str, ...]]:
+    """Put gold beside the verdicts of the same answers.
+
+    Raises:
+        ConfigError: It is of the judge under study, or neither a grading nor a path.
+        DataError: It is of none of the answers.
+    """
+    each = list(gold) if isinstance(gold, list | tuple) else [gold]
+    odd = next((one for one in each if not isinstance(one, Grading | str | Path)), None)
+    if odd is not None:
+        raise ConfigError(f"gold: {type(odd).__name__}; give a grading, or a path")
+    gradings = [one for one in each if isinstance(one, Grading)]
+    judges = {answer.labels.get("judge") for answer in answers}
+    if any(one.judge.get("digest") in judges for one in gradings):
+        raise ConfigError("gold: these are verdicts of the judge under study; give a better one's")
+    found = with_gold(
+        SignalInput(tuple(answers), (), warnings),
+        [Path(one) for one in each if not isinstance(one, Grading)],
+        data,
+        given=[one for each in gradings for one in _labelled(each, None)],
+    )
+    return list(found.answers), found.warnings
 
 
 def _of_grading(graded: Grading, labels: Any, columns: Any) -> Audited:

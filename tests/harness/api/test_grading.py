@@ -286,3 +286,54 @@ def test_why_verdicts_are_missing_stands_in_one_line():
     found = repr(rb.grade("a", "4", rubric=FOUR, judge=Broken()))
     assert "2 verdicts missing (2 x judge error: ValueError: no key in test_grading.py:" in found
     assert "\n" not in found
+
+
+def test_an_absent_answer_is_said_and_is_no_failure_of_the_judge():
+    found = rb.grade(
+        [f"p{n}" for n in range(11)], ["4"] * 10 + [float("nan")], rubric=FOUR, judge=judge()
+    )
+    assert "10 answers, 1 absent (None or NaN; not in the score), 0 verdicts missing" in repr(found)
+    low, high = found.interval
+    assert low <= found.score <= high
+    assert rb.grade("a", "4", rubric=FOUR, judge=judge()).interval is None
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: rb.grade("a", "x", rubric=FOUR, judge="chat"), "judge={'name': 'chat', 'model'"),
+        (lambda: rb.grade("a", "x", rubric=FOUR, judge="keyword"), "none of the 1 rubrics has a"),
+        (
+            lambda: rb.grade("a", "x", rubric="Head:\nSays 4", judge=judge()),
+            "rubric: line 1: 'Head:",
+        ),
+    ],
+)
+def test_errors_name_arguments_and_no_flags(call, said):
+    with pytest.raises(rb.RubricbeatError, match=said) as caught:
+        call()
+    assert "--" not in str(caught.value)
+
+
+def test_a_plain_function_is_told_what_a_judge_is(tmp_path, monkeypatch):
+    (tmp_path / "my_plain_judge.py").write_text("def fn(question):\n    return True\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(rb.RubricbeatError, match="plain function; a judge is a class with") as e:
+        rb.grade("a", "x", rubric=FOUR, judge="my_plain_judge:fn")
+    assert "question=VALUE" not in str(e.value)
+
+
+def test_gradings_by_two_judges_are_compared_only_when_that_is_said():
+    class Other:
+        async def judge(self, question):
+            return rb.Verdict.of(True)
+
+    a = rb.grade("a", "4", rubric=FOUR, judge=judge(), model="a")
+    b = rb.grade("a", "4", rubric=FOUR, judge=Other(), model="b")
+    with pytest.raises(rb.RubricbeatError, match="give allow_different=True to compare"):
+        rb.compare(a, b)
+    assert rb.compare(a, b, allow_different=True).problems
+
+
+def test_only_public_names_are_listed():
+    assert dir(rb) == sorted(rb.__all__)

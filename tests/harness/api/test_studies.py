@@ -136,3 +136,18 @@ def test_what_cannot_be_meant_is_refused_in_one_line(call: Any, said: str) -> No
     with pytest.raises(rb.RubricbeatError, match=said) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+def test_gold_of_another_grading_stands_beside_the_verdicts() -> None:
+    class Better:
+        async def judge(self, question: rb.Question) -> rb.Verdict:
+            return rb.Verdict.of("4" in question.answer)
+
+    prompts = [f"Prompt {number}?" for number in range(3)]
+    gold = rb.grade(prompts, [ANSWERS] * 3, rubric=FOUR, judge=Better())
+    found = rb.study(graded(), rewards="healthbench", gold=gold)
+    assert "Gold verdicts cover 3 prompts" in str(found)
+    with pytest.raises(rb.RubricbeatError, match="verdicts of the judge under study"):
+        rb.study(graded(), gold=graded())
+    with pytest.raises(rb.RubricbeatError, match=r"^gold no\.jsonl: no such file"):
+        rb.study(graded(), gold="no.jsonl")
