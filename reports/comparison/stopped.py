@@ -128,11 +128,9 @@ class Looks:
     def _result(self, result: ModelResult, measured: Measured) -> ModelResult:
         scores_T = measured.scores_P()[self._order_P]
         found = self._interval(scores_T, 1 - LEVEL, self._within, has_sign=False)
-        # a score averages answers, the sequence prompts
-        shift = (result.unclipped or 0.0) - (found.value or 0.0)
         return replace(
             result,
-            interval=(ends := _clipped(found.mapped(lambda end: end + shift))),
+            interval=(ends := _clipped(around(result.unclipped, found))),
             length_adjusted_interval=_without(result.length_adjusted_interval),
             passes=tuple(replace(p, interval=_without(p.interval)) for p in result.passes),
             metrics=anytime_metrics(result.metrics, ends),
@@ -216,6 +214,12 @@ def anytime_metrics(metrics: Mapping[str, Any], interval: Estimate) -> Mapping[s
     return {**metrics, **others, "interval": interval.ends}
 
 
+def around(score: float | None, interval: Estimate) -> Estimate:
+    """Move an interval to a score: a score averages answers, the sequence prompts."""
+    shift = 0.0 if score is None or interval.value is None else score - interval.value
+    return interval.mapped(lambda end: end + shift)
+
+
 def score_interval(runs: Sequence[Run]) -> Estimate | None:
     """Give the interval of one model's score that allows for the looks; None without a rule."""
     until = next((run.until for run in runs if run.until), None)
@@ -223,7 +227,8 @@ def score_interval(runs: Sequence[Run]) -> Estimate | None:
         return None
     graded = [answer for run in runs for answer in run.graded]
     by_prompt: dict[str, list[float]] = {}
-    for answer, h in zip(graded, item_scores(graded).tolist(), strict=True):
+    h_N = item_scores(graded)
+    for answer, h in zip(graded, h_N.tolist(), strict=True):
         if h == h:
             by_prompt.setdefault(answer.example.prompt_id, []).append(h)
     ordered = [name for name in _order_of(until) if name in by_prompt]
@@ -231,7 +236,8 @@ def score_interval(runs: Sequence[Run]) -> Estimate | None:
     means_T = np.array([np.mean(by_prompt[name]) for name in names], dtype=np.float64)
     rule = StopRule.from_json(until)
     within = _range_of(until, [answer.example for answer in graded])
-    return _clipped(interval_of(means_T, rule.method, within, alpha=1 - LEVEL, has_sign=False))
+    found = interval_of(means_T, rule.method, within, alpha=1 - LEVEL, has_sign=False)
+    return _clipped(around(float(np.nanmean(h_N)) if by_prompt else None, found))
 
 
 def stop_words(runs: Sequence[Run]) -> str:

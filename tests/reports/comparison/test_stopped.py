@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -128,6 +129,19 @@ def test_a_score_alone_allows_for_the_looks_too():
     assert score_interval([run("a", [3] * N, None)]) is None
     assert stop_words([A, B]).startswith("Grading stopped after 60 of 400 prompts: decided")
     assert stop_words([run("a", [3], None)]) == ""
+
+
+def test_the_interval_of_a_score_lies_around_it_where_prompts_have_unequal_numbers_of_answers():
+    # 40 prompts at 3/4, one of them with 200 more answers at 0: the score is 40 * .75 / 240
+    often = run("a", [3] * 40)
+    more = run("a", [0]).graded * 200
+    one = replace(often, graded=(*often.graded, *more))
+    interval = score_interval([one])
+    assert interval is not None and interval.low is not None and interval.high is not None
+    assert interval.value == pytest.approx(0.125)
+    assert interval.low <= 0.125 <= interval.high
+    [shown] = compare_runs([one]).results
+    assert shown.interval.high == pytest.approx(interval.high)
 
 
 def test_compare_refuses_a_level_that_is_none(capsys, tmp_path):
