@@ -254,7 +254,10 @@ def compare(
     """
     for one in gradings or (None,):
         if not isinstance(one, Grading):
-            raise ConfigError(f"compare: {type(one).__name__}; give what rubricbeat.grade returned")
+            raise ConfigError(
+                f"compare: {type(one).__name__}; grade answers first, and give what "
+                "rubricbeat.grade returned"
+            )
     data = {"sha256": _shared_rows(gradings)}
     runs = [replace(one.run, facts={**one.run.facts, "data": data}) for one in gradings]
     if len(runs) > 1 and all(run.model == DEFAULT_MODEL for run in runs) and _differ(gradings):

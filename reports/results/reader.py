@@ -13,8 +13,10 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from ...judges.data.answers import ANSWER_FIELDS
+from ...judges.data.reader import stream_rows
 from ...judges.data.streams import head_of
-from ...judges.errors import DataError
+from ...judges.errors import DataError, RubricbeatError
 from .evalscope import merged
 from .logs import read_log
 from .run import Run
@@ -95,10 +97,28 @@ def _nothing(path: Path, faults: list[str]) -> str:
             f"{path}: recorded verdicts; 'rubricbeat import {path} -o results' makes results of "
             "them (--data ROWS where the rubrics are in another file)"
         )
+    if _are_answers(path):
+        return (
+            f"{path}: these are answers, not verdicts; grade each file first: rubricbeat judge "
+            f"--data {path} --rubric FILE --judge NAME -o results; then rubricbeat compare results"
+        )
     return (
         f"{path}: no run with verdicts; expected samples_*.jsonl beside results_*.json "
         "(lm-eval writes them with --log_samples), or a log of simple-evals, inspect, evalscope, "
         "promptfoo or verifiers (docs/data.md)"
+    )
+
+
+def _are_answers(path: Path) -> bool:
+    """Say whether a file holds rows of answers that were not graded, by its first row."""
+    try:
+        row = next(iter(stream_rows(path)), None) if path.is_file() else None
+    except RubricbeatError:
+        return False
+    return (
+        row is not None
+        and isinstance(row.value, dict)
+        and any(name in row.value for name in ANSWER_FIELDS)
     )
 
 

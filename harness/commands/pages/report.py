@@ -22,7 +22,8 @@ from ....reports.results.reader import read_runs
 from ....reports.results.simple_evals_export import export_simple_evals, require_met_or_not
 from ....reports.training.runs import is_training_run
 from ...flags import told_of_empty
-from ...terminal import say
+from ...tables.ending import show_ending
+from ...terminal import opening, say
 from .compare import add_common_arguments, check_outputs, compared, write_outputs
 
 
@@ -93,6 +94,6 @@ def _report_training(args: argparse.Namespace) -> int:
         print(json.dumps(training_json(report), indent=2, allow_nan=False))
     else:
         # names of runs are anybody's: no control character of theirs reaches the terminal
-        print(report.headline)
+        show_ending(report.headline, opening(args.output))
         print(args.output)
     return 0

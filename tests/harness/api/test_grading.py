@@ -239,6 +239,7 @@ def test_any_other_name_is_a_model_behind_an_endpoint(monkeypatch, tmp_path):
         (lambda: rb.grade(["a"], ["x"], rubric=FOUR, judge=[]), "at least 2 judges"),
         (lambda: rb.grade(["a"], ["x"], rubric=FOUR, judge=Path("no.jsonl")), "no file 'no.jsonl'"),
         (lambda: rb.compare(), "give what rubricbeat.grade returned"),
+        (lambda: rb.compare("a.csv", "b.csv"), "compare: str; grade answers first"),
         (lambda: graded().report("/"), "this is a folder"),
         (lambda: graded().report("/no/such/page.html"), "there is no folder"),
         (lambda: rb.grade(["a"], [3], rubric=FOUR, judge=judge()), "prompt 1: the answer is"),

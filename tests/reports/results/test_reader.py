@@ -193,3 +193,20 @@ def test_files_of_other_kinds_are_passed_over(tmp_path):
     told: list[str] = []
     assert len(read_runs([tmp_path], told.append)) == 1
     assert not [words for words in told if "list.json" not in words]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "is_told"),
+    [
+        ("a.csv", "question,answer\nWhy?,So\n", True),
+        ("a.jsonl", '{"prompt_id": "p", "completion": "So"}\n', True),
+        ("rows.csv", "question,rubric\nWhy?,- So\n", False),
+        ("rubric.txt", "Says so\n", False),
+    ],
+)
+def test_answers_without_verdicts_are_told_apart_and_sent_to_judge(tmp_path, name, text, is_told):
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    with pytest.raises(DataError) as caught:
+        read_runs([tmp_path / name])
+    words = f"grade each file first: rubricbeat judge --data {tmp_path / name} --rubric FILE"
+    assert (words in str(caught.value)) == is_told

@@ -110,7 +110,9 @@ def test_the_report_command_knows_a_training_run(
     path = write_run(tmp_path / "runs" / "a", gold={0: [0.1, 0.3], 20: [0.5, 0.9]})
     output = tmp_path / "page.html"
     assert cli.main(["report", str(path), "-o", str(output), "--draws", "200"]) == 0
-    assert "held-out score" in capsys.readouterr().out
+    *_, following, written = capsys.readouterr().out.splitlines()
+    assert following.startswith("next: ") and following.endswith(output.as_uri())
+    assert written == str(output)
     assert cli.main(["report", str(tmp_path / "runs"), "-o", str(output), "--draws", "200"]) == 0
     assert cli.main(["report", str(path)]) == 2
     assert cli.main(["report", str(path), "-o", str(output), "--table", "t.md"]) == 2
