@@ -291,7 +291,8 @@ class Measured:
     random_saved: float | None
     """Share of the calls that choosing at random saves at the agreement of the cascade."""
     score_shift: Estimate
-    """Mean change of an answer's unclipped score against the reference."""
+    """Mean change of an answer's unclipped score against the reference, over the answers whose
+    verdicts are all there."""
     settled: tuple[float, ...]
     """Share of the questions that each member settles."""
     is_better_than_random: bool
@@ -330,8 +331,12 @@ def measure(cascade: Cascade, said: Members, dear: int) -> Measured:
     beyond = _beyond_random(agreed_P, settled_KP, alone_KP, n_P)
     gain = beyond.estimate()
     least = gain.value if gain.why == NO_SPREAD else gain.low
-    shift_N = np.nan_to_num(said.gain_MN[last_N, each_N] - said.reference_N)
+    gap_N = said.gain_MN[last_N, each_N] - said.reference_N
+    # the shift of an answer with a verdict that is missing is not known: it is no shift of 0
+    lost_N = np.isin(said.answer_N, said.answer_N[np.isnan(gap_N) & ~agrees_N])
+    shift_N = np.where(lost_N, 0.0, np.nan_to_num(gap_N))
     _, first_N = np.unique(said.answer_N, return_index=True)
+    first_N = first_N[~lost_N[first_N]]
     answers_P = np.bincount(prompt_N[first_N], minlength=len(prompts)).astype(np.float64)
     return Measured(
         agreement=rate(agreed_P, n_P),

@@ -74,6 +74,17 @@ def test_the_cheapest_that_agrees_is_picked_and_measured() -> None:
     assert found.score_shift.value == 0.0
 
 
+def test_an_answer_without_a_verdict_is_no_answer_without_a_shift() -> None:
+    said = sure_and_unsure()
+    # of every second answer the judge gives no verdict where it is wrong in the others
+    said.gain_MN[FREE, 3::8] = np.nan
+    found = measure(Cascade((FREE, DEAR), ((0.499, 0.6),)), said, DEAR)
+    assert found.agreement.value == 0.75
+    assert found.score_shift.value == -1.0
+    said.gain_MN[FREE, 3::4] = np.nan
+    assert measure(Cascade((FREE,)), said, DEAR).score_shift.value is None
+
+
 def test_a_loose_cascade_moves_scores_and_says_so() -> None:
     said = sure_and_unsure()
     found = measure(Cascade((FREE, DEAR), ((0.499, 0.6),)), said, DEAR)
