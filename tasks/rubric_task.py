@@ -241,7 +241,7 @@ class RubricTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries no 
             return instances
         answers, absent = self._collect(instances)
         if is_spare(self._world_size):
-            self._close_judge()
+            self.close_judge()
             graded = [_without_verdicts(a.example, a.text or "", a.repeat, _SPARE) for a in answers]
         else:
             graded = self._judge(answers)
@@ -332,10 +332,11 @@ class RubricTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries no 
             )
             graded = [_without_verdicts(a.example, a.text or "", a.repeat, why) for a in answers]
         finally:
-            self._close_judge()
+            self.close_judge()
         return graded
 
-    def _close_judge(self) -> None:
+    def close_judge(self) -> None:
+        """Close the judge, and keep its account."""
         assert self._grader is not None
         self._judge_facts = self._grader.facts()
         self._grader.close()

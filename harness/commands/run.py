@@ -14,6 +14,9 @@ Examples:
   rubricbeat run --tasks healthbench_heart --data rows.jsonl --responses results/MODEL \
       --judge chat --judge_args model=gpt-4.1-2025-04-14 -o judged
 
+--until_width W grades the answers in a random order, and stops when the interval of the score is
+W wide: docs/least-cost.md.
+
 exit codes: 0 done, 1 failed or incomplete (what was finished is kept), 2 usage error.
 """
 
@@ -80,6 +83,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     stages.add_argument(
         "--run", metavar="LABEL", help="run label, to distinguish runs of one model"
     )
+    stages.add_argument(
+        "--until_width", type=float, metavar="W",
+        help="grade in random order until the interval of the score is this wide",
+    )  # fmt: skip
     add_allow_missing(stages)
     stages.add_argument(
         "-o", "--output", "--output_path", dest="output_path", metavar="DIR",
@@ -99,6 +106,11 @@ def run(args: argparse.Namespace) -> int:
     from ..evaluation.run import Evaluated, evaluate
     from ..tables.evaluated import show_evaluated
 
+    if args.until_width is not None:
+        from .run_until import check_until, run_until
+
+        check_until(args)
+        return run_until(args, _request(args))
     request, runs = _request(args), list[Evaluated]()
     try:
         return evaluate(request, runs)
