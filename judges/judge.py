@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
 from .errors import ConfigError
+from .options.own_code import code_digest, settings_digest
 from .rubric import Criterion, Example
 from .verdict import Verdict
 
@@ -75,7 +76,9 @@ class Judge(Protocol):
 
     Optional beside the method, all read by the runtime:
 
-    * `identity: JudgeIdentity`: else it is made of the registered name and `version`;
+    * `identity: JudgeIdentity`: else it is made of the name, the `version` and the settings;
+    * `version`: raised whenever the same input could give another verdict; else its code counts,
+      and every edit asks anew;
     * `group_size: int` with `judge_group(questions)`: several criteria of one answer in one call;
     * `key_material(question) -> bytes`: the exact request, for the store key; else the
       conversation, the answer, the criterion and its points;
@@ -153,9 +156,17 @@ def require_any_askable(judge: object, examples: Collection[Example]) -> None:
 
 
 def identity_of(judge: object) -> JudgeIdentity:
-    """Give a judge's identity, made of its name and version where it declares none."""
+    """Give a judge's identity; where it declares none, one of its name, code and settings."""
     identity = getattr(judge, "identity", None)
     if isinstance(identity, JudgeIdentity):
         return identity
     name = getattr(judge, "name", None) or f"{type(judge).__module__}:{type(judge).__qualname__}"
-    return JudgeIdentity(name=str(name), version=str(getattr(judge, "version", "1")))
+    settings = settings_digest(judge)
+    sampling = {"settings": settings} if settings else {}
+    return JudgeIdentity(name=str(name), version=version_of(judge), sampling=sampling)
+
+
+def version_of(judge: object) -> str:
+    """Give the version that a judge declares; else a digest of its code, so that an edit counts."""
+    declared = getattr(judge, "version", None)
+    return f"code:{code_digest(type(judge))}" if declared is None else str(declared)

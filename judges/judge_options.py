@@ -17,7 +17,7 @@ from typing import Any, TypeGuard
 from .engine.options import RuntimeOptions
 from .errors import ConfigError, RubricbeatError, near_names
 from .files import user_path
-from .judge import Judge, JudgeIdentity
+from .judge import Judge, JudgeIdentity, version_of
 from .options.files import read_yaml
 from .options.reader import WrittenFloat, WrittenInt, annotations_of, read_options, settled, typed
 from .registry import JUDGES
@@ -209,9 +209,8 @@ def _is_judge(found: object) -> TypeGuard[Judge]:
 def _identify(judge: Judge, name: str, options: Mapping[str, Any]) -> None:
     """Name a judge that does not name itself by its options: they could change its verdicts."""
     plain = json.loads(json.dumps(dict(options), default=str, sort_keys=True))
-    version = str(getattr(judge, "version", "1"))
     try:
-        judge.identity = JudgeIdentity(name, version, sampling=plain)  # type: ignore[attr-defined]
+        judge.identity = JudgeIdentity(name, version_of(judge), sampling=plain)  # type: ignore[attr-defined]
     except AttributeError:
         if options:  # slots or a frozen class; without options its name says all
             raise ConfigError(

@@ -17,9 +17,6 @@ MIN_LETTERS = 4
 class OverlapJudge:
     """Meets a criterion when a share of its longer words occurs in the answer."""
 
-    version = "1"
-    """Raise it when the same input could give another verdict: stored ones are then not reused."""
-
     stored = False
     """It costs nothing to ask again. Leave this line out for a judge that costs something."""
 
