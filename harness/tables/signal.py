@@ -25,7 +25,8 @@ MAX_LISTED = 20
 
 def study_text(study: SignalStudy) -> str:
     """Write the whole study."""
-    parts = [_facts(study), _words(study)]
+    first = textwrap.fill(study.words[0].text, WIDTH) if study.words else ""
+    parts = [first, _facts(study), _words(study)]
     parts += [
         _titled("Compared with gold (gold score gained by training)",
                 _gold_table(study)),
@@ -178,7 +179,7 @@ def _facts(study: SignalStudy) -> str:
 def _words(study: SignalStudy) -> str:
     lines = [
         textwrap.fill(f"* {sentence.text} [{sentence.table}]", WIDTH, subsequent_indent="  ")
-        for sentence in study.words
+        for sentence in study.words[1:]
     ]
     return _titled("Verdict", "\n".join(lines))
 
@@ -310,13 +311,20 @@ def _flip_table(study: SignalStudy) -> str:
     rates = list(dict.fromkeys(f.rate for f in study.flips))
     cells = {(f.reward, f.scale, f.rate): f for f in study.flips}
     rows = [
-        [name, str(scale), *(score(cells[name, scale, rate].fidelity) for rate in rates),
-         *(share(cells[name, scale, rate].dead) for rate in rates)]
+        [name, str(scale), *(_two_decimals(cells[name, scale, rate].fidelity) for rate in rates),
+         *(f"{cells[name, scale, rate].dead:.0%}".replace("%", " %") for rate in rates)]
         for name, scale in dict.fromkeys((f.reward, f.scale) for f in study.flips)
     ]  # fmt: skip
     heads = ["reward", "scale", *(f"{100 * rate:g} % flipped" for rate in rates),
              *(f"dead at {100 * rate:g} %" for rate in rates)]  # fmt: skip
-    return table(heads, rows)
+    return table(heads, rows) + (
+        f"\nMean of {study.flips[0].n_draws} random draws of the flips." if rows else ""
+    )
+
+
+def _two_decimals(value: float | None) -> str:
+    """Write as many digits as a mean of so few draws carries."""
+    return NONE if value is None else f"{value:.2f}"
 
 
 def _criteria_table(study: SignalStudy) -> str:

@@ -22,9 +22,14 @@ NO_GOLD = (
 )
 
 
+FEW_GROUPS = 50
+"""Below this many groups the shares of the study are rough."""
+
+
 class Topic(StrEnum):
     """What a sentence answers."""
 
+    SIGNAL = "signal"
     REWARD = "reward"
     SCALE = "scale"
     REPLICATES = "replicates"
@@ -154,10 +159,10 @@ def listed(words: Sequence[str]) -> str:
     return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1]
 
 
-ADVICE = Findings()
+SIGNAL, ADVICE = Findings(), Findings()
 
 
-@ADVICE.says(
+@SIGNAL.says(
     Topic.REWARD, "dead", "No group has two rewards, so rewards cannot be compared on these data."
 )
 def _no_second_reward(found: Facts) -> Iterator[Fields]:
@@ -165,7 +170,36 @@ def _no_second_reward(found: Facts) -> Iterator[Fields]:
         yield {}
 
 
-@ADVICE.says(
+@SIGNAL.says(
+    Topic.SIGNAL,
+    "dead",
+    "There is a learning signal here: the answers to a prompt get different rewards in {live} of "
+    "the groups under {names}{least}. {sure}",
+)
+def _signal(found: Facts) -> Iterator[Fields]:
+    known = sorted(_known(found), key=lambda row: float(row.dead.value))
+    if not _has_signal(found):
+        return
+    best = [row.reward for row in known if row.dead.value == known[0].dead.value]
+    dead, last, n = known[0].dead, known[-1], found["n_groups"]
+    ends = (
+        ""
+        if dead.low is None
+        else f" ({100 - 100 * dead.high:.0f} to {100 - 100 * dead.low:.0f} %)"
+    )
+    few = f"With {n} group{'' if n == 1 else 's'} nothing can be said for sure."
+    yield {
+        "live": pct(1 - dead.value) + ends,
+        "names": "every reward studied" if len(best) == len(known) > 1 else listed(best),
+        "least": ""
+        if len(best) == len(known)
+        else f", and in {pct(1 - last.dead.value)} under {last.reward}, the fewest",
+        "sure": few if n < FEW_GROUPS else "The brackets are the 95 % interval.",
+        "values": {row.reward: row.dead.value for row in known},
+    }
+
+
+@SIGNAL.says(
     Topic.REWARD,
     "dead",
     "Every group is dead under every reward studied: no learning signal on these prompts with "

@@ -22,6 +22,8 @@ FLIP_RATES = (0.02, 0.05, 0.1)
 """Shares of verdicts flipped at random. Physicians disagree with a good judge on 10 % and more."""
 MAX_FLIP_GROUPS = 1_500
 """Groups drawn for the flip study: its error is then below .01."""
+MAX_FLIP_DRAWS = 20
+"""Times that the verdicts of fewer groups are flipped, so that about as many groups are seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +51,11 @@ class FlipEffect:
     rate: float
     """Share of verdicts flipped."""
     fidelity: float | None
-    """Correlation of the advantages with those of the verdicts as they stand."""
+    """Correlation of the advantages with those of the verdicts as they stand, a mean of draws."""
     dead: float
     """Share of dead groups after the flips: noise makes dead groups look alive."""
+    n_draws: int
+    """Times that verdicts were flipped."""
 
 
 def pair_agreements(
@@ -127,29 +131,40 @@ def flip_effects(
         drawn = np.sort(random.choice(groups.n_groups, MAX_FLIP_GROUPS, replace=False))
         groups = groups.take(drawn)
         before = {name: rewards_PG[drawn] for name, rewards_PG in before.items()}
-    effects = []
+    n_draws = min(MAX_FLIP_DRAWS, -(-MAX_FLIP_GROUPS // groups.n_groups))
     others = OtherLevels.of(groups.levels_PCK, groups.all_verdicts_RPGC)
+    first = {(r.name, s): advantages_of(before[r.name], s) for r in judged for s in scales}
+    found: dict[tuple[str, Scale, float], list[float | None]] = {}
+    dead: dict[tuple[str, float], list[float]] = {}
     for rate in rates:
-        flips = random.random(groups.verdicts_PGC.shape) < rate
-        other = others.draw(groups.verdicts_PGC, random)
-        flipped = _with_verdicts(groups, np.where(flips, other, groups.verdicts_PGC))
-        for reward in judged:
-            after_PG = flipped.rewards(reward)
-            dead_P = equal_in_group(after_PG)
-            for scale in scales:
-                first = advantages_of(before[reward.name], scale)
-                second = advantages_of(after_PG, scale)
-                both = ~(np.isnan(first) | np.isnan(second))
-                effects.append(
-                    FlipEffect(
-                        reward.name,
-                        scale,
-                        rate,
-                        pooled_correlation(first[both], second[both]),
-                        float(dead_P.mean()),
-                    )
+        for _ in range(n_draws):
+            flips = random.random(groups.verdicts_PGC.shape) < rate
+            other = others.draw(groups.verdicts_PGC, random)
+            flipped = _with_verdicts(groups, np.where(flips, other, groups.verdicts_PGC))
+            for reward in judged:
+                after_PG = flipped.rewards(reward)
+                dead.setdefault((reward.name, rate), []).append(
+                    float(equal_in_group(after_PG).mean())
                 )
-    return effects
+                for scale in scales:
+                    found.setdefault((reward.name, scale, rate), []).append(
+                        _fidelity(first[reward.name, scale], advantages_of(after_PG, scale))
+                    )
+    return [
+        FlipEffect(name, scale, rate, _mean(each), float(np.mean(dead[name, rate])), n_draws)
+        for (name, scale, rate), each in found.items()
+    ]
+
+
+def _fidelity(first_PG: Floats, second_PG: Floats) -> float | None:
+    both = ~(np.isnan(first_PG) | np.isnan(second_PG))
+    return pooled_correlation(first_PG[both], second_PG[both])
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """Give the mean of the draws that have a correlation; None where none has."""
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
 
 
 def _with_verdicts(groups: GroupedVerdicts, verdicts_PGC: Floats) -> GroupedVerdicts:

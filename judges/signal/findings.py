@@ -16,6 +16,8 @@ from ..scoring.estimates import MIN_PROMPTS
 from .advantages import Scale, TermEffect, TermVerdict
 from .advice import (
     ADVICE,
+    FEW_GROUPS,
+    SIGNAL,
     Facts,
     Fields,
     Findings,
@@ -31,8 +33,6 @@ from .advice import (
 from .levels import MANY_NA, MIN_ANSWERS
 from .variance import votes_for
 
-FEW_GROUPS = 50
-"""Below this many groups the shares of the study are rough."""
 FIDELITY_WANTED = 0.9
 MUCH = 0.02
 """A difference between shares that is worth a sentence."""
@@ -43,7 +43,7 @@ ASSUMED_FLIPS = 0.05
 
 
 FIRST, OF_REWARDS, OF_ONE, LAST = Findings(), Findings(), Findings(), Findings()
-TABLES = (FIRST, ADVICE, OF_REWARDS, OF_ONE, LAST)
+TABLES = (SIGNAL, FIRST, ADVICE, OF_REWARDS, OF_ONE, LAST)
 """In the order in which they are said."""
 
 

@@ -107,6 +107,12 @@ AHEAD, TIED = (Standing.BEST, Standing.BEHIND), (Standing.BEST, Standing.TIED)
 NOISY = variance(est(0.3, -0.1, 0.6))
 CANCELS, ACTS = TermVerdict.CANCELS, TermVerdict.ACTS
 CASES: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
+    "_signal": (
+        {"n_groups": 12, "dead": dead(healthbench=0.25, hybrid=0.25, binary=0.5)},
+        "in 75 % of the groups under healthbench and hybrid, and in 50 % under binary, the fewest. "
+        "With 12 groups nothing can be said for sure.",
+        {"dead": dead(healthbench=1.0)},
+    ),
     "_few_groups": ({"n_groups": 49}, "There are 49 groups only: every", {"n_groups": 50}),
     "_missing": ({"n_missing": 250}, "20 % of the verdicts are missing", {"n_missing": 10}),
     "_repeated": (
