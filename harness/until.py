@@ -35,7 +35,7 @@ from ..judges.scoring.item_scores import item_scores
 from ..judges.verdict import Outcome, Source
 from ..reports import numbers
 from ..reports.comparison.models import SANITY_PREFIX
-from ..reports.comparison.stopped import anytime_metrics, around
+from ..reports.comparison.stopped import anytime_metrics, around, clipped
 from ..reports.interval_words import interval_words
 from ..reports.results.run import Run
 from .results.judged_runs import graded_by_run
@@ -265,8 +265,7 @@ class GradingOrder:
         found = interval_of(
             scores_T, self.rule.method, self.within, alpha=1 - LEVEL, has_sign=False
         )
-        found = around(metrics["score_unclipped"], found)
-        return anytime_metrics(metrics, found.clipped(0.0, 1.0))
+        return anytime_metrics(metrics, clipped(around(metrics["score_unclipped"], found)))
 
     def words(self) -> list[str]:
         """Say where grading stopped, and what of each pair."""

@@ -130,7 +130,7 @@ class Looks:
         found = self._interval(scores_T, 1 - LEVEL, self._within, has_sign=False)
         return replace(
             result,
-            interval=(ends := _clipped(around(result.unclipped, found))),
+            interval=(ends := clipped(around(result.unclipped, found))),
             length_adjusted_interval=_without(result.length_adjusted_interval),
             passes=tuple(replace(p, interval=_without(p.interval)) for p in result.passes),
             metrics=anytime_metrics(result.metrics, ends),
@@ -237,7 +237,7 @@ def score_interval(runs: Sequence[Run]) -> Estimate | None:
     rule = StopRule.from_json(until)
     within = _range_of(until, [answer.example for answer in graded])
     found = interval_of(means_T, rule.method, within, alpha=1 - LEVEL, has_sign=False)
-    return _clipped(around(float(np.nanmean(h_N)) if by_prompt else None, found))
+    return clipped(around(float(np.nanmean(h_N)) if by_prompt else None, found))
 
 
 def stop_words(runs: Sequence[Run]) -> str:
@@ -266,7 +266,8 @@ def _range_of(until: Mapping[str, Any], examples: Iterable[Example]) -> ScoreRan
     return found
 
 
-def _clipped(interval: Estimate) -> Estimate:
+def clipped(interval: Estimate) -> Estimate:
+    """Keep an interval between 0 and 1; none where it lies beyond them."""
     kept = interval.clipped(0.0, 1.0)
     is_beyond = kept.low is not None and kept.low == kept.high
     return Estimate(kept.value, why=BEYOND) if is_beyond else kept

@@ -106,3 +106,10 @@ def test_the_spread_is_that_of_the_differences_or_of_one_model():
     assert spread_of([one]) == pytest.approx(0.1 * (12 / 11) ** 0.5)
     assert spread_of([graded("a", [0.5] * 9)]) is None
     assert spread_of([]) is None
+
+
+def test_a_score_below_0_has_no_interval_rather_than_one_from_0_to_0():
+    order = GradingOrder(StopRule(level=None, width=0.1), answers("a"), 1)
+    order._scores_MP[:] = -2.0  # of rubrics with negative points
+    order.n_graded = 30
+    assert order.metrics("a", {"score_unclipped": -2.0})["interval"] is None
