@@ -64,6 +64,8 @@ class LabelsOfRun:
     chances: tuple[tuple[float, ...], ...] = ()
     """Of every answer of the run, by criterion: the inclusion probability of what was chosen for a
     label, NaN elsewhere. Empty where the labels do not say."""
+    is_mixed: bool = False
+    """Whether they come of several draws, so that the probabilities of none of them hold."""
 
     @property
     def whole_N(self) -> Bools:
@@ -95,7 +97,7 @@ def match_labels(graded: Sequence[GradedAnswer], labelled: Sequence[LabelledAnsw
             f"{len(labelled) - n_chosen} of {len(labelled)} labelled answers have no inclusion "
             "probability, and the others do; give it for all or none"
         )
-    done = _part_done(labelled)
+    done, is_mixed = _part_done(labelled)
     truth, chances = [], []
     for answer in graded:
         names = (answer.example.prompt_id, digest_of_prompt(answer.example.prompt))
@@ -109,7 +111,7 @@ def match_labels(graded: Sequence[GradedAnswer], labelled: Sequence[LabelledAnsw
         if n_chosen:
             chances.append(tuple(done * _chance(chance_of, key) for key in keys))
     n_matched = sum(not v.is_missing for one in truth for v in one.verdicts)
-    return LabelsOfRun(tuple(truth), len(labelled), n_matched, tuple(chances))
+    return LabelsOfRun(tuple(truth), len(labelled), n_matched, tuple(chances), is_mixed)
 
 
 def correct_by_labels(
@@ -167,21 +169,23 @@ def _note_chances(chance_of: dict[_Key, float], item: LabelledAnswer, text: str)
             )
 
 
-def _part_done(labelled: Sequence[LabelledAnswer]) -> float:
+def _part_done(labelled: Sequence[LabelledAnswer]) -> tuple[float, bool]:
     """Give the share of what was drawn that has come back, in (0, 1]; 1 where that is not known.
 
     Raters go through what was drawn in a random order, so that what they have reached is a random
-    part of it.
+    part of it. Also say whether the labels are of several draws.
     """
-    draws = {item.draw for item in labelled}
-    if len(draws) != 1 or (draw := draws.pop()) is None:
-        return 1.0
+    draws = {item.draw for item in labelled if item.draw is not None}
+    if len(draws) != 1 or any(item.draw is None for item in labelled):
+        return 1.0, len(draws) > 1
+    [(unit, n_drawn)] = draws
     back = {
-        (item.example.prompt_id, item.text, c.text if draw[0] == "criteria" else "")
+        (item.example.prompt_id, item.text, c.text if unit == "criteria" else "")
         for item in labelled
-        for c in item.example.rubric.criteria
+        for c, chance in zip(item.example.rubric.criteria, item.chances, strict=False)
+        if chance is not None
     }
-    return min(1.0, len(back) / draw[1])
+    return min(1.0, len(back) / n_drawn), len(back) > n_drawn
 
 
 def _chance(chance_of: Mapping[_Key, float], keys: Sequence[_Key]) -> float:
@@ -208,7 +212,15 @@ def sampled_run(scored: ScoredTable, known: ScoredTable, labels: LabelsOfRun) ->
         scored: The run.
         known: The labels of its answers, scored.
         labels: Which say with what chance they were chosen.
+
+    Raises:
+        DataError: They are of several draws.
     """
+    if labels.is_mixed:
+        raise DataError(
+            "the labels are of several draws (pages of 'rubricbeat label'), and their "
+            "probabilities hold for one alone: give the labels of one page"
+        )
     chance_NC = np.full(scored.table.verdicts_NC.shape, np.nan)
     for row_C, chances in zip(chance_NC, labels.chances, strict=True):
         row_C[: len(chances)] = chances

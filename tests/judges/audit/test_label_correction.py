@@ -239,6 +239,24 @@ def test_chances_on_some_labels_alone_or_two_of_one_label_are_refused() -> None:
         match_labels(graded, [*sure, replace(sure[0], chances=(0.25,) * 5)])
 
 
+def test_labels_of_two_draws_correct_nothing_and_still_say_what_is_true() -> None:
+    rng = np.random.default_rng(8)
+    graded, labelled, _ = world(rng, 60, 60)
+    scored = ScoredTable.of(graded)
+    one, other = (
+        [replace(item, chances=(0.5,) * 5, draw=("answers", n)) for item in part]
+        for n, part in ((30, labelled[:30]), (31, labelled[29:]))
+    )
+    alone = correct_by_labels(scored, match_labels(graded, one)).score
+    assert alone.refused is None
+    # of two sizes, or more answers than one draw of that size has
+    for mixed in ([*one, *other], [replace(item, draw=("answers", 30)) for item in (*one, *other)]):
+        matched = match_labels(graded, mixed)
+        assert matched.n_matched == 60 * 5
+        with pytest.raises(DataError, match="give the labels of one page"):
+            correct_by_labels(scored, matched)
+
+
 def test_what_was_drawn_and_has_no_label_is_stood_for_by_the_rest_up_to_a_fifth() -> None:
     rng = np.random.default_rng(9)
     graded, labelled, truth = world(rng, 100, 100)
