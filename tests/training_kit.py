@@ -40,7 +40,7 @@ def write_run(
         "run": {"seed": seed, "label": folder.name, "output_dir": str(folder)},
     }
     for section, values in (changed or {}).items():
-        config[section] |= values
+        config.setdefault(section, {}).update(values)
     (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     (folder / "facts.json").write_text(json.dumps({"plan": {"max_steps": 20}}), encoding="utf-8")
     (folder / "status.json").write_text(json.dumps({"state": state}), encoding="utf-8")
@@ -85,6 +85,7 @@ def write_run(
     row = {
         "step": 1,
         "prompt_id": "p0",
+        "prompt": text,
         "completion": text,
         "reward": 1.5,
         "verdicts": json.dumps(

@@ -31,6 +31,8 @@ from .reward.batch import BatchScore
 
 CONFIG, FACTS, STATUS = "config.yaml", "facts.json", "status.json"
 METRICS, GOLD, COMPLETIONS = "metrics.jsonl", "gold.jsonl", "completions"
+PROMPT_CHARS = 80
+"""Of the last turn of a prompt, kept beside its answers."""
 LEDGER, GOLD_LEDGER = "judge.json", "gold_judge.json"
 CHECKPOINT = "rubricbeat.json"
 LOCK = ".lock"
@@ -115,6 +117,7 @@ def completion_rows(step: int, batches: Iterable[BatchScore]) -> Iterable[dict[s
             yield {
                 "step": step,
                 "prompt_id": graded.example.prompt_id,
+                "prompt": graded.example.prompt[-1].content[:PROMPT_CHARS],
                 "group": n_groups + batch.group_of[i],
                 "completion": graded.answer,
                 "reward": batch.unmasked[i],

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
+import math
 from collections.abc import Iterable, Sequence
 
+from ...judges.errors import RubricbeatError
+from ...judges.rewards import get_reward
 from ...judges.scoring.estimates import MIN_PROMPTS
 from .. import numbers
 from .arms import Arm, Change
@@ -18,6 +22,25 @@ MOSTLY_DEAD = 0.75
 TRUNCATED = "truncated_frac"
 MOSTLY_TRUNCATED = 0.5
 """Share of answers cut off at the token limit from which it is a warning; ours."""
+
+SCALES = ("group", "batch", "none")
+"""Of advantages, in the order in which the page explains them."""
+
+
+def terms_of(arms: Sequence[Arm]) -> list[tuple[str, str, str]]:
+    """Give name, first sentence and range of each training reward that can be made again."""
+    found: dict[str, tuple[str, str, str]] = {}
+    for arm in arms:
+        options = arm.runs[0].config.get("reward", {}).get("options") or {}
+        try:
+            reward = get_reward(arm.runs[0].reward, **options)
+        except RubricbeatError:  # of the user's own, whose module is not here
+            continue
+        words = (inspect.getdoc(type(reward)) or "").partition("\n")[0].rstrip(".")
+        is_bounded = all(map(math.isfinite, reward.range))
+        ends = "no fixed range" if not is_bounded else "{:g} to {:g}".format(*reward.range)
+        found[arm.runs[0].reward] = (arm.runs[0].reward, words, ends)
+    return list(found.values())
 
 
 def headline_of(arms: Sequence[Arm], pairs: Sequence[ArmPair]) -> str:
@@ -142,7 +165,12 @@ def _of_the_answers(arms: Sequence[Arm]) -> Iterable[str]:
     """Warn of answers that were cut off, and of too few prompts to test by."""
     shares = {arm.name: max(arm.mean(TRUNCATED) or 0.0, arm.last(TRUNCATED) or 0.0) for arm in arms}
     cut = [f"{name} ({numbers.share(x)})" for name, x in shares.items() if x >= MOSTLY_TRUNCATED]
-    if cut:
+    if cut and all(arm.runs[0].config.get("model", {}).get("name") == "tiny" for arm in arms):
+        yield (
+            f"Most answers end at the token limit: {_listed(cut)}. This is expected of the tiny "
+            "model of random weights, which is not rewarded for stopping."
+        )
+    elif cut:
         yield (
             f"Most answers were truncated at the token limit: {_listed(cut)}. The judge saw "
             "unfinished answers; raise grpo.max_completion_length."

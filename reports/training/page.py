@@ -19,7 +19,7 @@ from ..pages.figures import Forest, forest
 from ..pages.html import frame, render
 from .arms import Arm, Change, arms_of
 from .figures import captions, training_figures
-from .notes import headline_of, notes_of
+from .notes import SCALES, headline_of, notes_of, terms_of
 from .pairs import ArmPair, arm_pairs
 from .runs import GOLD, RESTING, TRAINING, TrainingRun, has_rest, number_or_nan, read_training_runs
 
@@ -163,6 +163,8 @@ class Sample:
 
     step: int
     prompt_id: str
+    prompt: str
+    """Its first words; empty in files that do not have them."""
     text: str
     reward: float | None
     criteria: tuple[SampleCriterion, ...]
@@ -198,6 +200,7 @@ def _sample(row: Any) -> Sample:
     return Sample(
         step=int(row["step"]),
         prompt_id=str(row["prompt_id"]),
+        prompt=str(row.get("prompt") or ""),
         text=text if len(text) <= MAX_CHARS else f"{text[:MAX_CHARS]} …",
         reward=None if np.isnan(reward) else reward,
         criteria=tuple(
@@ -272,6 +275,8 @@ def render_training_page(report: TrainingReport, *, examples: bool = True) -> st
         "runs": [run_facts(run) for run in report.runs],
         "are_runs_open": len(report.runs) <= MOST_OPEN_RUNS,
         "arms": report.arms,
+        "terms": terms_of(report.arms),
+        "scales": [name for name in SCALES if any(a.runs[0].scale == name for a in report.arms)],
         "resting": RESTING if any(map(has_rest, report.runs)) else None,
         "evaluated": evaluated,
         "changes": _forest_of(evaluated),

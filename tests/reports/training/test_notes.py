@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from training_kit import write_run
 
+from rubricbeat.reports.training.notes import terms_of
 from rubricbeat.reports.training.page import TrainingReport, render_training_page, training_report
 
 RISING: dict[int, list[float]] = {0: [0.1, 0.2, 0.1], 20: [0.9, 0.9, 0.8]}
@@ -189,6 +190,20 @@ def test_answers_that_were_cut_off_are_warned_of(
     path = write_run(tmp_path / "a", each={"truncated_frac": share})
     said = "Most answers were truncated at the token limit: hybrid, scale group ("
     assert (said in notes_on(path)) is is_told
+    tiny = write_run(
+        tmp_path / "t", each={"truncated_frac": share}, changed={"model": {"name": "tiny"}}
+    )
+    assert ("This is expected of the tiny model" in notes_on(tiny)) is is_told
+
+
+def test_the_page_says_what_its_names_mean(tmp_path: Path) -> None:
+    [(name, words, ends)] = terms_of(report_of(write_run(tmp_path / "a")).arms)
+    # partial credit up to 15 and 5 for a perfect answer (Ahmadi et al. 2026)
+    assert (name, ends) == ("hybrid", "0 to 20") and words.startswith("Partial credit")
+    page = render_training_page(report_of(tmp_path / "a"))
+    assert "<code>hybrid</code>: partial credit" in page and "Scale <code>group</code>:" in page
+    own = write_run(tmp_path / "b", changed={"reward": {"name": "my_module:mine"}})
+    assert terms_of(report_of(own).arms) == []
 
 
 def test_what_rests_is_shown_where_prompts_may_rest(tmp_path: Path) -> None:

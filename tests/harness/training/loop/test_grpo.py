@@ -80,6 +80,7 @@ def _check_completions(folder: Path) -> None:
     assert sum(v.met is True for v in verdicts) == first["n_met"]
     assert first["n_levels"] == 0
     assert "reward_alt/binary" in table
+    assert first["prompt"].startswith("my ") or first["prompt"].startswith("i feel ")
 
 
 @pytest.mark.parametrize("rest_dead", [0, 1])
