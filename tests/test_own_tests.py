@@ -98,7 +98,6 @@ HELD_BY = {
     "reports/results/simple_evals": "reports/results/test_simple_evals.py",
     "reports/results/verifiers": "reports/results/test_verifiers.py",
     "reports/results/zip_entries": "reports/results/test_log_sizes.py",
-    "reports/training/notes": "reports/training/test_notes.py",
     "tasks/metrics": "tasks/test_rubric_task.py",
     "tasks/reward_variance": "tasks/test_reward_variance.py",
     "tasks/rubric_preference": "tasks/test_rubric_preference.py",
