@@ -10,7 +10,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..judges.errors import ConfigError, RubricbeatError, UnknownNameError
@@ -100,13 +100,17 @@ def require_one_stdin(given: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: They are.
     """
-    named = [
-        name
-        for name, value in given.items()
-        for one in (value if isinstance(value, list) else [value])
-        if str(one) == "-"
-    ]
+    named = [name for name, value in given.items() for one in _each(value) if str(one) == "-"]
     if len(named) > 1:
         raise ConfigError(
             f"{' and '.join(dict.fromkeys(named))} are both '-': only one can be standard input"
         )
+
+
+def _each(value: Any) -> Iterator[Any]:
+    """Give each value of a flag that may have several, or several times several."""
+    if not isinstance(value, list):
+        yield value
+        return
+    for one in value:
+        yield from _each(one)

@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..judges.audit.label_correction import match_labels
-from ..judges.audit.label_rows import (
-    LABEL_FIELDS,
-    RATER_FIELDS,
-    labelled_rows,
-    labels_of_verdicts,
-    read_labels,
-)
+from ..judges.audit.label_rows import labels_of_verdicts, read_label_files, read_labels
 from ..judges.audit.labels import UNEQUAL, LabelledAnswer, agreed, are_unequal
 from ..judges.data.columns import Columns
-from ..judges.data.examples import ExampleFile, read_examples, skipped_words
+from ..judges.data.examples import ExampleFile, read_examples
 from ..judges.data.forms.rubric_file import add_rows_arguments, columns_of
-from ..judges.data.json_rows import TRUTHS, Cell, Field, NumberedRow
-from ..judges.data.reader import can_name_rows, read_rows, source_hash
+from ..judges.data.reader import can_name_rows, source_hash
 from ..judges.data.streams import name_of
 from ..judges.errors import ConfigError, DataError
 from ..judges.verdict import Verdict
@@ -35,7 +27,13 @@ if TYPE_CHECKING:
 
 def add_label_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags that name labels."""
-    parser.add_argument("--labels", type=Path, metavar="FILE", help="labelled rows")
+    parser.add_argument(
+        "--labels",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="labelled rows, one file a rater",
+    )
     parser.add_argument(
         "--verdicts", type=Path, nargs="+", metavar="FILES", help="recorded verdicts as labels"
     )
@@ -65,14 +63,14 @@ def read_labelled(
     if args.limit is not None and args.limit < 1:
         raise ConfigError(f"--limit {args.limit}: at least 1")
     if (args.labels is None) == (args.verdicts is None):
-        raise ConfigError("no labels: give either --labels FILE, or --verdicts FILES with --data")
+        raise ConfigError("no labels: give either --labels FILES, or --verdicts FILES with --data")
     rows = args.data if args.labels is None else None
     columns = columns_of(args, is_shared=args.labels is None, rows=rows)
     if args.labels is not None:
-        file = read_labels(args.labels, strict=args.strict, columns=columns)
+        file = read_label_files(args.labels, strict=args.strict, columns=columns)
         say(file.warning(), command)
-        _require_rubric(file.answers, args.labels)
-        facts: dict[str, Any] = {"path": Path(name_of(args.labels)).name, "sha256": file.sha256}
+        _require_rubric(file.answers, file.path)
+        facts: dict[str, Any] = {"path": file.names, "sha256": file.sha256}
         if are_unequal(file.answers):
             say(f"note: {UNEQUAL}; 'rubricbeat label --next random' draws all alike", command)
             facts["chances"] = "unequal"
@@ -98,74 +96,7 @@ def read_labelled(
     return answers[: args.limit], facts
 
 
-_NOT_TEXTS = frozenset({*LABEL_FIELDS, "points", "levels", "tags", "turn", "probability", "draw"})
-_OF_LABELS = frozenset({*LABEL_FIELDS, "cannot_tell", "note", "labelled_at", "id"})
-"""Fields that differ between two labels of one rater on one question."""
-
-
-def read_raters(
-    paths: Sequence[Path], columns: Columns | None
-) -> tuple[list[dict[str, Any]], list[LabelledAnswer], list[str]]:
-    """Read the files of several raters as one.
-
-    A rater without a name has that of the file. Where one rater labelled a question in two files,
-    the later file counts.
-
-    Returns:
-        The rows with the names of their raters, what they say, and what is excluded.
-
-    Raises:
-        DataError: A file is missing, or none of its rows is labelled.
-    """
-    kept: dict[str, tuple[Path, NumberedRow]] = {}
-    for path in paths:
-        if not can_name_rows(path):
-            raise DataError(f"{path}: no such file")
-        for row in read_rows(path, columns.of_labels() if columns else None).rows:
-            named = _with_rater(row, Path(name_of(path)).stem)
-            kept[_question_key(named, path)] = (path, named)
-    answers: list[LabelledAnswer] = []
-    notes = []
-    for path in dict.fromkeys(path for path, _ in kept.values()):
-        rows = [row for place, row in kept.values() if place == path]
-        found, skipped = labelled_rows(rows, name_of(path))
-        answers += found
-        notes += [words] if (words := skipped_words(name_of(path), len(found), skipped)) else []
-    values = [row.value for _, row in kept.values() if isinstance(row.value, Mapping)]
-    return (
-        [{name: _of_cell(name, value[name]) for name in value} for value in values],
-        answers,
-        notes,
-    )
-
-
-def _of_cell(name: str, value: Any) -> Any:
-    """Give what JSON holds in the place of a cell of CSV: a label or a number is no text there."""
-    if not isinstance(value, Cell) or name not in _NOT_TEXTS:
-        return value
-    if value.strip().lower() in TRUTHS:
-        return TRUTHS[value.strip().lower()]
-    try:
-        return json.loads(value)
-    except ValueError:
-        return value
-
-
-def _with_rater(row: NumberedRow, name: str) -> NumberedRow:
-    if not isinstance(row.value, Mapping) or any(map(Field(row.value).has, RATER_FIELDS)):
-        return row
-    return replace(row, value={**row.value, "rater": name})
-
-
-def _question_key(row: NumberedRow, path: Path) -> str:
-    """Name the question and the rater of a row; a row that cannot be read is one by itself."""
-    if not isinstance(row.value, Mapping) or row.fault:
-        return f"{path}\0{row.number}"
-    asked = {key: value for key, value in row.value.items() if key not in _OF_LABELS}
-    return json.dumps(asked, sort_keys=True, default=str)
-
-
-def _require_rubric(labelled: Sequence[LabelledAnswer], path: Path) -> None:
+def _require_rubric(labelled: Sequence[LabelledAnswer], path: str) -> None:
     """Refuse labels that their own row does not explain: the judge is asked about that row."""
     for item in labelled:
         for criterion, labels in zip(item.example.rubric.criteria, item.labels, strict=True):

@@ -37,6 +37,7 @@ class CommandParser(argparse.ArgumentParser):
         )
         self._file = ""
         self._reads_config = False
+        self._words: list[str] = []
 
     def error(self, message: str) -> NoReturn:
         """Print one line and end with 2."""
@@ -45,8 +46,15 @@ class CommandParser(argparse.ArgumentParser):
         missing = message.removeprefix("the following arguments are required: ")
         if missing != message:
             message = f"missing: {', '.join(map(self._with_choices, missing.split(', ')))}"
+            takers = [] if missing.startswith("-") else self._several()
+            message += f" (before {takers[0]}, which takes several values)" if takers else ""
             message += f"; '{self.prog} --help' explains"
         self.exit(2, f"{self.prog}: {where}{message.removeprefix('argument ')}\n")
+
+    def _several(self) -> list[str]:
+        """Name the given flags that take what stands after them, an argument too."""
+        several = [a.option_strings for a in self._actions if a.option_strings and a.nargs == "+"]
+        return [word for word in self._words if any(word in names for names in several)]
 
     def _with_choices(self, name: str) -> str:
         of_name = [a.choices for a in self._actions if name in {a.dest, a.metavar} and a.choices]
@@ -69,7 +77,7 @@ class CommandParser(argparse.ArgumentParser):
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
         """Parse words; what a configuration file says holds where they do not."""
-        words = self._spelt(args or ())
+        words = self._words = self._spelt(args or ())
         files = list(_config_files(words)) if self._reads_config else []
         if not files:
             return super().parse_known_args(words, namespace)

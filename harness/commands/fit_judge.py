@@ -205,7 +205,7 @@ def _command(args: argparse.Namespace) -> str:
     """Word what remakes the judge, with the names of files and no folders."""
     words = ["rubricbeat fit-judge"]
     if args.labels is not None:
-        words.append(f"--labels {args.labels.name}")
+        words.append(f"--labels {' '.join(path.name for path in args.labels)}")
     else:
         names = " ".join(path.name for path in args.verdicts)
         words.append(f"--verdicts {names} --data {args.data.name}")

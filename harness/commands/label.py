@@ -23,6 +23,7 @@ from pathlib import Path
 
 from ...judges.answer import GradedAnswer
 from ...judges.audit.correction import MIN_LABELLED_PROMPTS
+from ...judges.audit.label_rows import read_raters
 from ...judges.budget.next_label import Drawn, Rule, Unit, draw_labels, pooled
 from ...judges.budget.rater_agreement import rater_agreement
 from ...judges.data.columns import Columns
@@ -30,11 +31,10 @@ from ...judges.data.forms.rubric_file import add_rows_arguments, columns_of
 from ...judges.errors import ConfigError
 from ...judges.files import write_file
 from ...judges.scoring.item_scores import ScoredTable
-from ...reports.comparison.corrections import LabelSource, corrected_by, read_label_sources
+from ...reports.comparison.corrections import LabelSource, corrected_by, read_label_source
 from ...reports.pages.label_page import Question, label_page
 from ..flags import add_output, add_seed, require_output, require_seed
 from ..inputs import SignalInput, read_signal_input
-from ..labels import read_raters
 from ..tables.raters import raters_text
 from ..terminal import say
 
@@ -79,6 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--labels",
         type=Path,
+        nargs="+",
         metavar="FILE",
         help="labels of some of these answers: estimate how far more labels would narrow the score",
     )
@@ -107,7 +108,7 @@ def run(args: argparse.Namespace) -> int:
     found = read_signal_input(args.paths, args.data, columns_of(args, rows=args.data))
     for words in found.warnings:
         say(f"note: {words}", "label")
-    labels = read_label_sources([args.labels])[0] if args.labels is not None else None
+    labels = read_label_source(args.labels) if args.labels is not None else None
     answers = pooled(answer.graded for answer in found.answers)
     if not answers:
         raise ConfigError("no answer to label in these results: all of them are absent")

@@ -36,7 +36,7 @@ from ...reports.comparison.corrections import (
     corrected_by,
     correction_lines,
     preference,
-    read_label_sources,
+    read_label_source,
 )
 from ...reports.comparison.stopped import anytime_metrics, score_interval, stop_words
 from ...reports.results.reader import read_runs
@@ -64,9 +64,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--labels",
         type=Path,
+        nargs="+",
         metavar="PATH",
-        help="correct scores with labels of some of these answers, or a better judge's "
-        "results on them",
+        help="correct scores with labels of some of these answers (a file, or one a rater), or a "
+        "better judge's results on them",
     )
     add_columns_argument(parser)
     add_all(parser)
@@ -101,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
     require_seed(args.seed)
     audit = read_audit_rates(args.audit, seed=args.seed) if args.audit is not None else None
     labels = (
-        read_label_sources([args.labels], Columns.read(args.columns))[0]
+        read_label_source(args.labels, Columns.read(args.columns))
         if args.labels is not None
         else None
     )
@@ -172,10 +173,10 @@ def _corrected_lines(scored: Sequence[_Scored], args: argparse.Namespace) -> Ite
     """Word each corrected figure beside the raw one, or why there is none."""
     for one in scored:
         name = " ".join(filter(None, (one.run.model, one.run.label, one.run.task)))
-        for source, correction in ((args.labels, one.by_labels), (args.audit, one.by_audit)):
+        for paths, correction in ((args.labels, one.by_labels), ([args.audit], one.by_audit)):
             if correction is not None:
                 yield ""
-                yield from correction_lines(name, source.name, correction)
+                yield from correction_lines(name, ", ".join(p.name for p in paths), correction)
         if words := preference(one.by_audit, one.by_labels):
             yield ""
             yield words

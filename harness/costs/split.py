@@ -23,7 +23,7 @@ from ...judges.errors import ConfigError
 from ...judges.scoring.item_scores import ScoredTable
 from ...judges.scoring.sampled_run import SampledRun
 from ...reports import numbers
-from ...reports.comparison.corrections import read_label_sources
+from ...reports.comparison.corrections import read_label_source
 from ...reports.comparison.models import group_models
 from ...reports.results.reader import read_runs
 from ..terminal import aligned
@@ -194,7 +194,7 @@ def _chosen(
 
 def _pilot_spreads(by: Path, labels: Path) -> list[Spread]:
     """Measure the variance on each system of a pilot."""
-    [source] = read_label_sources([labels])
+    source = read_label_source([labels])
     runs = read_runs([by])
     if any(run.sample for run in runs):
         raise ConfigError(

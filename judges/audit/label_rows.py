@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from ..answer import GradedAnswer
 from ..data.answers import answer_field
@@ -13,7 +15,7 @@ from ..data.conversations import prompt_of, text_of_answer
 from ..data.examples import SkippedRow, read_each, skipped_words
 from ..data.forms.contract import completed, placed, sign_of, worth_of
 from ..data.json_rows import TRUTHS, Cell, Field, NumberedRow, kind_of
-from ..data.reader import read_rows
+from ..data.reader import can_name_rows, read_rows, source_hash
 from ..data.streams import name_of
 from ..data.verdict_words import says_not_applicable
 from ..errors import DataError
@@ -30,6 +32,9 @@ DRAWN_UNITS = ("answers", "criteria")
 UNDECIDED_FIELD = "cannot_tell"
 """Of a row that a person saw and gave no label: without a label it is no mistake."""
 CRITERION_FIELDS = ("rubric", "criterion")
+_NOT_TEXTS = frozenset({*LABEL_FIELDS, "points", "levels", "tags", "turn", "probability", "draw"})
+_OF_LABELS = frozenset({*LABEL_FIELDS, "cannot_tell", "note", "labelled_at", "id"})
+"""Fields that differ between two labels of one rater on one question."""
 _NOT_OF_LABELS = frozenset({"id", "requires", "gate", "polarity", "check"})
 
 
@@ -38,13 +43,20 @@ class LabelFile:
     """The labelled answers of a file, and what was excluded."""
 
     answers: tuple[LabelledAnswer, ...]
-    sha256: str
+    sha256: str | list[str]
+    """Of the file, or of each of several."""
     path: str
+    """Of the file, or of several, for messages."""
+    names: str | list[str]
+    """The same without folders."""
+    notes: tuple[str, ...] = ()
+    """What was excluded, a line a file."""
     skipped: tuple[SkippedRow, ...] = ()
+    """The same, row by row, of one file."""
 
     def warning(self) -> str | None:
         """Name and count the rows excluded, in one line; None where there are none."""
-        return skipped_words(self.path, len(self.answers), self.skipped)
+        return "; ".join(self.notes) or None
 
 
 def read_labels(
@@ -63,7 +75,28 @@ def read_labels(
     name = name_of(path)
     file = read_rows(path, columns.of_labels() if columns else None)
     answers, skipped = labelled_rows(file.rows, name, strict=strict)
-    return LabelFile(tuple(answers), file.sha256, name, tuple(skipped))
+    words = skipped_words(name, len(answers), skipped)
+    notes = (words,) if words else ()
+    return LabelFile(tuple(answers), file.sha256, name, Path(name).name, notes, tuple(skipped))
+
+
+def read_label_files(
+    paths: Sequence[Path], *, strict: bool = False, columns: Columns | None = None
+) -> LabelFile:
+    """Read labelled rows, a file or those of several raters; see `read_labels`, `read_raters`."""
+    if len(paths) == 1:
+        return read_labels(paths[0], strict=strict, columns=columns)
+    _, answers, notes = read_raters(paths, columns, strict=strict)
+    names = [name_of(path) for path in paths]
+    n_chosen = sum(bool(answer.chances) for answer in answers)
+    if n_chosen not in (0, len(answers)):
+        raise DataError(
+            f"{', '.join(names)}: {len(answers) - n_chosen} of {len(answers)} rows have no "
+            f"{CHANCE_FIELD!r}; give files with it in every row, or in none"
+        )
+    hashes = [source_hash(path) for path in paths]
+    files = [Path(name).name for name in names]
+    return LabelFile(tuple(answers), hashes, ", ".join(names), files, tuple(notes))
 
 
 def labelled_rows(
@@ -90,6 +123,68 @@ def labelled_rows(
             "give it in every row (1 where a label was certain to be requested), or in none"
         )
     return answers, skipped
+
+
+def read_raters(
+    paths: Sequence[Path], columns: Columns | None, *, strict: bool = False
+) -> tuple[list[dict[str, Any]], list[LabelledAnswer], list[str]]:
+    """Read the files of several raters as one.
+
+    A rater without a name has that of the file. Where one rater labelled a question in two files,
+    the later file counts.
+
+    Returns:
+        The rows with the names of their raters, what they say, and what is excluded.
+
+    Raises:
+        DataError: A file is missing, or none of its rows is labelled.
+    """
+    kept: dict[str, tuple[Path, NumberedRow]] = {}
+    for path in paths:
+        if not can_name_rows(path):
+            raise DataError(f"{path}: no such file")
+        for row in read_rows(path, columns.of_labels() if columns else None).rows:
+            named = _with_rater(row, Path(name_of(path)).stem)
+            kept[_question_key(named, path)] = (path, named)
+    answers: list[LabelledAnswer] = []
+    notes = []
+    for path in dict.fromkeys(path for path, _ in kept.values()):
+        rows = [row for place, row in kept.values() if place == path]
+        found, skipped = labelled_rows(rows, name_of(path), strict=strict)
+        answers += found
+        notes += [words] if (words := skipped_words(name_of(path), len(found), skipped)) else []
+    values = [row.value for _, row in kept.values() if isinstance(row.value, Mapping)]
+    return (
+        [{name: _of_cell(name, value[name]) for name in value} for value in values],
+        answers,
+        notes,
+    )
+
+
+def _of_cell(name: str, value: Any) -> Any:
+    """Give what JSON holds in the place of a cell of CSV: a label or a number is no text there."""
+    if not isinstance(value, Cell) or name not in _NOT_TEXTS:
+        return value
+    if value.strip().lower() in TRUTHS:
+        return TRUTHS[value.strip().lower()]
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
+def _with_rater(row: NumberedRow, name: str) -> NumberedRow:
+    if not isinstance(row.value, Mapping) or any(map(Field(row.value).has, RATER_FIELDS)):
+        return row
+    return replace(row, value={**row.value, "rater": name})
+
+
+def _question_key(row: NumberedRow, path: Path) -> str:
+    """Name the question and the rater of a row; a row that cannot be read is one by itself."""
+    if not isinstance(row.value, Mapping) or row.fault:
+        return f"{path}\0{row.number}"
+    asked = {key: value for key, value in row.value.items() if key not in _OF_LABELS}
+    return json.dumps(asked, sort_keys=True, default=str)
 
 
 def labels_of_verdicts(

@@ -147,7 +147,7 @@ def compare_runs(
         allow_different: Go on where data, judges or rubrics differ, and say so.
         all_pairs: Compare every pair of more than `MAX_PAIRED` models too.
         audits: Of the judges of these runs, as `read_audits` gives them.
-        labels: Of some of these answers, as `read_label_sources` gives them.
+        labels: Of some of these answers, as `read_label_source` gives them.
         notes: What is to be said beside these runs, such as files that were excluded.
         with_signal: Study the repeats as groups of a GRPO training too.
         seed: Of the draws behind `bootstrap_std`.

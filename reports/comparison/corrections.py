@@ -16,12 +16,11 @@ from ...judges.answer import GradedAnswer
 from ...judges.audit.audit_rates import read_audit_rates
 from ...judges.audit.correction import MIN_LABELLED_PROMPTS, Corrected
 from ...judges.audit.label_correction import correct_by_labels, match_labels, sampled_run
-from ...judges.audit.label_rows import labels_of_verdicts, read_labels
+from ...judges.audit.label_rows import labels_of_verdicts, read_label_files
 from ...judges.audit.labels import LabelledAnswer
 from ...judges.audit.run_correction import RunCorrection, correct_run
 from ...judges.data.columns import Columns
 from ...judges.data.reader import can_name_rows
-from ...judges.data.streams import name_of
 from ...judges.errors import DataError
 from ...judges.scoring.estimates import NOTHING, Estimate
 from ...judges.scoring.item_scores import ScoredTable
@@ -60,34 +59,41 @@ class LabelSource:
     """What was excluded, in one line."""
 
 
-def read_label_sources(paths: Sequence[Path], columns: Columns | None = None) -> list[LabelSource]:
-    """Read labels, one source a path.
+def read_label_source(paths: Sequence[Path], columns: Columns | None = None) -> LabelSource:
+    """Read labels of one source.
 
     Args:
-        paths: A file of labelled rows (docs/trust.md), or result files or folders in which a better
-            judge graded some of the same answers.
+        paths: Labelled rows (docs/trust.md), a file or one a rater; or one result file or folder in
+            which a better judge graded some of the same answers.
         columns: Other names of the fields of labelled rows.
 
     Raises:
         DataError: A path holds none of these.
     """
-    return [_read(path, columns) for path in paths]
+    for path in paths:
+        if not can_name_rows(path):
+            raise DataError(f"--labels {path}: no such file or folder")
+        if path.is_dir() or path.name.startswith(_RESULT_NAMES) or is_log(path):
+            if len(paths) > 1:
+                raise DataError(
+                    f"--labels {path}: these are a judge's results; several files are those of "
+                    "several raters, so give results alone"
+                )
+            return _of_results(path)
+    file = read_label_files(paths, columns=columns)
+    name = file.names if isinstance(file.names, str) else ", ".join(file.names)
+    return LabelSource(name, file.answers, warning=file.warning())
 
 
-def _read(path: Path, columns: Columns | None) -> LabelSource:
-    if not can_name_rows(path):
-        raise DataError(f"--labels {path}: no such file or folder")
-    if path.is_dir() or path.name.startswith(_RESULT_NAMES) or is_log(path):
-        notes: list[str] = []
-        runs = read_runs([path], notes.append)
-        return LabelSource(
-            path.name,
-            tuple(item for run in runs for item in labels_of_verdicts(run.graded, run.name)),
-            frozenset(run.judge_digest for run in runs if run.judge_digest),
-            "; ".join((*notes, *(note for run in runs for note in _notes_of(run)))) or None,
-        )
-    file = read_labels(path, columns=columns)
-    return LabelSource(Path(name_of(path)).name, file.answers, warning=file.warning())
+def _of_results(path: Path) -> LabelSource:
+    notes: list[str] = []
+    runs = read_runs([path], notes.append)
+    return LabelSource(
+        path.name,
+        tuple(item for run in runs for item in labels_of_verdicts(run.graded, run.name)),
+        frozenset(run.judge_digest for run in runs if run.judge_digest),
+        "; ".join((*notes, *(note for run in runs for note in _notes_of(run)))) or None,
+    )
 
 
 def _notes_of(run: Run) -> Iterator[str]:

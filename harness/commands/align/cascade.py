@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from ....judges.audit.label_rows import read_labels
+from ....judges.audit.label_rows import read_label_files
 from ....judges.audit.labels import UNEQUAL, are_unequal
 from ....judges.data.columns import Columns, add_columns_argument
 from ....judges.errors import ConfigError
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, metavar="ROWS", help="the rows of recorded verdicts")
     add_columns_argument(parser)
     parser.add_argument(
-        "--labels", type=Path, metavar="FILE", help="measure agreement with these labels"
+        "--labels", type=Path, nargs="+", metavar="FILE", help="measure agreement with these labels"
     )
     parser.add_argument(
         "--expensive", metavar="NAME", help="the judge to ask less (default: by price)"
@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
         )
     labels = None
     if args.labels is not None:
-        file = read_labels(args.labels, columns=Columns.read(args.columns))
+        file = read_label_files(args.labels, columns=Columns.read(args.columns))
         _say(file.warning())
         _say(UNEQUAL if are_unequal(file.answers) else None)
         labels = labels_by_question(found, file.answers)

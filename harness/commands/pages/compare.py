@@ -25,7 +25,7 @@ from ....judges.errors import ConfigError, unwritable
 from ....judges.files import write_file
 from ....judges.scoring.estimates import MIN_PROMPTS
 from ....reports.comparison.comparison import Comparison, compare_runs
-from ....reports.comparison.corrections import pair_lines, read_label_sources
+from ....reports.comparison.corrections import pair_lines, read_label_source
 from ....reports.comparison.judges import read_audits
 from ....reports.comparison.paired import MAX_PAIRED, PairedDifference
 from ....reports.pages.comparison_page import comparison_json, render_page
@@ -110,11 +110,12 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--labels",
         type=Path,
+        nargs="+",
         action="append",
         default=[],
         metavar="PATH",
-        help="labels of some of these answers (docs/trust.md), or a better judge's results on "
-        "them, to correct figures with",
+        help="labels of some of these answers (a file, or one a rater), or a better judge's "
+        "results on them, to correct figures with (docs/trust.md); again for another source",
     )
     parser.add_argument(
         "--signal",
@@ -155,7 +156,7 @@ def compared(
     args: argparse.Namespace, runs: Sequence[Run], notes: Sequence[str], **more: Any
 ) -> Comparison:
     """Compare runs by the flags of `add_common_arguments`; say what of --labels is excluded."""
-    labels = read_label_sources(args.labels, Columns.read(args.columns))
+    labels = [read_label_source(paths, Columns.read(args.columns)) for paths in args.labels]
     for source in labels:
         say(source.warning)
     return compare_runs(
@@ -236,7 +237,7 @@ def _written(args: argparse.Namespace, comparison: Comparison, name: str) -> lis
 
 def _flags(args: argparse.Namespace) -> list[str]:
     flags = [word for path in args.audit for word in ("--audit", str(path))]
-    flags += [word for path in args.labels for word in ("--labels", str(path))]
+    flags += [str(word) for paths in args.labels for word in ("--labels", *paths)]
     for name in ("baseline", "task", "model", "columns"):
         value = getattr(args, name, None)
         if value is not None:

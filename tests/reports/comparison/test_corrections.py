@@ -24,7 +24,7 @@ from rubricbeat.reports.comparison.corrections import (
     correction_faults,
     correction_lines,
     corrections_of,
-    read_label_sources,
+    read_label_source,
 )
 from rubricbeat.reports.comparison.judges import JudgeAudit
 from rubricbeat.reports.comparison.models import Model
@@ -152,12 +152,12 @@ def test_one_reason_for_all_figures_is_said_once():
 
 def test_results_of_a_better_judge_are_labels(tmp_path):
     written = write_run(tmp_path, run("m", [graded("110", example("p", (5, 3, -2)))]))
-    (source,) = read_label_sources([written])
+    source = read_label_source([written])
     assert [label.met for labels in source.labelled[0].labels for label in labels] == [
         True, True, False,
     ]  # fmt: skip
     with pytest.raises(DataError, match="no such file or folder"):
-        read_label_sources([tmp_path / "none"])
+        read_label_source([tmp_path / "none"])
 
 
 def test_a_refusal_is_worded_with_its_reason():

@@ -159,7 +159,7 @@ def test_a_page_is_labelled_by_keyboard_and_read_back(sit_down, tmp_path):
     assert path.name.startswith("labels-anna-")
 
     found = read_labels(path)
-    assert found.skipped == ()
+    assert found.notes == ()
     [first, second, third] = [answer.labels[0][0] for answer in found.answers]
     assert (first.level, first.rater) == (1, "anna")
     assert second.verdict.is_na
