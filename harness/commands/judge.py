@@ -12,7 +12,7 @@ Examples:
       --judge_args model=gpt-4.1,max_concurrency=64 -o results --dry_run
   rubricbeat judge --data rows.jsonl --responses results --judge chat \
       --judge_args model=NAME,base_url=http://127.0.0.1:8000/v1 --shape prefix -o judged
-  rubricbeat judge --data rows.jsonl --responses two_models.jsonl --judge chat \
+  rubricbeat judge --data rows.jsonl --responses A.csv B.csv --judge chat \
       --judge_args model=gpt-4.1 -o judged --until_decided 0.95 --rope 0.01
 
 --until_decided grades prompts in a random order, all models alike, and stops when it is known which
@@ -68,7 +68,7 @@ from ..flags import (
     told,
 )
 from ..results.documents import Spool
-from ..results.earlier import foretold, source_of
+from ..results.earlier import foretold, sources_of
 from ..results.judged_runs import JudgedRun, JudgedRuns, graded_by_run
 from ..results.writer import sanitized
 from ..sampling import Sample, add_sample_arguments, check_sample_arguments
@@ -92,7 +92,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--responses",
         type=Path,
-        help="saved answers: a file, or a folder of samples (default: the rows hold them)",
+        nargs="+",
+        metavar="PATH",
+        help="saved answers: files, or folders of samples (default: the rows hold them)",
     )
     add_rows_arguments(parser)
     add_judge_arguments(parser)
@@ -122,8 +124,8 @@ def run(args: argparse.Namespace) -> int:
     rule = _check(args)
     check_worker_arguments(args)
     columns = columns_of(args, is_shared=True)
-    args.responses = args.responses or args.data
-    holds_rows = args.responses == args.data
+    args.responses = args.responses or [args.data]
+    holds_rows = args.responses == [args.data]
     data = read_examples(args.data, strict=args.strict, columns=columns, with_answers=holds_rows)
     say(data.warning())
     options = judge_options_of(args)
@@ -316,8 +318,8 @@ def _config(
 ) -> dict[str, Any]:
     return {
         "command": "judge",
-        "responses": Path(name_of(args.responses)).name,
-        "source": source_of(args.data, args.responses, args.columns),
+        "responses": ", ".join(Path(name_of(path)).name for path in args.responses),
+        "sources": sources_of(args.data, args.responses, args.columns),
         "limit": args.limit,
         **({} if order is None else {"until": order.facts()}),
         **({} if sample is None else {"sample": sample.facts()}),

@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import sys
 from array import array
-from collections.abc import Collection, Container, Iterable, Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +29,16 @@ SUPERSEDED = ".superseded"
 """Put behind the name of a result file that a later one has taken the place of."""
 
 
-def source_of(*given: Path | str | None) -> str | None:
-    """Tell files of one command from those of another; None for standard input.
-
-    Args:
-        given: Paths of rows and answers, and whatever else says what is read of them.
-    """
-    if any(each is not None and is_stdin(each) for each in given):
+def sources_of(data: Path, responses: Sequence[Path], columns: str | None) -> list[str] | None:
+    """Tell files of answers, read by the same rows and columns, apart; None for standard input."""
+    if any(map(is_stdin, (data, *responses))):
         return None
-    plain = [str(each.resolve()) if isinstance(each, Path) else str(each) for each in given]
-    return hashlib.sha256("\0".join(plain).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return sorted(
+        hashlib.sha256(
+            f"{data.resolve()}\0{file.resolve()}\0{columns}".encode("utf-8", "surrogatepass")
+        ).hexdigest()[:16]
+        for file in {*responses}
+    )
 
 
 def foretold(
@@ -152,7 +152,8 @@ def retire(
 def is_corrected(earlier: Run, config: Mapping[str, Any]) -> bool:
     """Say whether new results of the same files cover what earlier ones did, by what was asked."""
     before = mapping(earlier.facts.get("config"))
-    if config.get("source") is None or before.get("source") != config["source"]:
+    now, then = config.get("sources"), before.get("sources")
+    if not now or not isinstance(then, list) or not {*then} <= {*now}:
         return False
     limit, limit_before = config.get("limit"), before.get("limit")
     covers = limit is None or (limit_before is not None and limit >= limit_before)

@@ -7,7 +7,7 @@ out and named; nothing is guessed.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -137,11 +137,11 @@ def _and_more(count: int, mark: str) -> str:
 
 
 class Responses:
-    """The saved answers of a file or folder; each pass reads them again, one by one."""
+    """The saved answers of files or folders; each pass reads them again, one by one."""
 
     def __init__(
         self,
-        path: Path,
+        path: Path | Sequence[Path],
         examples: Mapping[str, Example],
         *,
         model: str | None = None,
@@ -153,7 +153,8 @@ class Responses:
         """Open nothing yet.
 
         Args:
-            path: What `stream_rows` takes; or a folder with lm-eval's samples_*.jsonl in it.
+            path: What `stream_rows` takes; or a folder with lm-eval's samples_*.jsonl in it; or
+                several of these.
             examples: The rubrics, by prompt_id.
             model: Name of the model, over whatever the rows say.
             label: Label of the run, over whatever the rows say.
@@ -162,9 +163,9 @@ class Responses:
             holds_rows: The rows are also those that `examples` were read from: an answer belongs
                 to the prompt and the rubric of its own row, and needs no id.
         """
-        self._path = path
-        self._name = name_of(path)
-        self._files = _files(path)
+        paths = [path] if isinstance(path, Path) else list(dict.fromkeys(path))
+        self._name = ", ".join(map(name_of, paths))
+        self._files = list(dict.fromkeys(file for each in paths for file in _files(each)))
         self._examples = examples
         self._known = KnownRows(examples, columns)
         self._model = model

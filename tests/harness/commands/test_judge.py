@@ -170,6 +170,23 @@ def test_answers_of_another_file_count_as_repeats_and_it_is_said_beforehand(
     )
 
 
+def test_several_files_of_answers_are_several_systems_and_each_can_be_corrected(
+    folder, judge, capsys
+):
+    def files(*texts: str) -> list[str]:
+        for name, text in zip("AB", texts, strict=True):
+            rows = [{"prompt_id": f"row-{n}", "completion": f"{text} {n}"} for n in range(3)]
+            write(folder / f"{name}.jsonl", rows)
+        return ["--responses", str(folder / "A.jsonl"), str(folder / "B.jsonl")]
+
+    files("Old", "Other")
+    assert call(folder, judge, "--responses", str(folder / "A.jsonl")) == 0
+    assert call(folder, judge, *files("New", "Other")) == 0
+    assert "the new ones replace them" in capsys.readouterr().err
+    runs = read_runs([folder / "out"])
+    assert [(run.model, run.graded[0].answer) for run in runs] == [("A", "New 0"), ("B", "Other 0")]
+
+
 def test_a_part_of_a_corrected_file_does_not_replace_the_whole(folder, judge, capsys):
     call(folder, judge)
     corrected(folder)
