@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...judges.budget.cascade import Cascade, Measured, frontier, measure, pick
+from ...judges.budget.cascade import CHEAP_CALL, Cascade, Measured, frontier, measure, pick
 from ...judges.errors import ConfigError
 from ...judges.scoring.estimates import MIN_PROMPTS, Estimate
 from ...reports import numbers
@@ -118,6 +118,9 @@ def set_cascade(
     goal = None if budget is not None else agreement * float(held.agrees_MN[replay.dear].mean())
     words, is_recommended = _words(picked, replay, goal)
     spec = _spec(picked.cascade, replay) if is_recommended else None
+    if budget is not None:
+        paid = numbers.cost(1000 * budget / len(said))
+        words.append(f"The budget of ${budget:g} for {len(said):,} criteria is {paid} per 1,000.")
     return Found(replay, rows, picked, (*words, *_notes(replay, picked, spec)), spec)
 
 
@@ -133,19 +136,13 @@ def _words(picked: Row, replay: Replay, goal: float | None) -> tuple[list[str], 
             f"(agreement {numbers.share(measured.agreement.value)} and "
             f"{numbers.share(measured.at_random)}): none is recommended."
         ], False
-    saved = measured.calls_saved
-    words = [
-        f"Saves {_told(saved)} of the calls of {dear}; agrees on {_told(measured.agreement)} of "
-        "the criteria."
-    ]
-    if measured.random_saved is not None:
-        words.append(
-            f"Random skipping saves {numbers.share(measured.random_saved)} at this agreement."
-        )
-    usd, full = measured.usd, replay.members.usd_M[replay.dear]
-    if not np.isnan([usd, full]).any():
-        words.append(f"1,000 verdicts: {numbers.cost(1000 * usd)} instead of "
-                     f"{numbers.cost(1000 * full)}.")  # fmt: skip
+    if _loses_to_random(measured):
+        return [
+            "The selected cascade saves less than random skipping at the same agreement "
+            f"({numbers.share(measured.usd_saved.value)} and "
+            f"{numbers.share(measured.random_usd_saved or 0.0)} of the cost): none is recommended."
+        ], False
+    words = [*_saving(measured, replay, picked.cascade), *_by_chance(measured, picked.cascade)]
     low = measured.agreement.low
     if goal is not None and (low is None or low < goal):
         words.append(
@@ -160,6 +157,39 @@ def _words(picked: Row, replay: Replay, goal: float | None) -> tuple[list[str], 
     return words, True
 
 
+def _loses_to_random(measured: Measured) -> bool:
+    saved = measured.usd_saved.value
+    return saved is not None and saved < (measured.random_usd_saved or 0.0)
+
+
+def _saving(measured: Measured, replay: Replay, cascade: Cascade) -> Iterator[str]:
+    """Say what is saved: money first where prices are known, then calls of the dear judge."""
+    dear, full = replay.spoken[replay.dear].name, float(replay.members.usd_M[replay.dear])
+    calls = f"Saves {_told(measured.calls_saved)} of the calls of {dear}"
+    if measured.usd_saved.value is not None:
+        yield (
+            f"Saves {_told(measured.usd_saved)} of the cost: 1,000 verdicts for "
+            f"{numbers.cost(1000 * measured.usd)} instead of {numbers.cost(1000 * full)}."
+        )
+    elif len(cascade.members) > 1:
+        calls += f"; asks {replay.spoken[cascade.members[0]].name} for every criterion"
+    yield f"{calls}. Agrees on {_told(measured.agreement)} of the criteria."
+
+
+def _by_chance(measured: Measured, cascade: Cascade) -> Iterator[str]:
+    """Say what random skipping does in the same units, or why that cannot be said."""
+    if measured.random_saved is not None:
+        usd = measured.random_usd_saved
+        cost = "" if usd is None else f" and {numbers.share(usd)} of the cost"
+        share = numbers.share(measured.random_saved)
+        yield f"Random skipping saves {share} of these calls{cost} at this agreement."
+    elif len(cascade.members) == 2:
+        yield (
+            "Random skipping cannot reach this agreement: it is higher than that of the expensive "
+            "judge alone."
+        )
+
+
 def _told(share: Estimate) -> str:
     ends = f"({share.why})" if share.why else share_words(share)
     return f"{numbers.share(share.value)} {ends}"
@@ -167,6 +197,13 @@ def _told(share: Estimate) -> str:
 
 def _notes(replay: Replay, picked: Row, spec: Mapping[str, Any] | None) -> Iterator[str]:
     """Say what the reader should know of the judges."""
+    if not replay.members.is_priced:
+        unknown = ", ".join(one.name for one in replay.spoken if one.usd is None)
+        yield (
+            f"Price not known: {unknown}. So calls of {replay.spoken[replay.dear].name} are "
+            f"minimised, and a paid call of another judge counts as {CHEAP_CALL:g} of one; give "
+            "--usd NAME=USD to minimise the cost."
+        )
     for number, one in enumerate(replay.spoken):
         x_N = replay.members.sureness_MN[number]
         if number != replay.dear and not ((x_N != 1.0) & (x_N != 0.5)).any():

@@ -17,7 +17,7 @@ import numpy as np
 from ...judges.answer import GradedAnswer, solution_of
 from ...judges.audit.label_correction import match_labels
 from ...judges.audit.labels import LabelledAnswer
-from ...judges.budget.cascade import Members, sureness
+from ...judges.budget.cascade import CHEAP_CALL, Members, sureness
 from ...judges.engine.assembly import FREE
 from ...judges.engine.ledger import Price, expected_tokens, price_of
 from ...judges.errors import ConfigError, RubricbeatError, near_names
@@ -134,7 +134,7 @@ def replay_of(
             [[_is_same(v, truth[key]) for v, key in zip(row, keys, strict=True)] for row in said]
         ),
         usd_M=np.array([np.nan if one.usd is None else one.usd for one in spoken]),
-        calls_M=np.array([0.0 if one.is_free else 1.0 for one in spoken]),
+        calls_M=np.array([_call(one, number == dear) for number, one in enumerate(spoken)]),
         prompt_N=np.array([prompts.setdefault(key[0], len(prompts)) for key in keys]),
         answer_N=np.array([answers.setdefault(key[:2], len(answers)) for key in keys]),
         gain_MN=np.array([_gains(row, criteria, worth) for row in said]),
@@ -323,6 +323,10 @@ def _guessed(price: Price, answer: GradedAnswer) -> float:
 
 def _model(one: Spoken) -> str:
     return str((one.spec or {}).get("model") or "")
+
+
+def _call(one: Spoken, is_dear: bool) -> float:
+    return 1.0 if is_dear else 0.0 if one.is_free else CHEAP_CALL
 
 
 def _is_same(verdict: Verdict, truth: Verdict) -> bool:

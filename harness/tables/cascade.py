@@ -43,7 +43,8 @@ def _parts(found: Found) -> Iterator[str]:
     yield aligned([head, *rows])
     yield (
         "random skipping: agreement if each judge decides the same share of criteria, chosen at "
-        "random.\nScore shift: mean change of the unclipped score from the reference. *: selected."
+        "random.\nCalls saved: of the expensive judge; what the others cost is in USD saved.\n"
+        "Score shift: mean change of the unclipped score from the reference. *: selected."
     )
     yield "\n".join(found.words)
     if found.spec is not None:

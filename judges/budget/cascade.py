@@ -27,6 +27,8 @@ from ..verdict import Verdict
 
 N_CUTS = 16
 """Bounds tried on either side of one half, by the quantiles of the member's own P(met)."""
+CHEAP_CALL = 0.01
+"""Of a call of the judge to be saved: a call of another judge, where prices are not known."""
 MAX_MEMBERS = 3
 """Of a cascade; a fourth has little left to settle."""
 
@@ -98,7 +100,8 @@ class Members:
     usd_M: Floats
     """US dollars of a verdict; 0 where it is free, NaN where it is not known."""
     calls_M: Floats
-    """1 where a verdict is a call that is paid for, 0 where the judge is free."""
+    """What a verdict counts where prices are not known: 1 of the judge to be saved, 0 where the
+    judge is free, `CHEAP_CALL` of the others."""
     prompt_N: Codes
     answer_N: Codes
     gain_MN: Floats
@@ -126,7 +129,12 @@ class Members:
     @property
     def cost_M(self) -> Floats:
         """What is minimised: dollars where all of them are known, else calls."""
-        return self.calls_M if np.isnan(self.usd_M).any() else self.usd_M
+        return self.usd_M if self.is_priced else self.calls_M
+
+    @property
+    def is_priced(self) -> bool:
+        """Whether the price of every judge is known."""
+        return not np.isnan(self.usd_M).any()
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,9 +287,10 @@ class Measured:
 
     agreement: Estimate
     calls_saved: Estimate
-    """Share of the calls of asking the dear judge everything; below 0 where others are paid too."""
+    """Share of the questions that the dear judge is not asked; calls of others are in `usd`."""
     usd_saved: Estimate
-    """Share of the dollars; no value where they are not known."""
+    """Share of the dollars of asking the dear judge everything, below 0 where the others cost more
+    than they save; no value where prices are not known."""
     usd: float
     """Of a question; NaN where it is not known."""
     at_random: float
@@ -289,7 +298,10 @@ class Measured:
     gain: Estimate
     """Agreement beyond that, paired by prompt."""
     random_saved: float | None
-    """Share of the calls that choosing at random saves at the agreement of the cascade."""
+    """Share of the dear judge's calls that choosing at random saves at the agreement of the
+    cascade; None where it cannot reach it, and of three members or one."""
+    random_usd_saved: float | None
+    """The same in dollars; None where prices are not known too."""
     score_shift: Estimate
     """Mean change of an answer's unclipped score against the reference, over the answers whose
     verdicts are all there."""
@@ -321,13 +333,13 @@ def measure(cascade: Cascade, said: Members, dear: int) -> Measured:
     each_N = np.arange(len(said))
     last_N = np.array(chain)[stage_N]
     agrees_N = said.agrees_MN[last_N, each_N]
-    calls_N, usd_N = (np.cumsum(of[chain])[stage_N] for of in (said.calls_M, said.usd_M))
-    dear_calls, dear_usd = said.calls_M[dear], said.usd_M[dear]
+    usd_N, dear_usd = np.cumsum(said.usd_M[chain])[stage_N], said.usd_M[dear]
+    is_priced = bool(dear_usd > 0 and not np.isnan(said.usd_M[chain]).any())
     settled_KP = np.array([by_prompt(stage_N == place) for place in range(len(chain))])
     alone_KP = np.array([by_prompt(said.agrees_MN[one]) for one in chain])
     agreed_P = by_prompt(agrees_N)
-    full, cheap = float(said.agrees_MN[dear].mean()), float(said.agrees_MN[chain[0]].mean())
     agreed = float(agrees_N.mean())
+    skipped = _random_saved(chain, said, dear, agreed)
     beyond = _beyond_random(agreed_P, settled_KP, alone_KP, n_P)
     gain = beyond.estimate()
     least = gain.value if gain.why == NO_SPREAD else gain.low
@@ -340,16 +352,32 @@ def measure(cascade: Cascade, said: Members, dear: int) -> Measured:
     answers_P = np.bincount(prompt_N[first_N], minlength=len(prompts)).astype(np.float64)
     return Measured(
         agreement=rate(agreed_P, n_P),
-        calls_saved=_saved(by_prompt(1 - calls_N / dear_calls), n_P),
-        usd_saved=_saved(by_prompt(1 - usd_N / dear_usd), n_P) if dear_usd > 0 else Estimate(None),
+        calls_saved=_saved(by_prompt(last_N != dear), n_P),
+        usd_saved=_saved(by_prompt(1 - usd_N / dear_usd), n_P) if is_priced else Estimate(None),
         usd=float(usd_N.mean()),
         at_random=agreed - beyond.value,
         gain=gain,
-        random_saved=(full - agreed) / (full - cheap) if len(chain) == 2 and full > cheap else None,
+        random_saved=skipped,
+        random_usd_saved=(
+            skipped * float(1 - said.usd_M[chain[0]] / dear_usd)
+            if is_priced and skipped is not None
+            else None
+        ),
         score_shift=ratio(by_prompt(shift_N), answers_P),
         settled=tuple(float(row.sum() / n_P.sum()) for row in settled_KP),
         is_better_than_random=least is not None and least > 1 / len(said),
     )
+
+
+def _random_saved(chain: Sequence[int], said: Members, dear: int, agreed: float) -> float | None:
+    """Give the share of the dear judge's calls that are left out where agreement falls as far.
+
+    A question that is left out is the cheap judge's alone, so agreement falls in proportion.
+    """
+    full, cheap = (float(said.agrees_MN[one].mean()) for one in (dear, chain[0]))
+    if len(chain) != 2 or full <= cheap or agreed > full:
+        return None
+    return min((full - agreed) / (full - cheap), 1.0)
 
 
 def _saved(sums_P: Floats, n_P: Floats) -> Estimate:

@@ -61,7 +61,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--budget",
         type=float,
         metavar="USD",
-        help="maximum cost of judging all of RESULTS, instead of --agreement",
+        help="maximum cost of judging all criteria of RESULTS once (not per 1,000 verdicts), "
+        "instead of --agreement",
     )
     add_allow_seen(parser)
     add_seed(parser, "random seed")

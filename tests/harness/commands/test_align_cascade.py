@@ -83,9 +83,9 @@ def test_the_line_that_is_printed_makes_the_cascade_that_was_measured(
     assert main(["align", "cascade", str(mine), str(dear)]) == 0
     text = capsys.readouterr().out
     assert "160 criteria of 40 answers to 40 prompts" in text
-    assert "Saves 75" in text
     # $2 and $8 a million tokens: 1,000 x 2 + 100 x 8 = $0.0028 a verdict, of one verdict in four
-    assert "1,000 verdicts: $0.700 instead of $2.80" in text
+    assert "of the cost: 1,000 verdicts for $0.700 instead of $2.80." in text
+    assert "Saves 75.0" in text and "of the calls of chat gpt-4.1. Agrees on" in text
     flag, name, flag_args, given = shlex.split(text.strip().splitlines()[-1])
     assert (flag, flag_args) == ("--judge", "--judge_args")
     monkeypatch.setenv("OPENAI_API_KEY", "none")
@@ -209,6 +209,99 @@ def test_two_judges_of_unknown_price_are_asked_about(mine, tmp_path, capsys, mon
     assert "price of chat one is not known" in capsys.readouterr().err
     plain = found([*words, "--expensive", "chat two"], capsys)
     assert plain["picked"]["usd_saved"]["value"] is None
+
+
+@pytest.fixture
+def pair(tmp_path, monkeypatch) -> list[str]:
+    """Two paid judges; the cheap one is sure, and right, of three criteria of four."""
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    says = {"small": cheap, "big": exact}
+    return [
+        str(results(tmp_path / name, {"name": "chat", "model": name}, said))
+        for name, said in says.items()
+    ]
+
+
+def test_a_paid_cheap_judge_saves_calls_of_the_dear_one_and_less_money(pair, capsys):
+    words = [*pair, "--usd", "small=0.1", "--usd", "big=2"]
+    plain = found(words, capsys)
+    # every criterion at $0.1, one of four at $2 too: 0.1 + 0.25 x 2 = 0.6 of 2
+    assert plain["picked"]["calls_saved"]["value"] == 0.75
+    assert plain["picked"]["usd_saved"]["value"] == pytest.approx(0.7)
+    assert plain["picked"]["random_saved"] == plain["picked"]["random_usd_saved"] == 0.0
+    said = plain["words"]
+    assert said[0].startswith("Saves 70.0") and "$0.600 instead of $2.00" in said[0]
+    assert said[1].startswith("Saves 75.0") and "of the calls of chat big" in said[1]
+    free = found([*pair, "--usd", "small=0", "--usd", "big=2"], capsys)
+    assert free["picked"]["calls_saved"] == plain["picked"]["calls_saved"]
+
+
+@pytest.mark.parametrize("named", [["big"], ["chat big"], ["big", "--usd", "big=2"]])
+def test_without_a_price_the_calls_of_the_expensive_judge_are_saved(pair, named, capsys):
+    plain = found([*pair, "--expensive", *named], capsys)
+    assert plain["picked"]["members"] == ["chat small", "chat big"]
+    assert plain["picked"]["calls_saved"]["value"] == 0.75
+    assert plain["picked"]["usd_saved"]["value"] is None
+    assert plain["words"][0].startswith("Saves 75.0")
+    assert any("calls of chat big are minimised" in words for words in plain["words"])
+
+
+def test_a_cascade_that_costs_more_than_random_skipping_is_not_recommended(
+    tmp_path, capsys, monkeypatch
+):
+    """Wrong on one criterion of 16 where sure, so that random skipping saves a little too."""
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+
+    def slips(prompt: int, place: int) -> Verdict:
+        if place == 0 and prompt % 4 == 0:
+            return Verdict.of(not truth(prompt, 0), probability=0.03 if truth(prompt, 0) else 0.98)
+        return cheap(prompt, place)
+
+    pair = [
+        str(results(tmp_path / name, {"name": "chat", "model": name}, said))
+        for name, said in (("small", slips), ("big", exact))
+    ]
+    words = [*pair, "--agreement", "0.9", "--usd", "big=2"]
+    assert found([*words, "--usd", "small=0.1"], capsys)["judge"] is not None
+    plain = found([*words, "--usd", "small=1.4"], capsys)
+    # 1.4 + 0.25 x 2 = 1.9 of 2 saves 5 %
+    assert plain["judge"] is None
+    assert "saves less than random skipping" in plain["words"][0]
+
+
+def test_where_a_cascade_is_nearer_to_the_labels_than_the_dear_judge_no_random_skipping_is(
+    tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+
+    def errs(prompt: int, place: int) -> Verdict:
+        """Wrong on one criterion in 16, of which the cheap judge is sure."""
+        return Verdict.of(truth(prompt, place) != (place == 0 and prompt % 4 == 0))
+
+    labels = tmp_path / "labels.jsonl"
+    lines = [
+        {"prompt_id": f"p{n}", "prompt": f"Question {n}?", "answer": f"Answer {n}.",
+         "criterion": f"criterion {place} of p{n}", "label": truth(n, place)}
+        for n in range(N_PROMPTS) for place in range(4)
+    ]  # fmt: skip
+    labels.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    pair = [
+        str(results(tmp_path / name, {"name": "chat", "model": name}, said))
+        for name, said in (("small", cheap), ("big", errs))
+    ]
+    prices = ["--usd", "small=0.1", "--usd", "big=2"]
+    plain = found([*pair, *prices, "--labels", str(labels), "--agreement", "1"], capsys)
+    assert plain["picked"]["agreement"]["value"] == 1.0
+    assert plain["picked"]["random_saved"] is None
+    assert any(words.startswith("Random skipping cannot reach") for words in plain["words"])
+
+
+def test_a_budget_says_what_it_is_for(pair, capsys):
+    words = [*pair, "--usd", "small=0.1", "--usd", "big=2", "--budget", "0.16"]
+    # $0.16 for 160 criteria is a dollar for 1,000, and the cascade costs $0.6
+    plain = found(words, capsys)
+    assert plain["picked"]["members"] == ["chat small", "chat big"]
+    assert "The budget of $0.16 for 160 criteria is $1.00 per 1,000." in plain["words"]
 
 
 def test_a_jury_of_free_judges_is_free(dear, tmp_path, capsys):

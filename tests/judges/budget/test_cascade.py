@@ -113,7 +113,7 @@ def test_three_judges_are_put_in_the_order_that_costs_least() -> None:
     one = np.ones(4 * n)
     said = Members(
         np.array([x_middle, x_free, one]), np.array([right[1], right[0], right[2]], bool),
-        np.array([0.001, 0.0, 0.004]), np.array([1.0, 0.0, 1.0]), prompt_N, prompt_N,
+        np.array([0.001, 0.0, 0.004]), np.array([0.01, 0.0, 1.0]), prompt_N, prompt_N,
         np.array([one, one, one]), one,
     )  # fmt: skip
     point = pick(frontier(said, 2), 1.0, agreement=1.0)
@@ -122,7 +122,7 @@ def test_three_judges_are_put_in_the_order_that_costs_least() -> None:
     assert point.cost == pytest.approx(0.5 * 0.001 + 0.25 * 0.004)
     found = measure(point.cascade, said, 2)
     assert found.settled == (0.5, 0.25, 0.25)
-    assert found.calls_saved.value == pytest.approx(1 - 0.75)
+    assert found.calls_saved.value == pytest.approx(0.75)  # of the dear judge's
     assert found.usd_saved.value == pytest.approx(1 - 0.0015 / 0.004)
 
 
