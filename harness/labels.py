@@ -9,7 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..judges.audit.label_correction import match_labels
-from ..judges.audit.label_rows import labels_of_verdicts, read_label_files, read_labels
+from ..judges.audit.label_rows import (
+    joined_raters,
+    labels_of_verdicts,
+    read_label_files,
+    read_labels,
+)
 from ..judges.audit.labels import UNEQUAL, LabelledAnswer, agreed, are_unequal
 from ..judges.data.columns import Columns
 from ..judges.data.examples import ExampleFile, read_examples
@@ -75,7 +80,7 @@ def read_labelled(
             say(f"note: {UNEQUAL}; 'rubricbeat label --next random' draws all alike", command)
             facts["chances"] = "unequal"
         # what a person could not tell is no label, and no question to a judge
-        said = [item for item in file.answers if any(item.labels)]
+        said = joined_raters([item for item in file.answers if any(item.labels)])
         return said[: args.limit], facts
     if args.data is None:
         raise ConfigError("--verdicts needs --data ROWS: the rubrics that the verdicts belong to")

@@ -215,6 +215,25 @@ def labels_of_verdicts(
     ]
 
 
+def joined_raters(labelled: Sequence[LabelledAnswer]) -> list[LabelledAnswer]:
+    """Put what several named raters said of one question into one row: it is asked once.
+
+    Rows without a rater stay as they are: they may be one rater's second look.
+    """
+    rows: dict[object, LabelledAnswer] = {}
+    for number, item in enumerate(labelled):
+        is_named = all(label.rater for labels in item.labels for label in labels)
+        asked = (repr(item.example), item.text, item.category, item.chances, item.draw, item.model)
+        key = asked if is_named else number
+        labels = item.labels
+        if key in rows:
+            labels = tuple(
+                (*old, *new) for old, new in zip(rows[key].labels, item.labels, strict=True)
+            )
+        rows[key] = replace(item, labels=labels)
+    return list(rows.values())
+
+
 def merged_answers(labelled: Sequence[LabelledAnswer]) -> list[LabelledAnswer]:
     """Put the rows about one answer together: the same prompt and text, all their criteria.
 

@@ -90,6 +90,13 @@ def test_audit_and_fit_judge_name_every_file(files, tmp_path, capsys):
     names = ["ann.jsonl", "second.jsonl", "later.jsonl"]
     assert audit["labels"]["path"] == names
     assert len(set(audit["labels"]["sha256"])) == 3
+    # a question is asked once whoever labelled it, and raters are compared with each other
+    assert audit["judge"]["calls"] == audit["audit"]["judge"]["n_questions"] == 2 * N
+    assert audit["audit"]["judge"]["n_pairs"] == 2 * N + 2 * 20
+    # Krippendorff (2004), nominal: 19 of 40 questions differ, 41 of 80 labels are met
+    assert audit["audit"]["alpha_labels"] == pytest.approx(
+        1 - (2 * 19 / 80) / (2 * 41 * 39 / (80 * 79))
+    )
     judge = tmp_path / "judge"
     words = ["fit-judge", "--encoder", "none", "--labels", *files, "-o", str(judge)]
     assert main(words) == 0
