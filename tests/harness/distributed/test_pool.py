@@ -326,7 +326,9 @@ def test_a_reply_without_a_verdict_is_missing_and_not_asked_again():
 def test_a_worker_that_would_write_another_file_ends_the_run_before_it_is_asked(place):
     asked = []
     _, run = pool(lambda number, call, items: asked.append(items) or good(items), place=place)
-    with pytest.raises(ConfigError, match=f"workers on {place.host} do not.*postgresql://"):
+    with pytest.raises(
+        ConfigError, match=f"workers on {place.host} cannot reach it.*postgresql://"
+    ):
         run.run()
     assert asked == []
 
