@@ -260,8 +260,6 @@ def _edited(
     from ..judges.audit.upkeep.twins import twin_answers, twin_rows, twins_of
 
     twins = twins_of(labelled, graded, most, seed)
-    if not twins:
-        raise ConfigError("--twins: no verdict has an answer that can be edited; give more labels")
     return twin_rows(twins, grader.grade(list(twin_answers(twins))))
 
 

@@ -9,7 +9,7 @@ from ...judges.audit.bias import Shift
 from ...judges.audit.injections import InjectionRow
 from ...judges.audit.judge_audit import Audit, JudgeFigures
 from ...judges.audit.reward_bench import Preference, ProbeRow
-from ...judges.audit.upkeep.twins import TwinRow
+from ...judges.audit.upkeep.twins import ALL_EDITS, TwinRow
 from ...judges.scoring.estimates import Estimate
 from ...reports import numbers
 from ...reports.interval_words import interval_words, share_words
@@ -148,14 +148,23 @@ def _injections(rows: Sequence[InjectionRow]) -> Iterator[str]:
 
 def _twins(rows: Sequence[TwinRow]) -> Iterator[str]:
     """Show the share of verdicts that each edit of an answer changed."""
-    known = [row for row in rows if row.n]
-    if not known:
+    if not rows:
         return
     cells = [
         (row.name, "change" if row.must_change else "stay", str(row.n), _cell(row.changed))
-        for row in known
+        for row in rows
+        if row.n
     ]
-    yield aligned([("edit of the answer", "verdict should", "twins", "changed"), *cells])
+    if cells:
+        yield aligned([("edit of the answer", "verdict should", "twins", "changed"), *cells])
+    lines = [f"{row.name}: {row.why}." for row in rows if row.why and row.name != ALL_EDITS]
+    if any(row.why and row.must_change for row in rows if row.name == ALL_EDITS):
+        lines.append(
+            "No edit that must change a verdict was compared, so a judge that does not read the "
+            "answers is not found out here."
+        )
+    if lines:
+        yield "\n".join(lines)
 
 
 def _reliability(known: Calibration | None) -> Iterator[str]:

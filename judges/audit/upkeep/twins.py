@@ -78,6 +78,8 @@ class Edit:
     must_change: bool
     """Whether the twin no longer meets a criterion that the answer met; else it says the same."""
     of: Edited
+    needs: str
+    """Why there is no twin, where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,8 @@ class TwinRow:
     """Twins with a verdict before and after."""
     changed: Estimate
     """Share of them with another verdict, in [0, 1], with its interval over prompts."""
+    why: str | None = None
+    """Why there is none; None where there are some."""
 
     def to_json(self) -> dict[str, Any]:
         """Give the plain form."""
@@ -98,6 +102,7 @@ class TwinRow:
             "must_change": self.must_change,
             "n": self.n,
             "changed": self.changed.to_json(),
+            "why": self.why,
         }
 
 
@@ -186,15 +191,32 @@ def _unless_form(edit: Callable[[str], str]) -> Edited:
     return lambda text, _: edit(text)
 
 
+ALL_EDITS = "all of them"
+"""Name of the row that counts all edits of a kind together."""
+_NO_EVIDENCE = (
+    "no criterion that asks for something to be said, and that label and judge call met, has half "
+    "of its words in one sentence of the answer"
+)
+_NO_NUMBER = (
+    f"no criterion that label and judge call met asks for an exact number, {MIN_NUMBER} or more, "
+    "that the answer repeats"
+)
+_ALL_FORM = "every criterion with a verdict is about the form of the answer"
+_NO_LIST = "no answer has a bulleted list, beside a criterion that is not about its form"
 EDITS = (
-    Edit("evidence removed", True, _without_evidence),
-    Edit("evidence called wrong", True, _negated),
-    Edit("number changed", True, _other_number),
-    Edit("white space at the end", False, _unless_form(lambda text: f"{text} \n\n ")),
-    Edit("polite opening", False, _unless_form(lambda t: f"Thank you for your question.\n\n{t}")),
-    Edit('"Answer:" before it', False, _unless_form(lambda text: f"Answer:\n\n{text}")),
-    Edit("bullets as prose", False, _bullets_as_prose),
-    Edit("bullets in reverse order", False, _bullets_reversed),
+    Edit("evidence removed", True, _without_evidence, _NO_EVIDENCE),
+    Edit("evidence called wrong", True, _negated, _NO_EVIDENCE),
+    Edit("number changed", True, _other_number, _NO_NUMBER),
+    Edit("white space at the end", False, _unless_form(lambda text: f"{text} \n\n "), _ALL_FORM),
+    Edit(
+        "polite opening",
+        False,
+        _unless_form(lambda text: f"Thank you for your question.\n\n{text}"),
+        _ALL_FORM,
+    ),
+    Edit('"Answer:" before it', False, _unless_form(lambda t: f"Answer:\n\n{t}"), _ALL_FORM),
+    Edit("bullets as prose", False, _bullets_as_prose, _NO_LIST),
+    Edit("bullets in reverse order", False, _bullets_reversed, _NO_LIST),
 )
 
 
@@ -266,21 +288,30 @@ def twin_rows(twins: Sequence[Twin], graded: Sequence[GradedAnswer]) -> list[Twi
         [
             _changed(twin.edit, before.verdicts[0], after.verdicts[0])
             for twin, before, after in zip(twins, graded[:n], graded[n:], strict=True)
-        ]
+        ],
+        dtype=float,
     )
     prompts = np.array([twin.target.prompt_id for twin in twins])
 
     def row(name: str, must: bool, edits: Sequence[Edit]) -> TwinRow:
-        has_T = np.array([twin.edit in edits for twin in twins]) & ~np.isnan(changed_T)
+        made_T = np.array([twin.edit in edits for twin in twins], dtype=bool)
+        has_T = made_T & ~np.isnan(changed_T)
         share = share_by_prompt(changed_T[has_T] == 1, prompts[has_T])
-        return TwinRow(name, must, int(has_T.sum()), share)
+        why = None if has_T.any() else _why_none(edits, int(made_T.sum()))
+        return TwinRow(name, must, int(has_T.sum()), share, why)
 
     rows = []
     for must in (True, False):
         edits = [edit for edit in EDITS if edit.must_change is must]
-        rows.append(row("all of them", must, edits))
+        rows.append(row(ALL_EDITS, must, edits))
         rows += [row(edit.name, must, [edit]) for edit in edits]
     return rows
+
+
+def _why_none(edits: Sequence[Edit], n_made: int) -> str:
+    if n_made:
+        return f"{n_made} were made, but asked again the judge gave no two verdicts to compare"
+    return f"no twin could be made: {'; '.join(dict.fromkeys(edit.needs for edit in edits))}"
 
 
 def _changed(edit: Edit, before: Verdict, after: Verdict) -> float:

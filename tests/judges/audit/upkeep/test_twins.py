@@ -12,7 +12,6 @@ from rubricbeat.harness.tables.audit import audit_text
 from rubricbeat.judges.answer import Answer, GradedAnswer
 from rubricbeat.judges.audit.labels import Label, LabelledAnswer
 from rubricbeat.judges.audit.upkeep.twins import EDITS, TwinRow, twin_answers, twin_rows, twins_of
-from rubricbeat.judges.errors import ConfigError
 from rubricbeat.judges.judge import Question
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
 from rubricbeat.judges.verdict import Outcome, Verdict
@@ -140,9 +139,26 @@ def test_the_audit_asks_the_judge_about_twins_and_shows_them() -> None:
     assert (rows["evidence removed"].n, rows["evidence removed"].changed.value) == (4, 1.0)
     table = audit_text(found)
     assert "edit of the answer" in table and "number changed" in table
-    with pytest.raises(ConfigError, match="--twins: no verdict has an answer that can be edited"):
-        none = [replace(labelled[0], example=replace(labelled[0].example, rubric=Rubric((FORM,))))]
-        audit_options(none, Reader(), {}, twins=4, seed=0)  # type: ignore[arg-type]
+    assert not any(row.why for row in found.twins) and "no twin" not in table
+
+
+def test_kinds_of_edits_without_a_twin_say_why() -> None:
+    plain = LabelledAnswer(
+        Example("p", (Message("user", "q"),), Rubric((DOSE,))), "Rest.", ((Label(True),),)
+    )
+    found = audit_options([plain], Reader(), {}, twins=4, seed=0)  # type: ignore[arg-type]
+    table = audit_text(found)
+    for name in ("evidence removed", "evidence called wrong", "number changed"):
+        assert f"{name}: no twin could be made: no criterion that" in table
+    assert "bullets as prose: no twin could be made: no answer has a bulleted list" in table
+    assert "a judge that does not read the answers is not found out here" in table
+    assert "polite opening: no" not in table
+    form = replace(plain, example=replace(plain.example, rubric=Rubric((FORM,))))
+    found = audit_options([form], Reader(), {}, twins=4, seed=0)  # type: ignore[arg-type]
+    assert [row.n for row in found.twins] == [0] * 10
+    table = audit_text(found)
+    assert "edit of the answer" not in table
+    assert "polite opening: no twin could be made: every criterion" in table
 
 
 def test_a_judge_that_does_not_read_the_answer_is_found() -> None:
