@@ -108,7 +108,9 @@ def run(args: argparse.Namespace) -> int:
     found = read_signal_input(args.paths, args.data, columns_of(args, rows=args.data))
     for words in found.warnings:
         say(f"note: {words}", "label")
-    labels = read_label_source(args.labels) if args.labels is not None else None
+    labels = None
+    if args.labels is not None:
+        labels = read_label_source(args.labels).on([a.graded for a in found.answers])
     answers = pooled(answer.graded for answer in found.answers)
     if not answers:
         raise ConfigError("no answer to label in these results: all of them are absent")

@@ -106,9 +106,11 @@ def run(args: argparse.Namespace) -> int:
         if args.labels is not None
         else None
     )
-    say(labels.warning if labels is not None else None, "score")
     notes: list[str] = []
     runs = read_runs(args.dirs, notes.append)
+    if labels is not None:
+        labels = labels.on([answer for run in runs for answer in run.graded])
+        say(labels.warning, "score")
     for note in (*notes, *(note for run in runs for note in run.notes)):
         say(f"note: {note}", "score")
     scored = [_score(run, args.seed, args.draws, audit, labels) for run in runs]

@@ -85,6 +85,7 @@ def match_labels(graded: Sequence[GradedAnswer], labelled: Sequence[LabelledAnsw
     """
     by_key: dict[_Key, list[Label]] = {}
     chance_of: dict[_Key, float] = {}
+    labelled, _ = without_begun(labelled, graded)
     for item in labelled:
         text = solution_of(item.text).strip()
         for criterion, labels in zip(item.example.rubric.criteria, item.labels, strict=True):
@@ -154,6 +155,45 @@ def correct_by_labels(
         met=figure(np.array(met), np.array(true)),
         passes=passes,
     )
+
+
+def without_begun(
+    labelled: Sequence[LabelledAnswer], graded: Sequence[GradedAnswer]
+) -> tuple[Sequence[LabelledAnswer], int]:
+    """Leave out answers that were drawn whole and of which not all criteria have come back.
+
+    Where labelling ended within an answer it was not reached; the others stand for it as for those
+    after it (`_part_done`). A "cannot tell" has come back.
+
+    Args:
+        labelled: Rows, which say by `draw` what was drawn.
+        graded: All answers that they may be about, with their rubrics.
+
+    Returns:
+        The rest, and how many answers were left out; all where no answer is whole.
+    """
+    back: dict[tuple[str, str], set[str]] = {}
+    for item in labelled:
+        if item.draw is not None and item.draw[0] == "answers":
+            key = (item.example.prompt_id, solution_of(item.text).strip())
+            back.setdefault(key, set()).update(c.text for c in item.example.rubric.criteria)
+    begun, n_whole = set(), 0
+    for answer in graded if back else ():
+        text = solution_of(answer.answer).strip()
+        names = (answer.example.prompt_id, digest_of_prompt(answer.example.prompt))
+        for key in ((name, text) for name in names if (name, text) in back):
+            if back[key].issuperset(c.text for c in answer.example.rubric.criteria):
+                n_whole += 1
+            else:
+                begun.add(key)
+    if not begun or not n_whole:
+        return labelled, 0
+    kept = [
+        item
+        for item in labelled
+        if (item.example.prompt_id, solution_of(item.text).strip()) not in begun
+    ]
+    return kept, len(begun)
 
 
 def _note_chances(chance_of: dict[_Key, float], item: LabelledAnswer, text: str) -> None:
@@ -234,9 +274,7 @@ def _raw(scored: ScoredTable, name: str) -> float | None:
 
 def _weighted(raw: float | None, total: SampledTotal | str, run: SampledRun) -> Corrected:
     if isinstance(total, SampledTotal) and total.n_prompts < MIN_LABELLED_PROMPTS:
-        total = (
-            f"labels were asked for on {total.n_prompts} prompts; it takes {MIN_LABELLED_PROMPTS}"
-        )
+        total = f"labels tell it on {total.n_prompts} prompts; it takes {MIN_LABELLED_PROMPTS}"
     if isinstance(total, str):
         return Corrected(raw, method=WEIGHTED, refused=total)
     ends, found = total.interval.ends or [0.0, 0.0], total.interval.clipped(0.0, 1.0)

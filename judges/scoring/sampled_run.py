@@ -20,7 +20,9 @@ from .rubric_arrays import Bools, Floats
 from .sampled import SampledTotal, sampled_total
 
 MAX_LOST = 0.2
-"""Of what was drawn, that may lack a verdict; the rest then stands for it."""
+"""Of the drawn verdicts, that may be missing; the rest then stands for them."""
+MAX_UNSCORED = 0.5
+"""Of the drawn answers, that may have too few verdicts for a figure of their own."""
 MAX_Z = 3.5
 """How far the size of the run, as the sample tells it, may lie from its true one, in standard
 errors: a sample drawn with its chances passes that once in two thousand times."""
@@ -150,7 +152,24 @@ class SampledRun:
         drawn_N = self.drawn_NC.any(1) & self.counted_N
         first_NC = np.where(self.drawn_NC, self.chance_NC, np.inf)
         chance_N = np.where(drawn_N, first_NC.min(1, initial=np.inf), np.nan)
+        if words := self._lost(drawn_N, ~np.isnan(dear_N[drawn_N])):
+            return words
         return self._total(free_N, dear_N, chance_N, np.ones(len(free_N)), self.counted_N)
+
+    def _lost(self, drawn_N: Bools, has_U: Bools) -> str | None:
+        """Say that too many verdicts are missing, or leave too many answers without a figure."""
+        at = self.drawn_NC & drawn_N[:, None]
+        known_NC = ~np.isnan(self.dear.table.verdicts_NC)
+        if self.dear.table.excluded_RNC is not None:
+            known_NC = known_NC | self.dear.table.excluded_RNC[0]
+        if words := _lost_words(self.chance_NC[at], known_NC[at]):
+            return words
+        if len(has_U) and has_U.mean() < 1 - MAX_UNSCORED:
+            return (
+                f"{int((~has_U).sum()):,} of {len(has_U):,} drawn answers have no score: verdicts "
+                "on more than a fifth of their points are missing"
+            )
+        return None
 
     def _verdicts(self, weight_NC: Floats, read: Reader) -> SampledTotal | str:
         """Estimate the mean over answers of a weighted sum over their verdicts."""
@@ -161,6 +180,9 @@ class SampledRun:
             )
         dear_NC = read(self.dear, self.dear.table.verdicts_NC)
         at = self.free.table.rubrics.present & self.counted_N[:, None]
+        drawn_NC = self.drawn_NC & at
+        if words := _lost_words(self.chance_NC[drawn_NC], ~np.isnan(dear_NC[drawn_NC])):
+            return words
         return self._total(self.said(read), dear_NC, self.chance_NC, weight_NC, at)
 
     def _total(
@@ -176,8 +198,6 @@ class SampledRun:
         if not has_U.any():
             return "no drawn item has a verdict"
         told, asked = float((1 / chance_U[has_U]).sum()), float((1 / chance_U[drawn_U]).sum())
-        if told < (1 - MAX_LOST) * asked:
-            return f"of what was drawn {1 - told / asked:.0%} has no verdict, more than a fifth"
         if words := _misfit(chance_U, drawn_U, prompt_U, asked):
             return words
         share_P = np.bincount(prompt_U[np.unique(answer_U, return_index=True)[1]])
@@ -204,6 +224,15 @@ def score_difference(one: SampledRun, other: SampledRun) -> SampledTotal | str:
     if isinstance(this, str):
         return this
     return that if isinstance(that, str) else this.minus(that)
+
+
+def _lost_words(chance_U: Floats, has_U: Bools) -> str | None:
+    """Say that more of the drawn verdicts are missing than the others can stand for."""
+    asked = float((1 / chance_U).sum())
+    lost = float((1 / chance_U[~has_U]).sum())
+    if not lost > MAX_LOST * asked:
+        return None
+    return f"of the verdicts that were drawn {lost / asked:.0%} are missing, more than a fifth"
 
 
 def hits_of(scored: ScoredTable, values_NC: Floats) -> Floats:

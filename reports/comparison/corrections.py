@@ -15,7 +15,12 @@ import numpy as np
 from ...judges.answer import GradedAnswer
 from ...judges.audit.audit_rates import read_audit_rates
 from ...judges.audit.correction import MIN_LABELLED_PROMPTS, Corrected
-from ...judges.audit.label_correction import correct_by_labels, match_labels, sampled_run
+from ...judges.audit.label_correction import (
+    correct_by_labels,
+    match_labels,
+    sampled_run,
+    without_begun,
+)
 from ...judges.audit.label_rows import labels_of_verdicts, read_label_files
 from ...judges.audit.labels import LabelledAnswer
 from ...judges.audit.run_correction import RunCorrection, correct_run
@@ -57,6 +62,20 @@ class LabelSource:
     """Of the judges whose verdicts these labels are; empty for labels of people."""
     warning: str | None = None
     """What was excluded, in one line."""
+
+    def on(self, graded: Sequence[GradedAnswer]) -> LabelSource:
+        """Leave out answers on which labelling ended half-way; the warning counts them.
+
+        Args:
+            graded: Of all runs that these labels correct.
+        """
+        kept, n_begun = without_begun(self.labelled, graded)
+        if not n_begun:
+            return self
+        what = "1 answer is" if n_begun == 1 else f"{n_begun:,} answers are"
+        said = f"{self.name}: {what} labelled in part and excluded: whole answers were drawn"
+        warning = "; ".join(filter(None, (self.warning, said)))
+        return replace(self, labelled=tuple(kept), warning=warning)
 
 
 def read_label_source(paths: Sequence[Path], columns: Columns | None = None) -> LabelSource:

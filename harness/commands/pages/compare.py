@@ -156,7 +156,9 @@ def compared(
     args: argparse.Namespace, runs: Sequence[Run], notes: Sequence[str], **more: Any
 ) -> Comparison:
     """Compare runs by the flags of `add_common_arguments`; say what of --labels is excluded."""
-    labels = [read_label_source(paths, Columns.read(args.columns)) for paths in args.labels]
+    graded = [answer for run in runs for answer in run.graded] if args.labels else []
+    columns = Columns.read(args.columns)
+    labels = [read_label_source(paths, columns).on(graded) for paths in args.labels]
     for source in labels:
         say(source.warning)
     return compare_runs(

@@ -8,7 +8,11 @@ import numpy as np
 import pytest
 
 from rubricbeat.judges.answer import GradedAnswer
-from rubricbeat.judges.audit.label_correction import correct_by_labels, match_labels
+from rubricbeat.judges.audit.label_correction import (
+    correct_by_labels,
+    match_labels,
+    without_begun,
+)
 from rubricbeat.judges.audit.labels import Label, LabelledAnswer
 from rubricbeat.judges.errors import DataError
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
@@ -269,3 +273,70 @@ def test_what_was_drawn_and_has_no_label_is_stood_for_by_the_rest_up_to_a_fifth(
         if not is_refused:
             h = truth @ np.array(POINTS) / 14
             assert found.value == pytest.approx(h.mean(), abs=0.05)
+
+
+def rows_of(labelled: list[LabelledAnswer], n: int, *, of: int) -> list[LabelledAnswer]:
+    """Give the first n rows of a page that drew all these answers whole, a criterion a row."""
+    single = [
+        replace(
+            one,
+            example=replace(one.example, rubric=Rubric((criterion,))),
+            labels=(labels,),
+            chances=(0.5,),
+            draw=("answers", of),
+        )
+        for one in labelled
+        for criterion, labels in zip(one.example.rubric.criteria, one.labels, strict=True)
+    ]
+    return single[:n]
+
+
+def test_an_answer_on_which_labelling_ended_half_way_changes_nothing() -> None:
+    rng = np.random.default_rng(12)
+    graded, labelled, _ = world(rng, 120, 60)
+    whole = rows_of(labelled, 40 * 5, of=60)
+    for n_more in range(1, 5):
+        begun = rows_of(labelled, 40 * 5 + n_more, of=60)
+        assert without_begun(begun, graded) == (whole, 1)
+        np.testing.assert_array_equal(
+            match_labels(graded, begun).chances, match_labels(graded, whole).chances
+        )
+    figures = correct_by_labels(ScoredTable.of(graded), match_labels(graded, begun)).figures()
+    # whole answers tell every figure, single criteria would tell no pass rate
+    assert figures["pass_hb50"].refused is None
+    assert figures["score"].widths.words().startswith("labels on 40 of 120 answers")
+
+
+def test_single_criteria_and_a_cannot_tell_are_nothing_begun() -> None:
+    rng = np.random.default_rng(13)
+    graded, labelled, _ = world(rng, 60, 60)
+    single = [replace(row, draw=("criteria", 300)) for row in rows_of(labelled, 32, of=60)]
+    assert without_begun(single, graded) == (single, 0)
+    unsure = [replace(row, labels=((),)) for row in rows_of(labelled, 30, of=60)]
+    assert without_begun(unsure, graded) == (unsure, 0)
+
+
+def test_the_share_that_is_refused_is_one_of_verdicts_and_not_of_answers() -> None:
+    rng = np.random.default_rng(14)
+    graded, labelled, _ = world(rng, 60, 60)
+    asked = [replace(one, chances=(1.0,) * 5) for one in labelled]
+
+    def found(n_unsure: int, n_criteria: int):
+        none = ((),) * n_criteria
+        unsure = [
+            replace(one, labels=(*none, *one.labels[n_criteria:])) for one in asked[:n_unsure]
+        ]
+        matched = match_labels(graded, [*unsure, *asked[n_unsure:]])
+        return correct_by_labels(ScoredTable.of(graded), matched).score
+
+    # two of five verdicts on 24 of 60 answers: 48 of 300 verdicts, and 24 answers without a score
+    assert found(24, 2).refused is None
+    # 62 of 300 verdicts
+    assert found(31, 2).refused == (
+        "of the verdicts that were drawn 21% are missing, more than a fifth"
+    )
+    # one verdict, 5 of 17 points, on 31 answers: a tenth of the verdicts, half of the answers
+    assert found(31, 1).refused == (
+        "31 of 60 drawn answers have no score: verdicts on more than a fifth of their points are "
+        "missing"
+    )
