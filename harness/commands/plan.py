@@ -8,7 +8,7 @@ Examples:
   rubricbeat plan --rows 5000 --repeats 16 --criteria 12 --judge chat --judge_args model=gpt-4.1
   rubricbeat plan --rows 5000 --repeats 16 --criteria 12 --judge vllm --judge_args model=NAME \
       --gpus 8 --gpu_speed 20000,2500 --gpu_price 2.5 --json
-  rubricbeat plan --rows 1000 --repeats 2 --criteria 12 --judge chat --judge_args model=gpt-4.1 \
+  rubricbeat plan --rows 1000 --criteria 12 --judge chat --judge_args model=gpt-4.1 \
       --until_decided 0.95 --models 2
   rubricbeat plan --rows 5000 --criteria 12 --judge chat --judge_args model=gpt-4.1 \
       --budget 100 --by cheap --labels sample    (which share to ask: docs/least-cost.md)
@@ -80,7 +80,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--gpu_price", type=float, metavar="USD", help="price of one GPU per hour")
     add_until_arguments(parser)
     parser.add_argument(
-        "--models", type=int, default=2, metavar="N", help="models compared by --until_decided (2)"
+        "--models",
+        type=int,
+        default=2,
+        metavar="N",
+        help="models graded with --until_decided or --until_width (2), each on all rows",
     )
     parser.add_argument(
         "--spread",
@@ -109,8 +113,10 @@ def run(args: argparse.Namespace) -> int:
     options = parse_judge_args(args.judge, args.judge_args)
     read, write = _gpu_speed(args.gpu_speed)
     rows, criteria = _size(args)
+    until = _until(args, rows)
+    n_answers = args.repeats * (args.models if until else 1)
     plan = make_plan(
-        Workload(rows, args.repeats, criteria, _replicates(options.get("replicates"))),
+        Workload(rows, n_answers, criteria, _replicates(options.get("replicates"))),
         options,
         lengths=Lengths(**given),
         given=frozenset(given),
@@ -123,7 +129,6 @@ def run(args: argparse.Namespace) -> int:
         ),
         pilot=read_pilot(args.pilot) if args.pilot is not None else None,
     )
-    until = _until(args, rows)
     split = plan_split(args, plan.runs[-1]) if has_split else None
     if args.json:
         told: dict[str, Any] = {"until": [asdict(one) for one in until]} if until else {}

@@ -19,9 +19,8 @@ from ...judges.audit.label_correction import (
     correct_by_labels,
     match_labels,
     sampled_run,
-    without_begun,
 )
-from ...judges.audit.label_rows import labels_of_verdicts, read_label_files
+from ...judges.audit.label_rows import labels_of_verdicts, read_label_files, without_begun
 from ...judges.audit.labels import LabelledAnswer
 from ...judges.audit.run_correction import RunCorrection, correct_run
 from ...judges.data.columns import Columns

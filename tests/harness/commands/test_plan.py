@@ -234,8 +234,18 @@ def test_stopping_early_costs_its_share_of_the_whole(capsys):
     assert large["share"] == large["n"] / 2000
     assert main(["plan", *words, "--until_decided"]) == 0
     last = capsys.readouterr().out.splitlines()[-1].split()
-    # 2,000 rows of 10 criteria are 20,000 calls: ten a prompt
-    assert last[:3] == ["0.2", str(large["n"]), str(10 * large["n"])]
+    # ten criteria of the answers of two models: twenty calls a prompt
+    assert last[:3] == ["0.2", str(large["n"]), f"{20 * large['n']:,}"]
+
+
+@pytest.mark.parametrize("n_models", [2, 3])
+def test_stopping_early_counts_the_calls_of_all_models(n_models, capsys):
+    words = ("--rows", "120", "--criteria", "4", "--judge", "chat", "--judge_args", "model=gpt-4.1")
+    found = planned(capsys, *words, "--until_decided", "--models", str(n_models))
+    # 120 prompts of 4 criteria, an answer of each model
+    assert found["scales"][-1]["cost"]["calls"] == 120 * 4 * n_models
+    # without a rule there are as many answers as --repeats says
+    assert planned(capsys, *words)["scales"][-1]["cost"]["calls"] == 480
 
 
 def test_three_models_and_a_wider_spread_take_more(capsys):

@@ -11,8 +11,8 @@ from rubricbeat.judges.answer import GradedAnswer
 from rubricbeat.judges.audit.label_correction import (
     correct_by_labels,
     match_labels,
-    without_begun,
 )
+from rubricbeat.judges.audit.label_rows import without_begun
 from rubricbeat.judges.audit.labels import Label, LabelledAnswer
 from rubricbeat.judges.errors import DataError
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
