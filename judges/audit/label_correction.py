@@ -37,8 +37,7 @@ from .correction import (
     Corrected,
     prediction_powered,
 )
-from .label_rows import without_begun
-from .labels import Label, LabelledAnswer, agreed, count_cells
+from .labels import Label, LabelledAnswer, agreed, count_cells, without_begun
 from .run_correction import RunCorrection
 
 MAX_Z = 3.5

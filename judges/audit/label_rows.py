@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..answer import GradedAnswer, solution_of
+from ..answer import GradedAnswer
 from ..data.answers import answer_field
 from ..data.columns import Columns
 from ..data.conversations import prompt_of, text_of_answer
@@ -244,45 +244,6 @@ def merged_answers(labelled: Sequence[LabelledAnswer]) -> list[LabelledAnswer]:
     for item in labelled:
         rows.setdefault((item.example.prompt_id, item.text), []).append(item)
     return [_merged(same) for same in rows.values()]
-
-
-def without_begun(
-    labelled: Sequence[LabelledAnswer], graded: Sequence[GradedAnswer]
-) -> tuple[Sequence[LabelledAnswer], int]:
-    """Leave out answers that were drawn whole and of which not all criteria have come back.
-
-    Where labelling ended within an answer it was not reached; the others stand for it as for those
-    after it. A "cannot tell" has come back.
-
-    Args:
-        labelled: Rows, which say by `draw` what was drawn.
-        graded: All answers that they may be about, with their rubrics.
-
-    Returns:
-        The rest, and how many answers were left out; all where no answer is whole.
-    """
-    back: dict[tuple[str, str], set[str]] = {}
-    for item in labelled:
-        if item.draw is not None and item.draw[0] == "answers":
-            key = (item.example.prompt_id, solution_of(item.text).strip())
-            back.setdefault(key, set()).update(c.text for c in item.example.rubric.criteria)
-    begun, n_whole = set(), 0
-    for answer in graded if back else ():
-        text = solution_of(answer.answer).strip()
-        names = (answer.example.prompt_id, digest_of_prompt(answer.example.prompt))
-        for key in ((name, text) for name in names if (name, text) in back):
-            if back[key].issuperset(c.text for c in answer.example.rubric.criteria):
-                n_whole += 1
-            else:
-                begun.add(key)
-    if not begun or not n_whole:
-        return labelled, 0
-    kept = [
-        item
-        for item in labelled
-        if (item.example.prompt_id, solution_of(item.text).strip()) not in begun
-    ]
-    return kept, len(begun)
 
 
 def _merged(rows: Sequence[LabelledAnswer]) -> LabelledAnswer:

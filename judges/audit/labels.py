@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..answer import GradedAnswer
+from ..answer import GradedAnswer, solution_of
 from ..errors import DataError
-from ..rubric import Criterion, Example, Polarity
+from ..rubric import Criterion, Example, Polarity, digest_of_prompt
 from ..scoring.rubric_arrays import Bools, Floats
 from ..shares import suited
 from ..verdict import Verdict
@@ -179,6 +179,41 @@ class LabelledAnswer:
     draw: tuple[str, int] | None = None
     """What was drawn, `answers` or `criteria`, and how many of them; None where that is not known.
     Where fewer have come back, in a random order, each counts for more."""
+
+
+def without_begun(
+    labelled: Sequence[LabelledAnswer], graded: Sequence[GradedAnswer]
+) -> tuple[Sequence[LabelledAnswer], int]:
+    """Leave out answers that were drawn whole and of which not all criteria have come back.
+
+    Where labelling ended within an answer it was not reached, as those after it. A "cannot tell"
+    has come back.
+
+    Returns:
+        The rest, and how many answers were left out; all rows where no answer is whole.
+    """
+
+    def key_of(item: LabelledAnswer) -> tuple[str, str]:
+        return item.example.prompt_id, solution_of(item.text).strip()
+
+    back: dict[tuple[str, str], set[str]] = {}
+    for item in labelled:
+        if item.draw is not None and item.draw[0] == "answers":
+            back.setdefault(key_of(item), set()).update(
+                c.text for c in item.example.rubric.criteria
+            )
+    is_whole: dict[tuple[str, str], bool] = {}
+    for answer in graded if back else ():
+        criteria, text = answer.example.rubric.criteria, solution_of(answer.answer).strip()
+        for name in (answer.example.prompt_id, digest_of_prompt(answer.example.prompt)):
+            if (name, text) in back:
+                is_whole[name, text] = back[name, text].issuperset(c.text for c in criteria)
+    begun = {key for key, whole in is_whole.items() if not whole}
+    if len(begun) in (0, len(is_whole)):
+        return labelled, 0
+    return [item for item in labelled if key_of(item) not in begun] if begun else labelled, len(
+        begun
+    )
 
 
 def are_unequal(labelled: Sequence[LabelledAnswer]) -> bool:

@@ -20,8 +20,8 @@ from ...judges.audit.label_correction import (
     match_labels,
     sampled_run,
 )
-from ...judges.audit.label_rows import labels_of_verdicts, read_label_files, without_begun
-from ...judges.audit.labels import LabelledAnswer
+from ...judges.audit.label_rows import labels_of_verdicts, read_label_files
+from ...judges.audit.labels import LabelledAnswer, without_begun
 from ...judges.audit.run_correction import RunCorrection, correct_run
 from ...judges.data.columns import Columns
 from ...judges.data.reader import can_name_rows

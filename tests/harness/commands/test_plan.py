@@ -243,9 +243,9 @@ def test_stopping_early_counts_the_calls_of_all_models(n_models, capsys):
     words = ("--rows", "120", "--criteria", "4", "--judge", "chat", "--judge_args", "model=gpt-4.1")
     found = planned(capsys, *words, "--until_decided", "--models", str(n_models))
     # 120 prompts of 4 criteria, an answer of each model
-    assert found["scales"][-1]["cost"]["calls"] == 120 * 4 * n_models
+    assert found["scales"][-1]["calls"] == 120 * 4 * n_models
     # without a rule there are as many answers as --repeats says
-    assert planned(capsys, *words)["scales"][-1]["cost"]["calls"] == 480
+    assert planned(capsys, *words)["scales"][-1]["calls"] == 480
 
 
 def test_three_models_and_a_wider_spread_take_more(capsys):

@@ -12,8 +12,7 @@ from rubricbeat.judges.audit.label_correction import (
     correct_by_labels,
     match_labels,
 )
-from rubricbeat.judges.audit.label_rows import without_begun
-from rubricbeat.judges.audit.labels import Label, LabelledAnswer
+from rubricbeat.judges.audit.labels import Label, LabelledAnswer, without_begun
 from rubricbeat.judges.errors import DataError
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
 from rubricbeat.judges.scoring.item_scores import ScoredTable
