@@ -101,8 +101,10 @@ def stop_rule_of(
         raise ConfigError(f"--until_width {width:g}: above 0 and below 2, such as 0.02")
     if not 0 <= rope < 1:
         raise ConfigError(f"--rope {rope:g}: from 0 to below 1, such as 0.01")
-    if level is None and (rope or sequence != Method.ASYMPTOTIC):
-        raise ConfigError(f"--rope and --sequence belong to a rule: add {flag}")
+    if level is None and rope:
+        raise ConfigError(f"--rope belongs to a decision: add {flag}")
+    if level is None and width is None and sequence != Method.ASYMPTOTIC:
+        raise ConfigError(f"--sequence belongs to a rule: add {flag} or --until_width")
     if level is None and width is None:
         return None
     return StopRule(level, width, rope, Method(sequence))

@@ -52,6 +52,7 @@ def test_baselines_without_a_model_are_graded_and_decide_nothing():
 
 def test_no_flag_is_no_rule():
     assert stop_rule_of(None, None, 0.0, "asymptotic", "--until") is None
+    assert stop_rule_of(None, 0.1, 0.0, "betting", "--until") is not None
     found = stop_rule_of(0.9, 0.1, 0.01, "betting", "--until")
     assert found == StopRule(0.9, 0.1, 0.01, Method.BETTING)
 
