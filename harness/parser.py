@@ -129,9 +129,16 @@ class CommandParser(argparse.ArgumentParser):
         is_short = word[:2] in known and spelt not in known
         if " " in name or is_short:
             return word
-        near = _ELSEWHERE.get(spelt.strip("-"))
+        near = _ELSEWHERE.get(spelt.strip("-")) or self._judge_option(spelt.strip("-"))
         near = near or near_flags(name, self._shown_flags(), self._where_listed())
         self.error(f"unknown flag {name!r}; {near}")
+
+    def _judge_option(self, name: str) -> str | None:
+        """Say where an option of the judge goes, in a command that has a judge."""
+        from ..judges.engine.options import RuntimeOptions
+
+        is_one = "--judge_args" in self._option_string_actions and name in RuntimeOptions.names()
+        return f"an option of the judge: --judge_args {name}=..." if is_one else None
 
     def _where_listed(self) -> str:
         return f"'{self.prog} --help' lists the flags"
@@ -183,7 +190,7 @@ class CommandParser(argparse.ArgumentParser):
                 shown = [flag.strip("-") for flag in self._shown_flags()]
                 shown += [action.dest for action in self._actions if not action.option_strings]
                 shown = [each for each in shown if each in known]
-                near = near_flags(name, shown, self._where_listed())
+                near = self._judge_option(name) or near_flags(name, shown, self._where_listed())
                 self.error(f"unknown key {key!r}; {near}")
             if known[name].dest in seen:
                 self.error(f"{key!r} is given under two names; give only one")

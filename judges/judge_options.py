@@ -79,6 +79,9 @@ def build_judge(options: dict[str, Any], seed: int) -> Judge:
         near = difflib.get_close_matches(key, RuntimeOptions.names(), n=1, cutoff=0.8)
         if key != "name" and near and taken and key not in taken and not is_open:
             raise ConfigError(f"unknown option {key!r}; did you mean {near[0]!r}?")
+        if key != "name" and taken and key not in taken and not is_open:
+            known = near_names(key, {*taken, *RuntimeOptions.names()})
+            raise ConfigError(f"judge {name!r} has no option {key!r}; {known}")
     if "seed" in taken and "seed" not in options:
         options = {**options, "seed": seed}
     return make_judge(options)

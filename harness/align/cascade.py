@@ -205,6 +205,11 @@ def _notes(replay: Replay, picked: Row, spec: Mapping[str, Any] | None) -> Itera
             "--usd NAME=USD to minimise the cost."
         )
     for number, one in enumerate(replay.spoken):
+        if one.is_sampled:
+            yield (
+                f"The verdicts of {one.name} are a sample: all figures are of the criteria that "
+                "were drawn, and may differ on the others."
+            )
         x_N = replay.members.sureness_MN[number]
         if number != replay.dear and not ((x_N != 1.0) & (x_N != 0.5)).any():
             yield (

@@ -23,6 +23,7 @@ from ...judges.engine.ledger import Price, expected_tokens, price_of
 from ...judges.errors import ConfigError, RubricbeatError, near_names
 from ...judges.judge import JudgeIdentity, identity_of
 from ...judges.judge_options import make_judge
+from ...judges.missing import NOT_DRAWN
 from ...judges.options.reader import annotations_of
 from ...judges.registry import JUDGES
 from ...judges.rubric import Criterion, Example
@@ -52,6 +53,8 @@ class Spoken:
     is_free: bool
     """Whether it is asked without a call."""
     verdicts: Mapping[Key, Verdict] = field(repr=False)
+    is_sampled: bool = False
+    """Whether it was asked a sample of the questions; the others are not in `verdicts`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,8 +220,12 @@ def _spoken(
     usd: Mapping[str, float],
 ) -> Spoken:
     verdicts: dict[Key, Verdict] = {}
+    is_sampled = False
     for answer in answers:
         for key, verdict in zip(_keys(answer), answer.verdicts, strict=True):
+            if verdict.explanation == NOT_DRAWN:
+                is_sampled = True  # what the judge would have said is not known
+                continue
             # of several verdicts of one judge on one question the first counts
             if key not in verdicts or verdicts[key].is_missing:
                 verdicts[key] = verdict
@@ -227,7 +234,7 @@ def _spoken(
     stated = usd.get(name, usd.get(str(identity.get("model"))))
     if stated is None:
         stated = 0.0 if is_free else usd_of_verdict(str(identity.get("model") or ""), answers)
-    return Spoken(name, spec, is_exact, stated, is_free or stated == 0.0, verdicts)
+    return Spoken(name, spec, is_exact, stated, is_free or stated == 0.0, verdicts, is_sampled)
 
 
 def _identity(label: str, facts: Mapping[str, Any] | None) -> Mapping[str, Any]:

@@ -46,13 +46,19 @@ if TYPE_CHECKING:
 HELP = "search the wording, examples and options that agree most with labels"
 N_EXAMPLES = 4
 MAX_EXAMPLES = 20
+FEW_PROMPTS = 100
+"""Below these only large differences are found (docs/evidence/least-cost.md#wording)."""
 _say = partial(say, command="align prompt")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     parser.add_argument("--judge", required=True, metavar="NAME", help="a judge that has a wording")
-    parser.add_argument("--judge_args", metavar="K=V,...|FILE", help="k=v,k=v or a YAML file")
+    parser.add_argument(
+        "--judge_args",
+        metavar="K=V,...|FILE",
+        help="k=v,k=v or a YAML file; max_calls and max_cost here limit the whole search",
+    )
     add_label_arguments(parser)
     parser.add_argument(
         "--wordings",
@@ -118,6 +124,12 @@ def run(args: argparse.Namespace) -> int:
         most = most_cost(candidates, parts, asker, args.examples)
         cost = "cost unknown" if most.cost_usd is None else f"about ${most.cost_usd:,.2f}"
         _say(f"at most {most.calls:,} calls, {cost}; cached verdicts are not asked again")
+        n_prompts = sum(map(len, (parts.lessons, parts.searched, parts.held)))
+        if n_prompts < FEW_PROMPTS:
+            _say(
+                f"labels of {n_prompts} prompts: below {FEW_PROMPTS}, only large differences "
+                "between wordings are found; more labels find smaller ones"
+            )
         if args.dry_run:
             if args.json:
                 print(json.dumps({"at_most": most.to_json()}, indent=2))

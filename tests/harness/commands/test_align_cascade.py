@@ -19,6 +19,7 @@ from rubricbeat.judges.backends.jury import CascadeJudge
 from rubricbeat.judges.grader import open_grader
 from rubricbeat.judges.judge import identity_of
 from rubricbeat.judges.judge_options import make_judge, parse_judge_args
+from rubricbeat.judges.missing import NOT_DRAWN
 from rubricbeat.judges.verdict import Outcome, Verdict
 
 N_PROMPTS = 40
@@ -294,6 +295,20 @@ def test_where_a_cascade_is_nearer_to_the_labels_than_the_dear_judge_no_random_s
     assert plain["picked"]["agreement"]["value"] == 1.0
     assert plain["picked"]["random_saved"] is None
     assert any(words.startswith("Random skipping cannot reach") for words in plain["words"])
+
+
+def test_what_a_sampled_run_did_not_draw_is_left_out(dear, tmp_path, capsys):
+    """Half of the cheap judge's verdicts were not drawn; they are no verdicts that failed."""
+
+    def drawn(prompt: int, place: int) -> Verdict:
+        kept = place in (0, 3)
+        return cheap(prompt, place) if kept else Verdict(Outcome.SKIPPED, explanation=NOT_DRAWN)
+
+    part = results(tmp_path / "part", {"name": "constant"}, drawn)
+    plain = found([str(part), str(dear)], capsys)
+    assert (plain["n_questions"], plain["n_left_out"]) == (80, 80)
+    assert plain["picked"]["calls_saved"]["value"] == 0.5  # sure of one of the two that are left
+    assert any("constant are a sample" in words for words in plain["words"])
 
 
 def test_a_budget_says_what_it_is_for(pair, capsys):

@@ -156,8 +156,25 @@ def test_a_dry_run_asks_nothing_and_needs_no_key(words, capsys, monkeypatch):
     with Loopback(script=judge(quotes)) as server:
         assert main(words(server.url, "--dry_run", "--json")) == 0
         assert server.n_requests == 0
-    most = json.loads(capsys.readouterr().out)["at_most"]
+    said = capsys.readouterr()
+    most = json.loads(said.out)["at_most"]
     assert most["calls"] > 0 and most["cost_usd"] > 0
+    assert f"labels of {N_PROMPTS} prompts: below 100, only large differences" in said.err
+
+
+@pytest.mark.parametrize("name", ["max_calls", "max_cost", "max_concurrency"])
+def test_a_judge_option_given_as_a_flag_is_pointed_to_its_place(name, words, capsys):
+    assert main(words("http://127.0.0.1:9/v1", f"--{name}", "5")) == 2
+    said = capsys.readouterr().err
+    assert f"unknown flag '--{name}'; an option of the judge: --judge_args {name}=..." in said
+
+
+def test_the_options_that_every_judge_takes_are_listed_as_known(words, capsys):
+    assert main(words("http://127.0.0.1:9/v1,foo=3", "--dry_run")) == 2
+    said = capsys.readouterr().err
+    assert "has no option 'foo'; known:" in said
+    for name in ("max_concurrency", "max_calls", "temperature"):
+        assert f" {name}," in said
 
 
 @pytest.mark.parametrize(
