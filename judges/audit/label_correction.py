@@ -223,7 +223,7 @@ def sampled_run(scored: ScoredTable, known: ScoredTable, labels: LabelsOfRun) ->
             "probabilities hold for one alone: give the labels of one page"
         )
     chance_NC = np.full(scored.table.verdicts_NC.shape, np.nan)
-    for row_C, chances in zip(chance_NC, labels.chances, strict=True):
+    for row_C, chances in zip(chance_NC, labels.chances, strict=bool(labels.chances)):
         row_C[: len(chances)] = chances
     return SampledRun(scored, known, chance_NC)
 
@@ -285,21 +285,33 @@ def _powered(said_N: Floats, true_N: Floats, table: VerdictTable, fault: str | N
     rest_P = _mean_by_prompt(said_N, ~np.isnan(said_N), table)
     labelled_P = ~np.isnan(said_P)
     rest = rest_P[~labelled_P & ~np.isnan(rest_P)]
-    found = prediction_powered(rest, said_P[labelled_P], true_P[labelled_P])
+    found = powered_mean(rest, said_P[labelled_P], true_P[labelled_P])
     if found.value is None or found.low is None or found.high is None:
         return Corrected(raw, method=PREDICTION_POWERED, refused=found.refused)
-    z = _distance(said_P[labelled_P], rest)
-    if z is not None and z > MAX_Z:
-        return Corrected(
-            raw,
-            method=PREDICTION_POWERED,
-            refused=(
-                f"the {labelled_P.sum()} labelled prompts are not a random sample of the run: the "
-                f"judge gives them {said_P[labelled_P].mean():.3f} and the others {rest.mean():.3f}"
-            ),
-        )
     value, low, high = (float(np.clip(x, 0.0, 1.0)) for x in (found.value, found.low, found.high))
     return replace(found, raw=raw, value=value, low=low, high=high).unless_a_point()
+
+
+def powered_mean(rest_P: Floats, said_P: Floats, true_P: Floats) -> Corrected:
+    """Correct a mean over prompts, unless the labelled ones are no random part of them.
+
+    Args:
+        rest_P: The judge's figure of each prompt without labels.
+        said_P: The judge's figure of each prompt with labels.
+        true_P: The labels' figure of the same.
+    """
+    found = prediction_powered(rest_P, said_P, true_P)
+    z = _distance(said_P, rest_P) if found.refused is None else None
+    if z is None or z <= MAX_Z:
+        return found.unless_a_point()
+    return Corrected(
+        found.raw,
+        method=PREDICTION_POWERED,
+        refused=(
+            f"the {len(said_P)} labelled prompts are not a random sample of the run: the judge "
+            f"gives them {said_P.mean():.3f} and the others {rest_P.mean():.3f}"
+        ),
+    )
 
 
 def _mean_by_prompt(values_N: Floats, has_N: Bools, table: VerdictTable) -> Floats:

@@ -26,7 +26,7 @@ from .corrections import (
     corrections_of,
 )
 from .criteria import CriteriaGroup, criteria_of
-from .headline import Headline, headline_of, leading_pair
+from .headline import Headline, beside_corrected, headline_of, leading_pair
 from .judges import JudgeAudit, JudgeFacts, judge_facts
 from .measures import (
     Measured,
@@ -78,7 +78,7 @@ class Comparison:
     corrections: tuple[ModelCorrection, ...]
     """Figures without the judge's error, where an audit or labels were given."""
     corrected_pairs: tuple[CorrectedPair, ...]
-    """Differences of scores without it, where labels say with what chance they were chosen."""
+    """Differences of scores without it, where labels were given."""
     stored: tuple[StoredCheck, ...]
     signal: SignalStudy | None
     """Of the repeats, where it was asked for; None where no prompt was answered often enough by
@@ -178,10 +178,11 @@ def compare_runs(
     leading = leading_pair(results, pairs)
     by_name = {m.model.name: m for m in measured}
     scored = [(m.model, m.scored) for m in measured]
+    corrected = tuple(corrected_pairs(scored, labels))
     return Comparison(
         task=chosen[0].task,
         baseline=baseline,
-        headline=headline_of(results, pairs, sanity),
+        headline=beside_corrected(headline_of(results, pairs, sanity), leading, corrected),
         problems=tuple(problems),
         stopping=stopping,
         notes=(
@@ -200,7 +201,7 @@ def compare_runs(
         judges=tuple(judge_facts(m) for m in measured),
         audits=tuple(audits),
         corrections=tuple(corrections_of(scored, audits, labels)),
-        corrected_pairs=tuple(corrected_pairs(scored, labels)),
+        corrected_pairs=corrected,
         stored=stored,
         signal=signal_of_models([m.model for m in measured], packed) if with_signal else None,
         seed=seed,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from ...judges.audit.correction import MIN_LABELLED_PROMPTS, Corrected
 from ...judges.audit.label_correction import (
     correct_by_labels,
     match_labels,
+    powered_mean,
     sampled_run,
 )
 from ...judges.audit.label_rows import labels_of_verdicts, read_label_files
@@ -28,6 +30,7 @@ from ...judges.data.reader import can_name_rows
 from ...judges.errors import DataError
 from ...judges.scoring.estimates import NOTHING, Estimate
 from ...judges.scoring.item_scores import ScoredTable
+from ...judges.scoring.rubric_arrays import Bools, Floats
 from ...judges.scoring.sampled_run import SampledRun, score_difference
 from .. import numbers
 from ..interval_words import interval_words
@@ -39,6 +42,8 @@ from .judges import JudgeAudit
 from .models import Model
 from .paired import MAX_PAIRED, holm
 
+_Side: TypeAlias = tuple[str, SampledRun, Bools | None]
+"""A model, judge and labels, and which answers are whole where no chance is known."""
 _RESULT_NAMES = ("samples_", "results_")
 TITLES = {
     "score": "Score",
@@ -191,23 +196,24 @@ class CorrectedPair:
 def corrected_pairs(
     models: Sequence[tuple[Model, ScoredTable]], labels: Sequence[LabelSource]
 ) -> list[CorrectedPair]:
-    """Compare models by labels that say with what chance they were chosen.
+    """Compare models by labels: weighted where these say with what chance they were chosen.
 
     Args:
         models: With their scores; of many, each is compared with the first one.
-        labels: All sources; those without chances tell no difference.
+        labels: All sources.
     """
     found: list[CorrectedPair] = []
-    for source in labels:
-        if not any(item.chances for item in source.labelled) or len(models) < 2:
-            continue
+    for source in labels if len(models) > 1 else ():
+        has_chances = any(item.chances for item in source.labelled)
         runs = []
         for model, scored in models:
             matched = match_labels(model.graded, source.labelled)
             own = {digest for run in model.runs if (digest := run.judge_digest)}
             if matched.n_matched and not own & source.digests:
                 known = ScoredTable.of(matched.truth)
-                runs.append((model.name, sampled_run(scored, known, matched)))
+                run = sampled_run(scored, known, matched)
+                whole_N = None if has_chances else matched.whole_N
+                runs.append((model.name, run, whole_N))
         firsts = runs if len(runs) <= MAX_PAIRED else runs[:1]
         pairs = [
             _corrected_pair(source.name, one, other)
@@ -219,17 +225,62 @@ def corrected_pairs(
     return found
 
 
-def _corrected_pair(
-    source: str, one: tuple[str, SampledRun], other: tuple[str, SampledRun]
-) -> CorrectedPair:
-    (this, mine), (that, theirs) = one, other
+def _corrected_pair(source: str, one: _Side, other: _Side) -> CorrectedPair:
+    (this, mine, whole_N), (that, theirs, others_N) = one, other
     raw = float(np.nanmean(mine.free.items.h) - np.nanmean(theirs.free.items.h))
+    if whole_N is not None and others_N is not None:
+        made = _by_prompts(mine.free, mine.dear, whole_N).minus(
+            _by_prompts(theirs.free, theirs.dear, others_N)
+        )
+        ends = Estimate(made.value, made.low, made.high)
+        return CorrectedPair(this, that, source, raw, ends, None, None, made.refused)
     total = score_difference(mine, theirs)
     if not isinstance(total, str) and total.n_prompts < MIN_LABELLED_PROMPTS:
         total = f"labels of {total.n_prompts} prompts; it takes {MIN_LABELLED_PROMPTS}"
     if isinstance(total, str):
         return CorrectedPair(this, that, source, raw, NOTHING, None, None, total)
     return CorrectedPair(this, that, source, raw, total.interval, total.p_value, None)
+
+
+@dataclass(frozen=True, slots=True)
+class _ByPrompts:
+    """Mean scores by prompt: the judge's, and on whole labelled answers those of both."""
+
+    every: Mapping[str, float]
+    said: Mapping[str, float]
+    true: Mapping[str, float]
+
+    def minus(self, other: _ByPrompts) -> Corrected:
+        """Correct the paired difference by the prompts on which both models have labels (PPI++)."""
+        both = [name for name in self.true if name in other.true]
+        if len(both) < MIN_LABELLED_PROMPTS:
+            few = f"{len(both)} prompts carry labels for both; it takes {MIN_LABELLED_PROMPTS}"
+            return Corrected(None, refused=few)
+        rest = [name for name in self.every if name in other.every and name not in set(both)]
+        every_P, said_P, true_P = (
+            np.array([mine[name] - theirs[name] for name in names], dtype=np.float64)
+            for mine, theirs, names in (
+                (self.every, other.every, rest),
+                (self.said, other.said, both),
+                (self.true, other.true, both),
+            )
+        )
+        return powered_mean(every_P, said_P, true_P)
+
+
+def _by_prompts(free: ScoredTable, dear: ScoredTable, whole_N: Bools) -> _ByPrompts:
+    said_N, true_N = free.items.h, dear.items.h
+    has_N = whole_N & ~np.isnan(said_N) & ~np.isnan(true_N)
+    names = np.array(free.table.prompt_ids, dtype=object)[free.table.prompt_N]
+
+    def means(values_N: Floats, at_N: Bools) -> dict[str, float]:
+        by_name: dict[str, list[float]] = {}
+        for name, value in zip(names[at_N], values_N[at_N].tolist(), strict=True):
+            by_name.setdefault(name, []).append(value)
+        return {name: float(np.mean(values)) for name, values in by_name.items()}
+
+    every = means(said_N, ~np.isnan(said_N))
+    return _ByPrompts(every, means(said_N, has_N), means(true_N, has_N))
 
 
 def pair_lines(pairs: Sequence[CorrectedPair]) -> Iterator[str]:
@@ -242,7 +293,8 @@ def pair_lines(pairs: Sequence[CorrectedPair]) -> Iterator[str]:
         found = pair.difference
         yield (
             f"{what}: {numbers.difference(found.value)} {interval_words(found, signed=True)}, "
-            f"raw {numbers.difference(pair.raw)}, p {numbers.p_value(pair.p_holm)} (Holm)"
+            f"raw {numbers.difference(pair.raw)}"
+            + (f", p {numbers.p_value(pair.p_holm)} (Holm)" if pair.p_holm is not None else "")
         )
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...judges.scoring.estimates import MIN_PROMPTS, Estimate
 from .. import numbers
+from .corrections import CorrectedPair
 from .model_result import ModelResult
 from .paired import Pair
 
@@ -32,6 +33,33 @@ def headline_of(
     if len(pairs) == 1:
         return _of_pair(pairs[0], results)
     return _of_several(results, pairs)
+
+
+def beside_corrected(
+    headline: Headline, leading: Pair | None, corrected: Sequence[CorrectedPair]
+) -> Headline:
+    """Name the corrected difference of the leading pair beside the judge's own, where there is one.
+
+    Args:
+        headline: By the judge's verdicts alone.
+        leading: The pair that it is about.
+        corrected: Differences without the judge's error.
+    """
+    if leading is None:
+        return headline
+    for one in corrected:
+        if one.refused is None and {one.this, one.other} == {leading.this, leading.other}:
+            turned = one.this != leading.this
+            found = one.difference.mapped(lambda end: -end) if turned else one.difference
+            if turned:
+                found = replace(found, low=found.high, high=found.low)
+            words = f"{numbers.difference(found.value)} {_range(found, signed=True)}"
+            return Headline(
+                f"{headline.text} by the judge's verdicts; corrected by {one.source}: {words}",
+                f"{headline.detail} Corrected for the judge's error, {leading.this} minus "
+                f"{leading.other} is {words}; all else on this page is by the judge's verdicts.",
+            )
+    return headline
 
 
 def leading_pair(results: Sequence[ModelResult], pairs: Sequence[Pair]) -> Pair | None:

@@ -12,6 +12,7 @@ from report_kit import example, graded, run, write_run
 from rubricbeat.judges.answer import GradedAnswer
 from rubricbeat.judges.audit.correction import Corrected
 from rubricbeat.judges.audit.label_correction import correct_by_labels, match_labels
+from rubricbeat.judges.audit.label_rows import labels_of_verdicts
 from rubricbeat.judges.audit.labels import Label, LabelledAnswer
 from rubricbeat.judges.errors import DataError
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
@@ -24,6 +25,7 @@ from rubricbeat.reports.comparison.corrections import (
     correction_faults,
     correction_lines,
     corrections_of,
+    pair_lines,
     read_label_source,
 )
 from rubricbeat.reports.comparison.judges import JudgeAudit
@@ -164,3 +166,52 @@ def test_a_refusal_is_worded_with_its_reason():
     assert corrected_words(Corrected(0.25, refused="too few labels")) == (
         "raw 0.250; not corrected: too few labels"
     )
+
+
+def labelled_pair(n_labelled: int):
+    """Two models on 60 prompts, and labels without chances: b is truly .5 above a, not .25."""
+    rubric = Rubric((Criterion("c", 1.0, Polarity.DESIRABLE),))
+    judge = {"name": "chat", "model": "m", "digest": DIGEST}
+
+    def answers(name: str, is_met) -> tuple[GradedAnswer, ...]:
+        return tuple(
+            GradedAnswer(
+                Example(f"p{k}", (Message("user", "?"),), rubric), name, (Verdict.of(is_met(k)),)
+            )
+            for k in range(60)
+        )
+
+    said = {"a": answers("a", lambda k: k % 4 < 2), "b": answers("b", lambda k: k % 4 < 3)}
+    true = {"a": answers("a", lambda k: k % 4 < 2), "b": answers("b", lambda k: True)}
+    runs = [Run(name, "r", "t", graded, facts={"judge": judge}) for name, graded in said.items()]
+    rows = [row for graded in true.values() for row in labels_of_verdicts(graded[:n_labelled])]
+    return runs, LabelSource("labels.jsonl", tuple(rows))
+
+
+def test_labels_without_chances_correct_a_difference_prompt_by_prompt():
+    runs, labels = labelled_pair(60)
+    comparison = compare_runs(runs, labels=[labels], n_draws=50)
+    (pair,) = comparison.corrected_pairs
+    # all is labelled: two of every four prompts differ by 1, the others by 0
+    assert (pair.this, pair.other, pair.refused) == ("b", "a", None)
+    assert pair.difference.value == pytest.approx(0.5)
+    assert pair.difference.low < 0.5 < pair.difference.high
+    words = comparison.headline.text
+    assert words.startswith("b scores 0.250 higher than a")
+    assert "by the judge's verdicts; corrected by labels.jsonl: +0.500 [+0.37" in words
+    page = render_page(comparison)
+    assert "own verdicts, not corrected." in page
+    # the model that is compared with may be the other one: the sign follows the sentence
+    turned = compare_runs(runs, labels=[labels], n_draws=50, baseline="b").headline.text
+    assert "corrected by labels.jsonl: \N{MINUS SIGN}0.500 [\N{MINUS SIGN}0.6" in turned
+
+
+def test_labels_of_too_few_prompts_say_so_in_the_place_of_a_corrected_difference():
+    runs, labels = labelled_pair(12)
+    comparison = compare_runs(runs, labels=[labels], n_draws=50)
+    (line,) = pair_lines(comparison.corrected_pairs)
+    assert line == (
+        "b minus a, by labels.jsonl: not corrected: 12 prompts carry labels for both; it takes 20"
+    )
+    assert "corrected by" not in comparison.headline.text
+    assert "12 prompts carry labels for both" in render_page(comparison)
