@@ -41,6 +41,7 @@ from ...reports.comparison.corrections import (
 from ...reports.comparison.stopped import anytime_metrics, score_interval, stop_words
 from ...reports.results.reader import read_runs
 from ...reports.results.run import Run
+from ...reports.results.samples import without_samples
 from ...tasks.metrics import na_metric
 from ..flags import add_all, add_seed, require_seed, told_of_empty
 from ..results.recheck import Mismatch, check_metrics
@@ -107,7 +108,7 @@ def run(args: argparse.Namespace) -> int:
         else None
     )
     notes: list[str] = []
-    runs = read_runs(args.dirs, notes.append)
+    runs = without_samples(read_runs(args.dirs, notes.append), args.dirs, notes.append)
     if labels is not None:
         labels = labels.on([answer for run in runs for answer in run.graded])
         say(labels.warning, "score")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from ...judges.answer import SCHEMA_VERSION, USUAL, GradedAnswer, Reading
 from ...judges.data.examples import example_from_row
 from ...judges.data.json_rows import numbered_lines
 from ...judges.data.streams import bytes_of
-from ...judges.errors import DataError, RubricbeatError
+from ...judges.errors import ConfigError, DataError, RubricbeatError
 from ...judges.rubric import Example
 from .findings import number_of
 from .run import ODD_SHAPE, Run, mapping, parse_object
@@ -90,6 +90,31 @@ SAMPLE_WORDS = (
     "a sample of the verdicts, drawn with unequal chances, which is no score by itself; "
     "'rubricbeat score ALL --labels THIS' gives one, with ALL the results it was drawn by"
 )
+
+
+def without_samples(
+    runs: Sequence[Run], paths: Sequence[Path], tell: Callable[[str], None]
+) -> list[Run]:
+    """Leave out samples, which are no score: all of their verdicts that were not drawn are absent.
+
+    Raises:
+        ConfigError: There is nothing else; says what gives a score.
+    """
+    kept = [run for run in runs if not run.sample]
+    left = [run for run in runs if run.sample]
+    if not left:
+        return kept
+    by = str(left[0].sample.get("by") or "ALL")
+    judge = " ".join(str(one) for name in ("name", "model") if (one := left[0].judge.get(name)))
+    labels = " ".join(map(str, paths)) if not kept else Path(left[0].path).parent
+    words = (
+        f"{labels}: a sample of the verdicts of {judge or 'a judge'}, which is no score by itself; "
+        f"use 'rubricbeat score {by} --labels {labels}', with {by} the results it was drawn by"
+    )
+    if not kept:
+        raise ConfigError(words)
+    tell(f"excluded: {words}")
+    return kept
 
 
 def described(path: Path) -> Run:

@@ -32,6 +32,7 @@ from ....reports.pages.comparison_page import comparison_json, render_page
 from ....reports.pages.tables import render_table, require_format, tables_of
 from ....reports.results.reader import read_runs
 from ....reports.results.run import Run
+from ....reports.results.samples import without_samples
 from ...flags import add_all, add_output, add_seed, told_of_empty
 from ...tables.ending import PAGE, show_ending
 from ...tables.score import ScoreLine, score_table, short_table
@@ -135,7 +136,7 @@ def run(args: argparse.Namespace) -> int:
     check_outputs(args)
     rule = stop_rule_of(args.until, None, args.rope, args.sequence, "--until")
     left_out: list[str] = []
-    runs = read_runs(args.paths, left_out.append)
+    runs = without_samples(read_runs(args.paths, left_out.append), args.paths, left_out.append)
     comparison = compared(
         args,
         runs,

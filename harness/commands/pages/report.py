@@ -19,6 +19,7 @@ from ....judges.errors import ConfigError, UnknownNameError, unwritable
 from ....judges.files import write_file
 from ....reports.comparison.models import SANITY_PREFIX
 from ....reports.results.reader import read_runs
+from ....reports.results.samples import without_samples
 from ....reports.results.simple_evals_export import export_simple_evals, require_met_or_not
 from ....reports.training.runs import is_training_run
 from ...flags import told_of_empty
@@ -46,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.simple_evals:
         check_outputs(args)
     left_out: list[str] = []
-    runs = read_runs(args.paths, left_out.append)
+    runs = without_samples(read_runs(args.paths, left_out.append), args.paths, left_out.append)
     if args.model is not None:
         known = {one.model for one in runs}
         if args.model not in known:

@@ -72,6 +72,17 @@ def test_a_sample_tells_the_score_that_all_verdicts_give(world: Path, capsys) ->
         assert whole["metrics"]["score"] < figure["raw"] - 0.02
         assert one["corrected_by_labels"]["pass_hb50"]["value"] is None
 
+    for command in ("score", "compare"):
+        assert main([command, str(world / "part")]) == 2
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1
+        assert f"'rubricbeat score free --labels {world / 'part'}'" in error
+        # beside whole results it is excluded, and counted as no repeat
+        assert main([command, str(world / "free"), str(world / "part")]) == 0
+        both = capsys.readouterr()
+        assert "excluded" in both.err
+        assert "2 runs" not in both.out
+
 
 def test_whole_answers_tell_pass_rates_too(world: Path, capsys) -> None:
     by = ("--sample", "0.5", "--by", str(world / "free"), "--sample_unit", "answers")
