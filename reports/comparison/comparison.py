@@ -37,7 +37,7 @@ from .measures import (
     repeat_variance,
 )
 from .model_result import ModelResult, PassRate
-from .models import group_models, pick_task, require_comparable, split_sanity
+from .models import group_models, pick_task, require_comparable, split_sanity, stopped_beside_whole
 from .notes import notes_of
 from .paired import Pair, family_size, pairs_of
 from .signal import signal_of_models
@@ -187,6 +187,7 @@ def compare_runs(
         stopping=stopping,
         notes=(
             *notes,
+            *_dropped(chosen),
             *(stopping.words() if stopping is not None else ()),
             *notes_of(h_by_model, models, results, sanity, audits, stored),
             *_not_all_pairs(results, pairs, n_tested),
@@ -208,6 +209,14 @@ def compare_runs(
         n_draws=n_draws,
         measured=tuple(measured),
     )
+
+
+def _dropped(runs: Sequence[Run]) -> Iterator[str]:
+    for run in stopped_beside_whole(runs):
+        yield (
+            f"{run.name}: excluded: a run that was not stopped early has the same answers and the "
+            "same judge, and the scores are of that run."
+        )
 
 
 def _not_all_pairs(

@@ -52,13 +52,17 @@ def group_models(runs: Sequence[Run], baseline: str | None = None) -> list[Model
     """Put the runs of one model name together; the baseline comes first, the rest by name.
 
     A run that was given twice (the same answers and verdicts under the same label, as a copied
-    folder has) is kept once.
+    folder has) is kept once. A run that a rule stopped is left out beside a whole run of the same
+    judge on its answers (`stopped_beside_whole`).
 
     Raises:
         UnknownNameError: No model is called as the baseline is.
     """
     by_name: dict[str, list[Run]] = {}
+    extra = stopped_beside_whole(runs)
     for run in runs:
+        if any(run is one for one in extra):
+            continue
         kept = by_name.setdefault(run.model, [])
         if not any(run.label == other.label and run.graded == other.graded for other in kept):
             kept.append(run)
@@ -66,6 +70,25 @@ def group_models(runs: Sequence[Run], baseline: str | None = None) -> list[Model
         raise UnknownNameError.among("model for --baseline", baseline, by_name)
     names = sorted(by_name, key=lambda name: (name != baseline, name))
     return [Model(name, tuple(by_name[name])) for name in names]
+
+
+def stopped_beside_whole(runs: Sequence[Run]) -> list[Run]:
+    """Find runs that a rule stopped and that add nothing: another run holds all of their answers.
+
+    It was graded by the same judge, without a rule. Together they would count prompts twice.
+    """
+    whole = [run for run in runs if not run.until]
+    return [run for run in runs if run.until and any(_holds(one, run) for one in whole)]
+
+
+def _holds(whole: Run, part: Run) -> bool:
+    if (whole.model, whole.task, whole.judge_digest) != (part.model, part.task, part.judge_digest):
+        return False
+    return bool(part.judge_digest) and set(map(_key, part.graded)) <= set(map(_key, whole.graded))
+
+
+def _key(graded: GradedAnswer) -> tuple[str, str, int]:
+    return graded.example.prompt_id, graded.answer, graded.repeat
 
 
 SANITY_PREFIX = "baseline:"

@@ -24,6 +24,7 @@ from ..interval_words import interval_words
 from ..results.run import Run
 from .measures import Measured
 from .model_result import ModelResult
+from .models import stopped_beside_whole
 from .paired import Pair, PassComparison
 
 NO_INTERVAL = "graded until decided: no interval"
@@ -241,12 +242,13 @@ def score_interval(runs: Sequence[Run]) -> Estimate | None:
 
 
 def stop_words(runs: Sequence[Run]) -> str:
-    """Say where rules stopped the grading of runs; empty where none did."""
+    """Say where rules stopped the grading of runs; empty where none did, or whole ones are there."""
+    extra = stopped_beside_whole(runs)
     said = dict.fromkeys(
         f"Grading stopped after {numbers.count(_whole(one.get('graded')))} of "
         f"{numbers.count(_whole(one.get('prompts')))} prompts: {StopRule.from_json(one).goal}; the "
         "interval holds after every prompt."
-        for one in (run.until for run in runs)
+        for one in (run.until for run in runs if not any(run is its for its in extra))
         if one.get("stopped") is True
     )
     return " ".join(said)

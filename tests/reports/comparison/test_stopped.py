@@ -161,3 +161,25 @@ def test_a_run_that_stopped_at_a_width_says_so_whatever_compare_asks():
     width = dict(UNTIL, level=None, width=0.5, systems=["a"])
     found = compare_runs([run("a", [3] * N, width)], until=StopRule())
     assert "Grading stopped after 60 of 400 prompts: narrow enough." in found.notes
+
+
+def test_a_stopped_run_adds_nothing_beside_a_whole_one_of_the_same_judge_and_answers():
+    def by(judge: str, one: Run, label: str) -> Run:
+        return replace(one, label=label, facts={**one.facts, "judge": {"digest": judge}})
+
+    met = {"a": [3 + at % 2 for at in range(2 * N)], "b": [1 + at // 2 % 2 for at in range(2 * N)]}
+    whole = [by("d", run(name, values, None), "whole") for name, values in met.items()]
+    part = [by("d", run(name, values[:N]), "stopped") for name, values in met.items()]
+    found = compare_runs([*whole, *part])
+    alone = compare_runs(whole)
+    assert found.stopping is None
+    assert (stop_words(whole + part), bool(stop_words(part))) == ("", True)
+    assert [one.n_runs for one in found.results] == [1, 1]
+    assert found.pairs == alone.pairs
+    assert (
+        sum("a run that was not stopped early has the same answers" in n for n in found.notes) == 2
+    )
+    # of another judge it is no part of the whole run
+    others = [by("e", one, "stopped") for one in part]
+    both = compare_runs([*whole, *others], allow_different=True)
+    assert [one.n_runs for one in both.results] == [2, 2]
