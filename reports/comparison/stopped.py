@@ -242,7 +242,7 @@ def score_interval(runs: Sequence[Run]) -> Estimate | None:
 
 
 def stop_words(runs: Sequence[Run]) -> str:
-    """Say where rules stopped the grading of runs; empty where none did, or whole ones are there."""
+    """Say where rules stopped runs; empty where none did, or whole runs stand beside them."""
     extra = stopped_beside_whole(runs)
     said = dict.fromkeys(
         f"Grading stopped after {numbers.count(_whole(one.get('graded')))} of "
