@@ -28,6 +28,7 @@ from ...judges.budget.next_label import Drawn, Rule, Unit, draw_labels, pooled
 from ...judges.budget.rater_agreement import rater_agreement
 from ...judges.data.columns import Columns
 from ...judges.data.forms.rubric_file import add_rows_arguments, columns_of
+from ...judges.data.reader import source_hash
 from ...judges.errors import ConfigError
 from ...judges.files import write_file
 from ...judges.scoring.item_scores import ScoredTable
@@ -171,6 +172,13 @@ def _agreement(args: argparse.Namespace) -> int:
             f"--agreement reads labels, and {args.paths[0]} stands before it; leave RESULTS out"
         )
     require_output(args)
+    by_hash: dict[str, Path] = {}
+    for path in args.agreement:
+        first = by_hash.setdefault(source_hash(path), path)
+        if first is not path:
+            raise ConfigError(
+                f"--agreement {first} {path}: the same labels twice; give a file of each person"
+            )
     rows, labelled, notes = read_raters(args.agreement, Columns.read(args.columns))
     for words in notes:
         say(f"note: {words}", "label")

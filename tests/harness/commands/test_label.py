@@ -75,6 +75,7 @@ def test_raters_are_compared_and_their_files_become_one(tmp_path, capsys):
         (["{results}", "-o", "{out}/no/where.html"], "--output"),
         (["{missing}", "-o", "{out}"], "no such file or folder"),
         (["--agreement", "{missing}"], "no such file"),
+        (["--agreement", __file__, __file__], "the same labels twice"),
     ],
 )
 def test_what_cannot_be_is_one_line(tmp_path, capsys, words, said):
