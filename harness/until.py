@@ -35,7 +35,7 @@ from ..judges.scoring.item_scores import item_scores
 from ..judges.verdict import Outcome, Source
 from ..reports import numbers
 from ..reports.comparison.models import SANITY_PREFIX
-from ..reports.comparison.stopped import anytime_metrics, around, clipped
+from ..reports.comparison.stopped import anytime_metrics, around, clipped, saved_words
 from ..reports.interval_words import interval_words
 from ..reports.results.run import Run
 from .results.judged_runs import graded_by_run
@@ -178,8 +178,7 @@ class GradingOrder:
     @property
     def n_criteria(self) -> int:
         """Criteria of all answers: the verdicts that are asked for at most."""
-        given = (answer for prompt in self.prompts for _, answer in prompt.answers)
-        return sum(len(one.example.rubric) for one in given if one.text is not None)
+        return _n_criteria(self.prompts)
 
     def grade(self, grader: Grader) -> Iterator[tuple[RunKey, GradedAnswer]]:
         """Grade prompt by prompt until it is decided, and give the answers of whole prompts.
@@ -246,6 +245,8 @@ class GradingOrder:
             "systems": list(self.systems),
             "prompts": len(self.prompts),
             "graded": self.n_graded,
+            "criteria": self.n_criteria,
+            "criteria_graded": _n_criteria(self.prompts[: self.n_graded]),
             "stopped": self.is_over,
             "range": [self.within.low, self.within.high],
             "order": [one.prompt_id for one in self.prompts[: self.n_graded]],
@@ -274,7 +275,7 @@ class GradingOrder:
         n, of = numbers.count(self.n_graded), numbers.count(len(self.prompts))
         goal = self.rule.goal
         if self.is_over:
-            first = f"Stopped after {n} of {of} prompts: {goal}."
+            first = f"Stopped after {n} of {of} prompts{saved_words(self.facts())}: {goal}."
         elif self.is_cut:
             first = f"Not {goal}: the judge stopped after {n} of {of} prompts."
         else:
@@ -304,10 +305,11 @@ class GradingOrder:
             self.rule, len(self.systems), n, difference=EXPECTED_DIFFERENCE, spread=USUAL_SPREAD
         )
 
-        def usd(n_prompts: int) -> str:
+        def price(n_prompts: int) -> str:
+            calls = numbers.counted(round(cost.calls * n_prompts / n_estimated), "call")
             if cost.cost_usd is None:
-                return "cost unknown"
-            return f"about ${cost.cost_usd * n_prompts / n_estimated:,.2f}"
+                return f"{calls}, cost unknown"
+            return f"{calls}, about ${cost.cost_usd * n_prompts / n_estimated:,.2f}"
 
         if self.rule.level is None or len(self.systems) < 2:
             case = f"if scores spread by {USUAL_SPREAD} over prompts"
@@ -316,11 +318,11 @@ class GradingOrder:
                 f"if the difference is {EXPECTED_DIFFERENCE} (spread {USUAL_SPREAD} over prompts)"
             )
         likely = (
-            f"{few:,} of {n:,} prompts {case}: {usd(few)}"
+            f"{few:,} of {n:,} prompts {case}: {price(few)}"
             if few
             else f"all prompts without stopping early {case}"
         )
-        return f"expects to grade {likely}; at worst all {n:,}: {usd(n)}"
+        return f"expects to grade {likely}; at worst all {n:,}: {price(n)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,6 +364,11 @@ def spread_of(runs: Sequence[Run]) -> float | None:
         if not others or name in others[0]
     ]
     return float(np.std(values, ddof=1)) if len(values) >= MIN_PROMPTS else None
+
+
+def _n_criteria(prompts: Sequence[_Prompt]) -> int:
+    given = (answer for prompt in prompts for _, answer in prompt.answers)
+    return sum(len(one.example.rubric) for one in given if one.text is not None)
 
 
 class _Rest:

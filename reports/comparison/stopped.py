@@ -56,13 +56,15 @@ class Stopping:
     is_stopped: bool
     """Whether the rule ended the grading; else all is graded, or `compare --until` asks."""
     pairs: tuple[PairLook, ...]
+    saved: str = ""
+    """How many criteria were graded of how many, in words; empty where that is not known."""
 
     def words(self) -> list[str]:
         """Say it in sentences."""
         n, of = numbers.count(self.n_graded), numbers.count(self.n_prompts)
         lines = []
         if self.is_stopped:
-            lines.append(f"Grading stopped after {n} of {of} prompts: {self.goal}.")
+            lines.append(f"Grading stopped after {n} of {of} prompts{self.saved}: {self.goal}.")
         level = f"{100 * (1 - self.rule.alpha):g}\N{NO-BREAK SPACE}%"
         for pair in self.pairs:
             found, ends = pair.found, pair.found.interval
@@ -167,6 +169,7 @@ class Looks:
             n_prompts=max(n, *(_whole(one.get("prompts")) for one in self._by_rule), 0),
             goal=(StopRule.from_json(self._first) if self._first else self.rule).goal,
             order_note=self._order_note(),
+            saved=saved_words(self._first),
             is_stopped=any(one.get("stopped") is True for one in self._by_rule),
             pairs=tuple(
                 PairLook(
@@ -246,12 +249,18 @@ def stop_words(runs: Sequence[Run]) -> str:
     extra = stopped_beside_whole(runs)
     said = dict.fromkeys(
         f"Grading stopped after {numbers.count(_whole(one.get('graded')))} of "
-        f"{numbers.count(_whole(one.get('prompts')))} prompts: {StopRule.from_json(one).goal}; the "
-        "interval holds after every prompt."
+        f"{numbers.count(_whole(one.get('prompts')))} prompts{saved_words(one)}: "
+        f"{StopRule.from_json(one).goal}; the interval holds after every prompt."
         for one in (run.until for run in runs if not any(run is its for its in extra))
         if one.get("stopped") is True
     )
     return " ".join(said)
+
+
+def saved_words(until: Mapping[str, Any]) -> str:
+    """Say how many criteria were graded of how many; empty where that was not kept."""
+    n, of = _whole(until.get("criteria_graded")), _whole(until.get("criteria"))
+    return f" ({numbers.count(n)} of {numbers.count(of)} criteria)" if 0 < n <= of else ""
 
 
 def _order_of(until: Mapping[str, Any]) -> list[str]:

@@ -80,7 +80,7 @@ def test_it_stops_where_judge_stops_on_the_same_answers(rows, model, judge, tmp_
     by = judged_by(judge, tmp_path / "store.sqlite")
     assert main(words(rows, model, *by, "-o", str(out), "--name", "mine", "--run", "one")) == 0
     printed = capsys.readouterr()
-    assert "prompts: narrow enough." in printed.out and "mine" in printed.out
+    assert "criteria): narrow enough." in printed.out and "mine" in printed.out
     assert "they are graded by: " in printed.err and " judge --data " in printed.err
     assert model.n_requests == N  # the model answers all
     assert judge.n_requests < N  # two criteria each: half of what all would take

@@ -82,7 +82,7 @@ def test_what_is_expected_names_the_prompts_and_the_money():
     n = expected(0.05, 1_000)
     assert f"{n} of 1,000 prompts if the difference is 0.05" in said
     assert f"${n * 0.1:,.2f}" in said  # 5 dollars for 50 prompts are 10 cents a prompt
-    assert said.endswith("at worst all 1,000: about $100.00")
+    assert said.endswith("at worst all 1,000: 2\u202f000 calls, about $100.00")
 
 
 def graded(model: str, shares: list[float]) -> Run:

@@ -95,7 +95,9 @@ def test_grading_stops_when_the_difference_is_decided(tmp_path, server, capsys):
     assert (pair["this"], pair["other"], pair["decision"]) == ("good", "poor", "higher")
     assert 10 <= found["graded"] < N
     assert pair["low"] > 0
-    assert f"Stopped after {found['graded']} of {N} prompts: decided." in printed.out
+    n_saved = f"({found['criteria_graded']} of {found['criteria']} criteria)"
+    assert found["criteria_graded"] * N == found["criteria"] * found["graded"]
+    assert f"Stopped after {found['graded']} of {N} prompts {n_saved}: decided." in printed.out
     assert "none missing" in printed.out
     assert f"{server.n_requests:,} criteria asked" in printed.out
     assert "expects to grade" in printed.err
@@ -110,7 +112,9 @@ def test_scores_and_comparisons_of_a_stopped_run_say_so(tmp_path, server, capsys
     folder = files(tmp_path, "good", "poor")
     main(words(folder, server, "--until_decided"))
     judged = capsys.readouterr().out
-    said = f"topped after {facts(folder)['graded']} of {N} prompts: decided"
+    found = facts(folder)
+    n_saved = f"({found['criteria_graded']} of {found['criteria']} criteria)"
+    said = f"topped after {found['graded']} of {N} prompts {n_saved}: decided"
     assert main(["score", str(folder / "out")]) == 0
     scored = capsys.readouterr().out
     assert said in " ".join(scored.split())
