@@ -307,9 +307,8 @@ class GradingOrder:
 
         def price(n_prompts: int) -> str:
             calls = numbers.counted(round(cost.calls * n_prompts / n_estimated), "call")
-            if cost.cost_usd is None:
-                return f"{calls}, cost unknown"
-            return f"{calls}, about ${cost.cost_usd * n_prompts / n_estimated:,.2f}"
+            usd = None if cost.cost_usd is None else cost.cost_usd * n_prompts / n_estimated
+            return f"{calls}, {'cost unknown' if usd is None else f'about ${usd:,.2f}'}"
 
         if self.rule.level is None or len(self.systems) < 2:
             case = f"if scores spread by {USUAL_SPREAD} over prompts"
@@ -367,8 +366,7 @@ def spread_of(runs: Sequence[Run]) -> float | None:
 
 
 def _n_criteria(prompts: Sequence[_Prompt]) -> int:
-    given = (answer for prompt in prompts for _, answer in prompt.answers)
-    return sum(len(one.example.rubric) for one in given if one.text is not None)
+    return sum(len(a.example.rubric) for p in prompts for _, a in p.answers if a.text is not None)
 
 
 class _Rest:
