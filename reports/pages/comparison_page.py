@@ -211,12 +211,17 @@ def render_page(
     """
     signal = _signal(comparison)
     browser = browser_data(comparison) if examples else None
+    stopped = comparison.stopping.words() if comparison.stopping is not None else []
     context: dict[str, Any] = {
         **frame("text.js", "report.js"),
         "task": comparison.task,
         "headline": comparison.headline,
         "problems": comparison.problems,
-        "notes": [*comparison.notes, *length_order(comparison.results)],
+        "notes": [
+            *(note for note in comparison.notes if note not in stopped),
+            *length_order(comparison.results),
+        ],
+        "stopped": stopped,
         "truth": truth,
         "facts": facts_of(comparison, command),
         "stored_rows": comparison.stored,

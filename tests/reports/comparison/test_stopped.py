@@ -77,7 +77,11 @@ def test_it_is_said_where_grading_stopped_and_what_was_decided():
     told = comparison_json(found)["stopping"]
     assert (told["n_graded"], told["n_prompts"], told["is_stopped"]) == (N, 400, True)
     json.dumps(told, allow_nan=False)
-    assert "Grading stopped after 60 of 400 prompts" in render_page(found, command="c")
+    page = render_page(found, command="c")
+    assert page.count("Grading stopped after 60 of 400 prompts") == 1
+    # it is a note, and no warning
+    assert page.index('id="stopped"') < page.index("Grading stopped")
+    assert "differences are anytime-valid" in page
 
 
 def test_the_decision_follows_the_order_of_grading_not_of_the_file():
