@@ -63,8 +63,8 @@ def test_a_report_packs_and_scores_each_answer_once(counted):
 def test_labels_are_other_verdicts_and_packed_beside_the_run(counted):
     source = LabelSource("labels", tuple(labels_of_verdicts(answers("010 100 010 111"))))
     compare_runs(runs()[:6], n_draws=0, labels=[source])
-    # 72 answers, and what the labels say of each
-    assert (counted["packed"], counted["scored"]) == (144, 144)
+    # 72 answers, and what the labels say of each, for the figures and for the differences
+    assert (counted["packed"], counted["scored"]) == (216, 216)
 
 
 def test_a_study_packs_once_and_computes_each_reward_once(counted):
