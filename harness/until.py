@@ -293,12 +293,11 @@ class GradingOrder:
             f"{mean(one.interval.value)}, anytime-valid {level} interval {ends}."
         )
 
-    def expected(self, cost: Cost, n_estimated: int) -> str:
+    def expected(self, cost: Cost) -> str:
         """Say how many prompts it will probably take, and what that costs.
 
         Args:
-            cost: Of the first prompts of the order.
-            n_estimated: How many they are.
+            cost: Of all prompts; some of them cost as much as others.
         """
         n = len(self.prompts)
         few = prompts_expected(
@@ -306,8 +305,8 @@ class GradingOrder:
         )
 
         def price(n_prompts: int) -> str:
-            calls = numbers.counted(round(cost.calls * n_prompts / n_estimated), "call")
-            usd = None if cost.cost_usd is None else cost.cost_usd * n_prompts / n_estimated
+            calls = numbers.counted(round(cost.calls * n_prompts / n), "call")
+            usd = None if cost.cost_usd is None else cost.cost_usd * n_prompts / n
             return f"{calls}, {'cost unknown' if usd is None else f'about ${usd:,.2f}'}"
 
         if self.rule.level is None or len(self.systems) < 2:

@@ -80,8 +80,6 @@ from ..until import GradingOrder, add_until_arguments, stop_rule_of
 DEFAULT_TASK = "judged"
 VERDICT_BYTES = 1_000
 """Of a verdict on disk with its words, about."""
-N_ESTIMATED = 50
-"""Prompts of an order whose cost is estimated beforehand; the others cost as much."""
 _WHAT_NOW = "results are written; run the same command again to ask for the rest"
 TASK_NAME = re.compile(r"[\w.-]{1,100}")
 
@@ -220,12 +218,12 @@ def _grade(
 
 
 def _tell_expected(grader: Grader, order: GradingOrder) -> None:
-    """Say what it will probably cost, from the first prompts of the order."""
+    """Say what it will probably cost."""
     if order.n_left_out:
         say(f"{order.n_left_out} prompts that not all models answered are not graded")
-    first = order.prompts[:N_ESTIMATED]
-    cost = grader.estimate([answer for prompt in first for _, answer in prompt.answers])
-    say(order.expected(cost, len(first)))
+    # of all prompts: the first ones may be in the store, of a run that was interrupted
+    answers = [answer for prompt in order.prompts for _, answer in prompt.answers]
+    say(order.expected(grader.estimate(answers)))
 
 
 def _require_room(args: argparse.Namespace, options: Mapping[str, Any], census: Census) -> None:
@@ -278,7 +276,7 @@ def _dry_run(
 ) -> int:
     estimate = grader.estimate(asked)
     if order is not None:
-        say(order.expected(estimate, len(order.prompts)))
+        say(order.expected(estimate))
     if args.json:
         print(json.dumps(estimate.to_json(), indent=2))
     else:

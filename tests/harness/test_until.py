@@ -77,11 +77,10 @@ def test_larger_differences_take_fewer_prompts_and_small_ones_all():
 
 def test_what_is_expected_names_the_prompts_and_the_money():
     order = GradingOrder(StopRule(), answers("a", "b", n=1_000), 1)
-    cost = Cost(calls=100, cost_usd=5.0)
-    said = order.expected(cost, 50)
+    said = order.expected(Cost(calls=2_000, cost_usd=100.0))
     n = expected(0.05, 1_000)
     assert f"{n} of 1,000 prompts if the difference is 0.05" in said
-    assert f"${n * 0.1:,.2f}" in said  # 5 dollars for 50 prompts are 10 cents a prompt
+    assert f"${n * 0.1:,.2f}" in said  # 100 dollars for 1,000 prompts
     assert said.endswith("at worst all 1,000: 2\u202f000 calls, about $100.00")
 
 

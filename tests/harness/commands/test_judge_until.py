@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -281,6 +282,24 @@ def test_a_dry_run_says_what_is_expected(tmp_path, server, capsys):
     assert main(words(folder, server, "--until_decided", "--dry_run")) == 0
     assert f"at worst all {N}" in capsys.readouterr().err
     assert server.n_requests == 0
+
+
+def test_what_is_in_the_store_lowers_only_its_own_part_of_what_is_expected(
+    tmp_path, server, capsys
+):
+    folder = files(tmp_path, "good", "poor")
+    assert main(words(folder, server, "--until_decided", "--dry_run")) == 0
+    whole = calls_at_worst(capsys.readouterr().err)
+    assert main(words(folder, server, "--until_decided")) == 0
+    assert calls_at_worst(capsys.readouterr().err) == whole
+    assert main(words(folder, server, "--until_decided")) == 0
+    assert calls_at_worst(capsys.readouterr().err) == whole - server.n_requests > 0
+
+
+def calls_at_worst(said: str) -> int:
+    found = re.search(r"at worst all \d+: ([\d\u202f]+) call", said)
+    assert found
+    return int(found[1].replace("\u202f", ""))
 
 
 def test_answers_that_are_null_are_missing_and_what_was_not_asked_is_not(tmp_path, server, capsys):
