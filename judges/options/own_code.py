@@ -36,7 +36,8 @@ def settings_digest(judge: object) -> str:
 
     Numbers, texts and tuples count as they are now, but not those that a method other than
     `__init__` assigns: counters. Lists, sets and mappings count as they were when the object was
-    first seen: they may be records of what was asked. Keys from the environment do not count.
+    first seen, empty ones not at all: they may be records of what was asked. Keys from the
+    environment do not count.
     """
     state: dict[str, Any] = getattr(judge, "__dict__", {})
     assigned = _assigned(type(judge))
@@ -46,7 +47,10 @@ def settings_digest(judge: object) -> str:
     for name in sorted(set(state) - assigned - {_FIRST}):
         value = state[name]
         if _is_plain(value) and not (isinstance(value, str) and value in secrets):
-            (grown if isinstance(value, list | dict | set) else now).append((name, _words(value)))
+            if not isinstance(value, list | dict | set):
+                now.append((name, _words(value)))
+            elif value:
+                grown.append((name, _words(value)))
     first: str = state.setdefault(_FIRST, repr(grown))
     return _digest(iter([repr(now), first])) if now or first != "[]" else ""
 
