@@ -79,8 +79,8 @@ def put_out(args: argparse.Namespace, plain: Mapping[str, Any], text: Callable[[
     print(json.dumps(plain, indent=2, allow_nan=False) if args.json else text())
 
 
-def add_judge_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare which judge is asked, how, and what it may cost."""
+def add_judge_choice(parser: argparse.ArgumentParser) -> None:
+    """Declare which judge is asked."""
     parser.add_argument(
         "--judge",
         required=True,
@@ -90,6 +90,11 @@ def add_judge_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--judge_args", metavar="K=V,...|FILE", help="its options: k=v,k=v or a YAML file"
     )
+
+
+def add_judge_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare which judge is asked, how, and what it may cost."""
+    add_judge_choice(parser)
     parser.add_argument(
         "--prompt", metavar="PATH", help="judge prompt: a built-in name or your own file"
     )

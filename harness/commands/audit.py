@@ -23,6 +23,7 @@ from ...judges.judge_options import parse_judge_args
 from ...judges.missing import allowed_share
 from ..flags import (
     add_allow_missing,
+    add_judge_choice,
     add_output,
     add_seed,
     put_out,
@@ -37,15 +38,7 @@ N_PROBES = 30
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
-    parser.add_argument(
-        "--judge",
-        required=True,
-        metavar="NAME",
-        help="a judge from `rubricbeat list judges`, or module:Class",
-    )
-    parser.add_argument(
-        "--judge_args", metavar="K=V,...|FILE", help="its options: k=v,k=v or a YAML file"
-    )
+    add_judge_choice(parser)
     add_label_arguments(parser)
     parser.add_argument(
         "--variant",

@@ -31,6 +31,7 @@ from ...reports.results.reader import read_runs
 from ..costs.call_costs import PlannedRun, Speed, Workload
 from ..costs.plan import Assumption, CostPlan, Lengths, make_plan, read_pilot
 from ..costs.split import add_split_arguments, is_split, plan_split
+from ..flags import add_judge_choice
 from ..parser import keep_spellings
 from ..terminal import aligned, say
 from ..until import USUAL_SPREAD, Expected, add_until_arguments, spread_of, stop_rule_of
@@ -55,15 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     keep_spellings(parser, repeats, "--samples")
     parser.add_argument("--criteria", type=float, help="mean number of criteria per row")
-    parser.add_argument(
-        "--judge",
-        required=True,
-        metavar="NAME",
-        help="a judge from `rubricbeat list judges`, or module:Class",
-    )
-    parser.add_argument(
-        "--judge_args", metavar="K=V,...|FILE", help="its options: k=v,k=v or a YAML file"
-    )
+    add_judge_choice(parser)
     parser.add_argument("--pilot", type=Path, metavar="RESULTS", help="results of a small run")
     for name in _LENGTHS:
         default, article = getattr(Lengths(), name), "an" if name == "answer" else "a"
