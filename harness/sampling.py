@@ -17,9 +17,6 @@ from ..reports.results.reader import read_runs
 from .results.judged_runs import JudgedRuns, graded_by_run
 from .terminal import command
 
-LOCAL = "local"
-"""The engine of one process."""
-
 MAX_NAMED = 3
 _RULES = ("until_decided", "until_width")
 
@@ -64,8 +61,6 @@ def check_sample_arguments(args: argparse.Namespace) -> None:
         raise ConfigError("--sample needs --by RESULTS: what a cheap judge says of all the answers")
     if any(getattr(args, rule, None) is not None for rule in _RULES):
         raise ConfigError("--sample and --until...: give one of them, both decide whom to ask")
-    if args.engine != LOCAL:
-        raise ConfigError(f"--sample does not work with --engine {args.engine}: leave one out")
 
 
 class Sample:

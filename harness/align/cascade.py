@@ -136,11 +136,14 @@ def _words(picked: Row, replay: Replay, goal: float | None) -> tuple[list[str], 
             f"(agreement {numbers.share(measured.agreement.value)} and "
             f"{numbers.share(measured.at_random)}): none is recommended."
         ], False
-    if _loses_to_random(measured):
+    saved, by_chance = measured.usd_saved.value, measured.random_usd_saved
+    if saved is not None and saved < 0:
+        return [f"The selected cascade costs more than {dear} alone: none is recommended."], False
+    if saved is not None and by_chance is not None and saved < by_chance:
         return [
             "The selected cascade saves less than random skipping at the same agreement "
-            f"({numbers.share(measured.usd_saved.value)} and "
-            f"{numbers.share(measured.random_usd_saved or 0.0)} of the cost): none is recommended."
+            f"({numbers.share(saved)} and {numbers.share(by_chance)} of the cost): none is "
+            "recommended."
         ], False
     words = [*_saving(measured, replay, picked.cascade), *_by_chance(measured, picked.cascade)]
     low = measured.agreement.low
@@ -155,11 +158,6 @@ def _words(picked: Row, replay: Replay, goal: float | None) -> tuple[list[str], 
             "judge, or correct them (docs/trust.md)."
         )
     return words, True
-
-
-def _loses_to_random(measured: Measured) -> bool:
-    saved = measured.usd_saved.value
-    return saved is not None and saved < (measured.random_usd_saved or 0.0)
 
 
 def _saving(measured: Measured, replay: Replay, cascade: Cascade) -> Iterator[str]:

@@ -261,8 +261,8 @@ def _check(args: argparse.Namespace) -> StopRule | None:
     rule = stop_rule_of(
         args.until_decided, args.until_width, args.rope, args.sequence, "--until_decided"
     )
-    if rule is not None and args.engine == RAY:
-        raise ConfigError("--engine ray does not grade in order: remove it, or --until...")
+    if (rule or args.sample) and args.engine == RAY:
+        raise ConfigError("--engine ray grades all answers: remove it, or --until... and --sample")
     return rule
 
 

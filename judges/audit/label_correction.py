@@ -238,10 +238,11 @@ def _weighted(raw: float | None, total: SampledTotal | str, run: SampledRun) -> 
         total = f"labels tell it on {total.n_prompts} prompts; it takes {MIN_LABELLED_PROMPTS}"
     if isinstance(total, str):
         return Corrected(raw, method=WEIGHTED, refused=total)
-    ends, found = total.interval.ends or [0.0, 0.0], total.interval.clipped(0.0, 1.0)
-    share = 1 - total.sampling_variance / total.variance if total.variance > 0 else 1.0
-    unit, n_drawn, n_units = run.counts()
-    widths = LabelWidths.of(unit, n_drawn, n_units, (ends[1] - ends[0]) / 2, share)
+    widths, found = None, total.interval.clipped(0.0, 1.0)
+    if total.interval.ends is not None:
+        low, high = total.interval.ends
+        share = 1 - total.sampling_variance / total.variance if total.variance > 0 else 1.0
+        widths = LabelWidths.of(*run.counts(), (high - low) / 2, share)
     made = Corrected(raw, found.value, found.low, found.high, method=WEIGHTED, widths=widths)
     return made.unless_a_point()
 

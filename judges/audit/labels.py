@@ -211,9 +211,7 @@ def without_begun(
     begun = {key for key, whole in is_whole.items() if not whole}
     if len(begun) in (0, len(is_whole)):
         return labelled, 0
-    return [item for item in labelled if key_of(item) not in begun] if begun else labelled, len(
-        begun
-    )
+    return [item for item in labelled if key_of(item) not in begun], len(begun)
 
 
 def are_unequal(labelled: Sequence[LabelledAnswer]) -> bool:
