@@ -1,7 +1,7 @@
 """The policy `tiny`, built on the spot, and a chat template for base models that ship none.
 
 It is a random two-layer Qwen3 with a tokenizer of whole words, made from the texts it will
-see. It knows nothing, so what it learns in a run is what the reward trained.
+see. It knows nothing, so whatever it learns in a run comes from the reward.
 """
 
 from __future__ import annotations
