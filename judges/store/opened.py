@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
-from ..errors import ConfigError
+from ..errors import ConfigError, StorePathError
 from . import locks
 from .postgres_connection import checked_address, connect, shown, storable, worded
 from .protocol import is_address
@@ -95,7 +95,7 @@ def opened(place: Path | str, *, writes: bool = False, makes: bool = False) -> I
         makes: Whether a file is made where there is none.
 
     Raises:
-        ConfigError: The file is not there.
+        ConfigError: The file is not there, or empty.
         StoreError: It cannot be read.
     """
     if isinstance(place, str) and is_address(place):
@@ -103,11 +103,9 @@ def opened(place: Path | str, *, writes: bool = False, makes: bool = False) -> I
             yield server
         return
     path = Path(place)
-    if not makes and not path.is_file():
-        raise ConfigError(f"there is no verdict store at {path}")
     with contextlib.ExitStack() as stack:
         file = path
-        if not (makes or writes) and (_is_readable_only(path) or _is_old(path)):
+        if not makes and _is_copied(path, look_at(path), writes):
             file = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "copy.sqlite"
             copy_store(path, file)
         connection = open_store_file(file)
@@ -118,16 +116,9 @@ def opened(place: Path | str, *, writes: bool = False, makes: bool = False) -> I
             raise store_error(error, path) from error
 
 
-def _is_readable_only(path: Path) -> bool:
-    return not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
-
-
-def _is_old(path: Path) -> bool:
-    try:
-        with read_only(path) as connection:
-            return 0 < layout_of(connection, path) < SCHEMA_VERSION
-    except sqlite3.Error as error:
-        raise store_error(error, path) from error
+def _is_copied(path: Path, layout: int, writes: bool) -> bool:
+    is_writable = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+    return not writes and (layout < SCHEMA_VERSION or not is_writable)
 
 
 class _File:
@@ -241,28 +232,36 @@ def _opened_server(address: str) -> Iterator[_Server]:
 def copy_store(source: Path, copy: Path) -> None:
     """Copy a store as it is at this moment, so that bringing it up to date changes only the copy.
 
-    Raises:
-        ConfigError: It is not there.
-        StoreError: It is none of ours.
+    Errors are those of `look_at`.
     """
-    look_at(source)
-    try:
-        with (
-            read_only(source) as old,
-            contextlib.closing(sqlite3.connect(copy)) as new,
-        ):
-            old.backup(new)
-    except sqlite3.Error as error:
-        raise store_error(error, source) from error
+    with _looked_at(source) as (old, _), contextlib.closing(sqlite3.connect(copy)) as new:
+        old.backup(new)
     open_store_file(copy).close()
 
 
-def look_at(source: Path) -> None:
-    """See that a store is there and of a layout we know, and name it by its own path if not."""
+def look_at(source: Path) -> int:
+    """See that a store is there and of a layout we know, and give its layout.
+
+    Raises:
+        ConfigError: It is not there, or empty.
+        StoreError: It is none of ours, and is named by its own path.
+    """
+    with _looked_at(source) as (_, layout):
+        return layout
+
+
+@contextlib.contextmanager
+def _looked_at(source: Path) -> Iterator[tuple[sqlite3.Connection, int]]:
     if not source.is_file():
         raise ConfigError(f"there is no verdict store at {source}")
     try:
         with read_only(source) as connection:
-            layout_of(connection, source)
+            layout = layout_of(connection, source)
+            if layout == 0:
+                raise StorePathError(
+                    f"verdict store {source}: the file is empty, so no verdict was ever kept in it"
+                    "; name another one"
+                )
+            yield connection, layout
     except sqlite3.Error as error:
         raise store_error(error, source) from error

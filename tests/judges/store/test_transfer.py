@@ -10,6 +10,7 @@ from engine_kit import CountingJudge, answers, outcomes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rubricbeat.harness.cli import main
 from rubricbeat.judges.errors import ConfigError, DataError, StoreError
 from rubricbeat.judges.grader import Grader, RuntimeOptions
 from rubricbeat.judges.store.check import check_store
@@ -122,6 +123,41 @@ def test_a_source_that_cannot_be_merged_is_named_and_makes_no_target(tmp_path):
     with pytest.raises(ConfigError, match=r"no verdict store at .*gone"):
         merge(tmp_path / "all.sqlite", [tmp_path / "gone.sqlite"])
     assert not (tmp_path / "all.sqlite").exists()
+
+
+@pytest.mark.parametrize("has_header", [False, True])
+@pytest.mark.parametrize(
+    "action",
+    [
+        ["stats", "IT"],
+        ["check", "IT"],
+        ["check", "IT", "--repair"],
+        ["export", "IT"],
+        ["prune", "IT", "--older_than", "1"],
+        ["merge", "all.sqlite", "IT"],
+    ],
+)
+def test_an_empty_file_is_no_store_and_stays_as_it_is(
+    tmp_path, monkeypatch, capsys, action, has_header
+):
+    monkeypatch.chdir(tmp_path)
+    empty = tmp_path / "empty.sqlite"
+    empty.touch()
+    if has_header:  # an SQLite file in which no table was ever made
+        db = sqlite3.connect(empty)
+        db.execute("PRAGMA journal_mode = WAL")
+        db.close()
+    before = empty.read_bytes()
+    assert main(["verdicts", *(str(empty) if word == "IT" else word for word in action)]) == 2
+    assert f"verdict store {empty}: the file is empty" in capsys.readouterr().err
+    assert empty.read_bytes() == before
+    assert not (tmp_path / "all.sqlite").exists()
+
+
+def test_a_store_can_be_made_of_an_empty_file(tmp_path):
+    (tmp_path / "new.sqlite").touch()
+    moved = merge(tmp_path / "new.sqlite", [filled(tmp_path / "a.sqlite", [0])])
+    assert moved.n_added == 3
 
 
 def test_a_source_may_have_signs_of_an_address_in_its_name(tmp_path):
