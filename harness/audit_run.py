@@ -13,7 +13,7 @@ from ..judges.answer import Answer
 from ..judges.errors import ConfigError
 from ..judges.grader import Grader, open_grader
 from ..judges.learned import LearnedShare, seen_by
-from ..judges.missing import MissingVerdicts
+from ..judges.scoring.missing import MissingVerdicts
 from .audit_since import asked_again, earlier_verdicts, own_identity, verdicts_by_question
 
 if TYPE_CHECKING:

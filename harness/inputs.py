@@ -23,13 +23,12 @@ from ..judges.data.row_shapes import PROMPT_FIELDS
 from ..judges.data.streams import is_stdin
 from ..judges.errors import ConfigError, DataError, StoreError
 from ..judges.learned import LearnedShare
-from ..judges.rating import Rating
 from ..judges.rubric import Example, numbered
 from ..judges.shares import suited
 from ..judges.signal import TaggedAnswer
 from ..judges.store.sqlite_file import layout_of, read_only
 from ..judges.store.table import read_verdict, said_columns
-from ..judges.verdict import Outcome, Verdict
+from ..judges.verdict import Outcome, Rating, Verdict
 
 SQLITE_MAGIC = b"SQLite format 3\0"
 DEFAULT_LABELS = ("model", "system", "task", "judge")

@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TextIO, cast
 
-from ..judges.secrets import without_credentials, without_secrets
+from ..judges.options.secrets import without_credentials, without_secrets
 
 # every control but tab and line feed; what reorders text; what UTF-8 cannot hold; tags that no
 # terminal shows and a language model reads

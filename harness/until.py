@@ -29,9 +29,9 @@ from ..judges.data.responses import RunKey
 from ..judges.engine.ledger import Cost
 from ..judges.errors import ConfigError
 from ..judges.grader import Grader
-from ..judges.missing import MissingVerdicts
 from ..judges.scoring.estimates import MIN_PROMPTS
 from ..judges.scoring.item_scores import item_scores
+from ..judges.scoring.missing import MissingVerdicts
 from ..judges.verdict import Outcome, Source
 from ..reports import numbers
 from ..reports.comparison.models import SANITY_PREFIX

@@ -13,11 +13,10 @@ from typing import Any
 
 from .errors import DataError
 from .judge import Question
-from .rating import Rating
 from .replies.reasoning import TABLE, Marks, split_reasoning
 from .rubric import Example, Message
 from .shares import counted_shares, suited
-from .verdict import Outcome, Verdict
+from .verdict import Outcome, Rating, Verdict
 
 _OPENS = re.compile(r"<solution>", re.IGNORECASE)
 _ENDS = re.compile(r"</solution>", re.IGNORECASE)

@@ -36,14 +36,13 @@ from .grader_facts import (
     n_questions_of,
     noted,
     taken_up,
-    without_secrets,
 )
 from .judge import Judge, JudgeIdentity, require_askable
 from .judge_options import build_judge
 from .learned import learned_prompts_of
-from .rating import Rating
+from .options.secrets import options_without_secrets
 from .replies.reasoning import Remarks
-from .verdict import Verdict
+from .verdict import Rating, Verdict
 
 __all__ = ["Answer", "CostEstimate", "Grader", "RuntimeOptions", "open_grader"]
 
@@ -270,7 +269,7 @@ class Grader(Closing):
         return {
             **facts_of(part),
             **noted(self.judge, remarks.notes(), self._flattered),
-            "options": {**self.options.to_json(), **without_secrets(self._judge_options)},
+            "options": {**self.options.to_json(), **options_without_secrets(self._judge_options)},
             "outage": self.outage,
             "stopped": self.stopped,
         }

@@ -63,38 +63,6 @@ def _added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     return total
 
 
-def without_secrets(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out what a result file must not hold, whatever its name promises."""
-    kept: dict[str, Any] = {}
-    for name, value in options.items():
-        plain = name.lower()
-        if name == "name" or any(word in plain for word in ("secret", "password", "header")):
-            continue
-        if ("key" in plain or "token" in plain) and not plain.startswith(("max_", "n_")):
-            continue
-        if value is None or isinstance(value, str | int | float | bool | list | tuple | Mapping):
-            kept[name] = _plain(value)
-    return kept
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return without_secrets(value)
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, str) and "://" in value:
-        return _plain_address(value)
-    return value
-
-
-def _plain_address(address: str) -> str:
-    """Take a user's name, a password and a query out of an address."""
-    from urllib.parse import urlsplit, urlunsplit
-
-    parts = urlsplit(address)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
-
-
 @dataclass(frozen=True, slots=True)
 class GradePart(Generic[A]):
     """Some of the answers, which are graded together."""

@@ -9,14 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
 from .errors import ConfigError
 from .options.own_code import code_digest, settings_digest
-from .rubric import Criterion, Example
-from .verdict import Verdict
+from .rubric import Criterion, Example, Polarity, Rubric, numbered
+from .verdict import HIGHEST, Rating, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Question:
     replicate: int = 0
     """0 for the first verdict on this question, 1 for an independent second one, and so on."""
     is_rating: bool = False
-    """Whether a rating by the whole rubric is asked for (`rating.py`), and no verdict."""
+    """Whether a rating by the whole rubric is asked for (`Rating`), and no verdict."""
 
     @property
     def criterion(self) -> Criterion:
@@ -88,7 +88,7 @@ class Judge(Protocol):
       the member's own identity: each member's verdict is paid for once, whichever judge uses it.
       The verdict made of theirs is not stored. Where a member is asked several times a question,
       `asks_each` says how often at most, for the estimate of the cost;
-    * `rate(example, answer)`: a rating of the whole answer (`rating.py`), with `rating_identity`
+    * `rate(example, answer)`: a rating of the whole answer (`Rating`), with `rating_identity`
       and `rating_material(example, answer)` beside it, as verdicts have `identity` and
       `key_material`;
     * `runtime_defaults`: runtime options that this judge needs, such as a longer `timeout_s`; what
@@ -114,6 +114,15 @@ class Judge(Protocol):
 
     async def judge(self, question: Question) -> Verdict:
         """Answer one question."""
+        ...
+
+
+@runtime_checkable
+class RatingJudge(Protocol):
+    """A judge that can rate a whole answer."""
+
+    async def rate(self, example: Example, answer: str) -> Rating:
+        """Rate one answer by the whole rubric, in one call."""
         ...
 
 
@@ -170,3 +179,28 @@ def version_of(judge: object) -> str:
     """Give the version that a judge declares; else a digest of its code, so that an edit counts."""
     declared = getattr(judge, "version", None)
     return f"code:{code_digest(type(judge))}" if declared is None else str(declared)
+
+
+def rating_identity(judge: object) -> JudgeIdentity:
+    """Give what makes a judge this judge when it rates: another one than when it judges.
+
+    Raises:
+        ConfigError: It has no `rate`.
+    """
+    if not isinstance(judge, RatingJudge):
+        raise ConfigError(
+            f"judge {identity_of(judge).name!r} gives no ratings (it has no `rate`); "
+            "rar_implicit needs one that does, such as chat"
+        )
+    declared = getattr(judge, "rating_identity", None)
+    if isinstance(declared, JudgeIdentity):
+        return declared
+    base = identity_of(judge)
+    return replace(base, sampling={**base.sampling, "shape": "rating"})
+
+
+def whole_rubric(example: Example) -> Example:
+    """Give an example as the store keeps it beside its ratings: its rubric as one criterion."""
+    text = numbered(example.rubric.criteria)
+    one = Criterion(text, float(HIGHEST), Polarity.DESIRABLE)
+    return replace(example, rubric=Rubric((one,)))

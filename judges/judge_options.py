@@ -20,20 +20,10 @@ from .files import user_path
 from .judge import Judge, JudgeIdentity, version_of
 from .options.files import read_yaml
 from .options.reader import WrittenFloat, WrittenInt, annotations_of, read_options, settled, typed
+from .options.secrets import refuse_keys
 from .registry import JUDGES
-from .secrets import known_secrets
 
-_KEY_NAMES = re.compile(
-    r"(^|[-_]|(?-i:(?<=[a-z])(?=[A-Z])))"
-    r"(api[-_]?key|secret|token|password|passwd|pwd|key|authorization|cookie|credentials?|bearer)$",
-    re.IGNORECASE,
-)
-_KEY_VALUE = re.compile(
-    r"(?:^|[/=:,\s])(?:(?:sk|gsk|xai|pk)[-_][A-Za-z0-9_-]{12,}|hf_[A-Za-z0-9]{20,}|gh[pousr]_\w{20,}"
-    r"|AIza[\w-]{30,}|eyJ[\w-]{8,}\.[\w-]+\.[\w-]*|(?:Bearer|Basic)\s+\S{8,})(?:$|[/?&,\s])"
-)
 _STARTS_PAIR = re.compile(r"^(\{|[\w-]+\s*=)")
-_VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 
 
 def parse_judge_args(name: str, text_or_path: str | None = None) -> dict[str, Any]:
@@ -110,42 +100,6 @@ def make_judge(spec: object, *, label: str = "judge") -> Judge:
     if _is_judge(spec):
         return spec
     raise ConfigError(f"{label}: {type(spec).__name__} is no judge; a judge has `async judge`")
-
-
-def refuse_keys(options: Mapping[str, Any]) -> None:
-    """Refuse secrets among options: they would be written into results.
-
-    Raises:
-        ConfigError: An option is named like a key, or holds one. Its value is not shown.
-    """
-    for name, value in options.items():
-        if _KEY_NAMES.search(name):
-            raise ConfigError(
-                f"keys come from the environment only, not from the option {name!r}: set "
-                "OPENAI_API_KEY, or name another variable with api_key_env=NAME"
-            )
-        named_badly = name == "api_key_env" and not _VARIABLE.match(str(value))
-        if named_badly or _holds_key(value):
-            raise _key_in(name)
-        for inner in value if isinstance(value, list | tuple) else [value]:
-            if isinstance(inner, Mapping):
-                refuse_keys(inner)
-            elif _holds_key(inner):
-                raise _key_in(name)
-
-
-def _holds_key(value: Any) -> bool:
-    """Say whether a text holds a key, by its form or because the environment has it as one."""
-    if not isinstance(value, str):
-        return False
-    return bool(_KEY_VALUE.search(value)) or any(secret in value for secret in known_secrets())
-
-
-def _key_in(name: str) -> ConfigError:
-    return ConfigError(
-        f"option {name!r} holds what looks like a key; put it into an environment "
-        "variable and name the variable with api_key_env=NAME"
-    )
 
 
 def typed_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:

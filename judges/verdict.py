@@ -1,7 +1,7 @@
-"""What a judge says of one criterion of one answer.
+"""What a judge says: a verdict on one criterion of one answer, or a rating of the whole answer.
 
-Met or not met, a level, or "does not apply". A verdict that is missing has a named reason; it
-travels unchanged to scores, rewards and reports, and is never turned into 0 or False.
+A verdict is met or not met, a level, or "does not apply". One that is missing has a named reason;
+it travels unchanged to scores, rewards and reports, and is never turned into 0 or False.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from .errors import ConfigError, DataError, near_names
 
 _ROUNDING = 1e-6
 """So far outside of 0 to 1 a chance may lie by rounding alone."""
+
+HIGHEST = 10
+"""The best rating; the reward `rar_implicit` is the rating over it."""
 
 TIE = "a tie:"
 """How the explanation begins where votes or chances are equal: judges answered, and disagree."""
@@ -201,3 +204,51 @@ def _are_numbers(value: Any) -> bool:
 _DEFAULTS: dict[str, Any] = {
     name: spec.default for name, spec in Verdict.__dataclass_fields__.items() if name != "outcome"
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Rating:
+    """A rating of a whole answer, or none with a reason: another question than a rubric's verdicts.
+
+    Used by the reward `rar_implicit`. `Grader.rate` asks; stores and files hold it in the form of a
+    verdict.
+    """
+
+    value: int | None
+    """1 to 10, or None where no usable rating came."""
+    outcome: Outcome = Outcome.MET
+    """`MET` where there is a rating, else why there is none."""
+    explanation: str = ""
+    reply: str = ""
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+
+    def to_verdict(self) -> Verdict:
+        """Put the rating into a verdict: `MET`, with a tenth of it as its probability."""
+        given = self.value is not None
+        return Verdict(
+            Outcome.MET if given else self.outcome,
+            probability=None if self.value is None else self.value / HIGHEST,
+            explanation=self.explanation,
+            reply=self.reply,
+            prompt_tokens=self.prompt_tokens,
+            cached_tokens=self.cached_tokens,
+            completion_tokens=self.completion_tokens,
+        )
+
+    @classmethod
+    def from_verdict(cls, verdict: Verdict) -> Rating:
+        """Take the rating out of a verdict again."""
+        value = None
+        if verdict.outcome is Outcome.MET and verdict.probability is not None:
+            value = round(verdict.probability * HIGHEST)
+        return cls(
+            value,
+            verdict.outcome,
+            verdict.explanation,
+            verdict.reply,
+            verdict.prompt_tokens,
+            verdict.cached_tokens,
+            verdict.completion_tokens,
+        )

@@ -35,8 +35,8 @@ from ..judges.engine.options import added_facts, shares_of
 from ..judges.errors import ConfigError, RubricbeatError
 from ..judges.grader import Grader, open_grader
 from ..judges.judge import require_any_askable, require_askable
-from ..judges.missing import MissingVerdicts
 from ..judges.rubric import Example
+from ..judges.scoring.missing import MissingVerdicts
 from ..judges.verdict import Outcome, Verdict
 from .data import MAX_NAMED_IDS, load_task_data
 from .lm_eval_adapter import (

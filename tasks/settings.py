@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 from ..judges.data.columns import Columns
 from ..judges.data.forms.rubric_file import with_rubric
 from ..judges.errors import ConfigError, near_names
-from ..judges.missing import allowed_share
 from ..judges.options.reader import Word, annotations_of, read_json, typed
+from ..judges.scoring.missing import allowed_share
 
 JUDGE_VARIABLE = "RUBRICBEAT_JUDGE"
 DATA_VARIABLE = "RUBRICBEAT_DATA"

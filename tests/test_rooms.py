@@ -9,13 +9,12 @@ from pathlib import Path
 import pytest
 
 FLOORS = (
-    ("judges/errors", "judges/secrets"),
+    ("judges/errors",),
     ("judges/rubric",),
     ("judges/files", "judges/options", "judges/replies", "judges/registry", "judges/verdict"),
     ("judges/judge", "judges/learned", "judges/shares"),
-    ("judges/rating",),
     ("judges/answer",),
-    ("judges/missing", "judges/scoring", "judges/keyword"),
+    ("judges/scoring", "judges/keyword"),
     ("judges/data", "judges/rewards"),
     ("judges/store", "judges/signal", "judges/audit"),
     ("judges/engine", "judges/fitted", "judges/budget"),

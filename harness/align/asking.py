@@ -25,10 +25,10 @@ from ...judges.engine.options import RuntimeOptions
 from ...judges.errors import ConfigError, RubricbeatError
 from ...judges.grader import open_grader
 from ...judges.judge_options import parse_judge_args
-from ...judges.missing import MissingVerdicts
 from ...judges.options.reader import annotations_of
 from ...judges.registry import JUDGES
 from ...judges.rubric import Criterion, Polarity
+from ...judges.scoring.missing import MissingVerdicts
 from ..flags import keys_stand_in
 from .wordings import Candidate, Parts, Prompt
 

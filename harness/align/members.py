@@ -23,10 +23,10 @@ from ...judges.engine.ledger import Price, expected_tokens, price_of
 from ...judges.errors import ConfigError, RubricbeatError, near_names
 from ...judges.judge import JudgeIdentity, identity_of
 from ...judges.judge_options import make_judge
-from ...judges.missing import NOT_DRAWN
 from ...judges.options.reader import annotations_of
 from ...judges.registry import JUDGES
 from ...judges.rubric import Criterion, Example
+from ...judges.scoring.missing import NOT_DRAWN
 from ...judges.shares import EXCLUDED, value_of
 from ...judges.verdict import Verdict
 from ..flags import keys_stand_in

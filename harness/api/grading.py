@@ -23,10 +23,10 @@ from ...judges.answer import GradedAnswer
 from ...judges.budget.stopping import Method
 from ...judges.data.examples import example_to_row
 from ...judges.errors import ConfigError
-from ...judges.missing import MissingVerdicts
 from ...judges.options.reader import annotations_of
 from ...judges.registry import JUDGES
 from ...judges.rubric import Example
+from ...judges.scoring.missing import MissingVerdicts
 from ...judges.scoring.run_scores import SEED, Summary, summarise
 from ...judges.shares import counted_shares
 from ...judges.verdict import Verdict

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from ...judges.data.json_rows import NumberedRow
 from ...judges.errors import ConfigError, DataError
-from ...judges.missing import MissingVerdicts
 from ...judges.rubric import Criterion
 from ...judges.scoring.estimates import Estimate
+from ...judges.scoring.missing import MissingVerdicts
 from ...judges.signal import TaggedAnswer
 from ...judges.verdict import Verdict
 from ..audit_run import Audited, audit_graded, audit_options, usd_per_correct

@@ -20,7 +20,7 @@ from typing import Any
 
 from ...judges.errors import ConfigError
 from ...judges.judge_options import parse_judge_args
-from ...judges.missing import allowed_share
+from ...judges.scoring.missing import allowed_share
 from ..flags import (
     add_allow_missing,
     add_judge_choice,

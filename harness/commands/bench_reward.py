@@ -23,7 +23,7 @@ from ...judges.answer import GradedAnswer
 from ...judges.data.forms.rubric_file import add_rows_arguments, columns_of
 from ...judges.errors import ConfigError
 from ...judges.files import Closing
-from ...judges.missing import MissingVerdicts, allowed_share
+from ...judges.scoring.missing import MissingVerdicts, allowed_share
 from ...judges.scoring.rubric_arrays import Floats
 from ..flags import (
     add_allow_missing,

@@ -44,7 +44,7 @@ from ...judges.errors import ConfigError, RubricbeatError
 from ...judges.files import require_folder, require_folders_below, require_room
 from ...judges.grader import Grader, RuntimeOptions
 from ...judges.judge import require_any_askable, require_askable
-from ...judges.missing import allowed_share
+from ...judges.scoring.missing import allowed_share
 from ...judges.scoring.run_scores import SEED
 from ...reports.comparison.stopped import anytime_metrics, score_interval
 from ...reports.results.samples import read_samples

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from ...judges.data.responses import Responses
 from ...judges.errors import ConfigError
 from ...judges.grader import Grader, open_grader
-from ...judges.missing import allowed_share
 from ...judges.rubric import Example
+from ...judges.scoring.missing import allowed_share
 from ..flags import told
 from ..terminal import say
 

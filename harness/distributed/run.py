@@ -17,8 +17,8 @@ from ...judges.engine.work_items import Sheet
 from ...judges.errors import ConfigError
 from ...judges.files import user_path
 from ...judges.grader import Grader, open_grader
-from ...judges.missing import MissingVerdicts
 from ...judges.rubric import Example
+from ...judges.scoring.missing import MissingVerdicts
 from ...judges.store.sqlite_file import open_store_file
 from ...judges.verdict import Verdict
 from .cluster import ray_session

@@ -16,11 +16,11 @@ import numpy as np
 from ...judges.answer import GradedAnswer
 from ...judges.errors import ConfigError, RubricbeatError
 from ...judges.grader import Grader
-from ...judges.rating import Rating
 from ...judges.rewards import Reward, evaluate_batch
 from ...judges.scoring.item_scores import score_items
 from ...judges.scoring.rubric_arrays import Floats
 from ...judges.scoring.verdict_table import VerdictTable
+from ...judges.verdict import Rating
 from .wire import Offer, RequestError, Scored, ScoreRequest
 
 

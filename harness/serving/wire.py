@@ -16,9 +16,9 @@ from ...judges.answer import Answer, GradedAnswer
 from ...judges.data.conversations import text_of_answer
 from ...judges.data.examples import example_from_row
 from ...judges.errors import DataError, RubricbeatError, near_names
-from ...judges.missing import MissingVerdicts
 from ...judges.rewards import Reward
 from ...judges.rubric import Example
+from ...judges.scoring.missing import MissingVerdicts
 
 FIELDS = ("items", "rewards", "verdicts")
 ITEM_FIELDS = ("row", "prompt_id", "answers")

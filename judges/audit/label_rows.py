@@ -19,8 +19,8 @@ from ..data.reader import can_name_rows, read_rows, source_hash
 from ..data.streams import name_of
 from ..data.verdict_words import says_not_applicable
 from ..errors import DataError
-from ..missing import NOT_DRAWN
 from ..rubric import Criterion, Example, Rubric, digest_of_prompt
+from ..scoring.missing import NOT_DRAWN
 from ..shares import suited
 from .labels import Label, LabelledAnswer, why_not
 

@@ -28,8 +28,8 @@ from ..errors import (
 )
 from ..files import user_path
 from ..judge import JudgeIdentity, Question
+from ..options.secrets import without_secrets
 from ..registry import register_judge
-from ..secrets import without_secrets
 from ..verdict import Verdict
 from .batch_files import Job, JobFolder, custom_id, result_of
 from .chat import ChatJudge, ChatOptions

@@ -16,10 +16,9 @@ from typing import Any, ClassVar
 
 from ..errors import ConfigError, DoubtfulError, RefusedSettingsError
 from ..judge import JudgeIdentity
-from ..rating import Rating
 from ..registry import register_judge
 from ..rubric import Example
-from ..verdict import Outcome, Verdict
+from ..verdict import Outcome, Rating, Verdict
 from .endpoint import OPENAI_URL, Endpoint, GarbledError
 from .prompting import Asking, AsksInWords, worth_of
 from .prompts.asking_options import AskingOptions, member_of

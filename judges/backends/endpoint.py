@@ -35,7 +35,7 @@ from ..errors import (
     TooLongError,
     TransportError,
 )
-from ..secrets import BLOT, known_secrets
+from ..options.secrets import BLOT, known_secrets
 from .addresses import check_proxy, checked_address, explained, proxy_words, usable_proxy
 from .refusals import SHOWN_CHARS, Said, mend, said_in, said_of
 

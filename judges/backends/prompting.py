@@ -16,12 +16,11 @@ import orjson
 from ..answer import seen_of, view_of
 from ..errors import ConfigError
 from ..judge import Question
-from ..rating import Rating
 from ..replies.parsing import IN_REASONING, parse_group, parse_rating, parse_verdict
 from ..replies.readings import Expected, Parsed
 from ..replies.reasoning import TABLE, Marks, split_reasoning
 from ..rubric import Criterion, Example
-from ..verdict import Outcome, Verdict
+from ..verdict import Outcome, Rating, Verdict
 from .prompts.asking_options import AskingOptions, ReferenceAt, Shape, member_of
 from .prompts.criteria_words import choices_of
 from .prompts.reply_forms import IN_WORDS, ONE_WORD, ReplyForm, form_of

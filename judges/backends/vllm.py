@@ -18,9 +18,9 @@ from typing import Any, ClassVar
 
 from ..errors import ConfigError, OutageError, TooLongError
 from ..judge import JudgeIdentity
-from ..rating import Rating
 from ..registry import register_judge
 from ..rubric import Example
+from ..verdict import Rating
 from .prompting import Asking, AsksInWords
 from .prompts.asking_options import AskingOptions
 from .prompts.reply_forms import RATING, ReplyForm

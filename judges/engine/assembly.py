@@ -13,8 +13,7 @@ from typing import Any
 from ..answer import USUAL
 from ..errors import ConfigError
 from ..files import user_path
-from ..judge import Judge, JudgeIdentity, identity_of
-from ..rating import rating_identity
+from ..judge import Judge, JudgeIdentity, identity_of, rating_identity
 from ..store.protocol import StoreProtocol, is_address
 from ..store.sqlite import VerdictStore, default_store_path
 from .ledger import Budget, Ledger, Price, price_of

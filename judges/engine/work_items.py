@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ..answer import seen_of
 from ..judge import Judge, Question
-from ..missing import NOT_DRAWN
 from ..rubric import Example
+from ..scoring.missing import NOT_DRAWN
 from ..shares import suited
 from ..store.keys import question_material, rating_material
 from ..store.protocol import Subject

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from ..errors import RubricbeatError, store_fault
-from ..rating import whole_rubric
+from ..judge import whole_rubric
 from ..rubric import Example
 from ..store.protocol import Record, StoreProtocol, Subject
 from ..verdict import Verdict

@@ -13,11 +13,10 @@ from typing import Any, ClassVar
 from ..answer import view_of
 from ..errors import DataError
 from ..judge import JudgeIdentity, Question
-from ..rating import HIGHEST, Rating
 from ..registry import register_judge
 from ..rubric import Criterion, Example, NaRule
 from ..shares import counted_shares, suited
-from ..verdict import Outcome, Verdict
+from ..verdict import HIGHEST, Outcome, Rating, Verdict
 from .checks import LANGUAGE_VERSION, Evidence, Predicate, holds
 from .parser import parse_check
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
-from ..secrets import known_secrets
+from .secrets import known_secrets
 
 DIGITS = 12
 _SCALARS = (str, bytes, int, float, bool, complex, type(None))

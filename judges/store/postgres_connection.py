@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from ..errors import ConfigError, StoreError
-from ..secrets import without_credentials
+from ..options.secrets import without_credentials
 from .table import POSTGRES, SCHEMA_VERSION, SINCE_3, TABLES, clean
 
 if TYPE_CHECKING:

@@ -16,10 +16,9 @@ from rubricbeat.judges.answer import Answer
 from rubricbeat.judges.data.examples import example_from_row
 from rubricbeat.judges.errors import ConfigError, DataError, StoreError
 from rubricbeat.judges.grader import Grader, RuntimeOptions
-from rubricbeat.judges.rating import Rating
 from rubricbeat.judges.rewards import get_reward
 from rubricbeat.judges.signal import group_answers, study_signal
-from rubricbeat.judges.verdict import Verdict
+from rubricbeat.judges.verdict import Rating, Verdict
 
 ROW = {
     "prompt_id": "p1",

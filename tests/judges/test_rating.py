@@ -16,10 +16,9 @@ from rubricbeat.judges.answer import Answer, GradedAnswer
 from rubricbeat.judges.errors import ConfigError
 from rubricbeat.judges.grader import Grader, RuntimeOptions, open_grader
 from rubricbeat.judges.keyword.judge import KeywordJudge
-from rubricbeat.judges.rating import Rating
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
 from rubricbeat.judges.store.keys import rating_material
-from rubricbeat.judges.verdict import Outcome, Verdict
+from rubricbeat.judges.verdict import Outcome, Rating, Verdict
 
 EXAMPLE = Example(
     "made-up",

@@ -131,7 +131,7 @@ def _require_fed(judge: Judge, rewards: Iterable[Reward]) -> None:
     Raises:
         ConfigError: It needs P(met), or a rating of the whole answer, and the judge gives none.
     """
-    from ....judges.rating import rating_identity
+    from ....judges.judge import rating_identity
     from ....judges.rewards import Needs
 
     for reward in rewards:

@@ -15,10 +15,9 @@ from ....judges.errors import ConfigError, JudgeError
 from ....judges.grader import open_grader
 from ....judges.judge import Judge
 from ....judges.learned import seen_by
-from ....judges.rating import Rating
 from ....judges.rewards import Reward, get_reward
 from ....judges.rubric import Example, Rubric
-from ....judges.verdict import TIE, Verdict
+from ....judges.verdict import TIE, Rating, Verdict
 from ..config import TrainConfig
 from ..data import TrainingData
 from ..reward.graders import VERDICTS_ONLY, Asked, can_rate

@@ -24,8 +24,8 @@ from ....judges.rubric import Example
 
 if TYPE_CHECKING:
     from ....judges.grader import Grader
-    from ....judges.rating import Rating
     from ....judges.rewards import Reward
+    from ....judges.verdict import Rating
 
 NOT_ASKED = "not asked: no reward of this run is computed from verdicts"
 

@@ -14,9 +14,8 @@ from waiting import join, until
 
 from rubricbeat.judges.errors import ConfigError, OutageError, StoreError
 from rubricbeat.judges.grader import RuntimeOptions
-from rubricbeat.judges.rating import Rating
 from rubricbeat.judges.store.sqlite import VerdictStore
-from rubricbeat.judges.verdict import Outcome, Verdict
+from rubricbeat.judges.verdict import Outcome, Rating, Verdict
 
 
 def test_scores_rewards_and_verdicts_come_back_in_order():

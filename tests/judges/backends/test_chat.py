@@ -93,7 +93,7 @@ def test_a_cut_off_group_keeps_the_verdicts_before_the_cut(endpoint, example, ru
 
 
 def test_rating_is_read_and_rides_through_a_verdict(endpoint, example, run):
-    from rubricbeat.judges.rating import Rating
+    from rubricbeat.judges.verdict import Rating
 
     endpoint.say('{"explanation": "Half of it.", "rating": 6}')
     judge = chat(endpoint)

@@ -10,8 +10,8 @@ import pytest
 from rubricbeat.judges.answer import Answer, GradedAnswer
 from rubricbeat.judges.budget.drawn_answers import DrawnAnswers, Unit, needs_whole_answers
 from rubricbeat.judges.grader import open_grader
-from rubricbeat.judges.missing import NOT_DRAWN, MissingVerdicts
 from rubricbeat.judges.rubric import Criterion, Example, Gate, Message, Polarity, Rubric
+from rubricbeat.judges.scoring.missing import NOT_DRAWN, MissingVerdicts
 from rubricbeat.judges.verdict import Verdict
 
 POINTS = (6.0, 1.0, 1.0, -4.0)

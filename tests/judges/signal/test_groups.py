@@ -9,13 +9,12 @@ import pytest
 
 from rubricbeat.judges.answer import GradedAnswer
 from rubricbeat.judges.errors import ConfigError, DataError
-from rubricbeat.judges.rating import Rating
 from rubricbeat.judges.rewards import get_reward
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
 from rubricbeat.judges.signal.dead_groups import identical_verdicts
 from rubricbeat.judges.signal.groups import TaggedAnswer, group_answers
 from rubricbeat.judges.signal.study import study_signal
-from rubricbeat.judges.verdict import Outcome, Verdict
+from rubricbeat.judges.verdict import Outcome, Rating, Verdict
 
 
 def example(prompt_id: str = "p", points: tuple[float, ...] = (5.0, -2.0)) -> Example:

@@ -21,9 +21,8 @@ from rubricbeat.harness.inputs import read_store
 from rubricbeat.judges.engine.work_items import material_of
 from rubricbeat.judges.errors import StoreError
 from rubricbeat.judges.grader import Grader, RuntimeOptions
-from rubricbeat.judges.judge import Question, identity_of
+from rubricbeat.judges.judge import Question, identity_of, rating_identity
 from rubricbeat.judges.judge_options import build_judge
-from rubricbeat.judges.rating import rating_identity
 from rubricbeat.judges.store import sqlite_file
 from rubricbeat.judges.store.check import check_store
 from rubricbeat.judges.store.importing import import_lines

@@ -20,9 +20,8 @@ from rubricbeat.judges.data.examples import example_to_row
 from rubricbeat.judges.errors import ConfigError, OutageError, UnknownNameError
 from rubricbeat.judges.grader import Grader, RuntimeOptions
 from rubricbeat.judges.judge import Question
-from rubricbeat.judges.rating import Rating
 from rubricbeat.judges.rubric import Example
-from rubricbeat.judges.verdict import Outcome, Verdict
+from rubricbeat.judges.verdict import Outcome, Rating, Verdict
 
 from ..examples import example
 

@@ -12,7 +12,7 @@ from rubricbeat.harness.cli import main
 from rubricbeat.judges.errors import ConfigError
 from rubricbeat.judges.grader import open_grader
 from rubricbeat.judges.judge_options import parse_judge_args
-from rubricbeat.judges.secrets import without_credentials, without_secrets
+from rubricbeat.judges.options.secrets import without_credentials, without_secrets
 from rubricbeat.judges.store.postgres_connection import checked_address, shown
 from rubricbeat.judges.store.protocol import is_address
 

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .answer import GradedAnswer
-from .errors import ConfigError
-from .verdict import Outcome, Verdict
+from ..answer import GradedAnswer
+from ..errors import ConfigError
+from ..verdict import Outcome, Verdict
 
 NOT_DRAWN = "not drawn: outside the sample"
 """Reason of a verdict that a sample left out on purpose: it is not asked, and not missing."""
