@@ -20,7 +20,7 @@ from ..judges.data.examples import example_from_row, read_examples
 from ..judges.data.json_rows import Field
 from ..judges.data.reader import can_name_rows, stream_rows
 from ..judges.data.row_shapes import PROMPT_FIELDS
-from ..judges.data.streams import is_stdin
+from ..judges.data.streams import is_stdin, names_apart
 from ..judges.errors import ConfigError, DataError, StoreError
 from ..judges.learned import LearnedShare
 from ..judges.rubric import Example, numbered
@@ -71,7 +71,7 @@ def read_signal_input(
     judges: dict[str, Mapping[str, Any]] = {}
     seen: set[Path] = set()
     examples: Mapping[str, Example] | None = None
-    for path in paths:
+    for path, name in zip(paths, names_apart(paths), strict=True):
         if not (is_stdin(path) or path.exists()):
             raise DataError(f"{path}: no such file or folder")
         if not _is_new(path, seen):
@@ -90,7 +90,7 @@ def read_signal_input(
                 if warning := file.warning():
                     warnings.append(warning)
                 examples = {example.prompt_id: example for example in file.examples}
-            answers += _recorded(path, examples, warnings, columns)
+            answers += _recorded(path, name, examples, warnings, columns)
         else:
             answers += _runs(path, warnings, learned, judges, seen)
     carried = {name for answer in answers for name in answer.labels}
@@ -127,6 +127,7 @@ def on_new_prompts(found: SignalInput, *, allow_seen: bool) -> SignalInput:
 
 def _recorded(
     path: Path,
+    name: str,
     examples: Mapping[str, Example],
     warnings: list[str],
     columns: Columns | None,
@@ -137,18 +138,13 @@ def _recorded(
     for file in read_recorded([path], examples, columns=columns):
         warnings += file.warnings()
         for row in file.rows:
-            labels = {"model": file_model(row.source, row.facts)}
+            labels = {"model": str(row.facts.get("model") or name)}
             labels |= {name: str(value) for name, value in row.facts.items() if name != "model"}
             if "grader" in labels:
                 labels["judge"] = labels.pop("grader")
             graded = GradedAnswer(row.example, row.answer, row.verdicts, row.repeat or 0)
             answers.append(TaggedAnswer(graded, labels))
     return answers
-
-
-def file_model(source: str, facts: Mapping[str, Any]) -> str:
-    """Name the model of a recorded row: its own field, else its file."""
-    return str(facts.get("model") or source)
 
 
 def _is_new(path: Path, seen: set[Path]) -> bool:

@@ -26,7 +26,7 @@ from .examples import MAX_NAMED, KnownRows, SkippedRow, null_words, read_each, s
 from .json_rows import Field, NumberedRow
 from .reader import stream_rows
 from .row_shapes import PROMPT_FIELDS, RUBRIC_FIELDS, read_row
-from .streams import name_of
+from .streams import name_of, names_apart
 from .verdict_words import VerdictWord, named, read_verdict, unknown_words
 
 MAX_FACT_CHARS = 200
@@ -50,7 +50,7 @@ class Recorded:
     score: float | None
     """The item score that the row stores, unclipped; None where it stores none."""
     source: str = ""
-    """Name of the file without its endings: the model, where the row names none."""
+    """Name of the file (`names_apart`): the model, where the row names none."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """Short fields of the row that are not its content: model, run, system, grader, seed ..."""
     unknown: tuple[str, ...] = ()
@@ -116,12 +116,13 @@ def read_recorded(
         DataError: A file cannot be read, or no row of it aligns with the rubrics.
     """
     seen: dict[Any, str] = {}
+    named = list(zip(paths, names_apart(paths), strict=True))
     if examples is None:
         columns = columns.of_answered_rows() if columns else None
-        return [_read_file(path, _OwnRows().find, seen, strict, columns) for path in paths]
+        return [_read_file(*one, _OwnRows().find, seen, strict, columns) for one in named]
     known = KnownRows(examples, columns)
     columns = columns.of_verdicts() if columns else None
-    return [_read_file(path, known.find, seen, strict, columns) for path in paths]
+    return [_read_file(*one, known.find, seen, strict, columns) for one in named]
 
 
 class _OwnRows:
@@ -155,6 +156,7 @@ def hold_rubrics(path: Path | str, columns: Columns | None = None) -> bool:
 
 def _read_file(
     path: Path | str,
+    source: str,
     find: Callable[[Mapping[str, Any]], Example],
     seen: dict[Any, str],
     strict: bool,
@@ -163,7 +165,7 @@ def _read_file(
     name = Path(name_of(path)).name
 
     def read(row: NumberedRow) -> Recorded | SkippedRow:
-        recorded = _recorded(Field(row.object()), find, name.partition(".")[0] or name)
+        recorded = _recorded(Field(row.object()), find, source)
         original = _original_of(recorded, seen, f"{name} row {row.number}")
         if original is None:
             return recorded
@@ -181,6 +183,7 @@ def _original_of(row: Recorded, seen: dict[Any, str], place: str) -> str | None:
     if row.repeat is not None:  # numbered by whoever recorded it
         return None
     facts = tuple(sorted((name, str(value)) for name, value in row.facts.items()))
+    facts += () if row.facts.get("model") else (("model", row.source),)
     first = seen.setdefault((row.example.prompt_id, row.answer, row.verdicts, facts), place)
     return None if first == place else first
 

@@ -29,7 +29,7 @@ from .examples import KnownRows, SkippedRow, null_words
 from .json_rows import NumberedRow
 from .reader import stream_rows
 from .row_shapes import RowKind, read_row
-from .streams import file_of, is_stdin, name_of
+from .streams import file_of, is_stdin, name_of, names_apart
 
 RunKey: TypeAlias = tuple[str, str]
 """A model, and the label of its run; empty where the rows name none."""
@@ -165,7 +165,8 @@ class Responses:
         """
         paths = [path] if isinstance(path, Path) else list(dict.fromkeys(path))
         self._name = ", ".join(map(name_of, paths))
-        self._files = list(dict.fromkeys(file for each in paths for file in _files(each)))
+        files = {file.resolve(): file for each in paths for file in _files(each)}
+        self._files = list(files.values())
         self._examples = examples
         self._known = KnownRows(examples, columns)
         self._model = model
@@ -285,8 +286,8 @@ class Responses:
         """Give the answers of each row, or why it has none that can be judged."""
         self._n_copies = self._n_again = 0
         self._alone, self._disputed = {}, {}
-        for file in self._files:
-            default = model_beside(file) or _stem(file)
+        for file, name in zip(self._files, names_apart(self._files), strict=True):
+            default = model_beside(file) or name
             filters = Filters()
             for row in stream_rows(file, self._columns):
                 try:
@@ -373,9 +374,3 @@ def _files(path: Path) -> list[Path]:
         found = sorted(each for each in path.rglob("samples_*.jsonl*") if each.is_file())
         return found or [path]
     return [path]
-
-
-def _stem(path: Path) -> str:
-    if is_stdin(path):
-        return "stdin"
-    return path.name.split(".", 1)[0] or "unnamed"

@@ -12,11 +12,12 @@ import gzip
 import hashlib
 import io
 import lzma
+import re
 import shutil
 import sys
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, NoReturn, TextIO, cast
 
@@ -36,6 +37,7 @@ _NAMES = {".gz": ("gzip", _GZIP), ".zst": ("zstd", _ZSTD)}
 PARQUET, ARROW_FILE, ARROW_STREAM = b"PAR1", b"ARROW1", b"\xff\xff\xff\xff"
 COLUMNAR = (PARQUET, ARROW_FILE, ARROW_STREAM)
 """First bytes of files that are read by column."""
+_ENDINGS = re.compile(r"(?:\.[a-z]\w*)?(?:\.(?:gz|zst|bz2|xz))?$", re.IGNORECASE)
 _OTHERS = {
     b"PK\x03\x04": "a zip archive or an Excel workbook; save the sheet as CSV, or unpack it",
     b"SQLite format 3\0": "an SQLite file, such as a verdict store; name a file of rows",
@@ -53,6 +55,34 @@ def is_stdin(path: Path | str) -> bool:
 def name_of(path: Path | str) -> str:
     """Name a source of bytes in messages."""
     return "standard input" if is_stdin(path) else str(path)
+
+
+def names_apart(paths: Iterable[Path | str]) -> list[str]:
+    """Name files after themselves, for models that no row names: `x/gpt-4.1.csv` is `gpt-4.1`.
+
+    A file whose name another one has is named with its folders (`x/A` beside `y/A`), or with its
+    ending where these are the same (`A.csv` beside `A.jsonl`).
+    """
+    places = [Path(path).resolve() for path in paths]
+    return [_name_among(place, set(places)) for place in places]
+
+
+def _name_among(place: Path, places: Iterable[Path]) -> str:
+    for name in (_plain_name, _whole_name):
+        for n_above in range(len(place.parts)):
+            found = ["/".join((*each.parts[-1 - n_above : -1], name(each))) for each in places]
+            mine = "/".join((*place.parts[-1 - n_above : -1], name(place)))
+            if found.count(mine) == 1:
+                return mine
+    return str(place)
+
+
+def _plain_name(place: Path) -> str:
+    return "stdin" if is_stdin(place.name) else _ENDINGS.sub("", place.name) or "unnamed"
+
+
+def _whole_name(place: Path) -> str:
+    return place.name
 
 
 def file_of(path: Path | str) -> Path:

@@ -97,3 +97,16 @@ def test_recorded_verdicts_without_ids_belong_to_their_prompt(tmp_path: Path) ->
     path.write_text(json.dumps(row), encoding="utf-8")
     [file] = read_recorded([path], {"a": EXAMPLE})
     assert [(each.example.prompt_id, each.answer) for each in file.rows] == [("a", "Because.")]
+
+
+def test_the_same_words_of_two_systems_are_answers_of_both(tmp_path: Path) -> None:
+    """One file is one system where no row names any: its answers are no copies of another's."""
+    flat = {name: FLAT[name] for name in ("prompt_id", "completion", "criteria_met")}
+    paths = [tmp_path / name / "A.jsonl" for name in ("x", "y")]
+    for path in paths:
+        path.parent.mkdir()
+        path.write_text(f"{json.dumps(flat)}\n{json.dumps(flat)}\n", encoding="utf-8")
+    files = read_recorded(paths, {"a": EXAMPLE})
+    runs = group_runs([row for file in files for row in file.rows])
+    assert [(run.model, len(run.graded)) for run in runs] == [("x/A", 1), ("y/A", 1)]
+    assert [len(file.copies) for file in files] == [1, 1]

@@ -13,6 +13,7 @@ from engine_kit import example
 from rubricbeat.judges.data.columns import Columns
 from rubricbeat.judges.data.examples import example_from_row
 from rubricbeat.judges.data.responses import Responses
+from rubricbeat.judges.data.streams import names_apart
 from rubricbeat.judges.errors import DataError
 
 EXAMPLES = {f"made-up-{n}": example(n) for n in range(3)}
@@ -206,3 +207,31 @@ def test_an_answer_whose_prompt_names_no_row_is_told_in_one_line(
     path = write(tmp_path / "said.jsonl", {**of_row, "completion": "Yes."})
     with pytest.raises(DataError, match=said):
         Responses(path, ASKED).census()
+
+
+@pytest.mark.parametrize(
+    ("files", "models"),
+    [
+        (["x/A.csv", "y/A.csv"], ["x/A", "y/A"]),
+        (["A.csv", "A.jsonl"], ["A.csv", "A.jsonl"]),
+        (["x/A.csv", "x/A.jsonl.gz", "y/A.csv"], ["x/A.csv", "A.jsonl.gz", "y/A"]),
+        (["p/x/A.csv", "q/x/A.csv", "x/B.csv"], ["p/x/A", "q/x/A", "B"]),
+        (["gpt-4.1.jsonl", "gpt-4.5.jsonl.gz"], ["gpt-4.1", "gpt-4.5"]),
+        (["Qwen2.5-7B", "llama.cpp.csv", ".jsonl"], ["Qwen2.5-7B", "llama.cpp", "unnamed"]),
+        (["x/A.csv", "x/../x/A.csv"], ["A", "A"]),
+        (["-", "someone/answers"], ["stdin", "answers"]),
+    ],
+)
+def test_files_name_models_apart(files: list[str], models: list[str], tmp_path: Path) -> None:
+    paths = [name if name == "-" else tmp_path / name for name in files]
+    assert names_apart(paths) == models
+
+
+def test_two_files_of_one_name_are_two_models(tmp_path: Path) -> None:
+    for folder in ("x", "y"):
+        (tmp_path / folder).mkdir()
+        write(tmp_path / folder / "A.jsonl", row(0))
+    found = read(Responses([tmp_path / "x/A.jsonl", tmp_path / "y/A.jsonl"], EXAMPLES))
+    assert [(each[0], each[-1]) for each in found] == [("x/A", 0), ("y/A", 0)]
+    again = read(Responses([tmp_path / "x/A.jsonl", tmp_path / "y/../x/A.jsonl"], EXAMPLES))
+    assert [(each[0], each[-1]) for each in again] == [("A", 0)]
