@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from rubricbeat.judges.answer import GradedAnswer
 from rubricbeat.judges.audit.audit_rates import AuditRates, rates_by_family, rates_by_stratum
-from rubricbeat.judges.audit.correction import Corrected, ErrorRates
+from rubricbeat.judges.audit.correction import Corrected
+from rubricbeat.judges.audit.error_rates import ErrorRates
 from rubricbeat.judges.audit.judge_audit import cells_by_stratum
 from rubricbeat.judges.audit.label_correction import correct_by_labels, match_labels, pass_cells_of
 from rubricbeat.judges.audit.labels import AuditTable, Label, LabelledAnswer

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from ..judges.audit.audit_rates import AuditRates, read_audit_rates
-from ..judges.audit.correction import ErrorRates
 from ..judges.audit.labels import Stratum
 from ..judges.errors import ConfigError
 from ..judges.rubric import Criterion
@@ -59,8 +58,7 @@ def _rates(
     if stratum not in known:
         # rates that are too close to chance to divide by still say how often the judge errs
         rates = audit.rates_of(stratum, may_be_unseen=True)
-        if isinstance(rates, ErrorRates):
-            known[stratum] = rates.sensitivity, rates.specificity
-        else:  # errors on three levels or more are no two rates
-            known[stratum] = np.nan, np.nan
+        # errors on three levels or more are no two rates
+        has_two = stratum.n_levels == 2
+        known[stratum] = (rates.sensitivity, rates.specificity) if has_two else (np.nan, np.nan)
     return known[stratum]

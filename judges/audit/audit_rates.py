@@ -21,9 +21,8 @@ from ..data.streams import bytes_of
 from ..errors import DataError
 from ..rubric import Polarity
 from ..scoring.rubric_arrays import Floats
-from .correction import MIN_ABOVE_CHANCE, ErrorRates
+from .error_rates import MET_OR_NOT, MIN_ABOVE_CHANCE, ErrorRates
 from .labels import UNEQUAL, UNTAGGED, Stratum
-from .level_rates import LevelRates
 
 SEED = 1234
 MIN_OWN_YOUDEN = 0.3
@@ -35,16 +34,13 @@ MAX_UNSEEN_SHARE = 0.1
 family: another half of the same prompts holds some. With more it is another population."""
 
 
-Rates = ErrorRates | LevelRates
-
-
 @dataclass(frozen=True, slots=True)
 class AuditRates:
     """What an audit file says of a judge's errors."""
 
-    by_stratum: Mapping[Stratum, Rates]
+    by_stratum: Mapping[Stratum, ErrorRates]
     """Rates of every kind that the audit holds labels of: its own, or those of its pool."""
-    by_family: Mapping[Stratum, Rates]
+    by_family: Mapping[Stratum, ErrorRates]
     """Rates of all labels of a family and polarity: for categories that the audit has none of."""
     pooled: frozenset[Stratum]
     """Kinds that take the rates of a pool."""
@@ -67,7 +63,7 @@ class AuditRates:
         """Give the kind whose rates a run's kind takes."""
         return stratum if self.has_categories else replace(stratum, category=UNTAGGED)
 
-    def rates_of(self, stratum: Stratum, *, may_be_unseen: bool = False) -> Rates:
+    def rates_of(self, stratum: Stratum, *, may_be_unseen: bool = False) -> ErrorRates:
         """Give the rates that hold for a kind; refused ones where the audit says nothing of it.
 
         Args:
@@ -77,7 +73,7 @@ class AuditRates:
         found = self.by_stratum.get(self.key_of(stratum))
         if found is None and may_be_unseen:
             found = self.by_family.get(stratum.family)
-        return unknown_rates("the audit has no label of that kind") if found is None else found
+        return found or ErrorRates.unknown("the audit has no label of that kind")
 
     def has_seen(self, stratum: Stratum) -> bool:
         """Whether the audit holds a label of that kind."""
@@ -88,12 +84,6 @@ class AuditRates:
         if not self.digest or not digest or self.digest == digest:
             return None
         return f"the audit is of another judge ({self.judge}, {self.digest[:12]})"
-
-
-def unknown_rates(refused: str) -> ErrorRates:
-    """Give rates that are not known, and why."""
-    nothing = np.full(0, np.nan)
-    return ErrorRates(np.nan, np.nan, nothing, nothing, refused, has_enough=False)
 
 
 def read_audit_rates(path: Path, *, seed: int = SEED) -> AuditRates:
@@ -137,17 +127,17 @@ def read_audit_rates(path: Path, *, seed: int = SEED) -> AuditRates:
     )
 
 
-def rates_by_family(cells: Mapping[Stratum, Floats], *, seed: int) -> dict[Stratum, Rates]:
+def rates_by_family(cells: Mapping[Stratum, Floats], *, seed: int) -> dict[Stratum, ErrorRates]:
     """Give the rates of all labels of each family and polarity."""
     families: dict[Stratum, list[Floats]] = {}
     for stratum, cells_PK in cells.items():
         families.setdefault(stratum.family, []).append(cells_PK)
-    return {family: _rates_of(np.sum(found, axis=0), seed) for family, found in families.items()}
+    return {family: _rates(np.sum(found, axis=0), seed) for family, found in families.items()}
 
 
 def rates_by_stratum(
     cells: Mapping[Stratum, Floats], *, seed: int
-) -> tuple[dict[Stratum, Rates], frozenset[Stratum]]:
+) -> tuple[dict[Stratum, ErrorRates], frozenset[Stratum]]:
     """Give each kind its own rates where its labels carry them, else those of its pool.
 
     A kind on which the judge is shown to be at chance is refused: a pool would hide it, for a judge
@@ -161,7 +151,7 @@ def rates_by_stratum(
     Returns:
         The rates, and the kinds that take a pool's.
     """
-    found: dict[Stratum, Rates] = {}
+    found: dict[Stratum, ErrorRates] = {}
     pooled: set[Stratum] = set()
     order = {polarity: place for place, polarity in enumerate(Polarity)}
     for alike in sorted({s.pool for s in cells}, key=lambda one: (order[one[0]], *one[1:])):
@@ -172,20 +162,20 @@ def rates_by_stratum(
     return found, frozenset(pooled)
 
 
-def _stands_alone(rates: Rates) -> bool:
+def _stands_alone(rates: ErrorRates) -> bool:
     """Whether a kind is well told from chance, or shown to be at it: no pool may hide that."""
     well_told = rates.youden_end(0.025) >= MIN_OWN_YOUDEN
     return well_told or rates.youden_end(0.975) <= MIN_ABOVE_CHANCE
 
 
-_Pool = tuple[list[Stratum], Rates]
+_Pool = tuple[list[Stratum], ErrorRates]
 
 
 def _pools(cells: Mapping[Stratum, Floats], seed: int) -> list[_Pool]:
     """Put the kinds of one polarity into pools, as fine as their labels carry."""
 
     def pool(members: Sequence[Stratum]) -> _Pool:
-        return list(members), _rates_of(np.sum([cells[one] for one in members], axis=0), seed)
+        return list(members), _rates(np.sum([cells[one] for one in members], axis=0), seed)
 
     kept: list[_Pool] = []
     families: dict[Stratum, list[Stratum]] = {}
@@ -207,19 +197,11 @@ def _pools(cells: Mapping[Stratum, Floats], seed: int) -> list[_Pool]:
     return [*kept, *good, *last]
 
 
-def _rates_of(cells_PK: Floats, seed: int) -> Rates:
+def _rates(cells_PK: Floats, seed: int, classes: tuple[str, ...] = MET_OR_NOT) -> ErrorRates:
     """Estimate error rates from counts of two levels, or of more."""
-    if cells_PK.ndim == 2 and cells_PK.shape[1] > 4 and (cells_PK >= 0).all():
-        return LevelRates.of(cells_PK, seed=seed)
-    return _rates(cells_PK, seed)
-
-
-def _rates(
-    cells_PK: Floats, seed: int, classes: tuple[str, str] = ("labels met", "not met")
-) -> ErrorRates:
     if cells_PK.size == 0:
         cells_PK = np.zeros((1, 4))  # nothing was counted, and that is refused with its reason
-    if cells_PK.ndim != 2 or cells_PK.shape[1] != 4 or not (cells_PK >= 0).all():
+    if cells_PK.ndim != 2 or cells_PK.shape[1] < 4 or not (cells_PK >= 0).all():
         raise ValueError("the counts are not rows of four")
     return ErrorRates.of(cells_PK, seed=seed, classes=classes)
 

@@ -30,13 +30,13 @@ from ..scoring.verdict_table import VerdictTable
 from ..verdict import Outcome, Verdict
 from .correction import (
     MIN_LABELLED_PROMPTS,
-    MIN_LABELS_OF_A_CLASS,
     NO_WIDTH,
     PREDICTION_POWERED,
     WEIGHTED,
     Corrected,
     prediction_powered,
 )
+from .error_rates import MIN_LABELS_OF_A_CLASS
 from .labels import Label, LabelledAnswer, agreed, count_cells, without_begun
 from .run_correction import RunCorrection
 

@@ -3,11 +3,9 @@
 The error rates come from an audit file, by kind of criterion (`audit_rates.py`). Every verdict is
 corrected by Rogan-Gladen and weighed by its points, so that the corrected score is the expected one
 under the labels. A pass rate is corrected by how often the judge passed whole labelled answers
-rightly. Refused, with the reason, where the audit cannot carry it or is of another judge.
-
-A verdict on levels is corrected by the misclassification matrix of its kind (`level_rates.py`), and
-counts the share of the points of its level. What is no sum over verdicts is refused: a closed gate,
-a criterion that does not count for what it requires, and one that does not apply.
+rightly. Refused, with the reason, where the audit cannot carry it or is of another judge. What is
+no sum over verdicts is refused too: a closed gate, a criterion that does not count for what it
+requires, and one that does not apply.
 """
 
 from __future__ import annotations
@@ -22,18 +20,9 @@ from ..answer import GradedAnswer
 from ..scoring.item_scores import PASS_RULES, Items, ScoredTable
 from ..scoring.rubric_arrays import Bools, Floats
 from ..scoring.verdict_table import VerdictTable
-from .audit_rates import MAX_UNSEEN_SHARE, SEED, AuditRates, Rates
-from .correction import (
-    ROGAN_GLADEN,
-    Corrected,
-    ErrorRates,
-    LinearPart,
-    Part,
-    corrected_rate,
-    corrected_sum,
-)
+from .audit_rates import MAX_UNSEEN_SHARE, SEED, AuditRates
+from .correction import ROGAN_GLADEN, Corrected, Part, corrected_sum
 from .labels import Codes, Stratum, full_level, sums_by
-from .level_rates import LevelPart
 
 POOLED = "pooled"
 UNSEEN = "not in the audit"
@@ -84,7 +73,8 @@ def correct_run(
         clips: Clip the score to [0, 1], as HealthBench does with the mean.
         scored: The same answers with their scores, where they are scored already.
     """
-    run = _Run.of(graded, scored or ScoredTable.of(graded), audit, seed)
+    scored = scored or ScoredTable.of(graded)
+    run = _Run.of(graded, scored.table, scored.items, audit, seed)
     fault = audit.fault_for(judge_digest)
     return RunCorrection(
         score=_score(run, fault, (0.0, 1.0) if clips else (-np.inf, np.inf)).unless_a_point(),
@@ -101,132 +91,70 @@ class _Run:
     table: VerdictTable
     items: Items
     code_NC: Codes
-    """Of each criterion's kind."""
+    """Of each criterion's kind; -1 at padding."""
+    level_NC: Codes
+    """The judge's level, the first where it named none; met is the first of two."""
+    shares_NCK: Floats
+    """Share of its points that a criterion counts at each of its levels."""
     strata: Sequence[Stratum]
     audit: AuditRates
     seed: int
-    levels: _Levels | None = None
-    """None where every criterion is met or not met."""
-    na_fault: str | None = None
+    na_fault: str | None
     """Why nothing can be corrected, where criteria do not apply to some answers."""
 
     @classmethod
     def of(
-        cls, graded: Sequence[GradedAnswer], scored: ScoredTable, audit: AuditRates, seed: int
-    ) -> _Run:
-        table = scored.table
-        code_NC, strata = _strata(graded, table.verdicts_NC.shape)
-        keys = list(dict.fromkeys(audit.key_of(stratum) for stratum in strata))
-        key_of_code = np.array([keys.index(audit.key_of(one)) for one in strata], dtype=np.intp)
-        # kinds that the audit does not tell apart are one; padding keeps its -1
-        code_NC = np.where(code_NC < 0, -1, key_of_code[code_NC]) if keys else code_NC
-        levels, fault = _Levels.of(graded, code_NC.shape), _na_fault(graded, audit)
-        return cls(table, scored.items, code_NC, keys, audit, seed, levels, fault)
+        cls, graded: Sequence[GradedAnswer], table: VerdictTable, items: Items, audit: AuditRates,
+        seed: int,
+    ) -> _Run:  # fmt: skip
+        shape = table.verdicts_NC.shape
+        code_NC, codes = np.full(shape, -1, dtype=np.intp), dict[Stratum, int]()
+        level_NC = np.where(table.verdicts_NC == 1, 0, 1)
+        rubrics = {id(one.example.rubric): one.example.rubric for one in graded}.values()
+        most = max((len(c.levels) for rubric in rubrics for c in rubric.criteria), default=0)
+        shares_NCK = np.zeros((*shape, max(2, most)))
+        shares_NCK[:, :, 0] = 1.0
+        for row, answer in enumerate(graded):
+            for column, criterion in enumerate(answer.example.rubric.criteria):
+                # kinds that the audit does not tell apart are one
+                kind = audit.key_of(Stratum.of(criterion))
+                code_NC[row, column] = codes.setdefault(kind, len(codes))
+                if not criterion.levels:
+                    continue
+                order = list(range(len(criterion.levels)))
+                if len(order) == 2:
+                    order.sort(key=lambda k: k != full_level(criterion))
+                level = answer.verdicts[column].level
+                level_NC[row, column] = 0 if level is None else order.index(level)
+                shares_NCK[row, column, : len(order)] = [criterion.share(k) for k in order]
+        return cls(
+            table, items, code_NC, level_NC, shares_NCK, list(codes), audit, seed,
+            _na_fault(graded, audit),
+        )  # fmt: skip
 
     def by_prompt(self, values_N: Floats) -> Floats:
         """Sum a number of each answer by prompt."""
         return sums_by(self.table.prompt_N, values_N, len(self.table.prompt_ids))
 
-    def _unseen_share(self, answered_NC: Bools) -> float:
+    def parts(self, weight_NC: Floats, answered_NC: Bools) -> list[Part]:
+        """Split sum w s by what the audit knows of the errors on each kind of criterion."""
+        code_V = self.code_NC[answered_NC]
         unseen = [code for code, one in enumerate(self.strata) if not self.audit.has_seen(one)]
-        n_answered = int(answered_NC.sum())
-        n_unseen = int(np.isin(self.code_NC[answered_NC], unseen).sum())
-        return n_unseen / n_answered if n_answered else 0.0
-
-    def parts(self, weight_NC: Floats, answered_NC: Bools) -> tuple[list[Part], Floats]:
-        """Split sum w v by what the audit knows of the errors on each kind of criterion.
-
-        Returns:
-            The parts, and what of the sum no verdict changes, by prompt.
-        """
-        met_NC = np.where(answered_NC, self.table.verdicts_NC, 0.0)
-        floor_NC = np.zeros_like(weight_NC)
-        span_NC = weight_NC
-        if self.levels is not None:
-            is_two_NC = self.levels.is_two_NC
-            met_NC = np.where(is_two_NC, self.levels.met_NC, met_NC)
-            floor_NC = np.where(is_two_NC & answered_NC, weight_NC * self.levels.base_NC, 0.0)
-            span_NC = np.where(is_two_NC, weight_NC * (1 - self.levels.base_NC), weight_NC)
-        parts: list[Part] = []
-        may_be_unseen = self._unseen_share(answered_NC) <= MAX_UNSEEN_SHARE
-        for code in np.unique(self.code_NC[answered_NC]).tolist():
-            here_NC = answered_NC & (self.code_NC == code)
-            rates = self.audit.rates_of(self.strata[code], may_be_unseen=may_be_unseen)
-            if self.strata[code].n_levels > 2:
-                parts.append(self._level_part(weight_NC, here_NC, rates, str(self.strata[code])))
-                continue
-            assert isinstance(rates, ErrorRates)
-            mine_NC = np.where(here_NC, span_NC, 0.0)
-            parts.append(
-                LinearPart(
-                    sums_P=self.by_prompt((mine_NC * met_NC).sum(axis=1)),
-                    span_P=self.by_prompt(mine_NC.sum(axis=1)),
-                    rates=rates,
-                    name=str(self.strata[code]),
-                    size_P=self.by_prompt(np.abs(mine_NC).sum(axis=1)),
-                )
+        may_be_unseen = np.isin(code_V, unseen).sum() <= MAX_UNSEEN_SHARE * len(code_V)
+        parts = []
+        for code in np.unique(code_V).tolist():
+            stratum, at = self.strata[code], answered_NC & (self.code_NC == code)
+            shares_VK = self.shares_NCK[at][:, : stratum.n_levels]
+            part = Part.of(
+                weight_NC[at][:, None] * shares_VK,
+                self.level_NC[at],
+                self.table.prompt_N[np.nonzero(at)[0]],
+                len(self.table.prompt_ids),
+                rates=self.audit.rates_of(stratum, may_be_unseen=bool(may_be_unseen)),
+                name=str(stratum),
             )
-        return parts, self.by_prompt(floor_NC.sum(axis=1))
-
-    def _level_part(self, weight_NC: Floats, here_NC: Bools, rates: Rates, name: str) -> LevelPart:
-        """Sum w s of one kind with levels, by prompt, true level and the judge's level."""
-        assert self.levels is not None
-        row_V, column_V = np.nonzero(here_NC)
-        level_V = self.levels.level_NC[row_V, column_V]
-        shares_VK = self.levels.shares_NCK[row_V, column_V]
-        n_levels = int((~np.isnan(shares_VK)).sum(axis=1).max())
-        worth_VK = weight_NC[row_V, column_V][:, None] * shares_VK[:, :n_levels]
-        n_prompts, prompt_V = len(self.table.prompt_ids), self.table.prompt_N[row_V]
-        sums_PKK = np.zeros((n_prompts, n_levels, n_levels))
-        for true in range(n_levels):
-            np.add.at(sums_PKK[:, true], (prompt_V, level_V), worth_VK[:, true])
-        raw_V = np.take_along_axis(worth_VK, level_V[:, None], 1)[:, 0]
-        columns = (raw_V, worth_VK.min(axis=1), worth_VK.max(axis=1))
-        raw_P, least_P, most_P = (sums_by(prompt_V, values, n_prompts) for values in columns)
-        return LevelPart(sums_PKK, raw_P, np.stack([least_P, most_P], axis=1), rates, name)
-
-
-@dataclass(frozen=True, slots=True)
-class _Levels:
-    """What the criteria of a run with levels count, and what the judge said of them."""
-
-    level_NC: Codes
-    """The judge's level; 0 where there is none."""
-    shares_NCK: Floats
-    """Share of the points of each level; NaN beyond the last, and where there are none."""
-    is_two_NC: Bools
-    """Whether there are just two: these are met or not met."""
-    met_NC: Floats
-    """1 at the level with all points, of two."""
-    base_NC: Floats
-    """Share of the points of the other one."""
-
-    @classmethod
-    def of(cls, graded: Sequence[GradedAnswer], shape: tuple[int, ...]) -> _Levels | None:
-        """Lay levels out, [N, C]; None where there are none."""
-        rubrics = {id(one.example.rubric): one.example.rubric for one in graded}
-        most = max((len(c.levels) for r in rubrics.values() for c in r.criteria), default=0)
-        if not most:
-            return None
-        level_NC, met_NC, base_NC = (np.zeros(shape) for _ in range(3))
-        shares_NCK, is_two_NC = np.full((*shape, most), np.nan), np.zeros(shape, bool)
-        for row, answer in enumerate(graded):
-            for column, criterion in enumerate(answer.example.rubric.criteria):
-                if not criterion.levels:
-                    continue
-                at, n_levels = (row, column), len(criterion.levels)
-                level_NC[at] = answer.verdicts[column].level or 0
-                shares_NCK[at][:n_levels] = [criterion.share(k) for k in range(n_levels)]
-                if n_levels == 2:
-                    full = full_level(criterion)
-                    is_two_NC[at], base_NC[at] = True, criterion.share(1 - full)
-                    met_NC[at] = answer.verdicts[column].level == full
-        return cls(level_NC.astype(np.intp), shares_NCK, is_two_NC, met_NC, base_NC)
-
-    @property
-    def least(self) -> float:
-        """The least share that a level counts, at most 0."""
-        return min(0.0, float(np.nanmin(self.shares_NCK)))
+            parts.append(part)
+        return parts
 
 
 def _na_fault(graded: Sequence[GradedAnswer], audit: AuditRates) -> str | None:
@@ -271,16 +199,6 @@ def _conditions_fault(table: VerdictTable, scored_N: Bools) -> str | None:
     )
 
 
-def _strata(graded: Sequence[GradedAnswer], shape: tuple[int, ...]) -> tuple[Codes, list[Stratum]]:
-    """Number the kinds of a run's criteria, [N, C]; -1 at padding."""
-    code_NC = np.full(shape, -1, dtype=np.intp)
-    codes: dict[Stratum, int] = {}
-    for row, answer in enumerate(graded):
-        for column, criterion in enumerate(answer.example.rubric.criteria):
-            code_NC[row, column] = codes.setdefault(Stratum.of(criterion), len(codes))
-    return code_NC, list(codes)
-
-
 def _score(run: _Run, fault: str | None, bounds: tuple[float, float]) -> Corrected:
     """Correct the mean item score; h = sum of w v plus a part that no verdict changes."""
     table, h_N = run.table, run.items.h
@@ -302,9 +220,8 @@ def _score(run: _Run, fault: str | None, bounds: tuple[float, float]) -> Correct
     if fault is not None:
         raw = float(np.clip(np.nansum(h_N) / n_P.sum(), *bounds))
         return Corrected(raw, method=ROGAN_GLADEN, refused=fault)
-    parts, more_P = run.parts(weight_NC, answered_NC)
-    floor_P = run.by_prompt(floor_N) + more_P
-    return corrected_sum(parts, floor_P, n_P, seed=run.seed, bounds=bounds)
+    parts = run.parts(weight_NC, answered_NC)
+    return corrected_sum(parts, run.by_prompt(floor_N), n_P, seed=run.seed, bounds=bounds)
 
 
 def _met(run: _Run, fault: str | None) -> Corrected:
@@ -315,18 +232,16 @@ def _met(run: _Run, fault: str | None) -> Corrected:
     if (fault := fault or run.na_fault) is not None:
         raw = float(np.nanmean(run.table.verdicts_NC))
         return Corrected(raw, method=ROGAN_GLADEN, refused=fault)
-    parts, floor_P = run.parts(np.ones(answered_NC.shape), answered_NC)
-    bounds = (run.levels.least if run.levels else 0.0, 1.0)
-    return corrected_sum(parts, floor_P, n_P, seed=run.seed, bounds=bounds)
+    parts = run.parts(np.ones(answered_NC.shape), answered_NC)
+    bounds = (min(0.0, float(run.shares_NCK.min(initial=0.0))), 1.0)
+    return corrected_sum(parts, np.zeros_like(n_P), n_P, seed=run.seed, bounds=bounds)
 
 
 def _passing(run: _Run, rule: str, fault: str | None) -> Corrected:
     """Correct the share of answers that pass, by the judge's error on whole answers."""
-    passes_N = run.items.passes[rule]
-    known_N = ~np.isnan(passes_N)
-    n_P = run.by_prompt(known_N.astype(np.float64))
-    passed_P = run.by_prompt(np.where(known_N, passes_N, 0.0))
-    if n_P.sum() == 0:
+    known_N = ~np.isnan(run.items.passes[rule])
+    n_P, passes_V = run.by_prompt(known_N.astype(np.float64)), run.items.passes[rule][known_N]
+    if not len(passes_V):
         return Corrected(None, method=ROGAN_GLADEN, refused="no answer of the run is scored")
     rates = run.audit.passes.get(rule)
     if fault is None and rates is None:
@@ -335,8 +250,10 @@ def _passing(run: _Run, rule: str, fault: str | None) -> Corrected:
             "one), so the judge's error on a pass is not known"
         )
     if fault is not None or rates is None:
-        return Corrected(float(passed_P.sum() / n_P.sum()), method=ROGAN_GLADEN, refused=fault)
-    return corrected_rate(passed_P, n_P, rates, seed=run.seed)
+        return Corrected(float(passes_V.mean()), method=ROGAN_GLADEN, refused=fault)
+    worth_VK, prompt_V = np.tile([1.0, 0.0], (len(passes_V), 1)), run.table.prompt_N[known_N]
+    part = Part.of(worth_VK, np.where(passes_V == 1, 0, 1), prompt_V, len(n_P), rates=rates)
+    return corrected_sum([part], np.zeros_like(n_P), n_P, seed=run.seed, bounds=(0.0, 1.0))
 
 
 def _counts(run: _Run) -> dict[str, int]:

@@ -5,14 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rubricbeat.judges.audit.correction import (
-    Corrected,
-    ErrorRates,
-    LinearPart,
-    corrected_rate,
-    corrected_sum,
-    prediction_powered,
-)
+from rubricbeat.judges.audit.correction import Corrected, Part, corrected_sum, prediction_powered
+from rubricbeat.judges.audit.error_rates import ErrorRates
 
 pytestmark = pytest.mark.border
 
@@ -22,10 +16,19 @@ def cells(tp: float, fp: float, fn: float, tn: float, n_prompts: int = 50) -> np
     return np.tile(np.array([tp, fp, fn, tn]) / n_prompts, (n_prompts, 1))
 
 
+def corrected_rate(met_P, n_P, rates: ErrorRates, seed: int = 1) -> Corrected:
+    """Correct the share of verdicts that are met: of n of each prompt, so many."""
+    n_P = np.array(n_P, dtype=int)
+    said = np.concatenate([np.arange(n) >= met for met, n in zip(met_P, n_P, strict=True)])
+    worth_VK, prompt_V = np.tile([1.0, 0.0], (len(said), 1)), np.repeat(np.arange(len(n_P)), n_P)
+    part = Part.of(worth_VK, said.astype(int), prompt_V, len(n_P), rates=rates)
+    return corrected_sum([part], 0.0 * n_P, 1.0 * n_P, seed=seed, bounds=(0.0, 1.0))
+
+
 def test_a_rate_is_corrected_as_rogan_and_gladen_do() -> None:
     # sensitivity .9, specificity .8, judged rate .55: (.55 + .8 - 1) / (.9 + .8 - 1) = .5
     rates = ErrorRates.of(cells(90, 20, 10, 80), seed=1)
-    found = corrected_rate(np.array([55.0, 55.0]), np.array([100.0, 100.0]), rates, seed=1)
+    found = corrected_rate([55, 55], [100, 100], rates)
     assert found.value == pytest.approx(0.5, abs=1e-12)
     assert found.raw == pytest.approx(0.55, abs=1e-12)
 
@@ -45,16 +48,17 @@ def test_error_rates_of_few_prompts_are_refused_however_many_labels_they_have() 
 
 def test_a_perfect_judge_changes_nothing() -> None:
     rates = ErrorRates.of(cells(100, 0, 0, 100), seed=1)
-    found = corrected_rate(np.array([3.0, 1.0]), np.array([4.0, 4.0]), rates, seed=1)
+    found = corrected_rate([3, 1], [4, 4], rates)
     assert found.value == pytest.approx(found.raw)
 
 
 def test_a_score_is_corrected_verdict_by_verdict() -> None:
-    # points 4 and -2 over P = 4; verdicts 1 and 1: f = .5, span (4 - 2) / 4 = .5
+    # points 4 and -2 over P = 4; verdicts 1 and 1: f = .5
     # true share of a verdict 1 is (1 + .8 - 1) / .7 = 8/7: 4/4 * 8/7 - 2/4 * 8/7 = 4/7
     rates = ErrorRates.of(cells(90, 20, 10, 80), seed=1)
     one = np.array([1.0])
-    part = LinearPart(sums_P=0.5 * one, span_P=0.5 * one, rates=rates)
+    worth_VK, first = np.array([[1.0, 0.0], [-0.5, 0.0]]), np.zeros(2, dtype=int)
+    part = Part.of(worth_VK, first, first, 1, rates=rates)
     found = corrected_sum([part], 0 * one, one, seed=1, bounds=(0.0, 1.0))
     assert found.value == pytest.approx(4 / 7, abs=1e-12)
 
@@ -74,7 +78,7 @@ def test_an_audit_that_cannot_carry_a_correction_refuses_with_its_reason(
     picks = rng.permutation(np.repeat(np.arange(4), counts))
     by_prompt = np.eye(4)[picks]
     rates = ErrorRates.of(by_prompt, seed=1)
-    found = corrected_rate(np.array([1.0]), np.array([2.0]), rates, seed=1)
+    found = corrected_rate([1], [2], rates)
     assert found.refused is not None
     assert why in found.refused
     assert found.value is None
@@ -96,9 +100,7 @@ def simulated_rate(rng: np.random.Generator) -> Corrected:
     ).sum(axis=1)
     rates = ErrorRates.of(audit.astype(float), seed=int(rng.integers(1 << 30)), n_draws=400)
     _, judged = verdicts(150)
-    return corrected_rate(
-        judged.sum(axis=1).astype(float), np.full(150, 4.0), rates, seed=int(rng.integers(1 << 30))
-    )
+    return corrected_rate(judged.sum(axis=1), [4] * 150, rates, seed=int(rng.integers(1 << 30)))
 
 
 def test_the_interval_of_a_corrected_rate_covers_the_truth() -> None:

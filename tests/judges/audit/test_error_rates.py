@@ -16,10 +16,10 @@ from rubricbeat.judges.audit.audit_rates import (
     rates_by_stratum,
     read_audit_rates,
 )
+from rubricbeat.judges.audit.error_rates import ErrorRates
 from rubricbeat.judges.audit.judge_audit import audit_judge, cells_by_stratum
 from rubricbeat.judges.audit.label_correction import correct_by_labels, match_labels
 from rubricbeat.judges.audit.labels import AuditTable, Label, LabelledAnswer, Stratum, met_or_not
-from rubricbeat.judges.audit.level_rates import LevelRates
 from rubricbeat.judges.audit.levels import level_audit
 from rubricbeat.judges.audit.run_correction import correct_run
 from rubricbeat.judges.errors import DataError
@@ -158,7 +158,7 @@ def test_choices_have_rates_of_their_own_and_no_pool(tmp_path):
 @pytest.mark.parametrize(
     "counts, why",
     [
-        ([[8, 1, 0], [2, 8, 0], [0, 1, 0]], "200, 200, 0 labels of its levels"),
+        ([[8, 1, 0], [2, 8, 0], [0, 1, 0]], "200 of level 1 and 0 of level 2; 10 of each"),
         ([[0, 0, 8], [0, 8, 0], [8, 0, 0]], "swaps levels"),
         ([[4, 4, 0], [4, 4, 0], [0, 0, 8]], "does not distinguish two of them"),
     ],
@@ -173,13 +173,14 @@ def test_what_the_audit_cannot_tell_is_refused(tmp_path, counts, why):
 def test_labels_of_few_prompts_are_refused(tmp_path):
     audit = read_audit_rates(exact_audit(tmp_path, COUNTS, n_prompts=6))
     found = correct_run(run_of([[AT(n % 3)] for n in range(30)], [THREE]), audit)
-    assert "of 6, 6, 6 prompts" in found.score.refused
+    why = "labels of level 0 of 6 prompts, of level 1 of 6 and of level 2 of 6;"
+    assert why in found.score.refused
 
 
 def test_a_chance_that_levels_cannot_be_told_apart_is_refused():
     random = np.random.default_rng(1)
     world = drawn(random, 40, [THREE] * 2, errors=np.full((3, 3), 1 / 3))
-    rates = LevelRates.of(
+    rates = ErrorRates.of(
         level_audit(world.labelled, world.graded).cells_by_stratum[
             Stratum("other", Polarity.DESIRABLE, 3)
         ],
