@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,8 @@ from ..judges.data.responses import RunKey
 from ..judges.errors import ConfigError
 from ..judges.grader import Grader
 from ..reports.results.reader import read_runs
-from .results.judged_runs import JudgedRuns, graded_by_run
+from .asked import AllAnswers
+from .results.judged_runs import JudgedRuns
 from .terminal import command
 
 MAX_NAMED = 3
@@ -63,8 +64,10 @@ def check_sample_arguments(args: argparse.Namespace) -> None:
         raise ConfigError("--sample and --until...: give one of them, both decide whom to ask")
 
 
-class Sample:
+class Sample(AllAnswers):
     """The answers as far as they are asked about, and how they came to be chosen."""
+
+    has_scores = False
 
     def __init__(
         self, args: argparse.Namespace, answers: Iterable[tuple[RunKey, Answer]], judge: str
@@ -80,7 +83,7 @@ class Sample:
             ConfigError: The results of the cheap judge are not of these answers, or of this very
                 judge; too little is drawn; the rubrics take whole answers.
         """
-        self._answers, self._by = answers, args.by
+        self._answers, self._by, self._output = answers, args.by, args.output_path
         runs = read_runs([args.by])
         if any(run.judge_digest == judge for run in runs):
             raise ConfigError(f"--by {args.by}: results of the very judge that is to be asked")
@@ -111,6 +114,7 @@ class Sample:
             if not self.drawn.holds(guess)
         ]
         self._require(len(others))
+        self.n_criteria = self.drawn.n_asked
 
     def _require(self, n_others: int) -> None:
         drawn = self.drawn
@@ -139,18 +143,16 @@ class Sample:
                 yield key, cut
 
     def grade(self, grader: Grader) -> Iterator[tuple[RunKey, GradedAnswer]]:
-        """Grade what was drawn."""
-        n_questions = self.drawn.n_asked * grader.options.replicates
-        for key, graded in graded_by_run(grader, self, n_questions=n_questions):
-            yield key, self.drawn.marked(graded)
+        """Grade what was drawn, and put the chances beside the verdicts."""
+        return ((key, self.drawn.marked(graded)) for key, graded in super().grade(grader))
 
-    def is_complete(self, judged: JudgedRuns) -> bool:
+    def is_kept(self, judged: JudgedRuns) -> bool:
         """Say whether every answer of the sample was taken in."""
         return judged.is_complete(sum(1 for _ in self))
 
-    def facts(self) -> Mapping[str, Any]:
+    def facts(self) -> Mapping[str, Mapping[str, Any]]:
         """Give what results say of the design; the chances are beside the verdicts."""
-        return {
+        design = {
             "share": self.share,
             "unit": str(self._unit),
             "by": self._by.name,
@@ -159,19 +161,20 @@ class Sample:
             "criteria": self.drawn.n_criteria,
             "asked": self.drawn.n_asked,
         }
+        return {"sample": design}
 
-    def words(self) -> str:
+    def told(self, grader: Grader) -> Iterator[str]:
         """Say what was drawn."""
         drawn = self.drawn
-        return (
+        yield (
             f"{drawn.n_asked:,} of {drawn.n_criteria:,} criteria are in the sample, of "
             f"{drawn.n_prompts:,} prompts; the others are not asked, and not missing."
         )
 
-    def ending(self, output: Path) -> str:
+    def words(self) -> Sequence[str]:
         """Say what to do with the results."""
-        words = ["score", str(self._by), "--labels", str(output)]
+        words = ["score", str(self._by), "--labels", str(self._output)]
         return (
-            "These verdicts alone are no score: they were drawn with unequal chances.\n"
-            f"next: {command(words)}"
+            "These verdicts alone are no score: they were drawn with unequal chances.",
+            f"next: {command(words)}",
         )

@@ -29,22 +29,25 @@ from ..judges.data.responses import RunKey
 from ..judges.engine.ledger import Cost
 from ..judges.errors import ConfigError
 from ..judges.grader import Grader
-from ..judges.scoring.estimates import MIN_PROMPTS
 from ..judges.scoring.item_scores import item_scores
 from ..judges.scoring.missing import MissingVerdicts
 from ..judges.verdict import Outcome, Source
 from ..reports import numbers
 from ..reports.comparison.models import SANITY_PREFIX
-from ..reports.comparison.stopped import anytime_metrics, around, clipped, saved_words
+from ..reports.comparison.stopped import (
+    anytime_metrics,
+    around,
+    clipped,
+    saved_words,
+    score_interval,
+)
 from ..reports.interval_words import interval_words
-from ..reports.results.run import Run
-from .results.judged_runs import graded_by_run
+from ..reports.results.samples import read_samples
+from .asked import AllAnswers
+from .costs.early import USUAL_SPREAD
+from .results.judged_runs import JudgedRun, JudgedRuns, graded_by_run
 
 EXPECTED_DIFFERENCE = 0.05
-PLANNED_DIFFERENCES = (0.02, 0.05, 0.1, 0.2)
-USUAL_SPREAD = 0.29
-"""Standard deviation over prompts of the paired difference of two systems' scores: .287 on
-HealthBench Hard (gpt-4o-mini with and without a second pass, judged by gpt-4.1)."""
 CUT = "the question cannot be put"
 """Begins the reason of a verdict that is missing for good: it is skipped, and nothing was cut."""
 
@@ -116,7 +119,7 @@ class _Prompt:
     answers: tuple[tuple[RunKey, Answer], ...]
 
 
-class GradingOrder:
+class GradingOrder(AllAnswers):
     """The answers in the order of grading, and what their verdicts have decided so far."""
 
     def __init__(self, rule: StopRule, answers: Sequence[tuple[RunKey, Answer]], seed: int) -> None:
@@ -148,11 +151,10 @@ class GradingOrder:
             _Prompt(shared[at], tuple(by_prompt[shared[at]]))
             for at in np.random.default_rng(seed).permutation(len(shared)).tolist()
         ]
+        self.n_criteria = _n_criteria(self.prompts)
         self.within = ScoreRange.of(one.answers[0][1].example for one in self.prompts)
         self.looks: dict[tuple[int, int], Look] = {}
         self.n_graded = 0
-        self.n_unasked = 0
-        """Verdicts that were lined up when it was decided, and not asked any more."""
         self.is_over = False
         self.is_cut = False
         """Whether the judge stopped before the rule did: nothing is decided past that."""
@@ -174,11 +176,6 @@ class GradingOrder:
     def __iter__(self) -> Iterator[tuple[RunKey, Answer]]:
         """Give all answers, a prompt of all systems before the next."""
         return (one for prompt in self.prompts for one in prompt.answers)
-
-    @property
-    def n_criteria(self) -> int:
-        """Criteria of all answers: the verdicts that are asked for at most."""
-        return _n_criteria(self.prompts)
 
     def grade(self, grader: Grader) -> Iterator[tuple[RunKey, GradedAnswer]]:
         """Grade prompt by prompt until it is decided, and give the answers of whole prompts.
@@ -237,8 +234,19 @@ class GradingOrder:
         self.is_over = stops_after(list(self.looks.values())) is not None
         return whole
 
-    def facts(self) -> dict[str, Any]:
+    def is_kept(self, judged: JudgedRuns) -> bool:
+        """Say whether a whole prompt was graded."""
+        return self.n_graded > 0
+
+    def stopped(self, reason: str | None) -> str | None:
+        """Say why grading ended before the rule ended it; None where it did not."""
+        return (reason or "verdicts were not asked") if self.is_cut else None
+
+    def facts(self) -> Mapping[str, Mapping[str, Any]]:
         """Give what results say of the order, the rule and what was decided."""
+        return {"until": self._facts()}
+
+    def _facts(self) -> dict[str, Any]:
         return {
             **self.rule.to_json(),
             "seed": self.seed,
@@ -260,8 +268,14 @@ class GradingOrder:
             ],
         }
 
-    def metrics(self, model: str, metrics: Mapping[str, Any]) -> Mapping[str, Any]:
+    def run_metrics(self, run: JudgedRun) -> Mapping[str, Any]:
         """Put the interval that holds in spite of the looks in the place of the fixed one."""
+        interval = score_interval(read_samples(run.written.samples))
+        metrics = run.written.metrics
+        return metrics if interval is None else anytime_metrics(metrics, interval)
+
+    def model_metrics(self, model: str, metrics: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Do the same for all runs of a model."""
         if model not in self.systems:
             return metrics
         scores_T = self._scores_MP[self.systems.index(model), : self.n_graded]
@@ -275,7 +289,7 @@ class GradingOrder:
         n, of = numbers.count(self.n_graded), numbers.count(len(self.prompts))
         goal = self.rule.goal
         if self.is_over:
-            first = f"Stopped after {n} of {of} prompts{saved_words(self.facts())}: {goal}."
+            first = f"Stopped after {n} of {of} prompts{saved_words(self._facts())}: {goal}."
         elif self.is_cut:
             first = f"Not {goal}: the judge stopped after {n} of {of} prompts."
         else:
@@ -292,6 +306,13 @@ class GradingOrder:
             f"{what}: {one.decision} after {numbers.count(one.n_looked)} prompts, "
             f"{mean(one.interval.value)}, anytime-valid {level} interval {ends}."
         )
+
+    def told(self, grader: Grader) -> Iterator[str]:
+        """Say what is left out, and what it will probably cost."""
+        if self.n_left_out:
+            yield f"{self.n_left_out} prompts that not all models answered are not graded"
+        # of all prompts: the first ones may be in the store, of a run that was interrupted
+        yield self.expected(grader.estimate([answer for _, answer in self]))
 
     def expected(self, cost: Cost) -> str:
         """Say how many prompts it will probably take, and what that costs.
@@ -321,47 +342,6 @@ class GradingOrder:
             else f"all prompts without stopping early {case}"
         )
         return f"expects to grade {likely}; at worst all {n:,}: {price(n)}"
-
-
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """What a rule is expected to take where the true difference is so large."""
-
-    difference: float
-    n: int | None
-    """Prompts; None where all of them do not do."""
-    share: float
-    """Of all prompts, and so of calls and money; 1 where all do not do."""
-
-    @classmethod
-    def each(cls, rule: StopRule, n_models: int, n_most: int, spread: float) -> list[Expected]:
-        """Give it for differences from small to large; once where the width alone counts."""
-        sizes = PLANNED_DIFFERENCES if rule.level is not None and n_models > 1 else (0.0,)
-        found = [
-            (size, prompts_expected(rule, n_models, n_most, difference=size, spread=spread))
-            for size in sizes
-        ]
-        return [cls(size, n, (n or n_most) / n_most) for size, n in found]
-
-
-def spread_of(runs: Sequence[Run]) -> float | None:
-    """Measure the spread over prompts: of the differences of two models, or of one model's scores.
-
-    None below ten prompts.
-    """
-    by_model: dict[str, dict[str, list[float]]] = {}
-    for run in runs:
-        for answer, h in zip(run.graded, item_scores(run.graded).tolist(), strict=True):
-            if h == h and not run.model.startswith(SANITY_PREFIX):
-                prompts = by_model.setdefault(run.model, {})
-                prompts.setdefault(answer.example.prompt_id, []).append(h)
-    first, *others = by_model.values() or [{}]
-    values = [
-        np.mean(first[name]) - (np.mean(others[0][name]) if others else 0.0)
-        for name in first
-        if not others or name in others[0]
-    ]
-    return float(np.std(values, ddof=1)) if len(values) >= MIN_PROMPTS else None
 
 
 def _n_criteria(prompts: Sequence[_Prompt]) -> int:

@@ -17,6 +17,7 @@ HELD_BY = {
     "harness/audit_noise": "harness/commands/test_replay_train.py",
     "harness/commands/audit": "harness/commands/test_trust.py",
     "harness/commands/bench_reward": "harness/commands/test_trust.py",
+    "harness/asked": "harness/commands/test_judge.py",
     "harness/align/cascade": "harness/commands/test_align_cascade.py",
     "harness/align/members": "harness/commands/test_align_cascade.py",
     "harness/align/asking": "harness/commands/test_align_prompt.py",

@@ -34,7 +34,7 @@ FLOORS = (
     ("harness/flags",),
     ("harness/results",),
     ("harness/evaluation", "harness/costs", "harness/inputs"),
-    ("harness/audit_since",),
+    ("harness/audit_since", "harness/asked"),
     (
         "harness/labels",
         "harness/audit_run",

@@ -27,12 +27,10 @@ import argparse
 import contextlib
 import json
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...judges.answer import Answer
 from ...judges.audit.upkeep.families import family_warning
 from ...judges.budget.stopping import StopRule
 from ...judges.data.examples import ExampleFile, read_examples
@@ -40,14 +38,15 @@ from ...judges.data.forms.rubric_file import add_rows_arguments, columns_of
 from ...judges.data.responses import Census, Responses
 from ...judges.data.streams import name_of
 from ...judges.engine.assembly import store_place
+from ...judges.engine.cost_estimate import CostEstimate
 from ...judges.errors import ConfigError, RubricbeatError
 from ...judges.files import require_folder, require_folders_below, require_room
 from ...judges.grader import Grader, RuntimeOptions
 from ...judges.judge import require_any_askable, require_askable
 from ...judges.scoring.missing import allowed_share
 from ...judges.scoring.run_scores import SEED
-from ...reports.comparison.stopped import anytime_metrics, score_interval
-from ...reports.results.samples import read_samples
+from ...reports.comparison.stopped import RESUME
+from ..asked import AllAnswers
 from ..distributed.flags import (
     RAY,
     add_worker_arguments,
@@ -69,7 +68,7 @@ from ..flags import (
 )
 from ..results.documents import Spool
 from ..results.earlier import foretold, sources_of
-from ..results.judged_runs import JudgedRun, JudgedRuns, graded_by_run
+from ..results.judged_runs import JudgedRun, JudgedRuns
 from ..results.writer import sanitized
 from ..sampling import Sample, add_sample_arguments, check_sample_arguments
 from ..tables.ending import runs_below, show_scores
@@ -141,7 +140,6 @@ def run(args: argparse.Namespace) -> int:
     census = responses.census()
     for warning in census.warnings():
         say(warning)
-    order = GradingOrder(rule, list(responses), args.seed) if rule is not None else None
     say(family_warning(options, [model for model, _ in census.runs]))
     workers = None
     if args.engine == RAY and not args.dry_run:
@@ -154,76 +152,61 @@ def run(args: argparse.Namespace) -> int:
     with no_key, opened(options, workers) as grader:
         require_askable(grader.judge, examples.values())
         require_any_askable(grader.judge, examples.values())
-        sample = None
-        if args.sample is not None:
-            sample = Sample(args, responses, grader.identity.digest)
-            say(sample.words())
+        asked = _asked(args, rule, responses, census, grader)
+        for words in asked.told(grader):
+            say(words)
         if args.dry_run:
-            asked = [answer for _, answer in sample or order or responses]
-            return _dry_run(grader, asked, args, order)
+            return _dry_run(grader.estimate([answer for _, answer in asked]), args)
         _require_folders(args, census)
         _require_room(args, options, census)
-        if order is not None:
-            _tell_expected(grader, order)
-        elif sample is None:
-            place = (args.task, grader.identity.digest, _config(args, None, None))
+        if not asked.facts():
+            place = (args.task, grader.identity.digest, _config(args, asked))
             for words in foretold(args.output_path, census.runs, responses, *place):
                 say(words)
         with Spool(args.output_path) as spool:
             judged = JudgedRuns(spool, args.output_path, allowed_share(args.allow_missing))
-            fault = _grade(grader, responses, judged, census, order, sample)
+            fault = _grade(grader, judged, asked)
             if fault is None and (change := responses.change()) is not None:
                 fault = RubricbeatError(change)
-            runs = _write(judged, grader, data, args, order, sample)
-        stopped = grader.outage or grader.stopped or judged.deadline
-        if order is not None:
-            stopped = (stopped or "verdicts were not asked") if order.is_cut else None
-        _report(runs, judged, grader, args, order, stopped, sample)
+            runs = _write(judged, grader, data, args, asked)
+        _report(runs, judged, grader, args, asked)
+        stopped = asked.stopped(grader.outage or grader.stopped or judged.deadline)
+        if stopped:
+            say(f"the judge stopped: {stopped}; what was finished is kept, {RESUME}")
         if fault is not None:
             raise fault
         code = told(judged.missing, "judge", _WHAT_NOW)
         return int(code or bool(stopped or census.mostly_empty()))
 
 
-def _grade(
-    grader: Grader,
+def _asked(
+    args: argparse.Namespace,
+    rule: StopRule | None,
     responses: Responses,
-    judged: JudgedRuns,
     census: Census,
-    order: GradingOrder | None,
-    sample: Sample | None,
-) -> RubricbeatError | None:
+    grader: Grader,
+) -> AllAnswers:
+    if rule is not None:
+        return GradingOrder(rule, list(responses), args.seed)
+    if args.sample is not None:
+        return Sample(args, responses, grader.identity.digest)
+    return AllAnswers(responses, census.n_answers, census.n_criteria)
+
+
+def _grade(grader: Grader, judged: JudgedRuns, asked: AllAnswers) -> RubricbeatError | None:
     """Grade until all is graded or decided; give the error that is to be said at the end."""
-    n_questions = census.n_criteria * grader.options.replicates
-    if sample is not None:
-        source = sample.grade(grader)
-    elif order is None:
-        source = graded_by_run(grader, responses, n_questions=n_questions)
-    else:
-        source = order.grade(grader)
     try:
-        for key, graded in source:
+        for key, graded in asked.grade(grader):
             judged.add(key, graded)
     except RubricbeatError as error:
-        if sample is not None:
-            is_kept = sample.is_complete(judged)
-        elif order is None:
-            is_kept = judged.is_complete(census.n_answers)
-        else:
-            is_kept = order.n_graded > 0
-        if not is_kept:
+        if not asked.is_kept(judged):
             raise
         return error
+    except KeyboardInterrupt:
+        if grader.options.store is not False:
+            say(f"results are not written; {RESUME}")
+        raise
     return None
-
-
-def _tell_expected(grader: Grader, order: GradingOrder) -> None:
-    """Say what it will probably cost."""
-    if order.n_left_out:
-        say(f"{order.n_left_out} prompts that not all models answered are not graded")
-    # of all prompts: the first ones may be in the store, of a run that was interrupted
-    answers = [answer for prompt in order.prompts for _, answer in prompt.answers]
-    say(order.expected(grader.estimate(answers)))
 
 
 def _require_room(args: argparse.Namespace, options: Mapping[str, Any], census: Census) -> None:
@@ -271,12 +254,7 @@ def _require_folders(args: argparse.Namespace, census: Census) -> None:
     require_folders_below(args.output_path, (sanitized(model) for model, _ in census.runs))
 
 
-def _dry_run(
-    grader: Grader, asked: Sequence[Answer], args: argparse.Namespace, order: GradingOrder | None
-) -> int:
-    estimate = grader.estimate(asked)
-    if order is not None:
-        say(order.expected(estimate))
+def _dry_run(estimate: CostEstimate, args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(estimate.to_json(), indent=2))
     else:
@@ -290,52 +268,40 @@ def _write(
     grader: Grader,
     data: ExampleFile,
     args: argparse.Namespace,
-    order: GradingOrder | None,
-    sample: Sample | None,
+    asked: AllAnswers,
 ) -> list[JudgedRun]:
-    runs = []
-    for run in judged.write(
-        args.task,
-        judge=_facts(grader, order),
-        data=data.facts(),
-        config=_config(args, order, sample),
-        seed=args.seed,
-    ):
-        runs.append(run)
+    runs = list(
+        judged.write(
+            args.task,
+            judge=_facts(grader, asked),
+            data=data.facts(),
+            config=_config(args, asked),
+            seed=args.seed,
+        )
+    )
+    for run in runs:
         if run.n_retired:
-            print(
+            say(
                 f"{run.key[0]}: {run.n_retired} earlier results of the same run were renamed "
-                "(*.superseded)",
-                file=sys.stderr,
+                "(*.superseded)"
             )
     return runs
 
 
-def _config(
-    args: argparse.Namespace, order: GradingOrder | None, sample: Sample | None
-) -> dict[str, Any]:
+def _config(args: argparse.Namespace, asked: AllAnswers) -> dict[str, Any]:
     return {
         "command": "judge",
         "responses": ", ".join(Path(name_of(path)).name for path in args.responses),
         "sources": sources_of(args.data, args.responses, args.columns),
         "limit": args.limit,
-        **({} if order is None else {"until": order.facts()}),
-        **({} if sample is None else {"sample": sample.facts()}),
+        **asked.facts(),
     }
 
 
-def _facts(grader: Grader, order: GradingOrder | None) -> dict[str, Any]:
+def _facts(grader: Grader, asked: AllAnswers) -> dict[str, Any]:
     """Give the judge's facts, without what was lined up and not asked any more."""
     facts = grader.facts()
-    n = 0 if order is None else order.n_unasked
-    return facts | {name: facts[name] - n for name in ("asked", "missing")}
-
-
-def _metrics(run: JudgedRun) -> Mapping[str, Any]:
-    """Give a run's metrics, with the interval that holds in spite of looks where there were any."""
-    interval = score_interval(read_samples(run.written.samples))
-    metrics = run.written.metrics
-    return metrics if interval is None else anytime_metrics(metrics, interval)
+    return facts | {name: facts[name] - asked.n_unasked for name in ("asked", "missing")}
 
 
 def _report(
@@ -343,52 +309,35 @@ def _report(
     judged: JudgedRuns,
     grader: Grader,
     args: argparse.Namespace,
-    order: GradingOrder | None,
-    stopped: str | None,
-    sample: Sample | None,
+    asked: AllAnswers,
 ) -> None:
-    facts = _facts(grader, order)
+    facts = _facts(grader, asked)
     if args.json:
         plain = [
             {
                 "model": run.key[0],
                 "run": run.key[1],
                 "task": args.task,
-                "metrics": dict(_metrics(run) if order is not None else run.written.metrics),
+                "metrics": dict(asked.run_metrics(run)),
                 "results": str(run.written.results),
                 "samples": str(run.written.samples),
             }
             for run in runs
         ]
-        until = {} if order is None else {"until": order.facts()}
-        drawn = {} if sample is None else {"sample": sample.facts()}
-        found = {"runs": plain, **until, **drawn, "judge": facts}
+        found = {"runs": plain, **asked.facts(), "judge": facts}
         print(json.dumps(found, indent=2, ensure_ascii=False))
-    elif sample is not None:
-        print(f"{calls_line(facts)}.\n{sample.ending(args.output_path)}")
-    else:
-        if args.all:
-            print(score_table([ScoreLine(*r.key, args.task, _metrics(r)) for r in runs]))
-            print(*(run.written.results for run in runs), sep="\n", end="\n\n")
-        lines = [
-            ScoreLine(
-                model,
-                "",
-                args.task,
-                metrics if order is None else order.metrics(model, metrics),
-                n_runs=n_runs,
-            )
-            for model, (n_runs, metrics) in judged.metrics().items()
-        ]
-        below = runs_below(args.output_path)
-        said = [] if order is None else order.words()
-        also = " ".join([f"{calls_line(facts)}.", *said])
-        if lines:
-            show_scores(lines, [args.output_path], below, also)
-        else:  # the judge stopped before a prompt was graded
-            print(also)
-    if stopped:
-        say(
-            f"the judge stopped: {stopped}; what was finished is kept, the same command again asks "
-            "only the rest"
-        )
+        return
+    said = [f"{calls_line(facts)}.", *asked.words()]
+    # none where the judge stopped before a prompt was graded
+    models = judged.metrics() if asked.has_scores else {}
+    if not models:
+        print(*said, sep="\n")
+        return
+    if args.all:
+        print(score_table([ScoreLine(*r.key, args.task, asked.run_metrics(r)) for r in runs]))
+        print(*(run.written.results for run in runs), sep="\n", end="\n\n")
+    lines = [
+        ScoreLine(model, "", args.task, asked.model_metrics(model, metrics), n_runs=n_runs)
+        for model, (n_runs, metrics) in models.items()
+    ]
+    show_scores(lines, [args.output_path], runs_below(args.output_path), " ".join(said))

@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_rows_arguments(parser)
     parser.add_argument("--all", action="store_true", help="show every finding")
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
-    parser.add_argument("--strict", action="store_true", help="exit with 1 if there is any finding")
+    parser.add_argument("--strict", action="store_true", help="exit with 1 on any finding")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         rubrics = {one.prompt_id: repr(one.rubric) for one in data.examples}
         print(_text(report, polarity, None if args.all else MAX_SHOWN, rubrics))
-    return 1 if args.strict and report.findings else 0
+    return int(args.strict and bool(report.findings or polarity))
 
 
 def _polarity(graded: Sequence[GradedAnswer]) -> str | None:

@@ -29,12 +29,13 @@ from ...judges.judge_options import parse_judge_args
 from ...reports import numbers
 from ...reports.results.reader import read_runs
 from ..costs.call_costs import PlannedRun, Speed, Workload
+from ..costs.early import USUAL_SPREAD, Expected, spread_of
 from ..costs.plan import Assumption, CostPlan, Lengths, make_plan, read_pilot
 from ..costs.split import add_split_arguments, is_split, plan_split
 from ..flags import add_judge_choice
 from ..parser import keep_spellings
 from ..terminal import aligned, say
-from ..until import USUAL_SPREAD, Expected, add_until_arguments, spread_of, stop_rule_of
+from ..until import add_until_arguments, stop_rule_of
 
 MOST = 1e9
 """Of a length, a latency, a speed or a price: more is a slip of the hand."""

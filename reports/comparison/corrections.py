@@ -111,12 +111,28 @@ def read_label_source(paths: Sequence[Path], columns: Columns | None = None) -> 
 def _of_results(path: Path) -> LabelSource:
     notes: list[str] = []
     runs = read_runs([path], notes.append)
+    _require_one_draw(path, runs)
     return LabelSource(
         path.name,
         tuple(item for run in runs for item in labels_of_verdicts(run.graded, run.name)),
         frozenset(run.judge_digest for run in runs if run.judge_digest),
         "; ".join((*notes, *(note for run in runs for note in _notes_of(run)))) or None,
     )
+
+
+def _require_one_draw(path: Path, runs: Sequence[Run]) -> None:
+    """Refuse two samples of the same answers: the chances of each hold for it alone."""
+    drawn: dict[tuple[str, str], Run] = {}
+    for run in (run for run in runs if run.sample):
+        for answer in run.graded:
+            other = drawn.setdefault((answer.example.prompt_id, answer.answer), run)
+            if (run.sample, run.judge_digest) != (other.sample, other.judge_digest):
+                seeds = " and ".join(f"{one.path} (seed {one.sample.get('seed')})"
+                                     for one in (other, run))  # fmt: skip
+                raise DataError(
+                    f"--labels {path}: two samples of the same answers, {seeds}; their verdicts "
+                    "cannot be taken together: give one of them, in a folder of its own"
+                )
 
 
 def _notes_of(run: Run) -> Iterator[str]:

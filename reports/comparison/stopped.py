@@ -27,6 +27,7 @@ from .model_result import ModelResult
 from .models import stopped_beside_whole
 from .paired import Pair, PassComparison
 
+RESUME = "the same command again asks only the rest"
 NO_INTERVAL = "graded until decided: no interval"
 
 
@@ -58,6 +59,8 @@ class Stopping:
     pairs: tuple[PairLook, ...]
     saved: str = ""
     """How many criteria were graded of how many, in words; empty where that is not known."""
+    is_cut: bool = False
+    """Whether something else ended it before the rule did."""
 
     def words(self) -> list[str]:
         """Say it in sentences."""
@@ -65,6 +68,11 @@ class Stopping:
         lines = []
         if self.is_stopped:
             lines.append(f"Grading stopped after {n} of {of} prompts{self.saved}: {self.goal}.")
+        elif self.is_cut:
+            lines.append(
+                f"Grading was cut short after {n} of {of} prompts{self.saved}, before it was "
+                f"{self.goal}: {RESUME}."
+            )
         level = f"{100 * (1 - self.rule.alpha):g}\N{NO-BREAK SPACE}%"
         for pair in self.pairs:
             found, ends = pair.found, pair.found.interval
@@ -171,6 +179,7 @@ class Looks:
             order_note=self._order_note(),
             saved=saved_words(self._first),
             is_stopped=any(one.get("stopped") is True for one in self._by_rule),
+            is_cut=any(map(_is_cut, self._by_rule)),
             pairs=tuple(
                 PairLook(
                     pair.this,
@@ -245,16 +254,34 @@ def score_interval(runs: Sequence[Run]) -> Estimate | None:
 
 
 def stop_words(runs: Sequence[Run]) -> str:
-    """Say where rules stopped runs; empty where none did, or whole runs stand beside them."""
+    """Say where runs with a rule ended early; empty where whole runs stand beside them."""
     extra = stopped_beside_whole(runs)
     said = dict.fromkeys(
-        f"Grading stopped after {numbers.count(_whole(one.get('graded')))} of "
-        f"{numbers.count(_whole(one.get('prompts')))} prompts{saved_words(one)}: "
-        f"{StopRule.from_json(one).goal}; the interval holds after every prompt."
-        for one in (run.until for run in runs if not any(run is its for its in extra))
-        if one.get("stopped") is True
+        words
+        for run in runs
+        if not any(run is its for its in extra) and (words := _end_words(run.until))
     )
     return " ".join(said)
+
+
+def _end_words(until: Mapping[str, Any]) -> str:
+    """Say of one run whether its rule ended it, or something else did; empty for all prompts."""
+    n, of = (_whole(until.get(name)) for name in ("graded", "prompts"))
+    where = f"after {numbers.count(n)} of {numbers.count(of)} prompts{saved_words(until)}"
+    goal = StopRule.from_json(until).goal
+    if until.get("stopped") is True:
+        return f"Grading stopped {where}: {goal}; the interval holds after every prompt."
+    if not _is_cut(until):
+        return ""
+    return (
+        f"Grading was cut short {where}, before it was {goal}: {RESUME}. The interval holds after "
+        "every prompt."
+    )
+
+
+def _is_cut(until: Mapping[str, Any]) -> bool:
+    n, of = (_whole(until.get(name)) for name in ("graded", "prompts"))
+    return 0 < n < of and until.get("stopped") is not True
 
 
 def saved_words(until: Mapping[str, Any]) -> str:

@@ -102,6 +102,11 @@ def _nothing(path: Path, faults: list[str]) -> str:
             f"{path}: these are answers, not verdicts; grade each file first: rubricbeat judge "
             f"--data {path} --rubric FILE --judge NAME -o results; then rubricbeat compare results"
         )
+    if path.is_dir() and not any(path.iterdir()):
+        return (
+            f"{path}: the folder is empty; a command that was interrupted has kept its verdicts "
+            "and writes results here when it is given again"
+        )
     return (
         f"{path}: no run with verdicts; expected samples_*.jsonl beside results_*.json "
         "(lm-eval writes them with --log_samples), or a log of simple-evals, inspect, evalscope, "

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from rubricbeat.harness.until import GradingOrder, spread_of, stop_rule_of
-from rubricbeat.judges.answer import Answer, GradedAnswer
+from rubricbeat.harness.until import GradingOrder, stop_rule_of
+from rubricbeat.judges.answer import Answer
 from rubricbeat.judges.budget.stopping import Method, StopRule, prompts_expected
 from rubricbeat.judges.data.examples import example_from_row
 from rubricbeat.judges.engine.ledger import Cost
 from rubricbeat.judges.errors import ConfigError
-from rubricbeat.judges.verdict import Verdict
-from rubricbeat.reports.results.run import Run
 
 
 def answers(*models: str, n: int = 30) -> list[tuple[tuple[str, str], Answer]]:
@@ -84,32 +82,8 @@ def test_what_is_expected_names_the_prompts_and_the_money():
     assert said.endswith("at worst all 1,000: 2\u202f000 calls, about $100.00")
 
 
-def graded(model: str, shares: list[float]) -> Run:
-    """Answers to ten criteria of one point, so that a share of them is met."""
-    rubric = [{"criterion": f"c{n}", "points": 1} for n in range(10)]
-    rows = [{"prompt_id": f"p{n}", "prompt": "q", "rubrics": rubric} for n in range(len(shares))]
-    answers = [
-        GradedAnswer(
-            example_from_row(row, where="row"),
-            "words",
-            tuple(Verdict.of(n < 10 * share) for n in range(10)),
-        )
-        for row, share in zip(rows, shares, strict=True)
-    ]
-    return Run(model, "", "task", tuple(answers))
-
-
-def test_the_spread_is_that_of_the_differences_or_of_one_model():
-    # differences .2 and .4, six times each: .1 from their mean, over n - 1 of 12
-    one, two = graded("a", [0.6, 0.8] * 6), graded("b", [0.4, 0.4] * 6)
-    assert spread_of([one, two]) == pytest.approx(0.1 * (12 / 11) ** 0.5)
-    assert spread_of([one]) == pytest.approx(0.1 * (12 / 11) ** 0.5)
-    assert spread_of([graded("a", [0.5] * 9)]) is None
-    assert spread_of([]) is None
-
-
 def test_a_score_below_0_has_no_interval_rather_than_one_from_0_to_0():
     order = GradingOrder(StopRule(level=None, width=0.1), answers("a"), 1)
     order._scores_MP[:] = -2.0  # of rubrics with negative points
     order.n_graded = 30
-    assert order.metrics("a", {"score_unclipped": -2.0})["interval"] is None
+    assert order.model_metrics("a", {"score_unclipped": -2.0})["interval"] is None

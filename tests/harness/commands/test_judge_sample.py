@@ -101,6 +101,23 @@ def test_another_sample_takes_the_place_of_the_first_and_never_that_of_all(world
     assert len(read_runs([world / "mixed"])) == 4
 
 
+def test_two_samples_of_the_same_answers_are_no_labels_together(world: Path, capsys) -> None:
+    for name, seed in (("r1", "1"), ("r2", "2"), ("r1", "1")):
+        by = ("--sample", "0.3", "--by", str(world / "free"), "--seed", seed, "--run", name)
+        assert judge(world, "dear", "pooled", *by) == 0
+        assert judge(world, "dear", name, *by) == 0
+    capsys.readouterr()
+    for command in ("score", "compare"):
+        assert main([command, str(world / "free"), "--labels", str(world / "pooled")]) == 2
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1
+        assert "two samples of the same answers" in error
+        assert "(seed 1)" in error
+        assert "(seed 2)" in error
+    for one in scores(world, capsys, str(world / "free"), "--labels", str(world / "r1")):
+        assert one["corrected_by_labels"]["score"]["value"] is not None
+
+
 @pytest.mark.parametrize(
     ("more", "words"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -243,11 +244,31 @@ def test_a_judge_that_stops_first_decides_nothing_and_goes_on_later(tmp_path, se
     printed = capsys.readouterr()
     assert "Not decided: the judge stopped after" in printed.out
     assert facts(folder)["graded"] <= 4
+    for command in ("score", "compare"):
+        main([command, str(folder / "out")])
+        said = " ".join(" ".join(capsys.readouterr()).split())
+        assert f"cut short after {facts(folder)['graded']} of {N} prompts" in said
+        assert "the same command again asks only the rest" in said
     assert main(words(folder, server, "--until_decided")) == 0
     assert server.n_repeated == 0
     whole = files(tmp_path / "whole", "good", "poor")
     main(words(whole, server, "--until_decided"))
     assert facts(folder) == facts(whole)
+
+
+def test_an_interrupt_says_how_to_go_on_and_so_does_score(tmp_path, server, capsys):
+    folder = files(tmp_path, "good", "poor")
+    command = [sys.executable, "-m", "rubricbeat", *words(folder, server, "--until_decided")]
+    server.hold_after(40)
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as one:
+        until(lambda: server.n_held > 0, "calls beyond those that are answered")
+        one.send_signal(signal.SIGINT)
+        server.release()
+        _, said = one.communicate()
+    assert one.returncode == 130
+    assert "results are not written; the same command again asks only the rest" in said
+    assert main(["score", str(folder / "out")]) == 2
+    assert "writes results here when it is given again" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -172,8 +172,10 @@ def test_lint_finds_references_that_score_below_an_empty_answer(
     data.write_text(json.dumps(row) + "\n", encoding="utf-8")
     recorded = {"prompt_id": "p", "completion": "Be calm.", "criteria_met": [False, True]}
     judged.write_text(json.dumps(recorded) + "\n", encoding="utf-8")
-    assert main(["lint", str(data), "--results", str(judged)]) == 0
-    assert "polarity looks reversed" in capsys.readouterr().out
+    # it is the only finding, and --strict is about it too
+    for more, code in (([], 0), (["--strict"], 1), (["--strict", "--json"], 1)):
+        assert main(["lint", str(data), "--results", str(judged), *more]) == code
+        assert "polarity looks reversed" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -135,6 +135,17 @@ def test_a_score_alone_allows_for_the_looks_too():
     assert stop_words([run("a", [3], None)]) == ""
 
 
+def test_a_run_that_was_cut_short_says_how_to_go_on():
+    cut = {**UNTIL, "stopped": False}
+    said = "Grading was cut short after 60 of 400 prompts, before it was decided: the same command"
+    assert stop_words([run("a", [3] * N, cut)]).startswith(said)
+    notes = compare_runs([run("a", [3] * N, cut), run("b", [1] * N, cut)]).notes
+    assert any(note.startswith(said) for note in notes)
+    # all prompts are graded, and the rule did not end it: nothing is left to ask
+    whole = {**cut, "graded": 400}
+    assert stop_words([run("a", [3] * N, whole)]) == ""
+
+
 def test_the_interval_of_a_score_lies_around_it_where_prompts_have_unequal_numbers_of_answers():
     # 40 prompts at 3/4, one of them with 200 more answers at 0: the score is 40 * .75 / 240
     often = run("a", [3] * 40)
