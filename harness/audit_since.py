@@ -215,10 +215,9 @@ def _from_store(day: str, grader: Grader) -> Known:
             "of other judges, or store=none); name the file of the earlier audit"
         )
     rounds = _rounds(place, own_identity(grader), grader.options.asked_on, day)
-    material = material_of(grader.judge)
 
     def known(answer: GradedAnswer, index: int) -> Sequence[Verdict]:
-        asked = material(Question(answer.example, answer.judged, index))
+        asked = material_of(grader.judge, Question(answer.example, answer.judged, index))
         said: list[tuple[float, list[Verdict]]] = []
         for identity, kept in rounds:
             keys = (verdict_key(identity, asked, replicate) for replicate in range(_REPLICATES))

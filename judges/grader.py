@@ -21,12 +21,12 @@ from itertools import islice, takewhile
 from typing import Any
 
 from .answer import NO_ANSWER, Answer, GradedAnswer
-from .engine.assembly import Part, Pools, part_of
+from .engine.assembly import Pools, part_of
 from .engine.cost_estimate import CostEstimate, estimate_part
 from .engine.event_loop import LoopThread
 from .engine.options import RuntimeOptions
 from .engine.progress import Bar
-from .engine.work_items import Sheet, skipped
+from .engine.work_items import Part, Sheet, skipped
 from .errors import ConfigError, RubricbeatError
 from .files import Closing
 from .grader_facts import (

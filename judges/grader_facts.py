@@ -10,10 +10,9 @@ from itertools import takewhile
 from typing import Any, Generic, TypeVar
 
 from .answer import Answer
-from .engine.assembly import Part
 from .engine.ledger import known_sum
 from .engine.options import RuntimeOptions
-from .engine.work_items import Sheet
+from .engine.work_items import Part, Sheet
 from .errors import StoreError
 from .judge import Judge
 

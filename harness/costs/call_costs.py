@@ -7,16 +7,16 @@ the result, never 0.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any
 
 from ...judges.engine.ledger import BYTES_PER_TOKEN, Cost, Price, known_sum
+from ...judges.engine.work_items import group_size_of, material_of
 from ...judges.errors import ConfigError
 from ...judges.judge import Judge, Question
 from ...judges.rubric import Criterion, Example, Message, Polarity, Rubric
-from ...judges.store.keys import question_material
 
 SECONDS_PER_HOUR = 3_600.0
 MOST = 10**9
@@ -245,13 +245,12 @@ def call_shape(
         criterion_tokens: Of one criterion.
         reply_tokens: Of the reply, for one verdict.
     """
-    material: Callable[[Question], bytes] = getattr(judge, "key_material", question_material)
 
     def words(conversation: str, answer: str, criterion: str) -> str:
         example = _example(
             _filler(conversation, prompt_tokens), _filler(criterion, criterion_tokens)
         )
-        return _said(material(Question(example, _filler(answer, answer_tokens), 0)))
+        return _said(material_of(judge, Question(example, _filler(answer, answer_tokens), 0)))
 
     base = words("a", "a", "a")
     ends = [
@@ -268,7 +267,7 @@ def call_shape(
         (len(base) - with_answer) / per_token,
         criterion_tokens + _ITEM_FRAME_BYTES / per_token,
         reply_tokens,
-        max(1, int(getattr(judge, "group_size", 1) or 1)),
+        group_size_of(judge),
     )
 
 

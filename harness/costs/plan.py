@@ -13,9 +13,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ...judges.engine.assembly import Part, part_of
+from ...judges.engine.assembly import part_of
 from ...judges.engine.cost_estimate import asked_parts
 from ...judges.engine.ledger import BYTES_PER_TOKEN, REPLY_TOKENS_GUESS
+from ...judges.engine.work_items import Part, group_size_of
 from ...judges.errors import ConfigError, DataError
 from ...judges.grader import Grader, open_grader
 from ...reports.results.run import mapping
@@ -252,7 +253,7 @@ def _with_latency(
         source = "a batch finishes when its provider has time, within a day; --latency"
         notes.append(Assumption("latency_s", None, source))
         return speed
-    size = max(int(getattr(each.judge, "group_size", 1) or 1) for each in payers)
+    size = max(group_size_of(each.judge) for each in payers)
     latency = FIRST_TOKEN_S + lengths.reply * min(float(size), work.criteria) / TOKENS_PER_S
     source = f"guess: {FIRST_TOKEN_S:g} s and {TOKENS_PER_S:g} tokens/s; --latency or --pilot"
     notes.append(Assumption("latency_s", round(latency, 3), source))

@@ -6,48 +6,22 @@ import contextlib
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..answer import USUAL
 from ..errors import ConfigError
 from ..files import user_path
-from ..judge import Judge, JudgeIdentity, identity_of, rating_identity
+from ..judge import Judge, identity_of, rating_identity
 from ..store.protocol import StoreProtocol, is_address
 from ..store.sqlite import VerdictStore, default_store_path
 from .ledger import Budget, Ledger, Price, price_of
 from .options import RuntimeOptions
 from .pool import Runtime
+from .work_items import Part
 
 FREE = {"keyword", "constant", "replay", "scripted"}
 """Judges that cost nothing to ask: never stored, unless they say otherwise by `stored`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A judge of a grader with its ledger: the grader's own, or a member of it."""
-
-    judge: Judge
-    identity: JudgeIdentity
-    ledger: Ledger
-    is_stored: bool
-    """Whether its verdicts are kept: not those of free judges, nor those made of others'."""
-    members: tuple[Part, ...] = ()
-    is_rating: bool = False
-    """Whether it is asked for ratings, and not for verdicts."""
-
-    def all(self) -> list[Part]:
-        """List this part and all below it, each once."""
-        parts = [self]
-        for member in self.members:
-            parts += [part for part in member.all() if part not in parts]
-        return parts
-
-    @property
-    def payers(self) -> list[Part]:
-        """List those that make calls: members in the place of the judge they make up."""
-        return [part for part in self.all() if not part.members]
 
 
 def part_of(judge: Judge, options: RuntimeOptions, *, is_rating: bool = False) -> Part:
@@ -71,7 +45,7 @@ def part_of(judge: Judge, options: RuntimeOptions, *, is_rating: bool = False) -
         identity = dataclasses.replace(identity, sampling=sampling)
     members: tuple[Part, ...] = ()
     if hasattr(judge, "judge_with") and not is_rating:
-        inner: Sequence[Any] = getattr(judge, "members", ())
+        inner: Sequence[Judge] = getattr(judge, "members", ())
         members = tuple(part_of(member, options) for member in inner)
     is_kept = bool(getattr(judge, "stored", identity.name not in FREE))
     is_stored = is_kept and not members
@@ -143,17 +117,8 @@ def open_runtime(
             # a member that collects a batch must be asked as much at once as it can take
             n_open = max(n_open, own.max_concurrency)
     options = dataclasses.replace(options, max_concurrency=n_open)
-    return Runtime(
-        part.judge,
-        part.identity,
-        options,
-        part.ledger,
-        open_store(part, options),
-        budget,
-        children,
-        is_keyed=part.is_stored,
-        beside=beside,
-    )
+    store = open_store(part, options)
+    return Runtime(part, options, store, budget, children, beside)
 
 
 class Pools:

@@ -10,16 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping
-from typing import Any, Protocol
 
 from ..errors import ConfigError, RefusedSettingsError, StoreError
-from ..judge import Judge, JudgeIdentity, Question, identity_of
+from ..judge import Ask, Judge
 from ..shares import suited
 from ..verdict import Outcome, Verdict
 from .delivery import Delivery
-from .ledger import DEFAULT_REPLY_TOKENS, Budget, Grant, Ledger, worst_cost
-from .limits import Limiter
+from .ledger import DEFAULT_REPLY_TOKENS, Budget, Grant, worst_cost
 from .options import RuntimeOptions
 from .retries import (
     FAULT_OF_OUTCOME,
@@ -33,7 +30,7 @@ from .retries import (
     where_raised,
 )
 from .trial import Doubt
-from .work_items import Call, Flight, again, no_reply, requests_of, skipped
+from .work_items import Call, Flight, Part, again, group_size_of, no_reply, requests_of, skipped
 
 _REFUSALS = {
     End.REJECTED: Outcome.REFUSED,
@@ -48,43 +45,23 @@ class CallServer:
     """Makes the calls of one judge, within its limits."""
 
     def __init__(
-        self,
-        judge: Judge,
-        identity: JudgeIdentity,
-        options: RuntimeOptions,
-        ledger: Ledger,
-        budget: Budget,
-        limiter: Limiter,
-        delivery: Delivery,
-        *,
-        is_grouped: bool,
+        self, part: Part, options: RuntimeOptions, budget: Budget, delivery: Delivery
     ) -> None:
-        """Wire the server.
-
-        Args:
-            judge: Who answers.
-            identity: Its sampling says how long a reply may be.
-            options: Limits and retries.
-            ledger: Where it counts.
-            budget: Shared by the judges of one grader.
-            limiter: How fast it may be asked.
-            delivery: Where what came back goes.
-            is_grouped: Whether a call may hold several questions.
-        """
-        self._judge: Any = judge
+        """Wire the server; a judge's sampling says how long a reply may be."""
+        self._judge = part.judge
         self._options = options
-        self._ledger = ledger
+        self._ledger = part.ledger
         self._budget = budget
-        self._limiter = limiter
+        self._limiter = delivery.limiter
         self._delivery = delivery
         self._stop = delivery.stop
         self._breaker = delivery.breaker
         self._trial = delivery.trial
-        self._is_grouped = is_grouped
+        self._is_grouped = group_size_of(part.judge) > 1
         self._policy = RetryPolicy(options.max_retries, options.backoff_s)
         self._is_reached = False
         """Whether a call has ended otherwise than with nothing at the address."""
-        max_reply = identity.sampling.get("max_tokens")
+        max_reply = part.identity.sampling.get("max_tokens")
         self._max_reply = max_reply if isinstance(max_reply, int) else DEFAULT_REPLY_TOKENS
         self._rng = random.Random()  # jitter only: it must differ between processes
 
@@ -94,7 +71,9 @@ class CallServer:
         try:
             await self._serve(call)
         finally:
-            self._leave_place(call)
+            if call.keeps_place:  # for a next try, which there will not be
+                call.keeps_place = False
+                self._limiter.release()
 
     async def _serve(self, call: Call) -> None:
         n_faults: dict[Fault, int] = {}
@@ -108,7 +87,8 @@ class CallServer:
                     self._delivery.settle(flight, last if n_attempts else stop)
                 return
             if self._trial.defers(call):  # its prompt was refused while it waited for its place
-                self._give_place_back(call)
+                self._limiter.release(call.n_tokens)
+                self._budget.give_back(call.worst_cost, n_unmade=call.n_requests)
                 return
             n_attempts += 1
             reply = await self._attempt(call, n_attempts)
@@ -175,16 +155,6 @@ class CallServer:
         finally:
             if not granted:
                 self._budget.give_back(call.worst_cost)
-
-    def _leave_place(self, call: Call) -> None:
-        """Let go of a place that was kept for the next try."""
-        if call.keeps_place:
-            call.keeps_place = False
-            self._limiter.release()
-
-    def _give_place_back(self, call: Call) -> None:
-        self._limiter.release(call.n_tokens)
-        self._budget.give_back(call.worst_cost, n_unmade=call.n_requests)
 
     async def _attempt(self, call: Call, n_attempts: int) -> Reply:
         """Make one call, and give its place and its reservation back."""
@@ -295,72 +265,19 @@ class CallServer:
         return fault, last
 
 
-class MemberPool(Protocol):
-    """The pool of a member."""
-
-    @property
-    def stopped(self) -> str | None:
-        """Why nothing more is asked, or None."""
-        ...
-
-    async def ask(self, question: Question) -> Verdict:
-        """Put one question."""
-        ...
-
-
-class Composer:
-    """Answers the calls of one judge by what its members say."""
-
-    def __init__(
-        self,
-        judge: Any,
-        identity: JudgeIdentity,
-        members: Mapping[str, MemberPool],
-        delivery: Delivery,
-    ) -> None:
-        """Wire it.
-
-        Args:
-            judge: Has `judge_with`.
-            identity: Of that judge.
-            members: The pool of each member, by its digest.
-            delivery: Where verdicts, and reasons for none, go.
-        """
-        self._judge = judge
-        self._identity = identity
-        self._members = members
-        self._delivery = delivery
-
-    async def serve(self, call: Call) -> None:
-        """Let the judge ask its members, and settle the one question of the call."""
-        flight = call.flights[0]
-        try:
-            verdict = await of_judge(self._judge.judge_with(flight.question, self._ask))
-            check_verdicts(self._judge, [verdict])
-            verdict = suited(verdict, flight.question.criterion)
-        except (ConfigError, StoreError) as error:
-            self._delivery.fail(error)
-            verdict = skipped("fatal")
-        except Exception as error:  # a judge of somebody else's may raise anything
-            verdict = no_reply(where_raised(error, self._judge), 1, is_bug=True)
-        if verdict.is_missing and self._delivery.stop.reason is not None:
-            verdict = skipped(self._delivery.stop.reason)
-        self._delivery.settle(flight, verdict)
-
-    async def _ask(self, member: Judge, question: Question) -> Verdict:
-        """Ask through the member's own pool; without one of its members a jury is another jury.
-
-        Raises:
-            ConfigError: The judge names none of its members, or the member says no call can work.
-            StoreError: Verdicts could not be kept.
-        """
-        pool = self._members.get(identity_of(member).digest)
-        if pool is None:
-            raise ConfigError(
-                f"judge {self._identity.name!r} asked {identity_of(member).name!r}, which is none "
-                "of its `members`"
-            )
-        verdict = await pool.ask(question)
-        if verdict.is_missing and pool.stopped is not None:
-            self._delivery.halt(pool.stopped)
-        return verdict
+async def compose(judge: Judge, ask: Ask, call: Call, delivery: Delivery) -> None:
+    """Let a judge ask its members by its `judge_with`, and settle the one question of the call."""
+    flight = call.flights[0]
+    assert hasattr(judge, "judge_with")  # else it has no members
+    try:
+        verdict: Verdict = await of_judge(judge.judge_with(flight.question, ask))
+        check_verdicts(judge, [verdict])
+        verdict = suited(verdict, flight.question.criterion)
+    except (ConfigError, StoreError) as error:
+        delivery.fail(error)
+        verdict = skipped("fatal")
+    except Exception as error:  # a judge of somebody else's may raise anything
+        verdict = no_reply(where_raised(error, judge), 1, is_bug=True)
+    if verdict.is_missing and delivery.stop.reason is not None:
+        verdict = skipped(delivery.stop.reason)
+    delivery.settle(flight, verdict)

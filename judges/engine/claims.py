@@ -41,7 +41,6 @@ class ClaimDesk:
         self,
         judge: str,
         store: ClaimingStore,
-        *,
         patience_s: float,
         ask: Callable[[list[Flight]], None],
         found: Callable[[Flight, Verdict], None],

@@ -12,10 +12,10 @@ from typing import Any
 
 from ..answer import seen_of
 from ..store.keys import verdict_key
-from .assembly import Part, open_store
+from .assembly import open_store
 from .ledger import Cost, expected_tokens
 from .options import RuntimeOptions
-from .work_items import Sheet, material_of, requests_of
+from .work_items import Part, Sheet, group_size_of, material_of, requests_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +81,7 @@ def _cost_of(
     """Give the verdicts that one judge has in its store, and the cost of the others."""
     if not part.is_stored:  # free to ask
         return 0, Cost(n_criteria * times)
-    size = max(1, int(getattr(part.judge, "group_size", 1) or 1))
+    size = group_size_of(part.judge)
     n_hits = n_calls = n_prompt = n_completion = 0
     seen: set[bytes] = set()
     store = open_store(part, options)
@@ -116,11 +116,10 @@ class _ToAsk:
 
 def _to_ask(part: Part, sheet: Sheet, replicate: int) -> dict[bytes, _ToAsk]:
     """Give each question by its key; equal questions are one."""
-    material = material_of(part.judge)
     found: dict[bytes, _ToAsk] = {}
     for index in range(sheet.n_questions):
         question = sheet.question(index, replicate)
-        text = material(question)
+        text = material_of(part.judge, question)
         one = _ToAsk(len(text), requests_of(part.judge, question), seen_of(question))
         found[verdict_key(part.identity, text, replicate)] = one
     return found

@@ -11,16 +11,26 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
 from ..errors import RubricbeatError, store_fault
-from ..judge import JudgeIdentity
 from ..store.protocol import ClaimingStore, StoreProtocol
 from ..verdict import Outcome, Source, Verdict
 from .claims import ClaimDesk
-from .ledger import Ledger
 from .limits import Limiter
 from .options import RuntimeOptions
 from .retries import Breaker, Fault, Usefulness
 from .trial import Trial
-from .work_items import Call, Flight, GradeJob, Sheet, Stop, again, calls_of, skipped
+from .work_items import (
+    Call,
+    Flight,
+    GradeJob,
+    Part,
+    Sheet,
+    Stop,
+    Waiter,
+    again,
+    calls_of,
+    group_size_of,
+    skipped,
+)  # fmt: skip
 from .writer import StoreWriter
 
 MIN_PATIENCE_S = 300.0
@@ -38,33 +48,26 @@ class Delivery:
 
     def __init__(
         self,
-        identity: JudgeIdentity,
+        part: Part,
         options: RuntimeOptions,
-        ledger: Ledger,
         store: StoreProtocol | None,
         limiter: Limiter,
         ready: Callable[[], None],
-        *,
-        is_keyed: bool,
-        group_size: int,
     ) -> None:
         """Begin with none.
 
         Args:
-            identity: Of the judge: claims are its own.
+            part: Of a judge whose verdicts are stored equal questions are one question.
             options: When a judge counts as down, and how long others are waited for.
-            ledger: Where questions are counted.
             store: Where verdicts are looked up and kept; None for nowhere.
             limiter: Holds those who wait for a place.
             ready: The bell of the pool, rung for each call that waits to be made.
-            is_keyed: Whether equal questions are one question.
-            group_size: Most questions of one call.
         """
-        self._ledger = ledger
-        self._limiter = limiter
+        self.ledger = part.ledger
+        self.limiter = limiter
         self._ready = ready
-        self._is_keyed = is_keyed
-        self._group_size = group_size
+        self._is_keyed = part.is_stored
+        self._group_size = group_size_of(part.judge)
         self._keeps_asking = options.keep_asking
         self._by_key: dict[bytes, Flight] = {}
         self.runs: deque[GradeJob] = deque()
@@ -79,15 +82,10 @@ class Delivery:
         self.writer = StoreWriter(store, self.settle, self.fail) if store is not None else None
         self.desk: ClaimDesk | None = None
         """Claims on answers, where other processes share the store."""
-        if is_keyed and isinstance(store, ClaimingStore):
-            self.desk = ClaimDesk(
-                identity.digest,
-                store,
-                patience_s=max(MIN_PATIENCE_S, 2 * options.timeout_s),
-                ask=self._queue,
-                found=self._found,
-                fail=self.fail,
-            )
+        if self._is_keyed and isinstance(store, ClaimingStore):
+            patience_s = max(MIN_PATIENCE_S, 2 * options.timeout_s)
+            hands = (self._queue, self._found, self.fail)
+            self.desk = ClaimDesk(part.identity.digest, store, patience_s, *hands)
 
     # -- open questions -------------------------------------------------------------------
 
@@ -108,26 +106,22 @@ class Delivery:
             hits = self.writer.store.lookup([flight.key for flight in flights])
         fresh: list[Flight] = []
         for flight in flights:
-            waiter = flight.waiters[0]
+            [waiter] = flight.waiters
             if hits and flight.key in hits:
                 stored = sheet.suited(flight.question.index, hits[flight.key])
                 self._hit(stored)
-                self.deliver(run, sheet, waiter.replicate, waiter.index, stored)
-                continue
-            known = self._by_key.get(flight.key) if self._is_keyed else None
-            if known is not None:
-                self._ledger.n_shared += 1
+                self.deliver(waiter, stored)
+            elif self._is_keyed and (known := self._by_key.get(flight.key)) is not None:
+                self.ledger.n_shared += 1
                 known.waiters.append(waiter)
                 run.flights.add(known)
-                continue
-            stop = run.closed or self.stop.reason
-            if stop is not None:
-                self.deliver(run, sheet, waiter.replicate, waiter.index, skipped(stop))
-                continue
-            if self._is_keyed:
-                self._by_key[flight.key] = flight
-            run.flights.add(flight)
-            fresh.append(flight)
+            elif (stop := run.closed or self.stop.reason) is not None:
+                self.deliver(waiter, skipped(stop))
+            else:
+                if self._is_keyed:
+                    self._by_key[flight.key] = flight
+                run.flights.add(flight)
+                fresh.append(flight)
         return fresh
 
     def _queue(self, flights: Sequence[Flight]) -> None:
@@ -157,7 +151,7 @@ class Delivery:
             flight.waiters = [w for w in flight.waiters if w.run is not run]
             run.flights.discard(flight)
             for waiter in mine:
-                self.deliver(run, waiter.sheet, waiter.replicate, waiter.index, skipped(reason))
+                self.deliver(waiter, skipped(reason))
             if not flight.waiters:
                 self._abandon(flight)
 
@@ -193,7 +187,7 @@ class Delivery:
         for row, verdicts in enumerate(sheet.rows):
             for index, verdict in enumerate(verdicts):
                 if verdict is None and (row, index) not in awaited:
-                    self.deliver(run, sheet, row, index, skipped(why))
+                    self.deliver(Waiter(run, sheet, row, index), skipped(why))
 
     # -- what came back -------------------------------------------------------------------
 
@@ -211,7 +205,7 @@ class Delivery:
 
     def _write(self, flight: Flight, verdict: Verdict, settles: Flight | None) -> None:
         assert self.writer is not None
-        is_last = not self.calls and not self._limiter.in_flight
+        is_last = not self.calls and not self.limiter.in_flight
         self.writer.add(flight, verdict, settles, is_last=is_last)
 
     def settle(self, flight: Flight, verdict: Verdict) -> None:
@@ -224,7 +218,7 @@ class Delivery:
             if n_before and not verdict.is_missing:
                 # paid for once: whoever shares it gets it as the store would give it
                 shared = again(verdict, 0, verdict.latency_s, Source.STORE)
-            self.deliver(waiter.run, waiter.sheet, waiter.replicate, waiter.index, shared)
+            self.deliver(waiter, shared)
 
     def _remove(self, flight: Flight) -> None:
         if self._is_keyed and self._by_key.get(flight.key) is flight:
@@ -235,20 +229,18 @@ class Delivery:
             except Exception as error:  # of a claim that cannot be let go: the verdict still counts
                 self.fail(store_fault(error))
 
-    def deliver(
-        self, run: GradeJob, sheet: Sheet, replicate: int, index: int, verdict: Verdict
-    ) -> None:
+    def deliver(self, waiter: Waiter, verdict: Verdict) -> None:
         """Put a verdict into its place, and let its run end where it was the last one."""
-        sheet.rows[replicate][index] = verdict
-        sheet.n_open -= 1
-        run.n_open -= 1
-        self._ledger.settled(verdict)
-        run.finish_if_over()
+        waiter.sheet.rows[waiter.replicate][waiter.index] = verdict
+        waiter.sheet.n_open -= 1
+        waiter.run.n_open -= 1
+        self.ledger.settled(verdict)
+        waiter.run.finish_if_over()
 
     def _hit(self, verdict: Verdict) -> None:
         """Count a stored verdict; by these very settings the judge has answered before."""
         if not verdict.is_missing:
-            self._ledger.n_hits += 1
+            self.ledger.n_hits += 1
             self.answered()
 
     def _found(self, flight: Flight, verdict: Verdict) -> None:
@@ -264,7 +256,7 @@ class Delivery:
         if self.trial.is_over:
             return
         self.trial.is_over = True
-        self._limiter.prove()
+        self.limiter.prove()
         self.end_trial()
         self._line_up(self.trial.take_deferred())
 
@@ -306,7 +298,7 @@ class Delivery:
         self._skip(self.desk.waiting() if self.desk is not None else ())
         self.stop.wake()
         if is_hard:
-            self._limiter.refuse_waiters()
+            self.limiter.refuse_waiters()
 
     def fail(self, error: RubricbeatError) -> None:
         """End every run with an error, once its calls in flight are over."""

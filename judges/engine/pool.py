@@ -10,16 +10,15 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from ..errors import ConfigError, EndedError, RubricbeatError, StoreError, in_words
-from ..judge import Judge, JudgeIdentity, Question
+from ..judge import Judge, Question, identity_of
 from ..store.keys import verdict_key
 from ..store.protocol import StoreProtocol
 from ..verdict import Verdict
-from .calls import CallServer, Composer
+from .calls import CallServer, compose
 from .delivery import Delivery
-from .ledger import Budget, Ledger
+from .ledger import Budget
 from .limits import N_PROBES, Limiter
 from .options import RuntimeOptions
 from .retries import ENDS, close_judge
@@ -28,12 +27,13 @@ from .work_items import (
     Call,
     Flight,
     GradeJob,
+    Part,
     Sheet,
     Waiter,
     material_of,
     no_reply,
     skipped,
-)
+)  # fmt: skip
 
 
 class Runtime:
@@ -41,81 +41,53 @@ class Runtime:
 
     def __init__(
         self,
-        judge: Judge,
-        identity: JudgeIdentity,
+        part: Part,
         options: RuntimeOptions,
-        ledger: Ledger,
         store: StoreProtocol | None,
         budget: Budget,
         children: Mapping[str, Runtime],
-        *,
-        is_keyed: bool,
         beside: Runtime | None = None,
     ) -> None:
         """Wire a pool; nothing is started before the first run.
 
         Args:
-            judge: Who answers.
-            identity: What makes it this judge; part of each key.
+            part: Who answers.
             options: Limits and retries.
-            ledger: Where it counts.
             store: Where verdicts are looked up and kept; None for nowhere.
             budget: Shared by the judges of one grader.
             children: Of a judge made of others: the pool of each member, by its digest.
-            is_keyed: Whether equal questions are one question; not so for judges that are free.
             beside: The same judge's pool of the other kind of question: its limits are for both,
                 and it closes the judge.
         """
-        self._judge: Any = judge
-        self._identity = identity
+        self._part = part
         self._options = options
         self.budget = budget
-        self._ledger = ledger
-        self._is_keyed = is_keyed
         self._beside = beside
-        self._material = material_of(judge)
-        group_size = max(1, int(getattr(judge, "group_size", 1) or 1))
-        is_grouped = hasattr(judge, "judge_group") and group_size > 1
-        # a judge that gathers questions asks them all at once, and tells by itself; it would wait
-        # a day for its first one alone
-        collects = bool(getattr(judge, "collects", False))
-        self._limiter = Limiter(
-            options.max_concurrency,
-            options.requests_per_minute,
-            options.tokens_per_minute,
-            lambda: asyncio.get_running_loop().time(),
-            n_probes=N_PROBES if getattr(judge, "is_probed", False) else None,
-        )
-        self._limiter.is_proven = collects
-        if beside is not None:
-            self._limiter = beside._limiter
-        self.delivery = Delivery(
-            identity, options, ledger, store, self._limiter, self._spawn,
-            is_keyed=is_keyed, group_size=group_size if is_grouped else 1,
-        )  # fmt: skip
-        self.delivery.trial.is_over = collects
         self._children = dict(children)
-        self._serve = CallServer(
-            judge, identity, options, ledger, budget, self._limiter, self.delivery,
-            is_grouped=is_grouped,
-        ).serve  # fmt: skip
-        if self._children:
-            self._serve = Composer(judge, identity, self._children, self.delivery).serve
+        self._limiter: Limiter = (
+            beside._limiter if beside is not None else _limiter(part.judge, options)
+        )
+        self.delivery = Delivery(part, options, store, self._limiter, self._spawn)
+        self.delivery.trial.is_over = _collects(part.judge)
+        self._server = CallServer(part, options, budget, self.delivery)
         self._n_serving = 0
         self._workers: set[asyncio.Task[None]] = set()
         self._busy_since = 0.0
 
     @property
+    def _all(self) -> list[Runtime]:
+        """This pool and those of the judges that its judge is made of."""
+        return [self, *(one for child in self._children.values() for one in child._all)]
+
+    @property
     def outage(self) -> str | None:
         """Why the judge, or one it is made of, counts as down; or None."""
-        downs = (child.outage for child in self._children.values())
-        return self.delivery.breaker.reason or next((why for why in downs if why), None)
+        return next((r for one in self._all if (r := one.delivery.breaker.reason)), None)
 
     @property
     def stopped(self) -> str | None:
         """Why nothing more is asked, or None: an outage, a spent budget."""
-        stops = (child.stopped for child in self._children.values())
-        return self.delivery.stop.reason or next((why for why in stops if why), None)
+        return next((r for one in self._all if (r := one.delivery.stop.reason)), None)
 
     @property
     def max_in_flight(self) -> int:
@@ -125,7 +97,7 @@ class Runtime:
     @property
     def n_in_flight(self) -> int:
         """Calls that wait for their reply."""
-        return self._limiter.in_flight + sum(c.n_in_flight for c in self._children.values())
+        return sum(one._limiter.in_flight for one in self._all)
 
     async def run(
         self, sheets: Iterator[Sheet], left_s: float | None = None, *, goes_on: bool = False
@@ -168,10 +140,9 @@ class Runtime:
         run = GradeJob(iter(()), asyncio.get_running_loop().create_future())
         run.is_fed = True
         sheet = Sheet(question.example, question.answer)
-        sheet.rows, sheet.n_open, run.n_open = [[None]], 1, 1
-        self._ledger.n_asked += 1
+        self._open(run, sheet, 1, 1)
         try:
-            self.delivery.join(run, sheet, [self._flight(run, sheet, question, 0, 0)])
+            self.delivery.join(run, sheet, [self._flight(Waiter(run, sheet, 0, 0), question)])
             await run.done
         finally:
             self.delivery.leave(run, "cancelled")
@@ -195,7 +166,11 @@ class Runtime:
             self.delivery.desk.close()
         for child in self._children.values():
             await child.aclose()
-        why = await close_judge(self._judge, self._options.timeout_s) if not self._beside else None
+        why = (
+            await close_judge(self._part.judge, self._options.timeout_s)
+            if not self._beside
+            else None
+        )
         if why is not None:
             print(f"rubricbeat: the judge could not be closed: {why}", file=sys.stderr)
         if self.delivery.writer is not None:
@@ -203,17 +178,15 @@ class Runtime:
 
     async def flushed(self) -> None:
         """Wait until everything that was paid for is on disk."""
-        for child in self._children.values():
-            await child.flushed()
-        if self.delivery.writer is not None:
-            await self.delivery.writer.flushed()
+        for one in self._all:
+            if one.delivery.writer is not None:
+                await one.delivery.writer.flushed()
 
     def leave_to_parent(self) -> None:
         """Let go, in a forked child, of what belongs to the parent."""
-        for child in self._children.values():
-            child.leave_to_parent()
-        if self.delivery.writer is not None:
-            self.delivery.writer.store.close()
+        for one in self._all:
+            if one.delivery.writer is not None:
+                one.delivery.writer.store.close()
 
     # -- runs -----------------------------------------------------------------------------
 
@@ -221,7 +194,8 @@ class Runtime:
         if not self.delivery.runs:
             self._busy_since = asyncio.get_running_loop().time()
             if not goes_on:
-                self._reopen()
+                for one in self._all:
+                    one.delivery.reopen()
         self.delivery.runs.append(run)
         if self.delivery.fatal is not None:
             run.error, run.is_fed = self.delivery.fatal, True
@@ -229,25 +203,18 @@ class Runtime:
         else:
             self._spawn()
 
-    def _reopen(self) -> None:
-        """Forget an outage or a fatal error: a new run may find the judge up again."""
-        self.delivery.reopen()
-        for child in self._children.values():
-            child._reopen()
-
     def _forget(self, run: GradeJob) -> None:
         """Let go of a run that is over or was cancelled."""
         self.delivery.leave(run, "cancelled")
         if run in self.delivery.runs:
             self.delivery.runs.remove(run)
             if not self.delivery.runs:
-                self._ledger.busy_s += asyncio.get_running_loop().time() - self._busy_since
+                self._part.ledger.busy_s += asyncio.get_running_loop().time() - self._busy_since
 
     def stop_asking(self, reason: str, is_hard: bool = False) -> None:
         """Ask nothing more, of no member either; what is in flight ends."""
-        self.delivery.halt(reason, is_hard=is_hard)
-        for child in self._children.values():
-            child.stop_asking(reason, is_hard)
+        for one in self._all:
+            one.delivery.halt(reason, is_hard=is_hard)
 
     # -- feeding --------------------------------------------------------------------------
 
@@ -292,7 +259,10 @@ class Runtime:
                 call.task = task
                 self._n_serving += 1
                 try:
-                    await self._serve(call)
+                    if self._children:
+                        await compose(self._part.judge, self._ask_member, call, self.delivery)
+                    else:
+                        await self._server.serve(call)
                 except asyncio.CancelledError:
                     if not call.is_abandoned:  # the end of the pool, or the judge's own doing
                         self._broke(call, EndedError("the judge's call was cancelled"))
@@ -363,37 +333,74 @@ class Runtime:
 
     def _admit(self, run: GradeJob, sheet: Sheet) -> None:
         """Look an answer's questions up; make calls of those that are open."""
-        n_criteria = sheet.n_questions
         n_rows = sheet.n_replicates or self._options.replicates
-        sheet.rows = [[None] * n_criteria for _ in range(n_rows)]
-        sheet.n_open = n_criteria * n_rows
-        run.n_open += sheet.n_open
-        self._ledger.n_asked += sheet.n_open
+        self._open(run, sheet, n_rows, sheet.n_questions)
         flights: list[Flight | None] = []
         try:
             for row in range(n_rows):
-                for index in range(n_criteria):
-                    question = sheet.question(index, row)
-                    flights.append(self._flight(run, sheet, question, row, index))
+                for index in range(sheet.n_questions):
+                    waiter = Waiter(run, sheet, row, index)
+                    flights.append(self._flight(waiter, sheet.question(index, row)))
             self.delivery.join(run, sheet, flights)
         except BaseException as error:
             self.delivery.leave_unasked(run, sheet, flights, f"not asked: {error}")
             raise
 
-    def _flight(
-        self, run: GradeJob, sheet: Sheet, question: Question, row: int, place: int
-    ) -> Flight | None:
+    def _open(self, run: GradeJob, sheet: Sheet, n_rows: int, n_questions: int) -> None:
+        """Make the places of a sheet."""
+        sheet.rows = [[None] * n_questions for _ in range(n_rows)]
+        sheet.n_open = n_questions * n_rows
+        run.n_open += sheet.n_open
+        self._part.ledger.n_asked += sheet.n_open
+
+    def _flight(self, waiter: Waiter, question: Question) -> Flight | None:
         """Word a question; None where it cannot be worded, which is then its verdict's reason."""
-        waiter = Waiter(run, sheet, row, place)
-        if not self._is_keyed:
-            return Flight(b"", question, 0, sheet, waiter)
+        if not self._part.is_stored:
+            return Flight(b"", question, 0, waiter.sheet, [waiter])
         try:
-            material = self._material(question)
+            material = material_of(self._part.judge, question)
         except ConfigError:
             raise
         except (Exception, *ENDS) as error:  # one that cannot be worded must not end a run
             why = f"the question cannot be put: {in_words(error)}"
-            self.delivery.deliver(run, sheet, row, place, skipped(why))
+            self.delivery.deliver(waiter, skipped(why))
             return None
-        key = verdict_key(self._identity, material, question.replicate)
-        return Flight(key, question, len(material), sheet, waiter)
+        key = verdict_key(self._part.identity, material, question.replicate)
+        return Flight(key, question, len(material), waiter.sheet, [waiter])
+
+    # -- members --------------------------------------------------------------------------
+
+    async def _ask_member(self, member: Judge, question: Question) -> Verdict:
+        """Ask through the member's own pool; without one of its members a jury is another jury.
+
+        Raises:
+            ConfigError: The judge names none of its members, or the member says no call can work.
+            StoreError: Verdicts could not be kept.
+        """
+        pool = self._children.get(identity_of(member).digest)
+        if pool is None:
+            raise ConfigError(
+                f"judge {self._part.identity.name!r} asked {identity_of(member).name!r}, which is "
+                "none of its `members`"
+            )
+        verdict = await pool.ask(question)
+        if verdict.is_missing and pool.stopped is not None:
+            self.delivery.halt(pool.stopped)
+        return verdict
+
+
+def _collects(judge: Judge) -> bool:
+    """Say whether a judge gathers questions: it asks all at once, and would wait for one alone."""
+    return bool(getattr(judge, "collects", False))
+
+
+def _limiter(judge: Judge, options: RuntimeOptions) -> Limiter:
+    limiter = Limiter(
+        options.max_concurrency,
+        options.requests_per_minute,
+        options.tokens_per_minute,
+        lambda: asyncio.get_running_loop().time(),
+        n_probes=N_PROBES if getattr(judge, "is_probed", False) else None,
+    )
+    limiter.is_proven = _collects(judge)
+    return limiter

@@ -33,9 +33,9 @@ from ..errors import (
     TooLongError,
     in_words,
 )
-from ..judge import Question
+from ..judge import Judge, Question
 from ..shares import suited
-from ..verdict import Outcome, Verdict
+from ..verdict import Outcome, Rating, Verdict
 
 T = TypeVar("T")
 MAX_BACKOFF_S = 30.0
@@ -252,7 +252,7 @@ class Reply:
 
 
 async def attempt(
-    judge: Any, questions: Sequence[Question], *, timeout_s: float, is_grouped: bool
+    judge: Judge, questions: Sequence[Question], *, timeout_s: float, is_grouped: bool
 ) -> Reply:
     """Ask once, within the time allowed; only a cancellation is raised."""
     started = time.perf_counter()  # uvloop's own clock has steps of a millisecond
@@ -299,12 +299,16 @@ async def attempt(
     return Reply(verdicts, time.perf_counter() - started)
 
 
-async def _asked(judge: Any, questions: Sequence[Question], *, is_grouped: bool) -> Any:
+async def _asked(
+    judge: Judge, questions: Sequence[Question], *, is_grouped: bool
+) -> Sequence[Verdict]:
     first = questions[0]
-    if first.is_rating:
-        return [(await of_judge(judge.rate(first.example, first.answer))).to_verdict()]
-    if is_grouped:
-        return await of_judge(judge.judge_group(questions))
+    if first.is_rating and hasattr(judge, "rate"):
+        rating: Rating = await of_judge(judge.rate(first.example, first.answer))
+        return [rating.to_verdict()]
+    if is_grouped and hasattr(judge, "judge_group"):
+        verdicts: Sequence[Verdict] = await of_judge(judge.judge_group(questions))
+        return verdicts
     return [await of_judge(judge.judge(first))]
 
 
@@ -338,7 +342,7 @@ def where_raised(error: BaseException, judge: object) -> str:
     return f"{' '.join(in_words(error).split())}{place}"
 
 
-async def close_judge(judge: Any, timeout_s: float) -> str | None:
+async def close_judge(judge: Judge, timeout_s: float) -> str | None:
     """Let a judge end what it holds; give why it did not, or None. Its verdicts are kept by now."""
     if not hasattr(judge, "aclose"):
         return None

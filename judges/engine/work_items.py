@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import KW_ONLY, dataclass, field
 
 from ..answer import seen_of
-from ..judge import Judge, Question
+from ..judge import Judge, JudgeIdentity, Question
 from ..rubric import Example
 from ..scoring.missing import NOT_DRAWN
 from ..shares import suited
 from ..store.keys import question_material, rating_material
 from ..store.protocol import Subject
 from ..verdict import Outcome, Source, Verdict
-from .ledger import expected_tokens
+from .ledger import Ledger, expected_tokens
 
 DEADLINE = "deadline: "
 """How the reason of a question begins that `deadline_s` left unasked."""
@@ -53,17 +54,12 @@ def no_reply(why: str, n_attempts: int, *, is_bug: bool = False) -> Verdict:
     return Verdict(outcome, explanation=why, attempts=n_attempts)
 
 
-def material_of(judge: Judge) -> Callable[[Question], bytes]:
+def material_of(judge: Judge, question: Question) -> bytes:
     """Give what makes a question to a judge this question: part of its key in the store."""
-    of_verdict = getattr(judge, "key_material", question_material)
-    of_rating = getattr(judge, "rating_material", rating_material)
-
-    def material(question: Question) -> bytes:
-        if question.is_rating:
-            return bytes(of_rating(question.example, question.answer))
-        return bytes(of_verdict(question))
-
-    return material
+    if question.is_rating:
+        of_rating = getattr(judge, "rating_material", rating_material)
+        return bytes(of_rating(question.example, question.answer))
+    return bytes(getattr(judge, "key_material", question_material)(question))
 
 
 def requests_of(judge: Judge, question: Question) -> int:
@@ -72,41 +68,53 @@ def requests_of(judge: Judge, question: Question) -> int:
     return 1 if count is None or question.is_rating else int(count(question))
 
 
+def group_size_of(judge: Judge) -> int:
+    """Give the most questions of one call; 1 for a judge that takes them one by one."""
+    size = max(1, int(getattr(judge, "group_size", 1) or 1))
+    return size if hasattr(judge, "judge_group") else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A judge of a grader with its ledger: the grader's own, or a member of it."""
+
+    judge: Judge
+    identity: JudgeIdentity
+    ledger: Ledger
+    is_stored: bool
+    """Whether its verdicts are kept: not those of free judges, nor those made of others'."""
+    members: tuple[Part, ...] = ()
+    is_rating: bool = False
+    """Whether it is asked for ratings, and not for verdicts."""
+
+    @property
+    def payers(self) -> list[Part]:
+        """List those that make calls, each once: members in the place of the judge they make up."""
+        if not self.members:
+            return [self]
+        found: list[Part] = []
+        for member in self.members:
+            found += [part for part in member.payers if part not in found]
+        return found
+
+
+@dataclass(slots=True, eq=False)
 class Sheet:
     """One answer and the places of its verdicts, or of its rating."""
 
-    __slots__ = (
-        "asked", "example", "is_rating", "judged", "n_open", "n_replicates", "rows", "subject",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        example: Example,
-        judged: str,
-        n_replicates: int | None = None,
-        *,
-        is_rating: bool = False,
-        asked: Sequence[int] | None = None,
-    ) -> None:
-        """Open an empty sheet for the part of an answer that is judged.
-
-        Args:
-            example: What was answered.
-            judged: The part of the answer that is judged.
-            n_replicates: Independent verdicts for each criterion; None for as many as the grader
-                asks for.
-            is_rating: A rating is asked for in the place of verdicts.
-            asked: The criteria that are asked, where that is not all of them.
-        """
-        self.asked = asked
-        self.example = example
-        self.judged = judged
-        self.n_replicates = n_replicates
-        self.is_rating = is_rating
-        self.rows: list[list[Verdict | None]] = []
-        """Replicate, then criterion that is asked."""
-        self.n_open = 0
-        self.subject: Subject | None = None
+    example: Example
+    judged: str
+    """The part of the answer that is judged."""
+    n_replicates: int | None = None
+    """Independent verdicts for each criterion; None for as many as the grader asks for."""
+    _: KW_ONLY
+    is_rating: bool = False
+    asked: Sequence[int] | None = None
+    """The criteria that are asked, where that is not all of them."""
+    rows: list[list[Verdict | None]] = field(default_factory=list, init=False)
+    """Replicate, then criterion that is asked."""
+    n_open: int = field(default=0, init=False)
+    subject: Subject | None = field(default=None, init=False)
 
     @property
     def n_questions(self) -> int:
@@ -132,22 +140,20 @@ class Sheet:
         return tuple(said.get(c, _NOT_DRAWN) for c in range(len(self.example.rubric)))
 
 
+@dataclass(slots=True, eq=False)
 class GradeJob:
     """One request to grade: where its sheets come from, and how far it is."""
 
-    __slots__ = ("_ahead", "_sheets", "closed", "done", "error", "flights", "is_fed", "n_open")
-
-    def __init__(self, sheets: Iterator[Sheet], done: asyncio.Future[None]) -> None:
-        """Open a run; `done` is set when every sheet is filled."""
-        self._sheets = sheets
-        self._ahead: Sheet | None = None
-        self.done = done
-        self.is_fed = False
-        self.n_open = 0
-        self.flights: set[Flight] = set()
-        self.closed: str | None = None
-        """Why nothing more is asked for it, or None."""
-        self.error: Exception | None = None
+    _sheets: Iterator[Sheet]
+    done: asyncio.Future[None]
+    """Set when every sheet is filled."""
+    is_fed: bool = False
+    n_open: int = 0
+    flights: set[Flight] = field(default_factory=set, init=False)
+    closed: str | None = None
+    """Why nothing more is asked for it, or None."""
+    error: Exception | None = None
+    _ahead: Sheet | None = None
 
     def next_sheet(self) -> Sheet | None:
         """Draw the next sheet; None where there is none."""
@@ -171,63 +177,53 @@ class GradeJob:
                 self.done.set_result(None)
 
 
+@dataclass(slots=True, eq=False)
 class Waiter:
     """A place on a sheet that a flight's verdict goes to."""
 
-    __slots__ = ("index", "replicate", "run", "sheet")
-
-    def __init__(self, run: GradeJob, sheet: Sheet, replicate: int, index: int) -> None:
-        """Name the place."""
-        self.run = run
-        self.sheet = sheet
-        self.replicate = replicate
-        self.index = index
+    run: GradeJob
+    sheet: Sheet
+    replicate: int
+    index: int
 
 
+@dataclass(slots=True, eq=False)
 class Flight:
     """One question that is being asked, and everybody who waits for its verdict."""
 
-    __slots__ = ("call", "claim", "key", "last", "n_bytes", "question", "sheet", "waiters")
-
-    def __init__(
-        self, key: bytes, question: Question, n_bytes: int, sheet: Sheet, waiter: Waiter
-    ) -> None:
-        """Open a flight for its first waiter."""
-        self.key = key
-        self.question = question
-        self.n_bytes = n_bytes
-        self.sheet = sheet
-        self.waiters = [waiter]
-        self.call: Call | None = None
-        """None while it is put aside, because another process asks about the same answer."""
-        self.claim = b""
-        """Name of the claim it is under; empty for none."""
-        self.last: Verdict | None = None
-        """The last reply without a verdict."""
+    key: bytes
+    question: Question
+    n_bytes: int
+    sheet: Sheet
+    waiters: list[Waiter]
+    call: Call | None = None
+    """None while it is put aside, because another process asks about the same answer."""
+    claim: bytes = b""
+    """Name of the claim it is under; empty for none."""
+    last: Verdict | None = None
+    """The last reply without a verdict."""
 
 
+@dataclass(slots=True, eq=False)
 class Call:
     """One or more questions about one answer that are asked together."""
 
-    __slots__ = (
-        "flights", "is_abandoned", "is_replied", "keeps_place", "n_requests", "task", "worst_cost",
-    )  # fmt: skip
+    flights: list[Flight]
+    task: asyncio.Task[None] | None = None
+    """The worker that serves it now."""
+    is_abandoned: bool = False
+    is_replied: bool = False
+    keeps_place: bool = False
+    """Whether its next try needs no new place among those in flight."""
+    n_requests: int = 1
+    """Requests that the judge sends for it, one after the other."""
+    worst_cost: float = 0.0
+    """US dollars reserved for it."""
 
-    def __init__(self, flights: list[Flight]) -> None:
-        """Bind questions into a call."""
-        self.flights = flights
-        for flight in flights:
+    def __post_init__(self) -> None:
+        """Tell its questions."""
+        for flight in self.flights:
             flight.call = self
-        self.task: asyncio.Task[None] | None = None
-        """The worker that serves it now."""
-        self.is_abandoned = False
-        self.is_replied = False
-        self.keeps_place = False
-        """Whether its next try needs no new place among those in flight."""
-        self.n_requests = 1
-        """Requests that the judge sends for it, one after the other."""
-        self.worst_cost = 0.0
-        """US dollars reserved for it."""
 
     @property
     def n_tokens(self) -> int:

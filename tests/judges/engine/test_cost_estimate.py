@@ -71,9 +71,18 @@ def test_groups_are_counted_as_calls():
         assert grader.estimate(answers(2, n_criteria=7)).calls == 6
 
 
+def test_a_judge_that_cannot_take_groups_is_counted_question_by_question():
+    judge = Fixed()
+    judge.group_size = 8  # and no judge_group: each question is a call
+    with Grader(judge) as grader:
+        estimate = grader.estimate(answers(2))
+        grader.grade(answers(2))
+    assert estimate.calls == sum(judge.asked.values()) == 6
+
+
 def test_what_the_limits_count_for_a_call_is_what_the_estimate_counts():
     """A group's questions share one prompt, and each has its own verdict."""
-    call = Call([Flight(b"", None, n_bytes, None, None) for n_bytes in (400, 800, 600)])
+    call = Call([Flight(b"", None, n_bytes, None, []) for n_bytes in (400, 800, 600)])
     assert call.n_tokens == 800 // 4 + 3 * 150
     assert expected_tokens([400, 800, 600]) == (200, 450)
 

@@ -219,7 +219,7 @@ def test_a_plain_question_to_chat_has_the_key_it_always_had(monkeypatch, shape, 
     judge = build_judge({"name": "chat", "model": "m", "shape": shape}, 0)
     identity = rating_identity(judge) if is_rating else identity_of(judge)
     question = Question(example(3), "Rest.", 0 if is_rating else 1, 0, is_rating)
-    key = verdict_key(identity, material_of(judge)(question), 0)
+    key = verdict_key(identity, material_of(judge, question), 0)
     assert key.hex()[:16] == KEYS[shape, is_rating]
 
 
