@@ -11,6 +11,9 @@ from collections import deque
 from collections.abc import Callable
 from math import inf
 
+from ..judge import Judge
+from .options import RuntimeOptions
+
 BURST_S = 1.0
 """A fresh bucket holds this many seconds of its rate, so that a start does not stutter."""
 MAX_PAUSE_S = 120.0
@@ -230,3 +233,21 @@ class Limiter:
             if wait != inf:
                 self._timer = asyncio.get_running_loop().call_later(wait, self._wake)
             return
+
+
+def collects(judge: Judge) -> bool:
+    """Say whether a judge gathers questions: it asks all at once, and would wait for one alone."""
+    return bool(getattr(judge, "collects", False))
+
+
+def limiter_of(judge: Judge, options: RuntimeOptions) -> Limiter:
+    """Make the limiter of a judge; one that collects needs no first call alone."""
+    limiter = Limiter(
+        options.max_concurrency,
+        options.requests_per_minute,
+        options.tokens_per_minute,
+        lambda: asyncio.get_running_loop().time(),
+        n_probes=N_PROBES if getattr(judge, "is_probed", False) else None,
+    )
+    limiter.is_proven = collects(judge)
+    return limiter

@@ -19,7 +19,7 @@ from ..verdict import Verdict
 from .calls import CallServer, compose
 from .delivery import Delivery
 from .ledger import Budget
-from .limits import N_PROBES, Limiter
+from .limits import Limiter, collects
 from .options import RuntimeOptions
 from .retries import ENDS, close_judge
 from .work_items import (
@@ -68,7 +68,7 @@ class Runtime:
             beside._limiter if beside is not None else _limiter(part.judge, options)
         )
         self.delivery = Delivery(part, options, store, self._limiter, self._spawn)
-        self.delivery.trial.is_over = _collects(part.judge)
+        self.delivery.trial.is_over = collects(part.judge)
         self._server = CallServer(part, options, budget, self.delivery)
         self._n_serving = 0
         self._workers: set[asyncio.Task[None]] = set()
@@ -387,20 +387,3 @@ class Runtime:
         if verdict.is_missing and pool.stopped is not None:
             self.delivery.halt(pool.stopped)
         return verdict
-
-
-def _collects(judge: Judge) -> bool:
-    """Say whether a judge gathers questions: it asks all at once, and would wait for one alone."""
-    return bool(getattr(judge, "collects", False))
-
-
-def _limiter(judge: Judge, options: RuntimeOptions) -> Limiter:
-    limiter = Limiter(
-        options.max_concurrency,
-        options.requests_per_minute,
-        options.tokens_per_minute,
-        lambda: asyncio.get_running_loop().time(),
-        n_probes=N_PROBES if getattr(judge, "is_probed", False) else None,
-    )
-    limiter.is_proven = _collects(judge)
-    return limiter
