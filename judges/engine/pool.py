@@ -64,9 +64,7 @@ class Runtime:
         self.budget = budget
         self._beside = beside
         self._children = dict(children)
-        self._limiter: Limiter = (
-            beside._limiter if beside is not None else _limiter(part.judge, options)
-        )
+        self._limiter: Limiter = beside._limiter if beside else limiter_of(part.judge, options)
         self.delivery = Delivery(part, options, store, self._limiter, self._spawn)
         self.delivery.trial.is_over = collects(part.judge)
         self._server = CallServer(part, options, budget, self.delivery)
