@@ -19,7 +19,7 @@ from ..verdict import Verdict
 from .calls import CallServer, compose
 from .delivery import Delivery
 from .ledger import Budget
-from .limits import Limiter, collects
+from .limits import Limiter, collects, limiter_of
 from .options import RuntimeOptions
 from .retries import ENDS, close_judge
 from .work_items import (
