@@ -197,8 +197,6 @@ def verdict_estimates(groups: GroupedVerdicts) -> dict[str, Estimate]:
     for name in ("healthbench", "hybrid", "complexity"):
         reward = get_reward(name)
         rewards_RPG = groups.replicate_rewards(reward)
-        if rewards_RPG is None:
-            raise ValueError("the pilot is judged once")
         found[f"icc of {name}"] = split_variance(name, rewards_RPG, clusters).icc
         found[f"mean of {name}"] = mean(rewards_RPG[0], clusters)
         found[f"dead share of {name}"] = share(equal_in_group(rewards_RPG[0]), clusters)

@@ -19,7 +19,8 @@ from ..judges.scoring.plain_form import plain_form
 from ..judges.signal.advantages import spread_of
 from ..judges.signal.dead_groups import equal_in_group
 from ..judges.signal.groups import group_answers
-from ..judges.signal.study import SignalStudy, study_signal
+from ..judges.signal.measure import study_signal
+from ..judges.signal.study import SignalStudy
 from .metrics import NA_SHARE, Metric, distinct_share, may_be_na, mean_share, na_share, outcomes_of
 from .rubric_task import RubricTask
 

@@ -20,7 +20,8 @@ from ...judges.errors import ConfigError
 from ...judges.rewards import get_reward
 from ...judges.rubric import Example
 from ...judges.signal.groups import group_answers
-from ...judges.signal.study import SignalStudy, study_signal
+from ...judges.signal.measure import study_signal
+from ...judges.signal.study import SignalStudy
 from .checks.prepare import NO_FOLDER, Prepared
 from .config import TrainConfig
 from .data import data_line, messages_of, sample_examples

@@ -8,6 +8,7 @@ agreement.py    how far two rewards agree; the effect of flipped verdicts
 criteria.py     criterion by criterion; what one fault costs
 power.py        answers, verdicts and prompts for a target, and their cost
 study.py        all of it as one value
+measure.py      every table of it, computed
 replay/         training replayed over recorded answers
 gold.py         rewards compared by the gold score that training with them gains
 advice.py       which reward to train with, in words
@@ -16,8 +17,9 @@ findings.py     the other findings in words
 
 from .advantages import Scale, advantages_of, parse_scales
 from .groups import GroupedVerdicts, TaggedAnswer, group_answers
+from .measure import DEFAULT_REWARDS, study_signal
 from .power import PowerPlan, plan
-from .study import DEFAULT_REWARDS, SignalStudy, study_signal
+from .study import SignalStudy
 
 __all__ = [
     "DEFAULT_REWARDS",

@@ -132,7 +132,7 @@ def flip_effects(
         groups = groups.take(drawn)
         before = {name: rewards_PG[drawn] for name, rewards_PG in before.items()}
     n_draws = min(MAX_FLIP_DRAWS, -(-MAX_FLIP_GROUPS // groups.n_groups))
-    others = OtherLevels.of(groups.levels_PCK, groups.all_verdicts_RPGC)
+    others = OtherLevels.of(groups.levels_PCK, groups.verdicts_RPGC)
     first = {(r.name, s): advantages_of(before[r.name], s) for r in judged for s in scales}
     found: dict[tuple[str, Scale, float], list[float | None]] = {}
     dead: dict[tuple[str, float], list[float]] = {}
@@ -140,7 +140,8 @@ def flip_effects(
         for _ in range(n_draws):
             flips = random.random(groups.verdicts_PGC.shape) < rate
             other = others.draw(groups.verdicts_PGC, random)
-            flipped = _with_verdicts(groups, np.where(flips, other, groups.verdicts_PGC))
+            said = np.where(flips, other, groups.verdicts_PGC)
+            flipped = replace(groups, verdicts_PGC=said, replicates_RPGC=None)
             for reward in judged:
                 after_PG = flipped.rewards(reward)
                 dead.setdefault((reward.name, rate), []).append(
@@ -165,10 +166,6 @@ def _mean(values: Sequence[float | None]) -> float | None:
     """Give the mean of the draws that have a correlation; None where none has."""
     known = [value for value in values if value is not None]
     return float(np.mean(known)) if known else None
-
-
-def _with_verdicts(groups: GroupedVerdicts, verdicts_PGC: Floats) -> GroupedVerdicts:
-    return replace(groups, verdicts_PGC=verdicts_PGC, replicates_RPGC=None)
 
 
 def survival(n_criteria: float | Floats, rate: float) -> Floats:

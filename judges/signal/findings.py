@@ -7,22 +7,18 @@ the data cannot tell, a sentence says so.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from ..scoring.estimates import MIN_PROMPTS
-from .advantages import Scale, TermEffect, TermVerdict
+from .advantages import Scale, TermVerdict
 from .advice import (
     ADVICE,
     FEW_GROUPS,
     SIGNAL,
-    Facts,
     Fields,
     Findings,
-    Sentence,
-    Topic,
     in_words,
     listed,
     pct,
@@ -31,6 +27,7 @@ from .advice import (
     row_of,
 )
 from .levels import MANY_NA, MIN_ANSWERS
+from .study import ScaleSummary, Sentence, SignalStudy, Topic
 from .variance import votes_for
 
 FIDELITY_WANTED = 0.9
@@ -47,29 +44,29 @@ TABLES = (SIGNAL, FIRST, ADVICE, OF_REWARDS, OF_ONE, LAST)
 """In the order in which they are said."""
 
 
-def verdict_in_words(found: Facts) -> tuple[Sentence, ...]:
+def verdict_in_words(found: SignalStudy) -> tuple[Sentence, ...]:
     """Write the sentences from the tables of a study."""
     # of fewer prompts nothing is said that is of rewards and not of these very answers
-    tables = [t for t in TABLES if t is not OF_REWARDS or found["n_prompts"] >= MIN_PROMPTS]
+    tables = [t for t in TABLES if t is not OF_REWARDS or found.n_prompts >= MIN_PROMPTS]
     return tuple(sentence for table in tables for sentence in table.of(found))
 
 
-def _has_levels(found: Facts) -> bool:
+def _has_levels(found: SignalStudy) -> bool:
     """Whether some criterion is neither met nor not met, but on a level."""
-    return any(len(one.counts) > 2 for one in found.get("levels", ()))
+    return any(len(one.counts) > 2 for one in found.levels)
 
 
-def _one(found: Facts) -> str:
+def _one(found: SignalStudy) -> str:
     """Name the reward that is spoken of: the one to train with, else the first one asked for."""
-    return reward_to_train_with(found) or str(found["dead"][0].reward)
+    return reward_to_train_with(found) or found.dead[0].reward
 
 
 @FIRST.says(
     Topic.CAUTION, "facts", "There {groups} only: every share below is a rough estimate.{more}"
 )
-def _few_groups(found: Facts) -> Iterator[Fields]:
-    n, more = found["n_groups"], ""
-    if found["n_prompts"] < MIN_PROMPTS:
+def _few_groups(found: SignalStudy) -> Iterator[Fields]:
+    n, more = found.n_groups, ""
+    if found.n_prompts < MIN_PROMPTS:
         more = f" Rewards and scalings are not compared below {MIN_PROMPTS} prompts."
     if n < FEW_GROUPS:
         groups = "is 1 group" if n == 1 else f"are {n} groups"
@@ -82,11 +79,11 @@ def _few_groups(found: Facts) -> Iterator[Fields]:
     "{missing:pct} of the verdicts are missing. Rewards are renormalised over the answered "
     "criteria; an answer that lacks more than 20 % of the weight has no reward.",
 )
-def _missing(found: Facts) -> Iterator[Fields]:
-    asked = found["n_verdicts"] + found["n_missing"]
+def _missing(found: SignalStudy) -> Iterator[Fields]:
+    asked = found.n_verdicts + found.n_missing
     # a study of ratings alone asked for no verdict, so none is missing
-    if found["n_verdicts"] and found["n_missing"] / asked > 0.01:
-        yield {"missing": found["n_missing"] / asked}
+    if found.n_verdicts and found.n_missing / asked > 0.01:
+        yield {"missing": found.n_missing / asked}
 
 
 @FIRST.says(
@@ -95,8 +92,8 @@ def _missing(found: Facts) -> Iterator[Fields]:
     "{repeated:pct} of the answers are exact duplicates of another one in their group: they add "
     "no samples (check temperature and seed).",
 )
-def _repeated(found: Facts) -> Iterator[Fields]:
-    repeated = found["n_repeated"] / found["n_answers"]
+def _repeated(found: SignalStudy) -> Iterator[Fields]:
+    repeated = found.n_repeated / found.n_answers
     if repeated > MUCH:
         yield {"repeated": repeated}
 
@@ -108,10 +105,10 @@ def _repeated(found: Facts) -> Iterator[Fields]:
     "soft(of=healthbench) gives them a learning signal. Whether it is the right one needs a "
     "better judge or labels (--gold).",
 )
-def _soft(found: Facts) -> Iterator[Fields]:
-    if found["identical_but_for_p"]:
+def _soft(found: SignalStudy) -> Iterator[Fields]:
+    if found.identical_but_for_p:
         chance = "the expected share of points" if _has_levels(found) else "P(met)"
-        yield {"identical_but_for_p": found["identical_but_for_p"], "chance": chance}
+        yield {"identical_but_for_p": found.identical_but_for_p, "chance": chance}
 
 
 @OF_REWARDS.says(
@@ -119,8 +116,8 @@ def _soft(found: Facts) -> Iterator[Fields]:
     "dead",
     "Clipping each answer's score at 0 raises the share of dead groups from {before} to {after}.",
 )
-def _clip(found: Facts) -> Iterator[Fields]:
-    dead = {row.reward: row.dead.value for row in found["dead"]}
+def _clip(found: SignalStudy) -> Iterator[Fields]:
+    dead = {row.reward: row.dead.value for row in found.dead}
     for plain, clipped in (("healthbench", "healthbench_clipped"), ("hybrid_unclipped", "hybrid")):
         low, high = dead.get(plain), dead.get(clipped)
         if low is not None and high is not None and high - low > MUCH:
@@ -135,11 +132,11 @@ def _clip(found: Facts) -> Iterator[Fields]:
     "by_scale",
     "Scaling by group is as good as any for {reward} (fidelity {of_group:.2f}; {source}).",
 )
-def _group_is_best(found: Facts) -> Iterator[Fields]:
+def _group_is_best(found: SignalStudy) -> Iterator[Fields]:
     fidelity, source = _fidelities(found)
     of_group = fidelity.get(Scale.GROUP)
     if of_group is not None and max(fidelity.values()) - of_group <= 0.01:
-        yield {"reward": _one(found), "of_group": of_group, **source}
+        yield {"reward": _one(found), "of_group": of_group, "values": _named(fidelity), **source}
 
 
 @OF_REWARDS.says(
@@ -147,56 +144,60 @@ def _group_is_best(found: Facts) -> Iterator[Fields]:
     "by_scale",
     "Under scale_rewards {alike} {reward} has fidelity {top:.2f}{group} ({source}){low}.{batches}",
 )
-def _other_scale(found: Facts) -> Iterator[Fields]:
+def _other_scale(found: SignalStudy) -> Iterator[Fields]:
     (fidelity, source), reward = _fidelities(found), _one(found)
-    if not fidelity or max(fidelity.values()) - fidelity.get(Scale.GROUP, -1.0) <= 0.01:
+    top, of_group = max(fidelity.values(), default=0.0), fidelity.get(Scale.GROUP)
+    if not fidelity or (of_group is not None and top - of_group <= 0.01):
         return
-    top, values = max(fidelity.values()), dict(source["values"])
     # over all groups of a study "none" and "batch" are one factor apart; in a training's small
     # batches they are not, and the sentence says how far
     alike = [str(scale) for scale in fidelity if top - fidelity[scale] <= 1e-6]
-    group = low_words = batches = ""
-    if Scale.GROUP in fidelity:
-        group = f" against {fidelity[Scale.GROUP]:.2f} under group"
+    values, low_words, batches = _named(fidelity), "", ""
     low = next((r.low_spread_weight for r in _rows(found) if r.scale is Scale.GROUP), None)
     if low is not None:
-        low_words = (
-            f"; group scaling gives {pct(low)} of the gradient to the quarter of the groups "
-        )
-        low_words += "with the least spread"
+        low_words = f"; group scaling gives {pct(low)} of the gradient to the quarter of the groups"
+        low_words += " with the least spread"
         values["low_spread_weight"] = low
-    agreement = found["batch_agreement"].get(reward)
+    agreement = found.batch_agreement.get(reward)
     if {"none", "batch"} <= set(alike) and agreement is not None:
         batches = (
             " Over all groups none and batch differ by a constant factor; with "
-            f"{found['batch_groups']} groups a batch, each scaled by its own spread, their "
+            f"{found.batch_groups} groups a batch, each scaled by its own spread, their "
             f"advantages correlate {agreement:.2f}."
         )
         values["batch_agreement"] = agreement
-    gaps = {"alike": " or ".join(alike), "reward": reward, "top": top, "group": group}
-    yield {**gaps, "low": low_words, "batches": batches, **source, "values": values}
+    yield {
+        "alike": " or ".join(alike),
+        "reward": reward,
+        "top": top,
+        "group": "" if of_group is None else f" against {of_group:.2f} under group",
+        "low": low_words,
+        "batches": batches,
+        "values": values,
+        **source,
+    }
 
 
-def _rows(found: Facts) -> list[Any]:
-    return [row for row in found["by_scale"] if row.reward == _one(found)]
+def _rows(found: SignalStudy) -> list[ScaleSummary]:
+    return [row for row in found.by_scale if row.reward == _one(found)]
 
 
-def _fidelities(found: Facts) -> tuple[dict[Scale, float], Fields]:
+def _named(fidelity: Mapping[Scale, float]) -> dict[str, float]:
+    return {str(scale): value for scale, value in fidelity.items()}
+
+
+def _fidelities(found: SignalStudy) -> tuple[dict[Scale, float], dict[str, str]]:
     """Give each scaling's fidelity and where it is from; none where fewer than two are known."""
     rows = _rows(found)
     measured = {row.scale: row.replicate_correlation.value for row in rows}
-    if all(value is not None for value in measured.values()):
-        fidelity = {s: float(np.sqrt(max(v or 0.0, 0.0))) for s, v in measured.items()}
-        source, table = "two verdicts per answer", "by_scale"
-    else:
-        flips = [f for f in found["flips"] if f.reward == _one(found) and f.rate == ASSUMED_FLIPS]
+    fidelity = {s: float(np.sqrt(max(v, 0.0))) for s, v in measured.items() if v is not None}
+    source = {"source": "two verdicts per answer"}
+    if len(fidelity) < len(rows):
+        flips = [f for f in found.flips if f.reward == _one(found) and f.rate == ASSUMED_FLIPS]
         fidelity = {f.scale: f.fidelity for f in flips if f.fidelity is not None}
-        source = f"{pct(ASSUMED_FLIPS)} of the verdicts flipped at random, as this judge's own "
-        source += "noise is unknown"
-        table = "flips"
-    values = {str(scale): value for scale, value in fidelity.items()}
-    fields = {"source": source, "table": table, "values": values}
-    return (fidelity if len(rows) > 1 and len(fidelity) > 1 else {}), fields
+        flipped = f"{pct(ASSUMED_FLIPS)} of the verdicts flipped at random, as this judge's own "
+        source = {"source": f"{flipped}noise is unknown", "table": "flips"}
+    return (fidelity if len(rows) > 1 and len(fidelity) > 1 else {}), source
 
 
 @OF_REWARDS.says(
@@ -205,7 +206,7 @@ def _fidelities(found: Facts) -> tuple[dict[Scale, float], Fields]:
     "The term {term} of {reward} does nothing under scaling by {scales}: it is constant within "
     "each group and cancels (without it advantages differ by {worst}){acting}.",
 )
-def _cancels(found: Facts) -> Iterator[Fields]:
+def _cancels(found: SignalStudy) -> Iterator[Fields]:
     return _inert(found, TermVerdict.CANCELS)
 
 
@@ -215,13 +216,13 @@ def _cancels(found: Facts) -> Iterator[Fields]:
     "The term {term} of {reward} has almost no effect under scaling by {scales}: it changes "
     "{share} of the rewards (advantages differ by {worst}){acting}.",
 )
-def _hardly_acts(found: Facts) -> Iterator[Fields]:
+def _hardly_acts(found: SignalStudy) -> Iterator[Fields]:
     return _inert(found, TermVerdict.HARDLY_ACTS)
 
 
-def _inert(found: Facts, verdict: TermVerdict) -> Iterator[Fields]:
+def _inert(found: SignalStudy, verdict: TermVerdict) -> Iterator[Fields]:
     """Give each term that is inert for one reason, with the scales where it is, and where not."""
-    effects: Sequence[TermEffect] = found["terms"]
+    effects = found.terms
     for reward, term in dict.fromkeys((e.reward, e.term) for e in effects if e.verdict is verdict):
         of_term = [e for e in effects if (e.reward, e.term) == (reward, term)]
         mine = [e for e in of_term if e.verdict is verdict]
@@ -244,8 +245,8 @@ def _inert(found: Facts, verdict: TermVerdict) -> Iterator[Fields]:
 
 
 @OF_REWARDS.says(Topic.TERMS, "terms", "Never applied to these answers: {terms}.")
-def _never_act(found: Facts) -> Iterator[Fields]:
-    effects = [e for e in found["terms"] if e.verdict is TermVerdict.NEVER_ACTS]
+def _never_act(found: SignalStudy) -> Iterator[Fields]:
+    effects = [e for e in found.terms if e.verdict is TermVerdict.NEVER_ACTS]
     if idle := list(dict.fromkeys(f"{e.term} of {e.reward}" for e in effects)):
         yield {"terms": listed(idle), "n": len(idle)}
 
@@ -255,15 +256,15 @@ def _never_act(found: Facts) -> Iterator[Fields]:
     "pairs",
     "Near-identical advantages (correlation under {scale}): {pairs}.",
 )
-def _alike(found: Facts) -> Iterator[Fields]:
+def _alike(found: SignalStudy) -> Iterator[Fields]:
     alike = {}
-    for pair in found["pairs"]:
+    for pair in found.pairs:
         first = next(iter(pair.correlation.values()), None)
         if first is not None and first.value is not None and first.value > SAME_TEACHING:
             alike[pair.first, pair.second] = float(first.value)
     if alike:
         yield {
-            "scale": str(found["scales"][0]),
+            "scale": str(found.scales[0]),
             "pairs": listed([f"{one} and {two} ({r:.3f})" for (one, two), r in alike.items()]),
             "values": {f"{one}/{two}": r for (one, two), r in alike.items()},
         }
@@ -276,8 +277,8 @@ def _alike(found: Facts) -> Iterator[Fields]:
     "judge's noise, and the number of dead groups that it hides, are unknown. Use replicates for "
     "one group in eight.",
 )
-def _unknown_reliability(found: Facts) -> Iterator[Fields]:
-    split = row_of(found["variance"], _one(found))
+def _unknown_reliability(found: SignalStudy) -> Iterator[Fields]:
+    split = row_of(found.variance, _one(found))
     if split.icc.value is None:
         yield {"n_replicates": split.n_replicates}
 
@@ -288,9 +289,9 @@ def _unknown_reliability(found: Facts) -> Iterator[Fields]:
     "One verdict of this judge has reliability {icc:.2f} {interval} for {reward}, so advantages "
     "have fidelity {fidelity:.2f}; {lifted}.",
 )
-def _reliability(found: Facts) -> Iterator[Fields]:
+def _reliability(found: SignalStudy) -> Iterator[Fields]:
     reward = _one(found)
-    split = row_of(found["variance"], reward)
+    split = row_of(found.variance, reward)
     icc, fidelity = split.icc, split.fidelity.value
     if icc.value is None:
         return
@@ -311,9 +312,9 @@ def _reliability(found: Facts) -> Iterator[Fields]:
     "dead",
     "The dead share of {dead:pct} is a lower bound: noise of this size hides dead groups.",
 )
-def _lower_bound(found: Facts) -> Iterator[Fields]:
-    icc = row_of(found["variance"], _one(found)).icc.value
-    dead = row_of(found["dead"], _one(found)).dead.value
+def _lower_bound(found: SignalStudy) -> Iterator[Fields]:
+    icc = row_of(found.variance, _one(found)).icc.value
+    dead = row_of(found.dead, _one(found)).dead.value
     if dead is not None and icc is not None and icc < FIDELITY_WANTED**2:
         yield {"dead": dead, "icc": icc}
 
@@ -325,13 +326,13 @@ def _lower_bound(found: Facts) -> Iterator[Fields]:
     "verdicts has a learning signal there ({hard} with less than half of their points {met}, "
     "{rest} with more).",
 )
-def _drop(found: Facts) -> Iterator[Fields]:
-    drop = found["drop"]
+def _drop(found: SignalStudy) -> Iterator[Fields]:
+    drop = found.drop
     hard = sum(1 for prompt in drop if prompt.positive_share < 0.5)
     if drop:
         rest = str(sum(1 for prompt in drop if prompt.positive_share >= 0.5))
         met = "earned" if _has_levels(found) else "met"
-        counts = {"n": len(drop), "n_prompts": found["n_prompts"], "hard": hard}
+        counts = {"n": len(drop), "n_prompts": found.n_prompts, "hard": hard}
         yield {**counts, "rest": rest, "met": met}
 
 
@@ -341,9 +342,9 @@ def _drop(found: Facts) -> Iterator[Fields]:
     "One triggered negative criterion costs an otherwise perfect answer {from_best:pct} of the "
     "range of {reward}, where its points are {by_points:pct} of the rubric's{alone}.",
 )
-def _penalty(found: Facts) -> Iterator[Fields]:
+def _penalty(found: SignalStudy) -> Iterator[Fields]:
     # a pass rule loses all by design; the sentence is for rewards that hide it
-    rows = [r for r in found["leverage"] if 2 * r.by_points < r.from_best < 0.999]
+    rows = [r for r in found.leverage if 2 * r.by_points < r.from_best < 0.999]
     if not rows:
         return
     worst = max(rows, key=lambda row: row.from_best)
@@ -358,10 +359,10 @@ def _penalty(found: Facts) -> Iterator[Fields]:
     "If {rate:pct} of the verdicts are wrong, a perfect answer is scored as perfect "
     "{survival:pct} of the time (median {median} criteria): a bonus for perfection is unreliable.",
 )
-def _perfection(found: Facts) -> Iterator[Fields]:
-    chance = found["survival"].get(ASSUMED_FLIPS)
+def _perfection(found: SignalStudy) -> Iterator[Fields]:
+    chance = found.survival.get(ASSUMED_FLIPS)
     if chance is not None and chance <= 0.8:
-        median = f"{found['criteria_median']:g}"
+        median = f"{found.criteria_median:g}"
         yield {"survival": chance, "rate": ASSUMED_FLIPS, "median": median}
 
 
@@ -372,8 +373,8 @@ def _perfection(found: Facts) -> Iterator[Fields]:
     "criterion {number} of prompt {prompt_id}): there they do not distinguish answers, and the "
     "rest of the rubric weighs more.",
 )
-def _seldom_apply(found: Facts) -> Iterator[Fields]:
-    often = [o for o in found.get("levels", ()) if o.n >= MIN_ANSWERS and o.na_share > MANY_NA]
+def _seldom_apply(found: SignalStudy) -> Iterator[Fields]:
+    often = [o for o in found.levels if o.n >= MIN_ANSWERS and o.na_share > MANY_NA]
     if often:
         worst = max(often, key=lambda one: one.na_share)
         named = {"number": str(worst.criterion), "prompt_id": worst.prompt_id[:64]}

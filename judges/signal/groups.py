@@ -8,7 +8,7 @@ Axes: P groups, G answers of a group, C criteria, R verdicts of the same criteri
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -82,21 +82,19 @@ class GroupedVerdicts:
 
     def __post_init__(self) -> None:
         """Refuse arrays that do not align."""
-        n_groups, n_answers, n_criteria = self.verdicts_PGC.shape
-        expected = {
-            "rubric": (self.rubric_PC.points.shape, (n_groups, n_criteria)),
-            "answered": (self.answered_PG.shape, (n_groups, n_answers)),
-            "prompt_ids": ((len(self.prompt_ids),), (n_groups,)),
-        }
-        if self.replicates_RPGC is not None:
-            expected["replicates"] = (self.replicates_RPGC.shape[1:], self.verdicts_PGC.shape)
-        if self.levels_PCK is not None:
-            expected["levels"] = (self.levels_PCK.shape[:2], (n_groups, n_criteria))
-        if self.gold_PGC is not None:
-            expected["gold"] = (self.gold_PGC.shape, self.verdicts_PGC.shape)
-        for name, (got, wanted) in expected.items():
-            if got != wanted:
-                raise DataError(f"grouped verdicts: {name} has shape {got}, expected {wanted}")
+        sizes = dict(zip("PGC", self.verdicts_PGC.shape, strict=True))
+        given = [*self._arrays(), ("rubric_PC", "PC", self.rubric_PC.points)]
+        if len(self.prompt_ids) != sizes["P"]:
+            raise DataError(f"grouped verdicts: {len(self.prompt_ids)} prompt_ids for {sizes}")
+        for name, axes, array in given:
+            if any(sizes.get(x, n) != n for x, n in zip(axes, array.shape, strict=True)):
+                raise DataError(f"grouped verdicts: {name} has shape {array.shape} for {sizes}")
+
+    def _arrays(self) -> Iterator[tuple[str, str, NDArray[Any]]]:
+        """Give each array with its axes, which its name ends in."""
+        for name in self.__dataclass_fields__:
+            if isinstance(array := getattr(self, name), np.ndarray):
+                yield name, name.rpartition("_")[2], array
 
     @property
     def n_groups(self) -> int:
@@ -126,40 +124,22 @@ class GroupedVerdicts:
         return np.unique(np.asarray(self.prompt_ids), return_inverse=True)[1].astype(np.intp)
 
     @property
-    def all_verdicts_RPGC(self) -> Floats | None:
-        """The first verdicts and the replicates; None without replicates."""
-        if self.replicates_RPGC is None:
-            return None
-        return np.concatenate([self.verdicts_PGC[None], self.replicates_RPGC])
+    def verdicts_RPGC(self) -> Floats:
+        """The first verdicts and the replicates; R is 1 without any."""
+        return np.stack([self.verdicts_PGC, *_each(self.replicates_RPGC)])
 
     def rewards(self, reward: Reward) -> Floats:
         """Compute a reward for every answer, [P, G]; NaN where there is none."""
-        return self._rewards(
-            reward,
-            self.verdicts_PGC,
-            self.ratings_PG,
-            self._probabilities(0),
-            self._excluded(0),
-        )
+        return self._judged(reward, 0, self.verdicts_PGC, self.ratings_PG)
 
-    def replicate_rewards(self, reward: Reward) -> Floats | None:
+    def replicate_rewards(self, reward: Reward) -> Floats:
         """Compute a reward from each replicate alone, [R, P, G] with the first in front."""
+        first, rating = self.verdicts_PGC, self.ratings_PG
         if reward.needs is Needs.RATING:
-            if self.ratings_PG is None or self.further_ratings_RPG is None:
-                return None
-            ratings = [self.ratings_PG, *self.further_ratings_RPG]
-            return np.stack(
-                [self._rewards(reward, self.verdicts_PGC, row, None, None) for row in ratings]
-            )
-        if self.replicates_RPGC is None:
-            return None
-        rows = [self.verdicts_PGC, *self.replicates_RPGC]
-        return np.stack(
-            [
-                self._rewards(reward, row, None, self._probabilities(r), self._excluded(r))
-                for r, row in enumerate(rows)
-            ]
-        )
+            ratings = [rating, *_each(self.further_ratings_RPG)]
+            return np.stack([self._judged(reward, 0, first, one) for one in ratings])
+        rows = enumerate([first, *_each(self.replicates_RPGC)])
+        return np.stack([self._judged(reward, r, row, rating) for r, row in rows])
 
     def gold_rewards(self, reward: Reward) -> Floats | None:
         """Compute a reward of verdicts from the better judge's, [P, G]; None without one."""
@@ -167,11 +147,17 @@ class GroupedVerdicts:
             return None
         return self._rewards(reward, self.gold_PGC, None, None, self.gold_excluded_PGC)
 
-    def _excluded(self, replicate: int) -> Bools | None:
-        return None if self.excluded_RPGC is None else self.excluded_RPGC[replicate]
-
-    def _probabilities(self, replicate: int) -> Floats | None:
-        return None if self.probabilities_RPGC is None else self.probabilities_RPGC[replicate]
+    def _judged(
+        self, reward: Reward, replicate: int, verdicts_PGC: Floats, ratings_PG: Floats | None
+    ) -> Floats:
+        probabilities, excluded = self.probabilities_RPGC, self.excluded_RPGC
+        return self._rewards(
+            reward,
+            verdicts_PGC,
+            ratings_PG,
+            None if probabilities is None else probabilities[replicate],
+            None if excluded is None else excluded[replicate],
+        )
 
     def _rewards(
         self,
@@ -197,22 +183,8 @@ class GroupedVerdicts:
 
     def take(self, groups: NDArray[np.intp]) -> GroupedVerdicts:
         """Pick groups by position."""
-        first = (
-            "verdicts_PGC",
-            "answered_PG",
-            "chars_PG",
-            "gold_PGC",
-            "gold_excluded_PGC",
-            "ratings_PG",
-            "places_PG",
-            "levels_PCK",
-        )
-        second = ("replicates_RPGC", "probabilities_RPGC", "further_ratings_RPG", "excluded_RPGC")
-        given = {name: getattr(self, name) for name in (*first, *second)}
         taken: dict[str, Any] = {
-            name: array[groups] if name in first else array[:, groups]
-            for name, array in given.items()
-            if array is not None
+            name: array.take(groups, axis=axes.index("P")) for name, axes, array in self._arrays()
         }
         return replace(
             self,
@@ -221,6 +193,10 @@ class GroupedVerdicts:
             prompt_ids=tuple(self.prompt_ids[int(g)] for g in groups),
             labels=tuple(self.labels[int(g)] for g in groups) if self.labels else (),
         )
+
+
+def _each(further: Floats | None) -> Iterable[Floats]:
+    return () if further is None else further
 
 
 def group_answers(
@@ -298,8 +274,10 @@ def _grouped(
     place_N = np.arange(len(flat)) - np.repeat(ends_P - sizes_P, sizes_P)
     answered_PG = np.arange(int(sizes_P.max())) < sizes_P[:, None]
 
-    def spread(values: Any, axis: int) -> Any:
+    def spread(values: NDArray[Any] | None, axis: int) -> Any:
         """Put a group and a place in it in the stead of the axis of answers."""
+        if values is None:
+            return None
         shape = (*values.shape[:axis], *answered_PG.shape, *values.shape[axis + 1 :])
         laid_out = np.zeros(shape, bool) if values.dtype == bool else np.full(shape, np.nan)
         laid_out[(slice(None),) * axis + (group_N, place_N)] = values
@@ -309,8 +287,6 @@ def _grouped(
     places_PG[group_N, place_N] = places_N
     verdicts_RPGC = spread(table.verdicts_RNC, 1)
     ratings_RPG = spread(table.ratings_RN, 1)
-    probabilities_RNC = _probabilities(table)
-    excluded_RNC = table.excluded_RNC
     gold = _gold(flat) if any(one.gold for one in flat) else None
     gold_excluded_RNC = None if gold is None else gold.excluded_RNC
     return GroupedVerdicts(
@@ -321,10 +297,10 @@ def _grouped(
         labels=tuple(dict(zip(by, key[1:], strict=True)) for key in sizes),
         chars_PG=spread(table.chars_N, 0),
         replicates_RPGC=verdicts_RPGC[1:] if len(verdicts_RPGC) > 1 else None,
-        probabilities_RPGC=None if probabilities_RNC is None else spread(probabilities_RNC, 1),
+        probabilities_RPGC=spread(_probabilities(table), 1),
         gold_PGC=None if gold is None else spread(gold.verdicts_NC, 0),
         gold_excluded_PGC=None if gold_excluded_RNC is None else spread(gold_excluded_RNC[0], 0),
-        excluded_RPGC=None if excluded_RNC is None else spread(excluded_RNC, 1),
+        excluded_RPGC=spread(table.excluded_RNC, 1),
         ratings_PG=ratings_RPG[0] if len(ratings_RPG) else None,
         further_ratings_RPG=ratings_RPG[1:] if len(ratings_RPG) > 1 else None,
         places_PG=places_PG,
@@ -353,11 +329,8 @@ def _probabilities(table: VerdictTable) -> Floats | None:
     """Give P(met) of every replicate, one without any by its verdicts; None without a first."""
     if table.probabilities() is None:
         return None
-    found = []
-    for replicate, verdicts_NC in enumerate(table.verdicts_RNC):
-        given_NC = table.probabilities(replicate)
-        found.append(verdicts_NC if given_NC is None else given_NC)
-    return np.stack(found)
+    said = [(row_NC, table.probabilities(r)) for r, row_NC in enumerate(table.verdicts_RNC)]
+    return np.stack([row_NC if given_NC is None else given_NC for row_NC, given_NC in said])
 
 
 def _require_one_rubric(prompt_id: str, group: Sequence[GradedAnswer]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations, permutations
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,8 @@ MANY_NA = 0.2
 """Share of a criterion's answers beyond which "does not apply" is worth a sentence."""
 MIN_ANSWERS = 10
 """Verdicts on a criterion, below which its share says little."""
+UNLIKE = 1e-9
+"""Difference of two verdicts from which they are not the same."""
 
 
 @dataclass(slots=True)
@@ -122,12 +125,12 @@ class OtherLevels:
     """By number of levels: chance of each other level, [K, K], given the one that was said."""
 
     @classmethod
-    def of(cls, shares_PCK: Floats | None, rows_RPGC: Floats | None) -> OtherLevels:
+    def of(cls, shares_PCK: Floats | None, rows_RPGC: Floats) -> OtherLevels:
         """Learn how repeats differ; each other level is as likely where there are none.
 
         Args:
             shares_PCK: Of the levels; None where all is met or not met.
-            rows_RPGC: The verdicts and their repeats; None without repeats.
+            rows_RPGC: The verdicts and their repeats.
         """
         if shares_PCK is None:
             return cls(None, {})
@@ -135,15 +138,12 @@ class OtherLevels:
         n_PC = (~np.isnan(shares_PCK)).sum(-1)
         for n_levels in np.unique(n_PC[n_PC > 0]).tolist():
             counts = np.zeros((n_levels, n_levels))
-            if rows_RPGC is not None:
-                at_P, at_C = np.nonzero(n_PC == n_levels)
-                said = rows_RPGC[:, at_P, :, at_C]  # [X, R, G]
-                level_XRG = _level_of(said, shares_PCK[at_P, at_C, None, None, :n_levels])
-                for one in range(said.shape[1]):
-                    for other in range(said.shape[1]):
-                        both = ~np.isnan(said[:, one]) & ~np.isnan(said[:, other])
-                        pair = (level_XRG[:, one][both], level_XRG[:, other][both])
-                        np.add.at(counts, pair, 1.0)
+            at_P, at_C = np.nonzero(n_PC == n_levels)
+            said = rows_RPGC[:, at_P, :, at_C]  # [X, R, G]
+            level_XRG = _level_of(said, shares_PCK[at_P, at_C, None, None, :n_levels])
+            for one, other in permutations(range(said.shape[1]), 2):
+                both = ~np.isnan(said[:, one]) & ~np.isnan(said[:, other])
+                np.add.at(counts, (level_XRG[:, one][both], level_XRG[:, other][both]), 1.0)
             np.fill_diagonal(counts, 0.0)
             none = counts.sum(1) == 0
             counts[none] = 1.0 - np.eye(n_levels)[none]
@@ -175,3 +175,26 @@ def _level_of(said: Floats, shares: Floats) -> NDArray[np.intp]:
     away = np.abs(np.where(np.isnan(said), 0.0, said)[..., None] - shares)
     found: NDArray[np.intp] = away.argmin(-1)
     return found
+
+
+def flip_rate(rows_R: Floats) -> float | None:
+    """Give the rate of flips by which two verdicts on a criterion differ as often as they do.
+
+    Two verdicts that each flip with the chance e from what the judge means differ with the chance
+    d = 2 e (1 - e), so that e = (1 - sqrt(1 - 2 d)) / 2; 1/2 where d is as large. What the judge
+    gets wrong twice alike is not seen.
+
+    Args:
+        rows_R: The verdicts and their repeats, the repeats along the first axis.
+
+    Returns:
+        None where no criterion has two verdicts.
+    """
+    n = (~np.isnan(rows_R)).sum(0)
+    pairs = float((n * (n - 1)).sum())
+    if not pairs:
+        return None
+    # two verdicts that are both there and differ, whatever levels they name
+    unlike = sum(float((np.abs(a - b) > UNLIKE).sum()) for a, b in combinations(rows_R, 2))
+    differ = min(2 * unlike / pairs, 0.5)
+    return float((1 - np.sqrt(1 - 2 * differ)) / 2)

@@ -95,23 +95,6 @@ class Label:
     probability: float | None
 
 
-def error_rate(table: VerdictTable) -> float | None:
-    """Estimate how often a verdict is wrong by chance, from second verdicts; None without any.
-
-    Two verdicts of one criterion that are each wrong with the chance e differ with the chance
-    d = 2 e (1 - e), so that e = (1 - sqrt(1 - 2 d)) / 2; 1/2 where d is as large. What the judge
-    gets wrong twice alike is not seen.
-    """
-    if len(table.verdicts_RNC) < 2:
-        return None
-    first_NC, second_NC = table.verdicts(0), table.verdicts(1)
-    both_NC = ~np.isnan(first_NC) & ~np.isnan(second_NC)
-    if not both_NC.any():
-        return None
-    differing = float((first_NC != second_NC)[both_NC].mean())
-    return (1 - math.sqrt(max(0.0, 1 - 2 * differing))) / 2
-
-
 def worth_of(
     table: VerdictTable,
     reward: Reward,

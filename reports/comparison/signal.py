@@ -8,7 +8,8 @@ import numpy as np
 
 from ...judges.errors import ConfigError
 from ...judges.signal.groups import TaggedAnswer, group_answers
-from ...judges.signal.study import SignalStudy, study_signal
+from ...judges.signal.measure import study_signal
+from ...judges.signal.study import SignalStudy
 from .measures import PackedModels
 from .models import Model
 

@@ -96,8 +96,8 @@ def run(args: argparse.Namespace) -> int:
         return _export_rows(args)
     from ....judges.rewards import get_reward
     from ....judges.scoring.verdict_table import VerdictTable
-    from ....judges.signal.levels import level_shares
-    from ....judges.signal.preferences import Wanted, error_rate, worth_of
+    from ....judges.signal.levels import flip_rate, level_shares
+    from ....judges.signal.preferences import Wanted, worth_of
 
     require_seed(args.seed)
     wanted = Wanted(args.margin, args.confidence, args.per_prompt, args.threshold)
@@ -111,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
     groups = _groups(answers, _labels(args.group_by, found.by))
     table = VerdictTable.of(one.graded for one in answers)
     has_all = [_has_all(one.graded) for one in answers]
-    error = args.error if args.error is not None else error_rate(table)
+    error = args.error if args.error is not None else flip_rate(table.verdicts_RNC)
     error = None if error is None else min(error, 0.499)
     rubrics = [one.graded.example.rubric for one in answers]
     shares = level_shares(rubrics, table.verdicts_NC.shape[1])

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...scoring.crossed import crossed_mean
-from ...scoring.estimates import LEVEL, Estimate
+from ...scoring.estimates import LEVEL, Estimate, n_clusters
+from ...scoring.points import ratio
 from ...scoring.rubric_arrays import Floats
 
 
@@ -43,20 +44,17 @@ class Compared:
 
 def by_prompt(gain_SP: Floats, clusters_P: NDArray[np.intp]) -> Floats:
     """Average the groups of each prompt, seed by seed; NaN where a seed has none."""
-    n = int(clusters_P.max(initial=-1)) + 1
+    n = n_clusters(clusters_P)
     if n == len(clusters_P):
         return gain_SP[:, np.argsort(clusters_P)]
     known = ~np.isnan(gain_SP)
-    member_PC = np.zeros((len(clusters_P), n))
-    member_PC[np.arange(len(clusters_P)), clusters_P] = 1.0
-    total, counts = np.where(known, gain_SP, 0.0) @ member_PC, known @ member_PC
-    return np.where(counts > 0, total / np.maximum(counts, 1), np.nan)
+    member_PC = (clusters_P[:, None] == np.arange(n)).astype(np.float64)
+    return ratio(np.where(known, gain_SP, 0.0) @ member_PC, known @ member_PC)
 
 
 def gain_of(gain_SC: Floats, level: float = LEVEL) -> Estimate:
     """Give the mean gain with its interval over seeds and prompts."""
-    found = crossed_mean(gain_SC, level)
-    return Estimate(found.mean, found.interval.low, found.interval.high, found.interval.why)
+    return crossed_mean(gain_SC, level).interval
 
 
 def compare(gains: Mapping[str, Floats]) -> list[Compared]:

@@ -9,16 +9,15 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 
 from ...errors import ConfigError
 from ...rewards import Needs, Reward, evaluate
+from ...scoring.points import ratio
 from ...scoring.rubric_arrays import Bools, Floats
-from ..dead_groups import EQUAL
 from ..groups import GroupedVerdicts
-from ..levels import OtherLevels
+from ..levels import OtherLevels, flip_rate
 
 JUDGINGS = 128
 """Times that every answer is judged: training draws from so many. Their mean is off that of all
@@ -63,7 +62,7 @@ class JudgeNoise:
         Raises:
             ConfigError: No criterion has two verdicts.
         """
-        rate = flip_rate(groups)
+        rate = flip_rate(groups.verdicts_RPGC)
         if rate is None:
             raise ConfigError(
                 "--noise replicates: no criterion was judged twice; grade with replicates=2, or "
@@ -88,18 +87,16 @@ class JudgeNoise:
 
     def draw(self, groups: GroupedVerdicts, random: np.random.Generator) -> Floats:
         """Judge every answer once more, [P, G, C]."""
-        first = groups.verdicts_PGC
-        verdicts = first
-        may_flip: Bools = np.ones(first.shape, bool)
-        rows = groups.all_verdicts_RPGC
-        if self.replicated and rows is not None:
+        verdicts, rows = groups.verdicts_PGC, groups.verdicts_RPGC
+        may_flip: Bools | bool = True
+        if self.replicated:
             verdicts, may_flip = _one_of(rows, random)
         chance = np.where(verdicts > 0.5, _wide(self.met_to_not_PC), _wide(self.not_to_met_PC))
-        flips = may_flip & (random.random(first.shape) < chance)
+        flips = may_flip & (random.random(verdicts.shape) < chance)
         other = OtherLevels.of(groups.levels_PCK, rows).draw(verdicts, random)
         drawn = np.where(flips, other, verdicts)
         if self.missing:
-            drawn = np.where(random.random(first.shape) < self.missing, np.nan, drawn)
+            drawn = np.where(random.random(verdicts.shape) < self.missing, np.nan, drawn)
         return drawn
 
 
@@ -155,34 +152,11 @@ def judged_anew(
     return found, left_out
 
 
-def flip_rate(groups: GroupedVerdicts) -> float | None:
-    """Give the rate of flips by which two verdicts on a criterion differ as often as they do.
-
-    Each verdict flips with chance e from what the judge means; two then differ with chance
-    2 e (1 - e). None where no criterion has two verdicts.
-    """
-    rows = groups.all_verdicts_RPGC
-    if rows is None:
-        return None
-    n = (~np.isnan(rows)).sum(0)
-    pairs = float((n * (n - 1)).sum())
-    if not pairs:
-        return None
-    # two verdicts that are both there and differ, whatever levels they name
-    unlike = sum(float((np.abs(one - other) > EQUAL).sum()) for one, other in combinations(rows, 2))
-    differ = min(2 * unlike / pairs, 0.5)
-    return float((1 - np.sqrt(1 - 2 * differ)) / 2)
-
-
 def mean_over_repeats(groups: GroupedVerdicts, reward: Reward) -> Floats:
     """Give the mean of a reward over the judge's verdicts and its repeats, [P, G]."""
     found = groups.replicate_rewards(reward)
-    if found is None:
-        return groups.rewards(reward)
     known = ~np.isnan(found)
-    total = np.where(known, found, 0.0).sum(0)
-    n = known.sum(0)
-    return np.where(n > 0, total / np.maximum(n, 1), np.nan)
+    return ratio(np.where(known, found, 0.0).sum(0), known.sum(0).astype(np.float64))
 
 
 def _one_of(rows_RPGC: Floats, random: np.random.Generator) -> tuple[Floats, Bools]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,12 +100,12 @@ def replay(
     """
     settings, noise = settings or Settings(), noise or JudgeNoise()
     usable, skipped = computable(groups, rewards)
-    gold_PG = _gold(groups, noise)
-    judge_PG = mean_over_repeats(groups, get_reward(SCORE)) if noise.replicated else None
-    if judge_PG is None:
-        judge_PG = groups.rewards(get_reward(SCORE))
-    values = [gold_PG] if groups.gold_PGC is None else [gold_PG, judge_PG]
-    answered_PG = _usable(groups.answered_PG, values)
+    score, gold_PG = get_reward(SCORE), gold_rewards(groups)
+    own_PG = mean_over_repeats(groups, score) if noise.replicated else groups.rewards(score)
+    values = [own_PG] if gold_PG is None else [gold_PG, own_PG]
+    # answers that have every score, in groups of two or more of them
+    known_PG = groups.answered_PG & ~np.isnan(np.stack(values)).any(0)
+    answered_PG = known_PG & (known_PG.sum(1) > 1)[:, None]
     kept_P = np.nonzero(answered_PG.any(1))[0]
     if not len(kept_P):
         raise ConfigError(
@@ -125,7 +124,9 @@ def replay(
         pools, [value[kept_P] for value in values], answered_PG[kept_P], clusters_P
     )
     if settings.by_length:
-        recorded = replace(recorded, chars_PG=_lengths(groups)[kept_P])
+        if groups.chars_PG is None:
+            raise ConfigError("--loss grpo: the answers have no text to measure")
+        recorded = replace(recorded, chars_PG=groups.chars_PG[kept_P])
     if settings.policy is Policy.LINEAR:
         if features_PGF is None:
             raise ConfigError("the linear policy needs features of the answers")
@@ -141,6 +142,7 @@ def replay(
     gold = np.where(recorded.answered_PG, recorded.values_VPG[0], np.nan)
     start_P, most_P = np.nanmean(gold, axis=1), np.nanmax(gold, axis=1)
     n_answers = int(answered_PG.sum())
+    arms, standings = _compared(trained, list(pools), scales, clusters_P)
     return Replayed(
         settings=settings,
         noise=noise.words,
@@ -153,7 +155,8 @@ def replay(
         most=float((most_P - start_P) @ recorded.weight_P),
         moments=settings.moments,
         skipped=skipped,
-        **_compared(trained, list(pools), scales, clusters_P),
+        arms=arms,
+        standings=standings,
     )
 
 
@@ -221,29 +224,9 @@ def recorded_of(
     return Recorded(np.stack(list(pools.values())), np.stack(values), answered_PG, weight_P)
 
 
-def _gold(groups: GroupedVerdicts, noise: JudgeNoise) -> Floats:
-    found = gold_rewards(groups)
-    if found is not None:
-        return found
-    score = get_reward(SCORE)
-    return mean_over_repeats(groups, score) if noise.replicated else groups.rewards(score)
-
-
-def _usable(answered_PG: Bools, values: Sequence[Floats]) -> Bools:
-    """Say which answers have every score, in groups of two or more of them."""
-    known = answered_PG & ~np.isnan(np.stack(values)).any(0)
-    return np.asarray(known & (known.sum(1) > 1)[:, None])
-
-
-def _lengths(groups: GroupedVerdicts) -> Floats:
-    if groups.chars_PG is None:
-        raise ConfigError("--loss grpo: the answers have no text to measure")
-    return groups.chars_PG
-
-
 def _compared(
     trained: Trained, names: Sequence[str], scales: Sequence[Scale], clusters_P: NDArray[np.intp]
-) -> dict[str, Any]:
+) -> tuple[tuple[Arm, ...], dict[Scale, tuple[Compared, ...]]]:
     """Set arm against arm."""
     keys = list(product(scales, names))
     gains = {key: by_prompt(trained.gain_VJSP[0, j], clusters_P) for j, key in enumerate(keys)}
@@ -269,7 +252,6 @@ def _compared(
                 dead_curve=tuple(map(float, trained.dead_JT[j])),
             )
         )
-    standings = {
+    return tuple(arms), {
         scale: tuple(compare({name: gains[scale, name] for name in names})) for scale in scales
     }
-    return {"arms": tuple(arms), "standings": standings}

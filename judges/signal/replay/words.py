@@ -12,7 +12,7 @@ from .training import Policy
 
 BY_CONSTRUCTION = (
     "There are no gold verdicts: gains are measured by these same verdicts, which by construction "
-    "favours the reward equal to this score, {SCORE}. So no reward is recommended. What each one "
+    f"favours the reward equal to this score, {SCORE}. So no reward is recommended. What each one "
     "loses to noise is still valid. Give a better judge's verdicts (--gold)."
 )
 

@@ -14,7 +14,8 @@ from rubricbeat.judges.errors import ConfigError
 from rubricbeat.judges.rewards import get_reward
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
 from rubricbeat.judges.scoring.verdict_table import VerdictTable
-from rubricbeat.judges.signal.preferences import Wanted, Worth, error_rate, worth_of
+from rubricbeat.judges.signal.levels import flip_rate
+from rubricbeat.judges.signal.preferences import Wanted, Worth, worth_of
 from rubricbeat.judges.verdict import Outcome, Verdict
 
 MET, NOT, LOST = Verdict.of(True), Verdict.of(False), Verdict(Outcome.TRANSPORT, explanation="x")
@@ -190,10 +191,10 @@ def test_the_error_rate_comes_from_second_verdicts():
             answer("y", NOT, NOT, NOT, NOT, again=(NOT, MET, NOT, NOT)),
         ]
     )
-    assert error_rate(table) == pytest.approx(0.1464466)
-    assert error_rate(VerdictTable.of([answer("x", MET, MET)])) is None
+    assert flip_rate(table.verdicts_RNC) == pytest.approx(0.1464466)
+    assert flip_rate(VerdictTable.of([answer("x", MET, MET)]).verdicts_RNC) is None
     lost = VerdictTable.of([answer("x", MET, again=(LOST,))])
-    assert error_rate(lost) is None
+    assert flip_rate(lost.verdicts_RNC) is None
 
 
 def test_an_error_rate_says_nothing_of_ratings():

@@ -23,7 +23,7 @@ from rubricbeat.judges.errors import ConfigError, DataError
 from rubricbeat.judges.rewards import get_reward
 from rubricbeat.judges.rubric import Example, Message
 from rubricbeat.judges.signal.groups import group_answers
-from rubricbeat.judges.signal.study import study_signal
+from rubricbeat.judges.signal.measure import study_signal
 from rubricbeat.judges.verdict import Verdict
 
 from .examples import example

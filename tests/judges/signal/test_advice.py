@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -34,13 +35,13 @@ GOLD = GoldStudy(
 RELIABLE = Estimate(0.8, 0.7, 0.9)
 
 
-def tables(gold: GoldStudy | None = GOLD, **icc: Estimate) -> dict[str, Any]:
+def tables(gold: GoldStudy | None = GOLD, **icc: Estimate) -> Any:
     """Give the two tables that the rule reads; reliable unless told otherwise."""
     splits = tuple(
         VarianceSplit(name, 2, 0.1, 0.1, 0.1, 0.2, icc.get(name, RELIABLE), 50)
         for name in ("first", "second")
     )
-    return {"gold": gold, "variance": splits}
+    return SimpleNamespace(gold=gold, variance=splits)
 
 
 def test_the_best_is_recommended_where_it_stands_alone() -> None:

@@ -102,6 +102,7 @@ QUIET: dict[str, Any] = {
     "criteria_median": 8.0,
     "leverage": (),
     "drop": (),
+    "levels": (),
 }
 AHEAD, TIED = (Standing.BEST, Standing.BEHIND), (Standing.BEST, Standing.TIED)
 NOISY = variance(est(0.3, -0.1, 0.6))
@@ -230,10 +231,15 @@ CASES: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
 }
 
 
+def study(changes: dict[str, Any]) -> Any:
+    """Give a study in which no row holds but for these changes."""
+    return SimpleNamespace(**{**QUIET, **changes})
+
+
 def said(row: str, changes: dict[str, Any]) -> list[str]:
     """Give the sentences of a row alone."""
     table = next(type(t)([ROWS[row]]) for t in TABLES if ROWS[row] in t)
-    return [sentence.text for sentence in table.of({**QUIET, **changes})]
+    return [sentence.text for sentence in table.of(study(changes))]
 
 
 def test_every_row_has_its_case() -> None:
@@ -250,7 +256,7 @@ def test_a_row_is_said_where_it_holds_and_not_where_it_does_not(row: str) -> Non
 
 @pytest.mark.parametrize("row", CASES)
 def test_a_sentence_of_a_study_is_the_row_s_with_plain_numbers(row: str) -> None:
-    found = {**QUIET, **CASES[row][0]}
+    found = study(CASES[row][0])
     sentence = next(s for s in verdict_in_words(found) if CASES[row][1] in s.text)
     assert all(v is None or isinstance(v, int | float) for v in sentence.values.values())
 
@@ -264,7 +270,7 @@ def test_gold_on_no_prompt_of_two_answers_is_little_gold() -> None:
 def test_rewards_are_not_compared_below_ten_prompts() -> None:
     changes = {"by_scale": by_scale(group=0.64, none=0.81), "pairs": (pair(0.99),)}
     for n, expected in ((10, True), (9, False)):
-        texts = " ".join(s.text for s in verdict_in_words({**QUIET, **changes, "n_prompts": n}))
+        texts = " ".join(s.text for s in verdict_in_words(study({**changes, "n_prompts": n})))
         assert ("Under scale_rewards" in texts, "Near-identical advantages" in texts) == (
             expected,
             expected,
@@ -282,13 +288,12 @@ def test_flipped_verdicts_speak_for_a_scale_where_none_was_judged_twice() -> Non
         SimpleNamespace(reward="healthbench", rate=0.05, scale=scale, fidelity=value)
         for scale, value in ((Scale.GROUP, 0.7), (Scale.NONE, 0.9), (Scale.BATCH, 0.9))
     ]
-    found = {
-        **QUIET,
+    changes = {
         "by_scale": by_scale(group=None, none=None, batch=None),
         "flips": flips,
         "batch_agreement": {"healthbench": 0.8},
     }
-    sentence = next(s for s in verdict_in_words(found) if s.topic == "scale")
+    sentence = next(s for s in verdict_in_words(study(changes)) if s.topic == "scale")
     assert "Under scale_rewards none or batch healthbench has fidelity 0.90" in sentence.text
     assert "with 4 groups a batch" in sentence.text and "correlate 0.80" in sentence.text
     assert sentence.table == "flips"

@@ -13,7 +13,7 @@ from rubricbeat.judges.rewards import get_reward
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
 from rubricbeat.judges.signal.dead_groups import identical_verdicts
 from rubricbeat.judges.signal.groups import TaggedAnswer, group_answers
-from rubricbeat.judges.signal.study import study_signal
+from rubricbeat.judges.signal.measure import study_signal
 from rubricbeat.judges.verdict import Outcome, Rating, Verdict
 
 

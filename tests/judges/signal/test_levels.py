@@ -13,10 +13,10 @@ from rubricbeat.judges.rubric import NaRule
 from rubricbeat.judges.scoring.verdict_table import VerdictTable
 from rubricbeat.judges.signal import group_answers, study_signal
 from rubricbeat.judges.signal.criteria import study_criteria
-from rubricbeat.judges.signal.levels import OtherLevels, count_levels, level_shares
+from rubricbeat.judges.signal.levels import OtherLevels, count_levels, flip_rate, level_shares
 from rubricbeat.judges.signal.power import plan
 from rubricbeat.judges.signal.preferences import worth_of
-from rubricbeat.judges.signal.replay.noise import JudgeNoise, flip_rate
+from rubricbeat.judges.signal.replay.noise import JudgeNoise
 from rubricbeat.judges.signal.variance import split_variance
 from rubricbeat.judges.verdict import Outcome, Verdict
 
@@ -54,7 +54,7 @@ def pilot(seed: int, *, slips: float, n_prompts: int = 60, n_answers: int = 6):
 def test_another_level_is_never_the_same_and_never_one_less_its_share():
     rows = [(AT(k % 3), Verdict.of(bool(k % 2))) for k in range(6)]
     groups = group_answers(answers(rows, [THREE, wanted(3)]))
-    others = OtherLevels.of(groups.levels_PCK, None)
+    others = OtherLevels.of(groups.levels_PCK, groups.verdicts_RPGC)
     seen = set()
     for seed in range(40):
         drawn = others.draw(groups.verdicts_PGC, np.random.default_rng(seed))
@@ -66,7 +66,7 @@ def test_another_level_is_never_the_same_and_never_one_less_its_share():
 
 def test_without_repeats_each_other_level_is_as_likely():
     groups = group_answers(answers([(AT(2),)] * 3000, [FIVE]))
-    drawn = OtherLevels.of(groups.levels_PCK, None).draw(
+    drawn = OtherLevels.of(groups.levels_PCK, groups.verdicts_RPGC).draw(
         groups.verdicts_PGC, np.random.default_rng(1)
     )
     counts = np.unique(drawn, return_counts=True)[1]
@@ -75,7 +75,7 @@ def test_without_repeats_each_other_level_is_as_likely():
 
 def test_with_repeats_levels_are_drawn_as_they_differ():
     groups = pilot(3, slips=0.3)
-    others = OtherLevels.of(groups.levels_PCK, groups.all_verdicts_RPGC)
+    others = OtherLevels.of(groups.levels_PCK, groups.verdicts_RPGC)
     chance = others.chances[5]
     assert np.allclose(chance.sum(1), 1) and np.allclose(np.diag(chance), 0)
     # a level slips to the next one: two repeats are two steps apart at most
@@ -98,7 +98,7 @@ def test_preferences_are_drawn_under_levels_that_there_are():
 
 def test_a_missing_verdict_stays_missing():
     groups = group_answers(answers([(AT(0),), (LOST,), (AT(2),)], [THREE]))
-    drawn = OtherLevels.of(groups.levels_PCK, None).draw(
+    drawn = OtherLevels.of(groups.levels_PCK, groups.verdicts_RPGC).draw(
         groups.verdicts_PGC, np.random.default_rng(1)
     )
     assert np.isnan(drawn[0, 1, 0]) and not np.isnan(drawn[0, ::2, 0]).any()
@@ -145,7 +145,7 @@ def test_the_rate_of_repeats_that_differ_counts_levels():
     rows = [((AT(1),), (AT(1),)), ((AT(1),), (AT(2),)), ((AT(0),), (AT(0),)), ((AT(2),), (AT(2),))]
     groups = group_answers(answers(rows, [THREE]))
     # one pair of four differs: 2 e (1 - e) = 1/4
-    assert flip_rate(groups) == pytest.approx((1 - 0.5**0.5) / 2)
+    assert flip_rate(groups.verdicts_RPGC) == pytest.approx((1 - 0.5**0.5) / 2)
     drawn = JudgeNoise.of_flips(0.5).draw(groups, np.random.default_rng(2))
     assert set(np.unique(drawn)) <= {0.0, 0.4, 1.0}
 

@@ -16,10 +16,11 @@ from rubricbeat.judges.rewards import FunctionReward, get_reward, parse_rewards
 from rubricbeat.judges.scoring.rubric_arrays import Floats
 from rubricbeat.judges.signal.advantages import Scale
 from rubricbeat.judges.signal.groups import GroupedVerdicts
+from rubricbeat.judges.signal.levels import flip_rate
 from rubricbeat.judges.signal.replay.features import FEATURES, features_of, within_prompts
 from rubricbeat.judges.signal.replay.gains import Standing, by_prompt, compare, gain_of
 from rubricbeat.judges.signal.replay.linear import held_out, train_linear
-from rubricbeat.judges.signal.replay.noise import JudgeNoise, flip_rate, judged_anew
+from rubricbeat.judges.signal.replay.noise import JudgeNoise, judged_anew
 from rubricbeat.judges.signal.replay.study import recorded_of, replay
 from rubricbeat.judges.signal.replay.training import Policy, Settings
 
@@ -62,8 +63,8 @@ class TestNoise:
         random = np.random.default_rng(3)
         rows = [np.where(random.random(true.shape) < 0.15, 1 - true, true) for _ in range(3)]
         groups = pilot(rows[0], [1.0] * 6, replicates=np.stack(rows[1:]))
-        assert flip_rate(groups) == pytest.approx(0.15, abs=0.01)
-        assert flip_rate(replace(groups, replicates_RPGC=None)) is None
+        assert flip_rate(groups.verdicts_RPGC) == pytest.approx(0.15, abs=0.01)
+        assert flip_rate(replace(groups, replicates_RPGC=None).verdicts_RPGC) is None
 
     def test_a_verdict_that_was_given_twice_is_one_of_the_two(self) -> None:
         first = np.zeros((40, 4, 2))
@@ -76,7 +77,7 @@ class TestNoise:
         drawn = np.stack([noise.draw(groups, random) for _ in range(50)])
         assert (drawn[:, 0, 0, 0] == 1).all()
         assert drawn[:, 1:, :, 0].mean() == pytest.approx(0.5, abs=0.02)
-        rate = flip_rate(groups)
+        rate = flip_rate(groups.verdicts_RPGC)
         assert rate is not None and drawn[..., 1].mean() == pytest.approx(rate, abs=0.02)
         with pytest.raises(ConfigError, match="no criterion was judged twice"):
             JudgeNoise.of_replicates(replace(groups, replicates_RPGC=None))

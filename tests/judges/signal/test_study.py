@@ -17,7 +17,7 @@ from rubricbeat.judges.rewards import get_reward, register_reward
 from rubricbeat.judges.scoring.estimates import mean, wilson
 from rubricbeat.judges.scoring.jackknife import correlation, share
 from rubricbeat.judges.signal import Scale, SignalStudy, advantages_of, group_answers, study_signal
-from rubricbeat.judges.signal.advice import Topic
+from rubricbeat.judges.signal.study import Topic
 
 pytestmark = pytest.mark.border
 

@@ -73,6 +73,7 @@ def test_without_gold_no_number_is_called_the_gold_score() -> None:
 def test_without_gold_nothing_is_recommended_and_the_reason_is_said() -> None:
     found = trained()
     assert sentences(found)[-1] == BY_CONSTRUCTION
+    assert "favours the reward equal to this score, healthbench." in BY_CONSTRUCTION
     assert "the verdicts as recorded" in facts(found)
     own = "this judge's own score rises most under healthbench, +0."
     assert headline(found).startswith(f"Scale group: {own}")
