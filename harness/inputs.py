@@ -162,7 +162,6 @@ def _runs(
     seen: set[Path],
 ) -> list[TaggedAnswer]:
     from ..reports.results.reader import read_runs
-    from ..reports.results.run import mapping
 
     found = read_runs([path], warnings.append)
     again = {run.path for run in found if Path(run.path).resolve() in seen - {path.resolve()}}
@@ -175,7 +174,7 @@ def _runs(
     warnings += [note for run in runs for note in run.notes]
     for run in runs:
         learned |= run.learned_prompts
-        judges[run.judge_digest or ""] = {**mapping(run.facts.get("judge")), **run.judge}
+        judges[run.judge_digest or ""] = {**run.facts.judge, **run.judge}
     return [
         TaggedAnswer(
             graded,

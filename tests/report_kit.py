@@ -12,7 +12,7 @@ from rubricbeat.judges.answer import GradedAnswer
 from rubricbeat.judges.data.examples import example_to_row
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
 from rubricbeat.judges.verdict import Outcome, Verdict
-from rubricbeat.reports.results.run import Run
+from rubricbeat.reports.results.run import Run, RunFacts
 
 LETTERS = {
     "1": Outcome.MET,
@@ -87,7 +87,7 @@ def run(
         task=task,
         graded=tuple(answers),
         stored=stored or {},
-        facts={**known, **(facts or {})},
+        facts=RunFacts(**{**known, **(facts or {})}),
         path=f"{model}/samples.jsonl",
     )
 
@@ -110,8 +110,8 @@ def write_run(folder: Path, made: Run, stamp: str = "2026-01-02T03-04-05.678901"
                 "metadata": {
                     "version": 1,
                     "rubricbeat": "0.1.0",
-                    "judge": made.facts["judge"],
-                    "data": made.facts["data"],
+                    "judge": made.facts.judge,
+                    "data": made.facts.data,
                     "run": made.label,
                 },
             }

@@ -97,6 +97,7 @@ HELD_BY = {
     "reports/results/promptfoo": "reports/results/test_promptfoo.py",
     "reports/results/samples": "reports/results/test_reader.py",
     "reports/results/simple_evals": "reports/results/test_simple_evals.py",
+    "reports/results/values": "reports/results/test_odd_shapes.py",
     "reports/results/verifiers": "reports/results/test_verifiers.py",
     "reports/results/zip_entries": "reports/results/test_log_sizes.py",
     "tasks/metrics": "tasks/test_rubric_task.py",

@@ -31,7 +31,7 @@ from ...judges.scoring.run_scores import SEED, Summary, summarise
 from ...judges.shares import counted_shares
 from ...judges.verdict import Verdict
 from ...reports.comparison.comparison import Comparison, compare_runs
-from ...reports.results.run import Run
+from ...reports.results.run import Run, RunFacts
 from ..until import stop_rule_of
 from .asked import askable, judge_asked
 from .given import answers_of
@@ -141,7 +141,7 @@ class Grading:
     @property
     def run(self) -> Run:
         """The same as a run, as `compare_runs` takes it."""
-        facts = {"judge": dict(self.judge)}
+        facts = RunFacts(judge=dict(self.judge))
         return Run(self.model, "", "graded", self.graded, facts=facts)
 
     def _head(self) -> str:
@@ -259,7 +259,7 @@ def compare(
                 "rubricbeat.grade returned"
             )
     data = {"sha256": _shared_rows(gradings)}
-    runs = [replace(one.run, facts={**one.run.facts, "data": data}) for one in gradings]
+    runs = [replace(one.run, facts=replace(one.run.facts, data=data)) for one in gradings]
     if len(runs) > 1 and all(run.model == DEFAULT_MODEL for run in runs) and _differ(gradings):
         runs = [replace(run, model=f"{run.model} {n}") for n, run in enumerate(runs, start=1)]
     names = [run.model for run in runs]

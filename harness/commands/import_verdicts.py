@@ -33,7 +33,7 @@ from ...judges.scoring.missing import MissingVerdicts, allowed_share
 from ...judges.scoring.run_scores import length_penalty_of
 from ...reports.results.evalscope import merged
 from ...reports.results.logs import read_log
-from ...reports.results.run import Run
+from ...reports.results.run import Run, RunFacts
 from ..flags import add_all, add_allow_missing, add_output_folder, add_seed, told
 from ..results.recheck import ItemCheck, check_items
 from ..results.writer import GradedRun, WrittenRun, write_run
@@ -210,7 +210,7 @@ def _show(
         print(score_table(lines), end="\n\n")
     runs = [
         Run(one.model, source.run.label, one.task, source.run.graded,
-            facts={"judge": one.judge, "data": one.data})
+            facts=RunFacts(judge=one.judge, data=one.data))
         for one, source in zip(graded, sources, strict=True)
     ]  # fmt: skip
     show_scores(pooled(runs), [args.output_path], runs_below(args.output_path))

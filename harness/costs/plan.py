@@ -19,7 +19,7 @@ from ...judges.engine.ledger import BYTES_PER_TOKEN, REPLY_TOKENS_GUESS
 from ...judges.engine.work_items import Part, group_size_of
 from ...judges.errors import ConfigError, DataError
 from ...judges.grader import Grader, open_grader
-from ...reports.results.run import mapping
+from ...reports.results.values import mapping
 from ..flags import keys_stand_in
 from .call_costs import (
     CallShape,

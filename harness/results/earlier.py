@@ -20,7 +20,7 @@ from ...judges.answer import Answer
 from ...judges.data.responses import RunKey
 from ...judges.data.streams import is_stdin
 from ...judges.errors import DataError
-from ...reports.results.run import Run, mapping
+from ...reports.results.run import Run
 from ...reports.results.samples import answers_in, described, samples_below
 from .documents import SpooledDocuments, answer_key
 from .writer import WrittenRun
@@ -130,7 +130,7 @@ def retire(
     for samples, earlier in _earlier(folder, run, task, digest):
         if samples == written.samples:
             continue
-        if samples not in there and _stamp(earlier) >= _stamp(described(written.samples)):
+        if samples not in there and earlier.facts.stamp >= described(written.samples).facts.stamp:
             continue
         if "sample" in config and not earlier.sample:
             continue
@@ -142,7 +142,7 @@ def retire(
         if not (by_chance or np.isin(old, new).all() or is_corrected(earlier, config)):
             continue
         for path in sorted(samples.parent.iterdir()):
-            if path == samples or path.name == f"results_{_stamp(earlier)}.json":
+            if path == samples or path.name == f"results_{earlier.facts.stamp}.json":
                 with contextlib.suppress(FileNotFoundError):
                     path.rename(path.with_name(path.name + SUPERSEDED))
         n_retired += 1
@@ -151,7 +151,7 @@ def retire(
 
 def is_corrected(earlier: Run, config: Mapping[str, Any]) -> bool:
     """Say whether new results of the same files cover what earlier ones did, by what was asked."""
-    before = mapping(earlier.facts.get("config"))
+    before = earlier.facts.config
     now, then = config.get("sources"), before.get("sources")
     if not now or not isinstance(then, list) or not {*then} <= {*now}:
         return False
@@ -188,8 +188,4 @@ def _left(samples: Path, error: Exception) -> None:
 
 def _label(run: Run) -> str:
     """Give the label the run was given; empty where its stamp stands in for one."""
-    return str(mapping(run.facts.get("run")).get("label") or "")
-
-
-def _stamp(run: Run) -> str:
-    return str(run.facts.get("stamp") or "")
+    return str(run.facts.run.get("label") or "")

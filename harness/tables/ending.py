@@ -69,7 +69,7 @@ def next_of(lines: Sequence[ScoreLine], paths: Sequence[Path], runs: Sequence[Ru
     of_best = [run for run in runs if (run.model, run.task) == (best.model, best.task)]
     if not of_best:
         return ""
-    first = max(of_best, key=lambda run: str(run.facts.get("stamp") or ""))
+    first = max(of_best, key=lambda run: run.facts.stamp)
     data = data_names(runs)
     same = [run for run in runs if _are_alike(run, first, data)]
     of_task = [run for run in runs if run.task == first.task]

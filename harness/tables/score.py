@@ -13,7 +13,7 @@ from ...reports import numbers
 from ...reports.comparison.models import SANITY_PREFIX, data_names, group_models
 from ...reports.comparison.stopped import anytime_metrics, score_interval
 from ...reports.interval_words import interval_words
-from ...reports.results.run import Run, mapping
+from ...reports.results.run import Run
 from ..terminal import aligned, shortened
 
 MAX_ROWS = 5
@@ -127,9 +127,8 @@ def _fixed_metrics(
 
 
 def _kind(run: Run) -> str:
-    data = mapping(run.facts.get("data"))
     words = [run.judge.get("name"), run.judge.get("model"), (run.judge_digest or "")[:8]]
-    words += [data.get("path"), (run.data_sha256 or "")[:8]]
+    words += [run.facts.data.get("path"), (run.data_sha256 or "")[:8]]
     return " ".join(str(word) for word in words if word)
 
 

@@ -14,7 +14,7 @@ from ...judges.errors import DataError
 from ...judges.scoring.estimates import Estimate
 from ...judges.scoring.rubric_arrays import Floats
 from ...judges.verdict import Source, Verdict
-from ..results.run import parse_object
+from ..results.values import parse_object
 from .measures import Measured
 
 FIGURES = {
@@ -105,9 +105,9 @@ def judge_facts(measured: Measured) -> JudgeFacts:
         prompt_tokens=sum(v.prompt_tokens for v in verdicts),
         cached_tokens=sum(v.cached_tokens for v in verdicts),
         completion_tokens=sum(v.completion_tokens for v in verdicts),
-        cost=_cost([_stated(run.facts) for run in runs]),
-        latency_s=_latency(_stated(runs[0].facts)) if len(runs) == 1 else {},
-        remarks=tuple(dict.fromkeys(r for run in runs for r in _remarks(_stated(run.facts)))),
+        cost=_cost([run.facts.judge for run in runs]),
+        latency_s=_latency(runs[0].facts.judge) if len(runs) == 1 else {},
+        remarks=tuple(dict.fromkeys(r for run in runs for r in _remarks(run.facts.judge))),
     )
 
 
@@ -175,11 +175,6 @@ def _remarks(stated: Mapping[str, Any]) -> list[str]:
     return remarks
 
 
-def _stated(facts: Mapping[str, Any]) -> Mapping[str, Any]:
-    judge = facts.get("judge")
-    return judge if isinstance(judge, Mapping) else {}
-
-
 @dataclass(frozen=True, slots=True)
 class AuditRow:
     """The judge, or a baseline that never looks at the answer."""
@@ -232,7 +227,7 @@ def read_audits(paths: Sequence[Path]) -> list[JudgeAudit]:
 def _read(path: Path) -> JudgeAudit:
     if not path.is_file():
         raise DataError(f"{path}: no such file")
-    whole = parse_object(bytes_of(path), path.name)
+    whole: dict[str, Any] = parse_object(bytes_of(path), path.name)
     try:
         judge, audit = whole["judge"], whole["audit"]
         name = " ".join(str(judge[key]) for key in ("name", "model") if judge.get(key))

@@ -188,17 +188,20 @@ def _uneven_runs(model: Model) -> Iterator[str]:
 
 def _setup(run: Run) -> dict[str, str]:
     """Give what has to be the same in runs that are repeats; seeds may differ."""
-    config = run.facts.get("config")
-    setup: dict[str, Any] = dict(_without_seed(run.facts.get("generation")))
-    if isinstance(config, Mapping):
-        setup.update(_without_seed(config.get("gen_kwargs")))
-    for name in ("system_instruction_sha", "chat_template_sha"):
-        if run.facts.get(name):
-            setup[name.removesuffix("_sha").replace("_", " ")] = run.facts[name]
+    facts = run.facts
+    prompts = {
+        "system instruction": facts.system_instruction_sha,
+        "chat template": facts.chat_template_sha,
+    }
+    setup = {
+        **_without_seed(facts.generation),
+        **_without_seed(facts.config.get("gen_kwargs")),
+        **{name: digest for name, digest in prompts.items() if digest},
+    }
     return {name: json.dumps(value, sort_keys=True, default=str) for name, value in setup.items()}
 
 
-def _without_seed(value: object) -> dict[str, Any]:
+def _without_seed(value: object) -> dict[str, object]:
     if not isinstance(value, Mapping):
         return {}
     return {str(name): entry for name, entry in value.items() if name != "seed"}

@@ -25,6 +25,7 @@ from ..comparison.notes import length_gains, length_order
 from ..comparison.slices import Slice
 from ..comparison.truth import TruthTable
 from ..results.run import Run
+from ..results.values import first_of
 from .browser import browser_data
 from .first_screen import first_screen
 from .html import frame, render
@@ -80,7 +81,7 @@ def facts_of(comparison: Comparison, command: str) -> list[Fact]:
         Fact("Judge fingerprint", _lines(runs, lambda run: run.judge_digest or ""), is_code=True),
         Fact("Generation settings", _lines(runs, _generation_words)),
         Fact("Seeds", _lines(runs, lambda run: _seed_words(run), joined=True)),
-        Fact("Versions", _lines(runs, lambda run: _pairs(run.facts.get("versions")))),
+        Fact("Versions", _lines(runs, lambda run: _pairs(run.facts.versions))),
         Fact("Runs", _run_words(comparison)),
         Fact("Command", (command,) if command else (), is_code=True),
     ]
@@ -118,9 +119,7 @@ def _shortened(lines: Sequence[str]) -> tuple[str, ...]:
 
 
 def _data_words(run: Run) -> str:
-    data = run.facts.get("data")
-    if not isinstance(data, Mapping):
-        return ""
+    data = run.facts.data
     parts = [str(data["path"])] if data.get("path") else []
     if data.get("n_rows"):
         parts.append(f"{data['n_rows']} rows")
@@ -138,22 +137,15 @@ def _judge_words(run: Run) -> str:
 
 
 def _seed_words(run: Run) -> str:
-    config, own = run.facts.get("config"), run.facts.get("run")
-    for seed in (
-        own.get("seed") if isinstance(own, Mapping) else None,
-        run.facts.get("seed"),
-        config.get("random_seed") if isinstance(config, Mapping) else None,
-    ):
-        if seed is not None:
-            return str(seed)
-    return ""
+    facts = run.facts
+    seed = first_of((facts.run.get("seed"), facts.seed, facts.config.get("random_seed")))
+    return "" if seed is None else str(seed)
 
 
 def _generation_words(run: Run) -> str:
-    config = run.facts.get("config")
-    source = str(config.get("model") or "") if isinstance(config, Mapping) else ""
+    source = str(run.facts.config.get("model") or "")
     source = "" if source == run.model else source  # an import has no other name for it
-    settings = _pairs(run.facts.get("generation"))
+    settings = _pairs(run.facts.generation)
     return "; ".join(part for part in (source, settings) if part)
 
 

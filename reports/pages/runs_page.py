@@ -17,7 +17,7 @@ from .. import numbers
 from ..comparison.models import SANITY_PREFIX, data_names
 from ..comparison.stopped import score_interval
 from ..interval_words import interval_words
-from ..results.run import Run, mapping
+from ..results.run import Run
 from .html import render, section_page
 
 _DAY = re.compile(r"(\d{4}-\d\d-\d\d)(?:T(\d\d)-(\d\d))?")
@@ -166,10 +166,10 @@ def _common_folder(paths: Sequence[str]) -> str:
 
 def _date(run: Run) -> str:
     """Give the day of a run: of its file names, of its own date, or of its label."""
-    for said in (run.facts.get("stamp"), run.label):
-        if found := _DAY.search(str(said or "")):
+    for said in (run.facts.stamp, run.label):
+        if found := _DAY.search(said):
             return found[1] + (f" {found[2]}:{found[3]}" if found[2] else "")
-    date = run.facts.get("date")
+    date = run.facts.date
     if isinstance(date, int | float):
         try:
             return datetime.fromtimestamp(date, UTC).strftime("%Y-%m-%d %H:%M")
@@ -184,6 +184,6 @@ def _judge(run: Run) -> str:
 
 
 def _data(run: Run) -> str:
-    path = mapping(run.facts.get("data")).get("path")
+    path = run.facts.data.get("path")
     digest = (run.data_sha256 or "")[:12]
     return " ".join(filter(None, (str(path) if path else "", digest)))

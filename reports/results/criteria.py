@@ -9,10 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ...judges.errors import DataError
-from .run import decoded
+from .values import at, decoded, first_of, listed, mapping
 
 TEXT_KEYS = (
     *("criterion", "criterion_text", "criteria", "rubric", "requirement", "text", "description"),
@@ -25,12 +24,7 @@ MET_KEYS = (
 LOOSE_KEYS = ("value", "answer", "status")
 """Names that hold a verdict only beside the text of a criterion; alone they may hold anything."""
 WORD_KEYS = (
-    "explanation",
-    "judge_explanation",
-    "reason",
-    "reasoning",
-    "justification",
-    "rationale",
+    *("explanation", "judge_explanation", "reason", "reasoning", "justification", "rationale"),
 )
 POINT_KEYS = ("points", "weight")
 ID_KEYS = ("id", "criterion_id", "name", "title")
@@ -40,20 +34,23 @@ CONDITION_KEYS = ("id", "requires", "gate")
 RUBRIC_KEYS = ("rubrics", "rubric", "rubric_items", "criteria")
 MAX_DEPTH = 4
 
+Entry = Mapping[str, object]
+"""A criterion or a verdict, as a log has it."""
+
 
 @dataclass(frozen=True, slots=True)
 class JudgedCriterion:
     """One criterion with the value that is its verdict."""
 
-    row: dict[str, Any]
+    row: dict[str, object]
     """As in a canonical row: criterion, points, tags; levels and conditions if there are any."""
-    value: Any
-    """As the log has it; `Findings.verdict` reads it."""
+    value: object
+    """As the log has it; `Findings` reads it."""
     words: str
     """The judge's."""
 
 
-def find_judged(value: Any, rubric: Sequence[Mapping[str, Any]]) -> list[JudgedCriterion]:
+def find_judged(value: object, rubric: Sequence[Entry]) -> list[JudgedCriterion]:
     """Find the verdicts on criteria in some metadata, the nearest to its top first.
 
     Args:
@@ -67,10 +64,10 @@ def find_judged(value: Any, rubric: Sequence[Mapping[str, Any]]) -> list[JudgedC
         DataError: A verdict has no text or no points, here nor in the rubric.
     """
     fault: DataError | None = None
-    for entries in _verdict_lists(value, MAX_DEPTH, any(_has_levels(e) for e in rubric)):
+    for entries in _verdict_lists(value, MAX_DEPTH, any(map(_has_levels, rubric))):
         if len(entries) == len(rubric) or all(_first(e, TEXT_KEYS) is not None for e in entries):
             try:
-                return [_judged(entry, at, rubric) for at, entry in enumerate(entries)]
+                return [_judged(entry, n, rubric) for n, entry in enumerate(entries)]
             except DataError as error:  # another list may hold the verdicts
                 fault = fault or error
     named = list(_by_name(value, rubric))
@@ -79,105 +76,97 @@ def find_judged(value: Any, rubric: Sequence[Mapping[str, Any]]) -> list[JudgedC
     return named
 
 
-def own_rubric(*places: Any) -> list[Mapping[str, Any]]:
+def own_rubric(*places: object) -> list[Entry]:
     """Give the rubric of the first place that holds one, as entries; empty where none does.
 
     `criteria` with `points_list` beside it is a rubric in two lists, of texts and of points.
     """
-    for place in places:
-        if not isinstance(place, Mapping):
-            continue
-        for key in RUBRIC_KEYS:
-            entries = decoded(place.get(key))
-            if not isinstance(entries, list) or not entries:
-                continue
-            points = place.get("points_list") or place.get("points")
-            if all(isinstance(e, str) for e in entries) and isinstance(points, list):
-                axes = place.get("axes")
-                return _paired(entries, points, axes if isinstance(axes, list) else [])
-            if all(isinstance(e, Mapping) and _first(e, TEXT_KEYS) for e in entries):
-                return list(entries)
+    for place in map(mapping, places):
+        points = place.get("points_list") or place.get("points")
+        for entries in filter(None, (listed(decoded(place.get(key))) for key in RUBRIC_KEYS)):
+            if isinstance(points, list) and all(isinstance(e, str) for e in entries):
+                return _paired(entries, points, listed(place.get("axes")))
+            if all(_first(mapping(e), TEXT_KEYS) for e in entries):
+                return list(map(mapping, entries))
     return []
 
 
-def unjudged(rubric: Sequence[Mapping[str, Any]]) -> list[JudgedCriterion]:
+def unjudged(rubric: Sequence[Entry]) -> list[JudgedCriterion]:
     """Give the criteria of a rubric without any verdict, for an answer that never came."""
-    return [_judged(entry, at, rubric) for at, entry in enumerate(rubric)]
+    return [_judged(entry, n, rubric) for n, entry in enumerate(rubric)]
 
 
 _MARKED = re.compile(r"^\[(?P<mark>\w+|[✓✔✗✘])\] \[(?P<points>[-+\d.eE]+)\] ", re.MULTILINE)
 
 
-def read_marked(text: Any, rubric: Sequence[Mapping[str, Any]]) -> list[JudgedCriterion]:
+def read_marked(text: object, rubric: Sequence[Entry]) -> list[JudgedCriterion]:
     """Read verdicts from an explanation of blocks `[True] [5] criterion`, then the judge's words.
 
     evalscope and openbench write no list but such a text. It is read only where every criterion of
     the rubric stands in it by its whole text and points; else the answer is an empty list.
     """
-    if not isinstance(text, str) or not rubric:
+    if not isinstance(text, str):
         return []
     heads = list(_MARKED.finditer(text))
     ends = [head.start() for head in heads[1:]] + [len(text)]
-    blocks = [
-        (head["mark"], float(head["points"]), text[head.end() : end])
-        for head, end in zip(heads, ends, strict=True)
-        if _is_number(head["points"])
-    ]
+    blocks = [(head, text[head.end() : end]) for head, end in zip(heads, ends, strict=True)]
     judged = []
-    for at, entry in enumerate(rubric):
-        row = _judged(entry, at, rubric).row
-        wanted = str(row["criterion"])
+    for n, entry in enumerate(rubric):
+        row = _judged(entry, n, rubric).row
+        wanted, points = str(row["criterion"]), row.get("points", "none")
         found = next(
-            (b for b in blocks if b[1] == row["points"] and b[2].startswith(wanted + "\n")), None
+            (
+                (head, words)
+                for head, words in blocks
+                if words.startswith(wanted + "\n") and _number(head["points"]) == points
+            ),
+            None,
         )
         if found is None:
             return []
         blocks.remove(found)
-        words = found[2].removeprefix(wanted).strip().removeprefix("Explanation:").strip()
-        judged.append(JudgedCriterion(row, found[0], words))
+        words = found[1].removeprefix(wanted).strip().removeprefix("Explanation:").strip()
+        judged.append(JudgedCriterion(row, found[0]["mark"], words))
     return judged
 
 
-def _is_number(text: str) -> bool:
+def _number(text: str) -> float | None:
     try:
-        float(text)
+        return float(text)
     except ValueError:
-        return False
-    return True
+        return None
 
 
-def _verdict_lists(value: Any, depth: int, levels: bool) -> Iterator[list[Mapping[str, Any]]]:
+def _verdict_lists(value: object, depth: int, levels: bool) -> Iterator[list[Entry]]:
     if isinstance(value, list) and value:
-        if all(isinstance(e, Mapping) and _met_key(e, levels) for e in value):
+        if all(_met_key(mapping(e), levels) for e in value):
             yield value
         elif depth and len(value) == 1:  # one round of judging, as a list in a list
             yield from _verdict_lists(value[0], depth - 1, levels)
-    elif isinstance(value, Mapping) and depth:
-        for inner in value.values():
+    elif depth:
+        for inner in mapping(value).values():
             yield from _verdict_lists(inner, depth - 1, levels)
 
 
-def _by_name(value: Any, rubric: Sequence[Mapping[str, Any]]) -> Iterator[JudgedCriterion]:
+def _by_name(value: object, rubric: Sequence[Entry]) -> Iterator[JudgedCriterion]:
     """Read a mapping of the rubric's own texts or names to verdicts, wherever it stands."""
     names = [{str(e[key]) for key in (*ID_KEYS, *TEXT_KEYS) if key in e} for e in rubric]
     for place in _mappings(value, MAX_DEPTH) if rubric else ():
         keys = [next((k for k in place if str(k) in known), None) for known in names]
         if None in keys or len(set(keys)) < len(keys):
-            keys = [f"_crit_{at}_met" for at in range(len(rubric))]  # inspect_evals' reduced value
-            if not all(key in place for key in keys):
-                continue
-        for at, (key, entry) in enumerate(zip(keys, rubric, strict=True)):
-            given = place[key]
-            inside = isinstance(given, Mapping)
+            keys = [f"_crit_{n}_met" for n in range(len(rubric))]  # inspect_evals' reduced value
+        given = [place[key] for key in keys if key is not None and key in place]
+        if len(given) < len(rubric):
+            continue
+        for one, said in zip(unjudged(rubric), given, strict=True):
+            met_key = _met_key(mapping(said))
             yield JudgedCriterion(
-                _judged(entry, at, rubric).row,
-                given[_met_key(given)] if inside and _met_key(given) else given,
-                str(_first(given, WORD_KEYS) or "") if inside else "",
+                one.row, at(said, met_key) if met_key else said, _words(mapping(said))
             )
         return
 
 
-def _mappings(value: Any, depth: int) -> Iterator[Mapping[Any, Any]]:
+def _mappings(value: object, depth: int) -> Iterator[Entry]:
     if isinstance(value, Mapping):
         yield value
         if depth:
@@ -185,53 +174,48 @@ def _mappings(value: Any, depth: int) -> Iterator[Mapping[Any, Any]]:
                 yield from _mappings(inner, depth - 1)
 
 
-def _judged(
-    entry: Mapping[str, Any], at: int, rubric: Sequence[Mapping[str, Any]]
-) -> JudgedCriterion:
+def _judged(entry: Entry, place: int, rubric: Sequence[Entry]) -> JudgedCriterion:
     text = _first(entry, TEXT_KEYS)
     if isinstance(text, Mapping):  # the whole criterion may stand there
         entry, text = {**text, **entry}, _first(text, TEXT_KEYS)
-    known = _known(entry, text, at, rubric)
-    text = _first(known, TEXT_KEYS) if known and _first(known, TEXT_KEYS) else text
-    points = _first(entry, POINT_KEYS)
-    points = _first(known, POINT_KEYS) if points is None else points
+    known = _known(entry, text, place, rubric)
+    text = _first(known, TEXT_KEYS) or text
+    points = first_of((_first(entry, POINT_KEYS), _first(known, POINT_KEYS)))
     more = _more(entry, known, rubric)
     if not isinstance(text, str) or (points is None and "levels" not in more):
-        raise DataError(f"criterion {at} has no text or no points")
+        raise DataError(f"criterion {place} has no text or no points")
     tags = entry.get("tags") or known.get("tags") or _axis(entry) or _axis(known)
     worth = {} if points is None else {"points": points}
     return JudgedCriterion(
         {"criterion": text, **worth, "tags": tags, **more},
         _value_in(entry, "levels" in more),
-        str(_first(entry, WORD_KEYS) or ""),
+        _words(entry),
     )
 
 
-def _more(
-    entry: Mapping[str, Any], known: Mapping[str, Any], rubric: Sequence[Mapping[str, Any]]
-) -> dict[str, Any]:
+def _words(entry: Entry) -> str:
+    return str(_first(entry, WORD_KEYS) or "")
+
+
+def _more(entry: Entry, known: Entry, rubric: Sequence[Entry]) -> dict[str, object]:
     """Give what a criterion has beside text, points and tags."""
-    source = next((one for one in (entry, known) if _has_levels(one)), {})
-    names = list(LEVEL_KEYS) if source else ["may_be_na"]
+    source = next(filter(_has_levels, (entry, known)), {})
+    names = LEVEL_KEYS if source else ()
     more = {name: source[name] for name in names if name in source}
     if any(isinstance(one.get("gate"), Mapping) or "requires" in one for one in rubric):
         more |= {name: known[name] for name in CONDITION_KEYS if known.get(name) is not None}
-    for one in (entry, known):
-        if one.get("may_be_na") is not None:
-            more.setdefault("may_be_na", one["may_be_na"])
+    may_be_na = first_of((entry.get("may_be_na"), known.get("may_be_na")))
+    if may_be_na is not None:
+        more.setdefault("may_be_na", may_be_na)
     return more
 
 
-def _has_levels(entry: Mapping[str, Any]) -> bool:
-    levels = entry.get("levels")
-    return (
-        isinstance(levels, list)
-        and len(levels) > 1
-        and all(isinstance(e, Mapping) and ("points" in e or "share" in e) for e in levels)
-    )
+def _has_levels(entry: Entry) -> bool:
+    levels = listed(entry.get("levels"))
+    return len(levels) > 1 and all(mapping(e).keys() & {"points", "share"} for e in levels)
 
 
-def _value_in(entry: Mapping[str, Any], has_levels: bool) -> Any:
+def _value_in(entry: Entry, has_levels: bool) -> object:
     """Give the value that is the verdict; a level, or "not applicable", as an object."""
     if entry.get("outcome") == "not_applicable":
         return {"outcome": "not_applicable"}
@@ -241,9 +225,7 @@ def _value_in(entry: Mapping[str, Any], has_levels: bool) -> Any:
     return {"level": entry["level"]} if key == "level" else entry[key]
 
 
-def _known(
-    entry: Mapping[str, Any], text: Any, at: int, rubric: Sequence[Mapping[str, Any]]
-) -> Mapping[str, Any]:
+def _known(entry: Entry, text: object, place: int, rubric: Sequence[Entry]) -> Entry:
     """Find a verdict's criterion in the rubric: by its text or name, else by its place."""
     for other in rubric:
         if text is not None and text in [other.get(key) for key in (*TEXT_KEYS, *ID_KEYS)]:
@@ -252,17 +234,15 @@ def _known(
         same = [other for other in rubric if key in entry and other.get(key) == entry[key]]
         if len(same) == 1:
             return same[0]
-    if text is None and at < len(rubric):
-        return rubric[at]
-    return {}
+    return rubric[place] if text is None and place < len(rubric) else {}
 
 
-def _axis(entry: Mapping[str, Any]) -> list[str]:
+def _axis(entry: Entry) -> list[str]:
     axis = entry.get("axis")
     return [f"axis:{axis}"] if isinstance(axis, str) and axis else []
 
 
-def _paired(texts: list[str], points: list[Any], axes: list[Any]) -> list[Mapping[str, Any]]:
+def _paired(texts: list[object], points: list[object], axes: list[object]) -> list[Entry]:
     if len(texts) != len(points):
         raise DataError(f"{len(texts)} criteria stand beside {len(points)} points")
     axes = axes if len(axes) == len(texts) else [None] * len(texts)
@@ -272,7 +252,7 @@ def _paired(texts: list[str], points: list[Any], axes: list[Any]) -> list[Mappin
     ]
 
 
-def _met_key(entry: Mapping[str, Any], has_levels: bool = False) -> str | None:
+def _met_key(entry: Entry, has_levels: bool = False) -> str | None:
     """Name the field with the verdict: the first that holds one, else the first there is.
 
     Args:
@@ -285,5 +265,5 @@ def _met_key(entry: Mapping[str, Any], has_levels: bool = False) -> str | None:
     return next((key for key in there if entry[key] is not None), there[0] if there else None)
 
 
-def _first(entry: Mapping[str, Any], keys: tuple[str, ...]) -> Any:
-    return next((entry[key] for key in keys if entry.get(key) is not None), None)
+def _first(entry: Entry, keys: Sequence[str]) -> object:
+    return first_of(map(entry.get, keys))

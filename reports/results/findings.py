@@ -1,6 +1,6 @@
 """What a log of another program holds besides verdicts: counted, and named with its first place.
 
-Every reader of such a log hands its verdicts, answers and faults through here, so that a word that
+Every reader of such a log hands its answers, verdicts and faults through here, so that a word that
 is no verdict, an answer that never came and a sample that cannot be read are treated alike in all.
 """
 
@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from ...judges.answer import NO_ANSWER, GradedAnswer
 from ...judges.data.examples import example_from_row
 from ...judges.data.verdict_words import named, read_verdict, unknown_words
 from ...judges.errors import DataError, RubricbeatError
-from ...judges.rubric import Criterion
+from ...judges.rubric import Criterion, Example
 from ...judges.scoring.item_scores import item_scores
 from ...judges.verdict import Outcome, Source, Verdict
 from .criteria import JudgedCriterion
-from .run import ODD_SHAPE, Run, mapping
+from .run import Run, RunFacts
+from .values import ODD_SHAPE
 
 TOLERANCE = 1e-9
 FAILED_JUDGING = ("Failed to parse judge response:", "Invalid grading response format:")
@@ -30,8 +30,6 @@ FAILED_JUDGING = ("Failed to parse judge response:", "Invalid grading response f
 all the same. Sources: inspect_evals and openbench, their HealthBench scorers."""
 MAX_WORDS = 5
 """Unknown words named one by one; the rest are counted."""
-
-
 _SAID = {
     "left_out": "{n} of {all} {kind} excluded; the first is {first}: {reason}",
     "unanswered": "{n} of {graded} answers missing (the first: {first}); they count in the total "
@@ -42,6 +40,47 @@ _SAID = {
     "(the first: {first}); counted as missing",
 }
 """What is counted of a log, in words."""
+
+Rows = Iterable[tuple[str, object]]
+"""Entries of a log, each with its place for messages; a DataError in the place of a broken one."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogAnswer:
+    """An answer as a log has it, with its verdicts."""
+
+    prompt_id: str
+    prompt: object
+    """Its messages, as a canonical row has them."""
+    judged: Sequence[JudgedCriterion]
+    """The rubric, each criterion with its verdict."""
+    text: str | None
+    """None where no answer came: it counts as asked, and its verdicts, which are of no answer, are
+    excluded."""
+    tags: object = ()
+    is_judged: bool = True
+    """Whether the log holds verdicts for it."""
+    repeat: int | None = None
+    """Which answer to this prompt; None numbers them as they come."""
+    claim: float | None = None
+    """The item score that the log states, or None."""
+    further: Sequence[Sequence[JudgedCriterion]] = ()
+    """Further independent verdicts of the same judge."""
+    each: str = "criterion"
+    """What the log calls a criterion."""
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a log says of its runs as a whole."""
+
+    program: str
+    task: str
+    label: str = ""
+    judge: Mapping[str, object] = field(default_factory=dict)
+    versions: Mapping[str, object] = field(default_factory=dict)
+    stored: Mapping[str, float] = field(default_factory=dict)
+    config: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -71,7 +110,7 @@ class Findings:
     _words: defaultdict[str, _Count] = field(default_factory=lambda: defaultdict(_Count))
     _counts: defaultdict[str, _Count] = field(default_factory=lambda: defaultdict(_Count))
     _reason: str = ""
-    _n_seen: dict[str, int] = field(default_factory=dict)
+    _n_seen: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
     _more: list[str] = field(default_factory=list)
 
     @contextmanager
@@ -82,76 +121,61 @@ class Findings:
         except ODD_SHAPE as error:
             self.leave_out(place, error)
 
-    def _verdict(self, value: Any, words: str, place: str, criterion: Criterion | None) -> Verdict:
-        """Read a recorded value; a word that is no verdict is counted under its name."""
-        if words.startswith(FAILED_JUDGING):
-            self._counts["failed"].add(place)
-            return Verdict(Outcome.UNPARSEABLE, explanation=words, attempts=0)
-        read = read_verdict(value, criterion)
-        if read.unknown:
-            self._words[named(read.unknown)].add(place)
-        return read.verdict(words, criterion, Source.FRESH)
-
-    def add(
-        self,
-        row: Mapping[str, Any],
-        judged: Sequence[JudgedCriterion],
-        answer: str | None,
-        place: str,
-        *,
-        is_judged: bool = True,
-        repeat: int | None = None,
-        claim: float | None = None,
-        further: Sequence[Sequence[JudgedCriterion]] = (),
-        each: str = "criterion",
-    ) -> None:
+    def add(self, given: LogAnswer, place: str) -> None:
         """Take an answer with its verdicts.
-
-        Args:
-            row: The example without its rubric, in the canonical form of docs/data.md.
-            judged: The rubric, each criterion with its verdict.
-            answer: None where none came: it counts as asked, and its verdicts, which are of no
-                answer, are excluded.
-            place: Where in the log, for messages.
-            is_judged: Whether the log holds verdicts for it.
-            repeat: Which answer to this prompt; None numbers them as they come.
-            claim: The item score that the log states, or None.
-            further: Further independent verdicts of the same judge.
-            each: What the log calls a criterion.
 
         Raises:
             DataError: The row is no example.
         """
-        row = {**row, "rubrics": [one.row for one in judged]}
+        row = {
+            "prompt_id": given.prompt_id,
+            "prompt": given.prompt,
+            "example_tags": given.tags,
+            "rubrics": [one.row for one in given.judged],
+        }
         example = example_from_row(row, where=f"{self.file}, {place}")
-        criteria = dict(enumerate(example.rubric.criteria))  # a further round may be longer
-        rounds = [
-            tuple(
-                self._verdict(o.value, o.words, f"{place}, {each} {n}", criteria.get(n))
-                for n, o in enumerate(one)
-            )
-            for one in ((judged, *further) if is_judged else ())
-        ]
-        if answer is None:
-            self._counts["unanswered"].add(place)
-            gone = Verdict(Outcome.SKIPPED, explanation=NO_ANSWER, attempts=0)
-            rounds, claim = [(gone,) * len(example.rubric)], None
-        elif not rounds:
-            self._counts["unjudged"].add(place)
-            gone = Verdict(Outcome.UNPARSEABLE, explanation="the log holds no verdict", attempts=0)
-            rounds = [(gone,) * len(example.rubric)]
-        number = self._n_seen.get(example.prompt_id, 0)
-        self._n_seen[example.prompt_id] = number + 1
+        rounds = self._rounds(given, example, place)
+        number = self._n_seen[example.prompt_id]
+        self._n_seen[example.prompt_id] += 1
         taken = GradedAnswer(
             example=example,
-            answer=answer or "",
+            answer=given.text or "",
             verdicts=rounds[0],
-            repeat=number if repeat is None else repeat,
+            repeat=number if given.repeat is None else given.repeat,
             replicates=tuple(rounds[1:]),
         )
         self.graded.append(taken)
         # a score over verdicts of which some are missing is another score
-        self._claims.append(None if any(v.is_missing for v in taken.verdicts) else claim)
+        self._claims.append(None if any(v.is_missing for v in taken.verdicts) else given.claim)
+
+    def _rounds(self, given: LogAnswer, example: Example, place: str) -> list[tuple[Verdict, ...]]:
+        criteria = dict(enumerate(example.rubric.criteria))  # a further round may be longer
+        rounds = [
+            tuple(
+                self._verdict(one, f"{place}, {given.each} {n}", criteria.get(n))
+                for n, one in enumerate(each)
+            )
+            for each in ((given.judged, *given.further) if given.is_judged else ())
+        ]
+        if given.text is None:
+            self._counts["unanswered"].add(place)
+            gone = Verdict(Outcome.SKIPPED, explanation=NO_ANSWER, attempts=0)
+        elif not rounds:
+            self._counts["unjudged"].add(place)
+            gone = Verdict(Outcome.UNPARSEABLE, explanation="the log holds no verdict", attempts=0)
+        else:
+            return rounds
+        return [(gone,) * len(example.rubric)]
+
+    def _verdict(self, one: JudgedCriterion, place: str, criterion: Criterion | None) -> Verdict:
+        """Read a recorded value; a word that is no verdict is counted under its name."""
+        if one.words.startswith(FAILED_JUDGING):
+            self._counts["failed"].add(place)
+            return Verdict(Outcome.UNPARSEABLE, explanation=one.words, attempts=0)
+        read = read_verdict(one.value, criterion)
+        if read.unknown:
+            self._words[named(read.unknown)].add(place)
+        return read.verdict(one.words, criterion, Source.FRESH)
 
     def leave_out(self, place: str, why: Exception | str) -> None:
         """Count a sample that cannot be read; the reason may name the place, or leave it to us."""
@@ -168,72 +192,51 @@ class Findings:
         """Add a remark on the whole log."""
         self._more.append(words)
 
-    def require(self, otherwise: str) -> tuple[GradedAnswer, ...]:
-        """Give the graded answers.
+    def require(self, otherwise: str = "it holds no samples") -> None:
+        """See that there are graded answers.
 
         Raises:
             DataError: There are none: says why the first sample could not be read, or `otherwise`.
         """
         if not self.graded:
             place = self._counts["left_out"].first
-            first = f", {place}: {self._reason}" if self._reason else None
-            raise DataError(f"{self.file}{first or f': {otherwise}'}")
-        return tuple(self.graded)
+            first = f", {place}: {self._reason}" if self._reason else f": {otherwise}"
+            raise DataError(f"{self.file}{first}")
 
-    def notes(self) -> tuple[str, ...]:
-        """Say what was found, one sentence each, the gravest first."""
-        whose = f", {self.of[:60]}" if self.of else ""
-        return tuple(
-            f"{self.file}{whose}: {words}"
-            for words in (
-                *map(self._said, ("left_out", "unanswered", "unjudged")),
-                *self._word_words(),
-                self._said("failed"),
-                self._claim_words(),
-                *self._more,
-            )
-            if words
-        )
-
-    def run(
-        self,
-        path: Path,
-        program: str,
-        *,
-        model: str,
-        label: str,
-        task: str,
-        otherwise: str = "it holds no samples",
-        judge: Mapping[str, Any] | None = None,
-        versions: Mapping[str, Any] | None = None,
-        stored: Mapping[str, float] | None = None,
-        **facts: Any,
-    ) -> Run:
-        """Give the answers as a run of a program.
-
-        Raises:
-            DataError: There are none, as `require` says it.
-        """
+    def run(self, path: Path, model: str, about: About) -> Run:
+        """Give the answers as a run of a program."""
         return Run(
             model=model,
-            label=label,
-            task=task,
-            graded=self.require(otherwise),
-            stored=stored or {},
-            facts={
-                "judge": {"name": program, **(judge or {})},
-                "versions": {"format": program, **(versions or {})},
-                **facts,
-            },
+            label=about.label,
+            task=about.task,
+            graded=tuple(self.graded),
+            stored=about.stored,
+            facts=RunFacts(
+                judge={"name": about.program, **about.judge},
+                versions={"format": about.program, **about.versions},
+                config=about.config,
+            ),
             path=str(path),
-            notes=self.notes(),
+            notes=self._notes(),
         )
 
-    def _said(self, what: str) -> str:
-        count = self._counts[what]
+    def _notes(self) -> tuple[str, ...]:
+        """Say what was found, one sentence each, the gravest first."""
+        whose = f", {self.of[:60]}" if self.of else ""
+        said = (
+            *map(self.said, ("left_out", "unanswered", "unjudged")),
+            *self._word_words(),
+            self.said("failed"),
+            self._claim_words(),
+            *self._more,
+        )
+        return tuple(f"{self.file}{whose}: {words}" for words in said if words)
+
+    def said(self, what: str) -> str:
+        """Say in words what was counted; empty where nothing was."""
+        count, n_graded = self._counts[what], len(self.graded)
         if not count.n:
             return ""
-        n_graded = len(self.graded)
         return _SAID[what].format(
             n=count.n,
             first=count.first,
@@ -256,7 +259,7 @@ class Findings:
 
     def _claim_words(self) -> str:
         """Compare item scores that the log states with those that its verdicts give."""
-        if not self.graded or not any(claim is not None for claim in self._claims):
+        if not any(claim is not None for claim in self._claims):
             return ""
         scores = item_scores(self.graded)
         gaps = [
@@ -274,62 +277,50 @@ class Findings:
         )
 
 
-def readable(by_model: Mapping[str, Findings]) -> dict[str, Findings]:
-    """Keep the models of a log of which something can be read; the first is told of the others.
+def read_rows(
+    rows: Rows,
+    begun: Findings,
+    read: Callable[[Mapping[str, object]], LogAnswer],
+    model_of: Callable[[Mapping[str, object]], str],
+) -> dict[str, Findings]:
+    """Read the answers of each model of a log.
+
+    Args:
+        rows: Its entries.
+        begun: Its name and words, without answers.
+        read: Gives the answer in an entry.
+        model_of: Says whose answer it is.
 
     Raises:
-        DataError: There is none: says why the first sample could not be read.
+        DataError: Nothing can be read: says why not the first entry.
     """
+    by_model: dict[str, Findings] = {}
+    for place, row in rows:
+        entry = row if isinstance(row, Mapping) else {}
+        findings = by_model.setdefault(
+            model_of(entry), Findings(begun.file, begun.kind, begun.format)
+        )
+        with findings.sample(place):
+            if isinstance(row, Exception):
+                raise row
+            if not isinstance(row, Mapping):
+                raise DataError(f"not a JSON object but {type(row).__name__}")
+            findings.add(read(entry), place)
+    return _readable(by_model or {"": begun})
+
+
+def _readable(by_model: Mapping[str, Findings]) -> dict[str, Findings]:
+    """Keep the models of which something can be read; the first is told of the others."""
     read = {model: findings for model, findings in by_model.items() if findings.graded}
     for model, findings in by_model.items():
         findings.of = model if len(read) > 1 else ""
         if not read:
-            findings.require("it holds no samples")
+            findings.require()
         if model not in read:
-            next(iter(read.values())).note(f"of {model[:60]!r}, {findings._said('left_out')}")
+            next(iter(read.values())).note(f"of {model[:60]!r}, {findings.said('left_out')}")
     return read
 
 
 def _nearest(score: float, claim: float) -> float:
     """Clip a score where the claim may be a clipped one, as some programs store it."""
     return min(max(score, 0.0), 1.0) if claim in (0.0, 1.0) else score
-
-
-def number_of(value: Any) -> float | None:
-    """Give a finite number of a log, or None for whatever else stands there."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    try:
-        return float(value) if math.isfinite(value) else None
-    except OverflowError:  # an integer too long for a float
-        return None
-
-
-def text_of(content: Any) -> str | None:
-    """Give the text of a message's content; reasoning, images and tool calls are no part of it.
-
-    None where there is no content at all, as where no answer came.
-    """
-    if content is None:
-        return None
-    if isinstance(content, Mapping):
-        return text_of(content.get("content", content.get("text")))
-    if not isinstance(content, list):
-        return str(content)
-    texts = [
-        part if isinstance(part, str) else part.get("text")
-        for part in content
-        if isinstance(part, (str, Mapping))
-    ]
-    found = [text for text in texts if isinstance(text, str) and text]
-    return "\n".join(found) if found or not content else None
-
-
-def turns_of(given: Any) -> list[dict[str, str]]:
-    """Give the turns of a prompt: those of messages, or a text as the user's."""
-    if isinstance(given, str):
-        return [{"role": "user", "content": given}]
-    return [
-        {"role": str(m.get("role", "user")), "content": text_of(m) or ""}
-        for m in map(mapping, given)
-    ]

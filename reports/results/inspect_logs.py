@@ -13,14 +13,25 @@ from __future__ import annotations
 import re
 import zipfile
 import zlib
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from ...judges.errors import DataError
 from .criteria import JudgedCriterion, find_judged, own_rubric, read_marked, unjudged
-from .findings import Findings, number_of, text_of, turns_of
-from .run import ODD_SHAPE, Run, mapping, parse_object
+from .findings import About, Findings, LogAnswer, Rows
+from .run import Run
+from .values import (
+    ODD_SHAPE,
+    at,
+    listed,
+    mapping,
+    number_of,
+    parse_object,
+    text_of,
+    turns_of,
+    whole_of,
+)
 from .zip_entries import read_entry, require_likely
 
 HEADERS = ("header.json", "_journal/start.json", "start.json")
@@ -32,7 +43,7 @@ def is_log(path: Path) -> bool:
     return path.suffix == ".eval"
 
 
-def is_log_object(whole: Mapping[str, Any]) -> bool:
+def is_log_object(whole: Mapping[str, object]) -> bool:
     """Say whether a JSON object is an inspect log."""
     return isinstance(whole.get("eval"), Mapping) and ("status" in whole or "samples" in whole)
 
@@ -54,7 +65,7 @@ def read_log(path: Path) -> Run:
         ) from error
 
 
-def read_log_object(path: Path, whole: Mapping[str, Any]) -> Run:
+def read_log_object(path: Path, whole: Mapping[str, object]) -> Run:
     """Read a log that is one JSON object.
 
     Raises:
@@ -66,7 +77,7 @@ def read_log_object(path: Path, whole: Mapping[str, Any]) -> Run:
     return _read(path, whole, ((f"sample {n}", one) for n, one in enumerate(samples)))
 
 
-def _packed_samples(log: zipfile.ZipFile, path: Path) -> Iterator[tuple[str, Any]]:
+def _packed_samples(log: zipfile.ZipFile, path: Path) -> Iterator[tuple[str, object]]:
     names = dict.fromkeys(sorted(log.namelist()))  # a resumed log may write a name twice
     for name in names:
         if name.startswith("samples/") and name.endswith(".json"):
@@ -76,7 +87,7 @@ def _packed_samples(log: zipfile.ZipFile, path: Path) -> Iterator[tuple[str, Any
                 yield name, error
 
 
-def _header(log: zipfile.ZipFile, path: Path) -> Mapping[str, Any]:
+def _header(log: zipfile.ZipFile, path: Path) -> Mapping[str, object]:
     names = set(log.namelist())
     for name in HEADERS:
         if name in names:
@@ -84,35 +95,34 @@ def _header(log: zipfile.ZipFile, path: Path) -> Mapping[str, Any]:
     raise DataError(f"{path.name}: neither of {', '.join(HEADERS)} is in it; is it an inspect log?")
 
 
-def _entry(log: zipfile.ZipFile, name: str, path: Path) -> Mapping[str, Any]:
+def _entry(log: zipfile.ZipFile, name: str, path: Path) -> Mapping[str, object]:
     return parse_object(read_entry(log, name), f"{path.name}, {name}")
 
 
-def _read(path: Path, header: Mapping[str, Any], samples: Iterator[tuple[str, Any]]) -> Run:
+def _read(path: Path, header: Mapping[str, object], samples: Rows) -> Run:
     log = _Log(path.name)
     for place, sample in samples:
         log.take(place, sample)
     scorer, findings = log.finish()
     spec = mapping(header.get("eval"))
-    expected = _expected(spec)
     if header.get("status") not in (None, "success"):
+        n, epochs = at(spec, "dataset", "samples"), at(spec, "config", "epochs") or 1
+        expected = n * epochs if isinstance(n, int) and isinstance(epochs, int) else 0
         of = f" of {expected}" if expected else ""
         findings.note(
             f"the log's status is {str(header['status'])[:40]!r}: it holds {log.n_samples}{of} "
             "samples"
         )
-    return findings.run(
-        path,
+    about = About(
         "inspect",
-        model=str(spec.get("model") or path.stem),
-        label=str(spec.get("created") or spec.get("run_id") or ""),
-        task=str(spec.get("task") or "inspect").rpartition("/")[2],
-        otherwise="no verdicts",
+        str(spec.get("task") or "inspect").rpartition("/")[2],
+        str(spec.get("created") or spec.get("run_id") or ""),
         judge=_judge(spec),
-        versions=_packages(spec),
+        versions={name: str(value) for name, value in mapping(spec.get("packages")).items()},
         stored=_stored(header, scorer),
         config={"model": spec.get("model")},
     )
+    return findings.run(path, str(spec.get("model") or path.stem), about)
 
 
 class _Log:
@@ -121,19 +131,25 @@ class _Log:
     def __init__(self, file: str) -> None:
         self.n_samples = 0
         self._file = file
-        self._by_scorer: dict[str, Findings] = {}
-        self._rest: list[tuple[str, Mapping[str, Any] | Exception | str]] = []
+        self._by_scorer: defaultdict[str, Findings] = defaultdict(lambda: Findings(file))
+        self._rest: list[tuple[str, LogAnswer | Exception | str]] = []
 
-    def take(self, place: str, sample: Any) -> None:
+    def take(self, place: str, sample: object) -> None:
         """Add the verdicts of a sample to those of each scorer that has any."""
         self.n_samples += 1
         if not isinstance(sample, Mapping):
             why = sample if isinstance(sample, Exception) else "not a JSON object"
             self._rest.append((place, why))
-            return
-        if sample.get("invalidation"):
+        elif sample.get("invalidation"):
             self._rest.append((place, "invalidated"))
-            return
+        elif not self._take_scores(place, sample):
+            try:
+                self._rest.append((place, _unjudged_sample(sample)))
+            except ODD_SHAPE as error:
+                self._rest.append((place, error))
+
+    def _take_scores(self, place: str, sample: Mapping[str, object]) -> bool:
+        """Add what each scorer says; say whether any of them says something on the criteria."""
         is_judged = False
         scores = mapping(sample.get("scores")) or {"score": sample.get("score")}  # of old logs
         for scorer, score in scores.items():
@@ -141,12 +157,13 @@ class _Log:
                 judged = _judged(mapping(score), sample)
                 if judged:
                     is_judged = True
-                    self._add(self._of(scorer), sample, judged, place, mapping(score))
+                    claim = number_of(at(score, "value", "healthbench_score"))
+                    answer = _answer(sample, judged, _text(sample, mapping(score)), claim=claim)
+                    self._by_scorer[scorer].add(answer, place)
             except ODD_SHAPE as error:
                 is_judged = True
-                self._of(scorer).leave_out(place, error)
-        if not is_judged:
-            self._rest.append((place, _unjudged_sample(sample)))
+                self._by_scorer[scorer].leave_out(place, error)
+        return is_judged
 
     def finish(self) -> tuple[str, Findings]:
         """Give the scorer that judged most answers, with what none judged put to it."""
@@ -158,16 +175,13 @@ class _Log:
             )
         scorer = max(self._by_scorer, key=lambda name: len(self._by_scorer[name].graded))
         findings = self._by_scorer[scorer]
-        if not findings.graded:
-            findings.require("no verdicts")
-        for place, sample in self._rest:
-            if not isinstance(sample, Mapping):
-                findings.leave_out(place, sample)
+        findings.require()
+        for place, rest in self._rest:
+            if not isinstance(rest, LogAnswer):
+                findings.leave_out(place, rest)
                 continue
             with findings.sample(place):
-                row, rubric, answer = sample["row"], sample["rubric"], sample["answer"]
-                repeat = _repeat(sample)
-                findings.add(row, rubric, answer, place, is_judged=False, repeat=repeat)
+                findings.add(rest, place)
         others = [repr(n[:40]) for n, f in self._by_scorer.items() if n != scorer and f.graded]
         if others:
             findings.note(
@@ -176,32 +190,8 @@ class _Log:
             )
         return scorer, findings
 
-    def _of(self, scorer: str) -> Findings:
-        return self._by_scorer.setdefault(scorer, Findings(self._file))
 
-    def _add(
-        self,
-        findings: Findings,
-        sample: Mapping[str, Any],
-        judged: list[JudgedCriterion],
-        place: str,
-        score: Mapping[str, Any],
-    ) -> None:
-        findings.add(
-            _row(sample),
-            judged,
-            _answer(sample, score),
-            place,
-            repeat=_repeat(sample),
-            claim=number_of(mapping(score.get("value")).get("healthbench_score")),
-        )
-
-
-def _repeat(sample: Mapping[str, Any]) -> int:
-    return int(sample.get("epoch") or 1) - 1
-
-
-def _judged(score: Mapping[str, Any], sample: Mapping[str, Any]) -> list[JudgedCriterion]:
+def _judged(score: Mapping[str, object], sample: Mapping[str, object]) -> list[JudgedCriterion]:
     """Find the verdicts of one score: in its metadata, its value, or its explanation."""
     rubric = own_rubric(sample.get("metadata"), score.get("metadata"), sample.get("store"))
     return (
@@ -211,45 +201,46 @@ def _judged(score: Mapping[str, Any], sample: Mapping[str, Any]) -> list[JudgedC
     )
 
 
-def _unjudged_sample(sample: Mapping[str, Any]) -> Mapping[str, Any] | str:
-    """Keep of a sample without verdicts what says that its answer was asked for, or why nothing."""
+def _unjudged_sample(sample: Mapping[str, object]) -> LogAnswer | str:
+    """Give the answer that was asked for in a sample without verdicts, or why there is nothing."""
     error = sample.get("error")
-    said = mapping(error).get("message") if isinstance(error, Mapping) else error
-    reason = f"ended in an error: {str(said)[:200]}" if error else "no verdicts on its criteria"
     try:
         rubric = unjudged(own_rubric(sample.get("metadata")))
     except DataError:
         rubric = []
-    if not rubric:
-        return reason
-    return {
-        "row": _row(sample),
-        "rubric": rubric,
-        "answer": None if error else _answer(sample, {}),
-        "epoch": sample.get("epoch"),
-    }
+    if rubric:
+        text = None if error else _text(sample, {})
+        return _answer(sample, rubric, text, is_judged=False)
+    said = at(error, "message") if isinstance(error, Mapping) else error
+    return f"ended in an error: {str(said)[:200]}" if error else "no verdicts on its criteria"
 
 
-def _row(sample: Mapping[str, Any]) -> dict[str, Any]:
-    metadata = mapping(sample.get("metadata"))
-    return {
-        "prompt_id": str(metadata.get("prompt_id") or sample.get("id")),
-        "prompt": _messages(sample),
-        "example_tags": metadata.get("example_tags") or [],
-    }
-
-
-def _messages(sample: Mapping[str, Any]) -> list[dict[str, str]]:
-    given = sample.get("input")
+def _answer(
+    sample: Mapping[str, object],
+    judged: list[JudgedCriterion],
+    text: str | None,
+    *,
+    claim: float | None = None,
+    is_judged: bool = True,
+) -> LogAnswer:
+    metadata, given = mapping(sample.get("metadata")), sample.get("input")
     turns = turns_of(given if isinstance(given, list) else str(given or ""))
-    return [{**turn, "content": _resolved(turn["content"], sample)} for turn in turns]
+    return LogAnswer(
+        str(metadata.get("prompt_id") or sample.get("id")),
+        [{**turn, "content": _resolved(turn["content"], sample)} for turn in turns],
+        judged,
+        text,
+        metadata.get("example_tags") or [],
+        is_judged=is_judged,
+        repeat=whole_of(sample.get("epoch"), 1) - 1,
+        claim=claim,
+    )
 
 
-def _answer(sample: Mapping[str, Any], score: Mapping[str, Any]) -> str | None:
+def _text(sample: Mapping[str, object], score: Mapping[str, object]) -> str | None:
     output = mapping(sample.get("output"))
-    choices = output.get("choices")
-    if isinstance(choices, list) and choices:
-        text = text_of(mapping(mapping(choices[0]).get("message")).get("content"))
+    if choices := listed(output.get("choices")):
+        text = text_of(at(choices[0], "message", "content"))
     else:
         text = text_of(output.get("completion") or score.get("answer"))
     if text is None or (not text and output.get("error")):
@@ -257,39 +248,25 @@ def _answer(sample: Mapping[str, Any], score: Mapping[str, Any]) -> str | None:
     return _resolved(text, sample)
 
 
-def _resolved(text: str, sample: Mapping[str, Any]) -> str:
+def _resolved(text: str, sample: Mapping[str, object]) -> str:
     """Put back the long texts that inspect keeps apart as attachments."""
     kept = mapping(sample.get("attachments"))
     return _ATTACHMENT.sub(lambda m: str(kept.get(m[1], m[0])), text) if kept else text
 
 
-def _expected(spec: Mapping[str, Any]) -> int | None:
-    n = mapping(spec.get("dataset")).get("samples")
-    epochs = mapping(spec.get("config")).get("epochs") or 1
-    return n * epochs if isinstance(n, int) and isinstance(epochs, int) else None
-
-
-def _stored(header: Mapping[str, Any], scorer: str) -> dict[str, float]:
+def _stored(header: Mapping[str, object], scorer: str) -> dict[str, float]:
     """Give the HealthBench score that the log states, where its scorer has one."""
-    scores = mapping(header.get("results")).get("scores")
-    for entry in map(mapping, scores if isinstance(scores, list) else ()):
-        metrics = mapping(entry.get("metrics"))
-        value = number_of(mapping(metrics.get("bootstrap_score")).get("value"))
+    for entry in map(mapping, listed(at(header, "results", "scores"))):
+        value = number_of(at(entry, "metrics", "bootstrap_score", "value"))
         if value is not None and scorer in (entry.get("name"), entry.get("scorer")):
             return {"score": value}
     return {}
 
 
-def _judge(spec: Mapping[str, Any]) -> dict[str, Any]:
-    roles = mapping(spec.get("model_roles"))
-    scorers = spec.get("scorers")
-    places = [mapping(spec.get("task_args"))]
-    places += [mapping(mapping(s).get("options")) for s in scorers or ()] if scorers else []
-    grader = mapping(roles.get("grader")).get("model") or next(
-        (p[k] for p in places for k in ("judge_model", "grader_model", "model") if p.get(k)), None
-    )
+def _judge(spec: Mapping[str, object]) -> dict[str, str]:
+    options = [at(scorer, "options") for scorer in listed(spec.get("scorers"))]
+    places = list(map(mapping, (spec.get("task_args"), *options)))
+    keys = ("judge_model", "grader_model", "model")
+    named = [place[key] for place in places for key in keys if place.get(key)]
+    grader = at(spec, "model_roles", "grader", "model") or next(iter(named), None)
     return {"model": str(grader)} if grader else {}
-
-
-def _packages(spec: Mapping[str, Any]) -> dict[str, str]:
-    return {str(name): str(value) for name, value in mapping(spec.get("packages")).items()}

@@ -12,8 +12,9 @@ from pathlib import Path
 from ...judges.data.streams import bytes_of
 from ...judges.errors import DataError
 from . import evalscope, inspect_logs, promptfoo, simple_evals, verifiers
-from .run import ODD_SHAPE, Run, parse_object
+from .run import Run
 from .samples import is_results, objects_of
+from .values import ODD_SHAPE, mapping, parse_object
 
 FIELDS = (b'"example_level_metadata"', b'"eval"', b'"gradingResult"', b'"promptIdx"')
 """One of which stands in every log that is one JSON object."""
@@ -85,7 +86,7 @@ def _holds_a_field(path: Path) -> bool:
 
 
 def _read_lines(path: Path) -> list[Run]:
-    _, first = next(objects_of(path), ("", {}))
+    first = mapping(next((row for _, row in objects_of(path)), None))
     if evalscope.is_review(first):
         return [evalscope.read_reviews(path)]
     if verifiers.is_rollout(first):

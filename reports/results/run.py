@@ -1,18 +1,34 @@
-"""A graded run as a value, and how a JSON object of its files is parsed."""
+"""A graded run as a value."""
 
 from __future__ import annotations
 
-import json
-from codecs import BOM_UTF8
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from ...judges.answer import GradedAnswer
-from ...judges.errors import DataError
+from .values import mapping
 
-ODD_SHAPE = (AttributeError, LookupError, OverflowError, TypeError, ValueError)
-"""What reading raises where a file holds something else than its format has."""
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What the files of a run say of how it came about: empty where they do not; untrusted."""
+
+    judge: Mapping[str, object] = field(default_factory=dict)
+    """`Grader.facts()`, or what a log says of its judge."""
+    data: Mapping[str, object] = field(default_factory=dict)
+    """`ExampleFile.facts()`."""
+    run: Mapping[str, object] = field(default_factory=dict)
+    """Its label, and how many of its verdicts are missing."""
+    config: Mapping[str, object] = field(default_factory=dict)
+    """What was asked for."""
+    generation: Mapping[str, object] = field(default_factory=dict)
+    versions: Mapping[str, object] = field(default_factory=dict)
+    stamp: str = ""
+    """Of the file names."""
+    date: object = None
+    seed: object = None
+    system_instruction_sha: object = None
+    chat_template_sha: object = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +41,9 @@ class Run:
     """Which run of the model: its given label, else its time stamp."""
     task: str
     graded: tuple[GradedAnswer, ...]
-    stored: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    stored: Mapping[str, float] = field(default_factory=dict, hash=False)
     """Metrics the file claims, by name without lm-eval's `,none`; empty where none are stored."""
-    facts: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    """What is known of how the run came about: `judge`, `data`, `versions`, `config`, `stamp`."""
+    facts: RunFacts = field(default_factory=RunFacts, hash=False)
     path: str = ""
     """The file the verdicts were read from."""
     notes: tuple[str, ...] = ()
@@ -42,13 +57,13 @@ class Run:
     @property
     def data_sha256(self) -> str | None:
         """Hash of the data file, or None where the run does not say."""
-        value = mapping(self.facts.get("data")).get("sha256")
+        value = self.facts.data.get("sha256")
         return str(value) if value else None
 
     @property
-    def judge(self) -> Mapping[str, Any]:
+    def judge(self) -> Mapping[str, object]:
         """The judge's identity: name, version, model, prompt, sampling, digest; may be empty."""
-        facts = mapping(self.facts.get("judge"))
+        facts = self.facts.judge
         identity = facts.get("identity") or facts.get("judge")
         if isinstance(identity, Mapping):
             return {**identity, **({"digest": facts["digest"]} if "digest" in facts else {})}
@@ -63,48 +78,22 @@ class Run:
     @property
     def learned_prompts(self) -> frozenset[str]:
         """Prompts, by id, that a fitted judge of this run has learned from."""
-        value = mapping(self.facts.get("judge")).get("learned_prompts")
+        value = self.facts.judge.get("learned_prompts")
         return frozenset(map(str, value)) if isinstance(value, list) else frozenset()
 
     @property
-    def until(self) -> Mapping[str, Any]:
+    def until(self) -> Mapping[str, object]:
         """The rule that could stop its grading, the order and what was decided; empty without."""
-        return mapping(mapping(self.facts.get("config")).get("until"))
+        return mapping(self.facts.config.get("until"))
 
     @property
-    def sample(self) -> Mapping[str, Any]:
+    def sample(self) -> Mapping[str, object]:
         """How its verdicts were drawn, where only a sample of them was asked; empty without."""
-        return mapping(mapping(self.facts.get("config")).get("sample"))
+        return mapping(self.facts.config.get("sample"))
 
     @property
     def includes_reasoning(self) -> bool:
         """Whether the judge read the whole answer, and not its solution section alone."""
-        options = mapping(mapping(self.facts.get("judge")).get("options"))
-        sampling = mapping(self.judge.get("sampling"))
+        options = mapping(self.facts.judge, "options")
+        sampling = mapping(self.judge, "sampling")
         return bool(options.get("include_reasoning") or sampling.get("include_reasoning"))
-
-
-def parse_object(text: bytes, where: str) -> dict[str, Any]:
-    """Parse one JSON object, lone surrogates included, or say where it is broken."""
-    try:
-        value = json.loads(text.removeprefix(BOM_UTF8).decode("utf-8", "surrogatepass"))
-    except (ValueError, RecursionError) as error:  # broken JSON, broken UTF-8, endless nesting
-        raise DataError(f"{where}: not valid JSON ({error})") from error
-    if not isinstance(value, dict):
-        raise DataError(f"{where}: expected a JSON object, got {type(value).__name__}")
-    return value
-
-
-def decoded(value: Any) -> Any:
-    """Give the list or object that stands in a log as JSON text; anything else as it is."""
-    if isinstance(value, str) and value.lstrip().startswith(("[", "{")):
-        try:
-            return json.loads(value)
-        except (ValueError, RecursionError):
-            return value
-    return value
-
-
-def mapping(value: object) -> Mapping[str, Any]:
-    """Give a mapping as it is, and an empty one for whatever else a file holds there."""
-    return value if isinstance(value, Mapping) else {}

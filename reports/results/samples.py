@@ -11,7 +11,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from ...judges.answer import SCHEMA_VERSION, USUAL, GradedAnswer, Reading
 from ...judges.data.examples import example_from_row
@@ -19,8 +18,8 @@ from ...judges.data.json_rows import numbered_lines
 from ...judges.data.streams import bytes_of
 from ...judges.errors import ConfigError, DataError, RubricbeatError
 from ...judges.rubric import Example
-from .findings import number_of
-from .run import ODD_SHAPE, Run, mapping, parse_object
+from .run import Run, RunFacts
+from .values import ODD_SHAPE, at, listed, mapping, number_of, parse_object, whole_of
 
 _STAMP = r"\d{4}-\d{2}-\d{2}T\d{2}[-:]\d{2}[-:]\d{2}(?:[.,]\d+)?(?:[+-]\d{2}[-:]?\d{2}|Z)?"
 _SAMPLES = re.compile(rf"^samples_(?P<task>.+)_(?P<stamp>{_STAMP})\.jsonl(?:\.gz)?$")
@@ -73,8 +72,8 @@ def read_samples(path: Path, examples: Examples | None = None) -> list[Run]:
     """
     examples = {} if examples is None else examples
     graded: list[GradedAnswer] = []
-    for where, sample in _samples(path):
-        graded.extend(_answers_of(sample, where, examples))
+    for where, sample, rubric in _samples(path):
+        graded.extend(_answers_of(where, sample.get("doc"), rubric, examples))
     if not graded:
         return []
     run = described(path)
@@ -122,31 +121,35 @@ def described(path: Path) -> Run:
     match = _SAMPLES.match(path.name)
     task, stamp = (match["task"], match["stamp"]) if match else (path.stem, "")
     results = _results_beside(path, stamp)
-    config = mapping(mapping(results.get("configs")).get(task))
-    metadata = mapping(config.get("metadata"))
+    metadata = mapping(results, "configs", task, "metadata")
     run = mapping(metadata.get("run")) or {"label": metadata.get("run")}
-    label = run.get("label") or stamp
-    facts = {
-        "stamp": stamp,
-        "date": results.get("date"),
-        "judge": metadata.get("judge") or {},
-        "data": metadata.get("data") or {},
-        "run": run,
-        "seed": metadata.get("seed"),
-        "versions": _versions(results, metadata),
-        "task_hash": mapping(results.get("task_hashes")).get(task),
-        "n_samples": mapping(mapping(results.get("n-samples")).get(task)),
-        "config": mapping(results.get("config")),
-        "generation": mapping(config.get("generation_kwargs")),
-        "system_instruction_sha": results.get("system_instruction_sha"),
-        "chat_template_sha": results.get("chat_template_sha"),
+    model = results.get("model_name") or at(results, "config", "model")
+    versions = {
+        "rubricbeat": metadata.get("rubricbeat"),
+        "task": metadata.get("version"),
+        "lm_eval": results.get("lm_eval_version"),
+        "transformers": results.get("transformers_version"),
+        "git": results.get("git_hash"),
     }
+    facts = RunFacts(
+        judge=mapping(metadata.get("judge")),
+        data=mapping(metadata.get("data")),
+        run=run,
+        config=mapping(results.get("config")),
+        generation=mapping(results, "configs", task, "generation_kwargs"),
+        versions={k: str(v) for k, v in versions.items() if v not in (None, "", "N/A")},
+        stamp=stamp,
+        date=results.get("date"),
+        seed=metadata.get("seed"),
+        system_instruction_sha=results.get("system_instruction_sha"),
+        chat_template_sha=results.get("chat_template_sha"),
+    )
     return Run(
-        model=_model_name(results, path),
-        label=str(label),
+        model=str(model or path.parent.name or "unnamed model"),
+        label=str(run.get("label") or stamp),
         task=task,
         graded=(),
-        stored=stored_metrics(mapping(results.get("results")).get(task)),
+        stored=stored_metrics(at(results, "results", task)),
         facts=facts,
         path=str(path),
     )
@@ -163,41 +166,46 @@ def answers_in(path: Path) -> Iterator[tuple[str, str, int]]:
     Raises:
         DataError: The file is broken.
     """
-    for where, sample in _samples(path):
+    for where, sample, rubric in _samples(path):
         try:
-            rubric = sample["rubric"]
-            prompt_id = str(rubric.get("prompt_id") or sample["doc"]["prompt_id"])
-            for answer in rubric.get("answers", ()):
-                yield prompt_id, str(answer["answer"]), int(answer.get("repeat", 0))
+            prompt_id = str(rubric.get("prompt_id") or mapping(sample["doc"])["prompt_id"])
+            for answer in map(mapping, listed(rubric.get("answers"))):
+                yield prompt_id, str(answer["answer"]), whole_of(answer.get("repeat"), 0)
         except ODD_SHAPE as error:
             raise DataError(
                 f"{where}: unreadable answers ({type(error).__name__}: {error})"
             ) from error
 
 
-def _samples(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Give the samples that hold verdicts, and where each stands."""
+def _samples(path: Path) -> Iterator[tuple[str, Mapping[str, object], Mapping[str, object]]]:
+    """Give the samples that hold verdicts, with where each stands before it and those behind."""
     for place, sample in objects_of(path):
-        if isinstance(sound(sample).get("rubric"), Mapping):
-            yield f"{path.name}, {place}", sample
+        if isinstance(sample, DataError):
+            raise sample
+        rubric = sample.get("rubric")
+        if isinstance(rubric, Mapping):
+            yield f"{path.name}, {place}", sample, rubric
 
 
-def _answers_of(sample: Mapping[str, Any], where: str, examples: Examples) -> list[GradedAnswer]:
-    rubric = sample["rubric"]
+def _answers_of(
+    where: str, doc: object, rubric: Mapping[str, object], examples: Examples
+) -> list[GradedAnswer]:
     version = rubric.get("schema_version", SCHEMA_VERSION)
     if version != SCHEMA_VERSION:
         raise DataError(
             f"{where}: verdicts of schema version {version!r}, this program reads "
             f"{SCHEMA_VERSION}; use the rubricbeat that wrote them"
         )
-    doc = sample.get("doc")
     if not isinstance(doc, Mapping):
         raise DataError(f"{where}: 'doc' is missing, so the verdicts have no criteria")
     try:
         key = json.dumps(doc, sort_keys=True)
         example = examples.get(key) or example_from_row(doc, where=where)
         examples[key] = example
-        return [GradedAnswer.from_json(example, answer) for answer in rubric.get("answers", ())]
+        answers = rubric.get("answers", [])
+        if not isinstance(answers, list):
+            raise DataError("answers is no list")
+        return [GradedAnswer.from_json(example, answer) for answer in answers]
     except RubricbeatError as error:
         message = str(error)
         raise DataError(message if where in message else f"{where}: {message}") from error
@@ -207,7 +215,7 @@ def _answers_of(sample: Mapping[str, Any], where: str, examples: Examples) -> li
         ) from error
 
 
-def _results_beside(path: Path, stamp: str) -> Mapping[str, Any]:
+def _results_beside(path: Path, stamp: str) -> Mapping[str, object]:
     """Read the results file that shares the stamp.
 
     Raises:
@@ -235,41 +243,13 @@ def stored_metrics(entry: object) -> dict[str, float]:
     return metrics
 
 
-def _model_name(results: Mapping[str, Any], path: Path) -> str:
-    config = mapping(results.get("config"))
-    name = results.get("model_name") or config.get("model")
-    return str(name or path.parent.name or "unnamed model")
-
-
-def _versions(results: Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[str, str]:
-    known = {
-        "rubricbeat": metadata.get("rubricbeat"),
-        "task": metadata.get("version"),
-        "lm_eval": results.get("lm_eval_version"),
-        "transformers": results.get("transformers_version"),
-        "git": results.get("git_hash"),
-    }
-    return {name: str(value) for name, value in known.items() if value not in (None, "", "N/A")}
-
-
-def sound(row: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Give an object of `objects_of` that is not broken.
-
-    Raises:
-        DataError: It is.
-    """
-    if isinstance(row.get("fault"), DataError):
-        raise row["fault"]
-    return row
-
-
-def objects_of(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Give each object of a file of lines with its place; one that is broken as its `fault`."""
+def objects_of(path: Path) -> Iterator[tuple[str, Mapping[str, object] | DataError]]:
+    """Give each object of a file of lines with its place, or why it cannot be read."""
     # lone surrogates stand in the answers of some programs
     for row in numbered_lines(path, "surrogatepass"):
-        fault = row.fault
-        if fault is None and not isinstance(row.value, dict):
-            fault = f"expected a JSON object, got {type(row.value).__name__}"
         place = f"line {row.number}"
-        error = DataError(f"{path.name}, {place}: {fault}")
-        yield place, row.value if fault is None else {"fault": error}
+        if row.fault is None and isinstance(row.value, dict):
+            yield place, row.value
+        else:
+            fault = row.fault or f"expected a JSON object, got {type(row.value).__name__}"
+            yield place, DataError(f"{path.name}, {place}: {fault}")

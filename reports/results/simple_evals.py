@@ -13,15 +13,15 @@ import hashlib
 import html
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from ...judges.data.streams import bytes_of
 from ...judges.errors import DataError
 from .criteria import JudgedCriterion
-from .findings import Findings, number_of, text_of
-from .run import Run, mapping
+from .findings import About, Findings, LogAnswer, read_rows
+from .run import Run
+from .values import at, mapping, number_of, text_of
 
 SUFFIX = "_allresults.json"
 _NAME = re.compile(
@@ -33,7 +33,7 @@ GENERATOR = '<meta name="generator" content="rubricbeat">'
 """In the reports we write ourselves, whose judge's words are escaped."""
 
 
-def is_all_results(path: Path, whole: Mapping[str, Any]) -> bool:
+def is_all_results(path: Path, whole: Mapping[str, object]) -> bool:
     """Say whether a JSON object is what simple-evals writes as `*_allresults.json`."""
     return path.name.endswith(SUFFIX) or {"score", "metadata", "htmls", "convos"} <= whole.keys()
 
@@ -51,52 +51,43 @@ def all_results_of(report: Path) -> Path:
     return report.with_name(report.stem + SUFFIX)
 
 
-def read_all_results(path: Path, whole: Mapping[str, Any]) -> Run:
+def read_all_results(path: Path, whole: Mapping[str, object]) -> Run:
     """Read an `*_allresults.json`.
 
     Raises:
         DataError: It holds no graded examples, as those of other evaluations do not.
     """
-    items = mapping(whole.get("metadata")).get("example_level_metadata")
+    items = at(whole, "metadata", "example_level_metadata")
     if not isinstance(items, list) or not any(isinstance(item, Mapping) for item in items):
         raise DataError(
             f"{path.name}: no graded rubrics in metadata.example_level_metadata; only HealthBench "
             "results of simple-evals can be read"
         )
+    stem = path.name.removesuffix(SUFFIX).removesuffix(".json")
     findings = Findings(path.name, "examples", "simple-evals writes it")
-    for number, item in enumerate(items):
-        place = f"example {number}"
-        with findings.sample(place):
-            _add_item(findings, item, place)
-    return _run(
-        path, path.name.removesuffix(SUFFIX).removesuffix(".json"), findings, whole.get("score")
-    )
+    return _run(path, stem, items, findings, _answer, number_of(whole.get("score")))
 
 
-def _add_item(findings: Findings, item: Mapping[str, Any], place: str) -> None:
-    findings.add(
-        {
-            "prompt_id": str(item["prompt_id"]),
-            "prompt": item["prompt"],
-            "example_tags": item.get("example_tags") or [],
-        },
-        [_judged(entry) for entry in item["rubric_items"]],
-        _answer(item["completion"]),
-        place,
+def _answer(item: Mapping[str, object]) -> LogAnswer:
+    entries, completion = item["rubric_items"], item["completion"]
+    if not isinstance(entries, list):
+        raise DataError(f"its rubric_items are {type(entries).__name__}, no list")
+    if isinstance(completion, list):
+        completion = mapping(completion[-1])["content"] if completion else None
+    return LogAnswer(
+        str(item["prompt_id"]),
+        item["prompt"],
+        [_judged(mapping(entry)) for entry in entries],
+        text_of(completion),
+        item.get("example_tags") or [],
         claim=number_of(item.get("score")),
     )
 
 
-def _judged(entry: Mapping[str, Any]) -> JudgedCriterion:
+def _judged(entry: Mapping[str, object]) -> JudgedCriterion:
     row = {name: entry[name] for name in ("criterion", "points")}
     row["tags"] = entry.get("tags") or []
     return JudgedCriterion(row, entry.get("criteria_met"), str(entry.get("explanation") or ""))
-
-
-def _answer(completion: Any) -> str | None:
-    if isinstance(completion, list):
-        return text_of(completion[-1]["content"]) if completion else None
-    return text_of(completion)
 
 
 def read_html_report(path: Path) -> Run:
@@ -108,14 +99,19 @@ def read_html_report(path: Path) -> Run:
     text = bytes_of(path).decode("utf-8", "replace")
     is_escaped = GENERATOR in text
     head, *parts = text.split(_MARK)
-    findings = Findings(path.name, "examples")
-    for number, part in enumerate(parts):
-        place = f"example {number}"
-        with findings.sample(place):
-            _add_part(findings, part, is_escaped, place)
-    return _run(path, path.stem, findings, _stored_score(head))
+    # the exact score; the one in bold is rounded to three digits
+    score = _METRIC.search(head)
+    return _run(
+        path,
+        path.stem,
+        [{"html": part} for part in parts],
+        Findings(path.name, "examples"),
+        lambda part: _answer_in(str(part["html"]), is_escaped),
+        float(score["value"]) if score else None,
+    )
 
 
+_METRIC = re.compile(r"<td>overall_score</td>\s*<td>(?P<value>[-\d.eE+]+)</td>")
 _MESSAGE = re.compile(
     r'<div class="message [^"]*">\s*<div class="role">\s*(?P<role>.*?)\s*</div>\s*'
     r'<div class="content">\s*<pre>(?P<content>.*?)</pre>',
@@ -129,7 +125,7 @@ _GRADE = re.compile(
 _EXPLANATION = "<br>\tExplanation: "
 
 
-def _add_part(findings: Findings, part: str, is_escaped: bool, place: str) -> None:
+def _answer_in(part: str, is_escaped: bool) -> LogAnswer:
     grades = _GRADES.search(part)
     # what stands before the grades is escaped, so that no text in it can look like markup
     before = part[: grades.start()] if grades else part
@@ -143,13 +139,8 @@ def _add_part(findings: Findings, part: str, is_escaped: bool, place: str) -> No
     *prompt, answer = turns
     digest = hashlib.sha256(json.dumps(prompt, sort_keys=True).encode()).hexdigest()
     # the report sorts its criteria by verdict: a fixed order makes rubrics comparable
-    entries.sort(key=lambda entry: (entry.row["criterion"], entry.row["points"]))
-    findings.add(
-        {"prompt_id": f"html-{digest[:16]}", "prompt": prompt},
-        entries,
-        answer["content"],
-        place,
-    )
+    entries.sort(key=lambda entry: (str(entry.row["criterion"]), number_of(entry.row["points"])))
+    return LogAnswer(f"html-{digest[:16]}", prompt, entries, answer["content"])
 
 
 def _grades_of(text: str, is_escaped: bool) -> list[JudgedCriterion]:
@@ -172,24 +163,21 @@ def _plain(text: str, is_escaped: bool) -> str:
     return html.unescape(text) if is_escaped else text
 
 
-_METRIC = re.compile(r"<td>overall_score</td>\s*<td>(?P<value>[-\d.eE+]+)</td>")
-
-
-def _stored_score(head: str) -> float | None:
-    """Find the exact score among the metrics; the one in bold is rounded to three digits."""
-    match = _METRIC.search(head)
-    return float(match["value"]) if match else None
-
-
-def _run(path: Path, stem: str, findings: Findings, score: object) -> Run:
+def _run(
+    path: Path,
+    stem: str,
+    entries: Sequence[object],
+    begun: Findings,
+    read: Callable[[Mapping[str, object]], LogAnswer],
+    score: float | None,
+) -> Run:
     match = _NAME.match(stem)
-    claim = number_of(score)
-    return findings.run(
-        path,
+    model = match["model"] if match else stem
+    rows = ((f"example {n}", entry) for n, entry in enumerate(entries))
+    about = About(
         "simple-evals",
-        model=match["model"] if match else stem,
-        label=match["date"] if match else "",
-        task=match["task"] if match else "healthbench",
-        otherwise="no graded examples could be read in it",
-        stored={} if claim is None else {"score": claim},
+        match["task"] if match else "healthbench",
+        match["date"] if match else "",
+        stored={} if score is None else {"score": score},
     )
+    return read_rows(rows, begun, read, lambda _: model)[model].run(path, model, about)

@@ -14,18 +14,19 @@ Source of the formats: PrimeIntellect-ai/verifiers, `utils/save_utils.py` (class
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from ...judges.data.json_rows import object_in
 from ...judges.errors import DataError
 from .criteria import JudgedCriterion, find_judged, own_rubric, unjudged
-from .findings import Findings, number_of, readable, text_of, turns_of
-from .run import Run, decoded, mapping
-from .samples import objects_of, sound
+from .findings import About, Findings, LogAnswer, read_rows
+from .run import Run
+from .samples import objects_of
+from .values import at, decoded, first_of, listed, mapping, number_of, text_of, turns_of
 
 MARKS = ("example_id", "is_completed", "generation_ms", "metrics", "task", "info")
 """Fields of which a row of results has one beside prompt, completion and reward."""
@@ -38,7 +39,7 @@ _CRITERION = re.compile(
 _NO_CRITERIA = {"prompt", "completion", "answer", "tool_defs", "trajectory", "timing"}
 
 
-def is_rollout(row: Mapping[str, Any]) -> bool:
+def is_rollout(row: Mapping[str, object]) -> bool:
     """Say whether a line is a rollout of verifiers, of either kind."""
     if isinstance(row.get("traces"), list) and "task" in row:
         return True
@@ -51,118 +52,96 @@ def read_results(path: Path) -> list[Run]:
     Raises:
         DataError: No rollout holds verdicts on criteria.
     """
-    about = _about(path)
-    by_model: dict[str, Findings] = {}
-    for place, row in _rows(path):
-        model = str(row.get("model") or about["model"])
-        findings = by_model.setdefault(model, Findings(path.name, "rollouts"))
-        with findings.sample(place):
-            _add(findings, sound(row), place)
-    if not by_model:
-        raise DataError(f"{path.name}: no rollouts")
-    return [
-        findings.run(path, "verifiers", **{**about, "model": model})
-        for model, findings in readable(by_model).items()
-    ]
+    metadata = object_in(path.with_name("metadata.json"))
+    config = object_in(path.parent / "configs" / "resolved" / "eval.json")
+    folder, _, named = path.parent.parent.name.partition("--")
+    model = metadata.get("model") or config.get("model") or at(config, "client", "model")
+    version = at(metadata, "version_info", "vf_version")
+    judge = at(metadata, "env_args", "judge_model")
+    about = About(
+        "verifiers",
+        str(metadata.get("env_id") or (folder if named else "") or "verifiers"),
+        str(metadata.get("date") or path.parent.name),
+        judge={"model": str(judge)} if judge else {},
+        versions={"verifiers": str(version)} if version else {},
+    )
+    model = str(model or named.replace("--", "/") or path.parent.name or "unnamed model")
+    read = read_rows(
+        _rows(path),
+        Findings(path.name, "rollouts"),
+        _answer,
+        lambda row: str(row.get("model") or model),
+    )
+    return [findings.run(path, name, about) for name, findings in read.items()]
 
 
-def _rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _rows(path: Path) -> Iterator[tuple[str, object]]:
     """Give the rollouts in one form; a v1 episode has one trace for each of its agents."""
     for place, row in objects_of(path):
-        traces = row.get("traces")
-        if not isinstance(traces, list):
+        traces = at(row, "traces")
+        if isinstance(traces, list):
+            yield from ((place, _rollout_of(mapping(trace))) for trace in traces)
+        else:
             yield place, row
-            continue
-        for trace in traces:
-            yield place, _rollout_of(mapping(trace))
 
 
-def _add(findings: Findings, row: Mapping[str, Any], place: str) -> None:
+def _answer(row: Mapping[str, object]) -> LogAnswer:
     info = mapping(decoded(row.get("info")))
     rubric = own_rubric(info, row)
     places = {name: value for name, value in row.items() if name not in _NO_CRITERIA}
     judged = _judged_calls(info, row.get("rewards")) or find_judged(
         {**places, "info": info}, rubric
     )
-    answer = _answer(row.get("completion")) if not row.get("error") else None
     if not judged and not rubric:
         if row.get("error"):
             raise DataError(f"ended in an error: {str(row['error'])[:200]}")
         raise DataError("it holds rewards and no verdicts on criteria, so there are only totals")
-    findings.add(
-        {
-            "prompt_id": str(info.get("prompt_id") or row.get("example_id") or row.get("id") or 0),
-            "prompt": turns_of(decoded(row["prompt"])),
-            "example_tags": info.get("example_tags") or [],
-        },
+    return LogAnswer(
+        str(info.get("prompt_id") or row.get("example_id") or row.get("id") or 0),
+        turns_of(decoded(row["prompt"])),
         judged or unjudged(rubric),
-        answer,
-        place,
+        None if row.get("error") else _text(decoded(row.get("completion"))),
+        info.get("example_tags") or [],
         is_judged=bool(judged),
         # the HealthBench reward that a row states, where its environment has one
         claim=number_of(row.get("reward_healthbench")),
     )
 
 
-def _answer(given: Any) -> str | None:
-    given = decoded(given)
+def _text(given: object) -> str | None:
     if not isinstance(given, list):
         return text_of(given)
-    turns = [mapping(m) for m in given if mapping(m).get("role") == "assistant"]
+    turns = [m for m in map(mapping, given) if m.get("role") == "assistant"]
     return text_of(turns[-1]) if turns else None
 
 
-def _about(path: Path) -> dict[str, Any]:
-    """Say what the files beside the results say of the run: model, environment, label."""
-    metadata = object_in(path.with_name("metadata.json"))
-    config = object_in(path.parent / "configs" / "resolved" / "eval.json")
-    folder, _, named = path.parent.parent.name.partition("--")
-    model = (
-        metadata.get("model") or config.get("model") or mapping(config.get("client")).get("model")
-    )
-    arguments = mapping(metadata.get("env_args"))
-    version = mapping(metadata.get("version_info")).get("vf_version")
-    judge = arguments.get("judge_model")
-    return {
-        "model": str(model or named.replace("--", "/") or path.parent.name or "unnamed model"),
-        "task": str(metadata.get("env_id") or (folder if named else "") or "verifiers"),
-        "label": str(metadata.get("date") or path.parent.name),
-        "judge": {"model": str(judge)} if judge else {},
-        "versions": {"verifiers": str(version)} if version else {},
-    }
-
-
-def _rollout_of(trace: Mapping[str, Any]) -> dict[str, Any]:
+def _rollout_of(trace: Mapping[str, object]) -> dict[str, object]:
     """Give a trace in the form of a row of results: prompt, completion, info, rewards."""
     task = mapping(trace.get("task"))
     data = mapping(task.get("data"))
-    replies = [
-        message
-        for node in trace.get("nodes") or ()
-        if (message := mapping(mapping(node).get("message"))).get("role") == "assistant"
-    ]
+    messages = [at(node, "message") for node in listed(trace.get("nodes"))]
+    replies = [message for message in messages if at(message, "role") == "assistant"]
     reply = trace.get("root_reply")
     if reply is None and replies:
         reply = text_of(replies[-1])
     system = data.get("system_prompt")
     prompt = data.get("prompt") or ""
-    turns = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else list(prompt)
-    config = mapping(mapping(trace.get("agent")).get("config"))
-    model = config.get("model")
-    identity = (data.get("id"), data.get("idx"), task.get("key"), task.get("hash"))
+    turns = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else listed(prompt)
+    model = at(trace, "agent", "config", "model")
+    identity = (data.get("id"), data.get("idx"), task.get("key"), task.get("hash"), "0")
     return {
-        "example_id": str(next((one for one in identity if one is not None), "0")),
-        "prompt": ([{"role": "system", "content": system}] if system else []) + turns,
+        "example_id": str(first_of(identity)),
+        "prompt": [*([{"role": "system", "content": system}] if system else []), *turns],
         "completion": reply,
         "info": {**data, **mapping(trace.get("info"))},
         "rewards": trace.get("rewards"),
         "metrics": trace.get("metrics"),
-        "model": mapping(model).get("name") if isinstance(model, Mapping) else model,
+        "model": at(model, "name") if isinstance(model, Mapping) else model,
         "error": trace.get("errors") or None if not trace.get("ok", True) else None,
     }
 
 
-def _judged_calls(info: Mapping[str, Any], rewards: Any) -> list[JudgedCriterion]:
+def _judged_calls(info: Mapping[str, object], rewards: object) -> list[JudgedCriterion]:
     """Give the verdicts of the rubric judge's recorded calls; empty where there are none.
 
     Raises:
@@ -172,31 +151,32 @@ def _judged_calls(info: Mapping[str, Any], rewards: Any) -> list[JudgedCriterion
     judged: list[JudgedCriterion] = []
     values: list[float] = []
     name = ""
-    calls = info.get("judge_calls")
-    for call in map(mapping, calls if isinstance(calls, list) else ()):
+    for call in map(mapping, listed(info.get("judge_calls"))):
         verdicts = _verdicts(call)
-        for criterion in _criteria(call):
-            if criterion["name"] not in verdicts:
+        for criterion, text, choices in _criteria(call):
+            if criterion not in verdicts:
                 continue
             name = str(call.get("name") or "")
-            verdict = mapping(verdicts[criterion["name"]])
-            word, choices = verdict.get("verdict"), criterion["choices"]
-            values.append(choices.index(word) / (len(choices) - 1) if word in choices else 0.0)
-            met = {choices[0]: False, choices[-1]: True}.get(word, word)
-            row = {"criterion": criterion["text"], "points": 1.0, "tags": []}
+            verdict = verdicts[criterion]
+            word = verdict.get("verdict")
+            # a lone choice is also the best one
+            last = len(choices) - 1
+            worth = {choice: n / last if last else 1.0 for n, choice in enumerate(choices)}
+            value = worth.get(word, 0.0) if isinstance(word, str) else 0.0
+            values.append(value)
+            row: dict[str, object] = {"criterion": text, "points": 1.0, "tags": []}
+            met: object = word
             if len(choices) > 2:
-                met = word
-                row["levels"] = [
-                    {"text": choice, "points": at / (len(choices) - 1)}
-                    for at, choice in enumerate(choices)
-                ]
+                row["levels"] = [{"text": c, "points": points} for c, points in worth.items()]
+            elif word in choices:
+                met = value == 1.0
             judged.append(JudgedCriterion(row, met, str(verdict.get("reason") or "")))
     if judged:
-        _require_equal_weights(values, mapping(mapping(rewards).get(name)).get("score"))
+        _require_equal_weights(values, at(rewards, name, "score"))
     return judged
 
 
-def _require_equal_weights(values: list[float], score: Any) -> None:
+def _require_equal_weights(values: list[float], score: object) -> None:
     claim = number_of(score)
     if claim is not None and abs(sum(values) / len(values) - claim) > TOLERANCE:
         raise DataError(
@@ -205,38 +185,31 @@ def _require_equal_weights(values: list[float], score: Any) -> None:
         )
 
 
-def _criteria(call: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    messages = mapping(call.get("request")).get("messages")
-    for message in messages if isinstance(messages, list) else ():
-        text = text_of(mapping(message).get("content")) or ""
+def _criteria(call: Mapping[str, object]) -> Iterator[tuple[str, str, list[str]]]:
+    """Give name, text and choices of each criterion that a call asked about."""
+    for message in listed(at(call, "request", "messages")):
+        text = text_of(at(message, "content")) or ""
         start = text.rfind("\nCriteria:\n")
         for found in _CRITERION.finditer(text, max(start, 0)):
-            yield {
-                "name": found["name"],
-                "text": found["text"],
-                "choices": [choice.strip() for choice in found["choices"].split(", ")],
-            }
+            choices = [choice.strip() for choice in found["choices"].split(", ")]
+            yield found["name"], found["text"], choices
 
 
-def _verdicts(call: Mapping[str, Any]) -> dict[str, Any]:
+def _verdicts(call: Mapping[str, object]) -> dict[str, Mapping[str, object]]:
     """Give the reply's verdicts by name; the first object with `verdicts` is what was scored."""
-    response = mapping(call.get("response"))
-    parsed = mapping(response.get("parsed")).get("verdicts")
+    parsed = at(call, "response", "parsed", "verdicts")
     if not isinstance(parsed, list):
-        parsed = _in_text(text_of(mapping(response.get("message")).get("content")) or "")
-    return {str(mapping(v).get("name")): v for v in parsed}
+        parsed = _in_text(text_of(at(call, "response", "message", "content")) or "")
+    return {str(verdict.get("name")): verdict for verdict in map(mapping, parsed)}
 
 
-def _in_text(text: str) -> list[Any]:
+def _in_text(text: str) -> list[object]:
     decoder = json.JSONDecoder()
-    at = text.find("{")
-    while at >= 0:
-        try:
-            value = decoder.raw_decode(text, at)[0]
-        except (ValueError, RecursionError):
-            value = None
-        found = value.get("verdicts") if isinstance(value, dict) else None
-        if isinstance(found, list):
-            return found
-        at = text.find("{", at + 1)
+    place = text.find("{")
+    while place >= 0:
+        with contextlib.suppress(ValueError, RecursionError):
+            found = at(decoder.raw_decode(text, place)[0], "verdicts")
+            if isinstance(found, list):
+                return found
+        place = text.find("{", place + 1)
     return []

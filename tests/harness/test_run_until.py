@@ -84,7 +84,7 @@ def test_it_stops_where_judge_stops_on_the_same_answers(rows, model, judge, tmp_
     assert "they are graded by: " in printed.err and " judge --data " in printed.err
     assert model.n_requests == N  # the model answers all
     assert judge.n_requests < N  # two criteria each: half of what all would take
-    until = only_run(out).facts["config"]["until"]
+    until = only_run(out).facts.config["until"]
     assert until["stopped"] and 10 <= until["graded"] < N // 2
 
     fresh = judged_by(judge, tmp_path / "fresh.sqlite")
@@ -92,7 +92,7 @@ def test_it_stops_where_judge_stops_on_the_same_answers(rows, model, judge, tmp_
     stored += ["--until_width", "0.3", "-o", str(again), "--run", "one", "--task", "rubric_judge"]
     assert main(stored) == 0
     one, other = only_run(out), only_run(again)
-    assert one.facts["config"]["until"] == other.facts["config"]["until"]
+    assert one.facts.config["until"] == other.facts.config["until"]
     assert (one.model, one.task) == (other.model, other.task) == ("mine", "rubric_judge")
     assert {a.example.prompt_id: [v.outcome for v in a.verdicts] for a in one.graded} == {
         a.example.prompt_id: [v.outcome for v in a.verdicts] for a in other.graded

@@ -28,7 +28,7 @@ from rubricbeat.judges.signal import TaggedAnswer
 from rubricbeat.judges.verdict import Verdict
 from rubricbeat.reports.comparison.models import Model
 from rubricbeat.reports.comparison.notes import notes_of
-from rubricbeat.reports.results.run import Run
+from rubricbeat.reports.results.run import Run, RunFacts
 
 
 def example(prompt_id: str, text: str) -> Example:
@@ -220,7 +220,7 @@ def test_a_page_gives_the_score_on_new_prompts_apart() -> None:
         "r",
         "t",
         (graded("a", True), graded("b", True), graded("c", False), graded("d", True)),
-        facts={"judge": {"name": "fitted", "learned_prompts": ["a", "b"]}},
+        facts=RunFacts(judge={"name": "fitted", "learned_prompts": ["a", "b"]}),
     )
     scores = {"gpt": np.array([1.0, 1.0, 0.0, 1.0])}
     (note,) = notes_of(scores, [Model("gpt", (run,))], [], [], [], [])

@@ -91,8 +91,8 @@ def test_explanations_and_facts_are_kept(tmp_path: Path, data: Path) -> None:
     assert run.model == "m1/two-pass"
     assert [v.explanation for v in run.graded[0].verdicts] == ["x", "", "z"]
     assert run.judge["model"] == "judge-1"
-    assert run.facts["run"]["seed"] == 42
-    assert run.facts["data"]["path"] == "rows.jsonl", "no folder of this machine"
+    assert run.facts.run["seed"] == 42
+    assert run.facts.data["path"] == "rows.jsonl", "no folder of this machine"
 
 
 def test_model_may_be_named_by_other_fields_or_by_flag(tmp_path: Path, data: Path) -> None:
@@ -110,8 +110,8 @@ def test_numbers_that_json_has_not_are_no_facts_and_no_scores(tmp_path: Path, da
     row = verdicts(score=float("nan"), temperature=float("inf"), big=10**400, note="half \ud83d")
     assert do_import(write(tmp_path / "v.jsonl", row), data) == 0
     [run] = read_runs([tmp_path / "out"])
-    assert run.facts["run"]["stored_item_scores"]["compared"] == 0
-    assert "temperature" not in run.facts["run"]
+    assert run.facts.run["stored_item_scores"]["compared"] == 0
+    assert "temperature" not in run.facts.run
 
 
 def test_other_graders_are_other_runs(tmp_path: Path, data: Path) -> None:
@@ -310,12 +310,12 @@ class TestRealVerdicts:
         assert {run.model for run in runs} == {
             "gpt-4o-mini/baseline", "gpt-4o-mini/bodhi-v0.1.3",
         }  # fmt: skip
-        checks = [run.facts["run"]["stored_item_scores"] for run in runs]
+        checks = [run.facts.run["stored_item_scores"] for run in runs]
         assert sum(check["compared"] for check in checks) == 4400
         assert sum(check["different"] for check in checks) == 0
         assert max(check["largest"] for check in checks) <= 1e-9
         for run in runs:
-            claim = stored[run.facts["run"]["run"]]["overall_score"]
+            claim = stored[run.facts.run["run"]]["overall_score"]
             assert run.stored["score"] == pytest.approx(claim, abs=1e-9)
 
     def test_every_tag_score_with_the_same_items_is_reproduced(
@@ -327,7 +327,7 @@ class TestRealVerdicts:
         stored = stored_metrics(shared_data)
         n_same = n_all = 0
         for run in read_runs([imported]):
-            claims = stored[run.facts["run"]["run"]]
+            claims = stored[run.facts.run["run"]]
             tags = summarise(run.graded, n_draws=1).tags
             for name, claim in claims.items():
                 n_items = claims.get(f"{name}:n_samples")
@@ -346,7 +346,7 @@ class TestRealVerdicts:
         # most draws are clipped to 0
         stored = stored_metrics(shared_data)
         for run in read_runs([imported]):
-            claim = stored[run.facts["run"]["run"]]["overall_score:bootstrap_std"]
+            claim = stored[run.facts.run["run"]]["overall_score:bootstrap_std"]
             assert math.isclose(run.stored["bootstrap_std"], claim, rel_tol=0.12, abs_tol=1e-3)
 
     def test_other_shape_of_recorded_verdicts_is_reproduced(

@@ -77,7 +77,7 @@ def words(folder: Path, server: Loopback, *more: str, args: str = "") -> list[st
 
 
 def facts(folder: Path) -> dict[str, Any]:
-    found = [run.facts["config"]["until"] for run in read_runs([folder / "out"])]
+    found = [run.facts.config["until"] for run in read_runs([folder / "out"])]
     assert all(one == found[0] for one in found)
     return found[0]
 
@@ -198,7 +198,7 @@ def test_without_the_flag_the_rest_is_graded_and_replaces_the_stopped_run(tmp_pa
     assert main(words(folder, server)) == 0
     runs = read_runs([folder / "out"])
     assert [len(run.graded) for run in runs] == [N, N]
-    assert all("until" not in run.facts["config"] for run in runs)
+    assert all("until" not in run.facts.config for run in runs)
     assert server.n_repeated == 0
 
 

@@ -63,7 +63,7 @@ def judge(server: Loopback, tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 
 def outcomes(folder: Path) -> dict[str, set[str]]:
     """Give the outcomes of the newest run, by prompt."""
-    newest = max(read_runs([folder / "out"]), key=lambda run: str(run.facts.get("stamp")))
+    newest = max(read_runs([folder / "out"]), key=lambda run: run.facts.stamp)
     return {one.example.prompt_id: {v.outcome.value for v in one.verdicts} for one in newest.graded}
 
 
@@ -396,8 +396,8 @@ def test_a_share_of_missing_verdicts_may_be_accepted(judge, tmp_path):
 def test_results_with_missing_verdicts_are_written_and_marked(judge, tmp_path):
     judge(error(413, b""), n_rows=1)
     (run,) = read_runs([tmp_path / "out"])
-    assert run.facts["run"]["complete"] is False
-    assert run.facts["run"]["missing_verdicts"] == N_CRITERIA
+    assert run.facts.run["complete"] is False
+    assert run.facts.run["missing_verdicts"] == N_CRITERIA
 
 
 def test_no_failed_reply_is_served_from_the_store(judge, tmp_path):

@@ -170,6 +170,6 @@ def test_what_a_mark_hides_is_not_judged_and_what_is_mentioned_is(tmp_path, caps
     expected = [outcome for _, outcome in MARKED.values()] + ["met"]
     assert outcomes == [outcome for outcome in expected for _ in range(2)]
     [run] = read_runs([tmp_path / "out"])
-    notes = run.facts["judge"]["answers"]
+    notes = run.facts.judge["answers"]
     assert any(note.startswith("1 of 12 answers open with <musing>") for note in notes)
     assert any(note.startswith("2 of 12 answers end inside their reasoning") for note in notes)

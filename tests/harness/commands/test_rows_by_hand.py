@@ -120,7 +120,7 @@ def test_every_command_that_reads_rows_takes_one_rubric(folder, capsys):
     asked += ["--model", "baseline:constant", "--judge", "constant"]
     assert main([*asked, "--output_path", str(folder / "run")]) == 0
     [run] = read_runs([folder / "run"])
-    assert run.stored["score"] == 0.5 and run.facts["data"]["rubric"]["path"] == "rubric.csv"
+    assert run.stored["score"] == 0.5 and run.facts.data["rubric"]["path"] == "rubric.csv"
 
 
 def test_recorded_verdicts_beside_prompt_and_rubric_need_no_other_file(folder, capsys):

@@ -32,7 +32,7 @@ from rubricbeat.reports.comparison.judges import JudgeAudit
 from rubricbeat.reports.comparison.models import Model
 from rubricbeat.reports.pages.comparison_page import render_page
 from rubricbeat.reports.pages.tables import to_csv, to_latex, to_markdown
-from rubricbeat.reports.results.run import Run
+from rubricbeat.reports.results.run import Run, RunFacts
 
 DIGEST = "d" * 64
 
@@ -46,7 +46,7 @@ def model(digest: str, n: int = 20) -> Model:
         for k in range(n)
     )
     judge = {"name": "chat", "model": "m", "digest": digest}
-    return Model("gpt", (Run("gpt", "r", "t", graded, facts={"judge": judge}),))
+    return Model("gpt", (Run("gpt", "r", "t", graded, facts=RunFacts(judge=judge)),))
 
 
 def audit(folder) -> JudgeAudit:
@@ -183,7 +183,9 @@ def labelled_pair(n_labelled: int):
 
     said = {"a": answers("a", lambda k: k % 4 < 2), "b": answers("b", lambda k: k % 4 < 3)}
     true = {"a": answers("a", lambda k: k % 4 < 2), "b": answers("b", lambda k: True)}
-    runs = [Run(name, "r", "t", graded, facts={"judge": judge}) for name, graded in said.items()]
+    runs = [
+        Run(name, "r", "t", graded, facts=RunFacts(judge=judge)) for name, graded in said.items()
+    ]
     rows = [row for graded in true.values() for row in labels_of_verdicts(graded[:n_labelled])]
     return runs, LabelSource("labels.jsonl", tuple(rows))
 

@@ -16,7 +16,7 @@ from rubricbeat.judges.verdict import Verdict
 from rubricbeat.reports.comparison.comparison import compare_runs
 from rubricbeat.reports.comparison.stopped import NO_INTERVAL, score_interval, stop_words
 from rubricbeat.reports.pages.comparison_page import comparison_json, render_page
-from rubricbeat.reports.results.run import Run
+from rubricbeat.reports.results.run import Run, RunFacts
 
 N = 60
 ORDER = [f"p{at}" for at in np.random.default_rng(5).permutation(N).tolist()]
@@ -42,7 +42,7 @@ def run(model: str, met: list[int], until: dict[str, object] | None = UNTIL) -> 
         verdicts = tuple(Verdict.of(n < n_met) for n in range(4))
         graded.append(GradedAnswer(example, "words", verdicts))
     facts = {} if until is None else {"config": {"until": until}}
-    return Run(model, "", "task", tuple(graded), facts=facts)
+    return Run(model, "", "task", tuple(graded), facts=RunFacts(**facts))
 
 
 A = run("a", [3 + at % 2 for at in range(N)])
@@ -180,7 +180,7 @@ def test_a_run_that_stopped_at_a_width_says_so_whatever_compare_asks():
 
 def test_a_stopped_run_adds_nothing_beside_a_whole_one_of_the_same_judge_and_answers():
     def by(judge: str, one: Run, label: str) -> Run:
-        return replace(one, label=label, facts={**one.facts, "judge": {"digest": judge}})
+        return replace(one, label=label, facts=replace(one.facts, judge={"digest": judge}))
 
     met = {"a": [3 + at % 2 for at in range(2 * N)], "b": [1 + at // 2 % 2 for at in range(2 * N)]}
     whole = [by("d", run(name, values, None), "whole") for name, values in met.items()]

@@ -31,7 +31,7 @@ def test_each_example_is_read(tmp_path: Path, examples: list[tuple[str, str]], a
     # the lines of JSON Lines are broken in the docs
     file.write_text(json.dumps(json.loads(text)) if path.endswith("l") else text, "utf-8")
     [run] = read_runs([tmp_path])
-    assert run.facts["versions"]["format"] == _PROGRAMS[at]
+    assert run.facts.versions["format"] == _PROGRAMS[at]
     assert run.model in {"m1", "openai:m1"}
     assert run.notes == ()
     [graded] = run.graded

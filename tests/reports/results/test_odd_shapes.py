@@ -57,3 +57,23 @@ def test_a_stored_score_too_long_for_a_number_is_none(tmp_path):
     results["results"]["made_up"] = {"score,none": HUGE}
     path.write_text(json.dumps(results))
     assert read_runs([tmp_path])[0].stored == {}
+
+
+@pytest.mark.parametrize("odd", [5, True, {"role": "user"}])
+def test_a_trace_with_an_odd_prompt_leaves_the_others_readable(tmp_path, odd):
+    broken = k.verifiers_trace("a", ("yes", "no"))
+    broken["traces"][0]["task"] = {"data": {"id": "a", "prompt": odd}}
+    k.write(tmp_path / "traces.jsonl", broken, k.verifiers_trace("b", ("yes", "no")))
+    [found] = read_runs([tmp_path])
+    assert [graded.example.prompt_id for graded in found.graded] == ["b"]
+    assert "1 of 2 rollouts excluded; the first is line 1" in found.notes[0]
+
+
+@pytest.mark.parametrize(("word", "met"), [("yes", True), ("no", False)])
+def test_a_lone_choice_of_a_trace_is_its_best(tmp_path, word, met):
+    trace = k.verifiers_trace("a", (word, "yes"), score=1.0 if met else 0.5)
+    call = trace["traces"][0]["info"]["judge_calls"][0]["request"]["messages"][0]
+    call["content"] = call["content"].replace("no, yes)", "yes)", 1)
+    k.write(tmp_path / "traces.jsonl", trace)
+    [found] = read_runs([tmp_path])
+    assert [verdict.met for verdict in found.graded[0].verdicts] == [met, True]

@@ -24,7 +24,7 @@ def test_a_written_run_reads_back_the_same(tmp_path):
     assert read.stored == {"score": 1.0}
     assert read.judge_digest == "a" * 64
     assert read.data_sha256 == "d" * 64
-    assert read.facts["versions"] == {"rubricbeat": "0.1.0", "task": "1", "lm_eval": "0.4.13"}
+    assert read.facts.versions == {"rubricbeat": "0.1.0", "task": "1", "lm_eval": "0.4.13"}
 
 
 def test_samples_go_with_the_results_of_their_own_stamp(tmp_path):
