@@ -66,12 +66,21 @@ class Drawing:
             self.line(ends, INK, width=0.5)
 
     def line(
-        self, points: Iterable[Sequence[float]], colour: str, width: float = 1, dash: str = ""
+        self,
+        points: Iterable[Sequence[float]],
+        colour: str,
+        width: float = 1,
+        dash: str = "",
+        opacity: float | None = None,
     ) -> None:
         """Draw a line through points."""
-        through = " ".join(f"{_number(x)},{_number(y)}" for x, y in points)
         style = {"stroke": colour, "stroke_width": width, "stroke_dasharray": dash or None}
-        self.add("polyline", points=through, fill="none", **style)
+        self.add("polyline", points=_through(points), fill="none", **style, stroke_opacity=opacity)
+
+    def area(self, points: Sequence[Sequence[float]], colour: str, opacity: float = 0.15) -> None:
+        """Fill the area that points enclose; nothing without points."""
+        if points:
+            self.add("polygon", points=_through(points), fill=colour, fill_opacity=opacity)
 
     def svg(self) -> str:
         """Give the picture."""
@@ -130,9 +139,13 @@ class Panel:
 
 
 def short(name: str, length: int) -> str:
-    """Give anybody's name on one line of bounded length."""
-    line = " ".join(displayed(name).split())
-    return line if len(line) <= length else f"{line[: length - 1]}…"
+    """Give anybody's name on one line, cut in its middle: two often differ only at the end."""
+    line, tail = " ".join(displayed(name).split()), length // 2
+    return line if len(line) <= length else f"{line[: length - 1 - tail]}…{line[-tail:]}"
+
+
+def _through(points: Iterable[Sequence[float]]) -> str:
+    return " ".join(f"{_number(x)},{_number(y)}" for x, y in points)
 
 
 def _number(value: object) -> str:

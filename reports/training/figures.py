@@ -7,102 +7,35 @@ of both can be read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ...judges.scoring.rubric_arrays import Floats
-from ..numbers import displayed
-from ..pages.svg import COLOURS, GREY
+from ..pages.curves import DASHES, Curve, Plot, Style, draw_plots
+from ..pages.svg import COLOURS, short
 from .arms import Arm
-from .drawing import INK, WIDTH_IN, as_svg
 from .evaluations import change_curve
 from .runs import GOLD, RESTING, TRAINING, has_rest
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-
 MAX_NAME = 42
-LEGEND_ROW_IN = 0.26
-DASHES = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))
-MARKS = "osD^vP"
 SMOOTH_STEPS = 10
 """Window of the moving mean, no longer than a fifth of the run."""
 MOST_BANDS = 4
 """Arms up to which their bands, or the single steps of their runs, are drawn beside the lines."""
 ALTERNATIVE = "reward_alt/"
-
-
-def panels(n: int, columns: int, height_in: float = 2.9) -> Any:
-    """Give axes for `n` panels, over steps, in rows of some columns."""
-    # not pyplot: it keeps every figure it makes, and picks a backend
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
-
-    rows = -(-n // columns)
-    figure = Figure(figsize=(WIDTH_IN, height_in * rows), layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False)
-    for panel in axes.flat[n:]:
-        panel.set_visible(False)
-    for panel in axes.flat[:n]:
-        panel.xaxis.set_major_locator(MaxNLocator(integer=True))  # there is no step 2.5
-        panel.grid(axis="y", color=GREY, alpha=0.25, linewidth=0.6)
-        panel.set_axisbelow(True)
-    return axes
-
-
-def finish(axes: Any, n_lines: int) -> Figure:
-    """Put one legend below all panels, where there is more than one line."""
-    figure: Figure = axes.flat[0].figure
-    handles, labels = axes.flat[0].get_legend_handles_labels()
-    if n_lines > 1 and handles:
-        rows = -(-len(handles) // 3)
-        # beside the panels, not out of them
-        figure.set_figheight(figure.get_figheight() + LEGEND_ROW_IN * rows)
-        figure.legend(
-            handles,
-            labels,
-            loc="outside lower center",
-            ncols=min(3, len(handles)),
-            frameon=False,
-            labelcolor=INK,
-            handlelength=3.2,
-        )
-    return figure
-
-
-def log_scale(panel: Axes) -> None:
-    """Make the height of a panel logarithmic, where something on it is above 0."""
-    from matplotlib.ticker import FuncFormatter, NullFormatter
-
-    heights = np.concatenate([np.asarray(curve.get_ydata(), float) for curve in panel.lines])
-    if not (heights > 0).any():
-        return
-    panel.set_yscale("log", nonpositive="mask")
-    # plain numbers: matplotlib would write powers as formulas
-    panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    panel.yaxis.set_minor_formatter(NullFormatter())
-
-
-def share_limits(axes: Any) -> None:
-    """Give both judges one axis: a difference in level must not hide in the scale."""
-    limits = [panel.get_ylim() for panel in axes.flat]
-    low, high = min(low for low, _ in limits), max(high for _, high in limits)
-    for panel in axes.flat:
-        panel.set_ylim(low, high)
-
-
-def short(name: str, length: int) -> str:
-    """Give a name on one line, cut in its middle: two names often differ only at the end."""
-    line = " ".join(displayed(name).split())
-    if len(line) <= length:
-        return line
-    tail = length // 2
-    return f"{line[: length - 1 - tail]}…{line[-tail:]}"
+GROUPS = {
+    "dead_frac": "groups with zero reward variance",
+    "group_std": "reward sd within a group",
+    "reliability": "judge reliability",
+    RESTING: "resting prompts",
+}
+COSTS = {
+    "chars": "characters per judged answer",
+    "truncated_frac": "truncated answers",
+    "judge_share": "judge time, share of a step",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +43,7 @@ class Line:
     """An arm and how it is drawn."""
 
     arm: Arm
-    colour: str
-    dash: Any
-    mark: str
+    style: Style
     has_band: bool
 
     @property
@@ -125,19 +56,16 @@ class Line:
 
 def training_figures(arms: Sequence[Arm]) -> dict[str, str]:
     """Draw every figure there is data for, as inline SVG by name."""
-    drawn: dict[str, Callable[[Sequence[Line]], Figure | None]] = {
-        "rewards": reward_curves,
-        "gold": gold_curves,
-        "groups": group_curves,
-        "costs": cost_curves,
-    }
     lines = lines_of(arms)
-    figures = {}
-    for name, draw in drawn.items():
-        svg = as_svg(lambda draw=draw: draw(lines), f"training-{name}")  # type: ignore[misc]  # bound early
-        if svg is not None:
-            figures[name] = svg
-    return figures
+    legend = {line.label: line.style for line in lines} if len(lines) > 1 else {}
+    groups = number_plots(lines, GROUPS)
+    drawn = {
+        "rewards": draw_plots(reward_plots(lines), legend, columns=3),
+        "gold": draw_plots(gold_plots(lines), legend, columns=2, height=270, is_shared=True),
+        "groups": draw_plots(groups, legend, columns=2 if len(groups) == 4 else 3),
+        "costs": draw_plots(number_plots(lines, COSTS), legend, columns=3),
+    }
+    return {name: drawing.svg() for name, drawing in drawn.items() if drawing is not None}
 
 
 def lines_of(arms: Sequence[Arm]) -> list[Line]:
@@ -148,106 +76,64 @@ def lines_of(arms: Sequence[Arm]) -> list[Line]:
     is_matrix = len(set(places)) == len(arms) and len(rewards) <= len(COLOURS)
     if not is_matrix or len(scales) > len(DASHES):
         places = [(i % len(COLOURS), i // len(COLOURS) % len(DASHES)) for i in range(len(arms))]
-    return [
-        Line(
-            arm, COLOURS[colour], DASHES[dash], MARKS[colour % len(MARKS)], len(arms) <= MOST_BANDS
-        )
-        for arm, (colour, dash) in zip(arms, places, strict=True)
-    ]
+    has_band = len(arms) <= MOST_BANDS
+    return [Line(arm, Style.at(*place), has_band) for arm, place in zip(arms, places, strict=True)]
 
 
-def reward_curves(lines: Sequence[Line]) -> Figure:
-    """Draw the trained reward and every other one on the same verdicts."""
+def reward_plots(lines: Sequence[Line]) -> list[Plot]:
+    """Give a panel for the trained reward and for every other one on the same verdicts."""
     runs = [run for line in lines for run in line.arm.measured]
-    logged = [
-        key.removeprefix(ALTERNATIVE)
-        for run in runs
-        for step in run.steps
-        for key in step
-        if key.startswith(ALTERNATIVE)
-    ]
-    names = list(dict.fromkeys([*(run.reward for run in runs), *logged]))
-    axes = panels(len(names), columns=3)
-    for panel, name in zip(axes.flat, names, strict=False):
-        panel.set_title(short(name, MAX_NAME))
-        for line in lines:
-            is_trained = line.arm.runs[0].reward == name
-            _curve(panel, line, "reward" if is_trained else f"{ALTERNATIVE}{name}")
-        panel.set_xlabel("step")
-    return finish(axes, len(lines))
+    keys = dict.fromkeys(key for run in runs for step in run.steps for key in step)
+    logged = [key.removeprefix(ALTERNATIVE) for key in keys if key.startswith(ALTERNATIVE)]
+    plots = []
+    for name in dict.fromkeys([*(run.reward for run in runs), *logged]):
+        keyed = [
+            (line, "reward" if line.arm.runs[0].reward == name else f"{ALTERNATIVE}{name}")
+            for line in lines
+        ]
+        curves = [curve for line, key in keyed for curve in _curves(line, key)]
+        plots.append(Plot(short(name, MAX_NAME), curves))
+    return plots
 
 
-def gold_curves(lines: Sequence[Line]) -> Figure | None:
-    """Draw how either judge's score of the same held-out answers changed since step 0."""
+def gold_plots(lines: Sequence[Line]) -> list[Plot]:
+    """Give either judge's change of the same held-out answers since step 0; none without any."""
     evaluated = [line for line in lines if any(run.evaluations for run in line.arm.measured)]
-    if not evaluated:
-        return None
-    axes = panels(2, columns=2, height_in=3.8)
     rewards = list(dict.fromkeys(line.arm.runs[0].gold_reward for line in evaluated))
     scored_by = short(rewards[0], 18) if len(rewards) == 1 else "score"
-    for panel, judge in zip(axes.flat, (GOLD, TRAINING), strict=True):
-        title = "held-out judge" if judge == GOLD else "training judge"
-        panel.set_title(f"change of held-out {scored_by}, {title}")
-        panel.axhline(0, color=GREY, linewidth=0.8)
-        for line in evaluated:
-            series = [change_curve(run, judge) for run in line.arm.measured]
-            steps, low, mean, high = _pool(series)
-            if line.has_band and len(series) > 1:
-                panel.fill_between(steps, low, high, color=line.colour, alpha=0.15, linewidth=0)
-            panel.plot(
-                steps,
-                mean,
-                color=line.colour,
-                linestyle=line.dash,
-                marker=line.mark,
-                markersize=4,
-                label=line.label,
-            )
-        panel.set_xlabel("step")
-    share_limits(axes)
-    return finish(axes, len(evaluated))
+    titles = {GOLD: "held-out judge", TRAINING: "training judge"} if evaluated else {}
+    return [
+        Plot(
+            f"change of held-out {scored_by}, {title}",
+            [
+                replace(
+                    _pooled(line, [change_curve(run, judge) for run in line.arm.measured]),
+                    has_marks=True,
+                )
+                for line in evaluated
+            ],
+            has_zero=True,
+        )
+        for judge, title in titles.items()
+    ]
 
 
-def group_curves(lines: Sequence[Line]) -> Figure | None:
-    """Draw dead groups, the spread inside the others, the judge's reliability, what rests."""
-    return _number_curves(
-        lines,
-        ("dead_frac", "groups with zero reward variance"),
-        ("group_std", "reward sd within a group"),
-        ("reliability", "judge reliability"),
-        (RESTING, "resting prompts"),
-    )
-
-
-def cost_curves(lines: Sequence[Line]) -> Figure | None:
-    """Draw the length of the answers and the judge's share of a step."""
-    return _number_curves(
-        lines,
-        ("chars", "characters per judged answer"),
-        ("truncated_frac", "truncated answers"),
-        ("judge_share", "judge time, share of a step"),
-    )
-
-
-def _number_curves(lines: Sequence[Line], *wanted: tuple[str, str]) -> Figure | None:
-    """Draw a panel for each number that some run has; shares go from 0 to 1."""
-    keys = _known(lines, *wanted)
-    if not keys:
-        return None
-    axes = panels(len(keys), columns=min(len(keys), 2 if len(keys) == 4 else 3))
-    for panel, (key, title) in zip(axes.flat, keys, strict=False):
-        panel.set_title(title)
-        draw = _points if key == "reliability" else _curve
-        for line in lines:
-            draw(panel, line, key)
-        panel.set_xlabel("step")
-        if key in {"chars", RESTING}:
-            panel.set_ylim(bottom=0)
-        elif key != "group_std":
-            panel.set_ylim(-0.03, 1.03)
-        elif len({line.arm.runs[0].reward for line in lines}) > 1:
-            log_scale(panel)
-    return finish(axes, len(lines))
+def number_plots(lines: Sequence[Line], wanted: Mapping[str, str]) -> list[Plot]:
+    """Give a panel for each number that some run has: an empty one would be read as a finding."""
+    runs = [run for line in lines for run in line.arm.measured]
+    one_reward = len({line.arm.runs[0].reward for line in lines}) == 1
+    return [
+        Plot(
+            title,
+            [curve for line in lines for curve in _drawn(line, key)],
+            has_zero=key in {"chars", RESTING},
+            is_share=key not in {"chars", RESTING, "group_std"},
+            is_log=key == "group_std" and not one_reward,
+        )
+        for key, title in wanted.items()
+        if any(run.mean(key) is not None for run in runs)
+        and (key != RESTING or any(map(has_rest, runs)))
+    ]
 
 
 def captions() -> Mapping[str, str]:
@@ -284,52 +170,40 @@ def moving_mean(values: Floats, window: int) -> Floats:
     return means
 
 
-def _curve(axes: Axes, line: Line, key: str) -> None:
-    runs = line.arm.measured
+def _curves(line: Line, key: str) -> list[Curve]:
+    """Give the mean of an arm's runs, smoothed; of a single run also its single steps."""
+    runs = [run for run in line.arm.measured if run.mean(key) is not None]
     series = []
     for run in runs:
-        steps, values = run.series("step"), run.series(key)
-        if np.isnan(values).all():
-            continue
+        values = run.series(key)
         window = max(1, min(SMOOTH_STEPS, len(values) // 5))
-        series.append((steps, moving_mean(values, window)))
-        if len(runs) == 1 and line.has_band:
-            axes.plot(steps, values, color=line.colour, linewidth=0.7, alpha=0.45)
-    # an arm without the number keeps its place in the legend
-    steps, low, mean, high = _pool(series)
-    if line.has_band and len(series) > 1:
-        axes.fill_between(steps, low, high, color=line.colour, alpha=0.15, linewidth=0)
-    axes.plot(steps, mean, color=line.colour, linestyle=line.dash, linewidth=1.8, label=line.label)
+        series.append((run.series("step"), moving_mean(values, window)))
+    single = _points(line, key) if line.has_band and len(line.arm.measured) == 1 else []
+    thin = [replace(one, is_thin=True, has_line=True, has_marks=False) for one in single]
+    return [*thin, _pooled(line, series)]
 
 
-def _points(axes: Axes, line: Line, key: str) -> None:
-    for run in line.arm.measured:
-        steps, values = run.series("step"), run.series(key)
-        known = ~np.isnan(values)
-        axes.plot(
-            steps[known],
-            values[known],
-            linestyle="none",
-            marker=line.mark,
-            markersize=3.5,
-            color=line.colour,
-        )
+def _drawn(line: Line, key: str) -> list[Curve]:
+    return _points(line, key) if key == "reliability" else _curves(line, key)
 
 
-def _pool(series: Iterable[tuple[Floats, Floats]]) -> tuple[Floats, Floats, Floats, Floats]:
-    """Give the steps of several runs, and the lowest, the mean and the highest number at each."""
+def _points(line: Line, key: str) -> list[Curve]:
+    series = [zip(run.series("step"), run.series(key), strict=True) for run in line.arm.measured]
+    points = [(float(x), float(y)) for of_run in series for x, y in of_run if not np.isnan(y)]
+    return [Curve(line.style, points, has_line=False, has_marks=True)]
+
+
+def _pooled(line: Line, series: Sequence[tuple[Floats, Floats]]) -> Curve:
+    """Give the mean over runs at each step, and between which values they lie."""
     at: dict[float, list[float]] = {}
     for steps, values in series:
-        for step, value in zip(steps, values, strict=True):
+        for step, value in zip(steps.tolist(), values.tolist(), strict=True):
             if not np.isnan(value):
-                at.setdefault(float(step), []).append(float(value))
-    ordered = sorted(at)
-    low, mean, high = (np.array([of(at[step]) for step in ordered]) for of in (min, np.mean, max))
-    return np.array(ordered), low, mean, high
-
-
-def _known(lines: Sequence[Line], *keys: tuple[str, str]) -> list[tuple[str, str]]:
-    """Keep the numbers that some run has: an empty panel would be read as a finding."""
-    runs = [run for line in lines for run in line.arm.measured]
-    kept = [(key, title) for key, title in keys if any(run.mean(key) is not None for run in runs)]
-    return [(key, title) for key, title in kept if key != RESTING or any(map(has_rest, runs))]
+                at.setdefault(step, []).append(value)
+    ordered = sorted(at.items())
+    has_band = line.has_band and len(series) > 1
+    return Curve(
+        line.style,
+        [(step, float(np.mean(found))) for step, found in ordered],
+        [(step, min(found), max(found)) for step, found in ordered] if has_band else (),
+    )

@@ -290,7 +290,7 @@ def render_training_page(report: TrainingReport, *, examples: bool = True) -> st
         "was_evaluated": any(run.evaluations for run in report.runs),
         "gold": GOLD,
         "training": TRAINING,
-        # our own drawing of escaped text: matplotlib writes text through an XML writer
+        # our own drawing, whose text is escaped
         "figures": {name: Markup(svg) for name, svg in training_figures(report.arms).items()},
         "captions": captions(),
         "samples": _samples(report.arms) if examples else [],

@@ -9,10 +9,11 @@ from training_kit import write_run
 from rubricbeat.reports.training.arms import Arm, arms_of
 from rubricbeat.reports.training.evaluations import change_curve
 from rubricbeat.reports.training.figures import (
-    gold_curves,
-    group_curves,
+    GROUPS,
+    gold_plots,
     lines_of,
-    reward_curves,
+    number_plots,
+    reward_plots,
     training_figures,
 )
 from rubricbeat.reports.training.page import render_training_page, training_report
@@ -25,21 +26,16 @@ def arms_in(*paths: Path) -> list[Arm]:
     return arms_of(read_training_runs(paths))
 
 
-def curve(axes: object, label: str) -> list[float]:
-    [line] = [line for line in axes.lines if line.get_label() == label]  # type: ignore[attr-defined]
-    return [float(y) for y in line.get_ydata()]
-
-
 def test_curves_are_of_the_runs_that_the_numbers_are_of(tmp_path: Path) -> None:
     write_run(tmp_path / "r" / "a1", seed=1, gold={0: [0.0, 0.0], 20: [0.2, 0.4]})
     cut = {0: [0.0, 0.0], 8: [5.0, 5.0]}
     write_run(tmp_path / "r" / "a2", seed=2, gold=cut, state="interrupted", n_steps=9)
     lines = lines_of(arms_in(tmp_path / "r"))
     assert lines[0].label == "hybrid, scale group (1 of 2 runs)"
-    figure = gold_curves(lines)
-    assert figure is not None
+    held_out, _ = gold_plots(lines)
     # the change of the run that is done, from 0 to the mean of .2 and .4; no step 8 of the other
-    assert curve(figure.axes[0], lines[0].label) == [0.0, pytest.approx(0.3)]
+    [curve] = held_out.curves
+    assert curve.points == [(0.0, 0.0), (20.0, pytest.approx(0.3))]
 
 
 def test_held_out_curves_end_where_the_table_does(tmp_path: Path) -> None:
@@ -55,31 +51,30 @@ def test_held_out_curves_end_where_the_table_does(tmp_path: Path) -> None:
 
 def test_a_number_that_no_run_has_gets_no_empty_panel(tmp_path: Path) -> None:
     # seven steps: the judge was never asked twice
-    figure = group_curves(lines_of(arms_in(write_run(tmp_path / "a", n_steps=7))))
-    assert figure is not None
-    titles = [axes.get_title() for axes in figure.axes if axes.get_visible()]
-    assert titles == ["groups with zero reward variance", "reward sd within a group"]
+    plots = number_plots(lines_of(arms_in(write_run(tmp_path / "a", n_steps=7))), GROUPS)
+    assert [plot.title for plot in plots] == [
+        "groups with zero reward variance",
+        "reward sd within a group",
+    ]
 
 
 def test_spreads_of_rewards_with_different_ranges_can_all_be_seen(tmp_path: Path) -> None:
     write_run(tmp_path / "a", reward="hybrid")
-    alone = group_curves(lines_of(arms_in(tmp_path / "a")))
+    alone = number_plots(lines_of(arms_in(tmp_path / "a")), GROUPS)
     write_run(tmp_path / "b", reward="healthbench")
-    both = group_curves(lines_of(arms_in(tmp_path)))
-    assert alone is not None and alone.axes[1].get_yscale() == "linear"
-    assert both is not None and both.axes[1].get_yscale() == "log"
-    # plain numbers, no formulas
-    assert "mathdefault" not in training_figures(arms_in(tmp_path))["groups"]
+    both = number_plots(lines_of(arms_in(tmp_path)), GROUPS)
+    assert [plot.is_log for plot in alone[:2]] == [False, False]
+    assert [plot.is_log for plot in both[:2]] == [False, True]
 
 
 def test_every_reward_has_a_panel_in_which_all_arms_stand(tmp_path: Path) -> None:
     write_run(tmp_path / "a", reward="hybrid")
     write_run(tmp_path / "b", reward="binary")
     lines = lines_of(arms_in(tmp_path))
-    figure = reward_curves(lines)
-    assert [axes.get_title() for axes in figure.axes[:2]] == ["hybrid", "binary"]
-    labels = {line.get_label() for line in figure.axes[1].lines}
-    assert {line.label for line in lines} <= labels
+    plots = reward_plots(lines)
+    assert [plot.title for plot in plots[:2]] == ["hybrid", "binary"]
+    assert {curve.style for curve in plots[1].curves} == {line.style for line in lines}
+    assert all(line.label in training_figures(arms_in(tmp_path))["rewards"] for line in lines)
 
 
 def test_what_is_not_sure_after_the_correction_is_not_drawn_as_sure(tmp_path: Path) -> None:

@@ -200,10 +200,10 @@ def test_rewards_have_colours_and_scales_have_dashes(tmp_path: Path) -> None:
         (line.arm.runs[0].reward, line.arm.runs[0].scale): line
         for line in lines_of(training_report([tmp_path]).arms)
     }
-    assert lines["hybrid", "group"].colour == lines["hybrid", "none"].colour
-    assert lines["hybrid", "group"].dash != lines["hybrid", "none"].dash
-    assert lines["binary", "group"].colour != lines["hybrid", "group"].colour
-    assert lines["binary", "group"].dash == lines["hybrid", "group"].dash
+    assert lines["hybrid", "group"].style.colour == lines["hybrid", "none"].style.colour
+    assert lines["hybrid", "group"].style.dash != lines["hybrid", "none"].style.dash
+    assert lines["binary", "group"].style.colour != lines["hybrid", "group"].style.colour
+    assert lines["binary", "group"].style.dash == lines["hybrid", "group"].style.dash
 
 
 def test_runs_of_one_seed_are_not_taken_for_several_seeds(tmp_path: Path) -> None:
