@@ -30,7 +30,7 @@ FLOORS = (
     ("reports/comparison",),
     ("reports/pages",),
     ("reports/training",),
-    ("harness/terminal", "harness/lint", "harness/polarity_check", "harness/parser"),
+    ("harness/terminal", "harness/lint", "harness/parser"),
     ("harness/flags",),
     ("harness/results",),
     ("harness/evaluation", "harness/costs", "harness/inputs"),

@@ -13,11 +13,9 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from ...judges.answer import GradedAnswer
 from ...judges.data.forms.rubric_file import add_rows_arguments, columns_of
 from ..lint.findings import ADVICE, Finding, LintReport
 from ..terminal import say
@@ -62,39 +60,15 @@ def run(args: argparse.Namespace) -> int:
     for warning in warnings:
         say(warning, "lint")
     report = lint_rubrics(data.examples, graded)
-    polarity = _polarity(graded)
     if args.json:
-        plain = report.to_json()
-        plain["n_skipped"] = len(data.skipped)
-        plain["polarity"] = polarity
-        print(json.dumps(plain, indent=2))
+        print(json.dumps({**report.to_json(), "n_skipped": len(data.skipped)}, indent=2))
     else:
         rubrics = {one.prompt_id: repr(one.rubric) for one in data.examples}
-        print(_text(report, polarity, None if args.all else MAX_SHOWN, rubrics))
-    return int(args.strict and bool(report.findings or polarity))
+        print(_text(report, None if args.all else MAX_SHOWN, rubrics))
+    return int(args.strict and bool(report.findings or report.polarity))
 
 
-def _polarity(graded: Sequence[GradedAnswer]) -> str | None:
-    """Compare graded reference answers with null answers, where both are among the verdicts."""
-    from ..polarity_check import check_polarity
-
-    references = {
-        g.example.prompt_id: g for g in graded if g.answer and g.answer in g.example.references
-    }
-    nulls = {g.example.prompt_id: g for g in graded if not g.answer.strip()}
-    if not references:
-        return None
-    # graded null answers where every reference has one, else what a null answer is by its nature
-    if references.keys() <= nulls.keys():
-        return check_polarity(
-            list(references.values()), [nulls[prompt_id] for prompt_id in references]
-        ).message()
-    return check_polarity(list(references.values())).message()
-
-
-def _text(
-    report: LintReport, polarity: str | None, most: int | None, rubrics: Mapping[str, str]
-) -> str:
+def _text(report: LintReport, most: int | None, rubrics: Mapping[str, str]) -> str:
     """Lay out the report; a finding on a rubric that several rows share is shown once."""
     lines = [
         f"{report.n_rubrics} rubrics, {report.n_criteria} criteria (median "
@@ -103,12 +77,12 @@ def _text(
         f"{report.negative_points_share:.1%} of the points; {report.without_negative:.1%} of the "
         "rubrics have none",
     ]
-    if polarity:
-        lines.append(polarity)
+    if report.polarity:
+        lines.append(report.polarity)
     elif not report.findings:
         lines.append("no findings")
     for rule, n in report.counts.items():
-        shared: dict[Any, list[Finding]] = {}
+        shared: dict[object, list[Finding]] = {}
         for one in (finding for finding in report.findings if finding.rule is rule):
             rubric = rubrics.get(one.prompt_id, one.prompt_id)
             shared.setdefault((rubric, one.criteria, one.detail), []).append(one)

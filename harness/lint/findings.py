@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any
 
 
 class Rule(StrEnum):
@@ -92,6 +91,8 @@ class LintReport:
     without_negative: float
     """Share of the rubrics without a negative criterion."""
     findings: tuple[Finding, ...]
+    polarity: str | None
+    """That it looks reversed, by graded reference answers; None where nothing says so."""
 
     @property
     def counts(self) -> dict[Rule, int]:
@@ -99,24 +100,7 @@ class LintReport:
         found = Counter(finding.rule for finding in self.findings)
         return {rule: found[rule] for rule in Rule if found[rule]}
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Give the plain form."""
-        return {
-            "n_rubrics": self.n_rubrics,
-            "n_criteria": self.n_criteria,
-            "criteria_median": self.criteria_median,
-            "negative_share": self.negative_share,
-            "negative_points_share": self.negative_points_share,
-            "without_negative": self.without_negative,
-            "counts": {rule.value: n for rule, n in self.counts.items()},
-            "advice": {rule.value: ADVICE[rule] for rule in self.counts},
-            "findings": [
-                {
-                    "rule": finding.rule.value,
-                    "prompt_id": finding.prompt_id,
-                    "criteria": list(finding.criteria),
-                    "detail": finding.detail,
-                }
-                for finding in self.findings
-            ],
-        }
+        advice = {rule: ADVICE[rule] for rule in self.counts}
+        return {**asdict(self), "counts": self.counts, "advice": advice}

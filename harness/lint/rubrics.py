@@ -2,7 +2,7 @@
 
 A finding names its rows; it never stops a run. Text alone is looked at; where graded answers are
 given too, criteria that no answer meets, or all meet, are found, and rubrics whose reference
-answers score below null answers (`polarity_check.py`).
+answers score below null answers (`polarity.py`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from ...judges.answer import GradedAnswer
 from ...judges.rubric import Example
 from .findings import Finding, LintReport, Rule
 from .forms import of_forms
+from .polarity import polarity_words
 from .recorded import of_verdicts
 from .wording import WORDING_RULES, pairs
 
@@ -45,6 +46,7 @@ def lint_rubrics(examples: Sequence[Example], graded: Sequence[GradedAnswer] = (
         negative_points_share=sum(-c.points for c in negative) / weight if weight else 0.0,
         without_negative=bare / len(examples) if examples else 0.0,
         findings=tuple(findings),
+        polarity=polarity_words(graded),
     )
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from rubricbeat.harness.cli import main
 from rubricbeat.harness.lint.findings import Rule
+from rubricbeat.harness.lint.polarity import check_polarity, null_answer
 from rubricbeat.harness.lint.rubrics import lint_rubrics
-from rubricbeat.harness.polarity_check import check_polarity, null_answer
 from rubricbeat.judges.answer import GradedAnswer
 from rubricbeat.judges.data.examples import example_from_row, read_examples
 from rubricbeat.judges.rubric import Example

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..judges.answer import GradedAnswer
-from ..judges.rubric import Criterion, Example, Polarity
-from ..judges.scoring.item_scores import ScoredTable
-from ..judges.scoring.rubric_arrays import Floats
-from ..judges.verdict import Source, Verdict
+from ...judges.answer import GradedAnswer
+from ...judges.rubric import Criterion, Example, Polarity
+from ...judges.scoring.item_scores import ScoredTable
+from ...judges.scoring.rubric_arrays import Floats
+from ...judges.verdict import Source, Verdict
 
 MAX_EXTRA_LOSS = 0.5
 """Share of the negative points that references may lose beyond what null answers lose.
@@ -24,16 +24,6 @@ MAX_EXTRA_LOSS = 0.5
 Ours: a good answer commits a few faults, and not most of them. High positive points hide a reversed
 polarity from the score, so the negative criteria are looked at on their own.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class SuspectCriterion:
-    """A negative criterion that a reference answer loses points on and the null answer does not."""
-
-    prompt_id: str
-    index: int
-    """Position in the rubric."""
-    points: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +38,8 @@ class PolarityReport:
     reference_lost: float | None
     """Mean share of the negative points lost, in [0, 1]."""
     null_lost: float | None
-    suspects: tuple[SuspectCriterion, ...]
+    n_suspect: int
+    """Negative criteria that a reference answer loses points on and its null answer does not."""
 
     @property
     def is_suspect(self) -> bool:
@@ -66,13 +57,28 @@ class PolarityReport:
             f"polarity looks reversed: over {self.n} examples the reference answers score "
             f"{self.reference_score:.3f} and lose {_per_cent(self.reference_lost)} of the "
             f"negative points, null answers score {self.null_score:.3f} and lose "
-            f"{_per_cent(self.null_lost)}; {len(self.suspects)} criteria are suspect; say "
+            f"{_per_cent(self.null_lost)}; {self.n_suspect} criteria are suspect; say "
             "'polarity': 'desirable' on negative criteria whose text is true of a good answer"
         )
 
 
+def polarity_words(graded: Sequence[GradedAnswer]) -> str | None:
+    """Say that the polarity looks reversed, by the reference answers among those that are graded.
+
+    None where it does not, or where no reference answer is graded.
+    """
+    references = {
+        g.example.prompt_id: g for g in graded if g.answer and g.answer in g.example.references
+    }
+    nulls = {g.example.prompt_id: g for g in graded if not g.answer.strip()}
+    # graded null answers where every reference has one, else what a null answer is by its nature
+    are_graded = references.keys() <= nulls.keys()
+    beside = [nulls[prompt_id] for prompt_id in references] if are_graded else []
+    return check_polarity(list(references.values()), beside).message()
+
+
 def check_polarity(
-    references: Sequence[GradedAnswer], nulls: Sequence[GradedAnswer] | None = ()
+    references: Sequence[GradedAnswer], nulls: Sequence[GradedAnswer] = ()
 ) -> PolarityReport:
     """Compare graded reference answers with graded null answers.
 
@@ -80,23 +86,18 @@ def check_polarity(
         references: Reference answers, judged; one an example.
         nulls: Empty answers to the same examples, judged; `null_answer` where there is none.
     """
-    judged = {null.example.prompt_id: null for null in nulls or ()}
+    judged = {null.example.prompt_id: null for null in nulls}
     paired = [judged.get(r.example.prompt_id) or null_answer(r.example) for r in references]
-    reference_items = ScoredTable.of(references).items
-    null_items = ScoredTable.of(paired).items
-    both = ~np.isnan(reference_items.h) & ~np.isnan(null_items.h)
-    lost = ~np.isnan(reference_items.negative_share) & ~np.isnan(null_items.negative_share)
+    said, nothing = ScoredTable.of(references).items, ScoredTable.of(paired).items
+    both = ~np.isnan(said.h) & ~np.isnan(nothing.h)
+    lost = ~np.isnan(said.negative_share) & ~np.isnan(nothing.negative_share)
     return PolarityReport(
         n=int(both.sum()),
-        reference_score=_mean(reference_items.h[both]),
-        null_score=_mean(null_items.h[both]),
-        reference_lost=_mean(reference_items.negative_share[lost]),
-        null_lost=_mean(null_items.negative_share[lost]),
-        suspects=tuple(
-            suspect
-            for reference, null in zip(references, paired, strict=True)
-            for suspect in _suspects(reference, null)
-        ),
+        reference_score=_mean(said.h[both]),
+        null_score=_mean(nothing.h[both]),
+        reference_lost=_mean(said.negative_share[lost]),
+        null_lost=_mean(nothing.negative_share[lost]),
+        n_suspect=sum(map(_n_suspect, references, paired)),
     )
 
 
@@ -105,33 +106,26 @@ def null_answer(example: Example) -> GradedAnswer:
 
     It says nothing, so it has no trait and commits no fault; what avoidance asks for, it does.
     """
-    return GradedAnswer(
-        example=example,
-        answer="",
-        verdicts=tuple(map(_verdict_on_nothing, example.rubric.criteria)),
-    )
+    verdicts = tuple(map(_verdict_on_nothing, example.rubric.criteria))
+    return GradedAnswer(example=example, answer="", verdicts=verdicts)
 
 
 def _verdict_on_nothing(criterion: Criterion) -> Verdict:
     if not criterion.levels:
-        return Verdict.of(_is_avoidance(criterion), source=Source.REPLAY, attempts=0)
+        is_avoidance = criterion.points < 0 and criterion.polarity is Polarity.DESIRABLE
+        return Verdict.of(is_avoidance, source=Source.REPLAY, attempts=0)
     least = min(criterion.levels, key=lambda level: abs(level.points))
     return Verdict.at_level(criterion.levels.index(least), source=Source.REPLAY, attempts=0)
 
 
-def _is_avoidance(criterion: Criterion) -> bool:
-    return criterion.points < 0 and criterion.polarity is Polarity.DESIRABLE
-
-
-def _suspects(reference: GradedAnswer, null: GradedAnswer) -> list[SuspectCriterion]:
-    example = reference.example
-    return [
-        SuspectCriterion(example.prompt_id, index, criterion.points)
-        for index, criterion in enumerate(example.rubric.criteria)
-        if criterion.points < 0
-        if reference.verdicts[index].met is criterion.counts_when_met
-        if null.verdicts[index].met is (not criterion.counts_when_met)
-    ]
+def _n_suspect(reference: GradedAnswer, null: GradedAnswer) -> int:
+    said = zip(reference.example.rubric.criteria, reference.verdicts, null.verdicts, strict=True)
+    return sum(
+        criterion.points < 0
+        and of_reference.met is criterion.counts_when_met
+        and of_null.met is (not criterion.counts_when_met)
+        for criterion, of_reference, of_null in said
+    )
 
 
 def _mean(values: Floats) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rubricbeat.harness.polarity_check import SuspectCriterion, check_polarity, null_answer
+from rubricbeat.harness.lint.polarity import check_polarity, null_answer
 from rubricbeat.judges.answer import GradedAnswer
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
 from rubricbeat.judges.verdict import Verdict
@@ -27,7 +27,7 @@ def test_avoidance_read_as_a_fault_is_found_although_the_score_hides_it() -> Non
     assert report.reference_score == pytest.approx(3 / 5)
     assert report.null_score == 0
     assert report.is_suspect
-    assert report.suspects[0] == SuspectCriterion("a", 1, -2)
+    assert report.n_suspect == 3, "one an answer"
     message = report.message()
     assert message is not None
     assert "lose 100%" in message
@@ -43,7 +43,7 @@ def test_right_polarity_is_left_alone() -> None:
     report = check_polarity([reference(Polarity.DESIRABLE, i) for i in "abc"])
     assert not report.is_suspect
     assert report.message() is None
-    assert report.suspects == ()
+    assert report.n_suspect == 0
 
 
 def test_null_answer_commits_no_fault_and_avoids_what_should_be_avoided() -> None:
@@ -58,7 +58,7 @@ def test_judged_null_answers_are_used_where_there_are_any() -> None:
     judged = GradedAnswer(graded.example, "", (Verdict.of(False), Verdict.of(True)))
     report = check_polarity([graded, reference(Polarity.UNDESIRABLE, "b")], [judged])
     assert report.null_lost == pytest.approx(0.5), "the judged one loses all, the other nothing"
-    assert [suspect.prompt_id for suspect in report.suspects] == ["b"]
+    assert report.n_suspect == 1, "of the other"
 
 
 def test_nothing_to_compare_is_not_suspect() -> None:
