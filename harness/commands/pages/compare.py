@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ....judges.budget.stopping import LEVEL, Method
+from ....judges.budget.stopping import LEVEL
 from ....judges.data.columns import Columns, add_columns_argument
 from ....judges.errors import ConfigError, unwritable
 from ....judges.files import write_file
@@ -133,7 +133,8 @@ def run(args: argparse.Namespace) -> int:
     """Compare, write what was asked for, and judge the gate."""
     if args.fail_if_worse is not None and args.baseline is None:
         raise ConfigError("--fail_if_worse needs --baseline NAME: worse than which model?")
-    check_outputs(args)
+    for path in args.table:
+        require_format(path)
     rule = stop_rule_of(args.until, None, args.rope, args.sequence, "--until")
     left_out: list[str] = []
     runs = without_samples(read_runs(args.paths, left_out.append), args.paths, left_out.append)
@@ -146,7 +147,7 @@ def run(args: argparse.Namespace) -> int:
         all_pairs=args.all_pairs,
         until=rule,
     )
-    write_outputs(args, comparison, "compare")
+    write_outputs(args, comparison)
     is_empty = told_of_empty(runs, "compare")
     if args.fail_if_worse is None:
         return is_empty
@@ -175,20 +176,14 @@ def compared(
     )
 
 
-def check_outputs(args: argparse.Namespace) -> None:
-    """Refuse outputs that cannot be written, before anything is computed."""
-    for path in args.table:
-        require_format(path)
-
-
-def write_outputs(args: argparse.Namespace, comparison: Comparison, name: str) -> None:
+def write_outputs(args: argparse.Namespace, comparison: Comparison) -> None:
     """Write the page, figures and tables; the result on stdout is their path, or the JSON."""
     for problem in comparison.problems:
         say(f"not comparable: {problem}")
     for note in comparison.notes:
         say(f"note: {note}")
     try:
-        written = _written(args, comparison, name)
+        written = _written(args, comparison)
     except OSError as error:
         raise unwritable(f"cannot write {error.filename}: {error.strerror}", error) from error
     if args.json:
@@ -206,23 +201,17 @@ def write_outputs(args: argparse.Namespace, comparison: Comparison, name: str) -
         for head, rows in tables_of(comparison)[1:]:
             print(f"\n{aligned([head, *rows])}")
         print(f"\n{comparison.headline.detail}")
-    show_ending(comparison.headline.text, _next(args, name))
+    # the page where none was written, and to open it where it was
+    following = opening(args.output) if args.output else command([*args.words, "-o", PAGE])
+    show_ending(comparison.headline.text, following)
     for path in written:
         print(path)
 
 
-def _next(args: argparse.Namespace, name: str) -> str:
-    """Propose the page where none was written, and to open it where it was."""
-    if args.output:
-        return opening(args.output)
-    paths = map(str, args.paths)
-    return command([name, *paths, *_flags(args), "-o", PAGE])
-
-
-def _written(args: argparse.Namespace, comparison: Comparison, name: str) -> list[Path]:
+def _written(args: argparse.Namespace, comparison: Comparison) -> list[Path]:
     written: list[Path] = []
     if args.output:
-        words = shlex.join(["rubricbeat", name, *map(str, args.paths), *_flags(args)])
+        words = shlex.join(["rubricbeat", *args.words])
         page = render_page(comparison, command=words, examples=not args.no_examples)
         args.output.parent.mkdir(parents=True, exist_ok=True)
         write_file(args.output, page)
@@ -236,28 +225,6 @@ def _written(args: argparse.Namespace, comparison: Comparison, name: str) -> lis
 
         written += write_figures(comparison, args.figures)
     return written
-
-
-def _flags(args: argparse.Namespace) -> list[str]:
-    flags = [word for path in args.audit for word in ("--audit", str(path))]
-    flags += [str(word) for paths in args.labels for word in ("--labels", *paths)]
-    for name in ("baseline", "task", "model", "columns"):
-        value = getattr(args, name, None)
-        if value is not None:
-            flags += [f"--{name}", str(value)]
-    if getattr(args, "allow_different", False):
-        flags.append("--allow_different")
-    if getattr(args, "all_pairs", False):
-        flags.append("--all_pairs")
-    if getattr(args, "until", None) is not None:
-        flags += ["--until", str(args.until)]
-        flags += ["--rope", str(args.rope)] if args.rope else []
-        flags += ["--sequence", args.sequence] if args.sequence != Method.ASYMPTOTIC else []
-    if args.signal:
-        flags.append("--signal")
-    if args.output:
-        flags += ["-o", str(args.output)]
-    return flags
 
 
 def _gate(comparison: Comparison, margin: float) -> int:

@@ -18,6 +18,7 @@ from pathlib import Path
 from ....judges.errors import ConfigError, UnknownNameError, unwritable
 from ....judges.files import write_file
 from ....reports.comparison.models import SANITY_PREFIX
+from ....reports.pages.tables import require_format
 from ....reports.results.reader import read_runs
 from ....reports.results.samples import without_samples
 from ....reports.results.simple_evals_export import export_simple_evals, require_met_or_not
@@ -25,7 +26,7 @@ from ....reports.training.runs import is_training_run
 from ...flags import told_of_empty
 from ...tables.ending import show_ending
 from ...terminal import opening, say
-from .compare import add_common_arguments, check_outputs, compared, write_outputs
+from .compare import add_common_arguments, compared, write_outputs
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,8 +45,8 @@ def run(args: argparse.Namespace) -> int:
     """Report, and write what was asked for."""
     if all(map(is_training_run, args.paths)):
         return _report_training(args)
-    if not args.simple_evals:
-        check_outputs(args)
+    for path in args.table:
+        require_format(path)
     left_out: list[str] = []
     runs = without_samples(read_runs(args.paths, left_out.append), args.paths, left_out.append)
     if args.model is not None:
@@ -71,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
             for note in (*left_out, *(note for one in runs for note in one.notes)):
                 say(f"note: {note}")
             return told_of_empty(runs, "report")
-    write_outputs(args, compared(args, runs, left_out), "report")
+    write_outputs(args, compared(args, runs, left_out))
     return told_of_empty(runs, "report")
 
 
