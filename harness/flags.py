@@ -79,13 +79,13 @@ def put_out(args: argparse.Namespace, plain: Mapping[str, Any], text: Callable[[
     print(json.dumps(plain, indent=2, allow_nan=False) if args.json else text())
 
 
-def add_judge_choice(parser: argparse.ArgumentParser) -> None:
+def add_judge_choice(parser: argparse._ActionsContainer, *, is_required: bool = True) -> None:
     """Declare which judge is asked."""
     parser.add_argument(
         "--judge",
-        required=True,
+        required=is_required,
         metavar="NAME",
-        help="a judge from `rubricbeat list judges`, or module:Class",
+        help="a judge from `rubricbeat list judges`, fitted:DIR, or module:Class",
     )
     parser.add_argument(
         "--judge_args", metavar="K=V,...|FILE", help="its options: k=v,k=v or a YAML file"

@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from ..judges.answer import GradedAnswer
 from ..judges.data.columns import Columns
@@ -257,92 +257,89 @@ def read_store(path: Path) -> list[TaggedAnswer]:
     if not rows:
         raise DataError(f"{path}: the store holds no verdicts")
     examples: dict[bytes, Example] = {}
-    sheets: dict[tuple[bytes, bytes, bytes], dict[tuple[int, int], Verdict]] = {}
     texts: dict[bytes, str] = {}
-    judges: dict[bytes, str] = {}
-    asked: dict[bytes, tuple[str, str]] = {}
-    rated: dict[tuple[bytes, bytes, bytes], dict[int, Rating]] = {}
+    judges: dict[bytes, _StoredJudge] = {}
+    sheets: dict[tuple[bytes, bytes, bytes], dict[tuple[int, int], Verdict]] = {}
     for row, text, answer, example, identity, criterion, replicate, judge, *stored in rows:
         if example not in examples:
             examples[example] = example_from_row(
                 json.loads(row), where=f"{path.name}, a stored row"
             )
+        if judge not in judges:
+            judges[judge] = _StoredJudge.of(identity)
         texts[answer] = text
-        judges[judge] = _judge_name(identity)
-        asked[judge] = _who(identity)
         verdict = read_verdict(tuple(stored), path, is_checked=layout > 1)
         if verdict.is_missing:
             raise StoreError(f"{path}: {verdict.explanation}")
-        if _is_rating(identity):
-            rated.setdefault((judge, example, answer), {})[replicate] = Rating.from_verdict(verdict)
-            continue
         sheets.setdefault((judge, example, answer), {})[replicate, criterion] = verdict
-    missing = Verdict(Outcome.SKIPPED, explanation="not in the store", attempts=0)
-    # a rating's example is the whole rubric as one criterion, whose text says which rubric
-    ratings = {
-        (asked[judge], examples[example].prompt_id, _rubric_text(examples[example]), answer): (
-            (judge, example),
-            tuple(found[replicate] for replicate in sorted(found)),
+    rated: dict[_RatedAnswer, tuple[_StoredJudge, Example, tuple[Rating, ...]]] = {}
+    graded = []
+    for (digest, example, answer), verdicts in sheets.items():
+        judge, one = judges[digest], examples[example]
+        if judge.is_rating:
+            # its example is the whole rubric as one criterion, whose text says which rubric
+            place = (judge.who, one.prompt_id, one.rubric.criteria[0].text, answer)
+            given = tuple(Rating.from_verdict(verdicts[at]) for at in sorted(verdicts))
+            rated[place] = (judge, one, given)
+        else:
+            place = (judge.who, one.prompt_id, numbered(one.rubric.criteria), answer)
+            graded.append((place, judge, _graded(one, texts[answer], verdicts)))
+    answers = [
+        TaggedAnswer(
+            replace(one, ratings=rated[place][2] if place in rated else ()), {"judge": judge.name}
         )
-        for (judge, example, answer), found in rated.items()
-    }
-    answers = []
-    paired = set()
-    for (judge, example, answer), verdicts in sheets.items():
-        criteria = examples[example].rubric.criteria
-        n_replicates = 1 + max(replicate for replicate, _ in verdicts)
-        table = [
-            tuple(
-                suited(verdicts.get((replicate, c), missing), criterion)
-                for c, criterion in enumerate(criteria)
-            )
-            for replicate in range(n_replicates)
-        ]
-        one = examples[example]
-        key = (asked[judge], one.prompt_id, numbered(one.rubric.criteria), answer)
-        paired.add(key)
-        graded = GradedAnswer(
-            one,
-            texts[answer],
-            table[0],
-            replicates=tuple(table[1:]),
-            ratings=ratings[key][1] if key in ratings else (),
+        for place, judge, one in graded
+    ]
+    paired = {place for place, _, _ in graded}
+    return answers + [
+        TaggedAnswer(
+            GradedAnswer(one, texts[place[-1]], (_NOT_STORED,), ratings=given),
+            {"judge": judge.name},
         )
-        answers.append(TaggedAnswer(graded, {"judge": judges[judge]}))
-    for key, ((judge, example), given) in ratings.items():
-        if key not in paired:
-            alone = GradedAnswer(examples[example], texts[key[3]], (missing,), ratings=given)
-            answers.append(TaggedAnswer(alone, {"judge": judges[judge]}))
-    return answers
+        for place, (judge, one, given) in rated.items()
+        if place not in paired
+    ]
 
 
-def _rubric_text(example: Example) -> str:
-    """Give the one criterion that stands for a whole rubric."""
-    return example.rubric.criteria[0].text
+_NOT_STORED = Verdict(Outcome.SKIPPED, explanation="not in the store", attempts=0)
+_RatedAnswer: TypeAlias = tuple[tuple[str, str], str, str, bytes]
+"""Name and model of the judge, prompt_id, the rubric in words, and the answer."""
 
 
-def _who(identity: str) -> tuple[str, str]:
-    """Give a judge's name and model: what it has in common when it rates and when it judges."""
-    try:
-        plain = json.loads(identity)
-    except ValueError:
-        return identity, ""
-    return str(plain.get("name")), str(plain.get("model"))
+def _graded(
+    example: Example, text: str, verdicts: Mapping[tuple[int, int], Verdict]
+) -> GradedAnswer:
+    """Lay out an answer's verdicts by replicate and criterion."""
+    first, *others = (
+        tuple(
+            suited(verdicts.get((replicate, c), _NOT_STORED), criterion)
+            for c, criterion in enumerate(example.rubric.criteria)
+        )
+        for replicate in range(1 + max(replicate for replicate, _ in verdicts))
+    )
+    return GradedAnswer(example, text, first, replicates=tuple(others))
 
 
-def _is_rating(identity: str) -> bool:
-    """Tell a judge that rates whole rubrics (`judges/rating.py`) by its call shape."""
-    try:
-        sampling = json.loads(identity).get("sampling")
-    except (ValueError, AttributeError):
-        return False
-    return isinstance(sampling, dict) and sampling.get("shape") == "rating"
+@dataclass(frozen=True, slots=True)
+class _StoredJudge:
+    name: str
+    """Its whole identity, so that two judges never share a group."""
+    who: tuple[str, str]
+    """Name and model: what it has in common when it rates and when it judges."""
+    is_rating: bool
+    """Whether it rates whole rubrics (`judges/rating.py`), by its call shape."""
 
-
-def _judge_name(identity: str) -> str:
-    """Name a judge by its whole identity, so that two judges never share a group."""
-    try:
-        plain = json.loads(identity)
-    except ValueError:
-        return identity
-    return json.dumps(plain, sort_keys=True)
+    @classmethod
+    def of(cls, identity: str) -> _StoredJudge:
+        try:
+            plain = json.loads(identity)
+        except ValueError:
+            plain = None
+        if not isinstance(plain, dict):
+            return cls(identity, (identity, ""), False)
+        sampling = plain.get("sampling")
+        return cls(
+            json.dumps(plain, sort_keys=True),
+            (str(plain.get("name")), str(plain.get("model"))),
+            isinstance(sampling, dict) and sampling.get("shape") == "rating",
+        )

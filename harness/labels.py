@@ -30,21 +30,17 @@ if TYPE_CHECKING:
     from ..judges.data.recorded import RecordedRun
 
 
-def add_label_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the flags that name labels."""
+def add_label_arguments(parser: argparse.ArgumentParser, limited: str = "answers") -> None:
+    """Declare the flags that name labels; `--limit` is a number of answers, or of prompts."""
     parser.add_argument(
-        "--labels",
-        type=Path,
-        nargs="+",
-        metavar="FILE",
-        help="labelled rows, one file a rater",
+        "--labels", type=Path, nargs="+", metavar="FILE", help="labelled rows, one file a rater"
     )
     parser.add_argument(
         "--verdicts", type=Path, nargs="+", metavar="FILES", help="recorded verdicts as labels"
     )
     parser.add_argument("--data", type=Path, metavar="ROWS", help="the rows of the verdicts")
     add_rows_arguments(parser)
-    parser.add_argument("--limit", type=int, metavar="N", help="only the first N answers")
+    parser.add_argument("--limit", type=int, metavar="N", help=f"only the first N {limited}")
     parser.add_argument("--strict", action="store_true", help="stop at a bad row")
 
 

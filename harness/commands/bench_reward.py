@@ -13,20 +13,27 @@ Examples:
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from ...judges.answer import GradedAnswer
-from ...judges.data.forms.rubric_file import add_rows_arguments, columns_of
+from ...judges.answer import Answer, GradedAnswer, solution_of
+from ...judges.data.forms.rubric_file import columns_of
 from ...judges.errors import ConfigError
-from ...judges.files import Closing
+from ...judges.grader import Grader, open_grader
+from ...judges.judge_options import parse_judge_args
+from ...judges.learned import LearnedShare, seen_by
+from ...judges.rubric import Example
 from ...judges.scoring.missing import MissingVerdicts, allowed_share
-from ...judges.scoring.rubric_arrays import Floats
+from ...judges.scoring.rubric_arrays import Bools, Floats
+from ...judges.scoring.verdict_table import VerdictTable
 from ..flags import (
     add_allow_missing,
+    add_judge_choice,
     add_output,
     add_seed,
     put_out,
@@ -34,64 +41,41 @@ from ..flags import (
     require_seed,
     told,
 )
-from ..labels import add_allow_seen, recorded_runs
+from ..labels import add_allow_seen, add_label_arguments, recorded_runs
 from ..tables.audit import bench_text
 from ..terminal import say
 
 if TYPE_CHECKING:
-    from ...judges.audit.reward_bench import ProbeRow
-    from ...judges.learned import LearnedShare
+    from ...judges.audit.reward_bench import Preference, ProbeRow
     from ...judges.rewards import Needs, Reward
 
 N_PROBED = 100
+_Asked: TypeAlias = Sequence[tuple[Example, str]]
+_Rate: TypeAlias = Callable[[_Asked], Floats]
+"""Gives the reward of each answer; NaN where there is none."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
-    parser.add_argument(
-        "--judge",
-        metavar="NAME",
-        help="a judge from `rubricbeat list judges`, fitted:DIR, or module:Class",
-    )
-    parser.add_argument(
-        "--judge_args", metavar="K=V,...|FILE", help="its options: k=v,k=v or a YAML file"
-    )
+    add_judge_choice(parser, is_required=False)
     parser.add_argument(
         "--reward_model", metavar="NAME", help="a transformers model to test instead of a judge"
     )
     parser.add_argument(
         "--reward", default="healthbench", help="reward computed from its verdicts (healthbench)"
     )
-    parser.add_argument(
-        "--verdicts",
-        type=Path,
-        nargs="+",
-        metavar="FILES",
-        help="recorded verdicts of the reference judge",
-    )
-    parser.add_argument(
-        "--data", type=Path, metavar="ROWS", help="rows with the rubrics of --verdicts"
-    )
-    parser.add_argument(
-        "--labels",
-        type=Path,
-        metavar="FILE",
-        help="labelled rows as the reference instead of verdicts",
-    )
+    add_label_arguments(parser, "prompts")
     parser.add_argument(
         "--reference",
         default="healthbench",
         help="reward computed from the reference's verdicts (healthbench)",
     )
-    add_rows_arguments(parser)
-    parser.add_argument("--limit", type=int, metavar="N", help="the first N prompts")
     add_allow_seen(parser)
     parser.add_argument(
         "--probes", type=int, default=N_PROBED, metavar="N",
         help=f"number of answers to probe; 0 for none ({N_PROBED})",
     )  # fmt: skip
     add_seed(parser, "random seed")
-    parser.add_argument("--strict", action="store_true", help="stop at a bad row")
     add_output(parser, "save the result as JSON")
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_allow_missing(parser)
@@ -110,44 +94,41 @@ def run(args: argparse.Namespace) -> int:
     require_seed(args.seed)
     if args.probes < 0 or (args.limit is not None and args.limit < 1):
         raise ConfigError("--probes must be at least 0 and --limit at least 1")
-    allowed = allowed_share(args.allow_missing)
-    from ...judges.audit.reward_bench import compare_orders
+    missing = MissingVerdicts(allowed_share(args.allow_missing))
     from ...judges.rewards import Needs, get_reward
-    from ...judges.scoring.verdict_table import VerdictTable
 
     reward = _computable(get_reward(args.reward), Needs.VERDICTS, Needs.PROBABILITIES)
-    reference_reward = _computable(get_reward(args.reference), Needs.VERDICTS)
+    judging = _computable(get_reward(args.reference), Needs.VERDICTS)
     everything = _recorded(args)
     require_output(args)
-    with _Rater(args, reward) as rater:
-        seen = rater.seen_of([one.example for one in everything])
+    with contextlib.ExitStack() as opened:
+        grader, rate = _rater(args, reward, missing, opened)
+        seen = seen_by(grader and grader.judge, [one.example for one in everything])
         if not args.allow_seen:
             seen.require_new("--allow_seen")
         recorded = everything if seen.is_all else seen.unseen(everything)
-        table = VerdictTable.of(recorded)
-        reference_N = reference_reward(table.verdicts_NC, table.rubrics)
-        _require_an_order(reference_N, table.prompt_N, args)
-        answers = [(one.example, one.answer) for one in recorded]
-        rewards_N = rater.rate(answers)
-        learned = None if seen.is_all else _learned(rater, seen.seen(everything), reference_reward)
-        probes = _probed(rater, answers, rewards_N, table.prompt_N, args)
-        facts, stopped, missing = rater.facts(), rater.stopped, rater.missing
-    tags_P = {
-        name: np.bincount(table.prompt_N, weights=tagged, minlength=len(table.prompt_ids)) > 0
-        for name, tagged in zip(table.example_tags, table.tagged_TN, strict=True)
-    }
-    found = compare_orders(rewards_N, reference_N, table.prompt_N, tags_P)
+        reference = _Reference.of(recorded, judging)
+        reference.require_an_order(args)
+        rewards_N = rate(reference.answers)
+        learned = None
+        if not seen.is_all and (known := seen.seen(everything)):
+            others = _Reference.of(known, judging)
+            learned = others.compare(rate(others.answers), {}).accuracy.value
+        probes = _probed(rate, reference, rewards_N, args)
+        tested = grader.facts() if grader else {"reward_model": args.reward_model}
+        stopped = grader.stopped if grader else None
+    found = reference.compare(rewards_N, reference.tags())
     plain = {
-        "tested": facts,
-        "reward": reward.name if args.judge else None,
+        "tested": tested,
+        "reward": reward.name if grader else None,
         "reference": {"files": [p.name for p in _files(args)], "reward": args.reference},
         "seed": args.seed,
         "preference": found.to_json(),
         "learned_prompts": {"n": seen.n_seen, "of": seen.n_prompts, "accuracy": learned},
         "probes": [row.to_json() for row in probes],
     }
-    put_out(args, plain, lambda: bench_text(_name(args), found, probes) + _apart(seen, learned))
-    missing.allowed = allowed
+    name = str(args.reward_model or f"{args.judge} with reward {args.reward}")
+    put_out(args, plain, lambda: bench_text(name, found, probes) + _apart(seen, learned))
     return told(missing, "bench-reward", "run it again to ask for the missing verdicts", stopped)
 
 
@@ -160,99 +141,69 @@ def _apart(seen: LearnedShare, learned: float | None) -> str:
     return f"\n\n{words.capitalize()}{apart}. The figures above are of {above}."
 
 
-def _learned(
-    rater: _Rater, graded: Sequence[GradedAnswer], reference_reward: Reward
-) -> float | None:
-    """Give the pairwise accuracy on prompts that the judge has learned from; None without any."""
-    from ...judges.audit.reward_bench import compare_orders
-    from ...judges.scoring.verdict_table import VerdictTable
+@dataclass(frozen=True, slots=True)
+class _Reference:
+    """Answers, and how the reference scores them."""
 
-    if not graded:
-        return None
-    table = VerdictTable.of(graded)
-    reference_N = reference_reward(table.verdicts_NC, table.rubrics)
-    rewards_N = rater.rate([(one.example, one.answer) for one in graded])
-    return compare_orders(rewards_N, reference_N, table.prompt_N, {}).accuracy.value
+    answers: _Asked
+    scores_N: Floats
+    table: VerdictTable
 
+    @classmethod
+    def of(cls, graded: Sequence[GradedAnswer], reward: Reward) -> _Reference:
+        table = VerdictTable.of(graded)
+        scores_N = reward(table.verdicts_NC, table.rubrics)
+        return cls([(one.example, one.answer) for one in graded], scores_N, table)
 
-def _require_an_order(reference_N: Floats, prompt_N: Any, args: argparse.Namespace) -> None:
-    """Refuse a reference that tells no two answers apart, before a judge is paid.
+    def tags(self) -> dict[str, Bools]:
+        """Say which prompts carry each tag."""
+        n_prompts, prompt_N = len(self.table.prompt_ids), self.table.prompt_N
+        return {
+            name: np.bincount(prompt_N, weights=tagged_N, minlength=n_prompts) > 0
+            for name, tagged_N in zip(self.table.example_tags, self.table.tagged_TN, strict=True)
+        }
 
-    Raises:
-        ConfigError: It does not.
-    """
-    known = ~np.isnan(reference_N)
-    scored = {
-        (int(prompt), float(score))
-        for prompt, score in zip(prompt_N[known], reference_N[known], strict=True)
-    }
-    if len(scored) == len({prompt for prompt, _ in scored}):
-        raise ConfigError(
-            f"{', '.join(map(str, _files(args)))}: under reward {args.reference!r} the reference "
-            "ranks no answer to a prompt above another: there is no order to compare"
-        )
+    def compare(self, rewards_N: Floats, tags: Mapping[str, Bools]) -> Preference:
+        from ...judges.audit.reward_bench import compare_orders
 
+        return compare_orders(rewards_N, self.scores_N, self.table.prompt_N, tags)
 
-def _name(args: argparse.Namespace) -> str:
-    return str(args.reward_model or f"{args.judge} with reward {args.reward}")
-
-
-class _Rater(Closing):
-    """Rates answers: a judge with a reward, or a reward model."""
-
-    def __init__(self, args: argparse.Namespace, reward: Reward) -> None:
-        self._reward = reward
-        self.missing = MissingVerdicts()
-        self._grader: Any = None
-        self._model: Any = None
-        if args.reward_model is not None:
-            from ...judges.audit.reward_bench import RewardModel
-
-            self._model, self._name = RewardModel(args.reward_model), args.reward_model
-        else:
-            from ...judges.grader import open_grader
-            from ...judges.judge_options import parse_judge_args
-
-            self._grader = open_grader(
-                parse_judge_args(args.judge, args.judge_args), seed=args.seed
+    def require_an_order(self, args: argparse.Namespace) -> None:
+        """Refuse a reference that tells no two answers apart, before a judge is paid."""
+        known = ~np.isnan(self.scores_N)
+        prompts, scores = self.table.prompt_N[known].tolist(), self.scores_N[known].tolist()
+        if len(set(zip(prompts, scores, strict=True))) == len(set(prompts)):
+            raise ConfigError(
+                f"{', '.join(map(str, _files(args)))}: under reward {args.reference!r} the "
+                "reference ranks no answer to a prompt above another: there is no order to compare"
             )
 
-    def close(self) -> None:
-        """Close the judge."""
-        if self._grader is not None:
-            self._grader.close()
 
-    def rate(self, answers: Sequence[tuple[Any, str]]) -> Floats:
-        """Give the reward of each answer; NaN where there is none."""
-        from ...judges.answer import Answer, solution_of
-        from ...judges.rewards import evaluate_table
-        from ...judges.scoring.verdict_table import VerdictTable
+def _rater(
+    args: argparse.Namespace,
+    reward: Reward,
+    missing: MissingVerdicts,
+    opened: contextlib.ExitStack,
+) -> tuple[Grader | None, _Rate]:
+    """Open the judge, whose missing verdicts are counted; None for a reward model."""
+    if args.reward_model is not None:
+        from ...judges.audit.reward_bench import RewardModel
 
-        if self._model is not None:
-            scored: Floats = self._model.rewards([(e, solution_of(text)) for e, text in answers])
-            return scored
-        graded = self._grader.grade([Answer(example, text) for example, text in answers])
+        model = RewardModel(args.reward_model)
+        return None, lambda asked: model.rewards([(e, solution_of(text)) for e, text in asked])
+    from ...judges.rewards import evaluate_table
+
+    grader = opened.enter_context(
+        open_grader(parse_judge_args(args.judge, args.judge_args), seed=args.seed)
+    )
+
+    def rate(asked: _Asked) -> Floats:
+        graded = grader.grade([Answer(example, text) for example, text in asked])
         for one in graded:
-            self.missing.add(one)
-        return evaluate_table(self._reward, VerdictTable.of(graded))
+            missing.add(one)
+        return evaluate_table(reward, VerdictTable.of(graded))
 
-    def seen_of(self, examples: Sequence[Any]) -> LearnedShare:
-        """Find the prompts that the judge has learned from."""
-        from ...judges.learned import seen_by
-
-        return seen_by(None if self._grader is None else self._grader.judge, examples)
-
-    @property
-    def stopped(self) -> str | None:
-        """Why the judging ended early; None where it did not, or a model was tested."""
-        return None if self._grader is None else self._grader.stopped
-
-    def facts(self) -> dict[str, Any]:
-        """Say who was tested."""
-        if self._grader is None:
-            return {"reward_model": self._name}
-        facts: dict[str, Any] = self._grader.facts()
-        return facts
+    return grader, rate
 
 
 def _computable(reward: Reward, *allowed: Needs) -> Reward:
@@ -264,8 +215,23 @@ def _computable(reward: Reward, *allowed: Needs) -> Reward:
     return reward
 
 
+def _files(args: argparse.Namespace) -> list[Path]:
+    return list(args.labels or args.verdicts)
+
+
 def _recorded(args: argparse.Namespace) -> list[GradedAnswer]:
-    graded = _labelled(args) if args.labels is not None else _judged(args)
+    """Read what the reference says, answer by answer."""
+    if args.labels is not None:
+        from ...judges.audit.label_correction import graded_by_labels
+        from ...judges.audit.label_rows import merged_answers, read_label_files
+
+        columns = columns_of(args, rows=None)
+        file = read_label_files(args.labels, strict=args.strict, columns=columns)
+        say(file.warning(), "bench-reward")
+        graded = [graded_by_labels(item) for item in merged_answers(file.answers)]
+    else:
+        _, runs = recorded_runs(args, "bench-reward", columns_of(args, is_shared=True))
+        graded = [each for run in runs for each in run.graded if not each.is_absent]
     kept = set(list(dict.fromkeys(g.example.prompt_id for g in graded))[: args.limit])
     graded = [one for one in graded if one.example.prompt_id in kept]
     if len(graded) == len(kept):
@@ -273,42 +239,18 @@ def _recorded(args: argparse.Namespace) -> list[GradedAnswer]:
     return graded
 
 
-def _files(args: argparse.Namespace) -> list[Path]:
-    return [args.labels] if args.labels is not None else list(args.verdicts)
-
-
-def _labelled(args: argparse.Namespace) -> list[GradedAnswer]:
-    """Take what the labels say for the reference's verdicts, answer by answer."""
-    from ...judges.audit.label_correction import graded_by_labels
-    from ...judges.audit.label_rows import merged_answers, read_labels
-
-    file = read_labels(args.labels, strict=args.strict, columns=columns_of(args, rows=None))
-    say(file.warning(), "bench-reward")
-    return [graded_by_labels(item) for item in merged_answers(file.answers)]
-
-
-def _judged(args: argparse.Namespace) -> list[GradedAnswer]:
-    columns = columns_of(args, is_shared=True)
-    _, runs = recorded_runs(args, "bench-reward", columns)
-    return [each for run in runs for each in run.graded if not each.is_absent]
-
-
 def _probed(
-    rater: _Rater,
-    answers: Sequence[tuple[Any, str]],
-    rewards_N: Floats,
-    prompt_N: Any,
-    args: argparse.Namespace,
+    rate: _Rate, reference: _Reference, rewards_N: Floats, args: argparse.Namespace
 ) -> list[ProbeRow]:
     from ...judges.audit.reward_bench import PROBES, probe_row
 
     if not args.probes:
         return []
+    answers = reference.answers
     rng = np.random.default_rng(args.seed)
     chosen = np.sort(rng.permutation(len(answers))[: args.probes])
     found = []
     for name, change in PROBES.items():
-        changed = [(answers[row][0], change(*answers[row])) for row in chosen]
-        before, after = rewards_N[chosen], rater.rate(changed)
-        found.append(probe_row(name, before, after, prompt_N[chosen]))
+        after = rate([(answers[row][0], change(*answers[row])) for row in chosen])
+        found.append(probe_row(name, rewards_N[chosen], after, reference.table.prompt_N[chosen]))
     return found

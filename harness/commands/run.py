@@ -26,7 +26,7 @@ import argparse
 from typing import Any
 
 from ...judges.data.forms.rubric_file import add_rows_arguments
-from ..flags import add_all, add_allow_missing
+from ..flags import add_all, add_allow_missing, add_judge_choice
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,12 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data = parser.add_argument_group("data and judge")
     data.add_argument("--data", metavar="PATH", help="rows, or the folder of the published files")
     add_rows_arguments(data)
-    data.add_argument(
-        "--judge", metavar="NAME", help="a judge from `rubricbeat list judges`, or module:Class"
-    )
-    data.add_argument(
-        "--judge_args", metavar="K=V,...|FILE", help="its options: k=v,k=v or a YAML file"
-    )
+    add_judge_choice(data, is_required=False)
     data.add_argument("--repeats", type=int, metavar="N", help="answers to each prompt")
     data.add_argument("--selector", choices=("list", "live"), help="how heart rows are selected")
     data.add_argument("--strict", action="store_true", help="stop at a bad row")
