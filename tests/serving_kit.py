@@ -18,8 +18,8 @@ from typing import Any, Self
 from engine_kit import UNREADABLE, CountingJudge, example
 from waiting import HANG_S
 
-from rubricbeat.harness.serving.app import Bounds
-from rubricbeat.harness.serving.run import Place, Serving
+from rubricbeat.harness.serving.app import App, Bounds
+from rubricbeat.harness.serving.run import Place
 from rubricbeat.harness.serving.service import Service
 from rubricbeat.harness.serving.wire import Offer
 from rubricbeat.judges.data.examples import example_to_row
@@ -82,15 +82,15 @@ class Served:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        self.run(self._start())
-        host = self.serving.url.removeprefix("http://").rpartition(":")
-        self.host, self.port, self.url = host[0], int(host[2]), self.serving.url
+        self.url = self.run(self._start())
+        host = self.url.removeprefix("http://").rpartition(":")
+        self.host, self.port = host[0], int(host[2])
         return self
 
-    async def _start(self) -> None:
+    async def _start(self) -> str:
         self.service = Service(self.grader, self._offer, max_pending=self._max_pending)
-        self.serving = Serving(self.service, self._place, self._bounds)
-        await self.serving.start()
+        self.app = App(self.service, self._place.token, self._bounds)
+        return await self.app.start(self._place.host, self._place.port)
 
     def __exit__(
         self,
@@ -98,7 +98,7 @@ class Served:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.run(self.serving.stop("the test is over"))
+        self.run(self.app.stop("the test is over"))
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(HANG_S)
         left = asyncio.all_tasks(self.loop)

@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
+import contextlib
 import hmac
-import sys
+import socket
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import orjson
 from aiohttp import web
 
-from ...judges.errors import RubricbeatError, in_words
+from ...judges.errors import ConfigError, RubricbeatError, in_words
+from ..terminal import say
 from .connections import Connection, Gate
 from .forms import score_openrlhf, score_slime
 from .service import Service
@@ -35,11 +34,13 @@ SEND_S = 60.0
 RETRY_AFTER_S = 2
 """What a client is told to wait where trying again may help."""
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+SCORE, STATS, HEALTH = "/v1/score", "/v1/stats", "/health"
+FORMS = {"/v1/openrlhf": score_openrlhf, "/v1/slime": score_slime}
+FLUSH_S = 10.0
+"""Beyond the judge's own time-out: longest that replies may take to be worded and sent."""
 
-Reply = tuple[int, Any]
+Reply = tuple[int, object]
 """Status and what becomes JSON."""
-Work = Callable[[Any], Awaitable[Reply]]
-"""Takes what the body holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,21 +77,45 @@ class App:
         """Clients that were not there any more when their reply was."""
         self._began = time.monotonic()
         self._statuses: Counter[int] = Counter()
-        self._works: Mapping[str, Work] = {
-            "/v1/score": self._score,
-            "/v1/openrlhf": self._openrlhf,
-            "/v1/slime": self._slime,
-        }
         self.gate = Gate(bounds.connections, bounds.head_s)
         self._server = web.Server(self._handle, access_log=None)
+        self._listening: asyncio.Server | None = None
 
-    def protocol(self) -> Connection:
-        """Make the protocol of a new connection; for `create_server`."""
-        return Connection(self._server, self.gate, asyncio.get_running_loop())
+    async def start(self, host: str, port: int) -> str:
+        """Listen, and give the address.
 
-    async def close(self, within_s: float) -> None:
-        """Close the connections, when their replies are sent or so many seconds are over."""
-        await self._server.shutdown(within_s)
+        Raises:
+            ConfigError: Nothing can listen there.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            self._listening = await loop.create_server(
+                lambda: Connection(self._server, self.gate, loop), host, port, backlog=1_024
+            )
+        except (OSError, UnicodeError) as error:
+            raise ConfigError(
+                f"cannot listen at {host} port {port}: {error}; name another --port"
+            ) from error
+        first = self._listening.sockets[0]
+        host, port = first.getsockname()[:2]
+        return (
+            f"http://[{host}]:{port}"
+            if first.family == socket.AF_INET6
+            else f"http://{host}:{port}"
+        )
+
+    async def stop(self, reason: str) -> bool:
+        """Refuse new work, let what is paid for end, answer whoever waits, and close.
+
+        Returns:
+            Whether every request in hand was answered.
+        """
+        within_s = self.service.grader.options.timeout_s + FLUSH_S
+        is_done = await self.service.stop(reason, within_s)
+        if self._listening is not None:
+            self._listening.close()
+        await self._server.shutdown(FLUSH_S)
+        return is_done
 
     # -- a request ------------------------------------------------------------------------
 
@@ -122,45 +147,46 @@ class App:
                 self.n_gone += 1
             return response
 
-    async def _answered(self, request: web.BaseRequest) -> tuple[int, Any, dict[str, str]]:
+    async def _answered(self, request: web.BaseRequest) -> tuple[int, object, dict[str, str]]:
         try:
-            status, plain = await self._routed(request)
-            return status, plain, {}
+            return *await self._routed(request), {}
         except RequestError as error:
-            headers = {"Retry-After": str(RETRY_AFTER_S)} if error.retry else {}
-            if error.status == 401:
-                headers["WWW-Authenticate"] = "Bearer"
-            return error.status, error.to_json(), headers
+            said = error
         except RubricbeatError as error:  # such as a reward of the user's own that fails
-            said = RequestError(str(error), status=500, code="fault")
+            said = RequestError(str(error), "fault")
         except ConnectionError:
-            said = RequestError("the client has disconnected", status=499, code="gone")
+            said = RequestError("the client has disconnected", "gone")
         except Exception as error:
-            print(f"rubricbeat serve: a bug in rubricbeat: {in_words(error)}", file=sys.stderr)
-            said = RequestError("internal error; see the server's log", status=500, code="fault")
-        return said.status, said.to_json(), {}
+            say(f"a bug in rubricbeat: {in_words(error)}", "serve")
+            said = RequestError("internal error; see the server's log", "fault")
+        headers = {"Retry-After": str(RETRY_AFTER_S)} if said.retry else {}
+        if said.status == 401:
+            headers["WWW-Authenticate"] = "Bearer"
+        return said.status, said.to_json(), headers
 
     async def _routed(self, request: web.BaseRequest) -> Reply:
-        path = request.rel_url.raw_path
-        if path == "/health":
-            return self._health(request.method)
+        path, service = request.rel_url.raw_path, self.service
+        if path == HEALTH:
+            _require_method(request, "GET")
+            is_open = service.stopping is None
+            return (200 if is_open else 503), {"status": "ok" if is_open else "stopping"}
         self._check_sender(request)
-        if path == "/v1/stats":
-            _require_method(request.method, "GET")
+        if path == STATS:
+            _require_method(request, "GET")
             return 200, self.stats()
-        if path not in self._works:
-            known = ", ".join(["/health", "/v1/stats", *self._works])
-            raise RequestError(
-                f"no such path; known paths: {known}", status=404, code="no_such_path"
-            )
-        _require_method(request.method, "POST")
-        self.service.require_open()
+        if path != SCORE and path not in FORMS:
+            known = ", ".join([HEALTH, STATS, SCORE, *FORMS])
+            raise RequestError(f"no such path; known paths: {known}", "no_such_path")
+        _require_method(request, "POST")
+        service.require_open()
         _require_json(request)
         body = await self._body(request)
         try:
             big = len(body) > LARGE_BYTES
             plain = await asyncio.to_thread(parsed, body) if big else parsed(body)
-            return await self._works[path](plain)
+            if path == SCORE:
+                return await self._score(plain)
+            return 200, await FORMS[path](plain, service)
         finally:
             self._bytes_in_hand -= len(body)
 
@@ -168,35 +194,24 @@ class App:
         """Refuse who does not show the token; without one, who does not name this very machine.
 
         A page in a browser can make its own name point to 127.0.0.1; it cannot hide that name.
-
-        Raises:
-            RequestError: It is refused.
         """
         if self._token is None:
             host = request.headers.get("Host", "").rpartition(":")
             name = host[0] if host[1] and host[2].isdigit() else "".join(host)
             if name.strip("[]").lower() not in LOOPBACK:
-                raise RequestError("the Host is not this machine", status=403, code="wrong_host")
+                raise RequestError("the Host is not this machine", "wrong_host")
             return
         given = _token_of(request.headers.get("Authorization", ""))
         if not hmac.compare_digest(given, self._token):
-            raise RequestError(
-                "give the server's token: 'Authorization: Bearer TOKEN'",
-                status=401,
-                code="wrong_token",
-            )
+            words = "give the server's token: 'Authorization: Bearer TOKEN'"
+            raise RequestError(words, "wrong_token")
 
     async def _body(self, request: web.BaseRequest) -> bytes:
-        """Read a body; what it takes of the memory is given back by the caller.
-
-        Raises:
-            RequestError: It is too large, too slow, or too much is in hand.
-        """
+        """Read a body; what it takes of the memory is given back by the caller."""
         bounds, body = self._bounds, bytearray()
         too_large = RequestError(
             f"the body is larger than {bounds.body_bytes:,} bytes (--max_body_mb); send several",
-            status=413,
-            code="too_large",
+            "too_large",
         )
         if (request.content_length or 0) > bounds.body_bytes:
             raise too_large
@@ -210,49 +225,28 @@ class App:
                     if len(body) > bounds.body_bytes:
                         raise too_large
                     if self._bytes_in_hand > bounds.in_hand_bytes:
-                        raise RequestError(
-                            "too many pending requests; retry in a moment",
-                            status=429,
-                            code="busy",
-                            retry=True,
-                        )
+                        raise RequestError("too many pending requests; retry in a moment", "busy")
         except BaseException as error:
             self._bytes_in_hand -= len(body)
             if isinstance(error, TimeoutError):
-                raise RequestError("the body did not arrive", status=408, code="slow") from None
+                raise RequestError("the body did not arrive", "slow") from None
             raise
         return bytes(body)
 
     # -- what is asked for ----------------------------------------------------------------
 
-    def _health(self, method: str) -> Reply:
-        _require_method(method, "GET")
-        is_open = self.service.stopping is None
-        return (200 if is_open else 503), {"status": "ok" if is_open else "stopping"}
-
-    async def _score(self, plain: Any) -> Reply:
-        request = score_request(plain, self.service.offer)
-        scored = await self.service.score(request)
+    async def _score(self, plain: object) -> Reply:
+        scored = await self.service.score(score_request(plain, self.service.offer))
         facts = self.service.judge_facts()
         big = len(scored.graded) > LARGE_ANSWERS
-        reply = (
-            await asyncio.to_thread(scored.to_json, request, facts)
-            if big
-            else scored.to_json(request, facts)
-        )
-        if scored.fault is None and scored.stopped is None:
+        reply = await asyncio.to_thread(scored.to_json, facts) if big else scored.to_json(facts)
+        if scored.ended is None:
             return 200, reply
         # what came is given all the same: it was paid for
-        error = RequestError(scored.why_incomplete(), code="judge_stopped")
-        return 503, {**error.to_json(), **reply}
+        error = RequestError(scored.why_incomplete(), "judge_stopped")
+        return error.status, {**error.to_json(), **reply}
 
-    async def _openrlhf(self, plain: Any) -> Reply:
-        return 200, await score_openrlhf(plain, self.service)
-
-    async def _slime(self, plain: Any) -> Reply:
-        return 200, await score_slime(plain, self.service)
-
-    def stats(self) -> dict[str, Any]:
+    def stats(self) -> dict[str, object]:
         """Tell what was asked and answered so far, and what the judge cost."""
         service = self.service
         return {
@@ -275,21 +269,17 @@ class App:
         }
 
 
-def _require_method(method: str, wanted: str) -> None:
-    if method != wanted:
-        raise RequestError(f"this path takes {wanted}", status=405, code="wrong_method")
+def _require_method(request: web.BaseRequest, wanted: str) -> None:
+    if request.method != wanted:
+        raise RequestError(f"this path takes {wanted}", "wrong_method")
 
 
 def _require_json(request: web.BaseRequest) -> None:
-    """Take JSON alone, as it is: a page in a browser may not send that type without being asked.
-
-    Raises:
-        RequestError: It is something else, or compressed.
-    """
+    """Take JSON alone, as it is: a page in a browser may not send that type without being asked."""
     if request.content_type != "application/json":
-        raise RequestError("send 'Content-Type: application/json'", status=415, code="not_json")
+        raise RequestError("send 'Content-Type: application/json'", "not_json")
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise RequestError("send the body uncompressed", status=415, code="compressed")
+        raise RequestError("send the body uncompressed", "compressed")
 
 
 def _token_of(header: str) -> bytes:
@@ -298,9 +288,7 @@ def _token_of(header: str) -> bytes:
     value = value.strip()
     if kind.lower() == "bearer":
         return value.encode("utf-8", "surrogateescape")
-    if kind.lower() == "basic":
-        try:
+    with contextlib.suppress(ValueError):  # no base64
+        if kind.lower() == "basic":
             return base64.b64decode(value, validate=True).partition(b":")[2]
-        except (binascii.Error, ValueError):
-            return b""
     return b""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import cast
 
 from aiohttp import web
@@ -16,16 +17,16 @@ LINGER_S = 5.0
 _FULL = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
+@dataclass(slots=True)
 class Gate:
     """Counts the connections of a server, and bounds them."""
 
-    def __init__(self, most: int, head_s: float) -> None:
-        """Allow so many connections; the head of a request may take so many seconds."""
-        self.most = most
-        self.head_s = head_s
-        self.n_open = 0
-        self.n_refused = 0
-        self.n_too_slow = 0
+    most: int
+    head_s: float
+    """Longest that the head of a request may take."""
+    n_open: int = 0
+    n_refused: int = 0
+    n_too_slow: int = 0
 
 
 class Connection(web.RequestHandler):

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from ...judges.answer import Answer
 from ...judges.rewards import Reward
 from .service import Service
-from .wire import RequestError, Scored, ScoreRequest, example_of, require_few
+from .wire import RequestError, ScoreRequest, example_of, require_few
 
 END_TOKENS = ("<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end_of_text|>", "</s>", "<eos>")
 """Ends of a turn in common chat templates: they are no part of an answer."""
@@ -25,7 +24,7 @@ NO_PROMPT = (
 """What is said of a query whose answer cannot be told from its prompt."""
 
 
-async def score_openrlhf(plain: Any, service: Service) -> dict[str, Any]:
+async def score_openrlhf(plain: object, service: Service) -> dict[str, object]:
     """Answer OpenRLHF: `query` and `prompts` are texts, `labels` rows or prompt_ids.
 
     `rewards` are as they are; `scores`, which it filters prompts by, are brought to [0, 1].
@@ -55,7 +54,7 @@ async def score_openrlhf(plain: Any, service: Service) -> dict[str, Any]:
     }
 
 
-async def score_slime(plain: Any, service: Service) -> float:
+async def score_slime(plain: object, service: Service) -> float:
     """Answer slime: one `response`, whose `label` is a row or a prompt_id; a number comes back.
 
     Raises:
@@ -77,18 +76,12 @@ async def _rewards(answers: Sequence[Answer], reward: Reward, service: Service) 
     values = scored.rewards[reward.name]
     known = [value for value in values if value is not None]
     if not scored.is_complete or len(known) < len(values):
-        raise missing(scored)
+        code = "missing_verdicts" if scored.ended is None else "judge_stopped"
+        raise RequestError(scored.why_incomplete(), code)
     return known
 
 
-def missing(scored: Scored) -> RequestError:
-    """Give the refusal of what lacks verdicts: asked again where that may help."""
-    if scored.fault is not None or scored.stopped is not None:
-        return RequestError(scored.why_incomplete(), status=503, code="judge_stopped")
-    return RequestError(scored.why_incomplete(), status=424, code="missing_verdicts", retry=True)
-
-
-def _fields(plain: Any, names: Sequence[str]) -> Mapping[str, list[Any]]:
+def _fields(plain: object, names: Sequence[str]) -> Mapping[str, list[object]]:
     if not isinstance(plain, Mapping):
         raise RequestError(f"give an object with {', '.join(names)}")
     for name in names:
@@ -97,12 +90,7 @@ def _fields(plain: Any, names: Sequence[str]) -> Mapping[str, list[Any]]:
     return plain
 
 
-def _asked(query: Any, prompt: Any, place: int) -> str:
-    """Give the answer of a query.
-
-    Raises:
-        RequestError: They are no texts, or the prompt is not in the query.
-    """
+def _asked(query: object, prompt: object, place: int) -> str:
     if not isinstance(query, str) or not isinstance(prompt, str):
         raise RequestError(f"query[{place}], prompts[{place}]: give texts")
     answer = answer_in(query, prompt)

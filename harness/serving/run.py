@@ -6,19 +6,16 @@ import asyncio
 import contextlib
 import ipaddress
 import signal
-import socket
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from ...judges.engine.event_loop import new_loop
 from ...judges.errors import ConfigError
+from ..terminal import say
 from .app import LOOPBACK, App, Bounds
 from .service import Service
 
 MIN_TOKEN_CHARS = 16
-FLUSH_S = 10.0
-"""Beyond the judge's own time-out: longest that replies may take to be worded and sent."""
 WANTED_FILES = 8_192
 """Open files that many clients take; the system may allow fewer."""
 
@@ -58,51 +55,6 @@ class Place:
             return self.host in LOOPBACK
 
 
-class Serving:
-    """A server at work, on the running loop."""
-
-    def __init__(self, service: Service, place: Place, bounds: Bounds) -> None:
-        """Describe it; nothing listens yet."""
-        self.service = service
-        self.place = place
-        self.app = App(service, place.token, bounds)
-        self._server: asyncio.Server | None = None
-        self.url = ""
-
-    async def start(self) -> None:
-        """Listen.
-
-        Raises:
-            ConfigError: Nothing can listen there.
-        """
-        place = self.place
-        try:
-            self._server = await asyncio.get_running_loop().create_server(
-                self.app.protocol, place.host, place.port, backlog=1_024
-            )
-        except (OSError, UnicodeError) as error:
-            raise ConfigError(
-                f"cannot listen at {place.host} port {place.port}: {error}; name another --port"
-            ) from error
-        listening = self._server.sockets[0]
-        host, port = listening.getsockname()[:2]
-        shown = f"[{host}]" if listening.family == socket.AF_INET6 else host
-        self.url = f"http://{shown}:{port}"
-
-    async def stop(self, reason: str) -> bool:
-        """Refuse new work, let what is paid for end, answer whoever waits, and close.
-
-        Returns:
-            Whether every request in hand was answered.
-        """
-        within_s = self.service.grader.options.timeout_s + FLUSH_S
-        is_done = await self.service.stop(reason, within_s)
-        if self._server is not None:
-            self._server.close()
-        await self.app.close(FLUSH_S)
-        return is_done
-
-
 def serve(
     make: Callable[[], Service], place: Place, bounds: Bounds, announce: Callable[[str], None]
 ) -> int:
@@ -121,7 +73,7 @@ def serve(
         ConfigError: Nothing can listen there.
         KeyboardInterrupt: At the second signal.
     """
-    raise_file_limit()
+    _raise_file_limit()
     with asyncio.Runner(loop_factory=new_loop) as runner:
         return runner.run(_serve(make, place, bounds, announce))
 
@@ -129,22 +81,19 @@ def serve(
 async def _serve(
     make: Callable[[], Service], place: Place, bounds: Bounds, announce: Callable[[str], None]
 ) -> int:
-    serving = Serving(make(), place, bounds)
+    app = App(make(), place.token, bounds)
     loop = asyncio.get_running_loop()
     signals: asyncio.Queue[str] = asyncio.Queue()
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, signals.put_nowait, each.name)
-    await serving.start()
-    announce(serving.url)
+    announce(await app.start(place.host, place.port))
     name = await signals.get()
-    n = serving.service.n_pending
-    print(
-        f"rubricbeat serve: {name}: no new requests; {n} answers are pending; waiting for the "
+    say(
+        f"{name}: no new requests; {app.service.n_pending} answers are pending; waiting for the "
         "calls in flight (again to stop at once)",
-        file=sys.stderr,
-        flush=True,
+        "serve",
     )
-    stopping = loop.create_task(serving.stop("the server is stopping; retry when it is up again"))
+    stopping = loop.create_task(app.stop("the server is stopping; retry when it is up again"))
     second = loop.create_task(signals.get())
     await asyncio.wait({stopping, second}, return_when=asyncio.FIRST_COMPLETED)
     if not stopping.done():
@@ -156,7 +105,7 @@ async def _serve(
     return 0 if stopping.result() else 1
 
 
-def raise_file_limit() -> None:
+def _raise_file_limit() -> None:
     """Allow this process as many open files as many clients take, where the system lets it."""
     with contextlib.suppress(ImportError, OSError, ValueError):
         import resource

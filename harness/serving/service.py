@@ -11,14 +11,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
-from ...judges.answer import GradedAnswer
+from ...judges.answer import Answer
 from ...judges.errors import ConfigError, RubricbeatError
 from ...judges.grader import Grader
-from ...judges.rewards import Reward, evaluate_batch
+from ...judges.rewards import evaluate_batch
 from ...judges.scoring.item_scores import score_items
-from ...judges.scoring.rubric_arrays import Floats
+from ...judges.scoring.plain_form import plain_form
 from ...judges.scoring.verdict_table import VerdictTable
 from ...judges.verdict import Rating
 from .wire import Offer, RequestError, Scored, ScoreRequest
@@ -72,7 +70,7 @@ class Service:
             RequestError: It does.
         """
         if self.stopping is not None:
-            raise RequestError(self.stopping, status=503, code="stopping")
+            raise RequestError(self.stopping, "stopping")
 
     async def stop(self, reason: str, within_s: float) -> bool:
         """Take up nothing new, let the calls in flight end, and wait for the requests in hand.
@@ -99,9 +97,7 @@ class Service:
             raise RequestError(
                 f"{self.n_pending} answers are pending, at most {self._max_pending} may be "
                 "(--max_pending); retry in a moment",
-                status=429,
-                code="busy",
-                retry=True,
+                "busy",
             )
         self.n_pending += n_answers
         self._idle.clear()
@@ -110,54 +106,33 @@ class Service:
         answers = list(request.answers)
         rates = any(reward.needs == "rating" for reward in request.rewards)
         try:
-            (graded, fault), ratings = await asyncio.gather(
-                self.grader.grade_what_comes(answers), self._ratings(request) if rates else _none()
+            (graded, fault), (ratings, unrated) = await asyncio.gather(
+                self.grader.grade_what_comes(answers), self._ratings(answers if rates else [])
             )
         except ConfigError as error:  # of these rows: the judge's own come as `fault`
-            raise RequestError(str(error), code="not_askable") from None
-        if isinstance(ratings, RubricbeatError):
-            fault = fault or ratings
-        elif ratings:
+            raise RequestError(str(error), "not_askable") from None
+        if ratings:
             pairs = zip(graded, ratings, strict=True)
             graded = [replace(one, ratings=rated) for one, rated in pairs]
         has_gap = any(v.is_missing for one in graded for v in one.verdicts)
-        stopped = self.grader.stopped if has_gap else None
-        return scored(graded, request.rewards, request.groups, stopped, fault)
+        ended = fault or unrated or (self.grader.stopped if has_gap else None)
+        # rewards of a group are compared on the criteria that all its answers have
+        table, groups = VerdictTable.of(graded), request.groups
+        return Scored(
+            request,
+            tuple(graded),
+            plain_form(score_items(table).h.tolist()),  # None for what is not known, and never 0
+            {
+                one.name: plain_form(evaluate_batch(one, table, groups).tolist())
+                for one in request.rewards
+            },
+            None if ended is None else str(ended),
+        )
 
     async def _ratings(
-        self, request: ScoreRequest
-    ) -> Sequence[tuple[Rating, ...]] | RubricbeatError:
+        self, answers: Sequence[Answer]
+    ) -> tuple[Sequence[tuple[Rating, ...]], RubricbeatError | None]:
         try:
-            return await self.grader.rate_async(list(request.answers))
+            return (await self.grader.rate_async(answers)) if answers else [], None
         except RubricbeatError as error:
-            return error
-
-
-async def _none() -> Sequence[tuple[Rating, ...]]:
-    return ()
-
-
-def scored(
-    graded: Sequence[GradedAnswer],
-    rewards: Sequence[Reward],
-    groups: Sequence[slice] = (),
-    stopped: str | None = None,
-    fault: RubricbeatError | None = None,
-) -> Scored:
-    """Compute scores and rewards of graded answers; the rest is as `Scored` has it.
-
-    Rewards of a group are compared on the criteria that all its answers have.
-    """
-    table = VerdictTable.of(graded)
-    return Scored(
-        tuple(graded),
-        _optional(score_items(table).h),
-        {one.name: _optional(evaluate_batch(one, table, groups)) for one in rewards},
-        stopped,
-        fault,
-    )
-
-
-def _optional(values_N: Floats) -> tuple[float | None, ...]:
-    """Give None, and never 0, for what is not known; what JSON cannot hold likewise."""
-    return tuple(float(value) if np.isfinite(value) else None for value in values_N)
+            return [], error

@@ -15,7 +15,7 @@ import orjson
 from ...judges.answer import Answer, GradedAnswer
 from ...judges.data.conversations import text_of_answer
 from ...judges.data.examples import example_from_row
-from ...judges.errors import DataError, RubricbeatError, near_names
+from ...judges.errors import DataError, near_names
 from ...judges.rewards import Reward
 from ...judges.rubric import Example
 from ...judges.scoring.missing import MissingVerdicts
@@ -24,28 +24,43 @@ FIELDS = ("items", "rewards", "verdicts")
 ITEM_FIELDS = ("row", "prompt_id", "answers")
 MAX_NAME_CHARS = 60
 """Of a name that is quoted in a message."""
+STATUSES = {
+    "wrong_token": 401,
+    "wrong_host": 403,
+    "no_such_path": 404,
+    "wrong_method": 405,
+    "slow": 408,
+    "too_large": 413,
+    "too_many_answers": 413,
+    "not_json": 415,
+    "compressed": 415,
+    "missing_verdicts": 424,
+    "busy": 429,
+    "gone": 499,
+    "fault": 500,
+    "judge_stopped": 503,
+    "stopping": 503,
+}
+"""Of HTTP, by the code of an error; 400 for all others."""
 
 
 class RequestError(Exception):
     """A request that is refused, in words for whoever sent it."""
 
-    def __init__(
-        self, message: str, *, status: int = 400, code: str = "bad_request", retry: bool = False
-    ) -> None:
+    def __init__(self, message: str, code: str = "bad_request") -> None:
         """Refuse.
 
         Args:
             message: What, where and how to mend.
-            status: Of HTTP.
-            code: For programs.
-            retry: Whether the same request may work in a moment.
+            code: For programs; the status of HTTP follows from it.
         """
         super().__init__(message)
-        self.status = status
         self.code = code
-        self.retry = retry
+        self.status = STATUSES.get(code, 400)
+        self.retry = code in {"busy", "missing_verdicts"}
+        """Whether the same request may work in a moment."""
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Give the plain form."""
         return {"error": {"code": self.code, "message": str(self)}}
 
@@ -93,10 +108,10 @@ def parsed(body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except ValueError as error:
-        raise RequestError(f"the body is not JSON in UTF-8: {error}", code="bad_json") from None
+        raise RequestError(f"the body is not JSON in UTF-8: {error}", "bad_json") from None
 
 
-def score_request(plain: Any, offer: Offer) -> ScoreRequest:
+def score_request(plain: object, offer: Offer) -> ScoreRequest:
     """Read the request of `/v1/score`.
 
     Raises:
@@ -133,12 +148,11 @@ def require_few(n_answers: int, offer: Offer) -> None:
     if n_answers > offer.max_answers:
         raise RequestError(
             f"more than {offer.max_answers} answers in one request (--max_answers); send several",
-            status=413,
-            code="too_many_answers",
+            "too_many_answers",
         )
 
 
-def example_of(value: Any, where: str, offer: Offer) -> Example:
+def example_of(value: object, where: str, offer: Offer) -> Example:
     """Give the example that a row, a row as JSON text, or a prompt_id stands for.
 
     Raises:
@@ -150,51 +164,51 @@ def example_of(value: Any, where: str, offer: Offer) -> Example:
         try:
             return example_from_row(value, where=where)
         except DataError as error:
-            raise RequestError(str(error), code="bad_row") from None
+            raise RequestError(str(error), "bad_row") from None
         except RecursionError:
-            raise RequestError(f"{where}: nested too deeply", code="bad_row") from None
+            raise RequestError(f"{where}: nested too deeply", "bad_row") from None
     if not isinstance(value, str):
         raise RequestError(f"{where}: give a row, or the prompt_id of a row of --data")
     if value not in offer.examples:
         named = value[:MAX_NAME_CHARS]
-        raise RequestError(f"{where}: no row of --data has prompt_id {named!r}", code="no_such_row")
+        raise RequestError(f"{where}: no row of --data has prompt_id {named!r}", "no_such_row")
     return offer.examples[value]
 
 
-def _text(value: Any, where: str) -> str | None:
+def _text(value: object, where: str) -> str | None:
     try:
         return text_of_answer(value)
     except DataError as error:
-        raise RequestError(f"{where}: {error}", code="bad_answer") from None
+        raise RequestError(f"{where}: {error}", "bad_answer") from None
 
 
-def _rewards(named: Any, offer: Offer) -> tuple[Reward, ...]:
+def _rewards(named: object, offer: Offer) -> tuple[Reward, ...]:
     if named is None:
         return tuple(offer.rewards.values())
     found: dict[str, Reward] = {}
-    for name in named if named == [] else _list(named, "rewards"):
+    for name in [] if named == [] else _list(named, "rewards"):
         if not isinstance(name, str) or name not in offer.rewards:
-            near = near_names(str(name)[:MAX_NAME_CHARS], offer.rewards)
+            said = str(name)[:MAX_NAME_CHARS]
             raise RequestError(
-                f"rewards: {str(name)[:MAX_NAME_CHARS]!r} is none that this server gives "
-                f"(--rewards); {near}",
-                code="no_such_reward",
+                f"rewards: {said!r} is none that this server gives (--rewards); "
+                f"{near_names(said, offer.rewards)}",
+                "no_such_reward",
             )
         found[name] = offer.rewards[name]
     return tuple(found.values())
 
 
-def _object(value: Any, where: str, known: Sequence[str]) -> Mapping[str, Any]:
+def _object(value: object, where: str, known: Sequence[str]) -> Mapping[str, object]:
     if not isinstance(value, Mapping):
         raise RequestError(f"{where}: not a JSON object with {', '.join(known)}")
     for name in value:
         if name not in known:
-            near = near_names(str(name)[:MAX_NAME_CHARS], known)
-            raise RequestError(f"{where}: unknown field {str(name)[:MAX_NAME_CHARS]!r}; {near}")
+            said = str(name)[:MAX_NAME_CHARS]
+            raise RequestError(f"{where}: unknown field {said!r}; {near_names(said, known)}")
     return value
 
 
-def _list(value: Any, where: str) -> list[Any]:
+def _list(value: object, where: str) -> list[object]:
     if not isinstance(value, list) or not value:
         raise RequestError(f"{where}: give a list with at least one element")
     return value
@@ -204,15 +218,15 @@ def _list(value: Any, where: str) -> list[Any]:
 class Scored:
     """Graded answers with what they are worth."""
 
+    request: ScoreRequest
     graded: tuple[GradedAnswer, ...]
-    scores: tuple[float | None, ...]
+    scores: list[float | None]
     """Unclipped item score h; None where too much is missing."""
-    rewards: Mapping[str, tuple[float | None, ...]]
+    rewards: Mapping[str, list[float | None]]
     """By name."""
-    stopped: str | None = None
-    """Why the judge was asked no more: an outage, a spent budget; None where it was."""
-    fault: RubricbeatError | None = None
-    """What ended the grading early: the store, wrong settings of the judge; None for nothing."""
+    ended: str | None = None
+    """Why the judge was asked no more: an outage, a spent budget, a fault of the store or of the
+    judge's settings; None where it was."""
 
     @property
     def missing(self) -> MissingVerdicts:
@@ -228,14 +242,13 @@ class Scored:
     def why_incomplete(self) -> str:
         """Say in one line what is missing, and why."""
         head, *reasons = [line.strip() for line in self.missing.lines()] or [""]
-        told = [f"{head} {'; '.join(reasons)}"] if head else []
-        if self.fault is not None or self.stopped is not None:
-            told.insert(0, str(self.fault or self.stopped))
+        told = [] if self.ended is None else [self.ended]
+        if head:
+            told.append(f"{head} {'; '.join(reasons)}")
         for name, values in self.rewards.items():
             if not told and (n := values.count(None)):
-                told = [
-                    f"{n} of {len(values)} answers have no reward {name!r}: {self._no_reward()}"
-                ]
+                whose = f"{n} of {len(values)} answers have no reward {name!r}"
+                told = [f"{whose}: {self._no_reward()}"]
         return "; ".join(told)
 
     def _no_reward(self) -> str:
@@ -245,32 +258,29 @@ class Scored:
             return f"no rating, {lacking.to_verdict().explanation}"
         return "the judge gives no P(met), or the rubric has no positive points"
 
-    def to_json(self, request: ScoreRequest, judge: Mapping[str, Any]) -> dict[str, Any]:
+    def to_json(self, judge: Mapping[str, object]) -> dict[str, object]:
         """Give the reply of `/v1/score`."""
-        each = [self._answer(place, request) for place in range(len(self.graded))]
+        each = [self._answer(place) for place in range(len(self.graded))]
         missing = self.missing
         return {
             "items": [
-                {
-                    "prompt_id": self.graded[group.start].example.prompt_id,
-                    "answers": each[group],
-                }
-                for group in request.groups
+                {"prompt_id": self.graded[group.start].example.prompt_id, "answers": each[group]}
+                for group in self.request.groups
             ],
             "complete": self.is_complete,
             "missing": {"verdicts": missing.n_missing, "of": missing.n_asked},
             "why": None if self.is_complete else self.why_incomplete(),
-            "judge": dict(judge),
+            "judge": judge,
         }
 
-    def _answer(self, place: int, request: ScoreRequest) -> dict[str, Any]:
+    def _answer(self, place: int) -> dict[str, object]:
         graded = self.graded[place]
-        plain: dict[str, Any] = {
+        plain: dict[str, object] = {
             "score": self.scores[place],
             "rewards": {name: values[place] for name, values in self.rewards.items()},
             "missing": sum(verdict.is_missing for verdict in graded.verdicts),
         }
-        if request.with_verdicts:
+        if self.request.with_verdicts:
             plain["verdicts"] = [verdict.to_json() for verdict in graded.verdicts]
             if graded.replicates:
                 plain["replicates"] = [[v.to_json() for v in row] for row in graded.replicates]

@@ -5,7 +5,6 @@ Presets, files and flags become these values in `config_reading.py`; pydantic ch
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import field
 from typing import Annotated, Any, Literal
@@ -13,11 +12,13 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from ...judges.scoring.plain_form import plain_fields
+
 LORA_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 CHECKED = ConfigDict(strict=True, allow_inf_nan=False)
 
 
-def _number(value: Any) -> Any:
+def _number(value: object) -> object:
     """Read a number from text: YAML 1.1 takes 5e-6 for text."""
     try:
         return float(value) if isinstance(value, str) else value
@@ -25,7 +26,7 @@ def _number(value: Any) -> Any:
         return value
 
 
-def _words(value: Any) -> Any:
+def _words(value: object) -> object:
     """Take one word for a list of one."""
     return (value,) if isinstance(value, str) else tuple(value) if type(value) is list else value
 
@@ -262,15 +263,9 @@ class TrainConfig:
 
     def to_json(self) -> dict[str, Any]:
         """Give the plain form, as written beside a run."""
-        return {key: _plain(value) for key, value in dataclasses.asdict(self).items()}
+        return plain_fields(self)
 
 
 def options_of(judge: JudgeName) -> dict[str, Any]:
     """Give a judge that may be named in one word as its options."""
     return {"name": judge} if isinstance(judge, str) else dict(judge)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(inner) for key, inner in value.items()}
-    return [_plain(inner) for inner in value] if isinstance(value, (list, tuple)) else value

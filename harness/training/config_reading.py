@@ -11,7 +11,7 @@ import typing
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -22,6 +22,7 @@ from ...judges.options.files import parse_yaml, read_yaml
 from ...judges.options.reader import settled
 from .config import TrainConfig
 
+Kind = TypeVar("Kind")
 SET_ELSEWHERE: Mapping[str, str] = {
     "output_dir": "run.output_dir",
     "seed": "run.seed",
@@ -42,6 +43,8 @@ SET_ELSEWHERE: Mapping[str, str] = {
     "save_only_model": "nothing: such a run could not be resumed",
 }
 """Fields of TRL that the run fills itself, and what to set for each."""
+NAME_FILES = {"accelerator_config", "deepspeed", "fsdp_config"}
+"""Fields that take the path of a file in the place of its mapping."""
 
 
 def preset_names() -> list[str]:
@@ -96,17 +99,10 @@ def _read_preset(name: str) -> dict[str, Any]:
 
 
 def _read_file(path: Path) -> dict[str, Any]:
-    """Read a YAML file that holds a mapping.
-
-    Raises:
-        ConfigError: It cannot be read, or holds something else.
-    """
     plain = read_yaml(path)
-    if plain is None:
-        return {}
-    if not isinstance(plain, dict):
+    if not isinstance(plain, dict | None):
         raise ConfigError(f"{path} must hold a mapping of sections, not a {type(plain).__name__}")
-    return _flat(_settled(plain))
+    return _flat(_settled(plain or {}))
 
 
 def _settled(value: Any) -> Any:
@@ -156,37 +152,34 @@ def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> None:
 
 
 def _build(plain: Mapping[str, Any], where: str) -> TrainConfig:
-    hints = typing.get_type_hints(TrainConfig)
-    values: dict[str, Any] = {}
-    for key, value in plain.items():
-        kind = hints.get(key)
-        if not dataclasses.is_dataclass(kind):
-            values[key] = value
+    values = dict(plain)
+    for section, kind in typing.get_type_hints(TrainConfig).items():
+        if section not in values or not dataclasses.is_dataclass(kind):
             continue
+        value = values[section]
         if not isinstance(value, Mapping):
-            raise ConfigError(f"{where}: {key} must be a section of keys, not {value!r}")
-        own = dict(value)
-        if key in {"grpo", "sft"}:
+            raise ConfigError(f"{where}: {section} must be a section of keys, not {value!r}")
+        if section in {"grpo", "sft"}:
             ours = {spec.name for spec in dataclasses.fields(kind)}
-            theirs = {name: own.pop(name) for name in value if name not in ours}
+            theirs = {key: inner for key, inner in value.items() if key not in ours}
+            value = {key: inner for key, inner in value.items() if key in ours}
             if theirs:
-                own["trl"] = _of_trl(key, theirs, ours, where)
-        values[key] = _checked(typing.cast(type, kind), own, where, f"{key}.")
-    return typing.cast(TrainConfig, _checked(TrainConfig, values, where, ""))
+                value["trl"] = _of_trl(section, theirs, ours, where)
+        values[section] = _checked(typing.cast(Any, kind), value, f"{where}: ", f"{section}.")
+    return _checked(TrainConfig, values, f"{where}: ", "")
 
 
-def _checked(kind: type, values: Mapping[str, Any], where: str, prefix: str) -> Any:
-    known = [spec.name for spec in dataclasses.fields(kind)]
+def _checked(kind: type[Kind], values: Mapping[str, Any], where: str, prefix: str) -> Kind:
+    known = [spec.name for spec in dataclasses.fields(typing.cast(Any, kind))]
     for key in values:
         if key not in known:
-            raise ConfigError(
-                f"{where}: unknown key {prefix + str(key)!r}; {near_names(key, known)}"
-            )
+            near = near_names(key, known)
+            raise ConfigError(f"{where}unknown key {prefix + str(key)!r}; {near}")
     try:
         return kind(**values)
     except ValidationError as error:
         key = str(error.errors()[0]["loc"][0])
-        raise ConfigError(_refused(error, f"{where}: {prefix}{key}", values[key])) from None
+        raise _refused(error, where + prefix + key, values[key]) from None
 
 
 def _of_trl(
@@ -203,22 +196,16 @@ def _of_trl(
             near = near_names(str(key), {*ours, *hints})
             raise ConfigError(f"{where}: unknown key '{section}.{key}'; {near}")
         hint = hints[key]
+        if isinstance(value, str) and "dict" in str(hint):
+            value = _settled(parse_yaml(value, name))  # TRL takes it as JSON text too
+            if isinstance(value, str) and key not in NAME_FILES:
+                raise ConfigError(f"{name} must be a mapping, not {value!r}")
         loose = None if dataclasses.is_dataclass(hint) else ConfigDict(arbitrary_types_allowed=True)
         try:
-            known = TypeAdapter(hint, config=loose).validate_python(value)
+            read[str(key)] = TypeAdapter(hint, config=loose).validate_python(value)
         except ValidationError as error:
-            raise ConfigError(_refused(error, name, value)) from None
-        if isinstance(known, str) and dict in typing.get_args(hint):
-            known = _mapping(known, name)  # TRL takes it as JSON text too
-        read[str(key)] = known
+            raise _refused(error, name, value) from None
     return read
-
-
-def _mapping(text: str, name: str) -> Any:
-    found = parse_yaml(text, name)
-    if not isinstance(found, dict):
-        raise ConfigError(f"{name} must be a mapping, not {text!r}")
-    return _settled(found)
 
 
 def _trl_hints(section: str, where: str) -> dict[str, Any]:
@@ -235,5 +222,5 @@ def _trl_hints(section: str, where: str) -> dict[str, Any]:
     return {name: hint for name, hint in typing.get_type_hints(kind).items() if name in known}
 
 
-def _refused(error: ValidationError, name: str, value: Any) -> str:
-    return f"{error.errors()[0]['msg'].replace('Input', name, 1)}, not {value!r}"
+def _refused(error: ValidationError, name: str, value: object) -> ConfigError:
+    return ConfigError(f"{error.errors()[0]['msg'].replace('Input', name, 1)}, not {value!r}")

@@ -11,7 +11,6 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 import yaml
 
@@ -31,46 +30,34 @@ MIN_SHINGLES = 4
 """Prompts with fewer are compared exactly only: one shared phrase would be a quarter of them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Overlap:
-    """A training prompt that an evaluation also asks."""
-
-    train_id: str
-    exact: bool
-
-
-def find_overlaps(train: Sequence[Example], evaluation: Iterable[Example]) -> list[Overlap]:
-    """List the training prompts that an evaluation also asks, or asks nearly so."""
-    texts: set[str] = set()
-    sizes: list[int] = []
+def find_overlaps(
+    train: Sequence[Example], evaluation: Iterable[Example]
+) -> list[tuple[str, bool]]:
+    """Find training prompts that an evaluation also asks: their ids, and whether word for word."""
+    asked = list(map(prompt_key, evaluation))
+    texts, sizes = set(asked), []
     by_shingle: defaultdict[int, list[int]] = defaultdict(list)
-    for place, example in enumerate(evaluation):
-        words = _words(example)
-        texts.add(" ".join(words))
-        shingles = _shingles(words)
+    for place, key in enumerate(asked):
+        shingles = _shingles(key)
         sizes.append(len(shingles))
         for shingle in shingles:
             by_shingle[shingle].append(place)
-    found = []
-    for example in train:
-        words = _words(example)
-        is_exact = " ".join(words) in texts
-        if is_exact or _is_near(_shingles(words), by_shingle, sizes):
-            found.append(Overlap(example.prompt_id, is_exact))
-    return found
+    keys = [(example.prompt_id, prompt_key(example)) for example in train]
+    return [
+        (prompt_id, key in texts)
+        for prompt_id, key in keys
+        if key in texts or _is_near(_shingles(key), by_shingle, sizes)
+    ]
 
 
 def prompt_key(example: Example) -> str:
     """Give the text two prompts share when they are the same question."""
-    return " ".join(_words(example))
-
-
-def _words(example: Example) -> list[str]:
     text = " ".join(turn.content for turn in example.prompt if turn.role == "user")
-    return _TOKEN.findall(unicodedata.normalize("NFKC", text).lower())
+    return " ".join(_TOKEN.findall(unicodedata.normalize("NFKC", text).lower()))
 
 
-def _shingles(words: list[str]) -> set[int]:
+def _shingles(key: str) -> set[int]:
+    words = key.split()
     last = max(1, len(words) - SHINGLE_WORDS + 1)
     return {hash(tuple(words[i : i + SHINGLE_WORDS])) for i in range(last)}
 

@@ -44,26 +44,22 @@ LEFT_OUT = {
 }
 
 
-def in_format(solution: str, working: str = "") -> str:
-    """Wrap a solution, and what led to it, in the tags."""
-    return f"{START_WORKING}{working}{END_WORKING}\n{START_SOLUTION}{solution}{END_SOLUTION}"
-
-
-def working_from_rubric(example: Example) -> str:
-    """Write the working-out of a reference answer: what the rubric holds to be good, in order.
-
-    The sources publish no reasoning for the references. Listing the desirable criteria, the
-    weightiest first, is ours: it teaches to plan, and it shows rubric texts of the SFT split only.
-    """
-    good = [c for c in example.rubric.criteria if c.polarity is Polarity.DESIRABLE and c.points > 0]
-    lines = [f"- {c.text}" for c in sorted(good, key=lambda c: -c.points)]
-    return "\nA good answer here:\n" + "\n".join(lines) + "\n" if lines else ""
-
-
 log = logging.getLogger(__name__)
 
 TokenCounter = Callable[[Example], int]
 """Tokens of an example's prompt, chat template included."""
+
+
+def in_format(solution: str, example: Example) -> str:
+    """Wrap a solution in the tags, after what the rubric holds to be good, the weightiest first.
+
+    The sources publish no reasoning for the references. Listing the desirable criteria is ours: it
+    teaches to plan, and it shows rubric texts of the SFT split only.
+    """
+    good = [c for c in example.rubric.criteria if c.polarity is Polarity.DESIRABLE and c.points > 0]
+    lines = [f"- {c.text}\n" for c in sorted(good, key=lambda c: -c.points)]
+    working = "".join(["\nA good answer here:\n", *lines]) if lines else ""
+    return f"{START_WORKING}{working}{END_WORKING}\n{START_SOLUTION}{solution}{END_SOLUTION}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +130,10 @@ def left_out(facts: Mapping[str, Any]) -> str:
 def data_line(facts: Mapping[str, Any]) -> str:
     """Say in one line what became of the rows."""
     without = left_out(facts)
-    parts = [f"{facts['n_train']} to train on", f"{facts['n_held_out']} held out"]
-    if facts.get("n_sft"):
-        parts.append(f"{facts['n_sft']} for SFT")
-    return f"{facts['n_read']} prompts read: {', '.join(parts)}" + (
-        f"; excluded: {without}" if without else ""
+    sft = f", {facts['n_sft']} for SFT" if facts.get("n_sft") else ""
+    return (
+        f"{facts['n_read']} prompts read: {facts['n_train']} to train on, "
+        f"{facts['n_held_out']} held out{sft}" + (f"; excluded: {without}" if without else "")
     )
 
 
@@ -166,18 +161,11 @@ def messages_of(example: Example, section: DataSection) -> list[dict[str, str]]:
 def _read_file(
     name: str, key: str, kind: str | None = None, columns: Columns | None = None
 ) -> tuple[list[Example], dict[str, Any]]:
-    """Read a file, or one of the bundled ones by its short name.
-
-    Raises:
-        ConfigError: There is no such file.
-    """
     from ...judges.data.examples import read_examples
     from ...tasks.demo import demo_path
 
-    if name in {"demo", "demo_extra"}:
-        path = Path(demo_path(f"demo_heart{name.removeprefix('demo')}.jsonl"))
-    else:
-        path = Path(name)
+    is_ours = name in {"demo", "demo_extra"}
+    path = Path(demo_path(f"{name.replace('demo', 'demo_heart')}.jsonl") if is_ours else name)
     if not name or not can_name_rows(path):
         tiny = "'tiny' or " if key == "data.path" else ""
         raise ConfigError(f"{key}: no file {name!r}; a path, or {tiny}'demo' or 'demo_extra'")
@@ -189,12 +177,8 @@ def _read_file(
 
 
 def _dropped_by(path: str, facts: dict[str, Any]) -> set[str]:
-    """Read the prompts that a study found to have no learning signal.
-
-    Raises:
-        ConfigError: The file is no study.
-    """
-    found: Any = read_facts(Path(path))
+    """Read the prompts that a study found to have no learning signal."""
+    found: object = read_facts(Path(path))
     listed = found.get("drop") if isinstance(found, Mapping) else None
     if not isinstance(listed, list) or not all(isinstance(one, Mapping) for one in listed):
         raise ConfigError(
@@ -208,11 +192,6 @@ def _dropped_by(path: str, facts: dict[str, Any]) -> set[str]:
 def _held_out_file(
     section: DataSection, trained: Sequence[Example], facts: dict[str, Any]
 ) -> list[Example]:
-    """Take the held-out prompts from a file of their own.
-
-    Raises:
-        DataError: One of them is trained on.
-    """
     assert section.held_out_path is not None
     held_out, found = _read_file(section.held_out_path, "data.held_out_path")
     facts |= {"held_out_path": found["path"], "held_out_sha256": found["sha256"]}
@@ -220,7 +199,7 @@ def _held_out_file(
     if overlaps:
         raise DataError(
             f"{len(overlaps)} training prompts are also held-out prompts, such as prompt_id "
-            f"{overlaps[0].train_id}; add the file to data.evaluation and set "
+            f"{overlaps[0][0]}; add the file to data.evaluation and set "
             "data.allow_contamination: true to leave them out of the training"
         )
     return held_out
@@ -271,19 +250,16 @@ def _without_contamination(
     files = (_read_file(path, "data.evaluation")[0] for path in section.evaluation)
     evaluation = [*evaluated_by, *(example for rows in files for example in rows)]
     overlaps = find_overlaps(examples, evaluation)
-    facts["n_evaluation"] = len(evaluation)
-    facts["dropped_contaminated"] = len(overlaps)
-    if not overlaps:
-        return examples
-    if not section.allow_contamination:
-        exact = sum(overlap.exact for overlap in overlaps)
-        ids = ", ".join(overlap.train_id for overlap in overlaps[:3])
+    facts |= {"n_evaluation": len(evaluation), "dropped_contaminated": len(overlaps)}
+    if overlaps and not section.allow_contamination:
+        exact = sum(is_exact for _, is_exact in overlaps)
+        ids = ", ".join(prompt_id for prompt_id, _ in overlaps[:3])
         raise DataError(
             f"{len(overlaps)} training prompts are also evaluation prompts ({exact} exactly, "
             f"{len(overlaps) - exact} nearly), such as prompt_id {ids}; "
             "set data.allow_contamination: true to leave them out of the training"
         )
-    found = {overlap.train_id for overlap in overlaps}
+    found = dict(overlaps)
     return [example for example in examples if example.prompt_id not in found]
 
 

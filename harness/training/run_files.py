@@ -13,7 +13,6 @@ OUT/status.json                running, done, or why it stopped
 from __future__ import annotations
 
 import json
-import math
 import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from ...judges.data.json_rows import lines_so_far
 from ...judges.errors import ConfigError
 from ...judges.files import write_file, writing
 from ...judges.registry import installed_version
+from ...judges.scoring.plain_form import plain_form
 from .config import TrainConfig
 from .reward.batch import BatchScore
 
@@ -64,15 +64,14 @@ class RunFiles:
     def write_json(self, name: str, plain: Mapping[str, Any]) -> None:
         """Write a JSON file whole or not at all."""
         if self.writes:
-            write_file(
-                self.folder / name, json.dumps(_finite(plain), indent=1, sort_keys=True) + "\n"
-            )
+            text = json.dumps(plain_form(plain), indent=1, sort_keys=True)
+            write_file(self.folder / name, text + "\n")
 
     def append(self, name: str, line: Mapping[str, Any]) -> None:
         """Add one line to a JSONL file, on disk before this returns."""
         if self.writes:
             with (self.folder / name).open("a", encoding="utf-8") as file:
-                file.write(json.dumps(_finite(line)) + "\n")
+                file.write(json.dumps(plain_form(line)) + "\n")
 
     def keep(self, name: str, is_kept: Callable[[dict[str, Any]], bool]) -> None:
         """Drop the other lines of a JSONL file, whole or not at all."""
@@ -105,15 +104,23 @@ class RunFiles:
             pd.DataFrame(rows).to_parquet(file, index=False)
 
 
-def completion_rows(step: int, batches: Iterable[BatchScore]) -> Iterable[dict[str, Any]]:
+def completion_rows(step: int, batches: Iterable[BatchScore]) -> Iterator[dict[str, object]]:
     """Lay out answers as table rows; verdicts are JSON text, as result files hold them."""
     n_groups = 0
     for batch in batches:
         for i, graded in enumerate(batch.graded):
             group = batch.groups[batch.group_of[i]]
-            met = [verdict.met for verdict in graded.verdicts]
-            has_verdicts = batch.asked.verdicts
+            verdicts = graded.verdicts
+            counts = {
+                "n_met": sum(one.met is True for one in verdicts),
+                "n_levels": sum(one.level is not None for one in verdicts),
+                "n_missing": sum(one.is_missing for one in verdicts),
+            }
             rating = graded.ratings[0] if graded.ratings else None
+            criteria = [
+                {"text": c.text, "points": c.points, "polarity": c.polarity.value}
+                for c in graded.example.rubric.criteria
+            ]
             yield {
                 "step": step,
                 "prompt_id": graded.example.prompt_id,
@@ -124,33 +131,21 @@ def completion_rows(step: int, batches: Iterable[BatchScore]) -> Iterable[dict[s
                 "trained_reward": batch.rewards[i],
                 "masked": group.masked,
                 "dead": None if group.dead is None else group.dead.value,
-                "n_met": sum(one is True for one in met) if has_verdicts else None,
-                "n_levels": sum(v.level is not None for v in graded.verdicts)
-                if has_verdicts
-                else None,
-                "n_missing": sum(v.is_missing for v in graded.verdicts) if has_verdicts else None,
-                "n_criteria": len(met),
+                **(counts if batch.asked.verdicts else dict.fromkeys(counts)),
+                "n_criteria": len(verdicts),
                 "rating": None if rating is None else rating.value,
                 "rating_words": None if rating is None else rating.explanation,
                 **{f"reward_alt/{name}": v[i] for name, v in batch.alternatives.items()},
-                "verdicts": json.dumps([verdict.to_json() for verdict in graded.verdicts]),
-                "criteria": json.dumps(
-                    [
-                        {"text": c.text, "points": c.points, "polarity": c.polarity.value}
-                        for c in graded.example.rubric.criteria
-                    ]
-                ),
+                "verdicts": json.dumps([verdict.to_json() for verdict in verdicts]),
+                "criteria": json.dumps(criteria),
             }
         n_groups += len(batch.groups)
 
 
 def library_versions() -> dict[str, str]:
     """Give the versions of what the numbers depend on."""
-    found = {name: installed_version(name) for name in LIBRARIES}
-    return {
-        "python": platform.python_version(),
-        **{name: there for name, there in found.items() if there is not None},
-    }
+    found = {name: there for name in LIBRARIES if (there := installed_version(name)) is not None}
+    return {"python": platform.python_version(), **found}
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
@@ -200,14 +195,3 @@ def held(folder: Path) -> Iterator[None]:
         except OSError:
             pass  # a file system without locks
         yield
-
-
-def _finite(value: Any) -> Any:
-    """Turn NaN and infinities into null, which JSON readers can read."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(key): _finite(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(inner) for inner in value]
-    return value

@@ -22,7 +22,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,6 +94,8 @@ def run(args: argparse.Namespace) -> int:
     """Write the set; 1 where nothing is sure enough to be in it."""
     if args.format in FORMS:
         return _export_rows(args)
+    import numpy as np
+
     from ....judges.rewards import get_reward
     from ....judges.scoring.verdict_table import VerdictTable
     from ....judges.signal.levels import flip_rate, level_shares
@@ -115,9 +117,8 @@ def run(args: argparse.Namespace) -> int:
     error = None if error is None else min(error, 0.499)
     rubrics = [one.graded.example.rubric for one in answers]
     shares = level_shares(rubrics, table.verdicts_NC.shape[1])
-    worth = worth_of(table, reward, _array(has_all), error, args.seed, shares)
+    worth = worth_of(table, reward, np.array(has_all, bool), error, args.seed, shares)
     rows = list(_rows(args.format, answers, groups, table.chars_N, worth, wanted))
-    text = "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
     n_used = len({row["prompt_id"] for row in rows})
     n_lacking = len(answers) - sum(has_all)
     say(
@@ -129,7 +130,7 @@ def run(args: argparse.Namespace) -> int:
     if not rows:
         say("no difference reaches --margin and --confidence; nothing was written", "export")
         return 1
-    _write(args.output, text)
+    _write(args.output, rows)
     return 0
 
 
@@ -144,15 +145,14 @@ def _export_rows(args: argparse.Namespace) -> int:
     file = read_examples(args.paths[0], columns=columns_of(args))
     if warning := file.warning():
         say(warning, "export")
-    rows = [FORMS[args.format](example) for example in file.examples]
-    _write(args.output, "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows))
-    say(
-        "tags, categories and predicates of criteria are not written: the format has none", "export"
-    )
+    _write(args.output, map(FORMS[args.format], file.examples))
+    words = "tags, categories and predicates of criteria are not written: the format has none"
+    say(words, "export")
     return 0
 
 
-def _write(output: Path | None, text: str) -> None:
+def _write(output: Path | None, rows: Iterable[Any]) -> None:
+    text = "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
     if output is not None:
         write_file(output, text)
         print(output)
@@ -176,18 +176,8 @@ def _error_words(asked: float | None, error: float | None) -> str:
     return f"{error:.1%} of the verdicts count as wrong by chance, {where}"
 
 
-def _array(flags: Sequence[bool]) -> Any:
-    import numpy as np
-
-    return np.array(flags, dtype=bool)
-
-
 def _groups(answers: Sequence[TaggedAnswer], by: Sequence[str]) -> list[list[int]]:
-    """Give the places of the answers to each prompt, each text once, apart by labels.
-
-    Raises:
-        DataError: Answers of one group belong to two rubrics.
-    """
+    """Give the places of the answers to each prompt, each text once, apart by labels."""
     groups: dict[tuple[str, ...], list[int]] = {}
     for place, one in enumerate(answers):
         labels = (one.labels.get(name, "") for name in by)

@@ -24,7 +24,7 @@ from ....judges.errors import ConfigError
 from ....judges.files import require_file, write_file
 from ....judges.signal.groups import GroupedVerdicts
 from ....judges.signal.replay.training import LINEAR_RATE, TABLE_RATE, Policy, Settings
-from ...flags import add_output
+from ...flags import add_output, require_seed
 from ...terminal import say
 from .study_flags import add_comparison, add_input, labels_in, read_input
 
@@ -50,18 +50,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scales", default="none,group", help="of none, group, batch")
     own = Settings()
     training = parser.add_argument_group("training")
-    training.add_argument(
-        "--seeds", type=int, default=own.seeds, help=f"number of seeds ({own.seeds})"
-    )
-    training.add_argument(
-        "--steps", type=int, default=own.steps, help=f"number of steps ({own.steps})"
-    )
-    training.add_argument(
-        "--group_size",
-        type=int,
-        default=own.group_size,
-        help=f"answers sampled per prompt and step ({own.group_size})",
-    )
+    for flag, default, words in (
+        ("--seeds", own.seeds, "number of seeds"),
+        ("--steps", own.steps, "number of steps"),
+        ("--group_size", own.group_size, "answers sampled per prompt and step"),
+    ):
+        training.add_argument(flag, type=int, default=default, help=f"{words} ({default})")
     training.add_argument(
         "--learning_rate",
         type=float,
@@ -161,8 +155,7 @@ def _check_noise(args: argparse.Namespace) -> None:
         raise ConfigError("--flip and --noise are alternatives: give one of them")
     if args.errors_stay and plain.is_none and not args.noise:
         raise ConfigError("--errors_stay needs judge noise: --flip, --missing or --noise")
-    if args.seed < 0:
-        raise ConfigError(f"--seed {args.seed}: 0 or above")
+    require_seed(args.seed)
 
 
 def _noise(args: argparse.Namespace, found: SignalInput, groups: GroupedVerdicts) -> JudgeNoise:

@@ -13,6 +13,7 @@ Examples:
 from __future__ import annotations
 
 import argparse
+import math
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -70,18 +71,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MB",
         help="maximum size of a request (default 16)",
     )
-    parser.add_argument(
-        "--max_answers", type=int, default=1024, help="maximum answers per request (default 1024)"
-    )
-    parser.add_argument(
-        "--max_pending",
-        type=int,
-        default=20_000,
-        help="maximum answers pending, over all requests (default 20000)",
-    )
-    parser.add_argument(
-        "--max_connections", type=int, default=2_000, help="maximum connections (default 2000)"
-    )
+    for flag, most, words in (
+        ("--max_answers", 1_024, "maximum answers per request"),
+        ("--max_pending", 20_000, "maximum answers pending, over all requests"),
+        ("--max_connections", 2_000, "maximum connections"),
+    ):
+        parser.add_argument(flag, type=int, default=most, help=f"{words} (default {most})")
     parser.add_argument("--seed", type=int, default=0, help="random seed of the judge (default 0)")
 
 
@@ -97,8 +92,8 @@ def run(args: argparse.Namespace) -> int:
     from ...tables.score import calls_line
 
     for flag in ("max_body_mb", "max_answers", "max_pending", "max_connections"):
-        if not getattr(args, flag) > 0:
-            raise ConfigError(f"--{flag} {getattr(args, flag)}: above 0")
+        if not 0 < (most := getattr(args, flag)) < math.inf:
+            raise ConfigError(f"--{flag} {most}: above 0, and a finite number")
     place = Place(args.host, args.port, _token(args.token_file))
     bounds = Bounds(
         body_bytes=int(args.max_body_mb * MB),
@@ -126,11 +121,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _require_fed(judge: Judge, rewards: Iterable[Reward]) -> None:
-    """Refuse a reward that this judge can never give what it is computed from.
-
-    Raises:
-        ConfigError: It needs P(met), or a rating of the whole answer, and the judge gives none.
-    """
+    """Refuse a reward that this judge can never give what it is computed from."""
     from ....judges.judge import rating_identity
     from ....judges.rewards import Needs
 
@@ -145,11 +136,7 @@ def _require_fed(judge: Judge, rewards: Iterable[Reward]) -> None:
 
 
 def _token(path: Path | None) -> str | None:
-    """Read the token from its file or from the environment; None where there is none.
 
-    Raises:
-        ConfigError: The file cannot be read, or holds none.
-    """
     if path is None:
         return os.environ.get(TOKEN_VARIABLE, "").strip() or None
     try:

@@ -21,7 +21,7 @@ from pathlib import Path
 from ....judges.errors import ConfigError
 from ....judges.files import require_file, write_file
 from ....judges.signal.groups import BATCH_GROUPS
-from ...flags import add_output
+from ...flags import add_output, require_seed
 from .study_flags import add_comparison, add_input, labels_in, read_input
 
 
@@ -69,6 +69,7 @@ def run(args: argparse.Namespace) -> int:
     # everything that can be wrong in the request is found before a file is read
     if args.batch_groups < 1:
         raise ConfigError(f"--batch_groups {args.batch_groups}: a number of groups, from 1")
+    require_seed(args.seed)
     rewards = parse_rewards(args.rewards or DEFAULT_REWARDS)
     scales = parse_scales(args.scales)
     planned_for = get_reward(args.plan_for) if args.plan_for else rewards[0]

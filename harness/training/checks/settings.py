@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-import sys
 from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ....judges.errors import ConfigError, near_names
 from ....judges.rewards import Reward, get_reward
+from ...terminal import say
 from ..config import ModelSection, TrainConfig
 from ..data import TrainingData
 from ..policy.policy import LARGE, PolicyFacts
@@ -170,13 +170,12 @@ def check_output_dir(config: TrainConfig, resume: bool) -> None:
         return
     if (folder / CONFIG).is_file():
         raise ConfigError(f"{folder} holds a run already; add --resume, or take another folder")
-    for name in (METRICS, GOLD, "checkpoint-*"):
-        # their lines would be cut, their checkpoints rotated away or resumed from
-        for path in folder.glob(name):
-            raise ConfigError(
-                f"{folder} holds {path.name} and no {CONFIG}: files of something else, which a "
-                "run would write over; take another folder"
-            )
+    # their lines would be cut, their checkpoints rotated away or resumed from
+    for path in (path for name in (METRICS, GOLD, "checkpoint-*") for path in folder.glob(name)):
+        raise ConfigError(
+            f"{folder} holds {path.name} and no {CONFIG}: files of something else, which a "
+            "run would write over; take another folder"
+        )
 
 
 def check_warm_start(model: ModelSection, data: TrainingData) -> None:
@@ -188,9 +187,9 @@ def check_warm_start(model: ModelSection, data: TrainingData) -> None:
     Raises:
         ConfigError: A prompt of the gold judge was used in the warm start.
     """
-    facts = read_facts(Path(model.adapter).parent / FACTS) if model.adapter is not None else None
-    is_ours = facts is not None and facts.get("kind") == "sft"  # else it tells of no prompts
-    learnt = set((facts or {}).get("prompt_ids") or ()) if is_ours else set()
+    facts = (read_facts(Path(model.adapter).parent / FACTS) or {}) if model.adapter else {}
+    # others' files tell of no prompts
+    learnt = set(facts.get("prompt_ids") or ()) if facts.get("kind") == "sft" else set()
     held_out, trained = (
         sum(example.prompt_id in learnt for example in part) for part in (data.held_out, data.train)
     )
@@ -200,16 +199,16 @@ def check_warm_start(model: ModelSection, data: TrainingData) -> None:
             f"{model.adapter}; give this run the data.path and data.seed of that one"
         )
     if trained:
-        warn(
-            f"{trained} of {len(data.train)} training prompts were also used in the warm start "
-            f"{model.adapter}; with its data.path and data.seed none would be"
+        say_once(
+            f"warning: {trained} of {len(data.train)} training prompts were also used in the warm "
+            f"start {model.adapter}; with its data.path and data.seed none would be"
         )
 
 
-def warn(message: str) -> None:
+def say_once(words: str) -> None:
     """Say something on stderr, once for all processes."""
     if rank() == 0:
-        print(f"rubricbeat: warning: {message}", file=sys.stderr)
+        say(words)
 
 
 def _check_replicates(config: TrainConfig) -> None:
@@ -227,17 +226,17 @@ def _check_evaluations(config: TrainConfig) -> None:
     """Refuse evaluations that cannot be: of no checkpoint, or of one that nobody can load."""
     from ....tasks.lm_eval_adapter import task_names
 
-    every, save_steps = config.eval.every, config.run.save_steps
-    for task in config.eval.tasks:
+    tasks, every, save_steps = config.eval.tasks, config.eval.every, config.run.save_steps
+    for task in tasks:
         _known("eval.tasks", task, task_names())
-    if every and not config.eval.tasks:
+    if every and not tasks:
         raise ConfigError(f"eval.every {every} does nothing without eval.tasks")
-    if config.eval.tasks and config.model.name == "tiny" and config.model.lora:
+    if tasks and config.model.name == "tiny" and config.model.lora:
         raise ConfigError(
             "eval.tasks cannot load an adapter of `tiny`, which is in no folder; set "
             "model.lora: false, or name a model that is"
         )
-    if config.eval.tasks and (why := _not_in_one_piece(config)):
+    if tasks and (why := _not_in_one_piece(config)):
         raise ConfigError(f"eval.tasks cannot load such checkpoints as they train: {why}")
     if every % save_steps:
         raise ConfigError(
@@ -318,14 +317,11 @@ def _check_vllm() -> None:
 
 
 def _check_vllm_sampling(config: TrainConfig) -> None:
-    """Refuse sampling that TRL would correct away.
+    """Refuse sampling that TRL would correct away: all but the temperature.
 
     vLLM gives the log-probabilities of what it sampled from, and TRL those of the whole
     distribution (1.16, `processed_logprobs`). Each token that was cut off makes the two differ, and
     over a thousand tokens their ratio, by which TRL weights an answer, falls to some 1e-12.
-
-    Raises:
-        ConfigError: Something but the temperature shapes the distribution.
     """
     grpo = config.grpo
     if grpo.trl.get("vllm_importance_sampling_correction", True) is False:
@@ -344,7 +340,6 @@ def _check_vllm_sampling(config: TrainConfig) -> None:
 
 
 def _vllm_window() -> SpecifierSet:
-    """Read which vLLM the installed TRL takes off its metadata."""
     from packaging.requirements import Requirement
     from packaging.specifiers import SpecifierSet
 

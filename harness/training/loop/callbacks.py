@@ -9,6 +9,7 @@ import json
 import sys
 from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from operator import length_hint
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,9 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from ....judges.engine.options import added_facts
 from ....judges.errors import ConfigError, OutageError
 from ....judges.files import write_file
+from ...terminal import say
 from ..prompt_order import PromptOrder
-from ..reward.batch import StepShare, step_line, with_trainer_logs
+from ..reward.batch import step_line, with_trainer_logs
 from ..reward.columns import AxisReward
 from ..reward.graders import gather, rank, world_size
 from ..reward.reward import RubricReward, finished
@@ -70,8 +72,7 @@ class StepRecorder(TrainerCallback):
         self._n_epochs, self._order = n_epochs, order
         # collected after every step, so that none is forgotten, however many rounds a step has
         reward.batches = deque(reward.batches)
-        self._reward = reward
-        self._files = files
+        self._reward, self._files = reward, files
         self._completions_every = completions_every
         self._line: dict[str, Any] | None = None
 
@@ -104,10 +105,11 @@ class StepRecorder(TrainerCallback):
         step = state.global_step
         self._line = {"step": step}
         if batches:
-            shares = gather(StepShare.of(batches))
-            self._line = step_line(step, shares)
+            # without the answers themselves: small enough to send
+            each = gather([replace(batch, graded=()) for batch in batches])
+            self._line = step_line(step, each)
             if self._order is not None:
-                self._order.tell(group for share in shares for group in share.groups)
+                self._order.tell(group for some in each for one in some for group in one.groups)
                 self._line["resting"] = self._order.n_resting
         every = self._completions_every
         if every and batches and (step == 1 or step % every == 0):
@@ -147,20 +149,18 @@ class ScriptFacts(TrainerCallback):
         model = self._trainer.model
         answers = args.per_device_train_batch_size * args.gradient_accumulation_steps
         grpo = {name: getattr(args, name, None) for name in SETTINGS}
-        per_step = answers * args.world_size // (grpo["num_generations"] or 1)
+        grpo["prompts_per_step"] = answers * args.world_size // (grpo["num_generations"] or 1)
+        name = getattr(model.config, "_name_or_path", "") or type(model).__name__
         facts = {
             "kind": "grpo",
             "config": {
                 "reward": {"name": self._reward.names[0]},
-                "grpo": {**grpo, "prompts_per_step": per_step},
+                "grpo": grpo,
                 "gold": {"reward": self._gold},
                 "run": {"seed": args.seed},
             },
             "data": {"n_train": length_hint(self._trainer.train_dataset, 0) or None},
-            "policy": {
-                "name": getattr(model.config, "_name_or_path", "") or type(model).__name__,
-                "parameters": sum(each.numel() for each in model.parameters()),
-            },
+            "policy": {"name": name, "parameters": sum(x.numel() for x in model.parameters())},
             "plan": {"max_steps": state.max_steps},
             "versions": library_versions(),
         }
@@ -217,16 +217,29 @@ class JudgeAccount(TrainerCallback):
         self, reward: RubricReward, files: RunFiles, order: PromptOrder | None = None
     ) -> None:
         """Take the reward whose graders keep the ledger, and the order of the prompts."""
-        self._reward = reward
-        self._files = files
-        self._order = order
+        self._reward, self._files, self._order = reward, files, order
 
     def on_train_begin(self, args: Args, state: State, control: Control, **more: Any) -> None:
-        """Go on with the account of a run that is resumed; write what the first look cost."""
-        step = state.global_step
-        checkpoint = _checkpoint(args, step) if step else None
-        take_up(self._reward, self._files.folder, checkpoint, self._order)
-        write_account(self._reward, self._files)
+        """Go on with a run that is resumed: its account, the judge's noise, the order of prompts.
+
+        The account is that of the last step, or else the one beside the checkpoint. It is of all
+        processes, and one of them goes on with it.
+        """
+        account = read_facts(self._files.folder / LEDGER)
+        beside = checkpoint_folder(args, state.global_step) / _own_name()
+        left = read_facts(beside) if state.global_step else None
+        if rank() == 0 and (account or left):
+            self._reward.carry(account or (left or {})["ledger"])
+        if left is not None:
+            self._reward.load_state(left["reward_state"])
+            if self._order is not None and left.get("order"):
+                self._order.load_state(left["order"])
+        elif state.global_step:
+            say(
+                f"warning: {beside} is missing: the judge's noise is measured again from here, and "
+                "no prompt rests yet"
+            )
+        write_account(self._reward, self._files)  # with what the first look cost
 
     def on_step_end(self, args: Args, state: State, control: Control, **more: Any) -> None:
         """Write the account so far."""
@@ -235,7 +248,7 @@ class JudgeAccount(TrainerCallback):
     def on_save(self, args: Args, state: State, control: Control, **more: Any) -> None:
         """Write the ledger beside the checkpoint: rank 0 that of the run, others their own."""
         ledger = ledger_of_all(self._reward)  # of every process, before one of them returns
-        folder = _checkpoint(args, state.global_step)
+        folder = checkpoint_folder(args, state.global_step)
         if not folder.is_dir():
             return
         plain = {
@@ -262,37 +275,12 @@ def ledger_of_all(reward: RubricReward) -> dict[str, Any]:
     return {name: added_facts([facts[name] for facts in each if name in facts]) for name in names}
 
 
-def take_up(
-    reward: RubricReward, folder: Path, checkpoint: Path | None, order: PromptOrder | None = None
-) -> None:
-    """Go on with a run's account and, from a checkpoint, with its noise and order of prompts.
-
-    The account is that of the last step, or else the one beside the checkpoint. It is of all
-    processes, and one of them goes on with it.
-    """
-    account = read_facts(folder / LEDGER)
-    left = None if checkpoint is None else read_facts(checkpoint / _own_name())
-    if rank() == 0 and (account or left):
-        reward.carry(account or (left or {})["ledger"])
-    if left is not None:
-        reward.load_state(left["reward_state"])
-        if order is not None and left.get("order"):
-            order.load_state(left["order"])
-    elif checkpoint is not None:
-        path = checkpoint / _own_name()
-        print(
-            f"rubricbeat: warning: {path} is missing: the judge's noise is measured again from "
-            "here, and no prompt rests yet",
-            file=sys.stderr,
-        )
-
-
-def _checkpoint(args: Args, step: int) -> Path:
+def checkpoint_folder(args: Args, step: int) -> Path:
+    """Give where the trainer saves its state after a step."""
     return Path(str(args.output_dir)) / f"{PREFIX_CHECKPOINT_DIR}-{step}"
 
 
 def _own_name() -> str:
-    """Name the file of this process beside a checkpoint."""
     return CHECKPOINT if rank() == 0 else f"rubricbeat_rank{rank()}.json"
 
 

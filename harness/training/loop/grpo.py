@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ....judges.errors import ConfigError
 from ....judges.rubric import Example
+from ...terminal import say
 from ..checks.judges import check_judges, check_seen
 from ..checks.plan import BatchPlan
 from ..checks.prepare import Prepared, judge_options
@@ -23,7 +22,7 @@ from ..checks.settings import (
     check_values,
     check_warm_start,
 )
-from ..config import GrpoSection, TrainConfig
+from ..config import GrpoSection, SftSection, TrainConfig
 from ..contamination import evaluation_prompts
 from ..data import TrainingData, load_data, messages_of, sample_examples
 from ..policy.policy import (
@@ -47,8 +46,8 @@ if TYPE_CHECKING:
     from .held_out import GoldJudge
     from .task_evaluation import TaskEvaluation
 
-OURS = {"prompts_per_step", "micro_batch", "warmup_ratio", "num_train_epochs", "trl"}
-"""Keys of `grpo` that TRL does not have, or that are worded otherwise for it."""
+OURS = {"prompts_per_step", "batch_size", "micro_batch", "warmup_ratio", "num_train_epochs", "trl"}
+"""Keys of `grpo` and `sft` that TRL does not have, or that are worded otherwise for it."""
 EVALUATION_S = 86_400
 """The longest that an evaluation may keep the other processes waiting."""
 
@@ -113,7 +112,7 @@ def prepare(config: TrainConfig, *, resume: bool = False, trains: bool = True) -
     arguments = grpo_arguments(config, plan, tokenizer) if trains else None
     if rank() == 0:
         for words in check_seen(config, data):
-            print(f"rubricbeat: {words}", file=sys.stderr)
+            say(words)
         check_judges(config, data.train[0])
     return Prepared(config, policy, tokenizer, data, plan, longest, arguments)
 
@@ -239,57 +238,57 @@ def grpo_arguments(config: TrainConfig, plan: BatchPlan, tokenizer: Any) -> Any:
     from trl.trainer.grpo_config import GRPOConfig
 
     grpo = config.grpo
-    named = {field.name: getattr(grpo, field.name) for field in dataclasses.fields(grpo)}
-    return trl_arguments(
-        GRPOConfig,
-        config,
-        {name: value for name, value in named.items() if name not in OURS}
-        | dict(grpo.trl)
-        | _stopped_by(grpo, tokenizer)
-        | {
-            "max_steps": plan.max_steps,
-            "shuffle_dataset": False,
-            "per_device_train_batch_size": plan.micro_batch,
-            "gradient_accumulation_steps": plan.gradient_accumulation_steps,
-            "steps_per_generation": plan.steps_per_generation,
-            "warmup_steps": round(grpo.warmup_ratio * plan.max_steps),
-        },
-    )
+    settings: dict[str, Any] = {
+        **grpo.trl,
+        "max_steps": plan.max_steps,
+        "shuffle_dataset": False,
+        "per_device_train_batch_size": plan.micro_batch,
+        "gradient_accumulation_steps": plan.gradient_accumulation_steps,
+        "steps_per_generation": plan.steps_per_generation,
+        "warmup_steps": round(grpo.warmup_ratio * plan.max_steps),
+    }
+    if grpo.use_vllm:  # it reads where to stop off the base model's own settings, and no more
+        given = grpo.trl.get("generation_kwargs") or {}
+        stop = {"stop_token_ids": [tokenizer.eos_token_id]}
+        settings["generation_kwargs"] = {**stop, **given}
+    return trl_arguments(GRPOConfig, config, grpo, settings)
 
 
-def _stopped_by(grpo: GrpoSection, tokenizer: Any) -> dict[str, Any]:
-    """Have vLLM stop at the end of a turn: it reads the base model's own settings, and no more."""
-    if not grpo.use_vllm:
-        return {}
-    given = grpo.trl.get("generation_kwargs") or {}
-    return {"generation_kwargs": {"stop_token_ids": [tokenizer.eos_token_id], **given}}
-
-
-def trl_arguments(kind: Any, config: TrainConfig, settings: Mapping[str, Any]) -> Any:
+def trl_arguments(
+    kind: Any, config: TrainConfig, section: GrpoSection | SftSection, settings: dict[str, Any]
+) -> Any:
     """Build one of TRL's configurations, with what every stage says of its run.
+
+    Args:
+        kind: GRPOConfig or SFTConfig.
+        config: Of the run.
+        section: Of the stage.
+        settings: Those of TRL that are not in the section, or stand there under other names.
 
     Raises:
         ConfigError: TRL refuses it.
     """
     run = config.run
+    names = {spec.name for spec in dataclasses.fields(section)} - OURS
+    every: dict[str, Any] = {
+        "output_dir": run.output_dir,
+        "seed": run.seed,
+        "bf16": config.model.dtype == "bfloat16",
+        "fp16": config.model.dtype == "float16",
+        "use_cpu": run.use_cpu,
+        "logging_steps": 1,
+        "save_strategy": "steps",
+        "save_steps": run.save_steps,
+        "save_total_limit": run.save_total_limit,
+        "report_to": list(run.report_to),
+        "run_name": run.label or Path(run.output_dir).name,
+        "disable_tqdm": True,
+    }
+    if config.eval.tasks:  # the others wait while one process evaluates a checkpoint
+        every["ddp_timeout"] = EVALUATION_S
     try:
         with quiet_libraries():
-            return kind(
-                output_dir=run.output_dir,
-                seed=run.seed,
-                bf16=config.model.dtype == "bfloat16",
-                fp16=config.model.dtype == "float16",
-                use_cpu=run.use_cpu,
-                logging_steps=1,
-                save_strategy="steps",
-                save_steps=run.save_steps,
-                save_total_limit=run.save_total_limit,
-                report_to=list(run.report_to),
-                run_name=run.label or Path(run.output_dir).name,
-                # the others wait while one process evaluates a checkpoint, however long that takes
-                **({"ddp_timeout": EVALUATION_S} if config.eval.tasks else {}),
-                **{"disable_tqdm": True, **settings},
-            )
+            return kind(**every | {name: getattr(section, name) for name in names} | settings)
     except (ValueError, TypeError, ImportError) as error:
         said = " ".join(str(error).split())
         raise ConfigError(f"TRL refuses the configuration: {said}") from error

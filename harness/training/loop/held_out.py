@@ -7,9 +7,7 @@ a second judge shows it. Both judges see the same held-out answers.
 from __future__ import annotations
 
 import copy
-import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from transformers import TrainerCallback
@@ -21,6 +19,7 @@ from ....judges.data.conversations import chat_turns
 from ....judges.errors import JudgeError
 from ....judges.rewards import get_reward
 from ....judges.rubric import Example
+from ...terminal import say
 from ..policy.policy import generate_answers, own_random_state, sampling_of
 from ..reward.batch import BatchScore, mean_of
 from ..reward.graders import can_rate, gather, rank
@@ -28,54 +27,48 @@ from ..reward.reward import RubricReward
 from ..run_files import GOLD, GOLD_LEDGER, RunFiles, read_facts, read_lines
 
 
-@dataclass(frozen=True)
-class Looks:
-    """What a gold judge looks at, and how often."""
-
-    judge: Any
-    """The judge that does not train, as `open_grader` takes it."""
-    examples: Sequence[Example]
-    """Prompts that are not trained on."""
-    reward: str = "healthbench"
-    """By which the gold judge's verdicts count first."""
-    every: int = 50
-    """Steps from one look to the next."""
-    conversations: Sequence[Sequence[Mapping[str, str]]] = ()
-    """As the policy is asked; the prompts of the examples where empty."""
-    sampling: Mapping[str, Any] | None = None
-    """For `generate`; as in training where None."""
-
-
 class GoldJudge(TrainerCallback):
     """Grades held-out answers every few steps, before the first step and after the last."""
 
-    def __init__(self, trainer: Any, looks: Looks, files: RunFiles, reward: RubricReward) -> None:
-        """Take what to look at; nothing is opened yet.
+    def __init__(
+        self,
+        trainer: Any,
+        reward: RubricReward,
+        files: RunFiles,
+        judge: Any,
+        examples: Sequence[Example],
+        *,
+        first: str = "healthbench",
+        every: int = 50,
+        conversations: Sequence[Sequence[Mapping[str, str]]] = (),
+        sampling: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Take a trainer with its reward and files, and of the looks what `watch` takes.
 
-        Args:
-            trainer: Whose model answers.
-            looks: What is looked at.
-            files: Where the looks are written.
-            reward: Of the training judge: it looks under the limits it trains under.
+        Nothing is opened yet. The training judge looks under the limits it trains under.
         """
-        self._trainer, self._looks, self._files = trainer, looks, files
-        names = list(dict.fromkeys([looks.reward, *reward.names]))
+        self._trainer, self._files, self._examples, self._every = trainer, files, examples, every
+        self._asked = conversations or [chat_turns(one.prompt) for one in examples]
+        self._sampling = sampling
         self._judges: dict[str, tuple[RubricReward, str]] = {}
         """By judge: what looks, and the first of its rewards, which the others stand beside."""
-        if first := _computable(names, looks.judge):
+        every_name = list(dict.fromkeys([first, *reward.names]))
+        if names := _computable(every_name, judge):
             # one process grades, and no other asks this judge
-            gold = RubricReward(looks.judge, first[0], alternatives=first[1:], is_alone=True)
-            self._judges["gold"] = gold, get_reward(first[0]).name
-        if first := _computable(names, reward.judge):
-            looking = reward.looking(first[0], first[1:])
-            self._judges["training"] = looking, get_reward(first[0]).name
+            gold = RubricReward(judge, names[0], alternatives=names[1:], is_alone=True)
+            self._judges["gold"] = gold, gold.trained.name
+        if names := _computable(every_name, reward.judge):
+            looking = reward.looking(names[0], names[1:])
+            self._judges["training"] = looking, looking.trained.name
         self._last_step: int | None = None
         self._looked_at: tuple[int, set[str]] = (-1, set())
         """The step of this start, and the judges whose look at it is in the file already."""
 
     def on_train_begin(self, args: Args, state: State, control: Control, **more: Any) -> None:
         """Look before the first step: without it there is no rise to speak of."""
-        self._take_up_account()
+        account = read_facts(self._files.folder / GOLD_LEDGER)
+        if "gold" in self._judges and rank() == 0 and account is not None:
+            self._judges["gold"][0].carry(account["gold"])  # of a run that is resumed
         step = state.global_step
         # what is missing was not stored, and may be had now
         self._files.keep(
@@ -93,7 +86,7 @@ class GoldJudge(TrainerCallback):
 
     def on_step_end(self, args: Args, state: State, control: Control, **more: Any) -> None:
         """Look every `gold.every` steps."""
-        if state.global_step % self._looks.every == 0:
+        if state.global_step % self._every == 0:
             self._look(state.global_step)
 
     def on_train_end(self, args: Args, state: State, control: Control, **more: Any) -> None:
@@ -108,14 +101,11 @@ class GoldJudge(TrainerCallback):
 
     def _look(self, step: int) -> None:
         self._last_step = step
-        looks, args = self._looks, self._trainer.args
-        asked = looks.conversations or [chat_turns(one.prompt) for one in looks.examples]
-        sampling = sampling_of(args) if looks.sampling is None else looks.sampling
+        args, tokenizer = self._trainer.args, self._trainer.processing_class
+        sampling = sampling_of(args) if self._sampling is None else self._sampling
         # every process generates: sharded weights need them all; one of them grades
         with self._policy() as model:
-            texts = generate_answers(
-                model, self._trainer.processing_class, asked, sampling, seed=args.seed
-            )
+            texts = generate_answers(model, tokenizer, self._asked, sampling, seed=args.seed)
         if rank() != 0:
             return
         for name, (judge, first) in self._judges.items():
@@ -123,27 +113,16 @@ class GoldJudge(TrainerCallback):
                 continue
             try:
                 with own_random_state(args.seed):
-                    batch = judge.score(None, [t[0] for t in texts], looks.examples, step=step)
+                    batch = judge.score(None, [t[0] for t in texts], self._examples, step=step)
             except JudgeError as error:
-                print(
-                    f"rubricbeat: warning: no verdicts from the {name} judge at step "
-                    f"{step}: {error}",
-                    file=sys.stderr,
-                )
+                say(f"warning: no verdicts from the {name} judge at step {step}: {error}")
                 continue
-            rewards = {first: batch.unmasked, **batch.alternatives}
-            line = _line(step, name, rewards, batch)
+            line = _line(step, name, {first: batch.unmasked, **batch.alternatives}, batch)
             self._files.append(GOLD, line)
             self._report(name, line["means"])
         # the other judge's looks are in the ledger of the training, whose limits they keep
         if "gold" in self._judges:
             self._files.write_json(GOLD_LEDGER, {"gold": self._judges["gold"][0].facts()})
-
-    def _take_up_account(self) -> None:
-        """Go on with what the looks of a run that is resumed have cost."""
-        account = read_facts(self._files.folder / GOLD_LEDGER)
-        if "gold" in self._judges and rank() == 0 and account is not None:
-            self._judges["gold"][0].carry(account["gold"])
 
     def _report(self, judge: str, means: dict[str, float | None]) -> None:
         """Tell TensorBoard, W&B and the like, past the trainer's own `log`.

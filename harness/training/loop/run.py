@@ -8,19 +8,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import (
-    AbstractContextManager,
-    contextmanager,
-    nullcontext,
-    redirect_stdout,
-    suppress,
-)
+from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
 from ....judges.errors import ConfigError, OutageError
 from ....judges.options.files import read_yaml
-from ..checks.settings import warn
+from ...terminal import say
+from ..checks.settings import say_once
 from ..config import TrainConfig
 from ..data import data_line
 from ..policy.policy import quiet_libraries
@@ -39,28 +34,22 @@ def run_grpo(config: TrainConfig, *, resume: bool, as_json: bool) -> int:
     Returns:
         0 done; 1 stopped by an outage, kept and resumable, or an evaluation did not end well.
     """
-    folder = _begin_in(config, resume, "grpo")
-    prepared = prepare(config, resume=resume)
-    _say_data(folder, prepared.data.facts, resume)
+    folder = Path(config.run.output_dir)
     if resume:
-        _say_processes(folder)
-    # the libraries print their logs; stdout is for the result
-    with _alone_in(folder), redirect_stdout(sys.stderr):
+        _check_same_run(config, folder, "grpo")
+    prepared = prepare(config, resume=resume)
+    with _working_in(folder, prepared.data.facts, resume):
         from .callbacks import write_account
 
         run = build_grpo(prepared)
-        checkpoint = latest_checkpoint(folder) if resume else None
         try:
-            _train(run.trainer, run.files, config, run_facts(prepared), checkpoint)
+            _train(run.trainer, run.files, config, run_facts(prepared), resume)
         except OutageError as error:
-            step = run.trainer.state.global_step + 1
             write_account(run.reward, run.files)  # every process
-            if rank() == 0:
-                print(
-                    f"rubricbeat: judge outage at step {step}: {error}; the step was not applied. "
-                    "--resume continues from the last checkpoint and asks again",
-                    file=sys.stderr,
-                )
+            say_once(
+                f"judge outage at step {run.trainer.state.global_step + 1}: {error}; the step was "
+                "not applied. --resume continues from the last checkpoint and asks again"
+            )
             return 1
         finally:
             run.close()
@@ -75,23 +64,23 @@ def run_sft(config: TrainConfig, *, resume: bool, as_json: bool) -> int:
     """Train on reference answers; leaves an adapter that `model.adapter` takes."""
     from .sft import build_sft, prepare_sft
 
-    folder = _begin_in(config, resume, "sft")
+    folder = Path(config.run.output_dir)
+    if resume:
+        _check_same_run(config, folder, "sft")
     prepared = prepare_sft(config, resume=resume)
-    _say_data(folder, prepared.data.facts, resume)
-    with _alone_in(folder), redirect_stdout(sys.stderr):
+    with _working_in(folder, prepared.data.facts, resume):
         trainer, files = build_sft(prepared)
-        checkpoint = latest_checkpoint(folder) if resume else None
-        _train(trainer, files, config, prepared.facts(), checkpoint)
+        _train(trainer, files, config, prepared.facts(), resume)
     files.status("done")
     if rank() == 0:
-        losses = [line["loss"] for line in trainer.state.log_history if "loss" in line]
+        losses = [line["loss"] for line in trainer.state.log_history if "loss" in line] or [None]
         result = {
             "output_dir": str(folder),
             # without LoRA it is a whole model, which `model.name` takes
             ("adapter" if config.model.lora else "model"): str(folder / "final"),
             "steps": trainer.state.global_step,
-            "first_loss": losses[0] if losses else None,
-            "last_loss": losses[-1] if losses else None,
+            "first_loss": losses[0],
+            "last_loss": losses[-1],
         }
         _print(result, as_json)
     return 0
@@ -111,41 +100,30 @@ def run_score(config: TrainConfig, *, n_prompts: int, as_json: bool) -> int:
     return 1 if found.reasons else 0
 
 
-def _begin_in(config: TrainConfig, resume: bool, stage: str) -> Path:
-    folder = Path(config.run.output_dir)
+@contextmanager
+def _working_in(folder: Path, data: Mapping[str, Any], resume: bool) -> Iterator[None]:
+    """Hold the folder for all processes; the libraries print logs, and stdout is for the result."""
     if resume:
-        _check_same_run(config, folder, stage)
-    return folder
-
-
-def _say_data(folder: Path, facts: Mapping[str, Any], resume: bool) -> None:
+        _check_same_data(folder, data)
+    say_once(data_line(data))
     if resume:
-        _check_same_data(folder, facts)
-    if rank() == 0:
-        print(f"rubricbeat: {data_line(facts)}", file=sys.stderr)
+        _say_processes(folder)
+    with held(folder) if rank() == 0 else nullcontext(), redirect_stdout(sys.stderr):
+        yield
 
 
 def _train(
-    trainer: Any,
-    files: RunFiles,
-    config: TrainConfig,
-    facts: Mapping[str, Any],
-    checkpoint: Path | None,
+    trainer: Any, files: RunFiles, config: TrainConfig, facts: Mapping[str, Any], resume: bool
 ) -> None:
     """Train to the end, from a checkpoint or from the start, and save the result."""
+    checkpoint = latest_checkpoint(files.folder) if resume else None
     if checkpoint is not None:
-        step = int(checkpoint.name.split("-")[1])
-        print(f"rubricbeat: resuming from step {step}", file=sys.stderr)
+        say(f"resuming from step {checkpoint.name.split('-')[1]}")
     files.start(config, facts)
     with _said_in(files), quiet_libraries():
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         trainer.save_model(str(files.folder / "final"))
         trainer.processing_class.save_pretrained(str(files.folder / "final"))
-
-
-def _alone_in(folder: Path) -> AbstractContextManager[None]:
-    """Hold the folder, for all processes of this run."""
-    return held(folder) if rank() == 0 else nullcontext()
 
 
 @contextmanager
@@ -167,11 +145,7 @@ def _said_in(files: RunFiles) -> Iterator[None]:
 
 
 def _check_same_data(folder: Path, now: Mapping[str, Any]) -> None:
-    """Refuse to go on with other rows: what was held out would be trained on.
-
-    Raises:
-        ConfigError: A file has changed since the run began.
-    """
+    """Refuse to go on with other rows: what was held out would be trained on."""
     before = _facts(folder).get("data") or {}
     for name in ("path", "held_out_path", "drop_path"):
         key = name.replace("path", "sha256")
@@ -187,8 +161,8 @@ def _say_processes(folder: Path) -> None:
     before = (_facts(folder).get("plan") or {}).get("processes")
     if before is not None and before != world_size():
         ends = "es" if before > 1 else ""
-        warn(
-            f"the run in {folder} began with {before} process{ends} and continues with "
+        say_once(
+            f"warning: the run in {folder} began with {before} process{ends} and continues with "
             f"{world_size()}: results may differ slightly"
         )
 
@@ -197,14 +171,10 @@ def _facts(folder: Path) -> dict[str, Any]:
     return read_facts(folder / FACTS) or {}
 
 
-def _check_same_run(config: TrainConfig, folder: Path, stage: str | None = None) -> None:
-    """Refuse to go on with another configuration: the curve would join two different runs.
-
-    Raises:
-        ConfigError: There is nothing to resume, it is another stage's, or a value differs.
-    """
+def _check_same_run(config: TrainConfig, folder: Path, stage: str) -> None:
+    """Refuse to go on with another configuration: the curve would join two different runs."""
     kind = _facts(folder).get("kind")
-    if stage and kind and kind != stage:
+    if kind and kind != stage:
         raise ConfigError(
             f"--resume: {folder} holds a run of `train {kind}`; give `train {stage}` another folder"
         )

@@ -6,7 +6,6 @@ TRL keeps a frozen copy of it as the reference policy of the KL term.
 
 from __future__ import annotations
 
-import dataclasses
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,9 +14,9 @@ from typing import Any
 
 from ....judges.errors import ConfigError
 from ....judges.rubric import Example, Message
-from ..checks.settings import check_output_dir, check_policy, check_values, warn
+from ..checks.settings import check_output_dir, check_policy, check_values, say_once
 from ..config import TrainConfig
-from ..data import TrainingData, in_format, messages_of, working_from_rubric
+from ..data import TrainingData, in_format, messages_of
 from ..policy.policy import (
     PolicyFacts,
     load_model,
@@ -31,9 +30,6 @@ from ..reward.graders import rank, world_size
 from ..run_files import METRICS, RunFiles, library_versions
 from .grpo import load_prompts, trl_arguments
 
-OURS = {"batch_size", "micro_batch", "trl"}
-"""Keys of `sft` that TRL does not have."""
-
 
 @dataclass(frozen=True)
 class PreparedSft:
@@ -45,8 +41,6 @@ class PreparedSft:
     data: TrainingData
     pairs: tuple[tuple[Example, str], ...]
     """Examples and the text to learn for each."""
-    longest_pair: int
-    """Tokens of the longest prompt and answer together."""
     arguments: Any
     """TRL's SFTConfig."""
 
@@ -95,8 +89,8 @@ def prepare_sft(config: TrainConfig, *, resume: bool = False) -> PreparedSft:
             "data.sft_share, or take a data.path whose rows have reference answers"
         )
     check_policy(config, policy, max(prompt_lengths(tokenizer, data.sft, config.data)))
-    longest = _check_lengths(config, tokenizer, pairs)
-    return PreparedSft(config, policy, tokenizer, data, pairs, longest, sft_arguments(config))
+    _check_lengths(config, tokenizer, pairs)
+    return PreparedSft(config, policy, tokenizer, data, pairs, sft_arguments(config))
 
 
 def build_sft(prepared: PreparedSft) -> tuple[Any, RunFiles]:
@@ -143,18 +137,13 @@ def sft_arguments(config: TrainConfig) -> Any:
     from trl.trainer.sft_config import SFTConfig
 
     sft = config.sft
-    named = {field.name: getattr(sft, field.name) for field in dataclasses.fields(sft)}
-    return trl_arguments(
-        SFTConfig,
-        config,
-        {name: value for name, value in named.items() if name not in OURS}
+    settings = {
         # the prompt is given, not learned (method sheet, section 8)
-        | {"completion_only_loss": True, **sft.trl}
-        | {
-            "per_device_train_batch_size": sft.micro_batch,
-            "gradient_accumulation_steps": sft.batch_size // (sft.micro_batch * world_size()),
-        },
-    )
+        **{"completion_only_loss": True, **sft.trl},
+        "per_device_train_batch_size": sft.micro_batch,
+        "gradient_accumulation_steps": sft.batch_size // (sft.micro_batch * world_size()),
+    }
+    return trl_arguments(SFTConfig, config, sft, settings)
 
 
 def sft_rows(prepared: PreparedSft) -> list[dict[str, Any]]:
@@ -170,15 +159,8 @@ def sft_rows(prepared: PreparedSft) -> list[dict[str, Any]]:
 
 def _check_lengths(
     config: TrainConfig, tokenizer: Any, pairs: Sequence[tuple[Example, str]]
-) -> int:
-    """Refuse prompts of which TRL would leave no answer, and say how many answers it cuts.
-
-    Returns:
-        Tokens of the longest pair.
-
-    Raises:
-        ConfigError: A prompt fills `sft.max_length`.
-    """
+) -> None:
+    """Refuse prompts of which TRL would leave no answer, and say how many answers it cuts."""
     room, data = config.sft.max_length, config.data
     prompts = prompt_lengths(tokenizer, [example for example, _ in pairs], data)
     too_long = sum(length >= room for length in prompts)
@@ -198,11 +180,10 @@ def _check_lengths(
             f"sft.max_length {room}, so that the policy would never stop; raise it to {longest}"
         )
     if n_cut:
-        warn(
-            f"{n_cut} of {len(pairs)} prompts and answers are longer than sft.max_length {room} "
-            f"and are cut off there; the longest has {longest} tokens"
+        say_once(
+            f"warning: {n_cut} of {len(pairs)} prompts and answers are longer than sft.max_length "
+            f"{room} and are cut off there; the longest has {longest} tokens"
         )
-    return longest
 
 
 def _answer(text: str) -> dict[str, str]:
@@ -210,6 +191,4 @@ def _answer(text: str) -> dict[str, str]:
 
 
 def _target(config: TrainConfig, example: Example, reference: str) -> str:
-    if not config.data.reasoning:
-        return reference
-    return in_format(reference, working_from_rubric(example))
+    return in_format(reference, example) if config.data.reasoning else reference

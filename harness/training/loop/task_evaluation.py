@@ -19,13 +19,14 @@ from transformers import TrainerCallback
 from transformers import TrainerControl as Control
 from transformers import TrainerState as State
 from transformers import TrainingArguments as Args
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from ....judges.files import write_file
+from ...terminal import say
 from ..config import options_of
 from ..data import instruction_of
 from ..reward.graders import rank
 from ..run_files import RunFiles
+from .callbacks import checkpoint_folder
 
 if TYPE_CHECKING:
     from ..checks.prepare import Prepared
@@ -64,19 +65,16 @@ class TaskEvaluation(TrainerCallback):
 
     def on_save(self, args: Args, state: State, control: Control, **more: Any) -> None:
         """Evaluate a checkpoint when it is due."""
-        every = self._config.eval.every
-        is_last = state.global_step >= state.max_steps
-        if rank() != 0 or not (is_last or (every and state.global_step % every == 0)):
+        every, step = self._config.eval.every, state.global_step
+        is_due = step >= state.max_steps or (every and step % every == 0)
+        checkpoint = checkpoint_folder(args, step)
+        if rank() != 0 or not is_due or not checkpoint.is_dir():
             return
-        checkpoint = Path(str(args.output_dir)) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}"
-        if not checkpoint.is_dir():
-            return
-        output = self._output(state.global_step)
-        self.failed.pop(state.global_step, None)
-        why = self._run(checkpoint, output, state.global_step)
+        self.failed.pop(step, None)
+        why = self._run(checkpoint, self._output(step), step)
         if why is not None:
-            self.failed[state.global_step] = why
-            print(f"rubricbeat: evaluation at step {state.global_step} {why}", file=sys.stderr)
+            self.failed[step] = why
+            say(f"evaluation at step {step} {why}")
 
     def _run(self, checkpoint: Path, output: Path, step: int) -> str | None:
         """Evaluate; give why that did not end well, or None."""
@@ -97,13 +95,10 @@ class TaskEvaluation(TrainerCallback):
     def told(self) -> bool:
         """Say at the end of the run which evaluations did not end well; True where all did."""
         for step, why in sorted(self.failed.items()):
-            print(f"rubricbeat: the evaluation at step {step} {why}", file=sys.stderr)
+            say(f"the evaluation at step {step} {why}")
         if self.failed:
-            print(
-                f"rubricbeat: the training is done; {len(self.failed)} of its evaluations "
-                "are not, so the exit code is 1",
-                file=sys.stderr,
-            )
+            n = len(self.failed)
+            say(f"the training is done; {n} of its evaluations are not, so the exit code is 1")
         return not self.failed
 
     def _output(self, step: int) -> Path:
@@ -147,22 +142,15 @@ def evaluation_command(config: TrainConfig, checkpoint: Path, output: Path, step
     return command
 
 
-def _model_args(config: TrainConfig, checkpoint: Path) -> dict[str, Any]:
-    own_code = {"trust_remote_code": True} if config.model.trust_remote_code else {}
-    return {**_weights(config, checkpoint), **own_code}
-
-
-def _weights(config: TrainConfig, checkpoint: Path) -> dict[str, Any]:
+def _model_args(config: TrainConfig, checkpoint: Path) -> dict[str, object]:
+    given: dict[str, object] = {"pretrained": str(checkpoint), "dtype": config.model.dtype}
     adapter = checkpoint / "adapter_config.json"
-    if not adapter.is_file():
-        return {"pretrained": str(checkpoint), "dtype": config.model.dtype}
-    base = json.loads(adapter.read_text(encoding="utf-8"))["base_model_name_or_path"]
-    return {
-        "pretrained": base,
-        "peft": str(checkpoint),
-        "tokenizer": str(checkpoint),
-        "dtype": config.model.dtype,
-    }
+    if adapter.is_file():
+        base = json.loads(adapter.read_text(encoding="utf-8"))["base_model_name_or_path"]
+        given |= {"pretrained": base, "peft": str(checkpoint), "tokenizer": str(checkpoint)}
+    if config.model.trust_remote_code:
+        given["trust_remote_code"] = True
+    return given
 
 
 def _json(options: Mapping[str, Any]) -> str:

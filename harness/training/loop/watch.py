@@ -57,7 +57,7 @@ def watch(
         ConfigError: The trainer's rewards are others, or there is nothing to look at.
     """
     from .callbacks import JudgeAccount, ScriptFacts, StepRecorder, StoppingReward
-    from .held_out import GoldJudge, Looks
+    from .held_out import GoldJudge
 
     functions = list(trainer.reward_funcs)
     rewards = {id(found): found for one in functions if (found := _reward_of(one)) is not None}
@@ -71,15 +71,24 @@ def watch(
         raise ConfigError("watch: a gold judge needs held_out, prompts that are not trained on")
     trainer.reward_funcs[:] = [StoppingReward(one) for one in functions]
     files = RunFiles(Path(str(trainer.args.output_dir)), writes=rank() == 0)
-    quiet_missing_rewards()
+    _quiet_missing_rewards()
     recorder = StepRecorder(reward, files, completions_every, n_epochs=n_epochs, order=order)
     trainer.add_callback(recorder)
     trainer.add_callback(ScriptFacts(trainer, reward, files, gold_reward))
     # the gold judge generates with the trainer's own model; then the ledger, which counts its looks
     judge = None
     if gold is not None:
-        looks = Looks(gold, held_out, gold_reward, every, conversations, sampling)
-        judge = GoldJudge(trainer, looks, files, reward)
+        judge = GoldJudge(
+            trainer,
+            reward,
+            files,
+            gold,
+            held_out,
+            first=gold_reward,
+            every=every,
+            conversations=conversations,
+            sampling=sampling,
+        )
         trainer.add_callback(judge)
     trainer.add_callback(JudgeAccount(reward, files, order))
     return judge
@@ -103,8 +112,7 @@ class _NoRowsInLogs(logging.Filter):
         return "All reward functions returned None" not in str(record.msg)
 
 
-def quiet_missing_rewards() -> None:
-    """Install the filter once."""
+def _quiet_missing_rewards() -> None:
     logger = logging.getLogger("trl.trainer.grpo_trainer")
     if not any(isinstance(known, _NoRowsInLogs) for known in logger.filters):
         logger.addFilter(_NoRowsInLogs())

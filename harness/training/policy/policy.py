@@ -64,47 +64,46 @@ def set_threads(n: int | None) -> None:
         torch.set_num_threads(n)
 
 
-def find_policy(section: ModelSection) -> str:
-    """Give the path or hub name to load, or `tiny`.
-
-    Raises:
-        ConfigError: There is no such model or adapter, or it needs a GPU that is not here.
-    """
-    if not section.name:
+def _check_names(section: ModelSection) -> None:
+    """Refuse a model or an adapter that is not there, or needs a GPU that is not here."""
+    name, adapter = section.name, section.adapter
+    if not name:
         raise ConfigError("model.name is empty; name a folder, a hub model or `tiny`")
-    if section.adapter is not None:
-        folder = Path(section.adapter)
-        if not (folder / "adapter_config.json").is_file():
-            raise ConfigError(
-                f"model.adapter: no adapter_config.json in {section.adapter!r}; name the "
-                "folder that `train sft` left its adapter in"
-            )
-    if section.name == "tiny":
-        return "tiny"
-    if section.load_in_4bit:
-        _check_gpu()
-    if section.name.startswith(("/", ".", "~")) and not Path(section.name).is_dir():
+    if adapter is not None and not (Path(adapter) / "adapter_config.json").is_file():
         raise ConfigError(
-            f"model.name: no folder {section.name!r}; give one that is there (~ is not expanded), "
+            f"model.adapter: no adapter_config.json in {adapter!r}; name the "
+            "folder that `train sft` left its adapter in"
+        )
+    if name != "tiny" and section.load_in_4bit:
+        import torch
+
+        if find_spec("bitsandbytes") is None or not torch.cuda.is_available():
+            raise ConfigError(
+                "model.load_in_4bit cannot work here: it needs bitsandbytes and a CUDA device"
+            )
+    if name.startswith(("/", ".", "~")) and not Path(name).is_dir():
+        raise ConfigError(
+            f"model.name: no folder {name!r}; give one that is there (~ is not expanded), "
             "or a hub name"
         )
-    return section.name
 
 
 def policy_facts(section: ModelSection) -> PolicyFacts:
     """Read a model's configuration; no weight is loaded.
 
     Raises:
-        ConfigError: There is no such model.
+        ConfigError: There is no such model or adapter, it lacks what is to be adapted, or it needs
+            a GPU that is not here.
     """
-    path = find_policy(section)
-    if path == "tiny":
-        _check_lora(section, None)
+    _check_names(section)
+    if section.name == "tiny":
+        _check_lora(section, set(LORA_TARGETS))
         return PolicyFacts("tiny", 100_000, 4096)
-    config = _read_config(section, path)
+    config = _read_config(section)
     text = config.get_text_config()
     empty = _empty_model(config)
-    _check_lora(section, empty)
+    named = [] if empty is None else [name for name, _ in empty.named_modules()]
+    _check_lora(section, {name.rpartition(".")[2] for name in named})
     dtype = getattr(text, "dtype", None) or getattr(config, "dtype", None)
     return PolicyFacts(
         section.name,
@@ -114,11 +113,11 @@ def policy_facts(section: ModelSection) -> PolicyFacts:
     )
 
 
-def _read_config(section: ModelSection, path: str) -> Any:
+def _read_config(section: ModelSection) -> Any:
     from transformers import AutoConfig
 
     try:
-        return AutoConfig.from_pretrained(path, trust_remote_code=section.trust_remote_code)
+        return AutoConfig.from_pretrained(section.name, trust_remote_code=section.trust_remote_code)
     except (OSError, ValueError) as error:
         first = str(error).strip().splitlines()[0]
         raise ConfigError(
@@ -146,8 +145,7 @@ def load_tokenizer(
 
 
 def _plain_tokenizer(section: ModelSection, examples: Iterable[Example]) -> Any:
-    path = find_policy(section)
-    if path == "tiny":
+    if section.name == "tiny":
         from ..tiny_data import WORDS
         from .small_models import build_tokenizer
 
@@ -155,8 +153,9 @@ def _plain_tokenizer(section: ModelSection, examples: Iterable[Example]) -> Any:
         return build_tokenizer(texts, WORDS)
     from transformers import AutoTokenizer
 
-    if section.adapter is not None and (Path(section.adapter) / "tokenizer_config.json").is_file():
-        path = section.adapter
+    path, adapter = section.name, section.adapter
+    if adapter is not None and (Path(adapter) / "tokenizer_config.json").is_file():
+        path = adapter
     tokenizer = AutoTokenizer.from_pretrained(
         path, padding_side="left", trust_remote_code=section.trust_remote_code
     )
@@ -172,8 +171,7 @@ def _plain_tokenizer(section: ModelSection, examples: Iterable[Example]) -> Any:
 
 def load_model(section: ModelSection, tokenizer: Any, *, seed: int) -> Any:
     """Load the weights, and the adapter to start from where one is named."""
-    path = find_policy(section)
-    if path == "tiny":
+    if section.name == "tiny":
         from .small_models import build_model
 
         return build_model(tokenizer, seed=seed)
@@ -191,7 +189,7 @@ def load_model(section: ModelSection, tokenizer: Any, *, seed: int) -> Any:
             bnb_4bit_use_double_quant=True,
         )
     dtype = section.dtype if section.dtype == "auto" else getattr(torch, section.dtype)
-    model: Any = AutoModelForCausalLM.from_pretrained(path, dtype=dtype, **options)
+    model: Any = AutoModelForCausalLM.from_pretrained(section.name, dtype=dtype, **options)
     if section.adapter is not None:
         from peft import PeftModel
 
@@ -221,11 +219,10 @@ def _last_blocks(section: ModelSection) -> list[int] | None:
     wanted = section.lora_last_blocks
     if wanted is None:
         return None
-    path = find_policy(section)
-    if path == "tiny":
+    if section.name == "tiny":
         from .small_models import N_BLOCKS as n_blocks
     else:
-        n_blocks = _read_config(section, path).get_text_config().num_hidden_layers
+        n_blocks = _read_config(section).get_text_config().num_hidden_layers
     if not 1 <= wanted <= n_blocks:
         raise ConfigError(f"model.lora_last_blocks is {wanted}; the model has {n_blocks} blocks")
     return list(range(n_blocks - wanted, n_blocks))
@@ -238,35 +235,13 @@ def prompt_lengths(tokenizer: Any, examples: Sequence[Example], data: DataSectio
     return [len(ids) for ids in prompts["input_ids"]]
 
 
-def _check_gpu() -> None:
-    import torch
-
-    if find_spec("bitsandbytes") is None or not torch.cuda.is_available():
-        raise ConfigError(
-            "model.load_in_4bit cannot work here: it needs bitsandbytes and a CUDA device"
-        )
-
-
-def _check_lora(section: ModelSection, empty: Any) -> None:
-    """Refuse an adapter for parts that the model does not have.
-
-    Args:
-        section: What is asked for.
-        empty: The model without weights; None for `tiny`, whose parts have the usual names, and
-            where it could not be built.
-
-    Raises:
-        ConfigError: A part is not there.
-    """
+def _check_lora(section: ModelSection, parts: set[str]) -> None:
+    """Refuse an adapter for parts that the model does not have; none are known where empty."""
     if not section.lora or section.adapter is not None:
         return
     _last_blocks(section)
-    if empty is None and section.name != "tiny":
-        return
-    named = () if empty is None else (name for name, _ in empty.named_modules())
-    parts = {name.rpartition(".")[2] for name in named} or set(LORA_TARGETS)
     for target in section.lora_targets:
-        if target.rpartition(".")[2] not in parts:
+        if parts and target.rpartition(".")[2] not in parts:
             raise ConfigError(
                 f"model.lora_targets: {section.name} has no {target!r}; {near_names(target, parts)}"
             )

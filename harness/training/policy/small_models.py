@@ -7,6 +7,7 @@ see. It knows nothing, so whatever it learns in a run comes from the reward.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -39,10 +40,7 @@ def build_tokenizer(texts: Iterable[str], words: Iterable[str] = ()) -> Any:
     from tokenizers.models import WordLevel
     from transformers import PreTrainedTokenizerFast
 
-    counts: dict[str, int] = {}
-    for text in texts:
-        for word in re.findall(r"\w+", text.lower()):
-            counts[word] = counts.get(word, 0) + 1
+    counts = Counter(word for text in texts for word in re.findall(r"\w+", text.lower()))
     ranked = sorted(counts, key=lambda word: (-counts[word], word))
     known = list(dict.fromkeys([*SPECIAL, *words, *ranked]))[:MAX_WORDS]
     plain = Tokenizer(WordLevel({word: i for i, word in enumerate(known)}, unk_token="<unknown>"))

@@ -85,7 +85,9 @@ def group_stats(prompt_id: str, rewards_G: Floats, verdicts_GC: Floats) -> Group
     if scored.size < 2:
         dead = Dead.UNSCORED
     elif bool(equal_in_group(rewards_G[None])[0]):
-        dead = Dead.REWARD if _any_criterion_differs(verdicts_GC) else Dead.SAME_VERDICTS
+        # a criterion that one answer met and another did not; NaN says nothing
+        differs_C = np.fmax.reduce(verdicts_GC, axis=0) > np.fmin.reduce(verdicts_GC, axis=0)
+        dead = Dead.REWARD if differs_C.any() else Dead.SAME_VERDICTS
     return GroupStats(
         prompt_id=prompt_id,
         n_answers=int(rewards_G.size),
@@ -95,12 +97,6 @@ def group_stats(prompt_id: str, rewards_G: Floats, verdicts_GC: Floats) -> Group
         span=float(np.ptp(scored)) if scored.size else math.nan,
         dead=dead,
     )
-
-
-def _any_criterion_differs(verdicts_GC: Floats) -> bool:
-    """Say whether some criterion was met by one answer and not by another; NaN says nothing."""
-    low_C, high_C = np.fmin.reduce(verdicts_GC, axis=0), np.fmax.reduce(verdicts_GC, axis=0)
-    return bool((high_C > low_C).any())
 
 
 def noise_and_policy(rewards_GR: Floats) -> tuple[float, float] | None:
@@ -125,14 +121,14 @@ def noise_and_policy(rewards_GR: Floats) -> tuple[float, float] | None:
 
 def summarise_groups(groups: Sequence[GroupStats]) -> dict[str, Any]:
     """Pool the groups of a step into the numbers of `metrics.jsonl`; None where undefined."""
-    n = len(groups)
+    n, n_dead = len(groups), sum(g.dead is not None for g in groups)
     if n == 0:
         return {"groups": 0}
     measured = [g for g in groups if not math.isnan(g.noise)]
     plain: dict[str, Any] = {
         "groups": n,
-        "dead_groups": sum(g.dead is not None for g in groups),
-        "dead_frac": sum(g.dead is not None for g in groups) / n,
+        "dead_groups": n_dead,
+        "dead_frac": n_dead / n,
         **{f"dead_{cause.value}": sum(g.dead is cause for g in groups) for cause in Dead},
         "masked_groups": sum(g.masked is not None for g in groups),
         "group_std": mean_of([g.std for g in groups]),
@@ -186,13 +182,10 @@ class BatchScore:
     """Seconds waited for the judge."""
     own_s: float
     """Seconds spent beside that."""
+    chars: tuple[int, ...]
+    """Characters of what was judged of each answer."""
     asked: Asked = VERDICTS_ONLY
     """What the judge was asked about each answer."""
-
-    @property
-    def chars(self) -> tuple[int, ...]:
-        """Characters of each judged section."""
-        return chars_of(self.graded)
 
     @property
     def unscored_frac(self) -> float:
@@ -208,11 +201,6 @@ def evidence_of(reward: Reward, table: VerdictTable) -> Floats:
     if reward.needs != "rating":
         return verdicts_NC
     return np.concatenate([verdicts_NC, table.ratings()[:, None]], axis=1)
-
-
-def chars_of(graded: Sequence[GradedAnswer]) -> tuple[int, ...]:
-    """Count the characters of what was judged of each answer."""
-    return tuple(len(one.judged) for one in graded)
 
 
 def as_optional(values_N: Floats) -> tuple[float | None, ...]:
@@ -234,36 +222,10 @@ def batch_metrics(batch: BatchScore) -> dict[str, float]:
     return metrics | {name: float(x) for name, x in found.items() if x is not None}
 
 
-@dataclass(frozen=True, slots=True)
-class StepShare:
-    """What one process saw in a step: small enough to send to rank 0."""
-
-    rewards: tuple[float | None, ...]
-    alternatives: dict[str, tuple[float | None, ...]]
-    groups: tuple[GroupStats, ...]
-    chars: tuple[int, ...]
-    """Characters of each judged section."""
-    judge_s: float
-    own_s: float
-
-    @classmethod
-    def of(cls, batches: Sequence[BatchScore]) -> StepShare:
-        """Pool the batches of a process."""
-        names = batches[0].alternatives if batches else {}
-        return cls(
-            rewards=tuple(r for b in batches for r in b.unmasked),
-            alternatives={n: tuple(v for b in batches for v in b.alternatives[n]) for n in names},
-            groups=tuple(g for b in batches for g in b.groups),
-            chars=tuple(n for b in batches for n in b.chars),
-            judge_s=sum(b.judge_s for b in batches),
-            own_s=sum(b.own_s for b in batches),
-        )
-
-
-def step_line(step: int, shares: Sequence[StepShare]) -> dict[str, Any]:
-    """Give the line of a step, without what the trainer logs itself."""
-    rewards = [r for share in shares for r in share.rewards]
-    names = shares[0].alternatives if shares else {}
+def step_line(step: int, each: Sequence[Sequence[BatchScore]]) -> dict[str, Any]:
+    """Give the line of a step, but for the trainer's own logs, from each process's batches."""
+    batches = [batch for some in each for batch in some]
+    rewards = [reward for batch in batches for reward in batch.unmasked]
     known = known_of(rewards)
     line: dict[str, Any] = {
         "step": step,
@@ -271,23 +233,20 @@ def step_line(step: int, shares: Sequence[StepShare]) -> dict[str, Any]:
         "reward_std": std_of(known),
         "answers": len(rewards),
         "unscored": len(rewards) - len(known),
-        "chars": mean_of([n for share in shares for n in share.chars]),
-        **summarise_groups([group for share in shares for group in share.groups]),
+        "chars": mean_of(n for batch in batches for n in batch.chars),
+        **summarise_groups([group for batch in batches for group in batch.groups]),
     }
-    for name in names:
-        line[f"reward_alt/{name}"] = mean_of(v for s in shares for v in s.alternatives[name])
+    for name in batches[0].alternatives:
+        line[f"reward_alt/{name}"] = mean_of(x for one in batches for x in one.alternatives[name])
     # the slowest process is what the others wait for
-    line["judge_s"] = max((share.judge_s for share in shares), default=0.0)
-    line["own_s"] = max((share.own_s for share in shares), default=0.0)
+    line["judge_s"] = max(sum(batch.judge_s for batch in some) for some in each)
+    line["own_s"] = max(sum(batch.own_s for batch in some) for some in each)
     return line
 
 
 def with_trainer_logs(line: dict[str, Any], logs: Mapping[str, Any]) -> dict[str, Any]:
     """Add what the trainer logged of the same step."""
-    merged = dict(line)
-    for theirs, ours in TRAINER_KEYS.items():
-        if theirs in logs:
-            merged[ours] = _number(logs[theirs])
+    merged = line | {ours: _number(logs[key]) for key, ours in TRAINER_KEYS.items() if key in logs}
     step_s = merged.get("step_s")
     if step_s and "judge_s" in line:
         merged["judge_share"] = min(1.0, line["judge_s"] / step_s)

@@ -345,6 +345,7 @@ class RubricReward:
             step=step,
             judge_s=judge_s,
             own_s=0.0,
+            chars=tuple(len(one.judged) for one in graded),
             asked=self.asked,
         )
 
@@ -352,9 +353,10 @@ class RubricReward:
         """Set the flag of an outage, and take it back once the judge answers."""
         n, missing = len(batch.unmasked), batch.unscored_frac
         why = down or f"max_unscored_frac {self._max_unscored_frac:g}"
-        is_down = down is not None or missing > self._max_unscored_frac or missing == 1
-        said = f"{round(missing * n)} of {n} answers of a batch got no reward ({why})"
-        self.outage = said if is_down else None
+        self.outage = None
+        if down is not None or missing > self._max_unscored_frac or missing == 1:
+            gap = f"{round(missing * n)} of {n} answers of a batch got no reward"
+            self.outage = f"{gap} ({why})"
 
     def _with_noise(
         self, stats: GroupStats, rewards_G: Floats, table: VerdictTable, trained: Reward
@@ -371,10 +373,8 @@ class RubricReward:
         if self._mask_dead_groups and stats.dead is not None:
             return MASK_DEAD
         if self._min_reliability > 0 and self._n_noise and not math.isnan(stats.std):
-            noise = self._noise_sum / self._n_noise
-            spread = stats.std**2
-            reliability = max(0.0, spread - noise) / spread if spread > 0 else 0.0
-            if reliability < self._min_reliability:
+            noise, spread = self._noise_sum / self._n_noise, stats.std**2
+            if spread == 0 or (spread - noise) / spread < self._min_reliability:
                 return MASK_NOISE
         return None
 

@@ -187,6 +187,7 @@ def test_lint_finds_references_that_score_below_an_empty_answer(
         (["--min_group", "9"], "the largest group has 4"),
         (["--html", "/no/such/folder/x.html"], "there is no folder"),
         (["--fidelity", "2"], "between 0 and 1"),
+        (["--seed", "-1"], "--seed -1: must not be negative"),
         (["--rewards", "rar_implicit"], "needs a rating"),
     ],
 )

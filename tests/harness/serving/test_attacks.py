@@ -142,7 +142,7 @@ def test_a_huge_body_without_a_length_is_refused_while_it_comes():
                 one.sendall(b"1000\r\n" + b" " * 4096 + b"\r\n")
             assert one.recv(100).startswith(b"HTTP/1.1 413 ")
         assert ok(served)
-        assert served.serving.app.stats()["server"]["bytes_in_hand"] == 0
+        assert served.app.stats()["server"]["bytes_in_hand"] == 0
 
 
 def test_a_client_that_asks_before_it_sends_its_body_is_told_to_go_on_or_not():
@@ -171,11 +171,11 @@ def test_bodies_in_hand_are_bounded_together():
                 b"POST /v1/score HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
                 b"Content-Length: 40000\r\n\r\n" + half
             )
-            until(lambda: served.serving.app._bytes_in_hand > 39_000, "half a body in hand")
+            until(lambda: served.app._bytes_in_hand > 39_000, "half a body in hand")
             status, reply, headers = served.ask("POST", "/v1/score", half, JSON)
             assert (status, reply["error"]["code"]) == (429, "busy")
             assert headers["Retry-After"] == "2"
-        until(lambda: served.serving.app._bytes_in_hand == 0, "the client's end")
+        until(lambda: served.app._bytes_in_hand == 0, "the client's end")
         assert ok(served)
 
 
@@ -199,15 +199,15 @@ def test_answers_in_hand_are_bounded_together():
 def test_a_head_that_never_ends_is_dropped():
     with Served(CountingJudge(), bounds=Bounds(head_s=0.0)) as served, served.connect() as one:
         assert one.recv(100) == b""  # nothing was sent, and nothing comes
-        until(lambda: served.serving.app.gate.n_open == 0, "the end of the connection")
-        assert served.serving.app.gate.n_too_slow == 1
+        until(lambda: served.app.gate.n_open == 0, "the end of the connection")
+        assert served.app.gate.n_too_slow == 1
 
 
 def test_the_head_of_a_second_request_must_end_too():
     with Served(CountingJudge(), bounds=Bounds(head_s=HANG_S)) as served, served.connect() as one:
         one.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert one.recv(4_096).startswith(b"HTTP/1.1 200 ")
-        served.serving.app.gate.head_s = 0.0
+        served.app.gate.head_s = 0.0
         one.sendall(b"GET /hea")
         assert one.recv(100) == b""
 
@@ -224,12 +224,12 @@ def test_a_body_that_never_ends_is_refused():
 def test_connections_are_bounded():
     with Served(CountingJudge(), bounds=Bounds(connections=2)) as served:
         held = [served.connect() for _ in range(2)]
-        until(lambda: served.serving.app.gate.n_open == 2, "two connections")
+        until(lambda: served.app.gate.n_open == 2, "two connections")
         with served.connect() as third:
             assert third.recv(100).startswith(b"HTTP/1.1 503 ")
         for one in held:
             one.close()
-        until(lambda: served.serving.app.gate.n_open == 0, "the end of the connections")
+        until(lambda: served.app.gate.n_open == 0, "the end of the connections")
         assert ok(served)
 
 
@@ -394,7 +394,7 @@ def test_what_a_client_asked_for_is_kept_when_it_goes_away(tmp_path):
         )
         until(lambda: judge.n_now == 2, "two calls in flight")
         one.close()
-        until(lambda: served.serving.app.gate.n_open == 0, "the client's end")
+        until(lambda: served.app.gate.n_open == 0, "the client's end")
         judge.goes_on.set()
         until(lambda: served.service.n_pending == 0, "the end of its request")
         assert judge.n_cancelled == 0
@@ -417,8 +417,8 @@ def test_a_client_that_goes_away_within_its_body_costs_nothing():
                     b"POST /v1/score HTTP/1.1\r\nHost: localhost\r\n"
                     b"Content-Type: application/json\r\n" + sent
                 )
-        until(lambda: served.serving.app.gate.n_open == 0, "the clients' end")
-        assert served.serving.app._bytes_in_hand == 0
+        until(lambda: served.app.gate.n_open == 0, "the clients' end")
+        assert served.app._bytes_in_hand == 0
         assert judge.asked == {}
         assert ok(served)
 

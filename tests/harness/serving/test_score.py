@@ -307,7 +307,7 @@ def test_five_hundred_clients_at_once_are_answered_and_pay_once(tmp_path):
 
     with Served(judge, options) as served:
         replies = asyncio.run(all_at_once(served.url))
-        stats = served.serving.app.stats()
+        stats = served.app.stats()
     assert all(one["complete"] for one in replies)
     assert [one["items"][0]["prompt_id"] for one in replies] == [
         f"made-up-{number % 50}" for number in range(500)

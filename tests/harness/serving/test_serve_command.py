@@ -179,6 +179,7 @@ def test_what_cannot_work_is_refused_in_one_line(tmp_path):
     assert "--port 70000" in refused(tmp_path, *keyword, "--port", "70000")
     assert "above 0" in refused(tmp_path, *keyword, "--max-answers", "0")
     assert "above 0" in refused(tmp_path, *keyword, "--max-body-mb", "nan")
+    assert "finite" in refused(tmp_path, *keyword, "--max-body-mb", "inf")
     assert "unknown reward" in refused(tmp_path, *keyword, "--rewards", "hybird")
     assert "gives no ratings" in refused(
         tmp_path, "--judge", "constant", "--rewards", "rar_implicit"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rubricbeat.harness.training.loop.sft import PreparedSft, sft_rows
 from rubricbeat.judges.rubric import Criterion, Example, Message, Polarity, Rubric
 
 
@@ -23,3 +24,10 @@ def example(
         for p, word in zip(points, words, strict=True)
     )
     return Example(prompt_id, (Message("user", text),), Rubric(criteria), references=references)
+
+
+def longest_pair(prepared: PreparedSft) -> int:
+    """Count the tokens of the longest prompt and answer together."""
+    turns = [[*row["prompt"], *row["completion"]] for row in sft_rows(prepared)]
+    both = prepared.tokenizer.apply_chat_template(turns, return_dict=True)["input_ids"]
+    return max(map(len, both))

@@ -262,6 +262,7 @@ def test_a_field_of_trl_under_trl_is_the_same_field(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
+        ("grpo.model_init_kwargs=abc", r"grpo\.model_init_kwargs must be a mapping, not 'abc'"),
         ("grpo.epsilon=wide", r"^--set grpo\.epsilon=wide: grpo\.epsilon should be a valid number"),
         ("grpo.trl.num_generation=3", r"unknown key 'grpo\.num_generation'; did you mean 'num_gen"),
         (
@@ -279,6 +280,11 @@ def test_a_field_of_trl_under_trl_is_the_same_field(tmp_path: Path) -> None:
 def test_a_field_that_trl_lacks_or_the_run_fills_is_refused(setting: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load_config(settings=[setting])
+
+
+def test_a_mapping_of_trl_may_be_text_and_a_field_that_takes_a_file_its_path() -> None:
+    config = load_config(settings=['grpo.generation_kwargs={"top_k": 5}', "grpo.deepspeed=ds.json"])
+    assert config.grpo.trl == {"generation_kwargs": {"top_k": 5}, "deepspeed": "ds.json"}
 
 
 @pytest.mark.parametrize(

@@ -147,7 +147,7 @@ def test_near_duplicates_are_found_and_strangers_are_not() -> None:
     found = find_overlaps(
         [example("near", near), example("stranger", stranger)], [example("e", text)]
     )
-    assert [(o.train_id, o.exact) for o in found] == [("near", False)]
+    assert found == [("near", False)]
 
 
 def test_all_user_turns_count_not_the_first_alone() -> None:
@@ -210,7 +210,7 @@ def test_a_near_duplicate_without_spaces_between_words_is_found() -> None:
     )
     near = chinese.replace("\u7236", "\u6bcd")
     found = find_overlaps([example("near", near)], [example("e", chinese)])
-    assert [(o.train_id, o.exact) for o in found] == [("near", False)]
+    assert found == [("near", False)]
     stranger = "\u4eca\u5929\u665a\u4e0a\u5bb6\u91cc\u6709\u516d\u4e2a\u4eba\u5403\u996d"
     assert not find_overlaps([example("other", stranger)], [example("e", chinese)])
 
@@ -219,7 +219,7 @@ def test_one_text_in_two_encodings_is_the_same_text() -> None:
     text = "mon p\u00e8re a \u00e9t\u00e9 op\u00e9r\u00e9"
     parts = unicodedata.normalize("NFD", text)
     assert parts != text
-    assert find_overlaps([example("a", parts)], [example("e", text)])[0].exact
+    assert find_overlaps([example("a", parts)], [example("e", text)]) == [("a", True)]
 
 
 def test_evaluations_that_number_their_prompts_alike_are_all_compared() -> None:

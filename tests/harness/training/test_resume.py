@@ -26,7 +26,7 @@ from rubricbeat.harness.training.loop.grpo import (
     prepare,
     run_facts,
 )
-from rubricbeat.harness.training.loop.held_out import GoldJudge, Looks
+from rubricbeat.harness.training.loop.held_out import GoldJudge
 from rubricbeat.harness.training.policy.policy import (
     generate_answers,
     load_model,
@@ -184,9 +184,9 @@ def test_a_judge_named_in_one_word_may_get_other_limits(tmp_path: Path) -> None:
     config = small(tmp_path / "run", judge="keyword")
     RunFiles(tmp_path / "run").start(config, {})
     limited = replace(config, judge={"name": "keyword", "max_cost": 3})
-    runs._check_same_run(limited, tmp_path / "run")
+    runs._check_same_run(limited, tmp_path / "run", "grpo")
     with pytest.raises(ConfigError, match=r"judge\.name was 'keyword' .* and is 'constant' now"):
-        runs._check_same_run(replace(config, judge="constant"), tmp_path / "run")
+        runs._check_same_run(replace(config, judge="constant"), tmp_path / "run", "grpo")
 
 
 def test_a_setting_that_is_younger_than_the_run_does_not_stop_its_resume(tmp_path: Path) -> None:
@@ -195,10 +195,10 @@ def test_a_setting_that_is_younger_than_the_run_does_not_stop_its_resume(tmp_pat
     path = tmp_path / "run" / "config.yaml"
     assert path.read_text().count("  rest_dead: 0\n") == 1
     path.write_text(path.read_text().replace("  rest_dead: 0\n", ""), encoding="utf-8")
-    runs._check_same_run(config, tmp_path / "run")
+    runs._check_same_run(config, tmp_path / "run", "grpo")
     rests = replace(config, data=replace(config.data, rest_dead=2))
     with pytest.raises(ConfigError, match=r"data\.rest_dead was 0 in .* and is 2 now"):
-        runs._check_same_run(rests, tmp_path / "run")
+        runs._check_same_run(rests, tmp_path / "run", "grpo")
 
 
 def checkpoint(folder: Path, name: str, *, state: str = "{}", whole: bool = True) -> Path:
@@ -305,7 +305,7 @@ def test_a_reward_of_ones_own_is_looked_at_by_the_gold_judge(
     prepared = prepare(small(tmp_path / "run", reward={"name": "own_rewards:half"}))
     reward = build_reward(prepared)
     files = RunFiles(tmp_path / "run")
-    looks = GoldJudge(None, Looks("keyword", tiny_examples()), files, reward)
+    looks = GoldJudge(None, reward, files, "keyword", tiny_examples())
     batch = looks._judges["gold"][0].score(None, ["rest water call doctor"], [tiny_examples()[0]])
     assert batch.alternatives["half"] == (0.4,)  # 4 of 5 words
 

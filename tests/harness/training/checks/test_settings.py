@@ -12,7 +12,7 @@ from rubricbeat.harness.training.checks.settings import check_policy, check_rewa
 from rubricbeat.harness.training.config import GoldSection, TrainConfig
 from rubricbeat.harness.training.config_reading import load_config
 from rubricbeat.harness.training.loop.grpo import prepare
-from rubricbeat.harness.training.policy.policy import PolicyFacts, find_policy, policy_facts
+from rubricbeat.harness.training.policy.policy import PolicyFacts, policy_facts
 from rubricbeat.judges.errors import ConfigError, UnknownNameError
 from rubricbeat.judges.rubric import Criterion, Level, NaRule, Polarity, Requirement, Rubric
 from rubricbeat.judges.verdict import Verdict
@@ -119,7 +119,7 @@ def test_prompts_that_leave_no_room_for_the_answer_are_refused() -> None:
 
 def test_a_four_bit_model_without_a_gpu_is_refused() -> None:
     with pytest.raises(ConfigError, match="load_in_4bit cannot work here"):
-        find_policy(config(model={"name": "any/hub-model", "load_in_4bit": True}).model)
+        policy_facts(config(model={"name": "any/hub-model", "load_in_4bit": True}).model)
 
 
 def test_an_optimiser_that_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -276,7 +276,7 @@ def test_a_base_model_that_is_not_there_is_said(tmp_path: Path) -> None:
 
 def test_an_adapter_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no adapter_config\.json"):
-        find_policy(replace(config().model, adapter=str(tmp_path)))
+        policy_facts(replace(config().model, adapter=str(tmp_path)))
 
 
 def test_a_rating_is_asked_only_of_a_judge_that_gives_ratings() -> None:

@@ -335,10 +335,10 @@ def test_a_run_may_be_resumed_with_a_larger_budget(tmp_path: Path) -> None:
     config = replace(tiny(tmp_path / "run", max_steps=2), judge={"name": "keyword", "max_cost": 1})
     RunFiles(tmp_path / "run").start(config, {})
     richer = replace(config, judge={"name": "keyword", "max_cost": 9, "max_concurrency": 8})
-    runs._check_same_run(richer, tmp_path / "run")
+    runs._check_same_run(richer, tmp_path / "run", "grpo")
     other = replace(config, judge={"name": "keyword", "max_cost": 1, "include_reasoning": True})
     with pytest.raises(ConfigError, match=r"judge\.include_reasoning was None .* and is True now"):
-        runs._check_same_run(other, tmp_path / "run")
+        runs._check_same_run(other, tmp_path / "run", "grpo")
 
 
 def test_resuming_nothing_is_refused(tmp_path: Path) -> None:

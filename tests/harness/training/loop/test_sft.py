@@ -13,7 +13,7 @@ from transformers import TrainerCallback
 
 from rubricbeat.harness.training.config import TrainConfig
 from rubricbeat.harness.training.config_reading import load_config
-from rubricbeat.harness.training.data import in_format, working_from_rubric
+from rubricbeat.harness.training.data import in_format
 from rubricbeat.harness.training.loop import run as runs
 from rubricbeat.harness.training.loop.grpo import build_grpo, prepare
 from rubricbeat.harness.training.loop.sft import build_sft, prepare_sft, sft_rows
@@ -23,7 +23,7 @@ from rubricbeat.harness.training.tiny_data import tiny_examples
 from rubricbeat.judges.answer import solution_of
 from rubricbeat.judges.errors import ConfigError
 
-from ..examples import example
+from ..examples import example, longest_pair
 
 pytestmark = [
     pytest.mark.border,
@@ -61,7 +61,7 @@ def config(output: Path, model: dict[str, Any], **more: Any) -> TrainConfig:
 
 
 def test_the_reference_is_put_into_the_format_and_only_it_is_judged() -> None:
-    text = in_format("Call a doctor.", working_from_rubric(example()))
+    text = in_format("Call a doctor.", example())
     assert text.startswith("<start_working_out>") and text.endswith("</SOLUTION>")
     assert "Says rest." in text and "Says alone." not in text  # a fault is no plan
     assert text.index("Says rest.") < text.index("Says call.")  # 5 points before 3
@@ -168,7 +168,7 @@ def test_a_reference_that_would_be_cut_is_said(
     warm = config(tmp_path / "sft", {"name": str(base)})
     with pytest.raises(ConfigError, match=r"leave no room for the answer in sft\.max_length 8"):
         prepare_sft(replace(warm, sft=replace(warm.sft, max_length=8)))
-    longest = prepare_sft(warm).longest_pair
+    longest = longest_pair(prepare_sft(warm))
     prepare_sft(replace(warm, sft=replace(warm.sft, max_length=longest - 1)))
     assert "are longer than sft.max_length" in capsys.readouterr().err
 

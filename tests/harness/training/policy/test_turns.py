@@ -23,6 +23,8 @@ from rubricbeat.harness.training.tiny_data import WORDS, tiny_examples
 from rubricbeat.judges.answer import Reading
 from rubricbeat.judges.errors import ConfigError
 
+from ..examples import longest_pair
+
 pytestmark = [pytest.mark.border, pytest.mark.filterwarnings("ignore::UserWarning")]
 
 TURNS = (
@@ -116,7 +118,7 @@ def test_a_template_whose_turns_have_no_end_is_refused_before_the_weights(
 def test_answers_that_are_all_cut_before_their_end_are_refused(tmp_path: Path) -> None:
     model = base(tmp_path / "base")
     warm = config(tmp_path / "sft", {"name": str(model)})
-    longest = prepare_sft(warm).longest_pair
+    longest = longest_pair(prepare_sft(warm))
     short = config(tmp_path / "sft", {"name": str(model)}, sft={"max_length": longest - 4})
     with pytest.raises(ConfigError, match=rf"would never stop; raise it to {longest}"):
         prepare_sft(short)

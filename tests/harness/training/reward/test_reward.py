@@ -12,7 +12,7 @@ from waiting import HANG_S
 
 from rubricbeat.harness.training.loop.callbacks import StoppingReward
 from rubricbeat.harness.training.loop.held_out import _line
-from rubricbeat.harness.training.reward.batch import Dead, StepShare
+from rubricbeat.harness.training.reward.batch import Dead, step_line
 from rubricbeat.harness.training.reward.reward import MASK_DEAD, RubricReward
 from rubricbeat.judges.backends.scripted import ScriptedJudge
 from rubricbeat.judges.data.conversations import text_of_answer
@@ -483,7 +483,7 @@ def test_the_length_is_that_of_what_was_judged() -> None:
         judge = {"name": "keyword", "include_reasoning": include_reasoning}
         scored = reward(judge, "length(of=healthbench)", alternatives=("healthbench",))
         batch = scored.score(None, [text], [ONE])
-        assert StepShare.of([batch]).chars == (n_chars,)
+        assert batch.chars == (n_chars,) and step_line(1, [[batch]])["chars"] == n_chars
         assert _line(0, "gold", {}, batch)["chars"] == n_chars
         # 4,600 characters are past the length that costs nothing
         plain, shortened = batch.alternatives["healthbench"][0], batch.rewards[0]
