@@ -17,6 +17,7 @@ import shutil
 import sys
 import tempfile
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, NoReturn, TextIO, cast
@@ -64,17 +65,20 @@ def names_apart(paths: Iterable[Path | str]) -> list[str]:
     ending where these are the same (`A.csv` beside `A.jsonl`).
     """
     places = [Path(path).resolve() for path in paths]
-    return [_name_among(place, set(places)) for place in places]
-
-
-def _name_among(place: Path, places: Iterable[Path]) -> str:
+    left = dict.fromkeys(places)
+    names: dict[Path, str] = {}
     for name in (_plain_name, _whole_name):
-        for n_above in range(len(place.parts)):
-            found = ["/".join((*each.parts[-1 - n_above : -1], name(each))) for each in places]
-            mine = "/".join((*place.parts[-1 - n_above : -1], name(place)))
-            if found.count(mine) == 1:
-                return mine
-    return str(place)
+        n_above = 0
+        while left and n_above < max(len(place.parts) for place in left):
+            tried = {
+                place: "/".join((*place.parts[-1 - n_above : -1], name(place)))
+                for place in dict.fromkeys(places)
+            }
+            n_of_name = Counter(tried.values())
+            names |= {place: tried[place] for place in left if n_of_name[tried[place]] == 1}
+            left = {place: None for place in left if place not in names}
+            n_above += 1
+    return [names.get(place, str(place)) for place in places]
 
 
 def _plain_name(place: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 from importlib.metadata import files
@@ -195,7 +196,7 @@ def test_a_reload_in_the_middle_and_a_second_person_lose_nothing(sit_down, tmp_p
     with person.page.expect_file_chooser() as chooser:
         person.page.locator("#import").click()
     chooser.value.set_files(exported)
-    person.page.wait_for_function("document.getElementById('told').textContent !== ''")
+    person.page.locator("#told:not(:empty)").wait_for()
     assert person.told == "Nothing imported: the labels are of anna, and you are ben."
 
 
@@ -223,7 +224,7 @@ def test_without_storage_labels_travel_by_file(sit_down, tmp_path):
     wrong = json.dumps({**json.loads(lines[0]), "label": 7, "labelled_at": "2100-01-01T00:00:00Z"})
     mixed.write_text("\n".join([*lines, odd, wrong, "{broken"]), encoding="utf-8")
     elsewhere.page.locator("#import").set_input_files(mixed)
-    elsewhere.page.wait_for_function("document.getElementById('told').textContent !== ''")
+    elsewhere.page.locator("#told:not(:empty)").wait_for()
     assert elsewhere.told == (
         "Imported 1. Older than what is here: 1. About other criteria: 1. Not readable: 2."
     )
@@ -246,7 +247,7 @@ def test_two_tabs_of_one_page_share_their_labels(sit_down, tmp_path):
     other.locator("#work").wait_for()
     other.keyboard.press("y")
     other.keyboard.press("n")
-    person.page.wait_for_function("document.getElementById('count').textContent[0] === '2'")
+    person.page.locator("#count", has_text=re.compile("^2")).wait_for()
     person.press("o", "u", "k", "k", "n")  # what the other tab said stays
     assert [row["label"] for row in rows_of(person.export(tmp_path))] == [True, False, None]
     other.close()
