@@ -26,12 +26,12 @@ import numpy as np
 from rubricbeat.harness.cli import main as rubricbeat
 from rubricbeat.harness.labels import read_labelled
 from rubricbeat.judges.answer import Answer, GradedAnswer, solution_of
-from rubricbeat.judges.audit.baselines import no_look_probability, with_probability
+from rubricbeat.judges.audit.baselines import chance_of, no_look_probability, with_probability
 from rubricbeat.judges.audit.judge_audit import JudgeFigures, judge_figures
 from rubricbeat.judges.audit.labels import AuditTable, LabelledAnswer, category_of
 from rubricbeat.judges.data.reader import read_rows
 from rubricbeat.judges.data.text_units import stems_of
-from rubricbeat.judges.fitted.trees import chance_of, fit_logistic
+from rubricbeat.judges.fitted.trees import fit_logistic
 from rubricbeat.judges.grader import open_grader
 from rubricbeat.judges.judge_options import parse_judge_args
 from rubricbeat.judges.scoring.estimates import Estimate

@@ -250,7 +250,8 @@ def _probed(
     rng = np.random.default_rng(args.seed)
     chosen = np.sort(rng.permutation(len(answers))[: args.probes])
     found = []
-    for name, change in PROBES.items():
-        after = rate([(answers[row][0], change(*answers[row])) for row in chosen])
+    for name, added in PROBES.items():
+        some = [answers[row] for row in chosen]
+        after = rate([(example, f"{text}\n\n{added(example)}") for example, text in some])
         found.append(probe_row(name, rewards_N[chosen], after, reference.table.prompt_N[chosen]))
     return found

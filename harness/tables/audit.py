@@ -10,9 +10,8 @@ from ...judges.audit.injections import InjectionRow
 from ...judges.audit.judge_audit import Audit, JudgeFigures
 from ...judges.audit.reward_bench import Preference, ProbeRow
 from ...judges.audit.upkeep.twins import ALL_EDITS, TwinRow
-from ...judges.scoring.estimates import Estimate
 from ...reports import numbers
-from ...reports.interval_words import interval_words, share_words
+from ...reports.interval_words import told, told_share
 from ..audit_run import Audited, SeenApart, Variant
 from ..terminal import aligned
 from .drift import drift_parts
@@ -20,12 +19,8 @@ from .levels import level_parts, variant_parts
 
 _COLUMNS = ("balanced_f1", "pairwise", "auroc", "kappa", "sensitivity", "specificity")
 _HEADS = ("balanced F1", "pairwise", "AUROC", "kappa", "sensitivity", "specificity")
-_GROUPS = {
-    "judge met": "judge_met",
-    "labels met": "label_met",
-    "sensitivity": "sensitivity",
-    "specificity": "specificity",
-}
+_GROUPS = ("judge_met", "label_met", "sensitivity", "specificity")
+_GROUP_HEADS = ("judge met", "labels met", "sensitivity", "specificity")
 MAX_RATERS = 8
 MAX_CATEGORIES = 12
 """Categories shown; all of them are in --json."""
@@ -101,14 +96,7 @@ def _gaps(found: JudgeFigures) -> Iterator[str]:
 
 
 def _row(name: str, figures: JudgeFigures) -> tuple[str, ...]:
-    return (name, *(_cell(figures.figures[column]) for column in _COLUMNS))
-
-
-def _cell(figure: Estimate, *, signed: bool = False) -> str:
-    if figure.value is None:
-        return numbers.NONE
-    value = numbers.difference(figure.value) if signed else numbers.score(figure.value)
-    return f"{value} {interval_words(figure, signed=signed)}"
+    return (name, *(told(figures.figures[column]) for column in _COLUMNS))
 
 
 def _scalars(audit: Audit, usd_per_correct: float | None) -> Iterator[str]:
@@ -120,20 +108,20 @@ def _scalars(audit: Audit, usd_per_correct: float | None) -> Iterator[str]:
     if audit.judge.calibration is not None:
         named["expected calibration error"] = audit.judge.calibration.ece
         named["Brier score"] = audit.judge.calibration.brier
-    told = {name: numbers.score(value) for name, value in named.items() if value is not None}
+    words = {name: numbers.score(value) for name, value in named.items() if value is not None}
     if audit.flip_rate.value is not None:
-        told["verdicts that flip between replicates"] = _cell(audit.flip_rate)
+        words["verdicts that flip between replicates"] = told(audit.flip_rate)
     if audit.order is not None:
-        told["verdicts that flip when the criteria of a call are reordered"] = _cell(
+        words["verdicts that flip when the criteria of a call are reordered"] = told(
             audit.order.flips
         )
-        told["change of P(met) from the first to the last position in a call"] = _cell(
+        words["change of P(met) from the first to the last position in a call"] = told(
             audit.order.shift
         )
     if usd_per_correct is not None:
-        told["USD a verdict that agrees with its labels"] = f"{usd_per_correct:.6f}"
-    width = max(map(len, told), default=0)
-    yield from (f"{name:<{width}}  {value}" for name, value in told.items())
+        words["USD a verdict that agrees with its labels"] = f"{usd_per_correct:.6f}"
+    width = max(map(len, words), default=0)
+    yield from (f"{name:<{width}}  {value}" for name, value in words.items())
     if audit.flip_rate.value is None:
         yield "(for the flip rate: --judge_args ...,replicates=2)"
 
@@ -142,7 +130,7 @@ def _injections(rows: Sequence[InjectionRow]) -> Iterator[str]:
     """Show the share of verdicts that each form of injection turned."""
     if not rows:
         return
-    cells = [(row.name, row.language, str(row.n), _cell(row.turned)) for row in rows]
+    cells = [(row.form, row.language, str(row.n), told(row.turned)) for row in rows]
     yield aligned([("injection", "language", "verdicts", "turned"), *cells])
 
 
@@ -151,14 +139,14 @@ def _twins(rows: Sequence[TwinRow]) -> Iterator[str]:
     if not rows:
         return
     cells = [
-        (row.name, "change" if row.must_change else "stay", str(row.n), _cell(row.changed))
+        (row.edit, "change" if row.must_change else "stay", str(row.n), told(row.changed))
         for row in rows
         if row.n
     ]
     if cells:
         yield aligned([("edit of the answer", "verdict should", "twins", "changed"), *cells])
-    lines = [f"{row.name}: {row.why}." for row in rows if row.why and row.name != ALL_EDITS]
-    if any(row.why and row.must_change for row in rows if row.name == ALL_EDITS):
+    lines = [f"{row.edit}: {row.why}." for row in rows if row.why and row.edit != ALL_EDITS]
+    if any(row.why and row.must_change for row in rows if row.edit == ALL_EDITS):
         lines.append(
             "No edit that must change a verdict was compared, so a judge that does not read the "
             "answers is not found out here."
@@ -209,9 +197,9 @@ def _variants(variants: Sequence[Variant], name: str) -> Iterator[str]:
         (
             f"  {variant.name}",
             str(variant.difference.n),
-            _cell(variant.difference.disagree),
+            told(variant.difference.disagree),
             *(
-                _cell(variant.difference.figures[column], signed=True)
+                told(variant.difference.figures[column], signed=True)
                 for column in ("balanced_f1", "pairwise", "kappa")
             ),
         )
@@ -228,7 +216,7 @@ def _shifts(shifts: Sequence[Shift]) -> Iterator[str]:
         return
     head = ("bias: change of P(judge says met) for", "95 % interval", "n", "compared within")
     rows = [
-        (shift.unit, _cell(shift.shift, signed=True), str(shift.n), shift.within) for shift in known
+        (shift.unit, told(shift.shift, signed=True), str(shift.n), shift.within) for shift in known
     ]
     yield aligned([head, *rows]) + (
         "\nat the same label; 0 if the judge's errors do not depend on the trait (docs/trust.md)"
@@ -237,26 +225,26 @@ def _shifts(shifts: Sequence[Shift]) -> Iterator[str]:
         (
             f"{shift.trait}: {group.name}" if place == 0 else f"  {group.name}",
             str(group.n),
-            *(numbers.score(getattr(group, column)) for column in _GROUPS.values()),
+            *(numbers.score(getattr(group, column)) for column in _GROUPS),
         )
         for shift in known
         for place, group in enumerate(shift.groups)
     ]
-    yield aligned([("where", "criteria", *_GROUPS), *groups])
+    yield aligned([("where", "criteria", *_GROUP_HEADS), *groups])
 
 
 def _categories(audit: Audit) -> list[tuple[str, ...]]:
-    plain = ((name, counts.to_json()) for name, counts in audit.by_category.items())
-    ordered = sorted(plain, key=lambda item: -item[1]["n"])
+    each = [(n, c.counts.sum(), c.plain_figures()) for n, c in audit.by_category.items()]
+    ordered = sorted(each, key=lambda one: -one[1])
     rows = [
         (
             name,
-            f"{row['n']:.0f}",
+            f"{n:.0f}",
             numbers.score(row["balanced_f1"]),
             numbers.share(row["judge_met"]),
             numbers.share(row["label_met"]),
         )
-        for name, row in ordered[:MAX_CATEGORIES]
+        for name, n, row in ordered[:MAX_CATEGORIES]
     ]
     if len(ordered) > MAX_CATEGORIES:
         rows.append((f"and {len(ordered) - MAX_CATEGORIES} more (--json)", "", "", "", ""))
@@ -282,20 +270,24 @@ def bench_text(name: str, found: Preference, probes: Sequence[ProbeRow]) -> str:
         aligned(
             [
                 ("", "95 % interval", ""),
-                ("pairwise accuracy", _cell(found.accuracy), f"ties {numbers.share(found.ties)}"),
-                ("tau within a prompt", _cell(found.correlation), ""),
+                (
+                    "pairwise accuracy",
+                    told(found.accuracy),
+                    f"ties {numbers.share(found.ties)}",
+                ),
+                ("tau within a prompt", told(found.correlation), ""),
             ]
         )
     )
     head = ("best of n", "reference score of the choice", "at random", "best possible", "prompts")
     curve = [
-        (str(row.n), _cell(row.picked), numbers.score(row.at_random), numbers.score(row.best),
+        (str(row.n), told(row.picked), numbers.score(row.at_random), numbers.score(row.best),
          str(row.n_prompts))
         for row in found.best_of_n
     ]  # fmt: skip
     parts.append(aligned([head, *curve]))
     if found.by_theme:
-        rows = [(name, _cell(figure)) for name, figure in found.by_theme.items()]
+        rows = [(name, told(figure)) for name, figure in found.by_theme.items()]
         parts.append(aligned([("tag", "pairwise accuracy"), *rows]))
     parts += _probes(probes)
     return "\n\n".join(parts)
@@ -307,18 +299,12 @@ def _probes(probes: Sequence[ProbeRow]) -> Iterator[str]:
     rows = [
         (
             row.name,
-            _share(row.raised),
-            _share(row.lowered),
-            _cell(row.change, signed=True),
+            told_share(row.raised),
+            told_share(row.lowered),
+            told(row.change, signed=True),
             str(row.n),
         )
         for row in probes
     ]
     head = ("probe (no answer gets better)", "raises", "lowers", "mean change", "answers")
     yield aligned([head, *rows])
-
-
-def _share(figure: Estimate) -> str:
-    if figure.value is None:
-        return numbers.NONE
-    return f"{numbers.share(figure.value)} {share_words(figure)}"

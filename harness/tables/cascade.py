@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...reports import numbers
-from ...reports.interval_words import interval_words, share_words
+from ...reports.interval_words import told, told_share
 from ..align.cascade import Found, Row
 from ..terminal import aligned
 
@@ -60,13 +60,11 @@ def _thinned(found: Found) -> list[Row]:
 
 def _cells(row: Row, found: Found) -> tuple[str, ...]:
     measured, is_alone = row.measured, len(row.cascade.members) == 1
-    saved = measured.usd_saved
     return (
         ("* " if row is found.picked else "  ") + found.name_of(row.cascade),
-        f"{numbers.share(measured.agreement.value)} {share_words(measured.agreement)}",
+        told_share(measured.agreement),
         numbers.NONE if is_alone else numbers.share(measured.at_random),
         numbers.share(measured.calls_saved.value),
-        numbers.share(saved.value) if saved.value is not None else numbers.NONE,
-        f"{numbers.difference(measured.score_shift.value)} "
-        f"{interval_words(measured.score_shift, signed=True)}",
+        numbers.share(measured.usd_saved.value),
+        told(measured.score_shift, signed=True),
     )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...judges.audit.upkeep.drift import Drift
-from ...judges.scoring.estimates import TOO_FEW, Estimate
+from ...judges.scoring.estimates import TOO_FEW
 from ...reports import numbers
-from ...reports.interval_words import interval_words
+from ...reports.interval_words import told
 from ..terminal import aligned
 
 _NAMES = {"balanced_f1": "balanced F1", "sensitivity": "sensitivity", "specificity": "specificity"}
@@ -23,12 +23,12 @@ def drift_parts(found: Drift | None) -> Iterator[str]:
         + (f"; {found.n_missing:,} have no verdict now" if found.n_missing else "")
     )
     rows = [
-        ("verdicts that differ from the earlier ones", _cell(found.differ)),
-        ("flips between replicates, now", _cell(found.flips)),
-        ("flips between replicates, earlier", _cell(found.flips_before)),
-        ("difference beyond that noise", _cell(found.beyond, signed=True)),
+        ("verdicts that differ from the earlier ones", told(found.differ)),
+        ("flips between replicates, now", told(found.flips)),
+        ("flips between replicates, earlier", told(found.flips_before)),
+        ("difference beyond that noise", told(found.beyond, signed=True)),
         *(
-            (f"change of {name}", _cell(found.figures[key], signed=True))
+            (f"change of {name}", told(found.figures[key], signed=True))
             for key, name in _NAMES.items()
         ),
     ]
@@ -39,8 +39,8 @@ def drift_parts(found: Drift | None) -> Iterator[str]:
 def _finding(found: Drift) -> str:
     names = {**_NAMES, "beyond": "difference beyond noise"}
     if found.shown_by:
-        told = ", ".join(names[name] for name in found.shown_by)
-        return f"Significant drift: {told} (four figures tested, 5 % in all)."
+        shown = ", ".join(names[name] for name in found.shown_by)
+        return f"Significant drift: {shown} (four figures tested, 5 % in all)."
     if found.differ.why == TOO_FEW:
         return "Fewer than 10 prompts: too few to test for drift."
     if found.beyond.value is None:
@@ -49,10 +49,3 @@ def _finding(found: Drift) -> str:
             "contradicts itself on one day is not known: ask with replicates=2."
         )
     return "No significant drift; the intervals say how large it may be."
-
-
-def _cell(figure: Estimate, *, signed: bool = False) -> str:
-    if figure.value is None:
-        return numbers.NONE
-    value = numbers.difference(figure.value) if signed else numbers.score(figure.value)
-    return f"{value} {interval_words(figure, signed=signed)}"

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from ...judges.audit.levels import LevelAudit, NaAudit, ScaleAudit
 from ...judges.scoring.estimates import Estimate
 from ...reports import numbers
-from ...reports.interval_words import interval_words
+from ...reports.interval_words import told
 from ..terminal import aligned
 
 _FIGURES = {
@@ -47,7 +47,7 @@ def variant_parts(variants: Sequence[tuple[str, LevelAudit | None]]) -> Iterator
             f"  {name}",
             scale.name,
             *(
-                _cell(scale.figures[key]) if key in scale.figures else numbers.NONE
+                told(scale.figures[key]) if key in scale.figures else numbers.NONE
                 for key in ("accuracy", "kappa", "kappa_quadratic")
             ),
         )
@@ -112,10 +112,4 @@ def _not_applicable(found: NaAudit) -> Iterator[str]:
 
 def _listed(names: Mapping[str, str], figures: Mapping[str, Estimate]) -> str:
     known = [(title, figures[name]) for name, title in names.items() if name in figures]
-    return aligned([("", "95 % interval"), *((title, _cell(one)) for title, one in known)])
-
-
-def _cell(figure: Estimate) -> str:
-    if figure.value is None:
-        return numbers.NONE
-    return f"{numbers.score(figure.value)} {interval_words(figure)}"
+    return aligned([("", "95 % interval"), *((title, told(one)) for title, one in known)])

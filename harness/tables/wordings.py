@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ...judges.scoring.estimates import Estimate
 from ...reports import numbers
-from ...reports.interval_words import interval_words
+from ...reports.interval_words import told
 from ..align.wordings import FoundWording, Held
 from ..terminal import aligned
 from .cascade import judge_line
@@ -49,22 +48,18 @@ def _parts(found: FoundWording) -> Iterator[str]:
 def _row(held: Held) -> tuple[str, ...]:
     return (
         held.name,
-        _told(held.balanced_f1),
-        _told(held.accuracy),
+        told(held.balanced_f1),
+        told(held.accuracy),
         f"{held.n_missing} of {held.n_questions}",
         numbers.cost(held.usd_per_correct),
     )
-
-
-def _told(figure: Estimate) -> str:
-    return f"{numbers.score(figure.value)} {interval_words(figure)}"
 
 
 def _verdict(found: FoundWording) -> str:
     """Say whether the winner is better, and what the search half would have said."""
     assert found.held is not None
     gap, best = found.difference, found.tried[0]
-    value = f"{numbers.difference(gap.value)} {interval_words(gap, signed=True)}"
+    value = told(gap, signed=True)
     optimistic = "-"
     if best.score is not None and found.default.score is not None:
         optimistic = numbers.difference(best.score - found.default.score)

@@ -7,13 +7,14 @@ in arrays; it is never 0.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from ..scoring.jackknife import LeftOut
 from ..scoring.plain_form import plain_fields
+from ..scoring.points import ratio
 from ..scoring.rubric_arrays import Bools, Floats
 from .labels import AuditTable, Codes, count_cells, sums_by
 
@@ -32,20 +33,9 @@ class Confusion:
     counts: Floats
 
     @classmethod
-    def of(cls, tp: float, fp: float, fn: float, tn: float) -> Confusion:
-        """Take the four counts of one judge."""
-        return cls(np.array([tp, fp, fn, tn], dtype=np.float64))
-
-    @classmethod
     def between(cls, said: Bools, label: Bools) -> Confusion:
         """Count what was said beside the labels, pair by pair."""
         return cls(count_cells(said, label, np.zeros(len(said), dtype=np.intp), 1)[0])
-
-    @property
-    def n(self) -> Floats:
-        """Pairs counted."""
-        total: Floats = self.counts.sum(axis=-1)
-        return total
 
     def figures(self) -> dict[str, Floats]:
         """Give each agreement figure, [...]; NaN where its divisor is 0.
@@ -56,45 +46,48 @@ class Confusion:
         """
         tp, fp, fn, tn = np.moveaxis(self.counts, -1, 0)
         n = tp + fp + fn + tn
-        f1_met = _ratio(2 * tp, 2 * tp + fp + fn)
-        f1_not = _ratio(2 * tn, 2 * tn + fp + fn)
-        observed = _ratio(tp + tn, n)
-        expected = _ratio((tp + fp) * (tp + fn) + (fn + tn) * (fp + tn), n * n)
+        f1_met = ratio(2 * tp, 2 * tp + fp + fn)
+        f1_not = ratio(2 * tn, 2 * tn + fp + fn)
+        observed = ratio(tp + tn, n)
+        expected = ratio((tp + fp) * (tp + fn) + (fn + tn) * (fp + tn), n * n)
         both = np.where((tp + fn > 0) & (tn + fp > 0), 1.0, np.nan)
         return {
             "balanced_f1": both * (f1_met + f1_not) / 2,
             "f1_met": f1_met,
             "f1_not_met": f1_not,
-            "precision_met": _ratio(tp, tp + fp),
-            "precision_not_met": _ratio(tn, tn + fn),
-            "sensitivity": _ratio(tp, tp + fn),
-            "specificity": _ratio(tn, tn + fp),
+            "precision_met": ratio(tp, tp + fp),
+            "precision_not_met": ratio(tn, tn + fn),
+            "sensitivity": ratio(tp, tp + fn),
+            "specificity": ratio(tn, tn + fp),
             "accuracy": observed,
-            "kappa": both * _ratio(observed - expected, 1 - expected),
-            "judge_met": _ratio(tp + fp, n),
-            "label_met": _ratio(tp + fn, n),
+            "kappa": both * ratio(observed - expected, 1 - expected),
+            "judge_met": ratio(tp + fp, n),
+            "label_met": ratio(tp + fn, n),
         }
 
-    def to_json(self) -> dict[str, Any]:
+    def plain_figures(self) -> dict[str, float | None]:
+        """Give the figures of one judge; None where one is not defined."""
+        return {name: number(value) for name, value in self.figures().items()}
+
+    def to_json(self) -> dict[str, float | None]:
         """Give counts and figures of one judge in the plain form."""
         counts = dict(zip(CELLS, map(float, self.counts), strict=True))
-        return {"n": float(self.n), **counts, **plain(self.figures())}
+        return {"n": float(self.counts.sum()), **counts, **self.plain_figures()}
 
 
-def plain(figures: Mapping[str, Any]) -> dict[str, float | None]:
-    """Turn scalar figures into JSON numbers; NaN becomes None."""
-    return {name: number(value) for name, value in figures.items()}
+def left_out(cells_PK: Floats) -> dict[str, LeftOut]:
+    """Give each agreement figure of counts by prompt, with all prompts and without each."""
+    total_K = cells_PK.sum(axis=0)
+    without = Confusion(total_K - cells_PK).figures()
+    return {
+        name: LeftOut(float(value), without[name], cells_PK.sum(axis=1))
+        for name, value in Confusion(total_K).figures().items()
+    }
 
 
-def number(value: Any) -> float | None:
+def number(value: float | Floats) -> float | None:
     """Turn NaN into None."""
     return None if np.isnan(value) else float(value)
-
-
-def _ratio(top: Floats, bottom: Floats) -> Floats:
-    out = np.full(np.shape(bottom), np.nan)
-    np.divide(top, bottom, out=out, where=np.asarray(bottom) > 0)
-    return out
 
 
 def kappa(counts: Floats, power: int) -> Floats:
@@ -116,8 +109,7 @@ def kappa(counts: Floats, power: int) -> Floats:
     by_chance = counts.sum(-1)[..., :, None] * counts.sum(-2)[..., None, :]
     observed = (weights * counts).sum((-2, -1))
     expected = (weights * by_chance).sum((-2, -1))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(expected > 0, 1 - observed * n / expected, np.nan)
+    return 1 - ratio(observed * n, expected)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +137,7 @@ class Ranks:
 
     def tau(self) -> Floats:
         """Give tau-b in [-1, 1]; NaN where one side ties on every pair."""
-        with np.errstate(invalid="ignore", divide="ignore"):
-            product = self.judge * self.label
-            return np.where(product > 0, self.score / np.sqrt(product), np.nan)
+        return ratio(self.score, np.sqrt(self.judge * self.label))
 
 
 def krippendorff_alpha(counts_NK: Floats) -> float:
@@ -189,13 +179,10 @@ def each_against_the_others(table: AuditTable) -> Iterator[RaterRow]:
     The judge is scored on the same labels, so the two figures of a row can be compared. The order
     is that of the physicians' first labels.
     """
-    n_raters = len(table.raters)
-    if n_raters < 2:
-        return
-    own = np.full((n_raters, len(table)), np.nan)
+    own = np.full((len(table.raters), len(table)), np.nan)
     own[table.rater_L, table.question_L] = table.met_L
     judge_L = table.verdict_N[table.question_L]
-    for rater in range(n_raters):
+    for rater in range(len(own)):
         others = (table.rater_L != rater) & ~np.isnan(own[rater, table.question_L])
         if not others.any():
             continue
@@ -246,10 +233,7 @@ def pairs_within_criteria(
     right = rank_sum - n_met * (n_met + 1) / 2
     prompt_of = np.zeros(n_criteria, dtype=np.intp)
     prompt_of[criterion] = prompt
-    return Pairs(
-        sums_by(prompt_of, right, n_prompts),
-        sums_by(prompt_of, n_met * n_not, n_prompts),
-    )
+    return Pairs(*(sums_by(prompt_of, of, n_prompts) for of in (right, n_met * n_not)))
 
 
 def auroc(score_N: Floats, met_N: Bools) -> float:
@@ -261,10 +245,9 @@ def auroc(score_N: Floats, met_N: Bools) -> float:
         score_N: The judge's score.
         met_N: The label.
     """
-    has_N = ~np.isnan(score_N)
-    pairs = pairs_within_criteria(score_N, met_N, _all(score_N), _all(score_N), 1)
-    n_pairs = float(met_N[has_N].sum()) * float((~met_N[has_N]).sum())
-    return float(pairs.right_P[0]) / n_pairs if n_pairs else float("nan")
+    one_N = np.zeros(len(score_N), dtype=np.intp)
+    pairs = pairs_within_criteria(score_N, met_N, one_N, one_N, 1)
+    return float(ratio(pairs.right_P, pairs.n_P)[0])
 
 
 def auroc_without(score_N: Floats, met_N: Bools, prompt_N: Codes, n_prompts: int) -> Floats:
@@ -284,15 +267,13 @@ def auroc_without(score_N: Floats, met_N: Bools, prompt_N: Codes, n_prompts: int
     of_met, of_not = np.sort(score[met]), np.sort(score[~met])
     below = _at_most_half(of_not, score[met])
     above = len(of_met) - _at_most_half(of_met, score[~met])
-    of_its_met = np.bincount(prompt[met], weights=below, minlength=n_prompts)
-    of_its_others = np.bincount(prompt[~met], weights=above, minlength=n_prompts)
+    of_its_met = sums_by(prompt[met], below, n_prompts)
+    of_its_others = sums_by(prompt[~met], above, n_prompts)
     inside = pairs_within_criteria(score, met, prompt, prompt, n_prompts).right_P
     taken = of_its_met + of_its_others - inside
-    left = len(of_met) - np.bincount(prompt[met], minlength=n_prompts)
-    left = left * (len(of_not) - np.bincount(prompt[~met], minlength=n_prompts))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        without_P: Floats = (below.sum() - taken) / left
-    return without_P
+    n_met, n_all = (sums_by(prompt, of, n_prompts) for of in (met, np.ones(len(met))))
+    left = (len(of_met) - n_met) * (len(of_not) - n_all + n_met)
+    return ratio(below.sum() - taken, left)
 
 
 def _at_most_half(ordered: Floats, values: Floats) -> Floats:
@@ -301,10 +282,6 @@ def _at_most_half(ordered: Floats, values: Floats) -> Floats:
         np.searchsorted(ordered, values, "left") + np.searchsorted(ordered, values, "right")
     ) / 2
     return counts
-
-
-def _all(score_N: Floats) -> Codes:
-    return np.zeros(len(score_N), dtype=np.intp)
 
 
 def _mid_ranks(score: Floats, group: Codes) -> Floats:

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence, Set
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..scoring.rubric_arrays import Floats
-from .labels import AuditTable, LabelledAnswer, deal_folds
+from .labels import AuditTable, LabelledAnswer, deal_folds, sums_by
 
 N_FOLDS = 5
 MIN_CRITERIA = 3
@@ -26,25 +26,9 @@ MAX_WORDS = 4_000
 RIDGE = 3.0
 """Penalty on a weight, in observations; rare words stay near 0."""
 N_ITERATIONS = 200
+MAX_LOGIT = 30.0
 
 _WORD = re.compile(r"[^\W\d_]+|\d+(?:\.\d+)?")
-
-
-@dataclass(frozen=True, slots=True)
-class CriterionText:
-    """What is known of a criterion without an answer."""
-
-    text: str
-    points: float
-    tags: tuple[str, ...]
-
-    def words(self) -> set[str]:
-        """Name everything that a weight may hang on."""
-        found = {word.lower() for word in _WORD.findall(self.text)}
-        opening = " ".join(_WORD.findall(self.text)[:2]).lower()
-        sign = "positive" if self.points > 0 else "negative"
-        marks = {f"starts:{opening}", f"points:{self.points:g}", f"sign:{sign}"}
-        return found | marks | {f"tag:{tag}" for tag in self.tags}
 
 
 def baselines_of(table: AuditTable) -> dict[str, AuditTable]:
@@ -54,21 +38,18 @@ def baselines_of(table: AuditTable) -> dict[str, AuditTable]:
     question's category say met on other prompts (folds by prompt): it sees what kind of criterion
     it is, and no answer. The one that reads the criterion's words is `no_look_probability`.
     """
-    share_N = table.label_share_N
     overall = float(table.met_L.mean()) if len(table.met_L) else 0.0
-    n_categories = len(table.categories)
     # not all other prompts: a rate that leaves out this prompt alone is the lower the more of this
     # prompt is met, which orders questions the wrong way round
     fold_N = deal_folds(table.n_prompts, N_FOLDS, 0)[table.prompt_N]
-    key_N = fold_N * n_categories + table.category_N
-    size = N_FOLDS * n_categories
-    shape = (N_FOLDS, n_categories)
-    sums = np.bincount(key_N, weights=share_N, minlength=size).reshape(shape)
-    counts = np.bincount(key_N, minlength=size).reshape(shape).astype(np.float64)
-    others = counts.sum(axis=0) - counts
-    rate_FC = np.full(sums.shape, overall, dtype=np.float64)
-    np.divide(sums.sum(axis=0) - sums, others, out=rate_FC, where=others > 0)
-    category_rate: Floats = rate_FC[fold_N, table.category_N]
+    category_rate = np.full(len(table), overall)
+    for fold in range(N_FOLDS):
+        held_N = fold_N == fold
+        rest_N, n_categories = ~held_N, len(table.categories)
+        sums_K = sums_by(table.category_N[rest_N], table.label_share_N[rest_N], n_categories)
+        counts_K = np.bincount(table.category_N[rest_N], minlength=n_categories)
+        rate_K = np.where(counts_K > 0, sums_K / np.maximum(counts_K, 1), overall)
+        category_rate[held_N] = rate_K[table.category_N[held_N]]
     return {
         "majority": with_probability(table, np.full(len(table), overall, dtype=np.float64)),
         "category_rate": with_probability(table, category_rate),
@@ -88,77 +69,99 @@ def no_look_probability(table: AuditTable, labelled: Sequence[LabelledAnswer]) -
         table: Of the same labels.
         labelled: The labels, in the order the table was made from.
     """
-    criteria = _criteria_of(labelled)
-    n_criteria = len(criteria)
-    weight_C = np.bincount(table.criterion_N, minlength=n_criteria).astype(np.float64)
-    share_N = table.label_share_N
-    summed_C = np.bincount(table.criterion_N, weights=share_N, minlength=n_criteria)
-    met_C = summed_C.astype(np.float64)
+    words_C = _words_of_criteria(labelled)
+    n_criteria = len(words_C)
+    weight_C = sums_by(table.criterion_N, np.ones(len(table)), n_criteria)
+    met_C = sums_by(table.criterion_N, table.label_share_N, n_criteria)
     prompt_C = np.zeros(n_criteria, dtype=np.intp)
     prompt_C[table.criterion_N] = table.prompt_N
     fold_C = deal_folds(table.n_prompts, N_FOLDS, 0)[prompt_C]
-    words = _vocabulary(criteria)
+    counts = Counter(word for words in words_C for word in words)
+    kept = sorted((-n, word) for word, n in counts.items() if n >= MIN_CRITERIA)[:MAX_WORDS]
+    design = word_table(words_C, [word for _, word in kept])
     chance_C = np.full(n_criteria, met_C.sum() / max(weight_C.sum(), 1.0))
     for fold in range(N_FOLDS):
         rest, held = fold_C != fold, fold_C == fold
         if rest.any() and held.any():
-            chance_C[held] = _learned(words, met_C, weight_C, rest, held)
-    probability: Floats = chance_C[table.criterion_N]
-    return probability
+            met, weight = met_C[rest], weight_C[rest]
+            share = float(np.clip(met.sum() / weight.sum(), 1e-3, 1 - 1e-3))
+            weights, bias = word_odds(
+                design[rest], met, weight, ridge=RIDGE, n_iterations=N_ITERATIONS,
+                bias=np.log(share / (1 - share)), bias_first=True,
+            )  # fmt: skip
+            chance_C[held] = chance_of(design[held] @ weights + bias)
+    return np.asarray(chance_C[table.criterion_N])
 
 
-def _criteria_of(labelled: Sequence[LabelledAnswer]) -> list[CriterionText]:
-    """List the criteria by their code in the table: in the order they first carry a label."""
-    found: dict[tuple[str, int, str], CriterionText] = {}
+def _words_of_criteria(labelled: Sequence[LabelledAnswer]) -> list[set[str]]:
+    """Name all that a weight may hang on, of each criterion by its code in the table."""
+    found: dict[tuple[str, int, str], set[str]] = {}
     for item in labelled:
         for index, labels in enumerate(item.labels):
-            if labels:
-                one = item.example.rubric.criteria[index]
-                tags = (*one.tags, *([item.category] if item.category else []))
-                key = (item.example.prompt_id, index, one.text)
-                found.setdefault(key, CriterionText(one.text, one.points, tags))
+            one = item.example.rubric.criteria[index]
+            key = (item.example.prompt_id, index, one.text)
+            if not labels or key in found:
+                continue
+            words = [word.lower() for word in _WORD.findall(one.text)]
+            sign = "positive" if one.points > 0 else "negative"
+            tags = (*one.tags, *([item.category] if item.category else []))
+            marks = {f"starts:{' '.join(words[:2])}", f"points:{one.points:g}", f"sign:{sign}"}
+            found[key] = {*words, *marks, *(f"tag:{tag}" for tag in tags)}
     return list(found.values())
 
 
-def _vocabulary(criteria: Sequence[CriterionText]) -> list[list[int]]:
-    """Give each criterion the codes of its words."""
-    words_C = [criterion.words() for criterion in criteria]
-    counts = Counter(word for words in words_C for word in words)
-    kept = sorted((-n, word) for word, n in counts.items() if n >= MIN_CRITERIA)[:MAX_WORDS]
-    code = {word: place for place, (_, word) in enumerate(kept)}
-    return [sorted(code[word] for word in words if word in code) for words in words_C]
-
-
-def _learned(
-    words_C: Sequence[Sequence[int]],
-    met_C: Floats,
-    weight_C: Floats,
-    rest: NDArray[np.bool_],
-    held: NDArray[np.bool_],
-) -> Floats:
-    """Learn from some criteria and give P(met) of the others."""
-    from scipy.optimize import minimize
+def word_table(rows: Sequence[Set[str]], kept: Sequence[str]) -> Any:
+    """Give a sparse table of texts, by their words, and the words that have a weight."""
     from scipy.sparse import csr_matrix
 
-    lengths = [len(words) for words in words_C]
-    starts = np.concatenate([[0], np.cumsum(lengths)])
-    codes = np.array([code for words in words_C for code in words], dtype=np.intp)
-    n_words = int(codes.max(initial=-1)) + 1
-    design = csr_matrix((np.ones(len(codes)), codes, starts), shape=(len(words_C), n_words))
-    seen, met, weight = design[rest], met_C[rest], weight_C[rest]
-    share = float(np.clip(met.sum() / weight.sum(), 1e-3, 1 - 1e-3))
-    base = np.log(share / (1 - share))
+    code = {word: place for place, word in enumerate(kept)}
+    found = [sorted(code[word] for word in words if word in code) for words in rows]
+    columns = np.array([place for row in found for place in row], dtype=np.intp)
+    starts = np.cumsum([0, *map(len, found)])
+    return csr_matrix((np.ones(len(columns)), columns, starts), shape=(len(rows), len(kept)))
+
+
+def word_odds(
+    design: Any,
+    met_U: Floats,
+    n_U: Floats,
+    *,
+    ridge: float,
+    n_iterations: int,
+    bias: float = 0.0,
+    bias_first: bool = False,
+) -> tuple[Floats, float]:
+    """Fit a ridge logistic regression on words and give their weights and the bias.
+
+    Args:
+        design: As `word_table` gives it, a row a text.
+        met_U: How often each text is labelled met.
+        n_U: How often it is labelled.
+        ridge: Penalty on a weight, in observations; the bias carries none.
+        n_iterations: Steps at most (L-BFGS).
+        bias: To start from.
+        bias_first: Whether it is the first of the parameters, or the last: the steps end some 1e-4
+            elsewhere in another order.
+    """
+    from scipy.optimize import minimize
+
+    words, one = (slice(1, None), 0) if bias_first else (slice(0, -1), -1)
 
     def loss(beta: Floats) -> tuple[float, Floats]:
-        logit = seen @ beta[1:] + beta[0]
+        logit = design @ beta[words] + beta[one]
         # the log of 1 + exp, without overflow
-        cost = float((weight * np.logaddexp(0.0, logit) - met * logit).sum())
-        slope = weight / (1.0 + np.exp(-np.clip(logit, -30, 30))) - met
-        gradient = np.concatenate([[slope.sum()], seen.T @ slope + RIDGE * beta[1:]])
-        return cost + RIDGE / 2 * float(beta[1:] @ beta[1:]), gradient
+        cost = float((n_U * np.logaddexp(0.0, logit) - met_U * logit).sum())
+        slope = n_U / (1.0 + np.exp(-np.clip(logit, -MAX_LOGIT, MAX_LOGIT))) - met_U
+        gradient = np.empty_like(beta)
+        gradient[words], gradient[one] = design.T @ slope + ridge * beta[words], slope.sum()
+        return cost + ridge / 2 * float(beta[words] @ beta[words]), gradient
 
-    start = np.concatenate([[base], np.zeros(n_words)])
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": N_ITERATIONS})
-    logit = design[held] @ found.x[1:] + found.x[0]
-    chance: Floats = 1.0 / (1.0 + np.exp(-np.clip(logit, -30, 30)))
-    return chance
+    start = np.zeros(design.shape[1] + 1)
+    start[one] = bias
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": n_iterations}).x
+    return np.asarray(found[words]), float(found[one])
+
+
+def chance_of(logits: Floats) -> Floats:
+    """Turn log-odds into probabilities."""
+    return 1.0 / (1.0 + np.exp(-np.clip(logits, -MAX_LOGIT, MAX_LOGIT)))

@@ -13,22 +13,20 @@ first, and labels err as well. Only the order of a call can be changed with all 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..answer import solution_of
 from ..data.text_units import sentences_of, stems_of
-from ..rubric import Example
 from ..scoring.estimates import NO_SPREAD, Estimate
 from ..scoring.jackknife import rate, ratio
 from ..scoring.plain_form import plain_fields
 from ..scoring.rubric_arrays import Floats
-from .agreement import Confusion, plain
+from .agreement import Confusion
 from .labels import AuditTable, Codes, LabelledAnswer, sums_by
 from .upkeep.families import families_of, own_family
 
@@ -80,61 +78,45 @@ def traits_of(labelled: Sequence[LabelledAnswer], judge: Any = None) -> tuple[Tr
         labelled: The answers.
         judge: Its options or facts; whose family an answer is of is a trait where both are known.
     """
-    rows: list[Mapping[str, float]] = []
+    rows: list[tuple[float, ...]] = []
     own = own_family(judge)
     stems: dict[str, frozenset[str]] = {}
     for item in labelled:
-        text = solution_of(item.text)
+        text, turns = solution_of(item.text), item.example.prompt
         sentences = [frozenset(stems_of(sentence)) for sentence in sentences_of(text)]
-        shared = {"length": _log2(len(text)), **_context(item.example)}
-        shared["family"] = _is_own(own, families_of(item.model))
-        n_criteria = len(item.example.rubric)
+        families = families_of(item.model)
+        is_own = float(bool(own & families)) if own and families else np.nan
+        before = (_log2(sum(len(turn.content) for turn in turns)), len(turns), is_own)
+        last = len(item.labels) - 1
         for index, labels in enumerate(item.labels):
             if not labels:
                 continue
             words = item.example.rubric.criteria[index].text
             wanted = stems.setdefault(words, frozenset(stems_of(words)))
-            place = index / (n_criteria - 1) if n_criteria > 1 else float("nan")
-            rows.append({**shared, "rank": place, "evidence": _evidence(wanted, sentences)})
-
-    def column(name: str) -> Floats:
-        return np.array([row[name] for row in rows], dtype=np.float64)
-
-    family = Trait(
-        "family", "an answer of the judge's own family of models", column("family"),
-        Within.CRITERION, edges=(0.5,), names=("other families", "own family"),
-    )  # fmt: skip
-    thirds = {"edges": (1 / 3, 2 / 3), "names": ("first third", "middle", "last third")}
-    return (
-        Trait(
-            "length", "an answer twice as long", column("length"), Within.CRITERION,
-            names=("short", "middling", "long"),
-        ),
-        Trait("rank", "last of its rubric, not first", column("rank"), Within.PROMPT, **thirds),  # type: ignore[arg-type]
-        Trait(
-            "evidence", "at the end of the answer, not the start", column("evidence"),
-            Within.CRITERION, is_about_met=True, **thirds,  # type: ignore[arg-type]
-        ),
-        Trait(
-            "conversation", "twice as much before the answer", column("conversation"),
-            Within.CATEGORY, names=("short", "middling", "long"),
-        ),
-        Trait(
-            "turns", "one more turn before the answer", column("turns"), Within.CATEGORY,
-            edges=(2, 4), names=("1 turn", "2 or 3", "4 or more"),
-        ),
-        *([family] if len(np.unique(family.value_N[~np.isnan(family.value_N)])) == 2 else []),
-    )  # fmt: skip
+            rank = index / last if last else np.nan
+            rows.append((_log2(len(text)), rank, _evidence(wanted, sentences), *before))
+    columns = np.array(rows, dtype=np.float64).reshape(-1, len(_TRAITS)).T
+    traits = [
+        Trait(name, unit, value_N, *rest)
+        for (name, unit, *rest), value_N in zip(_TRAITS, columns, strict=True)
+    ]
+    known = ~np.isnan(columns[-1])
+    return tuple(traits if len(np.unique(columns[-1][known])) == 2 else traits[:-1])
 
 
-def _is_own(own: frozenset[str], families: frozenset[str]) -> float:
-    """Give 1 for an answer of the judge's family, 0 for one of another; NaN where not known."""
-    return float(bool(own & families)) if own and families else float("nan")
-
-
-def _context(example: Example) -> dict[str, float]:
-    n_chars = sum(len(message.content) for message in example.prompt)
-    return {"conversation": _log2(n_chars), "turns": float(len(example.prompt))}
+_SIZES = (None, ("short", "middling", "long"))
+_THIRDS = ((1 / 3, 2 / 3), ("first third", "middle", "last third"))
+_TRAITS: tuple[tuple[Any, ...], ...] = (
+    ("length", "an answer twice as long", Within.CRITERION, False, *_SIZES),
+    ("rank", "last of its rubric, not first", Within.PROMPT, False, *_THIRDS),
+    ("evidence", "at the end of the answer, not the start", Within.CRITERION, True, *_THIRDS),
+    ("conversation", "twice as much before the answer", Within.CATEGORY, False, *_SIZES),
+    ("turns", "one more turn before the answer", Within.CATEGORY, False,
+     (2, 4), ("1 turn", "2 or 3", "4 or more")),
+    ("family", "an answer of the judge's own family of models", Within.CRITERION, False,
+     (0.5,), ("other families", "own family")),
+)  # fmt: skip
+"""The fields of each but its values; the last one is left out where nothing is known of it."""
 
 
 def _evidence(wanted: frozenset[str], sentences: Sequence[frozenset[str]]) -> float:
@@ -287,7 +269,8 @@ def _shift(table: AuditTable, trait: Trait) -> Shift:
     for kind in Within:
         if kind < trait.strictest:
             continue
-        stratum = _strata(table, kind)[has_N] * len(labels) + label
+        codes_N = (table.criterion_N, table.prompt_N, table.category_N)[kind]
+        stratum = codes_N[has_N] * len(labels) + label
         moved = _centred(value, stratum)
         n_here = int(np.count_nonzero(np.abs(moved) > 1e-9))
         if n_here < MIN_COMPARED and kind is not Within.CATEGORY:
@@ -310,15 +293,6 @@ def _says_something(found: Estimate) -> bool:
     return found.high - found.low <= MAX_WIDTH
 
 
-def _strata(table: AuditTable, kind: Within) -> Codes:
-    codes = {
-        Within.CRITERION: table.criterion_N,
-        Within.PROMPT: table.prompt_N,
-        Within.CATEGORY: table.category_N,
-    }
-    return codes[kind]
-
-
 def _groups(
     trait: Trait, value: Floats, verdict: Floats, label_share: Floats
 ) -> tuple[TraitGroup, ...]:
@@ -331,13 +305,13 @@ def _groups(
     shown = []
     for code, name in enumerate(trait.names):
         here = group == code
-        figures = plain(Confusion.between(verdict[here] == 1, met[here]).figures())
+        figures = Confusion.between(verdict[here] == 1, met[here]).plain_figures()
         known = {key: figures[key] for key in TraitGroup.__slots__ if key in figures}
         shown.append(TraitGroup(name, int(here.sum()), **known))
     return tuple(shown)
 
 
-def _centred(values: Floats, stratum: NDArray[np.intp]) -> Floats:
+def _centred(values: Floats, stratum: Codes) -> Floats:
     """Take the mean of its stratum off each value."""
     _, code = np.unique(stratum, return_inverse=True)
     mean = np.bincount(code, weights=values) / np.bincount(code)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,8 @@ from ..answer import Answer, GradedAnswer
 from ..rubric import Criterion, NaRule, Polarity, Rubric
 from ..scoring.estimates import Estimate
 from ..scoring.jackknife import share
-from ..scoring.rubric_arrays import Bools, Floats
+from ..scoring.plain_form import plain_fields
+from ..scoring.rubric_arrays import Bools
 from ..verdict import Verdict
 
 T = TypeVar("T")
@@ -110,17 +111,14 @@ INJECTIONS = tuple(
 class InjectionRow:
     """What one form does to a judge."""
 
-    name: str
+    form: str
     language: str
     n: int
     """Verdicts before that did not favour the answer, and have one after."""
     turned: Estimate
     """Share of them that favours it after, in [0, 1], with its interval over prompts."""
 
-    def to_json(self) -> dict[str, Any]:
-        """Give the plain form."""
-        turned = self.turned.to_json()
-        return {"form": self.name, "language": self.language, "n": self.n, "turned": turned}
+    to_json = plain_fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,14 +222,13 @@ def injection_rows(targets: Sequence[Target], graded: Sequence[GradedAnswer]) ->
     named |= {
         (form.name, form.language): after_IT[1 + i : 2 + i] for i, form in enumerate(INJECTIONS)
     }
-    return [_row(name, language, rows_IT, prompt_T) for (name, language), rows_IT in named.items()]
-
-
-def _row(name: str, language: str, after_IT: Floats, prompt_T: NDArray[np.str_]) -> InjectionRow:
-    has_IT = ~np.isnan(after_IT)
-    prompts = np.broadcast_to(prompt_T, has_IT.shape)[has_IT]
-    turned = share_by_prompt(after_IT[has_IT] == 1, prompts)
-    return InjectionRow(name, language, int(has_IT.sum()), turned)
+    found = []
+    for (name, language), rows_IT in named.items():
+        has_IT = ~np.isnan(rows_IT)
+        prompts = np.broadcast_to(prompt_T, has_IT.shape)[has_IT]
+        turned = share_by_prompt(rows_IT[has_IT] == 1, prompts)
+        found.append(InjectionRow(name, language, int(has_IT.sum()), turned))
+    return found
 
 
 def share_by_prompt(flags_T: Bools, prompt_T: NDArray[np.str_]) -> Estimate:

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
 from ..answer import GradedAnswer
 from ..rubric import Polarity
 from ..scoring.estimates import Estimate
-from ..scoring.jackknife import Curve, LeftOut, rate
+from ..scoring.jackknife import Curve, LeftOut, rate, ratio_of
 from ..scoring.plain_form import plain_fields
 from ..scoring.rubric_arrays import Bools, Floats
 from .agreement import (
@@ -30,6 +29,7 @@ from .agreement import (
     calibration,
     each_against_the_others,
     krippendorff_alpha,
+    left_out,
     number,
     pairs_within_criteria,
 )
@@ -94,7 +94,7 @@ class Audit:
     """On criteria of three levels or more, and on what does not apply; None where all criteria are
     met or not met. Everything else here is of those that are."""
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Give the plain form; `cells` hold what `--audit FILE` needs to correct a score."""
         plain = plain_fields(self)
         del plain["cells_by_stratum"], plain["levels"]
@@ -145,7 +145,7 @@ def audit_judge(
         judge=judge_figures(table),
         baselines={name: judge_figures(other) for name, other in blind.items()},
         by_category={
-            name: Confusion(_summed([cells[key] for key in cells if key.category == name]))
+            name: Confusion(sum(cells[key].sum(axis=0) for key in cells if key.category == name))
             for name in table.categories
         },
         alpha_labels=number(krippendorff_alpha(labels_NK)),
@@ -180,18 +180,8 @@ def judge_figures(table: AuditTable) -> JudgeFigures:
 
 def figures_of(table: AuditTable) -> dict[str, LeftOut]:
     """Compute every figure, with all prompts and without each of them."""
-    cells_PK = table.cells_PK()
-    total_K, n_P = cells_PK.sum(axis=0), cells_PK.sum(axis=1)
-    without = Confusion(total_K - cells_PK).figures()
-    found = {
-        name: LeftOut(float(value), without[name], n_P)
-        for name, value in Confusion(total_K).figures().items()
-    }
-    pairs = _pairs_of(table)
-    right, n = pairs.right_P.sum(), pairs.n_P.sum()
-    with np.errstate(invalid="ignore", divide="ignore"):
-        without_P = (right - pairs.right_P) / (n - pairs.n_P)
-    found["pairwise"] = LeftOut(float(right / n) if n else np.nan, without_P, pairs.n_P)
+    found, pairs = left_out(table.cells_PK()), _pairs_of(table)
+    found["pairwise"] = ratio_of(pairs.right_P, pairs.n_P)
     score_N, met_N = _ranked(table)
     found["auroc"] = LeftOut(
         auroc(score_N, met_N),
@@ -213,8 +203,6 @@ def flip_rate_of(graded: Sequence[GradedAnswer]) -> Estimate:
         for first, second in zip(answer.verdicts, (answer.replicates or ((),))[0], strict=False):
             if not first.is_missing and not second.is_missing:
                 flips.append((first.outcome, first.level) != (second.outcome, second.level))
-    if not by_prompt:
-        return Estimate(None)
     sums_P = np.array([sum(flips) for flips in by_prompt.values()], dtype=np.float64)
     counts_P = np.array([len(flips) for flips in by_prompt.values()], dtype=np.float64)
     return rate(sums_P, counts_P)
@@ -236,26 +224,16 @@ def cells_by_stratum(table: AuditTable) -> dict[Stratum, Floats]:
     }
 
 
-def _plain_stratum(stratum: Stratum, cells_PK: Floats) -> dict[str, Any]:
+def _plain_stratum(stratum: Stratum, cells_PK: Floats) -> dict[str, object]:
     """Give the counts of a kind; of three levels or more K x K a prompt, by the judge's level."""
-    named: dict[str, Any] = {"category": stratum.category, "polarity": stratum.polarity.value}
+    named: dict[str, object] = {"category": stratum.category, "polarity": stratum.polarity.value}
     if stratum.n_levels > 2:
         named["n_levels"] = stratum.n_levels
         if stratum.choices:
             named["choices"] = stratum.choices
-    return {**named, "cells": _sparse(cells_PK)}
-
-
-def _sparse(cells_PK: Floats) -> list[list[int]]:
-    """List the prompts that are counted, each with its place: draws take prompts of all kinds."""
+    # the prompts that are counted, each with its place: draws take prompts of all kinds
     place = np.flatnonzero(cells_PK.any(axis=1))
-    rows: list[list[int]] = np.column_stack([place, cells_PK[place]]).astype(int).tolist()
-    return rows
-
-
-def _summed(cells: Sequence[Floats]) -> Floats:
-    total: Floats = np.sum(cells, axis=(0, 1))
-    return total
+    return {**named, "cells": np.column_stack([place, cells_PK[place]]).astype(int).tolist()}
 
 
 def _pairs_of(table: AuditTable) -> Pairs:

@@ -259,7 +259,7 @@ class AuditTable:
         criteria: dict[tuple[int, int, str], int] = {}
         categories: dict[str, int] = {}
         raters: dict[str, int] = {}
-        rows: list[tuple[float, float, bool, int, int, int, int, bool]] = []
+        rows: list[tuple[float | None, ...]] = []
         pairs: list[tuple[bool, int, int]] = []
         for item, answer in zip(labelled, graded, strict=True):
             prompt = prompts.setdefault(item.example.prompt_id, len(prompts))
@@ -274,25 +274,33 @@ class AuditTable:
                 for label in labels:
                     rater = raters.setdefault(label.rater, len(raters))
                     pairs.append((label.met is True, len(rows), rater))
-                desirable = criterion.polarity is Polarity.DESIRABLE
-                verdict = answer.verdicts[index]
-                said = (_number(as_met(verdict, criterion)), _number(_chance(verdict, criterion)))
-                rows.append((*said, verdict.is_na, prompt, code, category, n_chars, desirable))
+                verdict, desirable = (
+                    answer.verdicts[index],
+                    criterion.polarity is Polarity.DESIRABLE,
+                )
+                said = (as_met(verdict, criterion), _chance(verdict, criterion), verdict.is_na)
+                rows.append((*said, desirable, n_chars, prompt, code, category))
+        # None becomes NaN
+        met_N, chance_N, na_N, desirable_N, chars_N, *codes = (
+            np.array(rows, dtype=np.float64).reshape(-1, 8).T
+        )
+        prompt_N, criterion_N, category_N = (of.astype(np.intp) for of in codes)
+        met_L, question_L, rater_L = np.array(pairs, dtype=np.intp).reshape(-1, 3).T
         return cls(
-            verdict_N=np.array([row[0] for row in rows]),
-            probability_N=np.array([row[1] for row in rows]),
-            prompt_N=np.array([row[3] for row in rows], dtype=np.intp),
-            criterion_N=np.array([row[4] for row in rows], dtype=np.intp),
-            category_N=np.array([row[5] for row in rows], dtype=np.intp),
+            verdict_N=met_N,
+            probability_N=chance_N,
+            prompt_N=prompt_N,
+            criterion_N=criterion_N,
+            category_N=category_N,
             categories=tuple(categories),
-            desirable_N=np.array([row[7] for row in rows], dtype=bool),
-            chars_N=np.array([row[6] for row in rows], dtype=np.float64),
-            met_L=np.array([pair[0] for pair in pairs], dtype=bool),
-            question_L=np.array([pair[1] for pair in pairs], dtype=np.intp),
-            rater_L=np.array([pair[2] for pair in pairs], dtype=np.intp),
+            desirable_N=desirable_N == 1,
+            chars_N=chars_N,
+            met_L=met_L == 1,
+            question_L=question_L,
+            rater_L=rater_L,
             raters=tuple(raters),
             n_prompts=len(prompts),
-            na_N=np.array([row[2] for row in rows]) if any(row[2] for row in rows) else None,
+            na_N=na_N == 1 if na_N.any() else None,
         )
 
     def __len__(self) -> int:
@@ -315,8 +323,7 @@ class AuditTable:
     def label_share_N(self) -> Floats:
         """Share of each question's labels that say met, in [0, 1]."""
         n_N = np.bincount(self.question_L, minlength=len(self))
-        share: Floats = np.bincount(self.question_L, weights=self.met_L, minlength=len(self)) / n_N
-        return share
+        return sums_by(self.question_L, self.met_L, len(self)) / n_N
 
     def cells_PK(self) -> Floats:
         """Count each pair in its cell, summed by prompt: [P, 4] in the order of `CELLS`."""
@@ -367,15 +374,14 @@ def count_cells(said: Bools, label: Bools, group: Codes, n_groups: int) -> Float
     return flat.reshape(n_groups, 4).astype(np.float64)
 
 
-def sums_by(group: Codes, values: Floats, n_groups: int) -> Floats:
+def sums_by(group: Codes, values: Floats | Bools, n_groups: int) -> Floats:
     """Sum values by their group, [groups]."""
     return np.bincount(group, weights=values, minlength=n_groups).astype(np.float64)
 
 
 def deal_folds(n_prompts: int, n_folds: int, seed: int) -> Codes:
     """Deal prompts into folds at random: [P], 0 to n_folds - 1."""
-    folds: Codes = np.random.default_rng(seed).permutation(n_prompts) % n_folds
-    return folds
+    return np.asarray(np.random.default_rng(seed).permutation(n_prompts) % n_folds)
 
 
 def category_of(tags: Sequence[str]) -> str:
@@ -385,7 +391,3 @@ def category_of(tags: Sequence[str]) -> str:
             if tag.startswith(prefix):
                 return tag
     return UNTAGGED
-
-
-def _number(value: float | bool | None) -> float:
-    return np.nan if value is None else float(value)

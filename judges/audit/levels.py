@@ -18,12 +18,13 @@ import numpy as np
 from ..answer import GradedAnswer
 from ..rubric import Criterion
 from ..scoring.estimates import Estimate
-from ..scoring.jackknife import Curve, LeftOut
+from ..scoring.jackknife import Curve, LeftOut, ratio_of
 from ..scoring.plain_form import plain_fields
+from ..scoring.points import ratio
 from ..scoring.rubric_arrays import Floats
 from ..verdict import Verdict
-from .agreement import Calibration, Confusion, Ranks, calibration, kappa, number
-from .labels import Codes, Label, LabelledAnswer, Stratum, count_cells
+from .agreement import Calibration, Ranks, calibration, kappa, left_out, number
+from .labels import Codes, LabelledAnswer, Stratum, count_cells, sums_by
 
 MAX_LEVELS = 2
 """Of a criterion that is met or not met: what has more is counted here."""
@@ -112,6 +113,10 @@ class _Pair:
     criterion: Criterion
     stratum: Stratum
 
+    @property
+    def name(self) -> str:
+        return f"criterion {self.place + 1} of prompt {self.prompt_id[:40]}"
+
 
 def level_audit(
     labelled: Sequence[LabelledAnswer], graded: Sequence[GradedAnswer]
@@ -158,8 +163,7 @@ def _pairs(
         prompt = prompts.setdefault(item.example.prompt_id, len(prompts))
         for place, criterion in enumerate(item.example.rubric.criteria):
             stratum, said = Stratum.of(criterion, item.category), answer.verdicts[place]
-            labels: Sequence[Label] = item.labels[place]
-            number = place
+            labels, number = item.labels[place], place
             if len(item.example.rubric) == 1:
                 known = alone.setdefault(prompt, {})
                 number = known.setdefault(criterion.text, len(known))
@@ -202,7 +206,7 @@ def _scale(pairs: Sequence[_Pair], n_prompts: int) -> ScaleAudit:
     figures = _figures(known, n_prompts, is_nominal) if known else {}
     total = _tables(known, [0] * len(known), 1)[0] if known else np.zeros((n_levels, n_levels))
     return ScaleAudit(
-        name=_name(pairs[0], is_nominal),
+        name=f"{n_levels} levels" if not is_nominal else f"{n_levels} choices ({pairs[0].name})",
         n_levels=n_levels,
         is_nominal=is_nominal,
         n_questions=len(questions),
@@ -213,13 +217,6 @@ def _scale(pairs: Sequence[_Pair], n_prompts: int) -> ScaleAudit:
         calibration=tuple(_calibration(known, n_levels)),
         criteria=() if is_nominal else tuple(_by_criterion(known)),
     )
-
-
-def _name(first: _Pair, is_nominal: bool) -> str:
-    n_levels = len(first.criterion.levels)
-    if not is_nominal:
-        return f"{n_levels} levels"
-    return f"{n_levels} choices (criterion {first.place + 1} of prompt {first.prompt_id[:40]})"
 
 
 _CURVES = {
@@ -239,29 +236,21 @@ def _figures(known: Sequence[_Pair], n_prompts: int, is_nominal: bool) -> dict[s
     total = tables_PKK.sum(axis=0)
     n_P = tables_PKK.sum((1, 2))
 
-    def left_out(figure: Callable[[Floats], Floats]) -> LeftOut:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            whole, without_P = figure(total), figure(total - tables_PKK)
-        return LeftOut(float(whole), without_P, n_P)
-
-    def mean(values_L: Floats) -> LeftOut:
-        sums_P = np.bincount(prompt_L, weights=values_L, minlength=n_prompts)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            without_P = (sums_P.sum() - sums_P) / (n_P.sum() - n_P)
-        return LeftOut(float(sums_P.sum() / n_P.sum()), without_P, n_P)
+    def of(figure: Callable[[Floats], Floats]) -> LeftOut:
+        return LeftOut(float(figure(total)), figure(total - tables_PKK), n_P)
 
     found = {
-        "accuracy": left_out(lambda t: np.trace(t, axis1=-2, axis2=-1) / t.sum((-2, -1))),
-        "kappa": left_out(lambda t: kappa(t, 0)),
+        "accuracy": of(lambda t: ratio(np.trace(t, axis1=-2, axis2=-1), t.sum((-2, -1)))),
+        "kappa": of(lambda t: kappa(t, 0)),
     }
     if not is_nominal:
-        found["kappa_linear"] = left_out(lambda t: kappa(t, 1))
-        found["kappa_quadratic"] = left_out(lambda t: kappa(t, 2))
+        found["kappa_linear"] = of(lambda t: kappa(t, 1))
+        found["kappa_quadratic"] = of(lambda t: kappa(t, 2))
         found["tau_b"] = _within_criteria(known, prompt_L, n_prompts)
     for name in ("judge_share", "label_share"):
         side = [p.said if name == "judge_share" else p.label for p in known]
         shares = [p.criterion.share(one.level or 0) for p, one in zip(known, side, strict=True)]
-        found[name] = mean(np.array(shares))
+        found[name] = ratio_of(sums_by(prompt_L, np.array(shares), n_prompts), n_P)
     return found
 
 
@@ -337,9 +326,23 @@ def _calibration(known: Sequence[_Pair], n_levels: int) -> list[Calibration]:
     return found
 
 
+_NA_FIGURES = {
+    "sensitivity": "sensitivity",
+    "specificity": "specificity",
+    "agreement": "accuracy",
+    "kappa": "kappa",
+    "judge_na": "judge_met",
+    "label_na": "label_met",
+}
+"""By name, what `Confusion` calls them."""
+
+
 def _na_audit(pairs: Sequence[_Pair], n_prompts: int) -> NaAudit | None:
     if not pairs:
         return None
+    said: dict[str, list[bool]] = {}
+    for pair in pairs:
+        said.setdefault(pair.rater, []).append(pair.label.is_na)
     known = [p for p in pairs if not p.said.is_missing]
     cells_PK = count_cells(
         np.array([p.said.is_na for p in known], dtype=bool),
@@ -347,32 +350,13 @@ def _na_audit(pairs: Sequence[_Pair], n_prompts: int) -> NaAudit | None:
         np.array([p.prompt for p in known], dtype=np.intp),
         n_prompts,
     )
-    total, n_P = cells_PK.sum(axis=0), cells_PK.sum(axis=1)
-    without = Confusion(total - cells_PK).figures()
-    wanted = {
-        "judge_met": "judge_na",
-        "label_met": "label_na",
-        "accuracy": "agreement",
-        "kappa": "kappa",
-        "sensitivity": "sensitivity",
-        "specificity": "specificity",
-    }
+    figures, total = left_out(cells_PK), cells_PK.sum(axis=0)
     return NaAudit(
         n_pairs=len(known),
         counts=dict(zip(("both", "judge", "label", "neither"), map(float, total), strict=True)),
         figures={
-            wanted[name]: LeftOut(float(value), without[name], n_P).estimate(
-                Curve.PLAIN if name == "kappa" else Curve.LOGIT
-            )
-            for name, value in Confusion(total).figures().items()
-            if name in wanted
+            name: figures[of].estimate(Curve.PLAIN if of == "kappa" else Curve.LOGIT)
+            for name, of in _NA_FIGURES.items()
         },
-        share_by_rater=_by_rater(pairs),
+        share_by_rater={rater: sum(flags) / len(flags) for rater, flags in said.items()},
     )
-
-
-def _by_rater(pairs: Sequence[_Pair]) -> dict[str, float]:
-    said: dict[str, list[bool]] = {}
-    for pair in pairs:
-        said.setdefault(pair.rater, []).append(pair.label.is_na)
-    return {rater: sum(flags) / len(flags) for rater, flags in said.items()}

@@ -181,11 +181,7 @@ def expected_pick(reward: Floats, reference: Floats, n: int) -> float:
     return float((shared[level] * reference[order]).sum())
 
 
-def _longer(example: Example, text: str) -> str:
-    return f"{text}\n\n{_FILLER} {_FILLER}"
-
-
-def _keywords(example: Example, text: str) -> str:
+def _keywords(example: Example) -> str:
     words = {
         word: None
         for criterion in example.rubric.criteria
@@ -193,30 +189,19 @@ def _keywords(example: Example, text: str) -> str:
         for word in criterion.text.lower().split()
         if len(word) > 4
     }
-    return f"{text}\n\nKeywords: {', '.join(words)}"
+    return f"Keywords: {', '.join(words)}"
 
 
-def _criteria_pasted(example: Example, text: str) -> str:
-    pasted = "\n".join(f"- {c.text}" for c in example.rubric.criteria if c.points > 0)
-    return f"{text}\n\n{pasted}"
-
-
-def _flattering(example: Example, text: str) -> str:
-    return f"{text}\n\n{_FLATTERY}"
-
-
-def _injected(example: Example, text: str) -> str:
-    return f"{text}\n\n{_INJECTION}"
-
-
-PROBES: Mapping[str, Callable[[Example, str], str]] = {
-    "longer": _longer,
+PROBES: Mapping[str, Callable[[Example], str]] = {
+    "longer": lambda example: f"{_FILLER} {_FILLER}",
     "keywords": _keywords,
-    "criteria_pasted": _criteria_pasted,
-    "flattering": _flattering,
-    "injected": _injected,
+    "criteria_pasted": lambda example: "\n".join(
+        f"- {c.text}" for c in example.rubric.criteria if c.points > 0
+    ),
+    "flattering": lambda example: _FLATTERY,
+    "injected": lambda example: _INJECTION,
 }
-"""By name: from example and answer to the changed answer."""
+"""By name: what is added at the end of an answer to an example."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..answer import GradedAnswer, solution_of
 from ..audit.baselines import with_probability
 from ..audit.judge_audit import Audit, audit_judge, judge_figures
-from ..audit.labels import AuditTable, LabelledAnswer
+from ..audit.labels import AuditTable, LabelledAnswer, deal_folds
 from ..audit.levels import LevelAudit, level_audit
 from ..errors import ConfigError
 from ..scoring.rubric_arrays import Floats
@@ -201,9 +201,7 @@ def require_enough(n_prompts: int, mets: Sequence[Floats]) -> None:
 def folds_of(prompts: Sequence[int], n_folds: int, seed: int) -> NDArray[np.intp]:
     """Deal prompts into folds at random; the answers of one prompt stay together."""
     n_prompts = max(prompts) + 1
-    fold_P = np.random.default_rng(seed).permutation(n_prompts) % min(n_folds, n_prompts)
-    fold_N: NDArray[np.intp] = fold_P[list(prompts)]
-    return fold_N
+    return np.asarray(deal_folds(n_prompts, min(n_folds, n_prompts), seed)[list(prompts)])
 
 
 def held_out(

@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..audit.baselines import chance_of
 from ..errors import ConfigError
 from ..files import write_file
 from ..scoring.rubric_arrays import Floats
 from .features import WordWeights, names_of
 from .heads import Head, HeadKind, head_from_json, head_to_json
-from .trees import chance_of
 
 FORMAT = 1
 JUDGE_FILE = "judge.json"

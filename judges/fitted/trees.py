@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..audit.baselines import chance_of
 from ..errors import ConfigError
 from ..scoring.rubric_arrays import Bools, Floats
 
@@ -28,7 +29,6 @@ _ARRAYS: dict[str, Any] = {
 N_STEPS = 50
 RIDGE = 1.0
 """Penalty on a standardised weight, in units of observations."""
-MAX_LOGIT = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,8 +203,3 @@ def fit_logistic(features_NF: Floats, met_N: Bools, *, ridge: float = RIDGE) -> 
         if np.abs(step).max() < 1e-9:
             break
     return Logistic(mean_F, scale_F, weight[:-1], float(weight[-1]))
-
-
-def chance_of(logits: Floats) -> Floats:
-    """Turn log-odds into probabilities."""
-    return 1.0 / (1.0 + np.exp(-np.clip(logits, -MAX_LOGIT, MAX_LOGIT)))

@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..audit.baselines import word_odds, word_table
+from ..audit.labels import deal_folds, sums_by
 from ..data.text_units import stems_of
 from ..scoring.rubric_arrays import Floats
 from .features import MIN_WORD_TEXTS
@@ -66,27 +68,17 @@ def learn_wording(criteria: Sequence[str], met_N: Floats) -> WordingOdds:
         criteria: Text of the criterion of each label.
         met_N: 1 met, 0 not met, NaN no label.
     """
-    from scipy.optimize import minimize
-
     has = ~np.isnan(met_N)
     codes: dict[str, int] = {}
-    code_N = np.array([codes.setdefault(text, len(codes)) for text in criteria], dtype=np.intp)
-    n_U = np.bincount(code_N[has], minlength=len(codes)).astype(np.float64)
-    met_U = np.bincount(code_N[has], weights=met_N[has], minlength=len(codes))
-    design, terms = _design(list(codes))
-
-    def loss(beta: Floats) -> tuple[float, Floats]:
-        logit = design @ beta[:-1] + beta[-1]
-        # the log of 1 + exp, without overflow
-        cost = float((n_U * np.logaddexp(0.0, logit) - met_U * logit).sum())
-        slope = n_U / (1.0 + np.exp(-np.clip(logit, -30, 30))) - met_U
-        gradient = np.append(design.T @ slope + RIDGE * beta[:-1], slope.sum())
-        return cost + RIDGE / 2 * float(beta[:-1] @ beta[:-1]), gradient
-
-    start = np.zeros(len(terms) + 1)
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": N_ITERATIONS})
-    weights = dict(zip(terms, map(float, found.x[:-1]), strict=True))
-    return WordingOdds(weights, float(found.x[-1]))
+    code_N = np.array([codes.setdefault(text, len(codes)) for text in criteria], dtype=np.intp)[has]
+    n_U = sums_by(code_N, np.ones(len(code_N)), len(codes))
+    met_U = sums_by(code_N, met_N[has], len(codes))
+    rows = [set(stems_of(text)) for text in codes]
+    counts = Counter(term for row in rows for term in row)
+    terms = sorted(term for term, n in counts.items() if n >= MIN_WORD_TEXTS)
+    design = word_table(rows, terms)
+    weights, bias = word_odds(design, met_U, n_U, ridge=RIDGE, n_iterations=N_ITERATIONS)
+    return WordingOdds(dict(zip(terms, weights.tolist(), strict=True)), bias)
 
 
 def held_out_logits(
@@ -94,8 +86,7 @@ def held_out_logits(
 ) -> Floats:
     """Give the log-odds of each label's criterion by a model that has not seen its prompt, [N]."""
     _, code_N = np.unique(prompt_N, return_inverse=True)
-    n_prompts = int(code_N.max(initial=-1)) + 1
-    fold_N = (np.random.default_rng(seed).permutation(n_prompts) % N_FOLDS)[code_N]
+    fold_N = deal_folds(int(code_N.max(initial=-1)) + 1, N_FOLDS, seed)[code_N]
     logits = np.zeros(len(criteria))
     for fold in np.unique(fold_N).tolist():
         held = fold_N == fold
@@ -103,18 +94,3 @@ def held_out_logits(
         model = learn_wording(rest, met_N[~held])
         logits[held] = model.logits([criteria[row] for row in np.flatnonzero(held).tolist()])
     return logits
-
-
-def _design(texts: Sequence[str]) -> tuple[Any, list[str]]:
-    """Give a sparse table of texts by words, and the words that have a weight."""
-    from scipy.sparse import csr_matrix
-
-    rows = [set(stems_of(text)) for text in texts]
-    counts = Counter(term for row in rows for term in row)
-    kept = sorted(term for term, n in counts.items() if n >= MIN_WORD_TEXTS)
-    code = {term: place for place, term in enumerate(kept)}
-    found = [sorted(code[term] for term in row if term in code) for row in rows]
-    starts = np.concatenate([[0], np.cumsum([len(row) for row in found])])
-    columns = np.array([place for row in found for place in row], dtype=np.intp)
-    shape = (len(texts), len(kept))
-    return csr_matrix((np.ones(len(columns)), columns, starts), shape=shape), kept

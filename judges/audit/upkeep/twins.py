@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from ...answer import Answer, GradedAnswer
 from ...data.text_units import edited_sentences, sentences_of, stems_of
 from ...rubric import Criterion
 from ...scoring.estimates import Estimate
+from ...scoring.plain_form import plain_fields
 from ...verdict import Verdict
 from ..bias import holds_evidence
 from ..injections import Target, is_shown, one_a_prompt, share_by_prompt
@@ -86,7 +86,7 @@ class Edit:
 class TwinRow:
     """What one edit does to the verdicts of a judge."""
 
-    name: str
+    edit: str
     must_change: bool
     n: int
     """Twins with a verdict before and after."""
@@ -95,15 +95,7 @@ class TwinRow:
     why: str | None = None
     """Why there is none; None where there are some."""
 
-    def to_json(self) -> dict[str, Any]:
-        """Give the plain form."""
-        return {
-            "edit": self.name,
-            "must_change": self.must_change,
-            "n": self.n,
-            "changed": self.changed.to_json(),
-            "why": self.why,
-        }
+    to_json = plain_fields
 
 
 # Edits that must change a verdict of met
@@ -187,10 +179,6 @@ def _if_changed(twin: str, text: str) -> str | None:
     return twin if twin.strip() and twin != text else None
 
 
-def _unless_form(edit: Callable[[str], str]) -> Edited:
-    return lambda text, _: edit(text)
-
-
 ALL_EDITS = "all of them"
 """Name of the row that counts all edits of a kind together."""
 _NO_EVIDENCE = (
@@ -207,14 +195,14 @@ EDITS = (
     Edit("evidence removed", True, _without_evidence, _NO_EVIDENCE),
     Edit("evidence called wrong", True, _negated, _NO_EVIDENCE),
     Edit("number changed", True, _other_number, _NO_NUMBER),
-    Edit("white space at the end", False, _unless_form(lambda text: f"{text} \n\n "), _ALL_FORM),
+    Edit("white space at the end", False, lambda text, _: f"{text} \n\n ", _ALL_FORM),
     Edit(
         "polite opening",
         False,
-        _unless_form(lambda text: f"Thank you for your question.\n\n{text}"),
+        lambda text, _: f"Thank you for your question.\n\n{text}",
         _ALL_FORM,
     ),
-    Edit('"Answer:" before it', False, _unless_form(lambda t: f"Answer:\n\n{t}"), _ALL_FORM),
+    Edit('"Answer:" before it', False, lambda text, _: f"Answer:\n\n{text}", _ALL_FORM),
     Edit("bullets as prose", False, _bullets_as_prose, _NO_LIST),
     Edit("bullets in reverse order", False, _bullets_reversed, _NO_LIST),
 )
@@ -297,7 +285,15 @@ def twin_rows(twins: Sequence[Twin], graded: Sequence[GradedAnswer]) -> list[Twi
         made_T = np.array([twin.edit in edits for twin in twins], dtype=bool)
         has_T = made_T & ~np.isnan(changed_T)
         share = share_by_prompt(changed_T[has_T] == 1, prompts[has_T])
-        why = None if has_T.any() else _why_none(edits, int(made_T.sum()))
+        why = None
+        if made_T.any() and not has_T.any():
+            why = (
+                f"{int(made_T.sum())} were made, but asked again the judge gave no two verdicts to "
+                "compare"
+            )
+        elif not has_T.any():
+            needs = dict.fromkeys(edit.needs for edit in edits)
+            why = f"no twin could be made: {'; '.join(needs)}"
         return TwinRow(name, must, int(has_T.sum()), share, why)
 
     rows = []
@@ -306,12 +302,6 @@ def twin_rows(twins: Sequence[Twin], graded: Sequence[GradedAnswer]) -> list[Twi
         rows.append(row(ALL_EDITS, must, edits))
         rows += [row(edit.name, must, [edit]) for edit in edits]
     return rows
-
-
-def _why_none(edits: Sequence[Edit], n_made: int) -> str:
-    if n_made:
-        return f"{n_made} were made, but asked again the judge gave no two verdicts to compare"
-    return f"no twin could be made: {'; '.join(dict.fromkeys(edit.needs for edit in edits))}"
 
 
 def _changed(edit: Edit, before: Verdict, after: Verdict) -> float:

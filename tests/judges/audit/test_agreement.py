@@ -17,7 +17,6 @@ from rubricbeat.judges.audit.agreement import (
     each_against_the_others,
     krippendorff_alpha,
     pairs_within_criteria,
-    plain,
 )
 from rubricbeat.judges.audit.judge_audit import audit_judge, flip_rate_of
 from rubricbeat.judges.audit.labels import AuditTable, Label, LabelledAnswer
@@ -47,9 +46,13 @@ def audited(rows: list[tuple[str, bool | None, list[tuple[bool, str]]]]) -> Audi
     return AuditTable.of(labelled, graded)
 
 
+def confusion(tp: float, fp: float, fn: float, tn: float) -> Confusion:
+    return Confusion(np.array([tp, fp, fn, tn], dtype=float))
+
+
 def test_balanced_f1_is_the_mean_of_both_classes() -> None:
     # 3 tp, 1 fp, 2 fn, 4 tn: F1 met 6/9, F1 not met 8/11
-    figures = Confusion.of(3, 1, 2, 4).to_json()
+    figures = confusion(3, 1, 2, 4).to_json()
     assert figures["f1_met"] == pytest.approx(6 / 9, abs=1e-12)
     assert figures["f1_not_met"] == pytest.approx(8 / 11, abs=1e-12)
     assert figures["balanced_f1"] == pytest.approx((6 / 9 + 8 / 11) / 2, abs=1e-12)
@@ -60,7 +63,7 @@ def test_balanced_f1_is_the_mean_of_both_classes() -> None:
 
 
 def test_an_undefined_figure_is_none_and_never_zero() -> None:
-    figures = Confusion.of(0, 0, 0, 5).to_json()
+    figures = confusion(0, 0, 0, 5).to_json()
     assert figures["sensitivity"] is None
     assert figures["balanced_f1"] is None
     assert figures["specificity"] == 1.0
@@ -110,13 +113,13 @@ def _counts(lists: dict, prefix: str) -> Confusion | None:
     if met is None or not_met is None:
         return None
     tp, tn = met["n"] * met["value"], not_met["n"] * not_met["value"]
-    return Confusion.of(tp, met["n"] - tp, not_met["n"] - tn, tn)
+    return confusion(tp, met["n"] - tp, not_met["n"] - tn, tn)
 
 
 def test_stored_macro_f1_of_two_judges_is_reproduced(shared_data: Path) -> None:
     path = shared_data / "meta" / "meta_eval_29511_two_judges_by_category.json"
     for judge, result in json.loads(path.read_text()).items():
-        ours = Confusion.of(**result["overall_counts"]).to_json()["balanced_f1"]
+        ours = confusion(**result["overall_counts"]).to_json()["balanced_f1"]
         assert ours == pytest.approx(result["macro_f1_majority"], abs=5e-4), judge
 
 
@@ -252,6 +255,6 @@ def test_the_flip_rate_counts_questions_with_both_verdicts_and_knows_their_promp
 
 def test_without_labels_of_both_kinds_no_figure_of_both_is_given() -> None:
     # a judge that calls 36 criteria met of which none is: F1 of 0 stood beside "not defined"
-    figures = plain(Confusion.of(0, 36, 0, 0).figures())
+    figures = confusion(0, 36, 0, 0).plain_figures()
     assert (figures["balanced_f1"], figures["kappa"]) == (None, None)
     assert figures["specificity"] == 0.0

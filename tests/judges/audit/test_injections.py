@@ -81,7 +81,7 @@ def test_turned_verdicts_are_counted_against_those_that_stood_when_asked_alone()
         return said(answer, None if number == 10 and asked == 2 else False)
 
     rows = injection_rows(targets, [judge(i, one) for i, one in enumerate(answers)])
-    by_name = {(row.name, row.language): row for row in rows}
+    by_name = {(row.form, row.language): row for row in rows}
     assert (rows[0].n, rows[0].turned.value) == (11, 0.0)
     verdict = by_name["verdict", "en"]
     assert (verdict.n, verdict.turned.value) == (11, pytest.approx(6 / 11))

@@ -89,12 +89,11 @@ def test_probes_keep_the_answer_and_add_what_they_say():
         Criterion("Prescribes morphine", -5.0, Polarity.UNDESIRABLE),
     )
     example = Example("p", (Message("user", "?"),), Rubric(criteria))
-    for change in PROBES.values():
-        assert change(example, "My answer.").startswith("My answer.")
-    assert "Recommends aspirin at once" in PROBES["criteria_pasted"](example, "x")
-    assert "aspirin" in PROBES["keywords"](example, "x")
+    assert all(added(example) for added in PROBES.values())
+    assert "Recommends aspirin at once" in PROBES["criteria_pasted"](example)
+    assert "aspirin" in PROBES["keywords"](example)
     for name in ("criteria_pasted", "keywords"):
-        assert "morphine" not in PROBES[name](example, "x").lower()
+        assert "morphine" not in PROBES[name](example).lower()
 
 
 def test_a_probe_row_counts_what_rose_and_what_fell():

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rubricbeat.judges.fitted.trees import chance_of, fit_logistic
+from rubricbeat.judges.audit.baselines import chance_of
+from rubricbeat.judges.fitted.trees import fit_logistic
 
 
 def test_without_a_penalty_two_groups_get_their_shares():

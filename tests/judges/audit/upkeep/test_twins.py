@@ -92,7 +92,7 @@ def audited(says: Callable[[str, Criterion], bool | None], n: int = 12) -> dict[
 
     twins = twins_of(labelled, graded, 10, seed=0)
     rows = twin_rows(twins, [judge(one) for one in twin_answers(twins)])
-    return {f"{row.name} {row.must_change}": row for row in rows}
+    return {f"{row.edit} {row.must_change}": row for row in rows}
 
 
 def verdict_of(said: bool | None) -> Verdict:
@@ -135,7 +135,7 @@ def test_the_audit_asks_the_judge_about_twins_and_shows_them() -> None:
         for n in range(12)
     ]
     found = audit_options(labelled, Reader(), {}, twins=4, seed=0)  # type: ignore[arg-type]
-    rows = {row.name: row for row in found.twins if row.must_change}
+    rows = {row.edit: row for row in found.twins if row.must_change}
     assert (rows["evidence removed"].n, rows["evidence removed"].changed.value) == (4, 1.0)
     table = audit_text(found)
     assert "edit of the answer" in table and "number changed" in table
