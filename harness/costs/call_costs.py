@@ -10,7 +10,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil
-from typing import Any
 
 from ...judges.engine.ledger import BYTES_PER_TOKEN, Cost, Price, known_sum
 from ...judges.engine.work_items import group_size_of, material_of
@@ -135,7 +134,7 @@ class PlannedRun:
     usd_gpus: float | None
     """Rent of the GPUs for that time; None without a price or without a time."""
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Give the plain form."""
         return {
             "rows": self.work.rows,

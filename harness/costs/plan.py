@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from ...judges.engine.assembly import part_of
 from ...judges.engine.cost_estimate import asked_parts
@@ -72,7 +71,7 @@ def read_pilot(path: Path) -> Pilot:
         for judge in _judges_in(file):
             try:
                 pilot = _pilot_of(file.name, judge)
-            except (TypeError, ValueError, AttributeError) as error:
+            except TypeError as error:
                 raise DataError(
                     f"--pilot {file}: its record of the judge cannot be read ({error})"
                 ) from error
@@ -84,25 +83,33 @@ def read_pilot(path: Path) -> Pilot:
     )
 
 
-def _pilot_of(name: str, judge: Mapping[str, Any]) -> Pilot | None:
+def _pilot_of(name: str, judge: Mapping[str, object]) -> Pilot | None:
     """Read what a run says of its judge; None where it made no call."""
-    tokens = judge.get("tokens") or {}
-    calls, prompt = float(judge.get("calls") or 0), float(tokens.get("prompt") or 0)
-    outcomes = judge.get("outcomes") or {}
-    n_verdicts = sum(outcomes.values()) - float(judge.get("store_hits") or 0)
+    tokens, outcomes = mapping(judge.get("tokens")), mapping(judge.get("outcomes"))
+    calls, prompt = _number(judge.get("calls")), _number(tokens.get("prompt"))
+    n_verdicts = sum(map(_number, outcomes.values())) - _number(judge.get("store_hits"))
     if not (calls > 0 and prompt > 0 and n_verdicts >= 1):
         return None
-    latency = (judge.get("latency_s") or {}).get("p50")
+    latency = mapping(judge.get("latency_s")).get("p50")
     return Pilot(
         name,
         str(judge.get("digest")),
         prompt / calls,
-        float(tokens.get("completion") or 0) / n_verdicts,
-        float(latency) if latency is not None else None,
+        _number(tokens.get("completion")) / n_verdicts,
+        None if latency is None else _number(latency),
     )
 
 
-def _judges_in(file: Path) -> Iterator[Mapping[str, Any]]:
+def _number(value: object) -> float:
+    """Read a count; 0 where nothing is said."""
+    if value is None:
+        return 0.0
+    if not isinstance(value, int | float):
+        raise TypeError(f"{value!r:.40} is no number")
+    return float(value)
+
+
+def _judges_in(file: Path) -> Iterator[Mapping[str, object]]:
     try:
         results = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
@@ -141,7 +148,7 @@ class CostPlan:
     runs: tuple[PlannedRun, ...]
     assumptions: tuple[Assumption, ...]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Give the plain form."""
         return {
             "judge": self.judge,
@@ -156,7 +163,7 @@ class CostPlan:
 
 def make_plan(
     work: Workload,
-    options: Mapping[str, Any],
+    options: Mapping[str, object],
     *,
     lengths: Lengths,
     given: frozenset[str] = frozenset(),
@@ -213,7 +220,7 @@ def make_plan(
         return CostPlan(name, part.identity.model, tuple(runs), tuple(notes))
 
 
-def _buildable(options: Mapping[str, Any], notes: list[Assumption]) -> dict[str, Any]:
+def _buildable(options: Mapping[str, object], notes: list[Assumption]) -> dict[str, object]:
     """Plan a vLLM judge where vLLM is not installed, by the same wording over HTTP."""
     if options.get("name") != "vllm" or find_spec("vllm") is not None:
         return {**options, "store": False, "max_cost": None}

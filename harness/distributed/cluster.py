@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
-from typing import Any
+from types import ModuleType
 
 from ...judges.errors import ConfigError
 
@@ -25,7 +25,7 @@ MISSING = "--engine ray needs Ray, which is not installed: pip install 'rubricbe
 
 
 @contextlib.contextmanager
-def ray_session(address: str | None, n_workers: int) -> Iterator[Any]:
+def ray_session(address: str | None, n_workers: int) -> Iterator[ModuleType]:
     """Give the `ray` module, connected.
 
     Args:
@@ -42,7 +42,7 @@ def ray_session(address: str | None, n_workers: int) -> Iterator[Any]:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     # an error of a worker that is given up is told by us, once
     os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
-    ray: Any = importlib.import_module("ray")
+    ray = importlib.import_module("ray")
     logging.getLogger("ray").setLevel(logging.ERROR)
     quiet = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
     # an address of "local": without it, whatever cluster runs here or RAY_ADDRESS names
@@ -70,7 +70,7 @@ def ray_session(address: str | None, n_workers: int) -> Iterator[Any]:
             ray.shutdown()
 
 
-def _start(ray: Any, options: Mapping[str, Any]) -> None:
+def _start(ray: ModuleType, options: Mapping[str, object]) -> None:
     """Start Ray here; a busy machine may take longer than the 30 s that Ray gives its programs.
 
     Raises:

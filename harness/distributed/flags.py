@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...judges.data.responses import Responses
 from ...judges.errors import ConfigError
@@ -48,7 +48,7 @@ def check_worker_arguments(args: argparse.Namespace) -> None:
 
 def run_workers(
     args: argparse.Namespace,
-    options: Mapping[str, Any],
+    options: Mapping[str, object],
     examples: Mapping[str, Example],
     responses: Responses,
 ) -> WorkersRun:
@@ -91,7 +91,7 @@ def report_workers(run: WorkersRun, args: argparse.Namespace) -> int:
     return int(code or run.outcome.stopped is not None)
 
 
-def opened(options: Mapping[str, Any], run: WorkersRun | None) -> Grader:
+def opened(options: Mapping[str, object], run: WorkersRun | None) -> Grader:
     """Open the judge: to ask it, or to read what the workers have asked."""
     if run is None:
         return open_grader(options)

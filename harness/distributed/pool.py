@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any
 
 from ...judges.answer import Answer
@@ -98,7 +99,7 @@ class Feeder:
 class PoolPlan:
     """What the workers are made of."""
 
-    options: Sequence[Mapping[str, Any]]
+    options: Sequence[Mapping[str, object]]
     """Of the grader of each worker, its shares of the limits included."""
     n_gpus: float
     """Of a worker."""
@@ -130,7 +131,7 @@ class PoolOutcome:
 class _Slot:
     number: int
     actor: Any
-    starting: Any
+    starting: object
     """The reference that `ready` will answer; None once it has."""
     n_restarts: int = 0
     chunks: dict[Any, Chunk] = field(default_factory=dict)
@@ -150,7 +151,7 @@ class _Slot:
 class WorkerPool:
     """One run over the workers."""
 
-    def __init__(self, ray: Any, plan: PoolPlan, feeder: Feeder, examples: Any) -> None:
+    def __init__(self, ray: ModuleType, plan: PoolPlan, feeder: Feeder, examples: object) -> None:
         """Start every worker; `examples` is a reference that Ray gives to each node once."""
         self._ray = ray
         self._plan = plan
@@ -234,7 +235,7 @@ class WorkerPool:
                     return
                 slot.chunks[slot.actor.grade.remote(list(chunk.items))] = chunk
 
-    def _take(self, ref: Any) -> None:
+    def _take(self, ref: object) -> None:
         slot = next(s for s in self._slots if ref in s.chunks or ref == s.starting)
         errors = self._ray.exceptions
         try:
@@ -272,7 +273,7 @@ class WorkerPool:
                 self._stop(report.stopped)  # nobody is left to ask
             self._retire(slot, report.stopped)
 
-    def _failed(self, slot: _Slot, ref: Any, error: Any) -> None:
+    def _failed(self, slot: _Slot, ref: object, error: object) -> None:
         """Judge an error that the worker itself raised."""
         cause = getattr(error, "cause", None) or error
         if not isinstance(cause, StoreError | ConfigError):
@@ -341,7 +342,7 @@ class WorkerPool:
             self._keep_account(slot)
             self._ray.kill(slot.actor)
 
-    def _took_account(self, slot: _Slot, refs: Sequence[Any]) -> bool:
+    def _took_account(self, slot: _Slot, refs: Sequence[object]) -> bool:
         is_told = False
         for ref in refs:
             with contextlib.suppress(self._ray.exceptions.RayError):

@@ -64,7 +64,7 @@ class WorkersRun:
             found.add_verdict(one.verdict)
         return found
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Give the plain form."""
         return {
             "answers": self.n_answers,
@@ -79,7 +79,7 @@ class WorkersRun:
 
 
 def grade_over_workers(
-    request: WorkersRequest, options: Mapping[str, Any], examples: Mapping[str, Example]
+    request: WorkersRequest, options: Mapping[str, object], examples: Mapping[str, Example]
 ) -> WorkersRun:
     """Grade saved answers into the store, on Ray workers.
 
@@ -132,7 +132,7 @@ class WorkersGrader(Grader):
     What it does not find carries the reason that the workers gave.
     """
 
-    def __init__(self, options: Mapping[str, Any], run: WorkersRun) -> None:
+    def __init__(self, options: Mapping[str, object], run: WorkersRun) -> None:
         """Open a grader that may not call."""
         reader = open_grader({**options, "max_calls": 0, "max_cost": None})
         super().__init__(reader.judge, reader.options, reader._judge_options)
@@ -213,7 +213,7 @@ def _store_of(request: WorkersRequest, grader: Grader) -> Path | str:
 
 
 def _options_of_each(
-    request: WorkersRequest, options: Mapping[str, Any], grader: Grader, store: Path | str
+    request: WorkersRequest, options: Mapping[str, object], grader: Grader, store: Path | str
 ) -> list[dict[str, Any]]:
     """Give the options of each worker's grader, its shares of the limits among them.
 
@@ -235,14 +235,14 @@ def _options_of_each(
     return each
 
 
-def _absolute(options: Mapping[str, Any]) -> dict[str, str]:
+def _absolute(options: Mapping[str, object]) -> dict[str, str]:
     """Give the files among the options by their full names."""
     named = {name: options.get(name) for name in ("prompt", "prices")}
     files = {name: user_path(file) for name, file in named.items() if isinstance(file, str)}
     return {name: str(path.absolute()) for name, path in files.items() if path.is_file()}
 
 
-def _gpus(options: Mapping[str, Any], grader: Grader) -> float:
+def _gpus(options: Mapping[str, object], grader: Grader) -> float:
     """Count the GPUs of a worker: those that its model is spread over; 0 where none is needed."""
     payers = part_of(grader.judge, grader.options).payers
     if not any(payer.identity.name in GPU_JUDGES for payer in payers):

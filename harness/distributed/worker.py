@@ -86,7 +86,7 @@ class Place:
 class Worker:
     """Grades chunks; several at a time, from several threads."""
 
-    def __init__(self, options: Mapping[str, Any], examples: Mapping[str, Example]) -> None:
+    def __init__(self, options: Mapping[str, object], examples: Mapping[str, Example]) -> None:
         """Keep what the judge is made of; `ready` builds it, and says what is wrong with it.
 
         Args:
@@ -106,7 +106,7 @@ class Worker:
             ConfigError: The judge cannot be built here: a key or a file is missing.
         """
         self._open()
-        return Place.of(self._options["store"])
+        return Place.of(str(self._options["store"]))
 
     def grade(self, items: Sequence[Item]) -> Report:
         """Grade answers into the store.

@@ -90,7 +90,10 @@ class RunRequest:
             model=model,
             model_args=model_args,
             metadata=_metadata(given),
-            gen_kwargs=plain(read_options("--gen_kwargs", given["gen_kwargs"])),
+            gen_kwargs={
+                name: plain(value)
+                for name, value in read_options("--gen_kwargs", given["gen_kwargs"]).items()
+            },
             apply_chat_template=_chat_template(given["apply_chat_template"], model),
             limit=_limit(given["limit"]),
             samples=_samples(given["samples"]),

@@ -13,9 +13,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 
 from ..errors import (
     ConfigError,
@@ -37,6 +37,11 @@ from .prompting import Asking, AsksInWords
 from .prompts.reply_forms import IN_WORDS, ReplyForm
 from .replies import Completion
 
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+    from openai.types import Batch
+
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 MAX_REQUESTS = 50_000
@@ -46,15 +51,15 @@ MAX_BYTES = 190_000_000
 QUIET_ROUNDS = 5
 """Rounds of the event loop without a new question that end a gathering, once it has lingered."""
 _OVER = {"completed", "expired", "cancelled", "failed"}
-ENDPOINT = "/v1/chat/completions"
+ENDPOINT: Final = "/v1/chat/completions"
 
 
 @dataclass(slots=True)
 class _Request:
     """One request that waits for its batch."""
 
-    body: Mapping[str, Any]
-    reply: asyncio.Future[Mapping[str, Any]]
+    body: Mapping[str, object]
+    reply: asyncio.Future[Mapping[str, object]]
 
 
 @register_judge("batch")
@@ -62,7 +67,7 @@ class _Request:
 class BatchJudge(ChatOptions, AsksInWords):
     """Collects what is asked, sends it as one batch, and waits."""
 
-    runtime_defaults: ClassVar[Mapping[str, Any]] = {
+    runtime_defaults: ClassVar[Mapping[str, object]] = {
         # everything must be open at once to meet in one batch, and a batch may take a day
         "max_concurrency": MAX_REQUESTS,
         "timeout_s": 26 * 3600.0,
@@ -90,7 +95,7 @@ class BatchJudge(ChatOptions, AsksInWords):
     _last_asked: float = field(default=0.0, init=False, repr=False)
     _collector: asyncio.Task[None] | None = field(default=None, init=False, repr=False)
     _open: set[asyncio.Task[None]] = field(default_factory=set, init=False, repr=False)
-    _client: Any = field(default=None, init=False, repr=False)
+    _client: AsyncOpenAI | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Check every setting before anything is sent."""
@@ -104,14 +109,6 @@ class BatchJudge(ChatOptions, AsksInWords):
 
         folder = user_path(self.folder) if self.folder else None
         self._jobs = JobFolder(folder or default_store_path().parent / "batches")
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Keep the options alone: what waits belongs to this process."""
-        return {spec.name: getattr(self, spec.name) for spec in fields(self) if spec.init}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Start anew."""
-        self.__init__(**state)  # type: ignore[misc]  # the same object, made again
 
     async def judge_group(self, questions: Sequence[Question]) -> list[Verdict]:
         """Ask about several criteria of one answer, in the next batch."""
@@ -152,7 +149,7 @@ class BatchJudge(ChatOptions, AsksInWords):
 
     # -- collecting -----------------------------------------------------------------------
 
-    async def _reply(self, name: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+    async def _reply(self, name: str, body: Mapping[str, object]) -> Mapping[str, object]:
         """Wait for the result line of a request."""
         loop = asyncio.get_running_loop()
         known = self._waiting.get(name)
@@ -251,7 +248,7 @@ class BatchJudge(ChatOptions, AsksInWords):
             if not request.reply.done():
                 request.reply.set_result(lines.get(name, lost))
 
-    async def _finished(self, job: Job) -> Any:
+    async def _finished(self, job: Job) -> Batch:
         client = self._open_client()
         while True:
             batch = await _call(client.batches.retrieve(job.batch_id))
@@ -262,9 +259,9 @@ class BatchJudge(ChatOptions, AsksInWords):
                 log.info("batch %s: %s of %s", job.batch_id, counts.completed, counts.total)
             await asyncio.sleep(self.poll_s)
 
-    async def _lines(self, batch: Any) -> dict[str, Mapping[str, Any]]:
+    async def _lines(self, batch: Batch) -> dict[str, Mapping[str, object]]:
         """Read the results and the failures, by custom id; they come in any order."""
-        lines: dict[str, Mapping[str, Any]] = {}
+        lines: dict[str, Mapping[str, object]] = {}
         for file_id in (batch.error_file_id, batch.output_file_id):
             if not file_id:
                 continue
@@ -280,14 +277,14 @@ class BatchJudge(ChatOptions, AsksInWords):
         return lines
 
     def _check_settings(
-        self, lines: Mapping[str, Mapping[str, Any]], part: Mapping[str, _Request]
+        self, lines: Mapping[str, Mapping[str, object]], part: Mapping[str, _Request]
     ) -> None:
         """Refuse a batch whose every request was refused: it was the settings, and no question.
 
         Raises:
             ConfigError: As the last of them was worded.
         """
-        refused: Any = None
+        refused: object = None
         for name, line in lines.items():
             status, content = result_of(line)
             if status == 200 or name not in part:
@@ -301,14 +298,14 @@ class BatchJudge(ChatOptions, AsksInWords):
             raise ConfigError(str(refused))
 
     def _failure(
-        self, status: Any, content: Any, sent: Mapping[str, Any]
+        self, status: object, content: object, sent: Mapping[str, object]
     ) -> Verdict | Exception | None:
         if not isinstance(status, int):
             return None
         body = json.dumps(content if isinstance(content, Mapping | list) else {}).encode()
         return self._chat.failure(status, body, sent)
 
-    def _failed(self, line: Mapping[str, Any], status: Any, content: Any) -> Verdict:
+    def _failed(self, line: Mapping[str, object], status: object, content: object) -> Verdict:
         """Word the failure of one request as what a retry can do about it."""
         error = self._failure(status, content, {})
         if isinstance(error, Verdict):
@@ -319,7 +316,7 @@ class BatchJudge(ChatOptions, AsksInWords):
         words = said.get("message") or said.get("code") if isinstance(said, Mapping) else said
         raise TransportError(f"batch: no reply to this request ({words})")
 
-    def _open_client(self) -> Any:
+    def _open_client(self) -> AsyncOpenAI:
         if self._client is None:
             from openai import AsyncOpenAI
 
@@ -345,7 +342,7 @@ def _parts(requests: Mapping[str, _Request]) -> list[dict[str, _Request]]:
     return parts
 
 
-async def _call(awaitable: Any) -> Any:
+async def _call(awaitable: Awaitable[T]) -> T:
     """Await a call of the openai package, and word its failure as ours."""
     import openai
 
@@ -368,8 +365,8 @@ async def _call(awaitable: Any) -> Any:
         raise TransportError(f"batch: {error}") from None
 
 
-def _words(batch: Any) -> str:
-    data = getattr(batch.errors, "data", None) or []
+def _words(batch: Batch) -> str:
+    data = (batch.errors and batch.errors.data) or []
     return "; ".join(str(one.message) for one in data[:3]) or "no reason given"
 
 

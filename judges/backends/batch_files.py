@@ -80,14 +80,14 @@ class JobFolder:
         return self.folder / f"{name}.job.json"
 
 
-def custom_id(digest: str, body: Mapping[str, Any], replicate: int) -> str:
+def custom_id(digest: str, body: Mapping[str, object], replicate: int) -> str:
     """Name a request by its content, so that it is known again after a restart."""
     text = json.dumps(body, sort_keys=True, ensure_ascii=False)
     content = f"{digest}\n{replicate}\n{text}".encode("utf-8", "surrogatepass")
     return hashlib.sha256(content).hexdigest()[:40]
 
 
-def result_of(line: Mapping[str, Any]) -> tuple[Any, Any]:
+def result_of(line: Mapping[str, object]) -> tuple[Any, Any]:
     """Give the status and the body of a result line; None where it holds none."""
     response = line.get("response")
     if not isinstance(response, Mapping):

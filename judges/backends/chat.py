@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from ..errors import ConfigError, DoubtfulError, RefusedSettingsError
 from ..judge import JudgeIdentity
@@ -70,7 +70,7 @@ class ChatOptions(AskingOptions):
     """Ask for log-probabilities and read P(met) from the verdict's token."""
     min_mass: float = YES_NO_MASS
     """`yes_no` with `logprobs` only: probability that Yes and No must hold together."""
-    extra_body: Mapping[str, Any] = field(default_factory=dict)
+    extra_body: Mapping[str, object] = field(default_factory=dict)
     """Further fields of the request, as the endpoint names them."""
 
     @property
@@ -146,7 +146,7 @@ class ChatJudge(ChatOptions, AsksInWords):
         return await self._ask(partial(self.body, messages, form, replicate))
 
     def failure(
-        self, status: int, content: bytes, sent: Mapping[str, Any] | None = None
+        self, status: int, content: bytes, sent: Mapping[str, object] | None = None
     ) -> Verdict | Exception:
         """Sort an HTTP failure: a verdict without an answer, or the error to raise."""
         error = self._endpoint.failure(status, {}, content, sent)
@@ -172,7 +172,7 @@ class ChatJudge(ChatOptions, AsksInWords):
         """Close the connections."""
         await self._endpoint.aclose()
 
-    async def _ask(self, write_body: Callable[[], dict[str, Any]]) -> Completion | Verdict:
+    async def _ask(self, write_body: Callable[[], dict[str, object]]) -> Completion | Verdict:
         """Send one request; again at once where only a setting's name was wrong, once each."""
         for _ in range(3):
             body = write_body()
@@ -189,9 +189,9 @@ class ChatJudge(ChatOptions, AsksInWords):
 
     def body(
         self, messages: list[dict[str, str]], form: ReplyForm, replicate: int
-    ) -> dict[str, Any]:
+    ) -> dict[str, object]:
         """Write a request."""
-        body: dict[str, Any] = {"model": self.model, "messages": messages}
+        body: dict[str, object] = {"model": self.model, "messages": messages}
         if self.temperature is not None:
             body["temperature"] = self.temperature
         # of a reply in one word the first token is the one that is weighed
@@ -212,7 +212,7 @@ class ChatJudge(ChatOptions, AsksInWords):
         body.update(self.extra_body)
         return body
 
-    def _adapt(self, body: Mapping[str, Any], said: str) -> bool:
+    def _adapt(self, body: Mapping[str, object], said: str) -> bool:
         """Change the one setting the endpoint objects to, and say whether a new try is worth it."""
         switched = "max_completion_tokens"
         is_name = switched in said and not is_limit_of_reply(said)
@@ -241,7 +241,7 @@ class ChatJudge(ChatOptions, AsksInWords):
 
     def _identity(self, shape: str | None, label: str) -> JudgeIdentity:
         """Name every setting that could change a verdict; those left alone are omitted."""
-        settings: dict[str, Any] = {
+        settings: dict[str, object] = {
             **self._asking.settings(shape),
             "temperature": self.temperature,
             "max_tokens": self.max_tokens,

@@ -16,10 +16,10 @@ import os
 import zlib
 from codecs import BOM_UTF8
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
 import orjson
@@ -37,6 +37,7 @@ from ..errors import (
 )
 from ..options.secrets import BLOT, known_secrets
 from .addresses import check_proxy, checked_address, explained, proxy_words, usable_proxy
+from .prompts.asking_options import Portable
 from .refusals import SHOWN_CHARS, Said, mend, said_in, said_of
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ _OTHER_SERVICE = "check base_url, which usually ends in /v1"
 
 
 @dataclass(slots=True)
-class Endpoint:
+class Endpoint(Portable):
     """An address, and the way to show one's key to it. Holds no key: keys are read when used."""
 
     base_url: str
@@ -91,17 +92,6 @@ class Endpoint:
         self.base_url = checked_address(self.base_url)
         self.key()
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave the session behind: it belongs to one loop of one process."""
-        return {spec.name: getattr(self, spec.name) for spec in fields(self) if spec.init}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take the settings up again, without a session."""
-        for name, value in state.items():
-            setattr(self, name, value)
-        self._secrets = ()
-        self._proxy = self._session = self._loop = None
-
     @property
     def is_loopback(self) -> bool:
         """Whether the endpoint is on this machine, where no key is needed."""
@@ -126,7 +116,7 @@ class Endpoint:
         query = f"?{urlencode({'api-version': self.api_version})}" if self.api_version else ""
         return f"{self.base_url}/{path}{query}"
 
-    async def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    async def post(self, path: str, body: Mapping[str, object]) -> dict[str, object]:
         """Send one request, once, and give the decoded reply.
 
         Raises:
@@ -234,8 +224,8 @@ class Endpoint:
         return self._session
 
     def _decoded(
-        self, content: bytes, headers: Mapping[str, str], sent: Mapping[str, Any]
-    ) -> dict[str, Any]:
+        self, content: bytes, headers: Mapping[str, str], sent: Mapping[str, object]
+    ) -> dict[str, object]:
         try:
             reply = orjson.loads(content.removeprefix(BOM_UTF8))
         except orjson.JSONDecodeError:
@@ -272,7 +262,7 @@ class Endpoint:
         status: int,
         headers: Mapping[str, str],
         content: bytes,
-        sent: Mapping[str, Any] | None = None,
+        sent: Mapping[str, object] | None = None,
     ) -> ConfigError | RateLimitError | TransportError | RejectedError | OutageError:
         """Sort an HTTP failure by whether a retry would help, without showing the key.
 
@@ -285,7 +275,7 @@ class Endpoint:
         return self._sorted(status, headers, said_in(content, self._clean), sent or {})
 
     def _sorted(
-        self, status: int, headers: Mapping[str, str], said: Said, sent: Mapping[str, Any]
+        self, status: int, headers: Mapping[str, str], said: Said, sent: Mapping[str, object]
     ) -> ConfigError | RateLimitError | TransportError | RejectedError | OutageError:
         words = said.words[:SHOWN_CHARS]
         told = f"{self.base_url}: HTTP {status}" + (f": {words}" if words else "")
@@ -320,7 +310,7 @@ class Endpoint:
         return one_line.replace(key, BLOT) if key else one_line
 
 
-def fault_in(reply: Mapping[str, Any]) -> Any:
+def fault_in(reply: Mapping[str, object]) -> object:
     """Give what a reply with status 200 says of a failure, or None where it is an answer."""
     choices = reply.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
@@ -340,7 +330,7 @@ def fault_in(reply: Mapping[str, Any]) -> Any:
     return {"message": "the reply has no choices"}
 
 
-def _is_filtered(reply: Mapping[str, Any]) -> bool:
+def _is_filtered(reply: Mapping[str, object]) -> bool:
     """Say whether a reply without choices tells of a filter, as Gemini and Azure do."""
     feedback = reply.get("promptFeedback") or reply.get("prompt_feedback")
     found = reply.get("prompt_filter_results")

@@ -67,27 +67,13 @@ def count_votes(
     """
     votes = [replace(vote, verdict=suited(vote.verdict, criterion)) for vote in votes]
     given = [vote for vote in votes if not vote.verdict.is_missing]
-    head = f"{_counted(given, criterion)}, {len(votes) - len(given)} without verdict"
-    words = f"{head}. {_minutes(votes)}"
+    minutes = _minutes(votes)
     if len(given) < quorum:
         failed = next(vote for vote in votes if vote.verdict.is_missing)
-        why = f"{len(given)} of {len(votes)} votes hold a verdict, {quorum} are needed"
-        return _summed(votes, failed.verdict.outcome, f"{why}. {_minutes(votes)}")
-    weights = [vote.weight if rule is VoteRule.WEIGHTED else 1.0 for vote in given]
-    na_share = _share_of(weights, [vote.verdict.is_na for vote in given])
-    if na_share > 0.5 + _ROUNDING:
-        return _summed(votes, Outcome.NOT_APPLICABLE, words)
-    tie = f"{TIE} {words}"
-    if na_share > 0.5 - _ROUNDING:
-        return _summed(votes, Outcome.UNPARSEABLE, tie)
-    shares = _shares(given, weights, rule, len(criterion.levels) or 2)
-    level = _middle(shares) if not criterion.is_nominal else _most(shares)
-    if level is None:
-        return _summed(votes, Outcome.UNPARSEABLE, tie)
-    if criterion.levels:
-        return _summed(votes, Outcome.LEVEL, words, level=level, level_probabilities=shares)
-    outcome = Outcome.MET if level else Outcome.NOT_MET
-    return _summed(votes, outcome, words, probability=shares[1])
+        why = f"{len(given)} of {len(votes)} votes hold a verdict, {quorum} are needed. {minutes}"
+        return _summed(votes, Verdict(failed.verdict.outcome, explanation=why))
+    words = f"{_counted(given, criterion)}, {len(votes) - len(given)} without verdict. {minutes}"
+    return _summed(votes, _decided(given, rule, criterion, words))
 
 
 def name_of(identity: JudgeIdentity) -> str:
@@ -95,10 +81,22 @@ def name_of(identity: JudgeIdentity) -> str:
     return f"{identity.name} {identity.model}".strip()
 
 
-def spent_on(verdicts: Sequence[Verdict]) -> dict[str, Any]:
-    """Sum the calls and tokens of several verdicts, as the fields of one."""
-    counted = ("attempts", "prompt_tokens", "cached_tokens", "completion_tokens")
-    return {name: sum(getattr(verdict, name) for verdict in verdicts) for name in counted}
+def _decided(given: Sequence[Vote], rule: VoteRule, criterion: Criterion, words: str) -> Verdict:
+    tie = Verdict(Outcome.UNPARSEABLE, explanation=f"{TIE} {words}")
+    weights = [vote.weight if rule is VoteRule.WEIGHTED else 1.0 for vote in given]
+    n_na = sum(w for w, vote in zip(weights, given, strict=True) if vote.verdict.is_na)
+    na_share = n_na / sum(weights) if sum(weights) > 0 else 0.0
+    if na_share > 0.5 + _ROUNDING:
+        return Verdict.not_applicable(explanation=words)
+    if na_share > 0.5 - _ROUNDING:
+        return tie
+    shares = _shares(given, weights, rule, len(criterion.levels) or 2)
+    level = _middle(shares) if not criterion.is_nominal else _most(shares)
+    if level is None:
+        return tie
+    if criterion.levels:
+        return Verdict.at_level(level, level_probabilities=shares, explanation=words)
+    return Verdict.of(level == 1, probability=shares[1], explanation=words)
 
 
 def _shares(
@@ -118,13 +116,6 @@ def _shares(
         sum(weight * chances[level] for weight, chances in weighted) / total
         for level in range(n_levels)
     )
-
-
-def _share_of(weights: Sequence[float], counts: Sequence[bool]) -> float:
-    """Give the share of the weights that count; 0 where they have none."""
-    total = sum(weights)
-    counted = sum(w for w, is_one in zip(weights, counts, strict=True) if is_one)
-    return counted / total if total > 0 else 0.0
 
 
 def _chances(verdict: Verdict, n_levels: int, *, is_sure: bool) -> tuple[float, ...]:
@@ -180,16 +171,24 @@ def _minutes(votes: Sequence[Vote]) -> str:
     return " ".join(lines)
 
 
-def _summed(votes: Sequence[Vote], outcome: Outcome, explanation: str, **said: Any) -> Verdict:
+def _summed(votes: Sequence[Vote], verdict: Verdict) -> Verdict:
     verdicts = [vote.verdict for vote in votes]
-    sources = {verdict.source for verdict in verdicts}
-    return Verdict(
-        outcome,
-        explanation=explanation,
+    sources = {one.source for one in verdicts}
+    return replace(
+        _with_spent(verdict, verdicts),
         source=sources.pop() if len(sources) == 1 else Source.FRESH,
-        **spent_on(verdicts),
-        latency_s=max(verdict.latency_s for verdict in verdicts),
-        **said,
+        latency_s=max(one.latency_s for one in verdicts),
+    )
+
+
+def _with_spent(verdict: Verdict, each: Sequence[Verdict]) -> Verdict:
+    """Give a verdict with the calls and tokens of those that it is made of."""
+    return replace(
+        verdict,
+        attempts=sum(one.attempts for one in each),
+        prompt_tokens=sum(one.prompt_tokens for one in each),
+        cached_tokens=sum(one.cached_tokens for one in each),
+        completion_tokens=sum(one.completion_tokens for one in each),
     )
 
 
@@ -204,8 +203,8 @@ class MadeOfJudges(ABC):
         """Answer one question by asking members through `ask`."""
 
     async def judge(self, question: Question) -> Verdict:
-        """Ask the members directly, without the runtime between."""
-        return await self.judge_with(question, ask_directly)
+        """Ask the members directly, without the runtime between: no store, no limit, no retry."""
+        return await self.judge_with(question, lambda member, asked: member.judge(asked))
 
     async def aclose(self) -> None:
         """Close every member that can be closed, each once."""
@@ -253,16 +252,11 @@ class JuryJudge(MadeOfJudges):
                 f"jury: quorum={self.quorum}: a whole number from 1 to "
                 f"{len(self.members)}, the members"
             )
-        self.identity = JudgeIdentity(
-            "jury",
-            model=" + ".join(name_of(identity_of(member)) for member in self.members),
-            sampling={
-                "members": [identity_of(member).digest for member in self.members],
-                "rule": self.rule.value,
-                "weights": list(self.weights),
-                "quorum": self.quorum,
-            },
-        )
+        names = " + ".join(name_of(identity_of(member)) for member in self.members)
+        self.identity = _identity(
+            "jury", names, self.members, rule=self.rule.value, weights=list(self.weights),
+            quorum=self.quorum,
+        )  # fmt: skip
 
     async def judge_with(self, question: Question, ask: Ask) -> Verdict:
         """Ask every member and count."""
@@ -275,7 +269,12 @@ class JuryJudge(MadeOfJudges):
         return count_votes(votes, VoteRule(self.rule), self.quorum, question.criterion)
 
 
-def build_members(of: str, specs: Sequence[Any]) -> tuple[Judge, ...]:
+def _identity(name: str, model: str, members: Sequence[Judge], **settings: object) -> JudgeIdentity:
+    digests = [identity_of(member).digest for member in members]
+    return JudgeIdentity(name, model=model, sampling={"members": digests, **settings})
+
+
+def build_members(of: str, specs: Sequence[object]) -> tuple[Judge, ...]:
     """Build the judges that a judge is made of.
 
     Raises:
@@ -290,11 +289,6 @@ def build_members(of: str, specs: Sequence[Any]) -> tuple[Judge, ...]:
         make_judge(spec, label=f"member {number} of {of}")
         for number, spec in enumerate(specs, start=1)
     )
-
-
-async def ask_directly(judge: Judge, question: Question) -> Verdict:
-    """Ask a judge without a runtime: no store, no limit, no retry."""
-    return await judge.judge(question)
 
 
 @register_judge("cascade")
@@ -316,15 +310,8 @@ class CascadeJudge(MadeOfJudges):
         """Build the members, so that a wrong one fails before anything is asked."""
         self.members = build_members("cascade", self.members)
         self._bounds = bounds_of(self.low, self.high, len(self.members) - 1)
-        self.identity = JudgeIdentity(
-            "cascade",
-            model=" > ".join(name_of(identity_of(member)) for member in self.members),
-            sampling={
-                "members": [identity_of(member).digest for member in self.members],
-                "low": self.low,
-                "high": self.high,
-            },
-        )
+        names = " > ".join(name_of(identity_of(member)) for member in self.members)
+        self.identity = _identity("cascade", names, self.members, low=self.low, high=self.high)
 
     async def judge_with(self, question: Question, ask: Ask) -> Verdict:
         """Ask the members in order; the last one's word stands, whatever it is."""
@@ -335,11 +322,8 @@ class CascadeJudge(MadeOfJudges):
             if bounds is not None and is_sure(verdict, *bounds):
                 break
         note = f"judge {len(asked)} of {len(self.members)}, {name_of(identity_of(member))}"
-        return replace(
-            asked[-1],
-            explanation=f"[{note}] {asked[-1].explanation}".strip(),
-            **spent_on(asked),
-        )
+        words = f"[{note}] {asked[-1].explanation}".strip()
+        return _with_spent(replace(asked[-1], explanation=words), asked)
 
 
 @register_judge("replicate")
@@ -371,12 +355,8 @@ class ReplicateJudge(MadeOfJudges):
         self.inner = make_judge(self.inner, label="the judge of replicate")
         self.members = (self.inner,)
         self.asks_each = self.k
-        inner = identity_of(self.inner)
-        self.identity = JudgeIdentity(
-            "replicate",
-            model=f"{self.k} x {name_of(inner)}",
-            sampling={"members": [inner.digest], "k": self.k, "rule": str(self.rule)},
-        )
+        name = f"{self.k} x {name_of(identity_of(self.inner))}"
+        self.identity = _identity("replicate", name, self.members, k=self.k, rule=str(self.rule))
 
     async def judge_with(self, question: Question, ask: Ask) -> Verdict:
         """Ask k times, each under a replicate number of its own, and count."""

@@ -29,6 +29,7 @@ from ..rubric import Example
 from ..verdict import Verdict
 from .llama_server import how_to_judge
 from .prompting import Asking, worth_of
+from .prompts.asking_options import Portable
 from .prompts.criteria_words import choices_of
 from .replies import YES_NO_MASS, Completion, TokenChance, is_word
 
@@ -41,10 +42,10 @@ YES_NO = ("yes", "no")
 
 @register_judge("local")
 @dataclass(slots=True, kw_only=True)
-class LocalJudge:
+class LocalJudge(Portable):
     """Weighs Yes against No with a transformers model in this process."""
 
-    runtime_defaults: ClassVar[Mapping[str, Any]] = {"max_concurrency": 2, "timeout_s": 1800.0}
+    runtime_defaults: ClassVar[Mapping[str, object]] = {"max_concurrency": 2, "timeout_s": 1800.0}
     """One model computes one prompt at a time: more in flight would only wait, and time out."""
     model: str = ""
     """Folder or hub name."""
@@ -80,16 +81,6 @@ class LocalJudge:
         self.identity = JudgeIdentity("local", model=name, prompt=label, sampling=settings)
         self.notes = worth_of(name)
         log.warning("judge local: %s", self.notes)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave the loaded model behind."""
-        left = {"_loaded": None, "_lock": None}
-        return {name: left.get(name, getattr(self, name)) for name in self.__slots__}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take the settings up again."""
-        for name, value in state.items():
-            object.__setattr__(self, name, value)
 
     async def judge(self, question: Question) -> Verdict:
         """Weigh Yes against No for one criterion, or the numbers of its levels."""

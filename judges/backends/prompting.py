@@ -9,7 +9,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import TypedDict
 
 import orjson
 
@@ -54,6 +54,14 @@ _MEASURED = {
 """Agreement of Yes against No with gpt-4.1's verdicts (docs/judges.md); kappa 0 is chance."""
 
 
+class HowToRead(TypedDict):
+    """What the functions of `parsing` take beside a reply."""
+
+    strict: bool
+    ended: bool
+    marks: Marks
+
+
 @dataclass(slots=True, kw_only=True)
 class Asking(AskingOptions):
     """The wording, the shape and the reading of one judge."""
@@ -89,14 +97,16 @@ class Asking(AskingOptions):
         self.rating_wording = load_wording(f"rating-{version}")
 
     @classmethod
-    def of(cls, options: AskingOptions, **more: Any) -> Asking:
+    def of(
+        cls, options: AskingOptions, *, min_mass: float = YES_NO_MASS, weighs: bool = False
+    ) -> Asking:
         """Make one of a judge's options.
 
         Raises:
             ConfigError: One of them is wrong.
         """
         given = {spec.name: getattr(options, spec.name) for spec in fields(AskingOptions)}
-        return cls(**given, **more)
+        return cls(**given, min_mass=min_mass, weighs=weighs)
 
     @property
     def is_grouped(self) -> bool:
@@ -185,6 +195,7 @@ class Asking(AskingOptions):
     def verdicts_in(self, completion: Completion, questions: Sequence[Question]) -> list[Verdict]:
         """Read one verdict for each question asked; the call's tokens are counted once."""
         expected = [expected_of(question.criterion) for question in questions]
+        how = self.how_to_read(ended=completion.ended)
         if completion.is_refused:
             parsed = [Parsed(None, "the judge refused")] * len(expected)
         elif self.is_yes_no and completion.tokens:
@@ -192,10 +203,8 @@ class Asking(AskingOptions):
         elif self.is_yes_no:
             parsed = [_one_word(completion.text, expected[0], self.marks)]
         elif self.is_grouped:
-            how = self.how_to_read(ended=completion.ended)
             parsed = parse_group(completion.text, expected, **how)
         else:
-            how = self.how_to_read(ended=completion.ended)
             parsed = [parse_verdict(completion.text, expected[0], **how)]
         parsed = [self._unless_repeated(one) for one in parsed]
         if not self.is_grouped:
@@ -225,21 +234,21 @@ class Asking(AskingOptions):
 
     def rating_in(self, completion: Completion) -> Rating:
         """Read a rating."""
-        how = self.how_to_read(ended=completion.ended)
-        value, words = parse_rating(completion.text, **how)
+        value, words = parse_rating(completion.text, **self.how_to_read(ended=completion.ended))
         if completion.is_refused or value is None:
             outcome, why = completion.without_verdict(words)
             reply = completion.text[:MAX_REPLY_CHARS]
             return Rating(None, outcome, why, reply, **completion.usage)
-        return Rating(value, Outcome.MET, words[:MAX_EXPLANATION_CHARS], **completion.usage)
+        words = words[:MAX_EXPLANATION_CHARS]
+        return Rating(value, explanation=words, **completion.usage)
 
-    def how_to_read(self, *, ended: bool = True) -> dict[str, Any]:
+    def how_to_read(self, *, ended: bool = True) -> HowToRead:
         """Give how a reply is read, as the functions of `parsing` take it."""
-        return {"strict": self.parsing == "strict", "ended": ended, "marks": self.marks}
+        return HowToRead(strict=self.parsing == "strict", ended=ended, marks=self.marks)
 
-    def settings(self, shape: str | None = None) -> dict[str, Any]:
+    def settings(self, shape: str | None = None) -> dict[str, object]:
         """Name what of these could change a verdict; those left alone are omitted."""
-        named: dict[str, Any] = {"shape": shape or self.shape, "parsing": self.parsing}
+        named: dict[str, object] = {"shape": shape or self.shape, "parsing": self.parsing}
         if self.is_grouped and shape is None:
             named["group_size"] = self.n_group
         if self.is_yes_no:

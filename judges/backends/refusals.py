@@ -11,7 +11,6 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import orjson
 
@@ -157,7 +156,7 @@ def said_in(content: bytes, clean: Callable[[str], str]) -> Said:
     return said_of(reply, clean)
 
 
-def said_of(reply: Any, clean: Callable[[str], str]) -> Said:
+def said_of(reply: object, clean: Callable[[str], str]) -> Said:
     """Read an error that was decoded."""
     codes = frozenset(
         str(code).lower()
@@ -172,7 +171,7 @@ def said_of(reply: Any, clean: Callable[[str], str]) -> Said:
     return Said(clean(words), codes, names)
 
 
-def mend(status: int, said: Said, sent: Mapping[str, Any], key_name: str) -> str:
+def mend(status: int, said: Said, sent: Mapping[str, object], key_name: str) -> str:
     """Name the option that mends a refusal.
 
     Args:
@@ -236,7 +235,7 @@ _MENDS: tuple[tuple[re.Pattern[str], Callable[[str], str]], ...] = tuple(
 )
 
 
-def _mappings(value: Any, depth: int = 0) -> Iterator[Mapping[str, Any]]:
+def _mappings(value: object, depth: int = 0) -> Iterator[Mapping[str, object]]:
     """Give the mappings of an error that say what it is, the outer ones first."""
     if depth > _DEEPEST:
         return
@@ -251,7 +250,7 @@ def _mappings(value: Any, depth: int = 0) -> Iterator[Mapping[str, Any]]:
             yield from _mappings(value.get(name), depth + 1)
 
 
-def _words(value: Any, depth: int = 0) -> Iterator[str]:
+def _words(value: object, depth: int = 0) -> Iterator[str]:
     """Give the words of an error, from the best places in it."""
     if depth > _DEEPEST or value is None or isinstance(value, bool):
         return
@@ -281,7 +280,7 @@ def _words(value: Any, depth: int = 0) -> Iterator[str]:
             yield f"blockReason {feedback.get('blockReason')}"
 
 
-def _json_in(text: str) -> tuple[str, Any]:
+def _json_in(text: str) -> tuple[str, object]:
     """Split words that end in JSON, as a router's that quotes the endpoint behind it.
 
     Returns:
@@ -296,10 +295,11 @@ def _json_in(text: str) -> tuple[str, Any]:
         return text, None
 
 
-def _names(reply: Any) -> Iterator[str]:
+def _names(reply: object) -> Iterator[str]:
     for inner in _mappings(reply):
-        if isinstance(inner.get("param"), str) and inner["param"]:
-            yield inner["param"]
+        param = inner.get("param")
+        if isinstance(param, str) and param:
+            yield param
         place = inner.get("loc")
         if isinstance(place, list) and place and isinstance(place[-1], str):
             yield place[-1]

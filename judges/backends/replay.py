@@ -13,7 +13,7 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from ..answer import solution_of
 from ..data.answers import answer_field, prompt_id_of
@@ -37,7 +37,7 @@ Key = tuple[str, bytes]
 class RecordedVerdict:
     """The recorded verdicts on one answer, in the order of the rubric."""
 
-    met: tuple[bool | Mapping[str, Any] | None, ...]
+    met: tuple[bool | Mapping[str, object] | None, ...]
     explanations: tuple[str, ...]
 
 
@@ -131,7 +131,7 @@ class ReplayJudge:
             return prompt_id, b""
         return prompt_id, hashlib.sha256(answer.encode("utf-8", "surrogatepass")).digest()
 
-    def _keep(self, record: Mapping[str, Any], where: str) -> None:
+    def _keep(self, record: Mapping[str, object], where: str) -> None:
         met = Field(record)["criteria_met"].decoded().value
         if not isinstance(met, list) or any(not isinstance(m, bool | Mapping | None) for m in met):
             raise DataError(

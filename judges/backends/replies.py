@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import TypedDict
 
 from ..replies.readings import MET_OR_NOT, Expected, Parsed
 from ..verdict import TIE, Outcome, Verdict
@@ -42,6 +42,14 @@ _REASONED = frozenset({"thinking", "reasoning", "reasoning_text", "redacted_thin
 """Kinds of content parts that hold reasoning beside the reply."""
 
 
+class Usage(TypedDict, total=False):
+    """The token counts of a call, as a verdict's fields."""
+
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+
+
 @dataclass(frozen=True, slots=True)
 class TokenChance:
     """One token of the reply, and the likeliest tokens in its place."""
@@ -69,7 +77,7 @@ class Completion:
     """Log-probabilities, where they were asked for and came."""
 
     @classmethod
-    def from_reply(cls, reply: Mapping[str, Any]) -> Completion:
+    def from_reply(cls, reply: Mapping[str, object]) -> Completion:
         """Read a decoded reply; whatever is missing is empty."""
         choices = reply.get("choices")
         choice = _mapping(choices[0]) if isinstance(choices, list) and choices else {}
@@ -95,13 +103,13 @@ class Completion:
         return self.finish_reason.lower() in ENDED_BY_ITSELF
 
     @property
-    def usage(self) -> dict[str, Any]:
+    def usage(self) -> Usage:
         """The token counts, as a verdict's fields."""
-        return {
-            "prompt_tokens": self.prompt_tokens,
-            "cached_tokens": self.cached_tokens,
-            "completion_tokens": self.completion_tokens,
-        }
+        return Usage(
+            prompt_tokens=self.prompt_tokens,
+            cached_tokens=self.cached_tokens,
+            completion_tokens=self.completion_tokens,
+        )
 
     def verdict(
         self, parsed: Parsed, place: int | None = None, expected: Expected = MET_OR_NOT
@@ -114,26 +122,20 @@ class Completion:
                 is the one verdict of the reply, whose own token may tell its chance.
             expected: What could be said, where it is the one verdict.
         """
-        usage = {} if place else self.usage
+        usage = Usage() if place else self.usage
         words = parsed.explanation[:MAX_EXPLANATION_CHARS]
         if parsed.is_na:
             return Verdict.not_applicable(explanation=words, **usage)
         if parsed.level is not None:
             chances, note = self.chances_of_levels(parsed.level, len(expected.levels))
+            words = f"{words} [{note}]".strip() if note else words
             return Verdict.at_level(
-                parsed.level,
-                level_probabilities=chances,
-                explanation=f"{words} [{note}]".strip() if note else words,
-                **usage,
+                parsed.level, level_probabilities=chances, explanation=words, **usage
             )
         if parsed.met is not None:
             chance, note = self.chance_of_met(parsed.met) if place is None else (None, "")
-            return Verdict.of(
-                parsed.met,
-                probability=chance,
-                explanation=f"{words} [{note}]".strip() if note else words,
-                **usage,
-            )
+            words = f"{words} [{note}]".strip() if note else words
+            return Verdict.of(parsed.met, probability=chance, explanation=words, **usage)
         outcome, why = self.without_verdict(parsed.explanation)
         reply = "" if place else self.text[:MAX_REPLY_CHARS]
         return Verdict(outcome, explanation=why[:500], reply=reply, **usage)
@@ -312,27 +314,28 @@ def _verdict_token(tokens: Sequence[TokenChance], name: str) -> TokenChance | No
     return None
 
 
-def _tokens(logprobs: Any) -> tuple[TokenChance, ...]:
+def _tokens(logprobs: object) -> tuple[TokenChance, ...]:
     content = _mapping(logprobs).get("content")
     if not isinstance(content, list):
         return ()
     tokens = []
     for item in map(_mapping, content):
-        places = [*(item.get("top_logprobs") or []), item]
+        listed = item.get("top_logprobs")
+        places = [*(listed if isinstance(listed, list) else ()), item]
         pairs = {
-            str(place.get("token")): float(place["logprob"])
+            str(place.get("token")): float(chance)
             for place in map(_mapping, places)
-            if isinstance(place.get("logprob"), int | float)
+            if isinstance(chance := place.get("logprob"), int | float)
         }
         tokens.append(TokenChance(str(item.get("token") or ""), tuple(pairs.items())))
     return tuple(tokens)
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
+def _mapping(value: object) -> Mapping[str, object]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     """Join content that comes in parts; None is empty."""
     if isinstance(value, str):
         return value
@@ -342,12 +345,12 @@ def _text(value: Any) -> str:
     return ""
 
 
-def _called(message: Mapping[str, Any]) -> str:
+def _called(message: Mapping[str, object]) -> str:
     calls = message.get("tool_calls")
     call = _mapping(calls[0]) if isinstance(calls, list) and calls else message
     function = _mapping(call.get("function") or call.get("function_call"))
     return str(function.get("name") or "") or ("without a name" if call is not message else "")
 
 
-def _count(value: Any) -> int:
+def _count(value: object) -> int:
     return value if isinstance(value, int) and value > 0 else 0

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any, ClassVar
 
@@ -49,7 +49,7 @@ class _Waiting:
 class VllmJudge(AskingOptions, AsksInWords):
     """Grades with a model that vLLM runs in this process."""
 
-    runtime_defaults: ClassVar[Mapping[str, Any]] = {
+    runtime_defaults: ClassVar[Mapping[str, object]] = {
         # what is open at once is what vLLM can batch; a large batch takes its time
         "max_concurrency": 1024,
         "timeout_s": 3600.0,
@@ -66,7 +66,7 @@ class VllmJudge(AskingOptions, AsksInWords):
     """Hold replies to the JSON schema."""
     linger_s: float = 0.02
     """Seconds without a further question before a batch starts."""
-    engine: Mapping[str, Any] = field(default_factory=dict)
+    engine: Mapping[str, object] = field(default_factory=dict)
     """Further settings of `vllm.LLM`, such as `{"max_model_len": 8192}`."""
     identity: JudgeIdentity = field(init=False)
     rating_identity: JudgeIdentity = field(init=False)
@@ -86,16 +86,6 @@ class VllmJudge(AskingOptions, AsksInWords):
         self.group_size = self._asking.n_group
         self.identity = self._identity(None, self._asking.wording.label)
         self.rating_identity = self._identity("rating", self._asking.rating_wording.label)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave the loaded model behind."""
-        left: dict[str, Any] = {"_llm": None, "_thread": None, "_waiting": [], "_collector": None}
-        return {spec.name: left.get(spec.name, getattr(self, spec.name)) for spec in fields(self)}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take the settings up again."""
-        for name, value in state.items():
-            object.__setattr__(self, name, value)
 
     async def rate(self, example: Example, answer: str) -> Rating:
         """Rate an answer by the whole rubric, 1 to 10."""
@@ -179,7 +169,7 @@ class VllmJudge(AskingOptions, AsksInWords):
         )
         return map(completion_of, outputs)
 
-    def _load(self) -> Any:
+    def _load(self) -> object:
         try:
             from vllm import LLM
         except ImportError as error:
@@ -196,11 +186,11 @@ class VllmJudge(AskingOptions, AsksInWords):
             line = " ".join(str(error).split())[:300]
             raise ConfigError(f"vLLM cannot load {self.model!r}: {line}") from error
 
-    def _sampling(self, one: _Waiting) -> Any:
+    def _sampling(self, one: _Waiting) -> object:
         from vllm import SamplingParams
 
         seed = None if self.request_seed is None else self.request_seed + one.replicate
-        settings: dict[str, Any] = {
+        settings: dict[str, object] = {
             "temperature": self.temperature,
             "max_tokens": self.max_tokens,
             "seed": seed,
@@ -235,7 +225,7 @@ def completion_of(output: Any) -> Completion:
     )
 
 
-def _held_to(schema: dict[str, Any]) -> dict[str, Any]:
+def _held_to(schema: dict[str, object]) -> dict[str, object]:
     """Name the schema as this version of vLLM does."""
     import vllm.sampling_params as params
 
@@ -244,7 +234,7 @@ def _held_to(schema: dict[str, Any]) -> dict[str, Any]:
     return {"guided_decoding": params.GuidedDecodingParams(json=schema)}  # vLLM before 0.11
 
 
-def _no_white_space() -> dict[str, Any]:
+def _no_white_space() -> dict[str, object]:
     """Forbid white space between the words of the JSON: small models wander in it until cut off.
 
     A setting of the engine: since vLLM 0.11 the one of a request is not looked at (seen in 0.32).

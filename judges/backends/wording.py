@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 from ..errors import ConfigError, near_names
 from ..files import user_path
@@ -200,7 +199,7 @@ def fill_full(name: str, shown: Shown, *, is_fenced: bool = False) -> str:
 
 
 @lru_cache(maxsize=1_024)
-def _frame(name: str, facts: tuple[tuple[str, Any], ...]) -> str:
+def _frame(name: str, facts: tuple[tuple[str, object], ...]) -> str:
     """Write a full wording for one kind of criteria, with marks where texts belong."""
     values = dict(facts)
     for part in ("rules", "form"):
@@ -286,7 +285,7 @@ def _parts(shown: Shown, *, is_fenced: bool) -> dict[str, Callable[[], str]]:
     return {"shown": both, "reference_part": lambda: _reference_part(shown)}
 
 
-def _facts(shown: Shown, *, is_fenced: bool, is_grouped: bool) -> dict[str, Any]:
+def _facts(shown: Shown, *, is_fenced: bool, is_grouped: bool) -> dict[str, object]:
     """Give what the full wordings decide by: no text of a row is among it."""
     criteria = shown.criteria
     return {
@@ -346,9 +345,9 @@ def _fill_jinja(text: str, shown: Shown) -> str:
     )
 
 
-def _plain_form(criterion: Criterion) -> dict[str, Any]:
+def _plain_form(criterion: Criterion) -> dict[str, object]:
     """Give a criterion to a template; what it does not have has no name there."""
-    plain: dict[str, Any] = {"text": criterion.text, "points": points_text(criterion.points)}
+    plain: dict[str, object] = {"text": criterion.text, "points": points_text(criterion.points)}
     if criterion.levels:
         plain["levels"] = [
             {"text": level.text, "points": points_text(level.points)} for level in criterion.levels

@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ..answer import seen_of
 from ..store.keys import verdict_key
@@ -28,7 +27,7 @@ class CostEstimate(Cost):
     hits: int
     """Verdicts already in the store; of a jury those of its members."""
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Give the plain form."""
         own = {"model": self.model, "criteria": self.criteria, "hits": self.hits}
         return own | dataclasses.asdict(self)

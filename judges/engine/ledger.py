@@ -149,7 +149,7 @@ def _parse(text: str, where: str) -> dict[str, Price]:
     return {str(name): _price(row, f"{where}, model {name}") for name, row in models.items()}
 
 
-def _price(row: Any, where: str) -> Price:
+def _price(row: object, where: str) -> Price:
     shape = f"{where}: expected {{input: DOLLARS, cached: DOLLARS, output: DOLLARS}}"
     if not isinstance(row, Mapping) or not {"input", "output"} <= set(row):
         raise ConfigError(shape)

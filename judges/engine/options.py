@@ -102,19 +102,19 @@ class RuntimeOptions:
         return [spec.name for spec in dataclasses.fields(cls)]
 
     @classmethod
-    def split(cls, options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    def split(cls, options: Mapping[str, object]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Tell our options from those of the judge, which come second."""
         names = cls.names()
         mine = {key: value for key, value in options.items() if key in names}
         return mine, {key: value for key, value in options.items() if key not in names}
 
     @classmethod
-    def from_mapping(cls, plain: Mapping[str, Any]) -> Self:
+    def from_mapping(cls, plain: Mapping[str, object]) -> Self:
         """Read options as a command line or a YAML file gives them: numbers may be text."""
         return cls(**cls.typed(plain))
 
     @classmethod
-    def typed(cls, plain: Mapping[str, Any]) -> dict[str, Any]:
+    def typed(cls, plain: Mapping[str, object]) -> dict[str, Any]:
         """Give each option its type.
 
         Raises:
@@ -123,9 +123,9 @@ class RuntimeOptions:
         taken = annotations_of(cls)
         return {name: _present(name, value, taken[name]) for name, value in plain.items()}
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Give what differs from the defaults; of the store only whether there is one."""
-        plain: dict[str, Any] = {}
+        plain: dict[str, object] = {}
         for spec in dataclasses.fields(self):
             value = getattr(self, spec.name)
             if spec.name not in {"store", "prices"} and value != spec.default:
@@ -133,7 +133,7 @@ class RuntimeOptions:
         return plain
 
 
-def _present(name: str, value: Any, annotation: Any) -> Any:
+def _present(name: str, value: object, annotation: object) -> object:
     if name == "store":
         return _store(value)
     if name == "reasoning_marks":
@@ -144,7 +144,7 @@ def _present(name: str, value: Any, annotation: Any) -> Any:
     return value
 
 
-def _store(value: Any) -> str | bool | None:
+def _store(value: object) -> str | bool | None:
     """Read `none`, in whatever spelling, as no store: the user's own is what leaving it out gives.
 
     Raises:
@@ -199,7 +199,7 @@ def added_facts(each: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     Latencies are None: percentiles of parts do not make those of the whole. A cost is unknown
     where one of them is. The limits are those of all together.
     """
-    total: dict[str, Any] = dict(each[0])
+    total = dict(each[0])
     if len(each) > 1 and "options" in total:
         total["options"] = {**total["options"], **_whole_limits([one["options"] for one in each])}
     for name in _SUMS:
@@ -226,7 +226,7 @@ def added_facts(each: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return total
 
 
-def _whole_limits(shares: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _whole_limits(shares: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     """Put shares of limits together again; options leave out what is as the default."""
     whole = {}
     for name in _SHARED:

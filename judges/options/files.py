@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ class _KeyTwiceError(Exception):
 class _NoKeyTwice(yaml.SafeLoader):
     """YAML's plain types, and no key twice in one mapping."""
 
-    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen = set()
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode) and key.value in seen and key.value != "<<":
@@ -31,7 +32,7 @@ class _NoKeyTwice(yaml.SafeLoader):
             seen.add(key.value if isinstance(key, yaml.ScalarNode) else None)
         return super().construct_mapping(node, deep)
 
-    def number(self, node: Any) -> Any:
+    def number(self, node: yaml.ScalarNode) -> object:
         """Keep how a number is written where Python writes it otherwise."""
         if node.tag.endswith("int"):
             whole = int(self.construct_yaml_int(node))
@@ -39,7 +40,7 @@ class _NoKeyTwice(yaml.SafeLoader):
         number = self.construct_yaml_float(node)
         return number if str(number) == node.value else WrittenFloat(number, node.value)
 
-    def date(self, node: Any) -> Any:
+    def date(self, node: yaml.ScalarNode) -> object:
         """Leave a date the text that it is, such as Azure's api_version: JSON has none."""
         return self.construct_scalar(node)
 
@@ -49,7 +50,7 @@ _NoKeyTwice.add_constructor("tag:yaml.org,2002:float", _NoKeyTwice.number)
 _NoKeyTwice.add_constructor("tag:yaml.org,2002:timestamp", _NoKeyTwice.date)
 
 
-def read_yaml(path: Path) -> Any:
+def read_yaml(path: Path) -> object:
     """Read a YAML file; one that ends in .json as JSON, which YAML reads a little otherwise.
 
     Raises:
@@ -73,7 +74,7 @@ def read_yaml(path: Path) -> Any:
         raise ConfigError(f"{path} is not JSON ({error})") from None
 
 
-def parse_yaml(text: str, where: str) -> Any:
+def parse_yaml(text: str, where: str) -> object:
     """Parse YAML's plain types.
 
     Args:
@@ -109,7 +110,7 @@ def parse_yaml(text: str, where: str) -> Any:
             loader.dispose()
 
 
-def _size(node: Any, known: dict[int, float]) -> float:
+def _size(node: object, known: dict[int, float]) -> float:
     """Count the values that a node stands for; one that holds itself has no end."""
     if not isinstance(node, yaml.CollectionNode):
         return 1

@@ -12,8 +12,7 @@ import functools
 import hashlib
 import sys
 from collections.abc import Iterator, Mapping
-from types import CodeType, FunctionType, ModuleType
-from typing import Any
+from types import CellType, CodeType, FunctionType, ModuleType
 
 from .secrets import known_secrets
 
@@ -39,7 +38,7 @@ def settings_digest(judge: object) -> str:
     first seen, empty ones not at all: they may be records of what was asked. Keys from the
     environment do not count.
     """
-    state: dict[str, Any] = getattr(judge, "__dict__", {})
+    state: dict[str, object] = getattr(judge, "__dict__", {})
     assigned = _assigned(type(judge))
     secrets = set(known_secrets())
     now: list[tuple[str, str]] = []
@@ -51,7 +50,7 @@ def settings_digest(judge: object) -> str:
                 now.append((name, _words(value)))
             elif value:
                 grown.append((name, _words(value)))
-    first: str = state.setdefault(_FIRST, repr(grown))
+    first = str(state.setdefault(_FIRST, repr(grown)))
     return _digest(iter([repr(now), first])) if now or first != "[]" else ""
 
 
@@ -167,7 +166,7 @@ class _Walk:
                 yield from self._of_name(function.__globals__, name, code.co_names)
 
     def _of_name(
-        self, known: Mapping[str, Any], name: str, names: tuple[str, ...]
+        self, known: Mapping[str, object], name: str, names: tuple[str, ...]
     ) -> Iterator[str]:
         value = known.get(name)
         if name not in known or name.startswith("__"):
@@ -182,7 +181,7 @@ class _Walk:
         yield from self.parts_of(value, name)
 
 
-def _is_filled(cell: Any) -> bool:
+def _is_filled(cell: CellType) -> bool:
     try:
         cell.cell_contents  # noqa: B018  # an empty cell raises
     except ValueError:

@@ -60,7 +60,7 @@ class WrittenFloat(float):
     written: str
 
 
-def settled(value: Any) -> Any:
+def settled(value: object) -> object:
     """Give a value of a YAML file with its numbers as plain numbers, at any depth."""
     if isinstance(value, Mapping):
         return {name: settled(inner) for name, inner in value.items()}
@@ -71,7 +71,7 @@ def settled(value: Any) -> Any:
     return float(value) if isinstance(value, WrittenFloat) else value
 
 
-def read_options(flag: str, words: str | Sequence[str]) -> dict[str, Any]:
+def read_options(flag: str, words: str | Sequence[str]) -> dict[str, object]:
     """Read options into words and JSON values.
 
     Args:
@@ -82,7 +82,7 @@ def read_options(flag: str, words: str | Sequence[str]) -> dict[str, Any]:
     Raises:
         ConfigError: A text is neither, a bracket or quote is not closed, or an option comes twice.
     """
-    options: dict[str, Any] = {}
+    options: dict[str, object] = {}
     for text in [words] if isinstance(words, str) else words:
         if text.lstrip().startswith("{"):
             found = list(_json_object(flag, text).items())
@@ -138,7 +138,7 @@ def split_outside(text: str, where: str) -> Iterator[str]:
     yield from _full(text[start:])
 
 
-def read_json(text: str) -> Any:
+def read_json(text: str) -> object:
     """Read JSON strictly: no key twice, no NaN or Infinity, which JSON does not have.
 
     Raises:
@@ -147,7 +147,7 @@ def read_json(text: str) -> Any:
     return json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
 
 
-def plain(value: Any) -> Any:
+def plain(value: object) -> object:
     """Give a word the type that lm-eval gives it: true, a number, a literal, else text."""
     if isinstance(value, Mapping):
         return {name: plain(inner) for name, inner in value.items()}
@@ -161,7 +161,7 @@ def plain(value: Any) -> Any:
     return None if text == "None" else text
 
 
-def annotations_of(factory: Callable[..., Any]) -> dict[str, Any]:
+def annotations_of(factory: Callable[..., object]) -> dict[str, object]:
     """Give what each option of a class or function takes; by its default where it does not say."""
     while isinstance(factory, functools.partial):
         factory = factory.func
@@ -169,7 +169,7 @@ def annotations_of(factory: Callable[..., Any]) -> dict[str, Any]:
         parameters = inspect.signature(factory).parameters
     except (TypeError, ValueError):  # a class in native code
         return {}
-    hints: dict[str, Any] = {}
+    hints: dict[str, object] = {}
     for holder in (getattr(factory, "__init__", None), factory):
         try:
             hints |= typing.get_type_hints(holder)
@@ -185,7 +185,7 @@ def annotations_of(factory: Callable[..., Any]) -> dict[str, Any]:
     }
 
 
-def typed(name: str, value: Any, annotation: Any, where: str = "") -> Any:
+def typed(name: str, value: object, annotation: object, where: str = "") -> object:
     """Give a value the type its option takes.
 
     Args:
@@ -221,7 +221,7 @@ def typed(name: str, value: Any, annotation: Any, where: str = "") -> Any:
     return value
 
 
-def refuse_infinite(name: str, value: Any) -> None:
+def refuse_infinite(name: str, value: object) -> None:
     """Refuse NaN and infinities, at any depth: no request and no result file can carry them.
 
     Raises:
@@ -237,7 +237,7 @@ def refuse_infinite(name: str, value: Any) -> None:
             refuse_infinite(name, inner)
 
 
-def _from_text(name: str, text: str, kinds: set[Any]) -> Any:
+def _from_text(name: str, text: str, kinds: set[Any]) -> object:
     """Read text as the first of the kinds that it can be; text itself comes last."""
     lower = text.strip().lower()
     if type(None) in kinds and lower in ({"null"} if str in kinds else _NOTHING):
@@ -261,7 +261,7 @@ def _from_text(name: str, text: str, kinds: set[Any]) -> Any:
     raise ConfigError(f"{name} must be {_wanted(kinds)}, not {_cut(text)}")
 
 
-def _kinds(annotation: Any) -> set[Any]:
+def _kinds(annotation: object) -> set[Any]:
     """Give the types an annotation allows; none where it allows whatever comes."""
     if isinstance(annotation, str):
         annotation = _NAMED.get(annotation, Any)
@@ -279,14 +279,14 @@ def _kinds(annotation: Any) -> set[Any]:
     return {annotation} if isinstance(annotation, type) and annotation is not object else set()
 
 
-def _kinds_of_values(annotation: Any) -> set[Any]:
+def _kinds_of_values(annotation: object) -> set[Any]:
     """Give the types of a mapping's values, where its annotation says them."""
     takes = typing.get_args(annotation)
     is_mapping = typing.get_origin(annotation) in (Mapping, dict)
     return _kinds(takes[1]) if is_mapping and len(takes) == 2 else set()
 
 
-def _header(name: str, value: Any) -> str:
+def _header(name: str, value: object) -> str:
     if isinstance(value, str | int | float) and not isinstance(value, bool):
         return str(getattr(value, "written", value))
     raise ConfigError(f"{name} must be text; put it into quotes")
@@ -323,11 +323,11 @@ _NAMED: dict[Any, Any] = {
 """Annotations that are text, and cannot be resolved because others beside them cannot."""
 
 
-def _by_default(default: Any) -> Any:
+def _by_default(default: object) -> object:
     return type(default) if isinstance(default, bool | int | float | str) else Any
 
 
-def _pair(flag: str, piece: str) -> tuple[str, Any]:
+def _pair(flag: str, piece: str) -> tuple[str, object]:
     name, equals, text = piece.partition("=")
     name, text = name.strip(), text.strip()
     if not equals or not name:
@@ -340,7 +340,7 @@ def _pair(flag: str, piece: str) -> tuple[str, Any]:
     return name, Word(text)
 
 
-def _literal(flag: str, name: str, text: str) -> Any:
+def _literal(flag: str, name: str, text: str) -> object:
     try:
         return read_json(text)
     except ValueError as error:
@@ -355,16 +355,17 @@ def _literal(flag: str, name: str, text: str) -> Any:
     return list(value) if isinstance(value, tuple | set) else value
 
 
-def _json_object(flag: str, text: str) -> dict[str, Any]:
+def _json_object(flag: str, text: str) -> dict[str, object]:
     try:
         found = read_json(text)
     except ValueError as error:
         raise ConfigError(f"{flag}: not a JSON object ({error}): {_cut(text)}") from None
-    return dict(found)
+    assert isinstance(found, dict)  # it begins with a brace
+    return found
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found: dict[str, object] = {}
     for name, value in pairs:
         if name in found:
             raise ValueError(f"the key {name!r} is given twice")
@@ -372,7 +373,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _no_constant(name: str) -> Any:
+def _no_constant(name: str) -> object:
     raise ValueError(f"{name} is no number that JSON can carry")
 
 

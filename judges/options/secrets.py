@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from ..errors import ConfigError
@@ -59,7 +58,7 @@ def without_credentials(text: str) -> str:
     return _BEARER.sub(rf"\1{BLOT}", _SETTINGS.sub(rf"\1{BLOT}", text))
 
 
-def refuse_keys(options: Mapping[str, Any]) -> None:
+def refuse_keys(options: Mapping[str, object]) -> None:
     """Refuse secrets among options: they would be written into results.
 
     Raises:
@@ -81,7 +80,7 @@ def refuse_keys(options: Mapping[str, Any]) -> None:
                 raise _key_in(name)
 
 
-def _holds_key(value: Any) -> bool:
+def _holds_key(value: object) -> bool:
     """Say whether a text holds a key, by its form or because the environment has it as one."""
     if not isinstance(value, str):
         return False
@@ -95,9 +94,9 @@ def _key_in(name: str) -> ConfigError:
     )
 
 
-def options_without_secrets(options: Mapping[str, Any]) -> dict[str, Any]:
+def options_without_secrets(options: Mapping[str, object]) -> dict[str, object]:
     """Leave out what a result file must not hold, whatever its name promises."""
-    kept: dict[str, Any] = {}
+    kept: dict[str, object] = {}
     for name, value in options.items():
         plain = name.lower()
         if name == "name" or any(word in plain for word in ("secret", "password", "header")):
@@ -109,7 +108,7 @@ def options_without_secrets(options: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     if isinstance(value, Mapping):
         return options_without_secrets(value)
     if isinstance(value, list | tuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import MISSING, Field, dataclass, fields
 from enum import StrEnum
 
 from ...errors import ConfigError
@@ -31,8 +31,32 @@ class Shape(StrEnum):
     """One criterion per call, in the order of `prefix`; the reply is one word, Yes or No."""
 
 
+@dataclass(slots=True)
+class Portable:
+    """Pickles without what was opened since: connections and models belong to one process."""
+
+    def __getstate__(self) -> dict[str, object]:
+        """Give all fields but those that are no option and have a default."""
+        return {spec.name: getattr(self, spec.name) for spec in fields(self) if not _starts(spec)}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        """Take them up again; the others start anew."""
+        for spec in fields(self):
+            value = state[spec.name] if spec.name in state else _starts(spec)[0]
+            setattr(self, spec.name, value)
+
+
+def _starts(spec: Field[object]) -> tuple[object, ...]:
+    """Give what a field begins with where nobody may set it; nothing for the others."""
+    if spec.init or spec.default is spec.default_factory is MISSING:
+        return ()
+    if spec.default_factory is not MISSING:
+        return (spec.default_factory(),)
+    return (spec.default,)
+
+
 @dataclass(slots=True, kw_only=True)
-class AskingOptions:
+class AskingOptions(Portable):
     """What all judges that ask a language model in words let their users choose."""
 
     shape: str = "healthbench"

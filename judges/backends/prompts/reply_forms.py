@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from ...replies.readings import Expected
 
 
-def _schema(**properties: Any) -> dict[str, Any]:
+def _schema(**properties: object) -> dict[str, object]:
     """Write the schema of an object that holds just these."""
     return {
         "type": "object",
@@ -19,10 +18,10 @@ def _schema(**properties: Any) -> dict[str, Any]:
     }
 
 
-def _verdict_fields(expected: Expected) -> dict[str, Any]:
+def _verdict_fields(expected: Expected) -> dict[str, object]:
     """Write what an object says of one criterion."""
     kinds = ["null"] if expected.may_be_na else []
-    fields: dict[str, Any] = {"explanation": {"type": "string"}}
+    fields: dict[str, object] = {"explanation": {"type": "string"}}
     if expected.levels:
         numbers: list[int | None] = list(range(len(expected.levels)))
         values = [*numbers, None] if expected.may_be_na else numbers
@@ -32,7 +31,7 @@ def _verdict_fields(expected: Expected) -> dict[str, Any]:
     return fields | ({"not_applicable": {"type": "boolean"}} if expected.may_be_na else {})
 
 
-def _items(expected: Sequence[Expected]) -> dict[str, Any]:
+def _items(expected: Sequence[Expected]) -> dict[str, object]:
     """Write what a list holds: the form of each item, those of one form together."""
     numbers_of: dict[tuple[int, bool], list[int]] = {}
     for number, one in enumerate(expected, start=1):
@@ -53,7 +52,7 @@ class ReplyForm:
 
     name: str
     """`verdict`, `verdicts`, `rating`; `word` and `words` where it is no JSON."""
-    schema: Mapping[str, Any] | None = field(default=None, hash=False)
+    schema: Mapping[str, object] | None = field(default=None, hash=False)
     """Of its JSON; None where it is none."""
 
     @property
@@ -80,7 +79,7 @@ def form_of(expected: Sequence[Expected], *, is_grouped: bool) -> ReplyForm:
     return ReplyForm(VERDICT.name, _schema(**_verdict_fields(expected[0])))
 
 
-def response_format(kind: str, form: ReplyForm) -> dict[str, Any]:
+def response_format(kind: str, form: ReplyForm) -> dict[str, object]:
     """Write the `response_format` of a chat request.
 
     Args:

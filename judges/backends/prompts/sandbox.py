@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from functools import lru_cache, wraps
 from itertools import chain
-from typing import Any
 
 from jinja2 import StrictUndefined, meta, nodes, pass_context
 from jinja2.runtime import Context
@@ -45,27 +44,32 @@ def _require_short(chars: int) -> None:
         raise ConfigError(f"a prompt template gives more than {MAX_CHARS:,} characters; a loop?")
 
 
-def _narrow(name: str, made: Callable[..., Any]) -> Callable[..., Any]:
+def _narrow(name: str, made: Callable[..., object]) -> Callable[..., object]:
     """Give a filter that refuses a width before anything is made of it."""
     n_before = 1 if hasattr(made, "jinja_pass_arg") else 0
 
     @wraps(made)
-    def filtered(*args: Any, **kwargs: Any) -> Any:
+    def filtered(*args: object, **kwargs: object) -> object:
         _require_narrow(name, args[n_before], [*args[n_before + 1 :], *kwargs.values()])
         return made(*args, **kwargs)
 
     return filtered
 
 
-def _require_narrow(name: str, value: Any, others: Sequence[Any]) -> None:
+def _require_narrow(name: str, value: object, others: Sequence[object]) -> None:
     text = value if isinstance(value, str) else ""
     if name in _FORMATS:
         _require_short(sum(map(_width, chain.from_iterable(_WIDTHS.findall(text)))))
     elif name == "join":  # as a filter the text between comes second, as a method first
         if others and isinstance(value, Sized) and isinstance(others[0], Sized):
             _require_short(len(value) * len(others[0]))
-    elif name == "replace" and len(others) > 1 and all(isinstance(t, str) for t in others[:2]):
-        _require_short(text.count(others[0]) * len(others[1]))
+    elif (
+        name == "replace"
+        and len(others) > 1
+        and isinstance(old := others[0], str)
+        and isinstance(new := others[1], str)
+    ):
+        _require_short(text.count(old) * len(new))
     else:
         times = len(text.splitlines()) if name == "indent" else text.count("\t")
         widths = [abs(n) if isinstance(n, int) else len(n) for n in others
@@ -80,7 +84,7 @@ def _width(written: str) -> int:
 
 
 @pass_context
-def _counted(context: Context, values: Iterable[Any]) -> Iterable[Any]:
+def _counted(context: Context, values: Iterable[object]) -> Iterable[object]:
     budget: _Budget = context[_BUDGET]
     if isinstance(values, Sized):
         budget.take(len(values))
@@ -88,13 +92,13 @@ def _counted(context: Context, values: Iterable[Any]) -> Iterable[Any]:
     return _counting(budget, values)
 
 
-def _counting(budget: _Budget, values: Iterable[Any]) -> Iterator[Any]:
+def _counting(budget: _Budget, values: Iterable[object]) -> Iterator[object]:
     for value in values:
         budget.take()
         yield value
 
 
-def _short(value: Any) -> Any:
+def _short(value: object) -> object:
     _require_short(len(value) if isinstance(value, str) else 0)
     return value
 
@@ -120,14 +124,15 @@ class _Bounded(ImmutableSandboxedEnvironment):
         tree.set_environment(self)
         return tree
 
-    def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
+    def call(__self, __context: Context, __obj: object, *args: object, **kwargs: object) -> object:
         __context[_BUDGET].take()
         method = getattr(__obj, "__wrapped__", __obj)  # the sandbox wraps `format`
         if isinstance(text := getattr(method, "__self__", None), str):
-            _require_narrow(method.__name__, text, [*args, *kwargs.values()])
+            name = getattr(method, "__name__", "")
+            _require_narrow(name, text, [*args, *kwargs.values()])
         return super().call(__context, __obj, *args, **kwargs)
 
-    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+    def call_binop(self, context: Context, operator: str, left: object, right: object) -> object:
         if operator == "*":
             for text, times in ((left, right), (right, left)):
                 if hasattr(text, "__len__") and isinstance(times, int):
@@ -141,7 +146,7 @@ class _Bounded(ImmutableSandboxedEnvironment):
         return super().call_binop(context, operator, left, right)
 
 
-def _filtered(node: Any, name: str) -> nodes.Filter:
+def _filtered(node: nodes.Node, name: str) -> nodes.Filter:
     return nodes.Filter(node, name, [], [], None, None, lineno=node.lineno)
 
 
@@ -156,7 +161,7 @@ def _compiled(text: str) -> Callable[..., Iterator[str]]:
     return _Bounded().from_string(text).generate
 
 
-def fill_template(text: str, values: Mapping[str, Any]) -> str:
+def fill_template(text: str, values: Mapping[str, object]) -> str:
     """Fill a Jinja2 template in.
 
     Raises:

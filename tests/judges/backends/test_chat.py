@@ -386,6 +386,16 @@ def test_a_probability_against_the_verdict_is_dropped_with_a_note(endpoint, ques
     assert "against the verdict" in verdict.explanation
 
 
+@pytest.mark.parametrize("odd", [3, True, {"true": -0.1}, "true", [1], None])
+def test_alternatives_of_an_odd_form_cost_no_verdict(endpoint, question, run, odd):
+    reply = with_logprobs(0.8, "true")
+    for token in reply["choices"][0]["logprobs"]["content"]:
+        token["top_logprobs"] = odd
+    endpoint.send(reply)
+    judge = chat(endpoint, logprobs=True)
+    assert run(judge, judge.judge(question)).met is True
+
+
 def test_the_key_is_sent_and_never_shown(endpoint, question, run, monkeypatch):
     monkeypatch.setenv("MY_KEY", "very-secret-value")
     endpoint.fail(401, "the key very-secret-value is wrong")
