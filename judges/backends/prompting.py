@@ -206,7 +206,7 @@ class Asking(AskingOptions):
             parsed = parse_group(completion.text, expected, **how)
         else:
             parsed = [parse_verdict(completion.text, expected[0], **how)]
-        parsed = [self._unless_repeated(one) for one in parsed]
+        parsed = list(map(self._unless_repeated, parsed))
         if not self.is_grouped:
             return [completion.verdict(parsed[0], expected=expected[0])]
         return [completion.verdict(one, place) for place, one in enumerate(parsed)]
@@ -224,13 +224,9 @@ class Asking(AskingOptions):
     def _unless_repeated(self, parsed: Parsed) -> Parsed:
         """Take no verdict from an example of the wording that a model gives back word by word."""
         words = parsed.explanation.strip()
-        if (
-            not parsed.has_verdict
-            or len(words) < MIN_REPEATED_CHARS
-            or words not in self.wording.text
-        ):
-            return parsed
-        return Parsed(None, "the reply repeats an example of the prompt")
+        if parsed.has_verdict and len(words) >= MIN_REPEATED_CHARS and words in self.wording.text:
+            return Parsed(None, "the reply repeats an example of the prompt")
+        return parsed
 
     def rating_in(self, completion: Completion) -> Rating:
         """Read a rating."""
@@ -262,9 +258,7 @@ class Asking(AskingOptions):
         return named
 
     def _checked_group_size(self) -> int:
-        size = self.group_size
-        if size == "all":
-            size = ALL_CRITERIA
+        size = ALL_CRITERIA if self.group_size == "all" else self.group_size
         if not isinstance(size, int) or isinstance(size, bool) or size < 1:
             raise ConfigError(f"group_size={self.group_size!r}: a whole number from 1, or all")
         if self.shape == Shape.GROUPED:
@@ -360,10 +354,9 @@ def _one_word(text: str, expected: Expected, marks: Marks) -> Parsed:
         return Parsed(None, IN_REASONING)
     if not expected.is_plain:
         return expected.chosen(split.rest)
-    word = _YES_NO.fullmatch(split.rest)
-    if word is None:
-        return Parsed(None, "the reply is not one word, Yes or No")
-    return Parsed(word[1].lower() == "yes", "")
+    if word := _YES_NO.fullmatch(split.rest):
+        return Parsed(word[1].lower() == "yes", "")
+    return Parsed(None, "the reply is not one word, Yes or No")
 
 
 def _references(example: Example) -> str:
@@ -373,9 +366,8 @@ def _references(example: Example) -> str:
         numbers_of.setdefault(example.reference_of(criterion), []).append(str(number))
     if len(numbers_of) == 1:
         return next(iter(numbers_of))
-    return "\n\n".join(
-        f"For line {', '.join(numbers)}:\n{text}" for text, numbers in numbers_of.items() if text
-    )
+    each = (f"For line {', '.join(n)}:\n{text}" for text, n in numbers_of.items() if text)
+    return "\n\n".join(each)
 
 
 def worth_of(model: str) -> str:
