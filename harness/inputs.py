@@ -8,7 +8,6 @@ verdicts.sqlite                 a verdict store
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,8 +25,8 @@ from ..judges.learned import LearnedShare
 from ..judges.rubric import Example, numbered
 from ..judges.shares import suited
 from ..judges.signal import TaggedAnswer
-from ..judges.store.sqlite_file import layout_of, read_only
-from ..judges.store.table import read_verdict, said_columns
+from ..judges.store.opened import opened
+from ..judges.store.table import EXPORT, read_verdict
 from ..judges.verdict import Outcome, Rating, Verdict
 
 SQLITE_MAGIC = b"SQLite format 3\0"
@@ -226,17 +225,6 @@ def _is_recorded(path: Path, columns: Columns | None) -> bool:
     return has_place and (row.has("criteria_met") or in_rubrics)
 
 
-_STORED = """
-SELECT examples.row, answers.text, verdicts.answer, verdicts.example, judges.identity,
-       verdicts.criterion, verdicts.replicate, verdicts.judge, {said}
-FROM verdicts
-JOIN examples ON examples.id = verdicts.example
-JOIN answers ON answers.id = verdicts.answer
-JOIN judges ON judges.digest = verdicts.judge
-ORDER BY verdicts.rowid
-"""
-
-
 def read_store(path: Path) -> list[TaggedAnswer]:
     """Read every answer of a verdict store, with its replicates, one entry per judge.
 
@@ -246,29 +234,25 @@ def read_store(path: Path) -> list[TaggedAnswer]:
     rubric; those without any are entries of their own.
 
     Raises:
-        StoreError: The file is no verdict store, is of a newer layout, or cannot be read.
+        ConfigError: The file is empty.
+        StoreError: It is no verdict store, is of a newer layout, or cannot be read.
     """
-    try:
-        with read_only(path) as connection:
-            layout = layout_of(connection, path)
-            rows = connection.execute(_STORED.format(said=said_columns(layout))).fetchall()
-    except sqlite3.Error as error:
-        raise StoreError(f"{path}: not readable as a verdict store: {error}") from error
+    with opened(path) as store:
+        rows = store.execute(f"{EXPORT} ORDER BY v.{store.dialect.order}").fetchall()
     if not rows:
         raise DataError(f"{path}: the store holds no verdicts")
     examples: dict[bytes, Example] = {}
-    texts: dict[bytes, str] = {}
     judges: dict[bytes, _StoredJudge] = {}
-    sheets: dict[tuple[bytes, bytes, bytes], dict[tuple[int, int], Verdict]] = {}
-    for row, text, answer, example, identity, criterion, replicate, judge, *stored in rows:
+    sheets: dict[tuple[bytes, bytes, str], dict[tuple[int, int], Verdict]] = {}
+    for key, judge, example, criterion, replicate, *kept in rows:
+        *words, latency_s, _, _, crc, row, answer, identity = kept
         if example not in examples:
             examples[example] = example_from_row(
                 json.loads(row), where=f"{path.name}, a stored row"
             )
         if judge not in judges:
             judges[judge] = _StoredJudge.of(identity)
-        texts[answer] = text
-        verdict = read_verdict(tuple(stored), path, is_checked=layout > 1)
+        verdict = read_verdict((key, *words, latency_s, crc), path)
         if verdict.is_missing:
             raise StoreError(f"{path}: {verdict.explanation}")
         sheets.setdefault((judge, example, answer), {})[replicate, criterion] = verdict
@@ -283,7 +267,7 @@ def read_store(path: Path) -> list[TaggedAnswer]:
             rated[place] = (judge, one, given)
         else:
             place = (judge.who, one.prompt_id, numbered(one.rubric.criteria), answer)
-            graded.append((place, judge, _graded(one, texts[answer], verdicts)))
+            graded.append((place, judge, _graded(one, answer, verdicts)))
     answers = [
         TaggedAnswer(
             replace(one, ratings=rated[place][2] if place in rated else ()), {"judge": judge.name}
@@ -293,7 +277,7 @@ def read_store(path: Path) -> list[TaggedAnswer]:
     paired = {place for place, _, _ in graded}
     return answers + [
         TaggedAnswer(
-            GradedAnswer(one, texts[place[-1]], (_NOT_STORED,), ratings=given),
+            GradedAnswer(one, place[-1], (_NOT_STORED,), ratings=given),
             {"judge": judge.name},
         )
         for place, (judge, one, given) in rated.items()
@@ -302,7 +286,7 @@ def read_store(path: Path) -> list[TaggedAnswer]:
 
 
 _NOT_STORED = Verdict(Outcome.SKIPPED, explanation="not in the store", attempts=0)
-_RatedAnswer: TypeAlias = tuple[tuple[str, str], str, str, bytes]
+_RatedAnswer: TypeAlias = tuple[tuple[str, str], str, str, str]
 """Name and model of the judge, prompt_id, the rubric in words, and the answer."""
 
 

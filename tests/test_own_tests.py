@@ -71,6 +71,7 @@ HELD_BY = {
     "judges/data/forms/written": "judges/data/test_contract.py",
     "judges/data/sizes": "judges/data/test_sizes.py",
     "judges/data/tables": "judges/data/test_reader.py",
+    "judges/store/kept": "judges/store/test_sqlite.py",
     "judges/engine/calls": "judges/engine/test_retries.py",
     "judges/engine/cost_estimate": "judges/engine/test_cost_estimate.py",
     "judges/engine/pool": "judges/engine/test_pool.py",

@@ -24,11 +24,19 @@ from ..verdict import Verdict
 from .opened import known_ids, opened
 from .protocol import text_id
 from .sqlite_file import open_store_file, store_error
-from .table import SINCE_3, SQLITE, TOKENS, Said
+from .table import SINCE_3, SQLITE, TOKENS, Row, Said, judge_row
 from .transfer import Moved, take_in
 
 _BATCH = 5_000
 """Lines checked before they are written."""
+_UNREADABLE = (
+    RubricbeatError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+)
 
 
 def import_lines(place: Path | str, lines: Iterable[str], *, where: str) -> Moved:
@@ -113,7 +121,7 @@ class _Reader:
         self._criteria: dict[tuple[bytes, int], Criterion] = {}
         """Those of these examples that have levels, or may not apply."""
 
-    def rows(self, line: str, number: int) -> dict[str, tuple[Any, ...]]:
+    def rows(self, line: str, number: int) -> dict[str, Row]:
         try:
             plain = json.loads(line)
             if not isinstance(plain, Mapping):
@@ -122,14 +130,12 @@ class _Reader:
         except KeyError as error:
             why = f"no {error}"
         except json.JSONDecodeError:
-            why = "not JSON" if line.strip() else "nothing is there"
-        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-            why = str(error)
-        except RubricbeatError as error:
+            why = "not JSON"
+        except _UNREADABLE as error:
             why = str(error)
         raise DataError(f"{self._where}, line {number}: no exported verdict: {why}")
 
-    def _rows(self, line: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
+    def _rows(self, line: Mapping[str, Any]) -> dict[str, Row]:
         chance = None if line["probability"] is None else float(line["probability"])
         if chance is not None and not 0 <= chance <= 1:
             raise DataError(f"probability {chance} is not in [0, 1]")
@@ -147,7 +153,7 @@ class _Reader:
         if len(key) != 32:
             raise DataError("its key is not 64 hex digits")
         digest, judge = _judge(line["judge"])
-        rows: dict[str, tuple[Any, ...]] = {"judges": (digest, judge)}
+        rows: dict[str, Row] = {"judges": (digest, judge)}
         example_id = bytes.fromhex(line["example_id"])
         if "example" in line:
             rows["examples"] = self._example(example_id, line["example"])
@@ -159,7 +165,7 @@ class _Reader:
             if allowed.is_missing:
                 raise DataError(allowed.explanation.partition("; the judge")[0])
         answer = _text(line, "answer")
-        said = Said.of(verdict)
+        said = Said.of(verdict, SQLITE.storable)
         crc = said.checksum(key)
         if line.get("crc", crc) != crc:  # exports of earlier versions carry none
             raise DataError("it was changed after the export: its checksum does not match")
@@ -192,14 +198,8 @@ class _Reader:
 
 
 def _judge(plain: Mapping[str, Any]) -> tuple[bytes, str]:
-    identity = JudgeIdentity(
-        str(plain["name"]),
-        str(plain["version"]),
-        str(plain["model"]),
-        str(plain["prompt"]),
-        dict(plain["sampling"]),
-    )
-    return bytes.fromhex(identity.digest), json.dumps(identity.to_json(), sort_keys=True)
+    words = {name: str(plain[name]) for name in ("name", "version", "model", "prompt")}
+    return judge_row(JudgeIdentity(**words, sampling=dict(plain["sampling"])))
 
 
 def _count(line: Mapping[str, Any], name: str) -> int:

@@ -9,17 +9,18 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError, StorePathError
 from . import locks
-from .postgres_connection import checked_address, connect, shown, storable, worded
+from .postgres_connection import checked_address, connect, shown, worded
 from .protocol import is_address
 from .sqlite_file import layout_of, open_store_file, read_only, store_error, transaction
-from .table import POSTGRES, SCHEMA_VERSION, SQLITE, TABLES, Dialect, columns_of, take
+from .table import POSTGRES, SCHEMA_VERSION, SQLITE, TABLES, Row, columns_of, storable_row, take
 
-Taker = Callable[[str], int]
-"""Takes the new rows of a table in, and gives their number."""
+if TYPE_CHECKING:
+    from psycopg import Connection, Cursor
+
 _BATCH = 5_000
 """Rows moved at a time: memory does not grow with the store."""
 _MAX_IDS = 500
@@ -34,45 +35,9 @@ _N_BYTES = (
 )
 
 
-class OpenStore(Protocol):
-    """A store of either kind, as long as the block lasts that opened it."""
-
-    dialect: Dialect
-    place: str
-    """As messages name it."""
-
-    def execute(self, statement: str, values: Sequence[Any] = ()) -> Any:
-        """Run a statement; gives its cursor."""
-        ...
-
-    def stream(self, query: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
-        """Give a query's rows as they are read."""
-        ...
-
-    def n_bytes(self) -> int:
-        """Say how much room it takes."""
-        ...
-
-    def file_check(self) -> str:
-        """Say what is wrong with the file; "ok" for nothing."""
-        ...
-
-    def is_claimed(self) -> bool:
-        """Say whether anybody is asking for verdicts that go into it."""
-        ...
-
-    def pruning(self, *, dry_run: bool) -> contextlib.AbstractContextManager[None]:
-        """Keep those who write waiting; take everything back at the end of a dry run."""
-        ...
-
-    def taking(self, source: Path) -> contextlib.AbstractContextManager[Taker]:
-        """Take rows of a store file of this layout in, all in one transaction."""
-        ...
-
-
 def scalar(store: OpenStore, query: str) -> Any:
     """Give the one value of a query."""
-    return store.execute(query).fetchone()[0]
+    return next(iter(store.execute(query)))[0]
 
 
 def known_ids(store: OpenStore, table: str, ids: Sequence[bytes]) -> Iterator[bytes]:
@@ -121,14 +86,20 @@ def _is_copied(path: Path, layout: int, writes: bool) -> bool:
     return not writes and (layout < SCHEMA_VERSION or not is_writable)
 
 
+Taker = Callable[[str], int]
+"""Takes the new rows of a table in, and gives their number."""
+
+
 class _File:
+    """A store file, as long as the block lasts that opened it."""
+
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self.dialect = SQLITE
         self.place = str(path)
         self._db = connection
         self._path = path
 
-    def execute(self, statement: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+    def execute(self, statement: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
         return self._db.execute(statement, values)
 
     stream = execute
@@ -140,10 +111,12 @@ class _File:
         return str(self._db.execute("PRAGMA quick_check").fetchone()[0])
 
     def is_claimed(self) -> bool:
+        """Say whether anybody is asking for verdicts that go into it."""
         return locks.is_claimed(self._path)
 
     @contextlib.contextmanager
     def pruning(self, *, dry_run: bool) -> Iterator[None]:
+        """Keep those who write waiting; take everything back at the end of a dry run."""
         self._db.execute("BEGIN IMMEDIATE")
         yield
         self._db.execute("ROLLBACK" if dry_run else "COMMIT")
@@ -152,6 +125,7 @@ class _File:
 
     @contextlib.contextmanager
     def taking(self, source: Path) -> Iterator[Taker]:
+        """Take rows of a store file of this layout in, all in one transaction."""
         self._db.execute("ATTACH DATABASE ? AS other", (str(source),))
         try:
             with transaction(self._db):
@@ -163,18 +137,20 @@ class _File:
 
 
 class _Server:
-    def __init__(self, connection: Any, address: str) -> None:
+    """The same of a store on a server."""
+
+    def __init__(self, connection: Connection, address: str) -> None:
         self.dialect = POSTGRES
         self.place = shown(address)
         self._db = connection
 
-    def execute(self, statement: str, values: Sequence[Any] = ()) -> Any:
-        return self._db.execute(statement, values)
+    def execute(self, statement: str, values: Sequence[object] = ()) -> Cursor:
+        return self._db.execute(statement.encode(), values)
 
-    def stream(self, query: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
+    def stream(self, query: str, values: Sequence[object] = ()) -> Iterator[Row]:
         with self._db.transaction(), self._db.cursor(name="rubricbeat_rows") as cursor:
             cursor.itersize = _BATCH
-            cursor.execute(query, values)
+            cursor.execute(query.encode(), values)
             yield from cursor
 
     def n_bytes(self) -> int:
@@ -209,11 +185,15 @@ class _Server:
             with self._db.cursor() as cursor:
                 with cursor.copy(f"COPY taken ({columns}) FROM STDIN") as copy:
                     for row in batch:
-                        copy.write_row([storable(v) if isinstance(v, str) else v for v in row])
+                        copy.write_row(storable_row(table, row))
                 n_added += cursor.execute(take(table, "taken", key)).rowcount
                 cursor.execute("TRUNCATE taken")
         self._db.execute("DROP TABLE taken")
         return n_added
+
+
+OpenStore = _File | _Server
+"""A store of either kind."""
 
 
 @contextlib.contextmanager

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
 from ..errors import ConfigError, StoreError
 from ..options.secrets import without_credentials
-from .table import POSTGRES, SCHEMA_VERSION, SINCE_3, TABLES, clean
+from .table import POSTGRES, SCHEMA_VERSION, SINCE_3, TABLES, mend_of
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -64,7 +64,7 @@ def shown(address: str) -> str:
     return f"{scheme}://{host if _HOST.fullmatch(host) else '...'}{slash}{path}"
 
 
-def connect(address: str, *, makes_tables: bool = False) -> Connection[Any]:
+def connect(address: str, *, makes_tables: bool = False) -> Connection:
     """Open a connection that sees the store's tables by their plain names.
 
     Raises:
@@ -90,7 +90,7 @@ def connect(address: str, *, makes_tables: bool = False) -> Connection[Any]:
     return db
 
 
-def _make_tables(db: Connection[Any], address: str) -> None:
+def _make_tables(db: Connection, address: str) -> None:
     found = db.execute("SELECT to_regclass(%s)", (f"{SCHEMA}.layout",)).fetchone()
     if found is None or found[0] is None:
         with db.transaction():
@@ -110,12 +110,12 @@ def _make_tables(db: Connection[Any], address: str) -> None:
         )
 
 
-def _layout_of(db: Connection[Any]) -> int | None:
+def _layout_of(db: Connection) -> int | None:
     row = db.execute("SELECT max(version) FROM layout").fetchone()
     return row[0] if row else None
 
 
-def _bring_up_to_date(db: Connection[Any]) -> None:
+def _bring_up_to_date(db: Connection) -> None:
     """Let verdicts be levels, or "not applicable"; no row is touched."""
     with db.transaction():
         db.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
@@ -129,27 +129,22 @@ def _bring_up_to_date(db: Connection[Any]) -> None:
             db.execute("INSERT INTO layout VALUES (%s)", (SCHEMA_VERSION,))
 
 
+_MENDS = {
+    ("No space left", "disk full"): (
+        "its disk is full; what was committed is kept: make room and run again"
+    ),
+    ("authentication", "no password supplied"): "put the password into PGPASSWORD or ~/.pgpass",
+    ("must be owner",): (
+        f"its tables must be upgraded to layout {SCHEMA_VERSION} once, by the user who made "
+        "them: `rubricbeat verdicts stats ADDRESS`"
+    ),
+    ("lock timeout",): "its tables are in use; nothing was changed: try again later",
+    ("read-only", "permission denied"): f"this user needs the right to write the schema {SCHEMA!r}",
+}
+
+
 def worded(error: Exception, address: str) -> StoreError:
     """Word a fault of the server so that its reader knows what to do, without its secrets."""
     said = without_credentials(" ".join(str(error).split()))
-    if "No space left" in said or "disk full" in said:
-        how = "its disk is full; what was committed is kept: make room and run again"
-    elif "authentication" in said or "no password supplied" in said:
-        how = "put the password into PGPASSWORD or ~/.pgpass"
-    elif "must be owner" in said:
-        how = (
-            f"its tables must be upgraded to layout {SCHEMA_VERSION} once, by the user who made "
-            "them: `rubricbeat verdicts stats ADDRESS`"
-        )
-    elif "lock timeout" in said:
-        how = "its tables are in use; nothing was changed: try again later"
-    elif "read-only" in said or "permission denied" in said:
-        how = f"this user needs the right to write the schema {SCHEMA!r}"
-    else:
-        how = "what was committed is kept; is the server up, is the address right?"
-    return StoreError(f"verdict store {shown(address)}: {said}; {how}")
-
-
-def storable(text: str) -> str:
-    """Take out of a text what PostgreSQL cannot hold: the zero character, half a surrogate."""
-    return clean(text).replace("\0", "\N{REPLACEMENT CHARACTER}")
+    kept = "what was committed is kept; is the server up, is the address right?"
+    return StoreError(f"verdict store {shown(address)}: {said}; {mend_of(said, _MENDS, kept)}")

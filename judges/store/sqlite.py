@@ -6,27 +6,23 @@ writing is a short transaction that the runtime awaits before a verdict is used.
 
 from __future__ import annotations
 
-import json
 import os
 import sqlite3
-import threading
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import StoreError
 from ..files import user_path
 from ..judge import JudgeIdentity
 from ..verdict import Verdict
+from .kept import TableStore
 from .locks import FileClaims
-from .protocol import Record, Subject, is_address
+from .protocol import is_address
 from .sqlite_file import connect, open_store_file, store_error, transaction
-from .table import SAID, SQLITE, clean, read_verdict, rows_of
+from .table import SAID, SQLITE, Row, read_verdict
 
 _MAX_KEYS = 500
 """Keys in one SELECT; SQLite allows 999 variables in its oldest builds."""
-_ORPHANS: list[sqlite3.Connection] = []
-"""Connections of a parent process: closing them after a fork would touch the parent's locks."""
 
 
 def default_store_path() -> Path:
@@ -39,8 +35,10 @@ def default_store_path() -> Path:
     return folder / "rubricbeat" / "verdicts.sqlite"
 
 
-class VerdictStore:
+class VerdictStore(TableStore[sqlite3.Connection]):
     """One open store file."""
+
+    dialect = SQLITE
 
     def __init__(self, path: Path | str, identity: JudgeIdentity | None = None) -> None:
         """Open or create a store.
@@ -52,18 +50,14 @@ class VerdictStore:
         Raises:
             StoreError: The file cannot be opened, is none of ours, is damaged or too new.
         """
+        super().__init__(identity)
         self.path = Path(path)
-        self._identity = identity
-        self._judge = bytes.fromhex(identity.digest) if identity else b""
-        self._pid = os.getpid()
-        self._writing = threading.Lock()
         self._claims: FileClaims | None = None
         self._writer = open_store_file(self.path)
         self._file = _file_at(self.path)
         try:
             self._reader = connect(self.path)
-            if identity is not None:
-                self._keep_judge()
+            self._keep_judge()
         except sqlite3.Error as error:
             self._writer.close()
             raise store_error(error, self.path) from error
@@ -75,37 +69,6 @@ class VerdictStore:
             StoreError: The file cannot be read. A damaged verdict comes as none, with that reason.
         """
         return self._find(self._reader, keys)
-
-    def write(self, records: Sequence[Record]) -> dict[bytes, Verdict]:
-        """Keep replies in one transaction; on return they are on disk.
-
-        Returns:
-            The verdicts that another process had stored first under the same keys: those count.
-
-        Raises:
-            StoreError: Nothing of this batch was written.
-        """
-        good, failed = rows_of(records, self._judge, time.time())
-        # also what was kept before: a prune between two runs takes out what no verdict names
-        subjects = {id(r.subject): r.subject for r in records}.values()
-        with self._writing:
-            try:
-                with transaction(self._writer):
-                    self._keep_judge()
-                    self._keep_subjects(subjects)
-                    n_new = self._writer.executemany(SQLITE.insert["verdicts"], good).rowcount
-                    self._writer.executemany(SQLITE.insert["failed_replies"], failed)
-            except sqlite3.Error as error:
-                raise store_error(error, self.path) from error
-            if _file_at(self.path) != self._file:
-                raise StoreError(
-                    f"verdict store {self.path}: the file was removed or replaced while it was in "
-                    "use; verdicts of this run are only in its results"
-                )
-            if not good or n_new == len(good):
-                return {}
-            earlier = self._find(self._writer, [row[0] for row in good])
-            return {key: verdict for key, verdict in earlier.items() if not verdict.is_missing}
 
     def claim(self, names: Sequence[bytes]) -> set[bytes]:
         """Say that this process asks about some answers; gives those that no other one does."""
@@ -119,38 +82,49 @@ class VerdictStore:
             self._claims.release(names)
 
     def close(self) -> None:
-        """Close the file; after a fork, leave the parent's connections alone."""
-        if os.getpid() != self._pid:
-            _ORPHANS.extend((self._reader, self._writer))
-            return
-        if self._claims is not None:
+        """Close the file; after a fork, leave the parent's connections and locks alone."""
+        if self._claims is not None and os.getpid() == self._pid:
             self._claims.close()
-        self._reader.close()
-        self._writer.close()
+        super().close()
+
+    def _keep(self, good: list[Row], failed: list[Row], texts: dict[str, dict[bytes, Row]]) -> int:
+        try:
+            with transaction(self._writer):
+                self._keep_judge()
+                for table, rows in texts.items():
+                    self._writer.executemany(SQLITE.insert[table], rows.values())
+                n_new = self._writer.executemany(SQLITE.insert["verdicts"], good).rowcount
+                self._writer.executemany(SQLITE.insert["failed_replies"], failed)
+        except sqlite3.Error as error:
+            raise store_error(error, self.path) from error
+        if _file_at(self.path) != self._file:
+            raise StoreError(
+                f"verdict store {self.path}: the file was removed or replaced while it was in "
+                "use; verdicts of this run are only in its results"
+            )
+        return n_new
+
+    def _look_again(self, keys: Sequence[bytes]) -> dict[bytes, Verdict]:
+        return self._find(self._writer, keys)
 
     def _find(self, connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, Verdict]:
         found: dict[bytes, Verdict] = {}
         try:
             for start in range(0, len(keys), _MAX_KEYS):
                 part = keys[start : start + _MAX_KEYS]
-                marks = ",".join("?" * len(part))
-                for row in connection.execute(f"{SAID} WHERE key IN ({marks})", part):
+                query = f"{SAID} WHERE key IN ({SQLITE.marks(len(part))})"
+                for row in connection.execute(query, part):
                     found[row[0]] = read_verdict(row, self.path)
         except sqlite3.Error as error:
             raise store_error(error, self.path) from error
         return found
 
     def _keep_judge(self) -> None:
-        known = self._writer.execute("SELECT 1 FROM judges WHERE digest = ?", (self._judge,))
-        if self._identity is not None and known.fetchone() is None:
-            plain = json.dumps(self._identity.to_json(), sort_keys=True)
-            self._writer.execute(SQLITE.insert["judges"], (self._judge, plain))
-
-    def _keep_subjects(self, subjects: Iterable[Subject]) -> None:
-        for s in subjects:
-            example = (s.example_id, clean(s.prompt_id), s.row)
-            self._writer.execute(SQLITE.insert["examples"], example)
-            self._writer.execute(SQLITE.insert["answers"], (s.answer_id, clean(s.answer)))
+        if self._judge is None:
+            return
+        known = self._writer.execute("SELECT 1 FROM judges WHERE digest = ?", self._judge[:1])
+        if known.fetchone() is None:
+            self._writer.execute(SQLITE.insert["judges"], self._judge)
 
 
 def _file_at(path: Path) -> tuple[int, int] | None:

@@ -21,6 +21,7 @@ from .table import (
     TABLES,
     Said,
     damaged_keys,
+    mend_of,
     said_columns,
 )
 
@@ -115,6 +116,18 @@ def read_only(path: Path) -> Iterator[sqlite3.Connection]:
             connection.close()
 
 
+_MENDS = {
+    ("malformed", "corrupt"): (
+        "the file is damaged: move it away, or restore what `sqlite3 FILE .recover` gives"
+    ),
+    ("full",): "the disk is full; what was committed is kept: make room and run again",
+    ("readonly", "unable to open"): (
+        "it cannot be written; name another file with store=PATH, or use store=none"
+    ),
+    ("locked",): f"another process has held it for {BUSY_TIMEOUT_S:.0f} s",
+}
+
+
 def store_error(error: sqlite3.Error, path: Path) -> StoreError:
     """Word a fault of SQLite so that its reader knows what to do."""
     said = str(error)
@@ -122,16 +135,7 @@ def store_error(error: sqlite3.Error, path: Path) -> StoreError:
         return StorePathError(
             f"verdict store {path}: it is not an SQLite file; give another one with store=PATH"
         )
-    if "malformed" in said or "corrupt" in said:
-        how = "the file is damaged: move it away, or restore what `sqlite3 FILE .recover` gives"
-    elif "full" in said:
-        how = "the disk is full; what was committed is kept: make room and run again"
-    elif "readonly" in said or "unable to open" in said:
-        how = "it cannot be written; name another file with store=PATH, or use store=none"
-    elif "locked" in said:
-        how = f"another process has held it for {BUSY_TIMEOUT_S:.0f} s"
-    else:
-        how = "what was committed is kept"
+    how = mend_of(said, _MENDS, "what was committed is kept")
     return StoreError(f"verdict store {path}: {said}; {how}")
 
 

@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
+from ..judge import JudgeIdentity
 from ..verdict import Outcome, Source, Verdict
-from .protocol import Record
+from .protocol import Record, Subject
 
+Row: TypeAlias = tuple[Any, ...]
+"""As a database gives it: what it holds is what `TABLES` says."""
 SCHEMA_VERSION = 3
 TOKENS = ("prompt_tokens", "cached_tokens", "completion_tokens")
 _ASKED = {"key": "bytes", "judge": "bytes", "example": "bytes", "criterion": "integer"}
@@ -93,20 +96,33 @@ def columns_of(table: str) -> str:
 class Dialect:
     """What SQLite and PostgreSQL say differently."""
 
-    def __init__(self, mark: str, order: str, types: Mapping[str, str], numbered: str = "") -> None:
+    def __init__(
+        self,
+        mark: str,
+        order: str,
+        types: Mapping[str, str],
+        storable: Callable[[str], str],
+        numbered: str = "",
+    ) -> None:
         """Set it down.
 
         Args:
             mark: Stands for a value.
             order: The column that tells which verdict was written first.
             types: By kind of column; those that are named alike are omitted.
+            storable: Takes out of a text what the database cannot hold.
             numbered: Declares `order`, where the database does not by itself.
         """
         self.mark = mark
         self.order = order
+        self.storable = storable
         self._types = types
         self._numbered = numbered
-        self.insert = {table: self._insert(table) for table in TABLES}
+        self.insert = {
+            table: f"INSERT INTO {table} ({columns_of(table)}) "
+            f"VALUES ({self.marks(len(TABLES[table]))}){_stays(table)}"
+            for table in TABLES
+        }
         """By table, the statement that takes a row in; of two under one key the first stays."""
 
     def create(self, table: str) -> str:
@@ -129,20 +145,26 @@ class Dialect:
         """Give a mark for each of n values."""
         return ", ".join([self.mark] * n)
 
-    def _insert(self, table: str) -> str:
-        marks = self.marks(len(TABLES[table]))
-        return f"INSERT INTO {table} ({columns_of(table)}) VALUES ({marks}){_stays(table)}"
-
 
 def _stays(table: str) -> str:
     return "" if table == _REPEATED else " ON CONFLICT DO NOTHING"
 
 
-SQLITE = Dialect("?", "rowid", {"bytes": "BLOB", "big": "INTEGER", "flag": "INTEGER"})
+def _clean(text: str) -> str:
+    """Make a text storable: a lone surrogate, which no encoding holds, becomes "?"."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace").decode()
+    return text
+
+
+SQLITE = Dialect("?", "rowid", {"bytes": "BLOB", "big": "INTEGER", "flag": "INTEGER"}, _clean)
 POSTGRES = Dialect(
     "%s",
     "seq",
     {"bytes": "BYTEA", "big": "BIGINT", "flag": "SMALLINT", "real": "DOUBLE PRECISION"},
+    lambda text: _clean(text).replace("\0", "\N{REPLACEMENT CHARACTER}"),
     "seq BIGSERIAL, ",
 )
 
@@ -178,22 +200,22 @@ class Said:
     completion_tokens: int
 
     @classmethod
-    def of(cls, verdict: Verdict) -> Said:
-        """Put the words of a judge's answer into columns."""
+    def of(cls, verdict: Verdict, storable: Callable[[str], str]) -> Said:
+        """Put the words of a judge's answer into columns, as a dialect can store them."""
         chances = verdict.level_probabilities
         return cls(
             None if verdict.met is None else int(verdict.met),
             verdict.probability,
             verdict.level,
             None if chances is None else json.dumps(list(chances)),
-            clean(verdict.explanation),
+            storable(verdict.explanation),
             verdict.prompt_tokens,
             verdict.cached_tokens,
             verdict.completion_tokens,
         )
 
     @property
-    def columns(self) -> tuple[Any, ...]:
+    def columns(self) -> Row:
         """The values, in their order."""
         return tuple(getattr(self, name) for name in _WORDS)
 
@@ -235,6 +257,11 @@ class Said:
         )
 
 
+def mend_of(said: str, mends: Mapping[tuple[str, ...], str], otherwise: str) -> str:
+    """Say how to mend a fault of a database, by words that its message holds."""
+    return next((how for words, how in mends.items() if any(w in said for w in words)), otherwise)
+
+
 def damaged(key: bytes, where: Path | str) -> str:
     """Name a stored verdict whose checksum does not fit, and say how to mend it."""
     return (
@@ -252,9 +279,14 @@ def damaged_keys(rows: Iterable[Sequence[Any]]) -> list[bytes]:
     ]
 
 
+def judge_row(identity: JudgeIdentity) -> tuple[bytes, str]:
+    """Give a judge as a row."""
+    return bytes.fromhex(identity.digest), json.dumps(identity.to_json(), sort_keys=True)
+
+
 def rows_of(
-    records: Iterable[Record], judge: bytes, now: float
-) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+    records: Iterable[Record], judge: bytes, now: float, storable: Callable[[str], str]
+) -> tuple[list[Row], list[Row]]:
     """Give replies as rows: of the table of verdicts, and of that of failed replies."""
     good, failed = [], []
     for record in records:
@@ -267,10 +299,10 @@ def rows_of(
             subject.answer_id,
             record.replicate,
         )
-        said = Said.of(verdict)
+        said = Said.of(verdict, storable)
         if verdict.is_missing:
             tokens = (said.prompt_tokens, said.cached_tokens, said.completion_tokens)
-            words = (verdict.outcome.value, said.explanation, clean(verdict.reply), *tokens)
+            words = (verdict.outcome.value, said.explanation, storable(verdict.reply), *tokens)
             failed.append((*asked, *words, verdict.latency_s, now))
             continue
         made = (verdict.latency_s, verdict.attempts, now, said.checksum(record.key))
@@ -278,25 +310,35 @@ def rows_of(
     return good, failed
 
 
-def read_verdict(row: tuple[Any, ...], where: Path | str, *, is_checked: bool = True) -> Verdict:
+def text_rows(
+    subjects: Iterable[Subject], storable: Callable[[str], str]
+) -> dict[str, dict[bytes, Row]]:
+    """Give the texts of answers as rows by their ids: of the table of examples, and of answers."""
+    rows: dict[str, dict[bytes, Row]] = {"examples": {}, "answers": {}}
+    for one in subjects:
+        rows["examples"][one.example_id] = (one.example_id, storable(one.prompt_id), one.row)
+        rows["answers"][one.answer_id] = (one.answer_id, storable(one.answer))
+    return rows
+
+
+def storable_row(table: str, row: Row) -> Row:
+    """Give a row of a file as a server can hold it; a verdict's checksum fits what is held."""
+    held: Row = tuple(POSTGRES.storable(v) if isinstance(v, str) else v for v in row)
+    if table != "verdicts" or held == row:
+        return held
+    first = list(TABLES[table]).index(_WORDS[0])
+    return (*held[:-1], Said(*held[first : first + len(_WORDS)]).checksum(held[0]))
+
+
+def read_verdict(row: Row, where: Path | str) -> Verdict:
     """Read a stored verdict; a damaged one is no verdict, with that reason, and never served.
 
     Args:
         row: In the order of the columns of `SAID`.
         where: The store, for messages.
-        is_checked: Whether the store has checksums; those of the first layout have none.
     """
     key, *words, latency_s, crc = row
     said = Said(*words)
-    if is_checked and crc != said.checksum(key):
+    if crc != said.checksum(key):
         return Verdict(Outcome.SKIPPED, None, damaged(key, where), "", Source.STORE, 0)
     return said.verdict(latency_s)
-
-
-def clean(text: str) -> str:
-    """Make a text storable: a lone surrogate, which no encoding holds, becomes "?"."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "replace").decode()
-    return text

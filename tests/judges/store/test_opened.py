@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 
 import pytest
 from engine_kit import CountingJudge, GatedJudge, answers, outcomes
@@ -170,3 +171,21 @@ def test_what_is_graded_after_a_prune_can_be_exported(address):
             assert (gone["verdicts"], gone["judges"], gone["examples"]) == (6, 1, 2)
         grader.grade(some)
     assert len(list(export_lines(address))) == 6
+
+
+class ZeroJudge(CountingJudge):
+    """Says a character that PostgreSQL cannot hold."""
+
+    async def judge(self, question):
+        return replace(await super().judge(question), explanation="a\0b")
+
+
+def test_words_that_a_server_cannot_hold_stay_sound_when_they_are_moved_there(address, tmp_path):
+    path = tmp_path / "a.sqlite"
+    with Grader(ZeroJudge(), RuntimeOptions(store=path)) as grader:
+        grader.grade(answers(1))
+    assert merge(address, [path]).n_added == 3
+    assert check_store(address).is_sound
+    assert {json.loads(line)["explanation"] for line in export_lines(address)} == {
+        "a\N{REPLACEMENT CHARACTER}b"
+    }
