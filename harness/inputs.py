@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from ..judges.answer import GradedAnswer
-from ..judges.data.columns import Columns
+from ..judges.data.columns import VERDICT_FIELDS, Columns
 from ..judges.data.examples import example_from_row, read_examples
 from ..judges.data.json_rows import Field
 from ..judges.data.reader import can_name_rows, stream_rows
@@ -210,7 +210,7 @@ def _is_recorded(path: Path, columns: Columns | None) -> bool:
     if not is_stdin(path) and (path.is_dir() or path.name.startswith("samples_")):
         return False
     try:
-        rows = stream_rows(path, columns.of_verdicts() if columns else None)
+        rows = stream_rows(path, columns, VERDICT_FIELDS)
         first = next((row.value for row in rows if isinstance(row.value, Mapping)), None)
     except ConfigError:
         return False

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..judges.data.columns import ROW_FIELDS
 from ..judges.data.examples import ExampleFile, read_examples
 from ..judges.data.reader import can_name_rows, read_rows
 from ..judges.data.tables import ROW_SUFFIXES, is_saved_set
@@ -222,7 +223,7 @@ def _hard(
         return read.examples
     flagged = {
         str(row.value.get("prompt_id"))
-        for row in read_rows(read.path, settings.columns and settings.columns.of_rows()).rows
+        for row in read_rows(read.path, settings.columns, ROW_FIELDS).rows
         if isinstance(row.value, Mapping) and _says_hard(row.value)
     }
     if not flagged:

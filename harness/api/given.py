@@ -11,7 +11,7 @@ from typing import Any
 
 from ...judges.answer import Answer
 from ...judges.data.answers import ANSWER_FIELDS, TwoAnswersError, answer_field, answers_in
-from ...judges.data.columns import Columns
+from ...judges.data.columns import ANSWERED_ROW_FIELDS, Columns
 from ...judges.data.conversations import is_missing, text_of_answer
 from ...judges.data.examples import KnownRows, example_to_row
 from ...judges.data.forms.by_hand import lines_of_text
@@ -204,7 +204,7 @@ def _renamed(rows: list[Any], names: Columns | None) -> list[Any]:
         return rows
     numbered = [NumberedRow(number, row) for number, row in enumerate(rows, start=1)]
     try:
-        renamed = list(names.of_answered_rows().renamed(numbered, "prompts"))
+        renamed = list(names.of(ANSWERED_ROW_FIELDS).renamed(numbered, "prompts"))
     except DataError as error:
         raise DataError(_words(error)) from None
     for row in renamed:

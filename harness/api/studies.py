@@ -13,6 +13,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...judges.data.columns import LABELLED_ROW_FIELDS
 from ...judges.data.json_rows import NumberedRow
 from ...judges.errors import ConfigError, DataError
 from ...judges.rubric import Criterion
@@ -360,7 +361,7 @@ def _labelled(labels: Any, columns: str | Mapping[str, str] | None) -> list[Labe
         )
     numbered = [NumberedRow(number, row) for number, row in enumerate(rows, start=1)]
     if names is not None:
-        numbered = list(names.of_labels().renamed(numbered, "labels"))
+        numbered = list(names.of(LABELLED_ROW_FIELDS).renamed(numbered, "labels"))
     return labelled_rows(numbered, "labels", strict=True)[0]
 
 

@@ -154,7 +154,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     Raises:
         DataError: A line before the last is no JSON.
     """
-    return [row.value for row in lines_so_far(path)]
+    return [dict(row.object()) for row in lines_so_far(path)]
 
 
 def read_facts(path: Path) -> dict[str, Any] | None:

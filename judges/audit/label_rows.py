@@ -10,7 +10,7 @@ from typing import Any
 
 from ..answer import GradedAnswer
 from ..data.answers import answer_field
-from ..data.columns import Columns
+from ..data.columns import LABELLED_ROW_FIELDS, Columns
 from ..data.conversations import prompt_of, text_of_answer
 from ..data.examples import SkippedRow, read_each, skipped_words
 from ..data.forms.contract import completed, placed, sign_of, worth_of
@@ -73,7 +73,7 @@ def read_labels(
         DataError: The file cannot be read, or no row of it can.
     """
     name = name_of(path)
-    file = read_rows(path, columns.of_labels() if columns else None)
+    file = read_rows(path, columns, LABELLED_ROW_FIELDS)
     answers, skipped = labelled_rows(file.rows, name, strict=strict)
     words = skipped_words(name, len(answers), skipped)
     notes = (words,) if words else ()
@@ -143,7 +143,7 @@ def read_raters(
     for path in paths:
         if not can_name_rows(path):
             raise DataError(f"{path}: no such file")
-        for row in read_rows(path, columns.of_labels() if columns else None).rows:
+        for row in read_rows(path, columns, LABELLED_ROW_FIELDS).rows:
             named = _with_rater(row, Path(name_of(path)).stem)
             kept[_question_key(named, path)] = (path, named)
     answers: list[LabelledAnswer] = []
@@ -273,7 +273,7 @@ def _answer(row: Field) -> LabelledAnswer:
     criterion = _criterion(row)
     category = row["category"].any_text() if row.has("category") else None
     prompt_id = row["prompt_id"].identifier() if row.has("prompt_id") else digest_of_prompt(prompt)
-    text = text_of_answer(answer_field(row.value).value)
+    text = text_of_answer(answer_field(row.members()).value)
     if text is None:
         raise DataError("the answer is null, so its label cannot be used")
     return LabelledAnswer(
@@ -283,7 +283,7 @@ def _answer(row: Field) -> LabelledAnswer:
         category=category,
         chances=(_chance(row[CHANCE_FIELD]),) if row.has(CHANCE_FIELD) else (),
         draw=_draw(row["draw"].decoded()) if row.has("draw") else None,
-        model=said if isinstance(said := row.value.get("model"), str) else "",
+        model=said if isinstance(said := row["model"].value, str) else "",
     )
 
 
@@ -311,7 +311,9 @@ def _criterion(row: Field) -> Criterion:
     elif points == 0:
         raise row["points"].fault("is 0, so the criterion is worth nothing")
     # one criterion a row: what it requires, and what it gates, is not there; an id is the row's
-    own = Field({name: value for name, value in row.value.items() if name not in _NOT_OF_LABELS})
+    own = Field(
+        {name: value for name, value in row.members().items() if name not in _NOT_OF_LABELS}
+    )
     return completed(own, Criterion(text, points, sign_of(points), row["tags"].strings()))
 
 

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from ..answer import NO_ANSWER
 from ..errors import ConfigError, DataError
 from ..files import user_path
-from .columns import ID_FIELDS, Columns
+from .columns import ID_FIELDS, SAVED_ANSWER_FIELDS, Columns
 from .conversations import is_missing, text_of_answer
 from .json_rows import Cell, Field, object_in
 from .reader import stream_rows
@@ -62,15 +63,12 @@ class AnswerRow:
     """Where a flat row's answer stands."""
 
 
-def read_answer_row(row: Mapping[str, Any], own_id: str | None = None) -> AnswerRow:
+def read_answer_row(row: Mapping[str, object], own_id: str | None = None) -> AnswerRow:
     """Read a row of saved answers.
 
     Args:
         row: The row.
         own_id: Its prompt's, where the row holds that prompt and needs no id of its own.
-
-    Raises:
-        DataError: It has no id or no answer, or two fields could be the answer.
     """
     fields = Field(row)
     doc = document_of(row)
@@ -87,7 +85,7 @@ def read_answer_row(row: Mapping[str, Any], own_id: str | None = None) -> Answer
     )
 
 
-def document_of(row: Mapping[str, Any]) -> Mapping[str, Any] | None:
+def document_of(row: Mapping[str, object]) -> Mapping[str, object] | None:
     """Give the document of one of lm-eval's samples; None for a flat row."""
     doc = row.get("doc")
     if isinstance(doc, Cell) and doc.startswith("{"):
@@ -95,11 +93,10 @@ def document_of(row: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return doc if isinstance(doc, Mapping) else None
 
 
-def answer_field(row: Mapping[str, Any]) -> Field:
+def answer_field(row: Mapping[str, object]) -> Field:
     """Find the field that holds the answer; its value may be null.
 
     Raises:
-        DataError: There is none.
         TwoAnswersError: There are two that differ: nobody but the user knows which is meant.
     """
     there = [name for name in ANSWER_FIELDS if name in row]
@@ -115,45 +112,37 @@ def answer_field(row: Mapping[str, Any]) -> Field:
     return Field(row)[first]
 
 
-def answers_in(value: Any) -> tuple[Any, ...]:
+def answers_in(value: object) -> tuple[object, ...]:
     """Give the answers of one field: a list of texts is several; messages or parts are one."""
-    is_several = isinstance(value, list | tuple) and all(
-        isinstance(each, str | list | tuple) or is_missing(each) for each in value
-    )
-    return tuple(value) if is_several and value else (value,)
+    given = value if isinstance(value, list | tuple) else ()
+    is_several = all(isinstance(one, str | list | tuple) or is_missing(one) for one in given)
+    return tuple(given) if given and is_several else (value,)
 
 
-def has_own_id(row: Mapping[str, Any]) -> bool:
+def has_own_id(row: Mapping[str, object]) -> bool:
     """Say whether a row names its prompt."""
     given = Field(row).first(*ID_FIELDS).value
     return not is_missing(given) and given != ""
 
 
-def key_by_prompt(row: Mapping[str, Any]) -> str | None:
+def key_by_prompt(row: Mapping[str, object]) -> str | None:
     """Give the key of its prompt for a row without an id; None with an id, and with neither."""
     inner = document_of(row) or row
     return None if has_own_id(inner) else prompt_key(inner)
 
 
-def prompt_id_of(row: Mapping[str, Any]) -> str:
-    """Give the id of the prompt that a row belongs to.
-
-    Raises:
-        DataError: It has none that can be one.
-    """
+def prompt_id_of(row: Mapping[str, object]) -> str:
+    """Give the id of the prompt that a row belongs to."""
     if not has_own_id(row):
         raise DataError("has no prompt_id; --columns prompt_id=NAME reads another field")
     return Field(row).first(*ID_FIELDS).identifier()
 
 
-def sampled_texts(row: Mapping[str, Any]) -> tuple[str | None, ...]:
+def sampled_texts(row: Mapping[str, object]) -> tuple[str | None, ...]:
     """Give the answers of one of lm-eval's samples: its `resps`, before any filter.
 
     Samples that were judged before hold what was judged under `rubric`; in the second stage of a
     run nobody was asked, and their `resps` are empty. Empty without that, the model gave none.
-
-    Raises:
-        DataError: There is no place for them, or something else stands in it.
     """
     judged = Field(row)["rubric"]
     if isinstance(judged.value, Mapping) and isinstance(judged["answers"].value, list):
@@ -183,18 +172,14 @@ def _judged_text(item: Field) -> str | None:
 
 
 def repeat_of(field: Field) -> int | None:
-    """Give the number of a repeat, from 0; None where the row gives none.
-
-    Raises:
-        DataError: It is no such number.
-    """
+    """Give the number of a repeat, from 0; None where the row gives none."""
     if is_missing(field.value):
         return None
     try:
         number = field.number()
     except DataError:
-        raise DataError("repeat is not a whole number") from None
-    if number != int(number):
+        number = math.nan
+    if not number.is_integer():
         raise DataError("repeat is not a whole number")
     if not 0 <= number < MAX_REPEATS:
         raise DataError(f"repeat is not in 0 to {MAX_REPEATS - 1:,}")
@@ -224,11 +209,7 @@ class ById(Generic[T]):
         self._alike: dict[str, str | None] | None = None
 
     def find(self, prompt_id: str) -> T:
-        """Give what an id names.
-
-        Raises:
-            DataError: There is none.
-        """
+        """Give what an id names."""
         found = self._values.get(prompt_id)
         if found is not None:
             return found
@@ -264,7 +245,7 @@ class Filters:
         """Begin with none seen."""
         self._seen: dict[bytes, set[str]] = {}
 
-    def is_copy(self, row: Mapping[str, Any], said: AnswerRow) -> bool:
+    def is_copy(self, row: Mapping[str, object], said: AnswerRow) -> bool:
         """Say whether an earlier line has these answers to this document under another filter."""
         name = row.get("filter")
         if not isinstance(name, str) or "doc_id" not in row:
@@ -281,9 +262,8 @@ def model_beside(file: Path) -> str | None:
     """Read the model's name from the results file that lm-eval writes beside its samples."""
     if not file.name.startswith("samples_"):
         return None
-    results = _results_beside(file)
-    config = results.get("config")
-    name = results.get("model_name") or (isinstance(config, Mapping) and config.get("model"))
+    results = Field(_results_beside(file))
+    name = results["model_name"].value or _inner(results, "config", "model").value
     return str(name or file.parent.name) or None
 
 
@@ -292,7 +272,7 @@ class RecordedAnswers:
     """What one document was answered."""
 
     doc_hash: str
-    prompt: Any
+    prompt: object
     """The turns that were asked, as the row has them."""
     texts: tuple[str | None, ...]
     """One a repeat; None where the model gave none."""
@@ -309,12 +289,12 @@ class EarlierAnswers:
     """What the model was told beside the documents; the judge is shown it too."""
     model: str | None = None
     """The model's name."""
-    generation_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    generation_kwargs: Mapping[str, object] = field(default_factory=dict)
     """How the answers were generated."""
     repeats: int | None = None
     """Answers asked for each prompt; None where the results do not say."""
 
-    def find(self, document: Mapping[str, Any], doc_hash: str) -> RecordedAnswers | None:
+    def find(self, document: Mapping[str, object], doc_hash: str) -> RecordedAnswers | None:
         """Find the answers to a document; None where there are none to this conversation.
 
         A changed rubric does not matter, the answers are to the same question; a changed
@@ -331,15 +311,11 @@ class EarlierAnswers:
 
 
 def read_earlier_answers(path: str, task: str, columns: Columns | None = None) -> EarlierAnswers:
-    """Read the answers of a samples file, or of the newest one for a task in a folder.
-
-    Raises:
-        ConfigError: No file is there, or the folder holds several models.
-    """
+    """Read the answers of a samples file, or of the newest one for a task in a folder."""
     chosen = _choose(user_path(path), task)
     by_prompt_id: dict[str, RecordedAnswers] = {}
     filters = Filters()
-    for row in stream_rows(chosen, columns.of_answers() if columns else None):
+    for row in stream_rows(chosen, columns, SAVED_ANSWER_FIELDS):
         try:
             said = read_answer_row(row.object(), key_by_prompt(row.object()))
         except DataError as error:
@@ -347,27 +323,35 @@ def read_earlier_answers(path: str, task: str, columns: Columns | None = None) -
                 f"{name_of(chosen)}: line {row.number} is not a sample that rubricbeat can read: "
                 f"{error}"
             ) from None
-        if filters.is_copy(row.value, said):
+        if filters.is_copy(row.object(), said):
             continue
-        doc = document_of(row.value)
+        doc = document_of(row.object())
         before = by_prompt_id.get(said.prompt_id)
         by_prompt_id[said.prompt_id] = RecordedAnswers(
-            str(row.value.get("doc_hash") or ""),
+            str(row.object().get("doc_hash") or ""),
             doc.get("prompt") if doc is not None else None,
             (*(before.texts if before else ()), *said.texts),
         )
     if not by_prompt_id:
         raise DataError(f"{name_of(chosen)}: holds no samples")
-    run = _results_beside(chosen)
-    config = run.get("configs", {}).get(task, {})
+    run = Field(_results_beside(chosen))
+    config = _inner(run, "configs", task)
+    generation, repeats = _inner(config, "generation_kwargs"), _inner(config, "repeats")
     return EarlierAnswers(
         by_prompt_id,
         Path(name_of(chosen)).name,
-        run.get("system_instruction") or None,
-        run.get("model_name"),
-        config.get("generation_kwargs") or {},
-        config.get("repeats"),
+        run["system_instruction"].any_text() if run["system_instruction"].value else None,
+        run["model_name"].any_text() if run["model_name"].value else None,
+        generation.members() if generation.value else {},
+        None if is_missing(repeats.value) else int(repeats.number()),
     )
+
+
+def _inner(field: Field, *names: str) -> Field:
+    """Give what lies at the end of a way of names; missing where one of them is."""
+    for name in names:
+        field = field[name] if isinstance(field.value, Mapping) else Field(None)
+    return field
 
 
 def _choose(path: Path, task: str) -> Path:
@@ -393,7 +377,7 @@ def _choose(path: Path, task: str) -> Path:
     return newest
 
 
-def _results_beside(samples: Path) -> Mapping[str, Any]:
+def _results_beside(samples: Path) -> Mapping[str, object]:
     """Read the results file that lm-eval writes beside the samples; empty where it is not there."""
     stamp = samples.name.partition(".jsonl")[0].rpartition("_")[2]
     return object_in(samples.parent / f"results_{stamp}.json")

@@ -7,39 +7,29 @@ the answers, and the other way round.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from ..errors import ConfigError, DataError, near_names
 from .json_rows import Field, NumberedRow
 
 ROW_FIELDS = (
-    "prompt_id",
-    "prompt",
-    "rubric",
-    "tags",
-    "references",
-    "judge_reference",
-    "canary",
-)
+    "prompt_id", "prompt", "rubric", "tags", "references", "judge_reference", "canary",
+)  # fmt: skip
 ID_FIELDS = ("prompt_id", "id", "sample_id")
 """Where the id of a row may stand, the first that is there."""
 CRITERION_FIELDS = ("criterion", "points", "polarity", "category", "criterion_tags", "levels")
 """Of each object in a rubric."""
-ANSWER_FIELDS = ("prompt_id", "answer", "model", "run", "repeat")
-LABEL_FIELDS = (
-    "prompt_id",
-    "prompt",
-    "answer",
-    "criterion",
-    "label",
-    "raters",
-    "points",
-    "category",
+SAVED_ANSWER_FIELDS = ("prompt_id", "answer", "model", "run", "repeat")
+LABELLED_ROW_FIELDS = (
+    "prompt_id", "prompt", "answer", "criterion", "label", "raters", "points", "category",
+)  # fmt: skip
+VERDICT_FIELDS = (*SAVED_ANSWER_FIELDS, "criteria_met", "explanation", "score", "grader")
+ANSWERED_ROW_FIELDS = (*ROW_FIELDS, *VERDICT_FIELDS)
+"""Of rows that hold rubrics, and answers or verdicts on them."""
+_KNOWN = tuple(
+    dict.fromkeys((*ROW_FIELDS, *CRITERION_FIELDS, *LABELLED_ROW_FIELDS, *VERDICT_FIELDS))
 )
-VERDICT_FIELDS = (*ANSWER_FIELDS, "criteria_met", "explanation", "score", "grader")
-_KNOWN = tuple(dict.fromkeys((*ROW_FIELDS, *CRITERION_FIELDS, *LABEL_FIELDS, *VERDICT_FIELDS)))
 HELP = "other names of fields: prompt=question,rubric=criteria; also " + ", ".join(
     name for name in _KNOWN if name not in {"prompt", "rubric"}
 )
@@ -69,9 +59,9 @@ def add_columns_argument(parser: argparse._ActionsContainer) -> None:
 class GivenRubric:
     """One rubric for all rows, in the place of their own."""
 
-    value: Any
+    value: object
     """As a row would hold it."""
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, object] = field(default_factory=dict)
     """Name and hash of its file, for results."""
 
 
@@ -90,13 +80,9 @@ class Columns:
 
     @classmethod
     def read(
-        cls, given: str | Mapping[str, Any] | None, *, is_shared: bool = False
+        cls, given: str | Mapping[str, object] | None, *, is_shared: bool = False
     ) -> Columns | None:
         """Read `name=column,name=column` or a mapping; None where none is given.
-
-        Args:
-            given: The names.
-            is_shared: Whether several files are read by them.
 
         Raises:
             ConfigError: A name is none of ours, or comes twice, or has no column.
@@ -113,37 +99,16 @@ class Columns:
             names[name] = str(column)
         return cls(names, is_shared=is_shared)
 
-    def of_rows(self) -> Columns:
-        """Keep what says something of rows with rubrics."""
-        inner = self._only(CRITERION_FIELDS)
-        return Columns(self._only(ROW_FIELDS), inner, self.is_shared, self.rubric)
-
-    def of_answered_rows(self) -> Columns:
-        """Keep what says something of rows that hold rubrics, and answers or verdicts on them."""
-        names = self._only((*ROW_FIELDS, *VERDICT_FIELDS))
-        return Columns(names, self._only(CRITERION_FIELDS), self.is_shared, self.rubric)
-
-    def of_answers(self) -> Columns:
-        """Keep what says something of saved answers."""
-        return Columns(self._only(ANSWER_FIELDS), is_shared=self.is_shared)
-
-    def of_labels(self) -> Columns:
-        """Keep what says something of labelled rows."""
-        return Columns(self._only(LABEL_FIELDS), is_shared=self.is_shared)
-
-    def of_verdicts(self) -> Columns:
-        """Keep what says something of recorded verdicts."""
-        return Columns(self._only(VERDICT_FIELDS), is_shared=self.is_shared)
-
-    def _only(self, fields: Iterable[str]) -> dict[str, str]:
-        return {name: self.names[name] for name in fields if name in self.names}
+    def of(self, fields: Sequence[str]) -> Columns:
+        """Keep what says something of a file with these fields; of rubrics where it has them."""
+        names = {name: self.names[name] for name in fields if name in self.names}
+        if "rubric" not in fields:
+            return Columns(names, is_shared=self.is_shared)
+        inner = {name: self.names[name] for name in CRITERION_FIELDS if name in self.names}
+        return Columns(names, inner, self.is_shared, self.rubric)
 
     def renamed(self, rows: Iterable[NumberedRow], where: str) -> Iterator[NumberedRow]:
-        """Give each row with our names in the place of the file's.
-
-        Args:
-            rows: As the file has them.
-            where: The file, for messages.
+        """Give each row with our names in the place of the file's, called `where` in messages.
 
         Raises:
             DataError: A column is in none of the rows.
@@ -155,8 +120,7 @@ class Columns:
                 yield row
                 continue
             there |= dict.fromkeys(map(str, row.value)) if unseen else {}
-            for name in [n for n, c in unseen.items() if self._is_there(row.value, n, c)]:
-                del unseen[name]
+            unseen = {n: c for n, c in unseen.items() if not self._is_there(row.value, n, c)}
             try:
                 yield NumberedRow(row.number, self._renamed(row.value))
             except DataError as error:
@@ -165,11 +129,11 @@ class Columns:
             name, column = next(iter(unseen.items()))
             raise DataError(_absent(where, name, column, there))
 
-    def _is_there(self, row: Mapping[str, Any], name: str, column: str) -> bool:
+    def _is_there(self, row: Mapping[str, object], name: str, column: str) -> bool:
         kept = self.is_shared and name in _SHARED and row.get(name) is not None
-        return _has(row, column) or kept
+        return bool(_found(row, column)) or kept
 
-    def _renamed(self, row: Mapping[str, Any]) -> dict[str, Any]:
+    def _renamed(self, row: Mapping[str, object]) -> dict[str, object]:
         new = _with_our_names(row, self.names, "the row")
         items = None if self.rubric is None else self.rubric.value
         if items is None and self.inner and (own := self._items(new)) is not None:
@@ -179,28 +143,30 @@ class Columns:
             new["rubric"] = items
         return new
 
-    def criteria(self, items: Iterable[Any]) -> list[Any]:
+    def criteria(self, items: Iterable[object]) -> list[object]:
         """Give criteria with our names of their fields."""
         return [
             _with_our_names(item, self.inner, "a criterion") if isinstance(item, Mapping) else item
             for item in items
         ]
 
-    def _items(self, row: Mapping[str, Any]) -> Iterable[Any] | None:
+    def _items(self, row: Mapping[str, object]) -> Iterable[object] | None:
         for name in ("rubric", "rubrics", "rubric_items"):
             if row.get(name) is not None:
-                return [item.value for item in Field(row, None)[name].decoded().items()]
+                return [item.value for item in Field(row)[name].decoded().items()]
         return None
 
 
-def _with_our_names(row: Mapping[str, Any], names: Mapping[str, str], what: str) -> dict[str, Any]:
+def _with_our_names(
+    row: Mapping[str, object], names: Mapping[str, str], what: str
+) -> dict[str, object]:
     """Give a row, or a criterion of one, with our names in the place of the file's."""
-    given: dict[str, Any] = {}
+    given: dict[str, object] = {}
     hidden: set[str] = set()
     for name, column in names.items():
-        if _has(row, column):
+        if found := _found(row, column):
             ours = "tags" if name == "criterion_tags" else name
-            given[ours] = _find(row, column)
+            [given[ours]] = found
             hidden |= {column, *_ALIASES.get(ours, ())}
         elif name not in _OPTIONAL:
             raise DataError(_absent(what, name, column, map(str, row)))
@@ -214,19 +180,13 @@ def _pair(word: str) -> tuple[str, str]:
     return name.strip(), column.strip()
 
 
-def _has(row: Mapping[str, Any], column: str) -> bool:
+def _found(row: Mapping[str, object], column: str) -> list[object]:
+    """Give the one value of a column, or nothing."""
     if column in row:
-        return True
+        return [row[column]]
     head, mark, rest = column.partition(".")
     inner = row.get(head)
-    return bool(mark) and isinstance(inner, Mapping) and _has(inner, rest)
-
-
-def _find(row: Mapping[str, Any], column: str) -> Any:
-    if column in row:
-        return row[column]
-    head, _, rest = column.partition(".")
-    return _find(row[head], rest)
+    return _found(inner, rest) if mark and isinstance(inner, Mapping) else []
 
 
 def _absent(where: str, name: str, column: str, there: Iterable[str]) -> str:

@@ -11,7 +11,6 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from ..errors import DataError
 from ..rubric import Message
@@ -38,9 +37,6 @@ def prompt_of(field: Field) -> tuple[Message, ...]:
     """Read a prompt: a user's text, or turns of which the last is the user's or a tool's.
 
     A text that is JSON of messages is read as these messages.
-
-    Raises:
-        DataError: It is neither, or holds what cannot be shown to a judge of text.
     """
     turns = field.value if not isinstance(field.value, str) else _messages_in(field.value)
     if isinstance(turns, Mapping) and "messages" in turns:
@@ -81,7 +77,7 @@ def chat_turns(prompt: Sequence[Message]) -> list[dict[str, str]]:
     return turns
 
 
-def _messages_in(text: str) -> Any:
+def _messages_in(text: str) -> list[Mapping[str, object]] | None:
     """Give the messages that a text is JSON of, else None: the text is a user's words."""
     if not text.lstrip().startswith(("[", "{")):
         return None
@@ -90,14 +86,12 @@ def _messages_in(text: str) -> Any:
     except (ValueError, RecursionError):
         return None
     if isinstance(value, Mapping):
-        if "messages" not in value:
-            return [value] if _is_message(value) else None
-        value = value["messages"]
+        value = value.get("messages", [value])
     is_chat = isinstance(value, list) and bool(value) and all(map(_is_message, value))
     return value if is_chat else None
 
 
-def _is_message(value: Any) -> bool:
+def _is_message(value: object) -> bool:
     return isinstance(value, Mapping) and "role" in value and ("content" in value or _calls(value))
 
 
@@ -110,19 +104,17 @@ def _turns(item: Field, where: str, log: ToolLog) -> Iterator[Message]:
         yield Message(_TOOL if item["type"].value in RESULT_PARTS else "assistant", block)
         return
     role = item["role"].text()
+    content = item["content"]
     if role in _TOOL_ROLES:
         is_written = is_written_result(item)
-        yield Message(
-            _TOOL, item["content"].any_text() if is_written else _result(item, where, log)
-        )
+        yield Message(_TOOL, content.any_text() if is_written else _result(item, where, log))
         return
     if role not in ROLES:
         raise item["role"].unknown([*ROLES, _TOOL])
-    content = item["content"]
-    results = [part for part in _parts(content) if part["type"].value in RESULT_PARTS]
+    results = _results(content)
     for part in results:
         yield Message(_TOOL, _block(part, where, log))
-    if results and len(results) == len(_parts(content)):
+    if results and isinstance(content.value, list) and len(results) == len(content.value):
         return
     if _has_tools(item.value):
         yield Message(ROLES[role], "\n".join(_said(item, where, log)))
@@ -133,18 +125,19 @@ def _turns(item: Field, where: str, log: ToolLog) -> Iterator[Message]:
         yield Message(ROLES[role], content.any_text())
 
 
-def _parts(content: Field) -> list[Field]:
-    """Give the parts of a content that are objects."""
+def _results(content: Field) -> list[Field]:
+    """Give the parts of a content that are results of tools."""
     if not isinstance(content.value, list) or not content.value:
         return []
-    return [part for part in content.items() if isinstance(part.value, Mapping)]
+    objects = (part for part in content.items() if isinstance(part.value, Mapping))
+    return [part for part in objects if part["type"].value in RESULT_PARTS]
 
 
-def _calls(message: Mapping[str, Any]) -> bool:
+def _calls(message: Mapping[str, object]) -> bool:
     return bool(message.get("tool_calls") or message.get("function_call"))
 
 
-def _has_tools(message: Any) -> bool:
+def _has_tools(message: object) -> bool:
     """Say whether a message calls a tool, or is or holds a result of one."""
     if not isinstance(message, Mapping):
         return False
@@ -187,15 +180,15 @@ def _result(item: Field, where: str, log: ToolLog) -> str:
     given = item.first("content", "output")
     if isinstance(given.value, str):
         text = given.any_text()
-    elif isinstance(given.value, list) and given.value and _are_parts(given.value):
+    elif (
+        isinstance(given.value, list)
+        and given.value
+        and all(isinstance(value, Mapping) and "type" in value for value in given.value)
+    ):
         text = "\n".join(_part(part, where) for part in given.items())
     else:
-        text = text_of_value(given.value, given)
+        text = text_of_value(given)
     return log.result(item, text)
-
-
-def _are_parts(values: Sequence[Any]) -> bool:
-    return all(isinstance(value, Mapping) and "type" in value for value in values)
 
 
 def _part(part: Field, where: str) -> str:
@@ -216,20 +209,17 @@ def _part(part: Field, where: str) -> str:
     raise part.fault("is a part of a message without text")
 
 
-def is_missing(value: Any) -> bool:
+def is_missing(value: object) -> bool:
     """Say whether a field holds no value: null, or the NaN that tables write for it."""
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
-def text_of_answer(value: Any) -> str | None:
+def text_of_answer(value: object) -> str | None:
     """Give the text of an answer; None where the model gave none.
 
     Takes text, parts of a message, one message, messages (their assistant turns, in order, with
     calls of tools and their results between), a chat completion as the endpoint gave it, and JSON
     text of messages. An empty text is an answer.
-
-    Raises:
-        DataError: It is none of these, or holds what a judge of text cannot be shown.
     """
     if is_missing(value):
         return None
@@ -248,7 +238,7 @@ def text_of_answer(value: Any) -> str | None:
     raise DataError(f"the answer is {kind_of(value)}, not text")
 
 
-def _text_of_object(value: Mapping[str, Any]) -> str | None:
+def _text_of_object(value: Mapping[str, object]) -> str | None:
     choices = value.get("choices")
     if isinstance(choices, list) and len(choices) == 1 and isinstance(choices[0], Mapping):
         choice = choices[0]
@@ -258,7 +248,7 @@ def _text_of_object(value: Mapping[str, Any]) -> str | None:
     raise DataError("the answer is an object that is neither a message nor a chat completion")
 
 
-def _text_of_list(items: Sequence[Any]) -> str | None:
+def _text_of_list(items: Sequence[object]) -> str | None:
     if not items:
         return None
     if any(map(_has_tools, items)):
@@ -273,7 +263,7 @@ def _text_of_list(items: Sequence[Any]) -> str | None:
     return "\n".join(parts)
 
 
-def _trajectory(items: Sequence[Any]) -> str | None:
+def _trajectory(items: Sequence[object]) -> str | None:
     """Write what an agent said, called and was given, in order; None where it did neither."""
     log, blocks = ToolLog(), list[str]()
     is_answer = False
@@ -292,8 +282,7 @@ def _trajectory(items: Sequence[Any]) -> str | None:
             blocks.append(escaped(_part(item, "the answer")))
             is_answer = True
         else:
-            results = [p for p in _parts(item["content"]) if p["type"].value in RESULT_PARTS]
-            blocks += [_block(part, "the answer", log) for part in results]
+            blocks += [_block(part, "the answer", log) for part in _results(item["content"])]
             if role == "assistant":
                 said = list(_said(item, "the answer", log))
                 blocks += said

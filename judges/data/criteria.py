@@ -80,22 +80,21 @@ def form_of(items: Sequence[Field]) -> Form:
     Raises:
         DataError: Two of them have different forms, or one can be read in two.
     """
-    found: Field | None = None
-    form: Form | None = None
+    found: dict[Form, Field] = {}
     for item in items:
         if not isinstance(item.value, Mapping):
             raise item.fault(
                 f"is not an object with 'criterion' and 'points', but {kind_of(item.value)}"
             )
-        here = _form(item)
-        if form is None:
-            found, form = item, here
-        elif here is not None and found is not None and here is not form:
+        if (form := _form(item)) is not None:
+            found.setdefault(form, item)
+        if len(found) > 1:
+            (first, one), (other, another) = found.items()
             raise DataError(
-                f"{found.path} has {form} and {item.path} has {here}: two forms in one rubric; "
+                f"{one.path} has {first} and {another.path} has {other}: two forms in one rubric; "
                 "write all criteria in one"
             )
-    return form or Form.POINTS
+    return next(iter(found), Form.POINTS)
 
 
 def _form(item: Field) -> Form | None:
@@ -136,11 +135,7 @@ def _refuse_two(item: Field, field: str, first: str, other: str) -> None:
 
 
 def criteria_of(items: Sequence[Field], form: Form) -> tuple[Criterion, ...]:
-    """Read criteria of a form.
-
-    Raises:
-        DataError: A field is wrong, or a rule and not a judge checks a criterion.
-    """
+    """Read criteria of a form; one that a rule and not a judge checks is refused."""
     for number, item in enumerate(items, start=1):
         _refuse_rules(item, number, len(items))
     found = [
@@ -157,9 +152,6 @@ def criteria_of_text(field: Field) -> tuple[Criterion, ...]:
     """Read a rubric that is a text of items ending in [Hard Rule] or [Principle] (OpenRubrics).
 
     The set gives them no weights: each is worth 1 point.
-
-    Raises:
-        DataError: Something in it is no such item.
     """
     text = field.text()
     criteria = []
@@ -187,60 +179,60 @@ def _refuse_rules(item: Field, number: int, n_items: int) -> None:
         )
 
 
+def _read(
+    item: Field,
+    text: Field,
+    points: Field,
+    polarity_of: Callable[[str, float], Polarity],
+    tags: tuple[str, ...] = (),
+) -> Criterion:
+    """Read a criterion whose text and points stand in these fields; its own polarity wins."""
+    words, worth = text.text(), worth_of(item, points)
+    polarity = _polarity(item["polarity"]) or polarity_of(words, worth)
+    category = item["category"].text().strip() if item["category"].value is not None else ""
+    if (known := category.capitalize()) in CATEGORIES:
+        return Criterion(words, worth, polarity, tuple(dict.fromkeys(tags)), known)
+    # any other is a tag, by which slices are made as by any other
+    tags += (f"category:{category}",) if category else ()
+    return Criterion(words, worth, polarity, tuple(dict.fromkeys(tags)))
+
+
 def _by_sign(item: Field) -> Criterion:
-    points = worth_of(item, item["points"])
-    return Criterion(
-        text=item.first("criterion", "criterion_text").text(),
-        points=points,
-        polarity=_polarity(item["polarity"]) or sign_of(points),
-        tags=unique(item["tags"].strings() + _other_category(item["category"])),
-        category=_known_category(item["category"]),
-    )
+    text = item.first("criterion", "criterion_text")
+    return _read(item, text, item["points"], _polarity_from_sign, item["tags"].strings())
 
 
 def _rubrichub(item: Field) -> Criterion:
-    return _by_wording(item, item["criterion"], item["points"])
+    return _read(item, item["criterion"], item["points"], polarity_from_wording)
 
 
 def _weighted(item: Field) -> Criterion:
-    tags = item["tags"].strings()
+    text, tags = item.first("criterion", "criterion_text"), item["tags"].strings()
     axis = (f"axis:{item['axis'].text()}",) if item.has("axis") else ()
-    return _by_wording(item, item.first("criterion", "criterion_text"), item["weight"], axis + tags)
-
-
-def _by_wording(item: Field, text: Field, points: Field, tags: tuple[str, ...] = ()) -> Criterion:
-    words, worth = text.text(), worth_of(item, points)
-    polarity = _polarity(item["polarity"]) or polarity_from_wording(words, worth)
-    category = item["category"]
-    tags += _other_category(category)
-    return Criterion(words, worth, polarity, unique(tags), _known_category(category))
+    return _read(item, text, item["weight"], polarity_from_wording, axis + tags)
 
 
 def _rar(item: Field) -> Criterion:
-    text = item["description"].text()
-    points = worth_of(item, item.first("weight", "points"))
-    polarity = _polarity(item["polarity"]) or polarity_from_wording(text, points)
-    is_either = not item.has("weight") and points < 0 and polarity is Polarity.DESIRABLE
-    if is_either and not item.has("polarity") and not item.has("levels"):
+    text, points = item["description"], item.first("weight", "points")
+    read = _read(item, text, points, polarity_from_wording, item["tags"].strings())
+    is_told = any(item.has(name) for name in ("weight", "polarity", "levels"))
+    if not is_told and read.points < 0 and read.polarity is Polarity.DESIRABLE:
         raise item.fault(
             "has 'description' and negative 'points', and can be read in two ways: true is bad "
             "(HealthBench, by the sign) or good (RaR, by the wording); add 'polarity'"
         )
-    category = _known_category(item["category"]) or category_from_prefix(text)
+    category = read.category or category_from_prefix(read.text)
     if category is None and item.has("title"):
         category = category_from_prefix(item["title"].any_text())
-    tags = item["tags"].strings() + _other_category(item["category"])
-    return Criterion(text, points, polarity, unique(tags), category)
+    return replace(read, category=category)
 
 
 def _prbench(item: Field) -> Criterion:
     notes = item["annotations"]
     text = item["title"] if item.has("title") else notes["criteria_description"]
-    points = worth_of(item, _prbench_points(notes))
-    tags = (
-        (f"category:{notes['criteria_category'].text()}",) if notes.has("criteria_category") else ()
-    )
-    return Criterion(text.text(), points, _polarity(item["polarity"]) or sign_of(points), tags)
+    category = notes["criteria_category"]
+    tags = (f"category:{category.text()}",) if category.value is not None else ()
+    return _read(item, text, _prbench_points(notes), _polarity_from_sign, tags)
 
 
 def _prbench_points(notes: Field) -> Field:
@@ -257,47 +249,27 @@ def _prbench_points(notes: Field) -> Field:
 def _profbench(item: Field) -> Criterion:
     weight = item["criterion_weight"]
     words = weight.value.strip().lower() if isinstance(weight.value, str) else None
-    if words is not None and words not in PROFBENCH_POINTS:
-        raise weight.unknown(PROFBENCH_POINTS)
     if words is not None:
+        if words not in PROFBENCH_POINTS:
+            raise weight.unknown(PROFBENCH_POINTS)
         weight = Field(PROFBENCH_POINTS[words], item, "criterion_weight")
-    points = worth_of(item, weight)
     kinds = item["criterion_type"]
     types = (kinds.any_text(),) if isinstance(kinds.value, str) else kinds.strings()
-    text = item["criterion_description"].text()
-    tags = unique(tuple(f"type:{kind}" for kind in types))
-    return Criterion(text, points, polarity_from_wording(text, points), tags)
+    tags = tuple(f"type:{kind}" for kind in types)
+    return _read(item, item["criterion_description"], weight, polarity_from_wording, tags)
 
 
 def _polarity(field: Field) -> Polarity | None:
     if field.value is None:
         return None
     name = field.text().strip().lower()
-    try:
-        return Polarity(name)
-    except ValueError:
-        raise field.unknown([p.value for p in Polarity]) from None
+    if name not in list(Polarity):
+        raise field.unknown([p.value for p in Polarity])
+    return Polarity(name)
 
 
-def _known_category(field: Field) -> str | None:
-    """Give the category where it is one of RaR's; any other word is a tag."""
-    if field.value is None:
-        return None
-    name = field.text().strip().capitalize()
-    return name if name in CATEGORIES else None
-
-
-def _other_category(field: Field) -> tuple[str, ...]:
-    """Give a category that is none of RaR's as a tag, by which slices are made as by any other."""
-    if field.value is None or _known_category(field) is not None:
-        return ()
-    word = field.text().strip()
-    return (f"category:{word}",) if word else ()
-
-
-def unique(tags: tuple[str, ...]) -> tuple[str, ...]:
-    """Leave out tags that come again."""
-    return tuple(dict.fromkeys(tags))
+def _polarity_from_sign(_: str, points: float) -> Polarity:
+    return sign_of(points)
 
 
 def polarity_from_wording(text: str, points: float) -> Polarity:

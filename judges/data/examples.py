@@ -6,15 +6,17 @@ nothing: all that can be wrong with a file is known before anything is paid.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from ..errors import DataError, UnknownNameError
 from ..rubric import Example
 from .answers import ANSWER_FIELDS, ById, has_own_id, key_by_prompt, prompt_id_of
-from .columns import Columns
+from .columns import ROW_FIELDS, Columns
 from .forms.peers import rows_of_set
 from .forms.written import criterion_row
 from .json_rows import NumberedRow
@@ -36,24 +38,32 @@ class SkippedRow:
     """Counted from 1."""
     reason: str
 
+    def __str__(self) -> str:
+        """Say both."""
+        return f"row {self.row}: {self.reason}"
+
+
+def first_of(words: Iterable[str], n_all: int, most: int = MAX_NAMED, mark: str = "; ") -> str:
+    """Name the first of several things, and count the rest."""
+    named = [*islice(words, most)]
+    rest = [f"and {n_all - len(named)} more"] if n_all > len(named) else []
+    return mark.join(named + rest)
+
 
 def skipped_words(path: str, n_used: int, skipped: Sequence[SkippedRow]) -> str | None:
     """Name and count the rows of a file that were excluded; None where there are none."""
     if not skipped:
         return None
-    named = "; ".join(f"row {s.row}: {s.reason}" for s in skipped[:MAX_NAMED])
-    rest = len(skipped) - MAX_NAMED
-    more = f"; and {rest} more" if rest > 0 else ""
-    return f"{path}: {len(skipped)} of {n_used + len(skipped)} rows excluded: {named}{more}"
+    named = first_of(map(str, skipped), len(skipped))
+    return f"{path}: {len(skipped)} of {n_used + len(skipped)} rows excluded: {named}"
 
 
 def null_words(path: str, n_answers: int, first: Sequence[str], n_null: int) -> str:
     """Name and count the answers that are null, by the first of their prompts."""
-    more = f" and {n_null - len(first)} more" if n_null > len(first) else ""
-    named = ", ".join(name[:64] for name in first)
+    named = first_of((name[:64] for name in first), n_null, mark=", ")
     return (
-        f"{path}: {n_null} of {n_answers} answers are null: {named}{more}; they count in the "
-        "total, and are not graded"
+        f"{path}: {n_null} of {n_answers} answers are null: {named}; they count in the total, and "
+        "are not graded"
     )
 
 
@@ -68,14 +78,14 @@ class ExampleFile:
     kind: str
     """The shapes of its rows: a `RowKind`, or several joined by `+`."""
     skipped: tuple[SkippedRow, ...] = ()
-    rubric: Mapping[str, Any] = field(default_factory=dict)
+    rubric: Mapping[str, object] = field(default_factory=dict)
     """File and hash of the one rubric of all rows; empty where each has its own."""
 
     def warning(self) -> str | None:
         """Name and count the rows excluded, in one line; None where there are none."""
         return skipped_words(name_of(self.path), len(self.examples), self.skipped)
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, object]:
         """Give what result files say about their data: file name, hash, counts."""
         return {
             "path": Path(name_of(self.path)).name,
@@ -100,30 +110,18 @@ class KnownRows:
         self._examples = examples
         self._by_id = ById(examples)
         self._column = columns.names.get("prompt") if columns else None
-        self._by_prompt: dict[str, list[str]] = {}
+        self._by_prompt: dict[str, list[str]] = defaultdict(list)
 
-    def find(self, row: Mapping[str, Any]) -> Example:
-        """Give the example of a row.
-
-        Raises:
-            DataError: There is none.
-        """
+    def find(self, row: Mapping[str, object]) -> Example:
+        """Give the example of a row."""
         return self.of_id(self.id_by_prompt(row) or prompt_id_of(row))
 
     def of_id(self, prompt_id: str) -> Example:
-        """Give what an id names.
-
-        Raises:
-            DataError: There is none.
-        """
+        """Give what an id names."""
         return self._by_id.find(prompt_id)
 
-    def id_by_prompt(self, row: Mapping[str, Any]) -> str | None:
-        """Find the id of a row that has none by its prompt; None with an id, and with neither.
-
-        Raises:
-            DataError: Its prompt is that of no example, or of several.
-        """
+    def id_by_prompt(self, row: Mapping[str, object]) -> str | None:
+        """Find the id of a row that has none by its prompt; None with an id, and with neither."""
         if self._column is not None and self._column in row:
             row = {**row, "prompt": row[self._column]}
         key = key_by_prompt(row)
@@ -131,8 +129,7 @@ class KnownRows:
             return None
         if not self._by_prompt:
             for example in self._examples.values():
-                ids = self._by_prompt.setdefault(key_of_turns(example.prompt), [])
-                ids.append(example.prompt_id)
+                self._by_prompt[key_of_turns(example.prompt)].append(example.prompt_id)
         ids = self._by_prompt.get(key, [])
         if len(ids) != 1:
             owner = f"that of {len(ids)} rows" if ids else "not among the rows"
@@ -161,19 +158,20 @@ def read_examples(
     Raises:
         DataError: The file cannot be read, no row of it can, or one cannot and `strict` is set.
     """
-    wanted = _named_kind(kind) if kind else None
+    if kind and kind not in list(RowKind):
+        raise UnknownNameError.among("kind of rows", kind, [k.value for k in RowKind])
     name = name_of(path)
-    file = read_rows(path, columns.of_rows() if columns else None)
+    file = read_rows(path, columns, ROW_FIELDS)
     row_by_id: dict[str, tuple[int, Example]] = {}
 
     def read(row: NumberedRow) -> tuple[Example, RowKind] | None:
         example, shape = read_row(row.object())
-        if wanted not in (None, shape):
-            raise DataError(f"a row of the kind {shape.value!r}, where {wanted!s} was asked for")
+        if kind and kind != shape:
+            raise DataError(f"a row of the kind {shape.value!r}, where {kind} was asked for")
         number, known = row_by_id.setdefault(example.prompt_id, (row.number, example))
         if known is example:
             return example, shape
-        is_answered = with_answers or any(name in row.value for name in ANSWER_FIELDS)
+        is_answered = with_answers or not row.object().keys().isdisjoint(ANSWER_FIELDS)
         if known == example and is_answered:
             return None
         if not has_own_id(row.object()):
@@ -215,9 +213,6 @@ def read_each(
         read: Gives what a row holds, or raises a DataError that says why it holds nothing.
         strict: Raise at the first bad row instead of leaving it out.
         otherwise: What none of the rows is or does, for the message that says so.
-
-    Raises:
-        DataError: No row can be read, or one cannot and `strict` is set.
     """
     found: list[T] = []
     skipped: list[SkippedRow] = []
@@ -225,32 +220,26 @@ def read_each(
         try:
             found.append(read(row))
         except DataError as error:
-            if strict:
-                raise DataError(f"{name}: row {row.number}: {error}") from None
             skipped.append(SkippedRow(row.number, str(error)))
+            if strict:
+                raise DataError(f"{name}: {skipped[-1]}") from None
     if not found:
         first = skipped[0] if skipped else SkippedRow(1, "there is none")
-        raise DataError(
-            f"{name}: none of its {len(skipped)} rows {otherwise}; row {first.row}: {first.reason}"
-        )
+        raise DataError(f"{name}: none of its {len(skipped)} rows {otherwise}; {first}")
     return found, skipped
 
 
-def example_from_row(row: Mapping[str, Any], *, where: str = "row") -> Example:
-    """Turn one row of any known shape into an example.
-
-    Raises:
-        DataError: Names `where` and the field.
-    """
+def example_from_row(row: Mapping[str, object], *, where: str = "row") -> Example:
+    """Turn one row of any known shape into an example; errors name `where` and the field."""
     try:
         return read_row(row)[0]
     except DataError as error:
         raise DataError(f"{where}: {error}") from None
 
 
-def example_to_row(example: Example) -> dict[str, Any]:
+def example_to_row(example: Example) -> dict[str, object]:
     """Give the canonical row: JSON-able, and read back to an equal example."""
-    row: dict[str, Any] = {
+    row: dict[str, object] = {
         "prompt_id": example.prompt_id,
         "prompt": [turn.to_json() for turn in example.prompt],
         "rubrics": [criterion_row(c) for c in example.rubric.criteria],
@@ -263,10 +252,3 @@ def example_to_row(example: Example) -> dict[str, Any]:
     if example.canary is not None:
         row["canary"] = example.canary
     return row
-
-
-def _named_kind(kind: str) -> RowKind:
-    try:
-        return RowKind(kind)
-    except ValueError:
-        raise UnknownNameError.among("kind of rows", kind, [k.value for k in RowKind]) from None

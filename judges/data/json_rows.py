@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from ..errors import DataError, near_names
 from .streams import bytes_of, lines_of, name_of
@@ -34,30 +33,18 @@ class NumberedRow:
 
     number: int
     """The line it begins on in a file of lines, its place in an array; counted from 1."""
-    value: Any
+    value: object
     fault: str | None = None
 
-    def object(self) -> Mapping[str, Any]:
-        """Give the value of a row that is an object.
-
-        Raises:
-            DataError: It is none, or could not be read.
-        """
+    def object(self) -> Mapping[str, object]:
+        """Give the value of a row that is an object."""
         if self.fault or not isinstance(self.value, Mapping):
             raise DataError(self.fault or "not a JSON object")
         return self.value
 
 
 def json_rows(path: Path | str, head: bytes) -> Iterator[NumberedRow]:
-    """Read the rows of a JSON file.
-
-    Args:
-        path: The file.
-        head: Its first bytes.
-
-    Raises:
-        DataError: The file cannot be read to its end, or is no JSON as a whole.
-    """
+    """Read the rows of a JSON file; `head` has its first bytes."""
     first = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
     if first == b"[" or (first == b"{" and not _is_of_lines(path)):
         return _whole(path)
@@ -93,16 +80,13 @@ def numbered_lines(path: Path | str, errors: str = "strict") -> Iterator[Numbere
         path: The file, plain or compressed.
         errors: What becomes of broken UTF-8: `surrogatepass` lets lone surrogates be text, as the
             results of other programs hold them.
-
-    Raises:
-        DataError: The file cannot be read to its end.
     """
     for number, line in enumerate(lines_of(path), start=1):
         if line.strip():
             yield _line(number, line, errors)
 
 
-def object_in(path: Path) -> Mapping[str, Any]:
+def object_in(path: Path) -> Mapping[str, object]:
     """Give the one object that a file holds; empty where it is not there, or holds none."""
     try:
         value = json.loads(bytes_of(path))
@@ -174,20 +158,17 @@ def _values(name: str, text: str) -> Iterator[NumberedRow]:
         line += text.count("\n", start, place)
 
 
-def _inside(value: Any) -> list[Any]:
+def _inside(value: object) -> list[object]:
     """Give the rows of the one value that a file holds."""
-    if isinstance(value, list):
-        return value
     if isinstance(value, Mapping):
-        lists = [name for name, inner in value.items() if _is_table(inner)]
-        if len(lists) == 1 and lists[0] in _WRAPPERS:
-            rows: list[Any] = value[lists[0]]
-            return rows
-    return [value]
-
-
-def _is_table(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(v, Mapping) for v in value)
+        tables = {
+            name: inner
+            for name, inner in value.items()
+            if isinstance(inner, list) and inner and all(isinstance(v, Mapping) for v in inner)
+        }
+        if len(tables) == 1 and not tables.keys().isdisjoint(_WRAPPERS):
+            [value] = tables.values()
+    return value if isinstance(value, list) else [value]
 
 
 def _what(text: str, error: Exception) -> tuple[int | None, str]:
@@ -227,9 +208,12 @@ TRUTHS = {"true": True, "1": True, "false": False, "0": False}
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A value inside a row that knows its path, such as `rubrics[2].points`."""
+    """A value inside a row that knows its path, such as `rubrics[2].points`.
 
-    value: Any
+    What is not of the kind asked for raises a DataError with the path.
+    """
+
+    value: object
     parent: Field | None = None
     key: str | int = ""
     """Name or place in the parent; the path is put together only for a message."""
@@ -253,29 +237,30 @@ class Field:
         near = near_names(str(self.value).strip().lower()[:MAX_QUOTED_CHARS], known)
         return self.fault(f"is unknown; it is {kind_of(self.value)}; {near}")
 
+    def members(self) -> Mapping[str, object]:
+        """Give the members of an object."""
+        # asked of every member of every row: a plain dict need not ask the abstract class
+        if type(self.value) is dict or isinstance(self.value, Mapping):
+            return self.value
+        raise self.fault(f"is {kind_of(self.value)}, not an object")
+
     def __getitem__(self, name: str) -> Field:
         """Give a member of an object; missing reads as null."""
-        # asked of every member of every row: a plain dict need not ask the abstract class
-        if type(self.value) is not dict and not isinstance(self.value, Mapping):
-            raise self.fault(f"is {kind_of(self.value)}, not an object")
-        return Field(self.value.get(name), self, name)
+        return Field(self.members().get(name), self, name)
 
     def has(self, name: str) -> bool:
         """Say whether an object has a member that is not null."""
         value = self.value
-        is_object = type(value) is dict or isinstance(value, Mapping)
-        return is_object and value.get(name) is not None
+        if type(value) is dict or isinstance(value, Mapping):
+            return value.get(name) is not None
+        return False
 
     def first(self, *names: str) -> Field:
         """Give the first of several members that is there, or the first name as missing."""
         return next((self[name] for name in names if self.has(name)), self[names[0]])
 
     def decoded(self) -> Field:
-        """Give the list or object that a text holds as JSON; anything else as it is.
-
-        Raises:
-            DataError: The text begins as one and is none.
-        """
+        """Give the list or object that a text holds as JSON; anything else as it is."""
         if not isinstance(self.value, str) or not self.value.lstrip().startswith(("[", "{")):
             return self
         try:
@@ -316,7 +301,7 @@ class Field:
         if isinstance(self.value, str):
             return self.text()
         number = self.number()
-        if number != int(number):
+        if number != int(number) or not isinstance(self.value, int | float | Decimal):
             raise self.fault(f"is {kind_of(self.value)}, which is not an id")
         return str(int(self.value))
 
@@ -350,7 +335,7 @@ class Field:
         return tuple(item.any_text() for item in self.items()) if self.value else ()
 
 
-def kind_of(value: Any) -> str:
+def kind_of(value: object) -> str:
     """Name the JSON kind of a value, with the value where it is short."""
     if value is None:
         return "missing"

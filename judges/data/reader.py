@@ -7,7 +7,7 @@ its name is asked only where that leaves two readings. docs/data.md has the tabl
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -28,7 +28,9 @@ class RowFile:
     sha256: str
 
 
-def stream_rows(path: Path | str, columns: Columns | None = None) -> Iterator[NumberedRow]:
+def stream_rows(
+    path: Path | str, columns: Columns | None = None, fields: Sequence[str] = ()
+) -> Iterator[NumberedRow]:
     """Read rows one after the other, in memory that does not grow with their number.
 
     A row that cannot be read is a row with a fault; the file goes on.
@@ -37,25 +39,22 @@ def stream_rows(path: Path | str, columns: Columns | None = None) -> Iterator[Nu
         path: A file of JSON Lines, JSON, CSV, TSV, Parquet or Arrow, plain or compressed by gzip
             or zstd; a folder that is a saved data set; the name of a data set on the hub; or `-`.
         columns: Other names of the fields, given their usual ones here.
+        fields: Those that such a file has; names of others say nothing of it.
 
     Raises:
         DataError: The file cannot be read to its end, or holds nothing.
         ConfigError: There is none.
     """
     rows = _rows(path)
-    return rows if columns is None else columns.renamed(rows, name_of(path))
+    return rows if columns is None else columns.of(fields).renamed(rows, name_of(path))
 
 
-def read_rows(path: Path | str, columns: Columns | None = None) -> RowFile:
-    """Read all rows of a file.
-
-    Raises:
-        DataError: The file cannot be read to its end, holds nothing or more than `ROWS`, or no row
-            of it can be read.
-        ConfigError: There is none.
-    """
+def read_rows(
+    path: Path | str, columns: Columns | None = None, fields: Sequence[str] = ()
+) -> RowFile:
+    """Read all rows of a file, at most `ROWS`; one of them at least can be read."""
     most = ROWS.value
-    rows = tuple(islice(stream_rows(path, columns), most + 1))
+    rows = tuple(islice(stream_rows(path, columns, fields), most + 1))
     if len(rows) > most:
         ROWS.refuse(name_of(path), "it has more rows")
     if not rows:

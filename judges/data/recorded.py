@@ -13,14 +13,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from ..answer import NO_ANSWER, GradedAnswer
 from ..errors import DataError, near_names
 from ..rubric import Example
 from ..verdict import Outcome, Source, Verdict
 from .answers import answer_field, repeat_of
-from .columns import Columns
+from .columns import ANSWERED_ROW_FIELDS, VERDICT_FIELDS, Columns
 from .conversations import is_missing, text_of_answer
 from .examples import MAX_NAMED, KnownRows, SkippedRow, null_words, read_each, skipped_words
 from .json_rows import Field, NumberedRow
@@ -51,7 +50,7 @@ class Recorded:
     """The item score that the row stores, unclipped; None where it stores none."""
     source: str = ""
     """Name of the file (`names_apart`): the model, where the row names none."""
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, object] = field(default_factory=dict)
     """Short fields of the row that are not its content: model, run, system, grader, seed ..."""
     unknown: tuple[str, ...] = ()
     """Words in the place of its verdicts that are none."""
@@ -115,52 +114,50 @@ def read_recorded(
     Raises:
         DataError: A file cannot be read, or no row of it aligns with the rubrics.
     """
-    seen: dict[Any, str] = {}
-    named = list(zip(paths, names_apart(paths), strict=True))
-    if examples is None:
-        columns = columns.of_answered_rows() if columns else None
-        return [_read_file(*one, _OwnRows().find, seen, strict, columns) for one in named]
-    known = KnownRows(examples, columns)
-    columns = columns.of_verdicts() if columns else None
-    return [_read_file(*one, known.find, seen, strict, columns) for one in named]
+    seen: dict[object, str] = {}
+    known = None if examples is None else KnownRows(examples, columns)
+    fields = ANSWERED_ROW_FIELDS if known is None else VERDICT_FIELDS
+    files = []
+    for path, source in zip(paths, names_apart(paths), strict=True):
+        rows = stream_rows(path, columns, fields)
+        find = _own_rows() if known is None else known.find
+        files.append(_read_file(path, rows, source, find, seen, strict))
+    return files
 
 
-class _OwnRows:
-    """Reads the prompt and the rubric that stand beside recorded verdicts."""
+_Find = Callable[[Mapping[str, object]], Example]
 
-    def __init__(self) -> None:
-        self._known: dict[str, Example] = {}
 
-    def find(self, row: Mapping[str, Any]) -> Example:
-        """Give the example of a row.
+def _own_rows() -> _Find:
+    """Read the prompt and the rubric that stand beside recorded verdicts."""
+    known: dict[str, Example] = {}
 
-        Raises:
-            DataError: It holds none, or another one than an earlier row under the same id.
-        """
+    def find(row: Mapping[str, object]) -> Example:
         example = read_row({name: row[name] for name in row if name != "criteria_met"})[0]
-        known = self._known.setdefault(example.prompt_id, example)
-        if known != example:
+        if known.setdefault(example.prompt_id, example) != example:
             raise DataError(
                 f"prompt_id {example.prompt_id[:64]}: another prompt or rubric than an earlier "
                 "row's"
             )
-        return known
+        return example
+
+    return find
 
 
 def hold_rubrics(path: Path | str, columns: Columns | None = None) -> bool:
     """Say whether the rows of recorded verdicts hold their prompts and rubrics, by the first."""
-    rows = stream_rows(path, columns.of_answered_rows() if columns else None)
+    rows = stream_rows(path, columns, ANSWERED_ROW_FIELDS)
     first = next((row.value for row in rows if isinstance(row.value, Mapping)), {})
     return not RUBRIC_FIELDS.isdisjoint(first) and not {*PROMPT_FIELDS}.isdisjoint(first)
 
 
 def _read_file(
     path: Path | str,
+    given: Iterator[NumberedRow],
     source: str,
-    find: Callable[[Mapping[str, Any]], Example],
-    seen: dict[Any, str],
+    find: _Find,
+    seen: dict[object, str],
     strict: bool,
-    columns: Columns | None,
 ) -> RecordedFile:
     name = Path(name_of(path)).name
 
@@ -172,13 +169,13 @@ def _read_file(
         prompt_id = recorded.example.prompt_id
         return SkippedRow(row.number, f"prompt_id {prompt_id}: a copy of {original}")
 
-    found, skipped = read_each(stream_rows(path, columns), name_of(path), read, strict=strict)
+    found, skipped = read_each(given, name_of(path), read, strict=strict)
     rows = tuple(each for each in found if isinstance(each, Recorded))
     copies = tuple(each for each in found if isinstance(each, SkippedRow))
     return RecordedFile(name_of(path), rows, tuple(skipped), copies)
 
 
-def _original_of(row: Recorded, seen: dict[Any, str], place: str) -> str | None:
+def _original_of(row: Recorded, seen: dict[object, str], place: str) -> str | None:
     """Give the place of the row that this one is a copy of, or None and remember this one."""
     if row.repeat is not None:  # numbered by whoever recorded it
         return None
@@ -188,10 +185,10 @@ def _original_of(row: Recorded, seen: dict[Any, str], place: str) -> str | None:
     return None if first == place else first
 
 
-def _recorded(row: Field, find: Callable[[Mapping[str, Any]], Example], source: str) -> Recorded:
+def _recorded(row: Field, find: _Find, source: str) -> Recorded:
     if row.has("doc") and row.has("rubric"):
         raise DataError("a line of our own result files; score, compare and report read them as is")
-    example = find(row.value)
+    example = find(row.members())
     parts_of = _from_conversation if row.has("conversations") else _from_flat
     answer, met, explanations, score = parts_of(row, example)
     verdicts = tuple(
@@ -207,7 +204,7 @@ def _recorded(row: Field, find: Callable[[Mapping[str, Any]], Example], source: 
         repeat=repeat_of(row["repeat"]),
         score=score,
         source=source,
-        facts={k: v for k, v in row.value.items() if k not in _CONTENT and _is_fact(v)},
+        facts={k: v for k, v in row.members().items() if k not in _CONTENT and _is_fact(v)},
     )
 
 
@@ -226,8 +223,8 @@ def _from_flat(row: Field, example: Example) -> _Parts:
     if words.value is not None:
         explanations = [_loose_text(each) for each in words.items()]
         _require_count("texts in explanation", len(explanations), example)
-    score = _stored_score(row["score"])
-    return text_of_answer(answer_field(row.value).value), met, explanations, score
+    answer = text_of_answer(answer_field(row.members()).value)
+    return answer, met, explanations, _stored_score(row["score"])
 
 
 def _from_conversation(row: Field, example: Example) -> _Parts:
@@ -263,7 +260,7 @@ def _require_count(what: str, count: int, example: Example) -> None:
         )
 
 
-def _read_each(values: Sequence[Any], example: Example) -> list[VerdictWord]:
+def _read_each(values: Sequence[object], example: Example) -> list[VerdictWord]:
     criteria = example.rubric.criteria
     return [read_verdict(value, one) for value, one in zip(values, criteria, strict=True)]
 
@@ -275,7 +272,7 @@ def _loose_text(field: Field) -> str:
     return field.value if isinstance(field.value, str) else field.any_text()
 
 
-def _is_fact(value: Any) -> bool:
+def _is_fact(value: object) -> bool:
     if isinstance(value, str):
         return len(value) <= MAX_FACT_CHARS
     return isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
@@ -291,7 +288,7 @@ class RecordedRun:
     graded: tuple[GradedAnswer, ...]
     stored_scores: tuple[float | None, ...]
     """The item score stored beside each answer."""
-    facts: Mapping[str, Any]
+    facts: Mapping[str, object]
     """Fields that every row of the run agrees on."""
 
 
@@ -356,5 +353,5 @@ def _numbered(rows: Sequence[Recorded]) -> Iterator[int]:
         yield count if row.repeat is None else row.repeat
 
 
-def _joined(facts: Mapping[str, Any], names: Sequence[str]) -> str:
+def _joined(facts: Mapping[str, object], names: Sequence[str]) -> str:
     return "/".join(str(facts[name]) for name in names if facts.get(name) not in (None, ""))

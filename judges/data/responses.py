@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from ..answer import Answer
 from ..errors import DataError
@@ -24,9 +24,8 @@ from .answers import (
     model_beside,
     read_answer_row,
 )
-from .columns import Columns
-from .examples import KnownRows, SkippedRow, null_words
-from .json_rows import NumberedRow
+from .columns import ANSWERED_ROW_FIELDS, SAVED_ANSWER_FIELDS, Columns
+from .examples import KnownRows, SkippedRow, first_of, null_words
 from .reader import stream_rows
 from .row_shapes import RowKind, read_row
 from .streams import file_of, is_stdin, name_of, names_apart
@@ -73,9 +72,8 @@ class Census:
         """Name and count what is excluded, each kind in one line."""
         lines = []
         if self.n_skipped:
-            named = "; ".join(f"row {row.row}: {row.reason}" for row in self.skipped)
-            tail = _and_more(self.n_skipped - len(self.skipped), "; ")
-            lines.append(f"{self.path}: {self.n_skipped} answers excluded: {named}{tail}")
+            named = first_of(map(str, self.skipped), self.n_skipped)
+            lines.append(f"{self.path}: {self.n_skipped} answers excluded: {named}")
         if self.n_absent:
             lines.append(null_words(self.path, self.n_answers, self.absent, self.n_absent))
         lines += [
@@ -93,12 +91,9 @@ class Census:
                 f"{self.path}: rows that repeat the prompt and the rubric of an earlier row: "
                 f"{self.n_again}; their answers count as further answers to that prompt"
             )
-        if self.unanswered:
-            lines.append(
-                f"{self.path}: {len(self.unanswered)} rows of --data have no answer: "
-                f"{', '.join(name[:64] for name in self.unanswered[:MAX_NAMED])}"
-                f"{_and_more(len(self.unanswered) - MAX_NAMED, ', ')}"
-            )
+        if n := len(self.unanswered):
+            named = first_of((name[:64] for name in self.unanswered), n, MAX_NAMED, ", ")
+            lines.append(f"{self.path}: {n} rows of --data have no answer: {named}")
         return lines
 
     def mostly_empty(self) -> list[str]:
@@ -130,10 +125,6 @@ class Census:
         self.n_bytes += len(answer.text.encode("utf-8", "replace"))
         self.n_bytes += sum(len(c.text) for c in example.rubric.criteria)
         self.n_bytes += sum(len(m.content) for m in example.prompt)
-
-
-def _and_more(count: int, mark: str) -> str:
-    return f"{mark}and {count} more" if count > 0 else ""
 
 
 class Responses:
@@ -175,8 +166,6 @@ class Responses:
         self._holds_rows = holds_rows
         self._is_named = bool(columns and "answer" in columns.names)
         self._columns = columns
-        if columns is not None:
-            self._columns = columns.of_answered_rows() if holds_rows else columns.of_answers()
         self._n_copies = 0
         self._n_again = 0
         self._seen: list[_Stamp] = []
@@ -184,11 +173,7 @@ class Responses:
         self._disputed: dict[str, TwoAnswersError] = {}
 
     def __iter__(self) -> Iterator[tuple[RunKey, Answer]]:
-        """Read every answer, with the run it belongs to.
-
-        Raises:
-            DataError: A file breaks off.
-        """
+        """Read every answer, with the run it belongs to."""
         return (each for each in self._each() if not isinstance(each, SkippedRow))
 
     def census(self) -> Census:
@@ -211,7 +196,7 @@ class Responses:
             answered.add(answer.example.prompt_id)
             census.add(run[0], answer)
         if census.n_answers == census.n_absent:
-            first = "".join(f"; row {row.row}: {row.reason}" for row in census.skipped[:1])
+            first = "".join(f"; {row}" for row in census.skipped[:1])
             null = f"; {census.n_absent} are null" if census.n_absent else ""
             raise DataError(f"{self._name}: holds no answer that can be judged{null}{first}")
         self._refuse_disputed()
@@ -286,56 +271,47 @@ class Responses:
         """Give the answers of each row, or why it has none that can be judged."""
         self._n_copies = self._n_again = 0
         self._alone, self._disputed = {}, {}
+        fields = ANSWERED_ROW_FIELDS if self._holds_rows else SAVED_ANSWER_FIELDS
+        find = self._id_of_row if self._holds_rows else self._known.id_by_prompt
         for file, name in zip(self._files, names_apart(self._files), strict=True):
             default = model_beside(file) or name
             filters = Filters()
-            for row in stream_rows(file, self._columns):
+            for row in stream_rows(file, self._columns, fields):
                 try:
-                    find = self._id_of_row if self._holds_rows else self._id_by_prompt
-                    own_id = find(row)
+                    own_id = find(row.object())
                     if self._holds_rows and own_id is None:
                         continue
                     said = read_answer_row(row.object(), own_id)
                     self._alone.setdefault(said.field, row.number)
-                    if filters.is_copy(row.value, said):
+                    if filters.is_copy(row.object(), said):
                         self._n_copies += 1
                         continue
                     example = self._known.of_id(said.prompt_id)
-                    is_by_content = self._holds_rows and not has_own_id(row.value)
+                    is_by_content = self._holds_rows and not has_own_id(row.object())
                     yield _Said(row.number, example, said, default, is_by_content)
                 except DataError as error:
                     if isinstance(error, TwoAnswersError):
                         self._disputed |= dict.fromkeys(error.names, error)
                     yield SkippedRow(row.number, str(error))
 
-    def _id_by_prompt(self, row: NumberedRow) -> str | None:
-        return self._known.id_by_prompt(row.object())
-
-    def _id_of_row(self, row: NumberedRow) -> str | None:
+    def _id_of_row(self, row: Mapping[str, object]) -> str | None:
         """Give the id of a row that is read as a rubric too; None where that told why it is none.
 
         Raises:
             DataError: What could be its answer is its reference.
         """
         try:
-            example, kind = read_row(row.object())
+            example, kind = read_row(row)
         except DataError:
             return None
-        refuse_gold(row.value, kind, example, self._is_named)
+        refuse_gold(row, kind, example, self._is_named)
         return example.prompt_id
 
 
-def refuse_gold(row: Mapping[str, Any], kind: RowKind, example: Example, is_named: bool) -> None:
-    """Refuse to take a reference answer for a model's.
+def refuse_gold(row: Mapping[str, object], kind: RowKind, example: Example, is_named: bool) -> None:
+    """Refuse to take the reference answer of a row of RaR for a model's.
 
-    Args:
-        row: With a rubric, and an answer or none.
-        kind: Its shape.
-        example: What was read of it.
-        is_named: Whether the user has named the field of the answer.
-
-    Raises:
-        DataError: The only answer of a row of RaR is its reference.
+    `is_named` says whether the user has named the field of the answer.
     """
     fields = [name for name in ANSWER_FIELDS if name in row]
     is_gold = kind is RowKind.RAR and row.get("answer") in example.references

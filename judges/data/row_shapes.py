@@ -12,13 +12,12 @@ import json
 import unicodedata
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Any
 
 from ..errors import DataError
 from ..rubric import Criterion, Example, Message, Rubric
 from .columns import ID_FIELDS
 from .conversations import is_missing, prompt_of
-from .criteria import Form, criteria_of, criteria_of_text, form_of, unique
+from .criteria import Form, criteria_of, criteria_of_text, form_of
 from .forms.by_hand import spelt_out, texts_of_lines
 from .forms.contract import placed, reference_of
 from .forms.peers import without_sections
@@ -83,7 +82,7 @@ _BY_FORM = {
 }
 
 
-def read_row(row: Any) -> tuple[Example, RowKind]:
+def read_row(row: object) -> tuple[Example, RowKind]:
     """Turn a row into an example, and say which shape it has.
 
     Raises:
@@ -99,23 +98,20 @@ def read_row(row: Any) -> tuple[Example, RowKind]:
         )
     kind, criteria = _rubric_of(field)
     example = _example(field, kind, criteria)
-    _scorable(example.rubric)
+    _require_positive_points(example.rubric)
     return example, kind
 
 
-def rubric_in(value: Any) -> Rubric:
-    """Read a rubric by itself, as a row would hold it under `rubric`.
-
-    Raises:
-        DataError: It is none, or no score can be computed with it.
-    """
-    return _scorable(Rubric(_rubric_of(Field({"rubric": value}))[1]))
+def rubric_in(value: object) -> Rubric:
+    """Read a rubric by itself, as a row would hold it under `rubric`."""
+    rubric = Rubric(_rubric_of(Field({"rubric": value}))[1])
+    _require_positive_points(rubric)
+    return rubric
 
 
-def _scorable(rubric: Rubric) -> Rubric:
+def _require_positive_points(rubric: Rubric) -> None:
     if rubric.positive_points <= 0:
         raise DataError("the rubric has no positive points, so no score can be computed")
-    return rubric
 
 
 def _rubric_of(row: Field) -> tuple[RowKind, tuple[Criterion, ...]]:
@@ -169,7 +165,8 @@ def _criteria_in(row: Field, name: str) -> Field | None:
 
 
 def _refuse_unknown(row: Field) -> None:
-    null = next((name for name in ("rubric", "rubrics", "rubric_items") if name in row.value), None)
+    names = ("rubric", "rubrics", "rubric_items")
+    null = next((name for name in names if name in row.members()), None)
     if null is not None:
         raise row[null].fault("is null: the row has no criteria")
     if any(row.has(name) for name in ("criterion", "requirement", "choices")):
@@ -184,20 +181,22 @@ def _refuse_unknown(row: Field) -> None:
 
 
 def _found(row: Field) -> str:
-    return ", ".join(repr(name[:24]) for name in sorted(map(str, row.value))[:8]) or "none"
+    return ", ".join(repr(name[:24]) for name in sorted(map(str, row.members()))[:8]) or "none"
 
 
 def _example(row: Field, kind: RowKind, criteria: tuple[Criterion, ...]) -> Example:
-    prompt = _turns(row, kind)
+    prompt, canary = _turns(row, kind), row.first("canary", "canary_string")
     rubric = Rubric(placed(criteria, prompt))
-    reference = _reference(row, kind)
+    # what a judge sees beside the answer; "reference" of RaR is an answer no judge sees
+    seen = ("judge_reference", "reference_submission", "reference")
+    reference = reference_of(row.first(*seen[: 2 if kind is RowKind.RAR else 3]))
     return Example(
         prompt_id=_prompt_id(row, kind, prompt, rubric, reference),
         prompt=prompt,
         rubric=rubric,
         tags=_tags(row, kind),
         references=_references(row, kind),
-        canary=_canary(row),
+        canary=canary.any_text() if canary.value is not None else None,
         reference=reference,
     )
 
@@ -212,12 +211,8 @@ def _turns(row: Field, kind: RowKind) -> tuple[Message, ...]:
     return _prompt(row)
 
 
-def prompt_key(row: Mapping[str, Any]) -> str | None:
-    """Give what rows with the same prompt have in common; None where a row has no prompt.
-
-    Raises:
-        DataError: Its prompt cannot be read.
-    """
+def prompt_key(row: Mapping[str, object]) -> str | None:
+    """Give what rows with the same prompt have in common; None where a row has no prompt."""
     if not any(row.get(name) not in (None, "") for name in PROMPT_FIELDS):
         return None
     return key_of_turns(_prompt(Field(row)))
@@ -277,9 +272,10 @@ def _prompt_id(
     if not is_missing(given.value):
         return given.identifier()
     # a field of ids with a hole in it; rows written by hand have no such field
-    if kind is RowKind.PROFESSIONAL or (kind is RowKind.HEALTHBENCH and "prompt_id" in row.value):
+    is_hole = kind is RowKind.HEALTHBENCH and "prompt_id" in row.members()
+    if is_hole or kind is RowKind.PROFESSIONAL:
         raise row["prompt_id"].fault("is missing")
-    content: tuple[Any, ...] = (
+    content: tuple[object, ...] = (
         [[m.role, m.content] for m in prompt],
         [[c.text, c.points] for c in rubric.criteria],
     )
@@ -294,7 +290,7 @@ def _tags(row: Field, kind: RowKind) -> tuple[str, ...]:
     if kind is RowKind.PROFBENCH:
         named = ("domain",)
     made = tuple(f"{name}:{row[name].text()}" for name in named if row.has(name))
-    return unique(row.first("example_tags", "tags").strings() + made)
+    return tuple(dict.fromkeys(row.first("example_tags", "tags").strings() + made))
 
 
 def _references(row: Field, kind: RowKind) -> tuple[str, ...]:
@@ -309,15 +305,3 @@ def _references(row: Field, kind: RowKind) -> tuple[str, ...]:
     }.get(kind)
     reference = row.first(*names) if names else None
     return (reference.text(),) if reference is not None and reference.value else ()
-
-
-def _reference(row: Field, kind: RowKind) -> str | None:
-    """Give what a judge sees beside the answer; "reference" of RaR is an answer no judge sees."""
-    names = ["judge_reference", "reference_submission"]
-    names += [] if kind is RowKind.RAR else ["reference"]
-    return reference_of(row.first(*names))
-
-
-def _canary(row: Field) -> str | None:
-    field = row.first("canary", "canary_string")
-    return None if field.value is None else field.any_text()

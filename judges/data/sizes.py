@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
 from ..errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
 _MB = 1_000_000
 PACKED_TIMES = 200
@@ -48,20 +52,12 @@ class Bound:
         return max(1, int(number * self.unit))
 
     def check(self, name: str, what: str, size: int) -> None:
-        """Refuse what is over the bound.
-
-        Raises:
-            DataError: It is.
-        """
+        """Refuse what is over the bound."""
         if size > self.value:
             self.refuse(name, f"{what} has {self._words(size)}")
 
     def refuse(self, name: str, what: str) -> NoReturn:
-        """Word what is over the bound, and the way to have it read all the same.
-
-        Raises:
-            DataError: Always.
-        """
+        """Raise what is over the bound, and the way to have it read all the same."""
         raise DataError(
             f"{name}: {what}, and at most {self._words(self.value)} are read; if this is intended, "
             f"set the environment variable {self.option} to more"
@@ -91,10 +87,9 @@ _CHUNK = 1 << 20
 def check_values(name: str, text: bytes) -> None:
     """Refuse JSON of more values than memory may hold, before it is read.
 
-    Raises:
-        DataError: It may have them: its commas and opening brackets are counted.
+    Its commas and opening brackets are counted.
     """
-    if len(text) <= VALUES.value or _n_marks(text) <= VALUES.value:
+    if len(text) <= VALUES.value or sum(map(text.count, _MARKS)) <= VALUES.value:
         return
     _check_n_values(name, "a text has", _n_marks_outside(text))
 
@@ -102,10 +97,6 @@ def check_values(name: str, text: bytes) -> None:
 def _check_n_values(name: str, what: str, n_values: int) -> None:
     if n_values > VALUES.value:
         VALUES.refuse(name, f"{what} {n_values:,} values")
-
-
-def _n_marks(text: bytes) -> int:
-    return sum(map(text.count, _MARKS))
 
 
 def _n_marks_outside(text: bytes) -> int:
@@ -133,7 +124,7 @@ def most_of(n_packed: int, floor: Bound = FILE) -> float:
     return max(floor.value, PACKED_TIMES * n_packed) if n_packed else float("inf")
 
 
-def rows_at_once(name: str, group: Any, most: int) -> int:
+def rows_at_once(name: str, group: pq.RowGroupMetaData, most: int) -> int:
     """Say how many rows of a group of a Parquet file to take in at once, by what it promises.
 
     A value that stands once in the file and is referred to by every row is written out for each.
@@ -159,12 +150,8 @@ def rows_at_once(name: str, group: Any, most: int) -> int:
     return most if is_likely else 1
 
 
-def expanded_bytes(name: str, batch: Any) -> int:
-    """Give the bytes of a batch with every value written out.
-
-    Raises:
-        DataError: It has more than `VALUES`.
-    """
+def expanded_bytes(name: str, batch: pa.RecordBatch) -> int:
+    """Give the bytes of a batch with every value written out, of which `VALUES` are allowed."""
     n_values = n_bytes = 0
     left = list(batch.columns)
     while left:
@@ -177,7 +164,7 @@ def expanded_bytes(name: str, batch: Any) -> int:
     return n_bytes
 
 
-def _plain(column: Any) -> Any:
+def _plain(column: pa.Array) -> pa.Array:
     """Write out a column whose values are runs, or views of a text that is kept once."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -188,7 +175,7 @@ def _plain(column: Any) -> Any:
     return column.cast(pa.large_binary()) if is_view else column
 
 
-def _inside(column: Any) -> list[Any]:
+def _inside(column: pa.Array) -> list[pa.Array]:
     """Give the columns within a column of lists or structures."""
     import pyarrow as pa
 
@@ -201,7 +188,7 @@ def _inside(column: Any) -> list[Any]:
     return [column.flatten()] if is_list or pa.types.is_fixed_size_list(kind) else []
 
 
-def _n_text_bytes(column: Any) -> int:
+def _n_text_bytes(column: pa.Array) -> int:
     """Give the bytes of a column's texts, those that are kept once and referred to as often too."""
     import pyarrow as pa
     import pyarrow.compute as pc

@@ -20,7 +20,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any, NoReturn, TextIO, cast
+from typing import IO, NoReturn, TextIO, cast
 
 from ..errors import DataError
 from .sizes import FILE, LINE, UNLIKELY, check_values, most_of
@@ -95,7 +95,7 @@ def file_of(path: Path | str) -> Path:
 
 
 @functools.cache
-def _kept(stdin: TextIO) -> Any:
+def _kept(stdin: TextIO) -> IO[bytes]:
     kept = tempfile.NamedTemporaryFile(prefix="rubricbeat-")  # noqa: SIM115 - lives as long as we
     shutil.copyfileobj(stdin.buffer, kept)
     kept.flush()
@@ -103,11 +103,7 @@ def _kept(stdin: TextIO) -> Any:
 
 
 def open_bytes(path: Path | str) -> IO[bytes]:
-    """Open a file for reading, decompressed where its first bytes say that it is compressed.
-
-    Raises:
-        DataError: It cannot be opened, or its name promises a compression that it has not.
-    """
+    """Open a file for reading, decompressed where its first bytes say that it is compressed."""
     name, file = name_of(path), file_of(path)
     try:
         with file.open("rb") as raw:
@@ -131,11 +127,7 @@ def open_bytes(path: Path | str) -> IO[bytes]:
 
 
 def head_of(path: Path | str) -> bytes:
-    """Give the first bytes of a file, decompressed.
-
-    Raises:
-        DataError: It cannot be read, holds nothing, or holds what is no table of rows.
-    """
+    """Give the first bytes of a file, decompressed; one that can hold no rows is refused."""
     name = name_of(path)
     with open_bytes(path) as file:
         try:
@@ -159,11 +151,7 @@ def _is_blank(path: Path | str) -> bool:
 
 
 def broken(name: str, error: BaseException) -> NoReturn:
-    """Word the end of compressed bytes that are broken.
-
-    Raises:
-        DataError: Always.
-    """
+    """Raise that compressed bytes are broken."""
     words = str(error) or type(error).__name__
     raise DataError(
         f"{name}: cannot be read to its end: the data is broken or cut short ({words})"
@@ -173,8 +161,7 @@ def broken(name: str, error: BaseException) -> NoReturn:
 def lines_of(path: Path | str) -> Iterator[bytes]:
     r"""Read lines, with their ends, split at `\n` alone: U+2028 may stand inside a string.
 
-    Raises:
-        DataError: The file cannot be read to its end, or a line holds more than `LINE` or `VALUES`.
+    A line holds at most `LINE` bytes and `VALUES` values.
     """
     name, limit, most, n_read = name_of(path), LINE.value, most_of(_size_of(path)), 0
     with open_bytes(path) as file:
@@ -192,11 +179,7 @@ def lines_of(path: Path | str) -> Iterator[bytes]:
 
 
 def bytes_of(path: Path | str) -> bytes:
-    """Read a whole file, decompressed.
-
-    Raises:
-        DataError: The file cannot be read to its end, or holds more than `FILE` or `VALUES`.
-    """
+    """Read a whole file, decompressed, of at most `FILE` bytes and `VALUES` values."""
     name, size, whole = name_of(path), _size_of(path), io.BytesIO()
     FILE.check(name, "the file", size)
     limit = min(FILE.value, most_of(size, LINE))

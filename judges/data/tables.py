@@ -13,13 +13,16 @@ import re
 import socket
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ..errors import ConfigError, DataError
-from .json_rows import Cell, NumberedRow
+from .json_rows import Cell, Field, NumberedRow
 from .sizes import FILE, LINE, UNLIKELY, expanded_bytes, most_of, rows_at_once
 from .streams import ARROW_FILE, COLUMNAR, PARQUET, bytes_of, file_of, lines_of, name_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 DELIMITERS = ",;\t|"
 _CONNECT_S = 5.0
@@ -42,11 +45,7 @@ def is_columnar(head: bytes) -> bool:
 
 
 def columnar_rows(path: Path | str, head: bytes) -> Iterator[NumberedRow]:
-    """Read Parquet, or Arrow as a file (Feather) or a stream, batch by batch.
-
-    Raises:
-        DataError: The file is broken.
-    """
+    """Read Parquet, or Arrow as a file (Feather) or a stream, batch by batch."""
     kind = "Parquet" if head.startswith(PARQUET) else "Arrow"
     name, most = name_of(path), most_of(file_of(path).stat().st_size)
     number = n_bytes = 0
@@ -66,32 +65,30 @@ def columnar_rows(path: Path | str, head: bytes) -> Iterator[NumberedRow]:
         raise DataError(f"{name}: the {kind} data is broken ({words[:200]})") from None
 
 
-def _batches(path: Path | str, head: bytes) -> Iterator[Any]:
+def _batches(path: Path | str, head: bytes) -> Iterator[pa.RecordBatch]:
     import pyarrow as pa  # slow to import, and few files need it
     import pyarrow.parquet as pq
 
     with file_of(path).open("rb") as file:
         is_plain = file.read(4) == head[:4]
     # a compressed one cannot be read from its end, as these are
-    source: Any = str(file_of(path)) if is_plain else pa.BufferReader(bytes_of(path))
-    if head.startswith(PARQUET):
-        with pq.ParquetFile(source) as opened:
+    with pa.OSFile(str(file_of(path))) if is_plain else pa.BufferReader(bytes_of(path)) as raw:
+        if head.startswith(PARQUET):
+            opened = pq.ParquetFile(raw)
             for group in range(opened.num_row_groups):
                 rows = rows_at_once(name_of(path), opened.metadata.row_group(group), _BATCH)
                 yield from opened.iter_batches(rows, row_groups=[group])
-        return
-    with pa.OSFile(source) if is_plain else source as raw:
-        if head.startswith(ARROW_FILE):
+        elif head.startswith(ARROW_FILE):
             with pa.ipc.open_file(raw) as reader:
                 for index in range(reader.num_record_batches):
                     yield from _slices(reader.get_batch(index))
-            return
-        with pa.ipc.open_stream(raw) as reader:
-            for batch in reader:
-                yield from _slices(batch)
+        else:
+            with pa.ipc.open_stream(raw) as reader:
+                for batch in reader:
+                    yield from _slices(batch)
 
 
-def _slices(batch: Any) -> Iterator[Any]:
+def _slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     return (batch.slice(start, _BATCH) for start in range(0, batch.num_rows, _BATCH))
 
 
@@ -111,11 +108,7 @@ def is_csv(path: Path | str, head: bytes) -> bool:
 
 
 def csv_rows(path: Path | str, head: bytes) -> Iterator[NumberedRow]:
-    """Read CSV or TSV; cells are separated as the header's names are.
-
-    Raises:
-        DataError: The file cannot be read to its end, or its quotes cannot.
-    """
+    """Read CSV or TSV; cells are separated as the header's names are."""
     name = name_of(path)
     names, delimiter, n_before = _header(head.decode("utf-8-sig", "replace"))
     _check_names(name, names)
@@ -228,14 +221,11 @@ def files_inside(folder: Path) -> list[Path]:
     """Give the files of rows that a folder stands for, in order.
 
     A data set that `save_to_disk` wrote, the shards of one, or the one file of rows in it.
-
-    Raises:
-        DataError: It holds none, or several that are not one.
     """
     if (folder / "state.json").is_file():
-        return [folder / each["filename"] for each in _json(folder / "state.json")["_data_files"]]
+        return [folder / name for name in _named_in(folder / "state.json", "_data_files")]
     if (folder / "dataset_dict.json").is_file():
-        splits = _json(folder / "dataset_dict.json")["splits"]
+        splits = _named_in(folder / "dataset_dict.json", "splits")
         if len(splits) == 1:
             return files_inside(folder / splits[0])
         raise DataError(
@@ -268,10 +258,12 @@ def _is_rows(path: Path) -> bool:
     return name.endswith(ROW_SUFFIXES) and name not in {"dataset_info.json", "dataset_infos.json"}
 
 
-def _json(path: Path) -> Any:
+def _named_in(path: Path, name: str) -> list[str]:
+    """Give the names that a file of a saved data set lists, by themselves or as `filename`."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        listed = Field(json.loads(path.read_text(encoding="utf-8")))[name].items()
+        return [(one if isinstance(one.value, str) else one["filename"]).text() for one in listed]
+    except (OSError, ValueError) as error:  # a DataError too: it is not of this form
         raise DataError(f"{path}: cannot be read ({error})") from None
 
 
@@ -303,11 +295,7 @@ def _is_reachable() -> bool:
 
 
 def hub_rows(name: re.Match[str]) -> Iterator[NumberedRow]:
-    """Read a data set of the hub, or of its cache on this machine.
-
-    Raises:
-        ConfigError: It cannot be had, or has several splits and none is named.
-    """
+    """Read a data set of the hub, or of its cache on this machine."""
     try:
         import datasets
         import huggingface_hub.constants

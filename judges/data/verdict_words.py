@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ..rubric import Criterion, Level
 from ..shares import suited
@@ -47,23 +46,22 @@ class VerdictWord:
 
     def verdict(self, explanation: str, criterion: Criterion | None, source: Source) -> Verdict:
         """Give it as a verdict; one that the criterion does not allow is none, with the reason."""
-        made: dict[str, Any] = {"source": source, "attempts": 0}
+        words = explanation
         if self.is_na:
-            found = Verdict.not_applicable(explanation=explanation, **made)
+            found = Verdict.not_applicable(explanation=words, source=source, attempts=0)
         elif self.level is not None:
-            found = Verdict.at_level(self.level, explanation=explanation, **made)
+            found = Verdict.at_level(self.level, explanation=words, source=source, attempts=0)
         elif self.met is not None:
-            found = Verdict.of(self.met, explanation=explanation, **made)
+            found = Verdict.of(self.met, explanation=words, source=source, attempts=0)
         else:
-            words = explanation or "recorded as null"
             if self.unknown:
-                said = f"recorded as {named(self.unknown)}, which is not a verdict. "
-                words = (said + explanation).strip()
-            return Verdict(Outcome.UNPARSEABLE, explanation=words, **made)
+                words = f"recorded as {named(self.unknown)}, which is not a verdict. {words}"
+            words = words.strip() if self.unknown else words or "recorded as null"
+            return Verdict(Outcome.UNPARSEABLE, explanation=words, source=source, attempts=0)
         return found if criterion is None else suited(found, criterion)
 
 
-def read_verdict(value: Any, criterion: Criterion | None = None) -> VerdictWord:
+def read_verdict(value: object, criterion: Criterion | None = None) -> VerdictWord:
     """Read a recorded value: a boolean, 1 or 0, or a word of the table in any case.
 
     Of a criterion with levels: the text of one, a number of points that one of them alone has, or
@@ -95,7 +93,7 @@ def read_verdict(value: Any, criterion: Criterion | None = None) -> VerdictWord:
     return read
 
 
-def _read_object(value: Mapping[str, Any], criterion: Criterion) -> VerdictWord:
+def _read_object(value: Mapping[str, object], criterion: Criterion) -> VerdictWord:
     """Read a verdict that is an object; what its first known field says counts."""
     outcome = value.get("outcome")
     if outcome == Outcome.NOT_APPLICABLE or value.get("not_applicable") is True:
@@ -122,7 +120,7 @@ def _level_named(text: str, levels: Sequence[Level]) -> int | None:
     return found[0] if len(found) == 1 else None
 
 
-def _number(value: Any) -> float | None:
+def _number(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
@@ -135,12 +133,12 @@ def _plain(word: str) -> str:
     return " ".join(word.replace("_", " ").replace("-", " ").split()).strip(" .!\"'*`").casefold()
 
 
-def says_not_applicable(value: Any) -> bool:
+def says_not_applicable(value: object) -> bool:
     """Say whether a recorded value is one of the ways to write that a criterion does not apply."""
     return isinstance(value, str) and _plain(value) in NOT_APPLICABLE
 
 
-def _read_plain(value: Any) -> VerdictWord:
+def _read_plain(value: object) -> VerdictWord:
     if value is None or isinstance(value, bool):
         return VerdictWord(value)
     if isinstance(value, (int, float)):

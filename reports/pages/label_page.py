@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ...judges.budget.next_label import Unit
@@ -83,11 +83,10 @@ def _data(questions: Iterable[Question]) -> dict[str, Any]:
 
 def _row(question: Question) -> dict[str, Any]:
     """Give the fields of a labelled row that say what is asked, as `read_labels` reads them."""
-    row = criterion_row(question.criterion)
+    levels = tuple(replace(level, check=None) for level in question.criterion.levels)
+    row = criterion_row(replace(question.criterion, levels=levels))
     for name in _NOT_FOR_LABELS:
         row.pop(name, None)
-    for level in row.get("levels", ()):
-        level.pop("check", None)
     if reference := question.example.reference_of(question.criterion):
         row["reference"] = reference
     if question.probability is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from ...errors import DataError
 from ..json_rows import Field
@@ -95,7 +94,7 @@ def lines_of_text(text: str) -> list[str]:
     return lines
 
 
-class _BareText(dict[str, Any]):
+class _BareText(dict[str, object]):
     """The object that a bare text stands for."""
 
 
@@ -124,5 +123,5 @@ def _says_text_alone(item: Field) -> bool:
     )
 
 
-def _with(item: Field, more: Mapping[str, Any]) -> Field:
-    return Field({**item.value, **more}, item.parent, item.key)
+def _with(item: Field, more: Mapping[str, object]) -> Field:
+    return Field({**item.members(), **more}, item.parent, item.key)

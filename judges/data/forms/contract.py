@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from ...errors import DataError, near_names
 from ...rubric import Criterion, Gate, Level, Message, NaRule, Polarity, Requirement
@@ -44,11 +43,7 @@ _RANKS = {str(rank) for rank in range(11)}
 
 
 def points_of(field: Field) -> float:
-    """Give points that a score can be computed with.
-
-    Raises:
-        DataError: They are no finite number, 0, or out of bounds.
-    """
+    """Give points that a score can be computed with: finite, not 0, within the bounds."""
     points = field.number()
     if points == 0:
         raise field.fault("is 0; a criterion needs points")
@@ -73,7 +68,7 @@ class _Level:
     text: str
     points: float | None
     share: float | None
-    check: Mapping[str, Any] | None
+    check: Mapping[str, object] | None
 
 
 def worth_of(item: Field, field: Field) -> float:
@@ -82,9 +77,6 @@ def worth_of(item: Field, field: Field) -> float:
     Args:
         item: The criterion.
         field: Where its form has the points; may be missing where the levels say theirs.
-
-    Raises:
-        DataError: There are none, or two that differ.
     """
     levels = _levels_of(item) if item.has("levels") else []
     if not levels:
@@ -133,35 +125,29 @@ def _level(field: Field) -> _Level:
     if has_points == has_share:
         both = "has 'points' and 'share'" if has_share else "has neither 'points' nor 'share'"
         raise field.fault(f"{both}; give one of them")
-    if has_share:
-        return _Level(text, None, share_of(field["share"]), predicate_of(field["check"]))
-    points = _bounded(field["points"].number(), field["points"])
-    return _Level(text, points, None, predicate_of(field["check"]))
+    check = predicate_of(field["check"])
+    if not has_share:
+        return _Level(text, _bounded(field["points"].number(), field["points"]), None, check)
+    share = field["share"].number()
+    if not -1 <= share <= 1:
+        raise field["share"].fault(f"is {share:g}, not a share between -1 and 1")
+    return _Level(text, None, share, check)
 
 
 def _refuse_others(field: Field, known: Sequence[str]) -> None:
     """Refuse a member that nothing reads: most often a known name, misspelt."""
-    other = next((str(name) for name in field.value if name not in known and field.has(name)), None)
-    if other is not None:
-        raise field.fault(f"has {other[:24]!r}, which is unknown; {near_names(other[:24], known)}")
+    for other in field.members():
+        if other not in known and field.has(other):
+            shown = str(other)[:24]
+            raise field.fault(f"has {shown!r}, which is unknown; {near_names(shown, known)}")
 
 
-def share_of(field: Field) -> float:
-    """Give a share of points, in [-1, 1].
-
-    Raises:
-        DataError: It is none.
-    """
-    share = field.number()
-    if not -1 <= share <= 1:
-        raise field.fault(f"is {share:g}, not a share between -1 and 1")
-    return share
-
-
-def predicate_of(field: Field) -> Mapping[str, Any] | None:
+def predicate_of(field: Field) -> Mapping[str, object] | None:
     """Give a predicate of the keyword judge; None where there is none."""
     field = field.decoded()
-    if field.value is not None and not isinstance(field.value, Mapping):
+    if field.value is None:
+        return None
+    if not isinstance(field.value, Mapping):
         raise field.fault("is not an object (a predicate of the keyword judge)")
     try:
         json.dumps(field.value, allow_nan=False)
@@ -171,12 +157,8 @@ def predicate_of(field: Field) -> Mapping[str, Any] | None:
 
 
 def completed(item: Field, criterion: Criterion) -> Criterion:
-    """Add to a criterion of any form what it says beside its text, points and tags.
-
-    Raises:
-        DataError: A field is wrong, or says what another one rules out.
-    """
-    if CONDITIONS.isdisjoint(item.value):  # most criteria, of which there may be millions
+    """Add to a criterion of any form what it says beside its text, points and tags."""
+    if CONDITIONS.isdisjoint(item.members()):  # most criteria, of which there may be millions
         return criterion
     levels = _levels_of(item)
     polarity = criterion.polarity
@@ -217,11 +199,7 @@ def _as_level(level: _Level, points: float) -> Level:
 
 
 def scale_of(field: Field) -> str | None:
-    """Give the name of a scale; None where there is none.
-
-    Raises:
-        DataError: It is unknown.
-    """
+    """Give the name of a scale; None where there is none."""
     if is_missing(field.value):
         return None
     name = field.text().strip().lower()

@@ -8,7 +8,6 @@ from worst to best, evenly spaced.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from ...rubric import Criterion
 from ..columns import ID_FIELDS
@@ -47,7 +46,7 @@ def without_sections(container: Field) -> Iterator[Field]:
             yield item
 
 
-def rows_of_set(row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def rows_of_set(row: Mapping[str, object]) -> list[Mapping[str, object]]:
     """Give the rows that a data set of autorubric stands for; any other row as it is.
 
     One for each prompt with a rubric: an item has its own, or the set's. Answers to the same prompt
@@ -58,7 +57,7 @@ def rows_of_set(row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         return [row]
     own = ("prompt", "rubric", "reference_submission")
     rest = {name: value for name, value in row.items() if name not in ("items", "name")}
-    found: list[dict[str, Any]] = []
+    found: list[dict[str, object]] = []
     for item in items:
         mine = {name: item[name] for name in own if item.get(name) is not None}
         if rest | mine not in found:
@@ -73,17 +72,14 @@ def _is_submission(item: object) -> bool:
 
 
 def from_autorubric(item: Field) -> Criterion:
-    """Read one of autorubric's.
-
-    Raises:
-        DataError: A field is wrong.
-    """
+    """Read one of autorubric's."""
     weight = item["weight"]
     worth = AUTORUBRIC_WEIGHT if is_missing(weight.value) else points_of(weight)
     options = item["options"].decoded()
     read = _renamed(item, {"id": item["name"].value})
     if not is_missing(options.value):
-        kept = [each for each in options.items() if each["na"].value is not True]
+        every = list(options.items())
+        kept = [each for each in every if each["na"].value is not True]
         levels = [{"text": each["label"].text(), "share": _value(each)} for each in kept]
         if len(levels) < 2:
             raise options.fault("need two or more that are not 'na'")
@@ -94,7 +90,7 @@ def from_autorubric(item: Field) -> Criterion:
             {
                 "levels": levels,
                 "scale": scale_of(item["scale_type"]),
-                "may_be_na": len(kept) < len(options.value) or item["may_be_na"].value,
+                "may_be_na": len(kept) < len(every) or item["may_be_na"].value,
             },
         )
     points = worth_of(read, Field(worth, item, "weight"))
@@ -109,17 +105,13 @@ def _value(option: Field) -> float:
 
 
 def from_verifiers(item: Field) -> Criterion:
-    """Read one of verifiers'; the two choices no and yes are "not met" and "met".
-
-    Raises:
-        DataError: A field is wrong.
-    """
+    """Read one of verifiers'; the two choices no and yes are "not met" and "met"."""
     weight = item["weight"]
     worth = VERIFIERS_WEIGHT if is_missing(weight.value) else points_of(weight)
     if worth < 0:
         raise weight.fault(f"is {worth:g}; verifiers takes no negative weight")
     choices = item["choices"].decoded()
-    changes: dict[str, Any] = {"id": item["name"].value}
+    changes: dict[str, object] = {"id": item["name"].value}
     if not is_missing(choices.value):
         words = [each.text() for each in choices.items()]
         if len(set(words)) < len(words):
@@ -136,7 +128,7 @@ def from_verifiers(item: Field) -> Criterion:
     return completed(read, Criterion(item["text"].text(), points, sign_of(points)))
 
 
-def _renamed(item: Field, changes: Mapping[str, Any]) -> Field:
+def _renamed(item: Field, changes: Mapping[str, object]) -> Field:
     """Give a criterion with our names for what another program calls otherwise."""
     mine = {name: value for name, value in changes.items() if value is not None}
-    return Field({**item.value, **mine}, item.parent, item.key)
+    return Field({**item.members(), **mine}, item.parent, item.key)

@@ -7,7 +7,6 @@ score another thing.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from ...errors import DataError
 from ...rubric import Criterion, Example, NaRule
@@ -16,22 +15,14 @@ NOT_APPLICABLE = "Not applicable"
 """Label of the option that stands for it among autorubric's."""
 
 
-def to_autorubric(example: Example) -> dict[str, Any]:
-    """Give a row of autorubric: levels as options, their shares as values.
-
-    Raises:
-        DataError: A criterion holds what autorubric has no word for.
-    """
+def to_autorubric(example: Example) -> dict[str, object]:
+    """Give a row of autorubric: levels as options, their shares as values."""
     row = _row(example, _autorubric)
     return row | ({"reference_submission": example.reference} if example.reference else {})
 
 
-def to_verifiers(example: Example) -> dict[str, Any]:
-    """Give a row for the rubric judge of verifiers: levels as choices, from worst to best.
-
-    Raises:
-        DataError: A criterion holds what verifiers has no word for, such as negative points.
-    """
+def to_verifiers(example: Example) -> dict[str, object]:
+    """Give a row for the rubric judge of verifiers: levels as choices, from worst to best."""
     if example.reference:
         raise DataError(
             f"prompt_id {example.prompt_id} has a reference, which that format cannot express; "
@@ -40,27 +31,24 @@ def to_verifiers(example: Example) -> dict[str, Any]:
     return _row(example, _verifiers)
 
 
-FORMS: Mapping[str, Callable[[Example], dict[str, Any]]] = {
+FORMS: Mapping[str, Callable[[Example], dict[str, object]]] = {
     "autorubric": to_autorubric,
     "verifiers": to_verifiers,
 }
 """By the name of the program."""
 
 
-def _row(example: Example, write: Callable[[Criterion], dict[str, Any]]) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "prompt_id": example.prompt_id,
-        "prompt": [turn.to_json() for turn in example.prompt],
-        "rubric": [],
-    }
+def _row(example: Example, write: Callable[[Criterion], dict[str, object]]) -> dict[str, object]:
+    criteria = []
     for number, criterion in enumerate(example.rubric.criteria, start=1):
         try:
             _refuse_conditions(criterion)
-            row["rubric"].append(write(criterion))
+            criteria.append(write(criterion))
         except DataError as error:
             where = f"prompt_id {example.prompt_id}: criterion {number}"
             raise DataError(f"{where} {error}") from None
-    return row
+    prompt = [turn.to_json() for turn in example.prompt]
+    return {"prompt_id": example.prompt_id, "prompt": prompt, "rubric": criteria}
 
 
 def _refuse_conditions(criterion: Criterion) -> None:
@@ -80,13 +68,13 @@ def _refuse_conditions(criterion: Criterion) -> None:
         )
 
 
-def _autorubric(criterion: Criterion) -> dict[str, Any]:
-    plain: dict[str, Any] = {"requirement": criterion.text, "weight": criterion.points}
+def _autorubric(criterion: Criterion) -> dict[str, object]:
+    plain: dict[str, object] = {"requirement": criterion.text, "weight": criterion.points}
     if criterion.id is not None:
         plain["name"] = criterion.id
     if not criterion.levels:
         return plain | ({"may_be_na": True} if criterion.na else {})
-    options: list[dict[str, Any]] = [
+    options: list[dict[str, object]] = [
         {"label": level.text, "value": criterion.share(place)}
         for place, level in enumerate(criterion.levels)
     ]
@@ -96,7 +84,7 @@ def _autorubric(criterion: Criterion) -> dict[str, Any]:
     return plain | {"options": options, "scale_type": scale}
 
 
-def _verifiers(criterion: Criterion) -> dict[str, Any]:
+def _verifiers(criterion: Criterion) -> dict[str, object]:
     if criterion.points < 0:
         raise DataError("has negative points, and verifiers takes no negative weight")
     if criterion.na:

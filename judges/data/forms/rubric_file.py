@@ -7,12 +7,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from ...errors import ConfigError, DataError
 from ...files import user_path
 from ...options.files import read_yaml
-from ..columns import Columns, GivenRubric, add_columns_argument
+from ..columns import ROW_FIELDS, Columns, GivenRubric, add_columns_argument
 from ..json_rows import Field
 from ..reader import read_rows, source_hash
 from ..row_shapes import rubric_in
@@ -40,7 +39,7 @@ def add_rows_arguments(parser: argparse._ActionsContainer) -> None:
 
 
 def columns_of(
-    args: argparse.Namespace, *, is_shared: bool = False, rows: Any = True
+    args: argparse.Namespace, *, is_shared: bool = False, rows: object = True
 ) -> Columns | None:
     """Give what `--columns` and `--rubric` say of the rows; None where they say nothing.
 
@@ -76,7 +75,7 @@ def with_rubric(path: Path | str, columns: Columns | None = None) -> Columns:
     value = _value(path)
     try:
         if isinstance(value, list):
-            value = columns.of_rows().criteria(value)
+            value = columns.of(ROW_FIELDS).criteria(value)
             _require_text(value)
         rubric_in(value)
     except DataError as error:
@@ -85,7 +84,7 @@ def with_rubric(path: Path | str, columns: Columns | None = None) -> Columns:
     return replace(columns, rubric=GivenRubric(value, facts))
 
 
-def _require_text(items: list[Any]) -> None:
+def _require_text(items: list[object]) -> None:
     """Refuse a table without a column of criteria: often its first line is a criterion."""
     rows = [item for item in items if isinstance(item, Mapping)]
     if rows and not any(row.get(name) is not None for row in rows for name in _TEXTS):
@@ -96,7 +95,7 @@ def _require_text(items: list[Any]) -> None:
         )
 
 
-def _value(path: Path | str) -> Any:
+def _value(path: Path | str) -> object:
     head = head_of(path)
     name = name_of(path).lower()
     if name.endswith((".yaml", ".yml")):
@@ -123,7 +122,7 @@ def _lines(path: Path | str) -> list[str]:
         raise DataError(f"{name_of(path)}: {error}") from None
 
 
-def _inside(value: Any) -> Any:
+def _inside(value: object) -> object:
     """Give the rubric that a lone object holds; a lone criterion is a rubric of one."""
     if not isinstance(value, Mapping):
         return value if isinstance(value, list) else [value]

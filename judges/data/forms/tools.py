@@ -17,7 +17,6 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
 
 from ..json_rows import Field
 
@@ -62,20 +61,16 @@ class ToolLog:
         """Calls that no result has come to."""
 
     def call(self, item: Field) -> str:
-        """Write a call.
-
-        Raises:
-            DataError: It has no name.
-        """
+        """Write a call."""
         inner = item.first("function", "custom") if _is_wrapped(item) else item
         name = _one_line(inner["name"].text())
         self._counts[name] += 1
         if self._counts[name] > 1:
             name = f"{name} #{self._counts[name]}"
         self._open.append(name)
-        for field in ("id", "call_id"):
-            if isinstance(item[field].value, str):
-                self._name_by_id[item[field].value] = name
+        for called in (item["id"].value, item["call_id"].value):
+            if isinstance(called, str):
+                self._name_by_id[called] = name
         return f"{CALL} {name} {_arguments(inner)}"
 
     def result(self, item: Field, text: str) -> str:
@@ -105,23 +100,23 @@ def _one_line(name: str) -> str:
 def _arguments(call: Field) -> str:
     given = call.first("arguments", "args", "input", "parameters")
     if not isinstance(given.value, str):
-        return _dumped({} if given.value is None else given.value, given)
+        return _dumped(Field({}) if given.value is None else given)
     words = given.any_text()
     try:
         value = json.loads(words or "{}")
     except (ValueError, RecursionError):
         return f"not JSON: {json.dumps(words, ensure_ascii=False)}"
     # as the model wrote it where that is one line: a repeated name would be lost
-    return words if words and len(words.splitlines()) == 1 else _dumped(value, given)
+    return words if words and len(words.splitlines()) == 1 else _dumped(Field(value))
 
 
-def _dumped(value: Any, field: Field) -> str:
+def _dumped(field: Field) -> str:
     try:
-        return json.dumps(value, ensure_ascii=False)
+        return json.dumps(field.value, ensure_ascii=False)
     except (TypeError, ValueError, RecursionError):
         raise field.fault("cannot be written as JSON") from None
 
 
-def text_of_value(value: Any, field: Field) -> str:
+def text_of_value(field: Field) -> str:
     """Write what a tool gave that is no text: nothing, or JSON."""
-    return "" if value is None else _dumped(value, field)
+    return "" if field.value is None else _dumped(field)

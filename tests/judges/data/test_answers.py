@@ -156,3 +156,13 @@ def test_answers_without_ids_are_found_by_their_question(tmp_path):
     assert read.find(sample("a")["doc"], "h").texts == ("x", "y")
     assert read.find(sample("b", prompt="else")["doc"], "h").texts == ("z",)
     assert read.find(sample("c", prompt="more")["doc"], "h") is None
+
+
+@pytest.mark.parametrize("results", [{"configs": None}, {"configs": {"t": []}}, {"config": [1]}])
+def test_odd_results_beside_samples_say_nothing(tmp_path, results):
+    read = read_earlier_answers(str(write(tmp_path, sample("a", "x"), results=results)), "t")
+    assert (read.by_prompt_id["a"].texts, read.generation_kwargs, read.repeats) == (
+        ("x",),
+        {},
+        None,
+    )

@@ -268,3 +268,13 @@ def test_any_broken_byte_is_read_around_or_one_line(tmp_path: Path) -> None:
         except ConfigError as error:
             assert "\n" not in str(error)
             assert str(error).startswith(str(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("state.json", "{}"), ("state.json", '{"_data_files": [1]}'), ("dataset_dict.json", "[]")],
+)
+def test_a_saved_set_that_is_broken_is_named(name: str, content: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    with pytest.raises(DataError, match=name):
+        read_rows(tmp_path)
