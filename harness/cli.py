@@ -11,7 +11,6 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from ..judges.errors import ConfigError, RubricbeatError, UnknownNameError
 from .commands.setup.catalogue import COMMANDS, front_page, parser_of
@@ -94,7 +93,7 @@ def _dispatch(words: list[str]) -> int:
     return int(module.run(args))
 
 
-def require_one_stdin(given: Mapping[str, Any]) -> None:
+def require_one_stdin(given: Mapping[str, object]) -> None:
     """Refuse two inputs that are both standard input: the second one would find it empty.
 
     Raises:
@@ -107,7 +106,7 @@ def require_one_stdin(given: Mapping[str, Any]) -> None:
         )
 
 
-def _each(value: Any) -> Iterator[Any]:
+def _each(value: object) -> Iterator[object]:
     """Give each value of a flag that may have several, or several times several."""
     if not isinstance(value, list):
         yield value

@@ -18,7 +18,7 @@ from ..judges.scoring.missing import MissingVerdicts
 from ..judges.scoring.run_scores import SEED
 from ..reports.results.run import Run
 from .parser import keep_spellings
-from .terminal import say
+from .terminal import print_json, say
 
 
 def add_seed(parser: argparse.ArgumentParser, of: str) -> None:
@@ -76,7 +76,10 @@ def put_out(args: argparse.Namespace, plain: Mapping[str, Any], text: Callable[[
     """Keep what was found where `--output` says; print it as JSON for `--json`, else as text."""
     if args.output is not None:
         write_file(args.output, json.dumps(plain, indent=1, allow_nan=False))
-    print(json.dumps(plain, indent=2, allow_nan=False) if args.json else text())
+    if args.json:
+        print_json(plain)
+    else:
+        print(text())
 
 
 def add_judge_choice(parser: argparse._ActionsContainer, *, is_required: bool = True) -> None:

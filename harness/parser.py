@@ -19,7 +19,7 @@ from ..judges.options.files import read_yaml
 from ..judges.options.reader import WrittenFloat, WrittenInt
 
 _NUMBER = re.compile(r"-\.?\d")
-_NUMBERS: dict[Any, str] = {int: "a whole number", float: "a number"}
+_NUMBERS: dict[object, str] = {int: "a whole number", float: "a number"}
 _ELSEWHERE = {
     "dry_run": "'rubricbeat plan' and 'rubricbeat judge --dry_run' say what judging will cost",
 }
@@ -93,7 +93,7 @@ class CommandParser(argparse.ArgumentParser):
         del found.config
         return found, extras
 
-    def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
+    def _get_value(self, action: argparse.Action, arg_string: str) -> object:
         try:
             return super()._get_value(action, arg_string)
         except argparse.ArgumentError as error:
@@ -102,7 +102,7 @@ class CommandParser(argparse.ArgumentParser):
             wanted = _NUMBERS.get(action.type, "a number")
             raise argparse.ArgumentError(action, f"{arg_string!r} is not {wanted}") from None
 
-    def _check_value(self, action: argparse.Action, value: Any) -> None:
+    def _check_value(self, action: argparse.Action, value: object) -> None:
         if action.choices is not None and value not in action.choices:
             near = near_names(str(value), map(str, action.choices))
             raise argparse.ArgumentError(action, f"unknown value {value!r}; {near}")
@@ -130,8 +130,10 @@ class CommandParser(argparse.ArgumentParser):
         if " " in name or is_short:
             return word
         near = _ELSEWHERE.get(spelt.strip("-")) or self._judge_option(spelt.strip("-"))
-        near = near or near_flags(name, self._shown_flags(), self._where_listed())
-        self.error(f"unknown flag {name!r}; {near}")
+        self.error(f"unknown flag {name!r}; {near or self._near(name, self._shown_flags())}")
+
+    def _near(self, name: str, shown: Iterable[str]) -> str:
+        return near_flags(name, shown, f"'{self.prog} --help' lists the flags")
 
     def _judge_option(self, name: str) -> str | None:
         """Say where an option of the judge goes, in a command that has a judge."""
@@ -140,14 +142,11 @@ class CommandParser(argparse.ArgumentParser):
         is_one = "--judge_args" in self._option_string_actions and name in RuntimeOptions.names()
         return f"an option of the judge: --judge_args {name}=..." if is_one else None
 
-    def _where_listed(self) -> str:
-        return f"'{self.prog} --help' lists the flags"
-
     def _shown_flags(self) -> list[str]:
         shown = (action for action in self._actions if action.help != argparse.SUPPRESS)
         return [f for action in shown for f in action.option_strings if f.startswith("--")]
 
-    def _configured(self, file: str) -> dict[str, Any]:
+    def _configured(self, file: str) -> dict[str, object]:
         """Read a configuration file into values by attribute, each as its flag would give it."""
         try:
             content = read_yaml(user_path(file))
@@ -156,7 +155,7 @@ class CommandParser(argparse.ArgumentParser):
         self._file = file
         if not isinstance(content, dict):
             self.error("is not a mapping of flag names to values")
-        found: dict[str, Any] = {}
+        found: dict[str, object] = {}
         words: list[str] = []
         positional: list[str] = []
         for action, value in self._by_action(content):
@@ -176,7 +175,9 @@ class CommandParser(argparse.ArgumentParser):
         self._file = ""
         return {**vars(read), **found}
 
-    def _by_action(self, content: Mapping[Any, Any]) -> Iterator[tuple[argparse.Action, Any]]:
+    def _by_action(
+        self, content: Mapping[object, object]
+    ) -> Iterator[tuple[argparse.Action, object]]:
         known = {
             flag.strip("-"): action
             for flag, action in self._option_string_actions.items()
@@ -187,10 +188,10 @@ class CommandParser(argparse.ArgumentParser):
         for key, value in content.items():
             name = str(key).strip("-").replace("-", "_")
             if name not in known:
-                shown = [flag.strip("-") for flag in self._shown_flags()]
-                shown += [action.dest for action in self._actions if not action.option_strings]
-                shown = [each for each in shown if each in known]
-                near = self._judge_option(name) or near_flags(name, shown, self._where_listed())
+                flags = (flag.strip("-") for flag in self._shown_flags())
+                places = (action.dest for action in self._actions if not action.option_strings)
+                shown = [each for each in (*flags, *places) if each in known]
+                near = self._judge_option(name) or self._near(name, shown)
                 self.error(f"unknown key {key!r}; {near}")
             if known[name].dest in seen:
                 self.error(f"{key!r} is given under two names; give only one")
@@ -254,7 +255,7 @@ def _remove_unset(namespace: argparse.Namespace) -> None:
         delattr(namespace, name)
 
 
-def _words(action: argparse.Action, value: Any) -> list[str]:
+def _words(action: argparse.Action, value: object) -> list[str]:
     """Give the words of the command line that say what a configuration says of a flag."""
     flag = action.option_strings[-1]
     if action.nargs == 0 or (action.nargs == "?" and value is True):
@@ -266,28 +267,30 @@ def _words(action: argparse.Action, value: Any) -> list[str]:
     return [f"{flag}={_text(value)}"]
 
 
-def _texts(value: Any) -> list[str]:
+def _texts(value: object) -> list[str]:
     return [_text(each) for each in value] if isinstance(value, list) else [_text(value)]
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     """Give a value as it is written on the command line: a list with commas, a mapping as JSON."""
-    if isinstance(value, WrittenInt | WrittenFloat):
-        return value.written
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, dict):
-        return json.dumps(_as_written(value), ensure_ascii=False)
-    if isinstance(value, list):
-        if any(isinstance(each, dict | list) for each in value):
+    match value:
+        case WrittenInt() | WrittenFloat():
+            return value.written
+        case bool():
+            return str(value).lower()
+        case list() if not any(isinstance(each, dict | list) for each in value):
+            return ",".join(map(_text, value))
+        case dict() | list():
             return json.dumps(_as_written(value), ensure_ascii=False)
-        return ",".join(map(_text, value))
     return str(value)
 
 
-def _as_written(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(name): _as_written(inner) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [_as_written(inner) for inner in value]
-    return value.written if isinstance(value, WrittenInt | WrittenFloat) else value
+def _as_written(value: object) -> object:
+    match value:
+        case WrittenInt() | WrittenFloat():
+            return value.written
+        case dict():
+            return {str(name): _as_written(inner) for name, inner in value.items()}
+        case list():
+            return [_as_written(inner) for inner in value]
+    return value

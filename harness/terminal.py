@@ -12,7 +12,7 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TextIO, cast
@@ -43,6 +43,11 @@ def _escaped(text: str) -> str:
     return json.dumps(text)[1:-1]
 
 
+def print_json(plain: object) -> None:
+    """Print what a command found, for programs."""
+    print(json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False))
+
+
 class HarmlessStream:
     """A text stream whose writes are harmless and hold no key; all else is the stream's own.
 
@@ -64,27 +69,25 @@ class HarmlessStream:
         self._stream.write(lead + self._encodable(harmless(said[len(lead) :])))
         return len(text)
 
-    def writelines(self, lines: Any) -> None:
+    def writelines(self, lines: Iterable[str]) -> None:
         """Write each."""
         for line in lines:
             self.write(line)
 
     def _encodable(self, text: str) -> str:
         encoding = getattr(self._stream, "encoding", None) or "utf-8"
-        try:
-            text.encode(encoding)
-        except UnicodeEncodeError:
-            return "".join(c if _fits(c, encoding) else _escaped(c) for c in text)
-        return text
+        if _fits(text, encoding):
+            return text
+        return "".join(c if _fits(c, encoding) else _escaped(c) for c in text)
 
     def __getattr__(self, name: str) -> Any:
         """Give whatever else the stream has."""
         return getattr(self._stream, name)
 
 
-def _fits(character: str, encoding: str) -> bool:
+def _fits(text: str, encoding: str) -> bool:
     try:
-        character.encode(encoding)
+        text.encode(encoding)
     except UnicodeEncodeError:
         return False
     return True
@@ -98,7 +101,8 @@ def harmless_output() -> Iterator[None]:
     """
     before = sys.stdout, sys.stderr
     with ExitStack() as opened:
-        out, err = (one or opened.enter_context(_mute()) for one in before)
+        mute = opened.enter_context(open(os.devnull, "w", encoding="utf-8"))
+        out, err = (one or mute for one in before)
         sys.stdout = cast(TextIO, HarmlessStream(out, has_bars=False))
         sys.stderr = cast(TextIO, HarmlessStream(err, has_bars=True))
         try:
@@ -186,7 +190,3 @@ def say(words: str | None, command: str = "") -> None:
     """
     if words:
         print(f"{' '.join(filter(None, ('rubricbeat', command)))}: {words}", file=sys.stderr)
-
-
-def _mute() -> TextIO:
-    return open(os.devnull, "w", encoding="utf-8")

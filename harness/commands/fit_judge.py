@@ -15,7 +15,6 @@ Examples:
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Mapping
@@ -33,7 +32,7 @@ from ...reports.interval_words import interval_words
 from ..flags import add_output_folder, add_seed
 from ..labels import add_label_arguments, read_labelled
 from ..tables.ending import show_ending
-from ..terminal import say
+from ..terminal import print_json, say
 
 N_FOLDS = 5
 _say = partial(say, command="fit-judge")
@@ -108,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _shown(args: argparse.Namespace, card: Mapping[str, Any], table: str, fault: str | None) -> int:
     if args.json:
-        print(json.dumps(card, indent=2, allow_nan=False))
+        print_json(card)
         _say(fault)
         return 0
     use = f"use it with --judge fitted:{args.output_path}"

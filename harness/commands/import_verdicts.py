@@ -15,7 +15,6 @@ Examples:
 from __future__ import annotations
 
 import argparse
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -39,7 +38,7 @@ from ..results.recheck import ItemCheck, check_items
 from ..results.writer import GradedRun, WrittenRun, write_run
 from ..tables.ending import runs_below, show_scores
 from ..tables.score import ScoreLine, pooled, score_table
-from ..terminal import say
+from ..terminal import print_json, say
 
 DEFAULT_TASK = "imported"
 _say = partial(say, command="import")
@@ -87,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
     written = [write_run(one, args.output_path) for one in graded]
     if args.json:
         runs = [_plain(source, files) for source, files in zip(sources, written, strict=True)]
-        print(json.dumps({"runs": runs}, indent=2))
+        print_json({"runs": runs})
     else:
         _show(sources, graded, written, args)
     _say(_check_words([source.check for source in sources]))

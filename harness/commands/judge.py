@@ -25,7 +25,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -73,7 +72,7 @@ from ..results.writer import sanitized
 from ..sampling import Sample, add_sample_arguments, check_sample_arguments
 from ..tables.ending import runs_below, show_scores
 from ..tables.score import ScoreLine, calls_line, score_table
-from ..terminal import say
+from ..terminal import print_json, say
 from ..until import GradingOrder, add_until_arguments, stop_rule_of
 
 DEFAULT_TASK = "judged"
@@ -256,7 +255,7 @@ def _require_folders(args: argparse.Namespace, census: Census) -> None:
 
 def _dry_run(estimate: CostEstimate, args: argparse.Namespace) -> int:
     if args.json:
-        print(json.dumps(estimate.to_json(), indent=2))
+        print_json(estimate.to_json())
     else:
         print(estimate.line())
         print("nothing was sent")
@@ -325,7 +324,7 @@ def _report(
             for run in runs
         ]
         found = {"runs": plain, **asked.facts(), "judge": facts}
-        print(json.dumps(found, indent=2, ensure_ascii=False))
+        print_json(found)
         return
     said = [f"{calls_line(facts)}.", *asked.words()]
     # none where the judge stopped before a prompt was graded

@@ -37,7 +37,7 @@ from ...reports.pages.label_page import Question, label_page
 from ..flags import add_output, add_seed, require_output, require_seed
 from ..inputs import SignalInput, read_signal_input
 from ..tables.raters import raters_text
-from ..terminal import say
+from ..terminal import print_json, say
 
 N_UNITS = 100
 
@@ -186,7 +186,10 @@ def _agreement(args: argparse.Namespace) -> int:
     if args.output is not None:
         lines = (json.dumps(row, ensure_ascii=True) for row in rows)
         write_file(args.output, "".join(f"{line}\n" for line in lines))
-    print(json.dumps(found.to_json(), indent=2) if args.json else raters_text(found))
+    if args.json:
+        print_json(found.to_json())
+    else:
+        print(raters_text(found))
     return 0
 
 

@@ -12,13 +12,12 @@ Examples:
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from ...judges.data.forms.rubric_file import add_rows_arguments, columns_of
 from ..lint.findings import ADVICE, Finding, LintReport
-from ..terminal import say
+from ..terminal import print_json, say
 
 MAX_SHOWN = 5
 """Findings of one rule shown on the terminal; --all and --json give every one."""
@@ -61,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         say(warning, "lint")
     report = lint_rubrics(data.examples, graded)
     if args.json:
-        print(json.dumps({**report.to_json(), "n_skipped": len(data.skipped)}, indent=2))
+        print_json({**report.to_json(), "n_skipped": len(data.skipped)})
     else:
         rubrics = {one.prompt_id: repr(one.rubric) for one in data.examples}
         print(_text(report, None if args.all else MAX_SHOWN, rubrics))

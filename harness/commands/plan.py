@@ -17,7 +17,6 @@ Examples:
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -34,7 +33,7 @@ from ..costs.plan import Assumption, CostPlan, Lengths, make_plan, read_pilot
 from ..costs.split import add_split_arguments, is_split, plan_split
 from ..flags import add_judge_choice
 from ..parser import keep_spellings
-from ..terminal import aligned, say
+from ..terminal import aligned, print_json, say
 from ..until import add_until_arguments, stop_rule_of
 
 MOST = 1e9
@@ -127,7 +126,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         told: dict[str, Any] = {"until": [asdict(one) for one in until]} if until else {}
         told |= {"split": split.to_json()} if split is not None else {}
-        print(json.dumps({**plan.to_json(), **told}, indent=2))
+        print_json({**plan.to_json(), **told})
     else:
         print(_text(plan))
         if until:

@@ -14,7 +14,6 @@ Examples:
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +46,7 @@ from ..flags import add_all, add_seed, require_seed, told_of_empty
 from ..results.recheck import Mismatch, check_metrics
 from ..tables.ending import show_scores
 from ..tables.score import ScoreLine, pooled, score_table
-from ..terminal import say
+from ..terminal import print_json, say
 
 MAX_DRAWS = 1_000_000
 FIXED = (
@@ -116,7 +115,7 @@ def run(args: argparse.Namespace) -> int:
         say(f"note: {note}", "score")
     scored = [_score(run, args.seed, args.draws, audit, labels) for run in runs]
     if args.json:
-        print(json.dumps({"runs": [_plain(s) for s in scored]}, indent=2, allow_nan=False))
+        print_json({"runs": [_plain(s) for s in scored]})
     else:
         if args.all:
             print(score_table([_line(s) for s in scored]), end="\n\n")

@@ -15,7 +15,6 @@ A store holds every verdict that was paid for. Any number of stores can be merge
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -35,7 +34,7 @@ from ...judges.store.prune import prune
 from ...judges.store.sqlite import default_store_path
 from ...judges.store.transfer import export_lines, merge, stats
 from ..flags import add_output
-from ..terminal import say
+from ..terminal import print_json, say
 
 MAX_NAMED = 20
 """Damaged verdicts that are listed; the rest are counted."""
@@ -95,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
 def _stats(path: Place, args: argparse.Namespace) -> int:
     found = stats(path)
     if args.json:
-        print(json.dumps(found, indent=2))
+        print_json(found)
     else:
         print("\n".join(_stats_lines(found)))
     return 0 if found["file_check"] == "ok" and not found["damaged"] else 1

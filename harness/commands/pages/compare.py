@@ -13,7 +13,6 @@ Examples:
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,7 +35,7 @@ from ....reports.results.samples import without_samples
 from ...flags import add_all, add_output, add_seed, told_of_empty
 from ...tables.ending import PAGE, show_ending
 from ...tables.score import ScoreLine, score_table, short_table
-from ...terminal import aligned, command, opening, say
+from ...terminal import aligned, command, opening, print_json, say
 from ...until import add_rule_arguments, stop_rule_of
 
 
@@ -187,7 +186,7 @@ def write_outputs(args: argparse.Namespace, comparison: Comparison) -> None:
     except OSError as error:
         raise unwritable(f"cannot write {error.filename}: {error.strerror}", error) from error
     if args.json:
-        print(json.dumps(comparison_json(comparison), indent=2, allow_nan=False))
+        print_json(comparison_json(comparison))
         return
     lines = [
         ScoreLine(one.name, "", comparison.task, one.metrics, n_runs=one.n_runs)

@@ -12,7 +12,6 @@ Examples:
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 from ....judges.errors import ConfigError, UnknownNameError, unwritable
@@ -25,7 +24,7 @@ from ....reports.results.simple_evals_export import export_simple_evals, require
 from ....reports.training.runs import is_training_run
 from ...flags import told_of_empty
 from ...tables.ending import show_ending
-from ...terminal import opening, say
+from ...terminal import opening, print_json, say
 from .compare import add_common_arguments, compared, write_outputs
 
 
@@ -93,7 +92,7 @@ def _report_training(args: argparse.Namespace) -> int:
         except OSError as error:
             raise unwritable(f"cannot write {error.filename}: {error.strerror}", error) from error
     if args.json:
-        print(json.dumps(training_json(report), indent=2, allow_nan=False))
+        print_json(training_json(report))
     else:
         # names of runs are anybody's: no control character of theirs reaches the terminal
         show_ending(report.headline, opening(args.output))

@@ -28,7 +28,7 @@ from typing import Any
 
 from ....judges.errors import RubricbeatError
 from ....judges.registry import installed_version
-from ...terminal import aligned
+from ...terminal import aligned, print_json
 
 KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "HF_TOKEN", "RUBRICBEAT_TOKEN")
 TIMEOUT_S = 5.0
@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
     ]
     is_broken = any(check.state is State.BROKEN for check in checks)
     if args.json:
-        print(json.dumps({"ok": not is_broken, "checks": [asdict(c) for c in checks]}, indent=2))
+        print_json({"ok": not is_broken, "checks": [asdict(c) for c in checks]})
     else:
         print(aligned([(check.state, check.subject, check.detail) for check in checks]))
     return int(is_broken)

@@ -13,7 +13,6 @@ import argparse
 import ast
 import functools
 import inspect
-import json
 import re
 import textwrap
 from collections.abc import Callable, Iterator
@@ -23,7 +22,7 @@ from typing import Any
 
 from ....judges.errors import RubricbeatError, UnknownNameError
 from ....judges.registry import Registry
-from ...terminal import aligned
+from ...terminal import aligned, print_json
 
 KINDS = {
     "judges": "what --judge takes",
@@ -99,7 +98,7 @@ def _one(kind: str, name: str) -> Entry:
 
 def _print(entries: list[Entry], args: argparse.Namespace) -> None:
     if args.json:
-        print(json.dumps([{"name": e.name, "about": e.about} for e in entries], indent=2))
+        print_json([{"name": e.name, "about": e.about} for e in entries])
     else:
         print(aligned([(entry.name, entry.about) for entry in entries]))
 
@@ -110,7 +109,7 @@ def _print_one(kind: str, entry: Entry, args: argparse.Namespace) -> None:
         plain = asdict(entry)
         if kind == "judges":
             plain["options_of_every_judge"] = [asdict(option) for option in shared]
-        print(json.dumps(plain, indent=2))
+        print_json(plain)
         return
     print(f"{entry.name}: {entry.about}")
     for title, options in (("options", entry.options), ("options of every judge", shared)):
