@@ -28,8 +28,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...judges.errors import ConfigError, unwritable
-from ...judges.files import write_file
+from ...judges.errors import ConfigError
+from ...judges.files import require_file, require_folder, write_file
 from ..flags import add_output
 from ..terminal import aligned, say
 
@@ -89,6 +89,7 @@ def run(args: argparse.Namespace) -> int:
     """Build the systems, have the model answer or take its recorded answers, write the page."""
     from ...judges.data.examples import read_examples
     from ...tasks.demo import demo_path
+    from ...tasks.demo.systems import RECORDED_MODEL, recorded_answers
 
     if args.recorded and args.gguf:
         raise ConfigError("--gguf names a model to run, and --recorded runs none: give one of them")
@@ -98,11 +99,15 @@ def run(args: argparse.Namespace) -> int:
     # a folder of its own for each run: the page would take an earlier run for a repeat of this one
     folder = (args.output.parent / FOLDER if is_page else args.output) / stamp
     page = args.output if is_page else folder / "report.html"
-    _require_writable(page)
+    require_folder(page.parent, "-o")
+    require_file(page, "-o")
     data = read_examples(demo_path(), strict=True)
     data = replace(data, examples=data.examples[: args.limit])
-    local = _recorded() if args.recorded else _answer(args, folder)
-    if local is None:
+    if args.recorded:
+        local = _Local(RECORDED_MODEL, "recorded answers", recorded_answers(), None)
+    elif (answered := _answer(args, folder)) is not None:
+        local = answered
+    else:
         return 1
     table = _write_page(page, data, local, "--recorded " if args.recorded else "")
     if not is_page:
@@ -112,22 +117,6 @@ def run(args: argparse.Namespace) -> int:
         print(f"data: {folder / 'data'} (rows, answers of the four systems, true verdicts)")
     _say(f"done in {time.monotonic() - started:.0f} s")
     return 0
-
-
-def _require_writable(page: Path) -> None:
-    """Refuse a place for the page before the model is asked to answer anything."""
-    try:
-        page.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise unwritable(f"-o: cannot write {page}: {error.strerror}", error) from error
-    if page.is_dir():
-        raise ConfigError(f"-o: {page} is a folder; give the page another name")
-
-
-def _recorded() -> _Local:
-    from ...tasks.demo.systems import RECORDED_MODEL, recorded_answers
-
-    return _Local(RECORDED_MODEL, "recorded answers", recorded_answers(), None)
 
 
 def _answer(args: argparse.Namespace, folder: Path) -> _Local | None:
@@ -157,15 +146,11 @@ def _evaluate(name: str, base_url: str, folder: Path, limit: int | None, n_concu
     from ..evaluation.request import RunRequest
     from ..evaluation.run import evaluate
 
+    model = {"model": name, "base_url": f"{base_url}/chat/completions", "eos_string": ""}
     request = RunRequest(
         tasks=(TASK,),
         model="local-chat-completions",
-        model_args={
-            "model": name,
-            "base_url": f"{base_url}/chat/completions",
-            "eos_string": "",
-            "num_concurrent": n_concurrent,
-        },
+        model_args={**model, "num_concurrent": n_concurrent},
         gen_kwargs={"max_gen_toks": ANSWER_TOKENS},
         apply_chat_template=True,
         limit=limit,
@@ -197,22 +182,15 @@ def _write_data(folder: Path, data: ExampleFile) -> None:
     from ...judges.data.examples import example_to_row
     from ...tasks.demo.systems import build
 
-    built = build(data.examples)
-    rows = [example_to_row(example) for example in data.examples]
-    answers = [
-        {
-            "prompt_id": one.answer.example.prompt_id,
-            "completion": one.answer.text,
-            "model": one.system,
-        }
-        for one in built
-    ]
-    truth = [
-        {**answer, "criteria_met": one.truth, "grader": "truth"}
-        for answer, one in zip(answers, built, strict=True)
-    ]
+    files: dict[str, list[dict[str, object]]] = {"rows": [], "answers": [], "truth": []}
+    files["rows"] += map(example_to_row, data.examples)
+    for one in build(data.examples):
+        answer = {"prompt_id": one.answer.example.prompt_id, "completion": one.answer.text}
+        files["answers"].append({**answer, "model": one.system})
+        told = {"model": one.system, "criteria_met": one.truth, "grader": "truth"}
+        files["truth"].append({**answer, **told})
     folder.mkdir(parents=True, exist_ok=True)
-    for name, lines in (("rows", rows), ("answers", answers), ("truth", truth)):
+    for name, lines in files.items():
         text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
         write_file(folder / f"{name}.jsonl", text)
 
@@ -265,7 +243,7 @@ def _error_words(known: Sequence[TruthRow]) -> str:
     n_verdicts = numbers.count(sum(row.n_verdicts for row in known))
     if not n_wrong:
         return f"None of the judge's {n_verdicts} verdicts is wrong, which is rare"
-    off = max(known, key=_error)
+    off = max(known, key=lambda row: abs((row.score or 0.0) - (row.true_score or 0.0)))
     return (
         f"The judge is wrong in {numbers.count(n_wrong)} of {n_verdicts} verdicts, so that "
         f"{off.name} measures {numbers.score(off.score)} where the truth is "
@@ -275,9 +253,7 @@ def _error_words(known: Sequence[TruthRow]) -> str:
 
 def _order_sentence(table: TruthTable) -> str:
     order = " > ".join(row.name for row in table.known)
-    if table.is_in_order:
-        return f"The judge finds the true order, {order}"
-    return f"The judge does not find the true order, {order}"
+    return f"The judge {'finds' if table.is_in_order else 'does not find'} the true order, {order}"
 
 
 def _length_words(known: Sequence[TruthRow]) -> str:
@@ -290,10 +266,6 @@ def _length_words(known: Sequence[TruthRow]) -> str:
         f"padding does not win: {longest.name}, {times:.1f} times as long as {best.name}, would "
         "be first for a judge that favours length"
     )
-
-
-def _error(row: TruthRow) -> float:
-    return abs((row.score or 0.0) - (row.true_score or 0.0))
 
 
 def _show(table: TruthTable, page: Path) -> None:

@@ -17,10 +17,8 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from ...judges.audit.judge_audit import JudgeFigures
 from ...judges.errors import ConfigError
@@ -105,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
     return _shown(args, card, table, shortfall(fit.audit.judge, fit.audit.baselines["no_look"]))
 
 
-def _shown(args: argparse.Namespace, card: Mapping[str, Any], table: str, fault: str | None) -> int:
+def _shown(args: argparse.Namespace, card: object, table: str, fault: str | None) -> int:
     if args.json:
         print_json(card)
         _say(fault)
@@ -203,19 +201,15 @@ def _recalibrate(args: argparse.Namespace) -> int:
 def _command(args: argparse.Namespace) -> str:
     """Word what remakes the judge, with the names of files and no folders."""
     words = ["rubricbeat fit-judge"]
-    if args.labels is not None:
-        words.append(f"--labels {' '.join(path.name for path in args.labels)}")
-    else:
-        names = " ".join(path.name for path in args.verdicts)
-        words.append(f"--verdicts {names} --data {args.data.name}")
-    given: dict[str, Any] = {"limit": args.limit, "head": args.head}
-    if args.encoder in (NO_ENCODER, PACKAGED):
-        given["encoder"] = args.encoder
-    if args.seed != SEED:
-        given["seed"] = args.seed
-    if args.folds != N_FOLDS:
-        given["folds"] = args.folds
-    words += [f"--{name} {value}" for name, value in given.items() if value is not None]
+    files = {"labels": args.labels} if args.labels else {"verdicts": args.verdicts}
+    for name, paths in {**files, "data": () if args.labels else [args.data]}.items():
+        words += [f"--{name}", *(path.name for path in paths)] if paths else []
+    usual = {"limit": None, "head": None, "encoder": None, "seed": SEED, "folds": N_FOLDS}
+    for name, default in usual.items():
+        value = getattr(args, name)
+        # another encoder is a folder
+        if value != default and (name != "encoder" or value in (NO_ENCODER, PACKAGED)):
+            words.append(f"--{name} {value}")
     return " ".join([*words, f"-o {args.output_path.name}"])
 
 

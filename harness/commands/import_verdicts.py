@@ -85,8 +85,7 @@ def run(args: argparse.Namespace) -> int:
     graded = [_graded_run(source, args) for source in sources]
     written = [write_run(one, args.output_path) for one in graded]
     if args.json:
-        runs = [_plain(source, files) for source, files in zip(sources, written, strict=True)]
-        print_json({"runs": runs})
+        print_json({"runs": [_plain(*each) for each in zip(sources, written, strict=True)]})
     else:
         _show(sources, graded, written, args)
     _say(_check_words([source.check for source in sources]))
@@ -108,17 +107,11 @@ class _Source:
 
 def _sorted(files: Sequence[Path]) -> tuple[list[Path], list[Run]]:
     """Tell files of rows from logs of other programs, and read the logs."""
-    rows: list[Path] = []
-    logs: list[Run] = []
-    for file in files:
-        found = [] if is_stdin(file) or not file.is_file() else read_log(file)
-        if not found:
-            rows.append(file)
-        for run in found:
-            for note in run.notes:
-                _say(note)
-            logs.append(run)
-    return rows, merged(logs)
+    found = {file: read_log(file) for file in files if not is_stdin(file) and file.is_file()}
+    logs = [run for runs in found.values() for run in runs]
+    for note in (note for run in logs for note in run.notes):
+        _say(note)
+    return [file for file in files if not found.get(file)], merged(logs)
 
 
 def _of_log(run: Run, args: argparse.Namespace) -> _Source:
@@ -158,14 +151,9 @@ def _of_rows(files: Sequence[Path], args: argparse.Namespace) -> list[_Source]:
         model_from=_fields(args.model_from),
         run_from=_fields(args.run_from),
     )
+    task = args.task or DEFAULT_TASK
     return [
-        _Source(
-            run,
-            args.task or DEFAULT_TASK,
-            "recorded",
-            check_items(run.graded, run.stored_scores),
-            facts,
-        )
+        _Source(run, task, "recorded", check_items(run.graded, run.stored_scores), facts)
         for run in runs
     ]
 
@@ -199,13 +187,11 @@ def _show(
     args: argparse.Namespace,
 ) -> None:
     if args.all:
-        lines = [
-            ScoreLine(
-                source.run.model, source.run.label, source.task, files.metrics,
-                _stored_words(source.check),
-            )
-            for source, files in zip(sources, written, strict=True)
-        ]  # fmt: skip
+        lines = []
+        for source, files in zip(sources, written, strict=True):
+            run, n = source.run, source.check.n_compared
+            stored = f"{n - source.check.n_different} of {n} agree" if n else ""
+            lines.append(ScoreLine(run.model, run.label, source.task, files.metrics, stored))
         print(score_table(lines), end="\n\n")
     runs = [
         Run(one.model, source.run.label, one.task, source.run.graded,
@@ -215,7 +201,7 @@ def _show(
     show_scores(pooled(runs), [args.output_path], runs_below(args.output_path))
 
 
-def _plain(source: _Source, files: WrittenRun) -> dict[str, Any]:
+def _plain(source: _Source, files: WrittenRun) -> dict[str, object]:
     return {
         "model": source.run.model,
         "label": source.run.label,
@@ -225,13 +211,6 @@ def _plain(source: _Source, files: WrittenRun) -> dict[str, Any]:
         "stored_item_scores": source.check.to_json(),
         "metrics": dict(files.metrics),
     }
-
-
-def _stored_words(check: ItemCheck) -> str:
-    if not check.n_compared:
-        return ""
-    same = check.n_compared - check.n_different
-    return f"{same} of {check.n_compared} agree"
 
 
 def _check_words(checks: list[ItemCheck]) -> str | None:

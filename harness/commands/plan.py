@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from ...judges.budget.stopping import Method
 from ...judges.data.forms.rubric_file import add_rows_arguments, columns_of
@@ -29,7 +28,7 @@ from ...reports import numbers
 from ...reports.results.reader import read_runs
 from ..costs.call_costs import PlannedRun, Speed, Workload
 from ..costs.early import USUAL_SPREAD, Expected, spread_of
-from ..costs.plan import Assumption, CostPlan, Lengths, make_plan, read_pilot
+from ..costs.plan import CostPlan, Lengths, make_plan, read_pilot
 from ..costs.split import add_split_arguments, is_split, plan_split
 from ..flags import add_judge_choice
 from ..parser import keep_spellings
@@ -93,7 +92,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the plan."""
     stated = {name: getattr(args, f"{name}_tokens") for name in _LENGTHS}
-    given = {name: value for name, value in stated.items() if value is not None}
+    given: dict[str, float] = {name: n for name, n in stated.items() if n is not None}
     for name, value in {**given, "latency": args.latency}.items():
         if value is not None and not 0 < value < MOST:
             raise ConfigError(f"{name} must be above 0 and below {MOST:g}, not {value:g}")
@@ -124,8 +123,8 @@ def run(args: argparse.Namespace) -> int:
     )
     split = plan_split(args, plan.runs[-1]) if has_split else None
     if args.json:
-        told: dict[str, Any] = {"until": [asdict(one) for one in until]} if until else {}
-        told |= {"split": split.to_json()} if split is not None else {}
+        more = {"until": [asdict(one) for one in until], "split": split and split.to_json()}
+        told = {name: value for name, value in more.items() if value}
         print_json({**plan.to_json(), **told})
     else:
         print(_text(plan))
@@ -214,22 +213,14 @@ def _gpu_speed(text: str | None) -> tuple[float | None, float | None]:
 
 
 def _text(plan: CostPlan) -> str:
-    head = (
-        "rows",
-        "answers",
-        "calls",
-        "prompt tokens",
-        "of them reusable",
-        "reply tokens",
-        "time",
-        "bound by",
-        "cost",
-        "with reuse",
-        "GPUs",
-    )
+    head = ("rows", "answers", "calls", "prompt tokens", "of them reusable", "reply tokens",
+            "time", "bound by", "cost", "with reuse", "GPUs")  # fmt: skip
     table = aligned([head, *map(_cells, plan.runs)], range(len(head)))
     named = " ".join(filter(None, (plan.judge, plan.model)))
-    notes = "\n".join(f"  {_note(each)}" for each in plan.assumptions)
+    notes = "\n".join(
+        f"  {each.name} = {numbers.NONE if each.value is None else each.value} ({each.source})"
+        for each in plan.assumptions
+    )
     return f"judge: {named}\n\n{table}\n\nassumed:\n{notes}"
 
 
@@ -247,8 +238,3 @@ def _cells(run: PlannedRun) -> tuple[str, ...]:
         numbers.cost(run.usd_with_reuse),
         numbers.cost(run.usd_gpus),
     )
-
-
-def _note(each: Assumption) -> str:
-    value = numbers.NONE if each.value is None else each.value
-    return f"{each.name} = {value} ({each.source})"

@@ -170,8 +170,7 @@ def _export_parquet(path: Place, args: argparse.Namespace) -> int:
 
     if args.output is None:
         raise ConfigError("--format parquet needs --output: a new folder")
-    counts = export_parquet(path, args.output, args.judge)
-    for name, n in counts.items():
+    for name, n in export_parquet(path, args.output, args.judge).items():
         print(f"{args.output / name}: {n:,} verdicts")
     return 0
 
