@@ -5,15 +5,22 @@ from __future__ import annotations
 import csv
 import io
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 
 from ...judges.scoring.estimates import Estimate
-from ...judges.signal.advantages import TermVerdict
+from ...judges.signal.advantages import TermEffect
+from ...judges.signal.agreement import FlipEffect
+from ...judges.signal.criteria import CriterionSummary, PenaltyLeverage
+from ...judges.signal.dead_groups import DeadGroups
+from ...judges.signal.gold import GoldStudy
+from ...judges.signal.levels import LevelCount
 from ...judges.signal.power import Design, PowerPlan
-from ...judges.signal.study import SignalStudy
-from ...judges.signal.variance import VOTES, shares
+from ...judges.signal.replay.gains import Compared
+from ...judges.signal.study import QUANTILES, RewardSummary, ScaleSummary, SignalStudy
+from ...judges.signal.variance import VOTES, VarianceSplit, shares
 from ...reports.interval_words import interval_words
 from ...reports.numbers import NONE, count, csv_cell, score, share
 from ..terminal import aligned
@@ -21,76 +28,48 @@ from ..terminal import aligned
 WIDTH = 100
 MAX_LISTED = 20
 """Prompts listed by id on the terminal; --json has all of them."""
+Row = TypeVar("Row")
+Columns = Mapping[str, Callable[[Row], str]]
+"""What stands in each column of a table, by its head."""
 
 
 def study_text(study: SignalStudy) -> str:
     """Write the whole study."""
     first = textwrap.fill(study.words[0].text, WIDTH) if study.words else ""
-    parts = [first, _facts(study), _words(study)]
-    parts += [
-        _titled("Compared with gold (gold score gained by training)",
-                _gold_table(study)),
-        _titled("Dead groups (share of groups; zero reward variance)", dead_table(study)),
-        _titled("Rewards over answers", _reward_table(study)),
-        _titled("Advantages by scaling", _scale_table(study)),
-        _titled("Terms: effect of removing one on the advantages", _term_table(study)),
-        _titled("Where the variance comes from", _variance_table(study)),
-        _titled("Agreement of advantages", _pair_table(study)),
-        _titled("Fidelity when verdicts are flipped at random", _flip_table(study)),
-        _titled("Criteria", _criteria_table(study)),
-        _titled("Levels", level_table(study)) if study.levels else "",
-        _titled("Cost of one triggered negative criterion (share of the reward's range)",
-                _leverage_table(study)),
-        _titled("How often a perfect answer is scored as perfect", _survival_table(study)),
-        _drop_list(study),
-    ]  # fmt: skip
-    return "\n\n".join(part for part in parts if part)
+    dead = sorted(study.dead, key=lambda d: -(d.dead.value or 0.0))
+    levels = sorted(study.levels, key=lambda one: (-one.na_share, -one.n))
+    tables = {
+        "Compared with gold (gold score gained by training)": _gold_table(study.gold),
+        "Dead groups (share of groups; zero reward variance)": _filled(dead, _dead_columns(study)),
+        "Rewards over answers": _filled(study.rewards, REWARD_COLUMNS),
+        "Advantages by scaling": _scale_table(study),
+        "Terms: effect of removing one on the advantages": _filled(study.terms, TERM_COLUMNS),
+        "Where the variance comes from": _variance_table(study),
+        "Agreement of advantages": _pair_table(study),
+        "Fidelity when verdicts are flipped at random": _flip_table(study),
+        "Criteria": _filled(study.criteria, CRITERIA_COLUMNS),
+        "Levels": _level_table(levels),
+        "Cost of one triggered negative criterion (share of the reward's range)": _filled(
+            study.leverage, LEVERAGE_COLUMNS
+        ),
+        "How often a perfect answer is scored as perfect": _survival_table(study),
+        "Prompts to drop: identical verdicts in every group": _drop_list(study),
+    }
+    titled = [_titled(title, text) for title, text in tables.items()]
+    return "\n\n".join(part for part in (first, _facts(study), _words(study), *titled) if part)
 
 
-def level_table(study: SignalStudy) -> str:
-    """Write how often each level is said, the criteria that apply least often first."""
-    ordered = sorted(study.levels, key=lambda one: (-one.na_share, -one.n))
-    rows = [
-        [
-            f"criterion {one.criterion} of prompt {one.prompt_id[:40]}",
-            f"{one.points:g}",
-            count(one.n),
-            share(one.na_share),
-            score(one.mean_share),
-            " ".join(map(count, one.counts)),
-        ]
-        for one in ordered[:MAX_LISTED]
-    ]
-    if len(ordered) > MAX_LISTED:
-        rows.append([f"and {len(ordered) - MAX_LISTED} more (--json)", "", "", "", "", ""])
-    heads = ["criterion", "points", "verdicts", "not applicable", "mean share of points",
-             "verdicts by level"]  # fmt: skip
-    return table(heads, rows)
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Set a table in columns: the first one to the left, numbers to the right."""
+    if not rows:
+        return ""
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    lines = ["-" * width for width in widths]
+    return aligned([heads, lines, *rows], range(1, len(heads)))
 
 
-def dead_table(study: SignalStudy) -> str:
-    """Write the dead groups of each reward, split by cause, most dead first.
-
-    The reliability stands beside them: a noisy judge makes dead groups look alive.
-    """
-    reliability = {split.reward: split.icc for split in study.variance}
-    rows = [
-        [
-            d.reward,
-            count(d.n_groups),
-            share(d.dead.value),
-            _share_interval(d.dead),
-            share(d.identical),
-            share(d.lost),
-            share(d.floor),
-            share(d.ceiling),
-            _with_interval(reliability[d.reward]),
-        ]
-        for d in sorted(study.dead, key=lambda d: -(d.dead.value or 0.0))
-    ]
-    heads = ["reward", "groups", "dead", "95 %", "identical verdicts", "lost by the reward",
-             "at floor", "at ceiling", "reliability"]  # fmt: skip
-    return table(heads, rows)
+def _filled(rows: Iterable[Row], columns: Columns[Row]) -> str:
+    return table(list(columns), [[cell(row) for cell in columns.values()] for row in rows])
 
 
 def plan_text(plan: PowerPlan) -> str:
@@ -147,15 +126,6 @@ def criteria_csv(study: SignalStudy) -> str:
     return file.getvalue()
 
 
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Set a table in columns: the first one to the left, numbers to the right."""
-    if not rows:
-        return ""
-    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
-    lines = ["-" * width for width in widths]
-    return aligned([heads, lines, *rows], range(1, len(heads)))
-
-
 def _titled(title: str, body: str) -> str:
     return f"{title}\n{'=' * len(title)}\n{body}" if body else ""
 
@@ -184,19 +154,23 @@ def _words(study: SignalStudy) -> str:
     return _titled("Verdict", "\n".join(lines))
 
 
-def _gold_table(study: SignalStudy) -> str:
-    gold = study.gold
+def _with_interval(estimate: Estimate) -> str:
+    if estimate.value is None:
+        return NONE
+    if estimate.low == estimate.high and not estimate.why:
+        return score(estimate.value)
+    return f"{score(estimate.value)} {interval_words(estimate)}"
+
+
+def _share_interval(estimate: Estimate) -> str:
+    if estimate.low is None or estimate.high is None:
+        return estimate.why or NONE
+    return f"{100 * estimate.low:.1f} to {100 * estimate.high:.1f}"
+
+
+def _gold_table(gold: GoldStudy | None) -> str:
     if gold is None:
         return ""
-    rows = [
-        [
-            row.reward,
-            _with_interval(row.gain),
-            _with_interval(row.behind),
-            str(row.standing) if gold.is_enough else NONE,
-        ]
-        for row in gold.rows
-    ]
     about = (
         f"{count(gold.n_answers)} answers in {count(gold.n_groups)} groups of "
         f"{count(gold.n_prompts)} prompts, scale {gold.scale}; the two judges agree on "
@@ -204,91 +178,124 @@ def _gold_table(study: SignalStudy) -> str:
         f"({gold.noise or 'the verdicts as recorded'}); 'rubricbeat replay-train' shows more. "
         f"Intervals of the last but one column allow for {max(1, len(gold.rows) - 1)} comparisons."
     )
-    heads = ["reward", "gain of gold score", "behind the best by", "standing"]
-    return f"{textwrap.fill(about, WIDTH)}\n{table(heads, rows)}"
+    columns: Columns[Compared] = {
+        "reward": lambda row: row.reward,
+        "gain of gold score": lambda row: _with_interval(row.gain),
+        "behind the best by": lambda row: _with_interval(row.behind),
+        "standing": lambda row: str(row.standing) if gold.is_enough else NONE,
+    }
+    return f"{textwrap.fill(about, WIDTH)}\n{_filled(gold.rows, columns)}"
 
 
-def _reward_table(study: SignalStudy) -> str:
-    rows = [
-        [
-            r.reward,
-            count(r.n),
-            count(r.n_none),
-            score(r.mean.value),
-            interval_words(r.mean),
-            count(r.effective_n),
-            score(r.sd),
-            score(r.spread),
-            *(score(value) for value in (r.quantiles[1:6] or [None] * 5)),
-        ]
-        for r in study.rewards
-    ]
-    heads = ["reward", "n", "none", "mean", "95 %", "effective n", "sd", "sd in group",
-             "5 %", "25 %", "50 %", "75 %", "95 %"]  # fmt: skip
-    return table(heads, rows)
+def _dead_columns(study: SignalStudy) -> Columns[DeadGroups]:
+    """Set the reliability beside dead groups: a noisy judge makes them look alive."""
+    reliability = {split.reward: split.icc for split in study.variance}
+    return {
+        "reward": lambda d: d.reward,
+        "groups": lambda d: count(d.n_groups),
+        "dead": lambda d: share(d.dead.value),
+        "95 %": lambda d: _share_interval(d.dead),
+        "identical verdicts": lambda d: share(d.identical),
+        "lost by the reward": lambda d: share(d.lost),
+        "at floor": lambda d: share(d.floor),
+        "at ceiling": lambda d: share(d.ceiling),
+        "reliability": lambda d: _with_interval(reliability[d.reward]),
+    }
+
+
+def _quantile(place: int) -> Callable[[RewardSummary], str]:
+    return lambda r: score(r.quantiles[place] if r.quantiles else None)
+
+
+REWARD_COLUMNS: Columns[RewardSummary] = {
+    "reward": lambda r: r.reward,
+    "n": lambda r: count(r.n),
+    "none": lambda r: count(r.n_none),
+    "mean": lambda r: score(r.mean.value),
+    "95 % interval": lambda r: interval_words(r.mean),
+    "effective n": lambda r: count(r.effective_n),
+    "sd": lambda r: score(r.sd),
+    "sd in group": lambda r: score(r.spread),
+    **{f"{100 * QUANTILES[at]:g} %": _quantile(at) for at in range(1, 6)},
+}
+SCALE_COLUMNS: Columns[ScaleSummary] = {
+    "reward": lambda s: s.reward,
+    "scale": lambda s: str(s.scale),
+    "effective answers": lambda s: count(s.effective_answers),
+    "of all": lambda s: share(s.effective_share),
+    "weight of low-spread quarter": lambda s: share(s.low_spread_weight),
+    "corr. with gold score": lambda s: _with_interval(s.gold_correlation),
+    "corr. of two verdicts": lambda s: _with_interval(s.replicate_correlation),
+}
+TERM_COLUMNS: Columns[TermEffect] = {
+    "term": lambda e: f"{e.reward}: {e.term}",
+    "scale": lambda e: str(e.scale),
+    "effect": lambda e: f"{e.verdict} (inert)" if e.verdict == "cancels" else str(e.verdict),
+    "rewards changed": lambda e: share(e.changed),
+    "correlation": lambda e: NONE if e.correlation is None else f"{e.correlation:.6f}",
+    "largest change": lambda e: score(e.max_difference),
+    "constant in groups": lambda e: "yes" if e.constant_in_groups else "no",
+}
+CRITERIA_COLUMNS: Columns[CriterionSummary] = {
+    "criteria": lambda c: c.kind,
+    "n": lambda c: count(c.n),
+    "met": lambda c: share(c.pass_rate),
+    "contrast q(1-q)": lambda c: score(c.contrast),
+    "never met": lambda c: share(c.never),
+    "always met": lambda c: share(c.always),
+    "share of group variance": lambda c: share(c.variance_share),
+}
+LEVEL_COLUMNS: Columns[LevelCount] = {
+    "criterion": lambda one: f"criterion {one.criterion} of prompt {one.prompt_id[:40]}",
+    "points": lambda one: f"{one.points:g}",
+    "verdicts": lambda one: count(one.n),
+    "not applicable": lambda one: share(one.na_share),
+    "mean share of points": lambda one: score(one.mean_share),
+    "verdicts by level": lambda one: " ".join(map(count, one.counts)),
+}
+LEVERAGE_COLUMNS: Columns[PenaltyLeverage] = {
+    "reward": lambda r: r.reward,
+    "negatives": lambda r: count(r.n_negative),
+    "from perfect": lambda r: share(r.from_best),
+    "at seen pass rates": lambda r: share(r.typical),
+    "the only negative": lambda r: share(r.lone),
+    "by its points alone": lambda r: share(r.by_points),
+}
+
+
+def _level_table(levels: Sequence[LevelCount]) -> str:
+    rest = len(levels) - MAX_LISTED
+    more = f"\n... and {rest} more (--json)" if rest > 0 else ""
+    return _filled(levels[:MAX_LISTED], LEVEL_COLUMNS) + more
 
 
 def _scale_table(study: SignalStudy) -> str:
-    rows = [
-        [
-            f"{s.reward}",
-            str(s.scale),
-            count(s.effective_answers),
-            share(s.effective_share),
-            share(s.low_spread_weight),
-            _with_interval(s.gold_correlation),
-            _with_interval(s.replicate_correlation),
-        ]
-        for s in study.by_scale
-    ]
-    heads = ["reward", "scale", "effective answers", "of all", "weight of low-spread quarter",
-             "corr. with gold score", "corr. of two verdicts"]  # fmt: skip
     told = ", ".join(f"{name} {score(r)}" for name, r in study.batch_agreement.items())
     note = f"\nnone and batch at {study.batch_groups} groups a batch correlate: {told}."
-    return table(heads, rows) + note
+    return _filled(study.by_scale, SCALE_COLUMNS) + note
 
 
-def _term_table(study: SignalStudy) -> str:
-    rows = [
-        [
-            f"{e.reward}: {e.term}",
-            str(e.scale),
-            str(e.verdict) + (" (inert)" if e.verdict is TermVerdict.CANCELS else ""),
-            share(e.changed),
-            NONE if e.correlation is None else f"{e.correlation:.6f}",
-            score(e.max_difference),
-            "yes" if e.constant_in_groups else "no",
-        ]
-        for e in study.terms
-    ]
-    heads = ["term", "scale", "effect", "rewards changed", "correlation", "largest change",
-             "constant in groups"]  # fmt: skip
-    return table(heads, rows)
+def _votes(k: int) -> Callable[[VarianceSplit], str]:
+    return lambda split: score(split.fidelity_of_votes(k).value)
 
 
 def _variance_table(study: SignalStudy) -> str:
-    rows = []
-    for split in study.variance:
-        by_name = dict(shares(split))
-        votes = [split.fidelity_of_votes(k).value for k in VOTES]
-        within = split.within / split.total if split.total > 0 else None
-        rows.append(
-            [
-                split.reward,
-                share(by_name["prompts"]),
-                share(within),
-                share(by_name["answers"]),
-                share(by_name["judge"]),
-                _with_interval(split.icc),
-                *(score(value) for value in votes),
-            ]
-        )
-    heads = ["reward", "prompts", "within groups", "= answers", "+ judge", "ICC",
-             *(f"fidelity k={k}" for k in VOTES)]  # fmt: skip
+    def part(name: str) -> Callable[[VarianceSplit], str]:
+        return lambda split: share(dict(shares(split))[name])
+
+    columns: Columns[VarianceSplit] = {
+        "reward": lambda split: split.reward,
+        "prompts": part("prompts"),
+        "within groups": lambda s: share(s.within / s.total if s.total > 0 else None),
+        "= answers": part("answers"),
+        "+ judge": part("judge"),
+        "ICC": lambda split: _with_interval(split.icc),
+        **{f"fidelity k={k}": _votes(k) for k in VOTES},
+    }
     note = ""
     if study.n_replicates == 1:
         note = "\nNo answer was judged twice: the judge's share and the reliability are unknown."
-    return table(heads, rows) + note
+    return _filled(study.variance, columns) + note
 
 
 def _pair_table(study: SignalStudy) -> str:
@@ -308,45 +315,20 @@ def _pair_table(study: SignalStudy) -> str:
 
 
 def _flip_table(study: SignalStudy) -> str:
-    rates = list(dict.fromkeys(f.rate for f in study.flips))
-    cells = {(f.reward, f.scale, f.rate): f for f in study.flips}
-    rows = [
-        [name, str(scale), *(_two_decimals(cells[name, scale, rate].fidelity) for rate in rates),
-         *(f"{cells[name, scale, rate].dead:.0%}".replace("%", " %") for rate in rates)]
-        for name, scale in dict.fromkeys((f.reward, f.scale) for f in study.flips)
+    rows: dict[tuple[str, str], list[FlipEffect]] = {}
+    for flip in study.flips:
+        rows.setdefault((flip.reward, str(flip.scale)), []).append(flip)
+    rates = [f"{100 * rate:g} %" for rate in dict.fromkeys(flip.rate for flip in study.flips)]
+    # as many digits as a mean of so few draws carries
+    cells = [
+        [*key, *(NONE if f.fidelity is None else f"{f.fidelity:.2f}" for f in flips),
+         *(f"{100 * f.dead:.0f} %" for f in flips)]
+        for key, flips in rows.items()
     ]  # fmt: skip
-    heads = ["reward", "scale", *(f"{100 * rate:g} % flipped" for rate in rates),
-             *(f"dead at {100 * rate:g} %" for rate in rates)]  # fmt: skip
-    return table(heads, rows) + (
-        f"\nMean of {study.flips[0].n_draws} random draws of the flips." if rows else ""
-    )
-
-
-def _two_decimals(value: float | None) -> str:
-    """Write as many digits as a mean of so few draws carries."""
-    return NONE if value is None else f"{value:.2f}"
-
-
-def _criteria_table(study: SignalStudy) -> str:
-    rows = [
-        [c.kind, count(c.n), share(c.pass_rate), score(c.contrast), share(c.never),
-         share(c.always), share(c.variance_share)]
-        for c in study.criteria
-    ]  # fmt: skip
-    heads = ["criteria", "n", "met", "contrast q(1-q)", "never met", "always met",
-             "share of group variance"]  # fmt: skip
-    return table(heads, rows)
-
-
-def _leverage_table(study: SignalStudy) -> str:
-    rows = [
-        [r.reward, count(r.n_negative), share(r.from_best), share(r.typical), share(r.lone),
-         share(r.by_points)]
-        for r in study.leverage
-    ]  # fmt: skip
-    heads = ["reward", "negatives", "from perfect", "at seen pass rates", "the only negative",
-             "by its points alone"]  # fmt: skip
-    return table(heads, rows)
+    heads = ["reward", "scale", *(f"{rate} flipped" for rate in rates),
+             *(f"dead at {rate}" for rate in rates)]  # fmt: skip
+    note = f"\nMean of {study.flips[0].n_draws} random draws of the flips." if rows else ""
+    return table(heads, cells) + note
 
 
 def _survival_table(study: SignalStudy) -> str:
@@ -355,13 +337,9 @@ def _survival_table(study: SignalStudy) -> str:
 
 
 def _drop_list(study: SignalStudy) -> str:
-    if not study.drop:
-        return ""
     listed = [prompt.prompt_id for prompt in study.drop[:MAX_LISTED]]
     rest = len(study.drop) - len(listed)
-    more = f"\n... and {rest} more (--json lists all)" if rest else ""
-    title = "Prompts to drop: identical verdicts in every group"
-    return _titled(title, "\n".join(listed) + more)
+    return "\n".join([*listed, f"... and {rest} more (--json lists all)"] if rest else listed)
 
 
 def _design_row(design: Design, plan: PowerPlan) -> list[str]:
@@ -381,17 +359,3 @@ def _design_row(design: Design, plan: PowerPlan) -> list[str]:
 
 def _verdicts(n: int) -> str:
     return "1 verdict" if n == 1 else f"{n} verdicts"
-
-
-def _with_interval(estimate: Estimate) -> str:
-    if estimate.value is None:
-        return NONE
-    if estimate.low == estimate.high and not estimate.why:
-        return score(estimate.value)
-    return f"{score(estimate.value)} {interval_words(estimate)}"
-
-
-def _share_interval(estimate: Estimate) -> str:
-    if estimate.low is None or estimate.high is None:
-        return estimate.why or NONE
-    return f"{100 * estimate.low:.1f} to {100 * estimate.high:.1f}"

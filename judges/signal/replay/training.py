@@ -16,16 +16,17 @@ recorded, P prompts, A answers of a prompt, S seeds.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Self
+from functools import partial
+from typing import Protocol, Self
 
 import numpy as np
 
 from ...errors import ConfigError
-from ...scoring.rubric_arrays import Floats
+from ...scoring.rubric_arrays import Bools, Floats
 from ..advantages import Scale
 from ..groups import BATCH_GROUPS
 from .blocks import Block, Recorded, blocks_of
@@ -182,6 +183,29 @@ class Pilot:
         return rates.astype(np.float32)
 
 
+class Learner(Protocol):
+    """A policy over the answers of some blocks, for some seeds."""
+
+    def weights(self, place: int) -> Singles:
+        """Give the chances of the answers of a block up to a factor, [A, K, S, P]."""
+
+    def learn(self, place: int, gradient_AKSP: Singles) -> None:
+        """Take the gradient of a block's logits; blocks come in their order, all at each step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some seeds on some blocks, trained together."""
+
+    seeds: range
+    blocks: Sequence[Block]
+    learner: Callable[[], Learner]
+    trained_P: Bools
+    """Prompts that are trained on."""
+    counted_P: Bools
+    """Prompts whose gain counts."""
+
+
 def train(recorded: Recorded, scales: Sequence[Scale], settings: Settings) -> Trained:
     """Train a policy for each prompt under every reward and scaling.
 
@@ -190,10 +214,28 @@ def train(recorded: Recorded, scales: Sequence[Scale], settings: Settings) -> Tr
         scales: Scalings of the advantages.
         settings: How to train.
     """
+    all_P = np.ones(len(recorded.weight_P), bool)
+
+    def parts(blocks: Sequence[Block], rates_K: Singles) -> Iterator[Part]:
+        for block in blocks:
+            for seeds in portions(range(settings.seeds), block):
+                learner = partial(_Table, block, len(seeds), rates_K)
+                yield Part(seeds, [block], learner, all_P, all_P)
+
+    return train_parts(recorded, scales, settings, parts)
+
+
+def train_parts(
+    recorded: Recorded,
+    scales: Sequence[Scale],
+    settings: Settings,
+    parts: Callable[[Sequence[Block], Singles], Iterable[Part]],
+) -> Trained:
+    """Train in parts, which get the blocks and the rate of each reward under one scaling."""
     n_values, n_prompts = recorded.values_VPG.shape[:2]
     n_rewards, n_moments = len(recorded.rewards_KRPG), len(settings.moments)
-    n_arms = len(scales) * n_rewards
-    gain = np.empty((n_values, n_arms, settings.seeds, n_prompts), np.float32)
+    n_arms, n_seeds = len(scales) * n_rewards, settings.seeds
+    gain = np.full((n_values, n_arms, n_seeds, n_prompts), np.nan, np.float32)
     curve, dead = np.zeros((n_values, n_arms, n_moments)), np.zeros((n_arms, n_moments))
     at_start = np.empty(n_arms)
     with ThreadPoolExecutor(n_threads()) as pool:
@@ -203,50 +245,59 @@ def train(recorded: Recorded, scales: Sequence[Scale], settings: Settings) -> Tr
             pilot = Pilot.of(blocks, scale, settings)
             arms = slice(place * n_rewards, (place + 1) * n_rewards)
             at_start[arms] = pilot.dead_K
-            rates_K = pilot.rates(settings)
-            for block in blocks:
-                for seeds in portions(range(settings.seeds), block):
-                    job = pool.submit(_train_block, block, seeds, scale, settings, rates_K)
-                    jobs.append((arms, seeds, block, job))
-        for arms, seeds, block, job in jobs:
-            found = job.result()
-            gain[:, arms, seeds.start : seeds.stop, block.prompts] = found.gain_VKSP
-            curve[:, arms] += found.curve_VKT
-            dead[arms] += found.dead_KT
-    n_seeds = settings.seeds
-    return Trained(gain.astype(np.float64), at_start, curve / n_seeds, dead / n_seeds / n_prompts)
+            for part in parts(blocks, pilot.rates(settings)):
+                job = pool.submit(_follow, part, scale, settings, recorded.weight_P)
+                jobs.append((arms, part, job))
+        for arms, part, job in jobs:
+            gains, of_part, dead_KT = job.result()
+            at = slice(part.seeds.start, part.seeds.stop)
+            for block, gain_VKSP in zip(part.blocks, gains, strict=True):
+                counted_P = part.counted_P[block.prompts]
+                gain[:, arms, at, block.prompts] = np.where(counted_P, gain_VKSP, np.nan)
+            curve[:, arms] += of_part / n_seeds
+            dead[arms] += dead_KT / n_seeds / max(int(part.trained_P.sum()), 1)
+    return Trained(gain.astype(np.float64), at_start, curve, dead)
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """What the training of one block and some seeds gives; curves as sums over seeds."""
+class _Table:
+    """A softmax for each prompt of a block over its answers."""
 
-    gain_VKSP: Singles
-    curve_VKT: Floats
-    dead_KT: Floats
+    def __init__(self, block: Block, n_seeds: int, rates_K: Singles) -> None:
+        self._logits, self._rates_K11 = block.logits(n_seeds), rates_K[:, None, None]
 
+    def weights(self, place: int) -> Singles:
+        weights: Singles = np.exp(self._logits)
+        return weights
 
-def _train_block(
-    block: Block, seeds: range, scale: Scale, settings: Settings, rates_K: Singles
-) -> _Part:
-    logits = block.logits(len(seeds))
-    random = Chance(seeds, block, settings, scale)
-    rates_K11 = rates_K[:, None, None]
-    moments = settings.moments
-    curve = np.zeros((len(block.value_VAP), block.n_rewards, len(moments)))
-    dead = np.zeros((block.n_rewards, len(moments)))
-    for t in range(settings.steps + 1):
-        weights = np.exp(logits)
-        step = take_step(weights, block.tables, random.draw(), scale, settings.batch_groups)
-        if t in moments:
-            at = moments.index(t)
-            gains = block.gains(weights)
-            curve[..., at] = (gains @ block.weight_P).sum(2)
-            dead[:, at] = step.dead_KSP.sum((1, 2))
-        logits += rates_K11 * step.gradient_AKSP
+    def learn(self, place: int, gradient_AKSP: Singles) -> None:
+        self._logits += self._rates_K11 * gradient_AKSP
         # the largest is 0: no chance can overflow
-        logits -= logits.max(0)
-    return _Part(gains, curve, dead)
+        self._logits -= self._logits.max(0)
+
+
+def _follow(
+    part: Part, scale: Scale, settings: Settings, weight_P: Floats
+) -> tuple[list[Singles], Floats, Floats]:
+    """Train a part: gains of each block at the end, and curves and dead groups as sums."""
+    learner, first = part.learner(), part.blocks[0]
+    chances = [Chance(part.seeds, block, settings, scale) for block in part.blocks]
+    counted_P = np.where(part.counted_P, weight_P, 0.0)
+    counted_P /= counted_P.sum()
+    moments = {step: at for at, step in enumerate(settings.moments)}
+    curve = np.zeros((len(first.value_VAP), first.n_rewards, len(moments)))
+    dead = np.zeros((first.n_rewards, len(moments)))
+    gains: list[Singles] = [np.empty(0, np.float32)] * len(part.blocks)
+    for t in range(settings.steps + 1):
+        for place, (block, chance) in enumerate(zip(part.blocks, chances, strict=True)):
+            weights = learner.weights(place)
+            step = take_step(weights, block.tables, chance.draw(), scale, settings.batch_groups)
+            if t in moments:
+                gains[place] = block.gains(weights)
+                curve[..., moments[t]] += (gains[place] @ counted_P[block.prompts]).sum(2)
+                is_dead = step.dead_KSP & part.trained_P[block.prompts]
+                dead[:, moments[t]] += is_dead.sum((1, 2))
+            learner.learn(place, step.gradient_AKSP)
+    return gains, curve, dead
 
 
 def _pilot_draws(
