@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ...judges.scoring.crossed import CrossedMean, crossed_mean
-from ...judges.scoring.estimates import Estimate
+from ...judges.scoring.crossed import CrossedMean
 from ..comparison.paired import ALPHA, holm
 from .evaluations import (
     commonest_score,
@@ -21,9 +20,9 @@ from .evaluations import (
     difference_in_kind,
     ends_by_prompt,
     gains,
-    gains_table,
     held_out_data,
     judged_by,
+    mean_over,
 )
 from .runs import GOLD, TRAINING, TrainingRun
 
@@ -35,7 +34,7 @@ MOSTLY_STILL = 0.75
 """Share of equal scores from which a held-out judge is said to discriminate poorly; ours."""
 
 
-def settings_of(run: TrainingRun) -> dict[str, Any]:
+def settings_of(run: TrainingRun) -> dict[str, object]:
     """Give what makes runs one arm: the configuration but for seed and folders, and the data.
 
     Runs whose configuration is not known are not taken for repeats of each other.
@@ -51,7 +50,7 @@ def settings_of(run: TrainingRun) -> dict[str, Any]:
     if "gold" in plain:
         plain["gold"]["judge"] = judged_by(plain["gold"].get("judge"))
     # one path may hold other rows tomorrow
-    hashes = {"file": run.facts.get("data", {}).get("sha256"), "held_out_file": held_out_data(run)}
+    hashes = {"file": run.fact("data", "sha256"), "held_out_file": held_out_data(run)}
     known = {key: str(value)[:12] for key, value in hashes.items() if value is not None}
     return {**plain, "data": {**plain.get("data", {}), **known}}
 
@@ -70,7 +69,7 @@ def arm_names(firsts: Sequence[TrainingRun]) -> list[str]:
     return names
 
 
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+def _flat(settings: Mapping[str, object], prefix: str = "") -> dict[str, str]:
     flat: dict[str, str] = {}
     for key, value in settings.items():
         if isinstance(value, Mapping):
@@ -91,32 +90,7 @@ class Change:
     """Mean over the same runs and prompts as the difference."""
     last: float | None
     over: CrossedMean
-    """Of last minus first, over runs and prompts."""
-
-    @property
-    def n_prompts(self) -> int:
-        """Prompts with a number in some run."""
-        return self.over.n_prompts
-
-    @property
-    def n_runs(self) -> int:
-        """Runs with an initial and a final evaluation."""
-        return self.over.n_runs
-
-    @property
-    def difference(self) -> float | None:
-        """Mean of last minus first."""
-        return self.over.mean
-
-    @property
-    def interval(self) -> Estimate:
-        """95 %, over runs and prompts; over prompts with one run."""
-        return self.over.interval
-
-    @property
-    def between_runs(self) -> float | None:
-        """Sample standard deviation of the runs' mean differences; None with one run."""
-        return self.over.between_runs
+    """Of last minus first, over runs and prompts; over prompts with one run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,22 +291,17 @@ def _change(runs: Sequence[TrainingRun], judge: str, reward: str | None) -> Chan
     by_run = [ends for run in runs if (ends := ends_by_prompt(run, judge, reward))]
     if not by_run:
         return None
-    rows = [{p: after - before for p, (before, after) in ends.items()} for ends in by_run]
     return Change(
         judge=judge,
         reward=reward or runs[0].gold_reward,
         first=mean_of(before for ends in by_run for before, _ in ends.values()),
         last=mean_of(after for ends in by_run for _, after in ends.values()),
-        over=crossed_mean(gains_table(rows)),
+        over=mean_over(
+            [{p: after - before for p, (before, after) in ends.items()} for ends in by_run]
+        ),
     )
 
 
 def _gap(runs: Sequence[TrainingRun]) -> CrossedMean:
-    rows = []
-    for run in runs:
-        own, gold = gains(run, TRAINING), gains(run, GOLD)
-        rows.append({p: own[p] - gold[p] for p in own if p in gold})
-    rows = [row for row in rows if row]
-    if not rows:
-        return CrossedMean(0, 0, None)
-    return crossed_mean(gains_table(rows))
+    both = [(gains(run, TRAINING), gains(run, GOLD)) for run in runs]
+    return mean_over([{p: own[p] - gold[p] for p in own if p in gold} for own, gold in both])

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from ...judges.engine.options import CHANGES_VERDICTS, RuntimeOptions
+from ...judges.scoring.crossed import CrossedMean, crossed_mean
 from ...judges.scoring.rubric_arrays import Floats
 from .runs import GOLD, Evaluation, TrainingRun
 
@@ -44,10 +44,11 @@ def gains(run: TrainingRun, judge: str) -> dict[str, float]:
     return {prompt: after - before for prompt, (before, after) in ends.items()}
 
 
-def gains_table(rows: Sequence[Mapping[str, float]]) -> Floats:
-    """Lay out what runs have for each prompt, [R, P]; NaN where a run has nothing."""
+def mean_over(rows: Sequence[Mapping[str, float]]) -> CrossedMean:
+    """Average what runs have for each prompt, a row a run, over runs and prompts."""
     prompts = sorted({prompt for row in rows for prompt in row})
-    return np.array([[row.get(p, np.nan) for p in prompts] for row in rows])
+    table = [[row.get(p, np.nan) for p in prompts] for row in rows]
+    return crossed_mean(np.array(table, dtype=np.float64).reshape(len(rows), len(prompts)))
 
 
 def change_curve(run: TrainingRun, judge: str) -> tuple[Floats, Floats]:
@@ -72,29 +73,22 @@ def change_curve(run: TrainingRun, judge: str) -> tuple[Floats, Floats]:
 
 def count_scores(runs: Sequence[TrainingRun]) -> tuple[int, int]:
     """Count the gold judge's scores at either end, and those of them that are missing."""
-    asked = missing = 0
-    for run in runs:
-        for evaluation in ends_of(run, GOLD) or ():
-            values = evaluation.rewards.get(
-                run.gold_reward, np.full(len(evaluation.prompt_ids), np.nan)
-            )
-            asked += len(values)
-            missing += int(np.isnan(values).sum())
-    return asked, missing
+    ends = [(run, evaluation) for run in runs for evaluation in ends_of(run, GOLD) or ()]
+    asked = sum(len(evaluation.prompt_ids) for _, evaluation in ends)
+    scored = [evaluation.rewards.get(run.gold_reward, np.empty(0)) for run, evaluation in ends]
+    return asked, asked - sum(int((~np.isnan(values)).sum()) for values in scored)
 
 
 def commonest_score(runs: Sequence[TrainingRun]) -> tuple[float, float] | None:
     """Give the gold judge's commonest score over all evaluations, and the share that got it."""
-    tables = [x.rewards.get(run.gold_reward) for run in runs for x in run.evaluations_by(GOLD)]
-    known = [table[~np.isnan(table)] for table in tables if table is not None]
-    every = np.concatenate(known) if known else np.empty(0)
+    every = np.concatenate([np.empty(0), *(table for run in runs for table in run.gold_scores())])
     if not every.size:
         return None
     scores, counts = np.unique(every, return_counts=True)
     return float(scores[counts.argmax()]), float(counts.max() / every.size)
 
 
-def judged_by(judge: Any) -> Any:
+def judged_by(judge: object) -> object:
     """Give what of a judge's options decides its verdicts; a name alone is written as a name."""
     if not isinstance(judge, Mapping):
         return judge
@@ -104,8 +98,7 @@ def judged_by(judge: Any) -> Any:
 
 def held_out_data(run: TrainingRun) -> str | None:
     """Give the hash of the file the held-out prompts came from; None where it is not recorded."""
-    data = run.facts.get("data", {})
-    found = data.get("held_out_sha256") or data.get("sha256")
+    found = run.fact("data", "held_out_sha256") or run.fact("data", "sha256")
     return None if found is None else str(found)
 
 
@@ -113,18 +106,10 @@ def difference_in_kind(this: TrainingRun, other: TrainingRun) -> str | None:
     """Say why the held-out scores of two runs mean different things; None where they do not."""
     if this.gold_reward != other.gold_reward:
         return f"scored by {this.gold_reward} and by {other.gold_reward}"
-    if _gold_options(this) != _gold_options(other) or _differ(
-        this.gold_ledger.get("digest"), other.gold_ledger.get("digest")
-    ):
+    options = [judged_by(run.asked("gold", "judge")) for run in (this, other)]
+    digests = {run.gold_ledger.get("digest") for run in (this, other)} - {None}
+    if options[0] != options[1] or len(digests) > 1:
         return "judged by different gold judges"
-    if _differ(held_out_data(this), held_out_data(other)):
+    if len({held_out_data(this), held_out_data(other)} - {None}) > 1:
         return "held-out prompts from different files"
     return None
-
-
-def _gold_options(run: TrainingRun) -> Any:
-    return judged_by(run.config.get("gold", {}).get("judge"))
-
-
-def _differ(this: Any, other: Any) -> bool:
-    return this is not None and other is not None and this != other

@@ -36,32 +36,17 @@ ARM_NUMBERS = ("dead_frac", "group_std", "judge_share", "step_s", RESTING)
 
 def common_facts(runs: Sequence[TrainingRun]) -> list[tuple[str, str]]:
     """Name what all runs share, and say where they do not."""
-    told: dict[str, Callable[[TrainingRun], str]] = {
-        "Policy": _policy,
-        "Training judge": lambda run: judge_words(run.config.get("judge") or run.ledger),
-        "Held-out judge": lambda run: judge_words(
-            run.config.get("gold", {}).get("judge") or run.gold_ledger
-        ),
-        "Scored by": lambda run: f"reward {run.gold_reward}, on held-out prompts",
-        "Prompts": _prompts,
-        "Budget": _budget,
-        "Optimisation": _optimisation,
-        "Preset": lambda run: str(run.config.get("preset") or "none"),
-        "Versions": _versions,
-    }
     facts = []
-    of_itself = [run for run in runs if run.gold_ledger.get("notes")]
-    for name, tell in told.items():
-        values = list(dict.fromkeys(map(tell, runs)))
-        text = values[0] if len(values) == 1 else f"{DIFFERS}: {'; '.join(values[:4])}"
-        facts.append((name, text if len(values) <= 4 else f"{text}; and {len(values) - 4} more"))
-        if name == "Held-out judge" and of_itself:
-            told_notes = dict.fromkeys(str(run.gold_ledger["notes"]) for run in of_itself)
-            facts.append(("Note of this judge", "; ".join(list(told_notes)[:4])))
+    for name, tell in FACTS.items():
+        values = [text for text in dict.fromkeys(map(tell, runs)) if text is not None]
+        if values:
+            text = values[0] if len(values) == 1 else f"{DIFFERS}: {'; '.join(values[:4])}"
+            more = f"{text}; and {len(values) - 4} more" if len(values) > 4 else text
+            facts.append((name, more))
     return facts
 
 
-def run_facts(run: TrainingRun) -> dict[str, Any]:
+def run_facts(run: TrainingRun) -> dict[str, object]:
     """Give the row of one run."""
     first, last = run.ends("reward")
     return {
@@ -69,19 +54,19 @@ def run_facts(run: TrainingRun) -> dict[str, Any]:
         "arm": run.setting,
         "seed": run.seed,
         "steps": len(run.steps),
-        "planned": run.facts.get("plan", {}).get("max_steps"),
+        "planned": run.fact("plan", "max_steps"),
         "first": first,
         "last": last,
         "dead": run.mean("dead_frac"),
-        "unscored": sum(int(line.get("unscored") or 0) for line in run.steps),
-        "answers": sum(int(line.get("answers") or 0) for line in run.steps),
+        "unscored": run.total("unscored"),
+        "answers": run.total("answers"),
         "step_s": run.mean("step_s"),
         "judge_share": run.mean("judge_share"),
         "state": run.state,
     }
 
 
-def judge_words(judge: Any) -> str:
+def judge_words(judge: object) -> str:
     """Name a judge and its model, without its options."""
     if not judge:
         return "none"
@@ -92,57 +77,59 @@ def judge_words(judge: Any) -> str:
 
 
 def _policy(run: TrainingRun) -> str:
-    policy, model = run.facts.get("policy", {}), run.config.get("model", {})
-    n = policy.get("parameters")
-    name = str(policy.get("name", UNKNOWN))
+    name, n = str(run.fact("policy", "name") or UNKNOWN), run.fact("policy", "parameters")
     name = name if len(name) <= 80 else f"{name[:79]}…"
-    parts = [name if n is None else f"{name} ({numbers.count(n)} parameters)"]
-    if model:
-        parts.append(f"LoRA r {model.get('lora_r')}" if model.get("lora") else "all weights")
-    if model.get("adapter"):
+    parts = [f"{name} ({numbers.count(n)} parameters)" if isinstance(n, int) else name]
+    if run.asked("model"):
+        lora = f"LoRA r {run.asked('model', 'lora_r')}"
+        parts.append(lora if run.asked("model", "lora") else "all weights")
+    if run.asked("model", "adapter"):
         parts.append("after a warm start")
     return ", ".join(parts)
 
 
-def _prompts(run: TrainingRun) -> str:
-    data = run.facts.get("data", {})
-    rest = run.config.get("data", {}).get("rest_dead") or None
-    return _known(
-        ("{}", data.get("path")),
-        ("{:,} to train on", data.get("n_train")),
-        ("{:,} held out", data.get("n_held_out")),
-        ("dead groups in a row after which a prompt rests: {}", rest),
-    )
-
-
-def _budget(run: TrainingRun) -> str:
-    grpo = run.config.get("grpo", {})
-    return _known(
-        ("{:,} steps", run.facts.get("plan", {}).get("max_steps")),
-        ("{} prompts per step", grpo.get("prompts_per_step")),
-        ("{} answers per prompt", grpo.get("num_generations")),
-        ("at most {:,} tokens per answer", grpo.get("max_completion_length")),
-    )
-
-
-def _optimisation(run: TrainingRun) -> str:
-    grpo = run.config.get("grpo", {})
-    return _known(
-        ("loss {}", grpo.get("loss_type")),
-        ("learning rate {}", grpo.get("learning_rate")),
-        ("beta {}", grpo.get("beta")),
-        ("temperature {}", grpo.get("temperature")),
-    )
-
-
-def _known(*parts: tuple[str, Any]) -> str:
+def _known(*parts: tuple[str, object]) -> str:
     """Join what is known; each form takes its value."""
     return ", ".join(form.format(value) for form, value in parts if value is not None) or UNKNOWN
 
 
 def _versions(run: TrainingRun) -> str:
-    versions = run.facts.get("versions", {})
-    return ", ".join(f"{name} {found}" for name, found in versions.items()) or UNKNOWN
+    versions = run.fact("versions")
+    named = versions.items() if isinstance(versions, Mapping) else ()
+    return ", ".join(f"{name} {found}" for name, found in named) or UNKNOWN
+
+
+FACTS: Mapping[str, Callable[[TrainingRun], str | None]] = {
+    "Policy": _policy,
+    "Training judge": lambda run: judge_words(run.asked("judge") or run.ledger),
+    "Held-out judge": lambda run: judge_words(run.asked("gold", "judge") or run.gold_ledger),
+    "Note of this judge": lambda run: str(run.gold_ledger.get("notes") or "") or None,
+    "Scored by": lambda run: f"reward {run.gold_reward}, on held-out prompts",
+    "Prompts": lambda run: _known(
+        ("{}", run.fact("data", "path")),
+        ("{:,} to train on", run.fact("data", "n_train")),
+        ("{:,} held out", run.fact("data", "n_held_out")),
+        (
+            "dead groups in a row after which a prompt rests: {}",
+            run.asked("data", "rest_dead") or None,
+        ),
+    ),
+    "Budget": lambda run: _known(
+        ("{:,} steps", run.fact("plan", "max_steps")),
+        ("{} prompts per step", run.asked("grpo", "prompts_per_step")),
+        ("{} answers per prompt", run.asked("grpo", "num_generations")),
+        ("at most {:,} tokens per answer", run.asked("grpo", "max_completion_length")),
+    ),
+    "Optimisation": lambda run: _known(
+        ("loss {}", run.asked("grpo", "loss_type")),
+        ("learning rate {}", run.asked("grpo", "learning_rate")),
+        ("beta {}", run.asked("grpo", "beta")),
+        ("temperature {}", run.asked("grpo", "temperature")),
+    ),
+    "Preset": lambda run: str(run.asked("preset") or "none"),
+    "Versions": _versions,
+}
+"""What a page says of its runs; None is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +232,7 @@ def training_report(
     """
     found = read_training_runs(paths)
     runs = [run for run in found if run.has_rewards]
-    if not runs and all(run.facts.get("kind") == "sft" for run in found):
+    if not runs and all(run.is_warm_start for run in found):
         raise DataError(
             f"{paths[0]}: a warm start, which has no rewards to report; name a GRPO run"
         )
@@ -253,7 +240,7 @@ def training_report(
         raise DataError(f"{paths[0]}: no step with a reward was recorded yet")
     arms = arms_of(runs)
     pairs = arm_pairs(arms)
-    skipped = [run for run in found if not run.has_rewards and run.facts.get("kind") != "sft"]
+    skipped = [run for run in found if not run.has_rewards and not run.is_warm_start]
     return TrainingReport(
         runs=tuple(runs),
         arms=tuple(arms),
@@ -266,7 +253,7 @@ def training_report(
 def render_training_page(report: TrainingReport, *, examples: bool = True) -> str:
     """Give the page."""
     evaluated = [arm for arm in report.arms if GOLD in arm.changes]
-    evaluated.sort(key=lambda arm: -(arm.changes[GOLD].difference or 0.0))
+    evaluated.sort(key=lambda arm: -(arm.changes[GOLD].over.mean or 0.0))
     context: dict[str, Any] = {
         **frame(),
         "headline": report.headline,
@@ -303,8 +290,10 @@ def _forest_of(arms: Sequence[Arm]) -> Forest:
     estimates = []
     for arm in arms:
         gold, own = arm.changes[GOLD], arm.changes.get(TRAINING)
-        estimates.append(gold.interval)
-        estimates.append(replace(gold.interval, value=None) if own is None else own.interval)
+        estimates.append(gold.over.interval)
+        estimates.append(
+            replace(gold.over.interval, value=None) if own is None else own.over.interval
+        )
     sure = [arm.direction(judge) != 0 for arm in arms for judge in (GOLD, TRAINING)]
     return _sure_where(forest(estimates, include=0.0), sure)
 

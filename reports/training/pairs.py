@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from ...judges.scoring.crossed import CrossedMean, crossed_mean
+from ...judges.scoring.crossed import CrossedMean
 from ..comparison.paired import holm
 from .arms import Arm, mean_of
-from .evaluations import difference_in_kind, gains, gains_table
+from .evaluations import difference_in_kind, gains, mean_over
 from .runs import GOLD
 
 
@@ -41,7 +41,7 @@ def arm_pairs(arms: Sequence[Arm]) -> list[ArmPair]:
     """
     ready = sorted(
         (arm for arm in arms if GOLD in arm.changes and arm.is_done),
-        key=lambda arm: -(arm.changes[GOLD].difference or 0.0),
+        key=lambda arm: -(arm.changes[GOLD].over.mean or 0.0),
     )
     found = []
     for this, other in combinations(ready, 2):
@@ -68,15 +68,8 @@ def difference_of_kind(arms: Sequence[Arm]) -> str | None:
 
 def _difference(this: Arm, other: Arm) -> CrossedMean:
     mine, its = _gains_by_seed(this), _gains_by_seed(other)
-    rows = [
-        {p: gain - its[key][p] for p, gain in mine[key].items() if p in its[key]}
-        for key in mine
-        if key in its
-    ]
-    rows = [row for row in rows if row]
-    if not rows:
-        return CrossedMean(0, 0, None)
-    return crossed_mean(gains_table(rows))
+    shared = [(mine[seed], its[seed]) for seed in mine if seed in its]
+    return mean_over([{p: one[p] - two[p] for p in one if p in two} for one, two in shared])
 
 
 def _gains_by_seed(arm: Arm) -> dict[int, dict[str, float]]:

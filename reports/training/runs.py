@@ -53,32 +53,40 @@ class TrainingRun:
 
     name: str
     path: Path
-    config: Mapping[str, Any]
-    facts: Mapping[str, Any]
-    status: Mapping[str, Any]
-    steps: tuple[Mapping[str, Any], ...]
-    """Lines of metrics.jsonl, in order, each step once."""
+    config: Mapping[str, object]
+    facts: Mapping[str, object]
+    status: Mapping[str, object]
+    steps: tuple[Mapping[str, float], ...]
+    """The numbers of metrics.jsonl, in order, each step once; NaN for null."""
     evaluations: tuple[Evaluation, ...]
-    gold_ledger: Mapping[str, Any] = field(default_factory=dict)
+    gold_ledger: Mapping[str, object] = field(default_factory=dict)
     """What the gold judge says of itself and was asked; empty where that was not written yet."""
-    ledger: Mapping[str, Any] = field(default_factory=dict)
+    ledger: Mapping[str, object] = field(default_factory=dict)
     """The same of the training judge."""
+
+    def asked(self, *path: str) -> object:
+        """Give a setting of the configuration; None where it is not known."""
+        return value_at(self.config, *path)
+
+    def fact(self, *path: str) -> object:
+        """Give a fact of the run; None where it is not known."""
+        return value_at(self.facts, *path)
 
     @property
     def reward(self) -> str:
         """Name of the reward that trained."""
-        return str(self.config.get("reward", {}).get("name", UNKNOWN_REWARD))
+        return str(self.asked("reward", "name") or UNKNOWN_REWARD)
 
     @property
     def scale(self) -> str | None:
         """What advantages were divided by; None where the files do not say."""
-        scale = self.config.get("grpo", {}).get("scale_rewards")
+        scale = self.asked("grpo", "scale_rewards")
         return None if scale is None else str(scale)
 
     @property
     def setting(self) -> str:
         """Reward and scale, as far as the files say; the folder's name where they say nothing."""
-        if self.facts.get("kind") == "sft":
+        if self.is_warm_start:
             return "warm start (SFT)"
         if not self.config:
             return self.name
@@ -87,13 +95,18 @@ class TrainingRun:
     @property
     def seed(self) -> int | None:
         """Of weights and sampling."""
-        seed = self.config.get("run", {}).get("seed")
-        return None if seed is None else int(seed)
+        seed = self.asked("run", "seed")
+        return int(seed) if isinstance(seed, int | float | str) else None
 
     @property
     def state(self) -> str:
         """`running`, `done`, `interrupted`, `outage`, or `unknown`."""
         return str(self.status.get("state", "unknown"))
+
+    @property
+    def is_warm_start(self) -> bool:
+        """Whether it is of the kind that has no rewards."""
+        return self.fact("kind") == "sft"
 
     @property
     def has_rewards(self) -> bool:
@@ -103,20 +116,19 @@ class TrainingRun:
     @property
     def gold_reward(self) -> str:
         """Name of the reward the gold judge's answers are scored by."""
-        return str(self.config.get("gold", {}).get("reward", "healthbench"))
+        return str(self.asked("gold", "reward") or "healthbench")
 
     @property
     def is_gold_still(self) -> bool:
         """Whether the gold judge gave every held-out answer of every evaluation the same score."""
-        tables = [
-            evaluation.rewards.get(self.gold_reward) for evaluation in self.evaluations_by(GOLD)
-        ]
-        known = [table for table in tables if table is not None]
-        if len(known) < 2:
-            return False
-        every = np.concatenate(known)
-        every = every[~np.isnan(every)]
-        return bool(every.size > 1 and np.ptp(every) == 0)
+        tables = self.gold_scores()
+        every = np.concatenate([np.empty(0), *tables])
+        return bool(len(tables) > 1 and every.size > 1 and np.ptp(every) == 0)
+
+    def gold_scores(self) -> list[Floats]:
+        """Give what the gold judge scored at each evaluation, what is missing aside."""
+        tables = [x.rewards.get(self.gold_reward) for x in self.evaluations_by(GOLD)]
+        return [table[~np.isnan(table)] for table in tables if table is not None]
 
     @property
     def end_step(self) -> int:
@@ -128,18 +140,17 @@ class TrainingRun:
         last = int(self.steps[-1]["step"])
         if self.state == "done":
             return last
-        evaluated = [
-            {evaluation.step for evaluation in self.evaluations_by(judge)}
-            for judge in (GOLD, TRAINING)
-        ]
-        shared = (
-            set.intersection(*(steps for steps in evaluated if steps)) if any(evaluated) else set()
-        )
-        return max(shared, default=last)
+        evaluated = ({x.step for x in self.evaluations_by(judge)} for judge in (GOLD, TRAINING))
+        known = [steps for steps in evaluated if steps]
+        return max(set.intersection(*known), default=last) if known else last
 
     def series(self, key: str) -> Floats:
         """Give one number of every step, NaN where it is undefined."""
-        return np.array([number_or_nan(line.get(key)) for line in self.steps])
+        return np.array([line.get(key, np.nan) for line in self.steps])
+
+    def total(self, key: str) -> int:
+        """Add a count of every step up."""
+        return int(np.nansum(self.series(key)))
 
     def ends(self, key: str) -> tuple[float | None, float | None]:
         """Average the first and the last steps of a curve."""
@@ -196,7 +207,7 @@ def read_training_runs(
 
 def has_rest(run: TrainingRun) -> bool:
     """Say whether prompts of a run may rest, or did."""
-    return bool(run.config.get("data", {}).get("rest_dead") or run.mean(RESTING))
+    return bool(run.asked("data", "rest_dead") or run.mean(RESTING))
 
 
 def mean_known(values: Floats) -> float | None:
@@ -205,32 +216,47 @@ def mean_known(values: Floats) -> float | None:
     return float(known.mean()) if known.size else None
 
 
-def number_or_nan(value: Any) -> float:
+def number_or_nan(value: float | None) -> float:
     """Read a number of a file, where null is no number."""
     return float("nan") if value is None else float(value)
 
 
+def value_at(plain: object, *path: str) -> object:
+    """Give what stands at a path of nested tables; None where nothing does."""
+    for key in path:
+        plain = plain.get(key) if isinstance(plain, Mapping) else None
+    return plain
+
+
 def _read_run(folder: Path) -> TrainingRun:
-    facts = _read(folder / "facts.json", json.loads) or {}
+    facts = _read(folder / "facts.json", json.loads)
     # a script of one's own under `watch` has no config.yaml
-    config = _read(folder / "config.yaml", _yaml) or facts.get("config") or {}
+    config = _read(folder / "config.yaml", _yaml) or value_at(facts, "config") or {}
+    if not isinstance(config, Mapping):
+        raise DataError(f"{folder / 'facts.json'}: config is not a table of settings")
     for section in SECTIONS:
-        if not isinstance(config.get(section, {}), dict):
+        if not isinstance(config.get(section, {}), Mapping):
             raise DataError(f"{folder / 'config.yaml'}: {section} is not a table of settings")
-    by_step = dict(_lines(folder / METRICS, lambda line: (int(line["step"]), line)))
-    label = config.get("run", {}).get("label")
+    by_step = dict(_lines(folder / METRICS, _step))
     gold, own = (_read(folder / f"{name}.json", json.loads) for name in ("gold_judge", "judge"))
+    gold_ledger, ledger = value_at(gold, "gold", "judge"), value_at(own, "judge")
     return TrainingRun(
-        name=str(label or folder.name),
+        name=str(value_at(config, "run", "label") or folder.name),
         path=folder,
         config=config,
         facts=facts,
-        status=_read(folder / "status.json", json.loads) or {},
+        status=_read(folder / "status.json", json.loads),
         steps=tuple(by_step[step] for step in sorted(by_step)),
         evaluations=tuple(_lines(folder / "gold.jsonl", _evaluation)),
-        gold_ledger=((gold or {}).get("gold") or {}).get("judge") or {},
-        ledger=(own or {}).get("judge") or {},
+        gold_ledger=gold_ledger if isinstance(gold_ledger, Mapping) else {},
+        ledger=ledger if isinstance(ledger, Mapping) else {},
     )
+
+
+def _step(line: Mapping[str, Any]) -> tuple[int, Mapping[str, float]]:
+    """Keep the numbers of a step: what else stands there is nothing to draw."""
+    of_numbers = {k: v for k, v in line.items() if v is None or isinstance(v, int | float)}
+    return int(line["step"]), {k: number_or_nan(v) for k, v in of_numbers.items()}
 
 
 def _evaluation(line: Mapping[str, Any]) -> Evaluation:
@@ -242,12 +268,7 @@ def _evaluation(line: Mapping[str, Any]) -> Evaluation:
     for name, values in rewards.items():
         if len(values) != len(prompt_ids):
             raise ValueError(f"{len(values)} rewards {name!r} for {len(prompt_ids)} prompts")
-    return Evaluation(
-        step=int(line["step"]),
-        judge=str(line["judge"]),
-        prompt_ids=prompt_ids,
-        rewards=rewards,
-    )
+    return Evaluation(int(line["step"]), str(line["judge"]), prompt_ids, rewards)
 
 
 def _lines(path: Path, parse: Callable[[Any], Read]) -> list[Read]:
@@ -264,17 +285,18 @@ def _lines(path: Path, parse: Callable[[Any], Read]) -> list[Read]:
     return read
 
 
-def _yaml(text: str) -> Any:
+def _yaml(text: str) -> object:
     return parse_yaml(text, "config.yaml")
 
 
-def _read(path: Path, parse: Any) -> dict[str, Any] | None:
+def _read(path: Path, parse: Callable[[str], object]) -> Mapping[str, object]:
+    """Read a file of one table; an empty one where there is none."""
     if not path.is_file():
-        return None
+        return {}
     try:
         plain = parse(path.read_text(encoding="utf-8"))
     except RecursionError:
         raise DataError(f"{path} is nested too deep") from None
     except ValueError as error:
         raise DataError(f"{path} cannot be read: {error}") from error
-    return plain if isinstance(plain, dict) else None
+    return plain if isinstance(plain, Mapping) else {}

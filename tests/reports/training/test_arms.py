@@ -20,9 +20,9 @@ def test_a_change_is_paired_by_prompt(tmp_path: Path) -> None:
     [arm] = arms_in(write_run(tmp_path / "a", gold=gold))
     change = arm.changes[GOLD]
     # every prompt rose by one half; three of them say nothing of others
-    assert (change.difference, change.interval.low) == (0.5, None)
-    assert change.interval.why == "n < 10: no interval"
-    assert (change.first, change.last, change.n_prompts) == (0.5, 1.0, 3)
+    assert (change.over.mean, change.over.interval.low) == (0.5, None)
+    assert change.over.interval.why == "n < 10: no interval"
+    assert (change.first, change.last, change.over.n_prompts) == (0.5, 1.0, 3)
 
 
 def test_runs_that_differ_in_the_seed_are_one_arm_and_others_are_not(tmp_path: Path) -> None:
@@ -37,8 +37,8 @@ def test_runs_that_differ_in_the_seed_are_one_arm_and_others_are_not(tmp_path: P
     ]
     change = arms[0].changes[GOLD]
     # prompts .3 and .5, mean .4; runs .3 and .5, their sample deviation .2/sqrt(2)
-    assert change.difference == pytest.approx(0.4)
-    assert change.between_runs == pytest.approx(0.1 * 2**0.5)
+    assert change.over.mean == pytest.approx(0.4)
+    assert change.over.between_runs == pytest.approx(0.1 * 2**0.5)
 
 
 def test_where_verdicts_are_kept_and_how_often_is_saved_makes_no_other_arm(tmp_path: Path) -> None:
@@ -82,10 +82,10 @@ def test_a_run_that_is_not_done_is_left_out_beside_one_that_is(tmp_path: Path) -
     write_run(tmp_path / "a1", seed=1, gold={0: [0.0, 0.1], 20: [0.5, 0.6]})
     write_run(tmp_path / "a2", seed=2, gold={0: [0.0, 0.1], 10: [9.0, 9.0]}, state="outage")
     [arm] = arms_in(tmp_path)
-    assert len(arm.runs) == 2 and arm.changes[GOLD].n_runs == 1
-    assert arm.changes[GOLD].difference == pytest.approx(0.5)
+    assert len(arm.runs) == 2 and arm.changes[GOLD].over.n_runs == 1
+    assert arm.changes[GOLD].over.mean == pytest.approx(0.5)
     [alone] = arms_in(tmp_path / "a2")
-    assert alone.changes[GOLD].n_runs == 1 and not alone.is_done
+    assert alone.changes[GOLD].over.n_runs == 1 and not alone.is_done
 
 
 def test_judge_hacking_needs_a_sure_rise_and_a_sure_gap(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_a_missing_reward_leaves_its_prompt_out_and_counts_as_nothing(tmp_path: 
     gold = {0: [0.0, None], 20: [1.0, 1.0]}
     [arm] = arms_in(write_run(tmp_path / "a", gold=gold))  # type: ignore[arg-type]
     change = arm.changes[GOLD]
-    assert (change.n_prompts, change.difference) == (1, 1.0)
+    assert (change.over.n_prompts, change.over.mean) == (1, 1.0)
     assert TRAINING not in arm.changes
 
 

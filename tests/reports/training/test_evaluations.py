@@ -46,7 +46,7 @@ def test_a_run_that_goes_on_is_measured_where_both_judges_have_evaluated(tmp_pat
     path = write_run(tmp_path / "a", gold=gold, training=training, state="running", n_steps=17)
     [arm] = arms_in(path)
     assert arm.evaluation_step == 8
-    assert arm.changes[GOLD].difference == pytest.approx(0.2)
+    assert arm.changes[GOLD].over.mean == pytest.approx(0.2)
     assert arm.gap.mean == pytest.approx(0.0)
 
 
@@ -58,7 +58,7 @@ def test_first_and_last_are_of_the_same_answers_as_their_difference(tmp_path: Pa
     change = arm.changes[GOLD]
     # five cells of eight: from 0, .5, .5, .5, 0 to 1 each
     assert (change.first, change.last) == (pytest.approx(0.3), 1.0)
-    assert change.difference == pytest.approx(0.7)
+    assert change.over.mean == pytest.approx(0.7)
     # three of sixteen scores, two evaluations of two runs at four prompts, are missing
     assert arm.scores == (16, 3)
 
@@ -126,7 +126,7 @@ def test_what_is_sure_of_one_arm_alone_is_not_among_ten(tmp_path: Path) -> None:
         unmoved = [0.01 * i, -0.01 * i, 0.02, -0.02] * 3
         write_run(tmp_path / f"r{i}", reward=f"r{i}", gold={0: [0.0] * 12, 20: unmoved})
     arms = arms_in(tmp_path)
-    assert alone.changes[GOLD].interval == arms[0].changes[GOLD].interval
+    assert alone.changes[GOLD].over.interval == arms[0].changes[GOLD].over.interval
     assert [arm.moved for arm in arms] == [0] * 10
     # ten times the smallest of ten p values (Holm)
     assert arms[0].p_holm[GOLD] == pytest.approx(10 * (alone.p_holm[GOLD] or 0.0))

@@ -46,7 +46,7 @@ def test_held_out_curves_end_where_the_table_does(tmp_path: Path) -> None:
     steps, means = change_curve(arm.runs[0], GOLD)
     assert steps.tolist() == [0.0, 10.0, 20.0]
     np.testing.assert_allclose(means, [0.0, 0.0, 0.1], atol=1e-12)
-    assert means[-1] == pytest.approx(arm.changes[GOLD].difference)
+    assert means[-1] == pytest.approx(arm.changes[GOLD].over.mean)
 
 
 def test_a_number_that_no_run_has_gets_no_empty_panel(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_what_is_not_sure_after_the_correction_is_not_drawn_as_sure(tmp_path: Pa
         moved = ([-0.025, 0.05, 0.02, 0.045] if i == 0 else [0.01 * i, -0.01 * i, 0.02, -0.02]) * 3
         write_run(tmp_path / f"r{i}", reward=f"r{i}", gold={0: [0.0] * 12, 20: moved})
     report = training_report([tmp_path])
-    assert report.arms[0].changes[GOLD].interval.excludes_zero
+    assert report.arms[0].changes[GOLD].over.interval.excludes_zero
     assert 'class="sure"' not in render_training_page(report)
     assert "✓ rose" not in render_training_page(report)
 

@@ -7,6 +7,7 @@ import pytest
 from training_kit import write_run
 
 from rubricbeat.judges.errors import DataError
+from rubricbeat.reports.training.page import common_facts, render_training_page, training_report
 from rubricbeat.reports.training.runs import read_training_runs
 
 EVALUATION = {
@@ -39,10 +40,10 @@ def test_a_line_of_another_shape_is_refused_by_file_and_line(
 def test_a_line_is_cut_by_a_kill_alone_and_ends_at_a_line_feed_alone(tmp_path: Path) -> None:
     path = write_run(tmp_path / "a")
     metrics = path / "metrics.jsonl"
-    whole = '{"step": 1, "reward": 0.5, "words": "one\u2028two"}\n'
+    whole = '{"step": 1, "words": "one\u2028two", "reward": 0.5}\n'
     metrics.write_text(f'{whole}{{"step": 2, "rew', encoding="utf-8")
     [run] = read_training_runs([path])
-    assert [step["words"] for step in run.steps] == ["one\u2028two"]
+    assert run.steps == ({"step": 1.0, "reward": 0.5},)
     metrics.write_text(f'{{"step": 1, "rew\n{whole}', encoding="utf-8")
     with pytest.raises(DataError, match=r"metrics\.jsonl, line 1: not JSON"):
         read_training_runs([path])
@@ -68,3 +69,16 @@ def test_an_account_of_the_gold_judge_without_a_judge_is_no_account(tmp_path: Pa
     (path / "gold_judge.json").write_text('{"gold": null}', encoding="utf-8")
     [run] = read_training_runs([path])
     assert run.gold_ledger == {}
+
+
+def test_facts_and_numbers_of_another_shape_are_not_known(tmp_path: Path) -> None:
+    path = write_run(tmp_path / "a", n_steps=2)
+    odd = {"data": [], "plan": 3, "policy": "x", "versions": 1}
+    (path / "facts.json").write_text(json.dumps(odd), encoding="utf-8")
+    lines = '{"step": 1, "reward": 0.5, "chars": "many"}\n{"step": 2, "reward": 1.5}\n'
+    (path / "metrics.jsonl").write_text(lines, encoding="utf-8")
+    report = training_report([path])
+    assert report.runs[0].mean("chars") is None
+    facts = dict(common_facts(report.runs))
+    assert (facts["Prompts"], facts["Versions"]) == ("not recorded", "not recorded")
+    assert "0.500 → 1.50" in render_training_page(report)
