@@ -12,7 +12,6 @@ import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ..judges.data.columns import ROW_FIELDS
 from ..judges.data.examples import ExampleFile, read_examples
@@ -53,7 +52,7 @@ class TaskData:
     """The examples of a task, and where they came from."""
 
     examples: tuple[Example, ...]
-    facts: dict[str, Any]
+    facts: dict[str, object]
     """For the results file: file name, digest, counts. Never a path or a row."""
 
 
@@ -68,8 +67,9 @@ def load_task_data(task: str, settings: TaskSettings) -> TaskData:
     read = read_examples(path, strict=settings.strict, columns=settings.columns)
     if warning := read.warning():
         log.warning("%s: %s", task, warning)
-    facts = {**read.facts(), "subset": settings.subset.value}
-    chosen = _CHOOSERS.get(settings.subset, _all)(task, settings, read, facts)
+    facts: dict[str, object] = {**read.facts(), "subset": settings.subset.value}
+    choose = _CHOOSERS.get(settings.subset)
+    chosen = choose(task, settings, read, facts) if choose else read.examples
     facts["n"] = len(chosen)
     if not chosen:
         raise DataError(
@@ -150,14 +150,8 @@ def _from_hub(task: str, subset: Subset) -> Path:
         ) from None
 
 
-def _all(
-    task: str, settings: TaskSettings, read: ExampleFile, facts: dict[str, Any]
-) -> Sequence[Example]:
-    return read.examples
-
-
 def _heart(
-    task: str, settings: TaskSettings, read: ExampleFile, facts: dict[str, Any]
+    task: str, settings: TaskSettings, read: ExampleFile, facts: dict[str, object]
 ) -> Sequence[Example]:
     facts["selector"] = settings.selector.value
     if settings.selector is Selector.LIVE:
@@ -172,7 +166,7 @@ def _heart(
 
 
 def _listed(
-    task: str, read: ExampleFile, facts: dict[str, Any], listed: Collection[str]
+    task: str, read: ExampleFile, facts: dict[str, object], listed: Collection[str]
 ) -> Sequence[Example]:
     """Keep the rows of a list, in the file's order, and name those that the file lacks."""
     chosen = [example for example in read.examples if example.prompt_id in listed]
@@ -180,17 +174,21 @@ def _listed(
     facts["n_listed"] = len(listed)
     facts["n_missing"] = len(missing)
     if missing and chosen:
-        named = ", ".join(missing[:MAX_NAMED_IDS])
-        more = f" and {len(missing) - MAX_NAMED_IDS} more" if len(missing) > MAX_NAMED_IDS else ""
         log.warning(
-            "%s: N = %d of the %d rows on the heart list; the file lacks %d of them: %s%s",
-            task, len(chosen), len(listed), len(missing), named, more,
+            "%s: N = %d of the %d rows on the heart list; the file lacks %d of them: %s",
+            task, len(chosen), len(listed), len(missing), some_of(missing),
         )  # fmt: skip
     return chosen
 
 
+def some_of(ids: Sequence[str]) -> str:
+    """Name the first of some ids, and say how many more there are."""
+    more = len(ids) - MAX_NAMED_IDS
+    return ", ".join(ids[:MAX_NAMED_IDS]) + (f" and {more} more" if more > 0 else "")
+
+
 def _consensus(
-    task: str, settings: TaskSettings, read: ExampleFile, facts: dict[str, Any]
+    task: str, settings: TaskSettings, read: ExampleFile, facts: dict[str, object]
 ) -> Sequence[Example]:
     """Keep the consensus criteria: they are those tagged `level:cluster`.
 
@@ -212,7 +210,7 @@ def _consensus(
 
 
 def _hard(
-    task: str, settings: TaskSettings, read: ExampleFile, facts: dict[str, Any]
+    task: str, settings: TaskSettings, read: ExampleFile, facts: dict[str, object]
 ) -> Sequence[Example]:
     """Take a file of the published size for what its user says it is; search a larger one.
 
@@ -240,13 +238,13 @@ def _hard(
     return [example for example in read.examples if example.prompt_id in flagged]
 
 
-def _says_hard(row: Mapping[str, Any]) -> bool:
+def _says_hard(row: Mapping[str, object]) -> bool:
     provenance = row.get("provenance")
     nested = provenance.get("hard") if isinstance(provenance, Mapping) else None
     return row.get("hard") is True or nested is True
 
 
-Chooser = Callable[[str, TaskSettings, ExampleFile, dict[str, Any]], Sequence[Example]]
+Chooser = Callable[[str, TaskSettings, ExampleFile, dict[str, object]], Sequence[Example]]
 _CHOOSERS: dict[Subset, Chooser] = {
     Subset.HEART: _heart,
     Subset.HEART_SAMPLE: _heart,

@@ -11,13 +11,9 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import version
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
-
-from lm_eval.api.instance import Instance
-from lm_eval.api.task import ConfigurableTask
+from typing import Any
 
 from ..judges.answer import GradedAnswer, solution_of
 from ..judges.audit.baselines import no_look_probability
@@ -34,16 +30,13 @@ from ..judges.files import user_path
 from ..judges.judge import Question
 from ..judges.replies.parsing import parse_verdict
 from ..judges.rubric import Message
-from ..judges.scoring.estimates import Estimate
 from ..judges.verdict import Outcome, Verdict
-from .lm_eval_adapter import register_metrics, render
-from .metrics import Metric
-from .rubric_task import FILTER, Documents
+from .metrics import Metric, MetricValue
+from .whole_task import WholeTask
 
 log = logging.getLogger(__name__)
 
 LABELS_VARIABLE = "RUBRICBEAT_LABELS"
-VERDICT_KEY = "verdicts"
 SEED = 1234
 MAX_REPLY_CHARS = 2_000
 AGREEMENT = (
@@ -66,7 +59,7 @@ METRICS = (
 )
 
 
-class JudgeMetaTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries no types
+class JudgeMetaTask(WholeTask):
     """Grades labelled answers with the model, and audits its verdicts.
 
     Keys of the metadata: `labels` (a file), `prompt` and `shape` (the wording, as of the chat
@@ -74,20 +67,11 @@ class JudgeMetaTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries 
     `reply_marks` and `reply_opens` (of the model's reasoning), `seed`, `strict`.
     """
 
-    metrics: ClassVar[Sequence[Metric]] = METRICS
+    metrics = METRICS
+    documents_key = "verdicts"
 
-    def __init__(
-        self,
-        data_dir: str | None = None,
-        cache_dir: str | None = None,
-        download_mode: Any = None,
-        config: dict[str, Any] | None = None,
-    ) -> None:
-        """Read the settings and the labels; lm-eval calls this with the YAML's content."""
-        config = dict(config or {})
-        config.pop("class", None)  # TaskConfig has no such field (0.4.13)
-        metadata = dict(config.get("metadata") or {})
-        self._label = str(config.get("task", "judge_meta"))
+    def settle(self, metadata: Mapping[str, Any], config: dict[str, object]) -> None:
+        """Read how to ask, and where the labels are."""
         self._path = _labels_path(metadata, self._label)
         self._columns = Columns.read(metadata.get("columns"))
         self._strict_rows = bool(metadata.get("strict", False))
@@ -103,21 +87,10 @@ class JudgeMetaTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries 
         if self._asking.is_grouped:
             raise ConfigError(f"{self._label}: one criterion per call; shape healthbench or prefix")
         self._audit: Audit | None = None
-        # the kept metadata goes to the results: never the model's arguments, which may hold keys
-        config["metadata"] = {"version": metadata.get("version", 1)}
-        config["metric_list"] = []
-        super().__init__(data_dir, cache_dir, download_mode, config)
-        register_metrics(
-            self,
-            self.metrics,
-            documents_key=VERDICT_KEY,
-            take_documents=self._audit_documents,
-            value_of=self._value,
-        )
 
     # Rows
 
-    def download(self, dataset_kwargs: dict[str, Any] | None = None, **kwargs: Any) -> None:
+    def read_documents(self) -> Iterable[dict[str, object]]:
         """Read the labelled rows once; a document names its row."""
         file = read_labels(self._path, strict=self._strict_rows, columns=self._columns)
         if warning := file.warning():
@@ -133,68 +106,36 @@ class JudgeMetaTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries 
             "sha256": file.sha256,
             "n": len(file.answers),
         }
-        documents = [
+        return (
             {"row": row, "prompt_id": item.example.prompt_id, **_shown(item)}
             for row, item in enumerate(file.answers)
-        ]
-        self.dataset = {"test": Documents(documents)}
+        )
 
-    def doc_to_text(self, doc: dict[str, Any], doc_to_text: Any = None) -> str:
+    def doc_to_text(self, doc: Mapping[str, Any], doc_to_text: object = None) -> str:
         """Give the criterion, for whoever prints a document; requests are built elsewhere."""
         return str(doc["criterion"])
 
-    def doc_to_target(self, doc: dict[str, Any], doc_to_target: Any = None) -> str:
+    def doc_to_target(self, doc: Mapping[str, Any], doc_to_target: object = None) -> str:
         """Give the share of labels that say met."""
         return f"{sum(doc['labels']) / len(doc['labels']):g}" if doc["labels"] else ""
 
-    # Requests
+    # Requests and verdicts
 
-    def build_all_requests(self, **options: Any) -> None:
-        """Refuse what would send another file's prompts, then build the requests."""
-        if options.get("cache_requests"):
-            raise ConfigError(
-                f"{self._label}: --cache_requests is not safe here: lm-eval finds cached requests "
-                "by task name alone and would send another file's rows; leave it out"
-            )
-        self._audit = None
-        super().build_all_requests(**options)
-
-    def fewshot_context(
-        self,
-        doc: dict[str, Any],
-        num_fewshot: int,
-        system_instruction: str | None = None,
-        apply_chat_template: bool = False,
-        fewshot_as_multiturn: bool = False,
-        chat_template: Callable[..., Any] | None = None,
-        gen_prefix: str | None = None,
-    ) -> Any:
+    def turns_of(self, doc: Mapping[str, Any], instruction: str | None) -> Sequence[Message]:
         """Give the grader's prompt for one criterion of one answer."""
         item = self._labelled[doc["row"]]
         question = Question(item.example, solution_of(item.text), 0)
         turns = [Message(m["role"], m["content"]) for m in self._asking.messages([question])]
-        if system_instruction:
-            turns.insert(0, Message("system", system_instruction))
-        return render(turns, chat_template if apply_chat_template else None)
+        return [Message("system", instruction), *turns] if instruction else turns
 
-    def apply_filters(self) -> list[Instance] | None:
-        """Keep every reply as it came, one a repeat."""
-        instances: list[Instance] = self._instances
-        for instance in instances:
-            # under several ranks lm-eval pads a rank's last request with more answers (0.4.13)
-            instance.filtered_resps[FILTER] = list(instance.resps)[: self.config.repeats]
-        return instances
-
-    # Verdicts
-
-    def process_results(self, doc: dict[str, Any], results: list[Any]) -> dict[str, Any]:
+    def process_results(self, doc: Mapping[str, Any], results: list[Any]) -> dict[str, object]:
         """Read the verdict in each reply: every key, for every document, always."""
-        if "bypass" in self._metric_fn_list:  # --predict_only
+        if self.only_predicts:
             return {"bypass": None}
         replies = results[0] if results and isinstance(results[0], list) else results
         verdicts = [self.verdict_in(str(reply)) for reply in replies]
         kept = {"row": doc["row"], "verdicts": [verdict.to_json() for verdict in verdicts]}
-        return {VERDICT_KEY: kept, **{metric.name: None for metric in self.metrics}}
+        return {self.documents_key: kept, **dict.fromkeys(metric.name for metric in self.metrics)}
 
     def verdict_in(self, reply: str) -> Verdict:
         """Read the verdict in one reply; a reply without one is kept."""
@@ -207,8 +148,8 @@ class JudgeMetaTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries 
 
     # Numbers
 
-    def _audit_documents(self, documents: Sequence[Mapping[str, Any]]) -> int:
-        """Audit what all ranks judged; give the number of documents."""
+    def take_documents(self, documents: Sequence[Mapping[str, Any]]) -> None:
+        """Audit what all ranks judged."""
         labelled = [self._labelled[document["row"]] for document in documents]
         graded = [
             _graded(item, [Verdict.from_json(plain) for plain in document["verdicts"]])
@@ -227,44 +168,45 @@ class JudgeMetaTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries 
                 "%s: no verdict could be read in %d of %d replies; they are not counted",
                 self._label, n_missing, self._audit.judge.n_questions,
             )  # fmt: skip
-        return len(documents)
 
-    def _value(self, name: str, items: Sequence[Any]) -> float | int | None:
-        if self._audit is None:
-            return None
-        judge = self._audit.judge
-        plain: dict[str, Any] = {
-            "no_look_balanced_f1": _baseline(self._audit, "no_look"),
-            "majority_balanced_f1": _baseline(self._audit, "majority"),
-            "physician_f1": _mean_of_raters(self._audit),
-            "alpha_labels": self._audit.alpha_labels,
-            "alpha_with_judge": self._audit.alpha_with_judge,
-            "length_correlation": self._audit.length_correlation,
-            "length_shift": _shift(self._audit, "length"),
-            "evidence_shift": _shift(self._audit, "evidence"),
-            "flip_rate": self._audit.flip_rate.value,
-            "n_questions": judge.n_questions,
-            "n_without_verdict": judge.n_without_verdict,
-        }
-        value: float | int | None = plain[name] if name in plain else judge.figures[name].value
-        return value
+    def value_of(self, name: str) -> MetricValue:
+        """Give a number of the audit."""
+        return None if self._audit is None else _numbers(self._audit)[name]
 
-    def dump_config(self) -> dict[str, Any]:
-        """Give what the results file says of this task; called after the aggregations."""
-        dumped: dict[str, Any] = super().dump_config()
-        dumped["metadata"] = {
-            "version": self.VERSION,
-            "rubricbeat": version("rubricbeat"),
+    def facts(self) -> dict[str, object]:
+        """Say how the model was asked, by which labels, and give the audit."""
+        facts: dict[str, object] = {
             "labels": self._data_facts,
             "asking": {"prompt": self._asking.wording.label, **self._asking.settings()},
             "seed": self._seed,
         }
-        if self._audit is not None:
-            dumped["metadata"]["audit"] = self._audit.to_json()
-        return dumped
+        return facts if self._audit is None else {**facts, "audit": self._audit.to_json()}
 
 
-def _labels_path(metadata: Mapping[str, Any], task: str) -> Path:
+def _numbers(audit: Audit) -> dict[str, MetricValue]:
+    shifts = {one.trait: one.shift.value for one in audit.shifts}
+    baselines = {
+        f"{name}_balanced_f1": baseline.figures["balanced_f1"].value
+        for name, baseline in audit.baselines.items()
+        if "balanced_f1" in baseline.figures
+    }
+    return {
+        **dict.fromkeys(metric.name for metric in METRICS),
+        **{name: figure.value for name, figure in audit.judge.figures.items()},
+        **baselines,
+        "physician_f1": _mean_of_raters(audit),
+        "alpha_labels": audit.alpha_labels,
+        "alpha_with_judge": audit.alpha_with_judge,
+        "length_correlation": audit.length_correlation,
+        "length_shift": shifts.get("length"),
+        "evidence_shift": shifts.get("evidence"),
+        "flip_rate": audit.flip_rate.value,
+        "n_questions": audit.judge.n_questions,
+        "n_without_verdict": audit.judge.n_without_verdict,
+    }
+
+
+def _labels_path(metadata: Mapping[str, object], task: str) -> Path:
     named = metadata.get("labels") or os.environ.get(LABELS_VARIABLE)
     if not named:
         raise ConfigError(
@@ -277,7 +219,7 @@ def _labels_path(metadata: Mapping[str, Any], task: str) -> Path:
     return path
 
 
-def _shown(item: LabelledAnswer) -> dict[str, Any]:
+def _shown(item: LabelledAnswer) -> dict[str, object]:
     """Give the row as it stands in the samples, without the conversation."""
     return {
         "criterion": item.example.rubric.criteria[0].text,
@@ -295,15 +237,6 @@ def _graded(item: LabelledAnswer, verdicts: Sequence[Verdict]) -> GradedAnswer:
         (first,),
         replicates=tuple((verdict,) for verdict in verdicts[1:]),
     )
-
-
-def _baseline(audit: Audit, name: str) -> float | None:
-    figures = audit.baselines[name].figures if name in audit.baselines else {}
-    return figures.get("balanced_f1", Estimate(None)).value
-
-
-def _shift(audit: Audit, trait: str) -> float | None:
-    return next((one.shift.value for one in audit.shifts if one.trait == trait), None)
 
 
 def _mean_of_raters(audit: Audit) -> float | None:

@@ -1,9 +1,4 @@
-"""Tell lm-eval which metrics a task has, and that their values come from us.
-
-lm-eval computes a metric from a value of each document. Ours are made of all documents at once (a
-bootstrap, an audit), so one key of the documents carries what they hold, its "aggregation" takes
-them in, and every metric then only asks for its value.
-"""
+"""What tasks need of lm-eval without importing it: the call, the ranks, a prompt's form, names."""
 
 from __future__ import annotations
 
@@ -11,51 +6,18 @@ import dataclasses
 import inspect
 import os
 from collections.abc import Callable, Sequence
-from functools import partial
 from itertools import takewhile
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from ..judges.data.conversations import chat_turns
 from ..judges.rubric import Example, Message
-from .metrics import Metric
 
 T = TypeVar("T")
 ROLE_NAMES = {"system": "System", "user": "User", "assistant": "Assistant", "tool": "Tool"}
 
 
-def register_metrics(
-    task: Any,
-    metrics: Sequence[Metric],
-    *,
-    documents_key: str,
-    take_documents: Callable[[Sequence[Any]], Any],
-    value_of: Callable[[str, Sequence[Any]], Any],
-) -> None:
-    """Register metrics with a task whose own `__init__` has run.
-
-    Args:
-        task: A `ConfigurableTask`.
-        metrics: In the order of the table.
-        documents_key: Key of `process_results` that carries what a document holds.
-        take_documents: Called once with what all documents hold, before any value is asked for.
-        value_of: Gives a metric's value by its name; what the documents hold of it is ignored.
-    """
-    # the names are lm-eval's (0.4.13)
-    task._config.metric_list = [
-        {"metric": m.name, "aggregation": "rubricbeat", "higher_is_better": m.higher_is_better}
-        for m in metrics
-    ]
-    for metric in metrics:
-        task._metric_fn_list[metric.name] = None
-        task._metric_fn_kwargs[metric.name] = {}
-        task._aggregation_list[metric.name] = partial(value_of, metric.name)
-        task._higher_is_better[metric.name] = metric.higher_is_better
-    task._aggregation_list[documents_key] = take_documents
-    task._higher_is_better[documents_key] = None
-
-
-def call_options() -> dict[str, Any]:
+def call_options() -> dict[str, object]:
     """Give the arguments of the `simple_evaluate` that is running; empty outside of one.
 
     lm-eval tells a task neither which model answers nor whether samples are written (0.4.13).
@@ -93,7 +55,7 @@ def gathered(value: T, world_size: int) -> list[T]:
     # a model of several ranks without a process group gathers in its own way: each for itself then
     if not dist.is_available() or not dist.is_initialized():
         return [value]
-    values: list[Any] = [None] * dist.get_world_size()
+    values = [value] * dist.get_world_size()
     dist.all_gather_object(values, value)
     return values
 
@@ -108,12 +70,11 @@ def with_instruction(example: Example, instruction: str | None) -> Example:
         return example
     turns = example.prompt
     if turns and turns[0].role == "system":
-        merged = Message("system", f"{instruction}\n\n{turns[0].content}")
-        return dataclasses.replace(example, prompt=(merged, *turns[1:]))
+        instruction, turns = f"{instruction}\n\n{turns[0].content}", turns[1:]
     return dataclasses.replace(example, prompt=(Message("system", instruction), *turns))
 
 
-def render(turns: Sequence[Message], chat_template: Callable[..., Any] | None) -> Any:
+def render(turns: Sequence[Message], chat_template: Callable[..., object] | None) -> object:
     """Give what is sent: the template's own form, or plain text for a model without one."""
     if chat_template is not None:
         return chat_template(chat_turns(turns), add_generation_prompt=True)
@@ -136,10 +97,7 @@ def task_abouts() -> dict[str, str]:
     abouts = {}
     for name in task_names():
         lines = (tasks_folder() / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
-        comment = " ".join(line.lstrip("# ") for line in takewhile(_is_comment, lines))
+        comments = takewhile(lambda line: line.startswith("#"), lines)
+        comment = " ".join(line.lstrip("# ") for line in comments)
         abouts[name] = f"{comment} ".partition(". ")[0].rstrip()
     return abouts
-
-
-def _is_comment(line: str) -> bool:
-    return line.startswith("#")

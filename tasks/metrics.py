@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -17,6 +16,8 @@ from ..judges.scoring.item_scores import Items, ScoredTable
 from ..judges.scoring.rubric_arrays import Floats
 from ..judges.scoring.run_scores import LENGTH_PENALTIES, ScoredAnswers, summarise
 from ..judges.verdict import Outcome
+
+MetricValue = float | int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,9 @@ NA_SHARE = Metric("na_share")
 """Of a run in which a criterion may not apply; other runs have no such number."""
 
 
-def document_scores(graded: Mapping[str, Sequence[GradedAnswer]]) -> dict[str, dict[str, Any]]:
+def document_scores(
+    graded: Mapping[str, Sequence[GradedAnswer]],
+) -> dict[str, dict[str, MetricValue]]:
     """Give each document's values, None where it has none.
 
     A document with several answers has the mean of those that are scored.
@@ -62,7 +65,7 @@ def document_scores(graded: Mapping[str, Sequence[GradedAnswer]]) -> dict[str, d
     scored = ScoredTable.of(flat)
     absolute_N = np.abs(scored.table.rubrics.points).sum(axis=1)
     by_metric = _by_metric(scored.items, absolute_N)
-    values: dict[str, dict[str, Any]] = {}
+    values: dict[str, dict[str, MetricValue]] = {}
     first = 0
     for prompt_id, answers in graded.items():
         here = slice(first, first + len(answers))
@@ -79,10 +82,10 @@ def na_metric(graded: Sequence[GradedAnswer]) -> dict[str, float | None]:
     """Give the share of verdicts that say "not applicable" as a metric; none where none may."""
     if not may_be_na(answer.example for answer in graded):
         return {}
-    return {NA_SHARE.name: na_share(outcomes_of(graded))}
+    return {NA_SHARE.name: na_share(v.outcome for answer in graded for v in answer.verdicts)}
 
 
-def prompt_scores(scored: ScoredAnswers) -> Iterator[dict[str, Any]]:
+def prompt_scores(scored: ScoredAnswers) -> Iterator[dict[str, MetricValue]]:
     """Give each prompt's values, in the order of the prompts, as `document_scores` does.
 
     All but `distinct_answers`, which takes the answers' words.
@@ -108,7 +111,7 @@ def _by_metric(items: Items, absolute_N: Floats) -> dict[str, Floats]:
     }
 
 
-def _document(by_metric: Mapping[str, Floats], here: slice) -> dict[str, Any]:
+def _document(by_metric: Mapping[str, Floats], here: slice) -> dict[str, MetricValue]:
     return {
         **{name: _mean(values_N[here]) for name, values_N in by_metric.items()},
         "n_asked": here.stop - here.start,
@@ -118,14 +121,11 @@ def _document(by_metric: Mapping[str, Floats], here: slice) -> dict[str, Any]:
 
 def run_scores(
     graded: Sequence[GradedAnswer], *, seed: int, length_penalty: float | None
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Give the run's values; see docs/results.md for each."""
     penalty = LENGTH_PENALTIES["full"] if length_penalty is None else length_penalty
     values = summarise(graded, seed=seed, length_penalty=penalty).to_json()
-    by_prompt: dict[str, list[str]] = {}
-    for answer in graded:
-        by_prompt.setdefault(answer.example.prompt_id, []).append(answer.answer)
-    values["distinct_answers"] = mean_share(map(distinct_share, by_prompt.values()))
+    values["distinct_answers"] = mean_distinct(graded)
     return values | na_metric(graded)
 
 
@@ -140,17 +140,20 @@ def na_share(outcomes: Iterable[str]) -> float | None:
     return each.count(Outcome.NOT_APPLICABLE) / len(each) if each else None
 
 
-def outcomes_of(graded: Iterable[GradedAnswer]) -> Iterator[str]:
-    """Give how the question of each first verdict ended."""
-    return (verdict.outcome for answer in graded for verdict in answer.verdicts)
-
-
 def distinct_share(texts: Sequence[str]) -> float | None:
     """Say how far the answers to one prompt differ: 0 all alike, 1 no two alike.
 
     None where there is one answer only.
     """
     return (len(set(texts)) - 1) / (len(texts) - 1) if len(texts) > 1 else None
+
+
+def mean_distinct(graded: Iterable[GradedAnswer]) -> float | None:
+    """Give the mean of `distinct_share` over the prompts."""
+    by_prompt: dict[str, list[str]] = {}
+    for answer in graded:
+        by_prompt.setdefault(answer.example.prompt_id, []).append(answer.answer)
+    return mean_share(map(distinct_share, by_prompt.values()))
 
 
 def mean_share(shares: Iterable[float | None]) -> float | None:

@@ -89,9 +89,9 @@ class StandIn(LM):  # type: ignore[misc]  # lm-eval carries no types
         """Give one text for each request."""
         return [self.answer(request.doc) for request in requests]
 
-    def answer(self, document: dict[str, Any]) -> str:
-        """Give the text for one document."""
-        raise NotImplementedError
+    def answer(self, document: Mapping[str, Any]) -> str:
+        """Give nothing: the task puts a recorded answer in its place."""
+        return ""
 
     def apply_chat_template(
         self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True
@@ -103,9 +103,7 @@ class StandIn(LM):  # type: ignore[misc]  # lm-eval carries no types
         """Refuse: there are no probabilities without a model."""
         raise NotImplementedError(f"{type(self).__name__} only answers; it has no probabilities")
 
-    def loglikelihood_rolling(self, requests: list[Instance]) -> list[float]:
-        """Refuse, as `loglikelihood` does."""
-        raise NotImplementedError(f"{type(self).__name__} only answers; it has no probabilities")
+    loglikelihood_rolling = loglikelihood
 
 
 class BaselineModel(StandIn):
@@ -116,20 +114,12 @@ class BaselineModel(StandIn):
         super().__init__()
         self.kind = kind
 
-    def answer(self, document: dict[str, Any]) -> str:
+    def answer(self, document: Mapping[str, Any]) -> str:
         """Answer a canonical row."""
         return baseline_answer(self.kind, document)
 
 
-class RecordedModel(StandIn):
-    """Stands where a model was, while the task itself reads the recorded answers."""
-
-    def answer(self, document: dict[str, Any]) -> str:
-        """Give nothing; the task puts the recorded answer in its place."""
-        return ""
-
-
-def check_model(model: str, model_args: Mapping[str, Any]) -> None:
+def check_model(model: str, model_args: Mapping[str, object]) -> None:
     """Check the key and the address of an API model.
 
     Raises:

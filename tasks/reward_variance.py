@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from ..judges.signal.dead_groups import equal_in_group
 from ..judges.signal.groups import group_answers
 from ..judges.signal.measure import study_signal
 from ..judges.signal.study import SignalStudy
-from .metrics import NA_SHARE, Metric, distinct_share, may_be_na, mean_share, na_share, outcomes_of
+from .metrics import Metric, MetricValue, distinct_share, mean_distinct, na_metric
 from .rubric_task import RubricTask
 
 log = logging.getLogger(__name__)
@@ -52,26 +52,18 @@ class RewardVarianceTask(RubricTask):
     The metadata's `rewards` names them: a list, or `hybrid,healthbench(clip=true)`.
     """
 
-    def __init__(
-        self,
-        data_dir: str | None = None,
-        cache_dir: str | None = None,
-        download_mode: Any = None,
-        config: dict[str, Any] | None = None,
-    ) -> None:
+    def settle(self, metadata: Mapping[str, Any], config: dict[str, object]) -> None:
         """Find the rewards, then do what every rubric task does."""
-        metadata = (config or {}).get("metadata") or {}
         self.rewards = _verdict_rewards(metadata.get("rewards") or DEFAULT_REWARDS)
-        # an instance's own: the rewards are the user's to choose
-        self.metrics = (*GENERAL_METRICS, *_reward_metrics(self.rewards))  # type: ignore[misc]
+        self.metrics = (*GENERAL_METRICS, *_reward_metrics(self.rewards))
         self._study: SignalStudy | None = None
-        super().__init__(data_dir, cache_dir, download_mode, config)
+        super().settle(metadata, config)
 
     def document_metrics(
         self, graded: Mapping[str, Sequence[GradedAnswer]]
-    ) -> Mapping[str, Mapping[str, Any]]:
+    ) -> Mapping[str, Mapping[str, MetricValue]]:
         """Give each prompt's group: mean and spread of each reward, and whether it is dead."""
-        values: dict[str, dict[str, Any]] = {
+        values: dict[str, dict[str, MetricValue]] = {
             prompt_id: {
                 "n_asked": len(answers),
                 "n_groups": int(len(answers) >= MIN_ANSWERS),
@@ -97,11 +89,9 @@ class RewardVarianceTask(RubricTask):
                 }
         return values
 
-    def summarise(self, graded: Sequence[GradedAnswer]) -> Mapping[str, Any]:
+    def summarise(self, graded: Sequence[GradedAnswer]) -> Mapping[str, object]:
         """Study the whole run; None wherever the answers do not suffice."""
-        values: dict[str, Any] = {"n_asked": len(graded), "n_groups": 0}
-        if may_be_na(answer.example for answer in graded):
-            values[NA_SHARE.name] = na_share(outcomes_of(graded))
+        values: dict[str, object] = {"n_asked": len(graded), "n_groups": 0, **na_metric(graded)}
         try:
             groups = group_answers(graded, min_answers=MIN_ANSWERS)
             self._study = study = study_signal(groups, self.rewards, seed=self._seed)
@@ -112,7 +102,7 @@ class RewardVarianceTask(RubricTask):
         values |= {
             "n_groups": study.n_groups,
             "identical_verdicts": study.identical,
-            "distinct_answers": _distinct(graded),
+            "distinct_answers": mean_distinct(graded),
         }
         for summary, dead, split in zip(study.rewards, study.dead, study.variance, strict=True):
             name = summary.reward
@@ -127,24 +117,22 @@ class RewardVarianceTask(RubricTask):
             log.info("%s: %s", self._label, sentence.text)
         return values
 
-    def dump_config(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, object]:
         """Add the study's main tables to what the results file says of this task."""
-        dumped = super().dump_config()
+        facts = super().facts()
         if self._study is not None:
             tables = self._study.to_json()
-            dumped["metadata"]["signal"] = {name: tables[name] for name in KEPT_TABLES}
-        dumped["metadata"]["rewards"] = plain_form([reward.name for reward in self.rewards])
-        return dumped
+            facts["signal"] = {name: tables[name] for name in KEPT_TABLES}
+        return {**facts, "rewards": plain_form([reward.name for reward in self.rewards])}
 
 
-def _verdict_rewards(names: Any) -> list[Reward]:
-    if not isinstance(names, str) and not (
-        isinstance(names, list | tuple) and all(isinstance(name, str) for name in names)
-    ):
+def _verdict_rewards(given: object) -> list[Reward]:
+    names = [given] if isinstance(given, str) else given
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
         raise ConfigError(
-            f"metadata: rewards is {names!r}; give a list of names, or one string with commas"
+            f"metadata: rewards is {given!r}; give a list of names, or one string with commas"
         )
-    rewards = parse_rewards(cast("str | list[str]", names))
+    rewards = parse_rewards(given if isinstance(given, str) else list(names))
     for reward in rewards:
         if reward.needs is not Needs.VERDICTS:
             raise ConfigError(
@@ -154,19 +142,9 @@ def _verdict_rewards(names: Any) -> list[Reward]:
 
 
 def _reward_metrics(rewards: Sequence[Reward]) -> list[Metric]:
-    kinds = (("mean", True), ("spread", True), ("dead", False), ("lost", False))
-    metrics = [
+    kinds = {"mean": True, "spread": True, "dead": False, "lost": False, "reliability": True}
+    return [
         Metric(f"{kind}_{reward.name}", higher_is_better=better)
-        for kind, better in kinds
+        for kind, better in kinds.items()
         for reward in rewards
     ]
-    return metrics + [
-        Metric(f"reliability_{reward.name}", higher_is_better=True) for reward in rewards
-    ]
-
-
-def _distinct(graded: Sequence[GradedAnswer]) -> float | None:
-    by_prompt: dict[str, list[GradedAnswer]] = {}
-    for answer in graded:
-        by_prompt.setdefault(answer.example.prompt_id, []).append(answer)
-    return mean_share(distinct_share([each.answer for each in rows]) for rows in by_prompt.values())

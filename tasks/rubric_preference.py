@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from ..judges.rubric import Rubric
 from ..judges.scoring.rubric_arrays import Bools, Floats, pack_rubrics
 from ..judges.verdict import Verdict
 from .judge_meta import JudgeMetaTask
-from .metrics import Metric
+from .metrics import Metric, MetricValue
 
 BEST_OF = 4
 METRICS = (
@@ -43,24 +43,17 @@ class RubricPreferenceTask(JudgeMetaTask):
     Keys of the metadata beside those of `judge_meta`: `reward` (a name; healthbench).
     """
 
-    metrics: ClassVar[Sequence[Metric]] = METRICS
+    metrics = METRICS
 
-    def __init__(
-        self,
-        data_dir: str | None = None,
-        cache_dir: str | None = None,
-        download_mode: Any = None,
-        config: dict[str, Any] | None = None,
-    ) -> None:
+    def settle(self, metadata: Mapping[str, Any], config: dict[str, object]) -> None:
         """Find the reward, then do what `judge_meta` does."""
-        metadata = (config or {}).get("metadata") or {}
         self._reward = get_reward(str(metadata.get("reward", "healthbench")))
         if self._reward.needs is not Needs.VERDICTS:
             raise ConfigError(f"rubric_preference: reward {self._reward.name!r} needs more")
         self._preference: Preference | None = None
-        super().__init__(data_dir, cache_dir, download_mode, config)
+        super().settle(metadata, config)
 
-    def _audit_documents(self, documents: Sequence[Mapping[str, Any]]) -> int:
+    def take_documents(self, documents: Sequence[Mapping[str, Any]]) -> None:
         """Put the rows of each answer together and compare the two orders."""
         answers: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
         for document in documents:
@@ -74,7 +67,6 @@ class RubricPreferenceTask(JudgeMetaTask):
         self._preference = compare_orders(
             given_N, wanted_N, prompt_N.astype(np.intp), self._categories(prompts)
         )
-        return len(documents)
 
     def _categories(self, prompts: Mapping[str, int]) -> dict[str, Bools]:
         """Say which prompts have a row of each category."""
@@ -99,12 +91,13 @@ class RubricPreferenceTask(JudgeMetaTask):
         reference: Floats = self._reward(np.array([shares]), rubric)
         return float(reward[0]), float(reference[0])
 
-    def _value(self, name: str, items: Sequence[Any]) -> float | int | None:
+    def value_of(self, name: str) -> MetricValue:
+        """Give a number of the comparison."""
         found = self._preference
         if found is None:
             return None
         best = next((row for row in found.best_of_n if row.n == BEST_OF), None)
-        values: dict[str, float | int | None] = {
+        values: dict[str, MetricValue] = {
             "pairwise_accuracy": found.accuracy.value,
             "ties": found.ties,
             "rank_correlation": found.correlation.value,
@@ -118,10 +111,8 @@ class RubricPreferenceTask(JudgeMetaTask):
         }
         return values[name]
 
-    def dump_config(self) -> dict[str, Any]:
-        """Give what the results file says of this task; called after the aggregations."""
-        dumped = super().dump_config()
-        dumped["metadata"]["reward"] = self._reward.name
-        if self._preference is not None:
-            dumped["metadata"]["preference"] = self._preference.to_json()
-        return dumped
+    def facts(self) -> dict[str, object]:
+        """Add the reward and the comparison."""
+        facts = {**super().facts(), "reward": self._reward.name}
+        found = self._preference
+        return facts if found is None else {**facts, "preference": found.to_json()}

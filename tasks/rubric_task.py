@@ -19,13 +19,11 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from importlib.metadata import version
-from typing import Any, ClassVar
+from typing import Any, TypeVar
 
 from lm_eval.api.instance import Instance
-from lm_eval.api.task import ConfigurableTask
 from lm_eval.utils import handle_non_serializable, hash_string
 
 from ..judges.answer import NO_ANSWER, SCHEMA_VERSION, Answer, GradedAnswer
@@ -35,27 +33,27 @@ from ..judges.engine.options import added_facts, shares_of
 from ..judges.errors import ConfigError, RubricbeatError
 from ..judges.grader import Grader, open_grader
 from ..judges.judge import require_any_askable, require_askable
-from ..judges.rubric import Example
+from ..judges.rubric import Example, Message
 from ..judges.scoring.missing import MissingVerdicts
 from ..judges.verdict import Outcome, Verdict
-from .data import MAX_NAMED_IDS, load_task_data
-from .lm_eval_adapter import (
-    call_options,
-    gathered,
-    is_spare,
-    register_metrics,
-    render,
-    with_instruction,
+from .data import load_task_data, some_of
+from .lm_eval_adapter import call_options, gathered, is_spare, with_instruction
+from .metrics import (
+    NA_SHARE,
+    SCORE_METRICS,
+    Metric,
+    MetricValue,
+    document_scores,
+    may_be_na,
+    run_scores,
 )
-from .metrics import NA_SHARE, SCORE_METRICS, Metric, document_scores, may_be_na, run_scores
 from .models import BASELINE_PREFIX, BaselineText, NoAnswer, check_address, odd_address
 from .settings import TaskSettings
+from .whole_task import FILTER, WholeTask
 
 log = logging.getLogger(__name__)
 
-FILTER = "none"
-"""lm-eval's name for "no filter", the second half of every key in its results."""
-RUBRIC_KEY = "rubric"
+T = TypeVar("T")
 _SPARE = "another process with the same work judges"
 ALIKE_BELOW = 0.1
 """Share of distinct answers under which repeats are taken for copies."""
@@ -64,46 +62,24 @@ SAMPLING = {"do_sample": True, "temperature": 1.0, "seed": None}
 time, and a server that honours it answers alike (0.4.13)."""
 
 
-class Documents(list[dict[str, Any]]):
-    """Rows with the one attribute of a `datasets.Dataset` that lm-eval asks for.
-
-    Plain rows: Arrow would give every row every field of every other, and change its hash.
-    """
-
-    @property
-    def features(self) -> dict[str, None]:
-        """Name the columns."""
-        return dict.fromkeys(self[0] if self else ())
-
-
-class RubricTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries no types
+class RubricTask(WholeTask):
     """A task whose answers are judged criterion by criterion.
 
     A subclass gives other numbers for the same verdicts by its own `metrics`,
     `document_metrics` and `summarise`.
     """
 
-    metrics: ClassVar[Sequence[Metric]] = SCORE_METRICS
-    """Every metric a document carries, in the order of the table."""
+    metrics: Sequence[Metric] = SCORE_METRICS
+    documents_key = "rubric"
 
-    def __init__(
-        self,
-        data_dir: str | None = None,
-        cache_dir: str | None = None,
-        download_mode: Any = None,
-        config: dict[str, Any] | None = None,
-    ) -> None:
-        """Read the settings and the rows; lm-eval calls this with the YAML's content."""
-        config = dict(config or {})
-        config.pop("class", None)  # TaskConfig has no such field (0.4.13)
-        metadata = dict(config.get("metadata") or {})
+    def settle(self, metadata: Mapping[str, Any], config: dict[str, object]) -> None:
+        """Read the settings, and how many answers are asked for."""
         self.settings = TaskSettings.from_metadata(metadata)
         self._default_judge = metadata.get("default_judge")
-        self._label = str(config.get("task", type(self).__name__))
         self._seed = 1234 if self.settings.seed is None else self.settings.seed
         self._grader: Grader | None = None
         self._graded: dict[str, list[GradedAnswer]] = {}
-        self._document_metrics: Mapping[str, Mapping[str, Any]] = {}
+        self._document_metrics: Mapping[str, Mapping[str, MetricValue]] = {}
         self._responses: EarlierAnswers | None = None
         self._instruction: str | None = None
         self._summary: Mapping[str, Any] = {}
@@ -114,30 +90,19 @@ class RubricTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries no 
         """What ended the judging; the answers are written all the same."""
         self.is_complete = True
         """Whether nothing is left that running again could add."""
-
-        repeats = int(config.get("repeats") or 1)
-        config["repeats"] = self.settings.repeats if "repeats" in metadata else repeats
-        if config["repeats"] > 1 and not (config.get("generation_kwargs") or {}).get("temperature"):
-            config["generation_kwargs"] = {**config.get("generation_kwargs", {}), **SAMPLING}
-        # the kept metadata goes to the results: never the model's arguments, which may hold keys
-        config["metadata"] = {"version": metadata.get("version", 1)}
-        config["metric_list"] = []
-        super().__init__(data_dir, cache_dir, download_mode, config)
-        if may_be_na(self._examples.values()):
-            self.metrics = (*self.metrics, NA_SHARE)  # type: ignore[misc]  # of these rows alone
-        register_metrics(
-            self,
-            self.metrics,
-            documents_key=RUBRIC_KEY,
-            take_documents=self._summarise_documents,
-            value_of=self._summary_value,
-        )
+        if "repeats" in metadata:
+            config["repeats"] = self.settings.repeats
+        repeats = config["repeats"] = int(str(config.get("repeats") or 1))
+        sampling = config.get("generation_kwargs")
+        sampling = dict(sampling) if isinstance(sampling, Mapping) else {}
+        if repeats > 1 and not sampling.get("temperature"):
+            config["generation_kwargs"] = {**sampling, **SAMPLING}
 
     # What a subclass may replace
 
     def document_metrics(
         self, graded: Mapping[str, Sequence[GradedAnswer]]
-    ) -> Mapping[str, Mapping[str, Any]]:
+    ) -> Mapping[str, Mapping[str, MetricValue]]:
         """Give each document's own value of each metric, None where it has none.
 
         Args:
@@ -145,37 +110,33 @@ class RubricTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries no 
         """
         return document_scores(graded)
 
-    def summarise(self, graded: Sequence[GradedAnswer]) -> Mapping[str, Any]:
+    def summarise(self, graded: Sequence[GradedAnswer]) -> Mapping[str, object]:
         """Give the run's value of each metric, None where it is not defined."""
         return run_scores(graded, seed=self._seed, length_penalty=self.settings.length_penalty)
 
     # Rows
 
-    def download(self, dataset_kwargs: dict[str, Any] | None = None, **kwargs: Any) -> None:
-        """Read the rows once; a list of them stands for the data set."""
+    def read_documents(self) -> Iterable[dict[str, object]]:
+        """Read the rows once."""
         data = load_task_data(self._label, self.settings)
         self._data_facts = data.facts
         self._examples = {example.prompt_id: example for example in data.examples}
-        self.dataset = {"test": Documents(map(example_to_row, data.examples))}
+        if may_be_na(data.examples):
+            self.metrics = (*self.metrics, NA_SHARE)  # of these rows alone
+        return map(example_to_row, data.examples)
 
-    def doc_to_text(self, doc: dict[str, Any], doc_to_text: Any = None) -> str:
+    def doc_to_text(self, doc: Mapping[str, Any], doc_to_text: object = None) -> str:
         """Give the last turn, for whoever prints a document; requests are built elsewhere."""
-        return str(doc["prompt"][-1]["content"])
+        return self._examples[doc["prompt_id"]].prompt[-1].content
 
-    def doc_to_target(self, doc: dict[str, Any], doc_to_target: Any = None) -> str:
+    def doc_to_target(self, doc: Mapping[str, Any], doc_to_target: object = None) -> str:
         """Give the first reference answer, or nothing."""
-        references = doc.get("references") or [""]
-        return str(references[0])
+        return next(iter(self._examples[doc["prompt_id"]].references), "")
 
     # Requests
 
     def build_all_requests(self, **options: Any) -> None:
         """Open the judge, then build the requests."""
-        if options.get("cache_requests"):
-            raise ConfigError(
-                f"{self._label}: --cache_requests is not safe here: lm-eval finds cached requests "
-                "by task name alone and could send another file's conversations; remove it"
-            )
         self._instruction = options.get("system_instruction")
         self._rank = int(options.get("rank") or 0)
         self._world_size = int(options.get("world_size") or 1)
@@ -204,19 +165,9 @@ class RubricTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries no 
         if words := odd_address(call.get("model"), call.get("model_args")):
             log.warning("%s: %s", self._label, words)
 
-    def fewshot_context(
-        self,
-        doc: dict[str, Any],
-        num_fewshot: int,
-        system_instruction: str | None = None,
-        apply_chat_template: bool = False,
-        fewshot_as_multiturn: bool = False,
-        chat_template: Callable[..., Any] | None = None,
-        gen_prefix: str | None = None,
-    ) -> Any:
-        """Give the whole conversation as the model is sent it."""
-        example = with_instruction(self._examples[doc["prompt_id"]], system_instruction)
-        return render(example.prompt, chat_template if apply_chat_template else None)
+    def turns_of(self, doc: Mapping[str, Any], instruction: str | None) -> Sequence[Message]:
+        """Give the whole conversation."""
+        return with_instruction(self._examples[doc["prompt_id"]], instruction).prompt
 
     def set_fewshot_seed(self, seed: int | None = None) -> None:
         """Take lm-eval's seed for the bootstrap and the judge, unless the metadata names one."""
@@ -224,25 +175,17 @@ class RubricTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries no 
         if self.settings.seed is None and seed is not None:
             self._seed = seed
 
-    @property
-    def only_predicts(self) -> bool:
-        """Whether lm-eval runs with `--predict_only`, which it tells by a metric's name."""
-        return "bypass" in self._metric_fn_list
-
     # Verdicts
 
     def apply_filters(self) -> list[Instance] | None:
         """Judge every answer of every document at once."""
-        instances: list[Instance] = self._instances
-        for instance in instances:
-            # under several ranks lm-eval pads a rank's last request with more answers (0.4.13)
-            instance.filtered_resps[FILTER] = list(instance.resps)[: self.config.repeats]
+        instances = super().apply_filters() or []
         if self.only_predicts:
             return instances
         answers, absent = self._collect(instances)
         if is_spare(self._world_size):
             self.close_judge()
-            graded = [_without_verdicts(a.example, a.text or "", a.repeat, _SPARE) for a in answers]
+            graded = [_without_verdicts(a, _SPARE) for a in answers]
         else:
             graded = self._judge(answers)
             # a baseline that a row does not have was never asked
@@ -256,7 +199,7 @@ class RubricTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries no 
             self.is_complete = False
         return instances
 
-    def process_results(self, doc: dict[str, Any], results: list[Any]) -> dict[str, Any]:
+    def process_results(self, doc: Mapping[str, Any], results: list[Any]) -> dict[str, object]:
         """Read a document's verdicts: every key, for every document, always."""
         if self.only_predicts:
             return {"bypass": None}
@@ -268,7 +211,7 @@ class RubricTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries no 
             "answers": [graded.to_json() for graded in self._graded.get(prompt_id, [])],
         }
         # `rubric` first: its aggregation makes the summary that the others read
-        return {RUBRIC_KEY: rubric, **{m.name: values.get(m.name) for m in self.metrics}}
+        return {self.documents_key: rubric, **{m.name: values.get(m.name) for m in self.metrics}}
 
     def _collect(self, instances: Sequence[Instance]) -> tuple[list[Answer], list[GradedAnswer]]:
         """Pair each answer with its example; an answer that is not there gets no verdict."""
@@ -284,37 +227,33 @@ class RubricTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries no 
             texts = instance.filtered_resps[FILTER]
             if not texts:
                 lacking.append(example.prompt_id)
-                absent.append(_without_verdicts(example, "", 0, NO_ANSWER))
+                absent.append(_without_verdicts(Answer(example, None), NO_ANSWER))
             for repeat, text in enumerate(texts):
-                if text is None:  # an endpoint's, or a recorded one: never the word "None"
-                    n_null += 1
-                    absent.append(_without_verdicts(example, "", repeat, NO_ANSWER))
-                elif isinstance(text, NoAnswer):
-                    absent.append(_without_verdicts(example, "", repeat, str(text.reason)))
+                if text is None or isinstance(text, NoAnswer):  # never the word "None"
+                    n_null += text is None  # an endpoint's, or a recorded one
+                    why = NO_ANSWER if text is None else text.reason
+                    absent.append(_without_verdicts(Answer(example, None, repeat), why))
                 else:
                     answers.append(Answer(example, str(text), repeat))
                     n_empty += not (text.strip() or is_meant or isinstance(text, BaselineText))
         self.is_complete = not lacking
-        if lacking:
-            named = ", ".join(lacking[:MAX_NAMED_IDS])
-            more = len(lacking) - MAX_NAMED_IDS
-            log.warning(
-                "%s: %d of %d documents have no recorded answer and are not scored: %s%s",
-                self._label, len(lacking), len(instances), named,
-                f" and {more} more" if more > 0 else "",
-            )  # fmt: skip
-        if n_null:
-            log.warning(
-                "%s: %d answers are null: they count in the total, and are not graded",
-                self._label, n_null,
-            )  # fmt: skip
-        if n_empty:
-            log.warning(
-                "%s: %d of %d answers are empty and are judged as such%s; a reasoning model may "
-                "have run out of max_gen_toks",
-                self._label, n_empty, len(answers),
-                " (more than half: the run is incomplete)" if 2 * n_empty > len(answers) else "",
-            )  # fmt: skip
+        half = " (more than half: the run is incomplete)" if 2 * n_empty > len(answers) else ""
+        said = (
+            (
+                len(lacking),
+                f"of {len(instances)} documents have no recorded answer and are not scored: "
+                f"{some_of(lacking)}",
+            ),
+            (n_null, "answers are null: they count in the total, and are not graded"),
+            (
+                n_empty,
+                f"of {len(answers)} answers are empty and are judged as such{half}; a reasoning "
+                "model may have run out of max_gen_toks",
+            ),
+        )
+        for n, words in said:
+            if n:
+                log.warning("%s: %d %s", self._label, n, words)
         self._run_facts |= {"n_answers": len(answers), "n_empty_answers": n_empty}
         return answers, absent
 
@@ -330,7 +269,7 @@ class RubricTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries no 
             log.warning(
                 "%s: judging ended: %s; the answers are kept without verdicts", self._label, why
             )
-            graded = [_without_verdicts(a.example, a.text or "", a.repeat, why) for a in answers]
+            graded = [_without_verdicts(a, why) for a in answers]
         finally:
             self.close_judge()
         return graded
@@ -419,15 +358,15 @@ class RubricTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries no 
                 "conversations; was it made from other data?"
             )
 
-    def _recorded(self, doc: dict[str, Any]) -> list[str | None]:
+    def _recorded(self, doc: Mapping[str, Any]) -> list[str | None]:
         assert self._responses is not None
         found = self._responses.find(doc, doc_hash(doc))
         return list(found.texts)[: self._responses.repeats] if found else []
 
     # Numbers
 
-    def _summarise_documents(self, documents: Sequence[Mapping[str, Any]]) -> int:
-        """Make the summary from what all ranks judged; give the number of documents."""
+    def take_documents(self, documents: Sequence[Mapping[str, Any]]) -> None:
+        """Make the summary from what all ranks judged."""
         # the order of the data, not of the ranks: the seeded bootstrap draws by position
         place = {prompt_id: number for number, prompt_id in enumerate(self._examples)}
         graded = [
@@ -437,9 +376,8 @@ class RubricTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries no 
         ]
         self._summary = self._guarded(lambda: self.summarise(graded))
         self._warn_of_copies()
-        return len(documents)
 
-    def _guarded(self, numbers: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
+    def _guarded(self, numbers: Callable[[], Mapping[str, T]]) -> Mapping[str, T]:
         """Keep a fault in the sums from ending the run: lm-eval would write no verdict at all."""
         try:
             return numbers()
@@ -449,12 +387,13 @@ class RubricTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries no 
             return {}
 
     @property
-    def scores(self) -> Mapping[str, Any]:
+    def scores(self) -> Mapping[str, object]:
         """What `Summary.to_json()` gives of the run; empty where other numbers stand for it."""
         return self._summary if "score_unclipped" in self._summary else {}
 
-    def _summary_value(self, name: str, items: Sequence[Any]) -> Any:
-        value = self._summary.get(name)
+    def value_of(self, name: str) -> MetricValue | str:
+        """Give a number of the summary."""
+        value: MetricValue = self._summary.get(name)
         # lm-eval prints a standard error with four digits, or this (0.4.13)
         return "N/A" if value is None and name.endswith("_stderr") else value
 
@@ -468,22 +407,17 @@ class RubricTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries no 
                 self._label, self.config.repeats, distinct,
             )  # fmt: skip
 
-    def dump_config(self) -> dict[str, Any]:
-        """Give what the results file says of this task; called after the aggregations."""
-        dumped: dict[str, Any] = super().dump_config()
-        dumped["metadata"] = {
-            "version": self.VERSION,
-            "rubricbeat": version("rubricbeat"),
+    def facts(self) -> dict[str, object]:
+        """Say by which data and judge the numbers came about, and give those that are tables."""
+        tables = ("tags", "worst_at_k", "missing_by_reason")
+        return {
             "data": self._data_facts,
             "judge": self._judge_facts,
             "run": self.settings.run,
             "seed": self._seed,
             **self._run_facts,
+            **{table: self._summary[table] for table in tables if self._summary.get(table)},
         }
-        for table in ("tags", "worst_at_k", "missing_by_reason"):
-            if rows := self._summary.get(table):
-                dumped["metadata"][table] = rows
-        return dumped
 
 
 def doc_hash(doc: Mapping[str, Any]) -> str:
@@ -492,6 +426,7 @@ def doc_hash(doc: Mapping[str, Any]) -> str:
     return str(hash_string(plain))
 
 
-def _without_verdicts(example: Example, text: str, repeat: int, reason: str) -> GradedAnswer:
+def _without_verdicts(answer: Answer, reason: str) -> GradedAnswer:
     verdict = Verdict(Outcome.SKIPPED, explanation=reason, attempts=0)
-    return GradedAnswer(example, text, (verdict,) * len(example.rubric), repeat)
+    verdicts = (verdict,) * len(answer.example.rubric)
+    return GradedAnswer(answer.example, answer.text or "", verdicts, answer.repeat)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any
 
 from ..judges.data.columns import Columns
 from ..judges.data.forms.rubric_file import with_rubric
@@ -21,8 +21,6 @@ from ..judges.scoring.missing import allowed_share
 
 JUDGE_VARIABLE = "RUBRICBEAT_JUDGE"
 DATA_VARIABLE = "RUBRICBEAT_DATA"
-
-E = TypeVar("E", bound=StrEnum)
 
 
 class Subset(StrEnum):
@@ -105,27 +103,15 @@ class TaskSettings:
         for key in metadata:
             if key not in known and difflib.get_close_matches(key, known, n=1, cutoff=0.8):
                 raise ConfigError(f"metadata: unknown key {key!r}; {near_names(key, known)}")
-        given = {key: metadata[key] for key in known if metadata.get(key) is not None}
-        if "subset" in given:
-            given["subset"] = _one_of(Subset, "subset", given["subset"])
-        if "selector" in given:
-            given["selector"] = _one_of(Selector, "selector", given["selector"])
-        for key in ("repeats", "seed"):
-            if key in given:
-                given[key] = _whole_number(key, given[key], at_least=1 if key == "repeats" else 0)
+        given: dict[str, Any] = {
+            key: _READERS[key](metadata[key]) if key in _READERS else metadata[key]
+            for key in known
+            if metadata.get(key) is not None
+        }
         if "columns" in given:
             given["columns"] = Columns.read(given["columns"], is_shared="responses" in given)
         if "rubric" in given:
-            given["columns"] = with_rubric(str(given["rubric"]), given.get("columns"))
-        if "allow_missing" in given:
-            given["allow_missing"] = allowed_share(given["allow_missing"])
-        if "length_penalty" in given:
-            given["length_penalty"] = _number("length_penalty", given["length_penalty"])
-        for key in ("data", "responses", "run", "rubric"):
-            if key in given:
-                given[key] = str(given[key])
-        if not isinstance(given.get("strict", False), bool):
-            raise ConfigError(f"metadata: strict is {given['strict']!r}; give true or false")
+            given["columns"] = with_rubric(given["rubric"], given.get("columns"))
         return cls(**given)
 
     def judge_options(self, task: str, *, default: str | None = None) -> Any:
@@ -157,23 +143,48 @@ class TaskSettings:
         return judge
 
 
-def _one_of(kind: type[E], key: str, value: object) -> E:
-    try:
-        return kind(str(value))
-    except ValueError:
-        known = [member.value for member in kind]
-        raise ConfigError(
-            f"metadata: unknown {key} {value!r}; {near_names(str(value), known)}"
-        ) from None
+def _one_of(kind: type[StrEnum], key: str) -> Callable[[object], StrEnum]:
+    def read(value: object) -> StrEnum:
+        try:
+            return kind(str(value))
+        except ValueError:
+            near = near_names(str(value), [member.value for member in kind])
+            raise ConfigError(f"metadata: unknown {key} {value!r}; {near}") from None
+
+    return read
 
 
-def _whole_number(key: str, value: object, *, at_least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
-        raise ConfigError(f"metadata: {key} is {value!r}; give a whole number from {at_least} up")
+def _whole_number(key: str, at_least: int) -> Callable[[object], int]:
+    def read(value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
+            raise ConfigError(
+                f"metadata: {key} is {value!r}; give a whole number from {at_least} up"
+            )
+        return value
+
+    return read
+
+
+def _length_penalty(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ConfigError(f"metadata: length_penalty is {value!r}; give a number")
+    return float(value)
+
+
+def _strict(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ConfigError(f"metadata: strict is {value!r}; give true or false")
     return value
 
 
-def _number(key: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ConfigError(f"metadata: {key} is {value!r}; give a number")
-    return float(value)
+_READERS: dict[str, Callable[[object], object]] = {
+    "subset": _one_of(Subset, "subset"),
+    "selector": _one_of(Selector, "selector"),
+    "repeats": _whole_number("repeats", 1),
+    "seed": _whole_number("seed", 0),
+    "allow_missing": allowed_share,
+    "length_penalty": _length_penalty,
+    "strict": _strict,
+    **dict.fromkeys(("data", "responses", "run", "rubric"), str),
+}
+"""How a value of the metadata is read; the others are taken as they are."""

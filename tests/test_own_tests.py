@@ -104,6 +104,7 @@ HELD_BY = {
     "tasks/metrics": "tasks/test_rubric_task.py",
     "tasks/reward_variance": "tasks/test_reward_variance.py",
     "tasks/rubric_preference": "tasks/test_rubric_preference.py",
+    "tasks/whole_task": "tasks/test_rubric_task.py",
 }
 """Module, and the file of tests that reaches it through its room or the command line."""
 

@@ -27,14 +27,14 @@ def model_of(request: RunRequest) -> tuple[Any, dict[str, Any]]:
     Raises:
         UnknownNameError: lm-eval has no such model, and we no such baseline.
     """
-    from ...tasks.models import BaselineModel, RecordedModel
+    from ...tasks.models import BaselineModel, StandIn
 
     kind = baseline_of(request.model)
     if kind is not None:
         return BaselineModel(kind), {"model": request.model}
     if not request.model:
         name = str(request.model_args.get("model") or _recorded_model(request))
-        return RecordedModel(), {"model": name}
+        return StandIn(), {"model": name}
     from lm_eval.models import MODEL_MAPPING
 
     if request.model not in MODEL_MAPPING:

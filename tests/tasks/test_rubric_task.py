@@ -317,35 +317,35 @@ def test_verdicts_of_an_unasked_question_stay_as_the_judge_gave_them(evaluate, f
 
 
 def test_two_stages_give_what_one_gives(evaluate, fake_model, tmp_path):
-    from rubricbeat.tasks.models import RecordedModel
+    from rubricbeat.tasks.models import StandIn
 
     at_once = evaluate(fake_model(lambda doc, n: SAYS_AGE))
     answered = evaluate(fake_model(lambda doc, n: SAYS_AGE), predict_only=True)
     write_samples(tmp_path / "m", answered["samples"]["rubric_judge"])
-    judged = evaluate(RecordedModel(), metadata={"responses": str(tmp_path / "m")})
+    judged = evaluate(StandIn(), metadata={"responses": str(tmp_path / "m")})
     assert result(judged, "score") == result(at_once, "score")
     sample = judged["samples"]["rubric_judge"][0]
     assert sample["filtered_resps"] == [[SAYS_AGE]]
 
 
 def test_missing_responses_are_named_and_not_scored(evaluate, fake_model, tmp_path, caution):
-    from rubricbeat.tasks.models import RecordedModel
+    from rubricbeat.tasks.models import StandIn
 
     answered = evaluate(fake_model(lambda doc, n: SAYS_AGE), predict_only=True, limit=2)
     write_samples(tmp_path / "m", answered["samples"]["rubric_judge"])
-    judged = evaluate(RecordedModel(), metadata={"responses": str(tmp_path / "m")})
+    judged = evaluate(StandIn(), metadata={"responses": str(tmp_path / "m")})
     assert "1 of 3 documents have no recorded answer and are not scored: corazón" in caution()
     assert (result(judged, "n_scored"), result(judged, "n_asked")) == (2, 3)
 
 
 def test_a_recorded_null_is_missing_and_not_the_word_none(evaluate, tmp_path, caution):
-    from rubricbeat.tasks.models import RecordedModel
+    from rubricbeat.tasks.models import StandIn
 
     path = tmp_path / "said.jsonl"
     said = {"ache": None, "brief": "depends", "corazón": ""}
     lines = [json.dumps({"prompt_id": name, "completion": text}) for name, text in said.items()]
     path.write_text("\n".join(lines), encoding="utf-8")
-    judged = evaluate(RecordedModel(), metadata={"responses": str(path)})
+    judged = evaluate(StandIn(), metadata={"responses": str(path)})
     answers = {
         sample["doc"]["prompt_id"]: sample["rubric"]["answers"][0]
         for sample in judged["samples"]["rubric_judge"]
@@ -358,7 +358,7 @@ def test_a_recorded_null_is_missing_and_not_the_word_none(evaluate, tmp_path, ca
 
 
 def test_responses_to_other_conversations_are_refused(evaluate, fake_model, tmp_path):
-    from rubricbeat.tasks.models import RecordedModel
+    from rubricbeat.tasks.models import StandIn
 
     answered = evaluate(fake_model(lambda doc, n: SAYS_AGE), predict_only=True)
     samples = answered["samples"]["rubric_judge"]
@@ -367,7 +367,7 @@ def test_responses_to_other_conversations_are_refused(evaluate, fake_model, tmp_
         sample["doc_hash"] = "0"
     write_samples(tmp_path / "m", samples)
     with pytest.raises(ConfigError, match="none of the 3 answers"):
-        evaluate(RecordedModel(), metadata={"responses": str(tmp_path / "m")})
+        evaluate(StandIn(), metadata={"responses": str(tmp_path / "m")})
 
 
 def test_the_demo_set_scores_its_references_above_every_other_sanity_row(evaluate):
