@@ -260,12 +260,23 @@ class GradedAnswer:
 
     @classmethod
     def from_json(cls, example: Example, plain: Mapping[str, Any]) -> GradedAnswer:
-        """Read the plain form back, for the example it belongs to."""
+        """Read the plain form back, for the example it belongs to.
+
+        Raises:
+            DataError: The answer is no text, the repeat no whole number, or a verdict unreadable.
+        """
+        answer, repeat = plain["answer"], plain.get("repeat", 0)
+        if not isinstance(answer, str):
+            raise DataError(f"prompt_id {example.prompt_id}: the answer is {answer!r:.40}, no text")
+        if type(repeat) is not int:
+            raise DataError(
+                f"prompt_id {example.prompt_id}: repeat is {repeat!r:.40}, no whole number"
+            )
         return cls(
             example=example,
-            answer=str(plain["answer"]),
+            answer=answer,
             verdicts=_read_verdicts(example, plain["verdicts"]),
-            repeat=int(plain.get("repeat", 0)),
+            repeat=repeat,
             replicates=tuple(_read_verdicts(example, row) for row in plain.get("replicates", ())),
             ratings=tuple(
                 Rating.from_verdict(Verdict.from_json(one)) for one in plain.get("ratings", ())

@@ -7,7 +7,7 @@ it travels unchanged to scores, rewards and reports, and is never turned into 0 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from numbers import Real
@@ -91,7 +91,7 @@ class Verdict:
 
     def __post_init__(self) -> None:
         """Take whatever number a judge computes with: results and stores hold plain ones."""
-        chance: Any = self.probability
+        chance: object = self.probability
         if self.level_probabilities is not None:
             plain_ones = tuple(float(p) + 0.0 for p in self.level_probabilities)  # -0.0 is 0
             object.__setattr__(self, "level_probabilities", plain_ones)
@@ -124,7 +124,7 @@ class Verdict:
         return None
 
     @classmethod
-    def of(cls, met: Any, **fields: Any) -> Verdict:
+    def of(cls, met: object, **fields: Any) -> Verdict:
         """Build a usable verdict from True or False, of whatever library.
 
         Raises:
@@ -153,9 +153,9 @@ class Verdict:
         """Build the verdict that a criterion does not apply to an answer."""
         return cls(Outcome.NOT_APPLICABLE, **fields)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Give the plain form, without the fields that hold their default."""
-        plain: dict[str, Any] = {"outcome": self.outcome.value, "met": self.met}
+        plain: dict[str, object] = {"outcome": self.outcome.value, "met": self.met}
         for name, default in _DEFAULTS.items():
             value = getattr(self, name)
             if value != default:
@@ -165,11 +165,12 @@ class Verdict:
         return plain
 
     @classmethod
-    def from_json(cls, plain: Mapping[str, Any]) -> Verdict:
-        """Read the plain form back.
+    def from_json(cls, plain: Mapping[str, object]) -> Verdict:
+        """Read the plain form back; a field that is null counts as not there.
 
         Raises:
-            DataError: The outcome is none of ours, or `met` contradicts it.
+            DataError: The outcome is none of ours, `met` contradicts it, or a field is of the wrong
+                kind.
         """
         name = str(plain.get("outcome"))
         try:
@@ -177,33 +178,55 @@ class Verdict:
         except ValueError:
             known = [o.value for o in Outcome]
             raise DataError(f"unknown outcome {name!r}; {near_names(name, known)}") from None
-        fields = {key: plain[key] for key in _DEFAULTS if key in plain}
-        if "source" in fields:
-            fields["source"] = Source(fields["source"])
+        fields: dict[str, Any] = {
+            key: value for key in _DEFAULTS if (value := plain.get(key)) is not None
+        }
         if outcome is not Outcome.LEVEL:
             fields.pop("level", None)  # samples name the level of "met" and "not met" too
             fields.pop("level_probabilities", None)
         elif type(fields.get("level")) is not int or fields["level"] < 0:
             level = f"{fields.get('level')!r:.40}"
             raise DataError(f"outcome {name!r} with level {level}, no whole number from 0")
-        if not _are_numbers(fields.get("level_probabilities", ())):
-            raise DataError("level_probabilities is no list of numbers")
+        for key, value in fields.items():
+            kind, fits = _KINDS[key]
+            if not fits(value):
+                raise DataError(f"{key} is {value!r:.40}, no {kind}")
+        if "source" in fields:
+            fields["source"] = Source(fields["source"])
         verdict = cls(outcome, **fields)
         if "met" in plain and plain["met"] is not verdict.met:
             raise DataError(f"outcome {name!r} contradicts met={plain['met']!r}")
         return verdict
 
 
-def _are_numbers(value: Any) -> bool:
-    return value is None or (
-        isinstance(value, list | tuple)
-        and all(isinstance(p, int | float) and not isinstance(p, bool) for p in value)
-    )
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-_DEFAULTS: dict[str, Any] = {
-    name: spec.default for name, spec in Verdict.__dataclass_fields__.items() if name != "outcome"
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _are_numbers(value: object) -> bool:
+    return isinstance(value, list | tuple) and all(map(_is_number, value))
+
+
+_TEXT = ("text", lambda value: isinstance(value, str))
+_KINDS: Mapping[str, tuple[str, Callable[[object], bool]]] = {
+    "probability": ("number", _is_number),
+    "explanation": _TEXT,
+    "reply": _TEXT,
+    "source": ("source that we know", lambda value: value in list(Source)),
+    "attempts": ("whole number", _is_whole),
+    "prompt_tokens": ("whole number", _is_whole),
+    "cached_tokens": ("whole number", _is_whole),
+    "completion_tokens": ("whole number", _is_whole),
+    "latency_s": ("number", _is_number),
+    "level": ("whole number", _is_whole),
+    "level_probabilities": ("list of numbers", _are_numbers),
 }
+"""By field of the plain form: what it must be, in words and as a check."""
+_DEFAULTS: dict[str, object] = {name: Verdict.__dataclass_fields__[name].default for name in _KINDS}
 
 
 @dataclass(frozen=True, slots=True)
