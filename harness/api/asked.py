@@ -8,22 +8,22 @@ from difflib import get_close_matches
 from importlib.util import find_spec
 from inspect import iscoroutinefunction
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from ...judges.answer import Answer
 from ...judges.errors import ConfigError
 from ...judges.grader import Grader, open_grader
-from ...judges.judge import require_any_askable, require_askable
+from ...judges.judge import Judge, require_any_askable, require_askable
 from ...judges.registry import JUDGES
+
+Asked: TypeAlias = Mapping[str, Any] | Judge
 
 
 @contextlib.contextmanager
-def askable(judge: Any, options: Mapping[str, Any], given: Sequence[Answer]) -> Iterator[Grader]:
-    """Open a grader that can give verdicts on these answers.
-
-    Raises:
-        ConfigError: The judge cannot work, or could give no verdict on any of them.
-    """
+def askable(
+    judge: object, options: Mapping[str, object], given: Sequence[Answer]
+) -> Iterator[Grader]:
+    """Open a grader that can give verdicts on these answers."""
     with grader_of(judge, options) as grader:
         examples = {one.example.prompt_id: one.example for one in given}
         require_askable(grader.judge, examples.values())
@@ -31,12 +31,8 @@ def askable(judge: Any, options: Mapping[str, Any], given: Sequence[Answer]) -> 
         yield grader
 
 
-def grader_of(judge: Any, options: Mapping[str, Any]) -> Grader:
-    """Open a grader for whatever names a judge.
-
-    Raises:
-        ConfigError: The judge cannot work, or options go with a judge that is made already.
-    """
+def grader_of(judge: object, options: Mapping[str, object]) -> Grader:
+    """Open a grader for whatever names a judge; of one that is made, options of the run are set."""
     asked = judge_asked(judge)
     if isinstance(asked, Mapping):
         return open_grader({**asked, **options})
@@ -45,17 +41,21 @@ def grader_of(judge: Any, options: Mapping[str, Any]) -> Grader:
     from ...judges.engine.options import RuntimeOptions
 
     mine, rest = RuntimeOptions.split(dict(options))
-    if rest:
-        raise ConfigError(f"{', '.join(sorted(rest))}: set on the judge itself, which is made")
+    with_options(asked, rest)
     return Grader(asked, RuntimeOptions.from_mapping(mine))
 
 
-def judge_asked(judge: Any) -> Any:
-    """Give what `open_grader` takes for whatever names a judge: a mapping, or a judge.
+def with_options(asked: Asked, options: Mapping[str, object]) -> Asked:
+    """Add options to a judge that is asked for by a mapping; one that is made takes none."""
+    if isinstance(asked, Mapping):
+        return {**asked, **options}
+    if options:
+        raise ConfigError(f"{', '.join(sorted(options))}: set on the judge itself, which is made")
+    return asked
 
-    Raises:
-        ConfigError: It names none.
-    """
+
+def judge_asked(judge: object) -> Asked:
+    """Give what `open_grader` takes for whatever names a judge: a mapping, or a judge."""
     if isinstance(judge, Grader):
         raise ConfigError("judge: give the judge, not a Grader; its grade() takes answers")
     if isinstance(judge, Path):
@@ -76,7 +76,7 @@ def judge_asked(judge: Any) -> Any:
             f"judge: the method 'judge' of {type(judge).__name__} is not async; write "
             "'async def judge(self, question)'"
         )
-    if isinstance(judge, type) or method is None:
+    if isinstance(judge, type) or not isinstance(judge, Judge):
         raise ConfigError(
             f"judge: {judge!r:.60} is not a judge; give a name, a mapping, a list of judges, or an "
             "object with an async method 'judge' (docs/judges.md)"
@@ -85,11 +85,7 @@ def judge_asked(judge: Any) -> Any:
 
 
 def _named(judge: str) -> dict[str, str]:
-    """Tell the name of a judge from that of a model.
-
-    Raises:
-        ConfigError: It looks like a judge's name that is misspelt, or like a file.
-    """
+    """Tell the name of a judge from that of a model."""
     if not judge.strip():
         raise ConfigError("judge: an empty name; give a judge, or the name of a model")
     if judge.endswith((".jsonl", ".jsonl.gz", ".json", ".csv", ".parquet")):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 from ...judges.answer import Answer
-from ...judges.data.answers import ANSWER_FIELDS, TwoAnswersError, answer_field, answers_in
+from ...judges.data.answers import ANSWER_FIELDS, answer_field, answers_in
 from ...judges.data.columns import ANSWERED_ROW_FIELDS, Columns
 from ...judges.data.conversations import is_missing, text_of_answer
 from ...judges.data.examples import KnownRows, example_to_row
@@ -23,21 +23,25 @@ from ...judges.data.reader import read_rows
 from ...judges.data.responses import refuse_gold
 from ...judges.data.row_shapes import PROMPT_FIELDS, RUBRIC_FIELDS, read_row, rubric_in
 from ...judges.data.tables import ROW_SUFFIXES
-from ...judges.errors import ConfigError, DataError
+from ...judges.errors import DataError
 from ...judges.rubric import Criterion, Example, Rubric
 
 _FILES = (*ROW_SUFFIXES, ".gz", ".zst")
+_Row: TypeAlias = Mapping[str, object] | Example
 
 
 def answers_of(
-    prompts: Any, answers: Any, rubric: Any, columns: str | Mapping[str, str] | None = None
+    prompts: object,
+    answers: object,
+    rubric: object,
+    columns: str | Mapping[str, str] | None = None,
 ) -> list[Answer]:
     """Put prompts, answers and rubrics together.
 
     Raises:
         DataError: One cannot be read, or they do not match.
     """
-    names = names_of(columns)
+    names = Columns.read(columns)
     rows = [_row(one, f"prompt {n}") for n, one in enumerate(_listed(prompts), start=1)]
     if not rows:
         raise DataError("prompts: none given")
@@ -47,57 +51,44 @@ def answers_of(
     _refuse_clashes(examples)
     repeats: Counter[str] = Counter()
     given = []
-    for number, (example, of_one) in enumerate(
-        zip(examples, _texts_of(rows, examples, answers), strict=True), start=1
-    ):
-        for text in of_one:
-            given.append(Answer(example, _text(text, number), repeat=repeats[example.prompt_id]))
+    texts = _texts_of(rows, examples, answers)
+    for number, (example, of_one) in enumerate(zip(examples, texts, strict=True), start=1):
+        for value in of_one:
+            with _of(f"prompt {number}"):
+                text = text_of_answer(value)
+            given.append(Answer(example, text, repeat=repeats[example.prompt_id]))
             repeats[example.prompt_id] += 1
     return given
 
 
-def examples_of(prompts: Any) -> list[Example]:
-    """Read rows with rubrics.
+@contextlib.contextmanager
+def _of(where: str) -> Iterator[None]:
+    """Name the place in errors of what runs inside."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from None
 
-    Raises:
-        DataError: One cannot be read.
-    """
+
+def examples_of(prompts: object) -> list[Example]:
+    """Read rows with rubrics."""
     rows = [_row(one, f"row {number}") for number, one in enumerate(_listed(prompts), start=1)]
     return [_example(row, number, is_named=True) for number, row in enumerate(rows, start=1)]
 
 
-def rubric_of(rubric: Any) -> Any:
-    """Give one rubric as a row would hold it.
-
-    Raises:
-        DataError: It is none.
-    """
-    value = _rubric(rubric)
-    try:
-        rubric_in(value)
-    except DataError as error:
-        raise DataError(f"rubric: {_words(error)}") from None
-    return value
+def rubric_of(rubric: object) -> object:
+    """Give one rubric as a row would hold it."""
+    return _checked(_rubric(rubric))
 
 
-def names_of(columns: str | Mapping[str, str] | None) -> Columns | None:
-    """Read `columns=`.
-
-    Raises:
-        ConfigError: A name is unknown.
-    """
-    try:
-        return Columns.read(columns)
-    except ConfigError as error:
-        raise ConfigError(_words(error)) from None
+def _checked(rubric: object) -> object:
+    with _of("rubric"):
+        rubric_in(rubric)
+    return rubric
 
 
-def records_of(table: Any, what: str) -> list[Any] | None:
-    """Give the rows of a DataFrame, a table of Arrow or a data set; None for anything else.
-
-    Raises:
-        DataError: It is several data sets.
-    """
+def records_of(table: object, what: str) -> list[object] | None:
+    """Give the rows of a DataFrame, a table of Arrow or a data set; None for anything else."""
     if hasattr(table, "to_dicts"):  # polars
         return list(table.to_dicts())
     if hasattr(table, "to_pylist"):  # pyarrow
@@ -110,7 +101,7 @@ def records_of(table: Any, what: str) -> list[Any] | None:
     return None
 
 
-def file_named(value: Any, suffixes: Sequence[str] = _FILES) -> Path | None:
+def file_named(value: object, suffixes: Sequence[str] = _FILES) -> Path | None:
     """Give the file that a path, or a text with the ending of one, names; else None."""
     if isinstance(value, Path):
         return value
@@ -120,13 +111,10 @@ def file_named(value: Any, suffixes: Sequence[str] = _FILES) -> Path | None:
     return Path(value) if is_name else None
 
 
-def _listed(prompts: Any) -> list[Any]:
-    path = file_named(prompts)
-    if path is not None:
-        found = read_rows(path).rows
-        return [_of_file(row, path) for row in found]
-    records = records_of(prompts, "prompts")
-    if records is not None:
+def _listed(prompts: object) -> list[object]:
+    if (path := file_named(prompts)) is not None:
+        return [_of_file(row, path) for row in read_rows(path).rows]
+    if (records := records_of(prompts, "prompts")) is not None:
         return records
     if isinstance(prompts, Mapping) and (rows := _transposed(prompts)) is not None:
         return rows
@@ -137,31 +125,24 @@ def _listed(prompts: Any) -> list[Any]:
     return list(prompts)
 
 
-def _of_file(row: NumberedRow, path: Path) -> Mapping[str, Any]:
-    try:
+def _of_file(row: NumberedRow, path: Path) -> Mapping[str, object]:
+    with _of(f"{path}: line {row.number}"):
         return row.object()
-    except DataError as error:
-        raise DataError(f"{path}: line {row.number}: {error}") from None
 
 
-def _transposed(columns: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+def _transposed(columns: Mapping[str, object]) -> list[object] | None:
     """Give the rows of a mapping of columns, as a slice of a data set is; None for a row."""
     prompts = next((columns[name] for name in PROMPT_FIELDS if name in columns), None)
     if not isinstance(prompts, list | tuple) or _is_message_list(prompts) or not prompts:
         return None
-    lengths = {
-        name: len(each) if isinstance(each, list | tuple) else None
-        for name, each in columns.items()
-    }
-    odd = [name for name, n in lengths.items() if n != len(prompts)]
-    if odd:
-        raise DataError(f"prompts: column {odd[0]!r} does not have one value per prompt")
-    return [
-        dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)
-    ]
+    lists = {name: each for name, each in columns.items() if isinstance(each, list | tuple)}
+    for name in columns:
+        if len(lists.get(name, ())) != len(prompts):
+            raise DataError(f"prompts: column {name!r} does not have one value per prompt")
+    return [dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)]
 
 
-def _is_message_list(value: Any) -> bool:
+def _is_message_list(value: object) -> bool:
     return (
         isinstance(value, list | tuple)
         and bool(value)
@@ -169,25 +150,21 @@ def _is_message_list(value: Any) -> bool:
     )
 
 
-def _row(one: Any, where: str) -> Any:
+def _row(one: object, where: str) -> _Row:
     """Give a row as the readers take it; an example stays one."""
     one = _plain(one)
     if isinstance(one, Example):
         return one
-    if isinstance(one, Mapping) and not _is_message_list([one]):
-        return {
-            name: value
-            for name, value in one.items()
-            if not is_missing(value) or name in ANSWER_FIELDS
-        }
     if isinstance(one, str) or _is_message_list(one):
         return {"prompt": one}
-    if isinstance(one, Mapping):
+    if not isinstance(one, Mapping):
+        raise DataError(f"{where}: {type(one).__name__}; give a text, messages, or a row")
+    if "role" in one:
         return {"prompt": [one]}
-    raise DataError(f"{where}: {type(one).__name__}; give a text, messages, or a row")
+    return {name: v for name, v in one.items() if not is_missing(v) or name in ANSWER_FIELDS}
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """Give plain Python values for those of numpy and pandas."""
     if isinstance(value, Mapping):
         return {name: _plain(each) for name, each in value.items()}
@@ -199,32 +176,35 @@ def _plain(value: Any) -> Any:
     return None if module == "pandas" and type(value).__name__.startswith("Na") else value
 
 
-def _renamed(rows: list[Any], names: Columns | None) -> list[Any]:
+def _renamed(rows: list[_Row], names: Columns | None) -> list[_Row]:
     if names is None:
         return rows
-    numbered = [NumberedRow(number, row) for number, row in enumerate(rows, start=1)]
-    try:
-        renamed = list(names.of(ANSWERED_ROW_FIELDS).renamed(numbered, "prompts"))
-    except DataError as error:
-        raise DataError(_words(error)) from None
-    for row in renamed:
-        if row.fault:
-            raise DataError(f"prompt {row.number}: {_words(row.fault)}")
-    return [row.value for row in renamed]
+    numbered = (NumberedRow(number, row) for number, row in enumerate(rows, start=1))
+    found = list(names.of(ANSWERED_ROW_FIELDS).renamed(numbered, "prompts"))
+    return [_renamed_row(row) for row in found]
 
 
-def _with_rubrics(rows: list[Any], rubric: Any) -> list[Any]:
+def _renamed_row(row: NumberedRow) -> _Row:
+    if isinstance(row.value, Example):
+        return row.value
+    with _of(f"prompt {row.number}"):
+        return row.object()
+
+
+def _with_rubrics(rows: list[_Row], rubric: object) -> list[_Row]:
     """Give rows the rubric that is for all, or each its own."""
     if rubric is None:
         return rows
     value = _rubric(rubric)
-    is_each = isinstance(value, list) and bool(value) and all(isinstance(v, list) for v in value)
-    if is_each and len(value) != len(rows):
-        raise DataError(
-            f"rubric: {len(value)} lists of criteria for {len(rows)} prompts; give one list of "
-            "criteria for all, or one for each prompt"
-        )
-    each = [rubric_of(one) for one in value] if is_each else [rubric_of(value)] * len(rows)
+    if isinstance(value, list) and value and all(isinstance(one, list) for one in value):
+        if len(value) != len(rows):
+            raise DataError(
+                f"rubric: {len(value)} lists of criteria for {len(rows)} prompts; give one list of "
+                "criteria for all, or one for each prompt"
+            )
+        each = [rubric_of(one) for one in value]
+    else:
+        each = [_checked(value)] * len(rows)
     plain = [example_to_row(row) if isinstance(row, Example) else row for row in rows]
     return [
         {name: v for name, v in row.items() if name not in RUBRIC_FIELDS} | {"rubric": one}
@@ -232,16 +212,14 @@ def _with_rubrics(rows: list[Any], rubric: Any) -> list[Any]:
     ]
 
 
-def _rubric(rubric: Any) -> Any:
+def _rubric(rubric: object) -> object:
     path = file_named(rubric, (*_FILES, ".yaml", ".yml", ".txt", ".md"))
     if path is not None:
         given = with_rubric(path).rubric
         return None if given is None else given.value
     if isinstance(rubric, str):
-        try:
+        with _of("rubric"):
             return lines_of_text(rubric)
-        except DataError as error:
-            raise DataError(f"rubric: {error}") from None
     if isinstance(rubric, Rubric):
         rubric = rubric.criteria
     rubric = records if (records := records_of(rubric, "rubric")) is not None else rubric
@@ -253,7 +231,7 @@ def _rubric(rubric: Any) -> Any:
     return [_criterion(_plain(one)) for one in rubric]
 
 
-def _criterion(one: Any) -> Any:
+def _criterion(one: object) -> object:
     if isinstance(one, Criterion):
         return criterion_row(one)
     if isinstance(one, Mapping):
@@ -261,19 +239,17 @@ def _criterion(one: Any) -> Any:
     return one
 
 
-def _example(row: Any, number: int, is_named: bool) -> Example:
+def _example(row: _Row, number: int, is_named: bool) -> Example:
     if isinstance(row, Example):
         return row
     _require(row, number)
-    try:
+    with _of(f"prompt {number}"):
         example, kind = read_row(row)
         refuse_gold(row, kind, example, is_named)
-    except DataError as error:
-        raise DataError(f"prompt {number}: {_words(error)}") from None
-    return example
+        return example
 
 
-def _require(row: Mapping[str, Any], number: int) -> None:
+def _require(row: Mapping[str, object], number: int) -> None:
     """Say what a row lacks, for one who has given no file."""
     found = ", ".join(repr(str(name)[:24]) for name in list(row)[:8])
     if any(name in row for name in ("prompt_0", "requirements", "sub_tasks")):
@@ -302,8 +278,8 @@ def _refuse_clashes(examples: Sequence[Example]) -> None:
 
 
 def _texts_of(
-    rows: Sequence[Any], examples: Sequence[Example], answers: Any
-) -> list[tuple[Any, ...]]:
+    rows: Sequence[_Row], examples: Sequence[Example], answers: object
+) -> list[tuple[object, ...]]:
     if answers is None:
         return [_own_answer(row, number) for number, row in enumerate(rows, start=1)]
     if isinstance(answers, Mapping):
@@ -319,12 +295,12 @@ def _texts_of(
     return [answers_in(_plain(one)) for one in given]
 
 
-def _by_id(examples: Sequence[Example], answers: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+def _by_id(
+    examples: Sequence[Example], answers: Mapping[object, object]
+) -> list[tuple[object, ...]]:
     """Find the answers of each prompt by its id, or by its own text."""
     known = KnownRows({example.prompt_id: example for example in examples})
-    by_id: dict[str, Any] = {}
-    for name, answer in answers.items():
-        by_id[_id_of(name, known)] = answer
+    by_id = {_id_of(str(name), known): answer for name, answer in answers.items()}
     if len(by_id) < len(answers):
         raise DataError("answers: a prompt is answered under its id and under its text")
     without = next((one for one in examples if one.prompt_id not in by_id), None)
@@ -337,30 +313,16 @@ def _by_id(examples: Sequence[Example], answers: Mapping[str, Any]) -> list[tupl
     return [answers_in(_plain(by_id[example.prompt_id])) for example in examples]
 
 
-def _id_of(name: Any, known: KnownRows) -> str:
+def _id_of(name: str, known: KnownRows) -> str:
     with contextlib.suppress(DataError):
-        return known.of_id(str(name)).prompt_id
+        return known.of_id(name).prompt_id
     with contextlib.suppress(DataError):
-        return known.id_by_prompt({"prompt": str(name)}) or str(name)
-    raise DataError(f"answers: {str(name)[:64]!r} is neither the id nor the text of one prompt")
+        return known.id_by_prompt({"prompt": name}) or name
+    raise DataError(f"answers: {name[:64]!r} is neither the id nor the text of one prompt")
 
 
-def _own_answer(row: Any, number: int) -> tuple[Any, ...]:
-    if not isinstance(row, Mapping) or not any(name in row for name in ANSWER_FIELDS):
+def _own_answer(row: _Row, number: int) -> tuple[object, ...]:
+    if isinstance(row, Example) or not any(name in row for name in ANSWER_FIELDS):
         raise DataError(f"prompt {number} has no answer: give answers=, or 'completion' in the row")
-    try:
+    with _of(f"prompt {number}"):
         return answers_in(answer_field(row).value)
-    except TwoAnswersError as error:
-        raise DataError(f"prompt {number}: {_words(error)}") from None
-
-
-def _text(value: Any, number: int) -> str | None:
-    try:
-        return text_of_answer(value)
-    except DataError as error:
-        raise DataError(f"prompt {number}: {error}") from None
-
-
-def _words(error: object) -> str:
-    """Say what a reader of files says, for one who has no command line."""
-    return str(error).replace("--columns ", "columns: ").replace("--columns:", "columns:")

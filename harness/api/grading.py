@@ -174,15 +174,15 @@ class Grading:
 
 @saying_it_in_python()
 def grade(
-    prompts: Any,
-    answers: Any = None,
+    prompts: object,
+    answers: object = None,
     *,
-    rubric: Any = None,
-    judge: Any,
+    rubric: object = None,
+    judge: object,
     model: str = DEFAULT_MODEL,
     columns: str | Mapping[str, str] | None = None,
     progress: bool | None = None,
-    **options: Any,
+    **options: object,
 ) -> Grading:
     """Grade answers by rubric.
 
@@ -214,14 +214,14 @@ def grade(
 
 
 async def grade_async(
-    prompts: Any,
-    answers: Any = None,
+    prompts: object,
+    answers: object = None,
     *,
-    rubric: Any = None,
-    judge: Any,
+    rubric: object = None,
+    judge: object,
     model: str = DEFAULT_MODEL,
     columns: str | Mapping[str, str] | None = None,
-    **options: Any,
+    **options: object,
 ) -> Grading:
     """Grade answers from an event loop; see `grade`."""
     with saying_it_in_python():
@@ -295,12 +295,8 @@ def _differ(gradings: Sequence[Grading]) -> bool:
     return len({id(one) for one in gradings}) == len(gradings)
 
 
-def _refuse_misspelt(judge: Any, options: Mapping[str, Any]) -> None:
-    """Refuse an option that is an argument of `grade` but for a letter.
-
-    Raises:
-        ConfigError: One is, and the judge has no option of that name.
-    """
+def _refuse_misspelt(judge: object, options: Mapping[str, object]) -> None:
+    """Refuse an option that is an argument of `grade` but for a letter, and none of the judge's."""
     asked = judge_asked(judge)
     taken = annotations_of(JUDGES.find(asked["name"])) if isinstance(asked, Mapping) else {}
     for name in options:

@@ -7,13 +7,13 @@ GRPOTrainer(model, rb.reward("gpt-4.1", rubric=["Says 4"]), train_dataset=prompt
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...judges.data.columns import LABELLED_ROW_FIELDS
+from ...judges.data.columns import LABELLED_ROW_FIELDS, Columns
 from ...judges.data.json_rows import NumberedRow
 from ...judges.errors import ConfigError, DataError
 from ...judges.rubric import Criterion
@@ -24,8 +24,8 @@ from ...judges.verdict import Verdict
 from ..audit_run import Audited, audit_graded, audit_options, usd_per_correct
 from ..inputs import DEFAULT_LABELS, SignalInput, on_new_prompts, read_signal_input
 from ..labels import with_gold
-from .asked import judge_asked
-from .given import examples_of, file_named, names_of, records_of, rubric_of
+from .asked import judge_asked, with_options
+from .given import examples_of, file_named, records_of, rubric_of
 from .grading import Grading
 from .words import in_python, saying_it_in_python
 
@@ -127,10 +127,10 @@ class JudgeAudit:
 
 @saying_it_in_python()
 def study(
-    *graded: Any,
+    *graded: Grading | str | Path,
     rewards: str | Sequence[str] | None = None,
     data: str | Path | None = None,
-    gold: Any = None,
+    gold: object = None,
     group_by: Sequence[str] | None = None,
     min_group: int = 2,
     seed: int = 0,
@@ -156,26 +156,26 @@ def study(
 
     asked = parse_rewards(_listed(rewards) if rewards is not None else DEFAULT_REWARDS)
     rows = None if data is None else Path(data)
-    answers, warnings = _tagged(graded, rows)
+    found = _tagged(graded, rows)
     if gold is not None:
-        answers, warnings = _with_gold(answers, gold, rows, warnings)
-    carried = {name for answer in answers for name in answer.labels}
+        found = _with_gold(found, gold, rows)
+    carried = {name for answer in found.answers for name in answer.labels}
     by = [name for name in DEFAULT_LABELS if name in carried] if group_by is None else group_by
     try:
-        groups = group_answers(answers, by, min_answers=min_group)
+        groups = group_answers(found.answers, by, min_answers=min_group)
     except ConfigError as error:
-        raise type(error)(in_python("; ".join([*warnings, str(error)]))) from None
-    return Study(study_signal(groups, asked, seed=seed), warnings)
+        raise type(error)(in_python("; ".join([*found.warnings, str(error)]))) from None
+    return Study(study_signal(groups, asked, seed=seed), found.warnings)
 
 
 @saying_it_in_python()
 def audit(
-    judge: Any,
-    labels: Any,
+    judge: object,
+    labels: object,
     *,
     columns: str | Mapping[str, str] | None = None,
     seed: int = 0,
-    **options: Any,
+    **options: object,
 ) -> JudgeAudit:
     """Measure how far a judge agrees with labels.
 
@@ -196,25 +196,21 @@ def audit(
         if options:
             raise ConfigError(f"{', '.join(sorted(options))}: the answers are graded already")
         return JudgeAudit(_of_grading(judge, labels, columns))
-    asked = judge_asked(judge)
-    if options and not isinstance(asked, Mapping):
-        raise ConfigError(f"{', '.join(sorted(options))}: set on the judge itself, which is made")
-    labelled = _labelled(labels, columns)
-    asked = {**asked, **options} if isinstance(asked, Mapping) else asked
-    return JudgeAudit(audit_options(labelled, asked, {}, seed=seed))
+    asked: Any = with_options(judge_asked(judge), options)  # a made judge: no --since, no --reorder
+    return JudgeAudit(audit_options(_labelled(labels, columns), asked, {}, seed=seed))
 
 
 @saying_it_in_python()
 def reward(
-    judge: Any,
+    judge: object,
     reward: str = "hybrid",
     *,
-    rubric: Any = None,
-    data: Any = None,
+    rubric: object = None,
+    data: object = None,
     alternatives: Sequence[str] = (),
     max_unscored_frac: float = 0.2,
     seed: int = 0,
-    **options: Any,
+    **options: object,
 ) -> RubricReward:
     """Make a reward function for TRL's trainers; it can also be awaited directly.
 
@@ -235,11 +231,8 @@ def reward(
     """
     from ..training.reward.reward import RubricReward
 
-    asked = judge_asked(judge)
-    if options and not isinstance(asked, Mapping):
-        raise ConfigError(f"{', '.join(sorted(options))}: set on the judge itself, which is made")
     return RubricReward(
-        {**asked, **options} if isinstance(asked, Mapping) else asked,
+        with_options(judge_asked(judge), options),
         reward,
         rubric=None if rubric is None else rubric_of(rubric),
         examples=() if data is None else examples_of(data),
@@ -257,59 +250,50 @@ def _interval(name: str, found: Estimate) -> dict[str, float | None]:
     return {name: found.value, "low": found.low, "high": found.high}
 
 
-def _tagged(graded: Sequence[Any], data: Path | None) -> tuple[list[TaggedAnswer], tuple[str, ...]]:
+def _tagged(graded: Sequence[Grading | str | Path], data: Path | None) -> SignalInput:
     """Give the answers of gradings and of paths, and what was excluded."""
     answers: list[TaggedAnswer] = []
     paths: list[Path] = []
     warnings: list[str] = []
     seen: list[Grading] = []
     for one in graded:
-        if isinstance(one, Grading):
-            if any(one is each or one.run == each.run for each in seen):
-                warnings.append(f"grading {one.model!r} is given twice; its answers count once")
-                continue
+        if isinstance(one, str | Path):
+            paths.append(Path(one))
+        elif not isinstance(one, Grading):
+            raise ConfigError(f"study: {type(one).__name__}; give gradings or paths of results")
+        elif any(one is each or one.run == each.run for each in seen):
+            warnings.append(f"grading {one.model!r} is given twice; its answers count once")
+        else:
             seen.append(one)
             labels = {"model": one.model, "judge": str(one.judge.get("digest") or "")}
             answers += [TaggedAnswer(each, labels) for each in one.graded]
-        elif isinstance(one, str | Path):
-            paths.append(Path(one))
-        else:
-            raise ConfigError(f"study: {type(one).__name__}; give gradings or paths of results")
     if not graded:
         raise ConfigError("study: give gradings or paths of results")
-    if not paths:
-        return answers, tuple(warnings)
-    found = on_new_prompts(read_signal_input(paths, data), allow_seen=True)
-    return [*answers, *found.answers], (*warnings, *found.warnings)
+    if paths:
+        found = on_new_prompts(read_signal_input(paths, data), allow_seen=True)
+        answers += found.answers
+        warnings += found.warnings
+    return SignalInput(tuple(answers), (), tuple(warnings))
 
 
-def _with_gold(
-    answers: list[TaggedAnswer], gold: Any, data: Path | None, warnings: tuple[str, ...]
-) -> tuple[list[TaggedAnswer], tuple[str, ...]]:
-    """Put gold beside the verdicts of the same answers.
-
-    Raises:
-        ConfigError: It is of the judge under study, or neither a grading nor a path.
-        DataError: It is of none of the answers.
-    """
+def _with_gold(found: SignalInput, gold: object, data: Path | None) -> SignalInput:
+    """Put gold beside the verdicts of the same answers."""
     each = list(gold) if isinstance(gold, list | tuple) else [gold]
     odd = next((one for one in each if not isinstance(one, Grading | str | Path)), None)
     if odd is not None:
         raise ConfigError(f"gold: {type(odd).__name__}; give a grading, or a path")
     gradings = [one for one in each if isinstance(one, Grading)]
-    judges = {answer.labels.get("judge") for answer in answers}
+    judges = {answer.labels.get("judge") for answer in found.answers}
     if any(one.judge.get("digest") in judges for one in gradings):
         raise ConfigError("gold: these are verdicts of the judge under study; give a better one's")
-    found = with_gold(
-        SignalInput(tuple(answers), (), warnings),
-        [Path(one) for one in each if not isinstance(one, Grading)],
-        data,
-        given=[one for each in gradings for one in _labelled(each, None)],
-    )
-    return list(found.answers), found.warnings
+    paths = [Path(one) for one in each if isinstance(one, str | Path)]
+    labelled = [one for grading in gradings for one in _labelled(grading, None)]
+    return with_gold(found, paths, data, given=labelled)
 
 
-def _of_grading(graded: Grading, labels: Any, columns: Any) -> Audited:
+def _of_grading(
+    graded: Grading, labels: object, columns: str | Mapping[str, str] | None
+) -> Audited:
     from ...judges.audit.label_correction import match_labels
     from ...judges.audit.label_rows import labels_of_verdicts
 
@@ -336,23 +320,18 @@ def _of_grading(graded: Grading, labels: Any, columns: Any) -> Audited:
     )
 
 
-def _labelled(labels: Any, columns: str | Mapping[str, str] | None) -> list[LabelledAnswer]:
-    """Read labels, or take the verdicts of a better judge for them.
-
-    Raises:
-        DataError: One cannot be read.
-    """
+def _labelled(labels: object, columns: str | Mapping[str, str] | None) -> list[LabelledAnswer]:
+    """Read labels, or take the verdicts of a better judge for them."""
     from ...judges.audit.label_rows import labelled_rows, labels_of_verdicts, read_labels
 
     if isinstance(labels, Grading):
         return labels_of_verdicts(labels.graded)
-    names = names_of(columns)
+    names = Columns.read(columns)
     path = file_named(labels)
     if path is not None:
         return list(read_labels(path, strict=True, columns=names).answers)
-    records = records_of(labels, "labels")
-    rows = list(labels) if records is None and isinstance(labels, list | tuple) else records
-    if rows is None and hasattr(labels, "features"):
+    rows = records_of(labels, "labels")
+    if rows is None and isinstance(labels, Iterable):
         rows = list(labels)
     if not rows or not all(isinstance(row, Mapping) for row in rows):
         raise DataError(
@@ -365,7 +344,7 @@ def _labelled(labels: Any, columns: str | Mapping[str, str] | None) -> list[Labe
     return labelled_rows(numbered, "labels", strict=True)[0]
 
 
-def _in_order(graded: Grading, labels: Sequence[Any]) -> list[LabelledAnswer]:
+def _in_order(graded: Grading, labels: Sequence[Sequence[object] | None]) -> list[LabelledAnswer]:
     """Give labels that are written as `Grading.verdicts` is."""
     from ...judges.audit.labels import Label, LabelledAnswer
 
@@ -386,12 +365,13 @@ def _in_order(graded: Grading, labels: Sequence[Any]) -> list[LabelledAnswer]:
     return found
 
 
-def _verdict(said: Any, criterion: Criterion, number: int) -> Verdict:
+def _verdict(said: object, criterion: Criterion, number: int) -> Verdict:
     if not criterion.levels and said in (0, 1):
         said = bool(said)
     try:
-        is_level = isinstance(said, int) and not isinstance(said, bool)
-        return Verdict.at_level(said) if is_level else Verdict.of(said)
+        if isinstance(said, int) and not isinstance(said, bool):
+            return Verdict.at_level(said)
+        return Verdict.of(said)
     except ConfigError:
         raise DataError(
             f"labels of answer {number}: {said!r:.40} is neither true, false, a level nor None"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -338,3 +339,11 @@ def test_gradings_by_two_judges_are_compared_only_when_that_is_said():
 
 def test_only_public_names_are_listed():
     assert dir(rb) == sorted(rb.__all__)
+
+
+def test_a_file_with_a_tree_of_criteria_is_a_rubric_for_all(tmp_path):
+    leaves = [{"requirements": text, "weight": 1} for text in FOUR]
+    tree = {"requirements": "Is right", "sub_tasks": leaves}
+    (tmp_path / "tree.json").write_text(json.dumps(tree), encoding="utf-8")
+    found = rb.grade("a", "4", rubric=tmp_path / "tree.json", judge=judge())
+    assert [one.text for one in found.graded[0].example.rubric.criteria] == FOUR
