@@ -3,59 +3,64 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ..judges.answer import Answer
+from ..judges.answer import Answer, GradedAnswer
+from ..judges.audit.baselines import no_look_probability
+from ..judges.audit.bias import OrderEffect, order_effect, traits_of
+from ..judges.audit.injections import InjectionRow, injected_answers, injection_rows, targets_of
+from ..judges.audit.judge_audit import (
+    Audit,
+    Difference,
+    JudgeFigures,
+    audit_judge,
+    difference,
+    flip_rate_of,
+    judge_figures,
+)
+from ..judges.audit.label_correction import pass_cells_of
+from ..judges.audit.labels import AuditTable, LabelledAnswer, met_or_not
+from ..judges.audit.levels import LevelAudit, level_audit
+from ..judges.audit.reordered import Reordered, in_order, reorder
+from ..judges.audit.upkeep.drift import Drift
+from ..judges.audit.upkeep.twins import TwinRow, twin_answers, twin_rows, twins_of
 from ..judges.errors import ConfigError
 from ..judges.grader import Grader, open_grader
 from ..judges.learned import LearnedShare, seen_by
 from ..judges.scoring.missing import MissingVerdicts
 from .audit_since import asked_again, earlier_verdicts, own_identity, verdicts_by_question
 
-if TYPE_CHECKING:
-    from ..judges.answer import GradedAnswer
-    from ..judges.audit.bias import OrderEffect
-    from ..judges.audit.injections import InjectionRow
-    from ..judges.audit.judge_audit import Audit, Difference, JudgeFigures
-    from ..judges.audit.labels import AuditTable, LabelledAnswer
-    from ..judges.audit.levels import LevelAudit
-    from ..judges.audit.upkeep.drift import Drift
-    from ..judges.audit.upkeep.twins import TwinRow
 
-
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Variant:
     """The same judge with other options, on the same rows."""
 
     name: str
     """The options that differ, as the user wrote them."""
-    judge: Mapping[str, Any]
+    judge: Mapping[str, object]
     figures: JudgeFigures
     difference: Difference
     usd_per_correct: float | None
     levels: LevelAudit | None = None
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Give the plain form."""
-        return {
+        plain: dict[str, object] = {
             "variant": self.name,
             "judge": dict(self.judge),
             "figures": self.figures.to_json(),
             "difference": self.difference.to_json(),
             "usd_per_correct_verdict": self.usd_per_correct,
-            **(
-                {"scales": [scale.to_json() for scale in self.levels.scales]}
-                if self.levels is not None
-                else {}
-            ),
         }
+        if self.levels is None:
+            return plain
+        return {**plain, "scales": [scale.to_json() for scale in self.levels.scales]}
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class SeenApart:
     """A fitted judge on prompts that it has learned from, apart from those that are new to it."""
 
@@ -63,7 +68,7 @@ class SeenApart:
     figures: JudgeFigures | None
     """On these prompts alone; None where there are no others, or the card does not say."""
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Give the plain form."""
         return {
             "n": self.seen.n_seen,
@@ -73,11 +78,11 @@ class SeenApart:
         }
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Audited:
     """A judge's audit, and its variants beside it."""
 
-    judge: Mapping[str, Any]
+    judge: Mapping[str, object]
     """Facts of the grader."""
     audit: Audit
     usd_per_correct: float | None
@@ -90,7 +95,7 @@ class Audited:
     """Of the judge, its variants and the other order together."""
     seen: SeenApart | None = None
     """What the judge does on prompts it has learned from; None where there are none."""
-    questions: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    questions: Mapping[str, str] = field(default_factory=dict)
     """What was said of each question, by its hash: for a later audit's `--since`."""
     twins: tuple[TwinRow, ...] = ()
     """What edits of the answers do to the verdicts; empty where it was not asked."""
@@ -100,8 +105,8 @@ class Audited:
 
 def audit_options(
     labelled: Sequence[LabelledAnswer],
-    options: Mapping[str, Any],
-    variants: Mapping[str, Mapping[str, Any]],
+    options: Mapping[str, object],
+    variants: Mapping[str, Mapping[str, object]],
     *,
     reorder: bool = False,
     probes: int = 0,
@@ -127,8 +132,6 @@ def audit_options(
         ConfigError: The judge cannot be made, or sees one criterion at a time and is to be asked in
             another order.
     """
-    from ..judges.audit.labels import AuditTable, met_or_not
-
     missing = MissingVerdicts()
     if since is not None:
         options = asked_again(options)
@@ -157,11 +160,21 @@ def audit_options(
         learned = _learned(seen, grader, flattered, missing)
         own = own_identity(grader)  # whatever the day: a score is corrected by an audit of any
         facts = {**grader.facts(), **own.to_json(), "digest": own.digest}
-        injections = _injected(grader, graded, probes, seed) if probes else []
-        edited = _edited(grader, labelled, graded, twins, seed) if twins else []
+        injections: list[InjectionRow] = []
+        if probes:
+            targets = targets_of(graded, probes, seed)
+            if not targets:
+                raise ConfigError(
+                    "--probes: every verdict favours its answer, so none can be turned; give more "
+                    "labels"
+                )
+            asked = grader.grade(list(injected_answers(targets)))
+            injections = injection_rows(targets, asked)
+        edited = twins_of(labelled, graded, twins, seed) if twins else []
+        edits = twin_rows(edited, grader.grade(list(twin_answers(edited)))) if twins else []
         found = [_variant(name, other, labelled, table, missing) for name, other in others.items()]
-        asked = [grader, *others.values(), *([turned] if turned else [])]
-        stops = [one.stopped for one in asked if one.stopped is not None]
+        graders = [grader, *others.values(), *([turned] if turned else [])]
+        stops = [one.stopped for one in graders if one.stopped is not None]
     return Audited(
         judge=facts,
         audit=audit,
@@ -171,7 +184,7 @@ def audit_options(
         stopped=stops[0] if stops else None,
         missing=missing,
         seen=learned,
-        twins=tuple(edited),
+        twins=tuple(edits),
         questions=verdicts_by_question(graded),
         drift=earlier.drift(labelled, graded) if earlier is not None else None,
     )
@@ -181,7 +194,7 @@ def audit_graded(
     labelled: Sequence[LabelledAnswer],
     graded: Sequence[GradedAnswer],
     order: OrderEffect | None = None,
-    judge: Any = None,
+    judge: object = None,
 ) -> Audit:
     """Audit verdicts that are there.
 
@@ -191,13 +204,6 @@ def audit_graded(
         order: Of the criteria in a call, where it was measured.
         judge: Its options or facts, from which its family is known.
     """
-    from ..judges.audit.baselines import no_look_probability
-    from ..judges.audit.bias import traits_of
-    from ..judges.audit.judge_audit import audit_judge, flip_rate_of
-    from ..judges.audit.label_correction import pass_cells_of
-    from ..judges.audit.labels import AuditTable, met_or_not
-    from ..judges.audit.levels import level_audit
-
     two_sided = met_or_not(labelled)
     table = AuditTable.of(two_sided, graded)
     return audit_judge(
@@ -212,7 +218,7 @@ def audit_graded(
 
 
 def usd_per_correct(
-    judge: Mapping[str, Any], figures: JudgeFigures, levels: LevelAudit | None = None
+    judge: Mapping[str, object], figures: JudgeFigures, levels: LevelAudit | None = None
 ) -> float | None:
     """Give the cost of a verdict that agrees with its labels; None where the cost is not known.
 
@@ -223,9 +229,9 @@ def usd_per_correct(
     for scale in levels.scales if levels else ():
         known = scale.figures["accuracy"].value if scale.figures else None
         n_right += (scale.n_questions - scale.n_without_verdict) * (known or 0.0)
-    if not cost or judge.get("store_hits") or not n_right:
+    if not isinstance(cost, float | int) or not cost or judge.get("store_hits") or not n_right:
         return None
-    return float(cost) / n_right
+    return cost / n_right
 
 
 def _grade(
@@ -237,40 +243,12 @@ def _grade(
     return graded
 
 
-def _injected(
-    grader: Grader, graded: Sequence[GradedAnswer], most: int, seed: int
-) -> list[InjectionRow]:
-    from ..judges.audit.injections import injected_answers, injection_rows, targets_of
-
-    targets = targets_of(graded, most, seed)
-    if not targets:
-        raise ConfigError(
-            "--probes: every verdict favours its answer, so none can be turned; give more labels"
-        )
-    return injection_rows(targets, grader.grade(list(injected_answers(targets))))
-
-
-def _edited(
-    grader: Grader,
-    labelled: Sequence[LabelledAnswer],
-    graded: Sequence[GradedAnswer],
-    most: int,
-    seed: int,
-) -> list[TwinRow]:
-    from ..judges.audit.upkeep.twins import twin_answers, twin_rows, twins_of
-
-    twins = twins_of(labelled, graded, most, seed)
-    return twin_rows(twins, grader.grade(list(twin_answers(twins))))
-
-
 def _learned(
     seen: LearnedShare,
     grader: Grader,
     labelled: Sequence[LabelledAnswer],
     missing: MissingVerdicts,
 ) -> SeenApart | None:
-    from ..judges.audit.judge_audit import judge_figures
-    from ..judges.audit.labels import AuditTable, met_or_not
 
     if seen.warning() is None:
         return None
@@ -287,9 +265,6 @@ def _variant(
     first: AuditTable,
     missing: MissingVerdicts,
 ) -> Variant:
-    from ..judges.audit.judge_audit import difference, judge_figures
-    from ..judges.audit.labels import AuditTable, met_or_not
-    from ..judges.audit.levels import level_audit
 
     graded = _grade(grader, labelled, missing)
     table = AuditTable.of(met_or_not(labelled), graded)
@@ -330,9 +305,6 @@ def _order(
     seed: int,
 ) -> OrderEffect:
     """Compare with what the judge says of the criteria of each answer in another order."""
-    from ..judges.audit.bias import order_effect
-    from ..judges.audit.reordered import in_order, reorder
-
     turned = [reorder(item, seed) for item in labelled]
     size = _group_size(grader)
     said: list[float] = []
@@ -353,14 +325,10 @@ def _order(
     )
 
 
-def _reordered(options: Mapping[str, Any], seed: int) -> Grader:
+def _reordered(options: Mapping[str, object], seed: int) -> Grader:
     """Open the judge once more, as one that is asked in another order."""
-    from ..judges.audit.reordered import Reordered
-
     plain = open_grader(options, seed=seed)
-    return Grader(
-        Reordered(plain.judge, seed), dataclasses.replace(plain.options, replicates=1), options
-    )
+    return Grader(Reordered(plain.judge, seed), replace(plain.options, replicates=1), options)
 
 
 def _place(index: int, n_criteria: int, group_size: int) -> float:

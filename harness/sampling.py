@@ -9,7 +9,8 @@ from typing import Any
 
 from ..judges.answer import Answer, GradedAnswer
 from ..judges.audit.correction import MIN_LABELLED_PROMPTS
-from ..judges.budget.drawn_answers import DrawnAnswers, Unit, needs_whole_answers
+from ..judges.budget.drawn_answers import DrawnAnswers, needs_whole_answers
+from ..judges.budget.two_judges import Unit
 from ..judges.data.responses import RunKey
 from ..judges.errors import ConfigError
 from ..judges.grader import Grader

@@ -24,8 +24,9 @@ from pathlib import Path
 from ...judges.answer import GradedAnswer
 from ...judges.audit.correction import MIN_LABELLED_PROMPTS
 from ...judges.audit.label_rows import read_raters
-from ...judges.budget.next_label import Drawn, Rule, Unit, draw_labels, pooled
+from ...judges.budget.next_label import Drawn, Rule, draw_labels, pooled
 from ...judges.budget.rater_agreement import rater_agreement
+from ...judges.budget.two_judges import Unit
 from ...judges.data.columns import Columns
 from ...judges.data.forms.rubric_file import add_rows_arguments, columns_of
 from ...judges.data.reader import source_hash

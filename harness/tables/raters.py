@@ -16,7 +16,7 @@ MAX_CHARS = 70
 
 def raters_text(found: RaterAgreement) -> str:
     """Lay out an agreement for a terminal."""
-    names = ", ".join(f"{rater} ({n:,})" for rater, n in found.n_labels.items())
+    names = ", ".join(f"{rater} ({n:,})" for rater, n in found.raters.items())
     parts = [
         f"Labels on {found.n_questions:,} questions, by {names}; "
         f"{found.overall.n_questions:,} questions have labels of two raters or more."

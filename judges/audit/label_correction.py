@@ -17,9 +17,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..answer import GradedAnswer, solution_of
+from ..answer import GradedAnswer
 from ..errors import DataError
-from ..rubric import Criterion, digest_of_prompt
+from ..rubric import Criterion
 from ..scoring.bootstrap import ClusteredColumns
 from ..scoring.item_scores import PASS_RULES, ScoredTable
 from ..scoring.label_widths import LabelWidths
@@ -37,7 +37,7 @@ from .correction import (
     prediction_powered,
 )
 from .error_rates import MIN_LABELS_OF_A_CLASS
-from .labels import Label, LabelledAnswer, agreed, count_cells, without_begun
+from .labels import Label, LabelledAnswer, agreed, count_cells, keys_of, without_begun
 from .run_correction import RunCorrection
 
 MAX_Z = 3.5
@@ -87,7 +87,7 @@ def match_labels(graded: Sequence[GradedAnswer], labelled: Sequence[LabelledAnsw
     chance_of: dict[_Key, float] = {}
     labelled, _ = without_begun(labelled, graded)
     for item in labelled:
-        text = solution_of(item.text).strip()
+        (_, text), _ = keys_of(item.example, item.text)
         for criterion, labels in zip(item.example.rubric.criteria, item.labels, strict=True):
             key = (item.example.prompt_id, text, criterion.text)
             by_key.setdefault(key, []).extend(labels)
@@ -101,9 +101,8 @@ def match_labels(graded: Sequence[GradedAnswer], labelled: Sequence[LabelledAnsw
     done, is_mixed = _part_done(labelled)
     truth, chances = [], []
     for answer in graded:
-        names = (answer.example.prompt_id, digest_of_prompt(answer.example.prompt))
-        text = solution_of(answer.answer).strip()
-        keys = [[(name, text, c.text) for name in names] for c in answer.example.rubric.criteria]
+        both = keys_of(answer.example, answer.answer)
+        keys = [[(*key, c.text) for key in both] for c in answer.example.rubric.criteria]
         verdicts = tuple(
             _verdict(_found(by_key, key), criterion)
             for key, criterion in zip(keys, answer.example.rubric.criteria, strict=True)

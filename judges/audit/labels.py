@@ -181,6 +181,15 @@ class LabelledAnswer:
     Where fewer have come back, in a random order, each counts for more."""
 
 
+AnswerKey = tuple[str, str]
+
+
+def keys_of(example: Example, text: str) -> tuple[AnswerKey, AnswerKey]:
+    """Name an answer by its prompt's id, and by the prompt's words where others have other ids."""
+    said = solution_of(text).strip()
+    return (example.prompt_id, said), (digest_of_prompt(example.prompt), said)
+
+
 def without_begun(
     labelled: Sequence[LabelledAnswer], graded: Sequence[GradedAnswer]
 ) -> tuple[Sequence[LabelledAnswer], int]:
@@ -192,26 +201,21 @@ def without_begun(
     Returns:
         The rest, and how many answers were left out; all rows where no answer is whole.
     """
-
-    def key_of(item: LabelledAnswer) -> tuple[str, str]:
-        return item.example.prompt_id, solution_of(item.text).strip()
-
-    back: dict[tuple[str, str], set[str]] = {}
+    back: dict[AnswerKey, set[str]] = {}
     for item in labelled:
         if item.draw is not None and item.draw[0] == "answers":
-            back.setdefault(key_of(item), set()).update(
-                c.text for c in item.example.rubric.criteria
-            )
-    is_whole: dict[tuple[str, str], bool] = {}
+            key, _ = keys_of(item.example, item.text)
+            back.setdefault(key, set()).update(c.text for c in item.example.rubric.criteria)
+    is_whole: dict[AnswerKey, bool] = {}
     for answer in graded if back else ():
-        criteria, text = answer.example.rubric.criteria, solution_of(answer.answer).strip()
-        for name in (answer.example.prompt_id, digest_of_prompt(answer.example.prompt)):
-            if (name, text) in back:
-                is_whole[name, text] = back[name, text].issuperset(c.text for c in criteria)
+        wanted = {c.text for c in answer.example.rubric.criteria}
+        for key in keys_of(answer.example, answer.answer):
+            if key in back:
+                is_whole[key] = back[key] >= wanted
     begun = {key for key, whole in is_whole.items() if not whole}
     if len(begun) in (0, len(is_whole)):
         return labelled, 0
-    return [item for item in labelled if key_of(item) not in begun], len(begun)
+    return [i for i in labelled if keys_of(i.example, i.text)[0] not in begun], len(begun)
 
 
 def are_unequal(labelled: Sequence[LabelledAnswer]) -> bool:

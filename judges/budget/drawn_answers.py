@@ -9,24 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 import numpy as np
 
-from ..answer import Answer, GradedAnswer, solution_of
-from ..rubric import Example, digest_of_prompt
+from ..answer import Answer, GradedAnswer
+from ..audit.labels import AnswerKey, keys_of
+from ..rubric import Example
 from ..scoring.points import ratio
 from ..scoring.rubric_arrays import Floats, pack_rubrics
-from .two_judges import chances, draw, expected_error
-
-_Key = tuple[str, str]
-
-
-class Unit(StrEnum):
-    """What is drawn together."""
-
-    CRITERIA = "criteria"
-    ANSWERS = "answers"
+from .two_judges import Unit, chances, draw, expected_error
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +50,11 @@ class DrawnAnswers:
             unit: What is drawn together.
             seed: Of the draw.
         """
-        guess_of = _by_key(guesses)
-        found: dict[_Key, tuple[Example, Floats]] = {}
+        guess_of: dict[AnswerKey, GradedAnswer] = {}
+        for guess in guesses:
+            for key in keys_of(guess.example, guess.answer):
+                guess_of.setdefault(key, guess)
+        found: dict[AnswerKey, tuple[Example, Floats]] = {}
         self.n_answers = 0
         """With a text."""
         self.unknown: list[str] = []
@@ -69,14 +63,14 @@ class DrawnAnswers:
             if answer.text is None:
                 continue
             self.n_answers += 1
-            key = _key(answer.example.prompt_id, answer.text)
+            key, by_words = keys_of(answer.example, answer.text)
             if key in found:
                 continue
-            guess = guess_of.get(key) or guess_of.get(_key_of_words(answer.example, answer.text))
-            if guess is None:
+            known = guess_of.get(key) or guess_of.get(by_words)
+            if known is None:
                 self.unknown.append(answer.example.prompt_id)
                 continue
-            found[key] = (answer.example, _guesses(guess, answer.example))
+            found[key] = (answer.example, _guesses(known, answer.example))
         self.n_criteria = sum(len(example.rubric) for example, _ in found.values())
         """Of all answers that differ."""
         self._frame = found.keys()
@@ -102,20 +96,19 @@ class DrawnAnswers:
 
     def holds(self, graded: GradedAnswer) -> bool:
         """Say whether an answer is one of those that could be drawn."""
-        keys = {_key(graded.example.prompt_id, graded.answer)}
-        keys.add(_key_of_words(graded.example, graded.answer))
+        keys = keys_of(graded.example, graded.answer)
         return graded.is_absent or not self._frame.isdisjoint(keys)
 
     def cut(self, answer: Answer) -> Answer | None:
         """Cut an answer to what is asked about it; None where that is nothing."""
-        drawn = None
-        if answer.text is not None:
-            drawn = self._drawn.get(_key(answer.example.prompt_id, answer.text))
+        if answer.text is None:
+            return None
+        drawn = self._drawn.get(keys_of(answer.example, answer.text)[0])
         return None if drawn is None else replace(answer, asked=drawn.at)
 
     def marked(self, graded: GradedAnswer) -> GradedAnswer:
         """Put beside the verdicts on such an answer with what chance each was drawn."""
-        drawn = self._drawn[_key(graded.example.prompt_id, graded.answer)]
+        drawn = self._drawn[keys_of(graded.example, graded.answer)[0]]
         return replace(graded, chances=drawn.chances)
 
 
@@ -129,7 +122,7 @@ def needs_whole_answers(examples: Iterable[Example]) -> bool:
 
 
 def _draw(
-    found: dict[_Key, tuple[Example, Floats]], share: float, unit: Unit, seed: int
+    found: dict[AnswerKey, tuple[Example, Floats]], share: float, unit: Unit, seed: int
 ) -> Iterator[_Drawn]:
     rubrics = pack_rubrics([example.rubric for example, _ in found.values()])
     guess_NC = np.full(rubrics.points.shape, np.nan)
@@ -160,22 +153,6 @@ def _draw(
         names = [f"{prompt_id}\0{text}\0{c.text}" for c in example.rubric.criteria]
         at = tuple(c for c in places if draw(seed, names[c]) < own[c])
         yield _Drawn(own, at)
-
-
-def _by_key(guesses: Iterable[GradedAnswer]) -> dict[_Key, GradedAnswer]:
-    found: dict[_Key, GradedAnswer] = {}
-    for guess in guesses:
-        found.setdefault(_key(guess.example.prompt_id, guess.answer), guess)
-        found.setdefault(_key_of_words(guess.example, guess.answer), guess)
-    return found
-
-
-def _key(prompt_id: str, text: str) -> _Key:
-    return prompt_id, solution_of(text).strip()
-
-
-def _key_of_words(example: Example, text: str) -> _Key:
-    return _key(digest_of_prompt(example.prompt), text)
 
 
 def _guesses(guess: GradedAnswer, example: Example) -> Floats:

@@ -23,16 +23,7 @@ from ..rubric import Criterion, Example
 from ..scoring.points import ratio
 from ..scoring.rubric_arrays import Floats
 from ..scoring.verdict_table import Codes, VerdictTable
-from .two_judges import chances, draw, expected_error
-
-
-class Unit(StrEnum):
-    """What is drawn as a whole."""
-
-    ANSWERS = "answers"
-    """Answers with all of their criteria, which pass rates need."""
-    CRITERIA = "criteria"
-    """Single criteria."""
+from .two_judges import Unit, chances, draw, expected_error
 
 
 class Rule(StrEnum):

@@ -10,12 +10,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 
 from ..audit.agreement import kappa, krippendorff_alpha, number
 from ..audit.labels import Label, LabelledAnswer, category_of
+from ..scoring.plain_form import plain_fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +77,8 @@ class TwoRaters:
 class RaterAgreement:
     """The agreement of all raters."""
 
-    n_labels: Mapping[str, int]
-    """By rater."""
+    raters: Mapping[str, int]
+    """Labels of each."""
     n_questions: int
     overall: Agreement
     by_category: Mapping[str, Agreement]
@@ -86,32 +86,7 @@ class RaterAgreement:
     pairs: tuple[TwoRaters, ...]
     differing: tuple[LabelledQuestion, ...]
 
-    def to_json(self) -> dict[str, Any]:
-        """Give the plain form."""
-        fields = ("n_questions", "same", "alpha")
-        return {
-            "raters": dict(self.n_labels),
-            "n_questions": self.n_questions,
-            "overall": {name: getattr(self.overall, name) for name in fields},
-            "by_category": {
-                category: {name: getattr(one, name) for name in fields}
-                for category, one in self.by_category.items()
-            },
-            "pairs": [
-                {name: getattr(pair, name) for name in TwoRaters.__dataclass_fields__}
-                for pair in self.pairs
-            ],
-            "differing": [
-                {
-                    "prompt_id": one.prompt_id,
-                    "answer": one.answer,
-                    "criterion": one.criterion,
-                    "category": one.category,
-                    "labels": dict(one.labels),
-                }
-                for one in self.differing
-            ],
-        }
+    to_json = plain_fields
 
 
 def rater_agreement(labelled: Sequence[LabelledAnswer]) -> RaterAgreement:
@@ -125,7 +100,7 @@ def rater_agreement(labelled: Sequence[LabelledAnswer]) -> RaterAgreement:
     raters = list(dict.fromkeys(rater for one in questions for rater in one.labels))
     categories = Counter(one.category for one in questions if len(one.labels) > 1)
     return RaterAgreement(
-        n_labels={rater: sum(rater in one.labels for one in questions) for rater in raters},
+        raters={rater: sum(rater in one.labels for one in questions) for rater in raters},
         n_questions=len(questions),
         overall=Agreement.of(questions),
         by_category={

@@ -9,10 +9,9 @@ need p values at one time, and pairs are decided at different ones).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from itertools import combinations
-from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +20,7 @@ from ..answer import GradedAnswer
 from ..rubric import Example
 from ..scoring.estimates import MIN_PROMPTS, NOTHING, TOO_FEW, Estimate
 from ..scoring.item_scores import ScoredTable
+from ..scoring.plain_form import plain_fields
 from ..scoring.rubric_arrays import Floats
 from ..verdict import Outcome, Verdict
 from .confidence_sequence import half_widths, left_below, lower_end
@@ -67,12 +67,10 @@ class StopRule:
         """What is waited for, in a word or two."""
         return "narrow enough" if self.level is None else "decided"
 
-    def to_json(self) -> dict[str, Any]:
-        """Give the plain form."""
-        return asdict(self)
+    to_json = plain_fields
 
     @classmethod
-    def from_json(cls, plain: Mapping[str, Any]) -> StopRule:
+    def from_json(cls, plain: Mapping[str, object]) -> StopRule:
         """Read what `to_json` gave; what is no such value is left at its default."""
         level, width, rope = (plain.get(name) for name in ("level", "width", "rope"))
         return cls(
@@ -122,7 +120,7 @@ class Look:
         """Whether grading may stop for it."""
         return self.decision is not Decision.UNDECIDED
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Give the plain form."""
         counts = {"n_looked": self.n_looked, "n": self.n}
         return {"decision": str(self.decision), **counts, **self.interval.to_json()}
@@ -144,11 +142,8 @@ def look(
     known_T = values_T[at_T]
     if not len(known_T):
         return Look(Decision.UNDECIDED, len(values_T), 0, NOTHING)
-    band: _Band
-    if rule.method is Method.BETTING:
-        band = _Betting(known_T, alpha, within)
-    else:
-        band = _Asymptotic(known_T, alpha)
+    is_betting = rule.method is Method.BETTING
+    band = _Betting(known_T, alpha, within) if is_betting else _Asymptotic(known_T, alpha)
     n, decision = len(known_T), Decision.UNDECIDED
     for name, holds_T in _goals(band, rule, has_sign and rule.level is not None):
         holds_T[: MIN_PROMPTS - 1] = False
@@ -247,27 +242,9 @@ def prompts_expected(
     return int(enough_T.argmax()) + 1 if enough_T.any() else None
 
 
-class _Band(Protocol):
-    """A confidence sequence over prompts that all have a value."""
-
-    def above(self, mean: float) -> NDArray[np.bool_]:
-        """Say after each prompt whether the interval lies above a mean."""
-        ...
-
-    def below(self, mean: float) -> NDArray[np.bool_]:
-        """Say after each prompt whether it lies below."""
-        ...
-
-    def narrow(self, width: float) -> NDArray[np.bool_]:
-        """Say after each prompt whether it is at most so wide."""
-        ...
-
-    def ends(self, n: int) -> tuple[float, float]:
-        """Give the interval after so many prompts."""
-        ...
-
-
 class _Asymptotic:
+    """A confidence sequence over prompts that all have a value: what holds after each prompt."""
+
     def __init__(self, known_T: Floats, alpha: float) -> None:
         self._half_T = half_widths(known_T, alpha)
         mean_T = np.cumsum(known_T) / np.arange(1.0, len(known_T) + 1)
@@ -311,3 +288,6 @@ class _Betting:
         known_T, low, high = self._known_T[:n], self._within.low, self._within.high
         upper = lower_end(-known_T, self._alpha, -high, -low)
         return lower_end(known_T, self._alpha, low, high), -upper
+
+
+_Band = _Asymptotic | _Betting

@@ -10,10 +10,21 @@ alone decide: a run that is resumed, or that has more answers, asks the same one
 from __future__ import annotations
 
 import hashlib
+from enum import StrEnum
 
 import numpy as np
 
 from ..scoring.rubric_arrays import Floats
+
+
+class Unit(StrEnum):
+    """What is drawn as a whole."""
+
+    ANSWERS = "answers"
+    """Answers with all of their criteria, which pass rates need."""
+    CRITERIA = "criteria"
+    """Single criteria."""
+
 
 FLOOR = 0.25
 """Least inclusion probability, as a part of the share that is asked."""

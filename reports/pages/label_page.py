@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ...judges.budget.next_label import Unit
+from ...judges.budget.two_judges import Unit
 from ...judges.data.forms.written import criterion_row
 from ...judges.rubric import Criterion, Example
 from .html import frame, render

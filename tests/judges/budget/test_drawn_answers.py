@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from rubricbeat.judges.answer import Answer, GradedAnswer
-from rubricbeat.judges.budget.drawn_answers import DrawnAnswers, Unit, needs_whole_answers
+from rubricbeat.judges.budget.drawn_answers import DrawnAnswers, needs_whole_answers
+from rubricbeat.judges.budget.two_judges import Unit
 from rubricbeat.judges.grader import open_grader
 from rubricbeat.judges.rubric import Criterion, Example, Gate, Message, Polarity, Rubric
 from rubricbeat.judges.scoring.missing import NOT_DRAWN, MissingVerdicts

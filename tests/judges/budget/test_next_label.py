@@ -12,12 +12,12 @@ from rubricbeat.judges.audit.label_correction import correct_by_labels, match_la
 from rubricbeat.judges.audit.labels import Label, LabelledAnswer
 from rubricbeat.judges.budget.next_label import (
     Rule,
-    Unit,
     draw_labels,
     met_chances,
     pooled,
     unit_errors,
 )
+from rubricbeat.judges.budget.two_judges import Unit
 from rubricbeat.judges.rubric import Rubric
 from rubricbeat.judges.scoring.item_scores import ScoredTable
 from rubricbeat.judges.scoring.verdict_table import VerdictTable

@@ -31,7 +31,7 @@ def test_two_raters_by_hand():
         said(6, ann=True),
     ]
     found = rater_agreement(rows)
-    assert dict(found.n_labels) == {"ann": 6, "bo": 5}
+    assert dict(found.raters) == {"ann": 6, "bo": 5}
     # 4 of 5 equal; ann says met 3 times of 5, bo 2: by chance .48; kappa (.8 - .48) / .52
     [pair] = found.pairs
     assert (pair.n_questions, pair.same) == (5, 0.8)

@@ -17,7 +17,8 @@ from test_browser import FLAGS, HOSTILE, PLAYWRIGHT
 
 from rubricbeat.harness.cli import main
 from rubricbeat.judges.audit.label_rows import read_labels
-from rubricbeat.judges.budget.next_label import Rule, Unit, draw_labels, pooled
+from rubricbeat.judges.budget.next_label import Rule, draw_labels, pooled
+from rubricbeat.judges.budget.two_judges import Unit
 from rubricbeat.judges.rubric import Criterion, Example, Level, Message, NaRule, Polarity, Rubric
 from rubricbeat.reports.pages.label_page import Question, label_page
 
