@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..judges.answer import GradedAnswer
 from ..judges.audit.labels import AuditTable, met_or_not
@@ -43,7 +43,7 @@ def today() -> str:
     return datetime.datetime.now(datetime.UTC).date().isoformat()
 
 
-def asked_again(options: Mapping[str, Any]) -> dict[str, Any]:
+def asked_again(options: Mapping[str, object]) -> dict[str, object]:
     """Give a judge's options for today: nothing is read back but what was asked today.
 
     Each question is asked twice, unless the options say otherwise: two verdicts of one day show

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..judges.audit.label_correction import match_labels
 from ..judges.audit.label_rows import (
@@ -55,7 +55,7 @@ def add_allow_seen(parser: argparse.ArgumentParser) -> None:
 
 def read_labelled(
     args: argparse.Namespace, command: str
-) -> tuple[Sequence[LabelledAnswer], dict[str, Any]]:
+) -> tuple[Sequence[LabelledAnswer], dict[str, object]]:
     """Read the labels that the flags name, and the facts of where they come from.
 
     Raises:
@@ -71,7 +71,7 @@ def read_labelled(
         file = read_label_files(args.labels, strict=args.strict, columns=columns)
         say(file.warning(), command)
         _require_rubric(file.answers, file.path)
-        facts: dict[str, Any] = {"path": file.names, "sha256": file.sha256}
+        facts: dict[str, object] = {"path": file.names, "sha256": file.sha256}
         if are_unequal(file.answers):
             say(f"note: {UNEQUAL}; 'rubricbeat label --next random' draws all alike", command)
             facts["chances"] = "unequal"

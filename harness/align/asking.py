@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from ...judges.answer import Answer, GradedAnswer
 from ...judges.audit.labels import LabelledAnswer
@@ -42,7 +41,7 @@ _SAMPLE = 20
 class Candidates:
     """All ways to ask that are tried, beside the default."""
 
-    base: Mapping[str, Any]
+    base: Mapping[str, object]
     """Options of the judge."""
     wording: Wording
     """As the judge has it now."""
@@ -65,7 +64,7 @@ class Candidates:
 
 
 def candidates_of(
-    base: Mapping[str, Any], own: Sequence[Path], variants: Sequence[str], votes: int
+    base: Mapping[str, object], own: Sequence[Path], variants: Sequence[str], votes: int
 ) -> Candidates:
     """Collect what is tried.
 
@@ -112,8 +111,8 @@ def candidates_of(
 
 
 def options_of(
-    candidate: Candidate, base: Mapping[str, Any], prompt: Path | str | None
-) -> dict[str, Any]:
+    candidate: Candidate, base: Mapping[str, object], prompt: Path | str | None
+) -> dict[str, object]:
     """Give the options of the judge that a candidate is.
 
     Args:
@@ -133,7 +132,7 @@ def options_of(
 class Asker:
     """Asks candidates, within one budget for all of them."""
 
-    base: Mapping[str, Any]
+    base: Mapping[str, object]
     folder: Path
     """Where wordings lie while they are tried."""
     seed: int
@@ -142,7 +141,7 @@ class Asker:
     usd: float | None = field(default=0.0, init=False)
     """Spent; None where a price is not known."""
 
-    def options(self, candidate: Candidate) -> dict[str, Any]:
+    def options(self, candidate: Candidate) -> dict[str, object]:
         """Give the options of a candidate, its wording on disk."""
         path = self.folder / candidate.name
         if candidate.text is not None:
@@ -157,8 +156,8 @@ class Asker:
         """
         options = self.options(candidate)
         for name, spent in (("max_calls", self.calls), ("max_cost", self.usd or 0.0)):
-            if options.get(name) is not None:
-                options[name] = max(options[name] - spent, 0)
+            if isinstance(most := options.get(name), int | float):
+                options[name] = max(most - spent, 0)
         with open_grader(options, seed=self.seed) as grader:
             graded = grader.grade([Answer(item.example, item.text) for item in items])
             facts = grader.facts()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -34,7 +33,7 @@ class Found:
     picked: Row
     words: tuple[str, ...]
     """What to make of the pick."""
-    spec: Mapping[str, Any] | None
+    spec: Mapping[str, object] | None
     """The judge to use; None where none is recommended, or a member is not known well enough."""
 
     def name_of(self, cascade: Cascade) -> str:
@@ -46,7 +45,7 @@ class Found:
         ]
         return " > ".join([*parts, names[-1]])
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Give the plain form."""
         replay = self.replay
         return {
@@ -72,7 +71,7 @@ class Found:
             "judge": None if self.spec is None else dict(self.spec),
         }
 
-    def _plain(self, row: Row) -> dict[str, Any]:
+    def _plain(self, row: Row) -> dict[str, object]:
         return {
             "members": [self.replay.spoken[one].name for one in row.cascade.members],
             "low": [low for low, _ in row.cascade.bounds],
@@ -193,7 +192,7 @@ def _told(share: Estimate) -> str:
     return f"{numbers.share(share.value)} {ends}"
 
 
-def _notes(replay: Replay, picked: Row, spec: Mapping[str, Any] | None) -> Iterator[str]:
+def _notes(replay: Replay, picked: Row, spec: Mapping[str, object] | None) -> Iterator[str]:
     """Say what the reader should know of the judges."""
     if not replay.members.is_priced:
         unknown = ", ".join(one.name for one in replay.spoken if one.usd is None)
@@ -232,9 +231,9 @@ def _notes(replay: Replay, picked: Row, spec: Mapping[str, Any] | None) -> Itera
             )
 
 
-def _spec(cascade: Cascade, replay: Replay) -> dict[str, Any]:
+def _spec(cascade: Cascade, replay: Replay) -> dict[str, object]:
     """Give the judge as `--judge` and `--judge_args` take it."""
-    specs = [
+    specs: list[dict[str, object]] = [
         dict(one.spec) if one.spec is not None else {"name": "chat", "model": one.name}
         for one in (replay.spoken[number] for number in cascade.members)
     ]

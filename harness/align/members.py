@@ -10,7 +10,6 @@ import contextlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -44,7 +43,7 @@ class Spoken:
 
     name: str
     """As tables show it."""
-    spec: Mapping[str, Any] | None
+    spec: Mapping[str, object] | None
     """As a member of a cascade; None where the verdicts do not say."""
     is_exact: bool
     """Whether the spec makes the very judge that gave these verdicts."""
@@ -215,7 +214,7 @@ def _keys(answer: GradedAnswer) -> Iterable[Key]:
 
 def _spoken(
     name: str,
-    identity: Mapping[str, Any],
+    identity: Mapping[str, object],
     answers: Sequence[GradedAnswer],
     usd: Mapping[str, float],
 ) -> Spoken:
@@ -237,7 +236,7 @@ def _spoken(
     return Spoken(name, spec, is_exact, stated, is_free or stated == 0.0, verdicts, is_sampled)
 
 
-def _identity(label: str, facts: Mapping[str, Any] | None) -> Mapping[str, Any]:
+def _identity(label: str, facts: Mapping[str, object] | None) -> Mapping[str, object]:
     """Give a judge's name, model and settings, from results, a store, or a recorded grader."""
     if facts:
         return facts
@@ -248,7 +247,7 @@ def _identity(label: str, facts: Mapping[str, Any] | None) -> Mapping[str, Any]:
     return {"name": "recorded", "model": label}
 
 
-def _names(identities: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+def _names(identities: Mapping[str, Mapping[str, object]]) -> dict[str, str]:
     """Name judges for a reader; those that would be called alike get a number."""
     names: dict[str, str] = {}
     for label, plain in identities.items():
@@ -260,16 +259,16 @@ def _names(identities: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     return names
 
 
-def _spec(identity: Mapping[str, Any]) -> tuple[dict[str, Any] | None, bool]:
+def _spec(identity: Mapping[str, object]) -> tuple[dict[str, object] | None, bool]:
     """Give the judge as a member of a cascade, and whether that makes the very same one."""
     name, model = str(identity.get("name") or ""), str(identity.get("model") or "")
-    spec: dict[str, Any] = {"name": name}
+    spec: dict[str, object] = {"name": name}
     if name in JUDGES.names() or ":" in name:
-        taken: Mapping[str, Any] = {}
+        taken: Mapping[str, object] = {}
         with contextlib.suppress(RubricbeatError):
             taken = annotations_of(JUDGES.find(name))
         # results hold the options as they were given, a store what the identity says of them
-        given = identity.get("options") or identity.get("sampling") or {}
+        given = _mapping(identity, "options") or _mapping(identity, "sampling")
         spec |= {key: value for key, value in given.items() if key in taken}
         spec |= {key: model for key in ("model",) if key in taken and model and key not in spec}
         wording = str(identity.get("prompt") or "").partition(":")[0]
@@ -286,18 +285,23 @@ def _spec(identity: Mapping[str, Any]) -> tuple[dict[str, Any] | None, bool]:
     return spec, False
 
 
-def _digest(identity: Mapping[str, Any]) -> str | None:
+def _digest(identity: Mapping[str, object]) -> str | None:
     if identity.get("digest"):
         return str(identity["digest"])
-    named = {key: identity.get(key) or "" for key in ("name", "version", "model", "prompt")}
-    return JudgeIdentity(**named, sampling=identity.get("sampling") or {}).digest
+    name, *rest = (str(identity.get(key) or "") for key in ("name", "version", "model", "prompt"))
+    version, model, prompt = rest
+    return JudgeIdentity(name, version, model, prompt, _mapping(identity, "sampling")).digest
+
+
+def _mapping(plain: Mapping[str, object], name: str) -> Mapping[str, object]:
+    return found if isinstance(found := plain.get(name), Mapping) else {}
 
 
 def _is_free(spec: object) -> bool:
     """Say whether a judge, and each that it is made of, is asked without a call."""
     plain = spec if isinstance(spec, Mapping) else {"name": spec}
-    inner: Any = plain.get("members") or ([plain["inner"]] if plain.get("inner") else [])
-    if inner:
+    inner = plain.get("members") or ([plain["inner"]] if plain.get("inner") else [])
+    if inner and isinstance(inner, Sequence):
         return all(map(_is_free, inner))
     name = str(plain.get("name"))
     with contextlib.suppress(RubricbeatError):

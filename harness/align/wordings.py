@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
@@ -33,7 +32,7 @@ class Candidate:
     name: str
     text: str | None = field(default=None, repr=False)
     """Its wording; None for the judge's own."""
-    changes: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    changes: Mapping[str, object] = field(default_factory=dict, hash=False)
     """Options of the judge that differ."""
     votes: int = 1
     """Verdicts of each criterion, of which the majority counts."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from ...reports import numbers
 from ...reports.interval_words import told, told_share
@@ -21,7 +20,7 @@ def cascade_text(found: Found) -> str:
     return "\n\n".join(_parts(found))
 
 
-def judge_line(spec: Mapping[str, Any]) -> str:
+def judge_line(spec: Mapping[str, object]) -> str:
     """Word a judge as the flags that name it, ready to be pasted into a shell."""
     options = {name: value for name, value in spec.items() if name != "name"}
     words = ["--judge", str(spec["name"])]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from ...reports import numbers
 from ...reports.interval_words import told
@@ -12,7 +11,7 @@ from ..terminal import aligned
 from .cascade import judge_line
 
 
-def wording_text(found: FoundWording, spec: Mapping[str, Any] | None, ending: str) -> str:
+def wording_text(found: FoundWording, spec: Mapping[str, object] | None, ending: str) -> str:
     """Lay out what was found for a terminal.
 
     Args:

@@ -71,7 +71,7 @@ class Trait:
     """Of the groups shown."""
 
 
-def traits_of(labelled: Sequence[LabelledAnswer], judge: Any = None) -> tuple[Trait, ...]:
+def traits_of(labelled: Sequence[LabelledAnswer], judge: object = None) -> tuple[Trait, ...]:
     """Read every trait off labelled answers.
 
     Args:

@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from ..answer import GradedAnswer
 from ..data.answers import answer_field
@@ -127,7 +126,7 @@ def labelled_rows(
 
 def read_raters(
     paths: Sequence[Path], columns: Columns | None, *, strict: bool = False
-) -> tuple[list[dict[str, Any]], list[LabelledAnswer], list[str]]:
+) -> tuple[list[dict[str, object]], list[LabelledAnswer], list[str]]:
     """Read the files of several raters as one.
 
     A rater without a name has that of the file. Where one rater labelled a question in two files,
@@ -161,7 +160,7 @@ def read_raters(
     )
 
 
-def _of_cell(name: str, value: Any) -> Any:
+def _of_cell(name: str, value: object) -> object:
     """Give what JSON holds in the place of a cell of CSV: a label or a number is no text there."""
     if not isinstance(value, Cell) or name not in _NOT_TEXTS:
         return value

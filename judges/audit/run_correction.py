@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -48,7 +47,7 @@ class RunCorrection:
         """Give every corrected figure by its name, the score first."""
         return {"score": self.score, "met": self.met, **self.passes}
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Give the plain form."""
         figures = {name: figure.to_json() for name, figure in self.figures().items()}
         return {**figures, "n_by_kind": dict(self.n_by_kind)}

@@ -21,7 +21,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ....judges.errors import ConfigError
 from ....judges.files import write_file
@@ -163,7 +163,7 @@ def _report(
     candidates: Candidates,
     found: FoundWording,
     asker: Asker,
-    labels: Mapping[str, Any],
+    labels: Mapping[str, object],
 ) -> int:
     """Write the wording where it is better, and print what was found."""
     from ....judges.scoring.plain_form import plain_form

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
-from typing import Any
 
 import numpy as np
 
@@ -61,18 +60,11 @@ class Drift:
     shown_by: tuple[str, ...]
     """Those of `TESTED` that show a drift; empty where none does."""
 
-    def to_json(self) -> dict[str, Any]:
-        """Give the plain form."""
-        return plain_fields(self)
+    to_json = plain_fields
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """One question on both days."""
-
-    prompt: int
-    before: Said
-    now: Said
+_Asked = tuple[int, Said, Said]
+"""The prompt of a question, and what was said of it on both days."""
 
 
 def drift_of(
@@ -91,8 +83,14 @@ def drift_of(
         days: The earlier one and today's.
         asked: By answer and criterion, whether it has a label: the others are left out.
     """
-    rows = _questions(before, now, asked)
-    both = [row for row in rows if row.before and row.now]
+    prompts: dict[str, int] = {}
+    rows: list[_Asked] = [
+        (prompts.setdefault(today.example.prompt_id, len(prompts)), _said(then, n), _said(today, n))
+        for then, today, labelled in zip(before, now, asked, strict=True)
+        for n, has_label in enumerate(labelled)
+        if has_label
+    ]
+    both = [(prompt, then, today) for prompt, then, today in rows if then and today]
     figures = paired_figures(*tables)
     beyond = _beyond(both)
     tested = {**figures, **({} if beyond is None else {"beyond": beyond})}
@@ -100,11 +98,11 @@ def drift_of(
         since=days[0],
         asked_on=days[1],
         n=len(both),
-        n_missing=sum(not row.now for row in rows if row.before),
-        n_new=sum(not row.before for row in rows),
-        differ=_rate([(row.prompt, _apart(row.before, row.now)) for row in both]),
-        flips=_rate([(row.prompt, flips(row.now)) for row in both]),
-        flips_before=_rate([(row.prompt, flips(row.before)) for row in both]),
+        n_missing=sum(not today for _, then, today in rows if then),
+        n_new=sum(not then for _, then, _ in rows),
+        differ=_rate([(prompt, _apart(then, today)) for prompt, then, today in both]),
+        flips=_rate([(prompt, flips(today)) for prompt, _, today in both]),
+        flips_before=_rate([(prompt, flips(then)) for prompt, then, _ in both]),
         beyond=NOTHING if beyond is None else beyond.estimate(),
         figures={name: figures[name].estimate() for name in COMPARED},
         shown_by=tuple(
@@ -117,21 +115,6 @@ def flips(said: Said) -> float | None:
     """Give the share of pairs of replicates that differ; None of fewer than two verdicts."""
     pairs = list(combinations(said, 2))
     return sum(_differ(*pair) for pair in pairs) / len(pairs) if pairs else None
-
-
-def _questions(
-    before: Sequence[GradedAnswer], now: Sequence[GradedAnswer], asked: Sequence[Sequence[bool]]
-) -> list[_Asked]:
-    prompts: dict[str, int] = {}
-    rows = []
-    for then, today, labelled in zip(before, now, asked, strict=True):
-        prompt = prompts.setdefault(today.example.prompt_id, len(prompts))
-        rows += [
-            _Asked(prompt, _said(then, index), _said(today, index))
-            for index, has_label in enumerate(labelled)
-            if has_label
-        ]
-    return rows
 
 
 def _said(answer: GradedAnswer, index: int) -> Said:
@@ -149,21 +132,17 @@ def _apart(before: Said, now: Said) -> float:
 
 def _rate(found: Sequence[tuple[int, float | None]]) -> Estimate:
     known = [(prompt, share) for prompt, share in found if share is not None]
-    if not known:
-        return NOTHING
-    return rate(*_by_prompt(known))
+    return rate(*_by_prompt(known)) if known else NOTHING
 
 
 def _beyond(rows: Sequence[_Asked]) -> LeftOut | None:
     """Give how much more the days differ than a day does in itself, of questions asked twice."""
     found = []
-    for row in rows:
-        noise = [one for one in (flips(row.before), flips(row.now)) if one is not None]
-        if flips(row.now) is not None:
-            found.append((row.prompt, _apart(row.before, row.now) - sum(noise) / len(noise)))
-    if not found:
-        return None
-    return ratio_of(*_by_prompt(found))
+    for prompt, then, today in rows:
+        noise = [one for one in (flips(then), flips(today)) if one is not None]
+        if flips(today) is not None:
+            found.append((prompt, _apart(then, today) - sum(noise) / len(noise)))
+    return ratio_of(*_by_prompt(found)) if found else None
 
 
 def _by_prompt(found: Sequence[tuple[int, float]]) -> tuple[Floats, Floats]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
 _PATTERNS = {
     "GPT": r"chatgpt|\bgpt-?[0-9]|\bgpt-oss|(^|:)o[1-9]\b|davinci",
@@ -45,7 +44,7 @@ def families_of(model: str) -> frozenset[str]:
     return frozenset(family for family, words in _FAMILIES.items() if words.search(name))
 
 
-def models_of_judge(judge: Any) -> Iterator[str]:
+def models_of_judge(judge: object) -> Iterator[str]:
     """Name the models of a judge and of those it is made of, from its options or its facts."""
     if isinstance(judge, Mapping):
         if str(judge.get("name", "")).startswith(_NOT_WRITTEN):
@@ -59,12 +58,12 @@ def models_of_judge(judge: Any) -> Iterator[str]:
             yield from models_of_judge(member)
 
 
-def own_family(judge: Any) -> frozenset[str]:
+def own_family(judge: object) -> frozenset[str]:
     """Name the families of a judge, as `models_of_judge` reads it; empty where none is known."""
     return frozenset().union(*map(families_of, models_of_judge(judge)))
 
 
-def family_warning(judge: Any, models: Iterable[str]) -> str | None:
+def family_warning(judge: object, models: Iterable[str]) -> str | None:
     """Warn where models under test are of a judge's family; None where none is known to be.
 
     Args:
