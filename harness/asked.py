@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
 from ..judges.answer import Answer, GradedAnswer
 from ..judges.data.responses import RunKey
@@ -49,7 +48,7 @@ class AllAnswers:
         """Say whether results are written of what was taken in before an error."""
         return judged.is_complete(self._n_answers)
 
-    def facts(self) -> Mapping[str, Mapping[str, Any]]:
+    def facts(self) -> Mapping[str, Mapping[str, object]]:
         """Give what results say of the choice of what was asked: nothing, or under one name."""
         return {}
 
@@ -61,11 +60,11 @@ class AllAnswers:
         """
         return reason
 
-    def run_metrics(self, run: JudgedRun) -> Mapping[str, Any]:
+    def run_metrics(self, run: JudgedRun) -> Mapping[str, object]:
         """Give the metrics of a run that is written."""
         return run.written.metrics
 
-    def model_metrics(self, model: str, metrics: Mapping[str, Any]) -> Mapping[str, Any]:
+    def model_metrics(self, model: str, metrics: Mapping[str, object]) -> Mapping[str, object]:
         """Give the metrics of all runs of a model, from those for a fixed number of prompts."""
         return metrics
 

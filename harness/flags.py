@@ -72,7 +72,7 @@ def require_output(args: argparse.Namespace) -> None:
         require_file(args.output, "--output")
 
 
-def put_out(args: argparse.Namespace, plain: Mapping[str, Any], text: Callable[[], str]) -> None:
+def put_out(args: argparse.Namespace, plain: Mapping[str, object], text: Callable[[], str]) -> None:
     """Keep what was found where `--output` says; print it as JSON for `--json`, else as text."""
     if args.output is not None:
         write_file(args.output, json.dumps(plain, indent=1, allow_nan=False))
@@ -115,7 +115,7 @@ def add_judge_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def judge_options_of(args: argparse.Namespace) -> dict[str, Any]:
+def judge_options_of(args: argparse.Namespace) -> dict[str, object]:
     """Put the flags over --judge_args: what is said twice must agree."""
     options = parse_judge_args(args.judge, args.judge_args)
     names = ("prompt", "shape", "store", "max_calls", "max_cost", "keep_asking")
@@ -132,7 +132,7 @@ def judge_options_of(args: argparse.Namespace) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def keys_stand_in(options: Mapping[str, Any]) -> Iterator[None]:
+def keys_stand_in(options: Mapping[str, object]) -> Iterator[None]:
     """Let judges be built whose keys are not set, where nothing is sent."""
     names = {name for name in _key_names(options) if not os.environ.get(name)}
     os.environ.update(dict.fromkeys(names, "none"))
@@ -200,7 +200,7 @@ def told_of_empty(runs: Iterable[Run], command: str) -> int:
     return code
 
 
-def needs_no_failed_only(args: argparse.Namespace, options: Mapping[str, Any]) -> None:
+def needs_no_failed_only(args: argparse.Namespace, options: Mapping[str, object]) -> None:
     """Say of `--failed_only` that every command asks only what is missing, as its store knows.
 
     Raises:

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from ..judges.answer import GradedAnswer
 from ..judges.data.columns import VERDICT_FIELDS, Columns
@@ -45,7 +45,7 @@ class SignalInput:
     warnings: tuple[str, ...] = ()
     learned: frozenset[str] = frozenset()
     """Prompts, by id, that a fitted judge of these answers has learned from, as results say."""
-    judges: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    judges: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     """What results say of their judges, by the label `judge` of their answers."""
 
 
@@ -67,7 +67,7 @@ def read_signal_input(
     answers: list[TaggedAnswer] = []
     warnings: list[str] = []
     learned: set[str] = set()
-    judges: dict[str, Mapping[str, Any]] = {}
+    judges: dict[str, Mapping[str, object]] = {}
     seen: set[Path] = set()
     examples: Mapping[str, Example] | None = None
     for path, name in zip(paths, names_apart(paths), strict=True):
@@ -157,7 +157,7 @@ def _runs(
     path: Path,
     warnings: list[str],
     learned: set[str],
-    judges: dict[str, Mapping[str, Any]],
+    judges: dict[str, Mapping[str, object]],
     seen: set[Path],
 ) -> list[TaggedAnswer]:
     from ..reports.results.reader import read_runs

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from ..judges.answer import Answer, GradedAnswer
 from ..judges.audit.correction import MIN_LABELLED_PROMPTS
@@ -151,7 +150,7 @@ class Sample(AllAnswers):
         """Say whether every answer of the sample was taken in."""
         return judged.is_complete(sum(1 for _ in self))
 
-    def facts(self) -> Mapping[str, Mapping[str, Any]]:
+    def facts(self) -> Mapping[str, Mapping[str, object]]:
         """Give what results say of the design; the chances are beside the verdicts."""
         design = {
             "share": self.share,

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import TextIO, cast
 
 from ..judges.options.secrets import without_credentials, without_secrets
 
@@ -80,7 +80,7 @@ class HarmlessStream:
             return text
         return "".join(c if _fits(c, encoding) else _escaped(c) for c in text)
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         """Give whatever else the stream has."""
         return getattr(self._stream, name)
 

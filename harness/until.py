@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -39,7 +38,7 @@ from ..reports.comparison.stopped import (
     around,
     clipped,
     saved_words,
-    score_interval,
+    shown_metrics,
 )
 from ..reports.interval_words import interval_words
 from ..reports.results.samples import read_samples
@@ -113,8 +112,7 @@ def stop_rule_of(
     return StopRule(level, width, rope, Method(sequence))
 
 
-@dataclass(frozen=True, slots=True)
-class _Prompt:
+class _Prompt(NamedTuple):
     prompt_id: str
     answers: tuple[tuple[RunKey, Answer], ...]
 
@@ -242,11 +240,11 @@ class GradingOrder(AllAnswers):
         """Say why grading ended before the rule ended it; None where it did not."""
         return (reason or "verdicts were not asked") if self.is_cut else None
 
-    def facts(self) -> Mapping[str, Mapping[str, Any]]:
+    def facts(self) -> Mapping[str, Mapping[str, object]]:
         """Give what results say of the order, the rule and what was decided."""
         return {"until": self._facts()}
 
-    def _facts(self) -> dict[str, Any]:
+    def _facts(self) -> dict[str, object]:
         return {
             **self.rule.to_json(),
             "seed": self.seed,
@@ -268,13 +266,11 @@ class GradingOrder(AllAnswers):
             ],
         }
 
-    def run_metrics(self, run: JudgedRun) -> Mapping[str, Any]:
+    def run_metrics(self, run: JudgedRun) -> Mapping[str, object]:
         """Put the interval that holds in spite of the looks in the place of the fixed one."""
-        interval = score_interval(read_samples(run.written.samples))
-        metrics = run.written.metrics
-        return metrics if interval is None else anytime_metrics(metrics, interval)
+        return shown_metrics(run.written.metrics, read_samples(run.written.samples))
 
-    def model_metrics(self, model: str, metrics: Mapping[str, Any]) -> Mapping[str, Any]:
+    def model_metrics(self, model: str, metrics: Mapping[str, Any]) -> Mapping[str, object]:
         """Do the same for all runs of a model."""
         if model not in self.systems:
             return metrics

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from typing import Any
 
 from ...judges.errors import ConfigError
 from ...judges.judge_options import parse_judge_args
@@ -138,7 +137,7 @@ def run(args: argparse.Namespace) -> int:
     )
 
 
-def _changed(options: Mapping[str, Any], words: str) -> dict[str, Any]:
+def _changed(options: Mapping[str, object], words: str) -> dict[str, object]:
     """Put a variant's options in the place of the judge's own."""
     if not words.strip():
         raise ConfigError("--variant: no options; give such as shape=prefix")

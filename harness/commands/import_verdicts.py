@@ -20,7 +20,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from ...judges.data.examples import read_examples
 from ...judges.data.forms.rubric_file import add_rows_arguments, columns_of
@@ -102,7 +101,7 @@ class _Source:
     judge: str
     """Name of the judge: the program that recorded its verdicts."""
     check: ItemCheck
-    data: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, object] = field(default_factory=dict)
 
 
 def _sorted(files: Sequence[Path]) -> tuple[list[Path], list[Run]]:

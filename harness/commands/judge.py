@@ -26,9 +26,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from ...judges.audit.upkeep.families import family_warning
 from ...judges.budget.stopping import StopRule
@@ -157,7 +156,7 @@ def run(args: argparse.Namespace) -> int:
         if args.dry_run:
             return _dry_run(grader.estimate([answer for _, answer in asked]), args)
         _require_folders(args, census)
-        _require_room(args, options, census)
+        _require_room(args, grader.options, census)
         if not asked.facts():
             place = (args.task, grader.identity.digest, _config(args, asked))
             for words in foretold(args.output_path, census.runs, responses, *place):
@@ -208,17 +207,16 @@ def _grade(grader: Grader, judged: JudgedRuns, asked: AllAnswers) -> RubricbeatE
     return None
 
 
-def _require_room(args: argparse.Namespace, options: Mapping[str, Any], census: Census) -> None:
+def _require_room(args: argparse.Namespace, limits: RuntimeOptions, census: Census) -> None:
     """See that the disks have room for what the run will write, before anything is paid for.
 
     Raises:
         ConfigError: One has not.
     """
-    n_verdicts = census.n_criteria * int(options.get("replicates") or 1)
-    n_bytes = n_verdicts * VERDICT_BYTES + 2 * census.n_bytes
+    n_bytes = census.n_criteria * limits.replicates * VERDICT_BYTES + 2 * census.n_bytes
     # the answers wait in a file of their own until the results are written
     require_room(args.output_path, 2 * n_bytes, "the results")
-    place = store_place(RuntimeOptions.from_mapping(RuntimeOptions.split(options)[0]))
+    place = store_place(limits)
     if isinstance(place, Path):
         require_room(place.parent, n_bytes, "the verdict store")
 
@@ -287,7 +285,7 @@ def _write(
     return runs
 
 
-def _config(args: argparse.Namespace, asked: AllAnswers) -> dict[str, Any]:
+def _config(args: argparse.Namespace, asked: AllAnswers) -> dict[str, object]:
     return {
         "command": "judge",
         "responses": ", ".join(Path(name_of(path)).name for path in args.responses),
@@ -297,7 +295,7 @@ def _config(args: argparse.Namespace, asked: AllAnswers) -> dict[str, Any]:
     }
 
 
-def _facts(grader: Grader, asked: AllAnswers) -> dict[str, Any]:
+def _facts(grader: Grader, asked: AllAnswers) -> dict[str, object]:
     """Give the judge's facts, without what was lined up and not asked any more."""
     facts = grader.facts()
     return facts | {name: facts[name] - asked.n_unasked for name in ("asked", "missing")}

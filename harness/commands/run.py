@@ -23,7 +23,6 @@ exit codes: 0 done, 1 failed or incomplete (what was finished is kept), 2 usage 
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from ...judges.data.forms.rubric_file import add_rows_arguments
 from ..flags import add_all, add_allow_missing, add_judge_choice
@@ -98,6 +97,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run lm-eval, and print what it gave; what was finished is printed whatever ends it."""
+    from ..evaluation.request import RunRequest
     from ..evaluation.run import Evaluated, evaluate
     from ..tables.evaluated import show_evaluated
 
@@ -105,15 +105,9 @@ def run(args: argparse.Namespace) -> int:
         from .run_until import check_until, run_until
 
         check_until(args)
-        return run_until(args, _request(args))
-    request, runs = _request(args), list[Evaluated]()
+        return run_until(args, RunRequest.from_arguments(vars(args)))
+    request, runs = RunRequest.from_arguments(vars(args)), list[Evaluated]()
     try:
         return evaluate(request, runs)
     finally:
         show_evaluated(runs, request, args.words, is_whole=args.all)
-
-
-def _request(args: argparse.Namespace) -> Any:
-    from ..evaluation.request import RunRequest
-
-    return RunRequest.from_arguments(vars(args))

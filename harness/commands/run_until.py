@@ -113,8 +113,8 @@ def _words(
     """Word the command that grades the answers to one task."""
     words = ["judge", "--data", str(rows), "--responses", str(samples), "--task", task]
     words += ["--judge", args.judge, "--until_width", repr(args.until_width)]
-    allowed: Any = request.metadata.get("allow_missing") or None
-    given: Mapping[str, Any] = {
+    allowed: object = request.metadata.get("allow_missing") or None
+    given: Mapping[str, object] = {
         "judge_args": args.judge_args,
         "seed": request.seeds[-1],
         "run": request.metadata.get("run"),

@@ -17,7 +17,6 @@ import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ...judges.audit.audit_rates import AuditRates, read_audit_rates
 from ...judges.audit.run_correction import RunCorrection, correct_run
@@ -37,7 +36,7 @@ from ...reports.comparison.corrections import (
     preference,
     read_label_source,
 )
-from ...reports.comparison.stopped import anytime_metrics, score_interval, stop_words
+from ...reports.comparison.stopped import score_interval, shown_metrics, stop_words
 from ...reports.results.reader import read_runs
 from ...reports.results.run import Run
 from ...reports.results.samples import without_samples
@@ -81,7 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 @dataclass(frozen=True, slots=True)
 class _Scored:
     run: Run
-    metrics: dict[str, Any]
+    metrics: dict[str, object]
     mismatches: list[Mismatch]
     by_audit: RunCorrection | None = None
     """Without the judge's error, where an audit was given."""
@@ -89,10 +88,8 @@ class _Scored:
     """The same, where labels of the run's own answers were given."""
 
     @property
-    def shown(self) -> Mapping[str, Any]:
-        """The metrics, with the interval that allows for the looks where a rule could stop it."""
-        interval = score_interval([self.run])
-        return self.metrics if interval is None else anytime_metrics(self.metrics, interval)
+    def shown(self) -> Mapping[str, object]:
+        return shown_metrics(self.metrics, [self.run])
 
 
 def run(args: argparse.Namespace) -> int:
@@ -101,11 +98,7 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"--draws {args.draws}: must be from 1 to {MAX_DRAWS:,}")
     require_seed(args.seed)
     audit = read_audit_rates(args.audit, seed=args.seed) if args.audit is not None else None
-    labels = (
-        read_label_source(args.labels, Columns.read(args.columns))
-        if args.labels is not None
-        else None
-    )
+    labels = read_label_source(args.labels, Columns.read(args.columns)) if args.labels else None
     notes: list[str] = []
     runs = without_samples(read_runs(args.dirs, notes.append), args.dirs, notes.append)
     if labels is not None:
@@ -123,10 +116,14 @@ def run(args: argparse.Namespace) -> int:
         show_scores(lines, args.dirs, runs, stop_words(runs))
         for line in _corrected_lines(scored, args):
             print(line)
-    for words in _mismatch_words(scored):
-        say(words, "score")
-    is_empty = told_of_empty(runs, "score")
-    return 1 if is_empty or any(s.mismatches for s in scored) else 0
+    wrong = [(one.run.path, claim) for one in scored for claim in one.mismatches]
+    for path, claim in wrong:
+        say(
+            f"{path}: stored {claim.metric} is {claim.stored!r}, its verdicts give "
+            f"{claim.recomputed!r}",
+            "score",
+        )
+    return told_of_empty(runs, "score") or int(bool(wrong))
 
 
 def _score(
@@ -142,20 +139,15 @@ def _score(
     sums = ScoredAnswers.of(answers.blocks(), penalty)
     metrics = summarise_scored(sums, seed=seed, n_draws=n_draws).to_json() | na_metric(run.graded)
     digest = run.judge_digest
-    return _Scored(
-        run,
-        metrics,
-        check_metrics(claims, metrics),
-        correct_run(run.graded, audit, judge_digest=digest, seed=seed, scored=answers)
-        if audit
-        else None,
-        corrected_by(labels, run.graded, answers, {digest} if digest else set())
-        if labels
-        else None,
-    )
+    by_audit = by_labels = None
+    if audit is not None:
+        by_audit = correct_run(run.graded, audit, judge_digest=digest, seed=seed, scored=answers)
+    if labels is not None:
+        by_labels = corrected_by(labels, run.graded, answers, {digest} if digest else set())
+    return _Scored(run, metrics, check_metrics(claims, metrics), by_audit, by_labels)
 
 
-def _plain(scored: _Scored) -> dict[str, Any]:
+def _plain(scored: _Scored) -> dict[str, object]:
     run, interval = scored.run, score_interval([scored.run])
     return {
         "model": run.model,
@@ -188,20 +180,7 @@ def _corrected_lines(scored: Sequence[_Scored], args: argparse.Namespace) -> Ite
 
 
 def _line(scored: _Scored) -> ScoreLine:
-    compared = [name for name in scored.run.stored if name in scored.metrics]
-    words = f"{len(scored.mismatches)} differ" if scored.mismatches else "agrees"
-    return ScoreLine(
-        scored.run.model,
-        scored.run.label,
-        scored.run.task,
-        scored.shown,
-        words if compared else "",
-    )
-
-
-def _mismatch_words(scored: Sequence[_Scored]) -> list[str]:
-    return [
-        f"{s.run.path}: stored {m.metric} is {m.stored!r}, its verdicts give {m.recomputed!r}"
-        for s in scored
-        for m in s.mismatches
-    ]
+    run, words = scored.run, ""
+    if run.stored.keys() & scored.metrics.keys():
+        words = f"{len(scored.mismatches)} differ" if scored.mismatches else "agrees"
+    return ScoreLine(run.model, run.label, run.task, scored.shown, words)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ...judges.scoring.estimates import MIN_PROMPTS, estimate_of
@@ -11,7 +12,7 @@ from ...judges.scoring.item_scores import ScoredTable
 from ...judges.scoring.run_scores import ScoredAnswers, length_penalty_of, summarise_scored
 from ...reports import numbers
 from ...reports.comparison.models import SANITY_PREFIX, data_names, group_models
-from ...reports.comparison.stopped import anytime_metrics, score_interval
+from ...reports.comparison.stopped import shown_metrics
 from ...reports.interval_words import interval_words
 from ...reports.results.run import Run
 from ..terminal import aligned, shortened
@@ -65,12 +66,15 @@ def short_table(lines: Sequence[ScoreLine]) -> str:
     has_runs = any(line.n_runs > 1 for line in lines)
     has_tasks = len({line.task for line in lines}) > 1
     shown = [
-        ScoreLine(
-            line.model, "", line.task if has_tasks else "", line.metrics, "",
-            line.n_runs if has_runs else 0, line.kind,
+        replace(
+            line,
+            label="",
+            task=line.task if has_tasks else "",
+            stored="",
+            n_runs=line.n_runs if has_runs else 0,
         )
         for line in ordered[:MAX_ROWS]
-    ]  # fmt: skip
+    ]
     more = len(ordered) - len(shown)
     return score_table(shown) + (f"\nand {more} more (--all)" if more else "")
 
@@ -80,7 +84,7 @@ def by_height(lines: Sequence[ScoreLine]) -> list[ScoreLine]:
     return sorted(lines, key=lambda line: (line.is_sanity, -line.height, line.model))
 
 
-def pooled(runs: Sequence[Run], scored: Sequence[Mapping[str, Any]] = ()) -> list[ScoreLine]:
+def pooled(runs: Sequence[Run], scored: Sequence[Mapping[str, object]] = ()) -> list[ScoreLine]:
     """Take the runs of one model, task, judge and data together: they are repeats.
 
     The interval is over prompts, so that repeats of a prompt do not narrow it as new prompts would.
@@ -97,12 +101,10 @@ def pooled(runs: Sequence[Run], scored: Sequence[Mapping[str, Any]] = ()) -> lis
         data = same_rows.get(run.data_sha256 or "", "")
         key = (run.model, run.task, run.judge_digest or "", data)
         groups.setdefault(key, []).append(run)
-    kinds: dict[tuple[str, str], int] = {}
-    for model, task, *_ in groups:
-        kinds[model, task] = kinds.get((model, task), 0) + 1
+    kinds = Counter((model, task) for model, task, *_ in groups)
     return [
         ScoreLine(
-            model, "", task, _metrics(kept, known), n_runs=len(kept),
+            model, "", task, shown_metrics(_fixed_metrics(kept, known), kept), n_runs=len(kept),
             kind=_kind(kept[0]) if kinds[model, task] > 1 else "",
         )
         for (model, task, *_), group in groups.items()
@@ -110,15 +112,9 @@ def pooled(runs: Sequence[Run], scored: Sequence[Mapping[str, Any]] = ()) -> lis
     ]  # fmt: skip
 
 
-def _metrics(runs: Sequence[Run], known: Mapping[int, Mapping[str, Any]]) -> Mapping[str, Any]:
-    metrics = _fixed_metrics(runs, known)
-    interval = score_interval(runs)
-    return metrics if interval is None else anytime_metrics(metrics, interval)
-
-
 def _fixed_metrics(
-    runs: Sequence[Run], known: Mapping[int, Mapping[str, Any]]
-) -> Mapping[str, Any]:
+    runs: Sequence[Run], known: Mapping[int, Mapping[str, object]]
+) -> Mapping[str, object]:
     if len(runs) == 1 and id(runs[0]) in known:
         return known[id(runs[0])]
     answers = ScoredTable.of(answer for run in runs for answer in run.graded)
@@ -198,7 +194,7 @@ def _one_line(text: str) -> str:
     return "".join(char if char.isprintable() else "?" for char in text)
 
 
-def calls_line(facts: Mapping[str, Any]) -> str:
+def calls_line(facts: Mapping[str, object]) -> str:
     """Say what a judge was asked, and what it cost; from `Grader.facts`."""
     cost = facts.get("cost_usd")
     money = "cost unknown" if facts.get("model") else "cost not stated by the judge"

@@ -227,6 +227,12 @@ def anytime_metrics(metrics: Mapping[str, Any], interval: Estimate) -> Mapping[s
     return {**metrics, **others, "interval": interval.ends}
 
 
+def shown_metrics(metrics: Mapping[str, Any], runs: Sequence[Run]) -> Mapping[str, Any]:
+    """Give the metrics of one model's runs with the interval that allows for the looks, if any."""
+    interval = score_interval(runs)
+    return metrics if interval is None else anytime_metrics(metrics, interval)
+
+
 def around(score: float | None, interval: Estimate) -> Estimate:
     """Move an interval to a score: a score averages answers, the sequence prompts."""
     shift = 0.0 if score is None or interval.value is None else score - interval.value

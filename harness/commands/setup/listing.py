@@ -18,7 +18,6 @@ import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, is_dataclass
 from itertools import pairwise
-from typing import Any
 
 from ....judges.errors import RubricbeatError, UnknownNameError
 from ....judges.registry import Registry
@@ -138,7 +137,7 @@ def _entry(registry: Registry, name: str) -> Entry:
         return Entry(name, f"does not load: {' '.join(str(error).split())}")
 
 
-def _about(factory: Callable[..., Any]) -> str:
+def _about(factory: Callable[..., object]) -> str:
     """Give the first sentence of a factory's docstring, and what a variant sets."""
     bare = factory.func if isinstance(factory, functools.partial) else factory
     said = inspect.cleandoc(bare.__doc__ or "").split("\n\n")[0]
@@ -150,12 +149,12 @@ def _about(factory: Callable[..., Any]) -> str:
     return about
 
 
-def _written(value: Any) -> str:
+def _written(value: object) -> str:
     name = getattr(value, "name", None)
     return name if isinstance(name, str) else repr(value)
 
 
-def _options(factory: Callable[..., Any]) -> Iterator[Option]:
+def _options(factory: Callable[..., object]) -> Iterator[Option]:
     said = _said_of_options(factory)
     for name, parameter in inspect.signature(factory).parameters.items():
         if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
@@ -177,7 +176,7 @@ def _shared_options() -> list[Option]:
     return list(_options(RuntimeOptions))
 
 
-def _said_of_options(factory: Callable[..., Any]) -> dict[str, str]:
+def _said_of_options(factory: Callable[..., object]) -> dict[str, str]:
     """Give what stands below each field of a dataclass, or beside each argument in `Args:`."""
     bare = factory.func if isinstance(factory, functools.partial) else factory
     said: dict[str, str] = {}
