@@ -29,23 +29,6 @@ from .prompts.sandbox import fill_template, names_in
 SHIPPED = ("healthbench", "prefix", "grouped", "rating", "yes_no")
 """The shipped wordings; the text is `prompts/NAME-VERSION.txt`."""
 CODE_DIGITS = 12
-MARKS = (
-    "conversation",
-    "fenced",
-    "code",
-    "rubric_item",
-    "rubric_items",
-    "n_items",
-    "criterion",
-    "points",
-    "answer",
-    "levels",
-    "may_be_na",
-    "reference",
-    "fenced_reference",
-    "subject",
-)
-"""What a template may name; Jinja2 templates also see `messages` and `criteria`."""
 HASH_DIGITS = 16
 """Digits of a wording's hash that stand in the judge's identity."""
 WITHHELD = (
@@ -58,9 +41,6 @@ WITHHELD_LEVEL = (
     "assistant.)"
 )
 """The same where more is asked for than met or not met."""
-ANSWER_SUBJECT = "the last assistant turn"
-WHOLE_SUBJECT = "the whole conversation"
-"""What a criterion is about, in the words of a prompt."""
 _MARK = re.compile(r"<<([a-z_]+)>>")
 PLAIN, FENCED = "1", "2"
 """Versions of each: the published protocol, and the same with the answer behind a fence."""
@@ -124,7 +104,7 @@ class Wording:
             self._require_all(shown)
         if self.is_jinja:
             return _fill_jinja(self.text, shown)
-        return _compile(self.text)(_values(shown))
+        return _compile(self.text)(_VALUES, shown)
 
     def _require_all(self, shown: Shown) -> None:
         """Refuse to ask for what the judge would not be told."""
@@ -194,8 +174,8 @@ def fill_full(name: str, shown: Shown, *, is_fenced: bool = False) -> str:
         is_fenced: Whether what is judged stands behind a fence.
     """
     facts = _facts(shown, is_fenced=is_fenced, is_grouped=name == "grouped")
-    frame = _frame(name, tuple(facts.items()))
-    return _compile(frame)({**_values(shown), **_parts(shown, is_fenced=is_fenced)})
+    parts = {"shown": _fenced_parts if is_fenced else _parts, "reference_part": _reference_part}
+    return _compile(_frame(name, tuple(facts.items())))({**_VALUES, **parts}, shown)
 
 
 @lru_cache(maxsize=1_024)
@@ -223,7 +203,7 @@ def fence_code(conversation: str) -> str:
     return digest.hexdigest()[:CODE_DIGITS]
 
 
-def fenced_text(shown: Shown) -> str:
+def _fenced_text(shown: Shown) -> str:
     """Put what is judged between two lines that carry its code: a turn, or the conversation."""
     conversation = shown.conversation
     code = fence_code(conversation)
@@ -233,7 +213,7 @@ def fenced_text(shown: Shown) -> str:
     return f"{before}\n[answer {code} begins]\n{shown.judged}\n[answer {code} ends]"
 
 
-def fenced_reference(shown: Shown) -> str:
+def _fenced_reference(shown: Shown) -> str:
     """Put the reference between two lines with a code that it cannot know; empty without one."""
     if not shown.reference:
         return ""
@@ -250,39 +230,45 @@ def _reference_part(shown: Shown) -> str:
     if not shown.reference:
         return ""
     code = f"Its code: {_reference_code(shown)}"
-    return f"# Reference material\n{code}\n\n{fenced_reference(shown)}"
+    return f"# Reference material\n{code}\n\n{_fenced_reference(shown)}"
 
 
-def _values(shown: Shown) -> dict[str, Callable[[], str]]:
-    first, *others = shown.criteria
-    return {
-        "conversation": lambda: shown.conversation,
-        "fenced": lambda: fenced_text(shown),
-        "code": lambda: fence_code(shown.conversation),
-        "answer": lambda: shown.judged,
-        "rubric_item": lambda: rubric_item(first),
-        "criterion": lambda: first.text,
-        "points": lambda: points_text(first.points),
-        "n_items": lambda: str(1 + len(others)),
-        "rubric_items": lambda: numbered(shown.criteria),
-        "levels": lambda: levels_text(shown.criteria),
-        "may_be_na": lambda: na_text(shown.criteria),
-        "reference": lambda: shown.reference,
-        "fenced_reference": lambda: fenced_reference(shown),
-        "subject": lambda: _subject(shown),
-    }
-
-
-def _parts(shown: Shown, *, is_fenced: bool) -> dict[str, Callable[[], str]]:
+def _parts(shown: Shown) -> str:
     """Give the conversation and the reference under their headings."""
+    return _headed(shown.conversation, shown)
 
-    def both() -> str:
-        code = f"Its code: {fence_code(shown.conversation)}\n\n"
-        talk = code + fenced_text(shown) if is_fenced else shown.conversation
-        parts = (f"# The conversation\n{talk}", _reference_part(shown))
-        return "\n\n".join(filter(None, parts))
 
-    return {"shown": both, "reference_part": lambda: _reference_part(shown)}
+def _fenced_parts(shown: Shown) -> str:
+    return _headed(f"Its code: {fence_code(shown.conversation)}\n\n{_fenced_text(shown)}", shown)
+
+
+def _headed(conversation: str, shown: Shown) -> str:
+    parts = (f"# The conversation\n{conversation}", _reference_part(shown))
+    return "\n\n".join(filter(None, parts))
+
+
+def _subject(shown: Shown) -> str:
+    """Say what a criterion is about, in the words of a prompt."""
+    return "the whole conversation" if shown.is_whole else "the last assistant turn"
+
+
+_VALUES: dict[str, Callable[[Shown], str]] = {
+    "conversation": lambda shown: shown.conversation,
+    "fenced": _fenced_text,
+    "code": lambda shown: fence_code(shown.conversation),
+    "rubric_item": lambda shown: rubric_item(shown.criteria[0]),
+    "rubric_items": lambda shown: numbered(shown.criteria),
+    "n_items": lambda shown: str(len(shown.criteria)),
+    "criterion": lambda shown: shown.criteria[0].text,
+    "points": lambda shown: points_text(shown.criteria[0].points),
+    "answer": lambda shown: shown.judged,
+    "levels": lambda shown: levels_text(shown.criteria),
+    "may_be_na": lambda shown: na_text(shown.criteria),
+    "reference": lambda shown: shown.reference,
+    "fenced_reference": _fenced_reference,
+    "subject": _subject,
+}
+"""What a template may name; Jinja2 templates also see `messages` and `criteria`."""
 
 
 def _facts(shown: Shown, *, is_fenced: bool, is_grouped: bool) -> dict[str, object]:
@@ -309,25 +295,21 @@ def _facts(shown: Shown, *, is_fenced: bool, is_grouped: bool) -> dict[str, obje
     }
 
 
-def _subject(shown: Shown) -> str:
-    return WHOLE_SUBJECT if shown.is_whole else ANSWER_SUBJECT
-
-
 @lru_cache(maxsize=32)
 def _shipped(name: str) -> str:
     return files(__package__).joinpath("prompts", f"{name}.txt").read_text(encoding="utf-8")
 
 
 @lru_cache(maxsize=1_024)
-def _compile(text: str) -> Callable[[Mapping[str, Callable[[], str]]], str]:
+def _compile(text: str) -> Callable[[Mapping[str, Callable[[Shown], str]], Shown], str]:
     """Cut a template at its marks, once; filling in is then one join."""
     pieces = _MARK.split(text)
     literal, names = pieces[::2], pieces[1::2]
 
-    def fill(values: Mapping[str, Callable[[], str]]) -> str:
+    def fill(values: Mapping[str, Callable[[Shown], str]], shown: Shown) -> str:
         filled = [literal[0]]
         for name, after in zip(names, literal[1:], strict=True):
-            filled += (values[name](), after)
+            filled += (values[name](shown), after)
         return "".join(filled)
 
     return fill
@@ -338,7 +320,7 @@ def _fill_jinja(text: str, shown: Shown) -> str:
     return fill_template(
         text,
         {
-            **{name: value() for name, value in _values(shown).items()},
+            **{name: value(shown) for name, value in _VALUES.items()},
             "messages": [turn.to_json() for turn in shown.before],
             "criteria": [_plain_form(c) for c in shown.criteria],
         },
@@ -357,10 +339,10 @@ def _plain_form(criterion: Criterion) -> dict[str, object]:
 
 def _try_out(wording: Wording, path: Path) -> None:
     """Fill a user's template in with made-up text, so that it fails before anything is paid."""
-    unknown = sorted(set(_MARK.findall(wording.text)) - set(MARKS))
+    unknown = sorted(set(_MARK.findall(wording.text)) - set(_VALUES))
     if unknown and not wording.is_jinja:
         raise ConfigError(
-            f"prompt file {path}: unknown mark <<{unknown[0]}>>; {near_names(unknown[0], MARKS)}"
+            f"prompt file {path}: unknown mark <<{unknown[0]}>>; {near_names(unknown[0], _VALUES)}"
         )
     marked = Criterion("CRITERION-HERE", 5, Polarity.DESIRABLE)
     try:
@@ -368,7 +350,7 @@ def _try_out(wording: Wording, path: Path) -> None:
     except Exception as error:  # Jinja2 raises many kinds; each is a fault of the user's file
         raise ConfigError(
             f"prompt file {path} cannot be filled in: {type(error).__name__}: {error}; "
-            f"it may use {', '.join(MARKS)}, messages, criteria"
+            f"it may use {', '.join(_VALUES)}, messages, criteria"
         ) from error
     if "CRITERION-HERE" not in filled:
         raise ConfigError(
