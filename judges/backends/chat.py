@@ -14,6 +14,8 @@ from enum import StrEnum
 from functools import partial
 from typing import ClassVar
 
+import orjson
+
 from ..errors import ConfigError, DoubtfulError, RefusedSettingsError
 from ..judge import JudgeIdentity
 from ..registry import register_judge
@@ -31,6 +33,8 @@ log = logging.getLogger(__name__)
 
 MOST_ALTERNATIVES = 20
 """Most that OpenAI and vLLM send: Yes and No have many spellings."""
+_OURS = {"messages", "stream"}
+"""Fields of a request that are not the user's: replies come whole."""
 _OF_TWO = (VERDICT, VERDICTS, RATING)
 """Forms in which two words are weighed, if any."""
 
@@ -129,8 +133,19 @@ class ChatJudge(ChatOptions, AsksInWords):
             )
         self._tokens_name = "max_tokens" if self.max_tokens_name == "auto" else self.max_tokens_name
         self._format = self._chosen_format()
+        self._require_sendable()
         self.identity = self._identity(None, self._asking.wording.label)
         self.rating_identity = self._identity("rating", self._asking.rating_wording.label)
+
+    def _require_sendable(self) -> None:
+        """See that the settings make a request whose reply can be read."""
+        for name in _OURS & self.extra_body.keys():
+            if self.extra_body[name]:
+                raise ConfigError(f"extra_body cannot set {name!r}; remove it")
+        try:
+            orjson.dumps(self.body([], VERDICT, 0))
+        except TypeError as error:  # a number of more than 64 bits, half of a surrogate pair
+            raise ConfigError(f"judge 'chat': no request can hold its options: {error}") from None
 
     async def rate(self, example: Example, answer: str) -> Rating:
         """Rate an answer by the whole rubric, 1 to 10, in one call."""

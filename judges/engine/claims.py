@@ -13,7 +13,6 @@ import contextlib
 import hashlib
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from ..errors import RubricbeatError, store_fault
 from ..store.protocol import ClaimingStore
@@ -24,14 +23,6 @@ POLL_S = 0.1
 """Between two looks at what is put aside."""
 SAY_AFTER_S = 30.0
 """Nothing came of the others for so long: say whom we wait for."""
-
-
-@dataclass(slots=True)
-class _Aside:
-    """An answer that another process is asked about."""
-
-    name: bytes
-    flights: list[Flight] = field(default_factory=list)
 
 
 class ClaimDesk:
@@ -65,7 +56,8 @@ class ClaimDesk:
         self._fail = fail
         self._n_open: dict[bytes, int] = {}
         """Questions without their verdict, by the name of each claim that is ours."""
-        self._aside: dict[bytes, _Aside] = {}
+        self._aside: dict[bytes, list[Flight]] = {}
+        """Questions about answers that another process is asked about, by the name of its claim."""
         self._timer: asyncio.TimerHandle | None = None
         self._moved_at = 0.0
         """When something came of the others last."""
@@ -84,13 +76,13 @@ class ClaimDesk:
             self._n_open[name] += len(flights)
             self._ask(flights)
         elif name in self._aside:
-            self._aside[name].flights += flights
+            self._aside[name] += flights
         elif self._store.claim([name]):
             self._begin(name, flights)
         else:
             if not self._aside:
                 self._moved_at = self._now()
-            self._aside[name] = _Aside(name, flights)
+            self._aside[name] = flights
             self._set_timer()
 
     def over(self, flight: Flight) -> None:
@@ -103,14 +95,14 @@ class ClaimDesk:
             if not self._n_open[name]:
                 del self._n_open[name]
                 self._store.release([name])
-        elif (aside := self._aside.get(name)) is not None and flight in aside.flights:
-            aside.flights.remove(flight)
-            if not aside.flights:
+        elif flight in (aside := self._aside.get(name, [])):
+            aside.remove(flight)
+            if not aside:
                 del self._aside[name]
 
     def waiting(self) -> list[Flight]:
         """List the questions that others are asking."""
-        return [flight for aside in self._aside.values() for flight in aside.flights]
+        return [flight for aside in self._aside.values() for flight in aside]
 
     def close(self) -> None:
         """Look no more; the claims go with the store."""
@@ -142,7 +134,7 @@ class ClaimDesk:
             free = self._free()
             for name in free:
                 if name in self._aside:
-                    self._begin(name, list(self._aside[name].flights))
+                    self._begin(name, list(self._aside[name]))
         except Exception as error:  # in a timer: what is not taken here is seen by nobody
             self._fail(store_fault(error))
         # those that nobody here waits for any more; what cannot be let go ends with the store

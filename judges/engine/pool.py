@@ -235,46 +235,46 @@ class Runtime:
 
     async def _work(self) -> None:
         """Be one of the workers for as long as there is something to do."""
-        task = asyncio.current_task()
-        assert task is not None
         try:
-            await self._work_on(task)
+            await self._work_on()
         except Exception as error:  # a bug of ours: end the runs rather than hang
             for run in list(self.delivery.runs):
                 if not run.done.done():
                     run.done.set_exception(error)
         finally:
             # in the same turn of the loop: a run that begins in the next one would count on it
-            self._workers.discard(task)
+            self._workers -= {asyncio.current_task()}
 
-    async def _work_on(self, task: asyncio.Task[None]) -> None:
+    async def _work_on(self) -> None:
         """Serve calls; feed where there is none; end where there is nothing to feed."""
         while True:
             if self.delivery.writer is not None:
                 await self.delivery.writer.room()
-            call = self._next_call()
-            if call is not None:
-                call.task = task
-                self._n_serving += 1
-                try:
-                    if self._children:
-                        await compose(self._part.judge, self._ask_member, call, self.delivery)
-                    else:
-                        await self._server.serve(call)
-                except asyncio.CancelledError:
-                    if not call.is_abandoned:  # the end of the pool, or the judge's own doing
-                        self._broke(call, EndedError("the judge's call was cancelled"))
-                        raise
-                    task.uncancel()
-                except Exception as error:
-                    self._broke(call, error)
-                finally:
-                    self._n_serving -= 1
-                    call.task = None
+            if (call := self._next_call()) is not None:
+                await self._serve(call)
             elif not self._feed() and not self._explain_refusals():
                 return
             elif not self.delivery.calls:
                 await asyncio.sleep(0)  # all hits: let the loop breathe
+
+    async def _serve(self, call: Call) -> None:
+        call.task = task = asyncio.current_task()
+        self._n_serving += 1
+        try:
+            if self._children:
+                await compose(self._part.judge, self._ask_member, call, self.delivery)
+            else:
+                await self._server.serve(call)
+        except asyncio.CancelledError:
+            if task is None or not call.is_abandoned:  # the end of the pool, or the judge's doing
+                self._broke(call, EndedError("the judge's call was cancelled"))
+                raise
+            task.uncancel()
+        except Exception as error:
+            self._broke(call, error)
+        finally:
+            self._n_serving -= 1
+            call.task = None
 
     def _next_call(self) -> Call | None:
         while self.delivery.calls:

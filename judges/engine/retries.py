@@ -30,6 +30,7 @@ from ..errors import (
     RateLimitError,
     RefusedSettingsError,
     RejectedError,
+    RubricbeatError,
     TooLongError,
     in_words,
 )
@@ -224,6 +225,16 @@ class End(StrEnum):
     """The judge raised what is none of our errors: a bug in it."""
 
 
+_ENDS: dict[type[RubricbeatError], End] = {
+    ConfigError: End.WRONG,
+    DoubtfulError: End.DOUBTFUL,
+    TooLongError: End.TOO_LONG,
+    RejectedError: End.REJECTED,
+    OutageError: End.DOWN,
+}
+"""What errors of a judge mean, the narrower ones first."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """What one call brought: verdicts, a fault to be tried again, or an end."""
@@ -263,16 +274,11 @@ async def attempt(
     except RateLimitError as error:
         why = f"rate limited: {error}"
         return Reply(fault=Fault.RATE_LIMIT, retry_after_s=error.retry_after_s, why=why)
-    except ConfigError as error:
-        return Reply(end=End.WRONG, error=error, why=str(error))
-    except DoubtfulError as error:
-        return Reply(end=End.DOUBTFUL, doubt=error, why=str(error))
-    except TooLongError as error:
-        return Reply(end=End.TOO_LONG, why=str(error))
-    except RejectedError as error:
-        return Reply(end=End.REJECTED, why=str(error))
-    except OutageError as error:
-        return Reply(end=End.DOWN, why=str(error))
+    except tuple(_ENDS) as error:
+        end = next(end for kind, end in _ENDS.items() if isinstance(error, kind))
+        wrong = error if isinstance(error, ConfigError) else None
+        doubt = error if isinstance(error, DoubtfulError) else None
+        return Reply(end=end, error=wrong, doubt=doubt, why=str(error))
     except TimeoutError:
         late = f"no reply within {timeout_s:g} s"
         return Reply(fault=Fault.TIMEOUT, why=late if clock.expired() else "the judge timed out")

@@ -209,7 +209,7 @@ class Call:
     """One or more questions about one answer that are asked together."""
 
     flights: list[Flight]
-    task: asyncio.Task[None] | None = None
+    task: asyncio.Task[object] | None = None
     """The worker that serves it now."""
     is_abandoned: bool = False
     is_replied: bool = False

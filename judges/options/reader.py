@@ -216,8 +216,13 @@ def typed(name: str, value: object, annotation: object, where: str = "") -> obje
         return {str(key): _header(f"{where}{name}.{key}", one) for key, one in value.items()}
     if isinstance(value, WrittenInt | WrittenFloat):
         value = settled(value)
-    if isinstance(value, float) and int in kinds and float not in kinds and value.is_integer():
+    if isinstance(value, float) and value.is_integer() and float not in kinds and int in kinds:
         return int(value)
+    is_other = isinstance(value, list | tuple | Mapping) or (
+        isinstance(value, float) and float not in kinds
+    )
+    if is_other and all(issubclass(kind, _SCALARS) for kind in kinds):
+        raise ConfigError(f"{where}{name} must be {_wanted(kinds)}, not {value!r:.{_SHOWN_CHARS}}")
     return value
 
 
@@ -310,7 +315,8 @@ _KIND_WORDS = {
     int: "a whole number", float: "a number", str: "text", bool: "true or false",
     type(None): "none",
 }  # fmt: skip
-_KNOWN = (str, int, float, bool, type(None), Enum, Path, Mapping, Sequence)
+_SCALARS = (str, int, float, bool, type(None), Enum, Path)
+_KNOWN = (*_SCALARS, Mapping, Sequence)
 _NAMED: dict[Any, Any] = {
     text: kind
     for name, one in {"str": str, "int": int, "float": float, "bool": bool}.items()

@@ -13,6 +13,7 @@ import pytest
 
 from rubricbeat.judges.backends.chat import ChatJudge
 from rubricbeat.judges.backends.endpoint import FilteredError, retry_after_s
+from rubricbeat.judges.backends.prompts.reply_forms import VERDICT
 from rubricbeat.judges.backends.replies import Completion
 from rubricbeat.judges.errors import (
     ConfigError,
@@ -490,6 +491,27 @@ def test_whatever_can_change_a_verdict_is_in_the_identity(endpoint):
         assert chat(endpoint, **changed).identity.digest != base, changed
     other_address = ChatJudge(model="judge-1", base_url="http://localhost:1/v1")
     assert other_address.identity.digest == base
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"request_seed": 2**64}, "no request can hold its options: Integer exceeds"),
+        ({"max_tokens": 10**30}, "no request can hold its options"),
+        ({"extra_body": {"deep": [{"n": 10**30}]}}, "no request can hold its options"),
+        ({"reasoning_effort": "\ud800"}, "no request can hold its options: str is not valid UTF-8"),
+        ({"extra_body": {"stream": True}}, "extra_body cannot set 'stream'"),
+        ({"extra_body": {"messages": [1]}}, "extra_body cannot set 'messages'"),
+    ],
+)
+def test_settings_that_make_no_request_are_refused_before_a_call(endpoint, options, said):
+    with pytest.raises(ConfigError, match=said):
+        chat(endpoint, **options)
+    assert not endpoint.bodies
+
+
+def test_extra_body_may_say_that_replies_come_whole(endpoint):
+    assert chat(endpoint, extra_body={"stream": False}).body([], VERDICT, 0)["stream"] is False
 
 
 def test_half_a_surrogate_pair_in_an_answer_is_sent(endpoint, example, run):

@@ -110,3 +110,22 @@ def test_a_partial_function_takes_what_its_function_takes():
 def test_a_list_is_asked_for_by_an_example():
     with pytest.raises(ConfigError, match=r'names must be a JSON list such as \["a", "b"\]'):
         typed("names", "a", annotations_of(function)["names"])
+
+
+@pytest.mark.parametrize(
+    ("value", "annotation", "due"),
+    [
+        ([1], int, "a whole number"),
+        ({"a": 1}, float | None, "a number or none"),
+        (["a"], str, "text"),
+        ((), bool, "true or false"),
+        ({}, Literal["a", "b"], "text"),
+        ([], Colour | None, "one of red or none"),
+        (1.5, int, "a whole number"),
+        (1.5, "int | None", "a whole number or none"),
+    ],
+)
+def test_a_value_of_another_kind_is_refused_in_one_line(value, annotation, due):
+    with pytest.raises(ConfigError) as caught:
+        typed("x", value, annotation, "judge 'j': ")
+    assert str(caught.value) == f"judge 'j': x must be {due}, not {value!r}"
