@@ -61,7 +61,6 @@ HELD_BY = {
     "harness/training/checks/prepare": "harness/training/checks/test_plan.py",
     "judges/backends/prompts/asking_options": "judges/backends/test_asking_more.py",
     "judges/backends/prompts/criteria_words": "judges/backends/test_asking_more.py",
-    "judges/backends/prompts/reply_forms": "judges/backends/test_asking_more.py",
     "judges/backends/refusals": "judges/backends/test_endpoint_bounds.py",
     "judges/data/forms/by_hand": "judges/data/test_row_shapes.py",
     "judges/data/forms/contract": "judges/data/test_contract.py",
