@@ -8,7 +8,7 @@ rows, P prompts of the report.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,9 +18,9 @@ from ...judges.scoring.bootstrap import ClusteredColumns
 from ...judges.scoring.estimates import MIN_PROMPTS, Estimate, estimate_of
 from ...judges.scoring.points import ratio
 from ...judges.scoring.rubric_arrays import Floats
-from .criterion_cells import CRITERION, Cells, Codes, ModelCells
+from .criterion_cells import CRITERION, Cells, Codes
 from .measures import Measured
-from .paired import difference_intervals
+from .paired import difference_tests
 
 MAX_ROWS = 100
 """Rows of one group that are kept: those with the largest differences."""
@@ -126,15 +126,12 @@ def _group(cells: Cells, kind: str, has_baseline: bool) -> CriteriaGroup:
     this_R, other_R = _farthest(table.rates_MR(), has_baseline)
     gaps_R, n_shared_R = table.mean_gaps(this_R, other_R)
     # one model: nothing to compare, so what fails most comes first
-    size_R = np.abs(gaps_R) if len(cells.models) > 1 else 1 - table.rates_MR()[0]
+    size_R = np.abs(gaps_R) if cells.n_models > 1 else 1 - table.rates_MR()[0]
     kept = table.largest(size_R)
-    columns = [table.columns(m, kept) for m in range(len(cells.models))]
-    by_model = [
-        _pass_cells(table, model, one, kept)
-        for model, one in zip(cells.models, columns, strict=True)
-    ]
+    columns = [table.columns(m, kept) for m in range(cells.n_models)]
+    by_model = [_pass_cells(table, m, one, kept) for m, one in enumerate(columns)]
     changes: list[Change | None] = [None] * len(kept)
-    if len(cells.models) > 1:
+    if cells.n_models > 1:
         changes = _changes(table, columns, kept, this_R, other_R, gaps_R, n_shared_R)
     rows = []
     for at, of_row, change in zip(kept.tolist(), zip(*by_model, strict=True), changes, strict=True):
@@ -165,21 +162,17 @@ def _farthest(rates_MR: Floats, has_baseline: bool) -> tuple[Codes, Codes]:
     return best_R, np.argmin(others_MR, axis=0)
 
 
-def _pass_cells(
-    table: _Rows, model: ModelCells, columns: ClusteredColumns, kept: Codes
-) -> list[PassCell]:
+def _pass_cells(table: _Rows, model: int, columns: ClusteredColumns, kept: Codes) -> list[PassCell]:
     # a rate lies between 0 and 1 by nature: only Student's t reaches beyond
     ends_R2 = np.clip(columns.intervals_M2, 0.0, 1.0)
-    counts = (table.sums(values)[kept] for values in (model.missing_K, model.na_K))
+    counts = (table.sums_MR(name)[model, kept] for name in ("count", "missing", "na"))
     return [
         PassCell(
             estimate_of(None if np.isnan(mean) else float(mean), ends, int(n_prompts)),
-            int(n),
-            int(n_missing),
-            int(n_na),
+            *map(int, of_cell),
         )
-        for mean, ends, n_prompts, n, n_missing, n_na in zip(
-            *(columns.means_M, ends_R2, columns.n_prompts_M, columns.n_M, *counts), strict=True
+        for mean, ends, n_prompts, *of_cell in zip(
+            columns.means_M, ends_R2, columns.n_prompts_M, *counts, strict=True
         )
     ]
 
@@ -195,20 +188,20 @@ def _changes(
 ) -> list[Change | None]:
     means_MRP = np.stack([one.means_MP for one in columns])
     at_R = np.arange(len(kept))
-    tested = difference_intervals(means_MRP[this_R[kept], at_R], means_MRP[other_R[kept], at_R])
+    tested = difference_tests(means_MRP[this_R[kept], at_R], means_MRP[other_R[kept], at_R])
     gained_R, lost_R = table.flips(this_R, other_R)
     return [
         Change(
             int(this_R[at]),
             int(other_R[at]),
-            replace(one.interval, value=float(gaps_R[at])),
+            replace(one, value=float(gaps_R[at])),
             int(n_shared_R[at]),
             int(gained_R[at]),
             int(lost_R[at]),
         )
         if n_shared_R[at]
         else None
-        for at, one in zip(kept.tolist(), tested, strict=True)
+        for at, one in zip(kept.tolist(), tested.estimates(), strict=True)
     ]
 
 
@@ -222,9 +215,8 @@ class _Rows:
     n_prompts_R: Codes
     row_U: Codes
     prompt_U: Codes
-    sums_MU: Floats
-    counts_MU: Floats
-    parts_MU: Floats
+    by_prompt: Mapping[str, Floats]
+    """By the names of the counts, [M, U]."""
 
     @classmethod
     def of(cls, cells: Cells, members: Sequence[Sequence[int]]) -> _Rows:
@@ -233,28 +225,25 @@ class _Rows:
         prompt_J = np.array(cells.prompt_k, dtype=np.intp)[cell_J]
         pairs_U, u_J = np.unique(row_J * cells.n_prompts + prompt_J, return_inverse=True)
         row_U, prompt_U = np.divmod(pairs_U, cells.n_prompts)
-
-        def by_prompt(name: str) -> Floats:
-            of_models = [getattr(model, name)[cell_J] for model in cells.models]
-            return np.stack([np.bincount(u_J.reshape(-1), one) for one in of_models])
-
-        sums = (by_prompt(name) for name in ("sum_K", "count_K", "part_K"))
+        by_prompt = {
+            name: _summed(u_J.reshape(-1), values_MK[:, cell_J])
+            for name, values_MK in cells.counts.items()
+        }
         n_prompts_R = np.bincount(row_U, minlength=len(members))
-        return cls(cells, row_J, cell_J, n_prompts_R, row_U, prompt_U, *sums)
+        return cls(cells, row_J, cell_J, n_prompts_R, row_U, prompt_U, by_prompt)
 
-    def sums(self, values_K: Floats) -> Floats:
-        """Sum a number of each cell up, [R]."""
-        sums: Floats = np.bincount(self.row_J, values_K[self.cell_J]).astype(np.float64)
-        return sums
+    def sums_MR(self, name: str) -> Floats:
+        """Sum a number of each cell up."""
+        return _summed(self.row_J, self.cells.counts[name][:, self.cell_J])
 
     def rates_MR(self) -> Floats:
         """Give each model's mean over its verdicts."""
-        rates = [ratio(self.sums(m.sum_K), self.sums(m.count_K)) for m in self.cells.models]
-        return np.stack(rates)
+        return ratio(self.sums_MR("sum"), self.sums_MR("count"))
 
     def mean_gaps(self, this_R: Codes, other_R: Codes) -> tuple[Floats, Codes]:
         """Give the mean over prompts of the difference of two models, [R], and their number."""
-        means_MU, at_U = ratio(self.sums_MU, self.counts_MU), np.arange(len(self.row_U))
+        means_MU = ratio(self.by_prompt["sum"], self.by_prompt["count"])
+        at_U = np.arange(len(self.row_U))
         gaps_U = means_MU[this_R[self.row_U], at_U] - means_MU[other_R[self.row_U], at_U]
         known_U, n_rows = ~np.isnan(gaps_U), len(self.n_prompts_R)
         n_R = np.bincount(self.row_U[known_U], minlength=n_rows)
@@ -278,18 +267,24 @@ class _Rows:
         place_R[kept] = np.arange(len(kept))
         is_kept_U = place_R[self.row_U] >= 0
         at = place_R[self.row_U][is_kept_U], self.prompt_U[is_kept_U]
-        sums, counts, parts = (np.zeros((len(kept), self.cells.n_prompts)) for _ in range(3))
-        sums[at] = self.sums_MU[model, is_kept_U]
-        counts[at] = self.counts_MU[model, is_kept_U]
-        parts[at] = self.parts_MU[model, is_kept_U]
+        laid_out = []
+        for name in ("sum", "count", "part"):
+            laid_out.append(np.zeros((len(kept), self.cells.n_prompts)))
+            laid_out[-1][at] = self.by_prompt[name][model, is_kept_U]
+        sums, counts, parts = laid_out
         return ClusteredColumns(sums, counts, np.equal(parts.sum(axis=1), 0))
 
     def flips(self, this_R: Codes, other_R: Codes) -> tuple[Codes, Codes]:
         """Count the cells of each row that one model passes more often, and that the other does."""
-        means_MK = np.stack([ratio(m.sum_K, m.count_K) for m in self.cells.models])
+        means_MK = ratio(self.cells.counts["sum"], self.cells.counts["count"])
         gaps_J = (
             means_MK[this_R[self.row_J], self.cell_J] - means_MK[other_R[self.row_J], self.cell_J]
         )
         gained, lost = (self.row_J[side] for side in (gaps_J > 0, gaps_J < 0))
         n_rows = len(self.n_prompts_R)
         return np.bincount(gained, minlength=n_rows), np.bincount(lost, minlength=n_rows)
+
+
+def _summed(at_J: Codes, values_MJ: Floats) -> Floats:
+    """Sum each model's numbers up by place."""
+    return np.stack([np.bincount(at_J, values_J).astype(np.float64) for values_J in values_MJ])

@@ -15,13 +15,16 @@ from numpy.typing import NDArray
 
 from ...judges.rubric import Criterion, Example, Polarity
 from ...judges.scoring.points import ratio
-from ...judges.scoring.rubric_arrays import Bools, Floats
+from ...judges.scoring.rubric_arrays import Floats
 from ...judges.verdict import Outcome
 from .measures import Measured
 from .slices import split_tag
 
 CRITERION = "criterion"
 """Kind of a row that is one criterion; all others are the kinds of tags."""
+COUNTS = ("sum", "count", "missing", "na", "part")
+"""How far a cell's verdicts pass it together; verdicts, those that are missing, those that say it
+does not apply, and those that pass it in part (levels)."""
 PADDING = -1
 _OUTCOMES = list(Outcome)
 _VERDICTS = [_OUTCOMES.index(o) for o in (Outcome.MET, Outcome.NOT_MET, Outcome.LEVEL)]
@@ -40,23 +43,24 @@ def tags_of(criterion: Criterion) -> tuple[str, ...]:
 class Cells:
     """Each criterion of each prompt, the rows it belongs to, and what each model makes of it."""
 
+    n_prompts: int
+    n_models: int
     prompt_k: list[int] = field(default_factory=list)
     points_k: list[float] = field(default_factory=list)
     code_by_cell: dict[tuple[int, str, Polarity], int] = field(default_factory=dict)
     members: dict[tuple[str, str], dict[Polarity, list[int]]] = field(default_factory=dict)
     """Cells by kind and name; criteria of one text and two polarities are two rows."""
-    models: list[ModelCells] = field(default_factory=list)
-    n_prompts: int = 0
+    counts: dict[str, Floats] = field(default_factory=dict)
+    """By the names in `COUNTS`: a number of each cell by model, [M, K]."""
 
     @classmethod
     def of(cls, measured: Sequence[Measured]) -> Cells:
         """Gather the criteria of all answers."""
-        made = cls(n_prompts=len(measured[0].position) if measured else 0)
+        made = cls(len(measured[0].position) if measured else 0, len(measured))
         codes = [made._codes(m) for m in measured]
         n_cells = len(made.prompt_k)
-        made.models = [
-            ModelCells.of(m, codes_NC, n_cells) for m, codes_NC in zip(measured, codes, strict=True)
-        ]
+        sums = [_sums(m, codes_NC, n_cells) for m, codes_NC in zip(measured, codes, strict=True)]
+        made.counts = {name: np.stack([each[name] for each in sums]) for name in COUNTS}
         return made
 
     def _codes(self, measured: Measured) -> Codes:
@@ -89,44 +93,22 @@ class Cells:
         self.members.setdefault((kind, name), {}).setdefault(polarity, []).append(code)
 
 
-@dataclass(frozen=True, slots=True)
-class ModelCells:
-    """What one model's answers make of each cell."""
-
-    sum_K: Floats
-    count_K: Floats
-    missing_K: Floats
-    na_K: Floats
-    part_K: Floats
-    """Verdicts that are passed in part: levels."""
-
-    @classmethod
-    def of(cls, measured: Measured, codes_NC: Codes, n_cells: int) -> ModelCells:
-        """Sum the verdicts of a model up by cell.
-
-        Args:
-            measured: The model.
-            codes_NC: The cell of each criterion of each answer.
-            n_cells: Of all models.
-        """
-        passed_NC = _passed(measured)
-        there_NC = codes_NC != PADDING
-        has_NC = ~np.isnan(passed_NC) & there_NC
-        is_na_NC = (measured.table.outcome_NC == _NA) & there_NC
-        is_part_NC = has_NC & (passed_NC != 0) & (passed_NC != 1)
-
-        def counted(which_NC: Bools) -> Floats:
-            counts = np.bincount(codes_NC[which_NC], minlength=n_cells)
-            return counts.astype(np.float64)
-
-        sums = np.bincount(codes_NC[has_NC], weights=passed_NC[has_NC], minlength=n_cells)
-        return cls(
-            sums.astype(np.float64),
-            counted(has_NC),
-            counted(there_NC & ~has_NC & ~is_na_NC),
-            counted(is_na_NC),
-            counted(is_part_NC),
-        )
+def _sums(measured: Measured, codes_NC: Codes, n_cells: int) -> dict[str, Floats]:
+    """Sum what a model's verdicts make of each cell up, [K]."""
+    passed_NC, is_na_NC = _passed(measured), measured.table.outcome_NC == _NA
+    has_NC = ~np.isnan(passed_NC)
+    numbers = {
+        "sum": passed_NC,
+        "count": has_NC,
+        "missing": ~has_NC & ~is_na_NC,
+        "na": is_na_NC,
+        "part": has_NC & (passed_NC != 0) & (passed_NC != 1),
+    }
+    at = codes_NC != PADDING
+    return {
+        name: np.bincount(codes_NC[at], np.nan_to_num(values_NC[at]), n_cells).astype(np.float64)
+        for name, values_NC in numbers.items()
+    }
 
 
 def _passed(measured: Measured) -> Floats:

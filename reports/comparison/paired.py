@@ -18,7 +18,7 @@ from functools import cache
 import numpy as np
 
 from ...judges.errors import ConfigError
-from ...judges.scoring.estimates import MIN_PROMPTS, Estimate, paired_tests
+from ...judges.scoring.estimates import MIN_PROMPTS, Estimate, PairedTests, paired_tests
 from ...judges.scoring.item_scores import PASS_RULES
 from ...judges.scoring.rubric_arrays import Floats
 from .measures import Measured
@@ -88,15 +88,16 @@ def paired_difference(this_P: Floats, other_P: Floats) -> PairedDifference:
     gaps = this - other
     n = int(gaps.size)
     better, worse = int((gaps > 0).sum()), int((gaps < 0).sum())
-    [found] = difference_intervals(this_P[None], other_P[None])
+    tests = difference_tests(this_P[None], other_P[None])
+    [interval] = tests.estimates()
     spread = float(gaps.std(ddof=1)) if n > 1 else 0.0
     return PairedDifference(
         n=n,
-        mean=float(gaps.mean()) if n else None,
-        interval=found.interval,
+        mean=interval.value,
+        interval=interval,
         standard_error=spread / math.sqrt(n) if n > 1 else None,
         correlation=_correlation(this, other) if n > 1 else None,
-        p_value=found.p_value,
+        p_value=_or_none(float(tests.p_M[0])),
         detectable=detectable_difference(spread, n),
         n_better=better,
         n_worse=worse,
@@ -104,32 +105,19 @@ def paired_difference(this_P: Floats, other_P: Floats) -> PairedDifference:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class TestedInterval:
-    """An interval and the p value that goes with it: below .05 just where it leaves out 0."""
-
-    interval: Estimate
-    p_value: float | None
-
-
-def difference_intervals(this_MP: Floats, other_MP: Floats) -> list[TestedInterval]:
-    """Give the interval of each row's mean difference over the prompts both sides have.
+def difference_tests(this_MP: Floats, other_MP: Floats) -> PairedTests:
+    """Test each row's mean difference over the prompts both sides have.
 
     Rows whose numbers are all 0 or 1 are shares: a prompt changes by a whole step there.
     """
     gaps_MP = this_MP - other_MP
-    known_MP = ~np.isnan(gaps_MP)
     both = np.stack([this_MP, other_MP])
-    is_share_M = ((both == 0) | (both == 1) | ~known_MP).all(axis=(0, 2))
-    tests = paired_tests(gaps_MP, is_share_M.astype(np.float64))
-    return [
-        TestedInterval(interval, _or_none(p))
-        for interval, p in zip(tests.estimates(), tests.p_M, strict=True)
-    ]
+    is_share_M = ((both == 0) | (both == 1) | np.isnan(gaps_MP)).all(axis=(0, 2))
+    return paired_tests(gaps_MP, is_share_M.astype(np.float64))
 
 
 def _or_none(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)
+    return None if math.isnan(value) else value
 
 
 def _correlation(this: Floats, other: Floats) -> float | None:

@@ -16,7 +16,7 @@ from ...judges.scoring.estimates import NOTHING, Estimate, estimate_of
 from ...judges.scoring.rubric_arrays import Floats
 from ...judges.scoring.run_scores import N_HEAD
 from .measures import Measured
-from .paired import difference_intervals
+from .paired import difference_tests
 
 SIGNS = {
     "positive points earned": "positive_share",
@@ -188,10 +188,9 @@ def _differences(
     if not shared:
         return {}
     sides = [np.stack([row[name] for name in shared]) for row in (this, other)]
-    tested = difference_intervals(sides[0], sides[1])
-    found = {}
-    for name, gaps_P, one in zip(shared, sides[0] - sides[1], tested, strict=True):
-        known = gaps_P[~np.isnan(gaps_P)]
-        if known.size:
-            found[name] = SliceDifference(float(known.mean()), one.interval, int(known.size))
-    return found
+    tested = difference_tests(sides[0], sides[1])
+    return {
+        name: SliceDifference(one.value, one, int(n))
+        for name, one, n in zip(shared, tested.estimates(), tested.n_M, strict=True)
+        if one.value is not None
+    }
