@@ -84,8 +84,6 @@ HELD_BY = {
     "judges/rewards/modifiers": "judges/rewards/test_terms.py",
     "judges/rewards/published": "judges/rewards/test_rewards.py",
     "judges/rewards/registry": "judges/rewards/test_rewards.py",
-    "reports/comparison/model_result": "reports/comparison/test_comparison.py",
-    "reports/comparison/signal": "reports/pages/test_signal_page.py",
     "reports/comparison/slices": "reports/comparison/test_comparison.py",
     "reports/interval_words": "reports/pages/test_comparison_page.py",
     "reports/pages/html": "reports/pages/test_comparison_page.py",

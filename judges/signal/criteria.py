@@ -78,34 +78,37 @@ class PenaltyLeverage:
 
 def study_criteria(groups: GroupedVerdicts) -> CriterionStudy:
     """Compute pass rates, contrasts and shares of variance."""
-    verdicts_PGC, rubric_PC = groups.verdicts_PGC, groups.rubric_PC
-    present_PC = rubric_PC.present
-    known = ~np.isnan(verdicts_PGC)
-    n_PC = known.sum(1)
-    met_PC = np.where(known, verdicts_PGC, 0.0).sum(1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        rate_PC = np.where(n_PC > 0, met_PC / n_PC, np.nan)
-    clusters_P = _same_rubric(groups)
+    verdicts_PGC, present_PC = groups.verdicts_PGC, groups.rubric_PC.present
+    n_PC = (~np.isnan(verdicts_PGC)).sum(1).astype(np.float64)
+    met_PC = np.nansum(verdicts_PGC, axis=1)
+    rate_PC = ratio(met_PC, n_PC)
     if groups.levels_PCK is not None:
         met_PC = _at_the_ends(verdicts_PGC, groups.levels_PCK)
-    never_PC, always_PC = _saturated(met_PC, n_PC, clusters_P, groups)
+    same_P = _same_rubric(groups)
+    met_PC, n_PC = _pooled(met_PC, same_P), _pooled(n_PC, same_P)
     return CriterionStudy(
         pass_rate_PC=rate_PC,
         contrast_PC=_contrast(verdicts_PGC, rate_PC, groups),
         variance_share_PC=_variance_shares(groups, rate_PC),
-        never_PC=never_PC & present_PC,
-        always_PC=always_PC & present_PC,
-        negative_PC=np.asarray(rubric_PC.points < 0),
+        never_PC=(n_PC > 0) & (met_PC <= 0) & present_PC,
+        always_PC=(n_PC > 0) & (met_PC >= n_PC) & present_PC,
+        negative_PC=np.asarray(groups.rubric_PC.points < 0),
     )
+
+
+def _pooled(values_PC: Floats, same_P: NDArray[np.intp]) -> Floats:
+    """Give each group the sum over all groups that share its number."""
+    sums = np.zeros((int(same_P.max()) + 1, values_PC.shape[1]))
+    np.add.at(sums, same_P, values_PC)
+    return sums[same_P]
 
 
 def _contrast(verdicts_PGC: Floats, rate_PC: Floats, groups: GroupedVerdicts) -> Floats:
     """Give the variance of a verdict between answers: p (1 - p), and for levels that of shares."""
     if groups.rubric_PC.conditions is None:
         return rate_PC * (1 - rate_PC)
-    away_PGC = verdicts_PGC - rate_PC[:, None, :]
-    known = ~np.isnan(away_PGC)
-    return ratio(np.where(known, away_PGC**2, 0.0).sum(1), known.sum(1).astype(np.float64))
+    squares_PGC = (verdicts_PGC - rate_PC[:, None, :]) ** 2
+    return ratio(np.nansum(squares_PGC, axis=1), (~np.isnan(squares_PGC)).sum(1).astype(np.float64))
 
 
 def _at_the_ends(verdicts_PGC: Floats, levels_PCK: Floats) -> Floats:
@@ -117,21 +120,6 @@ def _at_the_ends(verdicts_PGC: Floats, levels_PCK: Floats) -> Floats:
     counted = np.where(has_levels, ends_PGC, verdicts_PGC)
     ends_PC: Floats = np.where(np.isnan(verdicts_PGC), 0.0, counted).sum(1)
     return ends_PC
-
-
-def _saturated(
-    met_PC: Floats, n_PC: NDArray[np.intp], clusters_P: NDArray[np.intp], groups: GroupedVerdicts
-) -> tuple[Bools, Bools]:
-    """Say which criteria no answer meets, or all do, over the groups that share a rubric."""
-    n_clusters = int(clusters_P.max()) + 1
-    if n_clusters == groups.n_groups:
-        return (n_PC > 0) & (met_PC <= 0), (n_PC > 0) & (met_PC >= n_PC)
-    met = np.zeros((n_clusters, met_PC.shape[1]))
-    asked = np.zeros_like(met)
-    np.add.at(met, clusters_P, met_PC)
-    np.add.at(asked, clusters_P, n_PC)
-    never, always = (asked > 0) & (met <= 0), (asked > 0) & (met >= asked)
-    return never[clusters_P], always[clusters_P]
 
 
 def _same_rubric(groups: GroupedVerdicts) -> NDArray[np.intp]:
@@ -153,9 +141,8 @@ def _variance_shares(groups: GroupedVerdicts, rate_PC: Floats) -> Floats:
     sign_PC = np.where((rubric_PC.points > 0) == rubric_PC.desirable, 1.0, -1.0)
     if rubric_PC.conditions is not None:  # what requires a criterion that is not met counts nothing
         verdicts_PGC, sign_PC = rubric_PC.for_groups().hits(verdicts_PGC), np.ones_like(sign_PC)
-        known = ~np.isnan(verdicts_PGC)
-        counted_PC = np.where(known, verdicts_PGC, 0.0).sum(1)
-        rate_PC = ratio(counted_PC, known.sum(1).astype(np.float64))
+        n_PC = (~np.isnan(verdicts_PGC)).sum(1).astype(np.float64)
+        rate_PC = ratio(np.nansum(verdicts_PGC, axis=1), n_PC)
     rate_P1C = np.nan_to_num(rate_PC)[:, None, :]
     centred_PGC = verdicts_PGC - rate_P1C
     np.nan_to_num(centred_PGC, copy=False)
@@ -171,34 +158,28 @@ def _variance_shares(groups: GroupedVerdicts, rate_PC: Floats) -> Floats:
 def summarise_criteria(groups: GroupedVerdicts, study: CriterionStudy) -> list[CriterionSummary]:
     """Summarise all criteria, then those with positive and with negative points."""
     present_PC = groups.rubric_PC.present & ~np.isnan(study.pass_rate_PC)
+    points_PC, share_PC = groups.rubric_PC.points, study.variance_share_PC
     kinds = {
         "all": present_PC,
         "positive points": present_PC & ~study.negative_PC,
         "negative points": present_PC & study.negative_PC,
-        "5 points or more": present_PC & (groups.rubric_PC.points >= 5),
-        "under 5 points": present_PC
-        & (groups.rubric_PC.points > 0)
-        & (groups.rubric_PC.points < 5),
+        "5 points or more": present_PC & (points_PC >= 5),
+        "under 5 points": present_PC & (points_PC > 0) & (points_PC < 5),
     }
-    rows = []
-    for kind, mask in kinds.items():
-        n = int(mask.sum())
-        if not n:
-            continue
-        shares_PC = np.where(mask, study.variance_share_PC, 0.0)
-        alive_P = ~np.isnan(np.where(present_PC, study.variance_share_PC, 0.0)).any(1)
-        rows.append(
-            CriterionSummary(
-                kind,
-                n,
-                float(study.pass_rate_PC[mask].mean()),
-                float(study.contrast_PC[mask].mean()),
-                float(study.never_PC[mask].mean()),
-                float(study.always_PC[mask].mean()),
-                float(np.nansum(shares_PC[alive_P], axis=1).mean()) if alive_P.any() else None,
-            )
+    alive_P = ~np.isnan(np.where(present_PC, share_PC, 0.0)).any(1)
+    return [
+        CriterionSummary(
+            kind,
+            int(mask.sum()),
+            float(study.pass_rate_PC[mask].mean()),
+            float(study.contrast_PC[mask].mean()),
+            float(study.never_PC[mask].mean()),
+            float(study.always_PC[mask].mean()),
+            float(np.where(mask, share_PC, 0.0)[alive_P].sum(1).mean()) if alive_P.any() else None,
         )
-    return rows
+        for kind, mask in kinds.items()
+        if mask.any()
+    ]
 
 
 def penalty_leverage(
@@ -212,8 +193,11 @@ def penalty_leverage(
     if reward.needs is not Needs.VERDICTS:
         return None
     rubric = groups.rubric_PC
-    _, first, same_P = np.unique(_same_rubric(groups), return_index=True, return_inverse=True)
-    rate_PC = _pooled_rates(groups.verdicts_PGC, same_P)[same_P]
+    same_P = _same_rubric(groups)
+    first = np.unique(same_P, return_index=True)[1]
+    known = ~np.isnan(groups.verdicts_PGC)
+    met_PC, n_PC = np.nansum(groups.verdicts_PGC, axis=1), known.sum(1).astype(np.float64)
+    rate_PC = ratio(_pooled(met_PC, same_P), _pooled(n_PC, same_P))
     if len(first) > MAX_LEVERAGE_PROMPTS:
         first = first[np.linspace(0, len(first) - 1, MAX_LEVERAGE_PROMPTS).astype(np.intp)]
     rows, columns = np.nonzero(study.negative_PC[first])
@@ -251,12 +235,3 @@ def penalty_leverage(
         n_lone=int(lone.sum()),
         by_points=float(by_points.mean()),
     )
-
-
-def _pooled_rates(verdicts_PGC: Floats, same_P: NDArray[np.intp]) -> Floats:
-    """Give the pass rate of each criterion over the groups that share a number; a row a number."""
-    known = ~np.isnan(verdicts_PGC)
-    met, asked = np.zeros((2, int(same_P.max()) + 1, verdicts_PGC.shape[-1]))
-    np.add.at(met, same_P, np.where(known, verdicts_PGC, 0.0).sum(1))
-    np.add.at(asked, same_P, known.sum(1))
-    return ratio(met, asked)

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from math import comb
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import ndtri, stdtrit
 
 from ..errors import ConfigError
@@ -107,9 +108,8 @@ def plan(
         raise ConfigError(f"plan: fidelity {fidelity:g} is not between 0 and 1")
     if difference is not None and not difference > 0:
         raise ConfigError(f"plan: difference {difference:g} is not above 0")
-    rewards_PG = groups.rewards(reward)
-    replicates = groups.replicate_rewards(reward)
-    rewards_RPG = rewards_PG[None] if replicates is None else replicates
+    rewards_RPG = groups.replicate_rewards(reward)
+    rewards_PG = rewards_RPG[0]
     split = split_variance(reward.name, rewards_RPG, groups.clusters_P)
     correlation = prompt_correlation(groups, rewards_PG, split)
     criteria = float(groups.rubric_PC.present.sum(1).mean())
@@ -195,30 +195,26 @@ def prompt_correlation(
     not; policies' own means are taken out first.
     """
     policies = ["\n".join(map(str, label.values())) for label in groups.labels]
-    n_policies = len(set(policies))
-    if n_policies < 2 or split.prompts <= 0:
+    if len(set(policies)) < 2 or split.prompts <= 0:
         return None
-    known = ~np.isnan(rewards_PG)
-    n_P = known.sum(1)
+    n_P = (~np.isnan(rewards_PG)).sum(1)
     usable = n_P > 0
-    means_P = np.where(known, rewards_PG, 0.0).sum(1) / np.maximum(n_P, 1)
-    codes = np.unique(np.asarray(policies), return_inverse=True)[1]
-    for code in range(n_policies):
-        mask = usable & (codes == code)
-        if mask.any():
-            means_P[mask] -= means_P[mask].mean()
-    clusters = groups.clusters_P[usable]
-    values, sizes = means_P[usable], n_P[usable]
+    values, sizes = np.nansum(rewards_PG, axis=1)[usable] / n_P[usable], n_P[usable]
+    values -= _group_means(values, np.unique(np.asarray(policies)[usable], return_inverse=True)[1])
+    clusters = np.unique(groups.clusters_P[usable], return_inverse=True)[1]
     count = np.bincount(clusters)
-    centre = np.bincount(clusters, weights=values) / np.maximum(count, 1)
-    freedom = float((count[count > 0] - 1).sum())
+    freedom = int((count - 1).sum())
     if freedom < 10:
         return None
-    shared = np.maximum(count[clusters], 1) > 1
-    mean_square = float(((values - centre[clusters]) ** 2).sum()) / freedom
-    noise = split.within * float((1.0 / sizes[shared]).mean())
+    mean_square = float(((values - _group_means(values, clusters)) ** 2).sum()) / freedom
+    noise = split.within * float((1.0 / sizes[count[clusters] > 1]).mean())
     apart = max(0.0, mean_square - noise)
     return float(np.clip(1.0 - apart / split.prompts, 0.0, 1.0))
+
+
+def _group_means(values: Floats, codes: NDArray[np.intp]) -> Floats:
+    means: Floats = np.bincount(codes, values) / np.bincount(codes)
+    return means[codes]
 
 
 def prompts_for(variance: float, difference: float) -> int:
@@ -230,7 +226,7 @@ def prompts_for(variance: float, difference: float) -> int:
 
     Source: the normal approximation with Student's quantiles put in, iterated.
     """
-    n = max(2.0, (_z(0.975) + _z(POWER)) ** 2 * variance / difference**2)
+    n = max(2.0, (ndtri(0.975) + ndtri(POWER)) ** 2 * variance / difference**2)
     for _ in range(50):
         df = max(1.0, n - 1)
         wanted = (stdtrit(df, 0.975) + stdtrit(df, POWER)) ** 2 * variance / difference**2
@@ -258,15 +254,14 @@ def _difference_variance(
 
 
 def _cheapest_for_fidelity(designs: Sequence[Design], fidelity: float | None) -> Design | None:
-    reaching = [
-        design
-        for design in designs
+    costs = [
+        (design.calls_per_live_group, design.answers, at)
+        for at, design in enumerate(designs)
         if fidelity is not None
-        and design.fidelity is not None
-        and design.fidelity >= fidelity - 1e-12
+        and (design.fidelity or -1.0) >= fidelity - 1e-12
         and design.calls_per_live_group is not None
     ]
-    return min(reaching, key=lambda d: (d.calls_per_live_group or 0.0, d.answers), default=None)
+    return designs[min(costs)[2]] if costs else None
 
 
 def _cheapest_for_difference(designs: Sequence[Design]) -> Design | None:
@@ -301,7 +296,3 @@ def _notes(
         best = max((design.fidelity or 0.0) for design in designs)
         notes.append(f"no design considered reaches fidelity {fidelity:g}; the best has {best:.3f}")
     return notes
-
-
-def _z(p: float) -> float:
-    return float(ndtri(p))

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...judges.budget.stopping import StopRule
+from ...judges.errors import ConfigError
 from ...judges.scoring.bootstrap import N_DRAWS
-from ...judges.scoring.estimates import Estimate, estimate_of
-from ...judges.scoring.item_scores import PASS_RULES
-from ...judges.scoring.rubric_arrays import Floats
 from ...judges.scoring.run_scores import SEED
+from ...judges.signal.groups import TaggedAnswer, group_answers
+from ...judges.signal.measure import study_signal
 from ...judges.signal.study import SignalStudy
 from ..results.run import Run
 from .corrections import (
@@ -30,17 +30,24 @@ from .headline import Headline, beside_corrected, headline_of, leading_pair
 from .judges import JudgeAudit, JudgeFacts, judge_facts
 from .measures import (
     Measured,
+    ModelResult,
     PackedModels,
     StoredCheck,
     check_model,
     measure,
-    repeat_variance,
+    number_or_none,
+    result_of,
 )
-from .model_result import ModelResult, PassRate
-from .models import group_models, pick_task, require_comparable, split_sanity, stopped_beside_whole
+from .models import (
+    Model,
+    group_models,
+    pick_task,
+    require_comparable,
+    split_sanity,
+    stopped_beside_whole,
+)
 from .notes import notes_of
 from .paired import Pair, family_size, pairs_of
-from .signal import signal_of_models
 from .slices import Slice, WinTable, slices_of, wins_of
 from .stopped import Looks, Stopping
 
@@ -164,9 +171,9 @@ def compare_runs(
     real, stand_ins = split_sanity(models, baseline)
     packed = PackedModels.of(models)
     measured = _by_height(measure(real, packed, seed=seed, n_draws=n_draws), baseline)
-    results = tuple(_result(m, m.model.name == baseline) for m in measured)
+    results = tuple(result_of(m, m.model.name == baseline) for m in measured)
     beside = measure(stand_ins, packed, seed=seed, n_draws=n_draws)
-    sanity = tuple(_result(m, False) for m in beside)
+    sanity = tuple(result_of(m, False) for m in beside)
     pairs = pairs_of(measured, has_baseline=baseline is not None, all_pairs=all_pairs)
     n_tested = family_size(len(measured), has_baseline=baseline is not None)
     looks = Looks.of(measured, until)
@@ -204,7 +211,7 @@ def compare_runs(
         corrections=tuple(corrections_of(scored, audits, labels)),
         corrected_pairs=corrected,
         stored=stored,
-        signal=signal_of_models([m.model for m in measured], packed) if with_signal else None,
+        signal=_signal_of([m.model for m in measured], packed) if with_signal else None,
         seed=seed,
         n_draws=n_draws,
         measured=tuple(measured),
@@ -230,64 +237,23 @@ def _not_all_pairs(
         )
 
 
-def _result(measured: Measured, is_baseline: bool) -> ModelResult:
-    metrics = measured.summary.metrics
-    repeats = repeat_variance(measured.items.h, measured.table.prompt_N)
-    return ModelResult(
-        name=measured.model.name,
-        is_baseline=is_baseline,
-        n_runs=len(measured.model.runs),
-        n_prompts=len(measured.table.prompt_ids),
-        n_asked=len(measured.table),
-        n_scored=int(metrics["n_scored"] or 0),  # type: ignore[arg-type]  # a count
-        score=_number(metrics["score"]),
-        interval=_interval(metrics["interval"], repeats.n_prompts, metrics["score"]),
-        length_adjusted=_number(metrics["score_length_adjusted"]),
-        length_adjusted_unclipped=_known_mean(measured.sums.columns.means_M[1:2]),
-        length_adjusted_interval=_interval(
-            metrics["score_length_adjusted_interval"],
-            repeats.n_prompts,
-            metrics["score_length_adjusted"],
-        ),
-        standard_error=_number(metrics["score_stderr"]),
-        unclipped=_number(metrics["score_unclipped"]),
-        low=_number(metrics["score_low"]),
-        low_unclipped=_known_mean(measured.items.low),
-        high=_number(metrics["score_high"]),
-        high_unclipped=_known_mean(measured.items.high),
-        missing_points=_number(metrics["missing_points"]),
-        passes=tuple(
-            PassRate(
-                rule,
-                _number(metrics[rule]),
-                _interval(metrics[f"{rule}_interval"], repeats.n_prompts, metrics[rule]),
-            )
-            for rule in PASS_RULES
-        ),
-        repeats=repeats,
-        metrics=measured.summary.to_json(),
-    )
-
-
 def _by_height(measured: Sequence[Measured], baseline: str | None) -> list[Measured]:
     """Put the baseline first and then the highest score."""
 
     def key(one: Measured) -> tuple[bool, float, str]:
-        value = _number(one.summary.metrics["score_unclipped"])
+        value = number_or_none(one.summary.metrics["score_unclipped"])
         return one.model.name != baseline, math.inf if value is None else -value, one.model.name
 
     return sorted(measured, key=key)
 
 
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, (int, float)) else None
-
-
-def _known_mean(values: Floats) -> float | None:
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if known.size else None
-
-
-def _interval(ends: object, n_prompts: int, of: object) -> Estimate:
-    kept = ends if isinstance(ends, list) else None
-    return estimate_of(_number(of), kept, n_prompts, is_clipped=True)
+def _signal_of(models: Sequence[Model], packed: PackedModels) -> SignalStudy | None:
+    """Study answers to one prompt by one model as groups; None where none are enough."""
+    labelled = [TaggedAnswer(one, {"model": m.name}) for m in models for one in m.graded]
+    places = [np.arange(len(packed.whole))[packed.place[m.name]] for m in models]
+    table = packed.whole.table.rows(np.concatenate(places))
+    try:
+        groups = group_answers(labelled, ("model",), table=table)
+    except ConfigError:
+        return None
+    return study_signal(groups)

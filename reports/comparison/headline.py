@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from ...judges.scoring.estimates import MIN_PROMPTS, Estimate
 from .. import numbers
 from .corrections import CorrectedPair
-from .model_result import ModelResult
+from .measures import ModelResult
 from .paired import Pair
 
 LEVEL = "95\N{NO-BREAK SPACE}%"
@@ -45,14 +45,14 @@ def beside_corrected(
         leading: The pair that it is about.
         corrected: Differences without the judge's error.
     """
-    if leading is None:
-        return headline
     for one in corrected:
-        if one.refused is None and {one.this, one.other} == {leading.this, leading.other}:
-            turned = one.this != leading.this
-            found = one.difference.mapped(lambda end: -end) if turned else one.difference
-            if turned:
-                found = replace(found, low=found.high, high=found.low)
+        if leading is None or one.refused is not None:
+            continue
+        if {one.this, one.other} == {leading.this, leading.other}:
+            found = one.difference
+            if one.this != leading.this:
+                turned = found.mapped(lambda end: -end)
+                found = replace(turned, low=turned.high, high=turned.low)
             words = f"{numbers.difference(found.value)} {_range(found, signed=True)}"
             return Headline(
                 f"{headline.text} by the judge's verdicts; corrected by {one.source}: {words}",
@@ -107,50 +107,38 @@ def _bounds(result: ModelResult) -> str:
 
 
 def _of_pair(pair: Pair, results: Sequence[ModelResult]) -> Headline:
-    found = pair.difference
-    if found.mean is None or found.n < MIN_PROMPTS:
-        return Headline(
-            f"{pair.this} and {pair.other} share {found.n} scored prompt"
-            f"{'' if found.n == 1 else 's'}: too few to compare",
-            f"A comparison needs at least {MIN_PROMPTS} shared prompts; {pair.this} minus "
-            f"{pair.other} is {numbers.difference(found.mean)} here.{_shown_apart(pair, results)}",
-        )
-    if found.interval.low is None:
-        return Headline(
-            f"{pair.this} minus {pair.other} is {numbers.difference(found.mean)} on every one of "
-            f"{found.n} prompts",
-            "All differences are equal, so there is no interval." + _shown_apart(pair, results),
-        )
-    n = numbers.count(found.n)
-    apart = _shown_apart(pair, results)
-    size = numbers.score(abs(found.mean))
-    if found.interval.excludes_zero:
-        way = "higher" if found.mean > 0 else "lower"
-        text = (
-            f"{pair.this} scores {size} {way} than {pair.other} "
-            f"{_range(found.interval, signed=True)}"
-        )
-        detail = (
-            f"Mean paired difference over the {n} prompts that both answered, with its {LEVEL} "
-            f"interval. {pair.this} is better on {numbers.count(found.n_better)} and worse "
-            f"on {numbers.count(found.n_worse)} of them."
-        )
-        return Headline(text, detail + apart)
-    text = (
-        f"No significant difference between {pair.this} and {pair.other}: {pair.this} minus "
-        f"{pair.other} {numbers.difference(found.mean)} "
-        f"{_range(found.interval, signed=True)}"
-    )
+    found, n = pair.difference, numbers.count(pair.difference.n)
+    minus, mean = f"{pair.this} minus {pair.other}", numbers.difference(found.mean)
+    ends = _range(found.interval, signed=True)
     detail = (
         f"Mean paired difference over the {n} prompts that both answered, with its {LEVEL} "
         "interval."
     )
-    if found.detectable is not None:
-        detail += (
-            f" With this many prompts, a true difference of {numbers.score(found.detectable)} is "
-            "detected with 80\N{NO-BREAK SPACE}% power; smaller ones may be missed."
+    if found.mean is None or found.n < MIN_PROMPTS:
+        shared = numbers.counted(found.n, "scored prompt")
+        text = f"{pair.this} and {pair.other} share {shared}: too few to compare"
+        detail = (
+            f"A comparison needs at least {MIN_PROMPTS} shared prompts; {minus} is {mean} here."
         )
-    return Headline(text, detail + apart)
+    elif found.interval.low is None:
+        text = f"{minus} is {mean} on every one of {n} prompts"
+        detail = "All differences are equal, so there is no interval."
+    elif found.interval.excludes_zero:
+        way, size = "higher" if found.mean > 0 else "lower", numbers.score(abs(found.mean))
+        text = f"{pair.this} scores {size} {way} than {pair.other} {ends}"
+        detail += (
+            f" {pair.this} is better on {numbers.count(found.n_better)} and worse "
+            f"on {numbers.count(found.n_worse)} of them."
+        )
+    else:
+        between = f"between {pair.this} and {pair.other}"
+        text = f"No significant difference {between}: {minus} {mean} {ends}"
+        if found.detectable is not None:
+            detail += (
+                f" With this many prompts, a true difference of {numbers.score(found.detectable)} "
+                "is detected with 80\N{NO-BREAK SPACE}% power; smaller ones may be missed."
+            )
+    return Headline(text, detail + _shown_apart(pair, results))
 
 
 def _shown_apart(pair: Pair, results: Sequence[ModelResult]) -> str:
@@ -177,11 +165,10 @@ def _shown_apart(pair: Pair, results: Sequence[ModelResult]) -> str:
 
 
 def _of_several(results: Sequence[ModelResult], pairs: Sequence[Pair]) -> Headline:
-    scored = [r for r in results if r.score is not None]
-    if not scored:
+    if not _ranked(results):
         return Headline("No model has a score", "See the section on the judge.")
     best, *others = _ranked(results)
-    enough = [result for result in scored if result.n_prompts >= MIN_PROMPTS]
+    enough = [one for one in (best, *others) if one.n_prompts >= MIN_PROMPTS]
     if best not in enough or len(enough) < 2:
         few = f"that takes two models, it among them, with {MIN_PROMPTS} prompts or more"
         return Headline("No model is called the highest", f"{len(results)} models; {few}.")
@@ -190,13 +177,14 @@ def _of_several(results: Sequence[ModelResult], pairs: Sequence[Pair]) -> Headli
     if equal:
         rest = equal[0] if len(equal) == 1 else f"{len(equal)} others"
         who = f"{best.name} and {rest} score highest"
-    text = f"{who}: {numbers.clipped_score(best.score, best.unclipped)}"
-    text += f" {_range(best.interval)}"
+    score = numbers.clipped_score(best.score, best.unclipped)
     clear = [p for p in pairs if p.difference.interval.excludes_zero and _survives(p)]
+    is_sequence = any(p.p_holm is None and p.difference.interval.low is not None for p in pairs)
     detail = (
         f"{len(results)} models; {len(clear)} of {len(pairs)} paired differences "
-        f"{'is' if len(clear) == 1 else 'are'} statistically significant "
-        f"(5\N{NO-BREAK SPACE}% level, {_correction(pairs)})."
+        f"{'is' if len(clear) == 1 else 'are'} statistically significant (5\N{NO-BREAK SPACE}% "
+        "level, "
+        f"{'anytime-valid, Bonferroni' if is_sequence else 'Holm'}'s correction)."
     )
     found = leading_pair(results, pairs)
     if found is not None and found.difference.mean is not None:
@@ -206,7 +194,7 @@ def _of_several(results: Sequence[ModelResult], pairs: Sequence[Pair]) -> Headli
             f"{numbers.count(found.difference.n)} prompts, {_weight(found)}. {detail}"
             f"{_shown_apart(found, results)}"
         )
-    return Headline(text, detail)
+    return Headline(f"{who}: {score} {_range(best.interval)}", detail)
 
 
 def _ranked(results: Sequence[ModelResult]) -> list[ModelResult]:
@@ -227,11 +215,6 @@ def _weight(pair: Pair) -> str:
 def _survives(pair: Pair) -> bool:
     """Say whether a difference is significant among all; confidence sequences are corrected."""
     return pair.p_holm is None or pair.p_holm < 0.05
-
-
-def _correction(pairs: Sequence[Pair]) -> str:
-    is_sequence = any(p.p_holm is None and p.difference.interval.low is not None for p in pairs)
-    return "anytime-valid, Bonferroni's correction" if is_sequence else "Holm's correction"
 
 
 def _range(interval: Estimate, *, signed: bool = False) -> str:

@@ -15,7 +15,7 @@ from ...judges.scoring.estimates import Estimate
 from ...judges.scoring.rubric_arrays import Floats
 from ...judges.verdict import Source, Verdict
 from ..results.values import parse_object
-from .measures import Measured
+from .measures import Measured, number_or_none
 
 FIGURES = {
     "balanced_f1": "Balanced F1",
@@ -238,7 +238,7 @@ def _read(path: Path) -> JudgeAudit:
             digest=str(judge.get("digest") or ""),
             labels=_labels(whole.get("labels")),
             rows=tuple(rows),
-            scalars={key: _number(audit.get(key)) for key in SCALARS},
+            scalars={key: number_or_none(audit.get(key)) for key in SCALARS},
             path=str(path),
             flips=_figure(audit["flip_rate"]) if audit.get("flip_rate") else None,
             shifts=tuple(_shift(one) for one in audit.get("shifts") or ()),
@@ -267,7 +267,7 @@ def _row(name: str, plain: Mapping[str, Any]) -> AuditRow:
 
 
 def _figure(plain: Mapping[str, Any]) -> Estimate:
-    value, low, high = (_number(plain.get(name)) for name in ("value", "low", "high"))
+    value, low, high = (number_or_none(plain.get(name)) for name in ("value", "low", "high"))
     return Estimate(value, low, high, str(plain.get("why") or ""))
 
 
@@ -284,8 +284,3 @@ def _labels(value: object) -> str:
         if words:
             told.append(f"{key.replace('_', ' ')} {' '.join(words)}")
     return ", ".join(told)
-
-
-def _number(value: object) -> float | None:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return float(value) if is_number else None  # type: ignore[arg-type]  # a number

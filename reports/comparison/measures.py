@@ -11,12 +11,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...judges.scoring.bootstrap import ClusteredColumns
-from ...judges.scoring.item_scores import Items, ScoredTable
+from ...judges.scoring.estimates import Estimate, estimate_of
+from ...judges.scoring.item_scores import PASS_RULES, Items, ScoredTable
 from ...judges.scoring.rubric_arrays import Floats
 from ...judges.scoring.run_scores import (
     N_HEAD,
@@ -236,3 +238,100 @@ def repeat_variance(
         math.sqrt((between + min(noise, observed) / 2) / n_prompts),
         math.sqrt(between / n_prompts),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class PassRate:
+    """How many answers pass by one rule."""
+
+    rule: str
+    share: float | None
+    interval: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class ModelResult:
+    """One row of the summary."""
+
+    name: str
+    is_baseline: bool
+    n_runs: int
+    n_prompts: int
+    n_asked: int
+    n_scored: int
+    score: float | None
+    """HealthBench score: mean of the item scores, the mean clipped to [0, 1]."""
+    interval: Estimate
+    length_adjusted: float | None
+    """Less a penalty for length: 0 at 2,000 characters, so that shorter answers gain. Clipped."""
+    length_adjusted_unclipped: float | None
+    length_adjusted_interval: Estimate
+    standard_error: float | None
+    unclipped: float | None
+    low: float | None
+    """Lowest score the missing verdicts could give."""
+    low_unclipped: float | None
+    high: float | None
+    high_unclipped: float | None
+    missing_points: float | None
+    """Share of the absolute points without a verdict."""
+    passes: tuple[PassRate, ...]
+    repeats: RepeatVariance
+    metrics: Mapping[str, Any]
+    """Everything `rubricbeat score` says of these answers."""
+
+
+def result_of(measured: Measured, is_baseline: bool) -> ModelResult:
+    """Give the row of a model."""
+    metrics = measured.summary.metrics
+    repeats = repeat_variance(measured.items.h, measured.table.prompt_N)
+    return ModelResult(
+        name=measured.model.name,
+        is_baseline=is_baseline,
+        n_runs=len(measured.model.runs),
+        n_prompts=len(measured.table.prompt_ids),
+        n_asked=len(measured.table),
+        n_scored=int(metrics["n_scored"] or 0),  # type: ignore[arg-type]  # a count
+        score=number_or_none(metrics["score"]),
+        interval=_interval(metrics["interval"], repeats.n_prompts, metrics["score"]),
+        length_adjusted=number_or_none(metrics["score_length_adjusted"]),
+        length_adjusted_unclipped=_known_mean(measured.sums.columns.means_M[1:2]),
+        length_adjusted_interval=_interval(
+            metrics["score_length_adjusted_interval"],
+            repeats.n_prompts,
+            metrics["score_length_adjusted"],
+        ),
+        standard_error=number_or_none(metrics["score_stderr"]),
+        unclipped=number_or_none(metrics["score_unclipped"]),
+        low=number_or_none(metrics["score_low"]),
+        low_unclipped=_known_mean(measured.items.low),
+        high=number_or_none(metrics["score_high"]),
+        high_unclipped=_known_mean(measured.items.high),
+        missing_points=number_or_none(metrics["missing_points"]),
+        passes=tuple(
+            PassRate(
+                rule,
+                number_or_none(metrics[rule]),
+                _interval(metrics[f"{rule}_interval"], repeats.n_prompts, metrics[rule]),
+            )
+            for rule in PASS_RULES
+        ),
+        repeats=repeats,
+        metrics=measured.summary.to_json(),
+    )
+
+
+def number_or_none(value: object) -> float | None:
+    """Give a number as one; None of anything else, and of true and false."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number else None  # type: ignore[arg-type]  # a number
+
+
+def _known_mean(values: Floats) -> float | None:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else None
+
+
+def _interval(ends: object, n_prompts: int, of: object) -> Estimate:
+    kept = ends if isinstance(ends, list) else None
+    return estimate_of(number_or_none(of), kept, n_prompts, is_clipped=True)

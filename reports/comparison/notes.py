@@ -16,8 +16,7 @@ from ..results.run import Run
 from .corrections import correction_faults
 from .headline import VISIBLE
 from .judges import JudgeAudit
-from .measures import StoredCheck
-from .model_result import ModelResult
+from .measures import ModelResult, StoredCheck
 from .models import Model
 
 MOSTLY = 0.5

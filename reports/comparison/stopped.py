@@ -22,8 +22,7 @@ from ...judges.scoring.rubric_arrays import Floats
 from .. import numbers
 from ..interval_words import interval_words
 from ..results.run import Run
-from .measures import Measured
-from .model_result import ModelResult
+from .measures import Measured, ModelResult
 from .models import stopped_beside_whole
 from .paired import Pair, PassComparison
 

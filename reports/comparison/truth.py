@@ -10,7 +10,7 @@ from ...judges.answer import GradedAnswer
 from ...judges.scoring.estimates import Estimate
 from ...judges.scoring.run_scores import summarise
 from .comparison import Comparison
-from .model_result import ModelResult
+from .measures import ModelResult, number_or_none
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +101,9 @@ def _row(
         n_missed=None if true is None else said.count((True, False)),
         n_false=None if true is None else said.count((False, True)),
         n_verdicts=sum(v.met is not None for one in graded for v in one.verdicts),
-        mean_chars=_number(result.metrics["mean_chars"]),
+        mean_chars=number_or_none(result.metrics["mean_chars"]),
     )
 
 
 def _score(true: Sequence[GradedAnswer]) -> float | None:
-    return _number(summarise(true).metrics["score"])
-
-
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) else None
+    return number_or_none(summarise(true).metrics["score"])

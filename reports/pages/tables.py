@@ -18,7 +18,7 @@ from ...judges.scoring.estimates import MIN_PROMPTS, Estimate
 from .. import numbers
 from ..comparison.comparison import Comparison
 from ..comparison.corrections import TITLES, ModelCorrection
-from ..comparison.model_result import ModelResult
+from ..comparison.measures import ModelResult
 from ..comparison.paired import Pair
 from ..interval_words import interval_words
 from ..numbers import csv_cell, displayed
