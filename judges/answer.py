@@ -43,14 +43,14 @@ class Reading:
         """Cut the part that is judged out of an answer."""
         return text if self.include_reasoning else solution_of(text, self.marks)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Give what differs from the usual reading."""
         return {**({"include_reasoning": True} if self.include_reasoning else {})} | (
             self.marks.to_json()
         )
 
     @classmethod
-    def from_json(cls, plain: Mapping[str, Any]) -> Reading:
+    def from_json(cls, plain: Mapping[str, object]) -> Reading:
         """Read the plain form, or the options of a judge that hold the same names."""
         opens = str(plain.get("reasoning_opens") or "text")
         return cls(
@@ -233,9 +233,9 @@ class GradedAnswer:
         """Whether the model gave no answer at all; an empty text is one."""
         return not self.answer and all(v.explanation == NO_ANSWER for v in self.verdicts)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Give the plain form, without the example (which stands beside it as `doc`)."""
-        plain: dict[str, Any] = {
+        plain: dict[str, object] = {
             "answer": self.answer,
             "repeat": self.repeat,
             "verdicts": self._plain_verdicts(self.verdicts),
@@ -250,7 +250,7 @@ class GradedAnswer:
             plain["chances"] = list(self.chances)
         return plain
 
-    def _plain_verdicts(self, row: tuple[Verdict, ...]) -> list[dict[str, Any]]:
+    def _plain_verdicts(self, row: tuple[Verdict, ...]) -> list[dict[str, object]]:
         """Give verdicts in plain form, each with its level and the share of points that counts."""
         shares = counted_shares(self.example.rubric, row)
         return [
@@ -286,7 +286,7 @@ class GradedAnswer:
         )
 
 
-def _read_verdicts(example: Example, row: Sequence[Mapping[str, Any]]) -> tuple[Verdict, ...]:
+def _read_verdicts(example: Example, row: Sequence[Mapping[str, object]]) -> tuple[Verdict, ...]:
     """Read verdicts back, each as its criterion allows it; rows of another length stay as long."""
     verdicts = tuple(map(Verdict.from_json, row))
     if example.rubric.is_plain and not any(v.outcome in _MORE for v in verdicts):

@@ -54,7 +54,7 @@ _WAKE_S = 1.0
 """An interrupt that reached another thread is seen within this time."""
 
 
-def open_grader(options: str | Mapping[str, Any] | Judge, *, seed: int = 0) -> Grader:
+def open_grader(options: str | Mapping[str, object] | Judge, *, seed: int = 0) -> Grader:
     """Open a grader for a judge.
 
     Args:
@@ -83,7 +83,7 @@ class Grader(Closing):
         self,
         judge: Judge,
         options: RuntimeOptions | None = None,
-        judge_options: Mapping[str, Any] | None = None,
+        judge_options: Mapping[str, object] | None = None,
     ) -> None:
         """Wrap a judge.
 
@@ -261,11 +261,11 @@ class Grader(Closing):
         """Give what results say about their judge: identity, options, counts, tokens, cost."""
         return self._facts(self._part, self._remarks)
 
-    def rating_facts(self) -> dict[str, Any]:
+    def rating_facts(self) -> dict[str, object]:
         """Give the same of its ratings, which are counted apart."""
         return self._facts(self._rating(), self._rating_remarks)
 
-    def _facts(self, part: Part, remarks: Remarks) -> dict[str, Any]:
+    def _facts(self, part: Part, remarks: Remarks) -> dict[str, object]:
         return {
             **facts_of(part),
             **noted(self.judge, remarks.notes(), self._flattered),
@@ -287,7 +287,7 @@ class Grader(Closing):
         finally:
             thread.close()
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         """Start anew in the other process: thread, loop and connections belong to this one."""
         return type(self), (self.judge, self.options, self._judge_options)
 

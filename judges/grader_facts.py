@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from .answer import Answer
 from .engine.ledger import known_sum
@@ -23,7 +23,7 @@ _TICK_S = 0.2
 A = TypeVar("A")
 
 
-def facts_of(part: Part) -> dict[str, Any]:
+def facts_of(part: Part) -> dict[str, object]:
     """Give identity and counts; of a judge made of others the calls are those of all of them."""
     facts = {**part.identity.to_json(), "digest": part.identity.digest, **part.ledger.to_json()}
     if not part.members:
@@ -41,7 +41,7 @@ def facts_of(part: Part) -> dict[str, Any]:
     }
 
 
-def noted(judge: Judge, answers: Sequence[Any], learned: Iterable[str]) -> dict[str, Any]:
+def noted(judge: Judge, answers: Sequence[object], learned: Iterable[str]) -> dict[str, object]:
     """Give what is to be said beside the counts; empty where there is nothing.
 
     Args:

@@ -11,7 +11,7 @@ import json
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from .errors import ConfigError
 from .options.own_code import code_digest, settings_digest
@@ -50,10 +50,10 @@ class JudgeIdentity:
     model: str = ""
     prompt: str = ""
     """Name, version and hash of the wording, such as `healthbench-1:3f2a9c...`."""
-    sampling: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    sampling: Mapping[str, object] = field(default_factory=dict, hash=False)
     """Temperature, token limit, call shape: JSON values only, never a key or an address."""
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Give the plain form, for results and the store."""
         return {
             "name": self.name,

@@ -6,12 +6,11 @@ itself is read by `options/reader.py`.
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import inspect
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeGuard
 
 from .engine.options import RuntimeOptions
@@ -21,12 +20,12 @@ from .judge import Judge, JudgeIdentity, version_of
 from .options.files import read_yaml
 from .options.reader import WrittenFloat, WrittenInt, annotations_of, read_options, settled, typed
 from .options.secrets import refuse_keys
-from .registry import JUDGES
+from .registry import JUDGES, Taken
 
 _STARTS_PAIR = re.compile(r"^(\{|[\w-]+\s*=)")
 
 
-def parse_judge_args(name: str, text_or_path: str | None = None) -> dict[str, Any]:
+def parse_judge_args(name: str, text_or_path: str | None = None) -> dict[str, object]:
     """Read a judge's name and `--judge_args` into options for `open_grader`.
 
     Args:
@@ -39,7 +38,7 @@ def parse_judge_args(name: str, text_or_path: str | None = None) -> dict[str, An
     """
     text = (text_or_path or "").strip()
     if not text:
-        options: dict[str, Any] = {}
+        options: dict[str, object] = {}
     elif _STARTS_PAIR.match(text) and not _is_file(text):
         options = read_options("--judge_args", text)
     else:
@@ -52,37 +51,25 @@ def parse_judge_args(name: str, text_or_path: str | None = None) -> dict[str, An
     return {"name": name, **RuntimeOptions.typed(mine), **typed_options(name, rest)}
 
 
-def build_judge(options: dict[str, Any], seed: int) -> Judge:
+def build_judge(options: dict[str, object], seed: int) -> Judge:
     """Build a judge; one that takes a seed gets it.
 
     Raises:
         ConfigError: An option is unknown, or near to one of the runtime's.
     """
     name = options.get("name")
-    if not isinstance(name, str):
-        return make_judge(options)
-    taken: Mapping[str, inspect.Parameter] = {}
-    with contextlib.suppress(TypeError, ValueError):  # native code has no signature
-        taken = inspect.signature(JUDGES.find(name)).parameters
-    is_open = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in taken.values())
-    for key in options:
-        near = difflib.get_close_matches(key, RuntimeOptions.names(), n=1, cutoff=0.8)
-        if key != "name" and near and taken and key not in taken and not is_open:
-            raise ConfigError(f"unknown option {key!r}; did you mean {near[0]!r}?")
-        if key != "name" and taken and key not in taken and not is_open:
-            known = near_names(key, {*taken, *RuntimeOptions.names()})
-            raise ConfigError(f"judge {name!r} has no option {key!r}; {known}")
-    if "seed" in taken and "seed" not in options:
-        options = {**options, "seed": seed}
-    return make_judge(options)
+    if isinstance(name, str) and "seed" in Taken.of(JUDGES.find(name)).defaults:
+        options = {"seed": seed, **options}
+    return make_judge(options, further=RuntimeOptions.names())
 
 
-def make_judge(spec: object, *, label: str = "judge") -> Judge:
+def make_judge(spec: object, *, label: str = "judge", further: Collection[str] = ()) -> Judge:
     """Build a judge from a name, a mapping with `name`, or a judge.
 
     Args:
         spec: What to build; a judge is given back as it is.
         label: How messages call it, such as "member 2 of the jury".
+        further: Options that are read elsewhere, of which one may be mistyped.
 
     Raises:
         UnknownNameError: No judge of this name.
@@ -96,13 +83,13 @@ def make_judge(spec: object, *, label: str = "judge") -> Judge:
         if not isinstance(name, str) or not name:
             raise ConfigError(f"{label}: no name; give one like {{'name': 'chat', 'model': ...}}")
         refuse_keys(options)
-        return _built(name, options)
+        return _built(name, options, further)
     if _is_judge(spec):
         return spec
     raise ConfigError(f"{label}: {type(spec).__name__} is no judge; a judge has `async judge`")
 
 
-def typed_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+def typed_options(name: str, options: Mapping[str, object]) -> dict[str, object]:
     """Give each option of a judge the type that the judge takes.
 
     Raises:
@@ -117,7 +104,7 @@ def typed_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def plain_spec(spec: Any) -> Any:
+def plain_spec(spec: object) -> object:
     """Give a judge as a YAML file describes it in types that any file can hold.
 
     A number becomes the text that was written where its option takes text (`model: 007`), in the
@@ -137,9 +124,9 @@ def plain_spec(spec: Any) -> Any:
     }
 
 
-def _built(name: str, options: dict[str, Any]) -> Judge:
+def _built(name: str, options: dict[str, object], further: Collection[str]) -> Judge:
     factory = JUDGES.find(name)
-    bound = _bind(name, factory, options)
+    bound = _bind(name, factory, options, further)
     try:
         judge = factory(**bound)
     except RubricbeatError:
@@ -163,7 +150,7 @@ def _is_judge(found: object) -> TypeGuard[Judge]:
     return isinstance(found, Judge) and inspect.iscoroutinefunction(found.judge)
 
 
-def _identify(judge: Judge, name: str, options: Mapping[str, Any]) -> None:
+def _identify(judge: Judge, name: str, options: Mapping[str, object]) -> None:
     """Name a judge that does not name itself by its options: they could change its verdicts."""
     plain = json.loads(json.dumps(dict(options), default=str, sort_keys=True))
     try:
@@ -176,28 +163,16 @@ def _identify(judge: Judge, name: str, options: Mapping[str, Any]) -> None:
             ) from None
 
 
-def _bind(name: str, factory: Callable[..., Any], options: dict[str, Any]) -> dict[str, Any]:
-    try:
-        parameters = inspect.signature(factory).parameters
-    except (TypeError, ValueError):  # a class in native code has no signature to check
-        return options
-    known = [
-        parameter.name
-        for parameter in parameters.values()
-        if parameter.kind
-        in (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    ]
-    open_ended = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
-    for option in options:
-        if option not in known and not open_ended:
-            raise ConfigError(
-                f"judge {name!r} has no option {option!r}; {near_names(option, known)}"
-            )
-    missing = [
-        option
-        for option in known
-        if parameters[option].default is inspect.Parameter.empty and option not in options
-    ]
+def _bind(
+    name: str, factory: Callable[..., object], options: dict[str, object], further: Collection[str]
+) -> dict[str, object]:
+    taken = Taken.of(factory)
+    for option in taken.unknown(options):
+        if near := difflib.get_close_matches(option, further, n=1, cutoff=0.8):
+            raise ConfigError(f"unknown option {option!r}; did you mean {near[0]!r}?")
+        known = near_names(option, {*taken.defaults, *further})
+        raise ConfigError(f"judge {name!r} has no option {option!r}; {known}")
+    missing = taken.missing(options)
     if missing:
         is_function = inspect.isfunction(factory)
         if is_function and (missing == ["question"] or inspect.iscoroutinefunction(factory)):
@@ -213,7 +188,7 @@ def _bind(name: str, factory: Callable[..., Any], options: dict[str, Any]) -> di
     return typed_options(name, options)
 
 
-def _from_file(text: str) -> dict[str, Any]:
+def _from_file(text: str) -> dict[str, object]:
     path = user_path(text)
     if not _is_file(text):
         raise ConfigError(f"--judge_args {text!r}: neither key=value,key=value nor a file")

@@ -47,12 +47,12 @@ class LearnedPrompts:
         """Say whether a prompt is among them, by its id or by its words."""
         return any(_hash(self.salt, name) in self.hashes for name in _names(example))
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Give the plain form."""
         return {"salt": self.salt, "sha256": sorted(self.hashes)}
 
     @classmethod
-    def of_card(cls, card: Mapping[str, Any]) -> LearnedPrompts | None:
+    def of_card(cls, card: Mapping[str, object]) -> LearnedPrompts | None:
         """Read them from a card; None where it does not say."""
         plain = card.get("prompts")
         if not isinstance(plain, Mapping) or not isinstance(plain.get("sha256"), list):
@@ -138,7 +138,7 @@ class LearnedShare:
             )
 
 
-def seen_by(judge: Any, examples: Sequence[Example]) -> LearnedShare:
+def seen_by(judge: object, examples: Sequence[Example]) -> LearnedShare:
     """Find the prompts that a judge, or a member of it, has learned from.
 
     Args:
@@ -150,12 +150,12 @@ def seen_by(judge: Any, examples: Sequence[Example]) -> LearnedShare:
     return LearnedShare.of(known, examples, is_unknown=len(known) < len(learned))
 
 
-def learned_prompts_of(judge: Any) -> tuple[LearnedPrompts, ...]:
+def learned_prompts_of(judge: object) -> tuple[LearnedPrompts, ...]:
     """Give what a judge and its members have learned from, as far as their cards say."""
     return tuple(one.learned for one in _fitted(judge) if one.learned is not None)
 
 
-def _fitted(judge: Any) -> list[Any]:
+def _fitted(judge: object) -> list[Any]:
     own = [judge] if hasattr(judge, "learned") else []
     members = getattr(judge, "members", ())
     return own + [found for member in members for found in _fitted(member)]

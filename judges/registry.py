@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Callable, Iterator, Mapping
+import inspect
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from .errors import ConfigError, RubricbeatError, UnknownNameError
 
@@ -26,6 +28,42 @@ def installed_version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The options that a factory takes."""
+
+    defaults: Mapping[str, object]
+    """By option; `Taken.NEEDED` where it has none."""
+    is_open: bool
+    """Whether it takes any other as well."""
+    NEEDED: ClassVar[object] = inspect.Parameter.empty
+
+    @classmethod
+    def of(cls, factory: Callable[..., object]) -> Taken:
+        """Look at a signature; native code has none, and is taken to be open."""
+        try:
+            parameters = inspect.signature(factory).parameters.values()
+        except (TypeError, ValueError):
+            return cls({}, is_open=True)
+        named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+        return cls(
+            {p.name: p.default for p in parameters if p.kind in named},
+            is_open=any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters),
+        )
+
+    def unknown(self, options: Iterable[str]) -> list[str]:
+        """List the options that it does not take."""
+        return [] if self.is_open else [name for name in options if name not in self.defaults]
+
+    def missing(self, options: Container[str]) -> list[str]:
+        """List the options that it needs and that are not given."""
+        return [
+            name
+            for name, default in self.defaults.items()
+            if default is self.NEEDED and name not in options
+        ]
 
 
 class Registry:
@@ -47,7 +85,7 @@ class Registry:
         self.kind = kind
         self.group = group
         self._in_tree = dict(in_tree or {})
-        self._factories: dict[str, Callable[..., Any]] = {}
+        self._factories: dict[str, Callable[..., object]] = {}
 
     def register(self, name: str) -> Callable[[T], T]:
         """Register the decorated class or function under a name."""
@@ -102,9 +140,9 @@ class Registry:
     def _published(self) -> Iterator[EntryPoint]:
         yield from entry_points(group=self.group)
 
-    def _load(self, name: str, point: EntryPoint) -> Callable[..., Any]:
+    def _load(self, name: str, point: EntryPoint) -> Callable[..., object]:
         try:
-            factory: Callable[..., Any] = point.load()
+            factory: Callable[..., object] = point.load()
         except (Exception, SystemExit) as error:  # a plug-in fails in any way; not as ours
             raise ConfigError(
                 f"{self.kind} {name!r} is published as {point.value} and does not load: "
@@ -115,12 +153,12 @@ class Registry:
         self._factories.setdefault(name, factory)
         return factory
 
-    def _from_path(self, path: str) -> Callable[..., Any]:
+    def _from_path(self, path: str) -> Callable[..., object]:
         module_name, _, attribute = path.partition(":")
         if (meant := _path_meant(path)) and meant != path:
             raise ConfigError(f"{self.kind} {path!r}: give module:Class; write {meant}")
         try:
-            found: Any = importlib.import_module(module_name)
+            found: object = importlib.import_module(module_name)
             for part in attribute.split("."):
                 found = getattr(found, part)
         except ModuleNotFoundError as error:
@@ -140,7 +178,7 @@ class Registry:
             ) from error
         if not callable(found):
             raise ConfigError(f"{self.kind} {path!r} is not a class or function")
-        factory: Callable[..., Any] = found
+        factory: Callable[..., object] = found
         return factory
 
 
@@ -160,7 +198,7 @@ def _path_meant(name: str) -> str:
     return f"{module}:{attribute}" if is_path else ""
 
 
-def _origin(factory: Any) -> str:
+def _origin(factory: object) -> str:
     return f"{getattr(factory, '__module__', '?')}.{getattr(factory, '__qualname__', factory)}"
 
 

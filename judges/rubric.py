@@ -10,7 +10,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 
 from .errors import DataError
 
@@ -51,7 +50,7 @@ class Level:
     """What an answer on this level does."""
     points: float
     """Signed and finite; 0 is a level that earns and costs nothing."""
-    check: Mapping[str, Any] | None = field(default=None, hash=False)
+    check: Mapping[str, object] | None = field(default=None, hash=False)
     """A predicate of the `keyword` judge, or None; of the levels that hold, the last counts."""
 
 
@@ -98,7 +97,7 @@ class Criterion:
     """Such as `axis:accuracy` or `level:example`; may be empty."""
     category: str | None = None
     """`Essential`, `Important`, `Optional` or `Pitfall` where the data set says so."""
-    check: Mapping[str, Any] | None = field(default=None, hash=False)
+    check: Mapping[str, object] | None = field(default=None, hash=False)
     """A predicate the `keyword` judge can evaluate (see `judges/keyword/checks.py`), or None."""
     id: str | None = None
     """A name that other criteria of the rubric refer to."""
@@ -108,7 +107,7 @@ class Criterion:
     """Whether the levels are choices without an order."""
     na: NaRule | None = None
     """What follows where it does not apply; None where a judge may not say so."""
-    na_check: Mapping[str, Any] | None = field(default=None, hash=False)
+    na_check: Mapping[str, object] | None = field(default=None, hash=False)
     """A predicate of the `keyword` judge that says when it does not apply, or None."""
     reference: str | None = None
     """What the judge sees beside the answer, and the model did not; untrusted text."""

@@ -25,14 +25,13 @@ from typing import Any
 from ...judges.data.streams import lines_of
 from ...judges.errors import ConfigError
 from ...judges.files import require_file, write_file
-from ...judges.store.check import check_store
 from ...judges.store.importing import import_lines
 from ...judges.store.opened import opened
 from ...judges.store.postgres_connection import shown
 from ...judges.store.protocol import is_address
-from ...judges.store.prune import prune
 from ...judges.store.sqlite import default_store_path
 from ...judges.store.transfer import export_lines, merge, stats
+from ...judges.store.upkeep import check_store, prune
 from ..flags import add_output
 from ..terminal import print_json, say
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from ..answer import view_of
 from ..errors import DataError
@@ -98,7 +98,7 @@ class KeywordJudge:
     def key_material(self, question: Question) -> bytes:
         """Give what a verdict depends on: the checks and what is judged, not the conversation."""
         criterion = question.criterion
-        material: dict[str, Any] = {"check": criterion.check, "answer": view_of(question).said}
+        material: dict[str, object] = {"check": criterion.check, "answer": view_of(question).said}
         if criterion.levels:
             material["levels"] = [level.check for level in criterion.levels]
         if criterion.na:
@@ -123,7 +123,7 @@ def _level(question: Question) -> Verdict:
     return _skipped("the predicate of no level holds, and the first one has its own")
 
 
-def _evidence(question: Question, check: Mapping[str, Any], name: str) -> Evidence | Verdict:
+def _evidence(question: Question, check: Mapping[str, object], name: str) -> Evidence | Verdict:
     """Evaluate a predicate on what is judged; or say why it cannot be."""
     where = f"prompt_id {question.example.prompt_id}: criterion {question.index + 1}: {name}"
     try:

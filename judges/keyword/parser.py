@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ..errors import DataError, near_names
 from .checks import (
@@ -24,7 +23,7 @@ from .patterns import Pattern, compile_expression, compile_pattern, split_altern
 MAX_DEPTH = 8
 
 
-def parse_check(check: Mapping[str, Any], *, where: str = "check") -> Predicate:
+def parse_check(check: Mapping[str, object], *, where: str = "check") -> Predicate:
     """Parse a check.
 
     Args:
@@ -74,7 +73,7 @@ class _Parser:
         return parts[0] if len(parts) == 1 else combined(parts, len(parts), len(parts))
 
     def _operator(
-        self, key: str, value: Any, check: Mapping[str, Any], where: str, depth: int
+        self, key: str, value: object, check: Mapping[str, object], where: str, depth: int
     ) -> Predicate:
         if key in _PHRASES:
             return self._phrases(key, value, check, where)
@@ -99,7 +98,9 @@ class _Parser:
             return expression(compile_expression(value, where))
         return in_script(_names(value, where), where)
 
-    def _phrases(self, key: str, value: object, check: Mapping[str, Any], where: str) -> Predicate:
+    def _phrases(
+        self, key: str, value: object, check: Mapping[str, object], where: str
+    ) -> Predicate:
         firm = check.get("firm", False)
         if not isinstance(firm, bool):
             raise DataError(f"{where}.firm must be true or false, not {firm!r}")
@@ -127,7 +128,7 @@ class _Parser:
             yield self(whole, f"{where}[{index}]", depth + 1)
 
 
-def _refuse_idle_modifiers(check: Mapping[str, Any], where: str) -> None:
+def _refuse_idle_modifiers(check: Mapping[str, object], where: str) -> None:
     owners = {**dict.fromkeys(_PHRASE_MODIFIERS, _PHRASES), "negation": _NEGATED}
     for name, operators in owners.items():
         if name in check and not any(key in check for key in operators):

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
 
 from ..registry import REWARDS
 from . import modifiers, published
 from .base import Reward
 
 
-def _variant(make: Callable[..., Reward], name: str, **preset: Any) -> Callable[..., Reward]:
+def _variant(make: Callable[..., Reward], name: str, **preset: object) -> Callable[..., Reward]:
     """Give a factory with other defaults under a name of its own."""
     return functools.partial(make, **{**preset, "name": name})
 
 
-_IN_TREE: dict[str, Callable[..., Any]] = {
+_IN_TREE: dict[str, Callable[..., object]] = {
     "healthbench": published.HealthBench,
     "binary": published.Binary,
     "rar_explicit": published.RarExplicit,

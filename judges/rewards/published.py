@@ -45,7 +45,7 @@ class _OfPaper:
 
     needs: ClassVar[Needs] = Needs.VERDICTS
     compares: ClassVar[bool] = True
-    off: ClassVar[Mapping[str, tuple[str, Any]]] = {}
+    off: ClassVar[Mapping[str, tuple[str, object]]] = {}
     """The option of each term, and its value where the term is taken away."""
 
     if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class _OfPaper:
                 f"reward {self.name!r} has no term {term!r}; {near_names(term, self.terms)}"
             )
         option, off = self.off[term]
-        changes: dict[str, Any] = {option: off, "name": f"{self.name} without {term}"}
+        changes: dict[str, object] = {option: off, "name": f"{self.name} without {term}"}
         reward: Any = replace(self, **changes)
         made: Reward = reward  # every subclass is callable
         return made
@@ -92,7 +92,7 @@ class HealthBench(_OfPaper):
     uniform: bool = False
     """Count each criterion as one point of its sign (ours, a baseline)."""
     name: str = "healthbench"
-    off: ClassVar[Mapping[str, tuple[str, Any]]] = {
+    off: ClassVar[Mapping[str, tuple[str, object]]] = {
         "clip": ("clip", False),
         "weights": ("uniform", True),
     }
@@ -136,7 +136,7 @@ class Hybrid(_OfPaper):
     """Raise a negative partial credit to 0."""
     uniform: bool = False
     name: str = "hybrid"
-    off: ClassVar[Mapping[str, tuple[str, Any]]] = {
+    off: ClassVar[Mapping[str, tuple[str, object]]] = {
         "clip": ("clip", False),
         "penalty": ("penalty", 0.0),
         "bonus": ("bonus", 0.0),
@@ -174,7 +174,7 @@ class Complexity(_OfPaper):
     """Raise a negative partial credit to 0; without it the power keeps the sign (ours)."""
     uniform: bool = False
     name: str = "complexity"
-    off: ClassVar[Mapping[str, tuple[str, Any]]] = {
+    off: ClassVar[Mapping[str, tuple[str, object]]] = {
         "log_complexity": ("log_bonus", 0.0),
         "penalty": ("penalty", 0.0),
         "power": ("power", 1.0),
@@ -211,7 +211,7 @@ class RarExplicit(_OfPaper):
 
     weights: Weights = Weights.CATEGORY
     name: str = "rar_explicit"
-    off: ClassVar[Mapping[str, tuple[str, Any]]] = {"weights": ("weights", Weights.UNIFORM)}
+    off: ClassVar[Mapping[str, tuple[str, object]]] = {"weights": ("weights", Weights.UNIFORM)}
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def __post_init__(self) -> None:

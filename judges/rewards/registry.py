@@ -16,16 +16,16 @@ import numpy as np
 
 from ..errors import ConfigError, RubricbeatError, UnknownNameError
 from ..options.reader import annotations_of, plain, read_options, split_outside, typed
-from ..registry import REWARDS
+from ..registry import REWARDS, Taken
 from ..scoring.rubric_arrays import Floats
 from .base import FunctionReward, Needs, Reward
 
 F = TypeVar("F", bound=Callable[..., Floats])
-_DECLARED: dict[Any, Callable[..., FunctionReward]] = {}
+_DECLARED: dict[object, Callable[..., FunctionReward]] = {}
 """Functions that were registered, for whoever asks for one as `module:name`."""
 
 
-def get_reward(name_or_path: str, **options: Any) -> Reward:
+def get_reward(name_or_path: str, **options: object) -> Reward:
     """Find a reward by name and set its options.
 
     Args:
@@ -100,7 +100,7 @@ def register_reward(
     """
 
     def decorate(thing: F) -> F:
-        factory: Callable[..., Any] = thing
+        factory: Callable[..., object] = thing
         if _is_reward_function(thing):
             factory = _function_factory(thing, name, range, Needs(needs), constant_terms)
             _DECLARED[thing] = factory
@@ -115,7 +115,7 @@ def split_specs(text: str) -> list[str]:
     return [part.strip() for part in split_outside(text, "rewards")]
 
 
-def _split_options(spec: str) -> tuple[str, dict[str, Any]]:
+def _split_options(spec: str) -> tuple[str, dict[str, object]]:
     name, paren, rest = spec.partition("(")
     if not paren:
         return name.strip(), {}
@@ -124,7 +124,7 @@ def _split_options(spec: str) -> tuple[str, dict[str, Any]]:
     return name.strip(), read_options(f"reward {name.strip()!r}", rest.rstrip()[:-1])
 
 
-def _typed(key: str, value: Any, annotation: Any) -> Any:
+def _typed(key: str, value: object, annotation: object) -> object:
     """Type a word; one that its option does not take is left to the checks, which word it."""
     try:
         return typed(key, value, annotation)
@@ -132,7 +132,7 @@ def _typed(key: str, value: Any, annotation: Any) -> Any:
         return plain(value)
 
 
-def _written(name: str, options: dict[str, Any]) -> str:
+def _written(name: str, options: dict[str, object]) -> str:
     """Write a reward as it can be asked for again; what it goes around comes first."""
     ordered = sorted(options.items(), key=lambda item: (item[0] != "of", item[0]))
     return f"{name}({','.join(f'{key}={_option_text(value)}' for key, value in ordered)})"
@@ -154,12 +154,12 @@ def _renamed(reward: Reward, name: str) -> Reward:
     return reward
 
 
-def _is_reward(thing: Any) -> bool:
+def _is_reward(thing: object) -> bool:
     declared = ("name", "range", "needs", "constant_terms")
     return callable(thing) and all(hasattr(thing, attribute) for attribute in declared)
 
 
-def _is_reward_function(thing: Any) -> bool:
+def _is_reward_function(thing: object) -> bool:
     """Tell f(verdicts, rubric) from a factory: it asks for two arguments, a factory for none.
 
     A third one named `chars` is what a reward of lengths is given.
@@ -188,7 +188,7 @@ def _function_factory(
     own = list(inspect.signature(function).parameters.values())[2:]
 
     @functools.wraps(function)
-    def factory(**options: Any) -> FunctionReward:
+    def factory(**options: object) -> FunctionReward:
         bound = functools.partial(function, **options) if options else function
         return FunctionReward(bound, name, range, needs, constant_terms)
 
@@ -202,30 +202,21 @@ def _function_factory(
     return factory
 
 
-def _check_options(name: str, factory: Callable[..., Any], options: dict[str, Any]) -> None:
-    try:
-        parameters = inspect.signature(factory).parameters
-    except (TypeError, ValueError):
-        return
-    if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-        for key in options:
-            if key not in parameters:
-                raise UnknownNameError.among(f"option of reward {name!r}:", key, parameters)
+def _check_options(name: str, factory: Callable[..., object], options: dict[str, object]) -> None:
+    taken = Taken.of(factory)
+    if unknown := taken.unknown(options):
+        raise UnknownNameError.among(f"option of reward {name!r}:", unknown[0], taken.defaults)
     for key, value in options.items():
-        if key in parameters:
-            _check_type(name, key, value, parameters[key].default)
-    missing = [
-        key
-        for key, p in parameters.items()
-        if p.default is p.empty and p.kind is not p.VAR_KEYWORD and key not in options
-    ]
+        if key in taken.defaults:
+            _check_type(name, key, value, taken.defaults[key])
+    missing = taken.missing(options)
     if missing:
         raise ConfigError(
             f"reward {name!r} needs {', '.join(missing)}; write {name}({missing[0]}=...)"
         )
 
 
-def _check_type(name: str, key: str, value: Any, default: Any) -> None:
+def _check_type(name: str, key: str, value: object, default: object) -> None:
     """Refuse a word where the default is a number or a flag; other types check themselves."""
     is_flag, is_number = isinstance(default, bool), isinstance(default, int | float)
     if is_flag and not isinstance(value, bool):
@@ -234,5 +225,5 @@ def _check_type(name: str, key: str, value: Any, default: Any) -> None:
         raise ConfigError(f"reward {name!r}: {key} is {value!r}; give a number")
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> bool:
     return isinstance(value, int | float | np.number) and value == value

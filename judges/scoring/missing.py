@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from ..answer import GradedAnswer
 from ..errors import ConfigError
@@ -85,7 +84,7 @@ class MissingVerdicts:
             lines.append(f"  {rest:,} for other reasons, listed in the results")
         return lines
 
-    def facts(self) -> Mapping[str, Any]:
+    def facts(self) -> Mapping[str, object]:
         """Give what results say: whether they are complete, and how many are missing."""
         if not self.n_missing:
             return {}

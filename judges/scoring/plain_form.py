@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Any
 
 
-def plain_form(value: Any, *, has_own: bool = False) -> Any:
+def plain_form(value: object, *, has_own: bool = False) -> Any:
     """Turn dataclasses, enums and mappings into JSON's types; NaN and infinities into None.
 
     Args:
@@ -33,10 +33,10 @@ def plain_form(value: Any, *, has_own: bool = False) -> Any:
     return value
 
 
-def plain_fields(result: Any) -> dict[str, Any]:
+def plain_fields(result: Any) -> dict[str, object]:
     """Give the plain form of a dataclass, each field by its name; made to be its `to_json`."""
     return {one.name: plain_form(getattr(result, one.name), has_own=True) for one in fields(result)}
 
 
-def _key(key: Any) -> str:
+def _key(key: object) -> str:
     return str(key.value) if isinstance(key, Enum) else str(key)

@@ -123,7 +123,7 @@ class _Reader:
 
     def rows(self, line: str, number: int) -> dict[str, Row]:
         try:
-            plain = json.loads(line)
+            plain = json.loads(line, parse_constant=_no_number)
             if not isinstance(plain, Mapping):
                 raise DataError("not a JSON object")
             return self._rows(plain)
@@ -197,6 +197,10 @@ class _Reader:
         return example_id, example.prompt_id, text
 
 
+def _no_number(name: str) -> None:
+    raise DataError(f"{name} is no number")
+
+
 def _judge(plain: Mapping[str, Any]) -> tuple[bytes, str]:
     words = {name: str(plain[name]) for name in ("name", "version", "model", "prompt")}
     return judge_row(JudgeIdentity(**words, sampling=dict(plain["sampling"])))
@@ -209,7 +213,7 @@ def _count(line: Mapping[str, Any], name: str) -> int:
     return value
 
 
-def _text(line: Mapping[str, Any], name: str) -> str:
+def _text(line: Mapping[str, object], name: str) -> str:
     text = str(line[name])
     text.encode()  # half a surrogate is no text that a store can hold
     return text

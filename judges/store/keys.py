@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
 
 from ..judge import JudgeIdentity, Question
 from ..rubric import Criterion, Example
@@ -47,10 +46,10 @@ def rating_material(example: Example, answer: str) -> bytes:
     ).encode()
 
 
-def _beside(criterion: Criterion, example: Example) -> list[dict[str, Any]]:
+def _beside(criterion: Criterion, example: Example) -> list[dict[str, object]]:
     """Give what a judge may see beside a criterion's text and points; nothing of a plain one."""
     reference = example.reference_of(criterion)
-    beside: dict[str, Any] = {}
+    beside: dict[str, object] = {}
     if criterion.levels:
         beside["levels"] = [[level.text, level.points] for level in criterion.levels]
     if criterion.is_nominal:

@@ -15,6 +15,7 @@ from ..errors import ConfigError, StorePathError
 from . import locks
 from .postgres_connection import checked_address, connect, shown, worded
 from .protocol import is_address
+from .sqlite_file import connect as connect_file
 from .sqlite_file import layout_of, open_store_file, read_only, store_error, transaction
 from .table import POSTGRES, SCHEMA_VERSION, SQLITE, TABLES, Row, columns_of, storable_row, take
 
@@ -170,7 +171,7 @@ class _Server:
 
     @contextlib.contextmanager
     def taking(self, source: Path) -> Iterator[Taker]:
-        with contextlib.closing(sqlite3.connect(source)) as file, self._db.transaction():
+        with contextlib.closing(connect_file(source)) as file, self._db.transaction():
             yield lambda table: self._take(file, table)
 
     def _take(self, file: sqlite3.Connection, table: str) -> int:

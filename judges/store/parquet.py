@@ -67,7 +67,7 @@ def export_parquet(place: Path | str, folder: Path, judge: str | None = None) ->
 
 def _by_judge(
     place: Path | str, judge: str | None
-) -> Iterator[tuple[bytes, Iterator[Sequence[Any]]]]:
+) -> Iterator[tuple[bytes, Iterator[Sequence[object]]]]:
     with opened(place) as store:
         query = f"{EXPORT} WHERE v.judge = {store.dialect.mark} ORDER BY v.{store.dialect.order}"
         for digest in sorted(judges_fitting(store, judge)):
@@ -76,7 +76,7 @@ def _by_judge(
                 yield digest, chain([first], rows)
 
 
-def _row(row: Sequence[Any], place: Path | str) -> dict[str, Any]:
+def _row(row: Sequence[Any], place: Path | str) -> dict[str, object]:
     line = exported(tuple(row), place, {row[2]})
     judge = line.pop("judge")
     for name in ("name", "model", "prompt", "version"):
@@ -85,7 +85,7 @@ def _row(row: Sequence[Any], place: Path | str) -> dict[str, Any]:
     return line
 
 
-def _schema(pa: Any) -> Any:
+def _schema(pa: Any) -> object:
     text, whole, real = pa.string(), pa.int64(), pa.float64()
     named = pa.dictionary(pa.int32(), pa.string())
     return pa.schema(

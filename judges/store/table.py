@@ -288,7 +288,8 @@ def rows_of(
     records: Iterable[Record], judge: bytes, now: float, storable: Callable[[str], str]
 ) -> tuple[list[Row], list[Row]]:
     """Give replies as rows: of the table of verdicts, and of that of failed replies."""
-    good, failed = [], []
+    good: list[Row] = []
+    failed: list[Row] = []
     for record in records:
         verdict, subject = record.verdict, record.subject
         asked = (

@@ -56,7 +56,7 @@ class Moved:
         )
 
 
-def stats(place: Path | str) -> dict[str, Any]:
+def stats(place: Path | str) -> dict[str, object]:
     """Count what a store holds, judge by judge, and check its file and every verdict's sum."""
     with opened(place) as store:
         judges = [_counts(*row) for row in store.execute(_STATS)]
@@ -76,7 +76,7 @@ def stats(place: Path | str) -> dict[str, Any]:
 
 def _counts(
     digest: bytes, identity: str, n: int, met: int, n_met_or_not: int, n_levels: int, *rest: Any
-) -> dict[str, Any]:
+) -> dict[str, object]:
     prompt, completion, first, last = rest
     return {
         **json.loads(identity),
@@ -229,7 +229,7 @@ def exported(row: tuple[Any, ...], path: Path | str, shown: set[bytes]) -> dict[
     return line
 
 
-def _level(said: Said) -> dict[str, Any]:
+def _level(said: Said) -> dict[str, object]:
     """Give what an export says of a level and says of nothing else."""
     chances = said.level_probabilities
     return {

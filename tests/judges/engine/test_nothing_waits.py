@@ -21,7 +21,7 @@ from rubricbeat.judges.engine.work_items import Sheet
 from rubricbeat.judges.errors import ConfigError, EndedError, StoreError
 from rubricbeat.judges.grader import Grader, RuntimeOptions
 from rubricbeat.judges.judge import Question
-from rubricbeat.judges.store import check as store_check
+from rubricbeat.judges.store import upkeep as store_check
 from rubricbeat.judges.store.protocol import Record
 from rubricbeat.judges.verdict import Verdict
 

@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from rubricbeat.judges.errors import DataError
 from rubricbeat.judges.judge import JudgeIdentity, Question
 from rubricbeat.judges.rubric import Gate, Level, Message, NaRule, Requirement, Rubric
-from rubricbeat.judges.store.check import check_store
 from rubricbeat.judges.store.importing import import_lines
 from rubricbeat.judges.store.keys import question_material, rating_material, verdict_key
 from rubricbeat.judges.store.parquet import export_parquet
 from rubricbeat.judges.store.protocol import Record, Subject
 from rubricbeat.judges.store.sqlite import VerdictStore
 from rubricbeat.judges.store.transfer import export_lines, merge, stats
+from rubricbeat.judges.store.upkeep import check_store
 from rubricbeat.judges.verdict import Outcome, Source, Verdict
 
 JUDGE = JudgeIdentity("made-up", model="m")

@@ -24,12 +24,11 @@ from rubricbeat.judges.grader import Grader, RuntimeOptions
 from rubricbeat.judges.judge import Question, identity_of, rating_identity
 from rubricbeat.judges.judge_options import build_judge
 from rubricbeat.judges.store import sqlite_file
-from rubricbeat.judges.store.check import check_store
 from rubricbeat.judges.store.importing import import_lines
 from rubricbeat.judges.store.keys import verdict_key
-from rubricbeat.judges.store.prune import prune
 from rubricbeat.judges.store.sqlite import VerdictStore
 from rubricbeat.judges.store.transfer import export_lines, merge, stats
+from rubricbeat.judges.store.upkeep import check_store, prune
 
 BEFORE = (Path(__file__).parent / "store_before.sql").read_text(encoding="utf-8")
 """Written by the program of layout 2: 18 verdicts (two replicates on three answers, and two

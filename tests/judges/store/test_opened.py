@@ -13,11 +13,10 @@ from waiting import HANG_S, join
 from rubricbeat.harness.cli import main
 from rubricbeat.judges.errors import ConfigError, DataError, StoreError
 from rubricbeat.judges.grader import Grader, RuntimeOptions
-from rubricbeat.judges.store.check import check_store
 from rubricbeat.judges.store.importing import import_lines
 from rubricbeat.judges.store.opened import opened
-from rubricbeat.judges.store.prune import prune
 from rubricbeat.judges.store.transfer import export_lines, merge, stats
+from rubricbeat.judges.store.upkeep import check_store, prune
 
 psycopg = pytest.importorskip("psycopg")
 

@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 from rubricbeat.harness.cli import main
 from rubricbeat.judges.errors import ConfigError, DataError, StoreError
 from rubricbeat.judges.grader import Grader, RuntimeOptions
-from rubricbeat.judges.store.check import check_store
 from rubricbeat.judges.store.importing import import_lines
-from rubricbeat.judges.store.prune import prune
 from rubricbeat.judges.store.transfer import Moved, export_lines, merge, stats
+from rubricbeat.judges.store.upkeep import check_store, prune
 
 
 def filled(path, numbers, model="counting"):
@@ -58,6 +57,8 @@ def test_a_line_says_all_that_a_study_needs(tmp_path):
         ({"key": "00"}, "64 hex digits"),
         ({"key": "zz" * 32}, "non-hexadecimal"),
         ({"judge": None}, "not subscriptable"),
+        ({"latency_s": float("nan")}, "NaN is no number"),
+        ({"created": float("inf")}, "Infinity is no number"),
         ({"example": {"prompt_id": "other"}}, "changed after the export"),
     ],
 )
