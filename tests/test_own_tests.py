@@ -58,7 +58,6 @@ HELD_BY = {
     "harness/tables/raters": "harness/commands/test_label.py",
     "harness/tables/wordings": "harness/commands/test_align_prompt.py",
     "harness/tables/replay": "harness/commands/test_replay_train.py",
-    "harness/training/checks/prepare": "harness/training/checks/test_plan.py",
     "judges/backends/prompts/asking_options": "judges/backends/test_asking_more.py",
     "judges/backends/prompts/criteria_words": "judges/backends/test_asking_more.py",
     "judges/backends/refusals": "judges/backends/test_endpoint_bounds.py",

@@ -10,6 +10,7 @@ import asyncio
 import base64
 import contextlib
 import hmac
+import json
 import socket
 import time
 from collections import Counter
@@ -62,13 +63,7 @@ class App:
     """Answers requests; all of it runs on one event loop."""
 
     def __init__(self, service: Service, token: str | None, bounds: Bounds) -> None:
-        """Wire the routes.
-
-        Args:
-            service: Grades.
-            token: What clients must show; None for a server on loopback that asks for none.
-            bounds: Of sizes and times.
-        """
+        """Serve to clients that show the token; None on loopback, where none is asked for."""
         self.service = service
         self._token = token.encode() if token is not None else None
         self._bounds = bounds
@@ -127,7 +122,7 @@ class App:
             self._statuses[status] += 1
             response = web.Response(
                 status=status,
-                body=orjson.dumps(plain),
+                body=_dumped(plain),
                 content_type="application/json",
                 headers={
                     "X-Content-Type-Options": "nosniff",
@@ -267,6 +262,14 @@ class App:
             "rows": len(service.offer.examples),
             "judge": service.grader.facts(),
         }
+
+
+def _dumped(plain: object) -> bytes:
+    """Write JSON; half a surrogate pair, as a reply that was cut off holds one, becomes "?"."""
+    try:
+        return orjson.dumps(plain)
+    except orjson.JSONEncodeError:
+        return json.dumps(plain, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def _require_method(request: web.BaseRequest, wanted: str) -> None:

@@ -33,13 +33,7 @@ class Connection(web.RequestHandler):
     """A connection of aiohttp whose requests must begin in time."""
 
     def __init__(self, server: web.Server, gate: Gate, loop: asyncio.AbstractEventLoop) -> None:
-        """Wait for a connection.
-
-        Args:
-            server: Whose handler is called.
-            gate: Shared by all connections.
-            loop: The running one.
-        """
+        """Wait for a connection, of which the gate counts all."""
         super().__init__(
             server,
             loop=loop,

@@ -60,11 +60,7 @@ def serve(
 ) -> int:
     """Serve until SIGTERM or SIGINT; a second one ends everything at once.
 
-    Args:
-        make: Makes the service, on the loop it is to run on.
-        place: Where to listen.
-        bounds: Of sizes and times.
-        announce: Told the address when clients may come.
+    The service is made on the loop that it runs on; `announce` is told the address when it listens.
 
     Returns:
         0 when every request in hand was answered, else 1.

@@ -26,13 +26,7 @@ class Service:
     """A grader that many ask at once. All of it runs on one event loop but the grading itself."""
 
     def __init__(self, grader: Grader, offer: Offer, *, max_pending: int) -> None:
-        """Serve.
-
-        Args:
-            grader: Asks the judge; closed by whoever opened it.
-            offer: Rewards and rows.
-            max_pending: Most answers in hand, of all requests together.
-        """
+        """Serve with a grader that its opener closes; `max_pending` is of all requests together."""
         self.grader = grader
         self.offer = offer
         self._max_pending = max_pending

@@ -50,13 +50,7 @@ class Viewer:
         notes: Sequence[str] = (),
         trainings: Sequence[TrainingRun] = (),
     ) -> None:
-        """Score the runs.
-
-        Args:
-            runs: As `read_runs` gives them.
-            notes: What reading them had to say.
-            trainings: As `read_training_runs` gives them.
-        """
+        """Score the runs; `notes` are what reading them had to say."""
         self.runs = list(runs)
         self.trainings = {str(id): run for id, run in enumerate(trainings)}
         """By number."""
@@ -89,13 +83,8 @@ class Viewer:
             for id, run in self.trainings.items()
         ]
         notes = [*self._notes, *(note for run in self.runs for note in run.notes)]
-        return runs_page(
-            self.groups,
-            notes,
-            links=links,
-            trainings=trainings,
-            all_trainings=addresses.get(ALL, ""),
-        )
+        every = addresses.get(ALL, "")
+        return runs_page(self.groups, notes, links=links, trainings=trainings, all_trainings=every)
 
     def training(self, name: str) -> str:
         """Give a page of `training_pages`; read anew, because a training may still run.
@@ -110,12 +99,7 @@ class Viewer:
         return render_training_page(training_report([self.trainings[id].path for id in names]))
 
     def page(self, path: str, query: str) -> tuple[int, str]:
-        """Answer a request: its status and its page.
-
-        Args:
-            path: Behind the random word.
-            query: Behind `?`.
-        """
+        """Answer what stands behind the random word and behind `?`: its status and its page."""
         if path in {"", "/"}:
             return 200, self._list
         if path == "/training":
@@ -140,10 +124,8 @@ class Viewer:
     def comparison(self, ids: Sequence[int], *, allow_different: bool = False) -> str:
         """Compare runs by their numbers."""
         picked = told_apart([self.runs[id] for id in ids])
-        return render_page(
-            compare_runs(picked, notes=self._notes, allow_different=allow_different),
-            command="rubricbeat view",
-        )
+        found = compare_runs(picked, notes=self._notes, allow_different=allow_different)
+        return render_page(found, command="rubricbeat view")
 
     def _asked(self, query: str) -> tuple[list[int], bool]:
         if len(query) > MAX_QUERY_CHARS:
@@ -198,12 +180,7 @@ class ViewServer(ThreadingHTTPServer):
         """Say nothing: a browser that went away is no fault, and pages word their own."""
 
     def answer(self, host: str | None, target: str) -> tuple[int, str]:
-        """Answer one request: its status and its page.
-
-        Args:
-            host: What its header `Host` says.
-            target: The path and query it asks for.
-        """
+        """Answer a request for a path and query, by its header `Host`: its status and its page."""
         if host not in self.hosts:
             return 403, "This address is not served here.\n"
         try:

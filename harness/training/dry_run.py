@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ...judges.engine.ledger import Cost
 from ...judges.errors import ConfigError
-from ...judges.rewards import get_reward
 from ...judges.rubric import Example
 from ...judges.signal.groups import group_answers
 from ...judges.signal.measure import study_signal
 from ...judges.signal.study import SignalStudy
-from .checks.prepare import NO_FOLDER, Prepared
+from ..terminal import say
+from .checks.judges import NO_FOLDER, rewards_of
+from .checks.plan import Prepared
 from .config import TrainConfig
 from .data import data_line, messages_of, sample_examples
 from .loop.grpo import build_reward, prepare
@@ -107,7 +108,7 @@ def dry_run(config: TrainConfig, n_prompts: int) -> DryRun:
         config = replace(config, run=replace(config.run, output_dir=NO_FOLDER))
     prepared = prepare(config, resume=True, trains=False)
     config = prepared.config
-    print(f"rubricbeat: {data_line(prepared.data.facts)}", file=sys.stderr)
+    say(data_line(prepared.data.facts))
     set_threads(config.run.threads)
     examples = sample_examples(prepared.data.train, n_prompts, config.data.seed)
     with quiet_libraries():
@@ -123,10 +124,8 @@ def dry_run(config: TrainConfig, n_prompts: int) -> DryRun:
         )
         generation_s = time.perf_counter() - began
         update_s = _update_seconds(model, prepared, [t[0] for t in texts])
-    answers = [
-        (example, text) for example, group in zip(examples, texts, strict=True) for text in group
-    ]
-    batch, spent = _judge_twice(prepared, answers)
+    asked = [example for example in examples for _ in range(config.grpo.num_generations)]
+    batch, spent = _judge_twice(prepared, [text for group in texts for text in group], asked)
     return _conclude(prepared, batch, spent, (generation_s, update_s))
 
 
@@ -184,31 +183,25 @@ def _not_counted(config: TrainConfig, steps: int) -> str:
 def _frozen(prepared: Prepared) -> Any:
     """Load the policy as the run would start with it."""
     import torch
+    from peft import get_peft_model
 
     config = prepared.config
     model = load_model(config.model, prepared.tokenizer, seed=config.run.seed)
-    adapter = lora_config(config.model)
-    if adapter is not None:
-        from peft import get_peft_model
-
+    if (adapter := lora_config(config.model)) is not None:
         model = get_peft_model(model, adapter)
     is_placed = config.run.use_cpu or config.model.load_in_4bit or not torch.cuda.is_available()
     return model if is_placed else model.to("cuda")
 
 
 def _judge_twice(
-    prepared: Prepared, answers: Sequence[tuple[Example, str]]
+    prepared: Prepared, answers: Sequence[str], examples: Sequence[Example]
 ) -> tuple[BatchScore, dict[str, Any]]:
     config = prepared.config
     if config.run.output_dir != NO_FOLDER:
         Path(config.run.output_dir).mkdir(parents=True, exist_ok=True)
     every = replace(config, reward=replace(config.reward, replicate_every=1))
-    reward = build_reward(replace(prepared, config=every))
-    try:
-        batch = reward.score(None, [text for _, text in answers], [one for one, _ in answers])
-        return batch, reward.facts()
-    finally:
-        reward.close()
+    with closing(build_reward(replace(prepared, config=every))) as reward:
+        return reward.score(None, answers, examples), reward.facts()
 
 
 def _conclude(
@@ -218,8 +211,7 @@ def _conclude(
     seconds: tuple[float, float],
 ) -> DryRun:
     config, plan = prepared.config, prepared.plan
-    reward = get_reward(config.reward.name, **config.reward.options)
-    others = [get_reward(name) for name in config.reward.alternatives]
+    reward, *others = rewards_of(config)
     graded = batch.graded
     groups = group_answers(graded, min_answers=2)
     study = study_signal(groups, [reward, *(one for one in others if one.name != reward.name)])

@@ -15,8 +15,8 @@ from ...judges.grader import open_grader
 from ...judges.rewards import get_reward
 from ...judges.rubric import Example
 from ...judges.scoring.estimates import MIN_PROMPTS, TOO_FEW, wilson
-from .checks.judges import asked_of
-from .checks.prepare import Prepared, judge_options
+from .checks.judges import judge_options, rewards_of
+from .checks.plan import Prepared
 from .config import TrainConfig
 from .reward.graders import Asked, can_rate
 
@@ -116,7 +116,7 @@ def planned_questions(prepared: Prepared) -> tuple[int, int]:
     Second verdicts and evaluations of held-out answers are included.
     """
     config, plan = prepared.config, prepared.plan
-    asked = asked_of(config)
+    asked = Asked.by(rewards_of(config))
     criteria = float(np.mean([len(example.rubric) for example in prepared.data.train]))
     answers = plan.n_rows * config.grpo.num_generations * replicate_factor(config)
     answers += _n_looked_at(prepared)
@@ -126,32 +126,26 @@ def planned_questions(prepared: Prepared) -> tuple[int, int]:
 def _n_looked_at(prepared: Prepared) -> int:
     """Count the held-out answers that each judge looks at in a whole run."""
     gold = prepared.config.gold
-    if gold.judge is None:
-        return 0
     # before the first step, every so many steps, and after the last
-    looks = math.ceil(prepared.plan.max_steps / gold.every) + 1
+    looks = 0 if gold.judge is None else math.ceil(prepared.plan.max_steps / gold.every) + 1
     return looks * min(gold.n_prompts, len(prepared.data.held_out))
 
 
 def gold_bill(prepared: Prepared, answers: Sequence[tuple[Example, str]]) -> Cost:
     """Estimate what the gold judge costs, from the lengths of the answers; nothing is sent."""
     n, config = _n_looked_at(prepared), prepared.config
-    if n == 0 or not answers:
+    judge = config.gold.judge
+    if judge is None or n == 0 or not answers:
         return Cost()
-    options = judge_options(config, config.gold.judge) | {"store": False}
+    options = judge_options(config, judge) | {"store": False}
     few = [Answer(example, text) for example, text in answers]
-    estimates = []
     # it is asked for what its own reward needs, and for the run's rewards beside
-    rewards = [get_reward(config.gold.reward)]
-    rewards.append(get_reward(config.reward.name, **config.reward.options))
-    rewards += map(get_reward, config.reward.alternatives)
+    rewards = [get_reward(config.gold.reward), *rewards_of(config)]
     asked = Asked.by([one for one in rewards if one.needs != "rating" or can_rate(options)])
+    kinds = ((False, asked.verdicts), (True, asked.ratings))
     with open_grader(options) as grader:
-        if asked.verdicts:
-            estimates.append(grader.estimate(few))
-        if asked.ratings:
-            estimates.append(grader.estimate(few, rates=True))
-    return Cost.sum(estimates).times(n, of=len(answers))
+        each = [grader.estimate(few, rates=rates) for rates, is_asked in kinds if is_asked]
+    return Cost.sum(each).times(n, of=len(answers))
 
 
 def bill_of(spent: Mapping[str, Any], planned: int) -> Cost:

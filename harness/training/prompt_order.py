@@ -26,12 +26,9 @@ class PromptOrder:
     """
 
     def __init__(self, prompt_ids: Sequence[str], seed: int, rest_after: int = 0) -> None:
-        """Begin.
+        """Begin, with the prompts by their place in the data.
 
-        Args:
-            prompt_ids: Of the prompts, by their place in the data.
-            seed: Of the order of each epoch.
-            rest_after: Dead groups in a row after which a prompt rests; 0 for never.
+        `rest_after` is the number of dead groups in a row after which a prompt rests; 0 for never.
         """
         self._place = {prompt_id: place for place, prompt_id in enumerate(prompt_ids)}
         self._n, self._seed, self._rest_after = len(prompt_ids), seed, rest_after
@@ -93,25 +90,19 @@ class OrderedSampler:
     Each is decided when it is drawn. Every process draws the same, at the same moment of the run.
     """
 
-    def __init__(self, order: PromptOrder, plan: BatchPlan, group: int) -> None:
-        """Take the order, and how many answers each prompt gets.
-
-        Args:
-            order: Of the prompts.
-            plan: Of the run.
-            group: Answers to each prompt.
-        """
-        self._order, self._plan, self._group = order, plan, group
+    def __init__(self, order: PromptOrder, plan: BatchPlan) -> None:
+        """Take the order of the prompts, and how many answers each of them gets."""
+        self._order, self._plan = order, plan
 
     def __iter__(self) -> Iterator[int]:
         """Give the row of each answer, a round of generation as often as it is trained on."""
         size = self._plan.prompts_per_generation
         for start in range(0, self._plan.n_rows, size):
             asked = self._order.asked(start, start + size)
-            rows = [place for place in asked for _ in range(self._group)]
+            rows = [place for place in asked for _ in range(self._plan.group)]
             for _ in range(self._plan.generation_every):
                 yield from rows
 
     def __len__(self) -> int:
         """Count the rows."""
-        return self._plan.n_rows * self._group * self._plan.generation_every
+        return self._plan.n_rows * self._plan.group * self._plan.generation_every

@@ -134,12 +134,17 @@ def completion_rows(step: int, batches: Iterable[BatchScore]) -> Iterator[dict[s
                 **(counts if batch.asked.verdicts else dict.fromkeys(counts)),
                 "n_criteria": len(verdicts),
                 "rating": None if rating is None else rating.value,
-                "rating_words": None if rating is None else rating.explanation,
+                "rating_words": None if rating is None else _storable(rating.explanation),
                 **{f"reward_alt/{name}": v[i] for name, v in batch.alternatives.items()},
                 "verdicts": json.dumps([verdict.to_json() for verdict in verdicts]),
                 "criteria": json.dumps(criteria),
             }
         n_groups += len(batch.groups)
+
+
+def _storable(text: str) -> str:
+    """Put "?" for half a surrogate pair, as a reply that was cut off holds one: no table has it."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def library_versions() -> dict[str, str]:

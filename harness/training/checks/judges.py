@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from ....judges.answer import Answer
@@ -18,35 +19,52 @@ from ....judges.learned import seen_by
 from ....judges.rewards import Reward, get_reward
 from ....judges.rubric import Example, Rubric
 from ....judges.verdict import TIE, Rating, Verdict
-from ..config import TrainConfig
+from ..config import JudgeName, TrainConfig, options_of
 from ..data import TrainingData
 from ..reward.graders import VERDICTS_ONLY, Asked, can_rate
 
 PROBE = "I cannot say."
+NO_FOLDER = "(no folder)"
+"""Stands for the folder of a dry run that has none: its verdicts go to the user's own store."""
 
 
-def asked_of(config: TrainConfig, trained: Reward | None = None) -> Asked:
-    """Give what the training judge is asked about each answer."""
+def judge_options(config: TrainConfig, judge: JudgeName) -> dict[str, Any]:
+    """Give a judge's options, with the verdict store of the run where none is named.
+
+    In the run's folder, a killed run finds every verdict it has paid for when it resumes.
+    """
+    options = options_of(judge)
+    if config.run.output_dir != NO_FOLDER:
+        options.setdefault("store", str(Path(config.run.output_dir) / "verdicts.sqlite"))
+    return options
+
+
+def rewards_of(config: TrainConfig) -> list[Reward]:
+    """Give the reward that trains, and then those that are logged.
+
+    Raises:
+        ConfigError: One of them is unknown.
+    """
     section = config.reward
-    reward = trained or get_reward(section.name, **section.options)
-    return Asked.by([reward, *map(get_reward, section.alternatives)])
+    return [get_reward(section.name, **section.options), *map(get_reward, section.alternatives)]
 
 
-def check_raters(config: TrainConfig, trained: Reward) -> None:
+def check_raters(config: TrainConfig) -> None:
     """Refuse a reward that needs a rating of a judge that gives none.
 
     Raises:
         ConfigError: Such a reward trains, is logged, or is what the gold judge is asked for.
     """
-    names, gold = (config.reward.name, *config.reward.alternatives), config.gold
-    if asked_of(config, trained).ratings and not can_rate(config.judge):
-        needing = next(name for name in names if _needs(name, "rating"))
+    needing = next((one.name for one in rewards_of(config) if one.needs == "rating"), None)
+    if needing is not None and not can_rate(config.judge):
         raise ConfigError(
             f"reward {needing!r} needs a rating of the whole answer, and judge "
             f"{_name(config.judge)!r} gives verdicts only; take a judge that rates, such as chat, "
             "or another reward"
         )
-    if gold.judge is not None and _needs(gold.reward, "rating") and not can_rate(gold.judge):
+    gold = config.gold
+    is_rating = get_reward(gold.reward).needs == "rating"
+    if gold.judge is not None and is_rating and not can_rate(gold.judge):
         raise ConfigError(
             f"gold.reward {gold.reward!r} needs a rating of the whole answer, and gold.judge "
             f"{_name(gold.judge)!r} gives verdicts only; set gold.reward: healthbench"
@@ -59,12 +77,10 @@ def check_judges(config: TrainConfig, example: Example) -> None:
     Raises:
         ConfigError: No answer came.
     """
-    section, gold, evaluation = config.reward, config.gold, config.eval
-    names = (section.name, *section.alternatives)
-    check_judge(config.judge, example, "the judge", names, asked_of(config))
+    gold, evaluation = config.gold, config.eval
+    check_judge(config.judge, example, "the judge", rewards_of(config))
     if gold.judge is not None:
-        kinds = Asked.by([get_reward(gold.reward)])
-        check_judge(gold.judge, example, "the gold judge", (gold.reward,), kinds)
+        check_judge(gold.judge, example, "the gold judge", [get_reward(gold.reward)])
     if evaluation.tasks and evaluation.judge is not None:
         check_judge(evaluation.judge, example, "eval.judge")
 
@@ -100,8 +116,7 @@ def check_judge(
     judge: str | Mapping[str, Any] | Judge,
     example: Example,
     what: str,
-    rewards: Sequence[str] = (),
-    asked: Asked = VERDICTS_ONLY,
+    rewards: Sequence[Reward] = (),
 ) -> None:
     """Ask a judge about an answer that says nothing: one criterion, a rating, or both.
 
@@ -109,8 +124,7 @@ def check_judge(
         judge: As `open_grader` takes it.
         example: Whose first criterion is asked about.
         what: The judge's part in the run, for the message.
-        rewards: Computed from what it says.
-        asked: Which of them.
+        rewards: Computed from what it says; verdicts are asked for where there are none.
 
     Raises:
         ConfigError: No answer came: it is down, refuses, or cannot judge these criteria. Or none
@@ -119,6 +133,7 @@ def check_judge(
     # alone: what it requires is another criterion
     criterion = dataclasses.replace(example.rubric.criteria[0], requires=None)
     first = dataclasses.replace(example, rubric=Rubric((criterion,)))
+    asked = Asked.by(rewards) if rewards else VERDICTS_ONLY
     try:
         with open_grader(_hasty(judge)) as grader:
             if asked.verdicts:
@@ -132,12 +147,12 @@ def check_judge(
         raise ConfigError(f"{what} is down: {error}") from error
 
 
-def _check_verdict(verdict: Verdict, judge: Any, what: str, rewards: Sequence[str]) -> None:
+def _check_verdict(verdict: Verdict, judge: object, what: str, rewards: Sequence[Reward]) -> None:
     if verdict.is_na or (verdict.is_missing and TIE in verdict.explanation):
         return  # it answered; and an answer that says nothing may well divide its members
     if verdict.is_missing:
         raise _nothing(what, "verdict", verdict)
-    soft = next((name for name in rewards if _needs(name, "probabilities")), None)
+    soft = next((one.name for one in rewards if one.needs == "probabilities"), None)
     if soft and verdict.probability is None and verdict.level_probabilities is None:
         raise ConfigError(
             f"reward {soft!r} needs P(met), and {what} {_name(judge)!r} gives verdicts alone; "
@@ -160,9 +175,5 @@ def _hasty(judge: Any) -> Any:
     return {**options, "max_retries": few, "store": False}
 
 
-def _needs(reward: str, kind: str) -> bool:
-    return get_reward(reward).needs == kind
-
-
-def _name(judge: Any) -> str:
+def _name(judge: object) -> str:
     return str(judge.get("name")) if isinstance(judge, Mapping) else str(judge)

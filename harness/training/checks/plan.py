@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from ....judges.errors import ConfigError
-from ..config import GrpoSection
+from ..config import GrpoSection, TrainConfig
+from ..data import TrainingData
+from ..policy.policy import PolicyFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +24,10 @@ class BatchPlan:
     gradient_accumulation_steps: int
     steps_per_generation: int
     """Micro-batches that share one round of generation."""
-    num_iterations: int
+    generation_every: int
+    """Micro-batches from one round of generation to the next: each is trained on so often."""
+    group: int
+    """Answers to each prompt."""
     prompts_per_generation: int
     """Over all processes."""
     max_steps: int
@@ -31,17 +37,21 @@ class BatchPlan:
     @property
     def answers_made_per_step(self) -> float:
         """Over all processes, on average: fewer than trained on where a round serves several."""
-        group = (
-            self.answers_per_step
-            * self.steps_per_generation
-            // (self.gradient_accumulation_steps * self.prompts_per_generation)
-        )
-        return self.n_rows * group / self.max_steps
+        return self.n_rows * self.group / self.max_steps
 
-    @property
-    def generation_every(self) -> int:
-        """Micro-batches from one round of generation to the next."""
-        return self.steps_per_generation * self.num_iterations
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run whose every question was answered but for the weights."""
+
+    config: TrainConfig
+    policy: PolicyFacts
+    tokenizer: Any
+    data: TrainingData
+    plan: BatchPlan
+    longest_prompt: int
+    arguments: Any = None
+    """TRL's GRPOConfig; None in a dry run."""
 
 
 def plan_run(grpo: GrpoSection, n_examples: int, n_processes: int) -> BatchPlan:
@@ -85,7 +95,8 @@ def plan_run(grpo: GrpoSection, n_examples: int, n_processes: int) -> BatchPlan:
         micro_batch=micro,
         gradient_accumulation_steps=accumulation,
         steps_per_generation=per_generation,
-        num_iterations=grpo.num_iterations,
+        generation_every=every,
+        group=group,
         prompts_per_generation=prompts_per_generation,
         max_steps=max_steps,
         n_rows=rounds * prompts_per_generation,
@@ -121,10 +132,9 @@ def check_save_steps(save_steps: int, plan: BatchPlan) -> None:
     Raises:
         ConfigError: A checkpoint would fall between.
     """
-    if (save_steps * plan.gradient_accumulation_steps) % plan.generation_every:
-        steps = plan.generation_every // math.gcd(
-            plan.generation_every, plan.gradient_accumulation_steps
-        )
+    every, accumulation = plan.generation_every, plan.gradient_accumulation_steps
+    if save_steps * accumulation % every:
+        steps = every // math.gcd(every, accumulation)
         raise ConfigError(
             f"run.save_steps {save_steps} falls between two rounds of generation, and a resumed "
             f"run could not repeat the answers in between; make it a multiple of {steps}"
@@ -140,15 +150,15 @@ def _max_steps(
             "grpo.max_steps must be at least 1, or -1 where grpo.num_train_epochs says how long, "
             f"not {steps}"
         )
-    if steps > 0 and epochs is not None:
-        raise ConfigError(
-            f"grpo.max_steps {steps} would override grpo.num_train_epochs {epochs:g}; set one of "
-            "them"
-        )
     if epochs is None:
         if steps < 1:
             raise ConfigError("set grpo.max_steps or grpo.num_train_epochs")
         return steps
+    if steps > 0:
+        raise ConfigError(
+            f"grpo.max_steps {steps} would override grpo.num_train_epochs {epochs:g}; set one of "
+            "them"
+        )
     steps = int(epochs * n_examples // per_generation) * every // accumulation
     if steps < 1:
         raise ConfigError(

@@ -17,16 +17,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ....judges.errors import ConfigError, near_names
-from ....judges.rewards import Reward, get_reward
 from ...terminal import say
 from ..config import ModelSection, TrainConfig
 from ..data import TrainingData
 from ..policy.policy import LARGE, PolicyFacts
 from ..reward.graders import rank, world_size
 from ..run_files import CONFIG, FACTS, GOLD, METRICS, read_facts
-from .judges import check_raters
+from .judges import NO_FOLDER, check_raters, rewards_of
 from .plan import BatchPlan, check_save_steps, plan_run
-from .prepare import NO_FOLDER
 
 if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
@@ -87,17 +85,15 @@ def check_values(config: TrainConfig) -> None:
         _check_vllm()
 
 
-def check_reward(config: TrainConfig) -> Reward:
+def check_reward(config: TrainConfig) -> None:
     """Check the reward, and that none of its terms cancels under the chosen scale.
 
     Raises:
         ConfigError: It is unknown, or a term or a mask would do nothing.
     """
     section, scale = config.reward, config.grpo.scale_rewards
-    reward = get_reward(section.name, **section.options)
-    for name in (*section.alternatives, config.gold.reward):
-        get_reward(name)
-    check_raters(config, reward)
+    check_raters(config)
+    reward = rewards_of(config)[0]
     inert = reward.constant_terms if scale == "group" else ()
     if inert and not section.allow_inert_terms:
         raise ConfigError(
@@ -114,7 +110,6 @@ def check_reward(config: TrainConfig) -> Reward:
         raise ConfigError(
             "reward.min_reliability needs second verdicts: set reward.replicate_every"
         )
-    return reward
 
 
 def check_policy(config: TrainConfig, facts: PolicyFacts, longest_prompt: int) -> None:

@@ -61,13 +61,8 @@ class StepRecorder(TrainerCallback):
     ) -> None:
         """Take the reward whose batches are collected, and where they go.
 
-        Args:
-            reward: Whose batches these are.
-            files: Of the run.
-            completions_every: Steps between two tables of completions; 0 for none.
-            n_epochs: Times the run asks every prompt. The trainer sees the rows of all of them as
-                one epoch.
-            order: Of the prompts, which is told what their groups taught.
+        `completions_every` 0 is for no tables. `n_epochs` is how often the run asks every prompt,
+        whose rows the trainer sees as one epoch. The order is told which groups were dead.
         """
         self._n_epochs, self._order = n_epochs, order
         # collected after every step, so that none is forgotten, however many rounds a step has

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any, cast
 from ....judges.errors import ConfigError
 from ....judges.rubric import Example
 from ...terminal import say
-from ..checks.judges import check_judges, check_seen
-from ..checks.plan import BatchPlan
-from ..checks.prepare import Prepared, judge_options
+from ..checks.judges import check_judges, check_seen, judge_options
+from ..checks.plan import BatchPlan, Prepared
 from ..checks.settings import (
     check_output_dir,
     check_plan,
@@ -158,7 +157,7 @@ def build_grpo(prepared: Prepared, *, model: Any = None) -> GrpoRun:
     order = PromptOrder(
         [one.prompt_id for one in prepared.data.train], config.data.seed, config.data.rest_dead
     )
-    sampler = OrderedSampler(order, plan, config.grpo.num_generations)
+    sampler = OrderedSampler(order, plan)
     cast(Any, trainer)._get_train_sampler = lambda dataset=None: sampler  # a hook of transformers
     # forty numbers a step; ours are one line
     trainer.remove_callback(PrinterCallback)
@@ -201,7 +200,7 @@ def build_reward(prepared: Prepared) -> RubricReward:
     config, plan = prepared.config, prepared.plan
     section = config.reward
     return RubricReward(
-        judge_options(config),
+        judge_options(config, config.judge),
         section.name,
         reward_options=section.options,
         alternatives=section.alternatives,
@@ -257,13 +256,7 @@ def grpo_arguments(config: TrainConfig, plan: BatchPlan, tokenizer: Any) -> Any:
 def trl_arguments(
     kind: Any, config: TrainConfig, section: GrpoSection | SftSection, settings: dict[str, Any]
 ) -> Any:
-    """Build one of TRL's configurations, with what every stage says of its run.
-
-    Args:
-        kind: GRPOConfig or SFTConfig.
-        config: Of the run.
-        section: Of the stage.
-        settings: Those of TRL that are not in the section, or stand there under other names.
+    """Build one of TRL's configurations: what every stage says, its section, and `settings` last.
 
     Raises:
         ConfigError: TRL refuses it.

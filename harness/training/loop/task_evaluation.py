@@ -29,7 +29,7 @@ from ..run_files import RunFiles
 from .callbacks import checkpoint_folder
 
 if TYPE_CHECKING:
-    from ..checks.prepare import Prepared
+    from ..checks.plan import Prepared
     from ..config import TrainConfig
 
 FOLDER = "evaluation"

@@ -313,16 +313,7 @@ def generate_answers(
     n: int = 1,
     seed: int = 0,
 ) -> list[list[str]]:
-    """Answer each conversation n times, without the special tokens.
-
-    Args:
-        model: A causal language model, on its device.
-        tokenizer: Its tokenizer, padded on the left.
-        conversations: What to ask, as chat templates take it.
-        sampling: As `sampling_of` gives it.
-        n: Answers to each prompt.
-        seed: Of the sampling.
-    """
+    """Answer each conversation n times, sampled as `sampling_of` says, without special tokens."""
     import torch
 
     answers: list[list[str]] = []

@@ -28,11 +28,7 @@ def settle_turns(tokenizer: Any, values: Mapping[str, Any]) -> None:
 
     A base model with a chat template ends texts with one token and turns with another
     (Qwen3-Base: `<|endoftext|>` and `<|im_end|>`): what a warm start learns to write last would
-    not stop the generation, and every answer would be cut off.
-
-    Args:
-        tokenizer: Changed in place; its padding is left as it is.
-        values: What templates are given, such as `enable_thinking: false`.
+    not stop the generation, and every answer would be cut off. The tokenizer is changed in place.
 
     Raises:
         ConfigError: Answers have no end token to learn.

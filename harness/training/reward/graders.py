@@ -78,12 +78,7 @@ def accelerate_folder() -> Path:
 
 
 def continued(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
-    """Add what was paid since a start to what was paid before it.
-
-    Args:
-        before: Facts of graders by what they give, `judge` and `ratings`, as `Graders.facts` does.
-        now: Those of this start.
-    """
+    """Add what was paid since a start to what was paid before it, each as `Graders.facts` says."""
     names = dict.fromkeys((*now, *before))
     return {name: _one(before.get(name) or {}, now.get(name) or {}) for name in names}
 
@@ -136,10 +131,7 @@ class Graders:
     ) -> None:
         """Take what `open_grader` takes; nothing is opened yet.
 
-        Args:
-            judge: As `open_grader` takes it.
-            seed: Of the judge's runtime.
-            is_alone: No other process asks, so that the limits are all this one's.
+        Where it `is_alone`, no other process asks, and the limits are all this one's.
         """
         self.judge = judge
         """What is opened, as it was given."""
@@ -161,14 +153,7 @@ class Graders:
         asked: Asked,
         twice: Collection[int] = (),
     ) -> list[GradedAnswer]:
-        """Ask about each answer, all at once.
-
-        Args:
-            texts: The answers.
-            examples: What each of them answers.
-            asked: Verdicts, ratings, or both.
-            twice: Places of the answers that are asked about a second time, independently.
-        """
+        """Ask about each answer, all at once, and about those at `twice` a second time."""
         kinds = {"judge": asked.verdicts, "ratings": asked.ratings}
         # other trainers call from several threads at once, and one judge has one set of limits
         with self._lock:
@@ -179,9 +164,13 @@ class Graders:
             for i, (example, text) in enumerate(zip(examples, texts, strict=True))
         ]
         graded, ratings = await asyncio.gather(
-            _grade(grader, answers, asked.verdicts), _rate(grader, answers, asked.ratings)
+            grader.grade_async(answers if asked.verdicts else []),
+            _rate(grader, answers if asked.ratings else []),
         )
-        return [replace(one, ratings=rated) for one, rated in zip(graded, ratings, strict=True)]
+        if not asked.verdicts:
+            graded = [grader.unasked(replace(one, replicates=1), NOT_ASKED) for one in answers]
+        pairs = zip(graded, ratings or [()] * len(answers), strict=True)
+        return [replace(one, ratings=rated) for one, rated in pairs]
 
     @property
     def stopped(self) -> str | None:
@@ -229,15 +218,5 @@ class Graders:
         return grader
 
 
-async def _grade(grader: Grader, answers: Sequence[Answer], is_asked: bool) -> list[GradedAnswer]:
-    if is_asked and answers:
-        return await grader.grade_async(answers)
-    return [grader.unasked(replace(answer, replicates=1), NOT_ASKED) for answer in answers]
-
-
-async def _rate(
-    grader: Grader, answers: Sequence[Answer], is_asked: bool
-) -> list[tuple[Rating, ...]]:
-    if is_asked and answers:
-        return await grader.rate_async(answers)
-    return [() for _ in answers]
+async def _rate(grader: Grader, answers: Sequence[Answer]) -> list[tuple[Rating, ...]]:
+    return await grader.rate_async(answers) if answers else []

@@ -23,13 +23,8 @@ def examples_of(
     """Find the example of each answer.
 
     By `prompt_id` among the known ones; by `rubric_row`, a row as JSON; or else by the columns of
-    the data set themselves, where its rows have one of the forms of docs/data.md.
-
-    Args:
-        prompts: As TRL gives them.
-        columns: Column by name, a value for each answer.
-        known: Examples by their prompt_id; may be empty.
-        rubric: Of every prompt, as a row would hold it; None where the columns say.
+    the data set themselves, where its rows have one of the forms of docs/data.md. A `rubric`, as a
+    row would hold it, is that of every prompt.
 
     Raises:
         ConfigError: An example is not known, or the columns hold no rubric.

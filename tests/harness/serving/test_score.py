@@ -274,6 +274,18 @@ def test_a_level_and_not_applicable_are_answers():
     assert one["verdicts"][0]["level"] == 1
 
 
+def test_words_that_were_cut_off_in_a_character_lose_no_reply():
+    class CutJudge(CountingJudge):
+        async def judge(self, question):
+            return Verdict(Outcome.MET, explanation="yes \ud83d")
+
+    with Served(CutJudge()) as served:
+        status, reply = served.post("/v1/score", {"items": [item()]})
+    assert status == 200
+    words = {v["explanation"] for v in reply["items"][0]["answers"][0]["verdicts"]}
+    assert words == {"yes ?"}
+
+
 def test_a_reward_that_is_none_although_all_verdicts_are_there_is_named():
     class SilentRater(CountingJudge):
         async def rate(self, example, answer):

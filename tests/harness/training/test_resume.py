@@ -37,9 +37,10 @@ from rubricbeat.harness.training.reward.graders import Graders
 from rubricbeat.harness.training.reward.reward import RubricReward
 from rubricbeat.harness.training.run_files import RunFiles, held, read_lines
 from rubricbeat.harness.training.tiny_data import tiny_examples
+from rubricbeat.judges.backends.scripted import ScriptedJudge
 from rubricbeat.judges.data.examples import example_to_row
 from rubricbeat.judges.errors import ConfigError
-from rubricbeat.judges.verdict import Outcome, Verdict
+from rubricbeat.judges.verdict import Outcome, Rating, Verdict
 
 from .examples import example
 
@@ -426,3 +427,18 @@ def test_no_answer_of_a_step_is_left_out_of_its_line(tmp_path: Path) -> None:
     table = pd.read_parquet(tmp_path / "completions" / "step_000001.parquet")
     # a group is one of the step, whichever round it was of
     assert table.groupby("group").size().tolist() == [2] * 20
+
+
+def test_words_of_a_rater_that_were_cut_off_in_a_character_are_kept(tmp_path: Path) -> None:
+    class Rater(ScriptedJudge):
+        async def rate(self, example: Any, answer: str) -> Rating:
+            return Rating(8, explanation="kind \ud83d")
+
+    reward = RubricReward(Rater(True), "rar_implicit", examples=[example()])
+    recorder = StepRecorder(reward, RunFiles(tmp_path), 1)
+    asyncio.run(reward(prompts=["x"] * 2, completions=["rest", "no"], prompt_id=["p1"] * 2))
+    recorder.on_step_end(None, SimpleNamespace(global_step=1, max_steps=1), None)
+    import pandas as pd
+
+    table = pd.read_parquet(tmp_path / "completions" / "step_000001.parquet")
+    assert table["rating_words"].tolist() == ["kind ?"] * 2

@@ -14,6 +14,7 @@ from rubricbeat.harness.training.config_reading import load_config
 from rubricbeat.harness.training.loop.grpo import prepare
 from rubricbeat.harness.training.policy.policy import PolicyFacts, policy_facts
 from rubricbeat.judges.errors import ConfigError, UnknownNameError
+from rubricbeat.judges.rewards import get_reward
 from rubricbeat.judges.rubric import Criterion, Level, NaRule, Polarity, Requirement, Rubric
 from rubricbeat.judges.verdict import Verdict
 
@@ -254,7 +255,7 @@ def test_a_level_or_not_applicable_is_an_answer_to_the_probe(said: Verdict) -> N
     first = replace(first, levels=levels, na=NaRule.EXCLUDED, requires=Requirement("other"))
     rest = [replace(rest[0], id="other"), *rest[1:]]
     one = replace(one, rubric=Rubric((first, *rest)))
-    check_judge(ScriptedJudge(said), one, "the judge", ["soft(of=healthbench)"])
+    check_judge(ScriptedJudge(said), one, "the judge", [get_reward("soft(of=healthbench)")])
 
 
 def test_a_soft_reward_of_a_judge_without_probabilities_is_said_before_the_model_is_loaded() -> (
@@ -263,6 +264,9 @@ def test_a_soft_reward_of_a_judge_without_probabilities_is_said_before_the_model
     soft = config(judge="keyword", reward={"name": "soft(of=healthbench)"})
     with pytest.raises(ConfigError, match=r"needs P.met., and the judge 'keyword' gives"):
         check_judges(soft, example())
+    options = {"name": "soft", "options": {"of": "healthbench"}}
+    with pytest.raises(ConfigError, match=r"'soft\(of=healthbench\)' needs P.met., and the judge"):
+        check_judges(config(judge="keyword", reward=options), example())
     logged = config(judge="keyword", reward={"alternatives": ["soft(of=hybrid)"]})
     with pytest.raises(ConfigError, match=r"soft\(of=hybrid\)"):
         check_judges(logged, example())
