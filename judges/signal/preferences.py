@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import permutations
 
 import numpy as np
 
@@ -149,19 +150,22 @@ def pairs_of(group: Sequence[int], worth: Worth, wanted: Wanted) -> list[Pair]:
     """
     scored = _scored(group, worth)
     gaps = [
-        (float(worth.rewards_N[one] - worth.rewards_N[other]), one, other)
-        for one in scored
-        for other in scored
-        if worth.rewards_N[one] - worth.rewards_N[other] >= wanted.margin and one != other
+        (_gap(worth.rewards_N[one], worth.rewards_N[other]), one, other)
+        for one, other in permutations(scored, 2)
     ]
     found: list[Pair] = []
     for gap, one, other in sorted(gaps, key=lambda each: (-each[0], each[1:])):
-        share = worth.surely_above(one, other)
-        if gap > 0 and (share is None or share >= wanted.confidence):
-            found.append(Pair(one, other, share))
-        if len(found) == wanted.per_prompt:
+        if gap <= 0 or gap < wanted.margin or len(found) == wanted.per_prompt:
             break
+        share = worth.surely_above(one, other)
+        if share is None or share >= wanted.confidence:
+            found.append(Pair(one, other, share))
     return found
+
+
+def _gap(above: float, below: float) -> float:
+    """Give a difference without the rounding in its last bits: .3 less .2 is .1."""
+    return round(float(above - below), 12)
 
 
 def labels_of(group: Sequence[int], worth: Worth, wanted: Wanted) -> Iterator[Label]:
@@ -176,7 +180,7 @@ def labels_of(group: Sequence[int], worth: Worth, wanted: Wanted) -> Iterator[La
             return
         threshold = float(np.mean(worth.rewards_N[scored]))
     for one in scored:
-        gap = float(worth.rewards_N[one]) - threshold
+        gap = _gap(worth.rewards_N[one], threshold)
         is_good = gap > 0 or (gap == 0 and wanted.threshold is not None)
         if abs(gap) < wanted.margin or (gap == 0 and wanted.threshold is None):
             continue

@@ -69,6 +69,9 @@ def headline_of(arms: Sequence[Arm], pairs: Sequence[ArmPair]) -> str:
         )
     may_be = "" if best.moved else ", not significant"
     against = "" if so_far else f"; {_against(best, pairs, len(measured) - 1)}"
+    if (change.over.mean or 0.0) < 0:
+        fell = f"None of {len(measured)} arms improved the held-out score; least worse"
+        return f"{fell}: {best.name}, {found}{may_be}{against}{_stop(so_far)}"
     return (
         f"Of {len(measured)} arms, {best.name} improved the held-out score most: {found}"
         f"{may_be}{against}{_stop(so_far)}"
@@ -315,7 +318,7 @@ def _judges_itself(run: TrainingRun) -> bool:
 
 
 def _against(best: Arm, pairs: Sequence[ArmPair], n_others: int) -> str:
-    won = [pair for pair in pairs if pair.this == best.name and pair.is_sure]
+    won = [p for p in pairs if p.this == best.name and p.is_sure and (p.over.mean or 0.0) > 0]
     one_seed = any(pair.over.n_runs == 1 for pair in won)
     alone = " on the one seed they share" if one_seed else ""
     if not won:

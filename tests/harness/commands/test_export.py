@@ -111,6 +111,17 @@ def test_dpo_pairs_are_those_with_the_largest_differences(tmp_path, capsys):
     assert names("--margin", "0") == names()
 
 
+def test_a_difference_as_large_as_the_margin_counts_whatever_its_last_bits(tmp_path, capsys):
+    # in binary .3 less .2 is below .1, and .2 below the mean of .1, .2 and .3
+    met = {name: [i < n for i in range(10)] for n, name in enumerate(("one", "two", "three"), 1)}
+    words = recorded(tmp_path, {"a": met})
+    pairs, _ = exported(capsys, words, "--format", "dpo", "--per-prompt", "9")
+    names = [(row["chosen"][0]["content"], row["rejected"][0]["content"]) for row in pairs]
+    assert names == [("three", "one"), ("two", "one"), ("three", "two")]
+    labels, _ = exported(capsys, words, "--format", "kto", "--margin", "0")
+    assert [row["completion"][0]["content"] for row in labels] == ["one", "three"]
+
+
 def test_a_difference_must_hold_at_the_judges_error_rate(tmp_path, capsys):
     # both of two against none of two, each verdict wrong in one of five: X ~ Bin(2, .8) is above
     # Y ~ Bin(2, .2) where Y = 0 and X >= 1, or Y = 1 and X = 2: .64 x .96 + .32 x .64 = .8192

@@ -29,6 +29,31 @@ def test_no_change_is_better_than_a_fall(tmp_path: Path) -> None:
     assert "largest change: binary, scale group, 0 " in report_of(tmp_path).headline
 
 
+def test_where_all_arms_fell_none_is_said_to_have_improved(tmp_path: Path) -> None:
+    before = [0.5] * 12
+    write_run(tmp_path / "a", gold={0: before, 20: [0.3, 0.32, 0.28, 0.3] * 3})
+    write_run(tmp_path / "b", reward="binary", gold={0: before, 20: [0.1, 0.12, 0.1, 0.1] * 3})
+    headline = report_of(tmp_path).headline
+    assert "None of 2 arms improved the held-out score; least worse: hybrid" in headline
+    assert "improved the held-out score most" not in headline
+
+
+def test_the_best_arm_is_not_called_better_than_one_that_beat_it_on_their_seed(
+    tmp_path: Path,
+) -> None:
+    before = [0.1] * 12
+    # the mean of three seeds is higher; on the one seed that both have it is lower
+    for seed, gain in ((1, 0.2), (2, 0.9), (3, 0.9)):
+        after = [0.1 + gain, 0.12 + gain, 0.08 + gain, 0.1 + gain] * 3
+        write_run(tmp_path / f"a{seed}", seed=seed, gold={0: before, 20: after})
+    after = [0.6, 0.61, 0.59, 0.62] * 3
+    write_run(tmp_path / "b", seed=1, reward="binary", gold={0: before, 20: after})
+    report = report_of(tmp_path)
+    assert report.pairs[0].is_sure and (report.pairs[0].over.mean or 0.0) < 0
+    assert "hybrid, scale group" in report.headline
+    assert "significantly better than the other" not in report.headline
+
+
 def test_arms_of_different_gold_judges_are_not_ranked(tmp_path: Path) -> None:
     write_run(tmp_path / "a", gold=RISING)
     write_run(tmp_path / "b", reward="binary", gold=RISING, changed={"gold": {"judge": "kind"}})
