@@ -22,6 +22,8 @@ MIN_MASS = 0.5
 """Probability that must lie on the words true and false for P(met) to be read from them."""
 MOST_NUMBERS = 10
 """Most levels whose numbers are one token each."""
+MOST_TOKENS = 10**12
+"""A count of tokens from here on is none; a store could not hold it."""
 YES_NO_MASS = 0.8
 """Probability that must lie on Yes and No together; below it the model answered something else."""
 
@@ -353,4 +355,4 @@ def _called(message: Mapping[str, object]) -> str:
 
 
 def _count(value: object) -> int:
-    return value if isinstance(value, int) and value > 0 else 0
+    return value if isinstance(value, int) and 0 < value < MOST_TOKENS else 0

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from numbers import Real
 from pathlib import Path
-from typing import Any, TypeVar
+from types import UnionType
+from typing import TypeVar
 
 from ..errors import (
     ConfigError,
@@ -36,7 +37,7 @@ from ..errors import (
 )
 from ..judge import Judge, Question
 from ..shares import suited
-from ..verdict import Outcome, Rating, Verdict
+from ..verdict import Outcome, Rating, Source, Verdict
 
 T = TypeVar("T")
 MAX_BACKOFF_S = 30.0
@@ -50,14 +51,19 @@ USELESS_AFTER = 36
 """Questions that end without a verdict, before a judge that has given none counts as useless."""
 _LOOK_AGAIN = 10
 """Of those that would get none, one in so many gets one all the same."""
-_FIELDS: tuple[tuple[str, Any, str], ...] = (
-    ("probability", float | None, "a number from 0 to 1, or None,"),
-    *((name, str, "text") for name in ("explanation", "reply")),
-    *((f"{kind}_tokens", int, "a whole number") for kind in ("prompt", "cached", "completion")),
-    ("latency_s", Real, "a number of seconds"),
-    ("level", int | None, "a whole number, or None,"),
+_COUNTS = ("attempts", "prompt_tokens", "cached_tokens", "completion_tokens")
+_FIELDS: tuple[tuple[str, type | UnionType, str], ...] = (
+    ("probability", float | None, "a number from 0 to 1, or None"),
+    ("explanation", str, "text"),
+    ("reply", str, "text"),
+    *((name, int, "a whole number from 0") for name in _COUNTS),
+    ("latency_s", Real, "a number of seconds from 0"),
+    ("level", int | None, "a whole number from 0, or None"),
+    ("source", Source, "a Source"),
 )
 """Field, type, and how to say it: what results and stores can hold."""
+_UP_TO = {"probability": 1.0}
+"""Of a number in a verdict; of the others 2^53, beyond which neither JSON nor a store keeps it."""
 
 
 class Fault(StrEnum):
@@ -375,13 +381,13 @@ def check_verdicts(judge: object, verdicts: Sequence[Verdict]) -> None:
                 "Verdict; return Verdict.of(True) or Verdict.of(False)"
             )
         for name, kind, due in _FIELDS:
-            if not isinstance(value := getattr(verdict, name), kind):
+            value = getattr(verdict, name)
+            # True would come back from a store as 1: as another verdict than was kept
+            is_due = isinstance(value, kind) and not isinstance(value, bool)
+            if is_due and isinstance(value, Real):
+                is_due = 0 <= float(value) <= _UP_TO.get(name, 2.0**53)
+            if not is_due:
                 raise ConfigError(
                     f"judge {type(judge).__name__!r} gave a Verdict with {name}={value!r:.80}; "
                     f"expected {due}"
                 )
-        if (chance := verdict.probability) is not None and not 0 <= chance <= 1:
-            raise ConfigError(
-                f"judge {type(judge).__name__!r} gave a Verdict with probability={chance:g}; "
-                "expected a number from 0 to 1, or None"
-            )

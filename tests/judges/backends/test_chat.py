@@ -387,6 +387,15 @@ def test_a_probability_against_the_verdict_is_dropped_with_a_note(endpoint, ques
     assert "against the verdict" in verdict.explanation
 
 
+@pytest.mark.parametrize("count", [2**63, -1, "9", 1.5, None])
+def test_a_count_of_tokens_that_is_none_costs_no_verdict(endpoint, question, run, count):
+    reply = with_logprobs(0.8, "true") | {"usage": {"prompt_tokens": count}}
+    endpoint.send(reply)
+    judge = chat(endpoint)
+    verdict = run(judge, judge.judge(question))
+    assert (verdict.met, verdict.prompt_tokens) == (True, 0)
+
+
 @pytest.mark.parametrize("odd", [3, True, {"true": -0.1}, "true", [1], None])
 def test_alternatives_of_an_odd_form_cost_no_verdict(endpoint, question, run, odd):
     reply = with_logprobs(0.8, "true")

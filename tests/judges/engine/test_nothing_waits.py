@@ -277,12 +277,19 @@ def test_answers_that_end_the_program_end_the_run() -> None:
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"probability": 3.0}, "probability=3; expected a number from 0 to 1"),
+        ({"probability": 3.0}, "probability=3.0; expected a number from 0 to 1"),
         ({"probability": -0.1}, "probability=-0.1; expected a number from 0 to 1"),
         ({"probability": "high"}, "probability='high'"),
         ({"explanation": 7}, "explanation=7; expected text"),
         ({"reply": None}, "reply=None; expected text"),
         ({"prompt_tokens": None}, "prompt_tokens=None; expected a whole number"),
+        ({"prompt_tokens": -1}, "prompt_tokens=-1; expected a whole number from 0"),
+        ({"cached_tokens": 10**30}, f"cached_tokens={10**30}; expected a whole number from 0"),
+        ({"completion_tokens": True}, "completion_tokens=True; expected a whole number"),
+        ({"latency_s": float("nan")}, "latency_s=nan; expected a number of seconds from 0"),
+        ({"latency_s": float("inf")}, "latency_s=inf; expected a number of seconds"),
+        ({"attempts": "x"}, "attempts='x'; expected a whole number"),
+        ({"source": "fresh"}, "source='fresh'; expected a Source"),
     ],
 )
 def test_a_verdict_that_no_store_can_hold_is_refused_by_its_field(
