@@ -85,6 +85,7 @@ HELD_BY = {
     "judges/rewards/registry": "judges/rewards/test_rewards.py",
     "reports/comparison/slices": "reports/comparison/test_comparison.py",
     "reports/interval_words": "reports/pages/test_comparison_page.py",
+    "reports/pages/facts": "reports/pages/test_facts.py",
     "reports/pages/html": "reports/pages/test_comparison_page.py",
     "reports/results/criteria": "reports/results/test_odd_shapes.py",
     "reports/results/evalscope": "reports/results/test_evalscope.py",

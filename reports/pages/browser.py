@@ -11,7 +11,6 @@ import gzip
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -51,7 +50,7 @@ CODES = {
 class BrowserData:
     """What the page carries for its example browser."""
 
-    index: dict[str, Any]
+    index: Mapping[str, object]
     blocks: tuple[str, ...]
     """Base64 of gzip of a JSON list of examples."""
 
@@ -68,15 +67,17 @@ def browser_data(comparison: Comparison) -> BrowserData:
     rows, blocks = [], _Blocks()
     for prompt_id, example in examples.items():
         of_models = [by_prompt.get(prompt_id, []) for by_prompt in answers]
-        place = blocks.add(_packed(example, of_models))
         rows.append(
             {
                 "id": prompt_id,
                 "text": _excerpt(example),
                 "tags": [" ".join(split_tag(tag)[1:]) for tag in _themes(example)],
                 "scores": [_rounded(column[position[prompt_id]]) for column in scores],
-                "missing": [_n_missing(given) for given in of_models],
-                "at": place,
+                "missing": [
+                    sum(v.is_missing for graded, _, _ in given for v in graded.verdicts)
+                    for given in of_models
+                ],
+                "at": blocks.add(_packed(example, of_models)),
             }
         )
     index = {
@@ -88,7 +89,7 @@ def browser_data(comparison: Comparison) -> BrowserData:
     return BrowserData(index, blocks.packed())
 
 
-def _row(row: CriterionRow) -> dict[str, Any]:
+def _row(row: CriterionRow) -> dict[str, object]:
     """Say which criteria a row of the table of criteria stands for."""
     if row.kind == CRITERION:
         return {"key": row.key, "text": row.name, "wanted": row.wanted}
@@ -108,8 +109,8 @@ def _answers_by_prompt(measured: Measured) -> dict[str, list[Given]]:
     return by_prompt
 
 
-def _packed(example: Example, given: Sequence[Sequence[Given]]) -> dict[str, Any]:
-    plain = {
+def _packed(example: Example, given: Sequence[Sequence[Given]]) -> dict[str, object]:
+    plain: dict[str, object] = {
         "prompt": [[m.role, m.content] for m in example.prompt],
         "criteria": [
             [c.text, c.points, c.polarity.value, list(tags_of(c))] for c in example.rubric.criteria
@@ -125,7 +126,7 @@ def _packed(example: Example, given: Sequence[Sequence[Given]]) -> dict[str, Any
     return plain
 
 
-def _form(criterion: Criterion) -> dict[str, Any]:
+def _form(criterion: Criterion) -> dict[str, object]:
     """Give what a criterion holds beside its text: levels, and its terms in words."""
     terms = []
     if criterion.na:
@@ -141,7 +142,7 @@ def _form(criterion: Criterion) -> dict[str, Any]:
     if criterion.turn != -1:
         about = "the whole conversation" if criterion.turn is None else f"turn {criterion.turn}"
         terms.append(f"about {about}")
-    form: dict[str, Any] = {"terms": terms}
+    form: dict[str, object] = {"terms": terms}
     if criterion.id:
         form["id"] = criterion.id
     if criterion.levels:
@@ -151,9 +152,9 @@ def _form(criterion: Criterion) -> dict[str, Any]:
     return form
 
 
-def _answer(example: Example, given: Given) -> dict[str, Any]:
+def _answer(example: Example, given: Given) -> dict[str, object]:
     graded, score, run = given
-    entry: dict[str, Any] = {
+    entry: dict[str, object] = {
         "text": graded.answer,
         "run": run.label,
         "repeat": graded.repeat,
@@ -178,10 +179,6 @@ def _answer(example: Example, given: Given) -> dict[str, Any]:
     return entry
 
 
-def _n_missing(given: Sequence[Given]) -> int:
-    return sum(v.is_missing for graded, _, _ in given for v in graded.verdicts)
-
-
 def _themes(example: Example) -> list[str]:
     themes = [tag for tag in example.tags if split_tag(tag)[0] == "theme"]
     return themes or list(example.tags[:3])
@@ -203,27 +200,25 @@ class _Blocks:
     """Fills blocks of about `BLOCK_CHARS`, and packs them."""
 
     def __init__(self) -> None:
-        self._done: list[str] = []
-        self._open: list[str] = []
-        self._size = 0
+        self._blocks: list[list[str]] = []
+        self._size = BLOCK_CHARS
 
-    def add(self, example: Mapping[str, Any]) -> tuple[int, int]:
+    def add(self, example: Mapping[str, object]) -> tuple[int, int]:
         """Add an example; give the block it went to, and its place there."""
         text = json.dumps(example, ensure_ascii=True, separators=(",", ":"))
-        if self._open and self._size + len(text) > BLOCK_CHARS:
-            self._close()
-        self._open.append(text)
+        if self._size + len(text) > BLOCK_CHARS:
+            self._blocks.append([])
+            self._size = 0
+        self._blocks[-1].append(text)
         self._size += len(text)
-        return len(self._done), len(self._open) - 1
+        return len(self._blocks) - 1, len(self._blocks[-1]) - 1
 
     def packed(self) -> tuple[str, ...]:
-        """Give all blocks, the last one included."""
-        if self._open:
-            self._close()
-        return tuple(self._done)
+        """Give all blocks."""
+        return tuple(map(_packed_block, self._blocks))
 
-    def _close(self) -> None:
-        raw = f"[{','.join(self._open)}]".encode("ascii")
-        # no time stamp: the same data gives the same page
-        self._done.append(base64.b64encode(gzip.compress(raw, 6, mtime=0)).decode("ascii"))
-        self._open, self._size = [], 0
+
+def _packed_block(texts: Sequence[str]) -> str:
+    raw = f"[{','.join(texts)}]".encode("ascii")
+    # no time stamp: the same data gives the same page
+    return base64.b64encode(gzip.compress(raw, 6, mtime=0)).decode("ascii")

@@ -12,7 +12,6 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
-from typing import Any
 from urllib.parse import quote
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
@@ -66,7 +65,7 @@ def environment() -> Environment:
     return made
 
 
-def render(template: str, context: Mapping[str, Any]) -> str:
+def render(template: str, context: Mapping[str, object]) -> str:
     """Fill a template of this package."""
     return environment().get_template(template).render(context)
 
@@ -99,7 +98,7 @@ def section_page(
 _HEADS = re.compile(r'<h3 id="([^"]+)">([^<]+)</h3>')
 
 
-def frame(*scripts: str, forms: str = "'none'", styles: Sequence[str] = ()) -> dict[str, Any]:
+def frame(*scripts: str, forms: str = "'none'", styles: Sequence[str] = ()) -> dict[str, object]:
     """Give what `base.html` is filled with: version, style, script and the policy for both.
 
     Args:
@@ -139,7 +138,7 @@ def _hash(text: str) -> str:
     return f"sha256-{base64.b64encode(digest).decode('ascii')}"
 
 
-def _finalize(value: Any) -> Any:
+def _finalize(value: object) -> object:
     """Tame every text a template writes; markup of our own passes as it is."""
     if isinstance(value, Markup) or not isinstance(value, str):
         return value

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from ...judges.budget.two_judges import Unit
 from ...judges.data.forms.written import criterion_row
-from ...judges.rubric import Criterion, Example
+from ...judges.rubric import Criterion, Example, Message
 from .html import frame, render
 
 _NOT_FOR_LABELS = ("polarity", "category", "check", "id", "requires", "gate", "na_check")
@@ -45,25 +44,7 @@ def label_page(
         unit: What was drawn as a whole: rows say of how many units they are, so that an export of
             a part of them is weighted as one.
     """
-    data = _data(questions)
-    if any(question.probability is not None for question in questions):
-        n_units = len(data["answers"] if unit is Unit.ANSWERS else data["items"])
-        data["draw"] = {"unit": unit.value, "n": n_units}
-    data["id"] = hashlib.sha256(json.dumps(data, sort_keys=True).encode("ascii")).hexdigest()[:16]
-    data["raters"] = list(raters)
-    context = {
-        **frame("text.js", "label.js", styles=["label.css"]),
-        "n_items": len(data["items"]),
-        "n_answers": len(data["answers"]),
-        "raters": list(raters),
-        "data": data,
-    }
-    return render("label.html", context)
-
-
-def _data(questions: Iterable[Question]) -> dict[str, Any]:
-    """Give questions in plain form; each prompt and each answer stands once."""
-    prompts: dict[tuple[Any, ...], int] = {}
+    prompts: dict[tuple[str, tuple[Message, ...]], int] = {}
     answers: dict[tuple[int, str], int] = {}
     items = []
     for question in questions:
@@ -71,7 +52,8 @@ def _data(questions: Iterable[Question]) -> dict[str, Any]:
         prompt = prompts.setdefault((example.prompt_id, example.prompt), len(prompts))
         answer = answers.setdefault((prompt, question.text), len(answers))
         items.append({"answer": answer, "row": _row(question)})
-    return {
+    # each prompt and each answer stands once
+    data: dict[str, object] = {
         "prompts": [
             {"id": prompt_id, "turns": [turn.to_json() for turn in turns]}
             for prompt_id, turns in prompts
@@ -79,12 +61,25 @@ def _data(questions: Iterable[Question]) -> dict[str, Any]:
         "answers": [{"prompt": prompt, "text": text} for prompt, text in answers],
         "items": items,
     }
+    if any(question.probability is not None for question in questions):
+        n_units = len(answers if unit is Unit.ANSWERS else items)
+        data["draw"] = {"unit": unit.value, "n": n_units}
+    data["id"] = hashlib.sha256(json.dumps(data, sort_keys=True).encode("ascii")).hexdigest()[:16]
+    data["raters"] = list(raters)
+    context = {
+        **frame("text.js", "label.js", styles=["label.css"]),
+        "n_items": len(items),
+        "n_answers": len(answers),
+        "raters": list(raters),
+        "data": data,
+    }
+    return render("label.html", context)
 
 
-def _row(question: Question) -> dict[str, Any]:
+def _row(question: Question) -> dict[str, object]:
     """Give the fields of a labelled row that say what is asked, as `read_labels` reads them."""
     levels = tuple(replace(level, check=None) for level in question.criterion.levels)
-    row = criterion_row(replace(question.criterion, levels=levels))
+    row: dict[str, object] = criterion_row(replace(question.criterion, levels=levels))
     for name in _NOT_FOR_LABELS:
         row.pop(name, None)
     if reference := question.example.reference_of(question.criterion):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from ...judges.scoring.rubric_arrays import Floats
@@ -202,16 +200,3 @@ def _box(panel: Panel, middle: float, values: Floats) -> None:
     panel.drawing.line([(low, middle), (high, middle)], BLUE, 1.2)
     panel.drawing.bar(first, middle - 8, third - first, 16, BLUE)
     panel.drawing.line([(half, middle - 10), (half, middle + 10)], INK, 1.6)
-
-
-def captions() -> Mapping[str, str]:
-    """Say what each figure shows, for its caption."""
-    return {
-        "distributions": "Rewards over all answers; a large share at one value is labelled.",
-        "spread": "Left: groups without a learning signal; plain grey: identical verdicts, striped "
-        "orange: lost by the reward. Right: standard deviation within live groups relative to that "
-        "of all answers; bar 25 to 75 %, line 5 to 95 %, mark the median.",
-        "agreement": "1 means that two rewards give the same advantages.",
-        "contrast": "Plain blue and line: positive points; striped orange and dashes: negative. "
-        "Criteria met by none or all answers of a group do not discriminate between them.",
-    }

@@ -7,15 +7,16 @@ has the report's style sheet.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from markupsafe import Markup
 
+from ...judges.signal.advantages import Scale, TermEffect
+from ...judges.signal.agreement import FlipEffect
 from ...judges.signal.power import PowerPlan
 from ...judges.signal.study import SignalStudy
 from ...judges.signal.variance import VOTES, shares
 from .html import render, section_page
-from .signal_figures import captions, signal_figures
+from .signal_figures import signal_figures
 
 MAX_LISTED = 60
 """Prompts to drop that are listed by id; the command's --json has all."""
@@ -41,55 +42,24 @@ def signal_page(study: SignalStudy, plans: Sequence[PowerPlan] = ()) -> str:
     return section_page("signal", "Reward signal", headline, section, "docs/signal.md")
 
 
-def _context(study: SignalStudy) -> dict[str, Any]:
-    # our own drawing, whose text is escaped
-    figures = {name: Markup(svg) for name, svg in signal_figures(study).items()}
-    variance = [
-        {"split": split, "parts": dict(shares(split)), "votes": _votes(split)}
-        for split in study.variance
-    ]
+def _context(study: SignalStudy) -> dict[str, object]:
+    terms: dict[tuple[str, str], dict[Scale, TermEffect]] = {}
+    for effect in study.terms:
+        terms.setdefault((effect.reward, effect.term), {})[effect.scale] = effect
+    flips: dict[tuple[str, Scale], list[FlipEffect]] = {}
+    for flip in study.flips:
+        flips.setdefault((flip.reward, flip.scale), []).append(flip)
     return {
         "study": study,
-        "figures": figures,
-        "captions": captions(),
+        # our own drawing, whose text is escaped
+        "figures": {name: Markup(svg) for name, svg in signal_figures(study).items()},
         "dead": sorted(study.dead, key=lambda row: -(row.dead.value or 0.0)),
-        "terms": _by_term(study),
+        "terms": terms.values(),
         "reliability": {split.reward: split.icc for split in study.variance},
-        "variance": variance,
+        "parts": {split.reward: dict(shares(split)) for split in study.variance},
         "votes": VOTES,
-        "flips": _flips(study),
+        "flips": flips.values(),
         "rates": list(dict.fromkeys(flip.rate for flip in study.flips)),
         "drop": study.drop[:MAX_LISTED],
         "n_more": max(0, len(study.drop) - MAX_LISTED),
     }
-
-
-def _votes(split: Any) -> Sequence[float | None]:
-    return [split.fidelity_of_votes(k).value for k in VOTES]
-
-
-def _by_term(study: SignalStudy) -> list[dict[str, Any]]:
-    """Put the scales of a term side by side."""
-    rows: dict[tuple[str, str], dict[str, Any]] = {}
-    for effect in study.terms:
-        row = rows.setdefault(
-            (effect.reward, effect.term),
-            {
-                "reward": effect.reward,
-                "term": effect.term,
-                "changed": effect.changed,
-                "constant": effect.constant_in_groups,
-                "effects": {},
-            },
-        )
-        row["effects"][effect.scale] = effect
-    return list(rows.values())
-
-
-def _flips(study: SignalStudy) -> list[dict[str, Any]]:
-    rows: dict[tuple[str, str], dict[str, Any]] = {}
-    for flip in study.flips:
-        key = (flip.reward, str(flip.scale))
-        row = rows.setdefault(key, {"reward": flip.reward, "scale": flip.scale, "cells": []})
-        row["cells"].append(flip)
-    return list(rows.values())

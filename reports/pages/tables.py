@@ -9,12 +9,11 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from ...judges.errors import ConfigError
-from ...judges.scoring.estimates import MIN_PROMPTS, Estimate
+from ...judges.scoring.estimates import MIN_PROMPTS
 from .. import numbers
 from ..comparison.comparison import Comparison
 from ..comparison.corrections import TITLES, ModelCorrection
@@ -36,28 +35,28 @@ CSV_HEAD = (
 )
 """Of every row; the last four are of corrected figures, whose `other` is the audit or the labels.
 `p_range50` and its like are after Holm's correction."""
-FORMATS = (".tex", ".md", ".csv")
+METHOD = (
+    "Intervals: Student's t over prompts, of pass rates Wilson's at the effective n; none "
+    f"below {MIN_PROMPTS} prompts. Differences are paired over shared prompts; p values are "
+    "Holm's: the paired t test, and of Range 50 McNemar's exact test where each prompt was "
+    "answered once."
+)
 
 
 def require_format(path: Path) -> None:
     """Refuse a table file whose name does not say a known format.
 
     Raises:
-        ConfigError: The suffix is none of `FORMATS`.
+        ConfigError: The suffix is none of the known ones.
     """
-    if path.suffix.lower() not in FORMATS:
+    if path.suffix.lower() not in _WRITERS:
         raise ConfigError(f"--table {path}: the name must end in .tex, .md or .csv")
 
 
 def render_table(comparison: Comparison, path: Path) -> str:
     """Give the tables in the format that the file's name asks for."""
     require_format(path)
-    writers: dict[str, Callable[[Comparison], str]] = {
-        ".tex": to_latex,
-        ".md": to_markdown,
-        ".csv": to_csv,
-    }
-    return writers[path.suffix.lower()](comparison)
+    return _WRITERS[path.suffix.lower()](comparison)
 
 
 def to_markdown(comparison: Comparison) -> str:
@@ -68,13 +67,13 @@ def to_markdown(comparison: Comparison) -> str:
         lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
         cells = ([_markdown(c) if i != 1 else c for c in line] for i, line in enumerate(lines))
         parts.append("\n".join(f"| {' | '.join(line)} |" for line in cells))
-    parts.append(_markdown(_method()))
+    parts.append(_markdown(METHOD))
     return "\n\n".join(parts) + "\n"
 
 
 def to_latex(comparison: Comparison) -> str:
     """Write both tables for LaTeX with booktabs, the method as a comment."""
-    parts = [f"% {_one_line(comparison.headline.text)}", f"% {_one_line(_method())}"]
+    parts = [f"% {_one_line(comparison.headline.text)}", f"% {_one_line(METHOD)}"]
     parts += [f"% NOT COMPARABLE: {_one_line(problem)}" for problem in comparison.problems]
     for head, rows in tables_of(comparison):
         lines = [
@@ -95,49 +94,46 @@ def to_csv(comparison: Comparison) -> str:
     stream = io.StringIO()
     writer = csv.DictWriter(stream, CSV_HEAD, restval="", lineterminator="\n")
     writer.writeheader()
+    for row in _csv_rows(comparison):
+        # a spreadsheet must not take a name for a formula
+        writer.writerow(
+            {
+                name: csv_cell(value) if isinstance(value, str) else value
+                for name, value in row.items()
+                if value is not None
+            }
+        )
+    return stream.getvalue()
+
+
+def _csv_rows(comparison: Comparison) -> Iterator[Mapping[str, str | float | None]]:
     for r in comparison.results:
         shares = {rate.rule: rate.share for rate in r.passes}
         row = {"row": "model", "name": r.name, "value": r.score, "n": r.n_scored, **shares}
         row |= {"n_asked": r.n_asked, "standard_error": r.standard_error}
-        writer.writerow(_csv_cells(row | _ends(r.interval)))
+        yield row | {"low": r.interval.low, "high": r.interval.high}
     for p in comparison.pairs:
         d = p.difference
         ps = {f"p_{c.rule.removeprefix('pass_')}": c.p_holm for c in p.passes}
         row = {"row": "difference", "name": p.this, "other": p.other, "value": d.mean, "n": d.n}
         row |= {"standard_error": d.standard_error, "correlation": d.correlation, **ps}
         row |= {"p_t": d.p_value, "p_t_holm": p.p_holm, "detectable": d.detectable}
-        writer.writerow(_csv_cells(row | _ends(d.interval)))
+        yield row | {"low": d.interval.low, "high": d.interval.high}
     for c in comparison.corrections:
         for figure, f in c.figures.items():
             row = {"row": "corrected", "name": c.model, "other": c.source, "figure": figure}
             row |= {"value": f.value, "low": f.low, "high": f.high, "raw": f.raw}
-            row |= {"method": f.method, "refused": f.refused}
-            writer.writerow(_csv_cells(row))
-    return stream.getvalue()
-
-
-def _ends(interval: Estimate) -> dict[str, Any]:
-    return {"low": interval.low, "high": interval.high}
-
-
-def _csv_cells(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Write None as an empty cell, and keep a spreadsheet from taking a name for a formula."""
-    return {
-        name: csv_cell(value) if isinstance(value, str) else "" if value is None else value
-        for name, value in row.items()
-    }
+            yield row | {"method": f.method, "refused": f.refused}
 
 
 def tables_of(comparison: Comparison) -> list[tuple[Sequence[str], Cells]]:
     """Give the head and the rows of each table: the models, the pairs, what was corrected."""
     tables: list[tuple[Sequence[str], Cells]] = [
-        (SUMMARY_HEAD, [_summary_row(r) for r in comparison.results])
+        (SUMMARY_HEAD, list(map(_summary_row, comparison.results))),
+        (PAIRS_HEAD, list(map(_pair_row, comparison.pairs))),
+        (CORRECTED_HEAD, _corrected_rows(comparison.corrections)),
     ]
-    if comparison.pairs:
-        tables.append((PAIRS_HEAD, [_pair_row(p) for p in comparison.pairs]))
-    if comparison.corrections:
-        tables.append((CORRECTED_HEAD, _corrected_rows(comparison.corrections)))
-    return tables
+    return [(head, rows) for head, rows in tables if rows]
 
 
 def _summary_row(result: ModelResult) -> list[str]:
@@ -177,15 +173,6 @@ def _corrected_rows(corrections: Sequence[ModelCorrection]) -> Cells:
         for one in corrections
         for name, figure in one.figures.items()
     ]
-
-
-def _method() -> str:
-    return (
-        "Intervals: Student's t over prompts, of pass rates Wilson's at the effective n; none "
-        f"below {MIN_PROMPTS} prompts. Differences are paired over shared prompts; p values are "
-        "Holm's: the paired t test, and of Range 50 McNemar's exact test where each prompt was "
-        "answered once."
-    )
 
 
 def _one_line(text: str) -> str:
@@ -234,3 +221,6 @@ def _latex_row(cells: Sequence[str]) -> str:
 
 def _latex(text: str) -> str:
     return "".join(_LATEX.get(character, character) for character in _one_line(text))
+
+
+_WRITERS = {".tex": to_latex, ".md": to_markdown, ".csv": to_csv}

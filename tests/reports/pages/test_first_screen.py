@@ -4,12 +4,12 @@ import pytest
 from report_kit import example, graded, run
 
 from rubricbeat.reports.comparison.comparison import compare_runs
-from rubricbeat.reports.pages.comparison_page import render_page
-from rubricbeat.reports.pages.first_screen import (
+from rubricbeat.reports.pages.comparison_page import (
     MOST_MODELS,
     MOST_PAIRS,
     MOST_THEMES,
     first_screen,
+    render_page,
 )
 
 pytestmark = pytest.mark.border

@@ -20,8 +20,7 @@ from rubricbeat.judges.signal.replay.study import Replayed, replay
 from rubricbeat.judges.signal.replay.training import Policy, Settings
 from rubricbeat.judges.signal.replay.words import BY_CONSTRUCTION, facts, headline, sentences
 from rubricbeat.reports.numbers import MINUS
-from rubricbeat.reports.pages.replay_figures import replay_figures
-from rubricbeat.reports.pages.replay_page import replay_page
+from rubricbeat.reports.pages.replay_page import replay_figures, replay_page
 
 QUICK = Settings(seeds=3, steps=40)
 HOSTILE = "</script><img src=x onerror=alert(1)>{{ 7*7 }}"
