@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from .json_in_text import OPEN_FENCE, decode_at, exact, fenced_blocks, mended, objects_in, unfenced
 from .reasoning import TABLE, Marks, has_open_block, lone_closing_mark, unknown_mark
@@ -27,7 +26,7 @@ MANY = "the reply holds too many objects to be sure of one"
 class Committed:
     """What a reply commits to."""
 
-    values: tuple[Any, ...]
+    values: tuple[object, ...]
     """The objects it holds, in order; the last one is what it commits to."""
     beside: str = ""
     """Text that could hold another verdict; empty where the object is the whole reply."""
@@ -35,7 +34,7 @@ class Committed:
     """That text without the objects: what is said in words."""
 
 
-Wanted = Callable[[Any], bool]
+Wanted = Callable[[object], bool]
 """Whether a decoded value is of the kind that was asked for."""
 
 

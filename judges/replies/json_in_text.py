@@ -9,7 +9,6 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 MAX_OBJECTS = 60
 MAX_BROKEN = 8
@@ -33,12 +32,12 @@ _WORDS = {"true": "True", "false": "False", "null": "None"}
 class Piece:
     """An object found in a text."""
 
-    value: Any
+    value: object
     start: int
     end: int
 
 
-def exact(text: str) -> Any:
+def exact(text: str) -> object:
     """Decode a text that is one JSON object or array, bare or in one fence; else give None."""
     body = unfenced(text)
     if body[:1] not in {"{", "["}:
@@ -80,7 +79,7 @@ def decode_at(text: str, start: int) -> Piece | None:
     return Piece(value, start, end)
 
 
-def mended(text: str) -> Any:
+def mended(text: str) -> object:
     """Decode an object with a trailing comma, or in Python's spelling; else give None."""
     try:
         return _decoder().decode(_TRAILING_COMMA.sub(r"\1", text))
@@ -158,9 +157,9 @@ def _opens_string(text: str, position: int) -> bool:
     return text[position - 1] in "{[:, \n\t"
 
 
-def _without_doubt(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _without_doubt(pairs: list[tuple[str, object]]) -> dict[str, object]:
     """Make an object of its pairs; a name that comes twice with two values has neither."""
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     for name, value in pairs:
         is_other = name in found and (found[name] != value or type(found[name]) is not type(value))
         found[name] = CONTRADICTED if is_other else value

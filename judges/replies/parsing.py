@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
 from .commitment import CUT, NOTHING, Committed, commitment, is_harmless
 from .json_in_text import CONTRADICTED, decode_at, unfenced
@@ -20,13 +19,12 @@ from .readings import (
     LEVEL,
     MET,
     MET_OR_NOT,
-    NO_TRUTH,
     NOT_APPLICABLE,
     Expected,
     Parsed,
+    Said,
     holder_of,
     named,
-    truth,
     whole,
     words_of,
 )
@@ -35,10 +33,8 @@ from .spelled import (
     INDEX,
     QUOTES,
     last_line,
-    last_line_more,
     named_more,
     unescaped,
-    unescaped_more,
     verdicts_in_words,
     verdicts_named,
 )
@@ -75,50 +71,30 @@ def parse_verdict(
     split = split_reasoning(reply, marks)
     if split.is_cut_off:
         return Parsed(None, IN_REASONING)
-    text = split.rest
-    if not expected.is_plain:
-        return _parse_more(text, expected, strict, ended, marks)
-    found = commitment(text, MET, _holds_verdict, ended=ended, strict=strict, marks=marks)
+    text, word = split.rest, MET if expected.is_plain else ""
+    found = commitment(text, word, expected.is_held_by, ended=ended, strict=strict, marks=marks)
     if isinstance(found, str) and ended and not strict:
-        found = unescaped(text) or last_line(text, marks) or found
-    if isinstance(found, str):
-        return Parsed(None, _with_hint(found, text, marks))
-    said = {truth(raw, strict) for value in found.values for raw in named(value, "criteria_met")}
-    said |= set(verdicts_named(found.beside)) | set(verdicts_in_words(found.outside))
-    if len(said - {None}) > 1 or _is_contradicted(found, "criteria_met"):
-        return Parsed(None, _with_hint(CONTRADICTS, text, marks))
-    holder = holder_of(found.values[-1], "criteria_met")
-    met = truth(holder.get("criteria_met"), strict)
-    if met is None:
-        return Parsed(None, NO_TRUTH)
-    # a reply that is the object and nothing else has said it, whatever its words are
-    if found.beside and words_of(holder).strip().lower() in _PLACEHOLDERS:
-        return Parsed(None, "the reply repeats the format: its explanation is a placeholder")
-    return Parsed(met, words_of(holder))
-
-
-def _parse_more(text: str, expected: Expected, strict: bool, ended: bool, marks: Marks) -> Parsed:
-    """Read a verdict that may be more than met or not met.
-
-    Words beside the object that name another level than it does, or that the criterion does not
-    apply, contradict it.
-    """
-    found = commitment(text, "", expected.is_held_by, ended=ended, strict=strict, marks=marks)
-    if isinstance(found, str) and ended and not strict:
-        found = unescaped_more(text) or last_line_more(text, marks) or found
+        found = unescaped(text, expected) or last_line(text, expected, marks) or found
     if isinstance(found, str):
         return Parsed(None, _with_hint(found, text, marks))
     readings = [expected.read(value, strict=strict) for value in found.values]
     last = readings[-1]
-    said = {one.said for one in readings if one.has_verdict} | expected.claims_in(found.outside)
-    said |= {one.said for one in named_more(found.beside, expected)}
-    if not expected.levels:
-        said |= set(verdicts_named(found.beside)) | set(verdicts_in_words(found.outside))
-    if len(said) > 1:
+    said = {one.said for one in readings if one.has_verdict}
+    said |= _claims_beside(found, expected)
+    if len(said) > 1 or _is_contradicted(found, expected.name):
         return Parsed(None, _with_hint(CONTRADICTS, text, marks))
+    # a reply that is the object and nothing else has said it, whatever its words are
     if last.has_verdict and found.beside and last.explanation.strip().lower() in _PLACEHOLDERS:
         return Parsed(None, "the reply repeats the format: its explanation is a placeholder")
     return last
+
+
+def _claims_beside(found: Committed, expected: Expected) -> set[Said | None]:
+    """Give what words beside the object say of the criterion: another verdict contradicts it."""
+    claims = {*expected.claims_in(found.outside), *named_more(found.beside, expected)}
+    if not expected.levels:
+        claims |= {*verdicts_named(found.beside), *verdicts_in_words(found.outside)}
+    return {*claims}
 
 
 def parse_group(
@@ -195,19 +171,15 @@ def parse_rating(
 # ---- the objects asked for
 
 
-def _holds_verdict(value: Any) -> bool:
-    return "criteria_met" in holder_of(value, "criteria_met")
-
-
-def _holds_rating(value: Any) -> bool:
+def _holds_rating(value: object) -> bool:
     return "rating" in holder_of(value, "rating")
 
 
-def _holds_list(value: Any) -> bool:
+def _holds_list(value: object) -> bool:
     return bool(_list_of(value)) or (isinstance(value, dict) and value.get("verdicts") == [])
 
 
-def _list_of(value: Any) -> list[Any]:
+def _list_of(value: object) -> list[object]:
     items = value.get("verdicts") if isinstance(value, dict) else value
     if isinstance(value, dict) and items is None:
         items = next((v.get("verdicts") for v in value.values() if isinstance(v, dict)), None)
@@ -225,7 +197,7 @@ def _broken_off_list(text: str) -> Committed | None:
     """Read the whole entries of a list that the reply begins with and does not end."""
     body = unfenced(text)
     opening = re.match(r"\{\s*\"verdicts\"\s*:\s*\[|\[", body)
-    entries: list[Any] = []
+    entries: list[object] = []
     place = opening.end() if opening else 0
     while opening and (at := _next_entry(body, place)) is not None:
         piece = decode_at(body, at)
@@ -247,7 +219,7 @@ def _next_entry(text: str, place: int) -> int | None:
 
 
 def _by_index(
-    entries: Sequence[Any], expected: Sequence[Expected], strict: bool
+    entries: Sequence[object], expected: Sequence[Expected], strict: bool
 ) -> dict[int, list[Parsed]] | str:
     """Sort entries by the item they name; or say which name casts doubt on all of them."""
     found: dict[int, list[Parsed]] = {}
@@ -258,16 +230,7 @@ def _by_index(
             shown = entry.get("index") if isinstance(entry, dict) else None
             why = f"the reply names item {shown!r}, of items 1 to {n_items}; none can be trusted"
             return why[:300]
-        if not expected[index - 1].is_plain:
-            read = expected[index - 1].read(entry, strict=strict)
-            found.setdefault(index, []).append(read)
-            continue
-        met = truth(entry.get("criteria_met"), strict)
-        words = words_of(entry) if met is not None else NO_TRUTH
-        first, *others = [*named(entry, "criteria_met")] or [None]
-        if any(other != first for other in others) or first is CONTRADICTED:
-            met, words = None, CONTRADICTS
-        found.setdefault(index, []).append(Parsed(met, words))
+        found.setdefault(index, []).append(expected[index - 1].read(entry, strict=strict))
     return found
 
 

@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
 
 from .json_in_text import CONTRADICTED
 
@@ -51,7 +50,7 @@ class Parsed:
     def said(self) -> Said | None:
         """What it says, without its words; None where no verdict can be read."""
         if self.is_na:
-            return _Other.NA
+            return Other.NA
         return self.met if self.level is None else self.level
 
     @property
@@ -60,12 +59,14 @@ class Parsed:
         return self.said is not None
 
 
-class _Other(Enum):
+class Other(Enum):
+    """What a value may say that is neither a truth nor a level."""
+
     NA = "it does not apply"
     NOTHING = "null"
 
 
-Said = bool | int | _Other
+Said = bool | int | Other
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,31 +87,36 @@ class Expected:
         """Under which name its verdict stands."""
         return LEVEL if self.levels else MET
 
-    def is_held_by(self, value: Any) -> bool:
+    def is_held_by(self, value: object) -> bool:
         """Tell an object that says something of it."""
-        return any(name in holder_of(value, name) for name in (self.name, NOT_APPLICABLE))
+        return any(name in holder_of(value, name) for name in self._names)
 
-    def read(self, value: Any, *, strict: bool = False) -> Parsed:
+    @property
+    def _names(self) -> tuple[str, ...]:
+        return (MET,) if self.is_plain else (self.name, NOT_APPLICABLE)
+
+    def read(self, value: object, *, strict: bool = False) -> Parsed:
         """Read what an object says, or why it says nothing."""
         raws = [*named(value, self.name)]
-        flags = [*named(value, NOT_APPLICABLE)]
+        flags = [] if self.is_plain else [*named(value, NOT_APPLICABLE)]
         if any(raw is CONTRADICTED for raw in (*raws, *flags)):
             return Parsed(None, CONTRADICTS)
         said: set[Said] = set()
         for raw in raws:
             one = self._said_by(raw, strict)
-            if isinstance(one, str):
-                return Parsed(None, one)
-            said.add(one)
+            if not isinstance(one, str):
+                said.add(one)
+            elif not self.is_plain or raw is holder_of(value, MET).get(MET):
+                return Parsed(None, one)  # else: a schema that is echoed beside the verdict
         for flag in flags:
             is_na = truth(flag, strict)
             if is_na is None and flag is not None:
                 return Parsed(None, f"{NOT_APPLICABLE} is not true or false")
-            if is_na is False and _Other.NA in said:
+            if is_na is False and Other.NA in said:
                 return Parsed(None, CONTRADICTS)
             if is_na:
-                said.add(_Other.NA)
-        return self._parsed(said - {_Other.NOTHING}, value)
+                said.add(Other.NA)
+        return self._parsed(said - {Other.NOTHING}, value)
 
     def chosen(self, text: str) -> Parsed:
         """Read a reply that is the number of one choice: a level; after them, "not applicable".
@@ -125,14 +131,14 @@ class Expected:
             return self.read({self.name: said})
         number = int(said) if len(said) <= 3 else n_levels + 1
         if number == n_levels and self.may_be_na:
-            return self.of(_Other.NA)
+            return self.of(Other.NA)
         if number >= n_levels:
             return Parsed(None, f"the reply {said[:20]!r} is the number of none of the choices")
         return self.of(number if self.levels else number == 1)
 
     def of(self, said: Said, words: str = "") -> Parsed:
         """Put what was said into the form of a reading."""
-        if said is _Other.NA:
+        if said is Other.NA:
             return Parsed(None, words, is_na=True)
         if isinstance(said, bool):
             return Parsed(said, words)
@@ -142,32 +148,30 @@ class Expected:
         """Give what sentences beside the object name: levels, by number or text; not applicable."""
         claims: set[Said] = set()
         if self.may_be_na and _NA_IN_WORDS.search(outside):
-            claims.add(_Other.NA)
+            claims.add(Other.NA)
         if self.levels:
             claims |= set(_numbers_in(outside, len(self.levels)))
             claims |= set(self._texts_in(outside))
         return claims
 
-    def _parsed(self, said: set[Said], value: Any) -> Parsed:
+    def _parsed(self, said: set[Said], value: object) -> Parsed:
         if not said:
             return Parsed(None, f"{self.name} is null, or not there")
         if len(said) > 1:
             return Parsed(None, CONTRADICTS)
-        if _Other.NA in said and not self.may_be_na:
+        if Other.NA in said and not self.may_be_na:
             return Parsed(None, "the reply says not applicable, which this criterion may not be")
-        return self.of(said.pop(), words_of(self._holder(value)))
+        holder = holder_of(value, self.name) or holder_of(value, NOT_APPLICABLE)
+        return self.of(said.pop(), words_of(holder))
 
-    def _holder(self, value: Any) -> dict[str, Any]:
-        return holder_of(value, self.name) or holder_of(value, NOT_APPLICABLE)
-
-    def _said_by(self, raw: Any, strict: bool) -> Said | str:
+    def _said_by(self, raw: object, strict: bool) -> Said | str:
         """Give what a value says, or why it says nothing."""
         if raw is None:
-            return _Other.NOTHING
+            return Other.NOTHING
         place = self._level_of(raw) if self.levels and isinstance(raw, str) else None
         if not strict and isinstance(raw, str) and _plain(raw).replace("_", " ") in _NA_WORDS:
             if place is None:
-                return _Other.NA
+                return Other.NA
             if self.may_be_na:
                 return f"{raw!r} is a level, and says that none applies"[:300]
         if not self.levels:
@@ -251,7 +255,7 @@ def _plain(text: str) -> str:
 # ---- values of JSON
 
 
-def holder_of(value: Any, name: str) -> dict[str, Any]:
+def holder_of(value: object, name: str) -> dict[str, object]:
     """Give the object that holds a name: the value, or the one that it wraps; else an empty one."""
     for _ in range(4):
         if isinstance(value, list) and len(value) == 1:
@@ -265,7 +269,7 @@ def holder_of(value: Any, name: str) -> dict[str, Any]:
     return {}
 
 
-def named(value: Any, name: str) -> Iterator[Any]:
+def named(value: object, name: str) -> Iterator[object]:
     """Give every value of a name in a decoded value, at whatever depth."""
     waiting = [value]
     while waiting:
@@ -278,13 +282,13 @@ def named(value: Any, name: str) -> Iterator[Any]:
             waiting += one
 
 
-def words_of(holder: dict[str, Any]) -> str:
+def words_of(holder: dict[str, object]) -> str:
     """Give the explanation in an object; empty where there is none."""
     words = holder.get("explanation")
     return words if isinstance(words, str) else ("" if words is None else str(words)[:4_000])
 
 
-def truth(value: Any, strict: bool) -> bool | None:
+def truth(value: object, strict: bool) -> bool | None:
     """Take a value for true or false; the words too, unless only the exact form counts."""
     if isinstance(value, bool):
         return value
@@ -293,7 +297,7 @@ def truth(value: Any, strict: bool) -> bool | None:
     return None
 
 
-def whole(value: Any, strict: bool) -> int | None:
+def whole(value: object, strict: bool) -> int | None:
     """Take a value for a whole number; digits as text too, unless only the exact form counts."""
     if isinstance(value, bool):
         return None

@@ -10,9 +10,9 @@ from __future__ import annotations
 import logging
 import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 from ..errors import ConfigError
 
@@ -74,7 +74,7 @@ class Marks:
     """The model's chat template opens the block, so that a text begins inside of it."""
 
     @classmethod
-    def of(cls, own: Any = (), opens: str = "text", *, option: str = "reasoning") -> Marks:
+    def of(cls, own: object = (), opens: str = "text", *, option: str = "reasoning") -> Marks:
         """Check two options as users write them.
 
         Args:
@@ -89,7 +89,7 @@ class Marks:
             raise ConfigError(f"{option}_opens={opens!r}: text or prompt")
         return cls(own_marks(own, f"{option}_marks"), opens == "prompt")
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Give what differs from the table alone, as options."""
         own = {"reasoning_marks": list(self.own)} if self.own else {}
         return own | ({"reasoning_opens": "prompt"} if self.in_prompt else {})
@@ -109,15 +109,15 @@ class Split:
     """The reasoning never ends: nothing follows it."""
 
 
-def own_marks(value: Any, option: str = "reasoning_marks") -> tuple[str, ...]:
+def own_marks(value: object, option: str = "reasoning_marks") -> tuple[str, ...]:
     """Read a user's own marks.
 
     Raises:
         ConfigError: One is not of the form `OPEN...CLOSE`.
     """
-    items = value.split(";") if isinstance(value, str) else list(value or ())
+    items = value.split(";") if isinstance(value, str) else value
     found = []
-    for item in items:
+    for item in items if isinstance(items, Iterable) else ():
         text = str(item).strip()
         opening, dots, closing = (part.strip() for part in text.partition("..."))
         if text and not (opening and dots and closing):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from .commitment import Committed, stands_apart
 from .json_in_text import mended, unfenced
-from .readings import LEVEL, MET, NOT_APPLICABLE, Expected, Parsed, truth
+from .readings import LEVEL, MET, NOT_APPLICABLE, Expected, Other, Said, truth
 from .reasoning import Marks
 
 _KEY = re.compile(r"criteri(?:a|on)\\?[_ -]?met", re.IGNORECASE)
@@ -64,7 +64,7 @@ _STARTS_OBJECT = re.compile(
 _EXPLANATION = re.compile(r"[\"']explanation[\"']\s*:\s*[\"']")
 
 
-def unescaped(text: str) -> Committed | None:
+def unescaped(text: str, expected: Expected) -> Committed | None:
     """Read a whole object that breaks by quotation marks inside its explanation.
 
     Its one verdict must be its first field or its last, where no quotation can put it.
@@ -72,6 +72,8 @@ def unescaped(text: str) -> Committed | None:
     body = unfenced(text)
     if not (_STARTS_OBJECT.match(body) and body.endswith("}")) or body.count("{") != 1:
         return None
+    if not expected.is_plain:
+        return _unescaped_more(body)
     keys = list(_KEY.finditer(body))
     values = [_VALUE.match(body, key.end(), key.end() + 60) for key in keys]
     if len(keys) != 1 or (value := values[0]) is None:
@@ -91,21 +93,39 @@ def unescaped(text: str) -> Committed | None:
     return Committed(({"explanation": words, "criteria_met": met},))
 
 
+_MORE = re.compile(rf"[\"'](?:{LEVEL}|{MET}|{NOT_APPLICABLE})[\"']\s*:")
+
+
+def _unescaped_more(body: str) -> Committed | None:
+    """Read one whose explanation is its first field, and holds no name of a verdict."""
+    first = _MORE.search(body)
+    before = body[: first.start()] if first else body
+    fields = mended("{" + body[first.start() :]) if first else None
+    opening = _EXPLANATION.search(before)
+    if not isinstance(fields, dict) or not set(fields) <= {LEVEL, MET, NOT_APPLICABLE}:
+        return None
+    if opening is None or not re.search(r"[\"']\s*,\s*\Z", before):
+        return None
+    words = before[opening.end() :].rstrip(" \n\t,\"'")
+    return Committed(({"explanation": words, **fields},), before, before)
+
+
 _VERDICT_IS = r"(?:(?:my |the )?(?:final )?(?:verdict|answer|result|output)\W{1,6})?[\"'`*]*"
 _LAST_LINE = re.compile(
     rf"{_VERDICT_IS}(?P<name>{MET})[\"'`*]*\s*[:=][\"'`*\s]*(?P<value>true|false)[\"'`*.\s]*",
     re.IGNORECASE,
 )
+_LAST_LINE_MORE = re.compile(
+    rf"{_VERDICT_IS}(?P<name>{LEVEL}|{NOT_APPLICABLE})[\"'`*]*\s*[:=][\"'`*\s]*(?P<value>\d{{1,3}}|true|n/?a)[\"'`*.\s]*",
+    re.IGNORECASE,
+)
 
 
-def last_line(text: str, marks: Marks) -> Committed | None:
-    """Read a last line that says `criteria_met: true` and nothing else."""
-    return _ending_in(_LAST_LINE, text, marks)
-
-
-def _ending_in(line: re.Pattern[str], text: str, marks: Marks) -> Committed | None:
+def last_line(text: str, expected: Expected, marks: Marks) -> Committed | None:
+    """Read a last line that says `criteria_met: true` (or `level: 2`), and nothing else."""
     body = text.rstrip()
     start = body.rfind("\n") + 1
+    line = _LAST_LINE if expected.is_plain else _LAST_LINE_MORE
     said = line.fullmatch(body[start:].strip(" \t*_`#>-"))
     if said is None or not stands_apart(body, start, len(body), marks):
         return None
@@ -113,7 +133,6 @@ def _ending_in(line: re.Pattern[str], text: str, marks: Marks) -> Committed | No
     return Committed(({said["name"].lower(): said["value"]},), outside, outside)
 
 
-_MORE = re.compile(rf"[\"'](?:{LEVEL}|{MET}|{NOT_APPLICABLE})[\"']\s*:")
 _LEVEL_NAMED = re.compile(
     rf"\b{LEVEL}[{QUOTES}]{{0,6}}[:=][{QUOTES}]{{0,6}}(\d{{1,3}})(?![\d.]|\s*(?:-|\u2013|to|/|\|))",
     re.IGNORECASE,
@@ -123,39 +142,10 @@ _NA_NAMED = re.compile(
     re.IGNORECASE,
 )
 INDEX = re.compile(r"[\"']index[\"']\s*:")
-_LAST_LINE_MORE = re.compile(
-    rf"{_VERDICT_IS}(?P<name>{LEVEL}|{NOT_APPLICABLE})[\"'`*]*\s*[:=][\"'`*\s]*(?P<value>\d{{1,3}}|true|n/?a)[\"'`*.\s]*",
-    re.IGNORECASE,
-)
 
 
-def named_more(text: str, expected: Expected) -> Iterator[Parsed]:
+def named_more(text: str, expected: Expected) -> Iterator[Said]:
     """Give the levels that text spells with their name, and "not applicable", however quoted."""
-    for level in _LEVEL_NAMED.findall(text) if expected.levels else ():
-        yield expected.of(int(level))
+    yield from map(int, _LEVEL_NAMED.findall(text) if expected.levels else ())
     if expected.may_be_na and _NA_NAMED.search(text):
-        yield Parsed(None, is_na=True)
-
-
-def unescaped_more(text: str) -> Committed | None:
-    """Read a whole object that breaks by quotation marks inside its explanation, its first field.
-
-    No name of a verdict may stand in the explanation, so that none of its quotations is one.
-    """
-    body = unfenced(text)
-    first = _MORE.search(body)
-    if not (_STARTS_OBJECT.match(body) and body.endswith("}")) or body.count("{") != 1 or not first:
-        return None
-    before = body[: first.start()]
-    fields = mended("{" + body[first.start() :])
-    is_rest = isinstance(fields, dict) and set(fields) <= {LEVEL, MET, NOT_APPLICABLE}
-    opening = _EXPLANATION.search(before)
-    if not is_rest or opening is None or not re.search(r"[\"']\s*,\s*\Z", before):
-        return None
-    words = before[opening.end() :].rstrip(" \n\t,\"'")
-    return Committed(({"explanation": words, **fields},), before, before)
-
-
-def last_line_more(text: str, marks: Marks) -> Committed | None:
-    """Read a last line that says `level: 2`, or `not_applicable: true`, and nothing else."""
-    return _ending_in(_LAST_LINE_MORE, text, marks)
+        yield Other.NA

@@ -219,3 +219,11 @@ def test_the_order_of_a_groups_reply_changes_nothing(order, met):
 )
 def test_ratings_are_whole_numbers_from_1_to_10(reply, rating):
     assert parse_rating(reply)[0] == rating
+
+
+def test_an_inner_value_that_is_no_truth_leaves_the_verdict_beside_it() -> None:
+    """A schema that is echoed beside the verdict, alone and in a group."""
+    schema = '"properties": {"criteria_met": {"type": "boolean"}}'
+    assert parse_verdict(f'{{{schema}, "criteria_met": true}}').met is True
+    [one] = parse_group(f'[{{"index": 1, {schema}, "criteria_met": false}}]', 1)
+    assert one.met is False
