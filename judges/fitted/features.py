@@ -10,7 +10,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -43,6 +43,7 @@ MIN_WORD_TEXTS = 3
 """Texts that a word must occur in to be kept by name; rarer ones share the weight of the rarest."""
 
 _ENTRY = re.compile(r"^\s*(?:[-*•]|\d+\.)", re.MULTILINE)
+MAX_KEPT_CRITERIA = 50_000
 MAX_PROMPT_CHARS = 1_500
 """Of the last turn, before the encoder cuts it."""
 
@@ -107,12 +108,10 @@ class Seen:
     """What of one answer to one example a head may look at."""
 
     features_CF: Floats
-    sentences_LD: Vectors | None = None
-    criteria_CD: Vectors | None = None
-    clauses: tuple[Vectors, ...] = ()
-    """Of each criterion, [clauses, D]; empty without an encoder."""
     criteria: tuple[str, ...] = ()
     """Their texts."""
+    sentences_LD: Vectors | None = None
+    criteria_CD: Vectors | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,71 +123,6 @@ class Lesson:
     """1 met, 0 not met, NaN no label."""
     prompt: int
     """Code of its prompt: answers to one prompt are never on both sides of a split."""
-
-
-@dataclass(slots=True)
-class FeatureMaker:
-    """Turns an answer and the criteria of its example into features."""
-
-    words: WordWeights
-    has_vectors: bool
-    _criteria: dict[str, tuple[list[str], set[str], float]] = field(default_factory=dict)
-
-    def features(
-        self,
-        example: Example,
-        text: str,
-        sentences: list[str],
-        vectors: TextVectors | None,
-    ) -> Floats:
-        """Give the features of every criterion, [C, F].
-
-        Args:
-            example: With the rubric.
-            text: The answer that is judged.
-            sentences: Of the answer.
-            vectors: Of the same sentences and the criteria; None for a judge without an encoder.
-        """
-        prompt_words = set(stems_of(example.prompt[-1].content)) if example.prompt else set()
-        answer = _AnswerWords.of(text, sentences)
-        of_answer = _answer_features(text, len(sentences))
-        rows = [
-            [
-                *_criterion_features(criterion, example),
-                *of_answer,
-                *self._match_features(criterion, answer, prompt_words),
-            ]
-            for criterion in example.rubric.criteria
-        ]
-        features = np.array(rows, dtype=np.float64)
-        if vectors is not None:
-            features = np.concatenate([features, _vector_features(vectors)], axis=1)
-        return features
-
-    def _match_features(
-        self, criterion: Criterion, answer: _AnswerWords, prompt_words: set[str]
-    ) -> tuple[float, ...]:
-        stems, wanted, total = self._words_of(criterion.text)
-        pairs = set(pairwise(stems))
-        numbers = [word for word in wanted if word[0].isdigit()]
-        best = max((self.words.weigh(wanted & found) for found in answer.by_sentence), default=0.0)
-        return (
-            self.words.recall(wanted, answer.words),
-            self.words.recall(wanted - prompt_words, answer.words),
-            best / total if total > 0 else 0.0,
-            len(pairs & answer.pairs) / max(len(pairs), 1),
-            sum(n in answer.words for n in numbers) / len(numbers) if numbers else -1.0,
-        )
-
-    def _words_of(self, text: str) -> tuple[list[str], set[str], float]:
-        known = self._criteria.get(text)
-        if known is None:
-            stems = stems_of(text)
-            known = (stems, set(stems), self.words.weigh(set(stems)))
-            if len(self._criteria) > 50_000:
-                self._criteria.clear()
-            self._criteria[text] = known
-        return known
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,8 +227,7 @@ def _two_sentences(sentences_LD: Vectors) -> Vectors:
         return sentences_LD
     both = sentences_LD[:-1] + sentences_LD[1:]
     length = np.linalg.norm(both, axis=1, keepdims=True)
-    together: Vectors = both / np.maximum(length, 1e-6)
-    return together
+    return np.asarray(both / np.maximum(length, 1e-6))
 
 
 class Sight:
@@ -302,17 +235,17 @@ class Sight:
 
     def __init__(self, words: WordWeights, encoder: SentenceEncoder | None) -> None:
         """Take the words' weights and, where sentences are seen as vectors, the encoder."""
-        self._maker = FeatureMaker(words, encoder is not None)
+        self._words = words
+        self._criteria: dict[str, tuple[list[str], set[str], float]] = {}
         self._encoder = encoder
         self._kept = KeptVectors(encoder) if encoder is not None else None
 
     def see(self, example: Example, text: str) -> Seen:
         """See one answer; criteria and prompt are encoded the first time they come."""
-        sentences = sentences_of(text)
-        if self._encoder is None or self._kept is None:
-            return self._of_words(example, text, sentences)
-        known = self._kept.of(texts_of_example(example))
-        vectors = _split(example, self._encoder.encode(sentences), known)
+        sentences, vectors = sentences_of(text), None
+        if self._encoder is not None and self._kept is not None:
+            known = self._kept.of(texts_of_example(example))
+            vectors = _split(example, self._encoder.encode(sentences), known)
         return self._seen(example, text, sentences, vectors)
 
     def see_all(
@@ -329,40 +262,62 @@ class Sight:
             progress: Called with texts encoded and texts to encode.
         """
         cut = [sentences_of(text) for _, text in answers]
-        if shelf is None:
-            return [
-                self._of_words(example, text, sentences)
-                for (example, text), sentences in zip(answers, cut, strict=True)
-            ]
-        texts = dict.fromkeys(text for sentences in cut for text in sentences)
-        for example, _ in answers:
-            texts |= dict.fromkeys(texts_of_example(example))
-        shelf.of(list(texts), progress=progress)
-        seen: list[Seen] = []
+        if shelf is not None:
+            texts = [text for sentences in cut for text in sentences]
+            texts += [text for example, _ in answers for text in texts_of_example(example)]
+            shelf.of(list(dict.fromkeys(texts)), progress=progress)
+        seen = []
         for (example, text), sentences in zip(answers, cut, strict=True):
-            known = shelf.of(texts_of_example(example))
-            vectors = _split(example, shelf.of(sentences), known)
+            vectors = None
+            if shelf is not None:
+                known = shelf.of(texts_of_example(example))
+                vectors = _split(example, shelf.of(sentences), known)
             seen.append(self._seen(example, text, sentences, vectors))
         return seen
 
-    def _of_words(self, example: Example, text: str, sentences: list[str]) -> Seen:
-        features = self._maker.features(example, text, sentences, None)
-        return Seen(features, criteria=_criteria(example))
-
     def _seen(
-        self, example: Example, text: str, sentences: list[str], vectors: TextVectors
+        self, example: Example, text: str, sentences: list[str], vectors: TextVectors | None
     ) -> Seen:
-        return Seen(
-            self._maker.features(example, text, sentences, vectors),
-            vectors.sentences_LD,
-            vectors.criteria_CD,
-            vectors.clauses,
-            _criteria(example),
+        prompt_words = set(stems_of(example.prompt[-1].content)) if example.prompt else set()
+        answer = _AnswerWords.of(text, sentences)
+        of_answer = _answer_features(text, len(sentences))
+        rows = [
+            [
+                *_criterion_features(criterion, example),
+                *of_answer,
+                *self._match_features(criterion, answer, prompt_words),
+            ]
+            for criterion in example.rubric.criteria
+        ]
+        features_CF = np.array(rows, dtype=np.float64)
+        criteria = tuple(criterion.text for criterion in example.rubric.criteria)
+        if vectors is None:
+            return Seen(features_CF, criteria)
+        features_CF = np.concatenate([features_CF, _vector_features(vectors)], axis=1)
+        return Seen(features_CF, criteria, vectors.sentences_LD, vectors.criteria_CD)
+
+    def _match_features(
+        self, criterion: Criterion, answer: _AnswerWords, prompt_words: set[str]
+    ) -> tuple[float, ...]:
+        stems, wanted, total = self._words_of(criterion.text)
+        pairs = set(pairwise(stems))
+        numbers = [word for word in wanted if word[0].isdigit()]
+        best = max((self._words.weigh(wanted & found) for found in answer.by_sentence), default=0.0)
+        return (
+            self._words.recall(wanted, answer.words),
+            self._words.recall(wanted - prompt_words, answer.words),
+            best / total if total > 0 else 0.0,
+            len(pairs & answer.pairs) / max(len(pairs), 1),
+            sum(n in answer.words for n in numbers) / len(numbers) if numbers else -1.0,
         )
 
-
-def _criteria(example: Example) -> tuple[str, ...]:
-    return tuple(criterion.text for criterion in example.rubric.criteria)
+    def _words_of(self, text: str) -> tuple[list[str], set[str], float]:
+        if text not in self._criteria:
+            if len(self._criteria) > MAX_KEPT_CRITERIA:
+                self._criteria.clear()
+            stems = stems_of(text)
+            self._criteria[text] = (stems, set(stems), self._words.weigh(set(stems)))
+        return self._criteria[text]
 
 
 def texts_of_example(example: Example) -> list[str]:
@@ -376,10 +331,6 @@ def texts_of_example(example: Example) -> list[str]:
 def _split(example: Example, sentences: Vectors, known: Vectors) -> TextVectors:
     """Name the vectors of `texts_of_example`."""
     criteria = example.rubric.criteria
-    start = len(criteria)
-    clauses = []
-    for criterion in criteria:
-        stop = start + len(clauses_of(criterion.text))
-        clauses.append(known[start:stop])
-        start = stop
-    return TextVectors(sentences, known[: len(criteria)], tuple(clauses), known[-1])
+    ends = np.cumsum([len(criteria), *(len(clauses_of(one.text)) for one in criteria)])
+    clauses = tuple(known[start:stop] for start, stop in pairwise(ends))
+    return TextVectors(sentences, known[: len(criteria)], clauses, known[-1])

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..answer import GradedAnswer, solution_of
 from ..audit.baselines import with_probability
-from ..audit.judge_audit import Audit, audit_judge, judge_figures
+from ..audit.judge_audit import Audit, JudgeFigures, audit_judge, judge_figures
 from ..audit.labels import AuditTable, LabelledAnswer, deal_folds
 from ..audit.levels import LevelAudit, level_audit
 from ..errors import ConfigError
@@ -112,13 +112,7 @@ def fit_judge(
         kept = [*blind, *(names.index(feature) for feature in features)]
         logits = held_out(lessons, fold_N, simple, kept, True, lambda words: None, name)
         others[name] = calibrated(logits, mets, fold_N)
-    has = np.concatenate([[bool(labels) for labels in item.labels] for item in labelled])
-    baselines = {
-        name: judge_figures(
-            with_probability(table, np.concatenate(chances)[has]),
-        )
-        for name, chances in others.items()
-    }
+    baselines = {name: figures_of(table, labelled, one) for name, one in others.items()}
     return Fit(
         model=model,
         options=options,
@@ -127,6 +121,20 @@ def fit_judge(
         n_prompts=table.n_prompts,
         n_labels=len(table.met_L),
     )
+
+
+def figures_of(
+    table: AuditTable, labelled: Sequence[LabelledAnswer], chances: Sequence[Floats]
+) -> JudgeFigures:
+    """Give the figures of P(met) of every criterion, on those that have labels.
+
+    Args:
+        table: Of the labels.
+        labelled: The same.
+        chances: By answer and criterion.
+    """
+    has = np.concatenate([[bool(labels) for labels in item.labels] for item in labelled])
+    return judge_figures(with_probability(table, np.concatenate(chances)[has]))
 
 
 def _level_audit(
@@ -161,12 +169,11 @@ def lessons_of(
     words = WordWeights.of([*(text for _, text in answers), *sorted(criteria)])
     say(f"reading {len(answers)} answers")
     seen = Sight(words, encoder).see_all(answers, shelf, progress)
-    codes: dict[str, int] = {}
     lessons = [
-        Lesson(one, met_of(item), codes.setdefault(item.example.prompt_id, len(codes)))
-        for one, item in zip(seen, labelled, strict=True)
+        Lesson(one, met_of(item), prompt)
+        for one, item, prompt in zip(seen, labelled, prompts_of(labelled), strict=True)
     ]
-    require_enough(len(codes), [lesson.met_C for lesson in lessons])
+    require_enough([lesson.prompt for lesson in lessons], [lesson.met_C for lesson in lessons])
     return lessons, words
 
 
@@ -179,11 +186,17 @@ def met_of(item: LabelledAnswer) -> Floats:
     return np.array([np.nan if share == 0.5 else np.round(share) for share in shares])
 
 
-def require_enough(n_prompts: int, mets: Sequence[Floats]) -> None:
+def prompts_of(labelled: Sequence[LabelledAnswer]) -> list[int]:
+    """Number the prompt of each answer, in the order of first sight."""
+    codes: dict[str, int] = {}
+    return [codes.setdefault(item.example.prompt_id, len(codes)) for item in labelled]
+
+
+def require_enough(prompts: Sequence[int], mets: Sequence[Floats]) -> None:
     """Refuse labels that nothing can be learned from.
 
     Args:
-        n_prompts: That they are about.
+        prompts: Of each answer.
         mets: Labels of the criteria of each answer: 1, 0, or NaN.
 
     Raises:
@@ -191,6 +204,7 @@ def require_enough(n_prompts: int, mets: Sequence[Floats]) -> None:
     """
     met = np.concatenate(mets) if mets else np.zeros(0)
     n_met, n_not = int((met == 1).sum()), int((met == 0).sum())
+    n_prompts = len(set(prompts))
     if n_prompts < MIN_PROMPTS or min(n_met, n_not) < MIN_OF_A_CLASS:
         raise ConfigError(
             f"too little to learn from: {n_prompts} prompts, {n_met} criteria met and {n_not} not "

@@ -15,11 +15,11 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..errors import ConfigError
 from ..scoring.rubric_arrays import Floats
 from .features import Lesson, Seen
-from .network import Network
+from .network import Array, Network
 from .trees import Logistic, Trees, fit_logistic, grow
 from .wording import WordingOdds, held_out_logits, learn_wording
 
@@ -116,8 +116,13 @@ def train_head(
     n_features = lessons[0].seen.features_CF.shape[1]
     kept = tuple(range(n_features) if columns is None else columns)
     if kind is HeadKind.NETWORK:
-        from .network import train_network
-
+        try:
+            from .network_training import train_network
+        except ImportError as error:
+            raise ConfigError(
+                f"the network head needs torch ({error}); pip install 'rubricbeat[fit]', or fit "
+                "with --head trees"
+            ) from error
         return train_network(lessons, columns=kept, looks=looks, seed=seed)
     features = np.concatenate([lesson.seen.features_CF[:, kept] for lesson in lessons])
     met = np.concatenate([lesson.met_C for lesson in lessons])
@@ -134,11 +139,11 @@ def train_head(
     return WordsHead(trees, kept, learn_wording(criteria, met))
 
 
-def head_to_json(head: Head) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+def head_to_json(head: Head) -> tuple[dict[str, object], dict[str, Array]]:
     """Give the plain form of a head, and apart from it the arrays of its network."""
     if isinstance(head, BlendHead):
-        parts: list[dict[str, Any]] = []
-        arrays: dict[str, NDArray[Any]] = {}
+        parts: list[dict[str, object]] = []
+        arrays: dict[str, Array] = {}
         for part in head.parts:
             plain, own = head_to_json(part)
             parts.append(plain)
@@ -156,7 +161,7 @@ def head_to_json(head: Head) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     return {"kind": kind.value, "columns": list(head.columns), "model": model}, {}
 
 
-def head_from_json(plain: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Head:
+def head_from_json(plain: Mapping[str, Any], arrays: Mapping[str, Array]) -> Head:
     """Read a head back.
 
     Raises:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from ..audit.judge_audit import JudgeFigures
 from ..files import write_file
@@ -25,8 +24,8 @@ WARNING = (
 
 
 def card_of(
-    fit: Fit, prompts: LearnedPrompts, data: Mapping[str, Any], command: str, seconds: float
-) -> dict[str, Any]:
+    fit: Fit, prompts: LearnedPrompts, data: Mapping[str, object], command: str, seconds: float
+) -> dict[str, object]:
     """Give the card in the plain form.
 
     Args:
@@ -66,7 +65,7 @@ def figures_table(rows: Mapping[str, JudgeFigures]) -> str:
     return "\n".join(lines)
 
 
-def readme_of(fit: Fit, card: Mapping[str, Any]) -> str:
+def readme_of(fit: Fit, card: Mapping[str, object]) -> str:
     """Word the card for people."""
     judge = {"**this judge**": fit.audit.judge, **fit.audit.baselines}
     return f"""# A fitted judge
@@ -94,7 +93,7 @@ The folder holds words that stood in {MIN_WORD_TEXTS} or more of the texts it wa
 """
 
 
-def write_card(fit: Fit, card: Mapping[str, Any], folder: Path) -> None:
+def write_card(fit: Fit, card: Mapping[str, object], folder: Path) -> None:
     """Write card.json and README.md into the judge's folder."""
     text = json.dumps(card, indent=1, allow_nan=False)
     write_file(folder / "card.json", text, is_private=False)
@@ -102,7 +101,7 @@ def write_card(fit: Fit, card: Mapping[str, Any], folder: Path) -> None:
 
 
 def write_recalibrated(
-    found: Recalibrated, card: Mapping[str, Any], source: Path, folder: Path
+    found: Recalibrated, card: Mapping[str, object], source: Path, folder: Path
 ) -> None:
     """Write the card of a recalibrated judge, and the README of the one it was with a word on it.
 

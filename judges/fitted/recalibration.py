@@ -9,19 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
-
-import numpy as np
 
 from ..answer import solution_of
-from ..audit.baselines import with_probability
-from ..audit.judge_audit import JudgeFigures, judge_figures
+from ..audit.judge_audit import JudgeFigures
 from ..audit.labels import AuditTable, LabelledAnswer
 from ..errors import ConfigError
-from ..scoring.rubric_arrays import Floats
 from .encoder import SentenceEncoder
 from .features import Sight
-from .fitting import calibrated, calibration_of, folds_of, graded_of, met_of, require_enough
+from .fitting import (
+    calibrated,
+    calibration_of,
+    figures_of,
+    folds_of,
+    graded_of,
+    met_of,
+    prompts_of,
+    require_enough,
+)
 from .ordered import asked_labels
 from .saved_model import FittedModel
 
@@ -37,7 +41,7 @@ class Recalibrated:
     n_prompts: int
     n_labels: int
 
-    def to_json(self, data: Mapping[str, Any]) -> dict[str, Any]:
+    def to_json(self, data: Mapping[str, object]) -> dict[str, object]:
         """Give the plain form, for the card.
 
         Args:
@@ -80,9 +84,8 @@ def recalibrate(
         model.head.logits(sight.see(item.example, solution_of(item.text))) for item in labelled
     ]
     mets = [met_of(item) for item in labelled]
-    codes: dict[str, int] = {}
-    prompts = [codes.setdefault(item.example.prompt_id, len(codes)) for item in labelled]
-    require_enough(len(codes), mets)
+    prompts = prompts_of(labelled)
+    require_enough(prompts, mets)
     curve = calibration_of(logits, mets)
     if curve.slope <= 0:
         raise ConfigError(
@@ -92,17 +95,11 @@ def recalibrate(
     before = [model.calibration.probability(one) for one in logits]
     after = calibrated(logits, mets, folds_of(prompts, n_folds, seed))
     table = AuditTable.of(labelled, graded_of(labelled, before))
-    has = np.concatenate([[bool(labels) for labels in item.labels] for item in labelled])
-
-    def figures(chances: Sequence[Floats]) -> JudgeFigures:
-        given = with_probability(table, np.concatenate(chances)[has])
-        return judge_figures(given)
-
     return Recalibrated(
         model=replace(model, calibration=curve, digest=""),
-        before=figures(before),
-        after=figures(after),
-        n_prompts=len(codes),
+        before=figures_of(table, labelled, before),
+        after=figures_of(table, labelled, after),
+        n_prompts=len(set(prompts)),
         n_labels=len(table.met_L),
     )
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..audit.baselines import chance_of
 from ..errors import ConfigError
@@ -23,6 +22,7 @@ from ..files import write_file
 from ..scoring.rubric_arrays import Floats
 from .features import WordWeights, names_of
 from .heads import Head, HeadKind, head_from_json, head_to_json
+from .network import Array
 
 FORMAT = 1
 JUDGE_FILE = "judge.json"
@@ -138,7 +138,7 @@ def read_card(folder: Path) -> Mapping[str, Any]:
     return card if isinstance(card, dict) else {}
 
 
-def _arrays(folder: Path) -> dict[str, NDArray[Any]]:
+def _arrays(folder: Path) -> dict[str, Array]:
     path = folder / NETWORK_FILE
     if not path.is_file():
         return {}
@@ -150,7 +150,7 @@ def _arrays(folder: Path) -> dict[str, NDArray[Any]]:
             f"{path}: reading it needs safetensors ({error}); pip install 'rubricbeat[fit]'"
         ) from error
     try:
-        arrays: dict[str, NDArray[Any]] = load_file(str(path))
+        arrays: dict[str, Array] = load_file(str(path))
     except SafetensorError as error:
         raise ConfigError(f"{path}: not safetensors ({error})") from error
     return arrays

@@ -58,7 +58,7 @@ class Trees:
         total: Floats = self.base + self.value[tree_T, node_NT].sum(axis=1)
         return total
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Give the plain form."""
         return {
             "base": self.base,
@@ -157,7 +157,7 @@ class Logistic:
         total: Floats = (features_NF - self.mean_F) / self.scale_F @ self.weight_F + self.bias
         return total
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Give the plain form."""
         return {
             "mean": self.mean_F.tolist(),

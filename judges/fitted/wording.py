@@ -46,7 +46,7 @@ class WordingOdds:
         total: Floats = np.array(sums, dtype=np.float64) + self.bias
         return total
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Give the plain form."""
         return {"weights": dict(self.weights), "bias": self.bias}
 

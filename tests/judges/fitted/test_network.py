@@ -16,7 +16,7 @@ torch = pytest.importorskip("torch")
 
 @pytest.mark.parametrize("looks", [True, False])
 def test_numpy_and_torch_agree_on_answers_of_unequal_length(looks):
-    from rubricbeat.judges.fitted.network import BatchAnswer, _Batch, module_of
+    from rubricbeat.judges.fitted.network_training import Batch, BatchAnswer, NetworkModule
 
     labelled = labelled_answers(4, 3)
     sight = Sight(WordWeights.of([item.text for item in labelled]), WordEncoder())
@@ -28,13 +28,11 @@ def test_numpy_and_torch_agree_on_answers_of_unequal_length(looks):
     mean_F, scale_F = np.full(n_features, 0.3), np.full(n_features, 2.0)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        module = module_of(torch, WordEncoder.width, n_features, looks).eval()
+        module = NetworkModule(WordEncoder.width, n_features, looks).eval()
     scaled = [np.clip((lesson.seen.features_CF - mean_F) / scale_F, -4, 4) for lesson in lessons]
-    answers = [
-        BatchAnswer.of_lesson(torch, lesson, x) for lesson, x in zip(lessons, scaled, strict=True)
-    ]
+    answers = [BatchAnswer.of(lesson, x) for lesson, x in zip(lessons, scaled, strict=True)]
     with torch.no_grad():
-        together = module(_Batch(torch, answers)).numpy()
+        together = module(Batch(answers)).numpy()
     weights = {name: value.numpy() for name, value in module.state_dict().items()}
     network = Network(weights, tuple(range(n_features)), mean_F, scale_F, looks)
     for row, lesson in enumerate(lessons):
