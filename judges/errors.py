@@ -111,10 +111,6 @@ class RateLimitError(JudgeError):
         super().__init__(message)
         self.retry_after_s = retry_after_s
 
-    def __reduce__(self) -> tuple[type[RateLimitError], tuple[str, float | None]]:
-        """Carry the pause through pickling."""
-        return type(self), (str(self), self.retry_after_s)
-
 
 class TransportError(JudgeError):
     """No answer came: a connection, a time-out or a server fault."""
@@ -130,10 +126,6 @@ class NoApiError(TransportError):
         """Keep the reply's words, and the option that mends a wrong address."""
         super().__init__(message)
         self.mend = mend
-
-    def __reduce__(self) -> tuple[type[NoApiError], tuple[str, str]]:
-        """Carry what is known through pickling."""
-        return type(self), (str(self), self.mend)
 
     def as_settings(self) -> RefusedSettingsError:
         """Give the error where the address is to blame."""
@@ -169,10 +161,6 @@ class DoubtfulError(RejectedError):
         self.status = status
         self.mend = mend
         self.is_long = is_long
-
-    def __reduce__(self) -> tuple[type[DoubtfulError], tuple[str, int, str, bool]]:
-        """Carry what is known through pickling."""
-        return type(self), (str(self), self.status, self.mend, self.is_long)
 
     def as_settings(self) -> RefusedSettingsError:
         """Give the error where the settings are to blame."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from pathlib import Path
@@ -104,7 +104,7 @@ class Registry:
 
     def names(self) -> list[str]:
         """List every name that can be asked for, sorted."""
-        published = {point.name for point in self._published()}
+        published = entry_points(group=self.group).names
         return sorted({*self._in_tree, *self._factories, *published})
 
     def find(self, name: str) -> Callable[..., Any]:
@@ -125,7 +125,7 @@ class Registry:
             return functools.partial(self.find(kind), path=path)
         if ":" in name:
             return self._from_path(name)
-        for point in self._published():
+        for point in entry_points(group=self.group):
             if point.name == name:
                 return self._load(name, point)
         error = UnknownNameError.among(self.kind, name, self.names())
@@ -136,9 +136,6 @@ class Registry:
         if self.kind == "judge" and not path:
             hint += ", and an endpoint's model is asked by 'chat' with model=NAME"
         raise UnknownNameError(f"{error}; {hint}")
-
-    def _published(self) -> Iterator[EntryPoint]:
-        yield from entry_points(group=self.group)
 
     def _load(self, name: str, point: EntryPoint) -> Callable[..., object]:
         try:
@@ -178,8 +175,7 @@ class Registry:
             ) from error
         if not callable(found):
             raise ConfigError(f"{self.kind} {path!r} is not a class or function")
-        factory: Callable[..., object] = found
-        return factory
+        return found
 
 
 def _path_meant(name: str) -> str:

@@ -58,8 +58,6 @@ def holds(predicate: Predicate, answer: str) -> Evidence:
     return evidence
 
 
-# ---- phrases
-
 Negators = tuple[Pattern, ...] | None
 """The words that negate, as a check writes them out; None: those of English."""
 _VERBS = {"says": "says", "mentions": "mentions", "lacks": "holds", "asks": "asks"}
@@ -192,8 +190,6 @@ def in_order(patterns: tuple[Pattern, ...], negators: Negators) -> Predicate:
     return lambda text: _foreign(text, "order", negators) or evaluate(text)
 
 
-# ---- counts, scripts, expressions, combinations
-
 _LIST_ITEM = re.compile(r"^\s*(?:[-\u2022+\u2014]|\d{1,2}[.)])\s+\S")
 COUNTERS: dict[str, Callable[[Text], int]] = {
     "words": lambda text: count_words(text.folded),
@@ -270,11 +266,6 @@ def combined(parts: tuple[Predicate, ...], least: int, most: int) -> Predicate:
         return Evidence(True, _join(met) if met else f"absent as it should be: {_join(missed)}")
 
     return evaluate
-
-
-# ---- parsing
-
-# ---- wording
 
 
 def _excerpt(match: re.Match[str], text: Text) -> str:

@@ -263,9 +263,6 @@ def _edge(char: str, assertion: str) -> str:
     return assertion if is_letter and not _UNSPACED.match(char) else ""
 
 
-# ---- regular expressions: compiled only when the ways to match from one place are few
-
-
 def compile_expression(source: object, where: str) -> re.Pattern[str]:
     """Compile a regular expression for folded text.
 

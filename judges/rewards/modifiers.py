@@ -50,6 +50,12 @@ class _Around:
             )
         if self.above_zero and not (value := getattr(self, self.above_zero)) > 0:
             raise ConfigError(f"reward {self.term!r}: {self.above_zero} {value:g} is not above 0")
+        low, high = self.range
+        if not low <= high:
+            raise ConfigError(
+                f"reward {self.name!r}: no value lies between {low:g} and {high:g}; "
+                f"{self.of.name!r} goes from {self.of.range[0]:g} to {self.of.range[1]:g}"
+            )
 
     @property
     def needs(self) -> Needs:
@@ -60,6 +66,14 @@ class _Around:
     def constant_terms(self) -> tuple[str, ...]:
         """Those of the reward inside."""
         return self.of.constant_terms
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """That of the reward inside, as the term changes it."""
+        return self._bounds(*self.of.range)
+
+    def _bounds(self, low: float, high: float) -> tuple[float, float]:
+        return low, high
 
     @property
     def terms(self) -> tuple[str, ...]:
@@ -110,10 +124,7 @@ class Clipped(_Around):
     high: float = np.inf
     term: ClassVar[str] = "clip"
 
-    @property
-    def range(self) -> tuple[float, float]:
-        """The bounds, where they are narrower."""
-        low, high = self.of.range
+    def _bounds(self, low: float, high: float) -> tuple[float, float]:
         return max(low, self.low), min(high, self.high)
 
     def _changed(self, rewards: Floats, verdicts: Floats, rubric: RubricArrays) -> Floats:
@@ -128,11 +139,9 @@ class Powered(_Around):
     term: ClassVar[str] = "power"
     above_zero: ClassVar[str | None] = "exponent"
 
-    @property
-    def range(self) -> tuple[float, float]:
-        """The powers of the bounds inside."""
-        low, high = (_signed_power(np.array(bound), self.exponent) for bound in self.of.range)
-        return float(low), float(high)
+    def _bounds(self, low: float, high: float) -> tuple[float, float]:
+        powers = _signed_power(np.array([low, high]), self.exponent)
+        return float(powers[0]), float(powers[1])
 
     def _changed(self, rewards: Floats, verdicts: Floats, rubric: RubricArrays) -> Floats:
         return _signed_power(rewards, self.exponent)
@@ -146,10 +155,7 @@ class Bonus(_Around):
     term: ClassVar[str] = "bonus"
     reads_verdicts: ClassVar[bool] = True
 
-    @property
-    def range(self) -> tuple[float, float]:
-        """The range inside, and the bonus above it."""
-        low, high = self.of.range
+    def _bounds(self, low: float, high: float) -> tuple[float, float]:
         return min(low, low + self.bonus), max(high, high + self.bonus)
 
     def _changed(self, rewards: Floats, verdicts: Floats, rubric: RubricArrays) -> Floats:
@@ -166,10 +172,7 @@ class Veto(_Around):
     term: ClassVar[str] = "veto"
     reads_verdicts: ClassVar[bool] = True
 
-    @property
-    def range(self) -> tuple[float, float]:
-        """The range inside, widened to the veto's value."""
-        low, high = self.of.range
+    def _bounds(self, low: float, high: float) -> tuple[float, float]:
         return min(low, self.value), max(high, self.value)
 
     def _changed(self, rewards: Floats, verdicts: Floats, rubric: RubricArrays) -> Floats:
@@ -190,11 +193,9 @@ class Saturating(_Around):
     term: ClassVar[str] = "saturation"
     above_zero: ClassVar[str | None] = "level"
 
-    @property
-    def range(self) -> tuple[float, float]:
-        """The saturated bounds inside."""
-        low, high = (self.level * np.tanh(bound / self.level) for bound in self.of.range)
-        return float(low), float(high)
+    def _bounds(self, low: float, high: float) -> tuple[float, float]:
+        ends = self.level * np.tanh(np.array([low, high]) / self.level)
+        return float(ends[0]), float(ends[1])
 
     def _changed(self, rewards: Floats, verdicts: Floats, rubric: RubricArrays) -> Floats:
         return self.level * np.tanh(rewards / self.level)
@@ -236,11 +237,6 @@ class Soft(_Around):
         """Probabilities."""
         return Needs.PROBABILITIES
 
-    @property
-    def range(self) -> tuple[float, float]:
-        """That of the reward inside."""
-        return self.of.range
-
     def __call__(
         self, verdicts: Floats, rubric: RubricArrays, *, chars: Floats | None = None
     ) -> Floats:
@@ -271,10 +267,7 @@ class LengthPenalty(_Around):
         """Verdicts and lengths."""
         return Needs.VERDICTS_AND_LENGTH
 
-    @property
-    def range(self) -> tuple[float, float]:
-        """No floor: an answer can be as long as it likes."""
-        high = self.of.range[1]
+    def _bounds(self, low: float, high: float) -> tuple[float, float]:
         if self.reward_brevity:
             high += self.per_500_chars * self.free_chars / 500.0
         return -np.inf, high

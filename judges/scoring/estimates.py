@@ -201,13 +201,8 @@ def wilson(p_M: Floats, n_M: Floats) -> tuple[Floats, Floats]:
 
 def mean(values_PG: Floats, clusters_P: NDArray[np.intp]) -> Estimate:
     """Give the mean over answers, NaN excluded, with a clustered t interval."""
-    known = ~np.isnan(values_PG)
-    n = int(known.sum())
-    if n == 0:
-        return NOTHING
-    value = float(values_PG[known].mean())
-    residuals_P = np.where(known, values_PG - value, 0.0).sum(1)
-    return around(value, _variance_of_ratio(residuals_P, known.sum(1), clusters_P), clusters_P)
+    value, variance = _clustered_mean(values_PG, clusters_P)
+    return NOTHING if value is None else around(value, variance, clusters_P)
 
 
 def effective_n(values_PG: Floats, clusters_P: NDArray[np.intp]) -> float | None:
@@ -217,14 +212,29 @@ def effective_n(values_PG: Floats, clusters_P: NDArray[np.intp]) -> float | None
     effect); at most their number. None where one of the two is not known.
     """
     known = ~np.isnan(values_PG)
-    n = int(known.sum())
-    if n < 2:
+    _, variance = _clustered_mean(values_PG, clusters_P)
+    if not variance:  # also of a single value
         return None
-    value = float(values_PG[known].mean())
-    residuals_P = np.where(known, values_PG - value, 0.0).sum(1)
-    variance = _variance_of_ratio(residuals_P, known.sum(1), clusters_P)
     spread = float(values_PG[known].var(ddof=1))
-    return min(float(n), spread / variance) if variance and spread > 0 else None
+    return min(float(known.sum()), spread / variance) if spread > 0 else None
+
+
+def _clustered_mean(
+    values_PG: Floats, clusters_P: NDArray[np.intp]
+) -> tuple[float | None, float | None]:
+    """Give the mean of what is known, and its variance by the sums of each cluster.
+
+    The squares are corrected for the number of clusters; of one there is no spread to learn from.
+    """
+    known = ~np.isnan(values_PG)
+    n_values = int(known.sum())
+    if n_values == 0:
+        return None, None
+    value = float(values_PG[known].mean())
+    influence_P = np.where(known, values_PG - value, 0.0).sum(1) / n_values
+    sums = np.bincount(clusters_P, weights=influence_P)
+    n = len(sums)
+    return value, float(n / (n - 1) * (sums**2).sum()) if n > 1 else None
 
 
 def around(value: float, variance: float | None, clusters_P: NDArray[np.intp]) -> Estimate:
@@ -249,20 +259,3 @@ def t_quantile(df: NDArray[np.integer] | float, n_tests: int = 1) -> Floats:
 def n_clusters(clusters_P: NDArray[np.intp]) -> int:
     """Count the prompts."""
     return int(clusters_P.max(initial=-1)) + 1
-
-
-def _variance_of_ratio(
-    residuals_P: Floats, weights_P: NDArray[np.generic], clusters_P: NDArray[np.intp]
-) -> float | None:
-    total = float(np.sum(weights_P))
-    return clustered_variance(residuals_P / total, clusters_P) if total > 0 else None
-
-
-def clustered_variance(influence_P: Floats, clusters_P: NDArray[np.intp]) -> float | None:
-    """Sum influences by cluster, square, and correct for the number of clusters."""
-    if len(clusters_P) == 0:
-        return None
-    sums = np.bincount(clusters_P, weights=influence_P)
-    n = len(sums)
-    # one cluster: there is no spread between clusters to learn from
-    return float(n / (n - 1) * (sums**2).sum()) if n > 1 else None

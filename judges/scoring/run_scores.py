@@ -114,7 +114,7 @@ class TagScore:
     """Answers scored under this tag."""
     n_prompts: int
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Give the plain form."""
         return {name: getattr(self, name) for name in self.__slots__}
 
@@ -276,7 +276,7 @@ def _or_none(value: Any) -> float | None:
     return None if math.isnan(number) else number
 
 
-def _clip_or_none(value: Any) -> float | None:
+def _clip_or_none(value: object) -> float | None:
     number = _or_none(value)
     return None if number is None else _clip(number)
 

@@ -104,15 +104,8 @@ class _LockFile:
     def lock(self, place: int) -> bool:
         """Lock a byte; False where another store of any process has it."""
         with self._lock:
-            if place in self._locked:
+            if place in self._locked or not self._change(True, 1, place):
                 return False
-            if fcntl is not None and self._descriptor is not None:
-                try:
-                    fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
-                except (BlockingIOError, PermissionError):
-                    return False
-                except OSError:  # a file system without locks: as if there were nobody else
-                    pass
             self._locked.add(place)
             return True
 
@@ -120,25 +113,28 @@ class _LockFile:
         """Let a byte go."""
         with self._lock:
             self._locked.discard(place)
-            if fcntl is not None and self._descriptor is not None:
-                with contextlib.suppress(OSError):
-                    fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, place)
+            self._change(False, 1, place)
 
     def is_in_use(self) -> bool:
         """Say whether any byte is locked, by whomever."""
         with self._lock:
-            if self._locked:
+            if self._locked or not self._change(True):
                 return True
-            if fcntl is None or self._descriptor is None:
-                return False
-            try:
-                fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                fcntl.lockf(self._descriptor, fcntl.LOCK_UN)
-            except (BlockingIOError, PermissionError):
-                return True
-            except OSError:  # a file system without locks
-                return False
+            self._change(False)
             return False
+
+    def _change(self, takes: bool, n_bytes: int = 0, place: int = 0) -> bool:
+        """Take or drop locks, 0 bytes for all; False where another process has one of them."""
+        if fcntl is None or self._descriptor is None:
+            return True
+        how = fcntl.LOCK_EX | fcntl.LOCK_NB if takes else fcntl.LOCK_UN
+        try:
+            fcntl.lockf(self._descriptor, how, n_bytes, place)
+        except (BlockingIOError, PermissionError):
+            return False
+        except OSError:  # a file system without locks: as if there were nobody else
+            pass
+        return True
 
     def leave(self) -> None:
         """Count one user less; the last one closes the file."""

@@ -112,3 +112,11 @@ def test_a_rating_outside_1_to_10_is_refused_and_the_ends_are_taken(rating: floa
     with pytest.raises(DataError, match="outside 1 to 10"):
         implicit(np.array([5.0, rating]), rubric([1.0]))
     assert implicit(np.array([1.0, 10.0]), rubric([1.0])).tolist() == [0.1, 1.0]
+
+
+@pytest.mark.parametrize(
+    "spec", ["clip(of=hybrid,low=5,high=1)", "clip(of=hybrid,low=30)", "clip(of=binary,high=-1)"]
+)
+def test_bounds_between_which_nothing_lies_are_refused(spec: str) -> None:
+    with pytest.raises(ConfigError, match="no value lies between"):
+        get_reward(spec)
