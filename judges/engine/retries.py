@@ -58,12 +58,12 @@ _FIELDS: tuple[tuple[str, type | UnionType, str], ...] = (
     ("reply", str, "text"),
     *((name, int, "a whole number from 0") for name in _COUNTS),
     ("latency_s", Real, "a number of seconds from 0"),
-    ("level", int | None, "a whole number from 0, or None"),
+    ("level", int | None, "a whole number, or None"),
     ("source", Source, "a Source"),
 )
 """Field, type, and how to say it: what results and stores can hold."""
-_UP_TO = {"probability": 1.0}
-"""Of a number in a verdict; of the others 2^53, beyond which neither JSON nor a store keeps it."""
+_MOST_KEPT = 2.0**53
+"""Numbers beyond it are not the same in JSON, and not in a store."""
 
 
 class Fault(StrEnum):
@@ -382,10 +382,11 @@ def check_verdicts(judge: object, verdicts: Sequence[Verdict]) -> None:
             )
         for name, kind, due in _FIELDS:
             value = getattr(verdict, name)
-            # True would come back from a store as 1: as another verdict than was kept
-            is_due = isinstance(value, kind) and not isinstance(value, bool)
-            if is_due and isinstance(value, Real):
-                is_due = 0 <= float(value) <= _UP_TO.get(name, 2.0**53)
+            is_due = isinstance(value, kind)
+            if is_due and name != "level" and isinstance(value, Real):  # which `suited` sees to
+                # True would come back from a store as 1: as another verdict than was kept
+                most = 1.0 if name == "probability" else _MOST_KEPT
+                is_due = not isinstance(value, bool) and 0 <= float(value) <= most
             if not is_due:
                 raise ConfigError(
                     f"judge {type(judge).__name__!r} gave a Verdict with {name}={value!r:.80}; "
