@@ -383,10 +383,12 @@ def check_verdicts(judge: object, verdicts: Sequence[Verdict]) -> None:
         for name, kind, due in _FIELDS:
             value = getattr(verdict, name)
             is_due = isinstance(value, kind)
-            if is_due and name != "level" and isinstance(value, Real):  # which `suited` sees to
-                # True would come back from a store as 1: as another verdict than was kept
-                most = 1.0 if name == "probability" else _MOST_KEPT
-                is_due = not isinstance(value, bool) and 0 <= float(value) <= most
+            if name == "level":  # which `suited` sees to
+                pass
+            elif isinstance(value, bool):  # it would come back from a store as 1: another verdict
+                is_due = False
+            elif is_due and isinstance(value, Real):
+                is_due = 0 <= float(value) <= (1.0 if name == "probability" else _MOST_KEPT)
             if not is_due:
                 raise ConfigError(
                     f"judge {type(judge).__name__!r} gave a Verdict with {name}={value!r:.80}; "
