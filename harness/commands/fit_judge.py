@@ -29,7 +29,7 @@ from ...reports import numbers
 from ...reports.interval_words import interval_words
 from ..flags import add_output_folder, add_seed
 from ..labels import add_label_arguments, read_labelled
-from ..tables.ending import show_ending
+from ..tables.score import show_ending
 from ..terminal import print_json, say
 
 N_FOLDS = 5

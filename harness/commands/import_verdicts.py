@@ -35,8 +35,7 @@ from ...reports.results.run import Run, RunFacts
 from ..flags import add_all, add_allow_missing, add_output_folder, add_seed, told
 from ..results.recheck import ItemCheck, check_items
 from ..results.writer import GradedRun, WrittenRun, write_run
-from ..tables.ending import runs_below, show_scores
-from ..tables.score import ScoreLine, pooled, score_table
+from ..tables.score import ScoreLine, pooled, runs_below, score_table, show_scores
 from ..terminal import print_json, say
 
 DEFAULT_TASK = "imported"

@@ -69,8 +69,7 @@ from ..results.earlier import foretold, sources_of
 from ..results.judged_runs import JudgedRun, JudgedRuns
 from ..results.writer import sanitized
 from ..sampling import Sample, add_sample_arguments, check_sample_arguments
-from ..tables.ending import runs_below, show_scores
-from ..tables.score import ScoreLine, calls_line, score_table
+from ..tables.score import ScoreLine, calls_line, runs_below, score_table, show_scores
 from ..terminal import print_json, say
 from ..until import GradingOrder, add_until_arguments, stop_rule_of
 

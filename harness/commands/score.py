@@ -43,8 +43,7 @@ from ...reports.results.samples import without_samples
 from ...tasks.metrics import na_metric
 from ..flags import add_all, add_seed, require_seed, told_of_empty
 from ..results.recheck import Mismatch, check_metrics
-from ..tables.ending import show_scores
-from ..tables.score import ScoreLine, pooled, score_table
+from ..tables.score import ScoreLine, pooled, score_table, show_scores
 from ..terminal import print_json, say
 
 MAX_DRAWS = 1_000_000

@@ -33,8 +33,7 @@ from ....reports.results.reader import read_runs
 from ....reports.results.run import Run
 from ....reports.results.samples import without_samples
 from ...flags import add_all, add_output, add_seed, told_of_empty
-from ...tables.ending import PAGE, show_ending
-from ...tables.score import ScoreLine, score_table, short_table
+from ...tables.score import PAGE, ScoreLine, score_table, short_table, show_ending
 from ...terminal import aligned, command, opening, print_json, say
 from ...until import add_rule_arguments, stop_rule_of
 

@@ -23,7 +23,7 @@ from ....reports.results.samples import without_samples
 from ....reports.results.simple_evals_export import export_simple_evals, require_met_or_not
 from ....reports.training.runs import is_training_run
 from ...flags import told_of_empty
-from ...tables.ending import show_ending
+from ...tables.score import show_ending
 from ...terminal import opening, print_json, say
 from .compare import add_common_arguments, compared, write_outputs
 

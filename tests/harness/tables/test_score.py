@@ -12,7 +12,7 @@ from report_kit import example, graded, judge, run, write_run
 
 from rubricbeat.harness import terminal
 from rubricbeat.harness.cli import main
-from rubricbeat.harness.tables.ending import runs_below
+from rubricbeat.harness.tables.score import runs_below
 
 pytestmark = pytest.mark.border
 

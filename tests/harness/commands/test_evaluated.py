@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from report_kit import example, graded
 
+from rubricbeat.harness.commands.run import show_evaluated
 from rubricbeat.harness.evaluation.request import RunRequest
 from rubricbeat.harness.evaluation.run import Evaluated
-from rubricbeat.harness.tables.evaluated import show_evaluated
 from rubricbeat.judges.scoring.run_scores import summarise
 
 SCORES = summarise([graded("110", example("p")), graded("000", example("q"))]).to_json()
