@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,19 @@ def require_seed(seed: int) -> None:
     """
     if seed < 0:
         raise ConfigError(f"--seed {seed}: must not be negative")
+
+
+def require_task_name(name: str, flag: str = "--task") -> None:
+    """Refuse a name of a task that cannot become part of file names.
+
+    Raises:
+        ConfigError: It cannot.
+    """
+    if not re.fullmatch(r"[\w.-]{1,100}", name):
+        raise ConfigError(
+            f"{flag} {name[:40]!r}: the name becomes part of file names; give 1 to 100 letters, "
+            "digits, '.', '_' or '-'"
+        )
 
 
 def add_output(parser: argparse._ActionsContainer, help: str, *former: str, **options: Any) -> None:

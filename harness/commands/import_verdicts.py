@@ -32,7 +32,7 @@ from ...judges.scoring.run_scores import length_penalty_of
 from ...reports.results.evalscope import merged
 from ...reports.results.logs import read_log
 from ...reports.results.run import Run, RunFacts
-from ..flags import add_all, add_allow_missing, add_output_folder, add_seed, told
+from ..flags import add_all, add_allow_missing, add_output_folder, add_seed, require_task_name, told
 from ..results.recheck import ItemCheck, check_items
 from ..results.writer import GradedRun, WrittenRun, write_run
 from ..tables.score import ScoreLine, pooled, runs_below, score_table, show_scores
@@ -73,8 +73,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Import, and print one line per run."""
-    if args.task is not None and not re.fullmatch(r"[\w.-]+", args.task):
-        raise ConfigError(f"--task {args.task!r}: letters, digits, '_', '-' and '.' only")
+    if args.task is not None:
+        require_task_name(args.task)
     allowed = allowed_share(args.allow_missing)
     rows, logs = _sorted(args.files)
     sources = [_of_log(run, args) for run in logs]

@@ -25,7 +25,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -62,6 +61,7 @@ from ..flags import (
     keys_stand_in,
     needs_no_failed_only,
     require_seed,
+    require_task_name,
     told,
 )
 from ..results.documents import Spool
@@ -77,7 +77,6 @@ DEFAULT_TASK = "judged"
 VERDICT_BYTES = 1_000
 """Of a verdict on disk with its words, about."""
 _WHAT_NOW = "results are written; run the same command again to ask for the rest"
-TASK_NAME = re.compile(r"[\w.-]{1,100}")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -207,11 +206,7 @@ def _grade(grader: Grader, judged: JudgedRuns, asked: AllAnswers) -> RubricbeatE
 
 
 def _require_room(args: argparse.Namespace, limits: RuntimeOptions, census: Census) -> None:
-    """See that the disks have room for what the run will write, before anything is paid for.
-
-    Raises:
-        ConfigError: One has not.
-    """
+    """See that the disks have room for what the run will write, before anything is paid for."""
     n_bytes = census.n_criteria * limits.replicates * VERDICT_BYTES + 2 * census.n_bytes
     # the answers wait in a file of their own until the results are written
     require_room(args.output_path, 2 * n_bytes, "the results")
@@ -221,21 +216,12 @@ def _require_room(args: argparse.Namespace, limits: RuntimeOptions, census: Cens
 
 
 def _check(args: argparse.Namespace) -> StopRule | None:
-    """Refuse what would be found out when everything is graded and paid for; give the stop rule.
-
-    Raises:
-        ConfigError: A flag that cannot work.
-    """
+    """Refuse what would be found out when everything is graded and paid for; give the stop rule."""
     if args.limit is not None and args.limit < 1:
         raise ConfigError(f"--limit {args.limit}: at least 1")
     require_seed(args.seed)
     allowed_share(args.allow_missing)
-    if not TASK_NAME.fullmatch(args.task):
-        raise ConfigError(
-            f"--task {args.task[:40]!r}: the name becomes part of file names; give 1 to 100 "
-            "letters, digits, "
-            "'.', '_' or '-'"
-        )
+    require_task_name(args.task)
     check_sample_arguments(args)
     rule = stop_rule_of(
         args.until_decided, args.until_width, args.rope, args.sequence, "--until_decided"

@@ -174,11 +174,7 @@ def _until_text(plan: CostPlan, until: list[Expected], args: argparse.Namespace)
 
 
 def _size(args: argparse.Namespace) -> tuple[int, float]:
-    """Give the rows and the mean number of their criteria: as stated, else counted.
-
-    Raises:
-        ConfigError: They are neither stated nor to be counted.
-    """
+    """Give the rows and the mean number of their criteria: as stated, else counted."""
     rows, criteria = args.rows, args.criteria
     if args.data is not None and (rows is None or criteria is None):
         from ...judges.data.examples import read_examples

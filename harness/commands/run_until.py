@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,9 +19,9 @@ from ...judges.budget.stopping import Method
 from ...judges.data.examples import example_from_row, example_to_row
 from ...judges.errors import ConfigError
 from ...judges.files import write_file
+from ..flags import require_task_name
 from ..terminal import command, say
 from ..until import stop_rule_of
-from .judge import TASK_NAME
 from .setup.catalogue import parser_of
 
 if TYPE_CHECKING:
@@ -82,11 +82,7 @@ def _judge(words: Sequence[str]) -> tuple[Any, argparse.Namespace]:
 
 
 def _tasks(request: RunRequest) -> list[str]:
-    """Name the tasks, after their rows are read and their judges can be opened.
-
-    Raises:
-        ConfigError: One of them has no score by rubrics, or data or judge cannot be used.
-    """
+    """Name the tasks, after their rows are read and their judges can be opened."""
     from ...tasks.rubric_task import RubricTask
     from ..evaluation.models import load_tasks, task_manager
     from ..evaluation.run import quiet
@@ -98,11 +94,7 @@ def _tasks(request: RunRequest) -> list[str]:
         if not isinstance(task, RubricTask) or type(task).summarise is not RubricTask.summarise:
             raise ConfigError(f"--until_width: {name} has no score by rubrics; run it without")
         task.close_judge()
-        if not TASK_NAME.fullmatch(name):
-            raise ConfigError(
-                f"--until_width: the name of the task {name[:40]!r} becomes part of file names; "
-                "letters, digits, '.', '_' or '-' are allowed"
-            )
+        require_task_name(name, "--until_width, task")
         names.append(name)
     return names
 
@@ -113,12 +105,11 @@ def _words(
     """Word the command that grades the answers to one task."""
     words = ["judge", "--data", str(rows), "--responses", str(samples), "--task", task]
     words += ["--judge", args.judge, "--until_width", repr(args.until_width)]
-    allowed: object = request.metadata.get("allow_missing") or None
-    given: Mapping[str, object] = {
+    given = {
         "judge_args": args.judge_args,
         "seed": request.seeds[-1],
         "run": request.metadata.get("run"),
-        "allow_missing": allowed,
+        "allow_missing": request.metadata.get("allow_missing") or None,
     }
     for name, value in given.items():
         words += [f"--{name}", str(value)] if value is not None else []
