@@ -163,8 +163,14 @@ def _cut(name: str, room: int) -> str:
     return f"{name[:head]}…{name[head + 1 - room :]}"
 
 
-def command(words: Sequence[str]) -> str:
-    """Word a command of ours so that it runs when it is pasted into the same shell."""
+def command(words: Sequence[str], *more: str) -> str:
+    """Word a command of ours so that it runs when it is pasted into the same shell.
+
+    Args:
+        words: The command.
+        more: Flags to add: behind `--` they would be none.
+    """
+    end = words.index("--") if "--" in words else len(words)
     program = ["rubricbeat"]
     if shutil.which("rubricbeat") is None:
         spec = getattr(sys.modules.get("__main__"), "__spec__", None)
@@ -172,7 +178,7 @@ def command(words: Sequence[str]) -> str:
             program = [sys.executable, "-m", "rubricbeat"]
         elif Path(sys.argv[0]).name == "rubricbeat":
             program = [sys.argv[0]]
-    return shlex.join([*program, *words])
+    return shlex.join([*program, *words[:end], *more, *words[end:]])
 
 
 def opening(page: Path) -> str:

@@ -74,7 +74,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--models",
         type=int,
-        default=2,
         metavar="N",
         help="models graded with --until_decided or --until_width (2), each on all rows",
     )
@@ -105,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
     options = parse_judge_args(args.judge, args.judge_args)
     read, write = _gpu_speed(args.gpu_speed)
     rows, criteria = _size(args)
-    until = _until(args, rows)
+    until = _until(args, rows, has_split=has_split)
     n_answers = args.repeats * (args.models if until else 1)
     plan = make_plan(
         Workload(rows, n_answers, criteria, _replicates(options.get("replicates"))),
@@ -135,13 +134,18 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _until(args: argparse.Namespace, rows: int) -> list[Expected]:
+def _until(args: argparse.Namespace, rows: int, *, has_split: bool) -> list[Expected]:
     """Say how many prompts a rule would take, where one is given."""
     rule = stop_rule_of(
         args.until_decided, args.until_width, args.rope, args.sequence, "--until_decided"
     )
     if rule is None:
+        if args.models is not None or (args.spread is not None and not has_split):
+            raise ConfigError(
+                "--models and --spread belong to a rule: add --until_decided or --until_width"
+            )
         return []
+    args.models = 2 if args.models is None else args.models
     if args.models < 1 or (args.models == 1 and rule.width is None):
         raise ConfigError(f"--models {args.models}: --until_decided compares 2 or more")
     if args.spread is not None and not 0 < args.spread < 10:

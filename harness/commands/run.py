@@ -150,7 +150,7 @@ def show_evaluated(
         show_scores(lines, [folder], runs_below(folder))
     elif lines:
         show_scores(lines, [], [])
-        print(f"next: {command([*words, '-o', 'results'])}")
+        print(f"next: {command(words, '-o', 'results')}")
     elif request.predict_only and runs and runs[0].files:
         print(f"\nnext: {_judging(runs[0], request)}")
 

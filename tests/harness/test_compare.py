@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 import pytest
 from report_kit import example, graded, run, write_run
@@ -37,6 +38,22 @@ def test_compare_writes_one_page_and_says_the_result(results, tmp_path, capsys):
     assert out[5].startswith("next: ") and page.as_uri() in out[5]
     assert out[6:] == [str(page)]
     assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_the_next_command_is_the_one_that_was_given_and_writes_a_page(results, capsys):
+    words = ["compare", "--baseline", "base", "--seed", "3", "--", str(results)]
+    assert main(words) == 0
+    [line] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("next: ")]
+    given = shlex.split(line)[shlex.split(line).index("compare") :]
+    assert given == [*words[:-2], "-o", "report.html", *words[-2:]]
+
+
+def test_json_of_a_report_stands_alone_beside_written_files(results, tmp_path, capsys):
+    words = ["report", str(results), "--model", "base", "--json", "--simple_evals", str(tmp_path)]
+    assert main(words) == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["schema_version"] == 1
+    assert "_allresults.json" in captured.err
 
 
 def test_json_goes_to_stdout_alone(results, capsys):

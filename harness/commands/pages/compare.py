@@ -200,7 +200,7 @@ def write_outputs(args: argparse.Namespace, comparison: Comparison) -> None:
             print(f"\n{aligned([head, *rows])}")
         print(f"\n{comparison.headline.detail}")
     # the page where none was written, and to open it where it was
-    following = opening(args.output) if args.output else command([*args.words, "-o", PAGE])
+    following = opening(args.output) if args.output else command(args.words, "-o", PAGE)
     show_ending(comparison.headline.text, following)
     for path in written:
         print(path)

@@ -12,6 +12,7 @@ Examples:
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from ....judges.errors import ConfigError, UnknownNameError, unwritable
@@ -66,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
             require_met_or_not(one)
         for one in runs:
             for path in export_simple_evals(one, args.simple_evals):
-                print(path)
+                print(path, file=sys.stderr if args.json else sys.stdout)
         if not (args.output or args.json or args.figures or args.table):
             for note in (*left_out, *(note for one in runs for note in one.notes)):
                 say(f"note: {note}")

@@ -207,6 +207,8 @@ def test_a_free_judge_makes_no_call_and_costs_nothing(capsys):
         (["--until_decided", "--models", "1"], "--models 1"),
         (["--until_decided", "--spread", "0"], "--spread"),
         (["--until_decided", "--sequence", "betting"], "--sequence"),
+        (["--models", "3"], "add --until_decided or --until_width"),
+        (["--spread", "0.3"], "add --until_decided or --until_width"),
     ],
 )
 def test_a_wrong_flag_is_named_in_one_line(extra, named, capsys):
