@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from typing import Any
 
 from ...judges.scoring.estimates import Estimate
 from ...judges.signal.advantages import Scale
@@ -30,13 +29,13 @@ def replay_text(found: Replayed) -> str:
     return "\n\n".join(parts)
 
 
-def replay_rows(found: Replayed) -> list[dict[str, Any]]:
+def replay_rows(found: Replayed) -> list[dict[str, object]]:
     """Give one row per arm, gains in units of the score; `judge_gain` only where there is gold."""
     return [_row(arm, found.has_gold) for arm in found.arms]
 
 
-def _row(arm: Arm, has_gold: bool) -> dict[str, Any]:
-    row: dict[str, Any] = {
+def _row(arm: Arm, has_gold: bool) -> dict[str, object]:
+    row: dict[str, object] = {
         "reward": arm.reward,
         "scale": arm.scale.value,
         "gain": arm.gain.value,

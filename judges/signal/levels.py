@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, permutations
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,7 +58,7 @@ class LevelCount:
         n = sum(self.counts)
         return sum(c * s for c, s in zip(self.counts, self.shares, strict=True)) / n if n else None
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Give the plain form."""
         plain = plain_fields(self)
         return {**plain, "mean_share": self.mean_share, "na_share": self.na_share}

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from ..scoring.estimates import Estimate
 from ..scoring.plain_form import plain_form
@@ -138,10 +137,10 @@ class SignalStudy:
     """For figures; not part of the plain form."""
     words: tuple[Sentence, ...] = ()
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Give the plain form: every table, NaN and infinities as None."""
         named = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        plain: dict[str, Any] = plain_form({**named, "arrays": None, "levels": None})
+        plain: dict[str, object] = plain_form({**named, "arrays": None, "levels": None})
         del plain["arrays"], plain["levels"]
         return plain | ({"levels": [one.to_json() for one in self.levels]} if self.levels else {})
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -113,7 +113,7 @@ class Comparison:
         return f"<p><b>{escape(self.headline.text)}</b></p>{table}{rest}"
 
 
-def _plain_row(one: ModelResult, pair: Pair | None) -> dict[str, Any]:
+def _plain_row(one: ModelResult, pair: Pair | None) -> dict[str, object]:
     found = None if pair is None else pair.difference
     return {
         "model": one.name,

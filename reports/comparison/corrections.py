@@ -28,9 +28,10 @@ from ...judges.audit.run_correction import RunCorrection, correct_run
 from ...judges.data.columns import Columns
 from ...judges.data.reader import can_name_rows
 from ...judges.errors import DataError
+from ...judges.scoring.bootstrap import ClusteredColumns
 from ...judges.scoring.estimates import NOTHING, Estimate
 from ...judges.scoring.item_scores import ScoredTable
-from ...judges.scoring.rubric_arrays import Bools, Floats
+from ...judges.scoring.rubric_arrays import Bools
 from ...judges.scoring.sampled_run import SampledRun, score_difference
 from .. import numbers
 from ..interval_words import interval_words
@@ -245,9 +246,7 @@ def _corrected_pair(source: str, one: _Side, other: _Side) -> CorrectedPair:
     (this, mine, whole_N), (that, theirs, others_N) = one, other
     raw = float(np.nanmean(mine.free.items.h) - np.nanmean(theirs.free.items.h))
     if whole_N is not None and others_N is not None:
-        made = _by_prompts(mine.free, mine.dear, whole_N).minus(
-            _by_prompts(theirs.free, theirs.dear, others_N)
-        )
+        made = _by_prompts(one, other)
         ends = Estimate(made.value, made.low, made.high)
         return CorrectedPair(this, that, source, raw, ends, None, None, made.refused)
     total = score_difference(mine, theirs)
@@ -258,45 +257,32 @@ def _corrected_pair(source: str, one: _Side, other: _Side) -> CorrectedPair:
     return CorrectedPair(this, that, source, raw, total.interval, total.p_value, None)
 
 
-@dataclass(frozen=True, slots=True)
-class _ByPrompts:
-    """Mean scores by prompt: the judge's, and on whole labelled answers those of both."""
-
-    every: Mapping[str, float]
-    said: Mapping[str, float]
-    true: Mapping[str, float]
-
-    def minus(self, other: _ByPrompts) -> Corrected:
-        """Correct the paired difference by the prompts on which both models have labels (PPI++)."""
-        both = [name for name in self.true if name in other.true]
-        if len(both) < MIN_LABELLED_PROMPTS:
-            few = f"{len(both)} prompts carry labels for both; it takes {MIN_LABELLED_PROMPTS}"
-            return Corrected(None, refused=few)
-        rest = [name for name in self.every if name in other.every and name not in set(both)]
-        every_P, said_P, true_P = (
-            np.array([mine[name] - theirs[name] for name in names], dtype=np.float64)
-            for mine, theirs, names in (
-                (self.every, other.every, rest),
-                (self.said, other.said, both),
-                (self.true, other.true, both),
-            )
-        )
-        return powered_mean(every_P, said_P, true_P)
+def _by_prompts(mine: _Side, theirs: _Side) -> Corrected:
+    """Correct the paired difference by the prompts on which both models have labels (PPI++)."""
+    (every, said, true), (its_every, its_said, its_true) = map(_prompt_means, (mine, theirs))
+    both = [name for name in true if name in its_true]
+    if len(both) < MIN_LABELLED_PROMPTS:
+        few = f"{len(both)} prompts carry labels for both; it takes {MIN_LABELLED_PROMPTS}"
+        return Corrected(None, refused=few)
+    rest = [name for name in every if name in its_every and not (name in true and name in its_true)]
+    return powered_mean(
+        np.array([every[name] - its_every[name] for name in rest]),
+        np.array([said[name] - its_said[name] for name in both]),
+        np.array([true[name] - its_true[name] for name in both]),
+    )
 
 
-def _by_prompts(free: ScoredTable, dear: ScoredTable, whole_N: Bools) -> _ByPrompts:
-    said_N, true_N = free.items.h, dear.items.h
-    has_N = whole_N & ~np.isnan(said_N) & ~np.isnan(true_N)
-    names = np.array(free.table.prompt_ids, dtype=object)[free.table.prompt_N]
-
-    def means(values_N: Floats, at_N: Bools) -> dict[str, float]:
-        by_name: dict[str, list[float]] = {}
-        for name, value in zip(names[at_N], values_N[at_N].tolist(), strict=True):
-            by_name.setdefault(name, []).append(value)
-        return {name: float(np.mean(values)) for name, values in by_name.items()}
-
-    every = means(said_N, ~np.isnan(said_N))
-    return _ByPrompts(every, means(said_N, has_N), means(true_N, has_N))
+def _prompt_means(side: _Side) -> tuple[Mapping[str, float], ...]:
+    """Give mean scores by prompt: the judge's, and on whole labelled answers those of both."""
+    _, run, whole_N = side
+    said_N, true_N, table = run.free.items.h, run.dear.items.h, run.free.table
+    has_N = np.asarray(whole_N) & ~np.isnan(said_N) & ~np.isnan(true_N)
+    values_MN = np.stack([said_N, np.where(has_N, said_N, np.nan), np.where(has_N, true_N, np.nan)])
+    columns = ClusteredColumns.of(values_MN, table.prompt_N, len(table.prompt_ids))
+    return tuple(
+        {name: mean for name, mean in zip(table.prompt_ids, means, strict=True) if mean == mean}
+        for means in columns.means_MP.tolist()
+    )
 
 
 def pair_lines(pairs: Sequence[CorrectedPair]) -> Iterator[str]:

@@ -13,7 +13,7 @@ from ...judges.data.streams import bytes_of
 from ...judges.errors import DataError
 from ...judges.scoring.estimates import Estimate
 from ...judges.scoring.rubric_arrays import Floats
-from ...judges.verdict import Source, Verdict
+from ...judges.verdict import Source
 from ..results.values import parse_object
 from .measures import Measured, number_or_none
 
@@ -86,6 +86,7 @@ def judge_facts(measured: Measured) -> JudgeFacts:
     identity = runs[0].judge
     missing = measured.summary.missing_by_reason
     n_again, disagreement = _disagreement(measured)
+    met = [v.met for v in verdicts if v.met is not None]
     return JudgeFacts(
         model=measured.model.name,
         judge=" ".join(str(identity[k]) for k in ("name", "model") if identity.get(k)),
@@ -99,7 +100,7 @@ def judge_facts(measured: Measured) -> JudgeFacts:
         disagreement=disagreement,
         n_judged_again=n_again,
         length_correlation=_rank_correlation(measured.table.chars_N, measured.items.h),
-        share_met=_share_met(verdicts),
+        share_met=sum(met) / len(met) if met else None,
         level_share=sum(at_level) / len(at_level) if at_level else None,
         n_na=sum(v.is_na for v in verdicts),
         prompt_tokens=sum(v.prompt_tokens for v in verdicts),
@@ -112,18 +113,13 @@ def judge_facts(measured: Measured) -> JudgeFacts:
 
 
 def _disagreement(measured: Measured) -> tuple[int, float | None]:
-    n_again = n_differ = 0
-    for graded in measured.model.graded:
-        if not graded.replicates:
-            continue
-        for column in range(len(graded.verdicts)):
-            rows = (graded.verdicts, *graded.replicates)
-            here = [row[column] for row in rows if not row[column].is_missing]
-            said = [(verdict.outcome, verdict.level) for verdict in here]
-            if len(said) > 1:
-                n_again += 1
-                n_differ += len(set(said)) > 1
-    return n_again, n_differ / n_again if n_again else None
+    said = [
+        [(v.outcome, v.level) for v in of_criterion if not v.is_missing]
+        for one in measured.model.graded
+        for of_criterion in zip(one.verdicts, *one.replicates, strict=True)
+    ]
+    again = [set(each) for each in said if len(each) > 1]
+    return len(again), sum(len(each) > 1 for each in again) / len(again) if again else None
 
 
 def _rank_correlation(chars_N: Floats, h_N: Floats) -> float | None:
@@ -145,26 +141,20 @@ def _mid_ranks(values_N: Floats) -> Floats:
     return ranks
 
 
-def _share_met(verdicts: list[Verdict]) -> float | None:
-    said = [v.met for v in verdicts if v.met is not None]
-    return sum(said) / len(said) if said else None
-
-
-def _cost(stated: list[Mapping[str, Any]]) -> float | None:
+def _cost(stated: list[Mapping[str, object]]) -> float | None:
     """Add the costs up; one run that does not state its own makes the sum unknown."""
-    costs = [one.get("cost_usd") for one in stated]
-    known = [float(c) for c in costs if isinstance(c, (int, float)) and not isinstance(c, bool)]
+    costs = [number_or_none(one.get("cost_usd")) for one in stated]
+    known = [cost for cost in costs if cost is not None]
     return sum(known) if costs and len(known) == len(costs) else None
 
 
-def _latency(stated: Mapping[str, Any]) -> dict[str, float]:
+def _latency(stated: Mapping[str, object]) -> dict[str, float]:
     value = stated.get("latency_s")
-    if not isinstance(value, Mapping):
-        return {}
-    return {str(k): float(v) for k, v in value.items() if isinstance(v, (int, float))}
+    known = value.items() if isinstance(value, Mapping) else ()
+    return {str(k): float(v) for k, v in known if isinstance(v, int | float)}
 
 
-def _remarks(stated: Mapping[str, Any]) -> list[str]:
+def _remarks(stated: Mapping[str, object]) -> list[str]:
     remarks = [str(stated["notes"])] if stated.get("notes") else []
     said = stated.get("answers")
     remarks += [str(one) for one in said] if isinstance(said, list) else []
@@ -243,7 +233,7 @@ def _read(path: Path) -> JudgeAudit:
             flips=_figure(audit["flip_rate"]) if audit.get("flip_rate") else None,
             shifts=tuple(_shift(one) for one in audit.get("shifts") or ()),
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(
             f"{path.name}: not an audit ({type(error).__name__}: {error}); "
             "'rubricbeat audit --output FILE' writes one"
@@ -266,7 +256,7 @@ def _row(name: str, plain: Mapping[str, Any]) -> AuditRow:
     )
 
 
-def _figure(plain: Mapping[str, Any]) -> Estimate:
+def _figure(plain: Mapping[str, object]) -> Estimate:
     value, low, high = (number_or_none(plain.get(name)) for name in ("value", "low", "high"))
     return Estimate(value, low, high, str(plain.get("why") or ""))
 

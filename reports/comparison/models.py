@@ -110,17 +110,13 @@ def split_sanity(models: Sequence[Model], baseline: str | None) -> tuple[list[Mo
 def incomparable(models: Sequence[Model]) -> list[str]:
     """Say, in one sentence each, why these runs cannot be compared; empty where they can."""
     runs = [run for model in models for run in model.runs]
-    problems = [
-        problem
-        for problem in (
-            _differing(runs, "tasks", lambda run: run.task),
-            _differing_data(runs),
-            _differing(runs, "judges", _judge_words),
-            _differing_rubrics(models),
-        )
-        if problem
-    ]
-    return problems
+    problems = (
+        _differing(runs, "tasks", lambda run: run.task),
+        _differing_data(runs),
+        _differing(runs, "judges", _judge_words),
+        _differing_rubrics(models),
+    )
+    return [problem for problem in problems if problem]
 
 
 def require_comparable(models: Sequence[Model], *, allow_different: bool) -> list[str]:
@@ -203,10 +199,8 @@ def _differing_data(runs: Sequence[Run]) -> str | None:
 
 
 def _judge_words(run: Run) -> str:
-    judge = run.judge
-    words = [str(judge.get(key) or "") for key in ("name", "model", "prompt")]
-    digest = (run.judge_digest or "")[:12]
-    return " ".join(word for word in (*words, digest) if word)
+    words = [str(run.judge.get(key) or "") for key in ("name", "model", "prompt")]
+    return " ".join(filter(None, (*words, (run.judge_digest or "")[:12])))
 
 
 def _differing(runs: Sequence[Run], what: str, key: Callable[[Run], str]) -> str | None:

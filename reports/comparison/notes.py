@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from itertools import permutations, product
 
 import numpy as np
 
@@ -72,18 +72,16 @@ def _empty(model: Model) -> Iterator[str]:
 
 def _sanity(results: Sequence[ModelResult], sanity: Sequence[ModelResult]) -> Iterator[str]:
     """Find baselines without a model that do as well as one (method sheet, section 5)."""
-    for row in sanity:
-        for result in results:
-            if row.name.endswith(":reference") or row.score is None or result.score is None:
-                continue
-            if row.score >= result.score:
-                yield (
-                    f"{row.name} scores {numbers.clipped_score(row.score, row.unclipped)}, at "
-                    f"least as high as {result.name} "
-                    f"({numbers.clipped_score(result.score, result.unclipped)}): the judge or the "
-                    "rubrics reward an answer without content. Find out why before trusting any "
-                    "difference between models."
-                )
+    scored = [row for row in sanity if not row.name.endswith(":reference")]
+    for row, result in product(scored, results):
+        if row.score is not None and result.score is not None and row.score >= result.score:
+            yield (
+                f"{row.name} scores {numbers.clipped_score(row.score, row.unclipped)}, at "
+                f"least as high as {result.name} "
+                f"({numbers.clipped_score(result.score, result.unclipped)}): the judge or the "
+                "rubrics reward an answer without content. Find out why before trusting any "
+                "difference between models."
+            )
 
 
 def _mismatches(stored: Sequence[StoredCheck]) -> Iterator[str]:
@@ -119,7 +117,7 @@ def _other_audits(models: Sequence[Model], audits: Sequence[JudgeAudit]) -> Iter
 
 def _kin(models: Sequence[Model]) -> Iterator[str]:
     """Warn of a judge that is of the family of models it judges."""
-    by_judge: dict[str, tuple[Mapping[str, Any], list[str]]] = {}
+    by_judge: dict[str, tuple[Mapping[str, object], list[str]]] = {}
     for model in models:
         for run in model.runs:
             digest = run.judge_digest or str(run.judge.get("model"))
@@ -132,18 +130,16 @@ def _kin(models: Sequence[Model]) -> Iterator[str]:
 def _swayed(models: Sequence[Model], audits: Sequence[JudgeAudit]) -> Iterator[str]:
     """Warn of a judge whose verdicts depend on length: its errors do too."""
     digests = {run.judge_digest for model in models for run in model.runs}
-    for audit in audits:
-        for one in audit.shifts:
-            if one.trait == "length" and one.shift.excludes_zero:
-                if audit.digest not in digests or one.shift.value is None:
-                    continue
-                way = "more" if one.shift.value > 0 else "less"
-                yield (
-                    f"{audit.judge} says met {way} often for longer answers with the same label "
-                    f"({numbers.difference(one.shift.value)} for {one.unit}): part of a difference "
-                    "between models may be due to answer length, and a correction by "
-                    f"{audit.path} holds only for answers as long as the audited ones."
-                )
+    shifts = [(a, one) for a in audits if a.digest in digests for one in a.shifts]
+    for audit, one in shifts:
+        if one.trait == "length" and one.shift.excludes_zero:
+            way = "more" if (one.shift.value or 0.0) > 0 else "less"
+            yield (
+                f"{audit.judge} says met {way} often for longer answers with the same label "
+                f"({numbers.difference(one.shift.value)} for {one.unit}): part of a difference "
+                "between models may be due to answer length, and a correction by "
+                f"{audit.path} holds only for answers as long as the audited ones."
+            )
 
 
 def _learned(model: Model, h_N: Floats) -> Iterator[str]:
@@ -169,14 +165,8 @@ def _learned(model: Model, h_N: Floats) -> Iterator[str]:
 def _uneven_runs(model: Model) -> Iterator[str]:
     """Find runs that are treated as repeats but have different settings."""
     setups = [_setup(run) for run in model.runs]
-    differing = sorted(
-        {
-            name
-            for setup in setups
-            for name in setup
-            if any(other.get(name) != setup[name] for other in setups)
-        }
-    )
+    names = sorted({name for setup in setups for name in setup})
+    differing = [name for name in names if len({setup.get(name) for setup in setups}) > 1]
     if differing:
         yield (
             f"{model.name}: its {len(model.runs)} runs are treated as repeats, but they differ in "
@@ -249,16 +239,14 @@ def length_gains(results: Sequence[ModelResult]) -> Iterator[str]:
 
 def length_order(results: Sequence[ModelResult]) -> Iterator[str]:
     """Warn where the adjustment for length puts two models in another order."""
-    known = [r for r in results if r.unclipped is not None]
-    for first in known:
-        for second in known:
-            gap = (first.unclipped or 0.0) - (second.unclipped or 0.0)
-            if gap >= VISIBLE and gap + _length_gain(first) - _length_gain(second) <= -VISIBLE:
-                yield (
-                    f"{first.name} scores higher than {second.name}, and lower after the "
-                    "adjustment for length, by which short answers gain: see More measures."
-                )
-                return
+    for first, second in permutations([r for r in results if r.unclipped is not None], 2):
+        gap = (first.unclipped or 0.0) - (second.unclipped or 0.0)
+        if gap >= VISIBLE and gap + _length_gain(first) - _length_gain(second) <= -VISIBLE:
+            yield (
+                f"{first.name} scores higher than {second.name}, and lower after the adjustment "
+                "for length, by which short answers gain: see More measures."
+            )
+            return
 
 
 def _length_gain(result: ModelResult) -> float:

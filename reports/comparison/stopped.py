@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,7 +116,7 @@ class Looks:
         runs = [run for one in measured for run in one.model.runs]
         self._by_rule = [run.until for run in runs if run.until]
         # the longest: shorter ones are its beginnings where the seed was the same
-        first: Mapping[str, Any] = max(
+        first: Mapping[str, object] = max(
             self._by_rule, key=lambda one: len(_order_of(one)), default={}
         )
         self._measured = measured
@@ -220,13 +219,13 @@ class Looks:
         return interval_of(values_T, self.rule.method, within, alpha=alpha, has_sign=has_sign)
 
 
-def anytime_metrics(metrics: Mapping[str, Any], interval: Estimate) -> Mapping[str, Any]:
+def anytime_metrics(metrics: Mapping[str, object], interval: Estimate) -> Mapping[str, object]:
     """Put an interval in the place of the fixed one of a score, and none in those of the others."""
     others = {name: None for name in metrics if name.endswith("_interval")}
     return {**metrics, **others, "interval": interval.ends}
 
 
-def shown_metrics(metrics: Mapping[str, Any], runs: Sequence[Run]) -> Mapping[str, Any]:
+def shown_metrics(metrics: Mapping[str, object], runs: Sequence[Run]) -> Mapping[str, object]:
     """Give the metrics of one model's runs with the interval that allows for the looks, if any."""
     interval = score_interval(runs)
     return metrics if interval is None else anytime_metrics(metrics, interval)
@@ -269,7 +268,7 @@ def stop_words(runs: Sequence[Run]) -> str:
     return " ".join(said)
 
 
-def _end_words(until: Mapping[str, Any]) -> str:
+def _end_words(until: Mapping[str, object]) -> str:
     """Say of one run whether its rule ended it, or something else did; empty for all prompts."""
     n, of = (_whole(until.get(name)) for name in ("graded", "prompts"))
     where = f"after {numbers.count(n)} of {numbers.count(of)} prompts{saved_words(until)}"
@@ -284,23 +283,23 @@ def _end_words(until: Mapping[str, Any]) -> str:
     )
 
 
-def _is_cut(until: Mapping[str, Any]) -> bool:
+def _is_cut(until: Mapping[str, object]) -> bool:
     n, of = (_whole(until.get(name)) for name in ("graded", "prompts"))
     return 0 < n < of and until.get("stopped") is not True
 
 
-def saved_words(until: Mapping[str, Any]) -> str:
+def saved_words(until: Mapping[str, object]) -> str:
     """Say how many criteria were graded of how many; empty where that was not kept."""
     n, of = _whole(until.get("criteria_graded")), _whole(until.get("criteria"))
     return f" ({numbers.count(n)} of {numbers.count(of)} criteria)" if 0 < n <= of else ""
 
 
-def _order_of(until: Mapping[str, Any]) -> list[str]:
+def _order_of(until: Mapping[str, object]) -> list[str]:
     order = until.get("order")
     return [str(one) for one in order] if isinstance(order, list) else []
 
 
-def _range_of(until: Mapping[str, Any], examples: Iterable[Example]) -> ScoreRange:
+def _range_of(until: Mapping[str, object], examples: Iterable[Example]) -> ScoreRange:
     """Give the range of all rows that could be graded, of which the examples are a part."""
     found = ScoreRange.of({example.prompt_id: example for example in examples}.values())
     match until.get("range"):

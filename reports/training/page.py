@@ -254,7 +254,7 @@ def render_training_page(report: TrainingReport, *, examples: bool = True) -> st
     """Give the page."""
     evaluated = [arm for arm in report.arms if GOLD in arm.changes]
     evaluated.sort(key=lambda arm: -(arm.changes[GOLD].over.mean or 0.0))
-    context: dict[str, Any] = {
+    context: dict[str, object] = {
         **frame(),
         "headline": report.headline,
         "notes": report.notes,
@@ -312,7 +312,7 @@ def _samples(arms: Sequence[Arm]) -> list[tuple[str, list[tuple[str, list[Sample
     return [(name, prompts) for name, prompts in read if prompts]
 
 
-def training_json(report: TrainingReport) -> dict[str, Any]:
+def training_json(report: TrainingReport) -> dict[str, object]:
     """Lay out runs, arms and pairs; what is not known is null."""
     return {
         "headline": report.headline,
@@ -327,7 +327,7 @@ def training_json(report: TrainingReport) -> dict[str, Any]:
     }
 
 
-def _arm(arm: Arm) -> dict[str, Any]:
+def _arm(arm: Arm) -> dict[str, object]:
     first, last = arm.ends
     return {
         "name": arm.name,
@@ -354,12 +354,12 @@ def _arm(arm: Arm) -> dict[str, Any]:
     }
 
 
-def _change(change: Change) -> dict[str, Any]:
+def _change(change: Change) -> dict[str, object]:
     ends = {"reward": change.reward, "first": change.first, "last": change.last}
     return {**ends, **_over(change.over)}
 
 
-def _over(found: CrossedMean) -> dict[str, Any]:
+def _over(found: CrossedMean) -> dict[str, object]:
     return {
         "difference": found.mean,
         "interval": found.interval.ends,

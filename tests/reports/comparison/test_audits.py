@@ -77,9 +77,16 @@ def test_an_audit_of_another_judge_is_marked(tmp_path):
     assert any("is of another judge" in note for note in comparison.notes)
 
 
-def test_a_file_that_is_no_audit_is_refused(tmp_path):
+ROW = {"n_questions": "many", "n_without_verdict": 0, "figures": {}}
+
+
+@pytest.mark.parametrize(
+    "plain",
+    [{"judge": {}}, {"judge": {}, "audit": {"judge": ROW, "baselines": {}}}, {"judge": 1}],
+)
+def test_a_file_that_is_no_audit_is_refused(tmp_path, plain):
     path = tmp_path / "x.json"
-    path.write_text('{"judge": {}}')
+    path.write_text(json.dumps(plain))
     with pytest.raises(DataError, match=r"x\.json: not an audit .*audit --output FILE"):
         read_audits([path])
     with pytest.raises(DataError, match="no such file"):
