@@ -6,7 +6,7 @@ or a probability. The rubric broadcasts against them. Results are float64 over [
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
@@ -70,6 +70,23 @@ class Decomposable(Protocol):
 
     def without(self, term: str) -> Reward:
         """Give the same reward without one of its terms."""
+
+
+def require_signs(
+    reward: object, label: str, above_zero: Collection[str], from_zero: Collection[str] = ()
+) -> None:
+    """Refuse constants that would turn the order of answers around, or leave nothing of it.
+
+    Raises:
+        ConfigError: One that must be above 0 is not, or one that must not is below 0.
+    """
+    for name in (*above_zero, *from_zero):
+        value = getattr(reward, name)
+        is_above = name in above_zero
+        if not (value > 0 if is_above else value >= 0):
+            raise ConfigError(
+                f"reward {label!r}: {name} {value:g} is {'not above' if is_above else 'below'} 0"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ import numpy as np
 from ..errors import ConfigError, near_names
 from ..scoring.points import shares_of
 from ..scoring.rubric_arrays import Floats, RubricArrays
-from .base import Decomposable, Needs, Reward, evaluate
+from .base import Decomposable, Needs, Reward, evaluate, require_signs
 from .registry import get_reward
 
 
@@ -30,8 +30,9 @@ class _Around:
     compares: ClassVar[bool] = True
     reads_verdicts: ClassVar[bool] = False
     """Whether the term itself looks at verdicts, so that a reward of a rating cannot be inside."""
-    above_zero: ClassVar[str | None] = None
-    """The option that would turn the order around where it is not above 0."""
+    above_zero: ClassVar[tuple[str, ...]] = ()
+    from_zero: ClassVar[tuple[str, ...]] = ()
+    """Options that must be above 0, and those that must not be below it."""
 
     def __post_init__(self) -> None:
         """Find the reward inside by name where a name was given; name the whole.
@@ -48,8 +49,7 @@ class _Around:
                 f"{self.term} around {self.of.name!r}: it looks at verdicts, and "
                 "that reward has a rating only"
             )
-        if self.above_zero and not (value := getattr(self, self.above_zero)) > 0:
-            raise ConfigError(f"reward {self.term!r}: {self.above_zero} {value:g} is not above 0")
+        require_signs(self, self.term, self.above_zero, self.from_zero)
         low, high = self.range
         if not low <= high:
             raise ConfigError(
@@ -137,7 +137,7 @@ class Powered(_Around):
 
     exponent: float = 1.2
     term: ClassVar[str] = "power"
-    above_zero: ClassVar[str | None] = "exponent"
+    above_zero: ClassVar[tuple[str, ...]] = ("exponent",)
 
     def _bounds(self, low: float, high: float) -> tuple[float, float]:
         powers = _signed_power(np.array([low, high]), self.exponent)
@@ -170,6 +170,7 @@ class Veto(_Around):
     """A negative criterion of at least this many absolute points has a veto."""
     value: float = 0.0
     term: ClassVar[str] = "veto"
+    above_zero: ClassVar[tuple[str, ...]] = ("at_points",)
     reads_verdicts: ClassVar[bool] = True
 
     def _bounds(self, low: float, high: float) -> tuple[float, float]:
@@ -191,7 +192,7 @@ class Saturating(_Around):
 
     level: float = 1.0
     term: ClassVar[str] = "saturation"
-    above_zero: ClassVar[str | None] = "level"
+    above_zero: ClassVar[tuple[str, ...]] = ("level",)
 
     def _bounds(self, low: float, high: float) -> tuple[float, float]:
         ends = self.level * np.tanh(np.array([low, high]) / self.level)
@@ -260,6 +261,7 @@ class LengthPenalty(_Around):
     reward_brevity: bool = False
     """Below the free length, add points as H does; otherwise leave the reward as it is."""
     term: ClassVar[str] = "length"
+    from_zero: ClassVar[tuple[str, ...]] = ("per_500_chars", "free_chars")
     reads_verdicts: ClassVar[bool] = True
 
     @property

@@ -19,7 +19,7 @@ from ..errors import ConfigError, DataError, near_names
 from ..rubric import CATEGORIES
 from ..scoring.points import capped, is_unknown, shares_of, signs_known
 from ..scoring.rubric_arrays import Floats, RubricArrays
-from .base import Needs, Reward
+from .base import Needs, Reward, require_signs
 
 LOG_COMPLEXITY_BASE = 26.0
 """1 + 25 criteria: where the complexity bonus of P reaches its full size."""
@@ -47,6 +47,13 @@ class _OfPaper:
     compares: ClassVar[bool] = True
     off: ClassVar[Mapping[str, tuple[str, object]]] = {}
     """The option of each term, and its value where the term is taken away."""
+    above_zero: ClassVar[tuple[str, ...]] = ()
+    from_zero: ClassVar[tuple[str, ...]] = ()
+    """Constants that must be above 0, and those that must not be below it."""
+
+    def __post_init__(self) -> None:
+        """Refuse constants of the wrong sign."""
+        require_signs(self, self.name, self.above_zero, self.from_zero)
 
     if TYPE_CHECKING:
 
@@ -114,6 +121,7 @@ class Binary(_OfPaper):
 
     scale: float = 20.0
     name: str = "binary"
+    above_zero: ClassVar[tuple[str, ...]] = ("scale",)
 
     @property
     def range(self) -> tuple[float, float]:
@@ -136,6 +144,7 @@ class Hybrid(_OfPaper):
     """Raise a negative partial credit to 0."""
     uniform: bool = False
     name: str = "hybrid"
+    from_zero: ClassVar[tuple[str, ...]] = ("credit", "penalty", "bonus")
     off: ClassVar[Mapping[str, tuple[str, object]]] = {
         "clip": ("clip", False),
         "penalty": ("penalty", 0.0),
@@ -174,6 +183,8 @@ class Complexity(_OfPaper):
     """Raise a negative partial credit to 0; without it the power keeps the sign (ours)."""
     uniform: bool = False
     name: str = "complexity"
+    above_zero: ClassVar[tuple[str, ...]] = ("scale", "power", "cap")
+    from_zero: ClassVar[tuple[str, ...]] = ("penalty", "log_bonus")
     off: ClassVar[Mapping[str, tuple[str, object]]] = {
         "log_complexity": ("log_bonus", 0.0),
         "penalty": ("penalty", 0.0),

@@ -120,3 +120,22 @@ def test_a_rating_outside_1_to_10_is_refused_and_the_ends_are_taken(rating: floa
 def test_bounds_between_which_nothing_lies_are_refused(spec: str) -> None:
     with pytest.raises(ConfigError, match="no value lies between"):
         get_reward(spec)
+
+
+@pytest.mark.parametrize(
+    ("spec", "why"),
+    [
+        ("hybrid(credit=-5)", "credit -5 is below 0"),
+        ("hybrid(bonus=-1)", "bonus -1 is below 0"),
+        ("complexity(cap=-3)", "cap -3 is not above 0"),
+        ("complexity(power=-1)", "power -1 is not above 0"),
+        ("complexity(log_bonus=-9)", "log_bonus -9 is below 0"),
+        ("binary(scale=-1)", "scale -1 is not above 0"),
+        ("length(of=hybrid,per_500_chars=-1)", "per_500_chars -1 is below 0"),
+        ("veto(of=hybrid,at_points=-3)", "at_points -3 is not above 0"),
+        ("power(of=hybrid,exponent=0)", "exponent 0 is not above 0"),
+    ],
+)
+def test_a_constant_that_would_turn_the_order_around_is_refused(spec: str, why: str) -> None:
+    with pytest.raises(ConfigError, match=why):
+        get_reward(spec)
