@@ -13,7 +13,7 @@ import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from ..judges.answer import GradedAnswer, solution_of
 from ..judges.audit.baselines import no_look_probability
@@ -22,7 +22,6 @@ from ..judges.audit.judge_audit import Audit, audit_judge, flip_rate_of
 from ..judges.audit.label_rows import read_labels
 from ..judges.audit.labels import AuditTable, LabelledAnswer
 from ..judges.backends.prompting import Asking
-from ..judges.data.columns import Columns
 from ..judges.data.reader import can_name_rows
 from ..judges.data.streams import name_of
 from ..judges.errors import ConfigError
@@ -32,6 +31,7 @@ from ..judges.replies.parsing import parse_verdict
 from ..judges.rubric import Message
 from ..judges.verdict import Outcome, Verdict
 from .metrics import Metric, MetricValue
+from .settings import TaskSettings
 from .whole_task import WholeTask
 
 log = logging.getLogger(__name__)
@@ -59,7 +59,22 @@ METRICS = (
 )
 
 
-class JudgeMetaTask(WholeTask):
+class LabelledDocument(TypedDict):
+    """What is read of a document that lm-eval hands back."""
+
+    row: int
+    criterion: str
+    labels: list[bool]
+
+
+class GradedDocument(TypedDict):
+    """The verdicts on a row, one a repeat."""
+
+    row: int
+    verdicts: list[dict[str, object]]
+
+
+class JudgeMetaTask(WholeTask[LabelledDocument, GradedDocument]):
     """Grades labelled answers with the model, and audits its verdicts.
 
     Keys of the metadata: `labels` (a file), `prompt` and `shape` (the wording, as of the chat
@@ -70,18 +85,19 @@ class JudgeMetaTask(WholeTask):
     metrics = METRICS
     documents_key = "verdicts"
 
-    def settle(self, metadata: Mapping[str, Any], config: dict[str, object]) -> None:
+    def settle(self, metadata: Mapping[str, object], config: dict[str, object]) -> None:
         """Read how to ask, and where the labels are."""
+        settings = TaskSettings.from_metadata(metadata)
         self._path = _labels_path(metadata, self._label)
-        self._columns = Columns.read(metadata.get("columns"))
-        self._strict_rows = bool(metadata.get("strict", False))
-        self._seed = int(metadata.get("seed", SEED))
+        self._columns, self._strict_rows = settings.columns, settings.strict
+        self._seed = SEED if settings.seed is None else settings.seed
+        marks = metadata.get("reply_marks")
         self._asking = Asking(
             shape=str(metadata.get("shape", "healthbench")),
-            prompt=metadata.get("prompt"),
+            prompt=str(metadata["prompt"]) if metadata.get("prompt") else None,
             parsing=str(metadata.get("parsing", "tolerant")),
             look=bool(metadata.get("look", True)),
-            reply_marks=metadata.get("reply_marks") or "",
+            reply_marks=marks if isinstance(marks, list) else str(marks or ""),
             reply_opens=str(metadata.get("reply_opens", "text")),
         )
         if self._asking.is_grouped:
@@ -111,30 +127,35 @@ class JudgeMetaTask(WholeTask):
             for row, item in enumerate(file.answers)
         )
 
-    def doc_to_text(self, doc: Mapping[str, Any], doc_to_text: object = None) -> str:
+    def doc_to_text(self, doc: LabelledDocument, doc_to_text: object = None) -> str:
         """Give the criterion, for whoever prints a document; requests are built elsewhere."""
         return str(doc["criterion"])
 
-    def doc_to_target(self, doc: Mapping[str, Any], doc_to_target: object = None) -> str:
+    def doc_to_target(self, doc: LabelledDocument, doc_to_target: object = None) -> str:
         """Give the share of labels that say met."""
         return f"{sum(doc['labels']) / len(doc['labels']):g}" if doc["labels"] else ""
 
     # Requests and verdicts
 
-    def turns_of(self, doc: Mapping[str, Any], instruction: str | None) -> Sequence[Message]:
+    def turns_of(self, doc: LabelledDocument, instruction: str | None) -> Sequence[Message]:
         """Give the grader's prompt for one criterion of one answer."""
         item = self._labelled[doc["row"]]
         question = Question(item.example, solution_of(item.text), 0)
         turns = [Message(m["role"], m["content"]) for m in self._asking.messages([question])]
         return [Message("system", instruction), *turns] if instruction else turns
 
-    def process_results(self, doc: Mapping[str, Any], results: list[Any]) -> dict[str, object]:
+    def process_results(
+        self, doc: LabelledDocument, results: Sequence[object]
+    ) -> dict[str, object]:
         """Read the verdict in each reply: every key, for every document, always."""
         if self.only_predicts:
             return {"bypass": None}
         replies = results[0] if results and isinstance(results[0], list) else results
         verdicts = [self.verdict_in(str(reply)) for reply in replies]
-        kept = {"row": doc["row"], "verdicts": [verdict.to_json() for verdict in verdicts]}
+        kept: GradedDocument = {
+            "row": doc["row"],
+            "verdicts": [verdict.to_json() for verdict in verdicts],
+        }
         return {self.documents_key: kept, **dict.fromkeys(metric.name for metric in self.metrics)}
 
     def verdict_in(self, reply: str) -> Verdict:
@@ -148,7 +169,7 @@ class JudgeMetaTask(WholeTask):
 
     # Numbers
 
-    def take_documents(self, documents: Sequence[Mapping[str, Any]]) -> None:
+    def take_documents(self, documents: Sequence[GradedDocument]) -> None:
         """Audit what all ranks judged."""
         labelled = [self._labelled[document["row"]] for document in documents]
         graded = [

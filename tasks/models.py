@@ -89,7 +89,7 @@ class StandIn(LM):  # type: ignore[misc]  # lm-eval carries no types
         """Give one text for each request."""
         return [self.answer(request.doc) for request in requests]
 
-    def answer(self, document: Mapping[str, Any]) -> str:
+    def answer(self, document: Mapping[str, object]) -> str:
         """Give nothing: the task puts a recorded answer in its place."""
         return ""
 
@@ -114,7 +114,7 @@ class BaselineModel(StandIn):
         super().__init__()
         self.kind = kind
 
-    def answer(self, document: Mapping[str, Any]) -> str:
+    def answer(self, document: Mapping[str, object]) -> str:
         """Answer a canonical row."""
         return baseline_answer(self.kind, document)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -52,7 +51,7 @@ class RewardVarianceTask(RubricTask):
     The metadata's `rewards` names them: a list, or `hybrid,healthbench(clip=true)`.
     """
 
-    def settle(self, metadata: Mapping[str, Any], config: dict[str, object]) -> None:
+    def settle(self, metadata: Mapping[str, object], config: dict[str, object]) -> None:
         """Find the rewards, then do what every rubric task does."""
         self.rewards = _verdict_rewards(metadata.get("rewards") or DEFAULT_REWARDS)
         self.metrics = (*GENERAL_METRICS, *_reward_metrics(self.rewards))

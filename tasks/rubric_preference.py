@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -19,7 +18,7 @@ from ..judges.rewards import Needs, get_reward
 from ..judges.rubric import Rubric
 from ..judges.scoring.rubric_arrays import Bools, Floats, pack_rubrics
 from ..judges.verdict import Verdict
-from .judge_meta import JudgeMetaTask
+from .judge_meta import GradedDocument, JudgeMetaTask
 from .metrics import Metric, MetricValue
 
 BEST_OF = 4
@@ -45,7 +44,7 @@ class RubricPreferenceTask(JudgeMetaTask):
 
     metrics = METRICS
 
-    def settle(self, metadata: Mapping[str, Any], config: dict[str, object]) -> None:
+    def settle(self, metadata: Mapping[str, object], config: dict[str, object]) -> None:
         """Find the reward, then do what `judge_meta` does."""
         self._reward = get_reward(str(metadata.get("reward", "healthbench")))
         if self._reward.needs is not Needs.VERDICTS:
@@ -53,9 +52,9 @@ class RubricPreferenceTask(JudgeMetaTask):
         self._preference: Preference | None = None
         super().settle(metadata, config)
 
-    def take_documents(self, documents: Sequence[Mapping[str, Any]]) -> None:
+    def take_documents(self, documents: Sequence[GradedDocument]) -> None:
         """Put the rows of each answer together and compare the two orders."""
-        answers: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+        answers: dict[tuple[str, str], list[GradedDocument]] = {}
         for document in documents:
             item = self._labelled[document["row"]]
             answers.setdefault((item.example.prompt_id, item.text), []).append(document)
@@ -78,7 +77,7 @@ class RubricPreferenceTask(JudgeMetaTask):
                 mask_P[place] = True
         return carried
 
-    def _rewards(self, rows: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
+    def _rewards(self, rows: Sequence[GradedDocument]) -> tuple[float, float]:
         """Give the reward of one answer by the model's verdicts and by the labels."""
         items = [self._labelled[row["row"]] for row in rows]
         # an id is of no use where nothing can refer to it, and rows of one answer may share it

@@ -21,7 +21,7 @@ import json
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 from lm_eval.api.instance import Instance
 from lm_eval.utils import handle_non_serializable, hash_string
@@ -62,7 +62,21 @@ SAMPLING = {"do_sample": True, "temperature": 1.0, "seed": None}
 time, and a server that honours it answers alike (0.4.13)."""
 
 
-class RubricTask(WholeTask):
+class RubricDocument(TypedDict):
+    """What is read of a canonical row that lm-eval hands back."""
+
+    prompt_id: str
+
+
+class JudgedDocument(TypedDict):
+    """A document with the answers to it."""
+
+    schema_version: int
+    prompt_id: str
+    answers: list[dict[str, object]]
+
+
+class RubricTask(WholeTask[RubricDocument, JudgedDocument]):
     """A task whose answers are judged criterion by criterion.
 
     A subclass gives other numbers for the same verdicts by its own `metrics`,
@@ -72,19 +86,22 @@ class RubricTask(WholeTask):
     metrics: Sequence[Metric] = SCORE_METRICS
     documents_key = "rubric"
 
-    def settle(self, metadata: Mapping[str, Any], config: dict[str, object]) -> None:
+    def settle(self, metadata: Mapping[str, object], config: dict[str, object]) -> None:
         """Read the settings, and how many answers are asked for."""
         self.settings = TaskSettings.from_metadata(metadata)
-        self._default_judge = metadata.get("default_judge")
+        self._default_judge = (
+            str(metadata["default_judge"]) if "default_judge" in metadata else None
+        )
         self._seed = 1234 if self.settings.seed is None else self.settings.seed
         self._grader: Grader | None = None
         self._graded: dict[str, list[GradedAnswer]] = {}
         self._document_metrics: Mapping[str, Mapping[str, MetricValue]] = {}
         self._responses: EarlierAnswers | None = None
         self._instruction: str | None = None
-        self._summary: Mapping[str, Any] = {}
-        self._judge_facts: dict[str, Any] = {}
-        self._run_facts: dict[str, Any] = {}
+        self._summary: Mapping[str, object] = {}
+        self._judge_facts: Mapping[str, object] = {}
+        self._run_facts: dict[str, object] = {}
+        self._counts = {"n_answers": 0, "n_empty_answers": 0}
         self._rank, self._world_size = 0, 1
         self.failure: BaseException | None = None
         """What ended the judging; the answers are written all the same."""
@@ -125,11 +142,11 @@ class RubricTask(WholeTask):
             self.metrics = (*self.metrics, NA_SHARE)  # of these rows alone
         return map(example_to_row, data.examples)
 
-    def doc_to_text(self, doc: Mapping[str, Any], doc_to_text: object = None) -> str:
+    def doc_to_text(self, doc: RubricDocument, doc_to_text: object = None) -> str:
         """Give the last turn, for whoever prints a document; requests are built elsewhere."""
         return self._examples[doc["prompt_id"]].prompt[-1].content
 
-    def doc_to_target(self, doc: Mapping[str, Any], doc_to_target: object = None) -> str:
+    def doc_to_target(self, doc: RubricDocument, doc_to_target: object = None) -> str:
         """Give the first reference answer, or nothing."""
         return next(iter(self._examples[doc["prompt_id"]].references), "")
 
@@ -165,7 +182,7 @@ class RubricTask(WholeTask):
         if words := odd_address(call.get("model"), call.get("model_args")):
             log.warning("%s: %s", self._label, words)
 
-    def turns_of(self, doc: Mapping[str, Any], instruction: str | None) -> Sequence[Message]:
+    def turns_of(self, doc: RubricDocument, instruction: str | None) -> Sequence[Message]:
         """Give the whole conversation."""
         return with_instruction(self._examples[doc["prompt_id"]], instruction).prompt
 
@@ -195,17 +212,17 @@ class RubricTask(WholeTask):
             self._graded.setdefault(one.example.prompt_id, []).append(one)
         self._document_metrics = self._guarded(lambda: self.document_metrics(self._graded))
         self._join_ranks()
-        if 2 * self._run_facts["n_empty_answers"] > self._run_facts["n_answers"]:
+        if 2 * self._counts["n_empty_answers"] > self._counts["n_answers"]:
             self.is_complete = False
         return instances
 
-    def process_results(self, doc: Mapping[str, Any], results: list[Any]) -> dict[str, object]:
+    def process_results(self, doc: RubricDocument, results: Sequence[object]) -> dict[str, object]:
         """Read a document's verdicts: every key, for every document, always."""
         if self.only_predicts:
             return {"bypass": None}
         prompt_id = str(doc["prompt_id"])
         values = self._document_metrics.get(prompt_id, {})
-        rubric = {
+        rubric: JudgedDocument = {
             "schema_version": SCHEMA_VERSION,
             "prompt_id": prompt_id,
             "answers": [graded.to_json() for graded in self._graded.get(prompt_id, [])],
@@ -254,7 +271,7 @@ class RubricTask(WholeTask):
         for n, words in said:
             if n:
                 log.warning("%s: %d %s", self._label, n, words)
-        self._run_facts |= {"n_answers": len(answers), "n_empty_answers": n_empty}
+        self._counts = {"n_answers": len(answers), "n_empty_answers": n_empty}
         return answers, absent
 
     def _judge(self, answers: Sequence[Answer]) -> list[GradedAnswer]:
@@ -302,8 +319,9 @@ class RubricTask(WholeTask):
         if self._grader is not None:
             return
         options = self.settings.judge_options(self._label, default=self._default_judge)
-        if isinstance(options, Mapping) and isinstance(options.get("base_url"), str):
-            check_address(options["base_url"], f"judge {options['name']}: base_url")
+        address = options.get("base_url") if isinstance(options, Mapping) else None
+        if isinstance(options, Mapping) and isinstance(address, str):
+            check_address(address, f"judge {options['name']}: base_url")
         self._grader = open_grader(options, seed=self._seed)
         require_any_askable(self._grader.judge, self._examples.values())
         if self._world_size > 1:
@@ -329,14 +347,14 @@ class RubricTask(WholeTask):
         if self._world_size < 2:
             return
         failure = None if self.failure is None else RubricbeatError(str(self.failure))
-        counts = {name: self._run_facts[name] for name in ("n_answers", "n_empty_answers")}
-        ranks = gathered((self._judge_facts, counts, self.is_complete, failure), self._world_size)
+        own = (self._judge_facts, self._counts, self.is_complete, failure)
+        ranks = gathered(own, self._world_size)
         self._judge_facts = added_facts([facts for facts, _, _, _ in ranks])
-        self._run_facts |= {name: sum(each[name] for _, each, _, _ in ranks) for name in counts}
+        self._counts = {name: sum(each[name] for _, each, _, _ in ranks) for name in self._counts}
         self.is_complete = all(is_complete for _, _, is_complete, _ in ranks)
         self.failure = self.failure or next((error for *_, error in ranks if error), None)
 
-    def _judged_example(self, doc: Mapping[str, Any]) -> Example:
+    def _judged_example(self, doc: RubricDocument) -> Example:
         instruction = self._instruction
         if self._responses is not None:
             instruction = self._responses.system_instruction or instruction
@@ -358,14 +376,14 @@ class RubricTask(WholeTask):
                 "conversations; was it made from other data?"
             )
 
-    def _recorded(self, doc: Mapping[str, Any]) -> list[str | None]:
+    def _recorded(self, doc: Mapping[str, object]) -> list[str | None]:
         assert self._responses is not None
         found = self._responses.find(doc, doc_hash(doc))
         return list(found.texts)[: self._responses.repeats] if found else []
 
     # Numbers
 
-    def take_documents(self, documents: Sequence[Mapping[str, Any]]) -> None:
+    def take_documents(self, documents: Sequence[JudgedDocument]) -> None:
         """Make the summary from what all ranks judged."""
         # the order of the data, not of the ranks: the seeded bootstrap draws by position
         place = {prompt_id: number for number, prompt_id in enumerate(self._examples)}
@@ -391,15 +409,15 @@ class RubricTask(WholeTask):
         """What `Summary.to_json()` gives of the run; empty where other numbers stand for it."""
         return self._summary if "score_unclipped" in self._summary else {}
 
-    def value_of(self, name: str) -> MetricValue | str:
+    def value_of(self, name: str) -> object:
         """Give a number of the summary."""
-        value: MetricValue = self._summary.get(name)
+        value = self._summary.get(name)
         # lm-eval prints a standard error with four digits, or this (0.4.13)
         return "N/A" if value is None and name.endswith("_stderr") else value
 
     def _warn_of_copies(self) -> None:
         distinct = self._summary.get("distinct_answers")
-        if distinct is not None and distinct < ALIKE_BELOW:
+        if isinstance(distinct, float) and distinct < ALIKE_BELOW:
             log.warning(
                 "%s: the %d answers to a prompt are nearly all alike (distinct_answers %.2f): the "
                 "server keeps to one seed or to temperature 0, or --use_cache gave one answer "
@@ -415,12 +433,13 @@ class RubricTask(WholeTask):
             "judge": self._judge_facts,
             "run": self.settings.run,
             "seed": self._seed,
+            **self._counts,
             **self._run_facts,
             **{table: self._summary[table] for table in tables if self._summary.get(table)},
         }
 
 
-def doc_hash(doc: Mapping[str, Any]) -> str:
+def doc_hash(doc: Mapping[str, object]) -> str:
     """Hash a document as lm-eval does for its samples (0.4.13)."""
     plain = json.dumps(doc, indent=2, default=handle_non_serializable, ensure_ascii=False)
     return str(hash_string(plain))

@@ -16,6 +16,7 @@ from typing import Any
 from ..judges.data.columns import Columns
 from ..judges.data.forms.rubric_file import with_rubric
 from ..judges.errors import ConfigError, near_names
+from ..judges.judge import Judge
 from ..judges.options.reader import Word, annotations_of, read_json, typed
 from ..judges.scoring.missing import allowed_share
 
@@ -56,7 +57,7 @@ class TaskSettings:
     selector: Selector = Selector.LIST
     data: str | None = None
     """A file, or a folder with the published files."""
-    judge: Any = None
+    judge: str | Mapping[str, object] | Judge | None = None
     """A judge's name, a mapping with its options, or a judge object."""
     responses: str | None = None
     """Samples of an earlier run whose answers are judged instead of new ones."""
@@ -78,7 +79,7 @@ class TaskSettings:
     """Score lost for each 500 characters past 2,000; None for HealthBench's own."""
 
     @classmethod
-    def typed(cls, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    def typed(cls, metadata: Mapping[str, object]) -> dict[str, object]:
         """Give words of a command line the types that our keys, or else lm-eval, take.
 
         Raises:
@@ -93,7 +94,7 @@ class TaskSettings:
         }
 
     @classmethod
-    def from_metadata(cls, metadata: Mapping[str, Any]) -> TaskSettings:
+    def from_metadata(cls, metadata: Mapping[str, object]) -> TaskSettings:
         """Read our keys out of a task's metadata.
 
         Raises:
@@ -114,7 +115,9 @@ class TaskSettings:
             given["columns"] = with_rubric(given["rubric"], given.get("columns"))
         return cls(**given)
 
-    def judge_options(self, task: str, *, default: str | None = None) -> Any:
+    def judge_options(
+        self, task: str, *, default: str | None = None
+    ) -> str | Mapping[str, object] | Judge:
         """Give the judge that was asked for, in the metadata or else in the environment.
 
         Args:
@@ -135,9 +138,10 @@ class TaskSettings:
             )
         if isinstance(judge, str) and judge.lstrip().startswith("{"):
             try:
-                judge = read_json(judge)
+                read = read_json(judge)
             except ValueError as error:
                 raise ConfigError(f"judge: not a JSON object ({error}): {judge!r}") from None
+            judge = read if isinstance(read, dict) else {}
         if isinstance(judge, Mapping) and not judge.get("name"):
             raise ConfigError('judge: no "name" among its options; for example {"name": "chat"}')
         return judge

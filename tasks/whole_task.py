@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from lm_eval.api.instance import Instance
 from lm_eval.api.task import ConfigurableTask
@@ -18,8 +18,12 @@ from lm_eval.api.task import ConfigurableTask
 from ..judges.errors import ConfigError
 from ..judges.rubric import Message
 from .lm_eval_adapter import render
-from .metrics import Metric, MetricValue
+from .metrics import Metric
 
+Doc = TypeVar("Doc")
+"""A document, as `read_documents` gives it."""
+Held = TypeVar("Held")
+"""What a document holds once it is judged."""
 FILTER = "none"
 """lm-eval's name for "no filter", the second half of every key in its results."""
 
@@ -36,7 +40,7 @@ class Documents(list[dict[str, object]]):
         return dict.fromkeys(self[0] if self else ())
 
 
-class WholeTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries no types
+class WholeTask(ConfigurableTask, Generic[Doc, Held]):  # type: ignore[misc]  # lm-eval is untyped
     """A task whose metrics are made of all its documents together."""
 
     metrics: Sequence[Metric] = ()
@@ -59,7 +63,7 @@ class WholeTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries no t
         super().__init__(config=given)
         self._register_metrics()
 
-    def settle(self, metadata: Mapping[str, Any], config: dict[str, object]) -> None:
+    def settle(self, metadata: Mapping[str, object], config: dict[str, object]) -> None:
         """Take the settings, before a row is read; the config may be changed."""
         raise NotImplementedError
 
@@ -67,15 +71,15 @@ class WholeTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries no t
         """Read the rows, once."""
         raise NotImplementedError
 
-    def turns_of(self, doc: Mapping[str, Any], instruction: str | None) -> Sequence[Message]:
+    def turns_of(self, doc: Doc, instruction: str | None) -> Sequence[Message]:
         """Give what is sent for a document, with the run's system instruction if it has one."""
         raise NotImplementedError
 
-    def take_documents(self, documents: Sequence[Mapping[str, Any]]) -> None:
+    def take_documents(self, documents: Sequence[Held]) -> None:
         """Make the numbers of what all documents hold; called once, before any is asked for."""
         raise NotImplementedError
 
-    def value_of(self, name: str) -> MetricValue | str:
+    def value_of(self, name: str) -> object:
         """Give a metric's value for the run."""
         raise NotImplementedError
 
@@ -96,11 +100,11 @@ class WholeTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries no t
         self._aggregation_list[self.documents_key] = self._taken
         self._higher_is_better[self.documents_key] = None
 
-    def _taken(self, documents: Sequence[Mapping[str, Any]]) -> int:
+    def _taken(self, documents: Sequence[Held]) -> int:
         self.take_documents(documents)
         return len(documents)
 
-    def _aggregated(self, name: str, items: Sequence[object]) -> MetricValue | str:
+    def _aggregated(self, name: str, items: Sequence[object]) -> object:
         return self.value_of(name)  # not of what each document holds of it
 
     # What lm-eval calls
@@ -120,7 +124,7 @@ class WholeTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries no t
 
     def fewshot_context(
         self,
-        doc: Mapping[str, Any],
+        doc: Doc,
         num_fewshot: int = 0,
         system_instruction: str | None = None,
         apply_chat_template: bool = False,
@@ -145,9 +149,9 @@ class WholeTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval carries no t
         """Whether lm-eval runs with `--predict_only`, which it tells by a metric's name."""
         return "bypass" in self._metric_fn_list
 
-    def dump_config(self) -> dict[str, Any]:
+    def dump_config(self) -> dict[str, object]:
         """Give what the results file says of this task; called after the aggregations."""
-        dumped: dict[str, Any] = super().dump_config()
+        dumped: dict[str, object] = super().dump_config()
         about = {"version": self.VERSION, "rubricbeat": version("rubricbeat")}
         dumped["metadata"] = {**about, **self.facts()}
         return dumped

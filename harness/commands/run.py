@@ -114,8 +114,8 @@ def run(args: argparse.Namespace) -> int:
         from .run_until import check_until, run_until
 
         check_until(args)
-        return run_until(args, RunRequest.from_arguments(vars(args)))
-    request, runs = RunRequest.from_arguments(vars(args)), list[Evaluated]()
+        return run_until(args, RunRequest.from_arguments(args))
+    request, runs = RunRequest.from_arguments(args), list[Evaluated]()
     try:
         return evaluate(request, runs)
     finally:

@@ -13,6 +13,7 @@ from ...judges.errors import ConfigError, UnknownNameError
 from ...judges.options.reader import Word, annotations_of, plain, typed
 from ...tasks.lm_eval_adapter import task_names, tasks_folder
 from ...tasks.models import BASELINE_PREFIX, Baseline
+from ...tasks.settings import TaskSettings
 from .request import RunRequest, baseline_of
 
 
@@ -21,7 +22,7 @@ def is_stand_in(request: RunRequest) -> bool:
     return not request.model or baseline_of(request.model) is not None
 
 
-def model_of(request: RunRequest) -> tuple[Any, dict[str, Any]]:
+def model_of(request: RunRequest) -> tuple[Any, dict[str, object]]:
     """Give what `simple_evaluate` takes: a name with arguments, or a stand-in.
 
     Raises:
@@ -46,7 +47,7 @@ def model_of(request: RunRequest) -> tuple[Any, dict[str, Any]]:
     return request.model, dict(request.model_args)
 
 
-def typed_arguments(model: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+def typed_arguments(model: str, arguments: Mapping[str, object]) -> dict[str, object]:
     """Give each argument the type that lm-eval's model takes, which is then imported.
 
     Where the model does not say, or the word is none of it, lm-eval's own reading stands.
@@ -57,7 +58,7 @@ def typed_arguments(model: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         kinds = get_model(model).__mro__
     except ImportError:  # a package is not installed: lm-eval says which
         kinds = ()
-    taken: dict[str, Any] = {}
+    taken: dict[str, object] = {}
     for kind in reversed(kinds):
         taken |= annotations_of(kind)
     found = {}
@@ -85,12 +86,11 @@ def device_of(request: RunRequest) -> str | None:
 
 def _recorded_model(request: RunRequest) -> str:
     from ...judges.data.answers import read_earlier_answers
-    from ...judges.data.columns import Columns
 
-    columns = Columns.read(request.metadata.get("columns"), is_shared=True)
-    path = str(request.metadata["responses"])
-    recorded = read_earlier_answers(path, request.tasks[0], columns)
-    return recorded.model or Path(str(request.metadata["responses"])).name
+    settings = TaskSettings.from_metadata(request.metadata)
+    path = str(settings.responses)
+    recorded = read_earlier_answers(path, request.tasks[0], settings.columns)
+    return recorded.model or Path(path).name
 
 
 def task_manager(request: RunRequest) -> Any:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from ...judges.errors import ConfigError, UnknownNameError
 from ...judges.judge_options import parse_judge_args
@@ -26,11 +26,11 @@ class RunRequest:
     tasks: tuple[str, ...]
     model: str
     """lm-eval's model type, or `baseline:KIND`, or empty where recorded answers are judged."""
-    model_args: Mapping[str, Any] = field(default_factory=dict)
+    model_args: Mapping[str, object] = field(default_factory=dict)
     """Words of the command line among them; the model that takes them says what they are."""
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, object] = field(default_factory=dict)
     """For the tasks: data, judge, repeats and what else `TaskSettings` takes."""
-    gen_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    gen_kwargs: Mapping[str, object] = field(default_factory=dict)
     apply_chat_template: bool | str = False
     system_instruction: str | None = None
     name: str | None = None
@@ -46,67 +46,66 @@ class RunRequest:
     with_baselines: bool = False
     output_path: str | None = None
     use_cache: str | None = None
-    trust_remote_code: bool = False
     confirm_run_unsafe_code: bool = False
     show_config: bool = False
     write_out: bool = False
     verbosity: str = "WARNING"
 
     @classmethod
-    def from_arguments(cls, given: Mapping[str, Any]) -> RunRequest:
+    def from_arguments(cls, args: argparse.Namespace) -> RunRequest:
         """Read the command line.
 
         Raises:
             ConfigError: Two flags contradict each other, or one cannot be read.
         """
-        if given["cache_requests"]:
+        if args.cache_requests:
             raise ConfigError(
                 "--cache_requests is not safe with these tasks: lm-eval finds cached requests by "
                 "task name alone and could send another file's conversations; remove it"
             )
-        if given["predict_only"] and not given["output_path"]:
+        if args.predict_only and not args.output_path:
             raise ConfigError("--predict_only writes answers only: give --output_path")
-        if given["predict_only"] and (given["responses"] or given["baselines"]):
+        if args.predict_only and (args.responses or args.baselines):
             raise ConfigError("--predict_only does not judge: remove --responses and --baselines")
-        if given["limit"] is not None and given["samples"]:
+        if args.limit is not None and args.samples:
             raise ConfigError("--limit and --samples exclude each other")
-        if not given["model"] and not given["responses"]:
+        if not args.model and not args.responses:
             raise ConfigError(
                 "no model: name its type by --model, such as hf, vllm, local-chat-completions or "
                 "baseline:constant; --responses judges recorded answers without one"
             )
-        model = given["model"] or ""
-        require_name(given["name"], model)
-        model_args = read_options("--model_args", given["model_args"])
+        model = args.model or ""
+        require_name(args.name, model)
+        model_args = read_options("--model_args", args.model_args)
         for name in _SECRETS & set(model_args):
             raise ConfigError(
                 f"--model_args {name}: keys come from the environment (OPENAI_API_KEY, HF_TOKEN); "
                 "model arguments are written into the results"
             )
-        if given["trust_remote_code"]:
+        if args.trust_remote_code:
             model_args["trust_remote_code"] = True
         return cls(
-            tasks=tuple(name for word in given["tasks"] for name in word.split(",") if name),
+            tasks=tuple(name for word in args.tasks for name in word.split(",") if name),
             model=model,
             model_args=model_args,
-            metadata=_metadata(given),
+            metadata=_metadata(args),
             gen_kwargs={
                 name: plain(value)
-                for name, value in read_options("--gen_kwargs", given["gen_kwargs"]).items()
+                for name, value in read_options("--gen_kwargs", args.gen_kwargs).items()
             },
-            apply_chat_template=_chat_template(given["apply_chat_template"], model),
-            limit=_limit(given["limit"]),
-            samples=_samples(given["samples"]),
-            seeds=_seeds(given["seed"]),
-            with_baselines=given["baselines"],
-            **{name: given[name] for name in _AS_GIVEN},
+            apply_chat_template=_chat_template(args.apply_chat_template, model),
+            limit=_limit(args.limit),
+            samples=_samples(args.samples),
+            seeds=_seeds(args.seed),
+            with_baselines=args.baselines,
+            **{name: getattr(args, name) for name in _AS_GIVEN},
         )
 
 
 _SECRETS = frozenset({"api_key", "auth_token", "token", "hf_token", "password", "header"})
 _AS_GIVEN = (
     "system_instruction", "name", "batch_size", "max_batch_size", "device", "include_path",
-    "predict_only", "output_path", "use_cache", "trust_remote_code", "confirm_run_unsafe_code",
+    "predict_only", "output_path", "use_cache", "confirm_run_unsafe_code",
     "show_config", "write_out", "verbosity",
 )  # fmt: skip
 
@@ -144,18 +143,18 @@ def baseline_of(model: str) -> Baseline | None:
         ) from None
 
 
-def _metadata(given: Mapping[str, Any]) -> dict[str, Any]:
-    metadata = TaskSettings.typed(read_options("--metadata", given["metadata"]))
-    if given["judge"]:
-        metadata["judge"] = parse_judge_args(given["judge"], given["judge_args"])
-    elif given["judge_args"]:
+def _metadata(args: argparse.Namespace) -> dict[str, object]:
+    metadata = TaskSettings.typed(read_options("--metadata", args.metadata))
+    if args.judge:
+        metadata["judge"] = parse_judge_args(args.judge, args.judge_args)
+    elif args.judge_args:
         raise ConfigError("--judge_args needs --judge")
     for name in ("data", "columns", "rubric", "repeats", "selector", "responses", "run"):
-        if given[name] is not None:
-            metadata[name] = given[name]
-    if given["strict"]:
+        if getattr(args, name) is not None:
+            metadata[name] = getattr(args, name)
+    if args.strict:
         metadata["strict"] = True
-    if allowed := allowed_share(given["allow_missing"]):
+    if allowed := allowed_share(args.allow_missing):
         metadata["allow_missing"] = allowed
     TaskSettings.from_metadata(metadata)
     return metadata

@@ -32,7 +32,7 @@ FOLDER = ".unfinished_answers"
 INTERRUPTED = 130
 
 
-def unfinished_answers(output_path: str, model: str, model_args: Mapping[str, Any]) -> str:
+def unfinished_answers(output_path: str, model: str, model_args: Mapping[str, object]) -> str:
     """Give the path that lm-eval's `use_cache` takes, one for each model and its arguments."""
     said = json.dumps([model, dict(model_args)], sort_keys=True, default=str)
     digest = hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()
@@ -101,7 +101,7 @@ def _seed_torch(seed: int) -> None:
         torch.manual_seed(seed)
 
 
-def _describe_tokenizer(results: dict[str, Any], model: Any) -> None:
+def _describe_tokenizer(results: dict[str, object], model: Any) -> None:
     """Describe the tokenizer that the model has loaded; its `dummy` would fetch one (0.4.13)."""
     from lm_eval.loggers.utils import add_tokenizer_info
 
@@ -109,7 +109,7 @@ def _describe_tokenizer(results: dict[str, Any], model: Any) -> None:
         add_tokenizer_info(results, model)
 
 
-def _describe_machine(results: dict[str, Any]) -> None:
+def _describe_machine(results: dict[str, object]) -> None:
     """Fill in what lm-eval says of the machine; torch is not loaded only to be asked."""
     from lm_eval.loggers.utils import add_env_info, get_commit_from_path
 
@@ -154,7 +154,7 @@ class Evaluated:
     files: tuple[Path, ...]
     is_complete: bool
     was_interrupted: bool
-    scores: Mapping[str, Mapping[str, Any]]
+    scores: Mapping[str, Mapping[str, object]]
     """What `Summary.to_json()` gives, of each rubric task that was scored."""
 
 
@@ -301,7 +301,7 @@ def _repeated(request: RunRequest, tracker: Any, tasks: list[Any]) -> str | None
     return repeated(Path(str(request.output_path)), model, label, names)
 
 
-def _names(request: RunRequest, model_args: Mapping[str, Any]) -> Iterator[str]:
+def _names(request: RunRequest, model_args: Mapping[str, object]) -> Iterator[str]:
     """Give the names by which a model is known, the one of its results first."""
     known = (request.name, model_args.get("model"), model_args.get("pretrained"), request.model)
     yield from (str(name) for name in known if name)

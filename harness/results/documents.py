@@ -159,7 +159,7 @@ def answer_key(prompt_id: str, answer: str, repeat: int) -> int:
     return int.from_bytes(hashlib.blake2b(words, digest_size=8).digest(), "big")
 
 
-def dump(value: Mapping[str, Any], indent: int | None = None) -> bytes:
+def dump(value: Mapping[str, object], indent: int | None = None) -> bytes:
     """Write JSON that any reader takes: no NaN, and half surrogates of an answer as escapes."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
     try:

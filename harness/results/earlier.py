@@ -12,9 +12,9 @@ import sys
 from array import array
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...judges.answer import Answer
 from ...judges.data.responses import RunKey
@@ -22,6 +22,7 @@ from ...judges.data.streams import is_stdin
 from ...judges.errors import DataError
 from ...reports.results.run import Run
 from ...reports.results.samples import answers_in, described, samples_below
+from ...reports.results.values import listed, number_of
 from .documents import SpooledDocuments, answer_key
 from .writer import WrittenRun
 
@@ -47,7 +48,7 @@ def foretold(
     answers: Iterable[tuple[RunKey, Answer]],
     task: str,
     digest: str,
-    config: Mapping[str, Any],
+    config: Mapping[str, object],
 ) -> Iterator[str]:
     """Say before anything is asked which earlier results hold other answers of the same run.
 
@@ -103,7 +104,7 @@ def retire(
     answers: SpooledDocuments,
     *,
     there: Container[Path] = (),
-    config: Mapping[str, Any],
+    config: Mapping[str, object],
 ) -> int:
     """Set earlier results of the very same run aside, so that it does not count twice.
 
@@ -149,13 +150,13 @@ def retire(
     return n_retired
 
 
-def is_corrected(earlier: Run, config: Mapping[str, Any]) -> bool:
+def is_corrected(earlier: Run, config: Mapping[str, object]) -> bool:
     """Say whether new results of the same files cover what earlier ones did, by what was asked."""
     before = earlier.facts.config
-    now, then = config.get("sources"), before.get("sources")
+    now, then = listed(config.get("sources")), before.get("sources")
     if not now or not isinstance(then, list) or not {*then} <= {*now}:
         return False
-    limit, limit_before = config.get("limit"), before.get("limit")
+    limit, limit_before = number_of(config.get("limit")), number_of(before.get("limit"))
     covers = limit is None or (limit_before is not None and limit >= limit_before)
     return covers and "until" not in config and "sample" not in config
 
@@ -173,7 +174,7 @@ def _earlier(folder: Path, run: RunKey, task: str, digest: str) -> Iterator[tupl
             yield samples, found
 
 
-def _keys(samples: Path) -> np.ndarray[Any, Any] | None:
+def _keys(samples: Path) -> NDArray[np.uint64] | None:
     try:
         return np.fromiter((answer_key(*each) for each in answers_in(samples)), np.uint64)
     except (DataError, OSError) as error:

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from ...judges.answer import Answer, GradedAnswer
 from ...judges.data.responses import RunKey
@@ -77,7 +76,7 @@ class JudgedRuns:
                 if verdict.is_missing and verdict.explanation.startswith(DEADLINE):
                     self.deadline = verdict.explanation
 
-    def metrics(self) -> dict[str, tuple[int, dict[str, Any]]]:
+    def metrics(self) -> dict[str, tuple[int, dict[str, object]]]:
         """Give what the runs of each model come to together: how many they are, and their scores.
 
         `Summary.to_json()` without its draws.
@@ -96,9 +95,9 @@ class JudgedRuns:
         self,
         task: str,
         *,
-        judge: Mapping[str, Any],
-        data: Mapping[str, Any],
-        config: Mapping[str, Any],
+        judge: Mapping[str, object],
+        data: Mapping[str, object],
+        config: Mapping[str, object],
         seed: int,
     ) -> Iterator[JudgedRun]:
         """Write the result files of each run, in the order of their first answers.

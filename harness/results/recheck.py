@@ -8,10 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ...judges.answer import GradedAnswer
 from ...judges.scoring.item_scores import item_scores
+from ...reports.results.values import number_of
 
 TOLERANCE = 1e-9
 DRAWN = {"bootstrap_std"}
@@ -26,7 +26,7 @@ class Mismatch:
     stored: float
     recomputed: float | None
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Give the plain form."""
         return {"metric": self.metric, "stored": self.stored, "recomputed": self.recomputed}
 
@@ -41,7 +41,7 @@ class ItemCheck:
     largest: float
     """Largest difference; 0 where nothing was compared."""
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Give the plain form."""
         return {
             "compared": self.n_compared,
@@ -61,17 +61,17 @@ def check_items(graded: Sequence[GradedAnswer], stored: Sequence[float | None]) 
     return ItemCheck(len(gaps), sum(gap > TOLERANCE for gap in gaps), max(gaps, default=0.0))
 
 
-def check_metrics(stored: Mapping[str, float], recomputed: Mapping[str, Any]) -> list[Mismatch]:
+def check_metrics(stored: Mapping[str, float], recomputed: Mapping[str, object]) -> list[Mismatch]:
     """Name the stored metrics that are not what the verdicts give."""
     return [
         Mismatch(name, claim, value)
         for name, claim in sorted(stored.items())
         if name in recomputed and name not in DRAWN
-        if _differs(claim, value := recomputed[name])
+        if _differs(claim, value := number_of(recomputed[name]))
     ]
 
 
-def _differs(claim: float, value: Any) -> bool:
+def _differs(claim: float, value: float | None) -> bool:
     if value is None:
         return not math.isnan(claim)
-    return math.isnan(claim) or abs(claim - float(value)) > TOLERANCE
+    return math.isnan(claim) or abs(claim - value) > TOLERANCE

@@ -60,13 +60,13 @@ class GradedRun:
     task: str
     graded: Sequence[GradedAnswer] | RunDocuments
     """In any order; answers to one prompt stand in one document."""
-    judge: Mapping[str, Any] = field(default_factory=dict)
+    judge: Mapping[str, object] = field(default_factory=dict)
     """`Grader.facts()`, or what a recorded file says of its judge."""
-    data: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, object] = field(default_factory=dict)
     """File name, sha256 and counts of the rows: `ExampleFile.facts()`."""
-    run: Mapping[str, Any] = field(default_factory=dict)
+    run: Mapping[str, object] = field(default_factory=dict)
     """`label`, and whatever else tells this run from another."""
-    config: Mapping[str, Any] = field(default_factory=dict)
+    config: Mapping[str, object] = field(default_factory=dict)
     """What was asked for, lm-eval's `config`: model, model_args, limit, command."""
     seed: int = SEED
     length_penalty: float | None = None
@@ -79,7 +79,7 @@ class WrittenRun:
 
     results: Path
     samples: Path
-    metrics: Mapping[str, Any]
+    metrics: Mapping[str, object]
     """What `Summary.to_json()` gives, with the tasks' own additions."""
 
 
@@ -134,7 +134,9 @@ def sanitized(model: str) -> str:
 class _Lines:
     """The lines of a samples file, once through; what the results say of all of them is left."""
 
-    def __init__(self, documents: Iterator[Document], values: Iterator[Mapping[str, Any]]) -> None:
+    def __init__(
+        self, documents: Iterator[Document], values: Iterator[Mapping[str, object]]
+    ) -> None:
         self._documents = documents
         self._values = values
         self._hash = hashlib.sha256()
@@ -158,7 +160,7 @@ class _Lines:
             line = _sample(self.n, example, answers, values)
             self.shares.append(share)
             for name in ("doc_hash", "prompt_hash", "target_hash"):
-                self._hash.update(line[name].encode())
+                self._hash.update(str(line[name]).encode())
             self.n += 1
             yield dump(line) + b"\n"
 
@@ -172,10 +174,10 @@ def _sample(
     doc_id: int,
     example: Example,
     answers: Sequence[Mapping[str, Any]],
-    values: Mapping[str, Any],
-) -> dict[str, Any]:
+    values: Mapping[str, object],
+) -> dict[str, object]:
     doc = example_to_row(example)
-    target = example.references[0] if example.references else ""
+    target = next(iter(example.references), "")
     texts = [answer["answer"] for answer in answers]
     prompt = json.dumps(doc["prompt"], ensure_ascii=False)
     return {
@@ -215,10 +217,10 @@ def _indented(doc: Mapping[str, Any]) -> str:
 
 def _results(
     run: GradedRun,
-    metrics: Mapping[str, Any],
+    metrics: Mapping[str, object],
     lines: _Lines,
     moment: datetime,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     numbers = {
         # lm-eval's own table takes a missing standard error in these words only (0.4.13)
         f"{name},none": "N/A" if value is None and name.endswith("_stderr") else value

@@ -126,3 +126,9 @@ def test_real_replies_of_llama_judges_give_the_verdicts_that_were_stored(shared_
                 none_here += ours is None
                 differ += ours is not None and ours is not said["criteria_met"]
     assert (same, differ, none_here) == (350, 0, 0)
+
+
+@pytest.mark.parametrize(("key", "value"), [("strict", "no"), ("seed", "x"), ("seed", -1)])
+def test_an_odd_setting_is_refused_before_a_row_is_read(meta, fake_model, key, value):
+    with pytest.raises(ConfigError, match=f"metadata: {key} is {value!r}"):
+        meta(fake_model(lambda doc, n: ""), metadata={key: value})

@@ -27,7 +27,7 @@ def asked(command: list[str]) -> RunRequest:
     """Read a command as `rubricbeat run` reads it."""
     parser = argparse.ArgumentParser()
     run.add_arguments(parser)
-    return RunRequest.from_arguments(vars(parser.parse_args(command[4:])))
+    return RunRequest.from_arguments(parser.parse_args(command[4:]))
 
 
 def config(**sections: Any) -> Any:
