@@ -19,6 +19,7 @@ import numpy as np
 
 from ..errors import ConfigError
 from ..files import user_path
+from ..options.reader import typed
 from ..verdict import Outcome, Verdict
 from .retries import Fault
 
@@ -150,18 +151,13 @@ def _parse(text: str, where: str) -> dict[str, Price]:
 
 
 def _price(row: object, where: str) -> Price:
-    shape = f"{where}: expected {{input: DOLLARS, cached: DOLLARS, output: DOLLARS}}"
-    if not isinstance(row, Mapping) or not {"input", "output"} <= set(row):
-        raise ConfigError(shape)
-    try:
-        prices = {
-            name: float(row.get(name, row["input"])) for name in ("input", "cached", "output")
-        }
-    except (TypeError, ValueError):
-        raise ConfigError(shape) from None
-    if not all(0 <= value < float("inf") for value in prices.values()):
-        raise ConfigError(f"{where}: prices must not be negative")
-    return Price(**prices)
+    names = ("input", "cached", "output")
+    if not isinstance(row, Mapping) or not {"input", "output"} <= row.keys() <= {*names}:
+        raise ConfigError(f"{where}: expected {{input: DOLLARS, cached: DOLLARS, output: DOLLARS}}")
+    given = {name: typed(name, row.get(name, row["input"]), float, f"{where}: ") for name in names}
+    if not all(isinstance(price, int | float) and price >= 0 for price in given.values()):
+        raise ConfigError(f"{where}: prices must be numbers, and must not be negative")
+    return Price(**given)
 
 
 class Ledger:

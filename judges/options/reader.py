@@ -185,7 +185,7 @@ def annotations_of(factory: Callable[..., object]) -> dict[str, object]:
     }
 
 
-def typed(name: str, value: object, annotation: object, where: str = "") -> object:
+def typed(name: str, value: object, annotation: object, where: str = "") -> Any:
     """Give a value the type its option takes.
 
     Args:
