@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from ..errors import ConfigError
-from .reader import WrittenFloat, WrittenInt, read_json
+from .reader import WrittenFloat, WrittenInt, read_json, settled
 
 MAX_VALUES = 100_000
 """Values of a file with every alias written out: ten lines of them can stand for billions."""
@@ -35,10 +35,11 @@ class _NoKeyTwice(yaml.SafeLoader):
     def number(self, node: yaml.ScalarNode) -> object:
         """Keep how a number is written where Python writes it otherwise."""
         if node.tag.endswith("int"):
-            whole = int(self.construct_yaml_int(node))
-            return whole if str(whole) == node.value else WrittenInt(whole, node.value)
-        number = self.construct_yaml_float(node)
-        return number if str(number) == node.value else WrittenFloat(number, node.value)
+            number: WrittenInt | WrittenFloat = WrittenInt(self.construct_yaml_int(node))
+        else:
+            number = WrittenFloat(self.construct_yaml_float(node))
+        number.written = node.value
+        return settled(number) if str(number) == node.value else number
 
     def date(self, node: yaml.ScalarNode) -> object:
         """Leave a date the text that it is, such as Azure's api_version: JSON has none."""

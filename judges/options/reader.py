@@ -39,23 +39,11 @@ class Word(str):
 class WrittenInt(int):
     """A whole number of a YAML file that is written as Python would not, such as 007."""
 
-    def __new__(cls, value: int, written: str = "") -> WrittenInt:
-        """Take the number, and how it is written."""
-        made = super().__new__(cls, value)
-        made.written = written
-        return made
-
     written: str
 
 
 class WrittenFloat(float):
     """The same of a decimal number, such as 1.10."""
-
-    def __new__(cls, value: float, written: str = "") -> WrittenFloat:
-        """Take the number, and how it is written."""
-        made = super().__new__(cls, value)
-        made.written = written
-        return made
 
     written: str
 
