@@ -128,7 +128,7 @@ class BatchJudge(ChatOptions, AsksInWords):
         line = await self._reply(name, body)
         status, content = result_of(line)
         if status == 200 and isinstance(content, Mapping):
-            return Completion.from_reply(content)
+            return self._chat.completion_in(content)
         return self._failed(line, status, content)
 
     async def aclose(self) -> None:

@@ -169,6 +169,18 @@ class ChatJudge(ChatOptions, AsksInWords):
             return Verdict(Outcome.UNPARSEABLE, explanation=str(error))
         return error
 
+    def completion_in(self, reply: Mapping[str, object]) -> Completion | Verdict:
+        """Read a reply with status 200 that came in another way.
+
+        Raises:
+            JudgeError, ConfigError: It tells of a failure.
+        """
+        try:
+            self._endpoint.require_answer(reply, {}, {})
+        except GarbledError as error:
+            return Verdict(Outcome.UNPARSEABLE, explanation=str(error))
+        return Completion.from_reply(reply)
+
     @property
     def asking(self) -> Asking:
         """How it asks and reads, for a judge that sends the same in another way."""

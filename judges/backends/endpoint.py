@@ -236,10 +236,21 @@ class Endpoint(Portable):
             raise NoApiError(told, _OTHER_SERVICE) from None
         if not isinstance(reply, dict):
             raise NoApiError(f"{self.base_url}: the reply is no JSON object", _OTHER_SERVICE)
-        # some routers answer 200 and put the failure of the model behind them into the body
+        self.require_answer(reply, headers, sent)
+        return reply
+
+    def require_answer(
+        self, reply: Mapping[str, object], headers: Mapping[str, str], sent: Mapping[str, object]
+    ) -> None:
+        """See that a reply with status 200 is an answer: routers put failures into such ones.
+
+        Raises:
+            JudgeError: As `failure` sorts them.
+            ConfigError: A setting is wrong.
+        """
         fault = fault_in(reply)
         if fault is None:
-            return reply
+            return
         code = fault.get("code") if isinstance(fault, Mapping) else None
         said = said_of(fault, self._clean)
         if isinstance(code, str) and code.isdigit():

@@ -245,6 +245,27 @@ def test_partial_failures_are_sent_again_alone(api, grader, example):
     assert facts["retries"] == {"transport": 4}
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": {"message": "the model behind it is gone", "code": 502}},
+        {"choices": [{"error": {"message": "the model behind it is gone"}}]},
+        {"choices": [{"finish_reason": "error", "message": {"content": "it is gone"}}]},
+    ],
+)
+def test_a_failure_inside_a_reply_with_status_200_is_one_of_the_way(api, grader, example, body):
+    def broken(request: dict[str, Any]) -> dict[str, Any]:
+        line = good(request)
+        line["response"]["body"] = body
+        return line
+
+    api.replies = [broken]
+    verdicts, facts = grade(grader(max_retries=1), example, 1)
+    assert {v.outcome for v in verdicts} == {Outcome.TRANSPORT}
+    assert all("is gone" in v.explanation for v in verdicts)
+    assert facts["retries"] == {"transport": 3}
+
+
 def test_replies_without_a_verdict_are_asked_again_in_a_new_batch(api, grader, example):
     api.replies = [lambda request: good(request, "I think so."), good]
     verdicts, _ = grade(grader(), example)
