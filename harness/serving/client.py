@@ -25,7 +25,7 @@ its store what was graded meanwhile."""
 TRIES = 6
 """Of a request that the server does not take now: it is busy, or not there for a moment."""
 MAX_WAIT_S = 30.0
-Row = Mapping[str, Any] | str
+Row = Mapping[str, object] | str
 """A row with its rubric; or a prompt_id that the server knows (`--data`); or a row as JSON text."""
 
 
@@ -46,7 +46,7 @@ class MissingVerdictsError(ServingError):
     """
 
     def __init__(
-        self, message: str = "", results: Sequence[Mapping[str, Any]] = (), code: str = ""
+        self, message: str = "", results: Sequence[Mapping[str, object]] = (), code: str = ""
     ) -> None:
         """Keep the results of all answers."""
         super().__init__(message, 0, code)
@@ -110,7 +110,7 @@ def fetch_grades(
         raise ValueError(f"{len(rows)} rows for {len(answers)} answers")
     if not answers:
         return []
-    body: dict[str, Any] = {"items": _items(rows, answers), "verdicts": verdicts}
+    body: dict[str, object] = {"items": _items(rows, answers), "verdicts": verdicts}
     if rewards is not None:
         body["rewards"] = list(rewards)
     status, reply = post(url, "/v1/score", body, token=token, timeout_s=timeout_s, tries=tries)
@@ -128,12 +128,12 @@ def fetch_grades(
 def post(
     url: str,
     path: str,
-    body: Any,
+    body: object,
     *,
     token: str | None = None,
     timeout_s: float = TIMEOUT_S,
     tries: int = TRIES,
-) -> tuple[int, Any]:
+) -> tuple[int, object]:
     """Send JSON, and again where the server asks for that; give the status and the reply.
 
     Raises:
@@ -160,8 +160,8 @@ def post(
 
 
 def _post(
-    url: str, path: str, body: Any, token: str | None, timeout_s: float
-) -> tuple[int, Any, bool]:
+    url: str, path: str, body: object, token: str | None, timeout_s: float
+) -> tuple[int, object, bool]:
     """Send once; the last of what comes back says whether the server wants it again.
 
     No proxy of the environment is used and no redirect followed: neither may see the token.
@@ -192,7 +192,7 @@ def _post(
         raise ServingError(f"{url}: not a reply of rubricbeat serve", response.status) from None
 
 
-def _items(rows: Sequence[Row], answers: Sequence[str | None]) -> list[dict[str, Any]]:
+def _items(rows: Sequence[Row], answers: Sequence[str | None]) -> list[dict[str, object]]:
     """Put neighbours with one row together: the answers of a group are sent with it once."""
     items: list[dict[str, Any]] = []
     last: Row | None = None
@@ -206,7 +206,7 @@ def _items(rows: Sequence[Row], answers: Sequence[str | None]) -> list[dict[str,
     return items
 
 
-def _error(status: int, reply: Any) -> ServingError:
+def _error(status: int, reply: object) -> ServingError:
     said = reply.get("error", {}) if isinstance(reply, dict) else {}
     words = str(said.get("message") or f"status {status}")
     return ServingError(words, status, str(said.get("code", "")))

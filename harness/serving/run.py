@@ -30,11 +30,7 @@ class Place:
     token: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a server that strangers could spend money at.
-
-        Raises:
-            ConfigError: It is open to other machines and asks for no token, or for a short one.
-        """
+        """Refuse a server that strangers could spend money at."""
         if not 0 <= self.port <= 65_535:
             raise ConfigError(f"--port {self.port}: from 0 to 65535")
         if self.token is None and not self.is_loopback:

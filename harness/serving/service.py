@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from ...judges.answer import Answer
 from ...judges.errors import ConfigError, RubricbeatError
@@ -58,11 +57,7 @@ class Service:
         return scored
 
     def require_open(self) -> None:
-        """Refuse new work where the server stops.
-
-        Raises:
-            RequestError: It does.
-        """
+        """Refuse new work where the server stops."""
         if self.stopping is not None:
             raise RequestError(self.stopping, "stopping")
 
@@ -80,7 +75,7 @@ class Service:
             return False
         return True
 
-    def judge_facts(self) -> dict[str, Any]:
+    def judge_facts(self) -> dict[str, object]:
         """Name the judge, for every reply."""
         identity = self.grader.identity
         return {"name": identity.name, "model": identity.model, "digest": identity.digest}

@@ -11,7 +11,6 @@ import secrets
 import threading
 from collections.abc import Callable, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from markupsafe import Markup, escape
@@ -176,7 +175,7 @@ class ViewServer(ThreadingHTTPServer):
         """The address to open."""
         return f"http://{HOST}:{self.server_port}/{self.word}/"
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
+    def handle_error(self, request: object, client_address: object) -> None:
         """Say nothing: a browser that went away is no fault, and pages word their own."""
 
     def answer(self, host: str | None, target: str) -> tuple[int, str]:
@@ -215,5 +214,5 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, format: str, *args: object) -> None:
         """Say nothing: what is asked for comes from anywhere."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any
 
 import orjson
 
@@ -99,7 +98,7 @@ class ScoreRequest:
         return [slice(end - size, end) for end, size in zip(ends, self.sizes, strict=True)]
 
 
-def parsed(body: bytes) -> Any:
+def parsed(body: bytes) -> object:
     """Read a body as JSON.
 
     Raises:
@@ -112,11 +111,7 @@ def parsed(body: bytes) -> Any:
 
 
 def score_request(plain: object, offer: Offer) -> ScoreRequest:
-    """Read the request of `/v1/score`.
-
-    Raises:
-        RequestError: Names the place, and how to mend it.
-    """
+    """Read the request of `/v1/score`."""
     fields = _object(plain, "the body", FIELDS)
     items = _list(fields.get("items"), "items")
     answers: list[Answer] = []
@@ -140,11 +135,7 @@ def score_request(plain: object, offer: Offer) -> ScoreRequest:
 
 
 def require_few(n_answers: int, offer: Offer) -> None:
-    """Refuse more answers than one request may hold.
-
-    Raises:
-        RequestError: There are.
-    """
+    """Refuse more answers than one request may hold."""
     if n_answers > offer.max_answers:
         raise RequestError(
             f"more than {offer.max_answers} answers in one request (--max_answers); send several",
@@ -153,11 +144,7 @@ def require_few(n_answers: int, offer: Offer) -> None:
 
 
 def example_of(value: object, where: str, offer: Offer) -> Example:
-    """Give the example that a row, a row as JSON text, or a prompt_id stands for.
-
-    Raises:
-        RequestError: It is none of these.
-    """
+    """Give the example that a row, a row as JSON text, or a prompt_id stands for."""
     if isinstance(value, str) and value.lstrip().startswith("{"):
         value = parsed(value.encode())
     if isinstance(value, Mapping):

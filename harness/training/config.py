@@ -261,7 +261,7 @@ class TrainConfig:
     eval: EvalSection = field(default_factory=EvalSection)
     run: RunSection = field(default_factory=RunSection)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Give the plain form, as written beside a run."""
         return plain_fields(self)
 

@@ -58,7 +58,7 @@ def load_config(
     *,
     preset: str | None = None,
     settings: Sequence[str] = (),
-    overrides: Mapping[str, Any] | None = None,
+    overrides: Mapping[str, object] | None = None,
 ) -> TrainConfig:
     """Merge a preset, a YAML file, `section.key=value` settings and overrides, later wins.
 
@@ -71,14 +71,14 @@ def load_config(
     Raises:
         ConfigError: A key or preset is not known, or a value has the wrong type.
     """
-    sources: list[tuple[str, Mapping[str, Any]]] = [
+    sources: list[tuple[str, Mapping[str, object]]] = [
         (str(path), _read_file(Path(path)) if path is not None else {}),
         *((f"--set {setting}", _parse_setting(setting)) for setting in settings),
         ("the flags", _flat(overrides or {})),
     ]
     named = [source["preset"] for _, source in sources if source.get("preset")]
     start = preset or (named[-1] if named else None)
-    merged: dict[str, Any] = _read_preset(str(start)) if start else {}
+    merged: dict[str, object] = _read_preset(str(start)) if start else {}
     for where, source in sources:
         # each on its own first: a message names the place where the mistake stands
         _build(source, where)
@@ -88,7 +88,7 @@ def load_config(
     return _build(merged, "the configuration")
 
 
-def _read_preset(name: str) -> dict[str, Any]:
+def _read_preset(name: str) -> dict[str, object]:
     if name not in preset_names():
         raise ConfigError(f"unknown preset {name!r}; {near_names(name, preset_names())}")
     text = files(__package__).joinpath("presets", f"{name}.yaml").read_text(encoding="utf-8")
@@ -98,7 +98,7 @@ def _read_preset(name: str) -> dict[str, Any]:
     return merged
 
 
-def _read_file(path: Path) -> dict[str, Any]:
+def _read_file(path: Path) -> dict[str, object]:
     plain = read_yaml(path)
     if not isinstance(plain, dict | None):
         raise ConfigError(f"{path} must hold a mapping of sections, not a {type(plain).__name__}")
@@ -115,11 +115,11 @@ def _settled(value: Any) -> Any:
     }
 
 
-def _parse_setting(setting: str) -> dict[str, Any]:
+def _parse_setting(setting: str) -> dict[str, object]:
     key, equals, text = setting.partition("=")
     if not equals or not key:
         raise ConfigError(f"cannot read --set {setting!r}; write section.key=value")
-    value: Any = parse_yaml(text, f"--set {setting!r}: the value") if text else None
+    value: object = parse_yaml(text, f"--set {setting!r}: the value") if text else None
     parts = key.split(".")
     if "judge" in parts:  # whose name may stand elsewhere: the option itself says what it takes
         value = getattr(value, "written", value)
@@ -138,7 +138,7 @@ def _flat(plain: Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> None:
+def _merge(base: dict[str, object], over: Mapping[str, object]) -> None:
     for key, value in over.items():
         known = base.get(key)
         if key == "judge" and isinstance(known, str) and isinstance(value, Mapping):
@@ -151,7 +151,7 @@ def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> None:
             base[str(key)] = dict(value) if isinstance(value, Mapping) else value
 
 
-def _build(plain: Mapping[str, Any], where: str) -> TrainConfig:
+def _build(plain: Mapping[str, object], where: str) -> TrainConfig:
     values = dict(plain)
     for section, kind in typing.get_type_hints(TrainConfig).items():
         if section not in values or not dataclasses.is_dataclass(kind):
@@ -169,7 +169,7 @@ def _build(plain: Mapping[str, Any], where: str) -> TrainConfig:
     return _checked(TrainConfig, values, f"{where}: ", "")
 
 
-def _checked(kind: type[Kind], values: Mapping[str, Any], where: str, prefix: str) -> Kind:
+def _checked(kind: type[Kind], values: Mapping[str, object], where: str, prefix: str) -> Kind:
     known = [spec.name for spec in dataclasses.fields(typing.cast(Any, kind))]
     for key in values:
         if key not in known:
@@ -183,8 +183,8 @@ def _checked(kind: type[Kind], values: Mapping[str, Any], where: str, prefix: st
 
 
 def _of_trl(
-    section: str, values: Mapping[str, Any], ours: Iterable[str], where: str
-) -> dict[str, Any]:
+    section: str, values: Mapping[str, object], ours: Iterable[str], where: str
+) -> dict[str, object]:
     """Hold values against TRL's own fields, by their names and types."""
     hints = _trl_hints(section, where)
     read = {}

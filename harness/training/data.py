@@ -90,7 +90,7 @@ def load_data(
         ConfigError: Nothing is left to train on, or an evaluation's prompts are in the data.
     """
     if section.path == "tiny":
-        examples, facts = list(tiny_examples()), dict[str, Any](path="tiny")
+        examples, facts = list(tiny_examples()), dict[str, object](path="tiny")
     else:
         columns = Columns.read(section.columns)
         examples, facts = _read_file(section.path, "data.path", section.kind, columns)
@@ -122,12 +122,12 @@ def load_data(
     return TrainingData(tuple(train), tuple(held_out), tuple(sft), facts)
 
 
-def left_out(facts: Mapping[str, Any]) -> str:
+def left_out(facts: Mapping[str, object]) -> str:
     """Say how many rows each filter excluded; empty where none did."""
     return ", ".join(f"{facts[key]} {why}" for key, why in LEFT_OUT.items() if facts.get(key))
 
 
-def data_line(facts: Mapping[str, Any]) -> str:
+def data_line(facts: Mapping[str, object]) -> str:
     """Say in one line what became of the rows."""
     without = left_out(facts)
     sft = f", {facts['n_sft']} for SFT" if facts.get("n_sft") else ""
@@ -160,7 +160,7 @@ def messages_of(example: Example, section: DataSection) -> list[dict[str, str]]:
 
 def _read_file(
     name: str, key: str, kind: str | None = None, columns: Columns | None = None
-) -> tuple[list[Example], dict[str, Any]]:
+) -> tuple[list[Example], dict[str, object]]:
     from ...judges.data.examples import read_examples
     from ...tasks.demo import demo_path
 
@@ -176,7 +176,7 @@ def _read_file(
     return list(read.examples), facts | {"dropped_unreadable": len(read.skipped)}
 
 
-def _dropped_by(path: str, facts: dict[str, Any]) -> set[str]:
+def _dropped_by(path: str, facts: dict[str, object]) -> set[str]:
     """Read the prompts that a study found to have no learning signal."""
     found: object = read_facts(Path(path))
     listed = found.get("drop") if isinstance(found, Mapping) else None
@@ -190,7 +190,7 @@ def _dropped_by(path: str, facts: dict[str, Any]) -> set[str]:
 
 
 def _held_out_file(
-    section: DataSection, trained: Sequence[Example], facts: dict[str, Any]
+    section: DataSection, trained: Sequence[Example], facts: dict[str, object]
 ) -> list[Example]:
     assert section.held_out_path is not None
     held_out, found = _read_file(section.held_out_path, "data.held_out_path")
@@ -209,7 +209,7 @@ def _filter(
     examples: list[Example],
     section: DataSection,
     count_tokens: TokenCounter | None,
-    facts: dict[str, Any],
+    facts: dict[str, object],
 ) -> list[Example]:
     def keep(name: str, rows: list[Example], test: Callable[[Example], bool]) -> list[Example]:
         kept = [example for example in rows if test(example)]
@@ -242,7 +242,7 @@ def _n_chars(example: Example) -> int:
 def _without_contamination(
     examples: list[Example],
     section: DataSection,
-    facts: dict[str, Any],
+    facts: dict[str, object],
     evaluated_by: Sequence[Example],
 ) -> list[Example]:
     if not section.evaluation and not evaluated_by:

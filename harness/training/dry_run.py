@@ -69,7 +69,7 @@ class DryRun:
     """Seconds of a step by part, on this machine: generation, judge, update."""
     not_counted: str
     """What the run will do beside; empty where it is all counted."""
-    spent: Mapping[str, Any]
+    spent: Mapping[str, object]
     """The judge's ledgers of the dry run itself: `judge` for verdicts, `ratings`."""
 
     @property
@@ -82,7 +82,7 @@ class DryRun:
         """The blocking problems; empty where there are none."""
         return reasons_against(self.found)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Give the plain form."""
         found = self.found
         names = {one.name for one in dataclasses.fields(self)} - {"study", "found"}
@@ -97,11 +97,7 @@ class DryRun:
 
 
 def dry_run(config: TrainConfig, n_prompts: int) -> DryRun:
-    """Answer, judge and study; no weight is changed and nothing is written but the store.
-
-    Raises:
-        ConfigError: The planned run could not start; the same checks as for the run itself.
-    """
+    """Answer, judge and study; no weight is changed and nothing is written but the store."""
     if n_prompts < 2:
         raise ConfigError(f"--prompts must be at least 2, not {n_prompts}")
     if not config.run.output_dir:

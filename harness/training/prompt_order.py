@@ -66,7 +66,7 @@ class PromptOrder:
             over = min(n_dead - self._rest_after, LONGEST_REST)
             self._waits[place] = 0 if over < 0 else min(LONGEST_REST, 2**over)
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> dict[str, object]:
         """Give what a resumed run needs to ask as it would have."""
         return {
             "epoch": self._epoch,

@@ -49,7 +49,7 @@ class RunFiles:
         if writes:
             folder.mkdir(parents=True, exist_ok=True)
 
-    def start(self, config: TrainConfig, facts: Mapping[str, Any]) -> None:
+    def start(self, config: TrainConfig, facts: Mapping[str, object]) -> None:
         """Write what the run was asked to do."""
         if self.writes:
             text = yaml.safe_dump(config.to_json(), sort_keys=False, allow_unicode=True)
@@ -57,17 +57,17 @@ class RunFiles:
             self.write_json(FACTS, facts)
             self.status("running")
 
-    def status(self, state: str, **more: Any) -> None:
+    def status(self, state: str, **more: object) -> None:
         """Say how the run stands."""
         self.write_json(STATUS, {"state": state, **more})
 
-    def write_json(self, name: str, plain: Mapping[str, Any]) -> None:
+    def write_json(self, name: str, plain: Mapping[str, object]) -> None:
         """Write a JSON file whole or not at all."""
         if self.writes:
             text = json.dumps(plain_form(plain), indent=1, sort_keys=True)
             write_file(self.folder / name, text + "\n")
 
-    def append(self, name: str, line: Mapping[str, Any]) -> None:
+    def append(self, name: str, line: Mapping[str, object]) -> None:
         """Add one line to a JSONL file, on disk before this returns."""
         if self.writes:
             with (self.folder / name).open("a", encoding="utf-8") as file:
@@ -179,11 +179,7 @@ def read_facts(path: Path) -> dict[str, Any] | None:
 
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """Keep a second process out of a run's folder; the system lets go of it when this one ends.
-
-    Raises:
-        ConfigError: Another process holds it.
-    """
+    """Keep a second process out of a run's folder; the system lets go of it when this one ends."""
     try:
         import fcntl
     except ImportError:  # no such locks on this system

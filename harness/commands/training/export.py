@@ -24,7 +24,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ....judges.data.conversations import chat_turns
 from ....judges.data.forms.peers_written import FORMS
@@ -151,13 +151,14 @@ def _export_rows(args: argparse.Namespace) -> int:
     return 0
 
 
-def _write(output: Path | None, rows: Iterable[Any]) -> None:
+def _write(output: Path | None, rows: Iterable[object]) -> None:
     text = "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
-    if output is not None:
-        write_file(output, text)
-        print(output)
-    else:
+    if output is None:
         print(text, end="")
+        return
+    # half a surrogate pair, as an answer that was cut off holds one, becomes "?"
+    write_file(output, text.encode("utf-8", "replace"))
+    print(output)
 
 
 def _has_all(graded: GradedAnswer) -> bool:
@@ -206,7 +207,7 @@ def _rows(
     chars_N: Floats,
     worth: Worth,
     wanted: Wanted,
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[dict[str, object]]:
     from ....judges.signal.preferences import best_of, labels_of, pairs_of
 
     for group in groups:
@@ -233,7 +234,7 @@ def _rows(
             }
 
 
-def _prompt(one: TaggedAnswer) -> dict[str, Any]:
+def _prompt(one: TaggedAnswer) -> dict[str, object]:
     example = one.graded.example
     return {"prompt_id": example.prompt_id, "prompt": chat_turns(example.prompt)}
 

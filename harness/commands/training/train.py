@@ -84,7 +84,7 @@ def read_config(args: argparse.Namespace) -> TrainConfig:
         raise ConfigError("nothing to train: give --config FILE.yaml or --preset cpu_tiny")
     flags: dict[str, Any] = {}
 
-    def put(section: str, key: str, value: Any) -> None:
+    def put(section: str, key: str, value: object) -> None:
         if value is not None:
             flags.setdefault(section, {})[key] = value
 

@@ -40,21 +40,13 @@ def judge_options(config: TrainConfig, judge: JudgeName) -> dict[str, Any]:
 
 
 def rewards_of(config: TrainConfig) -> list[Reward]:
-    """Give the reward that trains, and then those that are logged.
-
-    Raises:
-        ConfigError: One of them is unknown.
-    """
+    """Give the reward that trains, and then those that are logged."""
     section = config.reward
     return [get_reward(section.name, **section.options), *map(get_reward, section.alternatives)]
 
 
 def check_raters(config: TrainConfig) -> None:
-    """Refuse a reward that needs a rating of a judge that gives none.
-
-    Raises:
-        ConfigError: Such a reward trains, is logged, or is what the gold judge is asked for.
-    """
+    """Refuse a reward that needs a rating of a judge that gives none."""
     needing = next((one.name for one in rewards_of(config) if one.needs == "rating"), None)
     if needing is not None and not can_rate(config.judge):
         raise ConfigError(
@@ -72,11 +64,7 @@ def check_raters(config: TrainConfig) -> None:
 
 
 def check_judges(config: TrainConfig, example: Example) -> None:
-    """Ask each judge of a run one question of each kind that the run asks.
-
-    Raises:
-        ConfigError: No answer came.
-    """
+    """Ask each judge of a run one question of each kind that the run asks."""
     gold, evaluation = config.gold, config.eval
     check_judge(config.judge, example, "the judge", rewards_of(config))
     if gold.judge is not None:

@@ -110,9 +110,6 @@ def check_whole_groups(
 
     TRL asks only that the batch of all processes holds whole groups (1.16, GRPOConfig); a group
     cut in two is scored in two places, and neither half knows the spread of the whole.
-
-    Raises:
-        ConfigError: A process would hold a part of a group.
     """
     here = per_device_train_batch_size * steps_per_generation
     if here % num_generations:
@@ -128,9 +125,6 @@ def check_save_steps(save_steps: int, plan: BatchPlan) -> None:
     """Refuse checkpoints between two rounds of generation.
 
     TRL does not save the answers it holds back, so a resumed run would make others.
-
-    Raises:
-        ConfigError: A checkpoint would fall between.
     """
     every, accumulation = plan.generation_every, plan.gradient_accumulation_steps
     if save_steps * accumulation % every:

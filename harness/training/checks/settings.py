@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ....judges.errors import ConfigError, near_names
 from ...terminal import say
@@ -29,7 +29,7 @@ from .plan import BatchPlan, check_save_steps, plan_run
 if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
 
-SHAPES: Mapping[str, tuple[Any, ...]] = {
+SHAPES: Mapping[str, tuple[object, ...]] = {
     "top_p": (1,),
     "min_p": (0,),
     "top_k": (0, -1),
@@ -46,11 +46,7 @@ do not."""
 
 
 def check_values(config: TrainConfig) -> None:
-    """Check what needs no file.
-
-    Raises:
-        ConfigError: The first thing that cannot work.
-    """
+    """Check what needs no file."""
     model, tiny = config.model, config.model.name == "tiny"
     no_held_out = config.data.held_out == 0 and config.data.held_out_path is None
     for is_wrong, words in (
@@ -148,11 +144,7 @@ def check_plan(config: TrainConfig, n_examples: int) -> BatchPlan:
 
 
 def check_output_dir(config: TrainConfig, resume: bool) -> None:
-    """Refuse a folder that holds another run.
-
-    Raises:
-        ConfigError: There is a run in it, and nobody asked to resume it; or it cannot be written.
-    """
+    """Refuse a folder that holds another run."""
     folder = Path(config.run.output_dir)
     if rank() != 0 or config.run.output_dir == NO_FOLDER:
         return  # the first process writes while the others still check
@@ -178,9 +170,6 @@ def check_warm_start(model: ModelSection, data: TrainingData) -> None:
 
     `train sft` leaves beside its adapter which prompts it used. Another `data.seed` makes other
     splits, and then the policy knows the answers it is looked at by.
-
-    Raises:
-        ConfigError: A prompt of the gold judge was used in the warm start.
     """
     facts = (read_facts(Path(model.adapter).parent / FACTS) or {}) if model.adapter else {}
     # others' files tell of no prompts

@@ -69,9 +69,9 @@ class StepRecorder(TrainerCallback):
         reward.batches = deque(reward.batches)
         self._reward, self._files = reward, files
         self._completions_every = completions_every
-        self._line: dict[str, Any] | None = None
+        self._line: dict[str, float | None] | None = None
 
-    def on_train_begin(self, args: Args, state: State, control: Control, **more: Any) -> None:
+    def on_train_begin(self, args: Args, state: State, control: Control, **more: object) -> None:
         """Drop what a killed run wrote past the checkpoint it goes on from.
 
         Raises:
@@ -87,13 +87,13 @@ class StepRecorder(TrainerCallback):
         # from the start not even the look before the first step stays
         self._files.cut_after(state.global_step or -1)
 
-    def on_step_begin(self, args: Args, state: State, control: Control, **more: Any) -> None:
+    def on_step_begin(self, args: Args, state: State, control: Control, **more: object) -> None:
         """Write the line of the step before, in case nothing was logged for it."""
         self._flush()
 
     on_save = on_train_end = on_step_begin  # every line up to a checkpoint is on disk when it is
 
-    def on_step_end(self, args: Args, state: State, control: Control, **more: Any) -> None:
+    def on_step_end(self, args: Args, state: State, control: Control, **more: object) -> None:
         """Pool what the processes scored in this step."""
         batches = list(self._reward.batches)
         self._reward.batches.clear()
@@ -115,8 +115,8 @@ class StepRecorder(TrainerCallback):
         logs = more.get("logs") or {}
         if self._line is not None and "loss" in logs:
             self._line = with_trainer_logs(self._line, logs)
-            if self._line.get("epoch") is not None:
-                self._line["epoch"] *= self._n_epochs
+            if (epoch := self._line.get("epoch")) is not None:
+                self._line["epoch"] = epoch * self._n_epochs
             if "judge_s" in self._line:
                 _say(self._line, state.max_steps)
             self._flush()
@@ -125,6 +125,26 @@ class StepRecorder(TrainerCallback):
         if self._line is not None:
             self._files.append(METRICS, self._line)
             self._line = None
+
+
+class LossRecorder(TrainerCallback):
+    """Writes a line per step of a warm start, where nothing is judged."""
+
+    def __init__(self, files: RunFiles) -> None:
+        """Take where the lines go."""
+        self._files = files
+
+    def on_train_begin(self, args: Args, state: State, control: Control, **more: object) -> None:
+        """Drop the lines past the checkpoint that the run goes on from."""
+        self._files.cut_after(state.global_step or -1)
+
+    def on_log(self, args: Args, state: State, control: Control, **more: Any) -> None:
+        """Write what the trainer says of the step."""
+        logs = more.get("logs") or {}
+        if "loss" in logs:
+            keys = ("loss", "grad_norm", "learning_rate", "mean_token_accuracy", "epoch")
+            line = {key: float(logs[key]) for key in keys if key in logs}
+            self._files.append(METRICS, {"step": state.global_step, **line})
 
 
 class ScriptFacts(TrainerCallback):
@@ -136,7 +156,7 @@ class ScriptFacts(TrainerCallback):
         self._is_ours = False
         """Whether `rubricbeat train` wrote it all before the training began."""
 
-    def on_train_begin(self, args: Args, state: State, control: Control, **more: Any) -> None:
+    def on_train_begin(self, args: Args, state: State, control: Control, **more: object) -> None:
         """Write the settings, the policy and the plan."""
         self._is_ours = (self._files.folder / CONFIG).is_file()
         if self._is_ours:
@@ -162,7 +182,7 @@ class ScriptFacts(TrainerCallback):
         self._files.write_json(FACTS, facts)
         self._files.status("running")
 
-    def on_train_end(self, args: Args, state: State, control: Control, **more: Any) -> None:
+    def on_train_end(self, args: Args, state: State, control: Control, **more: object) -> None:
         """Say whether the training came to its end."""
         if not self._is_ours:
             is_done = state.global_step >= state.max_steps
@@ -182,7 +202,7 @@ class StoppingReward:
         self.__name__ = reward.__name__
 
     def __call__(
-        self, prompts: Sequence[Any], completions: Sequence[Any], **columns: Any
+        self, prompts: Sequence[object], completions: Sequence[object], **columns: object
     ) -> list[float | None]:
         """Give the reward of each completion.
 
@@ -214,7 +234,7 @@ class JudgeAccount(TrainerCallback):
         """Take the reward whose graders keep the ledger, and the order of the prompts."""
         self._reward, self._files, self._order = reward, files, order
 
-    def on_train_begin(self, args: Args, state: State, control: Control, **more: Any) -> None:
+    def on_train_begin(self, args: Args, state: State, control: Control, **more: object) -> None:
         """Go on with a run that is resumed: its account, the judge's noise, the order of prompts.
 
         The account is that of the last step, or else the one beside the checkpoint. It is of all
@@ -236,11 +256,11 @@ class JudgeAccount(TrainerCallback):
             )
         write_account(self._reward, self._files)  # with what the first look cost
 
-    def on_step_end(self, args: Args, state: State, control: Control, **more: Any) -> None:
+    def on_step_end(self, args: Args, state: State, control: Control, **more: object) -> None:
         """Write the account so far."""
         write_account(self._reward, self._files)
 
-    def on_save(self, args: Args, state: State, control: Control, **more: Any) -> None:
+    def on_save(self, args: Args, state: State, control: Control, **more: object) -> None:
         """Write the ledger beside the checkpoint: rank 0 that of the run, others their own."""
         ledger = ledger_of_all(self._reward)  # of every process, before one of them returns
         folder = checkpoint_folder(args, state.global_step)
@@ -263,7 +283,7 @@ def write_account(reward: RubricReward, files: RunFiles) -> None:
         files.write_json(LEDGER, account)
 
 
-def ledger_of_all(reward: RubricReward) -> dict[str, Any]:
+def ledger_of_all(reward: RubricReward) -> dict[str, object]:
     """Give the judge's account over all processes; a collective call."""
     each = gather(reward.facts())
     names = dict.fromkeys(name for facts in each for name in facts)

@@ -215,7 +215,7 @@ def build_reward(prepared: Prepared) -> RubricReward:
     )
 
 
-def prompt_rows(prepared: Prepared) -> Any:
+def prompt_rows(prepared: Prepared) -> object:
     """Give the prompts as TRL's data set; in which order they are asked, the sampler says."""
     from datasets import Dataset
 
@@ -229,15 +229,11 @@ def prompt_rows(prepared: Prepared) -> Any:
 
 
 def grpo_arguments(config: TrainConfig, plan: BatchPlan, tokenizer: Any) -> Any:
-    """Word the run in TRL's terms; whatever is not ours goes to TRL as it stands.
-
-    Raises:
-        ConfigError: TRL refuses it.
-    """
+    """Word the run in TRL's terms; whatever is not ours goes to TRL as it stands."""
     from trl.trainer.grpo_config import GRPOConfig
 
     grpo = config.grpo
-    settings: dict[str, Any] = {
+    settings: dict[str, object] = {
         **grpo.trl,
         "max_steps": plan.max_steps,
         "shuffle_dataset": False,
@@ -254,16 +250,12 @@ def grpo_arguments(config: TrainConfig, plan: BatchPlan, tokenizer: Any) -> Any:
 
 
 def trl_arguments(
-    kind: Any, config: TrainConfig, section: GrpoSection | SftSection, settings: dict[str, Any]
-) -> Any:
-    """Build one of TRL's configurations: what every stage says, its section, and `settings` last.
-
-    Raises:
-        ConfigError: TRL refuses it.
-    """
+    kind: Any, config: TrainConfig, section: GrpoSection | SftSection, settings: dict[str, object]
+) -> object:
+    """Build one of TRL's configurations: what every stage says, its section, then `settings`."""
     run = config.run
     names = {spec.name for spec in dataclasses.fields(section)} - OURS
-    every: dict[str, Any] = {
+    every: dict[str, object] = {
         "output_dir": run.output_dir,
         "seed": run.seed,
         "bf16": config.model.dtype == "bfloat16",
@@ -287,7 +279,7 @@ def trl_arguments(
         raise ConfigError(f"TRL refuses the configuration: {said}") from error
 
 
-def run_facts(prepared: Prepared) -> dict[str, Any]:
+def run_facts(prepared: Prepared) -> dict[str, object]:
     """Give what a report needs to say where its numbers come from."""
     plan = prepared.plan
     return {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from transformers import TrainerCallback
@@ -17,6 +18,7 @@ from transformers import TrainingArguments as Args
 
 from ....judges.data.conversations import chat_turns
 from ....judges.errors import JudgeError
+from ....judges.judge import Judge
 from ....judges.rewards import get_reward
 from ....judges.rubric import Example
 from ...terminal import say
@@ -35,13 +37,13 @@ class GoldJudge(TrainerCallback):
         trainer: Any,
         reward: RubricReward,
         files: RunFiles,
-        judge: Any,
+        judge: str | Mapping[str, Any] | Judge,
         examples: Sequence[Example],
         *,
         first: str = "healthbench",
         every: int = 50,
         conversations: Sequence[Sequence[Mapping[str, str]]] = (),
-        sampling: Mapping[str, Any] | None = None,
+        sampling: Mapping[str, object] | None = None,
     ) -> None:
         """Take a trainer with its reward and files, and of the looks what `watch` takes.
 
@@ -64,7 +66,7 @@ class GoldJudge(TrainerCallback):
         self._looked_at: tuple[int, set[str]] = (-1, set())
         """The step of this start, and the judges whose look at it is in the file already."""
 
-    def on_train_begin(self, args: Args, state: State, control: Control, **more: Any) -> None:
+    def on_train_begin(self, args: Args, state: State, control: Control, **more: object) -> None:
         """Look before the first step: without it there is no rise to speak of."""
         account = read_facts(self._files.folder / GOLD_LEDGER)
         if "gold" in self._judges and rank() == 0 and account is not None:
@@ -84,12 +86,12 @@ class GoldJudge(TrainerCallback):
         else:
             self.on_step_end(args, state, control)
 
-    def on_step_end(self, args: Args, state: State, control: Control, **more: Any) -> None:
+    def on_step_end(self, args: Args, state: State, control: Control, **more: object) -> None:
         """Look every `gold.every` steps."""
         if state.global_step % self._every == 0:
             self._look(state.global_step)
 
-    def on_train_end(self, args: Args, state: State, control: Control, **more: Any) -> None:
+    def on_train_end(self, args: Args, state: State, control: Control, **more: object) -> None:
         """Look at what the run left."""
         if self._last_step != state.global_step:
             self._look(state.global_step)
@@ -136,7 +138,7 @@ class GoldJudge(TrainerCallback):
         control = copy.copy(trainer.control)
         trainer.callback_handler.on_log(trainer.args, trainer.state, control, known)
 
-    def _policy(self) -> Any:
+    def _policy(self) -> AbstractContextManager[Any]:
         """Give the bare model, its weights gathered where ZeRO-3 has spread them."""
         from trl.models.utils import unwrap_model_for_generation
 
@@ -148,7 +150,7 @@ class GoldJudge(TrainerCallback):
         )
 
 
-def _computable(names: list[str], judge: Any) -> list[str]:
+def _computable(names: list[str], judge: str | Mapping[str, Any] | Judge) -> list[str]:
     """Leave out the rewards that need a rating where the judge gives none."""
     if can_rate(judge):
         return names

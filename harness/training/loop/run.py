@@ -101,7 +101,7 @@ def run_score(config: TrainConfig, *, n_prompts: int, as_json: bool) -> int:
 
 
 @contextmanager
-def _working_in(folder: Path, data: Mapping[str, Any], resume: bool) -> Iterator[None]:
+def _working_in(folder: Path, data: Mapping[str, object], resume: bool) -> Iterator[None]:
     """Hold the folder for all processes; the libraries print logs, and stdout is for the result."""
     if resume:
         _check_same_data(folder, data)
@@ -144,7 +144,7 @@ def _said_in(files: RunFiles) -> Iterator[None]:
         raise
 
 
-def _check_same_data(folder: Path, now: Mapping[str, Any]) -> None:
+def _check_same_data(folder: Path, now: Mapping[str, object]) -> None:
     """Refuse to go on with other rows: what was held out would be trained on."""
     before = _facts(folder).get("data") or {}
     for name in ("path", "held_out_path", "drop_path"):
@@ -193,11 +193,11 @@ def _check_same_run(config: TrainConfig, folder: Path, stage: str) -> None:
             )
 
 
-def _named(plain: Any, name: str = "") -> dict[str, Any]:
+def _named(plain: object, name: str = "") -> dict[str, object]:
     """Give every value of nested mappings by its whole name, such as `grpo.beta`."""
     if not isinstance(plain, dict):
         return {name: plain}
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     for key, inner in plain.items():
         if key == "judge" and isinstance(inner, str):
             inner = {"name": inner}
@@ -214,7 +214,7 @@ def _is_limit(name: str) -> bool:
     return is_limit and judge in {"judge", "gold.judge", "eval.judge"}
 
 
-def _result(run: GrpoRun) -> dict[str, Any]:
+def _result(run: GrpoRun) -> dict[str, object]:
     lines = [x for x in read_lines(run.files.folder / METRICS) if x.get("reward") is not None]
     edge = max(1, min(10, len(lines) // 4))
     return {
@@ -228,7 +228,7 @@ def _result(run: GrpoRun) -> dict[str, Any]:
     }
 
 
-def _print(result: Mapping[str, Any], as_json: bool) -> None:
+def _print(result: Mapping[str, object], as_json: bool) -> None:
     width = max(map(len, result))
     lines = [
         f"{key:<{width}}  {value:.4g}" if isinstance(value, float) else f"{key:<{width}}  {value}"

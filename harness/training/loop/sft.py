@@ -27,7 +27,7 @@ from ..policy.policy import (
     set_threads,
 )
 from ..reward.graders import rank, world_size
-from ..run_files import METRICS, RunFiles, library_versions
+from ..run_files import RunFiles, library_versions
 from .grpo import load_prompts, trl_arguments
 
 
@@ -44,7 +44,7 @@ class PreparedSft:
     arguments: Any
     """TRL's SFTConfig."""
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, object]:
         """Give what goes beside the run."""
         return {
             "kind": "sft",
@@ -62,11 +62,7 @@ def build_sft_trainer(config: TrainConfig) -> Any:
 
 
 def prepare_sft(config: TrainConfig, *, resume: bool = False) -> PreparedSft:
-    """Answer every question that needs no weights.
-
-    Raises:
-        ConfigError: Something cannot work; the message says what and how to mend it.
-    """
+    """Answer every question that needs no weights."""
     check_values(config)
     check_output_dir(config, resume)
     if config.sft.batch_size % (config.sft.micro_batch * world_size()):
@@ -96,24 +92,14 @@ def prepare_sft(config: TrainConfig, *, resume: bool = False) -> PreparedSft:
 def build_sft(prepared: PreparedSft) -> tuple[Any, RunFiles]:
     """Load the weights and put the trainer together."""
     from datasets import Dataset
-    from transformers import PrinterCallback, TrainerCallback
+    from transformers import PrinterCallback
     from trl.trainer.sft_trainer import SFTTrainer
+
+    from .callbacks import LossRecorder
 
     config, run = prepared.config, prepared.config.run
     set_threads(run.threads)
     files = RunFiles(Path(run.output_dir), writes=rank() == 0)
-
-    class Recorder(TrainerCallback):
-        """Writes a line per step, and drops those past the checkpoint it goes on from."""
-
-        def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            files.cut_after(state.global_step or -1)
-
-        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
-            if logs and "loss" in logs:
-                keys = ("loss", "grad_norm", "learning_rate", "mean_token_accuracy", "epoch")
-                line = {key: float(logs[key]) for key in keys if key in logs}
-                files.append(METRICS, {"step": state.global_step, **line})
 
     with quiet_libraries():
         trainer = SFTTrainer(
@@ -122,18 +108,14 @@ def build_sft(prepared: PreparedSft) -> tuple[Any, RunFiles]:
             train_dataset=Dataset.from_list(sft_rows(prepared)),
             processing_class=prepared.tokenizer,
             peft_config=lora_config(config.model),
-            callbacks=[Recorder()],
+            callbacks=[LossRecorder(files)],
         )
     trainer.remove_callback(PrinterCallback)
     return trainer, files
 
 
-def sft_arguments(config: TrainConfig) -> Any:
-    """Word the warm start in TRL's terms; whatever is not ours goes to TRL as it stands.
-
-    Raises:
-        ConfigError: TRL refuses it.
-    """
+def sft_arguments(config: TrainConfig) -> object:
+    """Word the warm start in TRL's terms; whatever is not ours goes to TRL as it stands."""
     from trl.trainer.sft_config import SFTConfig
 
     sft = config.sft
@@ -146,7 +128,7 @@ def sft_arguments(config: TrainConfig) -> Any:
     return trl_arguments(SFTConfig, config, sft, settings)
 
 
-def sft_rows(prepared: PreparedSft) -> list[dict[str, Any]]:
+def sft_rows(prepared: PreparedSft) -> list[dict[str, list[dict[str, str]]]]:
     """Lay the pairs out as prompt and completion, in a seeded order."""
     data = prepared.config.data
     rows = [

@@ -13,7 +13,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from transformers import TrainerCallback
 from transformers import TrainerControl as Control
@@ -57,13 +57,13 @@ class TaskEvaluation(TrainerCallback):
         self._config = prepared.config
         self._files = files
 
-    def on_train_begin(self, args: Args, state: State, control: Control, **more: Any) -> None:
+    def on_train_begin(self, args: Args, state: State, control: Control, **more: object) -> None:
         """Make up for an evaluation that a kill cut off, of the checkpoint resumed from."""
         output = self._output(state.global_step)
         if state.global_step > 0 and not any(output.rglob("results_*.json")):
             self.on_save(args, state, control)
 
-    def on_save(self, args: Args, state: State, control: Control, **more: Any) -> None:
+    def on_save(self, args: Args, state: State, control: Control, **more: object) -> None:
         """Evaluate a checkpoint when it is due."""
         every, step = self._config.eval.every, state.global_step
         is_due = step >= state.max_steps or (every and step % every == 0)
@@ -153,7 +153,7 @@ def _model_args(config: TrainConfig, checkpoint: Path) -> dict[str, object]:
     return given
 
 
-def _json(options: Mapping[str, Any]) -> str:
+def _json(options: Mapping[str, object]) -> str:
     return json.dumps(options, ensure_ascii=False, allow_nan=False)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ....judges.errors import ConfigError
+from ....judges.judge import Judge
 from ....judges.rubric import Example
 from ..reward.columns import AxisReward
 from ..reward.graders import rank
@@ -22,12 +23,12 @@ if TYPE_CHECKING:
 def watch(
     trainer: Any,
     *,
-    gold: Any = None,
+    gold: str | Mapping[str, Any] | Judge | None = None,
     held_out: Sequence[Example] = (),
     gold_reward: str = "healthbench",
     every: int = 50,
     conversations: Sequence[Sequence[Mapping[str, str]]] = (),
-    sampling: Mapping[str, Any] | None = None,
+    sampling: Mapping[str, object] | None = None,
     completions_every: int = 10,
     n_epochs: float = 1.0,
     order: PromptOrder | None = None,
@@ -94,7 +95,7 @@ def watch(
     return judge
 
 
-def _reward_of(function: Any) -> RubricReward | None:
+def _reward_of(function: object) -> RubricReward | None:
     """Find what a reward function of a trainer asks; None where it is not ours."""
     if isinstance(function, RubricReward):
         return function

@@ -92,10 +92,10 @@ def as_answered(config: TrainConfig, tokenizer: Any) -> TrainConfig:
     return replace(
         config,
         judge=_told(config.judge),
-        gold=replace(config.gold, judge=_told(config.gold.judge)),
-        eval=replace(config.eval, judge=_told(config.eval.judge)),
+        gold=replace(config.gold, judge=config.gold.judge and _told(config.gold.judge)),
+        eval=replace(config.eval, judge=config.eval.judge and _told(config.eval.judge)),
     )
 
 
-def _told(judge: JudgeName | None) -> Any:
-    return None if judge is None else {"reasoning_opens": "prompt", **options_of(judge)}
+def _told(judge: JudgeName) -> JudgeName:
+    return {"reasoning_opens": "prompt", **options_of(judge)}

@@ -119,13 +119,13 @@ def noise_and_policy(rewards_GR: Floats) -> tuple[float, float] | None:
     return noise, (between - noise) / n_replicates
 
 
-def summarise_groups(groups: Sequence[GroupStats]) -> dict[str, Any]:
+def summarise_groups(groups: Sequence[GroupStats]) -> dict[str, float | None]:
     """Pool the groups of a step into the numbers of `metrics.jsonl`; None where undefined."""
     n, n_dead = len(groups), sum(g.dead is not None for g in groups)
     if n == 0:
         return {"groups": 0}
     measured = [g for g in groups if not math.isnan(g.noise)]
-    plain: dict[str, Any] = {
+    plain: dict[str, float | None] = {
         "groups": n,
         "dead_groups": n_dead,
         "dead_frac": n_dead / n,
@@ -139,9 +139,10 @@ def summarise_groups(groups: Sequence[GroupStats]) -> dict[str, Any]:
         "policy_variance": mean_of([g.policy for g in measured]),
     }
     noise, policy = plain["judge_variance"], plain["policy_variance"]
-    pooled = None if noise is None or policy is None else noise + policy
-    # method sheet, 4.3: the policy's part is cut off at 0 once, of all groups together
-    plain["reliability"] = max(0.0, policy) / pooled if pooled else None
+    plain["reliability"] = None
+    if noise is not None and policy is not None and noise + policy:
+        # method sheet, 4.3: the policy's part is cut off at 0 once, of all groups together
+        plain["reliability"] = max(0.0, policy) / (noise + policy)
     return plain
 
 
@@ -222,12 +223,12 @@ def batch_metrics(batch: BatchScore) -> dict[str, float]:
     return metrics | {name: float(x) for name, x in found.items() if x is not None}
 
 
-def step_line(step: int, each: Sequence[Sequence[BatchScore]]) -> dict[str, Any]:
+def step_line(step: int, each: Sequence[Sequence[BatchScore]]) -> dict[str, float | None]:
     """Give the line of a step, but for the trainer's own logs, from each process's batches."""
     batches = [batch for some in each for batch in some]
     rewards = [reward for batch in batches for reward in batch.unmasked]
     known = known_of(rewards)
-    line: dict[str, Any] = {
+    line: dict[str, float | None] = {
         "step": step,
         "reward": mean_of(known),
         "reward_std": std_of(known),
@@ -244,12 +245,14 @@ def step_line(step: int, each: Sequence[Sequence[BatchScore]]) -> dict[str, Any]
     return line
 
 
-def with_trainer_logs(line: dict[str, Any], logs: Mapping[str, Any]) -> dict[str, Any]:
+def with_trainer_logs(
+    line: dict[str, float | None], logs: Mapping[str, object]
+) -> dict[str, float | None]:
     """Add what the trainer logged of the same step."""
     merged = line | {ours: _number(logs[key]) for key, ours in TRAINER_KEYS.items() if key in logs}
-    step_s = merged.get("step_s")
-    if step_s and "judge_s" in line:
-        merged["judge_share"] = min(1.0, line["judge_s"] / step_s)
+    step_s, judge_s = merged.get("step_s"), line.get("judge_s")
+    if step_s and judge_s is not None:
+        merged["judge_share"] = min(1.0, judge_s / step_s)
     return merged
 
 

@@ -8,7 +8,7 @@ counts a missing value in one column as 0 (1.16, `nansum`), so an answer that la
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -55,7 +55,7 @@ class AxisReward:
         return self._grading.reward
 
     async def __call__(
-        self, prompts: Sequence[Any], completions: Sequence[Any], **columns: Any
+        self, prompts: Sequence[object], completions: Sequence[object], **columns: Any
     ) -> list[float | None]:
         """Give the value of each completion on this axis; None where any axis has none.
 
@@ -76,7 +76,11 @@ class _Grading:
         self._values: list[tuple[float | None, ...]] | None = None
 
     async def values(
-        self, place: int, prompts: Sequence[Any], completions: Sequence[Any], columns: Any
+        self,
+        place: int,
+        prompts: Sequence[object],
+        completions: Sequence[object],
+        columns: Mapping[str, Any],
     ) -> list[tuple[float | None, ...]]:
         """Give the values of all axes; an axis that asks again asks about the next batch."""
         if place in self._served:

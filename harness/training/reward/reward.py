@@ -56,13 +56,13 @@ class RubricReward:
 
     def __init__(
         self,
-        judge: str | Mapping[str, Any] | Judge,
+        judge: str | Mapping[str, object] | Judge,
         reward: str = "hybrid",
         *,
-        reward_options: Mapping[str, Any] | None = None,
+        reward_options: Mapping[str, object] | None = None,
         alternatives: Sequence[str] = (),
         examples: Sequence[Example] = (),
-        rubric: Any = None,
+        rubric: object = None,
         group_size: int | None = None,
         replicate_every: int = 0,
         mask_dead_groups: bool = False,
@@ -123,8 +123,8 @@ class RubricReward:
 
     async def __call__(
         self,
-        prompts: Sequence[Any],
-        completions: Sequence[Any],
+        prompts: Sequence[object],
+        completions: Sequence[object],
         **columns: Any,
     ) -> list[float | None]:
         """Give the reward of each completion; None where there is none.
@@ -144,7 +144,7 @@ class RubricReward:
         return list((await self.scored(prompts, completions, columns)).rewards)
 
     async def scored(
-        self, prompts: Sequence[Any], completions: Sequence[Any], columns: Mapping[str, Any]
+        self, prompts: Sequence[object], completions: Sequence[object], columns: Mapping[str, Any]
     ) -> BatchScore:
         """Grade a batch as TRL gives it, log it, and keep it for a callback to collect.
 
@@ -170,8 +170,8 @@ class RubricReward:
 
     def score(
         self,
-        prompts: Sequence[Any] | None,
-        completions: Sequence[Any],
+        prompts: Sequence[object] | None,
+        completions: Sequence[object],
         examples: Sequence[Example],
         *,
         step: int | None = None,
@@ -210,7 +210,7 @@ class RubricReward:
         return dataclasses.replace(batch, own_s=time.perf_counter() - began - judge_s)
 
     @property
-    def judge(self) -> Any:
+    def judge(self) -> str | Mapping[str, Any] | Judge:
         """The judge that is asked, as it was given."""
         return self._graders.judge
 
@@ -243,15 +243,15 @@ class RubricReward:
         other._graders = self._graders
         return other
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, object]:
         """Give the judge's identity and its ledger so far; empty before the first batch."""
         return self._graders.facts()
 
-    def carry(self, account: Mapping[str, Any]) -> None:
+    def carry(self, account: Mapping[str, object]) -> None:
         """Go on with the ledger of a run that is resumed."""
         self._graders.carry(account)
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> dict[str, float]:
         """Give what must survive a restart: the noise measured so far."""
         return {
             "noise_sum": self._noise_sum,
@@ -259,7 +259,7 @@ class RubricReward:
             "n_groups_seen": self._n_groups_seen,
         }
 
-    def load_state(self, state: Mapping[str, Any]) -> None:
+    def load_state(self, state: Mapping[str, float]) -> None:
         """Take up what `state` gave."""
         self._noise_sum, self._n_noise = float(state["noise_sum"]), int(state["n_noise"])
         self._n_groups_seen = int(state["n_groups_seen"])
@@ -268,7 +268,7 @@ class RubricReward:
         """Close the judge; everything that was paid for is stored already."""
         self._graders.close()
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         """Leave uncollected batches behind."""
         return {**self.__dict__, "batches": deque(maxlen=UNCOLLECTED_BATCHES)}
 

@@ -15,10 +15,10 @@ NOT_OF_THE_ROW = frozenset({"completion_ids", "environments", "rubric_row"})
 
 
 def examples_of(
-    prompts: Sequence[Any],
+    prompts: Sequence[object],
     columns: Mapping[str, Any],
     known: Mapping[str, Example],
-    rubric: Any = None,
+    rubric: object = None,
 ) -> list[Example]:
     """Find the example of each answer.
 
@@ -51,7 +51,7 @@ def examples_of(
     return [read[row] for row in rows]
 
 
-def _rows(prompts: Sequence[Any], columns: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _rows(prompts: Sequence[object], columns: Mapping[str, Any]) -> list[dict[str, object]]:
     named = {name: values for name, values in columns.items() if name not in NOT_OF_THE_ROW}
     return [
         {"prompt": prompt, **{name: _said(values[place]) for name, values in named.items()}}
@@ -59,7 +59,7 @@ def _rows(prompts: Sequence[Any], columns: Mapping[str, Any]) -> list[dict[str, 
     ]
 
 
-def _said(value: Any) -> Any:
+def _said(value: object) -> object:
     """Leave out what datasets fills in: each object of a column gets the fields of all others."""
     if isinstance(value, Mapping):
         return {key: _said(inner) for key, inner in value.items() if inner is not None}

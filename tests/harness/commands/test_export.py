@@ -194,6 +194,14 @@ def test_what_cannot_work_is_refused(tmp_path, capsys, more):
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
 
 
+def test_an_answer_that_was_cut_off_in_a_character_is_written(tmp_path, capsys):
+    words = recorded(tmp_path, {"a": {"yes \ud83d": [True, True], "no": [False, False]}})
+    out = tmp_path / "pairs.jsonl"
+    assert main([*words, "--format", "dpo", "-o", str(out)]) == 0
+    [row] = map(json.loads, out.read_text(encoding="utf-8").splitlines())
+    assert row["chosen"][0]["content"] == "yes ?"
+
+
 def test_the_error_rate_comes_from_second_verdicts():
     # 2 of 8 differ: 2 e (1 - e) = .25, so that e = (1 - sqrt(.5)) / 2
     table = VerdictTable.of(
