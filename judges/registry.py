@@ -219,6 +219,6 @@ JUDGES = Registry(
 """Factories of judges, called with the judge's own options as keywords."""
 
 REWARDS = Registry("reward", "rubricbeat.rewards")
-"""Rewards by name; `rewards/catalogue.py` is the list of ours."""
+"""Rewards by name; `rewards/__init__.py` lists ours."""
 
 register_judge = JUDGES.register

@@ -79,7 +79,6 @@ HELD_BY = {
     "judges/replies/commitment": "judges/replies/test_reply_grammar.py",
     "judges/replies/json_in_text": "judges/replies/test_nasty_replies.py",
     "judges/replies/spelled": "judges/replies/test_nasty_replies.py",
-    "judges/rewards/catalogue": "judges/rewards/test_rewards.py",
     "judges/rewards/modifiers": "judges/rewards/test_terms.py",
     "judges/rewards/published": "judges/rewards/test_rewards.py",
     "judges/rewards/registry": "judges/rewards/test_rewards.py",

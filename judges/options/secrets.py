@@ -17,7 +17,8 @@ BLOT = "[key]"
 _NAMES = re.compile(r"(key|token|secret|password|passwd|passphrase)$", re.IGNORECASE)
 _USERS = re.compile(r"(\w:/{1,2})[^\s'\"]*@")
 _SETTINGS = re.compile(
-    r"((?:^|[?&\s;])(?:password|passwd|pwd|(?:[\w-]*[-_])?(?:key|token|secret))=)[^\s&;'\",]+",
+    r"((?:^|[?&\s;])(?:password|passwd|pwd|(?:[\w-]*[-_])?(?:key|token|secret))=)"
+    r"(?!value\b)[^\s&;'\",]+",  # `key=value` is how options are written
     re.IGNORECASE,
 )
 _BEARER = re.compile(r"(\bBearer\s+)[\w.~+/=-]{8,}", re.IGNORECASE)

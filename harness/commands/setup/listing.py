@@ -125,7 +125,7 @@ def _default(option: Option) -> str:
 
 def _registry(kind: str) -> Registry:
     from ....judges.registry import JUDGES, REWARDS
-    from ....judges.rewards import catalogue  # noqa: F401  # registers ours
+    from ....judges.rewards import reward_names  # noqa: F401  # the room registers ours
 
     return JUDGES if kind == "judges" else REWARDS
 

@@ -145,3 +145,16 @@ def test_messages_lose_credentials_and_results_known_keys_alone():
         "http://...@me max_tokens=5"
     )
     assert without_secrets(told) == told.replace(KEY, "[key]")
+
+
+@pytest.mark.parametrize("text", ["say", "say=[1,2],x"])
+def test_how_options_are_written_is_said_in_whole(text):
+    with pytest.raises(ConfigError) as told:
+        parse_judge_args("chat", text)
+    assert "key=value" in without_credentials(str(told.value))
+
+
+def test_a_key_that_begins_like_the_word_value_is_no_exception():
+    assert without_credentials("no api_key=value, but key=valued") == (
+        "no api_key=value, but key=[key]"
+    )
