@@ -230,6 +230,12 @@ def ratio(top: Floats | NDArray[np.float32], bottom: Floats | NDArray[np.float32
     return out
 
 
+def mean_known(values: Floats) -> float | None:
+    """Average what is known; None where nothing is."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else None
+
+
 def _net(
     earned: Floats,
     lost: Floats,

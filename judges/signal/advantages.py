@@ -189,22 +189,15 @@ def term_effects(
         for scale in scales:
             first, second = advantages_of(rewards_PG, scale), advantages_of(without_PG, scale)
             both = ~(np.isnan(first) | np.isnan(second))
-            difference = float(np.abs(first[both] - second[both]).max(initial=0.0))
-            correlation = pooled_correlation(first[both], second[both])
-            same = difference <= INERT_DIFFERENCE or (
-                correlation is not None and correlation > INERT_CORRELATION
-            )
-            one_size = difference <= INERT_DIFFERENCE or _one_size(first[both], second[both])
+            first, second = first[both], second[both]
+            difference = float(np.abs(first - second).max(initial=0.0))
+            correlation = pooled_correlation(first, second)
             effects.append(
                 TermEffect(
                     reward=reward.name,
                     term=term,
                     scale=scale,
-                    verdict=(
-                        _term_verdict(changed, constant, same, one_size)
-                        if _moves(first[both]) or _moves(second[both])
-                        else TermVerdict.UNKNOWN
-                    ),
+                    verdict=_term_verdict(first, second, changed=changed, is_constant=constant),
                     declared_constant=term in reward.constant_terms,
                     constant_in_groups=constant,
                     changed=changed,
@@ -215,24 +208,20 @@ def term_effects(
     return effects
 
 
-def _term_verdict(changed: float, constant: bool, same: bool, one_size: bool) -> TermVerdict:
+def _term_verdict(
+    first: Floats, second: Floats, *, changed: float, is_constant: bool
+) -> TermVerdict:
+    if max(np.abs(first).max(initial=0.0), np.abs(second).max(initial=0.0)) <= EQUAL:
+        return TermVerdict.UNKNOWN
     if changed == 0:
         return TermVerdict.NEVER_ACTS
-    if not same:
-        return TermVerdict.ACTS
-    if not one_size:
-        return TermVerdict.RESCALES
-    return TermVerdict.CANCELS if constant else TermVerdict.HARDLY_ACTS
-
-
-def _moves(advantages: Floats) -> bool:
-    return bool(np.abs(advantages).max(initial=0.0) > EQUAL)
-
-
-def _one_size(first: Floats, second: Floats) -> bool:
-    """Say whether two sets of advantages have the same size, to one per cent."""
-    squares = float(first @ first)
-    return squares > 0 and abs(float(first @ second) / squares - 1.0) <= SAME_SIZE
+    if np.abs(first - second).max() > INERT_DIFFERENCE:
+        if (pooled_correlation(first, second) or 0.0) <= INERT_CORRELATION:
+            return TermVerdict.ACTS
+        squares = float(first @ first)
+        if squares <= 0 or abs(float(first @ second) / squares - 1.0) > SAME_SIZE:
+            return TermVerdict.RESCALES
+    return TermVerdict.CANCELS if is_constant else TermVerdict.HARDLY_ACTS
 
 
 def _changed(with_PG: Floats, without_PG: Floats) -> float:

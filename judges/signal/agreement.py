@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..rewards import Needs, Reward
 from ..scoring.estimates import Estimate
 from ..scoring.jackknife import correlation
+from ..scoring.points import mean_known
 from ..scoring.rubric_arrays import Floats
 from .advantages import Scale, advantages_of, pooled_correlation
 from .dead_groups import EQUAL, equal_in_group
@@ -134,38 +135,30 @@ def flip_effects(
     n_draws = min(MAX_FLIP_DRAWS, -(-MAX_FLIP_GROUPS // groups.n_groups))
     others = OtherLevels.of(groups.levels_PCK, groups.verdicts_RPGC)
     first = {(r.name, s): advantages_of(before[r.name], s) for r in judged for s in scales}
-    found: dict[tuple[str, Scale, float], list[float | None]] = {}
-    dead: dict[tuple[str, float], list[float]] = {}
-    for rate in rates:
-        for _ in range(n_draws):
-            flips = random.random(groups.verdicts_PGC.shape) < rate
-            other = others.draw(groups.verdicts_PGC, random)
-            said = np.where(flips, other, groups.verdicts_PGC)
-            flipped = replace(groups, verdicts_PGC=said, replicates_RPGC=None)
-            for reward in judged:
-                after_PG = flipped.rewards(reward)
-                dead.setdefault((reward.name, rate), []).append(
-                    float(equal_in_group(after_PG).mean())
-                )
-                for scale in scales:
-                    found.setdefault((reward.name, scale, rate), []).append(
-                        _fidelity(first[reward.name, scale], advantages_of(after_PG, scale))
-                    )
+    found: dict[tuple[str, Scale, float], list[tuple[float, float]]] = {}
+    for rate in [rate for rate in rates for _ in range(n_draws)]:
+        flips = random.random(groups.verdicts_PGC.shape) < rate
+        other = others.draw(groups.verdicts_PGC, random)
+        said = np.where(flips, other, groups.verdicts_PGC)
+        flipped = replace(groups, verdicts_PGC=said, replicates_RPGC=None)
+        for reward in judged:
+            after_PG = flipped.rewards(reward)
+            dead = float(equal_in_group(after_PG).mean())
+            for scale in scales:
+                kept = _fidelity(first[reward.name, scale], advantages_of(after_PG, scale))
+                found.setdefault((reward.name, scale, rate), []).append((kept, dead))
+    means = {key: np.array(each) for key, each in found.items()}
     return [
-        FlipEffect(name, scale, rate, _mean(each), float(np.mean(dead[name, rate])), n_draws)
-        for (name, scale, rate), each in found.items()
+        FlipEffect(*key, mean_known(of_draws[:, 0]), float(of_draws[:, 1].mean()), n_draws)
+        for key, of_draws in means.items()
     ]
 
 
-def _fidelity(first_PG: Floats, second_PG: Floats) -> float | None:
+def _fidelity(first_PG: Floats, second_PG: Floats) -> float:
+    """Correlate where both are known; NaN without spread."""
     both = ~(np.isnan(first_PG) | np.isnan(second_PG))
-    return pooled_correlation(first_PG[both], second_PG[both])
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    """Give the mean of the draws that have a correlation; None where none has."""
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else None
+    found = pooled_correlation(first_PG[both], second_PG[both])
+    return np.nan if found is None else found
 
 
 def survival(n_criteria: float | Floats, rate: float) -> Floats:

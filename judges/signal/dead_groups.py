@@ -97,22 +97,18 @@ def identical_verdicts(groups: GroupedVerdicts) -> Bools:
     by another can tell answers apart. Where answers were rated, different ratings do so as well. Of
     a group without two verdicts on any criterion nothing is known, and it is not called identical.
     """
-    if groups.ratings_PG is not None:
-        low_P, high_P = (of.reduce(groups.ratings_PG, axis=1) for of in (np.fmin, np.fmax))
-        return np.asarray(_same_verdicts(groups) & ~(high_P > low_P))
-    return _same_verdicts(groups)
-
-
-def _same_verdicts(groups: GroupedVerdicts) -> Bools:
     verdicts_PGC = groups.verdicts_PGC
     if groups.excluded_RPGC is not None:  # "does not apply" is a verdict like any other
         verdicts_PGC = np.where(groups.excluded_RPGC[0], -np.inf, verdicts_PGC)
-    if not np.isnan(verdicts_PGC).any():
-        return np.asarray((verdicts_PGC == verdicts_PGC[:, :1]).all((1, 2)))
-    low_PC = np.fmin.reduce(verdicts_PGC, axis=1)
-    high_PC = np.fmax.reduce(verdicts_PGC, axis=1)
-    is_known_P = ((~np.isnan(verdicts_PGC)).sum(1) > 1).any(1)
-    return np.asarray(is_known_P & ~(high_PC > low_PC).any(1))
+    n_PC = (~np.isnan(verdicts_PGC)).sum(1)
+    same_P = (n_PC > 1).any(1) & ~_differs(verdicts_PGC).any(1)
+    rated = groups.ratings_PG
+    return np.asarray(same_P if rated is None else same_P & ~_differs(rated))
+
+
+def _differs(values: Floats) -> Bools:
+    """Say where two answers of a group, the second axis, differ; what is missing differs not."""
+    return np.asarray(np.fmax.reduce(values, axis=1) > np.fmin.reduce(values, axis=1))
 
 
 def attainable(groups: GroupedVerdicts, reward: Reward) -> tuple[Floats, Floats]:

@@ -123,21 +123,14 @@ def votes_for(icc: float, fidelity: float) -> int | None:
 
 def _sums_of_squares(rewards_RPG: Floats) -> _Sums:
     known = ~np.isnan(rewards_RPG)
-    filled = np.where(known, rewards_RPG, 0.0)
     n_PG = known.sum(0).astype(np.float64)
-    mean_PG = filled.sum(0) / np.maximum(n_PG, 1)
+    mean_PG = np.nansum(rewards_RPG, axis=0) / np.maximum(n_PG, 1)
     n_P = n_PG.sum(1)
     mean_P = (n_PG * mean_PG).sum(1) / np.maximum(n_P, 1)
-    answers_P = (n_PG * np.where(n_PG > 0, mean_PG - mean_P[:, None], 0.0) ** 2).sum(1)
-    if len(rewards_RPG) > 1:
-        judge_P = (np.where(known, rewards_RPG - mean_PG, 0.0) ** 2).sum((0, 2))
-    else:
-        judge_P = np.zeros(len(n_P))
-    n_answers_P = (n_PG > 0).sum(1)
     return _Sums(
-        answers_P=answers_P,
-        answers_df_P=np.maximum(n_answers_P - 1.0, 0.0),
-        judge_P=judge_P,
+        answers_P=(n_PG * np.where(n_PG > 0, mean_PG - mean_P[:, None], 0.0) ** 2).sum(1),
+        answers_df_P=np.maximum((n_PG > 0).sum(1) - 1.0, 0.0),
+        judge_P=np.nansum((rewards_RPG - mean_PG) ** 2, axis=(0, 2)),
         judge_df_P=np.maximum(n_PG - 1, 0).sum(1),
         n_P=n_P,
         n2_P=(n_PG**2).sum(1),

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ...judges.scoring.bootstrap import ClusteredColumns
 from ...judges.scoring.estimates import Estimate, estimate_of
 from ...judges.scoring.item_scores import PASS_RULES, Items, ScoredTable
+from ...judges.scoring.points import mean_known
 from ...judges.scoring.rubric_arrays import Floats
 from ...judges.scoring.run_scores import (
     N_HEAD,
@@ -161,8 +162,7 @@ def check_model(model: Model, h_N: Floats) -> list[StoredCheck]:
 
 def check_stored(run: Run, h_N: Floats) -> StoredCheck:
     """Put the score that a run states beside the one of its answers' scores."""
-    known_N = h_N[~np.isnan(h_N)]
-    unclipped = float(known_N.mean()) if len(known_N) else None
+    unclipped = mean_known(h_N)
     return StoredCheck(
         model=run.model,
         label=run.label,
@@ -295,7 +295,7 @@ def result_of(measured: Measured, is_baseline: bool) -> ModelResult:
         score=number_or_none(metrics["score"]),
         interval=_interval(metrics["interval"], repeats.n_prompts, metrics["score"]),
         length_adjusted=number_or_none(metrics["score_length_adjusted"]),
-        length_adjusted_unclipped=_known_mean(measured.sums.columns.means_M[1:2]),
+        length_adjusted_unclipped=mean_known(measured.sums.columns.means_M[1:2]),
         length_adjusted_interval=_interval(
             metrics["score_length_adjusted_interval"],
             repeats.n_prompts,
@@ -304,9 +304,9 @@ def result_of(measured: Measured, is_baseline: bool) -> ModelResult:
         standard_error=number_or_none(metrics["score_stderr"]),
         unclipped=number_or_none(metrics["score_unclipped"]),
         low=number_or_none(metrics["score_low"]),
-        low_unclipped=_known_mean(measured.items.low),
+        low_unclipped=mean_known(measured.items.low),
         high=number_or_none(metrics["score_high"]),
-        high_unclipped=_known_mean(measured.items.high),
+        high_unclipped=mean_known(measured.items.high),
         missing_points=number_or_none(metrics["missing_points"]),
         passes=tuple(
             PassRate(
@@ -325,11 +325,6 @@ def number_or_none(value: object) -> float | None:
     """Give a number as one; None of anything else, and of true and false."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return float(value) if is_number else None  # type: ignore[arg-type]  # a number
-
-
-def _known_mean(values: Floats) -> float | None:
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if known.size else None
 
 
 def _interval(ends: object, n_prompts: int, of: object) -> Estimate:

@@ -19,6 +19,7 @@ import numpy as np
 from ...judges.data.json_rows import lines_so_far
 from ...judges.errors import DataError
 from ...judges.options.files import parse_yaml
+from ...judges.scoring.points import mean_known
 from ...judges.scoring.rubric_arrays import Floats
 
 METRICS = "metrics.jsonl"
@@ -208,12 +209,6 @@ def read_training_runs(
 def has_rest(run: TrainingRun) -> bool:
     """Say whether prompts of a run may rest, or did."""
     return bool(run.asked("data", "rest_dead") or run.mean(RESTING))
-
-
-def mean_known(values: Floats) -> float | None:
-    """Average what is known; None where nothing is."""
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if known.size else None
 
 
 def number_or_nan(value: float | None) -> float:
