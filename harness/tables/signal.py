@@ -22,7 +22,7 @@ from ...judges.signal.replay.gains import Compared
 from ...judges.signal.study import QUANTILES, RewardSummary, ScaleSummary, SignalStudy
 from ...judges.signal.variance import VOTES, VarianceSplit, shares
 from ...reports.interval_words import interval_words
-from ...reports.numbers import NONE, count, csv_cell, score, share
+from ...reports.numbers import NONE, count, counted, csv_cell, score, share
 from ..terminal import aligned
 
 WIDTH = 100
@@ -79,16 +79,18 @@ def plan_text(plan: PowerPlan) -> str:
         d = plan.for_fidelity
         lines.append(
             f"For advantage fidelity {plan.target_fidelity:g} with {plan.reward}: {d.answers} "
-            f"answers per prompt and {_verdicts(d.votes)} per criterion reach {score(d.fidelity)}; "
-            f"{share(d.live)} of groups have a learning signal, {count(d.calls_per_prompt)} judge "
-            f"calls per prompt, {count(d.calls_per_live_group)} per group with a signal."
+            f"answers per prompt and {counted(d.votes, 'verdict')} per criterion reach "
+            f"{score(d.fidelity)}; {share(d.live)} of groups have a learning signal, "
+            f"{count(d.calls_per_prompt)} judge calls per prompt, "
+            f"{count(d.calls_per_live_group)} per group with a signal."
         )
     if plan.target_difference is not None and plan.for_difference is not None:
         d = plan.for_difference
         lines.append(
             f"To tell two policies {plan.target_difference:g} apart in mean {plan.reward} (5 %, "
             f"power 80 %): {count(d.prompts)} prompts with {d.answers} answers and "
-            f"{_verdicts(d.votes)} per criterion, {count(d.calls)} judge calls for each policy."
+            f"{counted(d.votes, 'verdict')} per criterion, {count(d.calls)} judge calls for each "
+            "policy."
         )
     elif plan.target_difference is not None:
         lines.append(f"No design considered detects a difference of {plan.target_difference:g}.")
@@ -134,11 +136,12 @@ def _facts(study: SignalStudy) -> str:
     sizes = list(study.sizes)
     spread = f"{min(sizes)}" if len(sizes) == 1 else f"{min(sizes)} to {max(sizes)}"
     text = (
-        f"{count(study.n_groups)} groups of {spread} answers to {count(study.n_prompts)} prompts: "
-        f"{count(study.n_answers)} answers, {count(study.n_verdicts)} verdicts"
+        f"{counted(study.n_groups, 'group')} of {spread} answers to "
+        f"{counted(study.n_prompts, 'prompt')}: {counted(study.n_answers, 'answer')}, "
+        f"{counted(study.n_verdicts, 'verdict')}"
     )
     text += f" ({count(study.n_missing)} missing)" if study.n_missing else " (none missing)"
-    text += f", {_verdicts(study.n_replicates)} a criterion"
+    text += f", {counted(study.n_replicates, 'verdict')} a criterion"
     if study.n_left_out:
         text += f"; {count(study.n_left_out)} answers in smaller groups are excluded"
     lines = [text + "."]
@@ -355,7 +358,3 @@ def _design_row(design: Design, plan: PowerPlan) -> list[str]:
         count(design.prompts),
         count(design.calls),
     ]
-
-
-def _verdicts(n: int) -> str:
-    return "1 verdict" if n == 1 else f"{n} verdicts"

@@ -18,6 +18,7 @@ from ...judges.signal.groups import TaggedAnswer, group_answers
 from ...judges.signal.measure import study_signal
 from ...judges.signal.study import SignalStudy
 from ..results.run import Run
+from ..results.values import number_of
 from .corrections import (
     CorrectedPair,
     LabelSource,
@@ -35,7 +36,6 @@ from .measures import (
     StoredCheck,
     check_model,
     measure,
-    number_or_none,
     result_of,
 )
 from .models import (
@@ -241,7 +241,7 @@ def _by_height(measured: Sequence[Measured], baseline: str | None) -> list[Measu
     """Put the baseline first and then the highest score."""
 
     def key(one: Measured) -> tuple[bool, float, str]:
-        value = number_or_none(one.summary.metrics["score_unclipped"])
+        value = number_of(one.summary.metrics["score_unclipped"])
         return one.model.name != baseline, math.inf if value is None else -value, one.model.name
 
     return sorted(measured, key=key)

@@ -14,8 +14,8 @@ from ...judges.errors import DataError
 from ...judges.scoring.estimates import Estimate
 from ...judges.scoring.rubric_arrays import Floats
 from ...judges.verdict import Source
-from ..results.values import parse_object
-from .measures import Measured, number_or_none
+from ..results.values import number_of, parse_object
+from .measures import Measured
 
 FIGURES = {
     "balanced_f1": "Balanced F1",
@@ -143,7 +143,7 @@ def _mid_ranks(values_N: Floats) -> Floats:
 
 def _cost(stated: list[Mapping[str, object]]) -> float | None:
     """Add the costs up; one run that does not state its own makes the sum unknown."""
-    costs = [number_or_none(one.get("cost_usd")) for one in stated]
+    costs = [number_of(one.get("cost_usd")) for one in stated]
     known = [cost for cost in costs if cost is not None]
     return sum(known) if costs and len(known) == len(costs) else None
 
@@ -228,7 +228,7 @@ def _read(path: Path) -> JudgeAudit:
             digest=str(judge.get("digest") or ""),
             labels=_labels(whole.get("labels")),
             rows=tuple(rows),
-            scalars={key: number_or_none(audit.get(key)) for key in SCALARS},
+            scalars={key: number_of(audit.get(key)) for key in SCALARS},
             path=str(path),
             flips=_figure(audit["flip_rate"]) if audit.get("flip_rate") else None,
             shifts=tuple(_shift(one) for one in audit.get("shifts") or ()),
@@ -257,7 +257,7 @@ def _row(name: str, plain: Mapping[str, Any]) -> AuditRow:
 
 
 def _figure(plain: Mapping[str, object]) -> Estimate:
-    value, low, high = (number_or_none(plain.get(name)) for name in ("value", "low", "high"))
+    value, low, high = (number_of(plain.get(name)) for name in ("value", "low", "high"))
     return Estimate(value, low, high, str(plain.get("why") or ""))
 
 

@@ -30,6 +30,7 @@ from ...judges.scoring.run_scores import (
 )
 from ...judges.scoring.verdict_table import VerdictTable
 from ..results.run import Run
+from ..results.values import number_of
 from .models import Model
 
 TOLERANCE = 1e-6
@@ -292,26 +293,26 @@ def result_of(measured: Measured, is_baseline: bool) -> ModelResult:
         n_prompts=len(measured.table.prompt_ids),
         n_asked=len(measured.table),
         n_scored=int(metrics["n_scored"] or 0),  # type: ignore[arg-type]  # a count
-        score=number_or_none(metrics["score"]),
+        score=number_of(metrics["score"]),
         interval=_interval(metrics["interval"], repeats.n_prompts, metrics["score"]),
-        length_adjusted=number_or_none(metrics["score_length_adjusted"]),
+        length_adjusted=number_of(metrics["score_length_adjusted"]),
         length_adjusted_unclipped=mean_known(measured.sums.columns.means_M[1:2]),
         length_adjusted_interval=_interval(
             metrics["score_length_adjusted_interval"],
             repeats.n_prompts,
             metrics["score_length_adjusted"],
         ),
-        standard_error=number_or_none(metrics["score_stderr"]),
-        unclipped=number_or_none(metrics["score_unclipped"]),
-        low=number_or_none(metrics["score_low"]),
+        standard_error=number_of(metrics["score_stderr"]),
+        unclipped=number_of(metrics["score_unclipped"]),
+        low=number_of(metrics["score_low"]),
         low_unclipped=mean_known(measured.items.low),
-        high=number_or_none(metrics["score_high"]),
+        high=number_of(metrics["score_high"]),
         high_unclipped=mean_known(measured.items.high),
-        missing_points=number_or_none(metrics["missing_points"]),
+        missing_points=number_of(metrics["missing_points"]),
         passes=tuple(
             PassRate(
                 rule,
-                number_or_none(metrics[rule]),
+                number_of(metrics[rule]),
                 _interval(metrics[f"{rule}_interval"], repeats.n_prompts, metrics[rule]),
             )
             for rule in PASS_RULES
@@ -321,12 +322,6 @@ def result_of(measured: Measured, is_baseline: bool) -> ModelResult:
     )
 
 
-def number_or_none(value: object) -> float | None:
-    """Give a number as one; None of anything else, and of true and false."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number else None  # type: ignore[arg-type]  # a number
-
-
 def _interval(ends: object, n_prompts: int, of: object) -> Estimate:
     kept = ends if isinstance(ends, list) else None
-    return estimate_of(number_or_none(of), kept, n_prompts, is_clipped=True)
+    return estimate_of(number_of(of), kept, n_prompts, is_clipped=True)

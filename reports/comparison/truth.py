@@ -9,8 +9,9 @@ from itertools import pairwise
 from ...judges.answer import GradedAnswer
 from ...judges.scoring.estimates import Estimate
 from ...judges.scoring.run_scores import summarise
+from ..results.values import number_of
 from .comparison import Comparison
-from .measures import ModelResult, number_or_none
+from .measures import ModelResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +102,9 @@ def _row(
         n_missed=None if true is None else said.count((True, False)),
         n_false=None if true is None else said.count((False, True)),
         n_verdicts=sum(v.met is not None for one in graded for v in one.verdicts),
-        mean_chars=number_or_none(result.metrics["mean_chars"]),
+        mean_chars=number_of(result.metrics["mean_chars"]),
     )
 
 
 def _score(true: Sequence[GradedAnswer]) -> float | None:
-    return number_or_none(summarise(true).metrics["score"])
+    return number_of(summarise(true).metrics["score"])

@@ -52,19 +52,25 @@ def facts(found: Replayed) -> str:
         f"; {found.n_left_out:,} answers without a score are excluded" if found.n_left_out else ""
     )
     return (
-        f"{found.n_answers:,} recorded answers to {found.n_prompts:,} prompts ({found.n_groups:,} "
-        f"groups){left}. {used.seeds} seeds, {used.steps} steps, groups of {used.group_size}, "
-        f"learning rate {used.rate:g}, policy {used.policy}{length}. "
-        f"The judge: {found.noise}{stays}. Gains are of {gold} {SCORE}: {found.start:.3f} before "
-        f"training, at most {found.start + found.most:.3f} (+{found.most:.3f}) with the best "
-        "answer to each prompt."
+        f"{_count(found.n_answers, 'recorded answer')} to {_count(found.n_prompts, 'prompt')} "
+        f"({_count(found.n_groups, 'group')}){left}. {_count(used.seeds, 'seed')}, "
+        f"{_count(used.steps, 'step')}, groups of {used.group_size}, learning rate "
+        f"{used.rate:g}, policy {used.policy}{length}. The judge: {found.noise}{stays}. "
+        f"Gains are of {gold} {SCORE}: {found.start:.3f} before training, at most "
+        f"{found.start + found.most:.3f} (+{found.most:.3f}) with the best answer to each prompt."
     )
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
 def _standing(scale: Scale, rows: tuple[Compared, ...], found: Replayed) -> str:
     best, *others = rows
     if _none_moves(rows):
-        return f"Scale {scale}: no reward gains anything; every group drawn is dead."
+        all_dead = all(arm.dead == 1 for arm in found.arms if arm.scale is scale)
+        why = "; every group drawn is dead" if all_dead else ""
+        return f"Scale {scale}: no reward gains anything{why}."
     tied = [row.reward for row in others if row.standing is Standing.TIED]
     behind = [row for row in others if row.standing is Standing.BEHIND]
     text = f"Scale {scale}: {_lead(best, found)}"

@@ -109,6 +109,8 @@ def test_where_nothing_moves_nothing_is_said_to_lead() -> None:
     found = replay(drawn_pilot(1), [constant], [Scale.NONE], QUICK)
     assert headline(found) == "No reward gains anything (scale none)."
     assert sentences(found)[0].endswith("every group drawn is dead.")
+    alive = replace(found, arms=tuple(replace(arm, dead=0.5) for arm in found.arms))
+    assert sentences(alive)[0].endswith("no reward gains anything.")
 
 
 def test_the_same_training_gives_the_same_bytes(page: str) -> None:
