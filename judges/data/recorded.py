@@ -8,6 +8,8 @@ into runs: whose answers, in which run, judged by whom.
 
 from __future__ import annotations
 
+import json
+import logging
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,11 +24,13 @@ from .answers import answer_field, repeat_of
 from .columns import ANSWERED_ROW_FIELDS, VERDICT_FIELDS, Columns
 from .conversations import is_missing, text_of_answer
 from .examples import MAX_NAMED, KnownRows, SkippedRow, null_words, read_each, skipped_words
-from .json_rows import Field, NumberedRow
+from .json_rows import Field, NumberedRow, kind_of
 from .reader import stream_rows
 from .row_shapes import PROMPT_FIELDS, RUBRIC_FIELDS, read_row
 from .streams import name_of, names_apart
 from .verdict_words import VerdictWord, named, read_verdict, unknown_words
+
+log = logging.getLogger(__name__)
 
 MAX_FACT_CHARS = 200
 """Longer texts are content, not facts about a run."""
@@ -177,17 +181,20 @@ def _read_file(
 
 def _original_of(row: Recorded, seen: dict[object, str], place: str) -> str | None:
     """Give the place of the row that this one is a copy of, or None and remember this one."""
-    if row.repeat is not None:  # numbered by whoever recorded it
-        return None
     facts = tuple(sorted((name, str(value)) for name, value in row.facts.items()))
     facts += () if row.facts.get("model") else (("model", row.source),)
-    first = seen.setdefault((row.example.prompt_id, row.answer, row.verdicts, facts), place)
+    # answers that whoever recorded them has numbered are copies under one number alone
+    key = (row.example.prompt_id, row.answer, row.verdicts, row.repeat, facts)
+    first = seen.setdefault(key, place)
     return None if first == place else first
 
 
 def _recorded(row: Field, find: _Find, source: str) -> Recorded:
     if row.has("doc") and row.has("rubric"):
         raise DataError("a line of our own result files; score, compare and report read them as is")
+    for name in ("model", "system", "run", "grader"):
+        if not is_missing(row[name].value) and not _is_fact(row[name].value):
+            raise row[name].fault(f"is {kind_of(row[name].value)}, not a name")
     example = find(row.members())
     parts_of = _from_conversation if row.has("conversations") else _from_flat
     answer, met, explanations, score = parts_of(row, example)
@@ -266,10 +273,11 @@ def _read_each(values: Sequence[object], example: Example) -> list[VerdictWord]:
 
 
 def _loose_text(field: Field) -> str:
-    """Take any text, or none: one with half a surrogate pair is still one, and was paid for."""
-    if field.value is None:
-        return ""
-    return field.value if isinstance(field.value, str) else field.any_text()
+    """Take any text, or none, and what is no text as JSON: the verdict beside it was paid for."""
+    value = field.value
+    return (
+        value if isinstance(value, str) else "" if value is None else json.dumps(value, default=str)
+    )
 
 
 def _is_fact(value: object) -> bool:
@@ -330,27 +338,44 @@ def _run(model: str, label: str, grader: str, rows: Sequence[Recorded]) -> Recor
     shared = dict(rows[0].facts)
     for row in rows:
         shared = {k: v for k, v in shared.items() if row.facts.get(k) == v}
-    repeats = _numbered(rows)
+    kept = _numbered(rows)
+    if n := len(rows) - len(kept):
+        log.warning(
+            "%s: %d answers have the number of an earlier one to their prompt in the same run, and "
+            "are excluded; --run_from FIELD tells runs apart",
+            model,
+            n,
+        )
     return RecordedRun(
         model=model,
         label=label,
         grader=grader,
         graded=tuple(
             GradedAnswer(row.example, row.answer, row.verdicts, repeat)
-            for row, repeat in zip(rows, repeats, strict=True)
+            for (_, repeat), row in kept.items()
         ),
-        stored_scores=tuple(row.score for row in rows),
+        stored_scores=tuple(row.score for row in kept.values()),
         facts=shared,
     )
 
 
-def _numbered(rows: Sequence[Recorded]) -> Iterator[int]:
-    """Number the answers to one prompt within a run, unless the rows do."""
-    seen: dict[str, int] = {}
+def _numbered(rows: Sequence[Recorded]) -> dict[tuple[str, int], Recorded]:
+    """Number the answers to one prompt within a run, unless the rows do; the first of one counts.
+
+    Rows that are numbered keep their places: others are counted around them.
+    """
+    kept: dict[tuple[str, int], Recorded] = {}
+    numbered = {(row.example.prompt_id, row.repeat) for row in rows}
+    free: Counter[str] = Counter()
     for row in rows:
-        count = seen.get(row.example.prompt_id, 0)
-        seen[row.example.prompt_id] = count + 1
-        yield count if row.repeat is None else row.repeat
+        prompt_id, repeat = row.example.prompt_id, row.repeat
+        if repeat is None:
+            while (prompt_id, free[prompt_id]) in numbered:
+                free[prompt_id] += 1
+            repeat = free[prompt_id]
+            free[prompt_id] += 1
+        kept.setdefault((prompt_id, repeat), row)
+    return kept
 
 
 def _joined(facts: Mapping[str, object], names: Sequence[str]) -> str:

@@ -35,7 +35,7 @@ RunKey: TypeAlias = tuple[str, str]
 MAX_NAMED = 5
 """Rows excluded that a warning names; the rest are counted."""
 _FEW_REPEATS = 1_024
-"""Numbers of repeats up to which those that are there are remembered."""
+"""Numbers of repeats up to which a bit is kept for each."""
 
 
 @dataclass(slots=True)
@@ -233,6 +233,7 @@ class Responses:
         """Give every answer, and every row that has none that can be judged."""
         taken: dict[tuple[RunKey, str], int] = {}  # repeats below it are taken, all of them
         numbered: dict[tuple[RunKey, str], int] = {}  # a bit for each that a row names
+        beyond: set[tuple[RunKey, str, int]] = set()  # those too high for a bit
         n_prompts: Counter[RunKey] = Counter()
         for each in self._read():
             if isinstance(each, SkippedRow):
@@ -253,10 +254,10 @@ class Responses:
                 repeat = said.repeat
                 if repeat is None:
                     repeat = taken[place]
-                    while mask >> repeat & 1:
+                    while mask >> repeat & 1 or (*place, repeat) in beyond:
                         repeat += 1
                     taken[place] = repeat + 1
-                elif repeat < taken[place] or (repeat < _FEW_REPEATS and mask >> repeat & 1):
+                elif repeat < taken[place] or mask >> repeat & 1 or (*place, repeat) in beyond:
                     yield SkippedRow(
                         each.number,
                         f"a second answer to prompt_id {example.prompt_id[:64]} with repeat "
@@ -265,6 +266,8 @@ class Responses:
                     continue
                 elif repeat < _FEW_REPEATS:
                     numbered[place] = mask | 1 << repeat
+                else:
+                    beyond.add((*place, repeat))
                 yield run, Answer(example, text, repeat)
 
     def _read(self) -> Iterator[_Said | SkippedRow]:

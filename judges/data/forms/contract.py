@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ...errors import DataError, near_names
 from ...rubric import Criterion, Gate, Level, Message, NaRule, Polarity, Requirement
@@ -63,14 +63,6 @@ def sign_of(points: float) -> Polarity:
     return Polarity.DESIRABLE if points > 0 else Polarity.UNDESIRABLE
 
 
-@dataclass(frozen=True, slots=True)
-class _Level:
-    text: str
-    points: float | None
-    share: float | None
-    check: Mapping[str, object] | None
-
-
 def worth_of(item: Field, field: Field) -> float:
     """Give the points of a criterion: its own, or of its levels those that lie farthest from 0.
 
@@ -78,19 +70,19 @@ def worth_of(item: Field, field: Field) -> float:
         item: The criterion.
         field: Where its form has the points; may be missing where the levels say theirs.
     """
-    levels = _levels_of(item) if item.has("levels") else []
-    if not levels:
+    if not item.has("levels") or not (levels := _levels_of(item)):
         return points_of(field)
     own = None if is_missing(field.value) else points_of(field)
-    if levels[0].share is not None:
+    worths = [level.points for level in levels]
+    if _has_shares(item):
         if own is None:
             raise field.fault("is missing; a share of a level is a share of these points")
-        if not any(level.share == 1 for level in levels):
+        if 1 not in worths:
             raise item["levels"].fault(
                 "has no share of 1; the best level (of a fault, the worst) has all of the points"
             )
         return own
-    farthest = max((level.points or 0.0 for level in levels), key=lambda p: (abs(p), p))
+    farthest = max(worths, key=lambda p: (abs(p), p))
     if farthest == 0:
         raise item["levels"].fault("are worth 0 points, each of them")
     if own is not None and own != farthest:
@@ -100,7 +92,8 @@ def worth_of(item: Field, field: Field) -> float:
     return farthest
 
 
-def _levels_of(item: Field) -> list[_Level]:
+def _levels_of(item: Field) -> list[Level]:
+    """Read the levels; where they have shares, these are their points."""
     field = item["levels"].decoded()
     if is_missing(field.value):
         if not is_missing(item["scale"].value):
@@ -111,12 +104,16 @@ def _levels_of(item: Field) -> list[_Level]:
     levels = [_level(each) for each in field.items()]
     if len(levels) < 2:
         raise field.fault("has one entry; give two or more")
-    if len({level.share is None for level in levels}) > 1:
+    if len({level.has("share") for level in field.items()}) > 1:
         raise field.fault("has 'points' in one entry and 'share' in another; give one of them")
     return levels
 
 
-def _level(field: Field) -> _Level:
+def _has_shares(item: Field) -> bool:
+    return any(level.has("share") for level in item["levels"].decoded().items())
+
+
+def _level(field: Field) -> Level:
     if not isinstance(field.value, Mapping):
         raise field.fault(f"is {kind_of(field.value)}, not an object with 'text' and 'points'")
     _refuse_others(field, _LEVEL_FIELDS)
@@ -125,13 +122,11 @@ def _level(field: Field) -> _Level:
     if has_points == has_share:
         both = "has 'points' and 'share'" if has_share else "has neither 'points' nor 'share'"
         raise field.fault(f"{both}; give one of them")
-    check = predicate_of(field["check"])
-    if not has_share:
-        return _Level(text, _bounded(field["points"].number(), field["points"]), None, check)
-    share = field["share"].number()
-    if not -1 <= share <= 1:
-        raise field["share"].fault(f"is {share:g}, not a share between -1 and 1")
-    return _Level(text, None, share, check)
+    worth = field["share" if has_share else "points"].number()
+    if has_share and not -1 <= worth <= 1:
+        raise field["share"].fault(f"is {worth:g}, not a share between -1 and 1")
+    worth = worth if has_share else _bounded(worth, field["points"])
+    return Level(text, worth, predicate_of(field["check"]))
 
 
 def _refuse_others(field: Field, known: Sequence[str]) -> None:
@@ -161,8 +156,9 @@ def completed(item: Field, criterion: Criterion) -> Criterion:
     if CONDITIONS.isdisjoint(item.members()):  # most criteria, of which there may be millions
         return criterion
     levels = _levels_of(item)
-    polarity = criterion.polarity
+    polarity, whole = criterion.polarity, 1.0
     if levels:
+        whole = criterion.points if _has_shares(item) else 1.0
         polarity = sign_of(criterion.points)
         if item.has("polarity") and criterion.polarity is not polarity:
             raise item["polarity"].fault(
@@ -177,8 +173,9 @@ def completed(item: Field, criterion: Criterion) -> Criterion:
             criterion,
             polarity=polarity,
             check=predicate_of(item["check"]),
-            id=_id(item["id"]),
-            levels=tuple(_as_level(level, criterion.points) for level in levels),
+            id=None if is_missing(item["id"].value) else item["id"].identifier(),
+            # + 0.0: -0.0 is 0
+            levels=tuple(replace(one, points=one.points * whole + 0.0) for one in levels),
             is_nominal=_is_nominal(item["scale"], levels),
             na=na,
             na_check=na_check,
@@ -192,12 +189,6 @@ def completed(item: Field, criterion: Criterion) -> Criterion:
         raise error if str(error).startswith(here) else DataError(f"{here}: {error}") from None
 
 
-def _as_level(level: _Level, points: float) -> Level:
-    worth = level.points if level.share is None else level.share * points
-    assert worth is not None
-    return Level(level.text, worth + 0.0, level.check)  # + 0.0: -0.0 is 0
-
-
 def scale_of(field: Field) -> str | None:
     """Give the name of a scale; None where there is none."""
     if is_missing(field.value):
@@ -208,7 +199,7 @@ def scale_of(field: Field) -> str | None:
     return name
 
 
-def _is_nominal(field: Field, levels: Sequence[_Level]) -> bool:
+def _is_nominal(field: Field, levels: Sequence[Level]) -> bool:
     if scale_of(field) != "nominal":
         return False
     words = {level.text.strip().lower() for level in levels}
@@ -249,10 +240,6 @@ def reference_of(field: Field) -> str | None:
         return "\n\n".join(text for text in texts if text.strip()) or None
     text = field.any_text()
     return text if text.strip() else None
-
-
-def _id(field: Field) -> str | None:
-    return None if is_missing(field.value) else field.identifier()
 
 
 def _requirement(field: Field) -> Requirement | None:

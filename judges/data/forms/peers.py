@@ -73,10 +73,8 @@ def _is_submission(item: object) -> bool:
 
 def from_autorubric(item: Field) -> Criterion:
     """Read one of autorubric's."""
-    weight = item["weight"]
-    worth = AUTORUBRIC_WEIGHT if is_missing(weight.value) else points_of(weight)
     options = item["options"].decoded()
-    read = _renamed(item, {"id": item["name"].value})
+    changes: dict[str, object] = {}
     if not is_missing(options.value):
         every = list(options.items())
         kept = [each for each in every if each["na"].value is not True]
@@ -85,16 +83,12 @@ def from_autorubric(item: Field) -> Criterion:
             raise options.fault("need two or more that are not 'na'")
         if all(level["share"] != 1 for level in levels):
             raise options.fault("have no value of 1; the best one has all of the weight")
-        read = _renamed(
-            read,
-            {
-                "levels": levels,
-                "scale": scale_of(item["scale_type"]),
-                "may_be_na": len(kept) < len(every) or item["may_be_na"].value,
-            },
-        )
-    points = worth_of(read, Field(worth, item, "weight"))
-    return completed(read, Criterion(item["requirement"].text(), points, sign_of(points)))
+        changes = {
+            "levels": levels,
+            "scale": scale_of(item["scale_type"]),
+            "may_be_na": len(kept) < len(every) or item["may_be_na"].value,
+        }
+    return _criterion(item, "requirement", _weight(item, AUTORUBRIC_WEIGHT), changes)
 
 
 def _value(option: Field) -> float:
@@ -106,12 +100,11 @@ def _value(option: Field) -> float:
 
 def from_verifiers(item: Field) -> Criterion:
     """Read one of verifiers'; the two choices no and yes are "not met" and "met"."""
-    weight = item["weight"]
-    worth = VERIFIERS_WEIGHT if is_missing(weight.value) else points_of(weight)
-    if worth < 0:
-        raise weight.fault(f"is {worth:g}; verifiers takes no negative weight")
+    weight = _weight(item, VERIFIERS_WEIGHT)
+    if weight < 0:
+        raise item["weight"].fault(f"is {weight:g}; verifiers takes no negative weight")
     choices = item["choices"].decoded()
-    changes: dict[str, object] = {"id": item["name"].value}
+    changes: dict[str, object] = {}
     if not is_missing(choices.value):
         words = [each.text() for each in choices.items()]
         if len(set(words)) < len(words):
@@ -123,12 +116,18 @@ def from_verifiers(item: Field) -> Criterion:
             changes["levels"] = [
                 {"text": word, "share": rank / best} for rank, word in enumerate(words)
             ]
-    read = _renamed(item, changes)
-    points = worth_of(read, Field(worth, item, "weight"))
-    return completed(read, Criterion(item["text"].text(), points, sign_of(points)))
+    return _criterion(item, "text", weight, changes)
 
 
-def _renamed(item: Field, changes: Mapping[str, object]) -> Field:
-    """Give a criterion with our names for what another program calls otherwise."""
-    mine = {name: value for name, value in changes.items() if value is not None}
-    return Field({**item.members(), **mine}, item.parent, item.key)
+def _weight(item: Field, default: float) -> float:
+    return default if is_missing(item["weight"].value) else points_of(item["weight"])
+
+
+def _criterion(item: Field, text: str, weight: float, changes: Mapping[str, object]) -> Criterion:
+    """Read a criterion with our names for what another program calls otherwise."""
+    mine = {name: v for name, v in changes.items() if v is not None}
+    if item.has("name"):
+        mine["id"] = item["name"].value
+    read = Field({**item.members(), **mine}, item.parent, item.key)
+    points = worth_of(read, Field(weight, item, "weight"))
+    return completed(read, Criterion(item[text].text(), points, sign_of(points)))

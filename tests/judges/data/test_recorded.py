@@ -110,3 +110,36 @@ def test_the_same_words_of_two_systems_are_answers_of_both(tmp_path: Path) -> No
     runs = group_runs([row for file in files for row in file.rows])
     assert [(run.model, len(run.graded)) for run in runs] == [("x/A", 1), ("y/A", 1)]
     assert [len(file.copies) for file in files] == [1, 1]
+
+
+def test_one_number_in_one_run_is_one_answer(tmp_path: Path, caplog: Any) -> None:
+    """Answers without a number are counted around those with one; the first of a number counts."""
+    base = {"prompt_id": "a", "criteria_met": [True, False], "model": "m"}
+    rows = [
+        {**base, "completion": "v"},
+        {**base, "completion": "w", "repeat": 1},
+        {**base, "completion": "w", "repeat": 1},
+        {**base, "completion": "x", "repeat": 1},
+        {**base, "completion": "y"},
+        {**base, "completion": "w", "repeat": 3},
+    ]
+    path = tmp_path / "said.jsonl"
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+    [file] = read_recorded([path], {"a": EXAMPLE})
+    assert [row.row for row in file.copies] == [3]
+    [run] = group_runs(file.rows)
+    assert [(one.answer, one.repeat) for one in run.graded] == [
+        ("v", 0), ("w", 1), ("y", 2), ("w", 3),
+    ]  # fmt: skip
+    assert "m: 1 answers have the number of an earlier one" in caplog.text
+
+
+def test_an_odd_explanation_keeps_its_verdict_and_an_odd_model_is_refused(tmp_path: Path) -> None:
+    base = {"prompt_id": "a", "completion": "w", "criteria_met": [True, False]}
+    rows = [{**base, "explanation": [5, {"why": "é"}]}, {**base, "model": ["x"]}]
+    path = tmp_path / "said.jsonl"
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+    [file] = read_recorded([path], {"a": EXAMPLE})
+    [row] = file.rows
+    assert [verdict.explanation for verdict in row.verdicts] == ["5", '{"why": "\\u00e9"}']
+    assert [skipped.reason for skipped in file.skipped] == ["model is a list, not a name"]

@@ -235,3 +235,15 @@ def test_two_files_of_one_name_are_two_models(tmp_path: Path) -> None:
     assert [(each[0], each[-1]) for each in found] == [("x/A", 0), ("y/A", 0)]
     again = read(Responses([tmp_path / "x/A.jsonl", tmp_path / "y/../x/A.jsonl"], EXAMPLES))
     assert [(each[0], each[-1]) for each in again] == [("A", 0)]
+
+
+def test_a_high_number_is_one_answer_too(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "said.jsonl", row(0, repeat=2000), row(0, repeat=2000, completion="other")
+    )
+    responses = Responses(path, EXAMPLES)
+    assert [(each[3], each[4]) for each in read(responses)] == [("Answer 0", 2000)]
+    assert (
+        "a second answer to prompt_id made-up-0 with repeat 2000"
+        in responses.census().warnings()[0]
+    )
