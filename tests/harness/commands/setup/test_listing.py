@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from importlib.metadata import EntryPoint
+from importlib.metadata import EntryPoint, EntryPoints
 
 import pytest
 
 from rubricbeat.harness.cli import main
+from rubricbeat.judges import registry
 from rubricbeat.judges.registry import JUDGES
 
 
@@ -61,7 +62,7 @@ def test_a_judge_that_does_not_load_is_listed_all_the_same(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = EntryPoint("broken", "no_such_module:Judge", JUDGES.group)
-    monkeypatch.setattr(JUDGES, "_published", lambda: iter([broken]))
+    monkeypatch.setattr(registry, "entry_points", lambda *, group: EntryPoints([broken]))
     line = next(line for line in listed(capsys, "judges").splitlines() if "broken" in line)
     assert "does not load" in line
 
