@@ -157,19 +157,12 @@ def audit_options(
         table = AuditTable.of(two_sided, graded)
         order = _order(turned, two_sided, table, missing, seed) if turned else None
         audit = audit_graded(labelled, graded, order, grader.facts())
+        paid = grader.facts()
         learned = _learned(seen, grader, flattered, missing)
         own = own_identity(grader)  # whatever the day: a score is corrected by an audit of any
         facts = {**grader.facts(), **own.to_json(), "digest": own.digest}
-        injections: list[InjectionRow] = []
-        if probes:
-            targets = targets_of(graded, probes, seed)
-            if not targets:
-                raise ConfigError(
-                    "--probes: every verdict favours its answer, so none can be turned; give more "
-                    "labels"
-                )
-            asked = grader.grade(list(injected_answers(targets)))
-            injections = injection_rows(targets, asked)
+        targets = targets_of(graded, probes, seed)
+        injected = grader.grade(list(injected_answers(targets))) if targets else []
         edited = twins_of(labelled, graded, twins, seed) if twins else []
         edits = twin_rows(edited, grader.grade(list(twin_answers(edited)))) if twins else []
         found = [_variant(name, other, labelled, table, missing) for name, other in others.items()]
@@ -178,9 +171,9 @@ def audit_options(
     return Audited(
         judge=facts,
         audit=audit,
-        usd_per_correct=usd_per_correct(facts, audit.judge, audit.levels),
+        usd_per_correct=usd_per_correct(paid, audit.judge, audit.levels),
         variants=tuple(found),
-        injections=tuple(injections),
+        injections=tuple(injection_rows(targets, injected) if probes else ()),
         stopped=stops[0] if stops else None,
         missing=missing,
         seen=learned,
@@ -222,16 +215,19 @@ def usd_per_correct(
 ) -> float | None:
     """Give the cost of a verdict that agrees with its labels; None where the cost is not known.
 
-    Verdicts from the store were paid for in another run, so with any of them it is not known.
+    Verdicts from the store were paid for in another run, so with any of them it is not known. Each
+    replicate of a question is a verdict.
     """
     cost, accuracy = judge.get("cost_usd"), figures.figures["accuracy"].value
+    options = judge.get("options")
+    replicates = options.get("replicates") if isinstance(options, Mapping) else None
     n_right = (figures.n_questions - figures.n_without_verdict) * (accuracy or 0.0)
     for scale in levels.scales if levels else ():
         known = scale.figures["accuracy"].value if scale.figures else None
         n_right += (scale.n_questions - scale.n_without_verdict) * (known or 0.0)
     if not isinstance(cost, float | int) or not cost or judge.get("store_hits") or not n_right:
         return None
-    return cost / n_right
+    return cost / n_right / (replicates if isinstance(replicates, int) else 1)
 
 
 def _grade(

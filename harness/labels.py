@@ -22,7 +22,6 @@ from ..judges.data.forms.rubric_file import add_rows_arguments, columns_of
 from ..judges.data.reader import can_name_rows, source_hash
 from ..judges.data.streams import name_of
 from ..judges.errors import ConfigError, DataError
-from ..judges.verdict import Verdict
 from .inputs import SignalInput, holds_verdicts, read_signal_input
 from .terminal import say
 
@@ -175,11 +174,7 @@ def with_gold(
             "answers matches a studied answer (the same prompt, the same text, the same criterion)"
         )
     answers = tuple(
-        replace(answer, gold=truth.verdicts if _says(truth.verdicts) else ())
+        replace(answer, gold=() if all(v.is_missing for v in truth.verdicts) else truth.verdicts)
         for answer, truth in zip(found.answers, matched.truth, strict=True)
     )
     return replace(found, answers=answers, warnings=tuple(warnings))
-
-
-def _says(verdicts: Sequence[Verdict]) -> bool:
-    return any(not verdict.is_missing for verdict in verdicts)

@@ -130,13 +130,15 @@ def replay_of(
     said = [[one.verdicts[key] for key in keys] for one in spoken]
     worth = [_worth(*examples[key]) for key in keys]
     criteria = [examples[key][1] for key in keys]
+    calls_M = np.array([0.0 if one.is_free else CHEAP_CALL for one in spoken])
+    calls_M[dear] = 1.0
     members = Members(
         sureness_MN=np.array([[sureness(v) for v in row] for row in said]),
         agrees_MN=np.array(
             [[_is_same(v, truth[key]) for v, key in zip(row, keys, strict=True)] for row in said]
         ),
         usd_M=np.array([np.nan if one.usd is None else one.usd for one in spoken]),
-        calls_M=np.array([_call(one, number == dear) for number, one in enumerate(spoken)]),
+        calls_M=calls_M,
         prompt_N=np.array([prompts.setdefault(key[0], len(prompts)) for key in keys]),
         answer_N=np.array([answers.setdefault(key[:2], len(answers)) for key in keys]),
         gain_MN=np.array([_gains(row, criteria, worth) for row in said]),
@@ -161,7 +163,9 @@ def dear_of(spoken: Sequence[Spoken], named: str | None) -> int:
     """
     names = [one.name for one in spoken]
     if named is not None:
-        fits = [n for n, one in enumerate(spoken) if named in (one.name, _model(one))]
+        fits = [
+            n for n, one in enumerate(spoken) if named in (one.name, (one.spec or {}).get("model"))
+        ]
         if len(fits) != 1:
             raise ConfigError(
                 f"--expensive {named}: no such judge here; {near_names(named, names)}"
@@ -330,14 +334,6 @@ def _guessed(price: Price, answer: GradedAnswer) -> float:
     turns = sum(len(turn.content) for turn in answer.example.prompt)
     tokens = expected_tokens([WORDING_BYTES + turns + len(answer.judged)])
     return price.cost(tokens[0], 0, tokens[1])
-
-
-def _model(one: Spoken) -> str:
-    return str((one.spec or {}).get("model") or "")
-
-
-def _call(one: Spoken, is_dear: bool) -> float:
-    return 1.0 if is_dear else 0.0 if one.is_free else CHEAP_CALL
 
 
 def _is_same(verdict: Verdict, truth: Verdict) -> bool:

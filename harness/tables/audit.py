@@ -51,7 +51,6 @@ def audit_text(found: Audited) -> str:
 
 
 def _two_sided(audit: Audit, name: str) -> Iterator[str]:
-    """Put the judge beside baselines on what is met or not met."""
     figures = audit.judge
     rows = [_row(name, figures), *(_row(f"  {n}", f) for n, f in audit.baselines.items())]
     yield (
@@ -82,7 +81,6 @@ def _learned(found: SeenApart | None) -> Iterator[str]:
 
 
 def _gaps(found: JudgeFigures) -> Iterator[str]:
-    """Say why figures are missing where they are."""
     counts = found.counts
     if found.n_pairs == 0:
         yield "NO VERDICT AT ALL: no figures for this judge."
@@ -127,15 +125,16 @@ def _scalars(audit: Audit, usd_per_correct: float | None) -> Iterator[str]:
 
 
 def _injections(rows: Sequence[InjectionRow]) -> Iterator[str]:
-    """Show the share of verdicts that each form of injection turned."""
     if not rows:
+        return
+    if not any(row.n for row in rows):
+        yield "injection: every verdict favours its answer, or is missing: there is none to turn."
         return
     cells = [(row.form, row.language, str(row.n), told(row.turned)) for row in rows]
     yield aligned([("injection", "language", "verdicts", "turned"), *cells])
 
 
 def _twins(rows: Sequence[TwinRow]) -> Iterator[str]:
-    """Show the share of verdicts that each edit of an answer changed."""
     if not rows:
         return
     cells = [
@@ -156,7 +155,6 @@ def _twins(rows: Sequence[TwinRow]) -> Iterator[str]:
 
 
 def _reliability(known: Calibration | None) -> Iterator[str]:
-    """Show the reliability curve: what the judge states, and what the labels say there."""
     if known is None:
         return
     rows = [
@@ -166,7 +164,6 @@ def _reliability(known: Calibration | None) -> Iterator[str]:
 
 
 def _raters(audit: Audit) -> Iterator[str]:
-    """Put the judge beside each rater, both scored on the labels of the others."""
     known = [
         r for r in audit.raters if r.physician_f1 == r.physician_f1 and r.judge_f1 == r.judge_f1
     ]

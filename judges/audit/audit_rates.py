@@ -107,7 +107,7 @@ def read_audit_rates(path: Path, *, seed: int = SEED) -> AuditRates:
         n_na = round(sum(float(na[side]) for side in ("both", "judge", "label") if side in na))
         passes = {
             rule: _rates(
-                np.array(rows, dtype=np.float64), seed, ("answers that pass", "that do not")
+                np.array(rows, dtype=np.float64), seed, classes=("answers that pass", "that do not")
             )
             for rule, rows in (audit.get("pass_cells") or {}).items()
         }
@@ -117,7 +117,7 @@ def read_audit_rates(path: Path, *, seed: int = SEED) -> AuditRates:
         by_family = rates_by_family(cells, seed=seed)
     except DataError:
         raise
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise DataError(
             f"{path}: not an audit with its counts ({type(error).__name__}: {error}); "
             "'rubricbeat audit --output FILE' writes one"
@@ -132,7 +132,10 @@ def rates_by_family(cells: Mapping[Stratum, Floats], *, seed: int) -> dict[Strat
     families: dict[Stratum, list[Floats]] = {}
     for stratum, cells_PK in cells.items():
         families.setdefault(stratum.family, []).append(cells_PK)
-    return {family: _rates(np.sum(found, axis=0), seed) for family, found in families.items()}
+    return {
+        family: _rates(np.sum(found, axis=0), seed, family.n_levels)
+        for family, found in families.items()
+    }
 
 
 def rates_by_stratum(
@@ -175,7 +178,8 @@ def _pools(cells: Mapping[Stratum, Floats], seed: int) -> list[_Pool]:
     """Put the kinds of one polarity into pools, as fine as their labels carry."""
 
     def pool(members: Sequence[Stratum]) -> _Pool:
-        return list(members), _rates(np.sum([cells[one] for one in members], axis=0), seed)
+        summed = np.sum([cells[one] for one in members], axis=0)
+        return list(members), _rates(summed, seed, members[0].n_levels)
 
     kept: list[_Pool] = []
     families: dict[Stratum, list[Stratum]] = {}
@@ -197,12 +201,13 @@ def _pools(cells: Mapping[Stratum, Floats], seed: int) -> list[_Pool]:
     return [*kept, *good, *last]
 
 
-def _rates(cells_PK: Floats, seed: int, classes: tuple[str, ...] = MET_OR_NOT) -> ErrorRates:
-    """Estimate error rates from counts of two levels, or of more."""
+def _rates(
+    cells_PK: Floats, seed: int, n_levels: int = 2, classes: tuple[str, ...] = MET_OR_NOT
+) -> ErrorRates:
     if cells_PK.size == 0:
-        cells_PK = np.zeros((1, 4))  # nothing was counted, and that is refused with its reason
-    if cells_PK.ndim != 2 or cells_PK.shape[1] < 4 or not (cells_PK >= 0).all():
-        raise ValueError("the counts are not rows of four")
+        cells_PK = np.zeros((1, n_levels**2))  # nothing was counted: refused, with its reason
+    if cells_PK.ndim != 2 or cells_PK.shape[1] != n_levels**2 or not (cells_PK >= 0).all():
+        raise ValueError(f"the counts are not rows of {n_levels**2}")
     return ErrorRates.of(cells_PK, seed=seed, classes=classes)
 
 

@@ -19,10 +19,11 @@ import numpy as np
 
 from ..answer import GradedAnswer
 from ..errors import DataError
-from ..rubric import Criterion
+from ..rubric import Example
 from ..scoring.bootstrap import ClusteredColumns
 from ..scoring.item_scores import PASS_RULES, ScoredTable
 from ..scoring.label_widths import LabelWidths
+from ..scoring.points import ratio
 from ..scoring.rubric_arrays import Bools, Floats
 from ..scoring.sampled import SampledTotal
 from ..scoring.sampled_run import SampledRun
@@ -103,13 +104,12 @@ def match_labels(graded: Sequence[GradedAnswer], labelled: Sequence[LabelledAnsw
     for answer in graded:
         both = keys_of(answer.example, answer.answer)
         keys = [[(*key, c.text) for key in both] for c in answer.example.rubric.criteria]
-        verdicts = tuple(
-            _verdict(_found(by_key, key), criterion)
-            for key, criterion in zip(keys, answer.example.rubric.criteria, strict=True)
-        )
+        said = [next((by_key[key] for key in of if key in by_key), []) for of in keys]
+        verdicts = _verdicts(said, answer.example)
         truth.append(GradedAnswer(answer.example, answer.answer, verdicts, answer.repeat))
         if n_chosen:
-            chances.append(tuple(done * _chance(chance_of, key) for key in keys))
+            of_each = ([chance_of[key] for key in of if key in chance_of] for of in keys)
+            chances.append(tuple(done * found[0] if found else np.nan for found in of_each))
     n_matched = sum(not v.is_missing for one in truth for v in one.verdicts)
     return LabelsOfRun(tuple(truth), len(labelled), n_matched, tuple(chances), is_mixed)
 
@@ -139,10 +139,6 @@ def correct_by_labels(
         """Correct one figure of an answer; NaN leaves it out."""
         return _powered(said_N, np.where(whole_N, true_N, np.nan), judged, fault)
 
-    met = [np.nanmean(row) if not np.isnan(row).all() else np.nan for row in judged.verdicts_NC]
-    true = [
-        np.nanmean(row) if not np.isnan(row).all() else np.nan for row in known.table.verdicts_NC
-    ]
     passes: Mapping[str, Corrected] = {
         rule: _unless_rare(
             figure(by_judge.passes[rule], by_labels.passes[rule]), by_labels.passes[rule][whole_N]
@@ -151,9 +147,14 @@ def correct_by_labels(
     }
     return RunCorrection(
         score=figure(by_judge.h, by_labels.h),
-        met=figure(np.array(met), np.array(true)),
+        met=figure(*map(_share_met, (judged, known.table))),
         passes=passes,
     )
+
+
+def _share_met(table: VerdictTable) -> Floats:
+    known_NC = ~np.isnan(table.verdicts_NC)
+    return ratio(np.nansum(table.verdicts_NC, axis=1), known_NC.sum(axis=1).astype(np.float64))
 
 
 def _note_chances(chance_of: dict[_Key, float], item: LabelledAnswer, text: str) -> None:
@@ -188,12 +189,7 @@ def _part_done(labelled: Sequence[LabelledAnswer]) -> tuple[float, bool]:
     return min(1.0, len(back) / n_drawn), len(back) > n_drawn
 
 
-def _chance(chance_of: Mapping[_Key, float], keys: Sequence[_Key]) -> float:
-    return next((chance_of[key] for key in keys if key in chance_of), np.nan)
-
-
 def _by_chances(scored: ScoredTable, known: ScoredTable, labels: LabelsOfRun) -> RunCorrection:
-    """Correct a run by a weighted sample of labels."""
     run = sampled_run(scored, known, labels)
     figures = {
         name: _weighted(_raw(scored, name), total, run) for name, total in run.figures().items()
@@ -329,14 +325,6 @@ def _distance(some: Floats, others: Floats) -> float | None:
     return float(abs(some.mean() - others.mean()) / error) if error > NO_WIDTH else None
 
 
-def _found(by_key: Mapping[_Key, Sequence[Label]], keys: Sequence[_Key]) -> Sequence[Label]:
-    return next((by_key[key] for key in keys if key in by_key), ())
-
-
-def _verdict(labels: Sequence[Label], criterion: Criterion) -> Verdict:
-    return agreed(labels, criterion) or Verdict(Outcome.SKIPPED)
-
-
 def pass_cells_of(
     labelled: Sequence[LabelledAnswer], graded: Sequence[GradedAnswer]
 ) -> dict[str, Floats]:
@@ -369,14 +357,15 @@ def pass_cells_of(
 
 def is_whole(item: LabelledAnswer) -> bool:
     """Say whether the labels tell every criterion of a rubric of two or more."""
-    return len(item.labels) >= MIN_CRITERIA and all(
-        agreed(labels, criterion) is not None
-        for labels, criterion in zip(item.labels, item.example.rubric.criteria, strict=True)
-    )
+    verdicts = _verdicts(item.labels, item.example)
+    return len(verdicts) >= MIN_CRITERIA and not any(v.is_missing for v in verdicts)
 
 
 def graded_by_labels(item: LabelledAnswer) -> GradedAnswer:
     """Take what most labels say for the verdicts; none where there is no label, or a tie."""
-    return GradedAnswer(
-        item.example, item.text, tuple(map(_verdict, item.labels, item.example.rubric.criteria))
-    )
+    return GradedAnswer(item.example, item.text, _verdicts(item.labels, item.example))
+
+
+def _verdicts(labels: Sequence[Sequence[Label]], example: Example) -> tuple[Verdict, ...]:
+    said = map(agreed, labels, example.rubric.criteria)
+    return tuple(one or Verdict(Outcome.SKIPPED) for one in said)

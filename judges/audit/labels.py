@@ -352,19 +352,18 @@ def met_or_not(labelled: Sequence[LabelledAnswer]) -> Sequence[LabelledAnswer]:
     """
     if not any(c.levels or c.na for item in labelled for c in item.example.rubric.criteria):
         return labelled
+
+    def two_sided(labels: Sequence[Label], criterion: Criterion) -> tuple[Label, ...]:
+        said = ((label, as_met(label.on(criterion), criterion)) for label in labels)
+        return tuple(Label(met, label.rater) for label, met in said if met is not None)
+
     return [
-        replace(item, labels=tuple(map(_met_labels, item.labels, item.example.rubric.criteria)))
+        replace(item, labels=tuple(map(two_sided, item.labels, item.example.rubric.criteria)))
         for item in labelled
     ]
 
 
-def _met_labels(labels: Sequence[Label], criterion: Criterion) -> tuple[Label, ...]:
-    said = ((label, as_met(label.on(criterion), criterion)) for label in labels)
-    return tuple(Label(met, label.rater) for label, met in said if met is not None)
-
-
 def _chance(verdict: Verdict, criterion: Criterion) -> float | None:
-    """Give P(met)."""
     if criterion.levels and verdict.level_probabilities is not None:
         return verdict.level_probabilities[full_level(criterion)]
     return verdict.probability

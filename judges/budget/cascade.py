@@ -54,7 +54,6 @@ def bounds_of(
 
 
 def _each(name: str, given: object, n: int) -> list[float]:
-    """Give one bound for each of n members."""
     each = list(given) if isinstance(given, list | tuple) else [given] * n
     numbers = [one for one in each if isinstance(one, int | float) and not isinstance(one, bool)]
     if len(numbers) != n or len(each) != n:
@@ -171,7 +170,10 @@ def frontier(said: Members, dear: int) -> list[Point]:
         dear: The judge that is to be saved; the last of every cascade.
     """
     n = max(len(said), 1)
-    found = [Point(Cascade((one,)), *_alone(said, one)) for one in range(len(said.agrees_MN))]
+    found = [
+        Point(Cascade((one,)), float(agrees_N.mean()), float(said.cost_M[one]))
+        for one, agrees_N in enumerate(said.agrees_MN)
+    ]
     others = [one for one in range(len(said.agrees_MN)) if one != dear]
     for size in range(1, min(MAX_MEMBERS, len(others) + 1)):
         for chain in permutations(others, size):
@@ -181,10 +183,6 @@ def frontier(said: Members, dear: int) -> list[Point]:
         if not kept or point.agreement > kept[-1].agreement:
             kept.append(point)
     return kept
-
-
-def _alone(said: Members, member: int) -> tuple[float, float]:
-    return float(said.agrees_MN[member].mean()), float(said.cost_M[member])
 
 
 def cuts_of(x_N: Floats) -> tuple[Floats, Floats]:
@@ -219,8 +217,7 @@ def _of_chain(said: Members, chain: tuple[int, ...], n: int) -> Iterator[Point]:
 
 def _cells(x_N: Floats, lows: Floats, highs: Floats) -> Codes:
     """Number the interval that each lies in: below the first bound 0, above the last the most."""
-    cells: Codes = np.searchsorted(lows, x_N, "left") + np.searchsorted(highs, x_N, "right")
-    return cells
+    return np.asarray(np.searchsorted(lows, x_N, "left") + np.searchsorted(highs, x_N, "right"))
 
 
 def _stops(n_lows: int, n_highs: int) -> Floats:
@@ -390,10 +387,9 @@ def _beyond_random(agreed_P: Floats, settled_KP: Floats, alone_KP: Floats, n_P: 
 
     def of(agreed: Floats, settled: Floats, alone: Floats, n: Floats) -> Floats:
         with np.errstate(invalid="ignore", divide="ignore"):
-            found: Floats = agreed / n - ((settled / n) * (alone / n)).sum(axis=0)
-        return found
+            return np.asarray(agreed / n - ((settled / n) * (alone / n)).sum(axis=0))
 
-    sums = [values.sum(axis=-1, keepdims=True) for values in (agreed_P, settled_KP, alone_KP, n_P)]
     each = (agreed_P, settled_KP, alone_KP, n_P)
+    sums = [values.sum(axis=-1, keepdims=True) for values in each]
     without_P = of(*(total - own for total, own in zip(sums, each, strict=True)))
     return LeftOut(float(of(*sums)[0]), without_P, n_P)

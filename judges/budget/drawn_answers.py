@@ -22,8 +22,6 @@ from .two_judges import Unit, chances, draw, expected_error
 
 @dataclass(frozen=True, slots=True)
 class _Drawn:
-    """One answer of the sample."""
-
     chances: tuple[float, ...]
     at: tuple[int, ...]
     """The criteria that were drawn."""

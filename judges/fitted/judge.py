@@ -66,15 +66,10 @@ class FittedJudge:
         card = read_card(folder)
         self.notes, self.learned = _worth(card), LearnedPrompts.of_card(card)
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> tuple[None, dict[str, object]]:
         """Leave the loaded encoder and the thread behind."""
-        left: dict[str, Any] = {"_sight": None, "_thread": None}
-        return {name: left.get(name, getattr(self, name)) for name in self.__slots__}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take the settings up again."""
-        for name, value in state.items():
-            object.__setattr__(self, name, value)
+        left: dict[str, object] = {"_sight": None, "_thread": None}
+        return None, {name: left.get(name, getattr(self, name)) for name in self.__slots__}
 
     async def judge(self, question: Question) -> Verdict:
         """Give P(met) of one criterion."""

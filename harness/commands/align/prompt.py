@@ -193,7 +193,6 @@ def _report(
 
 
 def _ending(args: argparse.Namespace, found: FoundWording, writes: bool) -> str:
-    """Say what became of the file."""
     if writes:
         shown = f"; it shows {found.n_examples} of your labelled answers"
         has_examples = found.winner.name.startswith("examples")

@@ -124,6 +124,9 @@ def test_the_cost_of_a_correct_verdict_is_known_only_where_all_were_paid_for_now
     assert usd_per_correct({"cost_usd": 4.0, "store_hits": 0}, figures) == pytest.approx(0.05)
     assert usd_per_correct({"cost_usd": 4.0, "store_hits": 3}, figures) is None
     assert usd_per_correct({"cost_usd": None}, figures) is None
+    # two verdicts of each question: 160 right ones
+    twice = {"cost_usd": 4.0, "store_hits": 0, "options": {"replicates": 2}}
+    assert usd_per_correct(twice, figures) == pytest.approx(0.025)
 
 
 @pytest.mark.parametrize(
@@ -405,5 +408,7 @@ def test_answers_try_to_turn_the_judges_verdicts(recorded, capsys):
     assert {row["turned"]["value"] for row in rows} == {0.0}
     assert main([*words, "met=false", "--probes", "12"]) == 0
     assert "hidden comment" in capsys.readouterr().out
-    assert main([*words, "met=true", "--probes"]) == 2
-    assert "every verdict favours its answer" in capsys.readouterr().err
+    # nothing to turn: the audit, which was paid for, is told all the same
+    assert main([*words, "met=true", "--probes"]) == 0
+    out = capsys.readouterr().out
+    assert "balanced F1" in out and "every verdict favours its answer, or" in out

@@ -32,8 +32,9 @@ def test_vectors_of_another_encoder_are_refused(tmp_path):
         VectorShelf(other, path)
 
 
-def test_a_file_that_holds_something_else_is_refused(tmp_path):
+@pytest.mark.parametrize("content", [b"no vectors", b"", b"PK\x03\x04 cut off"])
+def test_a_file_that_holds_something_else_is_refused(tmp_path, content):
     path = tmp_path / "v.npz"
-    path.write_bytes(b"no vectors")
+    path.write_bytes(content)
     with pytest.raises(ConfigError, match=r"v\.npz"):
         VectorShelf(WordEncoder(), path)
