@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
+from functools import wraps
 
 MINUS = "\N{MINUS SIGN}"
 NONE = "\N{EN DASH}"
@@ -21,12 +23,23 @@ _FORMULA_BEGINS = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
 _LINE_ENDS = re.compile("\r\n?|[\u2028\u2029\u0085]")
 
 
-def score(value: Number) -> str:
+def _finite(write: Callable[[float], str]) -> Callable[[Number], str]:
+    """Let a function write what is no finite number as a dash or an infinity."""
+
+    @wraps(write)
+    def written(value: Number) -> str:
+        if value is None or math.isnan(value):
+            return NONE
+        if math.isinf(value):
+            return MINUS + "∞" if value < 0 else "∞"
+        return write(value)
+
+    return written
+
+
+@_finite
+def score(value: float) -> str:
     """Write a score or another number of order one: `0.412`, `-0.0310`, `12.3`."""
-    if value is None or math.isnan(value):
-        return NONE
-    if math.isinf(value):
-        return MINUS + "∞" if value < 0 else "∞"
     return _signed_text(_three_digits(abs(value)), value < 0)
 
 
@@ -40,27 +53,25 @@ def clipped_score(value: Number, unclipped: Number) -> str:
 def difference(value: Number) -> str:
     """Write a difference, with its sign: `+0.0210`, `-0.300`, `0`."""
     text = score(value)
-    if value is None or math.isnan(value) or text in {"0", "0.000"} or value < 0:
-        return text
-    return f"+{text}"
+    is_positive = value is not None and value > 0 and text not in {"0", "0.000"}
+    return f"+{text}" if is_positive else text
 
 
 def interval(low: Number, high: Number, *, signed: bool = False) -> str:
     """Write an interval with its ends at a common precision: `[0.380, 0.445]`."""
     if low is None or high is None or math.isnan(low) or math.isnan(high):
         return NONE
-    size = max(abs(low), abs(high))
+    size = max((abs(end) for end in (low, high) if math.isfinite(end)), default=0.0)
     # the larger end sets the precision; past three decimals an interval only pretends
     decimals = min(_decimals(size), 3) if size >= 0.001 else _decimals(size)
     ends = [_fixed(end, decimals, signed=signed) for end in (low, high)]
     return f"[{ends[0]}, {ends[1]}]"
 
 
-def share(value: Number) -> str:
+@_finite
+def share(value: float) -> str:
     """Write a share of one as per cent: `41.2 %`, `100 %`, `0.0300 %`."""
-    if value is None or math.isnan(value):
-        return NONE
-    return f"{_signed_text(_three_digits(abs(value) * 100), value < 0)}{PROPER_SPACE}%"
+    return f"{score(value * 100)}{PROPER_SPACE}%"
 
 
 def shares(low: Number, high: Number) -> str:
@@ -71,12 +82,10 @@ def shares(low: Number, high: Number) -> str:
     return ends if ends == NONE else f"{ends}{PROPER_SPACE}%"
 
 
-def count(value: Number) -> str:
+@_finite
+def count(value: float) -> str:
     """Write a count with its digits in groups of three: `12 345`."""
-    if value is None or math.isnan(value):
-        return NONE
-    grouped = f"{abs(round(value)):,}".replace(",", PROPER_SPACE)
-    return _signed_text(grouped, value < 0)
+    return _signed_text(_grouped(abs(value)), value < 0)
 
 
 def counted(n: int, noun: str) -> str:
@@ -84,28 +93,25 @@ def counted(n: int, noun: str) -> str:
     return f"{count(n)} {noun}{'' if n == 1 else 's'}"
 
 
-def p_value(value: Number) -> str:
+@_finite
+def p_value(value: float) -> str:
     """Write a p value: `0.0312`, or `< 0.0001`."""
-    if value is None or math.isnan(value):
-        return NONE
     if value < 0.0001:
         return f"<{PROPER_SPACE}0.0001"
     return _three_digits(value) if value < 1 else "1"
 
 
-def cost(value: Number) -> str:
+@_finite
+def cost(value: float) -> str:
     """Write a cost in US dollars: `$0.0123`, `$4.50`, `$1 234`."""
-    if value is None or math.isnan(value):
-        return NONE
     if value >= 1000:
         return f"${count(value)}"
     return f"${value:.2f}" if value >= 1 else f"${_three_digits(value)}"
 
 
-def seconds(value: Number) -> str:
+@_finite
+def seconds(value: float) -> str:
     """Write a duration: `0.250 s`, `42.0 s`, `12 min`, `3 h 5 min`."""
-    if value is None or math.isnan(value):
-        return NONE
     if value < 120:
         return f"{_three_digits(value)}{PROPER_SPACE}s"
     minutes = round(value / 60)
@@ -114,12 +120,16 @@ def seconds(value: Number) -> str:
     return f"{minutes // 60}{PROPER_SPACE}h {minutes % 60}{PROPER_SPACE}min"
 
 
-def points(value: Number) -> str:
+@_finite
+def points(value: float) -> str:
     """Write a criterion's points, with their sign and no needless decimals: `+5`, `-2.5`."""
-    if value is None or math.isnan(value):
-        return NONE
-    text = f"{abs(value):g}"
-    return f"{MINUS}{text}" if value < 0 else f"+{text}"
+    return plain(value) if value < 0 else f"+{plain(value)}"
+
+
+@_finite
+def plain(value: float) -> str:
+    """Write a number on an axis, as short as it is: `0.5`, `-2`."""
+    return f"{value:g}".replace("-", MINUS)
 
 
 def _three_digits(size: float) -> str:
@@ -127,9 +137,13 @@ def _three_digits(size: float) -> str:
     if size == 0:
         return "0"
     if size >= 999.5:
-        return f"{round(size):,}".replace(",", PROPER_SPACE)
+        return _grouped(size)
     text = f"{size:.{_decimals(size)}f}"
     return "0" if float(text) == 0 else text
+
+
+def _grouped(size: float) -> str:
+    return f"{round(size):,}".replace(",", PROPER_SPACE)
 
 
 def _decimals(size: float) -> int:
@@ -141,8 +155,8 @@ def _decimals(size: float) -> int:
 
 
 def _fixed(value: float, decimals: int, *, signed: bool) -> str:
-    text = f"{abs(value):.{decimals}f}"
-    if float(text) == 0:
+    text = f"{abs(value):.{decimals}f}".replace("inf", "∞")
+    if text != "∞" and float(text) == 0:
         return text
     if value < 0:
         return f"{MINUS}{text}"

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..judges.answer import GradedAnswer
 from ..judges.rubric import Example
-from ..judges.scoring.item_scores import Items, ScoredTable
+from ..judges.scoring.item_scores import ScoredTable
 from ..judges.scoring.rubric_arrays import Floats
 from ..judges.scoring.run_scores import LENGTH_PENALTIES, ScoredAnswers, summarise
 from ..judges.verdict import Outcome
@@ -62,20 +62,16 @@ def document_scores(
     flat = [answer for answers in graded.values() for answer in answers]
     if not flat:
         return {}
-    scored = ScoredTable.of(flat)
-    absolute_N = np.abs(scored.table.rubrics.points).sum(axis=1)
-    by_metric = _by_metric(scored.items, absolute_N)
-    values: dict[str, dict[str, MetricValue]] = {}
-    first = 0
-    for prompt_id, answers in graded.items():
-        here = slice(first, first + len(answers))
-        first += len(answers)
-        values[prompt_id] = {
-            **_document(by_metric, here),
+    penalty = LENGTH_PENALTIES["full"]  # which is of runs, not of documents
+    by_prompt = prompt_scores(ScoredAnswers.of([ScoredTable.of(flat)], penalty))
+    return {
+        prompt_id: {
+            **values,
             "distinct_answers": distinct_share([answer.answer for answer in answers]),
             **na_metric(answers),
         }
-    return values
+        for (prompt_id, answers), values in zip(graded.items(), by_prompt, strict=True)
+    }
 
 
 def na_metric(graded: Sequence[GradedAnswer]) -> dict[str, float | None]:
@@ -91,32 +87,24 @@ def prompt_scores(scored: ScoredAnswers) -> Iterator[dict[str, MetricValue]]:
     All but `distinct_answers`, which takes the answers' words.
     """
     order = np.argsort(scored.prompt_N, kind="stable")
+    items = scored.items
     by_metric = {
-        name: values_N[order]
-        for name, values_N in _by_metric(scored.items, scored.absolute_N).items()
-    }
-    first = 0
-    for count in np.bincount(scored.prompt_N, minlength=len(scored.prompt_ids)).tolist():
-        yield _document(by_metric, slice(first, first + count))
-        first += count
-
-
-def _by_metric(items: Items, absolute_N: Floats) -> dict[str, Floats]:
-    return {
         "score": items.h,
         "score_low": items.low,
         "score_high": items.high,
-        "missing_points": np.where(absolute_N > 0, items.missing_share, np.nan),
+        "missing_points": np.where(scored.absolute_N > 0, items.missing_share, np.nan),
         **items.passes,
     }
-
-
-def _document(by_metric: Mapping[str, Floats], here: slice) -> dict[str, MetricValue]:
-    return {
-        **{name: _mean(values_N[here]) for name, values_N in by_metric.items()},
-        "n_asked": here.stop - here.start,
-        "n_scored": int(np.count_nonzero(~np.isnan(by_metric["score"][here]))),
-    }
+    ordered = {name: values_N[order] for name, values_N in by_metric.items()}
+    first = 0
+    for n in np.bincount(scored.prompt_N, minlength=len(scored.prompt_ids)).tolist():
+        here = slice(first, first + n)
+        first += n
+        yield {
+            **{name: _mean(values_N[here]) for name, values_N in ordered.items()},
+            "n_asked": n,
+            "n_scored": int(np.count_nonzero(~np.isnan(ordered["score"][here]))),
+        }
 
 
 def run_scores(

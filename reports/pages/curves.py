@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..numbers import MINUS
+from ..numbers import plain
 from .figures import tick_values
 from .svg import COLOURS, GREY, LINE, WIDTH, Drawing, Panel, short
 
@@ -152,7 +152,7 @@ def _axes(panel: Panel, plot: Plot) -> None:
 
 
 def _tick(value: float, is_share: bool) -> str:
-    return f"{100 * value:g} %" if is_share else f"{value:g}".replace("-", MINUS)
+    return f"{100 * value:g} %" if is_share else plain(value)
 
 
 def _draw(panel: Panel, curve: Curve, is_log: bool) -> None:

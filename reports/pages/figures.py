@@ -18,7 +18,7 @@ from ...judges.files import writing
 from ...judges.scoring.estimates import Estimate
 from ..comparison.comparison import Comparison
 from ..comparison.slices import Slice
-from ..numbers import displayed
+from .svg import short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,6 +42,7 @@ SETTINGS: Any = {
     "text.parse_math": False,
 }
 SLICE_KINDS = ("theme", "axis", "sign")
+MAX_NAME = 48
 MARGIN = 4.0
 """Per cent left free at either end."""
 
@@ -95,7 +96,7 @@ def _forest(rows: Sequence[tuple[str, Estimate]], label: str, *, zero: bool) -> 
             axes.plot(found.ends, [row, row], color=color, linewidth=1.5)
         if found.value is not None:
             axes.plot([found.value], [row], "o", markersize=5, color=color, markerfacecolor=inside)
-    axes.set_yticks(range(len(rows)), [_name(name) for name, _ in rows])
+    axes.set_yticks(range(len(rows)), [short(name, MAX_NAME) for name, _ in rows])
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlabel(label)
@@ -106,13 +107,9 @@ def _forest(rows: Sequence[tuple[str, Estimate]], label: str, *, zero: bool) -> 
 
 def _heat(slices: Sequence[Slice], names: Sequence[str]) -> Figure:
     figure, axes = _new_figure(1.0 + 0.27 * len(slices))
-    scores = np.array([[_or_nan(c.score) for c in s.cells] for s in slices])
-    shades = np.array(
-        [
-            [1 - v if s.lower_is_better else v for v in row]
-            for s, row in zip(slices, scores, strict=True)
-        ]
-    )
+    scores = np.array([[c.score for c in s.cells] for s in slices], dtype=float)
+    lower = np.array([[s.lower_is_better] for s in slices])
+    shades = np.where(lower, 1 - scores, scores)
     axes.imshow(shades, aspect="auto", cmap="Blues", vmin=0, vmax=1.4)
     for row, values in enumerate(scores):
         for column, value in enumerate(values):
@@ -121,24 +118,14 @@ def _heat(slices: Sequence[Slice], names: Sequence[str]) -> Figure:
     labels = [
         f"{s.kind}: {s.name}{' (lower is better)' if s.lower_is_better else ''}" for s in slices
     ]
-    axes.set_yticks(range(len(slices)), [_name(label) for label in labels])
-    axes.set_xticks(range(len(names)), [_name(name, 24) for name in names])
+    axes.set_yticks(range(len(slices)), [short(label, MAX_NAME) for label in labels])
+    axes.set_xticks(range(len(names)), [short(name, 24) for name in names])
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
     if len(names) > 3:
         axes.tick_params(axis="x", labelrotation=25)
     axes.spines["bottom"].set_visible(False)
     return figure
-
-
-def _or_nan(value: float | None) -> float:
-    return float("nan") if value is None else value
-
-
-def _name(text: str, length: int = 48) -> str:
-    """Put a name on one line of bounded length."""
-    line = " ".join(displayed(text).split())
-    return line if len(line) <= length else f"{line[: length - 1]}…"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +143,7 @@ class Mark:
 class Tick:
     """One number on the axis."""
 
-    at: float
+    at: float | None
     value: float
 
 
@@ -177,24 +164,25 @@ def forest(estimates: Sequence[Estimate], *, include: float | None = None) -> Fo
         estimates: One without a value has no mark.
         include: A value the axis must reach, such as 0 for differences.
     """
-    ends = [end for one in estimates for end in (one.value, one.low, one.high) if end is not None]
-    if include is not None:
-        ends.append(include)
+    every = [end for one in estimates for end in (one.value, one.low, one.high)] + [include]
+    ends = [end for end in every if end is not None]
     low, high = (min(ends), max(ends)) if ends else (0.0, 1.0)
     if high - low < 1e-9:
         low, high = low - 0.05, high + 0.05
     values = tick_values(low, high)
     low, high = min(low, values[0]), max(high, values[-1])
 
-    def place(value: float) -> float:
+    def place(value: float | None) -> float | None:
+        if value is None:
+            return None
         return round(MARGIN + (value - low) / (high - low) * (100 - 2 * MARGIN), 3)
 
     return Forest(
         marks=tuple(
             Mark(
-                None if one.value is None else place(one.value),
-                None if one.low is None else place(one.low),
-                None if one.high is None else place(one.high),
+                place(one.value),
+                place(one.low),
+                place(one.high),
                 one.excludes_zero if include == 0.0 else None,
             )
             for one in estimates

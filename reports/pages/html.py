@@ -23,6 +23,7 @@ from .. import numbers
 from ..comparison.slices import Slice, SliceDifference, split_tag
 from ..interval_words import interval_words, share_words
 from ..numbers import displayed
+from .svg import short
 
 HEAT_STEPS = 9
 
@@ -39,24 +40,19 @@ def environment() -> Environment:
         finalize=_finalize,
     )
     made.policies["json.dumps_kwargs"] = {"ensure_ascii": True, "separators": (",", ":")}
+    for name in ("score", "difference", "share", "count", "p_value", "cost", "seconds"):
+        made.filters[name] = getattr(numbers, name)
     made.filters.update(
-        score=numbers.score,
-        difference=numbers.difference,
-        share=numbers.share,
-        count=numbers.count,
-        p_value=numbers.p_value,
-        cost=numbers.cost,
-        seconds=numbers.seconds,
         interval=interval_words,
         signed_interval=lambda interval: interval_words(interval, signed=True),
         ends=lambda ends: numbers.interval(*ends),
         shares=share_words,
-        tick=_tick,
+        tick=lambda value, signed: ("+" if signed and value > 0 else "") + numbers.plain(value),
         heat=_heat,
         direction=_direction,
         slice_n=_slice_n,
         sentence=_sentence,
-        shortened=_shortened,
+        shortened=short,
         in_address=_in_address,
         tag_words=lambda tag: split_tag(tag)[1],
         passes=lambda value: f"{value:.1f}".removesuffix(".0"),
@@ -145,13 +141,6 @@ def _finalize(value: object) -> object:
     return displayed(value)
 
 
-def _tick(value: float, signed: bool) -> str:
-    text = f"{abs(value):g}"
-    if value < 0:
-        return f"{numbers.MINUS}{text}"
-    return f"+{text}" if signed and value > 0 else text
-
-
 def _heat(score: float | None, lower_is_better: bool = False) -> str:
     """Choose the shade of a number from 0 to 1: deeper is better; none without a number."""
     if score is None:
@@ -167,10 +156,8 @@ def _direction(difference: SliceDifference, lower_is_better: bool) -> str:
 
 
 def _slice_n(one: Slice) -> str:
-    counts = [cell.n for cell in one.cells]
-    if len(set(counts)) == 1:
-        return numbers.count(counts[0])
-    return " / ".join(numbers.count(n) for n in counts)
+    counts = [numbers.count(cell.n) for cell in one.cells]
+    return counts[0] if len(set(counts)) == 1 else " / ".join(counts)
 
 
 def _in_address(text: str) -> str:
@@ -188,7 +175,3 @@ def _share_differences(difference: Estimate) -> str:
 def _sentence(text: str) -> str:
     """Begin with a capital and end with a full stop."""
     return text[:1].upper() + text[1:].rstrip(".") + "."
-
-
-def _shortened(text: str, length: int) -> str:
-    return text if len(text) <= length else f"{text[: length - 1]}…"

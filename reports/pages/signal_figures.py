@@ -8,7 +8,7 @@ from ...judges.scoring.rubric_arrays import Floats
 from ...judges.signal.advantages import Scale, spread_of
 from ...judges.signal.dead_groups import equal_in_group
 from ...judges.signal.study import SignalStudy
-from ..numbers import MINUS, NONE, score
+from ..numbers import MINUS, NONE, plain, score
 from .figures import tick_values
 from .svg import BLUE, GREY, INK, LINE, ORANGE, WIDTH, Drawing, Panel, short
 
@@ -59,7 +59,7 @@ def distributions(study: SignalStudy) -> Drawing:
                 BLUE,
             )
         if len(values):
-            panel.bottom((v, _plain(v)) for v in tick_values(low, high, 4))
+            panel.bottom((v, plain(v)) for v in tick_values(low, high, 4))
             mode, share = _most_common(values)
             if share >= 0.1:
                 words = f"{_per_cent(share)} at {score(mode)}"
@@ -166,10 +166,6 @@ def criterion_contrast(study: SignalStudy) -> Drawing | None:
     right.bottom(HALVES, "of the criteria")
     right.side((v, f"{v:g}") for v in tick_values(0, 0.26))
     return drawing
-
-
-def _plain(value: float) -> str:
-    return f"{value:g}".replace("-", MINUS)
 
 
 def _per_cent(value: float) -> str:

@@ -55,6 +55,8 @@ def test_differences_carry_their_sign(value, text):
         (0, 0, True, "[0, 0]"),
         (None, 1, False, "–"),
         (math.nan, 1, False, "–"),
+        (-math.inf, 0.5, False, "[−∞, 0.500]"),
+        (-math.inf, math.inf, True, "[−∞, +∞]"),
     ],
 )
 def test_ends_of_an_interval_share_their_precision(low, high, signed, text):
