@@ -202,8 +202,8 @@ def _no_gold(found: SignalStudy) -> Iterator[Fields]:
     f"{MIN_GOLD_PROMPTS}.",
 )
 def _little_gold(found: SignalStudy) -> Iterator[Fields]:
-    gold = found.gold
-    if _has_signal(found) and gold is not None and not gold.is_enough:
+    gold = _gold(found)
+    if gold and not gold.is_enough:
         yield {"n": gold.n_prompts, "values": _gains(gold)}
 
 
@@ -214,8 +214,8 @@ def _little_gold(found: SignalStudy) -> Iterator[Fields]:
     "(scale {scale}).",
 )
 def _nothing_like_gold(found: SignalStudy) -> Iterator[Fields]:
-    gold = found.gold
-    if _has_signal(found) and gold and gold.is_enough and not gold.is_better_than_nothing:
+    gold = _gold(found)
+    if gold and gold.is_enough and not gold.is_better_than_nothing:
         yield _best(gold)
 
 
@@ -273,8 +273,12 @@ def _has_signal(found: SignalStudy) -> bool:
     return any(share < 1 for share in _dead(found).values())
 
 
+def _gold(found: SignalStudy) -> GoldStudy | None:
+    return found.gold if _has_signal(found) else None
+
+
 def _telling(found: SignalStudy) -> GoldStudy | None:
-    gold = found.gold if _has_signal(found) else None
+    gold = _gold(found)
     return gold if gold and gold.is_enough and gold.is_better_than_nothing else None
 
 

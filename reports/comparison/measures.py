@@ -181,16 +181,16 @@ class RepeatVariance:
 
     n_prompts: int
     n_answers: int
-    between: float | None
+    between: float | None = None
     """Variance of the prompts' true means; None where no prompt was answered twice."""
-    within: float | None
+    within: float | None = None
     """Mean variance of answers to one prompt; None where no prompt was answered twice."""
-    standard_error: float | None
-    with_twice_the_prompts: float | None
+    standard_error: float | None = None
+    with_twice_the_prompts: float | None = None
     """Standard error if as many prompts again were answered as often."""
-    with_twice_the_repeats: float | None
+    with_twice_the_repeats: float | None = None
     """Standard error if every prompt were answered twice as often."""
-    with_endless_repeats: float | None
+    with_endless_repeats: float | None = None
     """Standard error that no number of repeats can lower."""
 
     @property
@@ -217,7 +217,7 @@ def repeat_variance(
     _, codes = np.unique(codes, return_inverse=True)
     n_answers, n_prompts = int(values.size), int(codes.max()) + 1 if values.size else 0
     if n_prompts < 2:
-        return RepeatVariance(n_prompts, n_answers, None, None, None, None, None, None)
+        return RepeatVariance(n_prompts, n_answers)
     counts_P = np.bincount(codes)
     means_P = np.bincount(codes, values) / counts_P
     observed = float(means_P.var(ddof=1))
@@ -225,7 +225,7 @@ def repeat_variance(
     doubled = math.sqrt(observed / (2 * n_prompts))
     freedom = n_answers - n_prompts
     if freedom == 0:
-        return RepeatVariance(n_prompts, n_answers, None, None, error, doubled, None, None)
+        return RepeatVariance(n_prompts, n_answers, None, None, error, doubled)
     within = float(((values - means_P[codes]) ** 2).sum() / freedom)
     noise = within * float((1 / counts_P).mean())  # share of `observed` that repeats would remove
     between = max(0.0, observed - noise)

@@ -11,9 +11,8 @@ from ...judges.errors import RubricbeatError
 from ...judges.rewards import get_reward
 from ...judges.scoring.estimates import MIN_PROMPTS
 from .. import numbers
-from .arms import Arm, Change
+from .arms import Arm, ArmPair, Change, difference_of_kind
 from .evaluations import commonest_score, ends_of, judged_by
-from .pairs import ArmPair, difference_of_kind
 from .runs import GOLD, TRAINING, TrainingRun
 
 MOST_NAMED = 4

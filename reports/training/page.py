@@ -17,10 +17,9 @@ from ...judges.verdict import Verdict
 from .. import numbers
 from ..pages.figures import Forest, forest
 from ..pages.html import frame, render
-from .arms import Arm, Change, arms_of
+from .arms import Arm, ArmPair, Change, arm_pairs, arms_of
 from .figures import captions, training_figures
 from .notes import SCALES, headline_of, notes_of, terms_of
-from .pairs import ArmPair, arm_pairs
 from .runs import GOLD, RESTING, TRAINING, TrainingRun, has_rest, number_or_nan, read_training_runs
 
 DIFFERS = "differs between the runs"
@@ -31,6 +30,10 @@ STEPS = 4
 MAX_CHARS = 3_000
 MOST_OPEN_RUNS = 6
 """Runs up to which their table stands open."""
+ARM_FINDINGS = (
+    "evaluation_step", "is_done", "reliability", "lost_by_reward", "moved", "is_hacked",
+    "is_gold_dull",
+)  # fmt: skip
 ARM_NUMBERS = ("dead_frac", "group_std", "judge_share", "step_s", RESTING)
 
 
@@ -329,28 +332,23 @@ def training_json(report: TrainingReport) -> dict[str, object]:
 
 def _arm(arm: Arm) -> dict[str, object]:
     first, last = arm.ends
+    asked, missing = arm.scores
     return {
         "name": arm.name,
         "runs": [run.name for run in arm.runs],
         "measured": [run.name for run in arm.measured],
         "steps": arm.last_step,
-        "evaluation_step": arm.evaluation_step,
-        "is_done": arm.is_done,
         "reward_first": first,
         "reward_last": last,
         **{key: arm.mean(key) for key in ARM_NUMBERS},
-        "reliability": arm.reliability,
-        "lost_by_reward": arm.lost_by_reward,
         "chars_last": arm.last("chars"),
         "held_out": {judge: _change(change) for judge, change in arm.changes.items()},
         "gold_by_reward": {name: _change(change) for name, change in arm.by_reward.items()},
         "gap": _over(arm.gap),
         "p_holm": dict(arm.p_holm),
-        "moved": arm.moved,
-        "is_hacked": arm.is_hacked,
-        "is_gold_dull": arm.is_gold_dull,
-        "scores_asked": arm.scores[0],
-        "scores_missing": arm.scores[1],
+        **{name: getattr(arm, name) for name in ARM_FINDINGS},
+        "scores_asked": asked,
+        "scores_missing": missing,
     }
 
 

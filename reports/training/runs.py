@@ -9,6 +9,7 @@ facts.json and status.json. A run that was killed reads as far as it came. Answe
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -212,8 +213,9 @@ def has_rest(run: TrainingRun) -> bool:
 
 
 def number_or_nan(value: float | None) -> float:
-    """Read a number of a file, where null is no number."""
-    return float("nan") if value is None else float(value)
+    """Read a number of a file, where null is no number, and nothing without end is one."""
+    known = math.nan if value is None else float(value)
+    return known if math.isfinite(known) else math.nan
 
 
 def value_at(plain: object, *path: str) -> object:
@@ -274,7 +276,7 @@ def _lines(path: Path, parse: Callable[[Any], Read]) -> list[Read]:
     for row in lines_so_far(path):
         try:
             read.append(parse(row.value))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
             what = f"no {error}" if isinstance(error, KeyError) else str(error)
             raise DataError(f"{path}, line {row.number} cannot be read: {what}") from error
     return read

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 from training_kit import write_run
 
-from rubricbeat.reports.training.arms import Arm, arms_of
-from rubricbeat.reports.training.pairs import arm_pairs
+from rubricbeat.reports.training.arms import Arm, arm_pairs, arms_of
 from rubricbeat.reports.training.runs import GOLD, TRAINING, read_training_runs
 
 

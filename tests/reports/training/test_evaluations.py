@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 from training_kit import write_run
 
-from rubricbeat.reports.training.arms import Arm, arms_of
-from rubricbeat.reports.training.pairs import arm_pairs
+from rubricbeat.reports.training.arms import Arm, arm_pairs, arms_of
 from rubricbeat.reports.training.runs import GOLD, TRAINING, read_training_runs
 
 RISING: dict[int, list[float]] = {0: [0.1, 0.2, 0.1], 20: [0.9, 0.9, 0.8]}

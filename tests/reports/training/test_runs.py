@@ -23,6 +23,7 @@ EVALUATION = {
     [
         ("metrics.jsonl", '{"reward": 1}', "line 1 cannot be read: no 'step'"),
         ("metrics.jsonl", "3", "line 1 cannot be read"),
+        ("metrics.jsonl", f'{{"step": 1, "reward": 1{"0" * 400}}}', "line 1 cannot be read"),
         ("gold.jsonl", '{"step": 0, "judge": "gold"}', "no 'prompt_ids'"),
         ("gold.jsonl", json.dumps(EVALUATION), "1 rewards 'healthbench' for 2 prompts"),
     ],
@@ -75,7 +76,8 @@ def test_facts_and_numbers_of_another_shape_are_not_known(tmp_path: Path) -> Non
     path = write_run(tmp_path / "a", n_steps=2)
     odd = {"data": [], "plan": 3, "policy": "x", "versions": 1}
     (path / "facts.json").write_text(json.dumps(odd), encoding="utf-8")
-    lines = '{"step": 1, "reward": 0.5, "chars": "many"}\n{"step": 2, "reward": 1.5}\n'
+    lines = '{"step": 1, "reward": 0.5, "chars": "many"}\n{"step": 2, "reward": 1.5, "chars": '
+    lines += "Infinity}\n"
     (path / "metrics.jsonl").write_text(lines, encoding="utf-8")
     report = training_report([path])
     assert report.runs[0].mean("chars") is None
