@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from numbers import Real
-from typing import Any
+from typing import Any, TypeGuard
 
 from .errors import ConfigError, DataError, near_names
 
@@ -199,30 +199,35 @@ class Verdict:
         return verdict
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+def _is_chance(value: object) -> bool:
+    return _is_number(value) and -_ROUNDING <= value <= 1 + _ROUNDING
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _are_numbers(value: object) -> bool:
     return isinstance(value, list | tuple) and all(map(_is_number, value))
 
 
+_COUNT = ("whole number from 0", _is_count)
 _TEXT = ("text", lambda value: isinstance(value, str))
 _KINDS: Mapping[str, tuple[str, Callable[[object], bool]]] = {
-    "probability": ("number", _is_number),
+    "probability": ("number from 0 to 1", _is_chance),
     "explanation": _TEXT,
     "reply": _TEXT,
     "source": ("source that we know", lambda value: value in list(Source)),
-    "attempts": ("whole number", _is_whole),
-    "prompt_tokens": ("whole number", _is_whole),
-    "cached_tokens": ("whole number", _is_whole),
-    "completion_tokens": ("whole number", _is_whole),
+    "attempts": _COUNT,
+    "prompt_tokens": _COUNT,
+    "cached_tokens": _COUNT,
+    "completion_tokens": _COUNT,
     "latency_s": ("number", _is_number),
-    "level": ("whole number", _is_whole),
+    "level": _COUNT,
     "level_probabilities": ("list of numbers", _are_numbers),
 }
 """By field of the plain form: what it must be, in words and as a check."""

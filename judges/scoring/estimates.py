@@ -97,7 +97,6 @@ class PairedTests:
     """Paired differences of rows, each with its interval and the test that goes with it, [M]."""
 
     mean_M: Floats
-    standard_error_M: Floats
     interval_M2: Floats
     """NaN below `MIN_PROMPTS`, and where all differences are equal."""
     p_M: Floats
@@ -150,7 +149,6 @@ def paired_tests(gaps_MP: Floats, step_M: Floats | float = 0.0) -> PairedTests:
     bound_M = np.where(step_M > 0, 1.0, np.inf)  # shares differ by 1 at most
     return PairedTests(
         mean_M=none_M * sum_M / np.maximum(n_M, 1),
-        standard_error_M=np.where(n_M > 1, error_M, np.nan),
         interval_M2=np.where(has_M, np.clip(ends_2M, -bound_M, bound_M), np.nan).T,
         p_M=np.where(has_M, np.maximum(2 * stdtr(df_M, -np.nan_to_num(t_M)), least_M), np.nan),
         n_M=n_M,

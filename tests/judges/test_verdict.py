@@ -21,6 +21,8 @@ MET = {"outcome": "met", "met": True}
     ("field", "why"),
     [
         ({"probability": "0.5"}, "probability is '0.5', no number"),
+        ({"probability": 95}, "probability is 95, no number from 0 to 1"),
+        ({"prompt_tokens": -1}, "prompt_tokens is -1, no whole number from 0"),
         ({"probability": True}, "probability is True, no number"),
         ({"explanation": 4}, "explanation is 4, no text"),
         ({"reply": ["a"]}, r"reply is \['a'\], no text"),
