@@ -69,24 +69,20 @@ class Sample(AllAnswers):
 
     has_scores = False
 
-    def __init__(
-        self, args: argparse.Namespace, answers: Iterable[tuple[RunKey, Answer]], judge: str
-    ) -> None:
+    def __init__(self, args: argparse.Namespace, answers: Iterable[tuple[RunKey, Answer]]) -> None:
         """Draw.
 
         Args:
             args: With the flags of a sample.
             answers: All of them; read again when they are graded.
-            judge: Digest of the judge that is to be asked.
 
         Raises:
-            ConfigError: The results of the cheap judge are not of these answers, or of this very
-                judge; too little is drawn; the rubrics take whole answers.
+            ConfigError: The results of the cheap judge are not of these answers; too little is
+                drawn; the rubrics take whole answers.
         """
         self._answers, self._by, self._output = answers, args.by, args.output_path
         runs = read_runs([args.by])
-        if any(run.judge_digest == judge for run in runs):
-            raise ConfigError(f"--by {args.by}: results of the very judge that is to be asked")
+        self._judges = {run.judge_digest for run in runs}
         guesses = [answer for run in runs for answer in run.graded]
         if any(guess.chances for guess in guesses):
             raise ConfigError(f"--by {args.by}: holds a sample; give results on all answers")
@@ -164,7 +160,13 @@ class Sample(AllAnswers):
         return {"sample": design}
 
     def told(self, grader: Grader) -> Iterator[str]:
-        """Say what was drawn."""
+        """Say what was drawn.
+
+        Raises:
+            ConfigError: The results it was drawn by are of the very judge that is to be asked.
+        """
+        if grader.identity.digest in self._judges:
+            raise ConfigError(f"--by {self._by}: results of the very judge that is to be asked")
         drawn = self.drawn
         yield (
             f"{drawn.n_asked:,} of {drawn.n_criteria:,} criteria are in the sample, of "

@@ -136,6 +136,7 @@ def run(args: argparse.Namespace) -> int:
     census = responses.census()
     for warning in census.warnings():
         say(warning)
+    asked = _asked(args, rule, responses, census)
     say(family_warning(options, [model for model, _ in census.runs]))
     workers = None
     if args.engine == RAY and not args.dry_run:
@@ -148,7 +149,6 @@ def run(args: argparse.Namespace) -> int:
     with no_key, opened(options, workers) as grader:
         require_askable(grader.judge, examples.values())
         require_any_askable(grader.judge, examples.values())
-        asked = _asked(args, rule, responses, census, grader)
         for words in asked.told(grader):
             say(words)
         if args.dry_run:
@@ -176,16 +176,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _asked(
-    args: argparse.Namespace,
-    rule: StopRule | None,
-    responses: Responses,
-    census: Census,
-    grader: Grader,
+    args: argparse.Namespace, rule: StopRule | None, responses: Responses, census: Census
 ) -> AllAnswers:
     if rule is not None:
         return GradingOrder(rule, list(responses), args.seed)
     if args.sample is not None:
-        return Sample(args, responses, grader.identity.digest)
+        return Sample(args, responses)
     return AllAnswers(responses, census.n_answers, census.n_criteria)
 
 

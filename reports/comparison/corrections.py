@@ -128,10 +128,12 @@ def _require_one_draw(path: Path, runs: Sequence[Run]) -> None:
         for answer in run.graded:
             other = drawn.setdefault((answer.example.prompt_id, answer.answer), run)
             if (run.sample, run.judge_digest) != (other.sample, other.judge_digest):
-                seeds = " and ".join(f"{one.path} (seed {one.sample.get('seed')})"
-                                     for one in (other, run))  # fmt: skip
+                both = " and ".join(
+                    f"{one.path} (share {one.sample.get('share')}, seed {one.sample.get('seed')})"
+                    for one in (other, run)
+                )
                 raise DataError(
-                    f"--labels {path}: two samples of the same answers, {seeds}; their verdicts "
+                    f"--labels {path}: two samples of the same answers, {both}; their verdicts "
                     "cannot be taken together: give one of them, in a folder of its own"
                 )
 

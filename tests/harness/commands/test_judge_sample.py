@@ -112,8 +112,8 @@ def test_two_samples_of_the_same_answers_are_no_labels_together(world: Path, cap
         error = capsys.readouterr().err
         assert error.count("\n") == 1
         assert "two samples of the same answers" in error
-        assert "(seed 1)" in error
-        assert "(seed 2)" in error
+        assert "seed 1)" in error
+        assert "seed 2)" in error
     for one in scores(world, capsys, str(world / "free"), "--labels", str(world / "r1")):
         assert one["corrected_by_labels"]["score"]["value"] is not None
 
