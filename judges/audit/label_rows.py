@@ -15,7 +15,7 @@ from ..data.examples import SkippedRow, read_each, skipped_words
 from ..data.forms.contract import completed, placed, sign_of, worth_of
 from ..data.json_rows import TRUTHS, Cell, Field, NumberedRow, kind_of
 from ..data.reader import can_name_rows, read_rows, source_hash
-from ..data.streams import name_of
+from ..data.streams import name_of, names_apart
 from ..data.verdict_words import says_not_applicable
 from ..errors import DataError
 from ..rubric import Criterion, Example, Rubric, digest_of_prompt
@@ -139,11 +139,11 @@ def read_raters(
         DataError: A file is missing, or none of its rows is labelled.
     """
     kept: dict[str, tuple[Path, NumberedRow]] = {}
-    for path in paths:
+    for path, name in zip(paths, names_apart(paths), strict=True):
         if not can_name_rows(path):
             raise DataError(f"{path}: no such file")
         for row in read_rows(path, columns, LABELLED_ROW_FIELDS).rows:
-            named = _with_rater(row, Path(name_of(path)).stem)
+            named = _with_rater(row, name)
             kept[_question_key(named, path)] = (path, named)
     answers: list[LabelledAnswer] = []
     notes = []

@@ -185,8 +185,10 @@ def _original_of(row: Recorded, seen: dict[object, str], place: str) -> str | No
     facts += () if row.facts.get("model") else (("model", row.source),)
     # answers that whoever recorded them has numbered are copies under one number alone
     key = (row.example.prompt_id, row.answer, row.verdicts, row.repeat, facts)
-    first = seen.setdefault(key, place)
-    return None if first == place else first
+    if key not in seen:
+        seen[key] = place
+        return None
+    return seen[key]
 
 
 def _recorded(row: Field, find: _Find, source: str) -> Recorded:

@@ -132,6 +132,18 @@ def test_second_answer_is_a_repeat_and_a_copy_is_not(
     assert "row 3: prompt_id a: a copy of v.jsonl row 1" in error
 
 
+def test_files_of_one_name_with_the_same_rows_count_once(tmp_path: Path, data: Path) -> None:
+    for folder in ("x", "y"):
+        (tmp_path / folder).mkdir()
+    rows = (verdicts(), verdicts("b", repeat=3))
+    files = [write(tmp_path / at / "v.jsonl", *rows) for at in ("x", "y")]
+    for given in (files, [files[0], files[0]]):
+        flags = ["--data", str(data), "--output_path", str(tmp_path / "out")]
+        assert main(["import", *map(str, given), *flags]) == 0
+        found = read_runs([tmp_path / "out"])[-1]
+        assert len(found.graded) == 2
+
+
 def test_file_given_twice_counts_once(tmp_path: Path, data: Path) -> None:
     file = write(tmp_path / "v.jsonl", verdicts(), verdicts("b"))
     again = write(tmp_path / "w.jsonl", verdicts(), verdicts("b"))

@@ -61,6 +61,17 @@ def printed(capsys, *words: str) -> dict:
     return json.loads(capsys.readouterr().out)
 
 
+def test_files_of_one_name_are_two_raters(tmp_path, capsys):
+    for folder, every in (("x", 2), ("y", 3)):
+        (tmp_path / folder).mkdir()
+        write(tmp_path / folder / "l.jsonl", rows(N, lambda n, c, every=every: n % every == 0))
+    files = [str(tmp_path / folder / "l.jsonl") for folder in ("x", "y")]
+    assert main(["label", "--agreement", *files]) == 0
+    assert "by x/l (60), y/l (60); 60 questions have labels of two raters" in (
+        capsys.readouterr().out
+    )
+
+
 def test_score_reads_them_as_the_file_that_agreement_writes(files, results, tmp_path, capsys):
     merged = str(tmp_path / "merged.jsonl")
     assert main(["label", "--agreement", *files, "-o", merged]) == 0
